@@ -1,0 +1,97 @@
+//! Who may do what: the checks that come before any rule about numbers.
+
+use crate::account::{AccessKeyId, Account, AccountStatus};
+use crate::pool::{Pool, PoolKey};
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// How a request names its pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PoolRef {
+    /// By its key.
+    Key(PoolKey),
+    /// By the account's number type (NoType, ProductType), such as `AXN_170`.
+    LegacyType(Box<str>),
+}
+
+/// What was found out about a request that may go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Admission<'a> {
+    /// The account.
+    pub account: &'a Account,
+    /// The pool, where the request named one.
+    pub pool: Option<&'a Pool>,
+}
+
+/// Checks, in this order: the key; the user's policy; the account's state; the
+/// pool's existence, owner and state (order: `errors`, "Suggested precedence").
+///
+/// # Errors
+/// The [`Refusal`] of the first check that fails.
+pub fn admit<'a>(
+    state: &'a State,
+    key: &AccessKeyId,
+    permission: &str,
+    pool: Option<&PoolRef>,
+) -> Result<Admission<'a>, Refusal> {
+    let key = state
+        .key(key)
+        .filter(|key| key.active)
+        .ok_or(Refusal::KeyInactive)?;
+    let found = pool.map(|pool| find_pool(state, key.account.as_str(), pool));
+    if let Some(name) = &key.user {
+        let pool_key = match (pool, &found) {
+            (Some(PoolRef::Key(key)), _) => Some(key.as_str()),
+            (_, Some(Ok(pool))) => Some(pool.key.as_str()),
+            _ => None,
+        };
+        let allowed = state
+            .user(&key.account, name)
+            .is_some_and(|user| user.may(permission, pool_key));
+        if !allowed {
+            return Err(Refusal::PermissionDenied);
+        }
+    }
+    let account = state.account(&key.account).ok_or(Refusal::AccountUnknown)?;
+    good_standing(account)?;
+    let pool = match found {
+        None => None,
+        Some(found) => {
+            let pool = found?;
+            if pool.account != account.id {
+                return Err(Refusal::PoolForeign);
+            }
+            if !pool.open {
+                return Err(Refusal::PoolClosed);
+            }
+            Some(pool)
+        }
+    };
+    Ok(Admission { account, pool })
+}
+
+fn good_standing(account: &Account) -> Result<(), Refusal> {
+    match account.status {
+        AccountStatus::Closed => Err(Refusal::AccountUnknown),
+        AccountStatus::Abnormal => Err(Refusal::AccountAbnormal),
+        AccountStatus::InArrears => Err(Refusal::AccountInArrears),
+        AccountStatus::Active if !account.real_name_verified => Err(Refusal::AccountAbnormal),
+        AccountStatus::Active if !account.communications_opened => {
+            Err(Refusal::CommunicationsNotOpened)
+        }
+        AccountStatus::Active if !account.product_opened => Err(Refusal::ProductNotOpened),
+        AccountStatus::Active => Ok(()),
+    }
+}
+
+fn find_pool<'a>(state: &'a State, account: &str, pool: &PoolRef) -> Result<&'a Pool, Refusal> {
+    match pool {
+        PoolRef::Key(key) => state.pool(key).ok_or(Refusal::PoolUnknown),
+        PoolRef::LegacyType(kind) => state
+            .pools()
+            .find(|pool| {
+                pool.account.as_str() == account && pool.legacy_type.as_deref() == Some(&**kind)
+            })
+            .ok_or(Refusal::PoolNotNamed),
+    }
+}

@@ -1,0 +1,388 @@
+//! Choosing an X: an explicit one, or a free one of the wanted city.
+//!
+//! Never a scan of the pool: a choice looks at a bounded number of numbers,
+//! however full the pool is.
+
+use crate::binding::{Binding, EndCause};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::inventory::{At, City, Shelf, mix};
+use crate::kinds::{Product, Slot};
+use crate::number::PhoneNumber;
+use crate::pool::{CityMatch, Pick, Pool};
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// How many numbers one choice looks at before it gives up. A shelf of up to
+/// this size is searched in full; in a larger one, giving up wrongly takes a
+/// party that is bound to nearly every number of the shelf.
+const TRIES_MAX: usize = 4096;
+
+/// How many ended bindings or cooled numbers one choice tidies up, when
+/// nothing is free.
+const TIDIED_MAX: usize = 256;
+
+/// A number to bind, and what must be recorded first.
+pub(crate) struct Chosen {
+    pub x: PhoneNumber,
+    pub before: Vec<Event>,
+}
+
+/// No number; what was found to be over on the way must still be recorded.
+pub(crate) struct NotChosen {
+    pub refusal: Refusal,
+    pub before: Vec<Event>,
+}
+
+impl From<Refusal> for NotChosen {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            before: Vec::new(),
+        }
+    }
+}
+
+/// Chance from a seed.
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        ((u128::from(mix(self.0)) * bound as u128) >> 64) as usize
+    }
+}
+
+/// Checks that the wanted X can carry `proposed`.
+pub(crate) fn take_explicit(
+    state: &State,
+    pool: &Pool,
+    proposed: &Binding,
+    now: Timestamp,
+) -> Result<Chosen, NotChosen> {
+    let at = state
+        .inventory
+        .find(proposed.x)
+        .ok_or(Refusal::NumberUnknown)?;
+    let number = state.inventory.number(at).ok_or(Refusal::NumberUnknown)?;
+    if number.class.pool.as_ref() != Some(&pool.key) {
+        return Err(Refusal::NumberElsewhere.into());
+    }
+    if number.locked {
+        return Err(Refusal::NumberLocked.into());
+    }
+    let mut before = Vec::new();
+    let mut live = 0;
+    let mut cooling_until = number.cooling_until;
+    for binding in state.places_on(at).filter_map(|b| state.binding_at(b)) {
+        if !binding.is_over(now) {
+            live += 1;
+            continue;
+        }
+        let (event, until) = ended(pool, &binding, EndCause::Expired, binding.expires_at, now);
+        cooling_until = cooling_until.max(until);
+        before.push(event);
+    }
+    if cooling_until > now {
+        return Err(NotChosen {
+            refusal: Refusal::NumberFrozen,
+            before,
+        });
+    }
+    if let Some(refusal) = live_conflict(state, at, proposed, now) {
+        return Err(NotChosen { refusal, before });
+    }
+    if live >= pool.product.bindings_per_x_max(pool) {
+        return Err(NotChosen {
+            refusal: Refusal::NumberTaken,
+            before,
+        });
+    }
+    if cooling_until > Timestamp(0) {
+        before.push(Event::NumberThawed { x: proposed.x });
+    }
+    Ok(Chosen {
+        x: proposed.x,
+        before,
+    })
+}
+
+/// Takes a number that can carry `proposed`, whose X is not yet set.
+pub(crate) fn choose(
+    state: &State,
+    pool: &Pool,
+    proposed: &Binding,
+    city: Option<&City>,
+    now: Timestamp,
+    chance: &mut Chance,
+) -> Result<Chosen, NotChosen> {
+    let mut search = Search {
+        state,
+        pool,
+        proposed,
+        now,
+        tries_left: TRIES_MAX,
+        tidied: Vec::new(),
+    };
+    let shelves: Vec<(&City, &Shelf)> = state.inventory.shelves_of(Some(&pool.key)).collect();
+    let wanted = city.and_then(|city| shelves.iter().find(|(name, _)| *name == city));
+    if let Some((_, shelf)) = wanted
+        && let Some(chosen) = search.on_shelf(shelf, chance)
+    {
+        return Ok(chosen);
+    }
+    if city.is_none() || pool.city_match == CityMatch::Loose {
+        let total: usize = shelves.iter().map(|(_, shelf)| shelf.free_count()).sum();
+        // Begin with the shelf on which a number drawn from all of them lies,
+        // then go round.
+        let first = if total == 0 {
+            0
+        } else {
+            let mut drawn = chance.below(total);
+            shelves
+                .iter()
+                .position(|(_, shelf)| {
+                    let here = drawn < shelf.free_count();
+                    drawn = drawn.saturating_sub(shelf.free_count());
+                    here
+                })
+                .unwrap_or(0)
+        };
+        search.tries_left = TRIES_MAX;
+        for step in 0..shelves.len() {
+            let (name, shelf) = shelves[(first + step) % shelves.len()];
+            if Some(name) == city {
+                continue;
+            }
+            if let Some(chosen) = search.on_shelf(shelf, chance) {
+                return Ok(chosen);
+            }
+        }
+    }
+    Err(NotChosen {
+        refusal: Refusal::NoNumberLeft,
+        before: search.tidied,
+    })
+}
+
+struct Search<'a> {
+    state: &'a State,
+    pool: &'a Pool,
+    proposed: &'a Binding,
+    now: Timestamp,
+    tries_left: usize,
+    /// What was found to be over or cooled while nothing was free.
+    tidied: Vec<Event>,
+}
+
+impl Search<'_> {
+    fn on_shelf(&mut self, shelf: &Shelf, chance: &mut Chance) -> Option<Chosen> {
+        self.among_free(shelf, chance)
+            .or_else(|| self.among_cooled(shelf))
+            .or_else(|| self.among_ended(shelf))
+    }
+
+    fn among_free(&mut self, shelf: &Shelf, chance: &mut Chance) -> Option<Chosen> {
+        match self.pool.pick {
+            Pick::LongestIdle => {
+                for at in shelf.longest_idle() {
+                    if let Some(before) = self.try_number(at)? {
+                        return Some(self.chosen(at, before));
+                    }
+                }
+                None
+            }
+            Pick::Random => {
+                let count = shelf.free_count();
+                if count == 0 {
+                    return None;
+                }
+                let first = chance.below(count);
+                // A small shelf is gone round in full; on a large one every
+                // try is a fresh draw, so that a run of taken numbers does
+                // not use the tries up.
+                for step in 0..count {
+                    let n = if count <= TRIES_MAX || step == 0 {
+                        (first + step) % count
+                    } else {
+                        chance.below(count)
+                    };
+                    let at = shelf.nth_free(n)?;
+                    if let Some(before) = self.try_number(at)? {
+                        return Some(self.chosen(at, before));
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// Numbers that have cooled but have not been put back yet.
+    fn among_cooled(&mut self, shelf: &Shelf) -> Option<Chosen> {
+        for &(until_s, at) in &shelf.cooling {
+            let cooled = Timestamp::from_secs(i64::from(until_s)) <= self.now;
+            if !cooled || self.tidied.len() >= TIDIED_MAX {
+                return None;
+            }
+            let x = self.state.inventory.x(at);
+            if self.is_usable(at)
+                && let Some(mut before) = self.try_number(at)?
+            {
+                before.push(Event::NumberThawed { x });
+                return Some(self.chosen(at, before));
+            }
+            self.tidied.push(Event::NumberThawed { x });
+        }
+        None
+    }
+
+    /// Numbers whose binding is over but has not been swept yet.
+    fn among_ended(&mut self, shelf: &Shelf) -> Option<Chosen> {
+        for &(_, place) in shelf.expiring.range(..=(self.now, u32::MAX)) {
+            if self.tidied.len() >= TIDIED_MAX {
+                return None;
+            }
+            let (Some(binding), Some(at)) =
+                (self.state.binding_at(place), self.state.bindings.x(place))
+            else {
+                continue;
+            };
+            let (event, cooling_until) = ended(
+                self.pool,
+                &binding,
+                EndCause::Expired,
+                binding.expires_at,
+                self.now,
+            );
+            let cooled = cooling_until <= self.now;
+            if cooled
+                && self.is_usable(at)
+                && let Some(mut before) = self.try_number(at)?
+            {
+                if !before.contains(&event) {
+                    before.push(event);
+                }
+                if cooling_until > Timestamp(0) {
+                    before.push(Event::NumberThawed { x: binding.x });
+                }
+                return Some(self.chosen(at, before));
+            }
+            self.tidied.push(event);
+        }
+        None
+    }
+
+    fn is_usable(&self, at: At) -> bool {
+        self.state.inventory.number(at).is_some_and(|n| !n.locked)
+    }
+
+    /// Whether a number can carry the binding, and what must be recorded
+    /// first. The outer option is `None` when the tries are used up.
+    fn try_number(&mut self, at: At) -> Option<Option<Vec<Event>>> {
+        self.tries_left = self.tries_left.checked_sub(1)?;
+        let x = self.state.inventory.x(at);
+        if x == self.proposed.a || Some(x) == self.proposed.b {
+            return Some(None);
+        }
+        if live_conflict(self.state, at, self.proposed, self.now).is_some() {
+            return Some(None);
+        }
+        let before = self
+            .proposed
+            .slots()
+            .filter_map(|slot| self.state.slot_at(at, slot))
+            .filter_map(|place| self.state.binding_at(place))
+            .map(|over| {
+                ended(
+                    self.pool,
+                    &over,
+                    EndCause::Expired,
+                    over.expires_at,
+                    self.now,
+                )
+                .0
+            })
+            .fold(Vec::new(), |mut events, event| {
+                if !events.contains(&event) {
+                    events.push(event);
+                }
+                events
+            });
+        Some(Some(before))
+    }
+
+    /// What was tidied on the way goes in front, unless choosing did it again.
+    fn chosen(&mut self, at: At, before: Vec<Event>) -> Chosen {
+        let mut events = std::mem::take(&mut self.tidied);
+        for event in before {
+            if !events.contains(&event) {
+                events.push(event);
+            }
+        }
+        Chosen {
+            x: self.state.inventory.x(at),
+            before: events,
+        }
+    }
+}
+
+/// Why `proposed` cannot hold its slots on the number at `at`, if it cannot.
+/// Bindings that are over hold nothing.
+pub(crate) fn live_conflict(
+    state: &State,
+    at: At,
+    proposed: &Binding,
+    now: Timestamp,
+) -> Option<Refusal> {
+    let mut refusal = None;
+    for slot in proposed.slots() {
+        let holder = state
+            .slot_at(at, slot)
+            .and_then(|place| state.binding_at(place))
+            .filter(|holder| holder.subs_id != proposed.subs_id && !holder.is_over(now));
+        match (slot, holder) {
+            (_, None) => {}
+            (Slot::Party(_), Some(_)) => return Some(Refusal::BindConflict),
+            (Slot::Anyone, Some(holder)) if holder.a == proposed.a => {
+                return Some(Refusal::BindConflict);
+            }
+            (Slot::Anyone, Some(_)) => refusal = Some(Refusal::NumberTaken),
+        }
+    }
+    refusal
+}
+
+/// The event that ends a binding, and until when its X cools (0: not at all).
+pub(crate) fn ended(
+    pool: &Pool,
+    binding: &Binding,
+    cause: EndCause,
+    at: Timestamp,
+    now: Timestamp,
+) -> (Event, Timestamp) {
+    let cooling_until = match (pool.cooling_s, binding.product) {
+        (0, _) | (_, Product::Axb) => Timestamp(0),
+        (cooling_s, Product::Axn) => {
+            let until = at.plus_secs(i64::from(cooling_s)).ceil_secs();
+            if until > now { until } else { Timestamp(0) }
+        }
+    };
+    let idle_since = match pool.pick {
+        Pick::LongestIdle => at.ceil_secs(),
+        Pick::Random => Timestamp(0),
+    };
+    let event = Event::Ended {
+        subs_id: binding.subs_id,
+        x: binding.x,
+        cause,
+        at,
+        cooling_until,
+        idle_since,
+    };
+    (event, cooling_until)
+}

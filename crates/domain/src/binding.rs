@@ -1,0 +1,146 @@
+//! Bindings: which two parties an X number joins, and on what terms.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::kinds::Product;
+use crate::number::PhoneNumber;
+
+/// The id of a binding: decimal, ascending in time, below 2^53 so that
+/// JavaScript reads it exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubsId(pub u64);
+
+impl SubsId {
+    /// The first id that could be given at `now`: a thousand to a millisecond.
+    pub fn earliest_at(now: Timestamp) -> Self {
+        Self(
+            u64::try_from(now.millis())
+                .unwrap_or(0)
+                .saturating_mul(1000),
+        )
+    }
+
+    /// Reads 1 to 19 decimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = (1..=19).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse().ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for SubsId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Who may not dial X (CallRestrict).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restriction {
+    /// Nobody is stopped.
+    #[default]
+    None,
+    /// A may not dial X.
+    AMayNotDial,
+    /// The other side (B, N, or the group) may not dial X.
+    OthersMayNotDial,
+}
+
+/// A relation A–X–B.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Its id.
+    pub subs_id: SubsId,
+    /// The product, which fixes the slots it claims.
+    pub product: Product,
+    /// The number shown between the parties.
+    pub x: PhoneNumber,
+    /// The protected party.
+    pub a: PhoneNumber,
+    /// The other party, or the default callee of A.
+    pub b: Option<PhoneNumber>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The first moment at which it is over.
+    pub expires_at: Timestamp,
+    /// Who may not dial.
+    pub restriction: Restriction,
+    /// Whether its calls are recorded.
+    pub record: bool,
+    /// Whether its calls go through speech recognition.
+    pub speech_recognition: bool,
+    /// Ring time in seconds; `None` takes the pool's.
+    pub ring_timeout_s: Option<u8>,
+    /// What else the customer gave with it.
+    pub extras: Extras,
+}
+
+/// What a binding carries besides the rules: seldom given, never decisive.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Extras {
+    /// The customer's own value, returned in receipts. May name a person.
+    pub out_id: Option<Box<str>>,
+    /// The customer's order id. May name a person.
+    pub out_order_id: Option<Box<str>>,
+    /// Ring tones by scene, JSON text as given.
+    pub ring_config: Option<Box<str>>,
+    /// Key dialogue after the call, JSON text as given.
+    pub dtmf_config: Option<Box<str>>,
+    /// Speech recognition model.
+    pub speech_model: Option<Box<str>>,
+    /// The vendor's undocumented extra (Extend).
+    pub extend: Option<Box<str>>,
+}
+
+impl Extras {
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Binding {
+    /// Whether it is over at `now`, swept or not.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
+    }
+
+    /// Whether another request for a binding asks for the same as this one.
+    pub(crate) fn same_terms(&self, other: &Binding) -> bool {
+        let comparable = |binding: &Binding| Binding {
+            subs_id: SubsId(0),
+            x: self.x,
+            created_at: Timestamp(0),
+            ..binding.clone()
+        };
+        comparable(self) == comparable(other)
+    }
+}
+
+impl fmt::Debug for Binding {
+    /// Numbers show masked; what the customer added does not show at all.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding")
+            .field("subs_id", &self.subs_id.0)
+            .field("product", &self.product)
+            .field("x", &self.x)
+            .field("a", &self.a)
+            .field("b", &self.b)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a binding came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndCause {
+    /// The customer ended it.
+    Unbound,
+    /// Its time was over.
+    Expired,
+}

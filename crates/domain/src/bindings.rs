@@ -1,0 +1,237 @@
+//! The live bindings and the ways to find one.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
+
+use crate::binding::{Binding, Extras, Restriction, SubsId};
+use crate::clock::Timestamp;
+use crate::inventory::{At, mix};
+use crate::kinds::{Product, Slot};
+use crate::number::PhoneNumber;
+use crate::slab::{NONE, Slab};
+
+/// A binding as it lies in memory: 64 bytes and, if it carries any, its extras.
+#[derive(Debug, Clone)]
+struct Cell {
+    subs_id: SubsId,
+    a: PhoneNumber,
+    b: Option<PhoneNumber>,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    extras: Option<Box<Extras>>,
+    x: At,
+    /// Neighbours among the bindings on the same X.
+    next: u32,
+    previous: u32,
+    product: Product,
+    restriction: Restriction,
+    flags: u8,
+    ring_timeout_s: u8,
+}
+
+const RECORD: u8 = 1;
+const SPEECH: u8 = 2;
+const RINGS: u8 = 4;
+
+/// All live bindings, and those that are over but not yet swept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bindings {
+    cells: Slab<Cell>,
+    by_id: HashTable<u32>,
+    /// (X, party) → binding; the slot of anyone is kept with the number.
+    by_party: HashTable<Claim>,
+    /// Live bindings that carry an OutOrderId, by X's pool and that id.
+    by_out_order: BTreeMap<Box<str>, Vec<u32>>,
+}
+
+/// A binding's position and whether the party is its A, in 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claim(u32);
+
+impl Claim {
+    fn new(at: u32, is_a: bool) -> Self {
+        debug_assert!(at < 1 << 31, "two thousand million bindings are enough");
+        Self(at << 1 | u32::from(is_a))
+    }
+
+    fn at(self) -> u32 {
+        self.0 >> 1
+    }
+
+    fn is_a(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+fn party_hash(x: At, party: PhoneNumber) -> u64 {
+    mix(party.packed() ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
+}
+
+impl Bindings {
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    pub fn find(&self, id: SubsId) -> Option<u32> {
+        self.by_id
+            .find(mix(id.0), |&at| self.id(at) == Some(id))
+            .copied()
+    }
+
+    pub fn find_party(&self, x: At, party: PhoneNumber) -> Option<u32> {
+        self.by_party
+            .find(party_hash(x, party), |claim| {
+                self.cells.get(claim.at()).is_some_and(|cell| {
+                    let holder = if claim.is_a() { Some(cell.a) } else { cell.b };
+                    cell.x == x && holder == Some(party)
+                })
+            })
+            .map(|claim| claim.at())
+    }
+
+    pub fn with_out_order<'a>(&'a self, id: &str) -> impl Iterator<Item = u32> + 'a {
+        self.by_out_order.get(id).into_iter().flatten().copied()
+    }
+
+    pub fn id(&self, at: u32) -> Option<SubsId> {
+        self.cells.get(at).map(|cell| cell.subs_id)
+    }
+
+    pub fn x(&self, at: u32) -> Option<At> {
+        self.cells.get(at).map(|cell| cell.x)
+    }
+
+    pub fn next_on_x(&self, at: u32) -> u32 {
+        self.cells.get(at).map_or(NONE, |cell| cell.next)
+    }
+
+    pub fn expires_at(&self, at: u32) -> Timestamp {
+        self.cells
+            .get(at)
+            .map_or(Timestamp(0), |cell| cell.expires_at)
+    }
+
+    /// The binding in full; `x` gives the digits of a position.
+    pub fn get(&self, at: u32, x: impl FnOnce(At) -> PhoneNumber) -> Option<Binding> {
+        let cell = self.cells.get(at)?;
+        Some(Binding {
+            subs_id: cell.subs_id,
+            product: cell.product,
+            x: x(cell.x),
+            a: cell.a,
+            b: cell.b,
+            created_at: cell.created_at,
+            expires_at: cell.expires_at,
+            restriction: cell.restriction,
+            record: cell.flags & RECORD != 0,
+            speech_recognition: cell.flags & SPEECH != 0,
+            ring_timeout_s: (cell.flags & RINGS != 0).then_some(cell.ring_timeout_s),
+            extras: cell.extras.as_deref().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// Adds a binding at the head of the list of its X; gives its position.
+    pub fn insert(&mut self, binding: Binding, x: At, next: u32) -> u32 {
+        let slots = binding.slots();
+        let mut flags = 0;
+        for (given, flag) in [
+            (binding.record, RECORD),
+            (binding.speech_recognition, SPEECH),
+            (binding.ring_timeout_s.is_some(), RINGS),
+        ] {
+            flags |= if given { flag } else { 0 };
+        }
+        let (a, id) = (binding.a, binding.subs_id);
+        let out_order = binding.extras.out_order_id.clone();
+        let at = self.cells.insert(Cell {
+            subs_id: id,
+            a,
+            b: binding.b,
+            created_at: binding.created_at,
+            expires_at: binding.expires_at,
+            extras: (!binding.extras.is_empty()).then(|| Box::new(binding.extras)),
+            x,
+            next,
+            previous: NONE,
+            product: binding.product,
+            restriction: binding.restriction,
+            flags,
+            ring_timeout_s: binding.ring_timeout_s.unwrap_or(0),
+        });
+        if let Some(cell) = self.cells.get_mut(next) {
+            cell.previous = at;
+        }
+        let Self {
+            cells,
+            by_id,
+            by_party,
+            by_out_order,
+        } = self;
+        by_id.insert_unique(mix(id.0), at, |&at| {
+            mix(cells.get(at).map_or(0, |c| c.subs_id.0))
+        });
+        for slot in slots {
+            if let Slot::Party(party) = slot {
+                let claim = Claim::new(at, party == a);
+                by_party.insert_unique(party_hash(x, party), claim, |claim| {
+                    let cell = cells.get(claim.at()).expect("every indexed binding exists");
+                    let party = if claim.is_a() { Some(cell.a) } else { cell.b };
+                    party_hash(cell.x, party.expect("B is indexed only where there is one"))
+                });
+            }
+        }
+        if let Some(out_order) = out_order {
+            by_out_order.entry(out_order).or_default().push(at);
+        }
+        at
+    }
+
+    /// Takes a binding out. `head` is the first binding on its X; the new head
+    /// is given back.
+    pub fn remove(&mut self, at: u32, binding: &Binding, head: u32) -> u32 {
+        let Some(x) = self.x(at) else { return head };
+        for slot in binding.slots() {
+            if let Slot::Party(party) = slot {
+                let claim = Claim::new(at, party == binding.a);
+                let entry = self
+                    .by_party
+                    .find_entry(party_hash(x, party), |&other| other == claim);
+                if let Ok(entry) = entry {
+                    entry.remove();
+                }
+            }
+        }
+        if let Ok(entry) = self
+            .by_id
+            .find_entry(mix(binding.subs_id.0), |&other| other == at)
+        {
+            entry.remove();
+        }
+        if let Some(out_order) = &binding.extras.out_order_id
+            && let Some(places) = self.by_out_order.get_mut(out_order)
+        {
+            places.retain(|&other| other != at);
+            if places.is_empty() {
+                self.by_out_order.remove(out_order);
+            }
+        }
+        let Some(cell) = self.cells.remove(at) else {
+            return head;
+        };
+        if let Some(next) = self.cells.get_mut(cell.next) {
+            next.previous = cell.previous;
+        }
+        match self.cells.get_mut(cell.previous) {
+            Some(previous) => {
+                previous.next = cell.next;
+                head
+            }
+            None => cell.next,
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.cells.iter().map(|(at, _)| at)
+    }
+}

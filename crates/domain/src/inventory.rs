@@ -1,0 +1,581 @@
+//! X numbers and the shelves they lie on.
+//!
+//! An idle number costs one cell of 16 bytes, one place in the look-up by
+//! digits and one place on its shelf. Only numbers that are bound, locked,
+//! cooling or on a shelf ordered by idle time have a note beside the cell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+
+use crate::account::name_type;
+use crate::clock::Timestamp;
+use crate::number::PhoneNumber;
+use crate::pool::{Pick, PoolKey};
+use crate::slab::{NONE, Slab};
+
+name_type!(
+    /// The name of a city, without the ending 市.
+    City
+);
+
+impl City {
+    /// The city of that name, with 市 and surrounding blanks taken off.
+    pub fn from_wire(text: &str) -> Self {
+        let text = text.trim();
+        Self::new(
+            text.strip_suffix('市')
+                .filter(|t| !t.is_empty())
+                .unwrap_or(text),
+        )
+    }
+}
+
+/// The sort of an X number (SpecId of the vendor's stock actions).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberKind {
+    /// A virtual operator's number (170, 171).
+    VirtualOperator,
+    /// A carrier's own number.
+    Carrier,
+    /// A number starting with 95; it has no home city.
+    Service95,
+}
+
+/// The carrier an X number comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carrier {
+    /// China Mobile.
+    Mobile,
+    /// China Unicom.
+    Unicom,
+    /// China Telecom.
+    Telecom,
+}
+
+/// An X number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Number {
+    /// The digits.
+    pub x: PhoneNumber,
+    /// What it has in common with others.
+    pub class: NumberClass,
+    /// Taken out of selection by the customer.
+    pub locked: bool,
+    /// The first moment at which it may be given out again; in whole seconds,
+    /// 0 when it has not been cooling since it was added or thawed.
+    pub cooling_until: Timestamp,
+    /// When its last binding ended, in whole seconds; kept only in pools that
+    /// give out the longest idle number.
+    pub idle_since: Timestamp,
+}
+
+/// What numbers have in common; kept once for all that share it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NumberClass {
+    /// The pool it is in; `None` is the operator's stock that can be bought.
+    pub pool: Option<PoolKey>,
+    /// Home city.
+    pub city: City,
+    /// Home province.
+    pub province: Box<str>,
+    /// Sort.
+    pub kind: NumberKind,
+    /// Where it comes from.
+    pub carrier: Carrier,
+    /// Whether its registration is proved (CertifyStatus).
+    pub certified: bool,
+    /// When it came into its pool or the stock.
+    pub purchased_at: Timestamp,
+}
+
+/// What an X number is doing (SecretStatus of the vendor).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberStatus {
+    /// Can be given out.
+    Free,
+    /// Carries a live binding.
+    Bound,
+    /// Taken out of selection.
+    Locked,
+    /// Cooling after its last binding.
+    Frozen,
+}
+
+/// A position in the inventory.
+pub(crate) type At = u32;
+
+#[derive(Debug, Clone)]
+struct Cell {
+    x: PhoneNumber,
+    class: u32,
+    /// A place on the shelf, or with [`HAS_NOTE`] the position of a note.
+    link: u32,
+}
+
+const HAS_NOTE: u32 = 1 << 31;
+/// Not on a shelf and no note.
+const NOWHERE: u32 = HAS_NOTE - 1;
+
+/// What is remembered of a number that is not simply idle.
+#[derive(Debug, Clone)]
+struct Note {
+    /// First of the bindings on this X.
+    bindings: u32,
+    bindings_count: u32,
+    /// The binding that holds the slot of anyone.
+    anyone: u32,
+    shelf_place: u32,
+    cooling_until_s: u32,
+    idle_since_s: u32,
+    locked: bool,
+}
+
+impl Default for Note {
+    fn default() -> Self {
+        Self {
+            bindings: NONE,
+            bindings_count: 0,
+            anyone: NONE,
+            shelf_place: NOWHERE,
+            cooling_until_s: 0,
+            idle_since_s: 0,
+            locked: false,
+        }
+    }
+}
+
+impl Note {
+    fn is_needless(&self) -> bool {
+        self.bindings == NONE
+            && self.anyone == NONE
+            && self.cooling_until_s == 0
+            && self.idle_since_s == 0
+            && !self.locked
+    }
+}
+
+/// The numbers of one city in one pool.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shelf {
+    /// Those that can be given out, in no order.
+    free: Vec<At>,
+    /// The same by idle time, where the pool wants that order.
+    by_idle: BTreeSet<(u32, At)>,
+    /// Those that cool, by the second at which they are ready.
+    pub cooling: BTreeSet<(u32, At)>,
+    /// The bindings on these numbers, by expiry.
+    pub expiring: BTreeSet<(Timestamp, u32)>,
+    pub total: u32,
+}
+
+impl Shelf {
+    pub fn free_count(&self) -> usize {
+        self.free.len() + self.by_idle.len()
+    }
+
+    /// The `n`th number that can be given out, in the order of preference
+    /// where there is one.
+    pub fn nth_free(&self, n: usize) -> Option<At> {
+        match self.free.get(n) {
+            Some(&at) => Some(at),
+            None => self.by_idle.iter().nth(n).map(|&(_, at)| at),
+        }
+    }
+
+    pub fn longest_idle(&self) -> impl Iterator<Item = At> {
+        self.by_idle.iter().map(|&(_, at)| at)
+    }
+}
+
+/// How numbers of a pool are shelved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shelving {
+    pub pick: Pick,
+    pub bindings_per_x_max: u32,
+}
+
+/// All X numbers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inventory {
+    cells: Slab<Cell>,
+    notes: Slab<Note>,
+    by_digits: HashTable<At>,
+    classes: Vec<NumberClass>,
+    class_ids: BTreeMap<NumberClass, u32>,
+    class_shelves: Vec<u32>,
+    shelves: Vec<Shelf>,
+    shelf_ids: BTreeMap<Option<PoolKey>, BTreeMap<City, u32>>,
+    shelvings: BTreeMap<PoolKey, Shelving>,
+}
+
+fn hash(number: PhoneNumber) -> u64 {
+    mix(number.packed())
+}
+
+/// A fixed mixing function: spreads any integer over 64 bits.
+pub(crate) fn mix(value: u64) -> u64 {
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::with_seed(0).hash_one(value)
+}
+
+impl Inventory {
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    pub fn find(&self, x: PhoneNumber) -> Option<At> {
+        self.by_digits
+            .find(hash(x), |&at| {
+                self.cells.get(at).is_some_and(|cell| cell.x == x)
+            })
+            .copied()
+    }
+
+    pub fn x(&self, at: At) -> PhoneNumber {
+        self.cells
+            .get(at)
+            .map_or(PhoneNumber::ERASED, |cell| cell.x)
+    }
+
+    pub fn class(&self, at: At) -> Option<&NumberClass> {
+        self.classes.get(self.cells.get(at)?.class as usize)
+    }
+
+    pub fn number(&self, at: At) -> Option<Number> {
+        let cell = self.cells.get(at)?;
+        let note = self.note(at);
+        Some(Number {
+            x: cell.x,
+            class: self.classes.get(cell.class as usize)?.clone(),
+            locked: note.is_some_and(|note| note.locked),
+            cooling_until: Timestamp::from_secs(note.map_or(0, |n| i64::from(n.cooling_until_s))),
+            idle_since: Timestamp::from_secs(note.map_or(0, |n| i64::from(n.idle_since_s))),
+        })
+    }
+
+    /// Adds or changes a number; what stood there before is given back.
+    /// Bindings on it stay.
+    pub fn put(&mut self, number: Number) -> Option<Number> {
+        let class = self.intern(&number.class);
+        let (at, old) = match self.find(number.x) {
+            Some(at) => {
+                let old = self.number(at);
+                self.unshelve(at);
+                if let Some(cell) = self.cells.get_mut(at) {
+                    cell.class = class;
+                }
+                (at, old)
+            }
+            None => {
+                let at = self.cells.insert(Cell {
+                    x: number.x,
+                    class,
+                    link: NOWHERE,
+                });
+                let Self {
+                    by_digits, cells, ..
+                } = self;
+                by_digits.insert_unique(hash(number.x), at, |&at| {
+                    hash(cells.get(at).map_or(PhoneNumber::ERASED, |cell| cell.x))
+                });
+                (at, None)
+            }
+        };
+        let cooling_until_s = seconds(number.cooling_until);
+        let idle_since_s = seconds(number.idle_since);
+        self.with_note(at, |note| {
+            note.locked = number.locked;
+            note.cooling_until_s = cooling_until_s;
+            note.idle_since_s = idle_since_s;
+        });
+        self.shelve(at);
+        old
+    }
+
+    /// Takes a number away. Only called when nothing is bound to it.
+    pub fn remove(&mut self, x: PhoneNumber) -> Option<Number> {
+        let at = self.find(x)?;
+        let old = self.number(at);
+        self.unshelve(at);
+        let cell = self.cells.remove(at)?;
+        if cell.link & HAS_NOTE != 0 {
+            self.notes.remove(cell.link & !HAS_NOTE);
+        }
+        let found = self.by_digits.find_entry(hash(x), |&other| other == at);
+        if let Ok(entry) = found {
+            entry.remove();
+        }
+        old
+    }
+
+    pub fn status(&self, at: At, now: Timestamp) -> NumberStatus {
+        match self.note(at) {
+            Some(note) if note.locked => NumberStatus::Locked,
+            Some(note) if note.bindings_count > 0 => NumberStatus::Bound,
+            Some(note) if Timestamp::from_secs(i64::from(note.cooling_until_s)) > now => {
+                NumberStatus::Frozen
+            }
+            _ => NumberStatus::Free,
+        }
+    }
+
+    pub fn bindings_count(&self, at: At) -> u32 {
+        self.note(at).map_or(0, |note| note.bindings_count)
+    }
+
+    /// The first of the bindings on X, or [`NONE`].
+    pub fn first_binding(&self, at: At) -> u32 {
+        self.note(at).map_or(NONE, |note| note.bindings)
+    }
+
+    /// The binding that holds the slot of anyone, or [`NONE`].
+    pub fn anyone(&self, at: At) -> u32 {
+        self.note(at).map_or(NONE, |note| note.anyone)
+    }
+
+    pub fn set_anyone(&mut self, at: At, binding: u32) {
+        self.with_note(at, |note| note.anyone = binding);
+    }
+
+    /// Notes that the list of bindings on X now begins with `first` and has
+    /// `count` members.
+    pub fn set_bindings(&mut self, at: At, first: u32, count: u32) {
+        self.unshelve(at);
+        self.with_note(at, |note| {
+            note.bindings = first;
+            note.bindings_count = count;
+        });
+        self.shelve(at);
+    }
+
+    pub fn shelf_of(&self, at: At) -> Option<u32> {
+        let class = self.cells.get(at)?.class;
+        self.class_shelves.get(class as usize).copied()
+    }
+
+    pub fn shelf_mut(&mut self, id: u32) -> Option<&mut Shelf> {
+        self.shelves.get_mut(id as usize)
+    }
+
+    /// The shelves of a pool (or of the stock), by city.
+    pub fn shelves_of(&self, pool: Option<&PoolKey>) -> impl Iterator<Item = (&City, &Shelf)> {
+        // The map is keyed by an owned option; the clone is one short string.
+        self.shelf_ids
+            .get(&pool.cloned())
+            .into_iter()
+            .flatten()
+            .filter_map(|(city, &id)| Some((city, self.shelves.get(id as usize)?)))
+    }
+
+    pub fn all_shelves(&self) -> impl Iterator<Item = &Shelf> {
+        self.shelves.iter()
+    }
+
+    /// Tells how the numbers of a pool are to be shelved, and does it over if
+    /// that changed.
+    pub fn set_shelving(&mut self, pool: &PoolKey, shelving: Shelving) {
+        if self.shelvings.insert(pool.clone(), shelving) == Some(shelving) {
+            return;
+        }
+        let numbers: Vec<At> = self
+            .cells
+            .iter()
+            .map(|(at, _)| at)
+            .filter(|&at| {
+                self.class(at)
+                    .is_some_and(|class| class.pool.as_ref() == Some(pool))
+            })
+            .collect();
+        for shelf in self
+            .shelf_ids
+            .get(&Some(pool.clone()))
+            .into_iter()
+            .flatten()
+        {
+            if let Some(shelf) = self.shelves.get_mut(*shelf.1 as usize) {
+                shelf.free.clear();
+                shelf.by_idle.clear();
+                shelf.cooling.clear();
+                shelf.total = 0;
+            }
+        }
+        for at in numbers {
+            self.set_shelf_place(at, NOWHERE);
+            self.shelve(at);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = At> + '_ {
+        self.cells.iter().map(|(at, _)| at)
+    }
+
+    fn intern(&mut self, class: &NumberClass) -> u32 {
+        if let Some(&id) = self.class_ids.get(class) {
+            return id;
+        }
+        let shelves = &mut self.shelves;
+        let shelf = *self
+            .shelf_ids
+            .entry(class.pool.clone())
+            .or_default()
+            .entry(class.city.clone())
+            .or_insert_with(|| {
+                shelves.push(Shelf::default());
+                (shelves.len() - 1) as u32
+            });
+        let id = self.classes.len() as u32;
+        self.classes.push(class.clone());
+        self.class_shelves.push(shelf);
+        self.class_ids.insert(class.clone(), id);
+        id
+    }
+
+    fn note(&self, at: At) -> Option<&Note> {
+        let link = self.cells.get(at)?.link;
+        (link & HAS_NOTE != 0)
+            .then(|| self.notes.get(link & !HAS_NOTE))
+            .flatten()
+    }
+
+    /// Changes the note of a number, making one if there is none and dropping
+    /// it if nothing is left to remember.
+    fn with_note(&mut self, at: At, change: impl FnOnce(&mut Note)) {
+        let Some(cell) = self.cells.get_mut(at) else {
+            return;
+        };
+        let mut note = if cell.link & HAS_NOTE != 0 {
+            self.notes
+                .get(cell.link & !HAS_NOTE)
+                .cloned()
+                .unwrap_or_default()
+        } else {
+            Note {
+                shelf_place: cell.link,
+                ..Note::default()
+            }
+        };
+        change(&mut note);
+        let had = (cell.link & HAS_NOTE != 0).then_some(cell.link & !HAS_NOTE);
+        match (had, note.is_needless()) {
+            (Some(id), true) => {
+                cell.link = note.shelf_place;
+                self.notes.remove(id);
+            }
+            (Some(id), false) => {
+                if let Some(place) = self.notes.get_mut(id) {
+                    *place = note;
+                }
+            }
+            (None, true) => {}
+            (None, false) => cell.link = HAS_NOTE | self.notes.insert(note),
+        }
+    }
+
+    fn shelf_place(&self, at: At) -> u32 {
+        match self.note(at) {
+            Some(note) => note.shelf_place,
+            None => self.cells.get(at).map_or(NOWHERE, |cell| cell.link),
+        }
+    }
+
+    fn set_shelf_place(&mut self, at: At, place: u32) {
+        let Some(cell) = self.cells.get_mut(at) else {
+            return;
+        };
+        if cell.link & HAS_NOTE == 0 {
+            cell.link = place;
+        } else if let Some(note) = self.notes.get_mut(cell.link & !HAS_NOTE) {
+            note.shelf_place = place;
+        }
+    }
+
+    fn shelve(&mut self, at: At) {
+        let Some(class) = self.cells.get(at).map(|cell| cell.class as usize) else {
+            return;
+        };
+        let (Some(&shelf_id), Some(class)) =
+            (self.class_shelves.get(class), self.classes.get(class))
+        else {
+            return;
+        };
+        let shelving = class
+            .pool
+            .as_ref()
+            .and_then(|pool| self.shelvings.get(pool))
+            .copied()
+            .unwrap_or(Shelving {
+                pick: Pick::Random,
+                bindings_per_x_max: 1,
+            });
+        let (count, locked, cooling_until_s, idle_since_s) =
+            self.note(at).map_or((0, false, 0, 0), |n| {
+                (
+                    n.bindings_count,
+                    n.locked,
+                    n.cooling_until_s,
+                    n.idle_since_s,
+                )
+            });
+        let Some(shelf) = self.shelves.get_mut(shelf_id as usize) else {
+            return;
+        };
+        shelf.total += 1;
+        if cooling_until_s > 0 {
+            shelf.cooling.insert((cooling_until_s, at));
+            return;
+        }
+        if locked || count >= shelving.bindings_per_x_max {
+            return;
+        }
+        match shelving.pick {
+            Pick::Random => {
+                shelf.free.push(at);
+                let place = (shelf.free.len() - 1) as u32;
+                self.set_shelf_place(at, place);
+            }
+            Pick::LongestIdle => {
+                shelf.by_idle.insert((idle_since_s, at));
+            }
+        }
+    }
+
+    fn unshelve(&mut self, at: At) {
+        let Some(shelf_id) = self.shelf_of(at) else {
+            return;
+        };
+        let place = self.shelf_place(at);
+        let (cooling_until_s, idle_since_s) = self
+            .note(at)
+            .map_or((0, 0), |n| (n.cooling_until_s, n.idle_since_s));
+        let Some(shelf) = self.shelves.get_mut(shelf_id as usize) else {
+            return;
+        };
+        shelf.total = shelf.total.saturating_sub(1);
+        shelf.cooling.remove(&(cooling_until_s, at));
+        shelf.by_idle.remove(&(idle_since_s, at));
+        if place == NOWHERE {
+            return;
+        }
+        shelf.free.swap_remove(place as usize);
+        let moved = shelf.free.get(place as usize).copied();
+        if let Some(moved) = moved {
+            self.set_shelf_place(moved, place);
+        }
+        self.set_shelf_place(at, NOWHERE);
+    }
+}
+
+/// Whole seconds since 1970, as far as 32 bits reach (the year 2106).
+fn seconds(moment: Timestamp) -> u32 {
+    u32::try_from(moment.ceil_secs().millis() / 1000).unwrap_or(if moment.millis() < 0 {
+        0
+    } else {
+        u32::MAX
+    })
+}

@@ -1,0 +1,47 @@
+//! The rules and the state of Maskline, without any I/O.
+//!
+//! Everything that decides who reaches whom lives here as plain values and
+//! functions: [`State`] is the whole routing state, [`decide`] turns a
+//! [`Command`] into [`Event`]s without changing anything, and
+//! [`State::apply`] makes an event part of the state. Time and chance come in
+//! as arguments; nothing here reads a clock, draws a random number or waits.
+//!
+//! Other rooms: `store` makes events durable, `server` talks to the world,
+//! `sim` plays this crate against a slow and obvious model.
+
+pub mod access;
+pub mod account;
+pub mod binding;
+pub mod clock;
+pub mod command;
+pub mod event;
+pub mod inventory;
+pub mod kinds;
+pub mod number;
+pub mod pool;
+pub mod refusal;
+pub mod routing;
+pub mod state;
+pub mod throttle;
+pub mod trunk;
+
+mod allocation;
+mod bindings;
+mod memory;
+mod ops;
+mod slab;
+
+pub use access::{PoolRef, admit};
+pub use account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, User, UserName};
+pub use binding::{Binding, EndCause, Restriction, SubsId};
+pub use clock::Timestamp;
+pub use command::{Actor, BindRequest, Command, CommandId, Decision, Envelope, Outcome, Update};
+pub use event::{Entry, Event, Personal};
+pub use inventory::{Carrier, City, Number, NumberClass, NumberKind, NumberStatus};
+pub use kinds::{Product, Slot};
+pub use number::PhoneNumber;
+pub use ops::decide;
+pub use pool::{Pool, PoolKey};
+pub use refusal::{AdminRefusal, Refusal};
+pub use state::{Row, RowKey, State, Undo};
+pub use trunk::{Trunk, TrunkName};

@@ -1,0 +1,109 @@
+//! The ids of commands that must not come again.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
+
+use crate::account::AccessKeyId;
+use crate::clock::Timestamp;
+use crate::command::CommandId;
+use crate::inventory::mix;
+
+/// The most ids remembered for one key: a quarter of an hour at the published
+/// 5,000 requests a second, twice over.
+pub(crate) const PER_KEY_MAX: u32 = 10_000_000;
+
+#[derive(Debug, Clone)]
+struct Seen {
+    id: CommandId,
+    until: Timestamp,
+    key: u32,
+}
+
+/// Remembers ids until their time, and how many there are of each key.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    seen: HashTable<Seen>,
+    by_time: BTreeMap<Timestamp, Vec<CommandId>>,
+    keys: Vec<(AccessKeyId, u32)>,
+    key_ids: BTreeMap<AccessKeyId, u32>,
+}
+
+impl Memory {
+    pub fn get(&self, id: CommandId) -> Option<(AccessKeyId, Timestamp)> {
+        let seen = self.seen.find(mix(id.0), |seen| seen.id == id)?;
+        let (key, _) = self.keys.get(seen.key as usize)?;
+        Some((key.clone(), seen.until))
+    }
+
+    pub fn is_full(&self, key: &AccessKeyId) -> bool {
+        self.key_ids
+            .get(key)
+            .and_then(|&id| self.keys.get(id as usize))
+            .is_some_and(|&(_, count)| count >= PER_KEY_MAX)
+    }
+
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    pub fn insert(&mut self, id: CommandId, key: AccessKeyId, until: Timestamp) {
+        let keys = &mut self.keys;
+        let key = *self.key_ids.entry(key).or_insert_with_key(|key| {
+            keys.push((key.clone(), 0));
+            (keys.len() - 1) as u32
+        });
+        if let Some((_, count)) = self.keys.get_mut(key as usize) {
+            *count += 1;
+        }
+        self.by_time.entry(until).or_default().push(id);
+        self.seen
+            .insert_unique(mix(id.0), Seen { id, until, key }, |seen| mix(seen.id.0));
+    }
+
+    pub fn remove(&mut self, id: CommandId) -> Option<(AccessKeyId, Timestamp)> {
+        let entry = self.seen.find_entry(mix(id.0), |seen| seen.id == id).ok()?;
+        let (seen, _) = entry.remove();
+        if let Some(ids) = self.by_time.get_mut(&seen.until) {
+            // Undo takes back the newest, so the search begins at the end.
+            if let Some(place) = ids.iter().rposition(|&other| other == id) {
+                ids.swap_remove(place);
+            }
+            if ids.is_empty() {
+                self.by_time.remove(&seen.until);
+            }
+        }
+        let (key, count) = self.keys.get_mut(seen.key as usize)?;
+        *count -= 1;
+        Some((key.clone(), seen.until))
+    }
+
+    /// Ids whose time is before `before`.
+    pub fn due(&self, before: Timestamp) -> Vec<CommandId> {
+        self.by_time
+            .range(..before)
+            .flat_map(|(_, ids)| ids.iter().rev().copied())
+            .collect()
+    }
+
+    /// A moment, not after `now`, before which about `at_most` ids are due (at
+    /// least those of the earliest moment), and how many they are.
+    pub fn due_boundary(&self, now: Timestamp, at_most: usize) -> Option<(Timestamp, usize)> {
+        let mut found: Option<(Timestamp, usize)> = None;
+        for (&until, ids) in self.by_time.range(..now) {
+            let count = found.map_or(0, |(_, count)| count) + ids.len();
+            if found.is_some() && count > at_most {
+                break;
+            }
+            found = Some((until.plus_millis(1), count));
+        }
+        found
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (CommandId, &AccessKeyId, Timestamp)> {
+        self.seen.iter().filter_map(|seen| {
+            let (key, _) = self.keys.get(seen.key as usize)?;
+            Some((seen.id, key, seen.until))
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! Accounts, keys and users.
+
+use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName, is_name};
+use crate::command::Outcome;
+use crate::event::Event;
+use crate::ops::Ruling;
+use crate::refusal::AdminRefusal;
+use crate::state::State;
+
+const NAME_RULE: &str = "1 to 64 letters, digits, '-', '_', '.' or '@'";
+/// The most statements in a policy, and the most names in a statement.
+const POLICY_MAX: usize = 100;
+/// The longest sealed secret, in bytes.
+const SEALED_BYTES_MAX: usize = 512;
+
+pub(super) fn set_account(state: &State, account: &Account) -> Ruling {
+    named("account name", account.id.as_str())?;
+    if state.account(&account.id) == Some(account) {
+        return Ok((Vec::new(), Outcome::Done));
+    }
+    one(Event::AccountSet(account.clone()))
+}
+
+pub(super) fn create_key(state: &State, key: &AccessKey) -> Ruling {
+    named("access key id", key.id.as_str())?;
+    if key.sealed_secret.is_empty() || key.sealed_secret.len() > SEALED_BYTES_MAX {
+        return Err(AdminRefusal::Malformed {
+            what: "sealed secret",
+            why: "1 to 512 bytes",
+        }
+        .into());
+    }
+    if state.key(&key.id).is_some() {
+        return Err(AdminRefusal::Exists { what: "access key" }.into());
+    }
+    if state.account(&key.account).is_none() {
+        return Err(AdminRefusal::NotFound { what: "account" }.into());
+    }
+    let user_exists = key
+        .user
+        .as_ref()
+        .is_none_or(|name| state.user(&key.account, name).is_some());
+    if !user_exists {
+        return Err(AdminRefusal::NotFound { what: "user" }.into());
+    }
+    one(Event::KeySet(key.clone()))
+}
+
+pub(super) fn set_key_active(state: &State, id: &AccessKeyId, active: bool) -> Ruling {
+    let key = existing_key(state, id)?;
+    if key.active == active {
+        return Ok((Vec::new(), Outcome::Done));
+    }
+    one(Event::KeySet(AccessKey {
+        active,
+        ..key.clone()
+    }))
+}
+
+pub(super) fn reseal_key(state: &State, id: &AccessKeyId, sealed_secret: &[u8]) -> Ruling {
+    let key = existing_key(state, id)?;
+    one(Event::KeySet(AccessKey {
+        sealed_secret: sealed_secret.into(),
+        ..key.clone()
+    }))
+}
+
+pub(super) fn delete_key(state: &State, id: &AccessKeyId) -> Ruling {
+    existing_key(state, id)?;
+    one(Event::KeyDeleted { id: id.clone() })
+}
+
+pub(super) fn set_user(state: &State, user: &User) -> Ruling {
+    named("user name", user.name.as_str())?;
+    if state.account(&user.account).is_none() {
+        return Err(AdminRefusal::NotFound { what: "account" }.into());
+    }
+    let longest = user
+        .statements
+        .iter()
+        .map(|s| s.actions.len().max(s.pools.len()))
+        .max()
+        .unwrap_or(0);
+    if user.statements.len().max(longest) > POLICY_MAX {
+        return Err(AdminRefusal::TooMany {
+            what: "policy statements",
+            limit: POLICY_MAX,
+        }
+        .into());
+    }
+    if state.user(&user.account, &user.name) == Some(user) {
+        return Ok((Vec::new(), Outcome::Done));
+    }
+    one(Event::UserSet(user.clone()))
+}
+
+pub(super) fn delete_user(state: &State, account: &AccountId, name: &UserName) -> Ruling {
+    if state.user(account, name).is_none() {
+        return Err(AdminRefusal::NotFound { what: "user" }.into());
+    }
+    one(Event::UserDeleted {
+        account: account.clone(),
+        name: name.clone(),
+    })
+}
+
+fn existing_key<'a>(state: &'a State, id: &AccessKeyId) -> Result<&'a AccessKey, AdminRefusal> {
+    state
+        .key(id)
+        .ok_or(AdminRefusal::NotFound { what: "access key" })
+}
+
+fn named(what: &'static str, name: &str) -> Result<(), AdminRefusal> {
+    is_name(name).then_some(()).ok_or(AdminRefusal::Malformed {
+        what,
+        why: NAME_RULE,
+    })
+}
+
+fn one(event: Event) -> Ruling {
+    Ok((vec![event], Outcome::Done))
+}

@@ -1,0 +1,120 @@
+//! Making a binding.
+
+use crate::allocation::{Chance, Chosen, NotChosen, choose, take_explicit};
+use crate::binding::Binding;
+use crate::clock::Timestamp;
+use crate::command::{Actor, BindRequest, Decision, Outcome};
+use crate::event::Event;
+use crate::number::PhoneNumber;
+use crate::ops::{expiration, party, pool_for};
+use crate::pool::Pool;
+use crate::refusal::Refusal;
+use crate::state::State;
+
+/// The order of checks is the vendor's, as far as it is known (`errors`,
+/// "Suggested precedence for a bind").
+pub(super) fn bind(
+    state: &State,
+    by: &Actor,
+    request: &BindRequest,
+    now: Timestamp,
+    seed: u64,
+) -> Decision {
+    match try_bind(state, by, request, now, seed) {
+        Ok((events, binding)) => Decision {
+            events,
+            answer: Ok(Outcome::Bound(Box::new(binding))),
+        },
+        Err(NotChosen { refusal, before }) => Decision {
+            events: before,
+            answer: Err(refusal),
+        },
+    }
+}
+
+fn try_bind(
+    state: &State,
+    by: &Actor,
+    request: &BindRequest,
+    now: Timestamp,
+    seed: u64,
+) -> Result<(Vec<Event>, Binding), NotChosen> {
+    let pool = pool_for(state, by, &request.pool)?;
+    if pool.product != request.product {
+        return Err(Refusal::ProductMismatch.into());
+    }
+    check(state, request, now)?;
+    let proposed = Binding {
+        subs_id: state.next_subs_id(now),
+        product: request.product,
+        x: request.x.unwrap_or(PhoneNumber::ERASED),
+        a: request.a,
+        b: request.b,
+        created_at: now,
+        expires_at: request.expires_at,
+        restriction: request.restriction,
+        record: request.record,
+        speech_recognition: request.speech_recognition,
+        ring_timeout_s: request.ring_timeout_s,
+        extras: request.extras.clone(),
+    };
+    if let Some(binding) = same_order(state, pool, request, &proposed, now) {
+        return Ok((Vec::new(), binding));
+    }
+    let Chosen { x, before } = match request.x {
+        Some(_) => take_explicit(state, pool, &proposed, now)?,
+        None => {
+            let chance = &mut Chance::new(seed);
+            choose(state, pool, &proposed, request.city.as_ref(), now, chance)?
+        }
+    };
+    let binding = Binding { x, ..proposed };
+    let mut events = before;
+    events.push(Event::Bound(Box::new(binding.clone())));
+    Ok((events, binding))
+}
+
+fn check(state: &State, request: &BindRequest, now: Timestamp) -> Result<(), Refusal> {
+    party(state, request.a)?;
+    match request.b {
+        Some(b) => party(state, b)?,
+        None if request.product.needs_b() => return Err(Refusal::BMissing),
+        None => {}
+    }
+    let equal = Some(request.a) == request.b
+        || Some(request.a) == request.x
+        || (request.b.is_some() && request.b == request.x);
+    if equal {
+        return Err(Refusal::NumbersEqual);
+    }
+    expiration(request.expires_at, now)
+}
+
+/// A live binding of this pool with the same OutOrderId on the same terms,
+/// where the pool wants it returned.
+fn same_order(
+    state: &State,
+    pool: &Pool,
+    request: &BindRequest,
+    proposed: &Binding,
+    now: Timestamp,
+) -> Option<Binding> {
+    if !pool.same_out_order_returns {
+        return None;
+    }
+    let out_order = request.extras.out_order_id.as_deref()?;
+    state
+        .bindings
+        .with_out_order(out_order)
+        .filter_map(|place| state.binding_at(place))
+        .filter(|binding| {
+            let in_pool = state
+                .number(binding.x)
+                .is_some_and(|number| number.class.pool.as_ref() == Some(&pool.key));
+            in_pool
+                && !binding.is_over(now)
+                && binding.same_terms(proposed)
+                && request.x.is_none_or(|x| x == binding.x)
+        })
+        .min_by_key(|binding| binding.subs_id)
+}

@@ -1,0 +1,50 @@
+//! Pools.
+
+use crate::command::Outcome;
+use crate::event::Event;
+use crate::ops::Ruling;
+use crate::pool::Pool;
+use crate::refusal::AdminRefusal;
+use crate::state::State;
+
+/// The longest cooling time: a year.
+const COOLING_S_MAX: u32 = 366 * 24 * 3600;
+/// The longest ring time.
+const RING_TIMEOUT_S_MAX: u16 = 180;
+/// The most pairs on one X.
+const PAIRS_MAX: u32 = 4000;
+
+pub(super) fn set_pool(state: &State, pool: &Pool) -> Ruling {
+    let malformed = |what, why| Err(AdminRefusal::Malformed { what, why }.into());
+    if !pool.key.is_well_formed() {
+        return malformed("pool key", "FC and 1 to 30 digits");
+    }
+    if state.account(&pool.account).is_none() {
+        return Err(AdminRefusal::NotFound { what: "account" }.into());
+    }
+    if pool.cooling_s > COOLING_S_MAX {
+        return malformed("cooling time", "at most 366 days");
+    }
+    if !(1..=RING_TIMEOUT_S_MAX).contains(&pool.ring_timeout_s) {
+        return malformed("ring time-out", "1 to 180 seconds");
+    }
+    if !(1..=PAIRS_MAX).contains(&pool.pairs_max) {
+        return malformed("pairs per number", "1 to 4000");
+    }
+    if pool.legacy_type.as_ref().is_some_and(|t| t.len() > 64) {
+        return malformed("legacy type", "at most 64 bytes");
+    }
+    if let Some(before) = state.pool(&pool.key) {
+        if before == pool {
+            return Ok((Vec::new(), Outcome::Done));
+        }
+        if before.account != pool.account || before.product != pool.product {
+            return Err(AdminRefusal::Fixed {
+                what: "pool",
+                why: "its account and product are fixed",
+            }
+            .into());
+        }
+    }
+    Ok((vec![Event::PoolSet(pool.clone())], Outcome::Done))
+}

@@ -1,0 +1,86 @@
+//! Changing a binding.
+
+use crate::access::PoolRef;
+use crate::allocation::{ended, live_conflict};
+use crate::binding::{Binding, EndCause, SubsId};
+use crate::clock::Timestamp;
+use crate::command::{Actor, Outcome, Update};
+use crate::event::Event;
+use crate::number::PhoneNumber;
+use crate::ops::{Ruling, binding_in, expiration, party, pool_for};
+use crate::refusal::Refusal;
+use crate::state::State;
+
+pub(super) fn update(
+    state: &State,
+    by: &Actor,
+    pool: &PoolRef,
+    (subs_id, x): (SubsId, PhoneNumber),
+    updates: &[Update],
+    now: Timestamp,
+) -> Ruling {
+    let pool = pool_for(state, by, pool)?;
+    let before = binding_in(state, pool, subs_id, x)?;
+    if before.is_over(now) {
+        return Err(Refusal::BindingOver);
+    }
+    let mut after = before.clone();
+    for update in updates {
+        change(state, &mut after, update, now)?;
+    }
+    if after == before {
+        return Ok((Vec::new(), Outcome::Done));
+    }
+    if after.b == Some(after.a) || after.a == x || after.b == Some(x) {
+        return Err(Refusal::NumbersEqual);
+    }
+    let at = state.inventory.find(x).ok_or(Refusal::BindingUnknown)?;
+    if live_conflict(state, at, &after, now).is_some() {
+        return Err(Refusal::UpdateConflict);
+    }
+    // Bindings that are over give up the slots that this one newly claims.
+    let mut events: Vec<Event> = Vec::new();
+    for slot in after.slots() {
+        let holder = state
+            .slot_at(at, slot)
+            .and_then(|place| state.binding_at(place))
+            .filter(|holder| holder.subs_id != subs_id);
+        if let Some(over) = holder {
+            let (event, _) = ended(pool, &over, EndCause::Expired, over.expires_at, now);
+            if !events.contains(&event) {
+                events.push(event);
+            }
+        }
+    }
+    events.push(Event::BindingChanged(Box::new(after)));
+    Ok((events, Outcome::Done))
+}
+
+fn change(
+    state: &State,
+    binding: &mut Binding,
+    update: &Update,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    match update {
+        Update::A(number) => {
+            party(state, *number)?;
+            binding.a = *number;
+        }
+        Update::B(number) => {
+            party(state, *number)?;
+            binding.b = Some(*number);
+        }
+        Update::ExpiresAt(expires_at) => {
+            expiration(*expires_at, now)?;
+            binding.expires_at = *expires_at;
+        }
+        Update::Restriction(restriction) => binding.restriction = *restriction,
+        Update::Record(record) => binding.record = *record,
+        Update::OutId(out_id) => binding.extras.out_id.clone_from(out_id),
+        Update::RingConfig(config) => binding.extras.ring_config.clone_from(config),
+        Update::SpeechRecognition(on) => binding.speech_recognition = *on,
+        Update::SpeechModel(model) => binding.extras.speech_model.clone_from(model),
+    }
+    Ok(())
+}

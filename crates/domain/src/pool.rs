@@ -1,0 +1,102 @@
+//! Pools: a customer's stock of X numbers, and how it is used.
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::{AccountId, name_type};
+use crate::kinds::Product;
+use std::fmt;
+
+name_type!(
+    /// The key of a pool: `FC` and digits.
+    PoolKey
+);
+
+impl PoolKey {
+    /// Whether the text has the form `FC` + 1 to 30 digits.
+    pub fn is_well_formed(&self) -> bool {
+        self.as_str().strip_prefix("FC").is_some_and(|digits| {
+            (1..=30).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+        })
+    }
+}
+
+/// The most AXB pairs that one X may carry unless a pool says otherwise
+/// (community article 1744014).
+pub const PAIRS_MAX_DEFAULT: u32 = 200;
+
+/// A stock of X numbers of one product, owned by one account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its key, unique in the whole installation.
+    pub key: PoolKey,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// The one product that its bindings have.
+    pub product: Product,
+    /// A closed pool serves no request; calls on its bindings go on.
+    pub open: bool,
+    /// What happens when no number of the wanted city is free.
+    pub city_match: CityMatch,
+    /// Which of the free numbers is taken.
+    pub pick: Pick,
+    /// Whether A dialling X reaches the default B (A号码回拨模式).
+    pub a_call_back: bool,
+    /// Seconds that an X rests after its last binding ended, before it is
+    /// given out again.
+    pub cooling_s: u32,
+    /// How many bindings one X may carry at once, where the product shares
+    /// numbers.
+    pub pairs_max: u32,
+    /// Whether a bind that repeats the OutOrderId and the parameters of a
+    /// live binding returns that binding. The vendor promises nothing, so the
+    /// default is off.
+    pub same_out_order_returns: bool,
+    /// Ring time in seconds where a binding names none.
+    pub ring_timeout_s: u16,
+    /// The name by which accounts without PoolKeys call it (NoType and
+    /// ProductType, such as `AXN_170`).
+    pub legacy_type: Option<String>,
+}
+
+impl Pool {
+    /// An open pool with the defaults of a new one.
+    pub fn new(key: PoolKey, account: AccountId, product: Product) -> Self {
+        Self {
+            key,
+            account,
+            product,
+            open: true,
+            city_match: CityMatch::Loose,
+            pick: Pick::Random,
+            a_call_back: true,
+            cooling_s: 0,
+            pairs_max: PAIRS_MAX_DEFAULT,
+            same_out_order_returns: false,
+            ring_timeout_s: 60,
+            legacy_type: None,
+        }
+    }
+}
+
+/// What a pool does when no number of the wanted city is free (vendor's pool
+/// setting "Number X Assignment Mode").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CityMatch {
+    /// Takes a number of any other city.
+    #[default]
+    Loose,
+    /// Refuses.
+    Strict,
+}
+
+/// Which of the free numbers a pool gives out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// Any, at random, as the vendor says it does.
+    #[default]
+    Random,
+    /// The one that has been idle longest.
+    LongestIdle,
+}

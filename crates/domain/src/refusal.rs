@@ -1,0 +1,143 @@
+//! Why a command is refused.
+
+use thiserror::Error;
+
+/// Every reason for which the rules say no. The API turns each into one of
+/// the vendor's codes, in one table without a wildcard.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The key is not known (any more) or switched off.
+    #[error("the access key is not active")]
+    KeyInactive,
+    /// A user's policy does not allow it.
+    #[error("the user lacks the permission")]
+    PermissionDenied,
+    /// The account is closed or gone.
+    #[error("the account does not exist")]
+    AccountUnknown,
+    /// The account is frozen, or its owner has not proved their name.
+    #[error("the account is not in a normal state")]
+    AccountAbnormal,
+    /// The account is unpaid.
+    #[error("the account is in arrears")]
+    AccountInArrears,
+    /// The account has not opened communication products.
+    #[error("the account has not opened communication products")]
+    CommunicationsNotOpened,
+    /// The account has not opened this product.
+    #[error("the account has not opened this product")]
+    ProductNotOpened,
+    /// There is no pool of that key.
+    #[error("no such pool")]
+    PoolUnknown,
+    /// Neither a pool key nor a usable number type was given.
+    #[error("no pool was named")]
+    PoolNotNamed,
+    /// The pool is another account's.
+    #[error("the pool belongs to another account")]
+    PoolForeign,
+    /// The pool is closed.
+    #[error("the pool is closed")]
+    PoolClosed,
+    /// The action is of another product than the pool.
+    #[error("the pool is of another product")]
+    ProductMismatch,
+    /// A or B is no number that may be a party.
+    #[error("a party's number is not acceptable")]
+    NumberIllegal,
+    /// B is missing where the product needs one.
+    #[error("PhoneNoB is needed for this product")]
+    BMissing,
+    /// Two of A, B and X are the same number.
+    #[error("A, B and X must be different numbers")]
+    NumbersEqual,
+    /// The end is not later than a minute from now.
+    #[error("the expiration must be more than 60 seconds ahead")]
+    ExpirationIllegal,
+    /// X does not exist.
+    #[error("no such X number")]
+    NumberUnknown,
+    /// X exists, but not in this pool.
+    #[error("the X number is not in this pool")]
+    NumberElsewhere,
+    /// X is locked.
+    #[error("the X number is locked")]
+    NumberLocked,
+    /// X is cooling.
+    #[error("the X number is frozen after its last binding")]
+    NumberFrozen,
+    /// A or B already has a binding on X.
+    #[error("A or B already has a binding on this X number")]
+    BindConflict,
+    /// X is taken by somebody else.
+    #[error("the X number is in use by another binding")]
+    NumberTaken,
+    /// No X is left that would do.
+    #[error("no X number is available")]
+    NoNumberLeft,
+    /// Pool, id and X do not belong together, or the binding has ended.
+    #[error("no such binding")]
+    BindingUnknown,
+    /// The binding is over and cannot be changed.
+    #[error("the binding has expired")]
+    BindingOver,
+    /// The new A or B has another binding on X.
+    #[error("the new party already has a binding on this X number")]
+    UpdateConflict,
+    /// The same command has been decided before.
+    #[error("the command was seen before")]
+    CommandRepeated,
+    /// The key has too many commands that must still be remembered.
+    #[error("too many commands of this key are remembered")]
+    CommandsTooMany,
+    /// An operator's command cannot be done.
+    #[error(transparent)]
+    Admin(#[from] AdminRefusal),
+}
+
+/// Why an operator's command is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AdminRefusal {
+    /// The name or key has a form that is not allowed.
+    #[error("{what} is not well formed: {why}")]
+    Malformed {
+        /// Which value.
+        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// What the command refers to is not there.
+    #[error("no such {what}")]
+    NotFound {
+        /// What sort of thing.
+        what: &'static str,
+    },
+    /// What should be new exists already.
+    #[error("this {what} exists already")]
+    Exists {
+        /// What sort of thing.
+        what: &'static str,
+    },
+    /// It may not be changed in this way.
+    #[error("{what} cannot be changed: {why}")]
+    Fixed {
+        /// What sort of thing.
+        what: &'static str,
+        /// The reason.
+        why: &'static str,
+    },
+    /// It is needed by something else.
+    #[error("this {what} is in use")]
+    InUse {
+        /// What sort of thing.
+        what: &'static str,
+    },
+    /// The command is larger than one command may be.
+    #[error("too many {what} in one command; at most {limit}")]
+    TooMany {
+        /// What sort of thing.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+}

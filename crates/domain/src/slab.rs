@@ -1,0 +1,131 @@
+//! A growing array with free places, addressed by 32-bit positions.
+
+/// Positions stay valid until removed; freed places are used again, the last
+/// freed first. Storage grows in chunks, so growth never copies what is there
+/// and never leaves more than one chunk unused.
+#[derive(Debug, Clone)]
+pub(crate) struct Slab<T> {
+    chunks: Vec<Vec<Place<T>>>,
+    next_free: u32,
+    len: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Place<T> {
+    Full(T),
+    /// The next free place, or [`NONE`].
+    Free(u32),
+}
+
+/// No position.
+pub(crate) const NONE: u32 = u32::MAX;
+
+const CHUNK: usize = 1 << 14;
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self {
+            chunks: Vec::new(),
+            next_free: NONE,
+            len: 0,
+        }
+    }
+}
+
+impl<T> Slab<T> {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        if self.next_free != NONE {
+            let at = self.next_free;
+            let place = self.place_mut(at).expect("free places exist");
+            let Place::Free(next) = std::mem::replace(place, Place::Full(value)) else {
+                unreachable!("the free list holds only free places");
+            };
+            self.next_free = next;
+            return at;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            self.chunks
+                .push(Vec::with_capacity(CHUNK.min(if self.chunks.is_empty() {
+                    64
+                } else {
+                    CHUNK
+                })));
+        }
+        let chunks = self.chunks.len();
+        let chunk = self.chunks.last_mut().expect("one was just made");
+        let at = (chunks - 1) * CHUNK + chunk.len();
+        assert!(at < NONE as usize, "a slab holds fewer than 2^32 values");
+        chunk.push(Place::Full(value));
+        at as u32
+    }
+
+    pub fn remove(&mut self, at: u32) -> Option<T> {
+        let next_free = self.next_free;
+        let place = self.place_mut(at)?;
+        if matches!(place, Place::Free(_)) {
+            return None;
+        }
+        let Place::Full(value) = std::mem::replace(place, Place::Free(next_free)) else {
+            unreachable!("checked above");
+        };
+        self.next_free = at;
+        self.len -= 1;
+        Some(value)
+    }
+
+    pub fn get(&self, at: u32) -> Option<&T> {
+        let at = at as usize;
+        match self.chunks.get(at / CHUNK)?.get(at % CHUNK)? {
+            Place::Full(value) => Some(value),
+            Place::Free(_) => None,
+        }
+    }
+
+    pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        match self.place_mut(at)? {
+            Place::Full(value) => Some(value),
+            Place::Free(_) => None,
+        }
+    }
+
+    /// All values with their positions, in the order of positions.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.chunks.iter().enumerate().flat_map(|(number, chunk)| {
+            chunk.iter().enumerate().filter_map(move |(i, place)| {
+                let at = (number * CHUNK + i) as u32;
+                match place {
+                    Place::Full(value) => Some((at, value)),
+                    Place::Free(_) => None,
+                }
+            })
+        })
+    }
+
+    fn place_mut(&mut self, at: u32) -> Option<&mut Place<T>> {
+        let at = at as usize;
+        self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn freed_places_are_used_again() {
+        let mut slab = Slab::default();
+        let positions: Vec<u32> = (0..40_000).map(|n| slab.insert(n)).collect();
+        assert_eq!(slab.get(positions[39_999]), Some(&39_999));
+        assert_eq!(slab.remove(positions[17]), Some(17));
+        assert_eq!(slab.remove(positions[17]), None);
+        assert_eq!(slab.get(positions[17]), None);
+        assert_eq!(slab.insert(-1), positions[17]);
+        assert_eq!(slab.len(), 40_000);
+        assert_eq!(slab.iter().count(), 40_000);
+    }
+}
