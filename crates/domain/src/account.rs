@@ -23,7 +23,7 @@ macro_rules! name_type {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Box<str>);
+        pub struct $name(::std::sync::Arc<str>);
 
         impl $name {
             /// Takes the text as it is; commands check its form.

@@ -278,7 +278,7 @@ impl Search<'_> {
     }
 
     fn is_usable(&self, at: At) -> bool {
-        self.state.inventory.number(at).is_some_and(|n| !n.locked)
+        !self.state.inventory.is_locked(at)
     }
 
     /// Whether a number can carry the binding, and what must be recorded

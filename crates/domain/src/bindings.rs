@@ -39,7 +39,8 @@ const RINGS: u8 = 4;
 pub(crate) struct Bindings {
     cells: Slab<Cell>,
     by_id: HashTable<u32>,
-    /// (X, party) → binding; the slot of anyone is kept with the number.
+    /// (X, party) → binding. A binding that holds the slot of anyone is kept
+    /// with its number and found there, so its party has no entry here.
     by_party: HashTable<Claim>,
     /// Live bindings that carry an OutOrderId, by X's pool and that id.
     by_out_order: BTreeMap<Box<str>, Vec<u32>>,
@@ -64,6 +65,12 @@ impl Claim {
     }
 }
 
+/// The slots of a binding that have an entry of their own.
+fn entries(binding: &Binding) -> impl Iterator<Item = Slot> + use<> {
+    let kept_with_number = binding.slots().any(|slot| slot == Slot::Anyone);
+    binding.slots().filter(move |_| !kept_with_number)
+}
+
 fn party_hash(x: At, party: PhoneNumber) -> u64 {
     mix(party.packed() ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
 }
@@ -77,6 +84,11 @@ impl Bindings {
         self.by_id
             .find(mix(id.0), |&at| self.id(at) == Some(id))
             .copied()
+    }
+
+    /// Whether the binding at this position is `party`'s by its A.
+    pub fn is_of(&self, at: u32, party: PhoneNumber) -> bool {
+        self.cells.get(at).is_some_and(|cell| cell.a == party)
     }
 
     pub fn find_party(&self, x: At, party: PhoneNumber) -> Option<u32> {
@@ -133,7 +145,7 @@ impl Bindings {
 
     /// Adds a binding at the head of the list of its X; gives its position.
     pub fn insert(&mut self, binding: Binding, x: At, next: u32) -> u32 {
-        let slots = binding.slots();
+        let entries = entries(&binding);
         let mut flags = 0;
         for (given, flag) in [
             (binding.record, RECORD),
@@ -171,7 +183,7 @@ impl Bindings {
         by_id.insert_unique(mix(id.0), at, |&at| {
             mix(cells.get(at).map_or(0, |c| c.subs_id.0))
         });
-        for slot in slots {
+        for slot in entries {
             if let Slot::Party(party) = slot {
                 let claim = Claim::new(at, party == a);
                 by_party.insert_unique(party_hash(x, party), claim, |claim| {
@@ -191,7 +203,7 @@ impl Bindings {
     /// is given back.
     pub fn remove(&mut self, at: u32, binding: &Binding, head: u32) -> u32 {
         let Some(x) = self.x(at) else { return head };
-        for slot in binding.slots() {
+        for slot in entries(binding) {
             if let Slot::Party(party) = slot {
                 let claim = Claim::new(at, party == binding.a);
                 let entry = self

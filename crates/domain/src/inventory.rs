@@ -114,16 +114,20 @@ pub(crate) type At = u32;
 struct Cell {
     x: PhoneNumber,
     class: u32,
-    /// A place on the shelf, or with [`HAS_NOTE`] the position of a note.
+    /// What the number is doing, by its two highest bits: lying idle, with its
+    /// place on the shelf; carrying one binding that holds the slot of anyone,
+    /// and nothing else; or anything else, with the position of a [`Note`].
     link: u32,
 }
 
-const HAS_NOTE: u32 = 1 << 31;
-/// Not on a shelf and no note.
-const NOWHERE: u32 = HAS_NOTE - 1;
+const NOTED: u32 = 0b10 << 30;
+const SOLE: u32 = 0b01 << 30;
+const KIND: u32 = 0b11 << 30;
+/// Not on a shelf.
+const NOWHERE: u32 = SOLE - 1;
 
-/// What is remembered of a number that is not simply idle.
-#[derive(Debug, Clone)]
+/// What there is to know of a number's doings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Note {
     /// First of the bindings on this X.
     bindings: u32,
@@ -136,27 +140,37 @@ struct Note {
     locked: bool,
 }
 
-impl Default for Note {
-    fn default() -> Self {
+impl Note {
+    fn idle(shelf_place: u32) -> Self {
         Self {
             bindings: NONE,
             bindings_count: 0,
             anyone: NONE,
-            shelf_place: NOWHERE,
+            shelf_place,
             cooling_until_s: 0,
             idle_since_s: 0,
             locked: false,
         }
     }
-}
 
-impl Note {
-    fn is_needless(&self) -> bool {
-        self.bindings == NONE
-            && self.anyone == NONE
-            && self.cooling_until_s == 0
-            && self.idle_since_s == 0
-            && !self.locked
+    fn sole(binding: u32) -> Self {
+        Self {
+            bindings: binding,
+            bindings_count: 1,
+            anyone: binding,
+            ..Self::idle(NOWHERE)
+        }
+    }
+
+    /// The note as a link, if it is one of the two plain cases.
+    fn as_link(&self) -> Option<u32> {
+        if *self == Self::idle(self.shelf_place) {
+            Some(self.shelf_place)
+        } else if self.bindings < SOLE && *self == Self::sole(self.bindings) {
+            Some(SOLE | self.bindings)
+        } else {
+            None
+        }
     }
 }
 
@@ -253,9 +267,9 @@ impl Inventory {
         Some(Number {
             x: cell.x,
             class: self.classes.get(cell.class as usize)?.clone(),
-            locked: note.is_some_and(|note| note.locked),
-            cooling_until: Timestamp::from_secs(note.map_or(0, |n| i64::from(n.cooling_until_s))),
-            idle_since: Timestamp::from_secs(note.map_or(0, |n| i64::from(n.idle_since_s))),
+            locked: note.locked,
+            cooling_until: Timestamp::from_secs(i64::from(note.cooling_until_s)),
+            idle_since: Timestamp::from_secs(i64::from(note.idle_since_s)),
         })
     }
 
@@ -304,8 +318,8 @@ impl Inventory {
         let old = self.number(at);
         self.unshelve(at);
         let cell = self.cells.remove(at)?;
-        if cell.link & HAS_NOTE != 0 {
-            self.notes.remove(cell.link & !HAS_NOTE);
+        if cell.link & KIND == NOTED {
+            self.notes.remove(cell.link & !KIND);
         }
         let found = self.by_digits.find_entry(hash(x), |&other| other == at);
         if let Ok(entry) = found {
@@ -315,28 +329,34 @@ impl Inventory {
     }
 
     pub fn status(&self, at: At, now: Timestamp) -> NumberStatus {
-        match self.note(at) {
-            Some(note) if note.locked => NumberStatus::Locked,
-            Some(note) if note.bindings_count > 0 => NumberStatus::Bound,
-            Some(note) if Timestamp::from_secs(i64::from(note.cooling_until_s)) > now => {
-                NumberStatus::Frozen
-            }
-            _ => NumberStatus::Free,
+        let note = self.note(at);
+        if note.locked {
+            NumberStatus::Locked
+        } else if note.bindings_count > 0 {
+            NumberStatus::Bound
+        } else if Timestamp::from_secs(i64::from(note.cooling_until_s)) > now {
+            NumberStatus::Frozen
+        } else {
+            NumberStatus::Free
         }
     }
 
+    pub fn is_locked(&self, at: At) -> bool {
+        self.note(at).locked
+    }
+
     pub fn bindings_count(&self, at: At) -> u32 {
-        self.note(at).map_or(0, |note| note.bindings_count)
+        self.note(at).bindings_count
     }
 
     /// The first of the bindings on X, or [`NONE`].
     pub fn first_binding(&self, at: At) -> u32 {
-        self.note(at).map_or(NONE, |note| note.bindings)
+        self.note(at).bindings
     }
 
     /// The binding that holds the slot of anyone, or [`NONE`].
     pub fn anyone(&self, at: At) -> u32 {
-        self.note(at).map_or(NONE, |note| note.anyone)
+        self.note(at).anyone
     }
 
     pub fn set_anyone(&mut self, at: At, binding: u32) {
@@ -406,7 +426,7 @@ impl Inventory {
             }
         }
         for at in numbers {
-            self.set_shelf_place(at, NOWHERE);
+            self.with_note(at, |note| note.shelf_place = NOWHERE);
             self.shelve(at);
         }
     }
@@ -436,62 +456,42 @@ impl Inventory {
         id
     }
 
-    fn note(&self, at: At) -> Option<&Note> {
-        let link = self.cells.get(at)?.link;
-        (link & HAS_NOTE != 0)
-            .then(|| self.notes.get(link & !HAS_NOTE))
-            .flatten()
+    fn note(&self, at: At) -> Note {
+        let Some(cell) = self.cells.get(at) else {
+            return Note::idle(NOWHERE);
+        };
+        match cell.link & KIND {
+            NOTED => self
+                .notes
+                .get(cell.link & !KIND)
+                .copied()
+                .unwrap_or(Note::idle(NOWHERE)),
+            SOLE => Note::sole(cell.link & !KIND),
+            _ => Note::idle(cell.link),
+        }
     }
 
-    /// Changes the note of a number, making one if there is none and dropping
-    /// it if nothing is left to remember.
+    /// Changes what is known of a number, keeping it in the cell where it
+    /// fits there.
     fn with_note(&mut self, at: At, change: impl FnOnce(&mut Note)) {
+        let mut note = self.note(at);
+        change(&mut note);
         let Some(cell) = self.cells.get_mut(at) else {
             return;
         };
-        let mut note = if cell.link & HAS_NOTE != 0 {
-            self.notes
-                .get(cell.link & !HAS_NOTE)
-                .cloned()
-                .unwrap_or_default()
-        } else {
-            Note {
-                shelf_place: cell.link,
-                ..Note::default()
-            }
-        };
-        change(&mut note);
-        let had = (cell.link & HAS_NOTE != 0).then_some(cell.link & !HAS_NOTE);
-        match (had, note.is_needless()) {
-            (Some(id), true) => {
-                cell.link = note.shelf_place;
+        let kept = (cell.link & KIND == NOTED).then_some(cell.link & !KIND);
+        match (kept, note.as_link()) {
+            (Some(id), Some(link)) => {
                 self.notes.remove(id);
+                cell.link = link;
             }
-            (Some(id), false) => {
+            (Some(id), None) => {
                 if let Some(place) = self.notes.get_mut(id) {
                     *place = note;
                 }
             }
-            (None, true) => {}
-            (None, false) => cell.link = HAS_NOTE | self.notes.insert(note),
-        }
-    }
-
-    fn shelf_place(&self, at: At) -> u32 {
-        match self.note(at) {
-            Some(note) => note.shelf_place,
-            None => self.cells.get(at).map_or(NOWHERE, |cell| cell.link),
-        }
-    }
-
-    fn set_shelf_place(&mut self, at: At, place: u32) {
-        let Some(cell) = self.cells.get_mut(at) else {
-            return;
-        };
-        if cell.link & HAS_NOTE == 0 {
-            cell.link = place;
-        } else if let Some(note) = self.notes.get_mut(cell.link & !HAS_NOTE) {
-            note.shelf_place = place;
+            (None, Some(link)) => cell.link = link,
+            (None, None) => cell.link = NOTED | self.notes.insert(note),
         }
     }
 
@@ -513,15 +513,13 @@ impl Inventory {
                 pick: Pick::Random,
                 bindings_per_x_max: 1,
             });
-        let (count, locked, cooling_until_s, idle_since_s) =
-            self.note(at).map_or((0, false, 0, 0), |n| {
-                (
-                    n.bindings_count,
-                    n.locked,
-                    n.cooling_until_s,
-                    n.idle_since_s,
-                )
-            });
+        let Note {
+            bindings_count: count,
+            locked,
+            cooling_until_s,
+            idle_since_s,
+            ..
+        } = self.note(at);
         let Some(shelf) = self.shelves.get_mut(shelf_id as usize) else {
             return;
         };
@@ -537,7 +535,7 @@ impl Inventory {
             Pick::Random => {
                 shelf.free.push(at);
                 let place = (shelf.free.len() - 1) as u32;
-                self.set_shelf_place(at, place);
+                self.with_note(at, |note| note.shelf_place = place);
             }
             Pick::LongestIdle => {
                 shelf.by_idle.insert((idle_since_s, at));
@@ -549,25 +547,23 @@ impl Inventory {
         let Some(shelf_id) = self.shelf_of(at) else {
             return;
         };
-        let place = self.shelf_place(at);
-        let (cooling_until_s, idle_since_s) = self
-            .note(at)
-            .map_or((0, 0), |n| (n.cooling_until_s, n.idle_since_s));
+        let note = self.note(at);
+        let place = note.shelf_place;
         let Some(shelf) = self.shelves.get_mut(shelf_id as usize) else {
             return;
         };
         shelf.total = shelf.total.saturating_sub(1);
-        shelf.cooling.remove(&(cooling_until_s, at));
-        shelf.by_idle.remove(&(idle_since_s, at));
+        shelf.cooling.remove(&(note.cooling_until_s, at));
+        shelf.by_idle.remove(&(note.idle_since_s, at));
         if place == NOWHERE {
             return;
         }
         shelf.free.swap_remove(place as usize);
         let moved = shelf.free.get(place as usize).copied();
         if let Some(moved) = moved {
-            self.set_shelf_place(moved, place);
+            self.with_note(moved, |note| note.shelf_place = place);
         }
-        self.set_shelf_place(at, NOWHERE);
+        self.with_note(at, |note| note.shelf_place = NOWHERE);
     }
 }
 

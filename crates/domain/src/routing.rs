@@ -121,23 +121,34 @@ pub struct Explanation {
 
 /// What would be done with a call at `now`.
 pub fn route(state: &State, dial: &Dial, now: Timestamp) -> Route {
-    route_noting(state, dial, now, |_| ())
+    route_noting(state, dial, now, &mut Notes(None))
 }
 
 /// The same, with the reasons.
 pub fn explain(state: &State, dial: &Dial, now: Timestamp) -> Explanation {
     let mut steps = Vec::new();
-    let route = route_noting(state, dial, now, |step| steps.push(step));
+    let route = route_noting(state, dial, now, &mut Notes(Some(&mut steps)));
     Explanation { steps, route }
 }
 
-fn route_noting(state: &State, dial: &Dial, now: Timestamp, mut note: impl FnMut(Step)) -> Route {
+/// Where steps go, if anybody wants them.
+struct Notes<'a>(Option<&'a mut Vec<Step>>);
+
+impl Notes<'_> {
+    fn add(&mut self, step: impl FnOnce() -> Step) {
+        if let Some(steps) = &mut self.0 {
+            steps.push(step());
+        }
+    }
+}
+
+fn route_noting(state: &State, dial: &Dial, now: Timestamp, notes: &mut Notes<'_>) -> Route {
     let refuse = |situation, binding: Option<Binding>| Route::Refuse {
         situation,
         binding: binding.map(Box::new),
     };
     let Some(at) = state.inventory.find(dial.x) else {
-        note(Step::X {
+        notes.add(|| Step::X {
             x: dial.x,
             pool: None,
         });
@@ -148,7 +159,7 @@ fn route_noting(state: &State, dial: &Dial, now: Timestamp, mut note: impl FnMut
         .class(at)
         .and_then(|class| class.pool.as_ref())
         .and_then(|key| state.pool(key));
-    note(Step::X {
+    notes.add(|| Step::X {
         x: dial.x,
         pool: pool.map(|pool| pool.key.clone()),
     });
@@ -159,7 +170,7 @@ fn route_noting(state: &State, dial: &Dial, now: Timestamp, mut note: impl FnMut
     let mut hit = None;
     for slot in slots.into_iter().flatten() {
         let held = state.slot_at(at, slot).and_then(|b| state.binding_at(b));
-        note(Step::SlotTried {
+        notes.add(|| Step::SlotTried {
             slot,
             held_by: held.as_ref().map(|binding| binding.subs_id),
         });
@@ -172,7 +183,7 @@ fn route_noting(state: &State, dial: &Dial, now: Timestamp, mut note: impl FnMut
         return refuse(Situation::NoBinding, None);
     };
     let over = binding.is_over(now);
-    note(Step::Expiry {
+    notes.add(|| Step::Expiry {
         expires_at: binding.expires_at,
         over,
     });
@@ -180,12 +191,12 @@ fn route_noting(state: &State, dial: &Dial, now: Timestamp, mut note: impl FnMut
         return refuse(Situation::NoBinding, Some(binding));
     }
     let role = binding.role_of(slot);
-    note(Step::Caller(role));
+    notes.add(|| Step::Caller(role));
     let stops = matches!(
         (binding.restriction, role),
         (Restriction::AMayNotDial, Role::A) | (Restriction::OthersMayNotDial, Role::Other)
     );
-    note(Step::Restriction {
+    notes.add(|| Step::Restriction {
         restriction: binding.restriction,
         stops,
     });
@@ -196,7 +207,7 @@ fn route_noting(state: &State, dial: &Dial, now: Timestamp, mut note: impl FnMut
         Role::Other => Some(binding.a),
         Role::A => {
             if binding.product == Product::Axn {
-                note(Step::CallBack {
+                notes.add(|| Step::CallBack {
                     allowed: pool.a_call_back,
                 });
                 if !pool.a_call_back {
@@ -206,7 +217,7 @@ fn route_noting(state: &State, dial: &Dial, now: Timestamp, mut note: impl FnMut
             binding.b
         }
     };
-    note(Step::Callee(callee));
+    notes.add(|| Step::Callee(callee));
     match callee {
         Some(callee) => Route::Connect(Box::new(Connection {
             pool: pool.key.clone(),

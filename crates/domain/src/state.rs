@@ -321,7 +321,16 @@ impl State {
     pub(crate) fn slot_at(&self, x: At, slot: Slot) -> Option<u32> {
         match slot {
             Slot::Anyone => Some(self.inventory.anyone(x)).filter(|&at| at != NONE),
-            Slot::Party(party) => self.bindings.find_party(x, party),
+            Slot::Party(party) => {
+                let anyone = self.inventory.anyone(x);
+                if self.bindings.is_of(anyone, party) {
+                    return Some(anyone);
+                }
+                // Where somebody holds the slot of anyone, X is theirs alone.
+                (anyone == NONE)
+                    .then(|| self.bindings.find_party(x, party))
+                    .flatten()
+            }
         }
     }
 

@@ -240,7 +240,8 @@ fn the_same_order_returns_the_same_binding_only_where_switched_on() {
 
 #[test]
 fn what_is_wrong_with_a_request_is_told_in_the_vendors_order() {
-    let rows: [(&str, fn(&mut BindRequest), Refusal); 9] = [
+    type Spoil = fn(&mut BindRequest);
+    let rows: [(&str, Spoil, Refusal); 9] = [
         (
             "unknown pool",
             |r| r.pool = key("FC9"),

@@ -1,0 +1,171 @@
+//! Route look-ups a second, and bytes per idle number and live binding.
+//!
+//! `cargo bench -p maskline-domain` prints, for each size: look-ups a second on
+//! one thread over random callers, the decline against the smallest size, and
+//! the heap that the state takes, counted by the allocator.
+//! `MASKLINE_BENCH_SIZES=10000,1000000,10000000` chooses the sizes.
+
+// A counting allocator cannot be written without `unsafe`; it only forwards.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use maskline_domain::account::Account;
+use maskline_domain::binding::Extras;
+use maskline_domain::routing::{Dial, Route, route};
+use maskline_domain::*;
+
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LIVE.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const NOW: Timestamp = Timestamp::from_secs(1_772_424_000);
+const CITIES: usize = 300;
+const LOOKUPS: usize = 2_000_000;
+
+fn main() {
+    let sizes = std::env::var("MASKLINE_BENCH_SIZES").unwrap_or_else(|_| "10000,1000000".into());
+    let sizes: Vec<usize> = sizes
+        .split(',')
+        .filter_map(|size| size.trim().parse().ok())
+        .collect();
+    println!(
+        "{:>10} {:>14} {:>10} {:>16} {:>18}",
+        "bindings", "look-ups/s", "decline", "bytes/number", "bytes/binding"
+    );
+    let mut first = None;
+    for size in sizes {
+        let empty = LIVE.load(Ordering::Relaxed);
+        let mut state = stocked(size);
+        let stocked = LIVE.load(Ordering::Relaxed);
+        bind_all(&mut state, size);
+        let bound = LIVE.load(Ordering::Relaxed);
+        let rate = lookups_per_s(&state, size);
+        let first = *first.get_or_insert(rate);
+        println!(
+            "{size:>10} {rate:>14.0} {:>10.2} {:>16.1} {:>18.1}",
+            first / rate,
+            (stocked - empty) as f64 / size as f64,
+            (bound - stocked) as f64 / size as f64,
+        );
+    }
+    println!(
+        "goals: 1,000,000 look-ups/s, at most fourfold decline, 16 bytes/number, 160 bytes/binding"
+    );
+}
+
+fn x(n: usize) -> PhoneNumber {
+    PhoneNumber::parse(&format!("17{n:09}")).expect("digits")
+}
+
+fn a(n: usize) -> PhoneNumber {
+    PhoneNumber::parse(&format!("15{:09}", n * 7 % 999_999_937)).expect("digits")
+}
+
+fn stocked(size: usize) -> State {
+    let mut state = State::default();
+    let account = AccountId::new("bench");
+    state.apply(&Event::AccountSet(Account {
+        id: account.clone(),
+        status: AccountStatus::Active,
+        real_name_verified: true,
+        communications_opened: true,
+        product_opened: true,
+        requests_per_s_max: None,
+    }));
+    let pool = PoolKey::new("FC1");
+    state.apply(&Event::PoolSet(Pool::new(
+        pool.clone(),
+        account,
+        Product::Axn,
+    )));
+    for n in 0..size {
+        state.apply(&Event::NumberSet(Number {
+            x: x(n),
+            class: NumberClass {
+                pool: Some(pool.clone()),
+                city: City::new(&format!("city-{}", n % CITIES)),
+                province: "".into(),
+                kind: NumberKind::VirtualOperator,
+                carrier: Carrier::Mobile,
+                certified: true,
+                purchased_at: NOW,
+            },
+            locked: false,
+            cooling_until: Timestamp(0),
+            idle_since: Timestamp(0),
+        }));
+    }
+    state
+}
+
+fn bind_all(state: &mut State, size: usize) {
+    for n in 0..size {
+        state.apply(&Event::Bound(Box::new(Binding {
+            subs_id: SubsId(1_000_000_000_000_000 + n as u64),
+            product: Product::Axn,
+            x: x(n),
+            a: a(n),
+            b: None,
+            created_at: NOW,
+            expires_at: NOW.plus_secs(3600 + (n % 86_400) as i64),
+            restriction: Restriction::None,
+            record: false,
+            speech_recognition: false,
+            ring_timeout_s: None,
+            extras: Extras::default(),
+        })));
+    }
+}
+
+fn lookups_per_s(state: &State, size: usize) -> f64 {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let dials: Vec<Dial> = (0..LOOKUPS.min(4 * size).max(100_000))
+        .map(|n| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let target = (random % size as u64) as usize;
+            let caller = if n % 4 == 0 { a(target) } else { a(n) };
+            Dial {
+                caller: Some(caller),
+                x: x(target),
+            }
+        })
+        .collect();
+    let mut best = 0.0_f64;
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let mut connected = 0;
+        for dial in &dials {
+            connected += u32::from(matches!(
+                black_box(route(state, dial, NOW)),
+                Route::Connect(_)
+            ));
+        }
+        black_box(connected);
+        best = best.max(dials.len() as f64 / begun.elapsed().as_secs_f64());
+    }
+    best
+}
