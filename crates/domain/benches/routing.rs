@@ -70,6 +70,11 @@ fn main() {
             (bound - stocked) as f64 / size as f64,
         );
     }
+    for share_bound in [0.5, 0.99] {
+        let rate = decisions_per_s(100_000, share_bound);
+        let percent = share_bound * 100.0;
+        println!("decided and applied, {percent:.0} % of 100,000 bound: {rate:.0} binds/s");
+    }
     println!(
         "goals: 1,000,000 look-ups/s, at most fourfold decline, 16 bytes/number, 160 bytes/binding"
     );
@@ -168,4 +173,66 @@ fn lookups_per_s(state: &State, size: usize) -> f64 {
         best = best.max(dials.len() as f64 / begun.elapsed().as_secs_f64());
     }
     best
+}
+
+/// Binds without a wanted X, two in three with a wanted city, each followed by
+/// its unbind, so that the pool stays as full as it is.
+fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
+    const ROUNDS: usize = 100_000;
+    let mut state = stocked(size);
+    bind_all(&mut state, (size as f64 * share_bound) as usize);
+    let by = Actor::Operator {
+        name: "bench".into(),
+    };
+    let pool = PoolRef::Key(PoolKey::new("FC1"));
+    let mut binding_s = 0.0;
+    for n in 0..ROUNDS {
+        let command = Command::Bind(Box::new(BindRequest {
+            pool: pool.clone(),
+            product: Product::Axn,
+            a: a(size + n),
+            b: None,
+            x: None,
+            city: (n % 3 > 0).then(|| City::new(&format!("city-{}", n % CITIES))),
+            expires_at: NOW.plus_secs(7200),
+            restriction: Restriction::None,
+            record: false,
+            speech_recognition: false,
+            ring_timeout_s: None,
+            extras: Extras::default(),
+        }));
+        let envelope = Envelope {
+            by: by.clone(),
+            id: None,
+            command,
+        };
+        let begun = Instant::now();
+        let decision = decide(&state, &envelope, NOW, n as u64);
+        for event in &decision.events {
+            black_box(state.apply_undoable(event));
+        }
+        binding_s += begun.elapsed().as_secs_f64();
+        let Ok(Outcome::Bound(bound)) = decision.answer else {
+            panic!("numbers are left in loose mode");
+        };
+        let command = Command::Unbind {
+            pool: pool.clone(),
+            subs_id: bound.subs_id,
+            x: bound.x,
+        };
+        let decision = decide(
+            &state,
+            &Envelope {
+                by: by.clone(),
+                id: None,
+                command,
+            },
+            NOW,
+            0,
+        );
+        for event in &decision.events {
+            state.apply(event);
+        }
+    }
+    ROUNDS as f64 / binding_s
 }

@@ -129,14 +129,14 @@ pub(crate) fn choose(
         tries_left: TRIES_MAX,
         tidied: Vec::new(),
     };
-    let shelves: Vec<(&City, &Shelf)> = state.inventory.shelves_of(Some(&pool.key)).collect();
-    let wanted = city.and_then(|city| shelves.iter().find(|(name, _)| *name == city));
-    if let Some((_, shelf)) = wanted
+    let wanted = city.and_then(|city| state.inventory.shelf_in(&pool.key, city));
+    if let Some(shelf) = wanted
         && let Some(chosen) = search.on_shelf(shelf, chance)
     {
         return Ok(chosen);
     }
     if city.is_none() || pool.city_match == CityMatch::Loose {
+        let shelves: Vec<(&City, &Shelf)> = state.inventory.shelves_of(Some(&pool.key)).collect();
         let total: usize = shelves.iter().map(|(_, shelf)| shelf.free_count()).sum();
         // Begin with the shelf on which a number drawn from all of them lies,
         // then go round.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,7 @@ pub struct NumberClass {
     /// Home city.
     pub city: City,
     /// Home province.
-    pub province: Box<str>,
+    pub province: Arc<str>,
     /// Sort.
     pub kind: NumberKind,
     /// Where it comes from.
@@ -381,6 +382,12 @@ impl Inventory {
 
     pub fn shelf_mut(&mut self, id: u32) -> Option<&mut Shelf> {
         self.shelves.get_mut(id as usize)
+    }
+
+    /// The shelf of one city in a pool.
+    pub fn shelf_in(&self, pool: &PoolKey, city: &City) -> Option<&Shelf> {
+        let id = *self.shelf_ids.get(&Some(pool.clone()))?.get(city)?;
+        self.shelves.get(id as usize)
     }
 
     /// The shelves of a pool (or of the stock), by city.
