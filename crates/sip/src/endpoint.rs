@@ -1,0 +1,509 @@
+//! The machine that speaks SIP: datagrams and wishes in, datagrams and events out.
+//!
+//! The call above knows *legs*. A leg is one party's side of a call: it begins with [`Input::Dial`] or
+//! [`Event::Incoming`], and ends with one of [`Event::Refused`], [`Event::Cancelled`], [`Event::Ended`],
+//! or because the call says [`Input::Refuse`] or [`Input::HangUp`]. After its end a leg is never
+//! mentioned again; what is left to do on the wire (repeating, acknowledging, hanging up on an answer
+//! that crossed our CANCEL) the endpoint does by itself. A wish for a leg that has just ended is ignored.
+//!
+//! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
+//!
+//! Who is who inside: `front` answers what needs no memory, `table` keeps transactions and deadlines,
+//! `dialog` is what both sides share, `asking` and `answering` are the two kinds of leg, `within` the
+//! requests that come while a leg lives, and `face` is what the shell sees.
+
+mod answering;
+mod asking;
+mod dialog;
+mod face;
+mod front;
+mod table;
+mod within;
+
+pub use face::{Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal};
+
+use crate::chance::Chance;
+use crate::message::{Message, Method};
+use crate::text;
+use crate::time::Time;
+use crate::transaction::{End, Transport};
+use answering::Ringing;
+use asking::Calling;
+use dialog::Dialog;
+use front::Hint;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ServerId(u64);
+
+/// A branch of ours. A CANCEL has the branch of its INVITE (RFC 3261 section 9.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ClientKey {
+    branch: u128,
+    is_cancel: bool,
+}
+
+struct Leg {
+    dialog: Dialog,
+    /// Where requests go when the dialog names no address.
+    hop: SocketAddr,
+    state: State,
+    scheduled: Option<Time>,
+}
+
+enum State {
+    /// We called; no final answer yet.
+    Calling(Calling),
+    /// They called; no final answer yet.
+    Ringing(Ringing),
+    /// They called and we answered; waiting for their ACK.
+    Answered(answering::Answered),
+    /// The call stands.
+    Talking,
+    /// We sent BYE and wait for its answer.
+    Closing,
+}
+
+impl Leg {
+    fn deadline(&self) -> Option<Time> {
+        match &self.state {
+            State::Calling(calling) => Some(calling.give_up),
+            State::Ringing(ringing) => Some(ringing.deadline()),
+            State::Answered(answered) => Some(answered.repeat.deadline()),
+            State::Talking | State::Closing => None,
+        }
+    }
+}
+
+/// The machine. It holds no socket and no clock; see the module.
+pub struct Endpoint {
+    config: Config,
+    chance: Chance,
+    peers: Vec<Peer>,
+    legs: BTreeMap<LegId, Leg>,
+    by_tag: BTreeMap<u64, LegId>,
+    /// Call-ID, tag and number of each INVITE that is not answered yet: the same one by another path
+    /// is a loop (RFC 3261 section 8.2.2.2).
+    unanswered: BTreeSet<Box<[u8]>>,
+    clients: BTreeMap<ClientKey, Client>,
+    servers: Servers,
+    timers: Timers,
+    outputs: VecDeque<Output>,
+    counts: Counts,
+    last_leg: u64,
+}
+
+impl Endpoint {
+    /// A new endpoint. Tags, branches and Call-IDs follow from `seed`, which must be secret and fresh.
+    pub fn new(config: Config, peers: Vec<Peer>, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            chance: Chance::new(seed),
+            peers,
+            legs: BTreeMap::new(),
+            by_tag: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
+            clients: BTreeMap::new(),
+            servers: Servers::default(),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            counts: Counts::default(),
+            last_leg: 0,
+        }
+    }
+
+    /// From now on calls are taken from these peers; calls that stand go on.
+    pub fn set_peers(&mut self, peers: Vec<Peer>) {
+        self.peers = peers;
+    }
+
+    /// A number for a leg that is to be dialled.
+    pub fn new_leg(&mut self) -> LegId {
+        self.last_leg += 1;
+        LegId(self.last_leg)
+    }
+
+    /// Takes one input. Drain [`Endpoint::poll_output`] before the next.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Time) {
+        match input {
+            Input::Datagram { from, bytes } => self.on_datagram(from, bytes, now),
+            Input::Timeout => self.on_timeout(now),
+            Input::Dial(leg, dial) => self.dial(leg, dial, now),
+            Input::Progress(leg, status, sdp) => self.progress(leg, status, sdp.as_deref(), now),
+            Input::Answer(leg, sdp) => self.answer(leg, &sdp, now),
+            Input::Refuse(leg, refusal) => self.refuse(leg, refusal, now),
+            Input::HangUp(leg, cause) => self.hang_up(leg, cause, now),
+        }
+    }
+
+    /// What is to be done now; none when all is done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due; none when nothing is awaited.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Legs that live.
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Transactions of both kinds that live.
+    pub fn transactions(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    /// Whether nothing at all is remembered or awaited: the state of a new endpoint.
+    pub fn is_idle(&self) -> bool {
+        self.legs.is_empty()
+            && self.by_tag.is_empty()
+            && self.unanswered.is_empty()
+            && self.transactions() == 0
+            && self.timers.is_empty()
+            && self.outputs.is_empty()
+    }
+
+    fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time) {
+        match Message::parse(bytes) {
+            Err(crate::message::ParseError::Empty) => {}
+            Err(_) => self.counts.not_sip += 1,
+            Ok(message) if message.method().is_some() => self.on_request(message, from, now),
+            Ok(message) => self.on_response(&message, now),
+        }
+    }
+
+    fn on_request(&mut self, request: Message, from: SocketAddr, now: Time) {
+        let essentials = match request.essentials() {
+            Ok(essentials) => essentials,
+            Err(reason) => {
+                self.counts.malformed += 1;
+                return self.answer_malformed(&request, from, reason);
+            }
+        };
+        let method = request.method().unwrap_or(Method::Unknown);
+        let invite_key = || table::server_key(&request, &essentials, Method::Invite);
+        match method {
+            Method::Ack => {
+                let server = self.servers.find(&invite_key());
+                return self.on_ack(&request, server, now);
+            }
+            Method::Cancel => {
+                let server = self.servers.find(&invite_key());
+                return self.on_cancel(&request, from, server, now);
+            }
+            _ => {}
+        }
+        let key = table::server_key(&request, &essentials, method);
+        if let Some(id) = self.servers.find(&key) {
+            return self.on_copy(id);
+        }
+        if self.servers.len() >= self.config.transactions_max.saturating_mul(2) {
+            self.counts.overload += 1;
+            let hint = Hint::RetryAfter(self.config.retry_after_s);
+            return self.answer_at_once(&request, from, 503, hint);
+        }
+        if essentials.to.tag().is_some() {
+            return self.on_request_within(&request, from, key, now);
+        }
+        let Some(peer) = self.peer_at(from) else {
+            self.counts.strangers += 1;
+            return self.answer_at_once(&request, from, 403, Hint::None);
+        };
+        if let Some((status, hint)) = front::judge(&request, essentials.max_forwards) {
+            return self.answer_at_once(&request, from, status, hint);
+        }
+        match method {
+            Method::Invite => self.on_invite(request, from, peer, key, now),
+            Method::Options => {
+                let bytes = self.write_options(&request, from);
+                self.send_answer(&request, from, bytes);
+            }
+            // The rest has a meaning only within a dialog.
+            _ => self.answer_at_once(&request, from, 481, Hint::None),
+        }
+    }
+
+    fn peer_at(&self, source: SocketAddr) -> Option<PeerId> {
+        let exact = self.peers.iter().find(|peer| peer.address == source);
+        exact
+            .or_else(|| {
+                self.peers
+                    .iter()
+                    .find(|peer| peer.address.ip() == source.ip())
+            })
+            .map(|peer| peer.id)
+    }
+
+    /// A request that is under way, or was answered, came again.
+    fn on_copy(&mut self, id: ServerId) {
+        let Some(server) = self.servers.get_mut(id) else {
+            return;
+        };
+        if server.on_request().send
+            && let Some(bytes) = server.last.clone()
+        {
+            self.outputs.push_back(Output::Send {
+                to: server.to,
+                bytes,
+            });
+        }
+    }
+
+    fn on_response(&mut self, response: &Message, now: Time) {
+        let Some((key, status)) = self.client_key_of(response) else {
+            self.counts.stray_responses += 1;
+            return;
+        };
+        let Some(client) = self.clients.get_mut(&key) else {
+            self.counts.stray_responses += 1;
+            return;
+        };
+        let step = client.on_response(status, now);
+        let (leg, is_invite) = (client.leg, client.invite().is_some());
+        let deadline = client.deadline();
+        self.timers
+            .set(Owner::Client(key), &mut client.scheduled, deadline);
+        if step.ack {
+            self.acknowledge_failure(key, response);
+        }
+        if step.deliver && is_invite {
+            self.on_invite_response(key, response, status, now);
+        } else if step.deliver && status >= 200 && !key.is_cancel {
+            // Whatever was said to our BYE, the leg is over.
+            self.forget_closing(leg);
+        }
+        if step.end.is_some() {
+            self.forget_client(key);
+        }
+    }
+
+    /// Which request of ours a response belongs to: one `Via`, with a branch of ours, and the method.
+    fn client_key_of(&self, response: &Message) -> Option<(ClientKey, u16)> {
+        let essentials = response.essentials().ok()?;
+        if response.values(crate::message::Name::Via).nth(1).is_some() {
+            return None;
+        }
+        let branch = text::parse_hex128(essentials.via.branch()?.get(7..)?)?;
+        let key = ClientKey {
+            branch,
+            is_cancel: essentials.cseq.method == b"CANCEL",
+        };
+        let is_invite = self.clients.get(&key)?.invite().is_some();
+        (is_invite == (essentials.cseq.method == b"INVITE")).then_some((key, response.status()?))
+    }
+
+    fn on_timeout(&mut self, now: Time) {
+        while let Some(owner) = self.timers.pop_due(now) {
+            match owner {
+                Owner::Client(key) => self.on_client_timeout(key, now),
+                Owner::Server(id) => self.on_server_timeout(id, now),
+                Owner::Leg(leg) => self.on_leg_timeout(leg, now),
+            }
+        }
+    }
+
+    fn on_client_timeout(&mut self, key: ClientKey, now: Time) {
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
+        client.scheduled = None;
+        let step = client.on_timeout(now);
+        let (leg, is_invite) = (client.leg, client.invite().is_some());
+        if step.send {
+            self.outputs.push_back(Output::Send {
+                to: client.to,
+                bytes: client.request.clone(),
+            });
+        }
+        let deadline = client.deadline();
+        self.timers
+            .set(Owner::Client(key), &mut client.scheduled, deadline);
+        if step.end == Some(End::TimedOut) {
+            if is_invite {
+                self.on_invite_silence(leg);
+            } else if !key.is_cancel {
+                self.forget_closing(leg);
+            }
+        }
+        if step.end.is_some() {
+            self.forget_client(key);
+        }
+    }
+
+    fn on_server_timeout(&mut self, id: ServerId, now: Time) {
+        let Some(server) = self.servers.get_mut(id) else {
+            return;
+        };
+        server.scheduled = None;
+        let step = server.on_timeout(now);
+        if step.send
+            && let Some(bytes) = server.last.clone()
+        {
+            self.outputs.push_back(Output::Send {
+                to: server.to,
+                bytes,
+            });
+        }
+        let deadline = server.deadline();
+        self.timers
+            .set(Owner::Server(id), &mut server.scheduled, deadline);
+        if step.end.is_some() {
+            self.servers.remove(id);
+        }
+    }
+
+    fn on_leg_timeout(&mut self, id: LegId, now: Time) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        leg.scheduled = None;
+        match &leg.state {
+            State::Calling(_) => self.on_calling_timeout(id, now),
+            State::Ringing(_) => self.on_ringing_timeout(id, now),
+            State::Answered(_) => self.on_answered_timeout(id, now),
+            State::Talking | State::Closing => {}
+        }
+        self.reschedule(id);
+    }
+
+    fn hang_up(&mut self, id: LegId, cause: Option<u8>, now: Time) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &mut leg.state {
+            State::Calling(_) => self.cancel(id, cause, now),
+            State::Ringing(_) => self.refuse(id, Refusal { status: 480, cause }, now),
+            // BYE must wait for the ACK (RFC 3261 section 15).
+            State::Answered(answered) => answered.hang_up = Some(cause),
+            State::Talking => self.send_bye(id, cause, now),
+            State::Closing => {}
+        }
+    }
+
+    fn reschedule(&mut self, id: LegId) {
+        if let Some(leg) = self.legs.get_mut(&id) {
+            let deadline = leg.deadline();
+            self.timers
+                .set(Owner::Leg(id), &mut leg.scheduled, deadline);
+        }
+    }
+
+    fn insert_leg(&mut self, id: LegId, dialog: Dialog, hop: SocketAddr, state: State) {
+        self.by_tag.insert(dialog.local_tag, id);
+        self.legs.insert(
+            id,
+            Leg {
+                dialog,
+                hop,
+                state,
+                scheduled: None,
+            },
+        );
+        self.reschedule(id);
+    }
+
+    fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
+        let mut leg = self.legs.remove(&id)?;
+        self.timers.set(Owner::Leg(id), &mut leg.scheduled, None);
+        self.by_tag.remove(&leg.dialog.local_tag);
+        if let State::Ringing(ringing) = &leg.state {
+            self.unanswered.remove(&ringing.merge_key);
+        }
+        Some(leg)
+    }
+
+    /// The leg whose BYE has come to an end.
+    fn forget_closing(&mut self, leg: Option<LegId>) {
+        if let Some(id) = leg
+            && self
+                .legs
+                .get(&id)
+                .is_some_and(|leg| matches!(leg.state, State::Closing))
+        {
+            self.remove_leg(id);
+        }
+    }
+
+    fn forget_client(&mut self, key: ClientKey) {
+        if let Some(mut client) = self.clients.remove(&key) {
+            self.timers
+                .set(Owner::Client(key), &mut client.scheduled, None);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn add_server(
+        &mut self,
+        machine: ServerMachine,
+        key: Box<[u8]>,
+        to: SocketAddr,
+        leg: Option<LegId>,
+    ) -> ServerId {
+        self.servers.insert(Server {
+            machine,
+            key,
+            to,
+            last: None,
+            leg,
+            scheduled: None,
+        })
+    }
+
+    /// Sends the response of a server transaction, unless it has a final one already.
+    fn respond(&mut self, id: ServerId, status: u16, bytes: Arc<[u8]>, now: Time) {
+        let Some(server) = self.servers.get_mut(id) else {
+            return;
+        };
+        if !server.respond(status, now) {
+            return;
+        }
+        let is_answered_invite =
+            (200..300).contains(&status) && matches!(server.machine, ServerMachine::Invite(_));
+        server.last = (!is_answered_invite).then(|| bytes.clone());
+        let deadline = server.deadline();
+        self.timers
+            .set(Owner::Server(id), &mut server.scheduled, deadline);
+        self.outputs.push_back(Output::Send {
+            to: server.to,
+            bytes,
+        });
+    }
+
+    /// Only UDP so far; the machines know both.
+    fn transport(&self) -> Transport {
+        Transport::Unreliable
+    }
+
+    fn via(&self, branch: u128) -> String {
+        let host = crate::uri::host_text(self.config.advertised);
+        format!("SIP/2.0/UDP {host};branch=z9hG4bK{branch:032x};rport")
+    }
+
+    fn contact(&self) -> String {
+        format!("<sip:{}>", crate::uri::host_text(self.config.advertised))
+    }
+}
+
+/// The value of a `Reason` header.
+fn reason(cause: u8) -> String {
+    format!("Q.850;cause={cause}")
+}
+
+/// The SDP in a message, if it has some.
+fn sdp_of(message: &Message) -> Option<Box<[u8]>> {
+    (!message.body().is_empty()).then(|| message.body().into())
+}

@@ -1,0 +1,203 @@
+//! What the shell sees of an endpoint: settings, inputs, outputs and events.
+
+use crate::message::Message;
+use crate::transaction::Timing;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an endpoint presents itself, and its bounds.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address that others are to answer: it stands in our `Via` and `Contact`.
+    pub advertised: SocketAddr,
+    /// T1, T2 and T4.
+    pub timing: Timing,
+    /// The most legs at once. Beyond it a new call gets 503.
+    pub legs_max: usize,
+    /// The most transactions of others at once. Beyond it a new call gets 503, and at twice as many
+    /// every request.
+    pub transactions_max: usize,
+    /// The longest that a leg may go without a final answer; a last resort, the call's own limit is shorter.
+    pub ring_max: Duration,
+    /// What `Retry-After` says with a 503, in seconds.
+    pub retry_after_s: u16,
+}
+
+impl Config {
+    /// Usual bounds: 10,000 legs, 100,000 transactions, six minutes of ringing.
+    pub fn new(advertised: SocketAddr) -> Self {
+        Self {
+            advertised,
+            timing: Timing::default(),
+            legs_max: 10_000,
+            transactions_max: 100_000,
+            ring_max: Duration::from_secs(360),
+            retry_after_s: 5,
+        }
+    }
+}
+
+/// One leg, for as long as the endpoint lives; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId(pub(super) u64);
+
+impl LegId {
+    /// The number, for logs.
+    pub fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+/// Someone whose calls we take. What the number means is the shell's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u32);
+
+/// A peer and where its requests come from. One whose address and port fit is found first, then one
+/// whose address fits, since many send from other ports than they listen on.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Who.
+    pub id: PeerId,
+    /// From where.
+    pub address: SocketAddr,
+}
+
+/// A call to be made. Nothing in it may come from the other party's messages.
+#[derive(Clone)]
+pub struct Dial {
+    /// Where the INVITE is sent.
+    pub hop: SocketAddr,
+    /// The Request-URI and `To`.
+    pub target: String,
+    /// The `From`: who we say is calling.
+    pub identity: String,
+    /// What is left of the caller's Max-Forwards.
+    pub max_forwards: u8,
+    /// The offer.
+    pub sdp: Vec<u8>,
+}
+
+/// A final answer other than success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// 300 to 699.
+    pub status: u16,
+    /// A Q.850 cause for the `Reason` header (RFC 3326, RFC 6432).
+    pub cause: Option<u8>,
+}
+
+/// What the endpoint is given.
+pub enum Input<'a> {
+    /// A datagram came.
+    Datagram {
+        /// From where.
+        from: SocketAddr,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// [`Endpoint::poll_timeout`] has come.
+    Timeout,
+    /// Call someone on a leg that [`Endpoint::new_leg`] gave.
+    Dial(LegId, Dial),
+    /// Tell the caller about progress: 180 to 183, perhaps with early media.
+    Progress(LegId, u16, Option<Vec<u8>>),
+    /// Answer the caller with this SDP.
+    Answer(LegId, Vec<u8>),
+    /// Refuse the caller.
+    Refuse(LegId, Refusal),
+    /// End the leg whatever its state, giving a Q.850 cause if there is one.
+    HangUp(LegId, Option<u8>),
+}
+
+/// What the endpoint wants done.
+pub enum Output {
+    /// Send this datagram.
+    Send {
+        /// To whom.
+        to: SocketAddr,
+        /// What.
+        bytes: Arc<[u8]>,
+    },
+    /// The call must hear of this.
+    Event(Event),
+}
+
+/// What happened on a leg.
+#[derive(Debug)]
+pub enum Event {
+    /// A peer calls. Nothing but 100 has been answered.
+    Incoming {
+        /// The new leg.
+        leg: LegId,
+        /// Who calls.
+        peer: PeerId,
+        /// The INVITE as it came.
+        invite: Arc<Message>,
+        /// Hops that the caller has left, at least 1.
+        max_forwards: u8,
+    },
+    /// The called side is ringing, or has something to say before it answers.
+    Progress {
+        /// The leg.
+        leg: LegId,
+        /// 101 to 199.
+        status: u16,
+        /// Its SDP, if any: early media.
+        sdp: Option<Box<[u8]>>,
+    },
+    /// The called side answered. It has been acknowledged.
+    Answered {
+        /// The leg.
+        leg: LegId,
+        /// Its SDP; none is a fault of the other side.
+        sdp: Option<Box<[u8]>>,
+    },
+    /// The called side did not answer. The leg is over.
+    Refused {
+        /// The leg.
+        leg: LegId,
+        /// Its status; 408 if it stayed silent, 503 if we are full.
+        status: u16,
+        /// The Q.850 cause it gave.
+        cause: Option<u8>,
+        /// Whether the status is ours, since nobody answered.
+        silent: bool,
+    },
+    /// The caller has our answer: both sides know that the call stands.
+    Confirmed {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The caller gave up before an answer. The leg is over.
+    Cancelled {
+        /// The leg.
+        leg: LegId,
+        /// The Q.850 cause it gave.
+        cause: Option<u8>,
+    },
+    /// The call was ended by the other side of this leg. The leg is over.
+    Ended {
+        /// The leg.
+        leg: LegId,
+        /// The Q.850 cause it gave.
+        cause: Option<u8>,
+        /// Whether it never acknowledged our answer, so that we ended it.
+        silent: bool,
+    },
+}
+
+/// What has been counted since the start: things that leave no other trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Datagrams that were not SIP.
+    pub not_sip: u64,
+    /// Requests that lacked something.
+    pub malformed: u64,
+    /// Requests from nobody we know.
+    pub strangers: u64,
+    /// Responses to nothing we asked.
+    pub stray_responses: u64,
+    /// Requests turned away because we are full.
+    pub overload: u64,
+}

@@ -1,0 +1,164 @@
+//! The stateless front: what is answered at once, from the request alone, and then forgotten.
+//!
+//! A request that is sent again gets the same answer again, since the tag in it is derived from the
+//! request. Nothing here uses memory, so nothing here can be exhausted.
+
+use super::{Endpoint, Output};
+use crate::message::{self, Malformed, Message, Method, Name, Via};
+use crate::uri::Uri;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What we understand, for `Allow`.
+pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS";
+
+/// What a refusal adds to its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    None,
+    /// The methods that we understand.
+    Allow,
+    /// The body that we understand.
+    Accept,
+    /// The caller asked for extensions; we have none of them.
+    Unsupported,
+    /// Come back in so many seconds.
+    RetryAfter(u16),
+}
+
+/// Judges what holds for any request, within a dialog or not (RFC 3261 section 8.2). None: go on.
+pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> {
+    let method = request.method()?;
+    if !request.is_version_2() {
+        return Some((505, Hint::None));
+    }
+    match method {
+        Method::Unknown => return Some((501, Hint::Allow)),
+        Method::Invite | Method::Ack | Method::Cancel | Method::Bye | Method::Options => {}
+        _ => return Some((405, Hint::Allow)),
+    }
+    if Uri::parse(request.request_uri()).is_none() {
+        return Some((416, Hint::None));
+    }
+    if max_forwards == 0 {
+        return Some((483, Hint::None));
+    }
+    if request.values(Name::Require).next().is_some() {
+        return Some((420, Hint::Unsupported));
+    }
+    if method == Method::Invite && !body_is_readable(request) {
+        return Some((415, Hint::Accept));
+    }
+    None
+}
+
+/// An INVITE may have no body, or SDP.
+fn body_is_readable(request: &Message) -> bool {
+    let encoded = request
+        .header(Name::ContentEncoding)
+        .is_some_and(|name| !name.eq_ignore_ascii_case(b"identity"));
+    let kind = request.header(Name::ContentType).map(|kind| {
+        let semicolon = kind
+            .iter()
+            .position(|&byte| byte == b';')
+            .unwrap_or(kind.len());
+        crate::text::trim(&kind[..semicolon])
+    });
+    request.body().is_empty()
+        || (!encoded && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp")))
+}
+
+/// Where the answer to a request goes (RFC 3261 section 18.2.2, RFC 3581): to the address it came from;
+/// to the port it came from only if asked, else to the port that it names.
+pub(super) fn answer_to(via: &Via<'_>, source: SocketAddr) -> SocketAddr {
+    let port = if via.wants_rport() {
+        source.port()
+    } else {
+        via.port.unwrap_or(5060)
+    };
+    SocketAddr::new(source.ip(), port)
+}
+
+impl Endpoint {
+    /// Answers without memory.
+    pub(super) fn answer_at_once(
+        &mut self,
+        request: &Message,
+        source: SocketAddr,
+        status: u16,
+        hint: Hint,
+    ) {
+        let bytes = self.write_answer(request, source, status, hint);
+        self.send_answer(request, source, bytes);
+    }
+
+    pub(super) fn write_answer(
+        &self,
+        request: &Message,
+        source: SocketAddr,
+        status: u16,
+        hint: Hint,
+    ) -> Arc<[u8]> {
+        let tag = self.stateless_tag(request);
+        let mut writer = message::reply(request, source, status, Some(tag.as_bytes()));
+        match hint {
+            Hint::None => {}
+            Hint::Allow => {
+                writer.line(Name::Allow, &[ALLOW]);
+            }
+            Hint::Accept => {
+                writer.line(Name::Accept, &[b"application/sdp"]);
+            }
+            Hint::RetryAfter(seconds) => {
+                writer.line(Name::RetryAfter, &[seconds.to_string().as_bytes()]);
+            }
+            Hint::Unsupported => {
+                let wanted: Vec<&[u8]> = request.values(Name::Require).collect();
+                writer.line(Name::Unsupported, &[&wanted.join(b", ".as_slice())]);
+            }
+        }
+        writer.finish()
+    }
+
+    /// Answers 400 with the reason in its phrase, if there is a `Via` to answer by.
+    pub(super) fn answer_malformed(
+        &mut self,
+        request: &Message,
+        source: SocketAddr,
+        reason: Malformed,
+    ) {
+        if request.method() == Some(Method::Ack) || request.top_via().is_none() {
+            return;
+        }
+        let status = if request.is_version_2() { 400 } else { 505 };
+        let mut writer = message::Writer::response(status, &reason.to_string());
+        let tag = self.stateless_tag(request);
+        message::reply_head(&mut writer, request, source, Some(tag.as_bytes()));
+        let bytes = writer.finish();
+        self.send_answer(request, source, bytes);
+    }
+
+    /// OPTIONS from a peer: we are here (RFC 3261 section 11.2).
+    pub(super) fn write_options(&self, request: &Message, source: SocketAddr) -> Arc<[u8]> {
+        let tag = self.stateless_tag(request);
+        let mut writer = message::reply(request, source, 200, Some(tag.as_bytes()));
+        writer
+            .line(Name::Allow, &[ALLOW])
+            .line(Name::Accept, &[b"application/sdp"]);
+        writer.finish()
+    }
+
+    pub(super) fn send_answer(&mut self, request: &Message, source: SocketAddr, bytes: Arc<[u8]>) {
+        if let Some(via) = request.top_via() {
+            let to = answer_to(&via, source);
+            self.outputs.push_back(Output::Send { to, bytes });
+        }
+    }
+
+    /// The same for each copy of a request (RFC 3261 section 8.2.7).
+    fn stateless_tag(&self, request: &Message) -> String {
+        let parts = [Name::Via, Name::From, Name::CallId]
+            .map(|name| request.header(name).unwrap_or_default());
+        crate::text::hex64(self.chance.keyed(b"stateless tag", &parts) as u64)
+    }
+}

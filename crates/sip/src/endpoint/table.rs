@@ -1,0 +1,218 @@
+//! Who is in what transaction, and when each must be looked at again.
+
+use super::{ClientKey, LegId, ServerId};
+use crate::message::{Essentials, Message, Method};
+use crate::time::Time;
+use crate::transaction::{InviteClient, InviteServer, PlainClient, PlainServer, Step};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The most forks of one INVITE whose answers we remember.
+pub(super) const FORKS_MAX: usize = 8;
+
+pub(super) enum ClientMachine {
+    Invite(InviteClient),
+    Plain(PlainClient),
+}
+
+/// A request of ours that is under way, or whose late responses are still awaited.
+pub(super) struct Client {
+    pub machine: ClientMachine,
+    pub request: Arc<[u8]>,
+    pub to: SocketAddr,
+    /// Whose request it is; none for the BYE to a fork that nobody wants.
+    pub leg: Option<LegId>,
+    /// For an INVITE: each tag that answered with a success, and the ACK that went to it.
+    pub acks: Vec<Acknowledged>,
+    pub scheduled: Option<Time>,
+}
+
+pub(super) struct Acknowledged {
+    pub tag: Box<[u8]>,
+    pub ack: Arc<[u8]>,
+    pub to: SocketAddr,
+}
+
+impl Client {
+    pub fn on_response(&mut self, status: u16, now: Time) -> Step {
+        match &mut self.machine {
+            ClientMachine::Invite(machine) => machine.on_response(status, now),
+            ClientMachine::Plain(machine) => machine.on_response(status, now),
+        }
+    }
+
+    pub fn on_timeout(&mut self, now: Time) -> Step {
+        match &mut self.machine {
+            ClientMachine::Invite(machine) => machine.on_timeout(now),
+            ClientMachine::Plain(machine) => machine.on_timeout(now),
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        match &self.machine {
+            ClientMachine::Invite(machine) => machine.deadline(),
+            ClientMachine::Plain(machine) => machine.deadline(),
+        }
+    }
+
+    pub fn invite(&self) -> Option<&InviteClient> {
+        match &self.machine {
+            ClientMachine::Invite(machine) => Some(machine),
+            ClientMachine::Plain(_) => None,
+        }
+    }
+}
+
+pub(super) enum ServerMachine {
+    Invite(InviteServer),
+    Plain(PlainServer),
+}
+
+/// A request of theirs, until no copy of it can come any more. The request itself is not kept.
+pub(super) struct Server {
+    pub machine: ServerMachine,
+    pub key: Box<[u8]>,
+    pub to: SocketAddr,
+    /// What was answered last; none after the success of an INVITE, which its leg repeats.
+    pub last: Option<Arc<[u8]>>,
+    pub leg: Option<LegId>,
+    pub scheduled: Option<Time>,
+}
+
+impl Server {
+    pub fn respond(&mut self, status: u16, now: Time) -> bool {
+        match &mut self.machine {
+            ServerMachine::Invite(machine) => machine.respond(status, now),
+            ServerMachine::Plain(machine) => machine.respond(status, now),
+        }
+    }
+
+    pub fn on_request(&mut self) -> Step {
+        match &mut self.machine {
+            ServerMachine::Invite(machine) => machine.on_request(),
+            ServerMachine::Plain(machine) => machine.on_request(),
+        }
+    }
+
+    pub fn on_timeout(&mut self, now: Time) -> Step {
+        match &mut self.machine {
+            ServerMachine::Invite(machine) => machine.on_timeout(now),
+            ServerMachine::Plain(machine) => machine.on_timeout(now),
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.deadline(),
+            ServerMachine::Plain(machine) => machine.deadline(),
+        }
+    }
+}
+
+/// All server transactions, found by number or by what identifies the request on the wire.
+#[derive(Default)]
+pub(super) struct Servers {
+    entries: BTreeMap<ServerId, Server>,
+    by_key: BTreeMap<Box<[u8]>, ServerId>,
+    last: u64,
+}
+
+impl Servers {
+    pub fn insert(&mut self, server: Server) -> ServerId {
+        self.last += 1;
+        let id = ServerId(self.last);
+        self.by_key.insert(server.key.clone(), id);
+        self.entries.insert(id, server);
+        id
+    }
+
+    pub fn find(&self, key: &[u8]) -> Option<ServerId> {
+        self.by_key.get(key).copied()
+    }
+
+    pub fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
+        self.entries.get_mut(&id)
+    }
+
+    pub fn remove(&mut self, id: ServerId) {
+        if let Some(server) = self.entries.remove(&id) {
+            self.by_key.remove(&server.key);
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// What makes two requests the same one (RFC 3261 section 17.2.3). ACK and CANCEL look for their INVITE.
+pub(super) fn server_key(
+    request: &Message,
+    essentials: &Essentials<'_>,
+    method: Method,
+) -> Box<[u8]> {
+    let method_text = match method {
+        Method::Unknown => request.method_text(),
+        known => known.as_str().as_bytes(),
+    };
+    let port = essentials.via.port.unwrap_or(5060).to_be_bytes();
+    let parts: &[&[u8]] = match essentials.via.branch() {
+        Some(branch) => &[b"3261", branch, essentials.via.host, &port, method_text],
+        // A sender of RFC 2543 times has no unique branch.
+        None => &[
+            b"2543",
+            request.request_uri(),
+            essentials.from.tag().unwrap_or_default(),
+            essentials.call_id,
+            &essentials.cseq.number.to_be_bytes(),
+            essentials.via.host,
+            &port,
+            method_text,
+        ],
+    };
+    parts.join(&0).into()
+}
+
+/// Whose deadline it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    Client(ClientKey),
+    Server(ServerId),
+    Leg(LegId),
+}
+
+/// All deadlines. An owner has at most one, which it remembers as `scheduled`.
+#[derive(Default)]
+pub(super) struct Timers(BTreeSet<(Time, Owner)>);
+
+impl Timers {
+    pub fn set(&mut self, owner: Owner, scheduled: &mut Option<Time>, deadline: Option<Time>) {
+        if *scheduled == deadline {
+            return;
+        }
+        if let Some(before) = *scheduled {
+            self.0.remove(&(before, owner));
+        }
+        if let Some(deadline) = deadline {
+            self.0.insert((deadline, owner));
+        }
+        *scheduled = deadline;
+    }
+
+    pub fn next(&self) -> Option<Time> {
+        self.0.first().map(|(time, _)| *time)
+    }
+
+    /// An owner whose deadline has come. The caller clears that owner's `scheduled`.
+    pub fn pop_due(&mut self, now: Time) -> Option<Owner> {
+        if self.next()? > now {
+            return None;
+        }
+        self.0.pop_first().map(|(_, owner)| owner)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

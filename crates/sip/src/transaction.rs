@@ -1,0 +1,162 @@
+//! The four transaction machines of RFC 3261 section 17, with the corrections of RFC 6026.
+//!
+//! A machine knows its state and its timers and nothing else: not the message, not the peer. Whoever owns
+//! it keeps the bytes and does what each [`Step`] says. So every row of the RFC's diagrams can be tried in
+//! a table, and the same machines serve UDP and reliable transports.
+
+mod invite_client;
+mod invite_server;
+mod plain_client;
+mod plain_server;
+#[cfg(test)]
+mod tests;
+
+pub use invite_client::InviteClient;
+pub use invite_server::InviteServer;
+pub use plain_client::PlainClient;
+pub use plain_server::PlainServer;
+
+use crate::time::Time;
+use std::time::Duration;
+
+/// The three times from which all timers follow (RFC 3261, table 4).
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// The estimated round trip: 500 ms.
+    pub t1: Duration,
+    /// The longest time between two tries of anything but INVITE: 4 s.
+    pub t2: Duration,
+    /// How long a message may stay in the network: 5 s.
+    pub t4: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Timing {
+    /// 64 × T1: how long anyone tries at all; timers B, D, F, H, J, L and M.
+    pub fn patience(&self) -> Duration {
+        self.t1 * 64
+    }
+}
+
+/// Whether the transport itself repeats what is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// UDP: we repeat.
+    Unreliable,
+    /// TCP, TLS: it repeats.
+    Reliable,
+}
+
+/// What the owner of a machine must now do, in the order of the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Send again what was sent last: the request of a client, the response of a server.
+    pub send: bool,
+    /// Send the ACK for the failure response at hand (INVITE client only).
+    pub ack: bool,
+    /// Hand the message at hand to the user of the transaction.
+    pub deliver: bool,
+    /// The machine has ended: forget it.
+    pub end: Option<End>,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All is done; its user heard of it before.
+    Done,
+    /// The other side stayed silent; its user must hear of it.
+    TimedOut,
+}
+
+impl Step {
+    const NOTHING: Self = Self {
+        send: false,
+        ack: false,
+        deliver: false,
+        end: None,
+    };
+    const SEND: Self = Self {
+        send: true,
+        ..Self::NOTHING
+    };
+    const DELIVER: Self = Self {
+        deliver: true,
+        ..Self::NOTHING
+    };
+    const TIMED_OUT: Self = Self {
+        end: Some(End::TimedOut),
+        ..Self::NOTHING
+    };
+    const DONE: Self = Self {
+        end: Some(End::Done),
+        ..Self::NOTHING
+    };
+}
+
+/// Sending the same thing again and again, at growing intervals, until a given time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Repeat {
+    /// None over a reliable transport.
+    next: Option<Time>,
+    interval: Duration,
+    pub(crate) until: Time,
+}
+
+impl Repeat {
+    pub(crate) fn new(
+        first: Duration,
+        patience: Duration,
+        transport: Transport,
+        now: Time,
+    ) -> Self {
+        let next = (transport == Transport::Unreliable).then(|| now + first);
+        Self {
+            next,
+            interval: first,
+            until: now + patience,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Time {
+        self.next.map_or(self.until, |next| next.min(self.until))
+    }
+
+    /// Whether it is time to send again. The interval doubles up to `interval_max`.
+    pub(crate) fn is_due(&mut self, now: Time, interval_max: Duration) -> bool {
+        if self.next.is_none_or(|next| now < next) {
+            return false;
+        }
+        self.interval = (self.interval * 2).min(interval_max);
+        self.next = Some(now + self.interval);
+        true
+    }
+
+    /// Time has passed: send again, give up, or nothing.
+    fn on_timeout(&mut self, now: Time, interval_max: Duration) -> Step {
+        if now >= self.until {
+            Step::TIMED_OUT
+        } else if self.is_due(now, interval_max) {
+            Step::SEND
+        } else {
+            Step::NOTHING
+        }
+    }
+
+    /// From now on at this interval only.
+    fn slow_down(&mut self, interval: Duration, now: Time) {
+        if self.next.is_some() {
+            self.interval = interval;
+            self.next = Some(now + interval);
+        }
+    }
+}

@@ -1,0 +1,649 @@
+//! What carriers and scanners really send, request by request, and what the RFC wants answered.
+
+mod support;
+
+use maskline_sip::endpoint::{Dial, Endpoint, Event, Input, LegId, Output};
+use maskline_sip::message::{Message, Name, NameAddr};
+use maskline_sip::time::Time;
+use std::net::SocketAddr;
+use std::time::Duration;
+use support::{SDP, address, at, endpoint, name};
+
+const US: &str = "127.0.0.1:5060";
+const PEER: &str = "127.0.0.1:5070";
+
+/// One endpoint, and a peer that writes its messages by hand.
+struct Wire {
+    endpoint: Endpoint,
+    now: Time,
+    events: Vec<Event>,
+}
+
+impl Wire {
+    fn new() -> Self {
+        Self {
+            endpoint: endpoint(US, PEER, 1),
+            now: at(0),
+            events: Vec::new(),
+        }
+    }
+
+    /// Gives a datagram from the peer and returns what was sent back.
+    fn say(&mut self, bytes: &[u8]) -> Vec<Message> {
+        self.say_from(PEER, bytes)
+    }
+
+    fn say_from(&mut self, from: &str, bytes: &[u8]) -> Vec<Message> {
+        self.give(Input::Datagram {
+            from: address(from),
+            bytes,
+        })
+    }
+
+    fn give(&mut self, input: Input<'_>) -> Vec<Message> {
+        self.endpoint.handle_input(input, self.now);
+        self.drain()
+            .into_iter()
+            .map(|(_, message)| message)
+            .collect()
+    }
+
+    fn drain(&mut self) -> Vec<(SocketAddr, Message)> {
+        let mut sent = Vec::new();
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                Output::Event(event) => self.events.push(event),
+                Output::Send { to, bytes } => {
+                    sent.push((to, Message::parse(&bytes).expect("we write SIP")))
+                }
+            }
+        }
+        sent
+    }
+
+    fn pass(&mut self, millis: u64) -> Vec<Message> {
+        let end = self.now + Duration::from_millis(millis);
+        let mut sent = Vec::new();
+        while let Some(due) = self.endpoint.poll_timeout().filter(|due| *due <= end) {
+            self.now = due;
+            sent.extend(self.give(Input::Timeout));
+        }
+        self.now = end;
+        sent
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.events.iter().map(name).collect()
+    }
+
+    fn incoming(&mut self) -> LegId {
+        self.say(INVITE.as_bytes());
+        match self.events.last() {
+            Some(Event::Incoming { leg, .. }) => *leg,
+            _ => panic!("the INVITE made no call"),
+        }
+    }
+
+    /// An incoming call that was answered and acknowledged, and the tag that we gave.
+    fn talking(&mut self) -> String {
+        let leg = self.incoming();
+        let answer = self.give(Input::Answer(leg, SDP.to_vec()));
+        let tag = to_tag(&answer[0]);
+        let acks = self.say(within("ACK", 1, &tag).as_bytes());
+        assert!(acks.is_empty(), "an ACK is not answered");
+        assert_eq!(self.seen(), ["incoming", "confirmed"]);
+        tag
+    }
+
+    /// Dials, and returns the INVITE.
+    fn dial(&mut self) -> (LegId, Message) {
+        let leg = self.endpoint.new_leg();
+        let dial = Dial {
+            hop: address(PEER),
+            target: "sip:13900000000@127.0.0.1:5070".into(),
+            identity: "sip:17000000001@127.0.0.1:5060".into(),
+            max_forwards: 69,
+            sdp: SDP.to_vec(),
+        };
+        let mut sent = self.give(Input::Dial(leg, dial));
+        (leg, sent.remove(0))
+    }
+}
+
+const INVITE: &str = "INVITE sip:17000000001@127.0.0.1:5060 SIP/2.0\r\n\
+    Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1;rport\r\n\
+    From: <sip:13800000000@127.0.0.1>;tag=a\r\n\
+    To: <sip:17000000001@127.0.0.1:5060>\r\n\
+    Call-ID: call\r\n\
+    CSeq: 1 INVITE\r\n\
+    Contact: <sip:13800000000@127.0.0.1:5070>\r\n\
+    Max-Forwards: 70\r\n\
+    Content-Type: application/sdp\r\n\
+    Content-Length: 12\r\n\
+    \r\n\
+    v=0\r\no=- 1 1";
+
+/// The INVITE with one piece of text replaced.
+fn with(old: &str, new: &str) -> String {
+    assert!(INVITE.contains(old), "{old} is in the INVITE");
+    INVITE.replacen(old, new, 1)
+}
+
+/// A request of the caller within the dialog.
+fn within(method: &str, cseq: u32, tag: &str) -> String {
+    format!(
+        "{method} sip:127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK{method}{cseq};rport\r\n\
+         From: <sip:13800000000@127.0.0.1>;tag=a\r\nTo: <sip:17000000001@127.0.0.1:5060>;tag={tag}\r\n\
+         Call-ID: call\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// A response to a request of ours.
+fn response(request: &Message, status: &str, tag: &str, rest: &str) -> String {
+    let header =
+        |name| String::from_utf8_lossy(request.header(name).unwrap_or_default()).into_owned();
+    format!(
+        "SIP/2.0 {status}\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag={tag}\r\nCall-ID: {}\r\nCSeq: {}\r\n{rest}\r\n",
+        header(Name::Via),
+        header(Name::From),
+        header(Name::To),
+        header(Name::CallId),
+        header(Name::CSeq),
+    )
+}
+
+fn statuses(messages: &[Message]) -> Vec<u16> {
+    messages.iter().filter_map(Message::status).collect()
+}
+
+fn to_tag(message: &Message) -> String {
+    let to = message
+        .header(Name::To)
+        .and_then(NameAddr::parse)
+        .expect("we write whole messages");
+    String::from_utf8_lossy(to.tag().unwrap_or_default()).into_owned()
+}
+
+fn header(message: &Message, name: Name) -> &str {
+    std::str::from_utf8(message.header(name).unwrap_or_default())
+        .expect("what we write here is ASCII")
+}
+
+#[test]
+fn what_opens_a_call_and_what_is_refused_at_the_door() {
+    let at = INVITE.find("<sip:138").expect("it is there");
+    let gbk = [
+        &INVITE.as_bytes()[..at],
+        b"\"\xcd\xf5\" ",
+        &INVITE.as_bytes()[at..],
+    ]
+    .concat();
+    let calls: &[(&str, Vec<u8>)] = &[
+        ("plain", INVITE.into()),
+        (
+            "no Content-Length",
+            with("Content-Length: 12\r\n", "").into(),
+        ),
+        ("a display name in GBK", gbk),
+        ("From without a tag", with(";tag=a", "").into()),
+        ("line breaks in front", format!("\r\n\r\n{INVITE}").into()),
+        (
+            "tel: URI",
+            with(
+                "sip:17000000001@127.0.0.1:5060 SIP",
+                "tel:+8617000000001 SIP",
+            )
+            .into(),
+        ),
+        (
+            "no body",
+            with(
+                "Content-Type: application/sdp\r\nContent-Length: 12\r\n\r\nv=0\r\no=- 1 1",
+                "\r\n",
+            )
+            .into(),
+        ),
+        ("no magic cookie", with("z9hG4bK1", "1").into()),
+        (
+            "Max-Forwards 1",
+            with("Max-Forwards: 70", "Max-Forwards: 1").into(),
+        ),
+    ];
+    for (what, bytes) in calls {
+        let mut wire = Wire::new();
+        assert_eq!(statuses(&wire.say(bytes)), [100], "{what}");
+        assert_eq!(wire.seen(), ["incoming"], "{what}");
+    }
+    let refusals: &[(&str, String, u16)] = &[
+        (
+            "unknown method",
+            with("INVITE sip", "JUMP sip").replace("1 INVITE", "1 JUMP"),
+            501,
+        ),
+        (
+            "known method that we lack",
+            with("INVITE sip", "REGISTER sip").replace("1 INVITE", "1 REGISTER"),
+            405,
+        ),
+        (
+            "BYE to nothing",
+            with("INVITE sip", "BYE sip").replace("1 INVITE", "1 BYE"),
+            481,
+        ),
+        (
+            "CANCEL of nothing",
+            with("INVITE sip", "CANCEL sip").replace("1 INVITE", "1 CANCEL"),
+            481,
+        ),
+        (
+            "unknown dialog",
+            with("060>\r\nCall", "060>;tag=x\r\nCall"),
+            481,
+        ),
+        ("CSeq of another method", with("1 INVITE", "1 BYE"), 400),
+        (
+            "another version",
+            with("SIP/2.0\r\nVia", "SIP/7.0\r\nVia"),
+            505,
+        ),
+        (
+            "no more hops",
+            with("Max-Forwards: 70", "Max-Forwards: 0"),
+            483,
+        ),
+        (
+            "unknown extension",
+            with("Max", "Require: 100rel, x\r\nMax"),
+            420,
+        ),
+        ("unknown scheme", with("INVITE sip:", "INVITE nobody:"), 416),
+        ("unknown body", with("application/sdp", "text/plain"), 415),
+        (
+            "body without a type",
+            with("Content-Type: application/sdp\r\n", ""),
+            415,
+        ),
+        (
+            "packed body",
+            with("Max", "Content-Encoding: gzip\r\nMax"),
+            415,
+        ),
+        ("body cut off", with("Length: 12", "Length: 13"), 400),
+        ("no Call-ID", with("Call-ID: call\r\n", ""), 400),
+        ("two From", with("To:", "From: <sip:a@b>;tag=b\r\nTo:"), 400),
+    ];
+    for (what, text, status) in refusals {
+        let mut wire = Wire::new();
+        let answers = wire.say(text.as_bytes());
+        assert_eq!(statuses(&answers), [*status], "{what}");
+        assert!(
+            wire.events.is_empty() && wire.endpoint.is_idle(),
+            "{what} leaves nothing behind"
+        );
+        assert_eq!(
+            to_tag(&wire.say(text.as_bytes())[0]),
+            to_tag(&answers[0]),
+            "{what}: a copy gets the same answer"
+        );
+    }
+}
+
+#[test]
+fn strangers_are_turned_away_and_nonsense_is_counted() {
+    let mut wire = Wire::new();
+    assert_eq!(
+        statuses(&wire.say_from("192.0.2.9:5060", INVITE.as_bytes())),
+        [403]
+    );
+    assert!(wire.say(b"GET / HTTP/1.1\r\n\r\n").is_empty());
+    assert!(wire.say(b"\r\n\r\n").is_empty());
+    assert!(
+        wire.say(b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\r\n")
+            .is_empty()
+    );
+    assert!(
+        wire.say(
+            with("INVITE sip", "ACK sip")
+                .replace("1 INVITE", "1 ACK")
+                .as_bytes()
+        )
+        .is_empty()
+    );
+    let counts = wire.endpoint.counts();
+    assert_eq!(
+        (counts.strangers, counts.not_sip, counts.stray_responses),
+        (1, 1, 1)
+    );
+    assert!(wire.endpoint.is_idle());
+}
+
+#[test]
+fn a_probe_is_answered() {
+    let mut wire = Wire::new();
+    let answers = wire.say(
+        with("INVITE sip", "OPTIONS sip")
+            .replace("1 INVITE", "1 OPTIONS")
+            .as_bytes(),
+    );
+    assert_eq!(statuses(&answers), [200]);
+    assert_eq!(
+        header(&answers[0], Name::Allow),
+        "INVITE, ACK, CANCEL, BYE, OPTIONS"
+    );
+    assert!(wire.endpoint.is_idle());
+}
+
+#[test]
+fn an_answer_goes_to_the_port_in_the_via_unless_rport_is_asked_for() {
+    for (text, port) in [
+        (INVITE.to_owned(), 6_000),
+        (with(";rport", ""), 5_070),
+        (with("1:5070;branch", "1;branch"), 6_000),
+    ] {
+        let mut wire = Wire::new();
+        let input = Input::Datagram {
+            from: address("127.0.0.1:6000"),
+            bytes: text.as_bytes(),
+        };
+        wire.endpoint.handle_input(input, at(0));
+        assert_eq!(wire.drain()[0].0.port(), port);
+    }
+}
+
+#[test]
+fn a_copy_of_the_invite_gets_the_last_answer_and_makes_no_second_call() {
+    let mut wire = Wire::new();
+    let leg = wire.incoming();
+    wire.give(Input::Progress(leg, 183, Some(SDP.to_vec())));
+    let copy = wire.say(INVITE.as_bytes());
+    assert_eq!(statuses(&copy), [183]);
+    assert!(!to_tag(&copy[0]).is_empty(), "an early dialog has a tag");
+    let tag = to_tag(&wire.give(Input::Answer(leg, SDP.to_vec()))[0]);
+    wire.say(within("ACK", 1, &tag).as_bytes());
+    assert!(
+        wire.say(INVITE.as_bytes()).is_empty(),
+        "after the ACK it is absorbed"
+    );
+    assert_eq!(wire.seen(), ["incoming", "confirmed"]);
+}
+
+#[test]
+fn the_same_invite_by_another_path_is_a_loop() {
+    let mut wire = Wire::new();
+    wire.incoming();
+    assert_eq!(
+        statuses(&wire.say(with("z9hG4bK1", "z9hG4bK2").as_bytes())),
+        [482]
+    );
+}
+
+#[test]
+fn numbers_may_skip_but_not_go_back() {
+    let mut wire = Wire::new();
+    let tag = wire.talking();
+    assert_eq!(
+        statuses(&wire.say(within("OPTIONS", 5, &tag).as_bytes())),
+        [200]
+    );
+    assert_eq!(
+        statuses(&wire.say(within("OPTIONS", 5, &tag).as_bytes())),
+        [200],
+        "a copy is a copy"
+    );
+    assert_eq!(
+        statuses(&wire.say(within("OPTIONS", 4, &tag).as_bytes())),
+        [500]
+    );
+    assert_eq!(
+        statuses(&wire.say(within("BYE", 9, &tag).as_bytes())),
+        [200]
+    );
+    assert_eq!(
+        statuses(&wire.say(within("BYE", 9, &tag).as_bytes())),
+        [200],
+        "a copy is a copy, even now"
+    );
+    assert_eq!(wire.seen(), ["incoming", "confirmed", "ended"]);
+    assert_eq!(
+        statuses(&wire.say(within("BYE", 10, &tag).as_bytes())),
+        [481],
+        "another BYE finds no call"
+    );
+}
+
+#[test]
+fn every_request_in_an_early_dialog_is_answered() {
+    let mut wire = Wire::new();
+    let leg = wire.incoming();
+    let tag = to_tag(&wire.give(Input::Progress(leg, 180, None))[0]);
+    let rows = [
+        ("UPDATE", 405),
+        ("INFO", 405),
+        ("OPTIONS", 200),
+        ("INVITE", 500),
+        ("JUMP", 501),
+        ("PRACK", 405),
+    ];
+    for (number, (method, status)) in (2..).zip(rows) {
+        assert_eq!(
+            statuses(&wire.say(within(method, number, &tag).as_bytes())),
+            [status],
+            "{method}"
+        );
+    }
+    assert_eq!(
+        statuses(&wire.say(within("BYE", 20, &tag).as_bytes())),
+        [200, 487],
+        "the caller may say BYE"
+    );
+    assert_eq!(wire.seen(), ["incoming", "cancelled"]);
+}
+
+#[test]
+fn a_change_of_media_is_declined_and_the_call_goes_on() {
+    let mut wire = Wire::new();
+    let tag = wire.talking();
+    assert_eq!(
+        statuses(&wire.say(within("INVITE", 2, &tag).as_bytes())),
+        [488]
+    );
+    assert_eq!(statuses(&wire.pass(600)), [488], "until acknowledged");
+    wire.say(
+        within("ACK", 2, &tag)
+            .replace("z9hG4bKACK2", "z9hG4bKINVITE2")
+            .as_bytes(),
+    );
+    assert!(wire.pass(5_000).is_empty());
+    assert_eq!(
+        statuses(&wire.say(within("BYE", 3, &tag).as_bytes())),
+        [200]
+    );
+}
+
+#[test]
+fn a_cancel_ends_the_ringing_once() {
+    let mut wire = Wire::new();
+    let leg = wire.incoming();
+    let ringing = wire.give(Input::Progress(leg, 180, None));
+    let cancel = with("INVITE sip", "CANCEL sip").replace("1 INVITE", "1 CANCEL");
+    let cancel = cancel
+        .split("Content-Type")
+        .next()
+        .expect("there is a first part")
+        .to_owned()
+        + "\r\n";
+    let answers = wire.say(cancel.as_bytes());
+    assert_eq!(statuses(&answers), [200, 487]);
+    assert_eq!(
+        to_tag(&answers[0]),
+        to_tag(&ringing[0]),
+        "all answers have the tag of the call"
+    );
+    assert_eq!(statuses(&wire.say(cancel.as_bytes())), [200]);
+    assert_eq!(wire.seen(), ["incoming", "cancelled"]);
+    assert!(
+        wire.give(Input::Answer(leg, SDP.to_vec())).is_empty(),
+        "too late to answer"
+    );
+}
+
+#[test]
+fn our_invite_says_only_what_it_must() {
+    let mut wire = Wire::new();
+    let (_, invite) = wire.dial();
+    let names: Vec<String> = invite
+        .all_headers()
+        .map(|(label, _)| String::from_utf8_lossy(label).into_owned())
+        .collect();
+    let expected = [
+        "Via",
+        "Max-Forwards",
+        "From",
+        "To",
+        "Call-ID",
+        "CSeq",
+        "Contact",
+        "Allow",
+        "Content-Type",
+        "Content-Length",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(header(&invite, Name::Contact), "<sip:127.0.0.1:5060>");
+    assert_eq!(header(&invite, Name::MaxForwards), "69");
+    assert!(header(&invite, Name::From).starts_with("<sip:17000000001@127.0.0.1:5060>;tag="));
+}
+
+#[test]
+fn the_cancel_and_the_ack_of_a_failure_have_the_branch_of_the_invite() {
+    let mut wire = Wire::new();
+    let (leg, invite) = wire.dial();
+    wire.say(response(&invite, "180 Ringing", "b", "").as_bytes());
+    let cancel = wire.give(Input::HangUp(leg, Some(16))).remove(0);
+    assert_eq!(
+        (header(&cancel, Name::Via), header(&cancel, Name::CSeq)),
+        (header(&invite, Name::Via), "1 CANCEL")
+    );
+    assert_eq!(header(&cancel, Name::Reason), "Q.850;cause=16");
+    let ack = wire
+        .say(response(&invite, "487 Request Terminated", "b", "").as_bytes())
+        .remove(0);
+    assert_eq!(
+        (header(&ack, Name::Via), header(&ack, Name::CSeq)),
+        (header(&invite, Name::Via), "1 ACK")
+    );
+    assert_eq!(to_tag(&ack), "b");
+    let again = wire.say(response(&invite, "487 Request Terminated", "b", "").as_bytes());
+    assert_eq!(
+        header(&again[0], Name::CSeq),
+        "1 ACK",
+        "each copy gets its ACK"
+    );
+}
+
+#[test]
+fn a_second_answer_from_a_fork_is_acknowledged_and_ended() {
+    let mut wire = Wire::new();
+    let (_, invite) = wire.dial();
+    let ok = |tag: &str, port: u16| {
+        response(
+            &invite,
+            "200 OK",
+            tag,
+            &format!("Contact: <sip:x@127.0.0.1:{port}>\r\n"),
+        )
+    };
+    let first = wire.say(ok("one", 5071).as_bytes());
+    assert_eq!(first[0].request_uri(), b"sip:x@127.0.0.1:5071");
+    let again = wire.say(ok("one", 5071).as_bytes());
+    assert_eq!(
+        again[0].bytes(),
+        first[0].bytes(),
+        "the same ACK for a copy"
+    );
+    let fork = wire.say(ok("two", 5072).as_bytes());
+    let cseqs: Vec<&str> = fork
+        .iter()
+        .map(|message| header(message, Name::CSeq))
+        .collect();
+    assert_eq!(cseqs, ["1 ACK", "2 BYE"]);
+    assert_eq!(fork[1].request_uri(), b"sip:x@127.0.0.1:5072");
+    assert_eq!(wire.seen(), ["answered"]);
+}
+
+#[test]
+fn requests_follow_the_recorded_route() {
+    let mut wire = Wire::new();
+    let (leg, invite) = wire.dial();
+    let routes = "Record-Route: <sip:127.0.0.1:5091;lr>, <sip:127.0.0.1:5090;lr>\r\nContact: <sip:x@10.0.0.1>\r\n";
+    wire.endpoint.handle_input(
+        Input::Datagram {
+            from: address(PEER),
+            bytes: response(&invite, "200 OK", "b", routes).as_bytes(),
+        },
+        at(10),
+    );
+    let (to, ack) = wire.drain().remove(0);
+    assert_eq!(to, address("127.0.0.1:5090"));
+    let route: Vec<&[u8]> = ack.values(Name::Route).collect();
+    assert_eq!(
+        route,
+        [
+            b"<sip:127.0.0.1:5090;lr>".as_slice(),
+            b"<sip:127.0.0.1:5091;lr>"
+        ]
+    );
+    assert_eq!(ack.request_uri(), b"sip:x@10.0.0.1");
+    let strict = wire.give(Input::HangUp(leg, None));
+    assert_eq!(header(&strict[0], Name::CSeq), "2 BYE");
+}
+
+#[test]
+fn a_caller_behind_a_proxy_is_answered_by_its_route() {
+    let mut wire = Wire::new();
+    let routed = with("Max", "Record-Route: <sip:127.0.0.1:5090;lr>\r\nMax");
+    wire.say(routed.as_bytes());
+    let Some(Event::Incoming { leg, .. }) = wire.events.last() else {
+        panic!("no call")
+    };
+    let leg = *leg;
+    let answer = wire.give(Input::Answer(leg, SDP.to_vec()));
+    assert_eq!(
+        header(&answer[0], Name::RecordRoute),
+        "<sip:127.0.0.1:5090;lr>"
+    );
+    wire.say(within("ACK", 1, &to_tag(&answer[0])).as_bytes());
+    wire.endpoint.handle_input(Input::HangUp(leg, None), at(20));
+    let (to, bye) = wire.drain().remove(0);
+    assert_eq!(
+        (to, bye.request_uri()),
+        (
+            address("127.0.0.1:5090"),
+            b"sip:13800000000@127.0.0.1:5070".as_slice()
+        )
+    );
+}
+
+#[test]
+fn a_full_endpoint_says_when_to_come_back() {
+    let mut config = maskline_sip::endpoint::Config::new(address(US));
+    config.legs_max = 1;
+    let peers = vec![maskline_sip::endpoint::Peer {
+        id: maskline_sip::endpoint::PeerId(1),
+        address: address(PEER),
+    }];
+    let mut wire = Wire {
+        endpoint: Endpoint::new(config, peers, [1; 32]),
+        now: at(0),
+        events: Vec::new(),
+    };
+    wire.incoming();
+    let second = with("z9hG4bK1", "z9hG4bK2").replace("Call-ID: call", "Call-ID: other");
+    let answers = wire.say(second.as_bytes());
+    assert_eq!(
+        (statuses(&answers), header(&answers[0], Name::RetryAfter)),
+        (vec![503], "5")
+    );
+    let (_, events) = (wire.endpoint.new_leg(), wire.seen());
+    assert_eq!(events, ["incoming"]);
+    assert_eq!(wire.endpoint.counts().overload, 1);
+}

@@ -1,0 +1,18 @@
+//! How a change becomes durable, and where everything is kept.
+//!
+//! A change is decided by the pure rules of `domain`, appended to a journal,
+//! and only then acknowledged. The order of these steps is the pipeline; the
+//! rest of the crate is tables.
+
+pub mod failure;
+pub mod journal;
+pub mod meta;
+pub mod payload;
+pub mod personal;
+pub mod pipeline;
+pub mod records;
+pub mod recovery;
+pub mod schema;
+pub mod snapshot;
+pub mod sqlite;
+pub mod work;

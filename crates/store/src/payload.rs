@@ -1,0 +1,446 @@
+//! What a batch says, and how it is written down.
+//!
+//! A payload is a version byte and compressed JSON, so that any tool can read
+//! it in twenty years. It names the oldest reader that understands it; an
+//! older program stops with a clear message and never skips.
+
+use maskline_domain::{Actor, Entry, Event, Personal, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::journal::{Batch, Hash};
+use crate::personal::{self, Kept, PersonalError};
+
+/// The newest payload this program understands. Raise it with every event or
+/// field that an older program must not overlook, and write it as the oldest
+/// reader of batches that hold one.
+pub const READER: u32 = 1;
+
+/// Which program wrote a batch.
+pub const WRITER: &str = env!("CARGO_PKG_VERSION");
+
+/// The version of the outer form: this byte, then zstd.
+const FORM: u8 = 1;
+
+/// A payload is never believed to be larger than this, in bytes.
+const JSON_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How hard to compress: the fastest level; the disk is not the limit here.
+const LEVEL: i32 = 1;
+
+/// A batch that has been decided but has no bytes and no hash yet.
+#[derive(Debug)]
+pub struct Draft {
+    seq: u64,
+    at: Timestamp,
+    prev_hash: Hash,
+    salt_seed: [u8; 32],
+    entries: Vec<u8>,
+    personal: Vec<Option<Vec<u8>>>,
+    personal_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct EntryOut<'a> {
+    by: &'a Actor,
+    events: &'a [Event],
+}
+
+#[derive(Deserialize)]
+struct Body {
+    seq: u64,
+    at: Timestamp,
+    oldest_reader: u32,
+    entries: Vec<Entry>,
+    commitments: Vec<Option<String>>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    oldest_reader: u32,
+    writer: String,
+}
+
+/// Why a batch cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PayloadError {
+    /// The outer form is of a newer program.
+    #[error("batch {seq} has form {form}; a newer Maskline is needed")]
+    Form {
+        /// The batch.
+        seq: u64,
+        /// Its form.
+        form: u8,
+    },
+    /// The events are of a newer program.
+    #[error("batch {seq} was written by Maskline {writer}; this program is too old to read it")]
+    TooNew {
+        /// The batch.
+        seq: u64,
+        /// The version that wrote it.
+        writer: String,
+    },
+    /// It cannot be read at all.
+    #[error("batch {seq} cannot be read: {why}")]
+    Broken {
+        /// The batch.
+        seq: u64,
+        /// What is wrong with it. Never contains what stands in it.
+        why: &'static str,
+    },
+    /// Its personal values cannot be used.
+    #[error("batch {seq}: {source}")]
+    Personal {
+        /// The batch.
+        seq: u64,
+        /// Why not.
+        source: PersonalError,
+    },
+}
+
+/// A batch that has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What each command did, personal values put back where they are kept.
+    pub entries: Vec<Entry>,
+    /// How many events tell of a person whose data were erased.
+    pub erased: usize,
+}
+
+impl Draft {
+    /// An empty batch that is to follow the one with `prev_hash`. Salts are
+    /// made from `salt_seed`, which is never written down and must be secret.
+    pub fn new(seq: u64, at: Timestamp, prev_hash: Hash, salt_seed: [u8; 32]) -> Self {
+        Self {
+            seq,
+            at,
+            prev_hash,
+            salt_seed,
+            entries: Vec::with_capacity(16 * 1024),
+            personal: Vec::new(),
+            personal_bytes: 0,
+        }
+    }
+
+    /// Its number.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// When it was decided.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// How many events are in it.
+    pub fn events(&self) -> usize {
+        self.personal.len()
+    }
+
+    /// The size of its entries and personal values, uncompressed, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.entries.len() + self.personal_bytes
+    }
+
+    /// Adds what one command did. Gives the size of the entry in bytes, or
+    /// `None`, having added nothing, if that were more than `bytes_max`.
+    pub fn push(&mut self, by: &Actor, events: Vec<Event>, bytes_max: usize) -> Option<usize> {
+        let (entries_before, personal_before) = (self.entries.len(), self.personal.len());
+        let mut personal_bytes = 0;
+        let mut bare = Vec::with_capacity(events.len());
+        for event in events {
+            let (event, personal) = event.split();
+            let personal = personal.map(|personal| {
+                serde_json::to_vec(&personal).expect("plain values always serialise")
+            });
+            personal_bytes += personal.as_ref().map_or(0, Vec::len);
+            self.personal.push(personal);
+            bare.push(event);
+        }
+        if !self.entries.is_empty() {
+            self.entries.push(b',');
+        }
+        let entry = EntryOut { by, events: &bare };
+        serde_json::to_writer(&mut self.entries, &entry).expect("writing to memory cannot fail");
+        let bytes = self.entries.len() - entries_before + personal_bytes;
+        if bytes > bytes_max {
+            self.entries.truncate(entries_before);
+            self.personal.truncate(personal_before);
+            return None;
+        }
+        self.personal_bytes += personal_bytes;
+        Some(bytes)
+    }
+
+    /// Turns it into bytes. Takes tens of microseconds, so it is done while no
+    /// lock is held.
+    pub fn seal(self) -> Batch {
+        let kept: Vec<Kept> = self
+            .personal
+            .into_iter()
+            .enumerate()
+            .map(|(index, values)| match values {
+                None => Kept::Nothing,
+                Some(values) => Kept::Values {
+                    salt: salt(&self.salt_seed, index),
+                    values,
+                },
+            })
+            .collect();
+        let commitments: Vec<Option<String>> = kept
+            .iter()
+            .map(|kept| kept.commitment().map(|hash| hash.to_string()))
+            .collect();
+
+        let mut json = format!(
+            r#"{{"seq":{},"at":{},"writer":"{WRITER}","oldest_reader":{READER},"entries":["#,
+            self.seq, self.at.0
+        )
+        .into_bytes();
+        json.extend_from_slice(&self.entries);
+        json.extend_from_slice(br#"],"commitments":"#);
+        serde_json::to_writer(&mut json, &commitments).expect("writing to memory cannot fail");
+        json.push(b'}');
+
+        let mut payload = vec![FORM];
+        payload.extend(
+            zstd::bulk::compress(&json, LEVEL).expect("compressing into memory cannot fail"),
+        );
+        Batch {
+            seq: self.seq,
+            at: self.at.0,
+            prev_hash: self.prev_hash,
+            hash: Hash::link(self.prev_hash, &payload),
+            payload,
+            personal: personal::write(&kept),
+        }
+    }
+}
+
+fn salt(seed: &[u8; 32], index: usize) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    hasher.update(seed);
+    hasher.update((index as u64).to_le_bytes());
+    let digest: [u8; 32] = hasher.finalize().into();
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&digest[..16]);
+    salt
+}
+
+/// The JSON of a payload, as text.
+///
+/// # Errors
+/// [`PayloadError::Form`] and [`PayloadError::Broken`].
+pub fn json(batch: &Batch) -> Result<Vec<u8>, PayloadError> {
+    let seq = batch.seq;
+    let broken = |why| PayloadError::Broken { seq, why };
+    match batch.payload.split_first() {
+        Some((&FORM, packed)) => zstd::bulk::decompress(packed, capacity(packed))
+            .map_err(|_| broken("it does not decompress")),
+        Some((&form, _)) => Err(PayloadError::Form { seq, form }),
+        None => Err(broken("it is empty")),
+    }
+}
+
+/// What the frame says of its size, within bounds.
+fn capacity(packed: &[u8]) -> usize {
+    zstd::zstd_safe::get_frame_content_size(packed)
+        .ok()
+        .flatten()
+        .map_or(JSON_BYTES_MAX, |size| {
+            usize::try_from(size).map_or(JSON_BYTES_MAX, |size| size.min(JSON_BYTES_MAX))
+        })
+}
+
+/// Reads a batch and puts the personal values back, each checked against its
+/// commitment.
+///
+/// # Errors
+/// [`PayloadError`].
+pub fn open(batch: &Batch) -> Result<Opened, PayloadError> {
+    let seq = batch.seq;
+    let broken = |why| PayloadError::Broken { seq, why };
+    let json = json(batch)?;
+    let body: Body = match serde_json::from_slice(&json) {
+        Ok(body) => body,
+        Err(_) => return Err(too_new(seq, &json).unwrap_or(broken("it is not a batch"))),
+    };
+    if body.oldest_reader > READER {
+        return Err(too_new(seq, &json).unwrap_or(broken("it is not a batch")));
+    }
+    if body.seq != seq || body.at.0 != batch.at {
+        return Err(broken("its number or time is not that of its row"));
+    }
+    let kept =
+        personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
+    let events: usize = body.entries.iter().map(|entry| entry.events.len()).sum();
+    if events != body.commitments.len() || events != kept.len() {
+        return Err(broken("events and personal values are not as many"));
+    }
+    let mut erased = 0;
+    let mut values = Vec::with_capacity(events);
+    for (index, (kept, commitment)) in kept.into_iter().zip(&body.commitments).enumerate() {
+        let commitment = match commitment {
+            None => None,
+            Some(text) => Some(Hash::parse(text).ok_or(broken("a commitment is no hash"))?),
+        };
+        if !kept.matches(commitment) {
+            return Err(PayloadError::Personal {
+                seq,
+                source: PersonalError::Commitment(index),
+            });
+        }
+        values.push(match kept {
+            Kept::Nothing => None,
+            Kept::Erased => {
+                erased += 1;
+                None
+            }
+            Kept::Values { values, .. } => {
+                let personal: Personal = serde_json::from_slice(&values)
+                    .map_err(|_| broken("personal values are not readable"))?;
+                Some(personal)
+            }
+        });
+    }
+    let mut values = values.into_iter();
+    let entries = body
+        .entries
+        .into_iter()
+        .map(|entry| Entry {
+            by: entry.by,
+            events: entry
+                .events
+                .into_iter()
+                .zip(values.by_ref())
+                .map(|(event, personal)| event.join(personal))
+                .collect(),
+        })
+        .collect();
+    Ok(Opened {
+        at: body.at,
+        entries,
+        erased,
+    })
+}
+
+fn too_new(seq: u64, json: &[u8]) -> Option<PayloadError> {
+    let head: Head = serde_json::from_slice(json).ok()?;
+    (head.oldest_reader > READER).then_some(PayloadError::TooNew {
+        seq,
+        writer: head.writer,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maskline_domain::{AccountId, PhoneNumber, SubsId, UserName};
+
+    fn operator() -> Actor {
+        Actor::Operator { name: "op".into() }
+    }
+
+    fn events() -> Vec<Event> {
+        vec![
+            Event::UserDeleted {
+                account: AccountId::new("acme"),
+                name: UserName::new("clerk"),
+            },
+            Event::NumberLocked {
+                x: PhoneNumber::parse("17000000001").expect("digits"),
+            },
+            Event::EpochBegun {
+                epoch: 2,
+                subs_id_floor: SubsId(9),
+            },
+        ]
+    }
+
+    fn draft() -> Draft {
+        let mut draft = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
+        draft
+            .push(&operator(), events(), usize::MAX)
+            .expect("no limit");
+        draft
+    }
+
+    /// A batch with other JSON in its payload.
+    fn forged(change: impl Fn(String) -> String) -> Batch {
+        let batch = draft().seal();
+        let text = String::from_utf8(json(&batch).expect("readable")).expect("UTF-8");
+        let mut payload = vec![FORM];
+        payload.extend(zstd::bulk::compress(change(text).as_bytes(), 1).expect("memory"));
+        Batch { payload, ..batch }
+    }
+
+    #[test]
+    fn a_batch_reads_as_it_was_written() {
+        let opened = open(&draft().seal()).expect("readable");
+        assert_eq!(opened.at, Timestamp(77));
+        assert_eq!(opened.erased, 0);
+        let expected = Entry {
+            by: operator(),
+            events: events(),
+        };
+        assert_eq!(opened.entries, [expected]);
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_added() {
+        let mut draft = draft();
+        let (bytes, count) = (draft.bytes(), draft.events());
+        assert_eq!(draft.push(&operator(), events(), 10), None);
+        assert_eq!((draft.bytes(), draft.events()), (bytes, count));
+        assert_eq!(open(&draft.seal()).expect("readable").entries.len(), 1);
+    }
+
+    #[test]
+    fn a_batch_of_a_newer_program_is_named_not_skipped() {
+        let newer = forged(|text| {
+            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":2"#)
+                .replace(WRITER, "9.9.9")
+        });
+        let expected = PayloadError::TooNew {
+            seq: 3,
+            writer: "9.9.9".into(),
+        };
+        assert_eq!(open(&newer), Err(expected.clone()));
+        let unknown_event = forged(|text| {
+            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":2"#)
+                .replace(WRITER, "9.9.9")
+                .replace("number_locked", "number_painted")
+        });
+        assert_eq!(open(&unknown_event), Err(expected));
+        let mut form = draft().seal();
+        form.payload[0] = 9;
+        assert_eq!(open(&form), Err(PayloadError::Form { seq: 3, form: 9 }));
+    }
+
+    #[test]
+    fn an_unknown_event_is_an_error() {
+        let unknown = forged(|text| text.replace("number_locked", "number_painted"));
+        assert!(matches!(open(&unknown), Err(PayloadError::Broken { .. })));
+    }
+
+    #[test]
+    fn the_row_cannot_tell_another_number_or_time_than_the_payload() {
+        let batch = draft().seal();
+        let renumbered = Batch {
+            seq: 4,
+            ..batch.clone()
+        };
+        let redated = Batch { at: 78, ..batch };
+        for batch in [renumbered, redated] {
+            assert!(matches!(open(&batch), Err(PayloadError::Broken { .. })));
+        }
+    }
+
+    #[test]
+    fn salts_differ_by_event_and_by_seed() {
+        let salts = [salt(&[1; 32], 0), salt(&[1; 32], 1), salt(&[2; 32], 0)];
+        assert!(salts[0] != salts[1] && salts[0] != salts[2] && salts[1] != salts[2]);
+    }
+}

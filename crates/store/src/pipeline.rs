@@ -1,0 +1,559 @@
+//! The commit pipeline: how a command becomes a durable fact and an answer.
+//!
+//! A pure machine. Commands queue; when no batch is in flight, all that has
+//! queued is decided on the newest state and becomes one batch, which the
+//! shell appends to the journal; the outcome of the append comes back as an
+//! input, and only then are the callers answered. The state already holds what
+//! the batch in flight did, so its changes are kept undoable until it is
+//! durable, and reads that it touches wait.
+//!
+//! The rules, each of which closes a hole:
+//!
+//! - Every answer that rests on the state, a refusal or a no-op too, is
+//!   released only when the batch decided before it is durable.
+//! - A batch that is certainly *not written* is undone and its callers are
+//!   refused; from then on only reads are served, until a probe write goes
+//!   through.
+//! - A batch whose fate is *unknown* ends the process: the journal decides.
+//! - Time in the journal never goes back, and while the clocks disagree no
+//!   expiry is written.
+//!
+//! After each input, drain [`Pipeline::poll_output`]. The shell is
+//! `server::writer`; `sim` drives the same machine with faults.
+
+mod clock;
+mod touch;
+
+use std::collections::VecDeque;
+
+use maskline_domain::{
+    EndCause, Envelope, Event, Outcome, Refusal, State, Timestamp, Undo, command, decide,
+};
+
+use self::clock::Watch;
+pub use self::clock::{Clocks, DIVERGENCE_MS_MAX};
+pub use self::touch::Touch;
+use self::touch::Touched;
+use crate::failure::Append;
+use crate::journal::{Hash, Tip};
+use crate::payload::Draft;
+
+/// How long after a failed write the next probe is made, in milliseconds.
+pub const PROBE_EVERY_MS: u64 = 1_000;
+
+/// How much may queue, and how much goes into one batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Commands that may wait; more are turned away as [`SubmitError::Busy`].
+    pub queue_max: usize,
+    /// Commands decided for one batch.
+    pub batch_commands_max: usize,
+    /// Bytes of entries after which a batch takes no further command.
+    pub batch_bytes: usize,
+    /// Bytes that one command's entry may have.
+    pub command_bytes_max: usize,
+    /// Events that one command may emit.
+    pub command_events_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_max: 8_192,
+            batch_commands_max: 512,
+            batch_bytes: 1 << 20,
+            command_bytes_max: 1 << 20,
+            command_events_max: command::EVENTS_MAX,
+        }
+    }
+}
+
+/// Fresh random bytes for one command: chance in the decision, and salts.
+pub type Seed = [u8; 32];
+
+/// What comes in. `C` stands for a caller: whatever the shell needs to answer
+/// one.
+#[derive(Debug)]
+pub enum Input<C> {
+    /// A command. Answered exactly once, unless the machine stops.
+    Submit {
+        /// Whom to answer.
+        caller: C,
+        /// The command.
+        envelope: Box<Envelope>,
+        /// Chance.
+        seed: Seed,
+        /// When the caller stops waiting, on the monotonic clock; a command
+        /// that is still queued then is not decided.
+        deadline_ms: Option<u64>,
+    },
+    /// How the append of the batch in flight ended.
+    Appended {
+        /// The hash that the sealed batch had.
+        hash: Hash,
+        /// How it ended.
+        outcome: Append,
+    },
+    /// How a probe write ended.
+    Probed(Append),
+    /// An operator confirms that the wall clock is right.
+    TrustClock,
+    /// Another write on the same connection ended in a way that nobody knows;
+    /// what it leaves behind concerns the journal too.
+    Broken {
+        /// What went wrong.
+        reason: String,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What the shell is to do.
+#[derive(Debug)]
+pub enum Output<C> {
+    /// Seal the batch, append it, and tell how that ended.
+    Append(Draft),
+    /// Answer a caller. The answer is final and rests on durable facts only.
+    Answer {
+        /// Whom.
+        caller: C,
+        /// With what.
+        answer: Result<Outcome, SubmitError>,
+    },
+    /// The batch in flight is settled: reads that waited for it may go on
+    /// (`durable`), or fail.
+    Settled {
+        /// Whether it is durable.
+        durable: bool,
+    },
+    /// Write something small and tell how that ended.
+    Probe,
+    /// Stop the process at once, answering nobody.
+    Exit {
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// Why a command has no good answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// The rules say no. Durable like a success.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The disk takes no writes; nothing was changed.
+    #[error("the change could not be made durable")]
+    NotDurable,
+    /// Too many commands wait; this one was not looked at.
+    #[error("too many commands are waiting")]
+    Busy,
+    /// The caller's time was over. The command may or may not take effect.
+    #[error("the deadline passed")]
+    Deadline,
+    /// It would end bindings while the clocks disagree; nothing was changed.
+    #[error("the clocks disagree, so no binding is ended by time")]
+    ClockInDoubt,
+    /// It does more than one command may; nothing was changed.
+    #[error("the command is too large")]
+    TooLarge,
+    /// The writer has stopped. The command may or may not take effect.
+    #[error("the writer has stopped")]
+    Closed,
+}
+
+/// What the machine has done since it was made; for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Commands that came in.
+    pub commands: u64,
+    /// Good answers given.
+    pub done: u64,
+    /// Refusals by the rules given.
+    pub refused: u64,
+    /// Answers that the disk takes no writes.
+    pub not_durable: u64,
+    /// Commands turned away because too many waited.
+    pub busy: u64,
+    /// Commands whose caller's time was over before they were decided.
+    pub late: u64,
+    /// Commands that were too large or would have ended bindings while the
+    /// clocks disagreed.
+    pub held_back: u64,
+    /// Batches that became durable.
+    pub batches: u64,
+    /// Events in them.
+    pub events: u64,
+    /// Batches that were undone.
+    pub undone: u64,
+}
+
+/// The machine. It owns the [`State`]. `C` is a caller, see [`Input`].
+#[derive(Debug)]
+pub struct Pipeline<C> {
+    state: State,
+    tip: Tip,
+    queue: VecDeque<Waiting<C>>,
+    flight: Option<Flight<C>>,
+    mode: Mode,
+    outputs: VecDeque<Output<C>>,
+    watch: Watch,
+    limits: Limits,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Waiting<C> {
+    caller: C,
+    envelope: Box<Envelope>,
+    seed: Seed,
+    deadline_ms: Option<u64>,
+}
+
+/// The batch that is being appended, and what hangs on it.
+#[derive(Debug)]
+struct Flight<C> {
+    seq: u64,
+    events: u64,
+    undo: Undo,
+    touched: Touched,
+    answers: Vec<(C, Result<Outcome, SubmitError>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Serving,
+    /// The disk took no write; the next probe is due at this time.
+    ReadOnly {
+        probe_at_ms: u64,
+    },
+    /// A probe is on its way.
+    Probing,
+    Stopped,
+}
+
+impl<C> Pipeline<C> {
+    /// A machine over a state that holds everything up to `tip`.
+    pub fn new(state: State, tip: Tip, limits: Limits) -> Self {
+        Self {
+            state,
+            tip,
+            queue: VecDeque::new(),
+            flight: None,
+            mode: Mode::Serving,
+            outputs: VecDeque::new(),
+            watch: Watch::default(),
+            limits,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes one input. `clocks` are read by the caller just before.
+    pub fn handle_input(&mut self, input: Input<C>, clocks: Clocks) {
+        self.watch.observe(clocks, self.state.now());
+        if self.mode == Mode::Stopped {
+            return;
+        }
+        match input {
+            Input::Submit {
+                caller,
+                envelope,
+                seed,
+                deadline_ms,
+            } => self.submit(Waiting {
+                caller,
+                envelope,
+                seed,
+                deadline_ms,
+            }),
+            Input::Appended { hash, outcome } => self.appended(hash, outcome),
+            Input::Probed(outcome) => self.probed(outcome),
+            Input::TrustClock => self.watch.trust(),
+            Input::Broken { reason } => self.stop(reason),
+            Input::Tick => {}
+        }
+    }
+
+    /// The next thing to do, or `None` until the next input.
+    pub fn poll_output(&mut self) -> Option<Output<C>> {
+        if self.outputs.is_empty() {
+            match self.mode {
+                Mode::Serving if self.flight.is_none() => self.decide_batch(),
+                Mode::ReadOnly { probe_at_ms }
+                    if self.watch.latest().monotonic_ms >= probe_at_ms =>
+                {
+                    self.mode = Mode::Probing;
+                    return Some(Output::Probe);
+                }
+                Mode::Serving | Mode::ReadOnly { .. } | Mode::Probing | Mode::Stopped => {}
+            }
+        }
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is wanted next, on the monotonic clock.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        match self.mode {
+            Mode::ReadOnly { probe_at_ms } => Some(probe_at_ms),
+            Mode::Serving | Mode::Probing | Mode::Stopped => None,
+        }
+    }
+
+    /// The state, with the changes of the batch in flight; see
+    /// [`Pipeline::must_wait`].
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The time for a read: not before the newest time in the journal.
+    pub fn now(&self, clocks: Clocks) -> Timestamp {
+        self.watch.for_reads(clocks).max(self.state.now())
+    }
+
+    /// Whether a read that looks at `touch` now may only be answered after the
+    /// batch in flight is settled, and not at all if that fails.
+    pub fn must_wait(&self, touch: Touch) -> bool {
+        self.flight
+            .as_ref()
+            .is_some_and(|flight| flight.touched.concerns(touch))
+    }
+
+    /// The newest durable batch.
+    pub fn tip(&self) -> Tip {
+        self.tip
+    }
+
+    /// Whether commands are taken: the disk is written to and nothing has
+    /// stopped the machine.
+    pub fn takes_commands(&self) -> bool {
+        self.mode == Mode::Serving
+    }
+
+    /// Whether an unknown outcome has stopped it. Its state must not be looked
+    /// at any more.
+    pub fn is_stopped(&self) -> bool {
+        self.mode == Mode::Stopped
+    }
+
+    /// Whether the clocks disagree, so that no expiry is written.
+    pub fn clocks_disagree(&self) -> bool {
+        self.watch.diverged()
+    }
+
+    /// How many commands wait.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether every command taken has been answered.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.flight.is_none() && self.outputs.is_empty()
+    }
+
+    /// What has been done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn submit(&mut self, waiting: Waiting<C>) {
+        self.counters.commands += 1;
+        if self.mode != Mode::Serving {
+            self.answer(waiting.caller, Err(SubmitError::NotDurable));
+        } else if self.queue.len() >= self.limits.queue_max {
+            self.answer(waiting.caller, Err(SubmitError::Busy));
+        } else {
+            self.queue.push_back(waiting);
+        }
+    }
+
+    /// Decides what has queued, on the newest state, into one batch.
+    fn decide_batch(&mut self) {
+        let now = self.watch.for_decisions().max(self.state.now());
+        let mut batch: Option<(Draft, Flight<C>)> = None;
+        for _ in 0..self.limits.batch_commands_max {
+            let is_full = batch
+                .as_ref()
+                .is_some_and(|(draft, _)| draft.bytes() >= self.limits.batch_bytes);
+            if is_full {
+                break;
+            }
+            let Some(waiting) = self.queue.pop_front() else {
+                break;
+            };
+            self.decide_one(waiting, now, &mut batch);
+        }
+        if let Some((draft, flight)) = batch {
+            self.flight = Some(flight);
+            self.outputs.push_back(Output::Append(draft));
+        }
+    }
+
+    fn decide_one(
+        &mut self,
+        waiting: Waiting<C>,
+        now: Timestamp,
+        batch: &mut Option<(Draft, Flight<C>)>,
+    ) {
+        let Waiting {
+            caller,
+            envelope,
+            seed,
+            deadline_ms,
+        } = waiting;
+        if deadline_ms.is_some_and(|deadline| deadline <= self.watch.latest().monotonic_ms) {
+            self.answer(caller, Err(SubmitError::Deadline));
+            return;
+        }
+        let decision = decide(&self.state, &envelope, now, first_word(&seed));
+        let mut answer = decision.answer.map_err(SubmitError::Refused);
+        if !decision.events.is_empty()
+            && let Err(error) = self.take_in(batch, &envelope, decision.events, now, seed)
+        {
+            answer = Err(error);
+        }
+        match batch {
+            // The answer rests on what is in flight.
+            Some((_, flight)) => flight.answers.push((caller, answer)),
+            // Everything it rests on is durable.
+            None => self.answer(caller, answer),
+        }
+    }
+
+    /// Makes events part of the batch and of the state, or changes nothing.
+    fn take_in(
+        &mut self,
+        batch: &mut Option<(Draft, Flight<C>)>,
+        envelope: &Envelope,
+        events: Vec<Event>,
+        now: Timestamp,
+        seed: Seed,
+    ) -> Result<(), SubmitError> {
+        if events.len() > self.limits.command_events_max {
+            return Err(SubmitError::TooLarge);
+        }
+        if self.watch.diverged() && events.iter().any(ends_by_time) {
+            return Err(SubmitError::ClockInDoubt);
+        }
+        let (mut draft, mut flight) = batch.take().unwrap_or_else(|| {
+            let seq = self.tip.seq + 1;
+            let flight = Flight {
+                seq,
+                events: 0,
+                undo: self.state.advance(now),
+                touched: Touched::default(),
+                answers: Vec::new(),
+            };
+            (Draft::new(seq, now, self.tip.hash, seed), flight)
+        });
+        let mut undo = Undo::default();
+        for event in &events {
+            undo.append(self.state.apply_undoable(event));
+            flight.touched.add(event);
+        }
+        let count = events.len() as u64;
+        let taken = draft.push(&envelope.by, events, self.limits.command_bytes_max);
+        let result = if taken.is_some() {
+            flight.events += count;
+            flight.undo.append(undo);
+            Ok(())
+        } else {
+            self.state.undo(undo);
+            Err(SubmitError::TooLarge)
+        };
+        if draft.events() > 0 {
+            *batch = Some((draft, flight));
+        } else {
+            self.state.undo(flight.undo);
+        }
+        result
+    }
+
+    fn appended(&mut self, hash: Hash, outcome: Append) {
+        let Some(flight) = self.flight.take() else {
+            self.stop("an append was reported that nobody asked for".to_owned());
+            return;
+        };
+        match outcome {
+            Append::Written => {
+                self.tip = Tip {
+                    seq: flight.seq,
+                    hash,
+                };
+                self.counters.batches += 1;
+                self.counters.events += flight.events;
+                self.outputs.push_back(Output::Settled { durable: true });
+                for (caller, answer) in flight.answers {
+                    self.answer(caller, answer);
+                }
+            }
+            Append::NotWritten(_) => {
+                self.state.undo(flight.undo);
+                self.counters.undone += 1;
+                self.mode = self.read_only();
+                self.outputs.push_back(Output::Settled { durable: false });
+                for (caller, _) in flight.answers {
+                    self.answer(caller, Err(SubmitError::NotDurable));
+                }
+                // Those that have not been decided fare alike: waiting for a
+                // disk to be emptied helps nobody.
+                for waiting in std::mem::take(&mut self.queue) {
+                    self.answer(waiting.caller, Err(SubmitError::NotDurable));
+                }
+            }
+            Append::Unknown(reason) => self.stop(reason),
+        }
+    }
+
+    fn probed(&mut self, outcome: Append) {
+        if self.mode != Mode::Probing {
+            return;
+        }
+        match outcome {
+            Append::Written => self.mode = Mode::Serving,
+            Append::NotWritten(_) => self.mode = self.read_only(),
+            Append::Unknown(reason) => self.stop(reason),
+        }
+    }
+
+    fn read_only(&self) -> Mode {
+        Mode::ReadOnly {
+            probe_at_ms: self.watch.latest().monotonic_ms + PROBE_EVERY_MS,
+        }
+    }
+
+    /// Nobody is answered any more: what is in flight may be durable or not.
+    fn stop(&mut self, reason: String) {
+        self.mode = Mode::Stopped;
+        self.queue.clear();
+        self.flight = None;
+        self.outputs.push_back(Output::Exit { reason });
+    }
+
+    fn answer(&mut self, caller: C, answer: Result<Outcome, SubmitError>) {
+        let counter = match &answer {
+            Ok(_) => &mut self.counters.done,
+            Err(SubmitError::Refused(_)) => &mut self.counters.refused,
+            Err(SubmitError::NotDurable) => &mut self.counters.not_durable,
+            Err(SubmitError::Busy | SubmitError::Closed) => &mut self.counters.busy,
+            Err(SubmitError::Deadline) => &mut self.counters.late,
+            Err(SubmitError::ClockInDoubt | SubmitError::TooLarge) => &mut self.counters.held_back,
+        };
+        *counter += 1;
+        self.outputs.push_back(Output::Answer { caller, answer });
+    }
+}
+
+fn ends_by_time(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Ended {
+            cause: EndCause::Expired,
+            ..
+        }
+    )
+}
+
+fn first_word(seed: &Seed) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&seed[..8]);
+    u64::from_le_bytes(word)
+}

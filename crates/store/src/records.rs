@@ -1,0 +1,11 @@
+//! Records: what grows and is queried by people, in plain tables beside the
+//! journal.
+//!
+//! Facts flow one way. [`call`] records are written by calls themselves;
+//! [`history`] and [`audit`] are projections of the journal, with a stored
+//! position, so that they can be rebuilt. None of them changes routing.
+
+pub mod audit;
+pub mod call;
+pub mod history;
+pub mod projection;

@@ -1,0 +1,148 @@
+//! Audit: who changed what, bindings aside (those have their own history).
+
+use maskline_domain::{Actor, Event, Timestamp};
+use serde_json::Value;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Sqlite, query_as};
+
+use super::projection::{Place, actor};
+
+/// Values of a row bound at once; an engine takes at most 32,766.
+const ROWS_AT_A_TIME: usize = 256;
+
+/// One deed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// Where it stands in the journal.
+    pub place: Place,
+    /// Who did it.
+    pub actor: String,
+    /// The event's name.
+    pub deed: String,
+    /// The event's content as JSON, secrets left out and people's numbers
+    /// masked.
+    pub facts: String,
+}
+
+impl Deed {
+    /// What an event tells.
+    pub(super) fn new(place: Place, by: &Actor, event: &Event) -> Self {
+        let (deed, facts) = described(event);
+        Self {
+            place,
+            actor: actor(by),
+            deed,
+            facts: facts.to_string(),
+        }
+    }
+}
+
+/// The name of an event and its content, without the sealed secret of a key.
+fn described(event: &Event) -> (String, Value) {
+    let value = match event {
+        Event::EmergencyNumbersSet { numbers } => {
+            let count = numbers.len();
+            return (
+                "emergency_numbers_set".to_owned(),
+                serde_json::json!({ "count": count }),
+            );
+        }
+        other => serde_json::to_value(other).unwrap_or(Value::Null),
+    };
+    match value {
+        Value::Object(object) => {
+            let Some((name, mut facts)) = object.into_iter().next() else {
+                return (String::new(), Value::Null);
+            };
+            if let Some(facts) = facts.as_object_mut() {
+                facts.remove("sealed_secret");
+            }
+            (name, facts)
+        }
+        Value::String(name) => (name, Value::Null),
+        other => (String::new(), other),
+    }
+}
+
+/// Writes deeds. One that is there already stays.
+///
+/// # Errors
+/// Those of the database.
+pub async fn write(conn: &mut SqliteConnection, deeds: &[Deed]) -> Result<(), sqlx::Error> {
+    for some in deeds.chunks(ROWS_AT_A_TIME) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT INTO audit (seq, event, at, actor, deed, facts) ");
+        insert.push_values(some, |mut row, deed| {
+            row.push_bind(deed.place.seq as i64)
+                .push_bind(i64::from(deed.place.event))
+                .push_bind(deed.place.at.0)
+                .push_bind(&deed.actor)
+                .push_bind(&deed.deed)
+                .push_bind(&deed.facts);
+        });
+        insert.push(" ON CONFLICT (seq, event) DO NOTHING");
+        insert.build().execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// The newest `limit` deeds before the batch `before`, the newest first.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(
+    readers: &SqlitePool,
+    before: Option<u64>,
+    limit: u32,
+) -> Result<Vec<Deed>, sqlx::Error> {
+    let rows: Vec<(i64, i64, i64, String, String, String)> = query_as(
+        "SELECT seq, event, at, actor, deed, facts FROM audit WHERE seq < $1 \
+         ORDER BY seq DESC, event DESC LIMIT $2",
+    )
+    .bind(before.map_or(i64::MAX, |seq| seq as i64))
+    .bind(i64::from(limit))
+    .fetch_all(readers)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(seq, event, at, actor, deed, facts)| Deed {
+            place: Place {
+                seq: seq as u64,
+                event: event as u32,
+                at: Timestamp(at),
+            },
+            actor,
+            deed,
+            facts,
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maskline_domain::{AccessKey, AccessKeyId, AccountId, PhoneNumber};
+
+    #[test]
+    fn a_sealed_secret_does_not_show() {
+        let key = AccessKey {
+            id: AccessKeyId::new("LTAI1"),
+            account: AccountId::new("acme"),
+            user: None,
+            sealed_secret: vec![201, 202, 203].into(),
+            active: true,
+            created_at: Timestamp(5),
+        };
+        let (deed, facts) = described(&Event::KeySet(key));
+        assert_eq!(deed, "key_set");
+        assert_eq!(facts["id"], "LTAI1");
+        assert!(!facts.to_string().contains("201"), "{facts}");
+    }
+
+    #[test]
+    fn lists_of_numbers_are_counted_not_shown() {
+        let numbers = vec![PhoneNumber::parse("13800001234").expect("digits")];
+        let (_, facts) = described(&Event::EmergencyNumbersSet { numbers });
+        assert_eq!(facts.to_string(), r#"{"count":1}"#);
+    }
+}

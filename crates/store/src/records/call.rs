@@ -1,0 +1,341 @@
+//! Call records: one row a call.
+//!
+//! The open row is durable before the second leg is dialled, so a call that
+//! dies with its node still has a record; closing it is one transaction.
+
+use std::fmt;
+
+use maskline_domain::{PhoneNumber, SubsId, Timestamp};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
+use sqlx::{Row as _, Sqlite, query};
+
+/// Why a call was closed that its node could not close itself.
+pub const NODE_LOST: &str = "node_lost";
+
+/// Everything that is kept of a call. Fields that do not apply are `None`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct CallRecord {
+    /// Our id of the call, unique.
+    pub call_id: String,
+    /// The node that carries it.
+    pub node: String,
+    /// That node's run, new with every start.
+    pub boot: String,
+    /// The account that owns the pool.
+    pub account: Option<String>,
+    /// The pool of X.
+    pub pool: Option<String>,
+    /// The binding's product.
+    pub product: Option<String>,
+    /// The binding that decided.
+    pub subs_id: Option<SubsId>,
+    /// The number dialled.
+    pub x: Option<PhoneNumber>,
+    /// Who dialled, if they said.
+    pub caller: Option<PhoneNumber>,
+    /// Whom we dialled.
+    pub callee: Option<PhoneNumber>,
+    /// A of the binding.
+    pub a: Option<PhoneNumber>,
+    /// B of the binding.
+    pub b: Option<PhoneNumber>,
+    /// The extension asked for.
+    pub extension: Option<String>,
+    /// The binding's OutId.
+    pub out_id: Option<String>,
+    /// The binding's OutOrderId.
+    pub out_order_id: Option<String>,
+    /// The trunk it came from.
+    pub trunk_in: Option<String>,
+    /// The trunk it went to.
+    pub trunk_out: Option<String>,
+    /// When the INVITE came.
+    pub arrived_at: Timestamp,
+    /// When the second leg was dialled.
+    pub dialled_at: Option<Timestamp>,
+    /// When it rang.
+    pub ringing_at: Option<Timestamp>,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// When it was over.
+    pub released_at: Option<Timestamp>,
+    /// How it went, in one word.
+    pub situation: Option<String>,
+    /// Who ended it: `caller`, `callee`, or `platform`.
+    pub release_by: Option<String>,
+    /// The SIP status that the caller got.
+    pub sip_status: Option<u16>,
+    /// The cause after Q.850.
+    pub q850_cause: Option<u8>,
+    /// Whether media came from one side only.
+    pub one_way: Option<bool>,
+    /// The recording's file, within the directory of recordings.
+    pub recording: Option<String>,
+    /// Packets, loss and jitter of each leg, as JSON.
+    pub media: Option<String>,
+    /// What was said, step by step and masked, as JSON.
+    pub ladder: Option<String>,
+}
+
+impl fmt::Debug for CallRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallRecord")
+            .field("call_id", &self.call_id)
+            .field("subs_id", &self.subs_id)
+            .field("x", &self.x)
+            .field("arrived_at", &self.arrived_at)
+            .field("released_at", &self.released_at)
+            .field("situation", &self.situation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The columns after `state`, in the order in which they are bound and read.
+const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, caller, callee, \
+    a, b, extension, out_id, out_order_id, trunk_in, trunk_out, arrived_at, dialled_at, \
+    ringing_at, answered_at, released_at, situation, release_by, sip_status, q850_cause, \
+    one_way, recording, media, ladder";
+
+const OPEN: &str = "INSERT INTO call_record (state, call_id, node, boot, account, pool, product, \
+    subs_id, x, caller, callee, a, b, extension, out_id, out_order_id, trunk_in, trunk_out, \
+    arrived_at, dialled_at, ringing_at, answered_at, released_at, situation, release_by, \
+    sip_status, q850_cause, one_way, recording, media, ladder) \
+    VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+    $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)";
+
+/// Closing writes the whole row anew, so a call that was refused before any
+/// row was opened is recorded by the same statement. A closed row stays.
+const CLOSE: &str = "INSERT INTO call_record (state, call_id, node, boot, account, pool, product, \
+    subs_id, x, caller, callee, a, b, extension, out_id, out_order_id, trunk_in, trunk_out, \
+    arrived_at, dialled_at, ringing_at, answered_at, released_at, situation, release_by, \
+    sip_status, q850_cause, one_way, recording, media, ladder) \
+    VALUES ('closed', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
+    $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) \
+    ON CONFLICT (call_id) DO UPDATE SET state = 'closed', callee = excluded.callee, \
+    extension = excluded.extension, trunk_out = excluded.trunk_out, \
+    dialled_at = excluded.dialled_at, ringing_at = excluded.ringing_at, \
+    answered_at = excluded.answered_at, released_at = excluded.released_at, \
+    situation = excluded.situation, release_by = excluded.release_by, \
+    sip_status = excluded.sip_status, q850_cause = excluded.q850_cause, \
+    one_way = excluded.one_way, recording = excluded.recording, media = excluded.media, \
+    ladder = excluded.ladder \
+    WHERE call_record.state = 'open'";
+
+/// Writes the open row of a call.
+///
+/// # Errors
+/// Those of the database; a constraint when the id is taken.
+pub async fn open(conn: &mut SqliteConnection, call: &CallRecord) -> Result<(), sqlx::Error> {
+    bind(query(OPEN), call).execute(conn).await?;
+    Ok(())
+}
+
+/// Closes a call, opened before or not. Closing twice changes nothing.
+///
+/// # Errors
+/// Those of the database.
+pub async fn close(conn: &mut SqliteConnection, call: &CallRecord) -> Result<(), sqlx::Error> {
+    bind(query(CLOSE), call).execute(conn).await?;
+    Ok(())
+}
+
+/// Closes the calls of `node` that an earlier run than `boot` left open. Says
+/// how many there were.
+///
+/// # Errors
+/// Those of the database.
+pub async fn close_lost(
+    conn: &mut SqliteConnection,
+    node: &str,
+    boot: &str,
+    at: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let done = query(
+        "UPDATE call_record SET state = 'closed', released_at = $3, situation = $4, \
+         release_by = 'platform' WHERE state = 'open' AND node = $1 AND boot <> $2",
+    )
+    .bind(node)
+    .bind(boot)
+    .bind(at.0)
+    .bind(NODE_LOST)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Which calls to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only those on this X.
+    pub x: Option<PhoneNumber>,
+    /// Only those of this binding.
+    pub subs_id: Option<SubsId>,
+    /// Only those that came before this moment; for the next page.
+    pub before: Option<Timestamp>,
+    /// Only those that are open, or only those that are closed.
+    pub open: Option<bool>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Calls, the newest first; each with whether it is still open.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(
+    readers: &SqlitePool,
+    filter: &Filter,
+) -> Result<Vec<(CallRecord, bool)>, sqlx::Error> {
+    let sql = format!(
+        "SELECT state, {COLUMNS} FROM call_record \
+         WHERE ($1 IS NULL OR x = $1) AND ($2 IS NULL OR subs_id = $2) AND arrived_at < $3 \
+         AND ($4 IS NULL OR state = $4) ORDER BY arrived_at DESC, call_id DESC LIMIT $5"
+    );
+    query(sqlx::AssertSqlSafe(sql))
+        .bind(filter.x.map(|x| x.reveal()))
+        .bind(filter.subs_id.map(|id| id.0 as i64))
+        .bind(filter.before.map_or(i64::MAX, |at| at.0))
+        .bind(filter.open.map(|open| if open { "open" } else { "closed" }))
+        .bind(i64::from(filter.limit))
+        .fetch_all(readers)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
+}
+
+/// One call, with whether it is still open.
+///
+/// # Errors
+/// Those of the database.
+pub async fn get(
+    readers: &SqlitePool,
+    call_id: &str,
+) -> Result<Option<(CallRecord, bool)>, sqlx::Error> {
+    let sql = format!("SELECT state, {COLUMNS} FROM call_record WHERE call_id = $1");
+    query(sqlx::AssertSqlSafe(sql))
+        .bind(call_id)
+        .fetch_optional(readers)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// Blanks what tells of a person in the records of calls on one binding. Says
+/// how many there were.
+///
+/// # Errors
+/// Those of the database.
+pub async fn erase(conn: &mut SqliteConnection, subs_id: SubsId) -> Result<u64, sqlx::Error> {
+    let done = query(
+        "UPDATE call_record SET caller = NULL, callee = NULL, a = NULL, b = NULL, \
+         out_id = NULL, out_order_id = NULL, ladder = NULL WHERE subs_id = $1",
+    )
+    .bind(subs_id.0 as i64)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Blanks `number` wherever it is a party of a finished call. Says in how many
+/// records.
+///
+/// # Errors
+/// Those of the database.
+pub async fn erase_number(
+    conn: &mut SqliteConnection,
+    number: PhoneNumber,
+) -> Result<u64, sqlx::Error> {
+    let done = query(
+        "UPDATE call_record SET caller = NULLIF(caller, $1), callee = NULLIF(callee, $1), \
+         a = NULLIF(a, $1), b = NULLIF(b, $1), ladder = NULL \
+         WHERE state = 'closed' AND (caller = $1 OR callee = $1 OR a = $1 OR b = $1)",
+    )
+    .bind(number.reveal())
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
+
+fn bind<'q>(query: Query<'q>, call: &'q CallRecord) -> Query<'q> {
+    let digits = |number: Option<PhoneNumber>| number.map(PhoneNumber::reveal);
+    let moment = |at: Option<Timestamp>| at.map(|at| at.0);
+    query
+        .bind(&call.call_id)
+        .bind(&call.node)
+        .bind(&call.boot)
+        .bind(&call.account)
+        .bind(&call.pool)
+        .bind(&call.product)
+        .bind(call.subs_id.map(|id| id.0 as i64))
+        .bind(digits(call.x).unwrap_or_default())
+        .bind(digits(call.caller))
+        .bind(digits(call.callee))
+        .bind(digits(call.a))
+        .bind(digits(call.b))
+        .bind(&call.extension)
+        .bind(&call.out_id)
+        .bind(&call.out_order_id)
+        .bind(&call.trunk_in)
+        .bind(&call.trunk_out)
+        .bind(call.arrived_at.0)
+        .bind(moment(call.dialled_at))
+        .bind(moment(call.ringing_at))
+        .bind(moment(call.answered_at))
+        .bind(moment(call.released_at))
+        .bind(&call.situation)
+        .bind(&call.release_by)
+        .bind(call.sip_status.map(i64::from))
+        .bind(call.q850_cause.map(i64::from))
+        .bind(call.one_way.map(i64::from))
+        .bind(&call.recording)
+        .bind(&call.media)
+        .bind(&call.ladder)
+}
+
+fn read(row: &SqliteRow) -> Result<(CallRecord, bool), sqlx::Error> {
+    let text = |column: &str| row.try_get::<Option<String>, _>(column);
+    let number = |column: &str| -> Result<Option<PhoneNumber>, sqlx::Error> {
+        let digits: Option<&str> = row.try_get(column)?;
+        Ok(digits.and_then(|digits| PhoneNumber::parse(digits).ok()))
+    };
+    let integer = |column: &str| row.try_get::<Option<i64>, _>(column);
+    let moment = |column: &str| Ok::<_, sqlx::Error>(integer(column)?.map(Timestamp));
+    let call = CallRecord {
+        call_id: row.try_get("call_id")?,
+        node: row.try_get("node")?,
+        boot: row.try_get("boot")?,
+        account: text("account")?,
+        pool: text("pool")?,
+        product: text("product")?,
+        subs_id: integer("subs_id")?.map(|id| SubsId(id as u64)),
+        x: number("x")?,
+        caller: number("caller")?,
+        callee: number("callee")?,
+        a: number("a")?,
+        b: number("b")?,
+        extension: text("extension")?,
+        out_id: text("out_id")?,
+        out_order_id: text("out_order_id")?,
+        trunk_in: text("trunk_in")?,
+        trunk_out: text("trunk_out")?,
+        arrived_at: Timestamp(row.try_get("arrived_at")?),
+        dialled_at: moment("dialled_at")?,
+        ringing_at: moment("ringing_at")?,
+        answered_at: moment("answered_at")?,
+        released_at: moment("released_at")?,
+        situation: text("situation")?,
+        release_by: text("release_by")?,
+        sip_status: integer("sip_status")?.and_then(|n| u16::try_from(n).ok()),
+        q850_cause: integer("q850_cause")?.and_then(|n| u8::try_from(n).ok()),
+        one_way: integer("one_way")?.map(|n| n != 0),
+        recording: text("recording")?,
+        media: text("media")?,
+        ladder: text("ladder")?,
+    };
+    let state: &str = row.try_get("state")?;
+    Ok((call, state == "open"))
+}

@@ -1,0 +1,118 @@
+//! Projections: what is read out of the journal into tables, piece by piece.
+//!
+//! Rows and position are written in one transaction, so a projection neither
+//! misses nor doubles an event; and since rows are unique by batch and event,
+//! rebuilding one is a matter of setting its position back.
+
+use maskline_domain::{Actor, Event};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{query, query_scalar};
+
+use super::{audit, history};
+use crate::journal::Batch;
+use crate::payload::{self, Opened, PayloadError};
+
+/// The name under which the position is stored.
+pub const NAME: &str = "records";
+
+/// Rows to be written for a stretch of the journal.
+#[derive(Debug, Default)]
+pub struct Projection {
+    /// The last batch that is in it; 0 while it is empty.
+    pub seq: u64,
+    /// What happened to bindings.
+    pub history: Vec<history::Change>,
+    /// What else was done.
+    pub audit: Vec<audit::Deed>,
+}
+
+impl Projection {
+    /// Takes in the next batch.
+    ///
+    /// # Errors
+    /// [`PayloadError`] when it cannot be read.
+    pub fn add(&mut self, batch: &Batch) -> Result<(), PayloadError> {
+        let opened = payload::open(batch)?;
+        self.take(batch.seq, opened);
+        Ok(())
+    }
+
+    fn take(&mut self, seq: u64, opened: Opened) {
+        let mut index = 0;
+        for entry in opened.entries {
+            for event in entry.events {
+                let place = Place {
+                    seq,
+                    event: index,
+                    at: opened.at,
+                };
+                index += 1;
+                match event {
+                    // Every signed command leaves one; it says nothing to people.
+                    Event::CommandAnswered { .. } | Event::CommandsForgotten { .. } => {}
+                    Event::Bound(_) | Event::BindingChanged(_) | Event::Ended { .. } => {
+                        self.history
+                            .extend(history::Change::new(place, &entry.by, event));
+                    }
+                    other => self.audit.push(audit::Deed::new(place, &entry.by, &other)),
+                }
+            }
+        }
+        self.seq = seq;
+    }
+
+    /// How many rows it will write.
+    pub fn rows(&self) -> usize {
+        self.history.len() + self.audit.len()
+    }
+
+    /// Writes rows and position. Must be called within a transaction.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn write(&self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        history::write(conn, &self.history).await?;
+        audit::write(conn, &self.audit).await?;
+        query(
+            "INSERT INTO projection (name, seq, position) VALUES ($1, $2, 0) \
+             ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, position = excluded.position",
+        )
+        .bind(NAME)
+        .bind(self.seq as i64)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Where an event stands in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The batch.
+    pub seq: u64,
+    /// Which of its events.
+    pub event: u32,
+    /// When the batch was decided.
+    pub at: maskline_domain::Timestamp,
+}
+
+/// The last batch that the projection holds; 0 when it has none.
+///
+/// # Errors
+/// Those of the database.
+pub async fn position(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let seq: Option<i64> = query_scalar("SELECT seq FROM projection WHERE name = $1")
+        .bind(NAME)
+        .fetch_optional(conn)
+        .await?;
+    Ok(seq.map_or(0, |seq| seq as u64))
+}
+
+/// Who did it, in one word that people understand.
+pub(super) fn actor(by: &Actor) -> String {
+    match by {
+        Actor::Customer { key, .. } => format!("key:{key}"),
+        Actor::Operator { name } => format!("operator:{name}"),
+        Actor::Job { name } => format!("job:{name}"),
+    }
+}

@@ -1,0 +1,192 @@
+//! From the tables back to a state: the newest snapshot that holds, and the
+//! journal after it.
+
+use maskline_domain::{Row, State};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::journal::{self, Batch, ChainError, Tip};
+use crate::payload::{self, Opened, PayloadError};
+use crate::snapshot::{self, Seal, SnapshotError};
+
+/// Batches read from the journal at a time.
+const ROWS_AT_A_TIME: u32 = 256;
+
+/// Why no state can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The journal does not begin where the snapshots end.
+    #[error("the journal begins at batch {first} and no snapshot of an earlier batch can be read")]
+    NoBeginning {
+        /// Its oldest batch.
+        first: u64,
+    },
+    /// The chain is broken.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A batch cannot be read.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// A snapshot is of a later batch than the newest one.
+    #[error("there is a snapshot of batch {seq}, but the journal ends at {tip}")]
+    Ahead {
+        /// The snapshot's batch.
+        seq: u64,
+        /// The newest batch.
+        tip: u64,
+    },
+    /// The database said no.
+    #[error("cannot read the journal: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// How far a recovery has come; told now and then.
+#[derive(Debug)]
+pub enum Progress {
+    /// A snapshot cannot be used; the one before it is tried.
+    SnapshotFailed(SnapshotError),
+    /// The state of a snapshot is in memory.
+    SnapshotLoaded {
+        /// The snapshot's batch.
+        seq: u64,
+        /// How many rows it had.
+        rows: u64,
+    },
+    /// The journal is replayed up to here.
+    Replayed {
+        /// The batch reached.
+        seq: u64,
+        /// The last one.
+        of: u64,
+        /// Events applied so far.
+        events: u64,
+    },
+}
+
+/// A state and what it was made of.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Holds everything up to `tip`.
+    pub state: State,
+    /// The newest batch.
+    pub tip: Tip,
+    /// The snapshot that it began with, if any.
+    pub snapshot: Option<Seal>,
+    /// Events replayed after it.
+    pub events: u64,
+    /// Bytes of the journal replayed after it.
+    pub bytes: u64,
+}
+
+/// Makes the newest state, or with `upto` the state after that batch (which is
+/// not before the newest snapshot).
+///
+/// # Errors
+/// [`RecoverError`]; nothing was changed.
+pub async fn recover(
+    conn: &mut SqliteConnection,
+    upto: Option<u64>,
+    mut progress: impl FnMut(Progress),
+) -> Result<Recovered, RecoverError> {
+    let (mut state, mut tip, snapshot) = begin(conn, &mut progress).await?;
+    let newest = journal::tip(conn).await?;
+    if tip.seq > newest.seq {
+        return Err(RecoverError::Ahead {
+            seq: tip.seq,
+            tip: newest.seq,
+        });
+    }
+    let upto = upto.unwrap_or(u64::MAX);
+    let (mut events, mut bytes) = (0, 0);
+    while tip.seq < upto {
+        let rows_max = u64::from(ROWS_AT_A_TIME).min(upto - tip.seq) as u32;
+        let batches = journal::read(conn, tip.seq + 1, rows_max).await?;
+        if batches.is_empty() {
+            break;
+        }
+        for batch in &batches {
+            let opened = follow(&mut state, &mut tip, batch)?;
+            events += count(&opened);
+            bytes += (batch.payload.len() + batch.personal.len()) as u64;
+        }
+        progress(Progress::Replayed {
+            seq: tip.seq,
+            of: newest.seq,
+            events,
+        });
+    }
+    Ok(Recovered {
+        state,
+        tip,
+        snapshot,
+        events,
+        bytes,
+    })
+}
+
+/// Makes the next batch of the chain part of a state, and gives what it says.
+///
+/// # Errors
+/// [`RecoverError::Chain`] and [`RecoverError::Payload`]; the state is as it
+/// was.
+pub fn follow(state: &mut State, tip: &mut Tip, batch: &Batch) -> Result<Opened, RecoverError> {
+    let mut next = *tip;
+    next.follow(batch)?;
+    let opened = payload::open(batch)?;
+    for event in opened.entries.iter().flat_map(|entry| &entry.events) {
+        state.apply(event);
+    }
+    state.advance(opened.at);
+    *tip = next;
+    Ok(opened)
+}
+
+fn count(opened: &Opened) -> u64 {
+    opened
+        .entries
+        .iter()
+        .map(|entry| entry.events.len() as u64)
+        .sum()
+}
+
+/// The state of the newest snapshot that holds, or an empty one if the journal
+/// is whole.
+async fn begin(
+    conn: &mut SqliteConnection,
+    progress: &mut impl FnMut(Progress),
+) -> Result<(State, Tip, Option<Seal>), RecoverError> {
+    for (_, seal) in snapshot::list(conn).await? {
+        let Some(seal) = seal else { continue };
+        let Some(hash) = seal.tip_hash() else {
+            continue;
+        };
+        match load(conn, &seal).await {
+            Ok(state) => {
+                let tip = Tip {
+                    seq: seal.seq,
+                    hash,
+                };
+                progress(Progress::SnapshotLoaded {
+                    seq: seal.seq,
+                    rows: seal.rows,
+                });
+                return Ok((state, tip, Some(seal)));
+            }
+            Err(SnapshotError::Database(error)) => return Err(error.into()),
+            Err(error) => progress(Progress::SnapshotFailed(error)),
+        }
+    }
+    match journal::first(conn).await? {
+        None | Some(1) => Ok((State::default(), Tip::GENESIS, None)),
+        Some(first) => Err(RecoverError::NoBeginning { first }),
+    }
+}
+
+/// The state of one snapshot.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub async fn load(conn: &mut SqliteConnection, seal: &Seal) -> Result<State, SnapshotError> {
+    let mut state = State::default();
+    snapshot::load(conn, seal, |row: Row| state.restore(row)).await?;
+    Ok(state)
+}

@@ -1,0 +1,259 @@
+//! One machine: a data directory with one SQLite file, and the rules of
+//! opening it.
+//!
+//! One process owns a directory (an operating-system lock), and in it one
+//! connection writes. Others read: they are `query_only` and short.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::pool::PoolOptions;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, query, query_scalar};
+
+use crate::schema::{Engine, migrator};
+
+/// The database within the data directory.
+pub const FILE: &str = "maskline.db";
+/// The lock within the data directory.
+const LOCK: &str = "lock";
+
+/// Older versions can corrupt a WAL file that two connections use (the
+/// WAL-reset bug, release notes of SQLite 3.51.3).
+const VERSION_MIN: [u32; 3] = [3, 51, 3];
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process owns it.
+    #[error("{} is in use by another process", .0.display())]
+    Locked(PathBuf),
+    /// There is no database in it.
+    #[error("there is no {FILE} in {}", .0.display())]
+    Missing(PathBuf),
+    /// The directory or the lock cannot be made.
+    #[error("cannot use {}: {source}", path.display())]
+    Directory {
+        /// What was touched.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The linked SQLite is too old to be safe.
+    #[error("SQLite {0} can corrupt a database in WAL mode; 3.51.3 or newer is needed")]
+    Version(String),
+    /// A setting did not hold.
+    #[error("the database refuses to set {0}")]
+    Setting(&'static str),
+    /// The tables are not those that this program knows.
+    #[error("cannot bring the tables up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database said no.
+    #[error("cannot open the database: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// A data directory that this process owns until the value is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    // The lock is released when the file is closed.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if need be, readable by its owner alone, and takes
+    /// its lock.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] when another process has it.
+    pub fn own(path: &Path) -> Result<Self, OpenError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Directory { path, source }
+        };
+        make_directory(path).map_err(failed(path))?;
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(failed(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(failed(&lock_path)(source)),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the write connection, of which there must be one, and brings the
+    /// tables up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`]; among others for a SQLite that is too old.
+    pub async fn writer(&self) -> Result<SqliteConnection, OpenError> {
+        let mut conn = options(&self.path.join(FILE))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // Checkpoints are made between appends, never inside one.
+            .pragma("wal_autocheckpoint", "0")
+            .pragma("journal_size_limit", "67108864")
+            // What is erased or pruned is overwritten with zeros.
+            .pragma("secure_delete", "ON")
+            .pragma("cache_size", "-32768")
+            .connect()
+            .await?;
+        check_version(&mut conn).await?;
+        check_settings(&mut conn).await?;
+        migrator(Engine::Sqlite)
+            .run_direct(None, &mut conn, false)
+            .await?;
+        Ok(conn)
+    }
+
+    /// Connections that can only read, at most `connections_max` of them.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn readers(&self, connections_max: u32) -> Result<SqlitePool, OpenError> {
+        readers(&self.path, connections_max).await
+    }
+}
+
+/// Connections that can only read, for a directory that another process may
+/// own.
+///
+/// # Errors
+/// [`OpenError::Missing`] when there is no database.
+pub async fn readers(dir: &Path, connections_max: u32) -> Result<SqlitePool, OpenError> {
+    let file = dir.join(FILE);
+    if !file.exists() {
+        return Err(OpenError::Missing(dir.to_owned()));
+    }
+    let pool = PoolOptions::new()
+        .max_connections(connections_max)
+        .test_before_acquire(false)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options(&file).pragma("query_only", "ON"))
+        .await?;
+    check_version(&mut *pool.acquire().await?).await?;
+    Ok(pool)
+}
+
+/// Copies what the write-ahead log holds into the database file, as far as
+/// readers allow, without stopping anyone. Says how many pages the log had and
+/// how many of them are copied.
+///
+/// # Errors
+/// Those of the database.
+pub async fn checkpoint(conn: &mut SqliteConnection) -> Result<(i64, i64), sqlx::Error> {
+    let (_busy, log, copied): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)")
+        .fetch_one(conn)
+        .await?;
+    Ok((log, copied))
+}
+
+/// Copies the whole write-ahead log and empties its file, so that nothing of
+/// what was erased stays in it. Waits for readers.
+///
+/// # Errors
+/// Those of the database.
+pub async fn truncate_log(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(64)
+        .disable_statement_logging()
+}
+
+async fn check_version(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+    let version: String = query_scalar("SELECT sqlite_version()")
+        .fetch_one(conn)
+        .await?;
+    if is_safe(&version) {
+        Ok(())
+    } else {
+        Err(OpenError::Version(version))
+    }
+}
+
+fn is_safe(version: &str) -> bool {
+    let parts: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
+    parts.is_some_and(|parts| parts.as_slice() >= VERSION_MIN.as_slice())
+}
+
+async fn check_settings(conn: &mut SqliteConnection) -> Result<(), OpenError> {
+    let mode: String = query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *conn)
+        .await?;
+    if mode != "wal" {
+        return Err(OpenError::Setting("journal_mode=WAL"));
+    }
+    let synchronous: i64 = query_scalar("PRAGMA synchronous")
+        .fetch_one(&mut *conn)
+        .await?;
+    if synchronous < 2 {
+        return Err(OpenError::Setting("synchronous=FULL"));
+    }
+    Ok(())
+}
+
+/// Makes the directory and its name durable.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    if let Some(parent) = path.canonicalize()?.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_with_the_wal_reset_bug_are_refused() {
+        for (version, safe) in [
+            ("3.51.3", true),
+            ("3.51.10", true),
+            ("3.53.0", true),
+            ("4.0.0", true),
+            ("3.51.2", false),
+            ("3.7.0", false),
+            ("3.40.1", false),
+            ("unheard of", false),
+            ("", false),
+        ] {
+            assert_eq!(is_safe(version), safe, "{version}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What the one write connection does besides appending to the journal:
+//! records, which callers wait for, and chores, which nobody does.
+//!
+//! Every piece is small and may run twice.
+
+use maskline_domain::{PhoneNumber, SubsId, Timestamp};
+use sqlx::query;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::failure::{Append, is_constraint};
+use crate::records::call::{self, CallRecord};
+use crate::records::history;
+use crate::records::projection::Projection;
+use crate::snapshot::{self, Seal};
+use crate::{journal, meta, sqlite};
+
+/// A write to the records that somebody waits for.
+#[derive(Debug)]
+pub enum RecordWrite {
+    /// The open row of a call.
+    OpenCall(Box<CallRecord>),
+    /// The end of a call.
+    CloseCall(Box<CallRecord>),
+    /// Closes what earlier runs of a node left open.
+    CloseLostCalls {
+        /// The node.
+        node: String,
+        /// Its present run.
+        boot: String,
+        /// The time they are closed at.
+        at: Timestamp,
+    },
+}
+
+/// Why a record was not written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// A constraint forbids it.
+    #[error("the record contradicts another one")]
+    Conflict,
+    /// The disk takes no writes; nothing was changed.
+    #[error("the record could not be made durable")]
+    NotDurable,
+    /// Too many records wait.
+    #[error("too many records are waiting")]
+    Busy,
+    /// The writer has stopped.
+    #[error("the writer has stopped")]
+    Closed,
+}
+
+/// A bounded piece of background work.
+#[derive(Debug)]
+pub enum Chore {
+    /// One part of a snapshot.
+    SnapshotPart {
+        /// The snapshot.
+        seq: u64,
+        /// Which part.
+        part: u64,
+        /// Its bytes.
+        payload: Vec<u8>,
+    },
+    /// The last row of a snapshot.
+    SnapshotSeal(Box<Seal>),
+    /// Takes away some parts of a snapshot.
+    DropSnapshotParts {
+        /// The snapshot.
+        seq: u64,
+        /// At most so many.
+        parts_max: u32,
+    },
+    /// Takes away some of the oldest batches.
+    Prune {
+        /// Those below this number.
+        below: u64,
+        /// At most so many.
+        rows_max: u32,
+    },
+    /// Rows of the projections.
+    Project(Projection),
+    /// Other personal values for one batch.
+    BlankPersonal {
+        /// The batch.
+        seq: u64,
+        /// The values.
+        personal: Vec<u8>,
+    },
+    /// Blanks what the records tell of a person.
+    EraseRecords {
+        /// The person's number, if it is known.
+        number: Option<PhoneNumber>,
+        /// Ended bindings.
+        bindings: Vec<SubsId>,
+    },
+    /// Sets a fact of this store.
+    SetMeta {
+        /// The fact.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Empties the write-ahead log.
+    TruncateLog,
+}
+
+/// How a slice of work ended.
+#[derive(Debug)]
+pub enum Done<T> {
+    /// It is durable (or certainly is not, if `T` says so).
+    Known(T),
+    /// Nobody can tell; the process must exit.
+    Unknown(String),
+}
+
+/// Carries out a slice of record writes in one transaction. A conflict fails
+/// one of them; a full disk fails all.
+pub async fn write_records<'a>(
+    conn: &mut SqliteConnection,
+    writes: impl ExactSizeIterator<Item = &'a RecordWrite>,
+) -> Done<Vec<Result<u64, RecordError>>> {
+    let count = writes.len();
+    let mut results = Vec::with_capacity(count);
+    let outcome = async {
+        query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        for write in writes {
+            match write.carry_out(conn).await {
+                Ok(rows) => results.push(Ok(rows)),
+                Err(error) if is_constraint(&error) => results.push(Err(RecordError::Conflict)),
+                Err(error) => return Err(error),
+            }
+        }
+        query("COMMIT").execute(&mut *conn).await?;
+        Ok(())
+    };
+    match outcome.await {
+        Ok(()) => Done::Known(results),
+        Err(error) => match give_up(conn, &error).await {
+            Append::Unknown(reason) => Done::Unknown(reason),
+            Append::Written | Append::NotWritten(_) => {
+                Done::Known((0..count).map(|_| Err(RecordError::NotDurable)).collect())
+            }
+        },
+    }
+}
+
+/// Carries out one chore in one transaction. Gives how much it did.
+pub async fn do_chore(
+    conn: &mut SqliteConnection,
+    chore: &Chore,
+) -> Done<Result<u64, sqlx::Error>> {
+    let outcome = async {
+        if let Chore::TruncateLog = chore {
+            sqlite::truncate_log(conn).await?;
+            return Ok(0);
+        }
+        query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        let did = chore.carry_out(conn).await?;
+        query("COMMIT").execute(&mut *conn).await?;
+        Ok(did)
+    };
+    match outcome.await {
+        Ok(did) => Done::Known(Ok(did)),
+        Err(error) => match give_up(conn, &error).await {
+            Append::Unknown(reason) => Done::Unknown(reason),
+            Append::Written | Append::NotWritten(_) => Done::Known(Err(error)),
+        },
+    }
+}
+
+/// Leaves no transaction open, and tells what the error means.
+async fn give_up(conn: &mut SqliteConnection, error: &sqlx::Error) -> Append {
+    // After some errors SQLite has rolled back by itself; then this fails, and
+    // that is well.
+    let _ = query("ROLLBACK").execute(conn).await;
+    Append::of_write(error)
+}
+
+impl RecordWrite {
+    async fn carry_out(&self, conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+        match self {
+            RecordWrite::OpenCall(record) => call::open(conn, record).await.map(|()| 1),
+            RecordWrite::CloseCall(record) => call::close(conn, record).await.map(|()| 1),
+            RecordWrite::CloseLostCalls { node, boot, at } => {
+                call::close_lost(conn, node, boot, *at).await
+            }
+        }
+    }
+}
+
+impl Chore {
+    async fn carry_out(&self, conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+        match self {
+            Chore::SnapshotPart { seq, part, payload } => {
+                snapshot::write_part(conn, *seq, *part, payload).await?;
+                Ok(1)
+            }
+            Chore::SnapshotSeal(seal) => snapshot::write_seal(conn, seal).await.map(|()| 1),
+            Chore::DropSnapshotParts { seq, parts_max } => {
+                snapshot::drop_parts(conn, *seq, *parts_max).await
+            }
+            Chore::Prune { below, rows_max } => journal::prune(conn, *below, *rows_max).await,
+            Chore::Project(projection) => {
+                projection.write(conn).await?;
+                Ok(projection.rows() as u64)
+            }
+            Chore::BlankPersonal { seq, personal } => {
+                journal::replace_personal(conn, *seq, personal).await?;
+                Ok(1)
+            }
+            Chore::EraseRecords { number, bindings } => {
+                let mut erased = 0;
+                for binding in bindings {
+                    erased += u64::from(history::erase(conn, *binding).await?);
+                    erased += call::erase(conn, *binding).await?;
+                }
+                if let Some(number) = number {
+                    erased += call::erase_number(conn, *number).await?;
+                }
+                Ok(erased)
+            }
+            Chore::SetMeta { name, value } => meta::set(conn, name, value).await.map(|()| 1),
+            Chore::TruncateLog => Ok(0),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The store through its public face, on every engine there is.
+
+mod directory;
+mod journal;
+mod machine;
+mod pipeline;
+mod snapshot;
+mod support;
+mod undo;
+mod world;

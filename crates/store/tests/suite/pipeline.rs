@@ -1,0 +1,367 @@
+//! When a caller is answered, and what a failed append leaves behind.
+
+use maskline_domain::{Command, Outcome, Refusal, SubsId};
+use maskline_store::failure::Append;
+use maskline_store::pipeline::{Input, Limits, PROBE_EVERY_MS, SubmitError, Touch};
+
+use crate::machine::{Answer, Machine, not_written};
+use crate::world::{bind, hopeless, number, operator, unbind, x};
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn bound(answer: Option<Answer>) -> SubsId {
+    match answer {
+        Some(Ok(Outcome::Bound(binding))) => binding.subs_id,
+        other => panic!("not bound: {other:?}"),
+    }
+}
+
+#[test]
+fn nobody_is_answered_before_their_batch_is_durable() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let callers = [1, 2, 3].map(|a| machine.submit(bind(a, None, expires_at)));
+    machine.drain();
+    assert!(machine.in_flight().is_some());
+    assert_eq!(machine.answers, []);
+
+    machine.settle(Append::Written);
+    let ids = callers.map(|caller| bound(machine.answer_to(caller)));
+    assert!(ids.is_sorted());
+    assert_eq!(machine.settled, [true]);
+    assert_eq!(machine.rows(), machine.replayed());
+}
+
+#[test]
+fn commands_that_come_meanwhile_make_the_next_batch() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let first = machine.submit(bind(1, None, expires_at));
+    machine.drain();
+    let later = [2, 3].map(|a| machine.submit(bind(a, None, expires_at)));
+    machine.drain();
+    assert_eq!(machine.pipeline.queued(), 2);
+
+    machine.settle(Append::Written);
+    bound(machine.answer_to(first));
+    assert!(
+        later
+            .iter()
+            .all(|&caller| machine.answer_to(caller).is_none())
+    );
+    machine.settle(Append::Written);
+    assert!(
+        later
+            .iter()
+            .all(|&caller| machine.answer_to(caller).is_some())
+    );
+}
+
+#[test]
+fn a_refusal_waits_for_the_batch_it_rests_on() {
+    let mut machine = Machine::founded(1);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let winner = machine.submit(bind(1, Some(x(0)), expires_at));
+    let loser = machine.submit(bind(2, Some(x(0)), expires_at));
+    machine.drain();
+    assert_eq!(
+        machine.answer_to(loser),
+        None,
+        "the winner may yet be undone"
+    );
+
+    machine.settle(not_written());
+    assert_eq!(
+        machine.answer_to(winner),
+        Some(Err(SubmitError::NotDurable))
+    );
+    assert_eq!(machine.answer_to(loser), Some(Err(SubmitError::NotDurable)));
+}
+
+#[test]
+fn a_refusal_that_rests_on_nothing_in_flight_comes_at_once() {
+    let mut machine = Machine::founded(1);
+    let caller = machine.submit(hopeless());
+    machine.drain();
+    assert!(machine.in_flight().is_none());
+    assert_eq!(
+        machine.answer_to(caller),
+        Some(Err(SubmitError::Refused(Refusal::BindingUnknown)))
+    );
+}
+
+#[test]
+fn what_is_not_written_is_undone_and_only_reads_are_served() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let kept = bound(Some(machine.done(bind(1, None, expires_at))));
+    let x_of_kept = machine.pipeline.state().binding(kept).expect("bound").x;
+    let before = machine.rows();
+
+    machine.pass(10);
+    let flying = machine.submit(bind(2, None, expires_at));
+    let ending = machine.submit(unbind(kept, x_of_kept));
+    machine.drain();
+    let queued = machine.submit(bind(3, None, expires_at));
+    assert_ne!(machine.rows(), before);
+    machine.settle(not_written());
+
+    assert_eq!(machine.rows(), before);
+    assert_eq!(machine.rows(), machine.replayed());
+    let after = machine.submit(bind(4, None, expires_at));
+    machine.drain();
+    for caller in [flying, ending, queued, after] {
+        assert_eq!(
+            machine.answer_to(caller),
+            Some(Err(SubmitError::NotDurable))
+        );
+    }
+    assert_eq!(machine.settled.last(), Some(&false));
+    assert!(!machine.pipeline.takes_commands());
+    assert!(machine.in_flight().is_none());
+}
+
+#[test]
+fn commands_are_taken_again_after_a_probe_goes_through() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    machine.submit(bind(1, None, expires_at));
+    machine.drain();
+    machine.settle(not_written());
+    let tip = machine.pipeline.tip();
+
+    machine.pass(PROBE_EVERY_MS as i64 - 1);
+    machine.input(Input::Tick);
+    machine.drain();
+    assert_eq!(machine.probes, 0, "not yet");
+    machine.pass(1);
+    machine.input(Input::Tick);
+    machine.drain();
+    assert_eq!(machine.probes, 1);
+    machine.input(Input::Probed(not_written()));
+    machine.drain();
+    assert!(!machine.pipeline.takes_commands());
+
+    machine.pass(PROBE_EVERY_MS as i64);
+    machine.input(Input::Tick);
+    machine.drain();
+    assert_eq!(machine.probes, 2);
+    machine.input(Input::Probed(Append::Written));
+    assert!(machine.pipeline.takes_commands());
+    bound(Some(machine.done(bind(1, None, expires_at))));
+    assert_eq!(
+        machine.pipeline.tip().seq,
+        tip.seq + 1,
+        "no number is skipped"
+    );
+    assert_eq!(machine.rows(), machine.replayed());
+}
+
+#[test]
+fn an_unknown_outcome_stops_the_machine_and_answers_nobody() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    machine.submit(bind(1, None, expires_at));
+    machine.drain();
+    machine.submit(bind(2, None, expires_at));
+    machine.settle(Append::Unknown("fsync failed".into()));
+    assert_eq!(machine.exit.as_deref(), Some("fsync failed"));
+    machine.submit(bind(3, None, expires_at));
+    machine.drain();
+    assert_eq!(machine.answers, []);
+    assert!(machine.in_flight().is_none());
+}
+
+#[test]
+fn an_unknown_outcome_of_a_probe_stops_the_machine() {
+    let mut machine = Machine::founded(1);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    machine.submit(bind(1, None, expires_at));
+    machine.drain();
+    machine.settle(not_written());
+    machine.pass(PROBE_EVERY_MS as i64);
+    machine.input(Input::Tick);
+    machine.drain();
+    machine.input(Input::Probed(Append::Unknown("I/O error".into())));
+    machine.drain();
+    assert_eq!(machine.exit.as_deref(), Some("I/O error"));
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let limits = Limits {
+        queue_max: 3,
+        ..Limits::default()
+    };
+    let mut machine = Machine::founded_with(10, limits);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let callers: Vec<u64> = (0..5)
+        .map(|a| machine.submit(bind(a, None, expires_at)))
+        .collect();
+    machine.write_all();
+    let busy = |&&caller: &&u64| machine.answer_to(caller) == Some(Err(SubmitError::Busy));
+    assert_eq!(callers.iter().filter(busy).count(), 2);
+    assert_eq!(machine.pipeline.counters().busy, 2);
+}
+
+#[test]
+fn a_batch_is_bounded_by_commands() {
+    let limits = Limits {
+        batch_commands_max: 4,
+        ..Limits::default()
+    };
+    let mut machine = Machine::founded_with(20, limits);
+    let written = machine.journal.len();
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    for a in 0..10 {
+        machine.submit(bind(a, None, expires_at));
+    }
+    machine.write_all();
+    assert_eq!(machine.journal.len() - written, 3);
+}
+
+#[test]
+fn a_batch_is_bounded_by_bytes() {
+    let limits = Limits {
+        batch_bytes: 1,
+        ..Limits::default()
+    };
+    let mut machine = Machine::founded_with(20, limits);
+    let written = machine.journal.len();
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    for a in 0..10 {
+        machine.submit(bind(a, None, expires_at));
+    }
+    machine.write_all();
+    assert_eq!(machine.journal.len() - written, 10);
+}
+
+#[test]
+fn a_command_that_does_too_much_changes_nothing() {
+    for limits in [
+        Limits {
+            command_bytes_max: 400,
+            ..Limits::default()
+        },
+        Limits {
+            command_events_max: 5,
+            ..Limits::default()
+        },
+    ] {
+        let mut machine = Machine::with_limits(limits);
+        for envelope in crate::world::founding(0) {
+            machine.done(envelope).expect("small");
+        }
+        let before = machine.rows();
+        machine.pass(10);
+        let many = crate::world::founding(6).pop().expect("numbers");
+        assert_eq!(machine.done(many), Err(SubmitError::TooLarge));
+        assert_eq!(machine.rows(), before);
+        assert_eq!(machine.rows(), machine.replayed());
+    }
+}
+
+#[test]
+fn a_command_whose_caller_has_left_is_not_decided() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let first = machine.submit(bind(1, None, expires_at));
+    machine.drain();
+    let deadline = machine.clocks.monotonic_ms + 50;
+    let late = machine.submit_until(bind(2, None, expires_at), Some(deadline));
+    let patient = machine.submit_until(bind(3, None, expires_at), Some(deadline + 1));
+    machine.pass(50);
+    machine.settle(Append::Written);
+    machine.write_all();
+    bound(machine.answer_to(first));
+    assert_eq!(machine.answer_to(late), Some(Err(SubmitError::Deadline)));
+    bound(machine.answer_to(patient));
+}
+
+#[test]
+fn reads_wait_only_for_what_is_in_flight_under_their_eyes() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let touches = [
+        Touch::None,
+        Touch::Lists,
+        Touch::Number(x(0)),
+        Touch::Number(x(1)),
+        Touch::Scan,
+    ];
+    let waits = |machine: &Machine| touches.map(|touch| machine.pipeline.must_wait(touch));
+    assert_eq!(waits(&machine), [false; 5]);
+
+    machine.submit(bind(1, Some(x(0)), expires_at));
+    machine.drain();
+    assert_eq!(waits(&machine), [false, false, true, false, true]);
+    machine.settle(Append::Written);
+    assert_eq!(waits(&machine), [false; 5]);
+
+    machine.submit(operator(Command::SetEmergencyNumbers(vec![number(9)])));
+    machine.drain();
+    assert_eq!(waits(&machine), [false, true, true, true, true]);
+    machine.settle(not_written());
+    assert_eq!(waits(&machine), [false; 5]);
+}
+
+#[test]
+fn a_slot_whose_binding_is_over_is_taken_without_a_sweep() {
+    let mut machine = Machine::founded(1);
+    let expires_at = machine.wall().plus_millis(61_000);
+    bound(Some(machine.done(bind(1, Some(x(0)), expires_at))));
+    machine.pass(61_000);
+    let later = machine.wall().plus_millis(HOUR_MS);
+    bound(Some(machine.done(bind(2, Some(x(0)), later))));
+    assert_eq!(machine.rows(), machine.replayed());
+}
+
+#[test]
+fn while_the_clocks_disagree_no_binding_is_ended_by_time() {
+    let mut machine = Machine::founded(2);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    bound(Some(machine.done(bind(1, Some(x(0)), expires_at))));
+    let before = machine.rows();
+
+    machine.clocks.wall = machine.clocks.wall.plus_millis(2 * HOUR_MS);
+    let far = machine.wall().plus_millis(HOUR_MS);
+    assert_eq!(
+        machine.done(bind(2, Some(x(0)), far)),
+        Err(SubmitError::Refused(Refusal::NumberTaken)),
+        "by the monotonic clock it is not over"
+    );
+    machine.pass(2 * HOUR_MS);
+    assert!(machine.pipeline.clocks_disagree());
+    assert_eq!(
+        machine.done(operator(Command::ExpireDue { at_most: 10 })),
+        Err(SubmitError::ClockInDoubt)
+    );
+    assert_eq!(
+        machine.done(bind(2, Some(x(0)), far.plus_millis(4 * HOUR_MS))),
+        Err(SubmitError::ClockInDoubt)
+    );
+    assert_eq!(machine.rows(), before);
+
+    machine.input(Input::TrustClock);
+    assert!(!machine.pipeline.clocks_disagree());
+    assert_eq!(
+        machine.done(operator(Command::ExpireDue { at_most: 10 })),
+        Ok(Outcome::Worked {
+            count: 1,
+            more: false
+        })
+    );
+}
+
+#[test]
+fn time_in_the_journal_never_goes_back() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    machine.done(bind(1, None, expires_at)).expect("bound");
+    let reached = machine.pipeline.state().now();
+    machine.clocks.wall = machine.clocks.wall.plus_millis(-4_000);
+    machine.done(bind(2, None, expires_at)).expect("bound");
+    assert_eq!(machine.pipeline.state().now(), reached);
+    assert!(machine.pipeline.now(machine.clocks) >= reached);
+    assert!(machine.journal.is_sorted_by_key(|batch| batch.at));
+}

@@ -1,0 +1,140 @@
+//! Which snapshots count, and which are kept.
+
+use maskline_store::journal::Hash;
+use maskline_store::snapshot::{self, Parts, Seal, SnapshotError};
+use sqlx::query;
+
+use crate::support::{Store, store};
+
+type Row = (u64, String);
+
+fn rows(count: u64) -> impl Iterator<Item = Row> {
+    (0..count).map(|n| {
+        (
+            n,
+            format!("row {n} {}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        )
+    })
+}
+
+async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
+    let mut parts = Parts::default();
+    let mut written = 0;
+    for row in rows(count) {
+        if let Some(part) = parts.push(&row) {
+            put(store, seq, &mut written, &part).await;
+        }
+    }
+    let total = parts.finish();
+    if let Some(part) = &total.part {
+        put(store, seq, &mut written, part).await;
+    }
+    assert_eq!(total.digest, snapshot::digest(rows(count)));
+    let seal = Seal {
+        seq,
+        at: 0,
+        hash: Hash::GENESIS.to_string(),
+        parts: written,
+        rows: total.rows,
+        digest: total.digest.to_string(),
+        writer: "test".into(),
+    };
+    snapshot::write_seal(&mut store.conn, &seal)
+        .await
+        .expect("SQL");
+    seal
+}
+
+async fn put(store: &mut Store, seq: u64, written: &mut u64, part: &[u8]) {
+    assert!(part.len() <= 1 << 20, "a part holds up the next append");
+    snapshot::write_part(&mut store.conn, seq, *written, part)
+        .await
+        .expect("SQL");
+    *written += 1;
+}
+
+async fn load(store: &mut Store, seal: &Seal) -> Result<Vec<Row>, SnapshotError> {
+    let mut rows = Vec::new();
+    snapshot::load(&mut store.conn, seal, |row| rows.push(row)).await?;
+    Ok(rows)
+}
+
+#[tokio::test]
+async fn a_snapshot_of_many_parts_reads_as_written() {
+    let mut store = store().await;
+    let seal = write(&mut store, 7, 50_000).await;
+    assert!(seal.parts > 1);
+    let found = snapshot::list(&mut store.conn).await.expect("SQL");
+    assert_eq!(found, [(7, Some(seal.clone()))]);
+    assert!(
+        load(&mut store, &seal)
+            .await
+            .expect("whole")
+            .into_iter()
+            .eq(rows(50_000))
+    );
+}
+
+#[tokio::test]
+async fn an_empty_state_has_a_snapshot_too() {
+    let mut store = store().await;
+    let seal = write(&mut store, 1, 0).await;
+    assert_eq!(load(&mut store, &seal).await.expect("whole"), []);
+}
+
+#[tokio::test]
+async fn without_its_last_row_a_snapshot_does_not_count() {
+    let mut store = store().await;
+    write(&mut store, 7, 50_000).await;
+    snapshot::drop_parts(&mut store.conn, 7, 1)
+        .await
+        .expect("SQL");
+    let found = snapshot::list(&mut store.conn).await.expect("SQL");
+    assert_eq!(found, [(7, None)]);
+}
+
+#[tokio::test]
+async fn a_missing_or_broken_part_is_noticed() {
+    for change in [
+        "DELETE FROM snapshot WHERE part = 0",
+        "UPDATE snapshot SET payload = substr(payload, 1, 100) WHERE part = 0",
+        "UPDATE snapshot SET payload = x'' WHERE part = 0",
+        "UPDATE snapshot SET payload = (SELECT payload FROM snapshot WHERE part = 1) WHERE part = 2",
+    ] {
+        let mut store = store().await;
+        let seal = write(&mut store, 7, 50_000).await;
+        assert!(seal.parts > 3);
+        query(change).execute(&mut store.conn).await.expect("SQL");
+        assert!(load(&mut store, &seal).await.is_err(), "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_of_the_future_is_named() {
+    let mut store = store().await;
+    let seal = write(&mut store, 7, 10).await;
+    query("UPDATE snapshot SET payload = x'63' WHERE part = 0")
+        .execute(&mut store.conn)
+        .await
+        .expect("SQL");
+    assert!(matches!(
+        load(&mut store, &seal).await,
+        Err(SnapshotError::Form { seq: 7, form: 0x63 })
+    ));
+}
+
+#[tokio::test]
+async fn two_whole_snapshots_are_kept() {
+    let mut store = store().await;
+    for seq in [1, 3, 5, 7] {
+        write(&mut store, seq, 10).await;
+    }
+    for unsealed in [4, 6, 8] {
+        snapshot::write_part(&mut store.conn, unsealed, 0, b"x")
+            .await
+            .expect("SQL");
+    }
+    let found = snapshot::list(&mut store.conn).await.expect("SQL");
+    assert_eq!(snapshot::superfluous(&found, Some(8)), [6, 4, 3, 1]);
+    assert_eq!(snapshot::superfluous(&found, None), [8, 6, 4, 3, 1]);
+}
