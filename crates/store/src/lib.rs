@@ -4,6 +4,9 @@
 //! and only then acknowledged. The order of these steps is the pipeline; the
 //! rest of the crate is tables.
 
+pub mod backup;
+pub mod check;
+pub mod erasure;
 pub mod failure;
 pub mod journal;
 pub mod meta;
@@ -13,6 +16,7 @@ pub mod pipeline;
 pub mod records;
 pub mod recovery;
 pub mod schema;
+pub mod show;
 pub mod snapshot;
 pub mod sqlite;
 pub mod work;

@@ -154,6 +154,23 @@ pub async fn readers(dir: &Path, connections_max: u32) -> Result<SqlitePool, Ope
     Ok(pool)
 }
 
+/// A connection to a copy that nobody else uses and that is not to be changed,
+/// not even by making files beside it.
+///
+/// # Errors
+/// [`OpenError::Missing`] when there is no database.
+pub async fn copy(dir: &Path) -> Result<SqliteConnection, OpenError> {
+    let file = dir.join(FILE);
+    if !file.exists() {
+        return Err(OpenError::Missing(dir.to_owned()));
+    }
+    Ok(options(&file)
+        .read_only(true)
+        .immutable(true)
+        .connect()
+        .await?)
+}
+
 /// Copies what the write-ahead log holds into the database file, as far as
 /// readers allow, without stopping anyone. Says how many pages the log had and
 /// how many of them are copied.
@@ -168,15 +185,21 @@ pub async fn checkpoint(conn: &mut SqliteConnection) -> Result<(i64, i64), sqlx:
 }
 
 /// Copies the whole write-ahead log and empties its file, so that nothing of
-/// what was erased stays in it. Waits for readers.
+/// what was erased stays in it. Gives `false` when readers were in the way; it
+/// does not wait for them long, since appends wait meanwhile.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn truncate_log(conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    query("PRAGMA wal_checkpoint(TRUNCATE)")
-        .fetch_one(conn)
+pub async fn truncate_log(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    query("PRAGMA busy_timeout = 100")
+        .execute(&mut *conn)
         .await?;
-    Ok(())
+    let done: Result<(i64, i64, i64), sqlx::Error> =
+        sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut *conn)
+            .await;
+    query("PRAGMA busy_timeout = 5000").execute(conn).await?;
+    done.map(|(busy, ..)| busy == 0)
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {

@@ -100,7 +100,8 @@ pub enum Chore {
         /// Its value.
         value: String,
     },
-    /// Empties the write-ahead log.
+    /// Empties the write-ahead log; does 1 if that went, 0 if readers were in
+    /// the way.
     TruncateLog,
 }
 
@@ -151,8 +152,7 @@ pub async fn do_chore(
 ) -> Done<Result<u64, sqlx::Error>> {
     let outcome = async {
         if let Chore::TruncateLog = chore {
-            sqlite::truncate_log(conn).await?;
-            return Ok(0);
+            return sqlite::truncate_log(conn).await.map(u64::from);
         }
         query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         let did = chore.carry_out(conn).await?;

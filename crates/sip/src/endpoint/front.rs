@@ -110,6 +110,8 @@ impl Endpoint {
                 writer.line(Name::Accept, &[b"application/sdp"]);
             }
             Hint::RetryAfter(seconds) => {
+                // Q.850 cause 42: congestion.
+                writer.line(Name::Reason, &[super::reason(42).as_bytes()]);
                 writer.line(Name::RetryAfter, &[seconds.to_string().as_bytes()]);
             }
             Hint::Unsupported => {

@@ -7,4 +7,5 @@ mod pipeline;
 mod snapshot;
 mod support;
 mod undo;
+mod whole;
 mod world;

@@ -1,0 +1,57 @@
+# What a person types. `make help` lists it.
+# Only Rust, Python 3, Node and git are expected to be there; `make test` brings the rest.
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+PYTHON := .venv/tests/bin/python
+DATA   ?= ./maskline-data
+
+# One profile (dev) for the binary, its tests and its lints, so that nothing is built twice.
+DEBUG_BIN   := $(TARGET)/debug/maskline
+RELEASE_BIN := $(TARGET)/release/maskline
+
+.PHONY: help
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the release binary
+	cargo build --release --locked --bin maskline
+
+.PHONY: run
+run: build ## Serve with demo data on the default ports; data in ./maskline-data (DATA=...)
+	exec $(RELEASE_BIN) serve --demo --data $(DATA)
+
+.PHONY: tools
+tools: ## Install what the tests need: sipp, sox, Python and Node clients
+	scripts/install-test-tools
+
+.PHONY: lint
+lint: ## Format, clippy and documentation, warnings refused
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+.PHONY: unit
+unit: ## The Rust tests of every crate
+	cargo test --workspace --locked
+
+.PHONY: outside
+outside: ## The tests from outside, on the real binary (ARGS="-k word" to choose)
+	cargo build --locked --bin maskline
+	MASKLINE_TEST_BIN=$(DEBUG_BIN) $(PYTHON) -m pytest tests $(ARGS)
+
+.PHONY: test
+test: tools lint unit outside ## Everything that must hold before a change lands
+
+.PHONY: campaign
+campaign: build ## The long counts: simulation and kill -9 under load
+	cargo run --release --locked -p maskline-sim -- campaign
+	MASKLINE_TEST_BIN=$(RELEASE_BIN) python3 tests/campaigns/kill9.py --kills 200
+
+.PHONY: bench
+bench: build ## The benchmarks behind docs/performance.md
+	cargo bench --workspace --locked

@@ -1,0 +1,340 @@
+//! The writer over SQLite: binds a second and their latency with 1, 64 and 512
+//! callers, beside the rate of bare append + fdatasync on the same disk in the
+//! same minute; then the time from opening the data to being ready.
+//!
+//! `cargo bench -p maskline-server --bench writer`. Sixty commands in a hundred
+//! bind, thirty unbind, ten change an expiry; every command carries a nonce to
+//! be remembered. `MASKLINE_BENCH_NUMBERS`, `MASKLINE_BENCH_BOUND` and
+//! `MASKLINE_BENCH_SECONDS` change the size, `MASKLINE_BENCH_DIR` the disk.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use hdrhistogram::Histogram;
+use maskline_domain::account::{AccessKey, Account};
+use maskline_domain::binding::Extras;
+use maskline_domain::*;
+use maskline_server::writer::{Ledger, Options};
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const CITIES: usize = 300;
+const BLOCK: usize = 4096;
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Outcome<()> {
+    let numbers = setting("MASKLINE_BENCH_NUMBERS", 1_500_000);
+    let bound = setting("MASKLINE_BENCH_BOUND", 500_000);
+    let seconds = setting("MASKLINE_BENCH_SECONDS", 5) as u64;
+    let folder = match std::env::var_os("MASKLINE_BENCH_DIR") {
+        Some(dir) => tempfile::tempdir_in(dir)?,
+        None => tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
+    };
+    let data = folder.path().join("data");
+    let (ledger, running) = Ledger::open(Options::new(&data)).await?;
+    println!("{numbers} numbers in {CITIES} cities, {bound} bound beforehand");
+    stock(&ledger, numbers).await?;
+    let begun = Instant::now();
+    let load = Load {
+        bind_only: true,
+        ..Load::mixed(512, Until::Binds(bound))
+    };
+    run(&ledger, load).await?;
+    println!(
+        "bound beforehand at {:.0} binds/s",
+        bound as f64 / begun.elapsed().as_secs_f64()
+    );
+
+    println!(
+        "{:>8} {:>12} {:>10} {:>9} {:>9} {:>9} {:>12} {:>7}",
+        "callers", "commands/s", "binds/s", "p50 ms", "p99 ms", "p99.9 ms", "raw syncs/s", "ratio"
+    );
+    for callers in [1, 64, 512] {
+        let mut rounds = Vec::new();
+        for _ in 0..3 {
+            let raw_before = raw_syncs_per_s(folder.path())?;
+            let duration = Duration::from_secs(seconds);
+            let done = run(&ledger, Load::mixed(callers, Until::Time(duration))).await?;
+            let raw = (raw_before + raw_syncs_per_s(folder.path())?) / 2.0;
+            rounds.push((done, raw));
+        }
+        rounds.sort_by(|(one, _), (other, _)| one.binds_per_s.total_cmp(&other.binds_per_s));
+        let (done, raw) = &rounds[rounds.len() / 2];
+        let ms = |quantile| done.latency.value_at_quantile(quantile) as f64 / 1000.0;
+        println!(
+            "{callers:>8} {:>12.0} {:>10.0} {:>9.2} {:>9.2} {:>9.2} {raw:>12.0} {:>7.1}",
+            done.commands_per_s,
+            done.binds_per_s,
+            ms(0.5),
+            ms(0.99),
+            ms(0.999),
+            done.binds_per_s / raw,
+        );
+    }
+    println!("goals with 64 callers: ratio 8, p99 5 ms, p99.9 20 ms");
+
+    let live = ledger
+        .read(maskline_server::writer::Touch::None, |state, _| {
+            state.bindings_len()
+        })
+        .await?;
+    drop(ledger);
+    running.close().await;
+    let begun = Instant::now();
+    let (ledger, running) = Ledger::open(Options::new(&data)).await?;
+    println!(
+        "ready again with {live} bindings and {numbers} numbers after {:.2} s",
+        begun.elapsed().as_secs_f64()
+    );
+    drop(ledger);
+    running.close().await;
+    Ok(())
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// One thread appending 4 KiB and syncing, for a second.
+fn raw_syncs_per_s(folder: &Path) -> Outcome<f64> {
+    let path = folder.join("raw");
+    let mut file = File::create(&path)?;
+    let block = [7_u8; BLOCK];
+    let begun = Instant::now();
+    let mut count = 0;
+    while begun.elapsed() < Duration::from_secs(1) {
+        file.write_all(&block)?;
+        file.sync_data()?;
+        count += 1;
+    }
+    let rate = f64::from(count) / begun.elapsed().as_secs_f64();
+    std::fs::remove_file(path)?;
+    Ok(rate)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(since.as_millis() as i64)
+}
+
+async fn operate(ledger: &Ledger, command: Command) -> Outcome<()> {
+    let by = Actor::Operator {
+        name: "bench".into(),
+    };
+    ledger
+        .submit(Envelope {
+            by,
+            id: None,
+            command,
+        })
+        .await?;
+    Ok(())
+}
+
+async fn stock(ledger: &Ledger, numbers: usize) -> Outcome<()> {
+    let account = AccountId::new("bench");
+    operate(
+        ledger,
+        Command::SetAccount(Account {
+            id: account.clone(),
+            status: AccountStatus::Active,
+            real_name_verified: true,
+            communications_opened: true,
+            product_opened: true,
+            requests_per_s_max: None,
+        }),
+    )
+    .await?;
+    operate(
+        ledger,
+        Command::CreateKey(AccessKey {
+            id: AccessKeyId::new("K1"),
+            account: account.clone(),
+            user: None,
+            sealed_secret: [1].into(),
+            active: true,
+            created_at: now(),
+        }),
+    )
+    .await?;
+    let pool = PoolKey::new("FC1");
+    operate(
+        ledger,
+        Command::SetPool(Pool::new(pool.clone(), account, Product::Axn)),
+    )
+    .await?;
+    let all: Vec<usize> = (0..numbers).collect();
+    for block in all.chunks(BLOCK) {
+        let list = block
+            .iter()
+            .map(|n| number(*n, &pool))
+            .collect::<Outcome<Vec<Number>>>()?;
+        operate(ledger, Command::AddNumbers(list)).await?;
+    }
+    Ok(())
+}
+
+fn number(n: usize, pool: &PoolKey) -> Outcome<Number> {
+    Ok(Number {
+        x: PhoneNumber::parse(&format!("17{n:09}"))?,
+        class: NumberClass {
+            pool: Some(pool.clone()),
+            city: City::new(&format!("city-{}", n % CITIES)),
+            province: "".into(),
+            kind: NumberKind::VirtualOperator,
+            carrier: Carrier::Mobile,
+            certified: true,
+            purchased_at: Timestamp::from_secs(0),
+        },
+        locked: false,
+        cooling_until: Timestamp(0),
+        idle_since: Timestamp(0),
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Until {
+    Time(Duration),
+    Binds(usize),
+}
+
+#[derive(Clone, Copy)]
+struct Load {
+    callers: usize,
+    until: Until,
+    bind_only: bool,
+}
+
+impl Load {
+    fn mixed(callers: usize, until: Until) -> Self {
+        Self {
+            callers,
+            until,
+            bind_only: false,
+        }
+    }
+}
+
+struct Done {
+    commands_per_s: f64,
+    binds_per_s: f64,
+    latency: Histogram<u64>,
+}
+
+async fn run(ledger: &Ledger, load: Load) -> Outcome<Done> {
+    let begun = Instant::now();
+    let mut callers = Vec::new();
+    for caller in 0..load.callers {
+        let ledger = ledger.clone();
+        callers.push(tokio::spawn(call(ledger, caller, load, begun)));
+    }
+    let mut latency = Histogram::new(3)?;
+    let (mut commands, mut binds) = (0, 0);
+    for caller in callers {
+        let (of_one, commands_of_one, binds_of_one) = caller.await??;
+        latency.add(of_one)?;
+        commands += commands_of_one;
+        binds += binds_of_one;
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(Done {
+        commands_per_s: commands as f64 / seconds,
+        binds_per_s: binds as f64 / seconds,
+        latency,
+    })
+}
+
+/// One caller: waits for each durable answer before the next command. The
+/// latency is that of binds.
+async fn call(
+    ledger: Ledger,
+    caller: usize,
+    load: Load,
+    begun: Instant,
+) -> Outcome<(Histogram<u64>, usize, usize)> {
+    let key = AccessKeyId::new("K1");
+    let permission: Arc<str> = "dypls:BindAxn".into();
+    let mut latency = Histogram::new(3)?;
+    let mut mine: Vec<(SubsId, PhoneNumber)> = Vec::new();
+    let (mut commands, mut binds) = (0, 0);
+    let started = now().millis() as u64;
+    loop {
+        let over = match load.until {
+            Until::Time(duration) => begun.elapsed() >= duration,
+            Until::Binds(total) => binds >= total / load.callers,
+        };
+        if over {
+            return Ok((latency, commands, binds));
+        }
+        let turn = commands % 10;
+        let pool = PoolRef::Key(PoolKey::new("FC1"));
+        let (command, is_bind) = match mine.last().copied() {
+            Some((subs_id, x)) if !load.bind_only && turn >= 7 => {
+                mine.pop();
+                (Command::Unbind { pool, subs_id, x }, false)
+            }
+            Some((subs_id, x)) if !load.bind_only && turn == 6 => {
+                let updates = vec![Update::ExpiresAt(now().plus_secs(172_800))];
+                (
+                    Command::Update {
+                        pool,
+                        subs_id,
+                        x,
+                        updates,
+                    },
+                    false,
+                )
+            }
+            _ => (bind(pool, caller, commands)?, true),
+        };
+        let nonce = (started << 20) ^ ((caller as u64) << 44) ^ commands as u64;
+        let envelope = Envelope {
+            by: Actor::Customer {
+                key: key.clone(),
+                permission: (*permission).into(),
+            },
+            id: Some((
+                CommandId(nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                now().plus_secs(900),
+            )),
+            command,
+        };
+        let sent = Instant::now();
+        let answer = ledger.submit(envelope).await?;
+        if let (true, maskline_domain::Outcome::Bound(binding)) = (is_bind, answer) {
+            latency.record(sent.elapsed().as_micros() as u64)?;
+            mine.push((binding.subs_id, binding.x));
+            binds += 1;
+        }
+        commands += 1;
+    }
+}
+
+fn bind(pool: PoolRef, caller: usize, n: usize) -> Outcome<Command> {
+    Ok(Command::Bind(Box::new(BindRequest {
+        pool,
+        product: Product::Axn,
+        a: PhoneNumber::parse(&format!("15{:03}{:06}", caller, n % 1_000_000))?,
+        b: None,
+        x: None,
+        city: (n % 4 > 0).then(|| City::new(&format!("city-{}", (caller + n) % CITIES))),
+        expires_at: now().plus_secs(86_400),
+        restriction: Restriction::None,
+        record: false,
+        speech_recognition: false,
+        ring_timeout_s: None,
+        extras: Extras {
+            out_id: Some(format!("order-{n:08}").into()),
+            ..Extras::default()
+        },
+    })))
+}

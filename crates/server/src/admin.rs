@@ -1,0 +1,44 @@
+//! The operator's interface: accounts, keys, users, pools, numbers, trunks, bindings, explanations.
+//! HTTP with JSON and a token; the command line speaks to it.
+//!
+//! Everything that changes goes to the journal through the ledger. The numbers of parties show
+//! themselves masked; a request that reveals them is written to the journal first, with the name of
+//! who asked.
+
+mod apply;
+mod auth;
+pub mod credentials;
+pub mod document;
+mod error;
+pub mod plan;
+mod routes;
+mod server;
+mod view;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::seal::Sealer;
+use crate::telemetry::Readiness;
+use crate::writer::Ledger;
+
+pub use apply::{Applied, apply};
+pub use auth::Operator;
+pub use credentials::AdminToken;
+pub use error::AdminError;
+pub use routes::router;
+pub use server::serve;
+
+/// What the handlers work with.
+pub struct Admin {
+    /// The state, and the way to change it.
+    pub ledger: Ledger,
+    /// Seals the secrets of new keys.
+    pub sealer: Arc<Sealer>,
+    /// What every request must carry.
+    pub token: AdminToken,
+    /// For `/v1/status`.
+    pub readiness: Readiness,
+    /// For `/v1/status`.
+    pub started: Instant,
+}

@@ -1,0 +1,100 @@
+//! How a refused request is answered: a status, a short word, and a reason for a person.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use maskline_domain::{AdminRefusal, Refusal};
+use maskline_store::pipeline::SubmitError;
+
+use super::plan::PlanError;
+use crate::writer::ReadError;
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// No token, or not the right one.
+    #[error("the admin token is missing or wrong")]
+    Unauthorized,
+    /// The request is not well formed.
+    #[error("{0}")]
+    Malformed(String),
+    /// What it names is not there.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// A rule stands against it.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be done now; nothing or only a part of it was done.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A fault of ours.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl AdminError {
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        let (status, error) = self.status();
+        if let Self::Internal(reason) = &self {
+            tracing::error!(reason, "an admin request failed");
+        }
+        let body = json!({ "error": error, "reason": self.to_string() });
+        (status, Json(body)).into_response()
+    }
+}
+
+impl From<Refusal> for AdminError {
+    fn from(refusal: Refusal) -> Self {
+        match &refusal {
+            Refusal::Admin(AdminRefusal::NotFound { what }) => Self::NotFound(what),
+            Refusal::Admin(AdminRefusal::Malformed { .. } | AdminRefusal::TooMany { .. }) => {
+                Self::Malformed(refusal.to_string())
+            }
+            Refusal::PoolUnknown => Self::NotFound("pool"),
+            Refusal::NumberUnknown => Self::NotFound("number"),
+            Refusal::BindingUnknown => Self::NotFound("binding"),
+            _ => Self::Refused(refusal.to_string()),
+        }
+    }
+}
+
+impl From<SubmitError> for AdminError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Refused(refusal) => refusal.into(),
+            SubmitError::TooLarge => Self::Malformed(error.to_string()),
+            SubmitError::NotDurable
+            | SubmitError::Busy
+            | SubmitError::Deadline
+            | SubmitError::ClockInDoubt
+            | SubmitError::Closed => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<ReadError> for AdminError {
+    fn from(error: ReadError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<PlanError> for AdminError {
+    fn from(error: PlanError) -> Self {
+        Self::Refused(error.to_string())
+    }
+}

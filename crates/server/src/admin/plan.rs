@@ -1,0 +1,624 @@
+//! From a document to commands: what has to change, and nothing else.
+//!
+//! A plan is made on a small copy of the state that holds only what the document is about. Each
+//! command is decided there by the same rules that the writer uses, so a document that breaks a rule
+//! is refused as a whole before anything has changed, and `--dry-run` shows what would happen.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use maskline_domain::clock::Timestamp;
+use maskline_domain::{
+    AccessKey, AccessKeyId, AccountId, Actor, Command, Envelope, PhoneNumber, PoolKey, Row, State,
+    TrunkName, UserName, decide,
+};
+
+use super::document::{Document, Unwanted, WantedKey, WantedNumbers};
+use crate::admin::credentials::{is_acceptable_secret, new_secret};
+use crate::seal::{Sealer, Secret};
+
+/// How many numbers one command adds or releases: well within the 4,096 events and 1 MiB that one
+/// command may be.
+const NUMBERS_PER_COMMAND: usize = 1_000;
+
+/// What has to be done, in order.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The steps; each is one command.
+    pub steps: Vec<Step>,
+    /// Keys that the plan makes with a secret of its own, to be shown once.
+    pub new_keys: Vec<NewKey>,
+}
+
+/// One command, and what to tell about it.
+#[derive(Debug)]
+pub struct Step {
+    /// The change, for a person.
+    pub change: Change,
+    /// The command that makes it.
+    pub command: Command,
+}
+
+/// A change, for a person. No secret and no party's number is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `create`, `change` or `remove`.
+    pub verb: Verb,
+    /// What is changed, such as `pool FC12345`.
+    pub what: String,
+    /// Fields: name, value before (empty for a new thing), value after.
+    pub fields: Vec<(String, String, String)>,
+}
+
+/// What happens to a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Change,
+    /// It is taken away.
+    Remove,
+}
+
+/// A key that was made here.
+#[derive(Clone, Serialize)]
+pub struct NewKey {
+    /// The public half.
+    pub access_key_id: String,
+    /// The secret half. Shown once, then only kept sealed.
+    pub access_key_secret: String,
+}
+
+impl std::fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("NewKey").field(&self.access_key_id).finish()
+    }
+}
+
+/// Why a document cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {reason}")]
+pub struct PlanError {
+    /// The entry of the document.
+    pub what: String,
+    /// The reason.
+    pub reason: String,
+}
+
+/// Copies what a document is about out of the state. Accounts, users, keys, pools and trunks are few
+/// and come whole; numbers come as far as they are named.
+///
+/// # Errors
+/// When an entry of numbers is not well formed.
+pub fn facts(state: &State, document: &Document) -> Result<State, PlanError> {
+    let mut copy = State::default();
+    copy.advance(state.now());
+    let whole = [Row::Emergency(state.emergency_numbers().to_vec())]
+        .into_iter()
+        .chain(state.accounts().cloned().map(Row::Account))
+        .chain(state.users().cloned().map(Row::User))
+        .chain(state.keys().cloned().map(Row::Key))
+        .chain(state.pools().cloned().map(Row::Pool))
+        .chain(state.trunks().cloned().map(Row::Trunk));
+    for row in whole {
+        copy.restore(row);
+    }
+    let mut numbers: BTreeSet<PhoneNumber> = document.remove.numbers.iter().copied().collect();
+    for entry in &document.numbers {
+        numbers.extend(all_of(entry)?);
+    }
+    for &x in &numbers {
+        if let Some(number) = state.number(x) {
+            copy.restore(Row::Number(number));
+        }
+    }
+    for &x in &numbers {
+        for binding in state.bindings_on(x) {
+            copy.restore(Row::Binding(Box::new(binding)));
+        }
+    }
+    Ok(copy)
+}
+
+/// Works out what has to change, given [`facts`].
+///
+/// # Errors
+/// The first entry that breaks a rule.
+pub fn plan(
+    facts: State,
+    document: &Document,
+    sealer: &Sealer,
+    now: Timestamp,
+) -> Result<Plan, PlanError> {
+    let mut planner = Planner {
+        state: facts,
+        now,
+        plan: Plan::default(),
+    };
+    for wanted in &document.accounts {
+        let before = planner.state.account(&AccountId::new(&wanted.id)).cloned();
+        let after = wanted.over(before.as_ref());
+        let change = difference(format!("account {}", wanted.id), before.as_ref(), &after);
+        planner.step(change, Command::SetAccount(after))?;
+    }
+    for wanted in &document.users {
+        let what = format!("user {}/{}", wanted.account, wanted.name);
+        let (account, name) = (AccountId::new(&wanted.account), UserName::new(&wanted.name));
+        let before = planner.state.user(&account, &name).cloned();
+        let after = wanted.over(before.as_ref());
+        let change = difference(what, before.as_ref(), &after);
+        planner.step(change, Command::SetUser(after))?;
+    }
+    for wanted in &document.keys {
+        planner.key(wanted, sealer)?;
+    }
+    for wanted in &document.pools {
+        let what = format!("pool {}", wanted.key);
+        let before = planner.state.pool(&PoolKey::new(&wanted.key)).cloned();
+        let after = wanted.over(before.as_ref()).map_err(refused(&what))?;
+        let change = difference(what, before.as_ref(), &after);
+        planner.step(change, Command::SetPool(after))?;
+    }
+    for wanted in &document.numbers {
+        planner.numbers(wanted)?;
+    }
+    for wanted in &document.trunks {
+        let what = format!("trunk {}", wanted.name);
+        let before = planner.state.trunk(&TrunkName::new(&wanted.name)).cloned();
+        let after = wanted.over(before.as_ref()).map_err(refused(&what))?;
+        let change = difference(what, before.as_ref(), &after);
+        planner.step(change, Command::SetTrunk(after))?;
+    }
+    if let Some(numbers) = &document.emergency_numbers {
+        let before = planner.state.emergency_numbers().len();
+        let change = Change {
+            verb: Verb::Change,
+            what: "emergency numbers".to_owned(),
+            fields: vec![(
+                "count".into(),
+                before.to_string(),
+                numbers.len().to_string(),
+            )],
+        };
+        planner.step(change, Command::SetEmergencyNumbers(numbers.clone()))?;
+    }
+    planner.remove(&document.remove)?;
+    Ok(planner.plan)
+}
+
+struct Planner {
+    state: State,
+    now: Timestamp,
+    plan: Plan,
+}
+
+impl Planner {
+    /// Adds a command to the plan, unless it would change nothing.
+    fn step(&mut self, change: Change, command: Command) -> Result<(), PlanError> {
+        let envelope = Envelope {
+            by: Actor::Operator {
+                name: "plan".into(),
+            },
+            id: None,
+            command,
+        };
+        let decision = decide(&self.state, &envelope, self.now, 0);
+        decision.answer.map_err(|refusal| PlanError {
+            what: change.what.clone(),
+            reason: refusal.to_string(),
+        })?;
+        if decision.events.is_empty() {
+            return Ok(());
+        }
+        for event in &decision.events {
+            self.state.apply(event);
+        }
+        self.plan.steps.push(Step {
+            change,
+            command: envelope.command,
+        });
+        Ok(())
+    }
+
+    fn key(&mut self, wanted: &WantedKey, sealer: &Sealer) -> Result<(), PlanError> {
+        let what = format!("key {}", wanted.id);
+        let refuse = refused(&what);
+        let id = AccessKeyId::new(&wanted.id);
+        let Some(before) = self.state.key(&id).cloned() else {
+            return self.new_key(what, id, wanted, sealer);
+        };
+        let same_account = wanted
+            .account
+            .as_deref()
+            .is_none_or(|a| a == before.account.as_str());
+        let user = before.user.as_ref().map(UserName::as_str);
+        let same_user = wanted.user.is_none() || wanted.user.as_deref() == user;
+        if !same_account || !same_user {
+            return Err(refuse("its account and user are fixed"));
+        }
+        if let Some(secret) = &wanted.secret {
+            let kept = sealer
+                .open(&id, &before.sealed_secret)
+                .map_err(|error| refuse(&error.to_string()))?;
+            if kept != Secret::new(secret.clone().into_bytes()) {
+                return Err(refuse(
+                    "its secret never changes; make another key and delete this one",
+                ));
+            }
+        }
+        let active = wanted.active.unwrap_or(before.active);
+        let change = Change {
+            verb: Verb::Change,
+            what,
+            fields: vec![(
+                "active".into(),
+                before.active.to_string(),
+                active.to_string(),
+            )],
+        };
+        self.step(change, Command::SetKeyActive { id, active })
+    }
+
+    fn new_key(
+        &mut self,
+        what: String,
+        id: AccessKeyId,
+        wanted: &WantedKey,
+        sealer: &Sealer,
+    ) -> Result<(), PlanError> {
+        let refuse = refused(&what);
+        let account = wanted
+            .account
+            .as_deref()
+            .ok_or_else(|| refuse("a new key needs an account"))?;
+        let secret = match &wanted.secret {
+            Some(secret) if !is_acceptable_secret(secret) => {
+                return Err(refuse(
+                    "a secret has 16 to 128 printable characters without blanks",
+                ));
+            }
+            Some(secret) => secret.clone(),
+            None => {
+                let secret = new_secret().map_err(|error| refuse(&error.to_string()))?;
+                self.plan.new_keys.push(NewKey {
+                    access_key_id: wanted.id.clone(),
+                    access_key_secret: secret.clone(),
+                });
+                secret
+            }
+        };
+        let sealed = sealer
+            .seal(&id, &Secret::new(secret.into_bytes()))
+            .map_err(|error| refuse(&error.to_string()))?;
+        let mut fields = vec![(String::from("account"), String::new(), account.to_owned())];
+        if let Some(user) = &wanted.user {
+            fields.push(("user".into(), String::new(), user.clone()));
+        }
+        let change = Change {
+            verb: Verb::Create,
+            what,
+            fields,
+        };
+        let key = AccessKey {
+            id: id.clone(),
+            account: AccountId::new(account),
+            user: wanted.user.as_deref().map(UserName::new),
+            sealed_secret: sealed.into(),
+            active: true,
+            created_at: self.now,
+        };
+        let switched_off = Change {
+            verb: Verb::Change,
+            what: change.what.clone(),
+            fields: vec![("active".into(), "true".into(), "false".into())],
+        };
+        self.step(change, Command::CreateKey(key))?;
+        if wanted.active == Some(false) {
+            self.step(switched_off, Command::SetKeyActive { id, active: false })?;
+        }
+        Ok(())
+    }
+
+    fn numbers(&mut self, wanted: &WantedNumbers) -> Result<(), PlanError> {
+        let place = wanted.pool.as_deref().map_or("the stock", |pool| pool);
+        let all = all_of(wanted)?;
+        let mut created = Vec::new();
+        let mut changed = Vec::new();
+        for x in all {
+            let before = self.state.number(x);
+            let number = wanted.number(x, before.as_ref(), self.now);
+            match before {
+                None => created.push(number),
+                Some(before) if before.class != number.class => changed.push(number),
+                Some(_) => {}
+            }
+        }
+        for (verb, numbers) in [(Verb::Create, created), (Verb::Change, changed)] {
+            for chunk in numbers.chunks(NUMBERS_PER_COMMAND) {
+                let change = number_change(verb, chunk.len(), place, &wanted.city);
+                self.step(change, Command::AddNumbers(chunk.to_vec()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, unwanted: &Unwanted) -> Result<(), PlanError> {
+        let removal = |what: String| Change {
+            verb: Verb::Remove,
+            what,
+            fields: Vec::new(),
+        };
+        for key in &unwanted.keys {
+            let id = AccessKeyId::new(key);
+            if self.state.key(&id).is_some() {
+                self.step(removal(format!("key {key}")), Command::DeleteKey { id })?;
+            }
+        }
+        for user in &unwanted.users {
+            let what = format!("user {user}");
+            let (account, name) = user
+                .split_once('/')
+                .ok_or_else(|| refused(&what)("a user is named as account/name"))?;
+            let (account, name) = (AccountId::new(account), UserName::new(name));
+            if self.state.user(&account, &name).is_some() {
+                self.step(removal(what), Command::DeleteUser { account, name })?;
+            }
+        }
+        for trunk in &unwanted.trunks {
+            let name = TrunkName::new(trunk);
+            if self.state.trunk(&name).is_some() {
+                self.step(
+                    removal(format!("trunk {trunk}")),
+                    Command::DeleteTrunk { name },
+                )?;
+            }
+        }
+        let there: Vec<PhoneNumber> = unwanted
+            .numbers
+            .iter()
+            .copied()
+            .filter(|&x| self.state.number(x).is_some())
+            .collect();
+        for chunk in there.chunks(NUMBERS_PER_COMMAND) {
+            let what = format!("{} number(s)", chunk.len());
+            self.step(removal(what), Command::ReleaseNumbers(chunk.to_vec()))?;
+        }
+        Ok(())
+    }
+}
+
+fn number_change(verb: Verb, count: usize, place: &str, city: &str) -> Change {
+    Change {
+        verb,
+        what: format!("{count} number(s) of {city} in {place}"),
+        fields: Vec::new(),
+    }
+}
+
+fn all_of(entry: &WantedNumbers) -> Result<Vec<PhoneNumber>, PlanError> {
+    entry.all().map_err(|reason| PlanError {
+        what: format!("numbers of {}", entry.city),
+        reason,
+    })
+}
+
+fn refused(what: &str) -> impl Fn(&str) -> PlanError + use<> {
+    let what = what.to_owned();
+    move |reason| PlanError {
+        what: what.clone(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// The fields in which a thing will differ, read off its serialised forms.
+fn difference<T: Serialize>(what: String, before: Option<&T>, after: &T) -> Change {
+    let shown = |thing: &T| match serde_json::to_value(thing) {
+        Ok(Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let old = before.map(shown).unwrap_or_default();
+    let fields = shown(after)
+        .into_iter()
+        .filter(|(name, value)| old.get(name) != Some(value))
+        .map(|(name, value)| {
+            let before = old.get(&name).map_or_else(String::new, text_of);
+            (name, before, text_of(&value))
+        })
+        .collect();
+    Change {
+        verb: if before.is_some() {
+            Verb::Change
+        } else {
+            Verb::Create
+        },
+        what,
+        fields,
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::MasterKeys;
+
+    const FIRST: &str = r#"
+        [[account]]
+        id = "acme"
+        real_name_verified = true
+
+        [[user]]
+        account = "acme"
+        name = "clerk"
+        [[user.statement]]
+        effect = "allow"
+        actions = ["dypls:Query*"]
+        pools = ["*"]
+
+        [[key]]
+        id = "KEY1"
+        account = "acme"
+        user = "clerk"
+
+        [[pool]]
+        key = "FC1"
+        account = "acme"
+        product = "axn"
+
+        [[numbers]]
+        pool = "FC1"
+        city = "北京"
+        first = "17000000000"
+        count = 2500
+
+        [[trunk]]
+        name = "carrier"
+        peer = "192.0.2.1:5060"
+    "#;
+
+    #[test]
+    fn a_document_becomes_commands_and_then_nothing() {
+        let mut state = State::default();
+        let made = apply(&mut state, FIRST).unwrap();
+        let verbs: Vec<_> = made.steps.iter().map(|s| s.change.what.as_str()).collect();
+        assert_eq!(
+            verbs,
+            [
+                "account acme",
+                "user acme/clerk",
+                "key KEY1",
+                "pool FC1",
+                "1000 number(s) of 北京 in FC1",
+                "1000 number(s) of 北京 in FC1",
+                "500 number(s) of 北京 in FC1",
+                "trunk carrier",
+            ]
+        );
+        assert_eq!(made.new_keys.len(), 1);
+        assert_eq!(state.numbers_len(), 2500);
+        let again = apply(&mut state, FIRST).unwrap();
+        assert!(
+            again.steps.is_empty() && again.new_keys.is_empty(),
+            "{again:?}"
+        );
+    }
+
+    #[test]
+    fn a_change_names_its_fields() {
+        let mut state = State::default();
+        apply(&mut state, FIRST).unwrap();
+        let plan = apply(&mut state, "[[pool]]\nkey = \"FC1\"\ncooling_s = 60\n").unwrap();
+        let change = &plan.steps[0].change;
+        assert_eq!(change.verb, Verb::Change);
+        assert_eq!(
+            change.fields,
+            [("cooling_s".into(), "0".into(), "60".into())]
+        );
+    }
+
+    #[test]
+    fn a_mistake_anywhere_refuses_the_whole() {
+        let mut state = State::default();
+        for (text, what, reason) in [
+            (
+                "[[account]]\nid = \"a b\"",
+                "account a b",
+                "not well formed",
+            ),
+            (
+                "[[pool]]\nkey = \"FC1\"\naccount = \"x\"\nproduct = \"axn\"",
+                "pool FC1",
+                "no such account",
+            ),
+            ("[[key]]\nid = \"K\"", "key K", "needs an account"),
+            (
+                "[[account]]\nid = \"a\"\n[[key]]\nid = \"K\"\naccount = \"a\"\nsecret = \"short\"",
+                "key K",
+                "16 to 128",
+            ),
+            (
+                "[[numbers]]\ncity = \"x\"\nfirst = \"9\"\ncount = 2",
+                "numbers of x",
+                "does not fit",
+            ),
+            (
+                "[[trunk]]\nname = \"t\"\npeer = \"nowhere\"",
+                "trunk t",
+                "an IP address",
+            ),
+            ("[remove]\nusers = [\"a\"]", "user a", "account/name"),
+        ] {
+            let error = apply(&mut state, text).expect_err(text);
+            assert_eq!(error.what, what, "{error}");
+            assert!(error.reason.contains(reason), "{error}");
+        }
+        assert_eq!(state.accounts().count(), 0);
+    }
+
+    #[test]
+    fn a_keys_secret_never_changes() {
+        let mut state = State::default();
+        let key = |secret: &str| {
+            format!(
+                "[[account]]\nid = \"a\"\n[[key]]\nid = \"K\"\naccount = \"a\"\nsecret = \"{secret}\"\n"
+            )
+        };
+        apply(&mut state, &key("0123456789abcdef")).unwrap();
+        assert!(
+            apply(&mut state, &key("0123456789abcdef"))
+                .unwrap()
+                .steps
+                .is_empty()
+        );
+        let error = apply(&mut state, &key("fedcba9876543210")).unwrap_err();
+        assert!(error.reason.contains("never changes") && !error.reason.contains("fedcba"));
+    }
+
+    #[test]
+    fn removing_what_is_gone_is_no_mistake() {
+        let mut state = State::default();
+        apply(&mut state, FIRST).unwrap();
+        let gone = "[remove]\nkeys = [\"KEY1\"]\nusers = [\"acme/clerk\"]\ntrunks = [\"carrier\"]\nnumbers = [\"17000000001\"]\n";
+        assert_eq!(apply(&mut state, gone).unwrap().steps.len(), 4);
+        assert_eq!(state.numbers_len(), 2499);
+        assert!(apply(&mut state, gone).unwrap().steps.is_empty());
+    }
+
+    fn apply(state: &mut State, text: &str) -> Result<Plan, PlanError> {
+        let document: Document = toml::from_str(text).expect("a document");
+        let keys = MasterKeys::parse(&hex::encode([9; 32])).expect("a key");
+        let now = Timestamp::from_secs(1_800_000_000);
+        let plan = plan(
+            facts(state, &document)?,
+            &document,
+            &Sealer::new(&keys),
+            now,
+        )?;
+        let by = Actor::Operator {
+            name: "test".into(),
+        };
+        for step in &plan.steps {
+            let command = step.command.clone();
+            let envelope = Envelope {
+                by: by.clone(),
+                id: None,
+                command,
+            };
+            let decision = decide(state, &envelope, now, 0);
+            decision.answer.as_ref().expect("planned, so acceptable");
+            decision.events.iter().for_each(|event| state.apply(event));
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,150 @@
+//! The admin API's table: a file for a noun, a line for a route.
+//!
+//! Making and changing goes through one door, a [`Document`](super::document::Document): `PUT` on a
+//! thing is a document of one.
+
+mod accounts;
+mod bindings;
+mod documents;
+mod explain;
+mod keys;
+mod numbers;
+mod operation;
+mod pools;
+mod trunks;
+mod users;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, patch, post, put};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use maskline_domain::{Command, PhoneNumber};
+
+use super::auth::{Operator, require_token};
+use super::view::Eyes;
+use super::{Admin, AdminError};
+
+/// Rows of one answer.
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 10_000;
+
+/// How many things a list looks at before it gives up: it holds the state while it looks.
+const VISITED_MAX: usize = 200_000;
+
+/// A handler's answer.
+type Answer = Result<Json<Value>, AdminError>;
+
+/// All routes, each behind the token.
+pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
+    Router::new()
+        .route("/v1/status", get(operation::status))
+        .route("/v1/reveals", post(operation::note_reveal))
+        .route("/v1/apply", post(documents::apply))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/accounts/{id}", get(accounts::show).put(accounts::put))
+        .route("/v1/users", get(users::list))
+        .route(
+            "/v1/users/{account}/{name}",
+            put(users::put).delete(users::delete),
+        )
+        .route("/v1/keys", get(keys::list).post(keys::create))
+        .route(
+            "/v1/keys/{id}",
+            patch(keys::set_active).delete(keys::delete),
+        )
+        .route("/v1/pools", get(pools::list))
+        .route("/v1/pools/{key}", get(pools::show).put(pools::put))
+        .route("/v1/numbers", get(numbers::list))
+        .route(
+            "/v1/numbers/{x}",
+            get(numbers::show).patch(numbers::set_locked),
+        )
+        .route("/v1/trunks", get(trunks::list))
+        .route("/v1/trunks/{name}", put(trunks::put))
+        .route("/v1/trunks/{name}", delete(trunks::delete))
+        .route("/v1/bindings", get(bindings::list))
+        .route(
+            "/v1/bindings/{subs_id}",
+            get(bindings::show).delete(bindings::unbind),
+        )
+        .route("/v1/explain", get(explain::explain))
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(from_fn_with_state(admin.clone(), require_token))
+        .with_state(admin)
+}
+
+/// What lists can be asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Filter {
+    account: Option<String>,
+    pool: Option<String>,
+    city: Option<String>,
+    status: Option<String>,
+    x: Option<String>,
+    party: Option<String>,
+    limit: Option<usize>,
+    reveal: bool,
+}
+
+impl Filter {
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)
+    }
+}
+
+/// Gives whole numbers away only after the journal says who asked.
+async fn eyes(
+    admin: &Admin,
+    operator: &Operator,
+    reveal: bool,
+    what: &str,
+) -> Result<Eyes, AdminError> {
+    if reveal {
+        let what = what.to_owned();
+        let note = operator.envelope(Command::NoteReveal { what });
+        admin.ledger.submit(note).await?;
+    }
+    Ok(Eyes { reveal })
+}
+
+fn phone_number(text: &str) -> Result<PhoneNumber, AdminError> {
+    PhoneNumber::parse(text).map_err(|error| AdminError::Malformed(error.to_string()))
+}
+
+/// A list that was found by looking through many things: rows, and whether there may be more.
+struct Found {
+    rows: Vec<Value>,
+    more: bool,
+}
+
+impl Found {
+    /// Takes what `show` makes of the items, up to a limit of rows and of items visited.
+    fn among<T>(
+        items: impl Iterator<Item = T>,
+        limit: usize,
+        mut show: impl FnMut(T) -> Option<Value>,
+    ) -> Self {
+        let mut rows = Vec::new();
+        for (visited, item) in items.enumerate() {
+            if visited == VISITED_MAX {
+                return Self { rows, more: true };
+            }
+            let Some(row) = show(item) else { continue };
+            if rows.len() == limit {
+                return Self { rows, more: true };
+            }
+            rows.push(row);
+        }
+        Self { rows, more: false }
+    }
+
+    fn into_json(self) -> Json<Value> {
+        Json(json!({ "items": self.rows, "more": self.more }))
+    }
+}

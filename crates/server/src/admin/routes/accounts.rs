@@ -1,0 +1,50 @@
+//! Accounts.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::json;
+
+use maskline_domain::AccountId;
+use maskline_store::pipeline::Touch;
+
+use super::{Answer, documents};
+use crate::admin::auth::Operator;
+use crate::admin::document::{Document, WantedAccount};
+use crate::admin::{Admin, AdminError};
+
+pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
+    let rows = admin
+        .ledger
+        .read(Touch::Lists, |state, _| {
+            json!(state.accounts().collect::<Vec<_>>())
+        })
+        .await?;
+    Ok(Json(rows))
+}
+
+pub async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+    let id = AccountId::new(&id);
+    let found = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            state.account(&id).map(|account| json!(account))
+        })
+        .await?;
+    found.map(Json).ok_or(AdminError::NotFound("account"))
+}
+
+pub async fn put(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(id): Path<String>,
+    Json(mut wanted): Json<WantedAccount>,
+) -> Answer {
+    wanted.id = id;
+    let document = Document {
+        accounts: vec![wanted],
+        ..Document::default()
+    };
+    documents::one(&admin, &operator, document, false).await
+}

@@ -1,0 +1,67 @@
+//! What a call would do, rule by rule: the very function that calls use.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+use serde_json::json;
+
+use maskline_domain::clock::Timestamp;
+use maskline_domain::routing::{Dial, explain as explain_route};
+use maskline_store::pipeline::Touch;
+
+use super::{Answer, eyes, phone_number};
+use crate::admin::auth::Operator;
+use crate::admin::{Admin, AdminError, view};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    caller: String,
+    x: String,
+    #[serde(default)]
+    at: Option<String>,
+    #[serde(default)]
+    digits: Option<String>,
+    #[serde(default)]
+    reveal: bool,
+}
+
+pub async fn explain(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Query(question): Query<Question>,
+) -> Answer {
+    let caller = match question.caller.as_str() {
+        "-" => None,
+        number => Some(phone_number(number)?),
+    };
+    let x = phone_number(&question.x)?;
+    let at = match &question.at {
+        None => None,
+        Some(text) => Some(Timestamp::parse_china(text).ok_or_else(|| {
+            AdminError::Malformed("a time is written as yyyy-MM-dd HH:mm:ss, China time".to_owned())
+        })?),
+    };
+    let eyes = eyes(&admin, &operator, question.reveal, "an explanation").await?;
+    let (explained, moment) = admin
+        .ledger
+        .read(Touch::Number(x), move |state, now| {
+            let moment = at.unwrap_or(now);
+            (explain_route(state, &Dial { caller, x }, moment), moment)
+        })
+        .await?;
+    let mut answer = view::explanation(&explained, x, eyes);
+    let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| eyes.party(n));
+    let by = if at.is_some() {
+        ", by the bindings of now"
+    } else {
+        ""
+    };
+    answer["question"] = json!(format!("{caller} dials {} at {moment}{by}.", x.reveal()));
+    if let (Some(_), Some(steps)) = (&question.digits, answer["steps"].as_array_mut()) {
+        steps.push(json!("Digits are not asked for: X is no extension number."));
+    }
+    Ok(Json(answer))
+}

@@ -1,0 +1,100 @@
+//! AccessKeys. A secret is shown once, when its key is made.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use maskline_domain::{AccessKeyId, Command};
+use maskline_store::pipeline::Touch;
+
+use super::{Answer, Filter};
+use crate::admin::auth::Operator;
+use crate::admin::credentials::new_key_id;
+use crate::admin::document::{Document, WantedKey};
+use crate::admin::{self, Admin, AdminError, view};
+
+pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    let rows: Value = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            let wanted = filter.account.as_deref();
+            state
+                .keys()
+                .filter(|key| wanted.is_none_or(|account| key.account.as_str() == account))
+                .map(view::key)
+                .collect()
+        })
+        .await?;
+    Ok(Json(rows))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewKey {
+    account: String,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    id: Option<String>,
+}
+
+pub async fn create(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Json(wanted): Json<NewKey>,
+) -> Answer {
+    let id = match wanted.id {
+        Some(id) => id,
+        None => new_key_id().map_err(|error| AdminError::Internal(error.to_string()))?,
+    };
+    let document = Document {
+        keys: vec![WantedKey {
+            id,
+            account: Some(wanted.account),
+            user: wanted.user,
+            secret: None,
+            active: None,
+        }],
+        ..Document::default()
+    };
+    let applied = admin::apply(&admin, &operator, document, false).await?;
+    let made = applied.new_keys.into_iter().next();
+    made.map(|key| Json(json!(key)))
+        .ok_or_else(|| AdminError::Refused("this access key exists already".to_owned()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    active: bool,
+}
+
+pub async fn set_active(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(id): Path<String>,
+    Json(switch): Json<Switch>,
+) -> Answer {
+    let command = Command::SetKeyActive {
+        id: AccessKeyId::new(&id),
+        active: switch.active,
+    };
+    admin.ledger.submit(operator.envelope(command)).await?;
+    Ok(Json(json!({})))
+}
+
+pub async fn delete(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Answer {
+    let id = AccessKeyId::new(&id);
+    admin
+        .ledger
+        .submit(operator.envelope(Command::DeleteKey { id }))
+        .await?;
+    Ok(Json(json!({})))
+}

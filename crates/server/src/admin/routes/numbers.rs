@@ -1,0 +1,100 @@
+//! X numbers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use maskline_domain::access::PoolRef;
+use maskline_domain::{City, Command, PoolKey};
+use maskline_store::pipeline::Touch;
+
+use super::{Answer, Filter, Found, eyes, phone_number};
+use crate::admin::auth::Operator;
+use crate::admin::{Admin, AdminError, view};
+
+pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    let found = admin
+        .ledger
+        .read(Touch::Scan, move |state, now| {
+            let pool = filter.pool.as_deref().map(PoolKey::new);
+            let city = filter.city.as_deref().map(City::from_wire);
+            Found::among(state.numbers(), filter.limit(), |number| {
+                let wanted = pool
+                    .as_ref()
+                    .is_none_or(|pool| number.class.pool.as_ref() == Some(pool))
+                    && city.as_ref().is_none_or(|city| number.class.city == *city);
+                if !wanted {
+                    return None;
+                }
+                let shown = view::number(state, &number, now);
+                let status = filter.status.as_deref();
+                status
+                    .is_none_or(|status| shown["status"] == status)
+                    .then_some(shown)
+            })
+        })
+        .await?;
+    Ok(found.into_json())
+}
+
+pub async fn show(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(x): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Answer {
+    let x = phone_number(&x)?;
+    let eyes = eyes(
+        &admin,
+        &operator,
+        filter.reveal,
+        "a number and its bindings",
+    )
+    .await?;
+    let found = admin
+        .ledger
+        .read(Touch::Number(x), move |state, now| {
+            let mut shown = view::number(state, &state.number(x)?, now);
+            let bindings = state.bindings_on(x);
+            shown["held_by"] = bindings
+                .iter()
+                .map(|binding| view::binding_line(state, binding, now, eyes))
+                .collect::<Value>();
+            Some(shown)
+        })
+        .await?;
+    found.map(Json).ok_or(AdminError::NotFound("number"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    locked: bool,
+}
+
+pub async fn set_locked(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(x): Path<String>,
+    Json(lock): Json<Lock>,
+) -> Answer {
+    let x = phone_number(&x)?;
+    let number = admin
+        .ledger
+        .read(Touch::Number(x), move |state, _| state.number(x))
+        .await?
+        .ok_or(AdminError::NotFound("number"))?;
+    let pool = number.class.pool.map(PoolRef::Key).ok_or_else(|| {
+        AdminError::Refused("the number is in no pool, so nothing selects it".to_owned())
+    })?;
+    let command = if lock.locked {
+        Command::Lock { pool, x }
+    } else {
+        Command::Unlock { pool, x }
+    };
+    admin.ledger.submit(operator.envelope(command)).await?;
+    Ok(Json(json!({})))
+}

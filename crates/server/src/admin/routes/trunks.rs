@@ -1,0 +1,52 @@
+//! Trunks.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::json;
+
+use maskline_domain::{Command, TrunkName};
+use maskline_store::pipeline::Touch;
+
+use super::{Answer, documents};
+use crate::admin::Admin;
+use crate::admin::auth::Operator;
+use crate::admin::document::{Document, WantedTrunk};
+
+pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
+    let rows = admin
+        .ledger
+        .read(Touch::Lists, |state, _| {
+            json!(state.trunks().collect::<Vec<_>>())
+        })
+        .await?;
+    Ok(Json(rows))
+}
+
+pub async fn put(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(name): Path<String>,
+    Json(mut wanted): Json<WantedTrunk>,
+) -> Answer {
+    wanted.name = name;
+    let document = Document {
+        trunks: vec![wanted],
+        ..Document::default()
+    };
+    documents::one(&admin, &operator, document, false).await
+}
+
+pub async fn delete(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(name): Path<String>,
+) -> Answer {
+    let name = TrunkName::new(&name);
+    admin
+        .ledger
+        .submit(operator.envelope(Command::DeleteTrunk { name }))
+        .await?;
+    Ok(Json(json!({})))
+}

@@ -1,0 +1,58 @@
+//! Users of accounts.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use serde_json::{Value, json};
+
+use maskline_domain::{AccountId, Command, UserName};
+use maskline_store::pipeline::Touch;
+
+use super::{Answer, Filter, documents};
+use crate::admin::auth::Operator;
+use crate::admin::document::{Document, WantedUser};
+use crate::admin::{Admin, view};
+
+pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    let rows: Value = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            let wanted = filter.account.as_deref();
+            state
+                .users()
+                .filter(|user| wanted.is_none_or(|account| user.account.as_str() == account))
+                .map(view::user)
+                .collect()
+        })
+        .await?;
+    Ok(Json(rows))
+}
+
+pub async fn put(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path((account, name)): Path<(String, String)>,
+    Json(mut wanted): Json<WantedUser>,
+) -> Answer {
+    wanted.account = account;
+    wanted.name = name;
+    let document = Document {
+        users: vec![wanted],
+        ..Document::default()
+    };
+    documents::one(&admin, &operator, document, false).await
+}
+
+pub async fn delete(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path((account, name)): Path<(String, String)>,
+) -> Answer {
+    let command = Command::DeleteUser {
+        account: AccountId::new(&account),
+        name: UserName::new(&name),
+    };
+    admin.ledger.submit(operator.envelope(command)).await?;
+    Ok(Json(json!({})))
+}

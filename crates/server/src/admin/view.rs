@@ -1,0 +1,177 @@
+//! How things of the state look to an operator. X numbers are the operator's own stock and show
+//! whole; the numbers of A and B show masked unless revealed. Times are China time, as in the API.
+
+use serde_json::{Value, json};
+
+use maskline_domain::clock::Timestamp;
+use maskline_domain::routing::{Explanation, Route, Step};
+use maskline_domain::{AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, State, User};
+
+/// Whether whole numbers of parties may be seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Eyes {
+    /// They may; the journal says who looked.
+    pub reveal: bool,
+}
+
+impl Eyes {
+    /// A party's number.
+    pub fn party(self, number: PhoneNumber) -> String {
+        if self.reveal {
+            number.reveal()
+        } else {
+            number.to_string()
+        }
+    }
+}
+
+/// A key, without its secret.
+pub fn key(key: &AccessKey) -> Value {
+    json!({
+        "id": key.id,
+        "account": key.account,
+        "user": key.user,
+        "active": key.active,
+        "created_at": key.created_at.format_china(),
+    })
+}
+
+/// A user, with the policy also as one text.
+pub fn user(user: &User) -> Value {
+    let policy: Vec<String> = user
+        .statements
+        .iter()
+        .map(|statement| {
+            let effect = json!(statement.effect);
+            let effect = effect.as_str().unwrap_or_default();
+            format!(
+                "{effect} {}@{}",
+                statement.actions.join(","),
+                statement.pools.join(",")
+            )
+        })
+        .collect();
+    json!({
+        "account": user.account,
+        "name": user.name,
+        "statements": user.statements,
+        "policy": policy.join("; "),
+    })
+}
+
+/// A pool, with how many numbers it has.
+pub fn pool(state: &State, pool: &Pool) -> Value {
+    let (numbers, free) = state
+        .stock(Some(&pool.key))
+        .fold((0_u64, 0_u64), |(numbers, free), (_, total, idle)| {
+            (numbers + u64::from(total), free + u64::from(idle))
+        });
+    let mut shown = json!(pool);
+    shown["numbers"] = json!(numbers);
+    shown["free"] = json!(free);
+    shown
+}
+
+/// The cities of a pool.
+pub fn cities(state: &State, pool: &Pool) -> Value {
+    state
+        .stock(Some(&pool.key))
+        .map(|(city, numbers, free)| json!({ "city": city, "numbers": numbers, "free": free }))
+        .collect()
+}
+
+/// An X number.
+pub fn number(state: &State, number: &Number, now: Timestamp) -> Value {
+    let status = state
+        .number_status(number.x, now)
+        .unwrap_or(NumberStatus::Free);
+    json!({
+        "x": number.x.reveal(),
+        "pool": number.class.pool,
+        "city": number.class.city,
+        "province": number.class.province,
+        "kind": number.class.kind,
+        "carrier": number.class.carrier,
+        "certified": number.class.certified,
+        "status": status,
+        "locked": number.locked,
+        "purchased_at": number.class.purchased_at.format_china(),
+        "bindings": state.bindings_on(number.x).len(),
+    })
+}
+
+/// A binding as one line of a list.
+pub fn binding_line(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
+    json!({
+        "subs_id": binding.subs_id.to_string(),
+        "pool": state.number(binding.x).and_then(|number| number.class.pool),
+        "product": binding.product,
+        "x": binding.x.reveal(),
+        "a": eyes.party(binding.a),
+        "b": binding.b.map(|b| eyes.party(b)),
+        "state": if binding.is_over(now) { "over" } else { "live" },
+        "expires_at": binding.expires_at.format_china(),
+    })
+}
+
+/// A binding with everything the customer gave.
+pub fn binding(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
+    let mut shown = binding_line(state, binding, now, eyes);
+    let extras = &binding.extras;
+    let more = json!({
+        "created_at": binding.created_at.format_china(),
+        "restriction": binding.restriction,
+        "record": binding.record,
+        "speech_recognition": binding.speech_recognition,
+        "ring_timeout_s": binding.ring_timeout_s,
+        "out_id": extras.out_id,
+        "out_order_id": extras.out_order_id,
+        "ring_config": extras.ring_config,
+        "dtmf_config": extras.dtmf_config,
+        "speech_model": extras.speech_model,
+        "extend": extras.extend,
+    });
+    if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {
+        shown.extend(more);
+    }
+    shown
+}
+
+/// An explanation, as sentences and as fields.
+pub fn explanation(explained: &Explanation, x: PhoneNumber, eyes: Eyes) -> Value {
+    let steps: Vec<String> = explained
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Callee(Some(callee)) => format!("The call goes to {}.", eyes.party(*callee)),
+            other => other.to_string(),
+        })
+        .collect();
+    let (result, fields) = match &explained.route {
+        Route::Connect(connection) => {
+            let callee = eyes.party(connection.callee);
+            let x = x.reveal();
+            let ring_timeout_s = connection.ring_timeout_s;
+            (
+                format!("Connected to {callee}, who sees {x}, and rung for {ring_timeout_s} s."),
+                json!({
+                    "connect": true,
+                    "callee": callee,
+                    "shown": x,
+                    "pool": connection.pool,
+                    "subs_id": connection.binding.subs_id.to_string(),
+                    "ring_timeout_s": ring_timeout_s,
+                }),
+            )
+        }
+        Route::Refuse { situation, binding } => (
+            format!("Refused: {situation}."),
+            json!({
+                "connect": false,
+                "situation": format!("{situation:?}"),
+                "subs_id": binding.as_ref().map(|binding| binding.subs_id.to_string()),
+            }),
+        ),
+    };
+    json!({ "steps": steps, "result": result, "route": fields })
+}

@@ -1,0 +1,57 @@
+//! The customers' interface: the vendor's RPC gateway, from a signed HTTP request to an action.
+//!
+//! [`server`] carries bytes; [`request`], [`params`] and [`signature`] read and prove a request;
+//! [`gateway`] is the way of a request through its checks; [`actions`] is the table of what can be
+//! asked; [`errors`], [`refusals`] and [`render`] say how answers look. Nothing here decides
+//! business: reads look at the state through the ledger, changes are commands that the domain
+//! decides.
+//!
+//! Requests and strings to sign hold telephone numbers. They are never logged.
+
+pub mod actions;
+pub mod errors;
+pub mod gateway;
+pub mod limits;
+pub mod metrics;
+pub mod nonces;
+pub mod params;
+pub mod refusals;
+pub mod render;
+mod replies;
+pub mod request;
+pub mod server;
+pub mod signature;
+pub mod tls;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use gateway::{Clock, Gateway, Settings};
+pub use metrics::ApiMetrics;
+pub use server::{Bounds, Listeners};
+pub use tls::Certificate;
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Content-Type`; always there, since Java v1 throws without one.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Serves customers until `stop` resolves and what was accepted is answered; see [`server::serve`].
+pub async fn serve(
+    gateway: Arc<Gateway>,
+    listeners: Listeners,
+    bounds: Bounds,
+    stop: impl Future<Output = ()>,
+) {
+    let handler = move |head, body| {
+        let gateway = Arc::clone(&gateway);
+        async move { gateway.answer(head, body).await }
+    };
+    server::serve(listeners, bounds, handler, stop).await;
+}

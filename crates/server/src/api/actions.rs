@@ -1,0 +1,459 @@
+//! What can be asked: the table of all actions, and what a handler gets and gives.
+//!
+//! An action is a file in `actions/` and a line in [`ACTIONS`]. Dispatch, the names of permissions
+//! (`dypls:` and the action's name), metrics and documentation follow from the table.
+
+mod bind;
+mod bind_axb;
+mod bind_axn;
+mod fields;
+mod lock_secret_no;
+mod query_secret_no_detail;
+mod query_secret_no_remain;
+mod query_subs_id;
+mod query_subscription_detail;
+mod unbind_subscription;
+mod unlock_secret_no;
+mod unsupported;
+mod update_subscription;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use maskline_domain::{
+    AccessKeyId, AccountId, Actor, Command, CommandId, Envelope, Outcome, PhoneNumber, PoolKey,
+    PoolRef, State, SubsId, Timestamp,
+};
+use maskline_store::records::history::Past;
+
+use super::errors::{BusinessCode, BusinessError, GatewayError};
+use super::gateway::Gateway;
+use super::params::Parameters;
+use super::refusals::failure_of;
+use super::render::Object;
+use crate::writer::{ReadError, SubmitError, Touch};
+
+/// Every action of the vendor's list, the removed ones too.
+///
+/// Columns: name, kind, required parameters, where the pool stands, published requests a second of
+/// one account, handler. Which parameters are required is the vendor's marking; others may be needed
+/// in combination, which the handler tells as a business error.
+#[rustfmt::skip]
+pub const ACTIONS: &[Action] = &[
+    action("BindAxn", Kind::Change, &["PhoneNoA", "Expiration"], PoolBy::KeyOr("NoType"), Some(5_000), |call| Box::pin(bind_axn::run(call))),
+    action("BindAxb", Kind::Change, &["PhoneNoA", "Expiration"], PoolBy::KeyOr("NoType"), Some(5_000), |call| Box::pin(bind_axb::run(call))),
+    action("UnbindSubscription", Kind::Change, &["SubsId", "SecretNo"], PoolBy::KeyOr("ProductType"), None, |call| Box::pin(unbind_subscription::run(call))),
+    action("UpdateSubscription", Kind::Change, &["OperateType", "PhoneNoX", "SubsId"], PoolBy::KeyOr("ProductType"), Some(10_000), |call| Box::pin(update_subscription::run(call))),
+    action("QuerySubscriptionDetail", Kind::Read, &["PhoneNoX", "SubsId"], PoolBy::KeyOr("ProductType"), Some(5_000), |call| Box::pin(query_subscription_detail::run(call))),
+    action("QuerySubsId", Kind::Read, &["PhoneNoX"], PoolBy::KeyIfGiven, None, |call| Box::pin(query_subs_id::run(call))),
+    action("QuerySecretNoDetail", Kind::Read, &["PoolKey", "SecretNo"], PoolBy::Key, Some(1_000), |call| Box::pin(query_secret_no_detail::run(call))),
+    action("QuerySecretNoRemain", Kind::Read, &["City", "SpecId"], PoolBy::Nothing, None, |call| Box::pin(query_secret_no_remain::run(call))),
+    action("LockSecretNo", Kind::Change, &["PoolKey", "SecretNo"], PoolBy::Key, Some(500), |call| Box::pin(lock_secret_no::run(call))),
+    action("UnlockSecretNo", Kind::Change, &["PoolKey", "SecretNo"], PoolBy::Key, Some(500), |call| Box::pin(unlock_secret_no::run(call))),
+
+    unsupported("BindAxnExtension", Family::Common, Some(5_000)),
+    unsupported("BindAxg", Family::Common, Some(5_000)),
+    unsupported("BindBatchAxg", Family::Common, None),
+    unsupported("BuySecretNo", Family::Common, None),
+    unsupported("ReleaseSecretNo", Family::Common, None),
+    unsupported("OperateBlackNo", Family::Common, Some(1_000)),
+    unsupported("AddSecretBlacklist", Family::Common, Some(100)),
+    unsupported("DeleteSecretBlacklist", Family::Common, Some(100)),
+    unsupported("CreateAxgGroup", Family::Common, None),
+    unsupported("OperateAxgGroup", Family::Common, Some(5_000)),
+    unsupported("DeleteAxgGroup", Family::Common, None),
+    unsupported("QueryRecordFileDownloadUrl", Family::Common, None),
+    unsupported("GetTotalPublicUrl", Family::Common, Some(1_000)),
+    unsupported("GetSecretAsrDetail", Family::Common, Some(100)),
+    unsupported("AddAxnTrackNo", Family::Common, Some(5_000)),
+    unsupported("QueryPhoneNoAByTrackNo", Family::Common, Some(5_000)),
+    unsupported("CreatePickUpWaybillPreQuery", Family::WaybillQuery, Some(100)),
+    unsupported("CreatePickUpWaybill", Family::Waybill, Some(100)),
+    unsupported("CancelPickUpWaybill", Family::Common, Some(100)),
+
+    unsupported("GetDyplsOSSInfoForUploadFile", Family::WithSuccess, None),
+    unsupported("CreatePhoneNoAReport", Family::WithSuccess, None),
+    unsupported("CreateFixedNoAReport", Family::WithSuccess, None),
+    unsupported("QuerySecretAPhoneNoToCust", Family::WithSuccess, None),
+    unsupported("DeleteSecretAPhoneNoToCust", Family::WithSuccess, None),
+
+    unsupported("BindXB", Family::WithSuccess, None),
+    unsupported("UnBindXB", Family::WithSuccess, None),
+    unsupported("BindAXBCall", Family::WithSuccess, None),
+    unsupported("UnBindAXB", Family::WithSuccess, None),
+    unsupported("ConfigX", Family::WithSuccess, None),
+    unsupported("GetXConfig", Family::WithSuccess, None),
+    unsupported("GetXDefaultConfig", Family::WithSuccess, None),
+    unsupported("ListXTelephones", Family::WithSuccess, None),
+    unsupported("CreateSmsSign", Family::WithSuccess, None),
+    unsupported("QuerySoundRecord", Family::WithSuccess, None),
+
+    unsupported("BindAxb700", Family::WithSuccess, None),
+    unsupported("BindGxb700", Family::WithSuccess, None),
+    unsupported("UpdateSubs700", Family::WithSuccess, None),
+    unsupported("UnbindSubs700", Family::WithSuccess, None),
+
+    unsupported("BindAxbFixedLine", Family::WithSuccess, None),
+    unsupported("UpdateAxbBindFixedLine", Family::WithSuccess, None),
+    unsupported("DeleteAxbBindFixedLine", Family::WithSuccess, None),
+    unsupported("QueryAxbBindFixedLine", Family::WithSuccess, None),
+    unsupported("BindAxnFixedLine", Family::WithSuccess, None),
+    unsupported("UpdateAxnBindFixedLine", Family::WithSuccess, None),
+    unsupported("DeleteAxnBindFixedLine", Family::WithSuccess, None),
+    unsupported("QueryAxnBindFixedLine", Family::WithSuccess, None),
+    unsupported("BindAxnExtensionFixedLine", Family::WithSuccessText, None),
+    unsupported("UpdateAxnExtensionBindFixedLine", Family::WithSuccess, None),
+    unsupported("DeleteAxnExtensionBindFixedLine", Family::WithSuccess, None),
+    unsupported("QueryAxnExtensionBindFixedLine", Family::WithSuccess, None),
+
+    unsupported("QueryCallStatus", Family::Common, None),
+    unsupported("ConfirmSendSms", Family::Common, None),
+    unsupported("CreateSubscription", Family::Common, None),
+    unsupported("GetSubscriptionDetail", Family::Common, None),
+    unsupported("UpdatePhoneNumber", Family::Common, None),
+    unsupported("UpdateDefaultB", Family::Common, None),
+    unsupported("UpdatePhoneSwitch", Family::Common, None),
+    unsupported("InitFaceVerify", Family::Common, None),
+    unsupported("GetFaceVerify", Family::Common, None),
+];
+
+/// Whether an action changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It looks at the state.
+    Read,
+    /// It gives a command to the ledger.
+    Change,
+}
+
+/// Where a request names its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolBy {
+    /// It has no pool.
+    Nothing,
+    /// `PoolKey`, which is required.
+    Key,
+    /// `PoolKey`, or none for every pool of the account.
+    KeyIfGiven,
+    /// `PoolKey`, or else the number type of an old account under this name.
+    KeyOr(&'static str),
+}
+
+/// What the answers of an action look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// `RequestId`, `Code`, `Message`, payload.
+    Common,
+    /// The same and a boolean `Success`: registrations, work numbers, 700 numbers, landlines.
+    WithSuccess,
+    /// The same with `Success` as text.
+    WithSuccessText,
+    /// No `Code`: `HttpStatusCode`, `Message`, and a textual `Success` in `Data`.
+    Waybill,
+    /// No `Code`: `HttpStatusCode`, `Message`, and a boolean `Success` in `Data`.
+    WaybillQuery,
+}
+
+/// One action.
+#[derive(Debug, Clone, Copy)]
+pub struct Action {
+    /// Its name, as in `Action`.
+    pub name: &'static str,
+    /// Whether it changes anything.
+    pub kind: Kind,
+    /// Parameters without which the gateway answers `Missing{Parameter}`.
+    pub required: &'static [&'static str],
+    /// Where the pool stands.
+    pub pool: PoolBy,
+    /// What the vendor publishes as the most requests a second of one account. For information:
+    /// our limits are settings.
+    pub published_per_s: Option<u32>,
+    /// What its answers look like.
+    pub family: Family,
+    /// Whether it is carried out, rather than answered with "not supported yet".
+    pub supported: bool,
+    run: Handler,
+}
+
+type Handler = for<'a> fn(&'a Call<'a>) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// The payload members of a success, or why there is none.
+pub type Answer = Result<Object, Failure>;
+
+/// Why an action gave no success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// As an error of the gateway.
+    Gateway(GatewayError),
+    /// As a business error.
+    Business(BusinessError),
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        Self::Gateway(error)
+    }
+}
+
+impl From<BusinessError> for Failure {
+    fn from(error: BusinessError) -> Self {
+        Self::Business(error)
+    }
+}
+
+impl From<BusinessCode> for Failure {
+    fn from(code: BusinessCode) -> Self {
+        Self::Business(code.into())
+    }
+}
+
+/// Finds an action by its exact name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Action> {
+    ACTIONS.iter().find(|action| action.name == name)
+}
+
+const fn action(
+    name: &'static str,
+    kind: Kind,
+    required: &'static [&'static str],
+    pool: PoolBy,
+    published_per_s: Option<u32>,
+    run: Handler,
+) -> Action {
+    let (family, supported) = (Family::Common, true);
+    Action {
+        name,
+        kind,
+        required,
+        pool,
+        published_per_s,
+        family,
+        supported,
+        run,
+    }
+}
+
+const fn unsupported(name: &'static str, family: Family, published_per_s: Option<u32>) -> Action {
+    Action {
+        name,
+        kind: Kind::Read,
+        required: &[],
+        pool: PoolBy::Nothing,
+        published_per_s,
+        family,
+        supported: false,
+        run: |_| Box::pin(unsupported::run()),
+    }
+}
+
+impl Action {
+    /// The name under which policies allow or deny it.
+    #[must_use]
+    pub fn permission(&self) -> String {
+        format!("dypls:{}", self.name)
+    }
+
+    /// The first required parameter that is absent or empty.
+    #[must_use]
+    pub fn missing(&self, parameters: &Parameters) -> Option<&'static str> {
+        self.required
+            .iter()
+            .copied()
+            .find(|name| parameters.filled(name).is_none())
+    }
+
+    /// The pool that a request names, if it names one.
+    #[must_use]
+    pub fn pool_in(&self, parameters: &Parameters) -> Option<PoolRef> {
+        let legacy_type = match self.pool {
+            PoolBy::Nothing => return None,
+            PoolBy::Key | PoolBy::KeyIfGiven => None,
+            PoolBy::KeyOr(name) => parameters.filled(name),
+        };
+        let key = parameters
+            .filled("PoolKey")
+            .map(|key| PoolRef::Key(PoolKey::new(key)));
+        key.or_else(|| legacy_type.map(|name| PoolRef::LegacyType(name.into())))
+    }
+
+    /// Carries it out.
+    pub async fn run(&self, call: &Call<'_>) -> Answer {
+        (self.run)(call).await
+    }
+}
+
+/// An admitted request on its way through its action.
+pub struct Call<'a> {
+    /// Who carries it out.
+    pub gateway: &'a Gateway,
+    /// What is asked.
+    pub action: &'static Action,
+    /// With what parameters.
+    pub parameters: &'a Parameters,
+    /// Whose AccessKey signed.
+    pub key: AccessKeyId,
+    /// The account of that key.
+    pub account: AccountId,
+    /// The permission that the action needs.
+    pub permission: &'a str,
+    /// The pool as the request named it.
+    pub pool: Option<PoolRef>,
+    /// The key of that pool.
+    pub pool_key: Option<PoolKey>,
+    /// The id of the command, and until when it must be remembered.
+    pub id: (CommandId, Timestamp),
+}
+
+impl Call<'_> {
+    /// The named pool.
+    ///
+    /// # Errors
+    ///
+    /// `isv.ILLEGAL_ARGUMENT` when the request names none.
+    pub fn pool(&self) -> Result<&PoolRef, Failure> {
+        self.pool.as_ref().ok_or_else(|| match self.action.pool {
+            PoolBy::KeyOr(other) => BusinessError::new(
+                BusinessCode::IllegalArgument,
+                format!("PoolKey or {other} is needed"),
+            )
+            .into(),
+            PoolBy::Nothing | PoolBy::Key | PoolBy::KeyIfGiven => {
+                BusinessCode::IllegalArgument.into()
+            }
+        })
+    }
+
+    /// Whether an X number is in the named pool, or, where none needs to be named and none is, in
+    /// any pool of the account.
+    #[must_use]
+    pub fn owns(&self, state: &State, x: PhoneNumber) -> bool {
+        let number = state.number(x);
+        let Some(pool) = number
+            .as_ref()
+            .and_then(|number| number.class.pool.as_ref())
+        else {
+            return false;
+        };
+        match &self.pool_key {
+            Some(named) => pool == named,
+            None => {
+                self.action.pool == PoolBy::KeyIfGiven
+                    && state
+                        .pool(pool)
+                        .is_some_and(|pool| pool.account == self.account)
+            }
+        }
+    }
+
+    /// Gives a command to the ledger, and waits until what came of it is durable.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the domain, or the ledger's failure, as the caller is told of it.
+    pub async fn submit(&self, command: Command) -> Result<Outcome, Failure> {
+        debug_assert_eq!(
+            self.action.kind,
+            Kind::Change,
+            "{} only reads",
+            self.action.name
+        );
+        let envelope = Envelope {
+            by: Actor::Customer {
+                key: self.key.clone(),
+                permission: self.permission.into(),
+            },
+            id: Some(self.id),
+            command,
+        };
+        self.gateway
+            .ledger()
+            .submit(envelope)
+            .await
+            .map_err(submit_failure)
+    }
+
+    /// Looks at the state.
+    ///
+    /// # Errors
+    ///
+    /// The ledger's failure, as the caller is told of it.
+    pub async fn read<R: Send>(
+        &self,
+        touch: Touch,
+        look: impl FnOnce(&State, Timestamp) -> R + Send,
+    ) -> Result<R, Failure> {
+        self.gateway
+            .ledger()
+            .read(touch, look)
+            .await
+            .map_err(read_failure)
+    }
+
+    /// What the history knows of a binding on `x` that is no longer in the state; nothing if `x` is
+    /// not in the named pool.
+    ///
+    /// # Errors
+    ///
+    /// The ledger's failure, as the caller is told of it.
+    pub async fn past(&self, subs_id: SubsId, x: PhoneNumber) -> Result<Option<Past>, Failure> {
+        if !self
+            .read(Touch::Number(x), |state, _| self.owns(state, x))
+            .await?
+        {
+            return Ok(None);
+        }
+        let past = self
+            .gateway
+            .ledger()
+            .past(subs_id)
+            .await
+            .map_err(read_failure)?;
+        Ok(past.filter(|past| past.x == x))
+    }
+}
+
+/// What a caller is told when the ledger did not carry out a command.
+fn submit_failure(error: SubmitError) -> Failure {
+    match error {
+        SubmitError::Refused(refusal) => failure_of(refusal),
+        SubmitError::NotDurable => BusinessCode::DaoException.into(),
+        SubmitError::Busy
+        | SubmitError::Deadline
+        | SubmitError::ClockInDoubt
+        | SubmitError::TooLarge
+        | SubmitError::Closed => BusinessCode::SystemError.into(),
+    }
+}
+
+/// What a caller is told when the ledger could not be read.
+pub fn read_failure(error: ReadError) -> Failure {
+    match error {
+        ReadError::NotDurable => BusinessCode::DaoException.into(),
+        ReadError::Deadline | ReadError::Closed => BusinessCode::SystemError.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_table_holds_60_actions_and_9_removed_ones_once_each() {
+        let names: BTreeSet<&str> = ACTIONS.iter().map(|action| action.name).collect();
+        assert_eq!(names.len(), ACTIONS.len());
+        assert_eq!(ACTIONS.len(), 60 + 9);
+        assert_eq!(ACTIONS.iter().filter(|action| action.supported).count(), 10);
+    }
+
+    #[test]
+    fn names_are_exact() {
+        assert_eq!(
+            find("BindAxn").map(Action::permission).as_deref(),
+            Some("dypls:BindAxn")
+        );
+        assert!(find("bindaxn").is_none());
+        assert!(find("").is_none());
+    }
+}

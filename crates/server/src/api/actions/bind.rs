@@ -1,0 +1,80 @@
+//! What making a binding has in common, whatever the product.
+
+use std::ops::RangeInclusive;
+
+use maskline_domain::binding::Extras;
+use maskline_domain::{BindRequest, Command, Outcome, Product};
+
+use super::fields::{self, illegal};
+use super::{Answer, Call, Failure};
+use crate::api::errors::BusinessCode;
+use crate::api::render::Object;
+
+/// What differs between products.
+pub(super) struct Terms {
+    /// The product.
+    pub product: Product,
+    /// What `CallTimeout` may be, in seconds.
+    pub ring_timeout_s: RangeInclusive<i64>,
+}
+
+/// Reads the parameters in the order in which their errors take precedence (numbers, other forms,
+/// expiration), binds, and answers with a `SecretBindDTO`.
+pub(super) async fn bind(call: &Call<'_>, terms: Terms) -> Answer {
+    let request = request(call, &terms)?;
+    match call.submit(Command::Bind(Box::new(request))).await? {
+        Outcome::Bound(binding) => {
+            let dto = Object::new()
+                .with("SecretNo", binding.x.reveal())
+                .with("SubsId", binding.subs_id.to_string())
+                .with("Extension", "");
+            Ok(Object::new().with("SecretBindDTO", dto))
+        }
+        Outcome::Done | Outcome::Worked { .. } => Err(BusinessCode::SystemError.into()),
+    }
+}
+
+fn request(call: &Call<'_>, terms: &Terms) -> Result<BindRequest, Failure> {
+    let parameters = call.parameters;
+    let pool = call.pool()?.clone();
+    let a = fields::party(parameters, "PhoneNoA")?;
+    let b = fields::party(parameters, "PhoneNoB")?;
+    let x = fields::number(parameters, "PhoneNoX")?;
+
+    let ring_timeout_s = fields::integer(parameters, "CallTimeout", terms.ring_timeout_s.clone())?;
+    fields::display_type(parameters)?;
+    let restriction = fields::restriction(parameters)?.unwrap_or_default();
+    let record = fields::flag(parameters, "IsRecordingEnabled")?.unwrap_or(false);
+    let speech_recognition = fields::flag(parameters, "ASRStatus")?.unwrap_or(false);
+    let city = fields::city(parameters, "ExpectCity")?;
+    let extras = Extras {
+        out_id: fields::text(parameters, "OutId")?,
+        out_order_id: fields::text(parameters, "OutOrderId")?,
+        ring_config: fields::ring_config(parameters)?,
+        dtmf_config: match terms.product {
+            Product::Axb => fields::dtmf_config(parameters)?,
+            Product::Axn => None,
+        },
+        speech_model: fields::text(parameters, "ASRModelId")?,
+        extend: fields::text(parameters, "Extend")?,
+    };
+    let expires_at = fields::expiration(parameters)?.ok_or(BusinessCode::ExpireDateIllegal)?;
+
+    Ok(BindRequest {
+        pool,
+        product: terms.product,
+        a: a.ok_or_else(|| illegal("PhoneNoA", "is needed"))?,
+        b,
+        x,
+        city,
+        expires_at,
+        restriction,
+        record,
+        speech_recognition,
+        // Zero is in the range that the vendor's schema gives for AXB, and means none given.
+        ring_timeout_s: ring_timeout_s
+            .and_then(|seconds| u8::try_from(seconds).ok())
+            .filter(|seconds| *seconds > 0),
+        extras,
+    })
+}

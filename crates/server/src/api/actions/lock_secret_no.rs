@@ -1,0 +1,20 @@
+//! LockSecretNo: takes an X out of selection; bindings on it go on.
+//!
+//! ```text
+//! POST /?Action=LockSecretNo&PoolKey=FC12345&SecretNo=17000000000
+//!
+//! {"RequestId":"986BCB6D-C9BF-42F9-91CE-3A9901233D36","Code":"OK","Message":"OK"}
+//! ```
+
+use maskline_domain::Command;
+
+use super::{Answer, Call, fields};
+use crate::api::errors::BusinessCode;
+use crate::api::render::Object;
+
+pub(super) async fn run(call: &Call<'_>) -> Answer {
+    let pool = call.pool()?.clone();
+    let x = fields::known_number(call.parameters, "SecretNo", BusinessCode::NoNotExist)?;
+    call.submit(Command::Lock { pool, x }).await?;
+    Ok(Object::new())
+}

@@ -1,0 +1,59 @@
+//! QuerySubscriptionDetail: one binding in detail, in force (Status 1) or ended (Status 0).
+//!
+//! ```text
+//! POST /?Action=QuerySubscriptionDetail&PoolKey=FC12345&SubsId={SubsId}&PhoneNoX={SecretNo}
+//!
+//! {"RequestId":"066E6E47-04CB-4774-A976-4F73CB76D4A3","Code":"OK","Message":"OK","SecretBindDetailDTO":{"SubsId":"1000085060515673","Status":1,"PhoneNoA":"15000000000","PhoneNoX":"17000000000","PhoneNoB":"15800000000","GmtCreate":"2030-03-05 12:00:00","ExpireDate":"2030-09-05 12:00:00","NeedRecord":true,"ASRStatus":false}}
+//! ```
+//!
+//! `CallRestrict`, `ASRModelId` and `PhoneNoB` are left out when there is none. An ended binding is
+//! answered from the history for as long as that is kept and the person's data were not erased.
+
+use maskline_domain::{Binding, Restriction};
+
+use super::{Answer, Call, fields};
+use crate::api::errors::BusinessCode;
+use crate::api::render::Object;
+use crate::writer::Touch;
+
+pub(super) async fn run(call: &Call<'_>) -> Answer {
+    call.pool()?;
+    let x = fields::known_number(call.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
+    let subs_id = fields::subs_id(call.parameters)?;
+    let present = call.read(Touch::Number(x), |state, now| {
+        let binding = state.binding(subs_id).filter(|binding| binding.x == x)?;
+        call.owns(state, x)
+            .then(|| detail(&binding, !binding.is_over(now)))
+    });
+    let dto = match present.await? {
+        Some(dto) => Some(dto),
+        None => {
+            let past = call.past(subs_id, x).await?;
+            past.and_then(|past| past.binding)
+                .map(|binding| detail(&binding, false))
+        }
+    };
+    let dto = dto.ok_or(BusinessCode::SubsNotExist)?;
+    Ok(Object::new().with("SecretBindDetailDTO", dto))
+}
+
+fn detail(binding: &Binding, in_force: bool) -> Object {
+    let restriction = match binding.restriction {
+        Restriction::None => None,
+        Restriction::AMayNotDial => Some("CONTROL_AX_DISABLE"),
+        Restriction::OthersMayNotDial => Some("CONTROL_BX_DISABLE"),
+    };
+    let model = binding.extras.speech_model.as_deref().map(str::to_owned);
+    Object::new()
+        .with("SubsId", binding.subs_id.to_string())
+        .with("Status", i64::from(in_force))
+        .with("PhoneNoA", binding.a.reveal())
+        .with("PhoneNoX", binding.x.reveal())
+        .with_some("PhoneNoB", binding.b.map(|b| b.reveal()))
+        .with("GmtCreate", binding.created_at.format_china())
+        .with("ExpireDate", binding.expires_at.format_china())
+        .with("NeedRecord", binding.record)
+        .with("ASRStatus", binding.speech_recognition)
+        .with_some("CallRestrict", restriction)
+        .with_some("ASRModelId", model)
+}

@@ -1,0 +1,24 @@
+//! UnbindSubscription: ends a binding at once. Pool, id and X must belong together.
+//!
+//! ```text
+//! POST /?Action=UnbindSubscription&PoolKey=FC12345&SubsId={SubsId}&SecretNo={SecretNo}
+//!
+//! {"RequestId":"986BCB6D-C9BF-42F9-91CE-3A9901233D36","Code":"OK","Message":"OK"}
+//! ```
+//!
+//! The obsolete `ChargeId` of the answer is left out.
+
+use maskline_domain::Command;
+
+use super::{Answer, Call, fields};
+use crate::api::errors::BusinessCode;
+use crate::api::render::Object;
+
+pub(super) async fn run(call: &Call<'_>) -> Answer {
+    let pool = call.pool()?.clone();
+    // Here X is called SecretNo, not PhoneNoX.
+    let x = fields::known_number(call.parameters, "SecretNo", BusinessCode::SubsNotExist)?;
+    let subs_id = fields::subs_id(call.parameters)?;
+    call.submit(Command::Unbind { pool, subs_id, x }).await?;
+    Ok(Object::new())
+}

@@ -1,0 +1,307 @@
+//! From a request to an answer: who asks, is it proven, may it be, and then the action.
+//!
+//! The order of the checks: common parameters, action, version, AccessKey and its state, time,
+//! signature, nonce, the action's required parameters; then, decided by the domain, policies, account
+//! and pool; then the rates; then the action itself. A nonce is used up once the signature is proven,
+//! whatever comes after, so nobody can use up another's nonces.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::request;
+use maskline_domain::{AccessKeyId, AccountId, CommandId, Timestamp, admit};
+use time::PrimitiveDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use super::Reply;
+use super::actions::{self, Action, Answer, Call, Failure, read_failure};
+use super::errors::{BusinessCode, GatewayError, Language};
+use super::limits::{Asking, Rates, Throttle, Throttled};
+use super::metrics::ApiMetrics;
+use super::nonces::{NonceBounds, Nonces, Seen, nonce_hash};
+use super::params;
+use super::refusals::failure_of;
+use super::render::Format;
+use super::replies;
+use super::request::{Claim, Incoming, VERSION, parameters};
+use crate::seal::Sealer;
+use crate::writer::{Ledger, Touch};
+
+/// The time of a request: `yyyy-MM-ddTHH:mm:ssZ`, UTC.
+const WIRE_TIME: &[BorrowedFormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+/// The clock by which requests are judged, in UTC. Tests steer it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What of the gateway may change while it runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Bounds of parameters.
+    pub parameters: params::Bounds,
+    /// Bounds of remembered nonces.
+    pub nonces: NonceBounds,
+    /// Requests a second.
+    pub rates: Rates,
+    /// How far a request's time may be from ours, in milliseconds, either way.
+    pub clock_skew_ms: i64,
+    /// The language of business messages.
+    pub language: Language,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            parameters: params::Bounds::default(),
+            nonces: NonceBounds::default(),
+            rates: Rates::default(),
+            clock_skew_ms: 15 * 60 * 1000,
+            language: Language::default(),
+        }
+    }
+}
+
+/// The gateway of one process.
+pub struct Gateway {
+    ledger: Ledger,
+    sealer: Arc<Sealer>,
+    clock: Clock,
+    settings: ArcSwap<Settings>,
+    nonces: Nonces,
+    throttle: Throttle,
+    metrics: ApiMetrics,
+}
+
+/// A proven request: whose it is, and what makes it unique.
+struct Proven {
+    key: AccessKeyId,
+    account: AccountId,
+    nonce_hash: u64,
+    /// Until when a change must not come again.
+    until: Timestamp,
+}
+
+impl Gateway {
+    /// A gateway over a ledger. `sealer` opens the secrets of AccessKeys.
+    #[must_use]
+    pub fn new(
+        ledger: Ledger,
+        sealer: Arc<Sealer>,
+        clock: Clock,
+        settings: Settings,
+        metrics: ApiMetrics,
+    ) -> Self {
+        Self {
+            ledger,
+            sealer,
+            clock,
+            settings: ArcSwap::from_pointee(settings),
+            nonces: Nonces::default(),
+            throttle: Throttle::default(),
+            metrics,
+        }
+    }
+
+    /// Takes other settings, from the next request on.
+    pub fn configure(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Answers one request. `body` is its body, or why there is none.
+    pub async fn answer(&self, head: request::Parts, body: Result<Bytes, GatewayError>) -> Reply {
+        let began = Instant::now();
+        let settings = self.settings.load_full();
+        let read = body.and_then(|body| {
+            let parameters = parameters(&head, &body, &settings.parameters)?;
+            Ok((body, parameters))
+        });
+        let (action, failure, reply) = match read {
+            Err(error) => {
+                let reply = replies::gateway_error(Format::Json, None, &error);
+                (None, Some(Failure::Gateway(error)), reply)
+            }
+            Ok((body, parameters)) => {
+                let incoming = Incoming::new(head, body, parameters);
+                let (action, answer) = self.carry_out(&incoming, &settings).await;
+                let reply = replies::reply(&incoming, action, &answer, settings.language);
+                (action, answer.err(), reply)
+            }
+        };
+        self.metrics.count(
+            action.map(|action| action.name),
+            failure.as_ref(),
+            began.elapsed(),
+        );
+        reply
+    }
+
+    async fn carry_out(
+        &self,
+        incoming: &Incoming,
+        settings: &Settings,
+    ) -> (Option<&'static Action>, Answer) {
+        let claim = match incoming.claim() {
+            Ok(claim) => claim,
+            Err(error) => return (None, Err(error.into())),
+        };
+        let Some(action) = actions::find(claim.action) else {
+            return (None, Err(GatewayError::ActionNotFound.into()));
+        };
+        (
+            Some(action),
+            self.run(incoming, &claim, action, settings).await,
+        )
+    }
+
+    async fn run(
+        &self,
+        incoming: &Incoming,
+        claim: &Claim<'_>,
+        action: &'static Action,
+        settings: &Settings,
+    ) -> Answer {
+        if claim.version != VERSION {
+            return Err(GatewayError::Invalid("Version").into());
+        }
+        let proven = self.prove(incoming, claim, settings).await?;
+        if let Some(parameter) = action.missing(incoming.parameters()) {
+            return Err(GatewayError::Missing(parameter).into());
+        }
+
+        let permission = action.permission();
+        let pool = action.pool_in(incoming.parameters());
+        let admission = self.ledger.read(Touch::Lists, |state, _| {
+            let admission = admit(state, &proven.key, &permission, pool.as_ref())?;
+            let pool_key = admission.pool.map(|pool| pool.key.clone());
+            Ok((admission.account.requests_per_s_max, pool_key))
+        });
+        let (account_per_s, pool_key) =
+            admission.await.map_err(read_failure)?.map_err(failure_of)?;
+
+        let asking = Asking {
+            account: &proven.account,
+            account_per_s,
+            action: action.name,
+        };
+        self.throttle
+            .admit(asking, &settings.rates, (self.clock)())
+            .map_err(|passed| match passed {
+                Throttled::Total => Failure::from(GatewayError::ThrottledKey),
+                Throttled::Action => BusinessCode::FlowLimit.into(),
+            })?;
+
+        let call = Call {
+            gateway: self,
+            action,
+            parameters: incoming.parameters(),
+            key: proven.key,
+            account: proven.account,
+            permission: &permission,
+            pool,
+            pool_key,
+            id: (CommandId(proven.nonce_hash), proven.until),
+        };
+        action.run(&call).await
+    }
+
+    /// Key, time, signature, nonce.
+    async fn prove(
+        &self,
+        incoming: &Incoming,
+        claim: &Claim<'_>,
+        settings: &Settings,
+    ) -> Result<Proven, Failure> {
+        let key = AccessKeyId::new(claim.key);
+        let found = self.ledger.read(Touch::Lists, |state, now| {
+            let found = state.key(&key)?;
+            Some((
+                found.account.clone(),
+                found.active,
+                found.sealed_secret.clone(),
+                now,
+            ))
+        });
+        let (account, active, sealed, journal_now) = found
+            .await
+            .map_err(read_failure)?
+            .ok_or(GatewayError::AccessKeyNotFound)?;
+        if !active {
+            return Err(GatewayError::AccessKeyInactive.into());
+        }
+
+        let now = (self.clock)();
+        let made_at = parse_time(claim.timestamp).ok_or(GatewayError::TimestampFormat)?;
+        if now.millis().abs_diff(made_at.millis()) > settings.clock_skew_ms.unsigned_abs() {
+            return Err(GatewayError::TimestampExpired.into());
+        }
+
+        let secret = self.sealer.open(&key, &sealed).map_err(|error| {
+            tracing::error!(key = %key, %error, "the secret of an AccessKey does not open");
+            GatewayError::Internal
+        })?;
+        incoming.verify(&claim.proof, secret.expose())?;
+
+        let nonce_hash = nonce_hash(claim.key, claim.nonce);
+        match self.nonces.remember(&key, nonce_hash, now, settings.nonces) {
+            Seen::New => {}
+            Seen::Before => return Err(GatewayError::NonceUsed.into()),
+            Seen::Full => return Err(GatewayError::ThrottledKey.into()),
+        }
+
+        // After this moment the time stamp alone refuses a repeat. The journal's clock may be ahead
+        // of ours, then it stands still until ours has caught up; hence the later of the two.
+        let until = made_at
+            .max(journal_now)
+            .plus_millis(settings.clock_skew_ms)
+            .plus_secs(1);
+        Ok(Proven {
+            key,
+            account,
+            nonce_hash,
+            until,
+        })
+    }
+}
+
+fn parse_time(text: &str) -> Option<Timestamp> {
+    const LENGTH: usize = "2017-05-25T00:00:00Z".len();
+    if text.len() != LENGTH {
+        return None;
+    }
+    let moment = PrimitiveDateTime::parse(text, WIRE_TIME).ok()?;
+    Some(Timestamp::from_secs(moment.assume_utc().unix_timestamp()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_one_form() {
+        let moment = parse_time("2026-11-23T17:01:36Z").unwrap();
+        assert_eq!(moment.format_china(), "2026-11-24 01:01:36");
+        let refused = [
+            "",
+            "2026-11-23 17:01:36",
+            "2026-11-23T17:01:36",
+            "2026-11-23T17:01:36z",
+            "2026-11-23T17:01:36.0Z",
+            "2026-11-31T17:01:36Z",
+            "2026-11-23T24:01:36Z",
+            "2026-11-23T17:01:36+00:00",
+            "2026-11-23T17:01:36+",
+            "+026-11-23T17:01:36Z",
+            "1795453296",
+        ];
+        for text in refused {
+            assert_eq!(parse_time(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Nonces seen lately, so that a signed request is carried out once.
+//!
+//! A nonce may not return for about 31 minutes (a statement of the vendor's staff); here the scope
+//! is one AccessKey. The table lives in memory. For changes there is a second, durable guard: the
+//! same hash is the id of the command, which the domain remembers through a crash.
+//!
+//! Only a hash of 64 bits is kept, in slots of four minutes that are dropped whole, so a nonce costs
+//! some 10 to 20 bytes and forgetting costs nothing. Two different nonces share a hash once in about
+//! 10^12 requests.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use maskline_domain::{AccessKeyId, Timestamp};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+/// How long one slot is filled.
+const SLOT_MS: i64 = 4 * 60 * 1000;
+/// The slot being filled and eight full ones: a nonce stays for 32 to 36 minutes.
+const SLOTS: usize = 9;
+/// Locks, so that growing one set delays few requests.
+const SHARDS: usize = 64;
+
+/// What the table says of a nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It is new and from now on remembered.
+    New,
+    /// It was used before.
+    Before,
+    /// The AccessKey, or all together, have as many nonces remembered as may be.
+    Full,
+}
+
+/// How many nonces are remembered at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NonceBounds {
+    /// Of one AccessKey.
+    pub per_key_max: u32,
+    /// Of all together.
+    pub total_max: u32,
+}
+
+impl Default for NonceBounds {
+    fn default() -> Self {
+        Self {
+            per_key_max: 10_000_000,
+            total_max: 40_000_000,
+        }
+    }
+}
+
+/// The hash of a nonce and its AccessKey: the first 8 bytes of SHA-256 over key, a zero byte and
+/// nonce. It is also the id of the command that a change becomes.
+#[must_use]
+pub fn nonce_hash(key: &str, nonce: &str) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(key)
+        .chain_update([0])
+        .chain_update(nonce)
+        .finalize();
+    let (head, _) = digest
+        .split_first_chunk::<8>()
+        .expect("SHA-256 has 32 bytes");
+    u64::from_be_bytes(*head)
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Nonces {
+    shards: Vec<Mutex<Slots<HashSet<u64>>>>,
+    counts: Mutex<Slots<Counts>>,
+}
+
+impl Default for Nonces {
+    fn default() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            counts: Mutex::default(),
+        }
+    }
+}
+
+impl Nonces {
+    /// Looks a nonce up by its [`nonce_hash`] and remembers it.
+    pub fn remember(
+        &self,
+        key: &AccessKeyId,
+        hash: u64,
+        now: Timestamp,
+        bounds: NonceBounds,
+    ) -> Seen {
+        // The hash is uniform, so any of its bits choose a shard.
+        let mut shard = self.shards[hash as usize % SHARDS].lock();
+        shard.advance(now);
+        if shard.iter().any(|slot| slot.contains(&hash)) {
+            return Seen::Before;
+        }
+        if !self.count(key, now, bounds) {
+            return Seen::Full;
+        }
+        shard.newest().insert(hash);
+        Seen::New
+    }
+
+    /// Counts one nonce more of `key`, unless that passes a bound.
+    fn count(&self, key: &AccessKeyId, now: Timestamp, bounds: NonceBounds) -> bool {
+        let mut counts = self.counts.lock();
+        counts.advance(now);
+        let (mut own, mut total) = (0_u32, 0_u32);
+        for slot in counts.iter() {
+            own += slot.by_key.get(key).copied().unwrap_or(0);
+            total += slot.total;
+        }
+        if own >= bounds.per_key_max || total >= bounds.total_max {
+            return false;
+        }
+        let newest = counts.newest();
+        newest.total += 1;
+        *newest.by_key.entry(key.clone()).or_insert(0) += 1;
+        true
+    }
+}
+
+/// How many nonces came in one slot.
+#[derive(Debug, Default)]
+struct Counts {
+    total: u32,
+    by_key: HashMap<AccessKeyId, u32>,
+}
+
+/// The newest slots, in the order of time.
+#[derive(Debug)]
+struct Slots<T> {
+    /// Which slot since 1970 the last one is.
+    newest: i64,
+    slots: VecDeque<T>,
+}
+
+impl<T: Default> Default for Slots<T> {
+    fn default() -> Self {
+        Self {
+            newest: i64::MIN,
+            slots: VecDeque::from([T::default()]),
+        }
+    }
+}
+
+impl<T: Default> Slots<T> {
+    /// Begins the slot of `now`, dropping what is too old. A clock that steps back stays in the
+    /// newest slot.
+    fn advance(&mut self, now: Timestamp) {
+        let slot = now.millis().div_euclid(SLOT_MS);
+        if slot <= self.newest {
+            return;
+        }
+        let steps = slot.saturating_sub(self.newest).min(SLOTS as i64);
+        for _ in 0..steps {
+            self.slots.push_back(T::default());
+        }
+        let surplus = self.slots.len().saturating_sub(SLOTS);
+        self.slots.drain(..surplus);
+        self.newest = slot;
+    }
+
+    fn newest(&mut self) -> &mut T {
+        self.slots.back_mut().expect("there is always a slot")
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE_MS: i64 = 60_000;
+    const BOUNDS: NonceBounds = NonceBounds {
+        per_key_max: 3,
+        total_max: 5,
+    };
+
+    fn key(name: &str) -> AccessKeyId {
+        AccessKeyId::new(name)
+    }
+
+    fn remember(nonces: &Nonces, name: &str, nonce: &str, minute: i64) -> Seen {
+        let now = Timestamp(1_700_000_000_000 + minute * MINUTE_MS);
+        nonces.remember(&key(name), nonce_hash(name, nonce), now, BOUNDS)
+    }
+
+    #[test]
+    fn a_nonce_is_refused_for_more_than_31_minutes_and_not_much_longer() {
+        for start in 0..5 {
+            let nonces = Nonces::default();
+            assert_eq!(remember(&nonces, "k", "n", start), Seen::New);
+            for minute in start..=start + 31 {
+                assert_eq!(
+                    remember(&nonces, "k", "n", minute),
+                    Seen::Before,
+                    "{minute}"
+                );
+            }
+            assert_eq!(remember(&nonces, "k", "n", start + 37), Seen::New);
+        }
+    }
+
+    #[test]
+    fn a_long_silence_or_a_clock_stepping_back_forgets_nothing_too_early() {
+        let nonces = Nonces::default();
+        assert_eq!(remember(&nonces, "k", "old", 0), Seen::New);
+        assert_eq!(remember(&nonces, "k", "new", 1_000), Seen::New);
+        assert_eq!(remember(&nonces, "k", "new", 0), Seen::Before);
+        assert_eq!(remember(&nonces, "k", "back", 0), Seen::New);
+        assert_eq!(remember(&nonces, "k", "back", 20), Seen::Before);
+        assert_eq!(remember(&nonces, "k", "old", 1_020), Seen::New);
+    }
+
+    #[test]
+    fn keys_do_not_share_nonces() {
+        let nonces = Nonces::default();
+        assert_eq!(remember(&nonces, "a", "n", 0), Seen::New);
+        assert_eq!(remember(&nonces, "b", "n", 0), Seen::New);
+        assert_ne!(nonce_hash("ab", "c"), nonce_hash("a", "bc"));
+    }
+
+    #[test]
+    fn bounds_hold_per_key_and_in_total_until_time_frees_room() {
+        let nonces = Nonces::default();
+        for nonce in ["1", "2", "3"] {
+            assert_eq!(remember(&nonces, "a", nonce, 0), Seen::New);
+        }
+        assert_eq!(remember(&nonces, "a", "4", 0), Seen::Full);
+        assert_eq!(remember(&nonces, "a", "1", 0), Seen::Before);
+        assert_eq!(remember(&nonces, "b", "1", 0), Seen::New);
+        assert_eq!(remember(&nonces, "b", "2", 0), Seen::New);
+        assert_eq!(remember(&nonces, "c", "1", 0), Seen::Full);
+        assert_eq!(remember(&nonces, "c", "1", 40), Seen::New);
+        assert_eq!(remember(&nonces, "a", "4", 40), Seen::New);
+    }
+
+    /// First 8 bytes of `printf 'testid\0abc' | sha256sum`.
+    #[test]
+    fn the_hash_is_that_of_the_command_id() {
+        assert_eq!(nonce_hash("testid", "abc"), 0x8416c12fca0e5d5b);
+    }
+}

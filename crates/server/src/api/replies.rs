@@ -1,0 +1,147 @@
+//! The bodies of answers: success, business error, gateway error.
+
+use super::Reply;
+use super::actions::{Action, Answer, Failure, Family};
+use super::errors::{BusinessError, GatewayError, Language};
+use super::render::{Format, Object, render};
+use super::request::{Incoming, host_id};
+
+/// The answer to a request that could be read. An action is there unless the failure is one of the
+/// gateway.
+pub(super) fn reply(
+    incoming: &Incoming,
+    action: Option<&'static Action>,
+    answer: &Answer,
+    language: Language,
+) -> Reply {
+    let format = incoming.format();
+    let (action, members) = match (action, answer) {
+        (_, Err(Failure::Gateway(error))) => return gateway_error(format, Some(incoming), error),
+        (None, _) => return gateway_error(format, Some(incoming), &GatewayError::Internal),
+        (Some(action), Ok(payload)) => (action, success(payload.clone())),
+        (Some(action), Err(Failure::Business(error))) => {
+            (action, business_error(action.family, error, language))
+        }
+    };
+    Reply {
+        status: 200,
+        content_type: format.content_type(),
+        body: render(format, &format!("{}Response", action.name), &members),
+    }
+}
+
+/// Official programs compare `Code` with `OK`; the newest samples have `OK` as `Message` too.
+fn success(payload: Object) -> Object {
+    Object::new()
+        .with("RequestId", request_id())
+        .with("Code", "OK")
+        .with("Message", "OK")
+        .and(payload)
+}
+
+fn business_error(family: Family, error: &BusinessError, language: Language) -> Object {
+    let code = error.code.code();
+    let message = error.message(language).to_owned();
+    let members = Object::new().with("RequestId", request_id());
+    let common = |members: Object, message| members.with("Code", code).with("Message", message);
+    match family {
+        Family::Common => common(members, message),
+        Family::WithSuccess => common(members, message).with("Success", false),
+        Family::WithSuccessText => common(members, message).with("Success", "false"),
+        Family::Waybill => members
+            .with("HttpStatusCode", WAYBILL_REFUSED)
+            .with("Message", message.clone())
+            .with("Data", waybill_data(code, message).with("Success", "false")),
+        Family::WaybillQuery => members
+            .with("HttpStatusCode", WAYBILL_REFUSED)
+            .with("Message", message.clone())
+            .with("Data", waybill_data(code, message).with("Success", false)),
+    }
+}
+
+/// The `HttpStatusCode` member of a refused waybill; programs test it for 200, though the answer
+/// itself travels with HTTP 200.
+const WAYBILL_REFUSED: i64 = 403;
+
+fn waybill_data(code: &'static str, message: String) -> Object {
+    Object::new()
+        .with("ErrorCode", code)
+        .with("ErrorMsg", message)
+}
+
+/// An error of the gateway; `incoming` is the request, where it could be read.
+pub(super) fn gateway_error(
+    format: Format,
+    incoming: Option<&Incoming>,
+    error: &GatewayError,
+) -> Reply {
+    let host = incoming.map_or("maskline".into(), |incoming| host_id(incoming.headers()));
+    let members = Object::new()
+        .with("RequestId", request_id())
+        .with("HostId", host)
+        .with("Code", error.code())
+        .with("Message", error.message())
+        .with("Recommend", error.recommend());
+    Reply {
+        status: error.status(),
+        content_type: format.content_type(),
+        body: render(format, "Error", &members),
+    }
+}
+
+/// A random UUID in upper case.
+fn request_id() -> String {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    uuid::Uuid::new_v4()
+        .hyphenated()
+        .encode_upper(&mut buffer)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::errors::BusinessCode;
+
+    fn json(family: Family, language: Language) -> serde_json::Value {
+        let error = BusinessCode::ExpireDateIllegal.into();
+        let members = business_error(family, &error, language);
+        serde_json::from_slice(&render(Format::Json, "", &members)).unwrap()
+    }
+
+    #[test]
+    fn each_family_tells_an_error_in_its_own_shape() {
+        let common = json(Family::Common, Language::Chinese);
+        assert_eq!(common["Code"], "isv.EXPIRE_DATE_ILLEGAL");
+        assert_eq!(common["Message"], "过期时间非法");
+        assert!(common.get("Success").is_none());
+        assert_eq!(
+            json(Family::WithSuccess, Language::English)["Success"],
+            false
+        );
+        assert_eq!(
+            json(Family::WithSuccessText, Language::English)["Success"],
+            "false"
+        );
+        let waybill = json(Family::Waybill, Language::English);
+        assert!(waybill.get("Code").is_none());
+        assert_eq!(waybill["Data"]["ErrorCode"], "isv.EXPIRE_DATE_ILLEGAL");
+        assert_eq!(waybill["Data"]["Success"], "false");
+        assert_eq!(
+            json(Family::WaybillQuery, Language::English)["Data"]["Success"],
+            false
+        );
+    }
+
+    #[test]
+    fn request_ids_are_upper_case_and_differ() {
+        let id = request_id();
+        assert_eq!(id.len(), 36);
+        assert!(
+            id.bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F' | b'-')),
+            "{id}"
+        );
+        assert_ne!(id, request_id());
+    }
+}

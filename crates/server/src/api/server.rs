@@ -1,0 +1,305 @@
+//! The HTTP and HTTPS listeners: bytes in, bytes out, everything bounded.
+//!
+//! HTTP/1.1 by `hyper`, without a framework, since CPU per request is a goal. What the listeners
+//! promise: a request whose head has been read is answered, also while stopping; a client that is
+//! slow, silent or too talkative costs one of a bounded number of connections for a bounded time.
+//!
+//! `hyper` itself answers what is not HTTP (400), a head that is too large (431) and a target of
+//! more than 65,534 bytes (414), with an empty body, and closes the connection. The `Host` header
+//! is not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode, request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::rt::{Read, Write};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::Reply;
+use super::errors::GatewayError;
+use super::tls::Certificate;
+
+/// Bounds of the listeners.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Most connections at once, both ports together; more wait in the kernel's queue.
+    pub connections_max: usize,
+    /// Largest request head (request line and headers), in bytes; at least 8192. The number of
+    /// headers is bounded to 100 by `hyper`.
+    pub head_bytes_max: usize,
+    /// Largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// How long a request head may take to arrive, and how long a connection may be idle.
+    pub head_timeout: Duration,
+    /// How long a request body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long sent bytes may stay unacknowledged before the connection is dropped.
+    pub send_timeout: Duration,
+    /// How long a stop waits for the last answers.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections_max: 10_000,
+            head_bytes_max: 96 * 1024,
+            body_bytes_max: 64 * 1024,
+            head_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
+            send_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How much of an oversized body is read and dropped, so that its sender gets to read the error
+/// before the connection ends.
+const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long accepting pauses when the system has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The open ports.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Plain HTTP.
+    pub http: Option<TcpListener>,
+    /// HTTPS with its certificate.
+    pub https: Option<(TcpListener, Certificate)>,
+}
+
+/// Serves until `stop` resolves and what was accepted is answered, or the drain time is over.
+///
+/// `handler` gets the head of each request and its body, or the error that reading the body gave.
+pub async fn serve<H, F>(
+    listeners: Listeners,
+    bounds: Bounds,
+    handler: H,
+    stop: impl Future<Output = ()>,
+) where
+    H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    let mut tasks = JoinSet::new();
+    let slots = Arc::new(Semaphore::new(bounds.connections_max));
+    let tls = listeners
+        .https
+        .as_ref()
+        .map(|(_, certificate)| TlsAcceptor::from(Arc::new(certificate.server_config())));
+    let https = listeners.https.map(|(listener, _)| listener);
+
+    let begin = |tasks: &mut JoinSet<()>, stream, secure: bool, slot| {
+        let connection = Connection {
+            bounds,
+            handler: handler.clone(),
+            watcher: graceful.watcher(),
+            _slot: slot,
+        };
+        let tls = secure.then(|| tls.clone()).flatten();
+        tasks.spawn(connection.run(stream, tls));
+    };
+
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => break,
+            accepted = accept(&slots, listeners.http.as_ref(), https.as_ref()) => accepted,
+        };
+        match accepted {
+            Ok((stream, secure, slot)) => begin(&mut tasks, stream, secure, slot),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while tasks.try_join_next().is_some() {}
+    }
+
+    // Clients whose connection the kernel has taken already count as accepted.
+    while let Ok(Ok((stream, secure, slot))) = timeout(
+        Duration::ZERO,
+        accept(&slots, listeners.http.as_ref(), https.as_ref()),
+    )
+    .await
+    {
+        begin(&mut tasks, stream, secure, slot);
+    }
+    drop((listeners.http, https));
+    if timeout(bounds.drain_timeout, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = tasks.len(),
+            "stopping with connections still open"
+        );
+    }
+    tasks.shutdown().await;
+}
+
+/// Waits for a free slot and then for a connection on either port; tells whether it is the secure
+/// one.
+async fn accept(
+    slots: &Arc<Semaphore>,
+    http: Option<&TcpListener>,
+    https: Option<&TcpListener>,
+) -> io::Result<(TcpStream, bool, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (accepted, secure) = tokio::select! {
+        accepted = accept_on(http) => (accepted?, false),
+        accepted = accept_on(https) => (accepted?, true),
+    };
+    Ok((accepted, secure, slot))
+}
+
+async fn accept_on(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
+    }
+}
+
+/// One connection and what it needs to be served.
+struct Connection<H> {
+    bounds: Bounds,
+    handler: H,
+    watcher: Watcher,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl<H, F> Connection<H>
+where
+    H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    /// Errors end the connection and concern nobody else; what they say may hold bytes of the
+    /// peer, so they are not logged.
+    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        if prepare(&stream, &self.bounds).is_err() {
+            return;
+        }
+        match tls {
+            None => self.serve(TokioIo::new(stream)).await,
+            Some(tls) => {
+                let handshake = timeout(self.bounds.handshake_timeout, tls.accept(stream));
+                if let Ok(Ok(stream)) = handshake.await {
+                    self.serve(TokioIo::new(stream)).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(self, io: impl Read + Write + Unpin + Send + 'static) {
+        let Self {
+            bounds,
+            handler,
+            watcher,
+            _slot,
+        } = self;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let handler = handler.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = read_body(body, &bounds).await;
+                let ends = body.is_err();
+                let reply = handler(head, body).await;
+                Ok::<_, Infallible>(response(reply, ends))
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(bounds.head_timeout)
+            .max_header_size(bounds.head_bytes_max)
+            .max_buf_size(bounds.head_bytes_max.max(64 * 1024))
+            .serve_connection(io, service);
+        let _ = watcher.watch(connection).await;
+    }
+}
+
+/// Small answers go out at once, and a peer that stops reading is given up.
+fn prepare(stream: &TcpStream, bounds: &Bounds) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(bounds.send_timeout))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = bounds;
+    Ok(())
+}
+
+async fn read_body(body: Incoming, bounds: &Bounds) -> Result<Bytes, GatewayError> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    match timeout(bounds.body_timeout, collect(body, bounds.body_bytes_max)).await {
+        Ok(result) => result,
+        Err(_) => Err(GatewayError::BodyTimeout),
+    }
+}
+
+/// The whole body, or an error when it is longer than `bytes_max` or breaks off.
+async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, GatewayError> {
+    let mut bytes = BytesMut::new();
+    let mut discarded = 0;
+    while let Some(frame) = body.frame().await {
+        // A body that breaks off, or is wrongly chunked: nobody will read the answer.
+        let Ok(data) = frame
+            .map_err(|_| GatewayError::ParameterFormat)?
+            .into_data()
+        else {
+            continue;
+        };
+        if discarded == 0 && bytes.len() + data.len() <= bytes_max {
+            bytes.extend_from_slice(&data);
+            continue;
+        }
+        discarded += data.len();
+        if discarded > DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+    if discarded == 0 {
+        Ok(bytes.freeze())
+    } else {
+        Err(GatewayError::TooLarge)
+    }
+}
+
+fn response(reply: Reply, ends_connection: bool) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
+    if ends_connection {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Calls: SIP and RTP on real sockets around machines that have none.
+//!
+//! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
+//! relayed. Here is the loop that carries that out. Below it [`call`] holds the rules of a call of two
+//! legs, [`ending`] how each refusal is told; [`relay`] carries the sound, [`ports`] lends its sockets;
+//! [`clerk`] asks the ledger and writes the records; [`sandbox`] is a phone that answers by itself.
+
+pub mod call;
+pub mod clerk;
+pub mod ending;
+pub mod numbers;
+pub mod ports;
+pub mod relay;
+pub mod sandbox;
+pub mod switch;
+
+use crate::writer::{Ledger, Records, clocks};
+use call::Moment;
+use clerk::Clerk;
+use ports::Ports;
+use relay::Relay;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use switch::{CallKey, Input, Lease, Output, Setup, Switch};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+/// The longest datagram that is read, in bytes: the longest that UDP has.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Datagrams taken at once before anything else gets its turn.
+const DATAGRAMS_AT_ONCE: usize = 64;
+/// Room in the kernel for datagrams that wait, in bytes: a second of heavy load.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Answers of the ledger and the relays that may wait.
+const NEWS_MAX: usize = 4_096;
+/// After the last call is hung up, how long its last messages may be repeated.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A SIP link to a carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// Where calls are sent, and whence they come: a request from the same address is taken whatever its
+    /// port.
+    pub peer: SocketAddr,
+    /// Whether calls may use it.
+    pub enabled: bool,
+}
+
+/// How calls are carried.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where SIP listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What peers are told instead, for signalling. Port 0 means that of `listen`.
+    pub advertised: Option<SocketAddr>,
+    /// Where media is received.
+    pub rtp_bind: IpAddr,
+    /// What peers are told instead, for media.
+    pub rtp_advertised: Option<IpAddr>,
+    /// The first and the last port for media.
+    pub rtp_ports: (u16, u16),
+    /// The most calls at once.
+    pub calls_max: usize,
+    /// The longest call, in seconds.
+    pub duration_max_s: u32,
+    /// When neither side is heard for so long, the call is ended.
+    pub silence_max: Duration,
+    /// After the wish to stop, how long calls may still last.
+    pub drain_timeout: Duration,
+    /// The name of this node, for the records.
+    pub node: String,
+    /// The name of this run of the process, for the records.
+    pub boot: String,
+}
+
+impl Config {
+    /// The usual bounds: 2,000 calls, 6 hours, 30 seconds of silence.
+    pub fn new(listen: SocketAddr, node: String, boot: String) -> Self {
+        Self {
+            listen,
+            advertised: None,
+            rtp_bind: listen.ip(),
+            rtp_advertised: None,
+            rtp_ports: (20_000, 29_999),
+            calls_max: 2_000,
+            duration_max_s: 6 * 3_600,
+            silence_max: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(30),
+            node,
+            boot,
+        }
+    }
+}
+
+/// Calls that are being served.
+#[derive(Debug)]
+pub struct Serving {
+    /// Where SIP really listens.
+    pub address: SocketAddr,
+    /// Ends when the last call has ended after the wish to stop.
+    pub task: JoinHandle<()>,
+}
+
+/// Serves calls until `stop` becomes true (or its sender is gone), and then until the last call has ended
+/// or `drain_timeout` has passed. Calls that an earlier run of this node left open are closed first.
+///
+/// # Errors
+/// When the address cannot be bound, or the system has no randomness to give.
+pub async fn serve(
+    config: Config,
+    ledger: Ledger,
+    records: Records,
+    stop: watch::Receiver<bool>,
+) -> io::Result<Serving> {
+    let socket = bind(config.listen)?;
+    let address = socket.local_addr()?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    match records.close_lost_calls(&config.node, &config.boot).await {
+        Ok(0) => {}
+        Ok(lost) => tracing::warn!(lost, "closed calls that an earlier run left open"),
+        Err(error) => {
+            tracing::error!(%error, "cannot close the calls that an earlier run left open")
+        }
+    }
+    let told = config.advertised.unwrap_or(address);
+    let advertised = SocketAddr::new(
+        told.ip(),
+        if told.port() == 0 {
+            address.port()
+        } else {
+            told.port()
+        },
+    );
+    let switch = Switch::new(Setup {
+        advertised,
+        node: config.node.clone(),
+        boot: config.boot.clone(),
+        calls_max: config.calls_max,
+        duration_max_s: config.duration_max_s,
+        seed,
+    });
+    let (news, heard) = mpsc::channel(NEWS_MAX);
+    let clerk = Clerk::new(ledger, records, news.clone());
+    clerk.follow_trunks().await.map_err(io::Error::other)?;
+    let serving = Loop {
+        socket,
+        switch,
+        relays: BTreeMap::new(),
+        ports: Ports::new(config.rtp_bind, config.rtp_ports.0, config.rtp_ports.1),
+        clerk,
+        news,
+        config,
+    };
+    Ok(Serving {
+        address,
+        task: tokio::spawn(serving.run(heard, stop)),
+    })
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::DGRAM,
+        Some(socket2::Protocol::UDP),
+    )?;
+    // The kernel may grant less; then bursts are lost sooner and repeated by the peers.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn now() -> Moment {
+    let clocks = clocks();
+    Moment {
+        wall: clocks.wall,
+        tick_ms: clocks.monotonic_ms,
+    }
+}
+
+struct Loop {
+    config: Config,
+    socket: UdpSocket,
+    switch: Switch,
+    relays: BTreeMap<CallKey, Relay>,
+    ports: Arc<Ports>,
+    clerk: Clerk,
+    /// For the relays, which tell of silence.
+    news: mpsc::Sender<Input<'static>>,
+}
+
+impl Loop {
+    async fn run(
+        mut self,
+        mut heard: mpsc::Receiver<Input<'static>>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
+        let mut last_day: Option<Instant> = None;
+        let mut farewell: Option<Instant> = None;
+        loop {
+            let due = self.switch.poll_timeout();
+            let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
+            tokio::select! {
+                readable = self.socket.readable() => if readable.is_ok() { self.receive(&mut bytes) },
+                Some(input) = heard.recv() => self.give(input),
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
+                () = stopped(&mut stop), if last_day.is_none() => {
+                    tracing::info!(calls = self.switch.calls(), "taking no more calls");
+                    self.give(Input::Drain);
+                    last_day = Some(Instant::now() + self.config.drain_timeout);
+                }
+                () = until(last_day), if last_day.is_some() && farewell.is_none() => {
+                    if self.switch.calls() > 0 {
+                        tracing::warn!(calls = self.switch.calls(), "hanging up what is left");
+                        self.give(Input::HangUpAll);
+                    }
+                    farewell = Some(Instant::now() + FAREWELL);
+                }
+                () = until(farewell), if farewell.is_some() => break,
+            }
+            if last_day.is_some() && self.switch.calls() == 0 {
+                if self.switch.is_idle() {
+                    break;
+                }
+                farewell.get_or_insert(Instant::now() + FAREWELL);
+            }
+        }
+        self.clerk.finish().await;
+    }
+
+    fn receive(&mut self, bytes: &mut [u8]) {
+        for _ in 0..DATAGRAMS_AT_ONCE {
+            // Whatever else fails concerns one datagram, or is repeated at the next.
+            let Ok((length, from)) = self.socket.try_recv_from(bytes) else {
+                return;
+            };
+            self.give(Input::Datagram {
+                from,
+                bytes: &bytes[..length],
+            });
+        }
+    }
+
+    fn give(&mut self, input: Input<'_>) {
+        self.switch.handle_input(input, now());
+        while let Some(output) = self.switch.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send { to, bytes } => {
+                // What the kernel does not take now is lost, and repeated like anything lost.
+                if let Err(error) = self.socket.try_send_to(&bytes, to) {
+                    tracing::debug!(%error, "a SIP message was not sent");
+                }
+            }
+            Output::AskRoute(key, query) => self.clerk.ask_route(key, query),
+            Output::OpenRow(key, record) => self.clerk.open_row(key, *record),
+            Output::LeaseMedia(key) => {
+                let lease = self.lease(key);
+                self.give(Input::MediaLeased(key, lease));
+            }
+            Output::Relay(key, path) => {
+                if let Some(relay) = self.relays.get(&key) {
+                    relay.set_path(path);
+                }
+            }
+            Output::Finish(key, record) => {
+                let relay = self.relays.remove(&key);
+                self.clerk.finish_call(relay, record);
+            }
+        }
+    }
+
+    fn lease(&mut self, key: CallKey) -> Option<Lease> {
+        let (caller, callee) = (self.ports.lend()?, self.ports.lend()?);
+        let told = self.config.rtp_advertised.unwrap_or(self.config.rtp_bind);
+        let lease = Lease {
+            caller: SocketAddr::new(told, caller.port()),
+            callee: SocketAddr::new(told, callee.port()),
+        };
+        let news = self.news.clone();
+        let on_lost = move || {
+            // When the loop is this far behind, a silent call is the least of its troubles.
+            let _ = news.try_send(Input::MediaLost(key));
+        };
+        self.relays.insert(
+            key,
+            Relay::start(caller, callee, self.config.silence_max, on_lost),
+        );
+        Some(lease)
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn until(moment: Option<Instant>) {
+    if let Some(moment) = moment {
+        tokio::time::sleep_until(moment).await;
+    }
+}

@@ -1,0 +1,229 @@
+//! What calls need of the ledger: routes from the state, rows in the records. Nothing here makes the loop
+//! of calls wait; each answer comes back to it as news.
+
+use super::Trunk;
+use super::relay::Relay;
+use super::switch::{CallKey, Input, Routing};
+use crate::writer::{Ledger, ReadError, Records, Touch};
+use maskline_domain::routing::{self, Dial};
+use maskline_store::records::call::CallRecord;
+use maskline_store::work::RecordError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{MissedTickBehavior, timeout};
+
+/// How often the trunks are read again: a change of trunks is seen within this time.
+const TRUNKS_EVERY: Duration = Duration::from_millis(500);
+/// The longest wait for the open row of a call; its caller hears nothing meanwhile.
+const OPEN_WAIT_MAX: Duration = Duration::from_secs(4);
+/// Closed calls that may wait for the disk. Beyond it, which takes a disk that stays full, one is lost
+/// and the log says so.
+const CLOSING_MAX: usize = 20_000;
+/// How long to wait before a row is tried again: first, and at most.
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
+const AGAIN_MAX: Duration = Duration::from_secs(5);
+/// How long the end of the process waits for rows that are being closed.
+const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub struct Clerk {
+    ledger: Ledger,
+    records: Records,
+    news: mpsc::Sender<Input<'static>>,
+    closing: Arc<Semaphore>,
+}
+
+impl Clerk {
+    /// A clerk that answers to `news`.
+    pub fn new(ledger: Ledger, records: Records, news: mpsc::Sender<Input<'static>>) -> Self {
+        Self {
+            ledger,
+            records,
+            news,
+            closing: Arc::new(Semaphore::new(CLOSING_MAX)),
+        }
+    }
+
+    /// Asks the state where the call goes.
+    pub fn ask_route(&self, key: CallKey, query: Dial) {
+        let (ledger, news) = (self.ledger.clone(), self.news.clone());
+        tokio::spawn(async move {
+            let routing = ledger.read(Touch::Number(query.x), |state, now| {
+                let pool = state.number(query.x).and_then(|number| number.class.pool);
+                let account = pool
+                    .as_ref()
+                    .and_then(|key| state.pool(key))
+                    .map(|pool| pool.account.clone());
+                Routing {
+                    route: routing::route(state, &query, now),
+                    pool,
+                    account,
+                }
+            });
+            let routing = routing.await.map(Box::new);
+            if let Err(error) = &routing {
+                tracing::error!(%error, "the route of a call cannot be read");
+            }
+            let _ = news.send(Input::Routed(key, routing.ok())).await;
+        });
+    }
+
+    /// Makes the open row of a call durable.
+    pub fn open_row(&self, key: CallKey, record: CallRecord) {
+        let (records, news) = (self.records.clone(), self.news.clone());
+        tokio::spawn(async move {
+            let call_id = record.call_id.clone();
+            let opened = timeout(OPEN_WAIT_MAX, records.open_call(record)).await;
+            let durable = match opened {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    tracing::error!(%error, call = call_id, "a call is turned away, since it cannot be recorded");
+                    false
+                }
+                Err(_) => {
+                    tracing::error!(
+                        call = call_id,
+                        "a call is turned away, since its record takes too long"
+                    );
+                    false
+                }
+            };
+            let _ = news.send(Input::RowOpened(key, durable)).await;
+        });
+    }
+
+    /// Stops the relay of a call and writes its end, trying again for as long as the disk takes nothing.
+    pub fn finish_call(&self, relay: Option<Relay>, record: Option<Box<CallRecord>>) {
+        let records = self.records.clone();
+        let place = record
+            .is_some()
+            .then(|| Arc::clone(&self.closing).try_acquire_owned());
+        if let Some(Err(_)) = place {
+            tracing::error!("the end of a call is lost: too many wait for the disk");
+        }
+        tokio::spawn(async move {
+            let statistics = match relay {
+                Some(relay) => Some(relay.stop().await),
+                None => None,
+            };
+            let (Some(mut record), Some(Ok(place))) = (record, place) else {
+                return;
+            };
+            if let Some(statistics) = statistics {
+                record.one_way = record.answered_at.map(|_| statistics.is_one_way());
+                record.media = serde_json::to_string(&statistics).ok();
+            }
+            log(&record);
+            close(&records, *record).await;
+            drop(place);
+        });
+    }
+
+    /// Tells the trunks of the state at once, and again whenever they are others than before.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn follow_trunks(&self) -> Result<(), ReadError> {
+        let (ledger, news) = (self.ledger.clone(), self.news.clone());
+        let mut known = read_trunks(&ledger).await?;
+        let _ = news.send(Input::Trunks(known.clone())).await;
+        let mut ticks = tokio::time::interval(TRUNKS_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = news.closed() => return,
+                }
+                let Ok(trunks) = read_trunks(&ledger).await else {
+                    continue;
+                };
+                if trunks != known {
+                    known = trunks;
+                    let _ = news.send(Input::Trunks(known.clone())).await;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Waits, within reason, until every end is written.
+    pub async fn finish(self) {
+        let all = u32::try_from(CLOSING_MAX).unwrap_or(u32::MAX);
+        if timeout(FINISH_WAIT_MAX, self.closing.acquire_many(all))
+            .await
+            .is_err()
+        {
+            tracing::error!("some calls were not closed in the records; the next start does it");
+        }
+    }
+}
+
+async fn read_trunks(ledger: &Ledger) -> Result<Vec<Trunk>, ReadError> {
+    let read = ledger.read(Touch::Lists, |state, _| {
+        let known = state
+            .trunks()
+            .map(|trunk| (trunk.name.to_string(), trunk.peer.clone(), trunk.enabled));
+        known.collect::<Vec<_>>()
+    });
+    let parsed = read
+        .await?
+        .into_iter()
+        .filter_map(|(name, peer, enabled)| match peer.parse() {
+            Ok(peer) => Some(Trunk {
+                name,
+                peer,
+                enabled,
+            }),
+            Err(_) => {
+                tracing::warn!(
+                    trunk = name,
+                    "the peer of a trunk is not an address with a port"
+                );
+                None
+            }
+        });
+    Ok(parsed.collect())
+}
+
+async fn close(records: &Records, record: CallRecord) {
+    let mut wait = AGAIN_FIRST;
+    loop {
+        match records.close_call(record.clone()).await {
+            Ok(()) => return,
+            Err(error @ (RecordError::NotDurable | RecordError::Busy)) => {
+                tracing::warn!(%error, call = record.call_id, "the end of a call is not written yet");
+            }
+            Err(error @ (RecordError::Conflict | RecordError::Closed)) => {
+                tracing::error!(%error, call = record.call_id, "the end of a call cannot be written");
+                return;
+            }
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(AGAIN_MAX);
+    }
+}
+
+/// One line for each call; its numbers show themselves masked.
+fn log(record: &CallRecord) {
+    let shown =
+        |number: Option<maskline_domain::PhoneNumber>| number.map(|number| number.to_string());
+    let talked_ms = record
+        .answered_at
+        .zip(record.released_at)
+        .map(|(from, to)| to.millis() - from.millis());
+    tracing::info!(
+        call = record.call_id,
+        x = shown(record.x),
+        caller = shown(record.caller),
+        callee = shown(record.callee),
+        situation = record.situation,
+        released_by = record.release_by,
+        status = record.sip_status,
+        cause = record.q850_cause,
+        talked_ms,
+        one_way = record.one_way,
+        "a call has ended"
+    );
+}

@@ -1,0 +1,258 @@
+//! The command line. `serve` runs the service; most other commands speak to a running one over its
+//! admin port, with the token from its data directory; a few work on the data directory of a service
+//! that is stopped.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 the service cannot be
+//! reached.
+
+mod account;
+mod apply;
+mod binding;
+mod client;
+mod data;
+mod explain;
+mod journal;
+mod key;
+mod number;
+mod pool;
+mod serve;
+mod show;
+mod status;
+mod trunk;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{ConfigError, Inputs, Loaded, load};
+
+pub use client::Client;
+
+/// A self-hosted phone number privacy service, compatible with the Dyplsapi interface.
+#[derive(Debug, Parser)]
+#[command(
+    name = "maskline",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// Settings file
+    #[arg(long, global = true, value_name = "FILE", env = "MASKLINE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Data directory [default: ./maskline-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// Address of the service's admin port, as HOST:PORT or a URL [default: as the service in the
+    /// data directory says]
+    #[arg(long, global = true, value_name = "URL", env = "MASKLINE_ADMIN_URL")]
+    server: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Show whole phone numbers of people; the service writes down that they were looked at
+    #[arg(long, global = true)]
+    reveal: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(serve::Args),
+    /// Make accounts, users, keys, pools, numbers and trunks as a file says
+    Apply(apply::Args),
+    /// Tell what a call would do, rule by rule
+    Explain(explain::Args),
+    /// Tell how the service is
+    Status,
+    /// Accounts
+    #[command(subcommand)]
+    Account(account::Command),
+    /// AccessKeys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Users of an account, and what they may do
+    #[command(subcommand)]
+    User(user::Command),
+    /// Number pools
+    #[command(subcommand)]
+    Pool(pool::Command),
+    /// X numbers
+    #[command(subcommand)]
+    Number(number::Command),
+    /// Bindings
+    #[command(subcommand)]
+    Binding(binding::Command),
+    /// SIP trunks
+    #[command(subcommand)]
+    Trunk(trunk::Command),
+    /// The journal
+    #[command(subcommand)]
+    Journal(journal::Command),
+    /// Copy the data of a running service into a new directory
+    Backup(data::Backup),
+    /// Put a backup into an empty data directory
+    Restore(data::Restore),
+    /// Replay and verify everything in the data directory of a stopped service
+    Check(data::Check),
+    /// Erase what is kept of a person
+    Erase(data::Erase),
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The settings are wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The command line is wrong in a way the parser cannot see.
+    #[error("{0}")]
+    Usage(String),
+    /// The service cannot be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It was refused, or failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Unreachable(_) => 3,
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Standard output was closed, as by `| head`; nobody is left to be told.
+        Err(Failure::Failed(reason)) if reason.contains("Broken pipe") => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("maskline: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let common = &cli.common;
+    match cli.command {
+        Command::Serve(args) => serve::run(common, &args),
+        Command::Backup(args) => data::backup(common, &args),
+        Command::Restore(args) => data::restore(common, &args),
+        Command::Check(args) => data::check(common, &args),
+        Command::Journal(command) => journal::run(common, &command),
+        other => {
+            let client = Client::find(common)?;
+            match other {
+                Command::Apply(args) => apply::run(&client, &args),
+                Command::Explain(args) => explain::run(&client, &args),
+                Command::Status => status::run(&client),
+                Command::Account(command) => account::run(&client, &command),
+                Command::Key(command) => key::run(&client, &command),
+                Command::User(command) => user::run(&client, &command),
+                Command::Pool(command) => pool::run(&client, &command),
+                Command::Number(command) => number::run(&client, &command),
+                Command::Binding(command) => binding::run(&client, &command),
+                Command::Trunk(command) => trunk::run(&client, &command),
+                Command::Erase(args) => data::erase(&client, &args),
+                Command::Serve(_)
+                | Command::Backup(_)
+                | Command::Restore(_)
+                | Command::Check(_)
+                | Command::Journal(_) => Ok(()),
+            }
+        }
+    }
+}
+
+impl Common {
+    /// The settings, with the flags that every command has on top.
+    fn load(&self) -> Result<Loaded, ConfigError> {
+        load(&self.inputs(Vec::new()))
+    }
+
+    /// Where settings come from, with further flags: flag, key, text.
+    fn inputs(&self, mut flags: Vec<(&'static str, &'static str, String)>) -> Inputs {
+        if let Some(data) = &self.data {
+            flags.push(("--data", "data", data.clone()));
+        }
+        Inputs::from_environment(self.config.clone(), flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_says_what_everything_is() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        let mut open = vec![&command];
+        while let Some(command) = open.pop() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                let help = argument.get_help().or(argument.get_long_help());
+                assert!(
+                    help.is_some(),
+                    "{} {}",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+            open.extend(command.get_subcommands());
+        }
+    }
+
+    #[test]
+    fn flags_of_serve_are_settings() {
+        let cli = Cli::parse_from([
+            "maskline",
+            "serve",
+            "--data",
+            "/d",
+            "--demo",
+            "--api",
+            "127.0.0.1:0",
+            "--ready-json",
+        ]);
+        let Command::Serve(args) = &cli.command else {
+            panic!("serve");
+        };
+        let loaded = load(&Inputs {
+            variables: Vec::new(),
+            ..cli.common.inputs(args.flags())
+        })
+        .unwrap();
+        assert_eq!(loaded.settings.data, "/d");
+        assert!(loaded.settings.demo && args.ready_json);
+        assert_eq!(loaded.settings.api.listen.port(), 0);
+    }
+}

@@ -1,0 +1,76 @@
+//! `maskline binding`.
+
+use clap::Subcommand;
+
+use super::client::{part, query};
+use super::{Client, Failure, show};
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List bindings
+    Ls {
+        /// Only those in this pool
+        #[arg(long)]
+        pool: Option<String>,
+        /// Only those on this X number
+        #[arg(long)]
+        x: Option<String>,
+        /// Only those of this party, A or B
+        #[arg(long, value_name = "NUMBER")]
+        party: Option<String>,
+        /// No more than so many
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one binding with everything the customer gave, OutId included
+    Show {
+        /// The SubsId
+        subs_id: String,
+    },
+    /// End a binding
+    Unbind {
+        /// The SubsId
+        subs_id: String,
+    },
+}
+
+pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Ls {
+            pool,
+            x,
+            party,
+            limit,
+        } => {
+            let limit = limit.to_string();
+            let query = query(&[
+                ("pool", pool.as_deref()),
+                ("x", x.as_deref()),
+                ("party", party.as_deref()),
+                ("limit", Some(&limit)),
+            ]);
+            show::rows(
+                client,
+                &client.get(&format!("/v1/bindings{query}"))?,
+                &[
+                    ("SUBS ID", "subs_id"),
+                    ("POOL", "pool"),
+                    ("PRODUCT", "product"),
+                    ("X", "x"),
+                    ("A", "a"),
+                    ("B", "b"),
+                    ("STATE", "state"),
+                    ("EXPIRES", "expires_at"),
+                ],
+            )
+        }
+        Command::Show { subs_id } => show::fields(
+            client,
+            &client.get(&format!("/v1/bindings/{}", part(subs_id)))?,
+        ),
+        Command::Unbind { subs_id } => {
+            client.delete(&format!("/v1/bindings/{}", part(subs_id)))?;
+            show::line(&format!("binding {subs_id} ended"))
+        }
+    }
+}

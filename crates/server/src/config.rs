@@ -1,0 +1,25 @@
+//! The settings of one process: what they are called, what they are when nobody sets them, and
+//! where a value came from when it is wrong.
+//!
+//! Values come from the file, then `MASKLINE_*`, then flags; the later wins. Each layer is checked
+//! on its own, so that a mistake is reported where it was made: a file with its line, a variable
+//! with its name, a flag with its name. Nothing is ignored silently: an unknown key is an error.
+//!
+//! [`Settings`] is what a process starts with. Some of it may change while it runs and is read again
+//! on SIGHUP; see [`Reloader`].
+
+mod error;
+mod load;
+mod reload;
+mod settings;
+mod values;
+
+pub use error::{ConfigError, Source};
+pub use load::{Inputs, Loaded, load};
+pub use reload::{Part, Reload, Reloader};
+pub use settings::{
+    AdminSettings, ApiSettings, CallSettings, JobSettings, JournalSettings, LimitSettings,
+    LogSettings, MasterKeySettings, ProcessSettings, RtpSettings, Settings, SipSettings,
+    WriterSettings,
+};
+pub use values::{Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange};

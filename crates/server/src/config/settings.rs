@@ -1,0 +1,532 @@
+//! Every setting, with its default.
+//!
+//! A field here is a key in the file (`[api] listen`), a variable (`MASKLINE_API_LISTEN`) and a line
+//! in `docs/maskline.example.toml`; a test holds the three together. Names end in their unit.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange};
+
+/// What a process starts with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The directory that holds the journal, the records and the recordings.
+    pub data: String,
+    /// Create, once, an account, a key, pools and numbers to try things with.
+    pub demo: bool,
+    /// The customers' interface.
+    pub api: ApiSettings,
+    /// The operator's interface.
+    pub admin: AdminSettings,
+    /// Signalling.
+    pub sip: SipSettings,
+    /// Media.
+    pub rtp: RtpSettings,
+    /// Calls.
+    pub calls: CallSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// Bounds on what one customer may ask of us.
+    pub limits: LimitSettings,
+    /// Where the key that seals secrets comes from.
+    pub master_key: MasterKeySettings,
+    /// The one writer.
+    pub writer: WriterSettings,
+    /// The journal and its snapshots.
+    pub journal: JournalSettings,
+    /// Background work.
+    pub jobs: JobSettings,
+    /// Start and stop.
+    pub process: ProcessSettings,
+}
+
+/// The customers' interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Plain HTTP.
+    pub listen: ListenAddress,
+    /// HTTPS; used when there is a certificate, or with `demo`.
+    pub https: ListenAddress,
+    /// PEM file with the certificate chain, the server's own first. Reloadable.
+    pub certificate: OffOr<String>,
+    /// PEM file with its private key. Reloadable.
+    pub private_key: OffOr<String>,
+    /// The language of messages to customers. Reloadable.
+    pub language: Language,
+    /// Open connections at most, both listeners together.
+    pub connections_max: u32,
+    /// How long a request's head may take to arrive, and how long a connection may be idle, in
+    /// seconds.
+    pub idle_timeout_s: u32,
+    /// How long a request's body may take to arrive, in seconds.
+    pub body_timeout_s: u32,
+    /// The largest request body, in bytes.
+    pub body_max_bytes: u32,
+}
+
+/// The operator's interface: admin API, `/metrics`, `/healthz`, `/readyz`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminSettings {
+    /// Where it listens. Plain HTTP: keep it on a private address.
+    pub listen: ListenAddress,
+    /// The largest request body, in bytes; `apply` sends its file in one piece.
+    pub body_max_bytes: u32,
+}
+
+/// Signalling.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SipSettings {
+    /// UDP and TCP, the same port.
+    pub listen: ListenAddress,
+    /// The IP address and port that peers are told, when they differ from `listen`.
+    pub advertised: OffOr<SocketAddr>,
+}
+
+/// Media.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RtpSettings {
+    /// The IP address media is received on; off means that of `sip.listen`.
+    pub bind: OffOr<IpAddr>,
+    /// The IP address that peers are told, when it differs from `bind`.
+    pub advertised: OffOr<IpAddr>,
+    /// Ports for media, each call taking two pairs.
+    pub ports: PortRange,
+}
+
+/// Calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CallSettings {
+    /// Calls at once, on this process.
+    pub calls_max: u32,
+    /// The longest call, in seconds.
+    pub duration_max_s: u32,
+    /// A call of which neither side is heard for so long is ended, in seconds.
+    pub silence_max_s: u32,
+}
+
+/// What is logged, and how. Logs go to standard error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// The level, or levels by module. Reloadable.
+    pub level: LogFilter,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// Bounds on what one customer may ask of us. All are reloadable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Requests a second of one account, over all actions. 0: no limit.
+    pub account_per_s: u32,
+    /// Requests a second of one account for one action. 0: no limit.
+    pub action_per_s: u32,
+    /// The same for single actions, by name; what stands here wins over `action_per_s`.
+    pub actions: BTreeMap<String, u32>,
+    /// Nonces of reads remembered for one AccessKey; when full, its requests are throttled.
+    pub nonces_per_key_max: u32,
+    /// The same for all AccessKeys together.
+    pub nonces_total_max: u32,
+    /// How far a request's time may be from ours, in seconds.
+    pub clock_skew_s: u32,
+}
+
+/// Where the master key comes from. Exactly one of: the variable `MASKLINE_MASTER_KEY`, a command, a
+/// file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MasterKeySettings {
+    /// The file; off means `<data>.key`, beside the data directory.
+    pub file: OffOr<String>,
+    /// A program and its arguments, which prints the key; empty means none.
+    pub command: Vec<String>,
+    /// How long the command may take, in seconds.
+    pub command_timeout_s: u32,
+}
+
+/// The one writer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WriterSettings {
+    /// Commands waiting at most; above it a caller is refused at once.
+    pub queue_max: u32,
+    /// Commands decided in one durable write at most.
+    pub batch_max: u32,
+    /// A command that waited this long is answered with an error, in milliseconds.
+    pub deadline_ms: u32,
+}
+
+/// The journal and its snapshots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JournalSettings {
+    /// Days that batches are kept after a snapshot has taken them in, for "who was X at 14:03:07?".
+    pub retention_days: u32,
+    /// A snapshot is made after this many batches.
+    pub snapshot_every_batches: u64,
+    /// A snapshot is made after this many bytes of journal.
+    pub snapshot_every_bytes: u64,
+}
+
+/// Background work. Correctness never depends on it: an expired binding is over, swept or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobSettings {
+    /// Whether jobs run at all.
+    pub enabled: bool,
+    /// How often a job looks for work, in milliseconds.
+    pub interval_ms: u32,
+    /// How much one job does in one command at most.
+    pub batch_max: u32,
+}
+
+/// Start and stop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProcessSettings {
+    /// The name of this node, in call records.
+    pub node: String,
+    /// After SIGTERM, how long accepted requests and live calls may still take, in seconds.
+    pub drain_timeout_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: "./maskline-data".to_owned(),
+            demo: false,
+            api: ApiSettings::default(),
+            admin: AdminSettings::default(),
+            sip: SipSettings::default(),
+            rtp: RtpSettings::default(),
+            calls: CallSettings::default(),
+            log: LogSettings::default(),
+            limits: LimitSettings::default(),
+            master_key: MasterKeySettings::default(),
+            writer: WriterSettings::default(),
+            journal: JournalSettings::default(),
+            jobs: JobSettings::default(),
+            process: ProcessSettings::default(),
+        }
+    }
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self {
+            listen: local(8080),
+            https: local(8443),
+            certificate: OffOr::OFF,
+            private_key: OffOr::OFF,
+            language: Language::Chinese,
+            connections_max: 10_000,
+            idle_timeout_s: 60,
+            body_timeout_s: 10,
+            body_max_bytes: 64 << 10,
+        }
+    }
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self {
+            listen: local(8081),
+            body_max_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Default for SipSettings {
+    fn default() -> Self {
+        Self {
+            listen: local(5060),
+            advertised: OffOr::OFF,
+        }
+    }
+}
+
+impl Default for RtpSettings {
+    fn default() -> Self {
+        Self {
+            bind: OffOr::OFF,
+            advertised: OffOr::OFF,
+            ports: "20000-29999"
+                .parse()
+                .expect("a literal that the tests parse"),
+        }
+    }
+}
+
+impl Default for CallSettings {
+    fn default() -> Self {
+        Self {
+            calls_max: 2_000,
+            duration_max_s: 6 * 3_600,
+            silence_max_s: 30,
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: "info".parse().expect("a literal that the tests parse"),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            account_per_s: 20_000,
+            action_per_s: 0,
+            actions: BTreeMap::new(),
+            nonces_per_key_max: 10_000_000,
+            nonces_total_max: 40_000_000,
+            clock_skew_s: 15 * 60,
+        }
+    }
+}
+
+impl Default for MasterKeySettings {
+    fn default() -> Self {
+        Self {
+            file: OffOr::OFF,
+            command: Vec::new(),
+            command_timeout_s: 30,
+        }
+    }
+}
+
+impl Default for WriterSettings {
+    fn default() -> Self {
+        Self {
+            queue_max: 8_192,
+            batch_max: 512,
+            deadline_ms: 5_000,
+        }
+    }
+}
+
+impl Default for JournalSettings {
+    fn default() -> Self {
+        Self {
+            retention_days: 30,
+            snapshot_every_batches: 200_000,
+            snapshot_every_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval_ms: 1_000,
+            batch_max: 200,
+        }
+    }
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self {
+            node: "node-1".to_owned(),
+            drain_timeout_s: 30,
+        }
+    }
+}
+
+impl Settings {
+    /// The rules that a single value cannot show: the key and the reason of the first one broken.
+    pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Result<(), (&'static str, String)> {
+        let wrong = |key, reason: &str| Err((key, reason.to_owned()));
+        if self.data.is_empty() {
+            return wrong("data", "the data directory has no name");
+        }
+        match (self.api.certificate.is_set(), self.api.private_key.is_set()) {
+            (true, false) => {
+                return wrong("api.certificate", "api.private_key is missing beside it");
+            }
+            (false, true) => {
+                return wrong("api.private_key", "api.certificate is missing beside it");
+            }
+            (false, false) if given("api.https") && !self.demo => {
+                return wrong(
+                    "api.https",
+                    "HTTPS needs api.certificate and api.private_key (or --demo, which makes its own)",
+                );
+            }
+            _ => {}
+        }
+        let nowhere = |host: &str| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified());
+        if nowhere(self.sip.listen.host()) && !self.sip.advertised.is_set() {
+            return wrong(
+                "sip.listen",
+                "peers must be told a real address; set sip.advertised beside it",
+            );
+        }
+        let bind = self.rtp.bind.get().is_some_and(IpAddr::is_unspecified);
+        let inherited = !self.rtp.bind.is_set() && nowhere(self.sip.listen.host());
+        if (bind || inherited) && !self.rtp.advertised.is_set() {
+            return wrong(
+                "rtp.bind",
+                "peers must be told a real address; set rtp.advertised beside it",
+            );
+        }
+        if !maskline_domain::account::is_name(&self.process.node) {
+            return wrong(
+                "process.node",
+                "1 to 64 letters, digits, '-', '_', '.' or '@'",
+            );
+        }
+        if !self.master_key.command.is_empty() && self.master_key.file.is_set() {
+            return wrong(
+                "master_key.command",
+                "master_key.file is set too; one of them must go",
+            );
+        }
+        for (key, value, least, most) in self.bounds() {
+            if value < least || value > most {
+                return Err((key, format!("{value} is not between {least} and {most}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers that have a sensible range: key, value, least, most.
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 21] {
+        const DAY_S: u64 = 86_400;
+        const GIB: u64 = 1 << 30;
+        [
+            (
+                "api.connections_max",
+                self.api.connections_max.into(),
+                1,
+                1_000_000,
+            ),
+            (
+                "api.idle_timeout_s",
+                self.api.idle_timeout_s.into(),
+                1,
+                DAY_S,
+            ),
+            ("api.body_timeout_s", self.api.body_timeout_s.into(), 1, 600),
+            (
+                "api.body_max_bytes",
+                self.api.body_max_bytes.into(),
+                1 << 10,
+                GIB,
+            ),
+            (
+                "admin.body_max_bytes",
+                self.admin.body_max_bytes.into(),
+                1 << 10,
+                GIB,
+            ),
+            ("calls.calls_max", self.calls.calls_max.into(), 1, 1_000_000),
+            (
+                "calls.duration_max_s",
+                self.calls.duration_max_s.into(),
+                1,
+                7 * DAY_S,
+            ),
+            (
+                "calls.silence_max_s",
+                self.calls.silence_max_s.into(),
+                1,
+                DAY_S,
+            ),
+            (
+                "limits.nonces_per_key_max",
+                self.limits.nonces_per_key_max.into(),
+                1,
+                100_000_000,
+            ),
+            (
+                "limits.nonces_total_max",
+                self.limits.nonces_total_max.into(),
+                1,
+                1_000_000_000,
+            ),
+            (
+                "limits.clock_skew_s",
+                self.limits.clock_skew_s.into(),
+                1,
+                DAY_S,
+            ),
+            (
+                "master_key.command_timeout_s",
+                self.master_key.command_timeout_s.into(),
+                1,
+                600,
+            ),
+            (
+                "writer.queue_max",
+                self.writer.queue_max.into(),
+                1,
+                1_000_000,
+            ),
+            ("writer.batch_max", self.writer.batch_max.into(), 1, 4_096),
+            (
+                "writer.deadline_ms",
+                self.writer.deadline_ms.into(),
+                10,
+                60_000,
+            ),
+            (
+                "journal.retention_days",
+                self.journal.retention_days.into(),
+                0,
+                36_500,
+            ),
+            (
+                "journal.snapshot_every_batches",
+                self.journal.snapshot_every_batches,
+                1,
+                u64::MAX,
+            ),
+            (
+                "journal.snapshot_every_bytes",
+                self.journal.snapshot_every_bytes,
+                1 << 16,
+                u64::MAX,
+            ),
+            (
+                "jobs.interval_ms",
+                self.jobs.interval_ms.into(),
+                10,
+                3_600_000,
+            ),
+            ("jobs.batch_max", self.jobs.batch_max.into(), 1, 4_000),
+            (
+                "process.drain_timeout_s",
+                self.process.drain_timeout_s.into(),
+                0,
+                DAY_S,
+            ),
+        ]
+    }
+
+    /// The HTTPS listener, when it is wanted: with a certificate, or in the demo.
+    pub fn https(&self) -> Option<&ListenAddress> {
+        (self.demo || self.api.certificate.is_set()).then_some(&self.api.https)
+    }
+}
+
+fn local(port: u16) -> ListenAddress {
+    format!("127.0.0.1:{port}")
+        .parse()
+        .expect("a literal host and a port")
+}

@@ -1,0 +1,149 @@
+//! Background work: a file for a job, a line in [`ALL`].
+//!
+//! A job tells the writer what is due, in small pieces, so that customers' commands go in between.
+//! Nothing depends on it for correctness: an expired binding is over and a cooled number can be
+//! given out, swept or not. A job may run twice, or never.
+
+mod expire;
+mod forget;
+mod thaw;
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use maskline_domain::{Actor, Command, Envelope, Outcome};
+use maskline_store::pipeline::SubmitError;
+
+use crate::config::JobSettings;
+use crate::serve::Stop;
+use crate::writer::Ledger;
+
+/// Something to be done again and again.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    /// Its name, in the journal and in metrics.
+    pub name: &'static str,
+    /// The command that does at most so many things.
+    pub command: fn(at_most: u32) -> Command,
+}
+
+/// Every job.
+pub const ALL: [Job; 3] = [expire::JOB, thaw::JOB, forget::JOB];
+
+/// What jobs count. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct JobMetrics {
+    runs: Family<RunLabels, Counter>,
+    things: Family<JobLabel, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabel {
+    job: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RunLabels {
+    job: &'static str,
+    result: &'static str,
+}
+
+impl JobMetrics {
+    /// Registers the families.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "job_runs",
+            "Commands given by jobs, by result",
+            self.runs.clone(),
+        );
+        registry.register(
+            "job_things",
+            "What jobs did: bindings ended, numbers put back, ids forgotten",
+            self.things.clone(),
+        );
+    }
+
+    fn count(&self, job: &'static str, result: &'static str, things: u32) {
+        self.runs.get_or_create(&RunLabels { job, result }).inc();
+        self.things
+            .get_or_create(&JobLabel { job })
+            .inc_by(things.into());
+    }
+}
+
+/// Runs all jobs until `stop` is told, or returns at once when jobs are switched off.
+pub async fn run(ledger: Ledger, settings: JobSettings, metrics: JobMetrics, stop: Stop) {
+    if !settings.enabled {
+        tracing::warn!("jobs are switched off; what is due stays due");
+        return;
+    }
+    let mut ticks = tokio::time::interval(Duration::from_millis(settings.interval_ms.into()));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = std::pin::pin!(stop.clone().told());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut told => return,
+            _ = ticks.tick() => {}
+        }
+        for job in &ALL {
+            catch_up(job, &ledger, settings.batch_max, &metrics, &stop).await;
+        }
+    }
+}
+
+/// Gives a job's command until nothing more is due.
+async fn catch_up(job: &Job, ledger: &Ledger, at_most: u32, metrics: &JobMetrics, stop: &Stop) {
+    while !stop.is_told() {
+        let envelope = Envelope {
+            by: Actor::Job {
+                name: job.name.into(),
+            },
+            id: None,
+            command: (job.command)(at_most),
+        };
+        match ledger.submit(envelope).await {
+            Ok(Outcome::Worked { count, more }) => {
+                metrics.count(job.name, "done", count);
+                if !more {
+                    return;
+                }
+            }
+            Ok(Outcome::Done | Outcome::Bound(_)) => return metrics.count(job.name, "done", 0),
+            // Each of these is known to whoever watches the writer; the next tick tries again.
+            Err(SubmitError::ClockInDoubt) => return metrics.count(job.name, "clock_in_doubt", 0),
+            Err(SubmitError::NotDurable) => return metrics.count(job.name, "not_durable", 0),
+            Err(SubmitError::Busy | SubmitError::Deadline) => {
+                return metrics.count(job.name, "busy", 0);
+            }
+            Err(SubmitError::Closed) => return,
+            Err(error @ (SubmitError::Refused(_) | SubmitError::TooLarge)) => {
+                metrics.count(job.name, "refused", 0);
+                tracing::error!(job = job.name, %error, "a job's command was refused");
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_has_a_name_of_its_own() {
+        let mut names: Vec<_> = ALL.iter().map(|job| job.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert!(
+            names
+                .iter()
+                .all(|name| maskline_domain::account::is_name(name))
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! The shell of Maskline: everything that touches the world. Clocks, sockets, files, settings,
+//! telemetry and the command line live here; rules live in `maskline_domain`.
+
+pub mod admin;
+pub mod api;
+pub mod calls;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod jobs;
+pub mod seal;
+pub mod serve;
+pub mod telemetry;
+pub mod writer;

@@ -1,0 +1,93 @@
+//! The master key at a start: found or made, and proved to be the one that the data were sealed
+//! under.
+
+use std::path::Path;
+
+use maskline_store::meta;
+use maskline_store::sqlite::DataDir;
+
+use crate::cli::Failure;
+use crate::config::Loaded;
+use crate::seal::{KeyOrigin, OpenError, Sealer, obtain};
+
+/// The check value's name among the facts of a store.
+const CHECK: &str = "master_key_check";
+
+/// The sealer of a data directory, which is made if need be.
+///
+/// # Errors
+/// No key, a wrong key, or a data directory that cannot be used.
+pub async fn sealer(loaded: &Loaded, data: &Path) -> Result<Sealer, Failure> {
+    let variable = std::env::var("MASKLINE_MASTER_KEY").ok();
+    let settings = &loaded.settings.master_key;
+    let found = tokio::task::block_in_place(|| obtain(settings, variable.as_deref(), data));
+    let (keys, origin) = found.map_err(|error| Failure::Failed(error.to_string()))?;
+    let sealer = Sealer::new(&keys);
+    prove(&sealer, data)
+        .await
+        .map_err(|reason| Failure::Failed(format!("{}: {reason}", shown(&origin))))?;
+    tracing::debug!(from = %origin, "the master key fits the data");
+    Ok(sealer)
+}
+
+fn shown(origin: &KeyOrigin) -> String {
+    format!("the master key from {origin}")
+}
+
+/// Checks the key against the value kept with the data; data without one get theirs. After a
+/// rotation the value is made anew, so that the old key can be dropped one day.
+async fn prove(sealer: &Sealer, data: &Path) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    let dir = DataDir::own(data).map_err(|error| text(&error))?;
+    let mut conn = dir.writer().await.map_err(|error| text(&error))?;
+    let kept = meta::get(&mut conn, CHECK)
+        .await
+        .map_err(|error| text(&error))?;
+    let is_current = match kept {
+        None => false,
+        Some(kept) => {
+            let value = hex::decode(kept).map_err(|_| text(&OpenError::Malformed))?;
+            sealer.verify(&value).map_err(|error| {
+                format!(
+                    "it is not the key of the data in {} ({error})",
+                    data.display()
+                )
+            })?;
+            sealer.is_current(&value)
+        }
+    };
+    if !is_current {
+        let value = sealer.check_value().map_err(|error| text(&error))?;
+        let value = hex::encode(value);
+        meta::set(&mut conn, CHECK, &value)
+            .await
+            .map_err(|error| text(&error))?;
+    }
+    sqlx::Connection::close(conn)
+        .await
+        .map_err(|error| text(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::MasterKeys;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn data_are_opened_with_their_own_key_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let sealer = |bytes: &[u8]| {
+            let text: Vec<_> = bytes.iter().map(|byte| hex::encode([*byte; 32])).collect();
+            Sealer::new(&MasterKeys::parse(&text.join("\n")).unwrap())
+        };
+        prove(&sealer(&[1]), &data).await.unwrap();
+        prove(&sealer(&[1]), &data).await.unwrap();
+        let refused = prove(&sealer(&[2]), &data).await.unwrap_err();
+        assert!(refused.contains("not the key of the data"), "{refused}");
+        // A rotation: the new key in front, the old one still there; afterwards it may go.
+        prove(&sealer(&[2, 1]), &data).await.unwrap();
+        prove(&sealer(&[2]), &data).await.unwrap();
+        assert!(prove(&sealer(&[1]), &data).await.is_err());
+    }
+}

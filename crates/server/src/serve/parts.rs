@@ -1,0 +1,222 @@
+//! Settings, turned into what each part of the service takes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use maskline_store::pipeline::Limits;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use tower::ServiceExt;
+
+use crate::admin::AdminError;
+use crate::api::errors::Language as ApiLanguage;
+use crate::api::gateway::{self, Gateway};
+use crate::api::limits::Rates;
+use crate::api::nonces::NonceBounds;
+use crate::api::{self, params};
+use crate::calls;
+use crate::config::{ConfigError, Language, Loaded, Part, Reload, Settings};
+use crate::telemetry::Metrics;
+use crate::writer::Options;
+
+pub fn ledger_options(settings: &Settings) -> Options {
+    Options {
+        limits: Limits {
+            queue_max: settings.writer.queue_max as usize,
+            batch_commands_max: settings.writer.batch_max as usize,
+            ..Limits::default()
+        },
+        submit_wait_max: Duration::from_millis(settings.writer.deadline_ms.into()),
+        retention: Duration::from_secs(u64::from(settings.journal.retention_days) * 86_400),
+        snapshot_every_batches: settings.journal.snapshot_every_batches,
+        snapshot_every_bytes: settings.journal.snapshot_every_bytes,
+        ..Options::new(&settings.data)
+    }
+}
+
+pub fn api_bounds(settings: &Settings) -> api::Bounds {
+    api::Bounds {
+        connections_max: settings.api.connections_max as usize,
+        body_bytes_max: settings.api.body_max_bytes as usize,
+        head_timeout: seconds(settings.api.idle_timeout_s),
+        body_timeout: seconds(settings.api.body_timeout_s),
+        drain_timeout: seconds(settings.process.drain_timeout_s),
+        ..api::Bounds::default()
+    }
+}
+
+pub fn gateway_settings(settings: &Settings) -> gateway::Settings {
+    let limits = &settings.limits;
+    gateway::Settings {
+        parameters: params::Bounds {
+            bytes_max: settings.api.body_max_bytes as usize,
+            ..params::Bounds::default()
+        },
+        nonces: NonceBounds {
+            per_key_max: limits.nonces_per_key_max,
+            total_max: limits.nonces_total_max,
+        },
+        rates: Rates {
+            account_per_s: limits.account_per_s,
+            action_per_s: limits.action_per_s,
+            actions: limits.actions.clone(),
+        },
+        clock_skew_ms: i64::from(limits.clock_skew_s) * 1000,
+        language: match settings.api.language {
+            Language::Chinese => ApiLanguage::Chinese,
+            Language::English => ApiLanguage::English,
+        },
+    }
+}
+
+/// The part that follows limits and language.
+pub fn gateway_follower(gateway: Arc<Gateway>) -> Part {
+    Box::new(move |loaded| {
+        let gateway = gateway.clone();
+        let settings = gateway_settings(&loaded.settings);
+        Ok(Box::new(move || gateway.configure(settings)))
+    })
+}
+
+pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config, ConfigError> {
+    let settings = &loaded.settings;
+    let wanted = &settings.sip.listen;
+    let refuse = |reason: String| loaded.refuse("sip.listen", reason);
+    let listen = tokio::net::lookup_host((wanted.host(), wanted.port()))
+        .await
+        .map_err(|error| refuse(format!("{wanted}: {error}")))?
+        .next()
+        .ok_or_else(|| refuse(format!("{wanted} is no address")))?;
+    let bind = settings.rtp.bind.get().copied().unwrap_or(listen.ip());
+    Ok(calls::Config {
+        advertised: settings.sip.advertised.get().copied(),
+        rtp_bind: bind,
+        rtp_advertised: settings.rtp.advertised.get().copied(),
+        rtp_ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
+        calls_max: settings.calls.calls_max as usize,
+        duration_max_s: settings.calls.duration_max_s,
+        silence_max: seconds(settings.calls.silence_max_s),
+        drain_timeout: seconds(settings.process.drain_timeout_s),
+        ..calls::Config::new(listen, settings.process.node.clone(), boot)
+    })
+}
+
+/// Where the demo's phone listens: on this machine alone, at any port.
+pub fn sandbox_listen() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+/// How an address is reached from this machine.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Hands a request on to the admin API, or says that it is not there yet.
+pub async fn behind(router: Option<Router>, request: Request) -> Response {
+    match router {
+        Some(router) => match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
+        None => AdminError::Unavailable("the service is starting".to_owned()).into_response(),
+    }
+}
+
+/// Reloads, by result.
+pub type Reloads = Family<ReloadLabel, Counter>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReloadLabel {
+    result: &'static str,
+}
+
+pub fn reload_counter(metrics: &Metrics) -> Reloads {
+    let reloads = Reloads::default();
+    metrics.register(|registry| {
+        registry.register("reloads", "Settings read again, by result", reloads.clone());
+    });
+    reloads
+}
+
+/// Logs and counts what a reload did.
+pub fn tell_reload(reloads: &Reloads, done: Result<Reload, ConfigError>) {
+    let result = match done {
+        Ok(report) => {
+            tracing::info!(applied = report.applied.join(" "), "settings read again");
+            if !report.needs_restart.is_empty() {
+                let keys = report.needs_restart.join(" ");
+                tracing::warn!(keys, "these settings wait for a restart");
+            }
+            "done"
+        }
+        Err(error) => {
+            tracing::error!(%error, "settings refused; everything stays as it was");
+            "refused"
+        }
+    };
+    reloads.get_or_create(&ReloadLabel { result }).inc();
+}
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_agree_with_those_of_the_parts() {
+        let settings = Settings::default();
+        let bounds = api_bounds(&settings);
+        let theirs = api::Bounds::default();
+        assert_eq!(bounds.connections_max, theirs.connections_max);
+        assert_eq!(bounds.body_bytes_max, theirs.body_bytes_max);
+        assert_eq!(bounds.head_timeout, theirs.head_timeout);
+        assert_eq!(bounds.body_timeout, theirs.body_timeout);
+        let gateway = gateway_settings(&settings);
+        let theirs = gateway::Settings::default();
+        assert_eq!(gateway.rates, theirs.rates);
+        assert_eq!(gateway.clock_skew_ms, theirs.clock_skew_ms);
+        assert_eq!(gateway.nonces.per_key_max, theirs.nonces.per_key_max);
+        assert_eq!(gateway.language, theirs.language);
+        let options = ledger_options(&settings);
+        let theirs = Options::new(&settings.data);
+        assert_eq!(options.limits.queue_max, theirs.limits.queue_max);
+        assert_eq!(
+            options.limits.batch_commands_max,
+            theirs.limits.batch_commands_max
+        );
+        assert_eq!(options.submit_wait_max, theirs.submit_wait_max);
+        assert_eq!(options.retention, theirs.retention);
+        assert_eq!(
+            options.snapshot_every_batches,
+            theirs.snapshot_every_batches
+        );
+        assert_eq!(options.snapshot_every_bytes, theirs.snapshot_every_bytes);
+    }
+
+    #[tokio::test]
+    async fn media_is_received_where_signalling_is_unless_said_otherwise() {
+        let loaded = crate::config::load(&crate::config::Inputs::default()).unwrap();
+        let made = call_config(&loaded, "boot".into()).await.unwrap();
+        assert_eq!(made.listen.to_string(), "127.0.0.1:5060");
+        assert_eq!(made.rtp_bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let usual = calls::Config::new(made.listen, String::new(), String::new());
+        assert_eq!(made.rtp_ports, usual.rtp_ports);
+        assert_eq!(made.calls_max, usual.calls_max);
+        assert_eq!(made.duration_max_s, usual.duration_max_s);
+        assert_eq!(made.silence_max, usual.silence_max);
+        assert_eq!(made.drain_timeout, usual.drain_timeout);
+    }
+}

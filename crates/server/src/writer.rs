@@ -1,0 +1,548 @@
+//! The ledger: every change goes through it, every read looks at it.
+//!
+//! One thread owns the only connection that writes. It takes what has queued,
+//! lets the pipeline of `store` decide it into a batch, appends that, and only
+//! then lets the callers know; between appends it writes call records and does
+//! a little of the chores of the background threads. The rules are the
+//! pipeline's; this is the shell around it.
+
+mod edge;
+mod erase;
+mod keeper;
+mod metrics;
+mod projector;
+mod thread;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp};
+use maskline_store::pipeline::{Counters, Input, Limits, Pipeline};
+use maskline_store::records::call::CallRecord;
+use maskline_store::records::history::{self, Past};
+use maskline_store::recovery::{Progress, RecoverError, recover};
+use maskline_store::sqlite::{DataDir, OpenError};
+use maskline_store::work::{Chore, RecordError, RecordWrite};
+use parking_lot::RwLock;
+use sqlx::SqlitePool;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+pub use self::edge::clocks;
+pub use self::erase::{EraseError, Erased, RestoreError, restore};
+pub use maskline_store::pipeline::{SubmitError, Touch};
+
+/// The exit code after an append whose outcome nobody knows. A supervisor
+/// starts the process again, and the journal decides.
+pub const EXIT_UNKNOWN: i32 = 70;
+
+/// How a ledger is to be run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Bounds of the queue and of a batch.
+    pub limits: Limits,
+    /// How long a command may take, queueing included.
+    pub submit_wait_max: Duration,
+    /// How long a read may wait for the batch in flight.
+    pub read_wait_max: Duration,
+    /// How long the journal is kept behind the snapshots.
+    pub retention: Duration,
+    /// A snapshot is made after so many batches,
+    pub snapshot_every_batches: u64,
+    /// or after so many bytes of journal.
+    pub snapshot_every_bytes: u64,
+    /// Connections for queries of the records.
+    pub readers_max: u32,
+    /// Whether snapshots, projections and pruning run.
+    pub background: bool,
+    /// What to do when an append's outcome is unknown. Must not return to
+    /// business; callers are not answered any more.
+    pub on_unknown: fn(reason: &str),
+}
+
+impl Options {
+    /// The usual options for a data directory.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            limits: Limits::default(),
+            submit_wait_max: Duration::from_secs(5),
+            read_wait_max: Duration::from_secs(2),
+            retention: Duration::from_secs(30 * 24 * 3600),
+            snapshot_every_batches: 200_000,
+            snapshot_every_bytes: 256 << 20,
+            readers_max: 4,
+            background: true,
+            on_unknown: exit,
+        }
+    }
+}
+
+fn exit(reason: &str) {
+    tracing::error!(
+        reason,
+        "the outcome of a write is unknown; stopping, so that the journal decides"
+    );
+    std::process::exit(EXIT_UNKNOWN);
+}
+
+/// Why the ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory or its database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The state cannot be made from what is stored.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The database said no.
+    #[error("cannot read the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a read has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// What it saw could not be made durable.
+    #[error("what was read could not be made durable")]
+    NotDurable,
+    /// The batch in flight took too long.
+    #[error("the deadline passed")]
+    Deadline,
+    /// The writer has stopped.
+    #[error("the writer has stopped")]
+    Closed,
+}
+
+type Caller = oneshot::Sender<Result<Outcome, SubmitError>>;
+
+/// The only way to change the state, and the way to look at it. Clones share
+/// the same ledger.
+#[derive(Clone)]
+pub struct Ledger {
+    shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ledger").field(&self.status()).finish()
+    }
+}
+
+/// Handed to whoever runs the ledger, to end it.
+#[derive(Debug)]
+pub struct Running {
+    closing: watch::Sender<bool>,
+    writer: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    core: RwLock<Core>,
+    submissions: mpsc::Sender<Input<Caller>>,
+    records: mpsc::Sender<RecordJob>,
+    chores: mpsc::Sender<ChoreJob>,
+    readers: SqlitePool,
+    seeds: edge::Seeds,
+    appended: Appended,
+    /// The last batch in the projections.
+    projected: watch::Sender<u64>,
+    /// The newest durable batch.
+    tip: watch::Sender<u64>,
+    /// Held by whoever replaces snapshots.
+    keeping: tokio::sync::Mutex<()>,
+    times: metrics::Times,
+    options: Options,
+}
+
+struct Core {
+    pipeline: Pipeline<Caller>,
+    /// Becomes `Some` when the batch in flight is settled: whether it is
+    /// durable.
+    fate: watch::Receiver<Option<bool>>,
+}
+
+/// The journal since the last snapshot.
+#[derive(Debug, Default)]
+struct Appended {
+    batches: AtomicU64,
+    bytes: AtomicU64,
+}
+
+#[derive(Debug)]
+struct RecordJob {
+    write: RecordWrite,
+    done: oneshot::Sender<Result<u64, RecordError>>,
+}
+
+#[derive(Debug)]
+struct ChoreJob {
+    chore: Chore,
+    done: oneshot::Sender<Result<u64, sqlx::Error>>,
+}
+
+/// How the ledger is.
+#[derive(Debug, Clone, Copy)]
+pub struct Status {
+    /// Whether commands are taken; if not, the disk takes no writes.
+    pub takes_commands: bool,
+    /// Whether the clocks disagree, so that no expiry is written.
+    pub clocks_disagree: bool,
+    /// The newest durable batch.
+    pub seq: u64,
+    /// The last batch in the binding history and the audit.
+    pub projected: u64,
+    /// What the pipeline has done since the start.
+    pub counters: Counters,
+    /// Commands that wait.
+    pub queued: usize,
+    /// Bindings in the state, swept or not.
+    pub bindings: usize,
+    /// X numbers in the state.
+    pub numbers: usize,
+}
+
+impl Ledger {
+    /// Takes the data directory, brings the state into memory and starts the
+    /// writer.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn open(options: Options) -> Result<(Ledger, Running), StartError> {
+        let dir = DataDir::own(&options.dir)?;
+        let mut conn = dir.writer().await?;
+        let readers = dir.readers(options.readers_max).await?;
+        let begun = std::time::Instant::now();
+        let recovered = recover(&mut conn, None, told(begun)).await?;
+        tracing::info!(
+            batch = recovered.tip.seq,
+            replayed = recovered.events,
+            bindings = recovered.state.bindings_len(),
+            numbers = recovered.state.numbers_len(),
+            took_ms = begun.elapsed().as_millis() as u64,
+            "the state is in memory"
+        );
+        let projected = maskline_store::records::projection::position(&mut conn).await?;
+
+        let (submissions, submissions_in) = mpsc::channel(options.limits.queue_max.max(1));
+        let (records, records_in) = mpsc::channel(RECORDS_QUEUE_MAX);
+        let (chores, chores_in) = mpsc::channel(CHORES_QUEUE_MAX);
+        let (closing, closed) = watch::channel(false);
+        let since_snapshot = recovered.tip.seq - recovered.snapshot.map_or(0, |seal| seal.seq);
+        let background = options.background;
+        let shared = Arc::new(Shared {
+            core: RwLock::new(Core {
+                pipeline: Pipeline::new(recovered.state, recovered.tip, options.limits),
+                fate: watch::channel(None).1,
+            }),
+            submissions,
+            records,
+            chores,
+            readers,
+            seeds: edge::Seeds::new(),
+            appended: Appended {
+                batches: since_snapshot.into(),
+                bytes: recovered.bytes.into(),
+            },
+            projected: watch::channel(projected).0,
+            tip: watch::channel(recovered.tip.seq).0,
+            keeping: tokio::sync::Mutex::new(()),
+            times: metrics::Times::default(),
+            options,
+        });
+        let writer = thread::start(thread::Parts {
+            shared: Arc::clone(&shared),
+            dir,
+            conn,
+            submissions: submissions_in,
+            records: records_in,
+            chores: chores_in,
+            closing: closed.clone(),
+        })?;
+        let background = if background {
+            vec![
+                keeper::start(Arc::clone(&shared), closed.clone())?,
+                projector::start(Arc::clone(&shared), closed)?,
+            ]
+        } else {
+            Vec::new()
+        };
+        let running = Running {
+            closing,
+            writer,
+            background,
+        };
+        Ok((Ledger { shared }, running))
+    }
+
+    /// Has a command decided, and gives the answer once everything it rests on
+    /// is durable.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit(&self, envelope: Envelope) -> Result<Outcome, SubmitError> {
+        let shared = &self.shared;
+        let seed = shared.seeds.next().map_err(|error| {
+            tracing::error!(%error, "the system has no randomness to give");
+            SubmitError::Busy
+        })?;
+        let wait = shared.options.submit_wait_max;
+        let (caller, answer) = oneshot::channel();
+        let submission = Input::Submit {
+            caller,
+            envelope: Box::new(envelope),
+            seed,
+            deadline_ms: Some(clocks().monotonic_ms + wait.as_millis() as u64),
+        };
+        shared
+            .submissions
+            .try_send(submission)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
+                mpsc::error::TrySendError::Closed(_) => SubmitError::Closed,
+            })?;
+        match timeout(wait, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(SubmitError::Closed),
+            Err(_) => Err(SubmitError::Deadline),
+        }
+    }
+
+    /// Looks at the state, with the time at which to judge it. `look` is run
+    /// at once and must be short; what it gives is handed out only when
+    /// nothing that it could have seen can be undone any more.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn read<R>(
+        &self,
+        touch: Touch,
+        look: impl FnOnce(&State, Timestamp) -> R,
+    ) -> Result<R, ReadError> {
+        let (seen, fate) = {
+            let core = self.shared.core.read();
+            if core.pipeline.is_stopped() {
+                return Err(ReadError::Closed);
+            }
+            let seen = look(core.pipeline.state(), core.pipeline.now(clocks()));
+            let fate = core.pipeline.must_wait(touch).then(|| core.fate.clone());
+            (seen, fate)
+        };
+        let Some(mut fate) = fate else {
+            return Ok(seen);
+        };
+        let settled = timeout(
+            self.shared.options.read_wait_max,
+            fate.wait_for(Option::is_some),
+        )
+        .await;
+        match settled {
+            Err(_) => Err(ReadError::Deadline),
+            Ok(Err(_)) => Err(ReadError::Closed),
+            Ok(Ok(durable)) if *durable == Some(true) => Ok(seen),
+            Ok(Ok(_)) => Err(ReadError::NotDurable),
+        }
+    }
+
+    /// Confirms that the wall clock is right, although it leapt.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`] and [`SubmitError::Closed`].
+    pub fn trust_clock(&self) -> Result<(), SubmitError> {
+        self.shared
+            .submissions
+            .try_send(Input::TrustClock)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
+                mpsc::error::TrySendError::Closed(_) => SubmitError::Closed,
+            })
+    }
+
+    /// How it is.
+    pub fn status(&self) -> Status {
+        let core = self.shared.core.read();
+        Status {
+            takes_commands: core.pipeline.takes_commands(),
+            clocks_disagree: core.pipeline.clocks_disagree(),
+            seq: core.pipeline.tip().seq,
+            projected: *self.shared.projected.borrow(),
+            counters: core.pipeline.counters(),
+            queued: core.pipeline.queued() + self.queued_outside(),
+            bindings: core.pipeline.state().bindings_len(),
+            numbers: core.pipeline.state().numbers_len(),
+        }
+    }
+
+    /// Where calls are written down.
+    pub fn records(&self) -> Records {
+        Records {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Connections for queries of the records; they cannot write.
+    pub fn readers(&self) -> &SqlitePool {
+        &self.shared.readers
+    }
+
+    /// What is known of a binding that is no longer in the state. Waits until
+    /// the history holds all that was durable when it was asked.
+    ///
+    /// # Errors
+    /// [`ReadError::Deadline`] when the history is too far behind, and
+    /// [`ReadError::Closed`] when the database cannot be read.
+    pub async fn past(&self, subs_id: SubsId) -> Result<Option<Past>, ReadError> {
+        match timeout(self.shared.options.read_wait_max, self.projected()).await {
+            Err(_) => return Err(ReadError::Deadline),
+            Ok(reached) => reached?,
+        }
+        history::get(self.readers(), subs_id)
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "cannot read the binding history");
+                ReadError::Closed
+            })
+    }
+
+    /// Waits until the projections hold all that is durable now.
+    async fn projected(&self) -> Result<(), ReadError> {
+        let tip = *self.shared.tip.borrow();
+        let mut projected = self.shared.projected.subscribe();
+        let reached = projected.wait_for(|&seq| seq >= tip).await;
+        reached.map(|_| ()).map_err(|_| ReadError::Closed)
+    }
+
+    fn queued_outside(&self) -> usize {
+        let submissions = &self.shared.submissions;
+        submissions.max_capacity() - submissions.capacity()
+    }
+}
+
+/// Records that may wait to be written.
+const RECORDS_QUEUE_MAX: usize = 4_096;
+/// Chores that may wait; the background threads do one after the other.
+const CHORES_QUEUE_MAX: usize = 8;
+
+/// Where calls are written down. Each method waits until the row is durable.
+#[derive(Clone)]
+pub struct Records {
+    shared: Arc<Shared>,
+}
+
+impl Records {
+    /// Writes the open row of a call, before its second leg is dialled.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub async fn open_call(&self, call: CallRecord) -> Result<(), RecordError> {
+        let write = RecordWrite::OpenCall(Box::new(call));
+        self.write(write).await.map(|_| ())
+    }
+
+    /// Closes a call, or writes down one that was refused.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub async fn close_call(&self, call: CallRecord) -> Result<(), RecordError> {
+        let write = RecordWrite::CloseCall(Box::new(call));
+        self.write(write).await.map(|_| ())
+    }
+
+    /// Closes the calls that earlier runs of this node left open, and says how
+    /// many there were.
+    ///
+    /// # Errors
+    /// [`RecordError`].
+    pub async fn close_lost_calls(&self, node: &str, boot: &str) -> Result<u64, RecordError> {
+        self.write(RecordWrite::CloseLostCalls {
+            node: node.to_owned(),
+            boot: boot.to_owned(),
+            at: clocks().wall,
+        })
+        .await
+    }
+
+    async fn write(&self, write: RecordWrite) -> Result<u64, RecordError> {
+        let (done, result) = oneshot::channel();
+        let job = RecordJob { write, done };
+        self.shared
+            .records
+            .try_send(job)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => RecordError::Busy,
+                mpsc::error::TrySendError::Closed(_) => RecordError::Closed,
+            })?;
+        result.await.unwrap_or(Err(RecordError::Closed))
+    }
+}
+
+impl Shared {
+    /// Has the writer do a chore, and waits for it.
+    async fn chore(&self, chore: Chore) -> Result<u64, sqlx::Error> {
+        let (done, result) = oneshot::channel();
+        let job = ChoreJob { chore, done };
+        self.chores
+            .send(job)
+            .await
+            .map_err(|_| sqlx::Error::WorkerCrashed)?;
+        result.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+}
+
+impl Appended {
+    fn add(&self, bytes: u64) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Running {
+    /// Answers what has been taken, writes what has queued, and lets the data
+    /// directory go.
+    pub async fn close(self) {
+        // Nobody listens any more if the writer has stopped by itself.
+        let _ = self.closing.send(true);
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in self.background {
+                let _ = thread.join();
+            }
+            self.writer.join()
+        });
+        if !matches!(joined.await, Ok(Ok(()))) {
+            tracing::error!("the writer did not end in order");
+        }
+    }
+
+    /// Whether the writer has ended.
+    pub fn has_ended(&self) -> bool {
+        self.writer.is_finished()
+    }
+}
+
+/// Tells of a recovery, now and then.
+fn told(begun: std::time::Instant) -> impl FnMut(Progress) {
+    const EVERY: Duration = Duration::from_secs(2);
+    let mut last = begun;
+    move |progress| match progress {
+        Progress::SnapshotFailed(error) => {
+            tracing::warn!(%error, "a snapshot cannot be used; trying the one before it");
+        }
+        Progress::SnapshotLoaded { seq, rows } => {
+            tracing::info!(batch = seq, rows, "snapshot loaded");
+        }
+        Progress::Replayed { seq, of, events } if last.elapsed() >= EVERY => {
+            last = std::time::Instant::now();
+            tracing::info!(batch = seq, of, events, "replaying the journal");
+        }
+        Progress::Replayed { .. } => {}
+    }
+}

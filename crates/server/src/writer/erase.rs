@@ -1,0 +1,324 @@
+//! Erasing what is kept of a person, and restoring a backup without what was
+//! erased since.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use maskline_domain::access::PoolRef;
+use maskline_domain::{Actor, Binding, Command, Envelope, PhoneNumber, PoolKey, SubsId};
+use maskline_store::backup::{self, BackupError, Manifest};
+use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
+use maskline_store::records::history;
+use maskline_store::sqlite::{self, OpenError};
+use maskline_store::work::Chore;
+
+use super::keeper::{self, KeepError};
+use super::{Ledger, Options, ReadError, StartError, SubmitError, Touch, clocks};
+
+/// Bindings whose records are blanked in one piece.
+const BINDINGS_AT_A_TIME: usize = 32;
+/// How often the write-ahead log is tried to be emptied, and how long apart.
+const TRUNCATE_TRIES: u32 = 20;
+const TRUNCATE_PAUSE: Duration = Duration::from_millis(250);
+
+/// What an erasure did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// Ended bindings whose personal values are gone.
+    pub bindings: usize,
+    /// Rows of history and call records that were blanked.
+    pub records: u64,
+    /// Bindings of this person that are in force and were left as they are.
+    pub live: usize,
+}
+
+/// Why an erasure did not come to its end. It may be run again.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The journal cannot be searched.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// The database said no.
+    #[error("cannot erase: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The database cannot be opened for reading.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The state cannot be looked at.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It cannot be noted in the journal.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// No snapshot without the erased values could be made.
+    #[error("cannot replace the snapshots: {0}")]
+    Snapshot(String),
+    /// The list of erasures cannot be written or read.
+    #[error("{}: {source}", path.display())]
+    List {
+        /// The list.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Readers kept the write-ahead log from being emptied.
+    #[error("the write-ahead log still holds what was erased; erase again later")]
+    LogInUse,
+}
+
+/// Why a backup was not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The copy cannot be put in its place.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// What was put there does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The new epoch cannot be begun.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// The erasures cannot be done again.
+    #[error(transparent)]
+    Erase(#[from] EraseError),
+}
+
+impl From<KeepError> for EraseError {
+    fn from(error: KeepError) -> Self {
+        EraseError::Snapshot(error.to_string())
+    }
+}
+
+impl Ledger {
+    /// Erases what is kept of the person with this number in ended bindings,
+    /// the history and the call records. `by` is who asked for it.
+    ///
+    /// # Errors
+    /// [`EraseError`]; whatever was done stays done, and the rest is done when
+    /// it is run again.
+    pub async fn erase(&self, by: Actor, number: PhoneNumber) -> Result<Erased, EraseError> {
+        let mut ids = {
+            let readers = sqlite::readers(&self.shared.options.dir, 1).await?;
+            let mut conn = readers.acquire().await?;
+            erasure::find(&mut conn, number).await?
+        };
+        ids.extend(history::ended_with(self.readers(), number).await?);
+        self.erase_bindings(by, ids, Some(number)).await
+    }
+
+    /// Erases what is kept of the persons in these bindings.
+    async fn erase_bindings(
+        &self,
+        by: Actor,
+        ids: BTreeSet<SubsId>,
+        number: Option<PhoneNumber>,
+    ) -> Result<Erased, EraseError> {
+        let shared = &*self.shared;
+        let _alone = shared.keeping.lock().await;
+        let (ended, live) = self.ended(ids).await?;
+        if !ended.is_empty() {
+            note(&shared.options.dir, &ended)?;
+        }
+        self.blank_journal(&ended).await?;
+        // What the projector had read before must be written before it is
+        // blanked.
+        self.projected().await?;
+        let mut records = 0;
+        for some in ended
+            .iter()
+            .copied()
+            .collect::<Vec<_>>()
+            .chunks(BINDINGS_AT_A_TIME)
+        {
+            let bindings = some.to_vec();
+            let chore = Chore::EraseRecords {
+                number: None,
+                bindings,
+            };
+            records += shared.chore(chore).await?;
+        }
+        let chore = Chore::EraseRecords {
+            number,
+            bindings: Vec::new(),
+        };
+        records += shared.chore(chore).await?;
+
+        // Two snapshots of states in which none of these bindings is; then the
+        // older ones go.
+        keeper::take_snapshot(shared).await?;
+        let command = Command::NoteErasure {
+            bindings: ended.len() as u32,
+        };
+        self.submit(Envelope {
+            by,
+            id: None,
+            command,
+        })
+        .await?;
+        keeper::take_snapshot(shared).await?;
+        keeper::tidy(shared).await?;
+        self.truncate_log().await?;
+        Ok(Erased {
+            bindings: ended.len(),
+            records,
+            live,
+        })
+    }
+
+    /// Parts bindings into those that have ended and the number of those that
+    /// are still in the state.
+    async fn ended(&self, ids: BTreeSet<SubsId>) -> Result<(BTreeSet<SubsId>, usize), ReadError> {
+        self.read(Touch::Scan, |state, _| {
+            let all = ids.len();
+            let ended: BTreeSet<SubsId> = ids
+                .into_iter()
+                .filter(|&id| state.binding(id).is_none())
+                .collect();
+            let live = all - ended.len();
+            (ended, live)
+        })
+        .await
+    }
+
+    async fn blank_journal(&self, ids: &BTreeSet<SubsId>) -> Result<(), EraseError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let readers = sqlite::readers(&self.shared.options.dir, 1).await?;
+        let mut from = Some(1);
+        while let Some(seq) = from {
+            let (changes, next) = {
+                let mut conn = readers.acquire().await?;
+                erasure::blanked(&mut conn, seq, ids).await?
+            };
+            for (seq, personal) in changes {
+                self.shared
+                    .chore(Chore::BlankPersonal { seq, personal })
+                    .await?;
+            }
+            from = next;
+        }
+        Ok(())
+    }
+
+    async fn truncate_log(&self) -> Result<(), EraseError> {
+        for _ in 0..TRUNCATE_TRIES {
+            if self.shared.chore(Chore::TruncateLog).await? == 1 {
+                return Ok(());
+            }
+            tokio::time::sleep(TRUNCATE_PAUSE).await;
+        }
+        Err(EraseError::LogInUse)
+    }
+}
+
+/// Puts a backup into a new data directory, begins a new epoch, and does again
+/// the erasures of `list`, which is the newest list there is.
+///
+/// # Errors
+/// [`RestoreError`]; then the directory must not be used.
+pub async fn restore(
+    backup: &Path,
+    options: Options,
+    list: Option<&Path>,
+) -> Result<Manifest, RestoreError> {
+    let dir = options.dir.clone();
+    let manifest = backup::unpack(backup, &dir)?;
+    let (ledger, running) = Ledger::open(options).await?;
+    let done = begin_again(&ledger, list).await;
+    running.close().await;
+    done?;
+    Ok(manifest)
+}
+
+async fn begin_again(ledger: &Ledger, list: Option<&Path>) -> Result<(), RestoreError> {
+    let by = || Actor::Operator {
+        name: "restore".into(),
+    };
+    ledger
+        .submit(Envelope {
+            by: by(),
+            id: None,
+            command: Command::BeginEpoch,
+        })
+        .await?;
+    let Some(list) = list else {
+        return Ok(());
+    };
+    let ids = read_list(list)?;
+    // Since the backup they have ended; otherwise they could not have been
+    // erased.
+    for (pool, binding) in still_bound(ledger, &ids).await.map_err(EraseError::from)? {
+        let command = Command::Unbind {
+            pool: PoolRef::Key(pool),
+            subs_id: binding.subs_id,
+            x: binding.x,
+        };
+        ledger
+            .submit(Envelope {
+                by: by(),
+                id: None,
+                command,
+            })
+            .await?;
+    }
+    ledger.erase_bindings(by(), ids, None).await?;
+    Ok(())
+}
+
+async fn still_bound(
+    ledger: &Ledger,
+    ids: &BTreeSet<SubsId>,
+) -> Result<Vec<(PoolKey, Binding)>, ReadError> {
+    ledger
+        .read(Touch::Scan, |state, _| {
+            ids.iter()
+                .filter_map(|&id| {
+                    let binding = state.binding(id)?;
+                    let pool = state.number(binding.x)?.class.pool?;
+                    Some((pool, binding))
+                })
+                .collect()
+        })
+        .await
+}
+
+/// Adds a line to the list of erasures, before anything is erased.
+fn note(dir: &Path, ids: &BTreeSet<SubsId>) -> Result<(), EraseError> {
+    let path = dir.join(LIST);
+    let erasure = Erasure {
+        at: clocks().wall.0,
+        bindings: ids.iter().copied().collect(),
+    };
+    let write = || -> io::Result<()> {
+        let mut line = serde_json::to_vec(&erasure)?;
+        line.push(b'\n');
+        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        file.write_all(&line)?;
+        file.sync_all()?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(|source| EraseError::List {
+        path: path.clone(),
+        source,
+    })
+}
+
+fn read_list(path: &Path) -> Result<BTreeSet<SubsId>, EraseError> {
+    let read = || -> io::Result<BTreeSet<SubsId>> {
+        let text = std::fs::read_to_string(path)?;
+        let mut ids = BTreeSet::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let erasure: Erasure = serde_json::from_str(line)?;
+            ids.extend(erasure.bindings);
+        }
+        Ok(ids)
+    };
+    read().map_err(|source| EraseError::List {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,110 @@
+//! Reads the journal into the binding history and the audit.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use maskline_store::journal;
+use maskline_store::records::projection::Projection;
+use maskline_store::sqlite;
+use maskline_store::work::Chore;
+use sqlx::SqlitePool;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::{Shared, edge};
+
+/// Rows after which a projection is written.
+const ROWS: usize = 400;
+/// Batches read at a time.
+const BATCHES: u32 = 64;
+/// How long to wait after something went wrong.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) fn start(
+    shared: Arc<Shared>,
+    closing: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    std::thread::Builder::new()
+        .name("maskline-projector".to_owned())
+        .spawn(move || {
+            edge::stand_back();
+            runtime.block_on(run(&shared, closing));
+        })
+}
+
+async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
+    let mut tip = shared.tip.subscribe();
+    let readers = loop {
+        match sqlite::readers(&shared.options.dir, 1).await {
+            Ok(readers) => break readers,
+            Err(error) => {
+                tracing::error!(%error, "the projector cannot read the database");
+                if paused(&mut closing).await {
+                    return;
+                }
+            }
+        }
+    };
+    loop {
+        let step = async {
+            let seq = *shared.projected.borrow();
+            // What is waited for borrows the value, so it is let go at once.
+            if tip.wait_for(|&tip| tip > seq).await.is_err() {
+                return Ok(());
+            }
+            project(shared, &readers, seq).await
+        };
+        let outcome = tokio::select! {
+            outcome = step => outcome,
+            _ = closing.wait_for(|&closing| closing) => return,
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "the journal could not be read into the records; trying again");
+            if paused(&mut closing).await {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits a little; `true` when closing is asked for.
+async fn paused(closing: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = sleep(PAUSE) => false,
+        _ = closing.wait_for(|&closing| closing) => true,
+    }
+}
+
+/// Takes the next stretch of the journal after `seq`.
+async fn project(shared: &Shared, readers: &SqlitePool, seq: u64) -> Result<(), ProjectError> {
+    let batches = {
+        let mut conn = readers.acquire().await?;
+        journal::read(&mut conn, seq + 1, BATCHES).await?
+    };
+    let mut batches = batches.into_iter().peekable();
+    while batches.peek().is_some() {
+        let mut next = Projection::default();
+        while next.rows() < ROWS
+            && let Some(batch) = batches.next()
+        {
+            next.add(&batch)?;
+        }
+        let reached = next.seq;
+        shared.chore(Chore::Project(next)).await?;
+        shared.projected.send_replace(reached);
+    }
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ProjectError {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Payload(#[from] maskline_store::payload::PayloadError),
+}

@@ -1,0 +1,387 @@
+//! The thread that owns the write connection.
+//!
+//! Appends come first. Between two of them it writes a slice of call records,
+//! does a chore, or moves a piece of the write-ahead log into the database
+//! file, each at most so often while commands are waiting.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use maskline_domain::Outcome;
+use maskline_store::failure::Append;
+use maskline_store::payload::Draft;
+use maskline_store::pipeline::{Input, Output, SubmitError};
+use maskline_store::sqlite::{self, DataDir};
+use maskline_store::work::{Done, do_chore, write_records};
+use maskline_store::{journal, meta};
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use super::edge::clocks;
+use super::{Caller, ChoreJob, RecordJob, Shared};
+
+/// While commands wait, records are written at most this often.
+const RECORDS_EVERY: Duration = Duration::from_millis(4);
+/// Records written in one transaction at most.
+const RECORDS_AT_A_TIME: usize = 32;
+/// While commands wait, a chore is done at most this often.
+const CHORE_EVERY: Duration = Duration::from_millis(20);
+/// The log is checkpointed when it has grown by so many bytes,
+const CHECKPOINT_BYTES: u64 = 4 << 20;
+/// or when nothing has been asked for so long.
+const CHECKPOINT_IDLE: Duration = Duration::from_secs(1);
+/// Commands taken out of the channel at a time.
+const TAKEN_AT_A_TIME: usize = 512;
+/// What a commit adds to the log besides the batch itself, in bytes: pages of
+/// indexes, filling of pages.
+const COMMIT_OVERHEAD: u64 = 16 << 10;
+
+/// What the thread is made of.
+pub(super) struct Parts {
+    pub shared: Arc<Shared>,
+    pub dir: DataDir,
+    pub conn: SqliteConnection,
+    pub submissions: mpsc::Receiver<Input<Caller>>,
+    pub records: mpsc::Receiver<RecordJob>,
+    pub chores: mpsc::Receiver<ChoreJob>,
+    pub closing: watch::Receiver<bool>,
+}
+
+/// Starts the thread. It ends when closing is asked for and all is written, or
+/// when an outcome is unknown.
+pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    std::thread::Builder::new()
+        .name("maskline-writer".to_owned())
+        .spawn(move || {
+            let shared = Arc::clone(&parts.shared);
+            if let Err(Unknown(reason)) = runtime.block_on(Thread::new(parts).run()) {
+                (shared.options.on_unknown)(&reason);
+            }
+        })
+}
+
+/// An outcome that nobody knows.
+struct Unknown(String);
+
+struct Thread {
+    parts: Parts,
+    /// Tells waiting reads of the batch in flight.
+    fate: watch::Sender<Option<bool>>,
+    answers: Vec<(Caller, Result<Outcome, SubmitError>)>,
+    record_taken: Option<RecordJob>,
+    chore_taken: Option<ChoreJob>,
+    records_at: Instant,
+    chore_at: Instant,
+    busy_at: Instant,
+    log_bytes: u64,
+    was_serving: bool,
+}
+
+/// What the pipeline wants done next.
+enum Wanted {
+    Append(Draft),
+    Probe,
+    Nothing,
+}
+
+impl Thread {
+    fn new(parts: Parts) -> Self {
+        let now = Instant::now();
+        Self {
+            parts,
+            fate: watch::channel(None).0,
+            answers: Vec::new(),
+            record_taken: None,
+            chore_taken: None,
+            records_at: now,
+            chore_at: now,
+            busy_at: now,
+            log_bytes: CHECKPOINT_BYTES,
+            was_serving: true,
+        }
+    }
+
+    async fn run(mut self) -> Result<(), Unknown> {
+        let mut taken = Vec::with_capacity(TAKEN_AT_A_TIME);
+        loop {
+            self.take_submissions(&mut taken);
+            match self.turn(taken.drain(..))? {
+                Wanted::Append(draft) => self.append(draft).await?,
+                Wanted::Probe => self.probe().await?,
+                Wanted::Nothing => {
+                    if !self.wait(&mut taken).await {
+                        break;
+                    }
+                }
+            }
+            self.other_work().await?;
+        }
+        self.finish().await
+    }
+
+    /// Whether commands are waiting to be decided.
+    fn is_pressed(&self) -> bool {
+        !self.parts.submissions.is_empty()
+    }
+
+    fn take_submissions(&mut self, taken: &mut Vec<Input<Caller>>) {
+        while taken.len() < TAKEN_AT_A_TIME {
+            match self.parts.submissions.try_recv() {
+                Ok(input) => taken.push(input),
+                Err(_) => break,
+            }
+        }
+    }
+
+    /// Hands inputs to the pipeline and does what can be done at once.
+    fn turn(&mut self, inputs: impl Iterator<Item = Input<Caller>>) -> Result<Wanted, Unknown> {
+        let now = clocks();
+        let mut wanted = Wanted::Nothing;
+        let mut core = self.parts.shared.core.write();
+        core.pipeline.handle_input(Input::Tick, now);
+        for input in inputs {
+            core.pipeline.handle_input(input, now);
+        }
+        while let Some(output) = core.pipeline.poll_output() {
+            match output {
+                Output::Answer { caller, answer } => self.answers.push((caller, answer)),
+                Output::Settled { durable } => {
+                    self.fate.send_replace(Some(durable));
+                }
+                Output::Append(draft) => {
+                    self.fate = watch::channel(None).0;
+                    core.fate = self.fate.subscribe();
+                    wanted = Wanted::Append(draft);
+                }
+                Output::Probe => wanted = Wanted::Probe,
+                Output::Exit { reason } => return Err(Unknown(reason)),
+            }
+        }
+        let serving = core.pipeline.takes_commands();
+        let tip = core.pipeline.tip().seq;
+        drop(core);
+        self.parts.shared.tip.send_if_modified(|known| {
+            let is_news = *known != tip;
+            *known = tip;
+            is_news
+        });
+        if serving != self.was_serving {
+            self.was_serving = serving;
+            if serving {
+                tracing::info!("the disk takes writes again");
+            }
+        }
+        // A caller who has left is answered by nobody's loss.
+        for (caller, answer) in self.answers.drain(..) {
+            let _ = caller.send(answer);
+        }
+        Ok(wanted)
+    }
+
+    async fn append(&mut self, draft: Draft) -> Result<(), Unknown> {
+        let shared = Arc::clone(&self.parts.shared);
+        let batch = draft.seal();
+        let bytes = (batch.payload.len() + batch.personal.len()) as u64;
+        let begun = Instant::now();
+        let outcome = journal::append(&mut self.parts.conn, &batch).await;
+        shared.times.appended(begun.elapsed());
+        match &outcome {
+            Append::Written => {
+                shared.appended.add(bytes);
+                self.log_bytes += bytes + COMMIT_OVERHEAD;
+            }
+            Append::NotWritten(reason) => {
+                tracing::error!(reason, "the disk takes no writes; serving reads only");
+            }
+            Append::Unknown(_) => {}
+        }
+        let hash = batch.hash;
+        let appended = Input::Appended { hash, outcome };
+        // Nothing else goes in with it, so that callers are answered before
+        // the next batch is decided.
+        self.busy_at = Instant::now();
+        match self.turn(std::iter::once(appended))? {
+            Wanted::Nothing => Ok(()),
+            // What had queued in the pipeline itself, beyond one batch.
+            Wanted::Append(draft) => Box::pin(self.append(draft)).await,
+            Wanted::Probe => self.probe().await,
+        }
+    }
+
+    async fn probe(&mut self) -> Result<(), Unknown> {
+        let outcome = match meta::probe(&mut self.parts.conn, clocks().wall.0).await {
+            Ok(()) => Append::Written,
+            Err(error) => Append::of_write(&error),
+        };
+        match self.turn(std::iter::once(Input::Probed(outcome)))? {
+            Wanted::Append(draft) => Box::pin(self.append(draft)).await,
+            Wanted::Probe | Wanted::Nothing => Ok(()),
+        }
+    }
+
+    /// Waits for anything to do; `false` when the ledger is to be closed.
+    async fn wait(&mut self, taken: &mut Vec<Input<Caller>>) -> bool {
+        if self.record_taken.is_some() || self.chore_taken.is_some() {
+            return true;
+        }
+        let until = self.next_timeout();
+        let parts = &mut self.parts;
+        tokio::select! {
+            biased;
+            input = parts.submissions.recv() => match input {
+                Some(input) => taken.push(input),
+                None => return false,
+            },
+            Some(job) = parts.records.recv() => self.record_taken = Some(job),
+            Some(job) = parts.chores.recv() => self.chore_taken = Some(job),
+            // An error means that whoever could ask for closing is gone.
+            _ = parts.closing.wait_for(|&closing| closing) => return false,
+            () = sleep(until) => {}
+        }
+        true
+    }
+
+    fn next_timeout(&self) -> Duration {
+        let probe = self.parts.shared.core.read().pipeline.poll_timeout();
+        match probe {
+            Some(at_ms) => {
+                Duration::from_millis(at_ms.saturating_sub(clocks().monotonic_ms).max(1))
+            }
+            None if self.log_bytes > 0 => CHECKPOINT_IDLE,
+            None => Duration::from_secs(60),
+        }
+    }
+
+    /// What is done between appends.
+    async fn other_work(&mut self) -> Result<(), Unknown> {
+        let due = |pressed: bool, at: Instant, every| !pressed || at.elapsed() >= every;
+        if due(self.is_pressed(), self.records_at, RECORDS_EVERY) {
+            self.write_records().await?;
+        }
+        if due(self.is_pressed(), self.chore_at, CHORE_EVERY) {
+            self.do_chore().await?;
+        }
+        let idle = !self.is_pressed() && self.busy_at.elapsed() >= CHECKPOINT_IDLE;
+        if self.log_bytes >= CHECKPOINT_BYTES || (idle && self.log_bytes > 0) {
+            self.checkpoint().await?;
+        }
+        Ok(())
+    }
+
+    async fn write_records(&mut self) -> Result<(), Unknown> {
+        let mut jobs: Vec<RecordJob> = self.record_taken.take().into_iter().collect();
+        while jobs.len() < RECORDS_AT_A_TIME {
+            match self.parts.records.try_recv() {
+                Ok(job) => jobs.push(job),
+                Err(_) => break,
+            }
+        }
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let done = write_records(&mut self.parts.conn, jobs.iter().map(|job| &job.write)).await;
+        self.parts.shared.times.recorded(begun.elapsed());
+        self.log_bytes += COMMIT_OVERHEAD;
+        self.busy_at = Instant::now();
+        self.records_at = self.busy_at;
+        match done {
+            Done::Known(results) => {
+                for (job, result) in jobs.into_iter().zip(results) {
+                    let _ = job.done.send(result);
+                }
+                Ok(())
+            }
+            Done::Unknown(reason) => Err(self.stop(reason)),
+        }
+    }
+
+    async fn do_chore(&mut self) -> Result<(), Unknown> {
+        let Some(job) = self
+            .chore_taken
+            .take()
+            .or_else(|| self.parts.chores.try_recv().ok())
+        else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        let done = do_chore(&mut self.parts.conn, &job.chore).await;
+        self.parts.shared.times.chored(begun.elapsed());
+        // Nobody knows how many pages it was; the next checkpoint will see.
+        self.log_bytes += CHECKPOINT_BYTES / 4;
+        self.busy_at = Instant::now();
+        self.chore_at = self.busy_at;
+        match done {
+            Done::Known(result) => {
+                let _ = job.done.send(result);
+                Ok(())
+            }
+            Done::Unknown(reason) => Err(self.stop(reason)),
+        }
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), Unknown> {
+        let begun = Instant::now();
+        let done = sqlite::checkpoint(&mut self.parts.conn).await;
+        self.parts.shared.times.checkpointed(begun.elapsed());
+        self.log_bytes = 0;
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) => match Append::of_write(&error) {
+                // A full disk: the log keeps what it has.
+                Append::Written | Append::NotWritten(_) => Ok(()),
+                Append::Unknown(reason) => Err(self.stop(reason)),
+            },
+        }
+    }
+
+    /// Stops the pipeline, so that nobody reads what may not be durable.
+    fn stop(&mut self, reason: String) -> Unknown {
+        let stop = Input::Broken {
+            reason: reason.clone(),
+        };
+        match self.turn(std::iter::once(stop)) {
+            Err(unknown) => unknown,
+            Ok(_) => Unknown(reason),
+        }
+    }
+
+    /// Writes what has been taken, and ends.
+    async fn finish(mut self) -> Result<(), Unknown> {
+        self.parts.submissions.close();
+        self.parts.records.close();
+        self.parts.chores.close();
+        let mut taken = Vec::new();
+        loop {
+            self.take_submissions(&mut taken);
+            match self.turn(mem::take(&mut taken).into_iter())? {
+                Wanted::Append(draft) => self.append(draft).await?,
+                Wanted::Probe | Wanted::Nothing => {
+                    if self.parts.submissions.is_empty() {
+                        break;
+                    }
+                }
+            }
+        }
+        while self.record_taken.is_some() || !self.parts.records.is_empty() {
+            self.write_records().await?;
+        }
+        while self.chore_taken.is_some() || !self.parts.chores.is_empty() {
+            self.do_chore().await?;
+        }
+        self.checkpoint().await?;
+        let Parts { conn, dir, .. } = self.parts;
+        if let Err(error) = sqlx::Connection::close(conn).await {
+            tracing::warn!(%error, "the database did not close in order");
+        }
+        drop(dir);
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! The customers' interface over real sockets: the gateway, its actions, and ten thousand requests
+//! that are not quite right.
+
+mod access;
+mod actions;
+mod client;
+mod mutations;
+mod proof;
+mod store;
+mod traps;
+mod world;

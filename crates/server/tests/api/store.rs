@@ -1,0 +1,31 @@
+//! A ledger in a directory of its own.
+
+use maskline_server::writer::{Ledger, Options, Running};
+use tempfile::TempDir;
+
+/// An open ledger; its directory goes with it.
+pub struct Store {
+    ledger: Ledger,
+    running: Running,
+    _dir: TempDir,
+}
+
+impl Store {
+    pub async fn open() -> Self {
+        let dir = TempDir::new().unwrap();
+        let (ledger, running) = Ledger::open(Options::new(dir.path())).await.unwrap();
+        Self {
+            ledger,
+            running,
+            _dir: dir,
+        }
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
+    }
+
+    pub async fn close(self) {
+        self.running.close().await;
+    }
+}

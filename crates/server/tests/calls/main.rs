@@ -1,0 +1,293 @@
+//! Calls over real sockets and a real data directory: a phone dials X, the sandbox answers, sound passes,
+//! and one row remains.
+
+mod phone;
+
+use maskline_domain::access::PoolRef;
+use maskline_domain::binding::Extras;
+use maskline_domain::inventory::NumberClass;
+use maskline_domain::{
+    Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
+    Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, Timestamp, Trunk,
+    TrunkName,
+};
+use maskline_server::calls::sandbox::{self, Sandbox};
+use maskline_server::calls::{self, Config, Serving};
+use maskline_server::writer::{Ledger, Options, Running, clocks};
+use maskline_sip::g711::ALAW_1KHZ;
+use maskline_store::records::call::{self, CallRecord, Filter};
+use phone::{Phone, Said};
+use std::net::SocketAddr;
+use std::path::Path;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+const X: &str = "17000000001";
+const A: &str = "13933334444";
+const N: &str = "13811112222";
+
+fn number(digits: &str) -> PhoneNumber {
+    PhoneNumber::parse(digits).expect("digits")
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A server with one AXN binding, and a sandbox phone behind its one trunk.
+struct House {
+    ledger: Ledger,
+    running: Running,
+    serving: Serving,
+    sandbox: Sandbox,
+    stop: watch::Sender<bool>,
+}
+
+impl House {
+    async fn open(dir: &Path, boot: &str, rtp_first: u16) -> Self {
+        let (ledger, running) = Ledger::open(Options::new(dir))
+            .await
+            .expect("the ledger opens");
+        let (stop, stopped) = watch::channel(false);
+        let sandbox = sandbox::start(local(0), local(0), stopped.clone())
+            .await
+            .expect("the sandbox starts");
+        furnish(&ledger, sandbox.address).await;
+        let config = Config {
+            rtp_ports: (rtp_first, rtp_first + 39),
+            ..Config::new(local(0), "node".into(), boot.into())
+        };
+        let serving = calls::serve(config, ledger.clone(), ledger.records(), stopped)
+            .await
+            .expect("calls are served");
+        Self {
+            ledger,
+            running,
+            serving,
+            sandbox,
+            stop,
+        }
+    }
+
+    async fn close(self) {
+        self.stop.send_replace(true);
+        self.serving.task.await.expect("no panic");
+        self.sandbox.task.await.expect("no panic");
+        drop(self.ledger);
+        self.running.close().await;
+    }
+
+    async fn records(&self) -> Vec<(CallRecord, bool)> {
+        records(&self.ledger).await
+    }
+
+    /// Waits until the one call there is has been closed.
+    async fn only_closed_record(&self) -> CallRecord {
+        loop {
+            match &self.records().await[..] {
+                [(record, false)] => return record.clone(),
+                [] | [(_, true)] => tokio::task::yield_now().await,
+                more => panic!("one call makes one row, not {}", more.len()),
+            }
+        }
+    }
+}
+
+async fn records(ledger: &Ledger) -> Vec<(CallRecord, bool)> {
+    call::list(
+        ledger.readers(),
+        &Filter {
+            limit: 10,
+            ..Filter::default()
+        },
+    )
+    .await
+    .expect("the records can be read")
+}
+
+async fn furnish(ledger: &Ledger, peer: SocketAddr) {
+    let account = AccountId::new("acme");
+    let pool = PoolKey::new("FC1");
+    let commands = [
+        Command::SetAccount(Account {
+            id: account.clone(),
+            status: AccountStatus::Active,
+            real_name_verified: true,
+            communications_opened: true,
+            product_opened: true,
+            requests_per_s_max: None,
+        }),
+        Command::SetPool(Pool::new(pool.clone(), account, Product::Axn)),
+        Command::AddNumbers(vec![Number {
+            x: number(X),
+            class: NumberClass {
+                pool: Some(pool.clone()),
+                city: City::new("杭州"),
+                province: "浙江".into(),
+                kind: NumberKind::VirtualOperator,
+                carrier: Carrier::Mobile,
+                certified: true,
+                purchased_at: Timestamp(0),
+            },
+            locked: false,
+            cooling_until: Timestamp(0),
+            idle_since: Timestamp(0),
+        }]),
+        Command::SetTrunk(Trunk {
+            name: TrunkName::new("sandbox"),
+            peer: peer.to_string(),
+            enabled: true,
+        }),
+        Command::Bind(Box::new(BindRequest {
+            pool: PoolRef::Key(pool),
+            product: Product::Axn,
+            a: number(A),
+            b: None,
+            x: Some(number(X)),
+            city: None,
+            expires_at: clocks().wall.plus_secs(3_600),
+            restriction: Restriction::None,
+            record: false,
+            speech_recognition: false,
+            ring_timeout_s: None,
+            extras: Extras::default(),
+        })),
+    ];
+    for command in commands {
+        let by = Actor::Operator {
+            name: "tester".into(),
+        };
+        // The second start finds everything there, and the number bound.
+        let _ = ledger
+            .submit(Envelope {
+                by,
+                id: None,
+                command,
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House::open(dir.path(), "boot 1", 47_400).await;
+    let mut phone = Phone::new(house.serving.address).await;
+    phone.dial(X, N).await;
+    assert_eq!(phone.next_event().await, Said::Progress(180));
+    assert_eq!(phone.next_event().await, Said::Answered);
+    let tone = phone.hear().await;
+    assert_eq!(
+        tone.payload,
+        ALAW_1KHZ.repeat(20),
+        "the sandbox gives a tone"
+    );
+    phone.speak_until_heard(b"a word of mine").await;
+    phone.hang_up().await;
+    let record = house.only_closed_record().await;
+    assert_eq!(
+        (record.x, record.caller, record.callee),
+        (Some(number(X)), Some(number(N)), Some(number(A)))
+    );
+    assert_eq!(record.situation.as_deref(), Some("hung_up"));
+    assert_eq!(
+        (record.release_by.as_deref(), record.sip_status),
+        (Some("caller"), Some(200))
+    );
+    assert_eq!(record.one_way, Some(false));
+    assert!(
+        record
+            .media
+            .is_some_and(|media| media.contains("\"lost\":0"))
+    );
+    house.close().await;
+    let (ledger, running) = Ledger::open(Options::new(dir.path()))
+        .await
+        .expect("the ledger opens again");
+    assert_eq!(
+        records(&ledger).await.len(),
+        1,
+        "the row is there after a restart"
+    );
+    drop(ledger);
+    running.close().await;
+}
+
+#[tokio::test]
+async fn a_call_to_a_number_without_binding_is_refused_and_recorded() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House::open(dir.path(), "boot 1", 47_440).await;
+    let mut phone = Phone::new(house.serving.address).await;
+    phone.dial(X, X).await;
+    assert_eq!(
+        phone.next_event().await,
+        Said::Refused(482, Some(25)),
+        "X cannot call itself"
+    );
+    let record = house.only_closed_record().await;
+    assert_eq!(record.situation.as_deref(), Some("loop"));
+    phone.dial("17000000009", N).await;
+    assert_eq!(
+        phone.next_event().await,
+        Said::Refused(404, Some(1)),
+        "somebody else's number"
+    );
+    assert_eq!(
+        house.records().await.len(),
+        1,
+        "which is none of our business"
+    );
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_call_that_died_with_its_process_is_closed_at_the_next_start() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House::open(dir.path(), "boot 1", 47_480).await;
+    let mut phone = Phone::new(house.serving.address).await;
+    phone.dial(X, N).await;
+    assert_eq!(phone.next_event().await, Said::Progress(180));
+    assert_eq!(phone.next_event().await, Said::Answered);
+    let House {
+        ledger,
+        running,
+        serving,
+        sandbox,
+        ..
+    } = house;
+    // As near to a kill as a test within the process comes: nothing is said or written any more.
+    serving.task.abort();
+    sandbox.task.abort();
+    assert!(records(&ledger).await[0].1, "the row is open");
+    drop(ledger);
+    running.close().await;
+    let house = House::open(dir.path(), "boot 2", 47_480).await;
+    let record = house.only_closed_record().await;
+    assert_eq!(record.situation.as_deref(), Some(call::NODE_LOST));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn stopping_lets_a_call_end_by_itself() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House::open(dir.path(), "boot 1", 47_520).await;
+    let mut phone = Phone::new(house.serving.address).await;
+    phone.dial(X, N).await;
+    assert_eq!(phone.next_event().await, Said::Progress(180));
+    assert_eq!(phone.next_event().await, Said::Answered);
+    let mut late = Phone::new(house.serving.address).await;
+    house.stop.send_replace(true);
+    // The wish to stop takes a moment to be heard.
+    while {
+        late.dial(X, N).await;
+        late.next_event().await != Said::Refused(503, Some(42))
+    } {
+        late.hang_up().await;
+    }
+    assert!(
+        !house.serving.task.is_finished(),
+        "the call that stands goes on"
+    );
+    phone.hang_up().await;
+    house.close().await;
+}

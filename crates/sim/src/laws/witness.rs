@@ -1,0 +1,223 @@
+//! What customers know from the answers they got, and nothing else.
+//!
+//! After every crash all of it must still be so. What a caller asked without
+//! ever being answered is in doubt: it may have happened or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maskline_domain::{
+    Binding, Command, CommandId, Envelope, Outcome, PhoneNumber, Refusal, State, SubsId,
+    Timestamp, Update,
+};
+use maskline_store::pipeline::SubmitError;
+
+use crate::laws::{Held, Law, broken, hold};
+use crate::model::judge::Answer;
+
+/// How many ended bindings are kept in mind.
+const ENDED_MAX: usize = 200;
+
+/// A binding as its customer knows it.
+#[derive(Debug, Clone)]
+struct Known {
+    binding: Binding,
+    /// The customer was told that it has ended.
+    ended: bool,
+    /// Commands about it that have not been answered.
+    asked: u32,
+}
+
+/// What customers know.
+#[derive(Debug, Clone, Default)]
+pub struct Witness {
+    known: BTreeMap<SubsId, Known>,
+    /// Ids of commands that were answered by the rules, and their time.
+    accepted: BTreeMap<CommandId, Timestamp>,
+    /// The highest id of a new binding so far.
+    highest: Option<SubsId>,
+}
+
+impl Witness {
+    /// A command is on its way.
+    pub fn asked(&mut self, envelope: &Envelope) {
+        if let Some(known) = about(&envelope.command).and_then(|id| self.known.get_mut(&id)) {
+            known.asked += 1;
+        }
+    }
+
+    /// A command was answered; it was decided at `decided_at`.
+    ///
+    /// # Errors
+    /// The law that the answer breaks by itself.
+    pub fn told(&mut self, envelope: &Envelope, answer: &Answer, decided_at: Timestamp) -> Held {
+        if let Some(known) = about(&envelope.command).and_then(|id| self.known.get_mut(&id)) {
+            known.asked = known.asked.saturating_sub(1);
+        }
+        self.once_only(envelope, answer, decided_at)?;
+        let Ok(outcome) = answer else {
+            return Ok(());
+        };
+        match (&envelope.command, outcome) {
+            (Command::Bind(_), Outcome::Bound(binding)) => self.bound(binding),
+            (Command::Unbind { subs_id, .. }, _) => {
+                if let Some(known) = self.known.get_mut(subs_id) {
+                    known.ended = true;
+                }
+                Ok(())
+            }
+            (Command::Update { subs_id, updates, .. }, _) => {
+                if let Some(known) = self.known.get_mut(subs_id) {
+                    for update in updates {
+                        change(&mut known.binding, update);
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn bound(&mut self, binding: &Binding) -> Held {
+        let known = self.known.get(&binding.subs_id);
+        if let Some(known) = known {
+            let same = known.ended || known.asked > 0 || known.binding == *binding;
+            return hold(same, Law::IdsAscend, || {
+                format!("id {} was given twice", binding.subs_id)
+            });
+        }
+        // An order that is asked again may be answered with a binding whose
+        // first answer was lost; only its content is news.
+        if self.highest >= Some(binding.subs_id) && binding.extras.out_order_id.is_none() {
+            return broken(
+                Law::IdsAscend,
+                format!("id {} was told after {:?}", binding.subs_id, self.highest),
+            );
+        }
+        self.highest = self.highest.max(Some(binding.subs_id));
+        self.known.insert(
+            binding.subs_id,
+            Known {
+                binding: binding.clone(),
+                ended: false,
+                asked: 0,
+            },
+        );
+        Ok(())
+    }
+
+    fn once_only(&mut self, envelope: &Envelope, answer: &Answer, decided_at: Timestamp) -> Held {
+        let Some((id, until)) = envelope.id else {
+            return Ok(());
+        };
+        let accepted = match answer {
+            Ok(_) => true,
+            Err(SubmitError::Refused(refusal)) => !matches!(
+                refusal,
+                Refusal::CommandRepeated | Refusal::CommandsTooMany | Refusal::Admin(_)
+            ),
+            Err(_) => false,
+        };
+        if !accepted {
+            return Ok(());
+        }
+        let before = self.accepted.insert(id, until);
+        hold(
+            before.is_none_or(|until| until <= decided_at),
+            Law::OnceOnly,
+            || format!("command {} was accepted twice", id.0),
+        )
+    }
+
+    /// The process died; what was asked will not be answered.
+    pub fn crashed(&mut self) {
+        // Those in doubt are looked up once the process is back.
+    }
+
+    /// Looks for all that was acknowledged in the state after a start, whose
+    /// journal has come to `now`.
+    ///
+    /// # Errors
+    /// [`Law::NothingLost`].
+    pub fn look_for_all(&mut self, state: &State, now: Timestamp) -> Held {
+        for (id, known) in &mut self.known {
+            let found = state.binding(*id);
+            if std::mem::take(&mut known.asked) > 0 {
+                match found {
+                    Some(binding) => known.binding = binding,
+                    None => known.ended = true,
+                }
+                continue;
+            }
+            match found {
+                Some(_) if known.ended => {
+                    return broken(Law::NothingLost, format!("{id} was ended and is back"));
+                }
+                Some(binding) => hold(binding == known.binding, Law::NothingLost, || {
+                    format!("{id} is {binding:?}, but was {:?}", known.binding)
+                })?,
+                None => {
+                    let gone = known.ended || known.binding.expires_at <= now;
+                    hold(gone, Law::NothingLost, || format!("{id} was bound and is gone"))?;
+                    known.ended = true;
+                }
+            }
+        }
+        self.tidy(now);
+        Ok(())
+    }
+
+    /// Lets go of what can hardly matter any more.
+    pub fn tidy(&mut self, now: Timestamp) {
+        let ended: Vec<SubsId> = self
+            .known
+            .iter()
+            .filter(|(_, known)| {
+                known.asked == 0 && (known.ended || known.binding.expires_at.0 + 900_000 < now.0)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        let superfluous = ended.len().saturating_sub(ENDED_MAX);
+        for id in ended.into_iter().take(superfluous) {
+            self.known.remove(&id);
+        }
+        self.accepted.retain(|_, until| until.0 + 900_000 > now.0);
+    }
+
+    /// The bindings that customers know, ended ones too: id, X and product.
+    pub fn bindings(&self) -> Vec<&Binding> {
+        self.known.values().map(|known| &known.binding).collect()
+    }
+
+    /// How many acknowledged bindings are taken to be in force.
+    pub fn in_force(&self, now: Timestamp) -> usize {
+        let live: BTreeSet<PhoneNumber> = self
+            .known
+            .values()
+            .filter(|known| !known.ended && known.binding.expires_at > now)
+            .map(|known| known.binding.x)
+            .collect();
+        live.len()
+    }
+}
+
+/// The binding that a command would change.
+fn about(command: &Command) -> Option<SubsId> {
+    match command {
+        Command::Unbind { subs_id, .. } | Command::Update { subs_id, .. } => Some(*subs_id),
+        _ => None,
+    }
+}
+
+fn change(binding: &mut Binding, update: &Update) {
+    match update {
+        Update::A(a) => binding.a = *a,
+        Update::B(b) => binding.b = Some(*b),
+        Update::ExpiresAt(expires_at) => binding.expires_at = *expires_at,
+        Update::Restriction(restriction) => binding.restriction = *restriction,
+        Update::Record(on) => binding.record = *on,
+        Update::OutId(text) => binding.extras.out_id.clone_from(text),
+        Update::RingConfig(text) => binding.extras.ring_config.clone_from(text),
+        Update::SpeechRecognition(on) => binding.speech_recognition = *on,
+        Update::SpeechModel(text) => binding.extras.speech_model.clone_from(text),
+    }
+}

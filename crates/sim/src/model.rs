@@ -1,0 +1,172 @@
+//! The slow, obvious model: accounts, pools, numbers and bindings in sorted
+//! maps, everything found by looking at all of it.
+//!
+//! It shares no rule with `domain`; only plain data types. [`rules`] says what
+//! a command must lead to, [`judge`] compares that with what was journalled
+//! and makes it part of the model, [`reach`] routes calls, [`reckoning`] tells
+//! the time.
+
+pub mod judge;
+pub mod operators;
+pub mod reach;
+pub mod reckoning;
+pub mod rules;
+pub mod slots;
+
+use std::collections::BTreeMap;
+
+use maskline_domain::pool::Pick;
+use maskline_domain::state::Clock;
+use maskline_domain::{
+    AccessKey, AccessKeyId, Account, AccountId, Binding, CommandId, Number, NumberStatus,
+    PhoneNumber, Pool, PoolKey, Product, Row, SubsId, Timestamp, Trunk, TrunkName, User, UserName,
+};
+
+/// All there is, as the journal tells it.
+#[derive(Debug, Clone, Default)]
+pub struct Model {
+    /// The newest journalled moment.
+    pub now: Timestamp,
+    /// The highest id of a binding so far.
+    pub last_subs_id: u64,
+    /// Restores so far.
+    pub epoch: u32,
+    /// Numbers that may never be a party, sorted.
+    pub emergency: Vec<PhoneNumber>,
+    /// Accounts.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// Users.
+    pub users: BTreeMap<(AccountId, UserName), User>,
+    /// Keys.
+    pub keys: BTreeMap<AccessKeyId, AccessKey>,
+    /// Pools.
+    pub pools: BTreeMap<PoolKey, Pool>,
+    /// Trunks.
+    pub trunks: BTreeMap<TrunkName, Trunk>,
+    /// X numbers.
+    pub numbers: BTreeMap<PhoneNumber, Number>,
+    /// Bindings whose end is not recorded, over or not.
+    pub bindings: BTreeMap<SubsId, Binding>,
+    /// Ids of commands that are remembered, with their key and time.
+    pub commands: BTreeMap<CommandId, (AccessKeyId, Timestamp)>,
+}
+
+impl Model {
+    /// What a state of this content gives as rows.
+    pub fn rows(&self) -> Vec<Row> {
+        let clock = Clock {
+            now: self.now,
+            last_subs_id: self.last_subs_id,
+            epoch: self.epoch,
+        };
+        let mut rows = vec![Row::Clock(clock), Row::Emergency(self.emergency.clone())];
+        rows.extend(self.accounts.values().cloned().map(Row::Account));
+        rows.extend(self.users.values().cloned().map(Row::User));
+        rows.extend(self.keys.values().cloned().map(Row::Key));
+        rows.extend(self.pools.values().cloned().map(Row::Pool));
+        rows.extend(self.trunks.values().cloned().map(Row::Trunk));
+        rows.extend(self.numbers.values().cloned().map(Row::Number));
+        let bindings = self.bindings.values().cloned();
+        rows.extend(bindings.map(Box::new).map(Row::Binding));
+        rows.extend(self.commands.iter().map(|(id, (key, until))| Row::Command {
+            id: *id,
+            key: key.clone(),
+            until: *until,
+        }));
+        rows
+    }
+
+    /// The pool that X is in.
+    pub fn pool_of(&self, x: PhoneNumber) -> Option<&Pool> {
+        self.pools.get(self.numbers.get(&x)?.class.pool.as_ref()?)
+    }
+
+    /// The bindings on X, over or not.
+    pub fn on(&self, x: PhoneNumber) -> impl Iterator<Item = &Binding> {
+        self.bindings.values().filter(move |binding| binding.x == x)
+    }
+
+    /// The bindings on X that are in force at `now`.
+    pub fn live_on(&self, x: PhoneNumber, now: Timestamp) -> impl Iterator<Item = &Binding> {
+        self.on(x).filter(move |binding| binding.expires_at > now)
+    }
+
+    /// Until when X rests when a binding on it ended at `ended_at`; 0 if it
+    /// need not, or need not any more.
+    pub fn rest(&self, binding: &Binding, ended_at: Timestamp, now: Timestamp) -> Timestamp {
+        let cooling_s = self.pool_of(binding.x).map_or(0, |pool| pool.cooling_s);
+        if binding.product != Product::Axn || cooling_s == 0 {
+            return Timestamp(0);
+        }
+        let until_ms = ended_at.0 + i64::from(cooling_s) * 1000;
+        let until = full_second(until_ms);
+        if until.0 <= now.0 { Timestamp(0) } else { until }
+    }
+
+    /// Since when X is idle after a binding on it ended at `ended_at`, where
+    /// its pool keeps that.
+    pub fn idle(&self, x: PhoneNumber, ended_at: Timestamp) -> Timestamp {
+        match self.pool_of(x).map(|pool| pool.pick) {
+            Some(Pick::LongestIdle) => full_second(ended_at.0),
+            Some(Pick::Random) | None => Timestamp(0),
+        }
+    }
+
+    /// Whether X rests at `now`: by what is recorded, or by bindings that are
+    /// over but whose end is not.
+    pub fn rests(&self, x: PhoneNumber, now: Timestamp) -> bool {
+        let recorded = self
+            .numbers
+            .get(&x)
+            .is_some_and(|number| number.cooling_until > now);
+        let by_ended = self
+            .on(x)
+            .filter(|binding| binding.expires_at <= now)
+            .any(|binding| self.rest(binding, binding.expires_at, now) > now);
+        recorded || by_ended
+    }
+
+    /// How many bindings X can carry.
+    pub fn room_on(&self, pool: &Pool) -> usize {
+        match pool.product {
+            Product::Axn => 1,
+            Product::Axb => pool.pairs_max as usize,
+        }
+    }
+
+    /// What X may be said to do at `now`. A binding that is over but not swept
+    /// may still count as bound: the sweep puts the number back.
+    pub fn statuses(&self, x: PhoneNumber, now: Timestamp) -> Vec<NumberStatus> {
+        let Some(number) = self.numbers.get(&x) else {
+            return Vec::new();
+        };
+        if number.locked {
+            return vec![NumberStatus::Locked];
+        }
+        if self.live_on(x, now).next().is_some() {
+            return vec![NumberStatus::Bound];
+        }
+        let mut statuses = vec![if self.rests(x, now) {
+            NumberStatus::Frozen
+        } else {
+            NumberStatus::Free
+        }];
+        if self.on(x).next().is_some() {
+            statuses.push(NumberStatus::Bound);
+        }
+        statuses
+    }
+
+    /// Whether a number lies ready by what is recorded: not locked, not
+    /// cooling or cooled but not put back, and with room left.
+    pub fn is_on_the_shelf(&self, number: &Number) -> bool {
+        let room = self.pool_of(number.x).map_or(1, |pool| self.room_on(pool));
+        !number.locked && number.cooling_until == Timestamp(0) && self.on(number.x).count() < room
+    }
+}
+
+/// The next full second.
+pub(crate) fn full_second(ms: i64) -> Timestamp {
+    let over = ms.rem_euclid(1000);
+    Timestamp(if over == 0 { ms } else { ms - over + 1000 })
+}

@@ -1,0 +1,456 @@
+//! Compares what was journalled for a command with what the rules of the model
+//! say, and makes it part of the model.
+
+use std::collections::VecDeque;
+
+use maskline_domain::{
+    AdminRefusal, Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber,
+    Refusal, SubsId, Timestamp,
+};
+use maskline_store::pipeline::SubmitError;
+
+use crate::laws::{Broken, Held, Law, broken, hold};
+use crate::model::Model;
+use crate::model::operators::same_refusal;
+use crate::model::rules::{Ruling, Verdict, Work};
+
+/// What a caller may be told.
+pub type Answer = Result<Outcome, SubmitError>;
+
+/// Under what circumstances a command was decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances {
+    /// The time of the decision.
+    pub now: Timestamp,
+    /// Whether the clocks disagreed.
+    pub in_doubt: bool,
+    /// How many events one command may emit.
+    pub events_max: usize,
+}
+
+/// Whether a caller may be told `told` where `allowed` is what the rules give.
+pub fn is_allowed(told: &Answer, allowed: &[Answer]) -> bool {
+    allowed.iter().any(|allowed| match (told, allowed) {
+        (Err(SubmitError::Refused(told)), Err(SubmitError::Refused(allowed))) => {
+            same_refusal(told, allowed)
+        }
+        (told, allowed) => told == allowed,
+    })
+}
+
+impl Model {
+    /// Judges what was journalled for a command, `None` for nothing, makes it
+    /// part of the model and says what its caller may be told.
+    ///
+    /// # Errors
+    /// The law that was broken.
+    pub fn judge(
+        &mut self,
+        envelope: &Envelope,
+        events: Option<&[Event]>,
+        circumstances: Circumstances,
+    ) -> Result<Vec<Answer>, Broken> {
+        let now = circumstances.now;
+        let verdict = self.verdict(envelope, now);
+        match events {
+            Some(events) => {
+                let answer = self.follow(envelope, verdict, events, circumstances)?;
+                Ok(vec![answer])
+            }
+            None => self.judge_silence(envelope, verdict, circumstances),
+        }
+    }
+
+    /// Nothing was journalled: the rules must ask for nothing, or something
+    /// must have stood against it.
+    fn judge_silence(
+        &self,
+        envelope: &Envelope,
+        verdict: Verdict,
+        circumstances: Circumstances,
+    ) -> Result<Vec<Answer>, Broken> {
+        let now = circumstances.now;
+        let tidied_max = if may_tidy(&envelope.command) {
+            self.due(now)
+        } else {
+            0
+        };
+        let mut allowed = Vec::new();
+        let needed = verdict.ruling.events() + usize::from(verdict.remembered.is_some());
+        if needed == 0 {
+            allowed.push(verdict.ruling.silent_answer());
+        }
+        if circumstances.in_doubt && tidied_max > 0 {
+            allowed.push(Err(SubmitError::ClockInDoubt));
+        }
+        if needed + tidied_max > circumstances.events_max {
+            let too_many = AdminRefusal::TooMany { what: "", limit: 0 };
+            allowed.push(Err(SubmitError::Refused(Refusal::Admin(too_many))));
+        }
+        hold(!allowed.is_empty(), Law::RightAnswer, || {
+            format!(
+                "{:?} left nothing in the journal, but {:?}",
+                envelope.command, verdict
+            )
+        })?;
+        Ok(allowed)
+    }
+
+    fn follow(
+        &mut self,
+        envelope: &Envelope,
+        verdict: Verdict,
+        events: &[Event],
+        circumstances: Circumstances,
+    ) -> Result<Answer, Broken> {
+        let Circumstances { now, in_doubt, .. } = circumstances;
+        let told = || format!("{:?} at {}: {events:?}", envelope.command, now.0);
+        hold(
+            events.len() <= circumstances.events_max,
+            Law::RightAnswer,
+            || format!("too many events: {}", told()),
+        )?;
+        let mut events_left: VecDeque<&Event> = events.iter().collect();
+        if let Some((id, key, until)) = &verdict.remembered {
+            let expected = Event::CommandAnswered {
+                id: *id,
+                key: key.clone(),
+                until: *until,
+            };
+            hold(
+                events_left.pop_front() == Some(&expected),
+                Law::OnceOnly,
+                || format!("the id is not remembered: {}", told()),
+            )?;
+            self.apply(&expected)?;
+        } else if matches!(
+            verdict.ruling,
+            Ruling::Refused(Refusal::CommandRepeated)
+        ) {
+            return broken(
+                Law::OnceOnly,
+                format!("a repeated command did something: {}", told()),
+            );
+        }
+
+        let mut tidied = Tidied::default();
+        let mut own: VecDeque<&Event> = VecDeque::new();
+        for event in events_left {
+            if may_tidy(&envelope.command) && self.tidy(event, now, &mut tidied)? {
+                hold(!in_doubt || tidied.ended == 0, Law::Time, || {
+                    format!("something was ended in doubt: {}", told())
+                })?;
+                self.apply(event)?;
+            } else if let Ruling::Done(_) = verdict.ruling {
+                // Facts of its own may stand between tidying ones.
+                own.push_back(event);
+                self.apply(event)?;
+            } else {
+                own.push_back(event);
+            }
+        }
+        self.close(verdict.ruling, own, tidied, now)
+            .map_err(|broken| Broken {
+                what: format!("{}: {}", broken.what, told()),
+                ..broken
+            })
+    }
+
+    /// The facts of the command itself must be those that the ruling asks for.
+    fn close(
+        &mut self,
+        ruling: Ruling,
+        mut own: VecDeque<&Event>,
+        tidied: Tidied,
+        now: Timestamp,
+    ) -> Result<Answer, Broken> {
+        let worked = |work: Work| {
+            Ok(Outcome::Worked {
+                count: work.count,
+                more: work.more,
+            })
+        };
+        let answer = match ruling {
+            Ruling::Refused(refusal) => Err(SubmitError::Refused(refusal)),
+            Ruling::Existing(binding) => Ok(Outcome::Bound(binding)),
+            Ruling::Done(expected) => {
+                let same = own.iter().copied().eq(expected.iter());
+                hold(same, Law::RightAnswer, || {
+                    format!("not what was asked, which is {expected:?}")
+                })?;
+                own.clear();
+                Ok(Outcome::Done)
+            }
+            Ruling::Bound { binding, allowed } => {
+                let Some(event @ Event::Bound(made)) = own.pop_front() else {
+                    return broken(Law::RightAnswer, "nothing was bound");
+                };
+                self.judge_bound(&binding, &allowed, made, now)?;
+                self.apply(event)?;
+                Ok(Outcome::Bound(made.clone()))
+            }
+            Ruling::Expired(work) => {
+                hold(tidied.ended == work.count, Law::RightAnswer, || {
+                    format!("{} ended, {} to be", tidied.ended, work.count)
+                })?;
+                worked(work)
+            }
+            Ruling::Thawed(work) => {
+                hold(tidied.thawed == work.count, Law::RightAnswer, || {
+                    format!("{} thawed, {} to be", tidied.thawed, work.count)
+                })?;
+                worked(work)
+            }
+            Ruling::Forgotten(work, newest) => {
+                let expected = newest.map(|newest| Event::CommandsForgotten {
+                    before: newest.plus_millis(1),
+                });
+                hold(own.pop_front() == expected.as_ref(), Law::OnceOnly, || {
+                    format!("not what may be forgotten, which is {expected:?}")
+                })?;
+                if let Some(event) = expected {
+                    self.apply(&event)?;
+                }
+                worked(work)
+            }
+            Ruling::NewEpoch => {
+                let Some(event @ Event::EpochBegun { epoch, subs_id_floor }) = own.pop_front()
+                else {
+                    return broken(Law::RightAnswer, "no epoch began");
+                };
+                hold(*epoch == self.epoch + 1, Law::RightAnswer, || {
+                    format!("epoch {epoch} after {}", self.epoch)
+                })?;
+                hold(subs_id_floor.0 > self.last_subs_id, Law::IdsAscend, || {
+                    format!("ids go on from {subs_id_floor} after {}", self.last_subs_id)
+                })?;
+                self.apply(event)?;
+                Ok(Outcome::Done)
+            }
+        };
+        hold(own.is_empty(), Law::RightAnswer, || {
+            format!("{} facts too many", own.len())
+        })?;
+        Ok(answer)
+    }
+
+    fn judge_bound(
+        &self,
+        wanted: &Binding,
+        allowed: &std::collections::BTreeSet<PhoneNumber>,
+        made: &Binding,
+        now: Timestamp,
+    ) -> Held {
+        hold(made.subs_id.0 > self.last_subs_id, Law::IdsAscend, || {
+            format!("id {} after {}", made.subs_id, self.last_subs_id)
+        })?;
+        let by_clock = now.0.max(0) as u64 * 1000;
+        let expected = Binding {
+            subs_id: SubsId(by_clock.max(self.last_subs_id + 1)),
+            x: made.x,
+            ..wanted.clone()
+        };
+        hold(*made == expected, Law::RightAnswer, || {
+            format!("{made:?} is not {expected:?}")
+        })?;
+        hold(allowed.contains(&made.x), Law::RightAnswer, || {
+            format!("{} was given; only {allowed:?} may be", made.x)
+        })?;
+        let taken = self
+            .in_the_way(made)
+            .find(|other| other.expires_at > now)
+            .map(|other| other.subs_id);
+        hold(taken.is_none(), Law::OneOwner, || {
+            format!("what {} claims belongs to {taken:?}", made.subs_id)
+        })
+    }
+
+    /// Whether an event only tidies, and rightly.
+    fn tidy(&self, event: &Event, now: Timestamp, tidied: &mut Tidied) -> Result<bool, Broken> {
+        match event {
+            Event::Ended {
+                subs_id,
+                x,
+                cause: EndCause::Expired,
+                at,
+                cooling_until,
+                idle_since,
+            } => {
+                let Some(binding) = self.bindings.get(subs_id).filter(|b| b.x == *x) else {
+                    return broken(Law::OverIsOver, format!("{subs_id} ended, but is not there"));
+                };
+                hold(binding.expires_at <= now, Law::OverIsOver, || {
+                    format!("{subs_id} ended before its time")
+                })?;
+                let expected = (
+                    binding.expires_at,
+                    self.rest(binding, binding.expires_at, now),
+                    self.idle(*x, binding.expires_at),
+                );
+                hold(
+                    (*at, *cooling_until, *idle_since) == expected,
+                    Law::OverIsOver,
+                    || format!("{event:?} should tell {expected:?}"),
+                )?;
+                tidied.ended += 1;
+                Ok(true)
+            }
+            Event::NumberThawed { x } => {
+                let cooling_until = self.numbers.get(x).map(|number| number.cooling_until);
+                let cooled = cooling_until.is_some_and(|t| t > Timestamp(0) && t <= now);
+                hold(cooled, Law::OverIsOver, || {
+                    format!("{x} thawed, but cools until {cooling_until:?}")
+                })?;
+                tidied.thawed += 1;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// How many things could be tidied at `now`.
+    fn due(&self, now: Timestamp) -> usize {
+        let ended = self.bindings.values().filter(|b| b.expires_at <= now);
+        let cooled = self
+            .numbers
+            .values()
+            .filter(|n| n.cooling_until > Timestamp(0) && n.cooling_until <= now);
+        ended.count() + cooled.count()
+    }
+
+    /// Makes an event part of the model.
+    fn apply(&mut self, event: &Event) -> Held {
+        match event {
+            Event::CommandAnswered { id, key, until } => {
+                self.commands.insert(*id, (key.clone(), *until));
+            }
+            Event::CommandsForgotten { before } => {
+                self.commands.retain(|_, (_, until)| *until >= *before);
+            }
+            Event::AccountSet(account) => {
+                self.accounts.insert(account.id.clone(), account.clone());
+            }
+            Event::KeySet(key) => {
+                self.keys.insert(key.id.clone(), key.clone());
+            }
+            Event::KeyDeleted { id } => {
+                self.keys.remove(id);
+            }
+            Event::UserSet(user) => {
+                let place = (user.account.clone(), user.name.clone());
+                self.users.insert(place, user.clone());
+            }
+            Event::UserDeleted { account, name } => {
+                self.users.remove(&(account.clone(), name.clone()));
+                self.keys
+                    .retain(|_, key| key.account != *account || key.user.as_ref() != Some(name));
+            }
+            Event::PoolSet(pool) => {
+                self.pools.insert(pool.key.clone(), pool.clone());
+            }
+            Event::TrunkSet(trunk) => {
+                self.trunks.insert(trunk.name.clone(), trunk.clone());
+            }
+            Event::TrunkDeleted { name } => {
+                self.trunks.remove(name);
+            }
+            Event::EmergencyNumbersSet { numbers } => self.emergency.clone_from(numbers),
+            Event::NumberSet(number) => {
+                self.numbers.insert(number.x, number.clone());
+            }
+            Event::NumberReleased { x } => {
+                hold(self.on(*x).next().is_none(), Law::RightAnswer, || {
+                    format!("{x} was released with a binding on it")
+                })?;
+                self.numbers.remove(x);
+            }
+            Event::NumberLocked { x } => self.change_number(*x, |number| number.locked = true),
+            Event::NumberUnlocked { x } => self.change_number(*x, |number| number.locked = false),
+            Event::NumberThawed { x } => {
+                self.change_number(*x, |number| number.cooling_until = Timestamp(0));
+            }
+            Event::Bound(binding) => {
+                self.last_subs_id = self.last_subs_id.max(binding.subs_id.0);
+                self.bindings.insert(binding.subs_id, (**binding).clone());
+            }
+            Event::BindingChanged(binding) => {
+                self.bindings.insert(binding.subs_id, (**binding).clone());
+            }
+            Event::Ended {
+                subs_id,
+                x,
+                cooling_until,
+                idle_since,
+                ..
+            } => {
+                self.bindings.remove(subs_id);
+                self.change_number(*x, |number| {
+                    number.cooling_until = *cooling_until;
+                    number.idle_since = *idle_since;
+                });
+            }
+            Event::EpochBegun {
+                epoch,
+                subs_id_floor,
+            } => {
+                self.epoch = *epoch;
+                self.last_subs_id = self.last_subs_id.max(subs_id_floor.0);
+            }
+            Event::Revealed { .. } | Event::PersonErased { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn change_number(&mut self, x: PhoneNumber, change: impl FnOnce(&mut Number)) {
+        if let Some(number) = self.numbers.get_mut(&x) {
+            change(number);
+        }
+    }
+}
+
+/// What a command tidied on its way.
+#[derive(Debug, Default)]
+struct Tidied {
+    ended: u32,
+    thawed: u32,
+}
+
+impl Ruling {
+    /// How many events it needs.
+    fn events(&self) -> usize {
+        match self {
+            Ruling::Refused(_) | Ruling::Existing(_) => 0,
+            Ruling::Done(events) => events.len(),
+            Ruling::Bound { .. } | Ruling::NewEpoch => 1,
+            Ruling::Expired(work) | Ruling::Thawed(work) => work.count as usize,
+            Ruling::Forgotten(_, newest) => usize::from(newest.is_some()),
+        }
+    }
+
+    /// The answer, where no event is needed.
+    fn silent_answer(self) -> Answer {
+        match self {
+            Ruling::Refused(refusal) => Err(SubmitError::Refused(refusal)),
+            Ruling::Existing(binding) => Ok(Outcome::Bound(binding)),
+            Ruling::Expired(work) | Ruling::Thawed(work) | Ruling::Forgotten(work, _) => {
+                Ok(Outcome::Worked {
+                    count: work.count,
+                    more: work.more,
+                })
+            }
+            Ruling::Done(_) | Ruling::Bound { .. } | Ruling::NewEpoch => Ok(Outcome::Done),
+        }
+    }
+}
+
+/// Which commands may record on their way what is over or has cooled.
+fn may_tidy(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Bind(_)
+            | Command::Update { .. }
+            | Command::ReleaseNumbers(_)
+            | Command::ExpireDue { .. }
+            | Command::ThawDue { .. }
+    )
+}

@@ -1,0 +1,72 @@
+//! Who is reached when somebody dials X: found by looking at every binding.
+
+use maskline_domain::kinds::Role;
+use maskline_domain::routing::{Connection, Dial, Route, Situation};
+use maskline_domain::{Binding, PhoneNumber, Product, Restriction, Timestamp};
+
+use crate::model::Model;
+
+impl Model {
+    /// What is to be done with a call at `now`.
+    pub fn route(&self, dial: Dial, now: Timestamp) -> Route {
+        let refuse = |situation, binding: Option<&Binding>| Route::Refuse {
+            situation,
+            binding: binding.cloned().map(Box::new),
+        };
+        if !self.numbers.contains_key(&dial.x) {
+            return refuse(Situation::XUnknown, None);
+        }
+        if dial.caller == Some(dial.x) {
+            return refuse(Situation::Loop, None);
+        }
+        let (Some(pool), Some((binding, role))) =
+            (self.pool_of(dial.x), self.binding_for(dial, now))
+        else {
+            return refuse(Situation::NoBinding, None);
+        };
+        match (binding.restriction, role) {
+            (Restriction::AMayNotDial, Role::A) | (Restriction::OthersMayNotDial, Role::Other) => {
+                return refuse(Situation::Restricted, Some(binding));
+            }
+            _ => {}
+        }
+        if binding.product == Product::Axn && role == Role::A && !pool.a_call_back {
+            return refuse(Situation::CallBackOff, Some(binding));
+        }
+        let Some(callee) = other_side(binding, role) else {
+            return refuse(Situation::VacantNumber, Some(binding));
+        };
+        let ring_timeout_s = match binding.ring_timeout_s {
+            None | Some(0) => pool.ring_timeout_s,
+            Some(secs) => u16::from(secs),
+        };
+        Route::Connect(Box::new(Connection {
+            binding: binding.clone(),
+            pool: pool.key.clone(),
+            callee,
+            caller_role: role,
+            ring_timeout_s,
+        }))
+    }
+
+    fn binding_for(&self, dial: Dial, now: Timestamp) -> Option<(&Binding, Role)> {
+        self.live_on(dial.x, now).find_map(|binding| {
+            let is_a = dial.caller == Some(binding.a);
+            let is_b = dial.caller.is_some() && dial.caller == binding.b;
+            match binding.product {
+                Product::Axn if is_a => Some((binding, Role::A)),
+                Product::Axn => Some((binding, Role::Other)),
+                Product::Axb if is_a => Some((binding, Role::A)),
+                Product::Axb if is_b => Some((binding, Role::Other)),
+                Product::Axb => None,
+            }
+        })
+    }
+}
+
+fn other_side(binding: &Binding, caller: Role) -> Option<PhoneNumber> {
+    match caller {
+        Role::A => binding.b,
+        Role::Other => Some(binding.a),
+    }
+}

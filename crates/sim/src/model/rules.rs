@@ -1,0 +1,540 @@
+//! What a command must lead to, by the model's own rules.
+//!
+//! Written from the design and the vendor's pages, not from `domain`: which
+//! refusal comes first, which X may be given, what is recorded.
+
+use std::collections::BTreeSet;
+
+use maskline_domain::account::Effect;
+use maskline_domain::pool::{CityMatch, Pick};
+use maskline_domain::{
+    AccessKeyId, AccountStatus, Actor, BindRequest, Binding, Command, CommandId, EndCause,
+    Envelope, Event, Number, PhoneNumber, Pool, PoolRef, Product, Refusal, SubsId, Timestamp,
+    Update,
+};
+
+use crate::model::Model;
+use crate::model::slots::{claims, collide};
+
+/// What must come of a command.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// The id that must be remembered, with its key and time.
+    pub remembered: Option<(CommandId, AccessKeyId, Timestamp)>,
+    /// What the command itself leads to.
+    pub ruling: Ruling,
+}
+
+/// What a command itself leads to.
+#[derive(Debug, Clone)]
+pub enum Ruling {
+    /// No.
+    Refused(Refusal),
+    /// Yes, and exactly these facts.
+    Done(Vec<Event>),
+    /// A new binding like this one, on one of these numbers.
+    Bound {
+        /// All of it but X and id.
+        binding: Box<Binding>,
+        /// Any of these.
+        allowed: BTreeSet<PhoneNumber>,
+    },
+    /// The binding that is there already.
+    Existing(Box<Binding>),
+    /// So many bindings that are over are recorded as ended.
+    Expired(Work),
+    /// So many numbers that have cooled are put back.
+    Thawed(Work),
+    /// So many ids are forgotten: all whose time is before the moment.
+    Forgotten(Work, Option<Timestamp>),
+    /// A new epoch.
+    NewEpoch,
+}
+
+/// How much a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// So many things.
+    pub count: u32,
+    /// Whether more are due.
+    pub more: bool,
+}
+
+impl Model {
+    /// What must come of `envelope` at `now`.
+    pub fn verdict(&self, envelope: &Envelope, now: Timestamp) -> Verdict {
+        let mut remembered = None;
+        if let (Actor::Customer { key, .. }, Some((id, until))) = (&envelope.by, envelope.id) {
+            if self.is_remembered(id, now) {
+                return Verdict {
+                    remembered,
+                    ruling: Ruling::Refused(Refusal::CommandRepeated),
+                };
+            }
+            remembered = Some((id, key.clone(), until));
+        }
+        let ruling = self.rule(envelope, now).unwrap_or_else(Ruling::Refused);
+        Verdict { remembered, ruling }
+    }
+
+    /// Whether an id may not come again at `now`.
+    pub fn is_remembered(&self, id: CommandId, now: Timestamp) -> bool {
+        self.commands.get(&id).is_some_and(|(_, until)| *until > now)
+    }
+
+    fn rule(&self, envelope: &Envelope, now: Timestamp) -> Result<Ruling, Refusal> {
+        let by = &envelope.by;
+        match &envelope.command {
+            Command::Bind(request) => self.rule_bind(by, request, now),
+            Command::Unbind { pool, subs_id, x } => {
+                let binding = self.named(by, pool, *subs_id, *x)?;
+                if binding.expires_at <= now {
+                    return Err(Refusal::BindingUnknown);
+                }
+                Ok(Ruling::Done(vec![Event::Ended {
+                    subs_id: *subs_id,
+                    x: *x,
+                    cause: EndCause::Unbound,
+                    at: now,
+                    cooling_until: self.rest(binding, now, now),
+                    idle_since: self.idle(*x, now),
+                }]))
+            }
+            Command::Update {
+                pool,
+                subs_id,
+                x,
+                updates,
+            } => {
+                let before = self.named(by, pool, *subs_id, *x)?;
+                self.rule_update(before, updates, now)
+            }
+            Command::Lock { pool, x } => self.rule_lock(by, pool, *x, true),
+            Command::Unlock { pool, x } => self.rule_lock(by, pool, *x, false),
+            Command::ExpireDue { at_most } => {
+                let due = self.bindings.values().filter(|b| b.expires_at <= now);
+                Ok(Ruling::Expired(work(due.count(), *at_most)))
+            }
+            Command::ThawDue { at_most } => {
+                let due = self
+                    .numbers
+                    .values()
+                    .filter(|n| n.cooling_until > Timestamp(0) && n.cooling_until <= now);
+                Ok(Ruling::Thawed(work(due.count(), *at_most)))
+            }
+            Command::ForgetCommands { at_most } => Ok(self.rule_forget(*at_most, now)),
+            Command::BeginEpoch => Ok(Ruling::NewEpoch),
+            other => self.rule_operator(other, now),
+        }
+    }
+
+    // ---- who may ----
+
+    fn pool_for(&self, by: &Actor, named: &PoolRef) -> Result<&Pool, Refusal> {
+        let Actor::Customer { key, permission } = by else {
+            return match named {
+                PoolRef::Key(key) => self.pools.get(key).ok_or(Refusal::PoolUnknown),
+                PoolRef::LegacyType(_) => Err(Refusal::PoolNotNamed),
+            };
+        };
+        let key = match self.keys.get(key) {
+            Some(key) if key.active => key,
+            _ => return Err(Refusal::KeyInactive),
+        };
+        let found = match named {
+            PoolRef::Key(key) => self.pools.get(key).ok_or(Refusal::PoolUnknown),
+            PoolRef::LegacyType(kind) => self
+                .pools
+                .values()
+                .find(|p| p.account == key.account && p.legacy_type.as_deref() == Some(&**kind))
+                .ok_or(Refusal::PoolNotNamed),
+        };
+        if let Some(user) = &key.user {
+            let pool_name = match (named, &found) {
+                (PoolRef::Key(key), _) => Some(key.as_str()),
+                (PoolRef::LegacyType(_), Ok(pool)) => Some(pool.key.as_str()),
+                (PoolRef::LegacyType(_), Err(_)) => None,
+            };
+            let says = |effect: Effect| {
+                let user = self.users.get(&(key.account.clone(), user.clone()));
+                user.is_some_and(|user| {
+                    user.statements.iter().any(|statement| {
+                        statement.effect == effect
+                            && statement.actions.iter().any(|p| fits(p, permission))
+                            && statement.pools.iter().any(|p| match pool_name {
+                                Some(name) => fits(p, name),
+                                None => p == "*",
+                            })
+                    })
+                })
+            };
+            if says(Effect::Deny) || !says(Effect::Allow) {
+                return Err(Refusal::PermissionDenied);
+            }
+        }
+        let account = self
+            .accounts
+            .get(&key.account)
+            .ok_or(Refusal::AccountUnknown)?;
+        match account.status {
+            AccountStatus::Closed => return Err(Refusal::AccountUnknown),
+            AccountStatus::Abnormal => return Err(Refusal::AccountAbnormal),
+            AccountStatus::InArrears => return Err(Refusal::AccountInArrears),
+            AccountStatus::Active => {}
+        }
+        for (is_so, refusal) in [
+            (account.real_name_verified, Refusal::AccountAbnormal),
+            (
+                account.communications_opened,
+                Refusal::CommunicationsNotOpened,
+            ),
+            (account.product_opened, Refusal::ProductNotOpened),
+        ] {
+            if !is_so {
+                return Err(refusal);
+            }
+        }
+        let pool = found?;
+        if pool.account != account.id {
+            return Err(Refusal::PoolForeign);
+        }
+        if !pool.open {
+            return Err(Refusal::PoolClosed);
+        }
+        Ok(pool)
+    }
+
+    /// The binding that pool, id and X name together.
+    fn named(
+        &self,
+        by: &Actor,
+        pool: &PoolRef,
+        subs_id: SubsId,
+        x: PhoneNumber,
+    ) -> Result<&Binding, Refusal> {
+        let pool = self.pool_for(by, pool)?;
+        self.bindings
+            .get(&subs_id)
+            .filter(|binding| binding.x == x)
+            .filter(|_| self.pool_of(x).is_some_and(|its| its.key == pool.key))
+            .ok_or(Refusal::BindingUnknown)
+    }
+
+    fn check_party(&self, number: PhoneNumber) -> Result<(), Refusal> {
+        if looks_like_a_party(&number.reveal()) && !self.emergency.contains(&number) {
+            Ok(())
+        } else {
+            Err(Refusal::NumberIllegal)
+        }
+    }
+
+    // ---- bind ----
+
+    fn rule_bind(&self, by: &Actor, ask: &BindRequest, now: Timestamp) -> Result<Ruling, Refusal> {
+        let pool = self.pool_for(by, &ask.pool)?;
+        if ask.product != pool.product {
+            return Err(Refusal::ProductMismatch);
+        }
+        self.check_party(ask.a)?;
+        match (ask.b, ask.product) {
+            (Some(b), _) => self.check_party(b)?,
+            (None, Product::Axb) => return Err(Refusal::BMissing),
+            (None, Product::Axn) => {}
+        }
+        let given: Vec<PhoneNumber> = [Some(ask.a), ask.b, ask.x].into_iter().flatten().collect();
+        let different: BTreeSet<PhoneNumber> = given.iter().copied().collect();
+        if different.len() < given.len() {
+            return Err(Refusal::NumbersEqual);
+        }
+        more_than_a_minute_ahead(ask.expires_at, now)?;
+
+        let wanted = Binding {
+            subs_id: SubsId(0),
+            product: ask.product,
+            x: ask.x.unwrap_or(PhoneNumber::ERASED),
+            a: ask.a,
+            b: ask.b,
+            created_at: now,
+            expires_at: ask.expires_at,
+            restriction: ask.restriction,
+            record: ask.record,
+            speech_recognition: ask.speech_recognition,
+            ring_timeout_s: ask.ring_timeout_s,
+            extras: ask.extras.clone(),
+        };
+        if let Some(same) = self.same_order(pool, ask, &wanted, now) {
+            return Ok(Ruling::Existing(Box::new(same.clone())));
+        }
+        let allowed = match ask.x {
+            Some(x) => {
+                self.check_wanted(pool, x, &wanted, now)?;
+                BTreeSet::from([x])
+            }
+            None => self.candidates(pool, ask, &wanted, now),
+        };
+        if allowed.is_empty() {
+            return Err(Refusal::NoNumberLeft);
+        }
+        Ok(Ruling::Bound {
+            binding: Box::new(wanted),
+            allowed,
+        })
+    }
+
+    /// A live binding of this pool with this OutOrderId on the same terms; the
+    /// oldest of them.
+    fn same_order(
+        &self,
+        pool: &Pool,
+        ask: &BindRequest,
+        wanted: &Binding,
+        now: Timestamp,
+    ) -> Option<&Binding> {
+        if !pool.same_out_order_returns || ask.extras.out_order_id.is_none() {
+            return None;
+        }
+        self.bindings.values().find(|there| {
+            let as_wanted = Binding {
+                subs_id: wanted.subs_id,
+                created_at: wanted.created_at,
+                x: wanted.x,
+                ..(*there).clone()
+            };
+            as_wanted == *wanted
+                && there.expires_at > now
+                && self.pool_of(there.x).is_some_and(|its| its.key == pool.key)
+                && ask.x.is_none_or(|x| x == there.x)
+        })
+    }
+
+    fn check_wanted(
+        &self,
+        pool: &Pool,
+        x: PhoneNumber,
+        wanted: &Binding,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let number = self.numbers.get(&x).ok_or(Refusal::NumberUnknown)?;
+        if number.class.pool.as_ref() != Some(&pool.key) {
+            return Err(Refusal::NumberElsewhere);
+        }
+        if number.locked {
+            return Err(Refusal::NumberLocked);
+        }
+        if self.rests(x, now) {
+            return Err(Refusal::NumberFrozen);
+        }
+        let live: Vec<&Binding> = self.live_on(x, now).collect();
+        let of_a_party = |there: &&&Binding| match wanted.product {
+            Product::Axn => there.a == wanted.a,
+            Product::Axb => collide(there, wanted),
+        };
+        if live.iter().find(of_a_party).is_some() {
+            return Err(Refusal::BindConflict);
+        }
+        if live.len() >= self.room_on(pool) {
+            return Err(Refusal::NumberTaken);
+        }
+        Ok(())
+    }
+
+    /// Every X that may be given: of the wanted city if there is one, else of
+    /// any where the pool is loose.
+    fn candidates(
+        &self,
+        pool: &Pool,
+        ask: &BindRequest,
+        wanted: &Binding,
+        now: Timestamp,
+    ) -> BTreeSet<PhoneNumber> {
+        let can_carry: Vec<&Number> = self
+            .numbers
+            .values()
+            .filter(|number| number.class.pool.as_ref() == Some(&pool.key))
+            .filter(|number| !number.locked && !self.rests(number.x, now))
+            .filter(|number| number.x != wanted.a && Some(number.x) != wanted.b)
+            .filter(|number| {
+                let live: Vec<&Binding> = self.live_on(number.x, now).collect();
+                live.len() < self.room_on(pool) && !live.iter().any(|there| collide(there, wanted))
+            })
+            .collect();
+        let in_city: Vec<&Number> = can_carry
+            .iter()
+            .copied()
+            .filter(|number| Some(&number.class.city) == ask.city.as_ref())
+            .collect();
+        let from = match &ask.city {
+            Some(_) if !in_city.is_empty() => in_city,
+            Some(_) if pool.city_match == CityMatch::Strict => Vec::new(),
+            Some(_) | None => can_carry,
+        };
+        match pool.pick {
+            Pick::Random => from.iter().map(|number| number.x).collect(),
+            Pick::LongestIdle => self.longest_idle(&from),
+        }
+    }
+
+    /// Of each city's numbers that lie ready, those that have lain longest; and
+    /// those that could be made ready, which nobody has put in order yet.
+    fn longest_idle(&self, from: &[&Number]) -> BTreeSet<PhoneNumber> {
+        let ready = |number: &&&Number| self.is_on_the_shelf(number);
+        from.iter()
+            .filter(|number| {
+                let longest = from
+                    .iter()
+                    .filter(ready)
+                    .filter(|other| other.class.city == number.class.city)
+                    .map(|other| other.idle_since)
+                    .min();
+                !ready(number) || Some(number.idle_since) == longest
+            })
+            .map(|number| number.x)
+            .collect()
+    }
+
+    // ---- the rest ----
+
+    fn rule_update(
+        &self,
+        before: &Binding,
+        updates: &[Update],
+        now: Timestamp,
+    ) -> Result<Ruling, Refusal> {
+        if before.expires_at <= now {
+            return Err(Refusal::BindingOver);
+        }
+        let mut after = before.clone();
+        for update in updates {
+            match update {
+                Update::A(a) => {
+                    self.check_party(*a)?;
+                    after.a = *a;
+                }
+                Update::B(b) => {
+                    self.check_party(*b)?;
+                    after.b = Some(*b);
+                }
+                Update::ExpiresAt(expires_at) => {
+                    more_than_a_minute_ahead(*expires_at, now)?;
+                    after.expires_at = *expires_at;
+                }
+                Update::Restriction(restriction) => after.restriction = *restriction,
+                Update::Record(on) => after.record = *on,
+                Update::OutId(text) => after.extras.out_id = text.clone(),
+                Update::RingConfig(text) => after.extras.ring_config = text.clone(),
+                Update::SpeechRecognition(on) => after.speech_recognition = *on,
+                Update::SpeechModel(text) => after.extras.speech_model = text.clone(),
+            }
+        }
+        if after == *before {
+            return Ok(Ruling::Done(Vec::new()));
+        }
+        let parties: Vec<PhoneNumber> = std::iter::once(after.a).chain(after.b).collect();
+        if parties.contains(&after.x) || after.b == Some(after.a) {
+            return Err(Refusal::NumbersEqual);
+        }
+        let others = self.live_on(after.x, now);
+        if others
+            .filter(|other| other.subs_id != after.subs_id)
+            .any(|other| collide(other, &after))
+        {
+            return Err(Refusal::UpdateConflict);
+        }
+        Ok(Ruling::Done(vec![Event::BindingChanged(Box::new(after))]))
+    }
+
+    fn rule_lock(
+        &self,
+        by: &Actor,
+        pool: &PoolRef,
+        x: PhoneNumber,
+        locked: bool,
+    ) -> Result<Ruling, Refusal> {
+        let pool = self.pool_for(by, pool)?;
+        let number = self.numbers.get(&x).ok_or(Refusal::NumberUnknown)?;
+        if number.class.pool.as_ref() != Some(&pool.key) {
+            return Err(Refusal::NumberUnknown);
+        }
+        Ok(Ruling::Done(if number.locked == locked {
+            Vec::new()
+        } else if locked {
+            vec![Event::NumberLocked { x }]
+        } else {
+            vec![Event::NumberUnlocked { x }]
+        }))
+    }
+
+    fn rule_forget(&self, at_most: u32, now: Timestamp) -> Ruling {
+        let mut times: Vec<Timestamp> = self
+            .commands
+            .values()
+            .map(|(_, until)| *until)
+            .filter(|until| *until < now)
+            .collect();
+        times.sort_unstable();
+        // All ids of one moment go together, and those of the first always.
+        let mut count = 0;
+        while count < times.len() {
+            let of_moment = times.iter().filter(|time| **time == times[count]).count();
+            if count > 0 && count + of_moment > at_most as usize {
+                break;
+            }
+            count += of_moment;
+        }
+        let work = Work {
+            count: count as u32,
+            more: times.len() > count,
+        };
+        Ruling::Forgotten(work, count.checked_sub(1).map(|last| times[last]))
+    }
+
+    /// The binding that must lose its claims before `binding` can have them:
+    /// those on the same X that are over.
+    pub fn in_the_way<'a>(
+        &'a self,
+        binding: &'a Binding,
+    ) -> impl Iterator<Item = &'a Binding> + 'a {
+        let wanted = claims(binding);
+        self.on(binding.x)
+            .filter(|other| other.subs_id != binding.subs_id)
+            .filter(move |other| claims(other).iter().any(|claim| wanted.contains(claim)))
+    }
+}
+
+fn work(due: usize, at_most: u32) -> Work {
+    let count = due.min(at_most as usize);
+    Work {
+        count: count as u32,
+        more: due > count,
+    }
+}
+
+fn more_than_a_minute_ahead(end: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    if end.0 - now.0 > 60_000 {
+        Ok(())
+    } else {
+        Err(Refusal::ExpirationIllegal)
+    }
+}
+
+/// A mobile, a landline with its area code, or a service number.
+fn looks_like_a_party(digits: &str) -> bool {
+    let second = digits.chars().nth(1).unwrap_or(' ');
+    let length = digits.len();
+    let mobile = length == 11 && digits.starts_with('1') && ('3'..='9').contains(&second);
+    let big_city = digits.starts_with("010") || digits.starts_with("02");
+    let other_city = digits.starts_with('0') && ('3'..='9').contains(&second);
+    let landline =
+        (big_city && (length == 10 || length == 11)) || (other_city && (11..=12).contains(&length));
+    let service = (digits.starts_with("95") && (5..=8).contains(&length))
+        || (length == 10 && (digits.starts_with("400") || digits.starts_with("800")));
+    mobile || landline || service
+}
+
+fn fits(pattern: &str, text: &str) -> bool {
+    if let Some(beginning) = pattern.strip_suffix('*') {
+        text.starts_with(beginning)
+    } else {
+        pattern == text
+    }
+}

@@ -1,0 +1,325 @@
+//! The disk: a journal and snapshots that survive, and a page cache that need
+//! not.
+
+use maskline_domain::{Row, State};
+use maskline_store::journal::{Batch, Hash, Tip};
+use maskline_store::payload::{self, WRITER};
+use maskline_store::recovery;
+use maskline_store::snapshot::{self, Seal};
+
+use crate::faults::Fault;
+
+/// Rows in one part of a snapshot: few, so that crashes fall between parts.
+const ROWS_IN_A_PART: usize = 12;
+
+/// What is on the disk.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// The journal, oldest batch first.
+    journal: Vec<Batch>,
+    /// Reported as written, but lost in a power cut. Empty unless a fault is
+    /// planted.
+    unsynced: Option<Batch>,
+    /// Snapshots, oldest first, finished or not.
+    snapshots: Vec<Snapshot>,
+    /// Whether it takes no writes.
+    pub full: bool,
+}
+
+/// One snapshot.
+#[derive(Debug)]
+struct Snapshot {
+    tip: Tip,
+    parts: Vec<Vec<u8>>,
+    seal: Option<Seal>,
+}
+
+/// A start that did not come to a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoStart(String);
+
+impl Disk {
+    /// Makes a batch durable.
+    pub fn append(&mut self, batch: Batch) {
+        self.journal.extend(self.unsynced.take());
+        self.journal.push(batch);
+    }
+
+    /// Takes a batch that only the next append makes durable.
+    pub fn append_unsynced(&mut self, batch: Batch) {
+        self.journal.extend(self.unsynced.replace(batch));
+    }
+
+    /// The power goes: what was not synced is lost.
+    pub fn cut_power(&mut self) {
+        self.unsynced = None;
+    }
+
+    /// The number of the newest batch.
+    pub fn newest(&self) -> u64 {
+        let newest = self.unsynced.as_ref().or(self.journal.last());
+        newest.map_or(0, |batch| batch.seq)
+    }
+
+    /// Where a start may begin: before the first batch if the journal is whole,
+    /// and at each finished snapshot, the newest last.
+    pub fn beginnings(&self, fault: Option<Fault>) -> Vec<Option<u64>> {
+        let whole = self.journal.first().is_none_or(|batch| batch.seq == 1);
+        let believed = fault == Some(Fault::HalfSnapshotBelieved);
+        whole
+            .then_some(None)
+            .into_iter()
+            .chain(
+                self.snapshots
+                    .iter()
+                    .filter(|snapshot| snapshot.seal.is_some() || believed)
+                    .map(|snapshot| Some(snapshot.tip.seq)),
+            )
+            .collect()
+    }
+
+    /// A start from one of the [`Disk::beginnings`].
+    ///
+    /// # Errors
+    /// [`NoStart`] when a snapshot or the chain does not hold.
+    pub fn start(
+        &self,
+        beginning: Option<u64>,
+        fault: Option<Fault>,
+    ) -> Result<(State, Tip), NoStart> {
+        let (mut state, mut tip) = match beginning {
+            None => (State::default(), Tip::GENESIS),
+            Some(seq) => self.load(seq, fault)?,
+        };
+        self.follow(&mut state, &mut tip, fault)?;
+        Ok((state, tip))
+    }
+
+    /// Brings a state up to the newest batch.
+    ///
+    /// # Errors
+    /// [`NoStart`] when the chain does not hold.
+    pub fn follow(
+        &self,
+        state: &mut State,
+        tip: &mut Tip,
+        fault: Option<Fault>,
+    ) -> Result<(), NoStart> {
+        let from = self.journal.partition_point(|batch| batch.seq <= tip.seq);
+        let left: Vec<&Batch> = self.journal[from..].iter().chain(&self.unsynced).collect();
+        for (at, batch) in left.iter().enumerate() {
+            let is_last = at + 1 == left.len();
+            if is_last && fault == Some(Fault::ReplayDropsLastBatch) {
+                break;
+            }
+            if is_last && fault == Some(Fault::ReplayDropsLastEntry) {
+                follow_but_last_entry(state, tip, batch)?;
+                break;
+            }
+            recovery::follow(state, tip, batch).map_err(|error| NoStart(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn load(&self, seq: u64, fault: Option<Fault>) -> Result<(State, Tip), NoStart> {
+        let failed = |why: &str| NoStart(format!("snapshot {seq} {why}"));
+        let snapshot = self
+            .snapshots
+            .iter()
+            .find(|snapshot| snapshot.tip.seq == seq)
+            .ok_or(failed("is gone"))?;
+        let mut state = State::default();
+        let mut rows = 0;
+        for part in &snapshot.parts {
+            let mut rest = part.as_slice();
+            while !rest.is_empty() {
+                let (row, left) = postcard::take_from_bytes::<Row>(rest)
+                    .map_err(|_| failed("cannot be read"))?;
+                state.restore(row);
+                rows += 1;
+                rest = left;
+            }
+        }
+        let careless = [
+            Some(Fault::HalfSnapshotBelieved),
+            Some(Fault::SnapshotMissesARow),
+        ];
+        if careless.contains(&fault) {
+            return Ok((state, snapshot.tip));
+        }
+        let seal = snapshot.seal.as_ref().ok_or(failed("is not finished"))?;
+        let digest = snapshot::digest(state.rows()).to_string();
+        if (seal.rows, &seal.digest) != (rows, &digest) {
+            return Err(failed("does not have the rows that were written"));
+        }
+        let tip = Tip {
+            seq,
+            hash: seal.tip_hash().ok_or(failed("names no hash"))?,
+        };
+        Ok((state, tip))
+    }
+
+    /// Drops snapshots that are not needed, and the journal that only they
+    /// needed.
+    fn tidy(&mut self, writing: Option<u64>) {
+        let found: Vec<(u64, Option<Seal>)> = self
+            .snapshots
+            .iter()
+            .rev()
+            .map(|snapshot| (snapshot.tip.seq, snapshot.seal.clone()))
+            .collect();
+        let superfluous = snapshot::superfluous(&found, writing);
+        self.snapshots
+            .retain(|snapshot| !superfluous.contains(&snapshot.tip.seq));
+        let sealed: Vec<u64> = self
+            .snapshots
+            .iter()
+            .filter(|snapshot| snapshot.seal.is_some())
+            .map(|snapshot| snapshot.tip.seq)
+            .collect();
+        if let [oldest, _, ..] = sealed[..] {
+            let newest = self.newest();
+            self.journal
+                .retain(|batch| batch.seq > oldest || batch.seq == newest);
+        }
+    }
+
+    /// The rows of the journal and the parts of each finished snapshot, for
+    /// putting them into real tables.
+    pub fn contents(&self) -> (&[Batch], Vec<(&Seal, Vec<Row>)>) {
+        let snapshots = self.snapshots.iter().filter_map(|snapshot| {
+            let rows = snapshot.parts.iter().flat_map(|part| rows_of(part)).collect();
+            Some((snapshot.seal.as_ref()?, rows))
+        });
+        (&self.journal, snapshots.collect())
+    }
+}
+
+fn rows_of(mut part: &[u8]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    while let Ok((row, rest)) = postcard::take_from_bytes::<Row>(part) {
+        rows.push(row);
+        part = rest;
+    }
+    rows
+}
+
+fn follow_but_last_entry(state: &mut State, tip: &mut Tip, batch: &Batch) -> Result<(), NoStart> {
+    let failed = |error: &dyn std::fmt::Display| NoStart(error.to_string());
+    tip.follow(batch).map_err(|error| failed(&error))?;
+    let mut opened = payload::open(batch).map_err(|error| failed(&error))?;
+    opened.entries.pop();
+    for event in opened.entries.iter().flat_map(|entry| &entry.events) {
+        state.apply(event);
+    }
+    state.advance(opened.at);
+    Ok(())
+}
+
+/// Writes snapshots in the background, from a state of its own that follows
+/// the journal.
+#[derive(Debug)]
+pub struct Scribe {
+    state: State,
+    tip: Tip,
+    writing: Option<Writing>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    seq: u64,
+    rows: Vec<Row>,
+    written: usize,
+    digest: Hash,
+}
+
+impl Scribe {
+    /// One that begins with what a start has made.
+    pub fn new(state: State, tip: Tip) -> Self {
+        Self {
+            state,
+            tip,
+            writing: None,
+        }
+    }
+
+    /// The rows that the journal makes, by replay.
+    ///
+    /// # Errors
+    /// [`NoStart`] when the chain does not hold.
+    pub fn rows(&mut self, disk: &Disk) -> Result<Vec<Row>, NoStart> {
+        disk.follow(&mut self.state, &mut self.tip, None)?;
+        Ok(self.state.rows().collect())
+    }
+
+    /// Does a bounded piece of a snapshot: begins one, writes a part, or seals
+    /// it. Says whether it sealed one.
+    ///
+    /// # Errors
+    /// [`NoStart`] when the chain does not hold.
+    pub fn work(&mut self, disk: &mut Disk, fault: Option<Fault>) -> Result<bool, NoStart> {
+        let Some(mut writing) = self.writing.take() else {
+            self.begin(disk, fault)?;
+            return Ok(false);
+        };
+        let Some(snapshot) = disk
+            .snapshots
+            .iter_mut()
+            .find(|snapshot| snapshot.tip.seq == writing.seq)
+        else {
+            return Ok(false);
+        };
+        let left = &writing.rows[writing.written..];
+        if left.is_empty() {
+            snapshot.seal = Some(Seal {
+                seq: writing.seq,
+                at: 0,
+                hash: snapshot.tip.hash.to_string(),
+                parts: snapshot.parts.len() as u64,
+                rows: writing.rows.len() as u64,
+                digest: writing.digest.to_string(),
+                writer: WRITER.to_owned(),
+            });
+            disk.tidy(None);
+            return Ok(true);
+        }
+        let rows = &left[..left.len().min(ROWS_IN_A_PART)];
+        let part = rows.iter().fold(Vec::new(), |part, row| {
+            postcard::to_extend(row, part).expect("rows of state always serialise")
+        });
+        writing.written += rows.len();
+        snapshot.parts.push(part);
+        self.writing = Some(writing);
+        Ok(false)
+    }
+
+    fn begin(&mut self, disk: &mut Disk, fault: Option<Fault>) -> Result<(), NoStart> {
+        let mut rows = self.rows(disk)?;
+        let seq = self.tip.seq;
+        let exists = disk
+            .snapshots
+            .iter()
+            .any(|snapshot| snapshot.tip.seq == seq && snapshot.seal.is_some());
+        if exists {
+            return Ok(());
+        }
+        let digest = snapshot::digest(rows.iter());
+        if fault == Some(Fault::SnapshotMissesARow) {
+            rows.pop();
+        }
+        disk.tidy(None);
+        disk.snapshots.push(Snapshot {
+            tip: self.tip,
+            parts: Vec::new(),
+            seal: None,
+        });
+        self.writing = Some(Writing {
+            seq,
+            rows,
+            written: 0,
+            digest,
+        });
+        Ok(())
+    }
+}

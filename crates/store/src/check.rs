@@ -1,0 +1,311 @@
+//! Replays and verifies everything that a data directory holds.
+
+use std::collections::{BTreeMap, HashMap};
+
+use maskline_domain::{Binding, Event, PhoneNumber, Slot, State, SubsId};
+use sqlx::query_scalar;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::journal::{self, Batch, Tip};
+use crate::payload;
+use crate::records::projection;
+use crate::recovery::{self, RecoverError};
+use crate::snapshot::{self, Seal, SnapshotError};
+
+/// Batches read at a time.
+const BATCHES: u32 = 256;
+
+/// What was found. Everything is well when `problems` is empty.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Batches whose chain, payload and commitments hold.
+    pub batches: u64,
+    /// Events in them.
+    pub events: u64,
+    /// Events whose personal values were erased.
+    pub erased: u64,
+    /// Snapshots that are what a replay gives.
+    pub snapshots: u64,
+    /// Bindings in the newest state.
+    pub bindings: usize,
+    /// The newest batch.
+    pub seq: u64,
+    /// What is wrong, a sentence each. Contains no numbers of people.
+    pub problems: Vec<String>,
+}
+
+/// Why nothing more can be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The database said no.
+    #[error("cannot read the database: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Checks everything, in a read-only connection. `progress` is told the batch
+/// reached and the last one.
+///
+/// # Errors
+/// [`CheckError`] when the database itself cannot be read; everything else is
+/// in the report.
+pub async fn check(
+    conn: &mut SqliteConnection,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Report, CheckError> {
+    let mut report = Report::default();
+    for row in query_scalar::<_, String>("PRAGMA integrity_check(20)")
+        .fetch_all(&mut *conn)
+        .await?
+    {
+        if row != "ok" {
+            report
+                .problems
+                .push(format!("the database file is damaged: {row}"));
+        }
+    }
+    let newest = journal::tip(conn).await?;
+    report.seq = newest.seq;
+    let seals = seals(conn, &mut report).await?;
+    let Some((state, tip)) = replay(conn, &seals, newest, &mut report, &mut progress).await? else {
+        return Ok(report);
+    };
+    if tip != newest {
+        report.problems.push(format!(
+            "the journal ends at batch {} but can be followed to {} only",
+            newest.seq, tip.seq
+        ));
+    }
+    report.bindings = state.bindings_len();
+    check_slots(&state, &mut report);
+    check_records(conn, &state, newest, &mut report).await?;
+    Ok(report)
+}
+
+/// The sealed snapshots, by batch.
+async fn seals(
+    conn: &mut SqliteConnection,
+    report: &mut Report,
+) -> Result<BTreeMap<u64, Seal>, CheckError> {
+    let mut seals = BTreeMap::new();
+    for (seq, seal) in snapshot::list(conn).await? {
+        // One without its last row is what a crash leaves; it does no harm.
+        if let Some(seal) = seal {
+            if let Err(error) = load(conn, &seal).await? {
+                report.problems.push(error.to_string());
+                continue;
+            }
+            seals.insert(seq, seal);
+        }
+    }
+    Ok(seals)
+}
+
+async fn load(
+    conn: &mut SqliteConnection,
+    seal: &Seal,
+) -> Result<Result<State, SnapshotError>, CheckError> {
+    match recovery::load(conn, seal).await {
+        Err(SnapshotError::Database(error)) => Err(error.into()),
+        other => Ok(other),
+    }
+}
+
+/// Follows the whole journal; `None` when it has no usable beginning.
+async fn replay(
+    conn: &mut SqliteConnection,
+    seals: &BTreeMap<u64, Seal>,
+    newest: Tip,
+    report: &mut Report,
+    progress: &mut impl FnMut(u64, u64),
+) -> Result<Option<(State, Tip)>, CheckError> {
+    let first = journal::first(conn).await?.unwrap_or(1);
+    // From the very beginning if it is there; otherwise the part before the
+    // oldest snapshot can only be read, not replayed.
+    let mut replayed = (first == 1).then(|| (State::default(), Tip::GENESIS));
+    let mut read = match journal::get(conn, first).await? {
+        Some(batch) => Tip {
+            seq: first - 1,
+            hash: batch.prev_hash,
+        },
+        None => Tip::GENESIS,
+    };
+    loop {
+        let batches = journal::read(conn, read.seq + 1, BATCHES).await?;
+        if batches.is_empty() || read.seq >= newest.seq {
+            break;
+        }
+        for batch in &batches {
+            if replayed.is_none()
+                && let Some(seal) = seals.get(&(batch.seq - 1))
+            {
+                replayed = begin(conn, seal, report).await?;
+            }
+            if !follow(batch, &mut read, &mut replayed, report) {
+                return Ok(replayed);
+            }
+            if let (Some((state, _)), Some(seal)) = (&replayed, seals.get(&batch.seq)) {
+                compare(state, seal, read, report);
+            }
+        }
+        progress(read.seq, newest.seq);
+    }
+    if replayed.is_none()
+        && let Some(seal) = seals.get(&newest.seq)
+    {
+        replayed = begin(conn, seal, report).await?;
+    }
+    if replayed.is_none() {
+        report.problems.push(format!(
+            "the journal begins at batch {first} and no snapshot leads up to it"
+        ));
+    }
+    Ok(replayed)
+}
+
+async fn begin(
+    conn: &mut SqliteConnection,
+    seal: &Seal,
+    report: &mut Report,
+) -> Result<Option<(State, Tip)>, CheckError> {
+    let (Ok(state), Some(hash)) = (load(conn, seal).await?, seal.tip_hash()) else {
+        return Ok(None);
+    };
+    let tip = Tip {
+        seq: seal.seq,
+        hash,
+    };
+    compare(&state, seal, tip, report);
+    Ok(Some((state, tip)))
+}
+
+/// Reads one batch and applies it; `false` when there is no going on.
+fn follow(
+    batch: &Batch,
+    read: &mut Tip,
+    replayed: &mut Option<(State, Tip)>,
+    report: &mut Report,
+) -> bool {
+    if let Err(error) = read.follow(batch) {
+        report.problems.push(error.to_string());
+        return false;
+    }
+    let opened = match payload::open(batch) {
+        Ok(opened) => opened,
+        Err(error) => {
+            report.problems.push(error.to_string());
+            return false;
+        }
+    };
+    report.batches += 1;
+    report.erased += opened.erased as u64;
+    let events = opened.entries.iter().flat_map(|entry| &entry.events);
+    report.events += events.clone().count() as u64;
+    let Some((state, tip)) = replayed else {
+        return true;
+    };
+    for event in events {
+        if let Event::Bound(binding) | Event::BindingChanged(binding) = event
+            && let Some(other) = holder(state, binding)
+        {
+            report.problems.push(format!(
+                "batch {}: binding {} takes a slot of its X number from binding {other}",
+                batch.seq, binding.subs_id
+            ));
+        }
+        state.apply(event);
+    }
+    state.advance(opened.at);
+    if let Err(error) = match tip.follow(batch) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(RecoverError::Chain(error)),
+    } {
+        report.problems.push(error.to_string());
+        return false;
+    }
+    true
+}
+
+/// Another binding that holds a slot which `binding` claims.
+fn holder(state: &State, binding: &Binding) -> Option<SubsId> {
+    binding
+        .slots()
+        .filter_map(|slot| state.slot(binding.x, slot))
+        .map(|other| other.subs_id)
+        .find(|&other| other != binding.subs_id)
+}
+
+fn compare(state: &State, seal: &Seal, tip: Tip, report: &mut Report) {
+    let digest = snapshot::digest(state.rows());
+    if digest.to_string() != seal.digest {
+        report.problems.push(format!(
+            "the snapshot of batch {} is not what the journal gives",
+            seal.seq
+        ));
+    } else if seal.tip_hash() != Some(tip.hash) {
+        report.problems.push(format!(
+            "the snapshot of batch {} was taken after another batch than the one in the journal",
+            seal.seq
+        ));
+    } else {
+        report.snapshots += 1;
+    }
+}
+
+/// Looks for doubled slots without asking the state's own indexes.
+fn check_slots(state: &State, report: &mut Report) {
+    #[derive(PartialEq, Eq, Hash)]
+    enum Key {
+        Anyone(PhoneNumber),
+        Party(PhoneNumber, PhoneNumber),
+    }
+    let mut holders: HashMap<Key, SubsId> = HashMap::new();
+    for binding in state.bindings() {
+        for slot in binding.slots() {
+            let key = match slot {
+                Slot::Anyone => Key::Anyone(binding.x),
+                Slot::Party(party) => Key::Party(binding.x, party),
+            };
+            if let Some(other) = holders.insert(key, binding.subs_id) {
+                report.problems.push(format!(
+                    "bindings {} and {other} hold the same slot of an X number",
+                    binding.subs_id
+                ));
+            }
+        }
+    }
+}
+
+/// Compares the records with the state, as far as they have read the journal.
+async fn check_records(
+    conn: &mut SqliteConnection,
+    state: &State,
+    newest: Tip,
+    report: &mut Report,
+) -> Result<(), CheckError> {
+    let position = projection::position(conn).await?;
+    if position > newest.seq {
+        report.problems.push(format!(
+            "the records claim to have read batch {position}, but the journal ends at {}",
+            newest.seq
+        ));
+        return Ok(());
+    }
+    let first = journal::first(conn).await?.unwrap_or(1);
+    if position + 1 < first {
+        report.problems.push(format!(
+            "the records have read up to batch {position}, but the journal begins at {first}"
+        ));
+    }
+    if position == newest.seq {
+        let live: i64 = query_scalar("SELECT COUNT(*) FROM binding_history WHERE ended_at IS NULL")
+            .fetch_one(conn)
+            .await?;
+        if live as usize != state.bindings_len() {
+            report.problems.push(format!(
+                "the binding history knows {live} live bindings, the state {}",
+                state.bindings_len()
+            ));
+        }
+    }
+    Ok(())
+}

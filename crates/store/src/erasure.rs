@@ -1,0 +1,113 @@
+//! Erasing what is kept of a person: where it stands, and blanking it.
+//!
+//! Only bindings that have ended are erased; a live one must be ended first.
+//! The chain of hashes stays whole, because it covers commitments to personal
+//! values, not the values.
+
+use std::collections::BTreeSet;
+
+use maskline_domain::{PhoneNumber, SubsId};
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::journal::{self, Batch};
+use crate::payload::{self, PayloadError};
+use crate::personal::{self, Kept};
+
+/// The list of erasures within the data directory. It is no part of a backup:
+/// a restore needs the newest one, to erase again what the backup still holds.
+pub const LIST: &str = "erasures.jsonl";
+
+/// Batches read at a time.
+const BATCHES: u32 = 256;
+
+/// One line of the list of erasures. Tells of nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// When it was done, UTC milliseconds.
+    pub at: i64,
+    /// The bindings whose personal values were erased.
+    pub bindings: Vec<SubsId>,
+}
+
+/// Why the journal cannot be searched.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// A batch cannot be read.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The database said no.
+    #[error("cannot read the journal: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// The bindings in whose events `number` is, or ever was, A or B.
+///
+/// # Errors
+/// [`EraseError`].
+pub async fn find(
+    conn: &mut SqliteConnection,
+    number: PhoneNumber,
+) -> Result<BTreeSet<SubsId>, EraseError> {
+    let mut found = BTreeSet::new();
+    let mut from = 1;
+    loop {
+        let batches = journal::read(conn, from, BATCHES).await?;
+        let Some(last) = batches.last() else {
+            return Ok(found);
+        };
+        from = last.seq + 1;
+        for batch in &batches {
+            for entry in payload::open(batch)?.entries {
+                for event in entry.events {
+                    let id = event.subs_id();
+                    let (_, personal) = event.split();
+                    if personal.is_some_and(|p| p.a == number || p.b == Some(number)) {
+                        found.extend(id);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The next batches from `from` on that hold personal values of `ids`, each
+/// with what its personal column is to become; and where to go on, or `None`
+/// at the end.
+///
+/// # Errors
+/// [`EraseError`].
+pub async fn blanked(
+    conn: &mut SqliteConnection,
+    from: u64,
+    ids: &BTreeSet<SubsId>,
+) -> Result<(Vec<(u64, Vec<u8>)>, Option<u64>), EraseError> {
+    let batches = journal::read(conn, from, BATCHES).await?;
+    let mut changes = Vec::new();
+    for batch in &batches {
+        if let Some(personal) = blank(batch, ids)? {
+            changes.push((batch.seq, personal));
+        }
+    }
+    Ok((changes, batches.last().map(|last| last.seq + 1)))
+}
+
+/// The personal column of a batch without what concerns `ids`; `None` if it
+/// has nothing of theirs.
+fn blank(batch: &Batch, ids: &BTreeSet<SubsId>) -> Result<Option<Vec<u8>>, PayloadError> {
+    let opened = payload::open(batch)?;
+    let events = opened.entries.iter().flat_map(|entry| &entry.events);
+    let mut kept = personal::read(&batch.personal).map_err(|source| PayloadError::Personal {
+        seq: batch.seq,
+        source,
+    })?;
+    let mut changed = false;
+    for (event, kept) in events.zip(&mut kept) {
+        let concerned = event.subs_id().is_some_and(|id| ids.contains(&id));
+        if concerned && matches!(kept, Kept::Values { .. }) {
+            *kept = Kept::Erased;
+            changed = true;
+        }
+    }
+    Ok(changed.then(|| personal::write(&kept)))
+}

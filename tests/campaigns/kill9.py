@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Kills the real binary under load, again and again, and checks it against a log kept outside.
+
+Workers bind, change and end bindings on a small stock of X numbers, so that they meet on the same
+ones. Every request is written to the log before it is sent, every answer when it came. After each
+kill the service is started again and asked about every X:
+
+- an acknowledged binding is there, with the values acknowledged last (none lost);
+- an acknowledged end stays one (none risen);
+- what is there was asked for (none invented);
+- no party holds two bindings on one X (no slot doubled).
+
+A request without an answer may have happened or not; what is found is then taken as what happened.
+
+    python3 tests/campaigns/kill9.py --kills 200 [--seed N] [--workers N] [--keep DIR]
+"""
+
+import argparse
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from campaigns.ledger import Ledger  # noqa: E402
+from campaigns.load import Load, StockedPool  # noqa: E402
+from support.operator import Operator  # noqa: E402
+from support.process import REPOSITORY, Maskline, binary  # noqa: E402
+
+# Small enough that snapshots and the pruning behind them are killed too.
+SNAPSHOT_EVERY = "300"
+
+
+def main():
+    options = arguments()
+    rng = random.Random(options.seed)
+    print(f"kill9: seed {options.seed}, commit {commit()}, binary {binary()}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="kill9-") as scratch:
+        home = Path(options.keep or scratch)
+        home.mkdir(parents=True, exist_ok=True)
+        ok = campaign(options, rng, home)
+    return 0 if ok else 1
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--keep", help="keep the data directory and the log here")
+    return parser.parse_args()
+
+
+def campaign(options, rng, home):
+    service = Maskline(
+        home / "data", env={"MASKLINE_JOURNAL_SNAPSHOT_EVERY_BATCHES": SNAPSHOT_EVERY}
+    )
+    began = time.monotonic()
+    with Ledger(home / "acknowledged.log") as ledger:
+        service.start()
+        try:
+            world, pools = stock(service)
+            for kill in range(1, options.kills + 1):
+                one_kill(service, world, ledger, pools, rng, options.workers)
+                found = ledger.check(world.gateway(), pools)
+                report(ledger, found, kill, options.kills, began)
+                if not found.clean:
+                    break
+            service.kill()
+            verdict = service.cli("check", check=False)
+        finally:
+            service.stop()
+        clean = ledger.findings.clean and verdict.returncode == 0
+        if verdict.returncode != 0:
+            print(f"kill9: maskline check says:\n{verdict.stdout}{verdict.stderr}")
+        print(
+            f"kill9: {'PASSED' if clean else 'FAILED'}: {ledger.kills} kills, "
+            f"{ledger.acknowledged} answers acknowledged, {ledger.bound} bindings acknowledged, "
+            f"{ledger.unanswered} requests unanswered; lost {ledger.findings.lost}, "
+            f"risen {ledger.findings.risen}, invented {ledger.findings.invented}, "
+            f"doubled {ledger.findings.doubled}, surprises {ledger.findings.surprises}; seed {options.seed}, commit {commit()}"
+        )
+    return clean
+
+
+def one_kill(service, world, ledger, pools, rng, workers):
+    """Load until a random number of answers came, then SIGKILL in the middle of it."""
+    load = Load(world.gateway(), ledger, pools, workers, rng)
+    load.run_until(rng.randrange(5, 400))
+    service.kill()
+    load.join()
+    ledger.kills += 1
+    service.start()
+
+
+def stock(service):
+    """One account with two small pools: few enough numbers that customers collide on them."""
+    world = Operator(service).world(numbers={"北京": 40})
+    shared = f"{world.pool}9"
+    pairs = [f"1729000{place:04}" for place in range(8)]
+    world.operator.pool(shared, world.account, product="axb")
+    world.operator.numbers(shared, "上海", pairs)
+    return world, [
+        StockedPool(world.pool, "AXN", "BindAxn", tuple(world.numbers["北京"])),
+        StockedPool(shared, "AXB", "BindAxb", tuple(pairs)),
+    ]
+
+
+def report(ledger, found, kill, kills, began):
+    if kill % 10 == 0 or not found.clean:
+        print(
+            f"kill9: {kill}/{kills} kills, {ledger.bound} bindings acknowledged, "
+            f"{time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    for line in found.lines:
+        print(f"kill9: {line}", flush=True)
+
+
+def commit():
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Fixtures: a service of one's own for tests that break things, a shared one for those that do not."""
+
+import pytest
+
+from support.process import Maskline, binary
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "offline: needs no maskline binary")
+
+
+def pytest_report_header(config):
+    return f"maskline: {binary()}"
+
+
+@pytest.fixture
+def maskline(tmp_path):
+    """A demo service with its own data directory, killed and started at will."""
+    service = Maskline(tmp_path / "data")
+    yield service.start()
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """One demo service for all tests that leave it as they found it, but for their own bindings."""
+    service = Maskline(tmp_path_factory.mktemp("shared") / "data")
+    yield service.start()
+    service.stop()
+
+
+@pytest.fixture
+def api(shared):
+    """The shared service's customer API, on the AXN demo pool."""
+    return shared.gateway()

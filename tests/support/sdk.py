@@ -1,0 +1,80 @@
+"""The official clients as subprocesses, each from its own pinned environment.
+
+A runner in tests/clients gets a plan on standard input:
+
+    {"endpoint": "HOST:PORT", "scheme": "http" | "https", "ca_file": PATH or null,
+     "format": "JSON" | "XML", "method": "GET" | "POST",
+     "calls": [{"action": ..., "params": {...}, "key_id": ..., "secret": ...}]}
+
+and prints one line per call: {"returned": TYPE, "body": TEXT} or
+{"raised": TYPE, "code": CODE, "message": TEXT, "status": HTTP}.
+"""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+
+from support.process import REPOSITORY
+
+CLIENTS = REPOSITORY / "tests" / "clients"
+
+
+@dataclass(frozen=True)
+class Sdk:
+    name: str
+    command: tuple
+    method: str = "POST"
+
+    def __str__(self):
+        return self.name
+
+
+def _python(environment, program):
+    return (str(REPOSITORY / ".venv" / environment / "bin" / "python"), str(CLIENTS / program))
+
+
+def _node():
+    return ("node", str(CLIENTS / "pop_core" / "client.js"))
+
+
+PYTHON_V1 = Sdk("python-v1", _python("python-v1", "python_v1.py"))
+PYTHON_V2_RPC = Sdk("python-v2-rpc", _python("python-v2-rpc", "python_v2.py"))
+PYTHON_V2_ACS3 = Sdk("python-v2-acs3", _python("python-v2-acs3", "python_v2.py"))
+POP_CORE_GET = Sdk("pop-core-get", _node(), "GET")
+POP_CORE_POST = Sdk("pop-core-post", _node(), "POST")
+ALL = (PYTHON_V1, PYTHON_V2_RPC, PYTHON_V2_ACS3, POP_CORE_GET, POP_CORE_POST)
+
+
+def run(sdk, gateway, calls, format="JSON"):
+    """One process of `sdk` makes all `calls`; a call may name another key_id or secret."""
+    plan = {
+        "endpoint": f"{gateway.host}:{gateway.port}",
+        "scheme": gateway.scheme,
+        "ca_file": str(gateway.ca_file) if gateway.ca_file else None,
+        "format": format,
+        "method": sdk.method,
+        "calls": [
+            {"key_id": gateway.key_id, "secret": gateway.secret, **call} for call in calls
+        ],
+    }
+    done = subprocess.run(
+        sdk.command,
+        input=json.dumps(plan),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env=environment(gateway.ca_file),
+    )
+    assert done.returncode == 0, f"{sdk}: {done.stderr}"
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(outcomes) == len(calls), f"{sdk}: {done.stdout}\n{done.stderr}"
+    return outcomes
+
+
+def environment(ca_file):
+    """What a customer's machine has: no proxy in between, and our authority for Node."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    if ca_file:
+        kept["NODE_EXTRA_CA_CERTS"] = str(ca_file)
+    return kept
