@@ -54,4 +54,6 @@ campaign: build ## The long counts: simulation and kill -9 under load
 
 .PHONY: bench
 bench: build ## The benchmarks behind docs/performance.md
-	cargo bench --workspace --locked
+	cargo bench --locked -p maskline-domain --bench routing
+	cargo bench --locked -p maskline-server --bench writer
+	cargo bench --locked -p maskline-server --bench http

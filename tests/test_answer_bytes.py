@@ -10,6 +10,7 @@ import re
 import pytest
 
 from support.gateway import bound
+from support.operator import Operator
 
 CITY = "北京"
 
@@ -69,23 +70,39 @@ def test_members_have_the_types_that_java_reads(api, made):
     assert [type(number[name]) for name in ("Vendor", "SecretStatus", "CertifyStatus")] == [int] * 3
 
 
-def test_remaining_numbers_keep_their_wrapper(api):
+@pytest.fixture
+def stock(shared):
+    """Numbers in no pool: what can be bought."""
+    Operator(shared).apply(
+        """
+        [[numbers]]
+        city = "拉萨"
+        list = ["17088880001", "17088880002"]
+        [[numbers]]
+        city = "西安"
+        list = ["17088880003"]
+        """
+    )
+
+
+def test_remaining_numbers_keep_their_wrapper(api, stock):
     answer = api.call("QuerySecretNoRemain", City="全国列表", SpecId="1", PoolKey=None)
 
     assert answer.code == "OK", str(answer)
     remain = answer.data["SecretRemainDTO"]
     cities = remain["RemainDTOList"]["remainDTO"]
-    assert isinstance(cities, list)
-    assert all(isinstance(row["City"], str) and type(row["Amount"]) is int for row in cities)
+    assert {row["City"]: row["Amount"] for row in cities} == {"拉萨": 2, "西安": 1}
+    assert remain["Amount"] == 3
 
 
-def test_remaining_numbers_in_xml_are_wrapped_too(api):
+def test_remaining_numbers_in_xml_are_wrapped_too(api, stock):
     answer = api.call(
         "QuerySecretNoRemain", City="全国列表", SpecId="1", PoolKey=None, _common={"Format": "XML"}
     )
 
     assert answer.xml_root == "QuerySecretNoRemainResponse"
-    assert re.search(rb"<RemainDTOList><remainDTO>.*</remainDTO></RemainDTOList>", answer.body)
+    rows = rb"<RemainDTOList>(<remainDTO><City>[^<]+</City><Amount>\d+</Amount></remainDTO>){2}</RemainDTOList>"
+    assert re.search(rows, answer.body), str(answer)
 
 
 def test_request_id_is_an_upper_case_uuid_and_new_each_time(api):

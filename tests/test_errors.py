@@ -13,6 +13,7 @@ import pytest
 
 from support.gateway import bound, expiration
 from support.operator import Operator
+from support.process import Maskline
 
 A, B, C = "13900001111", "15800000000", "13600000000"
 BEIJING = "北京"
@@ -300,8 +301,6 @@ def test_total_limit_of_an_account(maskline_with_limits):
 
 @pytest.fixture
 def maskline_with_limits(tmp_path):
-    from support.process import Maskline
-
     settings = tmp_path / "maskline.toml"
     settings.write_text("[limits.actions]\nBindAxn = 2\n")
     service = Maskline(tmp_path / "data", args=["--config", str(settings)])

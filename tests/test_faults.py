@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -85,8 +86,6 @@ def test_full_disk_is_a_database_error_and_ends_with_the_space(cramped, small_di
 
 def first_success(api, seconds=20):
     """Binds until one succeeds: how soon the service tries again is its own affair."""
-    import time
-
     deadline = time.monotonic() + seconds
     while True:
         answer = api.bind_axn()
@@ -99,15 +98,14 @@ def first_success(api, seconds=20):
 
 def test_more_than_the_writer_takes_is_a_system_error(tmp_path):
     """A queue of one, many callers at once: some are told to come again, none gets a false OK."""
-    service = Maskline(
-        tmp_path / "data",
-        env={"MASKLINE_WRITER_QUEUE_MAX": "1", "MASKLINE_WRITER_BATCH_MAX": "1"},
-    )
+    service = Maskline(tmp_path / "data")
     service.start()
     try:
         world = Operator(service).world(numbers={BEIJING: 200})
-        api = world.gateway()
-        answers = at_once(64, api.bind_axn)
+        service.env = {"MASKLINE_WRITER_QUEUE_MAX": "1", "MASKLINE_WRITER_BATCH_MAX": "1"}
+        service.restart()
+
+        answers = at_once(64, world.gateway().bind_axn)
         codes = [answer.code for answer in answers]
 
         assert set(codes) == {"OK", "isp.SYSTEM_ERROR"}, set(codes)

@@ -8,6 +8,7 @@ import pytest
 
 from support.gateway import bound
 from support.operator import Operator
+from support.process import Maskline, NotReady
 
 CUSTOMERS = 8
 
@@ -55,8 +56,6 @@ def test_accepted_requests_are_answered_and_kept(maskline, warm):
 
 
 def test_a_second_start_on_the_same_data_is_refused(maskline):
-    from support.process import Maskline, NotReady
-
     rival = Maskline(maskline.data)
     with pytest.raises(NotReady):
         rival.start()
@@ -66,8 +65,6 @@ def test_a_second_start_on_the_same_data_is_refused(maskline):
 
 
 def test_settings_are_read_again_on_sighup_and_a_bad_file_changes_nothing(tmp_path):
-    from support.process import Maskline
-
     settings = tmp_path / "maskline.toml"
     settings.write_text("[limits.actions]\nQuerySubsId = 1\n")
     service = Maskline(tmp_path / "data", args=["--config", str(settings)]).start()
@@ -83,7 +80,7 @@ def test_settings_are_read_again_on_sighup_and_a_bad_file_changes_nothing(tmp_pa
         reload(service, "maskline.toml:2")
         assert refused_of_twenty() > 0
         settings.write_text("[limits.actions]\nQuerySubsId = 0\n")
-        reload(service, "reload")
+        reload(service, "settings read again")
         assert refused_of_twenty() == 0
     finally:
         service.stop()

@@ -7,7 +7,7 @@ numbers. Its names are new every time, so worlds share a service without meeting
 import itertools
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from support.gateway import Gateway
 
@@ -118,6 +118,10 @@ class World:
         service = self.operator.service
         return Gateway(f"http://{service.ready['api']}", key.id, key.secret, self.pool)
 
+    def moved_to(self, service):
+        """The same account and pool, served by another process from a copy of the data."""
+        return replace(self, operator=Operator(service))
+
     def bindings(self):
         return self._all("binding")
 
@@ -134,10 +138,10 @@ class World:
         return answer["items"]
 
 
-def _table(name, **members):
+def _table(kind, /, **members):
     """One entry of a document; members that are None are left out."""
     lines = [f"{key} = {_value(value)}" for key, value in members.items() if value is not None]
-    return "\n".join([f"[[{name}]]", *lines, "", ""])
+    return "\n".join([f"[[{kind}]]", *lines, "", ""])
 
 
 def _value(value):

@@ -52,9 +52,11 @@ class Maskline:
     def start(self, *extra):
         assert self.process is None, "already running"
         command = [str(binary()), "serve", "--data", str(self.data), "--ready-json"]
+        listeners = ["--api", "--admin", "--sip"]
         if self.demo:
             command.append("--demo")
-        for listener in ("--api", "--https", "--admin", "--sip"):
+            listeners.append("--https")
+        for listener in listeners:
             if listener not in self.args and listener not in extra:
                 command += [listener, ANY_PORT]
         command += [*self.args, *extra]

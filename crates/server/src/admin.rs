@@ -10,11 +10,14 @@ mod auth;
 pub mod credentials;
 pub mod document;
 mod error;
+mod extract;
+mod past;
 pub mod plan;
 mod routes;
 mod server;
 mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,4 +44,8 @@ pub struct Admin {
     pub readiness: Readiness,
     /// For `/v1/status`.
     pub started: Instant,
+    /// The data directory, where the past is read.
+    pub data: PathBuf,
+    /// Held while the past is made present: one at a time, since it takes the memory of a start.
+    pub past: tokio::sync::Mutex<()>,
 }

@@ -7,8 +7,11 @@
 
 mod account;
 mod apply;
+mod audit;
 mod binding;
+mod call;
 mod client;
+mod clock;
 mod data;
 mod explain;
 mod journal;
@@ -97,14 +100,22 @@ enum Command {
     /// SIP trunks
     #[command(subcommand)]
     Trunk(trunk::Command),
+    /// Call records
+    #[command(subcommand)]
+    Call(call::Command),
     /// The journal
     #[command(subcommand)]
     Journal(journal::Command),
-    /// Copy the data of a running service into a new directory
+    /// List what operators and jobs changed
+    Audit(audit::Args),
+    /// The clock
+    #[command(subcommand)]
+    Clock(clock::Command),
+    /// Copy the data into a new directory, also while the service runs
     Backup(data::Backup),
     /// Put a backup into an empty data directory
     Restore(data::Restore),
-    /// Replay and verify everything in the data directory of a stopped service
+    /// Replay and verify everything in the data directory, or in a backup named by --data
     Check(data::Check),
     /// Erase what is kept of a person
     Erase(data::Erase),
@@ -178,6 +189,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 Command::Number(command) => number::run(&client, &command),
                 Command::Binding(command) => binding::run(&client, &command),
                 Command::Trunk(command) => trunk::run(&client, &command),
+                Command::Call(command) => call::run(&client, &command),
+                Command::Audit(args) => audit::run(&client, &args),
+                Command::Clock(command) => clock::run(&client, &command),
                 Command::Erase(args) => data::erase(&client, &args),
                 Command::Serve(_)
                 | Command::Backup(_)
@@ -187,6 +201,14 @@ fn run(cli: Cli) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// Runs what waits on the database, on this thread.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 impl Common {

@@ -11,30 +11,29 @@ mod listen;
 mod master;
 mod parts;
 mod signals;
+mod start;
 mod stop;
 mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
-use uuid::Uuid;
+use tokio::task::{JoinHandle, JoinSet};
 
-use crate::admin::{self, Admin, AdminToken};
-use crate::api::{self, ApiMetrics, Gateway};
+use crate::admin;
 use crate::cli::Failure;
 use crate::config::{Inputs, Loaded, Reloader, load};
-use crate::jobs::{self, JobMetrics};
 use crate::seal::Sealer;
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
-use crate::writer::{Ledger, Running, clocks};
-use crate::{calls, demo};
+use crate::writer::{Ledger, Running};
 
 pub use addresses::Addresses;
+pub use parts::ledger_options;
 use signals::{Signals, Told};
+use start::Started;
 pub use stop::{Stop, Stopper};
 
 /// How long the runtime waits for tasks that did not end.
@@ -43,8 +42,10 @@ const RUNTIME_END: Duration = Duration::from_secs(2);
 /// Runs the service until it is told to stop.
 ///
 /// # Errors
-/// Why it cannot start. An orderly stop is no error.
+/// Why it cannot start, or that a part of it ended by itself. An orderly stop is no error.
 pub fn run(inputs: Inputs, ready_json: bool) -> Result<(), Failure> {
+    // Whatever is written, the owner alone may read.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let loaded = load(&inputs)?;
     let log = init_log(&loaded.settings.log).map_err(Failure::Failed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -64,15 +65,6 @@ struct Process {
     data: PathBuf,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-}
-
-/// What runs, and how to end it.
-struct Started {
-    addresses: Addresses,
-    reloader: Reloader,
-    /// Ends what takes new work.
-    work: Stopper,
-    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -100,10 +92,7 @@ impl Process {
         };
         let (ledger, running, sealer) = opened;
         let ended = match self.start(&ledger, sealer, &front).await {
-            Ok(started) => {
-                self.serve(started, &mut signals).await;
-                Ok(())
-            }
+            Ok(started) => self.serve(started, &mut signals).await,
             Err(failure) => Err(failure),
         };
         front.close().await;
@@ -124,129 +113,34 @@ impl Process {
         Ok((ledger, running, Arc::new(sealer)))
     }
 
-    /// Starts everything above the ledger.
-    async fn start(
-        &self,
-        ledger: &Ledger,
-        sealer: Arc<Sealer>,
-        front: &AdminFront,
-    ) -> Result<Started, Failure> {
-        let settings = &self.loaded.settings;
-        let failed =
-            |what: &str, error: &dyn std::fmt::Display| Failure::Failed(format!("{what}: {error}"));
-        let token_file = self.data.join("admin.token");
-        let token = AdminToken::read_or_make(&token_file)
-            .map_err(|error| failed(&token_file.display().to_string(), &error))?;
-        let admin = Arc::new(Admin {
-            ledger: ledger.clone(),
-            sealer: sealer.clone(),
-            token,
-            readiness: self.readiness.clone(),
-            started: Instant::now(),
-        });
-        if settings.demo {
-            demo::prepare(&admin, &self.data)
-                .await
-                .map_err(|error| failed("the demo cannot be made", &error))?;
-        }
-
-        let certificate = certificate::obtain(&self.loaded, &self.data)?;
-        let http = listen::tcp(&self.loaded, "api.listen", &settings.api.listen).await?;
-        let https = match (&certificate, settings.https()) {
-            (Some(_), Some(address)) => {
-                Some(listen::tcp(&self.loaded, "api.https", address).await?)
-            }
-            _ => None,
-        };
-        let (work, stop) = stop::channel();
-        let boot = Uuid::new_v4().to_string();
-        let call_config = parts::call_config(&self.loaded, boot).await?;
-        let call_listen = call_config.listen;
-        let serving = calls::serve(
-            call_config,
-            ledger.clone(),
-            ledger.records(),
-            stop.receiver(),
-        )
-        .await
-        .map_err(|error| {
-            let reason = format!("cannot serve calls on {call_listen}: {error}");
-            self.loaded.refuse("sip.listen", reason)
-        })?;
-
-        let local =
-            |listener: &tokio::net::TcpListener| listener.local_addr().map(|a| a.to_string());
-        let addresses = Addresses {
-            api: local(&http)?,
-            https: https.as_ref().map(local).transpose()?,
-            admin: front.address.clone(),
-            sip: Some(serving.address.to_string()),
-        };
-        let mut tasks = vec![serving.task];
-        if settings.demo {
-            let peer = parts::reachable(serving.address);
-            let phone =
-                calls::sandbox::start(parts::sandbox_listen(), peer, stop.receiver()).await?;
-            demo::point_sandbox(&admin, phone.address)
-                .await
-                .map_err(|error| failed("the sandbox trunk", &error))?;
-            tasks.push(phone.task);
-        }
-
-        let api_metrics = ApiMetrics::default();
-        self.metrics
-            .register(|registry| api_metrics.register(registry));
-        let gateway = Arc::new(Gateway::new(
-            ledger.clone(),
-            sealer,
-            Arc::new(|| clocks().wall),
-            parts::gateway_settings(settings),
-            api_metrics,
-        ));
-        let mut reloader = Reloader::new(self.inputs.clone(), &self.loaded);
-        reloader.follow(self.log.follower());
-        reloader.follow(certificate::follower(certificate.clone()));
-        reloader.follow(parts::gateway_follower(gateway.clone()));
-        let listeners = api::Listeners {
-            http: Some(http),
-            https: https.zip(certificate),
-        };
-        let bounds = parts::api_bounds(settings);
-        tasks.push(tokio::spawn(api::serve(
-            gateway,
-            listeners,
-            bounds,
-            stop.clone().told(),
-        )));
-
-        let job_metrics = JobMetrics::default();
-        self.metrics
-            .register(|registry| job_metrics.register(registry));
-        tasks.push(tokio::spawn(jobs::run(
-            ledger.clone(),
-            settings.jobs.clone(),
-            job_metrics,
-            stop.clone(),
-        )));
-        let watched = watch::run(ledger.clone(), self.readiness.clone(), stop);
-        tasks.push(tokio::spawn(watched));
-        front.serve(admin::router(admin, settings.admin.body_max_bytes as usize));
-        Ok(Started {
-            addresses,
-            reloader,
-            work,
-            tasks,
-        })
-    }
-
     /// Tells that it serves, follows signals, and ends what was started.
-    async fn serve(&self, started: Started, signals: &mut Signals) {
+    async fn serve(&self, started: Started, signals: &mut Signals) -> Result<(), Failure> {
         let Started {
             addresses,
             mut reloader,
             work,
-            tasks,
+            mut tasks,
         } = started;
+        self.tell_ready(&addresses);
+        let ended = self.follow(signals, &mut reloader, &mut tasks).await;
+        tracing::info!("stopping: answering what was accepted");
+        self.readiness.block("stop", "stopping");
+        work.stop();
+        let last = async {
+            while let Some(task) = tasks.join_next().await {
+                if let Err(error) = task {
+                    tracing::error!(%error, "a part of the service did not end in order");
+                }
+            }
+        };
+        tokio::select! {
+            () = last => {}
+            () = stop_told(signals) => tracing::warn!("told again: not waiting any longer"),
+        }
+        ended
+    }
+
+    fn tell_ready(&self, addresses: &Addresses) {
         if let Err(error) = addresses.write(&self.data) {
             tracing::warn!(%error, "the command line will not find this process by itself");
         }
@@ -265,29 +159,31 @@ impl Process {
         {
             tracing::warn!(%error, "nobody reads the ready line");
         }
+    }
+
+    /// Does what signals say until one of them says stop, or a part ends by itself.
+    async fn follow(
+        &self,
+        signals: &mut Signals,
+        reloader: &mut Reloader,
+        tasks: &mut JoinSet<&'static str>,
+    ) -> Result<(), Failure> {
         let reloads = parts::reload_counter(&self.metrics);
         loop {
-            match signals.next().await {
-                Told::Stop => break,
-                Told::Reload => {
-                    let done = tokio::task::block_in_place(|| reloader.reload());
-                    parts::tell_reload(&reloads, done);
+            tokio::select! {
+                told = signals.next() => match told {
+                    Told::Stop => return Ok(()),
+                    Told::Reload => {
+                        let done = tokio::task::block_in_place(|| reloader.reload());
+                        parts::tell_reload(&reloads, done);
+                    }
+                },
+                Some(ended) = tasks.join_next() => {
+                    let what = ended.map_or_else(|error| error.to_string(), str::to_owned);
+                    tracing::error!(what, "a part of the service ended by itself");
+                    return Err(Failure::Failed(format!("{what} ended by itself")));
                 }
             }
-        }
-        tracing::info!("stopping: answering what was accepted");
-        self.readiness.block("stop", "stopping");
-        work.stop();
-        let ended = async {
-            for task in tasks {
-                if let Err(error) = task.await {
-                    tracing::error!(%error, "a part of the service did not end in order");
-                }
-            }
-        };
-        tokio::select! {
-            () = ended => {}
-            () = stop_told(signals) => tracing::warn!("told again: not waiting any longer"),
         }
     }
 }

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    AdminRefusal, Binding, Command, Decision, EndCause, Envelope, Event, Outcome, Refusal, State,
-    SubsId, Timestamp, Undo, decide,
+    Binding, Command, Decision, EndCause, Envelope, Event, Outcome, State, SubsId, Timestamp, Undo,
+    decide,
 };
 use maskline_store::failure::Append;
 use maskline_store::journal::Tip;
@@ -158,6 +158,7 @@ impl Bench {
                 Append::Unknown(reason) => self.stop(reason),
             },
             Input::TrustClock => self.reckoning.believe(),
+            Input::Broken { reason } => self.stop(reason),
             Input::Tick => {}
         }
     }
@@ -247,11 +248,7 @@ impl Bench {
     ) -> Answer {
         let Decision { events, answer } = decision;
         if events.len() > self.limits.command_events_max {
-            let too_many = AdminRefusal::TooMany {
-                what: "changes",
-                limit: self.limits.command_events_max,
-            };
-            return Err(SubmitError::Refused(Refusal::Admin(too_many)));
+            return Err(SubmitError::TooLarge);
         }
         let in_doubt = self.reckoning.in_doubt() && !self.plants(Fault::EndedInDoubt);
         if in_doubt && events.iter().any(ends_by_time) {

@@ -7,8 +7,11 @@ use maskline_store::pipeline::Touch;
 
 use super::auth::Operator;
 use super::document::Document;
-use super::plan::{Change, NewKey, facts, plan};
+use super::plan::{Change, NewKey, lists, number_rows, numbers_of, plan};
 use super::{Admin, AdminError};
+
+/// How many numbers are looked up at once.
+const NUMBERS_AT_A_TIME: usize = 5_000;
 
 /// What a document did, or with `dry_run` would do.
 #[derive(Debug, Serialize)]
@@ -32,16 +35,22 @@ pub async fn apply(
     document: Document,
     dry_run: bool,
 ) -> Result<Applied, AdminError> {
-    let (copy, now) = {
-        let document = document.clone();
-        admin
-            .ledger
-            .read(Touch::Scan, move |state, now| {
-                (facts(state, &document), now)
-            })
-            .await?
-    };
-    let mut plan = plan(copy?, &document, &admin.sealer, now)?;
+    let numbers = numbers_of(&document)?;
+    let ledger = &admin.ledger;
+    let (mut copy, now) = ledger
+        .read(Touch::Lists, |state, now| (lists(state), now))
+        .await?;
+    // In pieces, since nothing is written while somebody looks at the state.
+    for piece in numbers.chunks(NUMBERS_AT_A_TIME) {
+        let rows = ledger
+            .read(Touch::Scan, |state, _| number_rows(state, piece))
+            .await?;
+        rows.into_iter().for_each(|row| copy.restore(row));
+    }
+    let sealer = admin.sealer.clone();
+    let mut plan = tokio::task::spawn_blocking(move || plan(copy, &document, &sealer, now))
+        .await
+        .map_err(|error| AdminError::Internal(format!("planning: {error}")))??;
     if dry_run {
         plan.new_keys.clear();
     }
@@ -58,7 +67,11 @@ pub async fn apply(
             if let Err(error) = done {
                 let done = applied.changes.len();
                 let what = &step.change.what;
-                let reason = format!("{what}: {error}; {done} of {total} changes were made before");
+                let mut reason =
+                    format!("{what}: {error}; {done} of {total} changes were made before");
+                if !applied.new_keys.is_empty() {
+                    reason.push_str("; delete new keys, whose secrets nobody has seen");
+                }
                 return Err(match AdminError::from(error) {
                     AdminError::Unavailable(_) => AdminError::Unavailable(reason),
                     _ => AdminError::Refused(reason),

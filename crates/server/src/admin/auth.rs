@@ -41,12 +41,17 @@ pub async fn require_token(
 pub struct Operator(Box<str>);
 
 impl Operator {
+    /// The operator, as the journal names them.
+    pub fn actor(&self) -> Actor {
+        Actor::Operator {
+            name: self.0.clone(),
+        }
+    }
+
     /// A command given by this operator.
     pub fn envelope(&self, command: Command) -> Envelope {
         Envelope {
-            by: Actor::Operator {
-                name: self.0.clone(),
-            },
+            by: self.actor(),
             id: None,
             command,
         }

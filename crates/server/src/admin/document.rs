@@ -306,8 +306,8 @@ impl WantedPool {
             (None, Some(account), Some(product)) => {
                 Pool::new(PoolKey::new(&self.key), AccountId::new(account), product)
             }
-            (None, None, _) => return Err("a new pool needs an account"),
-            (None, _, None) => return Err("a new pool needs a product"),
+            (None, None, _) => return Err("it is not there, and a new pool needs an account"),
+            (None, _, None) => return Err("it is not there, and a new pool needs a product"),
         };
         if let Some(account) = &self.account {
             pool.account = AccountId::new(account);
@@ -344,7 +344,7 @@ impl WantedTrunk {
                 peer: peer.clone(),
                 enabled: true,
             },
-            (None, None) => return Err("a new trunk needs a peer"),
+            (None, None) => return Err("it is not there, and a new trunk needs a peer"),
         };
         take(&mut trunk.peer, self.peer.clone());
         take(&mut trunk.enabled, self.enabled);

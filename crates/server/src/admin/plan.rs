@@ -89,42 +89,49 @@ pub struct PlanError {
     pub reason: String,
 }
 
-/// Copies what a document is about out of the state. Accounts, users, keys, pools and trunks are few
-/// and come whole; numbers come as far as they are named.
-///
-/// # Errors
-/// When an entry of numbers is not well formed.
-pub fn facts(state: &State, document: &Document) -> Result<State, PlanError> {
+/// Copies the things out of the state that are few and come whole: accounts, users, keys, pools,
+/// trunks, the list of emergency numbers.
+pub fn lists(state: &State) -> State {
     let mut copy = State::default();
     copy.advance(state.now());
-    let whole = [Row::Emergency(state.emergency_numbers().to_vec())]
+    let rows = [Row::Emergency(state.emergency_numbers().to_vec())]
         .into_iter()
         .chain(state.accounts().cloned().map(Row::Account))
         .chain(state.users().cloned().map(Row::User))
         .chain(state.keys().cloned().map(Row::Key))
         .chain(state.pools().cloned().map(Row::Pool))
         .chain(state.trunks().cloned().map(Row::Trunk));
-    for row in whole {
+    for row in rows {
         copy.restore(row);
     }
+    copy
+}
+
+/// What the state knows of some numbers: the numbers, then the bindings on them. To be added to
+/// [`lists`].
+pub fn number_rows(state: &State, numbers: &[PhoneNumber]) -> Vec<Row> {
+    let known = numbers.iter().filter_map(|&x| state.number(x));
+    let bindings = numbers.iter().flat_map(|&x| state.bindings_on(x));
+    known
+        .map(Row::Number)
+        .chain(bindings.map(|binding| Row::Binding(Box::new(binding))))
+        .collect()
+}
+
+/// The numbers that a document names, each once.
+///
+/// # Errors
+/// An entry that is not well formed.
+pub fn numbers_of(document: &Document) -> Result<Vec<PhoneNumber>, PlanError> {
     let mut numbers: BTreeSet<PhoneNumber> = document.remove.numbers.iter().copied().collect();
     for entry in &document.numbers {
         numbers.extend(all_of(entry)?);
     }
-    for &x in &numbers {
-        if let Some(number) = state.number(x) {
-            copy.restore(Row::Number(number));
-        }
-    }
-    for &x in &numbers {
-        for binding in state.bindings_on(x) {
-            copy.restore(Row::Binding(Box::new(binding)));
-        }
-    }
-    Ok(copy)
+    Ok(numbers.into_iter().collect())
 }
 
-/// Works out what has to change, given [`facts`].
+/// Works out what has to change, given what there is: [`lists`], and the [`number_rows`] of
+/// [`numbers_of`] the document.
 ///
 /// # Errors
 /// The first entry that breaks a rule.
@@ -274,7 +281,7 @@ impl Planner {
         let account = wanted
             .account
             .as_deref()
-            .ok_or_else(|| refuse("a new key needs an account"))?;
+            .ok_or_else(|| refuse("it is not there, and a new key needs an account"))?;
         let secret = match &wanted.secret {
             Some(secret) if !is_acceptable_secret(secret) => {
                 return Err(refuse(
@@ -599,12 +606,11 @@ mod tests {
         let document: Document = toml::from_str(text).expect("a document");
         let keys = MasterKeys::parse(&hex::encode([9; 32])).expect("a key");
         let now = Timestamp::from_secs(1_800_000_000);
-        let plan = plan(
-            facts(state, &document)?,
-            &document,
-            &Sealer::new(&keys),
-            now,
-        )?;
+        let mut copy = lists(state);
+        for row in number_rows(state, &numbers_of(&document)?) {
+            copy.restore(row);
+        }
+        let plan = plan(copy, &document, &Sealer::new(&keys), now)?;
         let by = Actor::Operator {
             name: "test".into(),
         };

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod bindings;
+mod calls;
 mod documents;
 mod explain;
 mod keys;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, patch, post, put};
+use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,7 +44,10 @@ type Answer = Result<Json<Value>, AdminError>;
 pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
     Router::new()
         .route("/v1/status", get(operation::status))
+        .route("/v1/audit", get(operation::audit))
         .route("/v1/reveals", post(operation::note_reveal))
+        .route("/v1/erasures", post(operation::erase))
+        .route("/v1/clock/trust", post(operation::trust_clock))
         .route("/v1/apply", post(documents::apply))
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/accounts/{id}", get(accounts::show).put(accounts::put))
@@ -57,6 +61,7 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
             "/v1/keys/{id}",
             patch(keys::set_active).delete(keys::delete),
         )
+        .route("/v1/reseal", post(keys::reseal))
         .route("/v1/pools", get(pools::list))
         .route("/v1/pools/{key}", get(pools::show).put(pools::put))
         .route("/v1/numbers", get(numbers::list))
@@ -65,13 +70,14 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
             get(numbers::show).patch(numbers::set_locked),
         )
         .route("/v1/trunks", get(trunks::list))
-        .route("/v1/trunks/{name}", put(trunks::put))
-        .route("/v1/trunks/{name}", delete(trunks::delete))
+        .route("/v1/trunks/{name}", put(trunks::put).delete(trunks::delete))
         .route("/v1/bindings", get(bindings::list))
         .route(
             "/v1/bindings/{subs_id}",
             get(bindings::show).delete(bindings::unbind),
         )
+        .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{call_id}", get(calls::show))
         .route("/v1/explain", get(explain::explain))
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(from_fn_with_state(admin.clone(), require_token))

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, State, User};
+use maskline_store::records::history::Past;
 
 /// Whether whole numbers of parties may be seen.
 #[derive(Clone, Copy, Debug)]
@@ -117,8 +118,40 @@ pub fn binding_line(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes
 /// A binding with everything the customer gave.
 pub fn binding(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
     let mut shown = binding_line(state, binding, now, eyes);
+    extend(&mut shown, terms(binding));
+    shown
+}
+
+/// A binding that is no longer in the state.
+pub fn past(past: &Past, eyes: Eyes) -> Value {
+    let mut shown = json!({
+        "subs_id": past.subs_id.to_string(),
+        "x": past.x.reveal(),
+        "state": "ended",
+        "bound_by": past.bound_by,
+        "changed_by": past.changed_by,
+        "ended_at": past.ended.as_ref().map(|ended| ended.at.format_china()),
+        "ended_by": past.ended.as_ref().map(|ended| ended.by.clone()),
+        "ended_how": past.ended.as_ref().map(|ended| ended.cause.clone()),
+        "erased": past.binding.is_none(),
+    });
+    if let Some(binding) = &past.binding {
+        let parties = json!({
+            "product": binding.product,
+            "a": eyes.party(binding.a),
+            "b": binding.b.map(|b| eyes.party(b)),
+            "expires_at": binding.expires_at.format_china(),
+        });
+        extend(&mut shown, parties);
+        extend(&mut shown, terms(binding));
+    }
+    shown
+}
+
+/// What the customer asked for beside the parties.
+fn terms(binding: &Binding) -> Value {
     let extras = &binding.extras;
-    let more = json!({
+    json!({
         "created_at": binding.created_at.format_china(),
         "restriction": binding.restriction,
         "record": binding.record,
@@ -130,11 +163,14 @@ pub fn binding(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes) -> 
         "dtmf_config": extras.dtmf_config,
         "speech_model": extras.speech_model,
         "extend": extras.extend,
-    });
-    if let (Value::Object(shown), Value::Object(more)) = (&mut shown, more) {
+    })
+}
+
+/// Adds the fields of one object to another.
+pub fn extend(shown: &mut Value, more: Value) {
+    if let (Value::Object(shown), Value::Object(more)) = (shown, more) {
         shown.extend(more);
     }
-    shown
 }
 
 /// An explanation, as sentences and as fields.

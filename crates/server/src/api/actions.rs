@@ -189,6 +189,17 @@ pub enum Failure {
     Business(BusinessError),
 }
 
+impl Failure {
+    /// Its code, from a closed list: without the name of a parameter.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Gateway(error) => error.label(),
+            Self::Business(error) => error.code.code(),
+        }
+    }
+}
+
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
         Self::Gateway(error)

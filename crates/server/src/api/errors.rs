@@ -45,7 +45,7 @@ pub enum GatewayError {
     BearerToken,
     /// The body did not arrive in time.
     BodyTimeout,
-    /// The server is stopping, or its tables are full.
+    /// The table of nonces is full, though not by this AccessKey alone.
     Unavailable,
     /// A fault of ours.
     Internal,

@@ -6,7 +6,7 @@
 //! whatever comes after, so nobody can use up another's nonces.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -117,28 +117,30 @@ impl Gateway {
     /// Answers one request. `body` is its body, or why there is none.
     pub async fn answer(&self, head: request::Parts, body: Result<Bytes, GatewayError>) -> Reply {
         let began = Instant::now();
+        let id = replies::request_id();
         let settings = self.settings.load_full();
         let read = body.and_then(|body| {
             let parameters = parameters(&head, &body, &settings.parameters)?;
-            Ok((body, parameters))
+            Ok(Incoming::new(head, body, parameters))
         });
         let (action, failure, reply) = match read {
             Err(error) => {
-                let reply = replies::gateway_error(Format::Json, None, &error);
+                let reply = replies::gateway_error(id.clone(), Format::Json, None, &error);
                 (None, Some(Failure::Gateway(error)), reply)
             }
-            Ok((body, parameters)) => {
-                let incoming = Incoming::new(head, body, parameters);
+            Ok(incoming) => {
                 let (action, answer) = self.carry_out(&incoming, &settings).await;
-                let reply = replies::reply(&incoming, action, &answer, settings.language);
-                (action, answer.err(), reply)
+                let reply =
+                    replies::reply(id.clone(), &incoming, action, &answer, settings.language);
+                (action.map(|action| action.name), answer.err(), reply)
             }
         };
-        self.metrics.count(
-            action.map(|action| action.name),
-            failure.as_ref(),
+        let (code, took) = (
+            failure.as_ref().map_or("OK", Failure::label),
             began.elapsed(),
         );
+        self.metrics.count(action, code, took);
+        tell(&id, action, code, took);
         reply
     }
 
@@ -252,7 +254,8 @@ impl Gateway {
         match self.nonces.remember(&key, nonce_hash, now, settings.nonces) {
             Seen::New => {}
             Seen::Before => return Err(GatewayError::NonceUsed.into()),
-            Seen::Full => return Err(GatewayError::ThrottledKey.into()),
+            Seen::KeyFull => return Err(GatewayError::ThrottledKey.into()),
+            Seen::Full => return Err(GatewayError::Unavailable.into()),
         }
 
         // After this moment the time stamp alone refuses a repeat. The journal's clock may be ahead
@@ -267,6 +270,26 @@ impl Gateway {
             nonce_hash,
             until,
         })
+    }
+}
+
+/// One line for each request, by which a customer's RequestId is found again. It holds no parameter.
+/// Faults of ours are told louder.
+fn tell(request_id: &str, action: Option<&'static str>, code: &'static str, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let is_fault = code == GatewayError::Internal.label()
+        || code == BusinessCode::SystemError.code()
+        || code == BusinessCode::DaoException.code();
+    if is_fault {
+        tracing::warn!(
+            request_id,
+            action,
+            code,
+            took_us,
+            "a request failed by our fault"
+        );
+    } else {
+        tracing::debug!(request_id, action, code, took_us, "answered");
     }
 }
 

@@ -9,8 +9,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::actions::Failure;
-
 /// The gateway's families. Clones share them.
 #[derive(Debug, Clone)]
 pub struct ApiMetrics {
@@ -63,18 +61,8 @@ impl ApiMetrics {
     }
 
     /// Counts one answer. `action` is the name in the table, or nothing when none was found.
-    pub(super) fn count(
-        &self,
-        action: Option<&'static str>,
-        failure: Option<&Failure>,
-        took: Duration,
-    ) {
+    pub(super) fn count(&self, action: Option<&'static str>, code: &'static str, took: Duration) {
         let action = action.unwrap_or("none");
-        let code = match failure {
-            None => "OK",
-            Some(Failure::Business(error)) => error.code.code(),
-            Some(Failure::Gateway(error)) => error.label(),
-        };
         self.requests.get_or_create(&Labels { action, code }).inc();
         self.seconds
             .get_or_create(&ActionLabel { action })

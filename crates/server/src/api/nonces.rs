@@ -28,7 +28,9 @@ pub enum Seen {
     New,
     /// It was used before.
     Before,
-    /// The AccessKey, or all together, have as many nonces remembered as may be.
+    /// The AccessKey has as many nonces remembered as it may.
+    KeyFull,
+    /// All AccessKeys together have as many remembered as they may.
     Full,
 }
 
@@ -96,15 +98,15 @@ impl Nonces {
         if shard.iter().any(|slot| slot.contains(&hash)) {
             return Seen::Before;
         }
-        if !self.count(key, now, bounds) {
-            return Seen::Full;
+        if let Err(full) = self.count(key, now, bounds) {
+            return full;
         }
         shard.newest().insert(hash);
         Seen::New
     }
 
     /// Counts one nonce more of `key`, unless that passes a bound.
-    fn count(&self, key: &AccessKeyId, now: Timestamp, bounds: NonceBounds) -> bool {
+    fn count(&self, key: &AccessKeyId, now: Timestamp, bounds: NonceBounds) -> Result<(), Seen> {
         let mut counts = self.counts.lock();
         counts.advance(now);
         let (mut own, mut total) = (0_u32, 0_u32);
@@ -112,13 +114,16 @@ impl Nonces {
             own += slot.by_key.get(key).copied().unwrap_or(0);
             total += slot.total;
         }
-        if own >= bounds.per_key_max || total >= bounds.total_max {
-            return false;
+        if own >= bounds.per_key_max {
+            return Err(Seen::KeyFull);
+        }
+        if total >= bounds.total_max {
+            return Err(Seen::Full);
         }
         let newest = counts.newest();
         newest.total += 1;
         *newest.by_key.entry(key.clone()).or_insert(0) += 1;
-        true
+        Ok(())
     }
 }
 
@@ -232,7 +237,7 @@ mod tests {
         for nonce in ["1", "2", "3"] {
             assert_eq!(remember(&nonces, "a", nonce, 0), Seen::New);
         }
-        assert_eq!(remember(&nonces, "a", "4", 0), Seen::Full);
+        assert_eq!(remember(&nonces, "a", "4", 0), Seen::KeyFull);
         assert_eq!(remember(&nonces, "a", "1", 0), Seen::Before);
         assert_eq!(remember(&nonces, "b", "1", 0), Seen::New);
         assert_eq!(remember(&nonces, "b", "2", 0), Seen::New);

@@ -288,6 +288,38 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        /// What a client encodes is what is read, whatever it is and wherever it stands.
+        #[test]
+        fn encoded_pairs_come_back(pairs: Vec<(String, String)>, in_query: usize) {
+            let bounds = Bounds {
+                bytes_max: usize::MAX,
+                count_max: usize::MAX,
+                name_bytes_max: usize::MAX,
+                value_bytes_max: usize::MAX,
+            };
+            let encode = crate::api::signature::encode;
+            let texts: Vec<String> = pairs
+                .iter()
+                .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+                .collect();
+            let (query, body) = texts.split_at(in_query % (texts.len() + 1));
+            let (query, body) = (query.join("&"), body.join("&"));
+            let read = Parameters::parse(query.as_bytes(), body.as_bytes(), &bounds).unwrap();
+            let read: Vec<(String, String)> =
+                read.iter().map(|pair| (pair.name.clone(), pair.value.clone())).collect();
+            proptest::prop_assert_eq!(read, pairs);
+        }
+
+        /// Any bytes are read or refused, and never more than the bounds allow.
+        #[test]
+        fn any_bytes_are_read_or_refused(query: Vec<u8>, body: Vec<u8>) {
+            if let Ok(read) = Parameters::parse(&query, &body, &Bounds::default()) {
+                proptest::prop_assert!(read.of_query().len() <= read.iter().count());
+            }
+        }
+    }
+
     #[test]
     fn debug_shows_no_value() {
         let parameters = parse("PhoneNoA=15000000000", "").unwrap();

@@ -9,19 +9,22 @@ use super::request::{Incoming, host_id};
 /// The answer to a request that could be read. An action is there unless the failure is one of the
 /// gateway.
 pub(super) fn reply(
+    request_id: String,
     incoming: &Incoming,
     action: Option<&'static Action>,
     answer: &Answer,
     language: Language,
 ) -> Reply {
     let format = incoming.format();
+    let gateway_error = |error| gateway_error(request_id.clone(), format, Some(incoming), error);
     let (action, members) = match (action, answer) {
-        (_, Err(Failure::Gateway(error))) => return gateway_error(format, Some(incoming), error),
-        (None, _) => return gateway_error(format, Some(incoming), &GatewayError::Internal),
-        (Some(action), Ok(payload)) => (action, success(payload.clone())),
-        (Some(action), Err(Failure::Business(error))) => {
-            (action, business_error(action.family, error, language))
-        }
+        (_, Err(Failure::Gateway(error))) => return gateway_error(error),
+        (None, _) => return gateway_error(&GatewayError::Internal),
+        (Some(action), Ok(payload)) => (action, success(request_id, payload)),
+        (Some(action), Err(Failure::Business(error))) => (
+            action,
+            business_error(request_id, action.family, error, language),
+        ),
     };
     Reply {
         status: 200,
@@ -31,18 +34,23 @@ pub(super) fn reply(
 }
 
 /// Official programs compare `Code` with `OK`; the newest samples have `OK` as `Message` too.
-fn success(payload: Object) -> Object {
+fn success(request_id: String, payload: &Object) -> Object {
     Object::new()
-        .with("RequestId", request_id())
+        .with("RequestId", request_id)
         .with("Code", "OK")
         .with("Message", "OK")
-        .and(payload)
+        .and(payload.clone())
 }
 
-fn business_error(family: Family, error: &BusinessError, language: Language) -> Object {
+fn business_error(
+    request_id: String,
+    family: Family,
+    error: &BusinessError,
+    language: Language,
+) -> Object {
     let code = error.code.code();
     let message = error.message(language).to_owned();
-    let members = Object::new().with("RequestId", request_id());
+    let members = Object::new().with("RequestId", request_id);
     let common = |members: Object, message| members.with("Code", code).with("Message", message);
     match family {
         Family::Common => common(members, message),
@@ -71,13 +79,14 @@ fn waybill_data(code: &'static str, message: String) -> Object {
 
 /// An error of the gateway; `incoming` is the request, where it could be read.
 pub(super) fn gateway_error(
+    request_id: String,
     format: Format,
     incoming: Option<&Incoming>,
     error: &GatewayError,
 ) -> Reply {
     let host = incoming.map_or("maskline".into(), |incoming| host_id(incoming.headers()));
     let members = Object::new()
-        .with("RequestId", request_id())
+        .with("RequestId", request_id)
         .with("HostId", host)
         .with("Code", error.code())
         .with("Message", error.message())
@@ -90,7 +99,7 @@ pub(super) fn gateway_error(
 }
 
 /// A random UUID in upper case.
-fn request_id() -> String {
+pub(super) fn request_id() -> String {
     let mut buffer = uuid::Uuid::encode_buffer();
     uuid::Uuid::new_v4()
         .hyphenated()
@@ -105,7 +114,7 @@ mod tests {
 
     fn json(family: Family, language: Language) -> serde_json::Value {
         let error = BusinessCode::ExpireDateIllegal.into();
-        let members = business_error(family, &error, language);
+        let members = business_error(request_id(), family, &error, language);
         serde_json::from_slice(&render(Format::Json, "", &members)).unwrap()
     }
 

@@ -26,7 +26,7 @@ pub enum Happening {
     RouteUnknown,
     /// The open row is durable, or it is not.
     RowOpened(bool),
-    /// There is no way to carry this call's media: no offer of ours, or no port.
+    /// There is no way to dial, or to carry the media: no trunk, no codec, no port.
     MediaRefused(Reason),
     /// The callee is ringing, or has something to say before it answers.
     CalleeProgress {

@@ -5,6 +5,7 @@ use super::Trunk;
 use super::relay::Relay;
 use super::switch::{CallKey, Input, Routing};
 use crate::writer::{Ledger, ReadError, Records, Touch};
+use maskline_domain::State;
 use maskline_domain::routing::{self, Dial};
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
@@ -13,8 +14,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{MissedTickBehavior, timeout};
 
-/// How often the trunks are read again: a change of trunks is seen within this time.
-const TRUNKS_EVERY: Duration = Duration::from_millis(500);
+/// How often the trunks are read again: so long may calls from a new trunk be refused, or from one that is
+/// gone be taken. Whither a call goes is read with its route.
+const TRUNKS_EVERY: Duration = Duration::from_millis(100);
 /// The longest wait for the open row of a call; its caller hears nothing meanwhile.
 const OPEN_WAIT_MAX: Duration = Duration::from_secs(4);
 /// Closed calls that may wait for the disk. Beyond it, which takes a disk that stays full, one is lost
@@ -59,6 +61,7 @@ impl Clerk {
                     route: routing::route(state, &query, now),
                     pool,
                     account,
+                    trunk: state.trunks().filter_map(known).find(|trunk| trunk.enabled),
                 }
             });
             let routing = routing.await.map(Box::new);
@@ -161,30 +164,17 @@ impl Clerk {
 }
 
 async fn read_trunks(ledger: &Ledger) -> Result<Vec<Trunk>, ReadError> {
-    let read = ledger.read(Touch::Lists, |state, _| {
-        let known = state
-            .trunks()
-            .map(|trunk| (trunk.name.to_string(), trunk.peer.clone(), trunk.enabled));
-        known.collect::<Vec<_>>()
-    });
-    let parsed = read
-        .await?
-        .into_iter()
-        .filter_map(|(name, peer, enabled)| match peer.parse() {
-            Ok(peer) => Some(Trunk {
-                name,
-                peer,
-                enabled,
-            }),
-            Err(_) => {
-                tracing::warn!(
-                    trunk = name,
-                    "the peer of a trunk is not an address with a port"
-                );
-                None
-            }
-        });
-    Ok(parsed.collect())
+    let read = |state: &State, _| state.trunks().filter_map(known).collect();
+    ledger.read(Touch::Lists, read).await
+}
+
+/// A trunk as calls know it. The state takes only addresses with a port as peers.
+fn known(trunk: &maskline_domain::Trunk) -> Option<Trunk> {
+    Some(Trunk {
+        name: trunk.name.to_string(),
+        peer: trunk.peer.parse().ok()?,
+        enabled: trunk.enabled,
+    })
 }
 
 async fn close(records: &Records, record: CallRecord) {

@@ -39,6 +39,8 @@ pub struct Routing {
     pub pool: Option<PoolKey>,
     /// The account that owns the pool.
     pub account: Option<AccountId>,
+    /// Where the second leg is dialled; none if there is no trunk.
+    pub trunk: Option<Trunk>,
 }
 
 /// The two addresses at which the relay receives: RTP from the caller, RTP from the callee.
@@ -87,7 +89,7 @@ pub enum Input<'a> {
     MediaLost(CallKey),
     /// [`Switch::poll_timeout`] has come.
     Timeout,
-    /// The trunks, as they are from now on.
+    /// The trunks from which calls are taken from now on.
     Trunks(Vec<Trunk>),
     /// Take no new calls from now on.
     Drain,
@@ -365,6 +367,7 @@ impl Switch {
             caller_leg: leg,
             callee_leg: None,
             callee: None,
+            trunk_out: None,
             max_forwards: max_forwards.saturating_sub(1),
             media: Media::from_offer(invite.body()),
             scheduled: None,
@@ -381,6 +384,7 @@ impl Switch {
         };
         live.record.pool = routing.pool.map(|pool| pool.to_string());
         live.record.account = routing.account.map(|account| account.to_string());
+        live.trunk_out = routing.trunk;
         self.happen(key, Happening::Routed(routing.route), now);
     }
 
@@ -401,8 +405,7 @@ impl Switch {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let trunk = self.trunks.iter().find(|trunk| trunk.enabled);
-        let (Some(callee), Some(trunk)) = (live.callee, trunk) else {
+        let (Some(callee), Some(trunk)) = (live.callee, live.trunk_out.take()) else {
             return self.happen(key, Happening::MediaRefused(Reason::Unreachable), now);
         };
         let Some(offer) = live.media.lease(lease, session) else {
@@ -410,7 +413,7 @@ impl Switch {
         };
         let leg = self.endpoint.new_leg();
         live.callee_leg = Some(leg);
-        live.record.trunk_out = Some(trunk.name.clone());
+        live.record.trunk_out = Some(trunk.name);
         let dial = endpoint::Dial {
             hop: trunk.peer,
             target: sip_uri(&callee.reveal(), trunk.peer),
@@ -478,13 +481,15 @@ impl Switch {
         }
     }
 
-    /// Media first: a call whose media we cannot carry is not dialled.
+    /// Media first: a call that has no trunk, or whose media we cannot carry, is not dialled.
     fn prepare_media(&mut self, key: CallKey, callee: PhoneNumber, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
         live.callee = Some(callee);
-        if live.media.is_usable() {
+        if live.trunk_out.is_none() {
+            self.happen(key, Happening::MediaRefused(Reason::Unreachable), now);
+        } else if live.media.is_usable() {
             self.outputs.push_back(Output::LeaseMedia(key));
         } else {
             self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);

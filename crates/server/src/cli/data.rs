@@ -1,22 +1,183 @@
-//! stub
-use super::*;
+//! Commands about the data as a whole: `backup`, `restore`, `check`, `erase`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use maskline_domain::PhoneNumber;
+use maskline_store::erasure::LIST;
+use maskline_store::{backup, check, sqlite};
+use serde_json::json;
+
+use super::{Client, Common, Failure, show};
+use crate::serve::ledger_options;
+use crate::writer;
+
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
 #[derive(Debug, clap::Args)]
-pub struct Backup {}
+pub struct Backup {
+    /// The directory to make; it must not be there, or be empty
+    to: PathBuf,
+}
+
 #[derive(Debug, clap::Args)]
-pub struct Restore {}
+pub struct Restore {
+    /// The directory that `maskline backup` made
+    from: PathBuf,
+    /// The newest list of erasures (erasures.jsonl of the data directory that was lost); what it
+    /// names is erased again
+    #[arg(long, value_name = "FILE")]
+    erasures: Option<PathBuf>,
+}
+
 #[derive(Debug, clap::Args)]
 pub struct Check {}
+
 #[derive(Debug, clap::Args)]
-pub struct Erase {}
-pub fn backup(_c: &Common, _x: &Backup) -> Result<(), Failure> {
-    Ok(())
+pub struct Erase {
+    /// The person's number
+    number: String,
+    /// Do it without asking; what is erased cannot be brought back
+    #[arg(long)]
+    yes: bool,
 }
-pub fn restore(_c: &Common, _x: &Restore) -> Result<(), Failure> {
-    Ok(())
+
+/// Copies the database while it is in use, as one consistent whole. The master key is never in it.
+pub fn backup(common: &Common, args: &Backup) -> Result<(), Failure> {
+    let settings = common.load()?.settings;
+    let data = Path::new(&settings.data);
+    eprintln!("copying {} to {}", data.display(), args.to.display());
+    let made = super::block_on(async {
+        backup::backup(data, &args.to)
+            .await
+            .map_err(|error| Failure::Failed(error.to_string()))
+    })?;
+    if common.json {
+        return show::json(&json!(made));
+    }
+    show::line(&format!(
+        "backup of batch {} made; {} recording(s) listed, not copied. The master key is not in it: \
+         keep that apart.",
+        made.seq,
+        made.recordings.len()
+    ))
 }
-pub fn check(_c: &Common, _x: &Check) -> Result<(), Failure> {
-    Ok(())
+
+/// Puts a backup into an empty data directory, and skips ids ahead so that none is given twice.
+pub fn restore(common: &Common, args: &Restore) -> Result<(), Failure> {
+    let settings = common.load()?.settings;
+    if args.erasures.is_none() {
+        eprintln!(
+            "no --erasures: persons erased since the backup come back; the list is {LIST} in the \
+             data directory that was lost"
+        );
+    }
+    let restored = super::block_on(async {
+        writer::restore(
+            &args.from,
+            ledger_options(&settings),
+            args.erasures.as_deref(),
+        )
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))
+    })?;
+    show::line(&format!(
+        "batch {} restored into {}; a new epoch has begun. Put the recordings back from your own \
+         copy ({} listed).",
+        restored.seq,
+        settings.data,
+        restored.recordings.len()
+    ))
 }
-pub fn erase(_c: &Client, _x: &Erase) -> Result<(), Failure> {
-    Ok(())
+
+/// Replays and verifies everything, changing nothing.
+pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
+    let settings = common.load()?.settings;
+    let report = super::block_on(async {
+        let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+        let readers = sqlite::readers(Path::new(&settings.data), 1)
+            .await
+            .map_err(|error| failed(&error))?;
+        let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;
+        let mut told = Instant::now();
+        let progress = |reached: u64, of: u64| {
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                eprintln!("batch {reached} of {of}");
+            }
+        };
+        check::check(&mut conn, progress)
+            .await
+            .map_err(|error| failed(&error))
+    })?;
+    let found = json!({
+        "batch": report.seq,
+        "batches": report.batches,
+        "events": report.events,
+        "erased": report.erased,
+        "snapshots": report.snapshots,
+        "bindings": report.bindings,
+        "problems": report.problems,
+    });
+    if common.json {
+        show::json(&found)?;
+    } else {
+        show::line(&format!(
+            "{} batches with {} events replayed up to batch {}, {} snapshot(s) compared, {} \
+             binding(s) in the state, {} event(s) of erased persons",
+            report.batches,
+            report.events,
+            report.seq,
+            report.snapshots,
+            report.bindings,
+            report.erased
+        ))?;
+        for problem in &report.problems {
+            show::line(&format!("PROBLEM: {problem}"))?;
+        }
+    }
+    if report.problems.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "{} problem(s) found",
+        report.problems.len()
+    )))
+}
+
+/// Erases what is kept of a person in bindings that have ended.
+pub fn erase(client: &Client, args: &Erase) -> Result<(), Failure> {
+    let number =
+        PhoneNumber::parse(&args.number).map_err(|error| Failure::Usage(error.to_string()))?;
+    if !args.yes && !confirmed()? {
+        return Err(Failure::Failed("nothing was erased".to_owned()));
+    }
+    let erased = client.post("/v1/erasures", &json!({ "number": number }))?;
+    if client.json {
+        return show::json(&erased);
+    }
+    show::line(&format!(
+        "erased from {} ended binding(s) and {} record(s)",
+        erased["bindings"], erased["records"]
+    ))?;
+    match erased["live"].as_u64() {
+        Some(live) if live > 0 => show::line(&format!(
+            "{live} live binding(s) of this person were left as they are; unbind them and erase again"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn confirmed() -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::Usage(
+            "say --yes to erase without being asked".to_owned(),
+        ));
+    }
+    eprint!("What is kept of this person in ended bindings goes for good. Type yes: ");
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim() == "yes")
 }

@@ -36,6 +36,8 @@ pub enum Command {
         /// The AccessKeyId
         id: String,
     },
+    /// Seal all secrets anew under the newest master key, after it was put in front of the old one
+    Reseal,
     /// Delete a key for good
     Delete {
         /// The AccessKeyId
@@ -73,6 +75,10 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
         }
         Command::Enable { id } => set_active(client, id, true),
         Command::Disable { id } => set_active(client, id, false),
+        Command::Reseal => {
+            let done = client.post("/v1/reseal", &json!({}))?;
+            show::line(&format!("{} secret(s) sealed anew", done["resealed"]))
+        }
         Command::Delete { id } => {
             client.delete(&format!("/v1/keys/{}", part(id)))?;
             show::line(&format!("key {id} deleted"))

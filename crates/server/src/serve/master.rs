@@ -23,20 +23,16 @@ pub async fn sealer(loaded: &Loaded, data: &Path) -> Result<Sealer, Failure> {
     let found = tokio::task::block_in_place(|| obtain(settings, variable.as_deref(), data));
     let (keys, origin) = found.map_err(|error| Failure::Failed(error.to_string()))?;
     let sealer = Sealer::new(&keys);
-    prove(&sealer, data)
+    prove(&sealer, &origin, data)
         .await
-        .map_err(|reason| Failure::Failed(format!("{}: {reason}", shown(&origin))))?;
+        .map_err(Failure::Failed)?;
     tracing::debug!(from = %origin, "the master key fits the data");
     Ok(sealer)
 }
 
-fn shown(origin: &KeyOrigin) -> String {
-    format!("the master key from {origin}")
-}
-
 /// Checks the key against the value kept with the data; data without one get theirs. After a
 /// rotation the value is made anew, so that the old key can be dropped one day.
-async fn prove(sealer: &Sealer, data: &Path) -> Result<(), String> {
+async fn prove(sealer: &Sealer, origin: &KeyOrigin, data: &Path) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let dir = DataDir::own(data).map_err(|error| text(&error))?;
     let mut conn = dir.writer().await.map_err(|error| text(&error))?;
@@ -48,10 +44,8 @@ async fn prove(sealer: &Sealer, data: &Path) -> Result<(), String> {
         Some(kept) => {
             let value = hex::decode(kept).map_err(|_| text(&OpenError::Malformed))?;
             sealer.verify(&value).map_err(|error| {
-                format!(
-                    "it is not the key of the data in {} ({error})",
-                    data.display()
-                )
+                let data = data.display();
+                format!("the master key from {origin} is not that of the data in {data}: {error}")
             })?;
             sealer.is_current(&value)
         }
@@ -81,13 +75,27 @@ mod tests {
             let text: Vec<_> = bytes.iter().map(|byte| hex::encode([*byte; 32])).collect();
             Sealer::new(&MasterKeys::parse(&text.join("\n")).unwrap())
         };
-        prove(&sealer(&[1]), &data).await.unwrap();
-        prove(&sealer(&[1]), &data).await.unwrap();
-        let refused = prove(&sealer(&[2]), &data).await.unwrap_err();
-        assert!(refused.contains("not the key of the data"), "{refused}");
+        prove(&sealer(&[1]), &KeyOrigin::Variable, &data)
+            .await
+            .unwrap();
+        prove(&sealer(&[1]), &KeyOrigin::Variable, &data)
+            .await
+            .unwrap();
+        let refused = prove(&sealer(&[2]), &KeyOrigin::Variable, &data)
+            .await
+            .unwrap_err();
+        assert!(refused.contains("is not that of the data"), "{refused}");
         // A rotation: the new key in front, the old one still there; afterwards it may go.
-        prove(&sealer(&[2, 1]), &data).await.unwrap();
-        prove(&sealer(&[2]), &data).await.unwrap();
-        assert!(prove(&sealer(&[1]), &data).await.is_err());
+        prove(&sealer(&[2, 1]), &KeyOrigin::Variable, &data)
+            .await
+            .unwrap();
+        prove(&sealer(&[2]), &KeyOrigin::Variable, &data)
+            .await
+            .unwrap();
+        assert!(
+            prove(&sealer(&[1]), &KeyOrigin::Variable, &data)
+                .await
+                .is_err()
+        );
     }
 }

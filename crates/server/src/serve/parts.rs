@@ -24,6 +24,7 @@ use crate::config::{ConfigError, Language, Loaded, Part, Reload, Settings};
 use crate::telemetry::Metrics;
 use crate::writer::Options;
 
+/// How the settings want the ledger to be run.
 pub fn ledger_options(settings: &Settings) -> Options {
     Options {
         limits: Limits {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use maskline_domain::account::{Effect, Statement};
 use maskline_domain::{
-    AccessKeyId, Account, AccountId, AccountStatus, Command, Pool, PoolKey, Product, User, UserName,
+    Account, AccountId, AccountStatus, Command, Pool, PoolKey, Product, User, UserName,
 };
 use maskline_server::api::Settings;
 use maskline_server::api::limits::Rates;

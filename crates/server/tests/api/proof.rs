@@ -1,6 +1,6 @@
 //! Who asks: schemes, keys, time, signatures, nonces.
 
-use maskline_domain::{AccessKeyId, Command, PoolKey};
+use maskline_domain::{AccessKeyId, Command};
 
 use crate::client::Signer;
 use crate::world::{A, AXN, EXPIRATION, World, wall, wire_time};

@@ -41,6 +41,8 @@ struct House {
     serving: Serving,
     sandbox: Sandbox,
     stop: watch::Sender<bool>,
+    /// The phone outlives the server, as phones do.
+    stop_sandbox: watch::Sender<bool>,
 }
 
 impl House {
@@ -49,7 +51,8 @@ impl House {
             .await
             .expect("the ledger opens");
         let (stop, stopped) = watch::channel(false);
-        let sandbox = sandbox::start(local(0), local(0), stopped.clone())
+        let (stop_sandbox, sandbox_stopped) = watch::channel(false);
+        let sandbox = sandbox::start(local(0), local(0), sandbox_stopped)
             .await
             .expect("the sandbox starts");
         furnish(&ledger, sandbox.address).await;
@@ -66,12 +69,14 @@ impl House {
             serving,
             sandbox,
             stop,
+            stop_sandbox,
         }
     }
 
     async fn close(self) {
         self.stop.send_replace(true);
         self.serving.task.await.expect("no panic");
+        self.stop_sandbox.send_replace(true);
         self.sandbox.task.await.expect("no panic");
         drop(self.ledger);
         self.running.close().await;
@@ -168,7 +173,7 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
     let dir = TempDir::new().expect("a directory");
     let house = House::open(dir.path(), "boot 1", 47_400).await;
@@ -213,7 +218,7 @@ async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
     running.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_to_a_number_without_binding_is_refused_and_recorded() {
     let dir = TempDir::new().expect("a directory");
     let house = House::open(dir.path(), "boot 1", 47_440).await;
@@ -240,7 +245,7 @@ async fn a_call_to_a_number_without_binding_is_refused_and_recorded() {
     house.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_died_with_its_process_is_closed_at_the_next_start() {
     let dir = TempDir::new().expect("a directory");
     let house = House::open(dir.path(), "boot 1", 47_480).await;
@@ -267,7 +272,7 @@ async fn a_call_that_died_with_its_process_is_closed_at_the_next_start() {
     house.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn stopping_lets_a_call_end_by_itself() {
     let dir = TempDir::new().expect("a directory");
     let house = House::open(dir.path(), "boot 1", 47_520).await;

@@ -94,7 +94,7 @@ impl Phone {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Send { to, bytes } => {
-                    drop(self.socket.send_to(&bytes, to).await.expect("sent"))
+                    self.socket.send_to(&bytes, to).await.expect("sent");
                 }
                 Output::Event(event) => {
                     let said = self.translate(&event);

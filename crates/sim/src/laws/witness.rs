@@ -113,7 +113,7 @@ impl Witness {
             Ok(_) => true,
             Err(SubmitError::Refused(refusal)) => !matches!(
                 refusal,
-                Refusal::CommandRepeated | Refusal::CommandsTooMany | Refusal::Admin(_)
+                Refusal::CommandRepeated | Refusal::CommandsTooMany
             ),
             Err(_) => false,
         };
@@ -126,11 +126,6 @@ impl Witness {
             Law::OnceOnly,
             || format!("command {} was accepted twice", id.0),
         )
-    }
-
-    /// The process died; what was asked will not be answered.
-    pub fn crashed(&mut self) {
-        // Those in doubt are looked up once the process is back.
     }
 
     /// Looks for all that was acknowledged in the state after a start, whose

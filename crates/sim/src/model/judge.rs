@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use maskline_domain::{
-    AdminRefusal, Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber,
+    Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber,
     Refusal, SubsId, Timestamp,
 };
 use maskline_store::pipeline::SubmitError;
@@ -84,8 +84,7 @@ impl Model {
             allowed.push(Err(SubmitError::ClockInDoubt));
         }
         if needed + tidied_max > circumstances.events_max {
-            let too_many = AdminRefusal::TooMany { what: "", limit: 0 };
-            allowed.push(Err(SubmitError::Refused(Refusal::Admin(too_many))));
+            allowed.push(Err(SubmitError::TooLarge));
         }
         hold(!allowed.is_empty(), Law::RightAnswer, || {
             format!(
@@ -104,7 +103,10 @@ impl Model {
         circumstances: Circumstances,
     ) -> Result<Answer, Broken> {
         let Circumstances { now, in_doubt, .. } = circumstances;
-        let told = || format!("{:?} at {}: {events:?}", envelope.command, now.0);
+        let told = || {
+            let (command, ruling) = (&envelope.command, &verdict.ruling);
+            format!("{command:?} at {}: {events:?}, but {ruling:?}", now.0)
+        };
         hold(
             events.len() <= circumstances.events_max,
             Law::RightAnswer,
@@ -149,7 +151,7 @@ impl Model {
                 own.push_back(event);
             }
         }
-        self.close(verdict.ruling, own, tidied, now)
+        self.close(verdict.ruling.clone(), own, tidied, now)
             .map_err(|broken| Broken {
                 what: format!("{}: {}", broken.what, told()),
                 ..broken
@@ -428,10 +430,10 @@ impl Ruling {
     }
 
     /// The answer, where no event is needed.
-    fn silent_answer(self) -> Answer {
+    fn silent_answer(&self) -> Answer {
         match self {
-            Ruling::Refused(refusal) => Err(SubmitError::Refused(refusal)),
-            Ruling::Existing(binding) => Ok(Outcome::Bound(binding)),
+            Ruling::Refused(refusal) => Err(SubmitError::Refused(refusal.clone())),
+            Ruling::Existing(binding) => Ok(Outcome::Bound(binding.clone())),
             Ruling::Expired(work) | Ruling::Thawed(work) | Ruling::Forgotten(work, _) => {
                 Ok(Outcome::Worked {
                     count: work.count,

@@ -10,7 +10,7 @@ use maskline_store::snapshot::{self, Seal};
 use crate::faults::Fault;
 
 /// Rows in one part of a snapshot: few, so that crashes fall between parts.
-const ROWS_IN_A_PART: usize = 12;
+const ROWS_IN_A_PART: usize = 40;
 
 /// What is on the disk.
 #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ use maskline_store::pipeline::Touch;
 use super::{Answer, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedAccount};
+use crate::admin::extract::Body;
 use crate::admin::{Admin, AdminError};
 
 pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
@@ -39,7 +40,7 @@ pub async fn put(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
     Path(id): Path<String>,
-    Json(mut wanted): Json<WantedAccount>,
+    Body(mut wanted): Body<WantedAccount>,
 ) -> Answer {
     wanted.id = id;
     let document = Document {

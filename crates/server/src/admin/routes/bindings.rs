@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde_json::json;
 
 use maskline_domain::access::PoolRef;
@@ -12,6 +12,7 @@ use maskline_store::pipeline::Touch;
 
 use super::{Answer, Filter, Found, eyes, phone_number};
 use crate::admin::auth::Operator;
+use crate::admin::extract::Query;
 use crate::admin::{Admin, AdminError, view};
 
 pub async fn list(
@@ -59,7 +60,12 @@ pub async fn show(
             Some(view::binding(state, &binding, now, eyes))
         })
         .await?;
-    found.map(Json).ok_or(AdminError::NotFound("binding"))
+    if let Some(shown) = found {
+        return Ok(Json(shown));
+    }
+    let past = admin.ledger.past(id).await?;
+    past.map(|past| Json(view::past(&past, eyes)))
+        .ok_or(AdminError::NotFound("binding"))
 }
 
 pub async fn unbind(

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Answer;
 use crate::admin::auth::Operator;
 use crate::admin::document::Document;
+use crate::admin::extract::{Body, Query};
 use crate::admin::{self, Admin};
 
 #[derive(Debug, Default, Deserialize)]
@@ -22,7 +23,7 @@ pub async fn apply(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
     Query(mode): Query<Mode>,
-    Json(document): Json<Document>,
+    Body(document): Body<Document>,
 ) -> Answer {
     one(&admin, &operator, document, mode.dry_run).await
 }

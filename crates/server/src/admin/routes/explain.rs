@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,7 +13,8 @@ use maskline_store::pipeline::Touch;
 
 use super::{Answer, eyes, phone_number};
 use crate::admin::auth::Operator;
-use crate::admin::{Admin, AdminError, view};
+use crate::admin::extract::Query;
+use crate::admin::{Admin, AdminError, past, view};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,20 +46,32 @@ pub async fn explain(
         })?),
     };
     let eyes = eyes(&admin, &operator, question.reveal, "an explanation").await?;
-    let (explained, moment) = admin
-        .ledger
-        .read(Touch::Number(x), move |state, now| {
-            let moment = at.unwrap_or(now);
-            (explain_route(state, &Dial { caller, x }, moment), moment)
-        })
-        .await?;
+    let now = admin.ledger.read(Touch::None, |_, now| now).await?;
+    let dial = Dial { caller, x };
+    let (explained, moment, by) = match at {
+        // As it was: the bindings of that moment, out of the journal.
+        Some(at) if at < now => {
+            let _alone = admin.past.lock().await;
+            let state = past::state_at(&admin.data, at).await?;
+            (
+                explain_route(&state, &dial, at),
+                at,
+                ", by the bindings of that moment",
+            )
+        }
+        Some(at) => {
+            let look = move |state: &_, _| explain_route(state, &dial, at);
+            let explained = admin.ledger.read(Touch::Number(x), look).await?;
+            (explained, at, ", by the bindings of now")
+        }
+        None => {
+            let look = move |state: &_, now| (explain_route(state, &dial, now), now);
+            let (explained, now) = admin.ledger.read(Touch::Number(x), look).await?;
+            (explained, now, "")
+        }
+    };
     let mut answer = view::explanation(&explained, x, eyes);
     let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| eyes.party(n));
-    let by = if at.is_some() {
-        ", by the bindings of now"
-    } else {
-        ""
-    };
     answer["question"] = json!(format!("{caller} dials {} at {moment}{by}.", x.reveal()));
     if let (Some(_), Some(steps)) = (&question.digits, answer["steps"].as_array_mut()) {
         steps.push(json!("Digits are not asked for: X is no extension number."));

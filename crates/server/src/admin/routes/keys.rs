@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::{Answer, Filter};
 use crate::admin::auth::Operator;
 use crate::admin::credentials::new_key_id;
 use crate::admin::document::{Document, WantedKey};
+use crate::admin::extract::{Body, Query};
 use crate::admin::{self, Admin, AdminError, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
@@ -44,7 +45,7 @@ pub struct NewKey {
 pub async fn create(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
-    Json(wanted): Json<NewKey>,
+    Body(wanted): Body<NewKey>,
 ) -> Answer {
     let id = match wanted.id {
         Some(id) => id,
@@ -76,7 +77,7 @@ pub async fn set_active(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
     Path(id): Path<String>,
-    Json(switch): Json<Switch>,
+    Body(switch): Body<Switch>,
 ) -> Answer {
     let command = Command::SetKeyActive {
         id: AccessKeyId::new(&id),
@@ -97,4 +98,38 @@ pub async fn delete(
         .submit(operator.envelope(Command::DeleteKey { id }))
         .await?;
     Ok(Json(json!({})))
+}
+
+/// Seals every secret anew that is not sealed under the current master key.
+pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
+    let sealer = admin.sealer.clone();
+    let old: Vec<(AccessKeyId, Box<[u8]>)> = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            state
+                .keys()
+                .filter(|key| !sealer.is_current(&key.sealed_secret))
+                .map(|key| (key.id.clone(), key.sealed_secret.clone()))
+                .collect()
+        })
+        .await?;
+    let count = old.len();
+    for (id, sealed) in old {
+        let failed =
+            |error: &dyn std::fmt::Display| AdminError::Refused(format!("key {id}: {error}"));
+        let secret = admin
+            .sealer
+            .open(&id, &sealed)
+            .map_err(|error| failed(&error))?;
+        let sealed = admin
+            .sealer
+            .seal(&id, &secret)
+            .map_err(|error| failed(&error))?;
+        let command = Command::ResealKey {
+            id: id.clone(),
+            sealed_secret: sealed.into(),
+        };
+        admin.ledger.submit(operator.envelope(command)).await?;
+    }
+    Ok(Json(json!({ "resealed": count })))
 }

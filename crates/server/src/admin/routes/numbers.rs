@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use maskline_store::pipeline::Touch;
 
 use super::{Answer, Filter, Found, eyes, phone_number};
 use crate::admin::auth::Operator;
+use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
@@ -79,7 +80,7 @@ pub async fn set_locked(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
     Path(x): Path<String>,
-    Json(lock): Json<Lock>,
+    Body(lock): Body<Lock>,
 ) -> Answer {
     let x = phone_number(&x)?;
     let number = admin

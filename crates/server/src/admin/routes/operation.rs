@@ -1,18 +1,21 @@
-//! How the service is, and notes for the audit.
+//! How the service is, what operators did, and what only the running service can do: erase a person,
+//! trust the clock.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use maskline_domain::Command;
+use maskline_domain::{Command, PhoneNumber};
 use maskline_store::pipeline::Touch;
+use maskline_store::records::audit;
 
-use super::Answer;
+use super::{Answer, Filter};
 use crate::admin::auth::Operator;
-use crate::admin::{Admin, AdminError};
+use crate::admin::extract::{Body, Query};
+use crate::admin::{Admin, AdminError, view};
 
 /// The longest note of what was looked at, in bytes.
 const NOTE_BYTES_MAX: usize = 200;
@@ -38,10 +41,68 @@ pub async fn status(State(admin): State<Arc<Admin>>) -> Answer {
         "blocked_by": admin.readiness.blocked_by(),
         "up_s": admin.started.elapsed().as_secs(),
     });
-    if let (Some(shown), serde_json::Value::Object(counts)) = (shown.as_object_mut(), counts) {
-        shown.extend(counts);
-    }
+    view::extend(&mut shown, counts);
+    let ledger = admin.ledger.status();
+    shown["batch"] = json!(ledger.seq);
+    shown["records_at_batch"] = json!(ledger.projected);
     Ok(Json(shown))
+}
+
+/// What operators and jobs changed, the newest first; bindings have their own history.
+pub async fn audit(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    let limit = filter.limit();
+    let deeds = audit::list(admin.ledger.readers(), None, limit as u32)
+        .await
+        .map_err(|error| AdminError::Internal(format!("audit: {error}")))?;
+    let rows: Vec<Value> = deeds
+        .iter()
+        .map(|deed| {
+            json!({
+                "batch": deed.place.seq,
+                "at": deed.place.at.format_china(),
+                "actor": deed.actor,
+                "deed": deed.deed,
+                "facts": deed.facts,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "items": rows, "more": rows.len() == limit })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    number: PhoneNumber,
+}
+
+/// Erases what is kept of a person in bindings that have ended, in history and in call records.
+pub async fn erase(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Body(person): Body<Person>,
+) -> Answer {
+    let erased = admin
+        .ledger
+        .erase(operator.actor(), person.number)
+        .await
+        .map_err(|error| AdminError::Unavailable(error.to_string()))?;
+    tracing::info!(
+        bindings = erased.bindings,
+        records = erased.records,
+        "a person was erased"
+    );
+    Ok(Json(json!({
+        "bindings": erased.bindings,
+        "records": erased.records,
+        "live": erased.live,
+    })))
+}
+
+/// Confirms that the wall clock is right although it leapt.
+pub async fn trust_clock(State(admin): State<Arc<Admin>>) -> Answer {
+    admin.ledger.trust_clock()?;
+    tracing::warn!("an operator confirmed the wall clock");
+    Ok(Json(json!({})))
 }
 
 #[derive(Deserialize)]
@@ -54,7 +115,7 @@ pub struct Note {
 pub async fn note_reveal(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
-    Json(note): Json<Note>,
+    Body(note): Body<Note>,
 ) -> Answer {
     if note.what.is_empty() || note.what.len() > NOTE_BYTES_MAX {
         return Err(AdminError::Malformed(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde_json::Value;
 
 use maskline_domain::PoolKey;
@@ -12,6 +12,7 @@ use maskline_store::pipeline::Touch;
 use super::{Answer, Filter, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedPool};
+use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
@@ -48,7 +49,7 @@ pub async fn put(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
     Path(key): Path<String>,
-    Json(mut wanted): Json<WantedPool>,
+    Body(mut wanted): Body<WantedPool>,
 ) -> Answer {
     wanted.key = key;
     let document = Document {

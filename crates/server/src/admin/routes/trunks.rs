@@ -13,6 +13,7 @@ use super::{Answer, documents};
 use crate::admin::Admin;
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedTrunk};
+use crate::admin::extract::Body;
 
 pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     let rows = admin
@@ -28,7 +29,7 @@ pub async fn put(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
     Path(name): Path<String>,
-    Json(mut wanted): Json<WantedTrunk>,
+    Body(mut wanted): Body<WantedTrunk>,
 ) -> Answer {
     wanted.name = name;
     let document = Document {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use maskline_domain::{AccountId, Command, UserName};
@@ -12,6 +12,7 @@ use maskline_store::pipeline::Touch;
 use super::{Answer, Filter, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedUser};
+use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
@@ -33,7 +34,7 @@ pub async fn put(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
     Path((account, name)): Path<(String, String)>,
-    Json(mut wanted): Json<WantedUser>,
+    Body(mut wanted): Body<WantedUser>,
 ) -> Answer {
     wanted.account = account;
     wanted.name = name;

@@ -1,6 +1,7 @@
 //! What the switch knows of a live call besides its state: legs, media, and the record as it grows.
 
 use super::{Lease, MediaEnd, MediaPath};
+use crate::calls::Trunk;
 use crate::calls::call::{Call, Closing};
 use crate::calls::ending::Reason;
 use maskline_domain::{Binding, PhoneNumber};
@@ -15,6 +16,7 @@ pub(super) struct Live {
     pub caller_leg: LegId,
     pub callee_leg: Option<LegId>,
     pub callee: Option<PhoneNumber>,
+    pub trunk_out: Option<Trunk>,
     pub max_forwards: u8,
     pub media: Media,
     pub scheduled: Option<u64>,

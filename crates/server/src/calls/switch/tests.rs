@@ -41,8 +41,27 @@ fn sdp_at(media: &str, payload_types: &str) -> Vec<u8> {
 #[derive(Clone)]
 struct Answers {
     route: Option<Route>,
+    trunk: bool,
     durable: bool,
     ports: bool,
+}
+
+/// Everything is well.
+fn well() -> Answers {
+    Answers {
+        route: Some(connection()),
+        trunk: true,
+        durable: true,
+        ports: true,
+    }
+}
+
+fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
+    Trunk {
+        name: name.into(),
+        peer: address(peer),
+        enabled,
+    }
 }
 
 struct World {
@@ -99,13 +118,7 @@ impl World {
             duration_max_s: 600,
             seed: [9; 32],
         });
-        let trunk = |name: &str, peer| Trunk {
-            name: name.into(),
-            peer: address(peer),
-            enabled: true,
-        };
-        // The first enabled trunk is dialled; calls come from either.
-        switch.set_trunks(vec![trunk("out", CALLEE), trunk("in", CALLER)]);
+        switch.set_trunks(vec![trunk("in", CALLER, true), trunk("out", CALLEE, true)]);
         let phone = |at, seed| {
             let peer = Peer {
                 id: PeerId(0),
@@ -118,11 +131,7 @@ impl World {
             switch,
             caller: phone(CALLER, 1),
             callee: phone(CALLEE, 2),
-            answers: Answers {
-                route: Some(connection()),
-                durable: true,
-                ports: true,
-            },
+            answers: well(),
             caller_events: Vec::new(),
             callee_events: Vec::new(),
             to_caller: Vec::new(),
@@ -240,6 +249,7 @@ impl World {
                         route,
                         pool: Some(PoolKey::new("FC1")),
                         account,
+                        trunk: self.answers.trunk.then(|| trunk("out", CALLEE, true)),
                     })
                 });
                 self.switch
@@ -564,53 +574,34 @@ fn both_may_hang_up_at_once() {
 
 #[test]
 fn what_we_cannot_do_is_refused_before_anybody_is_dialled() {
-    let rows: [(Answers, &str, (u16, Option<u8>), Option<&str>); 4] = [
-        (
-            Answers {
-                route: None,
-                durable: true,
-                ports: true,
-            },
-            "8",
-            (503, Some(41)),
-            None,
-        ),
-        (
-            Answers {
-                route: Some(connection()),
-                durable: false,
-                ports: true,
-            },
-            "8",
-            (503, Some(41)),
-            None,
-        ),
-        (
-            Answers {
-                route: Some(connection()),
-                durable: true,
-                ports: false,
-            },
-            "8",
-            (503, Some(42)),
-            Some("overload"),
-        ),
-        (
-            Answers {
-                route: Some(connection()),
-                durable: true,
-                ports: true,
-            },
-            "18",
-            (488, Some(65)),
-            Some("no_common_codec"),
-        ),
+    let unreadable = Answers {
+        route: None,
+        ..well()
+    };
+    let not_durable = Answers {
+        durable: false,
+        ..well()
+    };
+    let no_trunk = Answers {
+        trunk: false,
+        ..well()
+    };
+    let no_port = Answers {
+        ports: false,
+        ..well()
+    };
+    let rows = [
+        (unreadable, "8", (503, 41), None),
+        (not_durable, "8", (503, 41), None),
+        (no_trunk, "8", (502, 38), Some("unreachable")),
+        (no_port, "8", (503, 42), Some("overload")),
+        (well(), "18", (488, 65), Some("no_common_codec")),
     ];
-    for (answers, codecs, end, situation) in rows {
+    for (answers, codecs, (status, cause), situation) in rows {
         let mut world = World::new();
         world.answers = answers;
         world.dial(sdp_at(CALLER_MEDIA, codecs), 70);
-        assert_eq!(world.caller_end(), end);
+        assert_eq!(world.caller_end(), (status, Some(cause)));
         let recorded = world.finished[0]
             .as_ref()
             .and_then(|record| record.situation.clone());
@@ -680,27 +671,16 @@ fn a_long_silence_ends_the_call() {
 }
 
 #[test]
-fn a_trunk_that_is_switched_off_is_neither_heard_nor_dialled() {
-    let mut world = World::new();
-    let trunk = |name: &str, peer, enabled| Trunk {
-        name: name.into(),
-        peer: address(peer),
-        enabled,
-    };
-    world.tell(Input::Trunks(vec![trunk("in", CALLER, true)]));
-    world.call();
-    assert_eq!(world.opened.len(), 1);
-    assert!(
-        world.callee_events.is_empty(),
-        "the trunk to the callee is gone"
-    );
-    let mut world = World::new();
-    world.tell(Input::Trunks(vec![
-        trunk("out", CALLEE, true),
-        trunk("in", CALLER, false),
-    ]));
-    world.call();
-    assert_eq!(world.caller_end(), (403, None));
+fn no_call_is_taken_from_a_trunk_that_is_switched_off_or_gone() {
+    for trunks in [
+        vec![trunk("in", CALLER, false), trunk("out", CALLEE, true)],
+        vec![trunk("out", CALLEE, true)],
+    ] {
+        let mut world = World::new();
+        world.tell(Input::Trunks(trunks));
+        world.call();
+        assert_eq!(world.caller_end(), (403, None));
+    }
 }
 
 #[test]

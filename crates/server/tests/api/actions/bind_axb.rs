@@ -1,7 +1,5 @@
-use maskline_domain::PoolKey;
-
-use super::{bind, code};
-use crate::world::{A, AXB, B, World};
+use super::bind;
+use crate::world::{AXB, B, World};
 
 #[tokio::test]
 async fn bind_axb_needs_b_and_shares_x_between_pairs() {

@@ -1,6 +1,6 @@
 use maskline_domain::{AccountId, Command, Pool, PoolKey, Product};
 
-use super::{Pairs, bind, code, detail, number};
+use super::{Pairs, bind, detail, number};
 use crate::world::{A, AXN, STRICT, World};
 
 #[tokio::test]

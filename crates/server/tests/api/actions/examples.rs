@@ -1,6 +1,5 @@
 use serde_json::Value;
 
-use super::code;
 use crate::world::{EXPIRATION, World};
 
 /// Every supported action's file opens with an example request, which works as it stands there; of

@@ -1,5 +1,3 @@
-use maskline_domain::PoolKey;
-
 use super::{bind, code};
 use crate::world::{STRICT, World};
 

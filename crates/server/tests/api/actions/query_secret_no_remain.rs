@@ -1,4 +1,3 @@
-use super::code;
 use crate::world::World;
 
 #[tokio::test]

@@ -1,6 +1,4 @@
-use maskline_domain::PoolKey;
-
-use super::{bind, code};
+use super::code;
 use crate::world::{AXN, World};
 
 #[tokio::test]

@@ -1,6 +1,4 @@
-use maskline_domain::PoolKey;
-
-use super::{bind, code, detail};
+use super::{code, detail};
 use crate::world::{A, AXB, AXN, B, World};
 
 #[tokio::test]

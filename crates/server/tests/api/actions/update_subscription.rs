@@ -1,4 +1,3 @@
-use maskline_domain::PoolKey;
 use serde_json::Value;
 
 use super::{Pairs, bind, code, detail};

@@ -1,6 +1,5 @@
 use super::{Expected, Mutant, code, read, read_acs3, run};
 use crate::client::form;
-use crate::world::A;
 
 #[tokio::test]
 async fn bodies() {

@@ -1,5 +1,4 @@
 use super::{Expected, Mutant, code, read, read_acs3, replace_one, run};
-use crate::world::A;
 
 #[tokio::test]
 async fn headers() {

@@ -1,0 +1,82 @@
+//! The state as it was at a moment in the past, made from the journal.
+
+use std::path::Path;
+
+use maskline_domain::{State, Timestamp};
+use maskline_store::journal::{self, Tip};
+use maskline_store::recovery::{self, RecoverError};
+use maskline_store::snapshot::{self, SnapshotError};
+use maskline_store::sqlite;
+use sqlx::sqlite::SqliteConnection;
+
+use super::AdminError;
+
+/// Batches read at a time.
+const BATCHES: u32 = 256;
+
+/// The state after everything that was decided up to `at`. Takes the memory and the time of a start,
+/// so callers do one at a time.
+///
+/// # Errors
+/// When the journal does not reach back so far, or cannot be read.
+pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
+    let fault = |error: &dyn std::fmt::Display| AdminError::Internal(format!("the past: {error}"));
+    let readers = sqlite::readers(data, 1)
+        .await
+        .map_err(|error| fault(&error))?;
+    let mut conn = readers.acquire().await.map_err(|error| fault(&error))?;
+    let after = journal::first_at(&mut conn, at.plus_millis(1).0).await;
+    let last = match after.map_err(|error| fault(&error))? {
+        Some(first_after) => first_after - 1,
+        None => {
+            journal::tip(&mut conn)
+                .await
+                .map_err(|error| fault(&error))?
+                .seq
+        }
+    };
+    let (mut state, mut tip) = beginning(&mut conn, last)
+        .await
+        .map_err(|error| fault(&error))?
+        .ok_or_else(|| {
+            AdminError::Refused("the journal does not reach back to that moment".to_owned())
+        })?;
+    while tip.seq < last {
+        let wanted = (last - tip.seq).min(BATCHES.into()) as u32;
+        let batches = journal::read(&mut conn, tip.seq + 1, wanted)
+            .await
+            .map_err(|error| fault(&error))?;
+        if batches.is_empty() {
+            return Err(AdminError::Refused(
+                "the journal does not reach back to that moment".to_owned(),
+            ));
+        }
+        for batch in &batches {
+            recovery::follow(&mut state, &mut tip, batch).map_err(|error| fault(&error))?;
+        }
+    }
+    Ok(state)
+}
+
+/// The newest snapshot that is not after batch `last`, or an empty state if the journal is whole.
+async fn beginning(
+    conn: &mut SqliteConnection,
+    last: u64,
+) -> Result<Option<(State, Tip)>, RecoverError> {
+    for (seq, seal) in snapshot::list(conn).await? {
+        let Some(seal) = seal.filter(|_| seq <= last) else {
+            continue;
+        };
+        let Some(hash) = seal.tip_hash() else {
+            continue;
+        };
+        match recovery::load(conn, &seal).await {
+            Ok(state) => return Ok(Some((state, Tip { seq, hash }))),
+            Err(SnapshotError::Database(error)) => return Err(error.into()),
+            // One that cannot be used is like none.
+            Err(_) => {}
+        }
+    }
+    let whole = matches!(journal::first(conn).await?, None | Some(1));
+    Ok(whole.then(|| (State::default(), Tip::GENESIS)))
+}

@@ -1,0 +1,102 @@
+//! Call records.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::{Value, json};
+
+use maskline_domain::Timestamp;
+use maskline_store::records::call::{self, CallRecord};
+
+use super::{Answer, Filter, eyes, phone_number};
+use crate::admin::auth::Operator;
+use crate::admin::extract::Query;
+use crate::admin::view::{self, Eyes};
+use crate::admin::{Admin, AdminError};
+
+pub async fn list(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Query(filter): Query<Filter>,
+) -> Answer {
+    let limit = filter.limit();
+    let wanted = call::Filter {
+        x: filter.x.as_deref().map(phone_number).transpose()?,
+        limit: limit as u32 + 1,
+        ..call::Filter::default()
+    };
+    let eyes = eyes(&admin, &operator, filter.reveal, "a list of calls").await?;
+    let found = call::list(admin.ledger.readers(), &wanted)
+        .await
+        .map_err(fault)?;
+    let more = found.len() > limit;
+    let rows: Vec<Value> = found
+        .iter()
+        .take(limit)
+        .map(|(call, open)| line(call, *open, eyes))
+        .collect();
+    Ok(Json(json!({ "items": rows, "more": more })))
+}
+
+pub async fn show(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Path(call_id): Path<String>,
+    Query(filter): Query<Filter>,
+) -> Answer {
+    let eyes = eyes(&admin, &operator, filter.reveal, "a call").await?;
+    let found = call::get(admin.ledger.readers(), &call_id)
+        .await
+        .map_err(fault)?;
+    let (call, open) = found.ok_or(AdminError::NotFound("call"))?;
+    let mut shown = line(&call, open, eyes);
+    let time = |at: Option<Timestamp>| at.map(Timestamp::format_china);
+    let more = json!({
+        "node": call.node,
+        "account": call.account,
+        "pool": call.pool,
+        "product": call.product,
+        "subs_id": call.subs_id.map(|id| id.to_string()),
+        "a": call.a.map(|a| eyes.party(a)),
+        "b": call.b.map(|b| eyes.party(b)),
+        "extension": call.extension,
+        "out_id": call.out_id,
+        "out_order_id": call.out_order_id,
+        "trunk_in": call.trunk_in,
+        "trunk_out": call.trunk_out,
+        "dialled_at": time(call.dialled_at),
+        "ringing_at": time(call.ringing_at),
+        "answered_at": time(call.answered_at),
+        "released_at": time(call.released_at),
+        "one_way": call.one_way,
+        "recording": call.recording,
+        "media": call.media,
+    });
+    view::extend(&mut shown, more);
+    Ok(Json(shown))
+}
+
+fn line(call: &CallRecord, open: bool, eyes: Eyes) -> Value {
+    let talked_s = call
+        .answered_at
+        .zip(call.released_at)
+        .map(|(from, to)| (to.millis() - from.millis()).max(0) / 1000);
+    json!({
+        "call_id": call.call_id,
+        "arrived_at": call.arrived_at.format_china(),
+        "x": call.x.map(|x| x.reveal()),
+        "caller": call.caller.map(|caller| eyes.party(caller)),
+        "callee": call.callee.map(|callee| eyes.party(callee)),
+        "state": if open { "open" } else { "closed" },
+        "situation": call.situation,
+        "release_by": call.release_by,
+        "sip_status": call.sip_status,
+        "q850_cause": call.q850_cause,
+        "talked_s": talked_s,
+    })
+}
+
+fn fault(error: sqlx::Error) -> AdminError {
+    AdminError::Internal(format!("call records: {error}"))
+}

@@ -1,0 +1,194 @@
+//! Starting everything above the ledger.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+use uuid::Uuid;
+
+use super::{
+    Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, stop, watch,
+};
+use crate::admin::{self, Admin, AdminToken};
+use crate::api::{self, ApiMetrics, Gateway};
+use crate::calls::{self, Serving};
+use crate::cli::Failure;
+use crate::config::Reloader;
+use crate::demo;
+use crate::jobs::{self, JobMetrics};
+use crate::seal::Sealer;
+use crate::writer::{Ledger, clocks};
+
+/// What runs, and how to end it.
+pub struct Started {
+    /// Where it is reached.
+    pub addresses: Addresses,
+    /// Reads the settings again.
+    pub reloader: Reloader,
+    /// Ends what takes new work.
+    pub work: Stopper,
+    /// The parts, each by name; none ends before it is told to.
+    pub tasks: JoinSet<&'static str>,
+}
+
+impl Process {
+    /// Starts everything above the ledger.
+    pub(super) async fn start(
+        &self,
+        ledger: &Ledger,
+        sealer: Arc<Sealer>,
+        front: &AdminFront,
+    ) -> Result<Started, Failure> {
+        // Those of a process that was killed.
+        Addresses::forget(&self.data);
+        let settings = &self.loaded.settings;
+        let admin = Arc::new(self.admin(ledger, sealer.clone())?);
+        if settings.demo {
+            demo::prepare(&admin, &self.data)
+                .await
+                .map_err(|error| failed("the demo cannot be made", &error))?;
+        }
+        let (work, stop) = stop::channel();
+        let mut tasks = JoinSet::new();
+        let calls = self.calls(ledger, &stop).await?;
+        let sip = calls.address;
+        tasks.spawn(named("calls", calls.task));
+        if settings.demo {
+            let peer = parts::reachable(sip);
+            let phone =
+                calls::sandbox::start(parts::sandbox_listen(), peer, stop.receiver()).await?;
+            demo::point_sandbox(&admin, phone.address)
+                .await
+                .map_err(|error| failed("the sandbox trunk", &error))?;
+            tasks.spawn(named("the sandbox phone", phone.task));
+        }
+
+        let listeners = self.listeners().await?;
+        let addresses = Addresses {
+            api: listeners
+                .http
+                .as_ref()
+                .map_or_else(|| Ok(String::new()), local)?,
+            https: listeners
+                .https
+                .as_ref()
+                .map(|(listener, _)| local(listener))
+                .transpose()?,
+            admin: front.address.clone(),
+            sip: Some(sip.to_string()),
+        };
+        let gateway = self.gateway(ledger, sealer);
+        let mut reloader = Reloader::new(self.inputs.clone(), &self.loaded);
+        reloader.follow(self.log.follower());
+        let certificate = listeners
+            .https
+            .as_ref()
+            .map(|(_, certificate)| certificate.clone());
+        reloader.follow(certificate::follower(certificate));
+        reloader.follow(parts::gateway_follower(gateway.clone()));
+
+        let bounds = parts::api_bounds(settings);
+        let told = stop.clone().told();
+        tasks.spawn(async move {
+            api::serve(gateway, listeners, bounds, told).await;
+            "the customers' interface"
+        });
+        tasks.spawn(self.jobs(ledger, &stop));
+        let watched = watch::run(ledger.clone(), self.readiness.clone(), stop);
+        tasks.spawn(async move {
+            watched.await;
+            "the watch over the ledger"
+        });
+        front.serve(admin::router(admin, settings.admin.body_max_bytes as usize));
+        Ok(Started {
+            addresses,
+            reloader,
+            work,
+            tasks,
+        })
+    }
+
+    fn admin(&self, ledger: &Ledger, sealer: Arc<Sealer>) -> Result<Admin, Failure> {
+        let file = self.data.join("admin.token");
+        let token = AdminToken::read_or_make(&file)
+            .map_err(|error| failed(&file.display().to_string(), &error))?;
+        Ok(Admin {
+            ledger: ledger.clone(),
+            sealer,
+            token,
+            readiness: self.readiness.clone(),
+            started: Instant::now(),
+            data: self.data.clone(),
+            past: tokio::sync::Mutex::default(),
+        })
+    }
+
+    async fn calls(&self, ledger: &Ledger, stop: &Stop) -> Result<Serving, Failure> {
+        let config = parts::call_config(&self.loaded, Uuid::new_v4().to_string()).await?;
+        let listen = config.listen;
+        calls::serve(config, ledger.clone(), ledger.records(), stop.receiver())
+            .await
+            .map_err(|error| {
+                let reason = format!("cannot serve calls on {listen}: {error}");
+                self.loaded.refuse("sip.listen", reason).into()
+            })
+    }
+
+    async fn listeners(&self) -> Result<api::Listeners, Failure> {
+        let settings = &self.loaded.settings;
+        let certificate = certificate::obtain(&self.loaded, &self.data)?;
+        let http = listen::tcp(&self.loaded, "api.listen", &settings.api.listen).await?;
+        let https = match (certificate, settings.https()) {
+            (Some(certificate), Some(address)) => {
+                let listener = listen::tcp(&self.loaded, "api.https", address).await?;
+                Some((listener, certificate))
+            }
+            _ => None,
+        };
+        Ok(api::Listeners {
+            http: Some(http),
+            https,
+        })
+    }
+
+    fn gateway(&self, ledger: &Ledger, sealer: Arc<Sealer>) -> Arc<Gateway> {
+        let metrics = ApiMetrics::default();
+        self.metrics.register(|registry| metrics.register(registry));
+        Arc::new(Gateway::new(
+            ledger.clone(),
+            sealer,
+            Arc::new(|| clocks().wall),
+            parts::gateway_settings(&self.loaded.settings),
+            metrics,
+        ))
+    }
+
+    fn jobs(&self, ledger: &Ledger, stop: &Stop) -> impl Future<Output = &'static str> + use<> {
+        let metrics = JobMetrics::default();
+        self.metrics.register(|registry| metrics.register(registry));
+        let settings = self.loaded.settings.jobs.clone();
+        let (ledger, stop) = (ledger.clone(), stop.clone());
+        async move {
+            jobs::run(ledger, settings, metrics, stop.clone()).await;
+            // Jobs that are switched off end at once.
+            stop.told().await;
+            "the jobs"
+        }
+    }
+}
+
+/// A part that runs already. Should it panic, that is logged by its own message.
+async fn named(name: &'static str, task: JoinHandle<()>) -> &'static str {
+    let _ = task.await;
+    name
+}
+
+fn local(listener: &TcpListener) -> std::io::Result<String> {
+    listener.local_addr().map(|address| address.to_string())
+}
+
+fn failed(what: &str, error: &dyn Display) -> Failure {
+    Failure::Failed(format!("{what}: {error}"))
+}

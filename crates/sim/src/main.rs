@@ -1,0 +1,111 @@
+//! `maskline-sim`: plays worlds from seeds until a law is broken.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use maskline_sim::campaign::{Found, Plan, campaign, diary, play};
+use maskline_sim::{Fault, Law, Tally};
+
+/// Plays worlds of customers, crashes and clocks from seeds, against a model,
+/// until a law is broken. The same seed always plays the same world.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// Where all chance comes from; the first seed of a campaign.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Steps of each run.
+    #[arg(long, default_value_t = 100_000)]
+    steps: u64,
+    /// A fault to plant; `--list` names them.
+    #[arg(long, value_parser = fault)]
+    fault: Option<Fault>,
+    /// Play so many runs, with seeds one after the other, on all processors.
+    #[arg(long, value_name = "RUNS")]
+    campaign: Option<u64>,
+    /// Name the laws and the faults.
+    #[arg(long)]
+    list: bool,
+}
+
+fn fault(name: &str) -> Result<Fault, String> {
+    Fault::by_name(name).ok_or_else(|| "no such fault; --list names them all".to_owned())
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.list {
+        list();
+        return ExitCode::SUCCESS;
+    }
+    let plan = Plan {
+        seed: arguments.seed,
+        steps: arguments.steps,
+        fault: arguments.fault,
+    };
+    let began = Instant::now();
+    let played = match arguments.campaign {
+        None => play(plan, |tally| {
+            if tally.steps.is_multiple_of(20_000) {
+                progress(&format!("{} steps", tally.steps), began);
+            }
+        }),
+        Some(runs) => {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            campaign(plan, runs, threads, |run, tally| {
+                let done = format!("{run} of {runs} runs, {} steps", tally.steps);
+                progress(&done, began);
+            })
+        }
+    };
+    match played {
+        Ok(tally) => {
+            report(&tally, began);
+            ExitCode::SUCCESS
+        }
+        Err(found) => {
+            tell(&found);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lines go out at once, also into a pipe.
+fn progress(done: &str, began: Instant) {
+    println!("{done} in {:.1} s", began.elapsed().as_secs_f64());
+    // Nobody reads it any more: then there is nothing to be told either.
+    let _ = std::io::stdout().flush();
+}
+
+fn report(tally: &Tally, began: Instant) {
+    let seconds = began.elapsed().as_secs_f64();
+    let per_second = tally.steps as f64 / seconds.max(0.001);
+    println!("every law holds: {per_second:.0} steps/s, {seconds:.1} s");
+    for (name, count) in tally.lines() {
+        println!("{count:>12} {name}");
+    }
+}
+
+fn tell(found: &Found) {
+    println!("--- how it came to that");
+    for line in diary(found.plan) {
+        println!("{line}");
+    }
+    println!("--- a law is broken");
+    println!("{}", found.what);
+    println!("seed {}, step {}", found.plan.seed, found.plan.steps);
+    println!("again: {}", found.command());
+}
+
+fn list() {
+    println!("laws:");
+    for law in Law::ALL {
+        println!("    {law}");
+    }
+    println!("faults:");
+    for fault in Fault::ALL {
+        println!("    {fault}");
+    }
+}

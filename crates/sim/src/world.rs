@@ -1,0 +1,345 @@
+//! A world from a seed: customers, operators, jobs, clocks, a disk and crashes,
+//! around the real commit pipeline and the real rules.
+//!
+//! One step is one thing that happens. After each, the pipeline's outputs are
+//! drained and judged; a run ends with the first law that is broken. The same
+//! seed plays the same run, whatever the number of steps.
+
+mod answers;
+pub mod disk;
+mod machine;
+mod names;
+mod operators;
+mod outage;
+mod people;
+mod readers;
+mod steps;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use maskline_domain::{Envelope, Row, State, Timestamp};
+use maskline_store::journal::{Batch, Tip};
+use maskline_store::pipeline::{Clocks, Limits};
+
+use self::disk::{Disk, Scribe};
+use self::machine::Machine;
+use self::readers::Read;
+use self::steps::Mood;
+use crate::chance::Chance;
+use crate::faults::Fault;
+use crate::laws::witness::Witness;
+use crate::laws::{Broken, Held};
+use crate::model::Model;
+use crate::model::judge::Answer;
+use crate::model::reckoning::Reckoning;
+
+/// Whom to answer.
+pub type Caller = u64;
+
+/// What a run did, for reports and to see that a run was not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Steps played.
+    pub steps: u64,
+    /// Commands handed in.
+    pub commands: u64,
+    /// Good answers.
+    pub done: u64,
+    /// Refusals by the rules.
+    pub refused: u64,
+    /// Other answers: not durable, busy, late, in doubt.
+    pub turned_away: u64,
+    /// Bindings acknowledged.
+    pub bound: u64,
+    /// Batches that became durable.
+    pub batches: u64,
+    /// Batches that were undone.
+    pub undone: u64,
+    /// Crashes of the process.
+    pub crashes: u64,
+    /// Starts, each from every beginning there was.
+    pub starts: u64,
+    /// Snapshots finished.
+    pub snapshots: u64,
+    /// Routes compared with the model's.
+    pub routes: u64,
+    /// Routes that connected.
+    pub connected: u64,
+    /// Other reads compared.
+    pub reads: u64,
+    /// Reads that had to wait for a batch.
+    pub waited: u64,
+    /// Commands whose id had been seen before.
+    pub repeated: u64,
+    /// Leaps of the wall clock.
+    pub leaps: u64,
+    /// Whole states compared with the model.
+    pub compared: u64,
+}
+
+impl Tally {
+    /// Each count with its name.
+    pub fn lines(&self) -> [(&'static str, u64); 18] {
+        [
+            ("steps", self.steps),
+            ("commands", self.commands),
+            ("done", self.done),
+            ("refused by the rules", self.refused),
+            ("turned away", self.turned_away),
+            ("bindings acknowledged", self.bound),
+            ("batches durable", self.batches),
+            ("batches undone", self.undone),
+            ("crashes", self.crashes),
+            ("starts", self.starts),
+            ("snapshots", self.snapshots),
+            ("routes compared", self.routes),
+            ("of them connected", self.connected),
+            ("other reads compared", self.reads),
+            ("reads that waited", self.waited),
+            ("repeated commands refused", self.repeated),
+            ("leaps of the wall clock", self.leaps),
+            ("states compared", self.compared),
+        ]
+    }
+
+    /// Adds the counts of another run.
+    pub fn add(&mut self, other: &Tally) {
+        let Tally {
+            steps,
+            commands,
+            done,
+            refused,
+            turned_away,
+            bound,
+            batches,
+            undone,
+            crashes,
+            starts,
+            snapshots,
+            routes,
+            connected,
+            reads,
+            waited,
+            repeated,
+            leaps,
+            compared,
+        } = self;
+        *steps += other.steps;
+        *commands += other.commands;
+        *done += other.done;
+        *refused += other.refused;
+        *turned_away += other.turned_away;
+        *bound += other.bound;
+        *batches += other.batches;
+        *undone += other.undone;
+        *crashes += other.crashes;
+        *starts += other.starts;
+        *snapshots += other.snapshots;
+        *routes += other.routes;
+        *connected += other.connected;
+        *reads += other.reads;
+        *waited += other.waited;
+        *repeated += other.repeated;
+        *leaps += other.leaps;
+        *compared += other.compared;
+    }
+}
+
+/// A command that waits to be decided.
+#[derive(Debug, Clone)]
+struct Waiting {
+    caller: Caller,
+    envelope: Envelope,
+    deadline_ms: Option<u64>,
+}
+
+/// What a caller may be told.
+#[derive(Debug, Clone)]
+struct Expected {
+    envelope: Envelope,
+    allowed: Vec<Answer>,
+    /// The newest batch that the answer rests on.
+    rests_on: u64,
+    decided_at: Timestamp,
+}
+
+/// The whole world of one run.
+pub struct World {
+    chance: Chance,
+    fault: Option<Fault>,
+    on_bench: bool,
+    mood: Mood,
+    limits: Limits,
+    clocks: Clocks,
+    reckoning: Reckoning,
+    disk: Disk,
+    scribe: Option<Scribe>,
+    machine: Option<Machine>,
+    /// The outputs of the machine ended in an exit.
+    exited: bool,
+    /// The disk takes commands again as far as the machine knows.
+    serving: bool,
+    probing: bool,
+    /// The world by the journal and the batch in flight.
+    model: Model,
+    /// The world without the batch in flight, while there is one.
+    durable: Option<Model>,
+    flight: Option<Batch>,
+    tip: Tip,
+    queue: VecDeque<Waiting>,
+    expected: BTreeMap<Caller, Expected>,
+    /// The newest batch that an answer told rests on.
+    told: u64,
+    witness: Witness,
+    reads: Vec<Read>,
+    recent: VecDeque<Envelope>,
+    next_caller: Caller,
+    tally: Tally,
+    diary: Option<Vec<String>>,
+}
+
+impl World {
+    /// The world of a seed, with a fault planted or none.
+    pub fn new(seed: u64, fault: Option<Fault>) -> Self {
+        let mut chance = Chance::new(seed);
+        let limits = Limits {
+            queue_max: chance.between(4, 64) as usize,
+            batch_commands_max: chance.between(1, 24) as usize,
+            command_events_max: chance.one_of([24, 64, 4096]),
+            ..Limits::default()
+        };
+        let clocks = Clocks {
+            wall: Timestamp(1_772_424_000_000 + chance.between(0, 86_400_000)),
+            monotonic_ms: chance.below(1_000_000),
+        };
+        let mood = Mood::draw(&mut chance);
+        Self {
+            chance,
+            fault,
+            on_bench: fault.is_some_and(Fault::is_inner),
+            mood,
+            limits,
+            clocks,
+            reckoning: Reckoning::new(),
+            disk: Disk::default(),
+            scribe: None,
+            machine: None,
+            exited: false,
+            serving: true,
+            probing: false,
+            model: Model::default(),
+            durable: None,
+            flight: None,
+            tip: Tip::GENESIS,
+            queue: VecDeque::new(),
+            expected: BTreeMap::new(),
+            told: 0,
+            witness: Witness::default(),
+            reads: Vec::new(),
+            recent: VecDeque::new(),
+            next_caller: 0,
+            tally: Tally::default(),
+            diary: None,
+        }
+    }
+
+    /// The same world around the plain pipeline in which inner faults are
+    /// planted, see [`crate::bench`].
+    pub fn on_the_bench(seed: u64) -> Self {
+        Self {
+            on_bench: true,
+            ..Self::new(seed, None)
+        }
+    }
+
+    /// Plays one step.
+    ///
+    /// # Errors
+    /// The law that was broken.
+    pub fn step(&mut self) -> Held {
+        self.tally.steps += 1;
+        if self.tally.steps == 1 {
+            self.found()?;
+        }
+        self.happen()
+    }
+
+    /// What the run did so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Begins to write down what happens, for a look at a failing run.
+    pub fn keep_diary(&mut self) {
+        self.diary.get_or_insert_default();
+    }
+
+    /// What was written down.
+    pub fn diary(&self) -> &[String] {
+        self.diary.as_deref().unwrap_or_default()
+    }
+
+    /// The disk as it is.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// The rows of the durable state, by the model.
+    pub fn durable_rows(&self) -> Vec<Row> {
+        self.durable().rows()
+    }
+
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(diary) = &mut self.diary {
+            diary.push(format!("{:>7} {}", self.tally.steps, line()));
+        }
+    }
+
+    /// What no crash can undo.
+    fn durable(&self) -> &Model {
+        self.durable.as_ref().unwrap_or(&self.model)
+    }
+
+    fn plants(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    fn pass(&mut self, ms: i64) {
+        self.clocks.wall = self.clocks.wall.plus_millis(ms);
+        self.clocks.monotonic_ms += ms.unsigned_abs();
+    }
+}
+
+/// The rows of a state.
+fn rows(state: &State) -> Vec<Row> {
+    state.rows().collect()
+}
+
+/// A run that broke a law.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("step {step}: {broken}")]
+pub struct Failure {
+    /// The step, counted from 1.
+    pub step: u64,
+    /// The law.
+    pub broken: Broken,
+}
+
+/// Plays a run of `steps` steps; `progress` is told each step.
+///
+/// # Errors
+/// The first law that is broken, and where.
+pub fn run(
+    mut world: World,
+    steps: u64,
+    mut progress: impl FnMut(&World),
+) -> Result<World, (World, Failure)> {
+    for _ in 0..steps {
+        if let Err(broken) = world.step() {
+            let step = world.tally.steps;
+            return Err((world, Failure { step, broken }));
+        }
+        progress(&world);
+    }
+    Ok(world)
+}

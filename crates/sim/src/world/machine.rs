@@ -1,0 +1,84 @@
+//! The pipeline under test: the real one, or the bench with a fault in it.
+
+use maskline_domain::{State, Timestamp};
+use maskline_store::journal::Tip;
+use maskline_store::pipeline::{Clocks, Input, Limits, Output, Pipeline, Touch};
+
+use crate::bench::Bench;
+use crate::faults::Fault;
+use crate::world::Caller;
+
+/// Either of the two, with one face.
+#[derive(Debug)]
+pub enum Machine {
+    /// The real pipeline.
+    Real(Box<Pipeline<Caller>>),
+    /// The plain one.
+    Bench(Box<Bench>),
+}
+
+impl Machine {
+    pub fn real(state: State, tip: Tip, limits: Limits) -> Self {
+        Self::Real(Box::new(Pipeline::new(state, tip, limits)))
+    }
+
+    pub fn bench(state: State, tip: Tip, limits: Limits, fault: Option<Fault>) -> Self {
+        Self::Bench(Box::new(Bench::new(state, tip, limits, fault)))
+    }
+
+    pub fn handle_input(&mut self, input: Input<Caller>, clocks: Clocks) {
+        match self {
+            Self::Real(pipeline) => pipeline.handle_input(input, clocks),
+            Self::Bench(bench) => bench.handle_input(input, clocks),
+        }
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output<Caller>> {
+        match self {
+            Self::Real(pipeline) => pipeline.poll_output(),
+            Self::Bench(bench) => bench.poll_output(),
+        }
+    }
+
+    pub fn poll_timeout(&self) -> Option<u64> {
+        match self {
+            Self::Real(pipeline) => pipeline.poll_timeout(),
+            Self::Bench(bench) => bench.poll_timeout(),
+        }
+    }
+
+    pub fn state(&self) -> &State {
+        match self {
+            Self::Real(pipeline) => pipeline.state(),
+            Self::Bench(bench) => bench.state(),
+        }
+    }
+
+    pub fn now(&self, clocks: Clocks) -> Timestamp {
+        match self {
+            Self::Real(pipeline) => pipeline.now(clocks),
+            Self::Bench(bench) => bench.now(clocks),
+        }
+    }
+
+    pub fn must_wait(&self, touch: Touch) -> bool {
+        match self {
+            Self::Real(pipeline) => pipeline.must_wait(touch),
+            Self::Bench(bench) => bench.must_wait(touch),
+        }
+    }
+
+    pub fn queued(&self) -> usize {
+        match self {
+            Self::Real(pipeline) => pipeline.queued(),
+            Self::Bench(bench) => bench.queued(),
+        }
+    }
+
+    pub fn tip(&self) -> Tip {
+        match self {
+            Self::Real(pipeline) => pipeline.tip(),
+            Self::Bench(bench) => bench.tip(),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Operators and jobs: what makes the world, changes it and tidies it.
+
+use maskline_domain::pool::{CityMatch, Pick};
+use maskline_domain::{
+    AccountId, AccountStatus, Actor, Command, Envelope, Number, Pool, PoolKey, PoolRef, Trunk,
+    TrunkName, UserName,
+};
+
+use crate::world::World;
+use crate::world::names::{self, ACCOUNTS, CITIES, KEYS, NUMBERS, POOLS, USERS};
+
+impl World {
+    /// Everything that there is at first.
+    pub(super) fn founding() -> Vec<Command> {
+        let accounts = (0..ACCOUNTS.len()).map(|n| Command::SetAccount(names::account(n)));
+        let users = (0..USERS.len()).map(|n| Command::SetUser(names::user(n, 0)));
+        let keys = (0..KEYS.len()).map(|n| Command::CreateKey(names::key(n)));
+        let pools = (0..POOLS.len()).map(|n| Command::SetPool(names::pool(n)));
+        let stock = (0..POOLS.len()).map(|n| Command::AddNumbers(names::stock_of(n)));
+        accounts.chain(users).chain(keys).chain(pools).chain(stock).collect()
+    }
+
+    /// A command under a name of its own, by which its entry is known.
+    pub(super) fn operate(&self, command: Command) -> Envelope {
+        Envelope {
+            by: Actor::Operator {
+                name: format!("operator-{}", self.next_caller).into(),
+            },
+            id: None,
+            command,
+        }
+    }
+
+    /// What an operator does.
+    pub(super) fn operator(&mut self) -> Envelope {
+        let command = match self.chance.weighed(&[3, 3, 2, 16, 10, 6, 2, 2, 2, 1, 1, 3]) {
+            0 => self.set_account(),
+            1 => self.change_key(),
+            2 => self.change_user(),
+            3 => self.make_good(),
+            4 => self.set_pool(),
+            5 => self.add_numbers(),
+            6 => self.release_numbers(),
+            7 => self.set_emergency(),
+            8 => self.trunk(),
+            9 => Command::NoteReveal {
+                what: "a number".to_owned(),
+            },
+            10 if self.chance.one_in(10) => Command::BeginEpoch,
+            10 => Command::NoteErasure { bindings: 1 },
+            _ => self.for_a_customer(),
+        };
+        self.operate(command)
+    }
+
+    /// A job that tidies.
+    pub(super) fn job(&mut self) -> Envelope {
+        let at_most = self.chance.one_of([0, 1, 3, 10, 100]);
+        let command = match self.chance.below(3) {
+            0 => Command::ExpireDue { at_most },
+            1 => Command::ThawDue { at_most },
+            _ => Command::ForgetCommands { at_most },
+        };
+        Envelope {
+            by: Actor::Job {
+                name: format!("job-{}", self.next_caller).into(),
+            },
+            id: None,
+            command,
+        }
+    }
+
+    fn set_account(&mut self) -> Command {
+        let mut account = names::account(self.chance.below(ACCOUNTS.len() as u64) as usize);
+        match self.chance.below(16) {
+            0 => account.status = AccountStatus::Abnormal,
+            1 => account.status = AccountStatus::InArrears,
+            2 => account.status = AccountStatus::Closed,
+            3 => account.real_name_verified = false,
+            4 => account.communications_opened = false,
+            5 => account.product_opened = false,
+            6 => account.id = AccountId::new("no name"),
+            _ => {}
+        }
+        Command::SetAccount(account)
+    }
+
+    fn change_key(&mut self) -> Command {
+        let key = names::key(self.chance.below(KEYS.len() as u64) as usize);
+        let id = key.id.clone();
+        match self.chance.below(10) {
+            0 => Command::DeleteKey { id },
+            1 | 2 => Command::SetKeyActive { id, active: false },
+            3 | 4 => Command::SetKeyActive { id, active: true },
+            5 => Command::ResealKey {
+                id,
+                sealed_secret: self.chance.bytes().into(),
+            },
+            _ => Command::CreateKey(key),
+        }
+    }
+
+    fn change_user(&mut self) -> Command {
+        let n = self.chance.below(USERS.len() as u64) as usize;
+        if self.chance.one_in(6) {
+            return Command::DeleteUser {
+                account: AccountId::new(ACCOUNTS[0]),
+                name: UserName::new(USERS[n]),
+            };
+        }
+        let policy = self.chance.below(6);
+        Command::SetUser(names::user(n, policy))
+    }
+
+    /// Puts something right again: what keeps customers from working, if there
+    /// is anything.
+    fn make_good(&mut self) -> Command {
+        let model = &self.model;
+        let wrong: Vec<Command> = Self::founding()
+            .into_iter()
+            .filter_map(|command| match command {
+                Command::SetAccount(account) => {
+                    let is_wrong = model.accounts.get(&account.id) != Some(&account);
+                    is_wrong.then_some(Command::SetAccount(account))
+                }
+                Command::CreateKey(key) => match model.keys.get(&key.id) {
+                    None => Some(Command::CreateKey(key)),
+                    Some(there) if there.active => None,
+                    Some(_) => Some(Command::SetKeyActive {
+                        id: key.id,
+                        active: true,
+                    }),
+                },
+                Command::SetUser(user) => {
+                    let place = (user.account.clone(), user.name.clone());
+                    let is_wrong = model.users.get(&place) != Some(&user);
+                    is_wrong.then_some(Command::SetUser(user))
+                }
+                Command::SetPool(pool) => {
+                    let there = model.pools.get(&pool.key)?;
+                    (!there.open).then(|| {
+                        Command::SetPool(Pool {
+                            open: true,
+                            ..there.clone()
+                        })
+                    })
+                }
+                Command::AddNumbers(numbers) => {
+                    let missing: Vec<Number> = numbers
+                        .into_iter()
+                        .filter(|number| !model.numbers.contains_key(&number.x))
+                        .collect();
+                    (!missing.is_empty()).then_some(Command::AddNumbers(missing))
+                }
+                _ => None,
+            })
+            .collect();
+        let founding = Self::founding();
+        let from = if wrong.is_empty() { &founding } else { &wrong };
+        self.chance
+            .pick(from)
+            .cloned()
+            .expect("a world is made of something")
+    }
+
+    fn set_pool(&mut self) -> Command {
+        let n = self.chance.below(POOLS.len() as u64) as usize;
+        let key = PoolKey::new(POOLS[n].0);
+        let mut pool = match self.model.pools.get(&key) {
+            Some(pool) => pool.clone(),
+            None => names::pool(n),
+        };
+        let chance = &mut self.chance;
+        match chance.below(14) {
+            0 => pool.open = false,
+            1..=3 => pool.open = true,
+            4 => pool.city_match = chance.one_of([CityMatch::Loose, CityMatch::Strict]),
+            5 | 6 => pool.pick = chance.one_of([Pick::Random, Pick::LongestIdle]),
+            7 => pool.a_call_back = !pool.a_call_back,
+            8 | 9 => pool.cooling_s = chance.one_of([0, 0, 1, 7, 90]),
+            10 => pool.pairs_max = chance.one_of([1, 2, 3, 40]),
+            11 => pool.same_out_order_returns = !pool.same_out_order_returns,
+            12 => pool.ring_timeout_s = chance.one_of([0, 1, 60, 180, 181]),
+            _ => pool.account = AccountId::new(ACCOUNTS[0]),
+        }
+        Command::SetPool(pool)
+    }
+
+    /// New numbers, other cities for known ones, moves between pools.
+    fn add_numbers(&mut self) -> Command {
+        let count = self.chance.one_of([1, 1, 2, 5, 30]);
+        let numbers = (0..count)
+            .map(|_| {
+                let n = self.chance.below(NUMBERS as u64) as usize;
+                let city = self.chance.below(CITIES.len() as u64) as usize;
+                let home = n / (NUMBERS / POOLS.len());
+                let pool = match self.chance.below(8) {
+                    0 => None,
+                    1 | 2 => Some(self.chance.below(POOLS.len() as u64) as usize),
+                    _ => Some(home.min(POOLS.len() - 1)),
+                };
+                names::number(n, pool, city)
+            })
+            .collect();
+        Command::AddNumbers(numbers)
+    }
+
+    fn release_numbers(&mut self) -> Command {
+        let count = self.chance.one_of([1, 1, 2]);
+        Command::ReleaseNumbers((0..count).map(|_| self.any_x()).collect())
+    }
+
+    fn set_emergency(&mut self) -> Command {
+        let parties = names::parties();
+        let count = self.chance.one_of([0, 0, 1, 2]);
+        let numbers = (0..count)
+            .filter_map(|_| self.chance.pick(&parties).copied())
+            .collect();
+        Command::SetEmergencyNumbers(numbers)
+    }
+
+    fn trunk(&mut self) -> Command {
+        let name = TrunkName::new(self.chance.one_of(["north", "south"]));
+        if self.chance.one_in(3) {
+            return Command::DeleteTrunk { name };
+        }
+        Command::SetTrunk(Trunk {
+            name,
+            peer: self.chance.one_of(["192.0.2.1:5060", "nowhere"]).to_owned(),
+            enabled: self.chance.one_in(2),
+        })
+    }
+
+    /// An operator may do what a customer may.
+    fn for_a_customer(&mut self) -> Command {
+        let Some(binding) = self.known() else {
+            return Command::BeginEpoch;
+        };
+        let n = self.chance.below(POOLS.len() as u64) as usize;
+        Command::Unbind {
+            pool: PoolRef::Key(PoolKey::new(POOLS[n].0)),
+            subs_id: binding.subs_id,
+            x: binding.x,
+        }
+    }
+}

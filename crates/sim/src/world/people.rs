@@ -1,0 +1,254 @@
+//! Customers: what their programs ask, sensible or not, new or again.
+
+use maskline_domain::binding::Extras;
+use maskline_domain::{
+    AccessKeyId, Actor, BindRequest, Binding, City, Command, CommandId, Envelope, PhoneNumber,
+    PoolKey, PoolRef, Product, Restriction, SubsId, Timestamp, Update,
+};
+
+use crate::world::names::{self, CITIES, KEYS, NUMBERS, POOLS};
+use crate::world::World;
+
+/// How many commands are kept to be sent again.
+const RECENT_MAX: usize = 48;
+
+impl World {
+    /// A command of a customer.
+    pub(super) fn customer(&mut self) -> Envelope {
+        let kind = self.chance.weighed(&[28, 11, 12, 3, 3]);
+        let (permission, command, pool) = match kind {
+            0 => self.bind(),
+            1 => self.unbind(),
+            2 => self.update(),
+            _ => self.lock(kind == 3),
+        };
+        let key = self.key_for(pool);
+        let lasts_ms = self.chance.one_of([900_000, 900_000, 60_000, 1_500, 0]);
+        let until = self.about_now().plus_millis(lasts_ms);
+        let id = CommandId(self.chance.word());
+        let envelope = Envelope {
+            by: Actor::Customer {
+                key,
+                permission: permission.into(),
+            },
+            id: Some((id, until)),
+            command,
+        };
+        if self.recent.len() >= RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(envelope.clone());
+        envelope
+    }
+
+    /// A command that was sent before, with its old id or a new one.
+    pub(super) fn again(&mut self) -> Option<Envelope> {
+        let at = self.chance.below(self.recent.len().max(1) as u64) as usize;
+        let mut envelope = self.recent.get(at)?.clone();
+        if self.chance.one_in(4) {
+            let until = self.about_now().plus_millis(900_000);
+            envelope.id = Some((CommandId(self.chance.word()), until));
+        }
+        Some(envelope)
+    }
+
+    /// Mostly a key that may use the pool.
+    fn key_for(&mut self, pool: usize) -> AccessKeyId {
+        let account = POOLS[pool].1;
+        let own: Vec<&str> = KEYS
+            .iter()
+            .filter(|(_, of, _)| *of == account)
+            .map(|(id, ..)| *id)
+            .collect();
+        let id = match self.chance.below(40) {
+            0 => "AK-unknown",
+            1 | 2 => KEYS[self.chance.below(KEYS.len() as u64) as usize].0,
+            _ => self.chance.pick(&own).copied().unwrap_or("AK-unknown"),
+        };
+        AccessKeyId::new(id)
+    }
+
+    fn pool_ref(&mut self, pool: usize) -> PoolRef {
+        match self.chance.below(60) {
+            0 => PoolRef::Key(PoolKey::new("FC9999")),
+            1 => PoolRef::LegacyType("AXN_999".into()),
+            2..=9 if pool == 0 => PoolRef::LegacyType("AXN_170".into()),
+            _ => PoolRef::Key(PoolKey::new(POOLS[pool].0)),
+        }
+    }
+
+    fn party(&mut self) -> PhoneNumber {
+        let from = match self.chance.below(60) {
+            0 => names::strangers(),
+            1 => vec![self.any_x()],
+            _ => names::parties(),
+        };
+        *self.chance.pick(&from).expect("none of the lists is empty")
+    }
+
+    pub(super) fn any_x(&mut self) -> PhoneNumber {
+        names::x(self.chance.below(NUMBERS as u64) as usize)
+    }
+
+    fn end(&mut self) -> Timestamp {
+        let now = self.about_now();
+        match self.chance.below(24) {
+            0 => now.plus_millis(60_000),
+            1 => now.plus_millis(60_001),
+            2 => now.plus_millis(-1),
+            3 => now.plus_secs(86_400),
+            4..=9 => now.plus_millis(self.chance.between(60_500, 75_000)),
+            // Full half minutes, so that orders repeat on the same terms.
+            _ => {
+                let ahead = self.chance.between(3, 20) * 30;
+                Timestamp((now.0 / 30_000) * 30_000).plus_secs(ahead)
+            }
+        }
+    }
+
+    fn text(&mut self, word: &str) -> Option<Box<str>> {
+        let n = self.chance.below(6);
+        (n < 3).then(|| format!("{word}-{n}").into())
+    }
+
+    fn bind(&mut self) -> (&'static str, Command, usize) {
+        let pool = self.chance.below(POOLS.len() as u64) as usize;
+        let mut product = POOLS[pool].2;
+        if self.chance.one_in(80) {
+            product = self.chance.one_of([Product::Axn, Product::Axb]);
+        }
+        let has_b = match product {
+            Product::Axb => !self.chance.one_in(60),
+            Product::Axn => self.chance.one_in(2),
+        };
+        let x = match self.chance.below(6) {
+            0 => Some(self.any_x()),
+            1 => Some(self.x_of(pool)),
+            _ => None,
+        };
+        let city = self.chance.one_in(2).then(|| {
+            let name = *self.chance.pick(&CITIES).expect("there are cities");
+            City::new(name)
+        });
+        let extras = Extras {
+            out_id: self.text("person"),
+            out_order_id: self.text("order"),
+            ..Extras::default()
+        };
+        let request = BindRequest {
+            pool: self.pool_ref(pool),
+            product,
+            a: self.party(),
+            b: has_b.then(|| self.party()),
+            x,
+            city,
+            expires_at: self.end(),
+            restriction: self.restriction(),
+            record: self.chance.one_in(8),
+            speech_recognition: self.chance.one_in(16),
+            ring_timeout_s: self.chance.one_of([None, None, None, Some(0), Some(25)]),
+            extras,
+        };
+        ("dypls:Bind", Command::Bind(Box::new(request)), pool)
+    }
+
+    fn x_of(&mut self, pool: usize) -> PhoneNumber {
+        let stock = names::stock_of(pool);
+        self.chance.pick(&stock).map_or(names::x(0), |number| number.x)
+    }
+
+    fn restriction(&mut self) -> Restriction {
+        match self.chance.below(12) {
+            0 => Restriction::AMayNotDial,
+            1 => Restriction::OthersMayNotDial,
+            _ => Restriction::None,
+        }
+    }
+
+    /// A binding that a customer knows, mostly of late, and its pool.
+    pub(super) fn known(&mut self) -> Option<Binding> {
+        let known = self.witness.bindings();
+        let count = known.len() as u64;
+        if count == 0 {
+            return None;
+        }
+        let back = self.chance.below(count).min(self.chance.below(count));
+        let binding = known.get((count - 1 - back) as usize)?;
+        Some((*binding).clone())
+    }
+
+    /// Names a binding, mostly rightly: its pool, id and X.
+    fn named(&mut self) -> (PoolRef, SubsId, PhoneNumber, usize) {
+        let Some(binding) = self.known() else {
+            let x = self.any_x();
+            return (self.pool_ref(0), SubsId(1), x, 0);
+        };
+        let pool = self
+            .model
+            .numbers
+            .get(&binding.x)
+            .and_then(|number| number.class.pool.as_ref())
+            .and_then(|key| POOLS.iter().position(|(name, ..)| *name == key.as_str()))
+            .unwrap_or(0);
+        let (mut subs_id, mut x) = (binding.subs_id, binding.x);
+        match self.chance.below(40) {
+            0 => x = self.any_x(),
+            1 => subs_id = SubsId(subs_id.0 + 1),
+            _ => {}
+        }
+        (self.pool_ref(pool), subs_id, x, pool)
+    }
+
+    fn unbind(&mut self) -> (&'static str, Command, usize) {
+        let (pool_ref, subs_id, x, pool) = self.named();
+        let command = Command::Unbind {
+            pool: pool_ref,
+            subs_id,
+            x,
+        };
+        ("dypls:Unbind", command, pool)
+    }
+
+    fn update(&mut self) -> (&'static str, Command, usize) {
+        let (pool_ref, subs_id, x, pool) = self.named();
+        let count = self.chance.one_of([1, 1, 1, 2, 3]);
+        let updates = (0..count).map(|_| self.one_update()).collect();
+        let command = Command::Update {
+            pool: pool_ref,
+            subs_id,
+            x,
+            updates,
+        };
+        ("dypls:Update", command, pool)
+    }
+
+    fn one_update(&mut self) -> Update {
+        match self.chance.weighed(&[6, 4, 6, 2, 1, 2, 1, 1, 1]) {
+            0 => Update::A(self.party()),
+            1 => Update::B(self.party()),
+            2 => Update::ExpiresAt(self.end()),
+            3 => Update::Restriction(self.restriction()),
+            4 => Update::Record(self.chance.one_in(2)),
+            5 => Update::OutId(self.text("person")),
+            6 => Update::RingConfig(self.text("tones")),
+            7 => Update::SpeechRecognition(self.chance.one_in(2)),
+            _ => Update::SpeechModel(self.text("model")),
+        }
+    }
+
+    fn lock(&mut self, locks: bool) -> (&'static str, Command, usize) {
+        let pool = self.chance.below(POOLS.len() as u64) as usize;
+        let x = if self.chance.one_in(10) {
+            self.any_x()
+        } else {
+            self.x_of(pool)
+        };
+        let pool_ref = self.pool_ref(pool);
+        let command = if locks {
+            Command::Lock { pool: pool_ref, x }
+        } else {
+            Command::Unlock { pool: pool_ref, x }
+        };
+        ("dypls:Lock", command, pool)
+    }
+}

@@ -1,0 +1,160 @@
+//! Readers: callers who dial X numbers, and queries.
+
+use maskline_domain::routing::{Dial, Route, Situation, explain, route};
+use maskline_domain::{AccessKeyId, PhoneNumber, PoolKey, State, SubsId, Timestamp};
+use maskline_store::pipeline::Touch;
+
+use crate::faults::Fault;
+use crate::laws::{Held, Law, broken, hold};
+use crate::model::Model;
+use crate::world::World;
+
+/// How many reads may wait for a batch.
+const WAITING_MAX: usize = 32;
+
+/// Something that is looked at.
+#[derive(Debug, Clone)]
+pub enum Read {
+    /// Where a call goes.
+    Route(Dial),
+    /// A binding, known with its X.
+    Binding(SubsId, PhoneNumber),
+    /// A number and the bindings on it.
+    Number(PhoneNumber),
+    /// A key, a pool and the list of emergency numbers.
+    Lists(AccessKeyId, PoolKey),
+    /// The ids of all bindings.
+    Bindings,
+}
+
+impl Read {
+    /// What the server says it will look at.
+    fn touch(&self) -> Touch {
+        match self {
+            Read::Route(dial) => Touch::Number(dial.x),
+            Read::Binding(_, x) | Read::Number(x) => Touch::Number(*x),
+            Read::Lists(..) => Touch::Lists,
+            Read::Bindings => Touch::Scan,
+        }
+    }
+}
+
+impl World {
+    /// Reads now, or once the batch in flight is settled.
+    pub(super) fn read(&mut self, read: Read) -> Held {
+        let Some(machine) = &self.machine else {
+            return Ok(());
+        };
+        if machine.must_wait(read.touch()) && !self.plants(Fault::ReadDoesNotWait) {
+            self.tally.waited += 1;
+            if self.reads.len() < WAITING_MAX {
+                self.reads.push(read);
+            }
+            return Ok(());
+        }
+        self.look(&read)
+    }
+
+    /// The batch in flight is settled: reads go on or fail.
+    pub(super) fn settle_reads(&mut self, durable: bool) -> Held {
+        for read in std::mem::take(&mut self.reads) {
+            if durable {
+                self.read(read)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, read: &Read) -> Held {
+        let Some(machine) = &self.machine else {
+            return Ok(());
+        };
+        let (state, now) = (machine.state(), machine.now(self.clocks));
+        let expected_now = self.reckoning.to_read(self.clocks, self.model.now);
+        hold(now == expected_now, Law::Time, || {
+            format!("reads are told {}, the clocks give {}", now.0, expected_now.0)
+        })?;
+        let durable = self.durable();
+        if let Read::Route(dial) = read {
+            let at = if self.plants(Fault::RouteEndsLate) {
+                now.plus_millis(-1)
+            } else {
+                now
+            };
+            let found = route(state, dial, at);
+            self.judge_route(state, *dial, &found, now)?;
+            self.tally.routes += 1;
+            self.tally.connected += u64::from(matches!(found, Route::Connect(_)));
+            return Ok(());
+        }
+        if !same(read, state, durable) {
+            // What is only in flight was seen, or something that is nowhere.
+            let law = if same(read, state, &self.model) {
+                Law::DurableReads
+            } else {
+                Law::SameRows
+            };
+            return broken(law, format!("{read:?} sees what is not durable"));
+        }
+        self.tally.reads += 1;
+        Ok(())
+    }
+
+    fn judge_route(&self, state: &State, dial: Dial, found: &Route, now: Timestamp) -> Held {
+        let expected = self.durable().route(dial, now);
+        if !same_route(found, &expected) {
+            let law = if self.durable.is_some() && same_route(found, &self.model.route(dial, now))
+            {
+                Law::DurableReads
+            } else {
+                Law::RightParty
+            };
+            return broken(law, format!("{dial:?} leads to {found:?}, not {expected:?}"));
+        }
+        // What is told to a person is what a call does.
+        let explained = explain(state, &dial, now);
+        hold(
+            same_route(&explained.route, &expected),
+            Law::RightParty,
+            || format!("{dial:?} is explained as {:?}", explained.route),
+        )
+    }
+}
+
+/// Whether two routes do the same with the call. A call that finds no binding
+/// may name one that is over.
+fn same_route(one: &Route, other: &Route) -> bool {
+    let finds_none = |route: &Route| {
+        matches!(
+            route,
+            Route::Refuse {
+                situation: Situation::NoBinding,
+                ..
+            }
+        )
+    };
+    one == other || (finds_none(one) && finds_none(other))
+}
+
+/// Whether a read shows what the model has.
+fn same(read: &Read, state: &State, model: &Model) -> bool {
+    match read {
+        Read::Route(_) => true,
+        Read::Binding(id, _) => state.binding(*id).as_ref() == model.bindings.get(id),
+        Read::Number(x) => {
+            state.number(*x).as_ref() == model.numbers.get(x)
+                && state.bindings_on(*x).iter().eq(model.on(*x))
+        }
+        Read::Lists(key, pool) => {
+            state.key(key) == model.keys.get(key)
+                && state.pool(pool) == model.pools.get(pool)
+                && state.emergency_numbers() == model.emergency
+                && state.accounts().eq(model.accounts.values())
+        }
+        Read::Bindings => {
+            let mut ids: Vec<SubsId> = state.bindings().map(|binding| binding.subs_id).collect();
+            ids.sort_unstable();
+            ids.iter().eq(model.bindings.keys())
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! What happens next.
+
+use maskline_domain::routing::Dial;
+use maskline_domain::{AccessKeyId, PhoneNumber, PoolKey, Timestamp};
+use maskline_store::pipeline::Input;
+
+use crate::chance::Chance;
+use crate::laws::{Held, Law, broken};
+use crate::world::World;
+use crate::world::names::{self, KEYS, POOLS};
+use crate::world::outage::Fate;
+use crate::world::readers::Read;
+
+/// How many steps a mood lasts.
+const MOOD_STEPS: u64 = 1_500;
+
+/// Times further ahead than this are not leapt to, in milliseconds.
+const AHEAD_MS_MAX: i64 = 1_200_000;
+
+/// One thing that can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Happening {
+    Customer,
+    Again,
+    Operator,
+    Job,
+    Settle,
+    Dial,
+    Look,
+    Moment,
+    While,
+    Edge,
+    Leap,
+    Confirm,
+    DiskFull,
+    Crash,
+    Snapshot,
+    Compare,
+    Probe,
+}
+
+/// Every happening, and how often it happens in an even mood.
+const USUAL: [(Happening, u32); 17] = [
+    (Happening::Customer, 300),
+    (Happening::Again, 30),
+    (Happening::Operator, 24),
+    (Happening::Job, 24),
+    (Happening::Settle, 260),
+    (Happening::Dial, 160),
+    (Happening::Look, 60),
+    (Happening::Moment, 60),
+    (Happening::While, 5),
+    (Happening::Edge, 16),
+    (Happening::Leap, 3),
+    (Happening::Confirm, 4),
+    (Happening::DiskFull, 2),
+    (Happening::Crash, 2),
+    (Happening::Snapshot, 50),
+    (Happening::Compare, 6),
+    (Happening::Probe, 20),
+];
+
+/// What happens often and what never for a while: one run sees rush hours,
+/// jobs that stand still, and nights of nothing but crashes.
+#[derive(Debug, Clone)]
+pub struct Mood {
+    weights: [u32; USUAL.len()],
+    burst_max: u64,
+    steps_left: u64,
+}
+
+impl Mood {
+    /// A mood by chance.
+    pub fn draw(chance: &mut Chance) -> Self {
+        let mut weights = USUAL.map(|(_, weight)| weight);
+        let is_even = chance.one_in(4);
+        for (at, (happening, _)) in USUAL.into_iter().enumerate() {
+            let times = if is_even {
+                1
+            } else {
+                match happening {
+                    // Without these nothing would move.
+                    Happening::Settle | Happening::Customer => chance.one_of([1, 1, 3]),
+                    _ => chance.one_of([0, 1, 1, 1, 4]),
+                }
+            };
+            weights[at] *= times;
+        }
+        Self {
+            weights,
+            burst_max: chance.one_of([1, 1, 1, 3, 12]),
+            steps_left: MOOD_STEPS,
+        }
+    }
+}
+
+impl World {
+    /// The first start, and everything that there is at first.
+    pub(super) fn found(&mut self) -> Held {
+        self.start()?;
+        for command in Self::founding() {
+            let envelope = self.operate(command);
+            self.submit(envelope, None)?;
+            self.drain()?;
+            while self.flight.is_some() {
+                self.settle(Fate::Written)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next thing happens.
+    pub(super) fn happen(&mut self) -> Held {
+        match self.mood.steps_left.checked_sub(1) {
+            Some(left) => self.mood.steps_left = left,
+            None => self.mood = Mood::draw(&mut self.chance),
+        }
+        if self.machine.is_none() {
+            return self.happen_while_down();
+        }
+        let (happening, _) = USUAL[self.chance.weighed(&self.mood.weights)];
+        self.note(|| format!("{happening:?}"));
+        match happening {
+            Happening::Customer => self.rush()?,
+            Happening::Again => {
+                if let Some(envelope) = self.again() {
+                    self.submit(envelope, None)?;
+                }
+            }
+            Happening::Operator => {
+                let envelope = self.operator();
+                self.submit(envelope, None)?;
+            }
+            Happening::Job => {
+                let envelope = self.job();
+                self.submit(envelope, None)?;
+            }
+            Happening::Settle => {
+                let fate = self.fate();
+                self.settle(fate)?;
+            }
+            Happening::Dial => {
+                let dial = self.dial();
+                self.read(Read::Route(dial))?;
+            }
+            Happening::Look => {
+                let read = self.look_at();
+                self.read(read)?;
+            }
+            Happening::Moment => {
+                let ms = self.chance.between(0, 400);
+                self.pass(ms);
+            }
+            Happening::While => {
+                let ms = self.chance.between(400, 40_000);
+                self.pass(ms);
+            }
+            Happening::Edge => self.go_to_an_edge(),
+            Happening::Leap => self.leap(),
+            Happening::Confirm => self.confirm()?,
+            Happening::DiskFull => self.disk.full = self.chance.one_in(2),
+            Happening::Crash => self.crash_somewhere()?,
+            Happening::Snapshot => self.write_snapshot()?,
+            Happening::Compare => self.compare()?,
+            Happening::Probe if self.probing => self.probe()?,
+            Happening::Probe => self.input(Input::Tick)?,
+        }
+        self.drain()?;
+        self.come_back_to_writing()
+    }
+
+    fn happen_while_down(&mut self) -> Held {
+        match self.chance.below(6) {
+            0 => {
+                let ms = self.chance.between(0, 60_000);
+                self.pass(ms);
+                Ok(())
+            }
+            1 if self.chance.one_in(4) => {
+                self.leap();
+                Ok(())
+            }
+            _ => {
+                self.clocks.monotonic_ms = self.chance.below(1_000_000);
+                self.start()
+            }
+        }
+    }
+
+    /// One customer, or many at once.
+    fn rush(&mut self) -> Held {
+        let count = 1 + self.chance.below(self.mood.burst_max);
+        for _ in 0..count {
+            let envelope = self.customer();
+            let deadline_ms = self
+                .chance
+                .one_in(20)
+                .then(|| self.clocks.monotonic_ms + self.chance.one_of([0, 50, 500]));
+            self.submit(envelope, deadline_ms)?;
+        }
+        Ok(())
+    }
+
+    fn fate(&mut self) -> Fate {
+        if self.disk.full {
+            return Fate::NotWritten;
+        }
+        match self.chance.weighed(&[800, 8, 1, 1, 1, 2]) {
+            0 => Fate::Written,
+            1 => Fate::NotWritten,
+            2 => Fate::UnknownButThere,
+            3 => Fate::UnknownAndGone,
+            4 => Fate::DiedBefore,
+            _ => Fate::DiedAfter,
+        }
+    }
+
+    /// The process dies now: with a batch in flight, before, during or after
+    /// its append; or it must stop by itself.
+    fn crash_somewhere(&mut self) -> Held {
+        if self.chance.one_in(6) {
+            return self.break_connection();
+        }
+        let fate = self.chance.one_of([Fate::DiedBefore, Fate::DiedAfter]);
+        if self.flight.is_some() && !self.disk.full {
+            self.settle(fate)
+        } else {
+            self.crash()
+        }
+    }
+
+    fn dial(&mut self) -> Dial {
+        let binding = self.known();
+        let x = match &binding {
+            Some(binding) if !self.chance.one_in(4) => binding.x,
+            _ => self.any_x(),
+        };
+        let strangers = names::parties();
+        let of_binding = binding.map_or(strangers[0], |binding| {
+            let parties = [Some(binding.a), binding.b.or(Some(binding.a))];
+            self.chance.pick(&parties).copied().flatten().unwrap_or(binding.a)
+        });
+        let stranger = self.chance.pick(&strangers).copied();
+        let caller: Option<PhoneNumber> = match self.chance.below(12) {
+            0 => None,
+            1 => Some(x),
+            2..=4 => stranger,
+            _ => Some(of_binding),
+        };
+        Dial { caller, x }
+    }
+
+    fn look_at(&mut self) -> Read {
+        match (self.chance.below(8), self.known()) {
+            (0, _) => Read::Bindings,
+            (1 | 2, _) => {
+                let key = self.chance.pick(&KEYS).map_or("", |(id, ..)| id);
+                let pool = self.chance.pick(&POOLS).map_or("", |(key, ..)| key);
+                Read::Lists(AccessKeyId::new(key), PoolKey::new(pool))
+            }
+            (3 | 4, _) | (_, None) => Read::Number(self.any_x()),
+            (_, Some(binding)) => Read::Binding(binding.subs_id, binding.x),
+        }
+    }
+
+    /// Goes to just before, at or just after a moment at which something ends.
+    fn go_to_an_edge(&mut self) {
+        let now = self.clocks.wall;
+        let ends = self.model.bindings.values().map(|b| b.expires_at);
+        let cooled = self.model.numbers.values().map(|n| n.cooling_until);
+        let forgotten = self.model.commands.values().map(|(_, until)| *until);
+        let edges: Vec<Timestamp> = ends
+            .chain(cooled)
+            .chain(forgotten)
+            .filter(|edge| (1..AHEAD_MS_MAX).contains(&(edge.0 - now.0)))
+            .collect();
+        // Rather the next edges than later ones, so that time does not run off.
+        let mut drawn = self.chance.pick(&edges).copied();
+        for _ in 0..2 {
+            let other = self.chance.pick(&edges).copied();
+            drawn = drawn.min(other);
+        }
+        if let Some(edge) = drawn {
+            let beside = self.chance.one_of([-1, 0, 0, 1]);
+            self.pass((edge.0 + beside - now.0).max(0));
+        }
+    }
+
+    /// The wall clock is set, rightly or wrongly.
+    fn leap(&mut self) {
+        let ms = match self.chance.below(6) {
+            0 => self.chance.between(-600_000, -6_000),
+            1 => self.chance.between(6_000, 600_000),
+            2 => self.chance.one_of([-5_001, -5_000, 5_000, 5_001]),
+            _ => self.chance.between(-2_000, 2_000),
+        };
+        self.tally.leaps += 1;
+        self.note(|| format!("the wall clock leaps by {ms} ms"));
+        self.clocks.wall = self.clocks.wall.plus_millis(ms);
+    }
+
+    /// An operator says that the clock is right.
+    fn confirm(&mut self) -> Held {
+        self.input(Input::TrustClock)
+    }
+
+    fn write_snapshot(&mut self) -> Held {
+        if self.disk.full {
+            return Ok(());
+        }
+        let Some(scribe) = &mut self.scribe else {
+            return Ok(());
+        };
+        match scribe.work(&mut self.disk, self.fault) {
+            Ok(sealed) => {
+                self.tally.snapshots += u64::from(sealed);
+                Ok(())
+            }
+            Err(error) => broken(Law::SameRows, error.to_string()),
+        }
+    }
+
+    /// A machine that waits for its next probe gets it in time.
+    fn come_back_to_writing(&mut self) -> Held {
+        let due = self.machine.as_ref().and_then(|machine| machine.poll_timeout());
+        if !self.serving && self.chance.one_in(8) {
+            self.disk.full = self.disk.full && !self.chance.one_in(3);
+            if self.probing {
+                return self.probe();
+            }
+            if let Some(due) = due {
+                let ms = due.saturating_sub(self.clocks.monotonic_ms) as i64;
+                self.pass(ms);
+                return self.input(Input::Tick);
+            }
+        }
+        Ok(())
+    }
+}

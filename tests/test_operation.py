@@ -1,0 +1,207 @@
+"""What an operator does beside the service: apply a file, look, back up, restore, check."""
+
+import http.client
+import json
+import sqlite3
+
+import pytest
+
+from support.gateway import bound
+from support.operator import Operator
+from support.process import Maskline
+
+DOCUMENT = """
+[[account]]
+id = "acme"
+real_name_verified = true
+
+[[pool]]
+key = "FC900"
+account = "acme"
+product = "axn"
+
+[[numbers]]
+pool = "FC900"
+city = "杭州"
+first = "17300000000"
+count = 30
+"""
+
+
+# apply
+
+
+def test_document_is_applied_once_however_often_it_is_sent(maskline):
+    operator = Operator(maskline)
+    dry = operator.apply(DOCUMENT, "--dry-run").stdout
+    before = maskline.cli("pool", "show", "FC900", check=False)
+    first = operator.apply(DOCUMENT).stdout
+    journal = maskline.cli("status", "--json").stdout
+    second = operator.apply(DOCUMENT).stdout
+
+    assert "FC900" in dry and "acme" in dry
+    assert before.returncode == 1, "a dry run makes nothing"
+    assert "FC900" in first
+    assert "FC900" not in second
+    assert json.loads(maskline.cli("status", "--json").stdout)["batch"] == json.loads(journal)["batch"]
+    assert json.loads(maskline.cli("pool", "show", "FC900", "--json").stdout)["numbers"] == 30
+
+
+def test_difference_is_shown_before_it_is_made(maskline):
+    operator = Operator(maskline)
+    operator.apply(DOCUMENT)
+    changed = DOCUMENT.replace('product = "axn"', 'product = "axn"\ncity_match = "strict"')
+
+    told = operator.apply(changed, "--dry-run").stdout
+
+    assert "strict" in told and "FC900" in told
+    assert "acme" not in told, "what stays is not told"
+    pool = json.loads(maskline.cli("pool", "show", "FC900", "--json").stdout)
+    assert pool["city_match"] == "loose"
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ('[[account]]\nid = "acme"\nstatus = "rich"\n', ":3:"),
+        ('[[account]]\nid = "acme"\nmoney = 1\n', ":3:"),
+        ("[[account]]\nid = \n", ":2:"),
+    ],
+)
+def test_mistake_in_a_document_is_told_with_its_line_and_changes_nothing(maskline, tmp_path, text, told):
+    file = tmp_path / "wrong.toml"
+    file.write_text(text)
+
+    done = maskline.cli("apply", file, check=False)
+
+    assert done.returncode == 2 and f"wrong.toml{told}" in done.stderr, done.stderr
+    assert maskline.cli("account", "show", "acme", check=False).returncode == 1
+
+
+def test_commands_need_the_token(maskline):
+    done = maskline.cli("status", check=False, env={"MASKLINE_TOKEN": "guessed"})
+
+    assert done.returncode == 1 and "token" in done.stderr
+
+
+def test_settings_are_refused_with_line_and_reason(tmp_path):
+    settings = tmp_path / "maskline.toml"
+    settings.write_text("[api]\nlisten = \"127.0.0.1:0\"\nconnections_max = 0\n")
+    service = Maskline(tmp_path / "data", args=["--config", str(settings)])
+
+    with pytest.raises(Exception, match=r"maskline\.toml:3.*connections_max"):
+        service.start()
+
+
+# backup, restore, check
+
+
+def test_backup_of_a_running_service_comes_back_elsewhere(maskline, tmp_path):
+    world = Operator(maskline).world(numbers={"北京": 5})
+    kept = bound(world.gateway().bind_axn(OutId="kept"))
+    copy = tmp_path / "copy"
+    maskline.cli("backup", copy)
+    later = bound(world.gateway().bind_axn(OutId="later"))
+
+    other = Maskline(
+        tmp_path / "other", demo=False, env={"MASKLINE_MASTER_KEY_FILE": key_file(maskline)}
+    )
+    other.cli("restore", copy)
+    other.start()
+    try:
+        api = world.moved_to(other).gateway()
+        assert api.detail(*kept).data["SecretBindDetailDTO"]["Status"] == 1
+        assert api.detail(*later).code == "isv.SUBS_NOT_EXIST"
+        again, _ = bound(api.bind_axn())
+        assert int(again) > int(later[0]), "no id is given twice, not even across a restore"
+    finally:
+        other.stop()
+    assert other.cli("check").returncode == 0
+
+
+def key_file(service):
+    return str(service.data.with_name(service.data.name + ".key"))
+
+
+def test_check_finds_a_changed_byte(maskline, tmp_path):
+    world = Operator(maskline).world(numbers={"北京": 5})
+    for _ in range(3):
+        bound(world.gateway().bind_axn())
+    assert maskline.terminate() == 0
+    assert maskline.cli("check").returncode == 0
+
+    [file] = [f for f in maskline.data.iterdir() if f.suffix in (".db", ".sqlite", ".sqlite3")]
+    with sqlite3.connect(file) as store:
+        seq, payload = store.execute(
+            "SELECT seq, payload FROM journal ORDER BY seq DESC LIMIT 1 OFFSET 1"
+        ).fetchone()
+        bent = bytes([payload[-1] ^ 1])
+        store.execute("UPDATE journal SET payload = ? WHERE seq = ?", (payload[:-1] + bent, seq))
+
+    found = maskline.cli("check", check=False)
+
+    assert found.returncode == 1
+    assert str(seq) in found.stdout + found.stderr
+
+
+def test_journal_can_be_read_as_text(maskline):
+    world = Operator(maskline).world(numbers={"北京": 1})
+    subs_id, _ = bound(world.gateway().bind_axn("13912345678"))
+
+    text = maskline.cli("journal", "show", "--limit", "3").stdout
+
+    assert subs_id in text and "operator" in text
+    assert "13912345678" not in text
+
+
+# What must not be seen
+
+
+def test_no_whole_number_and_no_secret_in_log_metrics_or_lists(tmp_path):
+    """Everything that this service says of itself while canaries pass through, at its most talkative."""
+    service = Maskline(tmp_path / "data", env={"MASKLINE_LOG_LEVEL": "trace"}).start()
+    try:
+        world = Operator(service).world(numbers={"北京": 4})
+        a, b, c = "13987650001", "15887650002", "13687650003"
+        api = world.gateway()
+        subs_id, x = bound(api.bind_axn(a, PhoneNoB=b, OutId="canary-out-id"))
+        api.bind_axn(c, PhoneNoX=x)
+        api.bind_axn(a, PhoneNoB=a)
+        api.bind_axn(f"+86{c}")
+        api.with_key(api.key_id, "wrong").bind_axn(c)
+        api.unbind(subs_id, x)
+        said = {
+            "explain": service.cli("explain", c, x).stdout,
+            "binding ls": service.cli("binding", "ls").stdout,
+            "binding show": service.cli("binding", "show", subs_id).stdout,
+            "journal": service.cli("journal", "show", "--limit", "100").stdout,
+            "metrics": get(service.ready["admin"], "/metrics"),
+            "log": service.log_path.read_text(),
+        }
+        secrets = [world.first_key.secret, service.credentials()["access_key_secret"]]
+        secrets.append(service.credentials()["admin_token"])
+        for where, text in said.items():
+            assert text, where
+            for canary in [a, b, c, *secrets]:
+                assert canary not in text, f"{where} shows {canary}"
+    finally:
+        service.stop()
+
+
+def test_health_readiness_and_metrics(maskline):
+    bound(maskline.gateway().bind_axn())
+    admin = maskline.ready["admin"]
+
+    assert get(admin, "/healthz")
+    assert get(admin, "/readyz")
+    metrics = get(admin, "/metrics")
+    assert 'action="BindAxn"' in metrics
+
+
+def get(address, path):
+    link = http.client.HTTPConnection(address, timeout=10)
+    link.request("GET", path)
+    answer = link.getresponse()
+    text = answer.read().decode()
+    assert answer.status == 200, f"{path}: {answer.status} {text}"
+    return text
