@@ -8,6 +8,7 @@ SHELL := /bin/bash
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 PYTHON := .venv/tests/bin/python
 DATA   ?= ./maskline-data
+SEED   ?= 1
 
 # One profile (dev) for the binary, its tests and its lints, so that nothing is built twice.
 DEBUG_BIN   := $(TARGET)/debug/maskline
@@ -48,8 +49,8 @@ outside: ## The tests from outside, on the real binary (ARGS="-k word" to choose
 test: tools lint unit outside ## Everything that must hold before a change lands
 
 .PHONY: campaign
-campaign: build ## The long counts: simulation and kill -9 under load
-	cargo run --release --locked -p maskline-sim -- campaign
+campaign: build ## The long counts: 10^6 simulated steps, 200 kills under load (SEED=...)
+	cargo run --release --locked -p maskline-sim -- --campaign 10 --steps 100000 --seed $(SEED)
 	MASKLINE_TEST_BIN=$(RELEASE_BIN) python3 tests/campaigns/kill9.py --kills 200
 
 .PHONY: bench

@@ -203,6 +203,11 @@ impl Shelf {
         }
     }
 
+    /// All that can be given out.
+    pub fn free(&self) -> impl Iterator<Item = At> {
+        self.free.iter().copied().chain(self.longest_idle())
+    }
+
     pub fn longest_idle(&self) -> impl Iterator<Item = At> {
         self.by_idle.iter().map(|&(_, at)| at)
     }

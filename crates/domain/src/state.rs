@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::binding::{Binding, SubsId};
+use crate::allocation::ended;
+use crate::binding::{Binding, EndCause, SubsId};
 use crate::bindings::Bindings;
 use crate::clock::Timestamp;
 use crate::command::CommandId;
@@ -216,9 +217,33 @@ impl State {
         self.inventory.number(self.inventory.find(x)?)
     }
 
-    /// What an X number is doing at `now`.
+    /// What an X number is doing at `now`. Bindings that are over do not count,
+    /// swept or not.
     pub fn number_status(&self, x: PhoneNumber, now: Timestamp) -> Option<NumberStatus> {
-        Some(self.inventory.status(self.inventory.find(x)?, now))
+        let at = self.inventory.find(x)?;
+        let status = self.inventory.status(at, now);
+        if status != NumberStatus::Bound {
+            return Some(status);
+        }
+        let pool = self
+            .inventory
+            .class(at)
+            .and_then(|class| class.pool.as_ref())
+            .and_then(|key| self.pool(key));
+        let mut cools = false;
+        for binding in self.places_on(at).filter_map(|b| self.binding_at(b)) {
+            if !binding.is_over(now) {
+                return Some(NumberStatus::Bound);
+            }
+            let cause = EndCause::Expired;
+            cools |= pool
+                .is_some_and(|pool| ended(pool, &binding, cause, binding.expires_at, now).1 > now);
+        }
+        Some(if cools {
+            NumberStatus::Frozen
+        } else {
+            NumberStatus::Free
+        })
     }
 
     /// How many X numbers there are.
@@ -242,19 +267,19 @@ impl State {
     }
 
     /// How many numbers of the stock are of `kind` and begin with `prefix`, by
-    /// city. Reads every number of the stock.
+    /// city. Reads every number of the stock, but none of any pool.
     pub fn stock_of(&self, kind: NumberKind, prefix: Option<PhoneNumber>) -> BTreeMap<City, u64> {
         let mut counts = BTreeMap::new();
-        for at in self.inventory.iter() {
-            let Some(class) = self.inventory.class(at) else {
-                continue;
-            };
-            let x = self.inventory.x(at);
-            let wanted = class.pool.is_none()
-                && class.kind == kind
-                && prefix.is_none_or(|prefix| x.starts_with(prefix));
-            if wanted {
-                *counts.entry(class.city.clone()).or_default() += 1;
+        for (city, shelf) in self.inventory.shelves_of(None) {
+            let wanted = shelf.free().filter(|&at| {
+                self.inventory
+                    .class(at)
+                    .is_some_and(|class| class.kind == kind)
+                    && prefix.is_none_or(|prefix| self.inventory.x(at).starts_with(prefix))
+            });
+            let count = wanted.count() as u64;
+            if count > 0 {
+                counts.insert(city.clone(), count);
             }
         }
         counts

@@ -104,6 +104,60 @@ fn an_x_is_free_the_moment_its_binding_is_over() {
 }
 
 #[test]
+fn a_number_whose_binding_is_over_is_not_bound_any_more() {
+    let mut world = World::new();
+    world.set_pool("FC1", Product::Axn, |pool| pool.cooling_s = 600);
+    world.stock("FC1", "北京", &[X]);
+    world.bind(axn(A)).expect("free");
+    let status = |world: &World| world.state.number_status(number(X), world.now);
+    world.pass_ms(HOUR_MS - 1);
+    assert_eq!(status(&world), Some(NumberStatus::Bound));
+    world.pass_ms(1);
+    assert_eq!(status(&world), Some(NumberStatus::Frozen), "unswept");
+    world.pass_ms(600_000);
+    assert_eq!(status(&world), Some(NumberStatus::Free), "unswept");
+}
+
+#[test]
+fn the_stock_is_counted_by_city_kind_and_prefix() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &[X]);
+    let for_sale = |x: &str, city: &str, kind| Number {
+        x: number(x),
+        class: NumberClass {
+            pool: None,
+            city: City::new(city),
+            province: "".into(),
+            kind,
+            carrier: Carrier::Unicom,
+            certified: true,
+            purchased_at: NOON,
+        },
+        locked: false,
+        cooling_until: Timestamp(0),
+        idle_since: Timestamp(0),
+    };
+    world.operate(Command::AddNumbers(vec![
+        for_sale("17100000000", "杭州", NumberKind::VirtualOperator),
+        for_sale("17200000000", "杭州", NumberKind::VirtualOperator),
+        for_sale("13900000000", "杭州", NumberKind::Carrier),
+        for_sale("17100000001", "武汉", NumberKind::VirtualOperator),
+    ]));
+    let count = |prefix: Option<&str>| {
+        let found = world
+            .state
+            .stock_of(NumberKind::VirtualOperator, prefix.map(number));
+        found
+            .into_iter()
+            .map(|(city, count)| (city.to_string(), count))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(count(None), [("杭州".into(), 2), ("武汉".into(), 1)]);
+    assert_eq!(count(Some("172")), [("杭州".into(), 1)]);
+    assert_eq!(count(Some("9")), []);
+}
+
+#[test]
 fn a_full_pool_gives_out_ended_numbers_without_any_sweep() {
     let mut world = world();
     for (a, city) in [(A, "北京"), (OTHER_A, "上海")] {

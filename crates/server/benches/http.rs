@@ -75,7 +75,7 @@ impl Server {
             &config,
             "[limits]\naccount_per_s = 1000000\naction_per_s = 1000000\n",
         )?;
-        let mut child = Command::new(binary())
+        let mut child = bare(binary())
             .args(["serve", "--demo", "--ready-json", "--config"])
             .arg(&config)
             .arg("--data")
@@ -107,12 +107,11 @@ impl Server {
                 server.pool
             ),
         )?;
-        let applied = Command::new(binary())
+        let applied = bare(binary())
             .arg("apply")
             .arg(&document)
             .arg("--data")
             .arg(&data)
-            .args(["--admin", &text(&ready["admin"])])
             .stdout(Stdio::null())
             .status()?;
         if applied.success() {
@@ -148,6 +147,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A command without the variables of this benchmark, which the program would
+/// take for settings of its own.
+fn bare(program: PathBuf) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MASKLINE_") {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 fn binary() -> PathBuf {

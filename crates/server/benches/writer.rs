@@ -326,7 +326,7 @@ fn bind(pool: PoolRef, caller: usize, n: usize) -> Outcome<Command> {
         a: PhoneNumber::parse(&format!("15{:03}{:06}", caller, n % 1_000_000))?,
         b: None,
         x: None,
-        city: (n % 4 > 0).then(|| City::new(&format!("city-{}", (caller + n) % CITIES))),
+        city: (!n.is_multiple_of(4)).then(|| City::new(&format!("city-{}", (caller + n) % CITIES))),
         expires_at: now().plus_secs(86_400),
         restriction: Restriction::None,
         record: false,

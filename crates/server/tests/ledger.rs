@@ -2,6 +2,7 @@
 //! restart, and what hangs on the journal follows it.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use maskline_domain::access::PoolRef;
@@ -12,7 +13,9 @@ use maskline_domain::{
     Envelope, Number, NumberKind, Outcome, PhoneNumber, Pool, PoolKey, Product, Refusal,
     Restriction, Row, SubsId, Timestamp,
 };
-use maskline_server::writer::{Ledger, Options, Running, SubmitError, Touch, clocks, restore};
+use maskline_server::writer::{
+    Ledger, Options, ReadError, Running, SubmitError, Touch, clocks, restore,
+};
 use maskline_store::records::call::{self, CallRecord, Filter};
 use maskline_store::sqlite;
 use maskline_store::work::RecordError;
@@ -472,6 +475,41 @@ fn assert_holds(dir: &Path, text: &str, expected: bool) {
             .any(|part| part == text.as_bytes())
     });
     assert_eq!(holds, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_unknown_outcome_nobody_is_answered_and_nothing_is_read() {
+    static STOPPED: AtomicBool = AtomicBool::new(false);
+    let dir = temporary();
+    let watched = Options {
+        on_unknown: |_| STOPPED.store(true, Ordering::SeqCst),
+        ..options(dir.path())
+    };
+    let (ledger, running) = Ledger::open(watched).await.expect("it opens");
+    found(&ledger, 5).await;
+    // Somebody writes the next batch behind our back.
+    let file = dir.path().join(sqlite::FILE);
+    let intruder = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()));
+    let intruder = intruder.await.expect("a lock does not hinder it");
+    sqlx::query("INSERT INTO journal SELECT partition, seq + 1, at, hash, hash, payload, personal FROM journal ORDER BY seq DESC LIMIT 1")
+        .execute(&intruder)
+        .await
+        .expect("SQL");
+
+    assert_eq!(ledger.submit(bind(1)).await, Err(SubmitError::Closed));
+    assert!(STOPPED.load(Ordering::SeqCst));
+    let seen = ledger
+        .read(Touch::None, |state, _| state.bindings_len())
+        .await;
+    assert_eq!(seen, Err(ReadError::Closed));
+    assert!(
+        ledger
+            .records()
+            .open_call(CallRecord::default())
+            .await
+            .is_err()
+    );
+    running.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -267,7 +267,13 @@ impl Bench {
             });
             for event in &events {
                 let left = self.fault == Some(Fault::UnbindLeavesSlot)
-                    && matches!(event, Event::Ended { cause: EndCause::Unbound, .. });
+                    && matches!(
+                        event,
+                        Event::Ended {
+                            cause: EndCause::Unbound,
+                            ..
+                        }
+                    );
                 if !left {
                     flight.undo.push(state.apply_undoable(event));
                 }
@@ -332,7 +338,8 @@ impl Bench {
                     }
                 }
             }
-            Fault::NonceForgottenEarly if matches!(envelope.command, Command::ForgetCommands { .. }) =>
+            Fault::NonceForgottenEarly
+                if matches!(envelope.command, Command::ForgetCommands { .. }) =>
             {
                 at = now.plus_millis(600_000);
             }
@@ -351,7 +358,12 @@ impl Bench {
             }
             Fault::ExpiryForgetsCooling => {
                 for event in &mut decision.events {
-                    if let Event::Ended { cause: EndCause::Expired, cooling_until, .. } = event {
+                    if let Event::Ended {
+                        cause: EndCause::Expired,
+                        cooling_until,
+                        ..
+                    } = event
+                    {
                         *cooling_until = Timestamp(0);
                     }
                 }

@@ -39,7 +39,9 @@ impl Chance {
     /// # Panics
     /// If there are none: the caller names them in full.
     pub fn one_of<T: Clone, const N: usize>(&mut self, values: [T; N]) -> T {
-        self.pick(&values).expect("the values are named at the call").clone()
+        self.pick(&values)
+            .expect("the values are named at the call")
+            .clone()
     }
 
     /// A position in `weights`, each as likely as it weighs; the last one if
@@ -77,7 +79,11 @@ mod tests {
     fn the_same_seed_draws_the_same() {
         let draws = |seed| {
             let mut chance = Chance::new(seed);
-            [chance.word(), chance.below(1000), chance.between(-5, 5) as u64]
+            [
+                chance.word(),
+                chance.below(1000),
+                chance.between(-5, 5) as u64,
+            ]
         };
         assert_eq!(draws(7), draws(7));
         assert_ne!(draws(7), draws(8));

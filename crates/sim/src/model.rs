@@ -100,7 +100,11 @@ impl Model {
         }
         let until_ms = ended_at.0 + i64::from(cooling_s) * 1000;
         let until = full_second(until_ms);
-        if until.0 <= now.0 { Timestamp(0) } else { until }
+        if until.0 <= now.0 {
+            Timestamp(0)
+        } else {
+            until
+        }
     }
 
     /// Since when X is idle after a binding on it ended at `ended_at`, where

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maskline_domain::{
-    Binding, Command, CommandId, Envelope, Outcome, PhoneNumber, Refusal, State, SubsId,
-    Timestamp, Update,
+    Binding, Command, CommandId, Envelope, Outcome, PhoneNumber, Refusal, State, SubsId, Timestamp,
+    Update,
 };
 use maskline_store::pipeline::SubmitError;
 
@@ -65,7 +65,12 @@ impl Witness {
                 }
                 Ok(())
             }
-            (Command::Update { subs_id, updates, .. }, _) => {
+            (
+                Command::Update {
+                    subs_id, updates, ..
+                },
+                _,
+            ) => {
                 if let Some(known) = self.known.get_mut(subs_id) {
                     for update in updates {
                         change(&mut known.binding, update);
@@ -111,10 +116,9 @@ impl Witness {
         };
         let accepted = match answer {
             Ok(_) => true,
-            Err(SubmitError::Refused(refusal)) => !matches!(
-                refusal,
-                Refusal::CommandRepeated | Refusal::CommandsTooMany
-            ),
+            Err(SubmitError::Refused(refusal)) => {
+                !matches!(refusal, Refusal::CommandRepeated | Refusal::CommandsTooMany)
+            }
             Err(_) => false,
         };
         if !accepted {
@@ -152,7 +156,9 @@ impl Witness {
                 })?,
                 None => {
                     let gone = known.ended || known.binding.expires_at <= now;
-                    hold(gone, Law::NothingLost, || format!("{id} was bound and is gone"))?;
+                    hold(gone, Law::NothingLost, || {
+                        format!("{id} was bound and is gone")
+                    })?;
                     known.ended = true;
                 }
             }

@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use maskline_domain::{
-    Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber,
-    Refusal, SubsId, Timestamp,
+    Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber, Refusal, SubsId,
+    Timestamp,
 };
 use maskline_store::pipeline::SubmitError;
 
@@ -125,10 +125,7 @@ impl Model {
                 || format!("the id is not remembered: {}", told()),
             )?;
             self.apply(&expected)?;
-        } else if matches!(
-            verdict.ruling,
-            Ruling::Refused(Refusal::CommandRepeated)
-        ) {
+        } else if matches!(verdict.ruling, Ruling::Refused(Refusal::CommandRepeated)) {
             return broken(
                 Law::OnceOnly,
                 format!("a repeated command did something: {}", told()),
@@ -216,7 +213,12 @@ impl Model {
                 worked(work)
             }
             Ruling::NewEpoch => {
-                let Some(event @ Event::EpochBegun { epoch, subs_id_floor }) = own.pop_front()
+                let Some(
+                    event @ Event::EpochBegun {
+                        epoch,
+                        subs_id_floor,
+                    },
+                ) = own.pop_front()
                 else {
                     return broken(Law::RightAnswer, "no epoch began");
                 };
@@ -279,7 +281,10 @@ impl Model {
                 idle_since,
             } => {
                 let Some(binding) = self.bindings.get(subs_id).filter(|b| b.x == *x) else {
-                    return broken(Law::OverIsOver, format!("{subs_id} ended, but is not there"));
+                    return broken(
+                        Law::OverIsOver,
+                        format!("{subs_id} ended, but is not there"),
+                    );
                 };
                 hold(binding.expires_at <= now, Law::OverIsOver, || {
                     format!("{subs_id} ended before its time")

@@ -58,7 +58,10 @@ impl Model {
                 unless(self.keys.contains_key(&key.id), EXISTS)?;
                 unless(!self.accounts.contains_key(&key.account), NOT_FOUND)?;
                 if let Some(user) = &key.user {
-                    let known = self.users.keys().any(|u| *u == (key.account.clone(), user.clone()));
+                    let known = self
+                        .users
+                        .keys()
+                        .any(|u| *u == (key.account.clone(), user.clone()));
                     unless(!known, NOT_FOUND)?;
                 }
                 done(vec![Event::KeySet(key.clone())])
@@ -99,19 +102,22 @@ impl Model {
             }
             Command::SetPool(pool) => {
                 let digits = pool.key.as_str().strip_prefix("FC").unwrap_or("");
-                let key_is_good = (1..=30).contains(&digits.len())
-                    && digits.chars().all(|c| c.is_ascii_digit());
+                let key_is_good =
+                    (1..=30).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit());
                 unless(!key_is_good, MALFORMED)?;
                 unless(!self.accounts.contains_key(&pool.account), NOT_FOUND)?;
                 unless(pool.cooling_s > 366 * 86_400, MALFORMED)?;
-                unless(pool.ring_timeout_s == 0 || pool.ring_timeout_s > 180, MALFORMED)?;
+                unless(
+                    pool.ring_timeout_s == 0 || pool.ring_timeout_s > 180,
+                    MALFORMED,
+                )?;
                 unless(pool.pairs_max == 0 || pool.pairs_max > 4000, MALFORMED)?;
                 let before = self.pools.get(&pool.key);
                 if before == Some(pool) {
                     return done(Vec::new());
                 }
-                let other = before
-                    .is_some_and(|b| b.account != pool.account || b.product != pool.product);
+                let other =
+                    before.is_some_and(|b| b.account != pool.account || b.product != pool.product);
                 unless(other, FIXED)?;
                 done(vec![Event::PoolSet(pool.clone())])
             }
@@ -129,7 +135,10 @@ impl Model {
                 unless(numbers.len() > 1000, TOO_MANY)?;
                 let sorted: BTreeSet<PhoneNumber> = numbers.iter().copied().collect();
                 let numbers: Vec<PhoneNumber> = sorted.into_iter().collect();
-                changed(self.emergency != numbers, Event::EmergencyNumbersSet { numbers })
+                changed(
+                    self.emergency != numbers,
+                    Event::EmergencyNumbersSet { numbers },
+                )
             }
             Command::AddNumbers(numbers) => self.rule_add(numbers),
             Command::ReleaseNumbers(numbers) => self.rule_release(numbers, now),
@@ -181,7 +190,12 @@ impl Model {
             unless(!self.numbers.contains_key(&x), NOT_FOUND)?;
             unless(self.live_on(x, now).next().is_some(), IN_USE)?;
         }
-        done(numbers.into_iter().map(|x| Event::NumberReleased { x }).collect())
+        done(
+            numbers
+                .into_iter()
+                .map(|x| Event::NumberReleased { x })
+                .collect(),
+        )
     }
 }
 

@@ -79,7 +79,9 @@ impl Model {
 
     /// Whether an id may not come again at `now`.
     pub fn is_remembered(&self, id: CommandId, now: Timestamp) -> bool {
-        self.commands.get(&id).is_some_and(|(_, until)| *until > now)
+        self.commands
+            .get(&id)
+            .is_some_and(|(_, until)| *until > now)
     }
 
     fn rule(&self, envelope: &Envelope, now: Timestamp) -> Result<Ruling, Refusal> {

@@ -121,11 +121,9 @@ impl World {
         }
         self.deliver(released)?;
         let idle = self.queue.is_empty() && self.flight.is_none() && !self.exited;
-        hold(
-            !idle || self.expected.is_empty(),
-            Law::RightAnswer,
-            || format!("nobody answers {:?}", self.expected.keys()),
-        )
+        hold(!idle || self.expected.is_empty(), Law::RightAnswer, || {
+            format!("nobody answers {:?}", self.expected.keys())
+        })
     }
 
     /// Brings answers to their callers, rightly or not.
@@ -251,9 +249,7 @@ impl World {
                 | SubmitError::Closed,
             ) => {}
             Ok(_)
-            | Err(
-                SubmitError::Refused(_) | SubmitError::ClockInDoubt | SubmitError::TooLarge,
-            ) => {
+            | Err(SubmitError::Refused(_) | SubmitError::ClockInDoubt | SubmitError::TooLarge) => {
                 self.told = self.told.max(rests_on);
             }
         }
@@ -268,7 +264,9 @@ impl World {
                 tally.bound += u64::from(matches!(outcome, Outcome::Bound(_)));
             }
             Err(SubmitError::Refused(refusal)) => {
-                if std::env::var_os("HIST").is_some() { eprintln!("HIST {refusal:?}"); }
+                if std::env::var_os("HIST").is_some() {
+                    eprintln!("HIST {refusal:?}");
+                }
                 tally.refused += 1;
                 tally.repeated += u64::from(*refusal == Refusal::CommandRepeated);
             }
@@ -302,7 +300,10 @@ fn spoil(batch: Batch, fault: Fault) -> Batch {
         Fault::EntriesReversed,
         Fault::PersonalValuesLost,
     ];
-    let Some(opened) = faults.contains(&fault).then(|| payload::open(&batch).ok()).flatten()
+    let Some(opened) = faults
+        .contains(&fault)
+        .then(|| payload::open(&batch).ok())
+        .flatten()
     else {
         return batch;
     };

@@ -134,8 +134,8 @@ impl Disk {
         for part in &snapshot.parts {
             let mut rest = part.as_slice();
             while !rest.is_empty() {
-                let (row, left) = postcard::take_from_bytes::<Row>(rest)
-                    .map_err(|_| failed("cannot be read"))?;
+                let (row, left) =
+                    postcard::take_from_bytes::<Row>(rest).map_err(|_| failed("cannot be read"))?;
                 state.restore(row);
                 rows += 1;
                 rest = left;
@@ -189,7 +189,11 @@ impl Disk {
     /// putting them into real tables.
     pub fn contents(&self) -> (&[Batch], Vec<(&Seal, Vec<Row>)>) {
         let snapshots = self.snapshots.iter().filter_map(|snapshot| {
-            let rows = snapshot.parts.iter().flat_map(|part| rows_of(part)).collect();
+            let rows = snapshot
+                .parts
+                .iter()
+                .flat_map(|part| rows_of(part))
+                .collect();
             Some((snapshot.seal.as_ref()?, rows))
         });
         (&self.journal, snapshots.collect())

@@ -109,7 +109,11 @@ pub fn user(n: usize, policy: u64) -> User {
 /// A pool as it is at first: each with ways of its own.
 pub fn pool(n: usize) -> Pool {
     let (key, account, product) = POOLS[n];
-    let mut pool = Pool::new(PoolKey::new(key), AccountId::new(ACCOUNTS[account]), product);
+    let mut pool = Pool::new(
+        PoolKey::new(key),
+        AccountId::new(ACCOUNTS[account]),
+        product,
+    );
     match n {
         0 => pool.legacy_type = Some("AXN_170".to_owned()),
         1 => pool.pairs_max = 2,

@@ -17,7 +17,12 @@ impl World {
         let keys = (0..KEYS.len()).map(|n| Command::CreateKey(names::key(n)));
         let pools = (0..POOLS.len()).map(|n| Command::SetPool(names::pool(n)));
         let stock = (0..POOLS.len()).map(|n| Command::AddNumbers(names::stock_of(n)));
-        accounts.chain(users).chain(keys).chain(pools).chain(stock).collect()
+        accounts
+            .chain(users)
+            .chain(keys)
+            .chain(pools)
+            .chain(stock)
+            .collect()
     }
 
     /// A command under a name of its own, by which its entry is known.

@@ -84,14 +84,20 @@ impl World {
         self.report(&batch, Append::Written)?;
         let told = self.machine.as_ref().map(Machine::tip);
         hold(told == Some(self.tip), Law::SameRows, || {
-            format!("the machine takes {told:?} for the newest batch, not {:?}", self.tip)
+            format!(
+                "the machine takes {told:?} for the newest batch, not {:?}",
+                self.tip
+            )
         })
     }
 
     fn not_written(&mut self, batch: &Batch) -> Held {
         let told = self.told;
         hold(told < batch.seq, Law::NothingLost, || {
-            format!("an answer rests on batch {}, which was not written", batch.seq)
+            format!(
+                "an answer rests on batch {}, which was not written",
+                batch.seq
+            )
         })?;
         self.undone();
         self.report(batch, Append::NotWritten("disk full".to_owned()))?;

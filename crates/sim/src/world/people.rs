@@ -6,8 +6,8 @@ use maskline_domain::{
     PoolKey, PoolRef, Product, Restriction, SubsId, Timestamp, Update,
 };
 
-use crate::world::names::{self, CITIES, KEYS, NUMBERS, POOLS};
 use crate::world::World;
+use crate::world::names::{self, CITIES, KEYS, NUMBERS, POOLS};
 
 /// How many commands are kept to be sent again.
 const RECENT_MAX: usize = 48;
@@ -154,7 +154,9 @@ impl World {
 
     fn x_of(&mut self, pool: usize) -> PhoneNumber {
         let stock = names::stock_of(pool);
-        self.chance.pick(&stock).map_or(names::x(0), |number| number.x)
+        self.chance
+            .pick(&stock)
+            .map_or(names::x(0), |number| number.x)
     }
 
     fn restriction(&mut self) -> Restriction {

@@ -72,7 +72,10 @@ impl World {
         let (state, now) = (machine.state(), machine.now(self.clocks));
         let expected_now = self.reckoning.to_read(self.clocks, self.model.now);
         hold(now == expected_now, Law::Time, || {
-            format!("reads are told {}, the clocks give {}", now.0, expected_now.0)
+            format!(
+                "reads are told {}, the clocks give {}",
+                now.0, expected_now.0
+            )
         })?;
         let durable = self.durable();
         if let Read::Route(dial) = read {
@@ -103,13 +106,15 @@ impl World {
     fn judge_route(&self, state: &State, dial: Dial, found: &Route, now: Timestamp) -> Held {
         let expected = self.durable().route(dial, now);
         if !same_route(found, &expected) {
-            let law = if self.durable.is_some() && same_route(found, &self.model.route(dial, now))
-            {
+            let law = if self.durable.is_some() && same_route(found, &self.model.route(dial, now)) {
                 Law::DurableReads
             } else {
                 Law::RightParty
             };
-            return broken(law, format!("{dial:?} leads to {found:?}, not {expected:?}"));
+            return broken(
+                law,
+                format!("{dial:?} leads to {found:?}, not {expected:?}"),
+            );
         }
         // What is told to a person is what a call does.
         let explained = explain(state, &dial, now);

@@ -238,7 +238,11 @@ impl World {
         let strangers = names::parties();
         let of_binding = binding.map_or(strangers[0], |binding| {
             let parties = [Some(binding.a), binding.b.or(Some(binding.a))];
-            self.chance.pick(&parties).copied().flatten().unwrap_or(binding.a)
+            self.chance
+                .pick(&parties)
+                .copied()
+                .flatten()
+                .unwrap_or(binding.a)
         });
         let stranger = self.chance.pick(&strangers).copied();
         let caller: Option<PhoneNumber> = match self.chance.below(12) {
@@ -322,7 +326,10 @@ impl World {
 
     /// A machine that waits for its next probe gets it in time.
     fn come_back_to_writing(&mut self) -> Held {
-        let due = self.machine.as_ref().and_then(|machine| machine.poll_timeout());
+        let due = self
+            .machine
+            .as_ref()
+            .and_then(|machine| machine.poll_timeout());
         if !self.serving && self.chance.one_in(8) {
             self.disk.full = self.disk.full && !self.chance.one_in(3);
             if self.probing {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Row as _, Sqlite, query};
+use sqlx::{QueryBuilder, Row as _, Sqlite, query};
 
 /// Why a call was closed that its node could not close itself.
 pub const NODE_LOST: &str = "node_lost";
@@ -186,17 +186,24 @@ pub async fn list(
     readers: &SqlitePool,
     filter: &Filter,
 ) -> Result<Vec<(CallRecord, bool)>, sqlx::Error> {
-    let sql = format!(
-        "SELECT state, {COLUMNS} FROM call_record \
-         WHERE ($1 IS NULL OR x = $1) AND ($2 IS NULL OR subs_id = $2) AND arrived_at < $3 \
-         AND ($4 IS NULL OR state = $4) ORDER BY arrived_at DESC, call_id DESC LIMIT $5"
-    );
-    query(sqlx::AssertSqlSafe(sql))
-        .bind(filter.x.map(|x| x.reveal()))
-        .bind(filter.subs_id.map(|id| id.0 as i64))
-        .bind(filter.before.map_or(i64::MAX, |at| at.0))
-        .bind(filter.open.map(|open| if open { "open" } else { "closed" }))
-        .bind(i64::from(filter.limit))
+    let mut select = QueryBuilder::<Sqlite>::new(format!(
+        "SELECT state, {COLUMNS} FROM call_record WHERE arrived_at < "
+    ));
+    select.push_bind(filter.before.map_or(i64::MAX, |at| at.0));
+    if let Some(x) = filter.x {
+        select.push(" AND x = ").push_bind(x.reveal());
+    }
+    if let Some(id) = filter.subs_id {
+        select.push(" AND subs_id = ").push_bind(id.0 as i64);
+    }
+    if let Some(open) = filter.open {
+        let state = if open { "open" } else { "closed" };
+        select.push(" AND state = ").push_bind(state);
+    }
+    select
+        .push(" ORDER BY arrived_at DESC, call_id DESC LIMIT ")
+        .push_bind(i64::from(filter.limit))
+        .build()
         .fetch_all(readers)
         .await?
         .iter()

@@ -4,6 +4,7 @@ mod directory;
 mod journal;
 mod machine;
 mod pipeline;
+mod records;
 mod snapshot;
 mod support;
 mod undo;

@@ -1,0 +1,136 @@
+//! The documents agree with the program.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use maskline_server::admin::document::Document;
+use maskline_server::config::{Inputs, Settings, load};
+use toml::{Table, Value};
+
+#[test]
+fn the_example_of_settings_holds_every_setting_with_its_default() {
+    let text = read("docs/maskline.example.toml");
+    let uncommented: String = text
+        .lines()
+        .map(|line| format!("{}\n", without_mark(line)))
+        .collect();
+    let shown: Table = uncommented.parse().expect("TOML, once its lines count");
+    let defaults = Table::try_from(Settings::default()).expect("a table");
+    assert_eq!(keys(&shown), keys(&defaults));
+    assert_eq!(shown, defaults);
+}
+
+#[test]
+fn the_example_of_settings_loads_as_it_is() {
+    let inputs = Inputs {
+        file: Some(root().join("docs/maskline.example.toml")),
+        ..Inputs::default()
+    };
+    assert_eq!(load(&inputs).expect("valid").settings, Settings::default());
+}
+
+#[test]
+fn the_example_of_a_document_says_all_that_one_can_say() {
+    let text = read("docs/apply.example.toml");
+    let mut document: Document = toml::from_str(&text).expect("a document");
+    assert!(!document.accounts.is_empty() && !document.trunks.is_empty());
+    // What stands there as a comment can be said too.
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.contains(" = ") && !rest.starts_with(char::is_uppercase) => {
+                format!("{rest}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    document = toml::from_str(&uncommented).expect("a document, comments included");
+    assert!(document.accounts[0].requests_per_s_max.is_some());
+    assert!(document.pools[0].legacy_type.is_some());
+    assert!(document.emergency_numbers.is_some());
+}
+
+#[test]
+fn what_the_unit_and_the_image_set_are_settings() {
+    let defaults = Table::try_from(Settings::default()).expect("a table");
+    let known: BTreeSet<String> = keys(&defaults)
+        .iter()
+        .map(|key| format!("MASKLINE_{}", key.replace('.', "_").to_uppercase()))
+        .chain(
+            ["CONFIG", "MASTER_KEY", "ADMIN_URL", "TOKEN"].map(|name| format!("MASKLINE_{name}")),
+        )
+        .collect();
+    for file in [
+        "packaging/Dockerfile",
+        "packaging/maskline.service",
+        "docs/install.md",
+        "docs/configuration.md",
+    ] {
+        for name in variables(&read(file)) {
+            let prefix = [
+                "MASKLINE_SERVICE_",
+                "MASKLINE_PORT",
+                "MASKLINE_TEST_",
+                "MASKLINE_API_LISTEM",
+            ];
+            let excepted =
+                prefix.iter().any(|prefix| name.starts_with(prefix)) || name == "MASKLINE_";
+            assert!(excepted || known.contains(&name), "{file} names {name}");
+        }
+    }
+}
+
+#[test]
+fn configuration_names_every_section() {
+    let text = read("docs/configuration.md") + &read("docs/maskline.example.toml");
+    let defaults = Table::try_from(Settings::default()).expect("a table");
+    for (name, value) in &defaults {
+        if value.is_table() {
+            assert!(text.contains(&format!("[{name}]")), "{name}");
+        }
+    }
+}
+
+/// `#name = value` is a setting left at its default; `# words` is a comment.
+fn without_mark(line: &str) -> &str {
+    match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
+        _ => line,
+    }
+}
+
+fn keys(table: &Table) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(inner) => {
+                found.extend(keys(inner).into_iter().map(|key| format!("{name}.{key}")));
+            }
+            _ => {
+                found.insert(name.clone());
+            }
+        }
+    }
+    found
+}
+
+fn variables(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    text.split(|c| !is_part(c))
+        .filter(|word| word.starts_with("MASKLINE_"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn read(file: &str) -> String {
+    let path = root().join(file);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("a workspace")
+        .to_owned()
+}

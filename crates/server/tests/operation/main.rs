@@ -1,0 +1,5 @@
+//! What operators rely on: the process, the admin API, the documents that describe them.
+
+mod admin;
+mod documents;
+mod process;

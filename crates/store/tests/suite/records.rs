@@ -1,0 +1,199 @@
+//! Slices of record writes, and the records they leave.
+
+use maskline_domain::{SubsId, Timestamp};
+use maskline_store::records::call::{self, CallRecord, Filter};
+use maskline_store::work::{Done, RecordError, RecordWrite, write_records};
+use sqlx::query;
+
+use crate::support::{Store, store};
+use crate::world::{number, x};
+
+fn record(id: &str, arrived_at: i64) -> CallRecord {
+    CallRecord {
+        call_id: id.into(),
+        node: "n".into(),
+        boot: "b".into(),
+        subs_id: Some(SubsId(7)),
+        x: Some(x(1)),
+        caller: Some(number(2)),
+        callee: Some(number(3)),
+        a: Some(number(3)),
+        out_id: Some("order".into()),
+        arrived_at: Timestamp(arrived_at),
+        ..CallRecord::default()
+    }
+}
+
+fn open(id: &str) -> RecordWrite {
+    RecordWrite::OpenCall(Box::new(record(id, 1)))
+}
+
+async fn slice(store: &mut Store, writes: &[RecordWrite]) -> Vec<Result<u64, RecordError>> {
+    match write_records(&mut store.conn, writes.iter()).await {
+        Done::Known(results) => results,
+        Done::Unknown(reason) => panic!("{reason}"),
+    }
+}
+
+async fn listed(store: &Store, filter: Filter) -> Vec<String> {
+    let readers = store.owned.readers(1).await.expect("readable");
+    let calls = call::list(&readers, &filter).await.expect("SQL");
+    calls.into_iter().map(|(call, _)| call.call_id).collect()
+}
+
+#[tokio::test]
+async fn a_conflict_fails_one_write_of_a_slice() {
+    let mut store = store().await;
+    let results = slice(&mut store, &[open("c1"), open("c1"), open("c2")]).await;
+    assert_eq!(results, [Ok(1), Err(RecordError::Conflict), Ok(1)]);
+    let filter = Filter {
+        limit: 9,
+        ..Filter::default()
+    };
+    assert_eq!(listed(&store, filter).await, ["c2", "c1"]);
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_a_whole_slice_and_leaves_no_transaction() {
+    let mut store = store().await;
+    slice(&mut store, &[open("c0")]).await;
+    query("PRAGMA max_page_count = 1")
+        .execute(&mut store.conn)
+        .await
+        .expect("SQL");
+    let mut large = record("c2", 2);
+    large.ladder = Some("x".repeat(1 << 20));
+    let writes = [open("c1"), RecordWrite::OpenCall(Box::new(large))];
+    let results = slice(&mut store, &writes).await;
+    assert_eq!(results, vec![Err(RecordError::NotDurable); 2]);
+
+    query("PRAGMA max_page_count = 1000000")
+        .execute(&mut store.conn)
+        .await
+        .expect("SQL");
+    assert_eq!(slice(&mut store, &writes).await, [Ok(1), Ok(1)]);
+}
+
+#[tokio::test]
+async fn a_refused_call_is_recorded_by_closing_it() {
+    let mut store = store().await;
+    let refused = CallRecord {
+        released_at: Some(Timestamp(9)),
+        situation: Some("no_binding".into()),
+        sip_status: Some(404),
+        one_way: Some(false),
+        ..record("c1", 5)
+    };
+    let write = RecordWrite::CloseCall(Box::new(refused.clone()));
+    assert_eq!(slice(&mut store, &[write]).await, [Ok(1)]);
+    let readers = store.owned.readers(1).await.expect("readable");
+    let found = call::get(&readers, "c1").await.expect("SQL");
+    assert_eq!(found, Some((refused, false)));
+}
+
+#[tokio::test]
+async fn calls_are_found_by_what_they_have() {
+    let mut store = store().await;
+    for (id, at) in [("c1", 10), ("c2", 20), ("c3", 30)] {
+        let write = RecordWrite::OpenCall(Box::new(record(id, at)));
+        slice(&mut store, &[write]).await;
+    }
+    let close = RecordWrite::CloseCall(Box::new(record("c2", 20)));
+    slice(&mut store, &[close]).await;
+    let all = Filter {
+        limit: 9,
+        ..Filter::default()
+    };
+    for (filter, expected) in [
+        (all.clone(), &["c3", "c2", "c1"][..]),
+        (
+            Filter {
+                limit: 1,
+                ..all.clone()
+            },
+            &["c3"],
+        ),
+        (
+            Filter {
+                before: Some(Timestamp(30)),
+                ..all.clone()
+            },
+            &["c2", "c1"],
+        ),
+        (
+            Filter {
+                open: Some(true),
+                ..all.clone()
+            },
+            &["c3", "c1"],
+        ),
+        (
+            Filter {
+                open: Some(false),
+                ..all.clone()
+            },
+            &["c2"],
+        ),
+        (
+            Filter {
+                x: Some(x(1)),
+                subs_id: Some(SubsId(7)),
+                ..all.clone()
+            },
+            &["c3", "c2", "c1"],
+        ),
+        (
+            Filter {
+                x: Some(x(2)),
+                ..all.clone()
+            },
+            &[],
+        ),
+        (
+            Filter {
+                subs_id: Some(SubsId(8)),
+                ..all
+            },
+            &[],
+        ),
+    ] {
+        assert_eq!(listed(&store, filter.clone()).await, expected, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn erasing_blanks_the_parties_and_keeps_the_call() {
+    let mut store = store().await;
+    slice(&mut store, &[open("c1")]).await;
+    assert_eq!(
+        call::erase_number(&mut store.conn, number(2))
+            .await
+            .expect("SQL"),
+        0,
+        "it goes on"
+    );
+    slice(
+        &mut store,
+        &[RecordWrite::CloseCall(Box::new(record("c1", 1)))],
+    )
+    .await;
+    assert_eq!(
+        call::erase_number(&mut store.conn, number(2))
+            .await
+            .expect("SQL"),
+        1
+    );
+    let readers = store.owned.readers(1).await.expect("readable");
+    let (found, _) = call::get(&readers, "c1").await.expect("SQL").expect("kept");
+    assert_eq!(
+        (found.caller, found.callee, found.x),
+        (None, Some(number(3)), Some(x(1)))
+    );
+
+    assert_eq!(
+        call::erase(&mut store.conn, SubsId(7)).await.expect("SQL"),
+        1
+    );
+    let (found, _) = call::get(&readers, "c1").await.expect("SQL").expect("kept");
+    assert_eq!((found.callee, found.a, found.out_id), (None, None, None));
+}
