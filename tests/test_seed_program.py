@@ -3,42 +3,16 @@
 tests/seed holds the program as printed, the corrected one, and the difference between the two.
 """
 
-import ast
-import json
 import subprocess
-from pathlib import Path
 
-from support import sdk
+from support.seed import PROGRAM, SEED, run_program
 
-SEED = Path(__file__).parent / "seed"
 PAGE_EXPIRATION = "2017-09-18 17:00:00"
 OUR_EXPIRATION = "2099-09-18 17:00:00"
 
 
-def run_program(service, tmp_path, source=None):
-    """Runs the program as its user would; returns what it printed, decoded."""
-    program = SEED / "bind_axn.py"
-    if source is not None:
-        program = tmp_path / "bind_axn.py"
-        program.write_text(source, encoding="utf-8")
-    python = sdk.PYTHON_V1.command[0]
-    done = subprocess.run(
-        [python, str(program)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={
-            **sdk.environment(None),
-            "DEMO_JSON": str(service.data / "demo.json"),
-            "ENDPOINT": service.ready["api"],
-        },
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(ast.literal_eval(done.stdout))
-
-
-def test_binding_of_the_page_survives_kill_9(maskline, tmp_path):
-    answer = run_program(maskline, tmp_path)
+def test_binding_of_the_page_survives_kill_9(maskline):
+    answer = run_program(maskline)
     maskline.kill()
 
     assert answer["Code"] == "OK", answer
@@ -60,10 +34,12 @@ def test_binding_of_the_page_survives_kill_9(maskline, tmp_path):
 
 
 def test_expiration_as_printed_is_in_the_past(maskline, tmp_path):
-    program = (SEED / "bind_axn.py").read_text(encoding="utf-8")
-    assert OUR_EXPIRATION in program
+    text = PROGRAM.read_text(encoding="utf-8")
+    assert OUR_EXPIRATION in text
+    program = tmp_path / "bind_axn.py"
+    program.write_text(text.replace(OUR_EXPIRATION, PAGE_EXPIRATION), encoding="utf-8")
 
-    answer = run_program(maskline, tmp_path, program.replace(OUR_EXPIRATION, PAGE_EXPIRATION))
+    answer = run_program(maskline, program)
 
     assert answer["Code"] == "isv.EXPIRE_DATE_ILLEGAL", answer
     assert "SecretBindDTO" not in answer

@@ -3,6 +3,7 @@
 import http.client
 import random
 import threading
+import time
 import uuid
 from dataclasses import dataclass
 
@@ -40,12 +41,18 @@ class Load:
             for n in range(workers)
         ]
 
-    def run_until(self, answers):
+    def run_until(self, answers, seconds=0):
+        """Returns once so many answers came and so many seconds passed, with the load still on."""
+        began = time.monotonic()
         goal = self.ledger.acknowledged + answers
         for worker in self.workers:
             worker.start()
-        self.ledger.await_acknowledged(goal, lambda: any(w.is_alive() for w in self.workers))
-        assert self.ledger.acknowledged >= goal, "the service stopped answering before it was killed"
+        while True:
+            self.ledger.await_acknowledged(goal, lambda: any(w.is_alive() for w in self.workers))
+            assert self.ledger.acknowledged >= goal, "the service stopped answering by itself"
+            if time.monotonic() - began >= seconds:
+                return
+            goal = self.ledger.acknowledged + 1
 
     def join(self):
         for worker in self.workers:

@@ -50,16 +50,29 @@ pub struct Cli {
 
 /// What every command understands.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Common {
     /// Settings file
-    #[arg(long, global = true, value_name = "FILE", env = "MASKLINE_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "MASKLINE_CONFIG",
+        hide_env_values = true
+    )]
     config: Option<PathBuf>,
     /// Data directory [default: ./maskline-data]
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<String>,
     /// Address of the service's admin port, as HOST:PORT or a URL [default: as the service in the
     /// data directory says]
-    #[arg(long, global = true, value_name = "URL", env = "MASKLINE_ADMIN_URL")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "MASKLINE_ADMIN_URL",
+        hide_env_values = true
+    )]
     server: Option<String>,
     /// Print JSON instead of text
     #[arg(long, global = true)]

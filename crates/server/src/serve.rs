@@ -92,7 +92,7 @@ impl Process {
         };
         let (ledger, running, sealer) = opened;
         let ended = match self.start(&ledger, sealer, &front).await {
-            Ok(started) => self.serve(started, &mut signals).await,
+            Ok(started) => self.serve(started, &running, &mut signals).await,
             Err(failure) => Err(failure),
         };
         front.close().await;
@@ -114,7 +114,12 @@ impl Process {
     }
 
     /// Tells that it serves, follows signals, and ends what was started.
-    async fn serve(&self, started: Started, signals: &mut Signals) -> Result<(), Failure> {
+    async fn serve(
+        &self,
+        started: Started,
+        running: &Running,
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
         let Started {
             addresses,
             mut reloader,
@@ -122,7 +127,13 @@ impl Process {
             mut tasks,
         } = started;
         self.tell_ready(&addresses);
-        let ended = self.follow(signals, &mut reloader, &mut tasks).await;
+        let ended = tokio::select! {
+            ended = self.follow(signals, &mut reloader, &mut tasks) => ended,
+            () = watch::writer_ended(running) => {
+                tracing::error!("the writer ended by itself");
+                Err(Failure::Failed("the writer ended by itself".to_owned()))
+            }
+        };
         tracing::info!("stopping: answering what was accepted");
         self.readiness.block("stop", "stopping");
         work.stop();

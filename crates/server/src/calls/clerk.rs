@@ -117,8 +117,8 @@ impl Clerk {
                 record.one_way = record.answered_at.map(|_| statistics.is_one_way());
                 record.media = serde_json::to_string(&statistics).ok();
             }
+            close(&records, &record).await;
             log(&record);
-            close(&records, *record).await;
             drop(place);
         });
     }
@@ -177,7 +177,7 @@ fn known(trunk: &maskline_domain::Trunk) -> Option<Trunk> {
     })
 }
 
-async fn close(records: &Records, record: CallRecord) {
+async fn close(records: &Records, record: &CallRecord) {
     let mut wait = AGAIN_FIRST;
     loop {
         match records.close_call(record.clone()).await {
@@ -195,7 +195,7 @@ async fn close(records: &Records, record: CallRecord) {
     }
 }
 
-/// One line for each call; its numbers show themselves masked.
+/// One line for each call, once its record is closed; numbers show themselves masked.
 fn log(record: &CallRecord) {
     let shown =
         |number: Option<maskline_domain::PhoneNumber>| number.map(|number| number.to_string());

@@ -18,7 +18,7 @@ pub struct Args {
     /// Where the admin API, metrics and health listen [default: 127.0.0.1:8081]
     #[arg(long, value_name = "HOST:PORT")]
     pub admin: Option<String>,
-    /// Where SIP listens, UDP and TCP [default: 127.0.0.1:5060]
+    /// Where SIP listens [default: 127.0.0.1:5060]
     #[arg(long, value_name = "HOST:PORT")]
     pub sip: Option<String>,
     /// Log level, such as info or debug [default: info]

@@ -83,7 +83,7 @@ pub struct AdminSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SipSettings {
-    /// UDP and TCP, the same port.
+    /// Where peers send their requests.
     pub listen: ListenAddress,
     /// The IP address and port that peers are told, when they differ from `listen`.
     pub advertised: OffOr<SocketAddr>,

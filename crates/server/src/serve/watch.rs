@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Stop;
 use crate::telemetry::Readiness;
-use crate::writer::Ledger;
+use crate::writer::{Ledger, Running};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -31,5 +31,12 @@ pub async fn run(ledger: Ledger, readiness: Readiness, stop: Stop) {
         } else {
             readiness.clear("clock");
         }
+    }
+}
+
+/// Resolves when the writer has ended by itself, which only a fault can make it do.
+pub async fn writer_ended(running: &Running) {
+    while !running.has_ended() {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }

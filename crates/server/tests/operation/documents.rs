@@ -91,6 +91,21 @@ fn configuration_names_every_section() {
     }
 }
 
+#[test]
+fn every_route_of_the_admin_api_is_described() {
+    let source = read("crates/server/src/admin/routes.rs");
+    let described = read("docs/admin-api.md");
+    let routes: Vec<&str> = source
+        .split('"')
+        .filter(|text| text.starts_with("/v1/"))
+        .collect();
+    assert!(routes.len() > 15);
+    for route in routes {
+        let whole = [format!("{route}`"), format!("{route}?")];
+        assert!(whole.iter().any(|text| described.contains(text)), "{route}");
+    }
+}
+
 /// `#name = value` is a setting left at its default; `# words` is a comment.
 fn without_mark(line: &str) -> &str {
     match line.strip_prefix('#') {

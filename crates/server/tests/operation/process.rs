@@ -4,8 +4,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 
 #[test]
@@ -95,6 +98,35 @@ fn a_hang_up_reads_the_settings_again_and_a_bad_file_changes_nothing() {
         "{metrics}"
     );
     assert_eq!(server.end("TERM"), Some(0));
+}
+
+#[test]
+fn a_renewed_certificate_is_taken_over_and_a_bad_one_is_not() {
+    let home = Home::new();
+    let (chain, key) = (home.path("chain.pem"), home.path("key.pem"));
+    let renew = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&chain, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        made.cert.der().clone()
+    };
+    let first = renew();
+    let file = home.path("maskline.toml");
+    let text = format!("[api]\ncertificate = {chain:?}\nprivate_key = {key:?}\n");
+    std::fs::write(&file, text).unwrap();
+    let server = home.serve(&["--https", ANY, "--config", file.to_str().unwrap()]);
+    assert!(server.shows(&first));
+
+    let second = renew();
+    std::fs::write(&key, "nonsense").unwrap();
+    server.signal("HUP");
+    server.log_line("everything stays as it was");
+    assert!(server.shows(&first) && !server.shows(&second));
+
+    let third = renew();
+    server.signal("HUP");
+    server.log_line("settings read again");
+    assert!(server.shows(&third) && !server.shows(&first));
 }
 
 #[test]
@@ -357,6 +389,28 @@ impl Server {
             assert!(Instant::now() < end, "no `{words}` in {log}");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Whether the HTTPS port proves itself by this very certificate.
+    fn shows(&self, certificate: &CertificateDer<'static>) -> bool {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = "localhost".try_into().expect("a name");
+        let mut tls = ClientConnection::new(Arc::new(config), name).expect("a client");
+        let address = self.ready["https"].as_str().expect("an address");
+        let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+        while tls.is_handshaking() {
+            if tls.complete_io(&mut stream).is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Status and body of a page of the admin port.

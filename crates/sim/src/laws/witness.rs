@@ -3,11 +3,10 @@
 //! After every crash all of it must still be so. What a caller asked without
 //! ever being answered is in doubt: it may have happened or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use maskline_domain::{
-    Binding, Command, CommandId, Envelope, Outcome, PhoneNumber, Refusal, State, SubsId, Timestamp,
-    Update,
+    Binding, Command, CommandId, Envelope, Outcome, Refusal, State, SubsId, Timestamp, Update,
 };
 use maskline_store::pipeline::SubmitError;
 
@@ -184,20 +183,22 @@ impl Witness {
         self.accepted.retain(|_, until| until.0 + 900_000 > now.0);
     }
 
-    /// The bindings that customers know, ended ones too: id, X and product.
-    pub fn bindings(&self) -> Vec<&Binding> {
-        self.known.values().map(|known| &known.binding).collect()
-    }
-
-    /// How many acknowledged bindings are taken to be in force.
-    pub fn in_force(&self, now: Timestamp) -> usize {
-        let live: BTreeSet<PhoneNumber> = self
-            .known
+    /// The bindings that customers take to be in force at `now`.
+    pub fn in_force(&self, now: Timestamp) -> Vec<&Binding> {
+        self.known
             .values()
             .filter(|known| !known.ended && known.binding.expires_at > now)
-            .map(|known| known.binding.x)
-            .collect();
-        live.len()
+            .map(|known| &known.binding)
+            .collect()
+    }
+
+    /// The bindings that customers know to have ended.
+    pub fn ended(&self, now: Timestamp) -> Vec<&Binding> {
+        self.known
+            .values()
+            .filter(|known| known.ended || known.binding.expires_at <= now)
+            .map(|known| &known.binding)
+            .collect()
     }
 }
 

@@ -60,7 +60,7 @@ impl World {
 
     /// A job that tidies.
     pub(super) fn job(&mut self) -> Envelope {
-        let at_most = self.chance.one_of([0, 1, 3, 10, 100]);
+        let at_most = self.chance.one_of([0, 1, 3, 10, 100, 4096]);
         let command = match self.chance.below(3) {
             0 => Command::ExpireDue { at_most },
             1 => Command::ThawDue { at_most },

@@ -23,7 +23,9 @@ impl World {
             _ => self.lock(kind == 3),
         };
         let key = self.key_for(pool);
-        let lasts_ms = self.chance.one_of([900_000, 900_000, 60_000, 1_500, 0]);
+        let lasts_ms = self
+            .chance
+            .one_of([900_000, 60_000, 60_000, 30_000, 20_000, 5_000, 1_500, 0]);
         let until = self.about_now().plus_millis(lasts_ms);
         let id = CommandId(self.chance.word());
         let envelope = Envelope {
@@ -167,16 +169,15 @@ impl World {
         }
     }
 
-    /// A binding that a customer knows, mostly of late, and its pool.
+    /// A binding that a customer knows, mostly one in force.
     pub(super) fn known(&mut self) -> Option<Binding> {
-        let known = self.witness.bindings();
-        let count = known.len() as u64;
-        if count == 0 {
-            return None;
-        }
-        let back = self.chance.below(count).min(self.chance.below(count));
-        let binding = known.get((count - 1 - back) as usize)?;
-        Some((*binding).clone())
+        let now = self.about_now();
+        let known = if self.chance.one_in(8) {
+            self.witness.ended(now)
+        } else {
+            self.witness.in_force(now)
+        };
+        self.chance.pick(&known).map(|binding| (**binding).clone())
     }
 
     /// Names a binding, mostly rightly: its pool, id and X.

@@ -44,7 +44,7 @@ const USUAL: [(Happening, u32); 17] = [
     (Happening::Customer, 300),
     (Happening::Again, 30),
     (Happening::Operator, 24),
-    (Happening::Job, 24),
+    (Happening::Job, 30),
     (Happening::Settle, 260),
     (Happening::Dial, 160),
     (Happening::Look, 60),

@@ -96,9 +96,9 @@ pub enum Input<'a> {
         /// What.
         bytes: &'a [u8],
     },
-    /// [`Endpoint::poll_timeout`] has come.
+    /// [`super::Endpoint::poll_timeout`] has come.
     Timeout,
-    /// Call someone on a leg that [`Endpoint::new_leg`] gave.
+    /// Call someone on a leg that [`super::Endpoint::new_leg`] gave.
     Dial(LegId, Dial),
     /// Tell the caller about progress: 180 to 183, perhaps with early media.
     Progress(LegId, u16, Option<Vec<u8>>),
