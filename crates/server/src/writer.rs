@@ -6,6 +6,7 @@
 //! a little of the chores of the background threads. The rules are the
 //! pipeline's; this is the shell around it.
 
+mod checkpointer;
 mod edge;
 mod erase;
 mod keeper;
@@ -161,6 +162,7 @@ struct Shared {
     /// Held by whoever replaces snapshots.
     keeping: tokio::sync::Mutex<()>,
     times: metrics::Times,
+    log: checkpointer::Log,
     options: Options,
 }
 
@@ -257,6 +259,7 @@ impl Ledger {
             tip: watch::channel(recovered.tip.seq).0,
             keeping: tokio::sync::Mutex::new(()),
             times: metrics::Times::default(),
+            log: checkpointer::Log::default(),
             options,
         });
         let writer = thread::start(thread::Parts {
@@ -268,18 +271,15 @@ impl Ledger {
             chores: chores_in,
             closing: closed.clone(),
         })?;
-        let background = if background {
-            vec![
-                keeper::start(Arc::clone(&shared), closed.clone())?,
-                projector::start(Arc::clone(&shared), closed)?,
-            ]
-        } else {
-            Vec::new()
-        };
+        let mut threads = vec![checkpointer::start(Arc::clone(&shared), closed.clone())?];
+        if background {
+            threads.push(keeper::start(Arc::clone(&shared), closed.clone())?);
+            threads.push(projector::start(Arc::clone(&shared), closed)?);
+        }
         let running = Running {
             closing,
             writer,
-            background,
+            background: threads,
         };
         Ok((Ledger { shared }, running))
     }

@@ -465,10 +465,14 @@ async fn assert_is_whole(dir: &Path) {
         .expect("readable");
     assert_eq!(report.problems, Vec::<String>::new());
     assert!(report.batches > 0);
+    drop(conn);
+    // Its files beside the database are gone when it is closed, not before.
+    readers.close().await;
 }
 
 fn assert_holds(dir: &Path, text: &str, expected: bool) {
-    let holds = std::fs::read_dir(dir).expect("listable").any(|file| {
+    let files: Vec<_> = std::fs::read_dir(dir).expect("listable").collect();
+    let holds = files.into_iter().any(|file| {
         let bytes = std::fs::read(file.expect("entry").path()).expect("readable");
         bytes
             .windows(text.len())
@@ -488,16 +492,16 @@ async fn after_an_unknown_outcome_nobody_is_answered_and_nothing_is_read() {
     let (ledger, running) = Ledger::open(watched).await.expect("it opens");
     found(&ledger, 5).await;
     // Somebody writes the next batch behind our back.
-    let file = dir.path().join(sqlite::FILE);
-    let intruder = sqlx::SqlitePool::connect(&format!("sqlite://{}", file.display()));
-    let intruder = intruder.await.expect("a lock does not hinder it");
+    let url = format!("sqlite://{}", dir.path().join(sqlite::FILE).display());
+    let intruder = sqlx::SqlitePool::connect(&url)
+        .await
+        .expect("a lock does not hinder it");
     sqlx::query("INSERT INTO journal SELECT partition, seq + 1, at, hash, hash, payload, personal FROM journal ORDER BY seq DESC LIMIT 1")
         .execute(&intruder)
         .await
         .expect("SQL");
 
     assert_eq!(ledger.submit(bind(1)).await, Err(SubmitError::Closed));
-    assert!(STOPPED.load(Ordering::SeqCst));
     let seen = ledger
         .read(Touch::None, |state, _| state.bindings_len())
         .await;
@@ -510,6 +514,7 @@ async fn after_an_unknown_outcome_nobody_is_answered_and_nothing_is_read() {
             .is_err()
     );
     running.close().await;
+    assert!(STOPPED.load(Ordering::SeqCst));
 }
 
 #[tokio::test(flavor = "multi_thread")]

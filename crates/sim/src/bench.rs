@@ -294,39 +294,44 @@ impl Bench {
         let mut envelope = envelope.clone();
         let mut state = self.state.clone();
         let mut at = now;
+        let binds = matches!(envelope.command, Command::Bind(_));
         match fault {
-            Fault::LockIgnored => {
+            Fault::LockIgnored if binds => {
                 for number in self.state.numbers().filter(|number| number.locked) {
                     state.apply(&Event::NumberUnlocked { x: number.x });
                 }
             }
-            Fault::CoolingIgnored => {
+            Fault::CoolingIgnored if binds => {
                 for number in self.state.numbers() {
                     state.apply(&Event::NumberThawed { x: number.x });
                 }
             }
-            Fault::StrictFallsBack => change_pools(&mut state, |pool| {
+            Fault::StrictFallsBack if binds => change_pools(&mut state, |pool| {
                 pool.city_match = CityMatch::Loose;
             }),
-            Fault::IdleOrderIgnored => change_pools(&mut state, |pool| pool.pick = Pick::Random),
-            Fault::PairsCapIgnored => change_pools(&mut state, |pool| pool.pairs_max = 4000),
+            Fault::IdleOrderIgnored if binds => change_pools(&mut state, |pool| {
+                pool.pick = Pick::Random;
+            }),
+            Fault::PairsCapIgnored if binds => change_pools(&mut state, |pool| {
+                pool.pairs_max = 4000;
+            }),
             Fault::CityIgnored => {
                 if let Command::Bind(request) = &mut envelope.command {
                     request.city = None;
                 }
             }
+            // Only those that end at this very moment are treated otherwise.
             Fault::DecisionEndsLate => change_bindings(&mut state, |binding| {
-                binding.expires_at = binding.expires_at.plus_millis(1);
-                true
+                let ends_now = binding.expires_at == now;
+                binding.expires_at = now.plus_millis(1);
+                ends_now
             }),
-            Fault::EndedStillConflicts if matches!(envelope.command, Command::Bind(_)) => {
-                change_bindings(&mut state, |binding| {
-                    let over = binding.expires_at <= now;
-                    binding.expires_at = Timestamp(i64::MAX);
-                    over
-                });
-            }
-            Fault::SlotOfBNotClaimed if matches!(envelope.command, Command::Bind(_)) => {
+            Fault::EndedStillConflicts if binds => change_bindings(&mut state, |binding| {
+                let over = binding.expires_at <= now;
+                binding.expires_at = Timestamp(i64::MAX);
+                over
+            }),
+            Fault::SlotOfBNotClaimed if binds => {
                 change_bindings(&mut state, |binding| binding.b.take().is_some());
             }
             Fault::UpdateSkipsConflicts => {

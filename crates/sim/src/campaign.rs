@@ -58,12 +58,12 @@ pub fn play(plan: Plan, progress: impl Fn(Tally) + Send) -> Result<Tally, Found>
     }));
     match played {
         Ok(Ok(world)) => Ok(world.tally()),
-        Ok(Err((_, failure))) => Err(Found {
+        Ok(Err(broken)) => Err(Found {
             plan: Plan {
-                steps: failure.step,
+                steps: broken.1.step,
                 ..plan
             },
-            what: failure.to_string(),
+            what: broken.1.to_string(),
         }),
         Err(_) => {
             let steps = step.load(Ordering::Relaxed) + 1;

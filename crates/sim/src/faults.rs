@@ -3,7 +3,7 @@
 //! None of them needs a hook in `domain` or `store`. Faults of the outer half
 //! (disk, replay, reads, delivery of answers) are done to what passes between
 //! the pipeline and the world; faults of the inner half (rules, undo, order of
-//! answers) are done in [`crate::bench`], a plain pipeline of our own.
+//! answers) are done in `bench.rs`, a plain pipeline of our own.
 
 use std::fmt;
 
@@ -136,7 +136,7 @@ impl Fault {
         Self::ALL.into_iter().find(|fault| fault.name() == name)
     }
 
-    /// Whether it is planted in the inner half, see [`crate::bench`].
+    /// Whether it is planted in the inner half, see `bench.rs`.
     pub fn is_inner(self) -> bool {
         match self {
             Fault::AppendNotSynced

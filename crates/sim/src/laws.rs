@@ -10,7 +10,9 @@ pub mod witness;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use maskline_domain::{Number, NumberStatus, PhoneNumber, PoolKey, Row, State, SubsId, Timestamp};
+use maskline_domain::{
+    Number, NumberKind, NumberStatus, PhoneNumber, PoolKey, Row, State, SubsId, Timestamp,
+};
 
 use crate::model::Model;
 use crate::model::slots::{Claim, claims};
@@ -170,9 +172,9 @@ pub fn counts(state: &State, model: &Model, now: Timestamp) -> Held {
         let Some(status) = state.number_status(number.x, now) else {
             return broken(Law::Counts, format!("{} does nothing", number.x));
         };
-        let allowed = model.statuses(number.x, now);
-        hold(allowed.contains(&status), Law::Counts, || {
-            format!("{} is {status:?}, not {allowed:?}", number.x)
+        let expected = model.status(number.x, now);
+        hold(Some(status) == expected, Law::Counts, || {
+            format!("{} is {status:?}, not {expected:?}", number.x)
         })?;
         *totals.entry(status.into()).or_default() += 1;
     }
@@ -219,6 +221,21 @@ fn stock(state: &State, model: &Model, pool: Option<&PoolKey>) -> Held {
             city.0 += 1;
             city.1 += u32::from(model.is_on_the_shelf(number));
         }
+    }
+    if pool.is_none() {
+        let for_sale: BTreeMap<String, u64> = state
+            .stock_of(NumberKind::VirtualOperator, None)
+            .into_iter()
+            .map(|(city, count)| (city.to_string(), count))
+            .collect();
+        let free: BTreeMap<String, u64> = expected
+            .iter()
+            .filter(|(_, (_, free))| *free > 0)
+            .map(|(city, (_, free))| (city.clone(), u64::from(*free)))
+            .collect();
+        hold(for_sale == free, Law::Counts, || {
+            format!("{for_sale:?} are for sale, {free:?} are free")
+        })?;
     }
     let told: BTreeMap<String, (u32, u32)> = state
         .stock(pool)

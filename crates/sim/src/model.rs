@@ -138,27 +138,19 @@ impl Model {
         }
     }
 
-    /// What X may be said to do at `now`. A binding that is over but not swept
-    /// may still count as bound: the sweep puts the number back.
-    pub fn statuses(&self, x: PhoneNumber, now: Timestamp) -> Vec<NumberStatus> {
-        let Some(number) = self.numbers.get(&x) else {
-            return Vec::new();
-        };
-        if number.locked {
-            return vec![NumberStatus::Locked];
-        }
-        if self.live_on(x, now).next().is_some() {
-            return vec![NumberStatus::Bound];
-        }
-        let mut statuses = vec![if self.rests(x, now) {
+    /// What X does at `now`. A binding that is over counts for nothing, but its
+    /// number may have to rest.
+    pub fn status(&self, x: PhoneNumber, now: Timestamp) -> Option<NumberStatus> {
+        let number = self.numbers.get(&x)?;
+        Some(if number.locked {
+            NumberStatus::Locked
+        } else if self.live_on(x, now).next().is_some() {
+            NumberStatus::Bound
+        } else if self.rests(x, now) {
             NumberStatus::Frozen
         } else {
             NumberStatus::Free
-        }];
-        if self.on(x).next().is_some() {
-            statuses.push(NumberStatus::Bound);
-        }
-        statuses
+        })
     }
 
     /// Whether a number lies ready by what is recorded: not locked, not

@@ -75,11 +75,13 @@ pub struct Tally {
     pub leaps: u64,
     /// Whole states compared with the model.
     pub compared: u64,
+    /// Persons erased from the journal.
+    pub erased: u64,
 }
 
 impl Tally {
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 18] {
+    pub fn lines(&self) -> [(&'static str, u64); 19] {
         [
             ("steps", self.steps),
             ("commands", self.commands),
@@ -99,6 +101,7 @@ impl Tally {
             ("repeated commands refused", self.repeated),
             ("leaps of the wall clock", self.leaps),
             ("states compared", self.compared),
+            ("persons erased", self.erased),
         ]
     }
 
@@ -123,6 +126,7 @@ impl Tally {
             repeated,
             leaps,
             compared,
+            erased,
         } = self;
         *steps += other.steps;
         *commands += other.commands;
@@ -142,6 +146,7 @@ impl Tally {
         *repeated += other.repeated;
         *leaps += other.leaps;
         *compared += other.compared;
+        *erased += other.erased;
     }
 }
 
@@ -206,6 +211,7 @@ impl World {
             queue_max: chance.between(4, 64) as usize,
             batch_commands_max: chance.between(1, 24) as usize,
             command_events_max: chance.one_of([24, 64, 4096]),
+            batch_bytes: chance.one_of([1 << 20, 2_000]),
             ..Limits::default()
         };
         let clocks = Clocks {
@@ -244,7 +250,7 @@ impl World {
     }
 
     /// The same world around the plain pipeline in which inner faults are
-    /// planted, see [`crate::bench`].
+    /// planted, see `bench.rs`.
     pub fn on_the_bench(seed: u64) -> Self {
         Self {
             on_bench: true,
@@ -333,11 +339,11 @@ pub fn run(
     mut world: World,
     steps: u64,
     mut progress: impl FnMut(&World),
-) -> Result<World, (World, Failure)> {
+) -> Result<World, Box<(World, Failure)>> {
     for _ in 0..steps {
         if let Err(broken) = world.step() {
             let step = world.tally.steps;
-            return Err((world, Failure { step, broken }));
+            return Err(Box::new((world, Failure { step, broken })));
         }
         progress(&world);
     }

@@ -4,6 +4,7 @@
 //! and only then acknowledged. The order of these steps is the pipeline; the
 //! rest of the crate is tables.
 
+mod ahead;
 pub mod backup;
 pub mod check;
 pub mod erasure;

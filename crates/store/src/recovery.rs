@@ -4,6 +4,7 @@
 use maskline_domain::{Row, State};
 use sqlx::sqlite::SqliteConnection;
 
+use crate::ahead::Ahead;
 use crate::journal::{self, Batch, ChainError, Tip};
 use crate::payload::{self, Opened, PayloadError};
 use crate::snapshot::{self, Seal, SnapshotError};
@@ -34,6 +35,9 @@ pub enum RecoverError {
         /// The newest batch.
         tip: u64,
     },
+    /// No thread can be started to read it.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// The database said no.
     #[error("cannot read the journal: {0}")]
     Database(#[from] sqlx::Error),
@@ -95,24 +99,43 @@ pub async fn recover(
             tip: newest.seq,
         });
     }
-    let upto = upto.unwrap_or(u64::MAX);
+    let mut decoder = Ahead::start({
+        let mut tip = tip;
+        move |batches: Vec<Batch>| -> Result<Vec<Decoded>, RecoverError> {
+            batches
+                .iter()
+                .map(|batch| decode(&mut tip, batch))
+                .collect()
+        }
+    })
+    .map_err(RecoverError::Thread)?;
+    let upto = upto.unwrap_or(u64::MAX).min(newest.seq);
     let (mut events, mut bytes) = (0, 0);
-    while tip.seq < upto {
-        let rows_max = u64::from(ROWS_AT_A_TIME).min(upto - tip.seq) as u32;
-        let batches = journal::read(conn, tip.seq + 1, rows_max).await?;
-        if batches.is_empty() {
+    let mut read = tip.seq;
+    loop {
+        let rows_max = u64::from(ROWS_AT_A_TIME).min(upto.saturating_sub(read)) as u32;
+        let batches = journal::read(conn, read + 1, rows_max).await?;
+        let is_end = batches.is_empty();
+        if let Some(last) = batches.last() {
+            read = last.seq;
+            decoder.send(batches);
+        }
+        while let Some(decoded) = decoder.take(if is_end { 0 } else { 2 }) {
+            for batch in decoded? {
+                apply(&mut state, &batch.opened);
+                tip = batch.tip;
+                events += count(&batch.opened);
+                bytes += batch.bytes;
+            }
+            progress(Progress::Replayed {
+                seq: tip.seq,
+                of: newest.seq,
+                events,
+            });
+        }
+        if is_end {
             break;
         }
-        for batch in &batches {
-            let opened = follow(&mut state, &mut tip, batch)?;
-            events += count(&opened);
-            bytes += (batch.payload.len() + batch.personal.len()) as u64;
-        }
-        progress(Progress::Replayed {
-            seq: tip.seq,
-            of: newest.seq,
-            events,
-        });
     }
     Ok(Recovered {
         state,
@@ -123,21 +146,39 @@ pub async fn recover(
     })
 }
 
+/// A batch that continues the chain and has been read.
+struct Decoded {
+    tip: Tip,
+    bytes: u64,
+    opened: Opened,
+}
+
+fn decode(tip: &mut Tip, batch: &Batch) -> Result<Decoded, RecoverError> {
+    tip.follow(batch)?;
+    Ok(Decoded {
+        tip: *tip,
+        bytes: (batch.payload.len() + batch.personal.len()) as u64,
+        opened: payload::open(batch)?,
+    })
+}
+
 /// Makes the next batch of the chain part of a state, and gives what it says.
 ///
 /// # Errors
 /// [`RecoverError::Chain`] and [`RecoverError::Payload`]; the state is as it
 /// was.
 pub fn follow(state: &mut State, tip: &mut Tip, batch: &Batch) -> Result<Opened, RecoverError> {
-    let mut next = *tip;
-    next.follow(batch)?;
-    let opened = payload::open(batch)?;
+    let decoded = decode(&mut tip.clone(), batch)?;
+    apply(state, &decoded.opened);
+    *tip = decoded.tip;
+    Ok(decoded.opened)
+}
+
+fn apply(state: &mut State, opened: &Opened) {
     for event in opened.entries.iter().flat_map(|entry| &entry.events) {
         state.apply(event);
     }
     state.advance(opened.at);
-    *tip = next;
-    Ok(opened)
 }
 
 fn count(opened: &Opened) -> u64 {

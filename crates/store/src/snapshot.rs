@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_as, query_scalar};
 
+use crate::ahead::Ahead;
 use crate::journal::{Hash, PARTITION};
 
 /// Rows of a state gathered into one part before it is compressed, in bytes.
@@ -81,6 +82,9 @@ pub enum SnapshotError {
         /// The unknown form.
         form: u8,
     },
+    /// No thread can be started to read it.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// The database said no.
     #[error("cannot read a snapshot: {0}")]
     Database(#[from] sqlx::Error),
@@ -252,27 +256,33 @@ pub async fn part_payload(
 ///
 /// # Errors
 /// [`SnapshotError`]; then some rows may have been handed over already.
-pub async fn load<R: DeserializeOwned>(
+pub async fn load<R: DeserializeOwned + Send + 'static>(
     conn: &mut SqliteConnection,
     seal: &Seal,
     mut take: impl FnMut(R),
 ) -> Result<(), SnapshotError> {
     let seq = seal.seq;
+    let mut decoder = Ahead::start(move |(part, payload): (u64, Vec<u8>)| {
+        let bytes = unpack(seq, part, &payload)?;
+        let rows = rows_of(&bytes).ok_or(SnapshotError::Broken { seq, part })?;
+        Ok::<(Vec<u8>, Vec<R>), SnapshotError>((bytes, rows))
+    })
+    .map_err(SnapshotError::Thread)?;
     let mut rows = 0;
     let mut digest = Sha256::new();
-    for part in 0..seal.parts {
-        let payload = part_payload(conn, seq, part)
-            .await?
-            .ok_or(SnapshotError::Missing { seq, part })?;
-        let bytes = unpack(seq, part, &payload)?;
-        digest.update(&bytes);
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            let (row, left) =
-                postcard::take_from_bytes(rest).map_err(|_| SnapshotError::Broken { seq, part })?;
-            take(row);
-            rows += 1;
-            rest = left;
+    for part in 0..=seal.parts {
+        if part < seal.parts {
+            let payload = part_payload(conn, seq, part)
+                .await?
+                .ok_or(SnapshotError::Missing { seq, part })?;
+            decoder.send((part, payload));
+        }
+        let left = if part < seal.parts { 2 } else { 0 };
+        while let Some(decoded) = decoder.take(left) {
+            let (bytes, some) = decoded?;
+            digest.update(&bytes);
+            rows += some.len() as u64;
+            some.into_iter().for_each(&mut take);
         }
     }
     let digest = Hash(digest.finalize().into());
@@ -280,6 +290,16 @@ pub async fn load<R: DeserializeOwned>(
         return Err(SnapshotError::Digest { seq });
     }
     Ok(())
+}
+
+fn rows_of<R: DeserializeOwned>(mut bytes: &[u8]) -> Option<Vec<R>> {
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let (row, rest) = postcard::take_from_bytes(bytes).ok()?;
+        rows.push(row);
+        bytes = rest;
+    }
+    Some(rows)
 }
 
 /// Which snapshots go: the unsealed and those beyond the newest [`KEPT`]

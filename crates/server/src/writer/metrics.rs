@@ -19,6 +19,7 @@ pub(super) struct Times {
     records: Histogram,
     chore: Histogram,
     checkpoint: Histogram,
+    checkpoint_end: Histogram,
 }
 
 /// Upper bounds in seconds.
@@ -34,6 +35,7 @@ impl Default for Times {
             records: histogram(),
             chore: histogram(),
             checkpoint: histogram(),
+            checkpoint_end: histogram(),
         }
     }
 }
@@ -53,6 +55,10 @@ impl Times {
 
     pub fn checkpointed(&self, took: Duration) {
         self.checkpoint.observe(took.as_secs_f64());
+    }
+
+    pub fn finished(&self, took: Duration) {
+        self.checkpoint_end.observe(took.as_secs_f64());
     }
 
     fn register(&self, registry: &mut Registry) {

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::{Shared, edge};
 
 /// Rows after which a projection is written.
-const ROWS: usize = 400;
+const ROWS: usize = 200;
 /// Batches read at a time.
 const BATCHES: u32 = 64;
 /// How long to wait after something went wrong.

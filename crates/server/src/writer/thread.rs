@@ -1,11 +1,9 @@
 //! The thread that owns the write connection.
 //!
-//! Appends come first. Between two of them it writes a slice of call records,
-//! does a chore, or moves a piece of the write-ahead log into the database
-//! file, each at most so often while commands are waiting.
+//! Appends come first. Between two of them it writes a slice of call records
+//! or does a chore, each at most so often while commands are waiting.
 
 use std::io;
-use std::mem;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,15 +28,13 @@ const RECORDS_EVERY: Duration = Duration::from_millis(4);
 const RECORDS_AT_A_TIME: usize = 32;
 /// While commands wait, a chore is done at most this often.
 const CHORE_EVERY: Duration = Duration::from_millis(20);
-/// The log is checkpointed when it has grown by so many bytes,
-const CHECKPOINT_BYTES: u64 = 4 << 20;
-/// or when nothing has been asked for so long.
-const CHECKPOINT_IDLE: Duration = Duration::from_secs(1);
 /// Commands taken out of the channel at a time.
 const TAKEN_AT_A_TIME: usize = 512;
 /// What a commit adds to the log besides the batch itself, in bytes: pages of
 /// indexes, filling of pages.
 const COMMIT_OVERHEAD: u64 = 16 << 10;
+/// What a chore is taken to add to the log, in bytes.
+const CHORE_BYTES: u64 = 512 << 10;
 
 /// What the thread is made of.
 pub(super) struct Parts {
@@ -79,8 +75,6 @@ struct Thread {
     chore_taken: Option<ChoreJob>,
     records_at: Instant,
     chore_at: Instant,
-    busy_at: Instant,
-    log_bytes: u64,
     was_serving: bool,
 }
 
@@ -102,28 +96,34 @@ impl Thread {
             chore_taken: None,
             records_at: now,
             chore_at: now,
-            busy_at: now,
-            log_bytes: CHECKPOINT_BYTES,
             was_serving: true,
         }
     }
 
     async fn run(mut self) -> Result<(), Unknown> {
         let mut taken = Vec::with_capacity(TAKEN_AT_A_TIME);
-        loop {
+        while !*self.parts.closing.borrow() {
             self.take_submissions(&mut taken);
-            match self.turn(taken.drain(..))? {
+            let wanted = self.turn(taken.drain(..))?;
+            let was_idle = matches!(wanted, Wanted::Nothing);
+            self.carry_out(wanted).await?;
+            self.other_work().await?;
+            if was_idle && !self.wait(&mut taken).await {
+                break;
+            }
+        }
+        self.finish(taken).await
+    }
+
+    /// Does what the pipeline wants until it wants nothing more.
+    async fn carry_out(&mut self, mut wanted: Wanted) -> Result<(), Unknown> {
+        loop {
+            wanted = match wanted {
                 Wanted::Append(draft) => self.append(draft).await?,
                 Wanted::Probe => self.probe().await?,
-                Wanted::Nothing => {
-                    if !self.wait(&mut taken).await {
-                        break;
-                    }
-                }
-            }
-            self.other_work().await?;
+                Wanted::Nothing => return Ok(()),
+            };
         }
-        self.finish().await
     }
 
     /// Whether commands are waiting to be decided.
@@ -185,7 +185,9 @@ impl Thread {
         Ok(wanted)
     }
 
-    async fn append(&mut self, draft: Draft) -> Result<(), Unknown> {
+    /// Gives what is wanted next: another batch, if more had queued in the
+    /// pipeline than went into this one.
+    async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.parts.shared);
         let batch = draft.seal();
         let bytes = (batch.payload.len() + batch.personal.len()) as u64;
@@ -195,7 +197,7 @@ impl Thread {
         match &outcome {
             Append::Written => {
                 shared.appended.add(bytes);
-                self.log_bytes += bytes + COMMIT_OVERHEAD;
+                shared.log.grew(bytes + COMMIT_OVERHEAD);
             }
             Append::NotWritten(reason) => {
                 tracing::error!(reason, "the disk takes no writes; serving reads only");
@@ -206,24 +208,15 @@ impl Thread {
         let appended = Input::Appended { hash, outcome };
         // Nothing else goes in with it, so that callers are answered before
         // the next batch is decided.
-        self.busy_at = Instant::now();
-        match self.turn(std::iter::once(appended))? {
-            Wanted::Nothing => Ok(()),
-            // What had queued in the pipeline itself, beyond one batch.
-            Wanted::Append(draft) => Box::pin(self.append(draft)).await,
-            Wanted::Probe => self.probe().await,
-        }
+        self.turn(std::iter::once(appended))
     }
 
-    async fn probe(&mut self) -> Result<(), Unknown> {
+    async fn probe(&mut self) -> Result<Wanted, Unknown> {
         let outcome = match meta::probe(&mut self.parts.conn, clocks().wall.0).await {
             Ok(()) => Append::Written,
             Err(error) => Append::of_write(&error),
         };
-        match self.turn(std::iter::once(Input::Probed(outcome)))? {
-            Wanted::Append(draft) => Box::pin(self.append(draft)).await,
-            Wanted::Probe | Wanted::Nothing => Ok(()),
-        }
+        self.turn(std::iter::once(Input::Probed(outcome)))
     }
 
     /// Waits for anything to do; `false` when the ledger is to be closed.
@@ -254,7 +247,6 @@ impl Thread {
             Some(at_ms) => {
                 Duration::from_millis(at_ms.saturating_sub(clocks().monotonic_ms).max(1))
             }
-            None if self.log_bytes > 0 => CHECKPOINT_IDLE,
             None => Duration::from_secs(60),
         }
     }
@@ -268,8 +260,7 @@ impl Thread {
         if due(self.is_pressed(), self.chore_at, CHORE_EVERY) {
             self.do_chore().await?;
         }
-        let idle = !self.is_pressed() && self.busy_at.elapsed() >= CHECKPOINT_IDLE;
-        if self.log_bytes >= CHECKPOINT_BYTES || (idle && self.log_bytes > 0) {
+        if self.parts.shared.log.is_to_be_finished() {
             self.checkpoint().await?;
         }
         Ok(())
@@ -289,9 +280,8 @@ impl Thread {
         let begun = Instant::now();
         let done = write_records(&mut self.parts.conn, jobs.iter().map(|job| &job.write)).await;
         self.parts.shared.times.recorded(begun.elapsed());
-        self.log_bytes += COMMIT_OVERHEAD;
-        self.busy_at = Instant::now();
-        self.records_at = self.busy_at;
+        self.parts.shared.log.grew(COMMIT_OVERHEAD);
+        self.records_at = Instant::now();
         match done {
             Done::Known(results) => {
                 for (job, result) in jobs.into_iter().zip(results) {
@@ -314,10 +304,8 @@ impl Thread {
         let begun = Instant::now();
         let done = do_chore(&mut self.parts.conn, &job.chore).await;
         self.parts.shared.times.chored(begun.elapsed());
-        // Nobody knows how many pages it was; the next checkpoint will see.
-        self.log_bytes += CHECKPOINT_BYTES / 4;
-        self.busy_at = Instant::now();
-        self.chore_at = self.busy_at;
+        self.parts.shared.log.grew(CHORE_BYTES);
+        self.chore_at = Instant::now();
         match done {
             Done::Known(result) => {
                 let _ = job.done.send(result);
@@ -327,11 +315,11 @@ impl Thread {
         }
     }
 
+    /// Ends what the checkpointer has begun.
     async fn checkpoint(&mut self) -> Result<(), Unknown> {
         let begun = Instant::now();
         let done = sqlite::checkpoint(&mut self.parts.conn).await;
-        self.parts.shared.times.checkpointed(begun.elapsed());
-        self.log_bytes = 0;
+        self.parts.shared.times.finished(begun.elapsed());
         match done {
             Ok(_) => Ok(()),
             Err(error) => match Append::of_write(&error) {
@@ -354,21 +342,17 @@ impl Thread {
     }
 
     /// Writes what has been taken, and ends.
-    async fn finish(mut self) -> Result<(), Unknown> {
+    async fn finish(mut self, mut taken: Vec<Input<Caller>>) -> Result<(), Unknown> {
         self.parts.submissions.close();
         self.parts.records.close();
         self.parts.chores.close();
-        let mut taken = Vec::new();
         loop {
             self.take_submissions(&mut taken);
-            match self.turn(mem::take(&mut taken).into_iter())? {
-                Wanted::Append(draft) => self.append(draft).await?,
-                Wanted::Probe | Wanted::Nothing => {
-                    if self.parts.submissions.is_empty() {
-                        break;
-                    }
-                }
+            if taken.is_empty() {
+                break;
             }
+            let wanted = self.turn(taken.drain(..))?;
+            self.carry_out(wanted).await?;
         }
         while self.record_taken.is_some() || !self.parts.records.is_empty() {
             self.write_records().await?;

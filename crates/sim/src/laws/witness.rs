@@ -22,14 +22,14 @@ struct Known {
     binding: Binding,
     /// The customer was told that it has ended.
     ended: bool,
-    /// Commands about it that have not been answered.
-    asked: u32,
 }
 
 /// What customers know.
 #[derive(Debug, Clone, Default)]
 pub struct Witness {
     known: BTreeMap<SubsId, Known>,
+    /// Commands about a binding that have not been answered.
+    asked: BTreeMap<SubsId, u32>,
     /// Ids of commands that were answered by the rules, and their time.
     accepted: BTreeMap<CommandId, Timestamp>,
     /// The highest id of a new binding so far.
@@ -39,8 +39,8 @@ pub struct Witness {
 impl Witness {
     /// A command is on its way.
     pub fn asked(&mut self, envelope: &Envelope) {
-        if let Some(known) = about(&envelope.command).and_then(|id| self.known.get_mut(&id)) {
-            known.asked += 1;
+        if let Some(id) = about(&envelope.command) {
+            *self.asked.entry(id).or_default() += 1;
         }
     }
 
@@ -49,8 +49,13 @@ impl Witness {
     /// # Errors
     /// The law that the answer breaks by itself.
     pub fn told(&mut self, envelope: &Envelope, answer: &Answer, decided_at: Timestamp) -> Held {
-        if let Some(known) = about(&envelope.command).and_then(|id| self.known.get_mut(&id)) {
-            known.asked = known.asked.saturating_sub(1);
+        if let Some(id) = about(&envelope.command)
+            && let Some(asked) = self.asked.get_mut(&id)
+        {
+            *asked -= 1;
+            if *asked == 0 {
+                self.asked.remove(&id);
+            }
         }
         self.once_only(envelope, answer, decided_at)?;
         let Ok(outcome) = answer else {
@@ -84,7 +89,8 @@ impl Witness {
     fn bound(&mut self, binding: &Binding) -> Held {
         let known = self.known.get(&binding.subs_id);
         if let Some(known) = known {
-            let same = known.ended || known.asked > 0 || known.binding == *binding;
+            let in_doubt = self.asked.contains_key(&binding.subs_id);
+            let same = in_doubt || (!known.ended && known.binding == *binding);
             return hold(same, Law::IdsAscend, || {
                 format!("id {} was given twice", binding.subs_id)
             });
@@ -103,7 +109,6 @@ impl Witness {
             Known {
                 binding: binding.clone(),
                 ended: false,
-                asked: 0,
             },
         );
         Ok(())
@@ -137,9 +142,10 @@ impl Witness {
     /// # Errors
     /// [`Law::NothingLost`].
     pub fn look_for_all(&mut self, state: &State, now: Timestamp) -> Held {
+        let asked = std::mem::take(&mut self.asked);
         for (id, known) in &mut self.known {
             let found = state.binding(*id);
-            if std::mem::take(&mut known.asked) > 0 {
+            if asked.contains_key(id) {
                 match found {
                     Some(binding) => known.binding = binding,
                     None => known.ended = true,
@@ -171,8 +177,9 @@ impl Witness {
         let ended: Vec<SubsId> = self
             .known
             .iter()
-            .filter(|(_, known)| {
-                known.asked == 0 && (known.ended || known.binding.expires_at.0 + 900_000 < now.0)
+            .filter(|(id, known)| {
+                let long_over = known.binding.expires_at.0 + 900_000 < now.0;
+                !self.asked.contains_key(id) && (known.ended || long_over)
             })
             .map(|(id, _)| *id)
             .collect();

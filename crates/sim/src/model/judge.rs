@@ -257,15 +257,15 @@ impl Model {
         hold(*made == expected, Law::RightAnswer, || {
             format!("{made:?} is not {expected:?}")
         })?;
-        hold(allowed.contains(&made.x), Law::RightAnswer, || {
-            format!("{} was given; only {allowed:?} may be", made.x)
-        })?;
         let taken = self
             .in_the_way(made)
             .find(|other| other.expires_at > now)
             .map(|other| other.subs_id);
         hold(taken.is_none(), Law::OneOwner, || {
             format!("what {} claims belongs to {taken:?}", made.subs_id)
+        })?;
+        hold(allowed.contains(&made.x), Law::RightAnswer, || {
+            format!("{} was given; only {allowed:?} may be", made.x)
         })
     }
 

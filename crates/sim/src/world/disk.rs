@@ -1,9 +1,10 @@
 //! The disk: a journal and snapshots that survive, and a page cache that need
 //! not.
 
-use maskline_domain::{Row, State};
+use maskline_domain::{Row, State, SubsId};
 use maskline_store::journal::{Batch, Hash, Tip};
 use maskline_store::payload::{self, WRITER};
+use maskline_store::personal::{self, Kept};
 use maskline_store::recovery;
 use maskline_store::snapshot::{self, Seal};
 
@@ -158,6 +159,32 @@ impl Disk {
             hash: seal.tip_hash().ok_or(failed("names no hash"))?,
         };
         Ok((state, tip))
+    }
+
+    /// Blanks what the journal tells of the parties of a binding that has
+    /// ended. Says in how many events.
+    ///
+    /// # Errors
+    /// [`NoStart`] when a batch cannot be read.
+    pub fn erase(&mut self, binding: SubsId) -> Result<usize, NoStart> {
+        let failed = |error: &dyn std::fmt::Display| NoStart(error.to_string());
+        let mut erased = 0;
+        for batch in self.journal.iter_mut().chain(&mut self.unsynced) {
+            let opened = payload::open(batch).map_err(|error| failed(&error))?;
+            let mut kept = personal::read(&batch.personal).map_err(|error| failed(&error))?;
+            let events = opened.entries.iter().flat_map(|entry| &entry.events);
+            let before = erased;
+            for (event, kept) in events.zip(&mut kept) {
+                if event.subs_id() == Some(binding) && matches!(kept, Kept::Values { .. }) {
+                    *kept = Kept::Erased;
+                    erased += 1;
+                }
+            }
+            if erased > before {
+                batch.personal = personal::write(&kept);
+            }
+        }
+        Ok(erased)
     }
 
     /// Drops snapshots that are not needed, and the journal that only they

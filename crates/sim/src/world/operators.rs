@@ -1,11 +1,13 @@
 //! Operators and jobs: what makes the world, changes it and tidies it.
 
+use maskline_domain::binding::Extras;
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    AccountId, AccountStatus, Actor, Command, Envelope, Number, Pool, PoolKey, PoolRef, Trunk,
-    TrunkName, UserName,
+    AccountId, AccountStatus, Actor, BindRequest, Binding, Command, Envelope, Number, Pool,
+    PoolKey, PoolRef, Trunk, TrunkName, Update, UserName,
 };
 
+use crate::chance::Chance;
 use crate::world::World;
 use crate::world::names::{self, ACCOUNTS, CITIES, KEYS, NUMBERS, POOLS, USERS};
 
@@ -54,6 +56,43 @@ impl World {
             10 if self.chance.one_in(10) => Command::BeginEpoch,
             10 => Command::NoteErasure { bindings: 1 },
             _ => self.for_a_customer(),
+        };
+        self.operate(command)
+    }
+
+    /// Something about a binding that is about to end: to end it, to change
+    /// it, or to take its X.
+    pub(super) fn about(&mut self, binding: Binding) -> Envelope {
+        let Binding { subs_id, x, .. } = binding;
+        let key = self.model.pool_of(x).map(|pool| pool.key.clone());
+        let pool = PoolRef::Key(key.unwrap_or(PoolKey::new("FC9999")));
+        let end = self.about_now().plus_millis(120_000);
+        let command = match self.chance.below(4) {
+            0 => Command::Unbind { pool, subs_id, x },
+            1 => Command::Update {
+                pool,
+                subs_id,
+                x,
+                updates: vec![Update::ExpiresAt(end)],
+            },
+            _ => {
+                let parties = names::parties();
+                let drawn = |chance: &mut Chance| chance.pick(&parties).copied();
+                Command::Bind(Box::new(BindRequest {
+                    pool,
+                    product: binding.product,
+                    a: drawn(&mut self.chance).unwrap_or(binding.a),
+                    b: drawn(&mut self.chance),
+                    x: Some(x),
+                    city: None,
+                    expires_at: end,
+                    restriction: binding.restriction,
+                    record: false,
+                    speech_recognition: false,
+                    ring_timeout_s: None,
+                    extras: Extras::default(),
+                }))
+            }
         };
         self.operate(command)
     }

@@ -155,6 +155,8 @@ fn same(read: &Read, state: &State, model: &Model) -> bool {
                 && state.pool(pool) == model.pools.get(pool)
                 && state.emergency_numbers() == model.emergency
                 && state.accounts().eq(model.accounts.values())
+                && state.users().eq(model.users.values())
+                && state.trunks().eq(model.trunks.values())
         }
         Read::Bindings => {
             let mut ids: Vec<SubsId> = state.bindings().map(|binding| binding.subs_id).collect();

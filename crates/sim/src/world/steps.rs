@@ -1,7 +1,7 @@
 //! What happens next.
 
 use maskline_domain::routing::Dial;
-use maskline_domain::{AccessKeyId, PhoneNumber, PoolKey, Timestamp};
+use maskline_domain::{AccessKeyId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
 use maskline_store::pipeline::Input;
 
 use crate::chance::Chance;
@@ -35,12 +35,13 @@ enum Happening {
     DiskFull,
     Crash,
     Snapshot,
+    Erase,
     Compare,
     Probe,
 }
 
 /// Every happening, and how often it happens in an even mood.
-const USUAL: [(Happening, u32); 17] = [
+const USUAL: [(Happening, u32); 18] = [
     (Happening::Customer, 300),
     (Happening::Again, 30),
     (Happening::Operator, 24),
@@ -56,6 +57,7 @@ const USUAL: [(Happening, u32); 17] = [
     (Happening::DiskFull, 2),
     (Happening::Crash, 2),
     (Happening::Snapshot, 50),
+    (Happening::Erase, 1),
     (Happening::Compare, 6),
     (Happening::Probe, 20),
 ];
@@ -155,12 +157,13 @@ impl World {
                 let ms = self.chance.between(400, 40_000);
                 self.pass(ms);
             }
-            Happening::Edge => self.go_to_an_edge(),
+            Happening::Edge => self.go_to_an_edge()?,
             Happening::Leap => self.leap(),
             Happening::Confirm => self.confirm()?,
             Happening::DiskFull => self.disk.full = self.chance.one_in(2),
             Happening::Crash => self.crash_somewhere()?,
             Happening::Snapshot => self.write_snapshot()?,
+            Happening::Erase => self.erase()?,
             Happening::Compare => self.compare()?,
             Happening::Probe if self.probing => self.probe()?,
             Happening::Probe => self.input(Input::Tick)?,
@@ -191,6 +194,10 @@ impl World {
     fn rush(&mut self) -> Held {
         let count = 1 + self.chance.below(self.mood.burst_max);
         for _ in 0..count {
+            // One that is turned away is enough.
+            if self.queue.len() >= self.limits.queue_max && !self.chance.one_in(10) {
+                break;
+            }
             let envelope = self.customer();
             let deadline_ms = self
                 .chance
@@ -267,26 +274,43 @@ impl World {
         }
     }
 
-    /// Goes to just before, at or just after a moment at which something ends.
-    fn go_to_an_edge(&mut self) {
+    /// Goes to just before, at or just after a moment at which something ends,
+    /// and mostly does something about it at once.
+    fn go_to_an_edge(&mut self) -> Held {
         let now = self.clocks.wall;
-        let ends = self.model.bindings.values().map(|b| b.expires_at);
-        let cooled = self.model.numbers.values().map(|n| n.cooling_until);
-        let forgotten = self.model.commands.values().map(|(_, until)| *until);
-        let edges: Vec<Timestamp> = ends
-            .chain(cooled)
-            .chain(forgotten)
-            .filter(|edge| (1..AHEAD_MS_MAX).contains(&(edge.0 - now.0)))
+        let is_near = |edge: Timestamp| (1..AHEAD_MS_MAX).contains(&(edge.0 - now.0));
+        let ends: Vec<Binding> = self.model.bindings.values().cloned().collect();
+        let mut edges: Vec<(Timestamp, Option<Binding>)> = ends
+            .into_iter()
+            .map(|binding| (binding.expires_at, Some(binding)))
             .collect();
-        // Rather the next edges than later ones, so that time does not run off.
-        let mut drawn = self.chance.pick(&edges).copied();
-        for _ in 0..2 {
-            let other = self.chance.pick(&edges).copied();
-            drawn = drawn.min(other);
+        if self.chance.one_in(3) {
+            let cooled = self.model.numbers.values().map(|n| n.cooling_until);
+            let forgotten = self.model.commands.values().map(|(_, until)| *until);
+            edges = cooled.chain(forgotten).map(|edge| (edge, None)).collect();
         }
-        if let Some(edge) = drawn {
-            let beside = self.chance.one_of([-1, 0, 0, 1]);
-            self.pass((edge.0 + beside - now.0).max(0));
+        edges.retain(|(edge, _)| is_near(*edge));
+        // Rather the next edges than later ones, so that time does not run off.
+        let drawn: Vec<_> = (0..3).filter_map(|_| self.chance.pick(&edges)).collect();
+        let Some((edge, binding)) = drawn.into_iter().min_by_key(|(edge, _)| *edge).cloned() else {
+            return Ok(());
+        };
+        let beside = self.chance.one_of([-1, 0, 0, 1]);
+        self.pass((edge.0 + beside - now.0).max(0));
+        let Some(binding) = binding else {
+            return Ok(());
+        };
+        let x = binding.x;
+        match self.chance.below(4) {
+            0 => {
+                let envelope = self.about(binding);
+                self.submit(envelope, None)
+            }
+            1 | 2 => {
+                let caller = self.chance.one_of([Some(binding.a), binding.b, None]);
+                self.read(Read::Route(Dial { caller, x }))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -318,6 +342,31 @@ impl World {
         match scribe.work(&mut self.disk, self.fault) {
             Ok(sealed) => {
                 self.tally.snapshots += u64::from(sealed);
+                Ok(())
+            }
+            Err(error) => broken(Law::SameRows, error.to_string()),
+        }
+    }
+
+    /// The parties of an ended binding are erased from the journal, which must
+    /// replay as before.
+    fn erase(&mut self) -> Held {
+        let now = self.about_now();
+        let durable = self.durable();
+        let gone: Vec<SubsId> = self
+            .witness
+            .ended(now)
+            .iter()
+            .map(|binding| binding.subs_id)
+            .filter(|id| !durable.bindings.contains_key(id))
+            .collect();
+        let Some(id) = self.chance.pick(&gone).copied() else {
+            return Ok(());
+        };
+        match self.disk.erase(id) {
+            Ok(events) => {
+                self.note(|| format!("binding {id} is erased from {events} events"));
+                self.tally.erased += u64::from(events > 0);
                 Ok(())
             }
             Err(error) => broken(Law::SameRows, error.to_string()),

@@ -5,10 +5,7 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{QueryBuilder, Sqlite, query_as};
 
-use super::projection::{Place, actor};
-
-/// Values of a row bound at once; an engine takes at most 32,766.
-const ROWS_AT_A_TIME: usize = 256;
+use super::projection::{Place, actor, runs};
 
 /// One deed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +66,7 @@ fn described(event: &Event) -> (String, Value) {
 /// # Errors
 /// Those of the database.
 pub async fn write(conn: &mut SqliteConnection, deeds: &[Deed]) -> Result<(), sqlx::Error> {
-    for some in deeds.chunks(ROWS_AT_A_TIME) {
+    for some in runs(deeds) {
         let mut insert =
             QueryBuilder::<Sqlite>::new("INSERT INTO audit (seq, event, at, actor, deed, facts) ");
         insert.push_values(some, |mut row, deed| {

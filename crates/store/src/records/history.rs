@@ -6,10 +6,7 @@ use maskline_domain::{Actor, Binding, EndCause, Event, PhoneNumber, SubsId, Time
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{QueryBuilder, Sqlite, query, query_as, query_scalar};
 
-use super::projection::{Place, actor};
-
-/// Values of a row bound at once; an engine takes at most 32,766.
-const ROWS_AT_A_TIME: usize = 256;
+use super::projection::{Place, actor, runs};
 
 /// What happened to one binding.
 #[derive(Debug, Clone)]
@@ -87,11 +84,12 @@ pub async fn write(conn: &mut SqliteConnection, changes: &[Change]) -> Result<()
         if matches!(first.what, What::Bound(_)) {
             let run = rest
                 .iter()
-                .take(ROWS_AT_A_TIME)
                 .take_while(|change| matches!(change.what, What::Bound(_)))
                 .count();
             let (bound, later) = rest.split_at(run);
-            write_bound(conn, bound).await?;
+            for some in runs(bound) {
+                write_bound(conn, some).await?;
+            }
             rest = later;
         } else {
             write_later(conn, first).await?;

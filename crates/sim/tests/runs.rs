@@ -1,0 +1,71 @@
+//! Worlds in which no law is broken, and what such runs must have gone through.
+
+use maskline_sim::campaign::{Plan, campaign, play};
+use maskline_sim::world::run;
+use maskline_sim::{Fault, Tally, World};
+
+fn held(world: World, steps: u64) -> World {
+    match run(world, steps, |_| ()) {
+        Ok(world) => world,
+        Err(broken) => panic!("{}", broken.1),
+    }
+}
+
+#[test]
+fn no_law_is_broken() {
+    let first = Plan {
+        seed: 100,
+        steps: 10_000,
+        fault: None,
+    };
+    let sum = campaign(first, 4, 2, |_, _| ()).unwrap_or_else(|found| {
+        panic!("{}\nagain: {}", found.what, found.command());
+    });
+    assert_eq!(sum.steps, 40_000);
+    for (what, count) in sum.lines() {
+        assert!(count > 0, "these runs had no {what}");
+    }
+}
+
+#[test]
+fn the_plain_pipeline_breaks_no_law_either() {
+    let tally = held(World::on_the_bench(7), 10_000).tally();
+    assert!(tally.bound > 100 && tally.crashes > 5, "{tally:?}");
+}
+
+#[test]
+fn a_seed_plays_the_same_world_again() {
+    let story = |seed, steps| {
+        let mut world = World::new(seed, None);
+        world.keep_diary();
+        held(world, steps).diary().to_vec()
+    };
+    let once = story(3, 1_500);
+    assert_eq!(once, story(3, 1_500));
+    assert_eq!(once[..500], story(3, 3_000)[..500], "however long it lasts");
+    assert_ne!(once, story(4, 1_500));
+}
+
+#[test]
+fn a_failing_run_is_found_again_by_its_command() {
+    let plan = Plan {
+        seed: 1,
+        steps: 100_000,
+        fault: Some(Fault::ReadDoesNotWait),
+    };
+    let found = play(plan, |_: Tally| ()).expect_err("planted");
+    assert_eq!(
+        found.command(),
+        format!(
+            "maskline-sim --seed 1 --steps {} --fault read-does-not-wait",
+            found.plan.steps
+        )
+    );
+    let again = play(found.plan, |_| ()).expect_err("planted");
+    assert_eq!(found, again);
+    let before = Plan {
+        steps: found.plan.steps - 1,
+        ..found.plan
+    };
+    assert!(play(before, |_| ()).is_ok(), "no shorter run fails");
+}
