@@ -13,7 +13,13 @@ pub struct Store {
 impl Store {
     pub async fn open() -> Self {
         let dir = TempDir::new().unwrap();
-        let (ledger, running) = Ledger::open(Options::new(dir.path())).await.unwrap();
+        // A test that does not close its store takes the directory away under
+        // the writer, which must not end the process that runs all the others.
+        let options = Options {
+            on_unknown: |reason| panic!("unknown outcome: {reason}"),
+            ..Options::new(dir.path())
+        };
+        let (ledger, running) = Ledger::open(options).await.unwrap();
         Self {
             ledger,
             running,

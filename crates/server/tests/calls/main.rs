@@ -45,11 +45,17 @@ struct House {
     stop_sandbox: watch::Sender<bool>,
 }
 
+/// The directory may go before the writer; that ends one test alone.
+fn options(dir: &Path) -> Options {
+    Options {
+        on_unknown: |reason| panic!("unknown outcome: {reason}"),
+        ..Options::new(dir)
+    }
+}
+
 impl House {
     async fn open(dir: &Path, boot: &str, rtp_first: u16) -> Self {
-        let (ledger, running) = Ledger::open(Options::new(dir))
-            .await
-            .expect("the ledger opens");
+        let (ledger, running) = Ledger::open(options(dir)).await.expect("the ledger opens");
         let (stop, stopped) = watch::channel(false);
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);
         let sandbox = sandbox::start(local(0), local(0), sandbox_stopped)
@@ -206,7 +212,7 @@ async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
             .is_some_and(|media| media.contains("\"lost\":0"))
     );
     house.close().await;
-    let (ledger, running) = Ledger::open(Options::new(dir.path()))
+    let (ledger, running) = Ledger::open(options(dir.path()))
         .await
         .expect("the ledger opens again");
     assert_eq!(
