@@ -206,6 +206,11 @@ impl Loop {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
         let mut last_day: Option<Instant> = None;
         let mut farewell: Option<Instant> = None;
+        // The trunks are known before the first datagram is looked at, or a call that came early
+        // would be a stranger's.
+        while let Ok(input) = heard.try_recv() {
+            self.give(input);
+        }
         loop {
             let due = self.switch.poll_timeout();
             let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
