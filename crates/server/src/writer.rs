@@ -12,6 +12,7 @@ mod erase;
 mod keeper;
 mod metrics;
 mod projector;
+mod records;
 mod thread;
 
 use std::fmt;
@@ -23,7 +24,6 @@ use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp};
 use maskline_store::pipeline::{Counters, Input, Limits, Pipeline};
-use maskline_store::records::call::CallRecord;
 use maskline_store::records::history::{self, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::sqlite::{DataDir, OpenError};
@@ -35,6 +35,7 @@ use tokio::time::timeout;
 
 pub use self::edge::clocks;
 pub use self::erase::{EraseError, Erased, RestoreError, restore};
+pub use self::records::Records;
 pub use maskline_store::pipeline::{SubmitError, Touch};
 
 /// The exit code after an append whose outcome nobody knows. A supervisor
@@ -177,6 +178,7 @@ struct Core {
 #[derive(Debug, Default)]
 struct Appended {
     batches: AtomicU64,
+    events: AtomicU64,
     bytes: AtomicU64,
 }
 
@@ -253,6 +255,7 @@ impl Ledger {
             seeds: edge::Seeds::new(),
             appended: Appended {
                 batches: since_snapshot.into(),
+                events: recovered.events.into(),
                 bytes: recovered.bytes.into(),
             },
             projected: watch::channel(projected).0,
@@ -382,13 +385,6 @@ impl Ledger {
         }
     }
 
-    /// Where calls are written down.
-    pub fn records(&self) -> Records {
-        Records {
-            shared: Arc::clone(&self.shared),
-        }
-    }
-
     /// Connections for queries of the records; they cannot write.
     pub fn readers(&self) -> &SqlitePool {
         &self.shared.readers
@@ -432,59 +428,6 @@ const RECORDS_QUEUE_MAX: usize = 4_096;
 /// Chores that may wait; the background threads do one after the other.
 const CHORES_QUEUE_MAX: usize = 8;
 
-/// Where calls are written down. Each method waits until the row is durable.
-#[derive(Clone)]
-pub struct Records {
-    shared: Arc<Shared>,
-}
-
-impl Records {
-    /// Writes the open row of a call, before its second leg is dialled.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    pub async fn open_call(&self, call: CallRecord) -> Result<(), RecordError> {
-        let write = RecordWrite::OpenCall(Box::new(call));
-        self.write(write).await.map(|_| ())
-    }
-
-    /// Closes a call, or writes down one that was refused.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    pub async fn close_call(&self, call: CallRecord) -> Result<(), RecordError> {
-        let write = RecordWrite::CloseCall(Box::new(call));
-        self.write(write).await.map(|_| ())
-    }
-
-    /// Closes the calls that earlier runs of this node left open, and says how
-    /// many there were.
-    ///
-    /// # Errors
-    /// [`RecordError`].
-    pub async fn close_lost_calls(&self, node: &str, boot: &str) -> Result<u64, RecordError> {
-        self.write(RecordWrite::CloseLostCalls {
-            node: node.to_owned(),
-            boot: boot.to_owned(),
-            at: clocks().wall,
-        })
-        .await
-    }
-
-    async fn write(&self, write: RecordWrite) -> Result<u64, RecordError> {
-        let (done, result) = oneshot::channel();
-        let job = RecordJob { write, done };
-        self.shared
-            .records
-            .try_send(job)
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => RecordError::Busy,
-                mpsc::error::TrySendError::Closed(_) => RecordError::Closed,
-            })?;
-        result.await.unwrap_or(Err(RecordError::Closed))
-    }
-}
-
 impl Shared {
     /// Has the writer do a chore, and waits for it.
     async fn chore(&self, chore: Chore) -> Result<u64, sqlx::Error> {
@@ -499,8 +442,9 @@ impl Shared {
 }
 
 impl Appended {
-    fn add(&self, bytes: u64) {
+    fn add(&self, events: u64, bytes: u64) {
         self.batches.fetch_add(1, Ordering::Relaxed);
+        self.events.fetch_add(events, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }

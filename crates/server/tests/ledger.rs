@@ -380,6 +380,11 @@ async fn on_a_full_disk_nothing_false_is_answered_and_reads_go_on() {
     assert!(!ledger.status().takes_commands);
     assert_eq!(ledger.submit(bind(a)).await, Err(SubmitError::NotDurable));
 
+    running.close().await;
+    let (ledger, running) = open(&data).await;
+    assert_eq!(rows(&ledger).await, before, "a start needs no room");
+    assert_eq!(ledger.submit(bind(a)).await, Err(SubmitError::NotDurable));
+
     std::fs::remove_file(&filler).expect("there");
     let mut tries = 0;
     while let Err(error) = ledger.submit(bind(a)).await {

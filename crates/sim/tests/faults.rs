@@ -67,7 +67,7 @@ each! {
     idle_order_ignored: IdleOrderIgnored by RightAnswer, OverIsOver;
     pairs_cap_ignored: PairsCapIgnored by RightAnswer;
     slot_of_b_not_claimed: SlotOfBNotClaimed by OneOwner, RightAnswer;
-    update_skips_conflicts: UpdateSkipsConflicts by OneOwner, RightAnswer;
+    update_skips_conflicts: UpdateSkipsConflicts by OneOwner, RightAnswer, RightParty;
     unbind_leaves_slot: UnbindLeavesSlot by RightParty, SameRows, UndoIsReload;
     undo_forgets_an_event: UndoForgetsAnEvent by UndoIsReload;
     ids_from_the_clock_alone: IdsFromTheClockAlone by IdsAscend;

@@ -20,4 +20,5 @@ pub mod schema;
 pub mod show;
 pub mod snapshot;
 pub mod sqlite;
+mod squeeze;
 pub mod work;

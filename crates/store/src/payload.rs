@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::journal::{Batch, Hash};
 use crate::personal::{self, Kept, PersonalError};
+use crate::squeeze;
 
 /// The newest payload this program understands. Raise it with every event or
 /// field that an older program must not overlook, and write it as the oldest
@@ -24,9 +25,6 @@ const FORM: u8 = 1;
 
 /// A payload is never believed to be larger than this, in bytes.
 const JSON_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// How hard to compress: the fastest level; the disk is not the limit here.
-const LEVEL: i32 = 1;
 
 /// A batch that has been decided but has no bytes and no hash yet.
 #[derive(Debug)]
@@ -177,44 +175,44 @@ impl Draft {
     /// Turns it into bytes. Takes tens of microseconds, so it is done while no
     /// lock is held.
     pub fn seal(self) -> Batch {
-        let kept: Vec<Kept> = self
-            .personal
-            .into_iter()
-            .enumerate()
-            .map(|(index, values)| match values {
-                None => Kept::Nothing,
-                Some(values) => Kept::Values {
-                    salt: salt(&self.salt_seed, index),
-                    values,
-                },
-            })
-            .collect();
-        let commitments: Vec<Option<String>> = kept
-            .iter()
-            .map(|kept| kept.commitment().map(|hash| hash.to_string()))
-            .collect();
-
+        let mut column = personal::Column::new(self.personal.len(), self.personal_bytes);
         let mut json = format!(
             r#"{{"seq":{},"at":{},"writer":"{WRITER}","oldest_reader":{READER},"entries":["#,
             self.seq, self.at.0
         )
         .into_bytes();
+        json.reserve(self.entries.len() + self.personal.len() * 68 + 32);
         json.extend_from_slice(&self.entries);
-        json.extend_from_slice(br#"],"commitments":"#);
-        serde_json::to_writer(&mut json, &commitments).expect("writing to memory cannot fail");
-        json.push(b'}');
+        json.extend_from_slice(br#"],"commitments":["#);
+        for (index, values) in self.personal.iter().enumerate() {
+            if index > 0 {
+                json.push(b',');
+            }
+            match values {
+                None => {
+                    column.push_nothing();
+                    json.extend_from_slice(b"null");
+                }
+                Some(values) => {
+                    let commitment = column.push_values(salt(&self.salt_seed, index), values);
+                    json.push(b'"');
+                    commitment.write_hex(&mut json);
+                    json.push(b'"');
+                }
+            }
+        }
+        json.extend_from_slice(b"]}");
 
-        let mut payload = vec![FORM];
-        payload.extend(
-            zstd::bulk::compress(&json, LEVEL).expect("compressing into memory cannot fail"),
-        );
+        let mut payload = Vec::with_capacity(json.len() / 2);
+        payload.push(FORM);
+        squeeze::compress(&json, &mut payload);
         Batch {
             seq: self.seq,
             at: self.at.0,
             prev_hash: self.prev_hash,
             hash: Hash::link(self.prev_hash, &payload),
             payload,
-            personal: personal::write(&kept),
+            personal: column.finish(),
         }
     }
 }
@@ -237,21 +235,11 @@ pub fn json(batch: &Batch) -> Result<Vec<u8>, PayloadError> {
     let seq = batch.seq;
     let broken = |why| PayloadError::Broken { seq, why };
     match batch.payload.split_first() {
-        Some((&FORM, packed)) => zstd::bulk::decompress(packed, capacity(packed))
+        Some((&FORM, packed)) => squeeze::decompress(packed, JSON_BYTES_MAX)
             .map_err(|_| broken("it does not decompress")),
         Some((&form, _)) => Err(PayloadError::Form { seq, form }),
         None => Err(broken("it is empty")),
     }
-}
-
-/// What the frame says of its size, within bounds.
-fn capacity(packed: &[u8]) -> usize {
-    zstd::zstd_safe::get_frame_content_size(packed)
-        .ok()
-        .flatten()
-        .map_or(JSON_BYTES_MAX, |size| {
-            usize::try_from(size).map_or(JSON_BYTES_MAX, |size| size.min(JSON_BYTES_MAX))
-        })
 }
 
 /// Reads a batch and puts the personal values back, each checked against its
@@ -372,7 +360,7 @@ mod tests {
         let batch = draft().seal();
         let text = String::from_utf8(json(&batch).expect("readable")).expect("UTF-8");
         let mut payload = vec![FORM];
-        payload.extend(zstd::bulk::compress(change(text).as_bytes(), 1).expect("memory"));
+        squeeze::compress(change(text).as_bytes(), &mut payload);
         Batch { payload, ..batch }
     }
 

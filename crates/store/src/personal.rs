@@ -62,12 +62,7 @@ impl Kept {
     pub fn commitment(&self) -> Option<Hash> {
         match self {
             Kept::Nothing | Kept::Erased => None,
-            Kept::Values { salt, values } => {
-                let mut hasher = Sha256::new();
-                hasher.update(salt);
-                hasher.update(values);
-                Some(Hash(hasher.finalize().into()))
-            }
+            Kept::Values { salt, values } => Some(commitment(salt, values)),
         }
     }
 
@@ -80,12 +75,59 @@ impl Kept {
     }
 }
 
+fn commitment(salt: &[u8; 16], values: &[u8]) -> Hash {
+    let mut hasher = Sha256::new();
+    hasher.update(salt);
+    hasher.update(values);
+    Hash(hasher.finalize().into())
+}
+
+/// [`Kept`] with values that are borrowed; written in the same form.
+#[derive(Serialize)]
+enum KeptOut<'a> {
+    Nothing,
+    Values { salt: [u8; 16], values: &'a [u8] },
+}
+
+/// The column of one batch in the making, event by event.
+pub(crate) struct Column(Vec<u8>);
+
+impl Column {
+    pub fn new(events: usize, bytes: usize) -> Self {
+        let mut column = Vec::with_capacity(16 + events * 24 + bytes);
+        column.push(FORM);
+        // A list begins with its length.
+        Self(append(column, &events))
+    }
+
+    pub fn push_nothing(&mut self) {
+        self.push(&KeptOut::Nothing);
+    }
+
+    /// Gives the commitment to the values.
+    pub fn push_values(&mut self, salt: [u8; 16], values: &[u8]) -> Hash {
+        self.push(&KeptOut::Values { salt, values });
+        commitment(&salt, values)
+    }
+
+    pub fn finish(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn push(&mut self, kept: &KeptOut<'_>) {
+        self.0 = append(std::mem::take(&mut self.0), kept);
+    }
+}
+
+fn append(bytes: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
+    postcard::to_extend(value, bytes).expect("plain values always serialise")
+}
+
 /// The column for one batch.
 pub fn write(kept: &[Kept]) -> Vec<u8> {
-    let size = kept.len() * 160;
-    let mut bytes = Vec::with_capacity(size);
+    let mut bytes = Vec::with_capacity(kept.len() * 160);
     bytes.push(FORM);
-    postcard::to_extend(kept, bytes).expect("plain values always serialise")
+    append(bytes, &kept)
 }
 
 /// The values of one batch, by event.
@@ -115,6 +157,19 @@ mod tests {
     fn a_batch_reads_as_it_was_written() {
         let kept = vec![Kept::Nothing, values(7, "abc"), Kept::Erased];
         assert_eq!(read(&write(&kept)), Ok(kept));
+    }
+
+    #[test]
+    fn a_column_made_event_by_event_is_the_same() {
+        let kept = [values(7, "abc"), Kept::Nothing, values(8, "")];
+        let mut column = Column::new(3, 3);
+        assert_eq!(
+            Some(column.push_values([7; 16], b"abc")),
+            kept[0].commitment()
+        );
+        column.push_nothing();
+        column.push_values([8; 16], b"");
+        assert_eq!(column.finish(), write(&kept));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use sqlx::{query, query_as, query_scalar};
 
 use crate::ahead::Ahead;
 use crate::journal::{Hash, PARTITION};
+use crate::squeeze;
 
 /// Rows of a state gathered into one part before it is compressed, in bytes.
 /// A part must stay below 1 MiB, since its write holds up the next append.
@@ -130,9 +131,7 @@ impl Parts {
     fn close(&mut self) -> Vec<u8> {
         self.digest.update(&self.open);
         let mut part = vec![FORM, ROWS];
-        part.extend(
-            zstd::bulk::compress(&self.open, 1).expect("compressing into memory cannot fail"),
-        );
+        squeeze::compress(&self.open, &mut part);
         self.open.clear();
         part
     }
@@ -161,7 +160,7 @@ fn unpack(seq: u64, part: u64, payload: &[u8]) -> Result<Vec<u8>, SnapshotError>
         [FORM, ..] | [] => return Err(broken()),
         [form, ..] => return Err(SnapshotError::Form { seq, form: *form }),
     };
-    zstd::bulk::decompress(packed, PART_BYTES_MAX).map_err(|_| broken())
+    squeeze::decompress(packed, PART_BYTES_MAX).map_err(|_| broken())
 }
 
 impl Seal {

@@ -92,13 +92,16 @@ async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
         if log.grown.swap(0, Ordering::Relaxed) == 0 {
             continue;
         }
-        match checkpoint(shared, &readers).await {
-            Ok(pages) => {
-                if pages >= PAGES_MAX && asked_at.elapsed() >= FINISH_EVERY {
-                    asked_at = Instant::now();
-                    log.finish.store(true, Ordering::Relaxed);
-                }
-            }
+        let mut done = checkpoint(shared, &readers).await;
+        let is_long = matches!(done, Ok(pages) if pages >= PAGES_MAX);
+        if is_long && asked_at.elapsed() >= FINISH_EVERY {
+            // Once more for what came meanwhile, so that little is left.
+            done = checkpoint(shared, &readers).await;
+            asked_at = Instant::now();
+            log.finish.store(true, Ordering::Relaxed);
+        }
+        match done {
+            Ok(_) => {}
             Err(error) => match Append::of_write(&error) {
                 // A full disk, most likely; the log keeps what it has.
                 Append::Written | Append::NotWritten(_) => {

@@ -29,6 +29,11 @@ use super::edge::{self, clocks};
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often the retention is looked at.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// After so many events a snapshot is made whatever the options say, since
+/// they are what a start has to replay;
+const EVENTS_MAX: u64 = 1_000_000;
+/// but for that reason not more often than this.
+const APART: Duration = Duration::from_secs(60);
 /// How long to wait after something went wrong.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Batches dropped at a time.
@@ -64,12 +69,14 @@ pub(super) fn start(
 
 async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
     let mut pruned_at: Option<Instant> = None;
+    let mut taken_at: Option<Instant> = None;
     loop {
         let work = async {
             sleep(LOOK_EVERY).await;
-            if is_due(shared) {
+            if is_due(shared, taken_at) {
                 let _alone = shared.keeping.lock().await;
                 take_snapshot(shared).await?;
+                taken_at = Some(Instant::now());
                 pruned_at = None;
             }
             if pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
@@ -93,9 +100,11 @@ async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
     }
 }
 
-fn is_due(shared: &Shared) -> bool {
+fn is_due(shared: &Shared, taken_at: Option<Instant>) -> bool {
     let options = &shared.options;
-    shared.appended.batches.load(Ordering::Relaxed) >= options.snapshot_every_batches
+    let many = shared.appended.events.load(Ordering::Relaxed) >= EVENTS_MAX
+        && taken_at.is_none_or(|at| at.elapsed() >= APART);
+    many || shared.appended.batches.load(Ordering::Relaxed) >= options.snapshot_every_batches
         || shared.appended.bytes.load(Ordering::Relaxed) >= options.snapshot_every_bytes
 }
 
@@ -106,6 +115,7 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
     let readers = sqlite::readers(&shared.options.dir, 1).await?;
     let upto = *shared.tip.borrow();
     let batches = shared.appended.batches.load(Ordering::Relaxed);
+    let events = shared.appended.events.load(Ordering::Relaxed);
     let bytes = shared.appended.bytes.load(Ordering::Relaxed);
     drop_unsealed(shared, &readers).await?;
     let recovered = {
@@ -147,6 +157,7 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
         .appended
         .batches
         .fetch_sub(batches, Ordering::Relaxed);
+    shared.appended.events.fetch_sub(events, Ordering::Relaxed);
     shared.appended.bytes.fetch_sub(bytes, Ordering::Relaxed);
     tracing::info!(
         batch = seq,

@@ -22,12 +22,16 @@ use tokio::time::sleep;
 use super::edge::clocks;
 use super::{Caller, ChoreJob, RecordJob, Shared};
 
-/// While commands wait, records are written at most this often.
+/// While commands wait, records are written at most this often,
 const RECORDS_EVERY: Duration = Duration::from_millis(4);
+/// and for no larger a part of the time than one in so many.
+const RECORDS_SHARE: u32 = 4;
 /// Records written in one transaction at most.
 const RECORDS_AT_A_TIME: usize = 32;
-/// While commands wait, a chore is done at most this often.
+/// While commands wait, a chore is done at most this often,
 const CHORE_EVERY: Duration = Duration::from_millis(20);
+/// and for no larger a part of the time than one in so many.
+const CHORE_SHARE: u32 = 12;
 /// Commands taken out of the channel at a time.
 const TAKEN_AT_A_TIME: usize = 512;
 /// What a commit adds to the log besides the batch itself, in bytes: pages of
@@ -73,8 +77,8 @@ struct Thread {
     answers: Vec<(Caller, Result<Outcome, SubmitError>)>,
     record_taken: Option<RecordJob>,
     chore_taken: Option<ChoreJob>,
-    records_at: Instant,
-    chore_at: Instant,
+    records_after: Instant,
+    chore_after: Instant,
     was_serving: bool,
 }
 
@@ -94,8 +98,8 @@ impl Thread {
             answers: Vec::new(),
             record_taken: None,
             chore_taken: None,
-            records_at: now,
-            chore_at: now,
+            records_after: now,
+            chore_after: now,
             was_serving: true,
         }
     }
@@ -189,6 +193,7 @@ impl Thread {
     /// pipeline than went into this one.
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.parts.shared);
+        let events = draft.events() as u64;
         let batch = draft.seal();
         let bytes = (batch.payload.len() + batch.personal.len()) as u64;
         let begun = Instant::now();
@@ -196,7 +201,7 @@ impl Thread {
         shared.times.appended(begun.elapsed());
         match &outcome {
             Append::Written => {
-                shared.appended.add(bytes);
+                shared.appended.add(events, bytes);
                 shared.log.grew(bytes + COMMIT_OVERHEAD);
             }
             Append::NotWritten(reason) => {
@@ -253,11 +258,10 @@ impl Thread {
 
     /// What is done between appends.
     async fn other_work(&mut self) -> Result<(), Unknown> {
-        let due = |pressed: bool, at: Instant, every| !pressed || at.elapsed() >= every;
-        if due(self.is_pressed(), self.records_at, RECORDS_EVERY) {
+        if !self.is_pressed() || Instant::now() >= self.records_after {
             self.write_records().await?;
         }
-        if due(self.is_pressed(), self.chore_at, CHORE_EVERY) {
+        if !self.is_pressed() || Instant::now() >= self.chore_after {
             self.do_chore().await?;
         }
         if self.parts.shared.log.is_to_be_finished() {
@@ -279,9 +283,10 @@ impl Thread {
         }
         let begun = Instant::now();
         let done = write_records(&mut self.parts.conn, jobs.iter().map(|job| &job.write)).await;
-        self.parts.shared.times.recorded(begun.elapsed());
+        let took = begun.elapsed();
+        self.parts.shared.times.recorded(took);
         self.parts.shared.log.grew(COMMIT_OVERHEAD);
-        self.records_at = Instant::now();
+        self.records_after = Instant::now() + RECORDS_EVERY.max(took * RECORDS_SHARE);
         match done {
             Done::Known(results) => {
                 for (job, result) in jobs.into_iter().zip(results) {
@@ -303,9 +308,10 @@ impl Thread {
         };
         let begun = Instant::now();
         let done = do_chore(&mut self.parts.conn, &job.chore).await;
-        self.parts.shared.times.chored(begun.elapsed());
+        let took = begun.elapsed();
+        self.parts.shared.times.chored(took);
         self.parts.shared.log.grew(CHORE_BYTES);
-        self.chore_at = Instant::now();
+        self.chore_after = Instant::now() + CHORE_EVERY.max(took * CHORE_SHARE);
         match done {
             Done::Known(result) => {
                 let _ = job.done.send(result);

@@ -93,6 +93,10 @@ impl World {
                 if let Some(round) = round.take() {
                     self.close(round, None)?;
                 }
+                let known = self.queue.len();
+                hold(decided <= known, Law::RightAnswer, || {
+                    format!("{decided} commands were decided, but only {known} wait")
+                })?;
                 round = Some(Round {
                     decided: self.queue.drain(..decided).collect(),
                     answers: Vec::new(),

@@ -115,12 +115,16 @@ pub fn pool(n: usize) -> Pool {
         product,
     );
     match n {
-        0 => pool.legacy_type = Some("AXN_170".to_owned()),
+        0 => {
+            pool.legacy_type = Some("AXN_170".to_owned());
+            pool.same_out_order_returns = true;
+        }
         1 => pool.pairs_max = 2,
         2 => {
             pool.city_match = CityMatch::Strict;
             pool.pick = Pick::LongestIdle;
             pool.cooling_s = 90;
+            pool.same_out_order_returns = true;
         }
         3 => {
             pool.pick = Pick::LongestIdle;

@@ -61,15 +61,30 @@ impl World {
     }
 
     /// Something about a binding that is about to end: to end it, to change
-    /// it, or to take its X.
+    /// it, to take its X, or to move another binding on X to one of its parties.
     pub(super) fn about(&mut self, binding: Binding) -> Envelope {
         let Binding { subs_id, x, .. } = binding;
         let key = self.model.pool_of(x).map(|pool| pool.key.clone());
         let pool = PoolRef::Key(key.unwrap_or(PoolKey::new("FC9999")));
         let end = self.about_now().plus_millis(120_000);
-        let command = match self.chance.below(4) {
-            0 => Command::Unbind { pool, subs_id, x },
-            1 => Command::Update {
+        let beside = self
+            .model
+            .on(x)
+            .find(|other| other.subs_id != subs_id)
+            .map(|other| other.subs_id);
+        let command = match (self.chance.below(5), beside) {
+            (0, _) => Command::Unbind { pool, subs_id, x },
+            (1 | 2, Some(other)) => Command::Update {
+                pool,
+                subs_id: other,
+                x,
+                updates: vec![if self.chance.one_in(2) {
+                    Update::A(binding.a)
+                } else {
+                    Update::B(binding.a)
+                }],
+            },
+            (1, None) => Command::Update {
                 pool,
                 subs_id,
                 x,

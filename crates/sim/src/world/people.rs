@@ -47,11 +47,33 @@ impl World {
     pub(super) fn again(&mut self) -> Option<Envelope> {
         let at = self.chance.below(self.recent.len().max(1) as u64) as usize;
         let mut envelope = self.recent.get(at)?.clone();
-        if self.chance.one_in(4) {
+        if self.chance.one_in(3) {
             let until = self.about_now().plus_millis(900_000);
             envelope.id = Some((CommandId(self.chance.word()), until));
+            self.perhaps_elsewhere(&mut envelope.command);
         }
         Some(envelope)
+    }
+
+    /// The same order, now and then to another pool of the same customer.
+    fn perhaps_elsewhere(&mut self, command: &mut Command) {
+        let Command::Bind(request) = command else {
+            return;
+        };
+        let PoolRef::Key(key) = &request.pool else {
+            return;
+        };
+        let Some(pool) = POOLS.iter().find(|(name, ..)| *name == key.as_str()) else {
+            return;
+        };
+        let others: Vec<&str> = POOLS
+            .iter()
+            .filter(|(_, account, product)| (*account, *product) == (pool.1, request.product))
+            .map(|(key, ..)| *key)
+            .collect();
+        if let Some(key) = self.chance.pick(&others) {
+            request.pool = PoolRef::Key(PoolKey::new(key));
+        }
     }
 
     /// Mostly a key that may use the pool.
@@ -215,7 +237,7 @@ impl World {
     fn update(&mut self) -> (&'static str, Command, usize) {
         let (pool_ref, subs_id, x, pool) = self.named();
         let count = self.chance.one_of([1, 1, 1, 2, 3]);
-        let updates = (0..count).map(|_| self.one_update()).collect();
+        let updates = (0..count).map(|_| self.one_update(x)).collect();
         let command = Command::Update {
             pool: pool_ref,
             subs_id,
@@ -225,7 +247,10 @@ impl World {
         ("dypls:Update", command, pool)
     }
 
-    fn one_update(&mut self) -> Update {
+    fn one_update(&mut self, x: PhoneNumber) -> Update {
+        if self.chance.one_in(50) {
+            return self.chance.one_of([Update::A(x), Update::B(x)]);
+        }
         match self.chance.weighed(&[6, 4, 6, 2, 1, 2, 1, 1, 1]) {
             0 => Update::A(self.party()),
             1 => Update::B(self.party()),

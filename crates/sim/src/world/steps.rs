@@ -43,7 +43,7 @@ enum Happening {
 /// Every happening, and how often it happens in an even mood.
 const USUAL: [(Happening, u32); 18] = [
     (Happening::Customer, 300),
-    (Happening::Again, 30),
+    (Happening::Again, 40),
     (Happening::Operator, 24),
     (Happening::Job, 30),
     (Happening::Settle, 260),

@@ -2,6 +2,8 @@
 //!
 //! Serves queries for bindings that are no longer in the state.
 
+use std::collections::BTreeMap;
+
 use maskline_domain::{Actor, Binding, EndCause, Event, PhoneNumber, SubsId, Timestamp};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{QueryBuilder, Sqlite, query, query_as, query_scalar};
@@ -73,41 +75,47 @@ pub struct Ended {
     pub cause: String,
 }
 
-/// Writes changes in their order. A change that is there already, or is older
-/// than what is there, does nothing.
+/// Writes what happened in a stretch of the journal. A change that is there
+/// already, or is older than what is there, does nothing.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn write(conn: &mut SqliteConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
-    let mut rest = changes;
-    while let Some(first) = rest.first() {
-        if matches!(first.what, What::Bound(_)) {
-            let run = rest
-                .iter()
-                .take_while(|change| matches!(change.what, What::Bound(_)))
-                .count();
-            let (bound, later) = rest.split_at(run);
-            for some in runs(bound) {
-                write_bound(conn, some).await?;
+    // A binding is made before it is changed, and changed before it ends, so
+    // the three may be written one after the other; of several changes only
+    // the last one counts.
+    let mut made = Vec::new();
+    let mut changed = BTreeMap::new();
+    let mut ended = Vec::new();
+    for change in changes {
+        match &change.what {
+            What::Bound(binding) => made.push((change, &**binding)),
+            What::Changed(binding) => {
+                changed.insert(binding.subs_id, (change, &**binding));
             }
-            rest = later;
-        } else {
-            write_later(conn, first).await?;
-            rest = &rest[1..];
+            What::Ended { subs_id, cause, at } => ended.push((change, *subs_id, *cause, *at)),
         }
+    }
+    for some in runs(&made) {
+        write_made(conn, some).await?;
+    }
+    for some in runs(&changed.into_values().collect::<Vec<_>>()) {
+        write_changed(conn, some).await?;
+    }
+    for some in runs(&ended) {
+        write_ended(conn, some).await?;
     }
     Ok(())
 }
 
-async fn write_bound(conn: &mut SqliteConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+async fn write_made(
+    conn: &mut SqliteConnection,
+    made: &[(&Change, &Binding)],
+) -> Result<(), sqlx::Error> {
     let mut insert = QueryBuilder::<Sqlite>::new(
         "INSERT INTO binding_history (subs_id, x, a, b, bound_at, bound_by, facts, seq, event) ",
     );
-    let rows = changes.iter().filter_map(|change| match &change.what {
-        What::Bound(binding) => Some((change, binding)),
-        What::Changed(_) | What::Ended { .. } => None,
-    });
-    insert.push_values(rows, |mut row, (change, binding)| {
+    insert.push_values(made, |mut row, (change, binding)| {
         row.push_bind(binding.subs_id.0 as i64)
             .push_bind(binding.x.reveal())
             .push_bind(party(Some(binding.a)))
@@ -123,41 +131,51 @@ async fn write_bound(conn: &mut SqliteConnection, changes: &[Change]) -> Result<
     Ok(())
 }
 
-async fn write_later(conn: &mut SqliteConnection, change: &Change) -> Result<(), sqlx::Error> {
-    let (seq, event) = (change.place.seq as i64, i64::from(change.place.event));
-    match &change.what {
-        What::Bound(_) => {}
-        What::Changed(binding) => {
-            query(
-                "UPDATE binding_history SET facts = $4, changed_by = $5, a = $6, b = $7, \
-                 seq = $2, event = $3 WHERE subs_id = $1 AND (seq < $2 OR (seq = $2 AND event < $3))",
-            )
-            .bind(binding.subs_id.0 as i64)
-            .bind(seq)
-            .bind(event)
-            .bind(facts(binding))
-            .bind(&change.by)
-            .bind(party(Some(binding.a)))
-            .bind(party(binding.b))
-            .execute(conn)
-            .await?;
-        }
-        What::Ended { subs_id, cause, at } => {
-            query(
-                "UPDATE binding_history SET ended_at = $4, ended_by = $5, end_cause = $6, \
-                 seq = $2, event = $3 \
-                 WHERE subs_id = $1 AND (seq < $2 OR (seq = $2 AND event < $3))",
-            )
-            .bind(subs_id.0 as i64)
-            .bind(seq)
-            .bind(event)
-            .bind(at.0)
-            .bind(&change.by)
-            .bind(cause_name(*cause))
-            .execute(conn)
-            .await?;
-        }
-    }
+/// Only what comes later in the journal than what is there.
+const IF_LATER: &str = ") AS new WHERE binding_history.subs_id = new.column1 \
+    AND (binding_history.seq < new.column2 \
+    OR (binding_history.seq = new.column2 AND binding_history.event < new.column3))";
+
+async fn write_changed(
+    conn: &mut SqliteConnection,
+    changed: &[(&Change, &Binding)],
+) -> Result<(), sqlx::Error> {
+    let mut update = QueryBuilder::<Sqlite>::new(
+        "UPDATE binding_history SET seq = new.column2, event = new.column3, \
+         facts = new.column4, changed_by = new.column5, a = new.column6, b = new.column7 FROM (",
+    );
+    update.push_values(changed, |mut row, (change, binding)| {
+        row.push_bind(binding.subs_id.0 as i64)
+            .push_bind(change.place.seq as i64)
+            .push_bind(i64::from(change.place.event))
+            .push_bind(facts(binding))
+            .push_bind(&change.by)
+            .push_bind(party(Some(binding.a)))
+            .push_bind(party(binding.b));
+    });
+    update.push(IF_LATER);
+    update.build().execute(conn).await?;
+    Ok(())
+}
+
+async fn write_ended(
+    conn: &mut SqliteConnection,
+    ended: &[(&Change, SubsId, EndCause, Timestamp)],
+) -> Result<(), sqlx::Error> {
+    let mut update = QueryBuilder::<Sqlite>::new(
+        "UPDATE binding_history SET seq = new.column2, event = new.column3, \
+         ended_at = new.column4, ended_by = new.column5, end_cause = new.column6 FROM (",
+    );
+    update.push_values(ended, |mut row, (change, subs_id, cause, at)| {
+        row.push_bind(subs_id.0 as i64)
+            .push_bind(change.place.seq as i64)
+            .push_bind(i64::from(change.place.event))
+            .push_bind(at.0)
+            .push_bind(&change.by)
+            .push_bind(cause_name(*cause));
+    });
+    update.push(IF_LATER);
+    update.build().execute(conn).await?;
     Ok(())
 }
 
