@@ -33,7 +33,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// they are what a start has to replay;
 const EVENTS_MAX: u64 = 1_000_000;
 /// but for that reason not more often than this.
-const APART: Duration = Duration::from_secs(60);
+const APART: Duration = Duration::from_secs(20);
 /// How long to wait after something went wrong.
 const PAUSE: Duration = Duration::from_secs(30);
 /// Batches dropped at a time.
