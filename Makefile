@@ -50,8 +50,7 @@ test: tools lint unit outside ## Everything that must hold before a change lands
 
 .PHONY: campaign
 campaign: build ## The long counts: 10^6 simulated steps, 200 kills under load (SEED=...)
-	cargo run --release --locked -p maskline-sim -- --campaign 10 --steps 100000 --seed $(SEED)
-	MASKLINE_TEST_BIN=$(RELEASE_BIN) python3 tests/campaigns/kill9.py --kills 200
+	MASKLINE_TEST_BIN=$(RELEASE_BIN) scripts/campaign $(SEED)
 
 .PHONY: bench
 bench: build ## The benchmarks behind docs/performance.md

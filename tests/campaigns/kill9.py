@@ -40,7 +40,7 @@ LONG_ROUND_S = (2.0, 2.6)
 def main():
     options = arguments()
     rng = random.Random(options.seed)
-    print(f"kill9: seed {options.seed}, commit {commit()}, binary {binary()}", flush=True)
+    print(f"kill9: seed {options.seed}, commit {commit()}, {binary().parent.name} build", flush=True)
     with tempfile.TemporaryDirectory(prefix="kill9-") as scratch:
         home = Path(options.keep or scratch)
         home.mkdir(parents=True, exist_ok=True)
