@@ -86,6 +86,22 @@ def test_settings_are_read_again_on_sighup_and_a_bad_file_changes_nothing(tmp_pa
         service.stop()
 
 
+def test_the_log_speaks_louder_after_sighup(tmp_path):
+    settings = tmp_path / "maskline.toml"
+    settings.write_text('[log]\nlevel = "info"\n')
+    service = Maskline(tmp_path / "data", args=["--config", str(settings)]).start()
+    try:
+        bound(service.gateway().bind_axn())
+        assert "answered" not in service.log_path.read_text()
+        settings.write_text('[log]\nlevel = "debug"\n')
+        reload(service, "settings read again")
+        bound(service.gateway().bind_axn(a="13900003333"))
+        service.await_log("answered")
+        assert "13900003333" not in service.log_path.read_text()
+    finally:
+        service.stop()
+
+
 def reload(service, told):
     """Sends SIGHUP and waits for the line that says what came of it."""
     before = service.log_path.stat().st_size

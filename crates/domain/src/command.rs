@@ -144,6 +144,13 @@ pub enum Command {
     AddNumbers(Vec<Number>),
     /// Take X numbers away; at most [`EVENTS_MAX`], none of them bound.
     ReleaseNumbers(Vec<PhoneNumber>),
+    /// Write down how far an import of many commands has come.
+    NoteImport {
+        /// The import.
+        name: Box<str>,
+        /// How many of its rows are in; none when all are.
+        rows: Option<u64>,
+    },
     /// Write down that an operator looked at whole numbers.
     NoteReveal {
         /// What was looked at.

@@ -125,6 +125,18 @@ pub enum Event {
         /// From how many bindings.
         bindings: u32,
     },
+    /// An import of many commands has come so far.
+    ImportAdvanced {
+        /// The import.
+        name: Box<str>,
+        /// How many of its rows are in.
+        rows: u64,
+    },
+    /// An import is done, or was given up.
+    ImportEnded {
+        /// The import.
+        name: Box<str>,
+    },
     /// A backup was restored: ids skip ahead, so that none is given twice.
     EpochBegun {
         /// The number of this epoch.

@@ -5,6 +5,7 @@ mod bind;
 mod epoch;
 mod expire;
 mod forget;
+mod imports;
 mod lock;
 mod numbers;
 mod pools;
@@ -87,6 +88,7 @@ fn rule(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> Decisi
         Command::SetEmergencyNumbers(list) => numbers::set_emergency(state, list),
         Command::AddNumbers(list) => numbers::add(state, list),
         Command::ReleaseNumbers(list) => numbers::release(state, list, now),
+        Command::NoteImport { name, rows } => imports::note(state, name, *rows),
         Command::NoteReveal { what } => {
             Ok((vec![Event::Revealed { what: what.clone() }], Outcome::Done))
         }

@@ -34,6 +34,7 @@ pub struct State {
     keys: BTreeMap<AccessKeyId, AccessKey>,
     pools: BTreeMap<PoolKey, Pool>,
     trunks: BTreeMap<TrunkName, Trunk>,
+    imports: BTreeMap<Box<str>, u64>,
     pub(crate) inventory: Inventory,
     pub(crate) bindings: Bindings,
     pub(crate) memory: Memory,
@@ -80,6 +81,13 @@ pub enum Row {
         /// When it may be forgotten.
         until: Timestamp,
     },
+    /// How far an import that is under way has come.
+    Import {
+        /// Its name.
+        name: Box<str>,
+        /// How many of its rows are in.
+        rows: u64,
+    },
 }
 
 /// What identifies a [`Row`].
@@ -105,6 +113,8 @@ pub enum RowKey {
     Binding(SubsId),
     /// A command id.
     Command(CommandId),
+    /// An import that is under way.
+    Import(Box<str>),
 }
 
 impl Row {
@@ -120,6 +130,7 @@ impl Row {
             Row::Number(number) => RowKey::Number(number.x),
             Row::Binding(binding) => RowKey::Binding(binding.subs_id),
             Row::Command { id, .. } => RowKey::Command(*id),
+            Row::Import { name, .. } => RowKey::Import(name.clone()),
         }
     }
 }
@@ -210,6 +221,16 @@ impl State {
     /// All trunks, by name.
     pub fn trunks(&self) -> impl Iterator<Item = &Trunk> {
         self.trunks.values()
+    }
+
+    /// How many rows of an import under way are in.
+    pub fn import(&self, name: &str) -> Option<u64> {
+        self.imports.get(name).copied()
+    }
+
+    /// All imports under way and how far they have come, by name.
+    pub fn imports(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.imports.iter().map(|(name, rows)| (&**name, *rows))
     }
 
     /// An X number.
@@ -404,6 +425,10 @@ impl State {
                 key: key.clone(),
                 until,
             }))
+            .chain(self.imports.iter().map(|(name, &rows)| Row::Import {
+                name: name.clone(),
+                rows,
+            }))
     }
 
     /// Puts one row of a snapshot in. Rows must come in the order of
@@ -515,6 +540,11 @@ impl State {
                     number.idle_since = *idle_since;
                 });
             }
+            Event::ImportAdvanced { name, rows } => {
+                let (name, rows) = (name.clone(), *rows);
+                self.set(Row::Import { name, rows }, undo);
+            }
+            Event::ImportEnded { name } => self.unset(RowKey::Import(name.clone()), undo),
             Event::EpochBegun {
                 epoch,
                 subs_id_floor,
@@ -595,6 +625,10 @@ impl State {
                 self.memory.insert(id, key, until);
                 old.map(|(key, until)| Row::Command { id, key, until })
             }
+            Row::Import { name, rows } => self
+                .imports
+                .insert(name.clone(), rows)
+                .map(|rows| Row::Import { name, rows }),
         }
     }
 
@@ -622,6 +656,10 @@ impl State {
                 id: *id,
                 key,
                 until,
+            }),
+            RowKey::Import(name) => self.imports.remove(name).map(|rows| Row::Import {
+                name: name.clone(),
+                rows,
             }),
         }
     }

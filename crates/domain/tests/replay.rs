@@ -223,3 +223,35 @@ fn a_command_id_does_not_come_again_until_its_time() {
         "its time is over"
     );
 }
+
+#[test]
+fn the_cursor_of_an_import_goes_forward_and_survives_a_snapshot() {
+    let mut world = World::new();
+    let note = |rows| Command::NoteImport {
+        name: "stock".into(),
+        rows,
+    };
+    world.operate(note(Some(5_000)));
+    world.operate(note(Some(10_000)));
+    world.operate(note(Some(7_000)));
+    assert_eq!(world.state.import("stock"), Some(10_000));
+    let mut restored = State::default();
+    for row in world.rows() {
+        restored.restore(row);
+    }
+    assert_eq!(restored.import("stock"), Some(10_000));
+    world.operate(note(None));
+    assert_eq!(world.state.import("stock"), None);
+
+    for n in 0..64 {
+        world.operate(Command::NoteImport {
+            name: n.to_string().into(),
+            rows: Some(1),
+        });
+    }
+    let by = Actor::Operator { name: "op".into() };
+    assert!(matches!(
+        world.give(by, None, note(Some(1))),
+        Err(Refusal::Admin(AdminRefusal::TooMany { limit: 64, .. }))
+    ));
+}

@@ -49,6 +49,8 @@ pub struct Model {
     pub bindings: BTreeMap<SubsId, Binding>,
     /// Ids of commands that are remembered, with their key and time.
     pub commands: BTreeMap<CommandId, (AccessKeyId, Timestamp)>,
+    /// Imports under way, and how many of their rows are in.
+    pub imports: BTreeMap<Box<str>, u64>,
 }
 
 impl Model {
@@ -72,6 +74,10 @@ impl Model {
             id: *id,
             key: key.clone(),
             until: *until,
+        }));
+        rows.extend(self.imports.iter().map(|(name, &rows)| Row::Import {
+            name: name.clone(),
+            rows,
         }));
         rows
     }

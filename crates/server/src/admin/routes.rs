@@ -8,6 +8,7 @@ mod bindings;
 mod calls;
 mod documents;
 mod explain;
+mod imports;
 mod keys;
 mod numbers;
 mod operation;
@@ -68,6 +69,10 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
         .route(
             "/v1/numbers/{x}",
             get(numbers::show).patch(numbers::set_locked),
+        )
+        .route(
+            "/v1/imports/{name}",
+            get(imports::show).put(imports::put).delete(imports::end),
         )
         .route("/v1/trunks", get(trunks::list))
         .route("/v1/trunks/{name}", put(trunks::put).delete(trunks::delete))

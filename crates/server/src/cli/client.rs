@@ -94,6 +94,11 @@ impl Client {
         self.ask(Method::PATCH, path, Some(body))
     }
 
+    /// Puts something in its place.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::PUT, path, Some(body))
+    }
+
     /// Takes something away.
     pub fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.ask(Method::DELETE, path, None)

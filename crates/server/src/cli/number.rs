@@ -1,19 +1,22 @@
 //! `maskline number`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use maskline_domain::PhoneNumber;
 use maskline_domain::inventory::{Carrier, NumberKind};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::client::{part, query};
 use super::{Client, Failure, show};
 use crate::admin::document::{Document, Unwanted, WantedNumbers};
 
-/// Rows of a file that are sent in one request. An import that was interrupted is simply run again:
-/// what is there already is passed over.
+/// Rows of a file that are sent in one request. After each the service writes down how far the import
+/// has come, so that one that was interrupted goes on where it stopped.
 const ROWS_PER_REQUEST: usize = 5_000;
 
 #[derive(Debug, Subcommand)]
@@ -40,7 +43,8 @@ pub enum Command {
     },
     /// Add numbers, one by one or as a run
     Add(Add),
-    /// Add the numbers of a CSV file, in bounded pieces; can be run again after an interruption
+    /// Add the numbers of a CSV file, in bounded pieces; run again after an interruption, it goes on
+    /// where it stopped
     ///
     /// The first line names the columns: number and city, and optionally province, kind
     /// (virtual_operator, carrier, service95), carrier (mobile, unicom, telecom) and certified
@@ -165,14 +169,19 @@ fn set_locked(client: &Client, x: &str, locked: bool) -> Result<(), Failure> {
 }
 
 /// Sends a file in pieces and tells how far it is.
-fn import(client: &Client, file: &PathBuf, pool: Option<&str>) -> Result<(), Failure> {
+fn import(client: &Client, file: &Path, pool: Option<&str>) -> Result<(), Failure> {
     let wrong = |error: csv::Error| Failure::Usage(format!("{}: {error}", file.display()));
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_path(file)
         .map_err(wrong)?;
-    let mut rows = reader.deserialize::<Row>();
-    let (mut read, mut changes) = (0, 0);
+    let cursor = format!("/v1/imports/{}", name_of(file, pool)?);
+    let done = client.get(&cursor)?["rows"].as_u64().unwrap_or(0) as usize;
+    if done > 0 {
+        eprintln!("going on after row {done}");
+    }
+    let mut rows = reader.deserialize::<Row>().skip(done);
+    let (mut read, mut changes) = (done, 0);
     loop {
         let piece: Vec<Row> = rows
             .by_ref()
@@ -185,12 +194,24 @@ fn import(client: &Client, file: &PathBuf, pool: Option<&str>) -> Result<(), Fai
         read += piece.len();
         let answer = client.apply(&document_of(piece, pool), false)?;
         changes += answer["numbers_changed"].as_u64().unwrap_or(0);
+        client.put(&cursor, &json!({ "rows": read }))?;
         eprintln!("{read} rows read, {changes} numbers added or changed");
     }
+    client.delete(&cursor)?;
     if client.json {
         return show::json(&json!({ "rows": read, "numbers_changed": changes }));
     }
     show::line(&format!("{read} rows, {changes} numbers added or changed"))
+}
+
+/// The name under which the service knows an import: the same file into the same pool.
+fn name_of(file: &Path, pool: Option<&str>) -> Result<String, Failure> {
+    let wrong = |error: io::Error| Failure::Usage(format!("{}: {error}", file.display()));
+    let mut content = File::open(file).map_err(wrong)?;
+    let mut digest = Sha256::new_with_prefix(pool.unwrap_or_default());
+    digest.update([0]);
+    io::copy(&mut content, &mut digest).map_err(wrong)?;
+    Ok(hex::encode(&digest.finalize()[..16]))
 }
 
 /// A line of the file.

@@ -1,5 +1,6 @@
 //! The real program as a child: how it starts, listens to signals, refuses and ends.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -181,6 +182,33 @@ fn another_master_key_is_refused() {
         told.contains("master key file") && told.contains("is missing"),
         "{told}"
     );
+}
+
+#[test]
+fn an_import_that_stopped_goes_on_where_it_was() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let file = home.path("numbers.csv");
+    let mut text = String::from("number,city\n");
+    for n in 0..5_001 {
+        writeln!(text, "{},北京", 17_000_000_000_u64 + n).expect("into memory");
+    }
+    std::fs::write(&file, format!("{text}1700 000,北京\n")).unwrap();
+    let arguments = ["number", "import", file.to_str().unwrap()];
+    for goes_on in [false, true] {
+        let stopped = home.run(&arguments);
+        let told = String::from_utf8_lossy(&stopped.stderr);
+        assert_eq!(stopped.status.code(), Some(2), "{told}");
+        assert!(told.contains("line: 5003"), "{told}");
+        assert_eq!(told.contains("going on after row 5000"), goes_on, "{told}");
+    }
+    assert_eq!(home.json(&["status"])["numbers"], 5_000);
+
+    // Another file is another import; what is there already is passed over.
+    std::fs::write(&file, text).unwrap();
+    let told = home.told(&arguments);
+    assert!(told.contains("5001 rows, 1 numbers added"), "{told}");
+    assert_eq!(server.end("TERM"), Some(0));
 }
 
 #[test]

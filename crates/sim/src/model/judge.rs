@@ -403,6 +403,12 @@ impl Model {
                 self.epoch = *epoch;
                 self.last_subs_id = self.last_subs_id.max(subs_id_floor.0);
             }
+            Event::ImportAdvanced { name, rows } => {
+                self.imports.insert(name.clone(), *rows);
+            }
+            Event::ImportEnded { name } => {
+                self.imports.remove(name);
+            }
             Event::Revealed { .. } | Event::PersonErased { .. } => {}
         }
         Ok(())

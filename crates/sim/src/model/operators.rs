@@ -142,6 +142,18 @@ impl Model {
             }
             Command::AddNumbers(numbers) => self.rule_add(numbers),
             Command::ReleaseNumbers(numbers) => self.rule_release(numbers, now),
+            Command::NoteImport { name, rows: None } => changed(
+                self.imports.contains_key(name),
+                Event::ImportEnded { name: name.clone() },
+            ),
+            Command::NoteImport {
+                name,
+                rows: Some(rows),
+            } => {
+                let known = self.imports.get(name).copied();
+                let (name, rows) = (name.clone(), *rows);
+                changed(known < Some(rows), Event::ImportAdvanced { name, rows })
+            }
             Command::NoteReveal { what } => done(vec![Event::Revealed { what: what.clone() }]),
             Command::NoteErasure { bindings } => done(vec![Event::PersonErased {
                 bindings: *bindings,

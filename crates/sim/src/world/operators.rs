@@ -40,7 +40,7 @@ impl World {
 
     /// What an operator does.
     pub(super) fn operator(&mut self) -> Envelope {
-        let command = match self.chance.weighed(&[3, 3, 2, 16, 10, 6, 2, 2, 2, 1, 1, 3]) {
+        let command = match self.chance.weighed(&[3, 3, 2, 16, 10, 6, 2, 2, 2, 1, 4, 3]) {
             0 => self.set_account(),
             1 => self.change_key(),
             2 => self.change_user(),
@@ -53,8 +53,12 @@ impl World {
             9 => Command::NoteReveal {
                 what: "a number".to_owned(),
             },
-            10 if self.chance.one_in(10) => Command::BeginEpoch,
-            10 => Command::NoteErasure { bindings: 1 },
+            10 if self.chance.one_in(40) => Command::BeginEpoch,
+            10 if self.chance.one_in(3) => Command::NoteErasure { bindings: 1 },
+            10 => Command::NoteImport {
+                name: self.chance.one_of(["shelf", "crate"]).into(),
+                rows: (!self.chance.one_in(4)).then(|| self.chance.below(50) * 5_000),
+            },
             _ => self.for_a_customer(),
         };
         self.operate(command)

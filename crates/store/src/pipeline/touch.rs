@@ -52,6 +52,8 @@ impl Touched {
             | Event::CommandsForgotten { .. }
             | Event::Revealed { .. }
             | Event::PersonErased { .. }
+            | Event::ImportAdvanced { .. }
+            | Event::ImportEnded { .. }
             | Event::EpochBegun { .. } => {}
         }
     }
