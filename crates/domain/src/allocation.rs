@@ -277,8 +277,16 @@ impl Search<'_> {
         None
     }
 
+    /// Whether a number that is not on the shelf could be: it is not locked, and
+    /// below the cap without what is over. The cap may have been lowered.
     fn is_usable(&self, at: At) -> bool {
+        let live = self
+            .state
+            .places_on(at)
+            .filter(|&place| self.state.bindings.expires_at(place) > self.now)
+            .count();
         !self.state.inventory.is_locked(at)
+            && live < self.pool.product.bindings_per_x_max(self.pool) as usize
     }
 
     /// Whether a number can carry the binding, and what must be recorded

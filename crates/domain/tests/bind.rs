@@ -347,3 +347,31 @@ fn what_is_wrong_with_a_request_is_told_in_the_vendors_order() {
 fn key(pool: &str) -> PoolRef {
     PoolRef::Key(PoolKey::new(pool))
 }
+
+#[test]
+fn a_lowered_cap_counts_only_what_is_live_but_all_of_that() {
+    let mut world = World::new();
+    world.set_pool("FC2", Product::Axb, |pool| pool.pairs_max = 3);
+    world.stock("FC2", "北京", &["17100000000"]);
+    let soon = world.now.plus_millis(120_000);
+    for (a, b, expires_at) in [
+        ("15000000001", "15800000001", soon),
+        ("15000000002", "15800000002", soon.plus_millis(HOUR_MS)),
+        ("15000000003", "15800000003", soon.plus_millis(HOUR_MS)),
+    ] {
+        let request = axb(a, b);
+        world
+            .bind(BindRequest {
+                expires_at,
+                ..request
+            })
+            .expect("three fit");
+    }
+    world.set_pool("FC2", Product::Axb, |pool| pool.pairs_max = 2);
+    world.pass_ms(120_000);
+    // One of the three is over, but two are live and two is the cap now.
+    assert_eq!(
+        world.bind(axb("15000000004", "15800000004")),
+        Err(Refusal::NoNumberLeft)
+    );
+}
