@@ -17,6 +17,7 @@ pub mod switch;
 use crate::writer::{Ledger, Records, clocks};
 use call::Moment;
 use clerk::Clerk;
+use maskline_sip::hop::Hop;
 use ports::Ports;
 use relay::Relay;
 use std::collections::BTreeMap;
@@ -249,7 +250,7 @@ impl Loop {
                 return;
             };
             self.give(Input::Datagram {
-                from,
+                from: Hop::udp(from),
                 bytes: &bytes[..length],
             });
         }
@@ -266,7 +267,7 @@ impl Loop {
         match output {
             Output::Send { to, bytes } => {
                 // What the kernel does not take now is lost, and repeated like anything lost.
-                if let Err(error) = self.socket.try_send_to(&bytes, to) {
+                if let Err(error) = self.socket.try_send_to(&bytes, to.address) {
                     tracing::debug!(%error, "a SIP message was not sent");
                 }
             }

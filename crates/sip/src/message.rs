@@ -12,8 +12,8 @@ mod write;
 pub use name::{Method, Name};
 pub use parts::{CSeq, NameAddr, Params, Via};
 pub(crate) use parts::{host_address, host_port};
-pub(crate) use write::reply_head;
 pub use write::{Writer, phrase, reply};
+pub(crate) use write::{again, reply_head, with_line};
 
 use crate::text;
 use std::fmt;

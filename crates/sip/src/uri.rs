@@ -1,5 +1,6 @@
 //! SIP, SIPS and `tel:` addresses (RFC 3261 section 19.1, RFC 3966).
 
+use crate::hop::{Hop, Transport};
 use crate::message::Params;
 use std::net::{IpAddr, SocketAddr};
 
@@ -112,6 +113,23 @@ impl<'a> Uri<'a> {
     pub fn address(&self) -> Option<SocketAddr> {
         let address = crate::message::host_address(self.host)?;
         Some(SocketAddr::new(address, self.port.unwrap_or(5060)))
+    }
+
+    /// The same with the transport that the URI asks for (RFC 3263 section 4.1): `sips` means TLS; where
+    /// nothing is said, or something that we do not speak, it stays `usual`, so that nobody is led out of
+    /// a stream or out of TLS by leaving a word away.
+    pub fn hop(&self, usual: Transport) -> Option<Hop> {
+        let transport = match self.scheme {
+            Scheme::Sips => Transport::Tls,
+            Scheme::Sip | Scheme::Tel => self
+                .params
+                .get("transport")
+                .and_then(Transport::from_param)
+                .unwrap_or(usual),
+        };
+        let address = crate::message::host_address(self.host)?;
+        let port = self.port.unwrap_or(transport.usual_port());
+        Some(Hop::new(transport, SocketAddr::new(address, port)))
     }
 }
 

@@ -3,11 +3,12 @@
 mod support;
 
 use maskline_sip::endpoint::{Dial, Endpoint, Event, Input, LegId, Output};
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Name, NameAddr};
 use maskline_sip::time::Time;
-use std::net::SocketAddr;
 use std::time::Duration;
-use support::{SDP, address, at, endpoint, name};
+use support::{SDP, address, at, endpoint, name, udp};
 
 const US: &str = "127.0.0.1:5060";
 const PEER: &str = "127.0.0.1:5070";
@@ -35,7 +36,7 @@ impl Wire {
 
     fn say_from(&mut self, from: &str, bytes: &[u8]) -> Vec<Message> {
         self.give(Input::Datagram {
-            from: address(from),
+            from: udp(from),
             bytes,
         })
     }
@@ -48,7 +49,7 @@ impl Wire {
             .collect()
     }
 
-    fn drain(&mut self) -> Vec<(SocketAddr, Message)> {
+    fn drain(&mut self) -> Vec<(Hop, Message)> {
         let mut sent = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
@@ -99,9 +100,9 @@ impl Wire {
     fn dial(&mut self) -> (LegId, Message) {
         let leg = self.endpoint.new_leg();
         let dial = Dial {
-            hop: address(PEER),
+            hop: udp(PEER),
             target: "sip:13900000000@127.0.0.1:5070".into(),
-            identity: "sip:17000000001@127.0.0.1:5060".into(),
+            identity: Identity::from("sip:17000000001@127.0.0.1:5060".to_owned()),
             max_forwards: 69,
             sdp: SDP.to_vec(),
         };
@@ -342,11 +343,11 @@ fn an_answer_goes_to_the_port_in_the_via_unless_rport_is_asked_for() {
     ] {
         let mut wire = Wire::new();
         let input = Input::Datagram {
-            from: address("127.0.0.1:6000"),
+            from: udp("127.0.0.1:6000"),
             bytes: text.as_bytes(),
         };
         wire.endpoint.handle_input(input, at(0));
-        assert_eq!(wire.drain()[0].0.port(), port);
+        assert_eq!(wire.drain()[0].0.address.port(), port);
     }
 }
 
@@ -577,13 +578,13 @@ fn requests_follow_the_recorded_route() {
     let routes = "Record-Route: <sip:127.0.0.1:5091;lr>, <sip:127.0.0.1:5090;lr>\r\nContact: <sip:x@10.0.0.1>\r\n";
     wire.endpoint.handle_input(
         Input::Datagram {
-            from: address(PEER),
+            from: udp(PEER),
             bytes: response(&invite, "200 OK", "b", routes).as_bytes(),
         },
         at(10),
     );
     let (to, ack) = wire.drain().remove(0);
-    assert_eq!(to, address("127.0.0.1:5090"));
+    assert_eq!(to, udp("127.0.0.1:5090"));
     let route: Vec<&[u8]> = ack.values(Name::Route).collect();
     assert_eq!(
         route,
@@ -617,7 +618,7 @@ fn a_caller_behind_a_proxy_is_answered_by_its_route() {
     assert_eq!(
         (to, bye.request_uri()),
         (
-            address("127.0.0.1:5090"),
+            udp("127.0.0.1:5090"),
             b"sip:13800000000@127.0.0.1:5070".as_slice()
         )
     );
@@ -627,10 +628,8 @@ fn a_caller_behind_a_proxy_is_answered_by_its_route() {
 fn a_full_endpoint_says_when_to_come_back() {
     let mut config = maskline_sip::endpoint::Config::new(address(US));
     config.legs_max = 1;
-    let peers = vec![maskline_sip::endpoint::Peer {
-        id: maskline_sip::endpoint::PeerId(1),
-        address: address(PEER),
-    }];
+    let id = maskline_sip::endpoint::PeerId(1);
+    let peers = vec![maskline_sip::endpoint::Peer::new(id, udp(PEER))];
     let mut wire = Wire {
         endpoint: Endpoint::new(config, peers, [1; 32]),
         now: at(0),

@@ -16,6 +16,8 @@ use maskline_domain::{AccountId, PhoneNumber, PoolKey};
 use maskline_sip::endpoint::{
     self, Endpoint, Event, Input as SipInput, LegId, Output as SipOutput, PeerId, Refusal,
 };
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::message::Message;
 use maskline_sip::sdp::Payloads;
 use maskline_sip::time::Time;
@@ -72,10 +74,10 @@ pub struct MediaPath {
 
 /// What the switch is given.
 pub enum Input<'a> {
-    /// A SIP datagram.
+    /// A SIP message.
     Datagram {
         /// From where.
-        from: SocketAddr,
+        from: Hop,
         /// What.
         bytes: &'a [u8],
     },
@@ -99,10 +101,10 @@ pub enum Input<'a> {
 
 /// What the switch wants done.
 pub enum Output {
-    /// Send this SIP datagram.
+    /// Send this SIP message.
     Send {
         /// To whom.
-        to: SocketAddr,
+        to: Hop,
         /// What.
         bytes: Arc<[u8]>,
     },
@@ -308,7 +310,7 @@ impl Switch {
                     now,
                 );
             }
-            Event::Confirmed { .. } => {}
+            Event::Confirmed { .. } | Event::PeerState { .. } | Event::Registered { .. } => {}
             Event::Cancelled { leg, cause } => {
                 self.leg_ended(leg, |_| Happening::CallerGone(cause), now)
             }
@@ -415,9 +417,9 @@ impl Switch {
         live.callee_leg = Some(leg);
         live.record.trunk_out = Some(trunk.name);
         let dial = endpoint::Dial {
-            hop: trunk.peer,
+            hop: Hop::udp(trunk.peer),
             target: sip_uri(&callee.reveal(), trunk.peer),
-            identity: sip_uri(&live.x.reveal(), self.setup.advertised),
+            identity: Identity::from(sip_uri(&live.x.reveal(), self.setup.advertised)),
             max_forwards: live.max_forwards,
             sdp: offer,
         };
@@ -559,10 +561,7 @@ fn first_bytes(digest: &[u8; 32]) -> [u8; 8] {
 }
 
 fn peers(trunks: &[Trunk]) -> Vec<endpoint::Peer> {
-    let peer = |(id, trunk): (u32, &Trunk)| endpoint::Peer {
-        id: PeerId(id),
-        address: trunk.peer,
-    };
+    let peer = |(id, trunk): (u32, &Trunk)| endpoint::Peer::new(PeerId(id), Hop::udp(trunk.peer));
     (0..)
         .zip(trunks)
         .filter(|(_, trunk)| trunk.enabled)

@@ -4,11 +4,11 @@ use super::dialog::Dialog;
 use super::front::{ALLOW, Hint};
 use super::table::ServerMachine;
 use super::{Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, reason};
+use crate::hop::Hop;
 use crate::message::{self, Message, Name, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
 use crate::transaction::{InviteServer, Repeat};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const REFRESH: Duration = Duration::from_secs(60);
 pub(super) struct Ringing {
     server: ServerId,
     invite: Arc<Message>,
-    source: SocketAddr,
+    source: Hop,
     pub merge_key: Box<[u8]>,
     refresh: Time,
     give_up: Time,
@@ -32,7 +32,7 @@ impl Ringing {
 
 pub(super) struct Answered {
     ok: Arc<[u8]>,
-    to: SocketAddr,
+    to: Hop,
     pub repeat: Repeat,
     /// Hang up as soon as the ACK is here, with this cause.
     pub hang_up: Option<Option<u8>>,
@@ -42,7 +42,7 @@ impl Endpoint {
     pub(super) fn on_invite(
         &mut self,
         invite: Message,
-        from: SocketAddr,
+        from: Hop,
         peer: PeerId,
         key: Box<[u8]>,
         now: Time,
@@ -79,8 +79,8 @@ impl Endpoint {
             return;
         };
         let id = self.new_leg();
-        let machine =
-            ServerMachine::Invite(InviteServer::new(self.config.timing, self.transport()));
+        let reliability = from.transport.reliability();
+        let machine = ServerMachine::Invite(InviteServer::new(self.config.timing, reliability));
         let server = self.add_server(machine, key, to, Some(id));
         // 100 has no tag: it makes no dialog (section 8.2.6.2).
         let trying = message::reply(&invite, from, 100, None).finish();
@@ -121,7 +121,10 @@ impl Endpoint {
             for route in ringing.invite.headers(Name::RecordRoute) {
                 writer.line(Name::RecordRoute, &[route]);
             }
-            writer.line(Name::Contact, &[self.contact().as_bytes()]);
+            writer.line(
+                Name::Contact,
+                &[self.contact(ringing.source.transport).as_bytes()],
+            );
         }
         Some((writer, ringing.server))
     }
@@ -153,7 +156,12 @@ impl Endpoint {
             return;
         };
         let timing = self.config.timing;
-        let repeat = Repeat::new(timing.t1, timing.patience(), self.transport(), now);
+        let repeat = Repeat::new(
+            timing.t1,
+            timing.patience(),
+            to.transport.reliability(),
+            now,
+        );
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -195,7 +203,7 @@ impl Endpoint {
     pub(super) fn on_cancel(
         &mut self,
         cancel: &Message,
-        from: SocketAddr,
+        from: Hop,
         invite: Option<ServerId>,
         now: Time,
     ) {

@@ -1,19 +1,34 @@
 //! Legs that we dial (RFC 3261 sections 13.2, 9.1 and 15.1.1).
 
 use super::dialog::{self, Dialog, Head};
+use super::proof::proofs_of;
 use super::table::{Acknowledged, Client, ClientMachine, FORKS_MAX, Owner};
 use super::{ClientKey, Dial, Endpoint, Event, LegId, Output, State, reason, sdp_of};
+use crate::hop::{Hop, Transport};
 use crate::message::{Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
 use crate::transaction::{InviteClient, PlainClient};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(super) struct Calling {
     invite: ClientKey,
     cancel: Cancel,
     pub give_up: Time,
+}
+
+impl Calling {
+    /// Whether the answer to this request decides the call.
+    pub fn waits_for(&self, key: ClientKey) -> bool {
+        self.invite == key && self.cancel == Cancel::No
+    }
+
+    /// The INVITE goes on under another key.
+    pub fn rekey(&mut self, before: ClientKey, after: ClientKey) {
+        if self.invite == before {
+            self.invite = after;
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,9 +53,9 @@ impl Endpoint {
         let tag = self.chance.next_u64();
         let branch = self.chance.next_u128();
         let call_id = format!("{:032x}", self.chance.next_u128());
-        let from = format!("<{}>;tag={}", dial.identity, hex64(tag));
+        let from = format!("{};tag={}", dial.identity.calling_party(), hex64(tag));
         let to = format!("<{}>", dial.target);
-        let via = self.via(branch);
+        let via = self.via(branch, dial.hop.transport);
         let head = Head {
             method: Method::Invite,
             uri: dial.target.as_bytes(),
@@ -53,8 +68,12 @@ impl Endpoint {
         };
         let mut writer = head.write(std::iter::empty());
         writer
-            .line(Name::Contact, &[self.contact().as_bytes()])
+            .line(
+                Name::Contact,
+                &[self.contact(dial.hop.transport).as_bytes()],
+            )
             .line(Name::Allow, &[super::front::ALLOW]);
+        dial.identity.write(&mut writer);
         let bytes = writer.finish_with_sdp(&dial.sdp);
         let dialog = Dialog::asking(
             call_id.into(),
@@ -73,19 +92,21 @@ impl Endpoint {
             give_up: now + self.config.ring_max,
         };
         self.insert_leg(id, dialog, dial.hop, State::Calling(calling));
+        let reliability = dial.hop.transport.reliability();
         let machine =
-            ClientMachine::Invite(InviteClient::new(self.config.timing, self.transport(), now));
+            ClientMachine::Invite(InviteClient::new(self.config.timing, reliability, now));
         self.start_client(invite, machine, bytes, dial.hop, Some(id));
     }
 
-    fn start_client(
+    pub(super) fn start_client(
         &mut self,
         key: ClientKey,
         machine: ClientMachine,
         request: Arc<[u8]>,
-        to: SocketAddr,
+        to: Hop,
         leg: Option<LegId>,
     ) {
+        let request = self.prove_ahead(key, request, to, leg);
         self.outputs.push_back(Output::Send {
             to,
             bytes: request.clone(),
@@ -96,6 +117,7 @@ impl Endpoint {
             to,
             leg,
             acks: Vec::new(),
+            proofs: 0,
             scheduled: None,
         };
         let deadline = client.deadline();
@@ -104,16 +126,16 @@ impl Endpoint {
         self.clients.insert(key, client);
     }
 
-    fn start_plain_client(
+    pub(super) fn start_plain_client(
         &mut self,
         key: ClientKey,
         request: Arc<[u8]>,
-        to: SocketAddr,
+        to: Hop,
         leg: Option<LegId>,
         now: Time,
     ) {
-        let machine =
-            ClientMachine::Plain(PlainClient::new(self.config.timing, self.transport(), now));
+        let reliability = to.transport.reliability();
+        let machine = ClientMachine::Plain(PlainClient::new(self.config.timing, reliability, now));
         self.start_client(key, machine, request, to, leg);
     }
 
@@ -201,10 +223,13 @@ impl Endpoint {
             return;
         };
         dialog.learn(response);
-        let ack = dialog
-            .request(Method::Ack, self.fresh_via().1.as_bytes())
-            .finish();
         let to = dialog.next_hop(hop);
+        let (_, via) = self.fresh_via(to.transport);
+        let mut ack = dialog.request(Method::Ack, via.as_bytes());
+        for (name, value) in proofs_of(&request) {
+            ack.line(name, &[&value]);
+        }
+        let ack = ack.finish();
         self.outputs.push_back(Output::Send {
             to,
             bytes: ack.clone(),
@@ -233,7 +258,7 @@ impl Endpoint {
             }
             None => {
                 dialog.local_cseq += 1;
-                let (bye, via) = self.fresh_via();
+                let (bye, via) = self.fresh_via(to.transport);
                 let bytes = dialog.request(Method::Bye, via.as_bytes()).finish();
                 self.start_plain_client(bye, bytes, to, None, now);
             }
@@ -260,7 +285,7 @@ impl Endpoint {
     }
 
     /// Nobody answered the INVITE at all.
-    pub(super) fn on_invite_silence(&mut self, leg: Option<LegId>) {
+    pub(super) fn on_invite_silence(&mut self, leg: Option<LegId>, status: u16) {
         let Some(id) = leg else { return };
         let Some(State::Calling(calling)) = self.legs.get(&id).map(|leg| &leg.state) else {
             return;
@@ -270,7 +295,7 @@ impl Endpoint {
         if wanted {
             self.event(Event::Refused {
                 leg: id,
-                status: 408,
+                status,
                 cause: None,
                 silent: true,
             });
@@ -356,7 +381,10 @@ impl Endpoint {
     }
 
     pub(super) fn send_bye(&mut self, id: LegId, cause: Option<u8>, now: Time) {
-        let (key, via) = self.fresh_via();
+        let Some(to) = self.legs.get(&id).map(|leg| leg.dialog.next_hop(leg.hop)) else {
+            return;
+        };
+        let (key, via) = self.fresh_via(to.transport);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -366,19 +394,18 @@ impl Endpoint {
         if let Some(cause) = cause {
             writer.line(Name::Reason, &[reason(cause).as_bytes()]);
         }
-        let to = leg.dialog.next_hop(leg.hop);
         self.reschedule(id);
         self.start_plain_client(key, writer.finish(), to, Some(id), now);
     }
 
-    fn fresh_via(&mut self) -> (ClientKey, String) {
+    pub(super) fn fresh_via(&mut self, transport: Transport) -> (ClientKey, String) {
         let branch = self.chance.next_u128();
         (
             ClientKey {
                 branch,
                 is_cancel: false,
             },
-            self.via(branch),
+            self.via(branch, transport),
         )
     }
 }
@@ -390,11 +417,13 @@ fn dialog_of(invite: &[u8]) -> Option<Dialog> {
     let tag = crate::text::parse_hex64(essentials.from.tag()?)?;
     let from = invite.header(Name::From)?.to_vec();
     let to = invite.header(Name::To)?.to_vec();
-    Some(Dialog::asking(
+    let mut dialog = Dialog::asking(
         essentials.call_id.to_vec(),
         tag,
         from,
         to,
         invite.request_uri(),
-    ))
+    );
+    dialog.local_cseq = essentials.cseq.number;
+    Some(dialog)
 }

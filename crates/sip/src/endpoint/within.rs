@@ -3,18 +3,18 @@
 use super::front::{self, Hint};
 use super::table::ServerMachine;
 use super::{Endpoint, Event, LegId, State};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method};
 use crate::text;
 use crate::time::Time;
 use crate::transaction::{InviteServer, PlainServer};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Endpoint {
     pub(super) fn on_request_within(
         &mut self,
         request: &Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         now: Time,
     ) {
@@ -54,7 +54,7 @@ impl Endpoint {
     fn respond_within(
         &mut self,
         request: &Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         leg: LegId,
         (status, bytes): (u16, Arc<[u8]>),
@@ -62,10 +62,10 @@ impl Endpoint {
     ) {
         let Some(via) = request.top_via() else { return };
         let to = front::answer_to(&via, from);
-        let (timing, transport) = (self.config.timing, self.transport());
+        let (timing, reliability) = (self.config.timing, from.transport.reliability());
         let machine = match request.method() {
-            Some(Method::Invite) => ServerMachine::Invite(InviteServer::new(timing, transport)),
-            _ => ServerMachine::Plain(PlainServer::new(timing, transport)),
+            Some(Method::Invite) => ServerMachine::Invite(InviteServer::new(timing, reliability)),
+            _ => ServerMachine::Plain(PlainServer::new(timing, reliability)),
         };
         let server = self.add_server(machine, key, to, Some(leg));
         self.respond(server, status, bytes, now);
