@@ -81,6 +81,8 @@ pub enum Input<'a> {
         /// What.
         bytes: &'a [u8],
     },
+    /// There is no connection to this hop, and none can be made.
+    Unreachable(Hop),
     /// The answer to [`Output::AskRoute`]; none if the state could not be read in time.
     Routed(CallKey, Option<Box<Routing>>),
     /// The answer to [`Output::OpenRow`]: whether the row is durable.
@@ -125,6 +127,8 @@ pub enum Output {
 pub struct Setup {
     /// The address that peers are told for signalling.
     pub advertised: SocketAddr,
+    /// The same within TLS.
+    pub advertised_tls: Option<SocketAddr>,
     /// The name of this node, for the records.
     pub node: String,
     /// The name of this run of the process, for the records.
@@ -162,6 +166,7 @@ impl Switch {
     /// A switch without calls and without trunks.
     pub fn new(setup: Setup) -> Self {
         let mut config = endpoint::Config::new(setup.advertised);
+        config.advertised_tls = setup.advertised_tls;
         config.legs_max = setup.calls_max.saturating_mul(2);
         let endpoint = Endpoint::new(config, Vec::new(), setup.seed);
         Self {
@@ -206,6 +211,7 @@ impl Switch {
     pub fn handle_input(&mut self, input: Input<'_>, now: Moment) {
         match input {
             Input::Datagram { from, bytes } => self.sip(SipInput::Datagram { from, bytes }, now),
+            Input::Unreachable(hop) => self.sip(SipInput::Unreachable(hop), now),
             Input::Timeout => {
                 while let Some((deadline, key)) = self
                     .deadlines

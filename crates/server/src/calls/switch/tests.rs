@@ -118,6 +118,7 @@ impl World {
     fn new() -> Self {
         let mut switch = Switch::new(Setup {
             advertised: address(SWITCH),
+            advertised_tls: None,
             node: "n1".into(),
             boot: "b1".into(),
             calls_max: 2,
