@@ -291,11 +291,18 @@ impl Message {
     /// Reads what every request and response must carry.
     pub fn essentials(&self) -> Result<Essentials<'_>, Malformed> {
         let via = self.top_via().ok_or(Malformed::Via)?;
+        if self
+            .values(Name::Via)
+            .any(|value| Via::parse(value).is_none())
+        {
+            return Err(Malformed::Via);
+        }
         if let Start::Request { label, uri, .. } = self.start {
             let (method, uri) = (self.get(label), self.get(uri));
             if method.is_empty()
                 || uri.is_empty()
                 || uri.iter().any(|&byte| text::is_space(byte) || byte == b'<')
+                || crate::uri::has_headers(uri)
             {
                 return Err(Malformed::RequestLine);
             }
@@ -406,7 +413,8 @@ fn line_at(bytes: &[u8], at: usize) -> Result<(Span, usize), ParseError> {
 
 fn parse_start(bytes: &[u8], line: Span) -> Result<Start, ParseError> {
     let offset = usize::from(line.start);
-    let text = &bytes[offset..usize::from(line.end)];
+    // White space behind the line may be passed over (RFC 4475 section 3.1.2.10).
+    let text = bytes[offset..usize::from(line.end)].trim_ascii_end();
     let within = |start: usize, end: usize| span(offset + start, offset + end);
     let first = text
         .iter()

@@ -184,6 +184,16 @@ pub fn host_text(host: SocketAddr) -> String {
     }
 }
 
+/// Whether a URI asks for headers, which a Request-URI must not (RFC 3261 section 19.1.1).
+pub(crate) fn has_headers(uri: &[u8]) -> bool {
+    // A user part may hold `?`.
+    let after_user = uri
+        .iter()
+        .position(|&byte| byte == b'@')
+        .map_or(0, |at| at + 1);
+    uri[after_user..].contains(&b'?')
+}
+
 /// Whether a `Route` URI has `lr`, so that the Request-URI stays what it is (RFC 3261 section 16.12).
 pub(crate) fn is_loose(uri: &[u8]) -> bool {
     Uri::parse(uri).is_some_and(|uri| uri.params.get("lr").is_some())

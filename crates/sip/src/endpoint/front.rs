@@ -41,7 +41,8 @@ pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> 
     if Uri::parse(request.request_uri()).is_none() {
         return Some((416, Hint::None));
     }
-    if max_forwards == 0 {
+    // Only a call goes on from here; for all else we are where it goes.
+    if max_forwards == 0 && method == Method::Invite {
         return Some((483, Hint::None));
     }
     if request.values(Name::Require).next().is_some() {
@@ -50,7 +51,22 @@ pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> 
     if method == Method::Invite && !body_is_readable(request) {
         return Some((415, Hint::Accept));
     }
+    if method == Method::Invite && !takes_sdp(request) {
+        return Some((406, Hint::None));
+    }
     None
+}
+
+/// Whether the asking side can read our answer (RFC 3261 section 20.1). It can if it does not say.
+fn takes_sdp(request: &Message) -> bool {
+    let mut kinds = request
+        .values(Name::Accept)
+        .filter_map(|kind| kind.split(|&byte| byte == b';').next())
+        .map(crate::text::trim)
+        .peekable();
+    let known = [b"application/sdp".as_slice(), b"application/*", b"*/*"];
+    kinds.peek().is_none()
+        || kinds.any(|kind| known.iter().any(|known| kind.eq_ignore_ascii_case(known)))
 }
 
 /// An INVITE may have no body, or SDP.

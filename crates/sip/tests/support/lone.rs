@@ -43,9 +43,14 @@ impl Lone {
 
     /// A message of the peer comes; what is sent back.
     pub fn say(&mut self, text: &str) -> Vec<Message> {
+        self.hear(text.as_bytes())
+    }
+
+    /// The same for bytes that are not text.
+    pub fn hear(&mut self, bytes: &[u8]) -> Vec<Message> {
         let input = Input::Datagram {
             from: udp(PEER),
-            bytes: text.as_bytes(),
+            bytes,
         };
         self.give(input)
             .into_iter()

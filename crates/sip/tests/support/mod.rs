@@ -1,6 +1,7 @@
 //! Two endpoints and a network in virtual time.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod corpus;
 pub mod lone;
 
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output, Peer, PeerId};
