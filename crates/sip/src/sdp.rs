@@ -8,6 +8,7 @@
 mod read;
 mod write;
 
+pub(crate) use read::origin;
 pub use read::parse;
 pub use write::{answer, offer};
 

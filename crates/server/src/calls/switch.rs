@@ -308,7 +308,12 @@ impl Switch {
                     now,
                 );
             }
-            Event::Confirmed { .. } => {}
+            // What was agreed stays.
+            Event::Offered { leg, .. } => self.sip(SipInput::RefuseOffer(leg, 488), now),
+            Event::Confirmed { .. }
+            | Event::OfferAccepted { .. }
+            | Event::OfferRefused { .. }
+            | Event::Info { .. } => {}
             Event::Cancelled { leg, cause } => {
                 self.leg_ended(leg, |_| Happening::CallerGone(cause), now)
             }

@@ -7,6 +7,14 @@ use super::{
 use crate::text;
 use std::net::{IpAddr, SocketAddr};
 
+/// The `o=` line: whose session it is and which state of it. None if there is none.
+pub(crate) fn origin(bytes: &[u8]) -> Option<&[u8]> {
+    bytes
+        .split(|&byte| byte == b'\n')
+        .map(text::trim)
+        .find_map(|line| line.strip_prefix(b"o="))
+}
+
 /// What stands below one `m=` line, as far as it was understood.
 struct Section<'a> {
     kind: &'a [u8],
