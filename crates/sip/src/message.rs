@@ -372,6 +372,12 @@ impl Message {
         self.reason("SIP").and_then(text::number)
     }
 
+    /// Why, as a Q.850 cause: the one that is given, or the one that the given SIP status stands for.
+    pub fn cause(&self) -> Option<u8> {
+        let of_sip = || crate::cause::of_status(self.sip_reason()?);
+        self.q850().or_else(of_sip)
+    }
+
     fn reason(&self, protocol: &str) -> Option<&[u8]> {
         self.values(Name::Reason).find_map(|reason| {
             let semicolon = reason.iter().position(|&byte| byte == b';')?;

@@ -263,7 +263,7 @@ impl Endpoint {
                 |leg| matches!(&leg.state, State::Ringing(ringing) if ringing.server == server),
             );
             if is_first {
-                self.give_up_ringing(id, cancel.q850(), now);
+                self.give_up_ringing(id, cancel.cause(), now);
             }
         }
     }

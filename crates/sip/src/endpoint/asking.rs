@@ -15,6 +15,9 @@ use crate::transaction::{InviteClient, PlainClient};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// What a phone is told that answered too late.
+const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
+
 pub(super) struct Calling {
     invite: ClientKey,
     cancel: Cancel,
@@ -288,7 +291,9 @@ impl Endpoint {
                 let used = leg.and_then(|id| self.legs.get(&id));
                 dialog.local_cseq = used.map_or(cseq + 1_000, |leg| leg.dialog.local_cseq) + 1;
                 let (bye, via) = self.fresh_via();
-                let bytes = dialog.request(Method::Bye, via.as_bytes()).finish();
+                let mut writer = dialog.request(Method::Bye, via.as_bytes());
+                writer.line(Name::Reason, &[ANSWERED_ELSEWHERE]);
+                let bytes = writer.finish();
                 self.start_plain_client(bye, bytes, to, None, now);
             }
         }
@@ -351,7 +356,7 @@ impl Endpoint {
             self.event(Event::Refused {
                 leg: id,
                 status,
-                cause: response.q850(),
+                cause: response.cause(),
                 silent: false,
             });
         }

@@ -57,7 +57,7 @@ impl Endpoint {
             Method::Bye => {
                 let bytes = message::reply(&request, from, 200, None).finish();
                 self.respond_within(&request, from, key, id, (200, bytes), now);
-                self.on_bye(id, request.q850(), now);
+                self.on_bye(id, request.cause(), now);
             }
             // `judge` has refused all others.
             _ => {}
