@@ -67,6 +67,8 @@ struct Leg {
     we_called: bool,
     /// INFO requests of ours without an answer.
     infos: u8,
+    /// A reliable response without SDP whose PRACK had not come when we answered (RFC 3262 section 3).
+    late_rseq: Option<u32>,
     scheduled: Option<Time>,
 }
 
@@ -520,6 +522,7 @@ impl Endpoint {
                 negotiation,
                 session: Session::new(&self.config),
                 infos: 0,
+                late_rseq: None,
                 scheduled: None,
             },
         );

@@ -2,7 +2,7 @@
 
 use super::dialog::Dialog;
 use super::front::{ALLOW, Hint};
-use super::offered::{Exchange, Negotiation};
+use super::offered::{Exchange, Negotiation, kept};
 use super::offering::Wish;
 use super::reliable::Reliable;
 use super::table::ServerMachine;
@@ -165,6 +165,7 @@ impl Endpoint {
         let State::Ringing(ringing) = &leg.state else {
             return;
         };
+        leg.late_rseq = ringing.reliable.awaited();
         leg.session.accept(&ringing.invite, &mut writer, now);
         let negotiation = &mut leg.negotiation;
         let (is_first, is_delayed) = (negotiation.is_first(), ringing.is_delayed());
@@ -330,7 +331,7 @@ impl Endpoint {
         leg.state = State::Talking;
         let sdp = body_of(ack).filter(|_| wants_answer);
         if wants_answer {
-            leg.negotiation.remote = sdp.as_deref().map(Into::into);
+            leg.negotiation.remote = sdp.as_deref().and_then(kept);
             leg.negotiation.exchange = Exchange::Idle;
         }
         self.reschedule(id);

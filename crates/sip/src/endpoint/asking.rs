@@ -3,7 +3,7 @@
 use super::dialog::{self, Dialog, Head};
 use super::early::Earlies;
 use super::front::{ALLOW, SUPPORTED};
-use super::offered::{Exchange, Negotiation};
+use super::offered::{Exchange, Negotiation, kept};
 use super::offering::PENDING_MAX;
 use super::session::Session;
 use super::table::{Acknowledged, Client, ClientMachine, FORKS_MAX, Owner};
@@ -326,7 +326,7 @@ impl Endpoint {
         if leg.negotiation.is_first() {
             leg.negotiation.exchange = Exchange::Idle;
         }
-        leg.negotiation.remote = sdp.as_deref().map(Into::into);
+        leg.negotiation.remote = sdp.as_deref().and_then(kept);
         leg.session.take_response(response, now);
         self.reschedule(id);
         if wanted {

@@ -59,8 +59,8 @@ pub(super) struct Confirming {
 impl Negotiation {
     pub fn new(local: Option<&[u8]>, remote: Option<&[u8]>) -> Self {
         Self {
-            local: local.map(Into::into),
-            remote: remote.map(Into::into),
+            local: local.and_then(kept),
+            remote: remote.and_then(kept),
             exchange: Exchange::First,
             wish: None,
             allows_update: false,
@@ -93,6 +93,11 @@ impl Negotiation {
             sdp::origin(before) == sdp::origin(offer) && sdp::parse(before) == sdp::parse(offer)
         })
     }
+}
+
+/// What is longer than we read is not kept either.
+pub(super) fn kept(sdp: &[u8]) -> Option<Arc<[u8]>> {
+    (sdp.len() <= sdp::SDP_BYTES_MAX).then(|| sdp.into())
 }
 
 impl Endpoint {
@@ -214,8 +219,9 @@ impl Endpoint {
         }
         if let Some(sdp) = &sdp {
             leg.negotiation.local = Some(sdp.clone());
-            let offer = sdp_of(request).map(Into::into);
-            leg.negotiation.remote = offer.or(leg.negotiation.remote.take());
+            if let Some(offer) = sdp_of(request) {
+                leg.negotiation.remote = kept(&offer);
+            }
         }
         let ok = match &sdp {
             Some(sdp) => writer.finish_with_sdp(sdp),
@@ -261,9 +267,7 @@ impl Endpoint {
         leg.negotiation.exchange = Exchange::Idle;
         if wants_answer {
             let sdp = body_of(ack);
-            if let Some(sdp) = &sdp {
-                leg.negotiation.remote = Some(sdp.as_slice().into());
-            }
+            leg.negotiation.remote = sdp.as_deref().and_then(kept);
             self.event(match sdp {
                 Some(sdp) => Event::OfferAccepted { leg: id, sdp },
                 None => Event::OfferRefused {

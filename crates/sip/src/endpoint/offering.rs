@@ -2,7 +2,7 @@
 //! (RFC 3261 section 14.1, RFC 3311 section 5.1, RFC 4028 section 7.4).
 
 use super::front::ALLOW;
-use super::offered::Exchange;
+use super::offered::{Exchange, kept};
 use super::{ClientKey, Endpoint, Event, Leg, LegId, State, body_of};
 use crate::message::{Message, Method, Name, Writer};
 use crate::time::Time;
@@ -199,7 +199,7 @@ impl Endpoint {
         match answer {
             Some(sdp) => {
                 leg.negotiation.local = Some(ours.offer);
-                leg.negotiation.remote = Some(sdp.as_slice().into());
+                leg.negotiation.remote = kept(&sdp);
                 if is_new || !ours.is_refresh {
                     self.event(Event::OfferAccepted { leg: id, sdp });
                 }

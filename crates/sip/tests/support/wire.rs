@@ -253,3 +253,27 @@ pub fn header(message: &Message, name: Name) -> &str {
     std::str::from_utf8(message.header(name).unwrap_or_default())
         .expect("what we write here is ASCII")
 }
+
+/// SDP of theirs that says something new, and SDP of ours.
+pub const OTHER: &[u8] =
+    b"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=sendonly\r\n";
+pub const OURS: &[u8] = b"v=0\r\no=- 7 2 IN IP4 127.0.0.1\r\n";
+
+pub fn cseqs(messages: &[Message]) -> Vec<&str> {
+    messages
+        .iter()
+        .map(|message| header(message, Name::CSeq))
+        .collect()
+}
+
+/// The leg of the first call that came in.
+pub fn first_leg(wire: &Wire) -> LegId {
+    wire.events
+        .iter()
+        .find_map(|event| match event {
+            Event::Incoming { leg, .. } => Some(*leg),
+            _ => None,
+        })
+        .expect("there is a call")
+}
