@@ -2,12 +2,13 @@
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. Here is the loop that carries that out. Below it [`call`] holds the rules of a call of two
-//! legs, [`ending`] how each refusal is told; [`relay`] carries the sound, [`ports`] lends its sockets;
+//! legs, [`ending`] how each refusal is told; [`links`] are the streams beside the datagrams; [`relay`] carries the sound, [`ports`] lends its sockets;
 //! [`clerk`] asks the ledger and writes the records; [`sandbox`] is a phone that answers by itself.
 
 pub mod call;
 pub mod clerk;
 pub mod ending;
+pub mod links;
 pub mod numbers;
 pub mod ports;
 pub mod relay;
@@ -17,6 +18,8 @@ pub mod switch;
 use crate::writer::{Ledger, Records, clocks};
 use call::Moment;
 use clerk::Clerk;
+use links::{Heard, Links, Tls};
+use maskline_sip::hop::Hop;
 use ports::Ports;
 use relay::Relay;
 use std::collections::BTreeMap;
@@ -34,8 +37,6 @@ use tokio::time::Instant;
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Datagrams taken at once before anything else gets its turn.
 const DATAGRAMS_AT_ONCE: usize = 64;
-/// Room in the kernel for datagrams that wait, in bytes: a second of heavy load.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Answers of the ledger and the relays that may wait.
 const NEWS_MAX: usize = 4_096;
 /// After the last call is hung up, how long its last messages may be repeated.
@@ -60,6 +61,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What peers are told instead, for signalling. Port 0 means that of `listen`.
     pub advertised: Option<SocketAddr>,
+    /// Whether streams are taken too, at the same address.
+    pub tcp: bool,
+    /// Where streams within TLS are taken; port 0 takes a free one.
+    pub tls_listen: Option<SocketAddr>,
+    /// Certificates, for TLS either way.
+    pub tls: Option<Tls>,
     /// Where media is received.
     pub rtp_bind: IpAddr,
     /// What peers are told instead, for media.
@@ -86,6 +93,9 @@ impl Config {
         Self {
             listen,
             advertised: None,
+            tcp: true,
+            tls_listen: None,
+            tls: None,
             rtp_bind: listen.ip(),
             rtp_advertised: None,
             rtp_ports: (20_000, 29_999),
@@ -104,6 +114,8 @@ impl Config {
 pub struct Serving {
     /// Where SIP really listens.
     pub address: SocketAddr,
+    /// The same within TLS.
+    pub tls_address: Option<SocketAddr>,
     /// Ends when the last call has ended after the wish to stop.
     pub task: JoinHandle<()>,
 }
@@ -119,8 +131,11 @@ pub async fn serve(
     records: Records,
     stop: watch::Receiver<bool>,
 ) -> io::Result<Serving> {
-    let socket = bind(config.listen)?;
+    let (socket, tcp) = links::open(config.listen, config.tcp)?;
     let address = socket.local_addr()?;
+    let tls = config.tls_listen.map(links::bind_streams).transpose()?;
+    let tls_address = tls.as_ref().map(|tls| tls.local_addr()).transpose()?;
+    let links = Links::new(tcp, tls, config.tls.clone());
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     match records.close_lost_calls(&config.node, &config.boot).await {
@@ -141,6 +156,7 @@ pub async fn serve(
     );
     let switch = Switch::new(Setup {
         advertised,
+        advertised_tls: tls_address.map(|tls| SocketAddr::new(advertised.ip(), tls.port())),
         node: config.node.clone(),
         boot: config.boot.clone(),
         calls_max: config.calls_max,
@@ -152,6 +168,7 @@ pub async fn serve(
     clerk.follow_trunks().await.map_err(io::Error::other)?;
     let serving = Loop {
         socket,
+        links,
         switch,
         relays: BTreeMap::new(),
         ports: Ports::new(config.rtp_bind, config.rtp_ports.0, config.rtp_ports.1),
@@ -161,21 +178,9 @@ pub async fn serve(
     };
     Ok(Serving {
         address,
+        tls_address,
         task: tokio::spawn(serving.run(heard, stop)),
     })
-}
-
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::DGRAM,
-        Some(socket2::Protocol::UDP),
-    )?;
-    // The kernel may grant less; then bursts are lost sooner and repeated by the peers.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
 }
 
 fn now() -> Moment {
@@ -189,6 +194,7 @@ fn now() -> Moment {
 struct Loop {
     config: Config,
     socket: UdpSocket,
+    links: Links,
     switch: Switch,
     relays: BTreeMap<CallKey, Relay>,
     ports: Arc<Ports>,
@@ -216,6 +222,7 @@ impl Loop {
             let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
             tokio::select! {
                 readable = self.socket.readable() => if readable.is_ok() { self.receive(&mut bytes) },
+                heard = self.links.heard() => self.hear(heard),
                 Some(input) = heard.recv() => self.give(input),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
                 () = stopped(&mut stop), if last_day.is_none() => {
@@ -249,13 +256,26 @@ impl Loop {
                 return;
             };
             self.give(Input::Datagram {
-                from,
+                from: Hop::udp(from),
                 bytes: &bytes[..length],
             });
         }
     }
 
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Message(from, bytes) => self.give(Input::Datagram {
+                from,
+                bytes: &bytes,
+            }),
+            Heard::Unreachable(hop) => self.give(Input::Unreachable(hop)),
+        }
+    }
+
     fn give(&mut self, input: Input<'_>) {
+        if let Input::Trunks(trunks) = &input {
+            self.links.know(trunks.iter().map(|trunk| trunk.peer.ip()));
+        }
         self.switch.handle_input(input, now());
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
@@ -264,9 +284,14 @@ impl Loop {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Send { to, bytes } if to.transport.is_stream() => {
+                if self.links.send(to, bytes).is_err() {
+                    self.give(Input::Unreachable(to));
+                }
+            }
             Output::Send { to, bytes } => {
                 // What the kernel does not take now is lost, and repeated like anything lost.
-                if let Err(error) = self.socket.try_send_to(&bytes, to) {
+                if let Err(error) = self.socket.try_send_to(&bytes, to.address) {
                     tracing::debug!(%error, "a SIP message was not sent");
                 }
             }

@@ -16,6 +16,8 @@ use maskline_domain::{AccountId, PhoneNumber, PoolKey};
 use maskline_sip::endpoint::{
     self, Endpoint, Event, Input as SipInput, LegId, Output as SipOutput, PeerId, Refusal,
 };
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::message::Message;
 use maskline_sip::sdp::Payloads;
 use maskline_sip::time::Time;
@@ -72,13 +74,15 @@ pub struct MediaPath {
 
 /// What the switch is given.
 pub enum Input<'a> {
-    /// A SIP datagram.
+    /// A SIP message.
     Datagram {
         /// From where.
-        from: SocketAddr,
+        from: Hop,
         /// What.
         bytes: &'a [u8],
     },
+    /// There is no connection to this hop, and none can be made.
+    Unreachable(Hop),
     /// The answer to [`Output::AskRoute`]; none if the state could not be read in time.
     Routed(CallKey, Option<Box<Routing>>),
     /// The answer to [`Output::OpenRow`]: whether the row is durable.
@@ -99,10 +103,10 @@ pub enum Input<'a> {
 
 /// What the switch wants done.
 pub enum Output {
-    /// Send this SIP datagram.
+    /// Send this SIP message.
     Send {
         /// To whom.
-        to: SocketAddr,
+        to: Hop,
         /// What.
         bytes: Arc<[u8]>,
     },
@@ -123,6 +127,8 @@ pub enum Output {
 pub struct Setup {
     /// The address that peers are told for signalling.
     pub advertised: SocketAddr,
+    /// The same within TLS.
+    pub advertised_tls: Option<SocketAddr>,
     /// The name of this node, for the records.
     pub node: String,
     /// The name of this run of the process, for the records.
@@ -160,6 +166,7 @@ impl Switch {
     /// A switch without calls and without trunks.
     pub fn new(setup: Setup) -> Self {
         let mut config = endpoint::Config::new(setup.advertised);
+        config.advertised_tls = setup.advertised_tls;
         config.legs_max = setup.calls_max.saturating_mul(2);
         let endpoint = Endpoint::new(config, Vec::new(), setup.seed);
         Self {
@@ -204,6 +211,7 @@ impl Switch {
     pub fn handle_input(&mut self, input: Input<'_>, now: Moment) {
         match input {
             Input::Datagram { from, bytes } => self.sip(SipInput::Datagram { from, bytes }, now),
+            Input::Unreachable(hop) => self.sip(SipInput::Unreachable(hop), now),
             Input::Timeout => {
                 while let Some((deadline, key)) = self
                     .deadlines
@@ -313,7 +321,9 @@ impl Switch {
             Event::Confirmed { .. }
             | Event::OfferAccepted { .. }
             | Event::OfferRefused { .. }
-            | Event::Info { .. } => {}
+            | Event::Info { .. }
+            | Event::PeerState { .. }
+            | Event::Registered { .. } => {}
             Event::Cancelled { leg, cause } => {
                 self.leg_ended(leg, |_| Happening::CallerGone(cause), now)
             }
@@ -420,9 +430,9 @@ impl Switch {
         live.callee_leg = Some(leg);
         live.record.trunk_out = Some(trunk.name);
         let dial = endpoint::Dial {
-            hop: trunk.peer,
+            hop: Hop::udp(trunk.peer),
             target: sip_uri(&callee.reveal(), trunk.peer),
-            identity: sip_uri(&live.x.reveal(), self.setup.advertised),
+            identity: Identity::from(sip_uri(&live.x.reveal(), self.setup.advertised)),
             max_forwards: live.max_forwards,
             sdp: offer,
         };
@@ -564,10 +574,7 @@ fn first_bytes(digest: &[u8; 32]) -> [u8; 8] {
 }
 
 fn peers(trunks: &[Trunk]) -> Vec<endpoint::Peer> {
-    let peer = |(id, trunk): (u32, &Trunk)| endpoint::Peer {
-        id: PeerId(id),
-        address: trunk.peer,
-    };
+    let peer = |(id, trunk): (u32, &Trunk)| endpoint::Peer::new(PeerId(id), Hop::udp(trunk.peer));
     (0..)
         .zip(trunks)
         .filter(|(_, trunk)| trunk.enabled)

@@ -10,11 +10,11 @@ use super::{
     Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, body_of, reason, sdp_of,
     session,
 };
+use crate::hop::Hop;
 use crate::message::{self, Message, Name, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
 use crate::transaction::{InviteServer, Repeat};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const REFRESH: Duration = Duration::from_secs(60);
 pub(super) struct Ringing {
     pub server: ServerId,
     pub invite: Arc<Message>,
-    source: SocketAddr,
+    source: Hop,
     pub merge_key: Box<[u8]>,
     pub reliable: Reliable,
     refresh: Time,
@@ -46,7 +46,7 @@ impl Ringing {
 
 pub(super) struct Answered {
     ok: Arc<[u8]>,
-    to: SocketAddr,
+    to: Hop,
     pub repeat: Repeat,
     cseq: u32,
     /// Our answer made the offer, so the ACK has theirs.
@@ -59,7 +59,7 @@ impl Endpoint {
     pub(super) fn on_invite(
         &mut self,
         invite: Message,
-        from: SocketAddr,
+        from: Hop,
         peer: PeerId,
         key: Box<[u8]>,
         now: Time,
@@ -99,8 +99,8 @@ impl Endpoint {
             return;
         };
         let id = self.new_leg();
-        let machine =
-            ServerMachine::Invite(InviteServer::new(self.config.timing, self.transport()));
+        let reliability = from.transport.reliability();
+        let machine = ServerMachine::Invite(InviteServer::new(self.config.timing, reliability));
         let server = self.add_server(machine, key, to, Some(id));
         // 100 has no tag: it makes no dialog (section 8.2.6.2).
         let trying = message::reply(&invite, from, 100, None).finish();
@@ -146,7 +146,10 @@ impl Endpoint {
                 writer.line(Name::RecordRoute, &[route]);
             }
             writer
-                .line(Name::Contact, &[self.contact().as_bytes()])
+                .line(
+                    Name::Contact,
+                    &[self.contact(ringing.source.transport).as_bytes()],
+                )
                 .line(Name::Allow, &[ALLOW]);
         }
         Some((writer, ringing.server))
@@ -194,7 +197,12 @@ impl Endpoint {
             return;
         };
         let timing = self.config.timing;
-        let repeat = Repeat::new(timing.t1, timing.patience(), self.transport(), now);
+        let repeat = Repeat::new(
+            timing.t1,
+            timing.patience(),
+            to.transport.reliability(),
+            now,
+        );
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -238,7 +246,7 @@ impl Endpoint {
     pub(super) fn on_cancel(
         &mut self,
         cancel: &Message,
-        from: SocketAddr,
+        from: Hop,
         invite: Option<ServerId>,
         now: Time,
     ) {

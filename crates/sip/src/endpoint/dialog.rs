@@ -1,8 +1,8 @@
 //! What two user agents share for the length of a call (RFC 3261 section 12), and the requests within it.
 
+use crate::hop::{Hop, Transport};
 use crate::message::{Message, Method, Name, NameAddr, Writer};
 use crate::uri::{self, Uri};
-use std::net::SocketAddr;
 
 /// The most hops of a route set that we keep.
 const ROUTES_MAX: usize = 16;
@@ -223,10 +223,12 @@ impl Dialog {
     }
 
     /// Where requests go: the first route, or the target, if that is an address; else `fallback`.
-    pub fn next_hop(&self, fallback: SocketAddr) -> SocketAddr {
+    pub fn next_hop(&self, fallback: Hop) -> Hop {
         let uri = self.first_route_uri().unwrap_or(&self.target);
         Uri::parse(uri)
-            .and_then(|uri| uri.address())
+            .and_then(|uri| uri.hop(fallback.transport))
+            // What began within TLS stays there.
+            .filter(|hop| fallback.transport != Transport::Tls || hop.transport == Transport::Tls)
             .unwrap_or(fallback)
     }
 }

@@ -3,11 +3,11 @@
 use super::front::{ALLOW, Hint};
 use super::offering::{Ours, Wish};
 use super::{Endpoint, Event, Leg, LegId, Output, ServerId, State, body_of, sdp_of, session};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::sdp;
 use crate::time::Time;
 use crate::transaction::Repeat;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ pub(super) enum Exchange {
 pub(super) struct Theirs {
     pub server: ServerId,
     pub request: Arc<Message>,
-    pub source: SocketAddr,
+    pub source: Hop,
     pub until: Time,
 }
 
 pub(super) struct Confirming {
     ok: Arc<[u8]>,
-    to: SocketAddr,
+    to: Hop,
     repeat: Repeat,
     cseq: u32,
     /// Our success made the offer, so the ACK has the answer.
@@ -105,7 +105,7 @@ impl Endpoint {
         &mut self,
         id: LegId,
         request: Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         now: Time,
     ) {
@@ -206,7 +206,7 @@ impl Endpoint {
     /// Says 200 to a re-INVITE, an UPDATE or a PRACK.
     fn accept(&mut self, id: LegId, theirs: &Theirs, sdp: Option<Arc<[u8]>>, now: Time) {
         let request = &theirs.request;
-        let contact = self.contact();
+        let contact = self.contact(theirs.source.transport);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -239,7 +239,12 @@ impl Endpoint {
             return;
         };
         let timing = self.config.timing;
-        let repeat = Repeat::new(timing.t1, timing.patience(), self.transport(), now);
+        let repeat = Repeat::new(
+            timing.t1,
+            timing.patience(),
+            to.transport.reliability(),
+            now,
+        );
         let cseq = theirs.request.essentials().map(|found| found.cseq.number);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.negotiation.exchange = Exchange::Confirming(Confirming {

@@ -4,12 +4,12 @@ use super::front::Hint;
 use super::offered::{Exchange, THINKING, Theirs, kept};
 use super::offering::Wish;
 use super::{Endpoint, Event, LegId, Output, State, body_of, sdp_of};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::text;
 use crate::time::Time;
-use crate::transaction::{Repeat, Transport};
+use crate::transaction::{Reliability, Repeat};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) struct Reliable {
 struct Unacknowledged {
     rseq: u32,
     bytes: Arc<[u8]>,
-    to: SocketAddr,
+    to: Hop,
     repeat: Repeat,
     sdp: Option<Vec<u8>>,
 }
@@ -166,7 +166,7 @@ impl Endpoint {
             bytes,
             to,
             // Over any transport: a proxy on the way may lose it.
-            repeat: Repeat::new(timing.t1, timing.patience(), Transport::Unreliable, now),
+            repeat: Repeat::new(timing.t1, timing.patience(), Reliability::Unreliable, now),
             sdp,
         });
     }
@@ -192,7 +192,7 @@ impl Endpoint {
         &mut self,
         id: LegId,
         request: Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         now: Time,
     ) {
@@ -324,7 +324,6 @@ impl Endpoint {
         let Ok(essentials) = response.essentials() else {
             return false;
         };
-        let (key, via) = self.fresh_via();
         let Some(leg) = self.legs.get_mut(&id) else {
             return false;
         };
@@ -346,13 +345,12 @@ impl Endpoint {
             }
         }
         leg.dialog.local_cseq += 1;
-        let mut writer =
-            early
-                .dialog
-                .numbered(Method::Prack, leg.dialog.local_cseq, via.as_bytes());
+        let (dialog, cseq) = (early.dialog.clone(), leg.dialog.local_cseq);
+        let to = dialog.next_hop(leg.hop);
+        let (key, via) = self.fresh_via(to.transport);
+        let mut writer = dialog.numbered(Method::Prack, cseq, via.as_bytes());
         let rack = format!("{rseq} {} INVITE", essentials.cseq.number);
         writer.line(Name::RAck, &[rack.as_bytes()]);
-        let to = early.dialog.next_hop(leg.hop);
         self.start_plain_client(key, writer.finish(), to, Some(id), now);
         true
     }

@@ -1,10 +1,11 @@
 //! One endpoint, and a peer that writes its messages by hand.
 
-use super::{SDP, address, at, endpoint, endpoint_with, name};
+use super::{SDP, address, at, endpoint, endpoint_with, name, udp};
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output};
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Name, NameAddr};
 use maskline_sip::time::Time;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub const US: &str = "127.0.0.1:5060";
@@ -45,7 +46,7 @@ impl Wire {
 
     pub fn say_from(&mut self, from: &str, bytes: &[u8]) -> Vec<Message> {
         self.give(Input::Datagram {
-            from: address(from),
+            from: udp(from),
             bytes,
         })
     }
@@ -58,7 +59,7 @@ impl Wire {
             .collect()
     }
 
-    pub fn drain(&mut self) -> Vec<(SocketAddr, Message)> {
+    pub fn drain(&mut self) -> Vec<(Hop, Message)> {
         let mut sent = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
@@ -137,9 +138,9 @@ impl Wire {
     pub fn dial(&mut self) -> (LegId, Message) {
         let leg = self.endpoint.new_leg();
         let dial = Dial {
-            hop: address(PEER),
+            hop: udp(PEER),
             target: "sip:13900000000@127.0.0.1:5070".into(),
-            identity: "sip:17000000001@127.0.0.1:5060".into(),
+            identity: Identity::from("sip:17000000001@127.0.0.1:5060".to_owned()),
             max_forwards: 69,
             sdp: SDP.to_vec(),
         };

@@ -6,6 +6,8 @@ use maskline_domain::kinds::{Product, Role};
 use maskline_domain::routing::{Connection, Situation};
 use maskline_domain::{Binding, SubsId, Timestamp};
 use maskline_sip::endpoint::{Config, Dial, Peer};
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 
 const SWITCH: &str = "192.0.2.1:5060";
 const CALLER: &str = "198.51.100.7:5070";
@@ -56,6 +58,10 @@ fn well() -> Answers {
     }
 }
 
+fn udp(text: &str) -> Hop {
+    Hop::udp(address(text))
+}
+
 fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
     Trunk {
         name: name.into(),
@@ -78,7 +84,7 @@ struct World {
     opened: Vec<CallRecord>,
     finished: Vec<Option<CallRecord>>,
     paths: Vec<MediaPath>,
-    queue: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
+    queue: VecDeque<(Hop, Hop, Vec<u8>)>,
 }
 
 fn connection() -> Route {
@@ -112,6 +118,7 @@ impl World {
     fn new() -> Self {
         let mut switch = Switch::new(Setup {
             advertised: address(SWITCH),
+            advertised_tls: None,
             node: "n1".into(),
             boot: "b1".into(),
             calls_max: 2,
@@ -120,10 +127,7 @@ impl World {
         });
         switch.set_trunks(vec![trunk("in", CALLER, true), trunk("out", CALLEE, true)]);
         let phone = |at, seed| {
-            let peer = Peer {
-                id: PeerId(0),
-                address: address(SWITCH),
-            };
+            let peer = Peer::new(PeerId(0), udp(SWITCH));
             Endpoint::new(Config::new(address(at)), vec![peer], [seed; 32])
         };
         Self {
@@ -153,9 +157,9 @@ impl World {
     fn dial(&mut self, sdp: Vec<u8>, max_forwards: u8) -> LegId {
         let leg = self.caller.new_leg();
         let dial = Dial {
-            hop: address(SWITCH),
+            hop: udp(SWITCH),
             target: format!("sip:+86{X}@{SWITCH}"),
-            identity: format!("sip:{N}@{CALLER}"),
+            identity: Identity::from(format!("sip:{N}@{CALLER}")),
             max_forwards,
             sdp,
         };
@@ -191,7 +195,7 @@ impl World {
             while let Some(output) = self.caller.poll_output() {
                 match output {
                     SipOutput::Send { to, bytes } => {
-                        self.queue.push_back((address(CALLER), to, bytes.to_vec()))
+                        self.queue.push_back((udp(CALLER), to, bytes.to_vec()))
                     }
                     SipOutput::Event(event) => self.caller_events.push(event),
                 }
@@ -199,7 +203,7 @@ impl World {
             while let Some(output) = self.callee.poll_output() {
                 match output {
                     SipOutput::Send { to, bytes } => {
-                        self.queue.push_back((address(CALLEE), to, bytes.to_vec()))
+                        self.queue.push_back((udp(CALLEE), to, bytes.to_vec()))
                     }
                     SipOutput::Event(event) => self.callee_events.push(event),
                 }
@@ -212,16 +216,16 @@ impl World {
             };
             let now = Time::from_millis(self.now_ms);
             let bytes = bytes.as_slice();
-            if to == address(SWITCH) {
+            if to == udp(SWITCH) {
                 let moment = self.moment();
                 self.switch
                     .handle_input(Input::Datagram { from, bytes }, moment);
-            } else if to == address(CALLER) {
+            } else if to == udp(CALLER) {
                 self.to_caller.extend_from_slice(bytes);
                 self.caller
                     .handle_input(SipInput::Datagram { from, bytes }, now);
             } else {
-                assert_eq!(to, address(CALLEE), "nothing goes anywhere else");
+                assert_eq!(to, udp(CALLEE), "nothing goes anywhere else");
                 self.to_callee.extend_from_slice(bytes);
                 self.callee
                     .handle_input(SipInput::Datagram { from, bytes }, now);
@@ -232,9 +236,7 @@ impl World {
     fn answer(&mut self, output: Output) {
         let moment = self.moment();
         match output {
-            Output::Send { to, bytes } => {
-                self.queue.push_back((address(SWITCH), to, bytes.to_vec()))
-            }
+            Output::Send { to, bytes } => self.queue.push_back((udp(SWITCH), to, bytes.to_vec())),
             Output::AskRoute(key, query) => {
                 assert_eq!(
                     query,
