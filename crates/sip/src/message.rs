@@ -278,6 +278,12 @@ impl Message {
             .map(|line| (self.get(line.label), self.get(line.value)))
     }
 
+    /// Whether a header that lists tokens, such as `Supported` or `Allow`, has this one, in any case.
+    pub fn lists(&self, name: Name, token: &str) -> bool {
+        self.values(name)
+            .any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
     /// The body; empty where there is none.
     pub fn body(&self) -> &[u8] {
         self.get(self.body)
@@ -357,15 +363,29 @@ impl Message {
 
     /// The Q.850 cause of the first `Reason` header that has one (RFC 3326), such as 16 for normal clearing.
     pub fn q850(&self) -> Option<u8> {
+        self.reason("Q.850").and_then(text::number)
+    }
+
+    /// The status of the first `Reason` header that speaks of SIP, such as 200 in a CANCEL: answered elsewhere.
+    pub fn sip_reason(&self) -> Option<u16> {
+        self.reason("SIP").and_then(text::number)
+    }
+
+    /// Why, as a Q.850 cause: the one that is given, or the one that the given SIP status stands for.
+    pub fn cause(&self) -> Option<u8> {
+        let of_sip = || crate::cause::of_status(self.sip_reason()?);
+        self.q850().or_else(of_sip)
+    }
+
+    fn reason(&self, protocol: &str) -> Option<&[u8]> {
         self.values(Name::Reason).find_map(|reason| {
             let semicolon = reason.iter().position(|&byte| byte == b';')?;
-            let protocol = text::trim(&reason[..semicolon]);
+            let found = text::trim(&reason[..semicolon]);
             let params = Params::new(&reason[semicolon..]);
-            protocol
-                .eq_ignore_ascii_case(b"Q.850")
+            found
+                .eq_ignore_ascii_case(protocol.as_bytes())
                 .then(|| params.get("cause"))
                 .flatten()
-                .and_then(text::number)
         })
     }
 }

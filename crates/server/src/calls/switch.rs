@@ -316,7 +316,14 @@ impl Switch {
                     now,
                 );
             }
-            Event::Confirmed { .. } | Event::PeerState { .. } | Event::Registered { .. } => {}
+            // What was agreed stays.
+            Event::Offered { leg, .. } => self.sip(SipInput::RefuseOffer(leg, 488), now),
+            Event::Confirmed { .. }
+            | Event::OfferAccepted { .. }
+            | Event::OfferRefused { .. }
+            | Event::Info { .. }
+            | Event::PeerState { .. }
+            | Event::Registered { .. } => {}
             Event::Cancelled { leg, cause } => {
                 self.leg_ended(leg, |_| Happening::CallerGone(cause), now)
             }

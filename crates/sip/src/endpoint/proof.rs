@@ -4,6 +4,7 @@
 //! A request that is challenged is sent once more with a proof, by a transaction of its own; whose request
 //! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
 
+use super::offering::PENDING_MAX;
 use super::table::ClientMachine;
 use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
 use crate::chance::Chance;
@@ -228,10 +229,15 @@ impl Endpoint {
             leg.dialog.local_cseq = cseq;
         }
         let (again, via) = self.fresh_via(to.transport);
-        let bytes = message::again(&request, via.as_bytes(), cseq);
+        let bytes = message::again(&request, via.as_bytes(), cseq, &[]);
         let (timing, reliability) = (self.config.timing, to.transport.reliability());
+        let is_within = request.essentials().ok()?.to.tag().is_some();
         let machine = if is_invite {
-            ClientMachine::Invite(InviteClient::new(timing, reliability, now))
+            let machine = InviteClient::new(timing, reliability, now);
+            ClientMachine::Invite(match is_within {
+                true => machine.with_limit(PENDING_MAX),
+                false => machine,
+            })
         } else {
             ClientMachine::Plain(PlainClient::new(timing, reliability, now))
         };
@@ -327,6 +333,7 @@ impl super::Leg {
         if let State::Calling(calling) = &mut self.state {
             calling.rekey(before, after);
         }
+        self.rekey_offer(before, after);
     }
 }
 

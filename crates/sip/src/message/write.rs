@@ -63,19 +63,30 @@ impl Writer {
     }
 
     /// Ends the message with a body of SDP.
-    pub fn finish_with_sdp(mut self, sdp: &[u8]) -> Arc<[u8]> {
-        let length = sdp.len().to_string();
-        self.line(Name::ContentType, &[b"application/sdp"]);
+    pub fn finish_with_sdp(self, sdp: &[u8]) -> Arc<[u8]> {
+        self.finish_with(b"application/sdp", sdp)
+    }
+
+    /// Ends the message with a body of the given type.
+    pub fn finish_with(mut self, content_type: &[u8], body: &[u8]) -> Arc<[u8]> {
+        let length = body.len().to_string();
+        self.line(Name::ContentType, &[content_type]);
         self.line(Name::ContentLength, &[length.as_bytes()]);
         self.put(b"\r\n");
-        self.put(sdp);
+        self.put(body);
         self.0.into()
     }
 }
 
 /// A request of our own once more, as a transaction of its own: another `Via` and sequence number, and
-/// without its proofs, which are made anew.
-pub(crate) fn again(request: &Message, via: &[u8], cseq: u32) -> Arc<[u8]> {
+/// without its proofs, which are made anew. Each line of `instead` takes the place of those of its name,
+/// or is added.
+pub(crate) fn again(
+    request: &Message,
+    via: &[u8],
+    cseq: u32,
+    instead: &[(Name, &[u8])],
+) -> Arc<[u8]> {
     let method = request.method_text();
     let mut writer = Writer(Vec::with_capacity(request.bytes().len() + 64));
     for part in [method, b" ", request.request_uri(), b" SIP/2.0\r\n"] {
@@ -86,8 +97,12 @@ pub(crate) fn again(request: &Message, via: &[u8], cseq: u32) -> Arc<[u8]> {
             Name::Via => writer.line(Name::Via, &[via]),
             Name::CSeq => writer.line(Name::CSeq, &[cseq.to_string().as_bytes(), b" ", method]),
             Name::Authorization | Name::ProxyAuthorization => &mut writer,
+            name if instead.iter().any(|(other, _)| *other == name) => &mut writer,
             name => writer.line(name, &[value]),
         };
+    }
+    for (name, value) in instead {
+        writer.line(*name, &[value]);
     }
     writer.put(b"\r\n");
     writer.put(request.body());
@@ -205,6 +220,8 @@ pub fn phrase(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
+        469 => "Bad Info Package",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",

@@ -3,6 +3,7 @@
 
 pub mod corpus;
 pub mod lone;
+pub mod wire;
 
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output, Peer, PeerId};
 use maskline_sip::hop::{Hop, Transport};
@@ -41,8 +42,12 @@ impl Chance {
 }
 
 pub fn endpoint(own: &str, peer: &str, seed: u8) -> Endpoint {
+    endpoint_with(Config::new(address(own)), peer, seed)
+}
+
+pub fn endpoint_with(config: Config, peer: &str, seed: u8) -> Endpoint {
     let peers = vec![Peer::new(PeerId(1), udp(peer))];
-    Endpoint::new(Config::new(address(own)), peers, [seed; 32])
+    Endpoint::new(config, peers, [seed; 32])
 }
 
 /// What the network does to packets.
@@ -85,14 +90,33 @@ const CALLEE: &str = "127.0.0.1:5002";
 
 impl World {
     pub fn new(seed: u64, weather: Weather) -> Self {
-        Self::by(Transport::Udp, seed, weather)
+        Self::with(seed, weather, |_, _| {})
+    }
+
+    /// A world in which the two are set up differently.
+    pub fn with(seed: u64, weather: Weather, set_up: fn(Side, &mut Config)) -> Self {
+        Self::made(Transport::Udp, seed, weather, set_up)
     }
 
     pub fn by(transport: Transport, seed: u64, weather: Weather) -> Self {
+        Self::made(transport, seed, weather, |_, _| {})
+    }
+
+    fn made(
+        transport: Transport,
+        seed: u64,
+        weather: Weather,
+        set_up: fn(Side, &mut Config),
+    ) -> Self {
+        let make = |side, own, peer, seed| {
+            let mut config = Config::new(address(own));
+            set_up(side, &mut config);
+            endpoint_with(config, peer, seed)
+        };
         Self {
             now: at(1_000),
-            caller: endpoint(CALLER, CALLEE, 1),
-            callee: endpoint(CALLEE, CALLER, 2),
+            caller: make(Side::Caller, CALLER, CALLEE, 1),
+            callee: make(Side::Callee, CALLEE, CALLER, 2),
             chance: Chance(seed),
             weather,
             transport,
@@ -250,6 +274,12 @@ pub fn name(event: &Event) -> String {
             format!("refused {status}{}", if *silent { " silent" } else { "" })
         }
         Event::Confirmed { .. } => "confirmed".into(),
+        Event::Offered { sdp, .. } => {
+            format!("offered{}", if sdp.is_some() { "" } else { " nothing" })
+        }
+        Event::OfferAccepted { .. } => "offer accepted".into(),
+        Event::OfferRefused { status, .. } => format!("offer refused {status}"),
+        Event::Info { .. } => "info".into(),
         Event::Cancelled { .. } => "cancelled".into(),
         Event::PeerState { reachable, .. } => (if *reachable {
             "reachable"
