@@ -426,6 +426,42 @@ mod tests {
                 "sip.advertised",
                 "invalid socket address",
             ),
+            (
+                "[sip]\ncertificate = \"c.pem\"\n",
+                2,
+                "sip.certificate",
+                "private_key is missing",
+            ),
+            (
+                "[sip]\ntcp = true\ntls = \"0.0.0.0:5061\"\n",
+                3,
+                "sip.tls",
+                "TLS needs sip.certificate",
+            ),
+            (
+                "[sip]\nclient_ca = \"ca.pem\"\n",
+                2,
+                "sip.client_ca",
+                "needs sip.certificate",
+            ),
+            (
+                "[calls]\nper_x_max = 0\n",
+                2,
+                "calls.per_x_max",
+                "0 is not between 1 and",
+            ),
+            (
+                "[prompts]\nlanguages = [\"english\", \"english\"]\n",
+                2,
+                "prompts.languages",
+                "each once",
+            ),
+            (
+                "[recording]\nnotice = \"callee\"\n",
+                2,
+                "recording.notice",
+                "unknown variant",
+            ),
             ("[process]\nnode = \"a b\"\n", 2, "process.node", "1 to 64"),
             (
                 "[jobs]\nenabled = true\nenabled = false\n",

@@ -3,12 +3,16 @@
 //! A field here is a key in the file (`[api] listen`), a variable (`MASKLINE_API_LISTEN`) and a line
 //! in `docs/maskline.example.toml`; a test holds the three together. Names end in their unit.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange};
+use super::values::{
+    Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange, RecordingNotice,
+};
 
 /// What a process starts with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +32,10 @@ pub struct Settings {
     pub rtp: RtpSettings,
     /// Calls.
     pub calls: CallSettings,
+    /// Recordings.
+    pub recording: RecordingSettings,
+    /// What callers hear from us.
+    pub prompts: PromptSettings,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Bounds on what one customer may ask of us.
@@ -83,8 +91,22 @@ pub struct AdminSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SipSettings {
-    /// Where peers send their requests.
+    /// Where peers send their requests over UDP.
     pub listen: ListenAddress,
+    /// Whether the same address and port take TCP too.
+    pub tcp: bool,
+    /// Where TLS listens; used when there is a certificate.
+    pub tls: ListenAddress,
+    /// PEM file with the certificate chain, the server's own first.
+    pub certificate: OffOr<String>,
+    /// PEM file with its private key.
+    pub private_key: OffOr<String>,
+    /// PEM file with the authorities by whom the certificate of a peer that connects must be signed;
+    /// off asks peers for none.
+    pub client_ca: OffOr<String>,
+    /// PEM file with the authorities by whom the certificate of a peer that we connect to must be
+    /// signed; off means those of `client_ca`.
+    pub server_ca: OffOr<String>,
     /// The IP address and port that peers are told, when they differ from `listen`.
     pub advertised: OffOr<SocketAddr>,
 }
@@ -107,10 +129,39 @@ pub struct RtpSettings {
 pub struct CallSettings {
     /// Calls at once, on this process.
     pub calls_max: u32,
+    /// Calls at once on one X number. A call that goes in circles through networks that drop
+    /// Max-Forwards ends here.
+    pub per_x_max: u32,
+    /// Calls at once of one caller.
+    pub per_caller_max: u32,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
     /// A call of which neither side is heard for so long is ended, in seconds.
     pub silence_max_s: u32,
+    /// The same while one side holds the other, in seconds.
+    pub hold_silence_max_s: u32,
+}
+
+/// Recordings. They lie under the data directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingSettings {
+    /// With less free space than this on its disk nothing is recorded; binds and call records go on.
+    /// In MiB.
+    pub free_min_mib: u32,
+    /// Who is told that the call is recorded, before it is.
+    pub notice: RecordingNotice,
+}
+
+/// What callers hear from us.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptSettings {
+    /// The languages in which each prompt is spoken, one after the other.
+    pub languages: Vec<Language>,
+    /// The directory with prompts that take the place of ours; off means `prompts` in the data
+    /// directory.
+    pub directory: OffOr<String>,
 }
 
 /// What is logged, and how. Logs go to standard error.
@@ -210,6 +261,8 @@ impl Default for Settings {
             sip: SipSettings::default(),
             rtp: RtpSettings::default(),
             calls: CallSettings::default(),
+            recording: RecordingSettings::default(),
+            prompts: PromptSettings::default(),
             log: LogSettings::default(),
             limits: LimitSettings::default(),
             master_key: MasterKeySettings::default(),
@@ -250,6 +303,12 @@ impl Default for SipSettings {
     fn default() -> Self {
         Self {
             listen: local(5060),
+            tcp: true,
+            tls: local(5061),
+            certificate: OffOr::OFF,
+            private_key: OffOr::OFF,
+            client_ca: OffOr::OFF,
+            server_ca: OffOr::OFF,
             advertised: OffOr::OFF,
         }
     }
@@ -271,8 +330,29 @@ impl Default for CallSettings {
     fn default() -> Self {
         Self {
             calls_max: 2_000,
+            per_x_max: 30,
+            per_caller_max: 20,
             duration_max_s: 6 * 3_600,
             silence_max_s: 30,
+            hold_silence_max_s: 300,
+        }
+    }
+}
+
+impl Default for RecordingSettings {
+    fn default() -> Self {
+        Self {
+            free_min_mib: 1_024,
+            notice: RecordingNotice::None,
+        }
+    }
+}
+
+impl Default for PromptSettings {
+    fn default() -> Self {
+        Self {
+            languages: vec![Language::Chinese, Language::English],
+            directory: OffOr::OFF,
         }
     }
 }
@@ -349,176 +429,6 @@ impl Default for ProcessSettings {
 }
 
 impl Settings {
-    /// The rules that a single value cannot show: the key and the reason of the first one broken.
-    pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Result<(), (&'static str, String)> {
-        let wrong = |key, reason: &str| Err((key, reason.to_owned()));
-        if self.data.is_empty() {
-            return wrong("data", "the data directory has no name");
-        }
-        match (self.api.certificate.is_set(), self.api.private_key.is_set()) {
-            (true, false) => {
-                return wrong("api.certificate", "api.private_key is missing beside it");
-            }
-            (false, true) => {
-                return wrong("api.private_key", "api.certificate is missing beside it");
-            }
-            (false, false) if given("api.https") && !self.demo => {
-                return wrong(
-                    "api.https",
-                    "HTTPS needs api.certificate and api.private_key (or --demo, which makes its own)",
-                );
-            }
-            _ => {}
-        }
-        let nowhere = |host: &str| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified());
-        if nowhere(self.sip.listen.host()) && !self.sip.advertised.is_set() {
-            return wrong(
-                "sip.listen",
-                "peers must be told a real address; set sip.advertised beside it",
-            );
-        }
-        let bind = self.rtp.bind.get().is_some_and(IpAddr::is_unspecified);
-        let inherited = !self.rtp.bind.is_set() && nowhere(self.sip.listen.host());
-        if (bind || inherited) && !self.rtp.advertised.is_set() {
-            return wrong(
-                "rtp.bind",
-                "peers must be told a real address; set rtp.advertised beside it",
-            );
-        }
-        if !maskline_domain::account::is_name(&self.process.node) {
-            return wrong(
-                "process.node",
-                "1 to 64 letters, digits, '-', '_', '.' or '@'",
-            );
-        }
-        if !self.master_key.command.is_empty() && self.master_key.file.is_set() {
-            return wrong(
-                "master_key.command",
-                "master_key.file is set too; one of them must go",
-            );
-        }
-        for (key, value, least, most) in self.bounds() {
-            if value < least || value > most {
-                return Err((key, format!("{value} is not between {least} and {most}")));
-            }
-        }
-        Ok(())
-    }
-
-    /// Numbers that have a sensible range: key, value, least, most.
-    fn bounds(&self) -> [(&'static str, u64, u64, u64); 21] {
-        const DAY_S: u64 = 86_400;
-        const GIB: u64 = 1 << 30;
-        [
-            (
-                "api.connections_max",
-                self.api.connections_max.into(),
-                1,
-                1_000_000,
-            ),
-            (
-                "api.idle_timeout_s",
-                self.api.idle_timeout_s.into(),
-                1,
-                DAY_S,
-            ),
-            ("api.body_timeout_s", self.api.body_timeout_s.into(), 1, 600),
-            (
-                "api.body_max_bytes",
-                self.api.body_max_bytes.into(),
-                1 << 10,
-                GIB,
-            ),
-            (
-                "admin.body_max_bytes",
-                self.admin.body_max_bytes.into(),
-                1 << 10,
-                GIB,
-            ),
-            ("calls.calls_max", self.calls.calls_max.into(), 1, 1_000_000),
-            (
-                "calls.duration_max_s",
-                self.calls.duration_max_s.into(),
-                1,
-                7 * DAY_S,
-            ),
-            (
-                "calls.silence_max_s",
-                self.calls.silence_max_s.into(),
-                1,
-                DAY_S,
-            ),
-            (
-                "limits.nonces_per_key_max",
-                self.limits.nonces_per_key_max.into(),
-                1,
-                100_000_000,
-            ),
-            (
-                "limits.nonces_total_max",
-                self.limits.nonces_total_max.into(),
-                1,
-                1_000_000_000,
-            ),
-            (
-                "limits.clock_skew_s",
-                self.limits.clock_skew_s.into(),
-                1,
-                DAY_S,
-            ),
-            (
-                "master_key.command_timeout_s",
-                self.master_key.command_timeout_s.into(),
-                1,
-                600,
-            ),
-            (
-                "writer.queue_max",
-                self.writer.queue_max.into(),
-                1,
-                1_000_000,
-            ),
-            ("writer.batch_max", self.writer.batch_max.into(), 1, 4_096),
-            (
-                "writer.deadline_ms",
-                self.writer.deadline_ms.into(),
-                10,
-                60_000,
-            ),
-            (
-                "journal.retention_days",
-                self.journal.retention_days.into(),
-                0,
-                36_500,
-            ),
-            (
-                "journal.snapshot_every_batches",
-                self.journal.snapshot_every_batches,
-                1,
-                u64::MAX,
-            ),
-            (
-                "journal.snapshot_every_bytes",
-                self.journal.snapshot_every_bytes,
-                1 << 16,
-                u64::MAX,
-            ),
-            (
-                "jobs.interval_ms",
-                self.jobs.interval_ms.into(),
-                10,
-                3_600_000,
-            ),
-            ("jobs.batch_max", self.jobs.batch_max.into(), 1, 4_000),
-            (
-                "process.drain_timeout_s",
-                self.process.drain_timeout_s.into(),
-                0,
-                DAY_S,
-            ),
-        ]
-    }
-
     /// The HTTPS listener, when it is wanted: with a certificate, or in the demo.
     pub fn https(&self) -> Option<&ListenAddress> {
         (self.demo || self.api.certificate.is_set()).then_some(&self.api.https)

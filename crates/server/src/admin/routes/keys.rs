@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use maskline_domain::{AccessKeyId, Command};
+use maskline_domain::trunk::Credentials;
+use maskline_domain::{AccessKeyId, Command, Trunk};
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, Filter};
@@ -16,6 +17,7 @@ use crate::admin::credentials::new_key_id;
 use crate::admin::document::{Document, WantedKey};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{self, Admin, AdminError, view};
+use crate::seal::{Sealer, TrunkSecret};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
     let rows: Value = admin
@@ -100,21 +102,28 @@ pub async fn delete(
     Ok(Json(json!({})))
 }
 
-/// Seals every secret anew that is not sealed under the current master key.
+/// Seals every secret anew that is not sealed under the current master key: those of AccessKeys and the
+/// passwords of trunks.
 pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
     let sealer = admin.sealer.clone();
-    let old: Vec<(AccessKeyId, Box<[u8]>)> = admin
+    let (keys, trunks): (Vec<(AccessKeyId, Box<[u8]>)>, Vec<Trunk>) = admin
         .ledger
         .read(Touch::Lists, move |state, _| {
-            state
+            let keys = state
                 .keys()
                 .filter(|key| !sealer.is_current(&key.sealed_secret))
                 .map(|key| (key.id.clone(), key.sealed_secret.clone()))
-                .collect()
+                .collect();
+            let is_old = |known: &Credentials| !sealer.is_current(&known.sealed_secret);
+            let has_old = |trunk: &&Trunk| {
+                let known = [&trunk.auth, &trunk.challenge];
+                known.into_iter().flatten().any(is_old)
+            };
+            (keys, state.trunks().filter(has_old).cloned().collect())
         })
         .await?;
-    let count = old.len();
-    for (id, sealed) in old {
+    let mut resealed = 0;
+    for (id, sealed) in keys {
         let failed =
             |error: &dyn std::fmt::Display| AdminError::Refused(format!("key {id}: {error}"));
         let secret = admin
@@ -130,6 +139,35 @@ pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answ
             sealed_secret: sealed.into(),
         };
         admin.ledger.submit(operator.envelope(command)).await?;
+        resealed += 1;
     }
-    Ok(Json(json!({ "resealed": count })))
+    for mut trunk in trunks {
+        resealed += reseal_trunk(&admin.sealer, &mut trunk)?;
+        let command = Command::SetTrunk(Box::new(trunk));
+        admin.ledger.submit(operator.envelope(command)).await?;
+    }
+    Ok(Json(json!({ "resealed": resealed })))
+}
+
+/// Seals the passwords of a trunk anew and says how many there were.
+fn reseal_trunk(sealer: &Sealer, trunk: &mut Trunk) -> Result<u32, AdminError> {
+    let name = trunk.name.clone();
+    let failed =
+        |error: &dyn std::fmt::Display| AdminError::Refused(format!("trunk {name}: {error}"));
+    let mut resealed = 0;
+    for (purpose, known) in [
+        (TrunkSecret::Auth, &mut trunk.auth),
+        (TrunkSecret::Challenge, &mut trunk.challenge),
+    ] {
+        let Some(known) = known else { continue };
+        let secret = sealer
+            .open_for_trunk(&name, purpose, &known.sealed_secret)
+            .map_err(|error| failed(&error))?;
+        let sealed = sealer
+            .seal_for_trunk(&name, purpose, &secret)
+            .map_err(|error| failed(&error))?;
+        known.sealed_secret = sealed.into();
+        resealed += 1;
+    }
+    Ok(resealed)
 }
