@@ -49,9 +49,8 @@ pub struct Trunk {
     /// Calls try trunks of a lower number first.
     #[serde(default)]
     pub priority: u16,
-    /// Its share of the calls among those of the same priority; 0 gets one only when the others
-    /// cannot take it.
-    #[serde(default = "usual_weight")]
+    /// Its share of the calls among those of the same priority. Those without one come last, by name.
+    #[serde(default)]
     pub weight: u16,
     /// Calls at once, both directions together.
     #[serde(default)]
@@ -248,7 +247,7 @@ impl Trunk {
             sources: Vec::new(),
             tls_name: None,
             priority: 0,
-            weight: usual_weight(),
+            weight: 0,
             calls_max: None,
             calls_per_s_max: None,
             options_every_s: None,
@@ -293,11 +292,6 @@ impl Trunk {
     pub fn read(&self, text: &str) -> Option<PhoneNumber> {
         read(text, self.home_area)
     }
-}
-
-/// The default of [`Trunk::weight`].
-fn usual_weight() -> u16 {
-    1
 }
 
 /// The default of [`Trunk::trusted`].

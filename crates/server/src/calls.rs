@@ -17,6 +17,7 @@ pub mod sandbox;
 pub mod switch;
 
 use crate::config::{Language, RecordingNotice};
+use crate::seal::Sealer;
 use crate::writer::{Ledger, Records, clocks};
 use board::{Ask, Noise};
 use call::Moment;
@@ -101,6 +102,8 @@ pub struct Config {
     pub node: String,
     /// The name of this run of the process, for the records.
     pub boot: String,
+    /// Opens the passwords of trunks; without it those that need one cannot be used.
+    pub sealer: Option<Arc<Sealer>>,
     /// What others see of the calls while they last.
     pub board: Board,
 }
@@ -169,6 +172,7 @@ impl Config {
             drain_timeout: Duration::from_secs(30),
             node,
             boot,
+            sealer: None,
             board: Board::default(),
         }
     }

@@ -96,6 +96,12 @@ pub struct Sealer {
     keys: Vec<SealingKey>,
 }
 
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").finish_non_exhaustive()
+    }
+}
+
 struct SealingKey {
     id: [u8; KEY_ID_BYTES],
     cipher: Aes256Gcm,

@@ -4,12 +4,11 @@ use super::Trunk;
 use crate::state::State;
 
 /// The enabled trunks in the order in which a call tries them: by priority, and within a priority at
-/// random by weight, as RFC 2782 orders servers. The order follows from `seed` alone. Limits and health
-/// are for [`Trunk::admits`], since they are not in the state.
+/// random by weight, as RFC 2782 orders servers; then those without weight, by name. Chance is in `seed`
+/// alone. Limits and health are for [`Trunk::admits`], since they are not in the state.
 pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
     let mut left: Vec<&Trunk> = state.trunks().filter(|trunk| trunk.enabled).collect();
-    // Those without weight stand first, so that the draw reaches them only when it is 0.
-    left.sort_by_key(|trunk| (trunk.priority, trunk.weight > 0));
+    left.sort_by_key(|trunk| trunk.priority);
     let mut ordered = Vec::with_capacity(left.len());
     let mut chance = seed;
     while let Some(first) = left.first() {
@@ -17,18 +16,15 @@ pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
         let peers = left.iter().take_while(|trunk| trunk.priority == priority);
         let total: u64 = peers.clone().map(|trunk| u64::from(trunk.weight)).sum();
         chance = mix(chance);
-        // 1 to the total: a trunk without weight is not drawn while another has some.
-        let mut draw = if total == 0 { 0 } else { chance % total + 1 };
-        let mut at = 0;
-        for (place, trunk) in peers.enumerate() {
-            at = place;
+        // Each has as many numbers below the total as it has weight; without any, the first by name.
+        let mut draw = chance.checked_rem(total);
+        let drawn = peers.enumerate().find_map(|(place, trunk)| {
             let weight = u64::from(trunk.weight);
-            if draw <= weight && (weight > 0 || total == 0) {
-                break;
-            }
-            draw -= weight;
-        }
-        ordered.push(left.remove(at));
+            let left = draw?;
+            draw = left.checked_sub(weight);
+            draw.is_none().then_some(place)
+        });
+        ordered.push(left.remove(drawn.unwrap_or(0)));
     }
     ordered
 }
@@ -142,9 +138,11 @@ mod tests {
     }
 
     #[test]
-    fn no_weight_anywhere_still_gives_everyone() {
+    fn without_weight_the_name_decides() {
         let state = state(&[("one", 0, 0, true), ("other", 0, 0, true)]);
-        assert_eq!(names(&state, 3).len(), 2);
+        for seed in 0..100 {
+            assert_eq!(names(&state, seed), ["one", "other"]);
+        }
         assert!(candidates(&State::default(), 3).is_empty());
     }
 

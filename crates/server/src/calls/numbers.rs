@@ -220,21 +220,22 @@ mod tests {
         let both = format!("{PAI}{RPID}");
         let private = format!("{PAI}Privacy: id\r\n");
         let shown = format!("{PAI}Privacy: none\r\n");
-        let rows: [(&str, &str, IdentityIn, bool, Option<&str>, bool); 13] = [
+        let (both, private, shown) = (both.as_str(), private.as_str(), shown.as_str());
+        let rows = [
             (named, "", Pai, true, Some("13800000000"), false),
-            (named, &both, Pai, true, Some("13900000000"), false),
-            (named, &both, Rpid, true, Some("13900000002"), false),
-            (named, &both, From, true, Some("13800000000"), false),
+            (named, both, Pai, true, Some("13900000000"), false),
+            (named, both, Rpid, true, Some("13900000002"), false),
+            (named, both, From, true, Some("13800000000"), false),
             // A peer that we do not trust may assert what it likes.
-            (named, &both, Pai, false, Some("13800000000"), false),
-            (named, &both, Rpid, false, Some("13800000000"), false),
+            (named, both, Pai, false, Some("13800000000"), false),
+            (named, both, Rpid, false, Some("13800000000"), false),
             (named, RPID, Pai, true, Some("13800000000"), false),
             // Withheld: known to the network, or to nobody.
             (anonymous, "", Pai, true, None, true),
             (anonymous, PAI, Pai, true, Some("13900000000"), true),
             (anonymous, PAI, Pai, false, None, true),
-            (named, &private, Pai, true, Some("13900000000"), true),
-            (named, &shown, Pai, true, Some("13900000000"), false),
+            (named, private, Pai, true, Some("13900000000"), true),
+            (named, shown, Pai, true, Some("13900000000"), false),
             (
                 named,
                 "Privacy: user;critical\r\n",

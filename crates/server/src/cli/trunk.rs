@@ -68,7 +68,7 @@ pub struct Set {
     /// Calls try trunks of a lower number first
     #[arg(long, value_name = "NUMBER")]
     priority: Option<u16>,
-    /// Its share of the calls among those of the same priority
+    /// Its share of the calls among those of the same priority; those with 0 come last, by name
     #[arg(long, value_name = "NUMBER")]
     weight: Option<u16>,
     /// Calls at once, 0 for no limit

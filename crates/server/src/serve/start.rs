@@ -54,7 +54,7 @@ impl Process {
         }
         let (work, stop) = stop::channel();
         let mut tasks = JoinSet::new();
-        let calls = self.calls(ledger, board, &stop).await?;
+        let calls = self.calls(ledger, sealer.clone(), board, &stop).await?;
         let sip = calls.address;
         tasks.spawn(named("calls", calls.task));
         if settings.demo {
@@ -128,9 +128,16 @@ impl Process {
         })
     }
 
-    async fn calls(&self, ledger: &Ledger, board: Board, stop: &Stop) -> Result<Serving, Failure> {
+    async fn calls(
+        &self,
+        ledger: &Ledger,
+        sealer: Arc<Sealer>,
+        board: Board,
+        stop: &Stop,
+    ) -> Result<Serving, Failure> {
         let boot = Uuid::new_v4().to_string();
         let config = calls::Config {
+            sealer: Some(sealer),
             board,
             ..parts::call_config(&self.loaded, &self.data, boot).await?
         };

@@ -44,7 +44,7 @@ pub struct WantedTrunk {
     /// Calls try trunks of a lower number first; 0 in a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u16>,
-    /// Its share of the calls among those of the same priority; 1 in a new one.
+    /// Its share of the calls among those of the same priority; 0 in a new one, which comes last, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<u16>,
     /// Calls at once; 0 means no limit.

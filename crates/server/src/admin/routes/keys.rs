@@ -105,25 +105,25 @@ pub async fn delete(
 /// Seals every secret anew that is not sealed under the current master key: those of AccessKeys and the
 /// passwords of trunks.
 pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
+    let keys = reseal_keys(&admin, &operator).await?;
+    let passwords = reseal_trunks(&admin, &operator).await?;
+    Ok(Json(json!({ "resealed": keys + passwords })))
+}
+
+async fn reseal_keys(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
     let sealer = admin.sealer.clone();
-    let (keys, trunks): (Vec<(AccessKeyId, Box<[u8]>)>, Vec<Trunk>) = admin
+    let old: Vec<(AccessKeyId, Box<[u8]>)> = admin
         .ledger
         .read(Touch::Lists, move |state, _| {
-            let keys = state
+            state
                 .keys()
                 .filter(|key| !sealer.is_current(&key.sealed_secret))
                 .map(|key| (key.id.clone(), key.sealed_secret.clone()))
-                .collect();
-            let is_old = |known: &Credentials| !sealer.is_current(&known.sealed_secret);
-            let has_old = |trunk: &&Trunk| {
-                let known = [&trunk.auth, &trunk.challenge];
-                known.into_iter().flatten().any(is_old)
-            };
-            (keys, state.trunks().filter(has_old).cloned().collect())
+                .collect()
         })
         .await?;
-    let mut resealed = 0;
-    for (id, sealed) in keys {
+    let count = old.len();
+    for (id, sealed) in old {
         let failed =
             |error: &dyn std::fmt::Display| AdminError::Refused(format!("key {id}: {error}"));
         let secret = admin
@@ -139,18 +139,34 @@ pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answ
             sealed_secret: sealed.into(),
         };
         admin.ledger.submit(operator.envelope(command)).await?;
-        resealed += 1;
     }
-    for mut trunk in trunks {
-        resealed += reseal_trunk(&admin.sealer, &mut trunk)?;
+    Ok(count)
+}
+
+async fn reseal_trunks(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
+    let sealer = admin.sealer.clone();
+    let old: Vec<Trunk> = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            let is_old = |known: &Credentials| !sealer.is_current(&known.sealed_secret);
+            let has_old = |trunk: &&Trunk| {
+                let known = [&trunk.auth, &trunk.challenge];
+                known.into_iter().flatten().any(is_old)
+            };
+            state.trunks().filter(has_old).cloned().collect()
+        })
+        .await?;
+    let mut count = 0;
+    for mut trunk in old {
+        count += reseal_trunk(&admin.sealer, &mut trunk)?;
         let command = Command::SetTrunk(Box::new(trunk));
         admin.ledger.submit(operator.envelope(command)).await?;
     }
-    Ok(Json(json!({ "resealed": resealed })))
+    Ok(count)
 }
 
 /// Seals the passwords of a trunk anew and says how many there were.
-fn reseal_trunk(sealer: &Sealer, trunk: &mut Trunk) -> Result<u32, AdminError> {
+fn reseal_trunk(sealer: &Sealer, trunk: &mut Trunk) -> Result<usize, AdminError> {
     let name = trunk.name.clone();
     let failed =
         |error: &dyn std::fmt::Display| AdminError::Refused(format!("trunk {name}: {error}"));
