@@ -16,7 +16,6 @@ pub mod relay;
 pub mod sandbox;
 pub mod switch;
 
-use crate::config::{Language, RecordingNotice};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, Records, clocks};
 use board::{Ask, Noise};
@@ -27,7 +26,6 @@ use relay::Relay;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use switch::{CallKey, Input, Lease, Output, Setup, Switch};
@@ -68,10 +66,6 @@ pub struct Trunk {
 pub struct Config {
     /// Where SIP listens; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Whether the same address takes TCP too.
-    pub tcp: bool,
-    /// TLS, if there is a certificate.
-    pub tls: Option<Tls>,
     /// What peers are told instead, for signalling. Port 0 means that of `listen`.
     pub advertised: Option<SocketAddr>,
     /// Where media is received.
@@ -84,18 +78,12 @@ pub struct Config {
     pub calls_max: usize,
     /// The most calls at once on one X.
     pub per_x_max: usize,
-    /// The most calls at once of one caller.
+    /// The most calls at once by one caller.
     pub per_caller_max: usize,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
     /// When neither side is heard for so long, the call is ended.
     pub silence_max: Duration,
-    /// The same while one side holds the other.
-    pub hold_silence_max: Duration,
-    /// What is recorded, and where.
-    pub recording: Recording,
-    /// What callers hear from us.
-    pub prompts: Prompts,
     /// After the wish to stop, how long calls may still last.
     pub drain_timeout: Duration,
     /// The name of this node, for the records.
@@ -108,48 +96,11 @@ pub struct Config {
     pub board: Board,
 }
 
-/// SIP over TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// Where it listens; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// PEM file with the certificate chain, the server's own first.
-    pub certificate: PathBuf,
-    /// PEM file with its private key.
-    pub private_key: PathBuf,
-    /// PEM file with the authorities of peers that connect; none asks them for no certificate.
-    pub client_ca: Option<PathBuf>,
-    /// PEM file with the authorities of peers that we connect to.
-    pub server_ca: Option<PathBuf>,
-}
-
-/// What is recorded, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recording {
-    /// The directory; none records nothing.
-    pub directory: Option<PathBuf>,
-    /// With less free space than this nothing is recorded, in bytes.
-    pub free_min_bytes: u64,
-    /// Who is told.
-    pub notice: RecordingNotice,
-}
-
-/// What callers hear from us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prompts {
-    /// The languages of each prompt, one after the other.
-    pub languages: Vec<Language>,
-    /// The directory with prompts that take the place of ours.
-    pub directory: Option<PathBuf>,
-}
-
 impl Config {
-    /// The usual bounds: 2,000 calls, 6 hours, 30 seconds of silence. No TLS, and nothing is recorded.
+    /// The usual bounds: 2,000 calls, 30 on one X, 20 by one caller, 6 hours, 30 seconds of silence.
     pub fn new(listen: SocketAddr, node: String, boot: String) -> Self {
         Self {
             listen,
-            tcp: true,
-            tls: None,
             advertised: None,
             rtp_bind: listen.ip(),
             rtp_advertised: None,
@@ -159,16 +110,6 @@ impl Config {
             per_caller_max: 20,
             duration_max_s: 6 * 3_600,
             silence_max: Duration::from_secs(30),
-            hold_silence_max: Duration::from_secs(300),
-            recording: Recording {
-                directory: None,
-                free_min_bytes: 1 << 30,
-                notice: RecordingNotice::None,
-            },
-            prompts: Prompts {
-                languages: vec![Language::Chinese, Language::English],
-                directory: None,
-            },
             drain_timeout: Duration::from_secs(30),
             node,
             boot,

@@ -21,9 +21,6 @@ pub struct Args {
     /// Where SIP listens [default: 127.0.0.1:5060]
     #[arg(long, value_name = "HOST:PORT")]
     pub sip: Option<String>,
-    /// Where SIP over TLS listens, when there is a certificate [default: 127.0.0.1:5061]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub sip_tls: Option<String>,
     /// Log level, such as info or debug [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -40,7 +37,6 @@ impl Args {
             ("--https", "api.https", &self.https),
             ("--admin", "admin.listen", &self.admin),
             ("--sip", "sip.listen", &self.sip),
-            ("--sip-tls", "sip.tls", &self.sip_tls),
             ("--log-level", "log.level", &self.log_level),
         ];
         let mut flags: Vec<_> = given

@@ -427,24 +427,6 @@ mod tests {
                 "invalid socket address",
             ),
             (
-                "[sip]\ncertificate = \"c.pem\"\n",
-                2,
-                "sip.certificate",
-                "private_key is missing",
-            ),
-            (
-                "[sip]\ntcp = true\ntls = \"0.0.0.0:5061\"\n",
-                3,
-                "sip.tls",
-                "TLS needs sip.certificate",
-            ),
-            (
-                "[sip]\nclient_ca = \"ca.pem\"\n",
-                2,
-                "sip.client_ca",
-                "needs sip.certificate",
-            ),
-            (
                 "[calls]\nper_x_max = 0\n",
                 2,
                 "calls.per_x_max",

@@ -1,7 +1,6 @@
 //! Settings, turned into what each part of the service takes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::api::limits::Rates;
 use crate::api::nonces::NonceBounds;
 use crate::api::{self, params};
 use crate::calls;
-use crate::config::{ConfigError, Language, ListenAddress, Loaded, Part, Reload, Settings};
+use crate::config::{ConfigError, Language, Loaded, Part, Reload, Settings};
 use crate::telemetry::Metrics;
 use crate::writer::Options;
 
@@ -85,18 +84,17 @@ pub fn gateway_follower(gateway: Arc<Gateway>) -> Part {
     })
 }
 
-pub async fn call_config(
-    loaded: &Loaded,
-    data: &Path,
-    boot: String,
-) -> Result<calls::Config, ConfigError> {
+pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config, ConfigError> {
     let settings = &loaded.settings;
-    let listen = resolved(loaded, "sip.listen", &settings.sip.listen).await?;
+    let wanted = &settings.sip.listen;
+    let refuse = |reason: String| loaded.refuse("sip.listen", reason);
+    let listen = tokio::net::lookup_host((wanted.host(), wanted.port()))
+        .await
+        .map_err(|error| refuse(format!("{wanted}: {error}")))?
+        .next()
+        .ok_or_else(|| refuse(format!("{wanted} is no address")))?;
     let bind = settings.rtp.bind.get().copied().unwrap_or(listen.ip());
-    let directory = settings.prompts.directory.get().map(PathBuf::from);
     Ok(calls::Config {
-        tcp: settings.sip.tcp,
-        tls: sip_tls(loaded).await?,
         advertised: settings.sip.advertised.get().copied(),
         rtp_bind: bind,
         rtp_advertised: settings.rtp.advertised.get().copied(),
@@ -106,51 +104,9 @@ pub async fn call_config(
         per_caller_max: settings.calls.per_caller_max as usize,
         duration_max_s: settings.calls.duration_max_s,
         silence_max: seconds(settings.calls.silence_max_s),
-        hold_silence_max: seconds(settings.calls.hold_silence_max_s),
-        recording: calls::Recording {
-            directory: Some(data.join("recordings")),
-            free_min_bytes: u64::from(settings.recording.free_min_mib) << 20,
-            notice: settings.recording.notice,
-        },
-        prompts: calls::Prompts {
-            languages: settings.prompts.languages.clone(),
-            directory: Some(directory.unwrap_or_else(|| data.join("prompts"))),
-        },
         drain_timeout: seconds(settings.process.drain_timeout_s),
         ..calls::Config::new(listen, settings.process.node.clone(), boot)
     })
-}
-
-/// SIP over TLS, if there is a certificate.
-async fn sip_tls(loaded: &Loaded) -> Result<Option<calls::Tls>, ConfigError> {
-    let sip = &loaded.settings.sip;
-    let (Some(certificate), Some(private_key)) = (sip.certificate.get(), sip.private_key.get())
-    else {
-        return Ok(None);
-    };
-    let client_ca = sip.client_ca.get().map(PathBuf::from);
-    let server_ca = sip.server_ca.get().map(PathBuf::from);
-    Ok(Some(calls::Tls {
-        listen: resolved(loaded, "sip.tls", &sip.tls).await?,
-        certificate: certificate.into(),
-        private_key: private_key.into(),
-        server_ca: server_ca.or_else(|| client_ca.clone()),
-        client_ca,
-    }))
-}
-
-/// The first IP address that a host has.
-async fn resolved(
-    loaded: &Loaded,
-    key: &str,
-    wanted: &ListenAddress,
-) -> Result<SocketAddr, ConfigError> {
-    let refuse = |reason: String| loaded.refuse(key, reason);
-    tokio::net::lookup_host((wanted.host(), wanted.port()))
-        .await
-        .map_err(|error| refuse(format!("{wanted}: {error}")))?
-        .next()
-        .ok_or_else(|| refuse(format!("{wanted} is no address")))
 }
 
 /// Where the demo's phone listens: on this machine alone, at any port.
@@ -256,8 +212,7 @@ mod tests {
     #[tokio::test]
     async fn media_is_received_where_signalling_is_unless_said_otherwise() {
         let loaded = crate::config::load(&crate::config::Inputs::default()).unwrap();
-        let data = Path::new("data");
-        let made = call_config(&loaded, data, "boot".into()).await.unwrap();
+        let made = call_config(&loaded, "boot".into()).await.unwrap();
         assert_eq!(made.listen.to_string(), "127.0.0.1:5060");
         assert_eq!(made.rtp_bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
         let usual = calls::Config::new(made.listen, String::new(), String::new());
@@ -265,17 +220,6 @@ mod tests {
         assert_eq!(made.calls_max, usual.calls_max);
         assert_eq!(made.per_x_max, usual.per_x_max);
         assert_eq!(made.per_caller_max, usual.per_caller_max);
-        assert_eq!(made.tcp, usual.tcp);
-        assert_eq!(made.tls, usual.tls);
-        assert_eq!(made.prompts.languages, usual.prompts.languages);
-        assert_eq!(made.prompts.directory, Some(data.join("prompts")));
-        assert_eq!(made.recording.directory, Some(data.join("recordings")));
-        assert_eq!(made.recording.notice, usual.recording.notice);
-        assert_eq!(
-            made.recording.free_min_bytes,
-            usual.recording.free_min_bytes
-        );
-        assert_eq!(made.hold_silence_max, usual.hold_silence_max);
         assert_eq!(made.duration_max_s, usual.duration_max_s);
         assert_eq!(made.silence_max, usual.silence_max);
         assert_eq!(made.drain_timeout, usual.drain_timeout);

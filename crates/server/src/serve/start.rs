@@ -139,7 +139,7 @@ impl Process {
         let config = calls::Config {
             sealer: Some(sealer),
             board,
-            ..parts::call_config(&self.loaded, &self.data, boot).await?
+            ..parts::call_config(&self.loaded, boot).await?
         };
         let listen = config.listen;
         calls::serve(config, ledger.clone(), ledger.records(), stop.receiver())
