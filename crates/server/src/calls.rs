@@ -12,6 +12,7 @@ pub mod clerk;
 pub mod ending;
 pub mod links;
 pub mod numbers;
+pub mod peers;
 pub mod ports;
 pub mod relay;
 pub mod sandbox;
