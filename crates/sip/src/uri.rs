@@ -194,6 +194,21 @@ pub(crate) fn has_headers(uri: &[u8]) -> bool {
     uri[after_user..].contains(&b'?')
 }
 
+/// A URI that somebody gave us, as it may stand in a request line of ours: without the headers that it asks
+/// for. None where that would break the line: white space (a folded header has some), brackets, quotes.
+pub(crate) fn request_uri(uri: &[u8]) -> Option<&[u8]> {
+    let breaks = |byte: &u8| *byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f);
+    if !uri.contains(&b':') || uri.iter().any(breaks) {
+        return None;
+    }
+    let after_user = uri
+        .iter()
+        .position(|&byte| byte == b'@')
+        .map_or(0, |at| at + 1);
+    let headers = uri[after_user..].iter().position(|&byte| byte == b'?');
+    Some(&uri[..headers.map_or(uri.len(), |at| after_user + at)])
+}
+
 /// Whether a `Route` URI has `lr`, so that the Request-URI stays what it is (RFC 3261 section 16.12).
 pub(crate) fn is_loose(uri: &[u8]) -> bool {
     Uri::parse(uri).is_some_and(|uri| uri.params.get("lr").is_some())

@@ -3,10 +3,10 @@
 
 mod support;
 
-use maskline_sip::endpoint::Event;
+use maskline_sip::endpoint::{Event, Input};
 use maskline_sip::message::{Message, Name};
 use maskline_sip::stream::{Frame, Framer};
-use support::lone::{Lone, PEER, text};
+use support::lone::{Lone, PEER, text, to_tag};
 use support::{corpus, udp};
 
 /// What becomes of a message.
@@ -164,4 +164,49 @@ fn in_a_stream_only_what_has_a_length_is_a_message() {
             _ => assert_eq!(found, Ok(Some(Frame::Message(bytes))), "{section} {name}"),
         }
     }
+}
+
+#[test]
+fn a_contact_that_would_break_a_request_line_is_not_used() {
+    let invite = |from: &str, contact: &str| {
+        format!(
+            "INVITE sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKc;rport\r\n\
+             From: {from};tag=a\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+             Contact: {contact}\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let rows = [
+        (
+            "<sip:b@127.0.0.1:5070;x?Route=%3Csip:c%3E>",
+            Some("sip:b@127.0.0.1:5070;x"),
+        ),
+        ("<sip:b?c@127.0.0.1:5070>", Some("sip:b?c@127.0.0.1:5070")),
+        (
+            "<sip:b@127.0.0.1:5070\r\n SIP/2.0>",
+            Some("sip:138@127.0.0.1"),
+        ),
+        ("<sip:b@h <sip:c@h>", Some("sip:138@127.0.0.1")),
+        ("*", Some("sip:138@127.0.0.1")),
+    ];
+    for (contact, wanted) in rows {
+        let mut lone = lone();
+        lone.say(&invite("<sip:138@127.0.0.1>", contact));
+        let Some(Event::Incoming { leg, .. }) = lone.events.pop() else {
+            panic!("{contact}: a call");
+        };
+        let ok = lone
+            .give(Input::Answer(leg, support::SDP.to_vec()))
+            .remove(0)
+            .1;
+        let tag = to_tag(&ok);
+        lone.say(&format!(
+            "ACK sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKd\r\n\
+             From: <sip:138@127.0.0.1>;tag=a\r\nTo: <sip:1@127.0.0.1>;tag={tag}\r\nCall-ID: c\r\nCSeq: 1 ACK\r\n\r\n"
+        ));
+        let bye = lone.give(Input::HangUp(leg, None)).remove(0).1;
+        let uri = std::str::from_utf8(bye.request_uri()).ok();
+        assert_eq!(uri, wanted, "{contact}");
+    }
+    let (fate, _) = fate(&mut lone(), invite("<sip:1 3 8@h>", "*").as_bytes());
+    assert_eq!(fate, Answer(400), "there is nowhere to send anything");
 }

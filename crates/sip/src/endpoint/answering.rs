@@ -96,7 +96,7 @@ impl Endpoint {
         let max_forwards = essentials.max_forwards;
         let to = super::front::answer_to(&essentials.via, from);
         let Some(dialog) = Dialog::answering(&invite, self.chance.next_u64()) else {
-            return;
+            return self.answer_at_once(&invite, from, 400, Hint::None);
         };
         let id = self.new_leg();
         let reliability = from.transport.reliability();

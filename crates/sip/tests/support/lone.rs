@@ -84,6 +84,13 @@ impl Lone {
     }
 
     pub fn dial(&mut self) -> (LegId, Message) {
+        let (leg, dial) = self.dial_quietly();
+        let mut sent = self.give(Input::Dial(leg, dial));
+        (leg, sent.remove(0).1)
+    }
+
+    /// A call that is still to be made.
+    pub fn dial_quietly(&mut self) -> (LegId, Dial) {
         let leg = self.endpoint.new_leg();
         let dial = Dial {
             hop: udp(PEER),
@@ -92,8 +99,7 @@ impl Lone {
             max_forwards: 69,
             sdp: super::SDP.to_vec(),
         };
-        let mut sent = self.give(Input::Dial(leg, dial));
-        (leg, sent.remove(0).1)
+        (leg, dial)
     }
 
     /// The names of the events since the last time.
