@@ -2,9 +2,11 @@
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. Here is the loop that carries that out. Below it [`call`] holds the rules of a call of two
-//! legs, [`ending`] how each refusal is told; [`links`] are the streams beside the datagrams; [`relay`] carries the sound, [`ports`] lends its sockets;
-//! [`clerk`] asks the ledger and writes the records; [`sandbox`] is a phone that answers by itself.
+//! legs, [`ending`] how each refusal is told; [`links`] are the streams beside the datagrams; [`relay`]
+//! carries the sound, [`ports`] lends its sockets; [`clerk`] asks the ledger and writes the records;
+//! [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
 
+pub mod board;
 pub mod call;
 pub mod clerk;
 pub mod ending;
@@ -15,7 +17,9 @@ pub mod relay;
 pub mod sandbox;
 pub mod switch;
 
+use crate::seal::Sealer;
 use crate::writer::{Ledger, Records, clocks};
+use board::{Ask, Noise};
 use call::Moment;
 use clerk::Clerk;
 use links::{Heard, Links, Tls};
@@ -31,7 +35,9 @@ use switch::{CallKey, Input, Lease, Output, Setup, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
+
+pub use board::{Board, LiveCall};
 
 /// The longest datagram that is read, in bytes: the longest that UDP has.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
@@ -39,6 +45,8 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 const DATAGRAMS_AT_ONCE: usize = 64;
 /// Answers of the ledger and the relays that may wait.
 const NEWS_MAX: usize = 4_096;
+/// How often it is counted what goes on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After the last call is hung up, how long its last messages may be repeated.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -75,6 +83,10 @@ pub struct Config {
     pub rtp_ports: (u16, u16),
     /// The most calls at once.
     pub calls_max: usize,
+    /// The most calls at once on one X.
+    pub per_x_max: usize,
+    /// The most calls at once by one caller.
+    pub per_caller_max: usize,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
     /// When neither side is heard for so long, the call is ended.
@@ -85,10 +97,14 @@ pub struct Config {
     pub node: String,
     /// The name of this run of the process, for the records.
     pub boot: String,
+    /// Opens the passwords of trunks; without it those that need one cannot be used.
+    pub sealer: Option<Arc<Sealer>>,
+    /// What others see of the calls while they last.
+    pub board: Board,
 }
 
 impl Config {
-    /// The usual bounds: 2,000 calls, 6 hours, 30 seconds of silence.
+    /// The usual bounds: 2,000 calls, 30 on one X, 20 by one caller, 6 hours, 30 seconds of silence.
     pub fn new(listen: SocketAddr, node: String, boot: String) -> Self {
         Self {
             listen,
@@ -100,11 +116,15 @@ impl Config {
             rtp_advertised: None,
             rtp_ports: (20_000, 29_999),
             calls_max: 2_000,
+            per_x_max: 30,
+            per_caller_max: 20,
             duration_max_s: 6 * 3_600,
             silence_max: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
             node,
             boot,
+            sealer: None,
+            board: Board::default(),
         }
     }
 }
@@ -163,6 +183,10 @@ pub async fn serve(
         duration_max_s: config.duration_max_s,
         seed,
     });
+    let asked = config
+        .board
+        .take_asks()
+        .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
     let clerk = Clerk::new(ledger, records, news.clone());
     clerk.follow_trunks().await.map_err(io::Error::other)?;
@@ -174,12 +198,13 @@ pub async fn serve(
         ports: Ports::new(config.rtp_bind, config.rtp_ports.0, config.rtp_ports.1),
         clerk,
         news,
+        noise: Noise::default(),
         config,
     };
     Ok(Serving {
         address,
         tls_address,
-        task: tokio::spawn(serving.run(heard, stop)),
+        task: tokio::spawn(serving.run(heard, asked, stop)),
     })
 }
 
@@ -201,15 +226,22 @@ struct Loop {
     clerk: Clerk,
     /// For the relays, which tell of silence.
     news: mpsc::Sender<Input<'static>>,
+    noise: Noise,
 }
 
 impl Loop {
     async fn run(
         mut self,
         mut heard: mpsc::Receiver<Input<'static>>,
+        mut asked: mpsc::Receiver<Ask>,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
+        let mut drain = self.config.board.draining();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // After the wish to drain everything goes as after the wish to stop, but for the end of the loop.
+        let mut stopping = false;
         let mut last_day: Option<Instant> = None;
         let mut farewell: Option<Instant> = None;
         // The trunks are known before the first datagram is looked at, or a call that came early
@@ -225,11 +257,16 @@ impl Loop {
                 heard = self.links.heard() => self.hear(heard),
                 Some(input) = heard.recv() => self.give(input),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
-                () = stopped(&mut stop), if last_day.is_none() => {
-                    tracing::info!(calls = self.switch.calls(), "taking no more calls");
-                    self.give(Input::Drain);
-                    last_day = Some(Instant::now() + self.config.drain_timeout);
+                Some(ask) = asked.recv() => {
+                    // Who asked may have left.
+                    let _ = ask.send(self.switch.live_calls());
                 }
+                _ = looks.tick() => self.look(),
+                () = stopped(&mut stop), if !stopping => {
+                    stopping = true;
+                    last_day.get_or_insert_with(|| self.drain());
+                }
+                () = stopped(&mut drain), if last_day.is_none() => last_day = Some(self.drain()),
                 () = until(last_day), if last_day.is_some() && farewell.is_none() => {
                     if self.switch.calls() > 0 {
                         tracing::warn!(calls = self.switch.calls(), "hanging up what is left");
@@ -237,16 +274,43 @@ impl Loop {
                     }
                     farewell = Some(Instant::now() + FAREWELL);
                 }
-                () = until(farewell), if farewell.is_some() => break,
+                () = until(farewell), if stopping && farewell.is_some() => break,
             }
-            if last_day.is_some() && self.switch.calls() == 0 {
+            if stopping && self.switch.calls() == 0 {
                 if self.switch.is_idle() {
                     break;
                 }
                 farewell.get_or_insert(Instant::now() + FAREWELL);
             }
         }
+        self.look();
         self.clerk.finish().await;
+    }
+
+    /// Takes no more calls; gives the moment at which those that are left are hung up.
+    fn drain(&mut self) -> Instant {
+        tracing::info!(calls = self.switch.calls(), "taking no more calls");
+        self.give(Input::Drain);
+        Instant::now() + self.config.drain_timeout
+    }
+
+    /// Counts what goes on, and tells of noise now and then.
+    fn look(&mut self) {
+        let counts = self.switch.counts();
+        let board = &self.config.board;
+        board.set_counts(self.switch.legs(), self.ports.lent(), counts);
+        if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
+            let [not_sip, malformed, strangers, stray_responses, overload] =
+                fresh.map(|(_, count)| count);
+            tracing::info!(
+                not_sip,
+                malformed,
+                strangers,
+                stray_responses,
+                overload,
+                "turned SIP away; the next such line comes in a minute at the earliest"
+            );
+        }
     }
 
     fn receive(&mut self, bytes: &mut [u8]) {
@@ -280,6 +344,7 @@ impl Loop {
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
         }
+        self.config.board.set_live(self.switch.calls());
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -307,6 +372,7 @@ impl Loop {
                 }
             }
             Output::Finish(key, record) => {
+                self.config.board.ended(record.as_deref());
                 let relay = self.relays.remove(&key);
                 self.clerk.finish_call(relay, record);
             }

@@ -165,6 +165,33 @@ fn a_bye_is_proven_as_a_call_is() {
 }
 
 #[test]
+fn a_change_of_the_call_is_proven_too() {
+    let mut lone = Lone::new(vec![peer()]);
+    let (leg, invite) = lone.dial();
+    let ok = |request: &Message| {
+        let head = response(request, "200 OK", "Contact: <sip:b@127.0.0.1:5070>\r\n");
+        let sdp = String::from_utf8_lossy(SDP).into_owned();
+        let kind = "Content-Type: application/sdp\r\n\r\n";
+        format!(
+            "{}{kind}{sdp}",
+            head.trim_end_matches("\r\n").to_owned() + "\r\n"
+        )
+    };
+    lone.say(&ok(&invite));
+    lone.heard();
+    let offer = lone.give(Input::Offer(leg, SDP.to_vec())).remove(0).1;
+    assert_eq!(text(&offer, Name::CSeq), "2 INVITE");
+    let sent = lone.say(&response(&offer, "401 U", &challenge("n")));
+    assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
+    assert!(is_right(&text(&sent[1], Name::Authorization), "INVITE"));
+    assert_eq!(text(&sent[1], Name::CSeq), "3 INVITE");
+    let acks = lone.say(&ok(&sent[1]));
+    assert_eq!(kinds(&acks), ["ACK"]);
+    assert_eq!(text(&acks[0], Name::CSeq), "3 ACK");
+    assert_eq!(lone.heard(), ["offer accepted"]);
+}
+
+#[test]
 fn a_proxy_and_a_server_may_both_ask() {
     let mut lone = Lone::new(vec![peer()]);
     let by_proxy = challenge("p")

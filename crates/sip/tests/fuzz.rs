@@ -306,15 +306,19 @@ impl World {
                     status: 486,
                     cause: Some(17),
                 };
-                let input = match self.chance.below(9) {
+                let input = match self.chance.below(10) {
+                    5 => Input::Offer(leg, SDP.to_vec()),
+                    6 => Input::AcceptOffer(leg, SDP.to_vec()),
+                    7 => Input::RefuseOffer(leg, 488),
+                    8 => Input::Info(
+                        leg,
+                        b"application/dtmf-relay".to_vec(),
+                        b"Signal=1\r\n".to_vec(),
+                    ),
                     0 => Input::Progress(leg, 180, None),
                     1 => Input::Progress(leg, 183, Some(SDP.to_vec())),
                     2 => Input::Answer(leg, SDP.to_vec()),
                     3 => Input::Refuse(leg, refusal),
-                    4 => Input::Offer(leg, SDP.to_vec()),
-                    5 => Input::AcceptOffer(leg, SDP.to_vec()),
-                    6 => Input::RefuseOffer(leg, 488),
-                    7 => Input::Info(leg, b"application/dtmf".to_vec(), b"1".to_vec()),
                     _ => Input::HangUp(leg, Some(16)),
                 };
                 if matches!(input, Input::HangUp(..)) {

@@ -7,6 +7,7 @@ use super::switch::{CallKey, Input, Routing};
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use maskline_domain::State;
 use maskline_domain::routing::{self, Dial};
+use maskline_domain::trunk::candidates;
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ impl Clerk {
     pub fn ask_route(&self, key: CallKey, query: Dial) {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         tokio::spawn(async move {
+            // Chance shares the calls out among trunks; when the system gives none, the first will do.
+            let seed = getrandom::u64().unwrap_or_default();
             let routing = ledger.read(Touch::Number(query.x), |state, now| {
                 let pool = state.number(query.x).and_then(|number| number.class.pool);
                 let account = pool
@@ -61,7 +64,7 @@ impl Clerk {
                     route: routing::route(state, &query, now),
                     pool,
                     account,
-                    trunk: state.trunks().filter_map(known).find(|trunk| trunk.enabled),
+                    trunk: candidates(state, seed).into_iter().find_map(known),
                 }
             });
             let routing = routing.await.map(Box::new);

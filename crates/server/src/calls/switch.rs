@@ -6,6 +6,7 @@
 //! SDP written anew.
 
 mod live;
+mod shown;
 
 use super::call::{Bounds, Call, Deed, Happening, Moment};
 use super::ending::{Ending, Reason};

@@ -115,6 +115,8 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
         rtp_advertised: settings.rtp.advertised.get().copied(),
         rtp_ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
         calls_max: settings.calls.calls_max as usize,
+        per_x_max: settings.calls.per_x_max as usize,
+        per_caller_max: settings.calls.per_caller_max as usize,
         duration_max_s: settings.calls.duration_max_s,
         silence_max: seconds(settings.calls.silence_max_s),
         drain_timeout: seconds(settings.process.drain_timeout_s),
@@ -274,6 +276,8 @@ mod tests {
         let usual = calls::Config::new(made.listen, String::new(), String::new());
         assert_eq!(made.rtp_ports, usual.rtp_ports);
         assert_eq!(made.calls_max, usual.calls_max);
+        assert_eq!(made.per_x_max, usual.per_x_max);
+        assert_eq!(made.per_caller_max, usual.per_caller_max);
         assert_eq!(made.duration_max_s, usual.duration_max_s);
         assert_eq!(made.silence_max, usual.silence_max);
         assert_eq!(made.drain_timeout, usual.drain_timeout);
