@@ -72,12 +72,12 @@ impl House {
             .expect("the sandbox starts");
         furnish(&ledger, sandbox.address).await;
         let board = Board::default();
-        let config = Config {
+        let mut config = Config {
             board: board.clone(),
             drain_timeout,
-            rtp_ports: (rtp_first, rtp_first + 39),
             ..Config::new(local(0), "node".into(), boot.into())
         };
+        config.media.ports = (rtp_first, rtp_first + 39);
         let serving = calls::serve(config, ledger.clone(), ledger.records(), stopped)
             .await
             .expect("calls are served");
