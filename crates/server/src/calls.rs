@@ -285,12 +285,21 @@ impl Loop {
         let board = &self.config.board;
         board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
         if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
-            let [not_sip, malformed, strangers, stray_responses, overload] =
-                fresh.map(|(_, count)| count);
+            let [
+                not_sip,
+                malformed,
+                strangers,
+                unknown_x,
+                unproven,
+                stray_responses,
+                overload,
+            ] = fresh.map(|(_, count)| count);
             tracing::info!(
                 not_sip,
                 malformed,
                 strangers,
+                unknown_x,
+                unproven,
                 stray_responses,
                 overload,
                 "turned SIP away; the next such line comes in a minute at the earliest"

@@ -356,6 +356,20 @@ impl Ledger {
         }
     }
 
+    /// Looks at the state if that need not wait; `None` if [`Ledger::read`]
+    /// must do it.
+    pub fn try_read<R>(
+        &self,
+        touch: Touch,
+        look: impl FnOnce(&State, Timestamp) -> R,
+    ) -> Option<R> {
+        let core = self.shared.core.try_read()?;
+        if core.pipeline.is_stopped() || core.pipeline.must_wait(touch) {
+            return None;
+        }
+        Some(look(core.pipeline.state(), core.pipeline.now(clocks())))
+    }
+
     /// Confirms that the wall clock is right, although it leapt.
     ///
     /// # Errors

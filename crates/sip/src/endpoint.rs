@@ -58,12 +58,17 @@ struct ClientKey {
     is_cancel: bool,
 }
 
+/// Looks at a new call before anything is remembered of it: a status refuses it, statelessly, at a
+/// quarter of the cost of a leg. It must answer from memory, and the same for each copy of a request.
+pub type Screen = Box<dyn Fn(&Message) -> Option<u16> + Send + Sync>;
+
 /// The machine. It holds no socket and no clock; see the module.
 pub struct Endpoint {
     config: Config,
     chance: Chance,
     peers: Vec<Peer>,
     care: care::Care,
+    screen: Option<Screen>,
     sessions: proof::Sessions,
     guard: proof::Guard,
     legs: BTreeMap<LegId, Leg>,
@@ -87,6 +92,7 @@ impl Endpoint {
             chance: Chance::new(seed),
             peers: Vec::new(),
             care: care::Care::default(),
+            screen: None,
             sessions: proof::Sessions::default(),
             guard: proof::Guard::default(),
             legs: BTreeMap::new(),
@@ -109,6 +115,11 @@ impl Endpoint {
         let before = std::mem::replace(&mut self.peers, peers);
         self.sessions.clear();
         self.take_care_of(&before);
+    }
+
+    /// From now on `screen` is asked about each new call.
+    pub fn set_screen(&mut self, screen: Screen) {
+        self.screen = Some(screen);
     }
 
     /// A number for a leg that is to be dialled.
@@ -225,7 +236,13 @@ impl Endpoint {
             return;
         }
         match method {
-            Method::Invite => self.on_invite(request, from, peer, key, now),
+            Method::Invite => match self.screen.as_ref().and_then(|screen| screen(&request)) {
+                Some(status) => {
+                    self.counts.screened += 1;
+                    self.answer_at_once(&request, from, status, Hint::None);
+                }
+                None => self.on_invite(request, from, peer, key, now),
+            },
             Method::Options => {
                 let bytes = self.write_options(&request, from);
                 self.send_answer(&request, from, bytes);

@@ -3,7 +3,7 @@
 mod support;
 
 use maskline_sip::endpoint::{Endpoint, Event, Input};
-use maskline_sip::message::Name;
+use maskline_sip::message::{Message, Name};
 use support::wire::{INVITE, PEER, US, Wire, header, response, statuses, to_tag, with, within};
 use support::{SDP, address, at, udp};
 
@@ -256,6 +256,27 @@ fn strangers_are_turned_away_and_nonsense_is_counted() {
         (1, 1, 1)
     );
     assert!(wire.endpoint.is_idle());
+}
+
+#[test]
+fn a_screened_call_is_refused_without_memory() {
+    let mut wire = Wire::new();
+    let is_known = |invite: &Message| invite.request_uri().starts_with(b"sip:17000000001");
+    wire.endpoint
+        .set_screen(Box::new(move |invite| (!is_known(invite)).then_some(404)));
+    let unknown = with("sip:17000000001@", "sip:17000000002@");
+    let refused = wire.say(unknown.as_bytes());
+    assert_eq!(statuses(&refused), [404]);
+    let again = wire.say(unknown.as_bytes());
+    assert_eq!(to_tag(&refused[0]), to_tag(&again[0]), "a copy");
+    let ack = unknown
+        .replace("INVITE sip", "ACK sip")
+        .replace("1 INVITE", "1 ACK");
+    assert!(wire.say(ack.as_bytes()).is_empty());
+    assert_eq!(wire.endpoint.counts().screened, 2);
+    assert!(wire.endpoint.is_idle());
+    wire.say(INVITE.as_bytes());
+    assert_eq!(wire.endpoint.legs(), 1);
 }
 
 #[test]

@@ -220,11 +220,13 @@ fn as_gauge(count: usize) -> i64 {
 }
 
 /// The counts with their names.
-fn reasons(counts: Counts) -> [(&'static str, u64); 5] {
+fn reasons(counts: Counts) -> [(&'static str, u64); 7] {
     [
         ("not_sip", counts.not_sip),
         ("malformed", counts.malformed),
         ("stranger", counts.strangers),
+        ("unknown_x", counts.screened),
+        ("unproven", counts.unproven),
         ("stray_response", counts.stray_responses),
         ("overload", counts.overload),
     ]
@@ -242,7 +244,7 @@ impl Noise {
     const EVERY_MS: u64 = 60_000;
 
     /// What is to be told now: how much came since the last time, by reason, if anything did.
-    pub fn look(&mut self, counts: Counts, now_ms: u64) -> Option<[(&'static str, u64); 5]> {
+    pub fn look(&mut self, counts: Counts, now_ms: u64) -> Option<[(&'static str, u64); 7]> {
         if counts == self.told || now_ms < self.next_at_ms {
             return None;
         }
@@ -268,7 +270,7 @@ mod tests {
             ..Counts::default()
         };
         assert_eq!(noise.look(counts(0), 0), None);
-        let strangers = |told: Option<[(&'static str, u64); 5]>| told.map(move |told| told[2]);
+        let strangers = |told: Option<[(&'static str, u64); 7]>| told.map(move |told| told[2]);
         let told = noise.look(counts(3), 1_000);
         assert_eq!(strangers(told), Some(("stranger", 3)));
         assert_eq!(noise.look(counts(5_000), 60_999), None);

@@ -323,6 +323,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Requests from nobody we know.
     pub strangers: u64,
+    /// New calls refused by the [`Screen`](super::Screen).
+    pub screened: u64,
     /// Requests that did not prove who they are from, those that were only asked to left out.
     pub unproven: u64,
     /// Responses to nothing we asked.
