@@ -1,13 +1,11 @@
 //! Calls: SIP and RTP on real sockets around machines that have none.
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
-//! relayed. Here is the loop that carries that out. Below it [`call`] holds the rules of a call of two
-//! legs, [`ending`] how each refusal is told; [`relay`] carries the sound, [`ports`] lends its sockets;
-//! [`clerk`] asks the ledger and writes the records; [`sandbox`] is a phone that answers by itself.
+//! relayed. Here is the loop that carries that out. The rules of a call of two legs are those of
+//! [`maskline_domain::call`]; [`relay`] carries the sound, [`ports`] lends its sockets; [`clerk`] asks the
+//! ledger and writes the records; [`sandbox`] is a phone that answers by itself.
 
-pub mod call;
 pub mod clerk;
-pub mod ending;
 pub mod numbers;
 pub mod ports;
 pub mod relay;
@@ -15,8 +13,8 @@ pub mod sandbox;
 pub mod switch;
 
 use crate::writer::{Ledger, Records, clocks};
-use call::Moment;
 use clerk::Clerk;
+use maskline_domain::call::{Moment, Notice, Prompts};
 use ports::Ports;
 use relay::Relay;
 use std::collections::BTreeMap;
@@ -51,6 +49,12 @@ pub struct Trunk {
     pub peer: SocketAddr,
     /// Whether calls may use it.
     pub enabled: bool,
+    /// How its callers hear why their calls fail.
+    pub prompts: Prompts,
+    /// What it is told instead of our usual address, for media.
+    pub rtp_advertised: Option<IpAddr>,
+    /// Whether its media may come from other addresses than it tells.
+    pub nat: bool,
 }
 
 /// How calls are carried.
@@ -68,6 +72,10 @@ pub struct Config {
     pub rtp_ports: (u16, u16),
     /// The most calls at once.
     pub calls_max: usize,
+    /// The most calls at once on one X.
+    pub per_x_max: usize,
+    /// The most calls at once by one caller.
+    pub per_caller_max: usize,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
     /// When neither side is heard for so long, the call is ended.
@@ -81,7 +89,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The usual bounds: 2,000 calls, 6 hours, 30 seconds of silence.
+    /// The usual bounds: 2,000 calls, 30 on one X, 20 by one caller, 6 hours, 30 seconds of silence.
     pub fn new(listen: SocketAddr, node: String, boot: String) -> Self {
         Self {
             listen,
@@ -90,6 +98,8 @@ impl Config {
             rtp_advertised: None,
             rtp_ports: (20_000, 29_999),
             calls_max: 2_000,
+            per_x_max: 30,
+            per_caller_max: 20,
             duration_max_s: 6 * 3_600,
             silence_max: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
@@ -144,7 +154,10 @@ pub async fn serve(
         node: config.node.clone(),
         boot: config.boot.clone(),
         calls_max: config.calls_max,
+        per_x_max: config.per_x_max,
+        per_caller_max: config.per_caller_max,
         duration_max_s: config.duration_max_s,
+        notice: Notice::None,
         seed,
     });
     let (news, heard) = mpsc::channel(NEWS_MAX);
@@ -272,7 +285,7 @@ impl Loop {
             }
             Output::AskRoute(key, query) => self.clerk.ask_route(key, query),
             Output::OpenRow(key, record) => self.clerk.open_row(key, *record),
-            Output::LeaseMedia(key) => {
+            Output::LeaseMedia(key, _) => {
                 let lease = self.lease(key);
                 self.give(Input::MediaLeased(key, lease));
             }
@@ -281,6 +294,9 @@ impl Loop {
                     relay.set_path(path);
                 }
             }
+            // There is nothing to play yet: a prompt is over at once.
+            Output::Play(key, side, ..) => self.give(Input::Played(key, side)),
+            Output::StopPlaying(..) | Output::Record(..) | Output::SendDigit(..) => {}
             Output::Finish(key, record) => {
                 let relay = self.relays.remove(&key);
                 self.clerk.finish_call(relay, record);

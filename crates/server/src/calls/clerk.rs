@@ -6,6 +6,7 @@ use super::relay::Relay;
 use super::switch::{CallKey, Input, Routing};
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use maskline_domain::State;
+use maskline_domain::call::{Prompts, TRUNKS_TRIED_MAX};
 use maskline_domain::routing::{self, Dial};
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
@@ -61,7 +62,12 @@ impl Clerk {
                     route: routing::route(state, &query, now),
                     pool,
                     account,
-                    trunk: state.trunks().filter_map(known).find(|trunk| trunk.enabled),
+                    trunks: state
+                        .trunks()
+                        .filter_map(known)
+                        .filter(|trunk| trunk.enabled)
+                        .take(TRUNKS_TRIED_MAX)
+                        .collect(),
                 }
             });
             let routing = routing.await.map(Box::new);
@@ -174,6 +180,9 @@ fn known(trunk: &maskline_domain::Trunk) -> Option<Trunk> {
         name: trunk.name.to_string(),
         peer: trunk.peer.parse().ok()?,
         enabled: trunk.enabled,
+        prompts: Prompts::default(),
+        rtp_advertised: None,
+        nat: false,
     })
 }
 

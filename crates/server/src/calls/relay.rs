@@ -109,19 +109,19 @@ async fn run(
                 Ok(()) => path = *watched.borrow_and_update(),
                 Err(_) => return statistics,
             },
-            got = caller.socket.recv_from(&mut from_caller) => if let (Ok((length, source)), Some(path)) = (got, &path) {
+            got = caller.socket.recv_from(&mut from_caller) => if let (Ok((length, source)), Some((to_caller, to_callee))) = (got, both(&path)) {
                 let bytes = &from_caller[..length];
-                if pass(bytes, source, &path.caller, &path.callee, &mut statistics.caller, &mut fresh) {
+                if pass(bytes, source, to_caller, to_callee, &mut statistics.caller, &mut fresh) {
                     silent = Duration::ZERO;
                     // A full send queue drops a packet, as any network may.
-                    let _ = callee.socket.try_send_to(&fresh, path.callee.address);
+                    let _ = callee.socket.try_send_to(&fresh, to_callee.address);
                 }
             },
-            got = callee.socket.recv_from(&mut from_callee) => if let (Ok((length, source)), Some(path)) = (got, &path) {
+            got = callee.socket.recv_from(&mut from_callee) => if let (Ok((length, source)), Some((to_caller, to_callee))) = (got, both(&path)) {
                 let bytes = &from_callee[..length];
-                if pass(bytes, source, &path.callee, &path.caller, &mut statistics.callee, &mut fresh) {
+                if pass(bytes, source, to_callee, to_caller, &mut statistics.callee, &mut fresh) {
                     silent = Duration::ZERO;
-                    let _ = caller.socket.try_send_to(&fresh, path.caller.address);
+                    let _ = caller.socket.try_send_to(&fresh, to_caller.address);
                 }
             },
             _ = looks.tick() => if path.is_some() {
@@ -132,6 +132,12 @@ async fn run(
             },
         }
     }
+}
+
+/// Both ends, once there are two.
+fn both(path: &Option<MediaPath>) -> Option<(&MediaEnd, &MediaEnd)> {
+    let path = path.as_ref()?;
+    path.caller.as_ref().zip(path.callee.as_ref())
 }
 
 /// Judges a packet and, if it may cross, writes it anew into `fresh`.

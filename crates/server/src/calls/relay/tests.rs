@@ -1,6 +1,6 @@
 use super::*;
 use crate::calls::ports::Ports;
-use maskline_sip::sdp::Payloads;
+use maskline_sip::sdp::{Direction, Payloads};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::net::UdpSocket;
@@ -41,10 +41,13 @@ async fn phones(
     let end = |phone: &UdpSocket, payloads| MediaEnd {
         address: phone.local_addr().expect("bound"),
         payloads,
+        direction: Direction::SendRecv,
+        nat: false,
+        version: 0,
     };
     relay.set_path(MediaPath {
-        caller: end(&caller, ALAW),
-        callee: end(&callee, callee_payloads),
+        caller: Some(end(&caller, ALAW)),
+        callee: Some(end(&callee, callee_payloads)),
     });
     (
         Phones {

@@ -1,15 +1,26 @@
 //! A caller, the switch and a callee in virtual time, and what each side gets to see.
 
+mod failing;
+mod prompting;
+
 use super::*;
+use crate::calls::numbers;
 use maskline_domain::binding::{Extras, Restriction};
+use maskline_domain::call::{Notice, Prompts};
 use maskline_domain::kinds::{Product, Role};
-use maskline_domain::routing::{Connection, Situation};
-use maskline_domain::{Binding, SubsId, Timestamp};
-use maskline_sip::endpoint::{Config, Dial, Peer};
+use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
+use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
+use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
+use maskline_sip::sdp::{Direction, Payloads};
+use maskline_store::records::call::CallRecord;
+use std::net::SocketAddr;
 
 const SWITCH: &str = "192.0.2.1:5060";
 const CALLER: &str = "198.51.100.7:5070";
 const CALLEE: &str = "203.0.113.9:5080";
+const SPARE: &str = "203.0.113.10:5080";
+/// Where nobody listens.
+const DEAD: &str = "203.0.113.77:5060";
 const CALLER_MEDIA: &str = "198.51.100.7:7000";
 const CALLEE_MEDIA: &str = "203.0.113.9:8000";
 const N: &str = "13811112222";
@@ -41,18 +52,21 @@ fn sdp_at(media: &str, payload_types: &str) -> Vec<u8> {
 #[derive(Clone)]
 struct Answers {
     route: Option<Route>,
-    trunk: bool,
+    trunks: Vec<Trunk>,
     durable: bool,
     ports: bool,
+    /// Whether prompts end.
+    plays: bool,
 }
 
 /// Everything is well.
 fn well() -> Answers {
     Answers {
         route: Some(connection()),
-        trunk: true,
+        trunks: vec![trunk("out", CALLEE, true)],
         durable: true,
         ports: true,
+        plays: true,
     }
 }
 
@@ -61,6 +75,9 @@ fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
         name: name.into(),
         peer: address(peer),
         enabled,
+        prompts: Prompts::Early,
+        rtp_advertised: None,
+        nat: false,
     }
 }
 
@@ -69,15 +86,20 @@ struct World {
     switch: Switch,
     caller: Endpoint,
     callee: Endpoint,
+    /// Behind another trunk.
+    spare: Endpoint,
     answers: Answers,
     caller_events: Vec<Event>,
     callee_events: Vec<Event>,
+    spare_events: Vec<Event>,
     /// Every byte sent to each side.
     to_caller: Vec<u8>,
     to_callee: Vec<u8>,
     opened: Vec<CallRecord>,
     finished: Vec<Option<CallRecord>>,
     paths: Vec<MediaPath>,
+    played: Vec<(Side, Prompt)>,
+    files: Vec<String>,
     queue: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
@@ -114,11 +136,18 @@ impl World {
             advertised: address(SWITCH),
             node: "n1".into(),
             boot: "b1".into(),
-            calls_max: 2,
+            calls_max: 4,
+            per_x_max: 2,
+            per_caller_max: 3,
             duration_max_s: 600,
+            notice: Notice::Both,
             seed: [9; 32],
         });
-        switch.set_trunks(vec![trunk("in", CALLER, true), trunk("out", CALLEE, true)]);
+        switch.set_trunks(vec![
+            trunk("in", CALLER, true),
+            trunk("out", CALLEE, true),
+            trunk("spare", SPARE, true),
+        ]);
         let phone = |at, seed| {
             let peer = Peer {
                 id: PeerId(0),
@@ -131,14 +160,18 @@ impl World {
             switch,
             caller: phone(CALLER, 1),
             callee: phone(CALLEE, 2),
+            spare: phone(SPARE, 3),
             answers: well(),
             caller_events: Vec::new(),
             callee_events: Vec::new(),
+            spare_events: Vec::new(),
             to_caller: Vec::new(),
             to_callee: Vec::new(),
             opened: Vec::new(),
             finished: Vec::new(),
             paths: Vec::new(),
+            played: Vec::new(),
+            files: Vec::new(),
             queue: VecDeque::new(),
         }
     }
@@ -204,6 +237,14 @@ impl World {
                     SipOutput::Event(event) => self.callee_events.push(event),
                 }
             }
+            while let Some(output) = self.spare.poll_output() {
+                match output {
+                    SipOutput::Send { to, bytes } => {
+                        self.queue.push_back((address(SPARE), to, bytes.to_vec()))
+                    }
+                    SipOutput::Event(event) => self.spare_events.push(event),
+                }
+            }
             while let Some(output) = self.switch.poll_output() {
                 self.answer(output);
             }
@@ -220,7 +261,10 @@ impl World {
                 self.to_caller.extend_from_slice(bytes);
                 self.caller
                     .handle_input(SipInput::Datagram { from, bytes }, now);
-            } else {
+            } else if to == address(SPARE) {
+                self.spare
+                    .handle_input(SipInput::Datagram { from, bytes }, now);
+            } else if to != address(DEAD) {
                 assert_eq!(to, address(CALLEE), "nothing goes anywhere else");
                 self.to_callee.extend_from_slice(bytes);
                 self.callee
@@ -249,7 +293,7 @@ impl World {
                         route,
                         pool: Some(PoolKey::new("FC1")),
                         account,
-                        trunk: self.answers.trunk.then(|| trunk("out", CALLEE, true)),
+                        trunks: self.answers.trunks.clone(),
                     })
                 });
                 self.switch
@@ -260,7 +304,7 @@ impl World {
                 self.switch
                     .handle_input(Input::RowOpened(key, self.answers.durable), moment);
             }
-            Output::LeaseMedia(key) => {
+            Output::LeaseMedia(key, _) => {
                 let lease = Lease {
                     caller: address("192.0.2.1:20000"),
                     callee: address("192.0.2.1:20002"),
@@ -271,6 +315,14 @@ impl World {
                 );
             }
             Output::Relay(_, path) => self.paths.push(path),
+            Output::Play(key, side, prompt, _) => {
+                self.played.push((side, prompt));
+                if self.answers.plays {
+                    self.switch.handle_input(Input::Played(key, side), moment);
+                }
+            }
+            Output::StopPlaying(..) | Output::SendDigit(..) => {}
+            Output::Record(_, wish) => self.files.push(wish.file),
             Output::Finish(_, record) => self.finished.push(record.map(|record| *record)),
         }
     }
@@ -281,8 +333,9 @@ impl World {
         loop {
             let caller = self.caller.poll_timeout().map(Time::as_millis);
             let callee = self.callee.poll_timeout().map(Time::as_millis);
+            let spare = self.spare.poll_timeout().map(Time::as_millis);
             let switch = self.switch.poll_timeout();
-            let Some(next) = [caller, callee, switch]
+            let Some(next) = [caller, callee, spare, switch]
                 .into_iter()
                 .flatten()
                 .min()
@@ -293,6 +346,8 @@ impl World {
             self.now_ms = self.now_ms.max(next);
             self.caller_does(SipInput::Timeout);
             self.callee_does(SipInput::Timeout);
+            self.spare
+                .handle_input(SipInput::Timeout, Time::from_millis(self.now_ms));
             self.tell(Input::Timeout);
         }
         self.now_ms = end;
@@ -333,7 +388,10 @@ impl World {
 
     fn is_clean(&mut self) -> bool {
         self.pass(400_000);
-        self.switch.is_idle() && self.caller.is_idle() && self.callee.is_idle()
+        self.switch.is_idle()
+            && self.caller.is_idle()
+            && self.callee.is_idle()
+            && self.spare.is_idle()
     }
 }
 
@@ -377,10 +435,13 @@ fn a_call_connects_shows_x_and_closes_its_record() {
             codec,
             events: Some(101),
         },
+        direction: Direction::SendRecv,
+        nat: false,
+        version: 0,
     };
     let path = MediaPath {
-        caller: end(CALLER_MEDIA, 8),
-        callee: end(CALLEE_MEDIA, 8),
+        caller: Some(end(CALLER_MEDIA, 8)),
+        callee: Some(end(CALLEE_MEDIA, 8)),
     };
     assert_eq!(world.paths, [path]);
     world.pass(5_000);
@@ -583,7 +644,7 @@ fn what_we_cannot_do_is_refused_before_anybody_is_dialled() {
         ..well()
     };
     let no_trunk = Answers {
-        trunk: false,
+        trunks: Vec::new(),
         ..well()
     };
     let no_port = Answers {
@@ -592,7 +653,7 @@ fn what_we_cannot_do_is_refused_before_anybody_is_dialled() {
     };
     let rows = [
         (unreadable, "8", (503, 41), None),
-        (not_durable, "8", (503, 41), None),
+        (not_durable, "8", (503, 41), Some("not_durable")),
         (no_trunk, "8", (502, 38), Some("unreachable")),
         (no_port, "8", (503, 42), Some("overload")),
         (well(), "18", (488, 65), Some("no_common_codec")),
@@ -631,11 +692,11 @@ fn a_callee_with_another_codec_is_hung_up_on() {
 #[test]
 fn calls_are_capped_and_a_draining_switch_takes_none() {
     let mut world = World::new();
-    world.call();
+    world.switch.setup.calls_max = 1;
     world.call();
     world.call();
     assert_eq!(world.caller_end(), (503, Some(42)));
-    assert_eq!(world.switch.calls(), 2);
+    assert_eq!(world.switch.calls(), 1);
     let mut world = World::new();
     world.talk();
     world.tell(Input::Drain);
