@@ -10,13 +10,21 @@
 //!
 //! Who is who inside: `front` answers what needs no memory, `table` keeps transactions and deadlines,
 //! `dialog` is what both sides share, `asking` and `answering` are the two kinds of leg, `within` the
-//! requests that come while a leg lives, and `face` is what the shell sees.
+//! requests that come while a leg lives; among these `offered` and `offering` change the media, theirs and
+//! ours, `reliable` acknowledges provisional responses, `session` keeps long calls alive, `info` carries
+//! keys; `face` is what the shell sees.
 
 mod answering;
 mod asking;
 mod dialog;
+mod early;
 mod face;
 mod front;
+mod info;
+mod offered;
+mod offering;
+mod reliable;
+mod session;
 mod table;
 mod within;
 
@@ -31,6 +39,8 @@ use answering::Ringing;
 use asking::Calling;
 use dialog::Dialog;
 use front::Hint;
+use offered::{Exchange, Negotiation};
+use session::Session;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,6 +61,12 @@ struct Leg {
     /// Where requests go when the dialog names no address.
     hop: SocketAddr,
     state: State,
+    negotiation: Negotiation,
+    session: Session,
+    /// Whether we dialled, so that the Call-ID is ours.
+    we_called: bool,
+    /// INFO requests of ours without an answer.
+    infos: u8,
     scheduled: Option<Time>,
 }
 
@@ -69,11 +85,48 @@ enum State {
 
 impl Leg {
     fn deadline(&self) -> Option<Time> {
-        match &self.state {
+        let own = match &self.state {
             State::Calling(calling) => Some(calling.give_up),
             State::Ringing(ringing) => Some(ringing.deadline()),
             State::Answered(answered) => Some(answered.repeat.deadline()),
-            State::Talking | State::Closing => None,
+            State::Talking => self.session.deadline(),
+            State::Closing => return None,
+        };
+        let others = [self.negotiation.deadline(), self.wish_due()];
+        others.into_iter().flatten().chain(own).min()
+    }
+
+    /// The dialog in which we can say something: of several early ones the best; none before any.
+    fn known_dialog(&self) -> Option<&Dialog> {
+        match &self.state {
+            State::Calling(calling) => calling.early.best(),
+            _ => Some(&self.dialog),
+        }
+    }
+
+    /// The dialog, early or not, in which a request of theirs came.
+    fn dialog_of(&mut self, request: &Message) -> &mut Dialog {
+        let from = request
+            .header(crate::message::Name::From)
+            .and_then(crate::message::NameAddr::parse);
+        let tag = from.and_then(|from| from.tag()).unwrap_or_default();
+        match &mut self.state {
+            State::Calling(calling) => match calling.early.find(tag) {
+                Some(early) => &mut early.dialog,
+                None => &mut self.dialog,
+            },
+            _ => &mut self.dialog,
+        }
+    }
+
+    /// Takes the number of a request of theirs. Each early dialog has its own count.
+    fn advance(&mut self, tag: Option<&[u8]>, number: u32) -> bool {
+        match &mut self.state {
+            State::Calling(calling) => calling
+                .early
+                .find(tag.unwrap_or_default())
+                .is_none_or(|early| early.dialog.advance(number)),
+            _ => self.dialog.advance(number),
         }
     }
 }
@@ -132,9 +185,13 @@ impl Endpoint {
             Input::Datagram { from, bytes } => self.on_datagram(from, bytes, now),
             Input::Timeout => self.on_timeout(now),
             Input::Dial(leg, dial) => self.dial(leg, dial, now),
-            Input::Progress(leg, status, sdp) => self.progress(leg, status, sdp.as_deref(), now),
+            Input::Progress(leg, status, sdp) => self.progress(leg, status, sdp, now),
             Input::Answer(leg, sdp) => self.answer(leg, &sdp, now),
             Input::Refuse(leg, refusal) => self.refuse(leg, refusal, now),
+            Input::AcceptOffer(leg, sdp) => self.accept_offer(leg, &sdp, now),
+            Input::RefuseOffer(leg, status) => self.refuse_offer(leg, status, now),
+            Input::Offer(leg, sdp) => self.offer(leg, &sdp, now),
+            Input::Info(leg, kind, body) => self.send_info(leg, &kind, &body, now),
             Input::HangUp(leg, cause) => self.hang_up(leg, cause, now),
         }
     }
@@ -214,7 +271,7 @@ impl Endpoint {
             return self.answer_at_once(&request, from, 503, hint);
         }
         if essentials.to.tag().is_some() {
-            return self.on_request_within(&request, from, key, now);
+            return self.on_request_within(request, from, key, now);
         }
         let Some(peer) = self.peer_at(from) else {
             self.counts.strangers += 1;
@@ -279,9 +336,12 @@ impl Endpoint {
         }
         if step.deliver && is_invite {
             self.on_invite_response(key, response, status, now);
-        } else if step.deliver && status >= 200 && !key.is_cancel {
-            // Whatever was said to our BYE, the leg is over.
-            self.forget_closing(leg);
+        } else if step.deliver
+            && status >= 200
+            && !key.is_cancel
+            && let Some(leg) = leg
+        {
+            self.on_plain_outcome(leg, key, status, Some(response), now);
         }
         if step.end.is_some() {
             self.forget_client(key);
@@ -318,6 +378,7 @@ impl Endpoint {
             return;
         };
         client.scheduled = None;
+        let heard = client.invite().is_some_and(|invite| invite.is_proceeding());
         let step = client.on_timeout(now);
         let (leg, is_invite) = (client.leg, client.invite().is_some());
         if step.send {
@@ -331,13 +392,51 @@ impl Endpoint {
             .set(Owner::Client(key), &mut client.scheduled, deadline);
         if step.end == Some(End::TimedOut) {
             if is_invite {
-                self.on_invite_silence(leg);
-            } else if !key.is_cancel {
-                self.forget_closing(leg);
+                self.on_invite_silence(key, heard, now);
+            } else if !key.is_cancel
+                && let Some(leg) = leg
+            {
+                self.on_plain_outcome(leg, key, 408, None, now);
             }
         }
         if step.end.is_some() {
             self.forget_client(key);
+        }
+    }
+
+    /// The end of a request of ours other than INVITE: a final response, or none at all (408).
+    fn on_plain_outcome(
+        &mut self,
+        leg: LegId,
+        key: ClientKey,
+        status: u16,
+        response: Option<&Message>,
+        now: Time,
+    ) {
+        let Some(client) = self.clients.get(&key) else {
+            return;
+        };
+        match Method::parse(
+            client
+                .request
+                .split(|&byte| byte == b' ')
+                .next()
+                .unwrap_or(&[]),
+        ) {
+            // Whatever was said to our BYE, the leg is over.
+            Method::Bye => self.forget_closing(leg, now),
+            Method::Update if response.is_none() => self.on_offer_silence(leg, key, false, now),
+            Method::Update => self.on_offer_outcome(leg, key, status, response, now),
+            Method::Info => {
+                let Some(found) = self.legs.get_mut(&leg) else {
+                    return;
+                };
+                found.infos = found.infos.saturating_sub(1);
+                if status == 481 && matches!(found.state, State::Talking) {
+                    self.end_lost(leg, status, now);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -372,8 +471,11 @@ impl Endpoint {
             State::Calling(_) => self.on_calling_timeout(id, now),
             State::Ringing(_) => self.on_ringing_timeout(id, now),
             State::Answered(_) => self.on_answered_timeout(id, now),
-            State::Talking | State::Closing => {}
+            State::Talking => self.on_session_timeout(id, now),
+            State::Closing => {}
         }
+        self.on_exchange_timeout(id, now);
+        self.send_wish(id, now);
         self.reschedule(id);
     }
 
@@ -399,21 +501,33 @@ impl Endpoint {
         }
     }
 
-    fn insert_leg(&mut self, id: LegId, dialog: Dialog, hop: SocketAddr, state: State) {
+    fn insert_leg(
+        &mut self,
+        id: LegId,
+        dialog: Dialog,
+        hop: SocketAddr,
+        state: State,
+        negotiation: Negotiation,
+    ) {
         self.by_tag.insert(dialog.local_tag, id);
         self.legs.insert(
             id,
             Leg {
                 dialog,
                 hop,
+                we_called: matches!(state, State::Calling(_)),
                 state,
+                negotiation,
+                session: Session::new(&self.config),
+                infos: 0,
                 scheduled: None,
             },
         );
         self.reschedule(id);
     }
 
-    fn remove_leg(&mut self, id: LegId) -> Option<Leg> {
+    fn remove_leg(&mut self, id: LegId, now: Time) -> Option<Leg> {
+        self.close_exchange(id, now);
         let mut leg = self.legs.remove(&id)?;
         self.timers.set(Owner::Leg(id), &mut leg.scheduled, None);
         self.by_tag.remove(&leg.dialog.local_tag);
@@ -423,15 +537,23 @@ impl Endpoint {
         Some(leg)
     }
 
+    /// The leg ends: an offer of theirs that waits is answered now, and nothing more is offered.
+    fn close_exchange(&mut self, id: LegId, now: Time) {
+        self.refuse_offer(id, 487, now);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.negotiation.wish = None;
+            leg.negotiation.exchange = Exchange::Idle;
+        }
+    }
+
     /// The leg whose BYE has come to an end.
-    fn forget_closing(&mut self, leg: Option<LegId>) {
-        if let Some(id) = leg
-            && self
-                .legs
-                .get(&id)
-                .is_some_and(|leg| matches!(leg.state, State::Closing))
+    fn forget_closing(&mut self, id: LegId, now: Time) {
+        if self
+            .legs
+            .get(&id)
+            .is_some_and(|leg| matches!(leg.state, State::Closing))
         {
-            self.remove_leg(id);
+            self.remove_leg(id, now);
         }
     }
 
@@ -506,4 +628,9 @@ fn reason(cause: u8) -> String {
 /// The SDP in a message, if it has some.
 fn sdp_of(message: &Message) -> Option<Box<[u8]>> {
     (!message.body().is_empty()).then(|| message.body().into())
+}
+
+/// The same, for events that give it away.
+fn body_of(message: &Message) -> Option<Vec<u8>> {
+    sdp_of(message).map(Vec::from)
 }

@@ -12,12 +12,14 @@
 //! - [`transaction`] holds the four state machines of RFC 3261 section 17, as mended by RFC 6026.
 //! - [`endpoint`] puts a stateless front, transactions and dialogs together into *legs*: one party's
 //!   side of a call.
+//! - [`cause`] says why a call ended.
 //! - [`sdp`] reads a media offer or answer and writes one of our own; [`rtp`] reads and writes the
 //!   header of a media packet; [`g711`] has the audio formats that every telephone understands.
 //!
 //! Two rules hold everywhere. A message for one side is **written anew**, never copied from the other.
 //! And everything that comes from outside has a bound: see the `*_MAX` constants beside what they bound.
 
+pub mod cause;
 pub mod endpoint;
 pub mod g711;
 pub mod message;

@@ -12,8 +12,8 @@ mod write;
 pub use name::{Method, Name};
 pub use parts::{CSeq, NameAddr, Params, Via};
 pub(crate) use parts::{host_address, host_port};
-pub(crate) use write::reply_head;
 pub use write::{Writer, phrase, reply};
+pub(crate) use write::{again, reply_head};
 
 use crate::text;
 use std::fmt;
@@ -278,6 +278,20 @@ impl Message {
             .map(|line| (self.get(line.label), self.get(line.value)))
     }
 
+    /// Every header line of a name that we know. Our own messages have no others.
+    pub(crate) fn named_headers(&self) -> impl Iterator<Item = (Name, &[u8])> {
+        self.lines
+            .iter()
+            .filter(|line| line.name != Name::Other)
+            .map(|line| (line.name, self.get(line.value)))
+    }
+
+    /// Whether a header that lists tokens, such as `Supported` or `Allow`, has this one, in any case.
+    pub fn lists(&self, name: Name, token: &str) -> bool {
+        self.values(name)
+            .any(|value| value.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
     /// The body; empty where there is none.
     pub fn body(&self) -> &[u8] {
         self.get(self.body)
@@ -350,15 +364,29 @@ impl Message {
 
     /// The Q.850 cause of the first `Reason` header that has one (RFC 3326), such as 16 for normal clearing.
     pub fn q850(&self) -> Option<u8> {
+        self.reason("Q.850").and_then(text::number)
+    }
+
+    /// The status of the first `Reason` header that speaks of SIP, such as 200 in a CANCEL: answered elsewhere.
+    pub fn sip_reason(&self) -> Option<u16> {
+        self.reason("SIP").and_then(text::number)
+    }
+
+    /// Why, as a Q.850 cause: the one that is given, or the one that the given SIP status stands for.
+    pub fn cause(&self) -> Option<u8> {
+        let of_sip = || crate::cause::of_status(self.sip_reason()?);
+        self.q850().or_else(of_sip)
+    }
+
+    fn reason(&self, protocol: &str) -> Option<&[u8]> {
         self.values(Name::Reason).find_map(|reason| {
             let semicolon = reason.iter().position(|&byte| byte == b';')?;
-            let protocol = text::trim(&reason[..semicolon]);
+            let found = text::trim(&reason[..semicolon]);
             let params = Params::new(&reason[semicolon..]);
-            protocol
-                .eq_ignore_ascii_case(b"Q.850")
+            found
+                .eq_ignore_ascii_case(protocol.as_bytes())
                 .then(|| params.get("cause"))
                 .flatten()
-                .and_then(text::number)
         })
     }
 }

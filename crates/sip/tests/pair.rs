@@ -353,7 +353,11 @@ fn leg_of(event: &Event) -> LegId {
         | Event::Progress { leg, .. }
         | Event::Answered { leg, .. }
         | Event::Refused { leg, .. }
-        | Event::Confirmed { leg }
+        | Event::Confirmed { leg, .. }
+        | Event::Offered { leg, .. }
+        | Event::OfferAccepted { leg, .. }
+        | Event::OfferRefused { leg, .. }
+        | Event::Info { leg, .. }
         | Event::Cancelled { leg, .. }
         | Event::Ended { leg, .. } => *leg,
     }

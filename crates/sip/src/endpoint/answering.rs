@@ -2,8 +2,14 @@
 
 use super::dialog::Dialog;
 use super::front::{ALLOW, Hint};
+use super::offered::{Exchange, Negotiation};
+use super::offering::Wish;
+use super::reliable::Reliable;
 use super::table::ServerMachine;
-use super::{Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, reason};
+use super::{
+    Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, body_of, reason, sdp_of,
+    session,
+};
 use crate::message::{self, Message, Name, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
@@ -16,17 +22,25 @@ use std::time::Duration;
 const REFRESH: Duration = Duration::from_secs(60);
 
 pub(super) struct Ringing {
-    server: ServerId,
-    invite: Arc<Message>,
+    pub server: ServerId,
+    pub invite: Arc<Message>,
     source: SocketAddr,
     pub merge_key: Box<[u8]>,
+    pub reliable: Reliable,
     refresh: Time,
     give_up: Time,
 }
 
 impl Ringing {
     pub fn deadline(&self) -> Time {
-        self.refresh.min(self.give_up)
+        let repeat = self.reliable.deadline();
+        let own = self.refresh.min(self.give_up);
+        repeat.map_or(own, |repeat| repeat.min(own))
+    }
+
+    /// Whether the INVITE had no offer, so that we make it.
+    pub fn is_delayed(&self) -> bool {
+        self.invite.body().is_empty()
     }
 }
 
@@ -34,6 +48,9 @@ pub(super) struct Answered {
     ok: Arc<[u8]>,
     to: SocketAddr,
     pub repeat: Repeat,
+    cseq: u32,
+    /// Our answer made the offer, so the ACK has theirs.
+    wants_answer: bool,
     /// Hang up as soon as the ACK is here, with this cause.
     pub hang_up: Option<Option<u8>>,
 }
@@ -62,6 +79,9 @@ impl Endpoint {
         let Ok(essentials) = invite.essentials() else {
             return;
         };
+        if let Some(min_s) = session::too_short(&invite, &self.config) {
+            return self.answer_at_once(&invite, from, 422, Hint::MinSe(min_s));
+        }
         let cseq = essentials.cseq.number.to_be_bytes();
         let merge_key: Box<[u8]> = [
             essentials.call_id,
@@ -85,6 +105,9 @@ impl Endpoint {
         // 100 has no tag: it makes no dialog (section 8.2.6.2).
         let trying = message::reply(&invite, from, 100, None).finish();
         self.respond(server, 100, trying, now);
+        let mut negotiation = Negotiation::new(None, sdp_of(&invite).as_deref());
+        negotiation.learn(&invite);
+        let reliable = Reliable::new(&invite, self.chance.next_u64());
         let invite = Arc::new(invite);
         self.unanswered.insert(merge_key.clone());
         let ringing = Ringing {
@@ -92,10 +115,11 @@ impl Endpoint {
             invite: invite.clone(),
             source: from,
             merge_key,
+            reliable,
             refresh: now + REFRESH,
             give_up: now + self.config.ring_max,
         };
-        self.insert_leg(id, dialog, from, State::Ringing(ringing));
+        self.insert_leg(id, dialog, from, State::Ringing(ringing), negotiation);
         self.event(Event::Incoming {
             leg: id,
             peer,
@@ -105,7 +129,7 @@ impl Endpoint {
     }
 
     /// Begins a response to the INVITE of a leg that has no answer yet.
-    fn reply_to_invite(&self, id: LegId, status: u16) -> Option<(Writer, ServerId)> {
+    pub(super) fn reply_to_invite(&self, id: LegId, status: u16) -> Option<(Writer, ServerId)> {
         let leg = self.legs.get(&id)?;
         let State::Ringing(ringing) = &leg.state else {
             return None;
@@ -121,33 +145,49 @@ impl Endpoint {
             for route in ringing.invite.headers(Name::RecordRoute) {
                 writer.line(Name::RecordRoute, &[route]);
             }
-            writer.line(Name::Contact, &[self.contact().as_bytes()]);
+            writer
+                .line(Name::Contact, &[self.contact().as_bytes()])
+                .line(Name::Allow, &[ALLOW]);
         }
         Some((writer, ringing.server))
     }
 
-    pub(super) fn progress(&mut self, id: LegId, status: u16, sdp: Option<&[u8]>, now: Time) {
-        let status = if (101..200).contains(&status) {
-            status
-        } else {
-            183
-        };
-        let Some((writer, server)) = self.reply_to_invite(id, status) else {
-            return;
-        };
-        let bytes = match sdp {
-            Some(sdp) => writer.finish_with_sdp(sdp),
-            None => writer.finish(),
-        };
-        self.respond(server, status, bytes, now);
-    }
-
     pub(super) fn answer(&mut self, id: LegId, sdp: &[u8], now: Time) {
+        if self.keep_answer(id, sdp) {
+            return;
+        }
         let Some((mut writer, server)) = self.reply_to_invite(id, 200) else {
             return;
         };
-        writer.line(Name::Allow, &[ALLOW]);
-        let ok = writer.finish_with_sdp(sdp);
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let State::Ringing(ringing) = &leg.state else {
+            return;
+        };
+        leg.session.accept(&ringing.invite, &mut writer, now);
+        let negotiation = &mut leg.negotiation;
+        let (is_first, is_delayed) = (negotiation.is_first(), ringing.is_delayed());
+        if is_first {
+            negotiation.local = Some(sdp.into());
+            if !is_delayed {
+                negotiation.exchange = Exchange::Idle;
+            }
+        } else {
+            // It was agreed before, reliably; another SDP now is an offer of its own.
+            let is_other = negotiation.local.as_deref() != Some(sdp);
+            negotiation.wish = is_other.then(|| Wish::to_offer(sdp, now));
+        }
+        // After an answer of theirs ours must not look like a new offer (RFC 3261 section 13.2.1).
+        let body = negotiation
+            .local
+            .clone()
+            .filter(|_| is_first || !is_delayed);
+        let cseq = ringing.invite.essentials().map(|found| found.cseq.number);
+        let ok = match &body {
+            Some(body) => writer.finish_with_sdp(body),
+            None => writer.finish(),
+        };
         self.respond(server, 200, ok.clone(), now);
         let Some(to) = self.servers.get_mut(server).map(|server| server.to) else {
             return;
@@ -161,6 +201,8 @@ impl Endpoint {
             ok,
             to,
             repeat,
+            cseq: cseq.unwrap_or_default(),
+            wants_answer: is_first && is_delayed,
             hang_up: None,
         });
         if let State::Ringing(ringing) = std::mem::replace(&mut leg.state, answered) {
@@ -188,7 +230,7 @@ impl Endpoint {
             );
         }
         self.respond(server, status, writer.finish(), now);
-        self.remove_leg(id);
+        self.remove_leg(id, now);
     }
 
     /// CANCEL is answered for itself, and ends the INVITE if that has no final answer yet.
@@ -199,10 +241,10 @@ impl Endpoint {
         invite: Option<ServerId>,
         now: Time,
     ) {
-        let Some(server) = invite.and_then(|id| self.servers.get_mut(id)) else {
+        let found = invite.and_then(|id| self.servers.get_mut(id).map(|server| (id, server.leg)));
+        let Some((server, leg)) = found else {
             return self.answer_at_once(cancel, from, 481, Hint::None);
         };
-        let leg = server.leg;
         // The tag is that of the INVITE's answers, as long as they can still be looked up.
         let tag = leg
             .and_then(|id| self.legs.get(&id))
@@ -215,7 +257,14 @@ impl Endpoint {
             None => self.answer_at_once(cancel, from, 200, Hint::None),
         }
         if let Some(id) = leg {
-            self.give_up_ringing(id, cancel.q850(), now);
+            self.withdraw_offer(id, server, now);
+            // A CANCEL of a re-INVITE that comes late must not end the call.
+            let is_first = self.legs.get(&id).is_some_and(
+                |leg| matches!(&leg.state, State::Ringing(ringing) if ringing.server == server),
+            );
+            if is_first {
+                self.give_up_ringing(id, cancel.cause(), now);
+            }
         }
     }
 
@@ -270,15 +319,24 @@ impl Endpoint {
         {
             return;
         }
+        let cseq = essentials.cseq.number;
         let State::Answered(answered) = &leg.state else {
-            return;
+            return self.on_ack_within(id, ack, cseq);
         };
-        let hang_up = answered.hang_up;
+        if answered.cseq != cseq {
+            return;
+        }
+        let (hang_up, wants_answer) = (answered.hang_up, answered.wants_answer);
         leg.state = State::Talking;
+        let sdp = body_of(ack).filter(|_| wants_answer);
+        if wants_answer {
+            leg.negotiation.remote = sdp.as_deref().map(Into::into);
+            leg.negotiation.exchange = Exchange::Idle;
+        }
         self.reschedule(id);
         match hang_up {
             Some(cause) => self.send_bye(id, cause, now),
-            None => self.event(Event::Confirmed { leg: id }),
+            None => self.event(Event::Confirmed { leg: id, sdp }),
         }
     }
 
@@ -289,12 +347,15 @@ impl Endpoint {
         let State::Ringing(ringing) = &mut leg.state else {
             return;
         };
-        if now >= ringing.give_up {
+        let given_up = (now >= ringing.give_up).then_some((480, 19));
+        // RFC 3262 section 3: who cannot hear us cannot be called. Q.850: recovery on timer expiry.
+        let given_up = given_up.or_else(|| (!self.repeat_progress(id, now)).then_some((504, 102)));
+        if let Some((status, cause)) = given_up {
             self.refuse(
                 id,
                 Refusal {
-                    status: 480,
-                    cause: Some(19),
+                    status,
+                    cause: Some(cause),
                 },
                 now,
             );
@@ -303,6 +364,9 @@ impl Endpoint {
                 cause: None,
             });
         }
+        let Some(State::Ringing(ringing)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) else {
+            return;
+        };
         if now >= ringing.refresh {
             ringing.refresh = now + REFRESH;
             let server = ringing.server;
@@ -319,15 +383,9 @@ impl Endpoint {
             return;
         };
         if now >= answered.repeat.until {
-            let wanted = answered.hang_up.is_none();
-            let cause = answered.hang_up.unwrap_or_default();
-            self.send_bye(id, cause, now);
-            if wanted {
-                self.event(Event::Ended {
-                    leg: id,
-                    cause: None,
-                    silent: true,
-                });
+            match answered.hang_up {
+                Some(cause) => self.send_bye(id, cause, now),
+                None => self.end_silent(id, None, now),
             }
         } else if answered.repeat.is_due(now, self.config.timing.t2) {
             self.outputs.push_back(Output::Send {

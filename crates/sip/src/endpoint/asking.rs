@@ -1,19 +1,35 @@
 //! Legs that we dial (RFC 3261 sections 13.2, 9.1 and 15.1.1).
 
 use super::dialog::{self, Dialog, Head};
+use super::early::Earlies;
+use super::front::{ALLOW, SUPPORTED};
+use super::offered::{Exchange, Negotiation};
+use super::offering::PENDING_MAX;
+use super::session::Session;
 use super::table::{Acknowledged, Client, ClientMachine, FORKS_MAX, Owner};
 use super::{ClientKey, Dial, Endpoint, Event, LegId, Output, State, reason, sdp_of};
-use crate::message::{Message, Method, Name};
+use crate::message::{self, Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
 use crate::transaction::{InviteClient, PlainClient};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// What a phone is told that answered too late.
+const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
+
 pub(super) struct Calling {
     invite: ClientKey,
     cancel: Cancel,
     pub give_up: Time,
+    pub early: Earlies,
+}
+
+impl Calling {
+    /// Whether we still want the answer.
+    pub fn is_wanted(&self) -> bool {
+        self.cancel == Cancel::No
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,7 +70,12 @@ impl Endpoint {
         let mut writer = head.write(std::iter::empty());
         writer
             .line(Name::Contact, &[self.contact().as_bytes()])
-            .line(Name::Allow, &[super::front::ALLOW]);
+            .line(Name::Allow, &[ALLOW])
+            .line(Name::Supported, &[SUPPORTED]);
+        let session = Session::new(&self.config);
+        for (name, value) in session.lines_of_invite() {
+            writer.line(name, &[&value]);
+        }
         let bytes = writer.finish_with_sdp(&dial.sdp);
         let dialog = Dialog::asking(
             call_id.into(),
@@ -71,8 +92,11 @@ impl Endpoint {
             invite,
             cancel: Cancel::No,
             give_up: now + self.config.ring_max,
+            early: Earlies::default(),
         };
-        self.insert_leg(id, dialog, dial.hop, State::Calling(calling));
+        let negotiation = Negotiation::new(Some(&dial.sdp), None);
+        let state = State::Calling(calling);
+        self.insert_leg(id, dialog, dial.hop, state, negotiation);
         let machine =
             ClientMachine::Invite(InviteClient::new(self.config.timing, self.transport(), now));
         self.start_client(invite, machine, bytes, dial.hop, Some(id));
@@ -104,7 +128,21 @@ impl Endpoint {
         self.clients.insert(key, client);
     }
 
-    fn start_plain_client(
+    /// Starts a re-INVITE.
+    pub(super) fn start_invite_within(
+        &mut self,
+        key: ClientKey,
+        request: Arc<[u8]>,
+        to: SocketAddr,
+        leg: LegId,
+        now: Time,
+    ) {
+        let machine = InviteClient::new(self.config.timing, self.transport(), now);
+        let machine = ClientMachine::Invite(machine.with_limit(PENDING_MAX));
+        self.start_client(key, machine, request, to, Some(leg));
+    }
+
+    pub(super) fn start_plain_client(
         &mut self,
         key: ClientKey,
         request: Arc<[u8]>,
@@ -144,7 +182,7 @@ impl Endpoint {
         match status {
             100..=199 => self.on_progress(key, response, status, now),
             200..=299 => self.on_success(key, response, now),
-            _ => self.on_failure(key, response, status),
+            _ => self.on_failure(key, response, status, now),
         }
     }
 
@@ -159,32 +197,49 @@ impl Endpoint {
         let Some((id, leg)) = self.calling_leg(key) else {
             return;
         };
-        let State::Calling(calling) = &leg.state else {
+        let State::Calling(calling) = &mut leg.state else {
             return;
         };
-        match calling.cancel {
-            Cancel::Wanted(cause) => self.send_cancel(id, key, cause, now),
-            Cancel::Sent => {}
-            Cancel::No if status > 100 => {
-                self.event(Event::Progress {
-                    leg: id,
-                    status,
-                    sdp: sdp_of(response),
-                });
+        let wanted = match calling.cancel {
+            Cancel::Wanted(cause) => {
+                self.send_cancel(id, key, cause, now);
+                false
             }
-            Cancel::No => {}
+            Cancel::Sent => false,
+            Cancel::No => true,
+        };
+        if status == 100 {
+            return;
+        }
+        let tag = tag_of(response);
+        let Some((_, leg)) = self.calling_leg(key) else {
+            return;
+        };
+        if let (Some(tag), State::Calling(calling)) = (&tag, &mut leg.state) {
+            // 199: one of several phones is out of it; the others go on (RFC 6228).
+            if status == 199 {
+                return calling.early.forget(tag);
+            }
+            calling.early.learn(tag, &leg.dialog, response);
+            leg.negotiation.learn(response);
+            if !self.acknowledge_progress(id, tag, response, now) {
+                return;
+            }
+            self.reschedule(id);
+        }
+        if wanted && status != 199 {
+            self.event(Event::Progress {
+                leg: id,
+                status,
+                sdp: sdp_of(response),
+            });
         }
     }
 
     /// Each success gets its ACK each time it comes. The first one makes the call; another, from a fork or
     /// after our CANCEL, is ended at once (RFC 3261 section 13.2.2.4).
     fn on_success(&mut self, key: ClientKey, response: &Message, now: Time) {
-        let tag: Box<[u8]> = response
-            .essentials()
-            .ok()
-            .and_then(|found| found.to.tag())
-            .unwrap_or_default()
-            .into();
+        let tag = tag_of(response).unwrap_or_default();
         let Some(client) = self.clients.get(&key) else {
             return;
         };
@@ -195,78 +250,159 @@ impl Endpoint {
         if client.acks.len() >= FORKS_MAX {
             return;
         }
-        let request = client.request.clone();
-        let hop = client.to;
-        let Some(mut dialog) = dialog_of(&request) else {
+        let (hop, leg) = (client.to, client.leg);
+        let Ok(invite) = Message::parse(&client.request) else {
             return;
         };
-        dialog.learn(response);
-        let ack = dialog
-            .request(Method::Ack, self.fresh_via().1.as_bytes())
-            .finish();
+        let Some(mut dialog) = Dialog::of_request(&invite) else {
+            return;
+        };
+        let cseq = dialog.local_cseq;
+        let is_within = dialog.remote_tag.is_some();
+        if is_within {
+            if let Some(leg) = leg.and_then(|id| self.legs.get(&id)) {
+                dialog = leg.dialog.clone();
+            }
+            dialog.refresh_target(response);
+        } else {
+            dialog.learn(response);
+        }
         let to = dialog.next_hop(hop);
+        let (_, via) = self.fresh_via();
+        let ack = dialog.numbered(Method::Ack, cseq, via.as_bytes()).finish();
         self.outputs.push_back(Output::Send {
             to,
             bytes: ack.clone(),
         });
         if let Some(client) = self.clients.get_mut(&key) {
+            let tag = tag.clone();
             client.acks.push(Acknowledged { tag, ack, to });
         }
-        match self.calling_leg(key) {
-            Some((id, leg)) => {
-                dialog.local_tag = leg.dialog.local_tag;
-                leg.dialog = dialog;
-                let State::Calling(calling) = &leg.state else {
-                    return;
-                };
-                let wanted = calling.cancel == Cancel::No;
-                leg.state = State::Talking;
-                self.reschedule(id);
-                if wanted {
-                    self.event(Event::Answered {
-                        leg: id,
-                        sdp: sdp_of(response),
-                    });
-                } else {
-                    self.send_bye(id, None, now);
-                }
+        if is_within {
+            if let Some(id) = leg {
+                self.on_offer_outcome(id, key, 200, Some(response), now);
             }
+            return;
+        }
+        match self.calling_leg(key) {
+            Some((id, _)) => self.begin_talking(id, dialog, &tag, response, now),
             None => {
-                dialog.local_cseq += 1;
+                // Where this phone was sent PRACKs the numbers went on; gaps are allowed.
+                let used = leg.and_then(|id| self.legs.get(&id));
+                dialog.local_cseq = used.map_or(cseq + 1_000, |leg| leg.dialog.local_cseq) + 1;
                 let (bye, via) = self.fresh_via();
-                let bytes = dialog.request(Method::Bye, via.as_bytes()).finish();
+                let mut writer = dialog.request(Method::Bye, via.as_bytes());
+                writer.line(Name::Reason, &[ANSWERED_ELSEWHERE]);
+                let bytes = writer.finish();
                 self.start_plain_client(bye, bytes, to, None, now);
             }
         }
     }
 
-    fn on_failure(&mut self, key: ClientKey, response: &Message, status: u16) {
+    /// The first phone that answers is the one.
+    fn begin_talking(
+        &mut self,
+        id: LegId,
+        mut dialog: Dialog,
+        tag: &[u8],
+        response: &Message,
+        now: Time,
+    ) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let State::Calling(calling) = &mut leg.state else {
+            return;
+        };
+        let wanted = calling.is_wanted();
+        let before = calling.early.find(tag);
+        dialog.local_cseq = leg.dialog.local_cseq;
+        dialog.remote_cseq = before.as_ref().and_then(|early| early.dialog.remote_cseq);
+        let early_sdp = before.and_then(|early| early.sdp.take());
+        let sdp = sdp_of(response).or(early_sdp);
+        leg.dialog = dialog;
+        leg.state = State::Talking;
+        leg.negotiation.learn(response);
+        if leg.negotiation.is_first() {
+            leg.negotiation.exchange = Exchange::Idle;
+        }
+        leg.negotiation.remote = sdp.as_deref().map(Into::into);
+        leg.session.take_response(response, now);
+        self.reschedule(id);
+        if wanted {
+            self.event(Event::Answered { leg: id, sdp });
+        } else {
+            self.send_bye(id, None, now);
+        }
+    }
+
+    fn on_failure(&mut self, key: ClientKey, response: &Message, status: u16, now: Time) {
         let Some((id, leg)) = self.calling_leg(key) else {
+            // Of a re-INVITE, if any leg is left that wants to hear it.
+            if let Some(id) = self.clients.get(&key).and_then(|client| client.leg) {
+                self.on_offer_outcome(id, key, status, Some(response), now);
+            }
             return;
         };
         let State::Calling(calling) = &leg.state else {
             return;
         };
-        let wanted = calling.cancel == Cancel::No;
-        self.remove_leg(id);
+        let wanted = calling.is_wanted();
+        if wanted && status == 422 && leg.session.raise(response) {
+            return self.dial_again(id, key, now);
+        }
+        self.remove_leg(id, now);
         if wanted {
             self.event(Event::Refused {
                 leg: id,
                 status,
-                cause: response.q850(),
+                cause: response.cause(),
                 silent: false,
             });
         }
     }
 
-    /// Nobody answered the INVITE at all.
-    pub(super) fn on_invite_silence(&mut self, leg: Option<LegId>) {
-        let Some(id) = leg else { return };
-        let Some(State::Calling(calling)) = self.legs.get(&id).map(|leg| &leg.state) else {
+    /// The same INVITE with the longer interval that was asked for (RFC 4028 section 7.3).
+    fn dial_again(&mut self, id: LegId, key: ClientKey, now: Time) {
+        let Some(client) = self.clients.get(&key) else {
             return;
         };
-        let wanted = calling.cancel == Cancel::No;
-        self.remove_leg(id);
+        let (to, before) = (client.to, client.request.clone());
+        let Ok(before) = Message::parse(&before) else {
+            return;
+        };
+        let (fresh, via) = self.fresh_via();
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        leg.dialog.local_cseq += 1;
+        let lines = leg.session.lines_of_invite();
+        let lines: Vec<(Name, &[u8])> = lines
+            .iter()
+            .map(|(name, value)| (*name, value.as_slice()))
+            .collect();
+        let bytes = message::again(&before, via.as_bytes(), leg.dialog.local_cseq, &lines);
+        if let State::Calling(calling) = &mut leg.state {
+            calling.invite = fresh;
+            calling.early = Earlies::default();
+        }
+        let machine = InviteClient::new(self.config.timing, self.transport(), now);
+        self.start_client(fresh, ClientMachine::Invite(machine), bytes, to, Some(id));
+    }
+
+    /// Nobody answered the INVITE at all.
+    pub(super) fn on_invite_silence(&mut self, key: ClientKey, heard: bool, now: Time) {
+        let Some(id) = self.clients.get(&key).and_then(|client| client.leg) else {
+            return;
+        };
+        let Some((_, leg)) = self.calling_leg(key) else {
+            return self.on_offer_silence(id, key, heard, now);
+        };
+        let State::Calling(calling) = &leg.state else {
+            return;
+        };
+        let wanted = calling.is_wanted();
+        self.remove_leg(id, now);
         if wanted {
             self.event(Event::Refused {
                 leg: id,
@@ -349,13 +485,14 @@ impl Endpoint {
                 });
             }
             Cancel::Wanted(_) | Cancel::Sent => {
-                self.remove_leg(id);
+                self.remove_leg(id, now);
                 self.forget_client(key);
             }
         }
     }
 
     pub(super) fn send_bye(&mut self, id: LegId, cause: Option<u8>, now: Time) {
+        self.close_exchange(id, now);
         let (key, via) = self.fresh_via();
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
@@ -371,7 +508,7 @@ impl Endpoint {
         self.start_plain_client(key, writer.finish(), to, Some(id), now);
     }
 
-    fn fresh_via(&mut self) -> (ClientKey, String) {
+    pub(super) fn fresh_via(&mut self) -> (ClientKey, String) {
         let branch = self.chance.next_u128();
         (
             ClientKey {
@@ -383,18 +520,9 @@ impl Endpoint {
     }
 }
 
-/// The dialog that an INVITE of ours would begin, read back from what was sent.
-fn dialog_of(invite: &[u8]) -> Option<Dialog> {
-    let invite = Message::parse(invite).ok()?;
-    let essentials = invite.essentials().ok()?;
-    let tag = crate::text::parse_hex64(essentials.from.tag()?)?;
-    let from = invite.header(Name::From)?.to_vec();
-    let to = invite.header(Name::To)?.to_vec();
-    Some(Dialog::asking(
-        essentials.call_id.to_vec(),
-        tag,
-        from,
-        to,
-        invite.request_uri(),
-    ))
+fn tag_of(response: &Message) -> Option<Box<[u8]>> {
+    let to = response
+        .header(Name::To)
+        .and_then(message::NameAddr::parse)?;
+    to.tag().map(Into::into)
 }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 /// The most hops of a route set that we keep.
 const ROUTES_MAX: usize = 16;
 
+#[derive(Clone)]
 pub(super) struct Dialog {
     pub call_id: Box<[u8]>,
     /// Ours; unique among all legs, so that it alone finds the leg.
@@ -118,6 +119,23 @@ impl Dialog {
         }
     }
 
+    /// The dialog to which a request of ours belongs, or which it would begin, read back from what was sent.
+    pub fn of_request(request: &Message) -> Option<Self> {
+        let essentials = request.essentials().ok()?;
+        let tag = crate::text::parse_hex64(essentials.from.tag()?)?;
+        Some(Self {
+            call_id: essentials.call_id.into(),
+            local_tag: tag,
+            remote_tag: essentials.to.tag().map(Into::into),
+            local: request.header(Name::From)?.into(),
+            remote: request.header(Name::To)?.into(),
+            target: request.request_uri().into(),
+            routes: request.values(Name::Route).map(Into::into).collect(),
+            local_cseq: essentials.cseq.number,
+            remote_cseq: None,
+        })
+    }
+
     /// Takes over what a response with a tag says of the other side (section 12.1.2).
     pub fn learn(&mut self, response: &Message) {
         let Some(to) = response.header(Name::To) else {
@@ -128,13 +146,7 @@ impl Dialog {
         };
         self.remote_tag = Some(tag.into());
         self.remote = to.into();
-        if let Some(contact) = response
-            .values(Name::Contact)
-            .next()
-            .and_then(NameAddr::parse)
-        {
-            self.target = contact.uri.into();
-        }
+        self.refresh_target(response);
         let mut routes: Vec<Box<[u8]>> = response
             .values(Name::RecordRoute)
             .take(ROUTES_MAX)
@@ -142,6 +154,17 @@ impl Dialog {
             .collect();
         routes.reverse();
         self.routes = routes;
+    }
+
+    /// A re-INVITE or UPDATE and its success say where requests go from now on (sections 12.2.1.2 and 12.2.2).
+    pub fn refresh_target(&mut self, message: &Message) {
+        if let Some(contact) = message
+            .values(Name::Contact)
+            .next()
+            .and_then(NameAddr::parse)
+        {
+            self.target = contact.uri.into();
+        }
     }
 
     /// Whether a request with these tags and this Call-ID belongs here. While their tag is unknown, or
@@ -165,6 +188,11 @@ impl Dialog {
 
     /// Begins a request within the dialog (section 12.2.1.1) with the sequence number `local_cseq`.
     pub fn request(&self, method: Method, via: &[u8]) -> Writer {
+        self.numbered(method, self.local_cseq, via)
+    }
+
+    /// Begins a request within the dialog with a number of its own: an ACK has that of its INVITE.
+    pub fn numbered(&self, method: Method, cseq: u32, via: &[u8]) -> Writer {
         let strict = self.first_route_uri().filter(|uri| !uri::is_loose(uri));
         let head = Head {
             method,
@@ -173,7 +201,7 @@ impl Dialog {
             from: &self.local,
             to: &self.remote,
             call_id: &self.call_id,
-            cseq: self.local_cseq,
+            cseq,
             max_forwards: 70,
         };
         let routes = self.routes.iter().map(|route| &**route);

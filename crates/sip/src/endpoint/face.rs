@@ -22,10 +22,15 @@ pub struct Config {
     pub ring_max: Duration,
     /// What `Retry-After` says with a 503, in seconds.
     pub retry_after_s: u16,
+    /// How long a call may go without being refreshed by one side (RFC 4028), in seconds, at least
+    /// `min_se_s`; 0: we do not ask for it.
+    pub session_expires_s: u32,
+    /// The shortest such time that we agree to, in seconds, at least 90.
+    pub min_se_s: u32,
 }
 
 impl Config {
-    /// Usual bounds: 10,000 legs, 100,000 transactions, six minutes of ringing.
+    /// Usual bounds: 10,000 legs, 100,000 transactions, six minutes of ringing; calls refreshed each half hour.
     pub fn new(advertised: SocketAddr) -> Self {
         Self {
             advertised,
@@ -34,6 +39,8 @@ impl Config {
             transactions_max: 100_000,
             ring_max: Duration::from_secs(360),
             retry_after_s: 5,
+            session_expires_s: 1_800,
+            min_se_s: 90,
         }
     }
 }
@@ -100,12 +107,24 @@ pub enum Input<'a> {
     Timeout,
     /// Call someone on a leg that [`super::Endpoint::new_leg`] gave.
     Dial(LegId, Dial),
-    /// Tell the caller about progress: 180 to 183, perhaps with early media.
+    /// Tell the caller about progress: 180 to 183, perhaps with early media. With SDP it is sent reliably
+    /// where the caller can (RFC 3262); for an INVITE without SDP the SDP is our offer, and goes only reliably.
     Progress(LegId, u16, Option<Vec<u8>>),
-    /// Answer the caller with this SDP.
+    /// Answer the caller with this SDP: our answer, or our offer if the INVITE had none.
     Answer(LegId, Vec<u8>),
     /// Refuse the caller.
     Refuse(LegId, Refusal),
+    /// Answer [`Event::Offered`] with this SDP: our answer, or our offer if theirs had none. Nothing happens
+    /// if their offer is gone, by time-out or because they withdrew it.
+    AcceptOffer(LegId, Vec<u8>),
+    /// Decline [`Event::Offered`] with this status, 400 to 699; what was agreed before stays.
+    RefuseOffer(LegId, u16),
+    /// Offer a change of the media: by re-INVITE, or by UPDATE before the answer. What cannot be sent yet
+    /// (no ACK yet, or no UPDATE before the answer) waits. While another offer is under way, ours or theirs,
+    /// the reply is [`Event::OfferRefused`] with 491.
+    Offer(LegId, Vec<u8>),
+    /// Send INFO with this type and this body. At most eight may be without an answer; more are dropped.
+    Info(LegId, Vec<u8>, Vec<u8>),
     /// End the leg whatever its state, giving a Q.850 cause if there is one.
     HangUp(LegId, Option<u8>),
 }
@@ -150,7 +169,7 @@ pub enum Event {
     Answered {
         /// The leg.
         leg: LegId,
-        /// Its SDP; none is a fault of the other side.
+        /// Its SDP, that of its provisional response if the answer has none; none at all is its fault.
         sdp: Option<Box<[u8]>>,
     },
     /// The called side did not answer. The leg is over.
@@ -168,6 +187,39 @@ pub enum Event {
     Confirmed {
         /// The leg.
         leg: LegId,
+        /// Its answer, if our SDP was the offer. None then is a fault of the other side.
+        sdp: Option<Vec<u8>>,
+    },
+    /// The other side offers a change of the media, or asks us to offer. To be answered within 20 s by
+    /// [`Input::AcceptOffer`] or [`Input::RefuseOffer`]. A repetition of what it said before is no event.
+    Offered {
+        /// The leg.
+        leg: LegId,
+        /// Its offer; none: it wants ours, and its answer comes as [`Event::OfferAccepted`].
+        sdp: Option<Vec<u8>>,
+    },
+    /// The other side answered our offer.
+    OfferAccepted {
+        /// The leg.
+        leg: LegId,
+        /// Its answer.
+        sdp: Vec<u8>,
+    },
+    /// Our offer was not taken; what was agreed before stays.
+    OfferRefused {
+        /// The leg.
+        leg: LegId,
+        /// Its status; 408 if it stayed silent, 488 if its answer had no SDP, 491 if offers cross.
+        status: u16,
+    },
+    /// The other side sent INFO about keys. It has been answered.
+    Info {
+        /// The leg.
+        leg: LegId,
+        /// Without parameters, in lower case: `application/dtmf-relay` or `application/dtmf`.
+        content_type: Vec<u8>,
+        /// The body.
+        body: Vec<u8>,
     },
     /// The caller gave up before an answer. The leg is over.
     Cancelled {
@@ -182,7 +234,8 @@ pub enum Event {
         leg: LegId,
         /// The Q.850 cause it gave.
         cause: Option<u8>,
-        /// Whether it never acknowledged our answer, so that we ended it.
+        /// Whether it no longer spoke to us, so that we ended it: no ACK, no answer to a change of the media,
+        /// no refresh.
         silent: bool,
     },
 }

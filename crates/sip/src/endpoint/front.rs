@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What we understand, for `Allow`.
-pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS";
+pub(super) const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO";
+/// The extensions that we understand, for `Supported` (RFC 3262, RFC 4028).
+pub(super) const SUPPORTED: &[u8] = b"100rel, timer";
 
 /// What a refusal adds to its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +22,16 @@ pub(super) enum Hint {
     Allow,
     /// The body that we understand.
     Accept,
-    /// The caller asked for extensions; we have none of them.
+    /// The sender asks for extensions that we do not have.
     Unsupported,
-    /// Come back in so many seconds.
+    /// We are full: come back in so many seconds.
     RetryAfter(u16),
+    /// Something else is under way: come back in so many seconds.
+    RetrySoon(u16),
+    /// The shortest time between refreshes that we agree to, in seconds.
+    MinSe(u32),
+    /// The types of INFO that we understand.
+    AcceptInfo,
 }
 
 /// Judges what holds for any request, within a dialog or not (RFC 3261 section 8.2). None: go on.
@@ -35,6 +43,7 @@ pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> 
     match method {
         Method::Unknown => return Some((501, Hint::Allow)),
         Method::Invite | Method::Ack | Method::Cancel | Method::Bye | Method::Options => {}
+        Method::Prack | Method::Update | Method::Info => {}
         _ => return Some((405, Hint::Allow)),
     }
     if Uri::parse(request.request_uri()).is_none() {
@@ -43,16 +52,23 @@ pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> 
     if max_forwards == 0 {
         return Some((483, Hint::None));
     }
-    if request.values(Name::Require).next().is_some() {
+    if unknown_extensions(request).next().is_some() {
         return Some((420, Hint::Unsupported));
     }
-    if method == Method::Invite && !body_is_readable(request) {
+    let may_offer = matches!(method, Method::Invite | Method::Update | Method::Prack);
+    if may_offer && !body_is_readable(request) {
         return Some((415, Hint::Accept));
     }
     None
 }
 
-/// An INVITE may have no body, or SDP.
+fn unknown_extensions(request: &Message) -> impl Iterator<Item = &[u8]> {
+    request.values(Name::Require).filter(|wanted| {
+        !wanted.eq_ignore_ascii_case(b"100rel") && !wanted.eq_ignore_ascii_case(b"timer")
+    })
+}
+
+/// What may carry an offer or an answer has no body, or SDP.
 fn body_is_readable(request: &Message) -> bool {
     let encoded = request
         .header(Name::ContentEncoding)
@@ -114,8 +130,17 @@ impl Endpoint {
                 writer.line(Name::Reason, &[super::reason(42).as_bytes()]);
                 writer.line(Name::RetryAfter, &[seconds.to_string().as_bytes()]);
             }
+            Hint::RetrySoon(seconds) => {
+                writer.line(Name::RetryAfter, &[seconds.to_string().as_bytes()]);
+            }
+            Hint::MinSe(seconds) => {
+                writer.line(Name::MinSe, &[seconds.to_string().as_bytes()]);
+            }
+            Hint::AcceptInfo => {
+                writer.line(Name::Accept, &[&super::info::KINDS.join(b", ".as_slice())]);
+            }
             Hint::Unsupported => {
-                let wanted: Vec<&[u8]> = request.values(Name::Require).collect();
+                let wanted: Vec<&[u8]> = unknown_extensions(request).collect();
                 writer.line(Name::Unsupported, &[&wanted.join(b", ".as_slice())]);
             }
         }
@@ -146,7 +171,8 @@ impl Endpoint {
         let mut writer = message::reply(request, source, 200, Some(tag.as_bytes()));
         writer
             .line(Name::Allow, &[ALLOW])
-            .line(Name::Accept, &[b"application/sdp"]);
+            .line(Name::Accept, &[b"application/sdp"])
+            .line(Name::Supported, &[SUPPORTED]);
         writer.finish()
     }
 

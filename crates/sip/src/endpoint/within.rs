@@ -2,7 +2,7 @@
 
 use super::front::{self, Hint};
 use super::table::ServerMachine;
-use super::{Endpoint, Event, LegId, State};
+use super::{Endpoint, Event, LegId, ServerId, State};
 use crate::message::{self, Message, Method};
 use crate::text;
 use crate::time::Time;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 impl Endpoint {
     pub(super) fn on_request_within(
         &mut self,
-        request: &Message,
+        request: Message,
         from: SocketAddr,
         key: Box<[u8]>,
         now: Time,
@@ -30,28 +30,42 @@ impl Endpoint {
             leg.dialog
                 .matches(essentials.call_id, essentials.from.tag())
         }) else {
-            return self.answer_at_once(request, from, 481, Hint::None);
+            return self.answer_at_once(&request, from, 481, Hint::None);
         };
-        let (status, hint) = if !leg.dialog.advance(essentials.cseq.number) {
-            (500, Hint::None)
-        } else if let Some(refusal) = front::judge(request, essentials.max_forwards) {
-            refusal
-        } else {
-            (judge_within(method, &leg.state), Hint::None)
+        let goes_on = leg.advance(essentials.from.tag(), essentials.cseq.number);
+        let refusal = match goes_on {
+            false => Some((500, Hint::None)),
+            true => front::judge(&request, essentials.max_forwards),
         };
-        let bytes = match (method, status) {
-            (Method::Options, 200) => self.write_options(request, from),
-            (_, 200) => message::reply(request, from, 200, None).finish(),
-            _ => self.write_answer(request, from, status, hint),
-        };
-        self.respond_within(request, from, key, id, (status, bytes), now);
-        if method == Method::Bye && status == 200 {
-            self.on_bye(id, request.q850(), now);
+        if let Some((status, hint)) = refusal {
+            let bytes = self.write_answer(&request, from, status, hint);
+            return self.respond_within(&request, from, key, id, (status, bytes), now);
+        }
+        match method {
+            Method::Invite | Method::Update => self.on_offer(id, request, from, key, now),
+            Method::Prack => self.on_prack(id, request, from, key, now),
+            Method::Info => self.on_info(id, &request, from, key, now),
+            Method::Options => {
+                let bytes = self.write_options(&request, from);
+                self.respond_within(&request, from, key, id, (200, bytes), now);
+            }
+            // The called side must not end an early dialog by BYE.
+            Method::Bye if matches!(leg.state, State::Calling(_)) => {
+                let bytes = self.write_answer(&request, from, 481, Hint::None);
+                self.respond_within(&request, from, key, id, (481, bytes), now);
+            }
+            Method::Bye => {
+                let bytes = message::reply(&request, from, 200, None).finish();
+                self.respond_within(&request, from, key, id, (200, bytes), now);
+                self.on_bye(id, request.cause(), now);
+            }
+            // `judge` has refused all others.
+            _ => {}
         }
     }
 
     /// Answers by a transaction, so that a copy gets the same answer and not a complaint about its number.
-    fn respond_within(
+    pub(super) fn respond_within(
         &mut self,
         request: &Message,
         from: SocketAddr,
@@ -60,15 +74,26 @@ impl Endpoint {
         (status, bytes): (u16, Arc<[u8]>),
         now: Time,
     ) {
-        let Some(via) = request.top_via() else { return };
-        let to = front::answer_to(&via, from);
+        if let Some(server) = self.open_server(request, from, key, leg) {
+            self.respond(server, status, bytes, now);
+        }
+    }
+
+    /// Begins the transaction of a request within a dialog.
+    pub(super) fn open_server(
+        &mut self,
+        request: &Message,
+        from: SocketAddr,
+        key: Box<[u8]>,
+        leg: LegId,
+    ) -> Option<ServerId> {
+        let to = front::answer_to(&request.top_via()?, from);
         let (timing, transport) = (self.config.timing, self.transport());
         let machine = match request.method() {
             Some(Method::Invite) => ServerMachine::Invite(InviteServer::new(timing, transport)),
             _ => ServerMachine::Plain(PlainServer::new(timing, transport)),
         };
-        let server = self.add_server(machine, key, to, Some(leg));
-        self.respond(server, status, bytes, now);
+        Some(self.add_server(machine, key, to, Some(leg)))
     }
 
     fn on_bye(&mut self, id: LegId, cause: Option<u8>, now: Time) {
@@ -80,7 +105,7 @@ impl Endpoint {
             State::Ringing(_) => self.give_up_ringing(id, cause, now),
             State::Answered(answered) => {
                 let wanted = answered.hang_up.is_none();
-                self.remove_leg(id);
+                self.remove_leg(id, now);
                 if wanted {
                     self.event(Event::Ended {
                         leg: id,
@@ -90,7 +115,7 @@ impl Endpoint {
                 }
             }
             State::Talking => {
-                self.remove_leg(id);
+                self.remove_leg(id, now);
                 self.event(Event::Ended {
                     leg: id,
                     cause,
@@ -100,19 +125,5 @@ impl Endpoint {
             // Both hung up at once; our own BYE ends the leg.
             State::Closing | State::Calling(_) => {}
         }
-    }
-}
-
-fn judge_within(method: Method, state: &State) -> u16 {
-    match (method, state) {
-        // The called side must not end an early dialog by BYE.
-        (Method::Bye, State::Calling(_)) => 481,
-        (Method::Bye | Method::Options, _) => 200,
-        // A change of the media is not taken up: what was agreed stays (section 14.2).
-        (Method::Invite, State::Talking | State::Answered(_)) => 488,
-        (Method::Invite, State::Ringing(_)) => 500,
-        (Method::Invite, State::Calling(_)) => 491,
-        (Method::Invite, State::Closing) => 481,
-        _ => 405,
     }
 }

@@ -37,6 +37,11 @@ names! {
     Accept "Accept";
     Reason "Reason";
     RetryAfter "Retry-After";
+    RSeq "RSeq";
+    RAck "RAck";
+    SessionExpires "Session-Expires" b'x';
+    MinSe "Min-SE";
+    InfoPackage "Info-Package";
     UserAgent "User-Agent";
     Server "Server";
     PAssertedIdentity "P-Asserted-Identity";

@@ -63,13 +63,52 @@ impl Writer {
     }
 
     /// Ends the message with a body of SDP.
-    pub fn finish_with_sdp(mut self, sdp: &[u8]) -> Arc<[u8]> {
-        let length = sdp.len().to_string();
-        self.line(Name::ContentType, &[b"application/sdp"]);
+    pub fn finish_with_sdp(self, sdp: &[u8]) -> Arc<[u8]> {
+        self.finish_with(b"application/sdp", sdp)
+    }
+
+    /// Ends the message with a body of the given type.
+    pub fn finish_with(mut self, content_type: &[u8], body: &[u8]) -> Arc<[u8]> {
+        let length = body.len().to_string();
+        self.line(Name::ContentType, &[content_type]);
         self.line(Name::ContentLength, &[length.as_bytes()]);
         self.put(b"\r\n");
-        self.put(sdp);
+        self.put(body);
         self.0.into()
+    }
+}
+
+/// A request of ours once more, with another `Via` and number; each line of `instead` takes the place of
+/// those of its name, or is added.
+pub(crate) fn again(
+    request: &Message,
+    via: &[u8],
+    cseq: u32,
+    instead: &[(Name, &[u8])],
+) -> Arc<[u8]> {
+    let method = String::from_utf8_lossy(request.method_text());
+    let mut writer = Writer::request(&method, request.request_uri());
+    writer.line(Name::Via, &[via]);
+    for (name, value) in request.named_headers() {
+        let is_replaced = instead.iter().any(|(replaced, _)| *replaced == name);
+        match name {
+            Name::CSeq => {
+                let number = cseq.to_string();
+                writer.line(name, &[number.as_bytes(), b" ", method.as_bytes()]);
+            }
+            Name::Via | Name::ContentType | Name::ContentLength => {}
+            _ if is_replaced => {}
+            _ => {
+                writer.line(name, &[value]);
+            }
+        }
+    }
+    for (name, value) in instead {
+        writer.line(*name, &[value]);
+    }
+    match request.header(Name::ContentType) {
+        Some(kind) => writer.finish_with(kind, request.body()),
+        None => writer.finish(),
     }
 }
 
@@ -173,6 +212,8 @@ pub fn phrase(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
+        469 => "Bad Info Package",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",

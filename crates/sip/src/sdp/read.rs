@@ -1,11 +1,22 @@
 //! Reading a description. Lines may hold any bytes; only what concerns us must make sense.
 
 use super::{
-    Audio, Codec, Description, Direction, FORMATS_MAX, MEDIA_MAX, MediaLine, SDP_BYTES_MAX,
-    SdpError,
+    Audio, Codec, Description, Direction, FORMATS_MAX, Foreign, Format, MEDIA_MAX, MediaLine,
+    SDP_BYTES_MAX, SdpError,
 };
 use crate::text;
 use std::net::{IpAddr, SocketAddr};
+
+/// The `o=` line: whose session it is and which state of it. None if there is none.
+pub(crate) fn origin(bytes: &[u8]) -> Option<&[u8]> {
+    bytes
+        .split(|&byte| byte == b'\n')
+        .map(text::trim)
+        .find_map(|line| line.strip_prefix(b"o="))
+}
+
+/// The payload type of comfort noise (RFC 3551 table 4); under another number we do not carry it.
+const COMFORT_NOISE: u8 = 13;
 
 /// What stands below one `m=` line, as far as it was understood.
 struct Section<'a> {
@@ -16,17 +27,60 @@ struct Section<'a> {
     address: Option<IpAddr>,
     /// `rtpmap`: payload type and `name/rate`.
     maps: Vec<(u8, &'a [u8])>,
+    /// `fmtp`: payload type and what is said of it.
+    said: Vec<(u8, &'a [u8])>,
     ptime_ms: Option<u8>,
     direction: Option<Direction>,
 }
 
-/// Reads an offer or an answer.
+/// Reads an offer or an answer. Of its codecs only G.711 counts.
 pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
+    parse_passing(bytes, &[])
+}
+
+/// Reads an offer or an answer of a side whose calls may also use these codecs.
+pub fn parse_passing(bytes: &[u8], foreign: &[Foreign]) -> Result<Description, SdpError> {
+    let (sections, session) = split(bytes)?;
+    let found = sections
+        .iter()
+        .enumerate()
+        .find_map(|(at, section)| Some((at, audio(section, &session, foreign)?)));
+    let (at, audio) = found.ok_or(SdpError::NoAudio)?;
+    Ok(Description {
+        audio,
+        media: media(&sections, Some(at))?,
+    })
+}
+
+/// The media lines of a description of our own, of which only the audio is carried.
+pub(super) fn parse_media(bytes: &[u8]) -> Result<Vec<MediaLine>, SdpError> {
+    let (sections, _) = split(bytes)?;
+    let carried = sections
+        .iter()
+        .position(|section| section.kind == b"audio" && section.port != 0);
+    media(&sections, carried)
+}
+
+fn media(sections: &[Section<'_>], carried: Option<usize>) -> Result<Vec<MediaLine>, SdpError> {
+    let line = |(index, section)| match Some(index) == carried {
+        true => Ok(MediaLine::Carried),
+        false => refused(section),
+    };
+    sections.iter().enumerate().map(line).collect()
+}
+
+/// What stands above the media lines and holds for each that says nothing else.
+#[derive(Default)]
+struct Session {
+    address: Option<IpAddr>,
+    direction: Option<Direction>,
+}
+
+fn split(bytes: &[u8]) -> Result<(Vec<Section<'_>>, Session), SdpError> {
     if bytes.len() > SDP_BYTES_MAX {
         return Err(SdpError::TooLong);
     }
-    let mut session_address = None;
-    let mut session_direction = None;
+    let mut session = Session::default();
     let mut sections: Vec<Section<'_>> = Vec::new();
     for line in bytes
         .split(|&byte| byte == b'\n')
@@ -43,29 +97,14 @@ pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
                 }
                 sections.push(media_line(value)?);
             }
-            (b'c', None) => session_address = connection(value),
+            (b'c', None) => session.address = connection(value),
             (b'c', Some(section)) => section.address = connection(value),
-            (b'a', None) => session_direction = direction(value).or(session_direction),
+            (b'a', None) => session.direction = direction(value).or(session.direction),
             (b'a', Some(section)) => attribute(section, value),
             _ => {}
         }
     }
-    let found = sections.iter().enumerate().find_map(|(at, section)| {
-        let address = section.address.or(session_address)?;
-        Some((at, audio(section, address, session_direction)?))
-    });
-    let (at, audio) = found.ok_or(SdpError::NoAudio)?;
-    let media = sections
-        .iter()
-        .enumerate()
-        .map(|(index, section)| match index == at {
-            true => Ok(MediaLine::Carried),
-            false => refused(section),
-        });
-    Ok(Description {
-        audio,
-        media: media.collect::<Result<_, _>>()?,
-    })
+    Ok((sections, session))
 }
 
 /// `audio 49170/2 RTP/AVP 8 101`
@@ -91,6 +130,7 @@ fn media_line(value: &[u8]) -> Result<Section<'_>, SdpError> {
         formats,
         address: None,
         maps: Vec::new(),
+        said: Vec::new(),
         ptime_ms: None,
         direction: None,
     })
@@ -118,70 +158,101 @@ fn direction(attribute: &[u8]) -> Option<Direction> {
 /// What is not understood is passed over.
 fn attribute<'a>(section: &mut Section<'a>, value: &'a [u8]) {
     if let Some(map) = value.strip_prefix(b"rtpmap:") {
-        let mut words = map
-            .split(|&byte| text::is_space(byte))
-            .filter(|word| !word.is_empty());
-        if let (Some(number), Some(name)) = (words.next().and_then(payload_type), words.next())
-            && section.maps.len() < FORMATS_MAX
-        {
-            section.maps.push((number, name));
-        }
+        note(&mut section.maps, map);
+    } else if let Some(said) = value.strip_prefix(b"fmtp:") {
+        note(&mut section.said, said);
     } else if let Some(ptime) = value.strip_prefix(b"ptime:") {
         section.ptime_ms =
-            text::number(text::trim(ptime)).filter(|ptime| (10..=60).contains(ptime));
+            text::number(text::trim(ptime)).filter(|ptime| (10..=40).contains(ptime));
     } else if let Some(direction) = direction(value) {
         section.direction = Some(direction);
     }
+}
+
+/// `97 AMR/8000`: a payload type, and what is said of it.
+fn note<'a>(notes: &mut Vec<(u8, &'a [u8])>, value: &'a [u8]) {
+    let value = text::trim(value);
+    let gap = value.iter().position(|&byte| text::is_space(byte));
+    if let Some(gap) = gap
+        && let Some(number) = payload_type(&value[..gap])
+        && notes.len() < FORMATS_MAX
+    {
+        notes.push((number, text::trim(&value[gap..])));
+    }
+}
+
+fn noted<'a>(notes: &[(u8, &'a [u8])], number: u8) -> Option<&'a [u8]> {
+    let found = notes.iter().find(|(noted, _)| *noted == number);
+    found.map(|(_, what)| *what)
 }
 
 fn payload_type(bytes: &[u8]) -> Option<u8> {
     text::number(bytes).filter(|number| *number < 128)
 }
 
-fn audio(
-    section: &Section<'_>,
-    address: IpAddr,
-    session_direction: Option<Direction>,
-) -> Option<Audio> {
+fn audio(section: &Section<'_>, session: &Session, allowed: &[Foreign]) -> Option<Audio> {
     if section.kind != b"audio" || section.port == 0 || section.protocol != b"RTP/AVP" {
         return None;
     }
-    let mut codecs: Vec<(Codec, u8)> = Vec::new();
-    let mut events = None;
-    for number in section
-        .formats
-        .iter()
-        .filter_map(|format| payload_type(format))
-    {
-        let name = section
-            .maps
-            .iter()
-            .find(|(mapped, _)| *mapped == number)
-            .map(|(_, name)| *name);
-        let codec = Codec::ALL.into_iter().find(|codec| match name {
-            Some(name) => is_8khz(name, codec.name()),
-            None => codec.usual_payload_type() == number,
-        });
-        match codec {
-            Some(codec) if !codecs.iter().any(|(known, _)| *known == codec) => {
-                codecs.push((codec, number))
-            }
-            Some(_) => {}
-            None if events.is_none()
-                && name.is_some_and(|name| is_8khz(name, "telephone-event")) =>
-            {
-                events = Some(number);
-            }
-            None => {}
-        }
-    }
-    (!codecs.is_empty()).then(|| Audio {
+    let address = section.address.or(session.address)?;
+    let direction = section.direction.or(session.direction).unwrap_or_default();
+    let mut audio = Audio {
         address: SocketAddr::new(address, section.port),
-        codecs,
-        events,
+        codecs: Vec::new(),
+        events: None,
         ptime_ms: section.ptime_ms,
-        direction: section.direction.or(session_direction).unwrap_or_default(),
-    })
+        direction: match address.is_unspecified() {
+            true => direction.held(),
+            false => direction,
+        },
+        noise: false,
+        foreign: Vec::new(),
+    };
+    let numbers = section.formats.iter();
+    for number in numbers.filter_map(|format| payload_type(format)) {
+        let map = noted(&section.maps, number);
+        take_format(&mut audio, number, map, &section.said, allowed);
+    }
+    let is_usable = !audio.codecs.is_empty() || !audio.foreign.is_empty();
+    is_usable.then_some(audio)
+}
+
+/// Finds what a payload type stands for; without `rtpmap` it has its usual meaning, if it has one. Of each
+/// codec the first number counts.
+fn take_format(
+    audio: &mut Audio,
+    number: u8,
+    map: Option<&[u8]>,
+    said: &[(u8, &[u8])],
+    allowed: &[Foreign],
+) {
+    let codec = Codec::ALL.into_iter().find(|codec| match map {
+        Some(map) => is_8khz(map, codec.name()),
+        None => codec.usual_payload_type() == number,
+    });
+    if let Some(codec) = codec {
+        if !audio.codecs.iter().any(|(known, _)| *known == codec) {
+            audio.codecs.push((codec, number));
+        }
+        return;
+    }
+    let foreign = allowed.iter().copied().find(|codec| match map {
+        Some(map) => codec.is_mapped(map),
+        None => codec.usual_payload_type() == Some(number),
+    });
+    if let Some(codec) = foreign {
+        if !audio.foreign.iter().any(|known| known.codec == codec) {
+            audio.foreign.push(Format {
+                codec,
+                payload_type: number,
+                parameters: codec.parameters(noted(said, number).unwrap_or_default()),
+            });
+        }
+    } else if map.is_some_and(|map| is_8khz(map, "telephone-event")) {
+        audio.events = audio.events.or(Some(number));
+    } else if number == COMFORT_NOISE && map.is_none_or(|map| is_8khz(map, "CN")) {
+        audio.noise = true;
+    }
 }
 
 /// `PCMA/8000` or `PCMA/8000/1`, the name in any case.

@@ -19,6 +19,8 @@ fn a_carriers_offer_is_read() {
         events: Some(101),
         ptime_ms: Some(20),
         direction: Direction::SendRecv,
+        noise: false,
+        foreign: Vec::new(),
     };
     assert_eq!(offer.audio, expected);
 }
@@ -125,6 +127,182 @@ fn an_answer_with_no_offered_codec_is_no_agreement() {
         .expect("it is in order")
         .audio;
     assert_eq!(agree(&pcma, &pcmu), Err(SdpError::NoCommonCodec));
+}
+
+#[test]
+fn hold_is_read_in_each_of_its_forms() {
+    let rows = [
+        ("10.0.0.1", "", Direction::SendRecv, false),
+        ("10.0.0.1", "a=sendonly\r\n", Direction::SendOnly, true),
+        ("10.0.0.1", "a=recvonly\r\n", Direction::RecvOnly, false),
+        ("10.0.0.1", "a=inactive\r\n", Direction::Inactive, true),
+        ("0.0.0.0", "", Direction::SendOnly, true),
+        ("0.0.0.0", "a=recvonly\r\n", Direction::Inactive, true),
+    ];
+    for (address, line, direction, held) in rows {
+        let text = format!("v=0\r\nc=IN IP4 {address}\r\nm=audio 4000 RTP/AVP 8\r\n{line}");
+        let audio = parse(text.as_bytes()).expect("it is in order").audio;
+        assert_eq!(
+            (audio.direction, audio.is_on_hold()),
+            (direction, held),
+            "{text}"
+        );
+    }
+    assert_eq!(Direction::SendOnly.reversed(), Direction::RecvOnly);
+    assert_eq!(Direction::Inactive.reversed(), Direction::Inactive);
+}
+
+#[test]
+fn a_packet_time_outside_of_10_to_40_is_not_passed_on() {
+    for (said, read) in [
+        ("9", None),
+        ("10", Some(10)),
+        ("40", Some(40)),
+        ("60", None),
+    ] {
+        let text =
+            format!("v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 8\r\na=ptime:{said}\r\n");
+        let audio = parse(text.as_bytes()).expect("it is in order").audio;
+        assert_eq!(audio.ptime_ms, read);
+    }
+}
+
+#[test]
+fn comfort_noise_crosses_where_both_sides_know_it() {
+    let with = "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 8 13\r\n";
+    let without = "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 8\r\n";
+    let (with, without) = (
+        parse(with.as_bytes()).expect("it is in order"),
+        parse(without.as_bytes()).expect("it is in order"),
+    );
+    let ours = address("192.0.2.1:20000");
+    assert!(
+        parse(&offer(&with.audio, ours, 1))
+            .expect("ours")
+            .audio
+            .noise
+    );
+    for (offered, answered, crosses) in [
+        (&with, &with, true),
+        (&with, &without, false),
+        (&without, &with, false),
+    ] {
+        let agreement = agree(&offered.audio, &answered.audio).expect("A-law");
+        let text = answer(offered, &answered.audio, &agreement, ours, 1);
+        let read = parse(&text).expect("ours").audio;
+        assert_eq!(read.noise, crosses);
+    }
+}
+
+#[test]
+fn a_fax_is_refused_beside_audio_and_alone() {
+    let image = "m=image 4002 udptl t38\r\na=T38FaxVersion:0\r\n";
+    let both = format!("v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 8\r\n{image}");
+    let both = parse(both.as_bytes()).expect("there is audio");
+    let agreement = agree(&both.audio, &both.audio).expect("A-law");
+    let text = answer(&both, &both.audio, &agreement, address("192.0.2.1:2"), 1);
+    assert!(String::from_utf8_lossy(&text).ends_with("m=image 0 udptl t38\r\n"));
+    for alone in [
+        format!("v=0\r\nc=IN IP4 10.0.0.1\r\n{image}"),
+        format!("v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 0 RTP/AVP 8\r\n{image}"),
+    ] {
+        assert_eq!(parse(alone.as_bytes()), Err(SdpError::NoAudio));
+    }
+}
+
+const FOREIGN: &str = "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 18 96 97 9 98 101\r\n\
+    a=rtpmap:96 AMR/8000/1\r\na=fmtp:96 mode-set=0,2,7; octet-align=1; note=13800000000\r\n\
+    a=rtpmap:97 opus/48000/2\r\na=fmtp:97 useinbandfec=1;maxaveragebitrate=13800000000\r\n\
+    a=fmtp:18 annexb=no\r\na=rtpmap:98 EVS/16000\r\na=rtpmap:101 telephone-event/8000\r\n";
+
+#[test]
+fn other_codecs_cross_only_where_they_are_asked_for() {
+    assert_eq!(parse(FOREIGN.as_bytes()), Err(SdpError::NoAudio));
+    let some = parse_passing(FOREIGN.as_bytes(), &[Foreign::G722]).expect("there is G.722");
+    assert_eq!(some.audio.foreign.len(), 1);
+    let all = parse_passing(FOREIGN.as_bytes(), &Foreign::ALL).expect("it is in order");
+    let ours = String::from_utf8(offer(&all.audio, address("192.0.2.1:20000"), 7));
+    let expected = "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+        m=audio 20000 RTP/AVP 18 96 97 9 101\r\na=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\n\
+        a=rtpmap:96 AMR/8000\r\na=fmtp:96 octet-align=1;mode-set=0,2,7\r\n\
+        a=rtpmap:97 opus/48000/2\r\na=fmtp:97 useinbandfec=1\r\na=rtpmap:9 G722/8000\r\n\
+        a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
+    assert_eq!(ours.expect("we write ASCII"), expected);
+}
+
+#[test]
+fn a_call_that_is_only_passed_on_is_answered_with_its_one_codec() {
+    let offered = parse_passing(FOREIGN.as_bytes(), &Foreign::ALL).expect("it is in order");
+    let text = "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 5000 RTP/AVP 110 100\r\n\
+        a=rtpmap:110 amr/8000\r\na=fmtp:110 octet-align=1\r\na=rtpmap:100 telephone-event/8000\r\n";
+    let answered = parse_passing(text.as_bytes(), &Foreign::ALL)
+        .expect("it is in order")
+        .audio;
+    assert_eq!(
+        agree(&offered.audio, &answered),
+        Err(SdpError::NoCommonCodec)
+    );
+    let passing = agree_passing(&offered.audio, &answered).expect("AMR is in both");
+    let payloads = |codec, events| Payloads {
+        codec,
+        events: Some(events),
+    };
+    assert_eq!(
+        (passing.format.codec, passing.offerer, passing.answerer),
+        (Foreign::Amr, payloads(96, 101), payloads(110, 100))
+    );
+    let text = answer(&offered, &answered, &passing, address("192.0.2.1:2"), 1);
+    let text = String::from_utf8(text).expect("we write ASCII");
+    assert!(text.contains("m=audio 2 RTP/AVP 96 101\r\n"), "{text}");
+    assert!(text.contains("a=fmtp:96 octet-align=1\r\n"), "{text}");
+}
+
+#[test]
+fn the_number_of_our_description_goes_up_with_each_change_only() {
+    let ours = address("192.0.2.1:20000");
+    let offered = parse(CARRIER_OFFER.as_bytes()).expect("it is in order");
+    let agreement = agree(&offered.audio, &offered.audio).expect("A-law");
+    let mut side = OurSide::new(7);
+    let first = side.answer(&offered, &offered.audio, &agreement, ours);
+    assert_eq!(origin(&first), Some(b"- 7 1 IN IP4 192.0.2.1".as_slice()));
+    assert_eq!(
+        side.answer(&offered, &offered.audio, &agreement, ours),
+        first
+    );
+    let held = Audio {
+        direction: Direction::SendOnly,
+        ..Audio::ours(ours)
+    };
+    let second = side.offer(&held, ours);
+    assert_eq!(origin(&second), Some(b"- 7 2 IN IP4 192.0.2.1".as_slice()));
+    assert_eq!(side.offer(&held, ours), second);
+    assert_eq!(side.said(), second);
+    let text = String::from_utf8(second).expect("we write ASCII");
+    assert!(text.contains("m=audio 20000 RTP/AVP 8 0 101\r\n"), "{text}");
+    assert!(
+        text.ends_with("a=sendonly\r\nm=video 0 RTP/AVP 96\r\n"),
+        "no line disappears: {text}"
+    );
+    let third = side.answer(&offered, &offered.audio, &agreement, ours);
+    assert_eq!(origin(&third), Some(b"- 7 3 IN IP4 192.0.2.1".as_slice()));
+}
+
+#[test]
+fn a_new_offer_keeps_the_numbers_that_the_side_knows() {
+    let known = parse(CARRIER_OFFER.as_bytes())
+        .expect("it is in order")
+        .audio;
+    let text = "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 5000 RTP/AVP 0 97 8 101\r\n\
+        a=rtpmap:97 telephone-event/8000\r\na=rtpmap:101 G722/8000\r\n";
+    let other = parse_passing(text.as_bytes(), &Foreign::ALL)
+        .expect("it is in order")
+        .audio;
+    let renumbered = other.renumbered(&known);
+    assert_eq!(renumbered.codecs, [(Codec::Pcmu, 0), (Codec::Pcma, 8)]);
+    assert_eq!(renumbered.foreign[0].payload_type, 101);
+    assert_eq!(renumbered.events, Some(96), "101 is taken");
+    let plain = parse(text.as_bytes()).expect("it is in order").audio;
+    assert_eq!(plain.renumbered(&known).events, Some(101));
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Writing a description of our own.
 
-use super::{Agreement, Audio, Codec, Description, Direction, MediaLine};
+use super::{Agreed, Audio, Description, MediaLine};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,14 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 /// for `o=`: random, since an address or a clock would tell of us or of them.
 pub fn offer(theirs: &Audio, ours: SocketAddr, session: u64) -> Vec<u8> {
     let mut text = head(ours, session);
-    audio(
-        &mut text,
-        &theirs.codecs,
-        theirs.events,
-        theirs.ptime_ms,
-        theirs.direction,
-        ours,
-    );
+    audio(&mut text, theirs, ours);
     text.into_bytes()
 }
 
@@ -24,40 +17,43 @@ pub fn offer(theirs: &Audio, ours: SocketAddr, session: u64) -> Vec<u8> {
 pub fn answer(
     offered: &Description,
     answered: &Audio,
-    agreement: &Agreement,
+    agreement: &impl Agreed,
     ours: SocketAddr,
     session: u64,
 ) -> Vec<u8> {
     let mut text = head(ours, session);
-    for line in &offered.media {
-        match line {
-            MediaLine::Carried => {
-                let codecs = [(agreement.codec, agreement.offerer.codec)];
-                audio(
-                    &mut text,
-                    &codecs,
-                    agreement.offerer.events,
-                    answered.ptime_ms,
-                    answered.direction,
-                    ours,
-                );
-            }
-            MediaLine::Refused(kind, protocol, format) => {
-                put(&mut text, format_args!("m={kind} 0 {protocol} {format}"))
-            }
-        }
-    }
+    let narrow = Audio {
+        // Nobody may be answered with what they did not offer.
+        noise: answered.noise && offered.audio.noise,
+        ..agreement.narrow(answered)
+    };
+    m_lines(&mut text, &offered.media, &narrow, ours);
     text.into_bytes()
 }
 
-fn head(ours: SocketAddr, session: u64) -> String {
+pub(super) fn m_lines(text: &mut String, media: &[MediaLine], carried: &Audio, ours: SocketAddr) {
+    for line in media {
+        match line {
+            MediaLine::Carried => audio(text, carried, ours),
+            MediaLine::Refused(kind, protocol, format) => {
+                put(text, format_args!("m={kind} 0 {protocol} {format}"))
+            }
+        }
+    }
+}
+
+/// Some peers count `o=` in 32-bit signed numbers.
+pub(super) fn short(session: u64) -> u64 {
+    session & 0x7fff_ffff
+}
+
+pub(super) fn head(ours: SocketAddr, session: u64) -> String {
     let mut text = String::with_capacity(256);
     let (kind, address) = match ours.ip() {
         IpAddr::V4(address) => ("IP4", address.to_string()),
         IpAddr::V6(address) => ("IP6", address.to_string()),
     };
-    // Some peers count `o=` in 32-bit signed numbers.
-    let session = session & 0x7fff_ffff;
+    let session = short(session);
     put(&mut text, format_args!("v=0"));
     put(
         &mut text,
@@ -69,34 +65,47 @@ fn head(ours: SocketAddr, session: u64) -> String {
     text
 }
 
-fn audio(
-    text: &mut String,
-    codecs: &[(Codec, u8)],
-    events: Option<u8>,
-    ptime_ms: Option<u8>,
-    direction: Direction,
-    ours: SocketAddr,
-) {
-    let numbers = codecs.iter().map(|(_, number)| *number).chain(events);
-    let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+fn audio(text: &mut String, audio: &Audio, ours: SocketAddr) {
+    let codecs = audio.codecs.iter().map(|(_, number)| *number);
+    let foreign = audio.foreign.iter().map(|format| format.payload_type);
+    let noise = audio.noise.then_some(13);
+    let numbers: Vec<String> = codecs
+        .chain(foreign)
+        .chain(noise)
+        .chain(audio.events)
+        .map(|number| number.to_string())
+        .collect();
     put(
         text,
         format_args!("m=audio {} RTP/AVP {}", ours.port(), numbers.join(" ")),
     );
-    for (codec, number) in codecs {
+    for (codec, number) in &audio.codecs {
         put(
             text,
             format_args!("a=rtpmap:{number} {}/8000", codec.name()),
         );
     }
-    if let Some(number) = events {
+    for format in &audio.foreign {
+        let number = format.payload_type;
+        put(
+            text,
+            format_args!("a=rtpmap:{number} {}", format.codec.map()),
+        );
+        if !format.parameters.is_empty() {
+            put(text, format_args!("a=fmtp:{number} {}", format.parameters));
+        }
+    }
+    if audio.noise {
+        put(text, format_args!("a=rtpmap:13 CN/8000"));
+    }
+    if let Some(number) = audio.events {
         put(text, format_args!("a=rtpmap:{number} telephone-event/8000"));
         put(text, format_args!("a=fmtp:{number} 0-15"));
     }
-    if let Some(ptime) = ptime_ms {
+    if let Some(ptime) = audio.ptime_ms {
         put(text, format_args!("a=ptime:{ptime}"));
     }
-    put(text, format_args!("a={}", direction.attribute()));
+    put(text, format_args!("a={}", audio.direction.attribute()));
 }
 
 fn put(text: &mut String, line: std::fmt::Arguments<'_>) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 enum State {
     /// Nothing heard yet. Timers A (again) and B (give up).
     Calling(Repeat),
-    /// A provisional response came; how long the telephone may ring is decided above.
-    Proceeding,
+    /// A provisional response came. How long the telephone may ring is decided above, unless there is a limit.
+    Proceeding(Option<Time>),
     /// A failure came and was acknowledged. Timer D.
     Completed(Time),
     /// A success came; further ones are passed on. Timer M.
@@ -23,6 +23,7 @@ pub struct InviteClient {
     state: State,
     timing: Timing,
     transport: Transport,
+    limit: Option<Duration>,
 }
 
 impl InviteClient {
@@ -33,21 +34,31 @@ impl InviteClient {
             state: State::Calling(repeat),
             timing,
             transport,
+            limit: None,
+        }
+    }
+
+    /// Gives up this long after a provisional response. An INVITE within a dialog rings nobody's telephone.
+    pub fn with_limit(self, limit: Duration) -> Self {
+        Self {
+            limit: Some(limit),
+            ..self
         }
     }
 
     /// A response came.
     pub fn on_response(&mut self, status: u16, now: Time) -> Step {
         match (self.state, status) {
-            (State::Calling(_) | State::Proceeding, 100..=199) => {
-                self.state = State::Proceeding;
+            (State::Calling(_), 100..=199) => {
+                self.state = State::Proceeding(self.limit.map(|limit| now + limit));
                 Step::DELIVER
             }
-            (State::Calling(_) | State::Proceeding, 200..=299) => {
+            (State::Proceeding(_), 100..=199) => Step::DELIVER,
+            (State::Calling(_) | State::Proceeding(_), 200..=299) => {
                 self.state = State::Accepted(now + self.timing.patience());
                 Step::DELIVER
             }
-            (State::Calling(_) | State::Proceeding, _) => {
+            (State::Calling(_) | State::Proceeding(_), _) => {
                 let end = match self.transport {
                     Transport::Unreliable => {
                         self.state = State::Completed(now + self.timing.patience());
@@ -79,6 +90,7 @@ impl InviteClient {
         let step = match &mut self.state {
             // Timer A doubles without a limit; only timer B stops it.
             State::Calling(repeat) => repeat.on_timeout(now, Duration::MAX),
+            State::Proceeding(Some(until)) if now >= *until => Step::TIMED_OUT,
             State::Completed(until) | State::Accepted(until) if now >= *until => Step::DONE,
             _ => Step::NOTHING,
         };
@@ -93,13 +105,14 @@ impl InviteClient {
         match self.state {
             State::Calling(repeat) => Some(repeat.deadline()),
             State::Completed(until) | State::Accepted(until) => Some(until),
-            State::Proceeding | State::Ended => None,
+            State::Proceeding(until) => until,
+            State::Ended => None,
         }
     }
 
     /// Whether a provisional response came, so that a CANCEL may be sent (RFC 3261 section 9.1).
     pub fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding)
+        matches!(self.state, State::Proceeding(_))
     }
 
     /// Whether a final response came.

@@ -1,6 +1,8 @@
 //! Two endpoints and a network in virtual time.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod wire;
+
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output, Peer, PeerId};
 use maskline_sip::time::Time;
 use std::collections::BTreeMap;
@@ -32,11 +34,15 @@ impl Chance {
 }
 
 pub fn endpoint(own: &str, peer: &str, seed: u8) -> Endpoint {
+    endpoint_with(Config::new(address(own)), peer, seed)
+}
+
+pub fn endpoint_with(config: Config, peer: &str, seed: u8) -> Endpoint {
     let peers = vec![Peer {
         id: PeerId(1),
         address: address(peer),
     }];
-    Endpoint::new(Config::new(address(own)), peers, [seed; 32])
+    Endpoint::new(config, peers, [seed; 32])
 }
 
 /// What the network does to packets.
@@ -78,10 +84,20 @@ const CALLEE: &str = "127.0.0.1:5002";
 
 impl World {
     pub fn new(seed: u64, weather: Weather) -> Self {
+        Self::with(seed, weather, |_, _| {})
+    }
+
+    /// A world in which the two are set up differently.
+    pub fn with(seed: u64, weather: Weather, set_up: fn(Side, &mut Config)) -> Self {
+        let make = |side, own, peer, seed| {
+            let mut config = Config::new(address(own));
+            set_up(side, &mut config);
+            endpoint_with(config, peer, seed)
+        };
         Self {
             now: at(1_000),
-            caller: endpoint(CALLER, CALLEE, 1),
-            callee: endpoint(CALLEE, CALLER, 2),
+            caller: make(Side::Caller, CALLER, CALLEE, 1),
+            callee: make(Side::Callee, CALLEE, CALLER, 2),
             chance: Chance(seed),
             weather,
             flying: BTreeMap::new(),
@@ -238,6 +254,12 @@ pub fn name(event: &Event) -> String {
             format!("refused {status}{}", if *silent { " silent" } else { "" })
         }
         Event::Confirmed { .. } => "confirmed".into(),
+        Event::Offered { sdp, .. } => {
+            format!("offered{}", if sdp.is_some() { "" } else { " nothing" })
+        }
+        Event::OfferAccepted { .. } => "offer accepted".into(),
+        Event::OfferRefused { status, .. } => format!("offer refused {status}"),
+        Event::Info { .. } => "info".into(),
         Event::Cancelled { .. } => "cancelled".into(),
         Event::Ended { silent, .. } => format!("ended{}", if *silent { " silent" } else { "" }),
     }

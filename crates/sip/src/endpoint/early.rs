@@ -1,0 +1,56 @@
+//! What is known of the phones that an INVITE of ours rings, before one answers (RFC 3261 section 12.1.2).
+
+use super::dialog::Dialog;
+use super::sdp_of;
+use super::table::FORKS_MAX;
+use crate::message::Message;
+
+/// Each phone that has said something; several, when a proxy asked several. At most [`FORKS_MAX`].
+#[derive(Default)]
+pub(super) struct Earlies(Vec<Early>);
+
+pub(super) struct Early {
+    tag: Box<[u8]>,
+    pub dialog: Dialog,
+    /// The last reliable response (RFC 3262 section 4).
+    pub rseq: Option<u32>,
+    /// Whether its answer to our offer came reliably, so that each side may offer anew.
+    pub is_agreed: bool,
+    pub sdp: Option<Box<[u8]>>,
+}
+
+impl Earlies {
+    pub fn find(&mut self, tag: &[u8]) -> Option<&mut Early> {
+        self.0.iter_mut().find(|early| *early.tag == *tag)
+    }
+
+    /// The dialog in which we can say something: one that may be changed, or else the newest.
+    pub fn best(&self) -> Option<&Dialog> {
+        let agreed = self.0.iter().rfind(|early| early.is_agreed);
+        agreed.or(self.0.last()).map(|early| &early.dialog)
+    }
+
+    /// Takes over what a provisional response says. `template` is the dialog as far as it is the same for all.
+    pub fn learn(&mut self, tag: &[u8], template: &Dialog, response: &Message) {
+        let sdp = sdp_of(response);
+        if let Some(early) = self.find(tag) {
+            early.dialog.refresh_target(response);
+            early.sdp = sdp.or(early.sdp.take());
+        } else if self.0.len() < FORKS_MAX {
+            let mut dialog = template.clone();
+            dialog.learn(response);
+            self.0.push(Early {
+                tag: tag.into(),
+                dialog,
+                rseq: None,
+                is_agreed: false,
+                sdp,
+            });
+        }
+    }
+
+    /// This phone will not answer any more.
+    pub fn forget(&mut self, tag: &[u8]) {
+        self.0.retain(|early| *early.tag != *tag);
+    }
+}

@@ -1,0 +1,332 @@
+//! Offers of theirs within a dialog: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311 section 5.2).
+
+use super::front::{ALLOW, Hint};
+use super::offering::{Ours, Wish};
+use super::{Endpoint, Event, Leg, LegId, Output, ServerId, State, body_of, sdp_of, session};
+use crate::message::{self, Message, Method, Name};
+use crate::sdp;
+use crate::time::Time;
+use crate::transaction::Repeat;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the call above may think about an offer; the sender of an UPDATE gives up after 32 s.
+pub(super) const THINKING: Duration = Duration::from_secs(20);
+
+/// Where offer and answer stand on one leg.
+pub(super) struct Negotiation {
+    /// What we said last, as far as it holds.
+    pub local: Option<Arc<[u8]>>,
+    /// What they said last, as far as it holds.
+    pub remote: Option<Arc<[u8]>>,
+    pub exchange: Exchange,
+    /// What we want to offer as soon as that can be.
+    pub wish: Option<Wish>,
+    /// Whether they take UPDATE.
+    pub allows_update: bool,
+}
+
+pub(super) enum Exchange {
+    /// That of the first INVITE is not finished.
+    First,
+    /// All is agreed.
+    Idle,
+    /// The call above thinks about their offer.
+    Theirs(Theirs),
+    /// Our success to their re-INVITE waits for its ACK.
+    Confirming(Confirming),
+    /// They think about our offer.
+    Ours(Ours),
+}
+
+pub(super) struct Theirs {
+    pub server: ServerId,
+    pub request: Arc<Message>,
+    pub source: SocketAddr,
+    pub until: Time,
+}
+
+pub(super) struct Confirming {
+    ok: Arc<[u8]>,
+    to: SocketAddr,
+    repeat: Repeat,
+    cseq: u32,
+    /// Our success made the offer, so the ACK has the answer.
+    wants_answer: bool,
+}
+
+impl Negotiation {
+    pub fn new(local: Option<&[u8]>, remote: Option<&[u8]>) -> Self {
+        Self {
+            local: local.map(Into::into),
+            remote: remote.map(Into::into),
+            exchange: Exchange::First,
+            wish: None,
+            allows_update: false,
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        match &self.exchange {
+            Exchange::Theirs(theirs) => Some(theirs.until),
+            Exchange::Confirming(confirming) => Some(confirming.repeat.deadline()),
+            Exchange::First | Exchange::Idle | Exchange::Ours(_) => None,
+        }
+    }
+
+    pub fn is_first(&self) -> bool {
+        matches!(self.exchange, Exchange::First)
+    }
+
+    /// Notes what a message of theirs says that they allow, if it says something.
+    pub fn learn(&mut self, message: &Message) {
+        if message.header(Name::Allow).is_some() {
+            self.allows_update = message.lists(Name::Allow, "UPDATE");
+        }
+    }
+
+    /// Whether an offer says only what they said before. Its number ought to tell; some change the media
+    /// under the same one.
+    fn is_repeated(&self, offer: &[u8]) -> bool {
+        self.remote.as_deref().is_some_and(|before| {
+            sdp::origin(before) == sdp::origin(offer) && sdp::parse(before) == sdp::parse(offer)
+        })
+    }
+}
+
+impl Endpoint {
+    pub(super) fn on_offer(
+        &mut self,
+        id: LegId,
+        request: Message,
+        from: SocketAddr,
+        key: Box<[u8]>,
+        now: Time,
+    ) {
+        let is_invite = request.method() == Some(Method::Invite);
+        let offer = sdp_of(&request);
+        let too_short = session::too_short(&request, &self.config);
+        let soon = Hint::RetrySoon(self.soon());
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let refusal = match too_short {
+            Some(min_s) => Some((422, Hint::MinSe(min_s))),
+            None => judge_offer(leg, is_invite, offer.is_some()).map(|status| match status {
+                500 => (status, soon),
+                _ => (status, Hint::None),
+            }),
+        };
+        if let Some((status, hint)) = refusal {
+            let bytes = self.write_answer(&request, from, status, hint);
+            return self.respond_within(&request, from, key, id, (status, bytes), now);
+        }
+        leg.dialog_of(&request).refresh_target(&request);
+        leg.negotiation.learn(&request);
+        let says_nothing_new = match &offer {
+            None => !is_invite,
+            Some(offer) => leg.negotiation.is_repeated(offer),
+        };
+        let local = leg.negotiation.local.clone();
+        let Some(server) = self.open_server(&request, from, key, id) else {
+            return;
+        };
+        let theirs = Theirs {
+            server,
+            request: Arc::new(request),
+            source: from,
+            until: now + THINKING,
+        };
+        if says_nothing_new {
+            let answer = offer.and(local);
+            return self.accept(id, &theirs, answer, now);
+        }
+        if is_invite {
+            let trying = message::reply(&theirs.request, from, 100, None).finish();
+            self.respond(server, 100, trying, now);
+        }
+        self.ask_the_call(id, theirs);
+    }
+
+    pub(super) fn ask_the_call(&mut self, id: LegId, theirs: Theirs) {
+        let sdp = body_of(&theirs.request);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.negotiation.exchange = Exchange::Theirs(theirs);
+            self.event(Event::Offered { leg: id, sdp });
+            self.reschedule(id);
+        }
+    }
+
+    /// Seconds after which it makes sense to ask again, 0 to 10 (section 14.2).
+    fn soon(&mut self) -> u16 {
+        (self.chance.next_u64() % 11) as u16
+    }
+
+    pub(super) fn accept_offer(&mut self, id: LegId, sdp: &[u8], now: Time) {
+        if let Some(theirs) = self.take_theirs(id) {
+            self.accept(id, &theirs, Some(sdp.into()), now);
+        }
+    }
+
+    pub(super) fn refuse_offer(&mut self, id: LegId, status: u16, now: Time) {
+        let status = if (400..700).contains(&status) {
+            status
+        } else {
+            488
+        };
+        let Some(theirs) = self.take_theirs(id) else {
+            return;
+        };
+        let hint = match status {
+            500 | 503 => Hint::RetrySoon(self.soon()),
+            _ => Hint::None,
+        };
+        let bytes = self.write_answer(&theirs.request, theirs.source, status, hint);
+        self.respond(theirs.server, status, bytes, now);
+        self.reschedule(id);
+    }
+
+    fn take_theirs(&mut self, id: LegId) -> Option<Theirs> {
+        let negotiation = &mut self.legs.get_mut(&id)?.negotiation;
+        match std::mem::replace(&mut negotiation.exchange, Exchange::Idle) {
+            Exchange::Theirs(theirs) => Some(theirs),
+            other => {
+                negotiation.exchange = other;
+                None
+            }
+        }
+    }
+
+    /// Says 200 to a re-INVITE, an UPDATE or a PRACK.
+    fn accept(&mut self, id: LegId, theirs: &Theirs, sdp: Option<Arc<[u8]>>, now: Time) {
+        let request = &theirs.request;
+        let contact = self.contact();
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let mut writer = message::reply(request, theirs.source, 200, None);
+        if request.method() != Some(Method::Prack) {
+            writer
+                .line(Name::Contact, &[contact.as_bytes()])
+                .line(Name::Allow, &[ALLOW]);
+            leg.session.accept(request, &mut writer, now);
+        }
+        if let Some(sdp) = &sdp {
+            leg.negotiation.local = Some(sdp.clone());
+            let offer = sdp_of(request).map(Into::into);
+            leg.negotiation.remote = offer.or(leg.negotiation.remote.take());
+        }
+        let ok = match &sdp {
+            Some(sdp) => writer.finish_with_sdp(sdp),
+            None => writer.finish(),
+        };
+        self.respond(theirs.server, 200, ok.clone(), now);
+        if request.method() == Some(Method::Invite) {
+            self.await_ack(id, theirs, ok, now);
+        }
+        self.reschedule(id);
+    }
+
+    fn await_ack(&mut self, id: LegId, theirs: &Theirs, ok: Arc<[u8]>, now: Time) {
+        let Some(to) = self.servers.get_mut(theirs.server).map(|server| server.to) else {
+            return;
+        };
+        let timing = self.config.timing;
+        let repeat = Repeat::new(timing.t1, timing.patience(), self.transport(), now);
+        let cseq = theirs.request.essentials().map(|found| found.cseq.number);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.negotiation.exchange = Exchange::Confirming(Confirming {
+                ok,
+                to,
+                repeat,
+                cseq: cseq.unwrap_or_default(),
+                wants_answer: theirs.request.body().is_empty(),
+            });
+        }
+    }
+
+    /// An ACK within a dialog that stands.
+    pub(super) fn on_ack_within(&mut self, id: LegId, ack: &Message, cseq: u32) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let Exchange::Confirming(confirming) = &leg.negotiation.exchange else {
+            return;
+        };
+        if confirming.cseq != cseq {
+            return;
+        }
+        let wants_answer = confirming.wants_answer;
+        leg.negotiation.exchange = Exchange::Idle;
+        if wants_answer {
+            let sdp = body_of(ack);
+            if let Some(sdp) = &sdp {
+                leg.negotiation.remote = Some(sdp.as_slice().into());
+            }
+            self.event(match sdp {
+                Some(sdp) => Event::OfferAccepted { leg: id, sdp },
+                None => Event::OfferRefused {
+                    leg: id,
+                    status: 488,
+                },
+            });
+        }
+        self.reschedule(id);
+    }
+
+    pub(super) fn on_exchange_timeout(&mut self, id: LegId, now: Time) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &mut leg.negotiation.exchange {
+            Exchange::Theirs(theirs) if now >= theirs.until => self.refuse_offer(id, 500, now),
+            Exchange::Confirming(sent) if now >= sent.repeat.until => {
+                self.end_silent(id, None, now);
+            }
+            Exchange::Confirming(sent) => {
+                let due = sent.repeat.is_due(now, self.config.timing.t2);
+                let again = due.then(|| Output::Send {
+                    to: sent.to,
+                    bytes: sent.ok.clone(),
+                });
+                self.outputs.extend(again);
+            }
+            _ => {}
+        }
+    }
+
+    /// A CANCEL came for a re-INVITE that nobody has answered yet.
+    pub(super) fn withdraw_offer(&mut self, id: LegId, server: ServerId, now: Time) {
+        let is_theirs = self.legs.get(&id).is_some_and(|leg| {
+            matches!(&leg.negotiation.exchange, Exchange::Theirs(theirs) if theirs.server == server)
+        });
+        if is_theirs {
+            self.refuse_offer(id, 487, now);
+        }
+    }
+}
+
+/// Whether an offer may be taken up now. None: yes; else the status that says why not.
+fn judge_offer(leg: &Leg, is_invite: bool, offers: bool) -> Option<u16> {
+    match (&leg.state, is_invite) {
+        (State::Closing, _) => return Some(481),
+        (State::Ringing(_), true) => return Some(500),
+        (State::Calling(_) | State::Answered(_), true) => return Some(491),
+        _ => {}
+    }
+    let asks = is_invite || offers;
+    match &leg.negotiation.exchange {
+        Exchange::Idle => None,
+        // No UPDATE before the last one is answered, whatever it says.
+        Exchange::Theirs(theirs) if theirs.request.method() != Some(Method::Invite) => Some(500),
+        _ if !asks => None,
+        Exchange::Theirs(_) => Some(500),
+        Exchange::Confirming(_) | Exchange::Ours(_) => Some(491),
+        // Whose offer still wants its answer?
+        Exchange::First => match &leg.state {
+            State::Ringing(ringing) if !ringing.is_delayed() => Some(500),
+            _ => Some(491),
+        },
+    }
+}

@@ -1,0 +1,352 @@
+//! Provisional responses that are acknowledged: 100rel and PRACK (RFC 3262), on both sides.
+
+use super::front::Hint;
+use super::offered::{Exchange, THINKING, Theirs};
+use super::offering::Wish;
+use super::{Endpoint, Event, LegId, Output, State, body_of, sdp_of};
+use crate::message::{self, Message, Method, Name};
+use crate::text;
+use crate::time::Time;
+use crate::transaction::{Repeat, Transport};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most provisional responses that wait for the acknowledgement of an earlier one; the oldest go.
+const WAITING_MAX: usize = 4;
+
+/// What the caller said of 100rel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// It does not know it.
+    Never,
+    /// It can: we use it where there is SDP, which must not be lost.
+    WithSdp,
+    /// It insists.
+    Always,
+}
+
+/// The provisional responses to one INVITE of theirs.
+pub(super) struct Reliable {
+    wanted: Wanted,
+    last: u32,
+    unacknowledged: Option<Unacknowledged>,
+    waiting: VecDeque<(u16, Option<Vec<u8>>)>,
+    /// The answer, which must wait until they know the SDP before it (section 3).
+    answer: Option<Vec<u8>>,
+}
+
+struct Unacknowledged {
+    rseq: u32,
+    bytes: Arc<[u8]>,
+    to: SocketAddr,
+    repeat: Repeat,
+    sdp: Option<Vec<u8>>,
+}
+
+impl Reliable {
+    pub fn new(invite: &Message, drawn: u64) -> Self {
+        let wanted = if invite.lists(Name::Require, "100rel") {
+            Wanted::Always
+        } else if invite.lists(Name::Supported, "100rel") {
+            Wanted::WithSdp
+        } else {
+            Wanted::Never
+        };
+        Self {
+            wanted,
+            // Section 3: anywhere below 2^31, with room to count.
+            last: (drawn & 0x3fff_ffff) as u32,
+            unacknowledged: None,
+            waiting: VecDeque::new(),
+            answer: None,
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Time> {
+        self.unacknowledged
+            .as_ref()
+            .map(|sent| sent.repeat.deadline())
+    }
+}
+
+impl Endpoint {
+    /// Tells the caller about progress, at once or when an earlier word has been acknowledged.
+    pub(super) fn progress(&mut self, id: LegId, status: u16, sdp: Option<Vec<u8>>, now: Time) {
+        let status = if (101..200).contains(&status) {
+            status
+        } else {
+            183
+        };
+        let Some(State::Ringing(ringing)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) else {
+            return;
+        };
+        let reliable = &mut ringing.reliable;
+        if reliable.answer.is_some() {
+            return;
+        }
+        let must_wait = reliable.unacknowledged.is_some()
+            && (reliable.wanted == Wanted::Always || sdp.is_some());
+        if !must_wait {
+            return self.send_progress(id, status, sdp, now);
+        }
+        if reliable.waiting.len() == WAITING_MAX {
+            reliable.waiting.pop_front();
+        }
+        reliable.waiting.push_back((status, sdp));
+    }
+
+    fn send_progress(&mut self, id: LegId, status: u16, sdp: Option<Vec<u8>>, now: Time) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let State::Ringing(ringing) = &mut leg.state else {
+            return;
+        };
+        let is_first = leg.negotiation.is_first();
+        if !is_first
+            && let Some(sdp) = &sdp
+            && leg.negotiation.local.as_deref() != Some(sdp)
+        {
+            // What is agreed can only be changed by an offer of its own.
+            leg.negotiation.wish = Some(Wish::to_offer(sdp, now));
+        }
+        let is_delayed = ringing.is_delayed();
+        let wanted = ringing.reliable.wanted;
+        let sdp = sdp.filter(|_| is_first);
+        let is_reliable = wanted == Wanted::Always || (wanted == Wanted::WithSdp && sdp.is_some());
+        // An offer must not be lost (RFC 3261 section 13.2.1).
+        let sdp = sdp.filter(|_| is_reliable || !is_delayed);
+        let rseq = ringing.reliable.last + 1;
+        if is_reliable {
+            ringing.reliable.last = rseq;
+        }
+        let Some((mut writer, server)) = self.reply_to_invite(id, status) else {
+            return;
+        };
+        if is_reliable {
+            writer
+                .line(Name::Require, &[b"100rel"])
+                .line(Name::RSeq, &[rseq.to_string().as_bytes()]);
+        }
+        let bytes = match &sdp {
+            Some(sdp) => writer.finish_with_sdp(sdp),
+            None => writer.finish(),
+        };
+        self.respond(server, status, bytes.clone(), now);
+        if is_reliable {
+            self.await_prack(id, rseq, bytes, sdp, now);
+        }
+        self.reschedule(id);
+    }
+
+    fn await_prack(
+        &mut self,
+        id: LegId,
+        rseq: u32,
+        bytes: Arc<[u8]>,
+        sdp: Option<Vec<u8>>,
+        now: Time,
+    ) {
+        let timing = self.config.timing;
+        let Some(State::Ringing(ringing)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) else {
+            return;
+        };
+        let Some(to) = self.servers.get_mut(ringing.server).map(|server| server.to) else {
+            return;
+        };
+        ringing.reliable.unacknowledged = Some(Unacknowledged {
+            rseq,
+            bytes,
+            to,
+            // Over any transport: a proxy on the way may lose it.
+            repeat: Repeat::new(timing.t1, timing.patience(), Transport::Unreliable, now),
+            sdp,
+        });
+    }
+
+    /// Whether an answer must wait for a PRACK; if so it is kept.
+    pub(super) fn keep_answer(&mut self, id: LegId, sdp: &[u8]) -> bool {
+        let Some(State::Ringing(ringing)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) else {
+            return false;
+        };
+        let reliable = &mut ringing.reliable;
+        let must_wait = reliable
+            .unacknowledged
+            .as_ref()
+            .is_some_and(|sent| sent.sdp.is_some());
+        if must_wait {
+            reliable.answer.get_or_insert_with(|| sdp.to_vec());
+        }
+        must_wait
+    }
+
+    /// PRACK from the caller (section 3). It may bring the answer to our offer, or a new offer (section 5).
+    pub(super) fn on_prack(
+        &mut self,
+        id: LegId,
+        request: Message,
+        from: SocketAddr,
+        key: Box<[u8]>,
+        now: Time,
+    ) {
+        let Some(sent) = self.take_acknowledged(id, &request) else {
+            let bytes = self.write_answer(&request, from, 481, Hint::None);
+            return self.respond_within(&request, from, key, id, (481, bytes), now);
+        };
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let is_delayed = matches!(&leg.state, State::Ringing(ringing) if ringing.is_delayed());
+        let mut answer = None;
+        if let Some(sdp) = sent.sdp
+            && leg.negotiation.is_first()
+        {
+            answer = body_of(&request).filter(|_| is_delayed);
+            if let Some(answer) = &answer {
+                leg.negotiation.remote = Some(answer.as_slice().into());
+            }
+            if answer.is_some() || !is_delayed {
+                leg.negotiation.local = Some(sdp.into());
+                leg.negotiation.exchange = Exchange::Idle;
+            }
+        }
+        let offers = answer.is_none() && sdp_of(&request).is_some();
+        let may_offer = matches!(leg.negotiation.exchange, Exchange::Idle);
+        if offers && may_offer {
+            if let Some(server) = self.open_server(&request, from, key, id) {
+                let request = Arc::new(request);
+                let until = now + THINKING;
+                self.ask_the_call(
+                    id,
+                    Theirs {
+                        server,
+                        request,
+                        source: from,
+                        until,
+                    },
+                );
+            }
+        } else {
+            let bytes = match offers {
+                false => message::reply(&request, from, 200, None).finish(),
+                true => self.write_answer(&request, from, 491, Hint::None),
+            };
+            let status = if offers { 491 } else { 200 };
+            self.respond_within(&request, from, key, id, (status, bytes), now);
+        }
+        if let Some(sdp) = answer {
+            self.event(Event::OfferAccepted { leg: id, sdp });
+        }
+        self.go_on(id, now);
+        self.reschedule(id);
+    }
+
+    /// The response that a PRACK acknowledges, if it is the one that waits.
+    fn take_acknowledged(&mut self, id: LegId, prack: &Message) -> Option<Unacknowledged> {
+        let State::Ringing(ringing) = &mut self.legs.get_mut(&id)?.state else {
+            return None;
+        };
+        let invite_cseq = ringing.invite.essentials().ok()?.cseq.number;
+        let mut words = prack
+            .header(Name::RAck)?
+            .split(|&byte| text::is_space(byte))
+            .filter(|word| !word.is_empty());
+        let rseq: u32 = words.next().and_then(text::number)?;
+        let cseq: u32 = words.next().and_then(text::number)?;
+        let fits = cseq == invite_cseq && words.next() == Some(b"INVITE");
+        ringing
+            .reliable
+            .unacknowledged
+            .take_if(|sent| fits && sent.rseq == rseq)
+    }
+
+    /// Says what had to wait.
+    fn go_on(&mut self, id: LegId, now: Time) {
+        loop {
+            let Some(State::Ringing(ringing)) = self.legs.get_mut(&id).map(|leg| &mut leg.state)
+            else {
+                return;
+            };
+            let reliable = &mut ringing.reliable;
+            if reliable.unacknowledged.is_some() {
+                return;
+            }
+            if let Some(sdp) = reliable.answer.take() {
+                return self.answer(id, &sdp, now);
+            }
+            let Some((status, sdp)) = reliable.waiting.pop_front() else {
+                return;
+            };
+            self.send_progress(id, status, sdp, now);
+        }
+    }
+
+    /// Sends the unacknowledged response again. False if it never was acknowledged: then the INVITE fails.
+    pub(super) fn repeat_progress(&mut self, id: LegId, now: Time) -> bool {
+        let Some(State::Ringing(ringing)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) else {
+            return true;
+        };
+        let Some(sent) = &mut ringing.reliable.unacknowledged else {
+            return true;
+        };
+        if now >= sent.repeat.until {
+            return false;
+        }
+        if sent.repeat.is_due(now, Duration::MAX) {
+            let (to, bytes) = (sent.to, sent.bytes.clone());
+            self.outputs.push_back(Output::Send { to, bytes });
+        }
+        true
+    }
+
+    /// The called side sent a provisional response on the early dialog with this tag. Acknowledges it if it
+    /// asks for that. False if it came before, or others before it are missing: then it does not count.
+    pub(super) fn acknowledge_progress(
+        &mut self,
+        id: LegId,
+        tag: &[u8],
+        response: &Message,
+        now: Time,
+    ) -> bool {
+        let rseq = response.header(Name::RSeq).and_then(text::number::<u32>);
+        let Some(rseq) = rseq.filter(|_| response.lists(Name::Require, "100rel")) else {
+            return true;
+        };
+        let Ok(essentials) = response.essentials() else {
+            return false;
+        };
+        let (key, via) = self.fresh_via();
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return false;
+        };
+        let State::Calling(calling) = &mut leg.state else {
+            return false;
+        };
+        let Some(early) = calling.early.find(tag) else {
+            return false;
+        };
+        // Section 4: in order, each once; its repetitions are dropped, since our PRACK repeats itself.
+        if early.rseq.is_some_and(|last| rseq != last.wrapping_add(1)) {
+            return false;
+        }
+        early.rseq = Some(rseq);
+        if sdp_of(response).is_some() {
+            early.is_agreed = true;
+            if leg.negotiation.is_first() {
+                leg.negotiation.exchange = Exchange::Idle;
+            }
+        }
+        leg.dialog.local_cseq += 1;
+        let mut writer =
+            early
+                .dialog
+                .numbered(Method::Prack, leg.dialog.local_cseq, via.as_bytes());
+        let rack = format!("{rseq} {} INVITE", essentials.cseq.number);
+        writer.line(Name::RAck, &[rack.as_bytes()]);
+        let to = early.dialog.next_hop(leg.hop);
+        self.start_plain_client(key, writer.finish(), to, Some(id), now);
+        true
+    }
+}
