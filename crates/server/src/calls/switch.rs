@@ -16,19 +16,33 @@ use maskline_domain::{AccountId, PhoneNumber, PoolKey};
 use maskline_sip::endpoint::{
     self, Endpoint, Event, Input as SipInput, LegId, Output as SipOutput, PeerId, Refusal,
 };
+use maskline_sip::g711::Law;
 use maskline_sip::message::Message;
-use maskline_sip::sdp::Payloads;
+use maskline_sip::sdp::{Direction, Payloads};
 use maskline_sip::time::Time;
 use maskline_sip::uri::sip_uri;
 use maskline_store::records::call::CallRecord;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// One call, for as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey(u64);
+
+impl CallKey {
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for CallKey {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// What the state said about a call.
 #[derive(Debug)]
@@ -43,8 +57,17 @@ pub struct Routing {
     pub trunk: Option<Trunk>,
 }
 
+/// What a call needs of the media plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaseWish {
+    /// What the caller's side is told instead of the usual address.
+    pub caller_advertised: Option<IpAddr>,
+    /// What the callee's side is told instead of the usual address.
+    pub callee_advertised: Option<IpAddr>,
+}
+
 /// The two addresses at which the relay receives: RTP from the caller, RTP from the callee.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// What the caller is told.
     pub caller: SocketAddr,
@@ -55,19 +78,119 @@ pub struct Lease {
 /// One side of a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaEnd {
-    /// From where its RTP must come and whither it is sent.
+    /// Where its description says that it is: from there its RTP must come, and there it is sent.
     pub address: SocketAddr,
     /// What its payload types mean.
     pub payloads: Payloads,
+    /// The form of its sound. None is a codec that is passed on without being understood: then there are
+    /// no prompts and no recording.
+    pub law: Option<Law>,
+    /// Who sends, seen from this side.
+    pub direction: Direction,
+    /// Whether it may be behind a translator of addresses: then its first packet says where it really is.
+    pub nat: bool,
+    /// Counts its descriptions. With each new one its address may be learnt anew.
+    pub version: u32,
 }
 
-/// Both sides of a relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Both sides of a relay. A caller who only hears a prompt has nobody across.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MediaPath {
     /// The caller's.
-    pub caller: MediaEnd,
+    pub caller: Option<MediaEnd>,
     /// The callee's.
-    pub callee: MediaEnd,
+    pub callee: Option<MediaEnd>,
+}
+
+/// One of the two parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// The party that dialled X.
+    Caller,
+    /// The party that is reached.
+    Callee,
+}
+
+impl Side {
+    /// Both, the caller first.
+    pub const BOTH: [Self; 2] = [Self::Caller, Self::Callee];
+
+    /// The one across.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
+}
+
+/// What a party is told by voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Prompt {
+    /// The number dialled does not exist.
+    VacantNumber,
+    /// The number dialled is not in use.
+    NotInUse,
+    /// The call cannot be connected.
+    CannotConnect,
+    /// The party is busy.
+    Busy,
+    /// Nobody answers.
+    NoAnswer,
+    /// The party refuses the call.
+    Refused,
+    /// The party cannot be reached for now.
+    Unreachable,
+    /// The call will be recorded.
+    RecordingNotice,
+    /// It rings.
+    Ringback,
+}
+
+impl Prompt {
+    /// Each of them.
+    pub const ALL: [Self; 9] = [
+        Self::VacantNumber,
+        Self::NotInUse,
+        Self::CannotConnect,
+        Self::Busy,
+        Self::NoAnswer,
+        Self::Refused,
+        Self::Unreachable,
+        Self::RecordingNotice,
+        Self::Ringback,
+    ];
+
+    /// In one word, for settings, files and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VacantNumber => "vacant_number",
+            Self::NotInUse => "not_in_use",
+            Self::CannotConnect => "cannot_connect",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::RecordingNotice => "recording_notice",
+            Self::Ringback => "ringback",
+        }
+    }
+}
+
+/// How often a prompt is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Once; then [`Input::Played`] follows.
+    Once,
+    /// Until it is stopped.
+    Forever,
+}
+
+/// What is to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordWish {
+    /// The file below the directory of recordings, in a folder for its day: `2026-11-25/NAME.wav`.
+    pub file: String,
 }
 
 /// What the switch is given.
@@ -87,6 +210,10 @@ pub enum Input<'a> {
     MediaLeased(CallKey, Option<Lease>),
     /// The relay of this call has heard nothing for too long.
     MediaLost(CallKey),
+    /// What was to be played once to this side has been played, or cannot be.
+    Played(CallKey, Side),
+    /// This side pressed a key that cannot be told to the other one by RTP.
+    Digit(CallKey, Side, char),
     /// [`Switch::poll_timeout`] has come.
     Timeout,
     /// The trunks from which calls are taken from now on.
@@ -110,10 +237,18 @@ pub enum Output {
     AskRoute(CallKey, Query),
     /// Make the open row durable.
     OpenRow(CallKey, Box<CallRecord>),
-    /// Find two ports for media.
-    LeaseMedia(CallKey),
+    /// Find two pairs of ports for media.
+    LeaseMedia(CallKey, LeaseWish),
     /// Relay between these two from now on.
     Relay(CallKey, MediaPath),
+    /// Play this to this side, instead of what it would hear.
+    Play(CallKey, Side, Prompt, Repeat),
+    /// Stop what is played to this side.
+    StopPlaying(CallKey, Side),
+    /// Record both sides from now on, until the call is over.
+    Record(CallKey, RecordWish),
+    /// Send this key to this side by RTP.
+    SendDigit(CallKey, Side, char),
     /// The call is over. Stop its relay if it has one; close its record if it has one.
     Finish(CallKey, Option<Box<CallRecord>>),
 }
@@ -133,12 +268,6 @@ pub struct Setup {
     pub duration_max_s: u32,
     /// A fresh secret.
     pub seed: [u8; 32],
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Caller,
-    Callee,
 }
 
 /// See the module.
@@ -224,6 +353,8 @@ impl Switch {
             Input::RowOpened(key, durable) => self.happen(key, Happening::RowOpened(durable), now),
             Input::MediaLeased(key, lease) => self.on_lease(key, lease, now),
             Input::MediaLost(key) => self.happen(key, Happening::MediaLost, now),
+            // Nothing is played yet, and every key crosses by RTP.
+            Input::Played(..) | Input::Digit(..) => {}
             Input::Trunks(trunks) => self.set_trunks(trunks),
             Input::Drain => self.draining = true,
             Input::HangUpAll => {
@@ -490,7 +621,8 @@ impl Switch {
         if live.trunk_out.is_none() {
             self.happen(key, Happening::MediaRefused(Reason::Unreachable), now);
         } else if live.media.is_usable() {
-            self.outputs.push_back(Output::LeaseMedia(key));
+            self.outputs
+                .push_back(Output::LeaseMedia(key, LeaseWish::default()));
         } else {
             self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
         }

@@ -103,15 +103,17 @@ impl Media {
             return Err(Reason::NoCommonCodec);
         };
         let agreement = sdp::agree(&offer.audio, &answer).map_err(|_| Reason::NoCommonCodec)?;
+        let end = |audio: &Audio, payloads| MediaEnd {
+            address: audio.address,
+            payloads,
+            law: Some(agreement.codec.law()),
+            direction: audio.direction,
+            nat: false,
+            version: 0,
+        };
         let path = MediaPath {
-            caller: MediaEnd {
-                address: offer.audio.address,
-                payloads: agreement.offerer,
-            },
-            callee: MediaEnd {
-                address: answer.address,
-                payloads: agreement.answerer,
-            },
+            caller: Some(end(&offer.audio, agreement.offerer)),
+            callee: Some(end(&answer, agreement.answerer)),
         };
         *self = match std::mem::replace(self, Self::Unusable) {
             Self::Leased {

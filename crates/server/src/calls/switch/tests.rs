@@ -260,7 +260,7 @@ impl World {
                 self.switch
                     .handle_input(Input::RowOpened(key, self.answers.durable), moment);
             }
-            Output::LeaseMedia(key) => {
+            Output::LeaseMedia(key, _) => {
                 let lease = Lease {
                     caller: address("192.0.2.1:20000"),
                     callee: address("192.0.2.1:20002"),
@@ -271,6 +271,10 @@ impl World {
                 );
             }
             Output::Relay(_, path) => self.paths.push(path),
+            Output::Play(..)
+            | Output::StopPlaying(..)
+            | Output::Record(..)
+            | Output::SendDigit(..) => {}
             Output::Finish(_, record) => self.finished.push(record.map(|record| *record)),
         }
     }
@@ -377,10 +381,14 @@ fn a_call_connects_shows_x_and_closes_its_record() {
             codec,
             events: Some(101),
         },
+        law: Some(Law::A),
+        direction: Direction::SendRecv,
+        nat: false,
+        version: 0,
     };
     let path = MediaPath {
-        caller: end(CALLER_MEDIA, 8),
-        callee: end(CALLEE_MEDIA, 8),
+        caller: Some(end(CALLER_MEDIA, 8)),
+        callee: Some(end(CALLEE_MEDIA, 8)),
     };
     assert_eq!(world.paths, [path]);
     world.pass(5_000);
