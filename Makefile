@@ -58,3 +58,4 @@ bench: build ## The benchmarks behind docs/performance.md
 	cargo bench --locked -p maskline-domain --bench routing
 	cargo bench --locked -p maskline-server --bench writer
 	cargo bench --locked -p maskline-server --bench http
+	cargo bench --locked -p maskline-server --bench relay

@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn bodies_of_info_are_read() {
-        let rows: [(&str, &str, Option<(char, u16)>); 10] = [
+        let rows = [
             (
                 "application/dtmf-relay",
                 "Signal=5\r\nDuration=160\r\n",

@@ -60,7 +60,7 @@ pub struct Heard {
 /// The time of day in NTP's form, from microseconds since 1970.
 pub fn ntp(unix_us: u64) -> u64 {
     let (seconds, part) = (unix_us / 1_000_000, unix_us % 1_000_000);
-    (seconds + NTP_OFFSET_S) << 32 | (part << 32) / 1_000_000
+    ((seconds + NTP_OFFSET_S) << 32) | ((part << 32) / 1_000_000)
 }
 
 /// The middle 32 bits of an NTP time, by which reports name each other.

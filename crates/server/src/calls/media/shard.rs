@@ -2,7 +2,7 @@
 //!
 //! It waits for all their sockets at once. One look at the sockets, one packet from each that has some:
 //! the kernel tells again of what is left, which costs less than asking until nothing is left. When there
-//! is much to do it rests for a millisecond between two looks, so that one look finds many packets.
+//! is much to do it rests for two milliseconds between two looks, so that one look finds many packets.
 
 use super::bridge::{Bridge, Patience};
 use super::player::Player;
@@ -32,7 +32,7 @@ const PACKET_BYTES_MAX: usize = 1_500;
 /// Sockets looked at in one go.
 const EVENTS_MAX: usize = 512;
 /// Commands that may wait.
-const COMMANDS_MAX: usize = 65_536;
+const COMMANDS_MAX: usize = 16_384;
 /// News and work for the recorder that may wait here when the other thread takes none.
 const WAITING_MAX: usize = 65_536;
 /// Between two packets of what we play, and two batches of a recording, in microseconds.
@@ -44,7 +44,7 @@ const SECOND_US: u64 = 1_000_000;
 const REPORT_EVERY_US: u64 = REPORT_EVERY_MS * 1_000;
 /// With more packets than this in a tick, looks are [`REST`] apart.
 const BUSY_PACKETS_PER_TICK: u64 = 60;
-const REST: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(2);
 /// Not a socket, but the wish to be heard.
 const WAKE: u64 = u64::MAX;
 

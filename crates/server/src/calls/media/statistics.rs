@@ -64,8 +64,6 @@ pub enum Stopped {
     Failed,
     /// The call's codec is not one that is understood.
     Codec,
-    /// More calls are recorded than the process allows, or its writer of recordings is gone.
-    Busy,
 }
 
 #[expect(

@@ -205,6 +205,51 @@ fn a_recorded_call_leaves_one_file_with_a_side_on_each_channel() {
 }
 
 #[test]
+fn a_recorder_that_takes_nothing_does_not_hold_up_the_relay() {
+    let (work, queue) = std::sync::mpsc::sync_channel(1);
+    let (news, _heard) = mpsc::channel(10);
+    let tools = Tools {
+        library: Arc::new(Library::load(None, &[])),
+        recorder: Some(work),
+        news,
+        clock: Clock::new(),
+        patience: Patience {
+            usual_us: 30_000_000,
+            held_us: 300_000_000,
+        },
+    };
+    let shard = Shard::start(0, tools).expect("a thread");
+    let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), 47_460, 47_479);
+    let sockets = [ports.lend().expect("ports"), ports.lend().expect("ports")];
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let caller = Phone::new(at(sockets[0].port()));
+    let callee = Phone::new(at(sockets[1].port()));
+    shard.tell(Command::Open(KEY.into(), Box::new(sockets), [1; 6]));
+    let path = MediaPath {
+        caller: Some(caller.end()),
+        callee: Some(callee.end()),
+    };
+    shard.tell(Command::Path(KEY.into(), Box::new(path)));
+    shard.tell(Command::Record(KEY.into(), "call.wav".to_owned()));
+    for sequence in 0..50 {
+        caller.say(sequence, &[1; 160]);
+        assert_eq!(callee.hear(), [1; 160]);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let (reply, _) = oneshot::channel();
+    shard.tell(Command::Close(KEY.into(), reply));
+    // Its beginning and its end come through all the same, and the end says what is missing.
+    assert!(matches!(queue.recv(), Ok(recorder::Work::Begin { .. })));
+    let dropped = loop {
+        match queue.recv_timeout(PATIENCE).expect("the end comes") {
+            recorder::Work::End { dropped, .. } => break dropped,
+            recorder::Work::Sound(_) | recorder::Work::Begin { .. } => {}
+        }
+    };
+    assert!((10..=50).contains(&dropped), "{dropped}");
+}
+
+#[test]
 fn a_prompt_is_heard_at_its_pace_and_its_end_is_told() {
     let folder = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(folder.path().join("zh")).expect("a folder");
