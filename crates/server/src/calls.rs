@@ -2,27 +2,23 @@
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. Here is the loop that carries that out. The rules of a call of two legs are those of
-//! [`maskline_domain::call`]; [`relay`] carries the sound, [`ports`] lends its sockets; [`clerk`] asks the
-//! ledger and writes the records; [`sandbox`] is a phone that answers by itself.
+//! [`maskline_domain::call`]; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and
+//! writes the records; [`sandbox`] is a phone that answers by itself.
 
 pub mod clerk;
+pub mod media;
 pub mod numbers;
-pub mod ports;
-pub mod relay;
 pub mod sandbox;
 pub mod switch;
 
 use crate::writer::{Ledger, Records, clocks};
 use clerk::Clerk;
 use maskline_domain::call::{Moment, Notice, Prompts};
-use ports::Ports;
-use relay::Relay;
-use std::collections::BTreeMap;
+use media::MediaPlane;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
-use switch::{CallKey, Input, Lease, Output, Setup, Switch};
+use switch::{Input, Output, Setup, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -64,12 +60,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What peers are told instead, for signalling. Port 0 means that of `listen`.
     pub advertised: Option<SocketAddr>,
-    /// Where media is received.
-    pub rtp_bind: IpAddr,
-    /// What peers are told instead, for media.
-    pub rtp_advertised: Option<IpAddr>,
-    /// The first and the last port for media.
-    pub rtp_ports: (u16, u16),
+    /// How media is carried.
+    pub media: media::Config,
     /// The most calls at once.
     pub calls_max: usize,
     /// The most calls at once on one X.
@@ -78,8 +70,6 @@ pub struct Config {
     pub per_caller_max: usize,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
-    /// When neither side is heard for so long, the call is ended.
-    pub silence_max: Duration,
     /// After the wish to stop, how long calls may still last.
     pub drain_timeout: Duration,
     /// The name of this node, for the records.
@@ -94,14 +84,11 @@ impl Config {
         Self {
             listen,
             advertised: None,
-            rtp_bind: listen.ip(),
-            rtp_advertised: None,
-            rtp_ports: (20_000, 29_999),
+            media: media::Config::new(listen.ip()),
             calls_max: 2_000,
             per_x_max: 30,
             per_caller_max: 20,
             duration_max_s: 6 * 3_600,
-            silence_max: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(30),
             node,
             boot,
@@ -166,10 +153,8 @@ pub async fn serve(
     let serving = Loop {
         socket,
         switch,
-        relays: BTreeMap::new(),
-        ports: Ports::new(config.rtp_bind, config.rtp_ports.0, config.rtp_ports.1),
+        media: MediaPlane::start(config.media.clone(), news)?,
         clerk,
-        news,
         config,
     };
     Ok(Serving {
@@ -203,11 +188,8 @@ struct Loop {
     config: Config,
     socket: UdpSocket,
     switch: Switch,
-    relays: BTreeMap<CallKey, Relay>,
-    ports: Arc<Ports>,
+    media: MediaPlane,
     clerk: Clerk,
-    /// For the relays, which tell of silence.
-    news: mpsc::Sender<Input<'static>>,
 }
 
 impl Loop {
@@ -285,42 +267,20 @@ impl Loop {
             }
             Output::AskRoute(key, query) => self.clerk.ask_route(key, query),
             Output::OpenRow(key, record) => self.clerk.open_row(key, *record),
-            Output::LeaseMedia(key, _) => {
-                let lease = self.lease(key);
+            Output::LeaseMedia(key, wish) => {
+                let lease = self.media.lease(key, &wish);
                 self.give(Input::MediaLeased(key, lease));
             }
-            Output::Relay(key, path) => {
-                if let Some(relay) = self.relays.get(&key) {
-                    relay.set_path(path);
-                }
-            }
-            // There is nothing to play yet: a prompt is over at once.
-            Output::Play(key, side, ..) => self.give(Input::Played(key, side)),
-            Output::StopPlaying(..) | Output::Record(..) | Output::SendDigit(..) => {}
+            Output::Relay(key, path) => self.media.relay(key, path),
+            Output::Play(key, side, prompt, repeat) => self.media.play(key, side, prompt, repeat),
+            Output::StopPlaying(key, side) => self.media.stop_playing(key, side),
+            Output::Record(key, wish) => self.media.record(key, wish),
+            Output::SendDigit(key, side, digit) => self.media.send_digit(key, side, digit),
             Output::Finish(key, record) => {
-                let relay = self.relays.remove(&key);
-                self.clerk.finish_call(relay, record);
+                let statistics = self.media.finish(key);
+                self.clerk.finish_call(statistics, record);
             }
         }
-    }
-
-    fn lease(&mut self, key: CallKey) -> Option<Lease> {
-        let (caller, callee) = (self.ports.lend()?, self.ports.lend()?);
-        let told = self.config.rtp_advertised.unwrap_or(self.config.rtp_bind);
-        let lease = Lease {
-            caller: SocketAddr::new(told, caller.port()),
-            callee: SocketAddr::new(told, callee.port()),
-        };
-        let news = self.news.clone();
-        let on_lost = move || {
-            // When the loop is this far behind, a silent call is the least of its troubles.
-            let _ = news.try_send(Input::MediaLost(key));
-        };
-        self.relays.insert(
-            key,
-            Relay::start(caller, callee, self.config.silence_max, on_lost),
-        );
-        Some(lease)
     }
 }
 

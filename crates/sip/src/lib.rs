@@ -13,21 +13,28 @@
 //! - [`endpoint`] puts a stateless front, transactions and dialogs together into *legs*: one party's
 //!   side of a call.
 //! - [`cause`] says why a call ended.
-//! - [`sdp`] reads a media offer or answer and writes one of our own; [`rtp`] reads and writes the
-//!   header of a media packet; [`g711`] has the audio formats that every telephone understands.
+//! - [`sdp`] reads a media offer or answer and writes one of our own.
+//! - [`rtp`] reads and writes media packets, splices sources into one stream and counts what is missing;
+//!   [`rtcp`] reports it. [`dtmf`] has the keys that somebody presses during a call.
+//! - [`g711`] has the audio formats that every telephone understands, [`wav`] the files for them, and
+//!   [`track`] lays packets out in time, as a recording needs them.
 //!
 //! Two rules hold everywhere. A message for one side is **written anew**, never copied from the other.
 //! And everything that comes from outside has a bound: see the `*_MAX` constants beside what they bound.
 
 pub mod cause;
+pub mod dtmf;
 pub mod endpoint;
 pub mod g711;
 pub mod message;
+pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
 pub mod time;
+pub mod track;
 pub mod transaction;
 pub mod uri;
+pub mod wav;
 
 mod chance;
 mod text;

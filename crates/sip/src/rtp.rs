@@ -1,4 +1,14 @@
-//! The header of an RTP packet (RFC 3550 section 5.1).
+//! RTP (RFC 3550): the header of a packet, here; what came from a source, in [`Reception`]; and a stream of
+//! our own that carries several sources one after the other, in [`Outgoing`].
+
+mod outgoing;
+mod reception;
+
+pub use outgoing::{Outgoing, Stamp};
+pub use reception::{Loss, Reception};
+
+/// The payload type of comfort noise (RFC 3389), always the same.
+pub const COMFORT_NOISE: u8 = 13;
 
 /// The length of the header that we write, in bytes.
 pub const HEADER_BYTES: usize = 12;

@@ -19,6 +19,7 @@ use read::parse_media;
 pub use read::{parse, parse_passing};
 pub use write::{answer, offer};
 
+use crate::g711::Law;
 use std::net::SocketAddr;
 
 /// The longest description that we read, in bytes.
@@ -65,6 +66,14 @@ impl Codec {
         }
     }
 
+    /// The form of its samples.
+    pub fn law(self) -> Law {
+        match self {
+            Self::Pcma => Law::A,
+            Self::Pcmu => Law::Mu,
+        }
+    }
+
     /// The number it has without being told (RFC 3551 table 4).
     pub fn usual_payload_type(self) -> u8 {
         match self {
@@ -89,6 +98,16 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// Whether its writer sends.
+    pub fn sends(self) -> bool {
+        matches!(self, Self::SendRecv | Self::SendOnly)
+    }
+
+    /// Whether its writer wants to receive.
+    pub fn receives(self) -> bool {
+        matches!(self, Self::SendRecv | Self::RecvOnly)
+    }
+
     const ALL: [Self; 4] = [
         Self::SendRecv,
         Self::SendOnly,

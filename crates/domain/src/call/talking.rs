@@ -39,6 +39,8 @@ impl Call {
                 deeds.extend(self.close(ending, side.into(), now));
                 deeds
             }
+            // The caller's answer came with its ACK, and fits nothing.
+            Happening::MediaRefused(reason) => self.hang_up_on_both(reason, now),
             Happening::MediaLost => self.hang_up_on_both(Reason::MediaLost, now),
             Happening::Stopping => self.hang_up_on_both(Reason::Stopped, now),
             Happening::Timeout => self.hang_up_on_both(Reason::DurationMax, now),
@@ -47,7 +49,10 @@ impl Call {
     }
 
     fn hang_up_on_both(&mut self, reason: Reason, now: Moment) -> Vec<Deed> {
-        let ending = Ending::of(reason);
+        let ending = Ending {
+            status: 200,
+            ..Ending::of(reason)
+        };
         let mut deeds: Vec<Deed> = Side::BOTH
             .map(|side| Deed::HangUp(side, ending.q850))
             .into();

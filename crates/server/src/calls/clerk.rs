@@ -2,7 +2,7 @@
 //! of calls wait; each answer comes back to it as news.
 
 use super::Trunk;
-use super::relay::Relay;
+use super::media::statistics::Statistics;
 use super::switch::{CallKey, Input, Routing};
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use maskline_domain::State;
@@ -12,7 +12,7 @@ use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
 /// How often the trunks are read again: so long may calls from a new trunk be refused, or from one that is
@@ -102,8 +102,13 @@ impl Clerk {
         });
     }
 
-    /// Stops the relay of a call and writes its end, trying again for as long as the disk takes nothing.
-    pub fn finish_call(&self, relay: Option<Relay>, record: Option<Box<CallRecord>>) {
+    /// Waits for what the media of a call came to and writes its end, trying again for as long as the disk
+    /// takes nothing.
+    pub fn finish_call(
+        &self,
+        statistics: oneshot::Receiver<Statistics>,
+        record: Option<Box<CallRecord>>,
+    ) {
         let records = self.records.clone();
         let place = record
             .is_some()
@@ -112,10 +117,8 @@ impl Clerk {
             tracing::error!("the end of a call is lost: too many wait for the disk");
         }
         tokio::spawn(async move {
-            let statistics = match relay {
-                Some(relay) => Some(relay.stop().await),
-                None => None,
-            };
+            // A call that never had ports has none.
+            let statistics = statistics.await.ok();
             let (Some(mut record), Some(Ok(place))) = (record, place) else {
                 return;
             };

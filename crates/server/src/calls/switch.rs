@@ -13,14 +13,11 @@ mod crowds;
 mod deeds;
 mod events;
 mod face;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "INFO does not reach the switch yet")
-)]
 mod keys;
 mod ladder;
 mod live;
 mod media;
+mod offers;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
@@ -125,7 +122,7 @@ impl Switch {
             Input::RowOpened(key, durable) => self.happen(key, Happening::RowOpened(durable), now),
             Input::MediaLeased(key, lease) => self.on_lease(key, lease, now),
             Input::Played(key, side) => self.happen(key, Happening::Played(side), now),
-            Input::Digit(..) => {}
+            Input::Digit(key, side, digit) => self.on_digit(key, side, digit, now),
             Input::MediaLost(key) => self.happen(key, Happening::MediaLost, now),
             Input::Trunks(trunks) => self.set_trunks(trunks),
             Input::Drain => self.draining = true,
@@ -202,6 +199,12 @@ impl Switch {
             now.wall.millis() & 0xffff_ffff_ffff,
             random >> 16
         )
+    }
+
+    /// A number for `o=` that tells nothing.
+    fn session(&self, key: CallKey, whose: &[u8], now: Moment) -> u64 {
+        let purpose = [b"session", whose].concat();
+        u64::from_be_bytes(first_bytes(&self.digest(&purpose, key, now)))
     }
 
     fn digest(&self, purpose: &[u8], key: CallKey, now: Moment) -> [u8; 32] {

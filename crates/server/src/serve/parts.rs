@@ -1,6 +1,7 @@
 //! Settings, turned into what each part of the service takes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use crate::api::gateway::{self, Gateway};
 use crate::api::limits::Rates;
 use crate::api::nonces::NonceBounds;
 use crate::api::{self, params};
-use crate::calls;
+use crate::calls::media::recorder;
+use crate::calls::{self, media};
 use crate::config::{ConfigError, Language, Loaded, Part, Reload, Settings};
 use crate::telemetry::Metrics;
 use crate::writer::Options;
@@ -96,15 +98,24 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
     let bind = settings.rtp.bind.get().copied().unwrap_or(listen.ip());
     Ok(calls::Config {
         advertised: settings.sip.advertised.get().copied(),
-        rtp_bind: bind,
-        rtp_advertised: settings.rtp.advertised.get().copied(),
-        rtp_ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
+        media: media_config(settings, bind),
         calls_max: settings.calls.calls_max as usize,
         duration_max_s: settings.calls.duration_max_s,
-        silence_max: seconds(settings.calls.silence_max_s),
         drain_timeout: seconds(settings.process.drain_timeout_s),
         ..calls::Config::new(listen, settings.process.node.clone(), boot)
     })
+}
+
+fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {
+    let data = Path::new(&settings.data);
+    media::Config {
+        advertised: settings.rtp.advertised.get().copied(),
+        ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
+        silence_max: seconds(settings.calls.silence_max_s),
+        prompts: Some(data.join("prompts")),
+        recordings: Some(recorder::Config::new(data.join("recordings"))),
+        ..media::Config::new(bind)
+    }
 }
 
 /// Where the demo's phone listens: on this machine alone, at any port.
@@ -212,12 +223,14 @@ mod tests {
         let loaded = crate::config::load(&crate::config::Inputs::default()).unwrap();
         let made = call_config(&loaded, "boot".into()).await.unwrap();
         assert_eq!(made.listen.to_string(), "127.0.0.1:5060");
-        assert_eq!(made.rtp_bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        assert_eq!(made.media.bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
         let usual = calls::Config::new(made.listen, String::new(), String::new());
-        assert_eq!(made.rtp_ports, usual.rtp_ports);
+        assert_eq!(made.media.ports, usual.media.ports);
+        assert_eq!(made.media.languages, usual.media.languages);
         assert_eq!(made.calls_max, usual.calls_max);
         assert_eq!(made.duration_max_s, usual.duration_max_s);
-        assert_eq!(made.silence_max, usual.silence_max);
+        assert_eq!(made.media.silence_max, usual.media.silence_max);
+        assert_eq!(made.media.hold_silence_max, usual.media.hold_silence_max);
         assert_eq!(made.drain_timeout, usual.drain_timeout);
     }
 }

@@ -62,10 +62,8 @@ impl House {
             .await
             .expect("the sandbox starts");
         furnish(&ledger, sandbox.address).await;
-        let config = Config {
-            rtp_ports: (rtp_first, rtp_first + 39),
-            ..Config::new(local(0), "node".into(), boot.into())
-        };
+        let mut config = Config::new(local(0), "node".into(), boot.into());
+        config.media.ports = (rtp_first, rtp_first + 39);
         let serving = calls::serve(config, ledger.clone(), ledger.records(), stopped)
             .await
             .expect("calls are served");

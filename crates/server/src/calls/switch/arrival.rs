@@ -3,7 +3,7 @@
 use super::ladder::Way;
 use super::live::Live;
 use super::media::Media;
-use super::{CallKey, Output, Routing, Switch, first_bytes};
+use super::{CallKey, Output, Routing, Switch};
 use crate::calls::numbers;
 use maskline_domain::call::{
     Call, Ending, Happening, Moment, Prospects, Reason, Side, TRUNKS_TRIED_MAX, Terms,
@@ -48,7 +48,10 @@ impl Switch {
             prompts: trunk_in.prompts,
             notice: self.setup.notice,
         };
-        let session = u64::from_be_bytes(first_bytes(&self.digest(b"session", key, now)));
+        let sessions = [
+            self.session(key, b"caller", now),
+            self.session(key, b"callee", now),
+        ];
         let mut live = Live {
             call: Call::new(terms, now),
             record,
@@ -57,7 +60,7 @@ impl Switch {
             x,
             crowd: self.crowds.enter(x, caller, &self.setup),
             caller_leg: leg,
-            media: Media::from_offer(invite.body(), &trunk_in, session),
+            media: Media::from_offer(invite.body(), Vec::new(), trunk_in.nat, sessions),
             trunk_in,
             callee_leg: None,
             callee: None,
@@ -65,6 +68,8 @@ impl Switch {
             trunk: 0,
             max_forwards: max_forwards.saturating_sub(1),
             announcement: None,
+            reply: None,
+            asking: None,
             scheduled: None,
         };
         let who = caller.map_or_else(|| "a withheld number".into(), |caller| caller.to_string());

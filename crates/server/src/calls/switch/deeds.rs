@@ -30,13 +30,17 @@ impl Switch {
                 status,
                 early_media,
             } => {
-                let sdp = live.media.answer().filter(|_| early_media);
+                let sdp = early_media.then(|| live.media.answer()).flatten();
                 live.note(now, Side::Caller, Way::Out, status, early(sdp.is_some()));
                 self.sip(SipInput::Progress(caller_leg, status, sdp), now);
             }
             Deed::AnswerCaller => {
                 if let Some(sdp) = live.media.answer() {
-                    live.note(now, Side::Caller, Way::Out, 200, "");
+                    let note = match live.media.is_understood() {
+                        true => "",
+                        false => "relayed without prompts or recording",
+                    };
+                    live.note(now, Side::Caller, Way::Out, 200, note);
                     self.sip(SipInput::Answer(caller_leg, sdp), now);
                 }
             }
@@ -50,15 +54,19 @@ impl Switch {
                 live.announcement = Some((prompt, answer));
                 self.announce(key, now);
             }
+            Deed::Play(..) if !live.media.is_understood() => {}
             Deed::Play(side, prompt) => self.play(key, side, prompt),
+            // What we do not understand we cannot record; the ladder says so.
+            Deed::Record if !live.media.is_understood() => {}
             Deed::Record => {
                 let file = format!("{}/{}.wav", day(now), live.record.call_id);
                 live.record.recording = Some(file.clone());
                 self.outputs
                     .push_back(Output::Record(key, RecordWish { file }));
             }
-            // Nobody can offer anything yet: the endpoint refuses changes of media by itself.
-            Deed::Offer(_) | Deed::AcceptOffer(_) | Deed::RefuseOffer(..) => {}
+            Deed::Offer(side) => self.pass_offer_on(key, side, now),
+            Deed::AcceptOffer(side) => self.accept_offer(key, side, now),
+            Deed::RefuseOffer(side, status) => self.refuse_offer(key, side, status, now),
             Deed::WriteRow(binding, closing) => {
                 if let Some(binding) = binding {
                     live.take_binding(&binding);
@@ -112,6 +120,7 @@ impl Switch {
 
     fn send_invite(&mut self, key: CallKey, now: Moment) {
         let leg = self.endpoint.new_leg();
+        let session = self.session(key, &leg.as_u64().to_be_bytes(), now);
         let advertised = self.setup.advertised;
         let Some(live) = self.calls.get_mut(&key) else {
             return;
@@ -120,7 +129,10 @@ impl Switch {
         let (Some(callee), Some(trunk)) = (live.callee, trunk.cloned()) else {
             return self.happen(key, Happening::MediaRefused(Reason::Unreachable), now);
         };
-        let Some(sdp) = live.media.offer_by(&trunk) else {
+        let Some(sdp) = live
+            .media
+            .offer_by(trunk.rtp_advertised, trunk.nat, session)
+        else {
             return self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
         };
         live.callee_leg = Some(leg);

@@ -1,7 +1,7 @@
 //! What happens on a leg becomes what happens to its call.
 
 use super::ladder::Way;
-use super::{CallKey, Output, Switch};
+use super::{CallKey, Switch};
 use maskline_domain::call::{Happening, Moment, Reason, Side};
 use maskline_sip::endpoint::{Event, LegId};
 
@@ -54,16 +54,22 @@ impl Switch {
                     now,
                 );
             }
-            Event::Confirmed { leg } => {
-                self.hear(leg, "ACK", "", now);
-            }
+            Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
+            Event::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
+            Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, now),
+            Event::OfferRefused { leg, status } => self.on_offer_refused(leg, status, now),
+            Event::Info {
+                leg,
+                content_type,
+                body,
+            } => self.on_info(leg, &content_type, &body, now),
             Event::Cancelled { leg, cause } => {
                 self.hear(leg, "CANCEL", told(cause), now);
                 self.leg_ended(leg, |side| Happening::Gone(side, cause), now);
             }
             Event::Ended { leg, cause, silent } => {
                 let note = match silent {
-                    true => "it never acknowledged the answer".to_owned(),
+                    true => "it spoke to us no longer".to_owned(),
                     false => told(cause),
                 };
                 self.hear(leg, "BYE", note, now);
@@ -86,6 +92,22 @@ impl Switch {
         Some(key)
     }
 
+    /// The caller has our answer. If that was our offer, here is what it says to it.
+    fn on_confirmed(&mut self, leg: LegId, sdp: Option<&[u8]>, now: Moment) {
+        let Some(key) = self.hear(leg, "ACK", "", now) else {
+            return;
+        };
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        if live.media.is_late() {
+            match live.media.take_late_answer(sdp.unwrap_or_default()) {
+                Ok(()) => self.relay(key),
+                Err(reason) => self.happen(key, Happening::MediaRefused(reason), now),
+            }
+        }
+    }
+
     fn leg_ended(&mut self, leg: LegId, happening: impl FnOnce(Side) -> Happening, now: Moment) {
         if let Some((key, side)) = self.legs.remove(&leg) {
             self.happen(key, happening(side), now);
@@ -95,9 +117,9 @@ impl Switch {
     /// The callee's SDP: what was agreed, and whither the relay sends.
     fn take_answer(&mut self, key: CallKey, sdp: &[u8]) -> Result<(), Reason> {
         let live = self.calls.get_mut(&key).ok_or(Reason::Failed)?;
-        let path = live.media.take_answer(sdp)?;
-        self.outputs
-            .extend(path.map(|path| Output::Relay(key, path)));
+        if live.media.take_answer(sdp)? {
+            self.relay(key);
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use crate::calls::Trunk;
 use maskline_domain::call::{Moment, Notice, Prompt, Side};
 use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, PoolKey};
+use maskline_sip::g711::Law;
 use maskline_sip::sdp::{Direction, Payloads};
 use maskline_store::records::call::CallRecord;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +13,13 @@ use std::sync::Arc;
 /// One call, for as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey(pub(super) u64);
+
+impl CallKey {
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
 
 impl From<u64> for CallKey {
     fn from(number: u64) -> Self {
@@ -42,7 +50,7 @@ pub struct LeaseWish {
 }
 
 /// The two addresses at which the relay receives: RTP from the caller, RTP from the callee.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// What the caller is told.
     pub caller: SocketAddr,
@@ -57,6 +65,9 @@ pub struct MediaEnd {
     pub address: SocketAddr,
     /// What its payload types mean.
     pub payloads: Payloads,
+    /// The form of its sound. None is a codec that is passed on without being understood: then there are
+    /// no prompts and no recording.
+    pub law: Option<Law>,
     /// What this side says that it does. It is sent nothing if it does not receive.
     pub direction: Direction,
     /// Whether its RTP may come from another address than the one it told: whence it comes first.

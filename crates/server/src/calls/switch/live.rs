@@ -28,6 +28,10 @@ pub(super) struct Live {
     pub media: Media,
     /// What is to be said to the caller once there are ports, and whether by an answer.
     pub announcement: Option<(Prompt, bool)>,
+    /// The answer for a side whose offer the other one has taken.
+    pub reply: Option<Vec<u8>>,
+    /// Which side has asked us for an offer and not answered it yet.
+    pub asking: Option<Side>,
     pub scheduled: Option<u64>,
 }
 

@@ -11,6 +11,7 @@ use maskline_domain::kinds::{Product, Role};
 use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
 use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
 use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
+use maskline_sip::g711::Law;
 use maskline_sip::sdp::{Direction, Payloads};
 use maskline_store::records::call::CallRecord;
 use std::net::SocketAddr;
@@ -429,19 +430,20 @@ fn a_call_connects_shows_x_and_closes_its_record() {
         .map(|event| matches!(event, Event::Answered { .. }))
         .collect();
     assert_eq!(names, [false, true], "ringing, then the answer");
-    let end = |media, codec| MediaEnd {
+    let end = |media, codec, version| MediaEnd {
         address: address(media),
         payloads: Payloads {
             codec,
             events: Some(101),
         },
+        law: Some(Law::A),
         direction: Direction::SendRecv,
         nat: false,
-        version: 0,
+        version,
     };
     let path = MediaPath {
-        caller: Some(end(CALLER_MEDIA, 8)),
-        callee: Some(end(CALLEE_MEDIA, 8)),
+        caller: Some(end(CALLER_MEDIA, 8, 0)),
+        callee: Some(end(CALLEE_MEDIA, 8, 1)),
     };
     assert_eq!(world.paths, [path]);
     world.pass(5_000);

@@ -1,11 +1,11 @@
-//! UDP ports for media: a bounded range, an even port for each leg (RTP), the odd one above it kept free
-//! for its RTCP (RFC 3550 section 11).
+//! UDP ports for media: a bounded range, for each leg an even port for RTP and the odd one above it for its
+//! RTCP (RFC 3550 section 11).
 
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use tokio::net::UdpSocket;
 
 /// How many ports are tried before a call is turned away; others on the machine may hold some.
 const TRIES_MAX: usize = 64;
@@ -27,11 +27,19 @@ struct Book {
     lent: BTreeSet<u16>,
 }
 
-/// A bound socket, whose port goes back when it is dropped.
+/// Two bound sockets, whose ports go back when they are dropped.
 #[derive(Debug)]
-pub struct MediaSocket {
-    /// The socket.
-    pub socket: UdpSocket,
+pub struct MediaSockets {
+    /// For RTP, at the even port.
+    pub rtp: UdpSocket,
+    /// For RTCP, at the port above it.
+    pub rtcp: UdpSocket,
+    loan: Loan,
+}
+
+/// A port that is noted as lent.
+#[derive(Debug)]
+struct Loan {
     port: u16,
     ports: Arc<Ports>,
 }
@@ -50,41 +58,42 @@ impl Ports {
         })
     }
 
-    /// Binds a free port. None when the range is used up.
-    pub fn lend(self: &Arc<Self>) -> Option<MediaSocket> {
+    /// Binds a free pair. None when the range is used up.
+    pub fn lend(self: &Arc<Self>) -> Option<MediaSockets> {
         for _ in 0..TRIES_MAX {
             let port = self.book.lock().take(self.first, self.last)?;
-            match std::net::UdpSocket::bind(SocketAddr::new(self.bind, port)).and_then(into_tokio) {
-                Ok(socket) => {
-                    return Some(MediaSocket {
-                        socket,
-                        port,
-                        ports: Arc::clone(self),
-                    });
-                }
+            let loan = Loan {
+                port,
+                ports: Arc::clone(self),
+            };
+            match self
+                .bind(port)
+                .and_then(|rtp| Ok((rtp, self.bind(port + 1)?)))
+            {
+                Ok((rtp, rtcp)) => return Some(MediaSockets { rtp, rtcp, loan }),
                 Err(error) => {
                     tracing::debug!(port, %error, "a media port cannot be bound; trying the next");
-                    self.book.lock().lent.remove(&port);
                 }
             }
         }
         None
     }
 
-    /// Ports that are lent.
+    fn bind(&self, port: u16) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(SocketAddr::new(self.bind, port))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// Pairs that are lent.
     pub fn lent(&self) -> usize {
         self.book.lock().lent.len()
     }
 }
 
-fn into_tokio(socket: std::net::UdpSocket) -> std::io::Result<UdpSocket> {
-    socket.set_nonblocking(true)?;
-    UdpSocket::from_std(socket)
-}
-
 impl Book {
     fn take(&mut self, first: u16, last: u16) -> Option<u16> {
-        let pairs = (usize::from(last) + 1 - usize::from(first)) / 2;
+        let pairs = (usize::from(last) + 1).saturating_sub(first.into()) / 2;
         if self.lent.len() >= pairs {
             return None;
         }
@@ -99,14 +108,14 @@ impl Book {
     }
 }
 
-impl MediaSocket {
-    /// The port.
+impl MediaSockets {
+    /// The port for RTP.
     pub fn port(&self) -> u16 {
-        self.port
+        self.loan.port
     }
 }
 
-impl Drop for MediaSocket {
+impl Drop for Loan {
     fn drop(&mut self) {
         self.ports.book.lock().lent.remove(&self.port);
     }
@@ -137,12 +146,18 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_dropped_socket_gives_its_port_back() {
+    #[test]
+    fn a_dropped_pair_gives_its_port_back_and_a_taken_one_is_passed_over() {
         let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), 47_310, 47_329);
-        let socket = ports.lend().expect("one of ten ports is free");
+        let sockets = ports.lend().expect("one of ten pairs is free");
         assert_eq!(ports.lent(), 1);
-        drop(socket);
+        let port = sockets.port();
+        drop(sockets);
         assert_eq!(ports.lent(), 0);
+        let other = UdpSocket::bind(("127.0.0.1", port + 3)).expect("a free port");
+        let pairs: Vec<_> = std::iter::from_fn(|| ports.lend()).collect();
+        assert!(pairs.iter().all(|pair| pair.port() != port + 2));
+        assert!(pairs.len() <= 9 && ports.lent() == pairs.len());
+        drop(other);
     }
 }

@@ -1,0 +1,269 @@
+//! The media plane: it carries the sound of all calls, plays prompts and records.
+//!
+//! [`MediaPlane`] is its face; it carries out what the switch wants of media. Behind it a few threads
+//! ([`shard`]) own all sockets; what happens to a packet is decided without any socket in [`bridge`]. What
+//! is played comes from [`prompts`] by way of [`player`], and [`recorder`] is the thread that writes files.
+//! [`ports`] lends the sockets, [`statistics`] is what is left of a call's media when it is over.
+
+pub mod bridge;
+pub mod player;
+pub mod ports;
+pub mod prompts;
+pub mod recorder;
+pub mod shard;
+pub mod statistics;
+
+use super::switch::{
+    CallKey, Input, Lease, LeaseWish, MediaPath, Prompt, RecordWish, Repeat, Side,
+};
+use bridge::Patience;
+use ports::Ports;
+use prompts::{Language, Library};
+use recorder::Recorder;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+use shard::{Command, Shard, Tools};
+use statistics::Statistics;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::{mpsc, oneshot};
+
+/// How media is carried.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it is received.
+    pub bind: IpAddr,
+    /// What peers are told instead, unless a call wishes otherwise.
+    pub advertised: Option<IpAddr>,
+    /// The first and the last port.
+    pub ports: (u16, u16),
+    /// When neither side is heard for so long, [`Input::MediaLost`] follows.
+    pub silence_max: Duration,
+    /// The same while one side holds the other.
+    pub hold_silence_max: Duration,
+    /// Threads that carry it, at least one.
+    pub threads: usize,
+    /// The languages of prompts, in the order in which they are spoken.
+    pub languages: Vec<Language>,
+    /// Where the operator's own prompts lie.
+    pub prompts: Option<PathBuf>,
+    /// Where recordings go. None records nothing.
+    pub recordings: Option<recorder::Config>,
+}
+
+impl Config {
+    /// The usual bounds: ports 20,000 to 29,999; 30 seconds of silence, 300 on hold; one thread for each two
+    /// processors; Chinese, then English; no recordings.
+    pub fn new(bind: IpAddr) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            bind,
+            advertised: None,
+            ports: (20_000, 29_999),
+            silence_max: Duration::from_secs(30),
+            hold_silence_max: Duration::from_secs(300),
+            threads: (processors / 2).max(1),
+            languages: vec![Language::Chinese, Language::English],
+            prompts: None,
+            recordings: None,
+        }
+    }
+}
+
+/// What the threads have done so far, up to a second ago.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// RTP packets that came.
+    pub packets: u64,
+    /// Processor time of the threads that relay, in nanoseconds.
+    pub relay_cpu_ns: u64,
+    /// Processor time of the thread that records, in nanoseconds.
+    pub recorder_cpu_ns: u64,
+}
+
+/// See the module. Dropping it ends the threads; recordings that are still going are ended properly.
+#[derive(Debug)]
+pub struct MediaPlane {
+    told: IpAddr,
+    ports: Arc<Ports>,
+    // Before the recorder, which ends when nobody hands it work any more.
+    shards: Vec<Shard>,
+    recorder: Option<Recorder>,
+}
+
+impl MediaPlane {
+    /// Starts the threads. `news` is told [`Input::MediaLost`], [`Input::Played`] and [`Input::Digit`].
+    ///
+    /// # Errors
+    /// When the system has no thread or no descriptor to give.
+    pub fn start(config: Config, news: mpsc::Sender<Input<'static>>) -> io::Result<Self> {
+        raise_descriptor_limit();
+        let clock = Clock::new();
+        let library = Library::load(config.prompts.as_deref(), &config.languages);
+        let library = Arc::new(library);
+        let recorder = config
+            .recordings
+            .map(|config| Recorder::start(config, clock))
+            .transpose()?;
+        let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let shard = |number| {
+            let tools = Tools {
+                library: Arc::clone(&library),
+                recorder: recorder.as_ref().map(|recorder| recorder.work.clone()),
+                news: news.clone(),
+                clock,
+                patience: Patience {
+                    usual_us: us(config.silence_max),
+                    held_us: us(config.hold_silence_max),
+                },
+            };
+            Shard::start(number, tools)
+        };
+        Ok(Self {
+            told: config.advertised.unwrap_or(config.bind),
+            ports: Ports::new(config.bind, config.ports.0, config.ports.1),
+            shards: (0..config.threads.max(1))
+                .map(shard)
+                .collect::<Result<_, _>>()?,
+            recorder,
+        })
+    }
+
+    /// Two pairs of ports for a call. None if no ports are free.
+    pub fn lease(&self, key: CallKey, wish: &LeaseWish) -> Option<Lease> {
+        let (caller, callee) = (self.ports.lend()?, self.ports.lend()?);
+        let told = |advertised: Option<IpAddr>, port| {
+            SocketAddr::new(advertised.unwrap_or(self.told), port)
+        };
+        let lease = Lease {
+            caller: told(wish.caller_advertised, caller.port()),
+            callee: told(wish.callee_advertised, callee.port()),
+        };
+        let mut chances = [0; 6];
+        for chance in &mut chances {
+            *chance = getrandom::u64().ok()?;
+        }
+        let sockets = Box::new([caller, callee]);
+        self.tell(key, Command::Open(key, sockets, chances));
+        Some(lease)
+    }
+
+    /// Relays between these two from now on.
+    pub fn relay(&self, key: CallKey, path: MediaPath) {
+        self.tell(key, Command::Path(key, Box::new(path)));
+    }
+
+    /// Plays to a side instead of what it would hear. After one that is played once, or cannot be,
+    /// [`Input::Played`] follows.
+    pub fn play(&self, key: CallKey, side: Side, prompt: Prompt, repeat: Repeat) {
+        self.tell(key, Command::Play(key, side, prompt, repeat));
+    }
+
+    /// Stops what is played to a side.
+    pub fn stop_playing(&self, key: CallKey, side: Side) {
+        self.tell(key, Command::StopPlaying(key, side));
+    }
+
+    /// Records both sides from now on.
+    pub fn record(&self, key: CallKey, wish: RecordWish) {
+        self.tell(key, Command::Record(key, wish.file));
+    }
+
+    /// Presses a key for a side to hear, if it knows events.
+    pub fn send_digit(&self, key: CallKey, side: Side, digit: char) {
+        self.tell(key, Command::Press(key, side, digit));
+    }
+
+    /// Gives back the ports of a call and ends its recording. What comes is an error if it had no ports.
+    pub fn finish(&self, key: CallKey) -> oneshot::Receiver<Statistics> {
+        let (reply, statistics) = oneshot::channel();
+        self.tell(key, Command::Close(key, reply));
+        statistics
+    }
+
+    /// Pairs of ports that are lent.
+    pub fn ports_lent(&self) -> usize {
+        self.ports.lent()
+    }
+
+    /// What the threads have done.
+    pub fn load(&self) -> Load {
+        let mut load = Load::default();
+        for shard in &self.shards {
+            load.packets += shard.done.packets.load(Ordering::Relaxed);
+            load.relay_cpu_ns += shard.done.cpu_ns.load(Ordering::Relaxed);
+        }
+        if let Some(recorder) = &self.recorder {
+            load.recorder_cpu_ns = recorder.cpu_ns.load(Ordering::Relaxed);
+        }
+        load
+    }
+
+    fn tell(&self, key: CallKey, command: Command) {
+        let at = key.number() % self.shards.len() as u64;
+        self.shards[at as usize].tell(command);
+    }
+}
+
+impl Drop for MediaPlane {
+    fn drop(&mut self) {
+        self.shards.clear();
+        if let Some(Recorder { work, thread, .. }) = self.recorder.take() {
+            drop(work);
+            if thread.join().is_err() {
+                tracing::error!("the thread that records ended by a panic");
+            }
+        }
+    }
+}
+
+/// The time on a clock that never jumps, in microseconds since the media plane was started.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+        }
+    }
+
+    /// Now.
+    pub fn now_us(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// The time of day, in microseconds since 1970.
+    fn unix_us() -> u64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| {
+            u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+        })
+    }
+}
+
+/// The processor time of this thread, in nanoseconds.
+fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
+
+/// Each call has four sockets: as many descriptors as the system allows at all.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files stays as it is; it may be too low for many calls");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
