@@ -23,10 +23,10 @@ pub(super) enum Way {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Step {
     /// Milliseconds since the INVITE came.
-    ms: u64,
+    at_ms: u64,
     /// On which leg: `caller` or `callee`.
     leg: &'static str,
-    way: Way,
+    dir: Way,
     /// A method, or a status.
     what: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -55,9 +55,9 @@ impl Ladder {
             self.omitted += 1;
         }
         self.steps.push(Step {
-            ms,
+            at_ms: ms,
             leg: side.name(),
-            way,
+            dir: way,
             what: what.to_string(),
             note: note.to_string(),
         });
@@ -89,10 +89,10 @@ mod tests {
             serde_json::from_str(&ladder.to_json().expect("plain values")).expect("a list");
         assert_eq!(steps.len(), STEPS_MAX);
         assert_eq!(
-            (&steps[0]["ms"], &steps[47]["ms"]),
+            (&steps[0]["at_ms"], &steps[47]["at_ms"]),
             (&0.into(), &999.into())
         );
         assert_eq!(steps[32]["note"], "952 steps before this one were left out");
-        assert_eq!(steps[32]["ms"], 984);
+        assert_eq!(steps[32]["at_ms"], 984);
     }
 }

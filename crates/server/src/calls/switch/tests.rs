@@ -1,8 +1,10 @@
 //! A caller, the switch and a callee in virtual time, and what each side gets to see.
 
+mod changing;
 mod failing;
 mod prompting;
 
+use super::media::Media;
 use super::*;
 use crate::calls::numbers;
 use maskline_domain::binding::{Extras, Restriction};
@@ -101,6 +103,7 @@ struct World {
     paths: Vec<MediaPath>,
     played: Vec<(Side, Prompt)>,
     files: Vec<String>,
+    digits: Vec<(Side, char)>,
     queue: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
@@ -173,6 +176,7 @@ impl World {
             paths: Vec::new(),
             played: Vec::new(),
             files: Vec::new(),
+            digits: Vec::new(),
             queue: VecDeque::new(),
         }
     }
@@ -322,7 +326,8 @@ impl World {
                     self.switch.handle_input(Input::Played(key, side), moment);
                 }
             }
-            Output::StopPlaying(..) | Output::SendDigit(..) => {}
+            Output::SendDigit(_, side, digit) => self.digits.push((side, digit)),
+            Output::StopPlaying(..) => {}
             Output::Record(_, wish) => self.files.push(wish.file),
             Output::Finish(_, record) => self.finished.push(record.map(|record| *record)),
         }
@@ -377,6 +382,13 @@ impl World {
         match self.caller_events.last() {
             Some(Event::Refused { status, cause, .. }) => (*status, *cause),
             other => panic!("the caller is refused, not {other:?}"),
+        }
+    }
+
+    fn caller_end_cause(&self) -> Option<u8> {
+        match self.caller_events.last() {
+            Some(Event::Ended { cause, .. } | Event::Refused { cause, .. }) => *cause,
+            other => panic!("the call is over, not {other:?}"),
         }
     }
 

@@ -139,7 +139,7 @@ fn the_ladder_tells_what_was_said_and_no_whole_number() {
         .iter()
         .map(|step| {
             let text = |field: &str| step[field].as_str().unwrap_or_default().to_owned();
-            format!("{} {} {}", text("leg"), text("way"), text("what"))
+            format!("{} {} {}", text("leg"), text("dir"), text("what"))
         })
         .collect();
     let expected = [

@@ -64,11 +64,7 @@ fn a_trunk_may_want_an_answer_for_the_prompt_or_none() {
             .iter()
             .any(|event| matches!(event, Event::Answered { .. }));
         assert_eq!(answered, is_answered);
-        let cause = match world.caller_events.last() {
-            Some(Event::Refused { cause, .. } | Event::Ended { cause, .. }) => *cause,
-            other => panic!("the call is over, not {other:?}"),
-        };
-        assert_eq!(cause, Some(1));
+        assert_eq!(world.caller_end_cause(), Some(1));
         let record = world.only_record();
         assert_eq!(
             (record.sip_status, record.answered_at),
