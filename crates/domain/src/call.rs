@@ -22,12 +22,13 @@ mod talking;
 
 pub use ending::{Ending, Reason};
 pub use foreseen::{Foreseen, foreseen};
-pub use prompt::{Notice, Prompt, Prompts};
+pub use prompt::{Notice, Prompt};
 
 use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::routing::{Connection, Route};
+use crate::trunk::PromptPolicy;
 use dialling::Dialling;
 use farewell::Farewell;
 use talking::Talking;
@@ -252,7 +253,7 @@ pub struct Terms {
     /// The longest call, in seconds.
     pub duration_max_s: u32,
     /// How the trunk of the caller lets prompts be heard.
-    pub prompts: Prompts,
+    pub prompts: PromptPolicy,
     /// Who is told, when a call is answered, that it is recorded.
     pub notice: Notice,
 }

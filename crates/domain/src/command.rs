@@ -132,7 +132,7 @@ pub enum Command {
     /// Make or change a pool. Account and product of a pool never change.
     SetPool(Pool),
     /// Make or change a trunk.
-    SetTrunk(Trunk),
+    SetTrunk(Box<Trunk>),
     /// Take a trunk away.
     DeleteTrunk {
         /// The trunk.

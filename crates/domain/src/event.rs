@@ -63,7 +63,7 @@ pub enum Event {
     /// A pool was made or changed.
     PoolSet(Pool),
     /// A trunk was made or changed.
-    TrunkSet(Trunk),
+    TrunkSet(Box<Trunk>),
     /// A trunk was taken away.
     TrunkDeleted {
         /// Its name.
@@ -187,6 +187,16 @@ impl Event {
             binding.extras.out_order_id = personal.out_order_id;
         }
         self
+    }
+
+    /// The oldest reader that does not overlook what the event says: 1 for the first form of the
+    /// journal, 2 for imports and for trunks with more than a name, a peer and a switch.
+    pub fn oldest_reader(&self) -> u32 {
+        match self {
+            Event::TrunkSet(trunk) if !trunk.is_plain() => 2,
+            Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
+            _ => 1,
+        }
     }
 
     /// The X number that the event concerns.

@@ -51,7 +51,8 @@ pub struct Clock {
     pub epoch: u32,
 }
 
-/// One thing in the state, as snapshots keep it.
+/// One thing in the state, as snapshots keep it. Their form has no names and no defaults: what is here
+/// stays as it is and where it is, and a thing that needs more gets a new variant at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Row {
     /// The scalars. The first row of every snapshot.
@@ -66,8 +67,8 @@ pub enum Row {
     Key(AccessKey),
     /// A pool.
     Pool(Pool),
-    /// A trunk.
-    Trunk(Trunk),
+    /// A trunk of which no more is said than a name, a peer and a switch.
+    Trunk(PlainTrunk),
     /// An X number.
     Number(Number),
     /// A binding.
@@ -88,6 +89,40 @@ pub enum Row {
         /// How many of its rows are in.
         rows: u64,
     },
+    /// Any other trunk.
+    Link(Box<Trunk>),
+}
+
+/// The first form of a trunk. What it can hold is kept in it, so that a state has the same digest
+/// whichever release wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainTrunk {
+    name: TrunkName,
+    peer: String,
+    enabled: bool,
+}
+
+impl From<Trunk> for Row {
+    fn from(trunk: Trunk) -> Self {
+        if trunk.is_plain() {
+            Row::Trunk(PlainTrunk {
+                name: trunk.name,
+                peer: trunk.peer,
+                enabled: trunk.enabled,
+            })
+        } else {
+            Row::Link(Box::new(trunk))
+        }
+    }
+}
+
+impl From<PlainTrunk> for Trunk {
+    fn from(plain: PlainTrunk) -> Self {
+        Trunk {
+            enabled: plain.enabled,
+            ..Trunk::new(plain.name, plain.peer)
+        }
+    }
 }
 
 /// What identifies a [`Row`].
@@ -127,6 +162,7 @@ impl Row {
             Row::Key(key) => RowKey::Key(key.id.clone()),
             Row::Pool(pool) => RowKey::Pool(pool.key.clone()),
             Row::Trunk(trunk) => RowKey::Trunk(trunk.name.clone()),
+            Row::Link(trunk) => RowKey::Trunk(trunk.name.clone()),
             Row::Number(number) => RowKey::Number(number.x),
             Row::Binding(binding) => RowKey::Binding(binding.subs_id),
             Row::Command { id, .. } => RowKey::Command(*id),
@@ -409,7 +445,7 @@ impl State {
             .chain(self.users.values().cloned().map(Row::User))
             .chain(self.keys.values().cloned().map(Row::Key))
             .chain(self.pools.values().cloned().map(Row::Pool))
-            .chain(self.trunks.values().cloned().map(Row::Trunk))
+            .chain(self.trunks.values().cloned().map(Row::from))
             .chain(
                 numbers
                     .into_iter()
@@ -505,7 +541,7 @@ impl State {
                 self.unset(RowKey::User(account.clone(), name.clone()), undo);
             }
             Event::PoolSet(pool) => self.set(Row::Pool(pool.clone()), undo),
-            Event::TrunkSet(trunk) => self.set(Row::Trunk(trunk.clone()), undo),
+            Event::TrunkSet(trunk) => self.set(Row::from(Trunk::clone(trunk)), undo),
             Event::TrunkDeleted { name } => self.unset(RowKey::Trunk(name.clone()), undo),
             Event::EmergencyNumbersSet { numbers } => {
                 self.set(Row::Emergency(numbers.clone()), undo);
@@ -610,10 +646,8 @@ impl State {
                 );
                 self.pools.insert(pool.key.clone(), pool).map(Row::Pool)
             }
-            Row::Trunk(trunk) => self
-                .trunks
-                .insert(trunk.name.clone(), trunk)
-                .map(Row::Trunk),
+            Row::Trunk(trunk) => self.put_trunk(trunk.into()),
+            Row::Link(trunk) => self.put_trunk(*trunk),
             Row::Number(number) => self.put_number(number).map(Row::Number),
             Row::Binding(binding) => {
                 let old = self.take_binding(binding.subs_id);
@@ -643,7 +677,7 @@ impl State {
                 .map(Row::User),
             RowKey::Key(id) => self.keys.remove(id).map(Row::Key),
             RowKey::Pool(key) => self.pools.remove(key).map(Row::Pool),
-            RowKey::Trunk(name) => self.trunks.remove(name).map(Row::Trunk),
+            RowKey::Trunk(name) => self.trunks.remove(name).map(Row::from),
             RowKey::Number(x) => {
                 let at = self.inventory.find(*x)?;
                 if self.inventory.bindings_count(at) > 0 {
@@ -662,6 +696,10 @@ impl State {
                 rows,
             }),
         }
+    }
+
+    fn put_trunk(&mut self, trunk: Trunk) -> Option<Row> {
+        self.trunks.insert(trunk.name.clone(), trunk).map(Row::from)
     }
 
     /// Puts a number in. When that moves it to another shelf, the expiries of

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::calls::Board;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
 use crate::writer::Ledger;
@@ -44,6 +45,8 @@ pub struct Admin {
     pub readiness: Readiness,
     /// For `/v1/status`.
     pub started: Instant,
+    /// The calls that last.
+    pub calls: Board,
     /// The data directory, where the past is read.
     pub data: PathBuf,
     /// Held while the past is made present: one at a time, since it takes the memory of a start.

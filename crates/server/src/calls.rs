@@ -3,26 +3,32 @@
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. Here is the loop that carries that out. The rules of a call of two legs are those of
 //! [`maskline_domain::call`]; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and
-//! writes the records; [`sandbox`] is a phone that answers by itself.
+//! writes the records; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
 
+pub mod board;
 pub mod clerk;
 pub mod media;
 pub mod numbers;
 pub mod sandbox;
 pub mod switch;
 
+use crate::seal::Sealer;
 use crate::writer::{Ledger, Records, clocks};
+use board::{Ask, Noise};
 use clerk::Clerk;
-use maskline_domain::call::{Moment, Notice, Prompts};
+use maskline_domain::call::{Moment, Notice};
 use media::MediaPlane;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use switch::{Input, Output, Setup, Switch};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
+
+pub use board::{Board, LiveCall};
 
 /// The longest datagram that is read, in bytes: the longest that UDP has.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
@@ -32,25 +38,19 @@ const DATAGRAMS_AT_ONCE: usize = 64;
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Answers of the ledger and the relays that may wait.
 const NEWS_MAX: usize = 4_096;
+/// How often it is counted what goes on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After the last call is hung up, how long its last messages may be repeated.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A SIP link to a carrier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trunk {
-    /// Its name.
-    pub name: String,
+    /// What the operator says of it.
+    pub said: maskline_domain::Trunk,
     /// Where calls are sent, and whence they come: a request from the same address is taken whatever its
     /// port.
     pub peer: SocketAddr,
-    /// Whether calls may use it.
-    pub enabled: bool,
-    /// How its callers hear why their calls fail.
-    pub prompts: Prompts,
-    /// What it is told instead of our usual address, for media.
-    pub rtp_advertised: Option<IpAddr>,
-    /// Whether its media may come from other addresses than it tells.
-    pub nat: bool,
 }
 
 /// How calls are carried.
@@ -70,12 +70,18 @@ pub struct Config {
     pub per_caller_max: usize,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
+    /// Who is told that a call is recorded.
+    pub notice: Notice,
     /// After the wish to stop, how long calls may still last.
     pub drain_timeout: Duration,
     /// The name of this node, for the records.
     pub node: String,
     /// The name of this run of the process, for the records.
     pub boot: String,
+    /// Opens the passwords of trunks; without it those that need one cannot be used.
+    pub sealer: Option<Arc<Sealer>>,
+    /// What others see of the calls while they last.
+    pub board: Board,
 }
 
 impl Config {
@@ -89,9 +95,12 @@ impl Config {
             per_x_max: 30,
             per_caller_max: 20,
             duration_max_s: 6 * 3_600,
+            notice: Notice::None,
             drain_timeout: Duration::from_secs(30),
             node,
             boot,
+            sealer: None,
+            board: Board::default(),
         }
     }
 }
@@ -144,9 +153,13 @@ pub async fn serve(
         per_x_max: config.per_x_max,
         per_caller_max: config.per_caller_max,
         duration_max_s: config.duration_max_s,
-        notice: Notice::None,
+        notice: config.notice,
         seed,
     });
+    let asked = config
+        .board
+        .take_asks()
+        .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
     let clerk = Clerk::new(ledger, records, news.clone());
     clerk.follow_trunks().await.map_err(io::Error::other)?;
@@ -155,11 +168,12 @@ pub async fn serve(
         switch,
         media: MediaPlane::start(config.media.clone(), news)?,
         clerk,
+        noise: Noise::default(),
         config,
     };
     Ok(Serving {
         address,
-        task: tokio::spawn(serving.run(heard, stop)),
+        task: tokio::spawn(serving.run(heard, asked, stop)),
     })
 }
 
@@ -190,15 +204,22 @@ struct Loop {
     switch: Switch,
     media: MediaPlane,
     clerk: Clerk,
+    noise: Noise,
 }
 
 impl Loop {
     async fn run(
         mut self,
         mut heard: mpsc::Receiver<Input<'static>>,
+        mut asked: mpsc::Receiver<Ask>,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
+        let mut drain = self.config.board.draining();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // After the wish to drain everything goes as after the wish to stop, but for the end of the loop.
+        let mut stopping = false;
         let mut last_day: Option<Instant> = None;
         let mut farewell: Option<Instant> = None;
         // The trunks are known before the first datagram is looked at, or a call that came early
@@ -213,11 +234,16 @@ impl Loop {
                 readable = self.socket.readable() => if readable.is_ok() { self.receive(&mut bytes) },
                 Some(input) = heard.recv() => self.give(input),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
-                () = stopped(&mut stop), if last_day.is_none() => {
-                    tracing::info!(calls = self.switch.calls(), "taking no more calls");
-                    self.give(Input::Drain);
-                    last_day = Some(Instant::now() + self.config.drain_timeout);
+                Some(ask) = asked.recv() => {
+                    // Who asked may have left.
+                    let _ = ask.send(self.switch.live_calls());
                 }
+                _ = looks.tick() => self.look(),
+                () = stopped(&mut stop), if !stopping => {
+                    stopping = true;
+                    last_day.get_or_insert_with(|| self.drain());
+                }
+                () = stopped(&mut drain), if last_day.is_none() => last_day = Some(self.drain()),
                 () = until(last_day), if last_day.is_some() && farewell.is_none() => {
                     if self.switch.calls() > 0 {
                         tracing::warn!(calls = self.switch.calls(), "hanging up what is left");
@@ -225,16 +251,43 @@ impl Loop {
                     }
                     farewell = Some(Instant::now() + FAREWELL);
                 }
-                () = until(farewell), if farewell.is_some() => break,
+                () = until(farewell), if stopping && farewell.is_some() => break,
             }
-            if last_day.is_some() && self.switch.calls() == 0 {
+            if stopping && self.switch.calls() == 0 {
                 if self.switch.is_idle() {
                     break;
                 }
                 farewell.get_or_insert(Instant::now() + FAREWELL);
             }
         }
+        self.look();
         self.clerk.finish().await;
+    }
+
+    /// Takes no more calls; gives the moment at which those that are left are hung up.
+    fn drain(&mut self) -> Instant {
+        tracing::info!(calls = self.switch.calls(), "taking no more calls");
+        self.give(Input::Drain);
+        Instant::now() + self.config.drain_timeout
+    }
+
+    /// Counts what goes on, and tells of noise now and then.
+    fn look(&mut self) {
+        let counts = self.switch.counts();
+        let board = &self.config.board;
+        board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
+        if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
+            let [not_sip, malformed, strangers, stray_responses, overload] =
+                fresh.map(|(_, count)| count);
+            tracing::info!(
+                not_sip,
+                malformed,
+                strangers,
+                stray_responses,
+                overload,
+                "turned SIP away; the next such line comes in a minute at the earliest"
+            );
+        }
     }
 
     fn receive(&mut self, bytes: &mut [u8]) {
@@ -255,6 +308,7 @@ impl Loop {
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
         }
+        self.config.board.set_live(self.switch.calls());
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -277,6 +331,7 @@ impl Loop {
             Output::Record(key, wish) => self.media.record(key, wish),
             Output::SendDigit(key, side, digit) => self.media.send_digit(key, side, digit),
             Output::Finish(key, record) => {
+                self.config.board.ended(record.as_deref());
                 let statistics = self.media.finish(key);
                 self.clerk.finish_call(statistics, record);
             }

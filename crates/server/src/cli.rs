@@ -13,11 +13,14 @@ mod call;
 mod client;
 mod clock;
 mod data;
+mod drain;
 mod explain;
 mod journal;
 mod key;
+mod ladder;
 mod number;
 mod pool;
+mod records;
 mod serve;
 mod show;
 mod status;
@@ -113,12 +116,14 @@ enum Command {
     /// SIP trunks
     #[command(subcommand)]
     Trunk(trunk::Command),
-    /// Call records
+    /// Calls: the records of all, and those that last
     #[command(subcommand)]
     Call(call::Command),
     /// The journal
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Take no more calls, as before a stop; those that stand may go on for process.drain_timeout_s
+    Drain(drain::Args),
     /// List what operators and jobs changed
     Audit(audit::Args),
     /// The clock
@@ -203,6 +208,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 Command::Binding(command) => binding::run(&client, &command),
                 Command::Trunk(command) => trunk::run(&client, &command),
                 Command::Call(command) => call::run(&client, &command),
+                Command::Drain(args) => drain::run(&client, &args),
                 Command::Audit(args) => audit::run(&client, &args),
                 Command::Clock(command) => clock::run(&client, &command),
                 Command::Erase(args) => data::erase(&client, &args),

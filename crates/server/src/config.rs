@@ -19,7 +19,9 @@ pub use load::{Inputs, Loaded, load};
 pub use reload::{Part, Reload, Reloader};
 pub use settings::{
     AdminSettings, ApiSettings, CallSettings, JobSettings, JournalSettings, LimitSettings,
-    LogSettings, MasterKeySettings, ProcessSettings, RtpSettings, Settings, SipSettings,
-    WriterSettings,
+    LogSettings, MasterKeySettings, ProcessSettings, PromptSettings, RecordingSettings,
+    RtpSettings, Settings, SipSettings, WriterSettings,
 };
-pub use values::{Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange};
+pub use values::{
+    Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange, RecordingNotice,
+};

@@ -87,9 +87,8 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
 pub async fn point_sandbox(admin: &Admin, phone: SocketAddr) -> Result<(), String> {
     let document = Document {
         trunks: vec![WantedTrunk {
-            name: SANDBOX.to_owned(),
             peer: Some(phone.to_string()),
-            enabled: None,
+            ..WantedTrunk::named(SANDBOX)
         }],
         ..Document::default()
     };

@@ -1,5 +1,5 @@
-//! Secrets at rest: AccessKey secrets are sealed under a master key that never enters the database,
-//! the journal or a backup.
+//! Secrets at rest: those of AccessKeys and the passwords of trunks are sealed under a master key that
+//! never enters the database, the journal or a backup.
 //!
 //! A sealed value is `version (1 byte) ‖ key id (8 bytes) ‖ nonce (12 bytes) ‖ AES-256-GCM ciphertext
 //! and tag`. The name of its owner is authenticated beside it, so a sealed secret moved to another
@@ -17,7 +17,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use maskline_domain::AccessKeyId;
+use maskline_domain::{AccessKeyId, TrunkName};
 
 pub use master_key::{KeyError, KeyOrigin, MasterKeys, obtain};
 
@@ -62,14 +62,44 @@ pub enum OpenError {
     #[error("the sealed value needs master key {}, which is not here", hex::encode(.0))]
     OtherKey([u8; KEY_ID_BYTES]),
     /// It was changed, or belongs to another owner.
-    #[error("the sealed value was changed or belongs to another AccessKey")]
+    #[error("the sealed value was changed or belongs to another owner")]
     NotAuthentic,
+}
+
+/// What a trunk's password is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrunkSecret {
+    /// We answer the peer with it.
+    Auth,
+    /// The peer must answer us with it.
+    Challenge,
+}
+
+impl TrunkSecret {
+    /// As settings spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Challenge => "challenge",
+        }
+    }
+
+    /// No AccessKeyId can be this, for the colon.
+    fn owner(self, trunk: &TrunkName) -> String {
+        format!("trunk:{trunk}:{}", self.name())
+    }
 }
 
 /// Seals and opens secrets.
 pub struct Sealer {
     /// The first seals; all of them open.
     keys: Vec<SealingKey>,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").finish_non_exhaustive()
+    }
 }
 
 struct SealingKey {
@@ -104,6 +134,32 @@ impl Sealer {
     /// When the value is damaged, not this owner's, or under a key that is not here.
     pub fn open(&self, owner: &AccessKeyId, sealed: &[u8]) -> Result<Secret, OpenError> {
         self.open_for(owner.as_str(), sealed)
+    }
+
+    /// Seals a password of a trunk.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn seal_for_trunk(
+        &self,
+        trunk: &TrunkName,
+        purpose: TrunkSecret,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, getrandom::Error> {
+        self.seal_for(&purpose.owner(trunk), secret.expose())
+    }
+
+    /// Opens what [`Sealer::seal_for_trunk`] sealed for the same trunk and purpose.
+    ///
+    /// # Errors
+    /// When the value is damaged, not this trunk's, or under a key that is not here.
+    pub fn open_for_trunk(
+        &self,
+        trunk: &TrunkName,
+        purpose: TrunkSecret,
+        sealed: &[u8],
+    ) -> Result<Secret, OpenError> {
+        self.open_for(&purpose.owner(trunk), sealed)
     }
 
     /// Whether a value is sealed under the key that seals now; if not, it waits to be sealed anew.

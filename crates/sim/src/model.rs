@@ -66,7 +66,7 @@ impl Model {
         rows.extend(self.users.values().cloned().map(Row::User));
         rows.extend(self.keys.values().cloned().map(Row::Key));
         rows.extend(self.pools.values().cloned().map(Row::Pool));
-        rows.extend(self.trunks.values().cloned().map(Row::Trunk));
+        rows.extend(self.trunks.values().cloned().map(Row::from));
         rows.extend(self.numbers.values().cloned().map(Row::Number));
         let bindings = self.bindings.values().cloned();
         rows.extend(bindings.map(Box::new).map(Row::Binding));

@@ -13,9 +13,10 @@ use crate::personal::{self, Kept, PersonalError};
 use crate::squeeze;
 
 /// The newest payload this program understands. Raise it with every event or
-/// field that an older program must not overlook, and write it as the oldest
-/// reader of batches that hold one.
-pub const READER: u32 = 1;
+/// field that an older program must not overlook, and let
+/// [`Event::oldest_reader`] say so; a batch is written for the oldest reader
+/// that understands all that is in it.
+pub const READER: u32 = 2;
 
 /// Which program wrote a batch.
 pub const WRITER: &str = env!("CARGO_PKG_VERSION");
@@ -36,6 +37,7 @@ pub struct Draft {
     entries: Vec<u8>,
     personal: Vec<Option<Vec<u8>>>,
     personal_bytes: usize,
+    oldest_reader: u32,
 }
 
 #[derive(Serialize)]
@@ -119,6 +121,7 @@ impl Draft {
             entries: Vec::with_capacity(16 * 1024),
             personal: Vec::new(),
             personal_bytes: 0,
+            oldest_reader: 1,
         }
     }
 
@@ -147,8 +150,10 @@ impl Draft {
     pub fn push(&mut self, by: &Actor, events: Vec<Event>, bytes_max: usize) -> Option<usize> {
         let (entries_before, personal_before) = (self.entries.len(), self.personal.len());
         let mut personal_bytes = 0;
+        let mut oldest_reader = self.oldest_reader;
         let mut bare = Vec::with_capacity(events.len());
         for event in events {
+            oldest_reader = oldest_reader.max(event.oldest_reader());
             let (event, personal) = event.split();
             let personal = personal.map(|personal| {
                 serde_json::to_vec(&personal).expect("plain values always serialise")
@@ -169,6 +174,7 @@ impl Draft {
             return None;
         }
         self.personal_bytes += personal_bytes;
+        self.oldest_reader = oldest_reader;
         Some(bytes)
     }
 
@@ -177,8 +183,8 @@ impl Draft {
     pub fn seal(self) -> Batch {
         let mut column = personal::Column::new(self.personal.len(), self.personal_bytes);
         let mut json = format!(
-            r#"{{"seq":{},"at":{},"writer":"{WRITER}","oldest_reader":{READER},"entries":["#,
-            self.seq, self.at.0
+            r#"{{"seq":{},"at":{},"writer":"{WRITER}","oldest_reader":{},"entries":["#,
+            self.seq, self.at.0, self.oldest_reader
         )
         .into_bytes();
         json.reserve(self.entries.len() + self.personal.len() * 68 + 32);
@@ -325,7 +331,7 @@ fn too_new(seq: u64, json: &[u8]) -> Option<PayloadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use maskline_domain::{AccountId, PhoneNumber, SubsId, UserName};
+    use maskline_domain::{AccountId, PhoneNumber, SubsId, Trunk, TrunkName, UserName};
 
     fn operator() -> Actor {
         Actor::Operator { name: "op".into() }
@@ -388,7 +394,7 @@ mod tests {
     #[test]
     fn a_batch_of_a_newer_program_is_named_not_skipped() {
         let newer = forged(|text| {
-            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":2"#)
+            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":99"#)
                 .replace(WRITER, "9.9.9")
         });
         let expected = PayloadError::TooNew {
@@ -397,7 +403,7 @@ mod tests {
         };
         assert_eq!(open(&newer), Err(expected.clone()));
         let unknown_event = forged(|text| {
-            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":2"#)
+            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":99"#)
                 .replace(WRITER, "9.9.9")
                 .replace("number_locked", "number_painted")
         });
@@ -405,6 +411,57 @@ mod tests {
         let mut form = draft().seal();
         form.payload[0] = 9;
         assert_eq!(open(&form), Err(PayloadError::Form { seq: 3, form: 9 }));
+    }
+
+    fn trunk_batch(trunk: Trunk) -> Batch {
+        let mut draft = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
+        draft
+            .push(
+                &operator(),
+                vec![Event::TrunkSet(Box::new(trunk))],
+                usize::MAX,
+            )
+            .expect("no limit");
+        draft.seal()
+    }
+
+    #[test]
+    fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
+        let reader = |batch: &Batch| -> u32 {
+            let head: Head = serde_json::from_slice(&json(batch).expect("readable")).expect("JSON");
+            head.oldest_reader
+        };
+        let plain = Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060");
+        let more = Trunk {
+            calls_max: Some(30),
+            ..plain.clone()
+        };
+        assert_eq!(reader(&draft().seal()), 1);
+        assert_eq!(reader(&trunk_batch(plain)), 1);
+        let batch = trunk_batch(more.clone());
+        assert_eq!(reader(&batch), 2);
+        let opened = open(&batch).expect("readable");
+        assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(more))]);
+    }
+
+    #[test]
+    fn a_trunk_of_the_first_release_reads_as_it_was_meant() {
+        let first = r#"{"trunk_set":{"name":"carrier","peer":"192.0.2.1:5060","enabled":false}}"#;
+        let now = Trunk {
+            enabled: false,
+            ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
+        };
+        let batch = trunk_batch(now.clone());
+        let text = String::from_utf8(json(&batch).expect("readable")).expect("UTF-8");
+        let from = text.find(r#"{"trunk_set""#).expect("the event");
+        let to = text
+            .find("]}],\"commitments")
+            .expect("the end of the events");
+        let mut payload = vec![FORM];
+        let old = format!("{}{first}{}", &text[..from], &text[to..]);
+        squeeze::compress(old.as_bytes(), &mut payload);
+        let opened = open(&Batch { payload, ..batch }).expect("readable");
+        assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(now))]);
     }
 
     #[test]

@@ -123,7 +123,12 @@ pub async fn write_records<'a>(
     let count = writes.len();
     let mut results = Vec::with_capacity(count);
     let outcome = async {
-        query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        // One statement is a transaction of its own; each more costs a turn of
+        // the thread that runs SQLite.
+        let is_several = count > 1;
+        if is_several {
+            query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        }
         for write in writes {
             match write.carry_out(conn).await {
                 Ok(rows) => results.push(Ok(rows)),
@@ -131,7 +136,9 @@ pub async fn write_records<'a>(
                 Err(error) => return Err(error),
             }
         }
-        query("COMMIT").execute(&mut *conn).await?;
+        if is_several {
+            query("COMMIT").execute(&mut *conn).await?;
+        }
         Ok(())
     };
     match outcome.await {
@@ -177,6 +184,15 @@ async fn give_up(conn: &mut SqliteConnection, error: &sqlx::Error) -> Append {
 }
 
 impl RecordWrite {
+    /// Whether somebody waits for it: a call is dialled only once its open row
+    /// is durable.
+    pub fn is_urgent(&self) -> bool {
+        matches!(
+            self,
+            RecordWrite::OpenCall(_) | RecordWrite::CloseLostCalls { .. }
+        )
+    }
+
     async fn carry_out(&self, conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
         match self {
             RecordWrite::OpenCall(record) => call::open(conn, record).await.map(|()| 1),

@@ -1,9 +1,8 @@
 //! A call that fails: the caller hears why, if the trunk lets it, and then gets the status and the cause.
 
 use super::foreseen::told;
-use super::{
-    Call, Deed, Ending, Happening, Moment, PROMPT_MAX_S, Prompts, Reason, Releaser, Side, State,
-};
+use super::{Call, Deed, Ending, Happening, Moment, PROMPT_MAX_S, Reason, Releaser, Side, State};
+use crate::trunk::PromptPolicy;
 
 /// What is still to be said to the caller.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +26,7 @@ impl Call {
         let farewell = Farewell {
             ending,
             by,
-            is_answered: prompt.is_some() && self.terms.prompts == Prompts::Answer,
+            is_answered: prompt.is_some() && self.terms.prompts == PromptPolicy::Answer,
         };
         let Some(prompt) = prompt else {
             return self.part(farewell, now);

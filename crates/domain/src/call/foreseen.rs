@@ -1,8 +1,9 @@
 //! What a caller meets, known before anybody is dialled. Calls and `maskline explain` both ask here.
 
-use super::{Crowd, Ending, Notice, Prompt, Prompts, Prospects, Reason, Terms};
+use super::{Crowd, Ending, Notice, Prompt, Prospects, Reason, Terms};
 use crate::number::PhoneNumber;
 use crate::routing::Route;
+use crate::trunk::PromptPolicy;
 
 /// What is to be expected of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +54,12 @@ pub fn foreseen(route: &Route, prospects: Prospects, terms: &Terms) -> Foreseen 
 
 /// What a caller sees and hears of an ending. An answer for the sake of a prompt makes the status 200;
 /// `heard` says that the callee's network has spoken already.
-pub(super) fn told(ending: Ending, prompts: Prompts, heard: bool) -> (Ending, Option<Prompt>) {
+pub(super) fn told(ending: Ending, prompts: PromptPolicy, heard: bool) -> (Ending, Option<Prompt>) {
     let prompt = Prompt::of(ending.reason)
-        .filter(|_| prompts != Prompts::None)
+        .filter(|_| prompts != PromptPolicy::None)
         .filter(|_| !(heard && Prompt::is_theirs(ending.reason)));
     let status = match (prompts, prompt) {
-        (Prompts::Answer, Some(_)) => 200,
+        (PromptPolicy::Answer, Some(_)) => 200,
         _ => ending.status,
     };
     (Ending { status, ..ending }, prompt)

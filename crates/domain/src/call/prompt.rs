@@ -1,6 +1,4 @@
-//! What a party is told by voice, and how a trunk lets it be heard.
-
-use serde::{Deserialize, Serialize};
+//! What a party is told by voice.
 
 use super::{Reason, Side};
 
@@ -95,8 +93,7 @@ impl Prompt {
 }
 
 /// Who is told that a call is recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Notice {
     /// Nobody; then the operator tells people otherwise.
     #[default]
@@ -116,17 +113,4 @@ impl Notice {
             Self::Both => &Side::BOTH,
         }
     }
-}
-
-/// How callers from a trunk hear why their call fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Prompts {
-    /// As early media before the final status.
-    #[default]
-    Early,
-    /// By an answer of ours, for networks that carry no early media; the cause then stands in the BYE.
-    Answer,
-    /// Not at all: the status at once.
-    None,
 }

@@ -1,10 +1,9 @@
 //! Whatever happens, in whatever order: a call ends, and leaves its record and nothing else.
 
 use super::{TERMS, binding, connection, moment, name};
-use maskline_domain::call::{
-    Call, Crowd, Deed, Happening, Notice, Prompts, Prospects, Reason, Side, Terms,
-};
+use maskline_domain::call::{Call, Crowd, Deed, Happening, Notice, Prospects, Reason, Side, Terms};
 use maskline_domain::routing::{Route, Situation};
+use maskline_domain::trunk::PromptPolicy;
 use proptest::prelude::*;
 
 /// What may happen. Each wave of chance becomes a [`Happening`], since those cannot be repeated.
@@ -148,7 +147,7 @@ proptest! {
     #[test]
     fn a_call_ends_once_and_leaves_its_record(
         waves in prop::collection::vec(wave(), 1..60),
-        prompts in prop_oneof![Just(Prompts::Early), Just(Prompts::Answer), Just(Prompts::None)],
+        prompts in prop_oneof![Just(PromptPolicy::Early), Just(PromptPolicy::Answer), Just(PromptPolicy::None)],
     ) {
         let mut now_ms = 0;
         let terms = Terms { prompts, notice: Notice::Both, ..TERMS };

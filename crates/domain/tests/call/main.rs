@@ -10,20 +10,21 @@ mod stories;
 use common::number;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::{
-    Call, Closing, Deed, Ending, Happening, Moment, Notice, Prompts, Prospects, Terms,
+    Call, Closing, Deed, Ending, Happening, Moment, Notice, Prospects, Terms,
 };
 use maskline_domain::kinds::Role;
 use maskline_domain::routing::{Connection, Route};
+use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{Binding, PoolKey, Product, Restriction, SubsId, Timestamp};
 
 const TERMS: Terms = Terms {
     duration_max_s: 3_600,
-    prompts: Prompts::None,
+    prompts: PromptPolicy::None,
     notice: Notice::None,
 };
 
 const EARLY: Terms = Terms {
-    prompts: Prompts::Early,
+    prompts: PromptPolicy::Early,
     ..TERMS
 };
 

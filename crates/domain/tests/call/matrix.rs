@@ -3,8 +3,9 @@
 
 use super::common::{HOUR_MS, World, axb, axn, number};
 use super::{EARLY, ONE_TRUNK, TERMS, moment};
-use maskline_domain::call::{Call, Deed, Happening, Prompt, Prompts, Side, Terms, foreseen};
+use maskline_domain::call::{Call, Deed, Happening, Prompt, Side, Terms, foreseen};
 use maskline_domain::routing::{Dial, Route, route};
+use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{BindRequest, Command, PoolKey, PoolRef, Product, Restriction, SubsId};
 
 const A: &str = "15000000000";
@@ -219,11 +220,11 @@ fn a_trunk_may_want_prompts_otherwise() {
     let (world, _) = bound(axn(A));
     let by = |prompts| Terms { prompts, ..TERMS };
     assert_eq!(
-        meet(&world, Some(A), by(Prompts::None)),
+        meet(&world, Some(A), by(PromptPolicy::None)),
         (None, None, 404, 1)
     );
     let answered = (None, Some(Prompt::VacantNumber), 200, 1);
-    assert_eq!(meet(&world, Some(A), by(Prompts::Answer)), answered);
+    assert_eq!(meet(&world, Some(A), by(PromptPolicy::Answer)), answered);
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use super::{EARLY, ONE_TRUNK, TERMS, binding, connection, moment, play};
 use maskline_domain::Timestamp;
 use maskline_domain::call::{
-    Call, Crowd, Deed, Happening, Milestones, Notice, Prompts, Prospects, Reason, Side, Terms,
+    Call, Crowd, Deed, Happening, Milestones, Notice, Prospects, Reason, Side, Terms,
 };
 use maskline_domain::routing::{Route, Situation};
+use maskline_domain::trunk::PromptPolicy;
 
 type Part = (Happening, &'static [&'static str]);
 
@@ -371,7 +372,7 @@ fn what_the_callees_network_has_said_is_not_said_again() {
 #[test]
 fn a_trunk_without_early_media_is_answered_for_the_prompt() {
     let terms = Terms {
-        prompts: Prompts::Answer,
+        prompts: PromptPolicy::Answer,
         ..TERMS
     };
     play(

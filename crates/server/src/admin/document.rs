@@ -5,6 +5,8 @@
 //! are named under `remove`. So a document can be applied any number of times, and two documents can
 //! describe different parts of one installation.
 
+mod trunk;
+
 use serde::{Deserialize, Serialize};
 
 use maskline_domain::account::{AccountStatus, Statement};
@@ -12,9 +14,10 @@ use maskline_domain::clock::Timestamp;
 use maskline_domain::inventory::{Carrier, NumberClass, NumberKind};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    Account, AccountId, City, Number, PhoneNumber, Pool, PoolKey, Product, Trunk, TrunkName, User,
-    UserName,
+    Account, AccountId, City, Number, PhoneNumber, Pool, PoolKey, Product, User, UserName,
 };
+
+pub use trunk::WantedTrunk;
 
 /// The most numbers that one entry of a document may stand for.
 pub const NUMBERS_PER_ENTRY_MAX: u64 = 1_000_000;
@@ -189,20 +192,6 @@ pub struct WantedNumbers {
     pub count: Option<u64>,
 }
 
-/// A trunk that should be there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WantedTrunk {
-    /// Its name.
-    pub name: String,
-    /// The peer's address and port; needed for a new trunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer: Option<String>,
-    /// Whether calls may use it; they may use a new one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-}
-
 /// What should not be there. Naming something that is not there is no mistake.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -328,27 +317,6 @@ impl WantedPool {
             pool.legacy_type = (!name.is_empty()).then(|| name.clone());
         }
         Ok(pool)
-    }
-}
-
-impl WantedTrunk {
-    /// The trunk as it should be, given how it is.
-    ///
-    /// # Errors
-    /// What a new trunk lacks.
-    pub fn over(&self, before: Option<&Trunk>) -> Result<Trunk, &'static str> {
-        let mut trunk = match (before, &self.peer) {
-            (Some(trunk), _) => trunk.clone(),
-            (None, Some(peer)) => Trunk {
-                name: TrunkName::new(&self.name),
-                peer: peer.clone(),
-                enabled: true,
-            },
-            (None, None) => return Err("it is not there, and a new trunk needs a peer"),
-        };
-        take(&mut trunk.peer, self.peer.clone());
-        take(&mut trunk.enabled, self.enabled);
-        Ok(trunk)
     }
 }
 

@@ -4,6 +4,8 @@
 //! command is decided there by the same rules that the writer uses, so a document that breaks a rule
 //! is refused as a whole before anything has changed, and `--dry-run` shows what would happen.
 
+mod trunk;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -100,7 +102,7 @@ pub fn lists(state: &State) -> State {
         .chain(state.users().cloned().map(Row::User))
         .chain(state.keys().cloned().map(Row::Key))
         .chain(state.pools().cloned().map(Row::Pool))
-        .chain(state.trunks().cloned().map(Row::Trunk));
+        .chain(state.trunks().cloned().map(Row::from));
     for row in rows {
         copy.restore(row);
     }
@@ -174,11 +176,7 @@ pub fn plan(
         planner.numbers(wanted)?;
     }
     for wanted in &document.trunks {
-        let what = format!("trunk {}", wanted.name);
-        let before = planner.state.trunk(&TrunkName::new(&wanted.name)).cloned();
-        let after = wanted.over(before.as_ref()).map_err(refused(&what))?;
-        let change = difference(what, before.as_ref(), &after);
-        planner.step(change, Command::SetTrunk(after))?;
+        planner.trunk(wanted, sealer)?;
     }
     if let Some(numbers) = &document.emergency_numbers {
         let before = planner.state.emergency_numbers().len();

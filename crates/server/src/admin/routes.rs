@@ -75,13 +75,18 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
             get(imports::show).put(imports::put).delete(imports::end),
         )
         .route("/v1/trunks", get(trunks::list))
-        .route("/v1/trunks/{name}", put(trunks::put).delete(trunks::delete))
+        .route(
+            "/v1/trunks/{name}",
+            get(trunks::show).put(trunks::put).delete(trunks::delete),
+        )
         .route("/v1/bindings", get(bindings::list))
         .route(
             "/v1/bindings/{subs_id}",
             get(bindings::show).delete(bindings::unbind),
         )
         .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/live", get(calls::live))
+        .route("/v1/drain", post(operation::drain))
         .route("/v1/calls/{call_id}", get(calls::show))
         .route("/v1/explain", get(explain::explain))
         .layer(DefaultBodyLimit::max(body_bytes_max))

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use maskline_domain::call::{Foreseen, Prompt};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
-use maskline_domain::{AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, State, User};
+use maskline_domain::{
+    AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, State, Trunk, User,
+};
 use maskline_store::records::history::Past;
 
 /// Whether whole numbers of parties may be seen.
@@ -80,6 +82,30 @@ pub fn cities(state: &State, pool: &Pool) -> Value {
         .stock(Some(&pool.key))
         .map(|(city, numbers, free)| json!({ "city": city, "numbers": numbers, "free": free }))
         .collect()
+}
+
+/// A trunk, in the words of a document. Its passwords are never shown, only that there are some.
+pub fn trunk(trunk: &Trunk) -> Value {
+    let mut shown = json!(trunk);
+    let Some(fields) = shown.as_object_mut() else {
+        return shown;
+    };
+    for (part, credentials) in [("auth", &trunk.auth), ("challenge", &trunk.challenge)] {
+        fields.remove(part);
+        let known = credentials.as_ref();
+        let username = json!(known.map(|known| &known.username));
+        fields.insert(format!("{part}_username"), username);
+        fields.insert(format!("{part}_secret"), json!(known.map(|_| "sealed")));
+    }
+    fields.remove("register");
+    let register = trunk.register.as_ref();
+    fields.insert(
+        "registrar".to_owned(),
+        json!(register.map(|r| &r.registrar)),
+    );
+    let expires_s = json!(register.map(|r| r.expires_s));
+    fields.insert("register_expires_s".to_owned(), expires_s);
+    shown
 }
 
 /// An X number.

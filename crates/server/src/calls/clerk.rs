@@ -6,8 +6,9 @@ use super::media::statistics::Statistics;
 use super::switch::{CallKey, Input, Routing};
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use maskline_domain::State;
-use maskline_domain::call::{Prompts, TRUNKS_TRIED_MAX};
+use maskline_domain::call::TRUNKS_TRIED_MAX;
 use maskline_domain::routing::{self, Dial};
+use maskline_domain::trunk::candidates;
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
 use std::sync::Arc;
@@ -52,6 +53,8 @@ impl Clerk {
     pub fn ask_route(&self, key: CallKey, query: Dial) {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         tokio::spawn(async move {
+            // Chance shares the calls out among trunks; when the system gives none, the first will do.
+            let seed = getrandom::u64().unwrap_or_default();
             let routing = ledger.read(Touch::Number(query.x), |state, now| {
                 let pool = state.number(query.x).and_then(|number| number.class.pool);
                 let account = pool
@@ -62,11 +65,10 @@ impl Clerk {
                     route: routing::route(state, &query, now),
                     pool,
                     account,
-                    trunks: state
-                        .trunks()
-                        .filter_map(known)
-                        .filter(|trunk| trunk.enabled)
+                    trunks: candidates(state, seed)
+                        .into_iter()
                         .take(TRUNKS_TRIED_MAX)
+                        .filter_map(known)
                         .collect(),
                 }
             });
@@ -180,12 +182,8 @@ async fn read_trunks(ledger: &Ledger) -> Result<Vec<Trunk>, ReadError> {
 /// A trunk as calls know it. The state takes only addresses with a port as peers.
 fn known(trunk: &maskline_domain::Trunk) -> Option<Trunk> {
     Some(Trunk {
-        name: trunk.name.to_string(),
         peer: trunk.peer.parse().ok()?,
-        enabled: trunk.enabled,
-        prompts: Prompts::default(),
-        rtp_advertised: None,
-        nat: false,
+        said: trunk.clone(),
     })
 }
 

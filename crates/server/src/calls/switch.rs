@@ -18,6 +18,7 @@ mod ladder;
 mod live;
 mod media;
 mod offers;
+mod shown;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
@@ -137,13 +138,13 @@ impl Switch {
 
     fn set_trunks(&mut self, trunks: Vec<Trunk>) {
         for known in &mut self.trunks {
-            known.enabled = false;
+            known.said.enabled = false;
         }
         for trunk in trunks {
             match self
                 .trunks
                 .iter_mut()
-                .find(|known| known.name == trunk.name)
+                .find(|known| known.said.name == trunk.said.name)
             {
                 Some(known) => *known = trunk,
                 None => self.trunks.push(trunk),
@@ -230,7 +231,7 @@ fn peers(trunks: &[Trunk]) -> Vec<endpoint::Peer> {
     };
     (0..)
         .zip(trunks)
-        .filter(|(_, trunk)| trunk.enabled)
+        .filter(|(_, trunk)| trunk.said.enabled)
         .map(peer)
         .collect()
 }

@@ -1,30 +1,151 @@
 //! `maskline trunk`.
 
-use clap::Subcommand;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::client::part;
 use super::{Client, Failure, show};
 use crate::admin::document::{Document, Unwanted, WantedTrunk};
+
+/// The largest file with a password that is read, in bytes.
+const SECRET_FILE_BYTES_MAX: u64 = 4 << 10;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List trunks
     Ls,
-    /// Make a trunk, or change one
-    Set {
+    /// Show everything about one trunk but its passwords
+    Show {
         /// The trunk's name
         name: String,
-        /// The peer's IP address and port
-        #[arg(long, value_name = "IP:PORT")]
-        peer: Option<String>,
-        /// Whether calls may use it
-        #[arg(long, value_name = "BOOL")]
-        enabled: Option<bool>,
+    },
+    /// Make a trunk
+    Add(Box<Set>),
+    /// Change a trunk, or make one; what is not said stays as it is
+    Set(Box<Set>),
+    /// Let calls use a trunk
+    Enable {
+        /// The trunk's name
+        name: String,
+    },
+    /// Let no more calls use a trunk; those that stand go on
+    Disable {
+        /// The trunk's name
+        name: String,
     },
     /// Take a trunk away
-    Delete {
+    #[command(visible_alias = "delete")]
+    Rm {
         /// The trunk's name
         name: String,
     },
+}
+
+/// Everything that can be said of a trunk. Each flag but those for files is a member of a document's
+/// `[[trunk]]`.
+#[derive(Debug, clap::Args)]
+pub struct Set {
+    /// The trunk's name
+    name: String,
+    /// The peer's IP address and port; a new trunk needs one
+    #[arg(long, value_name = "IP:PORT")]
+    peer: Option<String>,
+    /// Whether calls may use it
+    #[arg(long, value_name = "BOOL")]
+    enabled: Option<bool>,
+    /// How its messages travel: udp, tcp or tls
+    #[arg(long, value_name = "WORD")]
+    transport: Option<String>,
+    /// Further addresses from which its requests come
+    #[arg(long, value_name = "IP,…")]
+    sources: Option<String>,
+    /// The name that its certificate must bear
+    #[arg(long, value_name = "NAME")]
+    tls_name: Option<String>,
+    /// Calls try trunks of a lower number first
+    #[arg(long, value_name = "NUMBER")]
+    priority: Option<u16>,
+    /// Its share of the calls among those of the same priority; those with 0 come last, by name
+    #[arg(long, value_name = "NUMBER")]
+    weight: Option<u16>,
+    /// Calls at once, 0 for no limit
+    #[arg(long, value_name = "COUNT")]
+    calls_max: Option<u32>,
+    /// New calls a second towards it, 0 for no limit
+    #[arg(long, value_name = "COUNT")]
+    calls_per_s_max: Option<u32>,
+    /// How often it is asked whether it is there, 0 for never
+    #[arg(long, value_name = "SECONDS")]
+    options_every_s: Option<u16>,
+    /// How numbers are written towards it: bare, +86, 86, 0086, or zero (0 before mobiles of elsewhere)
+    #[arg(long, value_name = "FORM", allow_hyphen_values = true)]
+    number_out: Option<String>,
+    /// The area code of its home, such as 0571
+    #[arg(long, value_name = "CODE")]
+    home_area: Option<String>,
+    /// With which digits mobiles at home begin
+    #[arg(long, value_name = "DIGITS,…")]
+    home_prefixes: Option<String>,
+    /// Which header says who calls: pai, rpid or from
+    #[arg(long, value_name = "WORD")]
+    identity_in: Option<String>,
+    /// Whether what it asserts is believed
+    #[arg(long, value_name = "BOOL")]
+    trusted: Option<bool>,
+    /// Which header says towards it that X calls: from, pai, ppi or rpid
+    #[arg(long, value_name = "WORD")]
+    identity_out: Option<String>,
+    /// The line's own number, in From instead of X
+    #[arg(long, value_name = "NUMBER")]
+    pilot: Option<String>,
+    /// Whether Diversion names the pilot number
+    #[arg(long, value_name = "BOOL")]
+    diverted_by_pilot: Option<bool>,
+    /// What Privacy says towards it: omit, none or id
+    #[arg(long, value_name = "WORD")]
+    privacy: Option<String>,
+    /// What becomes of calls that were forwarded to X: ignore or refuse
+    #[arg(long, value_name = "WORD")]
+    diversion: Option<String>,
+    /// The codecs that may be used, such as pcma,pcmu
+    #[arg(long, value_name = "NAME,…")]
+    codecs: Option<String>,
+    /// What becomes of calls without G.711: relay or refuse
+    #[arg(long, value_name = "WORD")]
+    without_g711: Option<String>,
+    /// How its callers hear prompts: early, answer or none
+    #[arg(long, value_name = "WORD")]
+    prompts: Option<String>,
+    /// Whether the peer is behind NAT
+    #[arg(long, value_name = "BOOL")]
+    nat: Option<bool>,
+    /// The address and port that it is told for signalling
+    #[arg(long, value_name = "IP:PORT")]
+    sip_advertised: Option<String>,
+    /// The address that it is told for media
+    #[arg(long, value_name = "IP")]
+    rtp_advertised: Option<String>,
+    /// With which name we answer its challenge
+    #[arg(long, value_name = "NAME")]
+    auth_username: Option<String>,
+    /// A file with the password that goes with it, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    auth_secret_file: Option<PathBuf>,
+    /// With which name it must answer our challenge
+    #[arg(long, value_name = "NAME")]
+    challenge_username: Option<String>,
+    /// A file with the password that goes with it, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    challenge_secret_file: Option<PathBuf>,
+    /// The domain that we register with
+    #[arg(long, value_name = "HOST")]
+    registrar: Option<String>,
+    /// How long a registration lasts
+    #[arg(long, value_name = "SECONDS")]
+    register_expires_s: Option<u32>,
 }
 
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
@@ -33,22 +154,35 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             return show::rows(
                 client,
                 &client.get("/v1/trunks")?,
-                &[("TRUNK", "name"), ("PEER", "peer"), ("ENABLED", "enabled")],
+                &[
+                    ("TRUNK", "name"),
+                    ("PEER", "peer"),
+                    ("TRANSPORT", "transport"),
+                    ("ENABLED", "enabled"),
+                    ("PRIORITY", "priority"),
+                    ("WEIGHT", "weight"),
+                    ("CALLS MAX", "calls_max"),
+                    ("NUMBERS", "number_out"),
+                ],
             );
         }
-        Command::Set {
-            name,
-            peer,
-            enabled,
-        } => Document {
-            trunks: vec![WantedTrunk {
-                name: name.clone(),
-                peer: peer.clone(),
-                enabled: *enabled,
-            }],
-            ..Document::default()
-        },
-        Command::Delete { name } => Document {
+        Command::Show { name } => {
+            return show::fields(client, &client.get(&format!("/v1/trunks/{}", part(name)))?);
+        }
+        Command::Add(set) => {
+            if exists(client, &set.name)? {
+                let reason = format!("trunk {} exists already; `trunk set` changes it", set.name);
+                return Err(Failure::Failed(reason));
+            }
+            one(set.wanted()?)
+        }
+        Command::Set(set) => one(set.wanted()?),
+        // Refused for a trunk that is not there: a new one would need a peer.
+        Command::Enable { name } | Command::Disable { name } => one(WantedTrunk {
+            enabled: Some(matches!(command, Command::Enable { .. })),
+            ..WantedTrunk::named(name)
+        }),
+        Command::Rm { name } => Document {
             remove: Unwanted {
                 trunks: vec![name.clone()],
                 ..Unwanted::default()
@@ -57,4 +191,174 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
         },
     };
     show::changes(client, &client.apply(&document, false)?, false)
+}
+
+fn one(wanted: WantedTrunk) -> Document {
+    Document {
+        trunks: vec![wanted],
+        ..Document::default()
+    }
+}
+
+fn exists(client: &Client, name: &str) -> Result<bool, Failure> {
+    let trunks = client.get("/v1/trunks")?;
+    let trunks = trunks.as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(trunks.iter().any(|trunk| trunk["name"] == name))
+}
+
+impl Set {
+    /// The flags as a document says them. A wrong word is told with its flag.
+    fn wanted(&self) -> Result<WantedTrunk, Failure> {
+        let texts = [
+            ("peer", &self.peer),
+            ("transport", &self.transport),
+            ("tls_name", &self.tls_name),
+            ("number_out", &self.number_out),
+            ("home_area", &self.home_area),
+            ("identity_in", &self.identity_in),
+            ("identity_out", &self.identity_out),
+            ("pilot", &self.pilot),
+            ("privacy", &self.privacy),
+            ("diversion", &self.diversion),
+            ("without_g711", &self.without_g711),
+            ("prompts", &self.prompts),
+            ("sip_advertised", &self.sip_advertised),
+            ("rtp_advertised", &self.rtp_advertised),
+            ("auth_username", &self.auth_username),
+            ("challenge_username", &self.challenge_username),
+            ("registrar", &self.registrar),
+        ];
+        let lists = [
+            ("sources", &self.sources),
+            ("home_prefixes", &self.home_prefixes),
+            ("codecs", &self.codecs),
+        ];
+        let others = [
+            ("enabled", json!(self.enabled)),
+            ("priority", json!(self.priority)),
+            ("weight", json!(self.weight)),
+            ("calls_max", json!(self.calls_max)),
+            ("calls_per_s_max", json!(self.calls_per_s_max)),
+            ("options_every_s", json!(self.options_every_s)),
+            ("trusted", json!(self.trusted)),
+            ("diverted_by_pilot", json!(self.diverted_by_pilot)),
+            ("nat", json!(self.nat)),
+            ("register_expires_s", json!(self.register_expires_s)),
+        ];
+        let texts = texts.map(|(field, text)| (field, json!(text)));
+        let lists = lists.map(|(field, list)| (field, json!(list.as_deref().map(parts))));
+        let mut fields = Map::new();
+        for (field, value) in texts.into_iter().chain(lists).chain(others) {
+            if value.is_null() {
+                continue;
+            }
+            let alone = json!({ "name": self.name, field: value });
+            serde_json::from_value::<WantedTrunk>(alone).map_err(|error| {
+                Failure::Usage(format!("--{}: {error}", field.replace('_', "-")))
+            })?;
+            fields.insert(field.to_owned(), value);
+        }
+        fields.insert("name".to_owned(), json!(self.name));
+        let mut wanted: WantedTrunk = serde_json::from_value(Value::Object(fields))
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        wanted.auth_secret = secret(self.auth_secret_file.as_deref())?;
+        wanted.challenge_secret = secret(self.challenge_secret_file.as_deref())?;
+        Ok(wanted)
+    }
+}
+
+/// The parts of a list; an empty text is an empty list.
+fn parts(list: &str) -> Vec<&str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// A password out of a file, so that it does not stand in the list of processes.
+fn secret(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let mut text = String::new();
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin()
+            .take(SECRET_FILE_BYTES_MAX)
+            .read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file)
+            .and_then(|file| file.take(SECRET_FILE_BYTES_MAX).read_to_string(&mut text))
+    };
+    read.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use maskline_domain::trunk::{IdentityOut, NumberForm};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        set: Set,
+    }
+
+    fn wanted(line: &[&str]) -> Result<WantedTrunk, Failure> {
+        let words = ["trunk", "carrier"].into_iter().chain(line.iter().copied());
+        Line::try_parse_from(words)
+            .expect("well formed")
+            .set
+            .wanted()
+    }
+
+    #[test]
+    fn flags_say_what_a_document_says() {
+        let wanted = wanted(&[
+            "--number-out",
+            "+86",
+            "--identity-out",
+            "rpid",
+            "--sources",
+            "",
+            "--codecs",
+            "pcma, pcmu",
+            "--calls-max",
+            "30",
+        ])
+        .unwrap();
+        let expected = WantedTrunk {
+            number_out: Some(NumberForm::Plus),
+            identity_out: Some(IdentityOut::Rpid),
+            codecs: Some(vec!["pcma".into(), "pcmu".into()]),
+            sources: Some(Vec::new()),
+            calls_max: Some(30),
+            ..WantedTrunk::named("carrier")
+        };
+        assert!(wanted == expected, "{wanted:?}");
+    }
+
+    #[test]
+    fn a_wrong_word_is_told_with_its_flag() {
+        for (line, told) in [
+            (["--number-out", "87"], "--number-out: unknown variant `87`"),
+            (
+                ["--identity-out", "x"],
+                "--identity-out: unknown variant `x`",
+            ),
+            (["--sources", "here"], "--sources: invalid IP address"),
+        ] {
+            let error = wanted(&line).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_comes_from_a_file_without_its_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret");
+        std::fs::write(&file, "pass word\n").unwrap();
+        assert_eq!(secret(Some(&file)).unwrap().as_deref(), Some("pass word"));
+        assert!(secret(Some(&dir.path().join("none"))).is_err());
+    }
 }

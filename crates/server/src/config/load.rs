@@ -426,6 +426,24 @@ mod tests {
                 "sip.advertised",
                 "invalid socket address",
             ),
+            (
+                "[calls]\nper_x_max = 0\n",
+                2,
+                "calls.per_x_max",
+                "0 is not between 1 and",
+            ),
+            (
+                "[prompts]\nlanguages = [\"english\", \"english\"]\n",
+                2,
+                "prompts.languages",
+                "each once",
+            ),
+            (
+                "[recording]\nnotice = \"callee\"\n",
+                2,
+                "recording.notice",
+                "unknown variant",
+            ),
             ("[process]\nnode = \"a b\"\n", 2, "process.node", "1 to 64"),
             (
                 "[jobs]\nenabled = true\nenabled = false\n",

@@ -8,7 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange};
+use super::values::{
+    Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange, RecordingNotice,
+};
 
 /// What a process starts with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +30,10 @@ pub struct Settings {
     pub rtp: RtpSettings,
     /// Calls.
     pub calls: CallSettings,
+    /// Recordings.
+    pub recording: RecordingSettings,
+    /// What callers hear from us.
+    pub prompts: PromptSettings,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Bounds on what one customer may ask of us.
@@ -107,10 +113,39 @@ pub struct RtpSettings {
 pub struct CallSettings {
     /// Calls at once, on this process.
     pub calls_max: u32,
+    /// Calls at once on one X number. A call that goes in circles through networks that drop
+    /// Max-Forwards ends here.
+    pub per_x_max: u32,
+    /// Calls at once by one caller.
+    pub per_caller_max: u32,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
     /// A call of which neither side is heard for so long is ended, in seconds.
     pub silence_max_s: u32,
+    /// The same while one side holds the other, in seconds.
+    pub hold_silence_max_s: u32,
+}
+
+/// Recordings. They lie under the data directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecordingSettings {
+    /// With less free space than this on its disk nothing is recorded; binds and call records go on.
+    /// In MiB.
+    pub free_min_mib: u32,
+    /// Who is told that the call is recorded, before it is.
+    pub notice: RecordingNotice,
+}
+
+/// What callers hear from us.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PromptSettings {
+    /// The languages in which each prompt is spoken, one after the other.
+    pub languages: Vec<Language>,
+    /// The directory with prompts that take the place of ours; off means `prompts` in the data
+    /// directory.
+    pub directory: OffOr<String>,
 }
 
 /// What is logged, and how. Logs go to standard error.
@@ -210,6 +245,8 @@ impl Default for Settings {
             sip: SipSettings::default(),
             rtp: RtpSettings::default(),
             calls: CallSettings::default(),
+            recording: RecordingSettings::default(),
+            prompts: PromptSettings::default(),
             log: LogSettings::default(),
             limits: LimitSettings::default(),
             master_key: MasterKeySettings::default(),
@@ -271,8 +308,29 @@ impl Default for CallSettings {
     fn default() -> Self {
         Self {
             calls_max: 2_000,
+            per_x_max: 30,
+            per_caller_max: 20,
             duration_max_s: 6 * 3_600,
             silence_max_s: 30,
+            hold_silence_max_s: 300,
+        }
+    }
+}
+
+impl Default for RecordingSettings {
+    fn default() -> Self {
+        Self {
+            free_min_mib: 1_024,
+            notice: RecordingNotice::None,
+        }
+    }
+}
+
+impl Default for PromptSettings {
+    fn default() -> Self {
+        Self {
+            languages: vec![Language::Chinese, Language::English],
+            directory: OffOr::OFF,
         }
     }
 }
@@ -385,6 +443,14 @@ impl Settings {
                 "peers must be told a real address; set rtp.advertised beside it",
             );
         }
+        let languages = &self.prompts.languages;
+        let is_repeated = |(place, language)| languages[..place].contains(language);
+        if languages.is_empty() || languages.iter().enumerate().any(is_repeated) {
+            return wrong(
+                "prompts.languages",
+                "at least one of chinese and english, each once",
+            );
+        }
         if !maskline_domain::account::is_name(&self.process.node) {
             return wrong(
                 "process.node",
@@ -406,7 +472,7 @@ impl Settings {
     }
 
     /// Numbers that have a sensible range: key, value, least, most.
-    fn bounds(&self) -> [(&'static str, u64, u64, u64); 21] {
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 25] {
         const DAY_S: u64 = 86_400;
         const GIB: u64 = 1 << 30;
         [
@@ -436,6 +502,13 @@ impl Settings {
                 GIB,
             ),
             ("calls.calls_max", self.calls.calls_max.into(), 1, 1_000_000),
+            ("calls.per_x_max", self.calls.per_x_max.into(), 1, 1_000_000),
+            (
+                "calls.per_caller_max",
+                self.calls.per_caller_max.into(),
+                1,
+                1_000_000,
+            ),
             (
                 "calls.duration_max_s",
                 self.calls.duration_max_s.into(),
@@ -447,6 +520,18 @@ impl Settings {
                 self.calls.silence_max_s.into(),
                 1,
                 DAY_S,
+            ),
+            (
+                "calls.hold_silence_max_s",
+                self.calls.hold_silence_max_s.into(),
+                1,
+                DAY_S,
+            ),
+            (
+                "recording.free_min_mib",
+                self.recording.free_min_mib.into(),
+                0,
+                1 << 30,
             ),
             (
                 "limits.nonces_per_key_max",

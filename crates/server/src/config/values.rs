@@ -156,6 +156,18 @@ pub enum Language {
     English,
 }
 
+/// Who is told that a call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingNotice {
+    /// Nobody; then the operator tells people otherwise.
+    None,
+    /// The caller, once the callee has answered.
+    Caller,
+    /// Both, at the same moment.
+    Both,
+}
+
 /// What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or levels by module,
 /// as in `info,maskline_server::jobs=debug`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

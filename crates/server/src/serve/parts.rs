@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use maskline_domain::call::Notice;
 use maskline_store::pipeline::Limits;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -22,7 +23,7 @@ use crate::api::nonces::NonceBounds;
 use crate::api::{self, params};
 use crate::calls::media::recorder;
 use crate::calls::{self, media};
-use crate::config::{ConfigError, Language, Loaded, Part, Reload, Settings};
+use crate::config::{ConfigError, Language, Loaded, Part, RecordingNotice, Reload, Settings};
 use crate::telemetry::Metrics;
 use crate::writer::Options;
 
@@ -100,6 +101,13 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
         advertised: settings.sip.advertised.get().copied(),
         media: media_config(settings, bind),
         calls_max: settings.calls.calls_max as usize,
+        per_x_max: settings.calls.per_x_max as usize,
+        per_caller_max: settings.calls.per_caller_max as usize,
+        notice: match settings.recording.notice {
+            RecordingNotice::None => Notice::None,
+            RecordingNotice::Caller => Notice::Caller,
+            RecordingNotice::Both => Notice::Both,
+        },
         duration_max_s: settings.calls.duration_max_s,
         drain_timeout: seconds(settings.process.drain_timeout_s),
         ..calls::Config::new(listen, settings.process.node.clone(), boot)
@@ -112,6 +120,7 @@ fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {
         advertised: settings.rtp.advertised.get().copied(),
         ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
         silence_max: seconds(settings.calls.silence_max_s),
+        hold_silence_max: seconds(settings.calls.hold_silence_max_s),
         prompts: Some(data.join("prompts")),
         recordings: Some(recorder::Config::new(data.join("recordings"))),
         ..media::Config::new(bind)
@@ -228,6 +237,8 @@ mod tests {
         assert_eq!(made.media.ports, usual.media.ports);
         assert_eq!(made.media.languages, usual.media.languages);
         assert_eq!(made.calls_max, usual.calls_max);
+        assert_eq!(made.per_x_max, usual.per_x_max);
+        assert_eq!(made.per_caller_max, usual.per_caller_max);
         assert_eq!(made.duration_max_s, usual.duration_max_s);
         assert_eq!(made.media.silence_max, usual.media.silence_max);
         assert_eq!(made.media.hold_silence_max, usual.media.hold_silence_max);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::admin::{self, Admin, AdminToken};
 use crate::api::{self, ApiMetrics, Gateway};
-use crate::calls::{self, Serving};
+use crate::calls::{self, Board, Serving};
 use crate::cli::Failure;
 use crate::config::Reloader;
 use crate::demo;
@@ -44,7 +44,9 @@ impl Process {
         // Those of a process that was killed.
         Addresses::forget(&self.data);
         let settings = &self.loaded.settings;
-        let admin = Arc::new(self.admin(ledger, sealer.clone())?);
+        let board = Board::default();
+        self.metrics.register(|registry| board.register(registry));
+        let admin = Arc::new(self.admin(ledger, sealer.clone(), board.clone())?);
         if settings.demo {
             demo::prepare(&admin, &self.data)
                 .await
@@ -52,7 +54,7 @@ impl Process {
         }
         let (work, stop) = stop::channel();
         let mut tasks = JoinSet::new();
-        let calls = self.calls(ledger, &stop).await?;
+        let calls = self.calls(ledger, sealer.clone(), board, &stop).await?;
         let sip = calls.address;
         tasks.spawn(named("calls", calls.task));
         if settings.demo {
@@ -110,7 +112,7 @@ impl Process {
         })
     }
 
-    fn admin(&self, ledger: &Ledger, sealer: Arc<Sealer>) -> Result<Admin, Failure> {
+    fn admin(&self, ledger: &Ledger, sealer: Arc<Sealer>, calls: Board) -> Result<Admin, Failure> {
         let file = self.data.join("admin.token");
         let token = AdminToken::read_or_make(&file)
             .map_err(|error| failed(&file.display().to_string(), &error))?;
@@ -120,13 +122,25 @@ impl Process {
             token,
             readiness: self.readiness.clone(),
             started: Instant::now(),
+            calls,
             data: self.data.clone(),
             past: tokio::sync::Mutex::default(),
         })
     }
 
-    async fn calls(&self, ledger: &Ledger, stop: &Stop) -> Result<Serving, Failure> {
-        let config = parts::call_config(&self.loaded, Uuid::new_v4().to_string()).await?;
+    async fn calls(
+        &self,
+        ledger: &Ledger,
+        sealer: Arc<Sealer>,
+        board: Board,
+        stop: &Stop,
+    ) -> Result<Serving, Failure> {
+        let boot = Uuid::new_v4().to_string();
+        let config = calls::Config {
+            sealer: Some(sealer),
+            board,
+            ..parts::call_config(&self.loaded, boot).await?
+        };
         let listen = config.listen;
         calls::serve(config, ledger.clone(), ledger.records(), stop.receiver())
             .await

@@ -22,12 +22,17 @@ use tokio::time::sleep;
 use super::edge::clocks;
 use super::{Caller, ChoreJob, RecordJob, Shared};
 
-/// While commands wait, records are written at most this often,
-const RECORDS_EVERY: Duration = Duration::from_millis(4);
-/// and for no larger a part of the time than one in so many.
+/// Records that somebody waits for are written at most this often, so that
+/// those of one moment share a transaction;
+const RECORDS_EVERY: Duration = Duration::from_millis(1);
+/// the others wait so long for company;
+const RECORDS_GATHER: Duration = Duration::from_millis(20);
+/// while commands wait, each transaction is at least so far from the last,
+const RECORDS_EVERY_PRESSED: Duration = Duration::from_millis(4);
+/// and they take no larger a part of the time than one in so many.
 const RECORDS_SHARE: u32 = 4;
 /// Records written in one transaction at most.
-const RECORDS_AT_A_TIME: usize = 32;
+const RECORDS_AT_A_TIME: usize = 64;
 /// While commands wait, a chore is done at most this often,
 const CHORE_EVERY: Duration = Duration::from_millis(20);
 /// and for no larger a part of the time than one in so many.
@@ -75,9 +80,12 @@ struct Thread {
     /// Tells waiting reads of the batch in flight.
     fate: watch::Sender<Option<bool>>,
     answers: Vec<(Caller, Result<Outcome, SubmitError>)>,
-    record_taken: Option<RecordJob>,
+    records_taken: Vec<RecordJob>,
+    /// When the first of them was taken.
+    records_since: Instant,
     chore_taken: Option<ChoreJob>,
-    records_after: Instant,
+    records_written: Instant,
+    records_took: Duration,
     chore_after: Instant,
     was_serving: bool,
 }
@@ -96,9 +104,11 @@ impl Thread {
             parts,
             fate: watch::channel(None).0,
             answers: Vec::new(),
-            record_taken: None,
+            records_taken: Vec::with_capacity(RECORDS_AT_A_TIME),
+            records_since: now,
             chore_taken: None,
-            records_after: now,
+            records_written: now,
+            records_took: Duration::ZERO,
             chore_after: now,
             was_serving: true,
         }
@@ -226,10 +236,14 @@ impl Thread {
 
     /// Waits for anything to do; `false` when the ledger is to be closed.
     async fn wait(&mut self, taken: &mut Vec<Input<Caller>>) -> bool {
-        if self.record_taken.is_some() || self.chore_taken.is_some() {
+        if self.chore_taken.is_some() {
             return true;
         }
-        let until = self.next_timeout();
+        let mut until = self.next_timeout();
+        if let Some(due) = self.records_due() {
+            until = until.min(due.saturating_duration_since(Instant::now()));
+        }
+        let mut record = None;
         let parts = &mut self.parts;
         tokio::select! {
             biased;
@@ -237,11 +251,14 @@ impl Thread {
                 Some(input) => taken.push(input),
                 None => return false,
             },
-            Some(job) = parts.records.recv() => self.record_taken = Some(job),
+            Some(job) = parts.records.recv() => record = Some(job),
             Some(job) = parts.chores.recv() => self.chore_taken = Some(job),
             // An error means that whoever could ask for closing is gone.
             _ = parts.closing.wait_for(|&closing| closing) => return false,
             () = sleep(until) => {}
+        }
+        if let Some(job) = record {
+            self.take_record(job);
         }
         true
     }
@@ -258,7 +275,12 @@ impl Thread {
 
     /// What is done between appends.
     async fn other_work(&mut self) -> Result<(), Unknown> {
-        if !self.is_pressed() || Instant::now() >= self.records_after {
+        while self.records_taken.len() < RECORDS_AT_A_TIME
+            && let Ok(job) = self.parts.records.try_recv()
+        {
+            self.take_record(job);
+        }
+        if self.records_due().is_some_and(|due| Instant::now() >= due) {
             self.write_records().await?;
         }
         if !self.is_pressed() || Instant::now() >= self.chore_after {
@@ -270,14 +292,30 @@ impl Thread {
         Ok(())
     }
 
-    async fn write_records(&mut self) -> Result<(), Unknown> {
-        let mut jobs: Vec<RecordJob> = self.record_taken.take().into_iter().collect();
-        while jobs.len() < RECORDS_AT_A_TIME {
-            match self.parts.records.try_recv() {
-                Ok(job) => jobs.push(job),
-                Err(_) => break,
-            }
+    fn take_record(&mut self, job: RecordJob) {
+        if self.records_taken.is_empty() {
+            self.records_since = Instant::now();
         }
+        self.records_taken.push(job);
+    }
+
+    /// When the records that were taken are to be written; none without any.
+    fn records_due(&self) -> Option<Instant> {
+        let is_urgent = self.records_taken.len() >= RECORDS_AT_A_TIME
+            || self.records_taken.iter().any(|job| job.write.is_urgent());
+        let earliest = match self.is_pressed() {
+            true => RECORDS_EVERY_PRESSED.max(self.records_took * RECORDS_SHARE),
+            false => RECORDS_EVERY,
+        };
+        let wanted = match is_urgent {
+            true => self.records_since,
+            false => self.records_since + RECORDS_GATHER,
+        };
+        (!self.records_taken.is_empty()).then(|| wanted.max(self.records_written + earliest))
+    }
+
+    async fn write_records(&mut self) -> Result<(), Unknown> {
+        let jobs = std::mem::take(&mut self.records_taken);
         if jobs.is_empty() {
             return Ok(());
         }
@@ -286,7 +324,7 @@ impl Thread {
         let took = begun.elapsed();
         self.parts.shared.times.recorded(took);
         self.parts.shared.log.grew(COMMIT_OVERHEAD);
-        self.records_after = Instant::now() + RECORDS_EVERY.max(took * RECORDS_SHARE);
+        (self.records_written, self.records_took) = (Instant::now(), took);
         match done {
             Done::Known(results) => {
                 for (job, result) in jobs.into_iter().zip(results) {
@@ -360,9 +398,13 @@ impl Thread {
             let wanted = self.turn(taken.drain(..))?;
             self.carry_out(wanted).await?;
         }
-        while self.record_taken.is_some() || !self.parts.records.is_empty() {
-            self.write_records().await?;
+        while let Ok(job) = self.parts.records.try_recv() {
+            self.take_record(job);
+            if self.records_taken.len() >= RECORDS_AT_A_TIME {
+                self.write_records().await?;
+            }
         }
+        self.write_records().await?;
         while self.chore_taken.is_some() || !self.parts.chores.is_empty() {
             self.do_chore().await?;
         }

@@ -1,6 +1,7 @@
 //! Calls over real sockets and a real data directory: a phone dials X, the sandbox answers, sound passes,
 //! and one row remains.
 
+mod board;
 mod phone;
 
 use maskline_domain::access::PoolRef;
@@ -12,13 +13,14 @@ use maskline_domain::{
     TrunkName,
 };
 use maskline_server::calls::sandbox::{self, Sandbox};
-use maskline_server::calls::{self, Config, Serving};
+use maskline_server::calls::{self, Board, Config, Serving};
 use maskline_server::writer::{Ledger, Options, Running, clocks};
 use maskline_sip::g711::ALAW_1KHZ;
 use maskline_store::records::call::{self, CallRecord, Filter};
 use phone::{Phone, Said};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -39,6 +41,7 @@ struct House {
     ledger: Ledger,
     running: Running,
     serving: Serving,
+    board: Board,
     sandbox: Sandbox,
     stop: watch::Sender<bool>,
     /// The phone outlives the server, as phones do.
@@ -55,6 +58,10 @@ fn options(dir: &Path) -> Options {
 
 impl House {
     async fn open(dir: &Path, boot: &str, rtp_first: u16) -> Self {
+        Self::with(dir, boot, rtp_first, Duration::from_secs(30)).await
+    }
+
+    async fn with(dir: &Path, boot: &str, rtp_first: u16, drain_timeout: Duration) -> Self {
         let (ledger, running) = Ledger::open(options(dir)).await.expect("the ledger opens");
         let (stop, stopped) = watch::channel(false);
         let (stop_sandbox, sandbox_stopped) = watch::channel(false);
@@ -62,7 +69,12 @@ impl House {
             .await
             .expect("the sandbox starts");
         furnish(&ledger, sandbox.address).await;
-        let mut config = Config::new(local(0), "node".into(), boot.into());
+        let board = Board::default();
+        let mut config = Config {
+            board: board.clone(),
+            drain_timeout,
+            ..Config::new(local(0), "node".into(), boot.into())
+        };
         config.media.ports = (rtp_first, rtp_first + 39);
         let serving = calls::serve(config, ledger.clone(), ledger.records(), stopped)
             .await
@@ -71,6 +83,7 @@ impl House {
             ledger,
             running,
             serving,
+            board,
             sandbox,
             stop,
             stop_sandbox,
@@ -142,11 +155,10 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
             cooling_until: Timestamp(0),
             idle_since: Timestamp(0),
         }]),
-        Command::SetTrunk(Trunk {
-            name: TrunkName::new("sandbox"),
-            peer: peer.to_string(),
-            enabled: true,
-        }),
+        Command::SetTrunk(Box::new(Trunk::new(
+            TrunkName::new("sandbox"),
+            peer.to_string(),
+        ))),
         Command::Bind(Box::new(BindRequest {
             pool: PoolRef::Key(pool),
             product: Product::Axn,

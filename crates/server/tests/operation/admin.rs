@@ -1,5 +1,8 @@
 //! The admin API over its router, on a ledger of its own.
 
+mod calls;
+mod trunks;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +17,7 @@ use maskline_domain::{
     SubsId,
 };
 use maskline_server::admin::{self, Admin, AdminToken};
+use maskline_server::calls::Board;
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::telemetry::Readiness;
 use maskline_server::writer::{Ledger, Options, Running, Touch};
@@ -23,6 +27,7 @@ use tower::ServiceExt;
 
 const A: &str = "13900001111";
 const X: &str = "17000000001";
+const MASTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
 #[tokio::test]
 async fn nothing_is_told_without_the_token() {
@@ -356,7 +361,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        Self::on(dir, &"07".repeat(32)).await
+        Self::on(dir, MASTER_KEY).await
     }
 
     /// With account `acme` and pool `FC1` of ten numbers.
@@ -392,6 +397,7 @@ impl World {
             token,
             readiness: Readiness::default(),
             started: Instant::now(),
+            calls: Board::default(),
             data,
             past: tokio::sync::Mutex::default(),
         });

@@ -265,6 +265,30 @@ fn commands_work_beside_the_service_and_tell_when_there_is_none() {
         "{journal}"
     );
 
+    let added = home.told(&["trunk", "add", "carrier", "--peer", "192.0.2.1:5060"]);
+    assert!(added.contains("+ trunk carrier"), "{added}");
+    let again = home.run(&["trunk", "add", "carrier", "--peer", "192.0.2.1:5060"]);
+    assert_eq!(again.status.code(), Some(1), "it is there");
+    let set = home.told(&["trunk", "set", "carrier", "--number-out", "+86"]);
+    assert!(set.contains("number_out: bare -> +86"), "{set}");
+    home.told(&["trunk", "disable", "carrier"]);
+    let shown = home.json(&["trunk", "show", "carrier"]);
+    assert_eq!(
+        (&shown["enabled"], &shown["number_out"]),
+        (&false.into(), &"+86".into())
+    );
+    home.told(&["trunk", "rm", "carrier"]);
+    assert_eq!(home.json(&["trunk", "ls"]), Value::Array(Vec::new()));
+
+    assert_eq!(
+        home.json(&["call", "live"])["items"],
+        Value::Array(Vec::new())
+    );
+    let drained = home.told(&["drain", "--wait"]);
+    assert!(drained.contains("no call is left"), "{drained}");
+    assert_eq!(server.get("/readyz").0, 503);
+    assert_eq!(home.json(&["status"])["draining"], true);
+
     let refused = home.run(&["pool", "close", "FC9"]);
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(server.end("TERM"), Some(0));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use maskline_domain::call::{Moment, Notice, Prompts};
+use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::{Dial as Query, Route};
-use maskline_domain::{AccountId, PhoneNumber, Timestamp};
+use maskline_domain::{AccountId, PhoneNumber, Timestamp, TrunkName};
 use maskline_server::calls::switch::{
     CallKey, Input, Lease, Output, Prompt, Routing, Setup, Side, Switch,
 };
@@ -851,12 +851,11 @@ fn trunks(without: Option<&str>) -> Vec<Trunk> {
     CARRIERS
         .iter()
         .map(|(name, address)| Trunk {
-            name: (*name).into(),
+            said: maskline_domain::Trunk {
+                enabled: without != Some(name),
+                ..maskline_domain::Trunk::new(TrunkName::new(name), String::new())
+            },
             peer: SocketAddr::new((*address).into(), CARRIER_PORT),
-            enabled: without != Some(name),
-            prompts: Prompts::Early,
-            rtp_advertised: None,
-            nat: false,
         })
         .collect()
 }

@@ -356,7 +356,7 @@ impl Model {
                 self.pools.insert(pool.key.clone(), pool.clone());
             }
             Event::TrunkSet(trunk) => {
-                self.trunks.insert(trunk.name.clone(), trunk.clone());
+                self.trunks.insert(trunk.name.clone(), (**trunk).clone());
             }
             Event::TrunkDeleted { name } => {
                 self.trunks.remove(name);

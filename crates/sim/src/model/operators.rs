@@ -124,7 +124,7 @@ impl Model {
             Command::SetTrunk(trunk) => {
                 unless(!is_name(trunk.name.as_str()), MALFORMED)?;
                 unless(!trunk.peer.contains(':'), MALFORMED)?;
-                let is_new = self.trunks.get(&trunk.name) != Some(trunk);
+                let is_new = self.trunks.get(&trunk.name) != Some(&**trunk);
                 changed(is_new, Event::TrunkSet(trunk.clone()))
             }
             Command::DeleteTrunk { name } => {

@@ -287,11 +287,13 @@ impl World {
         if self.chance.one_in(3) {
             return Command::DeleteTrunk { name };
         }
-        Command::SetTrunk(Trunk {
-            name,
-            peer: self.chance.one_of(["192.0.2.1:5060", "nowhere"]).to_owned(),
+        let peer = self.chance.one_of(["192.0.2.1:5060", "nowhere"]);
+        Command::SetTrunk(Box::new(Trunk {
             enabled: self.chance.one_in(2),
-        })
+            // A plain trunk and one with more to say are kept in different rows.
+            priority: u16::from(self.chance.one_in(2)),
+            ..Trunk::new(name, peer)
+        }))
     }
 
     /// An operator may do what a customer may.

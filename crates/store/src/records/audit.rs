@@ -34,7 +34,7 @@ impl Deed {
     }
 }
 
-/// The name of an event and its content, without the sealed secret of a key.
+/// The name of an event and its content, without sealed secrets.
 fn described(event: &Event) -> (String, Value) {
     let value = match event {
         Event::EmergencyNumbersSet { numbers } => {
@@ -51,13 +51,19 @@ fn described(event: &Event) -> (String, Value) {
             let Some((name, mut facts)) = object.into_iter().next() else {
                 return (String::new(), Value::Null);
             };
-            if let Some(facts) = facts.as_object_mut() {
-                facts.remove("sealed_secret");
-            }
+            conceal(&mut facts);
             (name, facts)
         }
         Value::String(name) => (name, Value::Null),
         other => (String::new(), other),
+    }
+}
+
+/// Takes sealed secrets out, wherever they stand.
+fn conceal(facts: &mut Value) {
+    if let Some(fields) = facts.as_object_mut() {
+        fields.remove("sealed_secret");
+        fields.values_mut().for_each(conceal);
     }
 }
 
@@ -118,7 +124,8 @@ pub async fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use maskline_domain::{AccessKey, AccessKeyId, AccountId, PhoneNumber};
+    use maskline_domain::trunk::Credentials;
+    use maskline_domain::{AccessKey, AccessKeyId, AccountId, PhoneNumber, Trunk, TrunkName};
 
     #[test]
     fn a_sealed_secret_does_not_show() {
@@ -133,6 +140,16 @@ mod tests {
         let (deed, facts) = described(&Event::KeySet(key));
         assert_eq!(deed, "key_set");
         assert_eq!(facts["id"], "LTAI1");
+        assert!(!facts.to_string().contains("201"), "{facts}");
+        let trunk = Trunk {
+            auth: Some(Credentials {
+                username: "line-1".into(),
+                sealed_secret: vec![201, 202, 203].into(),
+            }),
+            ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
+        };
+        let (_, facts) = described(&Event::TrunkSet(Box::new(trunk)));
+        assert_eq!(facts["auth"]["username"], "line-1");
         assert!(!facts.to_string().contains("201"), "{facts}");
     }
 

@@ -168,12 +168,18 @@ pub async fn close_lost(
 pub struct Filter {
     /// Only those on this X.
     pub x: Option<PhoneNumber>,
+    /// Only those of this pool.
+    pub pool: Option<String>,
     /// Only those of this binding.
     pub subs_id: Option<SubsId>,
+    /// Only those that came at this moment or later.
+    pub since: Option<Timestamp>,
     /// Only those that came before this moment; for the next page.
     pub before: Option<Timestamp>,
     /// Only those that are open, or only those that are closed.
     pub open: Option<bool>,
+    /// Only those that ended so.
+    pub situation: Option<String>,
     /// At most so many.
     pub limit: u32,
 }
@@ -192,6 +198,15 @@ pub async fn list(
     select.push_bind(filter.before.map_or(i64::MAX, |at| at.0));
     if let Some(x) = filter.x {
         select.push(" AND x = ").push_bind(x.reveal());
+    }
+    if let Some(since) = filter.since {
+        select.push(" AND arrived_at >= ").push_bind(since.0);
+    }
+    if let Some(pool) = &filter.pool {
+        select.push(" AND pool = ").push_bind(pool);
+    }
+    if let Some(situation) = &filter.situation {
+        select.push(" AND situation = ").push_bind(situation);
     }
     if let Some(id) = filter.subs_id {
         select.push(" AND subs_id = ").push_bind(id.0 as i64);

@@ -1,5 +1,6 @@
 //! Which snapshots count, and which are kept.
 
+use maskline_domain::{Event, Row as StateRow, State, Trunk, TrunkName};
 use maskline_store::journal::Hash;
 use maskline_store::snapshot::{self, Parts, Seal, SnapshotError};
 use sqlx::query;
@@ -137,4 +138,46 @@ async fn two_whole_snapshots_are_kept() {
     let found = snapshot::list(&mut store.conn).await.expect("SQL");
     assert_eq!(snapshot::superfluous(&found, Some(8)), [6, 4, 3, 1]);
     assert_eq!(snapshot::superfluous(&found, None), [8, 6, 4, 3, 1]);
+}
+
+#[tokio::test]
+async fn a_snapshot_of_the_first_release_gives_the_same_state_and_digest() {
+    // As that release wrote them: the seventh kind of row, its name, its peer, its switch.
+    let first: Vec<u8> = [&[6, 7][..], b"carrier", &[14], b"192.0.2.1:5060", &[0]].concat();
+    let trunk = Trunk {
+        enabled: false,
+        ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
+    };
+    let row: StateRow = postcard::from_bytes(&first).expect("a row");
+    let mut state = State::default();
+    state.restore(row);
+    assert_eq!(state.trunks().collect::<Vec<_>>(), [&trunk]);
+
+    let mut replayed = State::default();
+    replayed.apply(&Event::TrunkSet(Box::new(trunk)));
+    assert_eq!(
+        snapshot::digest(state.rows()),
+        snapshot::digest(replayed.rows())
+    );
+    let written = postcard::to_allocvec(&StateRow::from(
+        replayed.trunks().next().expect("one").clone(),
+    ));
+    assert_eq!(written.expect("plain values"), first);
+}
+
+#[tokio::test]
+async fn a_trunk_with_more_to_say_survives_a_snapshot_whole() {
+    let trunk = Trunk {
+        calls_max: Some(30),
+        sources: vec![[192, 0, 2, 2].into()],
+        ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
+    };
+    let mut state = State::default();
+    state.apply(&Event::TrunkSet(Box::new(trunk.clone())));
+    let mut again = State::default();
+    for row in state.rows() {
+        let bytes = postcard::to_allocvec(&row).expect("plain values");
+        again.restore(postcard::from_bytes(&bytes).expect("the same row"));
+    }
+    assert_eq!(again.trunks().collect::<Vec<_>>(), [&trunk]);
 }

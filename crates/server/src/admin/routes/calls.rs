@@ -4,25 +4,46 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::Timestamp;
 use maskline_store::records::call::{self, CallRecord};
 
-use super::{Answer, Filter, eyes, phone_number};
+use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, eyes, phone_number};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::view::{self, Eyes};
 use crate::admin::{Admin, AdminError};
+use crate::calls::LiveCall;
+
+/// Which call records are asked for. Times are China time.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    x: Option<String>,
+    pool: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    situation: Option<String>,
+    open: Option<bool>,
+    limit: Option<usize>,
+    reveal: bool,
+}
 
 pub async fn list(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
-    Query(filter): Query<Filter>,
+    Query(filter): Query<Wanted>,
 ) -> Answer {
-    let limit = filter.limit();
+    let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let wanted = call::Filter {
         x: filter.x.as_deref().map(phone_number).transpose()?,
+        pool: filter.pool,
+        since: filter.since.as_deref().map(moment).transpose()?,
+        before: filter.until.as_deref().map(moment).transpose()?,
+        situation: filter.situation,
+        open: filter.open,
         limit: limit as u32 + 1,
         ..call::Filter::default()
     };
@@ -37,6 +58,44 @@ pub async fn list(
         .map(|(call, open)| line(call, *open, eyes))
         .collect();
     Ok(Json(json!({ "items": rows, "more": more })))
+}
+
+/// The calls that last, as the loop that carries them knows them.
+pub async fn live(
+    State(admin): State<Arc<Admin>>,
+    operator: Operator,
+    Query(filter): Query<Filter>,
+) -> Answer {
+    let eyes = eyes(&admin, &operator, filter.reveal, "the live calls").await?;
+    let calls =
+        admin.calls.live_calls().await.ok_or_else(|| {
+            AdminError::Unavailable("the calls cannot be looked at now".to_owned())
+        })?;
+    let limit = filter.limit();
+    let rows: Vec<Value> = calls
+        .iter()
+        .take(limit)
+        .map(|call| live_line(call, eyes))
+        .collect();
+    let more = calls.len() > limit;
+    Ok(Json(
+        json!({ "items": rows, "more": more, "calls": calls.len() }),
+    ))
+}
+
+fn live_line(call: &LiveCall, eyes: Eyes) -> Value {
+    json!({
+        "call_id": call.call_id,
+        "stage": call.stage.name(),
+        "arrived_at": call.arrived_at.format_china(),
+        "x": call.x.map(|x| x.reveal()),
+        "caller": call.caller.map(|caller| eyes.party(caller)),
+        "callee": call.callee.map(|callee| eyes.party(callee)),
+        "pool": call.pool,
+        "subs_id": call.subs_id.map(|id| id.to_string()),
+        "trunk_in": call.trunk_in,
+        "trunk_out": call.trunk_out,
+    })
 }
 
 pub async fn show(
@@ -71,7 +130,8 @@ pub async fn show(
         "released_at": time(call.released_at),
         "one_way": call.one_way,
         "recording": call.recording,
-        "media": call.media,
+        "media": call.media.as_deref().map(json_of),
+        "ladder": ladder(&call, eyes),
     });
     view::extend(&mut shown, more);
     Ok(Json(shown))
@@ -94,6 +154,34 @@ fn line(call: &CallRecord, open: bool, eyes: Eyes) -> Value {
         "sip_status": call.sip_status,
         "q850_cause": call.q850_cause,
         "talked_s": talked_s,
+    })
+}
+
+/// What was said, step by step. It is written masked; should a whole number of a party stand there all
+/// the same, it is masked here.
+fn ladder(call: &CallRecord, eyes: Eyes) -> Value {
+    let Some(text) = &call.ladder else {
+        return Value::Null;
+    };
+    let parties = [call.caller, call.callee, call.a, call.b];
+    let masked = parties
+        .into_iter()
+        .flatten()
+        .filter(|party| !eyes.reveal && party.len() > 6 && Some(*party) != call.x)
+        .fold(text.clone(), |text, party| {
+            text.replace(&party.reveal(), &party.to_string())
+        });
+    json_of(&masked)
+}
+
+/// JSON that stands in a record as text.
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+}
+
+fn moment(text: &str) -> Result<Timestamp, AdminError> {
+    Timestamp::parse_china(text).ok_or_else(|| {
+        AdminError::Malformed("a time is written as yyyy-MM-dd HH:mm:ss, China time".to_owned())
     })
 }
 

@@ -7,9 +7,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
-use maskline_domain::call::{Foreseen, Notice, Prompts, Prospects, Terms, foreseen};
+use maskline_domain::call::{Foreseen, Notice, Prospects, Terms, foreseen};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Dial, Explanation, explain as explain_route};
+use maskline_domain::trunk::PromptPolicy;
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, eyes, phone_number};
@@ -88,7 +89,7 @@ fn look(state: &maskline_domain::State, dial: &Dial, at: Timestamp) -> (Explanat
     };
     let terms = Terms {
         duration_max_s: u32::MAX,
-        prompts: Prompts::default(),
+        prompts: PromptPolicy::default(),
         notice: Notice::None,
     };
     let foreseen = foreseen(&explained.route, prospects, &terms);

@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use maskline_domain::{AccessKeyId, Command};
+use maskline_domain::trunk::Credentials;
+use maskline_domain::{AccessKeyId, Command, Trunk};
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, Filter};
@@ -16,6 +17,7 @@ use crate::admin::credentials::new_key_id;
 use crate::admin::document::{Document, WantedKey};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{self, Admin, AdminError, view};
+use crate::seal::{Sealer, TrunkSecret};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
     let rows: Value = admin
@@ -100,8 +102,15 @@ pub async fn delete(
     Ok(Json(json!({})))
 }
 
-/// Seals every secret anew that is not sealed under the current master key.
+/// Seals every secret anew that is not sealed under the current master key: those of AccessKeys and the
+/// passwords of trunks.
 pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
+    let keys = reseal_keys(&admin, &operator).await?;
+    let passwords = reseal_trunks(&admin, &operator).await?;
+    Ok(Json(json!({ "resealed": keys + passwords })))
+}
+
+async fn reseal_keys(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
     let sealer = admin.sealer.clone();
     let old: Vec<(AccessKeyId, Box<[u8]>)> = admin
         .ledger
@@ -131,5 +140,50 @@ pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answ
         };
         admin.ledger.submit(operator.envelope(command)).await?;
     }
-    Ok(Json(json!({ "resealed": count })))
+    Ok(count)
+}
+
+async fn reseal_trunks(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
+    let sealer = admin.sealer.clone();
+    let old: Vec<Trunk> = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            let is_old = |known: &Credentials| !sealer.is_current(&known.sealed_secret);
+            let has_old = |trunk: &&Trunk| {
+                let known = [&trunk.auth, &trunk.challenge];
+                known.into_iter().flatten().any(is_old)
+            };
+            state.trunks().filter(has_old).cloned().collect()
+        })
+        .await?;
+    let mut count = 0;
+    for mut trunk in old {
+        count += reseal_trunk(&admin.sealer, &mut trunk)?;
+        let command = Command::SetTrunk(Box::new(trunk));
+        admin.ledger.submit(operator.envelope(command)).await?;
+    }
+    Ok(count)
+}
+
+/// Seals the passwords of a trunk anew and says how many there were.
+fn reseal_trunk(sealer: &Sealer, trunk: &mut Trunk) -> Result<usize, AdminError> {
+    let name = trunk.name.clone();
+    let failed =
+        |error: &dyn std::fmt::Display| AdminError::Refused(format!("trunk {name}: {error}"));
+    let mut resealed = 0;
+    for (purpose, known) in [
+        (TrunkSecret::Auth, &mut trunk.auth),
+        (TrunkSecret::Challenge, &mut trunk.challenge),
+    ] {
+        let Some(known) = known else { continue };
+        let secret = sealer
+            .open_for_trunk(&name, purpose, &known.sealed_secret)
+            .map_err(|error| failed(&error))?;
+        let sealed = sealer
+            .seal_for_trunk(&name, purpose, &secret)
+            .map_err(|error| failed(&error))?;
+        known.sealed_secret = sealed.into();
+        resealed += 1;
+    }
+    Ok(resealed)
 }

@@ -40,12 +40,22 @@ pub async fn status(State(admin): State<Arc<Admin>>) -> Answer {
         "ready": admin.readiness.is_ready(),
         "blocked_by": admin.readiness.blocked_by(),
         "up_s": admin.started.elapsed().as_secs(),
+        "calls": admin.calls.live(),
+        "draining": admin.calls.is_draining(),
     });
     view::extend(&mut shown, counts);
     let ledger = admin.ledger.status();
     shown["batch"] = json!(ledger.seq);
     shown["records_at_batch"] = json!(ledger.projected);
     Ok(Json(shown))
+}
+
+/// Takes no more calls until the process ends; everything else goes on.
+pub async fn drain(State(admin): State<Arc<Admin>>) -> Answer {
+    let why = "draining: new calls are refused, those that stand go on";
+    admin.readiness.block("drain", why);
+    admin.calls.drain();
+    Ok(Json(json!({ "calls": admin.calls.live() })))
 }
 
 /// What operators and jobs changed, the newest first; bindings have their own history.

@@ -4,25 +4,36 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use maskline_domain::{Command, TrunkName};
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, documents};
-use crate::admin::Admin;
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedTrunk};
 use crate::admin::extract::Body;
+use crate::admin::{Admin, AdminError, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     let rows = admin
         .ledger
         .read(Touch::Lists, |state, _| {
-            json!(state.trunks().collect::<Vec<_>>())
+            state.trunks().map(view::trunk).collect::<Value>()
         })
         .await?;
     Ok(Json(rows))
+}
+
+pub async fn show(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Answer {
+    let name = TrunkName::new(&name);
+    let found = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            state.trunk(&name).map(view::trunk)
+        })
+        .await?;
+    found.map(Json).ok_or(AdminError::NotFound("trunk"))
 }
 
 pub async fn put(

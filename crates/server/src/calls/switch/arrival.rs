@@ -9,8 +9,10 @@ use maskline_domain::call::{
     Call, Ending, Happening, Moment, Prospects, Reason, Side, TRUNKS_TRIED_MAX, Terms,
 };
 use maskline_domain::routing::Dial as Query;
+use maskline_domain::trunk::WithoutG711;
 use maskline_sip::endpoint::{LegId, PeerId};
 use maskline_sip::message::Message;
+use maskline_sip::sdp::Foreign;
 use maskline_store::records::call::CallRecord;
 
 impl Switch {
@@ -27,31 +29,32 @@ impl Switch {
         let (Some(trunk_in), false) = (trunk_in, self.is_full()) else {
             return self.refuse_leg(leg, Ending::of(Reason::Overload), now);
         };
-        let Some(x) = numbers::dialled(invite) else {
+        let Some(x) = numbers::dialled_on(invite, trunk_in.said.home_area) else {
             return self.refuse_leg(leg, Ending::of(Reason::XUnknown), now);
         };
         self.last_call += 1;
         let key = CallKey(self.last_call);
-        let caller = numbers::caller(invite);
+        let caller = numbers::caller_on(invite, &trunk_in.said).number;
         let record = CallRecord {
             call_id: self.call_id(key, now),
             node: self.setup.node.clone(),
             boot: self.setup.boot.clone(),
             x: Some(x),
             caller,
-            trunk_in: Some(trunk_in.name.clone()),
+            trunk_in: Some(trunk_in.said.name.to_string()),
             arrived_at: now.wall,
             ..CallRecord::default()
         };
         let terms = Terms {
             duration_max_s: self.setup.duration_max_s,
-            prompts: trunk_in.prompts,
+            prompts: trunk_in.said.prompts,
             notice: self.setup.notice,
         };
         let sessions = [
             self.session(key, b"caller", now),
             self.session(key, b"callee", now),
         ];
+        let passing = passing(&trunk_in.said);
         let mut live = Live {
             call: Call::new(terms, now),
             record,
@@ -60,7 +63,7 @@ impl Switch {
             x,
             crowd: self.crowds.enter(x, caller, &self.setup),
             caller_leg: leg,
-            media: Media::from_offer(invite.body(), Vec::new(), trunk_in.nat, sessions),
+            media: Media::from_offer(invite.body(), passing, trunk_in.said.nat, sessions),
             trunk_in,
             callee_leg: None,
             callee: None,
@@ -99,5 +102,20 @@ impl Switch {
             crowd: live.crowd,
         };
         self.happen(key, Happening::Routed(routing.route, prospects), now);
+    }
+}
+
+/// The codecs that may cross although we can neither speak nor record them, by what the trunk allows.
+fn passing(trunk: &maskline_domain::Trunk) -> Vec<Foreign> {
+    let is_allowed = |codec: &Foreign| {
+        let names = &trunk.codecs;
+        names.is_empty()
+            || names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(codec.name()))
+    };
+    match trunk.without_g711 {
+        WithoutG711::Refuse => Vec::new(),
+        WithoutG711::Relay => Foreign::ALL.into_iter().filter(is_allowed).collect(),
     }
 }

@@ -97,8 +97,8 @@ impl Switch {
         if let Some(live) = self.calls.get(&key) {
             let callee = live.trunks.get(live.trunk);
             let wish = LeaseWish {
-                caller_advertised: live.trunk_in.rtp_advertised,
-                callee_advertised: callee.and_then(|trunk| trunk.rtp_advertised),
+                caller_advertised: live.trunk_in.said.rtp_advertised,
+                callee_advertised: callee.and_then(|trunk| trunk.said.rtp_advertised),
             };
             self.outputs.push_back(Output::LeaseMedia(key, wish));
         }
@@ -131,18 +131,18 @@ impl Switch {
         };
         let Some(sdp) = live
             .media
-            .offer_by(trunk.rtp_advertised, trunk.nat, session)
+            .offer_by(trunk.said.rtp_advertised, trunk.said.nat, session)
         else {
             return self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
         };
         live.callee_leg = Some(leg);
-        live.record.trunk_out = Some(trunk.name.clone());
-        let note = format!("to {callee} by {}, shown {}", trunk.name, live.x);
+        live.record.trunk_out = Some(trunk.said.name.to_string());
+        let note = format!("to {callee} by {}, shown {}", trunk.said.name, live.x);
         live.note(now, Side::Callee, Way::Out, "INVITE", note);
         let dial = endpoint::Dial {
             hop: trunk.peer,
-            target: sip_uri(&callee.reveal(), trunk.peer),
-            identity: shown(live.x, advertised),
+            target: sip_uri(&trunk.said.write(callee), trunk.peer),
+            identity: shown(&trunk.said, live.x, advertised),
             max_forwards: live.max_forwards,
             sdp,
         };
@@ -228,8 +228,12 @@ impl Switch {
 }
 
 /// Who is shown to the callee: X, at our address.
-fn shown(x: PhoneNumber, advertised: std::net::SocketAddr) -> String {
-    sip_uri(&x.reveal(), advertised)
+fn shown(
+    trunk: &maskline_domain::Trunk,
+    x: PhoneNumber,
+    advertised: std::net::SocketAddr,
+) -> String {
+    sip_uri(&trunk.write(x), advertised)
 }
 
 pub(super) fn early(with_media: bool) -> &'static str {

@@ -8,10 +8,10 @@ use super::media::Media;
 use super::*;
 use crate::calls::numbers;
 use maskline_domain::binding::{Extras, Restriction};
-use maskline_domain::call::{Notice, Prompts};
+use maskline_domain::call::Notice;
 use maskline_domain::kinds::{Product, Role};
 use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
-use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
+use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, TrunkName};
 use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{Direction, Payloads};
@@ -75,12 +75,11 @@ fn well() -> Answers {
 
 fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
     Trunk {
-        name: name.into(),
+        said: maskline_domain::Trunk {
+            enabled,
+            ..maskline_domain::Trunk::new(TrunkName::new(name), peer)
+        },
         peer: address(peer),
-        enabled,
-        prompts: Prompts::Early,
-        rtp_advertised: None,
-        nat: false,
     }
 }
 
@@ -670,7 +669,7 @@ fn what_we_cannot_do_is_refused_before_anybody_is_dialled() {
         (not_durable, "8", (503, 41), Some("not_durable")),
         (no_trunk, "8", (502, 38), Some("unreachable")),
         (no_port, "8", (503, 42), Some("overload")),
-        (well(), "18", (488, 65), Some("no_common_codec")),
+        (well(), "77", (488, 65), Some("no_common_codec")),
     ];
     for (answers, codecs, (status, cause), situation) in rows {
         let mut world = World::new();

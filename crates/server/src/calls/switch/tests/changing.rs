@@ -1,6 +1,7 @@
 //! Hold and resume, offers that cross, keys by INFO, and INVITEs that leave the offer to us.
 
 use super::*;
+use maskline_domain::trunk::WithoutG711;
 
 fn held(media: &str) -> Vec<u8> {
     let mut sdp = sdp_at(media, "8 101");
@@ -190,4 +191,30 @@ fn media_flows_once_the_caller_has_answered_our_offer() {
     let codecs = [path.caller, path.callee].map(|end| end.map(|end| end.payloads.codec));
     assert_eq!(codecs, [Some(0), Some(0)]);
     assert!(!media.is_late());
+}
+
+#[test]
+fn a_call_without_g711_is_relayed_unspoken_to_and_unrecorded_or_refused() {
+    let mut world = World::new();
+    let Some(Route::Connect(connection)) = &mut world.answers.route else {
+        panic!("it connects")
+    };
+    connection.binding.record = true;
+    world.dial(sdp_at(CALLER_MEDIA, "18"), 70);
+    let callee = world.callee_leg();
+    world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "18")));
+    let path = world.paths.last().expect("it is relayed");
+    assert_eq!(path.caller.and_then(|end| end.law), None);
+    assert!(world.files.is_empty() && world.played.is_empty());
+    world.callee_does(SipInput::HangUp(callee, None));
+    let record = world.only_record();
+    assert_eq!(record.recording, None);
+    let ladder = record.ladder.as_deref().unwrap_or_default();
+    assert!(ladder.contains("without prompts or recording"), "{ladder}");
+    let mut world = World::new();
+    let mut incoming = trunk("in", CALLER, true);
+    incoming.said.without_g711 = WithoutG711::Refuse;
+    world.tell(Input::Trunks(vec![incoming]));
+    world.dial(sdp_at(CALLER_MEDIA, "18"), 70);
+    assert_eq!(world.caller_end(), (488, Some(65)));
 }

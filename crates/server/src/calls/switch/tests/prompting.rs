@@ -1,6 +1,7 @@
 //! What callers hear, and what is recorded.
 
 use super::*;
+use maskline_domain::trunk::PromptPolicy;
 
 fn refused(situation: Situation) -> Answers {
     Answers {
@@ -46,16 +47,14 @@ fn a_refused_caller_hears_why_as_early_media() {
 #[test]
 fn a_trunk_may_want_an_answer_for_the_prompt_or_none() {
     let rows = [
-        (Prompts::Answer, 200, 1, true),
-        (Prompts::None, 404, 0, false),
+        (PromptPolicy::Answer, 200, 1, true),
+        (PromptPolicy::None, 404, 0, false),
     ];
     for (prompts, status, prompts_played, is_answered) in rows {
         let mut world = World::new();
         world.answers = refused(Situation::NoBinding);
-        let incoming = Trunk {
-            prompts,
-            ..trunk("in", CALLER, true)
-        };
+        let mut incoming = trunk("in", CALLER, true);
+        incoming.said.prompts = prompts;
         world.tell(Input::Trunks(vec![incoming]));
         world.call();
         assert_eq!(world.played.len(), prompts_played);
@@ -77,7 +76,7 @@ fn a_trunk_may_want_an_answer_for_the_prompt_or_none() {
 
 #[test]
 fn a_caller_whose_media_we_cannot_speak_gets_the_status_at_once() {
-    for (codecs, ports) in [("18", true), ("8", false)] {
+    for (codecs, ports) in [("18", true), ("77", true), ("8", false)] {
         let mut world = World::new();
         world.answers = Answers {
             ports,

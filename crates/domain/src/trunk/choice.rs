@@ -1,0 +1,166 @@
+//! Which trunks a call may try, and in which order.
+
+use super::Trunk;
+use crate::state::State;
+
+/// The enabled trunks in the order in which a call tries them: by priority, and within a priority at
+/// random by weight, as RFC 2782 orders servers; then those without weight, by name. Chance is in `seed`
+/// alone. Limits and health are for [`Trunk::admits`], since they are not in the state.
+pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
+    let mut left: Vec<&Trunk> = state.trunks().filter(|trunk| trunk.enabled).collect();
+    left.sort_by_key(|trunk| trunk.priority);
+    let mut ordered = Vec::with_capacity(left.len());
+    let mut chance = seed;
+    while let Some(first) = left.first() {
+        let priority = first.priority;
+        let peers = left.iter().take_while(|trunk| trunk.priority == priority);
+        let total: u64 = peers.clone().map(|trunk| u64::from(trunk.weight)).sum();
+        chance = mix(chance);
+        // Each has as many numbers below the total as it has weight; without any, the first by name.
+        let mut draw = chance.checked_rem(total);
+        let drawn = peers.enumerate().find_map(|(place, trunk)| {
+            let weight = u64::from(trunk.weight);
+            let left = draw?;
+            draw = left.checked_sub(weight);
+            draw.is_none().then_some(place)
+        });
+        ordered.push(left.remove(drawn.unwrap_or(0)));
+    }
+    ordered
+}
+
+/// SplitMix64: neighbouring seeds give unrelated numbers.
+fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// How a trunk is at this moment, counted by whoever carries calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Calls on it, both directions.
+    pub calls: u32,
+    /// Calls sent to it within the last second.
+    pub begun_last_s: u32,
+    /// Whether it answered when last asked; true where it is never asked.
+    pub reachable: bool,
+}
+
+/// Why a trunk does not take a call now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// It does not answer.
+    Unreachable,
+    /// It has as many calls as it may have.
+    Calls,
+    /// It got as many calls in the last second as it may get.
+    CallsPerSecond,
+}
+
+impl Trunk {
+    /// Whether it takes one more call.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, load: Load) -> Result<(), Full> {
+        let is_at = |limit: Option<u32>, count| limit.is_some_and(|limit| count >= limit);
+        if !load.reachable {
+            Err(Full::Unreachable)
+        } else if is_at(self.calls_max, load.calls) {
+            Err(Full::Calls)
+        } else if is_at(self.calls_per_s_max, load.begun_last_s) {
+            Err(Full::CallsPerSecond)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::trunk::TrunkName;
+
+    fn state(trunks: &[(&str, u16, u16, bool)]) -> State {
+        let mut state = State::default();
+        for &(name, priority, weight, enabled) in trunks {
+            state.apply(&Event::TrunkSet(Box::new(Trunk {
+                priority,
+                weight,
+                enabled,
+                ..Trunk::new(TrunkName::new(name), "192.0.2.1:5060")
+            })));
+        }
+        state
+    }
+
+    fn names(state: &State, seed: u64) -> Vec<&str> {
+        candidates(state, seed)
+            .into_iter()
+            .map(|trunk| trunk.name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn lower_priorities_come_first_and_disabled_trunks_not_at_all() {
+        let state = state(&[
+            ("backup", 10, 1, true),
+            ("closed", 0, 1, false),
+            ("main", 0, 1, true),
+        ]);
+        for seed in 0..100 {
+            assert_eq!(names(&state, seed), ["main", "backup"]);
+        }
+    }
+
+    #[test]
+    fn weights_share_the_calls_out_and_everyone_is_a_candidate() {
+        let state = state(&[
+            ("large", 0, 3, true),
+            ("small", 0, 1, true),
+            ("spare", 0, 0, true),
+        ]);
+        let mut first = [0; 2];
+        for seed in 0..10_000 {
+            let order = names(&state, seed);
+            assert_eq!(order.len(), 3);
+            assert_eq!(
+                order[2], "spare",
+                "without weight, only when the others cannot"
+            );
+            first[usize::from(order[0] == "small")] += 1;
+        }
+        assert!((7_200..7_800).contains(&first[0]), "{first:?}");
+        assert_eq!(names(&state, 7), names(&state, 7));
+    }
+
+    #[test]
+    fn without_weight_the_name_decides() {
+        let state = state(&[("one", 0, 0, true), ("other", 0, 0, true)]);
+        for seed in 0..100 {
+            assert_eq!(names(&state, seed), ["one", "other"]);
+        }
+        assert!(candidates(&State::default(), 3).is_empty());
+    }
+
+    #[test]
+    fn limits_hold_at_their_number() {
+        let trunk = Trunk {
+            calls_max: Some(2),
+            calls_per_s_max: Some(1),
+            ..Trunk::new(TrunkName::new("t"), "192.0.2.1:5060")
+        };
+        let load = |calls, begun_last_s, reachable| Load {
+            calls,
+            begun_last_s,
+            reachable,
+        };
+        assert_eq!(trunk.admits(load(1, 0, true)), Ok(()));
+        assert_eq!(trunk.admits(load(2, 0, true)), Err(Full::Calls));
+        assert_eq!(trunk.admits(load(0, 1, true)), Err(Full::CallsPerSecond));
+        assert_eq!(trunk.admits(load(0, 0, false)), Err(Full::Unreachable));
+    }
+}

@@ -1,0 +1,325 @@
+//! What others see of the calls while they last: the live ones, what is counted, and the one thing that
+//! may be asked of the loop that carries them, to take no more.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use maskline_domain::{PhoneNumber, SubsId, Timestamp};
+use maskline_sip::endpoint::Counts;
+use maskline_store::records::call::CallRecord;
+use parking_lot::Mutex;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+/// Questions that may wait for the loop; more are refused.
+const ASKS_MAX: usize = 16;
+/// The longest wait for its answer.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// What stands in the counts for a call that leaves no record, such as one to somebody else's number.
+const UNRECORDED: &str = "unrecorded";
+
+/// A call that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveCall {
+    /// The id that its record has.
+    pub call_id: String,
+    /// How far it is.
+    pub stage: Stage,
+    /// When the INVITE came.
+    pub arrived_at: Timestamp,
+    /// The number dialled.
+    pub x: Option<PhoneNumber>,
+    /// Who dialled, if they said.
+    pub caller: Option<PhoneNumber>,
+    /// Who is, or is to be, reached.
+    pub callee: Option<PhoneNumber>,
+    /// The pool of X.
+    pub pool: Option<String>,
+    /// The binding that decided.
+    pub subs_id: Option<SubsId>,
+    /// The trunk it came from.
+    pub trunk_in: Option<String>,
+    /// The trunk it goes to.
+    pub trunk_out: Option<String>,
+}
+
+/// How far a live call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Its route is looked up, or its record opened.
+    Routing,
+    /// The second leg is dialled, and may ring.
+    Dialling,
+    /// Both sides have answered.
+    Talking,
+}
+
+impl Stage {
+    /// In one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Routing => "routing",
+            Self::Dialling => "dialling",
+            Self::Talking => "talking",
+        }
+    }
+}
+
+/// A question for the live calls, to be answered by the loop.
+pub type Ask = oneshot::Sender<Vec<LiveCall>>;
+
+/// See the module. Cheap to clone; all clones show the same calls.
+#[derive(Clone)]
+pub struct Board(Arc<Shared>);
+
+struct Shared {
+    asks: mpsc::Sender<Ask>,
+    /// Until a loop takes it.
+    asked: Mutex<Option<mpsc::Receiver<Ask>>>,
+    drain: watch::Sender<bool>,
+    metrics: Metrics,
+}
+
+#[derive(Default)]
+struct Metrics {
+    ended: Family<SituationLabel, Counter>,
+    live: Gauge,
+    legs: Gauge,
+    ports: Gauge,
+    turned_away: Family<WhyLabel, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SituationLabel {
+    situation: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WhyLabel {
+    why: &'static str,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        Self(Arc::new(Shared {
+            asks,
+            asked: Mutex::new(Some(asked)),
+            drain: watch::Sender::new(false),
+            metrics: Metrics::default(),
+        }))
+    }
+}
+
+impl fmt::Debug for Board {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Board")
+            .field("live", &self.live())
+            .field("draining", &self.is_draining())
+            .finish_non_exhaustive()
+    }
+}
+
+/// For those who look.
+impl Board {
+    /// The live calls, the oldest first. None when no loop serves calls, or it does not answer in time.
+    pub async fn live_calls(&self) -> Option<Vec<LiveCall>> {
+        if self.0.asked.lock().is_some() {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.0.asks.try_send(answer).ok()?;
+        timeout(ANSWER_WAIT_MAX, answered).await.ok()?.ok()
+    }
+
+    /// How many calls are live.
+    pub fn live(&self) -> u64 {
+        u64::try_from(self.0.metrics.live.get()).unwrap_or(0)
+    }
+
+    /// From now on no new calls are taken; those that stand may last as long as after the wish to stop.
+    pub fn drain(&self) {
+        self.0.drain.send_replace(true);
+    }
+
+    /// Whether no new calls are taken.
+    pub fn is_draining(&self) -> bool {
+        *self.0.drain.borrow()
+    }
+
+    /// Registers what is counted.
+    pub fn register(&self, registry: &mut Registry) {
+        let metrics = &self.0.metrics;
+        registry.register(
+            "calls",
+            "Calls that ended, by situation",
+            metrics.ended.clone(),
+        );
+        registry.register("calls_live", "Calls that last", metrics.live.clone());
+        registry.register("call_legs_live", "Legs that last", metrics.legs.clone());
+        registry.register(
+            "rtp_ports_lent",
+            "Media ports in use by calls",
+            metrics.ports.clone(),
+        );
+        registry.register(
+            "sip_turned_away",
+            "SIP messages that became no call, by reason",
+            metrics.turned_away.clone(),
+        );
+    }
+}
+
+/// For the loop.
+impl Board {
+    /// The questions, for the one loop that answers them.
+    pub fn take_asks(&self) -> Option<mpsc::Receiver<Ask>> {
+        self.0.asked.lock().take()
+    }
+
+    /// Becomes true when no new calls are to be taken.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.0.drain.subscribe()
+    }
+
+    /// A call has ended, with its record if it leaves one.
+    pub fn ended(&self, record: Option<&CallRecord>) {
+        let situation = record.and_then(|record| record.situation.as_deref());
+        let situation = situation.unwrap_or(UNRECORDED).to_owned();
+        let label = SituationLabel { situation };
+        self.0.metrics.ended.get_or_create(&label).inc();
+    }
+
+    /// How many calls are live now.
+    pub fn set_live(&self, calls: usize) {
+        self.0.metrics.live.set(as_gauge(calls));
+    }
+
+    /// What is counted elsewhere.
+    pub fn set_counts(&self, legs: usize, ports: usize, counts: Counts) {
+        let metrics = &self.0.metrics;
+        metrics.legs.set(as_gauge(legs));
+        metrics.ports.set(as_gauge(ports));
+        for (why, count) in reasons(counts) {
+            let counter = metrics.turned_away.get_or_create(&WhyLabel { why });
+            counter
+                .inner()
+                .store(count, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+}
+
+fn as_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The counts with their names.
+fn reasons(counts: Counts) -> [(&'static str, u64); 5] {
+    [
+        ("not_sip", counts.not_sip),
+        ("malformed", counts.malformed),
+        ("stranger", counts.strangers),
+        ("stray_response", counts.stray_responses),
+        ("overload", counts.overload),
+    ]
+}
+
+/// Tells of messages that became no call, once in a while for all of them: a scanner sends thousands.
+#[derive(Debug, Default)]
+pub struct Noise {
+    told: Counts,
+    next_at_ms: u64,
+}
+
+impl Noise {
+    /// Between two lines of the log, in milliseconds.
+    const EVERY_MS: u64 = 60_000;
+
+    /// What is to be told now: how much came since the last time, by reason, if anything did.
+    pub fn look(&mut self, counts: Counts, now_ms: u64) -> Option<[(&'static str, u64); 5]> {
+        if counts == self.told || now_ms < self.next_at_ms {
+            return None;
+        }
+        let mut fresh = reasons(counts);
+        for ((_, count), (_, before)) in fresh.iter_mut().zip(reasons(self.told)) {
+            *count = count.saturating_sub(before);
+        }
+        self.told = counts;
+        self.next_at_ms = now_ms + Self::EVERY_MS;
+        Some(fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_is_told_at_once_and_then_once_a_minute() {
+        let mut noise = Noise::default();
+        let counts = |strangers| Counts {
+            strangers,
+            ..Counts::default()
+        };
+        assert_eq!(noise.look(counts(0), 0), None);
+        let strangers = |told: Option<[(&'static str, u64); 5]>| told.map(move |told| told[2]);
+        let told = noise.look(counts(3), 1_000);
+        assert_eq!(strangers(told), Some(("stranger", 3)));
+        assert_eq!(noise.look(counts(5_000), 60_999), None);
+        let told = noise.look(counts(9_000), 61_000);
+        assert_eq!(strangers(told), Some(("stranger", 8_997)));
+        assert_eq!(noise.look(counts(9_000), 200_000), None);
+    }
+
+    #[test]
+    fn what_is_counted_shows_in_the_metrics() {
+        let board = Board::default();
+        let metrics = crate::telemetry::Metrics::new();
+        metrics.register(|registry| board.register(registry));
+        let record = CallRecord {
+            situation: Some("busy".into()),
+            ..CallRecord::default()
+        };
+        board.ended(Some(&record));
+        board.ended(None);
+        board.set_live(7);
+        let counts = Counts {
+            strangers: 11,
+            ..Counts::default()
+        };
+        board.set_counts(13, 14, counts);
+        let text = metrics.encode().expect("text");
+        for line in [
+            "maskline_calls_total{situation=\"busy\"} 1",
+            "maskline_calls_total{situation=\"unrecorded\"} 1",
+            "maskline_calls_live 7",
+            "maskline_call_legs_live 13",
+            "maskline_rtp_ports_lent 14",
+            "maskline_sip_turned_away_total{why=\"stranger\"} 11",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line} in {text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_loop_nothing_is_known_and_only_one_answers() {
+        let board = Board::default();
+        assert_eq!(board.live_calls().await, None);
+        let mut asks = board.take_asks().expect("the first");
+        assert!(board.take_asks().is_none());
+        let looker = board.clone();
+        let asked = tokio::spawn(async move { looker.live_calls().await });
+        let ask = asks.recv().await.expect("a question");
+        ask.send(Vec::new()).expect("somebody waits");
+        assert_eq!(asked.await.expect("no panic"), Some(Vec::new()));
+        assert!(!board.is_draining());
+        board.drain();
+        assert!(*board.draining().borrow());
+    }
+}

@@ -1,0 +1,47 @@
+//! What the switch shows of itself to people.
+
+use maskline_sip::endpoint::Counts;
+
+use super::Switch;
+use super::live::Live;
+use crate::calls::board::{LiveCall, Stage};
+
+impl Switch {
+    /// The calls that live, the oldest first.
+    pub fn live_calls(&self) -> Vec<LiveCall> {
+        self.calls.values().map(shown).collect()
+    }
+
+    /// Legs that live.
+    pub fn legs(&self) -> usize {
+        self.endpoint.legs()
+    }
+
+    /// What the endpoint counted.
+    pub fn counts(&self) -> Counts {
+        self.endpoint.counts()
+    }
+}
+
+fn shown(live: &Live) -> LiveCall {
+    let record = &live.record;
+    let stage = if live.call.is_talking() {
+        Stage::Talking
+    } else if live.callee_leg.is_some() {
+        Stage::Dialling
+    } else {
+        Stage::Routing
+    };
+    LiveCall {
+        call_id: record.call_id.clone(),
+        stage,
+        arrived_at: record.arrived_at,
+        x: record.x,
+        caller: record.caller,
+        callee: record.callee,
+        pool: record.pool.clone(),
+        subs_id: record.subs_id,
+        trunk_in: record.trunk_in.clone(),
+        trunk_out: record.trunk_out.clone(),
+    }
+}

@@ -1,0 +1,106 @@
+//! Calls for people: `maskline call ls`, `show` and `live`.
+
+use serde_json::Value;
+
+use super::client::{part, query};
+use super::{Client, Failure, ladder, show};
+
+/// Which call records to list.
+#[derive(Debug, clap::Args)]
+pub struct Ls {
+    /// Only those on this X number
+    #[arg(long)]
+    x: Option<String>,
+    /// Only those of this pool
+    #[arg(long, value_name = "KEY")]
+    pool: Option<String>,
+    /// Only those that came at this moment or later, as 'yyyy-MM-dd HH:mm:ss' in China time
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only those that came before this moment
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only those that ended so, such as busy or no_binding
+    #[arg(long, value_name = "WORD")]
+    situation: Option<String>,
+    /// Only those that have not ended
+    #[arg(long)]
+    open: bool,
+    /// No more than so many
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+}
+
+/// Which call to show.
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// Its id
+    call_id: String,
+    /// What was said to either side, step by step
+    #[arg(long)]
+    ladder: bool,
+}
+
+pub fn ls(client: &Client, args: &Ls) -> Result<(), Failure> {
+    let limit = args.limit.to_string();
+    let query = query(&[
+        ("x", args.x.as_deref()),
+        ("pool", args.pool.as_deref()),
+        ("since", args.since.as_deref()),
+        ("until", args.until.as_deref()),
+        ("situation", args.situation.as_deref()),
+        ("open", args.open.then_some("true")),
+        ("limit", Some(&limit)),
+    ]);
+    show::rows(
+        client,
+        &client.get(&format!("/v1/calls{query}"))?,
+        &[
+            ("CALL", "call_id"),
+            ("ARRIVED", "arrived_at"),
+            ("CALLER", "caller"),
+            ("X", "x"),
+            ("CALLEE", "callee"),
+            ("STATE", "state"),
+            ("SITUATION", "situation"),
+            ("STATUS", "sip_status"),
+            ("CAUSE", "q850_cause"),
+            ("TALKED S", "talked_s"),
+        ],
+    )
+}
+
+pub fn show(client: &Client, args: &Show) -> Result<(), Failure> {
+    let mut call = client.get(&format!("/v1/calls/{}", part(&args.call_id)))?;
+    if client.json {
+        return show::json(&call);
+    }
+    let steps = call
+        .as_object_mut()
+        .and_then(|fields| fields.remove("ladder"))
+        .unwrap_or_default();
+    if !args.ladder {
+        return show::fields(client, &call);
+    }
+    match steps {
+        Value::Array(steps) => show::line(ladder::draw(&steps).trim_end()),
+        _ => show::line("no ladder is kept of this call"),
+    }
+}
+
+pub fn live(client: &Client) -> Result<(), Failure> {
+    show::rows(
+        client,
+        &client.get("/v1/calls/live")?,
+        &[
+            ("CALL", "call_id"),
+            ("STAGE", "stage"),
+            ("ARRIVED", "arrived_at"),
+            ("CALLER", "caller"),
+            ("X", "x"),
+            ("CALLEE", "callee"),
+            ("FROM", "trunk_in"),
+            ("TO", "trunk_out"),
+        ],
+    )
+}

@@ -1,0 +1,116 @@
+//! Call records, live calls and draining, as an operator sees them.
+
+use axum::http::{Method, StatusCode};
+use maskline_domain::{PhoneNumber, Timestamp};
+use maskline_store::records::call::CallRecord;
+use serde_json::{Value, json};
+
+use super::{A, World, X};
+
+const N: &str = "13812345678";
+
+fn record(call_id: &str, at_s: i64, pool: &str, situation: Option<&str>) -> CallRecord {
+    let number = |text| PhoneNumber::parse(text).ok();
+    CallRecord {
+        call_id: call_id.into(),
+        node: "node".into(),
+        boot: "boot".into(),
+        pool: Some(pool.into()),
+        x: number(X),
+        caller: number(N),
+        callee: number(A),
+        a: number(A),
+        arrived_at: Timestamp(at_s * 1_000),
+        situation: situation.map(str::to_owned),
+        ladder: Some(format!(
+            r#"[{{"at_ms":0,"leg":"caller","dir":"in","what":"INVITE","note":"from {N}"}}]"#
+        )),
+        ..CallRecord::default()
+    }
+}
+
+async fn recorded() -> World {
+    let world = World::new().await;
+    let records = world.ledger.records();
+    for (id, at_s, pool, situation) in [
+        ("c1", 1_800_000_000, "FC1", "busy"),
+        ("c2", 1_800_000_060, "FC1", "no_answer"),
+        ("c3", 1_800_000_120, "FC2", "busy"),
+    ] {
+        let closed = record(id, at_s, pool, Some(situation));
+        records.close_call(closed).await.expect("written");
+    }
+    let open = record("c4", 1_800_000_180, "FC1", None);
+    records.open_call(open).await.expect("written");
+    world
+}
+
+#[tokio::test]
+async fn call_records_are_found_by_what_is_known_of_them() {
+    let world = recorded().await;
+    let time = |s: i64| {
+        let text = Timestamp(s * 1_000).format_china();
+        text.replace(' ', "%20").replace(':', "%3A")
+    };
+    for (query, found) in [
+        (String::new(), "c4 c3 c2 c1"),
+        (format!("x={X}"), "c4 c3 c2 c1"),
+        ("x=17000000009".into(), ""),
+        ("pool=FC1".into(), "c4 c2 c1"),
+        ("situation=busy".into(), "c3 c1"),
+        ("pool=FC1&situation=busy".into(), "c1"),
+        ("open=true".into(), "c4"),
+        ("open=false".into(), "c3 c2 c1"),
+        (format!("since={}", time(1_800_000_060)), "c4 c3 c2"),
+        (format!("until={}", time(1_800_000_060)), "c1"),
+        ("limit=2".into(), "c4 c3"),
+    ] {
+        let answer = world.get(&format!("/v1/calls?{query}")).await;
+        let items = answer["items"].as_array().expect("items");
+        let ids: Vec<&str> = items.iter().filter_map(|i| i["call_id"].as_str()).collect();
+        assert_eq!(ids.join(" "), found, "{query}");
+        assert_eq!(answer["more"], query == "limit=2");
+    }
+    let (status, _) = world
+        .ask(Method::GET, "/v1/calls?since=yesterday", Value::Null)
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_ladder_shows_no_whole_number_unless_it_is_revealed_and_that_is_written_down() {
+    let world = recorded().await;
+    let shown = world.get("/v1/calls/c1").await;
+    assert_eq!(shown["ladder"][0]["note"], "from 138******78");
+    let text = shown.to_string();
+    assert!(!text.contains(N) && !text.contains(A), "{text}");
+    assert!(!world.journal().await.contains("revealed"));
+
+    let whole = world.get("/v1/calls/c1?reveal=true").await;
+    assert_eq!(whole["ladder"][0]["note"], format!("from {N}"));
+    assert_eq!(whole["caller"], N);
+    assert!(world.journal().await.contains("revealed"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn draining_is_told_and_calls_that_nobody_serves_cannot_be_looked_at() {
+    let world = World::new().await;
+    let (status, answer) = world.ask(Method::GET, "/v1/calls/live", Value::Null).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    let before = world.get("/v1/status").await;
+    assert_eq!(
+        (&before["draining"], &before["ready"], &before["calls"]),
+        (&json!(false), &json!(true), &json!(0))
+    );
+    let told = world.ok(Method::POST, "/v1/drain", json!({})).await;
+    assert_eq!(told["calls"], 0);
+    let after = world.get("/v1/status").await;
+    assert_eq!(
+        (&after["draining"], &after["ready"]),
+        (&json!(true), &json!(false))
+    );
+    assert!(after["blocked_by"]["drain"].is_string());
+    world.end().await;
+}
