@@ -2,11 +2,13 @@
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. Here is the loop that carries that out. The rules of a call of two legs are those of
-//! [`maskline_domain::call`]; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and
+//! [`maskline_domain::call`]; [`links`] are the streams beside the
+//! datagrams; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and
 //! writes the records; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
 pub mod clerk;
+pub mod links;
 pub mod media;
 pub mod numbers;
 pub mod sandbox;
@@ -16,7 +18,9 @@ use crate::seal::Sealer;
 use crate::writer::{Ledger, Records, clocks};
 use board::{Ask, Noise};
 use clerk::Clerk;
+use links::{Heard, Links, Tls};
 use maskline_domain::call::{Moment, Notice};
+use maskline_sip::hop::Hop;
 use media::MediaPlane;
 use std::io;
 use std::net::SocketAddr;
@@ -34,8 +38,6 @@ pub use board::{Board, LiveCall};
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Datagrams taken at once before anything else gets its turn.
 const DATAGRAMS_AT_ONCE: usize = 64;
-/// Room in the kernel for datagrams that wait, in bytes: a second of heavy load.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Answers of the ledger and the relays that may wait.
 const NEWS_MAX: usize = 4_096;
 /// How often it is counted what goes on.
@@ -60,6 +62,12 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What peers are told instead, for signalling. Port 0 means that of `listen`.
     pub advertised: Option<SocketAddr>,
+    /// Whether streams are taken too, at the same address.
+    pub tcp: bool,
+    /// Where streams within TLS are taken; port 0 takes a free one.
+    pub tls_listen: Option<SocketAddr>,
+    /// Certificates, for TLS either way.
+    pub tls: Option<Tls>,
     /// How media is carried.
     pub media: media::Config,
     /// The most calls at once.
@@ -90,6 +98,9 @@ impl Config {
         Self {
             listen,
             advertised: None,
+            tcp: true,
+            tls_listen: None,
+            tls: None,
             media: media::Config::new(listen.ip()),
             calls_max: 2_000,
             per_x_max: 30,
@@ -110,6 +121,8 @@ impl Config {
 pub struct Serving {
     /// Where SIP really listens.
     pub address: SocketAddr,
+    /// The same within TLS.
+    pub tls_address: Option<SocketAddr>,
     /// Ends when the last call has ended after the wish to stop.
     pub task: JoinHandle<()>,
 }
@@ -125,8 +138,11 @@ pub async fn serve(
     records: Records,
     stop: watch::Receiver<bool>,
 ) -> io::Result<Serving> {
-    let socket = bind(config.listen)?;
+    let (socket, tcp) = links::open(config.listen, config.tcp)?;
     let address = socket.local_addr()?;
+    let tls = config.tls_listen.map(links::bind_streams).transpose()?;
+    let tls_address = tls.as_ref().map(|tls| tls.local_addr()).transpose()?;
+    let links = Links::new(tcp, tls, config.tls.clone());
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     match records.close_lost_calls(&config.node, &config.boot).await {
@@ -147,6 +163,7 @@ pub async fn serve(
     );
     let switch = Switch::new(Setup {
         advertised,
+        advertised_tls: tls_address.map(|tls| SocketAddr::new(advertised.ip(), tls.port())),
         node: config.node.clone(),
         boot: config.boot.clone(),
         calls_max: config.calls_max,
@@ -165,6 +182,7 @@ pub async fn serve(
     clerk.follow_trunks().await.map_err(io::Error::other)?;
     let serving = Loop {
         socket,
+        links,
         switch,
         media: MediaPlane::start(config.media.clone(), news)?,
         clerk,
@@ -173,21 +191,9 @@ pub async fn serve(
     };
     Ok(Serving {
         address,
+        tls_address,
         task: tokio::spawn(serving.run(heard, asked, stop)),
     })
-}
-
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::DGRAM,
-        Some(socket2::Protocol::UDP),
-    )?;
-    // The kernel may grant less; then bursts are lost sooner and repeated by the peers.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
 }
 
 fn now() -> Moment {
@@ -201,6 +207,7 @@ fn now() -> Moment {
 struct Loop {
     config: Config,
     socket: UdpSocket,
+    links: Links,
     switch: Switch,
     media: MediaPlane,
     clerk: Clerk,
@@ -232,6 +239,7 @@ impl Loop {
             let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
             tokio::select! {
                 readable = self.socket.readable() => if readable.is_ok() { self.receive(&mut bytes) },
+                heard = self.links.heard() => self.hear(heard),
                 Some(input) = heard.recv() => self.give(input),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
                 Some(ask) = asked.recv() => {
@@ -297,13 +305,26 @@ impl Loop {
                 return;
             };
             self.give(Input::Datagram {
-                from,
+                from: Hop::udp(from),
                 bytes: &bytes[..length],
             });
         }
     }
 
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Message(from, bytes) => self.give(Input::Datagram {
+                from,
+                bytes: &bytes,
+            }),
+            Heard::Unreachable(hop) => self.give(Input::Unreachable(hop)),
+        }
+    }
+
     fn give(&mut self, input: Input<'_>) {
+        if let Input::Trunks(trunks) = &input {
+            self.links.know(trunks.iter().map(|trunk| trunk.peer.ip()));
+        }
         self.switch.handle_input(input, now());
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
@@ -313,9 +334,14 @@ impl Loop {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Send { to, bytes } if to.transport.is_stream() => {
+                if self.links.send(to, bytes).is_err() {
+                    self.give(Input::Unreachable(to));
+                }
+            }
             Output::Send { to, bytes } => {
                 // What the kernel does not take now is lost, and repeated like anything lost.
-                if let Err(error) = self.socket.try_send_to(&bytes, to) {
+                if let Err(error) = self.socket.try_send_to(&bytes, to.address) {
                     tracing::debug!(%error, "a SIP message was not sent");
                 }
             }

@@ -12,10 +12,11 @@
 //! `dialog` is what both sides share, `asking` and `answering` are the two kinds of leg, `within` the
 //! requests that come while a leg lives; among these `offered` and `offering` change the media, theirs and
 //! ours, `reliable` acknowledges provisional responses, `session` keeps long calls alive, `info` carries
-//! keys; `face` is what the shell sees.
+//! keys; `proof` is digest both ways, `care` registers and probes; `face` is what the shell sees.
 
 mod answering;
 mod asking;
+mod care;
 mod dialog;
 mod early;
 mod face;
@@ -23,18 +24,22 @@ mod front;
 mod info;
 mod offered;
 mod offering;
+mod proof;
 mod reliable;
 mod session;
 mod table;
 mod within;
 
-pub use face::{Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal};
+pub use face::{
+    Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal, Registration,
+};
 
 use crate::chance::Chance;
+use crate::hop::{Hop, Transport};
 use crate::message::{Message, Method};
 use crate::text;
 use crate::time::Time;
-use crate::transaction::{End, Transport};
+use crate::transaction::End;
 use answering::Ringing;
 use asking::Calling;
 use dialog::Dialog;
@@ -42,7 +47,6 @@ use front::Hint;
 use offered::{Exchange, Negotiation};
 use session::Session;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
 
@@ -59,7 +63,7 @@ struct ClientKey {
 struct Leg {
     dialog: Dialog,
     /// Where requests go when the dialog names no address.
-    hop: SocketAddr,
+    hop: Hop,
     state: State,
     negotiation: Negotiation,
     session: Session,
@@ -67,6 +71,8 @@ struct Leg {
     we_called: bool,
     /// INFO requests of ours without an answer.
     infos: u8,
+    /// A reliable response without SDP whose PRACK had not come when we answered (RFC 3262 section 3).
+    late_rseq: Option<u32>,
     scheduled: Option<Time>,
 }
 
@@ -136,6 +142,9 @@ pub struct Endpoint {
     config: Config,
     chance: Chance,
     peers: Vec<Peer>,
+    care: care::Care,
+    sessions: proof::Sessions,
+    guard: proof::Guard,
     legs: BTreeMap<LegId, Leg>,
     by_tag: BTreeMap<u64, LegId>,
     /// Call-ID, tag and number of each INVITE that is not answered yet: the same one by another path
@@ -152,10 +161,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// A new endpoint. Tags, branches and Call-IDs follow from `seed`, which must be secret and fresh.
     pub fn new(config: Config, peers: Vec<Peer>, seed: [u8; 32]) -> Self {
-        Self {
+        let mut endpoint = Self {
             config,
             chance: Chance::new(seed),
-            peers,
+            peers: Vec::new(),
+            care: care::Care::default(),
+            sessions: proof::Sessions::default(),
+            guard: proof::Guard::default(),
             legs: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             unanswered: BTreeSet::new(),
@@ -165,12 +177,17 @@ impl Endpoint {
             outputs: VecDeque::new(),
             counts: Counts::default(),
             last_leg: 0,
-        }
+        };
+        endpoint.set_peers(peers);
+        endpoint
     }
 
-    /// From now on calls are taken from these peers; calls that stand go on.
+    /// From now on calls are taken from these peers; calls that stand go on. Those that want it are
+    /// registered with and probed, beginning at once: [`Endpoint::poll_timeout`] may be due.
     pub fn set_peers(&mut self, peers: Vec<Peer>) {
-        self.peers = peers;
+        let before = std::mem::replace(&mut self.peers, peers);
+        self.sessions.clear();
+        self.take_care_of(&before);
     }
 
     /// A number for a leg that is to be dialled.
@@ -193,6 +210,7 @@ impl Endpoint {
             Input::Offer(leg, sdp) => self.offer(leg, &sdp, now),
             Input::Info(leg, kind, body) => self.send_info(leg, &kind, &body, now),
             Input::HangUp(leg, cause) => self.hang_up(leg, cause, now),
+            Input::Unreachable(hop) => self.on_unreachable(hop, now),
         }
     }
 
@@ -203,7 +221,7 @@ impl Endpoint {
 
     /// When [`Input::Timeout`] is due; none when nothing is awaited.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.care.next()).min()
     }
 
     /// What was counted.
@@ -221,17 +239,19 @@ impl Endpoint {
         self.clients.len() + self.servers.len()
     }
 
-    /// Whether nothing at all is remembered or awaited: the state of a new endpoint.
+    /// Whether nothing is remembered or awaited but what registering and probing bring along: the state of
+    /// a new endpoint.
     pub fn is_idle(&self) -> bool {
         self.legs.is_empty()
             && self.by_tag.is_empty()
             && self.unanswered.is_empty()
-            && self.transactions() == 0
-            && self.timers.is_empty()
+            && self.servers.len() == 0
+            && self.clients.len() == self.care.under_way()
+            && self.timers.len() <= self.clients.len()
             && self.outputs.is_empty()
     }
 
-    fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Time) {
+    fn on_datagram(&mut self, from: Hop, bytes: &[u8], now: Time) {
         match Message::parse(bytes) {
             Err(crate::message::ParseError::Empty) => {}
             Err(_) => self.counts.not_sip += 1,
@@ -240,7 +260,7 @@ impl Endpoint {
         }
     }
 
-    fn on_request(&mut self, request: Message, from: SocketAddr, now: Time) {
+    fn on_request(&mut self, request: Message, from: Hop, now: Time) {
         let essentials = match request.essentials() {
             Ok(essentials) => essentials,
             Err(reason) => {
@@ -280,6 +300,9 @@ impl Endpoint {
         if let Some((status, hint)) = front::judge(&request, essentials.max_forwards) {
             return self.answer_at_once(&request, from, status, hint);
         }
+        if proof::needs_proof(method) && self.ask_for_proof(&request, from, peer, now) {
+            return;
+        }
         match method {
             Method::Invite => self.on_invite(request, from, peer, key, now),
             Method::Options => {
@@ -291,14 +314,19 @@ impl Endpoint {
         }
     }
 
-    fn peer_at(&self, source: SocketAddr) -> Option<PeerId> {
-        let exact = self.peers.iter().find(|peer| peer.address == source);
+    /// Who it is that a request came from. A peer may use a transport that is harder to forge than the one
+    /// it is known by, never one that is easier.
+    fn peer_at(&self, source: Hop) -> Option<PeerId> {
+        let is_there = |peer: &&Peer| {
+            peer.hop.address.ip() == source.address.ip() && source.transport >= peer.hop.transport
+        };
+        let exact = self.peers.iter().find(|peer| peer.hop == source);
         exact
             .or_else(|| {
-                self.peers
-                    .iter()
-                    .find(|peer| peer.address.ip() == source.ip())
+                let same = |peer: &&Peer| peer.hop.transport == source.transport;
+                self.peers.iter().filter(is_there).find(same)
             })
+            .or_else(|| self.peers.iter().find(is_there))
             .map(|peer| peer.id)
     }
 
@@ -334,7 +362,13 @@ impl Endpoint {
         if step.ack {
             self.acknowledge_failure(key, response);
         }
-        if step.deliver && is_invite {
+        let is_final = step.deliver && status >= 200;
+        if is_final
+            && (self.answer_challenge(key, response, status, now)
+                || self.end_chore(key, Some(response), status, now))
+        {
+            // Its leg, if it has one, hears nothing of it.
+        } else if step.deliver && is_invite {
             self.on_invite_response(key, response, status, now);
         } else if step.deliver
             && status >= 200
@@ -369,8 +403,11 @@ impl Endpoint {
                 Owner::Client(key) => self.on_client_timeout(key, now),
                 Owner::Server(id) => self.on_server_timeout(id, now),
                 Owner::Leg(leg) => self.on_leg_timeout(leg, now),
+                // Those have a table of their own.
+                Owner::Chore(..) => {}
             }
         }
+        self.on_care_timeout(now);
     }
 
     fn on_client_timeout(&mut self, key: ClientKey, now: Time) {
@@ -391,20 +428,14 @@ impl Endpoint {
         self.timers
             .set(Owner::Client(key), &mut client.scheduled, deadline);
         if step.end == Some(End::TimedOut) {
-            if is_invite {
-                self.on_invite_silence(key, heard, now);
-            } else if !key.is_cancel
-                && let Some(leg) = leg
-            {
-                self.on_plain_outcome(leg, key, 408, None, now);
-            }
+            self.on_silence(key, leg, (is_invite, heard), 408, now);
         }
         if step.end.is_some() {
             self.forget_client(key);
         }
     }
 
-    /// The end of a request of ours other than INVITE: a final response, or none at all (408).
+    /// The end of a request of ours other than INVITE: a final response, or none at all (408 or 503).
     fn on_plain_outcome(
         &mut self,
         leg: LegId,
@@ -437,6 +468,42 @@ impl Endpoint {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Nobody answered a request of ours, or could.
+    fn on_silence(
+        &mut self,
+        key: ClientKey,
+        leg: Option<LegId>,
+        (is_invite, heard): (bool, bool),
+        status: u16,
+        now: Time,
+    ) {
+        if self.end_chore(key, None, status, now) {
+            return;
+        }
+        if is_invite {
+            self.on_invite_silence(key, heard, status, now);
+        } else if !key.is_cancel
+            && let Some(leg) = leg
+        {
+            self.on_plain_outcome(leg, key, status, None, now);
+        }
+    }
+
+    /// What was sent to this hop and got no answer at all is lost (RFC 3261 section 8.1.3.1). A request
+    /// whose receipt was confirmed may still be answered over another connection.
+    fn on_unreachable(&mut self, hop: Hop, now: Time) {
+        let lost: Vec<(ClientKey, Option<LegId>, bool)> = self
+            .clients
+            .iter()
+            .filter(|(_, client)| client.to == hop && client.is_unheard())
+            .map(|(key, client)| (*key, client.leg, client.invite().is_some()))
+            .collect();
+        for (key, leg, is_invite) in lost {
+            self.on_silence(key, leg, (is_invite, false), 503, now);
+            self.forget_client(key);
         }
     }
 
@@ -505,7 +572,7 @@ impl Endpoint {
         &mut self,
         id: LegId,
         dialog: Dialog,
-        hop: SocketAddr,
+        hop: Hop,
         state: State,
         negotiation: Negotiation,
     ) {
@@ -520,6 +587,7 @@ impl Endpoint {
                 negotiation,
                 session: Session::new(&self.config),
                 infos: 0,
+                late_rseq: None,
                 scheduled: None,
             },
         );
@@ -562,6 +630,7 @@ impl Endpoint {
             self.timers
                 .set(Owner::Client(key), &mut client.scheduled, None);
         }
+        self.care.forget(key);
     }
 
     fn event(&mut self, event: Event) {
@@ -572,7 +641,7 @@ impl Endpoint {
         &mut self,
         machine: ServerMachine,
         key: Box<[u8]>,
-        to: SocketAddr,
+        to: Hop,
         leg: Option<LegId>,
     ) -> ServerId {
         self.servers.insert(Server {
@@ -605,18 +674,19 @@ impl Endpoint {
         });
     }
 
-    /// Only UDP so far; the machines know both.
-    fn transport(&self) -> Transport {
-        Transport::Unreliable
+    fn via(&self, branch: u128, transport: Transport) -> String {
+        let host = crate::uri::host_text(self.config.advertised_by(transport));
+        let transport = transport.as_str();
+        format!("SIP/2.0/{transport} {host};branch=z9hG4bK{branch:032x};rport")
     }
 
-    fn via(&self, branch: u128) -> String {
-        let host = crate::uri::host_text(self.config.advertised);
-        format!("SIP/2.0/UDP {host};branch=z9hG4bK{branch:032x};rport")
-    }
-
-    fn contact(&self) -> String {
-        format!("<sip:{}>", crate::uri::host_text(self.config.advertised))
+    /// Where others are to send what they ask of us, by the transport that they use already.
+    fn contact(&self, transport: Transport) -> String {
+        let host = crate::uri::host_text(self.config.advertised_by(transport));
+        match transport {
+            Transport::Udp => format!("<sip:{host}>"),
+            stream => format!("<sip:{host};transport={}>", stream.as_param()),
+        }
     }
 }
 

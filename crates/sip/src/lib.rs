@@ -7,8 +7,9 @@
 //!
 //! From the wire inwards:
 //!
+//! - [`stream`] cuts messages out of TCP and TLS; [`hop`] says where one comes from or goes.
 //! - [`message`] splits a message without copying or judging it and writes new ones; [`uri`] reads
-//!   SIP and `tel:` addresses.
+//!   SIP and `tel:` addresses; [`identity`] says who is calling, both ways; [`digest`] proves it.
 //! - [`transaction`] holds the four state machines of RFC 3261 section 17, as mended by RFC 6026.
 //! - [`endpoint`] puts a stateless front, transactions and dialogs together into *legs*: one party's
 //!   side of a call.
@@ -23,13 +24,17 @@
 //! And everything that comes from outside has a bound: see the `*_MAX` constants beside what they bound.
 
 pub mod cause;
+pub mod digest;
 pub mod dtmf;
 pub mod endpoint;
 pub mod g711;
+pub mod hop;
+pub mod identity;
 pub mod message;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod stream;
 pub mod time;
 pub mod track;
 pub mod transaction;

@@ -13,7 +13,7 @@ pub use name::{Method, Name};
 pub use parts::{CSeq, NameAddr, Params, Via};
 pub(crate) use parts::{host_address, host_port};
 pub use write::{Writer, phrase, reply};
-pub(crate) use write::{again, reply_head};
+pub(crate) use write::{again, reply_head, with_line};
 
 use crate::text;
 use std::fmt;
@@ -278,14 +278,6 @@ impl Message {
             .map(|line| (self.get(line.label), self.get(line.value)))
     }
 
-    /// Every header line of a name that we know. Our own messages have no others.
-    pub(crate) fn named_headers(&self) -> impl Iterator<Item = (Name, &[u8])> {
-        self.lines
-            .iter()
-            .filter(|line| line.name != Name::Other)
-            .map(|line| (line.name, self.get(line.value)))
-    }
-
     /// Whether a header that lists tokens, such as `Supported` or `Allow`, has this one, in any case.
     pub fn lists(&self, name: Name, token: &str) -> bool {
         self.values(name)
@@ -305,11 +297,18 @@ impl Message {
     /// Reads what every request and response must carry.
     pub fn essentials(&self) -> Result<Essentials<'_>, Malformed> {
         let via = self.top_via().ok_or(Malformed::Via)?;
+        if self
+            .values(Name::Via)
+            .any(|value| Via::parse(value).is_none())
+        {
+            return Err(Malformed::Via);
+        }
         if let Start::Request { label, uri, .. } = self.start {
             let (method, uri) = (self.get(label), self.get(uri));
             if method.is_empty()
                 || uri.is_empty()
                 || uri.iter().any(|&byte| text::is_space(byte) || byte == b'<')
+                || crate::uri::has_headers(uri)
             {
                 return Err(Malformed::RequestLine);
             }
@@ -434,7 +433,8 @@ fn line_at(bytes: &[u8], at: usize) -> Result<(Span, usize), ParseError> {
 
 fn parse_start(bytes: &[u8], line: Span) -> Result<Start, ParseError> {
     let offset = usize::from(line.start);
-    let text = &bytes[offset..usize::from(line.end)];
+    // White space behind the line may be passed over (RFC 4475 section 3.1.2.10).
+    let text = bytes[offset..usize::from(line.end)].trim_ascii_end();
     let within = |start: usize, end: usize| span(offset + start, offset + end);
     let first = text
         .iter()

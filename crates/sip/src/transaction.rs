@@ -49,7 +49,7 @@ impl Timing {
 
 /// Whether the transport itself repeats what is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub enum Reliability {
     /// UDP: we repeat.
     Unreliable,
     /// TCP, TLS: it repeats.
@@ -116,10 +116,10 @@ impl Repeat {
     pub(crate) fn new(
         first: Duration,
         patience: Duration,
-        transport: Transport,
+        reliability: Reliability,
         now: Time,
     ) -> Self {
-        let next = (transport == Transport::Unreliable).then(|| now + first);
+        let next = (reliability == Reliability::Unreliable).then(|| now + first);
         Self {
             next,
             interval: first,

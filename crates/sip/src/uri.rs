@@ -1,5 +1,6 @@
 //! SIP, SIPS and `tel:` addresses (RFC 3261 section 19.1, RFC 3966).
 
+use crate::hop::{Hop, Transport};
 use crate::message::Params;
 use std::net::{IpAddr, SocketAddr};
 
@@ -113,6 +114,23 @@ impl<'a> Uri<'a> {
         let address = crate::message::host_address(self.host)?;
         Some(SocketAddr::new(address, self.port.unwrap_or(5060)))
     }
+
+    /// The same with the transport that the URI asks for (RFC 3263 section 4.1): `sips` means TLS; where
+    /// nothing is said, or something that we do not speak, it stays `usual`, so that nobody is led out of
+    /// a stream or out of TLS by leaving a word away.
+    pub fn hop(&self, usual: Transport) -> Option<Hop> {
+        let transport = match self.scheme {
+            Scheme::Sips => Transport::Tls,
+            Scheme::Sip | Scheme::Tel => self
+                .params
+                .get("transport")
+                .and_then(Transport::from_param)
+                .unwrap_or(usual),
+        };
+        let address = crate::message::host_address(self.host)?;
+        let port = self.port.unwrap_or(transport.usual_port());
+        Some(Hop::new(transport, SocketAddr::new(address, port)))
+    }
 }
 
 /// Undoes `%41` escapes; a broken escape gives none.
@@ -164,6 +182,31 @@ pub fn host_text(host: SocketAddr) -> String {
         IpAddr::V4(address) => format!("{address}:{}", host.port()),
         IpAddr::V6(address) => format!("[{address}]:{}", host.port()),
     }
+}
+
+/// Whether a URI asks for headers, which a Request-URI must not (RFC 3261 section 19.1.1).
+pub(crate) fn has_headers(uri: &[u8]) -> bool {
+    // A user part may hold `?`.
+    let after_user = uri
+        .iter()
+        .position(|&byte| byte == b'@')
+        .map_or(0, |at| at + 1);
+    uri[after_user..].contains(&b'?')
+}
+
+/// A URI that somebody gave us, as it may stand in a request line of ours: without the headers that it asks
+/// for. None where that would break the line: white space (a folded header has some), brackets, quotes.
+pub(crate) fn request_uri(uri: &[u8]) -> Option<&[u8]> {
+    let breaks = |byte: &u8| *byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f);
+    if !uri.contains(&b':') || uri.iter().any(breaks) {
+        return None;
+    }
+    let after_user = uri
+        .iter()
+        .position(|&byte| byte == b'@')
+        .map_or(0, |at| at + 1);
+    let headers = uri[after_user..].iter().position(|&byte| byte == b'?');
+    Some(&uri[..headers.map_or(uri.len(), |at| after_user + at)])
 }
 
 /// Whether a `Route` URI has `lr`, so that the Request-URI stays what it is (RFC 3261 section 16.12).

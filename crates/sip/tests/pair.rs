@@ -3,8 +3,9 @@
 mod support;
 
 use maskline_sip::endpoint::{Event, Input, LegId, Refusal};
+use maskline_sip::hop::{Hop, Transport};
 use std::collections::BTreeMap;
-use support::{FINE, SDP, Side, Weather, World, name};
+use support::{FINE, SDP, Side, Weather, World, address, name};
 
 const DEAF: Weather = Weather {
     loss_percent: 100,
@@ -339,15 +340,17 @@ fn play(world: &mut World) -> Outcome {
     world.run(540_000);
     let mut events: BTreeMap<Leg, Vec<String>> = BTreeMap::new();
     for (side, event) in &world.events {
-        events
-            .entry((*side == Side::Caller, leg_of(event)))
-            .or_default()
-            .push(name(event));
+        if let Some(leg) = leg_of(event) {
+            events
+                .entry((*side == Side::Caller, leg))
+                .or_default()
+                .push(name(event));
+        }
     }
     Outcome { events, given_up }
 }
 
-fn leg_of(event: &Event) -> LegId {
+fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Incoming { leg, .. }
         | Event::Progress { leg, .. }
@@ -359,8 +362,57 @@ fn leg_of(event: &Event) -> LegId {
         | Event::OfferRefused { leg, .. }
         | Event::Info { leg, .. }
         | Event::Cancelled { leg, .. }
-        | Event::Ended { leg, .. } => *leg,
+        | Event::Ended { leg, .. } => Some(*leg),
+        Event::PeerState { .. } | Event::Registered { .. } => None,
     }
+}
+
+#[test]
+fn over_a_stream_nothing_is_repeated_and_the_via_says_so() {
+    for (transport, via, param) in [
+        (Transport::Tcp, "SIP/2.0/TCP", "transport=tcp"),
+        (Transport::Tls, "SIP/2.0/TLS", "transport=tls"),
+    ] {
+        let mut world = World::by(transport, 1, FINE);
+        let caller = world.dial();
+        world.run(10);
+        let callee = world.callee_leg();
+        let Some((_, Event::Incoming { invite, .. })) = world.events.last() else {
+            panic!("a call came");
+        };
+        let text = String::from_utf8_lossy(invite.bytes()).into_owned();
+        assert!(text.contains(via) && text.contains(param), "{text}");
+        // Nobody answers for ten seconds; then the callee does, and the ACK is lost with its connection.
+        world.run(10_000);
+        assert_eq!(world.times(Side::Caller, "INVITE").len(), 1);
+        world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
+        world.run(10);
+        world.set_weather(DEAF);
+        world.give(Side::Caller, Input::HangUp(caller, None));
+        world.run(31_000);
+        assert_eq!(world.times(Side::Caller, "BYE").len(), 1);
+        assert_eq!(world.times(Side::Callee, "SIP/2.0 200").len(), 1);
+        world.run(40_000);
+        assert!(world.caller.is_idle(), "timer F ends it all the same");
+    }
+}
+
+#[test]
+fn a_hop_that_cannot_be_reached_refuses_at_once() {
+    let mut world = World::by(Transport::Tcp, 1, DEAF);
+    world.dial();
+    let hop = Hop::tcp(address("127.0.0.1:5002"));
+    world.give(
+        Side::Caller,
+        Input::Unreachable(Hop {
+            transport: Transport::Tls,
+            ..hop
+        }),
+    );
+    assert!(world.seen(Side::Caller).is_empty(), "that is another hop");
+    world.give(Side::Caller, Input::Unreachable(hop));
+    assert_eq!(world.seen(Side::Caller), ["refused 503 silent"]);
+    assert!(world.caller.is_idle());
 }
 
 fn talking() -> (World, LegId, LegId) {

@@ -5,7 +5,7 @@ mod support;
 use maskline_sip::endpoint::{Endpoint, Event, Input};
 use maskline_sip::message::Name;
 use support::wire::{INVITE, PEER, US, Wire, header, response, statuses, to_tag, with, within};
-use support::{SDP, address, at};
+use support::{SDP, address, at, udp};
 
 /// Each row is a test: these bytes make a call.
 macro_rules! opens_a_call {
@@ -283,11 +283,11 @@ fn an_answer_goes_to_the_port_in_the_via_unless_rport_is_asked_for() {
     ] {
         let mut wire = Wire::new();
         let input = Input::Datagram {
-            from: address("127.0.0.1:6000"),
+            from: udp("127.0.0.1:6000"),
             bytes: text.as_bytes(),
         };
         wire.endpoint.handle_input(input, at(0));
-        assert_eq!(wire.drain()[0].0.port(), port);
+        assert_eq!(wire.drain()[0].0.address.port(), port);
     }
 }
 
@@ -503,13 +503,13 @@ fn requests_follow_the_recorded_route() {
     let routes = "Record-Route: <sip:127.0.0.1:5091;lr>, <sip:127.0.0.1:5090;lr>\r\nContact: <sip:x@10.0.0.1>\r\n";
     wire.endpoint.handle_input(
         Input::Datagram {
-            from: address(PEER),
+            from: udp(PEER),
             bytes: response(&invite, "200 OK", "b", routes).as_bytes(),
         },
         at(10),
     );
     let (to, ack) = wire.drain().remove(0);
-    assert_eq!(to, address("127.0.0.1:5090"));
+    assert_eq!(to, udp("127.0.0.1:5090"));
     let route: Vec<&[u8]> = ack.values(Name::Route).collect();
     assert_eq!(
         route,
@@ -543,7 +543,7 @@ fn a_caller_behind_a_proxy_is_answered_by_its_route() {
     assert_eq!(
         (to, bye.request_uri()),
         (
-            address("127.0.0.1:5090"),
+            udp("127.0.0.1:5090"),
             b"sip:13800000000@127.0.0.1:5070".as_slice()
         )
     );
@@ -553,10 +553,8 @@ fn a_caller_behind_a_proxy_is_answered_by_its_route() {
 fn a_full_endpoint_says_when_to_come_back() {
     let mut config = maskline_sip::endpoint::Config::new(address(US));
     config.legs_max = 1;
-    let peers = vec![maskline_sip::endpoint::Peer {
-        id: maskline_sip::endpoint::PeerId(1),
-        address: address(PEER),
-    }];
+    let id = maskline_sip::endpoint::PeerId(1);
+    let peers = vec![maskline_sip::endpoint::Peer::new(id, udp(PEER))];
     let mut wire = Wire {
         endpoint: Endpoint::new(config, peers, [1; 32]),
         now: at(0),

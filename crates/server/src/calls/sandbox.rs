@@ -6,6 +6,7 @@
 use super::{now, stopped};
 use maskline_sip::endpoint::{self, Endpoint, Event, Input, LegId, Output, Peer, PeerId, Refusal};
 use maskline_sip::g711::{ALAW_1KHZ, ULAW_1KHZ};
+use maskline_sip::hop::Hop;
 use maskline_sip::rtp::Packet;
 use maskline_sip::sdp::{self, Agreement, Codec, Description};
 use maskline_sip::time::Time;
@@ -51,10 +52,7 @@ pub async fn start(
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     let mut config = endpoint::Config::new(address);
     config.legs_max = CALLS_MAX;
-    let peers = vec![Peer {
-        id: PeerId(0),
-        address: peer,
-    }];
+    let peers = vec![Peer::new(PeerId(0), Hop::udp(peer))];
     let (ringing, answers) = mpsc::channel(CALLS_MAX);
     let phone = Phone {
         socket,
@@ -100,7 +98,7 @@ impl Phone {
             let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
             tokio::select! {
                 got = self.socket.recv_from(&mut bytes) => if let Ok((length, from)) = got {
-                    self.give(Input::Datagram { from, bytes: &bytes[..length] }).await;
+                    self.give(Input::Datagram { from: Hop::udp(from), bytes: &bytes[..length] }).await;
                 },
                 Some(leg) = answers.recv() => self.answer(leg).await,
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout).await,
@@ -115,7 +113,7 @@ impl Phone {
         let mut rung = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
-                Output::Send { to, bytes } => drop(self.socket.try_send_to(&bytes, to)),
+                Output::Send { to, bytes } => drop(self.socket.try_send_to(&bytes, to.address)),
                 Output::Event(Event::Incoming { leg, invite, .. }) => {
                     rung.push((leg, Voice::prepare(invite.body()).await))
                 }
@@ -170,7 +168,7 @@ impl Phone {
         while let Some(output) = self.endpoint.poll_output() {
             if let Output::Send { to, bytes } = output {
                 // What the kernel does not take now is repeated.
-                let _ = self.socket.try_send_to(&bytes, to);
+                let _ = self.socket.try_send_to(&bytes, to.address);
             }
         }
     }

@@ -19,6 +19,7 @@ mod live;
 mod media;
 mod offers;
 mod shown;
+mod wire;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
@@ -48,6 +49,8 @@ pub struct Switch {
     crowds: Crowds,
     legs: BTreeMap<LegId, (CallKey, Side)>,
     deadlines: BTreeSet<(u64, CallKey)>,
+    /// Peers that were asked whether they are there, and did not say so.
+    silent: BTreeSet<PeerId>,
     outputs: VecDeque<Output>,
     last_call: u64,
     draining: bool,
@@ -57,6 +60,7 @@ impl Switch {
     /// A switch without calls and without trunks.
     pub fn new(setup: Setup) -> Self {
         let mut config = endpoint::Config::new(setup.advertised);
+        config.advertised_tls = setup.advertised_tls;
         config.legs_max = setup.calls_max.saturating_mul(2);
         let endpoint = Endpoint::new(config, Vec::new(), setup.seed);
         Self {
@@ -67,6 +71,7 @@ impl Switch {
             crowds: Crowds::default(),
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            silent: BTreeSet::new(),
             outputs: VecDeque::new(),
             last_call: 0,
             draining: false,
@@ -103,6 +108,7 @@ impl Switch {
     pub fn handle_input(&mut self, input: Input<'_>, now: Moment) {
         match input {
             Input::Datagram { from, bytes } => self.sip(SipInput::Datagram { from, bytes }, now),
+            Input::Unreachable(hop) => self.sip(SipInput::Unreachable(hop), now),
             Input::Timeout => {
                 while let Some((deadline, key)) = self
                     .deadlines
@@ -225,14 +231,10 @@ fn first_bytes(digest: &[u8; 32]) -> [u8; 8] {
 }
 
 fn peers(trunks: &[Trunk]) -> Vec<endpoint::Peer> {
-    let peer = |(id, trunk): (u32, &Trunk)| endpoint::Peer {
-        id: PeerId(id),
-        address: trunk.peer,
-    };
     (0..)
         .zip(trunks)
         .filter(|(_, trunk)| trunk.said.enabled)
-        .map(peer)
+        .map(|(id, trunk)| wire::peer(PeerId(id), trunk))
         .collect()
 }
 

@@ -409,6 +409,18 @@ mod tests {
                 "needs api.certificate",
             ),
             (
+                "[sip]\ntls = \"127.0.0.1:5061\"\n",
+                2,
+                "sip.tls",
+                "needs sip.certificate",
+            ),
+            (
+                "[sip]\nprivate_key = \"k.pem\"\n",
+                2,
+                "sip.private_key",
+                "certificate is missing",
+            ),
+            (
                 "[sip]\nlisten = \"0.0.0.0:5060\"\n",
                 2,
                 "sip.listen",

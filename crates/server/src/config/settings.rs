@@ -93,6 +93,19 @@ pub struct SipSettings {
     pub listen: ListenAddress,
     /// The IP address and port that peers are told, when they differ from `listen`.
     pub advertised: OffOr<SocketAddr>,
+    /// Whether TCP is taken too, at the address and port of `listen`.
+    pub tcp: bool,
+    /// Where TLS is taken; off means nowhere. Needs `certificate`.
+    pub tls: OffOr<ListenAddress>,
+    /// PEM file with the certificate chain for TLS, our own first. Shown to peers either way.
+    pub certificate: OffOr<String>,
+    /// PEM file with its private key.
+    pub private_key: OffOr<String>,
+    /// PEM file with the authorities of peers that connect by TLS. When it is set they must show a
+    /// certificate (mutual TLS).
+    pub client_authorities: OffOr<String>,
+    /// PEM file with the authorities of peers that are connected to by TLS. Off means that there are none.
+    pub server_authorities: OffOr<String>,
 }
 
 /// Media.
@@ -288,6 +301,12 @@ impl Default for SipSettings {
         Self {
             listen: local(5060),
             advertised: OffOr::OFF,
+            tcp: true,
+            tls: OffOr::OFF,
+            certificate: OffOr::OFF,
+            private_key: OffOr::OFF,
+            client_authorities: OffOr::OFF,
+            server_authorities: OffOr::OFF,
         }
     }
 }
@@ -425,6 +444,18 @@ impl Settings {
                     "api.https",
                     "HTTPS needs api.certificate and api.private_key (or --demo, which makes its own)",
                 );
+            }
+            _ => {}
+        }
+        match (self.sip.certificate.is_set(), self.sip.private_key.is_set()) {
+            (true, false) => {
+                return wrong("sip.certificate", "sip.private_key is missing beside it");
+            }
+            (false, true) => {
+                return wrong("sip.private_key", "sip.certificate is missing beside it");
+            }
+            (false, false) if self.sip.tls.is_set() => {
+                return wrong("sip.tls", "TLS needs sip.certificate and sip.private_key");
             }
             _ => {}
         }

@@ -22,6 +22,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 const X: &str = "17000000001";
@@ -310,5 +312,74 @@ async fn stopping_lets_a_call_end_by_itself() {
         "the call that stands goes on"
     );
     phone.hang_up().await;
+    house.close().await;
+}
+
+/// Reads a stream until a response with this status and method has come, and returns that.
+async fn response(stream: &mut TcpStream, held: &mut String, begin: &str, method: &str) -> String {
+    loop {
+        let found = held
+            .split_inclusive("\r\n\r\n")
+            .find(|message| message.contains(begin) && message.contains(&format!(" {method}\r\n")));
+        if let Some(found) = found {
+            let found = found.to_owned();
+            held.clear();
+            return found;
+        }
+        let mut bytes = [0; 4_096];
+        let length = stream.read(&mut bytes).await.expect("it can be read");
+        assert!(length > 0, "the server closed it: {held}");
+        held.push_str(&String::from_utf8_lossy(&bytes[..length]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_over_tcp_reaches_a_callee_over_udp() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House::open(dir.path(), "boot 1", 47_560).await;
+    let mut stream = TcpStream::connect(house.serving.address)
+        .await
+        .expect("TCP is taken at the same port");
+    let own = stream.local_addr().expect("connected");
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 8\r\n",
+        own.port()
+    );
+    let request = |method: &str, cseq: u8, to: &str, body: &str| {
+        let kind = if body.is_empty() {
+            ""
+        } else {
+            "Content-Type: application/sdp\r\n"
+        };
+        format!(
+            "{method} sip:{X}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP {own};branch=z9hG4bK{cseq}{method}\r\n\
+             From: <sip:{N}@127.0.0.1>;tag=a\r\n{to}Call-ID: over-tcp\r\nCSeq: {cseq} {method}\r\n\
+             Contact: <sip:{N}@{own};transport=tcp>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let to = format!("To: <sip:{X}@127.0.0.1>\r\n");
+    let mut held = String::new();
+    stream
+        .write_all(request("INVITE", 1, &to, &sdp).as_bytes())
+        .await
+        .expect("sent");
+    let ok = response(&mut stream, &mut held, "SIP/2.0 200 OK", "INVITE").await;
+    assert!(ok.contains(";transport=tcp>"), "{ok}");
+    assert!(ok.contains("Via: SIP/2.0/TCP"), "{ok}");
+    let to = ok
+        .split_inclusive("\r\n")
+        .find(|line| line.starts_with("To:"))
+        .expect("a To");
+    let ack = request("ACK", 1, to, "");
+    let bye = request("BYE", 2, to, "");
+    stream
+        .write_all(format!("{ack}{bye}").as_bytes())
+        .await
+        .expect("both at once");
+    response(&mut stream, &mut held, "SIP/2.0 200 OK", "BYE").await;
+    let record = house.only_closed_record().await;
+    assert_eq!(record.situation.as_deref(), Some("hung_up"));
+    assert_eq!(record.callee, Some(number(A)));
     house.close().await;
 }

@@ -2,6 +2,8 @@
 
 use maskline_server::writer::clocks;
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output, Peer, PeerId};
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::rtp::Packet;
 use maskline_sip::sdp;
 use maskline_sip::time::Time;
@@ -43,10 +45,7 @@ impl Phone {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
         let media = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
         let own = socket.local_addr().expect("bound");
-        let peers = vec![Peer {
-            id: PeerId(0),
-            address: server,
-        }];
+        let peers = vec![Peer::new(PeerId(0), Hop::udp(server))];
         let mut seed = [0; 32];
         seed[..2].copy_from_slice(&own.port().to_be_bytes());
         let endpoint = Endpoint::new(Config::new(own), peers, seed);
@@ -72,9 +71,9 @@ impl Phone {
             media.port()
         );
         let dial = Dial {
-            hop: self.server,
+            hop: Hop::udp(self.server),
             target: sip_uri(x, self.server),
-            identity: sip_uri(caller, own),
+            identity: Identity::from(sip_uri(caller, own)),
             max_forwards: 70,
             sdp: offer.into_bytes(),
         };
@@ -94,7 +93,7 @@ impl Phone {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Send { to, bytes } => {
-                    self.socket.send_to(&bytes, to).await.expect("sent");
+                    self.socket.send_to(&bytes, to.address).await.expect("sent");
                 }
                 Output::Event(event) => {
                     let said = self.translate(&event);
@@ -130,7 +129,7 @@ impl Phone {
                 .expect("the server says something")
                 .expect("the socket works");
             self.give(Input::Datagram {
-                from,
+                from: Hop::udp(from),
                 bytes: &bytes[..length],
             })
             .await;

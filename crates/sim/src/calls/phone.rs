@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId, Refusal};
+use maskline_sip::hop::Hop;
 use maskline_sip::time::Time;
 
 use super::world::SWITCH;
@@ -49,10 +50,7 @@ impl Phone {
         events: u8,
         chance: &mut Chance,
     ) -> Self {
-        let peers = vec![Peer {
-            id: PeerId(0),
-            address: SWITCH,
-        }];
+        let peers = vec![Peer::new(PeerId(0), Hop::udp(SWITCH))];
         Self {
             endpoint: Endpoint::new(Config::new(address), peers, chance.bytes()),
             address,

@@ -11,6 +11,8 @@ use maskline_server::calls::switch::{
 };
 use maskline_server::calls::{Trunk, numbers};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput};
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Method, Name};
 use maskline_sip::sdp;
 use maskline_sip::time::Time;
@@ -177,6 +179,7 @@ impl World {
         let mut chance = Chance::new(plan.seed);
         let mut switch = Switch::new(Setup {
             advertised: SWITCH,
+            advertised_tls: None,
             node: "n1".into(),
             boot: "b1".into(),
             calls_max: 90,
@@ -354,9 +357,9 @@ impl World {
         phone.leg = Some(leg);
         let user = caller.map_or_else(|| "anonymous".to_owned(), PhoneNumber::reveal);
         let dial = Dial {
-            hop: SWITCH,
+            hop: Hop::udp(SWITCH),
             target: format!("sip:{}@{SWITCH}", x.reveal()),
-            identity: format!("sip:{user}@{carrier}"),
+            identity: Identity::from(format!("sip:{user}@{carrier}")),
             max_forwards: hops_mark(call),
             sdp: phone.sdp(codecs),
         };
@@ -422,6 +425,7 @@ impl World {
         let now = Time::from_millis(self.now_ms);
         if to == SWITCH {
             self.hearing = self.by_address.get(&from).map(|(_, call)| *call);
+            let from = Hop::udp(from);
             self.tell(Input::Datagram { from, bytes });
             self.hearing = None;
             return;
@@ -437,7 +441,7 @@ impl World {
         if phone.is_deaf {
             return;
         }
-        let from = SWITCH;
+        let from = Hop::udp(SWITCH);
         phone
             .endpoint
             .handle_input(SipInput::Datagram { from, bytes }, now);
@@ -498,7 +502,7 @@ impl World {
         let mut packets = Vec::new();
         while let Some(output) = phone.endpoint.poll_output() {
             match output {
-                SipOutput::Send { to, bytes } => packets.push((to, bytes)),
+                SipOutput::Send { to, bytes } => packets.push((to.address, bytes)),
                 SipOutput::Event(event) => events.push(event),
             }
         }
@@ -596,7 +600,7 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Send { to, bytes } => self.send_from_switch(to, &bytes),
+            Output::Send { to, bytes } => self.send_from_switch(to.address, &bytes),
             Output::AskRoute(key, query) => self.ask_route(key, query),
             Output::OpenRow(key, record) => {
                 let durable = !self.chance.one_in(60);

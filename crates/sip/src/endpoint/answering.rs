@@ -2,7 +2,7 @@
 
 use super::dialog::Dialog;
 use super::front::{ALLOW, Hint};
-use super::offered::{Exchange, Negotiation};
+use super::offered::{Exchange, Negotiation, kept};
 use super::offering::Wish;
 use super::reliable::Reliable;
 use super::table::ServerMachine;
@@ -10,11 +10,11 @@ use super::{
     Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, body_of, reason, sdp_of,
     session,
 };
+use crate::hop::Hop;
 use crate::message::{self, Message, Name, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
 use crate::transaction::{InviteServer, Repeat};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const REFRESH: Duration = Duration::from_secs(60);
 pub(super) struct Ringing {
     pub server: ServerId,
     pub invite: Arc<Message>,
-    source: SocketAddr,
+    source: Hop,
     pub merge_key: Box<[u8]>,
     pub reliable: Reliable,
     refresh: Time,
@@ -46,7 +46,7 @@ impl Ringing {
 
 pub(super) struct Answered {
     ok: Arc<[u8]>,
-    to: SocketAddr,
+    to: Hop,
     pub repeat: Repeat,
     cseq: u32,
     /// Our answer made the offer, so the ACK has theirs.
@@ -59,7 +59,7 @@ impl Endpoint {
     pub(super) fn on_invite(
         &mut self,
         invite: Message,
-        from: SocketAddr,
+        from: Hop,
         peer: PeerId,
         key: Box<[u8]>,
         now: Time,
@@ -96,11 +96,11 @@ impl Endpoint {
         let max_forwards = essentials.max_forwards;
         let to = super::front::answer_to(&essentials.via, from);
         let Some(dialog) = Dialog::answering(&invite, self.chance.next_u64()) else {
-            return;
+            return self.answer_at_once(&invite, from, 400, Hint::None);
         };
         let id = self.new_leg();
-        let machine =
-            ServerMachine::Invite(InviteServer::new(self.config.timing, self.transport()));
+        let reliability = from.transport.reliability();
+        let machine = ServerMachine::Invite(InviteServer::new(self.config.timing, reliability));
         let server = self.add_server(machine, key, to, Some(id));
         // 100 has no tag: it makes no dialog (section 8.2.6.2).
         let trying = message::reply(&invite, from, 100, None).finish();
@@ -146,7 +146,10 @@ impl Endpoint {
                 writer.line(Name::RecordRoute, &[route]);
             }
             writer
-                .line(Name::Contact, &[self.contact().as_bytes()])
+                .line(
+                    Name::Contact,
+                    &[self.contact(ringing.source.transport).as_bytes()],
+                )
                 .line(Name::Allow, &[ALLOW]);
         }
         Some((writer, ringing.server))
@@ -165,6 +168,7 @@ impl Endpoint {
         let State::Ringing(ringing) = &leg.state else {
             return;
         };
+        leg.late_rseq = ringing.reliable.awaited();
         leg.session.accept(&ringing.invite, &mut writer, now);
         let negotiation = &mut leg.negotiation;
         let (is_first, is_delayed) = (negotiation.is_first(), ringing.is_delayed());
@@ -193,7 +197,12 @@ impl Endpoint {
             return;
         };
         let timing = self.config.timing;
-        let repeat = Repeat::new(timing.t1, timing.patience(), self.transport(), now);
+        let repeat = Repeat::new(
+            timing.t1,
+            timing.patience(),
+            to.transport.reliability(),
+            now,
+        );
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -237,7 +246,7 @@ impl Endpoint {
     pub(super) fn on_cancel(
         &mut self,
         cancel: &Message,
-        from: SocketAddr,
+        from: Hop,
         invite: Option<ServerId>,
         now: Time,
     ) {
@@ -330,7 +339,7 @@ impl Endpoint {
         leg.state = State::Talking;
         let sdp = body_of(ack).filter(|_| wants_answer);
         if wants_answer {
-            leg.negotiation.remote = sdp.as_deref().map(Into::into);
+            leg.negotiation.remote = sdp.as_deref().and_then(kept);
             leg.negotiation.exchange = Exchange::Idle;
         }
         self.reschedule(id);

@@ -3,16 +3,17 @@
 use super::dialog::{self, Dialog, Head};
 use super::early::Earlies;
 use super::front::{ALLOW, SUPPORTED};
-use super::offered::{Exchange, Negotiation};
+use super::offered::{Exchange, Negotiation, kept};
 use super::offering::PENDING_MAX;
+use super::proof::proofs_of;
 use super::session::Session;
 use super::table::{Acknowledged, Client, ClientMachine, FORKS_MAX, Owner};
 use super::{ClientKey, Dial, Endpoint, Event, LegId, Output, State, reason, sdp_of};
+use crate::hop::{Hop, Transport};
 use crate::message::{self, Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
 use crate::transaction::{InviteClient, PlainClient};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// What a phone is told that answered too late.
@@ -29,6 +30,18 @@ impl Calling {
     /// Whether we still want the answer.
     pub fn is_wanted(&self) -> bool {
         self.cancel == Cancel::No
+    }
+
+    /// Whether a request of ours is worth another try: the INVITE only while we want its answer.
+    pub fn waits_for(&self, key: ClientKey) -> bool {
+        self.invite != key || self.is_wanted()
+    }
+
+    /// The INVITE goes on under another key.
+    pub fn rekey(&mut self, before: ClientKey, after: ClientKey) {
+        if self.invite == before {
+            self.invite = after;
+        }
     }
 }
 
@@ -54,9 +67,9 @@ impl Endpoint {
         let tag = self.chance.next_u64();
         let branch = self.chance.next_u128();
         let call_id = format!("{:032x}", self.chance.next_u128());
-        let from = format!("<{}>;tag={}", dial.identity, hex64(tag));
+        let from = format!("{};tag={}", dial.identity.calling_party(), hex64(tag));
         let to = format!("<{}>", dial.target);
-        let via = self.via(branch);
+        let via = self.via(branch, dial.hop.transport);
         let head = Head {
             method: Method::Invite,
             uri: dial.target.as_bytes(),
@@ -69,13 +82,17 @@ impl Endpoint {
         };
         let mut writer = head.write(std::iter::empty());
         writer
-            .line(Name::Contact, &[self.contact().as_bytes()])
+            .line(
+                Name::Contact,
+                &[self.contact(dial.hop.transport).as_bytes()],
+            )
             .line(Name::Allow, &[ALLOW])
             .line(Name::Supported, &[SUPPORTED]);
         let session = Session::new(&self.config);
         for (name, value) in session.lines_of_invite() {
             writer.line(name, &[&value]);
         }
+        dial.identity.write(&mut writer);
         let bytes = writer.finish_with_sdp(&dial.sdp);
         let dialog = Dialog::asking(
             call_id.into(),
@@ -97,19 +114,21 @@ impl Endpoint {
         let negotiation = Negotiation::new(Some(&dial.sdp), None);
         let state = State::Calling(calling);
         self.insert_leg(id, dialog, dial.hop, state, negotiation);
+        let reliability = dial.hop.transport.reliability();
         let machine =
-            ClientMachine::Invite(InviteClient::new(self.config.timing, self.transport(), now));
+            ClientMachine::Invite(InviteClient::new(self.config.timing, reliability, now));
         self.start_client(invite, machine, bytes, dial.hop, Some(id));
     }
 
-    fn start_client(
+    pub(super) fn start_client(
         &mut self,
         key: ClientKey,
         machine: ClientMachine,
         request: Arc<[u8]>,
-        to: SocketAddr,
+        to: Hop,
         leg: Option<LegId>,
     ) {
+        let request = self.prove_ahead(key, request, to, leg);
         self.outputs.push_back(Output::Send {
             to,
             bytes: request.clone(),
@@ -120,6 +139,7 @@ impl Endpoint {
             to,
             leg,
             acks: Vec::new(),
+            proofs: 0,
             scheduled: None,
         };
         let deadline = client.deadline();
@@ -133,11 +153,12 @@ impl Endpoint {
         &mut self,
         key: ClientKey,
         request: Arc<[u8]>,
-        to: SocketAddr,
+        to: Hop,
         leg: LegId,
         now: Time,
     ) {
-        let machine = InviteClient::new(self.config.timing, self.transport(), now);
+        let reliability = to.transport.reliability();
+        let machine = InviteClient::new(self.config.timing, reliability, now);
         let machine = ClientMachine::Invite(machine.with_limit(PENDING_MAX));
         self.start_client(key, machine, request, to, Some(leg));
     }
@@ -146,12 +167,12 @@ impl Endpoint {
         &mut self,
         key: ClientKey,
         request: Arc<[u8]>,
-        to: SocketAddr,
+        to: Hop,
         leg: Option<LegId>,
         now: Time,
     ) {
-        let machine =
-            ClientMachine::Plain(PlainClient::new(self.config.timing, self.transport(), now));
+        let reliability = to.transport.reliability();
+        let machine = ClientMachine::Plain(PlainClient::new(self.config.timing, reliability, now));
         self.start_client(key, machine, request, to, leg);
     }
 
@@ -268,8 +289,12 @@ impl Endpoint {
             dialog.learn(response);
         }
         let to = dialog.next_hop(hop);
-        let (_, via) = self.fresh_via();
-        let ack = dialog.numbered(Method::Ack, cseq, via.as_bytes()).finish();
+        let (_, via) = self.fresh_via(to.transport);
+        let mut ack = dialog.numbered(Method::Ack, cseq, via.as_bytes());
+        for (name, value) in proofs_of(invite.bytes()) {
+            ack.line(name, &[&value]);
+        }
+        let ack = ack.finish();
         self.outputs.push_back(Output::Send {
             to,
             bytes: ack.clone(),
@@ -290,7 +315,7 @@ impl Endpoint {
                 // Where this phone was sent PRACKs the numbers went on; gaps are allowed.
                 let used = leg.and_then(|id| self.legs.get(&id));
                 dialog.local_cseq = used.map_or(cseq + 1_000, |leg| leg.dialog.local_cseq) + 1;
-                let (bye, via) = self.fresh_via();
+                let (bye, via) = self.fresh_via(to.transport);
                 let mut writer = dialog.request(Method::Bye, via.as_bytes());
                 writer.line(Name::Reason, &[ANSWERED_ELSEWHERE]);
                 let bytes = writer.finish();
@@ -326,7 +351,7 @@ impl Endpoint {
         if leg.negotiation.is_first() {
             leg.negotiation.exchange = Exchange::Idle;
         }
-        leg.negotiation.remote = sdp.as_deref().map(Into::into);
+        leg.negotiation.remote = sdp.as_deref().and_then(kept);
         leg.session.take_response(response, now);
         self.reschedule(id);
         if wanted {
@@ -371,7 +396,7 @@ impl Endpoint {
         let Ok(before) = Message::parse(&before) else {
             return;
         };
-        let (fresh, via) = self.fresh_via();
+        let (fresh, via) = self.fresh_via(to.transport);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -386,12 +411,19 @@ impl Endpoint {
             calling.invite = fresh;
             calling.early = Earlies::default();
         }
-        let machine = InviteClient::new(self.config.timing, self.transport(), now);
+        let reliability = to.transport.reliability();
+        let machine = InviteClient::new(self.config.timing, reliability, now);
         self.start_client(fresh, ClientMachine::Invite(machine), bytes, to, Some(id));
     }
 
     /// Nobody answered the INVITE at all.
-    pub(super) fn on_invite_silence(&mut self, key: ClientKey, heard: bool, now: Time) {
+    pub(super) fn on_invite_silence(
+        &mut self,
+        key: ClientKey,
+        heard: bool,
+        status: u16,
+        now: Time,
+    ) {
         let Some(id) = self.clients.get(&key).and_then(|client| client.leg) else {
             return;
         };
@@ -406,7 +438,7 @@ impl Endpoint {
         if wanted {
             self.event(Event::Refused {
                 leg: id,
-                status: 408,
+                status,
                 cause: None,
                 silent: true,
             });
@@ -493,7 +525,10 @@ impl Endpoint {
 
     pub(super) fn send_bye(&mut self, id: LegId, cause: Option<u8>, now: Time) {
         self.close_exchange(id, now);
-        let (key, via) = self.fresh_via();
+        let Some(to) = self.legs.get(&id).map(|leg| leg.dialog.next_hop(leg.hop)) else {
+            return;
+        };
+        let (key, via) = self.fresh_via(to.transport);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -503,19 +538,18 @@ impl Endpoint {
         if let Some(cause) = cause {
             writer.line(Name::Reason, &[reason(cause).as_bytes()]);
         }
-        let to = leg.dialog.next_hop(leg.hop);
         self.reschedule(id);
         self.start_plain_client(key, writer.finish(), to, Some(id), now);
     }
 
-    pub(super) fn fresh_via(&mut self) -> (ClientKey, String) {
+    pub(super) fn fresh_via(&mut self, transport: Transport) -> (ClientKey, String) {
         let branch = self.chance.next_u128();
         (
             ClientKey {
                 branch,
                 is_cancel: false,
             },
-            self.via(branch),
+            self.via(branch, transport),
         )
     }
 }

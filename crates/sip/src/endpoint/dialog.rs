@@ -1,8 +1,8 @@
 //! What two user agents share for the length of a call (RFC 3261 section 12), and the requests within it.
 
+use crate::hop::{Hop, Transport};
 use crate::message::{Message, Method, Name, NameAddr, Writer};
 use crate::uri::{self, Uri};
-use std::net::SocketAddr;
 
 /// The most hops of a route set that we keep.
 const ROUTES_MAX: usize = 16;
@@ -69,10 +69,7 @@ impl Dialog {
     /// The side that was asked, from the INVITE (section 12.1.1). None where the INVITE lacks what it needs.
     pub fn answering(invite: &Message, local_tag: u64) -> Option<Self> {
         let essentials = invite.essentials().ok()?;
-        let contact = invite
-            .values(Name::Contact)
-            .next()
-            .and_then(NameAddr::parse);
+        let target = contact_of(invite).or_else(|| uri::request_uri(essentials.from.uri))?;
         Some(Self {
             call_id: essentials.call_id.into(),
             local_tag,
@@ -85,9 +82,7 @@ impl Dialog {
             .concat()
             .into(),
             remote: invite.header(Name::From)?.into(),
-            target: contact
-                .map_or(essentials.from.uri, |contact| contact.uri)
-                .into(),
+            target: target.into(),
             routes: invite
                 .values(Name::RecordRoute)
                 .take(ROUTES_MAX)
@@ -158,12 +153,8 @@ impl Dialog {
 
     /// A re-INVITE or UPDATE and its success say where requests go from now on (sections 12.2.1.2 and 12.2.2).
     pub fn refresh_target(&mut self, message: &Message) {
-        if let Some(contact) = message
-            .values(Name::Contact)
-            .next()
-            .and_then(NameAddr::parse)
-        {
-            self.target = contact.uri.into();
+        if let Some(target) = contact_of(message) {
+            self.target = target.into();
         }
     }
 
@@ -193,7 +184,10 @@ impl Dialog {
 
     /// Begins a request within the dialog with a number of its own: an ACK has that of its INVITE.
     pub fn numbered(&self, method: Method, cseq: u32, via: &[u8]) -> Writer {
-        let strict = self.first_route_uri().filter(|uri| !uri::is_loose(uri));
+        let strict = self
+            .first_route_uri()
+            .filter(|uri| !uri::is_loose(uri))
+            .and_then(uri::request_uri);
         let head = Head {
             method,
             uri: strict.unwrap_or(&self.target),
@@ -223,12 +217,20 @@ impl Dialog {
     }
 
     /// Where requests go: the first route, or the target, if that is an address; else `fallback`.
-    pub fn next_hop(&self, fallback: SocketAddr) -> SocketAddr {
+    pub fn next_hop(&self, fallback: Hop) -> Hop {
         let uri = self.first_route_uri().unwrap_or(&self.target);
         Uri::parse(uri)
-            .and_then(|uri| uri.address())
+            .and_then(|uri| uri.hop(fallback.transport))
+            // What began within TLS stays there.
+            .filter(|hop| fallback.transport != Transport::Tls || hop.transport == Transport::Tls)
             .unwrap_or(fallback)
     }
+}
+
+/// Where the other side wants to be asked, if that can stand in a request line.
+fn contact_of(message: &Message) -> Option<&[u8]> {
+    let contact = message.values(Name::Contact).next()?;
+    uri::request_uri(NameAddr::parse(contact)?.uri)
 }
 
 /// The ACK for a failure, or the CANCEL, that belongs to `invite` (RFC 3261 sections 17.1.1.3 and 9.1):

@@ -4,6 +4,7 @@ use super::dialog::Dialog;
 use super::sdp_of;
 use super::table::FORKS_MAX;
 use crate::message::Message;
+use crate::sdp::SDP_BYTES_MAX;
 
 /// Each phone that has said something; several, when a proxy asked several. At most [`FORKS_MAX`].
 #[derive(Default)]
@@ -32,7 +33,7 @@ impl Earlies {
 
     /// Takes over what a provisional response says. `template` is the dialog as far as it is the same for all.
     pub fn learn(&mut self, tag: &[u8], template: &Dialog, response: &Message) {
-        let sdp = sdp_of(response);
+        let sdp = sdp_of(response).filter(|sdp| sdp.len() <= SDP_BYTES_MAX);
         if let Some(early) = self.find(tag) {
             early.dialog.refresh_target(response);
             early.sdp = sdp.or(early.sdp.take());

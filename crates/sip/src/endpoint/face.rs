@@ -1,5 +1,8 @@
 //! What the shell sees of an endpoint: settings, inputs, outputs and events.
 
+use crate::digest::Credentials;
+use crate::hop::{Hop, Transport};
+use crate::identity::Identity;
 use crate::message::Message;
 use crate::transaction::Timing;
 use std::net::SocketAddr;
@@ -11,6 +14,10 @@ use std::time::Duration;
 pub struct Config {
     /// The address that others are to answer: it stands in our `Via` and `Contact`.
     pub advertised: SocketAddr,
+    /// The same for streams, where it is another.
+    pub advertised_tcp: Option<SocketAddr>,
+    /// The same for TLS.
+    pub advertised_tls: Option<SocketAddr>,
     /// T1, T2 and T4.
     pub timing: Timing,
     /// The most legs at once. Beyond it a new call gets 503.
@@ -27,6 +34,8 @@ pub struct Config {
     pub session_expires_s: u32,
     /// The shortest such time that we agree to, in seconds, at least 90.
     pub min_se_s: u32,
+    /// The realm of our own challenges.
+    pub realm: String,
 }
 
 impl Config {
@@ -34,6 +43,8 @@ impl Config {
     pub fn new(advertised: SocketAddr) -> Self {
         Self {
             advertised,
+            advertised_tcp: None,
+            advertised_tls: None,
             timing: Timing::default(),
             legs_max: 10_000,
             transactions_max: 100_000,
@@ -41,7 +52,18 @@ impl Config {
             retry_after_s: 5,
             session_expires_s: 1_800,
             min_se_s: 90,
+            realm: "maskline".to_owned(),
         }
+    }
+
+    /// What others are told of us, by this transport.
+    pub fn advertised_by(&self, transport: Transport) -> SocketAddr {
+        let other = match transport {
+            Transport::Udp => None,
+            Transport::Tcp => self.advertised_tcp,
+            Transport::Tls => self.advertised_tls,
+        };
+        other.unwrap_or(self.advertised)
     }
 }
 
@@ -62,23 +84,56 @@ pub struct PeerId(pub u32);
 
 /// A peer and where its requests come from. One whose address and port fit is found first, then one
 /// whose address fits, since many send from other ports than they listen on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Who.
     pub id: PeerId,
-    /// From where.
-    pub address: SocketAddr,
+    /// From where, and where calls to it are sent.
+    pub hop: Hop,
+    /// What we answer when it asks who we are. Of two peers with the same hop those of the first count.
+    pub credentials: Option<Credentials>,
+    /// What it must answer before it may call.
+    pub challenge: Option<Credentials>,
+    /// Where we must have registered, for its calls to reach us.
+    pub registration: Option<Registration>,
+    /// How often it is asked whether it is there, in seconds; at least 5.
+    pub probe_every_s: Option<u16>,
+}
+
+impl Peer {
+    /// A peer that is known by its address alone.
+    pub fn new(id: PeerId, hop: Hop) -> Self {
+        Self {
+            id,
+            hop,
+            credentials: None,
+            challenge: None,
+            registration: None,
+            probe_every_s: None,
+        }
+    }
+}
+
+/// A place in a registrar's list (RFC 3261 section 10). The REGISTER goes to the peer's hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// The address of record, such as `sip:user@carrier.example`; the registrar is its host.
+    pub address_of_record: String,
+    /// The user part of our Contact: what the carrier then sends its calls to.
+    pub contact_user: String,
+    /// The lifetime that is asked for, in seconds: 60 to 86,400.
+    pub expires_s: u32,
 }
 
 /// A call to be made. Nothing in it may come from the other party's messages.
 #[derive(Clone)]
 pub struct Dial {
     /// Where the INVITE is sent.
-    pub hop: SocketAddr,
+    pub hop: Hop,
     /// The Request-URI and `To`.
     pub target: String,
-    /// The `From`: who we say is calling.
-    pub identity: String,
+    /// Who we say is calling.
+    pub identity: Identity,
     /// What is left of the caller's Max-Forwards.
     pub max_forwards: u8,
     /// The offer.
@@ -96,10 +151,10 @@ pub struct Refusal {
 
 /// What the endpoint is given.
 pub enum Input<'a> {
-    /// A datagram came.
+    /// A datagram came, or a message that [`crate::stream::Framer`] cut out of a stream.
     Datagram {
         /// From where.
-        from: SocketAddr,
+        from: Hop,
         /// What.
         bytes: &'a [u8],
     },
@@ -127,14 +182,16 @@ pub enum Input<'a> {
     Info(LegId, Vec<u8>, Vec<u8>),
     /// End the leg whatever its state, giving a Q.850 cause if there is one.
     HangUp(LegId, Option<u8>),
+    /// There is no connection to this hop and none can be made: what was sent there is lost.
+    Unreachable(Hop),
 }
 
 /// What the endpoint wants done.
 pub enum Output {
-    /// Send this datagram.
+    /// Send this message.
     Send {
         /// To whom.
-        to: SocketAddr,
+        to: Hop,
         /// What.
         bytes: Arc<[u8]>,
     },
@@ -238,6 +295,20 @@ pub enum Event {
         /// no refresh.
         silent: bool,
     },
+    /// A peer answers again, or no more. Not told before the first probe or registration has ended.
+    PeerState {
+        /// Which peer.
+        peer: PeerId,
+        /// Whether calls to it make sense.
+        reachable: bool,
+    },
+    /// A registration succeeded for the first time, or again, or was lost.
+    Registered {
+        /// With which peer.
+        peer: PeerId,
+        /// Its status: 200, or why not; 408 if it stayed silent.
+        status: u16,
+    },
 }
 
 /// What has been counted since the start: things that leave no other trace.
@@ -249,6 +320,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Requests from nobody we know.
     pub strangers: u64,
+    /// Requests that did not prove who they are from, those that were only asked to left out.
+    pub unproven: u64,
     /// Responses to nothing we asked.
     pub stray_responses: u64,
     /// Requests turned away because we are full.

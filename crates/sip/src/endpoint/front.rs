@@ -4,6 +4,7 @@
 //! request. Nothing here uses memory, so nothing here can be exhausted.
 
 use super::{Endpoint, Output};
+use crate::hop::Hop;
 use crate::message::{self, Malformed, Message, Method, Name, Via};
 use crate::uri::Uri;
 use std::net::SocketAddr;
@@ -49,7 +50,8 @@ pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> 
     if Uri::parse(request.request_uri()).is_none() {
         return Some((416, Hint::None));
     }
-    if max_forwards == 0 {
+    // Only a call goes on from here; for all else we are where it goes.
+    if max_forwards == 0 && method == Method::Invite {
         return Some((483, Hint::None));
     }
     if unknown_extensions(request).next().is_some() {
@@ -59,6 +61,9 @@ pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> 
     if may_offer && !body_is_readable(request) {
         return Some((415, Hint::Accept));
     }
+    if method == Method::Invite && !takes_sdp(request) {
+        return Some((406, Hint::None));
+    }
     None
 }
 
@@ -66,6 +71,18 @@ fn unknown_extensions(request: &Message) -> impl Iterator<Item = &[u8]> {
     request.values(Name::Require).filter(|wanted| {
         !wanted.eq_ignore_ascii_case(b"100rel") && !wanted.eq_ignore_ascii_case(b"timer")
     })
+}
+
+/// Whether the asking side can read our answer (RFC 3261 section 20.1). It can if it does not say.
+fn takes_sdp(request: &Message) -> bool {
+    let mut kinds = request
+        .values(Name::Accept)
+        .filter_map(|kind| kind.split(|&byte| byte == b';').next())
+        .map(crate::text::trim)
+        .peekable();
+    let known = [b"application/sdp".as_slice(), b"application/*", b"*/*"];
+    kinds.peek().is_none()
+        || kinds.any(|kind| known.iter().any(|known| kind.eq_ignore_ascii_case(known)))
 }
 
 /// What may carry an offer or an answer has no body, or SDP.
@@ -84,15 +101,19 @@ fn body_is_readable(request: &Message) -> bool {
         || (!encoded && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp")))
 }
 
-/// Where the answer to a request goes (RFC 3261 section 18.2.2, RFC 3581): to the address it came from;
-/// to the port it came from only if asked, else to the port that it names.
-pub(super) fn answer_to(via: &Via<'_>, source: SocketAddr) -> SocketAddr {
+/// Where the answer to a request goes (RFC 3261 section 18.2.2, RFC 3581): back over the connection it
+/// came by; for a datagram to the address it came from, and to the port it came from only if asked, else
+/// to the port that it names.
+pub(super) fn answer_to(via: &Via<'_>, source: Hop) -> Hop {
+    if source.transport.is_stream() {
+        return source;
+    }
     let port = if via.wants_rport() {
-        source.port()
+        source.address.port()
     } else {
         via.port.unwrap_or(5060)
     };
-    SocketAddr::new(source.ip(), port)
+    Hop::udp(SocketAddr::new(source.address.ip(), port))
 }
 
 impl Endpoint {
@@ -100,7 +121,7 @@ impl Endpoint {
     pub(super) fn answer_at_once(
         &mut self,
         request: &Message,
-        source: SocketAddr,
+        source: Hop,
         status: u16,
         hint: Hint,
     ) {
@@ -111,7 +132,7 @@ impl Endpoint {
     pub(super) fn write_answer(
         &self,
         request: &Message,
-        source: SocketAddr,
+        source: Hop,
         status: u16,
         hint: Hint,
     ) -> Arc<[u8]> {
@@ -148,12 +169,7 @@ impl Endpoint {
     }
 
     /// Answers 400 with the reason in its phrase, if there is a `Via` to answer by.
-    pub(super) fn answer_malformed(
-        &mut self,
-        request: &Message,
-        source: SocketAddr,
-        reason: Malformed,
-    ) {
+    pub(super) fn answer_malformed(&mut self, request: &Message, source: Hop, reason: Malformed) {
         if request.method() == Some(Method::Ack) || request.top_via().is_none() {
             return;
         }
@@ -166,7 +182,7 @@ impl Endpoint {
     }
 
     /// OPTIONS from a peer: we are here (RFC 3261 section 11.2).
-    pub(super) fn write_options(&self, request: &Message, source: SocketAddr) -> Arc<[u8]> {
+    pub(super) fn write_options(&self, request: &Message, source: Hop) -> Arc<[u8]> {
         let tag = self.stateless_tag(request);
         let mut writer = message::reply(request, source, 200, Some(tag.as_bytes()));
         writer
@@ -176,7 +192,7 @@ impl Endpoint {
         writer.finish()
     }
 
-    pub(super) fn send_answer(&mut self, request: &Message, source: SocketAddr, bytes: Arc<[u8]>) {
+    pub(super) fn send_answer(&mut self, request: &Message, source: Hop, bytes: Arc<[u8]>) {
         if let Some(via) = request.top_via() {
             let to = answer_to(&via, source);
             self.outputs.push_back(Output::Send { to, bytes });
@@ -184,7 +200,7 @@ impl Endpoint {
     }
 
     /// The same for each copy of a request (RFC 3261 section 8.2.7).
-    fn stateless_tag(&self, request: &Message) -> String {
+    pub(super) fn stateless_tag(&self, request: &Message) -> String {
         let parts = [Name::Via, Name::From, Name::CallId]
             .map(|name| request.header(name).unwrap_or_default());
         crate::text::hex64(self.chance.keyed(b"stateless tag", &parts) as u64)

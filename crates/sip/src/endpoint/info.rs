@@ -2,9 +2,9 @@
 
 use super::front::Hint;
 use super::{Endpoint, Event, LegId};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::time::Time;
-use std::net::SocketAddr;
 
 /// What may be said by INFO.
 pub(super) const KINDS: &[&[u8]] = &[b"application/dtmf-relay", b"application/dtmf"];
@@ -16,7 +16,7 @@ impl Endpoint {
         &mut self,
         id: LegId,
         request: &Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         now: Time,
     ) {

@@ -3,11 +3,11 @@
 use super::front::{ALLOW, Hint};
 use super::offering::{Ours, Wish};
 use super::{Endpoint, Event, Leg, LegId, Output, ServerId, State, body_of, sdp_of, session};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::sdp;
 use crate::time::Time;
 use crate::transaction::Repeat;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ pub(super) enum Exchange {
 pub(super) struct Theirs {
     pub server: ServerId,
     pub request: Arc<Message>,
-    pub source: SocketAddr,
+    pub source: Hop,
     pub until: Time,
 }
 
 pub(super) struct Confirming {
     ok: Arc<[u8]>,
-    to: SocketAddr,
+    to: Hop,
     repeat: Repeat,
     cseq: u32,
     /// Our success made the offer, so the ACK has the answer.
@@ -59,8 +59,8 @@ pub(super) struct Confirming {
 impl Negotiation {
     pub fn new(local: Option<&[u8]>, remote: Option<&[u8]>) -> Self {
         Self {
-            local: local.map(Into::into),
-            remote: remote.map(Into::into),
+            local: local.and_then(kept),
+            remote: remote.and_then(kept),
             exchange: Exchange::First,
             wish: None,
             allows_update: false,
@@ -95,12 +95,17 @@ impl Negotiation {
     }
 }
 
+/// What is longer than we read is not kept either.
+pub(super) fn kept(sdp: &[u8]) -> Option<Arc<[u8]>> {
+    (sdp.len() <= sdp::SDP_BYTES_MAX).then(|| sdp.into())
+}
+
 impl Endpoint {
     pub(super) fn on_offer(
         &mut self,
         id: LegId,
         request: Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         now: Time,
     ) {
@@ -201,7 +206,7 @@ impl Endpoint {
     /// Says 200 to a re-INVITE, an UPDATE or a PRACK.
     fn accept(&mut self, id: LegId, theirs: &Theirs, sdp: Option<Arc<[u8]>>, now: Time) {
         let request = &theirs.request;
-        let contact = self.contact();
+        let contact = self.contact(theirs.source.transport);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -214,8 +219,9 @@ impl Endpoint {
         }
         if let Some(sdp) = &sdp {
             leg.negotiation.local = Some(sdp.clone());
-            let offer = sdp_of(request).map(Into::into);
-            leg.negotiation.remote = offer.or(leg.negotiation.remote.take());
+            if let Some(offer) = sdp_of(request) {
+                leg.negotiation.remote = kept(&offer);
+            }
         }
         let ok = match &sdp {
             Some(sdp) => writer.finish_with_sdp(sdp),
@@ -233,7 +239,12 @@ impl Endpoint {
             return;
         };
         let timing = self.config.timing;
-        let repeat = Repeat::new(timing.t1, timing.patience(), self.transport(), now);
+        let repeat = Repeat::new(
+            timing.t1,
+            timing.patience(),
+            to.transport.reliability(),
+            now,
+        );
         let cseq = theirs.request.essentials().map(|found| found.cseq.number);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.negotiation.exchange = Exchange::Confirming(Confirming {
@@ -261,9 +272,7 @@ impl Endpoint {
         leg.negotiation.exchange = Exchange::Idle;
         if wants_answer {
             let sdp = body_of(ack);
-            if let Some(sdp) = &sdp {
-                leg.negotiation.remote = Some(sdp.as_slice().into());
-            }
+            leg.negotiation.remote = sdp.as_deref().and_then(kept);
             self.event(match sdp {
                 Some(sdp) => Event::OfferAccepted { leg: id, sdp },
                 None => Event::OfferRefused {

@@ -2,11 +2,11 @@
 //! (RFC 3261 section 14.1, RFC 3311 section 5.1, RFC 4028 section 7.4).
 
 use super::front::ALLOW;
-use super::offered::Exchange;
+use super::offered::{Exchange, kept};
 use super::{ClientKey, Endpoint, Event, Leg, LegId, State, body_of};
+use crate::hop::Hop;
 use crate::message::{Message, Method, Name, Writer};
 use crate::time::Time;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,18 @@ impl Leg {
             (Exchange::Idle, State::Ringing(_)) => by_update,
             (Exchange::Idle, State::Calling(calling)) if calling.is_wanted() => by_update,
             _ => None,
+        }
+    }
+
+    /// Our offer or refresh goes on under another key.
+    pub(super) fn rekey_offer(&mut self, before: ClientKey, after: ClientKey) {
+        if let Exchange::Ours(ours) = &mut self.negotiation.exchange
+            && ours.key == before
+        {
+            ours.key = after;
+        }
+        if self.session.refreshing == Some(before) {
+            self.session.refreshing = Some(after);
         }
     }
 
@@ -137,15 +149,15 @@ impl Endpoint {
         &mut self,
         id: LegId,
         method: Method,
-    ) -> Option<(ClientKey, Writer, SocketAddr)> {
-        let (key, via) = self.fresh_via();
-        let contact = self.contact();
+    ) -> Option<(ClientKey, Writer, Hop)> {
+        let leg = self.legs.get(&id)?;
+        let to = leg.known_dialog()?.next_hop(leg.hop);
+        let (key, via) = self.fresh_via(to.transport);
+        let contact = self.contact(to.transport);
         let leg = self.legs.get_mut(&id)?;
-        leg.known_dialog()?;
         leg.dialog.local_cseq += 1;
         let dialog = leg.known_dialog()?;
         let mut writer = dialog.numbered(method, leg.dialog.local_cseq, via.as_bytes());
-        let to = dialog.next_hop(leg.hop);
         if matches!(method, Method::Invite | Method::Update) {
             writer
                 .line(Name::Contact, &[contact.as_bytes()])
@@ -199,7 +211,7 @@ impl Endpoint {
         match answer {
             Some(sdp) => {
                 leg.negotiation.local = Some(ours.offer);
-                leg.negotiation.remote = Some(sdp.as_slice().into());
+                leg.negotiation.remote = kept(&sdp);
                 if is_new || !ours.is_refresh {
                     self.event(Event::OfferAccepted { leg: id, sdp });
                 }

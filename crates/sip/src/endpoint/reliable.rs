@@ -1,15 +1,15 @@
 //! Provisional responses that are acknowledged: 100rel and PRACK (RFC 3262), on both sides.
 
 use super::front::Hint;
-use super::offered::{Exchange, THINKING, Theirs};
+use super::offered::{Exchange, THINKING, Theirs, kept};
 use super::offering::Wish;
 use super::{Endpoint, Event, LegId, Output, State, body_of, sdp_of};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::text;
 use crate::time::Time;
-use crate::transaction::{Repeat, Transport};
+use crate::transaction::{Reliability, Repeat};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) struct Reliable {
 struct Unacknowledged {
     rseq: u32,
     bytes: Arc<[u8]>,
-    to: SocketAddr,
+    to: Hop,
     repeat: Repeat,
     sdp: Option<Vec<u8>>,
 }
@@ -62,6 +62,11 @@ impl Reliable {
             waiting: VecDeque::new(),
             answer: None,
         }
+    }
+
+    /// The number that a PRACK is still awaited for.
+    pub fn awaited(&self) -> Option<u32> {
+        self.unacknowledged.as_ref().map(|sent| sent.rseq)
     }
 
     pub fn deadline(&self) -> Option<Time> {
@@ -161,7 +166,7 @@ impl Endpoint {
             bytes,
             to,
             // Over any transport: a proxy on the way may lose it.
-            repeat: Repeat::new(timing.t1, timing.patience(), Transport::Unreliable, now),
+            repeat: Repeat::new(timing.t1, timing.patience(), Reliability::Unreliable, now),
             sdp,
         });
     }
@@ -187,13 +192,21 @@ impl Endpoint {
         &mut self,
         id: LegId,
         request: Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         now: Time,
     ) {
         let Some(sent) = self.take_acknowledged(id, &request) else {
-            let bytes = self.write_answer(&request, from, 481, Hint::None);
-            return self.respond_within(&request, from, key, id, (481, bytes), now);
+            let said = rack(&request).map(|(rseq, _)| rseq);
+            let late = self.legs.get_mut(&id).map(|leg| &mut leg.late_rseq);
+            let is_late = late
+                .and_then(|late| late.take_if(|late| said == Some(*late)))
+                .is_some();
+            let (status, bytes) = match is_late {
+                true => (200, message::reply(&request, from, 200, None).finish()),
+                false => (481, self.write_answer(&request, from, 481, Hint::None)),
+            };
+            return self.respond_within(&request, from, key, id, (status, bytes), now);
         };
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
@@ -205,7 +218,7 @@ impl Endpoint {
         {
             answer = body_of(&request).filter(|_| is_delayed);
             if let Some(answer) = &answer {
-                leg.negotiation.remote = Some(answer.as_slice().into());
+                leg.negotiation.remote = kept(answer);
             }
             if answer.is_some() || !is_delayed {
                 leg.negotiation.local = Some(sdp.into());
@@ -249,17 +262,11 @@ impl Endpoint {
             return None;
         };
         let invite_cseq = ringing.invite.essentials().ok()?.cseq.number;
-        let mut words = prack
-            .header(Name::RAck)?
-            .split(|&byte| text::is_space(byte))
-            .filter(|word| !word.is_empty());
-        let rseq: u32 = words.next().and_then(text::number)?;
-        let cseq: u32 = words.next().and_then(text::number)?;
-        let fits = cseq == invite_cseq && words.next() == Some(b"INVITE");
+        let (rseq, cseq) = rack(prack)?;
         ringing
             .reliable
             .unacknowledged
-            .take_if(|sent| fits && sent.rseq == rseq)
+            .take_if(|sent| cseq == invite_cseq && sent.rseq == rseq)
     }
 
     /// Says what had to wait.
@@ -317,7 +324,6 @@ impl Endpoint {
         let Ok(essentials) = response.essentials() else {
             return false;
         };
-        let (key, via) = self.fresh_via();
         let Some(leg) = self.legs.get_mut(&id) else {
             return false;
         };
@@ -339,14 +345,24 @@ impl Endpoint {
             }
         }
         leg.dialog.local_cseq += 1;
-        let mut writer =
-            early
-                .dialog
-                .numbered(Method::Prack, leg.dialog.local_cseq, via.as_bytes());
+        let (dialog, cseq) = (early.dialog.clone(), leg.dialog.local_cseq);
+        let to = dialog.next_hop(leg.hop);
+        let (key, via) = self.fresh_via(to.transport);
+        let mut writer = dialog.numbered(Method::Prack, cseq, via.as_bytes());
         let rack = format!("{rseq} {} INVITE", essentials.cseq.number);
         writer.line(Name::RAck, &[rack.as_bytes()]);
-        let to = early.dialog.next_hop(leg.hop);
         self.start_plain_client(key, writer.finish(), to, Some(id), now);
         true
     }
+}
+
+/// Which response to which INVITE a PRACK acknowledges.
+fn rack(prack: &Message) -> Option<(u32, u32)> {
+    let mut words = prack
+        .header(Name::RAck)?
+        .split(|&byte| text::is_space(byte))
+        .filter(|word| !word.is_empty());
+    let rseq = words.next().and_then(text::number)?;
+    let cseq = words.next().and_then(text::number)?;
+    (words.next() == Some(b"INVITE")).then_some((rseq, cseq))
 }

@@ -1,11 +1,12 @@
 //! Who is in what transaction, and when each must be looked at again.
 
-use super::{ClientKey, LegId, ServerId};
+use super::care::Chore;
+use super::{ClientKey, LegId, PeerId, ServerId};
+use crate::hop::Hop;
 use crate::message::{Essentials, Message, Method};
 use crate::time::Time;
 use crate::transaction::{InviteClient, InviteServer, PlainClient, PlainServer, Step};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The most forks of one INVITE whose answers we remember.
@@ -20,18 +21,20 @@ pub(super) enum ClientMachine {
 pub(super) struct Client {
     pub machine: ClientMachine,
     pub request: Arc<[u8]>,
-    pub to: SocketAddr,
+    pub to: Hop,
     /// Whose request it is; none for the BYE to a fork that nobody wants.
     pub leg: Option<LegId>,
     /// For an INVITE: each tag that answered with a success, and the ACK that went to it.
     pub acks: Vec<Acknowledged>,
+    /// How often it was sent anew because it was challenged.
+    pub proofs: u8,
     pub scheduled: Option<Time>,
 }
 
 pub(super) struct Acknowledged {
     pub tag: Box<[u8]>,
     pub ack: Arc<[u8]>,
-    pub to: SocketAddr,
+    pub to: Hop,
 }
 
 impl Client {
@@ -56,6 +59,14 @@ impl Client {
         }
     }
 
+    /// Whether nothing has come back yet.
+    pub fn is_unheard(&self) -> bool {
+        match &self.machine {
+            ClientMachine::Invite(machine) => !machine.is_proceeding() && !machine.is_final(),
+            ClientMachine::Plain(machine) => machine.is_trying(),
+        }
+    }
+
     pub fn invite(&self) -> Option<&InviteClient> {
         match &self.machine {
             ClientMachine::Invite(machine) => Some(machine),
@@ -73,7 +84,7 @@ pub(super) enum ServerMachine {
 pub(super) struct Server {
     pub machine: ServerMachine,
     pub key: Box<[u8]>,
-    pub to: SocketAddr,
+    pub to: Hop,
     /// What was answered last; none after the success of an INVITE, which its leg repeats.
     pub last: Option<Arc<[u8]>>,
     pub leg: Option<LegId>,
@@ -180,6 +191,7 @@ pub(super) enum Owner {
     Client(ClientKey),
     Server(ServerId),
     Leg(LegId),
+    Chore(PeerId, Chore),
 }
 
 /// All deadlines. An owner has at most one, which it remembers as `scheduled`.
@@ -212,7 +224,7 @@ impl Timers {
         self.0.pop_first().map(|(_, owner)| owner)
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 }

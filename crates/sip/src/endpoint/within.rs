@@ -3,18 +3,18 @@
 use super::front::{self, Hint};
 use super::table::ServerMachine;
 use super::{Endpoint, Event, LegId, ServerId, State};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method};
 use crate::text;
 use crate::time::Time;
 use crate::transaction::{InviteServer, PlainServer};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 impl Endpoint {
     pub(super) fn on_request_within(
         &mut self,
         request: Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         now: Time,
     ) {
@@ -68,7 +68,7 @@ impl Endpoint {
     pub(super) fn respond_within(
         &mut self,
         request: &Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         leg: LegId,
         (status, bytes): (u16, Arc<[u8]>),
@@ -83,15 +83,15 @@ impl Endpoint {
     pub(super) fn open_server(
         &mut self,
         request: &Message,
-        from: SocketAddr,
+        from: Hop,
         key: Box<[u8]>,
         leg: LegId,
     ) -> Option<ServerId> {
         let to = front::answer_to(&request.top_via()?, from);
-        let (timing, transport) = (self.config.timing, self.transport());
+        let (timing, reliability) = (self.config.timing, from.transport.reliability());
         let machine = match request.method() {
-            Some(Method::Invite) => ServerMachine::Invite(InviteServer::new(timing, transport)),
-            _ => ServerMachine::Plain(PlainServer::new(timing, transport)),
+            Some(Method::Invite) => ServerMachine::Invite(InviteServer::new(timing, reliability)),
+            _ => ServerMachine::Plain(PlainServer::new(timing, reliability)),
         };
         Some(self.add_server(machine, key, to, Some(leg)))
     }

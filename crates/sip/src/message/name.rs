@@ -51,6 +51,11 @@ names! {
     Diversion "Diversion";
     Expires "Expires";
     Warning "Warning";
+    MinExpires "Min-Expires";
+    Authorization "Authorization";
+    ProxyAuthorization "Proxy-Authorization";
+    WwwAuthenticate "WWW-Authenticate";
+    ProxyAuthenticate "Proxy-Authenticate";
 }
 
 impl Name {

@@ -1,8 +1,8 @@
 //! Writing messages. Every message that we send is made here, line by line.
 
 use super::{Message, Name, Via};
+use crate::hop::Hop;
 use crate::text;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Writes one message.
@@ -78,56 +78,61 @@ impl Writer {
     }
 }
 
-/// A request of ours once more, with another `Via` and number; each line of `instead` takes the place of
-/// those of its name, or is added.
+/// A request of our own once more, as a transaction of its own: another `Via` and sequence number, and
+/// without its proofs, which are made anew. Each line of `instead` takes the place of those of its name,
+/// or is added.
 pub(crate) fn again(
     request: &Message,
     via: &[u8],
     cseq: u32,
     instead: &[(Name, &[u8])],
 ) -> Arc<[u8]> {
-    let method = String::from_utf8_lossy(request.method_text());
-    let mut writer = Writer::request(&method, request.request_uri());
-    writer.line(Name::Via, &[via]);
-    for (name, value) in request.named_headers() {
-        let is_replaced = instead.iter().any(|(replaced, _)| *replaced == name);
-        match name {
-            Name::CSeq => {
-                let number = cseq.to_string();
-                writer.line(name, &[number.as_bytes(), b" ", method.as_bytes()]);
-            }
-            Name::Via | Name::ContentType | Name::ContentLength => {}
-            _ if is_replaced => {}
-            _ => {
-                writer.line(name, &[value]);
-            }
-        }
+    let method = request.method_text();
+    let mut writer = Writer(Vec::with_capacity(request.bytes().len() + 64));
+    for part in [method, b" ", request.request_uri(), b" SIP/2.0\r\n"] {
+        writer.put(part);
+    }
+    for (label, value) in request.all_headers() {
+        match Name::parse(label) {
+            Name::Via => writer.line(Name::Via, &[via]),
+            Name::CSeq => writer.line(Name::CSeq, &[cseq.to_string().as_bytes(), b" ", method]),
+            Name::Authorization | Name::ProxyAuthorization => &mut writer,
+            name if instead.iter().any(|(other, _)| *other == name) => &mut writer,
+            name => writer.line(name, &[value]),
+        };
     }
     for (name, value) in instead {
         writer.line(*name, &[value]);
     }
-    match request.header(Name::ContentType) {
-        Some(kind) => writer.finish_with(kind, request.body()),
-        None => writer.finish(),
-    }
+    writer.put(b"\r\n");
+    writer.put(request.body());
+    writer.0.into()
+}
+
+/// A message of our own with one header line more, behind all others.
+pub(crate) fn with_line(message: &[u8], name: Name, value: &[u8]) -> Arc<[u8]> {
+    let break_at = message
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .map_or(message.len(), |at| at + 2);
+    let mut writer = Writer(Vec::with_capacity(message.len() + value.len() + 32));
+    writer.put(&message[..break_at]);
+    writer.line(name, &[value]);
+    writer.put(&message[break_at..]);
+    writer.0.into()
 }
 
 /// Begins the answer to `request`, which came from `source`: what RFC 3261 section 8.2.6 has copied, and
 /// the topmost `Via` completed (sections 18.2.1 and RFC 3581). `tag` is added to a `To` without one.
 ///
 /// A response goes back to the side that the request came from, so copying here carries nothing across.
-pub fn reply(request: &Message, source: SocketAddr, status: u16, tag: Option<&[u8]>) -> Writer {
+pub fn reply(request: &Message, source: Hop, status: u16, tag: Option<&[u8]>) -> Writer {
     let mut writer = Writer::response(status, phrase(status));
     reply_head(&mut writer, request, source, tag);
     writer
 }
 
-pub(crate) fn reply_head(
-    writer: &mut Writer,
-    request: &Message,
-    source: SocketAddr,
-    tag: Option<&[u8]>,
-) {
+pub(crate) fn reply_head(writer: &mut Writer, request: &Message, source: Hop, tag: Option<&[u8]>) {
     let mut vias = request.headers(Name::Via);
     if let Some(first) = vias.next() {
         write_top_via(writer, first, source);
@@ -153,7 +158,7 @@ pub(crate) fn reply_head(
 }
 
 /// The first element of the first line gets `received` and, if asked for, `rport`.
-fn write_top_via(writer: &mut Writer, line: &[u8], source: SocketAddr) {
+fn write_top_via(writer: &mut Writer, line: &[u8], source: Hop) {
     let Some(top) = text::list(line).next() else {
         return;
     };
@@ -181,9 +186,9 @@ fn write_top_via(writer: &mut Writer, line: &[u8], source: SocketAddr) {
             }
         }
     }
-    value.extend_from_slice(format!(";received={}", source.ip()).as_bytes());
+    value.extend_from_slice(format!(";received={}", source.address.ip()).as_bytes());
     if asked_for_port {
-        value.extend_from_slice(format!(";rport={}", source.port()).as_bytes());
+        value.extend_from_slice(format!(";rport={}", source.address.port()).as_bytes());
     }
     let mut rest = text::list(line).skip(1).peekable();
     if rest.peek().is_some() {
@@ -205,9 +210,12 @@ pub fn phrase(status: u16) -> &'static str {
         183 => "Session Progress",
         200 => "OK",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        407 => "Proxy Authentication Required",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",

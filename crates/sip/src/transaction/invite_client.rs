@@ -1,6 +1,6 @@
 //! INVITE, the asking side (RFC 3261 section 17.1.1, RFC 6026 section 8.4).
 
-use super::{End, Repeat, Step, Timing, Transport};
+use super::{End, Reliability, Repeat, Step, Timing};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -22,18 +22,18 @@ enum State {
 pub struct InviteClient {
     state: State,
     timing: Timing,
-    transport: Transport,
+    reliability: Reliability,
     limit: Option<Duration>,
 }
 
 impl InviteClient {
     /// The request has just been sent.
-    pub fn new(timing: Timing, transport: Transport, now: Time) -> Self {
-        let repeat = Repeat::new(timing.t1, timing.patience(), transport, now);
+    pub fn new(timing: Timing, reliability: Reliability, now: Time) -> Self {
+        let repeat = Repeat::new(timing.t1, timing.patience(), reliability, now);
         Self {
             state: State::Calling(repeat),
             timing,
-            transport,
+            reliability,
             limit: None,
         }
     }
@@ -59,12 +59,12 @@ impl InviteClient {
                 Step::DELIVER
             }
             (State::Calling(_) | State::Proceeding(_), _) => {
-                let end = match self.transport {
-                    Transport::Unreliable => {
+                let end = match self.reliability {
+                    Reliability::Unreliable => {
                         self.state = State::Completed(now + self.timing.patience());
                         None
                     }
-                    Transport::Reliable => {
+                    Reliability::Reliable => {
                         self.state = State::Ended;
                         Some(End::Done)
                     }

@@ -1,6 +1,6 @@
 //! INVITE, the answering side (RFC 3261 section 17.2.1, RFC 6026 section 8.7).
 
-use super::{Repeat, Step, Timing, Transport};
+use super::{Reliability, Repeat, Step, Timing};
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug)]
@@ -21,16 +21,16 @@ enum State {
 pub struct InviteServer {
     state: State,
     timing: Timing,
-    transport: Transport,
+    reliability: Reliability,
 }
 
 impl InviteServer {
     /// The request has just come.
-    pub fn new(timing: Timing, transport: Transport) -> Self {
+    pub fn new(timing: Timing, reliability: Reliability) -> Self {
         Self {
             state: State::Proceeding,
             timing,
-            transport,
+            reliability,
         }
     }
 
@@ -43,8 +43,12 @@ impl InviteServer {
             100..=199 => {}
             200..=299 => self.state = State::Accepted(now + self.timing.patience()),
             _ => {
-                let repeat =
-                    Repeat::new(self.timing.t1, self.timing.patience(), self.transport, now);
+                let repeat = Repeat::new(
+                    self.timing.t1,
+                    self.timing.patience(),
+                    self.reliability,
+                    now,
+                );
                 self.state = State::Completed(repeat);
             }
         }
@@ -61,12 +65,12 @@ impl InviteServer {
 
     /// An ACK came that belongs to this INVITE. It is delivered only when it acknowledges a success.
     pub fn on_ack(&mut self, now: Time) -> Step {
-        match (self.state, self.transport) {
-            (State::Completed(_), Transport::Unreliable) => {
+        match (self.state, self.reliability) {
+            (State::Completed(_), Reliability::Unreliable) => {
                 self.state = State::Confirmed(now + self.timing.t4);
                 Step::NOTHING
             }
-            (State::Completed(_), Transport::Reliable) => {
+            (State::Completed(_), Reliability::Reliable) => {
                 self.state = State::Ended;
                 Step::DONE
             }

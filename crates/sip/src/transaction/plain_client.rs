@@ -1,6 +1,6 @@
 //! Anything but INVITE, the asking side (RFC 3261 section 17.1.2).
 
-use super::{End, Repeat, Step, Timing, Transport};
+use super::{End, Reliability, Repeat, Step, Timing};
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug)]
@@ -19,17 +19,17 @@ enum State {
 pub struct PlainClient {
     state: State,
     timing: Timing,
-    transport: Transport,
+    reliability: Reliability,
 }
 
 impl PlainClient {
     /// The request has just been sent.
-    pub fn new(timing: Timing, transport: Transport, now: Time) -> Self {
-        let repeat = Repeat::new(timing.t1, timing.patience(), transport, now);
+    pub fn new(timing: Timing, reliability: Reliability, now: Time) -> Self {
+        let repeat = Repeat::new(timing.t1, timing.patience(), reliability, now);
         Self {
             state: State::Trying(repeat),
             timing,
-            transport,
+            reliability,
         }
     }
 
@@ -42,12 +42,12 @@ impl PlainClient {
                 Step::DELIVER
             }
             State::Proceeding(_) if status < 200 => Step::DELIVER,
-            State::Trying(_) | State::Proceeding(_) => match self.transport {
-                Transport::Unreliable => {
+            State::Trying(_) | State::Proceeding(_) => match self.reliability {
+                Reliability::Unreliable => {
                     self.state = State::Completed(now + self.timing.t4);
                     Step::DELIVER
                 }
-                Transport::Reliable => {
+                Reliability::Reliable => {
                     self.state = State::Ended;
                     Step {
                         end: Some(End::Done),
@@ -72,6 +72,11 @@ impl PlainClient {
             self.state = State::Ended;
         }
         step
+    }
+
+    /// Whether no response has come yet.
+    pub fn is_trying(&self) -> bool {
+        matches!(self.state, State::Trying(_))
     }
 
     /// When time matters next.

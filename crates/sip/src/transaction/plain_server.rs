@@ -1,6 +1,6 @@
 //! Anything but INVITE, the answering side (RFC 3261 section 17.2.2).
 
-use super::{Step, Timing, Transport};
+use super::{Reliability, Step, Timing};
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug)]
@@ -19,16 +19,16 @@ enum State {
 pub struct PlainServer {
     state: State,
     timing: Timing,
-    transport: Transport,
+    reliability: Reliability,
 }
 
 impl PlainServer {
     /// The request has just come.
-    pub fn new(timing: Timing, transport: Transport) -> Self {
+    pub fn new(timing: Timing, reliability: Reliability) -> Self {
         Self {
             state: State::Trying,
             timing,
-            transport,
+            reliability,
         }
     }
 
@@ -37,10 +37,10 @@ impl PlainServer {
         if !matches!(self.state, State::Trying | State::Proceeding) {
             return false;
         }
-        self.state = match (status, self.transport) {
+        self.state = match (status, self.reliability) {
             (100..=199, _) => State::Proceeding,
-            (_, Transport::Unreliable) => State::Completed(now + self.timing.patience()),
-            (_, Transport::Reliable) => State::Completed(now),
+            (_, Reliability::Unreliable) => State::Completed(now + self.timing.patience()),
+            (_, Reliability::Reliable) => State::Completed(now),
         };
         true
     }

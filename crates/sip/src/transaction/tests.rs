@@ -2,8 +2,8 @@
 
 use super::*;
 
-const UDP: Transport = Transport::Unreliable;
-const TCP: Transport = Transport::Reliable;
+const UDP: Reliability = Reliability::Unreliable;
+const TCP: Reliability = Reliability::Reliable;
 
 fn at(millis: u64) -> Time {
     Time::from_millis(millis)

@@ -1,9 +1,13 @@
 //! Two endpoints and a network in virtual time.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod corpus;
+pub mod lone;
 pub mod wire;
 
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output, Peer, PeerId};
+use maskline_sip::hop::{Hop, Transport};
+use maskline_sip::identity::Identity;
 use maskline_sip::time::Time;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +18,10 @@ pub const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.
 
 pub fn address(text: &str) -> SocketAddr {
     text.parse().expect("a literal address")
+}
+
+pub fn udp(text: &str) -> Hop {
+    Hop::udp(address(text))
 }
 
 pub fn at(millis: u64) -> Time {
@@ -38,10 +46,7 @@ pub fn endpoint(own: &str, peer: &str, seed: u8) -> Endpoint {
 }
 
 pub fn endpoint_with(config: Config, peer: &str, seed: u8) -> Endpoint {
-    let peers = vec![Peer {
-        id: PeerId(1),
-        address: address(peer),
-    }];
+    let peers = vec![Peer::new(PeerId(1), udp(peer))];
     Endpoint::new(config, peers, [seed; 32])
 }
 
@@ -72,7 +77,8 @@ pub struct World {
     pub callee: Endpoint,
     pub chance: Chance,
     weather: Weather,
-    flying: BTreeMap<(Time, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
+    transport: Transport,
+    flying: BTreeMap<(Time, u64), (Hop, Hop, Vec<u8>)>,
     sent: u64,
     /// Every datagram that was sent, lost ones too: when, by whom, and its first line.
     pub log: Vec<(u64, Side, String)>,
@@ -89,6 +95,19 @@ impl World {
 
     /// A world in which the two are set up differently.
     pub fn with(seed: u64, weather: Weather, set_up: fn(Side, &mut Config)) -> Self {
+        Self::made(Transport::Udp, seed, weather, set_up)
+    }
+
+    pub fn by(transport: Transport, seed: u64, weather: Weather) -> Self {
+        Self::made(transport, seed, weather, |_, _| {})
+    }
+
+    fn made(
+        transport: Transport,
+        seed: u64,
+        weather: Weather,
+        set_up: fn(Side, &mut Config),
+    ) -> Self {
         let make = |side, own, peer, seed| {
             let mut config = Config::new(address(own));
             set_up(side, &mut config);
@@ -100,6 +119,7 @@ impl World {
             callee: make(Side::Callee, CALLEE, CALLER, 2),
             chance: Chance(seed),
             weather,
+            transport,
             flying: BTreeMap::new(),
             sent: 0,
             log: Vec::new(),
@@ -117,9 +137,9 @@ impl World {
     pub fn dial(&mut self) -> LegId {
         let leg = self.caller.new_leg();
         let dial = Dial {
-            hop: address(CALLEE),
+            hop: Hop::new(self.transport, address(CALLEE)),
             target: format!("sip:13900000000@{CALLEE}"),
-            identity: format!("sip:17000000001@{CALLER}"),
+            identity: Identity::from(format!("sip:17000000001@{CALLER}")),
             max_forwards: 69,
             sdp: SDP.to_vec(),
         };
@@ -135,8 +155,8 @@ impl World {
 
     fn drain(&mut self, side: Side) {
         let (from, sender) = match side {
-            Side::Caller => (address(CALLER), Side::Caller),
-            Side::Callee => (address(CALLEE), Side::Callee),
+            Side::Caller => (Hop::new(self.transport, address(CALLER)), Side::Caller),
+            Side::Callee => (Hop::new(self.transport, address(CALLEE)), Side::Callee),
         };
         while let Some(output) = self.side(side).poll_output() {
             match output {
@@ -187,7 +207,7 @@ impl World {
             let Some((_, (from, to, bytes))) = self.flying.pop_first() else {
                 return false;
             };
-            let side = if to == address(CALLER) {
+            let side = if to.address == address(CALLER) {
                 Side::Caller
             } else {
                 Side::Callee
@@ -261,6 +281,13 @@ pub fn name(event: &Event) -> String {
         Event::OfferRefused { status, .. } => format!("offer refused {status}"),
         Event::Info { .. } => "info".into(),
         Event::Cancelled { .. } => "cancelled".into(),
+        Event::PeerState { reachable, .. } => (if *reachable {
+            "reachable"
+        } else {
+            "unreachable"
+        })
+        .into(),
+        Event::Registered { status, .. } => format!("registered {status}"),
         Event::Ended { silent, .. } => format!("ended{}", if *silent { " silent" } else { "" }),
     }
 }

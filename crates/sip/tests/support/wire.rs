@@ -1,10 +1,11 @@
 //! One endpoint, and a peer that writes its messages by hand.
 
-use super::{SDP, address, at, endpoint, endpoint_with, name};
+use super::{SDP, address, at, endpoint, endpoint_with, name, udp};
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output};
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Name, NameAddr};
 use maskline_sip::time::Time;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 pub const US: &str = "127.0.0.1:5060";
@@ -45,7 +46,7 @@ impl Wire {
 
     pub fn say_from(&mut self, from: &str, bytes: &[u8]) -> Vec<Message> {
         self.give(Input::Datagram {
-            from: address(from),
+            from: udp(from),
             bytes,
         })
     }
@@ -58,7 +59,7 @@ impl Wire {
             .collect()
     }
 
-    pub fn drain(&mut self) -> Vec<(SocketAddr, Message)> {
+    pub fn drain(&mut self) -> Vec<(Hop, Message)> {
         let mut sent = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
@@ -137,9 +138,9 @@ impl Wire {
     pub fn dial(&mut self) -> (LegId, Message) {
         let leg = self.endpoint.new_leg();
         let dial = Dial {
-            hop: address(PEER),
+            hop: udp(PEER),
             target: "sip:13900000000@127.0.0.1:5070".into(),
-            identity: "sip:17000000001@127.0.0.1:5060".into(),
+            identity: Identity::from("sip:17000000001@127.0.0.1:5060".to_owned()),
             max_forwards: 69,
             sdp: SDP.to_vec(),
         };
@@ -252,4 +253,28 @@ pub fn to_tag(message: &Message) -> String {
 pub fn header(message: &Message, name: Name) -> &str {
     std::str::from_utf8(message.header(name).unwrap_or_default())
         .expect("what we write here is ASCII")
+}
+
+/// SDP of theirs that says something new, and SDP of ours.
+pub const OTHER: &[u8] =
+    b"v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+    m=audio 4000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=sendonly\r\n";
+pub const OURS: &[u8] = b"v=0\r\no=- 7 2 IN IP4 127.0.0.1\r\n";
+
+pub fn cseqs(messages: &[Message]) -> Vec<&str> {
+    messages
+        .iter()
+        .map(|message| header(message, Name::CSeq))
+        .collect()
+}
+
+/// The leg of the first call that came in.
+pub fn first_leg(wire: &Wire) -> LegId {
+    wire.events
+        .iter()
+        .find_map(|event| match event {
+            Event::Incoming { leg, .. } => Some(*leg),
+            _ => None,
+        })
+        .expect("there is a call")
 }

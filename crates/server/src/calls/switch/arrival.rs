@@ -4,7 +4,7 @@ use super::ladder::Way;
 use super::live::Live;
 use super::media::Media;
 use super::{CallKey, Output, Routing, Switch};
-use crate::calls::numbers;
+use crate::calls::{Trunk, numbers};
 use maskline_domain::call::{
     Call, Ending, Happening, Moment, Prospects, Reason, Side, TRUNKS_TRIED_MAX, Terms,
 };
@@ -90,6 +90,17 @@ impl Switch {
     }
 
     pub(super) fn on_route(&mut self, key: CallKey, routing: Routing, now: Moment) {
+        // Who does not answer when asked is not tried, unless nobody else is left.
+        let is_silent = |trunk: &Trunk| {
+            let known = self
+                .trunks
+                .iter()
+                .position(|known| known.said.name == trunk.said.name);
+            let id = known.and_then(|at| u32::try_from(at).ok());
+            id.is_some_and(|id| self.silent.contains(&PeerId(id)))
+        };
+        let mut routing = routing;
+        routing.trunks.sort_by_key(is_silent);
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };

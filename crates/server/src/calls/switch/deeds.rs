@@ -2,8 +2,7 @@
 
 use super::face::day;
 use super::ladder::Way;
-use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
-use maskline_domain::PhoneNumber;
+use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch, wire};
 use maskline_domain::call::{Deed, Ending, Happening, Moment, Prompt, Reason, Side};
 use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
 use maskline_sip::uri::sip_uri;
@@ -140,9 +139,9 @@ impl Switch {
         let note = format!("to {callee} by {}, shown {}", trunk.said.name, live.x);
         live.note(now, Side::Callee, Way::Out, "INVITE", note);
         let dial = endpoint::Dial {
-            hop: trunk.peer,
+            hop: wire::hop(&trunk),
             target: sip_uri(&trunk.said.write(callee), trunk.peer),
-            identity: shown(&trunk.said, live.x, advertised),
+            identity: wire::identity(&trunk, live.x, advertised),
             max_forwards: live.max_forwards,
             sdp,
         };
@@ -225,15 +224,6 @@ impl Switch {
             is_recorded.then(|| Box::new(live.record)),
         ));
     }
-}
-
-/// Who is shown to the callee: X, at our address.
-fn shown(
-    trunk: &maskline_domain::Trunk,
-    x: PhoneNumber,
-    advertised: std::net::SocketAddr,
-) -> String {
-    sip_uri(&trunk.write(x), advertised)
 }
 
 pub(super) fn early(with_media: bool) -> &'static str {

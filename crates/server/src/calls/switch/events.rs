@@ -54,6 +54,13 @@ impl Switch {
                     now,
                 );
             }
+            Event::PeerState { peer, reachable } => {
+                match reachable {
+                    true => self.silent.remove(&peer),
+                    false => self.silent.insert(peer),
+                };
+            }
+            Event::Registered { .. } => {}
             Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
             Event::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
             Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, now),

@@ -5,6 +5,7 @@ use maskline_domain::call::{Moment, Notice, Prompt, Side};
 use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, PoolKey};
 use maskline_sip::g711::Law;
+use maskline_sip::hop::Hop;
 use maskline_sip::sdp::{Direction, Payloads};
 use maskline_store::records::call::CallRecord;
 use std::net::{IpAddr, SocketAddr};
@@ -114,13 +115,15 @@ pub struct RecordWish {
 
 /// What the switch is given.
 pub enum Input<'a> {
-    /// A SIP datagram.
+    /// A SIP message.
     Datagram {
         /// From where.
-        from: SocketAddr,
+        from: Hop,
         /// What.
         bytes: &'a [u8],
     },
+    /// There is no connection to this hop, and none can be made.
+    Unreachable(Hop),
     /// The answer to [`Output::AskRoute`]; none if the state could not be read in time.
     Routed(CallKey, Option<Box<Routing>>),
     /// The answer to [`Output::OpenRow`]: whether the row is durable.
@@ -145,10 +148,10 @@ pub enum Input<'a> {
 
 /// What the switch wants done.
 pub enum Output {
-    /// Send this SIP datagram.
+    /// Send this SIP message.
     Send {
         /// To whom.
-        to: SocketAddr,
+        to: Hop,
         /// What.
         bytes: Arc<[u8]>,
     },
@@ -177,6 +180,8 @@ pub enum Output {
 pub struct Setup {
     /// The address that peers are told for signalling.
     pub advertised: SocketAddr,
+    /// The same within TLS.
+    pub advertised_tls: Option<SocketAddr>,
     /// The name of this node, for the records.
     pub node: String,
     /// The name of this run of the process, for the records.

@@ -14,6 +14,8 @@ use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
 use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, TrunkName};
 use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
 use maskline_sip::g711::Law;
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
 use maskline_sip::sdp::{Direction, Payloads};
 use maskline_store::records::call::CallRecord;
 use std::net::SocketAddr;
@@ -32,6 +34,10 @@ const A: &str = "13933334444";
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("a literal address")
+}
+
+fn udp(text: &str) -> Hop {
+    Hop::udp(address(text))
 }
 
 fn number(digits: &str) -> PhoneNumber {
@@ -103,7 +109,7 @@ struct World {
     played: Vec<(Side, Prompt)>,
     files: Vec<String>,
     digits: Vec<(Side, char)>,
-    queue: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
+    queue: VecDeque<(Hop, Hop, Vec<u8>)>,
 }
 
 fn connection() -> Route {
@@ -137,6 +143,7 @@ impl World {
     fn new() -> Self {
         let mut switch = Switch::new(Setup {
             advertised: address(SWITCH),
+            advertised_tls: None,
             node: "n1".into(),
             boot: "b1".into(),
             calls_max: 4,
@@ -152,10 +159,7 @@ impl World {
             trunk("spare", SPARE, true),
         ]);
         let phone = |at, seed| {
-            let peer = Peer {
-                id: PeerId(0),
-                address: address(SWITCH),
-            };
+            let peer = Peer::new(PeerId(0), udp(SWITCH));
             Endpoint::new(Config::new(address(at)), vec![peer], [seed; 32])
         };
         Self {
@@ -190,9 +194,9 @@ impl World {
     fn dial(&mut self, sdp: Vec<u8>, max_forwards: u8) -> LegId {
         let leg = self.caller.new_leg();
         let dial = Dial {
-            hop: address(SWITCH),
+            hop: udp(SWITCH),
             target: format!("sip:+86{X}@{SWITCH}"),
-            identity: format!("sip:{N}@{CALLER}"),
+            identity: Identity::from(format!("sip:{N}@{CALLER}")),
             max_forwards,
             sdp,
         };
@@ -228,7 +232,7 @@ impl World {
             while let Some(output) = self.caller.poll_output() {
                 match output {
                     SipOutput::Send { to, bytes } => {
-                        self.queue.push_back((address(CALLER), to, bytes.to_vec()))
+                        self.queue.push_back((udp(CALLER), to, bytes.to_vec()))
                     }
                     SipOutput::Event(event) => self.caller_events.push(event),
                 }
@@ -236,7 +240,7 @@ impl World {
             while let Some(output) = self.callee.poll_output() {
                 match output {
                     SipOutput::Send { to, bytes } => {
-                        self.queue.push_back((address(CALLEE), to, bytes.to_vec()))
+                        self.queue.push_back((udp(CALLEE), to, bytes.to_vec()))
                     }
                     SipOutput::Event(event) => self.callee_events.push(event),
                 }
@@ -244,7 +248,7 @@ impl World {
             while let Some(output) = self.spare.poll_output() {
                 match output {
                     SipOutput::Send { to, bytes } => {
-                        self.queue.push_back((address(SPARE), to, bytes.to_vec()))
+                        self.queue.push_back((udp(SPARE), to, bytes.to_vec()))
                     }
                     SipOutput::Event(event) => self.spare_events.push(event),
                 }
@@ -257,19 +261,19 @@ impl World {
             };
             let now = Time::from_millis(self.now_ms);
             let bytes = bytes.as_slice();
-            if to == address(SWITCH) {
+            if to == udp(SWITCH) {
                 let moment = self.moment();
                 self.switch
                     .handle_input(Input::Datagram { from, bytes }, moment);
-            } else if to == address(CALLER) {
+            } else if to == udp(CALLER) {
                 self.to_caller.extend_from_slice(bytes);
                 self.caller
                     .handle_input(SipInput::Datagram { from, bytes }, now);
-            } else if to == address(SPARE) {
+            } else if to == udp(SPARE) {
                 self.spare
                     .handle_input(SipInput::Datagram { from, bytes }, now);
-            } else if to != address(DEAD) {
-                assert_eq!(to, address(CALLEE), "nothing goes anywhere else");
+            } else if to != udp(DEAD) {
+                assert_eq!(to, udp(CALLEE), "nothing goes anywhere else");
                 self.to_callee.extend_from_slice(bytes);
                 self.callee
                     .handle_input(SipInput::Datagram { from, bytes }, now);
@@ -280,9 +284,7 @@ impl World {
     fn answer(&mut self, output: Output) {
         let moment = self.moment();
         match output {
-            Output::Send { to, bytes } => {
-                self.queue.push_back((address(SWITCH), to, bytes.to_vec()))
-            }
+            Output::Send { to, bytes } => self.queue.push_back((udp(SWITCH), to, bytes.to_vec())),
             Output::AskRoute(key, query) => {
                 assert_eq!(
                     query,

@@ -1,0 +1,369 @@
+//! SIP over streams, beside the datagrams: who may connect, which connection a message takes, and the
+//! bounds of it all.
+//!
+//! Each connection is a task of its own ([`stream`]); they and the loop of calls exchange [`News`] and
+//! bytes. A message for a hop takes the connection that is there, whoever opened it; else one is made.
+//! What cannot be sent is told at once, so that nobody waits for the answer. Nothing is kept for a
+//! connection that is gone: over a stream it is the transaction's matter to try again, or the peer's.
+
+mod stream;
+mod tls;
+
+pub use tls::{Pem, Tls, TlsError};
+
+use maskline_sip::hop::{Hop, Transport};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+/// Connections that peers opened at once. Beyond it new ones are closed unheard.
+const INCOMING_MAX: usize = 1_024;
+/// Connections that we opened at once: apart from the others, so that nobody can keep us from calling.
+const OUTGOING_MAX: usize = 1_024;
+/// Messages that wait to be written to one connection. One that is so slow is closed.
+const WRITES_MAX: usize = 256;
+/// Messages of all connections that wait for the loop; when it is full the connections are not read.
+const NEWS_MAX: usize = 1_024;
+/// Connections that the kernel may hold for us until they are accepted.
+const BACKLOG: u32 = 1_024;
+/// How long a connection, its TLS included, may take to stand.
+const OPENING_MAX: Duration = Duration::from_secs(10);
+/// A connection on which nothing is read for so long is closed.
+const IDLE_MAX: Duration = Duration::from_secs(1_800);
+/// Wait after the system had no descriptor left for a new connection.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Tries to find a port that is free for datagrams and for streams, where any port will do.
+const SAME_PORT_TRIES: usize = 16;
+/// Room in the kernel for datagrams that wait, in bytes: a second of heavy load.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+
+/// Opens the ports for datagrams and, if wanted, for plain streams: both at the same address (RFC 3261
+/// section 18.2.1).
+///
+/// # Errors
+/// When one of them cannot be bound.
+pub fn open(listen: SocketAddr, with_tcp: bool) -> io::Result<(UdpSocket, Option<TcpListener>)> {
+    let mut tries = 0;
+    loop {
+        let datagrams = bind_datagrams(listen)?;
+        if !with_tcp {
+            return Ok((datagrams, None));
+        }
+        tries += 1;
+        match bind_streams(datagrams.local_addr()?) {
+            Ok(streams) => return Ok((datagrams, Some(streams))),
+            // Somebody has that port for streams: another is drawn.
+            Err(error)
+                if listen.port() == 0
+                    && error.kind() == io::ErrorKind::AddrInUse
+                    && tries < SAME_PORT_TRIES => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn bind_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::DGRAM,
+        Some(socket2::Protocol::UDP),
+    )?;
+    // The kernel may grant less; then bursts are lost sooner and repeated by the peers.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// Opens a port for streams.
+///
+/// # Errors
+/// When it cannot be bound.
+pub fn bind_streams(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart finds connections of its predecessor still ending.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What comes out of the connections.
+pub enum Heard {
+    /// A message.
+    Message(Hop, Vec<u8>),
+    /// The connection to this hop is gone, or could not be made; what was on its way there is lost.
+    Unreachable(Hop),
+}
+
+/// Nothing can be sent to a hop now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no connection can be made")]
+pub struct NoConnection;
+
+enum News {
+    Opened(Hop, Connection),
+    Message(Hop, Vec<u8>),
+    /// The other side asks whether we are there.
+    Ping(Hop),
+    Closed(Hop, u64),
+}
+
+struct Connection {
+    /// Tells it from another one with the same hop.
+    id: u64,
+    writes: mpsc::Sender<Arc<[u8]>>,
+    /// The connection is closed when this goes.
+    close: Option<oneshot::Sender<()>>,
+}
+
+/// All connections.
+pub struct Links {
+    connections: BTreeMap<Hop, Connection>,
+    tls: Option<Tls>,
+    shared: Shared,
+    news: mpsc::Receiver<News>,
+    outgoing: Arc<Semaphore>,
+    known: watch::Sender<BTreeSet<IpAddr>>,
+    /// They end with this.
+    _accepting: JoinSet<()>,
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Shared {
+    news: mpsc::Sender<News>,
+    last_id: Arc<AtomicU64>,
+}
+
+impl Shared {
+    fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// The two ends of a connection that is about to stand.
+fn connection(id: u64) -> (Connection, stream::Ends) {
+    let (writes, to_write) = mpsc::channel(WRITES_MAX);
+    let (close, closed) = oneshot::channel();
+    let connection = Connection {
+        id,
+        writes,
+        close: Some(close),
+    };
+    (connection, stream::Ends { to_write, closed })
+}
+
+impl Links {
+    /// Links that take connections from these listeners; without any they still make them.
+    pub fn new(
+        tcp: Option<TcpListener>,
+        tls_listener: Option<TcpListener>,
+        tls: Option<Tls>,
+    ) -> Self {
+        let (sender, news) = mpsc::channel(NEWS_MAX);
+        let shared = Shared {
+            news: sender,
+            last_id: Arc::default(),
+        };
+        let (known, knows) = watch::channel(BTreeSet::new());
+        let incoming = Arc::new(Semaphore::new(INCOMING_MAX));
+        let mut accepting = JoinSet::new();
+        let acceptor = tls.as_ref().and_then(Tls::acceptor);
+        let door = |listener, acceptor| Door {
+            listener,
+            acceptor,
+            incoming: incoming.clone(),
+            known: knows.clone(),
+            shared: shared.clone(),
+        };
+        if let Some(listener) = tcp {
+            accepting.spawn(door(listener, None).accept());
+        }
+        if let (Some(listener), Some(acceptor)) = (tls_listener, acceptor) {
+            accepting.spawn(door(listener, Some(acceptor)).accept());
+        }
+        Self {
+            connections: BTreeMap::new(),
+            tls,
+            shared,
+            news,
+            outgoing: Arc::new(Semaphore::new(OUTGOING_MAX)),
+            known,
+            _accepting: accepting,
+        }
+    }
+
+    /// From now on only these may connect; connections that stand stay.
+    pub fn know(&self, peers: impl Iterator<Item = IpAddr>) {
+        self.known.send_replace(peers.collect());
+    }
+
+    /// Sends a message, over the connection that is there or a new one.
+    ///
+    /// # Errors
+    /// When there are too many connections, or none can be made by this transport. A connection that fails
+    /// later is told by [`Links::heard`].
+    pub fn send(&mut self, to: Hop, bytes: Arc<[u8]>) -> Result<(), NoConnection> {
+        if let Some(connection) = self.connections.get_mut(&to) {
+            match connection.writes.try_send(bytes.clone()) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    if connection.close.take().is_some() {
+                        tracing::warn!(hop = %to, "a SIP connection takes nothing more and is closed");
+                    }
+                    return Err(NoConnection);
+                }
+                // It has just ended; its news is on its way.
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
+            }
+        }
+        self.connect(to, bytes)
+    }
+
+    fn connect(&mut self, to: Hop, first: Arc<[u8]>) -> Result<(), NoConnection> {
+        let permit = self.outgoing.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| NoConnection)?;
+        let connector = match to.transport {
+            Transport::Tls => Some(
+                self.tls
+                    .as_ref()
+                    .and_then(Tls::connector)
+                    .ok_or(NoConnection)?,
+            ),
+            Transport::Tcp | Transport::Udp => None,
+        };
+        let id = self.shared.next_id();
+        let (connection, ends) = connection(id);
+        // The queue is empty, so there is room.
+        let _ = connection.writes.try_send(first);
+        self.connections.insert(to, connection);
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let opening = async {
+                let plain = TcpStream::connect(to.address).await?;
+                plain.set_nodelay(true)?;
+                stream::Stream::open(plain, connector.as_ref(), to.address.ip()).await
+            };
+            match tokio::time::timeout(OPENING_MAX, opening).await {
+                Ok(Ok(stream)) => stream::serve(stream, to, ends, &shared.news, IDLE_MAX).await,
+                Ok(Err(error)) => {
+                    tracing::info!(hop = %to, %error, "a SIP connection was not made")
+                }
+                Err(_) => tracing::info!(hop = %to, "a SIP connection was not made in time"),
+            }
+            // Told before the place is given up, or a send between the two would make one too many.
+            let _ = shared.news.send(News::Closed(to, id)).await;
+            drop(permit);
+        });
+        Ok(())
+    }
+
+    /// The next thing that is heard. Nothing is lost when the future is dropped.
+    pub async fn heard(&mut self) -> Heard {
+        loop {
+            // This has a sender itself, so the channel never ends.
+            let Some(news) = self.news.recv().await else {
+                return std::future::pending().await;
+            };
+            match news {
+                News::Message(from, bytes) => return Heard::Message(from, bytes),
+                News::Ping(from) => {
+                    if let Some(connection) = self.connections.get(&from) {
+                        // One that cannot even take this is closed by the next message.
+                        let pong = Arc::from(maskline_sip::stream::PONG);
+                        let _ = connection.writes.try_send(pong);
+                    }
+                }
+                News::Opened(hop, connection) => drop(self.connections.insert(hop, connection)),
+                News::Closed(hop, id) => {
+                    if self
+                        .connections
+                        .get(&hop)
+                        .is_some_and(|known| known.id == id)
+                    {
+                        self.connections.remove(&hop);
+                        return Heard::Unreachable(hop);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One listener.
+struct Door {
+    listener: TcpListener,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    incoming: Arc<Semaphore>,
+    known: watch::Receiver<BTreeSet<IpAddr>>,
+    shared: Shared,
+}
+
+impl Door {
+    async fn accept(self) {
+        loop {
+            let (plain, from) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a SIP connection was not accepted");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    continue;
+                }
+            };
+            // Strangers cost nothing but this.
+            if !self.known.borrow().contains(&from.ip()) {
+                tracing::debug!("a SIP connection from nobody we know");
+                continue;
+            }
+            let Ok(permit) = self.incoming.clone().try_acquire_owned() else {
+                tracing::warn!("too many SIP connections");
+                continue;
+            };
+            let (acceptor, shared) = (self.acceptor.clone(), self.shared.clone());
+            let transport = match acceptor {
+                Some(_) => Transport::Tls,
+                None => Transport::Tcp,
+            };
+            let hop = Hop::new(transport, from);
+            tokio::spawn(async move {
+                let opening = async {
+                    plain.set_nodelay(true)?;
+                    stream::Stream::accept(plain, acceptor.as_ref()).await
+                };
+                match tokio::time::timeout(OPENING_MAX, opening).await {
+                    Ok(Ok(stream)) => greet(stream, hop, &shared).await,
+                    Ok(Err(error)) => tracing::info!(%hop, %error, "TLS with a SIP peer failed"),
+                    Err(_) => tracing::info!(%hop, "TLS with a SIP peer took too long"),
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// Serves a connection that a peer has opened, from its first byte to its end.
+async fn greet(stream: stream::Stream, hop: Hop, shared: &Shared) {
+    let id = shared.next_id();
+    let (connection, ends) = connection(id);
+    if shared
+        .news
+        .send(News::Opened(hop, connection))
+        .await
+        .is_ok()
+    {
+        stream::serve(stream, hop, ends, &shared.news, IDLE_MAX).await;
+        let _ = shared.news.send(News::Closed(hop, id)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

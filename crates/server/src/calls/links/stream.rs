@@ -1,0 +1,154 @@
+//! One connection: messages cut out of what is read, and written as they come.
+
+use super::News;
+use maskline_sip::hop::Hop;
+use maskline_sip::stream::{Frame, FrameError, Framer};
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 8_192;
+/// How long one message may take to be written.
+const WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// What the loop holds of a connection, seen from the other side.
+pub(super) struct Ends {
+    pub to_write: mpsc::Receiver<Arc<[u8]>>,
+    pub closed: oneshot::Receiver<()>,
+}
+
+/// A stream that stands, with TLS or without.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Begins TLS if there is a connector. The peer's certificate must name its address.
+    pub async fn open(
+        plain: TcpStream,
+        connector: Option<&TlsConnector>,
+        peer: IpAddr,
+    ) -> io::Result<Self> {
+        let Some(connector) = connector else {
+            return Ok(Self::Plain(plain));
+        };
+        let stream = connector.connect(ServerName::from(peer), plain).await?;
+        Ok(Self::Tls(Box::new(stream.into())))
+    }
+
+    /// Waits for the peer's TLS if there is an acceptor.
+    pub async fn accept(plain: TcpStream, acceptor: Option<&TlsAcceptor>) -> io::Result<Self> {
+        let Some(acceptor) = acceptor else {
+            return Ok(Self::Plain(plain));
+        };
+        let stream = acceptor.accept(plain).await?;
+        Ok(Self::Tls(Box::new(stream.into())))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the peer closed it")]
+    ByPeer,
+    #[error("it was idle")]
+    Idle,
+    #[error("it took too long to write")]
+    Slow,
+    #[error("the calls are over")]
+    ByUs,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Carries messages both ways until the connection ends.
+pub(super) async fn serve(
+    stream: Stream,
+    hop: Hop,
+    ends: Ends,
+    news: &mpsc::Sender<News>,
+    idle_max: Duration,
+) {
+    let ended = match stream {
+        Stream::Plain(stream) => carry(stream, hop, ends, news, idle_max).await,
+        Stream::Tls(stream) => carry(*stream, hop, ends, news, idle_max).await,
+    };
+    tracing::debug!(%hop, %ended, "a SIP connection has ended");
+}
+
+async fn carry(
+    stream: impl AsyncRead + AsyncWrite,
+    hop: Hop,
+    mut ends: Ends,
+    news: &mpsc::Sender<News>,
+    idle_max: Duration,
+) -> Ended {
+    let (reader, mut writer) = tokio::io::split(stream);
+    let ended = tokio::select! {
+        ended = read(reader, hop, news, idle_max) => ended,
+        ended = write(&mut writer, &mut ends.to_write) => ended,
+        _ = &mut ends.closed => Ended::Slow,
+    };
+    if matches!(ended, Ended::ByUs | Ended::Idle | Ended::Frame(_)) {
+        // Politely; whether it arrives is no matter any more.
+        let _ = tokio::time::timeout(WRITE_MAX, writer.shutdown()).await;
+    }
+    ended
+}
+
+async fn read(
+    mut reader: impl AsyncRead + Unpin,
+    hop: Hop,
+    news: &mpsc::Sender<News>,
+    idle_max: Duration,
+) -> Ended {
+    let mut framer = Framer::new();
+    let mut bytes = vec![0; READ_BYTES];
+    loop {
+        let length = match tokio::time::timeout(idle_max, reader.read(&mut bytes)).await {
+            Err(_) => return Ended::Idle,
+            Ok(Err(error)) => return error.into(),
+            Ok(Ok(0)) => return Ended::ByPeer,
+            Ok(Ok(length)) => length,
+        };
+        framer.push(&bytes[..length]);
+        loop {
+            let found = match framer.next_frame() {
+                Err(error) => return error.into(),
+                Ok(None) => break,
+                Ok(Some(Frame::Message(message))) => News::Message(hop, message),
+                Ok(Some(Frame::Ping)) => News::Ping(hop),
+            };
+            if news.send(found).await.is_err() {
+                return Ended::ByUs;
+            }
+        }
+    }
+}
+
+async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    to_write: &mut mpsc::Receiver<Arc<[u8]>>,
+) -> Ended {
+    while let Some(bytes) = to_write.recv().await {
+        let writing = async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        };
+        match tokio::time::timeout(WRITE_MAX, writing).await {
+            Err(_) => return Ended::Slow,
+            Ok(Err(error)) => return error.into(),
+            Ok(Ok(())) => {}
+        }
+    }
+    Ended::ByUs
+}

@@ -1,0 +1,219 @@
+use super::*;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const HELLO: &str = "OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nContent-Length: 0\r\n\r\n";
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn bytes(text: &str) -> Arc<[u8]> {
+    Arc::from(text.as_bytes())
+}
+
+/// Links that listen by both transports and know this machine.
+fn links(tls: Option<Tls>) -> (Links, SocketAddr, SocketAddr) {
+    let (_, tcp) = open(local(0), true).expect("a free port");
+    let tcp = tcp.expect("it was wanted");
+    let secure = bind_streams(local(0)).expect("a free port");
+    let addresses = (
+        tcp.local_addr().expect("bound"),
+        secure.local_addr().expect("bound"),
+    );
+    let links = Links::new(Some(tcp), Some(secure), tls);
+    links.know([local(0).ip()].into_iter());
+    (links, addresses.0, addresses.1)
+}
+
+async fn message(links: &mut Links) -> (Hop, String) {
+    match links.heard().await {
+        Heard::Message(from, bytes) => (from, String::from_utf8(bytes).expect("text")),
+        Heard::Unreachable(hop) => panic!("{hop} is gone"),
+    }
+}
+
+async fn gone(links: &mut Links) -> Hop {
+    match links.heard().await {
+        Heard::Unreachable(hop) => hop,
+        Heard::Message(..) => panic!("nothing was said"),
+    }
+}
+
+#[tokio::test]
+async fn both_ports_are_the_same() {
+    let (datagrams, streams) = open(local(0), true).unwrap();
+    let address = datagrams.local_addr().unwrap();
+    assert_eq!(streams.unwrap().local_addr().unwrap(), address);
+    assert!(
+        open(address, true).is_err(),
+        "a port that was named is not exchanged"
+    );
+}
+
+#[tokio::test]
+async fn one_connection_serves_both_ways_and_is_used_again() {
+    let (mut ours, _, _) = links(None);
+    let (mut theirs, address, _) = links(None);
+    let there = Hop::tcp(address);
+    ours.send(there, bytes(HELLO)).unwrap();
+    ours.send(there, bytes(HELLO)).unwrap();
+    let (from, text) = message(&mut theirs).await;
+    assert_eq!(text, HELLO);
+    assert_eq!(message(&mut theirs).await.0, from, "the same connection");
+    theirs.send(from, bytes(HELLO)).unwrap();
+    assert_eq!(message(&mut ours).await, (there, HELLO.to_owned()));
+    assert_eq!((ours.connections.len(), theirs.connections.len()), (1, 1));
+    // When one side goes, the other hears of it, and what is sent next makes another.
+    drop(theirs);
+    assert_eq!(gone(&mut ours).await, there);
+    assert!(ours.connections.is_empty());
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_told() {
+    let (mut links, _, _) = links(None);
+    let free = bind_streams(local(0)).unwrap().local_addr().unwrap();
+    links.send(Hop::tcp(free), bytes(HELLO)).unwrap();
+    assert_eq!(gone(&mut links).await, Hop::tcp(free));
+    assert_eq!(
+        links.send(Hop::tls(free), bytes(HELLO)),
+        Err(NoConnection),
+        "there is nobody to believe"
+    );
+}
+
+#[tokio::test]
+async fn strangers_are_not_heard_and_nonsense_ends_a_connection() {
+    let (mut links, address, _) = links(None);
+    let mut peer = TcpStream::connect(address).await.unwrap();
+    peer.write_all(b"\r\n\r\n").await.unwrap();
+    let mut pong = [0; 2];
+    tokio::select! {
+        read = peer.read_exact(&mut pong) => drop(read.unwrap()),
+        _ = links.heard() => panic!("a ping is nobody's business"),
+    }
+    assert_eq!(&pong, b"\r\n");
+    peer.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    gone(&mut links).await;
+    assert_eq!(peer.read(&mut pong).await.unwrap_or(0), 0, "it is closed");
+
+    links.know(std::iter::empty());
+    let mut stranger = TcpStream::connect(address).await.unwrap();
+    // It is closed unheard; whether writing fails first is the kernel's choice.
+    let _ = stranger.write_all(HELLO.as_bytes()).await;
+    assert_eq!(stranger.read(&mut pong).await.unwrap_or(0), 0);
+    assert!(links.connections.is_empty());
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_is_given_up() {
+    let (mut links, _, _) = links(None);
+    let deaf = bind_streams(local(0)).unwrap();
+    let hop = Hop::tcp(deaf.local_addr().unwrap());
+    let large = format!("{HELLO}{}", "x".repeat(60_000));
+    let mut sent = 0;
+    while links.send(hop, bytes(&large)).is_ok() {
+        tokio::task::yield_now().await;
+        sent += 1;
+        assert!(sent < 10_000, "the queue has a bound");
+    }
+    assert_eq!(gone(&mut links).await, hop);
+}
+
+/// An authority, and a certificate for this machine that it signed.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+    }
+
+    fn pem(&self) -> Vec<u8> {
+        self.0.pem().into_bytes()
+    }
+
+    fn sign(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (
+            certificate.pem().into_bytes(),
+            key.serialize_pem().into_bytes(),
+        )
+    }
+}
+
+#[tokio::test]
+async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
+    let (ours, foreign) = (Authority::new(), Authority::new());
+    let tls = |own: Option<(Vec<u8>, Vec<u8>)>, servers: &Authority| {
+        let pem = Pem {
+            own,
+            clients: Some(ours.pem()),
+            servers: Some(servers.pem()),
+        };
+        Some(Tls::new(&pem).unwrap())
+    };
+    let (mut server, _, address) = links(tls(Some(ours.sign("127.0.0.1")), &ours));
+    let there = Hop::tls(address);
+
+    let (mut good, _, _) = links(tls(Some(ours.sign("127.0.0.1")), &ours));
+    good.send(there, bytes(HELLO)).unwrap();
+    let (from, text) = message(&mut server).await;
+    assert_eq!((from.transport, text.as_str()), (Transport::Tls, HELLO));
+    server.send(from, bytes(HELLO)).unwrap();
+    assert_eq!(message(&mut good).await, (there, HELLO.to_owned()));
+
+    let rows = [
+        ("no certificate", tls(None, &ours)),
+        (
+            "one of another authority",
+            tls(Some(foreign.sign("127.0.0.1")), &ours),
+        ),
+        (
+            "who believes another authority",
+            tls(Some(ours.sign("127.0.0.1")), &foreign),
+        ),
+    ];
+    for (who, tls) in rows {
+        let (mut bad, _, _) = links(tls);
+        bad.send(there, bytes(HELLO)).unwrap();
+        tokio::select! {
+            hop = gone(&mut bad) => assert_eq!(hop, there, "{who}"),
+            _ = server.heard() => panic!("{who} is not heard"),
+        }
+    }
+
+    let (_, _, elsewhere) = links(tls(Some(ours.sign("192.0.2.1")), &ours));
+    good.send(Hop::tls(elsewhere), bytes(HELLO)).unwrap();
+    assert_eq!(
+        gone(&mut good).await,
+        Hop::tls(elsewhere),
+        "the name must fit"
+    );
+}
+
+#[test]
+fn files_that_cannot_be_used_are_told() {
+    let authority = Authority::new();
+    let (chain, key) = authority.sign("127.0.0.1");
+    let (_, other_key) = authority.sign("127.0.0.1");
+    let rows = [
+        (Some((Vec::new(), key.clone())), None),
+        (Some((chain.clone(), Vec::new())), None),
+        (Some((chain.clone(), other_key)), None),
+        (Some((chain, key)), Some(b"nonsense".to_vec())),
+    ];
+    for (own, clients) in rows {
+        let pem = Pem {
+            own,
+            clients,
+            servers: None,
+        };
+        assert!(Tls::new(&pem).is_err());
+    }
+}

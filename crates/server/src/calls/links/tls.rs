@@ -1,0 +1,155 @@
+//! TLS for SIP: our certificate, and whom we believe.
+
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// Why TLS cannot be spoken.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file of certificates is not PEM.
+    #[error("not a PEM file of certificates: {0}")]
+    Certificates(#[source] rustls_pki_types::pem::Error),
+    /// A file of certificates holds none.
+    #[error("there is no certificate in it")]
+    Empty,
+    /// The private key is not PEM, or there is none.
+    #[error("no PEM key: {0}")]
+    Key(#[source] rustls_pki_types::pem::Error),
+    /// The key does not belong to the certificate, or is of an unknown kind.
+    #[error("certificate and key do not fit: {0}")]
+    Mismatch(#[source] rustls::Error),
+    /// An authority's certificate cannot be used.
+    #[error("not the certificate of an authority: {0}")]
+    Authority(String),
+}
+
+/// TLS as it was set up: for peers that connect to us, and for those that we connect to.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: Option<TlsAcceptor>,
+    connector: Option<TlsConnector>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (takes, makes) = (self.acceptor.is_some(), self.connector.is_some());
+        write!(f, "Tls(takes {takes}, makes {makes})")
+    }
+}
+
+/// What TLS is made of: PEM files' contents.
+#[derive(Default)]
+pub struct Pem {
+    /// Our certificate chain, our own first, and its key. Shown to whoever connects, and to those that we
+    /// connect to and that ask for it. Without it nobody can connect to us.
+    pub own: Option<(Vec<u8>, Vec<u8>)>,
+    /// Who signs the certificates of peers that connect to us. With it a peer must show one (mutual TLS).
+    pub clients: Option<Vec<u8>>,
+    /// Who signs the certificates of peers that we connect to. Without it we connect to nobody, since there
+    /// is no one to believe.
+    pub servers: Option<Vec<u8>>,
+}
+
+impl Tls {
+    /// # Errors
+    /// [`TlsError`] when a file cannot be used.
+    pub fn new(pem: &Pem) -> Result<Self, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let acceptor = match &pem.own {
+            Some((chain, key)) => {
+                let config = server_config(&provider, chain, key, pem.clients.as_deref())?;
+                Some(TlsAcceptor::from(Arc::new(config)))
+            }
+            None => None,
+        };
+        let connector = match &pem.servers {
+            Some(authorities) => {
+                let config = client_config(&provider, authorities, pem.own.as_ref())?;
+                Some(TlsConnector::from(Arc::new(config)))
+            }
+            None => None,
+        };
+        Ok(Self {
+            acceptor,
+            connector,
+        })
+    }
+
+    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.acceptor.clone()
+    }
+
+    pub(super) fn connector(&self) -> Option<TlsConnector> {
+        self.connector.clone()
+    }
+}
+
+fn server_config(
+    provider: &Arc<CryptoProvider>,
+    chain: &[u8],
+    key: &[u8],
+    clients: Option<&[u8]>,
+) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3");
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authorities) => {
+            let roots = Arc::new(roots(authorities)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
+                .build()
+                .map_err(|error| TlsError::Authority(error.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    builder
+        .with_single_cert(certificates(chain)?, private_key(key)?)
+        .map_err(TlsError::Mismatch)
+}
+
+fn client_config(
+    provider: &Arc<CryptoProvider>,
+    authorities: &[u8],
+    own: Option<&(Vec<u8>, Vec<u8>)>,
+) -> Result<ClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots(authorities)?);
+    match own {
+        None => Ok(builder.with_no_client_auth()),
+        Some((chain, key)) => builder
+            .with_client_auth_cert(certificates(chain)?, private_key(key)?)
+            .map_err(TlsError::Mismatch),
+    }
+}
+
+fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem)? {
+        roots
+            .add(certificate)
+            .map_err(|error| TlsError::Authority(error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(TlsError::Certificates)?;
+    if found.is_empty() {
+        return Err(TlsError::Empty);
+    }
+    Ok(found)
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(TlsError::Key)
+}

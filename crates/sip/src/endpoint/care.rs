@@ -1,0 +1,477 @@
+//! What we do about peers without being asked: registering (RFC 3261 section 10.2) and probing with
+//! OPTIONS (section 11.1). Both go on for as long as the peer is known, and neither keeps the endpoint
+//! from being idle.
+
+use super::dialog::Head;
+use super::table::{Owner, Timers};
+use super::{ClientKey, Endpoint, Event, Peer, PeerId, Registration};
+use crate::hop::Hop;
+use crate::message::{Message, Method, Name, NameAddr};
+use crate::text::{self, hex64};
+use crate::time::Time;
+use crate::uri::{Scheme, Uri, host_text};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest time between two probes of one peer, in seconds.
+const PROBE_EVERY_S_MIN: u16 = 5;
+/// The lifetimes of a registration that we ask for or believe, in seconds.
+const EXPIRES_S_MIN: u32 = 60;
+const EXPIRES_S_MAX: u32 = 86_400;
+/// After a registration that failed: the first wait, which doubles, and the longest (RFC 5626 section 4.5).
+const BACK_OFF_S: u64 = 30;
+const BACK_OFF_S_MAX: u64 = 1_800;
+/// The longest `Retry-After` that is heeded, in seconds.
+const RETRY_AFTER_S_MAX: u64 = 3_600;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Chore {
+    Register,
+    Probe,
+}
+
+/// One chore for one peer: a request that is sent again and again, in a sequence of its own.
+struct Work {
+    call_id: String,
+    tag: u64,
+    cseq: u32,
+    pending: Option<ClientKey>,
+    scheduled: Option<Time>,
+    /// For a registration: the lifetime to ask for.
+    expires_s: u32,
+    /// Failures in a row.
+    failures: u32,
+    /// How the last one ended.
+    status: Option<u16>,
+}
+
+/// A registration that is to be given up: its peer is no more, or is another.
+struct Farewell {
+    peer: Peer,
+    call_id: String,
+    tag: u64,
+    cseq: u32,
+}
+
+/// All chores of all peers.
+#[derive(Default)]
+pub(super) struct Care {
+    work: BTreeMap<(PeerId, Chore), Work>,
+    reachable: BTreeMap<PeerId, bool>,
+    clients: BTreeMap<ClientKey, (PeerId, Chore)>,
+    farewells: Vec<Farewell>,
+    /// Requests that give a registration up, and the peer as it was. Nobody waits for their answer.
+    leaving: BTreeMap<ClientKey, Peer>,
+    timers: Timers,
+}
+
+impl Care {
+    /// The peer that a request is a chore for.
+    pub fn peer_of(&self, key: ClientKey) -> Option<PeerId> {
+        self.clients.get(&key).map(|(peer, _)| *peer)
+    }
+
+    /// The peer, as it was, whose registration a request gives up.
+    pub fn left_by(&self, key: ClientKey) -> Option<&Peer> {
+        self.leaving.get(&key)
+    }
+
+    /// Requests that live and that the endpoint need not wait for.
+    pub fn under_way(&self) -> usize {
+        self.clients.len()
+    }
+
+    pub fn rekey(&mut self, before: ClientKey, after: ClientKey) {
+        if let Some(peer) = self.leaving.get(&before).cloned() {
+            self.leaving.insert(after, peer);
+        }
+        let Some(task) = self.clients.get(&before).copied() else {
+            return;
+        };
+        self.clients.insert(after, task);
+        if let Some(work) = self.work.get_mut(&task)
+            && work.pending == Some(before)
+        {
+            work.pending = Some(after);
+        }
+    }
+
+    pub fn forget(&mut self, key: ClientKey) {
+        self.clients.remove(&key);
+        self.leaving.remove(&key);
+    }
+
+    pub fn next(&self) -> Option<Time> {
+        if self.farewells.is_empty() {
+            self.timers.next()
+        } else {
+            Some(Time::default())
+        }
+    }
+
+    fn schedule(&mut self, task: (PeerId, Chore), due: Option<Time>) {
+        if let Some(work) = self.work.get_mut(&task) {
+            self.timers
+                .set(Owner::Chore(task.0, task.1), &mut work.scheduled, due);
+        }
+    }
+
+    fn remove(&mut self, task: (PeerId, Chore)) -> Option<Work> {
+        self.schedule(task, None);
+        self.work.remove(&task)
+    }
+}
+
+impl Endpoint {
+    /// Begins the chores that `peers` bring, and ends those that they no longer bring. What is the same as
+    /// before goes on undisturbed.
+    pub(super) fn take_care_of(&mut self, before: &[Peer]) {
+        let same = |peer: &Peer, chore| match chore {
+            Chore::Register => before.iter().any(|old| {
+                (old.id, old.hop, &old.registration, &old.credentials)
+                    == (peer.id, peer.hop, &peer.registration, &peer.credentials)
+            }),
+            Chore::Probe => before.iter().any(|old| {
+                (old.id, old.hop, old.probe_every_s) == (peer.id, peer.hop, peer.probe_every_s)
+            }),
+        };
+        let wants = |peer: &Peer, chore| match chore {
+            Chore::Register => peer.registration.is_some(),
+            Chore::Probe => peer.probe_every_s.is_some(),
+        };
+        let known: Vec<(PeerId, Chore)> = self.care.work.keys().copied().collect();
+        for task in known {
+            let peer = self.peers.iter().find(|peer| peer.id == task.0);
+            if !peer.is_some_and(|peer| wants(peer, task.1) && same(peer, task.1)) {
+                self.drop_chore(task, before);
+            }
+        }
+        let wanted: Vec<(PeerId, Chore, u32)> = self
+            .peers
+            .iter()
+            .flat_map(|peer| [(peer, Chore::Register), (peer, Chore::Probe)])
+            .filter(|(peer, chore)| wants(peer, *chore))
+            .map(|(peer, chore)| {
+                let expires_s = peer.registration.as_ref().map_or(0, |r| r.expires_s);
+                (
+                    peer.id,
+                    chore,
+                    expires_s.clamp(EXPIRES_S_MIN, EXPIRES_S_MAX),
+                )
+            })
+            .collect();
+        for (peer, chore, expires_s) in wanted {
+            if self.care.work.contains_key(&(peer, chore)) {
+                continue;
+            }
+            let work = Work {
+                call_id: format!("{:032x}", self.chance.next_u128()),
+                tag: self.chance.next_u64(),
+                cseq: 0,
+                pending: None,
+                scheduled: None,
+                expires_s,
+                failures: 0,
+                status: None,
+            };
+            self.care.work.insert((peer, chore), work);
+            self.care.schedule((peer, chore), Some(Time::default()));
+        }
+        let peers = &self.peers;
+        self.care
+            .reachable
+            .retain(|id, _| peers.iter().any(|peer| peer.id == *id));
+    }
+
+    fn drop_chore(&mut self, task: (PeerId, Chore), before: &[Peer]) {
+        let Some(work) = self.care.remove(task) else {
+            return;
+        };
+        let old = before.iter().find(|peer| peer.id == task.0);
+        if task.1 == Chore::Register
+            && work.status == Some(200)
+            && let Some(old) = old
+        {
+            self.care.farewells.push(Farewell {
+                peer: old.clone(),
+                call_id: work.call_id,
+                tag: work.tag,
+                cseq: work.cseq + 1,
+            });
+        }
+        if let Some(key) = work.pending {
+            self.forget_client(key);
+        }
+    }
+
+    /// Chores whose time has come.
+    pub(super) fn on_care_timeout(&mut self, now: Time) {
+        for farewell in std::mem::take(&mut self.care.farewells) {
+            let hop = farewell.peer.hop;
+            let Some(registration) = farewell.peer.registration.clone() else {
+                continue;
+            };
+            let (key, via) = self.fresh_via(hop.transport);
+            let sequence = (farewell.call_id.as_str(), farewell.tag, farewell.cseq);
+            let bytes = self.write_register(&registration, hop, &via, sequence, 0);
+            self.care.leaving.insert(key, farewell.peer);
+            self.start_plain_client(key, bytes, hop, None, now);
+        }
+        while let Some(owner) = self.care.timers.pop_due(now) {
+            let Owner::Chore(peer, chore) = owner else {
+                continue;
+            };
+            if let Some(work) = self.care.work.get_mut(&(peer, chore)) {
+                work.scheduled = None;
+                self.do_chore((peer, chore), now);
+            }
+        }
+    }
+
+    fn do_chore(&mut self, task: (PeerId, Chore), now: Time) {
+        let Some(peer) = self.peers.iter().find(|peer| peer.id == task.0).cloned() else {
+            return;
+        };
+        let Some(work) = self.care.work.get_mut(&task) else {
+            return;
+        };
+        // The last one was never answered, though there was time enough.
+        if let Some(key) = work.pending.take() {
+            self.forget_client(key);
+            self.on_chore_end(task, None, 408, now);
+        }
+        let (key, via) = self.fresh_via(peer.hop.transport);
+        let Some(work) = self.care.work.get_mut(&task) else {
+            return;
+        };
+        work.cseq += 1;
+        work.pending = Some(key);
+        let (call_id, tag, cseq) = (work.call_id.clone(), work.tag, work.cseq);
+        let expires_s = work.expires_s;
+        let sequence = (call_id.as_str(), tag, cseq);
+        let bytes = match (task.1, &peer.registration) {
+            (Chore::Register, Some(registration)) => {
+                self.write_register(registration, peer.hop, &via, sequence, expires_s)
+            }
+            (Chore::Register, None) => return,
+            (Chore::Probe, _) => {
+                let every_s = peer
+                    .probe_every_s
+                    .unwrap_or_default()
+                    .max(PROBE_EVERY_S_MIN);
+                let due = now + Duration::from_secs(every_s.into());
+                self.care.schedule(task, Some(due));
+                self.write_probe(peer.hop, &via, sequence)
+            }
+        };
+        self.care.clients.insert(key, task);
+        self.start_plain_client(key, bytes, peer.hop, None, now);
+    }
+
+    fn write_register(
+        &self,
+        registration: &Registration,
+        hop: Hop,
+        via: &str,
+        (call_id, tag, cseq): (&str, u64, u32),
+        expires_s: u32,
+    ) -> Arc<[u8]> {
+        let record = registration.address_of_record.as_str();
+        let registrar =
+            registrar_of(record).unwrap_or_else(|| format!("sip:{}", host_text(hop.address)));
+        let from = format!("<{record}>;tag={}", hex64(tag));
+        let to = format!("<{record}>");
+        let head = Head {
+            method: Method::Register,
+            uri: registrar.as_bytes(),
+            via: via.as_bytes(),
+            from: from.as_bytes(),
+            to: to.as_bytes(),
+            call_id: call_id.as_bytes(),
+            cseq,
+            max_forwards: 70,
+        };
+        let mut writer = head.write(std::iter::empty());
+        let contact = self.registered_contact(registration, hop);
+        let expires = expires_s.to_string();
+        writer
+            .line(
+                Name::Contact,
+                &[b"<", contact.as_bytes(), b">;expires=", expires.as_bytes()],
+            )
+            .line(Name::Expires, &[expires.as_bytes()]);
+        writer.finish()
+    }
+
+    fn registered_contact(&self, registration: &Registration, hop: Hop) -> String {
+        let address = self.config.advertised_by(hop.transport);
+        let uri = crate::uri::sip_uri(&registration.contact_user, address);
+        if hop.transport.is_stream() {
+            format!("{uri};transport={}", hop.transport.as_param())
+        } else {
+            uri
+        }
+    }
+
+    fn write_probe(
+        &self,
+        hop: Hop,
+        via: &str,
+        (call_id, tag, cseq): (&str, u64, u32),
+    ) -> Arc<[u8]> {
+        let target = format!("sip:{}", host_text(hop.address));
+        let contact = self.contact(hop.transport);
+        let from = format!("{contact};tag={}", hex64(tag));
+        let to = format!("<{target}>");
+        let head = Head {
+            method: Method::Options,
+            uri: target.as_bytes(),
+            via: via.as_bytes(),
+            from: from.as_bytes(),
+            to: to.as_bytes(),
+            call_id: call_id.as_bytes(),
+            cseq,
+            max_forwards: 70,
+        };
+        let mut writer = head.write(std::iter::empty());
+        writer
+            .line(Name::Contact, &[contact.as_bytes()])
+            .line(Name::Accept, &[b"application/sdp"]);
+        writer.finish()
+    }
+
+    /// The final answer to a request that was a chore; false if it was none. None for `response`: nobody
+    /// answered.
+    pub(super) fn end_chore(
+        &mut self,
+        key: ClientKey,
+        response: Option<&Message>,
+        status: u16,
+        now: Time,
+    ) -> bool {
+        let Some(task) = self.care.clients.get(&key).copied() else {
+            return false;
+        };
+        if let Some(work) = self.care.work.get_mut(&task)
+            && work.pending == Some(key)
+        {
+            work.pending = None;
+            // A proof may have taken numbers of the sequence.
+            let number =
+                response.and_then(|response| Some(response.essentials().ok()?.cseq.number));
+            work.cseq = work.cseq.max(number.unwrap_or_default());
+            self.on_chore_end(task, response, status, now);
+        }
+        true
+    }
+
+    fn on_chore_end(
+        &mut self,
+        task: (PeerId, Chore),
+        response: Option<&Message>,
+        status: u16,
+        now: Time,
+    ) {
+        // Whoever refuses is there; 503 says that calls make no sense now.
+        self.set_reachable(task.0, response.is_some() && !matches!(status, 408 | 503));
+        if task.1 == Chore::Register {
+            self.on_registered(task, response, status, now);
+        }
+    }
+
+    fn set_reachable(&mut self, peer: PeerId, reachable: bool) {
+        if self.care.reachable.insert(peer, reachable) != Some(reachable) {
+            self.event(Event::PeerState { peer, reachable });
+        }
+    }
+
+    fn on_registered(
+        &mut self,
+        task: (PeerId, Chore),
+        response: Option<&Message>,
+        status: u16,
+        now: Time,
+    ) {
+        let contact = self
+            .peers
+            .iter()
+            .find(|peer| peer.id == task.0)
+            .and_then(|peer| {
+                let registration = peer.registration.as_ref()?;
+                Some(self.registered_contact(registration, peer.hop))
+            })
+            .unwrap_or_default();
+        let jitter = self.chance.next_u64();
+        let Some(work) = self.care.work.get_mut(&task) else {
+            return;
+        };
+        let seconds =
+            |name| response.and_then(|response| text::number::<u32>(response.header(name)?));
+        let too_brief = seconds(Name::MinExpires)
+            .filter(|least| status == 423 && (work.expires_s + 1..=EXPIRES_S_MAX).contains(least));
+        let wait = if let Some(least) = too_brief {
+            work.expires_s = least;
+            Duration::ZERO
+        } else if (200..300).contains(&status) {
+            work.failures = 0;
+            let granted = response
+                .and_then(|response| granted(response, contact.as_bytes()))
+                .unwrap_or(work.expires_s)
+                .clamp(EXPIRES_S_MIN / 6, EXPIRES_S_MAX);
+            // Time is left for a few tries before it ends.
+            Duration::from_millis(u64::from(granted) * 800)
+        } else {
+            let doubled = BACK_OFF_S << work.failures.min(10);
+            work.failures = work.failures.saturating_add(1);
+            // Between half of it and all: many that lost the same registrar come back one by one.
+            let wait_ms = doubled.min(BACK_OFF_S_MAX) * 1_000;
+            let wait_ms = wait_ms / 2 + jitter % (wait_ms / 2);
+            let asked_ms = u64::from(seconds(Name::RetryAfter).unwrap_or_default())
+                .min(RETRY_AFTER_S_MAX)
+                * 1_000;
+            Duration::from_millis(wait_ms.max(asked_ms))
+        };
+        let status = if (200..300).contains(&status) {
+            200
+        } else {
+            status
+        };
+        let is_news = too_brief.is_none() && work.status != Some(status);
+        if too_brief.is_none() {
+            work.status = Some(status);
+        }
+        self.care.schedule(task, Some(now + wait));
+        if is_news {
+            self.event(Event::Registered {
+                peer: task.0,
+                status,
+            });
+        }
+    }
+}
+
+/// The registrar of an address of record: its host, without the user.
+fn registrar_of(record: &str) -> Option<String> {
+    let uri = Uri::parse(record.as_bytes())?;
+    let scheme = match uri.scheme {
+        Scheme::Sip => "sip",
+        Scheme::Sips => "sips",
+        Scheme::Tel => return None,
+    };
+    let host = std::str::from_utf8(uri.host).ok()?;
+    Some(match uri.port {
+        Some(port) => format!("{scheme}:{host}:{port}"),
+        None => format!("{scheme}:{host}"),
+    })
+}
+
+/// The lifetime that a registrar granted to our contact, in seconds (RFC 3261 section 10.2.4).
+fn granted(response: &Message, contact: &[u8]) -> Option<u32> {
+    let own = response
+        .values(Name::Contact)
+        .filter_map(NameAddr::parse)
+        .find(|found| found.uri == contact)
+        .and_then(|found| text::number(found.params.get("expires")?));
+    own.or_else(|| text::number(response.header(Name::Expires)?))
+}

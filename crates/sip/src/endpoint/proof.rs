@@ -1,0 +1,379 @@
+//! Digest in the endpoint: we prove who we are, and have peers prove who they are (RFC 3261 section 22,
+//! RFC 7616, RFC 8760).
+//!
+//! A request that is challenged is sent once more with a proof, by a transaction of its own; whose request
+//! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
+
+use super::offering::PENDING_MAX;
+use super::table::ClientMachine;
+use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
+use crate::chance::Chance;
+use crate::digest::{self, Answer, Challenge, Credentials, Request};
+use crate::hop::Hop;
+use crate::message::{self, Message, Method, Name};
+use crate::text::{self, hex64};
+use crate::time::Time;
+use crate::transaction::{InviteClient, PlainClient};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often one request is sent with a new proof: for a proxy and a server, and once more for either
+/// whose nonce was too old.
+const PROOFS_MAX: u8 = 4;
+/// How long a nonce of ours may be used.
+const NONCE_LIFE: Duration = Duration::from_secs(300);
+/// The most nonces of ours whose count is remembered. Beyond it the oldest count as too old.
+const NONCES_MAX: usize = 4_096;
+
+/// Who asks for a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asker {
+    Server,
+    Proxy,
+}
+
+impl Asker {
+    fn of(status: u16) -> Option<Self> {
+        match status {
+            401 => Some(Self::Server),
+            407 => Some(Self::Proxy),
+            _ => None,
+        }
+    }
+
+    fn challenge(self) -> Name {
+        match self {
+            Self::Server => Name::WwwAuthenticate,
+            Self::Proxy => Name::ProxyAuthenticate,
+        }
+    }
+
+    fn answer(self) -> Name {
+        match self {
+            Self::Server => Name::Authorization,
+            Self::Proxy => Name::ProxyAuthorization,
+        }
+    }
+}
+
+struct Session {
+    challenge: Challenge,
+    /// How often its nonce was used.
+    count: u32,
+}
+
+/// The last challenge of each peer that we can answer: at most two a peer.
+#[derive(Default)]
+pub(super) struct Sessions(BTreeMap<(PeerId, Asker), Session>);
+
+impl Sessions {
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The nonces of ours that were used, and how far each was counted.
+#[derive(Default)]
+pub(super) struct Guard {
+    used: BTreeMap<(u64, u64), u32>,
+    /// Nonces up to this moment, in milliseconds, are not remembered any more.
+    forgotten: u64,
+}
+
+enum Verdict {
+    Proven,
+    Missing,
+    Stale,
+    Wrong,
+}
+
+impl Guard {
+    /// Takes a count for a nonce; false if it was taken before, or cannot be known to be new.
+    fn take(&mut self, nonce: (u64, u64), count: u32, now: Time) -> bool {
+        let oldest = now.as_millis().saturating_sub(millis(NONCE_LIFE));
+        while self
+            .used
+            .first_key_value()
+            .is_some_and(|((time, _), _)| *time < oldest)
+        {
+            self.used.pop_first();
+        }
+        if self.forgotten >= nonce.0 && self.forgotten > 0 {
+            return false;
+        }
+        if let Some(last) = self.used.get_mut(&nonce) {
+            let is_new = count > *last;
+            *last = count.max(*last);
+            return is_new;
+        }
+        if self.used.len() >= NONCES_MAX
+            && let Some(((time, _), _)) = self.used.pop_first()
+        {
+            self.forgotten = self.forgotten.max(time);
+            if time >= nonce.0 {
+                return false;
+            }
+        }
+        self.used.insert(nonce, count);
+        count > 0
+    }
+}
+
+impl Endpoint {
+    /// Whose request this is: the peer that a chore is for, or the one at the other end of the leg.
+    fn peer_of(&self, key: ClientKey, leg: Option<LegId>, to: Hop) -> Option<&Peer> {
+        if let Some(peer) = self.care.left_by(key) {
+            return Some(peer);
+        }
+        let id = match self.care.peer_of(key) {
+            Some(id) => Some(id),
+            None => {
+                let leg = leg.and_then(|id| self.legs.get(&id));
+                self.peer_at(leg.map_or(to, |leg| leg.hop))
+            }
+        };
+        self.peers.iter().find(|peer| Some(peer.id) == id)
+    }
+
+    /// Adds a proof to a request that is about to be sent, if the peer has asked for one before.
+    pub(super) fn prove_ahead(
+        &mut self,
+        key: ClientKey,
+        request: Arc<[u8]>,
+        to: Hop,
+        leg: Option<LegId>,
+    ) -> Arc<[u8]> {
+        if key.is_cancel || self.sessions.0.is_empty() {
+            return request;
+        }
+        let Some((id, credentials)) = self
+            .peer_of(key, leg, to)
+            .and_then(|peer| Some((peer.id, peer.credentials.clone()?)))
+        else {
+            return request;
+        };
+        let Ok(parsed) = Message::parse(&request) else {
+            return request;
+        };
+        let proven = Request {
+            method: parsed.method_text(),
+            uri: parsed.request_uri(),
+            body: parsed.body(),
+        };
+        let mut bytes = request;
+        for asker in [Asker::Server, Asker::Proxy] {
+            let Some(session) = self.sessions.0.get_mut(&(id, asker)) else {
+                continue;
+            };
+            session.count = session.count.saturating_add(1);
+            let cnonce = hex64(self.chance.next_u64());
+            let value = session
+                .challenge
+                .answer(&credentials, &proven, session.count, &cnonce);
+            bytes = message::with_line(&bytes, asker.answer(), value.as_bytes());
+        }
+        bytes
+    }
+
+    /// A 401 or 407 came. If it can be answered the request goes out again and true is returned; the
+    /// transaction that was challenged is over, and nobody is to hear of it.
+    pub(super) fn answer_challenge(
+        &mut self,
+        key: ClientKey,
+        response: &Message,
+        status: u16,
+        now: Time,
+    ) -> bool {
+        self.try_to_answer(key, response, status, now).is_some()
+    }
+
+    fn try_to_answer(
+        &mut self,
+        key: ClientKey,
+        response: &Message,
+        status: u16,
+        now: Time,
+    ) -> Option<()> {
+        let asker = Asker::of(status)?;
+        let client = self.clients.get(&key)?;
+        let (leg, to, proofs) = (client.leg, client.to, client.proofs);
+        if key.is_cancel || proofs >= PROOFS_MAX {
+            return None;
+        }
+        // Nobody waits for it any more: the leg is gone, or its call was cancelled.
+        if let Some(id) = leg
+            && !self.legs.get(&id)?.waits_for(key)
+        {
+            return None;
+        }
+        let peer = self.peer_of(key, leg, to)?;
+        let id = peer.id;
+        peer.credentials.as_ref()?;
+        let request = Message::parse(&client.request).ok()?;
+        let is_invite = client.invite().is_some();
+        let challenge = Challenge::choose(response.headers(asker.challenge()))?;
+        let was_proven = request.header(asker.answer()).is_some();
+        if was_proven && proofs > 0 && !challenge.stale {
+            self.sessions.0.remove(&(id, asker));
+            return None;
+        }
+        let session = Session {
+            challenge,
+            count: 0,
+        };
+        self.sessions.0.insert((id, asker), session);
+        let mut cseq = request.essentials().ok()?.cseq.number.saturating_add(1);
+        if let Some(leg) = leg.and_then(|id| self.legs.get_mut(&id)) {
+            cseq = cseq.max(leg.dialog.local_cseq.saturating_add(1));
+            leg.dialog.local_cseq = cseq;
+        }
+        let (again, via) = self.fresh_via(to.transport);
+        let bytes = message::again(&request, via.as_bytes(), cseq, &[]);
+        let (timing, reliability) = (self.config.timing, to.transport.reliability());
+        let is_within = request.essentials().ok()?.to.tag().is_some();
+        let machine = if is_invite {
+            let machine = InviteClient::new(timing, reliability, now);
+            ClientMachine::Invite(match is_within {
+                true => machine.with_limit(PENDING_MAX),
+                false => machine,
+            })
+        } else {
+            ClientMachine::Plain(PlainClient::new(timing, reliability, now))
+        };
+        self.care.rekey(key, again);
+        if let Some(leg) = leg.and_then(|id| self.legs.get_mut(&id)) {
+            leg.rekey(key, again);
+        }
+        self.start_client(again, machine, bytes, to, leg);
+        if let Some(client) = self.clients.get_mut(&again) {
+            client.proofs = proofs + 1;
+        }
+        Some(())
+    }
+
+    /// Asks a peer for a proof, if it must give one and this request has none that holds. True if it was
+    /// asked, and the request goes no further.
+    pub(super) fn ask_for_proof(
+        &mut self,
+        request: &Message,
+        from: Hop,
+        peer: PeerId,
+        now: Time,
+    ) -> bool {
+        let Some(credentials) = self
+            .peers
+            .iter()
+            .find(|known| known.id == peer)
+            .and_then(|peer| peer.challenge.clone())
+        else {
+            return false;
+        };
+        let stale = match self.judge_proof(request, peer, &credentials, now) {
+            Verdict::Proven => return false,
+            Verdict::Missing => false,
+            Verdict::Stale => true,
+            Verdict::Wrong => {
+                self.counts.unproven += 1;
+                false
+            }
+        };
+        let (time, random) = (now.as_millis(), self.chance.next_u64());
+        let mac = nonce_mac(&self.chance, (time, random), peer);
+        let nonce = format!("{}{}{mac:032x}", hex64(time), hex64(random));
+        let tag = self.stateless_tag(request);
+        let mut writer = message::reply(request, from, 401, Some(tag.as_bytes()));
+        for value in digest::challenge(&self.config.realm, &nonce, stale) {
+            writer.line(Name::WwwAuthenticate, &[value.as_bytes()]);
+        }
+        self.send_answer(request, from, writer.finish());
+        true
+    }
+
+    fn judge_proof(
+        &mut self,
+        request: &Message,
+        peer: PeerId,
+        credentials: &Credentials,
+        now: Time,
+    ) -> Verdict {
+        let realm = self.config.realm.as_str();
+        let Some(answer) = Answer::find(request.headers(Name::Authorization), realm) else {
+            return Verdict::Missing;
+        };
+        let Some(nonce) = read_nonce(&self.chance, &answer.nonce(), peer) else {
+            // Of an earlier run, perhaps.
+            return Verdict::Stale;
+        };
+        if !answer.is_right(credentials, realm, request.method_text()) {
+            return Verdict::Wrong;
+        }
+        let age_ms = now.as_millis().saturating_sub(nonce.0);
+        let is_fresh = age_ms <= millis(NONCE_LIFE) && nonce.0 <= now.as_millis();
+        let count = answer.count().unwrap_or_default();
+        if is_fresh && self.guard.take(nonce, count, now) {
+            Verdict::Proven
+        } else {
+            Verdict::Stale
+        }
+    }
+}
+
+impl super::Leg {
+    /// Whether the answer to this request of ours still matters to the leg.
+    fn waits_for(&self, key: ClientKey) -> bool {
+        match &self.state {
+            State::Calling(calling) => calling.waits_for(key),
+            _ => true,
+        }
+    }
+
+    /// The request that the leg waits for goes on under another key.
+    fn rekey(&mut self, before: ClientKey, after: ClientKey) {
+        if let State::Calling(calling) = &mut self.state {
+            calling.rekey(before, after);
+        }
+        self.rekey_offer(before, after);
+    }
+}
+
+/// The proofs in a request of ours: the ACK of its success carries the same (RFC 3261 section 13.2.2.4).
+pub(super) fn proofs_of(request: &[u8]) -> Vec<(Name, Vec<u8>)> {
+    let Ok(request) = Message::parse(request) else {
+        return Vec::new();
+    };
+    [Name::Authorization, Name::ProxyAuthorization]
+        .into_iter()
+        .filter_map(|name| Some((name, request.header(name)?.to_vec())))
+        .collect()
+}
+
+fn nonce_mac(chance: &Chance, (time, random): (u64, u64), peer: PeerId) -> u128 {
+    let parts: [&[u8]; 3] = [
+        &time.to_be_bytes(),
+        &random.to_be_bytes(),
+        &peer.0.to_be_bytes(),
+    ];
+    chance.keyed(b"nonce", &parts)
+}
+
+/// When and how a nonce was made, if we made it for this peer.
+fn read_nonce(chance: &Chance, nonce: &[u8], peer: PeerId) -> Option<(u64, u64)> {
+    if nonce.len() != 64 {
+        return None;
+    }
+    let time = text::parse_hex64(&nonce[..16])?;
+    let random = text::parse_hex64(&nonce[16..32])?;
+    let mac = text::parse_hex128(&nonce[32..])?;
+    (mac == nonce_mac(chance, (time, random), peer)).then_some((time, random))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether a peer has to prove who it is before it may ask for this.
+pub(super) fn needs_proof(method: Method) -> bool {
+    // A probe gets what any stranger could find out; all else outside a dialog is answered 481 anyway.
+    method == Method::Invite
+}

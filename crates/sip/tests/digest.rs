@@ -1,0 +1,416 @@
+//! Digest on the wire: challenges that carriers make and our answers, and our challenges and theirs.
+
+mod support;
+
+use maskline_sip::digest::{Challenge, Credentials, Request};
+use maskline_sip::endpoint::{Event, Input, LegId, Peer, PeerId, Registration};
+use maskline_sip::message::{Message, Name};
+use md5::Md5;
+use sha2::{Digest, Sha256, Sha512_256};
+use support::lone::{Lone, PEER, kinds, response, text, to_tag};
+use support::{SDP, udp};
+
+fn credentials(password: &str) -> Credentials {
+    Credentials {
+        username: "alice".into(),
+        password: password.into(),
+    }
+}
+
+fn peer() -> Peer {
+    Peer {
+        credentials: Some(credentials("secret")),
+        ..Peer::new(PeerId(1), udp(PEER))
+    }
+}
+
+/// A field of a proof, without its quotes.
+fn field(proof: &str, name: &str) -> String {
+    let proof = proof.strip_prefix("Digest ").expect("a proof");
+    proof
+        .split(", ")
+        .filter_map(|part| part.split_once('='))
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value.trim_matches('"').to_owned())
+        .unwrap_or_default()
+}
+
+/// Works a proof out again, independently of the crate.
+fn is_right(proof: &str, method: &str) -> bool {
+    let algorithm = field(proof, "algorithm");
+    let hash = |text: String| match algorithm.as_str() {
+        "SHA-256" => hex::encode(Sha256::digest(text)),
+        "SHA-512-256" => hex::encode(Sha512_256::digest(text)),
+        _ => hex::encode(Md5::digest(text)),
+    };
+    let get = |name| field(proof, name);
+    let secret = hash(format!("alice:{}:secret", get("realm")));
+    let asked = hash(format!("{method}:{}", get("uri")));
+    let right = match get("qop").as_str() {
+        "" => hash(format!("{secret}:{}:{asked}", get("nonce"))),
+        qop => hash(format!(
+            "{secret}:{}:{}:{}:{qop}:{asked}",
+            get("nonce"),
+            get("nc"),
+            get("cnonce")
+        )),
+    };
+    right == get("response")
+}
+
+fn challenge(nonce: &str) -> String {
+    format!("WWW-Authenticate: Digest realm=\"r\", nonce=\"{nonce}\", qop=\"auth\"\r\n")
+}
+
+/// Dials, is challenged with `lines`, and returns what was sent then: an ACK and the INVITE once more.
+fn challenged(lone: &mut Lone, status: &str, lines: &str) -> (LegId, Vec<Message>) {
+    let (leg, invite) = lone.dial();
+    (leg, lone.say(&response(&invite, status, lines)))
+}
+
+#[test]
+fn every_challenge_that_carriers_make_is_answered() {
+    #[rustfmt::skip]
+    let rows: &[(&str, &str, &str, &str)] = &[
+        // What it is, the status, the challenge, and the algorithm that the answer names.
+        ("MD5 with qop", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"\r\n", "MD5"),
+        ("MD5 without qop", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5\r\n", "MD5"),
+        ("no algorithm", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n", ""),
+        ("by a proxy", "407 P", "Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n", ""),
+        ("SHA-256", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\"\r\n", "SHA-256"),
+        ("SHA-256 first, MD5 second", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\"\r\n\
+            WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"\r\n", "SHA-256"),
+        ("SHA-512-256", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256, qop=\"auth\"\r\n", "SHA-512-256"),
+        ("unknown first", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=AKAv1-MD5, qop=\"auth\"\r\n\
+            WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\"\r\n", "MD5"),
+        ("a list of qop", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth,auth-int\"\r\n", ""),
+    ];
+    for (what, status, lines, algorithm) in rows {
+        let mut lone = Lone::new(vec![peer()]);
+        let (_, sent) = challenged(&mut lone, status, lines);
+        assert_eq!(kinds(&sent), ["ACK", "INVITE"], "{what}");
+        let name = if status.starts_with("401") {
+            Name::Authorization
+        } else {
+            Name::ProxyAuthorization
+        };
+        let proof = text(&sent[1], name);
+        assert!(is_right(&proof, "INVITE"), "{what}: {proof}");
+        assert_eq!(field(&proof, "algorithm"), *algorithm, "{what}");
+        assert_eq!(text(&sent[1], Name::CSeq), "2 INVITE", "{what}");
+        assert_eq!(sent[1].body(), SDP, "{what}");
+        assert!(lone.heard().is_empty(), "{what}: the call hears nothing");
+    }
+}
+
+#[test]
+fn the_nonce_is_used_again_and_counted() {
+    let mut lone = Lone::new(vec![peer()]);
+    let (leg, sent) = challenged(&mut lone, "401 U", &challenge("n1"));
+    let contact = "Contact: <sip:b@127.0.0.1:5070>\r\n";
+    let acks = lone.say(&response(&sent[1], "200 OK", contact));
+    assert_eq!(kinds(&acks), ["ACK"]);
+    assert_eq!(
+        text(&acks[0], Name::CSeq),
+        "2 ACK",
+        "the number of its INVITE"
+    );
+    let first = text(&sent[1], Name::Authorization);
+    assert_eq!(
+        text(&acks[0], Name::Authorization),
+        first,
+        "section 13.2.2.4"
+    );
+    assert_eq!(field(&first, "nc"), "00000001");
+    assert_eq!(lone.heard(), ["answered"]);
+
+    let bye = lone.give(Input::HangUp(leg, None)).remove(0).1;
+    let proof = text(&bye, Name::Authorization);
+    assert!(is_right(&proof, "BYE"));
+    assert_eq!(field(&proof, "nc"), "00000002");
+    assert_eq!(text(&bye, Name::CSeq), "3 BYE");
+    lone.say(&response(&bye, "200 OK", ""));
+
+    // The next call too; its nonce has grown too old by then, and the new one is counted from one.
+    let (_, invite) = lone.dial();
+    assert_eq!(field(&text(&invite, Name::Authorization), "nc"), "00000003");
+    let stale = challenge("n2").replace("qop", "stale=true, qop");
+    let sent = lone.say(&response(&invite, "401 U", &stale));
+    let proof = text(&sent[1], Name::Authorization);
+    assert_eq!(
+        (field(&proof, "nonce"), field(&proof, "nc")),
+        ("n2".into(), "00000001".into())
+    );
+    assert!(is_right(&proof, "INVITE"));
+}
+
+#[test]
+fn a_bye_is_proven_as_a_call_is() {
+    let mut lone = Lone::new(vec![peer()]);
+    let (leg, invite) = lone.dial();
+    lone.say(&response(
+        &invite,
+        "200 OK",
+        "Contact: <sip:b@127.0.0.1:5070>\r\n",
+    ));
+    let bye = lone.give(Input::HangUp(leg, None)).remove(0).1;
+    assert_eq!(text(&bye, Name::Authorization), "");
+    let again = lone.say(&response(&bye, "401 U", &challenge("n")));
+    assert_eq!(kinds(&again), ["BYE"]);
+    assert_eq!(text(&again[0], Name::CSeq), "3 BYE");
+    assert!(is_right(&text(&again[0], Name::Authorization), "BYE"));
+    lone.say(&response(&again[0], "200 OK", ""));
+    lone.pass(40_000);
+    assert!(lone.endpoint.is_idle());
+}
+
+#[test]
+fn a_change_of_the_call_is_proven_too() {
+    let mut lone = Lone::new(vec![peer()]);
+    let (leg, invite) = lone.dial();
+    let ok = |request: &Message| {
+        let head = response(request, "200 OK", "Contact: <sip:b@127.0.0.1:5070>\r\n");
+        let sdp = String::from_utf8_lossy(SDP).into_owned();
+        let kind = "Content-Type: application/sdp\r\n\r\n";
+        format!(
+            "{}{kind}{sdp}",
+            head.trim_end_matches("\r\n").to_owned() + "\r\n"
+        )
+    };
+    lone.say(&ok(&invite));
+    lone.heard();
+    let offer = lone.give(Input::Offer(leg, SDP.to_vec())).remove(0).1;
+    assert_eq!(text(&offer, Name::CSeq), "2 INVITE");
+    let sent = lone.say(&response(&offer, "401 U", &challenge("n")));
+    assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
+    assert!(is_right(&text(&sent[1], Name::Authorization), "INVITE"));
+    assert_eq!(text(&sent[1], Name::CSeq), "3 INVITE");
+    let acks = lone.say(&ok(&sent[1]));
+    assert_eq!(kinds(&acks), ["ACK"]);
+    assert_eq!(text(&acks[0], Name::CSeq), "3 ACK");
+    assert_eq!(lone.heard(), ["offer accepted"]);
+}
+
+#[test]
+fn a_proxy_and_a_server_may_both_ask() {
+    let mut lone = Lone::new(vec![peer()]);
+    let by_proxy = challenge("p")
+        .replace("WWW-", "Proxy-")
+        .replace("\"r\"", "\"proxy\"");
+    let (_, sent) = challenged(&mut lone, "407 P", &by_proxy);
+    let sent = lone.say(&response(&sent[1], "401 U", &challenge("n")));
+    assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
+    for name in [Name::Authorization, Name::ProxyAuthorization] {
+        assert!(is_right(&text(&sent[1], name), "INVITE"));
+    }
+    assert_eq!(
+        field(&text(&sent[1], Name::ProxyAuthorization), "nc"),
+        "00000002"
+    );
+    assert_eq!(text(&sent[1], Name::CSeq), "3 INVITE");
+}
+
+#[test]
+fn a_wrong_secret_ends_the_call_and_endless_challenges_too() {
+    let mut lone = Lone::new(vec![peer()]);
+    let (_, sent) = challenged(&mut lone, "401 U", &challenge("n1"));
+    let sent = lone.say(&response(&sent[1], "401 U", &challenge("n2")));
+    assert_eq!(kinds(&sent), ["ACK"]);
+    assert_eq!(lone.heard(), ["refused 401"]);
+
+    let (_, mut invite) = lone.dial();
+    let mut tries = 0;
+    loop {
+        let stale = challenge(&format!("m{tries}")).replace("qop", "stale=true, qop");
+        let mut sent = lone.say(&response(&invite, "401 U", &stale));
+        match sent.len() {
+            2 => invite = sent.remove(1),
+            _ => break,
+        }
+        tries += 1;
+        assert!(tries < 10, "somebody must give up");
+    }
+    assert_eq!(lone.heard(), ["refused 401"]);
+    lone.pass(40_000);
+    assert!(lone.endpoint.is_idle());
+}
+
+#[test]
+fn who_has_no_secret_is_refused() {
+    let mut lone = Lone::new(vec![Peer::new(PeerId(1), udp(PEER))]);
+    let (_, sent) = challenged(
+        &mut lone,
+        "407 P",
+        &challenge("n").replace("WWW-", "Proxy-"),
+    );
+    assert_eq!(kinds(&sent), ["ACK"]);
+    assert_eq!(lone.heard(), ["refused 407"]);
+}
+
+#[test]
+fn a_call_that_was_cancelled_is_not_tried_again() {
+    let mut lone = Lone::new(vec![peer()]);
+    let (leg, invite) = lone.dial();
+    lone.say(&response(&invite, "100 Trying", ""));
+    let sent = lone.give(Input::HangUp(leg, None));
+    assert_eq!(sent[0].1.method_text(), b"CANCEL");
+    assert_eq!(text(&sent[0].1, Name::Authorization), "");
+    let sent = lone.say(&response(&invite, "401 U", &challenge("n")));
+    assert_eq!(kinds(&sent), ["ACK"]);
+}
+
+#[test]
+fn a_registration_is_proven() {
+    let mut lone = Lone::new(vec![Peer {
+        registration: Some(Registration {
+            address_of_record: "sip:alice@carrier.example".into(),
+            contact_user: "alice".into(),
+            expires_s: 3_600,
+        }),
+        ..peer()
+    }]);
+    let register = lone.pass(1).remove(0).1;
+    let again = lone.say(&response(&register, "401 U", &challenge("n")));
+    assert_eq!(kinds(&again), ["REGISTER"]);
+    let proof = text(&again[0], Name::Authorization);
+    assert!(is_right(&proof, "REGISTER"));
+    assert_eq!(field(&proof, "uri"), "sip:carrier.example");
+    lone.say(&response(&again[0], "200 OK", ""));
+    assert_eq!(lone.heard(), ["reachable", "registered 200"]);
+    let refreshed = lone.pass(3_600_000);
+    let proof = text(&refreshed[0].1, Name::Authorization);
+    assert_eq!(field(&proof, "nc"), "00000002", "the nonce is used again");
+    assert_eq!(text(&refreshed[0].1, Name::CSeq), "3 REGISTER");
+}
+
+// The other way round: a peer that must prove who it is.
+
+const INVITE: &str = "INVITE sip:17000000001@127.0.0.1:5060 SIP/2.0\r\n\
+    Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKBRANCH;rport\r\n\
+    From: <sip:13800000000@127.0.0.1>;tag=a\r\nTo: <sip:17000000001@127.0.0.1:5060>\r\n\
+    Call-ID: callBRANCH\r\nCSeq: 1 INVITE\r\nContact: <sip:13800000000@127.0.0.1:5070>\r\n";
+
+fn invite(branch: u32, proof: Option<&str>) -> String {
+    let proof = proof.map_or(String::new(), |proof| format!("Authorization: {proof}\r\n"));
+    let head = INVITE.replace("BRANCH", &branch.to_string());
+    format!("{head}{proof}Content-Length: 0\r\n\r\n")
+}
+
+fn guarded() -> Lone {
+    Lone::new(vec![Peer {
+        challenge: Some(credentials("theirs")),
+        ..Peer::new(PeerId(1), udp(PEER))
+    }])
+}
+
+/// The challenge in an answer, best first or not.
+fn asked(answer: &Message, which: usize) -> Challenge {
+    Challenge::choose(answer.headers(Name::WwwAuthenticate).skip(which)).expect("a challenge")
+}
+
+fn prove(challenge: &Challenge, password: &str, count: u32) -> String {
+    let request = Request {
+        method: b"INVITE",
+        uri: b"sip:17000000001@127.0.0.1:5060",
+        body: b"",
+    };
+    challenge.answer(&credentials(password), &request, count, "0123456789abcdef")
+}
+
+#[test]
+fn a_peer_that_must_prove_itself_is_asked_and_then_heard() {
+    for which in [0, 1] {
+        let mut lone = guarded();
+        let answer = lone.say(&invite(1, None));
+        assert_eq!(kinds(&answer), ["401"]);
+        assert!(!to_tag(&answer[0]).is_empty());
+        assert_eq!(answer[0].headers(Name::WwwAuthenticate).count(), 2);
+        assert!(lone.endpoint.is_idle(), "nothing is remembered of it");
+        let proof = prove(&asked(&answer[0], which), "theirs", 1);
+        let answer = lone.say(&invite(2, Some(&proof)));
+        assert_eq!(kinds(&answer), ["100"]);
+        assert!(matches!(lone.events.last(), Some(Event::Incoming { .. })));
+    }
+}
+
+#[test]
+fn a_proof_holds_once_for_a_while_and_for_its_peer() {
+    let mut lone = guarded();
+    let answer = lone.say(&invite(1, None));
+    let challenge = asked(&answer[0], 0);
+    let stale = |lone: &mut Lone, branch, proof: &str| {
+        let answer = lone.say(&invite(branch, Some(proof)));
+        let lines: Vec<u8> = answer[0]
+            .headers(Name::WwwAuthenticate)
+            .flatten()
+            .copied()
+            .collect();
+        (
+            kinds(&answer).concat(),
+            String::from_utf8_lossy(&lines).contains("stale=true"),
+        )
+    };
+    let yes = |kind: &str| (kind.to_owned(), true);
+    let no = |kind: &str| (kind.to_owned(), false);
+    assert_eq!(
+        stale(&mut lone, 2, &prove(&challenge, "wrong", 1)),
+        no("401")
+    );
+    assert_eq!(lone.endpoint.counts().unproven, 1);
+    assert_eq!(
+        stale(&mut lone, 3, &prove(&challenge, "theirs", 1)),
+        no("100")
+    );
+    let replayed = prove(&challenge, "theirs", 1);
+    assert_eq!(
+        stale(&mut lone, 4, &replayed),
+        yes("401"),
+        "the same count again"
+    );
+    assert_eq!(
+        stale(&mut lone, 5, &prove(&challenge, "theirs", 5)),
+        no("100")
+    );
+    assert_eq!(
+        stale(&mut lone, 6, &prove(&challenge, "theirs", 4)),
+        yes("401"),
+        "an older count"
+    );
+    lone.now = lone.now + std::time::Duration::from_secs(301);
+    assert_eq!(
+        stale(&mut lone, 7, &prove(&challenge, "theirs", 9)),
+        yes("401"),
+        "too old"
+    );
+    let mut other = guarded();
+    other.endpoint.set_peers(vec![Peer {
+        challenge: Some(credentials("theirs")),
+        ..Peer::new(PeerId(2), udp(PEER))
+    }]);
+    assert_eq!(
+        stale(&mut other, 8, &prove(&challenge, "theirs", 1)),
+        yes("401"),
+        "a nonce of another peer"
+    );
+    assert_eq!(stale(&mut lone, 9, "Digest nonsense"), no("401"));
+}
+
+#[test]
+fn counting_nonces_has_a_bound() {
+    let mut lone = guarded();
+    let first = lone.say(&invite(1, None));
+    let first = asked(&first[0], 0);
+    lone.say(&invite(2, Some(&prove(&first, "theirs", 1))));
+    for branch in 0..4_200 {
+        lone.now = lone.now + std::time::Duration::from_millis(10);
+        let answer = lone.say(&invite(10 + branch * 2, None));
+        let proof = prove(&asked(&answer[0], 0), "theirs", 1);
+        assert_eq!(
+            kinds(&lone.say(&invite(11 + branch * 2, Some(&proof)))),
+            ["100"]
+        );
+    }
+    // The first has been forgotten, so its count cannot be known to be new.
+    let late = lone.say(&invite(3, Some(&prove(&first, "theirs", 2))));
+    assert_eq!(kinds(&late), ["401"]);
+}
