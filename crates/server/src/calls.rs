@@ -2,15 +2,16 @@
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. Here is the loop that carries that out. The rules of a call of two legs are those of
-//! [`maskline_domain::call`]; [`links`] are the streams beside the
-//! datagrams; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and
-//! writes the records; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
+//! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`links`] are the streams beside
+//! the datagrams; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and writes the
+//! records; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
 pub mod clerk;
 pub mod links;
 pub mod media;
 pub mod numbers;
+pub mod peers;
 pub mod sandbox;
 pub mod switch;
 
@@ -20,6 +21,7 @@ use board::{Ask, Noise};
 use clerk::Clerk;
 use links::{Heard, Links, Tls};
 use maskline_domain::call::{Moment, Notice};
+use maskline_sip::endpoint::Peer;
 use maskline_sip::hop::Hop;
 use media::MediaPlane;
 use std::io;
@@ -50,9 +52,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub struct Trunk {
     /// What the operator says of it.
     pub said: maskline_domain::Trunk,
-    /// Where calls are sent, and whence they come: a request from the same address is taken whatever its
-    /// port.
-    pub peer: SocketAddr,
+    /// The same for SIP; its number is the switch's to give.
+    pub peer: Peer,
 }
 
 /// How calls are carried.
@@ -178,7 +179,7 @@ pub async fn serve(
         .take_asks()
         .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
-    let clerk = Clerk::new(ledger, records, news.clone());
+    let clerk = Clerk::new(ledger, records, news.clone(), config.sealer.clone());
     clerk.follow_trunks().await.map_err(io::Error::other)?;
     let serving = Loop {
         socket,
@@ -323,7 +324,8 @@ impl Loop {
 
     fn give(&mut self, input: Input<'_>) {
         if let Input::Trunks(trunks) = &input {
-            self.links.know(trunks.iter().map(|trunk| trunk.peer.ip()));
+            self.links
+                .know(trunks.iter().map(|trunk| trunk.peer.hop.address.ip()));
         }
         self.switch.handle_input(input, now());
         while let Some(output) = self.switch.poll_output() {

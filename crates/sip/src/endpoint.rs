@@ -9,10 +9,11 @@
 //! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
 //!
 //! Who is who inside: `front` answers what needs no memory, `table` keeps transactions and deadlines,
-//! `dialog` is what both sides share, `asking` and `answering` are the two kinds of leg, `within` the
-//! requests that come while a leg lives; among these `offered` and `offering` change the media, theirs and
-//! ours, `reliable` acknowledges provisional responses, `session` keeps long calls alive, `info` carries
-//! keys; `proof` is digest both ways, `care` registers and probes; `face` is what the shell sees.
+//! `leg` is one party's side, `dialog` what both sides share of it; `asking` and `answering` are the two
+//! kinds of leg, `early` what is known of phones that ring, `within` the requests that come while a leg
+//! lives. Among these `offered` and `offering` change the media, theirs and ours, `reliable` acknowledges
+//! provisional responses, `session` keeps long calls alive, `info` carries keys. `proof` is digest both
+//! ways, `care` registers and probes, and `face` is what the shell sees.
 
 mod answering;
 mod asking;
@@ -22,6 +23,7 @@ mod early;
 mod face;
 mod front;
 mod info;
+mod leg;
 mod offered;
 mod offering;
 mod proof;
@@ -40,12 +42,8 @@ use crate::message::{Message, Method};
 use crate::text;
 use crate::time::Time;
 use crate::transaction::End;
-use answering::Ringing;
-use asking::Calling;
-use dialog::Dialog;
 use front::Hint;
-use offered::{Exchange, Negotiation};
-use session::Session;
+use leg::{Leg, State};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
@@ -58,83 +56,6 @@ struct ServerId(u64);
 struct ClientKey {
     branch: u128,
     is_cancel: bool,
-}
-
-struct Leg {
-    dialog: Dialog,
-    /// Where requests go when the dialog names no address.
-    hop: Hop,
-    state: State,
-    negotiation: Negotiation,
-    session: Session,
-    /// Whether we dialled, so that the Call-ID is ours.
-    we_called: bool,
-    /// INFO requests of ours without an answer.
-    infos: u8,
-    /// A reliable response without SDP whose PRACK had not come when we answered (RFC 3262 section 3).
-    late_rseq: Option<u32>,
-    scheduled: Option<Time>,
-}
-
-enum State {
-    /// We called; no final answer yet.
-    Calling(Calling),
-    /// They called; no final answer yet.
-    Ringing(Ringing),
-    /// They called and we answered; waiting for their ACK.
-    Answered(answering::Answered),
-    /// The call stands.
-    Talking,
-    /// We sent BYE and wait for its answer.
-    Closing,
-}
-
-impl Leg {
-    fn deadline(&self) -> Option<Time> {
-        let own = match &self.state {
-            State::Calling(calling) => Some(calling.give_up),
-            State::Ringing(ringing) => Some(ringing.deadline()),
-            State::Answered(answered) => Some(answered.repeat.deadline()),
-            State::Talking => self.session.deadline(),
-            State::Closing => return None,
-        };
-        let others = [self.negotiation.deadline(), self.wish_due()];
-        others.into_iter().flatten().chain(own).min()
-    }
-
-    /// The dialog in which we can say something: of several early ones the best; none before any.
-    fn known_dialog(&self) -> Option<&Dialog> {
-        match &self.state {
-            State::Calling(calling) => calling.early.best(),
-            _ => Some(&self.dialog),
-        }
-    }
-
-    /// The dialog, early or not, in which a request of theirs came.
-    fn dialog_of(&mut self, request: &Message) -> &mut Dialog {
-        let from = request
-            .header(crate::message::Name::From)
-            .and_then(crate::message::NameAddr::parse);
-        let tag = from.and_then(|from| from.tag()).unwrap_or_default();
-        match &mut self.state {
-            State::Calling(calling) => match calling.early.find(tag) {
-                Some(early) => &mut early.dialog,
-                None => &mut self.dialog,
-            },
-            _ => &mut self.dialog,
-        }
-    }
-
-    /// Takes the number of a request of theirs. Each early dialog has its own count.
-    fn advance(&mut self, tag: Option<&[u8]>, number: u32) -> bool {
-        match &mut self.state {
-            State::Calling(calling) => calling
-                .early
-                .find(tag.unwrap_or_default())
-                .is_none_or(|early| early.dialog.advance(number)),
-            _ => self.dialog.advance(number),
-        }
-    }
 }
 
 /// The machine. It holds no socket and no clock; see the module.
@@ -318,7 +239,9 @@ impl Endpoint {
     /// it is known by, never one that is easier.
     fn peer_at(&self, source: Hop) -> Option<PeerId> {
         let is_there = |peer: &&Peer| {
-            peer.hop.address.ip() == source.address.ip() && source.transport >= peer.hop.transport
+            let address = source.address.ip();
+            (peer.hop.address.ip() == address || peer.sources.contains(&address))
+                && source.transport >= peer.hop.transport
         };
         let exact = self.peers.iter().find(|peer| peer.hop == source);
         exact
@@ -526,102 +449,6 @@ impl Endpoint {
             .set(Owner::Server(id), &mut server.scheduled, deadline);
         if step.end.is_some() {
             self.servers.remove(id);
-        }
-    }
-
-    fn on_leg_timeout(&mut self, id: LegId, now: Time) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        leg.scheduled = None;
-        match &leg.state {
-            State::Calling(_) => self.on_calling_timeout(id, now),
-            State::Ringing(_) => self.on_ringing_timeout(id, now),
-            State::Answered(_) => self.on_answered_timeout(id, now),
-            State::Talking => self.on_session_timeout(id, now),
-            State::Closing => {}
-        }
-        self.on_exchange_timeout(id, now);
-        self.send_wish(id, now);
-        self.reschedule(id);
-    }
-
-    fn hang_up(&mut self, id: LegId, cause: Option<u8>, now: Time) {
-        let Some(leg) = self.legs.get_mut(&id) else {
-            return;
-        };
-        match &mut leg.state {
-            State::Calling(_) => self.cancel(id, cause, now),
-            State::Ringing(_) => self.refuse(id, Refusal { status: 480, cause }, now),
-            // BYE must wait for the ACK (RFC 3261 section 15).
-            State::Answered(answered) => answered.hang_up = Some(cause),
-            State::Talking => self.send_bye(id, cause, now),
-            State::Closing => {}
-        }
-    }
-
-    fn reschedule(&mut self, id: LegId) {
-        if let Some(leg) = self.legs.get_mut(&id) {
-            let deadline = leg.deadline();
-            self.timers
-                .set(Owner::Leg(id), &mut leg.scheduled, deadline);
-        }
-    }
-
-    fn insert_leg(
-        &mut self,
-        id: LegId,
-        dialog: Dialog,
-        hop: Hop,
-        state: State,
-        negotiation: Negotiation,
-    ) {
-        self.by_tag.insert(dialog.local_tag, id);
-        self.legs.insert(
-            id,
-            Leg {
-                dialog,
-                hop,
-                we_called: matches!(state, State::Calling(_)),
-                state,
-                negotiation,
-                session: Session::new(&self.config),
-                infos: 0,
-                late_rseq: None,
-                scheduled: None,
-            },
-        );
-        self.reschedule(id);
-    }
-
-    fn remove_leg(&mut self, id: LegId, now: Time) -> Option<Leg> {
-        self.close_exchange(id, now);
-        let mut leg = self.legs.remove(&id)?;
-        self.timers.set(Owner::Leg(id), &mut leg.scheduled, None);
-        self.by_tag.remove(&leg.dialog.local_tag);
-        if let State::Ringing(ringing) = &leg.state {
-            self.unanswered.remove(&ringing.merge_key);
-        }
-        Some(leg)
-    }
-
-    /// The leg ends: an offer of theirs that waits is answered now, and nothing more is offered.
-    fn close_exchange(&mut self, id: LegId, now: Time) {
-        self.refuse_offer(id, 487, now);
-        if let Some(leg) = self.legs.get_mut(&id) {
-            leg.negotiation.wish = None;
-            leg.negotiation.exchange = Exchange::Idle;
-        }
-    }
-
-    /// The leg whose BYE has come to an end.
-    fn forget_closing(&mut self, id: LegId, now: Time) {
-        if self
-            .legs
-            .get(&id)
-            .is_some_and(|leg| matches!(leg.state, State::Closing))
-        {
-            self.remove_leg(id, now);
         }
     }
 

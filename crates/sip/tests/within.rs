@@ -2,12 +2,12 @@
 
 mod support;
 
-use maskline_sip::endpoint::{Event, Input};
+use maskline_sip::endpoint::{Config, Endpoint, Event, Input, Peer, PeerId};
 use maskline_sip::message::Name;
 use support::SDP;
 use support::wire::{
-    OTHER, OURS, Wire, cseqs, first_leg, header, invite_with, response_within, statuses, to_tag,
-    within, within_with,
+    OTHER, OURS, PEER, US, Wire, cseqs, first_leg, header, invite_with, response_within, statuses,
+    to_tag, within, within_with,
 };
 /// An incoming call that talks, whose INVITE had these lines.
 fn talking(wire: &mut Wire, lines: &str) -> String {
@@ -260,4 +260,36 @@ fn keys_by_info_are_told_and_other_info_is_refused() {
         panic!("a key")
     };
     assert_eq!(content_type, b"application/dtmf-relay");
+}
+
+#[test]
+fn an_offer_that_is_challenged_is_proven_and_goes_on() {
+    let credentials = maskline_sip::digest::Credentials {
+        username: "alice".into(),
+        password: "secret".into(),
+    };
+    let peer = Peer {
+        credentials: Some(credentials),
+        ..Peer::new(PeerId(1), support::udp(PEER))
+    };
+    let mut wire = Wire::of(Endpoint::new(
+        Config::new(support::address(US)),
+        vec![peer],
+        [1; 32],
+    ));
+    talking(&mut wire, "");
+    let leg = first_leg(&wire);
+    let ours = wire.give(Input::Offer(leg, OURS.to_vec())).remove(0);
+    let lines = "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256\r\n";
+    let asked = response_within(&ours, "401 Unauthorized", lines, b"");
+    let sent = wire.say(asked.as_bytes());
+    assert_eq!(cseqs(&sent), ["1 ACK", "2 INVITE"]);
+    assert!(sent[1].header(Name::Authorization).is_some());
+    let acks = wire.say(response_within(&sent[1], "200 OK", "", OTHER).as_bytes());
+    assert_eq!(cseqs(&acks), ["2 ACK"]);
+    assert_eq!(
+        acks[0].header(Name::Authorization),
+        sent[1].header(Name::Authorization)
+    );
+    assert_eq!(wire.seen(), ["incoming", "confirmed", "offer accepted"]);
 }

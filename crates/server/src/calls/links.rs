@@ -133,6 +133,7 @@ pub struct Links {
     news: mpsc::Receiver<News>,
     outgoing: Arc<Semaphore>,
     known: watch::Sender<BTreeSet<IpAddr>>,
+    names: BTreeMap<SocketAddr, Box<str>>,
     /// They end with this.
     _accepting: JoinSet<()>,
 }
@@ -198,6 +199,7 @@ impl Links {
             news,
             outgoing: Arc::new(Semaphore::new(OUTGOING_MAX)),
             known,
+            names: BTreeMap::new(),
             _accepting: accepting,
         }
     }
@@ -205,6 +207,11 @@ impl Links {
     /// From now on only these may connect; connections that stand stay.
     pub fn know(&self, peers: impl Iterator<Item = IpAddr>) {
         self.known.send_replace(peers.collect());
+    }
+
+    /// From now on the certificates of these peers must bear these names, instead of their addresses.
+    pub fn name(&mut self, names: BTreeMap<SocketAddr, Box<str>>) {
+        self.names = names;
     }
 
     /// Sends a message, over the connection that is there or a new one.
@@ -246,12 +253,13 @@ impl Links {
         // The queue is empty, so there is room.
         let _ = connection.writes.try_send(first);
         self.connections.insert(to, connection);
+        let name = self.names.get(&to.address).cloned();
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let opening = async {
                 let plain = TcpStream::connect(to.address).await?;
                 plain.set_nodelay(true)?;
-                stream::Stream::open(plain, connector.as_ref(), to.address.ip()).await
+                stream::Stream::open(plain, connector.as_ref(), to.address.ip(), name).await
             };
             match tokio::time::timeout(OPENING_MAX, opening).await {
                 Ok(Ok(stream)) => stream::serve(stream, to, ends, &shared.news, IDLE_MAX).await,

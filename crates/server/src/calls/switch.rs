@@ -19,7 +19,6 @@ mod live;
 mod media;
 mod offers;
 mod shown;
-mod wire;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
@@ -234,7 +233,10 @@ fn peers(trunks: &[Trunk]) -> Vec<endpoint::Peer> {
     (0..)
         .zip(trunks)
         .filter(|(_, trunk)| trunk.said.enabled)
-        .map(|(id, trunk)| wire::peer(PeerId(id), trunk))
+        .map(|(id, trunk)| endpoint::Peer {
+            id: PeerId(id),
+            ..trunk.peer.clone()
+        })
         .collect()
 }
 

@@ -10,7 +10,7 @@ use maskline_server::calls::switch::{
     CallKey, Input, Lease, Output, Prompt, Routing, Setup, Side, Switch,
 };
 use maskline_server::calls::{Trunk, numbers};
-use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput};
+use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Method, Name};
@@ -859,7 +859,10 @@ fn trunks(without: Option<&str>) -> Vec<Trunk> {
                 enabled: without != Some(name),
                 ..maskline_domain::Trunk::new(TrunkName::new(name), String::new())
             },
-            peer: SocketAddr::new((*address).into(), CARRIER_PORT),
+            peer: Peer::new(
+                PeerId(0),
+                Hop::udp(SocketAddr::new((*address).into(), CARRIER_PORT)),
+            ),
         })
         .collect()
 }

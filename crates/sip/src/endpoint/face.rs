@@ -5,7 +5,7 @@ use crate::hop::{Hop, Transport};
 use crate::identity::Identity;
 use crate::message::Message;
 use crate::transaction::Timing;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +90,8 @@ pub struct Peer {
     pub id: PeerId,
     /// From where, and where calls to it are sent.
     pub hop: Hop,
+    /// Further addresses from which its requests come.
+    pub sources: Vec<IpAddr>,
     /// What we answer when it asks who we are. Of two peers with the same hop those of the first count.
     pub credentials: Option<Credentials>,
     /// What it must answer before it may call.
@@ -106,6 +108,7 @@ impl Peer {
         Self {
             id,
             hop,
+            sources: Vec::new(),
             credentials: None,
             challenge: None,
             registration: None,

@@ -31,16 +31,21 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Begins TLS if there is a connector. The peer's certificate must name its address.
+    /// Begins TLS if there is a connector. The peer's certificate must bear `name`, or its address.
     pub async fn open(
         plain: TcpStream,
         connector: Option<&TlsConnector>,
         peer: IpAddr,
+        name: Option<Box<str>>,
     ) -> io::Result<Self> {
         let Some(connector) = connector else {
             return Ok(Self::Plain(plain));
         };
-        let stream = connector.connect(ServerName::from(peer), plain).await?;
+        let name = match name {
+            Some(name) => ServerName::try_from(name.into_string()).map_err(io::Error::other)?,
+            None => ServerName::from(peer),
+        };
+        let stream = connector.connect(name, plain).await?;
         Ok(Self::Tls(Box::new(stream.into())))
     }
 

@@ -188,6 +188,15 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
         }
     }
 
+    let (mut named, _, address) = links(tls(Some(ours.sign("sip.example")), &ours));
+    good.name([(address, "sip.example".into())].into());
+    good.send(Hop::tls(address), bytes(HELLO)).unwrap();
+    assert_eq!(
+        message(&mut named).await.1,
+        HELLO,
+        "a name that was agreed on"
+    );
+
     let (_, _, elsewhere) = links(tls(Some(ours.sign("192.0.2.1")), &ours));
     good.send(Hop::tls(elsewhere), bytes(HELLO)).unwrap();
     assert_eq!(

@@ -2,7 +2,8 @@
 
 use super::face::day;
 use super::ladder::Way;
-use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch, wire};
+use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
+use crate::calls::peers;
 use maskline_domain::call::{Deed, Ending, Happening, Moment, Prompt, Reason, Side};
 use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
 use maskline_sip::uri::sip_uri;
@@ -120,7 +121,7 @@ impl Switch {
     fn send_invite(&mut self, key: CallKey, now: Moment) {
         let leg = self.endpoint.new_leg();
         let session = self.session(key, &leg.as_u64().to_be_bytes(), now);
-        let advertised = self.setup.advertised;
+        let usual = self.setup.advertised;
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
@@ -136,12 +137,13 @@ impl Switch {
         };
         live.callee_leg = Some(leg);
         live.record.trunk_out = Some(trunk.said.name.to_string());
+        let advertised = trunk.said.sip_advertised.unwrap_or(usual);
         let note = format!("to {callee} by {}, shown {}", trunk.said.name, live.x);
         live.note(now, Side::Callee, Way::Out, "INVITE", note);
         let dial = endpoint::Dial {
-            hop: wire::hop(&trunk),
-            target: sip_uri(&trunk.said.write(callee), trunk.peer),
-            identity: wire::identity(&trunk, live.x, advertised),
+            hop: trunk.peer.hop,
+            target: sip_uri(&trunk.said.write(callee), trunk.peer.hop.address),
+            identity: peers::identity(&trunk.said, live.x, advertised),
             max_forwards: live.max_forwards,
             sdp,
         };

@@ -85,7 +85,7 @@ fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
             enabled,
             ..maskline_domain::Trunk::new(TrunkName::new(name), peer)
         },
-        peer: address(peer),
+        peer: Peer::new(PeerId(0), udp(peer)),
     }
 }
 

@@ -49,7 +49,7 @@ fn when_a_trunk_fails_the_next_one_carries_the_call() {
 #[test]
 fn a_trunk_that_is_dead_is_left_for_the_next_one() {
     let mut world = two_trunks();
-    world.answers.trunks[0].peer = address(DEAD);
+    world.answers.trunks[0].peer.hop = udp(DEAD);
     world.call();
     world.pass(16_000);
     spare_leg(&world);

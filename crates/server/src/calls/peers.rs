@@ -1,0 +1,208 @@
+//! A trunk as the operator describes it, turned into what the SIP endpoint takes: a peer, and who we say is
+//! calling. The one place where both vocabularies meet.
+
+use crate::seal::{OpenError, Sealer, TrunkSecret};
+use maskline_domain::PhoneNumber;
+use maskline_domain::trunk::{self, Trunk};
+use maskline_sip::digest::Credentials;
+use maskline_sip::endpoint::{Peer, PeerId, Registration};
+use maskline_sip::hop::{Hop, Transport};
+use maskline_sip::identity::{Caller, Identity, IdentityIn, Privacy, Shown};
+use maskline_sip::message::Message;
+use maskline_sip::uri::sip_uri;
+use std::net::SocketAddr;
+
+/// Where a trunk is reached; none where its peer is no address with a port.
+pub fn hop(trunk: &Trunk) -> Option<Hop> {
+    let transport = match trunk.transport {
+        trunk::Transport::Udp => Transport::Udp,
+        trunk::Transport::Tcp => Transport::Tcp,
+        trunk::Transport::Tls => Transport::Tls,
+    };
+    Some(Hop::new(transport, trunk.peer.parse().ok()?))
+}
+
+/// The trunk as a peer of the endpoint; none where it has no address. Calls from it are taken whether it is
+/// enabled or not: that is for the caller of this to decide.
+///
+/// # Errors
+/// When a password cannot be opened. Without it the peer would be asked, or believed, wrongly.
+pub fn peer(id: PeerId, trunk: &Trunk, sealer: &Sealer) -> Result<Option<Peer>, OpenError> {
+    let Some(hop) = hop(trunk) else {
+        return Ok(None);
+    };
+    let open = |credentials: &Option<trunk::Credentials>, purpose| {
+        let open = |sealed: &trunk::Credentials| {
+            let secret = sealer.open_for_trunk(&trunk.name, purpose, &sealed.sealed_secret)?;
+            Ok(Credentials {
+                username: sealed.username.to_string(),
+                // The admin interface takes only text.
+                password: String::from_utf8_lossy(secret.expose()).into_owned(),
+            })
+        };
+        credentials.as_ref().map(open).transpose()
+    };
+    let user = trunk.auth.as_ref().map(|auth| auth.username.to_string());
+    let registration = trunk
+        .register
+        .as_ref()
+        .zip(user)
+        .map(|(register, user)| Registration {
+            address_of_record: format!("sip:{user}@{}", register.registrar),
+            contact_user: user,
+            expires_s: register.expires_s,
+        });
+    Ok(Some(Peer {
+        sources: trunk.sources.clone(),
+        credentials: open(&trunk.auth, TrunkSecret::Auth)?,
+        challenge: open(&trunk.challenge, TrunkSecret::Challenge)?,
+        registration,
+        probe_every_s: trunk.options_every_s,
+        ..Peer::new(id, hop)
+    }))
+}
+
+/// Who we say is calling: X, where and how the trunk wants it. `own` is the host that we are for this peer.
+pub fn identity(trunk: &Trunk, x: PhoneNumber, own: SocketAddr) -> Identity {
+    let uri = |number: PhoneNumber| sip_uri(&trunk.write(number), own);
+    Identity {
+        number: uri(x),
+        shown: match trunk.identity_out {
+            trunk::IdentityOut::From => Shown::From,
+            trunk::IdentityOut::Pai => Shown::AssertedIdentity,
+            trunk::IdentityOut::Ppi => Shown::PreferredIdentity,
+            trunk::IdentityOut::Rpid => Shown::RemotePartyId,
+        },
+        privacy: match trunk.privacy {
+            trunk::Privacy::Omit => Privacy::Unsaid,
+            trunk::Privacy::None => Privacy::None,
+            trunk::Privacy::Id => Privacy::Id,
+        },
+        pilot: trunk.pilot.map(uri),
+        diverted_by_pilot: trunk.diverted_by_pilot,
+    }
+}
+
+/// Who calls over this trunk, read from the INVITE as the trunk says it.
+pub fn caller(trunk: &Trunk, invite: &Message) -> Caller {
+    let source = match trunk.identity_in {
+        _ if !trunk.trusted => IdentityIn::From,
+        trunk::IdentityIn::Pai => IdentityIn::AssertedIdentity,
+        trunk::IdentityIn::Rpid => IdentityIn::RemotePartyId,
+        trunk::IdentityIn::From => IdentityIn::From,
+    };
+    maskline_sip::identity::caller(invite, source, trunk.trusted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::{MasterKeys, Secret};
+    use maskline_domain::TrunkName;
+
+    fn sealer() -> Sealer {
+        Sealer::new(&MasterKeys::parse(&"07".repeat(32)).expect("a key"))
+    }
+
+    fn trunk() -> Trunk {
+        Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5061")
+    }
+
+    fn sealed(sealer: &Sealer, purpose: TrunkSecret, password: &str) -> trunk::Credentials {
+        let secret = Secret::new(password.as_bytes().to_vec());
+        let sealed = sealer.seal_for_trunk(&trunk().name, purpose, &secret);
+        trunk::Credentials {
+            username: "us".into(),
+            sealed_secret: sealed.expect("there is randomness").into(),
+        }
+    }
+
+    #[test]
+    fn a_trunk_becomes_the_peer_it_describes() {
+        let sealer = sealer();
+        let described = Trunk {
+            transport: trunk::Transport::Tls,
+            sources: vec!["192.0.2.9".parse().expect("an address")],
+            options_every_s: Some(30),
+            auth: Some(sealed(&sealer, TrunkSecret::Auth, "ours")),
+            challenge: Some(sealed(&sealer, TrunkSecret::Challenge, "theirs")),
+            register: Some(trunk::Register {
+                registrar: "carrier.example".into(),
+                expires_s: 600,
+            }),
+            ..trunk()
+        };
+        let made = peer(PeerId(3), &described, &sealer).expect("it opens");
+        let made = made.expect("it has an address");
+        assert_eq!(
+            (made.id, made.hop.to_string()),
+            (PeerId(3), "tls:192.0.2.1:5061".into())
+        );
+        assert_eq!(made.sources, described.sources);
+        let password = |credentials: &Option<Credentials>| {
+            credentials.as_ref().map(|found| found.password.clone())
+        };
+        assert_eq!(password(&made.credentials).as_deref(), Some("ours"));
+        assert_eq!(password(&made.challenge).as_deref(), Some("theirs"));
+        let registration = made.registration.expect("it registers");
+        assert_eq!(registration.address_of_record, "sip:us@carrier.example");
+        assert_eq!(made.probe_every_s, Some(30));
+
+        let swapped = Trunk {
+            auth: described.challenge.clone(),
+            ..described
+        };
+        assert!(
+            peer(PeerId(3), &swapped, &sealer).is_err(),
+            "sealed for another purpose"
+        );
+        let nowhere = Trunk::new(TrunkName::new("carrier"), "carrier.example");
+        assert!(matches!(peer(PeerId(3), &nowhere, &sealer), Ok(None)));
+    }
+
+    #[test]
+    fn x_is_shown_and_the_caller_read_as_the_trunk_wants() {
+        let number = |digits| PhoneNumber::parse(digits).expect("digits");
+        let own = "192.0.2.7:5060".parse().expect("an address");
+        let pilot = Trunk {
+            identity_out: trunk::IdentityOut::Pai,
+            pilot: Some(number("057100000000")),
+            privacy: trunk::Privacy::None,
+            ..trunk()
+        };
+        let made = identity(&pilot, number("17000000001"), own);
+        assert_eq!(made.number, "sip:17000000001@192.0.2.7:5060");
+        assert_eq!(
+            made.pilot.as_deref(),
+            Some("sip:057100000000@192.0.2.7:5060")
+        );
+        assert_eq!(
+            (made.shown, made.privacy),
+            (Shown::AssertedIdentity, Privacy::None)
+        );
+
+        let invite = Message::parse(
+            b"INVITE sip:1@h SIP/2.0\r\nFrom: <sip:111@h>\r\nP-Asserted-Identity: <sip:222@h>\r\n\
+              Remote-Party-ID: <sip:333@h>\r\n\r\n",
+        )
+        .expect("a message");
+        let read = |identity_in, trusted| {
+            let trunk = Trunk {
+                identity_in,
+                trusted,
+                ..trunk()
+            };
+            caller(&trunk, &invite).digits
+        };
+        use trunk::IdentityIn::{From, Pai, Rpid};
+        for (source, trusted, digits) in [
+            (Pai, true, "222"),
+            (Rpid, true, "333"),
+            (From, true, "111"),
+            (Pai, false, "111"),
+            (Rpid, false, "111"),
+        ] {
+            assert_eq!(read(source, trusted).as_deref(), Some(digits));
+        }
+    }
+}

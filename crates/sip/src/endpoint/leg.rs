@@ -1,0 +1,185 @@
+//! One leg: what it is, when it must be looked at, and how it ends.
+
+use super::answering::{Answered, Ringing};
+use super::asking::Calling;
+use super::dialog::Dialog;
+use super::offered::{Exchange, Negotiation};
+use super::session::Session;
+use super::table::Owner;
+use super::{Endpoint, LegId, Refusal};
+use crate::hop::Hop;
+use crate::message::{Message, Name, NameAddr};
+use crate::time::Time;
+
+pub(super) struct Leg {
+    pub dialog: Dialog,
+    /// Where requests go when the dialog names no address.
+    pub hop: Hop,
+    pub state: State,
+    pub negotiation: Negotiation,
+    pub session: Session,
+    /// Whether we dialled, so that the Call-ID is ours.
+    pub we_called: bool,
+    /// INFO requests of ours without an answer.
+    pub infos: u8,
+    /// A reliable response without SDP whose PRACK had not come when we answered (RFC 3262 section 3).
+    pub late_rseq: Option<u32>,
+    pub scheduled: Option<Time>,
+}
+
+pub(super) enum State {
+    /// We called; no final answer yet.
+    Calling(Calling),
+    /// They called; no final answer yet.
+    Ringing(Ringing),
+    /// They called and we answered; waiting for their ACK.
+    Answered(Answered),
+    /// The call stands.
+    Talking,
+    /// We sent BYE and wait for its answer.
+    Closing,
+}
+
+impl Leg {
+    pub fn deadline(&self) -> Option<Time> {
+        let own = match &self.state {
+            State::Calling(calling) => Some(calling.give_up),
+            State::Ringing(ringing) => Some(ringing.deadline()),
+            State::Answered(answered) => Some(answered.repeat.deadline()),
+            State::Talking => self.session.deadline(),
+            State::Closing => return None,
+        };
+        let others = [self.negotiation.deadline(), self.wish_due()];
+        others.into_iter().flatten().chain(own).min()
+    }
+
+    /// The dialog in which we can say something: of several early ones the best; none before any.
+    pub fn known_dialog(&self) -> Option<&Dialog> {
+        match &self.state {
+            State::Calling(calling) => calling.early.best(),
+            _ => Some(&self.dialog),
+        }
+    }
+
+    /// The dialog, early or not, in which a request of theirs came.
+    pub fn dialog_of(&mut self, request: &Message) -> &mut Dialog {
+        let from = request.header(Name::From).and_then(NameAddr::parse);
+        let tag = from.and_then(|from| from.tag()).unwrap_or_default();
+        match &mut self.state {
+            State::Calling(calling) => match calling.early.find(tag) {
+                Some(early) => &mut early.dialog,
+                None => &mut self.dialog,
+            },
+            _ => &mut self.dialog,
+        }
+    }
+
+    /// Takes the number of a request of theirs. Each early dialog has its own count.
+    pub fn advance(&mut self, tag: Option<&[u8]>, number: u32) -> bool {
+        match &mut self.state {
+            State::Calling(calling) => calling
+                .early
+                .find(tag.unwrap_or_default())
+                .is_none_or(|early| early.dialog.advance(number)),
+            _ => self.dialog.advance(number),
+        }
+    }
+}
+
+impl Endpoint {
+    pub(super) fn on_leg_timeout(&mut self, id: LegId, now: Time) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        leg.scheduled = None;
+        match &leg.state {
+            State::Calling(_) => self.on_calling_timeout(id, now),
+            State::Ringing(_) => self.on_ringing_timeout(id, now),
+            State::Answered(_) => self.on_answered_timeout(id, now),
+            State::Talking => self.on_session_timeout(id, now),
+            State::Closing => {}
+        }
+        self.on_exchange_timeout(id, now);
+        self.send_wish(id, now);
+        self.reschedule(id);
+    }
+
+    pub(super) fn hang_up(&mut self, id: LegId, cause: Option<u8>, now: Time) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &mut leg.state {
+            State::Calling(_) => self.cancel(id, cause, now),
+            State::Ringing(_) => self.refuse(id, Refusal { status: 480, cause }, now),
+            // BYE must wait for the ACK (RFC 3261 section 15).
+            State::Answered(answered) => answered.hang_up = Some(cause),
+            State::Talking => self.send_bye(id, cause, now),
+            State::Closing => {}
+        }
+    }
+
+    pub(super) fn reschedule(&mut self, id: LegId) {
+        if let Some(leg) = self.legs.get_mut(&id) {
+            let deadline = leg.deadline();
+            self.timers
+                .set(Owner::Leg(id), &mut leg.scheduled, deadline);
+        }
+    }
+
+    pub(super) fn insert_leg(
+        &mut self,
+        id: LegId,
+        dialog: Dialog,
+        hop: Hop,
+        state: State,
+        negotiation: Negotiation,
+    ) {
+        self.by_tag.insert(dialog.local_tag, id);
+        self.legs.insert(
+            id,
+            Leg {
+                dialog,
+                hop,
+                we_called: matches!(state, State::Calling(_)),
+                state,
+                negotiation,
+                session: Session::new(&self.config),
+                infos: 0,
+                late_rseq: None,
+                scheduled: None,
+            },
+        );
+        self.reschedule(id);
+    }
+
+    pub(super) fn remove_leg(&mut self, id: LegId, now: Time) -> Option<Leg> {
+        self.close_exchange(id, now);
+        let mut leg = self.legs.remove(&id)?;
+        self.timers.set(Owner::Leg(id), &mut leg.scheduled, None);
+        self.by_tag.remove(&leg.dialog.local_tag);
+        if let State::Ringing(ringing) = &leg.state {
+            self.unanswered.remove(&ringing.merge_key);
+        }
+        Some(leg)
+    }
+
+    /// The leg ends: an offer of theirs that waits is answered now, and nothing more is offered.
+    pub(super) fn close_exchange(&mut self, id: LegId, now: Time) {
+        self.refuse_offer(id, 487, now);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.negotiation.wish = None;
+            leg.negotiation.exchange = Exchange::Idle;
+        }
+    }
+
+    /// The leg whose BYE has come to an end.
+    pub(super) fn forget_closing(&mut self, id: LegId, now: Time) {
+        if self
+            .legs
+            .get(&id)
+            .is_some_and(|leg| matches!(leg.state, State::Closing))
+        {
+            self.remove_leg(id, now);
+        }
+    }
+}
