@@ -57,6 +57,7 @@ bench: build ## The benchmarks behind docs/performance.md
 	cargo bench --locked -p maskline-domain --bench routing
 	cargo bench --locked -p maskline-server --bench writer
 	cargo bench --locked -p maskline-server --bench http
+	cargo bench --locked -p maskline-server --bench relay
 	scripts/install-bench-tools
 	MASKLINE_TEST_BIN=$(RELEASE_BIN) PATH=$(CURDIR)/.venv/bench/bin:$$PATH python3 tests/bench/calls.py
 	cargo bench --locked -p maskline-server --bench relay

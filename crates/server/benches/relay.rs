@@ -47,6 +47,10 @@ fn main() -> Outcome<()> {
         println!("rtpengine is not installed (Debian: rtpengine-daemon); no comparison with it");
     }
     println!(
+        "bare receiving and sending of a packet, nothing else: {:.2} microseconds",
+        floor_us()?
+    );
+    println!(
         "microseconds a packet, median of {ROUNDS} rounds of {seconds} s [least - most], and lost"
     );
     for calls in calls {
@@ -294,6 +298,36 @@ fn plane(calls: usize, recordings: Option<&Path>, duration: Duration) -> Outcome
         ports.push((lease.caller, lease.callee));
     }
     phones.talk(&ports, &Whose::Threads(&["media-", "recorder"]), duration)
+}
+
+/// What no relay can do without: a packet is taken from a socket and sent to one where nobody waits.
+fn floor_us() -> Outcome<f64> {
+    const TURNS: usize = 300;
+    const PACKETS: usize = 100;
+    let bind = || UdpSocket::bind((LOCAL, 0));
+    let (from, relay, to) = (bind()?, bind()?, bind()?);
+    relay.set_nonblocking(true)?;
+    to.set_nonblocking(true)?;
+    let (relay_at, to_at) = (relay.local_addr()?, to.local_addr()?);
+    let mut bytes = [0; 172];
+    let mut spent_ns = 0;
+    let spent = || -> Outcome<u64> {
+        let times = fs::read_to_string("/proc/thread-self/schedstat")?;
+        Ok(times.split(' ').next().unwrap_or_default().parse()?)
+    };
+    for _ in 0..TURNS {
+        for _ in 0..PACKETS {
+            from.send_to(&bytes, relay_at)?;
+        }
+        let begun = spent()?;
+        for _ in 0..PACKETS {
+            let length = relay.recv(&mut bytes)?;
+            relay.send_to(&bytes[..length], to_at)?;
+        }
+        spent_ns += spent()? - begun;
+        while to.recv(&mut bytes).is_ok() {}
+    }
+    Ok(spent_ns as f64 / 1_000.0 / (TURNS * PACKETS) as f64)
 }
 
 /// What we had before: two sockets and a task for each call, on one thread.

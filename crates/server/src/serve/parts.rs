@@ -1,7 +1,7 @@
 //! Settings, turned into what each part of the service takes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,6 +187,31 @@ fn sip_tls(loaded: &Loaded) -> Result<Option<Tls>, ConfigError> {
         .map_err(|error| loaded.refuse("sip.client_authorities", error.to_string()))
 }
 
+fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {
+    let data = Path::new(&settings.data);
+    let prompts = settings.prompts.directory.get().map(PathBuf::from);
+    media::Config {
+        advertised: settings.rtp.advertised.get().copied(),
+        ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
+        silence_max: seconds(settings.calls.silence_max_s),
+        hold_silence_max: seconds(settings.calls.hold_silence_max_s),
+        languages: settings.prompts.languages.iter().map(spoken).collect(),
+        prompts: Some(prompts.unwrap_or_else(|| data.join("prompts"))),
+        recordings: Some(recorder::Config {
+            free_min_bytes: u64::from(settings.recording.free_min_mib) << 20,
+            ..recorder::Config::new(data.join("recordings"))
+        }),
+        ..media::Config::new(bind)
+    }
+}
+
+fn spoken(language: &Language) -> media::prompts::Language {
+    match language {
+        Language::Chinese => media::prompts::Language::Chinese,
+        Language::English => media::prompts::Language::English,
+    }
+}
+
 /// Where the demo's phone listens: on this machine alone, at any port.
 pub fn sandbox_listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
@@ -302,6 +327,10 @@ mod tests {
         assert_eq!(made.duration_max_s, usual.duration_max_s);
         assert_eq!(made.media.silence_max, usual.media.silence_max);
         assert_eq!(made.media.hold_silence_max, usual.media.hold_silence_max);
+        assert_eq!(
+            made.media.recordings,
+            Some(recorder::Config::new("./maskline-data/recordings".into()))
+        );
         assert_eq!(made.drain_timeout, usual.drain_timeout);
     }
 }

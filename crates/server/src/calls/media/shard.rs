@@ -445,6 +445,10 @@ impl Room {
     }
 
     fn open(&mut self, key: CallKey, sockets: [MediaSockets; 2], chances: [u64; 6], now_us: u64) {
+        if self.places.contains_key(&key) {
+            tracing::error!("a call was given ports twice; it keeps the first ones");
+            return;
+        }
         let [caller, callee] = sockets;
         let place = self.free.pop().unwrap_or(self.calls.len());
         for (side, sockets) in Side::BOTH.into_iter().zip([&caller, &callee]) {
@@ -568,6 +572,8 @@ impl Room {
             callee: call.bridge.received(Side::Callee),
             recording: call.refused,
         };
+        // Who hears that it is over may count on the ports.
+        drop((call.caller, call.callee));
         if !call.is_recorded {
             // Who does not wait any more does not want it.
             let _ = reply.send(statistics);
