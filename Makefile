@@ -49,7 +49,7 @@ outside: ## The tests from outside, on the real binary (ARGS="-k word" to choose
 test: tools lint unit outside ## Everything that must hold before a change lands
 
 .PHONY: campaign
-campaign: build ## The long counts: 10^6 simulated steps, 200 kills under load (SEED=...)
+campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 200 kills under load (SEED=...)
 	MASKLINE_TEST_BIN=$(RELEASE_BIN) scripts/campaign $(SEED)
 
 .PHONY: bench
@@ -60,3 +60,4 @@ bench: build ## The benchmarks behind docs/performance.md
 	cargo bench --locked -p maskline-server --bench relay
 	scripts/install-bench-tools
 	MASKLINE_TEST_BIN=$(RELEASE_BIN) PATH=$(CURDIR)/.venv/bench/bin:$$PATH python3 tests/bench/calls.py
+	cargo bench --locked -p maskline-server --bench relay

@@ -12,6 +12,7 @@
 pub mod access;
 pub mod account;
 pub mod binding;
+pub mod call;
 pub mod clock;
 pub mod command;
 pub mod event;

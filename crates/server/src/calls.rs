@@ -1,15 +1,13 @@
 //! Calls: SIP and RTP on real sockets around machines that have none.
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
-//! relayed. Here is the loop that carries that out. Below it [`call`] holds the rules of a call of two
-//! legs, [`ending`] how each refusal is told; [`links`] are the streams beside the datagrams; [`media`]
-//! carries the sound, plays and records; [`clerk`] asks the ledger and writes the records; [`board`] shows
-//! what goes on; [`sandbox`] is a phone that answers by itself.
+//! relayed. Here is the loop that carries that out. The rules of a call of two legs are those of
+//! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`links`] are the streams beside
+//! the datagrams; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and writes the
+//! records; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
-pub mod call;
 pub mod clerk;
-pub mod ending;
 pub mod links;
 pub mod media;
 pub mod numbers;
@@ -20,9 +18,10 @@ pub mod switch;
 use crate::seal::Sealer;
 use crate::writer::{Ledger, Records, clocks};
 use board::{Ask, Noise};
-use call::Moment;
 use clerk::Clerk;
 use links::{Heard, Links, Tls};
+use maskline_domain::call::{Moment, Notice};
+use maskline_sip::endpoint::Peer;
 use maskline_sip::hop::Hop;
 use media::MediaPlane;
 use std::io;
@@ -51,13 +50,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// A SIP link to a carrier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trunk {
-    /// Its name.
-    pub name: String,
-    /// Where calls are sent, and whence they come: a request from the same address is taken whatever its
-    /// port.
-    pub peer: SocketAddr,
-    /// Whether calls may use it.
-    pub enabled: bool,
+    /// What the operator says of it.
+    pub said: maskline_domain::Trunk,
+    /// The same for SIP; its number is the switch's to give.
+    pub peer: Peer,
 }
 
 /// How calls are carried.
@@ -83,6 +79,8 @@ pub struct Config {
     pub per_caller_max: usize,
     /// The longest call, in seconds.
     pub duration_max_s: u32,
+    /// Who is told that a call is recorded.
+    pub notice: Notice,
     /// After the wish to stop, how long calls may still last.
     pub drain_timeout: Duration,
     /// The name of this node, for the records.
@@ -96,8 +94,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The usual bounds: 2,000 calls, 30 on one X, 20 by one caller, 6 hours; media as in
-    /// [`media::Config::new`].
+    /// The usual bounds: 2,000 calls, 30 on one X, 20 by one caller, 6 hours, 30 seconds of silence.
     pub fn new(listen: SocketAddr, node: String, boot: String) -> Self {
         Self {
             listen,
@@ -110,6 +107,7 @@ impl Config {
             per_x_max: 30,
             per_caller_max: 20,
             duration_max_s: 6 * 3_600,
+            notice: Notice::None,
             drain_timeout: Duration::from_secs(30),
             node,
             boot,
@@ -170,7 +168,10 @@ pub async fn serve(
         node: config.node.clone(),
         boot: config.boot.clone(),
         calls_max: config.calls_max,
+        per_x_max: config.per_x_max,
+        per_caller_max: config.per_caller_max,
         duration_max_s: config.duration_max_s,
+        notice: config.notice,
         seed,
     });
     let asked = config
@@ -178,7 +179,7 @@ pub async fn serve(
         .take_asks()
         .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
-    let clerk = Clerk::new(ledger, records, news.clone());
+    let clerk = Clerk::new(ledger, records, news.clone(), config.sealer.clone());
     clerk.follow_trunks().await.map_err(io::Error::other)?;
     let serving = Loop {
         socket,
@@ -332,7 +333,8 @@ impl Loop {
 
     fn give(&mut self, input: Input<'_>) {
         if let Input::Trunks(trunks) = &input {
-            self.links.know(trunks.iter().map(|trunk| trunk.peer.ip()));
+            self.links
+                .know(trunks.iter().map(|trunk| trunk.peer.hop.address.ip()));
         }
         self.switch.handle_input(input, now());
         while let Some(output) = self.switch.poll_output() {

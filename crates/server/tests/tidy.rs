@@ -11,7 +11,7 @@ const DIRECTIONS: [(&str, &[&str]); 5] = [
     ("sip", &[]),
     ("store", &["domain"]),
     ("server", &["domain", "sip", "store"]),
-    ("sim", &["domain", "store"]),
+    ("sim", &["domain", "sip", "store", "server"]),
 ];
 
 /// Clocks, chance, I/O, threads and async, none of which a pure room may name.

@@ -7,6 +7,7 @@
 //! are checked at every step. See `docs/simulation.md`.
 
 mod bench;
+pub mod calls;
 pub mod campaign;
 pub mod chance;
 pub mod faults;

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use maskline_sim::calls;
 use maskline_sim::campaign::{Found, Plan, campaign, diary, play};
 use maskline_sim::{Fault, Law, Tally};
 
 /// Plays worlds of customers, crashes and clocks from seeds, against a model,
 /// until a law is broken. The same seed always plays the same world.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     /// Where all chance comes from; the first seed of a campaign.
     #[arg(long, default_value_t = 1)]
@@ -28,6 +29,21 @@ struct Arguments {
     /// Name the laws and the faults.
     #[arg(long)]
     list: bool,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    /// Plays calls of phones over a bad network, on all processors.
+    Calls {
+        /// Where all chance comes from; the seed of the first thousand calls.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many calls.
+        #[arg(long, default_value_t = 100_000)]
+        calls: u64,
+    },
 }
 
 fn fault(name: &str) -> Result<Fault, String> {
@@ -36,6 +52,9 @@ fn fault(name: &str) -> Result<Fault, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(Other::Calls { seed, calls }) = arguments.other {
+        return play_calls(seed, calls);
+    }
     if arguments.list {
         list();
         return ExitCode::SUCCESS;
@@ -67,6 +86,34 @@ fn main() -> ExitCode {
         }
         Err(found) => {
             tell(&found);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn play_calls(seed: u64, calls: u64) -> ExitCode {
+    let began = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let played = calls::campaign(seed, calls, threads, |tally| {
+        if tally.calls.is_multiple_of(10_000) {
+            progress(&format!("{} of {calls} calls", tally.calls), began);
+        }
+    });
+    match played {
+        Ok(tally) => {
+            println!("every law holds: {:.1} s", began.elapsed().as_secs_f64());
+            for (name, count) in tally.lines() {
+                println!("{count:>12} {name}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(found) => {
+            for line in &found.story {
+                println!("{line}");
+            }
+            println!("--- a law is broken");
+            println!("{}", found.what);
+            println!("again: {}", found.command());
             ExitCode::FAILURE
         }
     }

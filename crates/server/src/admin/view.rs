@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use maskline_domain::call::{Foreseen, Prompt};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{
@@ -199,9 +200,15 @@ pub fn extend(shown: &mut Value, more: Value) {
     }
 }
 
-/// An explanation, as sentences and as fields.
-pub fn explanation(explained: &Explanation, x: PhoneNumber, eyes: Eyes) -> Value {
-    let steps: Vec<String> = explained
+/// An explanation, as sentences and as fields: `route` is what the bindings say, `expect` what the caller
+/// would meet.
+pub fn explanation(
+    explained: &Explanation,
+    foreseen: &Foreseen,
+    x: PhoneNumber,
+    eyes: Eyes,
+) -> Value {
+    let mut steps: Vec<String> = explained
         .steps
         .iter()
         .map(|step| match step {
@@ -209,13 +216,40 @@ pub fn explanation(explained: &Explanation, x: PhoneNumber, eyes: Eyes) -> Value
             other => other.to_string(),
         })
         .collect();
+    let rings = foreseen.rings.map(|callee| eyes.party(callee));
+    let ending = foreseen.ending;
+    let expect = json!({
+        "rings": rings,
+        "shown": rings.is_some().then(|| x.reveal()),
+        "prompt": foreseen.prompt.map(Prompt::name),
+        "status": ending.status,
+        "cause": ending.q850,
+        "reason": ending.reason.name(),
+    });
+    let heard = match foreseen.prompt {
+        Some(prompt) => format!("hears the prompt {}", prompt.name()),
+        None => "hears no prompt".to_owned(),
+    };
+    let told = format!(
+        "The caller {heard} and gets status {} with cause {}.",
+        ending.status, ending.q850
+    );
     let (result, fields) = match &explained.route {
         Route::Connect(connection) => {
             let callee = eyes.party(connection.callee);
             let x = x.reveal();
             let ring_timeout_s = connection.ring_timeout_s;
+            let result = match rings {
+                Some(_) => {
+                    format!("Connected to {callee}, who sees {x}, and rung for {ring_timeout_s} s.")
+                }
+                None => {
+                    steps.push("No trunk is there to take the call.".to_owned());
+                    format!("Not connected: {callee} cannot be reached. {told}")
+                }
+            };
             (
-                format!("Connected to {callee}, who sees {x}, and rung for {ring_timeout_s} s."),
+                result,
                 json!({
                     "connect": true,
                     "callee": callee,
@@ -227,7 +261,7 @@ pub fn explanation(explained: &Explanation, x: PhoneNumber, eyes: Eyes) -> Value
             )
         }
         Route::Refuse { situation, binding } => (
-            format!("Refused: {situation}."),
+            format!("Refused: {situation}. {told}"),
             json!({
                 "connect": false,
                 "situation": format!("{situation:?}"),
@@ -235,5 +269,5 @@ pub fn explanation(explained: &Explanation, x: PhoneNumber, eyes: Eyes) -> Value
             }),
         ),
     };
-    json!({ "steps": steps, "result": result, "route": fields })
+    json!({ "steps": steps, "result": result, "route": fields, "expect": expect })
 }

@@ -1,13 +1,16 @@
 //! What calls need of the ledger: routes from the state, rows in the records. Nothing here makes the loop
 //! of calls wait; each answer comes back to it as news.
 
-use super::Trunk;
 use super::media::statistics::Statistics;
 use super::switch::{CallKey, Input, Routing};
+use super::{Trunk, peers};
+use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use maskline_domain::State;
+use maskline_domain::call::TRUNKS_TRIED_MAX;
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
+use maskline_sip::endpoint::{Peer, PeerId};
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
 use std::sync::Arc;
@@ -35,22 +38,31 @@ pub struct Clerk {
     records: Records,
     news: mpsc::Sender<Input<'static>>,
     closing: Arc<Semaphore>,
+    /// Opens the passwords of trunks.
+    sealer: Option<Arc<Sealer>>,
 }
 
 impl Clerk {
     /// A clerk that answers to `news`.
-    pub fn new(ledger: Ledger, records: Records, news: mpsc::Sender<Input<'static>>) -> Self {
+    pub fn new(
+        ledger: Ledger,
+        records: Records,
+        news: mpsc::Sender<Input<'static>>,
+        sealer: Option<Arc<Sealer>>,
+    ) -> Self {
         Self {
             ledger,
             records,
             news,
             closing: Arc::new(Semaphore::new(CLOSING_MAX)),
+            sealer,
         }
     }
 
     /// Asks the state where the call goes.
     pub fn ask_route(&self, key: CallKey, query: Dial) {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
+        let sealer = self.sealer.clone();
         tokio::spawn(async move {
             // Chance shares the calls out among trunks; when the system gives none, the first will do.
             let seed = getrandom::u64().unwrap_or_default();
@@ -64,7 +76,11 @@ impl Clerk {
                     route: routing::route(state, &query, now),
                     pool,
                     account,
-                    trunk: candidates(state, seed).into_iter().find_map(known),
+                    trunks: candidates(state, seed)
+                        .into_iter()
+                        .take(TRUNKS_TRIED_MAX)
+                        .filter_map(|trunk| known(trunk, sealer.as_deref()))
+                        .collect(),
                 }
             });
             let routing = routing.await.map(Box::new);
@@ -135,7 +151,8 @@ impl Clerk {
     /// When the state cannot be read.
     pub async fn follow_trunks(&self) -> Result<(), ReadError> {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
-        let mut known = read_trunks(&ledger).await?;
+        let sealer = self.sealer.clone();
+        let mut known = read_trunks(&ledger, sealer.as_deref()).await?;
         let _ = news.send(Input::Trunks(known.clone())).await;
         let mut ticks = tokio::time::interval(TRUNKS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -145,7 +162,7 @@ impl Clerk {
                     _ = ticks.tick() => {}
                     () = news.closed() => return,
                 }
-                let Ok(trunks) = read_trunks(&ledger).await else {
+                let Ok(trunks) = read_trunks(&ledger, sealer.as_deref()).await else {
                     continue;
                 };
                 if trunks != known {
@@ -169,17 +186,33 @@ impl Clerk {
     }
 }
 
-async fn read_trunks(ledger: &Ledger) -> Result<Vec<Trunk>, ReadError> {
-    let read = |state: &State, _| state.trunks().filter_map(known).collect();
-    ledger.read(Touch::Lists, read).await
+async fn read_trunks(ledger: &Ledger, sealer: Option<&Sealer>) -> Result<Vec<Trunk>, ReadError> {
+    let trunks: Vec<_> = ledger
+        .read(Touch::Lists, |state: &State, _| {
+            state.trunks().cloned().collect()
+        })
+        .await?;
+    Ok(trunks
+        .iter()
+        .filter_map(|trunk| known(trunk, sealer))
+        .collect())
 }
 
-/// A trunk as calls know it. The state takes only addresses with a port as peers.
-fn known(trunk: &maskline_domain::Trunk) -> Option<Trunk> {
+/// A trunk as calls know it. One whose password cannot be opened is none: we would be asked, or believe,
+/// wrongly.
+fn known(trunk: &maskline_domain::Trunk, sealer: Option<&Sealer>) -> Option<Trunk> {
+    let peer = match sealer {
+        Some(sealer) => peers::peer(PeerId(0), trunk, sealer).ok()??,
+        None if trunk.auth.is_some() || trunk.challenge.is_some() => return None,
+        None => Peer {
+            sources: trunk.sources.clone(),
+            probe_every_s: trunk.options_every_s,
+            ..Peer::new(PeerId(0), peers::hop(trunk)?)
+        },
+    };
     Some(Trunk {
-        name: trunk.name.to_string(),
-        peer: trunk.peer.parse().ok()?,
-        enabled: trunk.enabled,
+        said: trunk.clone(),
+        peer,
     })
 }
 

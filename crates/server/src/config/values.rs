@@ -162,9 +162,9 @@ pub enum Language {
 pub enum RecordingNotice {
     /// Nobody; then the operator tells people otherwise.
     None,
-    /// The caller, while it rings.
+    /// The caller, once the callee has answered.
     Caller,
-    /// The caller, and the callee after answering.
+    /// Both, at the same moment.
     Both,
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use maskline_domain::call::Notice;
 use maskline_store::pipeline::Limits;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -23,7 +24,9 @@ use crate::api::{self, params};
 use crate::calls::links::{Pem, Tls};
 use crate::calls::media::recorder;
 use crate::calls::{self, media};
-use crate::config::{ConfigError, Language, Loaded, OffOr, Part, Reload, Settings};
+use crate::config::{
+    ConfigError, Language, Loaded, OffOr, Part, RecordingNotice, Reload, Settings,
+};
 use crate::telemetry::Metrics;
 use crate::writer::Options;
 
@@ -117,10 +120,28 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
         calls_max: settings.calls.calls_max as usize,
         per_x_max: settings.calls.per_x_max as usize,
         per_caller_max: settings.calls.per_caller_max as usize,
+        notice: match settings.recording.notice {
+            RecordingNotice::None => Notice::None,
+            RecordingNotice::Caller => Notice::Caller,
+            RecordingNotice::Both => Notice::Both,
+        },
         duration_max_s: settings.calls.duration_max_s,
         drain_timeout: seconds(settings.process.drain_timeout_s),
         ..calls::Config::new(listen, settings.process.node.clone(), boot)
     })
+}
+
+fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {
+    let data = Path::new(&settings.data);
+    media::Config {
+        advertised: settings.rtp.advertised.get().copied(),
+        ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
+        silence_max: seconds(settings.calls.silence_max_s),
+        hold_silence_max: seconds(settings.calls.hold_silence_max_s),
+        prompts: Some(data.join("prompts")),
+        recordings: Some(recorder::Config::new(data.join("recordings"))),
+        ..media::Config::new(bind)
+    }
 }
 
 /// TLS for SIP, from the files that the settings name; none where they name none.

@@ -230,6 +230,39 @@ async fn a_call_is_explained_now_and_as_it_would_have_been() {
 }
 
 #[tokio::test]
+async fn an_explanation_says_who_rings_and_what_the_caller_meets() {
+    let world = World::stocked().await;
+    let asked = format!("/v1/explain?caller=13800002222&x={X}");
+    let unbound = world.get(&asked).await;
+    let expected = json!({
+        "rings": null, "shown": null, "prompt": "not_in_use", "status": 404, "cause": 1, "reason": "no_binding",
+    });
+    assert_eq!(unbound["expect"], expected);
+    let result = unbound["result"].as_str().unwrap();
+    assert!(
+        result
+            .ends_with("The caller hears the prompt not_in_use and gets status 404 with cause 1."),
+        "{result}"
+    );
+    world.bind().await;
+    let without = world.get(&asked).await;
+    assert_eq!(without["expect"]["rings"], Value::Null);
+    assert_eq!(
+        (&without["expect"]["status"], &without["expect"]["prompt"]),
+        (&json!(502), &json!("unreachable"))
+    );
+    let trunk = json!({ "name": "carrier", "peer": "127.0.0.1:5070", "enabled": true });
+    world.ok(Method::PUT, "/v1/trunks/carrier", trunk).await;
+    let with = world.get(&asked).await;
+    assert_eq!(with["expect"]["rings"], with["route"]["callee"]);
+    assert_eq!(
+        (&with["expect"]["shown"], &with["expect"]["status"]),
+        (&json!(X), &json!(200))
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_locked_number_is_shown_as_such_and_put_back() {
     let world = World::stocked().await;
     let path = format!("/v1/numbers/{X}");

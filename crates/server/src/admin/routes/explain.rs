@@ -7,8 +7,10 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
+use maskline_domain::call::{Foreseen, Notice, Prospects, Terms, foreseen};
 use maskline_domain::clock::Timestamp;
-use maskline_domain::routing::{Dial, explain as explain_route};
+use maskline_domain::routing::{Dial, Explanation, explain as explain_route};
+use maskline_domain::trunk::PromptPolicy;
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, eyes, phone_number};
@@ -53,28 +55,43 @@ pub async fn explain(
         Some(at) if at < now => {
             let _alone = admin.past.lock().await;
             let state = past::state_at(&admin.data, at).await?;
-            (
-                explain_route(&state, &dial, at),
-                at,
-                ", by the bindings of that moment",
-            )
+            let explained = look(&state, &dial, at);
+            (explained, at, ", by the bindings of that moment")
         }
         Some(at) => {
-            let look = move |state: &_, _| explain_route(state, &dial, at);
+            let look = move |state: &_, _| look(state, &dial, at);
             let explained = admin.ledger.read(Touch::Number(x), look).await?;
             (explained, at, ", by the bindings of now")
         }
         None => {
-            let look = move |state: &_, now| (explain_route(state, &dial, now), now);
+            let look = move |state: &_, now| (look(state, &dial, now), now);
             let (explained, now) = admin.ledger.read(Touch::Number(x), look).await?;
             (explained, now, "")
         }
     };
-    let mut answer = view::explanation(&explained, x, eyes);
+    let (explained, foreseen) = explained;
+    let mut answer = view::explanation(&explained, &foreseen, x, eyes);
     let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| eyes.party(n));
     answer["question"] = json!(format!("{caller} dials {} at {moment}{by}.", x.reveal()));
     if let (Some(_), Some(steps)) = (&question.digits, answer["steps"].as_array_mut()) {
         steps.push(json!("Digits are not asked for: X is no extension number."));
     }
     Ok(Json(answer))
+}
+
+/// The route with its reasons, and what the caller would meet: as from a trunk with the usual settings, and
+/// as if the trunks of the state took the call.
+fn look(state: &maskline_domain::State, dial: &Dial, at: Timestamp) -> (Explanation, Foreseen) {
+    let explained = explain_route(state, dial, at);
+    let prospects = Prospects {
+        trunks: state.trunks().filter(|trunk| trunk.enabled).count(),
+        crowd: None,
+    };
+    let terms = Terms {
+        duration_max_s: u32::MAX,
+        prompts: PromptPolicy::default(),
+        notice: Notice::None,
+    };
+    let foreseen = foreseen(&explained.route, prospects, &terms);
+    (explained, foreseen)
 }

@@ -1,28 +1,60 @@
 //! What the switch knows of a live call besides its state: legs, media, and the record as it grows.
 
-use super::{Lease, MediaEnd, MediaPath};
+use super::ladder::{Ladder, Way};
+use super::media::Media;
 use crate::calls::Trunk;
-use crate::calls::call::{Call, Closing};
-use crate::calls::ending::Reason;
+use maskline_domain::call::{Call, Closing, Crowd, Moment, Prompt, Side};
 use maskline_domain::{Binding, PhoneNumber};
 use maskline_sip::endpoint::LegId;
-use maskline_sip::sdp::{self, Agreement, Audio, Description};
 use maskline_store::records::call::CallRecord;
 
 pub(super) struct Live {
     pub call: Call,
     pub record: CallRecord,
+    pub ladder: Ladder,
+    /// When it arrived, on the clock that never jumps.
+    pub began_ms: u64,
     pub x: PhoneNumber,
+    pub crowd: Option<Crowd>,
     pub caller_leg: LegId,
+    pub trunk_in: Trunk,
     pub callee_leg: Option<LegId>,
     pub callee: Option<PhoneNumber>,
-    pub trunk_out: Option<Trunk>,
+    /// By which the second leg may be dialled, in order.
+    pub trunks: Vec<Trunk>,
+    /// By which it is.
+    pub trunk: usize,
     pub max_forwards: u8,
     pub media: Media,
+    /// What is to be said to the caller once there are ports, and whether by an answer.
+    pub announcement: Option<(Prompt, bool)>,
+    /// The answer for a side whose offer the other one has taken.
+    pub reply: Option<Vec<u8>>,
+    /// Which side has asked us for an offer and not answered it yet.
+    pub asking: Option<Side>,
     pub scheduled: Option<u64>,
 }
 
 impl Live {
+    pub fn leg(&self, side: Side) -> Option<LegId> {
+        match side {
+            Side::Caller => Some(self.caller_leg),
+            Side::Callee => self.callee_leg,
+        }
+    }
+
+    pub fn note(
+        &mut self,
+        now: Moment,
+        side: Side,
+        way: Way,
+        what: impl ToString,
+        note: impl ToString,
+    ) {
+        let ms = now.tick_ms.saturating_sub(self.began_ms);
+        self.ladder.note(ms, side, way, what, note);
+    }
+
     /// A record copies the facts of its binding, since the binding may change or end.
     pub fn take_binding(&mut self, binding: &Binding) {
         let record = &mut self.record;
@@ -44,118 +76,6 @@ impl Live {
         record.release_by = Some(closing.released_by.name().to_owned());
         record.sip_status = Some(closing.ending.status);
         record.q850_cause = Some(closing.ending.q850);
-    }
-}
-
-/// How far the two sides have agreed on media.
-pub(super) enum Media {
-    /// The caller offered nothing that we carry.
-    Unusable,
-    /// The caller's offer.
-    Offered(Description),
-    /// We have ports, and have offered on.
-    Leased {
-        offer: Description,
-        lease: Lease,
-        session: u64,
-    },
-    /// The callee answered.
-    Agreed {
-        offer: Description,
-        lease: Lease,
-        session: u64,
-        answer: Audio,
-        agreement: Agreement,
-    },
-}
-
-impl Media {
-    pub fn from_offer(sdp: &[u8]) -> Self {
-        sdp::parse(sdp).map_or(Self::Unusable, Self::Offered)
-    }
-
-    pub fn is_usable(&self) -> bool {
-        !matches!(self, Self::Unusable)
-    }
-
-    /// Takes the ports and gives the offer for the callee.
-    pub fn lease(&mut self, lease: Lease, session: u64) -> Option<Vec<u8>> {
-        let Self::Offered(offer) = std::mem::replace(self, Self::Unusable) else {
-            return None;
-        };
-        let text = sdp::offer(&offer.audio, lease.callee, session);
-        *self = Self::Leased {
-            offer,
-            lease,
-            session,
-        };
-        Some(text)
-    }
-
-    /// Takes the callee's SDP. An answer without one repeats what was agreed before it. Gives the path of
-    /// the media if that is new.
-    pub fn take_answer(&mut self, sdp: &[u8]) -> Result<Option<MediaPath>, Reason> {
-        if sdp.is_empty() && matches!(self, Self::Agreed { .. }) {
-            return Ok(None);
-        }
-        let answer = sdp::parse(sdp).map_err(|_| Reason::NoCommonCodec)?.audio;
-        let (Self::Leased { offer, .. } | Self::Agreed { offer, .. }) = &*self else {
-            return Err(Reason::NoCommonCodec);
-        };
-        let agreement = sdp::agree(&offer.audio, &answer).map_err(|_| Reason::NoCommonCodec)?;
-        let end = |audio: &Audio, payloads| MediaEnd {
-            address: audio.address,
-            payloads,
-            law: Some(agreement.codec.law()),
-            direction: audio.direction,
-            nat: false,
-            version: 0,
-        };
-        let path = MediaPath {
-            caller: Some(end(&offer.audio, agreement.offerer)),
-            callee: Some(end(&answer, agreement.answerer)),
-        };
-        *self = match std::mem::replace(self, Self::Unusable) {
-            Self::Leased {
-                offer,
-                lease,
-                session,
-            }
-            | Self::Agreed {
-                offer,
-                lease,
-                session,
-                ..
-            } => Self::Agreed {
-                offer,
-                lease,
-                session,
-                answer,
-                agreement,
-            },
-            other => other,
-        };
-        Ok(Some(path))
-    }
-
-    /// The answer for the caller, once the callee has given one.
-    pub fn answer(&self) -> Option<Vec<u8>> {
-        let Self::Agreed {
-            offer,
-            lease,
-            session,
-            answer,
-            agreement,
-        } = self
-        else {
-            return None;
-        };
-        Some(sdp::answer(
-            offer,
-            answer,
-            agreement,
-            lease.caller,
-            *session,
-        ))
+        record.ladder = self.ladder.to_json();
     }
 }

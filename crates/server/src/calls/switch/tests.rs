@@ -1,17 +1,31 @@
 //! A caller, the switch and a callee in virtual time, and what each side gets to see.
 
+mod changing;
+mod failing;
+mod prompting;
+
+use super::media::Media;
 use super::*;
+use crate::calls::numbers;
 use maskline_domain::binding::{Extras, Restriction};
+use maskline_domain::call::Notice;
 use maskline_domain::kinds::{Product, Role};
-use maskline_domain::routing::{Connection, Situation};
-use maskline_domain::{Binding, SubsId, Timestamp};
-use maskline_sip::endpoint::{Config, Dial, Peer};
+use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
+use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, TrunkName};
+use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
+use maskline_sip::g711::Law;
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
+use maskline_sip::sdp::{Direction, Payloads};
+use maskline_store::records::call::CallRecord;
+use std::net::SocketAddr;
 
 const SWITCH: &str = "192.0.2.1:5060";
 const CALLER: &str = "198.51.100.7:5070";
 const CALLEE: &str = "203.0.113.9:5080";
+const SPARE: &str = "203.0.113.10:5080";
+/// Where nobody listens.
+const DEAD: &str = "203.0.113.77:5060";
 const CALLER_MEDIA: &str = "198.51.100.7:7000";
 const CALLEE_MEDIA: &str = "203.0.113.9:8000";
 const N: &str = "13811112222";
@@ -20,6 +34,10 @@ const A: &str = "13933334444";
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("a literal address")
+}
+
+fn udp(text: &str) -> Hop {
+    Hop::udp(address(text))
 }
 
 fn number(digits: &str) -> PhoneNumber {
@@ -43,30 +61,31 @@ fn sdp_at(media: &str, payload_types: &str) -> Vec<u8> {
 #[derive(Clone)]
 struct Answers {
     route: Option<Route>,
-    trunk: bool,
+    trunks: Vec<Trunk>,
     durable: bool,
     ports: bool,
+    /// Whether prompts end.
+    plays: bool,
 }
 
 /// Everything is well.
 fn well() -> Answers {
     Answers {
         route: Some(connection()),
-        trunk: true,
+        trunks: vec![trunk("out", CALLEE, true)],
         durable: true,
         ports: true,
+        plays: true,
     }
-}
-
-fn udp(text: &str) -> Hop {
-    Hop::udp(address(text))
 }
 
 fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
     Trunk {
-        name: name.into(),
-        peer: address(peer),
-        enabled,
+        said: maskline_domain::Trunk {
+            enabled,
+            ..maskline_domain::Trunk::new(TrunkName::new(name), peer)
+        },
+        peer: Peer::new(PeerId(0), udp(peer)),
     }
 }
 
@@ -75,15 +94,21 @@ struct World {
     switch: Switch,
     caller: Endpoint,
     callee: Endpoint,
+    /// Behind another trunk.
+    spare: Endpoint,
     answers: Answers,
     caller_events: Vec<Event>,
     callee_events: Vec<Event>,
+    spare_events: Vec<Event>,
     /// Every byte sent to each side.
     to_caller: Vec<u8>,
     to_callee: Vec<u8>,
     opened: Vec<CallRecord>,
     finished: Vec<Option<CallRecord>>,
     paths: Vec<MediaPath>,
+    played: Vec<(Side, Prompt)>,
+    files: Vec<String>,
+    digits: Vec<(Side, char)>,
     queue: VecDeque<(Hop, Hop, Vec<u8>)>,
 }
 
@@ -121,11 +146,18 @@ impl World {
             advertised_tls: None,
             node: "n1".into(),
             boot: "b1".into(),
-            calls_max: 2,
+            calls_max: 4,
+            per_x_max: 2,
+            per_caller_max: 3,
             duration_max_s: 600,
+            notice: Notice::Both,
             seed: [9; 32],
         });
-        switch.set_trunks(vec![trunk("in", CALLER, true), trunk("out", CALLEE, true)]);
+        switch.set_trunks(vec![
+            trunk("in", CALLER, true),
+            trunk("out", CALLEE, true),
+            trunk("spare", SPARE, true),
+        ]);
         let phone = |at, seed| {
             let peer = Peer::new(PeerId(0), udp(SWITCH));
             Endpoint::new(Config::new(address(at)), vec![peer], [seed; 32])
@@ -135,14 +167,19 @@ impl World {
             switch,
             caller: phone(CALLER, 1),
             callee: phone(CALLEE, 2),
+            spare: phone(SPARE, 3),
             answers: well(),
             caller_events: Vec::new(),
             callee_events: Vec::new(),
+            spare_events: Vec::new(),
             to_caller: Vec::new(),
             to_callee: Vec::new(),
             opened: Vec::new(),
             finished: Vec::new(),
             paths: Vec::new(),
+            played: Vec::new(),
+            files: Vec::new(),
+            digits: Vec::new(),
             queue: VecDeque::new(),
         }
     }
@@ -208,6 +245,14 @@ impl World {
                     SipOutput::Event(event) => self.callee_events.push(event),
                 }
             }
+            while let Some(output) = self.spare.poll_output() {
+                match output {
+                    SipOutput::Send { to, bytes } => {
+                        self.queue.push_back((udp(SPARE), to, bytes.to_vec()))
+                    }
+                    SipOutput::Event(event) => self.spare_events.push(event),
+                }
+            }
             while let Some(output) = self.switch.poll_output() {
                 self.answer(output);
             }
@@ -224,7 +269,10 @@ impl World {
                 self.to_caller.extend_from_slice(bytes);
                 self.caller
                     .handle_input(SipInput::Datagram { from, bytes }, now);
-            } else {
+            } else if to == udp(SPARE) {
+                self.spare
+                    .handle_input(SipInput::Datagram { from, bytes }, now);
+            } else if to != udp(DEAD) {
                 assert_eq!(to, udp(CALLEE), "nothing goes anywhere else");
                 self.to_callee.extend_from_slice(bytes);
                 self.callee
@@ -251,7 +299,7 @@ impl World {
                         route,
                         pool: Some(PoolKey::new("FC1")),
                         account,
-                        trunk: self.answers.trunk.then(|| trunk("out", CALLEE, true)),
+                        trunks: self.answers.trunks.clone(),
                     })
                 });
                 self.switch
@@ -273,10 +321,15 @@ impl World {
                 );
             }
             Output::Relay(_, path) => self.paths.push(path),
-            Output::Play(..)
-            | Output::StopPlaying(..)
-            | Output::Record(..)
-            | Output::SendDigit(..) => {}
+            Output::Play(key, side, prompt, _) => {
+                self.played.push((side, prompt));
+                if self.answers.plays {
+                    self.switch.handle_input(Input::Played(key, side), moment);
+                }
+            }
+            Output::SendDigit(_, side, digit) => self.digits.push((side, digit)),
+            Output::StopPlaying(..) => {}
+            Output::Record(_, wish) => self.files.push(wish.file),
             Output::Finish(_, record) => self.finished.push(record.map(|record| *record)),
         }
     }
@@ -287,8 +340,9 @@ impl World {
         loop {
             let caller = self.caller.poll_timeout().map(Time::as_millis);
             let callee = self.callee.poll_timeout().map(Time::as_millis);
+            let spare = self.spare.poll_timeout().map(Time::as_millis);
             let switch = self.switch.poll_timeout();
-            let Some(next) = [caller, callee, switch]
+            let Some(next) = [caller, callee, spare, switch]
                 .into_iter()
                 .flatten()
                 .min()
@@ -299,6 +353,8 @@ impl World {
             self.now_ms = self.now_ms.max(next);
             self.caller_does(SipInput::Timeout);
             self.callee_does(SipInput::Timeout);
+            self.spare
+                .handle_input(SipInput::Timeout, Time::from_millis(self.now_ms));
             self.tell(Input::Timeout);
         }
         self.now_ms = end;
@@ -330,6 +386,13 @@ impl World {
         }
     }
 
+    fn caller_end_cause(&self) -> Option<u8> {
+        match self.caller_events.last() {
+            Some(Event::Ended { cause, .. } | Event::Refused { cause, .. }) => *cause,
+            other => panic!("the call is over, not {other:?}"),
+        }
+    }
+
     fn only_record(&self) -> &CallRecord {
         match &self.finished[..] {
             [Some(record)] => record,
@@ -339,7 +402,10 @@ impl World {
 
     fn is_clean(&mut self) -> bool {
         self.pass(400_000);
-        self.switch.is_idle() && self.caller.is_idle() && self.callee.is_idle()
+        self.switch.is_idle()
+            && self.caller.is_idle()
+            && self.callee.is_idle()
+            && self.spare.is_idle()
     }
 }
 
@@ -377,7 +443,7 @@ fn a_call_connects_shows_x_and_closes_its_record() {
         .map(|event| matches!(event, Event::Answered { .. }))
         .collect();
     assert_eq!(names, [false, true], "ringing, then the answer");
-    let end = |media, codec| MediaEnd {
+    let end = |media, codec, version| MediaEnd {
         address: address(media),
         payloads: Payloads {
             codec,
@@ -386,11 +452,11 @@ fn a_call_connects_shows_x_and_closes_its_record() {
         law: Some(Law::A),
         direction: Direction::SendRecv,
         nat: false,
-        version: 0,
+        version,
     };
     let path = MediaPath {
-        caller: Some(end(CALLER_MEDIA, 8)),
-        callee: Some(end(CALLEE_MEDIA, 8)),
+        caller: Some(end(CALLER_MEDIA, 8, 0)),
+        callee: Some(end(CALLEE_MEDIA, 8, 1)),
     };
     assert_eq!(world.paths, [path]);
     world.pass(5_000);
@@ -593,7 +659,7 @@ fn what_we_cannot_do_is_refused_before_anybody_is_dialled() {
         ..well()
     };
     let no_trunk = Answers {
-        trunk: false,
+        trunks: Vec::new(),
         ..well()
     };
     let no_port = Answers {
@@ -602,10 +668,10 @@ fn what_we_cannot_do_is_refused_before_anybody_is_dialled() {
     };
     let rows = [
         (unreadable, "8", (503, 41), None),
-        (not_durable, "8", (503, 41), None),
+        (not_durable, "8", (503, 41), Some("not_durable")),
         (no_trunk, "8", (502, 38), Some("unreachable")),
         (no_port, "8", (503, 42), Some("overload")),
-        (well(), "18", (488, 65), Some("no_common_codec")),
+        (well(), "77", (488, 65), Some("no_common_codec")),
     ];
     for (answers, codecs, (status, cause), situation) in rows {
         let mut world = World::new();
@@ -641,11 +707,11 @@ fn a_callee_with_another_codec_is_hung_up_on() {
 #[test]
 fn calls_are_capped_and_a_draining_switch_takes_none() {
     let mut world = World::new();
-    world.call();
+    world.switch.setup.calls_max = 1;
     world.call();
     world.call();
     assert_eq!(world.caller_end(), (503, Some(42)));
-    assert_eq!(world.switch.calls(), 2);
+    assert_eq!(world.switch.calls(), 1);
     let mut world = World::new();
     world.talk();
     world.tell(Input::Drain);

@@ -3,7 +3,7 @@
 //! Telephone practice, not the vendor, sets these; a cause that the callee's network gives passes
 //! through, and otherwise RFC 3398 section 7.2.4.1 maps a status to a cause.
 
-use maskline_domain::routing::Situation;
+use crate::routing::Situation;
 
 /// Why a call is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,12 @@ pub enum Reason {
     CallBackOff,
     /// The binding forbids this direction.
     Restricted,
+    /// The caller, or the pair, is blacklisted.
+    Blacklisted,
+    /// Too many calls stand on this X: callers that forward to X end in a ring otherwise.
+    XFull,
+    /// Too many calls of this caller stand.
+    CallerFull,
     /// The callee is busy.
     Busy,
     /// The callee did not answer in time.
@@ -60,6 +66,9 @@ impl Reason {
             Self::VacantNumber => "vacant_number",
             Self::CallBackOff => "call_back_off",
             Self::Restricted => "restricted",
+            Self::Blacklisted => "blacklisted",
+            Self::XFull => "x_full",
+            Self::CallerFull => "caller_full",
             Self::Busy => "busy",
             Self::NoAnswer => "no_answer",
             Self::Declined => "declined",
@@ -98,9 +107,9 @@ impl Ending {
             }
             Reason::Loop => (482, 25),
             Reason::CallBackOff | Reason::Restricted => (403, 21),
-            Reason::Busy => (486, 17),
+            Reason::Busy | Reason::XFull | Reason::CallerFull => (486, 17),
             Reason::NoAnswer => (480, 19),
-            Reason::Declined => (603, 21),
+            Reason::Blacklisted | Reason::Declined => (603, 21),
             Reason::Unreachable => (502, 38),
             Reason::NoCommonCodec => (488, 65),
             Reason::Failed => (480, 31),
@@ -119,36 +128,63 @@ impl Ending {
         }
     }
 
-    /// The ending of a call that routing refuses.
-    pub fn of_situation(situation: Situation) -> Self {
-        Self::of(match situation {
-            Situation::XUnknown => Reason::XUnknown,
-            Situation::Loop => Reason::Loop,
-            Situation::NoBinding => Reason::NoBinding,
-            Situation::VacantNumber => Reason::VacantNumber,
-            Situation::CallBackOff => Reason::CallBackOff,
-            Situation::Restricted => Reason::Restricted,
-        })
-    }
-
     /// The ending of a call whose callee answered with a failure. What concerns only that trunk (a
-    /// redirection, a demand for credentials, a fault of a server) reaches the caller as "unreachable".
+    /// redirection, a demand for credentials, a fault of a server) reaches the caller as "unreachable",
+    /// unless the cause says that it is the callee after all.
     pub fn of_callee(status: u16, cause: Option<u8>) -> Self {
+        let cause = cause.filter(|cause| (1..=127).contains(cause));
         let reason = match status {
             486 | 600 => Reason::Busy,
             603 => Reason::Declined,
             480 => Reason::NoAnswer,
             404 | 410 | 484 | 604 => Reason::NoSuchNumber,
             415 | 488 | 606 => Reason::NoCommonCodec,
+            // The call has come round, or has gone through too many hands.
+            482 | 483 => Reason::Loop,
             403 | 433 | 487 => Reason::Failed,
+            500..=599 => cause.and_then(of_the_callee).unwrap_or(Reason::Unreachable),
             _ => Reason::Unreachable,
         };
         let ending = Self::of(reason);
-        let cause = cause.filter(|cause| (1..=127).contains(cause));
         Self {
             q850: cause.unwrap_or(ending.q850),
             ..ending
         }
+    }
+}
+
+impl From<Situation> for Reason {
+    fn from(situation: Situation) -> Self {
+        match situation {
+            Situation::XUnknown => Self::XUnknown,
+            Situation::Loop => Self::Loop,
+            Situation::NoBinding => Self::NoBinding,
+            Situation::VacantNumber => Self::VacantNumber,
+            Situation::CallBackOff => Self::CallBackOff,
+            Situation::Restricted => Self::Restricted,
+        }
+    }
+}
+
+/// Whether another trunk may fare better: this one is silent, wants something that we do not have, or
+/// failed by itself. A cause that speaks of the callee (RFC 3326) means that the callee was asked.
+pub fn is_trunk_failure(status: u16, cause: Option<u8>) -> bool {
+    match status {
+        408 | 401 | 407 | 300..=399 => true,
+        500..=599 => cause.and_then(of_the_callee).is_none(),
+        _ => false,
+    }
+}
+
+/// The causes of Q.850 that only the callee, or who knows its line, can give; the others are a network's.
+fn of_the_callee(cause: u8) -> Option<Reason> {
+    match cause {
+        1 | 22 | 28 => Some(Reason::NoSuchNumber),
+        17 => Some(Reason::Busy),
+        18..=20 => Some(Reason::NoAnswer),
+        21 => Some(Reason::Declined),
+        16 | 23 | 27 => Some(Reason::Failed),
+        _ => None,
     }
 }
 
@@ -172,6 +208,10 @@ mod tests {
             (407, None, Reason::Unreachable, 502, 38),
             (408, None, Reason::Unreachable, 502, 38),
             (503, Some(200), Reason::Unreachable, 502, 38),
+            (500, Some(17), Reason::Busy, 486, 17),
+            (502, Some(27), Reason::Failed, 480, 27),
+            (500, Some(41), Reason::Unreachable, 502, 41),
+            (483, None, Reason::Loop, 482, 25),
         ];
         for (status, cause, reason, ends_as, q850) in rows {
             let expected = Ending {
@@ -181,6 +221,32 @@ mod tests {
             };
             assert_eq!(
                 Ending::of_callee(status, cause),
+                expected,
+                "{status} {cause:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_concerns_the_trunk_lets_another_be_tried() {
+        let rows = [
+            (408, None, true),
+            (500, None, true),
+            (503, None, true),
+            (500, Some(41), true),
+            (500, Some(17), false),
+            (407, None, true),
+            (302, None, true),
+            (486, None, false),
+            (603, None, false),
+            (404, None, false),
+            (480, None, false),
+            (403, None, false),
+            (488, None, false),
+        ];
+        for (status, cause, expected) in rows {
+            assert_eq!(
+                is_trunk_failure(status, cause),
                 expected,
                 "{status} {cause:?}"
             );

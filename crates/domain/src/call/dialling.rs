@@ -1,0 +1,130 @@
+//! The second leg: one trunk after the other until one takes the call, then ringing until an answer.
+
+use super::ending::is_trunk_failure;
+use super::talking::Talking;
+use super::{
+    Call, Deed, Ending, Happening, Moment, Plan, Prompt, Reason, Releaser, Side, State,
+    TRUNK_WAIT_S, passed_on,
+};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Dialling {
+    /// The trunk by which it is dialled, in the order of the candidates.
+    trunk: usize,
+    /// Whether the callee's side has shown itself: from then on its word counts and no other trunk is
+    /// tried, or the callee would be rung twice.
+    is_reached: bool,
+    /// Whether the caller hears the callee's network.
+    early_media: bool,
+    /// When ringing has been long enough, on the clock that never jumps.
+    ring_end_ms: u64,
+}
+
+impl Call {
+    pub(super) fn dial(&mut self, plan: Plan, trunk: usize, now: Moment) -> Vec<Deed> {
+        self.milestones.dialled.get_or_insert(now.wall);
+        let ring_end_ms = now
+            .tick_ms
+            .saturating_add(u64::from(plan.ring_timeout_s) * 1_000);
+        self.state = State::Dialling(
+            plan,
+            Dialling {
+                trunk,
+                ring_end_ms,
+                ..Dialling::default()
+            },
+        );
+        let patience_ms = now.tick_ms.saturating_add(TRUNK_WAIT_S * 1_000);
+        self.deadline_ms = Some(match trunk + 1 < plan.trunks {
+            true => ring_end_ms.min(patience_ms),
+            false => ring_end_ms,
+        });
+        vec![Deed::DialCallee(plan.callee, trunk)]
+    }
+
+    pub(super) fn on_dialling(&mut self, happening: Happening, now: Moment) -> Vec<Deed> {
+        let State::Dialling(plan, dialling) = &mut self.state else {
+            return Vec::new();
+        };
+        let (plan, was) = (*plan, *dialling);
+        let is_another_left = !was.is_reached && was.trunk + 1 < plan.trunks;
+        match happening {
+            // The end of an early dialog (RFC 6228): others may still ring.
+            Happening::CalleeProgress { status: 199, .. } => Vec::new(),
+            Happening::CalleeProgress {
+                status,
+                early_media,
+            } => {
+                dialling.is_reached = true;
+                dialling.early_media |= early_media;
+                self.milestones.ringing.get_or_insert(now.wall);
+                self.deadline_ms = Some(was.ring_end_ms);
+                // Whether the callee's number is forwarded is the callee's business.
+                let status = if matches!(status, 182 | 183) {
+                    status
+                } else {
+                    180
+                };
+                vec![Deed::TellCaller {
+                    status,
+                    early_media,
+                }]
+            }
+            Happening::CalleeAnswered => self.answered(plan, now),
+            Happening::CalleeRefused(status, cause, silent) => {
+                if is_another_left && is_trunk_failure(status, cause) {
+                    return self.dial(plan, was.trunk + 1, now);
+                }
+                let by = match silent {
+                    true => Releaser::Platform,
+                    false => Releaser::Callee,
+                };
+                self.farewell(Ending::of_callee(status, cause), by, was.early_media, now)
+            }
+            Happening::Gone(Side::Callee, _) => {
+                let ending = Ending::of(Reason::Failed);
+                self.farewell(ending, Releaser::Callee, was.early_media, now)
+            }
+            Happening::Gone(Side::Caller, cause) => {
+                let mut deeds = vec![Deed::HangUp(Side::Callee, passed_on(cause))];
+                deeds.extend(self.close(Ending::of(Reason::CallerGaveUp), Releaser::Caller, now));
+                deeds
+            }
+            Happening::Timeout if is_another_left && now.tick_ms < was.ring_end_ms => {
+                let mut deeds = vec![Deed::HangUp(
+                    Side::Callee,
+                    Ending::of(Reason::Unreachable).q850,
+                )];
+                deeds.extend(self.dial(plan, was.trunk + 1, now));
+                deeds
+            }
+            Happening::Timeout => self.give_up(Reason::NoAnswer, was.early_media, now),
+            Happening::MediaRefused(reason) => self.give_up(reason, was.early_media, now),
+            Happening::Stopping => self.give_up(Reason::Overload, was.early_media, now),
+            Happening::Offered(side) => vec![Deed::RefuseOffer(side, 491)],
+            _ => Vec::new(),
+        }
+    }
+
+    fn answered(&mut self, plan: Plan, now: Moment) -> Vec<Deed> {
+        self.milestones.answered = Some(now.wall);
+        self.wait_for(u64::from(self.terms.duration_max_s), now);
+        self.state = State::Talking(Talking::default());
+        let mut deeds = vec![Deed::AnswerCaller];
+        if plan.record {
+            // The notice is part of the recording: it shows that it was given.
+            deeds.push(Deed::Record);
+            let told = self.terms.notice.heard_by().iter();
+            deeds.extend(told.map(|&side| Deed::Play(side, Prompt::RecordingNotice)));
+        }
+        deeds
+    }
+
+    /// We end it while the callee's leg still lives.
+    fn give_up(&mut self, reason: Reason, heard: bool, now: Moment) -> Vec<Deed> {
+        let ending = Ending::of(reason);
+        let mut deeds = vec![Deed::HangUp(Side::Callee, ending.q850)];
+        deeds.extend(self.farewell(ending, Releaser::Platform, heard, now));
+        deeds
+    }
+}

@@ -1,0 +1,66 @@
+//! What a caller meets, known before anybody is dialled. Calls and `maskline explain` both ask here.
+
+use super::{Crowd, Ending, Notice, Prompt, Prospects, Reason, Terms};
+use crate::number::PhoneNumber;
+use crate::routing::Route;
+use crate::trunk::PromptPolicy;
+
+/// What is to be expected of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Who rings; nobody if the call is refused.
+    pub rings: Option<PhoneNumber>,
+    /// How the call ends: as it is refused, or, if somebody rings, after an answer and normal clearing.
+    pub ending: Ending,
+    /// What the caller hears from us: why the call is refused, or that it is recorded.
+    pub prompt: Option<Prompt>,
+}
+
+/// What is to be expected of a call with this route.
+pub fn foreseen(route: &Route, prospects: Prospects, terms: &Terms) -> Foreseen {
+    let refused = |reason| {
+        let (ending, prompt) = told(Ending::of(reason), terms.prompts, false);
+        Foreseen {
+            rings: None,
+            ending,
+            prompt,
+        }
+    };
+    match (route, prospects) {
+        (Route::Refuse { situation, .. }, _) => refused(Reason::from(*situation)),
+        (
+            _,
+            Prospects {
+                crowd: Some(Crowd::X),
+                ..
+            },
+        ) => refused(Reason::XFull),
+        (
+            _,
+            Prospects {
+                crowd: Some(Crowd::Caller),
+                ..
+            },
+        ) => refused(Reason::CallerFull),
+        (_, Prospects { trunks: 0, .. }) => refused(Reason::Unreachable),
+        (Route::Connect(connection), _) => Foreseen {
+            rings: Some(connection.callee),
+            ending: Ending::of(Reason::HungUp),
+            prompt: (connection.binding.record && terms.notice != Notice::None)
+                .then_some(Prompt::RecordingNotice),
+        },
+    }
+}
+
+/// What a caller sees and hears of an ending. An answer for the sake of a prompt makes the status 200;
+/// `heard` says that the callee's network has spoken already.
+pub(super) fn told(ending: Ending, prompts: PromptPolicy, heard: bool) -> (Ending, Option<Prompt>) {
+    let prompt = Prompt::of(ending.reason)
+        .filter(|_| prompts != PromptPolicy::None)
+        .filter(|_| !(heard && Prompt::is_theirs(ending.reason)));
+    let status = match (prompts, prompt) {
+        (PromptPolicy::Answer, Some(_)) => 200,
+        _ => ending.status,
+    };
+    (Ending { status, ..ending }, prompt)
+}

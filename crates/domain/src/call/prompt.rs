@@ -1,0 +1,116 @@
+//! What a party is told by voice.
+
+use super::{Reason, Side};
+
+/// A recording of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Prompt {
+    /// The number dialled does not exist (空号).
+    VacantNumber,
+    /// The number dialled is not in use.
+    NotInUse,
+    /// The call cannot be connected.
+    CannotConnect,
+    /// The party is busy.
+    Busy,
+    /// Nobody answers.
+    NoAnswer,
+    /// The party refuses the call.
+    Refused,
+    /// The party cannot be reached for now.
+    Unreachable,
+    /// The call will be recorded.
+    RecordingNotice,
+    /// It rings.
+    Ringback,
+}
+
+impl Prompt {
+    /// Each of them.
+    pub const ALL: [Self; 9] = [
+        Self::VacantNumber,
+        Self::NotInUse,
+        Self::CannotConnect,
+        Self::Busy,
+        Self::NoAnswer,
+        Self::Refused,
+        Self::Unreachable,
+        Self::RecordingNotice,
+        Self::Ringback,
+    ];
+
+    /// In one word, for settings, files and records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VacantNumber => "vacant_number",
+            Self::NotInUse => "not_in_use",
+            Self::CannotConnect => "cannot_connect",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::RecordingNotice => "recording_notice",
+            Self::Ringback => "ringback",
+        }
+    }
+
+    /// What a caller is told when a call ends for this reason, if anything.
+    pub fn of(reason: Reason) -> Option<Self> {
+        match reason {
+            Reason::VacantNumber | Reason::NoSuchNumber => Some(Self::VacantNumber),
+            Reason::NoBinding => Some(Self::NotInUse),
+            Reason::Blacklisted | Reason::CallBackOff | Reason::Restricted => {
+                Some(Self::CannotConnect)
+            }
+            Reason::Busy | Reason::XFull | Reason::CallerFull => Some(Self::Busy),
+            Reason::NoAnswer => Some(Self::NoAnswer),
+            Reason::Declined => Some(Self::Refused),
+            Reason::Unreachable | Reason::Failed => Some(Self::Unreachable),
+            Reason::XUnknown
+            | Reason::Loop
+            | Reason::NoCommonCodec
+            | Reason::CallerGaveUp
+            | Reason::HungUp
+            | Reason::MediaLost
+            | Reason::DurationMax
+            | Reason::Overload
+            | Reason::Stopped
+            | Reason::NotDurable => None,
+        }
+    }
+
+    /// Whether the callee's network says the same by its early media, so that ours would come twice.
+    pub fn is_theirs(reason: Reason) -> bool {
+        matches!(
+            reason,
+            Reason::Busy
+                | Reason::NoAnswer
+                | Reason::Declined
+                | Reason::NoSuchNumber
+                | Reason::Failed
+        )
+    }
+}
+
+/// Who is told that a call is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Notice {
+    /// Nobody; then the operator tells people otherwise.
+    #[default]
+    None,
+    /// The caller.
+    Caller,
+    /// Both parties.
+    Both,
+}
+
+impl Notice {
+    /// Who hears it.
+    pub fn heard_by(self) -> &'static [Side] {
+        match self {
+            Self::None => &[],
+            Self::Caller => &[Side::Caller],
+            Self::Both => &Side::BOTH,
+        }
+    }
+}

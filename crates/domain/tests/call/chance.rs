@@ -1,0 +1,185 @@
+//! Whatever happens, in whatever order: a call ends, and leaves its record and nothing else.
+
+use super::{TERMS, binding, connection, moment, name};
+use maskline_domain::call::{Call, Crowd, Deed, Happening, Notice, Prospects, Reason, Side, Terms};
+use maskline_domain::routing::{Route, Situation};
+use maskline_domain::trunk::PromptPolicy;
+use proptest::prelude::*;
+
+/// What may happen. Each wave of chance becomes a [`Happening`], since those cannot be repeated.
+#[derive(Clone, Debug)]
+enum Wave {
+    Connect {
+        trunks: usize,
+        crowded: bool,
+        recorded: bool,
+    },
+    Refuse(Situation),
+    RouteUnknown,
+    RowOpened(bool),
+    MediaRefused,
+    Progress(u16, bool),
+    Answered,
+    Refused(u16, Option<u8>, bool),
+    Gone(Side, Option<u8>),
+    Played(Side),
+    Offered(Side),
+    OfferAccepted(Side),
+    OfferRefused(Side),
+    MediaLost,
+    Stopping,
+    Timeout,
+    /// Nothing, for so many milliseconds.
+    Pause(u64),
+}
+
+impl Wave {
+    fn happening(&self) -> Option<Happening> {
+        Some(match *self {
+            Self::Connect {
+                trunks,
+                crowded,
+                recorded,
+            } => {
+                let Route::Connect(mut connection) = connection() else {
+                    return None;
+                };
+                connection.binding.record = recorded;
+                let crowd = crowded.then_some(Crowd::X);
+                Happening::Routed(Route::Connect(connection), Prospects { trunks, crowd })
+            }
+            Self::Refuse(situation) => {
+                let binding = Some(Box::new(binding()));
+                Happening::Routed(Route::Refuse { situation, binding }, Prospects::default())
+            }
+            Self::RouteUnknown => Happening::RouteUnknown,
+            Self::RowOpened(durable) => Happening::RowOpened(durable),
+            Self::MediaRefused => Happening::MediaRefused(Reason::NoCommonCodec),
+            Self::Progress(status, early_media) => Happening::CalleeProgress {
+                status,
+                early_media,
+            },
+            Self::Answered => Happening::CalleeAnswered,
+            Self::Refused(status, cause, silent) => Happening::CalleeRefused(status, cause, silent),
+            Self::Gone(side, cause) => Happening::Gone(side, cause),
+            Self::Played(side) => Happening::Played(side),
+            Self::Offered(side) => Happening::Offered(side),
+            Self::OfferAccepted(side) => Happening::OfferAccepted(side),
+            Self::OfferRefused(side) => Happening::OfferRefused(side, 488),
+            Self::MediaLost => Happening::MediaLost,
+            Self::Stopping => Happening::Stopping,
+            Self::Timeout => Happening::Timeout,
+            Self::Pause(_) => return None,
+        })
+    }
+}
+
+fn side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Side::Caller), Just(Side::Callee)]
+}
+
+fn wave() -> impl Strategy<Value = Wave> {
+    let situation = prop_oneof![
+        Just(Situation::XUnknown),
+        Just(Situation::Loop),
+        Just(Situation::NoBinding),
+        Just(Situation::Restricted),
+    ];
+    prop_oneof![
+        4 => (0_usize..6, prop::bool::weighted(0.1), any::<bool>())
+            .prop_map(|(trunks, crowded, recorded)| Wave::Connect { trunks, crowded, recorded }),
+        1 => situation.prop_map(Wave::Refuse),
+        1 => Just(Wave::RouteUnknown),
+        4 => prop::bool::weighted(0.9).prop_map(Wave::RowOpened),
+        1 => Just(Wave::MediaRefused),
+        4 => (100_u16..200, any::<bool>()).prop_map(|(status, media)| Wave::Progress(status, media)),
+        4 => Just(Wave::Answered),
+        4 => (300_u16..700, any::<Option<u8>>(), any::<bool>())
+            .prop_map(|(status, cause, silent)| Wave::Refused(status, cause, silent)),
+        2 => (side(), any::<Option<u8>>()).prop_map(|(side, cause)| Wave::Gone(side, cause)),
+        2 => side().prop_map(Wave::Played),
+        2 => side().prop_map(Wave::Offered),
+        2 => side().prop_map(Wave::OfferAccepted),
+        1 => side().prop_map(Wave::OfferRefused),
+        1 => Just(Wave::MediaLost),
+        1 => Just(Wave::Stopping),
+        2 => Just(Wave::Timeout),
+        4 => (1_u64..20_000).prop_map(Wave::Pause),
+    ]
+}
+
+/// What a call has had done so far.
+#[derive(Default)]
+struct Tally {
+    opened: u32,
+    written: u32,
+    closed: u32,
+    forgotten: u32,
+
+    /// Legs that were dialled and not hung up.
+    ringing: i32,
+}
+
+impl Tally {
+    fn take(&mut self, deeds: &[Deed]) {
+        for deed in deeds {
+            assert_eq!(self.forgotten, 0, "after forget: {}", name(deed));
+            match deed {
+                Deed::OpenRow(_) => self.opened += 1,
+                Deed::WriteRow(..) => self.written += 1,
+                Deed::CloseRow(_) => self.closed += 1,
+                Deed::Forget => self.forgotten += 1,
+
+                Deed::DialCallee(..) => {
+                    assert_eq!(self.opened, 1, "nobody is dialled without a row");
+                    self.ringing += 1;
+                }
+                Deed::HangUp(Side::Callee, _) => self.ringing -= 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn a_call_ends_once_and_leaves_its_record(
+        waves in prop::collection::vec(wave(), 1..60),
+        prompts in prop_oneof![Just(PromptPolicy::Early), Just(PromptPolicy::Answer), Just(PromptPolicy::None)],
+    ) {
+        let mut now_ms = 0;
+        let terms = Terms { prompts, notice: Notice::Both, ..TERMS };
+        let mut call = Call::new(terms, moment(now_ms));
+        let mut tally = Tally::default();
+        let mut is_known = false;
+        for wave in &waves {
+            if let Wave::Pause(millis) = wave {
+                now_ms += millis;
+            }
+            // What comes of the callee's leg comes only while there is one.
+            match wave {
+                Wave::Refused(..) | Wave::Gone(Side::Callee, _) if tally.ringing == 0 => continue,
+                Wave::Refused(..) if call.is_talking() => continue,
+                Wave::Refused(..) | Wave::Gone(Side::Callee, _) => tally.ringing -= 1,
+                _ => {}
+            }
+            let Some(happening) = wave.happening() else { continue };
+            is_known |= matches!(&happening, Happening::Routed(route, _) if tally.forgotten == 0
+                && !matches!(route, Route::Refuse { situation: Situation::XUnknown, .. }));
+            tally.take(&call.handle(happening, moment(now_ms)));
+        }
+        // Left alone, it ends by its deadlines.
+        for _ in 0..20 {
+            let Some(deadline) = call.deadline() else { break };
+            tally.take(&call.handle(Happening::Timeout, moment(deadline)));
+        }
+        prop_assert_eq!(call.deadline(), None);
+        prop_assert_eq!(tally.forgotten, 1, "it is forgotten once");
+        prop_assert!(tally.opened <= 1);
+        prop_assert_eq!(tally.opened, tally.closed, "an opened row is closed once");
+        prop_assert_eq!(tally.opened + tally.written, u32::from(is_known), "a known call has one row");
+        prop_assert_eq!(tally.ringing, 0, "no leg is left");
+    }
+}

@@ -1,0 +1,262 @@
+//! Who rings and what a refused caller meets, by bindings of a real state: each cell of the table of
+//! products, as far as AXN and AXB go. And what is foreseen is what the machine then does.
+
+use super::common::{HOUR_MS, World, axb, axn, number};
+use super::{EARLY, ONE_TRUNK, TERMS, moment};
+use maskline_domain::call::{Call, Deed, Happening, Prompt, Side, Terms, foreseen};
+use maskline_domain::routing::{Dial, Route, route};
+use maskline_domain::trunk::PromptPolicy;
+use maskline_domain::{BindRequest, Command, PoolKey, PoolRef, Product, Restriction, SubsId};
+
+const A: &str = "15000000000";
+const B: &str = "15800000000";
+const N: &str = "13900000000";
+const X: &str = "17000000000";
+
+/// What a caller met: who rang, the prompt, the status and the cause.
+type Met = (Option<String>, Option<Prompt>, u16, u8);
+
+fn rings(who: &str) -> Met {
+    (Some(who.to_owned()), None, 200, 16)
+}
+
+fn vacant() -> Met {
+    (None, Some(Prompt::VacantNumber), 404, 1)
+}
+
+fn not_in_use() -> Met {
+    (None, Some(Prompt::NotInUse), 404, 1)
+}
+
+fn cannot_connect() -> Met {
+    (None, Some(Prompt::CannotConnect), 403, 21)
+}
+
+/// Plays the call to its end: a callee that rings answers, and the caller hangs up.
+fn meet(world: &World, caller: Option<&str>, terms: Terms) -> Met {
+    let dial = Dial {
+        caller: caller.map(number),
+        x: number(X),
+    };
+    let routed = route(&world.state, &dial, world.now);
+    let expected = foreseen(&routed, ONE_TRUNK, &terms);
+    let mut call = Call::new(terms, moment(0));
+    let mut met: Met = (None, None, 0, 0);
+    let mut next = Some(Happening::Routed(routed, ONE_TRUNK));
+    while let Some(happening) = next.take() {
+        for deed in call.handle(happening, moment(0)) {
+            match deed {
+                Deed::OpenRow(_) => next = Some(Happening::RowOpened(true)),
+                Deed::DialCallee(callee, _) => {
+                    met.0 = Some(callee.reveal());
+                    next = Some(Happening::CalleeAnswered);
+                }
+                Deed::AnswerCaller => {
+                    met.2 = 200;
+                    next = Some(Happening::Gone(Side::Caller, Some(16)));
+                }
+                Deed::Announce { prompt, answer } => {
+                    met.1 = Some(prompt);
+                    met.2 = if answer { 200 } else { 0 };
+                    next = Some(Happening::Played(Side::Caller));
+                }
+                Deed::RefuseCaller(ending) => (met.2, met.3) = (ending.status, ending.q850),
+                Deed::HangUp(_, cause) => met.3 = cause,
+                _ => {}
+            }
+        }
+    }
+    let foretold = (
+        expected.rings.map(|callee| callee.reveal()),
+        expected.prompt,
+        expected.ending.status,
+        expected.ending.q850,
+    );
+    assert_eq!(met, foretold, "what was foreseen came true");
+    met
+}
+
+fn world(pool: &str) -> World {
+    let mut world = World::new();
+    world.stock(pool, "北京", &[X]);
+    world
+}
+
+fn bound(request: BindRequest) -> (World, SubsId) {
+    let mut world = world(match request.product {
+        Product::Axn => "FC1",
+        Product::Axb => "FC2",
+    });
+    let binding = world.bind(request).expect("X is free");
+    (world, binding.subs_id)
+}
+
+fn axn_with_b() -> BindRequest {
+    BindRequest {
+        b: Some(number(B)),
+        ..axn(A)
+    }
+}
+
+#[test]
+fn each_caller_of_an_axn_number_meets_what_the_table_says() {
+    let rows: [(BindRequest, Option<&str>, Met); 12] = [
+        (axn_with_b(), Some(A), rings(B)),
+        (axn(A), Some(A), vacant()),
+        (axn_with_b(), Some(B), rings(A)),
+        (axn_with_b(), Some(N), rings(A)),
+        (axn(A), None, rings(A)),
+        (axn(A), Some(X), (None, None, 482, 25)),
+        (
+            restricted(axn_with_b(), Restriction::AMayNotDial),
+            Some(A),
+            cannot_connect(),
+        ),
+        (
+            restricted(axn_with_b(), Restriction::AMayNotDial),
+            Some(N),
+            rings(A),
+        ),
+        (
+            restricted(axn_with_b(), Restriction::OthersMayNotDial),
+            Some(N),
+            cannot_connect(),
+        ),
+        (
+            restricted(axn_with_b(), Restriction::OthersMayNotDial),
+            Some(B),
+            cannot_connect(),
+        ),
+        (
+            restricted(axn_with_b(), Restriction::OthersMayNotDial),
+            None,
+            cannot_connect(),
+        ),
+        (
+            restricted(axn_with_b(), Restriction::OthersMayNotDial),
+            Some(A),
+            rings(B),
+        ),
+    ];
+    for (request, caller, expected) in rows {
+        let (world, _) = bound(request.clone());
+        assert_eq!(
+            meet(&world, caller, EARLY),
+            expected,
+            "{caller:?} {request:?}"
+        );
+    }
+}
+
+fn restricted(request: BindRequest, restriction: Restriction) -> BindRequest {
+    BindRequest {
+        restriction,
+        ..request
+    }
+}
+
+#[test]
+fn each_caller_of_an_axb_number_meets_what_the_table_says() {
+    let rows: [(BindRequest, Option<&str>, Met); 8] = [
+        (axb(A, B), Some(A), rings(B)),
+        (axb(A, B), Some(B), rings(A)),
+        (axb(A, B), Some(N), not_in_use()),
+        (axb(A, B), None, not_in_use()),
+        (
+            restricted(axb(A, B), Restriction::AMayNotDial),
+            Some(A),
+            cannot_connect(),
+        ),
+        (
+            restricted(axb(A, B), Restriction::AMayNotDial),
+            Some(B),
+            rings(A),
+        ),
+        (
+            restricted(axb(A, B), Restriction::OthersMayNotDial),
+            Some(B),
+            cannot_connect(),
+        ),
+        (
+            restricted(axb(A, B), Restriction::OthersMayNotDial),
+            Some(A),
+            rings(B),
+        ),
+    ];
+    for (request, caller, expected) in rows {
+        let (world, _) = bound(request.clone());
+        assert_eq!(
+            meet(&world, caller, EARLY),
+            expected,
+            "{caller:?} {request:?}"
+        );
+    }
+}
+
+#[test]
+fn a_number_without_a_live_binding_is_not_in_use() {
+    for pool in ["FC1", "FC2"] {
+        for caller in [Some(A), Some(N), None] {
+            assert_eq!(meet(&world(pool), caller, EARLY), not_in_use());
+        }
+    }
+    let (mut world, _) = bound(axn_with_b());
+    world.pass_ms(HOUR_MS);
+    assert_eq!(meet(&world, Some(N), EARLY), not_in_use(), "it is over");
+}
+
+#[test]
+fn a_pool_without_call_back_does_not_connect_a() {
+    let (mut world, _) = bound(axn_with_b());
+    world.set_pool("FC1", Product::Axn, |pool| {
+        pool.a_call_back = false;
+    });
+    assert_eq!(meet(&world, Some(A), EARLY), cannot_connect());
+    assert_eq!(meet(&world, Some(N), EARLY), rings(A));
+}
+
+#[test]
+fn a_trunk_may_want_prompts_otherwise() {
+    let (world, _) = bound(axn(A));
+    let by = |prompts| Terms { prompts, ..TERMS };
+    assert_eq!(
+        meet(&world, Some(A), by(PromptPolicy::None)),
+        (None, None, 404, 1)
+    );
+    let answered = (None, Some(Prompt::VacantNumber), 200, 1);
+    assert_eq!(meet(&world, Some(A), by(PromptPolicy::Answer)), answered);
+}
+
+#[test]
+fn unbinding_and_expiry_during_a_call_leave_it_alone_and_stop_the_next() {
+    for is_unbound in [true, false] {
+        let (mut world, subs_id) = bound(axn_with_b());
+        let dial = Dial {
+            caller: Some(number(N)),
+            x: number(X),
+        };
+        let routed = route(&world.state, &dial, world.now);
+        let mut call = Call::new(TERMS, moment(0));
+        call.handle(Happening::Routed(routed, ONE_TRUNK), moment(0));
+        call.handle(Happening::RowOpened(true), moment(0));
+        call.handle(Happening::CalleeAnswered, moment(0));
+        match is_unbound {
+            true => {
+                let unbind = Command::Unbind {
+                    pool: PoolRef::Key(PoolKey::new("FC1")),
+                    subs_id,
+                    x: number(X),
+                };
+                world.ask(unbind).expect("it is bound");
+            }
+            false => world.pass_ms(HOUR_MS),
+        }
+        assert!(call.is_talking());
+        assert!(matches!(
+            route(&world.state, &dial, world.now),
+            Route::Refuse { .. }
+        ));
+        let deeds = call.handle(Happening::Gone(Side::Callee, None), moment(1));
+        assert!(matches!(deeds.last(), Some(Deed::Forget)));
+    }
+}

@@ -1,0 +1,233 @@
+//! What a call wants done becomes messages and outputs.
+
+use super::face::day;
+use super::ladder::Way;
+use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
+use crate::calls::peers;
+use maskline_domain::call::{Deed, Ending, Happening, Moment, Prompt, Reason, Side};
+use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
+use maskline_sip::uri::sip_uri;
+
+impl Switch {
+    pub(super) fn carry_out(&mut self, key: CallKey, deed: Deed, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let caller_leg = live.caller_leg;
+        match deed {
+            Deed::OpenRow(connection) => {
+                live.take_binding(&connection.binding);
+                live.record.callee = Some(connection.callee);
+                self.outputs
+                    .push_back(Output::OpenRow(key, Box::new(live.record.clone())));
+            }
+            Deed::DialCallee(callee, trunk) => {
+                live.callee = Some(callee);
+                live.trunk = trunk;
+                self.dial(key, now);
+            }
+            Deed::TellCaller {
+                status,
+                early_media,
+            } => {
+                let sdp = early_media.then(|| live.media.answer()).flatten();
+                live.note(now, Side::Caller, Way::Out, status, early(sdp.is_some()));
+                self.sip(SipInput::Progress(caller_leg, status, sdp), now);
+            }
+            Deed::AnswerCaller => {
+                if let Some(sdp) = live.media.answer() {
+                    let note = match live.media.is_understood() {
+                        true => "",
+                        false => "relayed without prompts or recording",
+                    };
+                    live.note(now, Side::Caller, Way::Out, 200, note);
+                    self.sip(SipInput::Answer(caller_leg, sdp), now);
+                }
+            }
+            Deed::RefuseCaller(ending) => {
+                let note = format!("cause {}, {}", ending.q850, ending.reason.name());
+                live.note(now, Side::Caller, Way::Out, ending.status, note);
+                self.refuse_leg(caller_leg, ending, now);
+            }
+            Deed::HangUp(side, cause) => self.hang_up(key, side, cause, now),
+            Deed::Announce { prompt, answer } => {
+                live.announcement = Some((prompt, answer));
+                self.announce(key, now);
+            }
+            Deed::Play(..) if !live.media.is_understood() => {}
+            Deed::Play(side, prompt) => self.play(key, side, prompt),
+            // What we do not understand we cannot record; the ladder says so.
+            Deed::Record if !live.media.is_understood() => {}
+            Deed::Record => {
+                let file = format!("{}/{}.wav", day(now), live.record.call_id);
+                live.record.recording = Some(file.clone());
+                self.outputs
+                    .push_back(Output::Record(key, RecordWish { file }));
+            }
+            Deed::Offer(side) => self.pass_offer_on(key, side, now),
+            Deed::AcceptOffer(side) => self.accept_offer(key, side, now),
+            Deed::RefuseOffer(side, status) => self.refuse_offer(key, side, status, now),
+            Deed::WriteRow(binding, closing) => {
+                if let Some(binding) = binding {
+                    live.take_binding(&binding);
+                }
+                live.take_closing(&closing);
+            }
+            Deed::CloseRow(closing) => live.take_closing(&closing),
+            Deed::Forget => self.forget(key),
+        }
+    }
+
+    /// Media first: a call whose media we cannot carry is not dialled.
+    fn dial(&mut self, key: CallKey, now: Moment) {
+        let Some(live) = self.calls.get(&key) else {
+            return;
+        };
+        if !live.media.is_usable() {
+            let refused = Happening::MediaRefused(Reason::NoCommonCodec);
+            self.happen(key, refused, now);
+        } else if live.media.is_leased() {
+            self.send_invite(key, now);
+        } else {
+            self.ask_for_ports(key);
+        }
+    }
+
+    fn ask_for_ports(&mut self, key: CallKey) {
+        if let Some(live) = self.calls.get(&key) {
+            let callee = live.trunks.get(live.trunk);
+            let wish = LeaseWish {
+                caller_advertised: live.trunk_in.said.rtp_advertised,
+                callee_advertised: callee.and_then(|trunk| trunk.said.rtp_advertised),
+            };
+            self.outputs.push_back(Output::LeaseMedia(key, wish));
+        }
+    }
+
+    pub(super) fn on_lease(&mut self, key: CallKey, lease: Option<super::Lease>, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(lease) = lease else {
+            return self.happen(key, Happening::MediaRefused(Reason::Overload), now);
+        };
+        live.media.lease(lease);
+        match live.announcement {
+            Some(_) => self.announce(key, now),
+            None => self.send_invite(key, now),
+        }
+    }
+
+    fn send_invite(&mut self, key: CallKey, now: Moment) {
+        let leg = self.endpoint.new_leg();
+        let session = self.session(key, &leg.as_u64().to_be_bytes(), now);
+        let usual = self.setup.advertised;
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let trunk = live.trunks.get(live.trunk);
+        let (Some(callee), Some(trunk)) = (live.callee, trunk.cloned()) else {
+            return self.happen(key, Happening::MediaRefused(Reason::Unreachable), now);
+        };
+        let Some(sdp) = live
+            .media
+            .offer_by(trunk.said.rtp_advertised, trunk.said.nat, session)
+        else {
+            return self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
+        };
+        live.callee_leg = Some(leg);
+        live.record.trunk_out = Some(trunk.said.name.to_string());
+        let advertised = trunk.said.sip_advertised.unwrap_or(usual);
+        let note = format!("to {callee} by {}, shown {}", trunk.said.name, live.x);
+        live.note(now, Side::Callee, Way::Out, "INVITE", note);
+        let dial = endpoint::Dial {
+            hop: trunk.peer.hop,
+            target: sip_uri(&trunk.said.write(callee), trunk.peer.hop.address),
+            identity: peers::identity(&trunk.said, live.x, advertised),
+            max_forwards: live.max_forwards,
+            sdp,
+        };
+        self.legs.insert(leg, (key, Side::Callee));
+        self.sip(SipInput::Dial(leg, dial), now);
+    }
+
+    /// Has the caller hear why the call fails. If that cannot be, it is as if it had been played.
+    fn announce(&mut self, key: CallKey, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some((prompt, by_answer)) = live.announcement else {
+            return;
+        };
+        if live.media.is_usable() && !live.media.is_leased() {
+            return self.ask_for_ports(key);
+        }
+        let Some((sdp, path)) = live.media.answer_alone() else {
+            return self.happen(key, Happening::Played(Side::Caller), now);
+        };
+        let leg = live.caller_leg;
+        let note = format!("plays {}", prompt.name());
+        self.outputs.push_back(Output::Relay(key, path));
+        let said = match by_answer {
+            true => {
+                live.note(now, Side::Caller, Way::Out, 200, note);
+                SipInput::Answer(leg, sdp)
+            }
+            false => {
+                live.note(now, Side::Caller, Way::Out, 183, note);
+                SipInput::Progress(leg, 183, Some(sdp))
+            }
+        };
+        self.sip(said, now);
+        self.play(key, Side::Caller, prompt);
+    }
+
+    fn play(&mut self, key: CallKey, side: Side, prompt: Prompt) {
+        self.outputs
+            .push_back(Output::Play(key, side, prompt, Repeat::Once));
+    }
+
+    pub(super) fn refuse_leg(&mut self, leg: LegId, ending: Ending, now: Moment) {
+        self.legs.remove(&leg);
+        let refusal = Refusal {
+            status: ending.status,
+            cause: Some(ending.q850),
+        };
+        self.sip(SipInput::Refuse(leg, refusal), now);
+    }
+
+    fn hang_up(&mut self, key: CallKey, side: Side, cause: u8, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let is_answered = side == Side::Caller || live.call.milestones().answered.is_some();
+        let what = if is_answered { "BYE" } else { "CANCEL" };
+        if let Some(leg) = live.leg(side)
+            && self.legs.remove(&leg).is_some()
+        {
+            live.note(now, side, Way::Out, what, format!("cause {cause}"));
+            self.sip(SipInput::HangUp(leg, Some(cause)), now);
+        }
+    }
+
+    fn forget(&mut self, key: CallKey) {
+        let Some(live) = self.calls.remove(&key) else {
+            return;
+        };
+        if let Some(deadline) = live.scheduled {
+            self.deadlines.remove(&(deadline, key));
+        }
+        self.crowds.leave(live.x, live.record.caller);
+        self.legs.remove(&live.caller_leg);
+        live.callee_leg.map(|leg| self.legs.remove(&leg));
+        let is_recorded = live.record.released_at.is_some();
+        self.outputs.push_back(Output::Finish(
+            key,
+            is_recorded.then(|| Box::new(live.record)),
+        ));
+    }
+}
+
+pub(super) fn early(with_media: bool) -> &'static str {
+    if with_media { "with media" } else { "" }
+}

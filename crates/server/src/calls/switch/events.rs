@@ -1,0 +1,136 @@
+//! What happens on a leg becomes what happens to its call.
+
+use super::ladder::Way;
+use super::{CallKey, Switch};
+use maskline_domain::call::{Happening, Moment, Reason, Side};
+use maskline_sip::endpoint::{Event, LegId};
+
+impl Switch {
+    pub(super) fn on_event(&mut self, event: Event, now: Moment) {
+        match event {
+            Event::Incoming {
+                leg,
+                peer,
+                invite,
+                max_forwards,
+            } => self.on_incoming(leg, peer, &invite, max_forwards, now),
+            Event::Progress { leg, status, sdp } => {
+                let Some(key) = self.hear(leg, status, super::deeds::early(sdp.is_some()), now)
+                else {
+                    return;
+                };
+                // Early media that we cannot carry is no reason to end a call that is only ringing.
+                let early_media = sdp.is_some_and(|sdp| self.take_answer(key, &sdp).is_ok());
+                let progress = Happening::CalleeProgress {
+                    status,
+                    early_media,
+                };
+                self.happen(key, progress, now);
+            }
+            Event::Answered { leg, sdp } => {
+                let Some(key) = self.hear(leg, 200, "", now) else {
+                    return;
+                };
+                let happening = match self.take_answer(key, &sdp.unwrap_or_default()) {
+                    Ok(()) => Happening::CalleeAnswered,
+                    Err(reason) => Happening::MediaRefused(reason),
+                };
+                self.happen(key, happening, now);
+            }
+            Event::Refused {
+                leg,
+                status,
+                cause,
+                silent,
+            } => {
+                let note = match silent {
+                    true => "nobody answered".to_owned(),
+                    false => told(cause),
+                };
+                self.hear(leg, status, note, now);
+                self.leg_ended(
+                    leg,
+                    |_| Happening::CalleeRefused(status, cause, silent),
+                    now,
+                );
+            }
+            Event::PeerState { peer, reachable } => {
+                match reachable {
+                    true => self.silent.remove(&peer),
+                    false => self.silent.insert(peer),
+                };
+            }
+            Event::Registered { .. } => {}
+            Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
+            Event::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
+            Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, now),
+            Event::OfferRefused { leg, status } => self.on_offer_refused(leg, status, now),
+            Event::Info {
+                leg,
+                content_type,
+                body,
+            } => self.on_info(leg, &content_type, &body, now),
+            Event::Cancelled { leg, cause } => {
+                self.hear(leg, "CANCEL", told(cause), now);
+                self.leg_ended(leg, |side| Happening::Gone(side, cause), now);
+            }
+            Event::Ended { leg, cause, silent } => {
+                let note = match silent {
+                    true => "it spoke to us no longer".to_owned(),
+                    false => told(cause),
+                };
+                self.hear(leg, "BYE", note, now);
+                self.leg_ended(leg, |side| Happening::Gone(side, cause), now);
+            }
+        }
+    }
+
+    /// Notes what a party said; none if its call is over.
+    fn hear(
+        &mut self,
+        leg: LegId,
+        what: impl ToString,
+        note: impl ToString,
+        now: Moment,
+    ) -> Option<CallKey> {
+        let (key, side) = self.legs.get(&leg).copied()?;
+        let live = self.calls.get_mut(&key)?;
+        live.note(now, side, Way::In, what, note);
+        Some(key)
+    }
+
+    /// The caller has our answer. If that was our offer, here is what it says to it.
+    fn on_confirmed(&mut self, leg: LegId, sdp: Option<&[u8]>, now: Moment) {
+        let Some(key) = self.hear(leg, "ACK", "", now) else {
+            return;
+        };
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        if live.media.is_late() {
+            match live.media.take_late_answer(sdp.unwrap_or_default()) {
+                Ok(()) => self.relay(key),
+                Err(reason) => self.happen(key, Happening::MediaRefused(reason), now),
+            }
+        }
+    }
+
+    fn leg_ended(&mut self, leg: LegId, happening: impl FnOnce(Side) -> Happening, now: Moment) {
+        if let Some((key, side)) = self.legs.remove(&leg) {
+            self.happen(key, happening(side), now);
+        }
+    }
+
+    /// The callee's SDP: what was agreed, and whither the relay sends.
+    fn take_answer(&mut self, key: CallKey, sdp: &[u8]) -> Result<(), Reason> {
+        let live = self.calls.get_mut(&key).ok_or(Reason::Failed)?;
+        if live.media.take_answer(sdp)? {
+            self.relay(key);
+        }
+        Ok(())
+    }
+}
+
+fn told(cause: Option<u8>) -> String {
+    cause.map_or_else(String::new, |cause| format!("cause {cause}"))
+}

@@ -1,0 +1,207 @@
+//! What the shell sees of a switch: settings, inputs and outputs.
+
+use crate::calls::Trunk;
+use maskline_domain::call::{Moment, Notice, Prompt, Side};
+use maskline_domain::routing::{Dial as Query, Route};
+use maskline_domain::{AccountId, PoolKey};
+use maskline_sip::g711::Law;
+use maskline_sip::hop::Hop;
+use maskline_sip::sdp::{Direction, Payloads};
+use maskline_store::records::call::CallRecord;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// One call, for as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey(pub(super) u64);
+
+impl CallKey {
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for CallKey {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// What the state said about a call.
+#[derive(Debug)]
+pub struct Routing {
+    /// What is to be done.
+    pub route: Route,
+    /// The pool of X.
+    pub pool: Option<PoolKey>,
+    /// The account that owns the pool.
+    pub account: Option<AccountId>,
+    /// By which trunks the second leg may be dialled, in the order in which they are tried.
+    pub trunks: Vec<Trunk>,
+}
+
+/// What each side is to be told as our address for media, where its trunk wants another than the usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaseWish {
+    /// The caller's side.
+    pub caller_advertised: Option<IpAddr>,
+    /// The callee's side.
+    pub callee_advertised: Option<IpAddr>,
+}
+
+/// The two addresses at which the relay receives: RTP from the caller, RTP from the callee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What the caller is told.
+    pub caller: SocketAddr,
+    /// What the callee is told.
+    pub callee: SocketAddr,
+}
+
+/// One side of a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaEnd {
+    /// From where its RTP must come and whither it is sent.
+    pub address: SocketAddr,
+    /// What its payload types mean.
+    pub payloads: Payloads,
+    /// The form of its sound. None is a codec that is passed on without being understood: then there are
+    /// no prompts and no recording.
+    pub law: Option<Law>,
+    /// What this side says that it does. It is sent nothing if it does not receive.
+    pub direction: Direction,
+    /// Whether its RTP may come from another address than the one it told: whence it comes first.
+    pub nat: bool,
+    /// Counts its descriptions. With each new one the address may be learnt anew.
+    pub version: u32,
+}
+
+/// Both sides of a relay. A caller who only hears a prompt has nobody across.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MediaPath {
+    /// The caller's.
+    pub caller: Option<MediaEnd>,
+    /// The callee's.
+    pub callee: Option<MediaEnd>,
+}
+
+impl MediaPath {
+    /// Whether one side keeps the other waiting, so that silence means little.
+    pub fn is_held(&self) -> bool {
+        let ends = [self.caller, self.callee];
+        ends.into_iter()
+            .flatten()
+            .any(|end| end.direction != Direction::SendRecv)
+    }
+}
+
+/// How often something is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Once; [`Input::Played`] says when it is over.
+    Once,
+    /// Until [`Output::StopPlaying`].
+    Forever,
+}
+
+/// A recording that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordWish {
+    /// Its name within the directory of recordings, a folder for each day: `2026-11-25/NAME.wav`. No number
+    /// stands in it.
+    pub file: String,
+}
+
+/// What the switch is given.
+pub enum Input<'a> {
+    /// A SIP message.
+    Datagram {
+        /// From where.
+        from: Hop,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// There is no connection to this hop, and none can be made.
+    Unreachable(Hop),
+    /// The answer to [`Output::AskRoute`]; none if the state could not be read in time.
+    Routed(CallKey, Option<Box<Routing>>),
+    /// The answer to [`Output::OpenRow`]: whether the row is durable.
+    RowOpened(CallKey, bool),
+    /// The answer to [`Output::LeaseMedia`]; none if no port is free.
+    MediaLeased(CallKey, Option<Lease>),
+    /// What was to be played once has been played, or cannot be.
+    Played(CallKey, Side),
+    /// This side pressed a key, which came as an RTP event (RFC 4733) and cannot go on as one.
+    Digit(CallKey, Side, char),
+    /// The relay of this call has heard nothing for too long.
+    MediaLost(CallKey),
+    /// [`super::Switch::poll_timeout`] has come.
+    Timeout,
+    /// The trunks from which calls are taken from now on.
+    Trunks(Vec<Trunk>),
+    /// Take no new calls from now on.
+    Drain,
+    /// End all calls.
+    HangUpAll,
+}
+
+/// What the switch wants done.
+pub enum Output {
+    /// Send this SIP message.
+    Send {
+        /// To whom.
+        to: Hop,
+        /// What.
+        bytes: Arc<[u8]>,
+    },
+    /// Ask the state for the route.
+    AskRoute(CallKey, Query),
+    /// Make the open row durable.
+    OpenRow(CallKey, Box<CallRecord>),
+    /// Find two ports for media.
+    LeaseMedia(CallKey, LeaseWish),
+    /// Relay between these two from now on.
+    Relay(CallKey, MediaPath),
+    /// Play this to one side, in place of what comes from the other.
+    Play(CallKey, Side, Prompt, Repeat),
+    /// Play no more to this side.
+    StopPlaying(CallKey, Side),
+    /// Record both sides from now on, until the end of the call.
+    Record(CallKey, RecordWish),
+    /// Send this key to one side as an RTP event (RFC 4733).
+    SendDigit(CallKey, Side, char),
+    /// The call is over. Stop its relay if it has one; close its record if it has one.
+    Finish(CallKey, Option<Box<CallRecord>>),
+}
+
+/// What the switch starts with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The address that peers are told for signalling.
+    pub advertised: SocketAddr,
+    /// The same within TLS.
+    pub advertised_tls: Option<SocketAddr>,
+    /// The name of this node, for the records.
+    pub node: String,
+    /// The name of this run of the process, for the records.
+    pub boot: String,
+    /// The most calls at once.
+    pub calls_max: usize,
+    /// The most calls at once on one X. Numbers that forward to each other stop there, since the telephone
+    /// network forgets how often a call was passed on.
+    pub per_x_max: usize,
+    /// The most calls at once by one caller.
+    pub per_caller_max: usize,
+    /// The longest call, in seconds.
+    pub duration_max_s: u32,
+    /// Who is told that a call is recorded.
+    pub notice: Notice,
+    /// A fresh secret.
+    pub seed: [u8; 32],
+}
+
+/// The day of a moment in China, as `yyyy-MM-dd`.
+pub(super) fn day(now: Moment) -> String {
+    now.wall.format_china().chars().take(10).collect()
+}

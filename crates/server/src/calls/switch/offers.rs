@@ -1,0 +1,156 @@
+//! Changes of the media of a call that stands, and keys that come as INFO.
+
+use super::ladder::Way;
+use super::{CallKey, Output, Switch, keys};
+use maskline_domain::call::{Happening, Moment, Side};
+use maskline_sip::endpoint::{Input as SipInput, LegId};
+
+impl Switch {
+    /// A side offers other media, or wants our offer.
+    pub(super) fn on_offered(&mut self, leg: LegId, sdp: Option<&[u8]>, now: Moment) {
+        let Some((key, side)) = self.legs.get(&leg).copied() else {
+            return;
+        };
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some(body) = sdp else {
+            return self.offer_what_is(key, side, leg, now);
+        };
+        live.note(now, side, Way::In, "offer", "");
+        match live.media.take_offer(side, body) {
+            Ok(()) => self.happen(key, Happening::Offered(side), now),
+            Err(_) => self.refuse_offer(key, side, 488, now),
+        }
+    }
+
+    /// The other side's media as it is, for a side that asks for it.
+    fn offer_what_is(&mut self, key: CallKey, side: Side, leg: LegId, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        live.note(now, side, Way::In, "offer", "wants ours");
+        let offer = match live.call.is_talking() && live.asking.is_none() {
+            true => live.media.offer_to(side),
+            false => None,
+        };
+        let Some(offer) = offer else {
+            return self.refuse_offer(key, side, 491, now);
+        };
+        live.asking = Some(side);
+        self.sip(SipInput::AcceptOffer(leg, offer), now);
+    }
+
+    pub(super) fn on_offer_accepted(&mut self, leg: LegId, sdp: &[u8], now: Moment) {
+        let Some((key, side)) = self.legs.get(&leg).copied() else {
+            return;
+        };
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        live.note(now, side, Way::In, 200, "takes the offer");
+        if live.asking == Some(side) {
+            live.asking = None;
+            if live.media.take_asked_answer(side, sdp).is_ok() {
+                self.relay(key);
+            }
+            return;
+        }
+        match live.media.take_reply(side, sdp) {
+            Ok(reply) => {
+                live.reply = Some(reply);
+                self.happen(key, Happening::OfferAccepted(side), now);
+            }
+            Err(_) => self.happen(key, Happening::OfferRefused(side, 488), now),
+        }
+    }
+
+    pub(super) fn on_offer_refused(&mut self, leg: LegId, status: u16, now: Moment) {
+        let Some((key, side)) = self.legs.get(&leg).copied() else {
+            return;
+        };
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        live.note(now, side, Way::In, status, "refuses the offer");
+        if live.asking == Some(side) {
+            live.asking = None;
+            return;
+        }
+        self.happen(key, Happening::OfferRefused(side, status), now);
+    }
+
+    /// Offers one side what the other one has offered.
+    pub(super) fn pass_offer_on(&mut self, key: CallKey, side: Side, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        match (live.leg(side), live.media.offer_to(side)) {
+            (Some(leg), Some(offer)) => {
+                live.note(now, side, Way::Out, "offer", "");
+                self.sip(SipInput::Offer(leg, offer), now);
+            }
+            _ => self.happen(key, Happening::OfferRefused(side, 488), now),
+        }
+    }
+
+    pub(super) fn accept_offer(&mut self, key: CallKey, side: Side, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Some((leg, reply)) = live.leg(side).zip(live.reply.take()) else {
+            return;
+        };
+        live.note(now, side, Way::Out, 200, "takes the offer");
+        self.relay(key);
+        self.sip(SipInput::AcceptOffer(leg, reply), now);
+    }
+
+    pub(super) fn refuse_offer(&mut self, key: CallKey, side: Side, status: u16, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        if let Some(leg) = live.leg(side) {
+            live.note(now, side, Way::Out, status, "refuses the offer");
+            self.sip(SipInput::RefuseOffer(leg, status), now);
+        }
+    }
+
+    /// Media goes by what both sides have said last.
+    pub(super) fn relay(&mut self, key: CallKey) {
+        let path = self.calls.get(&key).and_then(|live| live.media.path());
+        self.outputs
+            .extend(path.map(|path| Output::Relay(key, path)));
+    }
+
+    /// A key by INFO goes on as an RTP event, or as INFO where the other side knows no events.
+    pub(super) fn on_info(&mut self, leg: LegId, content_type: &[u8], body: &[u8], now: Moment) {
+        let (Some((key, side)), Some(digit)) = (
+            self.legs.get(&leg).copied(),
+            keys::from_info(content_type, body),
+        ) else {
+            return;
+        };
+        let to = side.other();
+        match self.calls.get(&key) {
+            Some(live) if live.media.takes_events(to) => {
+                self.outputs.push_back(Output::SendDigit(key, to, digit));
+            }
+            Some(_) => self.send_info(key, to, digit, now),
+            None => {}
+        }
+    }
+
+    /// A key by an RTP event goes on as INFO, since the other side knows no events.
+    pub(super) fn on_digit(&mut self, key: CallKey, from: Side, digit: char, now: Moment) {
+        self.send_info(key, from.other(), digit, now);
+    }
+
+    fn send_info(&mut self, key: CallKey, to: Side, digit: char, now: Moment) {
+        let leg = self.calls.get(&key).and_then(|live| live.leg(to));
+        if let Some(leg) = leg {
+            let (content_type, body) = keys::to_info(digit);
+            self.sip(SipInput::Info(leg, content_type, body), now);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What callers hear, and what is recorded.
+
+use super::*;
+use maskline_domain::trunk::PromptPolicy;
+
+fn refused(situation: Situation) -> Answers {
+    Answers {
+        route: Some(Route::Refuse {
+            situation,
+            binding: None,
+        }),
+        ..well()
+    }
+}
+
+fn progress(world: &World) -> Vec<(u16, bool)> {
+    let progress = |event: &Event| match event {
+        Event::Progress { status, sdp, .. } => Some((*status, sdp.is_some())),
+        _ => None,
+    };
+    world.caller_events.iter().filter_map(progress).collect()
+}
+
+#[test]
+fn a_refused_caller_hears_why_as_early_media() {
+    let mut world = World::new();
+    world.answers = refused(Situation::VacantNumber);
+    world.call();
+    assert_eq!(progress(&world), [(183, true)]);
+    assert_eq!(world.played, [(Side::Caller, Prompt::VacantNumber)]);
+    assert_eq!(world.caller_end(), (404, Some(1)));
+    let path = world.paths[0];
+    assert_eq!(
+        path.caller.map(|end| end.address),
+        Some(address(CALLER_MEDIA))
+    );
+    assert_eq!(
+        path.caller.map(|end| end.payloads.codec),
+        Some(8),
+        "the caller's first choice"
+    );
+    assert_eq!(path.callee, None);
+    assert_eq!(world.only_record().sip_status, Some(404));
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_trunk_may_want_an_answer_for_the_prompt_or_none() {
+    let rows = [
+        (PromptPolicy::Answer, 200, 1, true),
+        (PromptPolicy::None, 404, 0, false),
+    ];
+    for (prompts, status, prompts_played, is_answered) in rows {
+        let mut world = World::new();
+        world.answers = refused(Situation::NoBinding);
+        let mut incoming = trunk("in", CALLER, true);
+        incoming.said.prompts = prompts;
+        world.tell(Input::Trunks(vec![incoming]));
+        world.call();
+        assert_eq!(world.played.len(), prompts_played);
+        let answered = world
+            .caller_events
+            .iter()
+            .any(|event| matches!(event, Event::Answered { .. }));
+        assert_eq!(answered, is_answered);
+        assert_eq!(world.caller_end_cause(), Some(1));
+        let record = world.only_record();
+        assert_eq!(
+            (record.sip_status, record.answered_at),
+            (Some(status), None),
+            "nobody was reached"
+        );
+        assert!(world.is_clean());
+    }
+}
+
+#[test]
+fn a_caller_whose_media_we_cannot_speak_gets_the_status_at_once() {
+    for (codecs, ports) in [("18", true), ("77", true), ("8", false)] {
+        let mut world = World::new();
+        world.answers = Answers {
+            ports,
+            ..refused(Situation::Restricted)
+        };
+        world.dial(sdp_at(CALLER_MEDIA, codecs), 70);
+        assert_eq!(world.caller_end(), (403, Some(21)));
+        assert!(world.played.is_empty());
+        assert_eq!(world.only_record().situation.as_deref(), Some("restricted"));
+        assert!(world.is_clean());
+    }
+}
+
+#[test]
+fn a_caller_who_leaves_during_a_prompt_is_recorded_so() {
+    let mut world = World::new();
+    world.answers = Answers {
+        plays: false,
+        ..refused(Situation::NoBinding)
+    };
+    let caller = world.call();
+    assert!(world.finished.is_empty());
+    world.caller_does(SipInput::HangUp(caller, None));
+    let record = world.only_record();
+    assert_eq!(
+        (record.situation.as_deref(), record.release_by.as_deref()),
+        (Some("no_binding"), Some("caller"))
+    );
+    assert_eq!(record.sip_status, Some(487));
+    assert!(world.is_clean());
+}
+
+#[test]
+fn busy_is_told_by_one_voice_only() {
+    for (early_media, expected) in [(None, 1), (Some(sdp_at(CALLEE_MEDIA, "8")), 0)] {
+        let mut world = World::new();
+        world.call();
+        let callee = world.callee_leg();
+        world.callee_does(SipInput::Progress(callee, 183, early_media));
+        let refusal = Refusal {
+            status: 486,
+            cause: None,
+        };
+        world.callee_does(SipInput::Refuse(callee, refusal));
+        assert_eq!(world.played.len(), expected);
+        assert_eq!(world.caller_end(), (486, Some(17)));
+        assert!(world.is_clean());
+    }
+}
+
+#[test]
+fn a_recorded_call_names_its_file_without_a_number_and_both_are_told() {
+    let mut world = World::new();
+    let Some(Route::Connect(connection)) = &mut world.answers.route else {
+        panic!("it connects")
+    };
+    connection.binding.record = true;
+    let (caller, _) = world.talk();
+    let notice = Prompt::RecordingNotice;
+    assert_eq!(
+        world.played,
+        [(Side::Caller, notice), (Side::Callee, notice)]
+    );
+    world.caller_does(SipInput::HangUp(caller, None));
+    let record = world.only_record();
+    assert_eq!(record.recording.as_ref(), world.files.first());
+    let expected = format!("2023-11-15/{}.wav", record.call_id);
+    assert_eq!(record.recording.as_deref(), Some(expected.as_str()));
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_call_that_is_not_recorded_has_no_file() {
+    let mut world = World::new();
+    let (caller, _) = world.talk();
+    world.caller_does(SipInput::HangUp(caller, None));
+    assert!(world.files.is_empty() && world.played.is_empty());
+    assert_eq!(world.only_record().recording, None);
+}

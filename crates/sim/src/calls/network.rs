@@ -1,0 +1,65 @@
+//! What becomes of a packet on its way.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::chance::Chance;
+
+/// The weather of one world.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weather {
+    loss_percent: u64,
+    copies_percent: u64,
+    delay_max_ms: u64,
+}
+
+impl Weather {
+    /// From calm to rough.
+    pub fn new(chance: &mut Chance) -> Self {
+        Self {
+            loss_percent: chance.below(16),
+            copies_percent: chance.below(11),
+            delay_max_ms: 5 + chance.below(400),
+        }
+    }
+}
+
+/// The network: a packet arrives never, once or twice, each time after a delay of its own.
+#[derive(Debug)]
+pub(super) struct Network {
+    weather: Weather,
+    /// Until when nothing comes from or goes to a carrier.
+    outages: BTreeMap<IpAddr, u64>,
+}
+
+impl Network {
+    pub fn new(weather: Weather) -> Self {
+        Self {
+            weather,
+            outages: BTreeMap::new(),
+        }
+    }
+
+    /// The carrier is cut off until then.
+    pub fn cut(&mut self, carrier: IpAddr, until_ms: u64) {
+        self.outages.insert(carrier, until_ms);
+    }
+
+    pub fn is_cut(&self, peer: SocketAddr, now_ms: u64) -> bool {
+        self.outages
+            .get(&peer.ip())
+            .is_some_and(|until| now_ms < *until)
+    }
+
+    /// After how many milliseconds each copy arrives.
+    pub fn delays(&self, chance: &mut Chance) -> Vec<u64> {
+        let mut delays = Vec::new();
+        let copies = 1 + u64::from(chance.below(100) < self.weather.copies_percent);
+        for _ in 0..copies {
+            if chance.below(100) >= self.weather.loss_percent {
+                delays.push(1 + chance.below(self.weather.delay_max_ms));
+            }
+        }
+        delays
+    }
+}

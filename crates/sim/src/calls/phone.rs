@@ -1,0 +1,165 @@
+//! A phone: a SIP machine with a temper.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId, Refusal};
+use maskline_sip::hop::Hop;
+use maskline_sip::time::Time;
+
+use super::world::SWITCH;
+use crate::chance::Chance;
+
+/// One phone, for as long as the world lasts.
+pub(super) type PhoneId = u64;
+
+/// What a phone does at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Ring,
+    Speak,
+    Answer,
+    Refuse(u16),
+    HangUp,
+    /// It hears nothing any more, but does not know.
+    GoDeaf,
+    /// Its battery is out.
+    Vanish,
+}
+
+pub(super) struct Phone {
+    pub endpoint: Endpoint,
+    pub address: SocketAddr,
+    /// Which call it is in.
+    pub call: usize,
+    pub is_caller: bool,
+    pub leg: Option<LegId>,
+    pub is_deaf: bool,
+    /// When its next timer is due, if a wake-up is under way.
+    pub wakes_at: Option<u64>,
+    /// The payload type of its keys, which is the mark of its call.
+    events: u8,
+    id: PhoneId,
+}
+
+impl Phone {
+    pub fn new(
+        id: PhoneId,
+        address: SocketAddr,
+        call: usize,
+        is_caller: bool,
+        events: u8,
+        chance: &mut Chance,
+    ) -> Self {
+        let peers = vec![Peer::new(PeerId(0), Hop::udp(SWITCH))];
+        Self {
+            endpoint: Endpoint::new(Config::new(address), peers, chance.bytes()),
+            address,
+            call,
+            is_caller,
+            leg: None,
+            is_deaf: false,
+            wakes_at: None,
+            events,
+            id,
+        }
+    }
+
+    /// Where it would hear its media: nobody but the switch may learn that.
+    pub fn media(&self) -> Ipv4Addr {
+        let [.., a, b, c] = self.id.to_be_bytes();
+        Ipv4Addr::new(10, a, b, c)
+    }
+
+    pub fn sdp(&self, codecs: &str) -> Vec<u8> {
+        let (media, events) = (self.media(), self.events);
+        format!(
+            "v=0\r\no=phone {} 1 IN IP4 {media}\r\ns=-\r\nc=IN IP4 {media}\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP {codecs} {events}\r\na=rtpmap:{events} telephone-event/8000\r\n",
+            self.id
+        )
+        .into_bytes()
+    }
+
+    pub fn act(&mut self, act: Act, now_ms: u64) {
+        let Some(leg) = self.leg else { return };
+        let input = match act {
+            Act::Ring => Input::Progress(leg, 180, None),
+            Act::Speak => Input::Progress(leg, 183, Some(self.sdp("8"))),
+            Act::Answer => Input::Answer(leg, self.sdp("8")),
+            Act::Refuse(status) => Input::Refuse(
+                leg,
+                Refusal {
+                    status,
+                    cause: None,
+                },
+            ),
+            Act::HangUp => Input::HangUp(leg, Some(16)),
+            Act::GoDeaf => {
+                self.is_deaf = true;
+                return;
+            }
+            Act::Vanish => return,
+        };
+        self.endpoint.handle_input(input, Time::from_millis(now_ms));
+    }
+}
+
+/// What a callee does once it is called, and after how many milliseconds.
+pub(super) fn callee_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
+    let ring = 20 + chance.below(800);
+    let later = |chance: &mut Chance, most: u64| ring + 1 + chance.below(most);
+    let mut acts = Vec::new();
+    match chance.below(20) {
+        // It answers at once, without ringing.
+        0 => acts.push((ring, Act::Answer)),
+        1..=9 => {
+            acts.push((ring, Act::Ring));
+            if chance.one_in(3) {
+                acts.push((later(chance, 1_000), Act::Speak));
+            }
+            if chance.one_in(3) {
+                acts.push((later(chance, 1_000), Act::Ring));
+            }
+            acts.push((later(chance, 12_000), Act::Answer));
+        }
+        10 => {
+            // A colour ring, then an announcement that it is switched off.
+            acts.push((ring, Act::Speak));
+            acts.push((later(chance, 6_000), Act::Refuse(480)));
+        }
+        11 => acts.push((ring, Act::Ring)),
+        12 | 13 => {
+            let status = chance.one_of([500, 502, 503, 408]);
+            acts.push((ring, Act::Refuse(status)));
+        }
+        // Not a word.
+        14 => {}
+        _ => {
+            if chance.one_in(2) {
+                acts.push((ring, Act::Ring));
+            }
+            let status = chance.one_of([486, 603, 404, 480, 600, 403, 302, 488]);
+            acts.push((later(chance, 5_000), Act::Refuse(status)));
+        }
+    }
+    misfortune(chance, &mut acts);
+    acts
+}
+
+/// What a caller does after dialling, whatever comes of it.
+pub(super) fn caller_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
+    let mut acts = Vec::new();
+    if chance.one_in(5) {
+        acts.push((chance.below(15_000), Act::HangUp));
+    }
+    misfortune(chance, &mut acts);
+    acts
+}
+
+fn misfortune(chance: &mut Chance, acts: &mut Vec<(u64, Act)>) {
+    if chance.one_in(8) {
+        acts.push((chance.below(30_000), Act::Vanish));
+    } else if chance.one_in(20) {
+        acts.push((chance.below(30_000), Act::GoDeaf));
+    }
+}

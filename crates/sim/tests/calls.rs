@@ -1,0 +1,53 @@
+//! Calls in which no law is broken, and what they must have gone through.
+
+use maskline_sim::calls::{self, Found, Plan, Slip};
+
+fn tell(found: Found) -> String {
+    let story = found.story.join("\n");
+    format!("{story}\n{}\nagain: {}", found.what, found.command())
+}
+
+#[test]
+fn no_law_is_broken_by_calls() {
+    let sum =
+        calls::campaign(1, 4_000, 2, |_| ()).unwrap_or_else(|found| panic!("{}", tell(found)));
+    assert_eq!(sum.calls, 4_000);
+    for (what, count) in sum.lines() {
+        assert!(count > 0, "these calls had no {what}");
+    }
+}
+
+#[test]
+fn a_seed_plays_the_same_calls_again() {
+    let played = |seed| {
+        let plan = Plan {
+            seed,
+            calls: 200,
+            slip: None,
+        };
+        calls::round(plan).unwrap_or_else(|found| panic!("{}", tell(found)))
+    };
+    assert_eq!(played(7), played(7));
+    assert_ne!(played(7), played(8));
+}
+
+#[test]
+fn each_slip_is_found() {
+    let rows = [
+        (Slip::WrongParty, "rang where"),
+        (Slip::Telltale, "a number was told to the other side"),
+        (Slip::NoEnd, "it ended 0 times"),
+        (Slip::NoRecord, "it left no record"),
+        (Slip::KeptPorts, "leases are left"),
+    ];
+    assert_eq!(rows.map(|(slip, _)| slip), Slip::ALL);
+    for (slip, expected) in rows {
+        let plan = Plan {
+            seed: 3,
+            calls: 500,
+            slip: Some(slip),
+        };
+        let found = calls::round(plan).expect_err("a slip is no way to carry calls");
+        assert!(found.what.contains(expected), "{slip:?}: {}", found.what);
+    }
+}
