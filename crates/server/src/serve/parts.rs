@@ -191,11 +191,6 @@ fn spoken(language: &Language) -> media::prompts::Language {
     }
 }
 
-/// Where the demo's phone listens: on this machine alone, at any port.
-pub fn sandbox_listen() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
-
 /// How an address is reached from this machine.
 pub fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {

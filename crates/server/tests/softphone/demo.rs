@@ -1,0 +1,260 @@
+//! What README promises a newcomer: a demo, one command that makes a masked call, one that lists it.
+
+use super::{answering, number, until_over};
+use maskline_server::phone::{Heard, Order, Phone, Report, What};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const CALLER: &str = "13900000000";
+const ANY: &str = "127.0.0.1:0";
+
+/// A demo that serves; killed at its end.
+struct Demo {
+    dir: TempDir,
+    child: Child,
+    sip: SocketAddr,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ports = ["--api", ANY, "--https", ANY, "--admin", ANY, "--sip", ANY];
+        let mut child = command(&dir, &["serve", "--demo", "--ready-json"])
+            .args(ports)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let stdout = child.stdout.take().expect("piped");
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let ready: Value = serde_json::from_str(&line).expect("it serves");
+        let sip = ready["sip"].as_str().and_then(|sip| sip.parse().ok());
+        Self {
+            dir,
+            child,
+            sip: sip.expect("an address"),
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        command(&self.dir, arguments).output().expect("it runs")
+    }
+
+    fn json_lines(&self, output: &Output) -> Vec<Value> {
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = |line| serde_json::from_str(line).expect("JSON");
+        text.lines().map(line).collect()
+    }
+
+    /// Calls X with a phone of the library; everything that was told, and the report.
+    async fn call(&self, x: &str, hang_up: Duration) -> (Vec<What>, Report) {
+        let (phone, mut events) = Phone::start(answering(440)).await.expect("a phone");
+        let order = Order {
+            hang_up: Some(hang_up),
+            ..Order::new(self.sip, x, CALLER)
+        };
+        phone.call(order).await.expect("it calls");
+        let over = until_over(&mut events).await;
+        phone.close().await;
+        over
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(dir: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_maskline"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MASKLINE_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .arg("--data")
+        .arg(dir.path().join("data"));
+    command.stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn the_two_commands_make_a_masked_call_and_list_it() {
+    let demo = Demo::start();
+    let x = "17099990000";
+    let wav = demo.dir.path().join("heard.wav");
+    let record = wav.to_str().expect("UTF-8");
+    let made = demo.run(&[
+        "call", CALLER, x, "--for", "3", "--record", record, "--json",
+    ]);
+    let errors = String::from_utf8_lossy(&made.stderr);
+    assert_eq!(made.status.code(), Some(0), "{errors}");
+    let told = demo.json_lines(&made);
+    let answered = told.iter().find(|step| step["event"] == "answered");
+    assert_eq!(answered.expect("answered")["shown"], x);
+    let over = told
+        .iter()
+        .find(|step| step["event"] == "over")
+        .expect("over");
+    assert!(
+        over["heard"]["tones_ms"]["1000"].as_u64() >= Some(700),
+        "{over}"
+    );
+    assert!(
+        over["heard"]["tones_ms"]["440"].as_u64() >= Some(300),
+        "the echo: {over}"
+    );
+    assert_eq!(over["packets"]["foreign"], 0);
+    assert!(std::fs::metadata(&wav).expect("a recording").len() > 40_000);
+    let printed = String::from_utf8_lossy(&made.stdout);
+    assert!(
+        !printed.contains(CALLER),
+        "people's numbers are masked: {printed}"
+    );
+
+    let listed = demo.run(&["call", "ls", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    let records = listed["items"]
+        .as_array()
+        .or(listed.as_array())
+        .expect("a list");
+    assert_eq!(records.len(), 1, "{listed}");
+    assert_eq!(records[0]["x"], x);
+
+    let busy = demo.run(&["call", CALLER, "17099990001"]);
+    assert_eq!(busy.status.code(), Some(1));
+    let reason = String::from_utf8_lossy(&busy.stderr);
+    assert!(
+        reason.contains("486") && reason.contains("user busy"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_call_to_nobody_and_a_wrong_command_are_told_apart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let wrong: [&[&str]; 5] = [
+        &["call", CALLER],
+        &["call", "somebody", "17099990000"],
+        &["call", CALLER, "17099990000", "--dtmf", "x"],
+        &["call", CALLER, "17099990000", "--play", "/nowhere.wav"],
+        &["phone", "--busy", "--hang-up-after", "3"],
+    ];
+    for arguments in wrong {
+        let done = command(&dir, arguments).output().expect("it runs");
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}");
+    }
+    let unlistenable = ["phone", "--listen", "0.0.0.0:0"];
+    let done = command(&dir, &unlistenable).output().expect("it runs");
+    assert_eq!(done.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_special_number_does_what_it_says() {
+    let demo = Demo::start();
+    let hour = Duration::from_secs(3_600);
+    let refusals = [
+        ("17099990001", 486, 17),
+        ("17099990003", 603, 21),
+        ("17099990005", 480, 20),
+    ];
+    for (x, status, cause) in refusals {
+        let (_, report) = demo.call(x, hour).await;
+        assert_eq!(
+            (report.status, report.cause),
+            (Some(status), Some(cause)),
+            "{x}"
+        );
+        assert!(!report.is_answered(), "{x}");
+    }
+    let (told, report) = demo.call("17099990005", hour).await;
+    assert!(
+        report.early_media && report.heard.tone_ms(950) > 0,
+        "{:?}",
+        report.heard
+    );
+    let early = |what: &What| {
+        matches!(
+            what,
+            What::Progress {
+                early_media: true,
+                ..
+            }
+        )
+    };
+    assert!(told.iter().any(early));
+
+    // A carrier that cannot take the call is told to the caller in one of the ways of RFC 3398.
+    let (_, report) = demo.call("17099990006", hour).await;
+    assert!(
+        matches!(report.status, Some(500..=503)),
+        "{:?}",
+        report.status
+    );
+
+    let (_, report) = demo.call("17099990004", hour).await;
+    assert!(
+        (2_500..4_000).contains(&report.talked_ms()),
+        "{}",
+        report.talked_ms()
+    );
+    assert_eq!(report.cause, Some(16));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_never_answers_rings_until_the_caller_gives_up() {
+    let demo = Demo::start();
+    let (phone, mut events) = Phone::start(answering(440)).await.expect("a phone");
+    let order = Order::new(demo.sip, "17099990002", CALLER);
+    let call = phone.call(order).await.expect("it calls");
+    while !matches!(
+        super::next(&mut events).await.what,
+        What::Progress { status: 180, .. }
+    ) {}
+    phone.hang_up(call).await;
+    let (_, report) = until_over(&mut events).await;
+    assert!(!report.is_answered());
+    phone.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_are_shown_x_and_hear_each_other() {
+    let demo = Demo::start();
+    let x = "17099990000";
+    let (callee, mut at_callee) = Phone::start(answering(1_250)).await.expect("a phone");
+    let peer = callee.address().to_string();
+    let set = demo.run(&["trunk", "set", "sandbox", "--peer", &peer]);
+    assert!(
+        set.status.success(),
+        "{}",
+        String::from_utf8_lossy(&set.stderr)
+    );
+    let (told, caller) = demo.call(x, Duration::from_secs(3)).await;
+    let (_, callee_saw) = until_over(&mut at_callee).await;
+    assert_eq!(caller.shown, number(x));
+    assert_eq!(
+        callee_saw.shown,
+        number(x),
+        "the callee is shown X and not the caller"
+    );
+    assert_eq!(callee_saw.dialled, number("15099990000"));
+    assert!(caller.heard.tone_ms(1_250) >= 1_500, "{:?}", caller.heard);
+    assert!(
+        callee_saw.heard.tone_ms(440) >= 1_500,
+        "{:?}",
+        callee_saw.heard
+    );
+    let heard = told.iter().find_map(|what| match what {
+        What::Heard(heard) => Some(*heard),
+        _ => None,
+    });
+    assert_eq!(heard, Some(Heard::Tone(1_250)));
+    callee.close().await;
+}
