@@ -21,13 +21,13 @@ const TONE_HZ: u16 = 440;
     arg_required_else_help = true,
     after_help = "\
 In the demo these numbers can be called from any number:
-  17099990000  answers, plays a melody and echoes what it hears
-  17099990001  is busy (486)
-  17099990002  rings and never answers
-  17099990003  refuses (603)
-  17099990004  hangs up after 3 seconds
-  17099990005  says that it cannot be reached, before any answer, then 480
-  17099990006  is unreachable (503)
+  17080000000  answers, plays a melody and echoes what it hears
+  17080000001  is busy (486)
+  17080000002  rings and never answers
+  17080000003  refuses (603)
+  17080000004  hangs up after 3 seconds
+  17080000005  says that it cannot be reached, before any answer, then 480
+  17080000006  is unreachable (503)
 
 Exit codes: 0 the call was answered, 1 it was not, 2 wrong usage, 3 nobody answers SIP there."
 )]

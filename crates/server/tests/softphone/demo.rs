@@ -88,7 +88,7 @@ fn command(dir: &TempDir, arguments: &[&str]) -> Command {
 #[test]
 fn the_two_commands_make_a_masked_call_and_list_it() {
     let demo = Demo::start();
-    let x = "17099990000";
+    let x = "17080000000";
     let wav = demo.dir.path().join("heard.wav");
     let record = wav.to_str().expect("UTF-8");
     let made = demo.run(&[
@@ -128,7 +128,7 @@ fn the_two_commands_make_a_masked_call_and_list_it() {
     assert_eq!(records.len(), 1, "{listed}");
     assert_eq!(records[0]["x"], x);
 
-    let busy = demo.run(&["call", CALLER, "17099990001"]);
+    let busy = demo.run(&["call", CALLER, "17080000001"]);
     assert_eq!(busy.status.code(), Some(1));
     let reason = String::from_utf8_lossy(&busy.stderr);
     assert!(
@@ -142,9 +142,9 @@ fn a_call_to_nobody_and_a_wrong_command_are_told_apart() {
     let dir = tempfile::tempdir().expect("a directory");
     let wrong: [&[&str]; 5] = [
         &["call", CALLER],
-        &["call", "somebody", "17099990000"],
-        &["call", CALLER, "17099990000", "--dtmf", "x"],
-        &["call", CALLER, "17099990000", "--play", "/nowhere.wav"],
+        &["call", "somebody", "17080000000"],
+        &["call", CALLER, "17080000000", "--dtmf", "x"],
+        &["call", CALLER, "17080000000", "--play", "/nowhere.wav"],
         &["phone", "--busy", "--hang-up-after", "3"],
     ];
     for arguments in wrong {
@@ -161,9 +161,9 @@ async fn every_special_number_does_what_it_says() {
     let demo = Demo::start();
     let hour = Duration::from_secs(3_600);
     let refusals = [
-        ("17099990001", 486, 17),
-        ("17099990003", 603, 21),
-        ("17099990005", 480, 20),
+        ("17080000001", 486, 17),
+        ("17080000003", 603, 21),
+        ("17080000005", 480, 20),
     ];
     for (x, status, cause) in refusals {
         let (_, report) = demo.call(x, hour).await;
@@ -174,7 +174,7 @@ async fn every_special_number_does_what_it_says() {
         );
         assert!(!report.is_answered(), "{x}");
     }
-    let (told, report) = demo.call("17099990005", hour).await;
+    let (told, report) = demo.call("17080000005", hour).await;
     assert!(
         report.early_media && report.heard.tone_ms(950) > 0,
         "{:?}",
@@ -192,14 +192,14 @@ async fn every_special_number_does_what_it_says() {
     assert!(told.iter().any(early));
 
     // A carrier that cannot take the call is told to the caller in one of the ways of RFC 3398.
-    let (_, report) = demo.call("17099990006", hour).await;
+    let (_, report) = demo.call("17080000006", hour).await;
     assert!(
         matches!(report.status, Some(500..=503)),
         "{:?}",
         report.status
     );
 
-    let (_, report) = demo.call("17099990004", hour).await;
+    let (_, report) = demo.call("17080000004", hour).await;
     assert!(
         (2_500..4_000).contains(&report.talked_ms()),
         "{}",
@@ -212,7 +212,7 @@ async fn every_special_number_does_what_it_says() {
 async fn a_number_that_never_answers_rings_until_the_caller_gives_up() {
     let demo = Demo::start();
     let (phone, mut events) = Phone::start(answering(440)).await.expect("a phone");
-    let order = Order::new(demo.sip, "17099990002", CALLER);
+    let order = Order::new(demo.sip, "17080000002", CALLER);
     let call = phone.call(order).await.expect("it calls");
     while !matches!(
         super::next(&mut events).await.what,
@@ -227,7 +227,7 @@ async fn a_number_that_never_answers_rings_until_the_caller_gives_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_are_shown_x_and_hear_each_other() {
     let demo = Demo::start();
-    let x = "17099990000";
+    let x = "17080000000";
     let (callee, mut at_callee) = Phone::start(answering(1_250)).await.expect("a phone");
     let peer = callee.address().to_string();
     let set = demo.run(&["trunk", "set", "sandbox", "--peer", &peer]);
@@ -244,7 +244,7 @@ async fn both_sides_are_shown_x_and_hear_each_other() {
         number(x),
         "the callee is shown X and not the caller"
     );
-    assert_eq!(callee_saw.dialled, number("15099990000"));
+    assert_eq!(callee_saw.dialled, number("15080000000"));
     assert!(caller.heard.tone_ms(1_250) >= 1_500, "{:?}", caller.heard);
     assert!(
         callee_saw.heard.tone_ms(440) >= 1_500,
@@ -257,4 +257,64 @@ async fn both_sides_are_shown_x_and_hear_each_other() {
     });
     assert_eq!(heard, Some(Heard::Tone(1_250)));
     callee.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_on_the_command_line_is_called_and_ends_after_the_call() {
+    let demo = Demo::start();
+    let mut waiting = command(
+        &demo.dir,
+        &["phone", "--listen", ANY, "--once", "--json", "--reveal"],
+    )
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("it starts");
+    let mut line = String::new();
+    let stderr = waiting.stderr.take().expect("piped");
+    BufReader::new(stderr).read_line(&mut line).expect("a line");
+    let address = line.split([' ', ';']).find(|word| word.starts_with("127."));
+    let address = address.expect("it tells where it waits");
+    let set = demo.run(&["trunk", "set", "sandbox", "--peer", address]);
+    assert!(set.status.success());
+    let x = "17080000000";
+    let (_, report) = demo.call(x, Duration::from_secs(1)).await;
+    assert!(report.is_answered());
+    let done = waiting.wait_with_output().expect("it ends");
+    assert_eq!(done.status.code(), Some(0));
+    let told = demo.json_lines(&done);
+    let incoming = told.iter().find(|step| step["event"] == "incoming");
+    assert_eq!(incoming.expect("it was called")["shown"], x);
+    let printed = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        !printed.contains(CALLER),
+        "the callee never learns who calls"
+    );
+}
+
+#[test]
+fn an_interrupt_hangs_up_in_order() {
+    let demo = Demo::start();
+    let mut calling = command(&demo.dir, &["call", CALLER, "17080000000", "--for", "3600"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let mut stdout = BufReader::new(calling.stdout.take().expect("piped"));
+    let mut until = |words: &str| {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            let length = stdout.read_line(&mut line).expect("text");
+            assert!(length > 0, "no `{words}`");
+        }
+    };
+    until("answered");
+    let id = calling.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &id]).status();
+    assert!(sent.expect("kill").success());
+    until("-> BYE");
+    until("ended by this phone");
+    until("<- 200 OK (BYE)");
+    assert_eq!(calling.wait().expect("it ends").code(), Some(0));
 }
