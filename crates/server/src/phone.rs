@@ -43,7 +43,7 @@ use machine::{Input, Machine, Output};
 use maskline_sip::time::Time;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,8 @@ const WISHES_MAX: usize = 64;
 const PACKETS_MAX: usize = 1_024;
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 const PACKET_BYTES_MAX: usize = 2_048;
+/// Half of the ports that the system gives are odd.
+const PAIR_TRIES_MAX: u32 = 100;
 /// How long the end of the phone waits for the other sides to confirm the ends of its calls.
 const FAREWELL_MAX: Duration = Duration::from_secs(2);
 /// After that a last answer may be asked for again.
@@ -221,21 +223,30 @@ impl Phone {
     }
 }
 
-/// The sound of one call on a socket; it ends with this value.
+/// The sound of one call on a socket, and what is told of it (RTCP) on the next port; both end with this
+/// value.
 struct Line {
     socket: Arc<UdpSocket>,
-    reader: JoinHandle<()>,
+    readers: [JoinHandle<()>; 2],
     file: Option<wav::Writer>,
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.reader.abort();
+        for reader in &self.readers {
+            reader.abort();
+        }
     }
 }
 
-/// A packet of sound: in which call, from where, what.
-type Packet = (LegId, SocketAddr, Vec<u8>);
+/// A packet that came to a call.
+struct Packet {
+    call: LegId,
+    from: SocketAddr,
+    /// Whether it came to the port for RTCP.
+    control: bool,
+    bytes: Vec<u8>,
+}
 
 struct Shell {
     machine: Machine,
@@ -261,8 +272,8 @@ impl Shell {
                 got = self.socket.recv_from(&mut bytes) => if let Ok((length, from)) = got {
                     self.give(Input::Datagram { from, bytes: &bytes[..length] });
                 },
-                Some((call, from, bytes)) = packets.recv() => {
-                    self.give(Input::Media { call, from, bytes: &bytes });
+                Some(Packet { call, from, control, bytes }) = packets.recv() => {
+                    self.give(Input::Media { call, from, control, bytes: &bytes });
                 }
                 wish = wishes.recv(), if closing.is_none() => match wish {
                     Some(Wish::Close) => {
@@ -343,11 +354,8 @@ impl Shell {
     }
 
     fn open(&mut self, call: LegId) -> io::Result<SocketAddr> {
-        let here = SocketAddr::new(self.socket.local_addr()?.ip(), 0);
-        let socket = std::net::UdpSocket::bind(here)?;
-        socket.set_nonblocking(true)?;
-        let socket = Arc::new(UdpSocket::from_std(socket)?);
-        let address = socket.local_addr()?;
+        let (sound, control) = port_pair(self.socket.local_addr()?.ip())?;
+        let address = sound.local_addr()?;
         let file = match &self.record {
             Some(path) => {
                 self.recorded += 1;
@@ -355,10 +363,13 @@ impl Shell {
             }
             None => None,
         };
-        let reader = tokio::spawn(read(call, socket.clone(), self.packets.clone()));
+        let (socket, control) = (Arc::new(sound), Arc::new(control));
+        let read = |socket: &Arc<UdpSocket>, control| {
+            tokio::spawn(read(call, socket.clone(), control, self.packets.clone()))
+        };
         let line = Line {
+            readers: [read(&socket, false), read(&control, true)],
             socket,
-            reader,
             file,
         };
         self.lines.insert(call, line);
@@ -378,7 +389,30 @@ impl Shell {
     }
 }
 
-async fn read(call: LegId, socket: Arc<UdpSocket>, packets: mpsc::Sender<Packet>) {
+/// An even port and the next one (RFC 3550 section 11).
+fn port_pair(host: IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
+    let bind = |port| {
+        let socket = std::net::UdpSocket::bind((host, port))?;
+        socket.set_nonblocking(true)?;
+        UdpSocket::from_std(socket)
+    };
+    let mut tries = 0;
+    loop {
+        let sound = bind(0)?;
+        let port = sound.local_addr()?.port();
+        if port % 2 == 0
+            && let Ok(control) = bind(port + 1)
+        {
+            return Ok((sound, control));
+        }
+        tries += 1;
+        if tries == PAIR_TRIES_MAX {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+    }
+}
+
+async fn read(call: LegId, socket: Arc<UdpSocket>, control: bool, packets: mpsc::Sender<Packet>) {
     let mut bytes = vec![0; PACKET_BYTES_MAX];
     loop {
         // An error here is an answer to an earlier packet of ours that nobody took.
@@ -386,11 +420,13 @@ async fn read(call: LegId, socket: Arc<UdpSocket>, packets: mpsc::Sender<Packet>
             tokio::task::yield_now().await;
             continue;
         };
-        if packets
-            .send((call, from, bytes[..length].to_vec()))
-            .await
-            .is_err()
-        {
+        let packet = Packet {
+            call,
+            from,
+            control,
+            bytes: bytes[..length].to_vec(),
+        };
+        if packets.send(packet).await.is_err() {
             return;
         }
     }

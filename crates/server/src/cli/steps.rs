@@ -64,6 +64,7 @@ impl Teller {
             What::Key(key) => format!("key {key} was pressed"),
             What::NoKeys => "the other side takes no keys; none are sent".to_owned(),
             What::Heard(heard) => format!("heard: {heard}"),
+            What::Packet { .. } => return Vec::new(),
             What::Over(report) => return self.report(report),
         };
         vec![line]
@@ -103,6 +104,7 @@ impl Teller {
                 received,
                 lost,
                 foreign,
+                control: _,
             } = report.packets;
             lines.push(format!(
                 "packets: {sent} sent, {received} received, {lost} lost, {foreign} from elsewhere"
@@ -141,6 +143,9 @@ impl Teller {
             What::Key(key) => json!({"event": "key", "key": key.to_string()}),
             What::NoKeys => json!({"event": "no_keys"}),
             What::Heard(heard) => json!({"event": "heard", "heard": heard.to_string()}),
+            What::Packet { control, bytes, .. } => {
+                json!({"event": "packet", "control": control, "length": bytes.len()})
+            }
             What::Over(report) => json!({
                 "event": "over",
                 "outgoing": report.outgoing,
@@ -158,6 +163,7 @@ impl Teller {
                     "received": report.packets.received,
                     "lost": report.packets.lost,
                     "foreign": report.packets.foreign,
+                    "control": report.packets.control,
                 },
                 "keys": report.keys,
                 "heard": {

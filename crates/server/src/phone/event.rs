@@ -49,6 +49,15 @@ pub enum What {
     NoKeys,
     /// What is heard has become something else.
     Heard(Heard),
+    /// A packet came to the call's sound; only if the settings want it.
+    Packet {
+        /// From where.
+        from: SocketAddr,
+        /// Whether it came to the port for RTCP.
+        control: bool,
+        /// What.
+        bytes: Arc<[u8]>,
+    },
     /// The call is over.
     Over(Box<Report>),
 }
@@ -231,6 +240,8 @@ pub struct Packets {
     pub lost: u64,
     /// From anywhere else, or no RTP of this call.
     pub foreign: u64,
+    /// To the port for RTCP.
+    pub control: u64,
 }
 
 /// What a Q.850 cause means, for the usual ones.

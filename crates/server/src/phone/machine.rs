@@ -3,7 +3,7 @@
 //! Like the endpoint below it: after every input drain the outputs, then ask [`Machine::poll_timeout`]
 //! when to come back.
 
-use super::event::{By, Event, Report, Seen, Way, What, number, number_in};
+use super::event::{By, Event, Packets, Report, Seen, Way, What, number, number_in};
 use super::reply::{Answering, Reply};
 use super::sound::Sound;
 use super::voice::{Path, Taken, Voice, answering_audio, own_audio};
@@ -48,6 +48,8 @@ pub struct Settings {
     pub traces: bool,
     /// Whether it gives away what it hears, to be recorded.
     pub records: bool,
+    /// Whether it tells of each packet that comes, for whoever looks for what must not be in it.
+    pub captures: bool,
 }
 
 impl Settings {
@@ -65,6 +67,7 @@ impl Settings {
             listens: true,
             traces: true,
             records: false,
+            captures: false,
         }
     }
 }
@@ -103,6 +106,8 @@ pub enum Input<'a> {
         call: LegId,
         /// From where.
         from: SocketAddr,
+        /// Whether it came to the port for RTCP.
+        control: bool,
         /// What.
         bytes: &'a [u8],
     },
@@ -258,7 +263,19 @@ impl Machine {
         match input {
             Input::Datagram { from, bytes } => self.on_datagram(from, bytes, now),
             Input::MediaOpened(call, address) => self.on_media_opened(call, address, now),
-            Input::Media { call, from, bytes } => self.on_media(call, from, bytes, now),
+            Input::Media {
+                call,
+                from,
+                control,
+                bytes,
+            } => {
+                self.capture(call, from, control, bytes, now);
+                if control {
+                    self.count_control(call);
+                } else {
+                    self.on_media(call, from, bytes, now);
+                }
+            }
             Input::Timeout => self.on_timeout(now),
             Input::Dial(call, order) => self.dial(call, order, now),
             Input::Answer(call) => self.answer(call, now),
@@ -540,6 +557,23 @@ impl Machine {
         }
     }
 
+    fn capture(&mut self, id: LegId, from: SocketAddr, control: bool, bytes: &[u8], now: Time) {
+        if self.settings.captures && self.calls.contains_key(&id) {
+            let what = What::Packet {
+                from,
+                control,
+                bytes: bytes.into(),
+            };
+            self.tell(Some(id), what, now);
+        }
+    }
+
+    fn count_control(&mut self, id: LegId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.report.packets.control += 1;
+        }
+    }
+
     fn on_media(&mut self, id: LegId, from: SocketAddr, bytes: &[u8], now: Time) {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
@@ -630,7 +664,10 @@ impl Machine {
             by,
             status,
             cause,
-            packets: call.voice.packets(),
+            packets: Packets {
+                control: call.report.packets.control,
+                ..call.voice.packets()
+            },
             heard: heard.unwrap_or_default(),
             ..call.report
         };

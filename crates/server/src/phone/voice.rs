@@ -304,7 +304,7 @@ impl Voice {
         }
     }
 
-    /// What was counted.
+    /// What was counted of the sound.
     pub fn packets(&self) -> Packets {
         let order = self.order.as_ref();
         Packets {
@@ -312,6 +312,7 @@ impl Voice {
             received: order.map_or(0, |order| order.received_before + order.received),
             lost: order.map_or(0, |order| order.lost_before + order.missing()),
             foreign: self.foreign,
+            control: 0,
         }
     }
 

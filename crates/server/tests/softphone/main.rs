@@ -65,6 +65,7 @@ async fn two_phones_talk_press_keys_and_record() {
     let file = dir.path().join("heard.wav");
     let mut options = answering(1_000);
     options.record = Some(file.clone());
+    options.settings.captures = true;
     let (callee, mut at_callee) = Phone::start(options).await.expect("a phone");
     let (caller, mut at_caller) = Phone::start(answering(440)).await.expect("a phone");
     let order = Order {
@@ -74,7 +75,11 @@ async fn two_phones_talk_press_keys_and_record() {
     };
     caller.call(order).await.expect("it calls");
     let (_, from_caller) = until_over(&mut at_caller).await;
-    let (_, from_callee) = until_over(&mut at_callee).await;
+    let (told, from_callee) = until_over(&mut at_callee).await;
+    let packets = told
+        .iter()
+        .filter(|what| matches!(what, What::Packet { .. }));
+    assert!(packets.count() >= 80, "every packet can be looked into");
     assert!(from_caller.is_answered() && from_callee.is_answered());
     assert_eq!(
         (from_callee.shown, from_callee.dialled),

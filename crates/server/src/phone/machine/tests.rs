@@ -138,11 +138,13 @@ impl World {
                     Packet::Sound(bytes) => {
                         if let Some(call) = self.lines[to] {
                             let from = media(1 - to);
+                            let control = false;
                             self.give(
                                 to,
                                 Input::Media {
                                     call,
                                     from,
+                                    control,
                                     bytes: &bytes,
                                 },
                             );
