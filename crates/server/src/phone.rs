@@ -193,6 +193,16 @@ impl Phone {
         self.wish(Input::Play(call, sounds)).await;
     }
 
+    /// Puts the other side on hold.
+    pub async fn hold(&self, call: LegId) {
+        self.wish(Input::Hold(call)).await;
+    }
+
+    /// Talks again.
+    pub async fn resume(&self, call: LegId) {
+        self.wish(Input::Resume(call)).await;
+    }
+
     /// Calls that are not over.
     pub async fn calls(&self) -> usize {
         let (answer, calls) = oneshot::channel();

@@ -43,6 +43,14 @@ pub enum What {
         /// The number of the other side, as it is shown.
         shown: Option<PhoneNumber>,
     },
+    /// The other side has put this phone on hold.
+    Held,
+    /// The other side talks again.
+    Resumed,
+    /// The other side agreed to a change of the media that this phone wanted.
+    OfferAccepted,
+    /// It did not agree, with this status; what was agreed before stays.
+    OfferRefused(u16),
     /// The other side pressed a key.
     Key(char),
     /// The other side takes no keys, so none are sent.

@@ -78,6 +78,25 @@ impl Pressing {
     }
 }
 
+/// The key in the body of an INFO: `Signal=5` among other lines, or the key alone.
+pub fn in_info(content_type: &[u8], body: &[u8]) -> Option<char> {
+    let text = std::str::from_utf8(body).ok()?;
+    let key = match content_type {
+        b"application/dtmf-relay" => text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then_some(value)
+        })?,
+        b"application/dtmf" => text,
+        _ => return None,
+    };
+    let mut characters = key.trim().chars();
+    let key = characters.next().filter(|key| is_key(*key))?;
+    characters
+        .next()
+        .is_none()
+        .then_some(key.to_ascii_uppercase())
+}
+
 /// Hears keys: each once, however many packets it has.
 #[derive(Clone, Debug, Default)]
 pub struct Pressed {
@@ -133,6 +152,22 @@ mod tests {
         assert_eq!(lengths, [160, 320, 480, 640, 800, 800, 800, 800]);
         assert!(packets[0].marker && !packets[1].marker);
         assert!(packets.iter().all(|press| press.payload[0] == 10));
+    }
+
+    #[test]
+    fn keys_come_within_the_signalling_too() {
+        let relay = b"application/dtmf-relay";
+        let rows: [(&[u8], &[u8], Option<char>); 6] = [
+            (relay, b"Signal=5\r\nDuration=160\r\n", Some('5')),
+            (relay, b"Duration=160\r\nsignal= # ", Some('#')),
+            (relay, b"Signal=12", None),
+            (relay, b"\xff", None),
+            (b"application/dtmf", b"d\r\n", Some('D')),
+            (b"text/plain", b"5", None),
+        ];
+        for (content_type, body, key) in rows {
+            assert_eq!(in_info(content_type, body), key, "{body:?}");
+        }
     }
 
     #[test]

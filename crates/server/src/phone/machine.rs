@@ -4,16 +4,17 @@
 //! when to come back.
 
 use super::event::{By, Event, Packets, Report, Seen, Way, What, number, number_in};
+use super::keys;
 use super::reply::{Answering, Reply};
 use super::sound::Sound;
-use super::voice::{Path, Taken, Voice, answering_audio, own_audio};
+use super::voice::{self, Path, Taken, Voice, answering_audio, own_audio};
 use maskline_sip::endpoint::{
     self, Endpoint, Event as SipEvent, Input as SipInput, LegId, Output as SipOutput, Peer, PeerId,
     Refusal,
 };
 use maskline_sip::hop::Hop;
 use maskline_sip::message::{Message, Method, Name};
-use maskline_sip::sdp::{self, Description};
+use maskline_sip::sdp::{self, Audio, Description, Direction};
 use maskline_sip::time::Time;
 use maskline_sip::uri::{Uri, sip_uri};
 use sha2::{Digest, Sha256};
@@ -125,6 +126,10 @@ pub enum Input<'a> {
     Press(LegId, String),
     /// Say something else.
     Play(LegId, Vec<Sound>),
+    /// Put the other side on hold: it is no longer listened to, and hears what this phone plays.
+    Hold(LegId),
+    /// Talk again after [`Input::Hold`].
+    Resume(LegId),
     /// End all calls.
     HangUpAll,
 }
@@ -163,7 +168,29 @@ struct Call {
     voice: Voice,
     media: Option<SocketAddr>,
     session: u64,
+    /// Descriptions of ours so far; each is a new version of the session.
+    versions: u32,
+    /// Whether the other side has put us on hold.
+    held: bool,
     due: Option<(Time, Due)>,
+}
+
+impl Call {
+    /// Our description is the next version of the session (RFC 3264 section 8).
+    fn versioned(&mut self, description: Vec<u8>) -> Vec<u8> {
+        self.versions += 1;
+        voice::with_version(description, self.versions)
+    }
+
+    fn offer(&mut self, direction: Direction) -> Option<Vec<u8>> {
+        let own = self.media?;
+        let audio = Audio {
+            direction,
+            ..own_audio(own)
+        };
+        let offer = sdp::offer(&audio, own, self.session);
+        Some(self.versioned(offer))
+    }
 }
 
 enum Stage {
@@ -176,7 +203,8 @@ enum Stage {
     },
     /// Came in; it waits for a media address, or rings.
     Ringing {
-        offer: Box<Description>,
+        /// None: the caller wants our offer.
+        offer: Option<Box<Description>>,
         reply: Reply,
     },
     Talking,
@@ -287,6 +315,8 @@ impl Machine {
                     call.voice.play(sounds);
                 }
             }
+            Input::Hold(call) => self.offer(call, Direction::SendOnly, now),
+            Input::Resume(call) => self.offer(call, Direction::SendRecv, now),
             Input::HangUpAll => {
                 let calls: Vec<LegId> = self.calls.keys().copied().collect();
                 for call in calls {
@@ -313,6 +343,8 @@ impl Machine {
             voice: Voice::new(play, chance, self.settings.listens),
             media: None,
             session: chance.rotate_left(17),
+            versions: 0,
+            held: false,
             due: None,
         };
         self.calls.insert(id, call);
@@ -325,7 +357,7 @@ impl Machine {
             return;
         };
         call.media = address;
-        let Some(address) = address else {
+        let Some(offer) = call.offer(Direction::SendRecv) else {
             return match call.stage {
                 Stage::Dialling(_) => self.over(id, By::Us, Some(500), Some(47), now),
                 _ => self.refuse(id, 500, Some(47), now),
@@ -333,7 +365,6 @@ impl Machine {
         };
         match &mut call.stage {
             Stage::Dialling(order) => {
-                let offer = sdp::offer(&own_audio(address), address, call.session);
                 let dial = endpoint::Dial {
                     hop: Hop::udp(order.server),
                     target: sip_uri(&order.to, order.server),
@@ -419,12 +450,14 @@ impl Machine {
         self.tell(Some(id), what, now);
         let reply = self.settings.answering.reply(&dialled);
         // The report must have its call, even if that is over at once.
-        let refusal = match (&reply, sdp::parse(invite.body())) {
+        let wanted = match (&reply, invite.body()) {
             (Reply::Refuse { status, cause }, _) => Err((*status, *cause)),
-            (_, Err(_)) => Err((488, Some(65))),
-            (_, Ok(offer)) => Ok(offer),
+            (_, []) => Ok(None),
+            (_, body) => sdp::parse(body)
+                .map(|offer| Some(Box::new(offer)))
+                .map_err(|_| (488, Some(65))),
         };
-        match refusal {
+        match wanted {
             Err((status, cause)) => {
                 self.sip(SipInput::Refuse(id, Refusal { status, cause }), now);
                 report.status = Some(status);
@@ -437,7 +470,6 @@ impl Machine {
                     Reply::Announce { sound, .. } => Some(sound.clone()),
                     _ => None,
                 };
-                let offer = Box::new(offer);
                 self.insert(id, report, Stage::Ringing { offer, reply }, play);
             }
         }
@@ -466,7 +498,7 @@ impl Machine {
         if !announces {
             return self.sip(SipInput::Progress(id, 180, None), now);
         }
-        if let Some(answer) = self.accept_offer(id, now) {
+        if let Some(answer) = self.accept_first(id, now) {
             if let Some(call) = self.calls.get_mut(&id) {
                 call.report.early_media = true;
                 call.voice.speak();
@@ -486,7 +518,7 @@ impl Machine {
             Reply::Answer { hang_up, .. } => *hang_up,
             _ => None,
         };
-        let Some(answer) = self.accept_offer(id, now) else {
+        let Some(answer) = self.accept_first(id, now) else {
             return self.refuse(id, 488, Some(65), now);
         };
         if let Some(call) = self.calls.get_mut(&id) {
@@ -497,15 +529,34 @@ impl Machine {
         self.set_due(id, hang_up.map(|after| (now + after, Due::HangUp)));
     }
 
-    /// The voice goes whither the caller's offer says; gives our answer to it.
-    fn accept_offer(&mut self, id: LegId, now: Time) -> Option<Vec<u8>> {
+    /// Our answer to the caller's offer; our own offer if it made none.
+    fn accept_first(&mut self, id: LegId, now: Time) -> Option<Vec<u8>> {
         let call = self.calls.get_mut(&id)?;
-        let Stage::Ringing { offer, .. } = &call.stage else {
+        let Stage::Ringing { offer, .. } = &mut call.stage else {
             return None;
         };
+        match offer.take() {
+            Some(offer) => {
+                let answer = self.accept(id, &offer, now);
+                // It may be answered again: after an announcement, or early media.
+                if let Some(call) = self.calls.get_mut(&id)
+                    && let Stage::Ringing { offer: place, .. } = &mut call.stage
+                {
+                    *place = Some(offer);
+                }
+                answer
+            }
+            None => call.offer(Direction::SendRecv),
+        }
+    }
+
+    /// The voice goes whither the other side's offer says; gives our answer to it.
+    fn accept(&mut self, id: LegId, offer: &Description, now: Time) -> Option<Vec<u8>> {
+        let call = self.calls.get_mut(&id)?;
         let own = call.media?;
         let (audio, agreement) = answering_audio(offer, own).ok()?;
         let answer = sdp::answer(offer, &audio, &agreement, own, call.session);
+        let answer = call.versioned(answer);
         call.report.codec = Some(agreement.codec);
         call.voice.set_path(Path::of_offer(&offer.audio, agreement));
         self.tick.get_or_insert(now + TICK);
@@ -517,6 +568,57 @@ impl Machine {
         if self.calls.get(&id).is_some_and(rings) {
             self.sip(SipInput::Refuse(id, Refusal { status, cause }), now);
             self.over(id, By::Us, Some(status), cause, now);
+        }
+    }
+
+    // Changes of the media while a call stands.
+
+    fn offer(&mut self, id: LegId, direction: Direction, now: Time) {
+        let talking = |call: &&mut Call| matches!(call.stage, Stage::Talking);
+        let call = self.calls.get_mut(&id).filter(talking);
+        if let Some(offer) = call.and_then(|call| call.offer(direction)) {
+            self.sip(SipInput::Offer(id, offer), now);
+        }
+    }
+
+    /// The other side wants the media to change: as on hold, and back.
+    fn on_offered(&mut self, id: LegId, offer: Option<&[u8]>, now: Time) {
+        let Some(offer) = offer else {
+            let own = self
+                .calls
+                .get_mut(&id)
+                .and_then(|call| call.offer(Direction::SendRecv));
+            return match own {
+                Some(own) => self.sip(SipInput::AcceptOffer(id, own), now),
+                None => self.sip(SipInput::RefuseOffer(id, 488), now),
+            };
+        };
+        let description = sdp::parse(offer).ok();
+        let answer = description
+            .as_ref()
+            .and_then(|offer| self.accept(id, offer, now));
+        let (Some(description), Some(answer)) = (description, answer) else {
+            return self.sip(SipInput::RefuseOffer(id, 488), now);
+        };
+        self.sip(SipInput::AcceptOffer(id, answer), now);
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let holds = [Direction::SendOnly, Direction::Inactive];
+        let held = holds.contains(&description.audio.direction);
+        if held != call.held {
+            call.held = held;
+            let what = if held { What::Held } else { What::Resumed };
+            self.tell(Some(id), what, now);
+        }
+    }
+
+    /// A key that came within the signalling.
+    fn on_info(&mut self, id: LegId, content_type: &[u8], body: &[u8], now: Time) {
+        let key = keys::in_info(content_type, body);
+        if let (Some(call), Some(key)) = (self.calls.get_mut(&id), key) {
+            call.report.keys.push(key);
+            self.tell(Some(id), What::Key(key), now);
         }
     }
 
@@ -767,10 +869,29 @@ impl Machine {
                 let by = if silent { By::Silence } else { By::Them };
                 self.over(leg, by, None, cause, now);
             }
-            // That the call stands is known from the answer.
-            SipEvent::Confirmed { .. } => {}
             // A phone neither registers nor asks whether others are there.
             SipEvent::PeerState { .. } | SipEvent::Registered { .. } => {}
+            // That the call stands is known already; where its sound goes, perhaps not.
+            SipEvent::Confirmed { leg, sdp } => {
+                if let Some(sdp) = sdp
+                    && !self.take_answer(leg, &sdp, now)
+                {
+                    self.hang_up(leg, now);
+                }
+            }
+            SipEvent::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
+            SipEvent::OfferAccepted { leg, sdp } => {
+                self.take_answer(leg, &sdp, now);
+                self.tell(Some(leg), What::OfferAccepted, now);
+            }
+            SipEvent::OfferRefused { leg, status } => {
+                self.tell(Some(leg), What::OfferRefused(status), now);
+            }
+            SipEvent::Info {
+                leg,
+                content_type,
+                body,
+            } => self.on_info(leg, &content_type, &body, now),
         }
     }
 

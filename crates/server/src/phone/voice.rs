@@ -53,6 +53,18 @@ pub fn answering_audio(
     Ok((audio, agreement))
 }
 
+/// Our description as this version of our session: the writer of descriptions knows only the first, and a
+/// peer may pass over what comes under a version that it has seen.
+pub fn with_version(description: Vec<u8>, version: u32) -> Vec<u8> {
+    match String::from_utf8(description) {
+        Ok(text) => text
+            .replacen(" 1 IN IP", &format!(" {version} IN IP"), 1)
+            .into_bytes(),
+        // Ours is text.
+        Err(other) => other.into_bytes(),
+    }
+}
+
 /// Where sound goes and what its numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {

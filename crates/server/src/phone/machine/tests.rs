@@ -451,3 +451,60 @@ fn garbage_and_strangers_change_nothing() {
     assert!(world.phones[CALLEE].is_idle());
     assert_eq!(world.phones[CALLEE].calls(), 0);
 }
+
+#[test]
+fn a_call_is_put_on_hold_and_taken_back() {
+    let mut world = World::answering(AT_ONCE);
+    let call = world.call(10);
+    world.run_until(2_000);
+    world.give(CALLER, Input::Hold(call));
+    world.run_until(4_000);
+    assert!(matches!(
+        world.told[CALLEE]
+            .iter()
+            .rfind(|what| !matches!(what, What::Heard(_) | What::Message(_))),
+        Some(What::Held)
+    ));
+    assert!(
+        world.told[CALLER]
+            .iter()
+            .any(|what| matches!(what, What::OfferAccepted))
+    );
+    let heard_ms = world.sounds.len() / 8;
+    world.run_until(5_000);
+    assert_eq!(
+        world.sounds.len() / 8,
+        heard_ms,
+        "whoever is held says nothing"
+    );
+    world.give(CALLER, Input::Resume(call));
+    world.run_until(8_000);
+    assert!(
+        world.told[CALLEE]
+            .iter()
+            .any(|what| matches!(what, What::Resumed))
+    );
+    assert!(world.sounds.len() / 8 >= heard_ms + 2_900);
+    world.run_until(15_000);
+    assert_eq!(world.report(CALLER).packets.lost, 0);
+    world.assert_idle();
+}
+
+#[test]
+fn what_cannot_be_carried_is_refused_and_the_call_goes_on() {
+    let mut world = World::answering(AT_ONCE);
+    let call = world.call(5);
+    world.run_until(2_000);
+    let fax = b"v=0\r\no=- 1 9 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=image 4000 udptl t38\r\n";
+    let now = world.now;
+    world.phones[CALLER].sip(SipInput::Offer(call, fax.to_vec()), now);
+    world.give(CALLER, Input::Timeout);
+    world.run_until(3_000);
+    assert!(
+        world.told[CALLER]
+            .iter()
+            .any(|what| matches!(what, What::OfferRefused(488)))
+    );
+    world.run_until(10_000);
+    assert!(world.report(CALLER).talked_ms() >= 4_900);
+}
