@@ -23,7 +23,6 @@
 //! ```
 
 pub mod event;
-pub mod g711;
 pub mod hearing;
 pub mod keys;
 pub mod machine;

@@ -7,7 +7,7 @@ use super::event::{By, Event, Packets, Report, Seen, Way, What, number, number_i
 use super::keys;
 use super::reply::{Answering, Reply};
 use super::sound::Sound;
-use super::voice::{self, Path, Taken, Voice, answering_audio, own_audio};
+use super::voice::{self, Path, Taken, Voice, answering_audio};
 use maskline_sip::endpoint::{
     self, Endpoint, Event as SipEvent, Input as SipInput, LegId, Output as SipOutput, Peer, PeerId,
     Refusal,
@@ -186,7 +186,7 @@ impl Call {
         let own = self.media?;
         let audio = Audio {
             direction,
-            ..own_audio(own)
+            ..Audio::ours(own)
         };
         let offer = sdp::offer(&audio, own, self.session);
         Some(self.versioned(offer))
@@ -423,7 +423,7 @@ impl Machine {
         };
         let path = call.media.and_then(|own| {
             let answer = sdp::parse(sdp).ok()?;
-            Path::of_answer(&answer.audio, &own_audio(own)).ok()
+            Path::of_answer(&answer.audio, &Audio::ours(own)).ok()
         });
         let Some(path) = path else {
             return false;

@@ -1,7 +1,6 @@
 //! The sound of one call, packet by packet (RFC 3550, RFC 3551), without a socket.
 
 use super::event::Packets;
-use super::g711::{decode, encode};
 use super::hearing::{Heard, Hearing};
 use super::keys::{Pressed, Pressing};
 use super::sound::{FRAME, Player, RATE, Sound};
@@ -11,26 +10,11 @@ use maskline_sip::sdp::{
 };
 use std::net::SocketAddr;
 
-/// The payload type of keys in our offers.
-const KEYS_PAYLOAD: u8 = 101;
 const PTIME_MS: u8 = 20;
 /// A gap in the sender's clock up to here is filled with silence; beyond it the clock has jumped.
 const GAP_SAMPLES_MAX: u32 = 5 * RATE;
 /// Packets further out of order than this are a new count.
 const MISORDER_MAX: u16 = 1_000;
-
-/// What we offer: both forms of G.711, and keys.
-pub fn own_audio(address: SocketAddr) -> Audio {
-    Audio {
-        address,
-        codecs: [Codec::Pcma, Codec::Pcmu]
-            .map(|codec| (codec, codec.usual_payload_type()))
-            .into(),
-        events: Some(KEYS_PAYLOAD),
-        ptime_ms: Some(PTIME_MS),
-        direction: Direction::SendRecv,
-    }
-}
 
 /// Our answer to an offer: its first codec, its keys, and its direction seen from our side. So a call that
 /// is put on hold is accepted as such (RFC 3264 section 8.4).
@@ -211,7 +195,8 @@ impl Voice {
         }
         let samples = self.player.next_frame()?;
         self.timestamp = timestamp.wrapping_add(FRAME as u32);
-        let payload = samples.map(|sample| encode(path.codec, sample));
+        let law = path.codec.law();
+        let payload = samples.map(|sample| law.from_linear(sample));
         Some(self.packet(self.sent == 0, path.send.codec, timestamp, &payload))
     }
 
@@ -282,7 +267,12 @@ impl Voice {
         }
         let gap = if ahead <= GAP_SAMPLES_MAX { ahead } else { 0 };
         let mut samples = vec![0; gap as usize];
-        samples.extend(packet.payload.iter().map(|&byte| decode(codec, byte)));
+        samples.extend(
+            packet
+                .payload
+                .iter()
+                .map(|&byte| codec.law().to_linear(byte)),
+        );
         self.expected = Some(packet.timestamp.wrapping_add(packet.payload.len() as u32));
         samples
     }
@@ -352,7 +342,7 @@ mod tests {
 
     /// Two voices that agreed: the first offered.
     fn pair(play: Vec<Sound>, other: Vec<Sound>) -> (Voice, Voice) {
-        let own = own_audio(address(1));
+        let own = Audio::ours(address(1));
         let offer = sdp::parse(&sdp::offer(&own, address(1), 7)).unwrap();
         let (audio, agreement) = answering_audio(&offer, address(2)).unwrap();
         let answer = sdp::answer(&offer, &audio, &agreement, address(2), 8);
@@ -409,10 +399,10 @@ mod tests {
             );
         }
         assert_eq!(keys, "42#");
-        let own = own_audio(address(1));
+        let own = Audio::ours(address(1));
         let silent = Audio {
             events: None,
-            ..own_audio(address(2))
+            ..Audio::ours(address(2))
         };
         one.set_path(Path::of_answer(&silent, &own).unwrap());
         assert!(!one.press("1"), "the other side takes no keys");
@@ -433,7 +423,7 @@ mod tests {
     fn hold_is_accepted_and_nothing_is_sent_meanwhile() {
         let held = Audio {
             direction: Direction::SendOnly,
-            ..own_audio(address(1))
+            ..Audio::ours(address(1))
         };
         let offer = sdp::parse(&sdp::offer(&held, address(1), 7)).unwrap();
         let (audio, agreement) = answering_audio(&offer, address(2)).unwrap();

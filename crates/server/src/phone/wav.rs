@@ -1,8 +1,7 @@
 //! WAV files: one voice at 8 kHz, read in the three forms that telephony uses, written as 16-bit PCM.
 
-use super::g711;
 use super::sound::RATE;
-use maskline_sip::sdp::Codec;
+use maskline_sip::g711::Law;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -91,14 +90,8 @@ fn samples(form: u16, data: &[u8]) -> Vec<i16> {
         PCM => pairs()
             .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
             .collect(),
-        ALAW => data
-            .iter()
-            .map(|&byte| g711::decode(Codec::Pcma, byte))
-            .collect(),
-        _ => data
-            .iter()
-            .map(|&byte| g711::decode(Codec::Pcmu, byte))
-            .collect(),
+        ALAW => data.iter().map(|&byte| Law::A.to_linear(byte)).collect(),
+        _ => data.iter().map(|&byte| Law::Mu.to_linear(byte)).collect(),
     }
 }
 
