@@ -13,17 +13,20 @@ mod call;
 mod client;
 mod clock;
 mod data;
+mod dial;
 mod drain;
 mod explain;
 mod journal;
 mod key;
 mod ladder;
 mod number;
+mod phone;
 mod pool;
 mod records;
 mod serve;
 mod show;
 mod status;
+mod steps;
 mod trunk;
 mod user;
 
@@ -116,9 +119,10 @@ enum Command {
     /// SIP trunks
     #[command(subcommand)]
     Trunk(trunk::Command),
-    /// Calls: the records of all, and those that last
-    #[command(subcommand)]
-    Call(call::Command),
+    /// Call a number and tell what each step showed; or look at call records
+    Call(dial::Args),
+    /// Be a telephone that waits for calls
+    Phone(phone::Args),
     /// The journal
     #[command(subcommand)]
     Journal(journal::Command),
@@ -194,6 +198,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Restore(args) => data::restore(common, &args),
         Command::Check(args) => data::check(common, &args),
         Command::Journal(command) => journal::run(common, &command),
+        Command::Call(args) => dial::run(common, args),
+        Command::Phone(args) => phone::run(common, &args),
         other => {
             let client = Client::find(common)?;
             match other {
@@ -207,7 +213,6 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 Command::Number(command) => number::run(&client, &command),
                 Command::Binding(command) => binding::run(&client, &command),
                 Command::Trunk(command) => trunk::run(&client, &command),
-                Command::Call(command) => call::run(&client, &command),
                 Command::Drain(args) => drain::run(&client, &args),
                 Command::Audit(args) => audit::run(&client, &args),
                 Command::Clock(command) => clock::run(&client, &command),
@@ -216,7 +221,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 | Command::Backup(_)
                 | Command::Restore(_)
                 | Command::Check(_)
-                | Command::Journal(_) => Ok(()),
+                | Command::Journal(_)
+                | Command::Call(_)
+                | Command::Phone(_) => Ok(()),
             }
         }
     }

@@ -1,5 +1,9 @@
 //! Something to try: an account with a key, and a pool for each product with numbers in five cities.
-//! Made once, and told in `demo.json`. A sandbox trunk leads to a phone that answers by itself.
+//! Made once, and told in `demo.json`.
+//!
+//! And phones to call with and to be called: the trunk `sandbox` leads to phones that answer by themselves,
+//! the trunk `softphones` takes calls from any phone on this machine, and a few numbers are bound, one for
+//! each thing that a called phone may do.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -7,13 +11,19 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use maskline_domain::{PhoneNumber, Product};
+use maskline_domain::access::PoolRef;
+use maskline_domain::binding::Extras;
+use maskline_domain::{
+    Actor, BindRequest, Command, Envelope, PhoneNumber, PoolKey, Product, Restriction,
+};
+use maskline_store::pipeline::Touch;
 
 use crate::admin::credentials::{new_key_id, new_secret, write_private};
 use crate::admin::document::{
     Document, WantedAccount, WantedKey, WantedNumbers, WantedPool, WantedTrunk,
 };
 use crate::admin::{Admin, Operator, apply};
+use crate::writer::clocks;
 
 /// The file within the data directory.
 const FILE: &str = "demo.json";
@@ -29,7 +39,23 @@ const CITIES: [(&str, &str); 5] = [
     ("武汉", "湖北"),
 ];
 const NUMBERS_PER_CITY: u64 = 200;
+/// Calls go there.
 const SANDBOX: &str = "sandbox";
+/// Calls come from there, from any port.
+const SOFTPHONES: &str = "softphones";
+/// Calls go there last.
+const SOFTPHONES_PRIORITY: u16 = 100;
+
+/// The pool of the numbers that are bound from the start, apart from those to try binding with.
+const BOUND_POOL: &str = "FC10000";
+/// X ends in the same digits as its A, which say what A's phone does; see the sandbox.
+const BOUND_X_FIRST: u64 = 17_080_000_000;
+const BOUND_A_FIRST: u64 = 15_080_000_000;
+const BOUND: u64 = 7;
+/// Ten years.
+const BOUND_FOR_S: i64 = 10 * 365 * 86_400;
+/// The data directory that commands look into by themselves.
+const DATA_USUAL: &str = "./maskline-data";
 
 /// What `demo.json` says.
 #[derive(Serialize)]
@@ -80,22 +106,105 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Points the sandbox trunk at the phone that answers by itself.
+/// Makes the trunks of the demo and binds its numbers, as far as they are not there.
+///
+/// Trunks are told apart by the address that a call comes from. The phones of the sandbox have a loopback
+/// address of their own, so whatever comes from 127.0.0.1 is a softphone. Calls go out to the sandbox; one
+/// that fails there is tried at `nobody`, who has the other address and refuses it at once.
 ///
 /// # Errors
 /// Why it cannot be done.
-pub async fn point_sandbox(admin: &Admin, phone: SocketAddr) -> Result<(), String> {
+pub async fn furnish_phones(
+    admin: &Admin,
+    sandbox: SocketAddr,
+    nobody: SocketAddr,
+) -> Result<(), String> {
+    let trunk = |name: &str, peer: SocketAddr, priority: u16| WantedTrunk {
+        peer: Some(peer.to_string()),
+        priority: Some(priority),
+        ..WantedTrunk::named(name)
+    };
     let document = Document {
-        trunks: vec![WantedTrunk {
-            peer: Some(phone.to_string()),
-            ..WantedTrunk::named(SANDBOX)
+        pools: vec![WantedPool {
+            account: Some(ACCOUNT.to_owned()),
+            product: Some(Product::Axn),
+            ..WantedPool::keyed(BOUND_POOL)
         }],
+        numbers: vec![WantedNumbers {
+            pool: Some(BOUND_POOL.to_owned()),
+            city: CITIES[0].0.to_owned(),
+            province: Some(CITIES[0].1.to_owned()),
+            kind: None,
+            carrier: None,
+            certified: None,
+            list: Vec::new(),
+            first: Some(digits(BOUND_X_FIRST)),
+            count: Some(BOUND),
+        }],
+        trunks: vec![
+            trunk(SANDBOX, sandbox, 0),
+            trunk(SOFTPHONES, nobody, SOFTPHONES_PRIORITY),
+        ],
         ..Document::default()
     };
     apply(admin, &Operator::named("demo"), document, false)
         .await
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    for place in 0..BOUND {
+        bind(
+            admin,
+            digits(BOUND_X_FIRST + place),
+            digits(BOUND_A_FIRST + place),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn bind(admin: &Admin, x: PhoneNumber, a: PhoneNumber) -> Result<(), String> {
+    let bound = admin
+        .ledger
+        .read(Touch::Number(x), move |state, _| {
+            !state.bindings_on(x).is_empty()
+        })
+        .await
+        .map_err(|error| error.to_string())?;
+    if bound {
+        return Ok(());
+    }
+    let request = BindRequest {
+        pool: PoolRef::Key(PoolKey::new(BOUND_POOL)),
+        product: Product::Axn,
+        a,
+        b: None,
+        x: Some(x),
+        city: None,
+        expires_at: clocks().wall.plus_secs(BOUND_FOR_S),
+        restriction: Restriction::None,
+        record: true,
+        speech_recognition: false,
+        ring_timeout_s: None,
+        extras: Extras::default(),
+    };
+    let envelope = Envelope {
+        by: Actor::Operator {
+            name: "demo".into(),
+        },
+        id: None,
+        command: Command::Bind(Box::new(request)),
+    };
+    let answer = admin.ledger.submit(envelope).await;
+    answer.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Says what to try.
+pub fn tell(data: &Path) {
+    let data = match data == Path::new(DATA_USUAL) {
+        true => String::new(),
+        false => format!(" --data {}", data.display()),
+    };
+    tracing::info!("to make a masked call: maskline{data} call 13900000000 {BOUND_X_FIRST}");
+    tracing::info!("then to see its record: maskline{data} call ls");
 }
 
 fn document(key: WantedKey) -> Document {
@@ -140,6 +249,10 @@ fn pool_key(product: Product) -> String {
         .position(|&other| other == product)
         .unwrap_or(0);
     format!("FC{}", POOL_KEY_FIRST as usize + place)
+}
+
+fn digits(number: u64) -> PhoneNumber {
+    PhoneNumber::parse(&number.to_string()).expect("eleven digits")
 }
 
 /// 170, two digits for the product, one for the city, five that count.

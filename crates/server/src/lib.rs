@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod jobs;
+pub mod phone;
 pub mod seal;
 pub mod serve;
 pub mod telemetry;

@@ -26,12 +26,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::admin;
 use crate::cli::Failure;
 use crate::config::{Inputs, Loaded, Reloader, load};
+use crate::demo;
 use crate::seal::Sealer;
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
 use crate::writer::{Ledger, Running};
 
 pub use addresses::Addresses;
-pub use parts::ledger_options;
+pub use parts::{ledger_options, reachable};
 use signals::{Signals, Told};
 use start::Started;
 pub use stop::{Stop, Stopper};
@@ -156,6 +157,18 @@ impl Process {
             tracing::warn!(%error, "the command line will not find this process by itself");
         }
         self.readiness.clear("start");
+        self.tell_addresses(addresses);
+        if self.loaded.settings.demo {
+            demo::tell(&self.data);
+        }
+        if self.ready_json
+            && let Err(error) = addresses.print()
+        {
+            tracing::warn!(%error, "nobody reads the ready line");
+        }
+    }
+
+    fn tell_addresses(&self, addresses: &Addresses) {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             api = addresses.api,
@@ -165,11 +178,6 @@ impl Process {
             data = %self.data.display(),
             "serving"
         );
-        if self.ready_json
-            && let Err(error) = addresses.print()
-        {
-            tracing::warn!(%error, "nobody reads the ready line");
-        }
     }
 
     /// Does what signals say until one of them says stop, or a part ends by itself.

@@ -1,256 +1,128 @@
-//! A phone that answers by itself, so that a call in the demo reaches somebody.
+//! Phones that answer by themselves, so that a call in the demo reaches somebody.
 //!
-//! It takes any call from its one peer, rings for half a second, answers, gives a tone of one second, and
-//! then says back what it hears. It hangs up when the other side does.
+//! Any number is one of them. It rings for half a second, answers, plays a melody that begins with a
+//! second of 1 kHz, and then says back what it hears, until the other side hangs up. The last four digits
+//! of some numbers mean something else, as an ordinary phone may do:
+//!
+//! | ends in | does |
+//! |---|---|
+//! | 0001 | is busy: 486, cause 17 |
+//! | 0002 | rings and never answers |
+//! | 0003 | refuses: 603, cause 21 |
+//! | 0004 | answers and hangs up after 3 seconds |
+//! | 0005 | tells that it is switched off, before any answer (early media), then 480, cause 20 |
+//! | 0006 | cannot be reached: 503, cause 27 |
 
-use super::{now, stopped};
-use maskline_sip::endpoint::{self, Endpoint, Event, Input, LegId, Output, Peer, PeerId, Refusal};
-use maskline_sip::g711::{ALAW_1KHZ, ULAW_1KHZ};
-use maskline_sip::hop::Hop;
-use maskline_sip::rtp::Packet;
-use maskline_sip::sdp::{self, Agreement, Codec, Description};
-use maskline_sip::time::Time;
-use std::collections::BTreeMap;
+use super::stopped;
+use crate::phone::sound::{melody, special_information};
+use crate::phone::{Answering, Options, Phone, Reply, Sound};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// An address of this machine that nothing else uses. Trunks are told apart by the addresses of their
+/// peers, so the phones that are reached must not share one with the phones that call.
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
 const RINGING: Duration = Duration::from_millis(500);
-/// The tone: packets of 20 ms.
-const TONE_PACKETS: u16 = 50;
-const SAMPLES_PER_PACKET: u16 = 160;
-const PACKET_EVERY: Duration = Duration::from_millis(20);
+const SHORT_CALL: Duration = Duration::from_secs(3);
+const ANNOUNCEMENT: Duration = Duration::from_secs(3);
 /// Calls at once: it is a toy.
 const CALLS_MAX: usize = 100;
-const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// After the wish to stop, how long calls may still end in order.
+const LAST_CALLS_MAX: Duration = Duration::from_secs(60);
 
-/// A sandbox phone that is running.
+/// Sandbox phones that are running.
 #[derive(Debug)]
 pub struct Sandbox {
-    /// Where it listens.
+    /// Where they listen, all of them.
     pub address: SocketAddr,
-    /// Ends when it is told to.
+    /// Ends when it is told to, and the calls are over.
     pub task: JoinHandle<()>,
 }
 
-/// Starts a phone at `listen` that takes calls from `peer`, until `stop` becomes true or its sender is gone.
+/// Starts the phones at [`ADDRESS`], or at 127.0.0.1 on systems that have but one loopback address.
 ///
 /// # Errors
-/// When the address cannot be bound (another phone may be there already: then that one answers), or the
-/// system has no randomness to give.
+/// See [`start`].
+pub async fn start_somewhere(peer: SocketAddr, stop: watch::Receiver<bool>) -> io::Result<Sandbox> {
+    match start((ADDRESS, 0).into(), peer, stop.clone()).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            start((Ipv4Addr::LOCALHOST, 0).into(), peer, stop).await
+        }
+        started => started,
+    }
+}
+
+/// Starts a phone at 127.0.0.1 that cannot be reached, whatever number is called: the peer of a trunk over
+/// which calls only come.
+///
+/// # Errors
+/// See [`start`].
+pub async fn start_nobody(peer: SocketAddr, stop: watch::Receiver<bool>) -> io::Result<Sandbox> {
+    let listen = (Ipv4Addr::LOCALHOST, 0).into();
+    run(listen, peer, Answering::Always(Reply::UNREACHABLE), stop).await
+}
+
+/// Starts phones at `listen` that take calls from `peer`, until `stop` becomes true or its sender is gone.
+///
+/// # Errors
+/// When the address cannot be bound, or the system has no randomness to give.
 pub async fn start(
     listen: SocketAddr,
     peer: SocketAddr,
     stop: watch::Receiver<bool>,
 ) -> io::Result<Sandbox> {
-    let socket = UdpSocket::bind(listen).await?;
-    let address = socket.local_addr()?;
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    let mut config = endpoint::Config::new(address);
-    config.legs_max = CALLS_MAX;
-    let peers = vec![Peer::new(PeerId(0), Hop::udp(peer))];
-    let (ringing, answers) = mpsc::channel(CALLS_MAX);
-    let phone = Phone {
-        socket,
-        endpoint: Endpoint::new(config, peers, seed),
-        calls: BTreeMap::new(),
-        ringing,
-    };
+    run(listen, peer, Answering::ByNumber(reply_to), stop).await
+}
+
+async fn run(
+    listen: SocketAddr,
+    peer: SocketAddr,
+    answering: Answering,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<Sandbox> {
+    let mut options = Options::new(listen);
+    let settings = &mut options.settings;
+    settings.peer = Some(peer);
+    settings.calls_max = CALLS_MAX;
+    settings.answering = answering;
+    settings.play = melody();
+    settings.play.push(Sound::Echo);
+    settings.listens = false;
+    settings.traces = false;
+    let (phone, _) = Phone::start(options).await?;
     Ok(Sandbox {
-        address,
-        task: tokio::spawn(phone.run(answers, stop)),
+        address: phone.address(),
+        task: tokio::spawn(async move {
+            stopped(&mut stop).await;
+            phone.finish(LAST_CALLS_MAX).await;
+        }),
     })
 }
 
-struct Phone {
-    socket: UdpSocket,
-    endpoint: Endpoint,
-    calls: BTreeMap<LegId, Voice>,
-    /// Legs that have rung long enough.
-    ringing: mpsc::Sender<LegId>,
-}
-
-/// The media of one call; it ends with this value.
-struct Voice {
-    offer: Description,
-    agreement: Agreement,
-    socket: Option<UdpSocket>,
-    speaking: Option<JoinHandle<()>>,
-}
-
-impl Drop for Voice {
-    fn drop(&mut self) {
-        if let Some(speaking) = &self.speaking {
-            speaking.abort();
-        }
-    }
-}
-
-impl Phone {
-    async fn run(mut self, mut answers: mpsc::Receiver<LegId>, mut stop: watch::Receiver<bool>) {
-        let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
-        loop {
-            let due = self.endpoint.poll_timeout().map(Time::as_millis);
-            let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
-            tokio::select! {
-                got = self.socket.recv_from(&mut bytes) => if let Ok((length, from)) = got {
-                    self.give(Input::Datagram { from: Hop::udp(from), bytes: &bytes[..length] }).await;
-                },
-                Some(leg) = answers.recv() => self.answer(leg).await,
-                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout).await,
-                () = stopped(&mut stop) => return,
-            }
-        }
-    }
-
-    async fn give(&mut self, input: Input<'_>) {
-        self.endpoint
-            .handle_input(input, Time::from_millis(now().tick_ms));
-        let mut rung = Vec::new();
-        while let Some(output) = self.endpoint.poll_output() {
-            match output {
-                Output::Send { to, bytes } => drop(self.socket.try_send_to(&bytes, to.address)),
-                Output::Event(Event::Incoming { leg, invite, .. }) => {
-                    rung.push((leg, Voice::prepare(invite.body()).await))
-                }
-                Output::Event(Event::Cancelled { leg, .. } | Event::Ended { leg, .. }) => {
-                    drop(self.calls.remove(&leg))
-                }
-                Output::Event(_) => {}
-            }
-        }
-        for (leg, voice) in rung {
-            self.ring(leg, voice);
-        }
-    }
-
-    fn ring(&mut self, leg: LegId, voice: Option<Voice>) {
-        let input = match voice {
-            Some(voice) => {
-                self.calls.insert(leg, voice);
-                let ringing = self.ringing.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(RINGING).await;
-                    let _ = ringing.send(leg).await;
-                });
-                Input::Progress(leg, 180, None)
-            }
-            None => Input::Refuse(
-                leg,
-                Refusal {
-                    status: 488,
-                    cause: Some(65),
-                },
-            ),
-        };
-        self.endpoint
-            .handle_input(input, Time::from_millis(now().tick_ms));
-        self.flush();
-    }
-
-    async fn answer(&mut self, leg: LegId) {
-        let Some(voice) = self.calls.get_mut(&leg) else {
-            return;
-        };
-        if let Some(sdp) = voice.speak(leg) {
-            self.endpoint
-                .handle_input(Input::Answer(leg, sdp), Time::from_millis(now().tick_ms));
-            self.flush();
-        }
-    }
-
-    /// What our own wishes cause is only to be sent: they bring no events.
-    fn flush(&mut self) {
-        while let Some(output) = self.endpoint.poll_output() {
-            if let Output::Send { to, bytes } = output {
-                // What the kernel does not take now is repeated.
-                let _ = self.socket.try_send_to(&bytes, to.address);
-            }
-        }
-    }
-}
-
-impl Voice {
-    async fn prepare(sdp: &[u8]) -> Option<Self> {
-        let offer = sdp::parse(sdp).ok()?;
-        // An answer that takes all: the first codec counts.
-        let agreement = sdp::agree(&offer.audio, &offer.audio).ok()?;
-        let here = if offer.audio.address.is_ipv4() {
-            "127.0.0.1:0"
-        } else {
-            "[::1]:0"
-        };
-        let socket = UdpSocket::bind(here).await.ok();
-        Some(Self {
-            offer,
-            agreement,
-            socket,
-            speaking: None,
-        })
-    }
-
-    /// Begins to speak and gives the answer; none if it speaks already.
-    fn speak(&mut self, leg: LegId) -> Option<Vec<u8>> {
-        let socket = self.socket.take()?;
-        let ours = socket.local_addr().ok()?;
-        let audio = &self.offer.audio;
-        let answer = sdp::answer(&self.offer, audio, &self.agreement, ours, leg.as_u64());
-        self.speaking = Some(tokio::spawn(speak(socket, audio.address, self.agreement)));
-        Some(answer)
-    }
-}
-
-async fn speak(socket: UdpSocket, to: SocketAddr, agreement: Agreement) {
-    let period = match agreement.codec {
-        Codec::Pcma => ALAW_1KHZ,
-        Codec::Pcmu => ULAW_1KHZ,
-    };
-    let payload = period.repeat(usize::from(SAMPLES_PER_PACKET) / period.len());
-    let mut ticks = tokio::time::interval(PACKET_EVERY);
-    let mut packet = Packet {
-        marker: true,
-        payload_type: agreement.offerer.codec,
-        sequence: 0,
-        timestamp: 0,
-        ssrc: 0x4d61_736b,
-        payload: &payload,
-    };
-    let mut bytes = Vec::new();
-    for _ in 0..TONE_PACKETS {
-        ticks.tick().await;
-        packet.write(&mut bytes);
-        let _ = socket.send_to(&bytes, to).await;
-        packet = next(packet);
-    }
-    let mut heard = vec![0; 2_048];
-    loop {
-        let Ok((length, from)) = socket.recv_from(&mut heard).await else {
-            return;
-        };
-        let Some(said) = Packet::parse(&heard[..length]).filter(|_| from == to) else {
-            continue;
-        };
-        // The numbers go on from the tone, whatever theirs are.
-        Packet {
-            payload_type: said.payload_type,
-            payload: said.payload,
-            ..packet
-        }
-        .write(&mut bytes);
-        let _ = socket.send_to(&bytes, to).await;
-        packet = next(packet);
-    }
-}
-
-fn next(packet: Packet<'_>) -> Packet<'_> {
-    Packet {
-        marker: false,
-        sequence: packet.sequence.wrapping_add(1),
-        timestamp: packet.timestamp.wrapping_add(u32::from(SAMPLES_PER_PACKET)),
-        ..packet
+/// What the phone of this number does.
+fn reply_to(number: &str) -> Reply {
+    let last = number.len().saturating_sub(4);
+    match number.get(last..).unwrap_or_default() {
+        "0001" => Reply::BUSY,
+        "0002" => Reply::Ring,
+        "0003" => Reply::DECLINED,
+        "0004" => Reply::Answer {
+            ring: RINGING,
+            hang_up: Some(SHORT_CALL),
+        },
+        "0005" => Reply::Announce {
+            sound: special_information(),
+            length: ANNOUNCEMENT,
+            status: 480,
+            cause: Some(20),
+        },
+        "0006" => Reply::UNREACHABLE,
+        _ => Reply::Answer {
+            ring: RINGING,
+            hang_up: None,
+        },
     }
 }

@@ -131,19 +131,6 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
     })
 }
 
-fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {
-    let data = Path::new(&settings.data);
-    media::Config {
-        advertised: settings.rtp.advertised.get().copied(),
-        ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
-        silence_max: seconds(settings.calls.silence_max_s),
-        hold_silence_max: seconds(settings.calls.hold_silence_max_s),
-        prompts: Some(data.join("prompts")),
-        recordings: Some(recorder::Config::new(data.join("recordings"))),
-        ..media::Config::new(bind)
-    }
-}
-
 /// TLS for SIP, from the files that the settings name; none where they name none.
 fn sip_tls(loaded: &Loaded) -> Result<Option<Tls>, ConfigError> {
     let sip = &loaded.settings.sip;
@@ -210,11 +197,6 @@ fn spoken(language: &Language) -> media::prompts::Language {
         Language::Chinese => media::prompts::Language::Chinese,
         Language::English => media::prompts::Language::English,
     }
-}
-
-/// Where the demo's phone listens: on this machine alone, at any port.
-pub fn sandbox_listen() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
 
 /// How an address is reached from this machine.

@@ -54,18 +54,26 @@ impl Process {
         }
         let (work, stop) = stop::channel();
         let mut tasks = JoinSet::new();
-        let calls = self.calls(ledger, sealer.clone(), board, &stop).await?;
+        let boot = Uuid::new_v4().to_string();
+        let config = calls::Config {
+            sealer: Some(sealer.clone()),
+            board,
+            ..parts::call_config(&self.loaded, boot).await?
+        };
+        if settings.demo {
+            // Before the first call: then its trunks are known.
+            let peer = parts::reachable(config.listen);
+            let phones = calls::sandbox::start_somewhere(peer, stop.receiver()).await?;
+            let nobody = calls::sandbox::start_nobody(peer, stop.receiver()).await?;
+            demo::furnish_phones(&admin, phones.address, nobody.address)
+                .await
+                .map_err(|error| failed("the phones of the demo", &error))?;
+            tasks.spawn(named("the sandbox phones", phones.task));
+            tasks.spawn(named("nobody's phone", nobody.task));
+        }
+        let calls = self.calls(ledger, config, &stop).await?;
         let sip = calls.address;
         tasks.spawn(named("calls", calls.task));
-        if settings.demo {
-            let peer = parts::reachable(sip);
-            let phone =
-                calls::sandbox::start(parts::sandbox_listen(), peer, stop.receiver()).await?;
-            demo::point_sandbox(&admin, phone.address)
-                .await
-                .map_err(|error| failed("the sandbox trunk", &error))?;
-            tasks.spawn(named("the sandbox phone", phone.task));
-        }
 
         let listeners = self.listeners().await?;
         let addresses = Addresses {
@@ -131,16 +139,9 @@ impl Process {
     async fn calls(
         &self,
         ledger: &Ledger,
-        sealer: Arc<Sealer>,
-        board: Board,
+        config: calls::Config,
         stop: &Stop,
     ) -> Result<Serving, Failure> {
-        let boot = Uuid::new_v4().to_string();
-        let config = calls::Config {
-            sealer: Some(sealer),
-            board,
-            ..parts::call_config(&self.loaded, boot).await?
-        };
         let listen = config.listen;
         calls::serve(config, ledger.clone(), ledger.records(), stop.receiver())
             .await

@@ -310,7 +310,7 @@ fn a_backup_made_while_serving_is_restored_elsewhere() {
     let status = elsewhere.json(&["status"]);
     assert_eq!(
         (&status["epoch"], &status["pools"]),
-        (&1.into(), &2.into()),
+        (&1.into(), &3.into()),
         "{status}"
     );
     assert_eq!(restored.end("TERM"), Some(0));

@@ -1,0 +1,234 @@
+//! What a phone saw, printed step by step: a line for people, or an object of JSON for programs.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::Failure;
+use crate::phone::event::{Packets, cause_name};
+use crate::phone::{By, Event, Report, Seen, Way, What};
+use maskline_domain::PhoneNumber;
+
+/// Prints events.
+#[derive(Debug)]
+pub struct Teller {
+    /// JSON instead of text.
+    pub json: bool,
+    /// Whole numbers.
+    pub reveal: bool,
+    /// A number that is no secret here: the X that was dialled.
+    pub open: Option<PhoneNumber>,
+}
+
+impl Teller {
+    /// Prints one event.
+    pub fn tell(&self, event: &Event) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", self.object(event))?;
+        } else {
+            let seconds = event.at_ms as f64 / 1_000.0;
+            for line in self.lines(&event.what) {
+                writeln!(out, "{seconds:>8.3}  {line}")?;
+            }
+        }
+        out.flush()?;
+        Ok(())
+    }
+
+    /// A number as it may be shown.
+    pub fn number(&self, number: Option<PhoneNumber>) -> String {
+        match number {
+            None => "no number".to_owned(),
+            Some(number) if self.reveal || self.open == Some(number) => number.reveal(),
+            Some(number) => number.to_string(),
+        }
+    }
+
+    fn lines(&self, what: &What) -> Vec<String> {
+        let line = match what {
+            What::Message(seen) => self.message(seen),
+            What::Incoming { shown, dialled } => {
+                let (shown, dialled) = (self.number(*shown), self.number(*dialled));
+                format!("{shown} calls {dialled}")
+            }
+            What::Progress {
+                status: 180,
+                early_media: false,
+            } => "it rings".to_owned(),
+            What::Progress {
+                early_media: true, ..
+            } => "it can be heard before any answer (early media)".to_owned(),
+            What::Progress { status, .. } => format!("progress {status}"),
+            What::Answered { shown } => format!("answered; number shown: {}", self.number(*shown)),
+            What::Held => "put on hold by the other side".to_owned(),
+            What::Resumed => "taken from hold".to_owned(),
+            What::OfferAccepted => "the change was accepted".to_owned(),
+            What::OfferRefused(status) => format!("the change was refused: {status}"),
+            What::Key(key) => format!("key {key} was pressed"),
+            What::NoKeys => "the other side takes no keys; none are sent".to_owned(),
+            What::Heard(heard) => format!("heard: {heard}"),
+            What::Packet { .. } => return Vec::new(),
+            What::Over(report) => return self.report(report),
+        };
+        vec![line]
+    }
+
+    fn message(&self, seen: &Seen) -> String {
+        let way = match seen.way {
+            Way::In => "<-",
+            Way::Out => "->",
+        };
+        let what = match &seen.status {
+            None => seen.method.clone(),
+            Some((status, phrase)) => format!("{status} {phrase} ({})", seen.method),
+        };
+        let mut line = format!(
+            "{way} {what:<36} From {}  To {}",
+            self.number(seen.from),
+            self.number(seen.to)
+        );
+        if let Some(asserted) = seen.asserted {
+            line += &format!("  asserted {}", self.number(Some(asserted)));
+        }
+        if let Some(cause) = seen.cause {
+            line += &format!("  cause {cause}");
+        }
+        if seen.has_sdp {
+            line += "  SDP";
+        }
+        line
+    }
+
+    fn report(&self, report: &Report) -> Vec<String> {
+        let mut lines = vec![ending(report)];
+        if report.is_answered() || report.early_media {
+            let Packets {
+                sent,
+                received,
+                lost,
+                foreign,
+                control: _,
+            } = report.packets;
+            lines.push(format!(
+                "packets: {sent} sent, {received} received, {lost} lost, {foreign} from elsewhere"
+            ));
+            lines.push(format!("heard: {}", heard(report)));
+        }
+        if !report.keys.is_empty() {
+            lines.push(format!("keys: {}", report.keys));
+        }
+        lines
+    }
+
+    fn object(&self, event: &Event) -> Value {
+        let number = |number: &Option<PhoneNumber>| number.map(|number| self.number(Some(number)));
+        let mut object = match &event.what {
+            What::Message(seen) => json!({
+                "event": "message",
+                "way": match seen.way { Way::In => "in", Way::Out => "out" },
+                "method": seen.method,
+                "status": seen.status.as_ref().map(|(status, _)| status),
+                "phrase": seen.status.as_ref().map(|(_, phrase)| phrase),
+                "from": number(&seen.from),
+                "to": number(&seen.to),
+                "asserted": number(&seen.asserted),
+                "cause": seen.cause,
+                "sdp": seen.has_sdp,
+            }),
+            What::Incoming { shown, dialled } => {
+                json!({"event": "incoming", "shown": number(shown), "dialled": number(dialled)})
+            }
+            What::Progress {
+                status,
+                early_media,
+            } => json!({"event": "progress", "status": status, "early_media": early_media}),
+            What::Answered { shown } => json!({"event": "answered", "shown": number(shown)}),
+            What::Held => json!({"event": "held"}),
+            What::Resumed => json!({"event": "resumed"}),
+            What::OfferAccepted => json!({"event": "offer_accepted"}),
+            What::OfferRefused(status) => json!({"event": "offer_refused", "status": status}),
+            What::Key(key) => json!({"event": "key", "key": key.to_string()}),
+            What::NoKeys => json!({"event": "no_keys"}),
+            What::Heard(heard) => json!({"event": "heard", "heard": heard.to_string()}),
+            What::Packet { control, bytes, .. } => {
+                json!({"event": "packet", "control": control, "length": bytes.len()})
+            }
+            What::Over(report) => json!({
+                "event": "over",
+                "outgoing": report.outgoing,
+                "answered": report.is_answered(),
+                "shown": number(&report.shown),
+                "dialled": number(&report.dialled),
+                "by": by(report.by),
+                "status": report.status,
+                "cause": report.cause,
+                "early_media": report.early_media,
+                "talked_ms": report.talked_ms(),
+                "codec": report.codec.map(|codec| codec.name()),
+                "packets": {
+                    "sent": report.packets.sent,
+                    "received": report.packets.received,
+                    "lost": report.packets.lost,
+                    "foreign": report.packets.foreign,
+                    "control": report.packets.control,
+                },
+                "keys": report.keys,
+                "heard": {
+                    "silence_ms": report.heard.silence_ms,
+                    "speech_ms": report.heard.speech_ms,
+                    "tones_ms": report.heard.tones,
+                },
+            }),
+        };
+        object["at_ms"] = event.at_ms.into();
+        object["call"] = event.call.map(|call| call.as_u64()).into();
+        object
+    }
+}
+
+/// How a call ended, in one line.
+pub fn ending(report: &Report) -> String {
+    let mut line = match (report.is_answered(), report.status) {
+        (true, _) => format!(
+            "over after {:.1} s, ended by {}",
+            report.talked_ms() as f64 / 1_000.0,
+            by(report.by)
+        ),
+        (false, Some(status)) => format!("not answered: {status}"),
+        (false, None) => "not answered: given up".to_owned(),
+    };
+    if let Some(cause) = report.cause {
+        line += &format!(", cause {cause} ({})", cause_name(cause));
+    }
+    line
+}
+
+fn by(by: By) -> &'static str {
+    match by {
+        By::Us => "this phone",
+        By::Them => "the other side",
+        By::Silence => "nobody",
+    }
+}
+
+fn heard(report: &Report) -> String {
+    let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1_000.0);
+    let tones = report.heard.tones.iter();
+    let mut parts: Vec<String> = tones
+        .map(|(hz, ms)| format!("{hz} Hz for {}", seconds(*ms)))
+        .collect();
+    let rest = [
+        (report.heard.speech_ms, "speech or music"),
+        (report.heard.silence_ms, "silence"),
+    ];
+    for (ms, what) in rest {
+        if ms > 0 {
+            parts.push(format!("{what} for {}", seconds(ms)));
+        }
+    }
+    if parts.is_empty() {
+        return "nothing".to_owned();
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,215 @@
+//! What a phone hears: silence, one tone and which, or anything else.
+
+use super::sound::RATE;
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+use std::fmt;
+
+/// Judged at once: 100 ms.
+const WINDOW: usize = 800;
+const WINDOW_MS: u64 = 100;
+/// Below this level (root of the mean square) it is silence; the quietest of G.711 is 8.
+const SILENCE_MAX: f64 = 100.0;
+/// So much of the power at one frequency is a tone.
+const TONE_SHARE_MIN: f64 = 0.85;
+/// Tones that differ less are the same, in Hz.
+const SAME_TONE_HZ: u16 = 20;
+/// Different tones that are told apart in the summary.
+const TONES_MAX: usize = 16;
+
+/// A kind of sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing.
+    Silence,
+    /// One tone of so many Hz, to the nearest 10.
+    Tone(u16),
+    /// Anything else: speech, music, noise.
+    Speech,
+}
+
+impl Heard {
+    fn is_same(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Tone(one), Self::Tone(other)) => one.abs_diff(other) <= SAME_TONE_HZ,
+            _ => self == other,
+        }
+    }
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silence => f.write_str("silence"),
+            Self::Tone(hz) => write!(f, "a tone of {hz} Hz"),
+            Self::Speech => f.write_str("speech or music"),
+        }
+    }
+}
+
+/// How long what was heard, in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Silence.
+    pub silence_ms: u64,
+    /// Neither silence nor a tone.
+    pub speech_ms: u64,
+    /// Each tone in Hz, with its time.
+    pub tones: BTreeMap<u16, u64>,
+}
+
+impl Totals {
+    /// How long a tone of this frequency was heard.
+    pub fn tone_ms(&self, hz: u16) -> u64 {
+        let near = |tone: &u16| tone.abs_diff(hz) <= SAME_TONE_HZ;
+        let times = self.tones.iter().filter(|(tone, _)| near(tone));
+        times.map(|(_, ms)| ms).sum()
+    }
+
+    fn add(&mut self, heard: Heard) {
+        match heard {
+            Heard::Silence => self.silence_ms += WINDOW_MS,
+            Heard::Speech => self.speech_ms += WINDOW_MS,
+            Heard::Tone(hz) => {
+                let near = |tone: &&u16| tone.abs_diff(hz) <= SAME_TONE_HZ;
+                let known = self.tones.keys().find(near).copied().unwrap_or(hz);
+                if self.tones.len() < TONES_MAX || self.tones.contains_key(&known) {
+                    *self.tones.entry(known).or_default() += WINDOW_MS;
+                } else {
+                    self.speech_ms += WINDOW_MS;
+                }
+            }
+        }
+    }
+}
+
+/// Listens to one call.
+#[derive(Clone, Debug, Default)]
+pub struct Hearing {
+    window: Vec<i16>,
+    last: Option<Heard>,
+    told: Option<Heard>,
+    /// All so far.
+    pub totals: Totals,
+}
+
+impl Hearing {
+    /// Takes samples; gives the kind of sound when it has become another. A change takes two windows in
+    /// a row, lest the edge between two tones counts as speech.
+    pub fn take(&mut self, samples: &[i16]) -> Option<Heard> {
+        let mut told = None;
+        for &sample in samples {
+            self.window.push(sample);
+            if self.window.len() == WINDOW {
+                let heard = classify(&self.window);
+                self.window.clear();
+                told = self.on_window(heard).or(told);
+            }
+        }
+        told
+    }
+
+    fn on_window(&mut self, heard: Heard) -> Option<Heard> {
+        self.totals.add(heard);
+        let settled = self.last.is_some_and(|last| last.is_same(heard));
+        self.last = Some(heard);
+        let is_news = !self.told.is_some_and(|told| told.is_same(heard));
+        if !settled || !is_news {
+            return None;
+        }
+        self.told = Some(heard);
+        self.told
+    }
+}
+
+fn classify(window: &[i16]) -> Heard {
+    let energy: f64 = window.iter().map(|&sample| f64::from(sample).powi(2)).sum();
+    if (energy / window.len() as f64).sqrt() < SILENCE_MAX {
+        return Heard::Silence;
+    }
+    match frequency(window) {
+        Some(hz) if share(window, hz, energy) >= TONE_SHARE_MIN => {
+            // Below half the rate, so it fits.
+            Heard::Tone((hz / 10.0).round() as u16 * 10)
+        }
+        _ => Heard::Speech,
+    }
+}
+
+/// What the frequency would be if it were a tone: from the first and the last time that it rises
+/// through zero, and how often in between.
+fn frequency(window: &[i16]) -> Option<f64> {
+    let mut rises = window.windows(2).enumerate().filter_map(|(at, pair)| {
+        let (before, after) = (f64::from(pair[0]), f64::from(pair[1]));
+        (before < 0.0 && after >= 0.0).then(|| at as f64 + before / (before - after))
+    });
+    let first = rises.next()?;
+    let (count, last) = rises.fold((0u32, first), |(count, _), at| (count + 1, at));
+    (count > 0).then(|| f64::from(count) * f64::from(RATE) / (last - first))
+}
+
+/// The share of the power that lies at one frequency, by Goertzel's algorithm.
+fn share(window: &[i16], hz: f64, energy: f64) -> f64 {
+    let turn = 2.0 * (TAU * hz / f64::from(RATE)).cos();
+    let (last, before) = window.iter().fold((0.0, 0.0), |(last, before), &sample| {
+        (f64::from(sample) + turn * last - before, last)
+    });
+    let power = last * last + before * before - turn * last * before;
+    2.0 * power / (window.len() as f64 * energy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sound::{Player, Sound};
+    use super::*;
+
+    fn said(pieces: Vec<Sound>, frames: usize) -> Vec<i16> {
+        let mut player = Player::new(pieces);
+        let frames = (0..frames).filter_map(|_| player.next_frame());
+        frames.flatten().collect()
+    }
+
+    #[test]
+    fn tones_are_told_by_their_frequency() {
+        for hz in [300, 440, 697, 1_000, 1_250, 3_000] {
+            let mut hearing = Hearing::default();
+            let told = hearing.take(&said(vec![Sound::Tone(hz, None)], 15));
+            let Some(Heard::Tone(found)) = told else {
+                panic!("{hz} Hz is {told:?}");
+            };
+            assert!(found.abs_diff(hz) <= 10, "{hz} Hz is {found} Hz");
+            assert_eq!(hearing.totals.tone_ms(hz), 300);
+        }
+    }
+
+    #[test]
+    fn silence_two_tones_at_once_and_noise_are_no_tone() {
+        assert_eq!(classify(&[8; WINDOW]), Heard::Silence);
+        let (one, other) = (
+            said(vec![Sound::Tone(697, None)], 5),
+            said(vec![Sound::Tone(1_209, None)], 5),
+        );
+        let both: Vec<i16> = one.iter().zip(&other).map(|(a, b)| a / 2 + b / 2).collect();
+        assert_eq!(classify(&both), Heard::Speech);
+        let mut state = 1u32;
+        let noise: Vec<i16> = (0..WINDOW)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 18) as i16 - 8_192
+            })
+            .collect();
+        assert_eq!(classify(&noise), Heard::Speech);
+    }
+
+    #[test]
+    fn a_change_is_told_once() {
+        let mut hearing = Hearing::default();
+        let pieces = vec![Sound::Tone(440, Some(1_000)), Sound::Silence(None)];
+        let told: Vec<_> = said(pieces, 100)
+            .chunks(160)
+            .filter_map(|frame| hearing.take(frame))
+            .collect();
+        assert_eq!(told, [Heard::Tone(440), Heard::Silence]);
+        assert_eq!(hearing.totals.silence_ms, 1_000);
+    }
+}
