@@ -132,7 +132,8 @@ pub struct Links {
     shared: Shared,
     news: mpsc::Receiver<News>,
     outgoing: Arc<Semaphore>,
-    known: watch::Sender<BTreeSet<IpAddr>>,
+    /// None until it is said for the first time.
+    known: watch::Sender<Option<BTreeSet<IpAddr>>>,
     names: BTreeMap<SocketAddr, Box<str>>,
     /// They end with this.
     _accepting: JoinSet<()>,
@@ -175,7 +176,7 @@ impl Links {
             news: sender,
             last_id: Arc::default(),
         };
-        let (known, knows) = watch::channel(BTreeSet::new());
+        let (known, knows) = watch::channel(None);
         let incoming = Arc::new(Semaphore::new(INCOMING_MAX));
         let mut accepting = JoinSet::new();
         let acceptor = tls.as_ref().and_then(Tls::acceptor);
@@ -206,7 +207,7 @@ impl Links {
 
     /// From now on only these may connect; connections that stand stay.
     pub fn know(&self, peers: impl Iterator<Item = IpAddr>) {
-        self.known.send_replace(peers.collect());
+        self.known.send_replace(Some(peers.collect()));
     }
 
     /// From now on the certificates of these peers must bear these names, instead of their addresses.
@@ -312,12 +313,16 @@ struct Door {
     listener: TcpListener,
     acceptor: Option<tokio_rustls::TlsAcceptor>,
     incoming: Arc<Semaphore>,
-    known: watch::Receiver<BTreeSet<IpAddr>>,
+    known: watch::Receiver<Option<BTreeSet<IpAddr>>>,
     shared: Shared,
 }
 
 impl Door {
-    async fn accept(self) {
+    async fn accept(mut self) {
+        // Whoever connects before the trunks are known waits in the kernel, or would be a stranger.
+        if self.known.wait_for(Option::is_some).await.is_err() {
+            return;
+        }
         loop {
             let (plain, from) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
@@ -328,7 +333,8 @@ impl Door {
                 }
             };
             // Strangers cost nothing but this.
-            if !self.known.borrow().contains(&from.ip()) {
+            let is_known = |known: &BTreeSet<IpAddr>| known.contains(&from.ip());
+            if !self.known.borrow().as_ref().is_some_and(is_known) {
                 tracing::debug!("a SIP connection from nobody we know");
                 continue;
             }
