@@ -51,7 +51,7 @@ def fill(place):
 
 
 def test_full_disk_is_a_database_error_and_ends_with_the_space(cramped, small_disk):
-    world = Operator(cramped).world(numbers={BEIJING: 50})
+    world = Operator(cramped).world(numbers={BEIJING: 900})
     api = world.gateway()
     subs_id, x = bound(api.bind_axn())
     before = world.inventory()
@@ -60,7 +60,7 @@ def test_full_disk_is_a_database_error_and_ends_with_the_space(cramped, small_di
     # The log file of SQLite is reused, so a few binds may still find room.
     refused = None
     acknowledged = []
-    for _ in range(40):
+    for _ in range(800):
         answer = api.bind_axn()
         if answer.code == "OK":
             acknowledged.append(bound(answer))
