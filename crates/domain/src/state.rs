@@ -274,6 +274,11 @@ impl State {
         self.inventory.number(self.inventory.find(x)?)
     }
 
+    /// Whether a number is one of ours.
+    pub fn has_number(&self, x: PhoneNumber) -> bool {
+        self.inventory.find(x).is_some()
+    }
+
     /// What an X number is doing at `now`. Bindings that are over do not count,
     /// swept or not.
     pub fn number_status(&self, x: PhoneNumber, now: Timestamp) -> Option<NumberStatus> {

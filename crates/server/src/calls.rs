@@ -162,7 +162,7 @@ pub async fn serve(
             told.port()
         },
     );
-    let switch = Switch::new(Setup {
+    let mut switch = Switch::new(Setup {
         advertised,
         advertised_tls: tls_address.map(|tls| SocketAddr::new(advertised.ip(), tls.port())),
         node: config.node.clone(),
@@ -180,6 +180,7 @@ pub async fn serve(
         .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
     let clerk = Clerk::new(ledger, records, news.clone(), config.sealer.clone());
+    switch.set_screen(clerk.screen());
     clerk.follow_trunks().await.map_err(io::Error::other)?;
     let serving = Loop {
         socket,
@@ -356,7 +357,11 @@ impl Loop {
                     tracing::debug!(%error, "a SIP message was not sent");
                 }
             }
-            Output::AskRoute(key, query) => self.clerk.ask_route(key, query),
+            Output::AskRoute(key, query) => {
+                if let Some(routing) = self.clerk.ask_route(key, query) {
+                    self.give(Input::Routed(key, Some(routing)));
+                }
+            }
             Output::OpenRow(key, record) => self.clerk.open_row(key, *record),
             Output::LeaseMedia(key, wish) => {
                 let lease = self.media.lease(key, &wish);

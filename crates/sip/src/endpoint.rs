@@ -58,9 +58,10 @@ struct ClientKey {
     is_cancel: bool,
 }
 
-/// Looks at a new call before anything is remembered of it: a status refuses it, statelessly, at a
-/// quarter of the cost of a leg. It must answer from memory, and the same for each copy of a request.
-pub type Screen = Box<dyn Fn(&Message) -> Option<u16> + Send + Sync>;
+/// Looks at a new call before anything is remembered of it: a status and a Q.850 cause refuse it,
+/// statelessly, at a part of the cost of a leg. It must answer from memory, and the same for each copy
+/// of a request.
+pub type Screen = Box<dyn Fn(&Message) -> Option<(u16, u8)> + Send + Sync>;
 
 /// The machine. It holds no socket and no clock; see the module.
 pub struct Endpoint {
@@ -237,9 +238,9 @@ impl Endpoint {
         }
         match method {
             Method::Invite => match self.screen.as_ref().and_then(|screen| screen(&request)) {
-                Some(status) => {
+                Some((status, cause)) => {
                     self.counts.screened += 1;
-                    self.answer_at_once(&request, from, status, Hint::None);
+                    self.answer_at_once(&request, from, status, Hint::Cause(cause));
                 }
                 None => self.on_invite(request, from, peer, key, now),
             },

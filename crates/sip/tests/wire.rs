@@ -262,11 +262,13 @@ fn strangers_are_turned_away_and_nonsense_is_counted() {
 fn a_screened_call_is_refused_without_memory() {
     let mut wire = Wire::new();
     let is_known = |invite: &Message| invite.request_uri().starts_with(b"sip:17000000001");
-    wire.endpoint
-        .set_screen(Box::new(move |invite| (!is_known(invite)).then_some(404)));
+    wire.endpoint.set_screen(Box::new(move |invite| {
+        (!is_known(invite)).then_some((404, 1))
+    }));
     let unknown = with("sip:17000000001@", "sip:17000000002@");
     let refused = wire.say(unknown.as_bytes());
     assert_eq!(statuses(&refused), [404]);
+    assert_eq!(refused[0].q850(), Some(1));
     let again = wire.say(unknown.as_bytes());
     assert_eq!(to_tag(&refused[0]), to_tag(&again[0]), "a copy");
     let ack = unknown

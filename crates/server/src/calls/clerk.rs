@@ -3,14 +3,15 @@
 
 use super::media::statistics::Statistics;
 use super::switch::{CallKey, Input, Routing};
-use super::{Trunk, peers};
+use super::{Trunk, numbers, peers};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Touch};
+use arc_swap::ArcSwap;
 use maskline_domain::State;
-use maskline_domain::call::TRUNKS_TRIED_MAX;
+use maskline_domain::call::{Ending, Reason, TRUNKS_TRIED_MAX};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
-use maskline_sip::endpoint::{Peer, PeerId};
+use maskline_sip::endpoint::{Peer, PeerId, Screen};
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use tokio::time::{MissedTickBehavior, timeout};
 const TRUNKS_EVERY: Duration = Duration::from_millis(100);
 /// The longest wait for the open row of a call; its caller hears nothing meanwhile.
 const OPEN_WAIT_MAX: Duration = Duration::from_secs(4);
+/// A number with so many digits has its area code.
+const DIGITS_WHOLE_MIN: usize = 11;
 /// Closed calls that may wait for the disk. Beyond it, which takes a disk that stays full, one is lost
 /// and the log says so.
 const CLOSING_MAX: usize = 20_000;
@@ -40,6 +43,8 @@ pub struct Clerk {
     closing: Arc<Semaphore>,
     /// Opens the passwords of trunks.
     sealer: Option<Arc<Sealer>>,
+    /// The trunks as they were last seen, with their passwords opened.
+    trunks: Arc<ArcSwap<Vec<Trunk>>>,
 }
 
 impl Clerk {
@@ -56,39 +61,63 @@ impl Clerk {
             news,
             closing: Arc::new(Semaphore::new(CLOSING_MAX)),
             sealer,
+            trunks: Arc::default(),
         }
     }
 
     /// Asks the state where the call goes.
-    pub fn ask_route(&self, key: CallKey, query: Dial) {
+    ///
+    /// The answer comes at once if nothing that it rests on is being written; else as news.
+    pub fn ask_route(&self, key: CallKey, query: Dial) -> Option<Box<Routing>> {
+        // Chance shares the calls out among trunks; when the system gives none, the first will do.
+        let seed = getrandom::u64().unwrap_or_default();
+        let (trunks, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());
+        let look = move |state: &State, now| {
+            let pool = state.number(query.x).and_then(|number| number.class.pool);
+            let account = pool
+                .as_ref()
+                .and_then(|key| state.pool(key))
+                .map(|pool| pool.account.clone());
+            let opened = trunks.load();
+            Box::new(Routing {
+                route: routing::route(state, &query, now),
+                pool,
+                account,
+                trunks: candidates(state, seed)
+                    .into_iter()
+                    .take(TRUNKS_TRIED_MAX)
+                    .filter_map(|trunk| {
+                        let before = opened.iter().find(|opened| opened.said == *trunk);
+                        before.cloned().or_else(|| known(trunk, sealer.as_deref()))
+                    })
+                    .collect(),
+            })
+        };
+        let touch = Touch::Number(query.x);
+        if let Some(routing) = self.ledger.try_read(touch, look.clone()) {
+            return Some(routing);
+        }
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
-        let sealer = self.sealer.clone();
         tokio::spawn(async move {
-            // Chance shares the calls out among trunks; when the system gives none, the first will do.
-            let seed = getrandom::u64().unwrap_or_default();
-            let routing = ledger.read(Touch::Number(query.x), |state, now| {
-                let pool = state.number(query.x).and_then(|number| number.class.pool);
-                let account = pool
-                    .as_ref()
-                    .and_then(|key| state.pool(key))
-                    .map(|pool| pool.account.clone());
-                Routing {
-                    route: routing::route(state, &query, now),
-                    pool,
-                    account,
-                    trunks: candidates(state, seed)
-                        .into_iter()
-                        .take(TRUNKS_TRIED_MAX)
-                        .filter_map(|trunk| known(trunk, sealer.as_deref()))
-                        .collect(),
-                }
-            });
-            let routing = routing.await.map(Box::new);
+            let routing = ledger.read(touch, look).await;
             if let Err(error) = &routing {
                 tracing::error!(%error, "the route of a call cannot be read");
             }
             let _ = news.send(Input::Routed(key, routing.ok())).await;
         });
+        None
+    }
+
+    /// What refuses calls to numbers that are not ours before anything is remembered of them. Short
+    /// numbers may lack an area code that their trunk knows, so they go the long way.
+    pub fn screen(&self) -> Screen {
+        let ledger = self.ledger.clone();
+        let refusal = Ending::of(Reason::XUnknown);
+        Box::new(move |invite| {
+            let x = numbers::dialled(invite).filter(|x| x.len() >= DIGITS_WHOLE_MIN)?;
+            let is_ours = ledger.try_read(Touch::Number(x), |state, _| state.has_number(x))?;
+            (!is_ours).then_some((refusal.status, refusal.q850))
+        })
     }
 
     /// Makes the open row of a call durable.
@@ -152,7 +181,9 @@ impl Clerk {
     pub async fn follow_trunks(&self) -> Result<(), ReadError> {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         let sealer = self.sealer.clone();
+        let opened = Arc::clone(&self.trunks);
         let mut known = read_trunks(&ledger, sealer.as_deref()).await?;
+        opened.store(Arc::new(known.clone()));
         let _ = news.send(Input::Trunks(known.clone())).await;
         let mut ticks = tokio::time::interval(TRUNKS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -167,6 +198,7 @@ impl Clerk {
                 };
                 if trunks != known {
                     known = trunks;
+                    opened.store(Arc::new(known.clone()));
                     let _ = news.send(Input::Trunks(known.clone())).await;
                 }
             }

@@ -31,7 +31,7 @@ use live::Live;
 use maskline_domain::call::{Happening, Moment};
 pub use maskline_domain::call::{Prompt, Side};
 use maskline_sip::endpoint::{
-    self, Endpoint, Input as SipInput, LegId, Output as SipOutput, PeerId,
+    self, Endpoint, Input as SipInput, LegId, Output as SipOutput, PeerId, Screen,
 };
 use maskline_sip::time::Time;
 use sha2::{Digest, Sha256};
@@ -75,6 +75,11 @@ impl Switch {
             last_call: 0,
             draining: false,
         }
+    }
+
+    /// From now on `screen` is asked about each new call.
+    pub fn set_screen(&mut self, screen: Screen) {
+        self.endpoint.set_screen(screen);
     }
 
     /// Calls that live.

@@ -33,6 +33,8 @@ pub(super) enum Hint {
     MinSe(u32),
     /// The types of INFO that we understand.
     AcceptInfo,
+    /// The cause after Q.850.
+    Cause(u8),
 }
 
 /// Judges what holds for any request, within a dialog or not (RFC 3261 section 8.2). None: go on.
@@ -140,6 +142,9 @@ impl Endpoint {
         let mut writer = message::reply(request, source, status, Some(tag.as_bytes()));
         match hint {
             Hint::None => {}
+            Hint::Cause(cause) => {
+                writer.line(Name::Reason, &[super::reason(cause).as_bytes()]);
+            }
             Hint::Allow => {
                 writer.line(Name::Allow, &[ALLOW]);
             }
