@@ -1,0 +1,85 @@
+//! Every scene of the matrix, played with one side in two guises: the other side must not see a difference,
+//! and find nothing in either.
+
+use crate::matrix::{SCENES, Scene};
+use crate::people::Cast;
+use crate::scanner::Scanner;
+use crate::world::{Sent, World};
+use maskline_domain::call::Side;
+
+/// What is wrong with a scene, in one sentence for each thing.
+pub fn complaints(scene: &Scene, world: impl Fn(Cast) -> World) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let first = world(Cast::new(0, 0));
+    let worlds = [
+        (Side::Callee, world(Cast::new(1, 0))),
+        (Side::Caller, world(Cast::new(0, 1))),
+    ];
+    for (side, other) in &worlds {
+        if let Some(difference) = difference(first.sent(*side), other.sent(*side)) {
+            complaints.push(format!("{}: {side:?} sees {difference}", scene.name));
+        }
+    }
+    for world in [&first, &worlds[0].1, &worlds[1].1] {
+        let cast = &world.cast;
+        let both = [cast.caller.secrets(), cast.callee.secrets()].concat();
+        let scanner = Scanner::new(both);
+        for told in &world.told {
+            for finding in scanner.scan(told.as_bytes()) {
+                complaints.push(format!("{}: {finding} is told in {told}", scene.name));
+            }
+        }
+        for (side, secrets) in [
+            (Side::Callee, cast.caller.secrets()),
+            (Side::Caller, cast.callee.secrets()),
+        ] {
+            let scanner = Scanner::new(secrets);
+            for sent in world.sent(side) {
+                for finding in scanner.scan(&sent.bytes) {
+                    let text = String::from_utf8_lossy(&sent.bytes);
+                    complaints.push(format!(
+                        "{}: {side:?} gets {finding} in\n{text}",
+                        scene.name
+                    ));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// The first message in which two runs differ.
+fn difference(one: &[Sent], other: &[Sent]) -> Option<String> {
+    let tell = |sent: Option<&Sent>| match sent {
+        Some(sent) => {
+            let text = String::from_utf8_lossy(&sent.bytes);
+            format!("at {} ms, to {}:\n{text}", sent.at_ms, sent.to)
+        }
+        None => "nothing".to_owned(),
+    };
+    let length = one.len().max(other.len());
+    (0..length).find_map(|at| {
+        let (one, other) = (one.get(at), other.get(at));
+        (one != other).then(|| format!("{}\nrather than {}", tell(one), tell(other)))
+    })
+}
+
+#[test]
+fn nothing_of_one_side_changes_a_byte_for_the_other() {
+    let complaints: Vec<String> = SCENES
+        .iter()
+        .flat_map(|scene| complaints(scene, |cast| scene.play(cast)))
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_same_seed_and_the_same_people_give_the_same_bytes() {
+    for scene in SCENES {
+        let (one, other) = (scene.play(Cast::new(0, 0)), scene.play(Cast::new(0, 0)));
+        for side in [Side::Caller, Side::Callee] {
+            let difference = difference(one.sent(side), other.sent(side));
+            assert_eq!(difference, None, "{}", scene.name);
+        }
+    }
+}
