@@ -27,7 +27,7 @@ run: build ## Serve with demo data on the default ports; data in ./maskline-data
 	exec $(RELEASE_BIN) serve --demo --data $(DATA)
 
 .PHONY: tools
-tools: ## Install what the tests need: sipp, sox, Python and Node clients
+tools: ## Install what the tests need: sipp, baresip, Kamailio, Python and Node clients
 	scripts/install-test-tools
 
 .PHONY: lint
@@ -49,7 +49,7 @@ outside: ## The tests from outside, on the real binary (ARGS="-k word" to choose
 test: tools lint unit outside ## Everything that must hold before a change lands
 
 .PHONY: campaign
-campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 200 kills under load (SEED=...)
+campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 200 kills, 12,000 calls (SEED=...)
 	MASKLINE_TEST_BIN=$(RELEASE_BIN) scripts/campaign $(SEED)
 
 .PHONY: bench

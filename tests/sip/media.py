@@ -52,17 +52,23 @@ class Sound:
         self.samples = [DECODED[byte] for packet in packets for byte in packet]
 
     def share_of(self, frequency):
-        """How much of the energy lies at this frequency, 0 to 1 (Goertzel, in pieces of 100 ms)."""
-        piece = RATE // 10
-        found = total = 0.0
-        for start in range(0, len(self.samples) - piece + 1, piece):
-            coefficient = 2 * math.cos(2 * math.pi * frequency / RATE)
-            before = last = 0.0
-            for sample in self.samples[start : start + piece]:
-                before, last = last, sample + coefficient * last - before
-                total += sample * sample
-            found += (last * last + before * before - coefficient * last * before) * 2 / piece
-        return found / total if total else 0.0
+        """How much of the energy lies at this frequency, 0 to 1."""
+        return share_of(self.samples, frequency)
+
+
+def share_of(samples, frequency):
+    """How much of the energy of these samples lies at this frequency, 0 to 1 (Goertzel, in pieces of
+    100 ms)."""
+    piece = RATE // 10
+    coefficient = 2 * math.cos(2 * math.pi * frequency / RATE)
+    found = total = 0.0
+    for start in range(0, len(samples) - piece + 1, piece):
+        before = last = 0.0
+        for sample in samples[start : start + piece]:
+            before, last = last, sample + coefficient * last - before
+            total += sample * sample
+        found += (last * last + before * before - coefficient * last * before) * 2 / piece
+    return found / total if total else 0.0
 
 
 class MediaPhone:

@@ -99,10 +99,10 @@ class Maskline:
         self.process.wait()
         self._forget()
 
-    def terminate(self):
+    def terminate(self, seconds=STOP_S):
         """SIGTERM; the exit code of the orderly end."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(STOP_S)
+        code = self.process.wait(seconds)
         self._forget()
         return code
 

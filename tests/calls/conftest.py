@@ -1,0 +1,37 @@
+"""One service for all calls that leave it as they found it; tests that kill it have their own."""
+
+import pytest
+
+from calls.exchange import Exchange, place
+from calls.matrix import Matrix, put_words
+from support.process import Maskline
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory):
+    service = Maskline(tmp_path_factory.mktemp("exchange") / "data")
+    service.start()
+    yield Exchange(service)
+    service.stop()
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A directory for the traces of one scene."""
+    return place(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def matrix(tmp_path_factory):
+    """The matrix of calls, under way. It lives until the bindings in it that have to get old are."""
+    home = tmp_path_factory.mktemp("matrix")
+    put_words(home / "words")
+    settings = home / "settings.toml"
+    settings.write_text(f'[prompts]\nlanguages = ["chinese"]\ndirectory = "{home}/words"\n')
+    service = Maskline(home / "data", args=["--config", str(settings)]).start()
+    try:
+        matrix = Matrix(service, place(home))
+        yield matrix
+        matrix.carrier.stop()
+    finally:
+        service.stop()

@@ -1,0 +1,86 @@
+"""Softphones over TLS, into us and out of us, with certificates of an authority of our own."""
+
+import pytest
+
+from calls.certificates import Authority
+from calls.exchange import PHONE_HOST, Exchange
+from calls.phone import Phone
+from calls.test_two_phones import assert_hears
+from calls.addresses import free_port
+from support.process import Maskline
+
+
+@pytest.fixture
+def office(tmp_path):
+    """A service that speaks TLS too: the exchange, the authority, and where TLS listens."""
+    authority = Authority(tmp_path)
+    certificate, key, _ = authority.signed("office", PHONE_HOST)
+    port = free_port(PHONE_HOST)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(
+        f"""
+        [sip]
+        tls = "{PHONE_HOST}:{port}"
+        certificate = "{certificate}"
+        private_key = "{key}"
+        server_authorities = "{authority.certificate}"
+        """
+    )
+    service = Maskline(tmp_path / "data", args=["--config", str(settings)])
+    try:
+        yield Exchange(service.start()), authority, port
+    finally:
+        service.stop()
+
+
+@pytest.mark.parametrize("out", ["udp", "tls"])
+def test_legs_over_tls_are_heard(office, scene, out):
+    exchange, authority, port = office
+    _, _, both = authority.signed("callee", PHONE_HOST)
+    config = f"sip_certificate {both}\nsip_cafile {authority.certificate}"
+    with (
+        Phone(scene, "caller", exchange.party(), transport="tls", config=config, voice=1) as caller,
+        Phone(scene, "callee", exchange.party(), transport=out, config=config, voice=2) as callee,
+    ):
+        lead_to(exchange, callee, out)
+        x = exchange.axn(callee.number)
+        caller.do("dial", uri=f"sip:{x}@{PHONE_HOST}:{port};transport=tls")
+        incoming = callee.await_event("CALL_INCOMING")
+        assert x in incoming["peer"] and caller.number not in str(incoming)
+        callee.do("answer")
+        caller.await_event("CALL_ESTABLISHED")
+        callee.await_event("CALL_ESTABLISHED")
+        assert_hears(caller, callee)
+        assert_hears(callee, caller)
+        callee.do("hangup")
+        caller.await_event("CALL_CLOSED")
+        assert exchange.record(x)["situation"] == "hung_up"
+        assert "RX TLS" in caller.trace() and ("RX TLS" in callee.trace()) == (out == "tls")
+
+
+def test_a_callee_whose_certificate_nobody_signed_is_not_called(office, scene):
+    exchange, authority, port = office
+    other = scene / "other"
+    other.mkdir()
+    _, _, both = Authority(other).signed("callee", PHONE_HOST)
+    with (
+        Phone(
+            scene, "caller", exchange.party(), transport="tls", config=f"sip_cafile {authority.certificate}"
+        ) as caller,
+        Phone(
+            scene, "callee", exchange.party(), transport="tls", config=f"sip_certificate {both}"
+        ) as callee,
+    ):
+        lead_to(exchange, callee, "tls")
+        x = exchange.axn(callee.number)
+        caller.do("dial", uri=f"sip:{x}@{PHONE_HOST}:{port};transport=tls")
+        caller.await_event("CALL_CLOSED", seconds=40)
+        assert x not in callee.trace()
+        assert exchange.record(x)["situation"] == "unreachable"
+
+
+def lead_to(exchange, callee, transport):
+    # A softphone takes TLS on the port after its own.
+    port = callee.port + 1 if transport == "tls" else callee.port
+    exchange.trunk("carrier", f"{PHONE_HOST}:{port}", transport=transport)
+    exchange.await_trunks()

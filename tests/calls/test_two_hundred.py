@@ -1,0 +1,96 @@
+"""The end of a process with 200 calls up: asked for, and without warning."""
+
+import threading
+import time
+
+import pytest
+
+from calls.crowd import Crowd
+from calls.exchange import CALLER_HOST, Exchange
+from calls.script import is_refused, stays
+from calls.sipp import Sipp
+from calls.voice import RATE, read_wav
+from sip.media import share_of
+from support.process import Maskline
+
+CALLS = 200
+UP_PER_S = 100
+DRAIN_S = 40
+RECORDED = 3
+TONE = 440
+
+
+@pytest.fixture
+def exchange(tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f"[process]\ndrain_timeout_s = {DRAIN_S}\n")
+    service = Maskline(tmp_path / "data", args=["--config", str(settings)])
+    yield Exchange(service.start())
+    service.stop()
+
+
+def test_sigterm_cuts_no_call_and_takes_no_new_one(exchange, scene):
+    service = exchange.service
+    with Crowd(exchange, scene, CALLS) as crowd:
+        talk_ms = 1_000 * (CALLS // UP_PER_S) + 4_000
+        with crowd.call(CALLS, CALLS, UP_PER_S, talk_ms) as caller:
+            crowd.await_up(caller, CALLS)
+            sip, codes = exchange.sip, []
+            stopping = threading.Thread(target=lambda: codes.append(service.terminate(DRAIN_S)))
+            stopping.start()
+            service.await_log("taking no more calls")
+            with Sipp(
+                scene, "late", is_refused(503), CALLER_HOST, remote=sip, service=crowd.lines[0][2],
+                caller="13700000000",
+            ) as late:
+                late.wait()
+            assert "Retry-After:" in "".join(late.messages())
+            # Each caller talks as long as it wants, and hangs up by itself.
+            caller.wait()
+            stopping.join()
+        assert codes == [0]
+        arrived, wrong = crowd.wrong_routes()
+        assert (arrived, wrong) == (CALLS, [])
+    ended = [(record["state"], record["situation"], record["release_by"]) for record in exchange.records()]
+    assert [end for end in ended if end == ("closed", "hung_up", "caller")] == ended[:CALLS]
+    assert len([end for end in ended if end[1] == "hung_up"]) == CALLS
+
+
+def test_a_kill_during_200_calls_leaves_a_record_of_each_and_its_sound(exchange, scene):
+    with Crowd(exchange, scene, CALLS) as crowd:
+        spoken = [exchange.axn(exchange.party(), IsRecordingEnabled="true") for _ in range(RECORDED)]
+        speakers = [
+            Sipp(
+                scene, f"speaker-{x}", stays(), CALLER_HOST, remote=exchange.sip, service=x, caller=exchange.party(),
+                tone=TONE,
+            )
+            for x in spoken
+        ]
+        try:
+            with crowd.call(CALLS, CALLS, UP_PER_S, 60_000) as caller:
+                crowd.await_up(caller, CALLS)
+                assert all(speaker.media_port_told.is_set() for speaker in speakers)
+                time.sleep(2)
+                exchange.service.kill()
+                killed_at = time.time()
+                exchange.service.start()
+        finally:
+            for speaker in speakers:
+                speaker.stop()
+                speaker.media.over.set()
+        records = exchange.records()
+        assert len(records) == CALLS + RECORDED
+        assert {(record["state"], record["situation"]) for record in records} == {("closed", "node_lost")}
+        assert [one for one in crowd.misrecorded() if one["x"] not in spoken] == []
+        for record in (one for one in records if one["x"] in spoken):
+            [path] = exchange.recordings.rglob(f"{record['call_id']}.wav")
+            left, right = read_wav(path)
+            assert len(left) == len(right)
+            # Up to the last second; it began when the call was answered, soon after it came.
+            talked_s = killed_at - record["arrived_at"] / 1_000
+            assert talked_s - 2 < len(left) / RATE < talked_s + 0.5, f"{len(left) / RATE} s of {talked_s}"
+            assert share_of(left, TONE) > 0.8
+        # Life goes on.
+        exchange.await_trunks()
+        with crowd.call(1, 1, 1, 300) as again:
+            again.wait()

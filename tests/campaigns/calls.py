@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Calls the real binary again and again, with sipp on both sides, and looks at what is left behind.
+
+First so many calls one after the other, then so many at once, each in two halves. Afterwards:
+
+- every call was answered, reached the number that it was for, and is on record once (no wrong route);
+- the memory of the process is what it was after the first half (it does not grow with the calls);
+- the process holds the descriptors that it held before the first call.
+
+    python3 tests/campaigns/calls.py --sequence 10000 --at-once 1000 [--lines N] [--keep DIR]
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from calls.crowd import Crowd  # noqa: E402
+from calls.exchange import Exchange  # noqa: E402
+from support.process import Maskline, binary  # noqa: E402
+
+# A call's transactions are forgotten so long after it (RFC 3261, timers D, H and J); nothing but the
+# passing of time brings this about.
+FORGOTTEN_S = 40
+UP_PER_S = 100
+WARM_UP = 20
+# What the allocator and the database's cache may hold more than before.
+GROWTH_MAX_KIB = 8 * 1024
+
+
+def main():
+    options = arguments()
+    print(f"calls: {binary().parent.name} build", flush=True)
+    with tempfile.TemporaryDirectory(prefix="calls-") as scratch:
+        home = Path(options.keep or scratch)
+        home.mkdir(parents=True, exist_ok=True)
+        return 0 if campaign(options, home) else 1
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sequence", type=int, default=10_000)
+    parser.add_argument("--at-once", type=int, default=1_000)
+    parser.add_argument("--lines", type=int, default=1_000, help="how many bindings take part")
+    parser.add_argument("--settle", type=float, default=FORGOTTEN_S, help="seconds to wait after each half")
+    parser.add_argument("--keep", help="keep the data directory and the traces here")
+    return parser.parse_args()
+
+
+def campaign(options, home):
+    service = Maskline(home / "data")
+    service.start()
+    try:
+        scene = home / "traces"
+        scene.mkdir()
+        with Crowd(Exchange(service), scene, options.lines) as crowd:
+            # What is made once is made with the first calls.
+            crowd.call(WARM_UP, WARM_UP, UP_PER_S, 0).wait()
+            before = descriptors(service)
+            halves = [options.sequence - options.sequence // 2, options.sequence // 2]
+            sequence = [one_after_the_other(service, crowd, count, options.settle) for count in halves]
+            at_once = [all_at_once(service, crowd, options.at_once, options.settle) for _ in halves]
+            wanted = WARM_UP + options.sequence + 2 * options.at_once
+            return judge(service, crowd, wanted, before, sequence, at_once)
+    finally:
+        service.stop()
+
+
+def one_after_the_other(service, crowd, count, settle_s):
+    """So many calls, one at a time; the memory then, in KiB."""
+    began = time.monotonic()
+    crowd.call(count, 1, 1_000, 0, seconds=3_600, traced=False).wait()
+    took = time.monotonic() - began
+    time.sleep(settle_s)
+    print(f"calls: {count} in sequence in {took:.0f} s, {memory_kib(service)} KiB", flush=True)
+    return memory_kib(service)
+
+
+def all_at_once(service, crowd, count, settle_s):
+    """So many calls that all stand at the same time; the memory when they are over, in KiB."""
+    talk_ms = 1_000 * count // UP_PER_S + 3_000
+    caller = crowd.call(count, count, UP_PER_S, talk_ms, seconds=600)
+    try:
+        crowd.await_up(caller, count, seconds=120)
+        up = memory_kib(service)
+        caller.wait()
+    finally:
+        caller.stop()
+    time.sleep(settle_s)
+    print(f"calls: {count} at once: {up} KiB while up, {memory_kib(service)} KiB after", flush=True)
+    return memory_kib(service)
+
+
+def judge(service, crowd, wanted, before, sequence, at_once):
+    arrived, wrong = crowd.wrong_routes()
+    records = crowd.exchange.records()
+    misrecorded = crowd.misrecorded()
+    unclosed = [one for one in records if (one["state"], one["situation"]) != ("closed", "hung_up")]
+    left = descriptors(service) - before
+    for what, count in sorted(left.items()):
+        print(f"calls: left behind: {count} times {what}")
+    growth = max(sequence[1] - sequence[0], at_once[1] - at_once[0])
+    good = (
+        arrived == wanted == len(records)
+        and not wrong
+        and not misrecorded
+        and not unclosed
+        and not left
+        and growth <= GROWTH_MAX_KIB
+    )
+    print(
+        f"calls: {'PASSED' if good else 'FAILED'}: {arrived} of {wanted} calls arrived, {len(wrong)} wrong routes, "
+        f"{len(records)} records, {len(misrecorded)} of them wrong, {len(unclosed)} not closed well; "
+        f"{left.total()} descriptors left; memory grew by {growth} KiB ({sequence} in sequence, {at_once} at once)"
+    )
+    return good
+
+
+def memory_kib(service):
+    """Resident memory."""
+    with open(f"/proc/{service.process.pid}/status") as status:
+        [line] = [line for line in status if line.startswith("VmRSS:")]
+    return int(line.split()[1])
+
+
+def descriptors(service):
+    """What the process holds open, by kind: each file by its name, all sockets as one. The database's
+    pool opens and closes its connections as it likes, within its bound."""
+    held = Counter()
+    folder = Path(f"/proc/{service.process.pid}/fd")
+    for descriptor in folder.iterdir():
+        kind = os.readlink(descriptor).split(":[")[0]
+        if not Path(kind).name.startswith("maskline.db"):
+            held[kind] += 1
+    return held
+
+
+if __name__ == "__main__":
+    sys.exit(main())
