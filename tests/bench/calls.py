@@ -304,7 +304,9 @@ def spawn_load(place, address, scenario, numbers, rate, calls, talk_ms=1_000):
     listed = place / f"{scenario}.csv"
     if not listed.exists():
         shuffled = random.Random(1).sample(numbers, len(numbers))
-        listed.write_text("SEQUENTIAL\n" + "".join(f"{x}\n" for x in shuffled))
+        # Each call has a caller of its own, since a caller may have only a few calls at once.
+        rows = (f"{x};138{n:08}\n" for n, x in enumerate(shuffled))
+        listed.write_text("SEQUENTIAL\n" + "".join(rows))
     text = (SCENARIOS / f"{scenario}.xml").read_text().replace('"1000"', f'"{talk_ms}"')
     copy = place / f"{scenario}.xml"
     copy.write_text(text)
@@ -344,7 +346,7 @@ class Caller:
     def dial(self, n, x):
         sdp = f"v=0\r\no=- 1 1 IN IP4 {CALLER_HOST}\r\ns=-\r\nc=IN IP4 {CALLER_HOST}\r\nt=0 0\r\nm=audio 6000 RTP/AVP 8\r\n"
         head = self._head("INVITE", x, f"<sip:{x}@{self.host}>", n, 1, f"sip:{x}@{self.host}")
-        text = f"{head}Contact: <sip:13811112222@{self.host}>\r\nContent-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
+        text = f"{head}Contact: <sip:138{n:08}@{self.host}>\r\nContent-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
         self.sent[n] = (time.monotonic_ns(), x)
         self.socket.send(text.encode())
 
@@ -352,7 +354,7 @@ class Caller:
         del x
         return (
             f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.host};branch=z9hG4bK{method}{n}\r\n"
-            f"From: <sip:13811112222@{self.host}>;tag=t{n}\r\nTo: {to}\r\nCall-ID: bench-{n}@{self.host}\r\n"
+            f"From: <sip:138{n:08}@{self.host}>;tag=t{n}\r\nTo: {to}\r\nCall-ID: bench-{n}@{self.host}\r\n"
             f"CSeq: {cseq} {method}\r\nMax-Forwards: 70\r\n"
         )
 

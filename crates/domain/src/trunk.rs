@@ -46,6 +46,10 @@ pub struct Trunk {
     /// The name that the peer's certificate must bear; its IP address where none is given.
     #[serde(default)]
     pub tls_name: Option<Box<str>>,
+    /// Whether calls are sent to it. A number that is reached is told only to trunks that call it, so a
+    /// link that only brings calls learns of nobody.
+    #[serde(default = "yes")]
+    pub outgoing: bool,
     /// Calls try trunks of a lower number first.
     #[serde(default)]
     pub priority: u16,
@@ -246,6 +250,7 @@ impl Trunk {
             transport: Transport::default(),
             sources: Vec::new(),
             tls_name: None,
+            outgoing: yes(),
             priority: 0,
             weight: 0,
             calls_max: None,

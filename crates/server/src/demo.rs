@@ -43,8 +43,8 @@ const NUMBERS_PER_CITY: u64 = 200;
 const SANDBOX: &str = "sandbox";
 /// Calls come from there, from any port.
 const SOFTPHONES: &str = "softphones";
-/// Calls go there last.
-const SOFTPHONES_PRIORITY: u16 = 100;
+/// Softphones call from any port of this machine; none of them is called.
+const SOFTPHONES_PEER: &str = "127.0.0.1:5070";
 
 /// The pool of the numbers that are bound from the start, apart from those to try binding with.
 const BOUND_POOL: &str = "FC10000";
@@ -109,19 +109,14 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
 /// Makes the trunks of the demo and binds its numbers, as far as they are not there.
 ///
 /// Trunks are told apart by the address that a call comes from. The phones of the sandbox have a loopback
-/// address of their own, so whatever comes from 127.0.0.1 is a softphone. Calls go out to the sandbox; one
-/// that fails there is tried at `nobody`, who has the other address and refuses it at once.
+/// address of their own, so whatever comes from 127.0.0.1 is a softphone. Calls go out to the sandbox alone.
 ///
 /// # Errors
 /// Why it cannot be done.
-pub async fn furnish_phones(
-    admin: &Admin,
-    sandbox: SocketAddr,
-    nobody: SocketAddr,
-) -> Result<(), String> {
-    let trunk = |name: &str, peer: SocketAddr, priority: u16| WantedTrunk {
-        peer: Some(peer.to_string()),
-        priority: Some(priority),
+pub async fn furnish_phones(admin: &Admin, sandbox: SocketAddr) -> Result<(), String> {
+    let trunk = |name: &str, peer: String, outgoing: bool| WantedTrunk {
+        peer: Some(peer),
+        outgoing: Some(outgoing),
         ..WantedTrunk::named(name)
     };
     let document = Document {
@@ -142,8 +137,8 @@ pub async fn furnish_phones(
             count: Some(BOUND),
         }],
         trunks: vec![
-            trunk(SANDBOX, sandbox, 0),
-            trunk(SOFTPHONES, nobody, SOFTPHONES_PRIORITY),
+            trunk(SANDBOX, sandbox.to_string(), true),
+            trunk(SOFTPHONES, SOFTPHONES_PEER.to_owned(), false),
         ],
         ..Document::default()
     };

@@ -3,11 +3,14 @@
 use super::Trunk;
 use crate::state::State;
 
-/// The enabled trunks in the order in which a call tries them: by priority, and within a priority at
+/// The enabled trunks that calls are sent to, in the order in which a call tries them: by priority, and within a priority at
 /// random by weight, as RFC 2782 orders servers; then those without weight, by name. Chance is in `seed`
 /// alone. Limits and health are for [`Trunk::admits`], since they are not in the state.
 pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
-    let mut left: Vec<&Trunk> = state.trunks().filter(|trunk| trunk.enabled).collect();
+    let mut left: Vec<&Trunk> = state
+        .trunks()
+        .filter(|trunk| trunk.enabled && trunk.outgoing)
+        .collect();
     left.sort_by_key(|trunk| trunk.priority);
     let mut ordered = Vec::with_capacity(left.len());
     let mut chance = seed;
@@ -113,6 +116,18 @@ mod tests {
         ]);
         for seed in 0..100 {
             assert_eq!(names(&state, seed), ["main", "backup"]);
+        }
+    }
+
+    #[test]
+    fn a_trunk_that_only_brings_calls_is_never_called() {
+        let mut state = state(&[("carrier", 0, 1, true)]);
+        state.apply(&Event::TrunkSet(Box::new(Trunk {
+            outgoing: false,
+            ..Trunk::new(TrunkName::new("callers"), "192.0.2.2:5060")
+        })));
+        for seed in 0..100 {
+            assert_eq!(names(&state, seed), ["carrier"]);
         }
     }
 

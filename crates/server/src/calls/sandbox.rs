@@ -55,16 +55,6 @@ pub async fn start_somewhere(peer: SocketAddr, stop: watch::Receiver<bool>) -> i
     }
 }
 
-/// Starts a phone at 127.0.0.1 that cannot be reached, whatever number is called: the peer of a trunk over
-/// which calls only come.
-///
-/// # Errors
-/// See [`start`].
-pub async fn start_nobody(peer: SocketAddr, stop: watch::Receiver<bool>) -> io::Result<Sandbox> {
-    let listen = (Ipv4Addr::LOCALHOST, 0).into();
-    run(listen, peer, Answering::Always(Reply::UNREACHABLE), stop).await
-}
-
 /// Starts phones at `listen` that take calls from `peer`, until `stop` becomes true or its sender is gone.
 ///
 /// # Errors
@@ -72,22 +62,13 @@ pub async fn start_nobody(peer: SocketAddr, stop: watch::Receiver<bool>) -> io::
 pub async fn start(
     listen: SocketAddr,
     peer: SocketAddr,
-    stop: watch::Receiver<bool>,
-) -> io::Result<Sandbox> {
-    run(listen, peer, Answering::ByNumber(reply_to), stop).await
-}
-
-async fn run(
-    listen: SocketAddr,
-    peer: SocketAddr,
-    answering: Answering,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<Sandbox> {
     let mut options = Options::new(listen);
     let settings = &mut options.settings;
     settings.peer = Some(peer);
     settings.calls_max = CALLS_MAX;
-    settings.answering = answering;
+    settings.answering = Answering::ByNumber(reply_to);
     settings.play = melody();
     settings.play.push(Sound::Echo);
     settings.listens = false;

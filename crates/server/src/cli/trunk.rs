@@ -65,6 +65,9 @@ pub struct Set {
     /// The name that its certificate must bear
     #[arg(long, value_name = "NAME")]
     tls_name: Option<String>,
+    /// Whether calls are sent to it; false for one that only brings them
+    #[arg(long, value_name = "BOOL")]
+    outgoing: Option<bool>,
     /// Calls try trunks of a lower number first
     #[arg(long, value_name = "NUMBER")]
     priority: Option<u16>,
@@ -235,6 +238,7 @@ impl Set {
         ];
         let others = [
             ("enabled", json!(self.enabled)),
+            ("outgoing", json!(self.outgoing)),
             ("priority", json!(self.priority)),
             ("weight", json!(self.weight)),
             ("calls_max", json!(self.calls_max)),

@@ -64,12 +64,10 @@ impl Process {
             // Before the first call: then its trunks are known.
             let peer = parts::reachable(config.listen);
             let phones = calls::sandbox::start_somewhere(peer, stop.receiver()).await?;
-            let nobody = calls::sandbox::start_nobody(peer, stop.receiver()).await?;
-            demo::furnish_phones(&admin, phones.address, nobody.address)
+            demo::furnish_phones(&admin, phones.address)
                 .await
                 .map_err(|error| failed("the phones of the demo", &error))?;
             tasks.spawn(named("the sandbox phones", phones.task));
-            tasks.spawn(named("nobody's phone", nobody.task));
         }
         let calls = self.calls(ledger, config, &stop).await?;
         let sip = calls.address;

@@ -41,6 +41,9 @@ pub struct WantedTrunk {
     /// The name that its certificate must bear; an empty text means its address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_name: Option<String>,
+    /// Whether calls are sent to it; they are to a new one. Without, it only brings them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<bool>,
     /// Calls try trunks of a lower number first; 0 in a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u16>,
@@ -160,6 +163,7 @@ impl WantedTrunk {
         take(&mut trunk.transport, self.transport);
         take(&mut trunk.sources, self.sources.clone());
         take_text(&mut trunk.tls_name, self.tls_name.as_deref());
+        take(&mut trunk.outgoing, self.outgoing);
         take(&mut trunk.priority, self.priority);
         take(&mut trunk.weight, self.weight);
         take_limit(&mut trunk.calls_max, self.calls_max);
