@@ -21,7 +21,7 @@ pub mod prompt;
 mod talking;
 
 pub use ending::{Ending, Reason};
-pub use foreseen::{Foreseen, foreseen};
+pub use foreseen::{Foreseen, Question, foreseen, foretell};
 pub use prompt::{Notice, Prompt};
 
 use crate::binding::Binding;

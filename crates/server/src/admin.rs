@@ -25,6 +25,7 @@ use crate::calls::Board;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
 use crate::writer::Ledger;
+use maskline_domain::call::Notice;
 
 pub use apply::{Applied, apply};
 pub use auth::Operator;
@@ -47,6 +48,8 @@ pub struct Admin {
     pub started: Instant,
     /// The calls that last.
     pub calls: Board,
+    /// Who is told that a call is recorded, for explanations.
+    pub notice: Notice,
     /// The data directory, where the past is read.
     pub data: PathBuf,
     /// Held while the past is made present: one at a time, since it takes the memory of a start.

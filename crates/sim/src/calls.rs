@@ -7,15 +7,16 @@
 //! side gets a byte that names the other; every call ends, with the one record that is owed; and when all
 //! calls are over nothing is left, neither a port nor a timer nor a transaction.
 
+pub mod foretold;
 mod laws;
 mod network;
 mod phone;
+mod spread;
+mod street;
 mod town;
 mod world;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
+use spread::spread;
 pub use world::Tally;
 use world::World;
 
@@ -110,46 +111,13 @@ pub fn campaign(
     threads: usize,
     progress: impl Fn(Tally) + Sync,
 ) -> Result<Tally, Found> {
+    let play = |at| {
+        round(Plan {
+            seed: seed.wrapping_add(at),
+            calls: CALLS_A_ROUND.min(calls - at * CALLS_A_ROUND),
+            slip: None,
+        })
+    };
     let rounds = calls.div_ceil(CALLS_A_ROUND);
-    let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-    let sum = Mutex::new(Tally::default());
-    let found: Mutex<Vec<Found>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    if at >= rounds {
-                        break;
-                    }
-                    let calls = CALLS_A_ROUND.min(calls - at * CALLS_A_ROUND);
-                    let plan = Plan {
-                        seed: seed.wrapping_add(at),
-                        calls,
-                        slip: None,
-                    };
-                    match round(plan) {
-                        Ok(tally) => {
-                            if let Ok(mut sum) = sum.lock() {
-                                sum.add(&tally);
-                                progress(*sum);
-                            }
-                        }
-                        Err(failure) => {
-                            failed.store(true, Ordering::Relaxed);
-                            if let Ok(mut found) = found.lock() {
-                                found.push(failure);
-                            }
-                        }
-                    }
-                }
-            });
-        }
-    });
-    let mut found = found.into_inner().unwrap_or_default();
-    found.sort_by_key(|found| found.plan.seed);
-    match found.into_iter().next() {
-        Some(found) => Err(found),
-        None => Ok(sum.into_inner().unwrap_or_default()),
-    }
+    spread(rounds, threads, play, Tally::add, progress)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use maskline_sim::calls;
+use maskline_sim::calls::{self, foretold};
 use maskline_sim::campaign::{Found, Plan, campaign, diary, play};
 use maskline_sim::{Fault, Law, Tally};
 
@@ -44,6 +44,15 @@ enum Other {
         #[arg(long, default_value_t = 100_000)]
         calls: u64,
     },
+    /// Holds what `maskline explain` foretells against what phones see, in random states.
+    Explain {
+        /// Where all chance comes from; the seed of the first state.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many states.
+        #[arg(long, default_value_t = 10_000)]
+        states: u64,
+    },
 }
 
 fn fault(name: &str) -> Result<Fault, String> {
@@ -52,8 +61,10 @@ fn fault(name: &str) -> Result<Fault, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Other::Calls { seed, calls }) = arguments.other {
-        return play_calls(seed, calls);
+    match arguments.other {
+        Some(Other::Calls { seed, calls }) => return play_calls(seed, calls),
+        Some(Other::Explain { seed, states }) => return explain(seed, states),
+        None => {}
     }
     if arguments.list {
         list();
@@ -112,6 +123,34 @@ fn play_calls(seed: u64, calls: u64) -> ExitCode {
                 println!("{line}");
             }
             println!("--- a law is broken");
+            println!("{}", found.what);
+            println!("again: {}", found.command());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn explain(seed: u64, states: u64) -> ExitCode {
+    let began = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let looked = foretold::campaign(seed, states, threads, |tally| {
+        if tally.states.is_multiple_of(1_000) {
+            progress(&format!("{} of {states} states", tally.states), began);
+        }
+    });
+    match looked {
+        Ok(tally) => {
+            println!(
+                "explanations agree with what phones saw: {:.1} s",
+                began.elapsed().as_secs_f64()
+            );
+            for (name, count) in tally.lines() {
+                println!("{count:>12} {name}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(found) => {
+            println!("--- seed {}: not what was foretold", found.plan.seed);
             println!("{}", found.what);
             println!("again: {}", found.command());
             ExitCode::FAILURE

@@ -8,6 +8,8 @@ use crate::trunk::PromptPolicy;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Farewell {
     ending: Ending,
+    /// The status for a caller who cannot hear it and so is not answered.
+    unheard: u16,
     by: Releaser,
     /// Whether the caller was answered for the prompt.
     is_answered: bool,
@@ -22,9 +24,11 @@ impl Call {
         heard: bool,
         now: Moment,
     ) -> Vec<Deed> {
+        let unheard = ending.status;
         let (ending, prompt) = told(ending, self.terms.prompts, heard);
         let farewell = Farewell {
             ending,
+            unheard,
             by,
             is_answered: prompt.is_some() && self.terms.prompts == PromptPolicy::Answer,
         };
@@ -46,8 +50,19 @@ impl Call {
         now: Moment,
     ) -> Vec<Deed> {
         match happening {
+            Happening::MediaRefused(_) => {
+                let ending = Ending {
+                    status: farewell.unheard,
+                    ..farewell.ending
+                };
+                let farewell = Farewell {
+                    ending,
+                    is_answered: false,
+                    ..farewell
+                };
+                self.part(farewell, now)
+            }
             Happening::Played(Side::Caller)
-            | Happening::MediaRefused(_)
             | Happening::MediaLost
             | Happening::Stopping
             | Happening::Timeout => self.part(farewell, now),

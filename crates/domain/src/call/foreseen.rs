@@ -1,9 +1,50 @@
 //! What a caller meets, known before anybody is dialled. Calls and `maskline explain` both ask here.
 
 use super::{Crowd, Ending, Notice, Prompt, Prospects, Reason, Terms};
+use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
-use crate::routing::Route;
-use crate::trunk::PromptPolicy;
+use crate::routing::{self, Dial, Explanation, Route};
+use crate::state::State;
+use crate::trunk::{PromptPolicy, Trunk, TrunkName};
+
+/// What an operator asks: what would become of this call?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The call.
+    pub dial: Dial,
+    /// The trunk by which it comes; the first enabled one by name, if none is given.
+    pub trunk: Option<TrunkName>,
+    /// Who is told that a call is recorded, which is a setting of the process.
+    pub notice: Notice,
+}
+
+/// The route with its reasons, and what the caller would meet if nothing else stood in the way: the trunks
+/// are there and free, and so is the callee. None if no enabled trunk has the name that the question gives.
+/// Where there is no trunk at all the caller is heard out as from one with the usual settings.
+pub fn foretell(
+    state: &State,
+    question: &Question,
+    at: Timestamp,
+) -> Option<(Explanation, Foreseen)> {
+    let enabled = || state.trunks().filter(|trunk| trunk.enabled);
+    let is_asked_for = |trunk: &&Trunk| question.trunk.as_ref().is_none_or(|it| *it == trunk.name);
+    let by = enabled().find(is_asked_for);
+    if by.is_none() && question.trunk.is_some() {
+        return None;
+    }
+    let terms = Terms {
+        duration_max_s: u32::MAX,
+        prompts: by.map(|trunk| trunk.prompts).unwrap_or_default(),
+        notice: question.notice,
+    };
+    let prospects = Prospects {
+        trunks: enabled().count(),
+        crowd: None,
+    };
+    let explained = routing::explain(state, &question.dial, at);
+    let foreseen = foreseen(&explained.route, prospects, &terms);
+    Some((explained, foreseen))
+}
 
 /// What is to be expected of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,9 @@ pub struct Args {
     /// The moment, as 'yyyy-MM-dd HH:mm:ss' in China time [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// The trunk by which the call comes [default: the first enabled one]
+    #[arg(long, value_name = "NAME")]
+    trunk: Option<String>,
     /// Digits that the caller dials after being asked for an extension
     #[arg(long, value_name = "DIGITS")]
     digits: Option<String>,
@@ -22,6 +25,7 @@ pub fn run(client: &Client, args: &Args) -> Result<(), Failure> {
         ("caller", Some(&args.caller)),
         ("x", Some(&args.x)),
         ("at", args.at.as_deref()),
+        ("trunk", args.trunk.as_deref()),
         ("digits", args.digits.as_deref()),
     ]);
     let answer = client.get(&format!("/v1/explain{query}"))?;

@@ -120,15 +120,20 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
         calls_max: settings.calls.calls_max as usize,
         per_x_max: settings.calls.per_x_max as usize,
         per_caller_max: settings.calls.per_caller_max as usize,
-        notice: match settings.recording.notice {
-            RecordingNotice::None => Notice::None,
-            RecordingNotice::Caller => Notice::Caller,
-            RecordingNotice::Both => Notice::Both,
-        },
+        notice: notice(settings),
         duration_max_s: settings.calls.duration_max_s,
         drain_timeout: seconds(settings.process.drain_timeout_s),
         ..calls::Config::new(listen, settings.process.node.clone(), boot)
     })
+}
+
+/// Who is told that a call is recorded.
+pub fn notice(settings: &Settings) -> Notice {
+    match settings.recording.notice {
+        RecordingNotice::None => Notice::None,
+        RecordingNotice::Caller => Notice::Caller,
+        RecordingNotice::Both => Notice::Both,
+    }
 }
 
 /// TLS for SIP, from the files that the settings name; none where they name none.

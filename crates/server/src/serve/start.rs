@@ -129,6 +129,7 @@ impl Process {
             readiness: self.readiness.clone(),
             started: Instant::now(),
             calls,
+            notice: parts::notice(&self.loaded.settings),
             data: self.data.clone(),
             past: tokio::sync::Mutex::default(),
         })

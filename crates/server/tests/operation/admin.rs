@@ -12,6 +12,7 @@ use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
+use maskline_domain::call::Notice;
 use maskline_domain::{
     Actor, BindRequest, Command, Envelope, Outcome, PhoneNumber, PoolKey, Product, Restriction,
     SubsId,
@@ -263,6 +264,46 @@ async fn an_explanation_says_who_rings_and_what_the_caller_meets() {
 }
 
 #[tokio::test]
+async fn an_explanation_goes_by_the_trunk_that_the_call_comes_from() {
+    let world = World::stocked().await;
+    for (name, enabled, prompts) in [
+        ("a-closed", false, "early"),
+        ("b-silent", true, "none"),
+        ("c-answering", true, "answer"),
+    ] {
+        let trunk = json!({
+            "name": name, "peer": "127.0.0.1:5070", "enabled": enabled, "prompts": prompts,
+        });
+        let path = format!("/v1/trunks/{name}");
+        world.ok(Method::PUT, &path, trunk).await;
+    }
+    let asked = format!("/v1/explain?caller=13800002222&x={X}");
+    for (trunk, prompt, status) in [
+        ("", Value::Null, 404),
+        ("&trunk=b-silent", Value::Null, 404),
+        ("&trunk=c-answering", json!("not_in_use"), 200),
+    ] {
+        let answer = world.get(&format!("{asked}{trunk}")).await;
+        let expect = &answer["expect"];
+        assert_eq!(
+            (&expect["prompt"], &expect["status"], &expect["cause"]),
+            (&prompt, &json!(status), &json!(1)),
+            "{trunk}"
+        );
+    }
+    for trunk in ["a-closed", "none"] {
+        let path = format!("{asked}&trunk={trunk}");
+        let (status, answer) = world.ask(Method::GET, &path, Value::Null).await;
+        assert_eq!(
+            (status, &answer["error"]),
+            (StatusCode::NOT_FOUND, &json!("not_found")),
+            "{trunk}"
+        );
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_locked_number_is_shown_as_such_and_put_back() {
     let world = World::stocked().await;
     let path = format!("/v1/numbers/{X}");
@@ -398,6 +439,7 @@ impl World {
             readiness: Readiness::default(),
             started: Instant::now(),
             calls: Board::default(),
+            notice: Notice::Caller,
             data,
             past: tokio::sync::Mutex::default(),
         });

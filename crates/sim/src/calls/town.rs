@@ -8,7 +8,7 @@ use maskline_domain::routing::{self, Dial, Route};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
     Number, NumberKind, Outcome, PhoneNumber, Pool, PoolKey, Product, Restriction, State, SubsId,
-    Timestamp, decide,
+    Timestamp, Trunk, decide,
 };
 
 use crate::chance::Chance;
@@ -27,15 +27,43 @@ pub(super) enum Expected {
     Unknown,
 }
 
+/// A pool of numbers.
+#[derive(Debug, Clone, Copy)]
+struct Stock {
+    key: &'static str,
+    product: Product,
+    /// Whether A reaches the default B.
+    calls_back: bool,
+}
+
+const STOCKS: [Stock; 3] = [
+    Stock {
+        key: "FC1",
+        product: Product::Axn,
+        calls_back: true,
+    },
+    Stock {
+        key: "FC2",
+        product: Product::Axb,
+        calls_back: true,
+    },
+    Stock {
+        key: "FC3",
+        product: Product::Axn,
+        calls_back: false,
+    },
+];
+
 #[derive(Debug, Clone)]
 struct Bond {
     id: SubsId,
-    product: Product,
+    stock: Stock,
     x: PhoneNumber,
     a: PhoneNumber,
     b: Option<PhoneNumber>,
     expires_at: Timestamp,
     restriction: Restriction,
+    is_recorded: bool,
 }
 
 /// See the module.
@@ -49,13 +77,6 @@ pub(super) struct Town {
 
 fn number(digits: u64) -> PhoneNumber {
     PhoneNumber::parse(&digits.to_string()).expect("eleven digits are a number")
-}
-
-fn pool_of(product: Product) -> PoolKey {
-    PoolKey::new(match product {
-        Product::Axn => "FC1",
-        Product::Axb => "FC2",
-    })
 }
 
 impl Town {
@@ -79,20 +100,33 @@ impl Town {
             }),
             now,
         );
-        for (place, product) in [(0, Product::Axn), (1, Product::Axb)] {
-            let mut pool = Pool::new(pool_of(product), account.clone(), product);
+        for (place, kind) in (0..).zip(STOCKS) {
+            let key = PoolKey::new(kind.key);
+            let mut pool = Pool::new(key, account.clone(), kind.product);
             pool.ring_timeout_s = 20;
+            pool.a_call_back = kind.calls_back;
             town.command(Command::SetPool(pool), now);
             let first = 17_000_000_000 + place * 100;
             let numbers: Vec<PhoneNumber> =
                 (0..NUMBERS_A_POOL).map(|n| number(first + n)).collect();
             town.command(
-                Command::AddNumbers(numbers.iter().map(|&x| stock(x, product, now)).collect()),
+                Command::AddNumbers(numbers.iter().map(|&x| stock(x, kind, now)).collect()),
                 now,
             );
             town.numbers.extend(numbers);
         }
         town
+    }
+
+    /// What the real rules work on.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Has the operator set a trunk; whether that is allowed.
+    pub fn set_trunk(&mut self, trunk: Trunk, now: Timestamp) -> bool {
+        self.command(Command::SetTrunk(Box::new(trunk)), now)
+            .is_some()
     }
 
     fn command(&mut self, command: Command, now: Timestamp) -> Option<Outcome> {
@@ -116,14 +150,15 @@ impl Town {
             let at = chance.below(self.bonds.len() as u64) as usize;
             let bond = self.bonds.swap_remove(at);
             let unbind = Command::Unbind {
-                pool: PoolRef::Key(pool_of(bond.product)),
+                pool: PoolRef::Key(PoolKey::new(bond.stock.key)),
                 subs_id: bond.id,
                 x: bond.x,
             };
             self.command(unbind, now);
             return;
         }
-        let product = chance.one_of([Product::Axn, Product::Axb]);
+        let stock = STOCKS[chance.weighed(&[4, 4, 1])];
+        let product = stock.product;
         let (a, b) = (self.party(chance), self.party(chance));
         let with_b = a != b && (product == Product::Axb || chance.one_in(2));
         if product == Product::Axb && !with_b {
@@ -135,7 +170,7 @@ impl Town {
             _ => Restriction::None,
         };
         let request = BindRequest {
-            pool: PoolRef::Key(pool_of(product)),
+            pool: PoolRef::Key(PoolKey::new(stock.key)),
             product,
             a,
             b: with_b.then_some(b),
@@ -151,12 +186,13 @@ impl Town {
         if let Some(Outcome::Bound(binding)) = self.command(Command::Bind(Box::new(request)), now) {
             self.bonds.push(Bond {
                 id: binding.subs_id,
-                product,
+                stock,
                 x: binding.x,
                 a,
                 b: with_b.then_some(b),
                 expires_at: binding.expires_at,
                 restriction,
+                is_recorded: binding.record,
             });
         }
     }
@@ -206,33 +242,46 @@ impl Town {
         if dial.caller == Some(dial.x) {
             return Expected::Refused(None, 482, 25);
         }
-        let live = |bond: &&Bond| bond.x == dial.x && now < bond.expires_at;
-        let mine: Vec<&Bond> = self.bonds.iter().filter(live).collect();
         let cannot = Expected::Refused(Some(Prompt::CannotConnect), 403, 21);
-        if let Some(bond) = mine.iter().find(|bond| dial.caller == Some(bond.a)) {
-            return match (bond.restriction, bond.b) {
+        match self.bond_of(dial, now) {
+            None => Expected::Refused(Some(Prompt::NotInUse), 404, 1),
+            Some((bond, true)) => match (bond.restriction, bond.b) {
                 (Restriction::AMayNotDial, _) => cannot,
+                _ if bond.stock.product == Product::Axn && !bond.stock.calls_back => cannot,
                 (_, Some(b)) => Expected::Rings(b),
                 (_, None) => Expected::Refused(Some(Prompt::VacantNumber), 404, 1),
-            };
+            },
+            Some((bond, false)) if bond.restriction == Restriction::OthersMayNotDial => cannot,
+            Some((bond, false)) => Expected::Rings(bond.a),
         }
-        let other = mine.iter().find(|bond| match bond.product {
+    }
+
+    /// Whether the call, if it goes through, is recorded.
+    pub fn is_recorded(&self, dial: &Dial, now: Timestamp) -> bool {
+        self.bond_of(dial, now)
+            .is_some_and(|(bond, _)| bond.is_recorded)
+    }
+
+    /// By which binding a call goes, and whether its A calls.
+    fn bond_of(&self, dial: &Dial, now: Timestamp) -> Option<(&Bond, bool)> {
+        let is_live = |bond: &&Bond| bond.x == dial.x && now < bond.expires_at;
+        let mine: Vec<&Bond> = self.bonds.iter().filter(is_live).collect();
+        if let Some(bond) = mine.iter().find(|bond| dial.caller == Some(bond.a)) {
+            return Some((bond, true));
+        }
+        let is_for = |bond: &&&Bond| match bond.stock.product {
             Product::Axn => true,
             Product::Axb => dial.caller.is_some() && dial.caller == bond.b,
-        });
-        match other {
-            Some(bond) if bond.restriction == Restriction::OthersMayNotDial => cannot,
-            Some(bond) => Expected::Rings(bond.a),
-            None => Expected::Refused(Some(Prompt::NotInUse), 404, 1),
-        }
+        };
+        mine.iter().find(is_for).map(|bond| (*bond, false))
     }
 }
 
-fn stock(x: PhoneNumber, product: Product, now: Timestamp) -> Number {
+fn stock(x: PhoneNumber, kind: Stock, now: Timestamp) -> Number {
     Number {
         x,
         class: NumberClass {
-            pool: Some(pool_of(product)),
+            pool: Some(PoolKey::new(kind.key)),
             city: City::new("杭州"),
             province: "浙江".into(),
             kind: NumberKind::VirtualOperator,

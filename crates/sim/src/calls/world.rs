@@ -417,7 +417,7 @@ impl World {
         let key = self.keys.iter().find(|(_, at)| **at == call);
         if let Some((key, _)) = key {
             let lost = Input::MediaLost(*key);
-            self.plan(30_000, Coming::Tell(lost));
+            self.plan(10_000, Coming::Tell(lost));
         }
     }
 

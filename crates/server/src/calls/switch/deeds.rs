@@ -151,7 +151,7 @@ impl Switch {
         self.sip(SipInput::Dial(leg, dial), now);
     }
 
-    /// Has the caller hear why the call fails. If that cannot be, it is as if it had been played.
+    /// Has the caller hear why the call fails. If that cannot be, it is refused without.
     fn announce(&mut self, key: CallKey, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
@@ -163,7 +163,8 @@ impl Switch {
             return self.ask_for_ports(key);
         }
         let Some((sdp, path)) = live.media.answer_alone() else {
-            return self.happen(key, Happening::Played(Side::Caller), now);
+            let refused = Happening::MediaRefused(Reason::NoCommonCodec);
+            return self.happen(key, refused, now);
         };
         let leg = live.caller_leg;
         let note = format!("plays {}", prompt.name());

@@ -76,8 +76,19 @@ fn a_trunk_may_want_an_answer_for_the_prompt_or_none() {
 
 #[test]
 fn a_caller_whose_media_we_cannot_speak_gets_the_status_at_once() {
-    for (codecs, ports) in [("18", true), ("77", true), ("8", false)] {
+    use PromptPolicy::{Answer, Early};
+    for (codecs, ports, prompts) in [
+        ("18", true, Early),
+        ("77", true, Early),
+        ("8", false, Early),
+        ("18", true, Answer),
+        ("77", true, Answer),
+        ("8", false, Answer),
+    ] {
         let mut world = World::new();
+        let mut incoming = trunk("in", CALLER, true);
+        incoming.said.prompts = prompts;
+        world.tell(Input::Trunks(vec![incoming]));
         world.answers = Answers {
             ports,
             ..refused(Situation::Restricted)
@@ -85,7 +96,12 @@ fn a_caller_whose_media_we_cannot_speak_gets_the_status_at_once() {
         world.dial(sdp_at(CALLER_MEDIA, codecs), 70);
         assert_eq!(world.caller_end(), (403, Some(21)));
         assert!(world.played.is_empty());
-        assert_eq!(world.only_record().situation.as_deref(), Some("restricted"));
+        let record = world.only_record();
+        assert_eq!(
+            (record.situation.as_deref(), record.sip_status),
+            (Some("restricted"), Some(403)),
+            "{codecs} {prompts:?}"
+        );
         assert!(world.is_clean());
     }
 }

@@ -1,0 +1,333 @@
+//! What `maskline explain` foretells, held against what phones see.
+//!
+//! From a seed comes a state: pools that let A call back or not, bindings of both products with and without
+//! a default B, restricted, recorded, expired or undone, and trunks with settings of their own. Then phones
+//! call through the switch, and what each call came to is read from the phones alone: who rang, the number
+//! shown, the prompt, the status, the cause. The function behind `maskline explain` is asked the same, and so
+//! is a list of the bindings that anyone can read. All three must say the same.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use maskline_domain::call::{Notice, Prompt, Question, foretell};
+use maskline_domain::routing::Dial;
+use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy};
+use maskline_domain::{Timestamp, Trunk, TrunkName};
+
+use super::spread::spread;
+use super::street::{self, Seen};
+use super::town::{Expected, Town};
+use crate::chance::Chance;
+
+/// Calls that are made in one state.
+const CALLS_A_STATE: u64 = 8;
+/// What the clock says at the beginning.
+const BEGIN: Timestamp = Timestamp::from_secs(1_772_424_000);
+/// The trunks of a state, as many as it has.
+const TRUNKS: [&str; 4] = ["east", "north", "south", "west"];
+
+/// A wrong question, asked on purpose, to see that a wrong answer is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slip {
+    /// As if the call came by another trunk.
+    OtherTrunk,
+    /// As of a later moment.
+    Later,
+    /// As if the caller withheld its number.
+    Withheld,
+    /// As if nobody were told of recordings.
+    NoNotice,
+}
+
+impl Slip {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [
+        Self::OtherTrunk,
+        Self::Later,
+        Self::Withheld,
+        Self::NoNotice,
+    ];
+}
+
+/// One state to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Where all its chance comes from.
+    pub seed: u64,
+    /// What is asked wrongly.
+    pub slip: Option<Slip>,
+}
+
+/// A state in which something else was foretold than came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The state.
+    pub plan: Plan,
+    /// The call, and what each says of it.
+    pub what: String,
+}
+
+impl Found {
+    /// The command that plays it again.
+    pub fn command(&self) -> String {
+        format!("maskline-sim explain --seed {} --states 1", self.plan.seed)
+    }
+}
+
+/// What the calls came to, to see that they were not all alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// States.
+    pub states: u64,
+    /// Calls.
+    pub calls: u64,
+    /// Calls for which somebody rang.
+    pub rang: u64,
+    /// Rung calls whose caller heard that they are recorded.
+    pub noticed: u64,
+    /// Calls by each prompt, in the order of [`Prompt::ALL`].
+    pub prompts: [u64; 9],
+    /// Callers who were answered only to hear why not.
+    pub answered_in_vain: u64,
+    /// Callers who were refused without a prompt.
+    pub unsaid: u64,
+    /// Callers who withheld their numbers.
+    pub withheld: u64,
+    /// X that dialled itself.
+    pub loops: u64,
+    /// Numbers that are none of ours.
+    pub unknown: u64,
+}
+
+impl Tally {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.states += other.states;
+        self.calls += other.calls;
+        self.rang += other.rang;
+        self.noticed += other.noticed;
+        for (sum, count) in self.prompts.iter_mut().zip(other.prompts) {
+            *sum += count;
+        }
+        self.answered_in_vain += other.answered_in_vain;
+        self.unsaid += other.unsaid;
+        self.withheld += other.withheld;
+        self.loops += other.loops;
+        self.unknown += other.unknown;
+    }
+
+    /// Each count with its name.
+    pub fn lines(&self) -> Vec<(&'static str, u64)> {
+        let heard = |prompt| {
+            let counted = Prompt::ALL.into_iter().zip(self.prompts);
+            let mut same = counted.filter(|(other, _)| *other == prompt);
+            same.next().map_or(0, |(_, count)| count)
+        };
+        vec![
+            ("states", self.states),
+            ("calls", self.calls),
+            ("somebody rang", self.rang),
+            ("heard of a recording", self.noticed),
+            ("heard vacant_number", heard(Prompt::VacantNumber)),
+            ("heard not_in_use", heard(Prompt::NotInUse)),
+            ("heard cannot_connect", heard(Prompt::CannotConnect)),
+            ("answered only for a prompt", self.answered_in_vain),
+            ("refused without a prompt", self.unsaid),
+            ("callers withheld", self.withheld),
+            ("X dialled itself", self.loops),
+            ("X unknown", self.unknown),
+        ]
+    }
+
+    fn count(&mut self, dial: &Dial, seen: &Seen) {
+        self.calls += 1;
+        self.rang += u64::from(seen.rang.is_some());
+        self.noticed += u64::from(seen.prompt == Some(Prompt::RecordingNotice));
+        for (prompt, count) in Prompt::ALL.into_iter().zip(&mut self.prompts) {
+            *count += u64::from(seen.prompt == Some(prompt));
+        }
+        self.answered_in_vain += u64::from(seen.rang.is_none() && seen.status == 200);
+        self.unsaid += u64::from(seen.status != 200 && seen.prompt.is_none());
+        self.withheld += u64::from(dial.caller.is_none());
+        self.loops += u64::from(seen.status == 482);
+    }
+}
+
+/// Makes one state and calls in it.
+///
+/// # Errors
+/// The first call of which explanation, phones and list do not say the same.
+pub fn state(plan: Plan) -> Result<Tally, Found> {
+    let mut chance = Chance::new(plan.seed);
+    let (town, now) = random_town(&mut chance);
+    let notice = chance.one_of([Notice::None, Notice::Caller, Notice::Both]);
+    let mut tally = Tally {
+        states: 1,
+        ..Tally::default()
+    };
+    for _ in 0..CALLS_A_STATE {
+        let (caller, x) = town.dial(&mut chance);
+        let dial = Dial { caller, x };
+        let enabled: Vec<&Trunk> = town.state().trunks().filter(|it| it.enabled).collect();
+        let Some(&by) = chance.pick(&enabled) else {
+            break;
+        };
+        // Some bindings end while calls are made.
+        let begin = now.plus_millis(chance.between(0, 60_000));
+        let outcome = street::call(&town, &mut chance, &dial, by, notice, begin);
+        let seen = outcome.seen;
+        let at = outcome.routed_at;
+        let is_usual = enabled.first().is_some_and(|first| first.name == by.name);
+        let question = Question {
+            dial,
+            trunk: (!is_usual || chance.one_in(2)).then(|| by.name.clone()),
+            notice,
+        };
+        let foretold = explained(&town, &question, at, plan.slip);
+        let listed = listed(&town, &dial, by.prompts, notice, at);
+        if foretold != Some(seen) || listed != seen || !outcome.is_over {
+            let foretold = foretold.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
+            let left = if outcome.is_over {
+                ""
+            } else {
+                "\nit never ended"
+            };
+            let caller = caller.map_or_else(|| "somebody".to_owned(), |it| it.reveal());
+            let what = format!(
+                "{caller} dials {} at {at} by {}, which has {:?}; notice: {notice:?}\n\
+                 phones:  {seen}\nexplain: {foretold}\nlist:    {listed}{left}",
+                x.reveal(),
+                by.name,
+                by.prompts
+            );
+            return Err(Found { plan, what });
+        }
+        tally.count(&dial, &seen);
+        tally.unknown += u64::from(town.expected(&dial, at) == Expected::Unknown);
+    }
+    Ok(tally)
+}
+
+/// Looks at `states` states with seeds from `seed` on, on `threads` threads. `progress` is told the sum after
+/// each.
+///
+/// # Errors
+/// The failing state with the lowest seed among those found.
+pub fn campaign(
+    seed: u64,
+    states: u64,
+    threads: usize,
+    progress: impl Fn(Tally) + Sync,
+) -> Result<Tally, Found> {
+    let look = |at| {
+        let seed = seed.wrapping_add(at);
+        state(Plan { seed, slip: None })
+    };
+    spread(states, threads, look, Tally::add, progress)
+}
+
+/// What the function behind `maskline explain` says.
+fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>) -> Option<Seen> {
+    let mut question = question.clone();
+    let mut at = at;
+    match slip {
+        None => {}
+        Some(Slip::OtherTrunk) => {
+            let mut enabled = town.state().trunks().filter(|trunk| trunk.enabled);
+            let first = enabled.next().map(|trunk| trunk.name.clone());
+            let asked = question.trunk.take().or(first);
+            let others = town.state().trunks().filter(|trunk| trunk.enabled);
+            let other = others.map(|trunk| &trunk.name);
+            question.trunk = other
+                .filter(|name| Some(*name) != asked.as_ref())
+                .last()
+                .cloned();
+        }
+        Some(Slip::Later) => at = at.plus_secs(100),
+        Some(Slip::Withheld) => question.dial.caller = None,
+        Some(Slip::NoNotice) => question.notice = Notice::None,
+    }
+    let (_, foreseen) = foretell(town.state(), &question, at)?;
+    Some(Seen {
+        rang: foreseen.rings,
+        shown: foreseen.rings.map(|_| question.dial.x),
+        prompt: foreseen.prompt,
+        status: foreseen.ending.status,
+        cause: Some(foreseen.ending.q850),
+    })
+}
+
+/// What the list of bindings says, and the table of endings in plain words.
+fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: Timestamp) -> Seen {
+    let refused = |prompt: Option<Prompt>, status, cause| {
+        let (prompt, status) = match (prompts, prompt) {
+            (PromptPolicy::None, _) | (_, None) => (None, status),
+            (PromptPolicy::Early, Some(prompt)) => (Some(prompt), status),
+            (PromptPolicy::Answer, Some(prompt)) => (Some(prompt), 200),
+        };
+        Seen {
+            rang: None,
+            shown: None,
+            prompt,
+            status,
+            cause: Some(cause),
+        }
+    };
+    match town.expected(dial, at) {
+        Expected::Unknown => refused(None, 404, 1),
+        Expected::Refused(prompt, status, cause) => refused(prompt, status, cause),
+        Expected::Rings(callee) => {
+            let is_told = notice != Notice::None && town.is_recorded(dial, at);
+            Seen {
+                rang: Some(callee),
+                shown: Some(dial.x),
+                prompt: is_told.then_some(Prompt::RecordingNotice),
+                status: 200,
+                cause: Some(16),
+            }
+        }
+    }
+}
+
+/// Bindings that have come and gone for a while, and trunks.
+fn random_town(chance: &mut Chance) -> (Town, Timestamp) {
+    let mut town = Town::new(BEGIN);
+    let mut now = BEGIN;
+    for _ in 0..chance.between(3, 80) {
+        town.change(chance, now);
+        now = now.plus_millis(chance.between(0, 4_000));
+    }
+    let trunks = 1 + chance.below(TRUNKS.len() as u64) as usize;
+    let open = chance.below(trunks as u64) as usize;
+    for (place, name) in TRUNKS.into_iter().enumerate().take(trunks) {
+        let enabled = place == open || !chance.one_in(4);
+        let trunk = random_trunk(chance, name, place as u8, enabled);
+        debug_assert!(trunk.enabled || place != open);
+        town.set_trunk(trunk, now);
+    }
+    (town, now)
+}
+
+fn random_trunk(chance: &mut Chance, name: &str, place: u8, enabled: bool) -> Trunk {
+    let peer = SocketAddr::new(Ipv4Addr::new(198, 51, 100, 1 + place).into(), 5060);
+    Trunk {
+        enabled,
+        prompts: chance.one_of([
+            PromptPolicy::Early,
+            PromptPolicy::Answer,
+            PromptPolicy::None,
+        ]),
+        priority: chance.below(3) as u16,
+        weight: chance.below(3) as u16,
+        number_out: chance.one_of([
+            NumberForm::Bare,
+            NumberForm::Plus,
+            NumberForm::CountryCode,
+            NumberForm::International,
+            NumberForm::Zero,
+        ]),
+        identity_in: chance.one_of([IdentityIn::Pai, IdentityIn::Rpid, IdentityIn::From]),
+        identity_out: chance.one_of([IdentityOut::From, IdentityOut::Pai, IdentityOut::Rpid]),
+        privacy: chance.one_of([Privacy::Omit, Privacy::None]),
+        ..Trunk::new(TrunkName::new(name), peer.to_string())
+    }
+}
