@@ -231,6 +231,7 @@ impl Loop {
         let mut stopping = false;
         let mut last_day: Option<Instant> = None;
         let mut farewell: Option<Instant> = None;
+        let mut has_left = false;
         // The trunks are known before the first datagram is looked at, or a call that came early
         // would be a stranger's.
         while let Ok(input) = heard.try_recv() {
@@ -263,6 +264,10 @@ impl Loop {
                 }
                 () = until(farewell), if stopping && farewell.is_some() => break,
             }
+            if last_day.is_some() && !has_left && self.switch.calls() == 0 {
+                has_left = true;
+                self.give(Input::Leave);
+            }
             if stopping && self.switch.calls() == 0 {
                 if self.switch.is_idle() {
                     break;
@@ -286,6 +291,7 @@ impl Loop {
         let counts = self.switch.counts();
         let board = &self.config.board;
         board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
+        board.set_reachable(self.switch.reachable());
         if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
             let [
                 not_sip,
@@ -295,6 +301,8 @@ impl Loop {
                 unproven,
                 stray_responses,
                 overload,
+                trunk_full,
+                forwarded,
             ] = fresh.map(|(_, count)| count);
             tracing::info!(
                 not_sip,
@@ -304,6 +312,8 @@ impl Loop {
                 unproven,
                 stray_responses,
                 overload,
+                trunk_full,
+                forwarded,
                 "turned SIP away; the next such line comes in a minute at the earliest"
             );
         }
@@ -334,14 +344,26 @@ impl Loop {
 
     fn give(&mut self, input: Input<'_>) {
         if let Input::Trunks(trunks) = &input {
-            self.links
-                .know(trunks.iter().map(|trunk| trunk.peer.hop.address.ip()));
+            self.introduce(trunks);
         }
         self.switch.handle_input(input, now());
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
         }
         self.config.board.set_live(self.switch.calls());
+    }
+
+    /// Tells the links who may connect, and by which names those must be known that we connect to.
+    fn introduce(&mut self, trunks: &[Trunk]) {
+        self.links.know(trunks.iter().flat_map(|trunk| {
+            let sources = trunk.peer.sources.iter().copied();
+            sources.chain([trunk.peer.hop.address.ip()])
+        }));
+        let named = |trunk: &Trunk| {
+            let name = trunk.said.tls_name.clone()?;
+            Some((trunk.peer.hop.address, name))
+        };
+        self.links.name(trunks.iter().filter_map(named).collect());
     }
 
     fn carry_out(&mut self, output: Output) {

@@ -45,6 +45,7 @@ use crate::transaction::End;
 use front::Hint;
 use leg::{Leg, State};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
 
@@ -519,16 +520,25 @@ impl Endpoint {
         });
     }
 
-    fn via(&self, branch: u128, transport: Transport) -> String {
-        let host = crate::uri::host_text(self.config.advertised_by(transport));
-        let transport = transport.as_str();
+    /// What whoever is at a hop is told of us.
+    fn advertised_to(&self, hop: Hop) -> SocketAddr {
+        let id = self.peer_at(hop);
+        let peer = self.peers.iter().find(|peer| Some(peer.id) == id);
+        peer.filter(|peer| peer.hop.transport == hop.transport)
+            .and_then(|peer| peer.advertised)
+            .unwrap_or_else(|| self.config.advertised_by(hop.transport))
+    }
+
+    fn via(&self, branch: u128, to: Hop) -> String {
+        let host = crate::uri::host_text(self.advertised_to(to));
+        let transport = to.transport.as_str();
         format!("SIP/2.0/{transport} {host};branch=z9hG4bK{branch:032x};rport")
     }
 
     /// Where others are to send what they ask of us, by the transport that they use already.
-    fn contact(&self, transport: Transport) -> String {
-        let host = crate::uri::host_text(self.config.advertised_by(transport));
-        match transport {
+    fn contact(&self, of: Hop) -> String {
+        let host = crate::uri::host_text(self.advertised_to(of));
+        match of.transport {
             Transport::Udp => format!("<sip:{host}>"),
             stream => format!("<sip:{host};transport={}>", stream.as_param()),
         }

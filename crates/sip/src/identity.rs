@@ -6,7 +6,7 @@
 
 use crate::message::{Message, Name, NameAddr, Writer};
 use crate::text;
-use crate::uri::Scheme;
+use crate::uri::Uri;
 
 /// The header that carries the shown number, beside `From` or instead of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,24 +131,30 @@ pub enum IdentityIn {
 }
 
 /// Who calls, by the caller's own network. Its `Debug` does not show the number.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Caller {
-    /// The number as it was written, without visual separators; none where there is no number at all.
-    pub digits: Option<String>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Caller<N> {
+    /// The number; none where there is no number at all.
+    pub number: Option<N>,
     /// Whether the caller does not want the number to be shown. A trusted network tells it all the same.
     pub withheld: bool,
 }
 
-impl std::fmt::Debug for Caller {
+impl<N> std::fmt::Debug for Caller<N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = self.digits.as_ref().map(String::len);
-        write!(f, "Caller({digits:?} digits, withheld {})", self.withheld)
+        let known = self.number.is_some();
+        write!(f, "Caller(known {known}, withheld {})", self.withheld)
     }
 }
 
 /// Reads who calls from an INVITE. `trusted`: the peer's `P-Asserted-Identity` is believed; that of a peer
-/// which is not trusted is passed over (RFC 3325 section 5).
-pub fn caller(invite: &Message, source: IdentityIn, trusted: bool) -> Caller {
+/// which is not trusted is passed over (RFC 3325 section 5). `read` turns a URI into a number, if it is one.
+pub fn caller<N>(
+    invite: &Message,
+    source: IdentityIn,
+    trusted: bool,
+    read: impl Fn(&Uri<'_>) -> Option<N>,
+) -> Caller<N> {
+    let number = |party: &NameAddr<'_>| number(party, &read);
     let asserted = || {
         let believed = trusted && matches!(source, IdentityIn::Best | IdentityIn::AssertedIdentity);
         let values = believed.then(|| invite.values(Name::PAssertedIdentity));
@@ -163,27 +169,37 @@ pub fn caller(invite: &Message, source: IdentityIn, trusted: bool) -> Caller {
         IdentityIn::AssertedIdentity | IdentityIn::From => None,
     };
     let from = invite.header(Name::From).and_then(NameAddr::parse);
-    let digits = asserted()
+    let found = asserted()
         .or_else(|| remote.as_ref().and_then(number))
         .or_else(|| from.as_ref().and_then(number));
     let withheld = asks_for_privacy(invite)
         || remote.is_some_and(|party| is_private(&party))
         || from.is_some_and(|from| is_anonymous(&from));
-    Caller { digits, withheld }
+    Caller {
+        number: found,
+        withheld,
+    }
 }
 
-/// The number of a `sip:`, `sips:` or `tel:` URI. In a `sip:` user the parameters of a telephone number may
-/// follow it, with `user=phone` or without: many gateways leave that out.
-fn number(party: &NameAddr<'_>) -> Option<String> {
+/// Whether a call comes from another number that it was sent to first: `Diversion` (RFC 5806), or in
+/// `History-Info` a change of target (`mp` of RFC 7044, or a `cause` of RFC 4458).
+pub fn is_forwarded(invite: &Message) -> bool {
+    let is_change = |entry: NameAddr<'_>| {
+        let cause = entry
+            .parsed_uri()
+            .is_some_and(|uri| uri.params.get("cause").is_some());
+        cause || entry.params.get("mp").is_some()
+    };
+    let mut history = invite.values(Name::HistoryInfo);
+    invite.header(Name::Diversion).is_some()
+        || history.any(|entry| NameAddr::parse(entry).is_some_and(is_change))
+}
+
+fn number<N>(party: &NameAddr<'_>, read: impl Fn(&Uri<'_>) -> Option<N>) -> Option<N> {
     let uri = party.parsed_uri()?;
-    let number = uri.number()?;
-    match uri.scheme {
-        Scheme::Tel => Some(number),
-        // A host that says `anonymous.invalid` beside a number is nobody's number.
-        Scheme::Sip | Scheme::Sips => {
-            (!uri.host.eq_ignore_ascii_case(b"anonymous.invalid")).then_some(number)
-        }
-    }
+    // A host that says `anonymous.invalid` beside a number is nobody's number.
+    let is_nobody = uri.host.eq_ignore_ascii_case(b"anonymous.invalid");
+    if is_nobody { None } else { read(&uri) }
 }
 
 /// The calling party among those that `Remote-Party-ID` names; without `party` it is the calling one.
@@ -299,8 +315,8 @@ mod tests {
             ("", Best, true, None, false),
         ];
         for (headers, source, trusted, digits, withheld) in rows {
-            let found = caller(&invite(headers), *source, *trusted);
-            assert_eq!(found.digits.as_deref(), *digits, "{headers} {source:?}");
+            let found = caller(&invite(headers), *source, *trusted, |uri| uri.number());
+            assert_eq!(found.number.as_deref(), *digits, "{headers} {source:?}");
             assert_eq!(found.withheld, *withheld, "{headers} {source:?}");
         }
     }
@@ -311,11 +327,32 @@ mod tests {
             &invite("From: <sip:13800000000@h>\r\n"),
             IdentityIn::Best,
             true,
+            |uri| uri.number(),
         );
-        assert_eq!(
-            format!("{found:?}"),
-            "Caller(Some(11) digits, withheld false)"
-        );
+        assert_eq!(format!("{found:?}"), "Caller(known true, withheld false)");
+    }
+
+    #[test]
+    fn a_forwarded_call_is_known_by_what_it_tells_of_its_way() {
+        for (headers, forwarded) in [
+            ("", false),
+            ("Diversion: <sip:139@h>;reason=no-answer\r\n", true),
+            ("History-Info: <sip:170@h>;index=1\r\n", false),
+            (
+                "History-Info: <sip:170@h>;index=1, <sip:170@i>;index=1.1;rc=1\r\n",
+                false,
+            ),
+            (
+                "History-Info: <sip:139@h>;index=1, <sip:170@h>;index=1.1;mp=1\r\n",
+                true,
+            ),
+            (
+                "History-Info: <sip:139@h>;index=1\r\nHistory-Info: <sip:170@h;cause=302>;index=1.1\r\n",
+                true,
+            ),
+        ] {
+            assert_eq!(is_forwarded(&invite(headers)), forwarded, "{headers}");
+        }
     }
 
     fn written(identity: &Identity) -> String {

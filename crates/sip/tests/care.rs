@@ -180,3 +180,47 @@ fn a_connection_that_cannot_be_made_is_told_at_once() {
     assert_eq!(lone.heard(), ["unreachable"]);
     assert_eq!(lone.endpoint.transactions(), 0);
 }
+
+#[test]
+fn what_was_heard_of_a_peer_does_not_hold_at_another_place() {
+    let mut lone = Lone::new(vec![probed(60)]);
+    lone.pass(0);
+    lone.give(Input::Unreachable(udp(PEER)));
+    assert_eq!(lone.heard(), ["unreachable"]);
+    let other = udp("127.0.0.2:5070");
+    let moved = Peer {
+        hop: other,
+        ..probed(60)
+    };
+    lone.endpoint.set_peers(vec![moved]);
+    lone.pass(0);
+    lone.give(Input::Unreachable(other));
+    assert_eq!(lone.heard(), ["unreachable"], "told of the new place too");
+}
+
+#[test]
+fn a_registration_is_given_up_as_it_was_made() {
+    let told = |address: &str| Peer {
+        advertised: address.parse().ok(),
+        ..registrant()
+    };
+    let mut lone = Lone::new(vec![told("192.0.2.1:5099")]);
+    let first = lone.pass(0).remove(0).1;
+    let contact = "<sip:057100000000@192.0.2.1:5099>";
+    assert!(text(&first, Name::Contact).starts_with(contact));
+    assert!(text(&first, Name::Via).contains("192.0.2.1:5099"));
+    lone.say(&response(&first, "200 OK", ""));
+    lone.endpoint.set_peers(vec![told("192.0.2.2:5099")]);
+    let contacts: Vec<String> = lone
+        .pass(0)
+        .iter()
+        .map(|(_, message)| text(message, Name::Contact))
+        .collect();
+    assert_eq!(
+        contacts,
+        [
+            "<sip:057100000000@192.0.2.1:5099>;expires=0",
+            "<sip:057100000000@192.0.2.2:5099>;expires=600"
+        ]
+    );
+}

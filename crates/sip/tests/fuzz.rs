@@ -147,7 +147,7 @@ fn read_all(message: &Message) {
         }
     }
     for source in [IdentityIn::Best, IdentityIn::RemotePartyId] {
-        let _ = caller(message, source, true);
+        let _ = caller(message, source, true, |uri| uri.number());
     }
     let _ = message.q850();
     let _ = maskline_sip::sdp::parse(message.body());

@@ -71,6 +71,20 @@ impl Stage {
     }
 }
 
+/// What became no call, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// What the SIP endpoint counted.
+    pub sip: Counts,
+    /// Calls from a trunk that had as many as it may have.
+    pub trunk_full: u64,
+    /// Calls that were forwarded to X, by a trunk that takes none such.
+    pub forwarded: u64,
+}
+
+/// How many reasons there are.
+const REASONS: usize = 9;
+
 /// A question for the live calls, to be answered by the loop.
 pub type Ask = oneshot::Sender<Vec<LiveCall>>;
 
@@ -83,6 +97,7 @@ struct Shared {
     /// Until a loop takes it.
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     drain: watch::Sender<bool>,
+    reachable: Mutex<Vec<(String, bool)>>,
     metrics: Metrics,
 }
 
@@ -93,6 +108,12 @@ struct Metrics {
     legs: Gauge,
     ports: Gauge,
     turned_away: Family<WhyLabel, Counter>,
+    trunk_reachable: Family<TrunkLabel, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TrunkLabel {
+    trunk: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -112,6 +133,7 @@ impl Default for Board {
             asks,
             asked: Mutex::new(Some(asked)),
             drain: watch::Sender::new(false),
+            reachable: Mutex::default(),
             metrics: Metrics::default(),
         }))
     }
@@ -136,6 +158,13 @@ impl Board {
         let (answer, answered) = oneshot::channel();
         self.0.asks.try_send(answer).ok()?;
         timeout(ANSWER_WAIT_MAX, answered).await.ok()?.ok()
+    }
+
+    /// Whether this trunk answered when last asked; none if it is never asked, or has not had the time.
+    pub fn reachable(&self, trunk: &str) -> Option<bool> {
+        let known = self.0.reachable.lock();
+        let found = known.iter().find(|(name, _)| name == trunk);
+        found.map(|(_, reachable)| *reachable)
     }
 
     /// How many calls are live.
@@ -173,6 +202,11 @@ impl Board {
             "SIP messages that became no call, by reason",
             metrics.turned_away.clone(),
         );
+        registry.register(
+            "trunk_reachable",
+            "Whether a trunk answered when last asked: 1 or 0; only of those that are asked",
+            metrics.trunk_reachable.clone(),
+        );
     }
 }
 
@@ -201,8 +235,24 @@ impl Board {
         self.0.metrics.live.set(as_gauge(calls));
     }
 
+    /// Which trunks that are asked whether they are there have said so.
+    pub fn set_reachable(&self, trunks: Vec<(String, bool)>) {
+        let mut known = self.0.reachable.lock();
+        if *known == trunks {
+            return;
+        }
+        let gauges = &self.0.metrics.trunk_reachable;
+        gauges.clear();
+        for (trunk, reachable) in &trunks {
+            let trunk = trunk.clone();
+            let gauge = gauges.get_or_create(&TrunkLabel { trunk });
+            gauge.set(i64::from(*reachable));
+        }
+        *known = trunks;
+    }
+
     /// What is counted elsewhere.
-    pub fn set_counts(&self, legs: usize, ports: usize, counts: Counts) {
+    pub fn set_counts(&self, legs: usize, ports: usize, counts: TurnedAway) {
         let metrics = &self.0.metrics;
         metrics.legs.set(as_gauge(legs));
         metrics.ports.set(as_gauge(ports));
@@ -220,7 +270,8 @@ fn as_gauge(count: usize) -> i64 {
 }
 
 /// The counts with their names.
-fn reasons(counts: Counts) -> [(&'static str, u64); 7] {
+fn reasons(turned_away: TurnedAway) -> [(&'static str, u64); REASONS] {
+    let counts = turned_away.sip;
     [
         ("not_sip", counts.not_sip),
         ("malformed", counts.malformed),
@@ -229,13 +280,15 @@ fn reasons(counts: Counts) -> [(&'static str, u64); 7] {
         ("unproven", counts.unproven),
         ("stray_response", counts.stray_responses),
         ("overload", counts.overload),
+        ("trunk_full", turned_away.trunk_full),
+        ("forwarded", turned_away.forwarded),
     ]
 }
 
 /// Tells of messages that became no call, once in a while for all of them: a scanner sends thousands.
 #[derive(Debug, Default)]
 pub struct Noise {
-    told: Counts,
+    told: TurnedAway,
     next_at_ms: u64,
 }
 
@@ -244,7 +297,11 @@ impl Noise {
     const EVERY_MS: u64 = 60_000;
 
     /// What is to be told now: how much came since the last time, by reason, if anything did.
-    pub fn look(&mut self, counts: Counts, now_ms: u64) -> Option<[(&'static str, u64); 7]> {
+    pub fn look(
+        &mut self,
+        counts: TurnedAway,
+        now_ms: u64,
+    ) -> Option<[(&'static str, u64); REASONS]> {
         if counts == self.told || now_ms < self.next_at_ms {
             return None;
         }
@@ -265,12 +322,16 @@ mod tests {
     #[test]
     fn noise_is_told_at_once_and_then_once_a_minute() {
         let mut noise = Noise::default();
-        let counts = |strangers| Counts {
-            strangers,
-            ..Counts::default()
+        let counts = |strangers| TurnedAway {
+            sip: Counts {
+                strangers,
+                ..Counts::default()
+            },
+            ..TurnedAway::default()
         };
         assert_eq!(noise.look(counts(0), 0), None);
-        let strangers = |told: Option<[(&'static str, u64); 7]>| told.map(move |told| told[2]);
+        let strangers =
+            |told: Option<[(&'static str, u64); REASONS]>| told.map(move |told| told[2]);
         let told = noise.look(counts(3), 1_000);
         assert_eq!(strangers(told), Some(("stranger", 3)));
         assert_eq!(noise.look(counts(5_000), 60_999), None);
@@ -291,10 +352,18 @@ mod tests {
         board.ended(Some(&record));
         board.ended(None);
         board.set_live(7);
-        let counts = Counts {
-            strangers: 11,
-            ..Counts::default()
+        let counts = TurnedAway {
+            sip: Counts {
+                strangers: 11,
+                ..Counts::default()
+            },
+            trunk_full: 12,
+            ..TurnedAway::default()
         };
+        board.set_reachable(vec![("gone".into(), true)]);
+        board.set_reachable(vec![("out".into(), false)]);
+        assert_eq!(board.reachable("out"), Some(false));
+        assert_eq!(board.reachable("gone"), None, "it is asked no more");
         board.set_counts(13, 14, counts);
         let text = metrics.encode().expect("text");
         for line in [
@@ -304,6 +373,8 @@ mod tests {
             "maskline_call_legs_live 13",
             "maskline_rtp_ports_lent 14",
             "maskline_sip_turned_away_total{why=\"stranger\"} 11",
+            "maskline_sip_turned_away_total{why=\"trunk_full\"} 12",
+            "maskline_trunk_reachable{trunk=\"out\"} 0",
         ] {
             assert!(text.contains(&format!("\n{line}\n")), "{line} in {text}");
         }

@@ -7,10 +7,10 @@ use super::{Trunk, numbers, peers};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use arc_swap::ArcSwap;
-use maskline_domain::State;
 use maskline_domain::call::{Ending, Reason, TRUNKS_TRIED_MAX};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
+use maskline_domain::{State, TrunkName};
 use maskline_sip::endpoint::{Peer, PeerId, Screen};
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordError;
@@ -182,7 +182,8 @@ impl Clerk {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         let sealer = self.sealer.clone();
         let opened = Arc::clone(&self.trunks);
-        let mut known = read_trunks(&ledger, sealer.as_deref()).await?;
+        let (mut known, mut sealed) = read_trunks(&ledger, sealer.as_deref()).await?;
+        tell_sealed(&sealed, &[]);
         opened.store(Arc::new(known.clone()));
         let _ = news.send(Input::Trunks(known.clone())).await;
         let mut ticks = tokio::time::interval(TRUNKS_EVERY);
@@ -193,9 +194,11 @@ impl Clerk {
                     _ = ticks.tick() => {}
                     () = news.closed() => return,
                 }
-                let Ok(trunks) = read_trunks(&ledger, sealer.as_deref()).await else {
+                let Ok((trunks, shut)) = read_trunks(&ledger, sealer.as_deref()).await else {
                     continue;
                 };
+                tell_sealed(&shut, &sealed);
+                sealed = shut;
                 if trunks != known {
                     known = trunks;
                     opened.store(Arc::new(known.clone()));
@@ -218,16 +221,42 @@ impl Clerk {
     }
 }
 
-async fn read_trunks(ledger: &Ledger, sealer: Option<&Sealer>) -> Result<Vec<Trunk>, ReadError> {
+/// The trunks that can be used, and the names of those whose passwords cannot be opened.
+async fn read_trunks(
+    ledger: &Ledger,
+    sealer: Option<&Sealer>,
+) -> Result<(Vec<Trunk>, Vec<TrunkName>), ReadError> {
     let trunks: Vec<_> = ledger
         .read(Touch::Lists, |state: &State, _| {
             state.trunks().cloned().collect()
         })
         .await?;
-    Ok(trunks
-        .iter()
-        .filter_map(|trunk| known(trunk, sealer))
-        .collect())
+    Ok(opened(&trunks, sealer))
+}
+
+fn opened(
+    trunks: &[maskline_domain::Trunk],
+    sealer: Option<&Sealer>,
+) -> (Vec<Trunk>, Vec<TrunkName>) {
+    let (mut usable, mut sealed) = (Vec::new(), Vec::new());
+    for trunk in trunks {
+        match known(trunk, sealer) {
+            Some(trunk) => usable.push(trunk),
+            None => sealed.push(trunk.name.clone()),
+        }
+    }
+    (usable, sealed)
+}
+
+/// Tells once of each trunk that is not used, since its password cannot be opened.
+fn tell_sealed(sealed: &[TrunkName], told: &[TrunkName]) {
+    for trunk in sealed.iter().filter(|trunk| !told.contains(trunk)) {
+        let trunk = trunk.as_str();
+        tracing::error!(
+            trunk,
+            "a trunk is not used: its password cannot be opened with this master key"
+        );
+    }
 }
 
 /// A trunk as calls know it. One whose password cannot be opened is none: we would be asked, or believe,
@@ -239,6 +268,7 @@ fn known(trunk: &maskline_domain::Trunk, sealer: Option<&Sealer>) -> Option<Trun
         None => Peer {
             sources: trunk.sources.clone(),
             probe_every_s: trunk.options_every_s,
+            advertised: trunk.sip_advertised,
             ..Peer::new(PeerId(0), peers::hop(trunk)?)
         },
     };
@@ -287,4 +317,26 @@ fn log(record: &CallRecord) {
         one_way = record.one_way,
         "a call has ended"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trunk_whose_password_cannot_be_opened_is_named_and_not_used() {
+        let plain = maskline_domain::Trunk::new(TrunkName::new("plain"), "192.0.2.1:5060");
+        let sealed = maskline_domain::Trunk {
+            name: TrunkName::new("sealed"),
+            auth: Some(maskline_domain::trunk::Credentials {
+                username: "us".into(),
+                sealed_secret: Box::new([1, 2, 3]),
+            }),
+            ..plain.clone()
+        };
+        let (usable, shut) = opened(&[plain, sealed], None);
+        assert_eq!(usable.len(), 1);
+        assert_eq!(usable[0].said.name.as_str(), "plain");
+        assert_eq!(shut, [TrunkName::new("sealed")]);
+    }
 }

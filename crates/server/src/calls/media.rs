@@ -141,7 +141,7 @@ impl MediaPlane {
         };
         let lease = Lease {
             caller: told(wish.caller_advertised, caller.port()),
-            callee: told(wish.callee_advertised, callee.port()),
+            callee: told(None, callee.port()),
         };
         let mut chances = [0; 6];
         for chance in &mut chances {

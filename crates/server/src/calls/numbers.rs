@@ -1,20 +1,11 @@
-//! Telephone numbers as they stand in SIP messages, read into the national form that we keep, and who
-//! calls. How digits are spelt on a trunk is a rule of `domain::trunk`; here is where they stand.
+//! Telephone numbers as they stand in SIP messages, read into the national form that we keep. How digits
+//! are spelt on a trunk is a rule of `domain::trunk`; here is where they stand.
 
-use maskline_domain::trunk::{self, IdentityIn};
-use maskline_domain::{PhoneNumber, Trunk};
-use maskline_sip::message::{Message, Name, NameAddr};
+use maskline_domain::PhoneNumber;
+use maskline_domain::trunk;
+use maskline_sip::identity::{self, IdentityIn};
+use maskline_sip::message::Message;
 use maskline_sip::uri::{Scheme, Uri};
-
-/// What a message says of who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The number, where the peer gives one.
-    pub number: Option<PhoneNumber>,
-    /// Whether the caller wants it kept from others (RFC 3323). A network that we trust may give it
-    /// nevertheless, for routing; it is never shown to the callee, who sees X.
-    pub withheld: bool,
-}
 
 /// The number that the caller dialled: the user part of the Request-URI. Every form is read.
 pub fn dialled(invite: &Message) -> Option<PhoneNumber> {
@@ -28,65 +19,8 @@ pub fn dialled_on(invite: &Message, home_area: Option<PhoneNumber>) -> Option<Ph
 
 /// Who calls on a trunk of which no more is said: a peer that we trust, P-Asserted-Identity first.
 pub fn caller(invite: &Message) -> Option<PhoneNumber> {
-    read_caller(invite, IdentityIn::Pai, true, None).number
-}
-
-/// Who calls on this trunk, from the header that it uses; what it asserts is read only if it is
-/// trusted (RFC 3325 section 7).
-pub fn caller_on(invite: &Message, trunk: &Trunk) -> Caller {
-    let (header, area) = (trunk.identity_in, trunk.home_area);
-    read_caller(invite, header, trunk.trusted, area)
-}
-
-fn read_caller(
-    invite: &Message,
-    header: IdentityIn,
-    trusted: bool,
-    home_area: Option<PhoneNumber>,
-) -> Caller {
-    let asserted = match header {
-        IdentityIn::Pai if trusted => Some(Name::PAssertedIdentity),
-        IdentityIn::Rpid if trusted => Some(Name::RemotePartyId),
-        IdentityIn::Pai | IdentityIn::Rpid | IdentityIn::From => None,
-    };
-    let asserted = asserted
-        .into_iter()
-        .flat_map(|name| invite.values(name))
-        .filter_map(NameAddr::parse);
-    let from = invite.header(Name::From).and_then(NameAddr::parse);
-    let mut is_anonymous = false;
-    let mut number = None;
-    for party in asserted.chain(from) {
-        let Some(uri) = party.parsed_uri() else {
-            continue;
-        };
-        is_anonymous |= uri.user.is_some_and(is_anonymous_user);
-        number = number.or_else(|| from_uri(&uri, home_area));
-    }
-    Caller {
-        number,
-        withheld: is_anonymous || wants_privacy(invite),
-    }
-}
-
-/// RFC 3323 section 4.1.1.3; carriers write other words too.
-fn is_anonymous_user(user: &[u8]) -> bool {
-    ["anonymous", "restricted", "unavailable", "unknown"]
-        .iter()
-        .any(|word| user.eq_ignore_ascii_case(word.as_bytes()))
-}
-
-/// Whether `Privacy` asks for anything (RFC 3323 section 4.2, RFC 3325 section 9.3).
-fn wants_privacy(invite: &Message) -> bool {
-    invite
-        .values(Name::Privacy)
-        .flat_map(|value| value.split(|&byte| byte == b';'))
-        .map(<[u8]>::trim_ascii)
-        .any(|word| {
-            ["id", "user", "header", "session"]
-                .iter()
-                .any(|wanted| word.eq_ignore_ascii_case(wanted.as_bytes()))
-        })
+    let read = |uri: &Uri<'_>| from_uri(uri, None);
+    identity::caller(invite, IdentityIn::AssertedIdentity, true, read).number
 }
 
 /// The number in a SIP or `tel:` URI. A local number whose `phone-context` is the beginning of a global
@@ -135,10 +69,9 @@ fn phone_context(uri: &Uri<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use maskline_domain::TrunkName;
 
-    fn invite(uri: &str, from: &str, extra: &str) -> Message {
-        let text = format!("INVITE {uri} SIP/2.0\r\nFrom: {from};tag=1\r\n{extra}\r\n");
+    fn invite(uri: &str) -> Message {
+        let text = format!("INVITE {uri} SIP/2.0\r\nFrom: <sip:13900000000@h>;tag=1\r\n\r\n");
         Message::parse(text.as_bytes()).expect("a message")
     }
 
@@ -203,61 +136,9 @@ mod tests {
             ("http://13800000000", None, None),
         ];
         for (uri, home, kept) in rows {
-            let message = invite(uri, "<sip:13900000000@h>", "");
+            let message = invite(uri);
             let read = dialled_on(&message, home).map(PhoneNumber::reveal);
             assert_eq!(read.as_deref(), kept, "{uri}");
-        }
-    }
-
-    const PAI: &str = "P-Asserted-Identity: \"x\" <sip:+8613900000000@h>, <tel:+8613900000001>\r\n";
-    const RPID: &str = "Remote-Party-ID: <sip:013900000002@h>;party=calling;privacy=off\r\n";
-
-    #[test]
-    fn who_calls_is_read_from_the_header_of_the_trunk() {
-        use IdentityIn::{From, Pai, Rpid};
-        let named = "<sip:13800000000@h>";
-        let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
-        let both = format!("{PAI}{RPID}");
-        let private = format!("{PAI}Privacy: id\r\n");
-        let shown = format!("{PAI}Privacy: none\r\n");
-        let (both, private, shown) = (both.as_str(), private.as_str(), shown.as_str());
-        let rows = [
-            (named, "", Pai, true, Some("13800000000"), false),
-            (named, both, Pai, true, Some("13900000000"), false),
-            (named, both, Rpid, true, Some("13900000002"), false),
-            (named, both, From, true, Some("13800000000"), false),
-            // A peer that we do not trust may assert what it likes.
-            (named, both, Pai, false, Some("13800000000"), false),
-            (named, both, Rpid, false, Some("13800000000"), false),
-            (named, RPID, Pai, true, Some("13800000000"), false),
-            // Withheld: known to the network, or to nobody.
-            (anonymous, "", Pai, true, None, true),
-            (anonymous, PAI, Pai, true, Some("13900000000"), true),
-            (anonymous, PAI, Pai, false, None, true),
-            (named, private, Pai, true, Some("13900000000"), true),
-            (named, shown, Pai, true, Some("13900000000"), false),
-            (
-                named,
-                "Privacy: user;critical\r\n",
-                From,
-                true,
-                Some("13800000000"),
-                true,
-            ),
-        ];
-        for (from, extra, header, trusted, number, withheld) in rows {
-            let trunk = Trunk {
-                identity_in: header,
-                trusted,
-                ..Trunk::new(TrunkName::new("t"), "192.0.2.1:5060")
-            };
-            let read = caller_on(&invite("sip:17000000001@h", from, extra), &trunk);
-            let shown = read.number.map(PhoneNumber::reveal);
-            assert_eq!(
-                (shown.as_deref(), read.withheld),
-                (number, withheld),
-                "{from} {extra} {header:?} {trusted}"
-            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A trunk as the operator describes it, turned into what the SIP endpoint takes: a peer, and who we say is
 //! calling. The one place where both vocabularies meet.
 
+use super::numbers;
 use crate::seal::{OpenError, Sealer, TrunkSecret};
 use maskline_domain::PhoneNumber;
 use maskline_domain::trunk::{self, Trunk};
@@ -58,6 +59,7 @@ pub fn peer(id: PeerId, trunk: &Trunk, sealer: &Sealer) -> Result<Option<Peer>, 
         challenge: open(&trunk.challenge, TrunkSecret::Challenge)?,
         registration,
         probe_every_s: trunk.options_every_s,
+        advertised: trunk.sip_advertised,
         ..Peer::new(id, hop)
     }))
 }
@@ -84,14 +86,16 @@ pub fn identity(trunk: &Trunk, x: PhoneNumber, own: SocketAddr) -> Identity {
 }
 
 /// Who calls over this trunk, read from the INVITE as the trunk says it.
-pub fn caller(trunk: &Trunk, invite: &Message) -> Caller {
+pub fn caller(trunk: &Trunk, invite: &Message) -> Caller<PhoneNumber> {
     let source = match trunk.identity_in {
         _ if !trunk.trusted => IdentityIn::From,
         trunk::IdentityIn::Pai => IdentityIn::AssertedIdentity,
         trunk::IdentityIn::Rpid => IdentityIn::RemotePartyId,
         trunk::IdentityIn::From => IdentityIn::From,
     };
-    maskline_sip::identity::caller(invite, source, trunk.trusted)
+    maskline_sip::identity::caller(invite, source, trunk.trusted, |uri| {
+        numbers::from_uri(uri, trunk.home_area)
+    })
 }
 
 #[cfg(test)]
@@ -124,6 +128,7 @@ mod tests {
             transport: trunk::Transport::Tls,
             sources: vec!["192.0.2.9".parse().expect("an address")],
             options_every_s: Some(30),
+            sip_advertised: "198.51.100.1:5061".parse().ok(),
             auth: Some(sealed(&sealer, TrunkSecret::Auth, "ours")),
             challenge: Some(sealed(&sealer, TrunkSecret::Challenge, "theirs")),
             register: Some(trunk::Register {
@@ -139,6 +144,7 @@ mod tests {
             (PeerId(3), "tls:192.0.2.1:5061".into())
         );
         assert_eq!(made.sources, described.sources);
+        assert_eq!(made.advertised, described.sip_advertised);
         let password = |credentials: &Option<Credentials>| {
             credentials.as_ref().map(|found| found.password.clone())
         };
@@ -161,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn x_is_shown_and_the_caller_read_as_the_trunk_wants() {
+    fn x_is_shown_as_the_trunk_wants() {
         let number = |digits| PhoneNumber::parse(digits).expect("digits");
         let own = "192.0.2.7:5060".parse().expect("an address");
         let pilot = Trunk {
@@ -180,29 +186,81 @@ mod tests {
             (made.shown, made.privacy),
             (Shown::AssertedIdentity, Privacy::None)
         );
+    }
 
-        let invite = Message::parse(
-            b"INVITE sip:1@h SIP/2.0\r\nFrom: <sip:111@h>\r\nP-Asserted-Identity: <sip:222@h>\r\n\
-              Remote-Party-ID: <sip:333@h>\r\n\r\n",
-        )
-        .expect("a message");
-        let read = |identity_in, trusted| {
+    fn invite(from: &str, extra: &str) -> Message {
+        let text = format!("INVITE sip:1@h SIP/2.0\r\nFrom: {from};tag=1\r\n{extra}\r\n");
+        Message::parse(text.as_bytes()).expect("a message")
+    }
+
+    const PAI: &str = "P-Asserted-Identity: \"x\" <sip:+8613900000000@h>, <tel:+8613900000001>\r\n";
+    const RPID: &str = "Remote-Party-ID: <sip:013900000002@h>;party=calling;privacy=off\r\n";
+
+    #[test]
+    fn who_calls_is_read_from_the_header_of_the_trunk() {
+        use trunk::IdentityIn::{From, Pai, Rpid};
+        let named = "<sip:13800000000@h>";
+        let anonymous = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
+        let both = format!("{PAI}{RPID}");
+        let private = format!("{PAI}Privacy: id\r\n");
+        let shown = format!("{PAI}Privacy: none\r\n");
+        let (both, private, shown) = (both.as_str(), private.as_str(), shown.as_str());
+        let rows = [
+            (named, "", Pai, true, Some("13800000000"), false),
+            (named, both, Pai, true, Some("13900000000"), false),
+            (named, both, Rpid, true, Some("13900000002"), false),
+            (named, both, From, true, Some("13800000000"), false),
+            // A peer that we do not trust may assert what it likes.
+            (named, both, Pai, false, Some("13800000000"), false),
+            (named, both, Rpid, false, Some("13800000000"), false),
+            (named, RPID, Pai, true, Some("13800000000"), false),
+            // Withheld: known to the network, or to nobody.
+            (anonymous, "", Pai, true, None, true),
+            (anonymous, PAI, Pai, true, Some("13900000000"), true),
+            (anonymous, PAI, Pai, false, None, true),
+            (named, private, Pai, true, Some("13900000000"), true),
+            (named, shown, Pai, true, Some("13900000000"), false),
+            (
+                named,
+                "Privacy: user;critical\r\n",
+                From,
+                true,
+                Some("13800000000"),
+                true,
+            ),
+        ];
+        for (from, extra, header, trusted, number, withheld) in rows {
             let trunk = Trunk {
-                identity_in,
+                identity_in: header,
                 trusted,
                 ..trunk()
             };
-            caller(&trunk, &invite).digits
+            let read = caller(&trunk, &invite(from, extra));
+            let shown = read.number.map(PhoneNumber::reveal);
+            assert_eq!(
+                (shown.as_deref(), read.withheld),
+                (number, withheld),
+                "{from} {extra} {header:?} {trusted}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_caller_without_an_area_code_is_of_the_trunks_home() {
+        let trunk = Trunk {
+            home_area: PhoneNumber::parse("0571").ok(),
+            ..trunk()
         };
-        use trunk::IdentityIn::{From, Pai, Rpid};
-        for (source, trusted, digits) in [
-            (Pai, true, "222"),
-            (Rpid, true, "333"),
-            (From, true, "111"),
-            (Pai, false, "111"),
-            (Rpid, false, "111"),
+        for from in [
+            "<sip:88888888@h>",
+            "<tel:88888888;phone-context=+86571>",
+            "<sip:+8657188888888@h>",
         ] {
-            assert_eq!(read(source, trusted).as_deref(), Some(digits));
+            let read = caller(&trunk, &invite(from, "")).number;
+            assert_eq!(
+                read.map(PhoneNumber::reveal).as_deref(),
+                Some("057188888888")
+            );
         }
     }
 }

@@ -6,9 +6,11 @@
 //! SDP written anew.
 //!
 //! Each stretch is a file: [`arrival`] up to the route, [`events`] from legs to calls, [`deeds`] from calls
-//! to legs; [`media`] holds what was agreed, [`crowds`] counts, [`ladder`] remembers what was said.
+//! to legs; [`media`] holds what was agreed, [`crowds`] and [`loads`] count calls by number and by trunk,
+//! [`trunks`] keeps who may be called and who answers, [`ladder`] remembers what was said.
 
 mod arrival;
+mod codecs;
 mod crowds;
 mod deeds;
 mod events;
@@ -16,9 +18,11 @@ mod face;
 mod keys;
 mod ladder;
 mod live;
+mod loads;
 mod media;
 mod offers;
 mod shown;
+mod trunks;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
@@ -26,8 +30,10 @@ pub use face::{
 };
 
 use super::Trunk;
+use super::board::TurnedAway;
 use crowds::Crowds;
 use live::Live;
+use loads::Loads;
 use maskline_domain::call::{Happening, Moment};
 pub use maskline_domain::call::{Prompt, Side};
 use maskline_sip::endpoint::{
@@ -46,13 +52,17 @@ pub struct Switch {
     trunks: Vec<Trunk>,
     calls: BTreeMap<CallKey, Live>,
     crowds: Crowds,
+    loads: Loads,
     legs: BTreeMap<LegId, (CallKey, Side)>,
     deadlines: BTreeSet<(u64, CallKey)>,
-    /// Peers that were asked whether they are there, and did not say so.
-    silent: BTreeSet<PeerId>,
+    /// Peers that were asked whether they are there, and whether they said so.
+    answering: BTreeMap<PeerId, bool>,
     outputs: VecDeque<Output>,
     last_call: u64,
     draining: bool,
+    /// Whether the peers were told that we are gone.
+    has_left: bool,
+    turned_away: TurnedAway,
 }
 
 impl Switch {
@@ -68,12 +78,15 @@ impl Switch {
             trunks: Vec::new(),
             calls: BTreeMap::new(),
             crowds: Crowds::default(),
+            loads: Loads::default(),
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            silent: BTreeSet::new(),
+            answering: BTreeMap::new(),
             outputs: VecDeque::new(),
             last_call: 0,
             draining: false,
+            has_left: false,
+            turned_away: TurnedAway::default(),
         }
     }
 
@@ -91,6 +104,7 @@ impl Switch {
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
             && self.crowds.is_empty()
+            && self.loads.is_empty()
             && self.legs.is_empty()
             && self.deadlines.is_empty()
             && self.endpoint.is_idle()
@@ -137,6 +151,7 @@ impl Switch {
             Input::MediaLost(key) => self.happen(key, Happening::MediaLost, now),
             Input::Trunks(trunks) => self.set_trunks(trunks),
             Input::Drain => self.draining = true,
+            Input::Leave => self.leave(now),
             Input::HangUpAll => {
                 let keys: Vec<CallKey> = self.calls.keys().copied().collect();
                 for key in keys {
@@ -144,23 +159,6 @@ impl Switch {
                 }
             }
         }
-    }
-
-    fn set_trunks(&mut self, trunks: Vec<Trunk>) {
-        for known in &mut self.trunks {
-            known.said.enabled = false;
-        }
-        for trunk in trunks {
-            match self
-                .trunks
-                .iter_mut()
-                .find(|known| known.said.name == trunk.said.name)
-            {
-                Some(known) => *known = trunk,
-                None => self.trunks.push(trunk),
-            }
-        }
-        self.endpoint.set_peers(peers(&self.trunks));
     }
 
     fn sip(&mut self, input: SipInput<'_>, now: Moment) {
@@ -198,10 +196,6 @@ impl Switch {
         }
     }
 
-    fn trunk_of(&self, peer: PeerId) -> Option<&Trunk> {
-        self.trunks.get(usize::try_from(peer.0).ok()?)
-    }
-
     /// Ascending in time, so that records lie together; its second half cannot be guessed.
     fn call_id(&self, key: CallKey, now: Moment) -> String {
         let random = u64::from_be_bytes(first_bytes(&self.digest(b"call id", key, now)));
@@ -232,17 +226,6 @@ fn first_bytes(digest: &[u8; 32]) -> [u8; 8] {
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     first
-}
-
-fn peers(trunks: &[Trunk]) -> Vec<endpoint::Peer> {
-    (0..)
-        .zip(trunks)
-        .filter(|(_, trunk)| trunk.said.enabled)
-        .map(|(id, trunk)| endpoint::Peer {
-            id: PeerId(id),
-            ..trunk.peer.clone()
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -162,6 +162,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                     ("PEER", "peer"),
                     ("TRANSPORT", "transport"),
                     ("ENABLED", "enabled"),
+                    ("REACHABLE", "reachable"),
                     ("PRIORITY", "priority"),
                     ("WEIGHT", "weight"),
                     ("CALLS MAX", "calls_max"),

@@ -14,16 +14,18 @@ use maskline_domain::{
 };
 use maskline_server::calls::sandbox::{self, Sandbox};
 use maskline_server::calls::{self, Board, Config, Serving};
+use maskline_server::seal::{MasterKeys, Sealer, Secret, TrunkSecret};
 use maskline_server::writer::{Ledger, Options, Running, clocks};
 use maskline_sip::g711::ALAW_1KHZ;
 use maskline_store::records::call::{self, CallRecord, Filter};
 use phone::{Phone, Said};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::watch;
 
 const X: &str = "17000000001";
@@ -58,6 +60,10 @@ fn options(dir: &Path) -> Options {
     }
 }
 
+fn sealer() -> Sealer {
+    Sealer::new(&MasterKeys::parse(&"07".repeat(32)).expect("a key"))
+}
+
 impl House {
     async fn open(dir: &Path, boot: &str, rtp_first: u16) -> Self {
         Self::with(dir, boot, rtp_first, Duration::from_secs(30)).await
@@ -75,6 +81,7 @@ impl House {
         let mut config = Config {
             board: board.clone(),
             drain_timeout,
+            sealer: Some(Arc::new(sealer())),
             ..Config::new(local(0), "node".into(), boot.into())
         };
         config.media.ports = (rtp_first, rtp_first + 39);
@@ -99,6 +106,19 @@ impl House {
         self.sandbox.task.await.expect("no panic");
         drop(self.ledger);
         self.running.close().await;
+    }
+
+    async fn set_trunk(&self, trunk: Trunk) {
+        let by = Actor::Operator {
+            name: "tester".into(),
+        };
+        let command = Command::SetTrunk(Box::new(trunk));
+        let set = self.ledger.submit(Envelope {
+            by,
+            id: None,
+            command,
+        });
+        set.await.expect("a trunk as it should be");
     }
 
     async fn records(&self) -> Vec<(CallRecord, bool)> {
@@ -381,5 +401,86 @@ async fn a_caller_over_tcp_reaches_a_callee_over_udp() {
     let record = house.only_closed_record().await;
     assert_eq!(record.situation.as_deref(), Some("hung_up"));
     assert_eq!(record.callee, Some(number(A)));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trunk_may_connect_from_each_of_its_sources() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House::open(dir.path(), "boot 1", 47_600).await;
+    let trunk = Trunk {
+        sources: vec![[127, 0, 0, 2].into()],
+        ..Trunk::new(TrunkName::new("far"), "127.0.0.3:5060")
+    };
+    house.set_trunk(trunk).await;
+    house.close().await;
+    let house = House::open(dir.path(), "boot 2", 47_600).await;
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let own = SocketAddr::from(([127, 0, 0, 2], 0));
+    socket.bind(own).expect("loopback has many addresses");
+    let mut stream = socket.connect(house.serving.address).await.expect("taken");
+    let options = format!(
+        "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.2:5060;branch=z9hG4bKo\r\n\
+         From: <sip:{N}@127.0.0.2>;tag=a\r\nTo: <sip:127.0.0.1>\r\nCall-ID: by-source\r\nCSeq: 1 OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    let sent = stream.write_all(options.as_bytes()).await;
+    sent.expect("sent");
+    let mut held = String::new();
+    response(&mut stream, &mut held, "SIP/2.0 200 OK", "OPTIONS").await;
+    drop(stream);
+    house.close().await;
+}
+
+/// Takes one REGISTER and grants it.
+async fn grant(registrar: &UdpSocket) -> String {
+    let mut bytes = [0; 4_096];
+    let (length, from) = registrar.recv_from(&mut bytes).await.expect("a request");
+    let register = String::from_utf8_lossy(&bytes[..length]).into_owned();
+    let repeated = ["Via:", "From:", "To:", "Call-ID:", "CSeq:", "Contact:"];
+    let head: String = register
+        .lines()
+        .filter(|line| repeated.iter().any(|name| line.starts_with(name)))
+        .map(|line| match line.starts_with("To:") {
+            true => format!("{line};tag=t\r\n"),
+            false => format!("{line}\r\n"),
+        })
+        .collect();
+    let ok = format!("SIP/2.0 200 OK\r\n{head}Content-Length: 0\r\n\r\n");
+    let sent = registrar.send_to(ok.as_bytes(), from).await;
+    sent.expect("sent");
+    register
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_server_gives_its_registrations_up() {
+    let dir = TempDir::new().expect("a directory");
+    let house = House::open(dir.path(), "boot 1", 47_640).await;
+    let registrar = UdpSocket::bind(local(0)).await.expect("a socket");
+    let name = TrunkName::new("carrier");
+    let secret = Secret::new(b"password".to_vec());
+    let sealed = sealer().seal_for_trunk(&name, TrunkSecret::Auth, &secret);
+    let peer = registrar.local_addr().expect("bound").to_string();
+    let trunk = Trunk {
+        auth: Some(maskline_domain::trunk::Credentials {
+            username: "us".into(),
+            sealed_secret: sealed.expect("there is randomness").into(),
+        }),
+        register: Some(maskline_domain::trunk::Register {
+            registrar: "carrier.example".into(),
+            expires_s: 600,
+        }),
+        ..Trunk::new(name, peer)
+    };
+    house.set_trunk(trunk).await;
+    let first = grant(&registrar).await;
+    assert!(first.contains("\r\nExpires: 600\r\n"), "{first}");
+    // The server has heard it.
+    while house.board.reachable("carrier") != Some(true) {
+        tokio::task::yield_now().await;
+    }
+    house.board.drain();
+    let last = grant(&registrar).await;
+    assert!(last.contains("\r\nExpires: 0\r\n"), "{last}");
     house.close().await;
 }

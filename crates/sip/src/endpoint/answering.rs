@@ -146,10 +146,7 @@ impl Endpoint {
                 writer.line(Name::RecordRoute, &[route]);
             }
             writer
-                .line(
-                    Name::Contact,
-                    &[self.contact(ringing.source.transport).as_bytes()],
-                )
+                .line(Name::Contact, &[self.contact(ringing.source).as_bytes()])
                 .line(Name::Allow, &[ALLOW]);
         }
         Some((writer, ringing.server))

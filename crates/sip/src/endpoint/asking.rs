@@ -9,7 +9,7 @@ use super::proof::proofs_of;
 use super::session::Session;
 use super::table::{Acknowledged, Client, ClientMachine, FORKS_MAX, Owner};
 use super::{ClientKey, Dial, Endpoint, Event, LegId, Output, State, reason, sdp_of};
-use crate::hop::{Hop, Transport};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
@@ -69,7 +69,7 @@ impl Endpoint {
         let call_id = format!("{:032x}", self.chance.next_u128());
         let from = format!("{};tag={}", dial.identity.calling_party(), hex64(tag));
         let to = format!("<{}>", dial.target);
-        let via = self.via(branch, dial.hop.transport);
+        let via = self.via(branch, dial.hop);
         let head = Head {
             method: Method::Invite,
             uri: dial.target.as_bytes(),
@@ -82,10 +82,7 @@ impl Endpoint {
         };
         let mut writer = head.write(std::iter::empty());
         writer
-            .line(
-                Name::Contact,
-                &[self.contact(dial.hop.transport).as_bytes()],
-            )
+            .line(Name::Contact, &[self.contact(dial.hop).as_bytes()])
             .line(Name::Allow, &[ALLOW])
             .line(Name::Supported, &[SUPPORTED]);
         let session = Session::new(&self.config);
@@ -289,7 +286,7 @@ impl Endpoint {
             dialog.learn(response);
         }
         let to = dialog.next_hop(hop);
-        let (_, via) = self.fresh_via(to.transport);
+        let (_, via) = self.fresh_via(to);
         let mut ack = dialog.numbered(Method::Ack, cseq, via.as_bytes());
         for (name, value) in proofs_of(invite.bytes()) {
             ack.line(name, &[&value]);
@@ -315,7 +312,7 @@ impl Endpoint {
                 // Where this phone was sent PRACKs the numbers went on; gaps are allowed.
                 let used = leg.and_then(|id| self.legs.get(&id));
                 dialog.local_cseq = used.map_or(cseq + 1_000, |leg| leg.dialog.local_cseq) + 1;
-                let (bye, via) = self.fresh_via(to.transport);
+                let (bye, via) = self.fresh_via(to);
                 let mut writer = dialog.request(Method::Bye, via.as_bytes());
                 writer.line(Name::Reason, &[ANSWERED_ELSEWHERE]);
                 let bytes = writer.finish();
@@ -396,7 +393,7 @@ impl Endpoint {
         let Ok(before) = Message::parse(&before) else {
             return;
         };
-        let (fresh, via) = self.fresh_via(to.transport);
+        let (fresh, via) = self.fresh_via(to);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -528,7 +525,7 @@ impl Endpoint {
         let Some(to) = self.legs.get(&id).map(|leg| leg.dialog.next_hop(leg.hop)) else {
             return;
         };
-        let (key, via) = self.fresh_via(to.transport);
+        let (key, via) = self.fresh_via(to);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -542,14 +539,14 @@ impl Endpoint {
         self.start_plain_client(key, writer.finish(), to, Some(id), now);
     }
 
-    pub(super) fn fresh_via(&mut self, transport: Transport) -> (ClientKey, String) {
+    pub(super) fn fresh_via(&mut self, to: Hop) -> (ClientKey, String) {
         let branch = self.chance.next_u128();
         (
             ClientKey {
                 branch,
                 is_cancel: false,
             },
-            self.via(branch, transport),
+            self.via(branch, to),
         )
     }
 }

@@ -131,6 +131,7 @@ impl Endpoint {
             Chore::Register => before.iter().any(|old| {
                 (old.id, old.hop, &old.registration, &old.credentials)
                     == (peer.id, peer.hop, &peer.registration, &peer.credentials)
+                    && old.advertised == peer.advertised
             }),
             Chore::Probe => before.iter().any(|old| {
                 (old.id, old.hop, old.probe_every_s) == (peer.id, peer.hop, peer.probe_every_s)
@@ -178,10 +179,17 @@ impl Endpoint {
             self.care.work.insert((peer, chore), work);
             self.care.schedule((peer, chore), Some(Time::default()));
         }
+        // What was heard of a peer holds while it is asked at the same place.
+        let is_asked = |peer: &&Peer| wants(peer, Chore::Register) || wants(peer, Chore::Probe);
+        let hop_of = |peers: &[Peer], id| {
+            let found = peers.iter().find(|peer| peer.id == id).filter(is_asked);
+            found.map(|peer| peer.hop)
+        };
         let peers = &self.peers;
-        self.care
-            .reachable
-            .retain(|id, _| peers.iter().any(|peer| peer.id == *id));
+        self.care.reachable.retain(|id, _| {
+            let hop = hop_of(peers, *id);
+            hop.is_some() && hop == hop_of(before, *id)
+        });
     }
 
     fn drop_chore(&mut self, task: (PeerId, Chore), before: &[Peer]) {
@@ -212,9 +220,9 @@ impl Endpoint {
             let Some(registration) = farewell.peer.registration.clone() else {
                 continue;
             };
-            let (key, via) = self.fresh_via(hop.transport);
+            let (key, via) = self.fresh_via(hop);
             let sequence = (farewell.call_id.as_str(), farewell.tag, farewell.cseq);
-            let bytes = self.write_register(&registration, hop, &via, sequence, 0);
+            let bytes = self.write_register(&registration, &farewell.peer, &via, sequence, 0);
             self.care.leaving.insert(key, farewell.peer);
             self.start_plain_client(key, bytes, hop, None, now);
         }
@@ -241,7 +249,7 @@ impl Endpoint {
             self.forget_client(key);
             self.on_chore_end(task, None, 408, now);
         }
-        let (key, via) = self.fresh_via(peer.hop.transport);
+        let (key, via) = self.fresh_via(peer.hop);
         let Some(work) = self.care.work.get_mut(&task) else {
             return;
         };
@@ -252,7 +260,7 @@ impl Endpoint {
         let sequence = (call_id.as_str(), tag, cseq);
         let bytes = match (task.1, &peer.registration) {
             (Chore::Register, Some(registration)) => {
-                self.write_register(registration, peer.hop, &via, sequence, expires_s)
+                self.write_register(registration, &peer, &via, sequence, expires_s)
             }
             (Chore::Register, None) => return,
             (Chore::Probe, _) => {
@@ -272,14 +280,14 @@ impl Endpoint {
     fn write_register(
         &self,
         registration: &Registration,
-        hop: Hop,
+        peer: &Peer,
         via: &str,
         (call_id, tag, cseq): (&str, u64, u32),
         expires_s: u32,
     ) -> Arc<[u8]> {
         let record = registration.address_of_record.as_str();
         let registrar =
-            registrar_of(record).unwrap_or_else(|| format!("sip:{}", host_text(hop.address)));
+            registrar_of(record).unwrap_or_else(|| format!("sip:{}", host_text(peer.hop.address)));
         let from = format!("<{record}>;tag={}", hex64(tag));
         let to = format!("<{record}>");
         let head = Head {
@@ -293,7 +301,7 @@ impl Endpoint {
             max_forwards: 70,
         };
         let mut writer = head.write(std::iter::empty());
-        let contact = self.registered_contact(registration, hop);
+        let contact = self.registered_contact(registration, peer);
         let expires = expires_s.to_string();
         writer
             .line(
@@ -304,8 +312,11 @@ impl Endpoint {
         writer.finish()
     }
 
-    fn registered_contact(&self, registration: &Registration, hop: Hop) -> String {
-        let address = self.config.advertised_by(hop.transport);
+    /// By the peer as it was told, which may be none of ours any more.
+    fn registered_contact(&self, registration: &Registration, peer: &Peer) -> String {
+        let hop = peer.hop;
+        let usual = self.config.advertised_by(hop.transport);
+        let address = peer.advertised.unwrap_or(usual);
         let uri = crate::uri::sip_uri(&registration.contact_user, address);
         if hop.transport.is_stream() {
             format!("{uri};transport={}", hop.transport.as_param())
@@ -321,7 +332,7 @@ impl Endpoint {
         (call_id, tag, cseq): (&str, u64, u32),
     ) -> Arc<[u8]> {
         let target = format!("sip:{}", host_text(hop.address));
-        let contact = self.contact(hop.transport);
+        let contact = self.contact(hop);
         let from = format!("{contact};tag={}", hex64(tag));
         let to = format!("<{target}>");
         let head = Head {
@@ -399,7 +410,7 @@ impl Endpoint {
             .find(|peer| peer.id == task.0)
             .and_then(|peer| {
                 let registration = peer.registration.as_ref()?;
-                Some(self.registered_contact(registration, peer.hop))
+                Some(self.registered_contact(registration, peer))
             })
             .unwrap_or_default();
         let jitter = self.chance.next_u64();

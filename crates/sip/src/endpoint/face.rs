@@ -100,6 +100,8 @@ pub struct Peer {
     pub registration: Option<Registration>,
     /// How often it is asked whether it is there, in seconds; at least 5.
     pub probe_every_s: Option<u16>,
+    /// The address that it is told of us over the transport of its hop, where it is not the usual one.
+    pub advertised: Option<SocketAddr>,
 }
 
 impl Peer {
@@ -113,6 +115,7 @@ impl Peer {
             challenge: None,
             registration: None,
             probe_every_s: None,
+            advertised: None,
         }
     }
 }

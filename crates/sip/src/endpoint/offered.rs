@@ -206,7 +206,7 @@ impl Endpoint {
     /// Says 200 to a re-INVITE, an UPDATE or a PRACK.
     fn accept(&mut self, id: LegId, theirs: &Theirs, sdp: Option<Arc<[u8]>>, now: Time) {
         let request = &theirs.request;
-        let contact = self.contact(theirs.source.transport);
+        let contact = self.contact(theirs.source);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };

@@ -152,8 +152,8 @@ impl Endpoint {
     ) -> Option<(ClientKey, Writer, Hop)> {
         let leg = self.legs.get(&id)?;
         let to = leg.known_dialog()?.next_hop(leg.hop);
-        let (key, via) = self.fresh_via(to.transport);
-        let contact = self.contact(to.transport);
+        let (key, via) = self.fresh_via(to);
+        let contact = self.contact(to);
         let leg = self.legs.get_mut(&id)?;
         leg.dialog.local_cseq += 1;
         let dialog = leg.known_dialog()?;

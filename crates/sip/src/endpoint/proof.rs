@@ -228,7 +228,7 @@ impl Endpoint {
             cseq = cseq.max(leg.dialog.local_cseq.saturating_add(1));
             leg.dialog.local_cseq = cseq;
         }
-        let (again, via) = self.fresh_via(to.transport);
+        let (again, via) = self.fresh_via(to);
         let bytes = message::again(&request, via.as_bytes(), cseq, &[]);
         let (timing, reliability) = (self.config.timing, to.transport.reliability());
         let is_within = request.essentials().ok()?.to.tag().is_some();

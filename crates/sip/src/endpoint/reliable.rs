@@ -347,7 +347,7 @@ impl Endpoint {
         leg.dialog.local_cseq += 1;
         let (dialog, cseq) = (early.dialog.clone(), leg.dialog.local_cseq);
         let to = dialog.next_hop(leg.hop);
-        let (key, via) = self.fresh_via(to.transport);
+        let (key, via) = self.fresh_via(to);
         let mut writer = dialog.numbered(Method::Prack, cseq, via.as_bytes());
         let rack = format!("{rseq} {} INVITE", essentials.cseq.number);
         writer.line(Name::RAck, &[rack.as_bytes()]);

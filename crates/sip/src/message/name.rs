@@ -49,6 +49,7 @@ names! {
     RemotePartyId "Remote-Party-ID";
     Privacy "Privacy";
     Diversion "Diversion";
+    HistoryInfo "History-Info";
     Expires "Expires";
     Warning "Warning";
     MinExpires "Min-Expires";

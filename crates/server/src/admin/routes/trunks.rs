@@ -19,10 +19,11 @@ pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     let rows = admin
         .ledger
         .read(Touch::Lists, |state, _| {
-            state.trunks().map(view::trunk).collect::<Value>()
+            state.trunks().map(view::trunk).collect::<Vec<Value>>()
         })
         .await?;
-    Ok(Json(rows))
+    let rows = rows.into_iter().map(|row| with_health(&admin, row));
+    Ok(Json(rows.collect()))
 }
 
 pub async fn show(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Answer {
@@ -33,7 +34,17 @@ pub async fn show(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> 
             state.trunk(&name).map(view::trunk)
         })
         .await?;
-    found.map(Json).ok_or(AdminError::NotFound("trunk"))
+    let found = found.map(|row| Json(with_health(&admin, row)));
+    found.ok_or(AdminError::NotFound("trunk"))
+}
+
+/// Adds whether the trunk answered when last asked; null if it is never asked.
+fn with_health(admin: &Admin, mut row: Value) -> Value {
+    let reachable = row["name"]
+        .as_str()
+        .and_then(|name| admin.calls.reachable(name));
+    row["reachable"] = json!(reachable);
+    row
 }
 
 pub async fn put(

@@ -303,12 +303,11 @@ fn addresses_are_told_as_wished_and_ports_run_out() {
         config.threads = 3;
     });
     let wish = LeaseWish {
-        caller_advertised: None,
-        callee_advertised: Some(IpAddr::from([198, 51, 100, 1])),
+        caller_advertised: Some(IpAddr::from([198, 51, 100, 1])),
     };
     let lease = plane.lease(8.into(), &wish).expect("ports");
-    assert_eq!(lease.caller.ip(), IpAddr::from([192, 0, 2, 1]));
-    assert_eq!(lease.callee.ip(), IpAddr::from([198, 51, 100, 1]));
+    assert_eq!(lease.caller.ip(), IpAddr::from([198, 51, 100, 1]));
+    assert_eq!(lease.callee.ip(), IpAddr::from([192, 0, 2, 1]));
     let more = (9..20_u64)
         .filter_map(|key| plane.lease(key.into(), &wish))
         .count();

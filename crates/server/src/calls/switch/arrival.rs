@@ -1,18 +1,19 @@
 //! A call arrives, and learns its route.
 
+use super::codecs::Codecs;
 use super::ladder::Way;
 use super::live::Live;
 use super::media::Media;
 use super::{CallKey, Output, Routing, Switch};
-use crate::calls::{Trunk, numbers};
+use crate::calls::{numbers, peers};
 use maskline_domain::call::{
     Call, Ending, Happening, Moment, Prospects, Reason, Side, TRUNKS_TRIED_MAX, Terms,
 };
 use maskline_domain::routing::Dial as Query;
-use maskline_domain::trunk::WithoutG711;
+use maskline_domain::trunk::{Diversion, Load};
 use maskline_sip::endpoint::{LegId, PeerId};
+use maskline_sip::identity::is_forwarded;
 use maskline_sip::message::Message;
-use maskline_sip::sdp::Foreign;
 use maskline_store::records::call::CallRecord;
 
 impl Switch {
@@ -29,12 +30,26 @@ impl Switch {
         let (Some(trunk_in), false) = (trunk_in, self.is_full()) else {
             return self.refuse_leg(leg, Ending::of(Reason::Overload), now);
         };
+        let load = self.loads.of(&trunk_in.said.name, now.tick_ms);
+        // How many it is sent in a second says nothing of those that it sends.
+        let load = Load {
+            begun_last_s: 0,
+            ..load
+        };
+        if trunk_in.said.admits(load).is_err() {
+            self.turned_away.trunk_full += 1;
+            return self.refuse_leg(leg, Ending::of(Reason::Overload), now);
+        }
+        if trunk_in.said.diversion == Diversion::Refuse && is_forwarded(invite) {
+            self.turned_away.forwarded += 1;
+            return self.refuse_leg(leg, Ending::of(Reason::Restricted), now);
+        }
         let Some(x) = numbers::dialled_on(invite, trunk_in.said.home_area) else {
             return self.refuse_leg(leg, Ending::of(Reason::XUnknown), now);
         };
         self.last_call += 1;
         let key = CallKey(self.last_call);
-        let caller = numbers::caller_on(invite, &trunk_in.said).number;
+        let caller = peers::caller(&trunk_in.said, invite).number;
         let record = CallRecord {
             call_id: self.call_id(key, now),
             node: self.setup.node.clone(),
@@ -54,7 +69,7 @@ impl Switch {
             self.session(key, b"caller", now),
             self.session(key, b"callee", now),
         ];
-        let passing = passing(&trunk_in.said);
+        let codecs = Codecs::of(&trunk_in.said);
         let mut live = Live {
             call: Call::new(terms, now),
             record,
@@ -63,12 +78,13 @@ impl Switch {
             x,
             crowd: self.crowds.enter(x, caller, &self.setup),
             caller_leg: leg,
-            media: Media::from_offer(invite.body(), passing, trunk_in.said.nat, sessions),
+            media: Media::from_offer(invite.body(), codecs, trunk_in.said.nat, sessions),
             trunk_in,
             callee_leg: None,
             callee: None,
             trunks: Vec::new(),
             trunk: 0,
+            trunk_out: None,
             max_forwards: max_forwards.saturating_sub(1),
             announcement: None,
             reply: None,
@@ -78,6 +94,7 @@ impl Switch {
         let who = caller.map_or_else(|| "a withheld number".into(), |caller| caller.to_string());
         let note = format!("{who} dials {x}");
         live.note(now, Side::Caller, Way::In, "INVITE", note);
+        self.loads.enter(&live.trunk_in.said.name);
         self.calls.insert(key, live);
         self.legs.insert(leg, (key, Side::Caller));
         self.reschedule(key);
@@ -90,43 +107,18 @@ impl Switch {
     }
 
     pub(super) fn on_route(&mut self, key: CallKey, routing: Routing, now: Moment) {
-        // Who does not answer when asked is not tried, unless nobody else is left.
-        let is_silent = |trunk: &Trunk| {
-            let known = self
-                .trunks
-                .iter()
-                .position(|known| known.said.name == trunk.said.name);
-            let id = known.and_then(|at| u32::try_from(at).ok());
-            id.is_some_and(|id| self.silent.contains(&PeerId(id)))
-        };
-        let mut routing = routing;
-        routing.trunks.sort_by_key(is_silent);
+        let trunks = self.choose(routing.trunks, now);
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
         live.record.pool = routing.pool.map(|pool| pool.to_string());
         live.record.account = routing.account.map(|account| account.to_string());
-        live.trunks = routing.trunks;
+        live.trunks = trunks;
         live.trunks.truncate(TRUNKS_TRIED_MAX);
         let prospects = Prospects {
             trunks: live.trunks.len(),
             crowd: live.crowd,
         };
         self.happen(key, Happening::Routed(routing.route, prospects), now);
-    }
-}
-
-/// The codecs that may cross although we can neither speak nor record them, by what the trunk allows.
-fn passing(trunk: &maskline_domain::Trunk) -> Vec<Foreign> {
-    let is_allowed = |codec: &Foreign| {
-        let names = &trunk.codecs;
-        names.is_empty()
-            || names
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(codec.name()))
-    };
-    match trunk.without_g711 {
-        WithoutG711::Refuse => Vec::new(),
-        WithoutG711::Relay => Foreign::ALL.into_iter().filter(is_allowed).collect(),
     }
 }

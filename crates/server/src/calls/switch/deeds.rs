@@ -1,9 +1,10 @@
 //! What a call wants done becomes messages and outputs.
 
+use super::codecs::Codecs;
 use super::face::day;
 use super::ladder::Way;
 use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
-use crate::calls::peers;
+use crate::calls::{Trunk, peers};
 use maskline_domain::call::{Deed, Ending, Happening, Moment, Prompt, Reason, Side};
 use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
 use maskline_sip::uri::sip_uri;
@@ -95,10 +96,8 @@ impl Switch {
 
     fn ask_for_ports(&mut self, key: CallKey) {
         if let Some(live) = self.calls.get(&key) {
-            let callee = live.trunks.get(live.trunk);
             let wish = LeaseWish {
                 caller_advertised: live.trunk_in.said.rtp_advertised,
-                callee_advertised: callee.and_then(|trunk| trunk.said.rtp_advertised),
             };
             self.outputs.push_back(Output::LeaseMedia(key, wish));
         }
@@ -129,13 +128,23 @@ impl Switch {
         let (Some(callee), Some(trunk)) = (live.callee, trunk.cloned()) else {
             return self.happen(key, Happening::MediaRefused(Reason::Unreachable), now);
         };
-        let Some(sdp) = live
-            .media
-            .offer_by(trunk.said.rtp_advertised, trunk.said.nat, session)
+        // Others may have filled it since it was chosen.
+        if self.admit(&trunk, now).is_err() {
+            return self.pass_over(key, &trunk, now);
+        }
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let codecs = Codecs::of(&trunk.said);
+        let Some(sdp) =
+            live.media
+                .offer_by(trunk.said.rtp_advertised, codecs, trunk.said.nat, session)
         else {
             return self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
         };
         live.callee_leg = Some(leg);
+        live.trunk_out = Some(trunk.said.name.clone());
+        self.loads.dial(&trunk.said, now.tick_ms);
         live.record.trunk_out = Some(trunk.said.name.to_string());
         let advertised = trunk.said.sip_advertised.unwrap_or(usual);
         let note = format!("to {callee} by {}, shown {}", trunk.said.name, live.x);
@@ -149,6 +158,15 @@ impl Switch {
         };
         self.legs.insert(leg, (key, Side::Callee));
         self.sip(SipInput::Dial(leg, dial), now);
+    }
+
+    /// A trunk that is full is as good as one that refuses.
+    fn pass_over(&mut self, key: CallKey, trunk: &Trunk, now: Moment) {
+        if let Some(live) = self.calls.get_mut(&key) {
+            let note = format!("{} is full", trunk.said.name);
+            live.note(now, Side::Callee, Way::In, 503, note);
+        }
+        self.happen(key, Happening::CalleeRefused(503, None, true), now);
     }
 
     /// Has the caller hear why the call fails. If that cannot be, it is refused without.
@@ -207,11 +225,15 @@ impl Switch {
             && self.legs.remove(&leg).is_some()
         {
             live.note(now, side, Way::Out, what, format!("cause {cause}"));
+            if side == Side::Callee {
+                self.leave_trunk_out(key);
+            }
             self.sip(SipInput::HangUp(leg, Some(cause)), now);
         }
     }
 
     fn forget(&mut self, key: CallKey) {
+        self.leave_trunk_out(key);
         let Some(live) = self.calls.remove(&key) else {
             return;
         };
@@ -219,6 +241,7 @@ impl Switch {
             self.deadlines.remove(&(deadline, key));
         }
         self.crowds.leave(live.x, live.record.caller);
+        self.loads.leave(&live.trunk_in.said.name);
         self.legs.remove(&live.caller_leg);
         live.callee_leg.map(|leg| self.legs.remove(&leg));
         let is_recorded = live.record.released_at.is_some();

@@ -54,13 +54,8 @@ impl Switch {
                     now,
                 );
             }
-            Event::PeerState { peer, reachable } => {
-                match reachable {
-                    true => self.silent.remove(&peer),
-                    false => self.silent.insert(peer),
-                };
-            }
-            Event::Registered { .. } => {}
+            Event::PeerState { peer, reachable } => self.on_peer_state(peer, reachable),
+            Event::Registered { peer, status } => self.on_registered(peer, status),
             Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
             Event::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
             Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, now),
@@ -117,6 +112,9 @@ impl Switch {
 
     fn leg_ended(&mut self, leg: LegId, happening: impl FnOnce(Side) -> Happening, now: Moment) {
         if let Some((key, side)) = self.legs.remove(&leg) {
+            if side == Side::Callee {
+                self.leave_trunk_out(key);
+            }
             self.happen(key, happening(side), now);
         }
     }

@@ -41,13 +41,12 @@ pub struct Routing {
     pub trunks: Vec<Trunk>,
 }
 
-/// What each side is to be told as our address for media, where its trunk wants another than the usual.
+/// What the caller is to be told as our address for media, where its trunk wants another than the usual.
+/// The callee may be dialled by one trunk after the other, so that what it is told is decided later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeaseWish {
     /// The caller's side.
     pub caller_advertised: Option<IpAddr>,
-    /// The callee's side.
-    pub callee_advertised: Option<IpAddr>,
 }
 
 /// The two addresses at which the relay receives: RTP from the caller, RTP from the callee.
@@ -144,6 +143,9 @@ pub enum Input<'a> {
     Drain,
     /// End all calls.
     HangUpAll,
+    /// Give up all registrations: nobody is to be called here any more. Calls that come nevertheless are
+    /// answered as before.
+    Leave,
 }
 
 /// What the switch wants done.

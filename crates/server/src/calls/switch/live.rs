@@ -4,7 +4,7 @@ use super::ladder::{Ladder, Way};
 use super::media::Media;
 use crate::calls::Trunk;
 use maskline_domain::call::{Call, Closing, Crowd, Moment, Prompt, Side};
-use maskline_domain::{Binding, PhoneNumber};
+use maskline_domain::{Binding, PhoneNumber, TrunkName};
 use maskline_sip::endpoint::LegId;
 use maskline_store::records::call::CallRecord;
 
@@ -24,6 +24,8 @@ pub(super) struct Live {
     pub trunks: Vec<Trunk>,
     /// By which it is.
     pub trunk: usize,
+    /// The trunk on which its second leg is counted.
+    pub trunk_out: Option<TrunkName>,
     pub max_forwards: u8,
     pub media: Media,
     /// What is to be said to the caller once there are ports, and whether by an answer.

@@ -1,19 +1,20 @@
 //! What each side has said of its media, what both agreed on, and the descriptions that each is given. What
 //! crosses from one side to the other is an [`Audio`], never a description.
 
+use super::codecs::Codecs;
 use super::{Lease, MediaEnd, MediaPath};
 use maskline_domain::call::{Reason, Side};
 use maskline_sip::g711::Law;
-use maskline_sip::sdp::{self, Agreement, Audio, Description, Foreign, OurSide, Passing, Payloads};
+use maskline_sip::sdp::{self, Agreement, Audio, Description, OurSide, Passing, Payloads};
 use std::net::{IpAddr, SocketAddr};
 
 /// See the module.
 pub(super) struct Media {
-    /// Codecs that may cross although we do not understand them.
-    passing: Vec<Foreign>,
     /// Whether the caller's INVITE had no description: then it gets our offer in the answer.
     is_delayed: bool,
     lease: Option<Lease>,
+    /// What the callee's side is told where its trunk wants no other address.
+    usual: Option<IpAddr>,
     caller: Half,
     callee: Half,
     /// What the callee's last answer was agreed on with.
@@ -30,14 +31,16 @@ struct Half {
     payloads: Option<Payloads>,
     /// An offer of its that waits for the other side's answer.
     offered: Option<Description>,
+    codecs: Codecs,
     nat: bool,
     /// Counts its descriptions.
     version: u32,
 }
 
 impl Half {
-    fn new(session: u64, nat: bool) -> Self {
+    fn new(session: u64, codecs: Codecs, nat: bool) -> Self {
         Self {
+            codecs,
             ours: OurSide::new(session),
             theirs: None,
             payloads: None,
@@ -45,6 +48,15 @@ impl Half {
             nat,
             version: 0,
         }
+    }
+
+    /// Reads what this side says of its media, as far as its trunk lets it.
+    fn read(&self, body: &[u8]) -> Result<Description, Reason> {
+        let read = sdp::parse_passing(body, &self.codecs.passing);
+        let mut read = read.map_err(|_| Reason::NoCommonCodec)?;
+        let audio = self.codecs.only(read.audio);
+        read.audio = audio.ok_or(Reason::NoCommonCodec)?;
+        Ok(read)
     }
 
     fn say(&mut self, description: Description, payloads: Payloads) {
@@ -113,17 +125,17 @@ impl sdp::Agreed for Agreed {
 }
 
 impl Media {
-    /// The caller's INVITE had this body. `sessions` are numbers for `o=` that tell nothing, one for each
-    /// side.
-    pub fn from_offer(body: &[u8], passing: Vec<Foreign>, nat: bool, sessions: [u64; 2]) -> Self {
-        let mut caller = Half::new(sessions[0], nat);
-        caller.theirs = sdp::parse_passing(body, &passing).ok();
+    /// The caller's INVITE had this body, and came by a trunk that lets these codecs be used. `sessions` are
+    /// numbers for `o=` that tell nothing, one for each side.
+    pub fn from_offer(body: &[u8], codecs: Codecs, nat: bool, sessions: [u64; 2]) -> Self {
+        let mut caller = Half::new(sessions[0], codecs.clone(), nat);
+        caller.theirs = caller.read(body).ok();
         Self {
             is_delayed: body.is_empty(),
-            passing,
             lease: None,
+            usual: None,
             caller,
-            callee: Half::new(sessions[1], false),
+            callee: Half::new(sessions[1], codecs, false),
             agreed: None,
         }
     }
@@ -144,6 +156,7 @@ impl Media {
     }
 
     pub fn lease(&mut self, lease: Lease) {
+        self.usual = Some(lease.callee.ip());
         self.lease = Some(lease);
     }
 
@@ -154,27 +167,32 @@ impl Media {
             .is_some_and(|payloads| payloads.events.is_some())
     }
 
-    /// The offer for the callee, who is dialled by a trunk that may want another address and be behind NAT.
-    /// `session` is a number for `o=`, since this is a new session.
+    /// The offer for the callee, who is dialled by a trunk that may want another address and other codecs,
+    /// and be behind NAT. `session` is a number for `o=`, since this is a new session. None if there is no
+    /// codec that both trunks let be used.
     pub fn offer_by(
         &mut self,
         advertised: Option<IpAddr>,
+        codecs: Codecs,
         nat: bool,
         session: u64,
     ) -> Option<Vec<u8>> {
-        let lease = self.lease.as_mut()?;
-        if let Some(advertised) = advertised {
-            lease.callee.set_ip(advertised);
-        }
-        let ours = lease.callee;
-        let audio = match &self.caller.theirs {
-            Some(theirs) => theirs.audio.clone(),
-            None if self.is_delayed => Audio::ours(ours),
-            None => return None,
-        };
+        let told = advertised.or(self.usual)?;
+        self.lease.as_mut()?.callee.set_ip(told);
         self.agreed = None;
-        self.callee = Half::new(session, nat);
+        self.callee = Half::new(session, codecs, nat);
+        let (audio, ours) = (self.first_offer()?, self.lease?.callee);
         Some(self.callee.ours.offer(&audio, ours))
+    }
+
+    /// What the callee is offered first: what the caller offers, or all that we have.
+    fn first_offer(&self) -> Option<Audio> {
+        let audio = match &self.caller.theirs {
+            Some(theirs) if !self.is_delayed => theirs.audio.clone(),
+            _ if self.is_delayed => self.caller.codecs.only(Audio::ours(self.lease?.callee))?,
+            _ => return None,
+        };
+        self.callee.codecs.only(audio)
     }
 
     /// Takes the callee's answer. One without SDP repeats what was agreed before it. Says whether it
@@ -183,12 +201,8 @@ impl Media {
         if body.is_empty() && self.agreed.is_some() {
             return Ok(false);
         }
-        let answer = sdp::parse_passing(body, &self.passing).map_err(|_| Reason::NoCommonCodec)?;
-        let lease = self.lease.ok_or(Reason::NoCommonCodec)?;
-        let offer = match &self.caller.theirs {
-            Some(theirs) if !self.is_delayed => theirs.audio.clone(),
-            _ => Audio::ours(lease.callee),
-        };
+        let answer = self.callee.read(body)?;
+        let offer = self.first_offer().ok_or(Reason::NoCommonCodec)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
         if !self.is_delayed {
             self.caller.payloads = Some(agreed.offerer());
@@ -219,7 +233,7 @@ impl Media {
     /// Takes the caller's answer to our offer in the answer.
     pub fn take_late_answer(&mut self, body: &[u8]) -> Result<(), Reason> {
         let answered = self.callee.theirs.as_ref().ok_or(Reason::Failed)?;
-        let answer = sdp::parse_passing(body, &self.passing).map_err(|_| Reason::NoCommonCodec)?;
+        let answer = self.caller.read(body)?;
         let agreed = Agreed::of(&answered.audio, &answer.audio)?;
         self.caller.say(answer, agreed.answerer());
         Ok(())
@@ -263,7 +277,7 @@ impl Media {
 
     /// Takes a new offer of one side, to be offered to the other. A fax alone, say, is refused.
     pub fn take_offer(&mut self, side: Side, body: &[u8]) -> Result<(), Reason> {
-        let offer = sdp::parse_passing(body, &self.passing).map_err(|_| Reason::NoCommonCodec)?;
+        let offer = self.half(side).read(body)?;
         self.half_mut(side).offered = Some(offer);
         Ok(())
     }
@@ -278,17 +292,20 @@ impl Media {
             Some(theirs) => audio.renumbered(&theirs.audio),
             None => audio.clone(),
         };
+        let audio = half.codecs.only(audio)?;
         Some(self.half_mut(side).ours.offer(&audio, ours))
     }
 
     /// Takes one side's answer to what the other one offered, and gives the answer for that one.
     pub fn take_reply(&mut self, side: Side, body: &[u8]) -> Result<Vec<u8>, Reason> {
-        let answer = sdp::parse_passing(body, &self.passing).map_err(|_| Reason::NoCommonCodec)?;
+        let answer = self.half(side).read(body)?;
         let offerer = side.other();
         let ours = self.address(offerer).ok_or(Reason::Failed)?;
+        let offer = self.half_mut(offerer).offered.take();
+        let offer = offer.ok_or(Reason::Failed)?;
+        let offered = self.half(side).codecs.only(offer.audio.clone());
+        let agreed = Agreed::of(&offered.ok_or(Reason::NoCommonCodec)?, &answer.audio)?;
         let half = self.half_mut(offerer);
-        let offer = half.offered.take().ok_or(Reason::Failed)?;
-        let agreed = Agreed::of(&offer.audio, &answer.audio)?;
         let reply = half.ours.answer(&offer, &answer.audio, &agreed, ours);
         half.say(offer, agreed.offerer());
         self.half_mut(side).say(answer, agreed.answerer());
@@ -298,7 +315,7 @@ impl Media {
 
     /// Takes one side's answer to an offer that it had asked us for.
     pub fn take_asked_answer(&mut self, side: Side, body: &[u8]) -> Result<(), Reason> {
-        let answer = sdp::parse_passing(body, &self.passing).map_err(|_| Reason::NoCommonCodec)?;
+        let answer = self.half(side).read(body)?;
         let other = self.half(side.other()).theirs.as_ref();
         let agreed = Agreed::of(&other.ok_or(Reason::Failed)?.audio, &answer.audio)?;
         self.half_mut(side).say(answer, agreed.answerer());

@@ -1,10 +1,8 @@
 //! What the switch shows of itself to people.
 
-use maskline_sip::endpoint::Counts;
-
 use super::Switch;
 use super::live::Live;
-use crate::calls::board::{LiveCall, Stage};
+use crate::calls::board::{LiveCall, Stage, TurnedAway};
 
 impl Switch {
     /// The calls that live, the oldest first.
@@ -17,9 +15,12 @@ impl Switch {
         self.endpoint.legs()
     }
 
-    /// What the endpoint counted.
-    pub fn counts(&self) -> Counts {
-        self.endpoint.counts()
+    /// What became no call.
+    pub fn counts(&self) -> TurnedAway {
+        TurnedAway {
+            sip: self.endpoint.counts(),
+            ..self.turned_away
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 mod changing;
 mod failing;
 mod prompting;
+mod trunks;
 
+use super::codecs::Codecs;
 use super::media::Media;
 use super::*;
 use crate::calls::numbers;

@@ -176,12 +176,14 @@ fn a_caller_that_leaves_the_offer_to_us_gets_the_callees_codec() {
 
 #[test]
 fn media_flows_once_the_caller_has_answered_our_offer() {
-    let mut media = Media::from_offer(b"", Vec::new(), false, [1, 2]);
+    let codecs = Codecs::of(&trunk("any", CALLER, true).said);
+    let mut media = Media::from_offer(b"", codecs.clone(), false, [1, 2]);
     media.lease(Lease {
         caller: address("192.0.2.1:20000"),
         callee: address("192.0.2.1:20002"),
     });
-    media.offer_by(None, false, 3).expect("an offer of ours");
+    let offer = media.offer_by(None, codecs, false, 3);
+    assert!(offer.is_some(), "an offer of ours");
     assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "0 101")), Ok(true));
     assert!(media.answer().is_some() && media.is_late());
     assert_eq!(media.path(), None);
