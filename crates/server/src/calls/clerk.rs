@@ -7,7 +7,7 @@ use super::{Trunk, numbers, peers};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use arc_swap::ArcSwap;
-use maskline_domain::call::{Ending, Reason, TRUNKS_TRIED_MAX};
+use maskline_domain::call::{Ending, Reason};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
 use maskline_domain::{State, TrunkName};
@@ -85,7 +85,6 @@ impl Clerk {
                 account,
                 trunks: candidates(state, seed)
                     .into_iter()
-                    .take(TRUNKS_TRIED_MAX)
                     .filter_map(|trunk| {
                         let before = opened.iter().find(|opened| opened.said == *trunk);
                         before.cloned().or_else(|| known(trunk, sealer.as_deref()))
