@@ -36,16 +36,22 @@ pub enum Slip {
     NoRecord,
     /// Ports are not given back.
     KeptPorts,
+    /// Media goes to somebody else.
+    StrayMedia,
+    /// Another key arrives than was pressed.
+    WrongKey,
 }
 
 impl Slip {
     /// Each of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::WrongParty,
         Self::Telltale,
         Self::NoEnd,
         Self::NoRecord,
         Self::KeptPorts,
+        Self::StrayMedia,
+        Self::WrongKey,
     ];
 }
 

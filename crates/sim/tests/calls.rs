@@ -39,11 +39,13 @@ fn each_slip_is_found() {
         (Slip::NoEnd, "it ended 0 times"),
         (Slip::NoRecord, "it left no record"),
         (Slip::KeptPorts, "leases are left"),
+        (Slip::StrayMedia, "media goes to somebody else"),
+        (Slip::WrongKey, "which nobody pressed"),
     ];
     assert_eq!(rows.map(|(slip, _)| slip), Slip::ALL);
     for (slip, expected) in rows {
         let plan = Plan {
-            seed: 3,
+            seed: 4,
             calls: 500,
             slip: Some(slip),
         };

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::routing::{self, Dial, Explanation, Route};
 use crate::state::State;
-use crate::trunk::{PromptPolicy, Trunk, TrunkName};
+use crate::trunk::{PromptPolicy, Trunk, TrunkName, candidates};
 
 /// What an operator asks: what would become of this call?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +26,10 @@ pub fn foretell(
     question: &Question,
     at: Timestamp,
 ) -> Option<(Explanation, Foreseen)> {
-    let enabled = || state.trunks().filter(|trunk| trunk.enabled);
-    let is_asked_for = |trunk: &&Trunk| question.trunk.as_ref().is_none_or(|it| *it == trunk.name);
-    let by = enabled().find(is_asked_for);
+    let is_asked_for = |trunk: &Trunk| question.trunk.as_ref().is_none_or(|it| *it == trunk.name);
+    let by = state
+        .trunks()
+        .find(|trunk| trunk.enabled && is_asked_for(trunk));
     if by.is_none() && question.trunk.is_some() {
         return None;
     }
@@ -38,7 +39,8 @@ pub fn foretell(
         notice: question.notice,
     };
     let prospects = Prospects {
-        trunks: enabled().count(),
+        // In whatever order they are tried.
+        trunks: candidates(state, 0).len(),
         crowd: None,
     };
     let explained = routing::explain(state, &question.dial, at);

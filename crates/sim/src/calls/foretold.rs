@@ -130,6 +130,7 @@ impl Tally {
             ("heard vacant_number", heard(Prompt::VacantNumber)),
             ("heard not_in_use", heard(Prompt::NotInUse)),
             ("heard cannot_connect", heard(Prompt::CannotConnect)),
+            ("heard unreachable", heard(Prompt::Unreachable)),
             ("answered only for a prompt", self.answered_in_vain),
             ("refused without a prompt", self.unsaid),
             ("callers withheld", self.withheld),
@@ -275,6 +276,7 @@ fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: T
     match town.expected(dial, at) {
         Expected::Unknown => refused(None, 404, 1),
         Expected::Refused(prompt, status, cause) => refused(prompt, status, cause),
+        Expected::Rings(_) if !town.has_way_out() => refused(Some(Prompt::Unreachable), 502, 38),
         Expected::Rings(callee) => {
             let is_told = notice != Notice::None && town.is_recorded(dial, at);
             Seen {
@@ -311,6 +313,7 @@ fn random_trunk(chance: &mut Chance, name: &str, place: u8, enabled: bool) -> Tr
     let peer = SocketAddr::new(Ipv4Addr::new(198, 51, 100, 1 + place).into(), 5060);
     Trunk {
         enabled,
+        outgoing: !chance.one_in(3),
         prompts: chance.one_of([
             PromptPolicy::Early,
             PromptPolicy::Answer,

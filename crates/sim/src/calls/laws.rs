@@ -2,9 +2,11 @@
 
 use maskline_domain::PhoneNumber;
 use maskline_domain::call::Prompt;
+use maskline_domain::trunk::PromptPolicy;
+use maskline_server::calls::switch::{MediaEnd, MediaPath};
 use maskline_store::records::call::CallRecord;
 
-use super::phone::PhoneId;
+use super::phone::{PhoneId, media_of};
 use super::town::Expected;
 
 /// What is known of a call from outside.
@@ -19,6 +21,12 @@ pub(super) struct Track {
     /// The id under which a row was opened.
     pub opened: Option<String>,
     pub played: Option<Prompt>,
+    /// How the trunk of the caller lets prompts be heard.
+    pub prompts: PromptPolicy,
+    /// The cause with which the caller was hung up on, if it was and heard.
+    pub ended: Option<Option<u8>>,
+    /// Keys that the caller and that the callee pressed, and that the other side has not got yet.
+    pub pressed: [Vec<char>; 2],
     pub has_ports: bool,
     /// How the switch refused the caller, if it did and the caller heard.
     pub refused: Option<(u16, Option<u8>)>,
@@ -30,7 +38,12 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub fn new(caller: Option<PhoneNumber>, x: PhoneNumber, caller_phone: PhoneId) -> Self {
+    pub fn new(
+        caller: Option<PhoneNumber>,
+        x: PhoneNumber,
+        caller_phone: PhoneId,
+        prompts: PromptPolicy,
+    ) -> Self {
         Self {
             caller,
             x,
@@ -39,6 +52,9 @@ impl Track {
             callee_phones: Vec::new(),
             opened: None,
             played: None,
+            prompts,
+            ended: None,
+            pressed: [Vec::new(), Vec::new()],
             has_ports: false,
             refused: None,
             finished: 0,
@@ -127,8 +143,20 @@ impl Track {
             Some(Expected::Unknown) => (None, 404, 1),
             _ => return Ok(()),
         };
+        let prompt = prompt.filter(|_| self.prompts != PromptPolicy::None);
         if self.played.is_some_and(|played| Some(played) != prompt) {
             return Err(format!("it heard {:?} instead of {prompt:?}", self.played));
+        }
+        if self.prompts == PromptPolicy::Answer && self.played.is_some() {
+            // It was answered to hear it, and then hung up on.
+            return match (self.refused, self.ended) {
+                // Its carrier was switched on only when the INVITE was repeated.
+                (None | Some((403, None)), None) => Ok(()),
+                (None, Some(ended)) if ended == Some(cause) => Ok(()),
+                other => Err(format!(
+                    "it heard why and then got {other:?} instead of {cause}"
+                )),
+            };
         }
         match self.refused {
             // Its carrier was switched off at that moment: whom we do not know we tell no more.
@@ -137,6 +165,37 @@ impl Track {
                 "it was refused with {refused:?} instead of {status} and {cause}"
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// The law of the right keys: a side gets what the other one pressed, once.
+    ///
+    /// # Errors
+    /// How it was broken.
+    pub fn may_hear_key(&mut self, by_caller: bool, key: char) -> Result<(), String> {
+        let pressed = &mut self.pressed[usize::from(!by_caller)];
+        match pressed.iter().position(|other| *other == key) {
+            Some(at) => {
+                pressed.swap_remove(at);
+                Ok(())
+            }
+            None => Err(format!("the key {key} came, which nobody pressed")),
+        }
+    }
+
+    /// The law of the right media: it goes to the phones of this call and to no other.
+    ///
+    /// # Errors
+    /// How it was broken.
+    pub fn may_relay(&self, path: &MediaPath) -> Result<(), String> {
+        let is_at = |id: PhoneId, end: &MediaEnd| end.address.ip() == media_of(id);
+        let is_right = path.caller.is_none_or(|end| is_at(self.caller_phone, &end))
+            && path
+                .callee
+                .is_none_or(|end| self.callee_phones.iter().any(|id| is_at(*id, &end)));
+        match is_right {
+            true => Ok(()),
+            false => Err(format!("media goes to somebody else: {path:?}")),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId, Refusal};
 use maskline_sip::hop::Hop;
+use maskline_sip::sdp::Direction;
 use maskline_sip::time::Time;
 
 use super::world::SWITCH;
@@ -20,6 +21,16 @@ pub(super) enum Act {
     Answer,
     Refuse(u16),
     HangUp,
+    /// It keeps the other one waiting.
+    Hold,
+    /// It speaks again.
+    Resume,
+    /// It takes what it was offered last.
+    Accept,
+    /// It declines what it was offered last.
+    Decline,
+    /// A key is pressed, and told by INFO.
+    Key(char),
     /// It hears nothing any more, but does not know.
     GoDeaf,
     /// Its battery is out.
@@ -36,8 +47,14 @@ pub(super) struct Phone {
     pub is_deaf: bool,
     /// When its next timer is due, if a wake-up is under way.
     pub wakes_at: Option<u64>,
-    /// The payload type of its keys, which is the mark of its call.
-    events: u8,
+    /// The payload type of its keys, which is the mark of its call; none if it tells keys by INFO alone.
+    events: Option<u8>,
+    /// What it does with its media.
+    direction: Direction,
+    /// Counts its descriptions.
+    version: u32,
+    /// What the other side does, by the offer that waits for a reply.
+    pub offered: Direction,
     id: PhoneId,
 }
 
@@ -47,7 +64,7 @@ impl Phone {
         address: SocketAddr,
         call: usize,
         is_caller: bool,
-        events: u8,
+        events: Option<u8>,
         chance: &mut Chance,
     ) -> Self {
         let peers = vec![Peer::new(PeerId(0), Hop::udp(SWITCH))];
@@ -60,24 +77,40 @@ impl Phone {
             is_deaf: false,
             wakes_at: None,
             events,
+            direction: Direction::SendRecv,
+            version: 1,
+            offered: Direction::SendRecv,
             id,
         }
     }
 
     /// Where it would hear its media: nobody but the switch may learn that.
     pub fn media(&self) -> Ipv4Addr {
-        let [.., a, b, c] = self.id.to_be_bytes();
-        Ipv4Addr::new(10, a, b, c)
+        media_of(self.id)
     }
 
     pub fn sdp(&self, codecs: &str) -> Vec<u8> {
-        let (media, events) = (self.media(), self.events);
+        let (media, direction) = (self.media(), word(self.direction));
+        let (formats, map) = match self.events {
+            Some(events) => (
+                format!("{codecs} {events}"),
+                format!("a=rtpmap:{events} telephone-event/8000\r\n"),
+            ),
+            None => (codecs.to_owned(), String::new()),
+        };
         format!(
-            "v=0\r\no=phone {} 1 IN IP4 {media}\r\ns=-\r\nc=IN IP4 {media}\r\nt=0 0\r\n\
-             m=audio 4000 RTP/AVP {codecs} {events}\r\na=rtpmap:{events} telephone-event/8000\r\n",
-            self.id
+            "v=0\r\no=phone {} {} IN IP4 {media}\r\ns=-\r\nc=IN IP4 {media}\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP {formats}\r\n{map}a={direction}\r\n",
+            self.id, self.version
         )
         .into_bytes()
+    }
+
+    /// Its description, now that it does something else with its media.
+    fn new_sdp(&mut self, direction: Direction) -> Vec<u8> {
+        self.direction = direction;
+        self.version += 1;
+        self.sdp("8")
     }
 
     pub fn act(&mut self, act: Act, now_ms: u64) {
@@ -94,6 +127,17 @@ impl Phone {
                 },
             ),
             Act::HangUp => Input::HangUp(leg, Some(16)),
+            Act::Hold => Input::Offer(leg, self.new_sdp(Direction::SendOnly)),
+            Act::Resume => Input::Offer(leg, self.new_sdp(Direction::SendRecv)),
+            Act::Accept => {
+                let direction = self.offered.reversed();
+                Input::AcceptOffer(leg, self.new_sdp(direction))
+            }
+            Act::Decline => Input::RefuseOffer(leg, 488),
+            Act::Key(key) => {
+                let body = format!("Signal={key}\r\nDuration=160\r\n");
+                Input::Info(leg, b"application/dtmf-relay".to_vec(), body.into_bytes())
+            }
             Act::GoDeaf => {
                 self.is_deaf = true;
                 return;
@@ -101,6 +145,50 @@ impl Phone {
             Act::Vanish => return,
         };
         self.endpoint.handle_input(input, Time::from_millis(now_ms));
+    }
+}
+
+/// Where a phone hears its media.
+pub(super) fn media_of(id: PhoneId) -> Ipv4Addr {
+    let [.., a, b, c] = id.to_be_bytes();
+    Ipv4Addr::new(10, a, b, c)
+}
+
+fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::SendRecv => "sendrecv",
+        Direction::SendOnly => "sendonly",
+        Direction::RecvOnly => "recvonly",
+        Direction::Inactive => "inactive",
+    }
+}
+
+/// What somebody does once the call stands, besides hanging up.
+pub(super) fn talker_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
+    let mut acts = Vec::new();
+    if chance.one_in(4) {
+        let hold = chance.below(10_000);
+        acts.push((hold, Act::Hold));
+        if !chance.one_in(4) {
+            acts.push((hold + chance.below(8_000), Act::Resume));
+        }
+    }
+    if chance.one_in(4) {
+        for _ in 0..=chance.below(4) {
+            let key = chance.one_of(['0', '1', '5', '9', '*', '#', 'D']);
+            acts.push((chance.below(10_000), Act::Key(key)));
+        }
+    }
+    acts
+}
+
+/// What somebody does who is offered other media. Some never say a word.
+pub(super) fn offered_temper(chance: &mut Chance) -> Option<(u64, Act)> {
+    let after = chance.below(600);
+    match chance.below(12) {
+        0 => None,
+        1 => Some((after, Act::Decline)),
+        _ => Some((after, Act::Accept)),
     }
 }
 

@@ -132,7 +132,7 @@ pub(super) fn call(
     switch.handle_input(Input::Trunks(trunks), moment);
     let carrier = peers::hop(by).map_or(SWITCH, |hop| hop.address);
     let address = SocketAddr::new(carrier.ip(), CALLER_PORT);
-    let mut caller = Phone::new(1, address, 0, true, 101, chance);
+    let mut caller = Phone::new(1, address, 0, true, Some(101), chance);
     let leg = caller.endpoint.new_leg();
     caller.leg = Some(leg);
     // Numbers come in whatever form the carrier writes them.
@@ -284,7 +284,7 @@ impl Street<'_> {
             false => Side::Callee,
         };
         if side == Side::Callee && self.callee.is_none() {
-            self.callee = Some(Phone::new(2, to, 0, false, 101, self.chance));
+            self.callee = Some(Phone::new(2, to, 0, false, Some(101), self.chance));
         }
         let now = Time::from_millis(self.now_ms);
         if let Some(phone) = self.phone(side)

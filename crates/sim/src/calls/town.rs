@@ -123,6 +123,13 @@ impl Town {
         &self.state
     }
 
+    /// Whether any trunk takes calls to callees.
+    pub fn has_way_out(&self) -> bool {
+        self.state
+            .trunks()
+            .any(|trunk| trunk.enabled && trunk.outgoing)
+    }
+
     /// Has the operator set a trunk; whether that is allowed.
     pub fn set_trunk(&mut self, trunk: Trunk, now: Timestamp) -> bool {
         self.command(Command::SetTrunk(Box::new(trunk)), now)

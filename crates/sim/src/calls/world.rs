@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::{Dial as Query, Route};
+use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp, TrunkName};
 use maskline_server::calls::switch::{
     CallKey, Input, Lease, Output, Prompt, Routing, Setup, Side, Switch,
@@ -14,13 +15,15 @@ use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Method, Name};
-use maskline_sip::sdp;
+use maskline_sip::sdp::{self, Direction};
 use maskline_sip::time::Time;
 use maskline_store::records::call::CallRecord;
 
 use super::laws::Track;
 use super::network::{Network, Weather};
-use super::phone::{Act, Phone, PhoneId, callee_temper, caller_temper};
+use super::phone::{
+    Act, Phone, PhoneId, callee_temper, caller_temper, offered_temper, talker_temper,
+};
 use super::town::{Expected, Town};
 use super::{Plan, Slip};
 use crate::chance::Chance;
@@ -29,10 +32,10 @@ use crate::chance::Chance;
 pub(super) const SWITCH: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
 /// The carriers: phones are behind one of them, at ports of its address.
-const CARRIERS: [(&str, Ipv4Addr); 3] = [
-    ("north", Ipv4Addr::new(198, 51, 100, 1)),
-    ("west", Ipv4Addr::new(203, 0, 113, 1)),
-    ("east", Ipv4Addr::new(203, 0, 113, 2)),
+const CARRIERS: [(&str, Ipv4Addr, PromptPolicy); 3] = [
+    ("north", Ipv4Addr::new(198, 51, 100, 1), PromptPolicy::Early),
+    ("west", Ipv4Addr::new(203, 0, 113, 1), PromptPolicy::Answer),
+    ("east", Ipv4Addr::new(203, 0, 113, 2), PromptPolicy::None),
 ];
 /// Where a carrier takes calls.
 const CARRIER_PORT: u16 = 5060;
@@ -70,6 +73,14 @@ pub struct Tally {
     pub media_lost: u64,
     /// Phones that vanished or went deaf.
     pub mishaps: u64,
+    /// Changes of the media that the other side took: hold and resume.
+    pub changes: u64,
+    /// Keys that reached the other side.
+    pub keys: u64,
+    /// Calls that were still up when their binding was none any more.
+    pub outlived: u64,
+    /// Callers who were answered to hear why nobody rings.
+    pub answered_in_vain: u64,
     /// Outages of carriers.
     pub outages: u64,
     /// Packets that were sent.
@@ -89,6 +100,10 @@ impl Tally {
             crowded,
             media_lost,
             mishaps,
+            changes,
+            keys,
+            outlived,
+            answered_in_vain,
             outages,
             packets,
         } = other;
@@ -101,12 +116,16 @@ impl Tally {
         self.crowded += crowded;
         self.media_lost += media_lost;
         self.mishaps += mishaps;
+        self.changes += changes;
+        self.keys += keys;
+        self.outlived += outlived;
+        self.answered_in_vain += answered_in_vain;
         self.outages += outages;
         self.packets += packets;
     }
 
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 11] {
+    pub fn lines(&self) -> [(&'static str, u64); 15] {
         [
             ("calls", self.calls),
             ("with a record", self.recorded),
@@ -117,6 +136,10 @@ impl Tally {
             ("one too many", self.crowded),
             ("without sound", self.media_lost),
             ("mishaps of phones", self.mishaps),
+            ("changes of media", self.changes),
+            ("keys", self.keys),
+            ("outlived their bindings", self.outlived),
+            ("answered only for a prompt", self.answered_in_vain),
             ("outages of carriers", self.outages),
             ("packets", self.packets),
         ]
@@ -316,7 +339,7 @@ impl World {
             }
             Coming::Outage => {
                 if self.calls_left > 0 {
-                    let (_, carrier) = self.chance.one_of(CARRIERS);
+                    let (_, carrier, _) = self.chance.one_of(CARRIERS);
                     let until = self.now_ms + 1_000 + self.chance.below(40_000);
                     self.network.cut(carrier.into(), until);
                     self.tally.outages += 1;
@@ -324,7 +347,7 @@ impl World {
                 }
             }
             Coming::TrunksChange => {
-                let (name, _) = self.chance.one_of(CARRIERS);
+                let (name, ..) = self.chance.one_of(CARRIERS);
                 let is_off = self.calls_left > 0 && self.chance.one_in(2);
                 self.tell(Input::Trunks(trunks(is_off.then_some(name))));
                 if self.calls_left > 0 {
@@ -346,9 +369,9 @@ impl World {
         self.plan(pause, Coming::Call);
         let (caller, x) = self.town.dial(&mut self.chance);
         let call = self.tracks.len();
-        let (_, carrier) = self.chance.one_of(CARRIERS);
-        let id = self.add_phone(carrier, call, true, events_mark(call));
-        self.tracks.push(Track::new(caller, x, id));
+        let (_, carrier, prompts) = self.chance.one_of(CARRIERS);
+        let id = self.add_phone(carrier, call, true, Some(events_mark(call)));
+        self.tracks.push(Track::new(caller, x, id, prompts));
         let codecs = self.chance.one_of(["8 0", "8", "0 8", "8", "18"]);
         let Some(phone) = self.phones.get_mut(&id) else {
             return;
@@ -376,7 +399,7 @@ impl World {
         carrier: Ipv4Addr,
         call: usize,
         is_caller: bool,
-        events: u8,
+        events: Option<u8>,
     ) -> PhoneId {
         self.last_phone += 1;
         let id = self.last_phone;
@@ -395,6 +418,9 @@ impl World {
         let call = phone.call;
         if matches!(act, Act::Vanish | Act::GoDeaf) {
             self.tally.mishaps += 1;
+        }
+        if let Act::Key(key) = act {
+            self.tracks[call].pressed[usize::from(!phone.is_caller)].push(key);
         }
         phone.act(act, self.now_ms);
         let who = if phone.is_caller { "caller" } else { "callee" };
@@ -470,7 +496,8 @@ impl World {
         let IpAddr::V4(ip) = carrier.ip() else {
             return None;
         };
-        let id = self.add_phone(ip, call, false, EVENTS.0);
+        let events = (!self.chance.one_in(3)).then_some(EVENTS.0);
+        let id = self.add_phone(ip, call, false, events);
         self.by_call_id.insert(call_id, id);
         self.tracks[call].callee_phones.push(id);
         if self.tracks[call].callee_phones.len() > 1 {
@@ -542,7 +569,30 @@ impl World {
             }
             Event::Answered { .. } | Event::Confirmed { .. } => {
                 self.plan(talk, Coming::Act(id, Act::HangUp));
+                for (after, act) in talker_temper(&mut self.chance) {
+                    self.plan(after, Coming::Act(id, act));
+                }
             }
+            Event::Offered { sdp, .. } => {
+                let described = sdp.as_deref().map(sdp::parse);
+                phone.offered = match described {
+                    Some(Ok(described)) => described.audio.direction,
+                    _ => Direction::SendRecv,
+                };
+                if let Some((after, act)) = offered_temper(&mut self.chance) {
+                    self.plan(after, Coming::Act(id, act));
+                }
+            }
+            Event::OfferAccepted { .. } => self.tally.changes += 1,
+            Event::Info { body, .. } => {
+                let key = body.strip_prefix(b"Signal=").and_then(<[u8]>::first);
+                self.key_arrives(call, !is_caller, key.map_or(' ', |&key| key.into()));
+            }
+            Event::Ended {
+                cause,
+                silent: false,
+                ..
+            } if is_caller => self.tracks[call].ended = Some(cause),
             Event::Refused {
                 status,
                 cause,
@@ -550,6 +600,13 @@ impl World {
                 ..
             } if is_caller => self.tracks[call].refused = Some((status, cause)),
             _ => {}
+        }
+    }
+
+    fn key_arrives(&mut self, call: usize, by_caller: bool, key: char) {
+        self.tally.keys += 1;
+        if let Err(what) = self.tracks[call].may_hear_key(by_caller, key) {
+            self.break_law(what, Some(call));
         }
     }
 
@@ -637,10 +694,28 @@ impl World {
                 self.plan(0, Coming::Tell(Input::MediaLeased(key, lease)));
             }
             Output::Play(key, side, prompt, _) => self.play(key, side, prompt),
-            Output::Relay(..)
-            | Output::StopPlaying(..)
-            | Output::Record(..)
-            | Output::SendDigit(..) => {}
+            Output::Relay(key, mut path) => {
+                if let Some(caller) = &mut path.caller
+                    && self.slips(Slip::StrayMedia)
+                {
+                    caller.address.set_ip(SWITCH.ip());
+                }
+                let call = self.call_of(key);
+                let track = self.track_of(key).map(|track| track.may_relay(&path));
+                if let Some(Err(what)) = track {
+                    self.break_law(what, call);
+                }
+            }
+            Output::SendDigit(key, to, digit) => {
+                let digit = match self.slips(Slip::WrongKey) {
+                    true => 'A',
+                    false => digit,
+                };
+                if let Some(call) = self.call_of(key) {
+                    self.key_arrives(call, to == Side::Callee, digit);
+                }
+            }
+            Output::StopPlaying(..) | Output::Record(..) => {}
             Output::Finish(..) if self.slips(Slip::NoEnd) => {}
             Output::Finish(key, _) if self.slips(Slip::NoRecord) => self.finish(key, None),
             Output::Finish(key, record) => self.finish(key, record.as_deref()),
@@ -749,6 +824,17 @@ impl World {
         let Some(record) = record else { return };
         self.tally.recorded += 1;
         self.tally.answered += u64::from(record.answered_at.is_some());
+        let is_in_vain = record.answered_at.is_none() && record.sip_status == Some(200);
+        self.tally.answered_in_vain += u64::from(is_in_vain);
+        if let (Some(_), Some(x)) = (record.answered_at, record.x) {
+            let dial = Query {
+                caller: record.caller,
+                x,
+            };
+            let is_still = self.town.expected(&dial, self.moment().wall);
+            let was = self.tracks[call].expected;
+            self.tally.outlived += u64::from(was != Some(is_still));
+        }
         match record.situation.as_deref() {
             Some("x_full" | "caller_full") => self.tally.crowded += 1,
             Some("media_lost") => self.tally.media_lost += 1,
@@ -854,9 +940,10 @@ fn events_mark(call: usize) -> u8 {
 fn trunks(without: Option<&str>) -> Vec<Trunk> {
     CARRIERS
         .iter()
-        .map(|(name, address)| Trunk {
+        .map(|(name, address, prompts)| Trunk {
             said: maskline_domain::Trunk {
                 enabled: without != Some(name),
+                prompts: *prompts,
                 ..maskline_domain::Trunk::new(TrunkName::new(name), String::new())
             },
             peer: Peer::new(
