@@ -4,9 +4,9 @@
 //! call that was never connected, or opened **before** the second leg is dialled and closed at the end. And
 //! whatever happens a call ends: every state that waits for something has a deadline.
 //!
-//! Each stretch of a call is a file: [`begin`] up to the open row, [`dialling`] with the change from one
-//! trunk to the next, [`talking`] with hold and resume, [`farewell`] where the caller hears why. How each
-//! situation ends stands in [`ending`], what is played in [`prompt`], and [`foreseen`] says beforehand what
+//! Each stretch of a call is a file: `begin` up to the open row, `dialling` with the change from one
+//! trunk to the next, `talking` with hold and resume, `farewell` where the caller hears why. How each
+//! situation ends stands in `ending`, what is played in `prompt`, and `foreseen` says beforehand what
 //! a caller will meet.
 //!
 //! A call lives by the binding as it was when the INVITE came. Unbinding and expiry during a call are no

@@ -1,7 +1,7 @@
 //! Trunks: the SIP links to carriers, as the state knows them.
 //!
-//! Here is what can be said of one; [`check`] refuses what cannot be meant, [`choice`] says which
-//! trunks a call may try and in which order, [`form`] how numbers look on a trunk's wire.
+//! Here is what can be said of one; `check` refuses what cannot be meant, `choice` says which
+//! trunks a call may try and in which order, `form` how numbers look on a trunk's wire.
 
 mod check;
 mod choice;

@@ -32,6 +32,8 @@ const CLOSING_MAX: usize = 20_000;
 /// How long to wait before a row is tried again: first, and at most.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_MAX: Duration = Duration::from_secs(5);
+/// How long the end of a call waits for what became of its sound.
+const STATISTICS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for rows that are being closed.
 const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -158,8 +160,10 @@ impl Clerk {
             tracing::error!("the end of a call is lost: too many wait for the disk");
         }
         tokio::spawn(async move {
-            // A call that never had ports has none.
-            let statistics = statistics.await.ok();
+            // A call that never had ports has none, and one whose recording hangs on a dead disk is
+            // closed without.
+            let statistics = timeout(STATISTICS_WAIT_MAX, statistics).await;
+            let statistics = statistics.ok().and_then(Result::ok);
             let (Some(mut record), Some(Ok(place))) = (record, place) else {
                 return;
             };

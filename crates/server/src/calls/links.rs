@@ -1,7 +1,7 @@
 //! SIP over streams, beside the datagrams: who may connect, which connection a message takes, and the
 //! bounds of it all.
 //!
-//! Each connection is a task of its own ([`stream`]); they and the loop of calls exchange [`News`] and
+//! Each connection is a task of its own (`stream`); they and the loop of calls exchange `News` and
 //! bytes. A message for a hop takes the connection that is there, whoever opened it; else one is made.
 //! What cannot be sent is told at once, so that nobody waits for the answer. Nothing is kept for a
 //! connection that is gone: over a stream it is the transaction's matter to try again, or the peer's.

@@ -5,9 +5,9 @@
 //! here from a few facts, never from the other side's message: who is shown (X), our own address, and an
 //! SDP written anew.
 //!
-//! Each stretch is a file: [`arrival`] up to the route, [`events`] from legs to calls, [`deeds`] from calls
-//! to legs; [`media`] holds what was agreed, [`crowds`] and [`loads`] count calls by number and by trunk,
-//! [`trunks`] keeps who may be called and who answers, [`ladder`] remembers what was said.
+//! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
+//! to legs; `media` holds what was agreed, `crowds` and `loads` count calls by number and by trunk,
+//! `trunks` keeps who may be called and who answers, `ladder` remembers what was said.
 
 mod arrival;
 mod codecs;

@@ -2,8 +2,9 @@
 
 use super::sound::RATE;
 use maskline_sip::g711::Law;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// The largest file that is read: an hour of 16-bit sound and a little more, in bytes.
@@ -108,7 +109,13 @@ impl Writer {
     /// # Errors
     /// When it cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut file = BufWriter::new(File::create(path)?);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        let mut file = BufWriter::new(file);
         file.write_all(&header(0))?;
         Ok(Self { file, samples: 0 })
     }

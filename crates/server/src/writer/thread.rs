@@ -31,6 +31,8 @@ const RECORDS_GATHER: Duration = Duration::from_millis(20);
 const RECORDS_EVERY_PRESSED: Duration = Duration::from_millis(4);
 /// and they take no larger a part of the time than one in so many.
 const RECORDS_SHARE: u32 = 4;
+/// but never longer apart than this: somebody waits.
+const RECORDS_HELD_MAX: Duration = Duration::from_millis(100);
 /// Records written in one transaction at most.
 const RECORDS_AT_A_TIME: usize = 64;
 /// While commands wait, a chore is done at most this often,
@@ -244,6 +246,7 @@ impl Thread {
             until = until.min(due.saturating_duration_since(Instant::now()));
         }
         let mut record = None;
+        let has_room = self.records_taken.len() < RECORDS_AT_A_TIME;
         let parts = &mut self.parts;
         tokio::select! {
             biased;
@@ -251,7 +254,7 @@ impl Thread {
                 Some(input) => taken.push(input),
                 None => return false,
             },
-            Some(job) = parts.records.recv() => record = Some(job),
+            Some(job) = parts.records.recv(), if has_room => record = Some(job),
             Some(job) = parts.chores.recv() => self.chore_taken = Some(job),
             // An error means that whoever could ask for closing is gone.
             _ = parts.closing.wait_for(|&closing| closing) => return false,
@@ -304,7 +307,9 @@ impl Thread {
         let is_urgent = self.records_taken.len() >= RECORDS_AT_A_TIME
             || self.records_taken.iter().any(|job| job.write.is_urgent());
         let earliest = match self.is_pressed() {
-            true => RECORDS_EVERY_PRESSED.max(self.records_took * RECORDS_SHARE),
+            true => {
+                RECORDS_EVERY_PRESSED.max((self.records_took * RECORDS_SHARE).min(RECORDS_HELD_MAX))
+            }
             false => RECORDS_EVERY,
         };
         let wanted = match is_urgent {

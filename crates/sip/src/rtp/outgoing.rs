@@ -8,6 +8,9 @@
 use super::Packet;
 use crate::g711::SAMPLES_PER_SECOND;
 
+/// How far behind a packet may be and only be late (RFC 3550 appendix A.1).
+const MISORDER_MAX: u16 = 100;
+
 /// Numbers for one packet of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -39,8 +42,23 @@ struct Source {
     highest: u16,
     /// How far it has come since the joint. What lies before the joint belongs to a stretch that is over.
     since: u16,
+    /// The last packet that came from far behind.
+    behind: Option<u16>,
     sequence_offset: u16,
     timestamp_offset: u32,
+}
+
+impl Source {
+    /// Whether this is the second packet in a row from far behind: the source has begun anew (RFC 3550
+    /// appendix A.1).
+    fn begins_anew(&mut self, sequence: u16) -> bool {
+        let behind = self.highest.wrapping_sub(sequence);
+        if behind >= 1 << 15 || behind <= self.since.max(MISORDER_MAX) {
+            return false;
+        }
+        let before = self.behind.replace(sequence);
+        before == Some(sequence.wrapping_sub(1))
+    }
 }
 
 impl Outgoing {
@@ -76,6 +94,13 @@ impl Outgoing {
 
     /// The numbers for a packet that is passed on. None for a late one from before the last joint.
     pub fn pass(&mut self, packet: &Packet<'_>, now_us: u64) -> Option<Stamp> {
+        if self
+            .source
+            .as_mut()
+            .is_some_and(|source| source.ssrc == packet.ssrc && source.begins_anew(packet.sequence))
+        {
+            self.source = None;
+        }
         let stamp = match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc => {
                 let ahead = packet.sequence.wrapping_sub(source.highest);
@@ -97,6 +122,7 @@ impl Outgoing {
                     ssrc: packet.ssrc,
                     highest: packet.sequence,
                     since: 0,
+                    behind: None,
                     sequence_offset: stamp.sequence.wrapping_sub(packet.sequence),
                     timestamp_offset: stamp.timestamp.wrapping_sub(packet.timestamp),
                 });
@@ -215,6 +241,19 @@ mod tests {
             assert_eq!(stamp.marker, [0, 3, 5].contains(&n), "{n}");
         }
         assert_eq!(stream.sent(), (7, 7 * 160));
+    }
+
+    #[test]
+    fn a_source_that_begins_anew_far_behind_is_heard_from_its_second_packet() {
+        let mut stream = Outgoing::new(1, 0, 0);
+        let packet = |sequence: u16| packet(7, sequence, u32::from(sequence) * 160);
+        assert!(stream.pass(&packet(60_000), 0).is_some());
+        let last = stream.pass(&packet(60_001), 20_000).expect("in order");
+        assert_eq!(stream.pass(&packet(30_000), 40_000), None, "late, perhaps");
+        let next = stream.pass(&packet(30_001), 60_000).expect("anew");
+        assert_eq!(next.sequence, last.sequence.wrapping_add(1));
+        assert!(stream.pass(&packet(30_002), 80_000).is_some());
+        assert_eq!(stream.pass(&packet(29_990), 80_000), None);
     }
 
     #[test]

@@ -388,7 +388,11 @@ impl Recording {
     fn finish(&mut self, left: &mut Vec<u8>, both: &mut Vec<u8>) {
         let end = self.caller.end().max(self.callee.end());
         self.flush(end, left, both);
-        self.file = None;
+        // The record that names it is about to be durable, so it should be too. A disk that cannot has
+        // been told of by then.
+        if let Some(file) = self.file.take() {
+            let _ = file.sync_data();
+        }
     }
 
     fn stop(&mut self, why: Stopped, left: &mut Vec<u8>, both: &mut Vec<u8>) {

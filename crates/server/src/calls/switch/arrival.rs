@@ -28,6 +28,7 @@ impl Switch {
         // Whose trunk is gone is no peer any more.
         let trunk_in = self.trunk_of(peer).cloned();
         let (Some(trunk_in), false) = (trunk_in, self.is_full()) else {
+            self.turned_away.sip.overload += 1;
             return self.refuse_leg(leg, Ending::of(Reason::Overload), now);
         };
         let load = self.loads.of(&trunk_in.said.name, now.tick_ms);
@@ -45,6 +46,7 @@ impl Switch {
             return self.refuse_leg(leg, Ending::of(Reason::Restricted), now);
         }
         let Some(x) = numbers::dialled_on(invite, trunk_in.said.home_area) else {
+            self.turned_away.sip.screened += 1;
             return self.refuse_leg(leg, Ending::of(Reason::XUnknown), now);
         };
         self.last_call += 1;
@@ -87,6 +89,7 @@ impl Switch {
             trunk_out: None,
             max_forwards: max_forwards.saturating_sub(1),
             announcement: None,
+            late: Vec::new(),
             reply: None,
             asking: None,
             scheduled: None,

@@ -55,6 +55,8 @@ impl Switch {
                 live.announcement = Some((prompt, answer));
                 self.announce(key, now);
             }
+            // Its codec is not known yet.
+            late @ (Deed::Play(..) | Deed::Record) if live.media.is_late() => live.late.push(late),
             Deed::Play(..) if !live.media.is_understood() => {}
             Deed::Play(side, prompt) => self.play(key, side, prompt),
             // What we do not understand we cannot record; the ladder says so.

@@ -103,10 +103,24 @@ impl Switch {
             return;
         };
         if live.media.is_late() {
-            match live.media.take_late_answer(sdp.unwrap_or_default()) {
-                Ok(()) => self.relay(key),
-                Err(reason) => self.happen(key, Happening::MediaRefused(reason), now),
+            self.take_late_answer(key, sdp.unwrap_or_default(), now);
+        }
+    }
+
+    /// The caller's answer to our offer: media flows, and what waited for its codec is played and recorded.
+    pub(super) fn take_late_answer(&mut self, key: CallKey, sdp: &[u8], now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        match live.media.take_late_answer(sdp) {
+            Ok(()) => {
+                let late = std::mem::take(&mut live.late);
+                self.relay(key);
+                for deed in late {
+                    self.carry_out(key, deed, now);
+                }
             }
+            Err(reason) => self.happen(key, Happening::MediaRefused(reason), now),
         }
     }
 

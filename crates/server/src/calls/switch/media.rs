@@ -282,6 +282,11 @@ impl Media {
         Ok(())
     }
 
+    /// An offer of one side was refused.
+    pub fn forget_offer(&mut self, side: Side) {
+        self.half_mut(side).offered = None;
+    }
+
     /// The offer for one side: what the other one has just offered, or else what it said last.
     pub fn offer_to(&mut self, side: Side) -> Option<Vec<u8>> {
         let ours = self.address(side)?;

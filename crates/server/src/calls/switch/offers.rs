@@ -49,6 +49,10 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::In, 200, "takes the offer");
+        if side == Side::Caller && live.media.is_late() {
+            // It answers the offer in our reliable progress by PRACK (RFC 3262 section 5).
+            return self.take_late_answer(key, sdp, now);
+        }
         if live.asking == Some(side) {
             live.asking = None;
             if live.media.take_asked_answer(side, sdp).is_ok() {
@@ -112,6 +116,7 @@ impl Switch {
         };
         if let Some(leg) = live.leg(side) {
             live.note(now, side, Way::Out, status, "refuses the offer");
+            live.media.forget_offer(side);
             self.sip(SipInput::RefuseOffer(leg, status), now);
         }
     }

@@ -17,8 +17,11 @@ impl Switch {
 
     /// What became no call.
     pub fn counts(&self) -> TurnedAway {
+        let (mut sip, ours) = (self.endpoint.counts(), self.turned_away.sip);
+        sip.overload += ours.overload;
+        sip.screened += ours.screened;
         TurnedAway {
-            sip: self.endpoint.counts(),
+            sip,
             ..self.turned_away
         }
     }

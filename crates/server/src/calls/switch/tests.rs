@@ -111,7 +111,20 @@ struct World {
     played: Vec<(Side, Prompt)>,
     files: Vec<String>,
     digits: Vec<(Side, char)>,
+    /// What the caller's ACK says to an offer of ours, which its endpoint does not.
+    ack: Option<Vec<u8>>,
     queue: VecDeque<(Hop, Hop, Vec<u8>)>,
+}
+
+/// A message without a body, with this one.
+fn with_body(message: &[u8], sdp: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(message);
+    let length = format!(
+        "Content-Type: application/sdp\r\nContent-Length: {}\r\n",
+        sdp.len()
+    );
+    let head = text.replace("Content-Length: 0\r\n", &length);
+    [head.as_bytes(), sdp].concat()
 }
 
 fn connection() -> Route {
@@ -182,6 +195,7 @@ impl World {
             played: Vec::new(),
             files: Vec::new(),
             digits: Vec::new(),
+            ack: None,
             queue: VecDeque::new(),
         }
     }
@@ -262,6 +276,12 @@ impl World {
                 return;
             };
             let now = Time::from_millis(self.now_ms);
+            let bytes = match &self.ack {
+                Some(sdp) if from == udp(CALLER) && bytes.starts_with(b"ACK ") => {
+                    with_body(&bytes, sdp)
+                }
+                _ => bytes,
+            };
             let bytes = bytes.as_slice();
             if to == udp(SWITCH) {
                 let moment = self.moment();
@@ -331,7 +351,11 @@ impl World {
             }
             Output::SendDigit(_, side, digit) => self.digits.push((side, digit)),
             Output::StopPlaying(..) => {}
-            Output::Record(_, wish) => self.files.push(wish.file),
+            Output::Record(_, wish) => {
+                let path = self.paths.last().and_then(|path| path.caller);
+                assert!(path.is_some(), "what is recorded is known before");
+                self.files.push(wish.file);
+            }
             Output::Finish(_, record) => self.finished.push(record.map(|record| *record)),
         }
     }

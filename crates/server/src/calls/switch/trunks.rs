@@ -39,8 +39,11 @@ impl Switch {
                 })
         };
         self.answering.retain(|id, _| is_same(id));
-        self.loads
-            .retain(|name| trunks.iter().any(|trunk| trunk.said.name == *name));
+        self.loads.retain(|name| {
+            trunks
+                .iter()
+                .any(|trunk| trunk.said.enabled && trunk.said.name == *name)
+        });
         self.endpoint.set_peers(self.peers());
     }
 

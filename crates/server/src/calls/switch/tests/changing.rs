@@ -175,6 +175,22 @@ fn a_caller_that_leaves_the_offer_to_us_gets_the_callees_codec() {
 }
 
 #[test]
+fn a_recorded_call_whose_offer_was_left_to_us_is_recorded_from_its_ack_on() {
+    let mut world = World::new();
+    let Some(Route::Connect(connection)) = &mut world.answers.route else {
+        panic!("it connects")
+    };
+    connection.binding.record = true;
+    world.ack = Some(sdp_at(CALLER_MEDIA, "0 101"));
+    world.dial(Vec::new(), 70);
+    let callee = world.callee_leg();
+    world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "0 101")));
+    let law = world.paths.last().and_then(|path| path.caller?.law);
+    assert!(law.is_some(), "{:?}", world.paths);
+    assert_eq!(world.files.len(), 1, "recorded once");
+}
+
+#[test]
 fn media_flows_once_the_caller_has_answered_our_offer() {
     let codecs = Codecs::of(&trunk("any", CALLER, true).said);
     let mut media = Media::from_offer(b"", codecs.clone(), false, [1, 2]);
