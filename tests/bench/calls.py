@@ -345,13 +345,12 @@ class Caller:
 
     def dial(self, n, x):
         sdp = f"v=0\r\no=- 1 1 IN IP4 {CALLER_HOST}\r\ns=-\r\nc=IN IP4 {CALLER_HOST}\r\nt=0 0\r\nm=audio 6000 RTP/AVP 8\r\n"
-        head = self._head("INVITE", x, f"<sip:{x}@{self.host}>", n, 1, f"sip:{x}@{self.host}")
+        head = self._head("INVITE", f"<sip:{x}@{self.host}>", n, 1, f"sip:{x}@{self.host}")
         text = f"{head}Contact: <sip:138{n:08}@{self.host}>\r\nContent-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
-        self.sent[n] = (time.monotonic_ns(), x)
+        self.sent[n] = time.monotonic_ns()
         self.socket.send(text.encode())
 
-    def _head(self, method, x, to, n, cseq, uri):
-        del x
+    def _head(self, method, to, n, cseq, uri):
         return (
             f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {self.host};branch=z9hG4bK{method}{n}\r\n"
             f"From: <sip:138{n:08}@{self.host}>;tag=t{n}\r\nTo: {to}\r\nCall-ID: bench-{n}@{self.host}\r\n"
@@ -370,13 +369,13 @@ class Caller:
             if "INVITE" not in headers["CSeq"]:
                 continue
             n = int(headers["Call-ID"].strip().split("-")[1].split("@")[0])
-            sent, x = self.sent[n]
+            sent = self.sent[n]
             if status == "180":
                 self.took_ms.setdefault(n, (arrived - sent) / 1e6)
             elif status == "200":
                 uri = headers["Contact"].strip().split("<")[1].split(">")[0]
                 for method, cseq in (("ACK", 1), ("BYE", 2)):
-                    head = self._head(method, x, headers["To"].strip(), n, cseq, uri)
+                    head = self._head(method, headers["To"].strip(), n, cseq, uri)
                     self.socket.send(f"{head}Content-Length: 0\r\n\r\n".encode())
 
 
