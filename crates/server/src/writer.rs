@@ -9,6 +9,7 @@
 mod checkpointer;
 mod edge;
 mod erase;
+mod erased;
 mod keeper;
 mod metrics;
 mod projector;
@@ -164,6 +165,7 @@ struct Shared {
     keeping: tokio::sync::Mutex<()>,
     times: metrics::Times,
     log: checkpointer::Log,
+    erased: erased::Erasures,
     options: Options,
 }
 
@@ -263,6 +265,7 @@ impl Ledger {
             keeping: tokio::sync::Mutex::new(()),
             times: metrics::Times::default(),
             log: checkpointer::Log::default(),
+            erased: erased::Erasures::default(),
             options,
         });
         let writer = thread::start(thread::Parts {

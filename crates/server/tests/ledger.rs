@@ -462,6 +462,91 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
     running.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
+    let dir = temporary();
+    let (ledger, running) = open(dir.path()).await;
+    found(&ledger, 10).await;
+    let binding = bound(&ledger, 1).await;
+    let (person, stranger) = (binding.a, party(7));
+    let records = ledger.records();
+    let of_binding = CallRecord {
+        a: Some(person),
+        callee: Some(person),
+        caller: Some(stranger),
+        subs_id: Some(binding.subs_id),
+        out_id: Some("order-of-the-person".into()),
+        ..arrived("bound", clocks().wall)
+    };
+    records.open_call(of_binding.clone()).await.expect("opened");
+    // Its caller hears why it fails: its row is written at the end alone.
+    let unopened = CallRecord {
+        caller: Some(person),
+        ..arrived("unopened", clocks().wall)
+    };
+    let late = arrived("late", clocks().wall);
+    ledger.submit(unbind(&binding)).await.expect("unbound");
+
+    let by = || Actor::Operator {
+        name: "clerk".into(),
+    };
+    ledger.erase(by(), person).await.expect("erased");
+    ledger.erase(by(), stranger).await.expect("erased");
+    // Its route was known before the binding ended.
+    let late = CallRecord {
+        a: Some(person),
+        out_id: Some("order-of-the-person".into()),
+        subs_id: Some(binding.subs_id),
+        ..late
+    };
+    records.open_call(late.clone()).await.expect("opened");
+    for call in [of_binding, unopened, late] {
+        let closed = CallRecord {
+            released_at: Some(clocks().wall),
+            situation: Some("hung_up".into()),
+            ladder: Some(format!("[\"{person}\"]")),
+            ..call
+        };
+        records.close_call(closed).await.expect("closed");
+    }
+    for id in ["bound", "unopened", "late"] {
+        let found = call::get(ledger.readers(), id).await.expect("readable");
+        let (call, open) = found.expect("recorded");
+        assert!(!open, "{id}");
+        assert_eq!(call.situation.as_deref(), Some("hung_up"), "{id}");
+        assert_eq!((call.caller, call.callee), (None, None), "{id}");
+        assert_eq!((call.a, call.out_id), (None, None), "{id}");
+        assert_eq!(call.ladder, None, "{id}");
+    }
+    for gone in [person.reveal(), stranger.reveal(), person.to_string()] {
+        assert_holds(dir.path(), &gone, false);
+    }
+    assert_holds(dir.path(), "order-of-the-person", false);
+
+    // Who calls again is recorded again.
+    let again = CallRecord {
+        caller: Some(person),
+        ..arrived("again", clocks().wall.plus_secs(1))
+    };
+    records.close_call(again).await.expect("closed");
+    let found = call::get(ledger.readers(), "again")
+        .await
+        .expect("readable");
+    assert_eq!(found.expect("recorded").0.caller, Some(person));
+    running.close().await;
+}
+
+fn arrived(call_id: &str, arrived_at: Timestamp) -> CallRecord {
+    CallRecord {
+        call_id: call_id.into(),
+        node: "n".into(),
+        boot: "b".into(),
+        x: Some(x(1)),
+        arrived_at,
+        ..CallRecord::default()
+    }
+}
+
 async fn assert_is_whole(dir: &Path) {
     let readers = sqlite::readers(dir, 1).await.expect("readable");
     let mut conn = readers.acquire().await.expect("a connection");

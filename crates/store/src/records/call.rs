@@ -90,6 +90,30 @@ impl fmt::Debug for CallRecord {
     }
 }
 
+impl CallRecord {
+    /// Blanks what tells of a person, as [`erase`] does in the row.
+    pub fn erase(&mut self) {
+        for number in [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b] {
+            *number = None;
+        }
+        for text in [&mut self.out_id, &mut self.out_order_id, &mut self.ladder] {
+            *text = None;
+        }
+    }
+
+    /// Blanks `number` wherever it is a party, as [`erase_number`] does in the
+    /// row.
+    pub fn erase_number(&mut self, number: PhoneNumber) {
+        let parties = [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b];
+        for party in parties {
+            if *party == Some(number) {
+                *party = None;
+                self.ladder = None;
+            }
+        }
+    }
+}
+
 /// The columns after `state`, in the order in which they are bound and read.
 const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, caller, callee, \
     a, b, extension, out_id, out_order_id, trunk_in, trunk_out, arrived_at, dialled_at, \
@@ -244,8 +268,10 @@ pub async fn get(
         .transpose()
 }
 
-/// Blanks what tells of a person in the records of calls on one binding. Says
-/// how many there were.
+/// Blanks what tells of a person in the records of calls on one binding, open
+/// ones too. Says how many there were. A call that still lasts would fill its
+/// row again: what it writes later has to be blanked by
+/// [`CallRecord::erase`].
 ///
 /// # Errors
 /// Those of the database.
@@ -260,8 +286,8 @@ pub async fn erase(conn: &mut SqliteConnection, subs_id: SubsId) -> Result<u64, 
     Ok(done.rows_affected())
 }
 
-/// Blanks `number` wherever it is a party of a finished call. Says in how many
-/// records.
+/// Blanks `number` wherever it is a party of a call. Says in how many records.
+/// Of a call that still lasts the same is true as for [`erase`].
 ///
 /// # Errors
 /// Those of the database.
@@ -272,7 +298,7 @@ pub async fn erase_number(
     let done = query(
         "UPDATE call_record SET caller = NULLIF(caller, $1), callee = NULLIF(callee, $1), \
          a = NULLIF(a, $1), b = NULLIF(b, $1), ladder = NULL \
-         WHERE state = 'closed' AND (caller = $1 OR callee = $1 OR a = $1 OR b = $1)",
+         WHERE caller = $1 OR callee = $1 OR a = $1 OR b = $1",
     )
     .bind(number.reveal())
     .execute(conn)
