@@ -36,7 +36,7 @@ use tokio::time::timeout;
 
 pub use self::edge::clocks;
 pub use self::erase::{EraseError, Erased, RestoreError, restore};
-pub use self::records::Records;
+pub use self::records::{LostCallsError, Records};
 pub use maskline_store::pipeline::{SubmitError, Touch};
 
 /// The exit code after an append whose outcome nobody knows. A supervisor

@@ -304,7 +304,15 @@ async fn a_call_is_opened_and_closed_once() {
     running.close().await;
 
     let (ledger, running) = open(dir.path()).await;
-    assert_eq!(ledger.records().close_lost_calls("n", "b2").await, Ok(1));
+    let recording_of = |call_id: &str, arrived_at: Timestamp| {
+        assert_eq!((call_id, arrived_at), ("c2", Timestamp(1000)));
+        Some("day/c2.wav".to_owned())
+    };
+    let records = ledger.records();
+    let closed = records.close_lost_calls("n", "b2", recording_of).await;
+    assert_eq!(closed.expect("closed"), 1);
+    let again = records.close_lost_calls("n", "b2", recording_of).await;
+    assert_eq!(again.expect("nothing to do"), 0);
     let filter = Filter {
         x: Some(x(1)),
         limit: 10,
@@ -315,13 +323,16 @@ async fn a_call_is_opened_and_closed_once() {
         .expect("readable");
     let situations: Vec<_> = calls
         .iter()
-        .map(|(call, open)| (call.call_id.as_str(), call.situation.as_deref(), *open))
+        .map(|(call, open)| {
+            let (situation, recording) = (call.situation.as_deref(), call.recording.as_deref());
+            (call.call_id.as_str(), situation, recording, *open)
+        })
         .collect();
     assert_eq!(
         situations,
         [
-            ("c2", Some(call::NODE_LOST), false),
-            ("c1", Some("connected"), false)
+            ("c2", Some(call::NODE_LOST), Some("day/c2.wav"), false),
+            ("c1", Some("connected"), None, false)
         ]
     );
     running.close().await;

@@ -29,6 +29,8 @@ pub enum RecordWrite {
         boot: String,
         /// The time they are closed at.
         at: Timestamp,
+        /// Those of them that have a recording, each with its file.
+        recordings: Vec<(String, String)>,
     },
 }
 
@@ -197,9 +199,12 @@ impl RecordWrite {
         match self {
             RecordWrite::OpenCall(record) => call::open(conn, record).await.map(|()| 1),
             RecordWrite::CloseCall(record) => call::close(conn, record).await.map(|()| 1),
-            RecordWrite::CloseLostCalls { node, boot, at } => {
-                call::close_lost(conn, node, boot, *at).await
-            }
+            RecordWrite::CloseLostCalls {
+                node,
+                boot,
+                at,
+                recordings,
+            } => call::close_lost(conn, node, boot, *at, recordings).await,
         }
     }
 }

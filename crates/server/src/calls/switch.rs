@@ -26,7 +26,7 @@ mod trunks;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
-    Setup,
+    Setup, recording_file,
 };
 
 use super::Trunk;

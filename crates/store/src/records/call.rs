@@ -7,7 +7,7 @@ use std::fmt;
 
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Row as _, Sqlite, query};
+use sqlx::{QueryBuilder, Row as _, Sqlite, query, query_as};
 
 /// Why a call was closed that its node could not close itself.
 pub const NODE_LOST: &str = "node_lost";
@@ -51,7 +51,8 @@ pub struct CallRecord {
     pub trunk_out: Option<String>,
     /// When the INVITE came.
     pub arrived_at: Timestamp,
-    /// When the second leg was dialled.
+    /// When the second leg was dialled. In an open row, and in one whose node
+    /// was lost: when the row was made, right before dialling.
     pub dialled_at: Option<Timestamp>,
     /// When it rang.
     pub ringing_at: Option<Timestamp>,
@@ -163,8 +164,33 @@ pub async fn close(conn: &mut SqliteConnection, call: &CallRecord) -> Result<(),
     Ok(())
 }
 
-/// Closes the calls of `node` that an earlier run than `boot` left open. Says
-/// how many there were.
+/// The calls of `node` that an earlier run than `boot` left open: their ids, and
+/// when they arrived.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lost(
+    readers: &SqlitePool,
+    node: &str,
+    boot: &str,
+) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
+    let rows: Vec<(String, i64)> = query_as(
+        "SELECT call_id, arrived_at FROM call_record \
+         WHERE state = 'open' AND node = $1 AND boot <> $2 ORDER BY call_id",
+    )
+    .bind(node)
+    .bind(boot)
+    .fetch_all(readers)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, at)| (id, Timestamp(at)))
+        .collect())
+}
+
+/// Closes the calls of `node` that an earlier run than `boot` left open, and
+/// names the recordings of those that have one (call id, file). Says how many
+/// calls there were. May run twice.
 ///
 /// # Errors
 /// Those of the database.
@@ -173,7 +199,16 @@ pub async fn close_lost(
     node: &str,
     boot: &str,
     at: Timestamp,
+    recordings: &[(String, String)],
 ) -> Result<u64, sqlx::Error> {
+    // Before they are closed: if this ends between the two, the next start finds them again.
+    for (call_id, file) in recordings {
+        query("UPDATE call_record SET recording = $2 WHERE call_id = $1 AND state = 'open'")
+            .bind(call_id)
+            .bind(file)
+            .execute(&mut *conn)
+            .await?;
+    }
     let done = query(
         "UPDATE call_record SET state = 'closed', released_at = $3, situation = $4, \
          release_by = 'platform' WHERE state = 'open' AND node = $1 AND boot <> $2",
