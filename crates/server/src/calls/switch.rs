@@ -153,8 +153,7 @@ impl Switch {
             Input::Drain => self.draining = true,
             Input::Leave => self.leave(now),
             Input::HangUpAll => {
-                let keys: Vec<CallKey> = self.calls.keys().copied().collect();
-                for key in keys {
+                for key in self.keys() {
                     self.happen(key, Happening::Stopping, now);
                 }
             }

@@ -57,7 +57,7 @@ impl Process {
         let boot = Uuid::new_v4().to_string();
         let config = calls::Config {
             sealer: Some(sealer.clone()),
-            board,
+            board: board.clone(),
             ..parts::call_config(&self.loaded, boot).await?
         };
         if settings.demo {
@@ -104,10 +104,10 @@ impl Process {
             "the customers' interface"
         });
         tasks.spawn(self.jobs(ledger, &stop));
-        let watched = watch::run(ledger.clone(), self.readiness.clone(), stop);
+        let watched = watch::run(ledger.clone(), board, self.readiness.clone(), stop);
         tasks.spawn(async move {
             watched.await;
-            "the watch over the ledger"
+            "the watch over ledger and calls"
         });
         front.serve(admin::router(admin, settings.admin.body_max_bytes as usize));
         Ok(Started {
