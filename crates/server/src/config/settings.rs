@@ -97,14 +97,15 @@ pub struct SipSettings {
     pub tcp: bool,
     /// Where TLS is taken; off means nowhere. Needs `certificate`.
     pub tls: OffOr<ListenAddress>,
-    /// PEM file with the certificate chain for TLS, our own first. Shown to peers either way.
+    /// PEM file with the certificate chain for TLS, our own first. Shown to peers either way. Reloadable.
     pub certificate: OffOr<String>,
-    /// PEM file with its private key.
+    /// PEM file with its private key. Reloadable.
     pub private_key: OffOr<String>,
     /// PEM file with the authorities of peers that connect by TLS. When it is set they must show a
-    /// certificate (mutual TLS).
+    /// certificate (mutual TLS). Reloadable.
     pub client_authorities: OffOr<String>,
     /// PEM file with the authorities of peers that are connected to by TLS. Off means that there are none.
+    /// Reloadable.
     pub server_authorities: OffOr<String>,
 }
 
