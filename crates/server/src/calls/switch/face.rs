@@ -126,13 +126,13 @@ pub enum Input<'a> {
     Routed(CallKey, Option<Box<Routing>>),
     /// The answer to [`Output::OpenRow`]: whether the row is durable.
     RowOpened(CallKey, bool),
-    /// The answer to [`Output::LeaseMedia`]; none if no port is free.
+    /// The answer to [`Output::LeaseMedia`]; none if no port is free, or nobody can carry it.
     MediaLeased(CallKey, Option<Lease>),
     /// What was to be played once has been played, or cannot be.
     Played(CallKey, Side),
     /// This side pressed a key, which came as an RTP event (RFC 4733) and cannot go on as one.
     Digit(CallKey, Side, char),
-    /// The relay of this call has heard nothing for too long.
+    /// The relay of this call has heard nothing for too long, or there is none any more.
     MediaLost(CallKey),
     /// [`super::Switch::poll_timeout`] has come.
     Timeout,
