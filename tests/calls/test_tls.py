@@ -124,7 +124,7 @@ def test_renewed_files_are_taken_at_a_reload_and_bad_ones_are_not(renewable):
     assert shown_second != shown_first
     assert is_answered(second)
 
-    # Half of a renewal: a certificate that the key does not fit, a key that is gone, an authority that is none.
+    # Half of a renewal: a certificate that the key does not fit, a key that is gone, no authority.
     good = {file: file.read_bytes() for file in (certificate, key, clients)}
     strange, _, _ = other.signed("office", PHONE_HOST)
     for setting, file, text in [

@@ -56,7 +56,7 @@ const WAKE: u64 = u64::MAX;
 pub enum State {
     /// It does its work.
     Well,
-    /// Much waits for it, or it has not been seen for [`LATE_US`].
+    /// Much waits for it, or it has not been seen for five seconds.
     Late,
     /// It is gone, which only a fault can bring about. Nobody can be heard over it any more.
     Ended,
