@@ -26,7 +26,7 @@ mod trunks;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
-    Setup,
+    Setup, recording_file,
 };
 
 use super::Trunk;
@@ -153,8 +153,7 @@ impl Switch {
             Input::Drain => self.draining = true,
             Input::Leave => self.leave(now),
             Input::HangUpAll => {
-                let keys: Vec<CallKey> = self.calls.keys().copied().collect();
-                for key in keys {
+                for key in self.keys() {
                     self.happen(key, Happening::Stopping, now);
                 }
             }
