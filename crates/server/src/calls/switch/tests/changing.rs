@@ -55,6 +55,33 @@ fn what_the_other_side_refuses_is_refused() {
     assert!(offered(&world.caller_events).is_some());
 }
 
+#[test]
+fn an_offer_that_waits_is_not_replaced_by_another() {
+    let codecs = Codecs::of(&trunk("any", CALLER, true).said);
+    let mut media = Media::from_offer(&sdp_at(CALLER_MEDIA, "8"), codecs.clone(), false, [1, 2]);
+    media.lease(Lease {
+        caller: address("192.0.2.1:20000"),
+        callee: address("192.0.2.1:20002"),
+    });
+    assert!(media.offer_by(None, codecs, false, 3).is_some());
+    assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "8")), Ok(true));
+    let offer = sdp_again(2, CALLER_MEDIA, "8", "sendonly");
+    assert_eq!(media.take_offer(Side::Caller, &offer), Ok(()));
+    for side in Side::BOTH {
+        let other = sdp_again(3, "203.0.113.9:8100", "8", "inactive");
+        assert_eq!(media.take_offer(side, &other), Err(491));
+    }
+    let reply = sdp_again(2, CALLEE_MEDIA, "8", "recvonly");
+    let reply = media.take_reply(Side::Callee, &reply).expect("it fits");
+    assert!(holds(&reply, "a=recvonly"));
+    let path = media.path().and_then(|path| path.caller);
+    assert_eq!(
+        path.map(|end| end.direction),
+        Some(Direction::SendOnly),
+        "that of the first"
+    );
+}
+
 /// The caller holds, and has waited too long when the callee hears of it.
 fn given_up() -> (World, LegId, LegId) {
     let mut world = World::new();
@@ -129,8 +156,8 @@ fn both_sides_may_offer_at_once() {
         .caller
         .handle_input(SipInput::Offer(caller, held(CALLER_MEDIA)), now);
     world.callee_does(SipInput::Offer(callee, held(CALLEE_MEDIA)));
-    // Whoever is put off tries again within seconds; then both are through.
-    for _ in 0..20 {
+    // Whoever is put off tries again within seconds, and both are through in the end.
+    for _ in 0..40 {
         world.pass(500);
         if offered(&world.callee_events).is_some() {
             let answer = sdp_at(CALLEE_MEDIA, "8 101");
@@ -141,6 +168,8 @@ fn both_sides_may_offer_at_once() {
             world.caller_does(SipInput::AcceptOffer(caller, answer));
         }
     }
+    assert!(accepted(&world.caller_events).is_some());
+    assert!(accepted(&world.callee_events).is_some());
     assert!(world.switch.calls() == 1, "the call goes on");
     world.caller_does(SipInput::HangUp(caller, None));
     assert!(world.is_clean());
