@@ -239,6 +239,7 @@ fn every_provisional_response_is_told_in_turn() {
     assert_eq!(
         wire.seen(),
         [
+            "trying",
             "progress 181",
             "progress 182",
             "progress 180",
