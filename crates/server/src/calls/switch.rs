@@ -6,8 +6,8 @@
 //! SDP written anew.
 //!
 //! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
-//! to legs; `media` holds what was agreed and `offers` changes it, `crowds` and `loads` count calls by number and by trunk,
-//! `trunks` keeps who may be called and who answers, `ladder` remembers what was said.
+//! to legs; `media` holds what was agreed and `offers` changes it, `crowds` and `loads` count calls by
+//! number and by trunk, `trunks` keeps who may be called and who answers, `ladder` remembers what was said.
 
 mod arrival;
 mod codecs;
@@ -26,7 +26,7 @@ mod trunks;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
-    Setup,
+    Setup, recording_file,
 };
 
 use super::Trunk;
@@ -153,8 +153,7 @@ impl Switch {
             Input::Drain => self.draining = true,
             Input::Leave => self.leave(now),
             Input::HangUpAll => {
-                let keys: Vec<CallKey> = self.calls.keys().copied().collect();
-                for key in keys {
+                for key in self.keys() {
                     self.happen(key, Happening::Stopping, now);
                 }
             }
