@@ -78,7 +78,9 @@ impl Call {
                 };
                 self.close(ending, Releaser::Caller, now).into()
             }
-            Happening::Offered(side) => vec![Deed::RefuseOffer(side, 488)],
+            Happening::Offered(side) | Happening::OfferWanted(side) => {
+                vec![Deed::RefuseOffer(side, 488)]
+            }
             _ => Vec::new(),
         }
     }

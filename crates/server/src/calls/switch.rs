@@ -6,8 +6,8 @@
 //! SDP written anew.
 //!
 //! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
-//! to legs; `media` holds what was agreed, `crowds` and `loads` count calls by number and by trunk,
-//! `trunks` keeps who may be called and who answers, `ladder` remembers what was said.
+//! to legs; `media` holds what was agreed and `offers` changes it, `crowds` and `loads` count calls by
+//! number and by trunk, `trunks` keeps who may be called and who answers, `ladder` remembers what was said.
 
 mod arrival;
 mod codecs;
