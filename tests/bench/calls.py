@@ -15,6 +15,7 @@ installed is left out and the table says so. Needs sipp; kamailio from Debian; s
 """
 
 import argparse
+import collections
 import csv
 import os
 import random
@@ -46,9 +47,15 @@ SETTLE_S = 1.0
 LIVE = 1_500
 # The longest timers of finished transactions last 32 s.
 TIMERS_S = 40
+# Maskline's threads, by what they are for: the beginnings of their names. Kamailio and Sippy do the first alone.
+PARTS = {
+    "signalling": ("calls",),
+    "records": ("maskline-", "sqlx-"),
+    "media ports": ("media-",),
+}
 GOALS = {
     "refused": "refused: at most Kamailio's CPU a call",
-    "bridged": "bridged: at most the CPU a call of Kamailio's stateful proxy",
+    "bridged": "bridged: signalling at most the CPU a call of Kamailio's stateful proxy",
 }
 
 
@@ -220,22 +227,31 @@ def table(place, rows, options, rates, maskline, scenario, numbers):
     print(f"{'calls/s':>18}" + "".join(f"{rate:>22,}" for rate in rates))
     for name, start in rows.items():
         server = start()
-        line = []
+        columns = []
         try:
             for rate in rates:
                 if name.startswith("sippy") and rate > 300:
-                    line.append("not run")
-                    continue
-                costs, shares = [], []
-                for _ in range(options.rounds):
-                    cost, share = load(place, server, scenario, numbers, rate, options.seconds)
-                    costs.append(cost)
-                    shares.append(share)
-                line.append(f"{statistics.median(costs):.0f} [{min(costs):.0f}-{max(costs):.0f}] {min(shares):.1%}")
+                    break
+                rounds = range(options.rounds)
+                columns.append([load(place, server, scenario, numbers, rate, options.seconds) for _ in rounds])
         finally:
             if server is not maskline:
                 server.stop()
-        print(f"{name:>18}" + "".join(f"{cell:>22}" for cell in line), flush=True)
+        line = [told([one["all"] for one in column], column) for column in columns]
+        print_row(name, line + ["not run"] * (len(rates) - len(line)))
+        if server is maskline:
+            for part in PARTS:
+                print_row(f"of it {part}", [told([one[part] for one in column]) for column in columns])
+
+
+def told(costs, column=()):
+    """The median, the least and the most; and the least share of calls that succeeded, if asked for."""
+    share = f" {min(one['share'] for one in column):.1%}" if column else " " * 7
+    return f"{statistics.median(costs):.0f} [{min(costs):.0f}-{max(costs):.0f}]{share}"
+
+
+def print_row(name, cells):
+    print(f"{name:>18}" + "".join(f"{cell:>22}" for cell in cells), flush=True)
 
 
 def delay(place, maskline, options):
@@ -289,7 +305,7 @@ BENCHES = {"refused": refused, "bridged": bridged, "delay": delay, "memory": mem
 
 
 def load(place, server, scenario, numbers, rate, seconds):
-    """Microseconds of CPU for each call that succeeded, and the share that did."""
+    """Microseconds of CPU for each call that succeeded, in all and by kinds of threads, and the share that did."""
     calls = rate * seconds
     before = cpu_ns(server.pid)
     sipp = spawn_load(place, server.address, scenario, numbers, rate, calls)
@@ -297,7 +313,9 @@ def load(place, server, scenario, numbers, rate, seconds):
     time.sleep(SETTLE_S)
     spent = cpu_ns(server.pid) - before
     done = totals(place / "stat.csv")
-    return spent / 1_000 / max(1, done), done / calls
+    each = {part: sum(spent[name] for name in spent if name.startswith(names)) for part, names in PARTS.items()}
+    each["all"] = spent.total()
+    return {part: ns / 1_000 / max(1, done) for part, ns in each.items()} | {"share": done / calls}
 
 
 def spawn_load(place, address, scenario, numbers, rate, calls, talk_ms=1_000):
@@ -417,11 +435,11 @@ def tree(pid):
 
 
 def cpu_ns(pid):
-    """What the scheduler gave to a process tree, in nanoseconds."""
-    spent = 0
+    """What the scheduler gave to a process tree, in nanoseconds, by the names of its threads."""
+    spent = collections.Counter()
     for process in tree(pid):
-        for task in Path(f"/proc/{process}/task").glob("*/schedstat"):
-            spent += int(task.read_text().split()[0])
+        for task in Path(f"/proc/{process}/task").iterdir():
+            spent[(task / "comm").read_text().strip()] += int((task / "schedstat").read_text().split()[0])
     return spent
 
 

@@ -34,7 +34,7 @@ use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-pub use self::edge::clocks;
+pub use self::edge::{Seeds, clocks};
 pub use self::erase::{EraseError, Erased, RestoreError, restore};
 use self::records::RecordJob;
 pub use self::records::{LostCallsError, Records, Written};
@@ -156,7 +156,7 @@ struct Shared {
     records: mpsc::Sender<RecordJob>,
     chores: mpsc::Sender<ChoreJob>,
     readers: SqlitePool,
-    seeds: edge::Seeds,
+    seeds: Seeds,
     appended: Appended,
     /// The last batch in the projections.
     projected: watch::Sender<u64>,
@@ -249,7 +249,7 @@ impl Ledger {
             records,
             chores,
             readers,
-            seeds: edge::Seeds::new(),
+            seeds: Seeds::new(),
             appended: Appended {
                 batches: since_snapshot.into(),
                 events: recovered.events.into(),

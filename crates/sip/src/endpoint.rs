@@ -74,7 +74,8 @@ pub struct Endpoint {
     screen: Option<Screen>,
     sessions: proof::Sessions,
     guard: proof::Guard,
-    legs: BTreeMap<LegId, Leg>,
+    // Boxed, since what is moved within the map should be small.
+    legs: BTreeMap<LegId, Box<Leg>>,
     by_tag: BTreeMap<u64, LegId>,
     /// Call-ID, tag and number of each INVITE that is not answered yet: the same one by another path
     /// is a loop (RFC 3261 section 8.2.2.2).

@@ -208,7 +208,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(file)
         .busy_timeout(Duration::from_secs(5))
-        .statement_cache_capacity(64)
+        .statement_cache_capacity(128)
         .disable_statement_logging()
 }
 

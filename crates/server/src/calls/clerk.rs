@@ -7,7 +7,7 @@ use super::media::statistics::Statistics;
 use super::switch::{CallKey, Input, Routing};
 use super::{Trunk, numbers, peers};
 use crate::seal::Sealer;
-use crate::writer::{Ledger, ReadError, Records, Touch};
+use crate::writer::{Ledger, ReadError, Records, Seeds, Touch};
 use arc_swap::ArcSwap;
 use desk::{Desk, Job};
 use maskline_domain::call::{Ending, Reason};
@@ -34,6 +34,7 @@ pub struct Clerk {
     ledger: Ledger,
     news: mpsc::Sender<Input<'static>>,
     desk: mpsc::UnboundedSender<Job>,
+    seeds: Seeds,
     /// Opens the passwords of trunks.
     sealer: Option<Arc<Sealer>>,
     /// The trunks as they were last seen, with their passwords opened.
@@ -52,6 +53,7 @@ impl Clerk {
             ledger,
             desk: Desk::open(records, news.clone()),
             news,
+            seeds: Seeds::new(),
             sealer,
             trunks: Arc::default(),
         }
@@ -62,7 +64,7 @@ impl Clerk {
     /// The answer comes at once if nothing that it rests on is being written; else as news.
     pub fn ask_route(&self, key: CallKey, query: Dial) -> Option<Box<Routing>> {
         // Chance shares the calls out among trunks; when the system gives none, the first will do.
-        let seed = getrandom::u64().unwrap_or_default();
+        let seed = self.seeds.number().unwrap_or_default();
         let (trunks, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());
         let look = move |state: &State, now| {
             let pool = state.number(query.x).and_then(|number| number.class.pool);

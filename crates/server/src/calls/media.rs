@@ -17,6 +17,7 @@ pub mod statistics;
 use super::switch::{
     CallKey, Input, Lease, LeaseWish, MediaPath, Prompt, RecordWish, Repeat, Side,
 };
+use crate::writer::Seeds;
 use bridge::Patience;
 use commands::Command;
 use ports::Ports;
@@ -117,6 +118,7 @@ impl Threads {
 #[derive(Debug)]
 pub struct MediaPlane {
     told: IpAddr,
+    seeds: Seeds,
     ports: Arc<Ports>,
     clock: Clock,
     // Before the recorder, which ends when nobody hands it work any more.
@@ -153,6 +155,7 @@ impl MediaPlane {
             Shard::start(number, tools)
         };
         Ok(Self {
+            seeds: Seeds::new(),
             told: config.advertised.unwrap_or(config.bind),
             ports: Ports::new(config.bind, config.ports.0, config.ports.1),
             shards: (0..config.threads.max(1))
@@ -179,7 +182,7 @@ impl MediaPlane {
         };
         let mut chances = [0; 6];
         for chance in &mut chances {
-            *chance = getrandom::u64().ok()?;
+            *chance = self.seeds.number().ok()?;
         }
         let sockets = Box::new([caller, callee]);
         let opened = self.tell(key, Command::Open(key, sockets, chances));

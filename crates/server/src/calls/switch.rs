@@ -50,7 +50,8 @@ pub struct Switch {
     /// In the order of their [`PeerId`]. A trunk keeps its place as long as the process lives, so that a
     /// number never means another one.
     trunks: Vec<Trunk>,
-    calls: BTreeMap<CallKey, Live>,
+    // Boxed, since what is moved within the map should be small.
+    calls: BTreeMap<CallKey, Box<Live>>,
     crowds: Crowds,
     loads: Loads,
     legs: BTreeMap<LegId, (CallKey, Side)>,

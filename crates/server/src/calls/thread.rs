@@ -26,7 +26,7 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Datagrams, or news, taken at once before anything else gets its turn.
 const TAKEN_AT_ONCE: usize = 64;
 /// After a look that found so many datagrams, the next one is [`REST`] later.
-const BUSY_DATAGRAMS: usize = 3;
+const BUSY_DATAGRAMS: usize = 2;
 const REST: Duration = Duration::from_millis(1);
 /// How often it is counted what goes on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

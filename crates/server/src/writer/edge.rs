@@ -1,10 +1,11 @@
 //! What the writer needs from the world besides the disk: clocks, chance, and
 //! a low priority for background threads.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use maskline_domain::Timestamp;
-use maskline_store::pipeline::{Clocks, Seed};
+use maskline_store::pipeline::Clocks;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -45,6 +46,12 @@ struct Store {
     used: usize,
 }
 
+impl fmt::Debug for Seeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seeds")
+    }
+}
+
 impl Seeds {
     /// An empty store.
     pub fn new() -> Self {
@@ -54,23 +61,31 @@ impl Seeds {
         }))
     }
 
-    /// Bytes that nobody has had before.
+    /// Bytes that nobody has had before; at most a page of them.
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn next(&self) -> Result<Seed, getrandom::Error> {
+    pub fn next<const SIZE: usize>(&self) -> Result<[u8; SIZE], getrandom::Error> {
+        const { assert!(SIZE <= 4096) };
         let mut store = self.0.lock();
-        let size = size_of::<Seed>();
-        if store.used + size > store.bytes.len() {
+        if store.used + SIZE > store.bytes.len() {
             getrandom::fill(&mut store.bytes)?;
             store.used = 0;
         }
-        let (from, to) = (store.used, store.used + size);
-        let mut seed = Seed::default();
+        let (from, to) = (store.used, store.used + SIZE);
+        let mut seed = [0; SIZE];
         seed.copy_from_slice(&store.bytes[from..to]);
         store.bytes[from..to].fill(0);
         store.used = to;
         Ok(seed)
+    }
+
+    /// A number that nobody can guess.
+    ///
+    /// # Errors
+    /// When the system has no randomness to give.
+    pub fn number(&self) -> Result<u64, getrandom::Error> {
+        self.next().map(u64::from_ne_bytes)
     }
 }
 
@@ -81,7 +96,7 @@ mod tests {
     #[test]
     fn seeds_do_not_repeat() {
         let seeds = Seeds::new();
-        let mut given: Vec<Seed> = (0..1000).map(|_| seeds.next().unwrap()).collect();
+        let mut given: Vec<[u8; 32]> = (0..1000).map(|_| seeds.next().unwrap()).collect();
         given.sort_unstable();
         given.dedup();
         assert_eq!(given.len(), 1000);

@@ -24,10 +24,13 @@ use super::records::RecordJob;
 use super::{Caller, ChoreJob, Shared};
 
 /// Records that somebody waits for are written at most this often, so that
-/// those of one moment share a transaction,
+/// those of one moment share a transaction;
 const RECORDS_EVERY: Duration = Duration::from_millis(1);
-/// and when the last transaction had several of them, at most this often;
-const RECORDS_EVERY_CROWDED: Duration = Duration::from_millis(8);
+/// in a crowd less often: so much for each one after the first that the last
+/// transaction had,
+const RECORDS_CROWD: Duration = Duration::from_millis(4);
+/// which nobody will notice who waits for a telephone to ring;
+const RECORDS_CROWD_MAX: Duration = Duration::from_millis(20);
 /// the others wait so long for company;
 const RECORDS_GATHER: Duration = Duration::from_millis(20);
 /// while commands wait, each transaction is at least so far from the last,
@@ -94,7 +97,7 @@ struct Thread {
     records_written: Instant,
     records_took: Duration,
     /// How many of them somebody waited for.
-    records_urgent: usize,
+    records_urgent: u32,
     chore_after: Instant,
     was_serving: bool,
 }
@@ -320,8 +323,10 @@ impl Thread {
             true => {
                 RECORDS_EVERY_PRESSED.max((self.records_took * RECORDS_SHARE).min(RECORDS_HELD_MAX))
             }
-            false if self.records_urgent > 1 => RECORDS_EVERY_CROWDED,
-            false => RECORDS_EVERY,
+            false => {
+                let crowd = RECORDS_CROWD * self.records_urgent.saturating_sub(1);
+                crowd.clamp(RECORDS_EVERY, RECORDS_CROWD_MAX)
+            }
         };
         let wanted = match is_urgent {
             true => self.records_since,
@@ -336,7 +341,7 @@ impl Thread {
         if jobs.is_empty() {
             return Ok(());
         }
-        self.records_urgent = jobs.iter().filter(|job| job.write.is_urgent()).count();
+        self.records_urgent = jobs.iter().map(|job| u32::from(job.write.is_urgent())).sum();
         let writes = jobs.iter_mut().map(|job| &mut job.write);
         self.parts.shared.erased.apply(writes);
         let begun = Instant::now();

@@ -146,7 +146,7 @@ impl Endpoint {
         self.by_tag.insert(dialog.local_tag, id);
         self.legs.insert(
             id,
-            Leg {
+            Box::new(Leg {
                 dialog,
                 hop,
                 we_called: matches!(state, State::Calling(_)),
@@ -156,12 +156,12 @@ impl Endpoint {
                 infos: 0,
                 late_rseq: None,
                 scheduled: None,
-            },
+            }),
         );
         self.reschedule(id);
     }
 
-    pub(super) fn remove_leg(&mut self, id: LegId, now: Time) -> Option<Leg> {
+    pub(super) fn remove_leg(&mut self, id: LegId, now: Time) -> Option<Box<Leg>> {
         self.close_exchange(id, now);
         let mut leg = self.legs.remove(&id)?;
         self.timers.set(Owner::Leg(id), &mut leg.scheduled, None);

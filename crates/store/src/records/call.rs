@@ -136,15 +136,14 @@ const CLOSED_BEFORE: &str = "ON CONFLICT (call_id) DO UPDATE SET state = 'closed
     ladder = excluded.ladder \
     WHERE call_record.state = 'open'";
 
-/// The most rows in one statement, a power of two.
+/// The most rows in one statement.
 const ROWS_MAX: usize = 32;
-/// Statements for 1, 2, 4 and so on rows, so that few are ever prepared.
-const SIZES: usize = ROWS_MAX.ilog2() as usize + 1;
 
-static OPENING: LazyLock<[String; SIZES]> =
-    LazyLock::new(|| array::from_fn(|size| statement("open", 1 << size, "")));
-static CLOSING: LazyLock<[String; SIZES]> =
-    LazyLock::new(|| array::from_fn(|size| statement("closed", 1 << size, CLOSED_BEFORE)));
+/// Statements for one row, two, and so on.
+static OPENING: LazyLock<[String; ROWS_MAX]> =
+    LazyLock::new(|| array::from_fn(|before| statement("open", before + 1, "")));
+static CLOSING: LazyLock<[String; ROWS_MAX]> =
+    LazyLock::new(|| array::from_fn(|before| statement("closed", before + 1, CLOSED_BEFORE)));
 
 /// Parameters have no numbers: SQLite looks numbered ones up in a list, which
 /// for many rows takes longer than all the rest.
@@ -173,20 +172,19 @@ pub async fn write(
     deed: Deed,
     calls: &[&CallRecord],
 ) -> Result<usize, sqlx::Error> {
-    let Some(size) = calls.len().min(ROWS_MAX).checked_ilog2() else {
+    let calls = &calls[..calls.len().min(ROWS_MAX)];
+    let Some(before) = calls.len().checked_sub(1) else {
         return Ok(0);
     };
-    let statements = match deed {
-        Deed::Open => &OPENING,
-        Deed::Close => &CLOSING,
+    let statement = match deed {
+        Deed::Open => &OPENING[before],
+        Deed::Close => &CLOSING[before],
     };
-    let rows = 1 << size;
-    let statement = statements[size as usize].as_str();
-    let bound = (calls[..rows].iter()).fold(query(AssertSqlSafe(statement)), |query, call| {
+    let bound = (calls.iter()).fold(query(AssertSqlSafe(statement.as_str())), |query, call| {
         bind(query, call)
     });
     bound.execute(conn).await?;
-    Ok(rows)
+    Ok(calls.len())
 }
 
 /// The calls of `node` that an earlier run than `boot` left open: their ids, and

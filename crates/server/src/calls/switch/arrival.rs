@@ -97,7 +97,7 @@ impl Switch {
         let note = format!("{who} dials {x}");
         live.note(now, Side::Caller, Way::In, "INVITE", note);
         self.loads.enter(&live.trunk_in.said.name);
-        self.calls.insert(key, live);
+        self.calls.insert(key, Box::new(live));
         self.legs.insert(leg, (key, Side::Caller));
         self.reschedule(key);
         self.outputs

@@ -7,7 +7,7 @@ use crate::calls::board::{LiveCall, Stage, TurnedAway};
 impl Switch {
     /// The calls that live, the oldest first.
     pub fn live_calls(&self) -> Vec<LiveCall> {
-        self.calls.values().map(shown).collect()
+        self.calls.values().map(|live| shown(live)).collect()
     }
 
     /// The keys of the calls that live.
