@@ -2,7 +2,8 @@
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. Here is the loop that carries that out. The rules of a call of two legs are those of
-//! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`links`] are the streams beside
+//! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
+//! [`links`] are the streams beside
 //! the datagrams; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and writes the
 //! records; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
 
@@ -12,6 +13,7 @@ pub mod links;
 pub mod media;
 pub mod numbers;
 pub mod peers;
+pub mod ringing;
 pub mod sandbox;
 pub mod switch;
 
@@ -179,14 +181,15 @@ pub async fn serve(
         .take_asks()
         .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
-    let clerk = Clerk::new(ledger, records, news.clone(), config.sealer.clone());
+    let media = MediaPlane::start(config.media.clone(), news.clone())?;
+    let clerk = Clerk::new(ledger, records, news, config.sealer.clone(), media.tones());
     switch.set_screen(clerk.screen());
     clerk.follow_trunks().await.map_err(io::Error::other)?;
     let serving = Loop {
         socket,
         links,
         switch,
-        media: MediaPlane::start(config.media.clone(), news)?,
+        media,
         clerk,
         noise: Noise::default(),
         config,
@@ -390,7 +393,7 @@ impl Loop {
                 self.give(Input::MediaLeased(key, lease));
             }
             Output::Relay(key, path) => self.media.relay(key, path),
-            Output::Play(key, side, prompt, repeat) => self.media.play(key, side, prompt, repeat),
+            Output::Play(key, side, sound, repeat) => self.media.play(key, side, sound, repeat),
             Output::StopPlaying(key, side) => self.media.stop_playing(key, side),
             Output::Record(key, wish) => self.media.record(key, wish),
             Output::SendDigit(key, side, digit) => self.media.send_digit(key, side, digit),

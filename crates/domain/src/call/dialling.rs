@@ -6,6 +6,7 @@ use super::{
     Call, Deed, Ending, Happening, Moment, Plan, Prompt, Reason, Releaser, Side, State,
     TRUNK_WAIT_S, passed_on,
 };
+use crate::trunk::PromptPolicy;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Dialling {
@@ -16,6 +17,8 @@ pub(super) struct Dialling {
     is_reached: bool,
     /// Whether the caller hears the callee's network.
     early_media: bool,
+    /// Whether the caller hears a ring tone of ours.
+    ring_tone: bool,
     /// When ringing has been long enough, on the clock that never jumps.
     ring_end_ms: u64,
 }
@@ -58,19 +61,32 @@ impl Call {
                 dialling.is_reached = true;
                 dialling.early_media |= early_media;
                 self.milestones.ringing.get_or_insert(now.wall);
-                self.deadline_ms = Some(was.ring_end_ms);
                 // Whether the callee's number is forwarded is the callee's business.
                 let status = if matches!(status, 182 | 183) {
                     status
                 } else {
                     180
                 };
-                vec![Deed::TellCaller {
-                    status,
-                    early_media,
-                }]
+                let tone = self.tone.filter(|_| {
+                    self.terms.prompts == PromptPolicy::Early
+                        && status == 180
+                        && !dialling.early_media
+                });
+                // What the callee's network plays comes before ours.
+                let stops = dialling.ring_tone && early_media;
+                dialling.ring_tone = tone.is_some() || dialling.ring_tone && !early_media;
+                self.deadline_ms = Some(was.ring_end_ms);
+                let tell = match tone {
+                    Some(tone) => Deed::Ring(tone),
+                    None => Deed::TellCaller {
+                        status,
+                        early_media,
+                    },
+                };
+                let stop = stops.then_some(Deed::StopRinging);
+                stop.into_iter().chain([tell]).collect()
             }
-            Happening::CalleeAnswered => self.answered(plan, now),
+            Happening::CalleeAnswered => self.answered(plan, was.ring_tone, now),
             Happening::CalleeRefused(status, cause, silent) => {
                 if is_another_left && is_trunk_failure(status, cause) {
                     return self.dial(plan, was.trunk + 1, now);
@@ -106,11 +122,12 @@ impl Call {
         }
     }
 
-    fn answered(&mut self, plan: Plan, now: Moment) -> Vec<Deed> {
+    fn answered(&mut self, plan: Plan, ring_tone: bool, now: Moment) -> Vec<Deed> {
         self.milestones.answered = Some(now.wall);
         self.wait_for(u64::from(self.terms.duration_max_s), now);
         self.state = State::Talking(Talking::default());
-        let mut deeds = vec![Deed::AnswerCaller];
+        let mut deeds: Vec<Deed> = ring_tone.then_some(Deed::StopRinging).into_iter().collect();
+        deeds.push(Deed::AnswerCaller);
         if plan.record {
             // The notice is part of the recording: it shows that it was given.
             deeds.push(Deed::Record);

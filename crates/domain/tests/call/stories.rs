@@ -22,7 +22,7 @@ fn connect() -> Happening {
 fn connect_by(trunks: usize) -> Happening {
     let prospects = Prospects {
         trunks,
-        crowd: None,
+        ..ONE_TRUNK
     };
     Happening::Routed(connection(), prospects)
 }

@@ -14,7 +14,7 @@ use maskline_domain::clock::Timestamp;
 use maskline_domain::inventory::{Carrier, NumberClass, NumberKind};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    Account, AccountId, City, Number, PhoneNumber, Pool, PoolKey, Product, User, UserName,
+    Account, AccountId, City, Number, PhoneNumber, Pool, PoolKey, Product, ToneCode, User, UserName,
 };
 
 pub use trunk::WantedTrunk;
@@ -158,6 +158,15 @@ pub struct WantedPool {
     /// The name by which programs without PoolKeys call it; an empty text takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub legacy_type: Option<String>,
+    /// The ring tone for A who dials X, where a binding names none; an empty text takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_tone_a: Option<String>,
+    /// The same where there is nobody to connect A to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_tone_a_alone: Option<String>,
+    /// The same for the other side: B, or whoever dials X.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ring_tone_other: Option<String>,
 }
 
 /// X numbers that should be there: a list, or a run of them.
@@ -282,13 +291,16 @@ impl WantedPool {
             same_out_order_returns: None,
             ring_timeout_s: None,
             legacy_type: None,
+            ring_tone_a: None,
+            ring_tone_a_alone: None,
+            ring_tone_other: None,
         }
     }
 
     /// The pool as it should be, given how it is.
     ///
     /// # Errors
-    /// What a new pool lacks.
+    /// What a new pool lacks, or what cannot be a ring tone.
     pub fn over(&self, before: Option<&Pool>) -> Result<Pool, &'static str> {
         let mut pool = match (before, &self.account, self.product) {
             (Some(pool), ..) => pool.clone(),
@@ -316,6 +328,12 @@ impl WantedPool {
         if let Some(name) = &self.legacy_type {
             pool.legacy_type = (!name.is_empty()).then(|| name.clone());
         }
+        take_tone(&mut pool.ring_tones.a, self.ring_tone_a.as_deref())?;
+        take_tone(
+            &mut pool.ring_tones.a_alone,
+            self.ring_tone_a_alone.as_deref(),
+        )?;
+        take_tone(&mut pool.ring_tones.other, self.ring_tone_other.as_deref())?;
         Ok(pool)
     }
 }
@@ -369,6 +387,15 @@ impl WantedNumbers {
     }
 }
 
+fn take_tone(tone: &mut Option<ToneCode>, wanted: Option<&str>) -> Result<(), &'static str> {
+    *tone = match wanted {
+        None => *tone,
+        Some("") => None,
+        Some(code) => Some(ToneCode::parse(code).ok_or("a ring tone has 1 to 18 digits")?),
+    };
+    Ok(())
+}
+
 /// Numbers in a row, as many digits each as the first one.
 fn run_of(first: PhoneNumber, count: u64) -> Result<Vec<PhoneNumber>, String> {
     if !(1..=NUMBERS_PER_ENTRY_MAX).contains(&count) {
@@ -410,6 +437,7 @@ fn take<T>(into: &mut T, wanted: Option<T>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maskline_domain::RingTones;
 
     #[test]
     fn what_is_not_said_stays_as_it_is() {
@@ -449,6 +477,23 @@ mod tests {
         assert_eq!(pool.legacy_type.as_deref(), Some("AXN_170"));
         wanted.legacy_type = Some(String::new());
         assert_eq!(wanted.over(Some(&pool)).unwrap().legacy_type, None);
+    }
+
+    #[test]
+    fn a_ring_tone_is_a_code_stays_and_is_taken_away_by_an_empty_text() {
+        let mut wanted = WantedPool::keyed("FC1");
+        (wanted.account, wanted.product) = (Some("acme".into()), Some(Product::Axn));
+        wanted.ring_tone_other = Some("100000001".into());
+        let pool = wanted.over(None).unwrap();
+        assert_eq!(pool.ring_tones.other, ToneCode::parse("100000001"));
+        wanted.ring_tone_other = None;
+        let pool = wanted.over(Some(&pool)).unwrap();
+        assert_eq!(pool.ring_tones.other, ToneCode::parse("100000001"));
+        wanted.ring_tone_other = Some(String::new());
+        let pool = wanted.over(Some(&pool)).unwrap();
+        assert_eq!(pool.ring_tones, RingTones::default());
+        wanted.ring_tone_other = Some("a waltz".into());
+        assert!(wanted.over(Some(&pool)).is_err());
     }
 
     #[test]

@@ -13,10 +13,9 @@ pub mod recorder;
 pub mod shard;
 pub mod statistics;
 
-use super::switch::{
-    CallKey, Input, Lease, LeaseWish, MediaPath, Prompt, RecordWish, Repeat, Side,
-};
+use super::switch::{CallKey, Input, Lease, LeaseWish, MediaPath, RecordWish, Repeat, Side, Sound};
 use bridge::Patience;
+use maskline_domain::ToneCode;
 use ports::Ports;
 use prompts::{Language, Library};
 use recorder::Recorder;
@@ -24,6 +23,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use shard::{Command, Shard, Tools};
 use statistics::Statistics;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -89,6 +89,7 @@ pub struct Load {
 #[derive(Debug)]
 pub struct MediaPlane {
     told: IpAddr,
+    tones: Arc<BTreeSet<ToneCode>>,
     ports: Arc<Ports>,
     // Before the recorder, which ends when nobody hands it work any more.
     shards: Vec<Shard>,
@@ -104,6 +105,7 @@ impl MediaPlane {
         raise_descriptor_limit();
         let clock = Clock::new();
         let library = Library::load(config.prompts.as_deref(), &config.languages);
+        let tones = Arc::new(library.tones().collect());
         let library = Arc::new(library);
         let recorder = config
             .recordings
@@ -125,12 +127,18 @@ impl MediaPlane {
         };
         Ok(Self {
             told: config.advertised.unwrap_or(config.bind),
+            tones,
             ports: Ports::new(config.bind, config.ports.0, config.ports.1),
             shards: (0..config.threads.max(1))
                 .map(shard)
                 .collect::<Result<_, _>>()?,
             recorder,
         })
+    }
+
+    /// The ring tones that can be played.
+    pub fn tones(&self) -> Arc<BTreeSet<ToneCode>> {
+        Arc::clone(&self.tones)
     }
 
     /// Two pairs of ports for a call. None if no ports are free.
@@ -159,8 +167,8 @@ impl MediaPlane {
 
     /// Plays to a side instead of what it would hear. After one that is played once, or cannot be,
     /// [`Input::Played`] follows.
-    pub fn play(&self, key: CallKey, side: Side, prompt: Prompt, repeat: Repeat) {
-        self.tell(key, Command::Play(key, side, prompt, repeat));
+    pub fn play(&self, key: CallKey, side: Side, sound: impl Into<Sound>, repeat: Repeat) {
+        self.tell(key, Command::Play(key, side, sound.into(), repeat));
     }
 
     /// Stops what is played to a side.

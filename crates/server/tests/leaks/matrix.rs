@@ -2,11 +2,11 @@
 
 use crate::people::{Cast, Guise};
 use crate::world::{Bound, World, X};
-use maskline_domain::PhoneNumber;
 use maskline_domain::call::Side;
 use maskline_domain::trunk::{
     Diversion, IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy, Trunk,
 };
+use maskline_domain::{PhoneNumber, ToneCode};
 
 /// One cell: what X is bound to, and what is done.
 pub struct Scene {
@@ -48,6 +48,9 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "B reaches A", bound: PairReversed, act: caller_hangs_up },
     Scene { name: "a withheld number", bound: ToCallee, act: withheld },
     Scene { name: "early media", bound: ToCallee, act: early_media },
+    Scene { name: "a ring tone of ours", bound: ToCallee, act: ring_tone },
+    Scene { name: "a ring tone of ours before early media", bound: ToCallee, act: ring_tone_then_early_media },
+    Scene { name: "a ring tone of ours in vain", bound: ToCallee, act: ring_tone_in_vain },
     Scene { name: "several provisional responses", bound: ToCallee, act: several_provisional },
     Scene { name: "reliable provisional responses to the caller", bound: ToCallee, act: reliable_to_caller },
     Scene { name: "reliable provisional responses from the callee", bound: ToCallee, act: reliable_from_callee },
@@ -151,6 +154,35 @@ fn early_media(world: &mut World) {
     world.pass(1_000);
     world.callee.bye();
     world.settle();
+}
+
+fn ring_tone(world: &mut World) {
+    world.tone = Some(ToneCode::NETWORK);
+    world.talk();
+    let hears = |what: &[u8]| world.to_caller.iter().any(|sent| sent.bytes == what);
+    assert!(hears(b"plays ring tone 0") && hears(b"plays no more"));
+    world.callee.bye();
+    world.settle();
+}
+
+fn ring_tone_then_early_media(world: &mut World) {
+    world.tone = Some(ToneCode::NETWORK);
+    world.dial();
+    world.reply(180, None);
+    world.pass(2_000);
+    let body = world.callee.audio();
+    world.reply(183, Some(&body));
+    world.pass(2_000);
+    world.reply(486, None);
+}
+
+fn ring_tone_in_vain(world: &mut World) {
+    world.tone = Some(ToneCode::NETWORK);
+    world.caller.is_reliable = true;
+    world.dial();
+    world.reply(180, None);
+    world.pass(60_000);
+    assert!(world.callee.has_heard("CANCEL"));
 }
 
 fn several_provisional(world: &mut World) {

@@ -70,6 +70,8 @@ pub struct World {
     pub is_callee_deaf: bool,
     /// How many trunks lead to the callee.
     pub trunks: usize,
+    /// The ring tone that the caller is to hear.
+    pub tone: Option<ToneCode>,
     /// What is being played, and when it is over.
     playing: Vec<(u64, CallKey, Side)>,
     terms: fn(&mut Trunk),
@@ -116,6 +118,7 @@ impl World {
             plant_told: None,
             is_callee_deaf: false,
             trunks: 1,
+            tone: None,
             playing: Vec::new(),
             terms: |_| (),
             now_ms: 1_000,
@@ -269,8 +272,8 @@ impl World {
                     .handle_input(Input::MediaLeased(key, Some(lease)), moment);
             }
             Output::Relay(_, path) => self.paths.push(path),
-            Output::Play(key, side, prompt, repeat) => {
-                self.sound(side, format!("plays {}", prompt.name()));
+            Output::Play(key, side, sound, repeat) => {
+                self.sound(side, format!("plays {sound}"));
                 if repeat == Repeat::Once {
                     self.playing.push((self.now_ms + 2_000, key, side));
                 }
@@ -318,6 +321,7 @@ impl World {
             pool: Some(PoolKey::new("FC1")),
             account: Some(AccountId::new("acme")),
             trunks: self.links_out(self.trunks),
+            tone: self.tone,
         }
     }
 

@@ -10,7 +10,7 @@ use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp};
 use maskline_server::calls::switch::{
-    CallKey, Input, Lease, MediaPath, Output, Prompt, Routing, Setup, Side, Switch,
+    CallKey, Input, Lease, MediaPath, Output, Prompt, Routing, Setup, Side, Sound, Switch,
 };
 use maskline_server::calls::{Trunk, numbers, peers};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
@@ -395,7 +395,7 @@ impl Street<'_> {
                 self.plan(1, Coming::Tell(Input::MediaLeased(key, Some(lease))));
             }
             Output::Relay(_, path) => self.path = path,
-            Output::Play(key, side, prompt, _) => self.play_sound(key, side, prompt),
+            Output::Play(key, side, sound, _) => self.play_sound(key, side, sound),
             Output::StopPlaying(..)
             | Output::Record(..)
             | Output::SendDigit(..)
@@ -416,11 +416,13 @@ impl Street<'_> {
                 .into_iter()
                 .filter_map(known)
                 .collect(),
+            // Files of tones are none of what is foretold.
+            tone: None,
         }
     }
 
     /// The relay plays: one packet stands for all the sound.
-    fn play_sound(&mut self, key: CallKey, side: Side, prompt: Prompt) {
+    fn play_sound(&mut self, key: CallKey, side: Side, sound: Sound) {
         let end = match side {
             Side::Caller => self.path.caller,
             Side::Callee => self.path.callee,
@@ -430,13 +432,14 @@ impl Street<'_> {
                 Side::Caller => lease.caller,
                 Side::Callee => lease.callee,
             };
+            let name = sound.to_string();
             let packet = Packet {
                 marker: true,
                 payload_type: end.payloads.codec,
                 sequence: 1,
                 timestamp: 1,
                 ssrc: 1,
-                payload: prompt.name().as_bytes(),
+                payload: name.as_bytes(),
             };
             let mut bytes = Vec::new();
             packet.write(&mut bytes);

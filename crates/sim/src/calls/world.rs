@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::trunk::PromptPolicy;
-use maskline_domain::{AccountId, PhoneNumber, Timestamp, TrunkName};
+use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode, TrunkName};
 use maskline_server::calls::switch::{
-    CallKey, Input, Lease, Output, Prompt, Routing, Setup, Side, Switch,
+    CallKey, Input, Lease, Output, Prompt, Repeat, Routing, Setup, Side, Sound, Switch,
 };
 use maskline_server::calls::{Trunk, numbers};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
@@ -65,6 +65,8 @@ pub struct Tally {
     pub refused: u64,
     /// Prompts that were played to a caller.
     pub prompts: u64,
+    /// Ring tones that were played to a caller.
+    pub tones: u64,
     /// Calls that another trunk took over.
     pub failovers: u64,
     /// Calls that were one too many on X or by a caller.
@@ -96,6 +98,7 @@ impl Tally {
             answered,
             refused,
             prompts,
+            tones,
             failovers,
             crowded,
             media_lost,
@@ -112,6 +115,7 @@ impl Tally {
         self.answered += answered;
         self.refused += refused;
         self.prompts += prompts;
+        self.tones += tones;
         self.failovers += failovers;
         self.crowded += crowded;
         self.media_lost += media_lost;
@@ -125,13 +129,14 @@ impl Tally {
     }
 
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 15] {
+    pub fn lines(&self) -> [(&'static str, u64); 16] {
         [
             ("calls", self.calls),
             ("with a record", self.recorded),
             ("answered", self.answered),
             ("refused by the bindings", self.refused),
             ("prompts", self.prompts),
+            ("ring tones", self.tones),
             ("taken over by another trunk", self.failovers),
             ("one too many", self.crowded),
             ("without sound", self.media_lost),
@@ -693,7 +698,7 @@ impl World {
                 }
                 self.plan(0, Coming::Tell(Input::MediaLeased(key, lease)));
             }
-            Output::Play(key, side, prompt, _) => self.play(key, side, prompt),
+            Output::Play(key, side, sound, repeat) => self.play(key, side, sound, repeat),
             Output::Relay(key, mut path) => {
                 if let Some(caller) = &mut path.caller
                     && self.slips(Slip::StrayMedia)
@@ -775,6 +780,7 @@ impl World {
             pool: self.town.pool(query.x),
             account: Some(AccountId::new("acme")),
             trunks,
+            tone: self.chance.one_in(3).then_some(ToneCode::NETWORK),
         };
         self.tell(Input::Routed(key, Some(Box::new(routing))));
     }
@@ -793,7 +799,11 @@ impl World {
         route
     }
 
-    fn play(&mut self, key: CallKey, side: Side, prompt: Prompt) {
+    fn play(&mut self, key: CallKey, side: Side, sound: Sound, repeat: Repeat) {
+        let prompt = match sound {
+            Sound::Prompt(prompt) => prompt,
+            Sound::Tone(_) => return self.play_tone(key, side, repeat),
+        };
         if prompt != Prompt::RecordingNotice {
             self.tally.prompts += 1;
             if let Some(track) = self.track_of(key) {
@@ -804,6 +814,17 @@ impl World {
         if !self.chance.one_in(50) {
             let after = 500 + self.chance.below(5_000);
             self.plan(after, Coming::Tell(Input::Played(key, side)));
+        }
+    }
+
+    fn play_tone(&mut self, key: CallKey, side: Side, repeat: Repeat) {
+        self.tally.tones += 1;
+        let (is_right, call) = (side == Side::Caller, self.call_of(key));
+        if !is_right {
+            self.break_law("a callee heard a ring tone".to_owned(), call);
+        }
+        if repeat == Repeat::Once {
+            self.plan(3_000, Coming::Tell(Input::Played(key, side)));
         }
     }
 

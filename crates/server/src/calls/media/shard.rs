@@ -11,7 +11,7 @@ use super::prompts::Library;
 use super::recorder::{Batch, Work};
 use super::statistics::{Recorded, Statistics, Stopped};
 use super::{Clock, thread_cpu_ns};
-use crate::calls::switch::{CallKey, Input, MediaPath, Prompt, Repeat, Side};
+use crate::calls::switch::{CallKey, Input, MediaPath, Repeat, Side, Sound};
 use maskline_sip::rtcp::REPORT_EVERY_MS;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -56,7 +56,7 @@ pub enum Command {
     /// Relay between these two from now on.
     Path(CallKey, Box<MediaPath>),
     /// Play to a side.
-    Play(CallKey, Side, Prompt, Repeat),
+    Play(CallKey, Side, Sound, Repeat),
     /// Stop that.
     StopPlaying(CallKey, Side),
     /// Record to this file.
@@ -420,8 +420,8 @@ impl Room {
                 Command::Path(key, path) => {
                     self.with(key, |call| call.bridge.set_path(&path, now_us));
                 }
-                Command::Play(key, side, prompt, repeat) => {
-                    self.play((key, side), prompt, repeat, now_us);
+                Command::Play(key, side, sound, repeat) => {
+                    self.play((key, side), sound, repeat, now_us);
                 }
                 Command::StopPlaying(key, side) => {
                     self.with(key, |call| call.bridge.stop_playing(side));
@@ -485,12 +485,12 @@ impl Room {
         self.places.insert(key, place);
     }
 
-    fn play(&mut self, (key, side): (CallKey, Side), prompt: Prompt, repeat: Repeat, now_us: u64) {
+    fn play(&mut self, (key, side): (CallKey, Side), sound: Sound, repeat: Repeat, now_us: u64) {
         let library = Arc::clone(&self.tools.library);
         let mut is_heard = false;
         self.with(key, |call| {
             if let Some(law) = call.bridge.law(side) {
-                let player = Player::new(library.sound(prompt, law), law, repeat);
+                let player = Player::new(library.sound(sound, law), law, repeat);
                 is_heard = call.bridge.play(side, player);
             }
         });

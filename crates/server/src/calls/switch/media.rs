@@ -1,11 +1,14 @@
 //! What each side has said of its media, what both agreed on, and the descriptions that each is given. What
 //! crosses from one side to the other is an [`Audio`], never a description.
 
+mod ringing;
+
 use super::codecs::Codecs;
 use super::{Lease, MediaEnd, MediaPath};
 use maskline_domain::call::{Reason, Side};
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{self, Agreement, Audio, Description, OurSide, Passing, Payloads};
+use ringing::Rung;
 use std::net::{IpAddr, SocketAddr};
 
 /// See the module.
@@ -19,6 +22,10 @@ pub(super) struct Media {
     callee: Half,
     /// What the callee's last answer was agreed on with.
     agreed: Option<Agreed>,
+    /// Whether the caller is to hear a ring tone of ours.
+    is_toned: bool,
+    /// The answer that it had for that.
+    rung: Option<Rung>,
 }
 
 /// One side.
@@ -137,6 +144,8 @@ impl Media {
             caller,
             callee: Half::new(sessions[1], codecs, false),
             agreed: None,
+            is_toned: false,
+            rung: None,
         }
     }
 
@@ -192,7 +201,7 @@ impl Media {
             _ if self.is_delayed => self.caller.codecs.only(Audio::ours(self.lease?.callee))?,
             _ => return None,
         };
-        self.callee.codecs.only(audio)
+        Some(self.toned(self.callee.codecs.only(audio)?))
     }
 
     /// Takes the callee's answer. One without SDP repeats what was agreed before it. Says whether it
@@ -204,7 +213,7 @@ impl Media {
         let answer = self.callee.read(body)?;
         let offer = self.first_offer().ok_or(Reason::NoCommonCodec)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
-        if !self.is_delayed {
+        if !self.is_delayed && self.rung.is_none() {
             self.caller.payloads = Some(agreed.offerer());
         }
         self.callee.say(answer, agreed.answerer());
@@ -214,6 +223,9 @@ impl Media {
 
     /// What the caller is answered with, once the callee has: an answer, or our offer if it had none.
     pub fn answer(&mut self) -> Option<Vec<u8>> {
+        if let Some((answer, _)) = self.rung_answer() {
+            return Some(answer);
+        }
         let (agreed, lease) = (self.agreed.as_ref()?, self.lease?);
         let answered = &self.callee.theirs.as_ref()?.audio;
         if self.is_delayed {
@@ -242,6 +254,9 @@ impl Media {
     /// An answer of our own for the caller, so that it hears a prompt: what was agreed with a callee, or
     /// else the caller's first choice.
     pub fn answer_alone(&mut self) -> Option<(Vec<u8>, MediaPath)> {
+        if let Some(answer) = self.rung_answer() {
+            return Some(answer);
+        }
         let lease = self.lease?;
         let agreed = match &self.agreed {
             Some(agreed) => agreed.clone(),

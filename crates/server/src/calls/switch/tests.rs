@@ -3,6 +3,7 @@
 mod changing;
 mod failing;
 mod prompting;
+mod ringing;
 mod trunks;
 
 use super::codecs::Codecs;
@@ -13,7 +14,9 @@ use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::call::Notice;
 use maskline_domain::kinds::{Product, Role};
 use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
-use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, TrunkName};
+use maskline_domain::{
+    AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, ToneCode, TrunkName,
+};
 use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
 use maskline_sip::g711::Law;
 use maskline_sip::hop::Hop;
@@ -68,6 +71,8 @@ struct Answers {
     ports: bool,
     /// Whether prompts end.
     plays: bool,
+    /// The ring tone.
+    tone: Option<ToneCode>,
 }
 
 /// Everything is well.
@@ -78,6 +83,7 @@ fn well() -> Answers {
         durable: true,
         ports: true,
         plays: true,
+        tone: None,
     }
 }
 
@@ -108,7 +114,8 @@ struct World {
     opened: Vec<CallRecord>,
     finished: Vec<Option<CallRecord>>,
     paths: Vec<MediaPath>,
-    played: Vec<(Side, Prompt)>,
+    played: Vec<(Side, Sound)>,
+    silenced: usize,
     files: Vec<String>,
     digits: Vec<(Side, char)>,
     /// What the caller's ACK says to an offer of ours, which its endpoint does not.
@@ -193,6 +200,7 @@ impl World {
             finished: Vec::new(),
             paths: Vec::new(),
             played: Vec::new(),
+            silenced: 0,
             files: Vec::new(),
             digits: Vec::new(),
             ack: None,
@@ -322,6 +330,7 @@ impl World {
                         pool: Some(PoolKey::new("FC1")),
                         account,
                         trunks: self.answers.trunks.clone(),
+                        tone: self.answers.tone,
                     })
                 });
                 self.switch
@@ -343,14 +352,14 @@ impl World {
                 );
             }
             Output::Relay(_, path) => self.paths.push(path),
-            Output::Play(key, side, prompt, _) => {
-                self.played.push((side, prompt));
-                if self.answers.plays {
+            Output::Play(key, side, sound, repeat) => {
+                self.played.push((side, sound));
+                if self.answers.plays && repeat == Repeat::Once {
                     self.switch.handle_input(Input::Played(key, side), moment);
                 }
             }
             Output::SendDigit(_, side, digit) => self.digits.push((side, digit)),
-            Output::StopPlaying(..) => {}
+            Output::StopPlaying(..) => self.silenced += 1,
             Output::Record(_, wish) => {
                 let path = self.paths.last().and_then(|path| path.caller);
                 assert!(path.is_some(), "what is recorded is known before");
