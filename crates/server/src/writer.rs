@@ -27,7 +27,7 @@ use maskline_store::pipeline::{Counters, Input, Limits, Pipeline};
 use maskline_store::records::history::{self, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::sqlite::{DataDir, OpenError};
-use maskline_store::work::{Chore, RecordError, RecordWrite};
+use maskline_store::work::Chore;
 use parking_lot::RwLock;
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,7 +35,8 @@ use tokio::time::timeout;
 
 pub use self::edge::clocks;
 pub use self::erase::{EraseError, Erased, RestoreError, restore};
-pub use self::records::Records;
+use self::records::RecordJob;
+pub use self::records::{Records, Written};
 pub use maskline_store::pipeline::{SubmitError, Touch};
 
 /// The exit code after an append whose outcome nobody knows. A supervisor
@@ -180,12 +181,6 @@ struct Appended {
     batches: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
-}
-
-#[derive(Debug)]
-struct RecordJob {
-    write: RecordWrite,
-    done: oneshot::Sender<Result<u64, RecordError>>,
 }
 
 #[derive(Debug)]

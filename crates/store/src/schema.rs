@@ -14,9 +14,14 @@ pub enum Engine {
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
+    (
+        3,
+        "open calls",
+        include_str!("../migrations/0003_open_calls.sql"),
+    ),
 ];
 
 /// All migrations in the dialect of `engine`.

@@ -8,7 +8,7 @@ use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::failure::{Append, is_constraint};
-use crate::records::call::{self, CallRecord};
+use crate::records::call::{self, CallRecord, Deed};
 use crate::records::history;
 use crate::records::projection::Projection;
 use crate::snapshot::{self, Seal};
@@ -116,39 +116,116 @@ pub enum Done<T> {
 
 /// Carries out a slice of record writes in one transaction. A conflict fails
 /// one of them; a full disk fails all.
+///
+/// Calls are opened before any is closed, so that the two writes of one call
+/// keep their order.
 pub async fn write_records<'a>(
     conn: &mut SqliteConnection,
     writes: impl ExactSizeIterator<Item = &'a RecordWrite>,
 ) -> Done<Vec<Result<u64, RecordError>>> {
-    let count = writes.len();
-    let mut results = Vec::with_capacity(count);
+    let mut slice = Slice::new(writes);
+    // Each statement costs a turn of the thread that runs SQLite, and one
+    // alone is a transaction anyway.
+    let is_several = slice.results.len() > 1;
     let outcome = async {
-        // One statement is a transaction of its own; each more costs a turn of
-        // the thread that runs SQLite.
-        let is_several = count > 1;
         if is_several {
             query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
         }
-        for write in writes {
-            match write.carry_out(conn).await {
-                Ok(rows) => results.push(Ok(rows)),
-                Err(error) if is_constraint(&error) => results.push(Err(RecordError::Conflict)),
-                Err(error) => return Err(error),
-            }
-        }
+        slice.write(conn).await?;
         if is_several {
             query("COMMIT").execute(&mut *conn).await?;
         }
         Ok(())
     };
     match outcome.await {
-        Ok(()) => Done::Known(results),
+        Ok(()) => Done::Known(slice.results),
         Err(error) => match give_up(conn, &error).await {
             Append::Unknown(reason) => Done::Unknown(reason),
             Append::Written | Append::NotWritten(_) => {
-                Done::Known((0..count).map(|_| Err(RecordError::NotDurable)).collect())
+                let failed = slice.results.iter().map(|_| Err(RecordError::NotDurable));
+                Done::Known(failed.collect())
             }
         },
+    }
+}
+
+/// Record writes, sorted by what they need, and what became of each.
+struct Slice<'a> {
+    opened: Calls<'a>,
+    closed: Calls<'a>,
+    lost: Vec<(usize, &'a str, &'a str, Timestamp)>,
+    results: Vec<Result<u64, RecordError>>,
+}
+
+/// Calls, and the place of each in the slice.
+#[derive(Default)]
+struct Calls<'a> {
+    records: Vec<&'a CallRecord>,
+    places: Vec<usize>,
+}
+
+impl<'a> Slice<'a> {
+    fn new(writes: impl ExactSizeIterator<Item = &'a RecordWrite>) -> Self {
+        let mut slice = Self {
+            opened: Calls::default(),
+            closed: Calls::default(),
+            lost: Vec::new(),
+            results: vec![Ok(1); writes.len()],
+        };
+        for (place, write) in writes.enumerate() {
+            match write {
+                RecordWrite::OpenCall(record) => slice.opened.add(record, place),
+                RecordWrite::CloseCall(record) => slice.closed.add(record, place),
+                RecordWrite::CloseLostCalls { node, boot, at } => {
+                    slice.lost.push((place, node, boot, *at));
+                }
+            }
+        }
+        slice
+    }
+
+    async fn write(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        self.opened
+            .write(conn, Deed::Open, &mut self.results)
+            .await?;
+        self.closed
+            .write(conn, Deed::Close, &mut self.results)
+            .await?;
+        for &(place, node, boot, at) in &self.lost {
+            self.results[place] = Ok(call::close_lost(conn, node, boot, at).await?);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Calls<'a> {
+    fn add(&mut self, record: &'a CallRecord, place: usize) {
+        self.records.push(record);
+        self.places.push(place);
+    }
+
+    /// When several rows together meet a constraint, none of them is written,
+    /// and then one after the other is tried alone.
+    async fn write(
+        &self,
+        conn: &mut SqliteConnection,
+        deed: Deed,
+        results: &mut [Result<u64, RecordError>],
+    ) -> Result<(), sqlx::Error> {
+        let (mut done, mut is_alone) = (0, false);
+        while let Some(rest) = self.records.get(done..).filter(|rest| !rest.is_empty()) {
+            let rest = if is_alone { &rest[..1] } else { rest };
+            match call::write(conn, deed, rest).await {
+                Ok(rows) => done += rows,
+                Err(error) if !is_constraint(&error) => return Err(error),
+                Err(_) if rest.len() > 1 => is_alone = true,
+                Err(_) => {
+                    results[self.places[done]] = Err(RecordError::Conflict);
+                    done += 1;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -191,16 +268,6 @@ impl RecordWrite {
             self,
             RecordWrite::OpenCall(_) | RecordWrite::CloseLostCalls { .. }
         )
-    }
-
-    async fn carry_out(&self, conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-        match self {
-            RecordWrite::OpenCall(record) => call::open(conn, record).await.map(|()| 1),
-            RecordWrite::CloseCall(record) => call::close(conn, record).await.map(|()| 1),
-            RecordWrite::CloseLostCalls { node, boot, at } => {
-                call::close_lost(conn, node, boot, *at).await
-            }
-        }
     }
 }
 

@@ -1,49 +1,40 @@
 //! What calls need of the ledger: routes from the state, rows in the records. Nothing here makes the loop
 //! of calls wait; each answer comes back to it as news.
 
+mod desk;
+
 use super::media::statistics::Statistics;
 use super::switch::{CallKey, Input, Routing};
 use super::{Trunk, numbers, peers, ringing};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Touch};
 use arc_swap::ArcSwap;
+use desk::{Desk, Job};
 use maskline_domain::call::{Ending, Reason};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
 use maskline_domain::{State, ToneCode, TrunkName};
 use maskline_sip::endpoint::{Peer, PeerId, Screen};
 use maskline_store::records::call::CallRecord;
-use maskline_store::work::RecordError;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
 /// How often the trunks are read again: so long may calls from a new trunk be refused, or from one that is
 /// gone be taken. Whither a call goes is read with its route.
 const TRUNKS_EVERY: Duration = Duration::from_millis(100);
-/// The longest wait for the open row of a call; its caller hears nothing meanwhile.
-const OPEN_WAIT_MAX: Duration = Duration::from_secs(4);
 /// A number with so many digits has its area code.
 const DIGITS_WHOLE_MIN: usize = 11;
-/// Closed calls that may wait for the disk. Beyond it, which takes a disk that stays full, one is lost
-/// and the log says so.
-const CLOSING_MAX: usize = 20_000;
-/// How long to wait before a row is tried again: first, and at most.
-const AGAIN_FIRST: Duration = Duration::from_millis(50);
-const AGAIN_MAX: Duration = Duration::from_secs(5);
-/// How long the end of a call waits for what became of its sound.
-const STATISTICS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for rows that are being closed.
 const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Clerk {
     ledger: Ledger,
-    records: Records,
     news: mpsc::Sender<Input<'static>>,
-    closing: Arc<Semaphore>,
+    desk: mpsc::UnboundedSender<Job>,
     /// Opens the passwords of trunks.
     sealer: Option<Arc<Sealer>>,
     /// The trunks as they were last seen, with their passwords opened.
@@ -53,7 +44,7 @@ pub struct Clerk {
 }
 
 impl Clerk {
-    /// A clerk that answers to `news`.
+    /// A clerk that answers to `news`. It needs a runtime around it.
     pub fn new(
         ledger: Ledger,
         records: Records,
@@ -63,9 +54,8 @@ impl Clerk {
     ) -> Self {
         Self {
             ledger,
-            records,
+            desk: Desk::open(records, news.clone()),
             news,
-            closing: Arc::new(Semaphore::new(CLOSING_MAX)),
             sealer,
             trunks: Arc::default(),
             tones,
@@ -126,28 +116,9 @@ impl Clerk {
         })
     }
 
-    /// Makes the open row of a call durable.
-    pub fn open_row(&self, key: CallKey, record: CallRecord) {
-        let (records, news) = (self.records.clone(), self.news.clone());
-        tokio::spawn(async move {
-            let call_id = record.call_id.clone();
-            let opened = timeout(OPEN_WAIT_MAX, records.open_call(record)).await;
-            let durable = match opened {
-                Ok(Ok(())) => true,
-                Ok(Err(error)) => {
-                    tracing::error!(%error, call = call_id, "a call is turned away, since it cannot be recorded");
-                    false
-                }
-                Err(_) => {
-                    tracing::error!(
-                        call = call_id,
-                        "a call is turned away, since its record takes too long"
-                    );
-                    false
-                }
-            };
-            let _ = news.send(Input::RowOpened(key, durable)).await;
-        });
+    /// Makes the open row of a call durable; [`Input::RowOpened`] follows.
+    pub fn open_row(&self, key: CallKey, record: Box<CallRecord>) {
+        self.hand_over(Job::Open(key, record));
     }
 
     /// Waits for what the media of a call came to and writes its end, trying again for as long as the disk
@@ -157,29 +128,15 @@ impl Clerk {
         statistics: oneshot::Receiver<Statistics>,
         record: Option<Box<CallRecord>>,
     ) {
-        let records = self.records.clone();
-        let place = record
-            .is_some()
-            .then(|| Arc::clone(&self.closing).try_acquire_owned());
-        if let Some(Err(_)) = place {
-            tracing::error!("the end of a call is lost: too many wait for the disk");
+        if let Some(record) = record {
+            self.hand_over(Job::Finish(statistics, record));
         }
-        tokio::spawn(async move {
-            // A call that never had ports has none, and one whose recording hangs on a dead disk is
-            // closed without.
-            let statistics = timeout(STATISTICS_WAIT_MAX, statistics).await;
-            let statistics = statistics.ok().and_then(Result::ok);
-            let (Some(mut record), Some(Ok(place))) = (record, place) else {
-                return;
-            };
-            if let Some(statistics) = statistics {
-                record.one_way = record.answered_at.map(|_| statistics.is_one_way());
-                record.media = serde_json::to_string(&statistics).ok();
-            }
-            close(&records, &record).await;
-            log(&record);
-            drop(place);
-        });
+    }
+
+    fn hand_over(&self, job: Job) {
+        if self.desk.send(job).is_err() {
+            tracing::error!("a call cannot be recorded: nobody takes its rows");
+        }
     }
 
     /// Tells the trunks of the state at once, and again whenever they are others than before.
@@ -219,11 +176,9 @@ impl Clerk {
 
     /// Waits, within reason, until every end is written.
     pub async fn finish(self) {
-        let all = u32::try_from(CLOSING_MAX).unwrap_or(u32::MAX);
-        if timeout(FINISH_WAIT_MAX, self.closing.acquire_many(all))
-            .await
-            .is_err()
-        {
+        let (left, all_written) = oneshot::channel();
+        self.hand_over(Job::Leave(left));
+        if !matches!(timeout(FINISH_WAIT_MAX, all_written).await, Ok(Ok(()))) {
             tracing::error!("some calls were not closed in the records; the next start does it");
         }
     }
@@ -284,47 +239,6 @@ fn known(trunk: &maskline_domain::Trunk, sealer: Option<&Sealer>) -> Option<Trun
         said: trunk.clone(),
         peer,
     })
-}
-
-async fn close(records: &Records, record: &CallRecord) {
-    let mut wait = AGAIN_FIRST;
-    loop {
-        match records.close_call(record.clone()).await {
-            Ok(()) => return,
-            Err(error @ (RecordError::NotDurable | RecordError::Busy)) => {
-                tracing::warn!(%error, call = record.call_id, "the end of a call is not written yet");
-            }
-            Err(error @ (RecordError::Conflict | RecordError::Closed)) => {
-                tracing::error!(%error, call = record.call_id, "the end of a call cannot be written");
-                return;
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(AGAIN_MAX);
-    }
-}
-
-/// One line for each call, once its record is closed; numbers show themselves masked.
-fn log(record: &CallRecord) {
-    let shown =
-        |number: Option<maskline_domain::PhoneNumber>| number.map(|number| number.to_string());
-    let talked_ms = record
-        .answered_at
-        .zip(record.released_at)
-        .map(|(from, to)| to.millis() - from.millis());
-    tracing::info!(
-        call = record.call_id,
-        x = shown(record.x),
-        caller = shown(record.caller),
-        callee = shown(record.callee),
-        situation = record.situation,
-        released_by = record.release_by,
-        status = record.sip_status,
-        cause = record.q850_cause,
-        talked_ms,
-        one_way = record.one_way,
-        "a call has ended"
-    );
 }
 
 #[cfg(test)]

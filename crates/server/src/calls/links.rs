@@ -14,11 +14,12 @@ pub use tls::{Pem, Tls, TlsError};
 use maskline_sip::hop::{Hop, Transport};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -78,7 +79,7 @@ fn bind_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
 /// Opens a port for streams.
@@ -142,6 +143,8 @@ pub struct Links {
 /// What every connection needs.
 #[derive(Clone)]
 struct Shared {
+    /// Where connections live: apart from the loop of calls, whose thread has no time for ciphers.
+    runtime: Handle,
     news: mpsc::Sender<News>,
     last_id: Arc<AtomicU64>,
 }
@@ -165,7 +168,8 @@ fn connection(id: u64) -> (Connection, stream::Ends) {
 }
 
 impl Links {
-    /// Links that take connections from these listeners; without any they still make them.
+    /// Links that take connections from these listeners; without any they still make them. Connections
+    /// live in the runtime around this call.
     pub fn new(
         tcp: Option<TcpListener>,
         tls_listener: Option<TcpListener>,
@@ -173,6 +177,7 @@ impl Links {
     ) -> Self {
         let (sender, news) = mpsc::channel(NEWS_MAX);
         let shared = Shared {
+            runtime: Handle::current(),
             news: sender,
             last_id: Arc::default(),
         };
@@ -256,7 +261,7 @@ impl Links {
         self.connections.insert(to, connection);
         let name = self.names.get(&to.address).cloned();
         let shared = self.shared.clone();
-        tokio::spawn(async move {
+        self.shared.runtime.spawn(async move {
             let opening = async {
                 let plain = TcpStream::connect(to.address).await?;
                 plain.set_nodelay(true)?;

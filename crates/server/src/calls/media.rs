@@ -3,7 +3,7 @@
 //! [`MediaPlane`] is its face; it carries out what the switch wants of media. Behind it a few threads
 //! ([`shard`]) own all sockets; what happens to a packet is decided without any socket in [`bridge`]. What
 //! is played comes from [`prompts`] by way of [`player`], and [`recorder`] is the thread that writes files.
-//! [`ports`] lends the sockets, [`statistics`] is what is left of a call's media when it is over.
+//! [`ports`] lends the sockets and keeps them for the next call, [`statistics`] is what is left of a call's media when it is over.
 
 pub mod bridge;
 pub mod player;
@@ -191,6 +191,11 @@ impl MediaPlane {
         let (reply, statistics) = oneshot::channel();
         self.tell(key, Command::Close(key, reply));
         statistics
+    }
+
+    /// Gives back to the system what nobody needed for a while. To be called each second or so.
+    pub fn tidy(&self) {
+        self.ports.tidy();
     }
 
     /// Pairs of ports that are lent.

@@ -13,7 +13,7 @@
 //! | 0005 | tells that it is switched off, before any answer (early media), then 480, cause 20 |
 //! | 0006 | cannot be reached: 503, cause 27 |
 
-use super::stopped;
+use super::thread::stopped;
 use crate::phone::sound::{melody, special_information};
 use crate::phone::{Answering, Options, Phone, Reply, Sound};
 use std::io;

@@ -6,7 +6,7 @@ use maskline_store::records::call::CallRecord;
 use maskline_store::work::{RecordError, RecordWrite};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ledger, RecordJob, Shared, clocks};
+use super::{Ledger, Shared, clocks};
 
 impl Ledger {
     /// Where calls are written down.
@@ -56,16 +56,63 @@ impl Records {
         .await
     }
 
+    /// Has a row written and does not wait: `told` gets the write back, with what became of it. It
+    /// holds no more than was handed over here.
+    pub fn hand_over(&self, write: RecordWrite, told: &mpsc::UnboundedSender<Written>) {
+        let reply = Reply::Told(told.clone());
+        if let Err((job, error)) = self.queue(RecordJob { write, reply }) {
+            job.reply(Err(error));
+        }
+    }
+
     async fn write(&self, write: RecordWrite) -> Result<u64, RecordError> {
         let (done, result) = oneshot::channel();
-        let job = RecordJob { write, done };
+        let reply = Reply::Once(done);
+        self.queue(RecordJob { write, reply })
+            .map_err(|(_, error)| error)?;
+        result.await.unwrap_or(Err(RecordError::Closed))
+    }
+
+    fn queue(&self, job: RecordJob) -> Result<(), (RecordJob, RecordError)> {
         self.shared
             .records
             .try_send(job)
             .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => RecordError::Busy,
-                mpsc::error::TrySendError::Closed(_) => RecordError::Closed,
-            })?;
-        result.await.unwrap_or(Err(RecordError::Closed))
+                mpsc::error::TrySendError::Full(job) => (job, RecordError::Busy),
+                mpsc::error::TrySendError::Closed(job) => (job, RecordError::Closed),
+            })
+    }
+}
+
+/// A write and what became of it.
+#[derive(Debug)]
+pub struct Written {
+    /// What was to be written.
+    pub write: RecordWrite,
+    /// How many rows it touched.
+    pub result: Result<u64, RecordError>,
+}
+
+/// A write on its way to the thread that writes.
+#[derive(Debug)]
+pub(super) struct RecordJob {
+    pub(super) write: RecordWrite,
+    reply: Reply,
+}
+
+#[derive(Debug)]
+enum Reply {
+    Once(oneshot::Sender<Result<u64, RecordError>>),
+    Told(mpsc::UnboundedSender<Written>),
+}
+
+impl RecordJob {
+    /// Tells whoever waits for it; somebody who has left needs no answer.
+    pub(super) fn reply(self, result: Result<u64, RecordError>) {
+        let write = self.write;
+        match self.reply {
+            Reply::Once(done) => drop(done.send(result)),
+            Reply::Told(told) => drop(told.send(Written { write, result })),
+        }
     }
 }

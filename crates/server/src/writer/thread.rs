@@ -20,11 +20,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::edge::clocks;
-use super::{Caller, ChoreJob, RecordJob, Shared};
+use super::records::RecordJob;
+use super::{Caller, ChoreJob, Shared};
 
 /// Records that somebody waits for are written at most this often, so that
-/// those of one moment share a transaction;
+/// those of one moment share a transaction,
 const RECORDS_EVERY: Duration = Duration::from_millis(1);
+/// and when the last transaction had several of them, at most this often;
+const RECORDS_EVERY_CROWDED: Duration = Duration::from_millis(8);
 /// the others wait so long for company;
 const RECORDS_GATHER: Duration = Duration::from_millis(20);
 /// while commands wait, each transaction is at least so far from the last,
@@ -85,9 +88,13 @@ struct Thread {
     records_taken: Vec<RecordJob>,
     /// When the first of them was taken.
     records_since: Instant,
+    /// Whether somebody waits for one of them.
+    records_awaited: bool,
     chore_taken: Option<ChoreJob>,
     records_written: Instant,
     records_took: Duration,
+    /// How many of them somebody waited for.
+    records_urgent: usize,
     chore_after: Instant,
     was_serving: bool,
 }
@@ -108,9 +115,11 @@ impl Thread {
             answers: Vec::new(),
             records_taken: Vec::with_capacity(RECORDS_AT_A_TIME),
             records_since: now,
+            records_awaited: false,
             chore_taken: None,
             records_written: now,
             records_took: Duration::ZERO,
+            records_urgent: 0,
             chore_after: now,
             was_serving: true,
         }
@@ -246,7 +255,8 @@ impl Thread {
             until = until.min(due.saturating_duration_since(Instant::now()));
         }
         let mut record = None;
-        let has_room = self.records_taken.len() < RECORDS_AT_A_TIME;
+        // With one that somebody waits for, it is known when they are written; the rest comes then.
+        let takes_records = !self.records_awaited && self.records_taken.len() < RECORDS_AT_A_TIME;
         let parts = &mut self.parts;
         tokio::select! {
             biased;
@@ -254,7 +264,7 @@ impl Thread {
                 Some(input) => taken.push(input),
                 None => return false,
             },
-            Some(job) = parts.records.recv(), if has_room => record = Some(job),
+            Some(job) = parts.records.recv(), if takes_records => record = Some(job),
             Some(job) = parts.chores.recv() => self.chore_taken = Some(job),
             // An error means that whoever could ask for closing is gone.
             _ = parts.closing.wait_for(|&closing| closing) => return false,
@@ -299,17 +309,18 @@ impl Thread {
         if self.records_taken.is_empty() {
             self.records_since = Instant::now();
         }
+        self.records_awaited |= job.write.is_urgent();
         self.records_taken.push(job);
     }
 
     /// When the records that were taken are to be written; none without any.
     fn records_due(&self) -> Option<Instant> {
-        let is_urgent = self.records_taken.len() >= RECORDS_AT_A_TIME
-            || self.records_taken.iter().any(|job| job.write.is_urgent());
+        let is_urgent = self.records_awaited || self.records_taken.len() >= RECORDS_AT_A_TIME;
         let earliest = match self.is_pressed() {
             true => {
                 RECORDS_EVERY_PRESSED.max((self.records_took * RECORDS_SHARE).min(RECORDS_HELD_MAX))
             }
+            false if self.records_urgent > 1 => RECORDS_EVERY_CROWDED,
             false => RECORDS_EVERY,
         };
         let wanted = match is_urgent {
@@ -321,9 +332,11 @@ impl Thread {
 
     async fn write_records(&mut self) -> Result<(), Unknown> {
         let jobs = std::mem::take(&mut self.records_taken);
+        self.records_awaited = false;
         if jobs.is_empty() {
             return Ok(());
         }
+        self.records_urgent = jobs.iter().filter(|job| job.write.is_urgent()).count();
         let begun = Instant::now();
         let done = write_records(&mut self.parts.conn, jobs.iter().map(|job| &job.write)).await;
         let took = begun.elapsed();
@@ -333,7 +346,7 @@ impl Thread {
         match done {
             Done::Known(results) => {
                 for (job, result) in jobs.into_iter().zip(results) {
-                    let _ = job.done.send(result);
+                    job.reply(result);
                 }
                 Ok(())
             }

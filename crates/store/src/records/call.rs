@@ -3,11 +3,12 @@
 //! The open row is durable before the second leg is dialled, so a call that
 //! dies with its node still has a record; closing it is one transaction.
 
-use std::fmt;
+use std::sync::LazyLock;
+use std::{array, fmt};
 
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Row as _, Sqlite, query};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, query};
 
 /// Why a call was closed that its node could not close itself.
 pub const NODE_LOST: &str = "node_lost";
@@ -95,24 +96,13 @@ const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, 
     a, b, extension, out_id, out_order_id, trunk_in, trunk_out, arrived_at, dialled_at, \
     ringing_at, answered_at, released_at, situation, release_by, sip_status, q850_cause, \
     one_way, recording, media, ladder";
-
-const OPEN: &str = "INSERT INTO call_record (state, call_id, node, boot, account, pool, product, \
-    subs_id, x, caller, callee, a, b, extension, out_id, out_order_id, trunk_in, trunk_out, \
-    arrived_at, dialled_at, ringing_at, answered_at, released_at, situation, release_by, \
-    sip_status, q850_cause, one_way, recording, media, ladder) \
-    VALUES ('open', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-    $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)";
+/// How many those are.
+const COLUMNS_COUNT: usize = 30;
 
 /// Closing writes the whole row anew, so a call that was refused before any
 /// row was opened is recorded by the same statement. A closed row stays.
-const CLOSE: &str = "INSERT INTO call_record (state, call_id, node, boot, account, pool, product, \
-    subs_id, x, caller, callee, a, b, extension, out_id, out_order_id, trunk_in, trunk_out, \
-    arrived_at, dialled_at, ringing_at, answered_at, released_at, situation, release_by, \
-    sip_status, q850_cause, one_way, recording, media, ladder) \
-    VALUES ('closed', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-    $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30) \
-    ON CONFLICT (call_id) DO UPDATE SET state = 'closed', callee = excluded.callee, \
-    extension = excluded.extension, trunk_out = excluded.trunk_out, \
+const CLOSED_BEFORE: &str = "ON CONFLICT (call_id) DO UPDATE SET state = 'closed', \
+    callee = excluded.callee, extension = excluded.extension, trunk_out = excluded.trunk_out, \
     dialled_at = excluded.dialled_at, ringing_at = excluded.ringing_at, \
     answered_at = excluded.answered_at, released_at = excluded.released_at, \
     situation = excluded.situation, release_by = excluded.release_by, \
@@ -121,22 +111,57 @@ const CLOSE: &str = "INSERT INTO call_record (state, call_id, node, boot, accoun
     ladder = excluded.ladder \
     WHERE call_record.state = 'open'";
 
-/// Writes the open row of a call.
-///
-/// # Errors
-/// Those of the database; a constraint when the id is taken.
-pub async fn open(conn: &mut SqliteConnection, call: &CallRecord) -> Result<(), sqlx::Error> {
-    bind(query(OPEN), call).execute(conn).await?;
-    Ok(())
+/// The most rows in one statement, a power of two.
+const ROWS_MAX: usize = 32;
+/// Statements for 1, 2, 4 and so on rows, so that few are ever prepared.
+const SIZES: usize = ROWS_MAX.ilog2() as usize + 1;
+
+static OPENING: LazyLock<[String; SIZES]> =
+    LazyLock::new(|| array::from_fn(|size| statement("open", 1 << size, "")));
+static CLOSING: LazyLock<[String; SIZES]> =
+    LazyLock::new(|| array::from_fn(|size| statement("closed", 1 << size, CLOSED_BEFORE)));
+
+/// Parameters have no numbers: SQLite looks numbered ones up in a list, which
+/// for many rows takes longer than all the rest.
+fn statement(state: &str, rows: usize, conflict: &str) -> String {
+    let row = format!("('{state}'{})", ", ?".repeat(COLUMNS_COUNT));
+    let rows = vec![row; rows].join(", ");
+    format!("INSERT INTO call_record (state, {COLUMNS}) VALUES {rows} {conflict}")
 }
 
-/// Closes a call, opened before or not. Closing twice changes nothing.
+/// What is to happen to the row of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Open it. An id that is taken is a conflict.
+    Open,
+    /// Close it, opened before or not. Closing twice changes nothing.
+    Close,
+}
+
+/// Writes as many of the first calls as fit into one statement, all or none of
+/// them, and says how many those were.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn close(conn: &mut SqliteConnection, call: &CallRecord) -> Result<(), sqlx::Error> {
-    bind(query(CLOSE), call).execute(conn).await?;
-    Ok(())
+pub async fn write(
+    conn: &mut SqliteConnection,
+    deed: Deed,
+    calls: &[&CallRecord],
+) -> Result<usize, sqlx::Error> {
+    let Some(size) = calls.len().min(ROWS_MAX).checked_ilog2() else {
+        return Ok(0);
+    };
+    let statements = match deed {
+        Deed::Open => &OPENING,
+        Deed::Close => &CLOSING,
+    };
+    let rows = 1 << size;
+    let statement = statements[size as usize].as_str();
+    let bound = (calls[..rows].iter()).fold(query(AssertSqlSafe(statement)), |query, call| {
+        bind(query, call)
+    });
+    bound.execute(conn).await?;
+    Ok(rows)
 }
 
 /// Closes the calls of `node` that an earlier run than `boot` left open. Says
@@ -211,10 +236,12 @@ pub async fn list(
     if let Some(id) = filter.subs_id {
         select.push(" AND subs_id = ").push_bind(id.0 as i64);
     }
-    if let Some(open) = filter.open {
-        let state = if open { "open" } else { "closed" };
-        select.push(" AND state = ").push_bind(state);
-    }
+    match filter.open {
+        // Not bound, so that the index of open calls is used.
+        Some(true) => select.push(" AND state = 'open'"),
+        Some(false) => select.push(" AND state = 'closed'"),
+        None => &mut select,
+    };
     select
         .push(" ORDER BY arrived_at DESC, call_id DESC LIMIT ")
         .push_bind(i64::from(filter.limit))
@@ -235,7 +262,7 @@ pub async fn get(
     call_id: &str,
 ) -> Result<Option<(CallRecord, bool)>, sqlx::Error> {
     let sql = format!("SELECT state, {COLUMNS} FROM call_record WHERE call_id = $1");
-    query(sqlx::AssertSqlSafe(sql))
+    query(AssertSqlSafe(sql))
         .bind(call_id)
         .fetch_optional(readers)
         .await?
@@ -282,6 +309,7 @@ pub async fn erase_number(
 
 type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
 
+/// As many values as [`COLUMNS_COUNT`] says.
 fn bind<'q>(query: Query<'q>, call: &'q CallRecord) -> Query<'q> {
     let digits = |number: Option<PhoneNumber>| number.map(PhoneNumber::reveal);
     let moment = |at: Option<Timestamp>| at.map(|at| at.0);

@@ -1,22 +1,35 @@
 //! UDP ports for media: a bounded range, for each leg an even port for RTP and the odd one above it for its
 //! RTCP (RFC 3550 section 11).
+//!
+//! Opening and closing sockets costs more than all the signalling in between, so those of a call that is
+//! over rest for a while and are lent again. A packet that came late for the old call is gone by then.
 
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 /// How many ports are tried before a call is turned away; others on the machine may hold some.
 const TRIES_MAX: usize = 64;
+/// Pairs that rest at most; further ones are closed.
+const RESTING_MAX: usize = 1_024;
+/// How long a pair rests at least while there are others: so long may packets of its last call still come.
+const REST_MIN: Duration = Duration::from_millis(250);
+/// After so long, nobody seems to need it.
+const REST_MAX: Duration = Duration::from_secs(5);
+/// Late packets of a pair's last call that are thrown away; with more than that it is closed.
+const LATE_MAX: usize = 256;
 
-/// The range, and which of its ports are lent.
+/// The range, and which of its ports are lent or rest.
 #[derive(Debug)]
 pub struct Ports {
     bind: IpAddr,
     first: u16,
     last: u16,
     book: Mutex<Book>,
+    resting: Mutex<VecDeque<(Instant, MediaSockets)>>,
 }
 
 #[derive(Debug)]
@@ -24,7 +37,7 @@ struct Book {
     /// Where to look next: a port just given back rests as long as possible, since late packets of its
     /// last call may still come.
     next: u16,
-    lent: BTreeSet<u16>,
+    held: BTreeSet<u16>,
 }
 
 /// Two bound sockets, whose ports go back when they are dropped.
@@ -37,11 +50,11 @@ pub struct MediaSockets {
     loan: Loan,
 }
 
-/// A port that is noted as lent.
+/// A port that is noted as held.
 #[derive(Debug)]
 struct Loan {
     port: u16,
-    ports: Arc<Ports>,
+    ports: Weak<Ports>,
 }
 
 impl Ports {
@@ -53,18 +66,36 @@ impl Ports {
             last,
             book: Mutex::new(Book {
                 next: first,
-                lent: BTreeSet::new(),
+                held: BTreeSet::new(),
             }),
+            resting: Mutex::default(),
         })
     }
 
-    /// Binds a free pair. None when the range is used up.
+    /// A pair that has rested, or a free one. None when the range is used up.
     pub fn lend(self: &Arc<Self>) -> Option<MediaSockets> {
+        self.wake(REST_MIN)
+            .or_else(|| self.open())
+            .or_else(|| self.wake(Duration::ZERO))
+    }
+
+    /// The pair that has rested longest, if that is so long.
+    fn wake(&self, at_least: Duration) -> Option<MediaSockets> {
+        loop {
+            let has_rested = |(since, _): &mut (Instant, MediaSockets)| since.elapsed() >= at_least;
+            let (_, sockets) = self.resting.lock().pop_front_if(has_rested)?;
+            if is_silent(&sockets.rtp) && is_silent(&sockets.rtcp) {
+                return Some(sockets);
+            }
+        }
+    }
+
+    fn open(self: &Arc<Self>) -> Option<MediaSockets> {
         for _ in 0..TRIES_MAX {
             let port = self.book.lock().take(self.first, self.last)?;
             let loan = Loan {
                 port,
-                ports: Arc::clone(self),
+                ports: Arc::downgrade(self),
             };
             match self
                 .bind(port)
@@ -85,22 +116,35 @@ impl Ports {
         Ok(socket)
     }
 
+    /// Closes pairs that nobody needed for a while. To be called now and then.
+    pub fn tidy(&self) {
+        let has_rested = |(since, _): &mut (Instant, MediaSockets)| since.elapsed() >= REST_MAX;
+        // One by one, since what is dropped looks into the book.
+        while self.resting.lock().pop_front_if(has_rested).is_some() {}
+    }
+
     /// Pairs that are lent.
     pub fn lent(&self) -> usize {
-        self.book.lock().lent.len()
+        let resting = self.resting.lock().len();
+        self.book.lock().held.len().saturating_sub(resting)
     }
+}
+
+/// Throws away what came late. False if it does not end.
+fn is_silent(socket: &UdpSocket) -> bool {
+    (0..LATE_MAX).any(|_| socket.recv(&mut [0]).is_err())
 }
 
 impl Book {
     fn take(&mut self, first: u16, last: u16) -> Option<u16> {
         let pairs = (usize::from(last) + 1).saturating_sub(first.into()) / 2;
-        if self.lent.len() >= pairs {
+        if self.held.len() >= pairs {
             return None;
         }
         for _ in 0..pairs {
             let port = self.next;
             self.next = if last - port < 3 { first } else { port + 2 };
-            if self.lent.insert(port) {
+            if self.held.insert(port) {
                 return Some(port);
             }
         }
@@ -113,11 +157,24 @@ impl MediaSockets {
     pub fn port(&self) -> u16 {
         self.loan.port
     }
+
+    /// Gives the pair back, to rest or to be closed. Nobody waits for its sockets any more.
+    pub fn give_back(self) {
+        let Some(ports) = self.loan.ports.upgrade() else {
+            return;
+        };
+        let mut resting = ports.resting.lock();
+        if resting.len() < RESTING_MAX {
+            resting.push_back((Instant::now(), self));
+        }
+    }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        self.ports.book.lock().lent.remove(&self.port);
+        if let Some(ports) = self.ports.upgrade() {
+            ports.book.lock().held.remove(&self.port);
+        }
     }
 }
 
@@ -125,20 +182,22 @@ impl Drop for Loan {
 mod tests {
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     #[test]
     fn ports_are_even_in_turn_and_run_out() {
         let mut book = Book {
             next: 20_000,
-            lent: BTreeSet::new(),
+            held: BTreeSet::new(),
         };
         let taken: Vec<_> = (0..3).map(|_| book.take(20_000, 20_005)).collect();
         assert_eq!(taken, [Some(20_000), Some(20_002), Some(20_004)]);
         assert_eq!(book.take(20_000, 20_005), None);
-        book.lent.remove(&20_002);
+        book.held.remove(&20_002);
         assert_eq!(book.take(20_000, 20_005), Some(20_002));
         let mut book = Book {
             next: 65_534,
-            lent: BTreeSet::new(),
+            held: BTreeSet::new(),
         };
         assert_eq!(
             (book.take(65_534, 65_535), book.take(65_534, 65_535)),
@@ -148,16 +207,49 @@ mod tests {
 
     #[test]
     fn a_dropped_pair_gives_its_port_back_and_a_taken_one_is_passed_over() {
-        let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), 47_310, 47_329);
+        let ports = Ports::new(HERE, 47_310, 47_329);
         let sockets = ports.lend().expect("one of ten pairs is free");
         assert_eq!(ports.lent(), 1);
         let port = sockets.port();
         drop(sockets);
         assert_eq!(ports.lent(), 0);
-        let other = UdpSocket::bind(("127.0.0.1", port + 3)).expect("a free port");
+        let other = UdpSocket::bind((HERE, port + 3)).expect("a free port");
         let pairs: Vec<_> = std::iter::from_fn(|| ports.lend()).collect();
         assert!(pairs.iter().all(|pair| pair.port() != port + 2));
         assert!(pairs.len() <= 9 && ports.lent() == pairs.len());
         drop(other);
+    }
+
+    #[test]
+    fn a_pair_that_was_given_back_is_lent_again_without_what_came_late() {
+        let ports = Ports::new(HERE, 47_330, 47_333);
+        let [first, second] = [(); 2].map(|()| ports.lend().expect("one of two pairs is free"));
+        let port = first.port();
+        assert!(ports.lend().is_none());
+        let late = UdpSocket::bind((HERE, 0)).expect("a free port");
+        for _ in 0..3 {
+            late.send_to(b"late", (HERE, port)).expect("sent");
+        }
+        first.give_back();
+        assert_eq!(ports.lent(), 1);
+        let again = ports.lend().expect("the last resort, rested or not");
+        assert_eq!(again.port(), port);
+        assert!(again.rtp.recv(&mut [0]).is_err(), "it is empty");
+        assert_eq!(ports.lent(), 2);
+        drop((second, again));
+        assert_eq!(ports.lent(), 0);
+    }
+
+    #[test]
+    fn a_pair_that_is_never_silent_is_closed() {
+        let ports = Ports::new(HERE, 47_334, 47_335);
+        let pair = ports.lend().expect("the only pair is free");
+        let loud = UdpSocket::bind((HERE, 0)).expect("a free port");
+        for _ in 0..LATE_MAX + 1 {
+            loud.send_to(b"x", (HERE, pair.port())).expect("sent");
+        }
+        pair.give_back();
+        assert!(ports.wake(Duration::ZERO).is_none());
+        assert_eq!(ports.book.lock().held.len(), 0, "its port is free");
     }
 }

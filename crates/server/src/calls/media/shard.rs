@@ -2,7 +2,8 @@
 //!
 //! It waits for all their sockets at once. One look at the sockets, one packet from each that has some:
 //! the kernel tells again of what is left, which costs less than asking until nothing is left. When there
-//! is much to do it rests for two milliseconds between two looks, so that one look finds many packets.
+//! is much to do, or it was just told something, it rests for two milliseconds before the next look, so
+//! that one look finds many packets, or much that it is told.
 
 use super::bridge::{Bridge, Patience};
 use super::player::Player;
@@ -21,7 +22,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -83,6 +84,7 @@ pub struct Done {
 pub struct Shard {
     commands: SyncSender<Command>,
     wake: Arc<OwnedFd>,
+    is_woken: Arc<AtomicBool>,
     /// What it has done.
     pub done: Arc<Done>,
     thread: Option<JoinHandle<()>>,
@@ -111,6 +113,7 @@ impl Shard {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
+        let is_woken = Arc::new(AtomicBool::new(false));
         let (commands, queue) = sync_channel(COMMANDS_MAX);
         let done = Arc::new(Done::default());
         let now_us = tools.clock.now_us();
@@ -118,6 +121,7 @@ impl Shard {
             tools,
             epoll,
             wake: Arc::clone(&wake),
+            is_woken: Arc::clone(&is_woken),
             queue,
             done: Arc::clone(&done),
             calls: Vec::new(),
@@ -139,6 +143,7 @@ impl Shard {
         Ok(Self {
             commands,
             wake,
+            is_woken,
             done,
             thread: Some(thread),
         })
@@ -153,8 +158,11 @@ impl Shard {
             };
             tracing::error!(why, "a media thread was not told something");
         }
-        // It fails only when the thread has been woken 2^64 times and has not looked.
-        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        // One wake is enough for all that is told until the thread looks.
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
+            // It fails only when the thread has been woken 2^64 times and has not looked.
+            let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        }
     }
 }
 
@@ -174,6 +182,7 @@ struct Room {
     tools: Tools,
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
+    is_woken: Arc<AtomicBool>,
     queue: Receiver<Command>,
     done: Arc<Done>,
     /// A call keeps its place, which the kernel tells with each socket.
@@ -278,7 +287,7 @@ impl Room {
                 self.hand_over();
                 return;
             }
-            if is_busy {
+            if is_busy || is_woken {
                 std::thread::sleep(REST);
             }
         }
@@ -408,6 +417,8 @@ impl Room {
         let mut count = [0; 8];
         // One read takes all wakes; none is there only if somebody else read, and nobody does.
         let _ = rustix::io::read(&self.wake, &mut count);
+        // What is told from now on wakes again.
+        self.is_woken.store(false, Ordering::Release);
         loop {
             let command = match self.queue.try_recv() {
                 Ok(command) => command,
@@ -573,7 +584,13 @@ impl Room {
             recording: call.refused,
         };
         // Who hears that it is over may count on the ports.
-        drop((call.caller, call.callee));
+        for sockets in [call.caller, call.callee] {
+            for socket in [&sockets.rtp, &sockets.rtcp] {
+                // It is there, or could not be waited for.
+                let _ = epoll::delete(&self.epoll, socket);
+            }
+            sockets.give_back();
+        }
         if !call.is_recorded {
             // Who does not wait any more does not want it.
             let _ = reply.send(statistics);

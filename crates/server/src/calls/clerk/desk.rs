@@ -1,0 +1,235 @@
+//! Where the rows of calls are handed over to the ledger: one task for all calls, so that in a crowd one
+//! wake serves many of them.
+
+use crate::calls::media::statistics::Statistics;
+use crate::calls::switch::{CallKey, Input};
+use crate::writer::{Records, Written};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use maskline_store::records::call::CallRecord;
+use maskline_store::work::{RecordError, RecordWrite};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+/// The longest wait for the open row of a call; its caller hears nothing meanwhile.
+const OPEN_WAIT_MAX: Duration = Duration::from_secs(4);
+/// How often it is looked whether one has waited so long.
+const OPEN_LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Closed calls that may wait for the disk. Beyond it, which takes a disk that stays full, one is lost
+/// and the log says so.
+const CLOSING_MAX: usize = 20_000;
+/// How long to wait before an end is written again: first, and at most.
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
+const AGAIN_MAX: Duration = Duration::from_secs(5);
+/// How long the end of a call waits for what became of its sound.
+const STATISTICS_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What the desk is given.
+pub(super) enum Job {
+    /// Make the open row of a call durable, and say so as news.
+    Open(CallKey, Box<CallRecord>),
+    /// Write the end of a call, once it is known what became of its sound.
+    Finish(oneshot::Receiver<Statistics>, Box<CallRecord>),
+    /// Write an end that was not written before.
+    Again(Box<CallRecord>),
+    /// Answer when all ends are written, and close.
+    Leave(oneshot::Sender<()>),
+}
+
+/// See the module.
+pub(super) struct Desk {
+    records: Records,
+    news: mpsc::Sender<Input<'static>>,
+    jobs: mpsc::UnboundedReceiver<Job>,
+    /// For ends to come again; it does not keep the desk open.
+    again: mpsc::WeakUnboundedSender<Job>,
+    told: mpsc::UnboundedSender<Written>,
+    written: mpsc::UnboundedReceiver<Written>,
+    /// Calls that wait for their open row, by their ids, and since when.
+    opening: HashMap<String, (CallKey, Instant)>,
+    /// How long to wait before the next try, for ends whose last one failed.
+    waits: HashMap<String, Duration>,
+    /// Ends that are not durable yet.
+    closing: usize,
+    leaving: Option<oneshot::Sender<()>>,
+}
+
+impl Desk {
+    /// Opens a desk that tells `news` of open rows. It closes when it is left, or when nobody can hand
+    /// it anything any more.
+    pub(super) fn open(
+        records: Records,
+        news: mpsc::Sender<Input<'static>>,
+    ) -> mpsc::UnboundedSender<Job> {
+        // Both hold at most two writes for each call that there is.
+        let (sender, jobs) = mpsc::unbounded_channel();
+        let (told, written) = mpsc::unbounded_channel();
+        let desk = Self {
+            records,
+            news,
+            jobs,
+            again: sender.downgrade(),
+            told,
+            written,
+            opening: HashMap::new(),
+            waits: HashMap::new(),
+            closing: 0,
+            leaving: None,
+        };
+        tokio::spawn(desk.run());
+        sender
+    }
+
+    async fn run(mut self) {
+        let mut counting = FuturesUnordered::new();
+        let mut looks = interval(OPEN_LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                job = self.jobs.recv() => match job {
+                    Some(Job::Open(key, record)) => self.open_row(key, record),
+                    Some(Job::Finish(statistics, record)) if self.closing < CLOSING_MAX => {
+                        self.closing += 1;
+                        counting.push(counted(statistics, record));
+                    }
+                    Some(Job::Finish(..)) => {
+                        tracing::error!("the end of a call is lost: too many wait for the disk");
+                    }
+                    Some(Job::Again(record)) => self.close(record),
+                    Some(Job::Leave(left)) => self.leaving = Some(left),
+                    None => return,
+                },
+                Some(written) = self.written.recv() => self.on_written(written).await,
+                Some(record) = counting.next() => self.close(record),
+                _ = looks.tick(), if !self.opening.is_empty() => self.give_up_late().await,
+            }
+            if self.closing == 0
+                && let Some(left) = self.leaving.take()
+            {
+                // Who has gone needs no answer.
+                let _ = left.send(());
+                return;
+            }
+        }
+    }
+
+    fn open_row(&mut self, key: CallKey, record: Box<CallRecord>) {
+        let since = Instant::now();
+        self.opening.insert(record.call_id.clone(), (key, since));
+        self.records
+            .hand_over(RecordWrite::OpenCall(record), &self.told);
+    }
+
+    fn close(&mut self, record: Box<CallRecord>) {
+        self.records
+            .hand_over(RecordWrite::CloseCall(record), &self.told);
+    }
+
+    async fn on_written(&mut self, written: Written) {
+        match (written.write, written.result) {
+            (RecordWrite::OpenCall(record), result) => {
+                // One that has waited too long was turned away.
+                let Some((key, _)) = self.opening.remove(&record.call_id) else {
+                    return;
+                };
+                if let Err(error) = &result {
+                    tracing::error!(%error, call = record.call_id, "a call is turned away, since it cannot be recorded");
+                }
+                self.tell(Input::RowOpened(key, result.is_ok())).await;
+            }
+            (RecordWrite::CloseCall(record), Ok(_)) => {
+                self.closed(&record);
+                log(&record);
+            }
+            (
+                RecordWrite::CloseCall(record),
+                Err(error @ (RecordError::NotDurable | RecordError::Busy)),
+            ) => {
+                tracing::warn!(%error, call = record.call_id, "the end of a call is not written yet");
+                self.try_again(record);
+            }
+            (RecordWrite::CloseCall(record), Err(error)) => {
+                tracing::error!(%error, call = record.call_id, "the end of a call cannot be written");
+                self.closed(&record);
+            }
+            // Not handed over here.
+            (RecordWrite::CloseLostCalls { .. }, _) => {}
+        }
+    }
+
+    fn closed(&mut self, record: &CallRecord) {
+        self.waits.remove(&record.call_id);
+        self.closing -= 1;
+    }
+
+    fn try_again(&mut self, record: Box<CallRecord>) {
+        let wait = self.waits.get(&record.call_id).copied();
+        let wait = wait.unwrap_or(AGAIN_FIRST);
+        let next = (wait * 2).min(AGAIN_MAX);
+        self.waits.insert(record.call_id.clone(), next);
+        let desk = self.again.clone();
+        tokio::spawn(async move {
+            sleep(wait).await;
+            if let Some(desk) = desk.upgrade() {
+                let _ = desk.send(Job::Again(record));
+            }
+        });
+    }
+
+    /// Turns calls away whose open rows take too long.
+    async fn give_up_late(&mut self) {
+        let late: Vec<_> = (self.opening)
+            .extract_if(|_, (_, since)| since.elapsed() >= OPEN_WAIT_MAX)
+            .collect();
+        for (call, (key, _)) in late {
+            tracing::error!(
+                call,
+                "a call is turned away, since its record takes too long"
+            );
+            self.tell(Input::RowOpened(key, false)).await;
+        }
+    }
+
+    async fn tell(&self, news: Input<'static>) {
+        // Nobody hears it when the calls are over.
+        let _ = self.news.send(news).await;
+    }
+}
+
+/// A call that never had ports has no statistics, and one whose recording hangs on a dead disk is closed
+/// without.
+async fn counted(
+    statistics: oneshot::Receiver<Statistics>,
+    mut record: Box<CallRecord>,
+) -> Box<CallRecord> {
+    if let Ok(Ok(statistics)) = timeout(STATISTICS_WAIT_MAX, statistics).await {
+        record.one_way = record.answered_at.map(|_| statistics.is_one_way());
+        record.media = serde_json::to_string(&statistics).ok();
+    }
+    record
+}
+
+/// One line for each call, once its record is closed; numbers show themselves masked.
+fn log(record: &CallRecord) {
+    let shown =
+        |number: Option<maskline_domain::PhoneNumber>| number.map(|number| number.to_string());
+    let talked_ms = record
+        .answered_at
+        .zip(record.released_at)
+        .map(|(from, to)| to.millis() - from.millis());
+    tracing::info!(
+        call = record.call_id,
+        x = shown(record.x),
+        caller = shown(record.caller),
+        callee = shown(record.callee),
+        situation = record.situation,
+        released_by = record.release_by,
+        status = record.sip_status,
+        cause = record.q850_cause,
+        talked_ms,
+        one_way = record.one_way,
+        "a call has ended"
+    );
+}

@@ -1,0 +1,346 @@
+//! The thread that carries calls: what comes is given to the switch, what the switch wants is carried out.
+//!
+//! It has a runtime of its own, so that a turn of it wakes nobody and waits for nobody's turn. When there
+//! is much to do it rests for a millisecond between two looks at the datagrams, so that one look finds
+//! many of them.
+
+use super::board::Ask;
+use super::board::Noise;
+use super::clerk::Clerk;
+use super::links::{Heard, Links};
+use super::media::MediaPlane;
+use super::switch::{Input, Output, Switch};
+use super::{Config, Trunk};
+use crate::writer::{Ledger, Records, clocks};
+use maskline_domain::call::Moment;
+use maskline_sip::hop::Hop;
+use std::io;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// The longest datagram that is read, in bytes: the longest that UDP has.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+/// Datagrams, or news, taken at once before anything else gets its turn.
+const TAKEN_AT_ONCE: usize = 64;
+/// After a look that found so many datagrams, the next one is [`REST`] later.
+const BUSY_DATAGRAMS: usize = 3;
+const REST: Duration = Duration::from_millis(1);
+/// How often it is counted what goes on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After the last call is hung up, how long its last messages may be repeated.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// What the thread is made of.
+pub(super) struct Parts {
+    pub socket: std::net::UdpSocket,
+    pub links: Links,
+    pub switch: Switch,
+    pub media: MediaPlane,
+    pub ledger: Ledger,
+    pub records: Records,
+    pub news: mpsc::Sender<Input<'static>>,
+    pub heard: mpsc::Receiver<Input<'static>>,
+    pub asked: mpsc::Receiver<Ask>,
+    pub stop: watch::Receiver<bool>,
+    pub config: Config,
+}
+
+/// Starts the thread, and waits until it can take calls. It ends when the loop does, or at once when the
+/// task that stands for it is aborted.
+///
+/// # Errors
+/// When the system has no thread or no descriptor to give, or the trunks cannot be read.
+pub(super) async fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (ready, is_ready) = oneshot::channel();
+    let (alive, aborted) = oneshot::channel::<()>();
+    let (over, ended) = oneshot::channel::<()>();
+    let thread = std::thread::Builder::new()
+        .name("calls".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = carry(parts, ready) => {}
+                    _ = aborted => {}
+                }
+            });
+            drop(over);
+        })?;
+    let task = tokio::spawn(async move {
+        // Ends with the thread, however that ends.
+        let _ = ended.await;
+        drop(alive);
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    match is_ready.await {
+        Ok(Ok(())) => Ok(task),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(io::Error::other("the thread that carries calls has ended")),
+    }
+}
+
+async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
+    let prepared = async {
+        let socket = UdpSocket::from_std(parts.socket)?;
+        let sealer = parts.config.sealer.clone();
+        let tones = parts.media.tones();
+        let clerk = Clerk::new(parts.ledger, parts.records, parts.news, sealer, tones);
+        clerk.follow_trunks().await.map_err(io::Error::other)?;
+        Ok((socket, clerk))
+    };
+    let (socket, clerk) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // Who has gone does not want to know.
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    let mut switch = parts.switch;
+    switch.set_screen(clerk.screen());
+    let serving = Loop {
+        socket,
+        links: parts.links,
+        switch,
+        media: parts.media,
+        clerk,
+        noise: Noise::default(),
+        config: parts.config,
+    };
+    let _ = ready.send(Ok(()));
+    serving.run(parts.heard, parts.asked, parts.stop).await;
+}
+
+fn now() -> Moment {
+    let clocks = clocks();
+    Moment {
+        wall: clocks.wall,
+        tick_ms: clocks.monotonic_ms,
+    }
+}
+
+struct Loop {
+    config: Config,
+    socket: UdpSocket,
+    links: Links,
+    switch: Switch,
+    media: MediaPlane,
+    clerk: Clerk,
+    noise: Noise,
+}
+
+impl Loop {
+    async fn run(
+        mut self,
+        mut heard: mpsc::Receiver<Input<'static>>,
+        mut asked: mpsc::Receiver<Ask>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
+        let mut news = Vec::with_capacity(TAKEN_AT_ONCE);
+        let mut drain = self.config.board.draining();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // After the wish to drain everything goes as after the wish to stop, but for the end of the loop.
+        let mut stopping = false;
+        let mut last_day: Option<Instant> = None;
+        let mut farewell: Option<Instant> = None;
+        let mut has_left = false;
+        // The trunks are known before the first datagram is looked at, or a call that came early
+        // would be a stranger's.
+        while let Ok(input) = heard.try_recv() {
+            self.give(input);
+        }
+        loop {
+            let due = self.switch.poll_timeout();
+            let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
+            tokio::select! {
+                readable = self.socket.readable() => {
+                    if readable.is_ok() && self.receive(&mut bytes) >= BUSY_DATAGRAMS {
+                        std::thread::sleep(REST);
+                    }
+                }
+                heard = self.links.heard() => self.hear(heard),
+                1.. = heard.recv_many(&mut news, TAKEN_AT_ONCE) => {
+                    news.drain(..).for_each(|input| self.give(input));
+                }
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
+                Some(ask) = asked.recv() => {
+                    // Who asked may have left.
+                    let _ = ask.send(self.switch.live_calls());
+                }
+                _ = looks.tick() => self.look(),
+                () = stopped(&mut stop), if !stopping => {
+                    stopping = true;
+                    last_day.get_or_insert_with(|| self.drain());
+                }
+                () = stopped(&mut drain), if last_day.is_none() => last_day = Some(self.drain()),
+                () = until(last_day), if last_day.is_some() && farewell.is_none() => {
+                    if self.switch.calls() > 0 {
+                        tracing::warn!(calls = self.switch.calls(), "hanging up what is left");
+                        self.give(Input::HangUpAll);
+                    }
+                    farewell = Some(Instant::now() + FAREWELL);
+                }
+                () = until(farewell), if stopping && farewell.is_some() => break,
+            }
+            if last_day.is_some() && !has_left && self.switch.calls() == 0 {
+                has_left = true;
+                self.give(Input::Leave);
+            }
+            if stopping && self.switch.calls() == 0 {
+                if self.switch.is_idle() {
+                    break;
+                }
+                farewell.get_or_insert(Instant::now() + FAREWELL);
+            }
+        }
+        self.look();
+        self.clerk.finish().await;
+    }
+
+    /// Takes no more calls; gives the moment at which those that are left are hung up.
+    fn drain(&mut self) -> Instant {
+        tracing::info!(calls = self.switch.calls(), "taking no more calls");
+        self.give(Input::Drain);
+        Instant::now() + self.config.drain_timeout
+    }
+
+    /// Counts what goes on, and tells of noise now and then.
+    fn look(&mut self) {
+        self.media.tidy();
+        let counts = self.switch.counts();
+        let board = &self.config.board;
+        board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
+        board.set_reachable(self.switch.reachable());
+        if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
+            let [
+                not_sip,
+                malformed,
+                strangers,
+                unknown_x,
+                unproven,
+                stray_responses,
+                overload,
+                trunk_full,
+                forwarded,
+            ] = fresh.map(|(_, count)| count);
+            tracing::info!(
+                not_sip,
+                malformed,
+                strangers,
+                unknown_x,
+                unproven,
+                stray_responses,
+                overload,
+                trunk_full,
+                forwarded,
+                "turned SIP away; the next such line comes in a minute at the earliest"
+            );
+        }
+    }
+
+    /// Takes what is there and says how many datagrams that was.
+    fn receive(&mut self, bytes: &mut [u8]) -> usize {
+        for taken in 0..TAKEN_AT_ONCE {
+            // Whatever else fails concerns one datagram, or is repeated at the next.
+            let Ok((length, from)) = self.socket.try_recv_from(bytes) else {
+                return taken;
+            };
+            self.give(Input::Datagram {
+                from: Hop::udp(from),
+                bytes: &bytes[..length],
+            });
+        }
+        TAKEN_AT_ONCE
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Message(from, bytes) => self.give(Input::Datagram {
+                from,
+                bytes: &bytes,
+            }),
+            Heard::Unreachable(hop) => self.give(Input::Unreachable(hop)),
+        }
+    }
+
+    fn give(&mut self, input: Input<'_>) {
+        if let Input::Trunks(trunks) = &input {
+            self.introduce(trunks);
+        }
+        self.switch.handle_input(input, now());
+        while let Some(output) = self.switch.poll_output() {
+            self.carry_out(output);
+        }
+        self.config.board.set_live(self.switch.calls());
+    }
+
+    /// Tells the links who may connect, and by which names those must be known that we connect to.
+    fn introduce(&mut self, trunks: &[Trunk]) {
+        self.links.know(trunks.iter().flat_map(|trunk| {
+            let sources = trunk.peer.sources.iter().copied();
+            sources.chain([trunk.peer.hop.address.ip()])
+        }));
+        let named = |trunk: &Trunk| {
+            let name = trunk.said.tls_name.clone()?;
+            Some((trunk.peer.hop.address, name))
+        };
+        self.links.name(trunks.iter().filter_map(named).collect());
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send { to, bytes } if to.transport.is_stream() => {
+                if self.links.send(to, bytes).is_err() {
+                    self.give(Input::Unreachable(to));
+                }
+            }
+            Output::Send { to, bytes } => {
+                // What the kernel does not take now is lost, and repeated like anything lost.
+                if let Err(error) = self.socket.try_send_to(&bytes, to.address) {
+                    tracing::debug!(%error, "a SIP message was not sent");
+                }
+            }
+            Output::AskRoute(key, query) => {
+                if let Some(routing) = self.clerk.ask_route(key, query) {
+                    self.give(Input::Routed(key, Some(routing)));
+                }
+            }
+            Output::OpenRow(key, record) => self.clerk.open_row(key, record),
+            Output::LeaseMedia(key, wish) => {
+                let lease = self.media.lease(key, &wish);
+                self.give(Input::MediaLeased(key, lease));
+            }
+            Output::Relay(key, path) => self.media.relay(key, path),
+            Output::Play(key, side, sound, repeat) => self.media.play(key, side, sound, repeat),
+            Output::StopPlaying(key, side) => self.media.stop_playing(key, side),
+            Output::Record(key, wish) => self.media.record(key, wish),
+            Output::SendDigit(key, side, digit) => self.media.send_digit(key, side, digit),
+            Output::Finish(key, record) => {
+                self.config.board.ended(record.as_deref());
+                let statistics = self.media.finish(key);
+                self.clerk.finish_call(statistics, record);
+            }
+        }
+    }
+}
+
+/// Waits for the wish to stop.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn until(moment: Option<Instant>) {
+    if let Some(moment) = moment {
+        tokio::time::sleep_until(moment).await;
+    }
+}
