@@ -5,7 +5,7 @@ import pytest
 from calls.certificates import Authority
 from calls.exchange import PHONE_HOST, Exchange
 from calls.phone import Phone
-from calls.test_two_phones import assert_hears
+from calls.test_two_phones import assert_hears, assert_silent
 from calls.addresses import free_port
 from support.process import Maskline
 
@@ -79,8 +79,65 @@ def test_a_callee_whose_certificate_nobody_signed_is_not_called(office, scene):
         assert exchange.record(x)["situation"] == "unreachable"
 
 
-def lead_to(exchange, callee, transport):
+@pytest.mark.parametrize(
+    "name, reached", [("callee.example", True), ("other.example", False), (None, False)]
+)
+def test_a_callee_is_known_by_the_name_in_its_certificate(office, scene, name, reached):
+    exchange, authority, port = office
+    # Of no address is anything said in it.
+    _, _, both = authority.signed("callee.example")
+    trusting = f"sip_cafile {authority.certificate}"
+    callee_config = f"sip_certificate {both}\n{trusting}"
+    with (
+        Phone(scene, "caller", exchange.party(), transport="tls", config=trusting) as caller,
+        Phone(scene, "callee", exchange.party(), transport="tls", config=callee_config) as callee,
+    ):
+        lead_to(exchange, callee, "tls", **({"tls_name": name} if name else {}))
+        x = exchange.axn(callee.number)
+        caller.do("dial", uri=f"sip:{x}@{PHONE_HOST}:{port};transport=tls")
+        if reached:
+            callee.await_event("CALL_INCOMING")
+            callee.do("answer")
+            caller.await_event("CALL_ESTABLISHED")
+            callee.do("hangup")
+        caller.await_event("CALL_CLOSED", seconds=40)
+        assert (x in callee.trace()) == reached
+        assert exchange.record(x)["situation"] == ("hung_up" if reached else "unreachable")
+
+
+@pytest.mark.parametrize("out", ["udp", "tls"])
+def test_hold_and_resume_cross_legs_over_tls(office, scene, out):
+    exchange, authority, port = office
+    _, _, both = authority.signed("callee", PHONE_HOST)
+    config = f"sip_certificate {both}\nsip_cafile {authority.certificate}"
+    with (
+        Phone(scene, "caller", exchange.party(), transport="tls", config=config, voice=1) as caller,
+        Phone(scene, "callee", exchange.party(), transport=out, config=config, voice=2) as callee,
+    ):
+        lead_to(exchange, callee, out)
+        x = exchange.axn(callee.number)
+        caller.do("dial", uri=f"sip:{x}@{PHONE_HOST}:{port};transport=tls")
+        callee.await_event("CALL_INCOMING")
+        callee.do("answer")
+        caller.await_event("CALL_ESTABLISHED")
+        callee.await_event("CALL_ESTABLISHED")
+        assert_hears(callee, caller)
+        for holder, held in ((caller, callee), (callee, caller)):
+            holder.do("hold")
+            held.await_event("CALL_HOLD")
+            assert_silent(caller)
+            assert_silent(callee)
+            holder.do("resume")
+            held.await_event("CALL_RESUME")
+            assert_hears(held, holder)
+            assert_hears(holder, held)
+        caller.do("hangup")
+        callee.await_event("CALL_CLOSED")
+        assert exchange.record(x)["situation"] == "hung_up"
+
+
+def lead_to(exchange, callee, transport, **fields):
     # A softphone takes TLS on the port after its own.
     port = callee.port + 1 if transport == "tls" else callee.port
-    exchange.trunk("carrier", f"{PHONE_HOST}:{port}", transport=transport)
+    exchange.trunk("carrier", f"{PHONE_HOST}:{port}", transport=transport, **fields)
     exchange.await_trunks()

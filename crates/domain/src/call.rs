@@ -39,6 +39,10 @@ use talking::Talking;
 pub const ANSWER_WAIT_MAX_S: u64 = 10;
 /// How long a trunk may leave us without a word while another one is left, in seconds: then that one is tried.
 pub const TRUNK_WAIT_S: u64 = 16;
+/// The same, from the INVITE on, for a trunk that has said that it tries (100). It lives, so that it is not
+/// silence that is waited out (RFC 3261 section 17.1.1.2) but the search for the callee, which takes seconds
+/// in a telephone network. Without 100 a trunk would have lost the INVITE after as long (64 T1).
+pub const TRUNK_TRYING_WAIT_S: u64 = 32;
 /// The longest that a prompt keeps a call alive, in seconds.
 pub const PROMPT_MAX_S: u64 = 30;
 /// The most trunks that are tried for one call.
@@ -116,6 +120,8 @@ pub enum Happening {
     RowOpened(bool),
     /// There is no way to carry the media: no codec in common, no port.
     MediaRefused(Reason),
+    /// The trunk has the INVITE and looks for the callee.
+    TrunkTrying,
     /// The callee is ringing, or has something to say before it answers.
     CalleeProgress {
         /// 101 to 199.
@@ -133,9 +139,15 @@ pub enum Happening {
     Played(Side),
     /// A party wants other media: hold, resume, another address.
     Offered(Side),
-    /// A party took what the other one offered.
+    /// A party does not wait for the answer to its offer any longer, or not for the offer that it wanted.
+    OfferWithdrawn(Side),
+    /// A party wants to be offered the other one's media as it is.
+    OfferWanted(Side),
+    /// A party said other media than before in an answer, of which the other one has not heard.
+    MediaChanged(Side),
+    /// A party took what it was offered.
     OfferAccepted(Side),
-    /// A party refused what the other one offered, with this status.
+    /// A party refused what it was offered, with this status.
     OfferRefused(Side, u16),
     /// Nothing was heard for too long.
     MediaLost,
@@ -184,6 +196,10 @@ pub enum Deed {
     Record,
     /// Offer this side what the other one has just offered.
     Offer(Side),
+    /// Offer this side, which wants it, the other one's media as it is.
+    OfferWhatIs(Side),
+    /// Offer this side, unasked, the other one's media as it is now.
+    TellChange(Side),
     /// Accept this side's offer by what the other one has just answered.
     AcceptOffer(Side),
     /// Refuse this side's offer.

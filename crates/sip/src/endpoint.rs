@@ -9,15 +9,19 @@
 //! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
 //!
 //! Who is who inside: `front` answers what needs no memory, `table` keeps transactions and deadlines,
-//! `leg` is one party's side, `dialog` what both sides share of it; `asking` and `answering` are the two
-//! kinds of leg, `early` what is known of phones that ring, `within` the requests that come while a leg
-//! lives. Among these `offered` and `offering` change the media, theirs and ours, `reliable` acknowledges
-//! provisional responses, `session` keeps long calls alive, `info` carries keys. `proof` is digest both
-//! ways, `care` registers and probes, and `face` is what the shell sees.
+//! `clients` sends our requests, `addresses` knows who is where and who we are there, `leg` is one party's
+//! side, `dialog` what both sides share of it; `asking` and `answering` are the two kinds of leg,
+//! `cancelling` stops the first kind, `early` is what is known of phones that ring, `within` the requests
+//! that come while a leg lives. Among these `offered` and `offering` change the media, theirs and ours,
+//! `reliable` acknowledges provisional responses, `session` keeps long calls alive, `info` carries keys.
+//! `proof` is digest both ways, `care` registers and probes, and `face` is what the shell sees.
 
+mod addresses;
 mod answering;
 mod asking;
+mod cancelling;
 mod care;
+mod clients;
 mod dialog;
 mod early;
 mod face;
@@ -37,15 +41,12 @@ pub use face::{
 };
 
 use crate::chance::Chance;
-use crate::hop::{Hop, Transport};
+use crate::hop::Hop;
 use crate::message::{Message, Method};
-use crate::text;
 use crate::time::Time;
-use crate::transaction::End;
 use front::Hint;
 use leg::{Leg, State};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
 
@@ -254,24 +255,6 @@ impl Endpoint {
         }
     }
 
-    /// Who it is that a request came from. A peer may use a transport that is harder to forge than the one
-    /// it is known by, never one that is easier.
-    fn peer_at(&self, source: Hop) -> Option<PeerId> {
-        let is_there = |peer: &&Peer| {
-            let address = source.address.ip();
-            (peer.hop.address.ip() == address || peer.sources.contains(&address))
-                && source.transport >= peer.hop.transport
-        };
-        let exact = self.peers.iter().find(|peer| peer.hop == source);
-        exact
-            .or_else(|| {
-                let same = |peer: &&Peer| peer.hop.transport == source.transport;
-                self.peers.iter().filter(is_there).find(same)
-            })
-            .or_else(|| self.peers.iter().find(is_there))
-            .map(|peer| peer.id)
-    }
-
     /// A request that is under way, or was answered, came again.
     fn on_copy(&mut self, id: ServerId) {
         let Some(server) = self.servers.get_mut(id) else {
@@ -287,58 +270,6 @@ impl Endpoint {
         }
     }
 
-    fn on_response(&mut self, response: &Message, now: Time) {
-        let Some((key, status)) = self.client_key_of(response) else {
-            self.counts.stray_responses += 1;
-            return;
-        };
-        let Some(client) = self.clients.get_mut(&key) else {
-            self.counts.stray_responses += 1;
-            return;
-        };
-        let step = client.on_response(status, now);
-        let (leg, is_invite) = (client.leg, client.invite().is_some());
-        let deadline = client.deadline();
-        self.timers
-            .set(Owner::Client(key), &mut client.scheduled, deadline);
-        if step.ack {
-            self.acknowledge_failure(key, response);
-        }
-        let is_final = step.deliver && status >= 200;
-        if is_final
-            && (self.answer_challenge(key, response, status, now)
-                || self.end_chore(key, Some(response), status, now))
-        {
-            // Its leg, if it has one, hears nothing of it.
-        } else if step.deliver && is_invite {
-            self.on_invite_response(key, response, status, now);
-        } else if step.deliver
-            && status >= 200
-            && !key.is_cancel
-            && let Some(leg) = leg
-        {
-            self.on_plain_outcome(leg, key, status, Some(response), now);
-        }
-        if step.end.is_some() {
-            self.forget_client(key);
-        }
-    }
-
-    /// Which request of ours a response belongs to: one `Via`, with a branch of ours, and the method.
-    fn client_key_of(&self, response: &Message) -> Option<(ClientKey, u16)> {
-        let essentials = response.essentials().ok()?;
-        if response.values(crate::message::Name::Via).nth(1).is_some() {
-            return None;
-        }
-        let branch = text::parse_hex128(essentials.via.branch()?.get(7..)?)?;
-        let key = ClientKey {
-            branch,
-            is_cancel: essentials.cseq.method == b"CANCEL",
-        };
-        let is_invite = self.clients.get(&key)?.invite().is_some();
-        (is_invite == (essentials.cseq.method == b"INVITE")).then_some((key, response.status()?))
-    }
-
     fn on_timeout(&mut self, now: Time) {
         while let Some(owner) = self.timers.pop_due(now) {
             match owner {
@@ -350,103 +281,6 @@ impl Endpoint {
             }
         }
         self.on_care_timeout(now);
-    }
-
-    fn on_client_timeout(&mut self, key: ClientKey, now: Time) {
-        let Some(client) = self.clients.get_mut(&key) else {
-            return;
-        };
-        client.scheduled = None;
-        let heard = client.invite().is_some_and(|invite| invite.is_proceeding());
-        let step = client.on_timeout(now);
-        let (leg, is_invite) = (client.leg, client.invite().is_some());
-        if step.send {
-            self.outputs.push_back(Output::Send {
-                to: client.to,
-                bytes: client.request.clone(),
-            });
-        }
-        let deadline = client.deadline();
-        self.timers
-            .set(Owner::Client(key), &mut client.scheduled, deadline);
-        if step.end == Some(End::TimedOut) {
-            self.on_silence(key, leg, (is_invite, heard), 408, now);
-        }
-        if step.end.is_some() {
-            self.forget_client(key);
-        }
-    }
-
-    /// The end of a request of ours other than INVITE: a final response, or none at all (408 or 503).
-    fn on_plain_outcome(
-        &mut self,
-        leg: LegId,
-        key: ClientKey,
-        status: u16,
-        response: Option<&Message>,
-        now: Time,
-    ) {
-        let Some(client) = self.clients.get(&key) else {
-            return;
-        };
-        match Method::parse(
-            client
-                .request
-                .split(|&byte| byte == b' ')
-                .next()
-                .unwrap_or(&[]),
-        ) {
-            // Whatever was said to our BYE, the leg is over.
-            Method::Bye => self.forget_closing(leg, now),
-            Method::Update if response.is_none() => self.on_offer_silence(leg, key, false, now),
-            Method::Update => self.on_offer_outcome(leg, key, status, response, now),
-            Method::Info => {
-                let Some(found) = self.legs.get_mut(&leg) else {
-                    return;
-                };
-                found.infos = found.infos.saturating_sub(1);
-                if status == 481 && matches!(found.state, State::Talking) {
-                    self.end_lost(leg, status, now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Nobody answered a request of ours, or could.
-    fn on_silence(
-        &mut self,
-        key: ClientKey,
-        leg: Option<LegId>,
-        (is_invite, heard): (bool, bool),
-        status: u16,
-        now: Time,
-    ) {
-        if self.end_chore(key, None, status, now) {
-            return;
-        }
-        if is_invite {
-            self.on_invite_silence(key, heard, status, now);
-        } else if !key.is_cancel
-            && let Some(leg) = leg
-        {
-            self.on_plain_outcome(leg, key, status, None, now);
-        }
-    }
-
-    /// What was sent to this hop and got no answer at all is lost (RFC 3261 section 8.1.3.1). A request
-    /// whose receipt was confirmed may still be answered over another connection.
-    fn on_unreachable(&mut self, hop: Hop, now: Time) {
-        let lost: Vec<(ClientKey, Option<LegId>, bool)> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.to == hop && client.is_unheard())
-            .map(|(key, client)| (*key, client.leg, client.invite().is_some()))
-            .collect();
-        for (key, leg, is_invite) in lost {
-            self.on_silence(key, leg, (is_invite, false), 503, now);
-            self.forget_client(key);
-        }
     }
 
     fn on_server_timeout(&mut self, id: ServerId, now: Time) {
@@ -469,14 +303,6 @@ impl Endpoint {
         if step.end.is_some() {
             self.servers.remove(id);
         }
-    }
-
-    fn forget_client(&mut self, key: ClientKey) {
-        if let Some(mut client) = self.clients.remove(&key) {
-            self.timers
-                .set(Owner::Client(key), &mut client.scheduled, None);
-        }
-        self.care.forget(key);
     }
 
     fn event(&mut self, event: Event) {
@@ -518,30 +344,6 @@ impl Endpoint {
             to: server.to,
             bytes,
         });
-    }
-
-    /// What whoever is at a hop is told of us.
-    fn advertised_to(&self, hop: Hop) -> SocketAddr {
-        let id = self.peer_at(hop);
-        let peer = self.peers.iter().find(|peer| Some(peer.id) == id);
-        peer.filter(|peer| peer.hop.transport == hop.transport)
-            .and_then(|peer| peer.advertised)
-            .unwrap_or_else(|| self.config.advertised_by(hop.transport))
-    }
-
-    fn via(&self, branch: u128, to: Hop) -> String {
-        let host = crate::uri::host_text(self.advertised_to(to));
-        let transport = to.transport.as_str();
-        format!("SIP/2.0/{transport} {host};branch=z9hG4bK{branch:032x};rport")
-    }
-
-    /// Where others are to send what they ask of us, by the transport that they use already.
-    fn contact(&self, of: Hop) -> String {
-        let host = crate::uri::host_text(self.advertised_to(of));
-        match of.transport {
-            Transport::Udp => format!("<sip:{host}>"),
-            stream => format!("<sip:{host};transport={}>", stream.as_param()),
-        }
     }
 }
 

@@ -3,13 +3,7 @@
 mod support;
 
 use maskline_sip::endpoint::{Event, Input, LegId};
-use support::{FINE, SDP, Side, Weather, World};
-
-const DEAF: Weather = Weather {
-    loss_percent: 100,
-    copies_percent: 0,
-    delay_max_ms: 1,
-};
+use support::{DEAF, FINE, SDP, Side, Weather, World};
 
 /// SDP of the same side in another state.
 fn sdp(version: u32, direction: &str) -> Vec<u8> {
@@ -17,13 +11,9 @@ fn sdp(version: u32, direction: &str) -> Vec<u8> {
     format!("{text}a={direction}\r\n").into_bytes()
 }
 
+/// A call that stands, of which nothing has been told yet.
 fn talking() -> (World, LegId, LegId) {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
-    world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
-    world.run(10);
+    let (mut world, caller, callee) = World::talking(|_, _| {});
     world.events.clear();
     (world, caller, callee)
 }
@@ -115,6 +105,7 @@ fn an_offer_that_nobody_answers_is_declined_after_20_s() {
     assert!(world.seen(Side::Caller).is_empty());
     world.run(2_000);
     assert_eq!(world.seen(Side::Caller), ["offer refused 500"]);
+    assert_eq!(world.seen(Side::Callee), ["offered", "withdrawn"]);
     world.give(Side::Callee, Input::AcceptOffer(callee, sdp(2, "recvonly")));
     world.run(10);
     assert_eq!(world.seen(Side::Caller).len(), 1, "too late");
@@ -233,19 +224,9 @@ fn brief(_: Side, config: &mut maskline_sip::endpoint::Config) {
     config.session_expires_s = 90;
 }
 
-fn talking_with(set_up: fn(Side, &mut maskline_sip::endpoint::Config)) -> (World, LegId) {
-    let mut world = World::with(1, FINE, set_up);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
-    world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
-    world.run(10);
-    (world, caller)
-}
-
 #[test]
 fn a_long_call_is_refreshed_by_the_caller() {
-    let (mut world, caller) = talking_with(brief);
+    let (mut world, caller, _) = World::talking(brief);
     world.events.clear();
     world.run(600_000);
     assert_eq!(world.times(Side::Caller, "UPDATE").len(), 13);
@@ -256,7 +237,7 @@ fn a_long_call_is_refreshed_by_the_caller() {
 
 #[test]
 fn a_call_whose_other_side_vanished_ends_by_itself() {
-    let (mut world, _) = talking_with(brief);
+    let (mut world, ..) = World::talking(brief);
     world.run(50_000);
     world.set_weather(DEAF);
     world.run(200_000);
@@ -273,7 +254,7 @@ fn a_call_whose_other_side_vanished_ends_by_itself() {
 
 #[test]
 fn a_callee_that_wants_longer_intervals_gets_them() {
-    let (mut world, caller) = talking_with(|side, config| match side {
+    let (mut world, caller, _) = World::talking(|side, config| match side {
         Side::Caller => config.session_expires_s = 90,
         Side::Callee => config.min_se_s = 300,
     });
@@ -288,7 +269,7 @@ fn a_callee_that_wants_longer_intervals_gets_them() {
 
 #[test]
 fn without_session_timers_nothing_is_refreshed() {
-    let (mut world, caller) = talking_with(|_, config| config.session_expires_s = 0);
+    let (mut world, caller, _) = World::talking(|_, config| config.session_expires_s = 0);
     world.run(4_000_000);
     assert!(world.times(Side::Caller, "UPDATE").is_empty());
     assert_ends_cleanly(world, caller);

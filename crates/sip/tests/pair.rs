@@ -5,13 +5,7 @@ mod support;
 use maskline_sip::endpoint::{Event, Input, LegId, Refusal};
 use maskline_sip::hop::{Hop, Transport};
 use std::collections::BTreeMap;
-use support::{FINE, SDP, Side, Weather, World, address, name};
-
-const DEAF: Weather = Weather {
-    loss_percent: 100,
-    copies_percent: 0,
-    delay_max_ms: 1,
-};
+use support::{DEAF, FINE, SDP, Side, Weather, World, address, name};
 
 #[test]
 fn a_call_is_made_and_ended_by_the_caller() {
@@ -46,7 +40,7 @@ fn a_call_is_made_and_ended_by_the_caller() {
 
 #[test]
 fn the_callee_hangs_up() {
-    let (mut world, _, callee) = talking();
+    let (mut world, _, callee) = World::talking(|_, _| {});
     world.give(Side::Callee, Input::HangUp(callee, None));
     world.run(40_000);
     assert_eq!(world.seen(Side::Caller), ["answered", "ended"]);
@@ -55,7 +49,7 @@ fn the_callee_hangs_up() {
 
 #[test]
 fn both_hang_up_at_once() {
-    let (mut world, caller, callee) = talking();
+    let (mut world, caller, callee) = World::talking(|_, _| {});
     world.give(Side::Callee, Input::HangUp(callee, None));
     world.give(Side::Caller, Input::HangUp(caller, None));
     world.run(40_000);
@@ -353,11 +347,13 @@ fn play(world: &mut World) -> Outcome {
 fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Incoming { leg, .. }
+        | Event::Trying { leg }
         | Event::Progress { leg, .. }
         | Event::Answered { leg, .. }
         | Event::Refused { leg, .. }
         | Event::Confirmed { leg, .. }
         | Event::Offered { leg, .. }
+        | Event::OfferWithdrawn { leg }
         | Event::OfferAccepted { leg, .. }
         | Event::OfferRefused { leg, .. }
         | Event::Info { leg, .. }
@@ -377,7 +373,7 @@ fn over_a_stream_nothing_is_repeated_and_the_via_says_so() {
         let caller = world.dial();
         world.run(10);
         let callee = world.callee_leg();
-        let Some((_, Event::Incoming { invite, .. })) = world.events.last() else {
+        let Some((_, Event::Incoming { invite, .. })) = world.events.first() else {
             panic!("a call came");
         };
         let text = String::from_utf8_lossy(invite.bytes()).into_owned();
@@ -413,15 +409,4 @@ fn a_hop_that_cannot_be_reached_refuses_at_once() {
     world.give(Side::Caller, Input::Unreachable(hop));
     assert_eq!(world.seen(Side::Caller), ["refused 503 silent"]);
     assert!(world.caller.is_idle());
-}
-
-fn talking() -> (World, LegId, LegId) {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
-    world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
-    world.run(10);
-    assert_eq!(world.seen(Side::Callee), ["incoming", "confirmed"]);
-    (world, caller, callee)
 }

@@ -5,7 +5,10 @@ mod support;
 use maskline_sip::endpoint::Input;
 use maskline_sip::message::Name;
 use support::SDP;
-use support::wire::{Wire, cseqs, first_leg, header, invite_with, response_within, statuses};
+use support::wire::{
+    OTHER, OURS, Wire, cseqs, first_leg, header, invite_with, response_within, statuses,
+};
+
 #[test]
 fn a_caller_that_wants_too_frequent_refreshes_is_told_the_least() {
     let mut wire = Wire::new();
@@ -80,6 +83,25 @@ fn a_call_is_refreshed_by_update_where_that_is_allowed() {
     assert_eq!(cseqs(&wire.say(ok.as_bytes())), ["3 ACK"]);
     assert_eq!(wire.seen(), ["answered"]);
     assert_eq!(cseqs(&wire.pass(100_100)), ["4 INVITE"], "and so on");
+}
+
+#[test]
+fn an_offer_waits_for_the_refresh_that_is_under_way() {
+    let mut wire = Wire::with_session(200, 90);
+    let lines = "Session-Expires: 200;refresher=uac\r\n";
+    let (leg, _) = wire.dialled(lines);
+    let refresh = wire.pass(100_100).remove(0);
+    assert_eq!(header(&refresh, Name::CSeq), "2 INVITE");
+    assert!(wire.give(Input::Offer(leg, OURS.to_vec())).is_empty());
+    // What the answer to the refresh says is soon said again, to what was offered.
+    let ok = response_within(&refresh, "200 OK", lines, OTHER);
+    assert_eq!(cseqs(&wire.say(ok.as_bytes())), ["2 ACK"]);
+    let offer = wire.pass(10).remove(0);
+    assert_eq!(header(&offer, Name::CSeq), "3 INVITE");
+    assert_eq!(offer.body(), OURS);
+    let ok = response_within(&offer, "200 OK", lines, OTHER);
+    wire.say(ok.as_bytes());
+    assert_eq!(wire.seen(), ["answered", "offer accepted"]);
 }
 
 #[test]

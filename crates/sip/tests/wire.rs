@@ -203,6 +203,24 @@ fn a_reason_in_words_of_sip_counts_as_a_cause() {
 }
 
 #[test]
+fn that_the_invite_has_arrived_is_told_once() {
+    let mut wire = Wire::new();
+    let (leg, invite) = wire.dial();
+    let trying = response(&invite, "100 Trying", "b", "").replace(";tag=b", "");
+    for _ in 0..3 {
+        assert!(wire.say(trying.as_bytes()).is_empty());
+    }
+    assert_eq!(wire.seen(), ["trying"]);
+    wire.give(Input::HangUp(leg, None));
+    let mut wire = Wire::new();
+    let (leg, invite) = wire.dial();
+    wire.give(Input::HangUp(leg, None));
+    let trying = response(&invite, "100 Trying", "b", "");
+    assert_eq!(wire.say(trying.as_bytes())[0].method_text(), b"CANCEL");
+    assert!(wire.seen().is_empty(), "nobody waits for it any more");
+}
+
+#[test]
 fn every_provisional_response_is_told_in_turn() {
     let mut wire = Wire::new();
     let (_, invite) = wire.dial();

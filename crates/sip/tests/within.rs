@@ -4,11 +4,11 @@ mod support;
 
 use maskline_sip::endpoint::{Config, Endpoint, Event, Input, Peer, PeerId};
 use maskline_sip::message::Name;
-use support::SDP;
 use support::wire::{
-    OTHER, OURS, PEER, US, Wire, cseqs, first_leg, header, invite_with, response_within, statuses,
-    to_tag, within, within_with,
+    OTHER, OURS, PEER, US, Wire, cseqs, first_leg, header, invite_with, response_with,
+    response_within, statuses, to_tag, within, within_with,
 };
+use support::{SDP, address, udp};
 /// An incoming call that talks, whose INVITE had these lines.
 fn talking(wire: &mut Wire, lines: &str) -> String {
     wire.say(invite_with(lines, SDP).as_bytes());
@@ -162,7 +162,10 @@ fn a_cancelled_re_invite_is_over_and_the_call_goes_on() {
     assert_eq!(statuses(&wire.say(cancel.as_bytes())), [200, 487]);
     let options = within("OPTIONS", 3, &tag);
     assert_eq!(statuses(&wire.say(options.as_bytes())), [200]);
-    assert_eq!(wire.seen(), ["incoming", "confirmed", "offered"]);
+    assert_eq!(
+        wire.seen(),
+        ["incoming", "confirmed", "offered", "withdrawn"]
+    );
 }
 
 #[test]
@@ -194,6 +197,41 @@ fn a_new_contact_is_where_requests_go_from_then_on() {
     wire.say(within_with("UPDATE", 2, &tag, lines, b"").as_bytes());
     let bye = wire.give(Input::HangUp(leg, None)).remove(0);
     assert_eq!(bye.request_uri(), b"sip:new@127.0.0.1:5099");
+}
+
+#[test]
+fn a_peer_is_told_its_address_of_us_wherever_its_contact_leads() {
+    let ours = address("198.51.100.1:5062");
+    let peer = Peer {
+        advertised: Some(ours),
+        ..Peer::new(PeerId(1), udp(PEER))
+    };
+    let endpoint = Endpoint::new(Config::new(address(US)), vec![peer], [1; 32]);
+    let mut wire = Wire::of(endpoint);
+    let (leg, invite) = wire.dial();
+    let elsewhere = "Contact: <sip:x@203.0.113.9:5099>\r\n";
+    let rel = format!("{elsewhere}Require: 100rel\r\nRSeq: 1\r\n");
+    let early = response_with(&invite, "183 Session Progress", "b", &rel, SDP);
+    let mut sent = wire.say(early.as_bytes());
+    let ok = response_with(&invite, "200 OK", "b", elsewhere, SDP);
+    sent.extend(wire.say(ok.as_bytes()));
+    let ack = sent[1].clone();
+    let theirs = Wire::from_callee(&ack, "INVITE", 1, elsewhere, OTHER);
+    wire.say_from("203.0.113.9:5099", theirs.as_bytes());
+    let answer = wire.give(Input::AcceptOffer(leg, OURS.to_vec())).remove(0);
+    assert_eq!(header(&answer, Name::Contact), format!("<sip:{ours}>"));
+    wire.say(Wire::from_callee(&ack, "ACK", 1, "", b"").as_bytes());
+    sent.extend(wire.give(Input::Offer(leg, SDP.to_vec())));
+    assert_eq!(header(&sent[2], Name::Contact), format!("<sip:{ours}>"));
+    let ok = response_within(&sent[2], "200 OK", "", OTHER);
+    sent.extend(wire.say(ok.as_bytes()));
+    sent.extend(wire.give(Input::HangUp(leg, None)));
+    let expected = ["2 PRACK", "1 ACK", "3 INVITE", "3 ACK", "4 BYE"];
+    assert_eq!(cseqs(&sent), expected);
+    for request in &sent {
+        let via = header(request, Name::Via);
+        assert!(via.starts_with(&format!("SIP/2.0/UDP {ours};")), "{via}");
+    }
 }
 
 #[test]

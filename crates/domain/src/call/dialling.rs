@@ -4,7 +4,7 @@ use super::ending::is_trunk_failure;
 use super::talking::Talking;
 use super::{
     Call, Deed, Ending, Happening, Moment, Plan, Prompt, Reason, Releaser, Side, State,
-    TRUNK_WAIT_S, passed_on,
+    TRUNK_TRYING_WAIT_S, TRUNK_WAIT_S, passed_on,
 };
 use crate::trunk::PromptPolicy;
 
@@ -19,6 +19,10 @@ pub(super) struct Dialling {
     early_media: bool,
     /// Whether the caller hears a ring tone of ours.
     ring_tone: bool,
+    /// Whether the caller has said, before the answer, other media than the callee was offered.
+    is_changed: bool,
+    /// When it was dialled, on the clock that never jumps.
+    began_ms: u64,
     /// When ringing has been long enough, on the clock that never jumps.
     ring_end_ms: u64,
 }
@@ -33,6 +37,7 @@ impl Call {
             plan,
             Dialling {
                 trunk,
+                began_ms: now.tick_ms,
                 ring_end_ms,
                 ..Dialling::default()
             },
@@ -52,6 +57,13 @@ impl Call {
         let (plan, was) = (*plan, *dialling);
         let is_another_left = !was.is_reached && was.trunk + 1 < plan.trunks;
         match happening {
+            Happening::TrunkTrying => {
+                if is_another_left {
+                    let patience_ms = was.began_ms.saturating_add(TRUNK_TRYING_WAIT_S * 1_000);
+                    self.deadline_ms = Some(was.ring_end_ms.min(patience_ms));
+                }
+                Vec::new()
+            }
             // The end of an early dialog (RFC 6228): others may still ring.
             Happening::CalleeProgress { status: 199, .. } => Vec::new(),
             Happening::CalleeProgress {
@@ -86,7 +98,11 @@ impl Call {
                 let stop = stops.then_some(Deed::StopRinging);
                 stop.into_iter().chain([tell]).collect()
             }
-            Happening::CalleeAnswered => self.answered(plan, was.ring_tone, now),
+            Happening::MediaChanged(Side::Caller) => {
+                dialling.is_changed = true;
+                Vec::new()
+            }
+            Happening::CalleeAnswered => self.answered(plan, was, now),
             Happening::CalleeRefused(status, cause, silent) => {
                 if is_another_left && is_trunk_failure(status, cause) {
                     return self.dial(plan, was.trunk + 1, now);
@@ -117,22 +133,31 @@ impl Call {
             Happening::Timeout => self.give_up(Reason::NoAnswer, was.early_media, now),
             Happening::MediaRefused(reason) => self.give_up(reason, was.early_media, now),
             Happening::Stopping => self.give_up(Reason::Overload, was.early_media, now),
-            Happening::Offered(side) => vec![Deed::RefuseOffer(side, 491)],
+            Happening::Offered(side) | Happening::OfferWanted(side) => {
+                vec![Deed::RefuseOffer(side, 491)]
+            }
             _ => Vec::new(),
         }
     }
 
-    fn answered(&mut self, plan: Plan, ring_tone: bool, now: Moment) -> Vec<Deed> {
+    fn answered(&mut self, plan: Plan, was: Dialling, now: Moment) -> Vec<Deed> {
         self.milestones.answered = Some(now.wall);
         self.wait_for(u64::from(self.terms.duration_max_s), now);
         self.state = State::Talking(Talking::default());
-        let mut deeds: Vec<Deed> = ring_tone.then_some(Deed::StopRinging).into_iter().collect();
+        let mut deeds: Vec<Deed> = was
+            .ring_tone
+            .then_some(Deed::StopRinging)
+            .into_iter()
+            .collect();
         deeds.push(Deed::AnswerCaller);
         if plan.record {
             // The notice is part of the recording: it shows that it was given.
             deeds.push(Deed::Record);
             let told = self.terms.notice.heard_by().iter();
             deeds.extend(told.map(|&side| Deed::Play(side, Prompt::RecordingNotice)));
+        }
+        if was.is_changed {
+            deeds.extend(self.on_talking(Happening::MediaChanged(Side::Caller), now));
         }
         deeds
     }

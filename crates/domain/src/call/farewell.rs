@@ -91,7 +91,9 @@ impl Call {
                 };
                 self.close(ending, Releaser::Caller, now).into()
             }
-            Happening::Offered(side) => vec![Deed::RefuseOffer(side, 488)],
+            Happening::Offered(side) | Happening::OfferWanted(side) => {
+                vec![Deed::RefuseOffer(side, 488)]
+            }
             _ => Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 mod common;
 
 mod chance;
+mod changing;
 mod matrix;
 mod stories;
 mod tones;
@@ -103,6 +104,8 @@ fn name(deed: &Deed) -> String {
         Deed::Play(side, prompt) => format!("play {} to {}", prompt.name(), side.name()),
         Deed::Record => "record".into(),
         Deed::Offer(side) => format!("offer to {}", side.name()),
+        Deed::OfferWhatIs(side) => format!("offer what is to {}", side.name()),
+        Deed::TellChange(side) => format!("tell {} of the change", side.name()),
         Deed::AcceptOffer(side) => format!("accept offer of {}", side.name()),
         Deed::RefuseOffer(side, status) => format!("refuse offer of {} {status}", side.name()),
         Deed::WriteRow(_, end) => format!("write row: {}", closing(end)),

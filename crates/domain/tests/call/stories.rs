@@ -1,6 +1,6 @@
 //! Each story of a call.
 
-use super::{EARLY, ONE_TRUNK, TERMS, binding, connection, moment, play};
+use super::{EARLY, ONE_TRUNK, TERMS, binding, connection, moment, name, play};
 use maskline_domain::Timestamp;
 use maskline_domain::call::{
     Call, Crowd, Deed, Happening, Milestones, Notice, Prospects, Reason, Side, Terms,
@@ -8,7 +8,7 @@ use maskline_domain::call::{
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::trunk::PromptPolicy;
 
-type Part = (Happening, &'static [&'static str]);
+pub(super) type Part = (Happening, &'static [&'static str]);
 
 const NOTICE: Terms = Terms {
     notice: Notice::Both,
@@ -64,7 +64,7 @@ fn played() -> Happening {
 }
 
 /// The second leg is dialled; then `rest`.
-fn dialled(terms: Terms, rest: Vec<Part>) {
+pub(super) fn dialled(terms: Terms, rest: Vec<Part>) {
     let mut story: Vec<Part> = vec![
         (connect(), &["open row"]),
         (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
@@ -74,13 +74,13 @@ fn dialled(terms: Terms, rest: Vec<Part>) {
 }
 
 /// Both talk; then `rest`.
-fn talking(rest: Vec<Part>) {
+pub(super) fn talking(rest: Vec<Part>) {
     let mut story: Vec<Part> = vec![(Happening::CalleeAnswered, &["answer"])];
     story.extend(rest);
     dialled(TERMS, story);
 }
 
-const CALLER_HANGS_UP: Part = (
+pub(super) const CALLER_HANGS_UP: Part = (
     Happening::Gone(Side::Caller, Some(16)),
     &[
         "hang up callee 16",
@@ -500,6 +500,31 @@ fn a_trunk_that_says_nothing_is_left_for_the_next_one() {
 }
 
 #[test]
+fn a_trunk_that_tries_is_given_longer_but_not_for_ever() {
+    let begun = |trunks| {
+        let mut call = Call::new(TERMS, moment(0));
+        call.handle(connect_by(trunks), moment(0));
+        call.handle(Happening::RowOpened(true), moment(1_000));
+        call
+    };
+    let mut call = begun(2);
+    assert_eq!(call.deadline(), Some(17_000));
+    call.handle(Happening::TrunkTrying, moment(1_500));
+    assert_eq!(call.deadline(), Some(33_000), "from the INVITE on");
+    let deeds = call.handle(Happening::Timeout, moment(33_000));
+    let done: Vec<String> = deeds.iter().map(name).collect();
+    assert_eq!(done, ["hang up callee 38", "dial 13900000000 by 1"]);
+    // The last one may ring as long as any, and so may one that has rung.
+    assert_eq!(call.deadline(), Some(93_000));
+    call.handle(Happening::TrunkTrying, moment(33_500));
+    assert_eq!(call.deadline(), Some(93_000));
+    let mut call = begun(2);
+    call.handle(progress(180, false), moment(2_000));
+    call.handle(Happening::TrunkTrying, moment(3_000));
+    assert_eq!(call.deadline(), Some(61_000));
+}
+
+#[test]
 fn when_all_trunks_have_failed_the_caller_hears_unreachable() {
     play(
         EARLY,
@@ -651,53 +676,6 @@ fn a_recorded_call_is_recorded_from_the_answer_on_and_both_are_told() {
     dialled(
         NOTICE,
         vec![(Happening::CalleeAnswered, &["answer"]), hung_up],
-    );
-}
-
-#[test]
-fn hold_and_resume_go_to_the_other_side_and_back() {
-    talking(vec![
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
-        (
-            Happening::OfferAccepted(Side::Callee),
-            &["accept offer of caller"],
-        ),
-        (Happening::Offered(Side::Callee), &["offer to caller"]),
-        (
-            Happening::OfferRefused(Side::Caller, 606),
-            &["refuse offer of callee 488"],
-        ),
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
-        CALLER_HANGS_UP,
-    ]);
-}
-
-#[test]
-fn of_two_offers_at_once_the_later_is_put_off() {
-    talking(vec![
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
-        (
-            Happening::Offered(Side::Callee),
-            &["refuse offer of callee 491"],
-        ),
-        // An answer of the side that was not asked means nothing.
-        (Happening::OfferAccepted(Side::Caller), &[]),
-        (
-            Happening::OfferRefused(Side::Callee, 491),
-            &["refuse offer of caller 491"],
-        ),
-        CALLER_HANGS_UP,
-    ]);
-    dialled(
-        TERMS,
-        vec![
-            (
-                Happening::Offered(Side::Caller),
-                &["refuse offer of caller 491"],
-            ),
-            (Happening::CalleeAnswered, &["answer"]),
-            CALLER_HANGS_UP,
-        ],
     );
 }
 

@@ -871,6 +871,8 @@ impl Machine {
             }
             // A phone neither registers nor asks whether others are there.
             SipEvent::PeerState { .. } | SipEvent::Registered { .. } => {}
+            // It answers offers at once, and that it tries tells nobody anything.
+            SipEvent::OfferWithdrawn { .. } | SipEvent::Trying { .. } => {}
             // That the call stands is known already; where its sound goes, perhaps not.
             SipEvent::Confirmed { leg, sdp } => {
                 if let Some(sdp) = sdp

@@ -146,7 +146,10 @@ impl Endpoint {
                 writer.line(Name::RecordRoute, &[route]);
             }
             writer
-                .line(Name::Contact, &[self.contact(ringing.source).as_bytes()])
+                .line(
+                    Name::Contact,
+                    &[self.contact(ringing.source.into()).as_bytes()],
+                )
                 .line(Name::Allow, &[ALLOW]);
         }
         Some((writer, ringing.server))

@@ -1,27 +1,28 @@
 //! Legs that we dial (RFC 3261 sections 13.2, 9.1 and 15.1.1).
 
+use super::addresses::Way;
+use super::cancelling::Cancel;
 use super::dialog::{self, Dialog, Head};
 use super::early::Earlies;
 use super::front::{ALLOW, SUPPORTED};
 use super::offered::{Exchange, Negotiation, kept};
-use super::offering::PENDING_MAX;
 use super::proof::proofs_of;
 use super::session::Session;
-use super::table::{Acknowledged, Client, ClientMachine, FORKS_MAX, Owner};
+use super::table::{Acknowledged, ClientMachine, FORKS_MAX};
 use super::{ClientKey, Dial, Endpoint, Event, LegId, Output, State, reason, sdp_of};
-use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
-use crate::transaction::{InviteClient, PlainClient};
-use std::sync::Arc;
+use crate::transaction::InviteClient;
 
 /// What a phone is told that answered too late.
 const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
 
 pub(super) struct Calling {
-    invite: ClientKey,
-    cancel: Cancel,
+    pub invite: ClientKey,
+    pub cancel: Cancel,
+    /// Whether 100 has come.
+    is_tried: bool,
     pub give_up: Time,
     pub early: Earlies,
 }
@@ -45,14 +46,6 @@ impl Calling {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cancel {
-    No,
-    /// To be sent as soon as there is a provisional response (RFC 3261 section 9.1).
-    Wanted(Option<u8>),
-    Sent,
-}
-
 impl Endpoint {
     pub(super) fn dial(&mut self, id: LegId, dial: Dial, now: Time) {
         if self.legs.len() >= self.config.legs_max || self.legs.contains_key(&id) {
@@ -69,7 +62,7 @@ impl Endpoint {
         let call_id = format!("{:032x}", self.chance.next_u128());
         let from = format!("{};tag={}", dial.identity.calling_party(), hex64(tag));
         let to = format!("<{}>", dial.target);
-        let via = self.via(branch, dial.hop);
+        let via = self.via(branch, dial.hop.into());
         let head = Head {
             method: Method::Invite,
             uri: dial.target.as_bytes(),
@@ -82,7 +75,7 @@ impl Endpoint {
         };
         let mut writer = head.write(std::iter::empty());
         writer
-            .line(Name::Contact, &[self.contact(dial.hop).as_bytes()])
+            .line(Name::Contact, &[self.contact(dial.hop.into()).as_bytes()])
             .line(Name::Allow, &[ALLOW])
             .line(Name::Supported, &[SUPPORTED]);
         let session = Session::new(&self.config);
@@ -105,6 +98,7 @@ impl Endpoint {
         let calling = Calling {
             invite,
             cancel: Cancel::No,
+            is_tried: false,
             give_up: now + self.config.ring_max,
             early: Earlies::default(),
         };
@@ -115,62 +109,6 @@ impl Endpoint {
         let machine =
             ClientMachine::Invite(InviteClient::new(self.config.timing, reliability, now));
         self.start_client(invite, machine, bytes, dial.hop, Some(id));
-    }
-
-    pub(super) fn start_client(
-        &mut self,
-        key: ClientKey,
-        machine: ClientMachine,
-        request: Arc<[u8]>,
-        to: Hop,
-        leg: Option<LegId>,
-    ) {
-        let request = self.prove_ahead(key, request, to, leg);
-        self.outputs.push_back(Output::Send {
-            to,
-            bytes: request.clone(),
-        });
-        let mut client = Client {
-            machine,
-            request,
-            to,
-            leg,
-            acks: Vec::new(),
-            proofs: 0,
-            scheduled: None,
-        };
-        let deadline = client.deadline();
-        self.timers
-            .set(Owner::Client(key), &mut client.scheduled, deadline);
-        self.clients.insert(key, client);
-    }
-
-    /// Starts a re-INVITE.
-    pub(super) fn start_invite_within(
-        &mut self,
-        key: ClientKey,
-        request: Arc<[u8]>,
-        to: Hop,
-        leg: LegId,
-        now: Time,
-    ) {
-        let reliability = to.transport.reliability();
-        let machine = InviteClient::new(self.config.timing, reliability, now);
-        let machine = ClientMachine::Invite(machine.with_limit(PENDING_MAX));
-        self.start_client(key, machine, request, to, Some(leg));
-    }
-
-    pub(super) fn start_plain_client(
-        &mut self,
-        key: ClientKey,
-        request: Arc<[u8]>,
-        to: Hop,
-        leg: Option<LegId>,
-        now: Time,
-    ) {
-        let reliability = to.transport.reliability();
-        let machine = ClientMachine::Plain(PlainClient::new(self.config.timing, reliability, now));
-        self.start_client(key, machine, request, to, leg);
     }
 
     /// A failure is acknowledged hop by hop, to where the INVITE went (RFC 3261 section 17.1.1.3).
@@ -218,6 +156,7 @@ impl Endpoint {
         let State::Calling(calling) = &mut leg.state else {
             return;
         };
+        let is_new = status != 100 || !std::mem::replace(&mut calling.is_tried, true);
         let wanted = match calling.cancel {
             Cancel::Wanted(cause) => {
                 self.send_cancel(id, key, cause, now);
@@ -227,6 +166,9 @@ impl Endpoint {
             Cancel::No => true,
         };
         if status == 100 {
+            if wanted && is_new {
+                self.event(Event::Trying { leg: id });
+            }
             return;
         }
         let tag = tag_of(response);
@@ -286,7 +228,12 @@ impl Endpoint {
             dialog.learn(response);
         }
         let to = dialog.next_hop(hop);
-        let (_, via) = self.fresh_via(to);
+        let leg_hop = leg.and_then(|id| self.legs.get(&id)).map(|leg| leg.hop);
+        let way = Way {
+            to,
+            peer: leg_hop.unwrap_or(hop),
+        };
+        let (_, via) = self.fresh_via(way);
         let mut ack = dialog.numbered(Method::Ack, cseq, via.as_bytes());
         for (name, value) in proofs_of(invite.bytes()) {
             ack.line(name, &[&value]);
@@ -312,7 +259,7 @@ impl Endpoint {
                 // Where this phone was sent PRACKs the numbers went on; gaps are allowed.
                 let used = leg.and_then(|id| self.legs.get(&id));
                 dialog.local_cseq = used.map_or(cseq + 1_000, |leg| leg.dialog.local_cseq) + 1;
-                let (bye, via) = self.fresh_via(to);
+                let (bye, via) = self.fresh_via(way);
                 let mut writer = dialog.request(Method::Bye, via.as_bytes());
                 writer.line(Name::Reason, &[ANSWERED_ELSEWHERE]);
                 let bytes = writer.finish();
@@ -393,7 +340,7 @@ impl Endpoint {
         let Ok(before) = Message::parse(&before) else {
             return;
         };
-        let (fresh, via) = self.fresh_via(to);
+        let (fresh, via) = self.fresh_via(to.into());
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -442,90 +389,12 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn cancel(&mut self, id: LegId, cause: Option<u8>, now: Time) {
-        let Some(State::Calling(calling)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) else {
-            return;
-        };
-        if calling.cancel != Cancel::No {
-            return;
-        }
-        calling.cancel = Cancel::Wanted(cause);
-        let key = calling.invite;
-        if self
-            .clients
-            .get(&key)
-            .and_then(Client::invite)
-            .is_some_and(InviteClient::is_proceeding)
-        {
-            self.send_cancel(id, key, cause, now);
-        }
-    }
-
-    fn send_cancel(&mut self, id: LegId, key: ClientKey, cause: Option<u8>, now: Time) {
-        let give_up = now + self.config.timing.patience();
-        if let Some(State::Calling(calling)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) {
-            calling.cancel = Cancel::Sent;
-            calling.give_up = give_up;
-        }
-        self.reschedule(id);
-        let Some(client) = self.clients.get(&key) else {
-            return;
-        };
-        let to = client.to;
-        let Ok(invite) = Message::parse(&client.request) else {
-            return;
-        };
-        let Some(mut writer) = dialog::beside_invite(&invite, Method::Cancel, None) else {
-            return;
-        };
-        if let Some(cause) = cause {
-            writer.line(Name::Reason, &[reason(cause).as_bytes()]);
-        }
-        let cancel = ClientKey {
-            is_cancel: true,
-            ..key
-        };
-        self.start_plain_client(cancel, writer.finish(), to, None, now);
-    }
-
-    /// It rang too long, or did not end although cancelled.
-    pub(super) fn on_calling_timeout(&mut self, id: LegId, now: Time) {
-        let Some(State::Calling(calling)) = self.legs.get(&id).map(|leg| &leg.state) else {
-            return;
-        };
-        if now < calling.give_up {
-            return;
-        }
-        let key = calling.invite;
-        match calling.cancel {
-            Cancel::No => {
-                self.cancel(id, Some(19), now);
-                // If there never was a response, timer B ends it.
-                if let Some(State::Calling(calling)) =
-                    self.legs.get_mut(&id).map(|leg| &mut leg.state)
-                {
-                    calling.give_up = now + self.config.timing.patience();
-                }
-                self.event(Event::Refused {
-                    leg: id,
-                    status: 408,
-                    cause: None,
-                    silent: true,
-                });
-            }
-            Cancel::Wanted(_) | Cancel::Sent => {
-                self.remove_leg(id, now);
-                self.forget_client(key);
-            }
-        }
-    }
-
     pub(super) fn send_bye(&mut self, id: LegId, cause: Option<u8>, now: Time) {
         self.close_exchange(id, now);
-        let Some(to) = self.legs.get(&id).map(|leg| leg.dialog.next_hop(leg.hop)) else {
+        let Some(way) = self.legs.get(&id).map(|leg| leg.way(&leg.dialog)) else {
             return;
         };
-        let (key, via) = self.fresh_via(to);
+        let (key, via) = self.fresh_via(way);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -536,18 +405,7 @@ impl Endpoint {
             writer.line(Name::Reason, &[reason(cause).as_bytes()]);
         }
         self.reschedule(id);
-        self.start_plain_client(key, writer.finish(), to, Some(id), now);
-    }
-
-    pub(super) fn fresh_via(&mut self, to: Hop) -> (ClientKey, String) {
-        let branch = self.chance.next_u128();
-        (
-            ClientKey {
-                branch,
-                is_cancel: false,
-            },
-            self.via(branch, to),
-        )
+        self.start_plain_client(key, writer.finish(), way.to, Some(id), now);
     }
 }
 

@@ -6,7 +6,7 @@ use super::dialog::Head;
 use super::table::{Owner, Timers};
 use super::{ClientKey, Endpoint, Event, Peer, PeerId, Registration};
 use crate::hop::Hop;
-use crate::message::{Message, Method, Name, NameAddr};
+use crate::message::{Message, Method, Name, NameAddr, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
 use crate::uri::{Scheme, Uri, host_text};
@@ -31,11 +31,35 @@ pub(super) enum Chore {
     Probe,
 }
 
-/// One chore for one peer: a request that is sent again and again, in a sequence of its own.
-struct Work {
+/// What the requests of one chore have in common: by what they are told apart from others, and the number
+/// of the last one.
+struct Sequence {
     call_id: String,
     tag: u64,
     cseq: u32,
+}
+
+impl Sequence {
+    /// Begins a request. `from` and `to` are values of their headers without a tag.
+    fn request(&self, method: Method, uri: &str, via: &str, from: &str, to: &str) -> Writer {
+        let from = format!("{from};tag={}", hex64(self.tag));
+        let head = Head {
+            method,
+            uri: uri.as_bytes(),
+            via: via.as_bytes(),
+            from: from.as_bytes(),
+            to: to.as_bytes(),
+            call_id: self.call_id.as_bytes(),
+            cseq: self.cseq,
+            max_forwards: 70,
+        };
+        head.write(std::iter::empty())
+    }
+}
+
+/// One chore for one peer: a request that is sent again and again, in a sequence of its own.
+struct Work {
+    sequence: Sequence,
     pending: Option<ClientKey>,
     scheduled: Option<Time>,
     /// For a registration: the lifetime to ask for.
@@ -49,9 +73,7 @@ struct Work {
 /// A registration that is to be given up: its peer is no more, or is another.
 struct Farewell {
     peer: Peer,
-    call_id: String,
-    tag: u64,
-    cseq: u32,
+    sequence: Sequence,
 }
 
 /// All chores of all peers.
@@ -166,10 +188,13 @@ impl Endpoint {
             if self.care.work.contains_key(&(peer, chore)) {
                 continue;
             }
-            let work = Work {
+            let sequence = Sequence {
                 call_id: format!("{:032x}", self.chance.next_u128()),
                 tag: self.chance.next_u64(),
                 cseq: 0,
+            };
+            let work = Work {
+                sequence,
                 pending: None,
                 scheduled: None,
                 expires_s,
@@ -201,11 +226,11 @@ impl Endpoint {
             && work.status == Some(200)
             && let Some(old) = old
         {
+            let mut sequence = work.sequence;
+            sequence.cseq += 1;
             self.care.farewells.push(Farewell {
                 peer: old.clone(),
-                call_id: work.call_id,
-                tag: work.tag,
-                cseq: work.cseq + 1,
+                sequence,
             });
         }
         if let Some(key) = work.pending {
@@ -220,9 +245,9 @@ impl Endpoint {
             let Some(registration) = farewell.peer.registration.clone() else {
                 continue;
             };
-            let (key, via) = self.fresh_via(hop);
-            let sequence = (farewell.call_id.as_str(), farewell.tag, farewell.cseq);
-            let bytes = self.write_register(&registration, &farewell.peer, &via, sequence, 0);
+            let (key, via) = self.fresh_via(hop.into());
+            let peer = &farewell.peer;
+            let bytes = self.write_register(&registration, peer, &via, &farewell.sequence, 0);
             self.care.leaving.insert(key, farewell.peer);
             self.start_plain_client(key, bytes, hop, None, now);
         }
@@ -249,30 +274,29 @@ impl Endpoint {
             self.forget_client(key);
             self.on_chore_end(task, None, 408, now);
         }
-        let (key, via) = self.fresh_via(peer.hop);
+        let (key, via) = self.fresh_via(peer.hop.into());
         let Some(work) = self.care.work.get_mut(&task) else {
             return;
         };
-        work.cseq += 1;
+        work.sequence.cseq += 1;
         work.pending = Some(key);
-        let (call_id, tag, cseq) = (work.call_id.clone(), work.tag, work.cseq);
-        let expires_s = work.expires_s;
-        let sequence = (call_id.as_str(), tag, cseq);
+        let Some(work) = self.care.work.get(&task) else {
+            return;
+        };
+        let (sequence, expires_s) = (&work.sequence, work.expires_s);
         let bytes = match (task.1, &peer.registration) {
             (Chore::Register, Some(registration)) => {
                 self.write_register(registration, &peer, &via, sequence, expires_s)
             }
             (Chore::Register, None) => return,
-            (Chore::Probe, _) => {
-                let every_s = peer
-                    .probe_every_s
-                    .unwrap_or_default()
-                    .max(PROBE_EVERY_S_MIN);
-                let due = now + Duration::from_secs(every_s.into());
-                self.care.schedule(task, Some(due));
-                self.write_probe(peer.hop, &via, sequence)
-            }
+            (Chore::Probe, _) => self.write_probe(peer.hop, &via, sequence),
         };
+        if task.1 == Chore::Probe {
+            let every_s = peer.probe_every_s.unwrap_or_default();
+            let every_s = every_s.max(PROBE_EVERY_S_MIN);
+            let due = now + Duration::from_secs(every_s.into());
+            self.care.schedule(task, Some(due));
+        }
         self.care.clients.insert(key, task);
         self.start_plain_client(key, bytes, peer.hop, None, now);
     }
@@ -282,25 +306,14 @@ impl Endpoint {
         registration: &Registration,
         peer: &Peer,
         via: &str,
-        (call_id, tag, cseq): (&str, u64, u32),
+        sequence: &Sequence,
         expires_s: u32,
     ) -> Arc<[u8]> {
         let record = registration.address_of_record.as_str();
         let registrar =
             registrar_of(record).unwrap_or_else(|| format!("sip:{}", host_text(peer.hop.address)));
-        let from = format!("<{record}>;tag={}", hex64(tag));
-        let to = format!("<{record}>");
-        let head = Head {
-            method: Method::Register,
-            uri: registrar.as_bytes(),
-            via: via.as_bytes(),
-            from: from.as_bytes(),
-            to: to.as_bytes(),
-            call_id: call_id.as_bytes(),
-            cseq,
-            max_forwards: 70,
-        };
-        let mut writer = head.write(std::iter::empty());
+        let party = format!("<{record}>");
+        let mut writer = sequence.request(Method::Register, &registrar, via, &party, &party);
         let contact = self.registered_contact(registration, peer);
         let expires = expires_s.to_string();
         writer
@@ -325,27 +338,11 @@ impl Endpoint {
         }
     }
 
-    fn write_probe(
-        &self,
-        hop: Hop,
-        via: &str,
-        (call_id, tag, cseq): (&str, u64, u32),
-    ) -> Arc<[u8]> {
+    fn write_probe(&self, hop: Hop, via: &str, sequence: &Sequence) -> Arc<[u8]> {
         let target = format!("sip:{}", host_text(hop.address));
-        let contact = self.contact(hop);
-        let from = format!("{contact};tag={}", hex64(tag));
+        let contact = self.contact(hop.into());
         let to = format!("<{target}>");
-        let head = Head {
-            method: Method::Options,
-            uri: target.as_bytes(),
-            via: via.as_bytes(),
-            from: from.as_bytes(),
-            to: to.as_bytes(),
-            call_id: call_id.as_bytes(),
-            cseq,
-            max_forwards: 70,
-        };
-        let mut writer = head.write(std::iter::empty());
+        let mut writer = sequence.request(Method::Options, &target, via, &contact, &to);
         writer
             .line(Name::Contact, &[contact.as_bytes()])
             .line(Name::Accept, &[b"application/sdp"]);
@@ -371,7 +368,7 @@ impl Endpoint {
             // A proof may have taken numbers of the sequence.
             let number =
                 response.and_then(|response| Some(response.essentials().ok()?.cseq.number));
-            work.cseq = work.cseq.max(number.unwrap_or_default());
+            work.sequence.cseq = work.sequence.cseq.max(number.unwrap_or_default());
             self.on_chore_end(task, response, status, now);
         }
         true

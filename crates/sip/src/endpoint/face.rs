@@ -176,12 +176,12 @@ pub enum Input<'a> {
     /// Refuse the caller.
     Refuse(LegId, Refusal),
     /// Answer [`Event::Offered`] with this SDP: our answer, or our offer if theirs had none. Nothing happens
-    /// if their offer is gone, by time-out or because they withdrew it.
+    /// after [`Event::OfferWithdrawn`].
     AcceptOffer(LegId, Vec<u8>),
     /// Decline [`Event::Offered`] with this status, 400 to 699; what was agreed before stays.
     RefuseOffer(LegId, u16),
     /// Offer a change of the media: by re-INVITE, or by UPDATE before the answer. What cannot be sent yet
-    /// (no ACK yet, or no UPDATE before the answer) waits. While another offer is under way, ours or theirs,
+    /// (no ACK yet, no UPDATE before the answer, a refresh under way) waits. While another offer is under way, ours or theirs,
     /// the reply is [`Event::OfferRefused`] with 491.
     Offer(LegId, Vec<u8>),
     /// Send INFO with this type and this body. At most eight may be without an answer; more are dropped.
@@ -219,6 +219,11 @@ pub enum Event {
         /// Hops that the caller has left, at least 1.
         max_forwards: u8,
     },
+    /// Whoever was dialled has the INVITE (100): it is not lost. Told once.
+    Trying {
+        /// The leg.
+        leg: LegId,
+    },
     /// The called side is ringing, or has something to say before it answers.
     Progress {
         /// The leg.
@@ -254,14 +259,21 @@ pub enum Event {
         sdp: Option<Vec<u8>>,
     },
     /// The other side offers a change of the media, or asks us to offer. To be answered within 20 s by
-    /// [`Input::AcceptOffer`] or [`Input::RefuseOffer`]. A repetition of what it said before is no event.
+    /// [`Input::AcceptOffer`] or [`Input::RefuseOffer`], or else it is withdrawn. A repetition of what it said
+    /// before is no event.
     Offered {
         /// The leg.
         leg: LegId,
         /// Its offer; none: it wants ours, and its answer comes as [`Event::OfferAccepted`].
         sdp: Option<Vec<u8>>,
     },
-    /// The other side answered our offer.
+    /// What was told by [`Event::Offered`] is over without our answer: the other side took it back, or the
+    /// 20 s have passed. It has been refused, and what was agreed before stays.
+    OfferWithdrawn {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The other side answered our offer, or said something new in its answer to a refresh.
     OfferAccepted {
         /// The leg.
         leg: LegId,

@@ -1,5 +1,6 @@
 //! One leg: what it is, when it must be looked at, and how it ends.
 
+use super::addresses::Way;
 use super::answering::{Answered, Ringing};
 use super::asking::Calling;
 use super::dialog::Dialog;
@@ -51,6 +52,14 @@ impl Leg {
         };
         let others = [self.negotiation.deadline(), self.wish_due()];
         others.into_iter().flatten().chain(own).min()
+    }
+
+    /// Where a request within this dialog of the leg goes.
+    pub fn way(&self, dialog: &Dialog) -> Way {
+        Way {
+            to: dialog.next_hop(self.hop),
+            peer: self.hop,
+        }
     }
 
     /// The dialog in which we can say something: of several early ones the best; none before any.

@@ -1,5 +1,6 @@
 //! Offers of theirs within a dialog: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311 section 5.2).
 
+use super::addresses::Way;
 use super::front::{ALLOW, Hint};
 use super::offering::{Ours, Wish};
 use super::{Endpoint, Event, Leg, LegId, Output, ServerId, State, body_of, sdp_of, session};
@@ -206,7 +207,13 @@ impl Endpoint {
     /// Says 200 to a re-INVITE, an UPDATE or a PRACK.
     fn accept(&mut self, id: LegId, theirs: &Theirs, sdp: Option<Arc<[u8]>>, now: Time) {
         let request = &theirs.request;
-        let contact = self.contact(theirs.source);
+        let Some(hop) = self.legs.get(&id).map(|leg| leg.hop) else {
+            return;
+        };
+        let contact = self.contact(Way {
+            to: theirs.source,
+            peer: hop,
+        });
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -289,7 +296,10 @@ impl Endpoint {
             return;
         };
         match &mut leg.negotiation.exchange {
-            Exchange::Theirs(theirs) if now >= theirs.until => self.refuse_offer(id, 500, now),
+            Exchange::Theirs(theirs) if now >= theirs.until => {
+                self.refuse_offer(id, 500, now);
+                self.event(Event::OfferWithdrawn { leg: id });
+            }
             Exchange::Confirming(sent) if now >= sent.repeat.until => {
                 self.end_silent(id, None, now);
             }
@@ -312,6 +322,7 @@ impl Endpoint {
         });
         if is_theirs {
             self.refuse_offer(id, 487, now);
+            self.event(Event::OfferWithdrawn { leg: id });
         }
     }
 }

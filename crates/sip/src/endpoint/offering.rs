@@ -94,7 +94,11 @@ impl Endpoint {
             .is_some_and(|wish| wish.offer.is_some());
         match &negotiation.exchange {
             _ if matches!(leg.state, State::Closing) => {}
-            Exchange::Theirs(_) | Exchange::Ours(_) => self.event(Event::OfferRefused {
+            Exchange::Theirs(_) => self.event(Event::OfferRefused {
+                leg: id,
+                status: 491,
+            }),
+            Exchange::Ours(ours) if !ours.is_refresh => self.event(Event::OfferRefused {
                 leg: id,
                 status: 491,
             }),
@@ -151,9 +155,9 @@ impl Endpoint {
         method: Method,
     ) -> Option<(ClientKey, Writer, Hop)> {
         let leg = self.legs.get(&id)?;
-        let to = leg.known_dialog()?.next_hop(leg.hop);
-        let (key, via) = self.fresh_via(to);
-        let contact = self.contact(to);
+        let way = leg.way(leg.known_dialog()?);
+        let (key, via) = self.fresh_via(way);
+        let contact = self.contact(way);
         let leg = self.legs.get_mut(&id)?;
         leg.dialog.local_cseq += 1;
         let dialog = leg.known_dialog()?;
@@ -164,7 +168,7 @@ impl Endpoint {
                 .line(Name::Allow, &[ALLOW]);
             leg.session.write_request(&mut writer);
         }
-        Some((key, writer, to))
+        Some((key, writer, way.to))
     }
 
     /// The end of an offer of ours, or of a refresh: a final response, or none at all (408).
@@ -212,7 +216,8 @@ impl Endpoint {
             Some(sdp) => {
                 leg.negotiation.local = Some(ours.offer);
                 leg.negotiation.remote = kept(&sdp);
-                if is_new || !ours.is_refresh {
+                // What waits to be offered brings an answer of its own.
+                if !ours.is_refresh || (is_new && leg.negotiation.wish.is_none()) {
                     self.event(Event::OfferAccepted { leg: id, sdp });
                 }
             }

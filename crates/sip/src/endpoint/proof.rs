@@ -4,6 +4,7 @@
 //! A request that is challenged is sent once more with a proof, by a transaction of its own; whose request
 //! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
 
+use super::addresses::Way;
 use super::offering::PENDING_MAX;
 use super::table::ClientMachine;
 use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
@@ -228,7 +229,11 @@ impl Endpoint {
             cseq = cseq.max(leg.dialog.local_cseq.saturating_add(1));
             leg.dialog.local_cseq = cseq;
         }
-        let (again, via) = self.fresh_via(to);
+        let hop = leg.and_then(|id| self.legs.get(&id)).map(|leg| leg.hop);
+        let (again, via) = self.fresh_via(Way {
+            to,
+            peer: hop.unwrap_or(to),
+        });
         let bytes = message::again(&request, via.as_bytes(), cseq, &[]);
         let (timing, reliability) = (self.config.timing, to.transport.reliability());
         let is_within = request.essentials().ok()?.to.tag().is_some();

@@ -346,12 +346,12 @@ impl Endpoint {
         }
         leg.dialog.local_cseq += 1;
         let (dialog, cseq) = (early.dialog.clone(), leg.dialog.local_cseq);
-        let to = dialog.next_hop(leg.hop);
-        let (key, via) = self.fresh_via(to);
+        let way = leg.way(&dialog);
+        let (key, via) = self.fresh_via(way);
         let mut writer = dialog.numbered(Method::Prack, cseq, via.as_bytes());
         let rack = format!("{rseq} {} INVITE", essentials.cseq.number);
         writer.line(Name::RAck, &[rack.as_bytes()]);
-        self.start_plain_client(key, writer.finish(), to, Some(id), now);
+        self.start_plain_client(key, writer.finish(), way.to, Some(id), now);
         true
     }
 }

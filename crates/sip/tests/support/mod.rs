@@ -64,6 +64,13 @@ pub const FINE: Weather = Weather {
     delay_max_ms: 1,
 };
 
+/// Nothing arrives.
+pub const DEAF: Weather = Weather {
+    loss_percent: 100,
+    copies_percent: 0,
+    delay_max_ms: 1,
+};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Caller,
@@ -96,6 +103,18 @@ impl World {
     /// A world in which the two are set up differently.
     pub fn with(seed: u64, weather: Weather, set_up: fn(Side, &mut Config)) -> Self {
         Self::made(Transport::Udp, seed, weather, set_up)
+    }
+
+    /// A call that stands, in fine weather, and both its legs.
+    pub fn talking(set_up: fn(Side, &mut Config)) -> (Self, LegId, LegId) {
+        let mut world = Self::with(1, FINE, set_up);
+        let caller = world.dial();
+        world.run(10);
+        let callee = world.callee_leg();
+        world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
+        world.run(10);
+        assert_eq!(world.seen(Side::Callee), ["incoming", "confirmed"]);
+        (world, caller, callee)
     }
 
     pub fn by(transport: Transport, seed: u64, weather: Weather) -> Self {
@@ -251,11 +270,11 @@ impl World {
             .collect()
     }
 
-    /// Names of the events of one side, in order.
+    /// Names of the events of one side, in order. That an INVITE has arrived is not among them.
     pub fn seen(&self, side: Side) -> Vec<String> {
         self.events
             .iter()
-            .filter(|(at, _)| *at == side)
+            .filter(|(at, event)| *at == side && !matches!(event, Event::Trying { .. }))
             .map(|(_, event)| name(event))
             .collect()
     }
@@ -268,6 +287,7 @@ impl World {
 pub fn name(event: &Event) -> String {
     match event {
         Event::Incoming { .. } => "incoming".into(),
+        Event::Trying { .. } => "trying".into(),
         Event::Progress { status, .. } => format!("progress {status}"),
         Event::Answered { .. } => "answered".into(),
         Event::Refused { status, silent, .. } => {
@@ -277,6 +297,7 @@ pub fn name(event: &Event) -> String {
         Event::Offered { sdp, .. } => {
             format!("offered{}", if sdp.is_some() { "" } else { " nothing" })
         }
+        Event::OfferWithdrawn { .. } => "withdrawn".into(),
         Event::OfferAccepted { .. } => "offer accepted".into(),
         Event::OfferRefused { status, .. } => format!("offer refused {status}"),
         Event::Info { .. } => "info".into(),

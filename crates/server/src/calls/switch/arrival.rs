@@ -5,7 +5,7 @@ use super::ladder::Way;
 use super::live::Live;
 use super::media::Media;
 use super::{CallKey, Output, Routing, Switch};
-use crate::calls::{numbers, peers};
+use crate::calls::{Trunk, numbers, peers};
 use maskline_domain::call::{
     Call, Ending, Happening, Moment, Prospects, Reason, Side, TRUNKS_TRIED_MAX, Terms,
 };
@@ -91,7 +91,6 @@ impl Switch {
             announcement: None,
             late: Vec::new(),
             reply: None,
-            asking: None,
             scheduled: None,
         };
         let who = caller.map_or_else(|| "a withheld number".into(), |caller| caller.to_string());
@@ -110,7 +109,14 @@ impl Switch {
     }
 
     pub(super) fn on_route(&mut self, key: CallKey, routing: Routing, now: Moment) {
-        let trunks = self.choose(routing.trunks, now);
+        let Some(live) = self.calls.get(&key) else {
+            return;
+        };
+        // A trunk whose codecs do not fit is passed over. Where none fits, that is why the call fails.
+        let fits = |trunk: &Trunk| live.media.fits(&Codecs::of(&trunk.said));
+        let (fitting, others): (Vec<_>, Vec<_>) = routing.trunks.into_iter().partition(fits);
+        let trunks = if fitting.is_empty() { others } else { fitting };
+        let trunks = self.choose(trunks, now);
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };

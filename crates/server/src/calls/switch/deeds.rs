@@ -75,6 +75,8 @@ impl Switch {
                     .push_back(Output::Record(key, RecordWish { file }));
             }
             Deed::Offer(side) => self.pass_offer_on(key, side, now),
+            Deed::OfferWhatIs(side) => self.offer_what_is(key, side, now),
+            Deed::TellChange(side) => self.tell_change(key, side, now),
             Deed::AcceptOffer(side) => self.accept_offer(key, side, now),
             Deed::RefuseOffer(side, status) => self.refuse_offer(key, side, status, now),
             Deed::WriteRow(binding, closing) => {

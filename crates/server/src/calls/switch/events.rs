@@ -14,6 +14,11 @@ impl Switch {
                 invite,
                 max_forwards,
             } => self.on_incoming(leg, peer, &invite, max_forwards, now),
+            Event::Trying { leg } => {
+                if let Some(key) = self.hear(leg, 100, "", now) {
+                    self.happen(key, Happening::TrunkTrying, now);
+                }
+            }
             Event::Progress { leg, status, sdp } => {
                 let Some(key) = self.hear(leg, status, super::deeds::early(sdp.is_some()), now)
                 else {
@@ -58,6 +63,7 @@ impl Switch {
             Event::Registered { peer, status } => self.on_registered(peer, status),
             Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
             Event::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
+            Event::OfferWithdrawn { leg } => self.on_offer_withdrawn(leg, now),
             Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, now),
             Event::OfferRefused { leg, status } => self.on_offer_refused(leg, status, now),
             Event::Info {
@@ -113,11 +119,14 @@ impl Switch {
             return;
         };
         match live.media.take_late_answer(sdp) {
-            Ok(()) => {
+            Ok(holds) => {
                 let late = std::mem::take(&mut live.late);
                 self.relay(key);
                 for deed in late {
                     self.carry_out(key, deed, now);
+                }
+                if holds {
+                    self.happen(key, Happening::MediaChanged(Side::Caller), now);
                 }
             }
             Err(reason) => self.happen(key, Happening::MediaRefused(reason), now),

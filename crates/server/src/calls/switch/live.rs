@@ -34,8 +34,6 @@ pub(super) struct Live {
     pub late: Vec<Deed>,
     /// The answer for a side whose offer the other one has taken.
     pub reply: Option<Vec<u8>>,
-    /// Which side has asked us for an offer and not answered it yet.
-    pub asking: Option<Side>,
     pub scheduled: Option<u64>,
 }
 

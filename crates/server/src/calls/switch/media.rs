@@ -7,9 +7,11 @@ use super::codecs::Codecs;
 use super::{Lease, MediaEnd, MediaPath};
 use maskline_domain::call::{Reason, Side};
 use maskline_sip::g711::Law;
-use maskline_sip::sdp::{self, Agreement, Audio, Description, OurSide, Passing, Payloads};
+use maskline_sip::sdp::{
+    self, Agreement, Audio, Description, Direction, OurSide, Passing, Payloads,
+};
 use ringing::Rung;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// See the module.
 pub(super) struct Media {
@@ -20,8 +22,10 @@ pub(super) struct Media {
     usual: Option<IpAddr>,
     caller: Half,
     callee: Half,
-    /// What the callee's last answer was agreed on with.
+    /// What the two sides agreed on last.
     agreed: Option<Agreed>,
+    /// An offer of one side that waits for the other side's answer.
+    offered: Option<(Side, Description)>,
     /// Whether the caller is to hear a ring tone of ours.
     is_toned: bool,
     /// The answer that it had for that.
@@ -36,8 +40,8 @@ struct Half {
     theirs: Option<Description>,
     /// What the numbers in its packets mean.
     payloads: Option<Payloads>,
-    /// An offer of its that waits for the other side's answer.
-    offered: Option<Description>,
+    /// Whether it has put the call on hold by itself, not only because the other side has.
+    holds: bool,
     codecs: Codecs,
     nat: bool,
     /// Counts its descriptions.
@@ -51,7 +55,7 @@ impl Half {
             ours: OurSide::new(session),
             theirs: None,
             payloads: None,
-            offered: None,
+            holds: false,
             nat,
             version: 0,
         }
@@ -64,6 +68,23 @@ impl Half {
         let audio = self.codecs.only(read.audio);
         read.audio = audio.ok_or(Reason::NoCommonCodec)?;
         Ok(read)
+    }
+
+    /// It has offered this, and it was taken.
+    fn offer(&mut self, description: Description, payloads: Payloads) {
+        self.holds = !description.audio.direction.receives();
+        self.say(description, payloads);
+    }
+
+    /// It has answered an offer of this direction. Says whether it holds the call now and did not before, or
+    /// the other way round. Where nobody sends there is nothing to hold, so that its answer tells nothing.
+    fn answer(&mut self, offered: Direction, description: Description, payloads: Payloads) -> bool {
+        let held = self.holds;
+        if offered.sends() {
+            self.holds = !description.audio.direction.receives();
+        }
+        self.say(description, payloads);
+        self.holds != held
     }
 
     fn say(&mut self, description: Description, payloads: Payloads) {
@@ -114,6 +135,22 @@ impl Agreed {
         }
     }
 
+    /// What is left of `audio` with the one codec, under the number that `audio` has for it.
+    fn only(&self, mut audio: Audio) -> Audio {
+        match self {
+            Self::Known(agreement) => {
+                audio.codecs.retain(|(codec, _)| *codec == agreement.codec);
+                audio.foreign.clear();
+            }
+            Self::Passed(passing) => {
+                audio.codecs.clear();
+                let codec = passing.format.codec;
+                audio.foreign.retain(|format| format.codec == codec);
+            }
+        }
+        audio
+    }
+
     fn law(&self) -> Option<Law> {
         match self {
             Self::Known(agreement) => Some(agreement.codec.law()),
@@ -137,6 +174,8 @@ impl Media {
     pub fn from_offer(body: &[u8], codecs: Codecs, nat: bool, sessions: [u64; 2]) -> Self {
         let mut caller = Half::new(sessions[0], codecs.clone(), nat);
         caller.theirs = caller.read(body).ok();
+        let offered = caller.theirs.as_ref();
+        caller.holds = offered.is_some_and(|offer| !offer.audio.direction.receives());
         Self {
             is_delayed: body.is_empty(),
             lease: None,
@@ -144,6 +183,7 @@ impl Media {
             caller,
             callee: Half::new(sessions[1], codecs, false),
             agreed: None,
+            offered: None,
             is_toned: false,
             rung: None,
         }
@@ -194,14 +234,27 @@ impl Media {
         Some(self.callee.ours.offer(&audio, ours))
     }
 
-    /// What the callee is offered first: what the caller offers, or all that we have.
+    /// Whether a callee can be offered something that its trunk lets be used.
+    pub fn fits(&self, codecs: &Codecs) -> bool {
+        self.first_offer_by(codecs).is_some()
+    }
+
     fn first_offer(&self) -> Option<Audio> {
+        self.first_offer_by(&self.callee.codecs)
+    }
+
+    /// What the callee is offered first: what the caller offers, or all that we have.
+    fn first_offer_by(&self, codecs: &Codecs) -> Option<Audio> {
         let audio = match &self.caller.theirs {
             Some(theirs) if !self.is_delayed => theirs.audio.clone(),
-            _ if self.is_delayed => self.caller.codecs.only(Audio::ours(self.lease?.callee))?,
+            // Where it is received is said when it is written.
+            _ if self.is_delayed => {
+                let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+                self.caller.codecs.only(Audio::ours(nowhere))?
+            }
             _ => return None,
         };
-        Some(self.toned(self.callee.codecs.only(audio)?))
+        Some(self.toned(codecs.only(audio)?))
     }
 
     /// Takes the callee's answer. One without SDP repeats what was agreed before it. Says whether it
@@ -216,7 +269,8 @@ impl Media {
         if !self.is_delayed && self.rung.is_none() {
             self.caller.payloads = Some(agreed.offerer());
         }
-        self.callee.say(answer, agreed.answerer());
+        let offered = offer.direction;
+        self.callee.answer(offered, answer, agreed.answerer());
         self.agreed = Some(agreed);
         Ok(true)
     }
@@ -242,13 +296,16 @@ impl Media {
         self.is_delayed && self.caller.theirs.is_none()
     }
 
-    /// Takes the caller's answer to our offer in the answer.
-    pub fn take_late_answer(&mut self, body: &[u8]) -> Result<(), Reason> {
+    /// Takes the caller's answer to our offer in the answer. Says whether it puts the call on hold.
+    pub fn take_late_answer(&mut self, body: &[u8]) -> Result<bool, Reason> {
         let answered = self.callee.theirs.as_ref().ok_or(Reason::Failed)?;
+        let agreed = self.agreed.as_ref().ok_or(Reason::Failed)?;
+        let offer = agreed.only(answered.audio.clone());
         let answer = self.caller.read(body)?;
-        let agreed = Agreed::of(&answered.audio, &answer.audio)?;
-        self.caller.say(answer, agreed.answerer());
-        Ok(())
+        let agreed = Agreed::of(&offer, &answer.audio)?;
+        Ok(self
+            .caller
+            .answer(offer.direction, answer, agreed.answerer()))
     }
 
     /// An answer of our own for the caller, so that it hears a prompt: what was agreed with a callee, or
@@ -290,27 +347,37 @@ impl Media {
         })
     }
 
-    /// Takes a new offer of one side, to be offered to the other. A fax alone, say, is refused.
-    pub fn take_offer(&mut self, side: Side, body: &[u8]) -> Result<(), Reason> {
-        let offer = self.half(side).read(body)?;
-        self.half_mut(side).offered = Some(offer);
+    /// Takes a new offer of one side, to be offered to the other.
+    ///
+    /// # Errors
+    /// The status that refuses it: a fax alone, say, or one offer too many.
+    pub fn take_offer(&mut self, side: Side, body: &[u8]) -> Result<(), u16> {
+        if self.offered.is_some() {
+            return Err(491);
+        }
+        let offer = self.half(side).read(body).map_err(|_| 488_u16)?;
+        self.offered = Some((side, offer));
         Ok(())
     }
 
-    /// An offer of one side was refused.
+    /// The offer of this side is over: it was refused, or is not waited for any more.
     pub fn forget_offer(&mut self, side: Side) {
-        self.half_mut(side).offered = None;
+        self.offered.take_if(|(by, _)| *by == side);
     }
 
-    /// The offer for one side: what the other one has just offered, or else what it said last.
+    /// Whether this side is to answer what the other one has offered.
+    pub fn owes_reply(&self, side: Side) -> bool {
+        matches!(&self.offered, Some((by, _)) if *by == side.other())
+    }
+
+    /// What the other side has just offered, for this one.
     pub fn offer_to(&mut self, side: Side) -> Option<Vec<u8>> {
         let ours = self.address(side)?;
-        let other = self.half(side.other());
-        let audio = &other.offered.as_ref().or(other.theirs.as_ref())?.audio;
+        let (_, offer) = self.offered.as_ref().filter(|(by, _)| *by != side)?;
         let half = self.half(side);
         let audio = match &half.theirs {
-            Some(theirs) => audio.renumbered(&theirs.audio),
-            None => audio.clone(),
+            Some(theirs) => offer.audio.renumbered(&theirs.audio),
+            None => offer.audio.clone(),
         };
         let audio = half.codecs.only(audio)?;
         Some(self.half_mut(side).ours.offer(&audio, ours))
@@ -321,25 +388,59 @@ impl Media {
         let answer = self.half(side).read(body)?;
         let offerer = side.other();
         let ours = self.address(offerer).ok_or(Reason::Failed)?;
-        let offer = self.half_mut(offerer).offered.take();
-        let offer = offer.ok_or(Reason::Failed)?;
+        let offered = self.offered.take_if(|(by, _)| *by == offerer);
+        let (_, offer) = offered.ok_or(Reason::Failed)?;
         let offered = self.half(side).codecs.only(offer.audio.clone());
         let agreed = Agreed::of(&offered.ok_or(Reason::NoCommonCodec)?, &answer.audio)?;
+        let direction = offer.audio.direction;
         let half = self.half_mut(offerer);
         let reply = half.ours.answer(&offer, &answer.audio, &agreed, ours);
-        half.say(offer, agreed.offerer());
-        self.half_mut(side).say(answer, agreed.answerer());
+        half.offer(offer, agreed.offerer());
+        self.half_mut(side)
+            .answer(direction, answer, agreed.answerer());
         self.agreed = Some(agreed);
         Ok(reply)
     }
 
-    /// Takes one side's answer to an offer that it had asked us for.
-    pub fn take_asked_answer(&mut self, side: Side, body: &[u8]) -> Result<(), Reason> {
+    /// The other side's media as it is, for a side that asks for it or must hear that it has changed.
+    pub fn offer_what_is(&mut self, side: Side) -> Option<Vec<u8>> {
+        let (audio, ours) = (self.what_is(side)?, self.address(side)?);
+        Some(self.half_mut(side).ours.offer(&audio, ours))
+    }
+
+    /// The one codec that was agreed on, since the other side is not asked and nothing is transcoded; keys and
+    /// comfort noise only where both know them.
+    fn what_is(&self, side: Side) -> Option<Audio> {
+        let (half, other) = (self.half(side), self.half(side.other()));
+        let (theirs, said) = (&half.theirs.as_ref()?.audio, &other.theirs.as_ref()?.audio);
+        let both_know_keys = [half, other].iter().all(|half| {
+            half.payloads
+                .is_some_and(|payloads| payloads.events.is_some())
+        });
+        // A side that only reacts to a hold would not hold by itself: whoever held may resume
+        // (RFC 6337 section 5.3). Where both hold, what a side does at the end of its own hold is open.
+        let direction = match (other.holds, half.holds) {
+            (false, _) => Direction::SendRecv,
+            (true, false) => said.direction,
+            (true, true) => Direction::SendOnly,
+        };
+        let audio = Audio {
+            events: said.events.filter(|_| both_know_keys),
+            noise: said.noise && theirs.noise,
+            direction,
+            ..self.agreed.as_ref()?.only(said.clone())
+        };
+        Some(audio.renumbered(theirs))
+    }
+
+    /// Takes one side's answer to what it was offered as it is. Says whether it holds the call now and did
+    /// not before, or the other way round.
+    pub fn take_answer_to_what_is(&mut self, side: Side, body: &[u8]) -> Result<bool, Reason> {
         let answer = self.half(side).read(body)?;
-        let other = self.half(side.other()).theirs.as_ref();
-        let agreed = Agreed::of(&other.ok_or(Reason::Failed)?.audio, &answer.audio)?;
-        self.half_mut(side).say(answer, agreed.answerer());
-        Ok(())
+        let offer = self.what_is(side).ok_or(Reason::Failed)?;
+        let agreed = Agreed::of(&offer, &answer.audio)?;
+        let half = self.half_mut(side);
+        Ok(half.answer(offer.direction, answer, agreed.answerer()))
     }
 
     fn address(&self, side: Side) -> Option<SocketAddr> {

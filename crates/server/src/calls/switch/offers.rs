@@ -6,7 +6,7 @@ use maskline_domain::call::{Happening, Moment, Side};
 use maskline_sip::endpoint::{Input as SipInput, LegId};
 
 impl Switch {
-    /// A side offers other media, or wants our offer.
+    /// A side offers other media, or wants to be offered what is.
     pub(super) fn on_offered(&mut self, leg: LegId, sdp: Option<&[u8]>, now: Moment) {
         let Some((key, side)) = self.legs.get(&leg).copied() else {
             return;
@@ -15,30 +15,27 @@ impl Switch {
             return;
         };
         let Some(body) = sdp else {
-            return self.offer_what_is(key, side, leg, now);
+            live.note(now, side, Way::In, "offer", "wants ours");
+            return self.happen(key, Happening::OfferWanted(side), now);
         };
         live.note(now, side, Way::In, "offer", "");
         match live.media.take_offer(side, body) {
             Ok(()) => self.happen(key, Happening::Offered(side), now),
-            Err(_) => self.refuse_offer(key, side, 488, now),
+            Err(status) => self.send_refusal(key, side, status, now),
         }
     }
 
-    /// The other side's media as it is, for a side that asks for it.
-    fn offer_what_is(&mut self, key: CallKey, side: Side, leg: LegId, now: Moment) {
+    /// A side does not wait for the answer to its offer any longer.
+    pub(super) fn on_offer_withdrawn(&mut self, leg: LegId, now: Moment) {
+        let Some((key, side)) = self.legs.get(&leg).copied() else {
+            return;
+        };
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        live.note(now, side, Way::In, "offer", "wants ours");
-        let offer = match live.call.is_talking() && live.asking.is_none() {
-            true => live.media.offer_to(side),
-            false => None,
-        };
-        let Some(offer) = offer else {
-            return self.refuse_offer(key, side, 491, now);
-        };
-        live.asking = Some(side);
-        self.sip(SipInput::AcceptOffer(leg, offer), now);
+        live.note(now, side, Way::In, "offer", "is withdrawn");
+        live.media.forget_offer(side);
+        self.happen(key, Happening::OfferWithdrawn(side), now);
     }
 
     pub(super) fn on_offer_accepted(&mut self, leg: LegId, sdp: &[u8], now: Moment) {
@@ -53,12 +50,8 @@ impl Switch {
             // It answers the offer in our reliable progress by PRACK (RFC 3262 section 5).
             return self.take_late_answer(key, sdp, now);
         }
-        if live.asking == Some(side) {
-            live.asking = None;
-            if live.media.take_asked_answer(side, sdp).is_ok() {
-                self.relay(key);
-            }
-            return;
+        if !live.media.owes_reply(side) {
+            return self.take_answer_to_what_is(key, side, sdp, now);
         }
         match live.media.take_reply(side, sdp) {
             Ok(reply) => {
@@ -66,6 +59,21 @@ impl Switch {
                 self.happen(key, Happening::OfferAccepted(side), now);
             }
             Err(_) => self.happen(key, Happening::OfferRefused(side, 488), now),
+        }
+    }
+
+    /// A side has answered what it was offered as it is. One that fits nothing changes nothing.
+    fn take_answer_to_what_is(&mut self, key: CallKey, side: Side, sdp: &[u8], now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let taken = live.media.take_answer_to_what_is(side, sdp);
+        if taken.is_ok() {
+            self.relay(key);
+        }
+        self.happen(key, Happening::OfferAccepted(side), now);
+        if taken == Ok(true) {
+            self.happen(key, Happening::MediaChanged(side), now);
         }
     }
 
@@ -77,24 +85,50 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::In, status, "refuses the offer");
-        if live.asking == Some(side) {
-            live.asking = None;
-            return;
-        }
         self.happen(key, Happening::OfferRefused(side, status), now);
     }
 
     /// Offers one side what the other one has offered.
     pub(super) fn pass_offer_on(&mut self, key: CallKey, side: Side, now: Moment) {
+        let offer = self.calls.get_mut(&key);
+        let offer = offer.and_then(|live| live.media.offer_to(side));
+        self.send_offer(key, side, offer, now);
+    }
+
+    /// Offers one side, unasked, what the other one's media is now.
+    pub(super) fn tell_change(&mut self, key: CallKey, side: Side, now: Moment) {
+        let offer = self.calls.get_mut(&key);
+        let offer = offer.and_then(|live| live.media.offer_what_is(side));
+        self.send_offer(key, side, offer, now);
+    }
+
+    fn send_offer(&mut self, key: CallKey, side: Side, offer: Option<Vec<u8>>, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        match (live.leg(side), live.media.offer_to(side)) {
+        match (live.leg(side), offer) {
             (Some(leg), Some(offer)) => {
                 live.note(now, side, Way::Out, "offer", "");
                 self.sip(SipInput::Offer(leg, offer), now);
             }
             _ => self.happen(key, Happening::OfferRefused(side, 488), now),
+        }
+    }
+
+    /// Offers one side what the other one's media is, since it asked.
+    pub(super) fn offer_what_is(&mut self, key: CallKey, side: Side, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        match (live.leg(side), live.media.offer_what_is(side)) {
+            (Some(leg), Some(offer)) => {
+                live.note(now, side, Way::Out, 200, "offers what is");
+                self.sip(SipInput::AcceptOffer(leg, offer), now);
+            }
+            _ => {
+                self.send_refusal(key, side, 491, now);
+                self.happen(key, Happening::OfferRefused(side, 491), now);
+            }
         }
     }
 
@@ -111,12 +145,18 @@ impl Switch {
     }
 
     pub(super) fn refuse_offer(&mut self, key: CallKey, side: Side, status: u16, now: Moment) {
+        if let Some(live) = self.calls.get_mut(&key) {
+            live.media.forget_offer(side);
+            self.send_refusal(key, side, status, now);
+        }
+    }
+
+    fn send_refusal(&mut self, key: CallKey, side: Side, status: u16, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
         if let Some(leg) = live.leg(side) {
             live.note(now, side, Way::Out, status, "refuses the offer");
-            live.media.forget_offer(side);
             self.sip(SipInput::RefuseOffer(leg, status), now);
         }
     }

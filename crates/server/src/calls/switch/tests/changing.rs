@@ -1,39 +1,8 @@
-//! Hold and resume, offers that cross, keys by INFO, and INVITEs that leave the offer to us.
+//! Hold and resume, offers that cross or come to nothing, and keys by INFO.
 
+use super::world::{accepted, held, offered, refused, sdp_again};
 use super::*;
 use maskline_domain::trunk::WithoutG711;
-
-fn held(media: &str) -> Vec<u8> {
-    let mut sdp = sdp_at(media, "8 101");
-    let at = sdp
-        .windows(5)
-        .position(|window| window == b"1 1 I")
-        .expect("an origin");
-    sdp[at + 2] = b'2';
-    sdp.extend_from_slice(b"a=sendonly\r\n");
-    sdp
-}
-
-fn offered(events: &[Event]) -> Option<String> {
-    events.iter().rev().find_map(|event| match event {
-        Event::Offered { sdp: Some(sdp), .. } => Some(String::from_utf8_lossy(sdp).into_owned()),
-        _ => None,
-    })
-}
-
-fn accepted(events: &[Event]) -> Option<String> {
-    events.iter().rev().find_map(|event| match event {
-        Event::OfferAccepted { sdp, .. } => Some(String::from_utf8_lossy(sdp).into_owned()),
-        _ => None,
-    })
-}
-
-fn refused(events: &[Event]) -> Option<u16> {
-    events.iter().rev().find_map(|event| match event {
-        Event::OfferRefused { status, .. } => Some(*status),
-        _ => None,
-    })
-}
 
 #[test]
 fn hold_reaches_the_callee_and_the_relay_knows_of_it() {
@@ -87,6 +56,88 @@ fn what_the_other_side_refuses_is_refused() {
 }
 
 #[test]
+fn an_offer_that_waits_is_not_replaced_by_another() {
+    let codecs = Codecs::of(&trunk("any", CALLER, true).said);
+    let mut media = Media::from_offer(&sdp_at(CALLER_MEDIA, "8"), codecs.clone(), false, [1, 2]);
+    media.lease(Lease {
+        caller: address("192.0.2.1:20000"),
+        callee: address("192.0.2.1:20002"),
+    });
+    assert!(media.offer_by(None, codecs, false, 3).is_some());
+    assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "8")), Ok(true));
+    let offer = sdp_again(2, CALLER_MEDIA, "8", "sendonly");
+    assert_eq!(media.take_offer(Side::Caller, &offer), Ok(()));
+    for side in Side::BOTH {
+        let other = sdp_again(3, "203.0.113.9:8100", "8", "inactive");
+        assert_eq!(media.take_offer(side, &other), Err(491));
+    }
+    let reply = sdp_again(2, CALLEE_MEDIA, "8", "recvonly");
+    let reply = media.take_reply(Side::Callee, &reply).expect("it fits");
+    assert!(holds(&reply, "a=recvonly"));
+    let path = media.path().and_then(|path| path.caller);
+    assert_eq!(
+        path.map(|end| end.direction),
+        Some(Direction::SendOnly),
+        "that of the first"
+    );
+}
+
+/// The caller holds, and has waited too long when the callee hears of it.
+fn given_up() -> (World, LegId, LegId) {
+    let mut world = World::new();
+    let (caller, callee) = world.talk();
+    world.deaf = Some(CALLEE);
+    world.caller_does(SipInput::Offer(caller, held(CALLER_MEDIA)));
+    world.deaf = None;
+    world.pass(20_100);
+    assert_eq!(refused(&world.caller_events), Some(500));
+    assert!(
+        offered(&world.callee_events).is_some(),
+        "it came when it was sent again"
+    );
+    (world, caller, callee)
+}
+
+#[test]
+fn an_answer_that_comes_too_late_belongs_to_no_other_offer() {
+    let (mut world, caller, callee) = given_up();
+    // The caller moves meanwhile; the callee then takes the hold.
+    let moved = sdp_again(3, "198.51.100.7:7100", "8 101", "sendrecv");
+    world.caller_does(SipInput::Offer(caller, moved));
+    let reply = sdp_again(2, CALLEE_MEDIA, "8 101", "recvonly");
+    world.callee_does(SipInput::AcceptOffer(callee, reply));
+    assert_eq!(accepted(&world.caller_events), None);
+    // It must not be left in a hold of which the caller knows nothing.
+    let offer = offered(&world.callee_events).expect("it is told what holds");
+    assert!(offer.contains("a=sendrecv\r\n"), "{offer}");
+    let reply = sdp_again(3, CALLEE_MEDIA, "8 101", "sendrecv");
+    world.callee_does(SipInput::AcceptOffer(callee, reply));
+    let path = world.paths.last().expect("a path");
+    assert!(!path.is_held());
+    // The caller was put off, and tries again within four seconds.
+    world.pass(4_100);
+    let reply = sdp_again(4, CALLEE_MEDIA, "8 101", "sendrecv");
+    world.callee_does(SipInput::AcceptOffer(callee, reply));
+    assert!(accepted(&world.caller_events).is_some());
+    let path = world.paths.last().and_then(|path| path.caller);
+    let moved = path.map(|end| end.address);
+    assert_eq!(moved, Some(address("198.51.100.7:7100")));
+    world.caller_does(SipInput::HangUp(caller, None));
+    assert!(world.is_clean());
+}
+
+#[test]
+fn an_offer_that_was_given_up_and_is_refused_leaves_nothing() {
+    let (mut world, caller, callee) = given_up();
+    world.callee_does(SipInput::RefuseOffer(callee, 488));
+    world.callee_events.clear();
+    let moved = sdp_again(3, "198.51.100.7:7100", "8 101", "sendrecv");
+    world.caller_does(SipInput::Offer(caller, moved));
+    let offer = offered(&world.callee_events).expect("a new offer");
+    assert!(offer.contains("a=sendrecv\r\n"), "{offer}");
+}
+
+#[test]
 fn hanging_up_while_an_offer_is_under_way_leaves_nothing() {
     let mut world = World::new();
     let (caller, callee) = world.talk();
@@ -105,8 +156,8 @@ fn both_sides_may_offer_at_once() {
         .caller
         .handle_input(SipInput::Offer(caller, held(CALLER_MEDIA)), now);
     world.callee_does(SipInput::Offer(callee, held(CALLEE_MEDIA)));
-    // Whoever is put off tries again within seconds; then both are through.
-    for _ in 0..20 {
+    // Whoever is put off tries again within seconds, and both are through in the end.
+    for _ in 0..40 {
         world.pass(500);
         if offered(&world.callee_events).is_some() {
             let answer = sdp_at(CALLEE_MEDIA, "8 101");
@@ -117,6 +168,8 @@ fn both_sides_may_offer_at_once() {
             world.caller_does(SipInput::AcceptOffer(caller, answer));
         }
     }
+    assert!(accepted(&world.caller_events).is_some());
+    assert!(accepted(&world.callee_events).is_some());
     assert!(world.switch.calls() == 1, "the call goes on");
     world.caller_does(SipInput::HangUp(caller, None));
     assert!(world.is_clean());
@@ -149,66 +202,6 @@ fn a_key_by_info_becomes_an_event_or_an_info() {
         panic!("the caller gets an INFO")
     };
     assert!(holds(body, "Signal=9"));
-}
-
-#[test]
-fn a_caller_that_leaves_the_offer_to_us_gets_the_callees_codec() {
-    let mut world = World::new();
-    world.dial(Vec::new(), 70);
-    let callee = world.callee_leg();
-    let Some(Event::Incoming { invite, .. }) = world.callee_events.first() else {
-        panic!("the callee is called")
-    };
-    assert!(holds(invite.body(), "m=audio 20002 RTP/AVP 8 0 101"));
-    world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "0 101")));
-    let offer = world.caller_events.iter().find_map(|event| match event {
-        Event::Answered { sdp, .. } => sdp.as_deref(),
-        _ => None,
-    });
-    let offer = offer.expect("the caller is answered with our offer");
-    assert!(holds(offer, "m=audio 20000 RTP/AVP 0 101"));
-    // This phone's ACK says nothing to it.
-    assert_eq!(world.caller_end_cause(), Some(65));
-    let record = world.only_record();
-    assert_eq!(record.situation.as_deref(), Some("no_common_codec"));
-    assert!(world.is_clean());
-}
-
-#[test]
-fn a_recorded_call_whose_offer_was_left_to_us_is_recorded_from_its_ack_on() {
-    let mut world = World::new();
-    let Some(Route::Connect(connection)) = &mut world.answers.route else {
-        panic!("it connects")
-    };
-    connection.binding.record = true;
-    world.ack = Some(sdp_at(CALLER_MEDIA, "0 101"));
-    world.dial(Vec::new(), 70);
-    let callee = world.callee_leg();
-    world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "0 101")));
-    let law = world.paths.last().and_then(|path| path.caller?.law);
-    assert!(law.is_some(), "{:?}", world.paths);
-    assert_eq!(world.files.len(), 1, "recorded once");
-}
-
-#[test]
-fn media_flows_once_the_caller_has_answered_our_offer() {
-    let codecs = Codecs::of(&trunk("any", CALLER, true).said);
-    let mut media = Media::from_offer(b"", codecs.clone(), false, [1, 2]);
-    media.lease(Lease {
-        caller: address("192.0.2.1:20000"),
-        callee: address("192.0.2.1:20002"),
-    });
-    let offer = media.offer_by(None, codecs, false, 3);
-    assert!(offer.is_some(), "an offer of ours");
-    assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "0 101")), Ok(true));
-    assert!(media.answer().is_some() && media.is_late());
-    assert_eq!(media.path(), None);
-    let answer = sdp_at(CALLER_MEDIA, "0 101");
-    assert_eq!(media.take_late_answer(&answer), Ok(()));
-    let path = media.path().expect("both have spoken");
-    let codecs = [path.caller, path.callee].map(|end| end.map(|end| end.payloads.codec));
-    assert_eq!(codecs, [Some(0), Some(0)]);
-    assert!(!media.is_late());
 }
 
 #[test]

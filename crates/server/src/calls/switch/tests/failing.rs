@@ -60,6 +60,27 @@ fn a_trunk_that_is_dead_is_left_for_the_next_one() {
 }
 
 #[test]
+fn a_trunk_that_tries_is_waited_for_twice_as_long() {
+    let mut world = two_trunks();
+    let Some(Route::Connect(connection)) = &mut world.answers.route else {
+        panic!("it connects")
+    };
+    connection.ring_timeout_s = 60;
+    world.call();
+    world.pass(31_900);
+    assert!(world.spare_events.is_empty(), "it has said that it tries");
+    world.pass(200);
+    spare_leg(&world);
+    assert!(matches!(
+        world.callee_events.last(),
+        Some(Event::Cancelled { .. })
+    ));
+    world.pass(60_000);
+    assert_eq!(world.caller_end(), (480, Some(19)));
+    assert!(world.is_clean());
+}
+
+#[test]
 fn a_busy_callee_is_not_called_by_another_trunk() {
     let mut world = two_trunks();
     world.call();
@@ -145,8 +166,10 @@ fn the_ladder_tells_what_was_said_and_no_whole_number() {
     let expected = [
         "caller in INVITE",
         "callee out INVITE",
+        "callee in 100",
         "callee in 503",
         "callee out INVITE",
+        "callee in 100",
         "callee in 603",
         "caller out 183",
         "caller out 603",

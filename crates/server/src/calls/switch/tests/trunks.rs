@@ -176,12 +176,35 @@ fn a_trunk_is_offered_the_codecs_that_it_may_use_the_best_first() {
                 let line = format!("RTP/AVP {formats}\r\n");
                 assert!(sdp.contains(&line), "{codecs:?}: {sdp}");
             }
-            None => {
-                assert_eq!(world.caller_end(), (488, Some(65)));
-                assert_eq!(incoming(&world), [0, 0]);
-            }
+            None => assert_eq!(incoming(&world), [0, 1], "the next one carries it"),
         }
     }
+}
+
+#[test]
+fn trunks_whose_codecs_do_not_fit_are_passed_over_and_only_when_all_are_it_is_said() {
+    let full = |out: &mut maskline_domain::Trunk| {
+        out.codecs = vec!["opus".into()];
+        out.calls_max = Some(0);
+    };
+    let mut world = world(full);
+    // More of them than are tried.
+    let misfit = world.answers.trunks[0].clone();
+    world.answers.trunks.splice(0..0, vec![misfit; 8]);
+    world.call();
+    assert_eq!(incoming(&world), [0, 1]);
+    // One that fits but is full does not make the codecs the reason.
+    let spare = world.answers.trunks.last_mut().expect("the spare one");
+    spare.said.calls_max = Some(1);
+    world.call();
+    assert_eq!(world.caller_end(), (502, Some(38)));
+    let mut world = self::world(|out| out.codecs = vec!["opus".into()]);
+    world.answers.trunks[1].said.codecs = vec!["g722".into()];
+    world.call();
+    assert_eq!(world.caller_end(), (488, Some(65)));
+    assert_eq!(incoming(&world), [0, 0]);
+    let situation = world.only_record().situation.as_deref();
+    assert_eq!(situation, Some("no_common_codec"));
 }
 
 #[test]

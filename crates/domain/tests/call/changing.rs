@@ -1,0 +1,140 @@
+//! Changes of the media while a call stands: one at a time, and none that only one side believes in.
+
+use super::TERMS;
+use super::stories::{CALLER_HANGS_UP, dialled, talking};
+use maskline_domain::call::{Happening, Side};
+
+#[test]
+fn hold_and_resume_go_to_the_other_side_and_back() {
+    talking(vec![
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (
+            Happening::OfferAccepted(Side::Callee),
+            &["accept offer of caller"],
+        ),
+        (Happening::Offered(Side::Callee), &["offer to caller"]),
+        (
+            Happening::OfferRefused(Side::Caller, 606),
+            &["refuse offer of callee 488"],
+        ),
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        CALLER_HANGS_UP,
+    ]);
+}
+
+#[test]
+fn of_two_offers_at_once_the_later_is_put_off() {
+    talking(vec![
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (
+            Happening::Offered(Side::Callee),
+            &["refuse offer of callee 491"],
+        ),
+        // An answer of the side that was not asked means nothing.
+        (Happening::OfferAccepted(Side::Caller), &[]),
+        (
+            Happening::OfferRefused(Side::Callee, 491),
+            &["refuse offer of caller 491"],
+        ),
+        CALLER_HANGS_UP,
+    ]);
+    dialled(
+        TERMS,
+        vec![
+            (
+                Happening::Offered(Side::Caller),
+                &["refuse offer of caller 491"],
+            ),
+            (Happening::CalleeAnswered, &["answer"]),
+            CALLER_HANGS_UP,
+        ],
+    );
+}
+
+#[test]
+fn an_offer_that_is_withdrawn_is_undone_on_the_side_that_took_it() {
+    talking(vec![
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Happening::OfferWithdrawn(Side::Caller), &[]),
+        // Until the callee has spoken, its word belongs to that offer.
+        (
+            Happening::Offered(Side::Caller),
+            &["refuse offer of caller 491"],
+        ),
+        (
+            Happening::OfferAccepted(Side::Callee),
+            &["tell callee of the change"],
+        ),
+        (Happening::OfferAccepted(Side::Callee), &[]),
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        CALLER_HANGS_UP,
+    ]);
+    talking(vec![
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Happening::OfferWithdrawn(Side::Caller), &[]),
+        (Happening::OfferRefused(Side::Callee, 488), &[]),
+        (Happening::Offered(Side::Callee), &["offer to caller"]),
+        // That of the other side waits as before.
+        (Happening::OfferWithdrawn(Side::Caller), &[]),
+        (
+            Happening::OfferAccepted(Side::Caller),
+            &["accept offer of callee"],
+        ),
+        CALLER_HANGS_UP,
+    ]);
+}
+
+#[test]
+fn who_wants_an_offer_is_given_what_is_and_the_other_hears_what_it_changed() {
+    talking(vec![
+        (
+            Happening::OfferWanted(Side::Caller),
+            &["offer what is to caller"],
+        ),
+        (
+            Happening::Offered(Side::Callee),
+            &["refuse offer of callee 491"],
+        ),
+        (
+            Happening::OfferWanted(Side::Callee),
+            &["refuse offer of callee 491"],
+        ),
+        (Happening::OfferAccepted(Side::Caller), &[]),
+        (
+            Happening::MediaChanged(Side::Caller),
+            &["tell callee of the change"],
+        ),
+        (
+            Happening::Offered(Side::Caller),
+            &["refuse offer of caller 491"],
+        ),
+        (Happening::OfferRefused(Side::Callee, 488), &[]),
+        (
+            Happening::OfferWanted(Side::Callee),
+            &["offer what is to callee"],
+        ),
+        (Happening::OfferRefused(Side::Callee, 488), &[]),
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        CALLER_HANGS_UP,
+    ]);
+}
+
+#[test]
+fn a_caller_that_holds_before_the_answer_holds_after_it() {
+    dialled(
+        TERMS,
+        vec![
+            (Happening::MediaChanged(Side::Caller), &[]),
+            (
+                Happening::OfferWanted(Side::Caller),
+                &["refuse offer of caller 491"],
+            ),
+            (
+                Happening::CalleeAnswered,
+                &["answer", "tell callee of the change"],
+            ),
+            (Happening::OfferAccepted(Side::Callee), &[]),
+            CALLER_HANGS_UP,
+        ],
+    );
+}
