@@ -118,6 +118,7 @@ impl World {
         let Some(phone) = self.phones.get_mut(&id) else {
             return;
         };
+        phone.is_talking &= act != Act::HangUp;
         phone.act(act, self.now_ms);
         let who = if phone.is_caller { "caller" } else { "callee" };
         self.tell_story(call, || format!("{who} {act:?}"));
@@ -269,6 +270,7 @@ impl World {
             return;
         };
         let (call, is_caller) = (phone.call, phone.is_caller);
+        phone.is_talking &= !matches!(event, Event::Ended { .. });
         let talk = 500 + self.chance.below(60_000);
         match event {
             Event::Incoming { leg, .. } => {
