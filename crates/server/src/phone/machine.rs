@@ -450,7 +450,7 @@ impl Machine {
         self.tell(Some(id), what, now);
         let reply = self.settings.answering.reply(&dialled);
         // The report must have its call, even if that is over at once.
-        let wanted = match (&reply, invite.body()) {
+        let wanted = match (&reply, invite.sdp().unwrap_or_default()) {
             (Reply::Refuse { status, cause }, _) => Err((*status, *cause)),
             (_, []) => Ok(None),
             (_, body) => sdp::parse(body)

@@ -1,12 +1,14 @@
 //! The call matrix: what two parties do to each other, as scripts. None of them looks at who they are.
 
 use crate::people::{Cast, Guise};
-use crate::world::{Bound, World, X};
+use crate::world::{Bound, Sent, World, X};
 use maskline_domain::call::Side;
 use maskline_domain::trunk::{
     Diversion, IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy, Trunk,
 };
 use maskline_domain::{PhoneNumber, ToneCode};
+use maskline_sip::digest::Credentials;
+use maskline_sip::endpoint::Registration;
 
 /// One cell: what X is bound to, and what is done.
 pub struct Scene {
@@ -59,6 +61,12 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "video and a stranger's codec", bound: ToCallee, act: several_media },
     Scene { name: "a codec that we only pass on", bound: ToCallee, act: passed_on_codec },
     Scene { name: "papers of an exchange beside the offer", bound: ToCallee, act: papers },
+    Scene { name: "papers of an exchange beside the answer", bound: ToCallee, act: papers_in_answer },
+    Scene { name: "phones behind NAT", bound: ToCallee, act: |world| agreed(world, |trunk| trunk.nat = true) },
+    Scene { name: "the callee's carrier wants a proof", bound: ToCallee, act: we_prove },
+    Scene { name: "the caller must prove who it is", bound: ToCallee, act: caller_proves },
+    Scene { name: "a caller who cannot prove who it is", bound: ToCallee, act: caller_proves_nothing },
+    Scene { name: "both carriers are registered with", bound: ToCallee, act: registered },
     Scene { name: "the answer is never acknowledged", bound: ToCallee, act: no_ack },
     Scene { name: "nobody answers a goodbye", bound: ToCallee, act: no_goodbye },
     Scene { name: "all calls are ended", bound: ToCallee, act: ended_by_us },
@@ -277,26 +285,106 @@ fn passed_on_codec(world: &mut World) {
     world.settle();
     let body = sdp(&world.callee.guise);
     world.reply(200, Some(&body));
+    for side in Side::BOTH {
+        let is_told = |sent: &Sent| String::from_utf8_lossy(&sent.bytes).contains("AMR/8000");
+        assert!(world.sent(side).iter().any(is_told), "it crosses");
+    }
+    assert!(world.caller.has_heard("200 INVITE"));
     world.pass(1_000);
     world.callee.bye();
     world.settle();
 }
 
+/// A description among what an exchange sends along.
+fn with_papers(guise: &Guise, sdp: &str) -> String {
+    let Guise { number, name, .. } = guise;
+    format!(
+        "--x\r\nContent-Type: application/isup;base=itu-t92+\r\nContent-Disposition: signal;handling=optional\r\n\r\n\
+         \u{1}{number}\r\n--x\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n\
+         --x\r\nContent-Type: text/x-card\r\n\r\nFN:{name}\r\n--x--\r\n"
+    )
+}
+
+const PAPERS: &str = "multipart/mixed;boundary=x";
+
 fn papers(world: &mut World) {
-    let sdp = world.caller.audio();
-    let Guise { number, name, .. } = world.caller.guise;
-    let body = format!(
-        "--x\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n--x\r\nContent-Type: application/isup;base=itu-t92+\r\n\r\n\
-         \u{1}{number}\r\n--x\r\nContent-Type: text/x-card\r\n\r\nFN:{name}\r\n--x--\r\n"
-    );
-    world.caller.body_kind = "multipart/mixed;boundary=x";
+    let body = with_papers(&world.caller.guise, &world.caller.audio());
+    world.caller.body_kind = PAPERS;
     world.caller.dial(X, Some(&body));
     world.settle();
-    if world.callee.has_heard("INVITE") {
-        world.answer();
-        world.caller.bye();
-        world.settle();
+    assert!(world.callee.has_heard("INVITE"), "the call crosses");
+    world.answer();
+    world.caller.bye();
+    world.settle();
+}
+
+fn papers_in_answer(world: &mut World) {
+    world.dial();
+    let body = with_papers(&world.callee.guise, &world.callee.audio());
+    world.callee.reply_kind = PAPERS;
+    world.reply(183, Some(&body));
+    world.pass(1_000);
+    world.reply(200, Some(&body));
+    assert!(world.caller.has_heard("200 INVITE"));
+    world.callee.reply_kind = "application/sdp";
+    world.callee.bye();
+    world.settle();
+}
+
+/// A name and a password that nobody else has.
+fn credentials(guise: &Guise) -> Credentials {
+    Credentials {
+        username: guise.word.to_owned(),
+        password: guise.number.to_owned(),
     }
+}
+
+fn we_prove(world: &mut World) {
+    world.bind_carriers(|guise, peer| peer.credentials = Some(credentials(guise)));
+    world.callee.asks_who = true;
+    world.talk();
+    assert_eq!(world.callee.count("INVITE"), 2, "once more, with a proof");
+    world.callee.bye();
+    world.settle();
+}
+
+fn caller_proves(world: &mut World) {
+    world.bind_carriers(|guise, peer| peer.challenge = Some(credentials(guise)));
+    world.caller.credentials = Some(credentials(&world.cast.caller));
+    world.talk();
+    assert!(world.caller.has_heard("401 INVITE") || world.caller.has_heard("407 INVITE"));
+    world.caller.bye();
+    world.settle();
+    assert!(world.callee.has_heard("BYE"));
+}
+
+fn caller_proves_nothing(world: &mut World) {
+    world.bind_carriers(|guise, peer| peer.challenge = Some(credentials(guise)));
+    world.dial();
+    assert!(world.to_callee.is_empty(), "the callee is left in peace");
+}
+
+fn registered(world: &mut World) {
+    world.caller.asks_who = true;
+    world.callee.asks_who = true;
+    world.bind_carriers(|guise, peer| {
+        peer.credentials = Some(credentials(guise));
+        peer.registration = Some(Registration {
+            address_of_record: format!("sip:{}@{}", guise.word, guise.host.ip()),
+            contact_user: guise.number.to_owned(),
+            expires_s: 600,
+        });
+    });
+    world.pass(2_000);
+    // By two trunks with the callee's; each REGISTER once more, with a proof.
+    for (side, count) in [(Side::Caller, 2), (Side::Callee, 4)] {
+        assert_eq!(world.phone(side).count("REGISTER"), count, "{side:?}");
+    }
+    world.talk();
+    world.callee.bye();
+    world.settle();
+    world.leave();
+    world.pass(2_000);
 }
 
 fn no_ack(world: &mut World) {

@@ -1,7 +1,7 @@
 //! The real switch between two phones, in virtual time, with a real routing state behind it. Everything
 //! that it says to either side is kept, with its time.
 
-use crate::people::Cast;
+use crate::people::{Cast, Guise};
 use crate::phone::Phone;
 use crate::plants::Plant;
 use maskline_domain::access::PoolRef;
@@ -75,6 +75,8 @@ pub struct World {
     /// What is being played, and when it is over.
     playing: Vec<(u64, CallKey, Side)>,
     terms: fn(&mut Trunk),
+    /// What was agreed with each carrier for SIP alone, which may be a secret of that side.
+    bonds: fn(&Guise, &mut Peer),
     now_ms: u64,
     switch: Switch,
     state: State,
@@ -121,6 +123,7 @@ impl World {
             tone: None,
             playing: Vec::new(),
             terms: |_| (),
+            bonds: |_, _| (),
             now_ms: 1_000,
             switch,
             queue: VecDeque::new(),
@@ -133,26 +136,28 @@ impl World {
     pub fn agree(&mut self, terms: fn(&mut Trunk)) {
         self.terms = terms;
         let mut links = self.links_out(2);
-        links.push(self.link("in", self.cast.caller.host));
+        links.push(self.link("in", &self.cast.caller, 0));
         self.tell(Input::Trunks(links));
     }
 
-    fn link(&self, name: &str, peer: SocketAddr) -> Link {
-        let mut said = Trunk::new(TrunkName::new(name), peer.to_string());
+    /// Changes who proves what to whom, and where we register.
+    pub fn bind_carriers(&mut self, bonds: fn(&Guise, &mut Peer)) {
+        self.bonds = bonds;
+        self.agree(self.terms);
+    }
+
+    fn link(&self, name: &str, guise: &Guise, at: u16) -> Link {
+        let address = SocketAddr::new(guise.host.ip(), guise.host.port() + at);
+        let mut said = Trunk::new(TrunkName::new(name), address.to_string());
         (self.terms)(&mut said);
-        Link {
-            said,
-            peer: Peer::new(PeerId(0), Hop::udp(peer)),
-        }
+        let mut peer = Peer::new(PeerId(0), Hop::udp(address));
+        (self.bonds)(guise, &mut peer);
+        Link { said, peer }
     }
 
     /// Trunks to the callee's network, by one port after the other.
     fn links_out(&self, count: usize) -> Vec<Link> {
-        let host = self.cast.callee.host;
-        let link = |(at, name)| {
-            let peer = SocketAddr::new(host.ip(), host.port() + at);
-            self.link(name, peer)
-        };
+        let link = |(at, name)| self.link(name, &self.cast.callee, at);
         (0..)
             .zip(["out", "out too"])
             .map(link)
@@ -202,6 +207,11 @@ impl World {
             Side::Caller => &self.to_caller,
             Side::Callee => &self.to_callee,
         }
+    }
+
+    /// Gives up all registrations.
+    pub fn leave(&mut self) {
+        self.tell(Input::Leave);
     }
 
     pub fn drain(&mut self) {

@@ -80,7 +80,12 @@ impl Switch {
             x,
             crowd: self.crowds.enter(x, caller, &self.setup),
             caller_leg: leg,
-            media: Media::from_offer(invite.body(), codecs, trunk_in.said.nat, sessions),
+            media: Media::from_offer(
+                invite.sdp().unwrap_or_default(),
+                codecs,
+                trunk_in.said.nat,
+                sessions,
+            ),
             trunk_in,
             callee_leg: None,
             callee: None,
