@@ -235,10 +235,8 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
                 .map(|byte| Law::A.convert(*byte, law))
                 .collect(),
             Format::Linear16 => {
-                let samples = sound.data.chunks_exact(2);
-                samples
-                    .map(|two| Law::A.from_linear(i16::from_le_bytes([two[0], two[1]])))
-                    .collect()
+                let samples = sound.to_linear().into_iter();
+                samples.map(|sample| Law::A.from_linear(sample)).collect()
             }
         }
     };
@@ -316,7 +314,7 @@ mod tests {
         fs::create_dir(&zh).expect("a folder in it");
         let wave = |law, channels, data: &[u8]| {
             [
-                wav::header(law, channels, data.len() as u64).as_slice(),
+                wav::header(Format::G711(law), channels, data.len() as u64).as_slice(),
                 data,
             ]
             .concat()
@@ -364,10 +362,13 @@ mod tests {
         };
         assert_eq!(told(b"ID3"), "not a WAV file");
         assert_eq!(
-            told(&wav::header(Law::A, 2, 0)),
+            told(&wav::header(Format::G711(Law::A), 2, 0)),
             "2 channels; one is needed"
         );
-        assert_eq!(told(&wav::header(Law::A, 1, 0)), "no sound in it");
+        assert_eq!(
+            told(&wav::header(Format::G711(Law::A), 1, 0)),
+            "no sound in it"
+        );
         assert!(told(&vec![0; FILE_BYTES_MAX as usize + 1]).starts_with("longer than"));
     }
 }
