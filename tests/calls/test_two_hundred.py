@@ -82,8 +82,12 @@ def test_a_kill_during_200_calls_leaves_a_record_of_each_and_its_sound(exchange,
         assert len(records) == CALLS + RECORDED
         assert {(record["state"], record["situation"]) for record in records} == {("closed", "node_lost")}
         assert [one for one in crowd.misrecorded() if one["x"] not in spoken] == []
+        # The rows that were opened say when, before anybody was dialled.
+        assert all(one["arrived_at"] <= one["dialled_at"] < killed_at * 1_000 for one in records)
+        assert {one["recording"] for one in records if one["x"] not in spoken} == {None}
         for record in (one for one in records if one["x"] in spoken):
-            [path] = exchange.recordings.rglob(f"{record['call_id']}.wav")
+            path = exchange.recordings / record["recording"]
+            assert path.name == f"{record['call_id']}.wav"
             left, right = read_wav(path)
             assert len(left) == len(right)
             # Up to the last second; it began when the call was answered, soon after it came.

@@ -5,11 +5,12 @@
 //! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
 //! [`links`] are the streams beside
 //! the datagrams; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and writes the
-//! records; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
+//! records; `lost` closes those of a process that was killed; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
 pub mod clerk;
 pub mod links;
+mod lost;
 pub mod media;
 pub mod numbers;
 pub mod peers;
@@ -136,13 +137,7 @@ pub async fn serve(
     let links = Links::new(tcp, tls, config.tls.clone());
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    match records.close_lost_calls(&config.node, &config.boot).await {
-        Ok(0) => {}
-        Ok(lost) => tracing::warn!(lost, "closed calls that an earlier run left open"),
-        Err(error) => {
-            tracing::error!(%error, "cannot close the calls that an earlier run left open")
-        }
-    }
+    lost::close(&config, &records).await;
     let told = config.advertised.unwrap_or(address);
     let advertised = SocketAddr::new(
         told.ip(),

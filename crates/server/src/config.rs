@@ -9,8 +9,10 @@
 //! on SIGHUP; see [`Reloader`].
 
 mod error;
+mod file;
 mod load;
 mod reload;
+mod rules;
 mod settings;
 mod values;
 

@@ -11,6 +11,7 @@ mod listen;
 mod master;
 mod parts;
 mod signals;
+mod sip_tls;
 mod start;
 mod stop;
 mod watch;

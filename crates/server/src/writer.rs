@@ -9,6 +9,7 @@
 mod checkpointer;
 mod edge;
 mod erase;
+mod erased;
 mod keeper;
 mod metrics;
 mod projector;
@@ -36,7 +37,7 @@ use tokio::time::timeout;
 pub use self::edge::clocks;
 pub use self::erase::{EraseError, Erased, RestoreError, restore};
 use self::records::RecordJob;
-pub use self::records::{Records, Written};
+pub use self::records::{LostCallsError, Records, Written};
 pub use maskline_store::pipeline::{SubmitError, Touch};
 
 /// The exit code after an append whose outcome nobody knows. A supervisor
@@ -165,6 +166,7 @@ struct Shared {
     keeping: tokio::sync::Mutex<()>,
     times: metrics::Times,
     log: checkpointer::Log,
+    erased: erased::Erasures,
     options: Options,
 }
 
@@ -258,6 +260,7 @@ impl Ledger {
             keeping: tokio::sync::Mutex::new(()),
             times: metrics::Times::default(),
             log: checkpointer::Log::default(),
+            erased: erased::Erasures::default(),
             options,
         });
         let writer = thread::start(thread::Parts {

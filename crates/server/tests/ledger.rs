@@ -304,7 +304,15 @@ async fn a_call_is_opened_and_closed_once() {
     running.close().await;
 
     let (ledger, running) = open(dir.path()).await;
-    assert_eq!(ledger.records().close_lost_calls("n", "b2").await, Ok(1));
+    let recording_of = |call_id: &str, arrived_at: Timestamp| {
+        assert_eq!((call_id, arrived_at), ("c2", Timestamp(1000)));
+        Some("day/c2.wav".to_owned())
+    };
+    let records = ledger.records();
+    let closed = records.close_lost_calls("n", "b2", recording_of).await;
+    assert_eq!(closed.expect("closed"), 1);
+    let again = records.close_lost_calls("n", "b2", recording_of).await;
+    assert_eq!(again.expect("nothing to do"), 0);
     let filter = Filter {
         x: Some(x(1)),
         limit: 10,
@@ -315,13 +323,16 @@ async fn a_call_is_opened_and_closed_once() {
         .expect("readable");
     let situations: Vec<_> = calls
         .iter()
-        .map(|(call, open)| (call.call_id.as_str(), call.situation.as_deref(), *open))
+        .map(|(call, open)| {
+            let (situation, recording) = (call.situation.as_deref(), call.recording.as_deref());
+            (call.call_id.as_str(), situation, recording, *open)
+        })
         .collect();
     assert_eq!(
         situations,
         [
-            ("c2", Some(call::NODE_LOST), false),
-            ("c1", Some("connected"), false)
+            ("c2", Some(call::NODE_LOST), Some("day/c2.wav"), false),
+            ("c1", Some("connected"), None, false)
         ]
     );
     running.close().await;
@@ -460,6 +471,91 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
     let hour_ahead = SubsId::earliest_at(clocks().wall.plus_secs(3500));
     assert!(anew.subs_id > hour_ahead, "ids skip ahead");
     running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
+    let dir = temporary();
+    let (ledger, running) = open(dir.path()).await;
+    found(&ledger, 10).await;
+    let binding = bound(&ledger, 1).await;
+    let (person, stranger) = (binding.a, party(7));
+    let records = ledger.records();
+    let of_binding = CallRecord {
+        a: Some(person),
+        callee: Some(person),
+        caller: Some(stranger),
+        subs_id: Some(binding.subs_id),
+        out_id: Some("order-of-the-person".into()),
+        ..arrived("bound", clocks().wall)
+    };
+    records.open_call(of_binding.clone()).await.expect("opened");
+    // Its caller hears why it fails: its row is written at the end alone.
+    let unopened = CallRecord {
+        caller: Some(person),
+        ..arrived("unopened", clocks().wall)
+    };
+    let late = arrived("late", clocks().wall);
+    ledger.submit(unbind(&binding)).await.expect("unbound");
+
+    let by = || Actor::Operator {
+        name: "clerk".into(),
+    };
+    ledger.erase(by(), person).await.expect("erased");
+    ledger.erase(by(), stranger).await.expect("erased");
+    // Its route was known before the binding ended.
+    let late = CallRecord {
+        a: Some(person),
+        out_id: Some("order-of-the-person".into()),
+        subs_id: Some(binding.subs_id),
+        ..late
+    };
+    records.open_call(late.clone()).await.expect("opened");
+    for call in [of_binding, unopened, late] {
+        let closed = CallRecord {
+            released_at: Some(clocks().wall),
+            situation: Some("hung_up".into()),
+            ladder: Some(format!("[\"{person}\"]")),
+            ..call
+        };
+        records.close_call(closed).await.expect("closed");
+    }
+    for id in ["bound", "unopened", "late"] {
+        let found = call::get(ledger.readers(), id).await.expect("readable");
+        let (call, open) = found.expect("recorded");
+        assert!(!open, "{id}");
+        assert_eq!(call.situation.as_deref(), Some("hung_up"), "{id}");
+        assert_eq!((call.caller, call.callee), (None, None), "{id}");
+        assert_eq!((call.a, call.out_id), (None, None), "{id}");
+        assert_eq!(call.ladder, None, "{id}");
+    }
+    for gone in [person.reveal(), stranger.reveal(), person.to_string()] {
+        assert_holds(dir.path(), &gone, false);
+    }
+    assert_holds(dir.path(), "order-of-the-person", false);
+
+    // Who calls again is recorded again.
+    let again = CallRecord {
+        caller: Some(person),
+        ..arrived("again", clocks().wall.plus_secs(1))
+    };
+    records.close_call(again).await.expect("closed");
+    let found = call::get(ledger.readers(), "again")
+        .await
+        .expect("readable");
+    assert_eq!(found.expect("recorded").0.caller, Some(person));
+    running.close().await;
+}
+
+fn arrived(call_id: &str, arrived_at: Timestamp) -> CallRecord {
+    CallRecord {
+        call_id: call_id.into(),
+        node: "n".into(),
+        boot: "b".into(),
+        x: Some(x(1)),
+        arrived_at,
+        ..CallRecord::default()
+    }
 }
 
 async fn assert_is_whole(dir: &Path) {

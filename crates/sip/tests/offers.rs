@@ -368,10 +368,7 @@ fn five_hundred_calls_with_offers_in_bad_weather_end_cleanly() {
         );
         let caller = world.dial();
         world.run(3_000);
-        let callee = world.events.iter().find_map(|(_, event)| match event {
-            Event::Incoming { leg, .. } => Some(*leg),
-            _ => None,
-        });
+        let callee = world.incoming();
         if let Some(callee) = callee {
             let early = (world.chance.below(2) == 0).then(|| SDP.to_vec());
             world.give(Side::Callee, Input::Progress(callee, 183, early));

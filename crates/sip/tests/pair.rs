@@ -292,10 +292,7 @@ fn play(world: &mut World) -> Outcome {
     for _ in 0..acts {
         let pause = world.chance.below(3_000);
         world.run(pause);
-        let callee = world.events.iter().find_map(|(_, event)| match event {
-            Event::Incoming { leg, .. } => Some(*leg),
-            _ => None,
-        });
+        let callee = world.incoming();
         match (world.chance.below(6), callee) {
             (0, Some(callee)) => world.give(
                 Side::Callee,

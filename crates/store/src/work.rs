@@ -29,6 +29,8 @@ pub enum RecordWrite {
         boot: String,
         /// The time they are closed at.
         at: Timestamp,
+        /// Those of them that have a recording, each with its file.
+        recordings: Vec<(String, String)>,
     },
 }
 
@@ -153,7 +155,7 @@ pub async fn write_records<'a>(
 struct Slice<'a> {
     opened: Calls<'a>,
     closed: Calls<'a>,
-    lost: Vec<(usize, &'a str, &'a str, Timestamp)>,
+    others: Vec<(usize, &'a RecordWrite)>,
     results: Vec<Result<u64, RecordError>>,
 }
 
@@ -169,16 +171,14 @@ impl<'a> Slice<'a> {
         let mut slice = Self {
             opened: Calls::default(),
             closed: Calls::default(),
-            lost: Vec::new(),
+            others: Vec::new(),
             results: vec![Ok(1); writes.len()],
         };
         for (place, write) in writes.enumerate() {
             match write {
                 RecordWrite::OpenCall(record) => slice.opened.add(record, place),
                 RecordWrite::CloseCall(record) => slice.closed.add(record, place),
-                RecordWrite::CloseLostCalls { node, boot, at } => {
-                    slice.lost.push((place, node, boot, *at));
-                }
+                RecordWrite::CloseLostCalls { .. } => slice.others.push((place, write)),
             }
         }
         slice
@@ -191,8 +191,17 @@ impl<'a> Slice<'a> {
         self.closed
             .write(conn, Deed::Close, &mut self.results)
             .await?;
-        for &(place, node, boot, at) in &self.lost {
-            self.results[place] = Ok(call::close_lost(conn, node, boot, at).await?);
+        for &(place, write) in &self.others {
+            if let RecordWrite::CloseLostCalls {
+                node,
+                boot,
+                at,
+                recordings,
+            } = write
+            {
+                let closed = call::close_lost(conn, node, boot, *at, recordings).await?;
+                self.results[place] = Ok(closed);
+            }
         }
         Ok(())
     }

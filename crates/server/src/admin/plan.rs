@@ -4,22 +4,23 @@
 //! command is decided there by the same rules that the writer uses, so a document that breaks a rule
 //! is refused as a whole before anything has changed, and `--dry-run` shows what would happen.
 
+mod change;
+mod key;
 mod trunk;
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-use serde_json::Value;
-
 use maskline_domain::clock::Timestamp;
 use maskline_domain::{
-    AccessKey, AccessKeyId, AccountId, Actor, Command, Envelope, PhoneNumber, PoolKey, Row, State,
-    TrunkName, UserName, decide,
+    AccessKeyId, AccountId, Actor, Command, Envelope, PhoneNumber, PoolKey, Row, State, TrunkName,
+    UserName, decide,
 };
 
-use super::document::{Document, Unwanted, WantedKey, WantedNumbers};
-use crate::admin::credentials::{is_acceptable_secret, new_secret};
-use crate::seal::{Sealer, Secret};
+use super::document::{Document, Unwanted, WantedNumbers};
+use crate::seal::Sealer;
+use change::difference;
+pub use change::{Change, Verb};
+pub use key::NewKey;
 
 /// How many numbers one command adds or releases: well within the 4,096 events and 1 MiB that one
 /// command may be.
@@ -41,44 +42,6 @@ pub struct Step {
     pub change: Change,
     /// The command that makes it.
     pub command: Command,
-}
-
-/// A change, for a person. No secret and no party's number is in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// `create`, `change` or `remove`.
-    pub verb: Verb,
-    /// What is changed, such as `pool FC12345`.
-    pub what: String,
-    /// Fields: name, value before (empty for a new thing), value after.
-    pub fields: Vec<(String, String, String)>,
-}
-
-/// What happens to a thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verb {
-    /// It is made.
-    Create,
-    /// It is changed.
-    Change,
-    /// It is taken away.
-    Remove,
-}
-
-/// A key that was made here.
-#[derive(Clone, Serialize)]
-pub struct NewKey {
-    /// The public half.
-    pub access_key_id: String,
-    /// The secret half. Shown once, then only kept sealed.
-    pub access_key_secret: String,
-}
-
-impl std::fmt::Debug for NewKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("NewKey").field(&self.access_key_id).finish()
-    }
 }
 
 /// Why a document cannot be applied.
@@ -229,105 +192,6 @@ impl Planner {
         Ok(())
     }
 
-    fn key(&mut self, wanted: &WantedKey, sealer: &Sealer) -> Result<(), PlanError> {
-        let what = format!("key {}", wanted.id);
-        let refuse = refused(&what);
-        let id = AccessKeyId::new(&wanted.id);
-        let Some(before) = self.state.key(&id).cloned() else {
-            return self.new_key(what, id, wanted, sealer);
-        };
-        let same_account = wanted
-            .account
-            .as_deref()
-            .is_none_or(|a| a == before.account.as_str());
-        let user = before.user.as_ref().map(UserName::as_str);
-        let same_user = wanted.user.is_none() || wanted.user.as_deref() == user;
-        if !same_account || !same_user {
-            return Err(refuse("its account and user are fixed"));
-        }
-        if let Some(secret) = &wanted.secret {
-            let kept = sealer
-                .open(&id, &before.sealed_secret)
-                .map_err(|error| refuse(&error.to_string()))?;
-            if kept != Secret::new(secret.clone().into_bytes()) {
-                return Err(refuse(
-                    "its secret never changes; make another key and delete this one",
-                ));
-            }
-        }
-        let active = wanted.active.unwrap_or(before.active);
-        let change = Change {
-            verb: Verb::Change,
-            what,
-            fields: vec![(
-                "active".into(),
-                before.active.to_string(),
-                active.to_string(),
-            )],
-        };
-        self.step(change, Command::SetKeyActive { id, active })
-    }
-
-    fn new_key(
-        &mut self,
-        what: String,
-        id: AccessKeyId,
-        wanted: &WantedKey,
-        sealer: &Sealer,
-    ) -> Result<(), PlanError> {
-        let refuse = refused(&what);
-        let account = wanted
-            .account
-            .as_deref()
-            .ok_or_else(|| refuse("it is not there, and a new key needs an account"))?;
-        let secret = match &wanted.secret {
-            Some(secret) if !is_acceptable_secret(secret) => {
-                return Err(refuse(
-                    "a secret has 16 to 128 printable characters without blanks",
-                ));
-            }
-            Some(secret) => secret.clone(),
-            None => {
-                let secret = new_secret().map_err(|error| refuse(&error.to_string()))?;
-                self.plan.new_keys.push(NewKey {
-                    access_key_id: wanted.id.clone(),
-                    access_key_secret: secret.clone(),
-                });
-                secret
-            }
-        };
-        let sealed = sealer
-            .seal(&id, &Secret::new(secret.into_bytes()))
-            .map_err(|error| refuse(&error.to_string()))?;
-        let mut fields = vec![(String::from("account"), String::new(), account.to_owned())];
-        if let Some(user) = &wanted.user {
-            fields.push(("user".into(), String::new(), user.clone()));
-        }
-        let change = Change {
-            verb: Verb::Create,
-            what,
-            fields,
-        };
-        let key = AccessKey {
-            id: id.clone(),
-            account: AccountId::new(account),
-            user: wanted.user.as_deref().map(UserName::new),
-            sealed_secret: sealed.into(),
-            active: true,
-            created_at: self.now,
-        };
-        let switched_off = Change {
-            verb: Verb::Change,
-            what: change.what.clone(),
-            fields: vec![("active".into(), "true".into(), "false".into())],
-        };
-        self.step(change, Command::CreateKey(key))?;
-        if wanted.active == Some(false) {
-            self.step(switched_off, Command::SetKeyActive { id, active: false })?;
-        }
-        Ok(())
-    }
-
     fn numbers(&mut self, wanted: &WantedNumbers) -> Result<(), PlanError> {
         let place = wanted.pool.as_deref().map_or("the stock", |pool| pool);
         let all = all_of(wanted)?;
@@ -416,40 +280,6 @@ fn refused(what: &str) -> impl Fn(&str) -> PlanError + use<> {
     move |reason| PlanError {
         what: what.clone(),
         reason: reason.to_owned(),
-    }
-}
-
-/// The fields in which a thing will differ, read off its serialised forms.
-fn difference<T: Serialize>(what: String, before: Option<&T>, after: &T) -> Change {
-    let shown = |thing: &T| match serde_json::to_value(thing) {
-        Ok(Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let old = before.map(shown).unwrap_or_default();
-    let fields = shown(after)
-        .into_iter()
-        .filter(|(name, value)| old.get(name) != Some(value))
-        .map(|(name, value)| {
-            let before = old.get(&name).map_or_else(String::new, text_of);
-            (name, before, text_of(&value))
-        })
-        .collect();
-    Change {
-        verb: if before.is_some() {
-            Verb::Change
-        } else {
-            Verb::Create
-        },
-        what,
-        fields,
-    }
-}
-
-fn text_of(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "none".to_owned(),
-        other => other.to_string(),
     }
 }
 
@@ -572,25 +402,6 @@ mod tests {
     }
 
     #[test]
-    fn a_keys_secret_never_changes() {
-        let mut state = State::default();
-        let key = |secret: &str| {
-            format!(
-                "[[account]]\nid = \"a\"\n[[key]]\nid = \"K\"\naccount = \"a\"\nsecret = \"{secret}\"\n"
-            )
-        };
-        apply(&mut state, &key("0123456789abcdef")).unwrap();
-        assert!(
-            apply(&mut state, &key("0123456789abcdef"))
-                .unwrap()
-                .steps
-                .is_empty()
-        );
-        let error = apply(&mut state, &key("fedcba9876543210")).unwrap_err();
-        assert!(error.reason.contains("never changes") && !error.reason.contains("fedcba"));
-    }
-
-    #[test]
     fn removing_what_is_gone_is_no_mistake() {
         let mut state = State::default();
         apply(&mut state, FIRST).unwrap();
@@ -600,7 +411,7 @@ mod tests {
         assert!(apply(&mut state, gone).unwrap().steps.is_empty());
     }
 
-    fn apply(state: &mut State, text: &str) -> Result<Plan, PlanError> {
+    pub(super) fn apply(state: &mut State, text: &str) -> Result<Plan, PlanError> {
         let document: Document = toml::from_str(text).expect("a document");
         let keys = MasterKeys::parse(&hex::encode([9; 32])).expect("a key");
         let now = Timestamp::from_secs(1_800_000_000);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::media::Threads;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use maskline_sip::endpoint::Counts;
 use maskline_store::records::call::CallRecord;
@@ -98,6 +99,7 @@ struct Shared {
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     drain: watch::Sender<bool>,
     reachable: Mutex<Vec<(String, bool)>>,
+    media: Mutex<Threads>,
     metrics: Metrics,
 }
 
@@ -109,6 +111,12 @@ struct Metrics {
     ports: Gauge,
     turned_away: Family<WhyLabel, Counter>,
     trunk_reachable: Family<TrunkLabel, Gauge>,
+    media_threads: Family<StateLabel, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -134,6 +142,7 @@ impl Default for Board {
             asked: Mutex::new(Some(asked)),
             drain: watch::Sender::new(false),
             reachable: Mutex::default(),
+            media: Mutex::default(),
             metrics: Metrics::default(),
         }))
     }
@@ -165,6 +174,11 @@ impl Board {
         let known = self.0.reachable.lock();
         let found = known.iter().find(|(name, _)| name == trunk);
         found.map(|(_, reachable)| *reachable)
+    }
+
+    /// How the threads that carry media were when last looked at.
+    pub fn media(&self) -> Threads {
+        *self.0.media.lock()
     }
 
     /// How many calls are live.
@@ -206,6 +220,11 @@ impl Board {
             "trunk_reachable",
             "Whether a trunk answered when last asked: 1 or 0; only of those that are asked",
             metrics.trunk_reachable.clone(),
+        );
+        registry.register(
+            "media_threads",
+            "Threads that carry and record media: well, late (no new calls) or ended",
+            metrics.media_threads.clone(),
         );
     }
 }
@@ -249,6 +268,20 @@ impl Board {
             gauge.set(i64::from(*reachable));
         }
         *known = trunks;
+    }
+
+    /// How the threads that carry media are; gives how they were before.
+    pub fn set_media(&self, threads: Threads) -> Threads {
+        let states = [
+            ("well", threads.well),
+            ("late", threads.late),
+            ("ended", threads.ended),
+        ];
+        for (state, count) in states {
+            let gauge = (self.0.metrics.media_threads).get_or_create(&StateLabel { state });
+            gauge.set(as_gauge(count));
+        }
+        std::mem::replace(&mut self.0.media.lock(), threads)
     }
 
     /// What is counted elsewhere.
@@ -365,6 +398,13 @@ mod tests {
         assert_eq!(board.reachable("out"), Some(false));
         assert_eq!(board.reachable("gone"), None, "it is asked no more");
         board.set_counts(13, 14, counts);
+        let threads = Threads {
+            well: 2,
+            late: 0,
+            ended: 1,
+        };
+        assert_eq!(board.set_media(threads), Threads::default());
+        assert_eq!(board.media(), threads);
         let text = metrics.encode().expect("text");
         for line in [
             "maskline_calls_total{situation=\"busy\"} 1",
@@ -375,6 +415,8 @@ mod tests {
             "maskline_sip_turned_away_total{why=\"stranger\"} 11",
             "maskline_sip_turned_away_total{why=\"trunk_full\"} 12",
             "maskline_trunk_reachable{trunk=\"out\"} 0",
+            "maskline_media_threads{state=\"well\"} 2",
+            "maskline_media_threads{state=\"ended\"} 1",
         ] {
             assert!(text.contains(&format!("\n{line}\n")), "{line} in {text}");
         }

@@ -184,10 +184,9 @@ impl Links {
         let (known, knows) = watch::channel(None);
         let incoming = Arc::new(Semaphore::new(INCOMING_MAX));
         let mut accepting = JoinSet::new();
-        let acceptor = tls.as_ref().and_then(Tls::acceptor);
-        let door = |listener, acceptor| Door {
+        let door = |listener, tls| Door {
             listener,
-            acceptor,
+            tls,
             incoming: incoming.clone(),
             known: knows.clone(),
             shared: shared.clone(),
@@ -195,8 +194,9 @@ impl Links {
         if let Some(listener) = tcp {
             accepting.spawn(door(listener, None).accept());
         }
-        if let (Some(listener), Some(acceptor)) = (tls_listener, acceptor) {
-            accepting.spawn(door(listener, Some(acceptor)).accept());
+        let takes = tls.clone().filter(|tls| tls.acceptor().is_some());
+        if let (Some(listener), Some(tls)) = (tls_listener, takes) {
+            accepting.spawn(door(listener, Some(tls)).accept());
         }
         Self {
             connections: BTreeMap::new(),
@@ -316,7 +316,7 @@ impl Links {
 /// One listener.
 struct Door {
     listener: TcpListener,
-    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    tls: Option<Tls>,
     incoming: Arc<Semaphore>,
     known: watch::Receiver<Option<BTreeSet<IpAddr>>>,
     shared: Shared,
@@ -347,10 +347,11 @@ impl Door {
                 tracing::warn!("too many SIP connections");
                 continue;
             };
-            let (acceptor, shared) = (self.acceptor.clone(), self.shared.clone());
-            let transport = match acceptor {
-                Some(_) => Transport::Tls,
-                None => Transport::Tcp,
+            let shared = self.shared.clone();
+            // Its certificate is the newest one.
+            let (acceptor, transport) = match &self.tls {
+                Some(tls) => (tls.acceptor(), Transport::Tls),
+                None => (None, Transport::Tcp),
             };
             let hop = Hop::new(transport, from);
             tokio::spawn(async move {

@@ -1,11 +1,12 @@
 //! The media plane: it carries the sound of all calls, plays prompts and records.
 //!
 //! [`MediaPlane`] is its face; it carries out what the switch wants of media. Behind it a few threads
-//! ([`shard`]) own all sockets; what happens to a packet is decided without any socket in [`bridge`]. What
+//! ([`shard`]) own all sockets and are told by [`commands`]; what happens to a packet is decided without any socket in [`bridge`]. What
 //! is played comes from [`prompts`] by way of [`player`], and [`recorder`] is the thread that writes files.
 //! [`ports`] lends the sockets and keeps them for the next call, [`statistics`] is what is left of a call's media when it is over.
 
 pub mod bridge;
+pub mod commands;
 pub mod player;
 pub mod ports;
 pub mod prompts;
@@ -15,13 +16,14 @@ pub mod statistics;
 
 use super::switch::{CallKey, Input, Lease, LeaseWish, MediaPath, RecordWish, Repeat, Side, Sound};
 use bridge::Patience;
+use commands::Command;
 use maskline_domain::ToneCode;
 use ports::Ports;
 use prompts::{Language, Library};
 use recorder::Recorder;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
-use shard::{Command, Shard, Tools};
+use shard::{Shard, State, Tools};
 use statistics::Statistics;
 use std::collections::BTreeSet;
 use std::io;
@@ -85,12 +87,39 @@ pub struct Load {
     pub recorder_cpu_ns: u64,
 }
 
+/// How the threads are: those that relay, and the one that records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Threads {
+    /// Those that do their work.
+    pub well: usize,
+    /// Those that are behind. They take no new calls until they have caught up.
+    pub late: usize,
+    /// Those that are gone, which only a fault can bring about. Their calls are ended and new ones of
+    /// theirs refused, until the process is started again.
+    pub ended: usize,
+}
+
+impl Threads {
+    /// What is wrong, if anything is.
+    pub fn trouble(self) -> Option<&'static str> {
+        match self {
+            Self { ended: 1.., .. } => Some(
+                "a media thread has ended; calls are refused or not recorded until the process is \
+                 started again",
+            ),
+            Self { late: 1.., .. } => Some("a media thread is behind; new calls are refused"),
+            Self { .. } => None,
+        }
+    }
+}
+
 /// See the module. Dropping it ends the threads; recordings that are still going are ended properly.
 #[derive(Debug)]
 pub struct MediaPlane {
     told: IpAddr,
     tones: Arc<BTreeSet<ToneCode>>,
     ports: Arc<Ports>,
+    clock: Clock,
     // Before the recorder, which ends when nobody hands it work any more.
     shards: Vec<Shard>,
     recorder: Option<Recorder>,
@@ -132,6 +161,7 @@ impl MediaPlane {
             shards: (0..config.threads.max(1))
                 .map(shard)
                 .collect::<Result<_, _>>()?,
+            clock,
             recorder,
         })
     }
@@ -141,8 +171,12 @@ impl MediaPlane {
         Arc::clone(&self.tones)
     }
 
-    /// Two pairs of ports for a call. None if no ports are free.
+    /// Two pairs of ports for a call. None if no ports are free, or the thread that would carry the call
+    /// cannot.
     pub fn lease(&self, key: CallKey, wish: &LeaseWish) -> Option<Lease> {
+        if self.shard(key).state(self.clock.now_us()) != State::Well {
+            return None;
+        }
         let (caller, callee) = (self.ports.lend()?, self.ports.lend()?);
         let told = |advertised: Option<IpAddr>, port| {
             SocketAddr::new(advertised.unwrap_or(self.told), port)
@@ -156,8 +190,8 @@ impl MediaPlane {
             *chance = getrandom::u64().ok()?;
         }
         let sockets = Box::new([caller, callee]);
-        self.tell(key, Command::Open(key, sockets, chances));
-        Some(lease)
+        let opened = self.tell(key, Command::Open(key, sockets, chances));
+        opened.then_some(lease)
     }
 
     /// Relays between these two from now on.
@@ -186,7 +220,8 @@ impl MediaPlane {
         self.tell(key, Command::Press(key, side, digit));
     }
 
-    /// Gives back the ports of a call and ends its recording. What comes is an error if it had no ports.
+    /// Gives back the ports of a call and ends its recording. What comes is an error if it had no ports,
+    /// or its thread has ended.
     pub fn finish(&self, key: CallKey) -> oneshot::Receiver<Statistics> {
         let (reply, statistics) = oneshot::channel();
         self.tell(key, Command::Close(key, reply));
@@ -216,9 +251,39 @@ impl MediaPlane {
         load
     }
 
-    fn tell(&self, key: CallKey, command: Command) {
+    /// How the threads are.
+    pub fn threads(&self) -> Threads {
+        let now_us = self.clock.now_us();
+        let recorder = self.recorder.as_ref().map(Recorder::state);
+        let relays = self.shards.iter().map(|shard| shard.state(now_us));
+        let mut threads = Threads::default();
+        for state in relays.chain(recorder) {
+            match state {
+                State::Well => threads.well += 1,
+                State::Late => threads.late += 1,
+                State::Ended => threads.ended += 1,
+            }
+        }
+        threads
+    }
+
+    /// Whether nobody can be heard in this call any more, since its thread has ended.
+    pub fn is_lost(&self, key: CallKey) -> bool {
+        self.shard(key).state(self.clock.now_us()) == State::Ended
+    }
+
+    fn shard(&self, key: CallKey) -> &Shard {
         let at = key.number() % self.shards.len() as u64;
-        self.shards[at as usize].tell(command);
+        &self.shards[at as usize]
+    }
+
+    /// Whether it was taken. That it was not is noticed by [`Self::threads`] too, and logged then.
+    fn tell(&self, key: CallKey, command: Command) -> bool {
+        let told = self.shard(key).tell(command);
+        if let Err(why) = told {
+            tracing::debug!(%why, "a media thread was not told something");
+        }
+        told.is_ok()
     }
 }
 

@@ -6,8 +6,9 @@
 //! SDP written anew.
 //!
 //! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
-//! to legs; `media` holds what was agreed, `crowds` and `loads` count calls by number and by trunk,
-//! `ringing` lets a caller hear a ring tone, `trunks` keeps who may be called and who answers, `ladder` remembers what was said.
+//! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
+//! tone, `crowds` and `loads` count calls by number and by trunk, `trunks` keeps who may be called and who
+//! answers, `ladder` remembers what was said.
 
 mod arrival;
 mod codecs;
@@ -27,7 +28,7 @@ mod trunks;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
-    Setup,
+    Setup, recording_file,
 };
 
 use super::Trunk;
@@ -154,8 +155,7 @@ impl Switch {
             Input::Drain => self.draining = true,
             Input::Leave => self.leave(now),
             Input::HangUpAll => {
-                let keys: Vec<CallKey> = self.calls.keys().copied().collect();
-                for key in keys {
+                for key in self.keys() {
                     self.happen(key, Happening::Stopping, now);
                 }
             }

@@ -220,6 +220,7 @@ impl Loop {
         let board = &self.config.board;
         board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
         board.set_reachable(self.switch.reachable());
+        self.look_at_media();
         if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
             let [
                 not_sip,
@@ -244,6 +245,23 @@ impl Loop {
                 forwarded,
                 "turned SIP away; the next such line comes in a minute at the earliest"
             );
+        }
+    }
+
+    /// Tells when a media thread is in trouble, and ends the calls of one that is gone.
+    fn look_at_media(&mut self) {
+        let (threads, board) = (self.media.threads(), &self.config.board);
+        let before = board.set_media(threads);
+        if before != threads && threads.trouble().is_some() {
+            tracing::error!(?threads, "media threads are in trouble");
+        }
+        if threads.ended > 0 {
+            let mut keys = self.switch.keys();
+            keys.retain(|key| self.media.is_lost(*key));
+            // Those that only ring are ended once they are answered; this is said every second.
+            for key in keys {
+                self.give(Input::MediaLost(key));
+            }
         }
     }
 

@@ -10,12 +10,16 @@ use super::load::{Inputs, Loaded, load};
 use super::settings::Settings;
 
 /// Keys that a reload applies; a section ends in a dot.
-const RELOADABLE: [&str; 5] = [
+const RELOADABLE: [&str; 9] = [
     "log.level",
     "limits.",
     "api.language",
     "api.certificate",
     "api.private_key",
+    "sip.certificate",
+    "sip.private_key",
+    "sip.client_authorities",
+    "sip.server_authorities",
 ];
 
 /// A part that follows the settings: it prepares for new ones, or says why it cannot, and gives back
@@ -93,6 +97,10 @@ impl Reloader {
         self.in_force.api.language = new.api.language;
         self.in_force.api.certificate = new.api.certificate;
         self.in_force.api.private_key = new.api.private_key;
+        self.in_force.sip.certificate = new.sip.certificate;
+        self.in_force.sip.private_key = new.sip.private_key;
+        self.in_force.sip.client_authorities = new.sip.client_authorities;
+        self.in_force.sip.server_authorities = new.sip.server_authorities;
     }
 }
 

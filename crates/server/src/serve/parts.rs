@@ -15,18 +15,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tower::ServiceExt;
 
+use super::sip_tls;
 use crate::admin::AdminError;
 use crate::api::errors::Language as ApiLanguage;
 use crate::api::gateway::{self, Gateway};
 use crate::api::limits::Rates;
 use crate::api::nonces::NonceBounds;
 use crate::api::{self, params};
-use crate::calls::links::{Pem, Tls};
 use crate::calls::media::recorder;
 use crate::calls::{self, media};
-use crate::config::{
-    ConfigError, Language, Loaded, OffOr, Part, RecordingNotice, Reload, Settings,
-};
+use crate::config::{ConfigError, Language, Loaded, Part, RecordingNotice, Reload, Settings};
 use crate::telemetry::Metrics;
 use crate::writer::Options;
 
@@ -115,7 +113,7 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
         advertised: settings.sip.advertised.get().copied(),
         tcp: settings.sip.tcp,
         tls_listen,
-        tls: sip_tls(loaded)?,
+        tls: sip_tls::obtain(loaded)?,
         media: media_config(settings, bind),
         calls_max: settings.calls.calls_max as usize,
         per_x_max: settings.calls.per_x_max as usize,
@@ -134,49 +132,6 @@ pub fn notice(settings: &Settings) -> Notice {
         RecordingNotice::Caller => Notice::Caller,
         RecordingNotice::Both => Notice::Both,
     }
-}
-
-/// TLS for SIP, from the files that the settings name; none where they name none.
-fn sip_tls(loaded: &Loaded) -> Result<Option<Tls>, ConfigError> {
-    let sip = &loaded.settings.sip;
-    let read = |key: &'static str, file: &OffOr<String>| {
-        let read = |file: &String| {
-            std::fs::read(file).map_err(|error| loaded.refuse(key, format!("{file}: {error}")))
-        };
-        file.get().map(read).transpose()
-    };
-    let chain = read("sip.certificate", &sip.certificate)?;
-    let pem = Pem {
-        own: chain.zip(read("sip.private_key", &sip.private_key)?),
-        clients: read("sip.client_authorities", &sip.client_authorities)?,
-        servers: read("sip.server_authorities", &sip.server_authorities)?,
-    };
-    if pem.own.is_none() && pem.servers.is_none() {
-        return Ok(None);
-    }
-    // Each part is tried alone, so that the setting that is wrong is named.
-    let parts = [
-        (
-            "sip.certificate",
-            Pem {
-                own: pem.own.clone(),
-                ..Pem::default()
-            },
-        ),
-        (
-            "sip.server_authorities",
-            Pem {
-                servers: pem.servers.clone(),
-                ..Pem::default()
-            },
-        ),
-    ];
-    for (key, part) in parts {
-        Tls::new(&part).map_err(|error| loaded.refuse(key, error.to_string()))?;
-    }
-    Tls::new(&pem)
-        .map(Some)
-        .map_err(|error| loaded.refuse("sip.client_authorities", error.to_string()))
 }
 
 fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {

@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use super::{
-    Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, stop, watch,
+    Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop, watch,
 };
 use crate::admin::{self, Admin, AdminToken};
 use crate::api::{self, ApiMetrics, Gateway};
@@ -57,7 +57,7 @@ impl Process {
         let boot = Uuid::new_v4().to_string();
         let config = calls::Config {
             sealer: Some(sealer.clone()),
-            board,
+            board: board.clone(),
             ..parts::call_config(&self.loaded, boot).await?
         };
         if settings.demo {
@@ -69,6 +69,7 @@ impl Process {
                 .map_err(|error| failed("the phones of the demo", &error))?;
             tasks.spawn(named("the sandbox phones", phones.task));
         }
+        let tls = config.tls.clone();
         let calls = self.calls(ledger, config, &stop).await?;
         let sip = calls.address;
         tasks.spawn(named("calls", calls.task));
@@ -95,6 +96,7 @@ impl Process {
             .as_ref()
             .map(|(_, certificate)| certificate.clone());
         reloader.follow(certificate::follower(certificate));
+        reloader.follow(sip_tls::follower(tls));
         reloader.follow(parts::gateway_follower(gateway.clone()));
 
         let bounds = parts::api_bounds(settings);
@@ -104,10 +106,10 @@ impl Process {
             "the customers' interface"
         });
         tasks.spawn(self.jobs(ledger, &stop));
-        let watched = watch::run(ledger.clone(), self.readiness.clone(), stop);
+        let watched = watch::run(ledger.clone(), board, self.readiness.clone(), stop);
         tasks.spawn(async move {
             watched.await;
-            "the watch over the ledger"
+            "the watch over ledger and calls"
         });
         front.serve(admin::router(admin, settings.admin.body_max_bytes as usize));
         Ok(Started {

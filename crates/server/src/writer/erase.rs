@@ -122,6 +122,7 @@ impl Ledger {
         if !ended.is_empty() {
             note(&shared.options.dir, &ended)?;
         }
+        (shared.erased).note(clocks().wall, number, ended.clone());
         self.blank_journal(&ended).await?;
         // What the projector had read before must be written before it is
         // blanked.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use maskline_store::records::call::CallRecord;
+use maskline_domain::Timestamp;
+use maskline_store::records::call::{self, CallRecord};
 use maskline_store::work::{RecordError, RecordWrite};
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +16,17 @@ impl Ledger {
             shared: Arc::clone(&self.shared),
         }
     }
+}
+
+/// Why calls that an earlier run left open stay so.
+#[derive(Debug, thiserror::Error)]
+pub enum LostCallsError {
+    /// They cannot be found.
+    #[error("cannot read the records: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Their ends are not written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 /// Where calls are written down. Each method waits until the row is durable.
@@ -43,17 +55,32 @@ impl Records {
     }
 
     /// Closes the calls that earlier runs of this node left open, and says how
-    /// many there were.
+    /// many there were. `recording_of` is asked for the recording of each, by
+    /// its id and when it arrived.
     ///
     /// # Errors
-    /// [`RecordError`].
-    pub async fn close_lost_calls(&self, node: &str, boot: &str) -> Result<u64, RecordError> {
-        self.write(RecordWrite::CloseLostCalls {
+    /// [`LostCallsError`].
+    pub async fn close_lost_calls(
+        &self,
+        node: &str,
+        boot: &str,
+        recording_of: impl Fn(&str, Timestamp) -> Option<String>,
+    ) -> Result<u64, LostCallsError> {
+        let lost = call::lost(&self.shared.readers, node, boot).await?;
+        if lost.is_empty() {
+            return Ok(0);
+        }
+        let recordings = lost.into_iter().filter_map(|(call_id, arrived_at)| {
+            let file = recording_of(&call_id, arrived_at)?;
+            Some((call_id, file))
+        });
+        let write = RecordWrite::CloseLostCalls {
             node: node.to_owned(),
             boot: boot.to_owned(),
             at: clocks().wall,
-        })
-        .await
+            recordings: recordings.collect(),
+        };
+        Ok(self.write(write).await?)
     }
 
     /// Has a row written and does not wait: `told` gets the write back, with what became of it. It

@@ -331,12 +331,14 @@ impl Thread {
     }
 
     async fn write_records(&mut self) -> Result<(), Unknown> {
-        let jobs = std::mem::take(&mut self.records_taken);
+        let mut jobs = std::mem::take(&mut self.records_taken);
         self.records_awaited = false;
         if jobs.is_empty() {
             return Ok(());
         }
         self.records_urgent = jobs.iter().filter(|job| job.write.is_urgent()).count();
+        let writes = jobs.iter_mut().map(|job| &mut job.write);
+        self.parts.shared.erased.apply(writes);
         let begun = Instant::now();
         let done = write_records(&mut self.parts.conn, jobs.iter().map(|job| &job.write)).await;
         let took = begun.elapsed();

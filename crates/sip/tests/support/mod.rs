@@ -252,13 +252,16 @@ impl World {
         while self.step(end) {}
     }
 
-    /// The leg of the first call that the callee saw.
-    pub fn callee_leg(&self) -> LegId {
-        let found = self.events.iter().find_map(|(_, event)| match event {
+    /// The leg of the first call that the callee saw, if it saw one.
+    pub fn incoming(&self) -> Option<LegId> {
+        self.events.iter().find_map(|(_, event)| match event {
             Event::Incoming { leg, .. } => Some(*leg),
             _ => None,
-        });
-        found.expect("the callee saw a call")
+        })
+    }
+
+    pub fn callee_leg(&self) -> LegId {
+        self.incoming().expect("the callee saw a call")
     }
 
     /// When one side sent messages that begin like this, in milliseconds from the start.

@@ -8,7 +8,7 @@ use std::{array, fmt};
 
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, query};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, query, query_as};
 
 /// Why a call was closed that its node could not close itself.
 pub const NODE_LOST: &str = "node_lost";
@@ -52,7 +52,8 @@ pub struct CallRecord {
     pub trunk_out: Option<String>,
     /// When the INVITE came.
     pub arrived_at: Timestamp,
-    /// When the second leg was dialled.
+    /// When the second leg was dialled. In an open row, and in one whose node
+    /// was lost: when the row was made, right before dialling.
     pub dialled_at: Option<Timestamp>,
     /// When it rang.
     pub ringing_at: Option<Timestamp>,
@@ -88,6 +89,30 @@ impl fmt::Debug for CallRecord {
             .field("released_at", &self.released_at)
             .field("situation", &self.situation)
             .finish_non_exhaustive()
+    }
+}
+
+impl CallRecord {
+    /// Blanks what tells of a person, as [`erase`] does in the row.
+    pub fn erase(&mut self) {
+        for number in [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b] {
+            *number = None;
+        }
+        for text in [&mut self.out_id, &mut self.out_order_id, &mut self.ladder] {
+            *text = None;
+        }
+    }
+
+    /// Blanks `number` wherever it is a party, as [`erase_number`] does in the
+    /// row.
+    pub fn erase_number(&mut self, number: PhoneNumber) {
+        let parties = [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b];
+        for party in parties {
+            if *party == Some(number) {
+                *party = None;
+                self.ladder = None;
+            }
+        }
     }
 }
 
@@ -164,8 +189,33 @@ pub async fn write(
     Ok(rows)
 }
 
-/// Closes the calls of `node` that an earlier run than `boot` left open. Says
-/// how many there were.
+/// The calls of `node` that an earlier run than `boot` left open: their ids, and
+/// when they arrived.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lost(
+    readers: &SqlitePool,
+    node: &str,
+    boot: &str,
+) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
+    let rows: Vec<(String, i64)> = query_as(
+        "SELECT call_id, arrived_at FROM call_record \
+         WHERE state = 'open' AND node = $1 AND boot <> $2 ORDER BY call_id",
+    )
+    .bind(node)
+    .bind(boot)
+    .fetch_all(readers)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, at)| (id, Timestamp(at)))
+        .collect())
+}
+
+/// Closes the calls of `node` that an earlier run than `boot` left open, and
+/// names the recordings of those that have one (call id, file). Says how many
+/// calls there were. May run twice.
 ///
 /// # Errors
 /// Those of the database.
@@ -174,7 +224,16 @@ pub async fn close_lost(
     node: &str,
     boot: &str,
     at: Timestamp,
+    recordings: &[(String, String)],
 ) -> Result<u64, sqlx::Error> {
+    // Before they are closed: if this ends between the two, the next start finds them again.
+    for (call_id, file) in recordings {
+        query("UPDATE call_record SET recording = $2 WHERE call_id = $1 AND state = 'open'")
+            .bind(call_id)
+            .bind(file)
+            .execute(&mut *conn)
+            .await?;
+    }
     let done = query(
         "UPDATE call_record SET state = 'closed', released_at = $3, situation = $4, \
          release_by = 'platform' WHERE state = 'open' AND node = $1 AND boot <> $2",
@@ -271,8 +330,10 @@ pub async fn get(
         .transpose()
 }
 
-/// Blanks what tells of a person in the records of calls on one binding. Says
-/// how many there were.
+/// Blanks what tells of a person in the records of calls on one binding, open
+/// ones too. Says how many there were. A call that still lasts would fill its
+/// row again: what it writes later has to be blanked by
+/// [`CallRecord::erase`].
 ///
 /// # Errors
 /// Those of the database.
@@ -287,8 +348,8 @@ pub async fn erase(conn: &mut SqliteConnection, subs_id: SubsId) -> Result<u64, 
     Ok(done.rows_affected())
 }
 
-/// Blanks `number` wherever it is a party of a finished call. Says in how many
-/// records.
+/// Blanks `number` wherever it is a party of a call. Says in how many records.
+/// Of a call that still lasts the same is true as for [`erase`].
 ///
 /// # Errors
 /// Those of the database.
@@ -299,7 +360,7 @@ pub async fn erase_number(
     let done = query(
         "UPDATE call_record SET caller = NULLIF(caller, $1), callee = NULLIF(callee, $1), \
          a = NULLIF(a, $1), b = NULLIF(b, $1), ladder = NULL \
-         WHERE state = 'closed' AND (caller = $1 OR callee = $1 OR a = $1 OR b = $1)",
+         WHERE caller = $1 OR callee = $1 OR a = $1 OR b = $1",
     )
     .bind(number.reveal())
     .execute(conn)

@@ -3,7 +3,8 @@
 use maskline_domain::trunk::Credentials;
 use maskline_domain::{Command, Trunk, TrunkName};
 
-use super::{Change, PlanError, Planner, difference, refused, text_of};
+use super::change::{difference, text_of};
+use super::{Change, PlanError, Planner, refused};
 use crate::admin::document::WantedTrunk;
 use crate::admin::view;
 use crate::seal::Sealer;

@@ -206,6 +206,47 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
     );
 }
 
+#[tokio::test]
+async fn renewed_files_count_from_the_next_connection_on() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let taking = |authority: &Authority| {
+        let pem = Pem {
+            own: Some(authority.sign("127.0.0.1")),
+            ..Pem::default()
+        };
+        Tls::new(&pem).unwrap()
+    };
+    let believing = |authority: &Authority| {
+        let pem = Pem {
+            servers: Some(authority.pem()),
+            ..Pem::default()
+        };
+        Tls::new(&pem).unwrap()
+    };
+    let (shown, believed) = (taking(&old), believing(&old));
+    let (mut server, _, address) = links(Some(shown.clone()));
+    let there = Hop::tls(address);
+    let (mut first, _, _) = links(Some(believed.clone()));
+    first.send(there, bytes(HELLO)).unwrap();
+    let (from, _) = message(&mut server).await;
+
+    shown.replace(&taking(&new));
+    let (mut second, _, _) = links(Some(believed.clone()));
+    second.send(there, bytes(HELLO)).unwrap();
+    assert_eq!(gone(&mut second).await, there, "it believes the old ones");
+    believed.replace(&believing(&new));
+    second.send(there, bytes(HELLO)).unwrap();
+    assert_eq!(message(&mut server).await.1, HELLO);
+    first.send(there, bytes(HELLO)).unwrap();
+    assert_eq!(message(&mut server).await.0, from, "what stands is left");
+
+    // Where nothing is said any more, the listener goes on with what it has.
+    shown.replace(&Tls::new(&Pem::default()).unwrap());
+    let (mut third, _, _) = links(Some(believed));
+    third.send(there, bytes(HELLO)).unwrap();
+    assert_eq!(message(&mut server).await.1, HELLO);
+}
+
 #[test]
 fn files_that_cannot_be_used_are_told() {
     let authority = Authority::new();

@@ -1,5 +1,6 @@
 //! TLS for SIP: our certificate, and whom we believe.
 
+use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -28,16 +29,20 @@ pub enum TlsError {
     Authority(String),
 }
 
-/// TLS as it was set up: for peers that connect to us, and for those that we connect to.
+/// TLS for peers that connect to us, and for those that we connect to. Clones share it: what
+/// [`Tls::replace`] sets is used by every connection that is made later; those that stand stay.
 #[derive(Clone)]
-pub struct Tls {
+pub struct Tls(Arc<ArcSwap<Both>>);
+
+struct Both {
     acceptor: Option<TlsAcceptor>,
     connector: Option<TlsConnector>,
 }
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (takes, makes) = (self.acceptor.is_some(), self.connector.is_some());
+        let both = self.0.load();
+        let (takes, makes) = (both.acceptor.is_some(), both.connector.is_some());
         write!(f, "Tls(takes {takes}, makes {makes})")
     }
 }
@@ -74,18 +79,28 @@ impl Tls {
             }
             None => None,
         };
-        Ok(Self {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Both {
             acceptor,
             connector,
-        })
+        }))))
+    }
+
+    /// Takes what `other` has from the next connection on. What it lacks, listeners may still rest on:
+    /// that stays as it is.
+    pub fn replace(&self, other: &Self) {
+        let (before, other) = (self.0.load(), other.0.load());
+        self.0.store(Arc::new(Both {
+            acceptor: other.acceptor.clone().or_else(|| before.acceptor.clone()),
+            connector: (other.connector.clone()).or_else(|| before.connector.clone()),
+        }));
     }
 
     pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
-        self.acceptor.clone()
+        self.0.load().acceptor.clone()
     }
 
     pub(super) fn connector(&self) -> Option<TlsConnector> {
-        self.connector.clone()
+        self.0.load().connector.clone()
     }
 }
 

@@ -5,6 +5,7 @@
 //! its header is written anew, so that a file is playable up to the last second whenever the process dies.
 
 use super::Clock;
+use super::shard::State;
 use super::statistics::{Recorded, Statistics, Stopped};
 use crate::calls::switch::{CallKey, Side};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
@@ -158,6 +159,16 @@ impl Recorder {
             cpu_ns,
             thread,
         })
+    }
+}
+
+impl Recorder {
+    /// How its thread is. It is never late: who hands it work drops sound that it has no room for.
+    pub fn state(&self) -> State {
+        match self.thread.is_finished() {
+            true => State::Ended,
+            false => State::Well,
+        }
     }
 }
 

@@ -5,14 +5,16 @@
 //! is much to do, or it was just told something, it rests for two milliseconds before the next look, so
 //! that one look finds many packets, or much that it is told.
 
+mod obey;
+
 use super::bridge::{Bridge, Patience};
-use super::player::Player;
+use super::commands::{self, Command, NotTaken, Orders, Queue};
 use super::ports::MediaSockets;
 use super::prompts::Library;
 use super::recorder::{Batch, Work};
-use super::statistics::{Recorded, Statistics, Stopped};
+use super::statistics::Recorded;
 use super::{Clock, thread_cpu_ns};
-use crate::calls::switch::{CallKey, Input, MediaPath, Repeat, Side, Sound};
+use crate::calls::switch::{CallKey, Input, Side};
 use maskline_sip::rtcp::REPORT_EVERY_MS;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -23,23 +25,24 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// The longest packet that is relayed, in bytes: far above 60 ms of G.711.
 const PACKET_BYTES_MAX: usize = 1_500;
 /// Sockets looked at in one go.
 const EVENTS_MAX: usize = 512;
-/// Commands that may wait.
-const COMMANDS_MAX: usize = 16_384;
 /// News and work for the recorder that may wait here when the other thread takes none.
 const WAITING_MAX: usize = 65_536;
 /// Between two packets of what we play, and two batches of a recording, in microseconds.
 const TICK_US: u64 = 20_000;
 /// Further behind than this, what was missed is not made up for, in microseconds.
 const BEHIND_MAX_US: u64 = 200_000;
+/// A thread is seen each second. Unseen for so long, it hangs or the machine is far too slow, in
+/// microseconds.
+const LATE_US: u64 = 5_000_000;
 /// Between two looks at what goes slowly, in microseconds.
 const SECOND_US: u64 = 1_000_000;
 const REPORT_EVERY_US: u64 = REPORT_EVERY_MS * 1_000;
@@ -49,30 +52,22 @@ const REST: Duration = Duration::from_millis(2);
 /// Not a socket, but the wish to be heard.
 const WAKE: u64 = u64::MAX;
 
-/// What a thread is told.
-#[derive(Debug)]
-pub enum Command {
-    /// A call has these sockets for its caller and its callee; the numbers are drawn by lot.
-    Open(CallKey, Box<[MediaSockets; 2]>, [u64; 6]),
-    /// Relay between these two from now on.
-    Path(CallKey, Box<MediaPath>),
-    /// Play to a side.
-    Play(CallKey, Side, Sound, Repeat),
-    /// Stop that.
-    StopPlaying(CallKey, Side),
-    /// Record to this file.
-    Record(CallKey, String),
-    /// Press a key for a side to hear.
-    Press(CallKey, Side, char),
-    /// The call is over.
-    Close(CallKey, oneshot::Sender<Statistics>),
-    /// End the thread.
-    Stop,
+/// How a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does its work.
+    Well,
+    /// Much waits for it, or it has not been seen for five seconds.
+    Late,
+    /// It is gone, which only a fault can bring about. Nobody can be heard over it any more.
+    Ended,
 }
 
 /// What a thread has done so far.
 #[derive(Debug, Default)]
 pub struct Done {
+    /// When it was last seen, on the clock of the media plane.
+    pub seen_us: AtomicU64,
     /// Packets taken.
     pub packets: AtomicU64,
     /// Processor time in nanoseconds, up to a second ago.
@@ -82,7 +77,7 @@ pub struct Done {
 /// A thread from outside.
 #[derive(Debug)]
 pub struct Shard {
-    commands: SyncSender<Command>,
+    orders: Orders,
     wake: Arc<OwnedFd>,
     is_woken: Arc<AtomicBool>,
     /// What it has done.
@@ -114,9 +109,12 @@ impl Shard {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
         let is_woken = Arc::new(AtomicBool::new(false));
-        let (commands, queue) = sync_channel(COMMANDS_MAX);
-        let done = Arc::new(Done::default());
+        let (orders, queue) = commands::queue();
         let now_us = tools.clock.now_us();
+        let done = Arc::new(Done {
+            seen_us: now_us.into(),
+            ..Done::default()
+        });
         let room = Room {
             tools,
             epoll,
@@ -141,7 +139,7 @@ impl Shard {
             .name(format!("media-{number}"))
             .spawn(move || room.run())?;
         Ok(Self {
-            commands,
+            orders,
             wake,
             is_woken,
             done,
@@ -150,25 +148,37 @@ impl Shard {
     }
 
     /// Tells it something.
-    pub fn tell(&self, command: Command) {
-        if let Err(error) = self.commands.try_send(command) {
-            let why = match error {
-                TrySendError::Full(_) => "it is too far behind",
-                TrySendError::Disconnected(_) => "it has ended",
-            };
-            tracing::error!(why, "a media thread was not told something");
-        }
+    ///
+    /// # Errors
+    /// [`NotTaken`]; never [`NotTaken::Behind`] for the end of a call.
+    pub fn tell(&self, command: Command) -> Result<(), NotTaken> {
+        let told = self.orders.tell(command);
         // One wake is enough for all that is told until the thread looks.
         if !self.is_woken.swap(true, Ordering::AcqRel) {
             // It fails only when the thread has been woken 2^64 times and has not looked.
             let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        }
+        told
+    }
+
+    /// How it is.
+    pub fn state(&self, now_us: u64) -> State {
+        let has_ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        let unseen_us = now_us.saturating_sub(self.done.seen_us.load(Ordering::Relaxed));
+        if has_ended {
+            State::Ended
+        } else if unseen_us > LATE_US || self.orders.is_behind() {
+            State::Late
+        } else {
+            State::Well
         }
     }
 }
 
 impl Drop for Shard {
     fn drop(&mut self) {
-        self.tell(Command::Stop);
+        // It may have ended before.
+        let _ = self.tell(Command::Stop);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -183,7 +193,7 @@ struct Room {
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
     is_woken: Arc<AtomicBool>,
-    queue: Receiver<Command>,
+    queue: Queue,
     done: Arc<Done>,
     /// A call keeps its place, which the kernel tells with each socket.
     calls: Vec<Option<Call>>,
@@ -408,204 +418,9 @@ impl Room {
         for key in silent {
             self.tell(Input::MediaLost(key));
         }
+        self.done.seen_us.store(now_us, Ordering::Relaxed);
         self.done.packets.store(self.packets, Ordering::Relaxed);
         self.done.cpu_ns.store(thread_cpu_ns(), Ordering::Relaxed);
-    }
-
-    /// Does what it was told. False when it is to end.
-    fn obey(&mut self) -> bool {
-        let mut count = [0; 8];
-        // One read takes all wakes; none is there only if somebody else read, and nobody does.
-        let _ = rustix::io::read(&self.wake, &mut count);
-        // What is told from now on wakes again.
-        self.is_woken.store(false, Ordering::Release);
-        loop {
-            let command = match self.queue.try_recv() {
-                Ok(command) => command,
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            };
-            let now_us = self.tools.clock.now_us();
-            match command {
-                Command::Open(key, sockets, chances) => self.open(key, *sockets, chances, now_us),
-                Command::Path(key, path) => {
-                    self.with(key, |call| call.bridge.set_path(&path, now_us));
-                }
-                Command::Play(key, side, sound, repeat) => {
-                    self.play((key, side), sound, repeat, now_us);
-                }
-                Command::StopPlaying(key, side) => {
-                    self.with(key, |call| call.bridge.stop_playing(side));
-                }
-                Command::Record(key, file) => self.record(key, file, now_us),
-                Command::Press(key, side, digit) => {
-                    self.with(key, |call| call.bridge.press(side, digit));
-                    self.follow(key, now_us);
-                }
-                Command::Close(key, reply) => self.close(key, reply),
-                Command::Stop => return false,
-            }
-        }
-    }
-
-    fn with(&mut self, key: CallKey, deed: impl FnOnce(&mut Call)) {
-        let place = self.places.get(&key);
-        if let Some(Some(call)) = place.and_then(|place| self.calls.get_mut(*place)) {
-            deed(call);
-        }
-    }
-
-    fn open(&mut self, key: CallKey, sockets: [MediaSockets; 2], chances: [u64; 6], now_us: u64) {
-        if self.places.contains_key(&key) {
-            tracing::error!("a call was given ports twice; it keeps the first ones");
-            return;
-        }
-        let [caller, callee] = sockets;
-        let place = self.free.pop().unwrap_or(self.calls.len());
-        for (side, sockets) in Side::BOTH.into_iter().zip([&caller, &callee]) {
-            for (socket, is_rtcp) in [(&sockets.rtp, false), (&sockets.rtcp, true)] {
-                let token = Token {
-                    place,
-                    side,
-                    is_rtcp,
-                };
-                if let Err(error) = epoll::add(&self.epoll, socket, token.to_data(), EventFlags::IN)
-                {
-                    tracing::error!(%error, "a media socket cannot be waited for");
-                }
-            }
-        }
-        let mut chances = chances.into_iter();
-        let patience = self.tools.patience;
-        let first_report_us = chances.next().unwrap_or(0) % REPORT_EVERY_US;
-        let call = Call {
-            key,
-            bridge: Bridge::new(patience, now_us, || chances.next().unwrap_or(0)),
-            caller,
-            callee,
-            is_recorded: false,
-            refused: None,
-            dropped: 0,
-            // Not all at once (RFC 3550 section 6.2).
-            next_report_us: now_us + first_report_us,
-        };
-        match self.calls.get_mut(place) {
-            Some(free) => *free = Some(call),
-            None => self.calls.push(Some(call)),
-        }
-        self.places.insert(key, place);
-    }
-
-    fn play(&mut self, (key, side): (CallKey, Side), sound: Sound, repeat: Repeat, now_us: u64) {
-        let library = Arc::clone(&self.tools.library);
-        let mut is_heard = false;
-        self.with(key, |call| {
-            if let Some(law) = call.bridge.law(side) {
-                let player = Player::new(library.sound(sound, law), law, repeat);
-                is_heard = call.bridge.play(side, player);
-            }
-        });
-        if is_heard {
-            self.follow(key, now_us);
-        } else if repeat == Repeat::Once {
-            self.tell(Input::Played(key, side));
-        }
-    }
-
-    /// Ticks for this call from now on, if it wants them.
-    fn follow(&mut self, key: CallKey, now_us: u64) {
-        let Some(place) = self.places.get(&key).copied() else {
-            return;
-        };
-        let Some(Some(call)) = self.calls.get(place) else {
-            return;
-        };
-        if call.bridge.wants_ticks() {
-            self.ticking.insert(place);
-            self.keep_pace(now_us);
-        }
-    }
-
-    /// Ticks that nobody needed are not made up for.
-    fn keep_pace(&mut self, now_us: u64) {
-        if self.next_tick_us + TICK_US < now_us {
-            self.next_tick_us = now_us;
-        }
-    }
-
-    fn record(&mut self, key: CallKey, file: String, now_us: u64) {
-        self.keep_pace(now_us);
-        let has_recorder = self.tools.recorder.is_some();
-        let mut begin = None;
-        self.with(key, |call| {
-            if call.is_recorded {
-                return;
-            }
-            let law = call.bridge.law(Side::Caller);
-            let why = match law {
-                None => Stopped::Codec,
-                Some(_) if !has_recorder => Stopped::Failed,
-                Some(law) => {
-                    call.is_recorded = true;
-                    begin = Some(Work::Begin {
-                        key,
-                        file,
-                        law,
-                        at_us: now_us,
-                    });
-                    return;
-                }
-            };
-            call.refused = Some(Recorded {
-                file,
-                stopped: Some(why),
-                ..Recorded::default()
-            });
-        });
-        if let Some(begin) = begin {
-            self.recording += 1;
-            self.work.push_back(begin);
-            self.hand_over();
-        }
-    }
-
-    fn close(&mut self, key: CallKey, reply: oneshot::Sender<Statistics>) {
-        let Some(place) = self.places.remove(&key) else {
-            return;
-        };
-        let Some(call) = self.calls.get_mut(place).and_then(Option::take) else {
-            return;
-        };
-        self.free.push(place);
-        self.ticking.remove(&place);
-        let statistics = Statistics {
-            caller: call.bridge.received(Side::Caller),
-            callee: call.bridge.received(Side::Callee),
-            recording: call.refused,
-        };
-        // Who hears that it is over may count on the ports.
-        for sockets in [call.caller, call.callee] {
-            for socket in [&sockets.rtp, &sockets.rtcp] {
-                // It is there, or could not be waited for.
-                let _ = epoll::delete(&self.epoll, socket);
-            }
-            sockets.give_back();
-        }
-        if !call.is_recorded {
-            // Who does not wait any more does not want it.
-            let _ = reply.send(statistics);
-            return;
-        }
-        self.recording -= 1;
-        let batch = std::mem::take(&mut self.batch);
-        self.work.push_back(Work::Sound(batch));
-        self.work.push_back(Work::End {
-            key,
-            dropped: call.dropped,
-            statistics: Box::new(statistics),
-            reply,
-        });
-        self.hand_over();
     }
 
     fn tell(&mut self, news: Input<'static>) {
@@ -629,7 +444,14 @@ impl Room {
         };
         while let Some(work) = self.work.pop_front() {
             match recorder.try_send(work) {
-                Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+                Ok(()) => {}
+                // Whoever recorded is gone; the rest of what a call came to is still known.
+                Err(TrySendError::Disconnected(Work::End {
+                    statistics, reply, ..
+                })) => {
+                    let _ = reply.send(*statistics);
+                }
+                Err(TrySendError::Disconnected(_)) => {}
                 Err(TrySendError::Full(work)) => {
                     self.work.push_front(work);
                     break;

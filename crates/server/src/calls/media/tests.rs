@@ -207,7 +207,44 @@ fn a_recorded_call_leaves_one_file_with_a_side_on_each_channel() {
 #[test]
 fn a_recorder_that_takes_nothing_does_not_hold_up_the_relay() {
     let (work, queue) = std::sync::mpsc::sync_channel(1);
-    let (news, _heard) = mpsc::channel(10);
+    let (shard, caller, callee) = recorded_call(work, 47_460);
+    for sequence in 0..50 {
+        caller.say(sequence, &[1; 160]);
+        assert_eq!(callee.hear(), [1; 160]);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let (reply, _) = oneshot::channel();
+    shard.tell(Command::Close(KEY.into(), reply)).expect("told");
+    // Its beginning and its end come through all the same, and the end says what is missing.
+    assert!(matches!(queue.recv(), Ok(recorder::Work::Begin { .. })));
+    let dropped = loop {
+        match queue.recv_timeout(PATIENCE).expect("the end comes") {
+            recorder::Work::End { dropped, .. } => break dropped,
+            recorder::Work::Sound(_) | recorder::Work::Begin { .. } => {}
+        }
+    };
+    assert!((10..=50).contains(&dropped), "{dropped}");
+}
+
+#[test]
+fn a_recorder_that_is_gone_does_not_take_the_statistics_with_it() {
+    let (work, queue) = std::sync::mpsc::sync_channel(1);
+    drop(queue);
+    let (shard, caller, callee) = recorded_call(work, 47_700);
+    caller.say(0, &[1; 160]);
+    assert_eq!(callee.hear(), [1; 160]);
+    let (reply, statistics) = oneshot::channel();
+    shard.tell(Command::Close(KEY.into(), reply)).expect("told");
+    let statistics = statistics.blocking_recv().expect("they come");
+    assert_eq!(statistics.caller.packets, 1);
+}
+
+/// A thread with one call that is recorded by whoever takes `work`.
+fn recorded_call(
+    work: std::sync::mpsc::SyncSender<recorder::Work>,
+    first_port: u16,
+) -> (Shard, Phone, Phone) {
+    let (news, _) = mpsc::channel(10);
     let tools = Tools {
         library: Arc::new(Library::load(None, &[])),
         recorder: Some(work),
@@ -219,34 +256,23 @@ fn a_recorder_that_takes_nothing_does_not_hold_up_the_relay() {
         },
     };
     let shard = Shard::start(0, tools).expect("a thread");
-    let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), 47_460, 47_479);
+    let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), first_port, first_port + 19);
     let sockets = [ports.lend().expect("ports"), ports.lend().expect("ports")];
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let caller = Phone::new(at(sockets[0].port()));
     let callee = Phone::new(at(sockets[1].port()));
-    shard.tell(Command::Open(KEY.into(), Box::new(sockets), [1; 6]));
     let path = MediaPath {
         caller: Some(caller.end()),
         callee: Some(callee.end()),
     };
-    shard.tell(Command::Path(KEY.into(), Box::new(path)));
-    shard.tell(Command::Record(KEY.into(), "call.wav".to_owned()));
-    for sequence in 0..50 {
-        caller.say(sequence, &[1; 160]);
-        assert_eq!(callee.hear(), [1; 160]);
-        std::thread::sleep(Duration::from_millis(2));
+    for command in [
+        Command::Open(KEY.into(), Box::new(sockets), [1; 6]),
+        Command::Path(KEY.into(), Box::new(path)),
+        Command::Record(KEY.into(), "call.wav".to_owned()),
+    ] {
+        shard.tell(command).expect("told");
     }
-    let (reply, _) = oneshot::channel();
-    shard.tell(Command::Close(KEY.into(), reply));
-    // Its beginning and its end come through all the same, and the end says what is missing.
-    assert!(matches!(queue.recv(), Ok(recorder::Work::Begin { .. })));
-    let dropped = loop {
-        match queue.recv_timeout(PATIENCE).expect("the end comes") {
-            recorder::Work::End { dropped, .. } => break dropped,
-            recorder::Work::Sound(_) | recorder::Work::Begin { .. } => {}
-        }
-    };
-    assert!((10..=50).contains(&dropped), "{dropped}");
+    (shard, caller, callee)
 }
 
 #[test]
@@ -317,4 +343,46 @@ fn addresses_are_told_as_wished_and_ports_run_out() {
         let _ = plane.finish(key.into()).blocking_recv();
     }
     assert!(plane.ports_lent() <= 3, "only the first call has its own");
+}
+
+#[test]
+fn a_thread_that_has_ended_is_noticed_and_gets_no_calls() {
+    let world = world(47_660, |config| config.threads = 1);
+    let plane = &world.plane;
+    assert_eq!(
+        plane.threads(),
+        Threads {
+            well: 2,
+            ..Threads::default()
+        }
+    );
+    assert_eq!(plane.threads().trouble(), None);
+    let unfinished = plane.ports_lent();
+    assert_eq!(unfinished, 2);
+    // As a fault would end it.
+    plane.shards[0].tell(Command::Stop).expect("told");
+    await_that(|| plane.threads().ended == 1);
+    assert!(plane.threads().trouble().is_some());
+    assert!(plane.is_lost(KEY.into()));
+    assert_eq!(plane.lease(8.into(), &LeaseWish::default()), None);
+    assert!(plane.finish(KEY.into()).blocking_recv().is_err());
+    assert_eq!(plane.ports_lent(), 0, "its ports are free for others");
+}
+
+#[test]
+fn a_recorder_that_has_ended_is_noticed() {
+    let mut world = world(47_680, |config| config.threads = 1);
+    let recorder = world.plane.recorder.as_mut().expect("it records");
+    // In place of its thread, which nobody could end but a fault.
+    recorder.thread = std::thread::spawn(|| ());
+    await_that(|| world.plane.threads().ended == 1);
+    assert!(world.plane.threads().trouble().is_some());
+}
+
+fn await_that(mut so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < until, "it is not so in time");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }

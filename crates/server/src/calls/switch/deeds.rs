@@ -1,13 +1,14 @@
 //! What a call wants done becomes messages and outputs.
 
 use super::codecs::Codecs;
-use super::face::day;
+use super::face::recording_file;
 use super::ladder::Way;
 use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
 use crate::calls::{Trunk, peers};
 use maskline_domain::call::{Deed, Ending, Happening, Moment, Reason, Side, Sound};
 use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
 use maskline_sip::uri::sip_uri;
+use maskline_store::records::call::CallRecord;
 
 impl Switch {
     pub(super) fn carry_out(&mut self, key: CallKey, deed: Deed, now: Moment) {
@@ -19,8 +20,12 @@ impl Switch {
             Deed::OpenRow(connection) => {
                 live.take_binding(&connection.binding);
                 live.record.callee = Some(connection.callee);
-                self.outputs
-                    .push_back(Output::OpenRow(key, Box::new(live.record.clone())));
+                // Dialling follows once the row is durable; should the node die, this is what is known.
+                let row = CallRecord {
+                    dialled_at: Some(now.wall),
+                    ..live.record.clone()
+                };
+                self.outputs.push_back(Output::OpenRow(key, Box::new(row)));
             }
             Deed::DialCallee(callee, trunk) => {
                 live.callee = Some(callee);
@@ -69,7 +74,7 @@ impl Switch {
             // What we do not understand we cannot record; the ladder says so.
             Deed::Record if !live.media.is_understood() => {}
             Deed::Record => {
-                let file = format!("{}/{}.wav", day(now), live.record.call_id);
+                let file = recording_file(now.wall, &live.record.call_id);
                 live.record.recording = Some(file.clone());
                 self.outputs
                     .push_back(Output::Record(key, RecordWish { file }));

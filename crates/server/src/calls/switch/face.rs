@@ -1,9 +1,9 @@
 //! What the shell sees of a switch: settings, inputs and outputs.
 
 use crate::calls::Trunk;
-use maskline_domain::call::{Moment, Notice, Side, Sound};
+use maskline_domain::call::{Notice, Side, Sound};
 use maskline_domain::routing::{Dial as Query, Route};
-use maskline_domain::{AccountId, PoolKey, ToneCode};
+use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode};
 use maskline_sip::g711::Law;
 use maskline_sip::hop::Hop;
 use maskline_sip::sdp::{Direction, Payloads};
@@ -109,8 +109,7 @@ pub enum Repeat {
 /// A recording that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordWish {
-    /// Its name within the directory of recordings, a folder for each day: `2026-11-25/NAME.wav`. No number
-    /// stands in it.
+    /// Its name, see [`recording_file`]. No number stands in it.
     pub file: String,
 }
 
@@ -129,13 +128,13 @@ pub enum Input<'a> {
     Routed(CallKey, Option<Box<Routing>>),
     /// The answer to [`Output::OpenRow`]: whether the row is durable.
     RowOpened(CallKey, bool),
-    /// The answer to [`Output::LeaseMedia`]; none if no port is free.
+    /// The answer to [`Output::LeaseMedia`]; none if no port is free, or nobody can carry it.
     MediaLeased(CallKey, Option<Lease>),
     /// What was to be played once has been played, or cannot be.
     Played(CallKey, Side),
     /// This side pressed a key, which came as an RTP event (RFC 4733) and cannot go on as one.
     Digit(CallKey, Side, char),
-    /// The relay of this call has heard nothing for too long.
+    /// The relay of this call has heard nothing for too long, or there is none any more.
     MediaLost(CallKey),
     /// [`super::Switch::poll_timeout`] has come.
     Timeout,
@@ -205,7 +204,9 @@ pub struct Setup {
     pub seed: [u8; 32],
 }
 
-/// The day of a moment in China, as `yyyy-MM-dd`.
-pub(super) fn day(now: Moment) -> String {
-    now.wall.format_china().chars().take(10).collect()
+/// The name of a recording within the directory of recordings, by the day in China on which the call was
+/// answered: `2026-11-25/CALL-ID.wav`.
+pub fn recording_file(answered_at: Timestamp, call_id: &str) -> String {
+    let day: String = answered_at.format_china().chars().take(10).collect();
+    format!("{day}/{call_id}.wav")
 }

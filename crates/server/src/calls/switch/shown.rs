@@ -1,13 +1,18 @@
 //! What the switch shows of itself to people.
 
-use super::Switch;
 use super::live::Live;
+use super::{CallKey, Switch};
 use crate::calls::board::{LiveCall, Stage, TurnedAway};
 
 impl Switch {
     /// The calls that live, the oldest first.
     pub fn live_calls(&self) -> Vec<LiveCall> {
         self.calls.values().map(shown).collect()
+    }
+
+    /// The keys of the calls that live.
+    pub fn keys(&self) -> Vec<CallKey> {
+        self.calls.keys().copied().collect()
     }
 
     /// Legs that live.

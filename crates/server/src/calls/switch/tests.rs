@@ -1,6 +1,7 @@
 //! A caller, the switch and a callee in virtual time, and what each side gets to see.
 
 mod asked;
+mod chance;
 mod changing;
 mod connecting;
 mod early;

@@ -1,0 +1,216 @@
+//! What settings must be beyond the kind of each value: those that go together, and ranges.
+
+use std::net::IpAddr;
+
+use super::settings::Settings;
+
+impl Settings {
+    /// The rules that a single value cannot show: the key and the reason of the first one broken.
+    pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Result<(), (&'static str, String)> {
+        let wrong = |key, reason: &str| Err((key, reason.to_owned()));
+        if self.data.is_empty() {
+            return wrong("data", "the data directory has no name");
+        }
+        match (self.api.certificate.is_set(), self.api.private_key.is_set()) {
+            (true, false) => {
+                return wrong("api.certificate", "api.private_key is missing beside it");
+            }
+            (false, true) => {
+                return wrong("api.private_key", "api.certificate is missing beside it");
+            }
+            (false, false) if given("api.https") && !self.demo => {
+                return wrong(
+                    "api.https",
+                    "HTTPS needs api.certificate and api.private_key (or --demo, which makes its own)",
+                );
+            }
+            _ => {}
+        }
+        match (self.sip.certificate.is_set(), self.sip.private_key.is_set()) {
+            (true, false) => {
+                return wrong("sip.certificate", "sip.private_key is missing beside it");
+            }
+            (false, true) => {
+                return wrong("sip.private_key", "sip.certificate is missing beside it");
+            }
+            (false, false) if self.sip.tls.is_set() => {
+                return wrong("sip.tls", "TLS needs sip.certificate and sip.private_key");
+            }
+            _ => {}
+        }
+        let nowhere = |host: &str| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified());
+        if nowhere(self.sip.listen.host()) && !self.sip.advertised.is_set() {
+            return wrong(
+                "sip.listen",
+                "peers must be told a real address; set sip.advertised beside it",
+            );
+        }
+        let bind = self.rtp.bind.get().is_some_and(IpAddr::is_unspecified);
+        let inherited = !self.rtp.bind.is_set() && nowhere(self.sip.listen.host());
+        if (bind || inherited) && !self.rtp.advertised.is_set() {
+            return wrong(
+                "rtp.bind",
+                "peers must be told a real address; set rtp.advertised beside it",
+            );
+        }
+        let languages = &self.prompts.languages;
+        let is_repeated = |(place, language)| languages[..place].contains(language);
+        if languages.is_empty() || languages.iter().enumerate().any(is_repeated) {
+            return wrong(
+                "prompts.languages",
+                "at least one of chinese and english, each once",
+            );
+        }
+        if !maskline_domain::account::is_name(&self.process.node) {
+            return wrong(
+                "process.node",
+                "1 to 64 letters, digits, '-', '_', '.' or '@'",
+            );
+        }
+        if !self.master_key.command.is_empty() && self.master_key.file.is_set() {
+            return wrong(
+                "master_key.command",
+                "master_key.file is set too; one of them must go",
+            );
+        }
+        for (key, value, least, most) in self.bounds() {
+            if value < least || value > most {
+                return Err((key, format!("{value} is not between {least} and {most}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers that have a sensible range: key, value, least, most.
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 25] {
+        const DAY_S: u64 = 86_400;
+        const GIB: u64 = 1 << 30;
+        [
+            (
+                "api.connections_max",
+                self.api.connections_max.into(),
+                1,
+                1_000_000,
+            ),
+            (
+                "api.idle_timeout_s",
+                self.api.idle_timeout_s.into(),
+                1,
+                DAY_S,
+            ),
+            ("api.body_timeout_s", self.api.body_timeout_s.into(), 1, 600),
+            (
+                "api.body_max_bytes",
+                self.api.body_max_bytes.into(),
+                1 << 10,
+                GIB,
+            ),
+            (
+                "admin.body_max_bytes",
+                self.admin.body_max_bytes.into(),
+                1 << 10,
+                GIB,
+            ),
+            ("calls.calls_max", self.calls.calls_max.into(), 1, 1_000_000),
+            ("calls.per_x_max", self.calls.per_x_max.into(), 1, 1_000_000),
+            (
+                "calls.per_caller_max",
+                self.calls.per_caller_max.into(),
+                1,
+                1_000_000,
+            ),
+            (
+                "calls.duration_max_s",
+                self.calls.duration_max_s.into(),
+                1,
+                7 * DAY_S,
+            ),
+            (
+                "calls.silence_max_s",
+                self.calls.silence_max_s.into(),
+                1,
+                DAY_S,
+            ),
+            (
+                "calls.hold_silence_max_s",
+                self.calls.hold_silence_max_s.into(),
+                1,
+                DAY_S,
+            ),
+            (
+                "recording.free_min_mib",
+                self.recording.free_min_mib.into(),
+                0,
+                1 << 30,
+            ),
+            (
+                "limits.nonces_per_key_max",
+                self.limits.nonces_per_key_max.into(),
+                1,
+                100_000_000,
+            ),
+            (
+                "limits.nonces_total_max",
+                self.limits.nonces_total_max.into(),
+                1,
+                1_000_000_000,
+            ),
+            (
+                "limits.clock_skew_s",
+                self.limits.clock_skew_s.into(),
+                1,
+                DAY_S,
+            ),
+            (
+                "master_key.command_timeout_s",
+                self.master_key.command_timeout_s.into(),
+                1,
+                600,
+            ),
+            (
+                "writer.queue_max",
+                self.writer.queue_max.into(),
+                1,
+                1_000_000,
+            ),
+            ("writer.batch_max", self.writer.batch_max.into(), 1, 4_096),
+            (
+                "writer.deadline_ms",
+                self.writer.deadline_ms.into(),
+                10,
+                60_000,
+            ),
+            (
+                "journal.retention_days",
+                self.journal.retention_days.into(),
+                0,
+                36_500,
+            ),
+            (
+                "journal.snapshot_every_batches",
+                self.journal.snapshot_every_batches,
+                1,
+                u64::MAX,
+            ),
+            (
+                "journal.snapshot_every_bytes",
+                self.journal.snapshot_every_bytes,
+                1 << 16,
+                u64::MAX,
+            ),
+            (
+                "jobs.interval_ms",
+                self.jobs.interval_ms.into(),
+                10,
+                3_600_000,
+            ),
+            ("jobs.batch_max", self.jobs.batch_max.into(), 1, 4_000),
+            (
+                "process.drain_timeout_s",
+                self.process.drain_timeout_s.into(),
+                0,
+                DAY_S,
+            ),
+        ]
+    }
+}
