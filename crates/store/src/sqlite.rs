@@ -115,6 +115,8 @@ impl DataDir {
             // What is erased or pruned is overwritten with zeros.
             .pragma("secure_delete", "ON")
             .pragma("cache_size", "-32768")
+            // What a statement over many rows needs to be undone; else it is a file each time.
+            .pragma("temp_store", "MEMORY")
             .connect()
             .await?;
         check_version(&mut conn).await?;
