@@ -90,9 +90,9 @@ pub enum Input<'a> {
         /// What.
         bytes: &'a [u8],
     },
-    /// [`Machine::poll_timeout`] has come.
+    /// [`super::Machine::poll_timeout`] has come.
     Timeout,
-    /// Call somebody, as the call that [`Machine::new_call`] gave.
+    /// Call somebody, as the call that [`super::Machine::new_call`] gave.
     Dial(LegId, Order),
     /// Answer a call that rings.
     Answer(LegId),
