@@ -101,7 +101,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "who are you", bound: ToCallee, act: unconnected::challenged },
     Scene { name: "out of order", bound: ToCallee, act: |world| unconnected::refused(world, 503, "Retry-After: 17\r\n") },
     Scene { name: "refused after ringing", bound: ToCallee, act: unconnected::refused_ringing },
-    Scene { name: "silence", bound: ToCallee, act: connected::silence },
+    Scene { name: "silence", bound: ToCallee, act: unconnected::silence },
     Scene { name: "a codec that nobody offered", bound: ToCallee, act: unconnected::foreign_codec },
     Scene { name: "no codec of ours", bound: ToCallee, act: unconnected::no_codec },
     Scene { name: "X is bound to nobody", bound: Nobody, act: unconnected::turned_away },

@@ -38,8 +38,11 @@ impl Agreements {
         let Ok(essentials) = message.essentials() else {
             return false;
         };
-        let Ok(said) = sdp::parse(message.body()) else {
-            return !message.body().is_empty();
+        let Some(said) = message.sdp() else {
+            return false;
+        };
+        let Ok(said) = sdp::parse(said) else {
+            return true;
         };
         let codecs: Vec<Codec> = said.audio.codecs.iter().map(|(codec, _)| *codec).collect();
         let number = essentials.cseq.number;

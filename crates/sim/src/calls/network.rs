@@ -31,6 +31,7 @@ pub(super) struct Manners {
     delayed_percent: u64,
     update_percent: u64,
     ask_percent: u64,
+    papers_percent: u64,
 }
 
 impl Manners {
@@ -40,12 +41,18 @@ impl Manners {
             delayed_percent: chance.below(80),
             update_percent: chance.below(50),
             ask_percent: chance.below(50),
+            papers_percent: chance.below(40),
         }
     }
 
     /// Whether a caller makes no offer.
     pub fn is_delayed(&self, chance: &mut Chance) -> bool {
         chance.below(100) < self.delayed_percent
+    }
+
+    /// Whether an exchange sends papers beside its descriptions.
+    pub fn has_papers(&self, chance: &mut Chance) -> bool {
+        chance.below(100) < self.papers_percent
     }
 
     /// How a phone asks for other media.

@@ -8,7 +8,7 @@ use maskline_sip::sdp::{Audio, Codec, Direction};
 use maskline_sip::time::Time;
 
 use super::agreed::Agreements;
-use super::rewriting::{Change, Done, Rewriter};
+use super::rewriting::{Change, Done, Rewriter, with_papers};
 use super::world::SWITCH;
 use crate::chance::Chance;
 
@@ -51,6 +51,9 @@ pub(super) struct Phone {
     pub wakes_at: Option<u64>,
     media: Media,
     rewriter: Rewriter,
+    has_papers: bool,
+    /// Descriptions that were sent among papers.
+    pub papers: u64,
     agreements: Agreements,
     /// When it last said or heard something of media.
     pub described_ms: u64,
@@ -127,6 +130,8 @@ pub(super) struct Make {
     pub change: Change,
     /// Whether its first INVITE brings no offer.
     pub is_delayed: bool,
+    /// Whether its exchange sends papers of its own beside each description.
+    pub has_papers: bool,
 }
 
 impl Make {
@@ -137,6 +142,7 @@ impl Make {
         codecs: "8",
         change: Change::Offer,
         is_delayed: false,
+        has_papers: false,
     };
 }
 
@@ -171,6 +177,8 @@ impl Phone {
                 offered: (Direction::SendRecv, "8"),
             },
             rewriter: Rewriter::new(make.change, make.is_delayed),
+            has_papers: make.has_papers,
+            papers: 0,
             agreements: Agreements::default(),
             described_ms: 0,
             is_talking: false,
@@ -213,6 +221,9 @@ impl Phone {
     /// A message of its machine as it is sent; none if it is not.
     pub fn really_sent(&mut self, bytes: &[u8], now: Time) -> Option<Vec<u8>> {
         let sent = self.rewriter.outgoing(bytes)?;
+        let papers = self.has_papers.then(|| with_papers(&sent)).flatten();
+        self.papers += u64::from(papers.is_some());
+        let sent = papers.unwrap_or(sent);
         if self.agreements.note(&sent, true) {
             self.described_ms = now.as_millis();
         }

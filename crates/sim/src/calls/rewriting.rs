@@ -179,8 +179,28 @@ fn with_method(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     format!("{}\r\n\r\n{body}", head.join("\r\n")).into_bytes()
 }
 
+/// The same message with its description among the papers of an exchange (RFC 5621); none if it has no
+/// description.
+pub(super) fn with_papers(bytes: &[u8]) -> Option<Vec<u8>> {
+    let message = Message::parse(bytes).ok()?;
+    let optional = "Content-Disposition: signal;handling=optional";
+    let parts = [
+        format!("--p\r\nContent-Type: application/isup\r\n{optional}\r\n\r\n\u{1}10.0.0.1\r\n")
+            .as_bytes(),
+        b"--p\r\nContent-Type: application/sdp\r\n\r\n",
+        message.sdp()?,
+        b"\r\n--p--\r\n",
+    ]
+    .concat();
+    Some(with_kind(bytes, "multipart/mixed;boundary=p", &parts))
+}
+
 /// The same message with this description, or with none.
 fn with_body(bytes: &[u8], sdp: &[u8]) -> Vec<u8> {
+    with_kind(bytes, "application/sdp", sdp)
+}
+
+fn with_kind(bytes: &[u8], kind: &str, body: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     let head = text.split("\r\n\r\n").next().unwrap_or_default();
     let is_of_body =
@@ -190,9 +210,9 @@ fn with_body(bytes: &[u8], sdp: &[u8]) -> Vec<u8> {
         .filter(is_of_body)
         .map(str::to_owned)
         .collect();
-    if !sdp.is_empty() {
-        lines.push("Content-Type: application/sdp".to_owned());
+    if !body.is_empty() {
+        lines.push(format!("Content-Type: {kind}"));
     }
-    lines.push(format!("Content-Length: {}\r\n\r\n", sdp.len()));
-    [lines.join("\r\n").as_bytes(), sdp].concat()
+    lines.push(format!("Content-Length: {}\r\n\r\n", body.len()));
+    [lines.join("\r\n").as_bytes(), body].concat()
 }

@@ -299,11 +299,6 @@ pub(super) fn longest(world: &mut World) {
     world.pass(700_000);
 }
 
-pub(super) fn silence(world: &mut World) {
-    world.is_callee_deaf = true;
-    world.dial();
-}
-
 pub(super) fn preferred(trunk: &mut Trunk) {
     trunk.identity_out = IdentityOut::Ppi;
     trunk.privacy = Privacy::Id;

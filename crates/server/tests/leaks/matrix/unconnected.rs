@@ -133,3 +133,8 @@ pub(super) fn drained(world: &mut World) {
     world.dial();
     assert!(world.caller.has_heard("503 INVITE"));
 }
+
+pub(super) fn silence(world: &mut World) {
+    world.is_callee_deaf = true;
+    world.dial();
+}

@@ -80,6 +80,7 @@ impl World {
         Make {
             transport: switch_from(carrier).transport,
             change: self.manners.change(&mut self.chance),
+            has_papers: self.manners.has_papers(&mut self.chance),
             ..Make::PLAIN
         }
     }
@@ -244,6 +245,7 @@ impl World {
                 SipOutput::Event(event) => events.push(event),
             }
         }
+        self.tally.papers += std::mem::take(&mut phone.papers);
         for (to, bytes) in packets {
             self.send(address, to, &bytes, call, is_caller);
         }

@@ -37,6 +37,8 @@ pub struct Tally {
     pub by_prack: u64,
     /// Calls whose sides were asked for their codecs at the end.
     pub compared: u64,
+    /// Descriptions among the papers of an exchange.
+    pub papers: u64,
     /// Messages over streams.
     pub streamed: u64,
     /// Keys that reached the other side.
@@ -71,6 +73,7 @@ impl Tally {
             by_ack,
             by_prack,
             compared,
+            papers,
             streamed,
             keys,
             outlived,
@@ -94,6 +97,7 @@ impl Tally {
         self.by_ack += by_ack;
         self.by_prack += by_prack;
         self.compared += compared;
+        self.papers += papers;
         self.streamed += streamed;
         self.keys += keys;
         self.outlived += outlived;
@@ -115,7 +119,7 @@ impl Tally {
     }
 
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 22] {
+    pub fn lines(&self) -> [(&'static str, u64); 23] {
         [
             ("calls", self.calls),
             ("with a record", self.recorded),
@@ -133,6 +137,7 @@ impl Tally {
             ("late answers by ACK", self.by_ack),
             ("late answers by PRACK", self.by_prack),
             ("compared by their codecs", self.compared),
+            ("descriptions among papers", self.papers),
             ("messages over streams", self.streamed),
             ("keys", self.keys),
             ("outlived their bindings", self.outlived),
