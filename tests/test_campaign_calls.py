@@ -12,7 +12,7 @@ from support.process import REPOSITORY
 def test_calls_leave_nothing_behind_and_none_is_led_astray():
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "tests/campaigns/calls.py"),
-         "--sequence", "300", "--at-once", "100", "--lines", "100", "--settle", "1"],
+         "--sequence", "300", "--at-once", "100", "--lines", "100", "--settle", "5"],
         capture_output=True,
         text=True,
         timeout=280,

@@ -7,7 +7,8 @@ The call itself, and what each side may hear and see of it, is in sip/first_call
 import json
 
 import pytest
-from sip.first_call import CALLEE_HOST, CALLER_HOST, free_port, run_first_call
+from calls.addresses import free_port
+from sip.first_call import CALLEE_HOST, CALLER_HOST, run_first_call
 
 from support.operator import Operator
 from support.seed import run_program

@@ -5,6 +5,7 @@ from telephone practice.
 """
 
 import array
+import json
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -44,6 +45,9 @@ SAYS = {
 }
 WORDS = {word: Voice(word) for word in sorted(set(SAYS.values()))}
 WORDS_S = 1.6
+# A ring tone as an operator adds one, and its code; it begins anew for as long as it rings.
+TONE, TONE_S = Voice("a ring tone"), 6
+TONE_CODE = "100000001"
 # The busy tone of the telephone network follows.
 BUSY_TONE_S = 3
 
@@ -70,6 +74,8 @@ class Cell:
     pool: dict = field(default_factory=dict)
     cause: int = None
     codecs: tuple = None
+    # The scene of RingConfig that names our ring tone.
+    ring: str = None
 
     def __str__(self):
         return f"{self.product} {self.name}"
@@ -95,6 +101,9 @@ CELLS = [
     Cell("busy, all circuits taken", "N", "A", "busy", a=phones.FULL, cause=34),
     Cell("refused", "N", "A", "declined", a=phones.DECLINES),
     Cell("no answer", "N", "A", "no_answer", a=phones.SILENT),
+    Cell("no answer, with a ring tone", "N", "A", "no_answer", a=phones.SILENT, ring="AXNRing_N"),
+    Cell("no answer, with A's ring tone", "N", "A", "no_answer", a=phones.SILENT, ring="AXNRing_AB"),
+    Cell("A without B, with a ring tone", "A", None, "vacant_number", ring="AXNRing_A"),
     Cell("powered off, says its network", "N", "A", "no_answer", a=phones.POWERED_OFF, cause=20),
     Cell("unreachable", "N", "A", "unreachable", a=phones.DEAD),
     Cell("codec mismatch", "N", "A", "no_common_codec", a=phones.MUTE),
@@ -136,6 +145,7 @@ class Dialled:
         x = world.numbers["北京"].pop()
         terms = {"Expiration": china_time(self.over_at), "PhoneNoX": x}
         terms |= {"CallRestrict": cell.restrict} if cell.restrict else {}
+        terms |= {"RingConfig": json.dumps({cell.ring: TONE_CODE})} if cell.ring else {}
         terms |= {"CallTimeout": RINGS_S} if cell.a == phones.SILENT else {}
         if cell.product == "AXB":
             answer = api.bind_axb(self.a, self.b, **terms)
@@ -161,7 +171,14 @@ class Dialled:
     @property
     def said(self):
         """The prompt that the caller is to hear; none where the callee's network has spoken."""
-        return None if self.cell.a == phones.POWERED_OFF else SAYS.get(self.cell.situation)
+        if self.cell.a == phones.POWERED_OFF or self.cell.ring == "AXNRing_A":
+            return None
+        return SAYS.get(self.cell.situation)
+
+    @property
+    def rings_s(self):
+        """How long the caller is to hear the ring tone."""
+        return {"AXNRing_N": RINGS_S, "AXNRing_A": TONE_S}.get(self.cell.ring, 0)
 
     def dial(self, exchange):
         extra = {"codecs": self.cell.codecs} if self.cell.codecs else {}
@@ -186,6 +203,9 @@ def put_words(directory):
     folder.mkdir(parents=True)
     for word, voice in WORDS.items():
         save_wav(folder / f"{word}.wav", voice.samples[: int(WORDS_S * RATE)])
+    tones = directory / "tones"
+    tones.mkdir()
+    save_wav(tones / f"{TONE_CODE}.wav", TONE.samples[: TONE_S * RATE])
 
 
 class Matrix:
@@ -257,6 +277,10 @@ class Matrix:
     def check_sound(self, call):
         """The right words were heard, and no others; where nothing is said, nothing was heard."""
         sound = array.array("h", call.sipp.heard().samples)
+        if call.rings_s:
+            end = call.rings_s * RATE
+            assert likeness(sound[:end], TONE) > SAME_MIN, "another ring tone was heard, or none"
+            sound = sound[end:]
         if not call.said:
             assert len(sound) < RATE // 10 or energy(sound) < QUIET, "something was said"
             return

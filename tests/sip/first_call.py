@@ -4,15 +4,12 @@ Both sides run on loopback addresses of their own, so that whatever one side lea
 told apart from what it knows of the service.
 """
 
-import os
-import re
-import socket
-import subprocess
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from sip.media import MediaPhone, Sound
+from calls.addresses import free_port
+from calls.sipp import Sipp
+from sip.media import Sound
 
 SCENARIOS = Path(__file__).parent
 CALLER_HOST = "127.0.0.2"
@@ -20,80 +17,20 @@ CALLEE_HOST = "127.0.0.3"
 CALLER_TONE = 440
 CALLEE_TONE = 1000
 TALK_MS = 1500
-CALL_S = 30
 # A tone whose packets all arrive holds nearly all of its energy at its frequency.
 SHARE_MIN = 0.8
 HEARD_PACKETS_MIN = TALK_MS // 20 // 3
 
 
-def free_port(host):
-    """A UDP port that was free just now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+class Scenario:
+    """A script that is written out, with all that a phone may tell of itself in it."""
 
+    def __init__(self, name):
+        self.name = name
 
-class Sipp:
-    """One sipp with one scenario for one call, and the media phone that its SDP names."""
-
-    def __init__(self, place, scenario, host, port, frequency, remote=None, **keys):
-        self.name = scenario
-        self.media = MediaPhone((host, 0), frequency)
-        self.messages = place / f"{scenario}.messages"
-        self.fifo = place / f"{scenario}.fifo"
-        self.errors = place / f"{scenario}.errors"
-        os.mkfifo(self.fifo)
-        keys |= {"own_media_port": self.media.port, "fifo": self.fifo}
-        service = keys.pop("service", None)
-        # Times in a scenario cannot be keys, so they are written into a copy of it.
-        text = (SCENARIOS / f"{scenario}.xml").read_text().replace("[talk_ms]", str(TALK_MS))
-        copy = place / f"{scenario}.xml"
-        copy.write_text(text)
-        command = ["sipp"] + ([remote] if remote else []) + ["-sf", copy, "-i", host, "-p", port]
-        command += ["-m", 1, "-nostdin", "-timeout", f"{CALL_S}s", "-timeout_error"]
-        command += ["-trace_msg", "-message_file", self.messages]
-        command += ["-trace_err", "-error_file", self.errors]
-        if service:
-            command += ["-s", service]
-        for name, value in keys.items():
-            command += ["-key", name, value]
-        self.process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=place,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        threading.Thread(target=self._speak, daemon=True).start()
-
-    def _speak(self):
-        """Waits for the port that the other side's SDP names, then speaks to it."""
-        with open(self.fifo) as told:
-            port = told.readline().strip()
-        if port:
-            self.media.speak_to(("127.0.0.1", int(port)))
-
-    def wait(self):
-        try:
-            code = self.process.wait(CALL_S + 5)
-        finally:
-            self.stop()
-        assert code == 0, f"sipp {self.name} ended with {code}:\n{self._told()}"
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def received(self):
-        """Every SIP message that came in, as text."""
-        text = self.messages.read_text(errors="replace")
-        parts = re.split(r"^-{20,} [^\n]*\n", text, flags=re.MULTILINE)
-        return "".join(part for part in parts if " message received " in part.split("\n", 1)[0])
-
-    def _told(self):
-        texts = (path.read_text(errors="replace") for path in (self.errors, self.messages) if path.exists())
-        return "\n".join(texts)[-6000:]
+    def xml(self):
+        # Times in a scenario cannot be keys.
+        return (SCENARIOS / f"{self.name}.xml").read_text().replace("[talk_ms]", str(TALK_MS))
 
 
 @dataclass
@@ -112,30 +49,24 @@ def run_first_call(sip, x, caller, callee, place, callee_port, hung_up_by="calle
     is at CALLER_HOST. Asserts that the call is answered, that each side hears the other's tone and
     nothing from anywhere but the relay, that neither side is told anything of the other but X, and
     that it ends in order. `place` is an empty directory for the traces."""
-    service_host, _, service_port = sip.rpartition(":")
-    caller_stays = hung_up_by == "callee"
-    rings = Sipp(
-        place, "callee_hangs_up" if caller_stays else "callee", CALLEE_HOST, callee_port, CALLEE_TONE,
-        callee=callee,
-    )
-    dials = None
-    try:
-        dials = Sipp(
-            place, "caller_stays" if caller_stays else "caller", CALLER_HOST, free_port(CALLER_HOST),
-            CALLER_TONE, remote=f"{service_host}:{service_port}", service=x, caller=caller,
-        )
+    service_host = sip.rpartition(":")[0]
+    answering, dialling = ("callee", "caller") if hung_up_by == "caller" else ("callee_hangs_up", "caller_stays")
+    with (
+        Sipp(
+            place, answering, Scenario(answering), CALLEE_HOST, port=callee_port, tone=CALLEE_TONE, callee=callee,
+        ) as rings,
+        Sipp(
+            place, dialling, Scenario(dialling), CALLER_HOST, remote=sip, tone=CALLER_TONE, service=x, caller=caller,
+        ) as dials,
+    ):
         dials.wait()
         rings.wait()
-    finally:
-        rings.stop()
-        if dials is not None:
-            dials.stop()
-    call = FirstCall(
-        caller_heard=dials.media.end(),
-        callee_heard=rings.media.end(),
-        caller_received=dials.received(),
-        callee_received=rings.received(),
-    )
+        call = FirstCall(
+            caller_heard=dials.heard(),
+            callee_heard=rings.heard(),
+            caller_received="".join(dials.messages()),
+            callee_received="".join(rings.messages()),
+        )
     check_sound("the caller", call.caller_heard, CALLEE_TONE, CALLER_TONE, service_host)
     check_sound("the callee", call.callee_heard, CALLER_TONE, CALLEE_TONE, service_host)
     check_hidden("the callee", call.callee_received, shown=x, hidden=[caller, CALLER_HOST, "caller-of"])

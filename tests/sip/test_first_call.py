@@ -3,7 +3,8 @@
 import sqlite3
 
 import pytest
-from sip.first_call import CALLEE_HOST, CALLER_HOST, free_port, run_first_call
+from calls.addresses import free_port
+from sip.first_call import CALLEE_HOST, CALLER_HOST, run_first_call
 from support.gateway import bound
 
 N = "13811112222"

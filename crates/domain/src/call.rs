@@ -22,12 +22,13 @@ mod talking;
 
 pub use ending::{Ending, Reason};
 pub use foreseen::{Foreseen, Question, foreseen, foretell};
-pub use prompt::{Notice, Prompt};
+pub use prompt::{Notice, Prompt, Sound};
 
 use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::routing::{Connection, Route};
+use crate::tone::ToneCode;
 use crate::trunk::PromptPolicy;
 use dialling::Dialling;
 use farewell::Farewell;
@@ -104,6 +105,8 @@ pub struct Prospects {
     pub trunks: usize,
     /// The bound that the call would break.
     pub crowd: Option<Crowd>,
+    /// The ring tone of ours that its caller is to hear, if one is there.
+    pub tone: Option<ToneCode>,
 }
 
 /// What happened.
@@ -168,6 +171,11 @@ pub enum Deed {
         /// Whether the callee's early media goes with it.
         early_media: bool,
     },
+    /// Have the caller hear this tone as early media for as long as it rings. Who cannot hear it is told
+    /// 180. The deed comes again when the callee says again that it rings.
+    Ring(ToneCode),
+    /// The tone is over.
+    StopRinging,
     /// Answer the caller.
     AnswerCaller,
     /// Refuse the caller.
@@ -178,7 +186,7 @@ pub enum Deed {
     /// answer of our own.
     Announce {
         /// What is played, once.
-        prompt: Prompt,
+        sound: Sound,
         /// Whether the call is answered for it.
         answer: bool,
     },
@@ -311,6 +319,8 @@ enum Row {
 #[derive(Debug)]
 pub struct Call {
     state: State,
+    /// The ring tone for its caller.
+    tone: Option<ToneCode>,
     /// Why the call must not go on, though an answer is still awaited.
     halted: Option<(Reason, Releaser)>,
     row: Row,
@@ -324,6 +334,7 @@ impl Call {
     pub fn new(terms: Terms, now: Moment) -> Self {
         let mut call = Self {
             state: State::Routing,
+            tone: None,
             halted: None,
             row: Row::Unwritten(None),
             milestones: Milestones {

@@ -24,6 +24,7 @@ pub mod refusal;
 pub mod routing;
 pub mod state;
 pub mod throttle;
+pub mod tone;
 pub mod trunk;
 
 mod allocation;
@@ -45,4 +46,5 @@ pub use ops::decide;
 pub use pool::{Pool, PoolKey};
 pub use refusal::{AdminRefusal, Refusal};
 pub use state::{Row, RowKey, State, Undo};
+pub use tone::{RingTones, ToneCode};
 pub use trunk::{Trunk, TrunkName};

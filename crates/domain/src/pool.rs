@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, name_type};
 use crate::kinds::Product;
+use crate::tone::RingTones;
 use std::fmt;
 
 name_type!(
@@ -56,6 +57,9 @@ pub struct Pool {
     /// The name by which accounts without PoolKeys call it (NoType and
     /// ProductType, such as `AXN_170`).
     pub legacy_type: Option<String>,
+    /// What a caller hears of us while it rings, where a binding names no tone that is there.
+    #[serde(default)]
+    pub ring_tones: RingTones,
 }
 
 impl Pool {
@@ -74,6 +78,7 @@ impl Pool {
             same_out_order_returns: false,
             ring_timeout_s: 60,
             legacy_type: None,
+            ring_tones: RingTones::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::kinds::{Product, Role, Slot};
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
 use crate::state::State;
+use crate::tone::Scene;
 
 /// Somebody dials an X number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,26 @@ pub enum Route {
         /// The binding by which it was refused, if one was found.
         binding: Option<Box<Binding>>,
     },
+}
+
+impl Route {
+    /// The binding, and who dials as far as ring tones differ by it; none where nobody is to hear one.
+    pub fn scene(&self) -> Option<(&Binding, Scene)> {
+        match self {
+            Route::Connect(connection) => {
+                let scene = match connection.caller_role {
+                    Role::A => Scene::A,
+                    Role::Other => Scene::Other,
+                };
+                Some((&connection.binding, scene))
+            }
+            Route::Refuse {
+                situation: Situation::VacantNumber,
+                binding,
+            } => binding.as_deref().map(|binding| (binding, Scene::AAlone)),
+            Route::Refuse { .. } => None,
+        }
+    }
 }
 
 /// A call that may go through.

@@ -2,9 +2,10 @@
 //!
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. The thread in `thread` carries that out. The rules of a call of two legs are those of
-//! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`links`] are the streams beside
-//! the datagrams; [`media`] carries the sound, plays and records; [`clerk`] asks the ledger and writes the
-//! records; `lost` closes those of a process that was killed; [`board`] shows what goes on; [`sandbox`] is a phone that answers by itself.
+//! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
+//! [`links`] are the streams beside the datagrams; [`media`] carries the sound, plays and records; [`clerk`]
+//! asks the ledger and writes the records; `lost` closes those of a process that was killed; [`board`] shows
+//! what goes on; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
 pub mod clerk;
@@ -13,6 +14,7 @@ mod lost;
 pub mod media;
 pub mod numbers;
 pub mod peers;
+pub mod ringing;
 pub mod sandbox;
 pub mod switch;
 mod thread;

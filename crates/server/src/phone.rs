@@ -3,7 +3,7 @@
 //! use it as a user agent that is not the service.
 //!
 //! [`machine`] is the phone without sockets or clocks; here are its sockets. [`voice`] is the sound of one
-//! call, from [`sound`] (what it says) to [`hearing`] (what it hears) and [`keys`]; [`reply`] says how it
+//! call, from [`sound`] (what it says) to [`hearing`] (what it hears); [`reply`] says how it
 //! takes calls, [`event`] what it tells.
 //!
 //! ```no_run
@@ -24,7 +24,6 @@
 
 pub mod event;
 pub mod hearing;
-pub mod keys;
 pub mod machine;
 pub mod reply;
 pub mod sound;

@@ -249,7 +249,7 @@ impl Ledger {
             records,
             chores,
             readers,
-            seeds: Seeds::new(),
+            seeds: Seeds::default(),
             appended: Appended {
                 batches: since_snapshot.into(),
                 events: recovered.events.into(),

@@ -2,15 +2,19 @@
 //! reorders, in virtual time.
 //!
 //! Phones are the SIP machines of `sip`, each with a temper of its own: some are busy, some give up, some go
-//! deaf in the middle of a call or vanish. Carriers have outages, ports run out, the ledger is slow or full,
+//! deaf in the middle of a call or vanish. Some answer late or change the media in odd ways, and one carrier
+//! speaks over streams. Carriers have outages, ports run out, the ledger is slow or full,
 //! bindings come and go. The laws: whoever rings is whom the bindings of that moment name, and sees X; no
-//! side gets a byte that names the other; every call ends, with the one record that is owed; and when all
+//! side gets a byte that names the other; both speak one codec; a ring tone is over when somebody answers;
+//! every call ends, with the one record that is owed; and when all
 //! calls are over nothing is left, neither a port nor a timer nor a transaction.
 
+mod agreed;
 pub mod foretold;
 mod laws;
 mod network;
 mod phone;
+mod rewriting;
 mod spread;
 mod street;
 mod town;
@@ -40,11 +44,15 @@ pub enum Slip {
     StrayMedia,
     /// Another key arrives than was pressed.
     WrongKey,
+    /// The two sides of a relay are told two codecs.
+    TwoCodecs,
+    /// A ring tone goes on when it should be over.
+    LongTone,
 }
 
 impl Slip {
     /// Each of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::WrongParty,
         Self::Telltale,
         Self::NoEnd,
@@ -52,6 +60,8 @@ impl Slip {
         Self::KeptPorts,
         Self::StrayMedia,
         Self::WrongKey,
+        Self::TwoCodecs,
+        Self::LongTone,
     ];
 }
 

@@ -65,7 +65,7 @@ impl Model {
         rows.extend(self.accounts.values().cloned().map(Row::Account));
         rows.extend(self.users.values().cloned().map(Row::User));
         rows.extend(self.keys.values().cloned().map(Row::Key));
-        rows.extend(self.pools.values().cloned().map(Row::Pool));
+        rows.extend(self.pools.values().cloned().map(Row::from));
         rows.extend(self.trunks.values().cloned().map(Row::from));
         rows.extend(self.numbers.values().cloned().map(Row::Number));
         let bindings = self.bindings.values().cloned();

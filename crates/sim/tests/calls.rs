@@ -41,6 +41,8 @@ fn each_slip_is_found() {
         (Slip::KeptPorts, "leases are left"),
         (Slip::StrayMedia, "media goes to somebody else"),
         (Slip::WrongKey, "which nobody pressed"),
+        (Slip::TwoCodecs, "the sides have two codecs"),
+        (Slip::LongTone, "went on after the answer"),
     ];
     assert_eq!(rows.map(|(slip, _)| slip), Slip::ALL);
     for (slip, expected) in rows {

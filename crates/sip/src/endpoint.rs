@@ -355,7 +355,7 @@ fn reason(cause: u8) -> String {
 
 /// The SDP in a message, if it has some.
 fn sdp_of(message: &Message) -> Option<Box<[u8]>> {
-    (!message.body().is_empty()).then(|| message.body().into())
+    message.sdp().map(Into::into)
 }
 
 /// The same, for events that give it away.

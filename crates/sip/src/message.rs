@@ -5,6 +5,7 @@
 //! are. Meaning is read on demand by the typed views. What a request must have before it can be answered
 //! is [`Message::essentials`].
 
+mod multipart;
 mod name;
 mod parts;
 mod write;

@@ -1,4 +1,4 @@
-//! WAV files with G.711 as it arrives, which needs half the room of linear samples and no conversion.
+//! WAV files: with G.711 as it arrives, which needs half the room and no conversion, or with linear samples.
 
 use crate::g711::{Law, SAMPLES_PER_SECOND};
 
@@ -10,13 +10,15 @@ const ALAW: u16 = 6;
 const ULAW: u16 = 7;
 
 /// The header of a file with `frames` samples on each of `channels` channels. The sound follows it, one
-/// byte a sample, the channels in turn. Lengths that do not fit in 32 bits are cut to the largest.
-pub fn header(law: Law, channels: u16, frames: u64) -> [u8; HEADER_BYTES] {
-    let format = match law {
-        Law::A => ALAW,
-        Law::Mu => ULAW,
+/// or two bytes a sample, the channels in turn. Lengths that do not fit in 32 bits are cut to the largest.
+pub fn header(format: Format, channels: u16, frames: u64) -> [u8; HEADER_BYTES] {
+    let (format, width) = match format {
+        Format::Linear16 => (PCM, 2),
+        Format::G711(Law::A) => (ALAW, 1),
+        Format::G711(Law::Mu) => (ULAW, 1),
     };
-    let bytes = frames.saturating_mul(channels.into());
+    let frame = channels.saturating_mul(width);
+    let bytes = frames.saturating_mul(frame.into());
     let fits = |length: u64| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
     let mut header = [0; HEADER_BYTES];
     let mut at = 0;
@@ -31,9 +33,11 @@ pub fn header(law: Law, channels: u16, frames: u64) -> [u8; HEADER_BYTES] {
     put(&format.to_le_bytes());
     put(&channels.to_le_bytes());
     put(&SAMPLES_PER_SECOND.to_le_bytes());
-    put(&(SAMPLES_PER_SECOND * u32::from(channels)).to_le_bytes());
-    put(&channels.to_le_bytes()); // bytes in a frame
-    put(&8_u16.to_le_bytes()); // bits in a sample
+    put(&SAMPLES_PER_SECOND
+        .saturating_mul(frame.into())
+        .to_le_bytes());
+    put(&frame.to_le_bytes()); // bytes in a frame
+    put(&(8 * width).to_le_bytes()); // bits in a sample
     put(&0_u16.to_le_bytes()); // nothing is added for this format
     put(b"fact");
     put(&4_u32.to_le_bytes());
@@ -61,6 +65,21 @@ pub enum Format {
     Linear16,
     /// One byte of G.711.
     G711(Law),
+}
+
+impl Sound<'_> {
+    /// The samples as linear ones.
+    pub fn to_linear(&self) -> Vec<i16> {
+        match self.format {
+            Format::Linear16 => {
+                let samples = self.data.chunks_exact(2);
+                samples
+                    .map(|two| i16::from_le_bytes([two[0], two[1]]))
+                    .collect()
+            }
+            Format::G711(law) => self.data.iter().map(|&byte| law.to_linear(byte)).collect(),
+        }
+    }
 }
 
 /// Why a file is not for us.
@@ -129,12 +148,12 @@ mod tests {
 
     fn file(law: Law, channels: u16, data: &[u8]) -> Vec<u8> {
         let frames = data.len() as u64 / u64::from(channels);
-        [header(law, channels, frames).as_slice(), data].concat()
+        [header(Format::G711(law), channels, frames).as_slice(), data].concat()
     }
 
     #[test]
     fn lengths_stand_where_the_format_wants_them() {
-        let header = header(Law::A, 2, 8_000);
+        let header = header(Format::G711(Law::A), 2, 8_000);
         let long = |at: usize| {
             u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
         };
@@ -161,6 +180,17 @@ mod tests {
             assert_eq!(cut.data, &data[..70]);
             assert_eq!(read(&bytes[..HEADER_BYTES - 1]), Err(WavError::NotWav));
         }
+    }
+
+    #[test]
+    fn linear_samples_are_written_and_read_too() {
+        let data = [1, 0, 0xff, 0xff, 2, 0, 3, 0];
+        let bytes = [header(Format::Linear16, 2, 2).as_slice(), &data].concat();
+        let sound = read(&bytes).expect("ours");
+        assert_eq!((sound.format, sound.channels), (Format::Linear16, 2));
+        assert_eq!(sound.data, data);
+        let a_second = u32::from_le_bytes([bytes[28], bytes[29], bytes[30], bytes[31]]);
+        assert_eq!((a_second, bytes[32], bytes[34]), (32_000, 4, 16));
     }
 
     #[test]

@@ -139,6 +139,7 @@ fn mutate(chance: &mut Chance, bytes: &mut Vec<u8>) {
 /// Everything that may be asked of a message.
 fn read_all(message: &Message) {
     let _ = message.essentials();
+    let _ = message.sdp();
     for name in [Name::Via, Name::Contact, Name::From, Name::To, Name::Route] {
         for party in message.values(name).filter_map(NameAddr::parse) {
             let _ = party.params.iter().count();

@@ -76,6 +76,7 @@ refused! {
     an_unknown_scheme_gets_416: with("INVITE sip:", "INVITE nobody:") => 416;
     an_unknown_body_gets_415: with("application/sdp", "text/plain") => 415;
     a_body_without_a_type_gets_415: with("Content-Type: application/sdp\r\n", "") => 415;
+    a_body_of_parts_without_sdp_gets_415: with("application/sdp", "multipart/mixed;boundary=x") => 415;
     a_packed_body_gets_415: with("Max", "Content-Encoding: gzip\r\nMax") => 415;
     a_body_that_is_cut_off_gets_400: with("Length: 12", "Length: 13") => 400;
     no_call_id_gets_400: with("Call-ID: call\r\n", "") => 400;

@@ -26,6 +26,7 @@ impl Call {
 
     fn on_route(&mut self, route: Route, prospects: Prospects, now: Moment) -> Vec<Deed> {
         self.milestones.routed = Some(now.wall);
+        self.tone = prospects.tone;
         if let Route::Refuse {
             situation: Situation::XUnknown,
             ..

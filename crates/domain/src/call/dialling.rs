@@ -6,6 +6,7 @@ use super::{
     Call, Deed, Ending, Happening, Moment, Plan, Prompt, Reason, Releaser, Side, State,
     TRUNK_TRYING_WAIT_S, TRUNK_WAIT_S, passed_on,
 };
+use crate::trunk::PromptPolicy;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Dialling {
@@ -16,6 +17,8 @@ pub(super) struct Dialling {
     is_reached: bool,
     /// Whether the caller hears the callee's network.
     early_media: bool,
+    /// Whether the caller hears a ring tone of ours.
+    ring_tone: bool,
     /// Whether the caller has said, before the answer, other media than the callee was offered.
     is_changed: bool,
     /// When it was dialled, on the clock that never jumps.
@@ -70,23 +73,36 @@ impl Call {
                 dialling.is_reached = true;
                 dialling.early_media |= early_media;
                 self.milestones.ringing.get_or_insert(now.wall);
-                self.deadline_ms = Some(was.ring_end_ms);
                 // Whether the callee's number is forwarded is the callee's business.
                 let status = if matches!(status, 182 | 183) {
                     status
                 } else {
                     180
                 };
-                vec![Deed::TellCaller {
-                    status,
-                    early_media,
-                }]
+                let tone = self.tone.filter(|_| {
+                    self.terms.prompts == PromptPolicy::Early
+                        && status == 180
+                        && !dialling.early_media
+                });
+                // What the callee's network plays comes before ours.
+                let stops = dialling.ring_tone && early_media;
+                dialling.ring_tone = tone.is_some() || dialling.ring_tone && !early_media;
+                self.deadline_ms = Some(was.ring_end_ms);
+                let tell = match tone {
+                    Some(tone) => Deed::Ring(tone),
+                    None => Deed::TellCaller {
+                        status,
+                        early_media,
+                    },
+                };
+                let stop = stops.then_some(Deed::StopRinging);
+                stop.into_iter().chain([tell]).collect()
             }
             Happening::MediaChanged(Side::Caller) => {
                 dialling.is_changed = true;
                 Vec::new()
             }
-            Happening::CalleeAnswered => self.answered(plan, was.is_changed, now),
+            Happening::CalleeAnswered => self.answered(plan, was, now),
             Happening::CalleeRefused(status, cause, silent) => {
                 if is_another_left && is_trunk_failure(status, cause) {
                     return self.dial(plan, was.trunk + 1, now);
@@ -124,18 +140,23 @@ impl Call {
         }
     }
 
-    fn answered(&mut self, plan: Plan, is_changed: bool, now: Moment) -> Vec<Deed> {
+    fn answered(&mut self, plan: Plan, was: Dialling, now: Moment) -> Vec<Deed> {
         self.milestones.answered = Some(now.wall);
         self.wait_for(u64::from(self.terms.duration_max_s), now);
         self.state = State::Talking(Talking::default());
-        let mut deeds = vec![Deed::AnswerCaller];
+        let mut deeds: Vec<Deed> = was
+            .ring_tone
+            .then_some(Deed::StopRinging)
+            .into_iter()
+            .collect();
+        deeds.push(Deed::AnswerCaller);
         if plan.record {
             // The notice is part of the recording: it shows that it was given.
             deeds.push(Deed::Record);
             let told = self.terms.notice.heard_by().iter();
             deeds.extend(told.map(|&side| Deed::Play(side, Prompt::RecordingNotice)));
         }
-        if is_changed {
+        if was.is_changed {
             deeds.extend(self.on_talking(Happening::MediaChanged(Side::Caller), now));
         }
         deeds

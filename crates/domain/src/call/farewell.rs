@@ -1,7 +1,10 @@
 //! A call that fails: the caller hears why, if the trunk lets it, and then gets the status and the cause.
 
 use super::foreseen::told;
-use super::{Call, Deed, Ending, Happening, Moment, PROMPT_MAX_S, Reason, Releaser, Side, State};
+use super::{
+    Call, Deed, Ending, Happening, Moment, PROMPT_MAX_S, Prompt, Reason, Releaser, Side, Sound,
+    State,
+};
 use crate::trunk::PromptPolicy;
 
 /// What is still to be said to the caller.
@@ -38,9 +41,19 @@ impl Call {
         self.state = State::Farewell(farewell);
         self.wait_for(PROMPT_MAX_S, now);
         vec![Deed::Announce {
-            prompt,
+            sound: self.sound_of(prompt),
             answer: farewell.is_answered,
         }]
+    }
+
+    /// A without a number to call back has a ring tone although nothing rings (AXNRing_A): it is taken to
+    /// stand in the place of our words.
+    fn sound_of(&self, prompt: Prompt) -> Sound {
+        let nobody_rings = self.milestones.dialled.is_none();
+        match self.tone {
+            Some(tone) if nobody_rings && prompt == Prompt::VacantNumber => Sound::Tone(tone),
+            _ => prompt.into(),
+        }
     }
 
     pub(super) fn on_farewell(

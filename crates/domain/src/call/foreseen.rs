@@ -42,6 +42,8 @@ pub fn foretell(
         // In whatever order they are tried.
         trunks: candidates(state, 0).len(),
         crowd: None,
+        // Whether its file is there is not known here.
+        tone: None,
     };
     let explained = routing::explain(state, &question.dial, at);
     let foreseen = foreseen(&explained.route, prospects, &terms);

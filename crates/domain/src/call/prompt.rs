@@ -1,6 +1,8 @@
 //! What a party is told by voice.
 
 use super::{Reason, Side};
+use crate::tone::ToneCode;
+use std::fmt;
 
 /// A recording of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,6 +91,31 @@ impl Prompt {
                 | Reason::NoSuchNumber
                 | Reason::Failed
         )
+    }
+}
+
+/// What is played to a party.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// A prompt.
+    Prompt(Prompt),
+    /// A ring tone.
+    Tone(ToneCode),
+}
+
+impl From<Prompt> for Sound {
+    fn from(prompt: Prompt) -> Self {
+        Self::Prompt(prompt)
+    }
+}
+
+impl fmt::Display for Sound {
+    /// As it stands in a ladder.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prompt(prompt) => f.write_str(prompt.name()),
+            Self::Tone(code) => write!(f, "ring tone {code}"),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whatever happens, in whatever order: a call ends, and leaves its record and nothing else.
 
 use super::{TERMS, binding, connection, moment, name};
+use maskline_domain::ToneCode;
 use maskline_domain::call::{Call, Crowd, Deed, Happening, Notice, Prospects, Reason, Side, Terms};
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::trunk::PromptPolicy;
@@ -13,6 +14,7 @@ enum Wave {
         trunks: usize,
         crowded: bool,
         recorded: bool,
+        toned: bool,
     },
     Refuse(Situation),
     RouteUnknown,
@@ -44,13 +46,19 @@ impl Wave {
                 trunks,
                 crowded,
                 recorded,
+                toned,
             } => {
                 let Route::Connect(mut connection) = connection() else {
                     return None;
                 };
                 connection.binding.record = recorded;
                 let crowd = crowded.then_some(Crowd::X);
-                Happening::Routed(Route::Connect(connection), Prospects { trunks, crowd })
+                let prospects = Prospects {
+                    trunks,
+                    crowd,
+                    tone: toned.then_some(ToneCode::NETWORK),
+                };
+                Happening::Routed(Route::Connect(connection), prospects)
             }
             Self::Refuse(situation) => {
                 let binding = Some(Box::new(binding()));
@@ -94,8 +102,9 @@ fn wave() -> impl Strategy<Value = Wave> {
         Just(Situation::Restricted),
     ];
     prop_oneof![
-        4 => (0_usize..6, prop::bool::weighted(0.1), any::<bool>())
-            .prop_map(|(trunks, crowded, recorded)| Wave::Connect { trunks, crowded, recorded }),
+        4 => (0_usize..6, prop::bool::weighted(0.1), any::<[bool; 2]>()).prop_map(
+            |(trunks, crowded, [recorded, toned])| Wave::Connect { trunks, crowded, recorded, toned }
+        ),
         1 => situation.prop_map(Wave::Refuse),
         1 => Just(Wave::RouteUnknown),
         4 => prop::bool::weighted(0.9).prop_map(Wave::RowOpened),
@@ -127,7 +136,8 @@ struct Tally {
     written: u32,
     closed: u32,
     forgotten: u32,
-
+    /// Whether the caller hears a ring tone of ours.
+    rings: bool,
     /// Legs that were dialled and not hung up.
     ringing: i32,
 }
@@ -141,7 +151,15 @@ impl Tally {
                 Deed::WriteRow(..) => self.written += 1,
                 Deed::CloseRow(_) => self.closed += 1,
                 Deed::Forget => self.forgotten += 1,
-
+                Deed::Ring(_) => self.rings = true,
+                Deed::StopRinging => {
+                    assert!(self.rings, "a tone is stopped once");
+                    self.rings = false;
+                }
+                Deed::AnswerCaller
+                | Deed::TellCaller {
+                    early_media: true, ..
+                } => assert!(!self.rings, "the callee is heard, not a tone"),
                 Deed::DialCallee(..) => {
                     assert_eq!(self.opened, 1, "nobody is dialled without a row");
                     self.ringing += 1;

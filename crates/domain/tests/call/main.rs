@@ -7,6 +7,7 @@ mod chance;
 mod changing;
 mod matrix;
 mod stories;
+mod tones;
 
 use common::number;
 use maskline_domain::binding::Extras;
@@ -32,6 +33,7 @@ const EARLY: Terms = Terms {
 const ONE_TRUNK: Prospects = Prospects {
     trunks: 1,
     crowd: None,
+    tone: None,
 };
 
 fn binding() -> Binding {
@@ -90,12 +92,14 @@ fn name(deed: &Deed) -> String {
             status,
             early_media: true,
         } => format!("tell {status} with media"),
+        Deed::Ring(tone) => format!("ring {tone}"),
+        Deed::StopRinging => "stop ringing".into(),
         Deed::AnswerCaller => "answer".into(),
         Deed::RefuseCaller(refusal) => format!("refuse {} {}", refusal.status, refusal.q850),
         Deed::HangUp(side, cause) => format!("hang up {} {cause}", side.name()),
-        Deed::Announce { prompt, answer } => {
+        Deed::Announce { sound, answer } => {
             let how = if *answer { "answer and play" } else { "play" };
-            format!("{how} {}", prompt.name())
+            format!("{how} {sound}")
         }
         Deed::Play(side, prompt) => format!("play {} to {}", prompt.name(), side.name()),
         Deed::Record => "record".into(),

@@ -3,7 +3,7 @@
 
 use super::common::{HOUR_MS, World, axb, axn, number};
 use super::{EARLY, ONE_TRUNK, TERMS, moment};
-use maskline_domain::call::{Call, Deed, Happening, Prompt, Side, Terms, foreseen};
+use maskline_domain::call::{Call, Deed, Happening, Prompt, Side, Sound, Terms, foreseen};
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{BindRequest, Command, PoolKey, PoolRef, Product, Restriction, SubsId};
@@ -55,7 +55,10 @@ fn meet(world: &World, caller: Option<&str>, terms: Terms) -> Met {
                     met.2 = 200;
                     next = Some(Happening::Gone(Side::Caller, Some(16)));
                 }
-                Deed::Announce { prompt, answer } => {
+                Deed::Announce { sound, answer } => {
+                    let Sound::Prompt(prompt) = sound else {
+                        panic!("no tone is there")
+                    };
                     met.1 = Some(prompt);
                     met.2 = if answer { 200 } else { 0 };
                     next = Some(Happening::Played(Side::Caller));

@@ -5,6 +5,7 @@
 //! are named under `remove`. So a document can be applied any number of times, and two documents can
 //! describe different parts of one installation.
 
+mod pool;
 mod trunk;
 
 use serde::{Deserialize, Serialize};
@@ -12,11 +13,9 @@ use serde::{Deserialize, Serialize};
 use maskline_domain::account::{AccountStatus, Statement};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::inventory::{Carrier, NumberClass, NumberKind};
-use maskline_domain::pool::{CityMatch, Pick};
-use maskline_domain::{
-    Account, AccountId, City, Number, PhoneNumber, Pool, PoolKey, Product, User, UserName,
-};
+use maskline_domain::{Account, AccountId, City, Number, PhoneNumber, PoolKey, User, UserName};
 
+pub use pool::WantedPool;
 pub use trunk::WantedTrunk;
 
 /// The most numbers that one entry of a document may stand for.
@@ -117,47 +116,6 @@ impl std::fmt::Debug for WantedKey {
             .field("active", &self.active)
             .finish_non_exhaustive()
     }
-}
-
-/// A pool that should be there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WantedPool {
-    /// Its key.
-    pub key: String,
-    /// The account; needed for a new pool, and never changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// The product; needed for a new pool, and never changes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub product: Option<Product>,
-    /// Whether it serves requests; a new pool does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub open: Option<bool>,
-    /// What happens when no number of the wanted city is free; a new pool is loose.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub city_match: Option<CityMatch>,
-    /// Which free number is taken; a new pool takes any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pick: Option<Pick>,
-    /// Whether A dialling X reaches the default B; in a new pool it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub a_call_back: Option<bool>,
-    /// How long an X rests after a binding, in seconds; 0 in a new pool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cooling_s: Option<u32>,
-    /// How many bindings one X may carry, where the product shares numbers; 200 in a new pool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pairs_max: Option<u32>,
-    /// Whether a repeated bind with the same OutOrderId returns the same binding; not in a new pool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub same_out_order_returns: Option<bool>,
-    /// Ring time where a binding names none, in seconds; 60 in a new pool.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ring_timeout_s: Option<u16>,
-    /// The name by which programs without PoolKeys call it; an empty text takes it away.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub legacy_type: Option<String>,
 }
 
 /// X numbers that should be there: a list, or a run of them.
@@ -263,60 +221,6 @@ impl WantedUser {
         });
         take(&mut user.statements, self.statements.clone());
         user
-    }
-}
-
-impl WantedPool {
-    /// A pool of which nothing but the key is said.
-    pub fn keyed(key: &str) -> Self {
-        Self {
-            key: key.to_owned(),
-            account: None,
-            product: None,
-            open: None,
-            city_match: None,
-            pick: None,
-            a_call_back: None,
-            cooling_s: None,
-            pairs_max: None,
-            same_out_order_returns: None,
-            ring_timeout_s: None,
-            legacy_type: None,
-        }
-    }
-
-    /// The pool as it should be, given how it is.
-    ///
-    /// # Errors
-    /// What a new pool lacks.
-    pub fn over(&self, before: Option<&Pool>) -> Result<Pool, &'static str> {
-        let mut pool = match (before, &self.account, self.product) {
-            (Some(pool), ..) => pool.clone(),
-            (None, Some(account), Some(product)) => {
-                Pool::new(PoolKey::new(&self.key), AccountId::new(account), product)
-            }
-            (None, None, _) => return Err("it is not there, and a new pool needs an account"),
-            (None, _, None) => return Err("it is not there, and a new pool needs a product"),
-        };
-        if let Some(account) = &self.account {
-            pool.account = AccountId::new(account);
-        }
-        take(&mut pool.product, self.product);
-        take(&mut pool.open, self.open);
-        take(&mut pool.city_match, self.city_match);
-        take(&mut pool.pick, self.pick);
-        take(&mut pool.a_call_back, self.a_call_back);
-        take(&mut pool.cooling_s, self.cooling_s);
-        take(&mut pool.pairs_max, self.pairs_max);
-        take(
-            &mut pool.same_out_order_returns,
-            self.same_out_order_returns,
-        );
-        take(&mut pool.ring_timeout_s, self.ring_timeout_s);
-        if let Some(name) = &self.legacy_type {
-            pool.legacy_type = (!name.is_empty()).then(|| name.clone());
-        }
-        Ok(pool)
     }
 }
 
@@ -435,20 +339,6 @@ mod tests {
     fn a_new_account_is_not_verified() {
         let account = WantedAccount::named("acme").over(None);
         assert!(!account.real_name_verified && account.product_opened);
-    }
-
-    #[test]
-    fn a_new_pool_needs_an_account_and_a_product() {
-        let mut wanted = WantedPool::keyed("FC1");
-        assert!(wanted.over(None).unwrap_err().contains("account"));
-        wanted.account = Some("acme".into());
-        assert!(wanted.over(None).unwrap_err().contains("product"));
-        wanted.product = Some(Product::Axn);
-        wanted.legacy_type = Some("AXN_170".into());
-        let pool = wanted.over(None).unwrap();
-        assert_eq!(pool.legacy_type.as_deref(), Some("AXN_170"));
-        wanted.legacy_type = Some(String::new());
-        assert_eq!(wanted.over(Some(&pool)).unwrap().legacy_type, None);
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub fn lists(state: &State) -> State {
         .chain(state.accounts().cloned().map(Row::Account))
         .chain(state.users().cloned().map(Row::User))
         .chain(state.keys().cloned().map(Row::Key))
-        .chain(state.pools().cloned().map(Row::Pool))
+        .chain(state.pools().cloned().map(Row::from))
         .chain(state.trunks().cloned().map(Row::from));
     for row in rows {
         copy.restore(row);

@@ -5,7 +5,7 @@ mod desk;
 
 use super::media::statistics::Statistics;
 use super::switch::{CallKey, Input, Routing};
-use super::{Trunk, numbers, peers};
+use super::{Trunk, numbers, peers, ringing};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Seeds, Touch};
 use arc_swap::ArcSwap;
@@ -13,9 +13,10 @@ use desk::{Desk, Job};
 use maskline_domain::call::{Ending, Reason};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
-use maskline_domain::{State, TrunkName};
+use maskline_domain::{State, ToneCode, TrunkName};
 use maskline_sip::endpoint::{Peer, PeerId, Screen};
 use maskline_store::records::call::CallRecord;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -39,6 +40,8 @@ pub struct Clerk {
     sealer: Option<Arc<Sealer>>,
     /// The trunks as they were last seen, with their passwords opened.
     trunks: Arc<ArcSwap<Vec<Trunk>>>,
+    /// The ring tones that can be played.
+    tones: Arc<BTreeSet<ToneCode>>,
 }
 
 impl Clerk {
@@ -48,14 +51,16 @@ impl Clerk {
         records: Records,
         news: mpsc::Sender<Input<'static>>,
         sealer: Option<Arc<Sealer>>,
+        tones: Arc<BTreeSet<ToneCode>>,
     ) -> Self {
         Self {
             ledger,
             desk: Desk::open(records, news.clone()),
             news,
-            seeds: Seeds::new(),
+            seeds: Seeds::default(),
             sealer,
             trunks: Arc::default(),
+            tones,
         }
     }
 
@@ -66,17 +71,17 @@ impl Clerk {
         // Chance shares the calls out among trunks; when the system gives none, the first will do.
         let seed = self.seeds.number().unwrap_or_default();
         let (trunks, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());
+        let tones = Arc::clone(&self.tones);
         let look = move |state: &State, now| {
-            let pool = state.number(query.x).and_then(|number| number.class.pool);
-            let account = pool
-                .as_ref()
-                .and_then(|key| state.pool(key))
-                .map(|pool| pool.account.clone());
+            let key = state.number(query.x).and_then(|number| number.class.pool);
+            let pool = key.as_ref().and_then(|key| state.pool(key));
             let opened = trunks.load();
+            let route = routing::route(state, &query, now);
             Box::new(Routing {
-                route: routing::route(state, &query, now),
-                pool,
-                account,
+                tone: ringing::tone(&route, pool, |code| tones.contains(&code)),
+                route,
+                account: pool.map(|pool| pool.account.clone()),
+                pool: key,
                 trunks: candidates(state, seed)
                     .into_iter()
                     .filter_map(|trunk| {

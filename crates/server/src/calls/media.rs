@@ -14,12 +14,11 @@ pub mod recorder;
 pub mod shard;
 pub mod statistics;
 
-use super::switch::{
-    CallKey, Input, Lease, LeaseWish, MediaPath, Prompt, RecordWish, Repeat, Side,
-};
+use super::switch::{CallKey, Input, Lease, LeaseWish, MediaPath, RecordWish, Repeat, Side, Sound};
 use crate::writer::Seeds;
 use bridge::Patience;
 use commands::Command;
+use maskline_domain::ToneCode;
 use ports::Ports;
 use prompts::{Language, Library};
 use recorder::Recorder;
@@ -27,6 +26,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use shard::{Shard, State, Tools};
 use statistics::Statistics;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -119,6 +119,7 @@ impl Threads {
 pub struct MediaPlane {
     told: IpAddr,
     seeds: Seeds,
+    tones: Arc<BTreeSet<ToneCode>>,
     ports: Arc<Ports>,
     clock: Clock,
     // Before the recorder, which ends when nobody hands it work any more.
@@ -135,6 +136,7 @@ impl MediaPlane {
         raise_descriptor_limit();
         let clock = Clock::new();
         let library = Library::load(config.prompts.as_deref(), &config.languages);
+        let tones = Arc::new(library.tones().collect());
         let library = Arc::new(library);
         let recorder = config
             .recordings
@@ -155,8 +157,9 @@ impl MediaPlane {
             Shard::start(number, tools)
         };
         Ok(Self {
-            seeds: Seeds::new(),
+            seeds: Seeds::default(),
             told: config.advertised.unwrap_or(config.bind),
+            tones,
             ports: Ports::new(config.bind, config.ports.0, config.ports.1),
             shards: (0..config.threads.max(1))
                 .map(shard)
@@ -164,6 +167,11 @@ impl MediaPlane {
             clock,
             recorder,
         })
+    }
+
+    /// The ring tones that can be played.
+    pub fn tones(&self) -> Arc<BTreeSet<ToneCode>> {
+        Arc::clone(&self.tones)
     }
 
     /// Two pairs of ports for a call. None if no ports are free, or the thread that would carry the call
@@ -196,8 +204,8 @@ impl MediaPlane {
 
     /// Plays to a side instead of what it would hear. After one that is played once, or cannot be,
     /// [`Input::Played`] follows.
-    pub fn play(&self, key: CallKey, side: Side, prompt: Prompt, repeat: Repeat) {
-        self.tell(key, Command::Play(key, side, prompt, repeat));
+    pub fn play(&self, key: CallKey, side: Side, sound: impl Into<Sound>, repeat: Repeat) {
+        self.tell(key, Command::Play(key, side, sound.into(), repeat));
     }
 
     /// Stops what is played to a side.

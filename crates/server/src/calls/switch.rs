@@ -6,8 +6,9 @@
 //! SDP written anew.
 //!
 //! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
-//! to legs; `media` holds what was agreed and `offers` changes it, `crowds` and `loads` count calls by
-//! number and by trunk, `trunks` keeps who may be called and who answers, `ladder` remembers what was said.
+//! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
+//! tone, `crowds` and `loads` count calls by number and by trunk, `trunks` keeps who may be called and who
+//! answers, `ladder` remembers what was said.
 
 mod arrival;
 mod codecs;
@@ -21,6 +22,7 @@ mod live;
 mod loads;
 mod media;
 mod offers;
+mod ringing;
 mod shown;
 mod trunks;
 
@@ -35,7 +37,7 @@ use crowds::Crowds;
 use live::Live;
 use loads::Loads;
 use maskline_domain::call::{Happening, Moment};
-pub use maskline_domain::call::{Prompt, Side};
+pub use maskline_domain::call::{Prompt, Side, Sound};
 use maskline_sip::endpoint::{
     self, Endpoint, Input as SipInput, LegId, Output as SipOutput, PeerId, Screen,
 };

@@ -90,7 +90,8 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
     let prepared = async {
         let socket = UdpSocket::from_std(parts.socket)?;
         let sealer = parts.config.sealer.clone();
-        let clerk = Clerk::new(parts.ledger, parts.records, parts.news, sealer);
+        let tones = parts.media.tones();
+        let clerk = Clerk::new(parts.ledger, parts.records, parts.news, sealer, tones);
         clerk.follow_trunks().await.map_err(io::Error::other)?;
         Ok((socket, clerk))
     };
@@ -337,7 +338,7 @@ impl Loop {
                 self.give(Input::MediaLeased(key, lease));
             }
             Output::Relay(key, path) => self.media.relay(key, path),
-            Output::Play(key, side, prompt, repeat) => self.media.play(key, side, prompt, repeat),
+            Output::Play(key, side, sound, repeat) => self.media.play(key, side, sound, repeat),
             Output::StopPlaying(key, side) => self.media.stop_playing(key, side),
             Output::Record(key, wish) => self.media.record(key, wish),
             Output::SendDigit(key, side, digit) => self.media.send_digit(key, side, digit),

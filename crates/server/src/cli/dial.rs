@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::phone::{number, seconds, sounds, start, told_to_stop};
 use super::steps::{Teller, ending};
 use super::{Client, Common, Failure, block_on, call};
-use crate::phone::{Answering, By, Options, Order, Reply, Report, Sound, What, keys};
+use crate::phone::{Answering, By, Options, Order, Reply, Report, Sound, What};
 use crate::serve::Addresses;
 use maskline_domain::PhoneNumber;
+use maskline_sip::dtmf::code_of;
 
 /// What a caller says if no file is given: a tone that no phone of the demo has.
 const TONE_HZ: u16 = 440;
@@ -182,7 +183,7 @@ fn facing(server: SocketAddr) -> Result<SocketAddr, Failure> {
 }
 
 fn dtmf(text: &str) -> Result<String, String> {
-    if !text.is_empty() && text.len() <= 32 && text.chars().all(keys::is_key) {
+    if !text.is_empty() && text.len() <= 32 && text.chars().all(|key| code_of(key).is_some()) {
         return Ok(text.to_owned());
     }
     Err("1 to 32 of 0-9, *, #, A-D".to_owned())

@@ -69,6 +69,15 @@ pub struct Set {
     /// The name by which programs without PoolKeys call it; an empty one takes it away
     #[arg(long, value_name = "NAME")]
     legacy_type: Option<String>,
+    /// The ring tone for A who dials X, where a binding names none; an empty one takes it away
+    #[arg(long, value_name = "CODE")]
+    ring_tone_a: Option<String>,
+    /// The same where there is nobody to connect A to
+    #[arg(long, value_name = "CODE")]
+    ring_tone_a_alone: Option<String>,
+    /// The same for the other side: B, or whoever dials X
+    #[arg(long, value_name = "CODE")]
+    ring_tone_other: Option<String>,
 }
 
 /// City match, as the command line spells it.
@@ -125,6 +134,9 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             same_out_order_returns: set.same_out_order_returns,
             ring_timeout_s: set.ring_timeout_s,
             legacy_type: set.legacy_type.clone(),
+            ring_tone_a: set.ring_tone_a.clone(),
+            ring_tone_a_alone: set.ring_tone_a_alone.clone(),
+            ring_tone_other: set.ring_tone_other.clone(),
             ..WantedPool::keyed(&set.key)
         },
         Command::Open { key } | Command::Close { key } => {

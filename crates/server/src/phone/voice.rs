@@ -2,8 +2,8 @@
 
 use super::event::Packets;
 use super::hearing::{Heard, Hearing};
-use super::keys::{Pressed, Pressing};
 use super::sound::{FRAME, Player, RATE, Sound};
+use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::rtp::Packet;
 use maskline_sip::sdp::{
     Agreement, Audio, Codec, Description, Direction, Payloads, SdpError, agree,
@@ -109,12 +109,14 @@ pub struct Voice {
     /// Before the answer the caller listens and does not speak.
     speaks: bool,
     player: Player,
-    pressing: Pressing,
+    pressing: KeyWriter,
+    /// When the key that is pressed was begun.
+    key_began: u32,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
     hearing: Option<Hearing>,
-    pressed: Pressed,
+    pressed: KeyReader,
     order: Option<Order>,
     /// The timestamp that follows what was heard.
     expected: Option<u32>,
@@ -141,12 +143,13 @@ impl Voice {
             path: None,
             speaks: false,
             player: Player::new(play),
-            pressing: Pressing::default(),
+            pressing: KeyWriter::default(),
+            key_began: 0,
             ssrc: chance as u32,
             sequence: (chance >> 32) as u16,
             timestamp: (chance >> 24) as u32,
             hearing: listens.then(Hearing::default),
-            pressed: Pressed::default(),
+            pressed: KeyReader::default(),
             order: None,
             expected: None,
             sent: 0,
@@ -178,7 +181,9 @@ impl Voice {
     pub fn press(&mut self, keys: &str) -> bool {
         let takes = self.path.is_some_and(|path| path.send.events.is_some());
         if takes {
-            self.pressing.press(keys);
+            for key in keys.chars() {
+                self.pressing.press(key, HELD_MS);
+            }
         }
         takes
     }
@@ -188,10 +193,14 @@ impl Voice {
         let path = self.path.filter(|path| path.sends && self.speaks)?;
         let timestamp = self.timestamp;
         if let Some(events) = path.send.events
-            && let Some(press) = self.pressing.next(timestamp)
+            && let Some(press) = self.pressing.next_packet()
         {
             self.timestamp = timestamp.wrapping_add(FRAME as u32);
-            return Some(self.packet(press.marker, events, press.timestamp, &press.payload));
+            if press.first {
+                self.key_began = timestamp;
+            }
+            let payload = press.event.to_bytes();
+            return Some(self.packet(press.first, events, self.key_began, &payload));
         }
         let samples = self.player.next_frame()?;
         self.timestamp = timestamp.wrapping_add(FRAME as u32);
@@ -239,7 +248,9 @@ impl Voice {
         self.count(packet.sequence);
         let mut taken = Taken::default();
         if is_key {
-            taken.key = self.pressed.take(packet.timestamp, packet.payload);
+            taken.key = self
+                .pressed
+                .hear(packet.ssrc, packet.timestamp, packet.payload);
             return taken;
         }
         taken.samples = self.in_order(&packet, path.codec);

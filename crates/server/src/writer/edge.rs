@@ -52,15 +52,17 @@ impl fmt::Debug for Seeds {
     }
 }
 
-impl Seeds {
+impl Default for Seeds {
     /// An empty store.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self(Mutex::new(Store {
             bytes: [0; 4096],
             used: 4096,
         }))
     }
+}
 
+impl Seeds {
     /// Bytes that nobody has had before; at most a page of them.
     ///
     /// # Errors
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn seeds_do_not_repeat() {
-        let seeds = Seeds::new();
+        let seeds = Seeds::default();
         let mut given: Vec<[u8; 32]> = (0..1000).map(|_| seeds.next().unwrap()).collect();
         given.sort_unstable();
         given.dedup();

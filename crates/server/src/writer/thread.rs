@@ -341,7 +341,10 @@ impl Thread {
         if jobs.is_empty() {
             return Ok(());
         }
-        self.records_urgent = jobs.iter().map(|job| u32::from(job.write.is_urgent())).sum();
+        self.records_urgent = jobs
+            .iter()
+            .map(|job| u32::from(job.write.is_urgent()))
+            .sum();
         let writes = jobs.iter_mut().map(|job| &mut job.write);
         self.parts.shared.erased.apply(writes);
         let begun = Instant::now();

@@ -4,6 +4,7 @@
 //! plain on purpose: what it does never depends on whose it is.
 
 use crate::people::Guise;
+use maskline_sip::digest::{Challenge, Credentials, Request};
 use std::net::SocketAddr;
 
 pub const EVENTS: &str = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n";
@@ -42,8 +43,25 @@ pub struct Phone {
     rseq: u32,
     /// What the body of its first INVITE is.
     pub body_kind: &'static str,
+    /// What its own answers to the first INVITE are.
+    pub reply_kind: &'static str,
     /// What an offer is answered with.
     pub accepts: Option<String>,
+    /// With what it proves who it is.
+    pub credentials: Option<Credentials>,
+    /// Whether it wants to know who calls or registers.
+    pub asks_who: bool,
+    /// The request that it sent last, to be proven if it must be.
+    asked: Asked,
+}
+
+#[derive(Clone, Default)]
+struct Asked {
+    method: String,
+    headers: String,
+    kind: String,
+    body: Option<String>,
+    proofs: u32,
 }
 
 /// The value of the first header of this name.
@@ -85,6 +103,10 @@ impl Phone {
             rseq: 0,
             body_kind: "application/sdp",
             accepts: None,
+            reply_kind: "application/sdp",
+            credentials: None,
+            asks_who: false,
+            asked: Asked::default(),
         }
     }
 
@@ -185,6 +207,15 @@ impl Phone {
     pub fn ask(&mut self, method: &str, headers: &str, kind: &str, body: Option<&str>) {
         self.branches += 1;
         self.dialog.cseq += 1;
+        if method != "PRACK" {
+            self.asked = Asked {
+                method: method.to_owned(),
+                headers: headers.to_owned(),
+                kind: kind.to_owned(),
+                body: body.map(str::to_owned),
+                proofs: 0,
+            };
+        }
         let (target, branch) = (self.dialog.target.clone(), self.branch());
         let text = self.request(
             method,
@@ -290,8 +321,49 @@ impl Phone {
             "{head}To: {to}\r\n{}{asserted}{}{headers}{}",
             self.contact(),
             self.guise.baggage(),
-            with_body("application/sdp", body)
+            with_body(self.reply_kind, body)
         )
+    }
+
+    /// Repeats what it asked for, with the proof that was wanted.
+    fn prove(&mut self, text: &str, status: u16, wanted: &str) {
+        let Some(credentials) = self.credentials.clone() else {
+            return;
+        };
+        let (asks, proves) = match status {
+            401 => ("WWW-Authenticate", "Authorization"),
+            _ => ("Proxy-Authenticate", "Proxy-Authorization"),
+        };
+        let asked = self.asked.clone();
+        let challenge = Challenge::choose(fields(text, asks).map(str::as_bytes));
+        let (Some(challenge), true) = (challenge, asked.method == wanted && asked.proofs == 0)
+        else {
+            return;
+        };
+        let request = Request {
+            method: asked.method.as_bytes(),
+            uri: self.dialog.target.as_bytes(),
+            body: asked.body.as_deref().unwrap_or_default().as_bytes(),
+        };
+        let proof = challenge.answer(&credentials, &request, 1, "0a4f113b");
+        let headers = format!("{}{proves}: {proof}\r\n", asked.headers);
+        self.ask(&asked.method, &headers, &asked.kind, asked.body.as_deref());
+        self.asked.proofs = 1;
+        if asked.method == "INVITE" {
+            self.note_invite();
+        }
+    }
+
+    /// What a network asks that knows nobody without a proof.
+    fn ask_who(&mut self, request: &str, status: u16, header: &str) {
+        let Guise {
+            name, number, word, ..
+        } = &self.guise;
+        let challenge = format!(
+            "{header}: Digest realm=\"{name} {number}\", nonce=\"{word}\", opaque=\"{number}\", algorithm=MD5, qop=\"auth\"\r\n"
+        );
+        let text = self.response(request, status, &challenge, None);
+        self.outbox.push(text);
     }
 
     // What it does by itself.
@@ -311,6 +383,10 @@ impl Phone {
             .expect("every response has one");
         self.heard.push(format!("{status} {method}"));
         if method != "INVITE" || status == 100 {
+            if matches!(status, 401 | 407) {
+                let method = method.to_owned();
+                self.prove(text, status, &method);
+            }
             return;
         }
         let cseq: u32 = number.parse().expect("a number");
@@ -354,6 +430,9 @@ impl Phone {
                 let ack = self.request("ACK", &target, cseq, &branch, "", "", None);
                 self.dialog.remote = before;
                 self.outbox.push(ack);
+                if matches!(status, 401 | 407) {
+                    self.prove(text, status, "INVITE");
+                }
             }
         }
     }
@@ -362,7 +441,22 @@ impl Phone {
         self.heard.push(method.to_owned());
         let has_tag = field(text, "To").is_some_and(|to| to.contains(";tag="));
         let has_offer = text.contains("\r\nm=audio");
+        let is_proven =
+            field(text, "Authorization").is_some() || field(text, "Proxy-Authorization").is_some();
         match (method, has_tag) {
+            ("INVITE", false) if self.asks_who && !is_proven => {
+                self.ask_who(text, 407, "Proxy-Authenticate");
+            }
+            ("REGISTER", false) if self.asks_who && !is_proven => {
+                self.ask_who(text, 401, "WWW-Authenticate");
+            }
+            ("REGISTER", _) => {
+                // It repeats what it was told, and how long that holds.
+                let contact = field(text, "Contact").unwrap_or_default();
+                let bound = format!("Contact: {contact};expires=600\r\n");
+                let ok = self.response(text, 200, &bound, None);
+                self.outbox.push(ok);
+            }
             ("INVITE", false) => {
                 self.invite = text.to_owned();
                 let tag = self.tag();

@@ -50,7 +50,11 @@ fn rewrite(sent: &mut Sent, begin: &str, value: impl Fn(&str) -> String) {
 
 /// Plays one call with the leak planted.
 fn is_noticed(plant: Plant) -> bool {
-    let scene = scene("the caller hangs up");
+    is_noticed_in("the caller hangs up", plant)
+}
+
+fn is_noticed_in(scene_name: &str, plant: Plant) -> bool {
+    let scene = scene(scene_name);
     let play = |cast: Cast| {
         let mut world = World::new(cast, scene.bound);
         world.plant = Some(plant);
@@ -195,6 +199,42 @@ noticed! {
     the_time: |cast, side, sent| {
         sent.at_ms += u64::from(hidden(cast, side).number.ends_with('1'));
     };
+}
+
+#[test]
+fn what_is_proven_with_the_other_sides_secret() {
+    let plant: Plant = |cast, side, sent| {
+        let hash = hex::encode(Sha256::digest(hidden(cast, side).word));
+        let begin = "Proxy-Authorization: Digest ";
+        rewrite(sent, begin, |old| {
+            format!("cnonce=\"{}\", {old}", &hash[..8])
+        });
+    };
+    assert!(is_noticed_in("the callee's carrier wants a proof", plant));
+}
+
+#[test]
+fn a_realm_of_the_other_sides() {
+    let plant: Plant = |cast, side, sent| {
+        let word = hidden(cast, side).word;
+        rewrite(sent, "WWW-Authenticate: Digest ", |old| {
+            format!("realm=\"{word}\", {old}")
+        });
+    };
+    assert!(is_noticed_in("the caller must prove who it is", plant));
+}
+
+#[test]
+fn a_registration_that_names_the_other_side() {
+    let plant: Plant = |cast, side, sent| {
+        if sent.bytes.starts_with(b"REGISTER ") {
+            add(
+                sent,
+                &format!("Path: <sip:{};lr>", hidden(cast, side).proxy),
+            );
+        }
+    };
+    assert!(is_noticed_in("both carriers are registered with", plant));
 }
 
 #[test]

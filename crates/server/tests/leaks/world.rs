@@ -1,7 +1,7 @@
 //! The real switch between two phones, in virtual time, with a real routing state behind it. Everything
 //! that it says to either side is kept, with its time.
 
-use crate::people::Cast;
+use crate::people::{Cast, Guise};
 use crate::phone::Phone;
 use crate::plants::Plant;
 use maskline_domain::access::PoolRef;
@@ -70,9 +70,13 @@ pub struct World {
     pub is_callee_deaf: bool,
     /// How many trunks lead to the callee.
     pub trunks: usize,
+    /// The ring tone that the caller is to hear.
+    pub tone: Option<ToneCode>,
     /// What is being played, and when it is over.
     playing: Vec<(u64, CallKey, Side)>,
     terms: fn(&mut Trunk),
+    /// What was agreed with each carrier for SIP alone, which may be a secret of that side.
+    bonds: fn(&Guise, &mut Peer),
     now_ms: u64,
     switch: Switch,
     state: State,
@@ -116,8 +120,10 @@ impl World {
             plant_told: None,
             is_callee_deaf: false,
             trunks: 1,
+            tone: None,
             playing: Vec::new(),
             terms: |_| (),
+            bonds: |_, _| (),
             now_ms: 1_000,
             switch,
             queue: VecDeque::new(),
@@ -130,26 +136,28 @@ impl World {
     pub fn agree(&mut self, terms: fn(&mut Trunk)) {
         self.terms = terms;
         let mut links = self.links_out(2);
-        links.push(self.link("in", self.cast.caller.host));
+        links.push(self.link("in", &self.cast.caller, 0));
         self.tell(Input::Trunks(links));
     }
 
-    fn link(&self, name: &str, peer: SocketAddr) -> Link {
-        let mut said = Trunk::new(TrunkName::new(name), peer.to_string());
+    /// Changes who proves what to whom, and where we register.
+    pub fn bind_carriers(&mut self, bonds: fn(&Guise, &mut Peer)) {
+        self.bonds = bonds;
+        self.agree(self.terms);
+    }
+
+    fn link(&self, name: &str, guise: &Guise, at: u16) -> Link {
+        let address = SocketAddr::new(guise.host.ip(), guise.host.port() + at);
+        let mut said = Trunk::new(TrunkName::new(name), address.to_string());
         (self.terms)(&mut said);
-        Link {
-            said,
-            peer: Peer::new(PeerId(0), Hop::udp(peer)),
-        }
+        let mut peer = Peer::new(PeerId(0), Hop::udp(address));
+        (self.bonds)(guise, &mut peer);
+        Link { said, peer }
     }
 
     /// Trunks to the callee's network, by one port after the other.
     fn links_out(&self, count: usize) -> Vec<Link> {
-        let host = self.cast.callee.host;
-        let link = |(at, name)| {
-            let peer = SocketAddr::new(host.ip(), host.port() + at);
-            self.link(name, peer)
-        };
+        let link = |(at, name)| self.link(name, &self.cast.callee, at);
         (0..)
             .zip(["out", "out too"])
             .map(link)
@@ -199,6 +207,11 @@ impl World {
             Side::Caller => &self.to_caller,
             Side::Callee => &self.to_callee,
         }
+    }
+
+    /// Gives up all registrations.
+    pub fn leave(&mut self) {
+        self.tell(Input::Leave);
     }
 
     pub fn drain(&mut self) {
@@ -269,8 +282,8 @@ impl World {
                     .handle_input(Input::MediaLeased(key, Some(lease)), moment);
             }
             Output::Relay(_, path) => self.paths.push(path),
-            Output::Play(key, side, prompt, repeat) => {
-                self.sound(side, format!("plays {}", prompt.name()));
+            Output::Play(key, side, sound, repeat) => {
+                self.sound(side, format!("plays {sound}"));
                 if repeat == Repeat::Once {
                     self.playing.push((self.now_ms + 2_000, key, side));
                 }
@@ -318,6 +331,7 @@ impl World {
             pool: Some(PoolKey::new("FC1")),
             account: Some(AccountId::new("acme")),
             trunks: self.links_out(self.trunks),
+            tone: self.tone,
         }
     }
 

@@ -3,7 +3,7 @@
 use maskline_domain::PhoneNumber;
 use maskline_domain::call::Prompt;
 use maskline_domain::trunk::PromptPolicy;
-use maskline_server::calls::switch::{MediaEnd, MediaPath};
+use maskline_server::calls::switch::{MediaEnd, MediaPath, Repeat, Side};
 use maskline_store::records::call::CallRecord;
 
 use super::phone::{PhoneId, media_of};
@@ -28,11 +28,15 @@ pub(super) struct Track {
     /// Keys that the caller and that the callee pressed, and that the other side has not got yet.
     pub pressed: [Vec<char>; 2],
     pub has_ports: bool,
+    /// Whether its caller hears a ring tone.
+    pub hears_tone: bool,
     /// How the switch refused the caller, if it did and the caller heard.
     pub refused: Option<(u16, Option<u8>)>,
     /// How often the switch said that it was over, once it had asked for a route.
     pub finished: u32,
     pub is_asked: bool,
+    /// Whether its caller made no offer.
+    pub is_delayed: bool,
     /// As its record has it.
     pub situation: Option<String>,
 }
@@ -56,9 +60,11 @@ impl Track {
             ended: None,
             pressed: [Vec::new(), Vec::new()],
             has_ports: false,
+            hears_tone: false,
             refused: None,
             finished: 0,
             is_asked: false,
+            is_delayed: false,
             situation: None,
         }
     }
@@ -119,6 +125,9 @@ impl Track {
         }
         if released < Some(record.arrived_at.millis()) || released < at(record.answered_at) {
             return wrong("end");
+        }
+        if record.answered_at.is_some() && self.hears_tone {
+            return Err("its ring tone went on after the answer".to_owned());
         }
         if record.situation.is_none() || record.q850_cause.is_none() {
             return wrong("ending");
@@ -183,6 +192,26 @@ impl Track {
         }
     }
 
+    /// The law of ring tones: callers hear them while it rings, if their trunk takes early media; and one
+    /// who has nobody to reach hears its own once.
+    ///
+    /// # Errors
+    /// How it was broken.
+    pub fn may_hear_tone(&mut self, side: Side, repeat: Repeat) -> Result<(), String> {
+        let is_right = match (self.expected, repeat) {
+            (Some(Expected::Rings(_)), Repeat::Forever) => self.prompts == PromptPolicy::Early,
+            (Some(Expected::Refused(prompt, ..)), Repeat::Once) => {
+                prompt == Some(Prompt::VacantNumber) && self.prompts != PromptPolicy::None
+            }
+            _ => false,
+        };
+        self.hears_tone = repeat == Repeat::Forever;
+        match is_right && side == Side::Caller {
+            true => Ok(()),
+            false => Err(format!("the {} hears a ring tone: {repeat:?}", side.name())),
+        }
+    }
+
     /// The law of the right media: it goes to the phones of this call and to no other.
     ///
     /// # Errors
@@ -193,9 +222,15 @@ impl Track {
             && path
                 .callee
                 .is_none_or(|end| self.callee_phones.iter().any(|id| is_at(*id, &end)));
-        match is_right {
-            true => Ok(()),
-            false => Err(format!("media goes to somebody else: {path:?}")),
+        if !is_right {
+            return Err(format!("media goes to somebody else: {path:?}"));
+        }
+        // Nothing is transcoded.
+        match (path.caller, path.callee) {
+            (Some(caller), Some(callee)) if caller.law != callee.law => {
+                Err(format!("the sides have two codecs: {path:?}"))
+            }
+            _ => Ok(()),
         }
     }
 }

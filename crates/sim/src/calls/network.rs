@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use super::rewriting::Change;
 use crate::chance::Chance;
 
 /// The weather of one world.
@@ -24,12 +25,55 @@ impl Weather {
     }
 }
 
+/// What phones of one world do in ways of their own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manners {
+    delayed_percent: u64,
+    update_percent: u64,
+    ask_percent: u64,
+    papers_percent: u64,
+}
+
+impl Manners {
+    /// From plain to odd.
+    pub fn new(chance: &mut Chance) -> Self {
+        Self {
+            delayed_percent: chance.below(80),
+            update_percent: chance.below(50),
+            ask_percent: chance.below(50),
+            papers_percent: chance.below(40),
+        }
+    }
+
+    /// Whether a caller makes no offer.
+    pub fn is_delayed(&self, chance: &mut Chance) -> bool {
+        chance.below(100) < self.delayed_percent
+    }
+
+    /// Whether an exchange sends papers beside its descriptions.
+    pub fn has_papers(&self, chance: &mut Chance) -> bool {
+        chance.below(100) < self.papers_percent
+    }
+
+    /// How a phone asks for other media.
+    pub fn change(&self, chance: &mut Chance) -> Change {
+        let at = chance.below(100);
+        match at < self.update_percent {
+            true => Change::Update,
+            false if at < self.update_percent + self.ask_percent => Change::Ask,
+            false => Change::Offer,
+        }
+    }
+}
+
 /// The network: a packet arrives never, once or twice, each time after a delay of its own.
 #[derive(Debug)]
 pub(super) struct Network {
     weather: Weather,
     /// Until when nothing comes from or goes to a carrier.
     outages: BTreeMap<IpAddr, u64>,
+    /// When the last message on each stream arrives.
+    streams: BTreeMap<(SocketAddr, SocketAddr), u64>,
 }
 
 impl Network {
@@ -37,6 +81,7 @@ impl Network {
         Self {
             weather,
             outages: BTreeMap::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -49,6 +94,19 @@ impl Network {
         self.outages
             .get(&peer.ip())
             .is_some_and(|until| now_ms < *until)
+    }
+
+    /// After how many milliseconds a message arrives on a stream, which keeps the order.
+    pub fn stream_delay(
+        &mut self,
+        way: (SocketAddr, SocketAddr),
+        now_ms: u64,
+        chance: &mut Chance,
+    ) -> u64 {
+        let arrives = now_ms + 1 + chance.below(self.weather.delay_max_ms);
+        let last = self.streams.entry(way).or_default();
+        *last = arrives.max(*last);
+        *last - now_ms
     }
 
     /// After how many milliseconds each copy arrives.

@@ -3,10 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId, Refusal};
-use maskline_sip::hop::Hop;
-use maskline_sip::sdp::Direction;
+use maskline_sip::hop::{Hop, Transport};
+use maskline_sip::sdp::{Audio, Codec, Direction};
 use maskline_sip::time::Time;
 
+use super::agreed::Agreements;
+use super::rewriting::{Change, Done, Rewriter, with_papers};
 use super::world::SWITCH;
 use crate::chance::Chance;
 
@@ -47,50 +49,35 @@ pub(super) struct Phone {
     pub is_deaf: bool,
     /// When its next timer is due, if a wake-up is under way.
     pub wakes_at: Option<u64>,
+    media: Media,
+    rewriter: Rewriter,
+    has_papers: bool,
+    /// Descriptions that were sent among papers.
+    pub papers: u64,
+    agreements: Agreements,
+    /// When it last said or heard something of media.
+    pub described_ms: u64,
+    pub is_talking: bool,
+}
+
+/// What a phone says of its media.
+struct Media {
+    id: PhoneId,
     /// The payload type of its keys, which is the mark of its call; none if it tells keys by INFO alone.
     events: Option<u8>,
+    /// The codecs that it speaks.
+    codecs: &'static str,
     /// What it does with its media.
     direction: Direction,
     /// Counts its descriptions.
     version: u32,
-    /// What the other side does, by the offer that waits for a reply.
-    pub offered: Direction,
-    id: PhoneId,
+    /// What the other side does, and by which codec, in the offer that waits for a reply.
+    offered: (Direction, &'static str),
 }
 
-impl Phone {
-    pub fn new(
-        id: PhoneId,
-        address: SocketAddr,
-        call: usize,
-        is_caller: bool,
-        events: Option<u8>,
-        chance: &mut Chance,
-    ) -> Self {
-        let peers = vec![Peer::new(PeerId(0), Hop::udp(SWITCH))];
-        Self {
-            endpoint: Endpoint::new(Config::new(address), peers, chance.bytes()),
-            address,
-            call,
-            is_caller,
-            leg: None,
-            is_deaf: false,
-            wakes_at: None,
-            events,
-            direction: Direction::SendRecv,
-            version: 1,
-            offered: Direction::SendRecv,
-            id,
-        }
-    }
-
-    /// Where it would hear its media: nobody but the switch may learn that.
-    pub fn media(&self) -> Ipv4Addr {
-        media_of(self.id)
-    }
-
-    pub fn sdp(&self, codecs: &str) -> Vec<u8> {
-        let (media, direction) = (self.media(), word(self.direction));
+impl Media {
+    fn sdp(&self, codecs: &str) -> Vec<u8> {
+        let (media, direction) = (media_of(self.id), word(self.direction));
         let (formats, map) = match self.events {
             Some(events) => (
                 format!("{codecs} {events}"),
@@ -107,18 +94,153 @@ impl Phone {
     }
 
     /// Its description, now that it does something else with its media.
-    fn new_sdp(&mut self, direction: Direction) -> Vec<u8> {
+    fn new_sdp(&mut self, direction: Direction, codecs: &str) -> Vec<u8> {
         self.direction = direction;
         self.version += 1;
-        self.sdp("8")
+        self.sdp(codecs)
+    }
+
+    /// Its answer to an offer that it had asked for: it does as it did, as far as the other side lets it.
+    fn late_answer(&mut self, offered: &Audio) -> Vec<u8> {
+        let direction = match offered.direction {
+            Direction::SendRecv => self.direction,
+            other => other.reversed(),
+        };
+        self.new_sdp(direction, first_codec(offered))
+    }
+}
+
+/// What the other side wants most.
+fn first_codec(offered: &Audio) -> &'static str {
+    match offered.codecs.first() {
+        Some((Codec::Pcmu, _)) => "0",
+        _ => "8",
+    }
+}
+
+/// How a phone is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Make {
+    pub transport: Transport,
+    /// The payload type of its keys.
+    pub events: Option<u8>,
+    /// The codecs that it speaks, at first.
+    pub codecs: &'static str,
+    /// How it asks for other media.
+    pub change: Change,
+    /// Whether its first INVITE brings no offer.
+    pub is_delayed: bool,
+    /// Whether its exchange sends papers of its own beside each description.
+    pub has_papers: bool,
+}
+
+impl Make {
+    /// A phone like most.
+    pub const PLAIN: Self = Self {
+        transport: Transport::Udp,
+        events: Some(101),
+        codecs: "8",
+        change: Change::Offer,
+        is_delayed: false,
+        has_papers: false,
+    };
+}
+
+impl Phone {
+    pub fn new(
+        id: PhoneId,
+        address: SocketAddr,
+        call: usize,
+        is_caller: bool,
+        make: Make,
+        chance: &mut Chance,
+    ) -> Self {
+        let hop = Hop {
+            address: SWITCH,
+            transport: make.transport,
+        };
+        let peers = vec![Peer::new(PeerId(0), hop)];
+        Self {
+            endpoint: Endpoint::new(Config::new(address), peers, chance.bytes()),
+            address,
+            call,
+            is_caller,
+            leg: None,
+            is_deaf: false,
+            wakes_at: None,
+            media: Media {
+                id,
+                events: make.events,
+                codecs: make.codecs,
+                direction: Direction::SendRecv,
+                version: 1,
+                offered: (Direction::SendRecv, "8"),
+            },
+            rewriter: Rewriter::new(make.change, make.is_delayed),
+            has_papers: make.has_papers,
+            papers: 0,
+            agreements: Agreements::default(),
+            described_ms: 0,
+            is_talking: false,
+        }
+    }
+
+    /// Where it would hear its media: nobody but the switch may learn that.
+    pub fn media_address(&self) -> Ipv4Addr {
+        media_of(self.media.id)
+    }
+
+    /// What it offers when it calls; nothing if it wants the other side's offer.
+    pub fn first_offer(&self) -> Vec<u8> {
+        match self.rewriter.owes_first() {
+            true => Vec::new(),
+            false => self.media.sdp(self.media.codecs),
+        }
+    }
+
+    /// The other side's offer, which it will reply to.
+    pub fn is_offered(&mut self, offered: &Audio) {
+        self.media.offered = (offered.direction, first_codec(offered));
+    }
+
+    /// A message comes.
+    pub fn hear(&mut self, from: Hop, bytes: &[u8], now: Time) -> Option<Done> {
+        if self.agreements.note(bytes, false) {
+            self.described_ms = now.as_millis();
+        }
+        let media = &mut self.media;
+        let (bytes, done) = self
+            .rewriter
+            .incoming(bytes, |offered| media.late_answer(offered));
+        let bytes = &bytes;
+        self.endpoint
+            .handle_input(Input::Datagram { from, bytes }, now);
+        done
+    }
+
+    /// A message of its machine as it is sent; none if it is not.
+    pub fn really_sent(&mut self, bytes: &[u8], now: Time) -> Option<Vec<u8>> {
+        let sent = self.rewriter.outgoing(bytes)?;
+        let papers = self.has_papers.then(|| with_papers(&sent)).flatten();
+        self.papers += u64::from(papers.is_some());
+        let sent = papers.unwrap_or(sent);
+        if self.agreements.note(&sent, true) {
+            self.described_ms = now.as_millis();
+        }
+        Some(sent)
+    }
+
+    /// The codec that it sends and expects.
+    pub fn codec(&self) -> Option<Codec> {
+        self.agreements.codec()
     }
 
     pub fn act(&mut self, act: Act, now_ms: u64) {
         let Some(leg) = self.leg else { return };
         let input = match act {
             Act::Ring => Input::Progress(leg, 180, None),
-            Act::Speak => Input::Progress(leg, 183, Some(self.sdp("8"))),
-            Act::Answer => Input::Answer(leg, self.sdp("8")),
+            Act::Speak => Input::Progress(leg, 183, Some(self.media.sdp(self.media.codecs))),
+            Act::Answer => Input::Answer(leg, self.media.sdp(self.media.codecs)),
             Act::Refuse(status) => Input::Refuse(
                 leg,
                 Refusal {
@@ -127,11 +249,11 @@ impl Phone {
                 },
             ),
             Act::HangUp => Input::HangUp(leg, Some(16)),
-            Act::Hold => Input::Offer(leg, self.new_sdp(Direction::SendOnly)),
-            Act::Resume => Input::Offer(leg, self.new_sdp(Direction::SendRecv)),
+            Act::Hold => Input::Offer(leg, self.media.new_sdp(Direction::SendOnly, "8")),
+            Act::Resume => Input::Offer(leg, self.media.new_sdp(Direction::SendRecv, "8")),
             Act::Accept => {
-                let direction = self.offered.reversed();
-                Input::AcceptOffer(leg, self.new_sdp(direction))
+                let (offered, codec) = self.media.offered;
+                Input::AcceptOffer(leg, self.media.new_sdp(offered.reversed(), codec))
             }
             Act::Decline => Input::RefuseOffer(leg, 488),
             Act::Key(key) => {
@@ -208,6 +330,9 @@ pub(super) fn callee_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
             if chance.one_in(3) {
                 acts.push((later(chance, 1_000), Act::Ring));
             }
+            if chance.one_in(8) {
+                acts.push((later(chance, 4_000), Act::Hold));
+            }
             acts.push((later(chance, 12_000), Act::Answer));
         }
         10 => {
@@ -239,6 +364,9 @@ pub(super) fn caller_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
     let mut acts = Vec::new();
     if chance.one_in(5) {
         acts.push((chance.below(15_000), Act::HangUp));
+    }
+    if chance.one_in(12) {
+        acts.push((500 + chance.below(8_000), Act::Hold));
     }
     misfortune(chance, &mut acts);
     acts

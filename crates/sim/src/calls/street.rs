@@ -10,7 +10,7 @@ use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp};
 use maskline_server::calls::switch::{
-    CallKey, Input, Lease, MediaPath, Output, Prompt, Routing, Setup, Side, Switch,
+    CallKey, Input, Lease, MediaPath, Output, Prompt, Routing, Setup, Side, Sound, Switch,
 };
 use maskline_server::calls::{Trunk, numbers, peers};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
@@ -20,7 +20,7 @@ use maskline_sip::rtp::Packet;
 use maskline_sip::sdp;
 use maskline_sip::time::Time;
 
-use super::phone::{Act, Phone};
+use super::phone::{Act, Make, Phone};
 use super::town::Town;
 use super::world::SWITCH;
 use crate::chance::Chance;
@@ -132,7 +132,11 @@ pub(super) fn call(
     switch.handle_input(Input::Trunks(trunks), moment);
     let carrier = peers::hop(by).map_or(SWITCH, |hop| hop.address);
     let address = SocketAddr::new(carrier.ip(), CALLER_PORT);
-    let mut caller = Phone::new(1, address, 0, true, Some(101), chance);
+    let make = Make {
+        codecs: "8 0",
+        ..Make::PLAIN
+    };
+    let mut caller = Phone::new(1, address, 0, true, make, chance);
     let leg = caller.endpoint.new_leg();
     caller.leg = Some(leg);
     // Numbers come in whatever form the carrier writes them.
@@ -144,7 +148,7 @@ pub(super) fn call(
         target: format!("sip:{}@{SWITCH}", by.write(query.x)),
         identity: Identity::from(format!("sip:{user}@{}", carrier.ip())),
         max_forwards: 70,
-        sdp: caller.sdp("8 0"),
+        sdp: caller.first_offer(),
     };
     let now = Time::from_millis(0);
     caller.endpoint.handle_input(SipInput::Dial(leg, dial), now);
@@ -284,7 +288,7 @@ impl Street<'_> {
             false => Side::Callee,
         };
         if side == Side::Callee && self.callee.is_none() {
-            self.callee = Some(Phone::new(2, to, 0, false, Some(101), self.chance));
+            self.callee = Some(Phone::new(2, to, 0, false, Make::PLAIN, self.chance));
         }
         let now = Time::from_millis(self.now_ms);
         if let Some(phone) = self.phone(side)
@@ -299,7 +303,7 @@ impl Street<'_> {
 
     /// Sound reaches the caller. It hears what comes from where it was told that it would.
     fn hear(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        let is_for_caller = to.ip() == IpAddr::V4(self.caller.media());
+        let is_for_caller = to.ip() == IpAddr::V4(self.caller.media_address());
         if let Some(packet) = Packet::parse(bytes)
             && is_for_caller
             && self.hears_from == Some(from)
@@ -395,7 +399,7 @@ impl Street<'_> {
                 self.plan(1, Coming::Tell(Input::MediaLeased(key, Some(lease))));
             }
             Output::Relay(_, path) => self.path = path,
-            Output::Play(key, side, prompt, _) => self.play_sound(key, side, prompt),
+            Output::Play(key, side, sound, _) => self.play_sound(key, side, sound),
             Output::StopPlaying(..)
             | Output::Record(..)
             | Output::SendDigit(..)
@@ -416,11 +420,13 @@ impl Street<'_> {
                 .into_iter()
                 .filter_map(known)
                 .collect(),
+            // Files of tones are none of what is foretold.
+            tone: None,
         }
     }
 
     /// The relay plays: one packet stands for all the sound.
-    fn play_sound(&mut self, key: CallKey, side: Side, prompt: Prompt) {
+    fn play_sound(&mut self, key: CallKey, side: Side, sound: Sound) {
         let end = match side {
             Side::Caller => self.path.caller,
             Side::Callee => self.path.callee,
@@ -430,13 +436,14 @@ impl Street<'_> {
                 Side::Caller => lease.caller,
                 Side::Callee => lease.callee,
             };
+            let name = sound.to_string();
             let packet = Packet {
                 marker: true,
                 payload_type: end.payloads.codec,
                 sequence: 1,
                 timestamp: 1,
                 ssrc: 1,
-                payload: prompt.name().as_bytes(),
+                payload: name.as_bytes(),
             };
             let mut bytes = Vec::new();
             packet.write(&mut bytes);

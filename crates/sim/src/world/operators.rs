@@ -4,7 +4,7 @@ use maskline_domain::binding::Extras;
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     AccountId, AccountStatus, Actor, BindRequest, Binding, Command, Envelope, Number, Pool,
-    PoolKey, PoolRef, Trunk, TrunkName, Update, UserName,
+    PoolKey, PoolRef, ToneCode, Trunk, TrunkName, Update, UserName,
 };
 
 use crate::chance::Chance;
@@ -234,7 +234,7 @@ impl World {
             None => names::pool(n),
         };
         let chance = &mut self.chance;
-        match chance.below(14) {
+        match chance.below(15) {
             0 => pool.open = false,
             1..=3 => pool.open = true,
             4 => pool.city_match = chance.one_of([CityMatch::Loose, CityMatch::Strict]),
@@ -244,6 +244,7 @@ impl World {
             10 => pool.pairs_max = chance.one_of([1, 2, 3, 40]),
             11 => pool.same_out_order_returns = !pool.same_out_order_returns,
             12 => pool.ring_timeout_s = chance.one_of([0, 1, 60, 180, 181]),
+            13 => pool.ring_tones.other = chance.one_of([None, Some(ToneCode::NETWORK)]),
             _ => pool.account = AccountId::new(ACCOUNTS[0]),
         }
         Command::SetPool(pool)

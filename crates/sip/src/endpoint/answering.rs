@@ -40,7 +40,7 @@ impl Ringing {
 
     /// Whether the INVITE had no offer, so that we make it.
     pub fn is_delayed(&self) -> bool {
-        self.invite.body().is_empty()
+        self.invite.sdp().is_none()
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> 
         return Some((420, Hint::Unsupported));
     }
     let may_offer = matches!(method, Method::Invite | Method::Update | Method::Prack);
-    if may_offer && !body_is_readable(request) {
+    if may_offer && !request.is_body_readable() {
         return Some((415, Hint::Accept));
     }
     if method == Method::Invite && !takes_sdp(request) {
@@ -85,22 +85,6 @@ fn takes_sdp(request: &Message) -> bool {
     let known = [b"application/sdp".as_slice(), b"application/*", b"*/*"];
     kinds.peek().is_none()
         || kinds.any(|kind| known.iter().any(|known| kind.eq_ignore_ascii_case(known)))
-}
-
-/// What may carry an offer or an answer has no body, or SDP.
-fn body_is_readable(request: &Message) -> bool {
-    let encoded = request
-        .header(Name::ContentEncoding)
-        .is_some_and(|name| !name.eq_ignore_ascii_case(b"identity"));
-    let kind = request.header(Name::ContentType).map(|kind| {
-        let semicolon = kind
-            .iter()
-            .position(|&byte| byte == b';')
-            .unwrap_or(kind.len());
-        crate::text::trim(&kind[..semicolon])
-    });
-    request.body().is_empty()
-        || (!encoded && kind.is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp")))
 }
 
 /// Where the answer to a request goes (RFC 3261 section 18.2.2, RFC 3581): back over the connection it

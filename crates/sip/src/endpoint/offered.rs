@@ -259,7 +259,7 @@ impl Endpoint {
                 to,
                 repeat,
                 cseq: cseq.unwrap_or_default(),
-                wants_answer: theirs.request.body().is_empty(),
+                wants_answer: theirs.request.sdp().is_none(),
             });
         }
     }

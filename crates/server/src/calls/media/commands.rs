@@ -5,7 +5,7 @@
 
 use super::ports::MediaSockets;
 use super::statistics::Statistics;
-use crate::calls::switch::{CallKey, MediaPath, Prompt, Repeat, Side};
+use crate::calls::switch::{CallKey, MediaPath, Repeat, Side, Sound};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -24,7 +24,7 @@ pub enum Command {
     /// Relay between these two from now on.
     Path(CallKey, Box<MediaPath>),
     /// Play to a side.
-    Play(CallKey, Side, Prompt, Repeat),
+    Play(CallKey, Side, Sound, Repeat),
     /// Stop that.
     StopPlaying(CallKey, Side),
     /// Record to this file.

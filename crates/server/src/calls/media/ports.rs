@@ -18,7 +18,7 @@ const RESTING_MAX: usize = 1_024;
 /// How long a pair rests at least while there are others: so long may packets of its last call still come.
 const REST_MIN: Duration = Duration::from_millis(250);
 /// After so long, nobody seems to need it.
-const REST_MAX: Duration = Duration::from_secs(5);
+const REST_MAX: Duration = Duration::from_secs(2);
 /// Late packets of a pair's last call that are thrown away; with more than that it is closed.
 const LATE_MAX: usize = 256;
 

@@ -2,19 +2,24 @@
 //! tones of the telephone network, which are computed.
 //!
 //! An operator replaces a prompt by `prompts/LANGUAGE/NAME.wav` in the data directory (one channel, 8,000
-//! samples a second, 16 bits or G.711) or by the same with `.al`, raw A-law. The files are read at start.
+//! samples a second, 16 bits or G.711) or by the same with `.al`, raw A-law. The ring tones that bindings and
+//! pools name lie beside them as `prompts/tones/CODE.wav`. The files are read at start.
 
-use crate::calls::switch::Prompt;
+use crate::calls::switch::{Prompt, Sound};
+use maskline_domain::ToneCode;
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
 use maskline_sip::wav::{self, Format, WavError};
+use std::collections::BTreeMap;
 use std::f64::consts::TAU;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 /// The longest file of an operator's that is read: a minute of linear samples and a header.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The most ring tones that are kept, in whatever order the folder gives them: 100 minutes of sound.
+const TONES_MAX: usize = 100;
 /// Between two languages, in samples.
 const PAUSE: usize = 2_400;
 /// The tone of the Chinese network (GF002-9002.1).
@@ -71,12 +76,16 @@ spoken! {
     RecordingNotice "recording_notice",
 }
 
-/// Every prompt, ready to be sent in either law.
+/// Every prompt and every ring tone, ready to be sent in either law.
 #[derive(Clone, Debug)]
 pub struct Library {
-    /// In the order of [`Prompt::ALL`]; A-law, then µ-law.
-    sounds: Vec<[Arc<[u8]>; 2]>,
+    /// In the order of [`Prompt::ALL`].
+    prompts: Vec<InBothLaws>,
+    tones: BTreeMap<ToneCode, InBothLaws>,
 }
+
+/// A-law, then µ-law.
+type InBothLaws = [Arc<[u8]>; 2];
 
 /// Why a file of an operator's is not played.
 #[derive(Debug, thiserror::Error)]
@@ -91,32 +100,79 @@ enum FileError {
     TooLong,
     #[error("no sound in it")]
     Empty,
+    #[error("its name is not the code of a ring tone, 1 to 18 digits")]
+    Name,
+    #[error("there are {TONES_MAX} ring tones already")]
+    TooMany,
 }
 
 impl Library {
     /// Our own prompts in these languages, one after the other, each replaced by what lies in `folder`. A
-    /// file there that cannot be played is told in the log, and ours is played.
+    /// file there that cannot be played is told in the log, and ours is played. Ring tones are what lies in
+    /// its folder `tones`.
     pub fn load(folder: Option<&Path>, languages: &[Language]) -> Self {
-        let sounds = Prompt::ALL.map(|prompt| {
-            let alaw = sound(prompt, folder, languages);
-            let ulaw = alaw.iter().map(|byte| Law::Mu.convert(*byte, Law::A));
-            let ulaw: Arc<[u8]> = ulaw.collect();
-            [alaw.into(), ulaw]
-        });
+        let prompts = Prompt::ALL.map(|prompt| in_both_laws(sound(prompt, folder, languages)));
+        let tones = folder.map(|folder| tones(&folder.join("tones")));
         Self {
-            sounds: sounds.into(),
+            prompts: prompts.into(),
+            tones: tones.unwrap_or_default(),
         }
     }
 
-    /// A prompt in this law.
-    pub fn sound(&self, prompt: Prompt, law: Law) -> Arc<[u8]> {
-        let at = Prompt::ALL.iter().position(|known| *known == prompt);
-        let [alaw, ulaw] = &self.sounds[at.unwrap_or(0)];
-        Arc::clone(match law {
-            Law::A => alaw,
-            Law::Mu => ulaw,
-        })
+    /// The ring tones that can be played: the files, and that of the network.
+    pub fn tones(&self) -> impl Iterator<Item = ToneCode> {
+        self.tones.keys().copied().chain([ToneCode::NETWORK])
     }
+
+    /// A prompt or a ring tone in this law; one that is not there sounds as the network does.
+    pub fn sound(&self, sound: impl Into<Sound>, law: Law) -> Arc<[u8]> {
+        let prompt = match sound.into() {
+            Sound::Prompt(prompt) => prompt,
+            Sound::Tone(code) => match self.tones.get(&code) {
+                Some(tone) => return in_law(tone, law),
+                None => Prompt::Ringback,
+            },
+        };
+        let at = Prompt::ALL.iter().position(|known| *known == prompt);
+        in_law(&self.prompts[at.unwrap_or(0)], law)
+    }
+}
+
+fn in_law([alaw, ulaw]: &InBothLaws, law: Law) -> Arc<[u8]> {
+    Arc::clone(match law {
+        Law::A => alaw,
+        Law::Mu => ulaw,
+    })
+}
+
+fn in_both_laws(alaw: Vec<u8>) -> InBothLaws {
+    let ulaw = alaw.iter().map(|byte| Law::Mu.convert(*byte, Law::A));
+    let ulaw: Arc<[u8]> = ulaw.collect();
+    [alaw.into(), ulaw]
+}
+
+/// The operator's ring tones: files named by a code. Others, and what cannot be played, are told in the log.
+fn tones(folder: &Path) -> BTreeMap<ToneCode, InBothLaws> {
+    let mut tones = BTreeMap::new();
+    // Most have no such folder.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        let sound = match stem.and_then(ToneCode::parse) {
+            _ if tones.len() >= TONES_MAX => Err(FileError::TooMany),
+            Some(code) => read(&path).map(|sound| (code, sound)),
+            None => Err(FileError::Name),
+        };
+        match sound {
+            Ok((code, sound)) => {
+                tones.insert(code, in_both_laws(sound));
+            }
+            Err(error) => {
+                tracing::error!(file = %path.display(), %error, "a ring tone cannot be played");
+            }
+        }
+    }
+    tones
 }
 
 fn sound(prompt: Prompt, folder: Option<&Path>, languages: &[Language]) -> Vec<u8> {
@@ -179,10 +235,8 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
                 .map(|byte| Law::A.convert(*byte, law))
                 .collect(),
             Format::Linear16 => {
-                let samples = sound.data.chunks_exact(2);
-                samples
-                    .map(|two| Law::A.from_linear(i16::from_le_bytes([two[0], two[1]])))
-                    .collect()
+                let samples = sound.to_linear().into_iter();
+                samples.map(|sample| Law::A.from_linear(sample)).collect()
             }
         }
     };
@@ -260,7 +314,7 @@ mod tests {
         fs::create_dir(&zh).expect("a folder in it");
         let wave = |law, channels, data: &[u8]| {
             [
-                wav::header(law, channels, data.len() as u64).as_slice(),
+                wav::header(Format::G711(law), channels, data.len() as u64).as_slice(),
                 data,
             ]
             .concat()
@@ -280,6 +334,25 @@ mod tests {
     }
 
     #[test]
+    fn ring_tones_are_files_named_by_their_codes_and_one_is_always_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tones = folder.path().join("tones");
+        fs::create_dir(&tones).expect("a folder in it");
+        fs::write(tones.join("100000001.al"), [0x2a; 500]).expect("written");
+        fs::write(tones.join("007.wav"), b"ID3").expect("written");
+        fs::write(tones.join("waltz.al"), [0x2a; 500]).expect("written");
+        let library = Library::load(Some(folder.path()), &BOTH);
+        let code = ToneCode::parse("100000001").expect("a code");
+        let found: Vec<ToneCode> = library.tones().collect();
+        assert_eq!(found, [code, ToneCode::NETWORK]);
+        assert_eq!(*library.sound(Sound::Tone(code), Law::A), [0x2a; 500]);
+        assert_eq!(
+            library.sound(Sound::Tone(ToneCode::NETWORK), Law::A),
+            library.sound(Prompt::Ringback, Law::A)
+        );
+    }
+
+    #[test]
     fn why_a_file_is_refused_is_said() {
         let folder = tempfile::tempdir().expect("a folder");
         let told = |bytes: &[u8]| {
@@ -289,10 +362,13 @@ mod tests {
         };
         assert_eq!(told(b"ID3"), "not a WAV file");
         assert_eq!(
-            told(&wav::header(Law::A, 2, 0)),
+            told(&wav::header(Format::G711(Law::A), 2, 0)),
             "2 channels; one is needed"
         );
-        assert_eq!(told(&wav::header(Law::A, 1, 0)), "no sound in it");
+        assert_eq!(
+            told(&wav::header(Format::G711(Law::A), 1, 0)),
+            "no sound in it"
+        );
         assert!(told(&vec![0; FILE_BYTES_MAX as usize + 1]).starts_with("longer than"));
     }
 }

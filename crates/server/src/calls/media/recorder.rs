@@ -10,7 +10,7 @@ use super::statistics::{Recorded, Statistics, Stopped};
 use crate::calls::switch::{CallKey, Side};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
 use maskline_sip::track::{Track, WINDOW};
-use maskline_sip::wav::{self, HEADER_BYTES};
+use maskline_sip::wav::{self, Format, HEADER_BYTES};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -387,7 +387,7 @@ impl Recording {
 
     /// The sound first, then the header that counts it: what a header promises is there.
     fn write_header(&mut self) {
-        let header = wav::header(self.law, CHANNELS, self.frames);
+        let header = wav::header(Format::G711(self.law), CHANNELS, self.frames);
         if let Some(file) = &self.file
             && let Err(error) = file.write_all_at(&header, 0)
         {

@@ -1,7 +1,7 @@
 //! The plane with its threads, over real sockets on this machine.
 
 use super::*;
-use crate::calls::switch::MediaEnd;
+use crate::calls::switch::{MediaEnd, Prompt};
 use maskline_sip::g711::Law;
 use maskline_sip::rtp::Packet;
 use maskline_sip::sdp::{Direction, Payloads};

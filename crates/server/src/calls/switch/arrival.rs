@@ -10,7 +10,7 @@ use maskline_domain::call::{
     Call, Ending, Happening, Moment, Prospects, Reason, Side, TRUNKS_TRIED_MAX, Terms,
 };
 use maskline_domain::routing::Dial as Query;
-use maskline_domain::trunk::{Diversion, Load};
+use maskline_domain::trunk::{Diversion, Load, PromptPolicy};
 use maskline_sip::endpoint::{LegId, PeerId};
 use maskline_sip::identity::is_forwarded;
 use maskline_sip::message::Message;
@@ -80,7 +80,12 @@ impl Switch {
             x,
             crowd: self.crowds.enter(x, caller, &self.setup),
             caller_leg: leg,
-            media: Media::from_offer(invite.body(), codecs, trunk_in.said.nat, sessions),
+            media: Media::from_offer(
+                invite.sdp().unwrap_or_default(),
+                codecs,
+                trunk_in.said.nat,
+                sessions,
+            ),
             trunk_in,
             callee_leg: None,
             callee: None,
@@ -127,7 +132,11 @@ impl Switch {
         let prospects = Prospects {
             trunks: live.trunks.len(),
             crowd: live.crowd,
+            tone: routing.tone,
         };
+        if routing.tone.is_some() && live.trunk_in.said.prompts == PromptPolicy::Early {
+            live.media.expect_tone();
+        }
         self.happen(key, Happening::Routed(routing.route, prospects), now);
     }
 }

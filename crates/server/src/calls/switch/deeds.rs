@@ -5,7 +5,7 @@ use super::face::recording_file;
 use super::ladder::Way;
 use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
 use crate::calls::{Trunk, peers};
-use maskline_domain::call::{Deed, Ending, Happening, Moment, Prompt, Reason, Side};
+use maskline_domain::call::{Deed, Ending, Happening, Moment, Reason, Side, Sound};
 use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
 use maskline_sip::uri::sip_uri;
 use maskline_store::records::call::CallRecord;
@@ -36,7 +36,9 @@ impl Switch {
                 status,
                 early_media,
             } => {
-                let sdp = early_media.then(|| live.media.answer()).flatten();
+                // Who has heard a ring tone of ours has its answer already.
+                let is_news = early_media && !live.media.has_rung();
+                let sdp = is_news.then(|| live.media.answer()).flatten();
                 live.note(now, Side::Caller, Way::Out, status, early(sdp.is_some()));
                 self.sip(SipInput::Progress(caller_leg, status, sdp), now);
             }
@@ -56,14 +58,19 @@ impl Switch {
                 self.refuse_leg(caller_leg, ending, now);
             }
             Deed::HangUp(side, cause) => self.hang_up(key, side, cause, now),
-            Deed::Announce { prompt, answer } => {
-                live.announcement = Some((prompt, answer));
+            Deed::Ring(tone) => self.ring(key, tone, now),
+            Deed::StopRinging => {
+                self.outputs
+                    .push_back(Output::StopPlaying(key, Side::Caller));
+            }
+            Deed::Announce { sound, answer } => {
+                live.announcement = Some((sound, answer));
                 self.announce(key, now);
             }
             // Its codec is not known yet.
             late @ (Deed::Play(..) | Deed::Record) if live.media.is_late() => live.late.push(late),
             Deed::Play(..) if !live.media.is_understood() => {}
-            Deed::Play(side, prompt) => self.play(key, side, prompt),
+            Deed::Play(side, prompt) => self.play(key, side, prompt.into()),
             // What we do not understand we cannot record; the ladder says so.
             Deed::Record if !live.media.is_understood() => {}
             Deed::Record => {
@@ -183,7 +190,7 @@ impl Switch {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let Some((prompt, by_answer)) = live.announcement else {
+        let Some((sound, by_answer)) = live.announcement else {
             return;
         };
         if live.media.is_usable() && !live.media.is_leased() {
@@ -194,25 +201,27 @@ impl Switch {
             return self.happen(key, refused, now);
         };
         let leg = live.caller_leg;
-        let note = format!("plays {}", prompt.name());
+        let note = format!("plays {sound}");
         self.outputs.push_back(Output::Relay(key, path));
         let said = match by_answer {
             true => {
                 live.note(now, Side::Caller, Way::Out, 200, note);
                 SipInput::Answer(leg, sdp)
             }
+            // Who has heard a ring tone is listening already.
+            false if live.media.has_rung() => return self.play(key, Side::Caller, sound),
             false => {
                 live.note(now, Side::Caller, Way::Out, 183, note);
                 SipInput::Progress(leg, 183, Some(sdp))
             }
         };
         self.sip(said, now);
-        self.play(key, Side::Caller, prompt);
+        self.play(key, Side::Caller, sound);
     }
 
-    fn play(&mut self, key: CallKey, side: Side, prompt: Prompt) {
+    fn play(&mut self, key: CallKey, side: Side, sound: Sound) {
         self.outputs
-            .push_back(Output::Play(key, side, prompt, Repeat::Once));
+            .push_back(Output::Play(key, side, sound, Repeat::Once));
     }
 
     pub(super) fn refuse_leg(&mut self, leg: LegId, ending: Ending, now: Moment) {

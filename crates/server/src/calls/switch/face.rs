@@ -1,9 +1,9 @@
 //! What the shell sees of a switch: settings, inputs and outputs.
 
 use crate::calls::Trunk;
-use maskline_domain::call::{Notice, Prompt, Side};
+use maskline_domain::call::{Notice, Side, Sound};
 use maskline_domain::routing::{Dial as Query, Route};
-use maskline_domain::{AccountId, PoolKey, Timestamp};
+use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode};
 use maskline_sip::g711::Law;
 use maskline_sip::hop::Hop;
 use maskline_sip::sdp::{Direction, Payloads};
@@ -39,6 +39,8 @@ pub struct Routing {
     pub account: Option<AccountId>,
     /// By which trunks the second leg may be dialled, in the order in which they are tried.
     pub trunks: Vec<Trunk>,
+    /// The ring tone that its caller is to hear; one that can be played.
+    pub tone: Option<ToneCode>,
 }
 
 /// What the caller is to be told as our address for media, where its trunk wants another than the usual.
@@ -165,7 +167,7 @@ pub enum Output {
     /// Relay between these two from now on.
     Relay(CallKey, MediaPath),
     /// Play this to one side, in place of what comes from the other.
-    Play(CallKey, Side, Prompt, Repeat),
+    Play(CallKey, Side, Sound, Repeat),
     /// Play no more to this side.
     StopPlaying(CallKey, Side),
     /// Record both sides from now on, until the end of the call.

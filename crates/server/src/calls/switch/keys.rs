@@ -1,49 +1,25 @@
 //! Keys that a party presses, when its network sends them as INFO instead of RTP events.
 
-/// The two bodies in use: `application/dtmf-relay` and `application/dtmf`.
-const RELAY: &[u8] = b"application/dtmf-relay";
-const PLAIN: &[u8] = b"application/dtmf";
+use maskline_sip::dtmf::{self, HELD_MS, RELAY_TYPE};
 
 /// The key that an INFO tells, if it tells one.
 pub(super) fn from_info(content_type: &[u8], body: &[u8]) -> Option<char> {
-    let kind = content_type.split(|&byte| byte == b';').next()?;
-    let kind = kind.trim_ascii();
-    let text = std::str::from_utf8(body).ok()?;
-    if kind.eq_ignore_ascii_case(PLAIN) {
-        return key(text);
-    }
-    if !kind.eq_ignore_ascii_case(RELAY) {
-        return None;
-    }
-    text.lines()
-        .filter_map(|line| line.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("signal"))
-        .and_then(|(_, signal)| key(signal))
+    dtmf::read_info(content_type, body).map(|(key, _)| key)
 }
 
-/// An INFO that tells this key: what it holds, and the body.
-pub(super) fn to_info(key: char) -> (Vec<u8>, Vec<u8>) {
-    let body = format!("Signal={key}\r\nDuration=160\r\n");
-    (RELAY.to_vec(), body.into_bytes())
-}
-
-/// Some write the keys by their numbers as events (RFC 4733 section 3.2).
-fn key(text: &str) -> Option<char> {
-    match text.trim() {
-        "10" => Some('*'),
-        "11" => Some('#'),
-        text => {
-            let mut chars = text.chars();
-            let key = chars.next()?.to_ascii_uppercase();
-            let is_key = matches!(key, '0'..='9' | '*' | '#' | 'A'..='D');
-            (is_key && chars.next().is_none()).then_some(key)
-        }
-    }
+/// An INFO that tells this key: what it holds, and the body. None for what is no key.
+pub(super) fn to_info(key: char) -> Option<(Vec<u8>, Vec<u8>)> {
+    let body = dtmf::relay_body(key, HELD_MS)?;
+    Some((RELAY_TYPE.as_bytes().to_vec(), body.into_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maskline_sip::dtmf::PLAIN_TYPE;
+
+    const RELAY: &[u8] = RELAY_TYPE.as_bytes();
+    const PLAIN: &[u8] = PLAIN_TYPE.as_bytes();
 
     #[test]
     fn keys_are_read_from_both_bodies() {
@@ -67,7 +43,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_as_the_same_key() {
         for key in "0123456789*#ABCD".chars() {
-            let (kind, body) = to_info(key);
+            let (kind, body) = to_info(key).expect("a key");
             assert_eq!(from_info(&kind, &body), Some(key));
         }
     }

@@ -3,7 +3,7 @@
 use super::ladder::{Ladder, Way};
 use super::media::Media;
 use crate::calls::Trunk;
-use maskline_domain::call::{Call, Closing, Crowd, Deed, Moment, Prompt, Side};
+use maskline_domain::call::{Call, Closing, Crowd, Deed, Moment, Side, Sound};
 use maskline_domain::{Binding, PhoneNumber, TrunkName};
 use maskline_sip::endpoint::LegId;
 use maskline_store::records::call::CallRecord;
@@ -29,7 +29,7 @@ pub(super) struct Live {
     pub max_forwards: u8,
     pub media: Media,
     /// What is to be said to the caller once there are ports, and whether by an answer.
-    pub announcement: Option<(Prompt, bool)>,
+    pub announcement: Option<(Sound, bool)>,
     /// What is played and recorded once the caller has answered our offer.
     pub late: Vec<Deed>,
     /// The answer for a side whose offer the other one has taken.

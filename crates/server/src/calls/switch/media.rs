@@ -1,6 +1,8 @@
 //! What each side has said of its media, what both agreed on, and the descriptions that each is given. What
 //! crosses from one side to the other is an [`Audio`], never a description.
 
+mod ringing;
+
 use super::codecs::Codecs;
 use super::{Lease, MediaEnd, MediaPath};
 use maskline_domain::call::{Reason, Side};
@@ -8,6 +10,7 @@ use maskline_sip::g711::Law;
 use maskline_sip::sdp::{
     self, Agreement, Audio, Description, Direction, OurSide, Passing, Payloads,
 };
+use ringing::Rung;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// See the module.
@@ -23,6 +26,10 @@ pub(super) struct Media {
     agreed: Option<Agreed>,
     /// An offer of one side that waits for the other side's answer.
     offered: Option<(Side, Description)>,
+    /// Whether the caller is to hear a ring tone of ours.
+    is_toned: bool,
+    /// The answer that it had for that.
+    rung: Option<Rung>,
 }
 
 /// One side.
@@ -177,6 +184,8 @@ impl Media {
             callee: Half::new(sessions[1], codecs, false),
             agreed: None,
             offered: None,
+            is_toned: false,
+            rung: None,
         }
     }
 
@@ -245,7 +254,7 @@ impl Media {
             }
             _ => return None,
         };
-        codecs.only(audio)
+        Some(self.toned(codecs.only(audio)?))
     }
 
     /// Takes the callee's answer. One without SDP repeats what was agreed before it. Says whether it
@@ -257,7 +266,7 @@ impl Media {
         let answer = self.callee.read(body)?;
         let offer = self.first_offer().ok_or(Reason::NoCommonCodec)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
-        if !self.is_delayed {
+        if !self.is_delayed && self.rung.is_none() {
             self.caller.payloads = Some(agreed.offerer());
         }
         let offered = offer.direction;
@@ -268,6 +277,9 @@ impl Media {
 
     /// What the caller is answered with, once the callee has: an answer, or our offer if it had none.
     pub fn answer(&mut self) -> Option<Vec<u8>> {
+        if let Some((answer, _)) = self.rung_answer() {
+            return Some(answer);
+        }
         let (agreed, lease) = (self.agreed.as_ref()?, self.lease?);
         let answered = &self.callee.theirs.as_ref()?.audio;
         if self.is_delayed {
@@ -299,6 +311,9 @@ impl Media {
     /// An answer of our own for the caller, so that it hears a prompt: what was agreed with a callee, or
     /// else the caller's first choice.
     pub fn answer_alone(&mut self) -> Option<(Vec<u8>, MediaPath)> {
+        if let Some(answer) = self.rung_answer() {
+            return Some(answer);
+        }
         let lease = self.lease?;
         let agreed = match &self.agreed {
             Some(agreed) => agreed.clone(),

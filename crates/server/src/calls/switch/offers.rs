@@ -193,8 +193,7 @@ impl Switch {
 
     fn send_info(&mut self, key: CallKey, to: Side, digit: char, now: Moment) {
         let leg = self.calls.get(&key).and_then(|live| live.leg(to));
-        if let Some(leg) = leg {
-            let (content_type, body) = keys::to_info(digit);
+        if let Some((leg, (content_type, body))) = leg.zip(keys::to_info(digit)) {
             self.sip(SipInput::Info(leg, content_type, body), now);
         }
     }

@@ -9,6 +9,7 @@ mod failing;
 mod masking;
 mod prompting;
 mod refusing;
+mod ringing;
 mod trunks;
 mod world;
 
@@ -19,7 +20,9 @@ use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::call::Notice;
 use maskline_domain::kinds::{Product, Role};
 use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
-use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, TrunkName};
+use maskline_domain::{
+    AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, ToneCode, TrunkName,
+};
 use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
 use maskline_sip::g711::Law;
 use maskline_sip::hop::Hop;

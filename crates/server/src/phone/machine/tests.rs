@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::phone::Heard;
+use crate::phone::event::{Way, number};
+use crate::phone::reply::Answering;
 use crate::phone::sound::{melody, special_information};
+use std::sync::Arc;
 
 const CALLER: usize = 0;
 const CALLEE: usize = 1;

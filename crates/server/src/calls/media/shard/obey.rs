@@ -7,7 +7,7 @@ use super::super::ports::MediaSockets;
 use super::super::recorder::Work;
 use super::super::statistics::{Recorded, Statistics, Stopped};
 use super::{Call, REPORT_EVERY_US, Room, TICK_US, Token};
-use crate::calls::switch::{CallKey, Input, Prompt, Repeat, Side};
+use crate::calls::switch::{CallKey, Input, Repeat, Side, Sound};
 use rustix::event::epoll::{self, EventFlags};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,8 +34,8 @@ impl Room {
                 Command::Path(key, path) => {
                     self.with(key, |call| call.bridge.set_path(&path, now_us));
                 }
-                Command::Play(key, side, prompt, repeat) => {
-                    self.play((key, side), prompt, repeat, now_us);
+                Command::Play(key, side, sound, repeat) => {
+                    self.play((key, side), sound, repeat, now_us);
                 }
                 Command::StopPlaying(key, side) => {
                     self.with(key, |call| call.bridge.stop_playing(side));
@@ -99,12 +99,12 @@ impl Room {
         self.places.insert(key, place);
     }
 
-    fn play(&mut self, (key, side): (CallKey, Side), prompt: Prompt, repeat: Repeat, now_us: u64) {
+    fn play(&mut self, (key, side): (CallKey, Side), sound: Sound, repeat: Repeat, now_us: u64) {
         let library = Arc::clone(&self.tools.library);
         let mut is_heard = false;
         self.with(key, |call| {
             if let Some(law) = call.bridge.law(side) {
-                let player = Player::new(library.sound(prompt, law), law, repeat);
+                let player = Player::new(library.sound(sound, law), law, repeat);
                 is_heard = call.bridge.play(side, player);
             }
         });

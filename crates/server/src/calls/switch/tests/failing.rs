@@ -104,7 +104,7 @@ fn when_every_trunk_has_failed_the_caller_hears_so() {
         Time::from_millis(world.now_ms),
     );
     world.settle();
-    assert_eq!(world.played, [(Side::Caller, Prompt::Unreachable)]);
+    assert_eq!(world.played, [(Side::Caller, Prompt::Unreachable.into())]);
     assert_eq!(world.caller_end(), (502, Some(38)));
     assert!(world.is_clean());
 }

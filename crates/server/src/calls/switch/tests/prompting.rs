@@ -27,7 +27,7 @@ fn a_refused_caller_hears_why_as_early_media() {
     world.answers = refused(Situation::VacantNumber);
     world.call();
     assert_eq!(progress(&world), [(183, true)]);
-    assert_eq!(world.played, [(Side::Caller, Prompt::VacantNumber)]);
+    assert_eq!(world.played, [(Side::Caller, Prompt::VacantNumber.into())]);
     assert_eq!(world.caller_end(), (404, Some(1)));
     let path = world.paths[0];
     assert_eq!(
@@ -151,7 +151,7 @@ fn a_recorded_call_names_its_file_without_a_number_and_both_are_told() {
     };
     connection.binding.record = true;
     let (caller, _) = world.talk();
-    let notice = Prompt::RecordingNotice;
+    let notice = Sound::from(Prompt::RecordingNotice);
     assert_eq!(
         world.played,
         [(Side::Caller, notice), (Side::Callee, notice)]

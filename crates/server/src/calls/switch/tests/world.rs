@@ -49,6 +49,8 @@ pub struct Answers {
     pub ports: bool,
     /// Whether prompts end.
     pub plays: bool,
+    /// The ring tone.
+    pub tone: Option<ToneCode>,
 }
 
 /// Everything is well.
@@ -59,6 +61,7 @@ pub fn well() -> Answers {
         durable: true,
         ports: true,
         plays: true,
+        tone: None,
     }
 }
 
@@ -89,7 +92,9 @@ pub struct World {
     pub opened: Vec<CallRecord>,
     pub finished: Vec<Option<CallRecord>>,
     pub paths: Vec<MediaPath>,
-    pub played: Vec<(Side, Prompt)>,
+    pub played: Vec<(Side, Sound)>,
+    /// How often what was played was stopped.
+    pub silenced: usize,
     pub files: Vec<String>,
     pub digits: Vec<(Side, char)>,
     /// What an ACK says to an offer of ours, which the endpoints of these phones do not.
@@ -180,6 +185,7 @@ impl World {
             finished: Vec::new(),
             paths: Vec::new(),
             played: Vec::new(),
+            silenced: 0,
             files: Vec::new(),
             digits: Vec::new(),
             ack: None,
@@ -329,6 +335,7 @@ impl World {
                         pool: Some(PoolKey::new("FC1")),
                         account,
                         trunks: self.answers.trunks.clone(),
+                        tone: self.answers.tone,
                     })
                 });
                 self.switch
@@ -350,14 +357,14 @@ impl World {
                 );
             }
             Output::Relay(_, path) => self.paths.push(path),
-            Output::Play(key, side, prompt, _) => {
-                self.played.push((side, prompt));
-                if self.answers.plays {
+            Output::Play(key, side, sound, repeat) => {
+                self.played.push((side, sound));
+                if self.answers.plays && repeat == Repeat::Once {
                     self.switch.handle_input(Input::Played(key, side), moment);
                 }
             }
             Output::SendDigit(_, side, digit) => self.digits.push((side, digit)),
-            Output::StopPlaying(..) => {}
+            Output::StopPlaying(..) => self.silenced += 1,
             Output::Record(_, wish) => {
                 let path = self.paths.last().and_then(|path| path.caller);
                 assert!(path.is_some(), "what is recorded is known before");

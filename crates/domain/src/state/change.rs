@@ -1,0 +1,333 @@
+//! How the state changes, and is put back.
+
+use super::{Clock, Row, RowKey, State};
+use crate::account::AccessKeyId;
+use crate::binding::{Binding, SubsId};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::inventory::{Number, Shelving};
+use crate::kinds::Slot;
+use crate::number::PhoneNumber;
+use crate::pool::Pool;
+use crate::slab::NONE;
+use crate::trunk::Trunk;
+
+/// How things were before events were applied; see [`State::undo`].
+#[derive(Debug, Default)]
+pub struct Undo(Vec<(RowKey, Option<Row>)>);
+
+impl Undo {
+    /// Adds what came after, so that both are undone together.
+    pub fn append(&mut self, mut later: Undo) {
+        self.0.append(&mut later.0);
+    }
+
+    /// Whether there is nothing to undo.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl State {
+    /// Makes an event part of the state. Total: an event that does not fit
+    /// changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        self.change(event, &mut Undo::default());
+    }
+
+    /// Applies an event and remembers how things were.
+    pub fn apply_undoable(&mut self, event: &Event) -> Undo {
+        let mut undo = Undo::default();
+        self.change(event, &mut undo);
+        undo
+    }
+
+    /// Notes that the journal has reached `now`; time never goes back.
+    pub fn advance(&mut self, now: Timestamp) -> Undo {
+        let mut undo = Undo::default();
+        if now > self.clock.now {
+            let clock = Clock { now, ..self.clock };
+            self.set(Row::Clock(clock), &mut undo);
+        }
+        undo
+    }
+
+    /// Puts everything back as it was before.
+    pub fn undo(&mut self, undo: Undo) {
+        for (key, old) in undo.0.into_iter().rev() {
+            match old {
+                Some(row) => self.put(row),
+                None => self.take(&key),
+            };
+        }
+    }
+
+    fn change(&mut self, event: &Event, undo: &mut Undo) {
+        match event {
+            Event::CommandAnswered { id, key, until } => self.set(
+                Row::Command {
+                    id: *id,
+                    key: key.clone(),
+                    until: *until,
+                },
+                undo,
+            ),
+            Event::CommandsForgotten { before } => {
+                for id in self.memory.due(*before) {
+                    self.unset(RowKey::Command(id), undo);
+                }
+            }
+            Event::AccountSet(account) => self.set(Row::Account(account.clone()), undo),
+            Event::KeySet(key) => self.set(Row::Key(key.clone()), undo),
+            Event::KeyDeleted { id } => self.unset(RowKey::Key(id.clone()), undo),
+            Event::UserSet(user) => self.set(Row::User(user.clone()), undo),
+            Event::UserDeleted { account, name } => {
+                let keys: Vec<AccessKeyId> = self
+                    .keys
+                    .values()
+                    .filter(|key| key.account == *account && key.user.as_ref() == Some(name))
+                    .map(|key| key.id.clone())
+                    .collect();
+                for key in keys {
+                    self.unset(RowKey::Key(key), undo);
+                }
+                self.unset(RowKey::User(account.clone(), name.clone()), undo);
+            }
+            Event::PoolSet(pool) => self.set(Row::from(pool.clone()), undo),
+            Event::TrunkSet(trunk) => self.set(Row::from(Trunk::clone(trunk)), undo),
+            Event::TrunkDeleted { name } => self.unset(RowKey::Trunk(name.clone()), undo),
+            Event::EmergencyNumbersSet { numbers } => {
+                self.set(Row::Emergency(numbers.clone()), undo);
+            }
+            Event::NumberSet(number) => self.set(Row::Number(number.clone()), undo),
+            Event::NumberReleased { x } => self.unset(RowKey::Number(*x), undo),
+            Event::NumberLocked { x } => self.change_number(*x, undo, |n| n.locked = true),
+            Event::NumberUnlocked { x } => self.change_number(*x, undo, |n| n.locked = false),
+            Event::NumberThawed { x } => {
+                self.change_number(*x, undo, |n| n.cooling_until = Timestamp(0));
+            }
+            Event::Bound(binding) => {
+                let id = binding.subs_id.0.max(self.clock.last_subs_id);
+                let clock = Clock {
+                    last_subs_id: id,
+                    ..self.clock
+                };
+                self.set(Row::Clock(clock), undo);
+                self.set(Row::Binding(binding.clone()), undo);
+            }
+            Event::BindingChanged(binding) => self.set(Row::Binding(binding.clone()), undo),
+            Event::Ended {
+                subs_id,
+                x,
+                cooling_until,
+                idle_since,
+                ..
+            } => {
+                self.unset(RowKey::Binding(*subs_id), undo);
+                self.change_number(*x, undo, |number| {
+                    number.cooling_until = *cooling_until;
+                    number.idle_since = *idle_since;
+                });
+            }
+            Event::ImportAdvanced { name, rows } => {
+                let (name, rows) = (name.clone(), *rows);
+                self.set(Row::Import { name, rows }, undo);
+            }
+            Event::ImportEnded { name } => self.unset(RowKey::Import(name.clone()), undo),
+            Event::EpochBegun {
+                epoch,
+                subs_id_floor,
+            } => {
+                let clock = Clock {
+                    epoch: *epoch,
+                    last_subs_id: subs_id_floor.0.max(self.clock.last_subs_id),
+                    ..self.clock
+                };
+                self.set(Row::Clock(clock), undo);
+            }
+            Event::Revealed { .. } | Event::PersonErased { .. } => {}
+        }
+    }
+
+    fn change_number(&mut self, x: PhoneNumber, undo: &mut Undo, change: impl FnOnce(&mut Number)) {
+        if let Some(mut number) = self.number(x) {
+            let before = number.clone();
+            change(&mut number);
+            if number != before {
+                self.set(Row::Number(number), undo);
+            }
+        }
+    }
+
+    fn set(&mut self, row: Row, undo: &mut Undo) {
+        let key = row.key();
+        let old = self.put(row);
+        undo.0.push((key, old));
+    }
+
+    fn unset(&mut self, key: RowKey, undo: &mut Undo) {
+        let old = self.take(&key);
+        if old.is_some() {
+            undo.0.push((key, old));
+        }
+    }
+
+    /// Puts a row in and gives back the one that was there.
+    pub(super) fn put(&mut self, row: Row) -> Option<Row> {
+        match row {
+            Row::Clock(clock) => Some(Row::Clock(std::mem::replace(&mut self.clock, clock))),
+            Row::Emergency(numbers) => Some(Row::Emergency(std::mem::replace(
+                &mut self.emergency,
+                numbers,
+            ))),
+            Row::Account(account) => self
+                .accounts
+                .insert(account.id.clone(), account)
+                .map(Row::Account),
+            Row::User(user) => self
+                .users
+                .insert((user.account.clone(), user.name.clone()), user)
+                .map(Row::User),
+            Row::Key(key) => self.keys.insert(key.id.clone(), key).map(Row::Key),
+            Row::Pool(pool) => self.put_pool(pool.into()),
+            Row::RingingPool(pool) => self.put_pool(*pool),
+            Row::Trunk(trunk) => self.put_trunk(trunk.into()),
+            Row::Link(trunk) => self.put_trunk(*trunk),
+            Row::Number(number) => self.put_number(number).map(Row::Number),
+            Row::Binding(binding) => {
+                let old = self.take_binding(binding.subs_id);
+                self.insert_binding(*binding);
+                old.map(Box::new).map(Row::Binding)
+            }
+            Row::Command { id, key, until } => {
+                let old = self.memory.remove(id);
+                self.memory.insert(id, key, until);
+                old.map(|(key, until)| Row::Command { id, key, until })
+            }
+            Row::Import { name, rows } => self
+                .imports
+                .insert(name.clone(), rows)
+                .map(|rows| Row::Import { name, rows }),
+        }
+    }
+
+    /// Takes a row out.
+    fn take(&mut self, key: &RowKey) -> Option<Row> {
+        match key {
+            RowKey::Clock | RowKey::Emergency => None,
+            RowKey::Account(id) => self.accounts.remove(id).map(Row::Account),
+            RowKey::User(account, name) => self
+                .users
+                .remove(&(account.clone(), name.clone()))
+                .map(Row::User),
+            RowKey::Key(id) => self.keys.remove(id).map(Row::Key),
+            RowKey::Pool(key) => self.pools.remove(key).map(Row::from),
+            RowKey::Trunk(name) => self.trunks.remove(name).map(Row::from),
+            RowKey::Number(x) => {
+                let at = self.inventory.find(*x)?;
+                if self.inventory.bindings_count(at) > 0 {
+                    return None;
+                }
+                self.inventory.remove(*x).map(Row::Number)
+            }
+            RowKey::Binding(id) => self.take_binding(*id).map(Box::new).map(Row::Binding),
+            RowKey::Command(id) => self.memory.remove(*id).map(|(key, until)| Row::Command {
+                id: *id,
+                key,
+                until,
+            }),
+            RowKey::Import(name) => self.imports.remove(name).map(|rows| Row::Import {
+                name: name.clone(),
+                rows,
+            }),
+        }
+    }
+
+    fn put_pool(&mut self, pool: Pool) -> Option<Row> {
+        self.inventory.set_shelving(
+            &pool.key,
+            Shelving {
+                pick: pool.pick,
+                bindings_per_x_max: pool.product.bindings_per_x_max(&pool),
+            },
+        );
+        self.pools.insert(pool.key.clone(), pool).map(Row::from)
+    }
+
+    fn put_trunk(&mut self, trunk: Trunk) -> Option<Row> {
+        self.trunks.insert(trunk.name.clone(), trunk).map(Row::from)
+    }
+
+    /// Puts a number in. When that moves it to another shelf, the expiries of
+    /// its bindings move with it.
+    fn put_number(&mut self, number: Number) -> Option<Number> {
+        let x = number.x;
+        let shelf_before = self
+            .inventory
+            .find(x)
+            .and_then(|at| self.inventory.shelf_of(at));
+        let old = self.inventory.put(number);
+        let at = self.inventory.find(x)?;
+        let shelf_now = self.inventory.shelf_of(at);
+        if shelf_before.is_some() && shelf_before != shelf_now {
+            let expiries: Vec<(Timestamp, u32)> = self
+                .places_on(at)
+                .map(|binding| (self.bindings.expires_at(binding), binding))
+                .collect();
+            for expiry in expiries {
+                if let Some(shelf) = shelf_before.and_then(|id| self.inventory.shelf_mut(id)) {
+                    shelf.expiring.remove(&expiry);
+                }
+                if let Some(shelf) = shelf_now.and_then(|id| self.inventory.shelf_mut(id)) {
+                    shelf.expiring.insert(expiry);
+                }
+            }
+        }
+        old
+    }
+
+    fn insert_binding(&mut self, binding: Binding) {
+        // No decision binds a number that is not there; a journal that says so is found by `check`.
+        let Some(x) = self.inventory.find(binding.x) else {
+            return;
+        };
+        let expires_at = binding.expires_at;
+        let holds_anyone = binding.slots().any(|slot| slot == Slot::Anyone);
+        let head = self.inventory.first_binding(x);
+        let count = self.inventory.bindings_count(x);
+        let at = self.bindings.insert(binding, x, head);
+        self.inventory.set_bindings(x, at, count + 1);
+        if holds_anyone {
+            self.inventory.set_anyone(x, at);
+        }
+        if let Some(shelf) = self
+            .inventory
+            .shelf_of(x)
+            .and_then(|id| self.inventory.shelf_mut(id))
+        {
+            shelf.expiring.insert((expires_at, at));
+        }
+    }
+
+    fn take_binding(&mut self, id: SubsId) -> Option<Binding> {
+        let at = self.bindings.find(id)?;
+        let binding = self.binding_at(at)?;
+        let x = self.bindings.x(at)?;
+        let head = self.inventory.first_binding(x);
+        let count = self.inventory.bindings_count(x);
+        let head = self.bindings.remove(at, &binding, head);
+        if self.inventory.anyone(x) == at {
+            self.inventory.set_anyone(x, NONE);
+        }
+        self.inventory
+            .set_bindings(x, head, count.saturating_sub(1));
+        if let Some(shelf) = self
+            .inventory
+            .shelf_of(x)
+            .and_then(|id| self.inventory.shelf_mut(id))
+        {
+            shelf.expiring.remove(&(binding.expires_at, at));
+        }
+        Some(binding)
+    }
+}

@@ -1,0 +1,247 @@
+//! The state in rows, as snapshots keep it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Clock, State};
+use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
+use crate::binding::{Binding, SubsId};
+use crate::clock::Timestamp;
+use crate::command::CommandId;
+use crate::inventory::{At, Number};
+use crate::kinds::Product;
+use crate::number::PhoneNumber;
+use crate::pool::{CityMatch, Pick, Pool, PoolKey};
+use crate::tone::RingTones;
+use crate::trunk::{Trunk, TrunkName};
+
+/// One thing in the state, as snapshots keep it. Their form has no names and no defaults: what is here
+/// stays as it is and where it is, and a thing that needs more gets a new variant at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Row {
+    /// The scalars. The first row of every snapshot.
+    Clock(Clock),
+    /// Numbers that may never be a party.
+    Emergency(Vec<PhoneNumber>),
+    /// An account.
+    Account(Account),
+    /// A user.
+    User(User),
+    /// A key.
+    Key(AccessKey),
+    /// A pool without ring tones.
+    Pool(PlainPool),
+    /// A trunk of which no more is said than a name, a peer and a switch.
+    Trunk(PlainTrunk),
+    /// An X number.
+    Number(Number),
+    /// A binding.
+    Binding(Box<Binding>),
+    /// The id of a command that must not come again.
+    Command {
+        /// The id.
+        id: CommandId,
+        /// The key that signed it.
+        key: AccessKeyId,
+        /// When it may be forgotten.
+        until: Timestamp,
+    },
+    /// How far an import that is under way has come.
+    Import {
+        /// Its name.
+        name: Box<str>,
+        /// How many of its rows are in.
+        rows: u64,
+    },
+    /// Any other trunk.
+    Link(Box<Trunk>),
+    /// Any other pool.
+    RingingPool(Box<Pool>),
+}
+
+/// The first form of a trunk. What it can hold is kept in it, so that a state has the same digest
+/// whichever release wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainTrunk {
+    name: TrunkName,
+    peer: String,
+    enabled: bool,
+}
+
+impl From<Trunk> for Row {
+    fn from(trunk: Trunk) -> Self {
+        if trunk.is_plain() {
+            Row::Trunk(PlainTrunk {
+                name: trunk.name,
+                peer: trunk.peer,
+                enabled: trunk.enabled,
+            })
+        } else {
+            Row::Link(Box::new(trunk))
+        }
+    }
+}
+
+impl From<PlainTrunk> for Trunk {
+    fn from(plain: PlainTrunk) -> Self {
+        Trunk {
+            enabled: plain.enabled,
+            ..Trunk::new(plain.name, plain.peer)
+        }
+    }
+}
+
+/// The first form of a pool, kept for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainPool {
+    key: PoolKey,
+    account: AccountId,
+    product: Product,
+    open: bool,
+    city_match: CityMatch,
+    pick: Pick,
+    a_call_back: bool,
+    cooling_s: u32,
+    pairs_max: u32,
+    same_out_order_returns: bool,
+    ring_timeout_s: u16,
+    legacy_type: Option<String>,
+}
+
+impl From<Pool> for Row {
+    fn from(pool: Pool) -> Self {
+        if pool.ring_tones != RingTones::default() {
+            return Row::RingingPool(Box::new(pool));
+        }
+        Row::Pool(PlainPool {
+            key: pool.key,
+            account: pool.account,
+            product: pool.product,
+            open: pool.open,
+            city_match: pool.city_match,
+            pick: pool.pick,
+            a_call_back: pool.a_call_back,
+            cooling_s: pool.cooling_s,
+            pairs_max: pool.pairs_max,
+            same_out_order_returns: pool.same_out_order_returns,
+            ring_timeout_s: pool.ring_timeout_s,
+            legacy_type: pool.legacy_type,
+        })
+    }
+}
+
+impl From<PlainPool> for Pool {
+    fn from(plain: PlainPool) -> Self {
+        Pool {
+            key: plain.key,
+            account: plain.account,
+            product: plain.product,
+            open: plain.open,
+            city_match: plain.city_match,
+            pick: plain.pick,
+            a_call_back: plain.a_call_back,
+            cooling_s: plain.cooling_s,
+            pairs_max: plain.pairs_max,
+            same_out_order_returns: plain.same_out_order_returns,
+            ring_timeout_s: plain.ring_timeout_s,
+            legacy_type: plain.legacy_type,
+            ring_tones: RingTones::default(),
+        }
+    }
+}
+
+/// What identifies a [`Row`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowKey {
+    /// The scalars.
+    Clock,
+    /// Numbers that may never be a party.
+    Emergency,
+    /// An account.
+    Account(AccountId),
+    /// A user.
+    User(AccountId, UserName),
+    /// A key.
+    Key(AccessKeyId),
+    /// A pool.
+    Pool(PoolKey),
+    /// A trunk.
+    Trunk(TrunkName),
+    /// An X number.
+    Number(PhoneNumber),
+    /// A binding.
+    Binding(SubsId),
+    /// A command id.
+    Command(CommandId),
+    /// An import that is under way.
+    Import(Box<str>),
+}
+
+impl Row {
+    pub(super) fn key(&self) -> RowKey {
+        match self {
+            Row::Clock(_) => RowKey::Clock,
+            Row::Emergency(_) => RowKey::Emergency,
+            Row::Account(account) => RowKey::Account(account.id.clone()),
+            Row::User(user) => RowKey::User(user.account.clone(), user.name.clone()),
+            Row::Key(key) => RowKey::Key(key.id.clone()),
+            Row::Pool(pool) => RowKey::Pool(pool.key.clone()),
+            Row::RingingPool(pool) => RowKey::Pool(pool.key.clone()),
+            Row::Trunk(trunk) => RowKey::Trunk(trunk.name.clone()),
+            Row::Link(trunk) => RowKey::Trunk(trunk.name.clone()),
+            Row::Number(number) => RowKey::Number(number.x),
+            Row::Binding(binding) => RowKey::Binding(binding.subs_id),
+            Row::Command { id, .. } => RowKey::Command(*id),
+            Row::Import { name, .. } => RowKey::Import(name.clone()),
+        }
+    }
+}
+
+/// Content: whole.
+impl State {
+    /// Every row, in an order that depends on the content alone.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        let mut numbers: Vec<At> = self.inventory.iter().collect();
+        numbers.sort_unstable_by_key(|&at| self.inventory.x(at));
+        let mut bindings: Vec<u32> = self.bindings.iter().collect();
+        bindings.sort_unstable_by_key(|&at| self.bindings.id(at));
+        let mut commands: Vec<_> = self.memory.iter().collect();
+        commands.sort_unstable_by_key(|&(id, ..)| id);
+
+        let scalars = [
+            Row::Clock(self.clock),
+            Row::Emergency(self.emergency.clone()),
+        ];
+        scalars
+            .into_iter()
+            .chain(self.accounts.values().cloned().map(Row::Account))
+            .chain(self.users.values().cloned().map(Row::User))
+            .chain(self.keys.values().cloned().map(Row::Key))
+            .chain(self.pools.values().cloned().map(Row::from))
+            .chain(self.trunks.values().cloned().map(Row::from))
+            .chain(
+                numbers
+                    .into_iter()
+                    .filter_map(|at| self.inventory.number(at).map(Row::Number)),
+            )
+            .chain(
+                bindings
+                    .into_iter()
+                    .filter_map(|at| self.binding_at(at).map(Box::new).map(Row::Binding)),
+            )
+            .chain(commands.into_iter().map(|(id, key, until)| Row::Command {
+                id,
+                key: key.clone(),
+                until,
+            }))
+            .chain(self.imports.iter().map(|(name, &rows)| Row::Import {
+                name: name.clone(),
+                rows,
+            }))
+    }
+
+    /// Puts one row of a snapshot in. Rows must come in the order of
+    /// [`State::rows`].
+    pub fn restore(&mut self, row: Row) {
+        self.put(row);
+    }
+}

@@ -1,0 +1,240 @@
+//! One trunk after the other, and ringing until an answer.
+
+use super::{
+    CALLER_HANGS_UP, Part, connect, connect_by, dialled, gone, played, progress, refuse, refused,
+    silent,
+};
+use crate::{EARLY, TERMS, moment, name, play};
+use maskline_domain::call::{Call, Happening, Reason, Side};
+use maskline_domain::routing::Situation;
+
+#[test]
+fn an_answer_that_crosses_the_caller_leaving_changes_nothing() {
+    dialled(
+        TERMS,
+        vec![
+            (
+                gone(Side::Caller),
+                &[
+                    "hang up callee 16",
+                    "close row: caller_gave_up 487 16 by caller",
+                    "forget",
+                ],
+            ),
+            (Happening::CalleeAnswered, &[]),
+        ],
+    );
+}
+
+#[test]
+fn a_caller_may_give_up_at_any_time_before_the_answer() {
+    let written: &[&str] = &["write row: caller_gave_up 487 16 by caller", "forget"];
+    for route in [connect(), refuse(Situation::NoBinding)] {
+        play(EARLY, vec![(gone(Side::Caller), &[]), (route, written)]);
+    }
+    play(
+        TERMS,
+        vec![
+            (connect(), &["open row"]),
+            (gone(Side::Caller), &[]),
+            (
+                Happening::RowOpened(true),
+                &["close row: caller_gave_up 487 16 by caller", "forget"],
+            ),
+        ],
+    );
+    dialled(
+        TERMS,
+        vec![
+            (progress(180, false), &["tell 180"]),
+            (
+                gone(Side::Caller),
+                &[
+                    "hang up callee 16",
+                    "close row: caller_gave_up 487 16 by caller",
+                    "forget",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_callee_that_does_not_answer_is_given_up_in_time() {
+    let end: &[&str] = &[
+        "refuse 480 19",
+        "close row: no_answer 480 19 by platform",
+        "forget",
+    ];
+    dialled(
+        EARLY,
+        vec![
+            (progress(180, false), &["tell 180"]),
+            (Happening::Timeout, &["hang up callee 19", "play no_answer"]),
+            (played(), end),
+        ],
+    );
+}
+
+#[test]
+fn media_that_cannot_be_carried_ends_the_call() {
+    dialled(
+        EARLY,
+        vec![(
+            Happening::MediaRefused(Reason::NoCommonCodec),
+            &[
+                "hang up callee 65",
+                "refuse 488 65",
+                "close row: no_common_codec 488 65 by platform",
+                "forget",
+            ],
+        )],
+    );
+}
+
+#[test]
+fn the_next_trunk_is_tried_when_one_fails() {
+    play(
+        TERMS,
+        vec![
+            (connect_by(3), &["open row"]),
+            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+            (refused(503), &["dial 13900000000 by 1"]),
+            (silent(), &["dial 13900000000 by 2"]),
+            (progress(180, false), &["tell 180"]),
+            (Happening::CalleeAnswered, &["answer"]),
+            CALLER_HANGS_UP,
+        ],
+    );
+}
+
+#[test]
+fn a_trunk_that_says_nothing_is_left_for_the_next_one() {
+    play(
+        TERMS,
+        vec![
+            (connect_by(2), &["open row"]),
+            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+            (
+                Happening::Timeout,
+                &["hang up callee 38", "dial 13900000000 by 1"],
+            ),
+            (
+                Happening::Timeout,
+                &[
+                    "hang up callee 19",
+                    "refuse 480 19",
+                    "close row: no_answer 480 19 by platform",
+                    "forget",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_trunk_that_tries_is_given_longer_but_not_for_ever() {
+    let begun = |trunks| {
+        let mut call = Call::new(TERMS, moment(0));
+        call.handle(connect_by(trunks), moment(0));
+        call.handle(Happening::RowOpened(true), moment(1_000));
+        call
+    };
+    let mut call = begun(2);
+    assert_eq!(call.deadline(), Some(17_000));
+    call.handle(Happening::TrunkTrying, moment(1_500));
+    assert_eq!(call.deadline(), Some(33_000), "from the INVITE on");
+    let deeds = call.handle(Happening::Timeout, moment(33_000));
+    let done: Vec<String> = deeds.iter().map(name).collect();
+    assert_eq!(done, ["hang up callee 38", "dial 13900000000 by 1"]);
+    // The last one may ring as long as any, and so may one that has rung.
+    assert_eq!(call.deadline(), Some(93_000));
+    call.handle(Happening::TrunkTrying, moment(33_500));
+    assert_eq!(call.deadline(), Some(93_000));
+    let mut call = begun(2);
+    call.handle(progress(180, false), moment(2_000));
+    call.handle(Happening::TrunkTrying, moment(3_000));
+    assert_eq!(call.deadline(), Some(61_000));
+}
+
+#[test]
+fn when_all_trunks_have_failed_the_caller_hears_unreachable() {
+    play(
+        EARLY,
+        vec![
+            (connect_by(2), &["open row"]),
+            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+            (refused(500), &["dial 13900000000 by 1"]),
+            (refused(502), &["play unreachable"]),
+            (
+                played(),
+                &[
+                    "refuse 502 38",
+                    "close row: unreachable 502 38 by callee",
+                    "forget",
+                ],
+            ),
+        ],
+    );
+    play(
+        TERMS,
+        vec![(
+            connect_by(0),
+            &[
+                "refuse 502 38",
+                "write row: unreachable 502 38 by platform",
+                "forget",
+            ],
+        )],
+    );
+}
+
+#[test]
+fn no_other_trunk_is_tried_once_the_callee_has_spoken() {
+    let rows: [Vec<Part>; 3] = [
+        vec![(
+            refused(486),
+            &[
+                "refuse 486 17",
+                "close row: busy 486 17 by callee",
+                "forget",
+            ],
+        )],
+        vec![(
+            Happening::CalleeRefused(500, Some(17), false),
+            &[
+                "refuse 486 17",
+                "close row: busy 486 17 by callee",
+                "forget",
+            ],
+        )],
+        vec![
+            (progress(180, false), &["tell 180"]),
+            (
+                refused(503),
+                &[
+                    "refuse 502 38",
+                    "close row: unreachable 502 38 by callee",
+                    "forget",
+                ],
+            ),
+        ],
+    ];
+    for rest in rows {
+        let mut story: Vec<Part> = vec![
+            (connect_by(2), &["open row"]),
+            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+        ];
+        story.extend(rest);
+        play(TERMS, story);
+    }
+}
+
+#[test]
+fn a_timeout_that_comes_early_is_ignored() {
+    let mut call = Call::new(TERMS, moment(0));
+    call.handle(connect(), moment(0));
+    call.handle(Happening::RowOpened(true), moment(0));
+    assert!(call.handle(Happening::Timeout, moment(59_999)).is_empty());
+    assert_eq!(call.handle(Happening::Timeout, moment(60_000)).len(), 4);
+}

@@ -1,0 +1,63 @@
+//! A ring tone of ours: the caller is answered before the callee has said anything of its media.
+
+use super::{Agreed, Audio, Media, alone};
+use crate::calls::switch::MediaPath;
+use maskline_domain::call::Side;
+
+/// The answer that the caller had so that it heard a tone. Whatever the callee says later, it stays the
+/// answer to that offer (RFC 3261 section 13.2.1).
+pub(super) struct Rung {
+    body: Vec<u8>,
+    agreed: Agreed,
+}
+
+impl Media {
+    /// The caller will hear a tone while it rings. Since nothing is transcoded, the callee is offered only
+    /// the codec in which that will be.
+    pub fn expect_tone(&mut self) {
+        self.is_toned = true;
+    }
+
+    /// What is left for the callee of what it could be offered first.
+    pub(super) fn toned(&self, mut audio: Audio) -> Audio {
+        if self.is_toned && !self.is_delayed && !audio.codecs.is_empty() {
+            audio.codecs.truncate(1);
+            audio.foreign.clear();
+        }
+        audio
+    }
+
+    /// Whether the caller was answered for a tone.
+    pub fn has_rung(&self) -> bool {
+        self.rung.is_some()
+    }
+
+    /// An answer of our own, so that the caller hears a tone. None where it wants our offer, or where the
+    /// callee was offered nothing that we can speak.
+    pub fn ring(&mut self) -> Option<(Vec<u8>, MediaPath)> {
+        let (offer, lease) = (self.first_offer()?, self.lease?);
+        let offered = self
+            .caller
+            .theirs
+            .as_ref()
+            .filter(|_| self.is_toned && !self.is_delayed && self.agreed.is_none())?;
+        let answered = alone(&offer, lease.caller);
+        let agreed = Agreed::of(&offered.audio, &answered).ok()?;
+        agreed.law()?;
+        let ours = &mut self.caller.ours;
+        let body = ours.answer(offered, &answered, &agreed, lease.caller);
+        self.caller.payloads = Some(agreed.offerer());
+        self.rung = Some(Rung { body, agreed });
+        self.rung_answer()
+    }
+
+    /// The answer that the caller had for a tone, and the way to it alone.
+    pub(super) fn rung_answer(&self) -> Option<(Vec<u8>, MediaPath)> {
+        let rung = self.rung.as_ref()?;
+        let path = MediaPath {
+            caller: self.half(Side::Caller).end(rung.agreed.law()),
+            callee: None,
+        };
+        Some((rung.body.clone(), path))
+    }
+}

@@ -1,0 +1,67 @@
+//! Calls that we make.
+
+use super::{Due, Machine, Order, Stage, TICK};
+use crate::phone::event::{By, Report, What, number};
+use crate::phone::voice::Path;
+use maskline_sip::endpoint::{Input as SipInput, LegId};
+use maskline_sip::sdp::{self, Audio};
+use maskline_sip::time::Time;
+
+impl Machine {
+    pub(super) fn dial(&mut self, id: LegId, order: Order, now: Time) {
+        let report = Report::new(true, number(&order.to), now.as_millis());
+        let play = order.play.clone();
+        self.insert(id, report, Stage::Dialling(Box::new(order)), play);
+    }
+
+    pub(super) fn on_progress(&mut self, id: LegId, status: u16, sdp: Option<&[u8]>, now: Time) {
+        let early_media = sdp.is_some_and(|sdp| self.take_answer(id, sdp, now));
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        call.report.ringing_ms.get_or_insert(now.as_millis());
+        call.report.early_media |= early_media;
+        let what = What::Progress {
+            status,
+            early_media,
+        };
+        self.tell(Some(id), what, now);
+    }
+
+    pub(super) fn on_answered(&mut self, id: LegId, sdp: Option<&[u8]>, now: Time) {
+        if !self.take_answer(id, sdp.unwrap_or_default(), now) {
+            // Answered with what we never offered: nobody could talk.
+            self.sip(SipInput::HangUp(id, Some(65)), now);
+            return self.over(id, By::Us, None, Some(65), now);
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let stage = std::mem::replace(&mut call.stage, Stage::Talking);
+        self.talk(id, now);
+        if let Stage::Calling { keys, hang_up } = stage {
+            if !keys.is_empty() {
+                self.press(id, &keys, now);
+            }
+            self.set_due(id, hang_up.map(|after| (now + after, Due::HangUp)));
+        }
+    }
+
+    /// The other side's answer to our offer; false if we cannot talk so.
+    pub(super) fn take_answer(&mut self, id: LegId, sdp: &[u8], now: Time) -> bool {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return false;
+        };
+        let path = call.media.and_then(|own| {
+            let answer = sdp::parse(sdp).ok()?;
+            Path::of_answer(&answer.audio, &Audio::ours(own)).ok()
+        });
+        let Some(path) = path else {
+            return false;
+        };
+        call.report.codec = Some(path.codec);
+        call.voice.set_path(path);
+        self.tick.get_or_insert(now + TICK);
+        true
+    }
+}

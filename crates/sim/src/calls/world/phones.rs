@@ -1,0 +1,347 @@
+//! What phones and their carriers do.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use maskline_domain::PhoneNumber;
+use maskline_server::calls::numbers;
+use maskline_server::calls::switch::Input;
+use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput};
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
+use maskline_sip::message::{Message, Method, Name};
+use maskline_sip::sdp;
+use maskline_sip::time::Time;
+
+use super::{
+    CARRIER_PORT, CARRIERS, Coming, DELAYED_ROUNDS, EVENTS, FIRST_PHONE_PORT, HOPS, OUR_EVENTS,
+    SWITCH, World, hop_of,
+};
+use crate::calls::laws::Track;
+use crate::calls::phone::{
+    Act, Make, Phone, PhoneId, callee_temper, caller_temper, offered_temper, talker_temper,
+};
+
+/// After so long without a word of media nothing is under way any more: a phone that never replies to an
+/// offer is waited for so long.
+const SETTLED_MS: u64 = 25_000;
+
+impl World {
+    pub(super) fn begin_call(&mut self) {
+        if self.calls_left == 0 {
+            return;
+        }
+        self.calls_left -= 1;
+        self.tally.calls += 1;
+        let pause = self.chance.below(300);
+        self.plan(pause, Coming::Call);
+        let (caller, x) = self.town.dial(&mut self.chance);
+        let call = self.tracks.len();
+        let (_, carrier, prompts) = self.chance.one_of(CARRIERS);
+        let make = Make {
+            events: Some(events_mark(call)),
+            codecs: self.chance.one_of(["8 0", "8", "0 8", "8", "18"]),
+            ..self.make(carrier)
+        };
+        let is_delayed = may_be_delayed(call) && self.manners.is_delayed(&mut self.chance);
+        let make = match is_delayed {
+            true => Make {
+                events: Some(OUR_EVENTS),
+                is_delayed,
+                ..make
+            },
+            false => make,
+        };
+        let id = self.add_phone(carrier, call, true, make);
+        self.tracks.push(Track::new(caller, x, id, prompts));
+        self.tracks[call].is_delayed = is_delayed;
+        let Some(phone) = self.phones.get_mut(&id) else {
+            return;
+        };
+        let leg = phone.endpoint.new_leg();
+        phone.leg = Some(leg);
+        let user = caller.map_or_else(|| "anonymous".to_owned(), PhoneNumber::reveal);
+        let dial = Dial {
+            hop: switch_from(carrier),
+            target: format!("sip:{}@{SWITCH}", x.reveal()),
+            identity: Identity::from(format!("sip:{user}@{carrier}")),
+            max_forwards: hops_mark(call),
+            sdp: phone.first_offer(),
+        };
+        let now = Time::from_millis(self.now_ms);
+        phone.endpoint.handle_input(SipInput::Dial(leg, dial), now);
+        self.drain_phone(id);
+        for (after, act) in caller_temper(&mut self.chance) {
+            self.plan(after, Coming::Act(id, act));
+        }
+    }
+
+    /// A phone at this carrier, with manners of its own.
+    fn make(&mut self, carrier: Ipv4Addr) -> Make {
+        Make {
+            transport: switch_from(carrier).transport,
+            change: self.manners.change(&mut self.chance),
+            has_papers: self.manners.has_papers(&mut self.chance),
+            ..Make::PLAIN
+        }
+    }
+
+    pub(super) fn add_phone(
+        &mut self,
+        carrier: Ipv4Addr,
+        call: usize,
+        is_caller: bool,
+        make: Make,
+    ) -> PhoneId {
+        self.last_phone += 1;
+        let id = self.last_phone;
+        let port = FIRST_PHONE_PORT + (id % 50_000) as u16;
+        let address = SocketAddr::new(carrier.into(), port);
+        let phone = Phone::new(id, address, call, is_caller, make, &mut self.chance);
+        self.by_address.insert(address, (id, call));
+        self.phones.insert(id, phone);
+        id
+    }
+
+    pub(super) fn act(&mut self, id: PhoneId, act: Act) {
+        let Some(phone) = self.phones.get_mut(&id) else {
+            return;
+        };
+        let call = phone.call;
+        if matches!(act, Act::Vanish | Act::GoDeaf) {
+            self.tally.mishaps += 1;
+        }
+        if let Act::Key(key) = act {
+            self.tracks[call].pressed[usize::from(!phone.is_caller)].push(key);
+        }
+        if act == Act::HangUp && phone.is_talking {
+            self.look_at_codecs(call);
+        }
+        let Some(phone) = self.phones.get_mut(&id) else {
+            return;
+        };
+        phone.is_talking &= act != Act::HangUp;
+        phone.act(act, self.now_ms);
+        let who = if phone.is_caller { "caller" } else { "callee" };
+        self.tell_story(call, || format!("{who} {act:?}"));
+        if act == Act::Vanish {
+            self.phones.remove(&id);
+            self.listen_for_silence(call);
+        } else {
+            self.drain_phone(id);
+        }
+    }
+
+    /// The law of the one codec, as the phones of a call see it once nothing is under way.
+    fn look_at_codecs(&mut self, call: usize) {
+        let track = &self.tracks[call];
+        let callees = track.callee_phones.iter();
+        let talking: Vec<&Phone> = callees
+            .chain([&track.caller_phone])
+            .filter_map(|id| self.phones.get(id))
+            .filter(|phone| phone.is_talking && !phone.is_deaf)
+            .collect();
+        let is_quiet = |phone: &&Phone| phone.described_ms + SETTLED_MS < self.now_ms;
+        let [callee, caller] = talking[..] else {
+            return;
+        };
+        if !talking.iter().all(is_quiet) {
+            return;
+        }
+        self.tally.compared += 1;
+        let (one, other) = (callee.codec(), caller.codec());
+        if one != other {
+            let what = format!("the callee speaks {one:?} and the caller {other:?}");
+            self.break_law(what, Some(call));
+        }
+    }
+
+    /// When nobody is left who could speak, the relay notices after a while.
+    pub(super) fn listen_for_silence(&mut self, call: usize) {
+        let track = &self.tracks[call];
+        let is_there = |id: &PhoneId| self.phones.contains_key(id);
+        if is_there(&track.caller_phone) || track.callee_phones.iter().any(is_there) {
+            return;
+        }
+        let key = self.keys.iter().find(|(_, at)| **at == call);
+        if let Some((key, _)) = key {
+            let lost = Input::MediaLost(*key);
+            self.plan(10_000, Coming::Tell(lost));
+        }
+    }
+
+    /// A carrier gives a call to a phone, and what follows to the same one.
+    pub(super) fn phone_of_carrier(
+        &mut self,
+        carrier: SocketAddr,
+        bytes: &[u8],
+    ) -> Option<PhoneId> {
+        let message = Message::parse(bytes).ok()?;
+        let call_id = message.header(Name::CallId)?.to_vec();
+        if let Some(id) = self.by_call_id.get(&call_id) {
+            return Some(*id);
+        }
+        if message.method() != Some(Method::Invite) {
+            return None;
+        }
+        let hops = message.essentials().ok()?.max_forwards;
+        let events = sdp::parse(message.body()).ok()?.audio.events;
+        let Some(call) = self.call_marked(hops, events) else {
+            self.break_law(
+                format!("a call came from nowhere: {hops:?} {events:?}"),
+                None,
+            );
+            return None;
+        };
+        let IpAddr::V4(ip) = carrier.ip() else {
+            return None;
+        };
+        let make = Make {
+            events: (!self.chance.one_in(3)).then_some(EVENTS.0),
+            codecs: self.chance.one_of(["8", "8", "8 0", "0"]),
+            ..self.make(ip)
+        };
+        let id = self.add_phone(ip, call, false, make);
+        self.by_call_id.insert(call_id, id);
+        self.tracks[call].callee_phones.push(id);
+        if self.tracks[call].callee_phones.len() > 1 {
+            self.tally.failovers += 1;
+        }
+        let callee = numbers::dialled(&message);
+        let shown = numbers::caller(&message);
+        if let Err(what) = self.tracks[call].may_ring(callee, shown) {
+            self.break_law(what, Some(call));
+        }
+        Some(id)
+    }
+
+    /// The youngest call with these marks that is still under way.
+    pub(super) fn call_marked(&self, hops: u8, events: Option<u8>) -> Option<usize> {
+        let events = events?;
+        (0..self.tracks.len())
+            .rev()
+            .take(HOPS.1 * EVENTS.1)
+            .find(|&call| {
+                let is_it = match self.tracks[call].is_delayed {
+                    true => events == OUR_EVENTS,
+                    false => events == events_mark(call),
+                };
+                is_it && hops_mark(call) == hops + 1
+            })
+    }
+
+    pub(super) fn drain_phone(&mut self, id: PhoneId) {
+        let mut events = Vec::new();
+        let Some(phone) = self.phones.get_mut(&id) else {
+            return;
+        };
+        let (address, call, is_caller) = (phone.address, phone.call, phone.is_caller);
+        let (mut packets, now) = (Vec::new(), Time::from_millis(self.now_ms));
+        while let Some(output) = phone.endpoint.poll_output() {
+            match output {
+                SipOutput::Send { to, bytes } => {
+                    let sent = phone.really_sent(&bytes, now);
+                    packets.extend(sent.map(|bytes| (to.address, bytes)));
+                }
+                SipOutput::Event(event) => events.push(event),
+            }
+        }
+        self.tally.papers += std::mem::take(&mut phone.papers);
+        for (to, bytes) in packets {
+            self.send(address, to, &bytes, call, is_caller);
+        }
+        for event in events {
+            self.on_phone_event(id, event);
+        }
+        self.wake_phone(id);
+    }
+
+    pub(super) fn wake_phone(&mut self, id: PhoneId) {
+        let Some(phone) = self.phones.get_mut(&id) else {
+            return;
+        };
+        let due = phone.endpoint.poll_timeout().map(Time::as_millis);
+        if due.is_some() && due != phone.wakes_at {
+            phone.wakes_at = due.map(|due| due.max(self.now_ms));
+            let after = phone.wakes_at.unwrap_or(self.now_ms) - self.now_ms;
+            self.plan(after, Coming::PhoneWakes(id));
+        }
+    }
+
+    pub(super) fn on_phone_event(&mut self, id: PhoneId, event: Event) {
+        let Some(phone) = self.phones.get_mut(&id) else {
+            return;
+        };
+        let (call, is_caller) = (phone.call, phone.is_caller);
+        phone.is_talking &= !matches!(event, Event::Ended { .. });
+        let talk = 500 + self.chance.below(60_000);
+        match event {
+            Event::Incoming { leg, .. } => {
+                phone.leg = Some(leg);
+                for (after, act) in callee_temper(&mut self.chance) {
+                    self.plan(after, Coming::Act(id, act));
+                }
+            }
+            Event::Answered { .. } | Event::Confirmed { .. } => {
+                phone.is_talking = true;
+                self.plan(talk, Coming::Act(id, Act::HangUp));
+                for (after, act) in talker_temper(&mut self.chance) {
+                    self.plan(after, Coming::Act(id, act));
+                }
+            }
+            Event::Offered { sdp, .. } => {
+                if let Some(Ok(described)) = sdp.as_deref().map(sdp::parse) {
+                    phone.is_offered(&described.audio);
+                }
+                if let Some((after, act)) = offered_temper(&mut self.chance) {
+                    self.plan(after, Coming::Act(id, act));
+                }
+            }
+            Event::OfferAccepted { .. } => self.tally.changes += 1,
+            Event::Info { body, .. } => {
+                let key = body.strip_prefix(b"Signal=").and_then(<[u8]>::first);
+                self.key_arrives(call, !is_caller, key.map_or(' ', |&key| key.into()));
+            }
+            Event::Ended {
+                cause,
+                silent: false,
+                ..
+            } if is_caller => self.tracks[call].ended = Some(cause),
+            Event::Refused {
+                status,
+                cause,
+                silent: false,
+                ..
+            } if is_caller => self.tracks[call].refused = Some((status, cause)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn key_arrives(&mut self, call: usize, by_caller: bool, key: char) {
+        self.tally.keys += 1;
+        if let Err(what) = self.tracks[call].may_hear_key(by_caller, key) {
+            self.break_law(what, Some(call));
+        }
+    }
+}
+
+/// The switch as phones at this carrier reach it.
+fn switch_from(carrier: Ipv4Addr) -> Hop {
+    let at = SocketAddr::new(carrier.into(), CARRIER_PORT);
+    Hop {
+        address: SWITCH,
+        transport: hop_of(at).transport,
+    }
+}
+
+/// Whether the marks of a call suffice although it brings no offer.
+fn may_be_delayed(call: usize) -> bool {
+    (call / HOPS.1).is_multiple_of(DELAYED_ROUNDS)
+}
+
+fn hops_mark(call: usize) -> u8 {
+    HOPS.0 + (call % HOPS.1) as u8
+}
+
+fn events_mark(call: usize) -> u8 {
+    EVENTS.0 + (call / HOPS.1 % EVENTS.1) as u8
+}
