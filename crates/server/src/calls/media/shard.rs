@@ -276,11 +276,17 @@ impl Room {
                     std::thread::sleep(REST);
                 }
             }
+            // First, so that a packet sent after a command finds it obeyed. A call that took the place of
+            // one that was closed here is at worst asked in vain.
+            let is_woken = events.iter().any(|event| event.data.u64() == WAKE);
+            if is_woken && !self.obey() {
+                self.hand_over();
+                return;
+            }
             let now_us = self.tools.clock.now_us();
-            let mut is_woken = false;
             for event in &events {
                 match event.data.u64() {
-                    WAKE => is_woken = true,
+                    WAKE => {}
                     token => self.receive(Token::of(token), now_us, &mut bytes),
                 }
             }
@@ -291,11 +297,6 @@ impl Room {
             }
             if now_us >= self.next_second_us {
                 self.second(now_us);
-            }
-            // Last, since a call that is closed leaves its place to the next one.
-            if is_woken && !self.obey() {
-                self.hand_over();
-                return;
             }
             if is_busy || is_woken {
                 std::thread::sleep(REST);
