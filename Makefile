@@ -57,7 +57,9 @@ bench: build ## The benchmarks behind docs/performance.md
 	cargo bench --locked -p maskline-domain --bench routing
 	cargo bench --locked -p maskline-server --bench writer
 	cargo bench --locked -p maskline-server --bench http
-	cargo bench --locked -p maskline-server --bench relay
+	$(MAKE) bench-calls
+
+.PHONY: bench-calls
+bench-calls: build ## Those of calls in one run, beside Kamailio, Sippy and rtpengine (ARGS="--only bridged")
 	scripts/install-bench-tools
-	MASKLINE_TEST_BIN=$(RELEASE_BIN) PATH=$(CURDIR)/.venv/bench/bin:$$PATH python3 tests/bench/calls.py
-	cargo bench --locked -p maskline-server --bench relay
+	MASKLINE_TEST_BIN=$(RELEASE_BIN) PATH=$(CURDIR)/.venv/bench/bin:$$PATH python3 tests/bench/calls.py $(ARGS)

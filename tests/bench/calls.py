@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """CPU per call, beside other servers in the same run.
 
-    python3 tests/bench/calls.py [--seconds N] [--rounds N] [--only refused,bridged,delay,memory]
+    python3 tests/bench/calls.py [--seconds N] [--rounds N] [--only refused,bridged,delay,memory,media]
 
 - refused: INVITE, a final answer from a table of 100,000 numbers, ACK; beside Kamailio, stateless.
 - bridged: INVITE, 180, 200, ACK, a second, BYE on two legs; beside Kamailio as a stateful proxy (which
   is no back-to-back user agent) and Sippy B2BUA (which is one).
 - delay: INVITE to 180 through Maskline, less the same without anything between.
 - memory: resident bytes for each live call, and for each finished one while its timers run.
+- media: `cargo bench --bench relay`, with and without recording, beside rtpengine.
 
 The server runs on the first processor and sipp on the second. CPU time is the scheduler's, of the whole
 process tree of the server, so it does not depend on what else runs; the rates do. A server that is not
@@ -34,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.gateway import bound  # noqa: E402
 from support.operator import Operator  # noqa: E402
-from support.process import Maskline, binary  # noqa: E402
+from support.process import REPOSITORY, Maskline, binary  # noqa: E402
 
 SCENARIOS = Path(__file__).parent
 HOST = "127.0.0.1"
@@ -45,6 +46,7 @@ TABLE = 100_000
 BINDINGS = 2_000
 SETTLE_S = 1.0
 LIVE = 1_500
+FINISHED = 10_000
 # The longest timers of finished transactions last 32 s.
 TIMERS_S = 40
 # Maskline's threads, by what they are for: the beginnings of their names. Kamailio and Sippy do the first alone.
@@ -66,11 +68,13 @@ def main():
         place = Path(scratch)
         maskline = MasklineServer(place)
         try:
-            for name in ("refused", "bridged", "delay", "memory"):
+            for name, bench in BENCHES.items():
                 if name in chosen:
-                    BENCHES[name](place, maskline, options)
+                    bench(place, maskline, options)
         finally:
             maskline.stop()
+    if "media" in chosen:
+        media()
     return 0
 
 
@@ -78,7 +82,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=6, help="of load in each round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default=",".join(BENCHES))
+    parser.add_argument("--only", default=",".join([*BENCHES, "media"]))
     return parser.parse_args()
 
 
@@ -284,6 +288,9 @@ def memory(place, _, options):
         time.sleep(LIVE / 500 + 8)
         during = resident(maskline.pid)
         held.wait()
+        time.sleep(TIMERS_S)
+        # So many that what the allocator keeps for later does not matter.
+        spawn_load(home, maskline.address, "dials", maskline.bound, rate=1_000, calls=FINISHED).wait()
         time.sleep(2)
         after = resident(maskline.pid)
         time.sleep(TIMERS_S)
@@ -294,8 +301,14 @@ def memory(place, _, options):
         maskline.stop()
     print(f"\nmemory, {LIVE:,} calls at once")
     print(f"{'a live call':>18} {(during - before) / LIVE:,.0f} bytes")
-    print(f"{'a finished call':>18} {max(0, after - at_rest) / LIVE:,.0f} bytes while its timers run")
+    print(f"{'a finished call':>18} {max(0, after - at_rest) / FINISHED:,.0f} bytes while its timers run")
     print(f"{'kept afterwards':>18} {at_rest - before:,} bytes in all")
+
+
+def media():
+    print("\nmedia: CPU µs a relayed packet, beside rtpengine in user space", flush=True)
+    command = ["cargo", "bench", "--locked", "--quiet", "-p", "maskline-server", "--bench", "relay"]
+    subprocess.run(command, check=True, cwd=REPOSITORY)
 
 
 BENCHES = {"refused": refused, "bridged": bridged, "delay": delay, "memory": memory}
