@@ -154,8 +154,9 @@ impl Bridge {
                 .law
                 .filter(|_| kind == Kind::Sound)
                 .map(|law| (law, packet));
-            let is_told = to.end.is_some_and(|end| end.payloads.events.is_some());
-            if kind == Kind::Key && !is_told {
+            // Where nobody is across, there is nobody to be told of a key.
+            let is_deaf = to.end.is_some_and(|end| end.payloads.events.is_none());
+            if kind == Kind::Key && is_deaf {
                 passed.key = from
                     .keys
                     .hear(packet.ssrc, packet.timestamp, packet.payload);

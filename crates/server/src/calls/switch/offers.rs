@@ -191,8 +191,12 @@ impl Switch {
         self.send_info(key, from.other(), digit, now);
     }
 
+    /// Keys are for who has answered: an INFO would let a callee know that the caller is pressing keys
+    /// while it rings.
     fn send_info(&mut self, key: CallKey, to: Side, digit: char, now: Moment) {
-        let leg = self.calls.get(&key).and_then(|live| live.leg(to));
+        let live = self.calls.get(&key);
+        let live = live.filter(|live| live.call.milestones().answered.is_some());
+        let leg = live.and_then(|live| live.leg(to));
         if let Some((leg, (content_type, body))) = leg.zip(keys::to_info(digit)) {
             self.sip(SipInput::Info(leg, content_type, body), now);
         }

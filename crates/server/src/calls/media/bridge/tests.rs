@@ -497,3 +497,11 @@ fn reports_are_ours_and_nothing_of_theirs_crosses() {
         assert!(!shows(b"138") && !shows(b"home"));
     }
 }
+
+#[test]
+fn a_key_that_is_pressed_while_nobody_is_across_is_told_to_nobody() {
+    let mut world = World::new();
+    world.change(|path| path.callee = None);
+    let heard = world.hear(Side::Caller, CALLER, key(1, 101, &FIVE));
+    assert_eq!(heard, (None, None));
+}

@@ -208,3 +208,15 @@ fn an_a_without_anybody_to_reach_hears_its_tone_once() {
     assert_eq!(world.caller_end(), (404, Some(1)));
     assert!(world.is_clean());
 }
+
+#[test]
+fn keys_that_are_pressed_while_it_rings_reach_nobody() {
+    let mut world = with_tone();
+    let caller = world.call();
+    let callee = world.callee_leg();
+    world.callee_does(SipInput::Progress(callee, 180, None));
+    world.tell(Input::Digit(CallKey(1), Side::Caller, '5'));
+    let (kind, body) = (b"application/dtmf".to_vec(), b"5".to_vec());
+    world.caller_does(SipInput::Info(caller, kind, body));
+    assert!(!holds(&world.to_callee, "INFO sip:") && world.digits.is_empty());
+}
