@@ -143,7 +143,8 @@ pub enum Happening {
     OfferWithdrawn(Side),
     /// A party wants to be offered the other one's media as it is.
     OfferWanted(Side),
-    /// A party said other media than before in an answer, of which the other one has not heard.
+    /// A party's media is not what the other one has heard of it: it said something new in an answer, or
+    /// the other one took an offer of it that does not hold.
     MediaChanged(Side),
     /// A party took what it was offered.
     OfferAccepted(Side),

@@ -58,7 +58,11 @@ impl Switch {
                 live.reply = Some(reply);
                 self.happen(key, Happening::OfferAccepted(side), now);
             }
-            Err(_) => self.happen(key, Happening::OfferRefused(side, 488), now),
+            Err(_) => {
+                self.happen(key, Happening::OfferRefused(side, 488), now);
+                // It believes that its answer holds: it must hear what does.
+                self.happen(key, Happening::MediaChanged(side.other()), now);
+            }
         }
     }
 
