@@ -133,7 +133,7 @@ impl Switch {
         }
     }
 
-    fn send_invite(&mut self, key: CallKey, now: Moment) {
+    pub(super) fn send_invite(&mut self, key: CallKey, now: Moment) {
         let leg = self.endpoint.new_leg();
         let session = self.session(key, &leg.as_u64().to_be_bytes(), now);
         let usual = self.setup.advertised;

@@ -53,6 +53,9 @@ impl Switch {
                     false => told(cause),
                 };
                 self.hear(leg, status, note, now);
+                if matches!(status, 488 | 606) && self.dial_without_tone(leg, now) {
+                    return;
+                }
                 self.leg_ended(
                     leg,
                     |_| Happening::CalleeRefused(status, cause, silent),

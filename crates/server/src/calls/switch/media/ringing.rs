@@ -18,6 +18,16 @@ impl Media {
         self.is_toned = true;
     }
 
+    /// The caller hears no tone after all, if the callee can be offered more without.
+    pub fn give_up_tone(&mut self) -> bool {
+        let narrowed = self.first_offer();
+        let was_toned = std::mem::take(&mut self.is_toned);
+        let codecs = |offer: Option<Audio>| offer.map(|it| (it.codecs, it.foreign));
+        let has_more = was_toned && codecs(narrowed) != codecs(self.first_offer());
+        self.is_toned = was_toned && !has_more;
+        has_more
+    }
+
     /// What is left for the callee of what it could be offered first.
     pub(super) fn toned(&self, mut audio: Audio) -> Audio {
         if self.is_toned && !self.is_delayed && !audio.codecs.is_empty() {

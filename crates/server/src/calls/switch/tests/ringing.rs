@@ -220,3 +220,64 @@ fn keys_that_are_pressed_while_it_rings_reach_nobody() {
     world.caller_does(SipInput::Info(caller, kind, body));
     assert!(!holds(&world.to_callee, "INFO sip:") && world.digits.is_empty());
 }
+
+/// The legs of all INVITEs that the callee got, and what they offered.
+fn invites(world: &World) -> Vec<(LegId, Vec<u8>)> {
+    let invite = |event: &Event| match event {
+        Event::Incoming { leg, invite, .. } => Some((*leg, invite.body().to_vec())),
+        _ => None,
+    };
+    world.callee_events.iter().filter_map(invite).collect()
+}
+
+#[test]
+fn a_callee_that_does_not_speak_the_codec_of_the_tone_is_offered_all_that_there_are() {
+    for status in [488, 606] {
+        let mut world = with_tone();
+        world.dial(sdp_at(CALLER_MEDIA, "0 8 101"), 70);
+        let refusal = Refusal {
+            status,
+            cause: None,
+        };
+        world.callee_does(SipInput::Refuse(world.callee_leg(), refusal));
+        let [(_, first), (callee, second)] = &invites(&world)[..] else {
+            panic!("it is dialled again")
+        };
+        assert!(holds(first, "RTP/AVP 0 101\r\n") && holds(second, "RTP/AVP 0 8 101\r\n"));
+        world.callee_does(SipInput::Progress(*callee, 180, None));
+        assert_eq!(progress(&world), [(180, false)], "there is no tone");
+        world.callee_does(SipInput::Answer(*callee, sdp_at(CALLEE_MEDIA, "8 101")));
+        let path = world.paths.last().and_then(|path| path.callee);
+        assert_eq!(path.and_then(|end| end.law), Some(Law::A));
+        world.callee_does(SipInput::HangUp(*callee, None));
+        assert_eq!(world.only_record().situation.as_deref(), Some("hung_up"));
+        assert!(world.is_clean());
+    }
+}
+
+#[test]
+fn a_callee_is_dialled_again_only_to_be_offered_more_and_only_once() {
+    let refuse = |world: &mut World, leg| {
+        let refusal = Refusal {
+            status: 488,
+            cause: None,
+        };
+        world.callee_does(SipInput::Refuse(leg, refusal));
+    };
+    // Nothing else is left, it rings already, or it has had its second offer.
+    for (codecs, rings, dialled) in [("8 101", false, 1), ("0 8 101", true, 1), ("0 8", false, 2)] {
+        let mut world = with_tone();
+        world.dial(sdp_at(CALLER_MEDIA, codecs), 70);
+        let callee = world.callee_leg();
+        if rings {
+            world.callee_does(SipInput::Progress(callee, 180, None));
+        }
+        refuse(&mut world, callee);
+        if let Some((callee, _)) = invites(&world).get(1).cloned() {
+            refuse(&mut world, callee);
+        }
+        assert_eq!(invites(&world).len(), dialled, "{codecs}");
+        assert_eq!(world.caller_end(), (488, Some(65)));
+        assert!(world.is_clean());
+    }
+}
