@@ -10,8 +10,8 @@ const PARTS_MAX: usize = 8;
 const BOUNDARY_BYTES_MAX: usize = 70;
 
 impl Message {
-    /// The session description; none where there is no body, or no such part in it. A body of which nothing
-    /// is said is taken for one.
+    /// The session description, which is never empty; none where there is no body, or no such part in it. A
+    /// body of which nothing is said is taken for one.
     pub fn sdp(&self) -> Option<&[u8]> {
         let body = Some(self.body()).filter(|body| !body.is_empty())?;
         if self.is_encoded() {
@@ -21,7 +21,10 @@ impl Message {
             return Some(body);
         };
         match parts(kind, body) {
-            Some(mut parts) => parts.find(Part::is_sdp).map(|part| part.body),
+            Some(mut parts) => {
+                let part = parts.find(Part::is_sdp).map(|part| part.body);
+                part.filter(|body| !body.is_empty())
+            }
             None => is_sdp(kind).then_some(body),
         }
     }
@@ -216,9 +219,16 @@ mod tests {
                 "--xx\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--xx--".to_owned(),
             ),
             ("multipart/mixed;boundary=x", "--x".to_owned()),
+            // A part that says nothing: whoever sent it neither offers nor wants an offer.
+            (
+                "multipart/mixed;boundary=x",
+                format!("{}--x--", part("application/sdp", "", "")),
+            ),
         ];
         for (kind, body) in rows {
-            assert_eq!(message(kind, &body).sdp(), None, "{kind} {body}");
+            let message = message(kind, &body);
+            assert_eq!(message.sdp(), None, "{kind} {body}");
+            assert!(!message.is_body_readable(), "{kind} {body}");
         }
         let many = part("text/plain", "", "").repeat(PARTS_MAX);
         assert_eq!(
