@@ -41,6 +41,10 @@ impl Switch {
                     Err(reason) => Happening::MediaRefused(reason),
                 };
                 self.happen(key, happening, now);
+                let live = self.calls.get(&key);
+                if live.is_some_and(|live| live.media.has_rung_before_hold()) {
+                    self.happen(key, Happening::MediaChanged(Side::Callee), now);
+                }
             }
             Event::Refused {
                 leg,

@@ -42,6 +42,12 @@ impl Media {
         self.rung.is_some()
     }
 
+    /// Whether the caller was answered for a tone, and the callee has held the call since, which that answer
+    /// could not tell.
+    pub fn has_rung_before_hold(&self) -> bool {
+        self.has_rung() && self.callee.holds
+    }
+
     /// An answer of our own, so that the caller hears a tone. None where it wants our offer, or where the
     /// callee was offered nothing that we can speak.
     pub fn ring(&mut self) -> Option<(Vec<u8>, MediaPath)> {

@@ -1,5 +1,6 @@
 //! Callers that hear a ring tone of ours.
 
+use super::world::sdp_again;
 use super::*;
 use maskline_domain::trunk::PromptPolicy;
 
@@ -278,6 +279,33 @@ fn a_callee_is_dialled_again_only_to_be_offered_more_and_only_once() {
         }
         assert_eq!(invites(&world).len(), dialled, "{codecs}");
         assert_eq!(world.caller_end(), (488, Some(65)));
+        assert!(world.is_clean());
+    }
+}
+
+#[test]
+fn a_caller_that_heard_the_tone_hears_of_a_callee_that_holds_as_it_answers() {
+    for (direction, told) in [("sendonly", true), ("inactive", true), ("sendrecv", false)] {
+        let mut world = with_tone();
+        let caller = world.call();
+        let callee = world.callee_leg();
+        world.callee_does(SipInput::Progress(callee, 180, None));
+        let answer = sdp_again(1, CALLEE_MEDIA, "8 101", direction);
+        world.callee_does(SipInput::Answer(callee, answer));
+        // It is told once its ACK is there.
+        world.pass(10);
+        let offer = super::world::offered(&world.caller_events);
+        let says = format!("a={direction}\r\n");
+        assert_eq!(
+            offer.as_ref().map(|offer| offer.contains(&says)),
+            told.then_some(true)
+        );
+        if offer.is_some() {
+            let reply = sdp_again(2, CALLER_MEDIA, "8 101", "recvonly");
+            world.caller_does(SipInput::AcceptOffer(caller, reply));
+        }
+        assert_eq!(world.switch.calls(), 1);
+        world.callee_does(SipInput::HangUp(callee, None));
         assert!(world.is_clean());
     }
 }
