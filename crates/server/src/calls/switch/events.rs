@@ -25,7 +25,10 @@ impl Switch {
                     return;
                 };
                 // Early media that we cannot carry is no reason to end a call that is only ringing.
-                let early_media = sdp.is_some_and(|sdp| self.take_answer(key, &sdp).is_ok());
+                let is_taken = sdp.is_some_and(|sdp| self.take_answer(key, &sdp).is_ok());
+                // One who only says where it will listen has nothing to be heard.
+                let live = self.calls.get(&key).filter(|_| is_taken);
+                let early_media = live.is_some_and(|live| live.media.is_callee_heard());
                 let progress = Happening::CalleeProgress {
                     status,
                     early_media,

@@ -257,6 +257,12 @@ impl Media {
         Some(self.toned(codecs.only(audio)?))
     }
 
+    /// Whether the callee means to send, by what it said last.
+    pub fn is_callee_heard(&self) -> bool {
+        let said = self.callee.theirs.as_ref();
+        said.is_some_and(|said| said.audio.direction.sends())
+    }
+
     /// Takes the callee's answer. One without SDP repeats what was agreed before it. Says whether it
     /// brought anything new.
     pub fn take_answer(&mut self, body: &[u8]) -> Result<bool, Reason> {
@@ -325,7 +331,14 @@ impl Media {
         let law = Some(agreed.law()?);
         let offered = self.caller.theirs.as_ref()?;
         let answered = match &self.callee.theirs {
-            Some(callee) if self.agreed.is_some() => callee.audio.clone(),
+            Some(callee) if self.agreed.is_some() => Audio {
+                // We speak where the callee did not.
+                direction: match self.is_callee_heard() {
+                    true => callee.audio.direction,
+                    false => offered.audio.direction.reversed(),
+                },
+                ..callee.audio.clone()
+            },
             _ => alone(&offered.audio, lease.caller),
         };
         let ours = &mut self.caller.ours;

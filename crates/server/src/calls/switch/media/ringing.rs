@@ -56,7 +56,7 @@ impl Media {
             .caller
             .theirs
             .as_ref()
-            .filter(|_| self.is_toned && !self.is_delayed && self.agreed.is_none())?;
+            .filter(|_| self.is_toned && !self.is_delayed && !self.is_callee_heard())?;
         let answered = alone(&offer, lease.caller);
         let agreed = Agreed::of(&offered.audio, &answered).ok()?;
         agreed.law()?;
@@ -64,7 +64,9 @@ impl Media {
         let body = ours.answer(offered, &answered, &agreed, lease.caller);
         self.caller.payloads = Some(agreed.offerer());
         self.rung = Some(Rung { body, agreed });
-        self.rung_answer()
+        let (body, alone) = self.rung_answer()?;
+        // A callee that has said where it listens need not say so again when it answers.
+        Some((body, self.path().unwrap_or(alone)))
     }
 
     /// The answer that the caller had for a tone, and the way to it alone.

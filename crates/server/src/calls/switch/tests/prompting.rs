@@ -1,5 +1,6 @@
 //! What callers hear, and what is recorded.
 
+use super::world::sdp_again;
 use super::*;
 use maskline_domain::trunk::PromptPolicy;
 
@@ -171,4 +172,23 @@ fn a_call_that_is_not_recorded_has_no_file() {
     world.caller_does(SipInput::HangUp(caller, None));
     assert!(world.files.is_empty() && world.played.is_empty());
     assert_eq!(world.only_record().recording, None);
+}
+
+#[test]
+fn a_callee_that_is_silent_beforehand_does_not_silence_us() {
+    let mut world = World::new();
+    world.call();
+    let callee = world.callee_leg();
+    let silent = sdp_again(1, CALLEE_MEDIA, "8 101", "inactive");
+    world.callee_does(SipInput::Progress(callee, 183, Some(silent)));
+    let refusal = Refusal {
+        status: 486,
+        cause: None,
+    };
+    world.callee_does(SipInput::Refuse(callee, refusal));
+    assert_eq!(world.played, [(Side::Caller, Prompt::Busy.into())]);
+    assert_eq!(progress(&world), [(183, false), (183, true)]);
+    assert!(!holds(&world.to_caller, "a=inactive"), "it is to listen");
+    assert_eq!(world.caller_end(), (486, Some(17)));
+    assert!(world.is_clean());
 }

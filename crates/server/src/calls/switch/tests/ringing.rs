@@ -309,3 +309,32 @@ fn a_caller_that_heard_the_tone_hears_of_a_callee_that_holds_as_it_answers() {
         assert!(world.is_clean());
     }
 }
+
+#[test]
+fn what_a_callee_says_beforehand_without_sending_leaves_the_tone_and_the_words() {
+    for direction in ["inactive", "recvonly"] {
+        let mut world = with_tone();
+        world.call();
+        let callee = world.callee_leg();
+        let silent = sdp_again(1, CALLEE_MEDIA, "8 101", direction);
+        world.callee_does(SipInput::Progress(callee, 183, Some(silent.clone())));
+        assert_eq!(progress(&world), [(183, false)]);
+        world.callee_does(SipInput::Progress(callee, 180, None));
+        assert_eq!(progress(&world)[1..], [(183, true)], "{direction}");
+        world.callee_does(SipInput::Progress(callee, 183, Some(silent)));
+        assert_eq!((world.played.len(), world.silenced), (1, 0));
+        let path = world.paths.last().expect("a path");
+        assert!(
+            path.callee.is_some(),
+            "it may answer without a word of its media"
+        );
+        let refusal = Refusal {
+            status: 486,
+            cause: None,
+        };
+        world.callee_does(SipInput::Refuse(callee, refusal));
+        assert_eq!(world.played[1..], [(Side::Caller, Prompt::Busy.into())]);
+        assert_eq!(world.caller_end(), (486, Some(17)));
+        assert!(world.is_clean());
+    }
+}
