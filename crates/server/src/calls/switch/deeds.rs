@@ -39,6 +39,11 @@ impl Switch {
                 // Who has heard a ring tone of ours has its answer already.
                 let is_news = early_media && !live.media.has_rung();
                 let sdp = is_news.then(|| live.media.answer()).flatten();
+                // A 180 would let its telephone ring over what it hears.
+                let status = match live.media.has_rung() && status == 180 {
+                    true => 183,
+                    false => status,
+                };
                 live.note(now, Side::Caller, Way::Out, status, early(sdp.is_some()));
                 self.sip(SipInput::Progress(caller_leg, status, sdp), now);
             }

@@ -112,6 +112,7 @@ fn what_the_callees_network_plays_takes_the_place_of_the_tone() {
     assert_eq!(progress(&world), [(183, true), (183, false)]);
     // Whose network has spoken is not rung over again, and is not spoken over.
     world.callee_does(SipInput::Progress(callee, 180, None));
+    assert_eq!(progress(&world)[2..], [(183, false)]);
     let refusal = Refusal {
         status: 486,
         cause: None,
