@@ -33,6 +33,8 @@ impl Media {
         if self.is_toned && !self.is_delayed && !audio.codecs.is_empty() {
             audio.codecs.truncate(1);
             audio.foreign.clear();
+            // The caller is answered without.
+            audio.noise = false;
         }
         audio
     }

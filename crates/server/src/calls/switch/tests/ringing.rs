@@ -93,6 +93,10 @@ fn the_callee_is_offered_the_codec_of_the_tone_alone() {
     let callee = world.callee_leg();
     world.callee_does(SipInput::Progress(callee, 180, None));
     assert!(holds(&answers(&world)[0], "RTP/AVP 8 101\r\n"));
+    // And without comfort noise, which the caller is not granted.
+    let mut world = with_tone();
+    world.dial(sdp_at(CALLER_MEDIA, "8 13 101"), 70);
+    assert!(holds(&offered(&world), "RTP/AVP 8 101\r\n"));
     // Without a tone nothing is taken away.
     let mut world = World::new();
     world.dial(sdp_at(CALLER_MEDIA, "18 0 8 101"), 70);
