@@ -17,6 +17,7 @@ use maskline_domain::{
 };
 
 use super::document::{Document, Unwanted, WantedNumbers};
+use super::view;
 use crate::seal::Sealer;
 use change::difference;
 pub use change::{Change, Verb};
@@ -132,7 +133,8 @@ pub fn plan(
         let what = format!("pool {}", wanted.key);
         let before = planner.state.pool(&PoolKey::new(&wanted.key)).cloned();
         let after = wanted.over(before.as_ref()).map_err(refused(&what))?;
-        let change = difference(what, before.as_ref(), &after);
+        let shown = before.as_ref().map(view::settings);
+        let change = difference(what, shown.as_ref(), &view::settings(&after));
         planner.step(change, Command::SetPool(after))?;
     }
     for wanted in &document.numbers {
@@ -321,6 +323,18 @@ mod tests {
         name = "carrier"
         peer = "192.0.2.1:5060"
     "#;
+
+    #[test]
+    fn a_ring_tone_of_a_pool_is_told_by_the_name_by_which_it_is_set() {
+        let mut state = State::default();
+        apply(&mut state, FIRST).unwrap();
+        for (code, before, after) in [("007", "", "007"), ("", "007", "none")] {
+            let document = format!("[[pool]]\nkey = \"FC1\"\nring_tone_other = \"{code}\"");
+            let made = apply(&mut state, &document).unwrap();
+            let told = ["ring_tone_other", before, after].map(str::to_owned);
+            assert_eq!(made.steps[0].change.fields, [told.into()]);
+        }
+    }
 
     #[test]
     fn a_document_becomes_commands_and_then_nothing() {

@@ -70,9 +70,28 @@ pub fn pool(state: &State, pool: &Pool) -> Value {
         .fold((0_u64, 0_u64), |(numbers, free), (_, total, idle)| {
             (numbers + u64::from(total), free + u64::from(idle))
         });
-    let mut shown = json!(pool);
+    let mut shown = settings(pool);
     shown["numbers"] = json!(numbers);
     shown["free"] = json!(free);
+    shown
+}
+
+/// What is set of a pool, in the words of a document.
+pub fn settings(pool: &Pool) -> Value {
+    let mut shown = json!(pool);
+    let Some(fields) = shown.as_object_mut() else {
+        return shown;
+    };
+    fields.remove("ring_tones");
+    let tones = &pool.ring_tones;
+    let tones = [
+        ("ring_tone_a", tones.a),
+        ("ring_tone_a_alone", tones.a_alone),
+        ("ring_tone_other", tones.other),
+    ];
+    for (name, tone) in tones {
+        fields.extend(tone.map(|tone| (name.to_owned(), json!(tone))));
+    }
     shown
 }
 

@@ -321,6 +321,20 @@ async fn a_locked_number_is_shown_as_such_and_put_back() {
 }
 
 #[tokio::test]
+async fn a_pool_shows_its_ring_tones_by_the_names_by_which_they_are_set() {
+    let world = World::stocked().await;
+    let pool = json!({ "key": "FC1", "ring_tone_other": "007" });
+    let document = json!({ "pool": [pool] });
+    world.ok(Method::POST, "/v1/apply", document).await;
+    let shown = world.get("/v1/pools/FC1").await;
+    assert_eq!(shown["ring_tone_other"], "007");
+    for absent in ["ring_tones", "ring_tone_a", "ring_tone_a_alone"] {
+        assert_eq!(shown.get(absent), None, "{absent}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn lists_are_bounded_and_say_so() {
     let world = World::stocked().await;
     let some = world.get("/v1/numbers?pool=FC1&limit=3").await;

@@ -26,14 +26,19 @@ pub enum Verb {
     Remove,
 }
 
-/// The fields in which a thing will differ, read off its serialised forms.
+/// The fields in which a thing will differ, read off its serialised forms. One that is shown only where it
+/// is set may be gone.
 pub(super) fn difference<T: Serialize>(what: String, before: Option<&T>, after: &T) -> Change {
     let shown = |thing: &T| match serde_json::to_value(thing) {
         Ok(Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
     let old = before.map(shown).unwrap_or_default();
-    let fields = shown(after)
+    let mut after = shown(after);
+    for name in old.keys() {
+        after.entry(name).or_insert(Value::Null);
+    }
+    let fields = after
         .into_iter()
         .filter(|(name, value)| old.get(name) != Some(value))
         .map(|(name, value)| {
