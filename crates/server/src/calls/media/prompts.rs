@@ -16,9 +16,11 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The longest file of an operator's that is read: a minute of linear samples and a header.
+/// The longest file of an operator's that is read: 65 s of linear samples, or 131 s of G.711.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// The most ring tones that are kept, in whatever order the folder gives them: 100 minutes of sound.
+/// The endings of files that can be played, the one that is taken first before the other.
+const ENDINGS: [&str; 2] = ["wav", "al"];
+/// The most ring tones that are kept. Each is held in both laws: at their longest they are 200 MiB.
 const TONES_MAX: usize = 100;
 /// Between two languages, in samples.
 const PAUSE: usize = 2_400;
@@ -100,7 +102,7 @@ enum FileError {
     TooLong,
     #[error("no sound in it")]
     Empty,
-    #[error("its name is not the code of a ring tone, 1 to 18 digits")]
+    #[error("its name is not the code of a ring tone, 1 to 18 digits, and .wav or .al")]
     Name,
     #[error("there are {TONES_MAX} ring tones already")]
     TooMany,
@@ -152,27 +154,43 @@ fn in_both_laws(alaw: Vec<u8>) -> InBothLaws {
 }
 
 /// The operator's ring tones: files named by a code. Others, and what cannot be played, are told in the log.
+/// Of two for one code that of the first ending is taken; of too many, those with the lowest codes.
 fn tones(folder: &Path) -> BTreeMap<ToneCode, InBothLaws> {
-    let mut tones = BTreeMap::new();
+    let mut files = BTreeMap::new();
     // Most have no such folder.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        let sound = match stem.and_then(ToneCode::parse) {
-            _ if tones.len() >= TONES_MAX => Err(FileError::TooMany),
-            Some(code) => read(&path).map(|sound| (code, sound)),
-            None => Err(FileError::Name),
+        match named(&path) {
+            Some(name) => drop(files.insert(name, path)),
+            None => not_played(&path, &FileError::Name),
+        }
+    }
+    let mut tones = BTreeMap::new();
+    for ((code, _), path) in files {
+        if tones.contains_key(&code) {
+            continue;
+        }
+        let sound = match tones.len() < TONES_MAX {
+            true => read(&path),
+            false => Err(FileError::TooMany),
         };
         match sound {
-            Ok((code, sound)) => {
-                tones.insert(code, in_both_laws(sound));
-            }
-            Err(error) => {
-                tracing::error!(file = %path.display(), %error, "a ring tone cannot be played");
-            }
+            Ok(sound) => drop(tones.insert(code, in_both_laws(sound))),
+            Err(error) => not_played(&path, &error),
         }
     }
     tones
+}
+
+/// The code in the name of a file, and the place of its ending.
+fn named(path: &Path) -> Option<(ToneCode, usize)> {
+    let ending = path.extension()?;
+    let place = ENDINGS.iter().position(|known| ending == *known)?;
+    Some((ToneCode::parse(path.file_stem()?.to_str()?)?, place))
+}
+
+fn not_played(path: &Path, error: &FileError) {
+    tracing::error!(file = %path.display(), %error, "a ring tone cannot be played");
 }
 
 fn sound(prompt: Prompt, folder: Option<&Path>, languages: &[Language]) -> Vec<u8> {
@@ -200,7 +218,7 @@ fn sound(prompt: Prompt, folder: Option<&Path>, languages: &[Language]) -> Vec<u
 
 /// The operator's file for a prompt, if there is one that can be played.
 fn replacement(folder: &Path, prompt: Prompt) -> Option<Vec<u8>> {
-    ["wav", "al"].into_iter().find_map(|ending| {
+    ENDINGS.into_iter().find_map(|ending| {
         let path = folder.join(format!("{}.{ending}", prompt.name()));
         match read(&path) {
             Ok(sound) => Some(sound),
@@ -341,6 +359,12 @@ mod tests {
         fs::write(tones.join("100000001.al"), [0x2a; 500]).expect("written");
         fs::write(tones.join("007.wav"), b"ID3").expect("written");
         fs::write(tones.join("waltz.al"), [0x2a; 500]).expect("written");
+        let wave = [
+            wav::header(Format::G711(Law::A), 1, 3).as_slice(),
+            b"\x11\x22\x33",
+        ]
+        .concat();
+        fs::write(tones.join("1.txt"), wave).expect("written");
         let library = Library::load(Some(folder.path()), &BOTH);
         let code = ToneCode::parse("100000001").expect("a code");
         let found: Vec<ToneCode> = library.tones().collect();
@@ -350,6 +374,32 @@ mod tests {
             library.sound(Sound::Tone(ToneCode::NETWORK), Law::A),
             library.sound(Prompt::Ringback, Law::A)
         );
+    }
+
+    #[test]
+    fn of_two_files_for_one_ring_tone_the_wave_is_played_if_it_can_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tones = folder.path().join("tones");
+        fs::create_dir(&tones).expect("a folder in it");
+        let wave = [
+            wav::header(Format::G711(Law::A), 1, 3).as_slice(),
+            b"\x11\x22\x33",
+        ]
+        .concat();
+        // Whatever the order of the folder.
+        for code in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+            fs::write(tones.join(format!("{code}.al")), [0x2a; 5]).expect("written");
+            let wave: &[u8] = if code == "8" { b"ID3" } else { &wave };
+            fs::write(tones.join(format!("{code}.wav")), wave).expect("written");
+        }
+        let library = Library::load(Some(folder.path()), &BOTH);
+        for code in library.tones().filter(|code| *code != ToneCode::NETWORK) {
+            let plays: &[u8] = match code.to_string() == "8" {
+                true => &[0x2a; 5],
+                false => b"\x11\x22\x33",
+            };
+            assert_eq!(*library.sound(Sound::Tone(code), Law::A), *plays, "{code}");
+        }
     }
 
     #[test]
