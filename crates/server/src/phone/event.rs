@@ -140,7 +140,7 @@ impl Seen {
             to: number_in(message, Name::To),
             asserted: number_in(message, Name::PAssertedIdentity),
             cause: message.q850(),
-            has_sdp: !message.body().is_empty(),
+            has_sdp: message.sdp().is_some(),
             bytes: message.bytes().into(),
         }
     }
@@ -278,5 +278,24 @@ pub fn cause_name(cause: u8) -> &'static str {
         102 => "timer expired",
         127 => "interworking",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_session_description_is_told_as_one() {
+        for (kind, has_sdp) in [("application/sdp", true), ("application/dtmf", false)] {
+            let text = format!("INFO sip:x SIP/2.0\r\nContent-Type: {kind}\r\n\r\n5");
+            let message = Message::parse(text.as_bytes()).expect("a message");
+            let peer = SocketAddr::from(([192, 0, 2, 1], 5060));
+            assert_eq!(
+                Seen::new(Way::In, peer, &message).has_sdp,
+                has_sdp,
+                "{kind}"
+            );
+        }
     }
 }
