@@ -66,8 +66,11 @@ impl<'a> Part<'a> {
         })
     }
 
+    /// One for an early session (RFC 3959) speaks of another dialog's media.
     fn is_sdp(&self) -> bool {
-        self.header("Content-Type").is_some_and(is_sdp)
+        let disposition = self.header("Content-Disposition").unwrap_or_default();
+        !before_semicolon(disposition).eq_ignore_ascii_case(b"early-session")
+            && self.header("Content-Type").is_some_and(is_sdp)
     }
 
     fn is_required(&self) -> bool {
@@ -106,7 +109,7 @@ fn after_delimiter<'a>(text: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a
         let is_delimiter = rest
             .strip_prefix(b"--")
             .and_then(|rest| rest.strip_prefix(boundary))
-            .is_some_and(|rest| matches!(rest.first(), None | Some(b'\r' | b'\n' | b'-' | b' ')));
+            .is_some_and(ends_delimiter);
         let next = rest
             .iter()
             .position(|&byte| byte == b'\n')
@@ -120,6 +123,13 @@ fn after_delimiter<'a>(text: &'a [u8], boundary: &[u8]) -> Option<(&'a [u8], &'a
         }
         line = next?;
     }
+}
+
+/// Whether this is what may follow a boundary in its line: nothing, or blanks, behind `--` at the last one.
+fn ends_delimiter(rest: &[u8]) -> bool {
+    let rest = rest.strip_prefix(b"--").unwrap_or(rest);
+    let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    trim(line).is_empty()
 }
 
 /// The header lines of a part, and what follows their empty line.
@@ -136,8 +146,11 @@ fn split_head(part: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn is_sdp(kind: &[u8]) -> bool {
-    let end = kind.iter().position(|&byte| byte == b';');
-    trim(&kind[..end.unwrap_or(kind.len())]).eq_ignore_ascii_case(b"application/sdp")
+    before_semicolon(kind).eq_ignore_ascii_case(b"application/sdp")
+}
+
+fn before_semicolon(value: &[u8]) -> &[u8] {
+    trim(value.split(|&byte| byte == b';').next().unwrap_or_default())
 }
 
 /// The value of a parameter behind a semicolon, without quotes.
@@ -175,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_description_is_found_alone_and_among_parts() {
-        let sdp = "v=0\r\ns=-\r\n";
+        // The lines in it that begin like a delimiter are none.
+        let sdp = "v=0\r\ns=-\r\n--x-y\r\n--x z\r\n--x--y\r\n";
         let isup = part(
             "application/isup;base=itu-t92+",
             "Content-Disposition: signal;handling=optional\r\n",
@@ -191,6 +205,24 @@ mod tests {
             (
                 "multipart/mixed; boundary=\"x\"",
                 format!("before\r\n{}{isup}--x--", part("application/SDP", "", sdp)),
+            ),
+            // Blanks may stand behind a delimiter.
+            (
+                "multipart/mixed;boundary=x",
+                format!("--x \t\r\n{}--x-- \r\n", part("application/sdp", "", sdp)),
+            ),
+            // The first is about an early session.
+            (
+                "multipart/mixed;boundary=x",
+                format!(
+                    "{}{}--x--",
+                    part(
+                        "application/sdp",
+                        "Content-Disposition: Early-Session; handling=optional\r\n",
+                        "v=1"
+                    ),
+                    part("application/sdp", "", sdp)
+                ),
             ),
             // The last delimiter may be lost, the first may be the first line.
             (
