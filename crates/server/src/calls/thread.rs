@@ -53,28 +53,35 @@ pub(super) struct Parts {
 /// # Errors
 /// When the system has no thread or no descriptor to give, or the trunks cannot be read.
 pub(super) async fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let (ready, is_ready) = oneshot::channel();
     let (alive, aborted) = oneshot::channel::<()>();
     let (over, ended) = oneshot::channel::<()>();
-    let thread = std::thread::Builder::new()
+    let handle = std::thread::Builder::new()
         .name("calls".to_owned())
         .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = carry(parts, ready) => {}
-                    _ = aborted => {}
-                }
-            });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(async {
+                    tokio::select! {
+                        () = carry(parts, ready) => {}
+                        _ = aborted => {}
+                    }
+                }),
+                // Who has gone does not want to know.
+                Err(error) => drop(ready.send(Err(error))),
+            }
             drop(over);
         })?;
+    let mut thread = Thread {
+        alive: Some(alive),
+        handle: Some(handle),
+    };
     let task = tokio::spawn(async move {
         // Ends with the thread, however that ends.
         let _ = ended.await;
-        drop(alive);
-        if let Err(panic) = thread.join() {
+        if let Some(Err(panic)) = thread.handle.take().map(std::thread::JoinHandle::join) {
             std::panic::resume_unwind(panic);
         }
     });
@@ -82,6 +89,22 @@ pub(super) async fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
         Ok(Ok(())) => Ok(task),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(io::Error::other("the thread that carries calls has ended")),
+    }
+}
+
+/// The thread from outside. Dropped before its end it ends the thread, and waits until recordings are
+/// ended properly.
+struct Thread {
+    alive: Option<oneshot::Sender<()>>,
+    handle: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        if let Some(Err(_)) = self.handle.take().map(std::thread::JoinHandle::join) {
+            tracing::error!("the thread that carries calls ended by a panic");
+        }
     }
 }
 
