@@ -4,8 +4,7 @@
 //! is much to do it rests for a millisecond between two looks at the datagrams, so that one look finds
 //! many of them.
 
-use super::board::Ask;
-use super::board::Noise;
+use super::board::{Ask, Noise};
 use super::clerk::Clerk;
 use super::links::{Heard, Links};
 use super::media::MediaPlane;
@@ -163,7 +162,9 @@ impl Loop {
             let wait = due.map(|due| Duration::from_millis(due.saturating_sub(now().tick_ms)));
             tokio::select! {
                 readable = self.socket.readable() => {
-                    if readable.is_ok() && self.receive(&mut bytes) >= BUSY_DATAGRAMS {
+                    let taken = if readable.is_ok() { self.receive(&mut bytes) } else { 0 };
+                    // With as many as can be taken there are more.
+                    if (BUSY_DATAGRAMS..TAKEN_AT_ONCE).contains(&taken) {
                         std::thread::sleep(REST);
                     }
                 }
