@@ -43,12 +43,19 @@ def caller(early):
     )
 
 
-def dial(exchange, scene, config, early):
-    """What the caller was told and heard."""
+def foretold(exchange, caller, x):
+    """The tone that an operator is told that the caller will hear."""
+    told = exchange.service.cli("explain", caller, x, "--json").stdout
+    return json.loads(told)["expect"]["ring_tone"]
+
+
+def dial(exchange, scene, config, early, tone):
+    """What the caller was told and heard; `tone` is what an operator must have been told of it before."""
     a, n = exchange.party(), exchange.party()
     port = exchange.carrier()
     terms = {"RingConfig": json.dumps(config)} if config else {}
     x = exchange.axn(a, **terms)
+    assert foretold(exchange, n, x) == tone
     with (
         Sipp(scene, "callee", rings_and_answers(), CALLEE_HOST, port=port, tone=CALLEE_TONE) as callee,
         Sipp(
@@ -86,17 +93,17 @@ def check_tone(messages, sound):
     ],
 )
 def test_the_tone_is_heard_until_the_answer(service, scene, pool, config):
-    messages, sound = dial(Exchange(service, **pool), scene, config, early=183)
+    messages, sound = dial(Exchange(service, **pool), scene, config, early=183, tone=TONE_CODE)
     check_tone(messages, sound)
 
 
 def test_the_networks_own_tone_needs_no_file(service, scene):
-    _, sound = dial(Exchange(service), scene, {"AXNRing_N": "0"}, early=183)
+    _, sound = dial(Exchange(service), scene, {"AXNRing_N": "0"}, early=183, tone="0")
     assert share_of(sound[: RATE * 9 // 10], 450) > 0.8
 
 
 def test_without_a_tone_a_ringing_stays_one(service, scene):
-    messages, sound = dial(Exchange(service), scene, {"AXNRing_AB": TONE_CODE}, early=180)
+    messages, sound = dial(Exchange(service), scene, {"AXNRing_AB": TONE_CODE}, early=180, tone=None)
     [ringing] = [one for one in messages if status_of(one) == 180]
     assert "m=audio" not in ringing
     assert share_of(sound, CALLEE_TONE) > 0.8

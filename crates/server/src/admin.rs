@@ -46,7 +46,7 @@ pub struct Admin {
     pub readiness: Readiness,
     /// For `/v1/status`.
     pub started: Instant,
-    /// The calls that last.
+    /// The calls that last, and for explanations the ring tones that callers can hear.
     pub calls: Board,
     /// Who is told that a call is recorded, for explanations.
     pub notice: Notice,

@@ -164,11 +164,13 @@ pub async fn serve(
         .take_asks()
         .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     let (news, heard) = mpsc::channel(NEWS_MAX);
+    let media = MediaPlane::start(config.media.clone(), news.clone())?;
+    config.board.set_tones(media.tones());
     let task = thread::start(thread::Parts {
         socket,
         links,
         switch,
-        media: MediaPlane::start(config.media.clone(), news.clone())?,
+        media,
         ledger,
         records,
         news,

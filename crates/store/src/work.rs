@@ -126,9 +126,9 @@ pub async fn write_records<'a>(
     writes: impl ExactSizeIterator<Item = &'a RecordWrite>,
 ) -> Done<Vec<Result<u64, RecordError>>> {
     let mut slice = Slice::new(writes);
-    // Each statement costs a turn of the thread that runs SQLite, and one
-    // alone is a transaction anyway.
-    let is_several = slice.results.len() > 1;
+    // Each statement costs a turn of the thread that runs SQLite, and that of
+    // one call alone is a transaction anyway.
+    let is_several = slice.results.len() > 1 || !slice.others.is_empty();
     let outcome = async {
         if is_several {
             query("BEGIN IMMEDIATE").execute(&mut *conn).await?;

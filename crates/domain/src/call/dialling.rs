@@ -1,12 +1,12 @@
 //! The second leg: one trunk after the other until one takes the call, then ringing until an answer.
 
 use super::ending::is_trunk_failure;
+use super::foreseen::rung;
 use super::talking::Talking;
 use super::{
     Call, Deed, Ending, Happening, Moment, Plan, Prompt, Reason, Releaser, Side, State,
     TRUNK_TRYING_WAIT_S, TRUNK_WAIT_S, passed_on,
 };
-use crate::trunk::PromptPolicy;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Dialling {
@@ -79,11 +79,8 @@ impl Call {
                 } else {
                     180
                 };
-                let tone = self.tone.filter(|_| {
-                    self.terms.prompts == PromptPolicy::Early
-                        && status == 180
-                        && !dialling.early_media
-                });
+                let tone = rung(self.tone, self.terms.prompts)
+                    .filter(|_| status == 180 && !dialling.early_media);
                 // What the callee's network plays comes before ours.
                 let stops = dialling.ring_tone && early_media;
                 dialling.ring_tone = tone.is_some() || dialling.ring_tone && !early_media;

@@ -1,10 +1,7 @@
 //! A call that fails: the caller hears why, if the trunk lets it, and then gets the status and the cause.
 
-use super::foreseen::told;
-use super::{
-    Call, Deed, Ending, Happening, Moment, PROMPT_MAX_S, Prompt, Reason, Releaser, Side, Sound,
-    State,
-};
+use super::foreseen::{told, worded};
+use super::{Call, Deed, Ending, Happening, Moment, PROMPT_MAX_S, Reason, Releaser, Side, State};
 use crate::trunk::PromptPolicy;
 
 /// What is still to be said to the caller.
@@ -38,22 +35,14 @@ impl Call {
         let Some(prompt) = prompt else {
             return self.part(farewell, now);
         };
+        // Once somebody was dialled it is the callee's number that is vacant, and no B of A's is missing.
+        let tone = self.tone.filter(|_| self.milestones.dialled.is_none());
         self.state = State::Farewell(farewell);
         self.wait_for(PROMPT_MAX_S, now);
         vec![Deed::Announce {
-            sound: self.sound_of(prompt),
+            sound: worded(prompt, tone),
             answer: farewell.is_answered,
         }]
-    }
-
-    /// A without a number to call back has a ring tone although nothing rings (AXNRing_A): it is taken to
-    /// stand in the place of our words.
-    fn sound_of(&self, prompt: Prompt) -> Sound {
-        let nobody_rings = self.milestones.dialled.is_none();
-        match self.tone {
-            Some(tone) if nobody_rings && prompt == Prompt::VacantNumber => Sound::Tone(tone),
-            _ => prompt.into(),
-        }
     }
 
     pub(super) fn on_farewell(

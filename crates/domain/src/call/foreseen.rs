@@ -1,10 +1,12 @@
 //! What a caller meets, known before anybody is dialled. Calls and `maskline explain` both ask here.
 
-use super::{Crowd, Ending, Notice, Prompt, Prospects, Reason, Terms};
+use super::{Crowd, Ending, Notice, Prompt, Prospects, Reason, Sound, Terms};
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
+use crate::pool::Pool;
 use crate::routing::{self, Dial, Explanation, Route};
 use crate::state::State;
+use crate::tone::ToneCode;
 use crate::trunk::{PromptPolicy, Trunk, TrunkName, candidates};
 
 /// What an operator asks: what would become of this call?
@@ -21,9 +23,13 @@ pub struct Question {
 /// The route with its reasons, and what the caller would meet if nothing else stood in the way: the trunks
 /// are there and free, and so is the callee. None if no enabled trunk has the name that the question gives.
 /// Where there is no trunk at all the caller is heard out as from one with the usual settings.
+///
+/// `tone` chooses the ring tone of ours for a route and the pool of X: the texts of bindings are the shell's
+/// to read, and so are the files of tones.
 pub fn foretell(
     state: &State,
     question: &Question,
+    tone: impl Fn(&Route, Option<&Pool>) -> Option<ToneCode>,
     at: Timestamp,
 ) -> Option<(Explanation, Foreseen)> {
     let is_asked_for = |trunk: &Trunk| question.trunk.as_ref().is_none_or(|it| *it == trunk.name);
@@ -38,14 +44,16 @@ pub fn foretell(
         prompts: by.map(|trunk| trunk.prompts).unwrap_or_default(),
         notice: question.notice,
     };
+    let explained = routing::explain(state, &question.dial, at);
+    let number = state.number(question.dial.x);
+    let key = number.and_then(|number| number.class.pool);
+    let pool = key.as_ref().and_then(|key| state.pool(key));
     let prospects = Prospects {
         // In whatever order they are tried.
         trunks: candidates(state, 0).len(),
         crowd: None,
-        // Whether its file is there is not known here.
-        tone: None,
+        tone: tone(&explained.route, pool),
     };
-    let explained = routing::explain(state, &question.dial, at);
     let foreseen = foreseen(&explained.route, prospects, &terms);
     Some((explained, foreseen))
 }
@@ -57,8 +65,11 @@ pub struct Foreseen {
     pub rings: Option<PhoneNumber>,
     /// How the call ends: as it is refused, or, if somebody rings, after an answer and normal clearing.
     pub ending: Ending,
-    /// What the caller hears from us: why the call is refused, or that it is recorded.
-    pub prompt: Option<Prompt>,
+    /// The ring tone of ours that the caller hears while the callee rings: if its network plays nothing, and
+    /// the caller's telephone can hear us before the answer.
+    pub ring_tone: Option<ToneCode>,
+    /// What else the caller hears from us: why the call is refused, or that it is recorded.
+    pub sound: Option<Sound>,
 }
 
 /// What is to be expected of a call with this route.
@@ -67,8 +78,9 @@ pub fn foreseen(route: &Route, prospects: Prospects, terms: &Terms) -> Foreseen 
         let (ending, prompt) = told(Ending::of(reason), terms.prompts, false);
         Foreseen {
             rings: None,
+            ring_tone: None,
             ending,
-            prompt,
+            sound: prompt.map(|prompt| worded(prompt, prospects.tone)),
         }
     };
     match (route, prospects) {
@@ -90,10 +102,25 @@ pub fn foreseen(route: &Route, prospects: Prospects, terms: &Terms) -> Foreseen 
         (_, Prospects { trunks: 0, .. }) => refused(Reason::Unreachable),
         (Route::Connect(connection), _) => Foreseen {
             rings: Some(connection.callee),
+            ring_tone: rung(prospects.tone, terms.prompts),
             ending: Ending::of(Reason::HungUp),
-            prompt: (connection.binding.record && terms.notice != Notice::None)
-                .then_some(Prompt::RecordingNotice),
+            sound: (connection.binding.record && terms.notice != Notice::None)
+                .then_some(Prompt::RecordingNotice.into()),
         },
+    }
+}
+
+/// The ring tone of a call whose callee rings: it is early media.
+pub(super) fn rung(tone: Option<ToneCode>, prompts: PromptPolicy) -> Option<ToneCode> {
+    tone.filter(|_| prompts == PromptPolicy::Early)
+}
+
+/// How a caller for whom nobody was dialled hears this prompt. A without a number to call back has a ring
+/// tone although nothing rings (AXNRing_A): it is taken to stand in the place of our words.
+pub(super) fn worded(prompt: Prompt, tone: Option<ToneCode>) -> Sound {
+    match tone {
+        Some(tone) if prompt == Prompt::VacantNumber => Sound::Tone(tone),
+        _ => prompt.into(),
     }
 }
 

@@ -3,65 +3,87 @@
 
 use super::common::{HOUR_MS, World, axb, axn, number};
 use super::{EARLY, ONE_TRUNK, TERMS, moment};
-use maskline_domain::call::{Call, Deed, Happening, Prompt, Side, Sound, Terms, foreseen};
+use maskline_domain::call::{
+    Call, Deed, Happening, Notice, Prompt, Prospects, Question, Side, Sound, Terms, foreseen,
+    foretell,
+};
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::trunk::PromptPolicy;
-use maskline_domain::{BindRequest, Command, PoolKey, PoolRef, Product, Restriction, SubsId};
+use maskline_domain::{
+    BindRequest, Command, PoolKey, PoolRef, Product, Restriction, SubsId, ToneCode,
+};
 
 const A: &str = "15000000000";
 const B: &str = "15800000000";
 const N: &str = "13900000000";
 const X: &str = "17000000000";
 
-/// What a caller met: who rang, the prompt, the status and the cause.
-type Met = (Option<String>, Option<Prompt>, u16, u8);
+/// What a caller met: who rang, what it heard from us, the status and the cause.
+type Met = (Option<String>, Option<Sound>, u16, u8);
 
 fn rings(who: &str) -> Met {
     (Some(who.to_owned()), None, 200, 16)
 }
 
 fn vacant() -> Met {
-    (None, Some(Prompt::VacantNumber), 404, 1)
+    (None, Some(Prompt::VacantNumber.into()), 404, 1)
 }
 
 fn not_in_use() -> Met {
-    (None, Some(Prompt::NotInUse), 404, 1)
+    (None, Some(Prompt::NotInUse.into()), 404, 1)
 }
 
 fn cannot_connect() -> Met {
-    (None, Some(Prompt::CannotConnect), 403, 21)
+    (None, Some(Prompt::CannotConnect.into()), 403, 21)
 }
 
-/// Plays the call to its end: a callee that rings answers, and the caller hangs up.
+/// As [`meet_toned`] where no ring tone is there.
 fn meet(world: &World, caller: Option<&str>, terms: Terms) -> Met {
+    let (met, rung) = meet_toned(world, caller, terms, None);
+    assert_eq!(rung, None);
+    met
+}
+
+/// Plays the call to its end: a callee rings and answers, and the caller hangs up. What it met, and the ring
+/// tone of ours that it heard meanwhile.
+fn meet_toned(
+    world: &World,
+    caller: Option<&str>,
+    terms: Terms,
+    tone: Option<ToneCode>,
+) -> (Met, Option<ToneCode>) {
     let dial = Dial {
         caller: caller.map(number),
         x: number(X),
     };
     let routed = route(&world.state, &dial, world.now);
-    let expected = foreseen(&routed, ONE_TRUNK, &terms);
+    let prospects = Prospects { tone, ..ONE_TRUNK };
+    let expected = foreseen(&routed, prospects, &terms);
     let mut call = Call::new(terms, moment(0));
     let mut met: Met = (None, None, 0, 0);
-    let mut next = Some(Happening::Routed(routed, ONE_TRUNK));
-    while let Some(happening) = next.take() {
+    let mut rung = None;
+    let ringing = || Happening::CalleeProgress {
+        status: 180,
+        early_media: false,
+    };
+    let mut next = vec![Happening::Routed(routed, prospects)];
+    while let Some(happening) = next.pop() {
         for deed in call.handle(happening, moment(0)) {
             match deed {
-                Deed::OpenRow(_) => next = Some(Happening::RowOpened(true)),
+                Deed::OpenRow(_) => next.push(Happening::RowOpened(true)),
                 Deed::DialCallee(callee, _) => {
                     met.0 = Some(callee.reveal());
-                    next = Some(Happening::CalleeAnswered);
+                    next.extend([Happening::CalleeAnswered, ringing()]);
                 }
+                Deed::Ring(tone) => rung = Some(tone),
                 Deed::AnswerCaller => {
                     met.2 = 200;
-                    next = Some(Happening::Gone(Side::Caller, Some(16)));
+                    next.push(Happening::Gone(Side::Caller, Some(16)));
                 }
                 Deed::Announce { sound, answer } => {
-                    let Sound::Prompt(prompt) = sound else {
-                        panic!("no tone is there")
-                    };
-                    met.1 = Some(prompt);
+                    met.1 = Some(sound);
                     met.2 = if answer { 200 } else { 0 };
-                    next = Some(Happening::Played(Side::Caller));
+                    next.push(Happening::Played(Side::Caller));
                 }
                 Deed::RefuseCaller(ending) => (met.2, met.3) = (ending.status, ending.q850),
                 Deed::HangUp(_, cause) => met.3 = cause,
@@ -71,12 +93,13 @@ fn meet(world: &World, caller: Option<&str>, terms: Terms) -> Met {
     }
     let foretold = (
         expected.rings.map(|callee| callee.reveal()),
-        expected.prompt,
+        expected.sound,
         expected.ending.status,
         expected.ending.q850,
     );
     assert_eq!(met, foretold, "what was foreseen came true");
-    met
+    assert_eq!(rung, expected.ring_tone, "and so did the ring tone");
+    (met, rung)
 }
 
 fn world(pool: &str) -> World {
@@ -226,8 +249,74 @@ fn a_trunk_may_want_prompts_otherwise() {
         meet(&world, Some(A), by(PromptPolicy::None)),
         (None, None, 404, 1)
     );
-    let answered = (None, Some(Prompt::VacantNumber), 200, 1);
+    let answered = (None, Some(Prompt::VacantNumber.into()), 200, 1);
     assert_eq!(meet(&world, Some(A), by(PromptPolicy::Answer)), answered);
+}
+
+#[test]
+fn a_ring_tone_is_foreseen_where_the_caller_hears_it() {
+    let tone = ToneCode::parse("100000001").expect("a code");
+    let in_place = |status| (None, Some(Sound::Tone(tone)), status, 1);
+    let unsaid = (None, None, 404, 1);
+    let lone = || restricted(axn(A), Restriction::OthersMayNotDial);
+    use PromptPolicy::{Answer, Early, None as Silent};
+    // The binding, who calls, how its trunk takes prompts; what it meets, and whether our tone rings.
+    let rows: [(BindRequest, &str, PromptPolicy, Met, bool); 10] = [
+        (axn_with_b(), A, Early, rings(B), true),
+        (axn_with_b(), N, Early, rings(A), true),
+        (axb(A, B), B, Early, rings(A), true),
+        // A tone while it rings is early media.
+        (axn_with_b(), A, Answer, rings(B), false),
+        (axn_with_b(), A, Silent, rings(B), false),
+        // In place of our words, in whatever way they would be heard.
+        (axn(A), A, Early, in_place(404), false),
+        (axn(A), A, Answer, in_place(200), false),
+        (axn(A), A, Silent, unsaid, false),
+        // Other words stay.
+        (lone(), N, Early, cannot_connect(), false),
+        (axb(A, B), N, Early, not_in_use(), false),
+    ];
+    for (request, caller, prompts, expected, is_rung) in rows {
+        let (world, _) = bound(request.clone());
+        let terms = Terms { prompts, ..TERMS };
+        assert_eq!(
+            meet_toned(&world, Some(caller), terms, Some(tone)),
+            (expected, is_rung.then_some(tone)),
+            "{caller} by {prompts:?}: {request:?}"
+        );
+    }
+}
+
+#[test]
+fn a_foretold_tone_is_chosen_by_route_and_pool() {
+    let tone = ToneCode::parse("7").expect("a code");
+    let (mut world, _) = bound(axn(A));
+    world.set_pool("FC1", Product::Axn, |pool| {
+        pool.ring_tones.a_alone = Some(tone);
+    });
+    let foretold = |caller| {
+        let question = Question {
+            dial: Dial {
+                caller: Some(number(caller)),
+                x: number(X),
+            },
+            trunk: None,
+            notice: Notice::None,
+        };
+        let told = foretell(
+            &world.state,
+            &question,
+            |route, pool| {
+                let (_, scene) = route.scene()?;
+                pool?.ring_tones.of(scene)
+            },
+            world.now,
+        );
+        told.expect("no trunk is asked for").1.sound
+    };
+    assert_eq!(foretold(A), Some(Sound::Tone(tone)));
+    let unreachable = Sound::from(Prompt::Unreachable);
+    assert_eq!(foretold(N), Some(unreachable), "no trunk is there");
 }
 
 #[test]

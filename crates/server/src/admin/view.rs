@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use maskline_domain::call::{Foreseen, Prompt};
+use maskline_domain::call::{Foreseen, Sound};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{
@@ -240,13 +240,15 @@ pub fn explanation(
     let expect = json!({
         "rings": rings,
         "shown": rings.is_some().then(|| x.reveal()),
-        "prompt": foreseen.prompt.map(Prompt::name),
+        "ring_tone": foreseen.ring_tone,
+        "prompt": foreseen.sound.map(|sound| sound.to_string()),
         "status": ending.status,
         "cause": ending.q850,
         "reason": ending.reason.name(),
     });
-    let heard = match foreseen.prompt {
-        Some(prompt) => format!("hears the prompt {}", prompt.name()),
+    let heard = match foreseen.sound {
+        Some(Sound::Prompt(prompt)) => format!("hears the prompt {}", prompt.name()),
+        Some(tone) => format!("hears {tone}"),
         None => "hears no prompt".to_owned(),
     };
     let told = format!(
@@ -260,7 +262,12 @@ pub fn explanation(
             let ring_timeout_s = connection.ring_timeout_s;
             let result = match rings {
                 Some(_) => {
-                    format!("Connected to {callee}, who sees {x}, and rung for {ring_timeout_s} s.")
+                    let rung = foreseen.ring_tone.map_or_else(String::new, |tone| {
+                        format!(" For the caller it rings with tone {tone}.")
+                    });
+                    format!(
+                        "Connected to {callee}, who sees {x}, and rung for {ring_timeout_s} s.{rung}"
+                    )
                 }
                 None => {
                     steps.push("No trunk is there to take the call.".to_owned());

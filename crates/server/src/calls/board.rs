@@ -1,12 +1,13 @@
-//! What others see of the calls while they last: the live ones, what is counted, and the one thing that
-//! may be asked of the loop that carries them, to take no more.
+//! What others see of the calls while they last: the live ones, what is counted, the ring tones that callers
+//! can hear, and the one thing that may be asked of the loop that carries them, to take no more.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::media::Threads;
-use maskline_domain::{PhoneNumber, SubsId, Timestamp};
+use maskline_domain::{PhoneNumber, SubsId, Timestamp, ToneCode};
 use maskline_sip::endpoint::Counts;
 use maskline_store::records::call::CallRecord;
 use parking_lot::Mutex;
@@ -100,6 +101,7 @@ struct Shared {
     drain: watch::Sender<bool>,
     reachable: Mutex<Vec<(String, bool)>>,
     media: Mutex<Threads>,
+    tones: Mutex<Arc<BTreeSet<ToneCode>>>,
     metrics: Metrics,
 }
 
@@ -143,6 +145,7 @@ impl Default for Board {
             drain: watch::Sender::new(false),
             reachable: Mutex::default(),
             media: Mutex::default(),
+            tones: Mutex::default(),
             metrics: Metrics::default(),
         }))
     }
@@ -179,6 +182,11 @@ impl Board {
     /// How the threads that carry media were when last looked at.
     pub fn media(&self) -> Threads {
         *self.0.media.lock()
+    }
+
+    /// The ring tones that can be played; none before calls are served.
+    pub fn tones(&self) -> Arc<BTreeSet<ToneCode>> {
+        Arc::clone(&self.0.tones.lock())
     }
 
     /// How many calls are live.
@@ -282,6 +290,11 @@ impl Board {
             gauge.set(as_gauge(count));
         }
         std::mem::replace(&mut self.0.media.lock(), threads)
+    }
+
+    /// Which ring tones can be played.
+    pub fn set_tones(&self, tones: Arc<BTreeSet<ToneCode>>) {
+        *self.0.tones.lock() = tones;
     }
 
     /// What is counted elsewhere.

@@ -1,9 +1,10 @@
 //! The media plane: it carries the sound of all calls, plays prompts and records.
 //!
 //! [`MediaPlane`] is its face; it carries out what the switch wants of media. Behind it a few threads
-//! ([`shard`]) own all sockets and are told by [`commands`]; what happens to a packet is decided without any socket in [`bridge`]. What
-//! is played comes from [`prompts`] by way of [`player`], and [`recorder`] is the thread that writes files.
-//! [`ports`] lends the sockets and keeps them for the next call, [`statistics`] is what is left of a call's media when it is over.
+//! ([`shard`]) own all sockets and are told by [`commands`]; what happens to a packet is decided without
+//! any socket in [`bridge`]. What is played comes from [`prompts`] by way of [`player`], and [`recorder`] is
+//! the thread that writes files. [`ports`] lends the sockets and keeps them for the next call, [`statistics`]
+//! is what is left of a call's media when it is over.
 
 pub mod bridge;
 pub mod commands;
@@ -21,7 +22,7 @@ use commands::Command;
 use maskline_domain::ToneCode;
 use ports::Ports;
 use prompts::{Language, Library};
-use recorder::Recorder;
+use recorder::{Recorder, Work};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use shard::{Shard, State, Tools};
@@ -224,10 +225,20 @@ impl MediaPlane {
     }
 
     /// Gives back the ports of a call and ends its recording. What comes is an error if it had no ports,
-    /// or its thread has ended.
+    /// or its thread has ended and it was not recorded.
     pub fn finish(&self, key: CallKey) -> oneshot::Receiver<Statistics> {
         let (reply, statistics) = oneshot::channel();
-        self.tell(key, Command::Close(key, reply));
+        match &self.recorder {
+            // Nobody else ends its recording, which would go on in silence.
+            Some(recorder) if self.is_lost(key) => {
+                if recorder.work.try_send(Work::Abandon(key, reply)).is_err() {
+                    tracing::error!("a recording of an ended media thread was not ended");
+                }
+            }
+            _ => {
+                self.tell(key, Command::Close(key, reply));
+            }
+        }
         statistics
     }
 

@@ -1,8 +1,8 @@
 //! The thread that carries calls: what comes is given to the switch, what the switch wants is carried out.
 //!
 //! It has a runtime of its own, so that a turn of it wakes nobody and waits for nobody's turn. When there
-//! is much to do it rests for a millisecond between two looks at the datagrams, so that one look finds
-//! many of them.
+//! is much to do (from some 250 calls a second on) it rests for a millisecond between two looks at the
+//! datagrams, so that one look finds many of them.
 
 use super::board::{Ask, Noise};
 use super::clerk::Clerk;
@@ -24,8 +24,9 @@ use tokio::time::{Instant, MissedTickBehavior};
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Datagrams, or news, taken at once before anything else gets its turn.
 const TAKEN_AT_ONCE: usize = 64;
-/// After a look that found so many datagrams, the next one is [`REST`] later.
-const BUSY_DATAGRAMS: usize = 2;
+/// With more datagrams than this in a while, looks at them are [`REST`] apart.
+const BUSY_DATAGRAMS: usize = 30;
+const WHILE: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_millis(1);
 /// How often it is counted what goes on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -53,28 +54,35 @@ pub(super) struct Parts {
 /// # Errors
 /// When the system has no thread or no descriptor to give, or the trunks cannot be read.
 pub(super) async fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let (ready, is_ready) = oneshot::channel();
     let (alive, aborted) = oneshot::channel::<()>();
     let (over, ended) = oneshot::channel::<()>();
-    let thread = std::thread::Builder::new()
+    let handle = std::thread::Builder::new()
         .name("calls".to_owned())
         .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    () = carry(parts, ready) => {}
-                    _ = aborted => {}
-                }
-            });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(async {
+                    tokio::select! {
+                        () = carry(parts, ready) => {}
+                        _ = aborted => {}
+                    }
+                }),
+                // Who has gone does not want to know.
+                Err(error) => drop(ready.send(Err(error))),
+            }
             drop(over);
         })?;
+    let mut thread = Thread {
+        alive: Some(alive),
+        handle: Some(handle),
+    };
     let task = tokio::spawn(async move {
         // Ends with the thread, however that ends.
         let _ = ended.await;
-        drop(alive);
-        if let Err(panic) = thread.join() {
+        if let Some(Err(panic)) = thread.handle.take().map(std::thread::JoinHandle::join) {
             std::panic::resume_unwind(panic);
         }
     });
@@ -82,6 +90,22 @@ pub(super) async fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
         Ok(Ok(())) => Ok(task),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(io::Error::other("the thread that carries calls has ended")),
+    }
+}
+
+/// The thread from outside. Dropped before its end it ends the thread, and waits until recordings are
+/// ended properly.
+struct Thread {
+    alive: Option<oneshot::Sender<()>>,
+    handle: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        if let Some(Err(_)) = self.handle.take().map(std::thread::JoinHandle::join) {
+            tracing::error!("the thread that carries calls ended by a panic");
+        }
     }
 }
 
@@ -111,6 +135,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         media: parts.media,
         clerk,
         noise: Noise::default(),
+        pace: Pace::new(),
         config: parts.config,
     };
     let _ = ready.send(Ok(()));
@@ -125,8 +150,36 @@ fn now() -> Moment {
     }
 }
 
+/// How many datagrams come.
+struct Pace {
+    since: Instant,
+    taken: usize,
+    is_busy: bool,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            taken: 0,
+            is_busy: false,
+        }
+    }
+
+    /// Counts those of one look, and says whether there are many.
+    fn is_busy(&mut self, taken: usize) -> bool {
+        self.taken += taken;
+        if self.since.elapsed() >= WHILE {
+            self.is_busy = self.taken > BUSY_DATAGRAMS;
+            (self.since, self.taken) = (Instant::now(), 0);
+        }
+        self.is_busy
+    }
+}
+
 struct Loop {
     config: Config,
+    pace: Pace,
     socket: UdpSocket,
     links: Links,
     switch: Switch,
@@ -164,7 +217,7 @@ impl Loop {
                 readable = self.socket.readable() => {
                     let taken = if readable.is_ok() { self.receive(&mut bytes) } else { 0 };
                     // With as many as can be taken there are more.
-                    if (BUSY_DATAGRAMS..TAKEN_AT_ONCE).contains(&taken) {
+                    if self.pace.is_busy(taken) && taken < TAKEN_AT_ONCE {
                         std::thread::sleep(REST);
                     }
                 }

@@ -9,58 +9,68 @@ use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordWrite;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// No call lasts so long, in milliseconds: `calls.duration_max_s` is a week at
 /// most, and a day is for its beginning and for a disk that takes nothing.
 const CALL_MAX_MS: i64 = 8 * 24 * 3_600 * 1_000;
 
-/// See the module.
+/// See the module. Looked up for each record, so that many erasures cost no more than few.
 #[derive(Debug, Default)]
-pub(super) struct Erasures(Mutex<Vec<Erasure>>);
+pub(super) struct Erasures(Mutex<Erased>);
 
-#[derive(Debug)]
-struct Erasure {
-    at: Timestamp,
-    number: Option<PhoneNumber>,
-    bindings: BTreeSet<SubsId>,
+/// Who was erased, and when at last.
+#[derive(Debug, Default)]
+struct Erased {
+    numbers: BTreeMap<PhoneNumber, Timestamp>,
+    bindings: BTreeMap<SubsId, Timestamp>,
 }
 
 impl Erasures {
     /// To be called before the rows are blanked, so that no record comes
     /// between the two.
-    pub fn note(&self, at: Timestamp, number: Option<PhoneNumber>, bindings: BTreeSet<SubsId>) {
-        let mut all = self.0.lock();
-        all.retain(|erasure| at.0 - erasure.at.0 <= CALL_MAX_MS);
-        all.push(Erasure {
-            at,
-            number,
-            bindings,
-        });
+    pub fn note(
+        &self,
+        at: Timestamp,
+        number: Option<PhoneNumber>,
+        bindings: impl IntoIterator<Item = SubsId>,
+    ) {
+        let mut erased = self.0.lock();
+        let is_fresh = |since: &Timestamp| at.0 - since.0 <= CALL_MAX_MS;
+        erased.numbers.retain(|_, since| is_fresh(since));
+        erased.bindings.retain(|_, since| is_fresh(since));
+        erased.numbers.extend(number.map(|number| (number, at)));
+        let bindings = bindings.into_iter().map(|binding| (binding, at));
+        erased.bindings.extend(bindings);
     }
 
     /// Takes everybody who was erased out of what is about to be written.
     pub fn apply<'a>(&self, writes: impl Iterator<Item = &'a mut RecordWrite>) {
-        let all = self.0.lock();
-        if all.is_empty() {
+        let erased = self.0.lock();
+        if erased.numbers.is_empty() && erased.bindings.is_empty() {
             return;
         }
         for write in writes {
             if let RecordWrite::OpenCall(record) | RecordWrite::CloseCall(record) = write {
-                all.iter().for_each(|erasure| erasure.apply(record));
+                erased.apply(record);
             }
         }
     }
 }
 
-impl Erasure {
+impl Erased {
     fn apply(&self, record: &mut CallRecord) {
         // A binding that has ended decides over no later call.
-        if record.subs_id.is_some_and(|id| self.bindings.contains(&id)) {
+        let binding = record.subs_id;
+        if binding.is_some_and(|binding| self.bindings.contains_key(&binding)) {
             record.erase();
         }
-        if let Some(number) = self.number.filter(|_| record.arrived_at <= self.at) {
-            record.erase_number(number);
+        let parties = [record.caller, record.callee, record.a, record.b];
+        for party in parties.into_iter().flatten() {
+            let erased_at = self.numbers.get(&party);
+            if erased_at.is_some_and(|at| record.arrived_at <= *at) {
+                record.erase_number(party);
+            }
         }
     }
 }

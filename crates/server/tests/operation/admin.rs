@@ -1,6 +1,7 @@
 //! The admin API over its router, on a ledger of its own.
 
 mod calls;
+mod explain;
 mod trunks;
 
 use std::sync::Arc;
@@ -205,105 +206,6 @@ async fn an_ended_binding_is_still_shown() {
 }
 
 #[tokio::test]
-async fn a_call_is_explained_now_and_as_it_would_have_been() {
-    let world = World::stocked().await;
-    let before = world.now().await;
-    // The wire's time has whole seconds, so the past must be one away.
-    while world.now().await == before {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    world.bind().await;
-    let asked = format!("/v1/explain?caller=13800002222&x={X}");
-    let now = world.get(&asked).await;
-    assert_eq!(
-        (&now["route"]["connect"], &now["route"]["shown"]),
-        (&json!(true), &json!(X))
-    );
-    let at = before.replace(' ', "%20");
-    let then = world.get(&format!("{asked}&at={at}")).await;
-    assert_eq!(then["route"]["connect"], false, "{then}");
-    let question = then["question"].as_str().unwrap();
-    assert!(
-        question.ends_with("by the bindings of that moment."),
-        "{question}"
-    );
-    world.end().await;
-}
-
-#[tokio::test]
-async fn an_explanation_says_who_rings_and_what_the_caller_meets() {
-    let world = World::stocked().await;
-    let asked = format!("/v1/explain?caller=13800002222&x={X}");
-    let unbound = world.get(&asked).await;
-    let expected = json!({
-        "rings": null, "shown": null, "prompt": "not_in_use", "status": 404, "cause": 1, "reason": "no_binding",
-    });
-    assert_eq!(unbound["expect"], expected);
-    let result = unbound["result"].as_str().unwrap();
-    assert!(
-        result
-            .ends_with("The caller hears the prompt not_in_use and gets status 404 with cause 1."),
-        "{result}"
-    );
-    world.bind().await;
-    let without = world.get(&asked).await;
-    assert_eq!(without["expect"]["rings"], Value::Null);
-    assert_eq!(
-        (&without["expect"]["status"], &without["expect"]["prompt"]),
-        (&json!(502), &json!("unreachable"))
-    );
-    let trunk = json!({ "name": "carrier", "peer": "127.0.0.1:5070", "enabled": true });
-    world.ok(Method::PUT, "/v1/trunks/carrier", trunk).await;
-    let with = world.get(&asked).await;
-    assert_eq!(with["expect"]["rings"], with["route"]["callee"]);
-    assert_eq!(
-        (&with["expect"]["shown"], &with["expect"]["status"]),
-        (&json!(X), &json!(200))
-    );
-    world.end().await;
-}
-
-#[tokio::test]
-async fn an_explanation_goes_by_the_trunk_that_the_call_comes_from() {
-    let world = World::stocked().await;
-    for (name, enabled, prompts) in [
-        ("a-closed", false, "early"),
-        ("b-silent", true, "none"),
-        ("c-answering", true, "answer"),
-    ] {
-        let trunk = json!({
-            "name": name, "peer": "127.0.0.1:5070", "enabled": enabled, "prompts": prompts,
-        });
-        let path = format!("/v1/trunks/{name}");
-        world.ok(Method::PUT, &path, trunk).await;
-    }
-    let asked = format!("/v1/explain?caller=13800002222&x={X}");
-    for (trunk, prompt, status) in [
-        ("", Value::Null, 404),
-        ("&trunk=b-silent", Value::Null, 404),
-        ("&trunk=c-answering", json!("not_in_use"), 200),
-    ] {
-        let answer = world.get(&format!("{asked}{trunk}")).await;
-        let expect = &answer["expect"];
-        assert_eq!(
-            (&expect["prompt"], &expect["status"], &expect["cause"]),
-            (&prompt, &json!(status), &json!(1)),
-            "{trunk}"
-        );
-    }
-    for trunk in ["a-closed", "none"] {
-        let path = format!("{asked}&trunk={trunk}");
-        let (status, answer) = world.ask(Method::GET, &path, Value::Null).await;
-        assert_eq!(
-            (status, &answer["error"]),
-            (StatusCode::NOT_FOUND, &json!("not_found")),
-            "{trunk}"
-        );
-    }
-    world.end().await;
-}
-
-#[tokio::test]
 async fn a_locked_number_is_shown_as_such_and_put_back() {
     let world = World::stocked().await;
     let path = format!("/v1/numbers/{X}");
@@ -409,6 +311,7 @@ struct World {
     ledger: Ledger,
     running: Running,
     router: Router,
+    calls: Board,
     token: String,
     dir: tempfile::TempDir,
 }
@@ -446,13 +349,14 @@ impl World {
         let token_file = dir.path().join("token");
         let token = AdminToken::read_or_make(&token_file).expect("a token");
         let text = token.expose().to_owned();
+        let calls = Board::default();
         let admin = Arc::new(Admin {
             ledger: ledger.clone(),
             sealer: Arc::new(Sealer::new(&MasterKeys::parse(master_keys).expect("keys"))),
             token,
             readiness: Readiness::default(),
             started: Instant::now(),
-            calls: Board::default(),
+            calls: calls.clone(),
             notice: Notice::Caller,
             data,
             past: tokio::sync::Mutex::default(),
@@ -462,6 +366,7 @@ impl World {
             ledger,
             running,
             router,
+            calls,
             token: text,
             dir,
         }
@@ -522,6 +427,11 @@ impl World {
     }
 
     async fn bind(&self) -> SubsId {
+        self.bind_with(None).await
+    }
+
+    /// AXN without a default B.
+    async fn bind_with(&self, ring_config: Option<&str>) -> SubsId {
         let number = |text| PhoneNumber::parse(text).expect("digits");
         let now = self
             .ledger
@@ -541,6 +451,7 @@ impl World {
             speech_recognition: false,
             ring_timeout_s: None,
             extras: Extras {
+                ring_config: ring_config.map(Into::into),
                 out_id: Some("order-7".into()),
                 ..Extras::default()
             },

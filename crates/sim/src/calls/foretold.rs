@@ -1,17 +1,19 @@
 //! What `maskline explain` foretells, held against what phones see.
 //!
 //! From a seed comes a state: pools that let A call back or not, bindings of both products with and without
-//! a default B, restricted, recorded, expired or undone, and trunks with settings of their own. Then phones
-//! call through the switch, and what each call came to is read from the phones alone: who rang, the number
-//! shown, the prompt, the status, the cause. The function behind `maskline explain` is asked the same, and so
+//! a default B, restricted, recorded, expired or undone, ring tones of pools and bindings of which some cannot
+//! be played, and trunks with settings of their own. Then phones call through the switch, and what each call
+//! came to is read from the phones alone: who rang, the number shown, the ring tone, the prompt, the status,
+//! the cause. The function behind `maskline explain` is asked the same, and so
 //! is a list of the bindings that anyone can read. All three must say the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use maskline_domain::call::{Notice, Prompt, Question, foretell};
-use maskline_domain::routing::Dial;
+use maskline_domain::call::{Notice, Prompt, Question, Sound, foretell};
+use maskline_domain::routing::{Dial, Route};
 use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy};
-use maskline_domain::{Timestamp, Trunk, TrunkName};
+use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
+use maskline_server::calls::ringing;
 
 use super::spread::spread;
 use super::street::{self, Seen};
@@ -36,15 +38,18 @@ pub enum Slip {
     Withheld,
     /// As if nobody were told of recordings.
     NoNotice,
+    /// As if every ring tone could be played.
+    AllTones,
 }
 
 impl Slip {
     /// Each of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::OtherTrunk,
         Self::Later,
         Self::Withheld,
         Self::NoNotice,
+        Self::AllTones,
     ];
 }
 
@@ -84,6 +89,10 @@ pub struct Tally {
     pub rang: u64,
     /// Rung calls whose caller heard that they are recorded.
     pub noticed: u64,
+    /// Rung calls whose caller heard a ring tone of ours meanwhile.
+    pub toned: u64,
+    /// Callers who heard a ring tone although nobody was to ring.
+    pub toned_alone: u64,
     /// Calls by each prompt, in the order of [`Prompt::ALL`].
     pub prompts: [u64; 9],
     /// Callers who were answered only to hear why not.
@@ -105,6 +114,8 @@ impl Tally {
         self.calls += other.calls;
         self.rang += other.rang;
         self.noticed += other.noticed;
+        self.toned += other.toned;
+        self.toned_alone += other.toned_alone;
         for (sum, count) in self.prompts.iter_mut().zip(other.prompts) {
             *sum += count;
         }
@@ -127,6 +138,8 @@ impl Tally {
             ("calls", self.calls),
             ("somebody rang", self.rang),
             ("heard of a recording", self.noticed),
+            ("heard a ring tone", self.toned),
+            ("heard a ring tone alone", self.toned_alone),
             ("heard vacant_number", heard(Prompt::VacantNumber)),
             ("heard not_in_use", heard(Prompt::NotInUse)),
             ("heard cannot_connect", heard(Prompt::CannotConnect)),
@@ -142,12 +155,15 @@ impl Tally {
     fn count(&mut self, dial: &Dial, seen: &Seen) {
         self.calls += 1;
         self.rang += u64::from(seen.rang.is_some());
-        self.noticed += u64::from(seen.prompt == Some(Prompt::RecordingNotice));
+        let heard = |prompt: Prompt| u64::from(seen.sound == Some(prompt.into()));
+        self.noticed += heard(Prompt::RecordingNotice);
+        self.toned += u64::from(seen.ring_tone.is_some());
+        self.toned_alone += u64::from(matches!(seen.sound, Some(Sound::Tone(_))));
         for (prompt, count) in Prompt::ALL.into_iter().zip(&mut self.prompts) {
-            *count += u64::from(seen.prompt == Some(prompt));
+            *count += heard(prompt);
         }
         self.answered_in_vain += u64::from(seen.rang.is_none() && seen.status == 200);
-        self.unsaid += u64::from(seen.status != 200 && seen.prompt.is_none());
+        self.unsaid += u64::from(seen.status != 200 && seen.sound.is_none());
         self.withheld += u64::from(dial.caller.is_none());
         self.loops += u64::from(seen.status == 482);
     }
@@ -183,8 +199,13 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             trunk: (!is_usual || chance.one_in(2)).then(|| by.name.clone()),
             notice,
         };
-        let foretold = explained(&town, &question, at, plan.slip);
-        let listed = listed(&town, &dial, by.prompts, notice, at);
+        // Who answers at once rings with no tone.
+        let met = |said: Seen| Seen {
+            ring_tone: said.ring_tone.filter(|_| outcome.has_rung),
+            ..said
+        };
+        let foretold = explained(&town, &question, at, plan.slip).map(met);
+        let listed = met(listed(&town, &dial, by.prompts, notice, at));
         if foretold != Some(seen) || listed != seen || !outcome.is_over {
             let foretold = foretold.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
             let left = if outcome.is_over {
@@ -231,7 +252,8 @@ fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>
     let mut question = question.clone();
     let mut at = at;
     match slip {
-        None => {}
+        // Tones are asked for below.
+        None | Some(Slip::AllTones) => {}
         Some(Slip::OtherTrunk) => {
             let mut enabled = town.state().trunks().filter(|trunk| trunk.enabled);
             let first = enabled.next().map(|trunk| trunk.name.clone());
@@ -247,11 +269,14 @@ fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>
         Some(Slip::Withheld) => question.dial.caller = None,
         Some(Slip::NoNotice) => question.notice = Notice::None,
     }
-    let (_, foreseen) = foretell(town.state(), &question, at)?;
+    let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || town.has_tone(code);
+    let tone = |route: &Route, pool: Option<&Pool>| ringing::tone(route, pool, is_there);
+    let (_, foreseen) = foretell(town.state(), &question, tone, at)?;
     Some(Seen {
         rang: foreseen.rings,
         shown: foreseen.rings.map(|_| question.dial.x),
-        prompt: foreseen.prompt,
+        ring_tone: foreseen.ring_tone,
+        sound: foreseen.sound,
         status: foreseen.ending.status,
         cause: Some(foreseen.ending.q850),
     })
@@ -259,6 +284,7 @@ fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>
 
 /// What the list of bindings says, and the table of endings in plain words.
 fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: Timestamp) -> Seen {
+    let tone = town.expected_tone(dial, at);
     let refused = |prompt: Option<Prompt>, status, cause| {
         let (prompt, status) = match (prompts, prompt) {
             (PromptPolicy::None, _) | (_, None) => (None, status),
@@ -268,7 +294,11 @@ fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: T
         Seen {
             rang: None,
             shown: None,
-            prompt,
+            ring_tone: None,
+            sound: match (prompt, tone) {
+                (Some(Prompt::VacantNumber), Some(tone)) => Some(Sound::Tone(tone)),
+                _ => prompt.map(Sound::Prompt),
+            },
             status,
             cause: Some(cause),
         }
@@ -282,7 +312,8 @@ fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: T
             Seen {
                 rang: Some(callee),
                 shown: Some(dial.x),
-                prompt: is_told.then_some(Prompt::RecordingNotice),
+                ring_tone: tone.filter(|_| prompts == PromptPolicy::Early),
+                sound: is_told.then_some(Sound::Prompt(Prompt::RecordingNotice)),
                 status: 200,
                 cause: Some(16),
             }
@@ -293,6 +324,7 @@ fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: T
 /// Bindings that have come and gone for a while, and trunks.
 fn random_town(chance: &mut Chance) -> (Town, Timestamp) {
     let mut town = Town::new(BEGIN);
+    town.set_tones(chance, BEGIN);
     let mut now = BEGIN;
     for _ in 0..chance.between(3, 80) {
         town.change(chance, now);

@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::candidates;
-use maskline_domain::{AccountId, PhoneNumber, Timestamp};
+use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
 use maskline_server::calls::switch::{
-    CallKey, Input, Lease, MediaPath, Output, Prompt, Routing, Setup, Side, Sound, Switch,
+    CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Routing, Setup, Side, Sound, Switch,
 };
-use maskline_server::calls::{Trunk, numbers, peers};
+use maskline_server::calls::{Trunk, numbers, peers, ringing};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
@@ -39,8 +39,10 @@ pub(super) struct Seen {
     pub rang: Option<PhoneNumber>,
     /// The number that the callee saw.
     pub shown: Option<PhoneNumber>,
-    /// What the caller heard from us.
-    pub prompt: Option<Prompt>,
+    /// The ring tone of ours that the caller heard while somebody rang.
+    pub ring_tone: Option<ToneCode>,
+    /// What else the caller heard from us.
+    pub sound: Option<Sound>,
     /// The last final status that the caller got.
     pub status: u16,
     /// The cause that the caller got at the end.
@@ -53,12 +55,17 @@ impl fmt::Display for Seen {
         let number = |number: Option<PhoneNumber>| {
             number.map_or_else(|| "nobody".to_owned(), PhoneNumber::reveal)
         };
+        let tone = self
+            .ring_tone
+            .map_or_else(String::new, |tone| format!(" with tone {tone}"));
+        let heard = self
+            .sound
+            .map_or_else(|| "nothing".to_owned(), |it| it.to_string());
         write!(
             f,
-            "{} rang and saw {}; the caller heard {}, got {} and {:?}",
+            "{} rang{tone} and saw {}; the caller heard {heard}, got {} and {:?}",
             number(self.rang),
             number(self.shown),
-            self.prompt.map_or("nothing", Prompt::name),
             self.status,
             self.cause
         )
@@ -70,6 +77,8 @@ pub(super) struct Outcome {
     pub seen: Seen,
     /// When the route was read, or the call ended without one.
     pub routed_at: Timestamp,
+    /// Whether the callee's telephone rang before it answered.
+    pub has_rung: bool,
     /// Whether nothing is left of it.
     pub is_over: bool,
 }
@@ -100,6 +109,7 @@ pub(super) struct Street<'a> {
     lease: Option<Lease>,
     path: MediaPath,
     seen: Seen,
+    has_rung: bool,
     routed_at: Option<Timestamp>,
 }
 
@@ -166,6 +176,7 @@ pub(super) fn call(
         lease: None,
         path: MediaPath::default(),
         seen: Seen::default(),
+        has_rung: false,
         routed_at: None,
     };
     street.play()
@@ -186,6 +197,7 @@ impl Street<'_> {
         let is_idle = |phone: &Phone| phone.endpoint.is_idle();
         Outcome {
             seen: self.seen,
+            has_rung: self.has_rung,
             routed_at: self.routed_at.unwrap_or(self.begin),
             is_over: is_over
                 && self.switch.is_idle()
@@ -263,6 +275,7 @@ impl Street<'_> {
             Coming::Packet(_, to, bytes) => self.deliver(to, &bytes),
             Coming::Tell(input) => self.tell(input),
             Coming::Act(act) => {
+                self.has_rung |= act == Act::Ring;
                 if let Some(callee) = &mut self.callee {
                     callee.act(act, now_ms);
                 }
@@ -308,8 +321,12 @@ impl Street<'_> {
             && is_for_caller
             && self.hears_from == Some(from)
         {
-            let is_it = |prompt: &Prompt| prompt.name().as_bytes() == packet.payload;
-            self.seen.prompt = Prompt::ALL.into_iter().find(is_it);
+            match heard(packet.payload) {
+                Some(Sound::Tone(tone)) if self.seen.rang.is_some() => {
+                    self.seen.ring_tone = Some(tone);
+                }
+                sound => self.seen.sound = sound,
+            }
         }
     }
 
@@ -399,7 +416,7 @@ impl Street<'_> {
                 self.plan(1, Coming::Tell(Input::MediaLeased(key, Some(lease))));
             }
             Output::Relay(_, path) => self.path = path,
-            Output::Play(key, side, sound, _) => self.play_sound(key, side, sound),
+            Output::Play(key, side, sound, repeat) => self.play_sound(key, side, sound, repeat),
             Output::StopPlaying(..)
             | Output::Record(..)
             | Output::SendDigit(..)
@@ -412,21 +429,23 @@ impl Street<'_> {
         let now = self.moment().wall;
         self.routed_at = Some(now);
         let seed = self.chance.word();
+        let route = self.town.route(query, now);
+        let pool = self.town.pool(query.x);
+        let said = pool.as_ref().and_then(|key| self.town.state().pool(key));
         Routing {
-            route: self.town.route(query, now),
-            pool: self.town.pool(query.x),
+            tone: ringing::tone(&route, said, |code| self.town.has_tone(code)),
+            route,
+            pool,
             account: Some(AccountId::new("acme")),
             trunks: candidates(self.town.state(), seed)
                 .into_iter()
                 .filter_map(known)
                 .collect(),
-            // Files of tones are none of what is foretold.
-            tone: None,
         }
     }
 
     /// The relay plays: one packet stands for all the sound.
-    fn play_sound(&mut self, key: CallKey, side: Side, sound: Sound) {
+    fn play_sound(&mut self, key: CallKey, side: Side, sound: Sound, repeat: Repeat) {
         let end = match side {
             Side::Caller => self.path.caller,
             Side::Callee => self.path.callee,
@@ -449,8 +468,18 @@ impl Street<'_> {
             packet.write(&mut bytes);
             self.plan(20, Coming::Packet(from, end.address, bytes));
         }
-        self.plan(1_000, Coming::Tell(Input::Played(key, side)));
+        if repeat == Repeat::Once {
+            self.plan(1_000, Coming::Tell(Input::Played(key, side)));
+        }
     }
+}
+
+/// What a packet of the relay stands for.
+fn heard(payload: &[u8]) -> Option<Sound> {
+    let name = std::str::from_utf8(payload).ok()?;
+    let prompt = Prompt::ALL.into_iter().find(|it| it.name() == name);
+    let tone = || name.strip_prefix("ring tone ").and_then(ToneCode::parse);
+    prompt.map(Sound::from).or_else(|| tone().map(Sound::Tone))
 }
 
 /// A trunk as calls know it.

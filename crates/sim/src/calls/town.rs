@@ -7,14 +7,21 @@ use maskline_domain::inventory::NumberClass;
 use maskline_domain::routing::{self, Dial, Route};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
-    Number, NumberKind, Outcome, PhoneNumber, Pool, PoolKey, Product, Restriction, State, SubsId,
-    Timestamp, Trunk, decide,
+    Number, NumberKind, Outcome, PhoneNumber, Pool, PoolKey, Product, Restriction, RingTones,
+    State, SubsId, Timestamp, ToneCode, Trunk, decide,
 };
+
+use std::collections::BTreeMap;
 
 use crate::chance::Chance;
 
 const NUMBERS_A_POOL: u64 = 12;
 const PARTIES: u64 = 40;
+/// The ring tones that anybody names. The first needs no file.
+const TONES: [&str; 4] = ["0", "7", "007", "100000001"];
+
+/// The codes of ring tones, for A who reaches B, for A who has no B, and for the other side.
+type Codes = [Option<&'static str>; 3];
 
 /// What a caller has to meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +71,7 @@ struct Bond {
     expires_at: Timestamp,
     restriction: Restriction,
     is_recorded: bool,
+    tones: Codes,
 }
 
 /// See the module.
@@ -72,6 +80,10 @@ pub(super) struct Town {
     bonds: Vec<Bond>,
     numbers: Vec<PhoneNumber>,
     parties: Vec<PhoneNumber>,
+    /// The tones that can be played; where there are none nobody names any.
+    playable: Vec<&'static str>,
+    /// The tones of pools.
+    pool_tones: BTreeMap<&'static str, Codes>,
     decisions: u64,
 }
 
@@ -86,6 +98,8 @@ impl Town {
             bonds: Vec::new(),
             numbers: Vec::new(),
             parties: (0..PARTIES).map(|n| number(13_900_000_000 + n)).collect(),
+            playable: Vec::new(),
+            pool_tones: BTreeMap::new(),
             decisions: 0,
         };
         let account = AccountId::new("acme");
@@ -101,11 +115,7 @@ impl Town {
             now,
         );
         for (place, kind) in (0..).zip(STOCKS) {
-            let key = PoolKey::new(kind.key);
-            let mut pool = Pool::new(key, account.clone(), kind.product);
-            pool.ring_timeout_s = 20;
-            pool.a_call_back = kind.calls_back;
-            town.command(Command::SetPool(pool), now);
+            town.command(Command::SetPool(pool(kind)), now);
             let first = 17_000_000_000 + place * 100;
             let numbers: Vec<PhoneNumber> =
                 (0..NUMBERS_A_POOL).map(|n| number(first + n)).collect();
@@ -116,6 +126,44 @@ impl Town {
             town.numbers.extend(numbers);
         }
         town
+    }
+
+    /// From now on there are ring tones: pools and new bindings name some, and not all can be played.
+    pub fn set_tones(&mut self, chance: &mut Chance, now: Timestamp) {
+        let (network, files) = TONES.split_at(1);
+        let lie_there = files.iter().filter(|_| chance.one_in(2));
+        self.playable = network.iter().chain(lie_there).copied().collect();
+        for kind in STOCKS {
+            let codes = codes(chance);
+            let [a, a_alone, other] = codes.map(|code| code.and_then(ToneCode::parse));
+            let mut pool = pool(kind);
+            pool.ring_tones = RingTones { a, a_alone, other };
+            self.command(Command::SetPool(pool), now);
+            self.pool_tones.insert(kind.key, codes);
+        }
+    }
+
+    /// Whether the tone can be played.
+    pub fn has_tone(&self, code: ToneCode) -> bool {
+        let code = code.to_string();
+        self.playable.iter().any(|there| *there == code)
+    }
+
+    /// What the list says of the ring tone of a call that rings, or whose A has no B: the binding's if it can be
+    /// played, else the pool's.
+    pub fn expected_tone(&self, dial: &Dial, now: Timestamp) -> Option<ToneCode> {
+        let (bond, is_a) = self.bond_of(dial, now)?;
+        let place = match (is_a, bond.b) {
+            (true, Some(_)) => 0,
+            (true, None) => 1,
+            (false, _) => 2,
+        };
+        let pools = self.pool_tones.get(bond.stock.key);
+        let named = [bond.tones[place], pools.and_then(|codes| codes[place])];
+        let mut heard = named.into_iter().flatten();
+        heard
+            .find(|code| self.playable.contains(code))
+            .and_then(ToneCode::parse)
     }
 
     /// What the real rules work on.
@@ -176,6 +224,10 @@ impl Town {
             1 => Restriction::OthersMayNotDial,
             _ => Restriction::None,
         };
+        let tones = match self.playable.is_empty() {
+            true => Codes::default(),
+            false => codes(chance),
+        };
         let request = BindRequest {
             pool: PoolRef::Key(PoolKey::new(stock.key)),
             product,
@@ -188,7 +240,10 @@ impl Town {
             record: chance.one_in(4),
             speech_recognition: false,
             ring_timeout_s: None,
-            extras: Extras::default(),
+            extras: Extras {
+                ring_config: ring_config(product, tones),
+                ..Extras::default()
+            },
         };
         if let Some(Outcome::Bound(binding)) = self.command(Command::Bind(Box::new(request)), now) {
             self.bonds.push(Bond {
@@ -200,6 +255,7 @@ impl Town {
                 expires_at: binding.expires_at,
                 restriction,
                 is_recorded: binding.record,
+                tones,
             });
         }
     }
@@ -282,6 +338,34 @@ impl Town {
         };
         mine.iter().find(is_for).map(|bond| (*bond, false))
     }
+}
+
+/// A pool without ring tones.
+fn pool(kind: Stock) -> Pool {
+    let mut pool = Pool::new(PoolKey::new(kind.key), AccountId::new("acme"), kind.product);
+    pool.ring_timeout_s = 20;
+    pool.a_call_back = kind.calls_back;
+    pool
+}
+
+fn codes(chance: &mut Chance) -> Codes {
+    std::array::from_fn(|_| match chance.one_in(2) {
+        true => chance.pick(&TONES).copied(),
+        false => None,
+    })
+}
+
+/// What a customer writes to name these tones. AXB has always somebody to reach.
+fn ring_config(product: Product, tones: Codes) -> Option<Box<str>> {
+    let keys = match product {
+        Product::Axn => ["AXNRing_AB", "AXNRing_A", "AXNRing_N"],
+        Product::Axb => ["AXBRing_A", "AXNRing_A", "AXBRing_B"],
+    };
+    let named = keys.into_iter().zip(tones);
+    let members: Vec<String> = named
+        .filter_map(|(key, code)| Some(format!(r#""{key}":"{}""#, code?)))
+        .collect();
+    (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")).into())
 }
 
 fn stock(x: PhoneNumber, kind: Stock, now: Timestamp) -> Number {

@@ -224,7 +224,7 @@ pub async fn close_lost(
     at: Timestamp,
     recordings: &[(String, String)],
 ) -> Result<u64, sqlx::Error> {
-    // Before they are closed: if this ends between the two, the next start finds them again.
+    // Before they are closed, since then nothing tells them from others.
     for (call_id, file) in recordings {
         query("UPDATE call_record SET recording = $2 WHERE call_id = $1 AND state = 'open'")
             .bind(call_id)

@@ -1,4 +1,4 @@
-//! What a call would do, rule by rule: the very function that calls use.
+//! What a call would do, rule by rule: the very functions that calls use.
 
 use std::sync::Arc;
 
@@ -7,16 +7,17 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
-use maskline_domain::TrunkName;
 use maskline_domain::call::{Question, foretell};
 use maskline_domain::clock::Timestamp;
-use maskline_domain::routing::Dial;
+use maskline_domain::routing::{Dial, Route};
+use maskline_domain::{Pool, TrunkName};
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, eyes, phone_number};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::{Admin, AdminError, past, view};
+use crate::calls::ringing;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,21 +58,27 @@ pub async fn explain(
         trunk: asked.trunk.as_deref().map(TrunkName::new),
         notice: admin.notice,
     };
+    // Files of tones are those of now, whatever moment is asked for.
+    let tones = admin.calls.tones();
+    let tone = move |route: &Route, pool: Option<&Pool>| {
+        ringing::tone(route, pool, |code| tones.contains(&code))
+    };
+    let foretold = move |state: &_, at| foretell(state, &question, &tone, at);
     let (explained, moment, by) = match at {
         // As it was: the bindings of that moment, out of the journal.
         Some(at) if at < now => {
             let _alone = admin.past.lock().await;
             let state = past::state_at(&admin.data, at).await?;
-            let explained = foretell(&state, &question, at);
+            let explained = foretold(&state, at);
             (explained, at, ", by the bindings of that moment")
         }
         Some(at) => {
-            let look = move |state: &_, _| foretell(state, &question, at);
+            let look = move |state: &_, _| foretold(state, at);
             let explained = admin.ledger.read(Touch::Number(x), look).await?;
             (explained, at, ", by the bindings of now")
         }
         None => {
-            let look = move |state: &_, now| (foretell(state, &question, now), now);
+            let look = move |state: &_, now| (foretold(state, now), now);
             let (explained, now) = admin.ledger.read(Touch::Number(x), look).await?;
             (explained, now, "")
         }

@@ -63,7 +63,7 @@ impl Desk {
         records: Records,
         news: mpsc::Sender<Input<'static>>,
     ) -> mpsc::UnboundedSender<Job> {
-        // Both hold at most two writes for each call that there is.
+        // Both hold at most two writes for each call that there is, and [`CLOSING_MAX`] ends of others.
         let (sender, jobs) = mpsc::unbounded_channel();
         let (told, written) = mpsc::unbounded_channel();
         let desk = Self {

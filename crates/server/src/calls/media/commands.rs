@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 /// With so many commands waiting a thread takes no new call,
 const BEHIND: usize = 8_192;
-/// and with so many nothing but the end of one. There is one end for each call that it has.
+/// and with so many nothing but the end of one, or of what it is played.
 const COMMANDS_MAX: usize = 16_384;
 
 /// What a thread is told.
@@ -42,12 +42,9 @@ impl Command {
     fn waiting_max(&self) -> usize {
         match self {
             Self::Open(..) => BEHIND,
-            Self::Path(..)
-            | Self::Play(..)
-            | Self::StopPlaying(..)
-            | Self::Record(..)
-            | Self::Press(..) => COMMANDS_MAX,
-            Self::Close(..) | Self::Stop => usize::MAX,
+            Self::Path(..) | Self::Play(..) | Self::Record(..) | Self::Press(..) => COMMANDS_MAX,
+            // There are no more of them than of what they end.
+            Self::StopPlaying(..) | Self::Close(..) | Self::Stop => usize::MAX,
         }
     }
 }
@@ -135,7 +132,7 @@ mod tests {
     }
 
     fn usual() -> Command {
-        Command::StopPlaying(1.into(), Side::Caller)
+        Command::Press(1.into(), Side::Caller, '1')
     }
 
     fn close() -> Command {

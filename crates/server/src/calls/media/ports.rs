@@ -2,7 +2,8 @@
 //! RTCP (RFC 3550 section 11).
 //!
 //! Opening and closing sockets costs more than all the signalling in between, so those of a call that is
-//! over rest for a while and are lent again. A packet that came late for the old call is gone by then.
+//! over rest for a while and are lent again, but only if nobody sent to them meanwhile: a phone that has
+//! not heard of the end would be taken for one of the next call.
 
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
@@ -15,12 +16,14 @@ use std::time::{Duration, Instant};
 const TRIES_MAX: usize = 64;
 /// Pairs that rest at most; further ones are closed.
 const RESTING_MAX: usize = 1_024;
-/// How long a pair rests at least while there are others: so long may packets of its last call still come.
+/// How long a pair rests at least, and nothing comes, before it is lent again.
 const REST_MIN: Duration = Duration::from_millis(250);
 /// After so long, nobody seems to need it.
 const REST_MAX: Duration = Duration::from_secs(2);
-/// Late packets of a pair's last call that are thrown away; with more than that it is closed.
-const LATE_MAX: usize = 256;
+/// Pairs that are looked at for one call; then a free one is opened.
+const LOOKS_MAX: usize = 4;
+/// Late packets of a pair's last call that are thrown away; with so many it is closed.
+const LATE_MAX: usize = 64;
 
 /// The range, and which of its ports are lent or rest.
 #[derive(Debug)]
@@ -34,8 +37,8 @@ pub struct Ports {
 
 #[derive(Debug)]
 struct Book {
-    /// Where to look next: a port just given back rests as long as possible, since late packets of its
-    /// last call may still come.
+    /// Where to look next: a port just closed is opened again as late as possible, since late packets of
+    /// its last call may still come.
     next: u16,
     held: BTreeSet<u16>,
 }
@@ -79,15 +82,21 @@ impl Ports {
             .or_else(|| self.wake(Duration::ZERO))
     }
 
-    /// The pair that has rested longest, if that is so long.
+    /// The pair that has rested longest, if that is so long and nothing came meanwhile. One that has not
+    /// rested at all may be any.
     fn wake(&self, at_least: Duration) -> Option<MediaSockets> {
-        loop {
+        for _ in 0..LOOKS_MAX {
             let has_rested = |(since, _): &mut (Instant, MediaSockets)| since.elapsed() >= at_least;
             let (_, sockets) = self.resting.lock().pop_front_if(has_rested)?;
-            if is_silent(&sockets.rtp) && is_silent(&sockets.rtcp) {
+            let late = empty(&sockets.rtp).max(empty(&sockets.rtcp));
+            if late == 0 || (at_least.is_zero() && late < LATE_MAX) {
                 return Some(sockets);
             }
+            if late < LATE_MAX {
+                sockets.give_back();
+            }
         }
+        None
     }
 
     fn open(self: &Arc<Self>) -> Option<MediaSockets> {
@@ -130,9 +139,10 @@ impl Ports {
     }
 }
 
-/// Throws away what came late. False if it does not end.
-fn is_silent(socket: &UdpSocket) -> bool {
-    (0..LATE_MAX).any(|_| socket.recv(&mut [0]).is_err())
+/// Throws away what came late, and says how many packets that were, up to the bound.
+fn empty(socket: &UdpSocket) -> usize {
+    let late = (0..LATE_MAX).take_while(|_| socket.recv(&mut [0]).is_ok());
+    late.count()
 }
 
 impl Book {
@@ -241,11 +251,27 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_that_somebody_still_sends_to_is_not_lent() {
+        let ports = Ports::new(HERE, 47_334, 47_337);
+        let [loud, silent] = [(); 2].map(|()| ports.lend().expect("one of two pairs is free"));
+        let sender = UdpSocket::bind((HERE, 0)).expect("a free port");
+        sender.send_to(b"late", (HERE, loud.port())).expect("sent");
+        let port = silent.port();
+        loud.give_back();
+        silent.give_back();
+        let rested = Duration::from_nanos(1);
+        let woken = ports.wake(rested).expect("one was silent");
+        assert_eq!(woken.port(), port);
+        assert_eq!(ports.lent(), 1);
+        assert!(ports.wake(rested).is_some(), "the other was silent since");
+    }
+
+    #[test]
     fn a_pair_that_is_never_silent_is_closed() {
-        let ports = Ports::new(HERE, 47_334, 47_335);
+        let ports = Ports::new(HERE, 47_338, 47_339);
         let pair = ports.lend().expect("the only pair is free");
         let loud = UdpSocket::bind((HERE, 0)).expect("a free port");
-        for _ in 0..LATE_MAX + 1 {
+        for _ in 0..LATE_MAX {
             loud.send_to(b"x", (HERE, pair.port())).expect("sent");
         }
         pair.give_back();

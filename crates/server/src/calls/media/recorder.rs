@@ -77,6 +77,8 @@ pub enum Work {
         /// Who waits for them.
         reply: oneshot::Sender<Statistics>,
     },
+    /// The same for a call whose media thread has ended: nothing else is known of it.
+    Abandon(CallKey, oneshot::Sender<Statistics>),
 }
 
 /// Packets of many calls, one behind the other.
@@ -253,15 +255,28 @@ impl Writer {
                 mut statistics,
                 reply,
             } => {
-                if let Some(mut recording) = self.calls.remove(&key) {
-                    recording.finish(&mut self.left, &mut self.both);
-                    recording.recorded.dropped = dropped;
-                    statistics.recording = Some(recording.recorded);
+                if let Some(mut recorded) = self.end(key) {
+                    recorded.dropped = dropped;
+                    statistics.recording = Some(recorded);
                 }
                 // Who does not wait any more does not want it.
                 let _ = reply.send(*statistics);
             }
+            Work::Abandon(key, reply) => {
+                if let Some(recorded) = self.end(key) {
+                    let _ = reply.send(Statistics {
+                        recording: Some(recorded),
+                        ..Statistics::default()
+                    });
+                }
+            }
         }
+    }
+
+    fn end(&mut self, key: CallKey) -> Option<Recorded> {
+        let mut recording = self.calls.remove(&key)?;
+        recording.finish(&mut self.left, &mut self.both);
+        Some(recording.recorded)
     }
 
     fn flush(&mut self, now_us: u64) {

@@ -20,8 +20,8 @@ impl Room {
         let mut count = [0; 8];
         // One read takes all wakes; none is there only if somebody else read, and nobody does.
         let _ = rustix::io::read(&self.wake, &mut count);
-        // What is told from now on wakes again.
-        self.is_woken.store(false, Ordering::Release);
+        // What is told from now on wakes again; what was told before is seen below.
+        self.is_woken.swap(false, Ordering::AcqRel);
         loop {
             let command = match self.queue.next() {
                 Ok(command) => command,
