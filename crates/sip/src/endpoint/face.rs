@@ -277,14 +277,14 @@ pub enum Event {
     OfferAccepted {
         /// The leg.
         leg: LegId,
-        /// Its answer.
+        /// Its answer; empty if it took the offer without one.
         sdp: Vec<u8>,
     },
     /// Our offer was not taken; what was agreed before stays.
     OfferRefused {
         /// The leg.
         leg: LegId,
-        /// Its status; 408 if it stayed silent, 488 if its answer had no SDP, 491 if offers cross.
+        /// Its status; 408 if it stayed silent, 488 if its ACK had no answer, 491 if offers cross.
         status: u16,
     },
     /// The other side sent INFO about keys. It has been answered.

@@ -222,9 +222,9 @@ impl Endpoint {
                 }
             }
             None if ours.is_refresh => {}
-            None => self.event(Event::OfferRefused {
+            None => self.event(Event::OfferAccepted {
                 leg: id,
-                status: 488,
+                sdp: Vec::new(),
             }),
         }
     }

@@ -119,6 +119,9 @@ impl Machine {
                 }
             }
             SipEvent::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
+            SipEvent::OfferAccepted { leg, sdp } if sdp.is_empty() => {
+                self.tell(Some(leg), What::OfferRefused(488), now);
+            }
             SipEvent::OfferAccepted { leg, sdp } => {
                 self.take_answer(leg, &sdp, now);
                 self.tell(Some(leg), What::OfferAccepted, now);
