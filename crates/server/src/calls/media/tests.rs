@@ -218,9 +218,9 @@ fn a_recorder_that_takes_nothing_does_not_hold_up_the_relay() {
     // Its beginning and its end come through all the same, and the end says what is missing.
     assert!(matches!(queue.recv(), Ok(recorder::Work::Begin { .. })));
     let dropped = loop {
-        match queue.recv_timeout(PATIENCE).expect("the end comes") {
-            recorder::Work::End { dropped, .. } => break dropped,
-            _ => {}
+        let work = queue.recv_timeout(PATIENCE).expect("the end comes");
+        if let recorder::Work::End { dropped, .. } = work {
+            break dropped;
         }
     };
     assert!((10..=50).contains(&dropped), "{dropped}");
