@@ -116,7 +116,7 @@ pub(super) fn rung(tone: Option<ToneCode>, prompts: PromptPolicy) -> Option<Tone
 }
 
 /// How a caller for whom nobody was dialled hears this prompt. A without a number to call back has a ring
-/// tone although nothing rings (AXNRing_A): it is taken to stand in the place of our words.
+/// tone although nothing rings: it is taken to stand in the place of our words.
 pub(super) fn worded(prompt: Prompt, tone: Option<ToneCode>) -> Sound {
     match tone {
         Some(tone) if prompt == Prompt::VacantNumber => Sound::Tone(tone),

@@ -3,9 +3,9 @@
 use super::Trunk;
 use crate::state::State;
 
-/// The enabled trunks that calls are sent to, in the order in which a call tries them: by priority, and within a priority at
-/// random by weight, as RFC 2782 orders servers; then those without weight, by name. Chance is in `seed`
-/// alone. Limits and health are for [`Trunk::admits`], since they are not in the state.
+/// The enabled trunks that calls are sent to, in the order in which a call tries them: by priority, and
+/// within a priority at random by weight, as RFC 2782 orders servers; then those without weight, by name.
+/// Chance is in `seed` alone. Limits and health are for [`Trunk::admits`], since they are not in the state.
 pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
     let mut left: Vec<&Trunk> = state
         .trunks()

@@ -149,8 +149,8 @@ impl Town {
         self.playable.iter().any(|there| *there == code)
     }
 
-    /// What the list says of the ring tone of a call that rings, or whose A has no B: the binding's if it can be
-    /// played, else the pool's.
+    /// What the list says of the ring tone of a call that rings, or whose A has no B: the binding's if it
+    /// can be played, else the pool's.
     pub fn expected_tone(&self, dial: &Dial, now: Timestamp) -> Option<ToneCode> {
         let (bond, is_a) = self.bond_of(dial, now)?;
         let place = match (is_a, bond.b) {

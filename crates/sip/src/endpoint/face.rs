@@ -181,8 +181,8 @@ pub enum Input<'a> {
     /// Decline [`Event::Offered`] with this status, 400 to 699; what was agreed before stays.
     RefuseOffer(LegId, u16),
     /// Offer a change of the media: by re-INVITE, or by UPDATE before the answer. What cannot be sent yet
-    /// (no ACK yet, no UPDATE before the answer, a refresh under way) waits. While another offer is under way, ours or theirs,
-    /// the reply is [`Event::OfferRefused`] with 491.
+    /// (no ACK yet, no UPDATE before the answer, a refresh under way) waits. While another offer is under
+    /// way, ours or theirs, the reply is [`Event::OfferRefused`] with 491.
     Offer(LegId, Vec<u8>),
     /// Send INFO with this type and this body. At most eight may be without an answer; more are dropped.
     Info(LegId, Vec<u8>, Vec<u8>),
