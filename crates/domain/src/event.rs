@@ -190,10 +190,10 @@ impl Event {
     }
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
-    /// journal, 2 for imports and for trunks with more than a name, a peer and a switch.
+    /// journal, 2 for imports; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
-            Event::TrunkSet(trunk) if !trunk.is_plain() => 2,
+            Event::TrunkSet(trunk) => trunk.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
             _ => 1,
         }

@@ -6,7 +6,7 @@ mod change;
 mod row;
 
 pub use change::Undo;
-pub use row::{PlainPool, PlainTrunk, Row, RowKey};
+pub use row::{LinkTrunk, PlainPool, PlainTrunk, Row, RowKey, TrunkDocument};
 
 use std::collections::BTreeMap;
 

@@ -1,24 +1,28 @@
 //! Trunks: the SIP links to carriers, as the state knows them.
 //!
 //! Here is what can be said of one; `check` refuses what cannot be meant, `choice` says which
-//! trunks a call may try and in which order, `form` how numbers look on a trunk's wire.
+//! trunks a call may try and in which order, `form` how numbers look on a trunk's wire, `peer` how the place
+//! of a peer is written.
 
 mod check;
 mod choice;
 mod form;
+mod peer;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::account::name_type;
 use crate::number::PhoneNumber;
 
 pub(crate) use check::check;
-pub use check::{CODECS_MAX, HOME_PREFIXES_MAX, SOURCES_MAX};
+pub use check::{CODECS_MAX, HOME_PREFIXES_MAX, MEDIA_NETWORKS_MAX, SOURCES_MAX};
 pub use choice::{Full, Load, candidates};
 pub use form::{NumberForm, read};
+pub use peer::PeerAddress;
 
 name_type!(
     /// The name of a trunk.
@@ -28,12 +32,14 @@ name_type!(
 /// A link over which calls come in and go out.
 ///
 /// A journal keeps trunks for ever: every field but the first three has a default, which is how a
-/// trunk was before it could be said. Snapshots have no defaults; see [`Row`](crate::Row).
+/// trunk was before it could be said, and a field that an older program would overlook raises
+/// [`Trunk::oldest_reader`]. For snapshots see [`Row`](crate::Row).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trunk {
     /// Its name, unique.
     pub name: TrunkName,
-    /// Where the peer is and whence it sends: an IP address and a port.
+    /// Where the peer is and whence it sends: an IP address and a port, or a host name that is looked up,
+    /// with or without a port; see [`PeerAddress`].
     pub peer: String,
     /// Whether calls may use it.
     pub enabled: bool,
@@ -123,6 +129,13 @@ pub struct Trunk {
     /// Where we tell that we are here, if the peer wants it.
     #[serde(default)]
     pub register: Option<Register>,
+    /// The SIP domain that the peer goes by, where it is not where its next hop is: a host name or an IP
+    /// address. It stands in Request-URI, `To` and `From`, and in the address of record that is registered.
+    #[serde(default)]
+    pub domain: Option<Box<str>>,
+    /// Networks in which the peer's media is; any if there are none.
+    #[serde(default)]
+    pub media_networks: Vec<IpNet>,
 }
 
 /// A name and a sealed password for digest authentication.
@@ -275,6 +288,8 @@ impl Trunk {
             auth: None,
             challenge: None,
             register: None,
+            domain: None,
+            media_networks: Vec::new(),
         }
     }
 
@@ -286,6 +301,29 @@ impl Trunk {
             ..Self::new(self.name.clone(), self.peer.as_str())
         };
         *self == plain
+    }
+
+    /// The oldest reader of a journal that does not overlook what is said of it: 1 where it is plain, 3 where
+    /// it has a domain, media networks or a host name for a peer, else 2.
+    pub fn oldest_reader(&self) -> u32 {
+        let has_name = matches!(self.address(), Some(PeerAddress::Name { .. }));
+        match self {
+            _ if has_name || self.domain.is_some() || !self.media_networks.is_empty() => 3,
+            _ if self.is_plain() => 1,
+            _ => 2,
+        }
+    }
+
+    /// Where the peer is, read; none for a text that no new trunk may have.
+    pub fn address(&self) -> Option<PeerAddress> {
+        PeerAddress::parse(&self.peer)
+    }
+
+    /// Whether the peer's media may be at this address.
+    pub fn has_media_at(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let mut networks = self.media_networks.iter();
+        self.media_networks.is_empty() || networks.any(|network| network.contains(&address))
     }
 
     /// A number as it is written towards this trunk.

@@ -16,7 +16,7 @@ use crate::squeeze;
 /// field that an older program must not overlook, and let
 /// [`Event::oldest_reader`] say so; a batch is written for the oldest reader
 /// that understands all that is in it.
-pub const READER: u32 = 2;
+pub const READER: u32 = 3;
 
 /// Which program wrote a batch.
 pub const WRITER: &str = env!("CARGO_PKG_VERSION");

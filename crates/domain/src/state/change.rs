@@ -192,7 +192,8 @@ impl State {
             Row::Pool(pool) => self.put_pool(pool.into()),
             Row::RingingPool(pool) => self.put_pool(*pool),
             Row::Trunk(trunk) => self.put_trunk(trunk.into()),
-            Row::Link(trunk) => self.put_trunk(*trunk),
+            Row::Link(trunk) => self.put_trunk((*trunk).into()),
+            Row::TrunkDocument(document) => self.put_trunk(*document.0),
             Row::Number(number) => self.put_number(number).map(Row::Number),
             Row::Binding(binding) => {
                 let old = self.take_binding(binding.subs_id);

@@ -1,5 +1,7 @@
 //! The state in rows, as snapshots keep it.
 
+mod trunks;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Clock, State};
@@ -12,7 +14,8 @@ use crate::kinds::Product;
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool, PoolKey};
 use crate::tone::RingTones;
-use crate::trunk::{Trunk, TrunkName};
+use crate::trunk::TrunkName;
+pub use trunks::{LinkTrunk, PlainTrunk, TrunkDocument};
 
 /// One thing in the state, as snapshots keep it. Their form has no names and no defaults: what is here
 /// stays as it is and where it is, and a thing that needs more gets a new variant at the end.
@@ -52,45 +55,15 @@ pub enum Row {
         /// How many of its rows are in.
         rows: u64,
     },
-    /// Any other trunk.
-    Link(Box<Trunk>),
+    /// A trunk as the second form of trunks could hold it.
+    Link(Box<LinkTrunk>),
     /// Any other pool.
     RingingPool(Box<Pool>),
+    /// Any other trunk.
+    TrunkDocument(TrunkDocument),
 }
 
-/// The first form of a trunk. What it can hold is kept in it, so that a state has the same digest
-/// whichever release wrote it down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlainTrunk {
-    name: TrunkName,
-    peer: String,
-    enabled: bool,
-}
-
-impl From<Trunk> for Row {
-    fn from(trunk: Trunk) -> Self {
-        if trunk.is_plain() {
-            Row::Trunk(PlainTrunk {
-                name: trunk.name,
-                peer: trunk.peer,
-                enabled: trunk.enabled,
-            })
-        } else {
-            Row::Link(Box::new(trunk))
-        }
-    }
-}
-
-impl From<PlainTrunk> for Trunk {
-    fn from(plain: PlainTrunk) -> Self {
-        Trunk {
-            enabled: plain.enabled,
-            ..Trunk::new(plain.name, plain.peer)
-        }
-    }
-}
-
-/// The first form of a pool, kept for the same reason.
+/// The first form of a pool, kept so that a state has the same digest whichever release wrote it down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlainPool {
     key: PoolKey,
@@ -188,6 +161,7 @@ impl Row {
             Row::RingingPool(pool) => RowKey::Pool(pool.key.clone()),
             Row::Trunk(trunk) => RowKey::Trunk(trunk.name.clone()),
             Row::Link(trunk) => RowKey::Trunk(trunk.name.clone()),
+            Row::TrunkDocument(document) => RowKey::Trunk(document.0.name.clone()),
             Row::Number(number) => RowKey::Number(number.x),
             Row::Binding(binding) => RowKey::Binding(binding.subs_id),
             Row::Command { id, .. } => RowKey::Command(*id),

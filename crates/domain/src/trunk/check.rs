@@ -1,8 +1,9 @@
 //! What cannot be meant by a trunk.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
-use super::{IdentityOut, NumberForm, Transport, Trunk};
+use super::peer::is_host_name;
+use super::{IdentityOut, NumberForm, PeerAddress, Transport, Trunk};
 use crate::account::is_name;
 use crate::number::PhoneNumber;
 use crate::refusal::AdminRefusal;
@@ -11,6 +12,8 @@ use crate::refusal::AdminRefusal;
 pub const SOURCES_MAX: usize = 64;
 /// The most prefixes of mobiles at home.
 pub const HOME_PREFIXES_MAX: usize = 4_096;
+/// The most networks of media.
+pub const MEDIA_NETWORKS_MAX: usize = 64;
 /// The most codecs.
 pub const CODECS_MAX: usize = 16;
 
@@ -22,19 +25,20 @@ const TEXT_BYTES_MAX: usize = 253;
 /// # Errors
 /// The first value that cannot.
 pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
-    let rules: [(bool, &'static str, &'static str); 21] = [
+    let rules: [(bool, &'static str, &'static str); 23] = [
         (
             is_name(trunk.name.as_str()),
             "trunk name",
             "1 to 64 letters, digits, '-', '_', '.' or '@'",
         ),
         (
-            trunk.peer.parse::<SocketAddr>().is_ok(),
+            trunk.address().is_some(),
             "trunk peer",
-            "an IP address and a port, such as 192.0.2.1:5060",
+            "an IP address and a port, such as 192.0.2.1:5060 or [2001:db8::1]:5060, or a host name with or \
+             without a port, such as sip.carrier.example",
         ),
         (
-            trunk.peer.parse().is_ok_and(is_somewhere),
+            trunk.address().as_ref().is_none_or(is_somewhere),
             "trunk peer",
             "neither the address nor the port can be 0",
         ),
@@ -141,6 +145,16 @@ pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
             "trunk registrar",
             "registering needs auth_username and auth_secret",
         ),
+        (
+            trunk.domain.as_deref().is_none_or(is_domain),
+            "trunk domain",
+            "a host name or an IP address, without a port",
+        ),
+        (
+            trunk.media_networks.len() <= MEDIA_NETWORKS_MAX,
+            "trunk media_networks",
+            "at most 64 networks",
+        ),
     ];
     for (holds, what, why) in rules {
         if !holds {
@@ -150,10 +164,10 @@ pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
     let Some(register) = &trunk.register else {
         return Ok(());
     };
-    if !is_host(&register.registrar) {
+    if !is_domain(&register.registrar) {
         return Err(AdminRefusal::Malformed {
             what: "trunk registrar",
-            why: "a host name or an IPv4 address, without a port",
+            why: "a host name or an IP address, without a port",
         });
     }
     if !(60..=86_400).contains(&register.expires_s) {
@@ -165,8 +179,19 @@ pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
     Ok(())
 }
 
-fn is_somewhere(peer: SocketAddr) -> bool {
-    !peer.ip().is_unspecified() && peer.port() != 0
+fn is_somewhere(peer: &PeerAddress) -> bool {
+    match peer {
+        PeerAddress::Socket(address) => !address.ip().is_unspecified() && address.port() != 0,
+        PeerAddress::Name { port, .. } => *port != Some(0),
+    }
+}
+
+/// What may stand as the host of a URI, an IPv6 address without its brackets.
+fn is_domain(text: &str) -> bool {
+    is_host_name(text)
+        || text
+            .parse()
+            .is_ok_and(|address: IpAddr| !address.is_unspecified())
 }
 
 fn is_host(text: &str) -> bool {
@@ -223,10 +248,19 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_name_and_the_reason() {
         let number = |text: &str| PhoneNumber::parse(text).expect("digits");
-        let rows: [(&str, Trunk); 18] = [
+        let rows: [(&str, Trunk); 24] = [
             ("trunk peer", trunk(|t| t.peer = "192.0.2.1".into())),
             ("trunk peer", trunk(|t| t.peer = "0.0.0.0:5060".into())),
             ("trunk peer", trunk(|t| t.peer = "192.0.2.1:0".into())),
+            ("trunk peer", trunk(|t| t.peer = "sip.example:0".into())),
+            ("trunk peer", trunk(|t| t.peer = "sip..example".into())),
+            ("trunk domain", trunk(|t| t.domain = Some("a:5060".into()))),
+            ("trunk domain", trunk(|t| t.domain = Some("::".into()))),
+            ("trunk domain", trunk(|t| t.domain = Some("[::1]".into()))),
+            (
+                "trunk media_networks",
+                trunk(|t| t.media_networks = vec![Default::default(); MEDIA_NETWORKS_MAX + 1]),
+            ),
             (
                 "trunk sources",
                 trunk(|t| t.sources = vec![[0, 0, 0, 0].into()]),
@@ -317,6 +351,9 @@ mod tests {
             t.diverted_by_pilot = true;
             t.pilot = Some(number("01000000000"));
             t.codecs = vec!["pcma".into(), "g729".into()];
+            t.peer = "sip.example".into();
+            t.domain = Some("2001:db8::5".into());
+            t.media_networks = vec!["198.51.100.0/24".parse().expect("a network")];
             t.auth = credentials("line-1");
             t.challenge = credentials("carrier");
             t.register = Some(Register {

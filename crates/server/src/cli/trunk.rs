@@ -50,8 +50,8 @@ pub enum Command {
 pub struct Set {
     /// The trunk's name
     name: String,
-    /// The peer's IP address and port; a new trunk needs one
-    #[arg(long, value_name = "IP:PORT")]
+    /// The peer's IP address and port, or its host name, with or without a port; a new trunk needs one
+    #[arg(long, value_name = "IP:PORT|HOST[:PORT]")]
     peer: Option<String>,
     /// Whether calls may use it
     #[arg(long, value_name = "BOOL")]
@@ -149,6 +149,12 @@ pub struct Set {
     /// How long a registration lasts
     #[arg(long, value_name = "SECONDS")]
     register_expires_s: Option<u32>,
+    /// The SIP domain that it goes by, where it is not where its next hop is
+    #[arg(long, value_name = "HOST")]
+    domain: Option<String>,
+    /// Networks in which its media is, such as 198.51.100.0/24; empty for any
+    #[arg(long, value_name = "NETWORK,…")]
+    media_networks: Option<String>,
 }
 
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
@@ -231,11 +237,13 @@ impl Set {
             ("auth_username", &self.auth_username),
             ("challenge_username", &self.challenge_username),
             ("registrar", &self.registrar),
+            ("domain", &self.domain),
         ];
         let lists = [
             ("sources", &self.sources),
             ("home_prefixes", &self.home_prefixes),
             ("codecs", &self.codecs),
+            ("media_networks", &self.media_networks),
         ];
         let others = [
             ("enabled", json!(self.enabled)),
@@ -330,6 +338,10 @@ mod tests {
             "pcma, pcmu",
             "--calls-max",
             "30",
+            "--domain",
+            "ims.example",
+            "--media-networks",
+            "198.51.100.0/24,2001:db8::/32",
         ])
         .unwrap();
         let expected = WantedTrunk {
@@ -338,6 +350,8 @@ mod tests {
             codecs: Some(vec!["pcma".into(), "pcmu".into()]),
             sources: Some(Vec::new()),
             calls_max: Some(30),
+            domain: Some("ims.example".into()),
+            media_networks: Some(vec!["198.51.100.0/24".into(), "2001:db8::/32".into()]),
             ..WantedTrunk::named("carrier")
         };
         assert!(wanted == expected, "{wanted:?}");

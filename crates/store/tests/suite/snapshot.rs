@@ -9,6 +9,22 @@ use crate::support::{Store, store};
 
 type Row = (u64, String);
 
+/// A trunk of which everything is said, as the release before domains and media networks wrote it into
+/// snapshots, and the same as JSON.
+const LINK_ROW: &str = "0b07636172726965720e3139322e302e322e313a3530363100020200c00002020120010db80000000000000000000000\
+    02010b7369702e6578616d706c650007ac02011e0105011e0401f20701eb9cb7050100020180e4c6a0f8020102010104\
+    70636d610101010100c6336401c4270100c633640201046c696e650301020301047468656d0104010b7369702e657861\
+    6d706c65d804";
+const LINK_JSON: &str = r#"{"name":"carrier","peer":"192.0.2.1:5061","enabled":false,"transport":"tls",
+    "sources":["192.0.2.2","2001:db8::2"],"tls_name":"sip.example","outgoing":false,"priority":7,
+    "weight":300,"calls_max":30,"calls_per_s_max":5,"options_every_s":30,"number_out":"zero",
+    "home_area":"010","home_prefixes":["1390571"],"identity_in":"rpid","trusted":false,
+    "identity_out":"ppi","pilot":"01000000000","diverted_by_pilot":true,"privacy":"id",
+    "diversion":"refuse","codecs":["pcma"],"without_g711":"refuse","prompts":"answer","nat":true,
+    "sip_advertised":"198.51.100.1:5060","rtp_advertised":"198.51.100.2",
+    "auth":{"username":"line","sealed_secret":[1,2,3]},"challenge":{"username":"them",
+    "sealed_secret":[4]},"register":{"registrar":"sip.example","expires_s":600}}"#;
+
 fn rows(count: u64) -> impl Iterator<Item = Row> {
     (0..count).map(|n| {
         (
@@ -180,4 +196,54 @@ async fn a_trunk_with_more_to_say_survives_a_snapshot_whole() {
         again.restore(postcard::from_bytes(&bytes).expect("the same row"));
     }
     assert_eq!(again.trunks().collect::<Vec<_>>(), [&trunk]);
+}
+
+fn restored(row: StateRow) -> Trunk {
+    let mut state = State::default();
+    state.restore(row);
+    state.trunks().next().expect("one").clone()
+}
+
+#[tokio::test]
+async fn a_trunk_of_the_second_form_reads_and_is_written_as_it_was() {
+    // As the release before domains and media networks wrote it, every field said.
+    let second = hex::decode(LINK_ROW).expect("hexadecimal");
+    let expected: Trunk = serde_json::from_str(LINK_JSON).expect("a trunk");
+    let trunk = restored(postcard::from_bytes(&second).expect("a row"));
+    assert_eq!(trunk, expected);
+    let written = postcard::to_allocvec(&StateRow::from(trunk)).expect("plain values");
+    assert_eq!(written, second, "the digest stays");
+}
+
+#[tokio::test]
+async fn whatever_else_is_said_of_a_trunk_survives_a_snapshot() {
+    let link: Trunk = serde_json::from_str(LINK_JSON).expect("a trunk");
+    let trunks = [
+        Trunk::new(TrunkName::new("carrier"), "sip.carrier.example"),
+        Trunk {
+            domain: Some("ims.example".into()),
+            ..link.clone()
+        },
+        Trunk {
+            media_networks: vec!["2001:db8::/32".parse().expect("a network")],
+            ..link
+        },
+    ];
+    for trunk in trunks {
+        let bytes = postcard::to_allocvec(&StateRow::from(trunk.clone())).expect("plain values");
+        assert_eq!(
+            restored(postcard::from_bytes(&bytes).expect("a row")),
+            trunk
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_trunk_of_a_newer_program_is_not_read_in_part() {
+    let trunk = Trunk::new(TrunkName::new("carrier"), "sip.carrier.example");
+    let mut bytes = postcard::to_allocvec(&StateRow::from(trunk)).expect("plain values");
+    assert!(postcard::from_bytes::<StateRow>(&bytes).is_ok());
+    // Behind the kind of row stands the oldest reader.
+    bytes[1] = 99;
+    assert!(postcard::from_bytes::<StateRow>(&bytes).is_err());
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use maskline_domain::trunk::{
@@ -26,7 +27,7 @@ const SECRET_BYTES_MAX: usize = 128;
 pub struct WantedTrunk {
     /// Its name.
     pub name: String,
-    /// The peer's address and port; needed for a new trunk.
+    /// The peer's address and port, or its host name; needed for a new trunk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
     /// Whether calls may use it; they may use a new one.
@@ -125,6 +126,12 @@ pub struct WantedTrunk {
     /// How long a registration lasts, in seconds; 3600 where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub register_expires_s: Option<u32>,
+    /// The SIP domain that it goes by; an empty text takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The networks in which its media is, the whole list; empty means any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_networks: Option<Vec<String>>,
 }
 
 impl std::fmt::Debug for WantedTrunk {
@@ -203,6 +210,11 @@ impl WantedTrunk {
         trunk.auth = self.credentials(&trunk, TrunkSecret::Auth, sealer)?;
         trunk.challenge = self.credentials(&trunk, TrunkSecret::Challenge, sealer)?;
         self.take_register(&mut trunk)?;
+        take_text(&mut trunk.domain, self.domain.as_deref());
+        if let Some(networks) = &self.media_networks {
+            let networks = networks.iter().map(|text| network(text));
+            trunk.media_networks = networks.collect::<Result<_, _>>()?;
+        }
         Ok(trunk)
     }
 
@@ -290,6 +302,23 @@ fn is_password(text: &str) -> bool {
     (1..=SECRET_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
+/// A network as it is written: CIDR, or one address alone.
+fn network(text: &str) -> Result<IpNet, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(IpNet::from(address));
+    }
+    let network: IpNet = text.parse().map_err(|_| {
+        format!("media_networks: {text:?} is no network such as 198.51.100.0/24 or 2001:db8::/32")
+    })?;
+    if network.trunc() != network {
+        return Err(format!(
+            "media_networks: {text} is an address within a network; did you mean {}?",
+            network.trunc()
+        ));
+    }
+    Ok(network)
+}
+
 fn take_text(into: &mut Option<Box<str>>, wanted: Option<&str>) {
     if let Some(text) = wanted {
         *into = (!text.is_empty()).then(|| text.into());
@@ -349,7 +378,8 @@ mod tests {
         wanted(
             "peer = \"192.0.2.1:5060\"\nauth_username = \"line\"\nauth_secret = \"pass\"\n\
              registrar = \"sip.example\"\ncalls_max = 30\npilot = \"057100000000\"\n\
-             identity_out = \"pai\"\nnumber_out = \"+86\"\nrtp_advertised = \"192.0.2.9\"",
+             identity_out = \"pai\"\nnumber_out = \"+86\"\nrtp_advertised = \"192.0.2.9\"\n\
+             domain = \"ims.example\"\nmedia_networks = [\"198.51.100.0/24\", \"2001:db8::7\"]",
         )
         .over(None, sealer)
         .expect("a trunk")
@@ -360,13 +390,18 @@ mod tests {
         let sealer = sealer();
         let trunk = carrier(&sealer);
         assert_eq!(trunk.number_out, NumberForm::Plus);
+        assert_eq!(trunk.domain.as_deref(), Some("ims.example"));
+        let media = |text: &str| trunk.has_media_at(text.parse().expect("an address"));
+        assert!(media("198.51.100.77") && media("2001:db8::7") && media("::ffff:198.51.100.1"));
+        assert!(!media("198.51.101.1") && !media("2001:db8::8"));
         let register = trunk.register.as_ref().expect("registers");
         assert_eq!(register.expires_s, REGISTER_EXPIRES_S);
         let same = wanted("").over(Some(&trunk), &sealer);
         assert_eq!(same.as_ref(), Ok(&trunk));
         let plain = wanted(
             "auth_username = \"\"\nregistrar = \"\"\ncalls_max = 0\npilot = \"\"\n\
-             identity_out = \"from\"\nnumber_out = \"bare\"\nrtp_advertised = \"\"",
+             identity_out = \"from\"\nnumber_out = \"bare\"\nrtp_advertised = \"\"\n\
+             domain = \"\"\nmedia_networks = []",
         )
         .over(Some(&trunk), &sealer)
         .expect("a trunk");
@@ -418,6 +453,14 @@ mod tests {
                 "sip_advertised is",
             ),
             ("peer = \"192.0.2.1:5060\"\npilot = \"+86\"", "pilot: "),
+            (
+                "peer = \"192.0.2.1:5060\"\nmedia_networks = [\"198.51.100.0/33\"]",
+                "no network such as",
+            ),
+            (
+                "peer = \"192.0.2.1:5060\"\nmedia_networks = [\"198.51.100.7/24\"]",
+                "did you mean 198.51.100.0/24",
+            ),
         ] {
             let error = wanted(text).over(None, &sealer).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");
