@@ -2,7 +2,8 @@
 //!
 //! Packets come unevenly, out of order, or not at all; each is put where its timestamp says, and what
 //! does not come is silence. A sender's timestamps are trusted only as far as they agree with the clock:
-//! one that stands still, jumps or runs away is set right by the time of arrival.
+//! one that stands still, jumps or runs away is set right by the time of arrival. A clock that is a little
+//! faster or slower than ours is followed a few samples at a time, so that two tracks stay in step for hours.
 
 use crate::g711::Law;
 use std::collections::VecDeque;
@@ -11,6 +12,13 @@ use std::collections::VecDeque;
 pub const WINDOW: u64 = 1_600;
 /// How far timestamps and arrival may differ before the timestamps are set anew, in samples: 500 ms.
 const ASTRAY_MAX: i64 = 4_000;
+/// Over how long it is watched how far timestamps and arrival are apart, in samples: 2 s. Of the packets of
+/// such a time the least delayed one counts: the others tell of the network, not of the sender's clock.
+const WATCHED: i64 = 16_000;
+/// So far apart they may stay, in samples: 5 ms.
+const APART_MAX: i64 = 40;
+/// The most that is put in or left out at one packet, in samples: 1 ms, which nobody hears.
+const STEP_MAX: i64 = 8;
 /// The most that is held, in samples: 10 s. Who drains every second never comes near it.
 const HELD_MAX: usize = 80_000;
 
@@ -22,7 +30,41 @@ pub struct Track {
     base: u64,
     held: VecDeque<u8>,
     last: Option<Anchor>,
+    drift: Drift,
     late: u64,
+}
+
+/// How much later packets come than they are laid down, at least: what the sender's clock is behind ours.
+#[derive(Clone, Copy, Debug, Default)]
+struct Drift {
+    /// When the watched time ends.
+    until: i64,
+    /// The least delay within it,
+    least: Option<i64>,
+    /// and within the one before it.
+    before: Option<i64>,
+}
+
+impl Drift {
+    /// Takes note of a packet's delay, and says how much later the sound is to be laid down from it on.
+    fn watch(&mut self, arrived: i64, delay: i64) -> i64 {
+        if arrived >= self.until {
+            self.before = self.least.take();
+            self.until = arrived.saturating_add(WATCHED);
+        }
+        let least = self.least.map_or(delay, |least| least.min(delay));
+        let step = self.before.map_or(0, |before| {
+            let apart = before.min(least);
+            let too_far = apart.abs() - APART_MAX;
+            match too_far > 0 {
+                true => apart.signum() * (too_far / 32).clamp(1, STEP_MAX),
+                false => 0,
+            }
+        });
+        self.least = Some(least - step);
+        self.before = self.before.map(|before| before - step);
+        step
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +82,7 @@ impl Track {
             base: 0,
             held: VecDeque::new(),
             last: None,
+            drift: Drift::default(),
             late: 0,
         }
     }
@@ -51,9 +94,18 @@ impl Track {
             let ahead = timestamp.wrapping_sub(last.timestamp) as i32;
             last.position.saturating_add(ahead.into())
         });
-        let position = by_timestamp
-            .filter(|position| position.abs_diff(arrived) <= ASTRAY_MAX as u64)
-            .unwrap_or(arrived);
+        let trusted =
+            by_timestamp.filter(|position| position.abs_diff(arrived) <= ASTRAY_MAX as u64);
+        let (position, step) = match trusted {
+            Some(position) => {
+                let step = self.drift.watch(arrived, arrived - position);
+                (position + step, step)
+            }
+            None => {
+                self.drift = Drift::default();
+                (arrived, 0)
+            }
+        };
         self.last = Some(Anchor {
             ssrc,
             timestamp,
@@ -68,6 +120,13 @@ impl Track {
         let end = begin.saturating_add(sound.len());
         if end > HELD_MAX || sound.is_empty() {
             return;
+        }
+        // A step is filled with what was there before it: a moment of silence would click.
+        let gap = begin.saturating_sub(self.held.len());
+        if let Some(before) = self.held.back().copied()
+            && usize::try_from(step).is_ok_and(|step| gap <= step)
+        {
+            self.held.resize(self.held.len() + gap, before);
         }
         if self.held.len() < end {
             self.held.resize(end, self.silence);
@@ -136,6 +195,90 @@ mod tests {
         track.put(2, 7, &[4], 20);
         let out = drained(&mut track, 22);
         assert_eq!((out[0], out[10], out[11], out[20]), (1, 2, 3, 4));
+    }
+
+    /// So many minutes of a sender whose clock is off by `per_million`, whose packets are up to 30 ms late, and
+    /// that is silent now and then: how far what it says at a moment lies from that moment, at most, and how
+    /// much the place of its sound changes from one such moment, ten seconds, to the next.
+    fn apart(per_million: i64, minutes: i64) -> (i64, i64) {
+        let packets = minutes * 60 * 50;
+        let mut track = Track::new(Law::A);
+        let (mut out, mut marks) = (0_i64, Vec::new());
+        let (mut written, mut is_marked, mut random) = (Vec::new(), false, 1_u64);
+        for n in 0..packets {
+            let sent = n * 160 - n * 160 * per_million / 1_000_000;
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let arrival = sent + (random >> 33) as i64 % 240;
+            if n % 500 == 0 {
+                marks.push(sent);
+            }
+            if n % 3_000 > 2_900 {
+                continue;
+            }
+            let sound = [if n % 500 == 0 { 2 } else { 1 }; 160];
+            track.put(9, (n as u32).wrapping_mul(160), &sound, arrival as u64);
+            if n % 50 == 49 {
+                track.drain((arrival as u64).saturating_sub(WINDOW), |byte| {
+                    if byte == 2 && !is_marked {
+                        written.push(out);
+                    }
+                    is_marked = byte == 2;
+                    out += 1;
+                });
+            }
+        }
+        let apart: Vec<i64> = written
+            .iter()
+            .zip(&marks)
+            .map(|(at, mark)| at - mark)
+            .collect();
+        assert!(
+            apart.len() + 2 > marks.len(),
+            "{} of {}",
+            apart.len(),
+            marks.len()
+        );
+        let steps = apart.windows(2).map(|pair| (pair[1] - pair[0]).abs());
+        (
+            apart.iter().map(|apart| apart.abs()).max().unwrap_or(0),
+            steps.max().unwrap_or(0),
+        )
+    }
+
+    #[test]
+    fn a_clock_that_runs_a_little_fast_or_slow_is_followed_without_jumps() {
+        let rows = [
+            (-200, 180),
+            (200, 180),
+            (-1_000, 20),
+            (1_000, 20),
+            (-20, 20),
+            (0, 5),
+        ];
+        for (per_million, minutes) in rows {
+            let (apart, step) = apart(per_million, minutes);
+            assert!(
+                apart <= 320,
+                "{per_million}: {apart} samples, more than 40 ms"
+            );
+            assert!(step <= 240, "{per_million}: {step} samples at once");
+        }
+    }
+
+    #[test]
+    fn a_step_is_no_silence() {
+        let mut track = Track::new(Law::A);
+        // A tenth of a second later from the second packet on.
+        for n in 0..1_000_u64 {
+            let late = if n == 0 { 0 } else { 800 };
+            track.put(1, n as u32 * 160, &[1; 160], n * 160 + late);
+            if n > 10 {
+                let out = drained(&mut track, n * 160 - 1_600);
+                assert!(out.iter().all(|byte| *byte == 1), "{n}");
+            }
+        }
     }
 
     #[test]

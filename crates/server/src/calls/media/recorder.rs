@@ -70,6 +70,8 @@ pub enum Work {
     End {
         /// The call.
         key: CallKey,
+        /// When, on the clock of the media plane: so long it lasts, whoever spoke last.
+        at_us: u64,
         /// Packets that could not be handed over.
         dropped: u64,
         /// The rest.
@@ -223,8 +225,9 @@ impl Writer {
                 next_flush_us = now_us + FLUSH_EVERY_US;
             }
         }
+        let now_us = self.clock.now_us();
         for recording in self.calls.values_mut() {
-            recording.finish(&mut self.left, &mut self.both);
+            recording.finish(now_us, &mut self.left, &mut self.both);
         }
     }
 
@@ -251,11 +254,12 @@ impl Writer {
             }
             Work::End {
                 key,
+                at_us,
                 dropped,
                 mut statistics,
                 reply,
             } => {
-                if let Some(mut recorded) = self.end(key) {
+                if let Some(mut recorded) = self.end(key, at_us) {
                     recorded.dropped = dropped;
                     statistics.recording = Some(recorded);
                 }
@@ -263,7 +267,7 @@ impl Writer {
                 let _ = reply.send(*statistics);
             }
             Work::Abandon(key, reply) => {
-                if let Some(recorded) = self.end(key) {
+                if let Some(recorded) = self.end(key, self.clock.now_us()) {
                     let _ = reply.send(Statistics {
                         recording: Some(recorded),
                         ..Statistics::default()
@@ -273,9 +277,9 @@ impl Writer {
         }
     }
 
-    fn end(&mut self, key: CallKey) -> Option<Recorded> {
+    fn end(&mut self, key: CallKey, at_us: u64) -> Option<Recorded> {
         let mut recording = self.calls.remove(&key)?;
-        recording.finish(&mut self.left, &mut self.both);
+        recording.finish(at_us, &mut self.left, &mut self.both);
         Some(recording.recorded)
     }
 
@@ -285,7 +289,8 @@ impl Writer {
         }
         for recording in self.calls.values_mut() {
             if self.is_full {
-                recording.stop(Stopped::DiskFull, &mut self.left, &mut self.both);
+                let room = (&mut self.left, &mut self.both);
+                recording.stop(Stopped::DiskFull, now_us, room);
             } else {
                 let until = recording.position(now_us).saturating_sub(WINDOW);
                 recording.flush(until, &mut self.left, &mut self.both);
@@ -410,9 +415,10 @@ impl Recording {
         }
     }
 
-    /// Writes all that came and closes the file.
-    fn finish(&mut self, left: &mut Vec<u8>, both: &mut Vec<u8>) {
+    /// Writes all that came, and silence up to now where nobody spoke any more, and closes the file.
+    fn finish(&mut self, now_us: u64, left: &mut Vec<u8>, both: &mut Vec<u8>) {
         let end = self.caller.end().max(self.callee.end());
+        let end = end.max(self.position(now_us));
         self.flush(end, left, both);
         // The record that names it is about to be durable, so it should be too. A disk that cannot has
         // been told of by then.
@@ -421,9 +427,9 @@ impl Recording {
         }
     }
 
-    fn stop(&mut self, why: Stopped, left: &mut Vec<u8>, both: &mut Vec<u8>) {
+    fn stop(&mut self, why: Stopped, now_us: u64, (left, both): (&mut Vec<u8>, &mut Vec<u8>)) {
         if self.file.is_some() {
-            self.finish(left, both);
+            self.finish(now_us, left, both);
             self.recorded.stopped.get_or_insert(why);
         }
     }

@@ -47,9 +47,14 @@ impl World {
     }
 
     fn end(&mut self, key: u64) -> Option<Recorded> {
+        self.end_at(key, 0)
+    }
+
+    fn end_at(&mut self, key: u64, at_us: u64) -> Option<Recorded> {
         let (reply, mut told) = oneshot::channel();
         self.writer.take(Work::End {
             key: key.into(),
+            at_us,
             dropped: 3,
             statistics: Box::default(),
             reply,
@@ -142,6 +147,29 @@ fn a_gap_is_silent_and_the_sides_stay_in_step() {
 }
 
 #[test]
+fn a_recording_lasts_as_long_as_the_call_whoever_spoke_last() {
+    // Packets of 20 ms from the first moment on, and how long the call lasts, in milliseconds.
+    for (packets, lasts_ms) in [(0, 2_000), (55, 4_100), (100, 2_000), (10, 61_000), (0, 20)] {
+        let mut world = world(0);
+        world.begin(1, FILE, Law::A);
+        world.talk(1, Law::A, 0, packets);
+        for second in 1..=lasts_ms / 1_000 {
+            world.writer.flush(second * SECOND_US);
+        }
+        let recorded = world.end_at(1, lasts_ms * 1_000).expect("recorded");
+        assert_eq!(recorded.milliseconds, lasts_ms, "{packets} packets");
+        let (_, left, right) = world.read(FILE);
+        assert_eq!(left.len() as u64, lasts_ms * 8, "{packets} packets");
+        let said = packets as usize * 160;
+        for (track, byte) in [(&left, 1), (&right, 2)] {
+            assert!(track[..said].iter().all(|sample| *sample == byte));
+            let silence = Law::A.silence();
+            assert!(track[said..].iter().all(|sample| *sample == silence));
+        }
+    }
+}
+
+#[test]
 fn sound_in_the_other_law_is_converted() {
     let mut world = world(0);
     world.begin(1, FILE, Law::A);
@@ -228,5 +256,6 @@ fn when_the_thread_ends_its_files_are_whole() {
     drop(recorder.work);
     recorder.thread.join().expect("it ends well");
     let (_, left, right) = split(&fs_read(&directory.path().join(FILE)));
-    assert_eq!((left, right), (vec![Law::A.silence(); 160], vec![9; 160]));
+    assert_eq!(left[..160], [Law::A.silence(); 160]);
+    assert_eq!(right[..160], [9; 160]);
 }

@@ -45,7 +45,7 @@ impl Room {
                     self.with(key, |call| call.bridge.press(side, digit));
                     self.follow(key, now_us);
                 }
-                Command::Close(key, reply) => self.close(key, reply),
+                Command::Close(key, reply) => self.close(key, reply, now_us),
                 Command::Stop => return false,
             }
         }
@@ -172,7 +172,7 @@ impl Room {
         }
     }
 
-    fn close(&mut self, key: CallKey, reply: oneshot::Sender<Statistics>) {
+    fn close(&mut self, key: CallKey, reply: oneshot::Sender<Statistics>, now_us: u64) {
         let Some(place) = self.places.remove(&key) else {
             return;
         };
@@ -204,6 +204,7 @@ impl Room {
         self.work.push_back(Work::Sound(batch));
         self.work.push_back(Work::End {
             key,
+            at_us: now_us,
             dropped: call.dropped,
             statistics: Box::new(statistics),
             reply,
