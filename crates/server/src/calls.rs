@@ -60,6 +60,8 @@ pub struct Config {
     pub tls_listen: Option<SocketAddr>,
     /// Certificates, for TLS either way.
     pub tls: Option<Tls>,
+    /// How many streams there may be, and how slow.
+    pub streams: links::Bounds,
     /// How media is carried.
     pub media: media::Config,
     /// The most calls at once.
@@ -93,6 +95,7 @@ impl Config {
             tcp: true,
             tls_listen: None,
             tls: None,
+            streams: links::Bounds::default(),
             media: media::Config::new(listen.ip()),
             calls_max: 2_000,
             per_x_max: 30,
@@ -134,7 +137,7 @@ pub async fn serve(
     let address = socket.local_addr()?;
     let tls = config.tls_listen.map(links::bind_streams).transpose()?;
     let tls_address = tls.as_ref().map(|tls| tls.local_addr()).transpose()?;
-    let links = Links::new(tcp, tls, config.tls.clone());
+    let links = Links::new(tcp, tls, config.tls.clone(), config.streams);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     lost::close(&config, &records).await;

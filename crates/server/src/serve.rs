@@ -7,6 +7,7 @@
 
 mod addresses;
 mod certificate;
+pub mod descriptors;
 mod listen;
 mod master;
 mod parts;

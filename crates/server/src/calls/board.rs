@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::links::Counts as StreamCounts;
 use super::media::Threads;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp, ToneCode};
 use maskline_sip::endpoint::Counts;
@@ -113,6 +114,8 @@ struct Metrics {
     ports: Gauge,
     turned_away: Family<WhyLabel, Counter>,
     trunk_reachable: Family<TrunkLabel, Gauge>,
+    streams: Gauge,
+    streams_refused: Family<WhyLabel, Counter>,
     media_threads: Family<StateLabel, Gauge>,
 }
 
@@ -230,6 +233,16 @@ impl Board {
             metrics.trunk_reachable.clone(),
         );
         registry.register(
+            "sip_connections",
+            "SIP connections over TCP and TLS that peers opened and that stand",
+            metrics.streams.clone(),
+        );
+        registry.register(
+            "sip_connections_refused",
+            "SIP connections of peers that were closed by us, by reason: stranger, share, late, tls",
+            metrics.streams_refused.clone(),
+        );
+        registry.register(
             "media_threads",
             "Threads that carry and record media: well, late (no new calls) or ended",
             metrics.media_threads.clone(),
@@ -276,6 +289,25 @@ impl Board {
             gauge.set(i64::from(*reachable));
         }
         *known = trunks;
+    }
+
+    /// What the connections of SIP peers count.
+    pub fn set_streams(&self, counts: StreamCounts) {
+        let metrics = &self.0.metrics;
+        let incoming = i64::try_from(counts.incoming).unwrap_or(i64::MAX);
+        metrics.streams.set(incoming);
+        let refused = [
+            ("stranger", counts.strangers),
+            ("share", counts.over_share),
+            ("late", counts.late),
+            ("tls", counts.tls),
+        ];
+        for (why, count) in refused {
+            let counter = metrics.streams_refused.get_or_create(&WhyLabel { why });
+            counter
+                .inner()
+                .store(count, std::sync::atomic::Ordering::Relaxed);
+        }
     }
 
     /// How the threads that carry media are; gives how they were before.
@@ -411,6 +443,11 @@ mod tests {
         assert_eq!(board.reachable("out"), Some(false));
         assert_eq!(board.reachable("gone"), None, "it is asked no more");
         board.set_counts(13, 14, counts);
+        board.set_streams(StreamCounts {
+            incoming: 15,
+            over_share: 16,
+            ..StreamCounts::default()
+        });
         let threads = Threads {
             well: 2,
             late: 0,
@@ -427,6 +464,9 @@ mod tests {
             "maskline_rtp_ports_lent 14",
             "maskline_sip_turned_away_total{why=\"stranger\"} 11",
             "maskline_sip_turned_away_total{why=\"trunk_full\"} 12",
+            "maskline_sip_connections 15",
+            "maskline_sip_connections_refused_total{why=\"share\"} 16",
+            "maskline_sip_connections_refused_total{why=\"late\"} 0",
             "maskline_trunk_reachable{trunk=\"out\"} 0",
             "maskline_media_threads{state=\"well\"} 2",
             "maskline_media_threads{state=\"ended\"} 1",

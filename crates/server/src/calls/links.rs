@@ -6,13 +6,15 @@
 //! What cannot be sent is told at once, so that nobody waits for the answer. Nothing is kept for a
 //! connection that is gone: over a stream it is the transaction's matter to try again, or the peer's.
 
+mod share;
 mod stream;
 mod tls;
 
 pub use tls::{Pem, Tls, TlsError};
 
 use maskline_sip::hop::{Hop, Transport};
-use std::collections::{BTreeMap, BTreeSet};
+use share::{Rarely, Shares};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -23,10 +25,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-/// Connections that peers opened at once. Beyond it new ones are closed unheard.
-const INCOMING_MAX: usize = 1_024;
-/// Connections that we opened at once: apart from the others, so that nobody can keep us from calling.
-const OUTGOING_MAX: usize = 1_024;
 /// Messages that wait to be written to one connection. One that is so slow is closed.
 const WRITES_MAX: usize = 256;
 /// Messages of all connections that wait for the loop; when it is full the connections are not read.
@@ -43,6 +41,43 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 const SAME_PORT_TRIES: usize = 16;
 /// Room in the kernel for datagrams that wait, in bytes: a second of heavy load.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+
+/// How many connections there may be, and how slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections that peers opened at once. No peer may hold more than are left free, so one alone has
+    /// half of them, and another finds room at any time. Beyond it new ones are closed unheard.
+    pub incoming_max: usize,
+    /// Connections that we opened at once: apart from the others, so that nobody can keep us from calling.
+    pub outgoing_max: usize,
+    /// From its first byte a message may take so long to arrive; then its connection is closed.
+    pub message_max: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            incoming_max: 1_024,
+            outgoing_max: 1_024,
+            message_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What was counted since the start, and how many connections stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections that peers opened and that stand.
+    pub incoming: u64,
+    /// Connections from addresses of no trunk, closed unheard.
+    pub strangers: u64,
+    /// Connections of peers that held their share already, closed unheard.
+    pub over_share: u64,
+    /// Connections closed because a message took too long to arrive.
+    pub late: u64,
+    /// Connections whose TLS failed.
+    pub tls: u64,
+}
 
 /// Opens the ports for datagrams and, if wanted, for plain streams: both at the same address (RFC 3261
 /// section 18.2.1).
@@ -133,12 +168,15 @@ pub struct Links {
     shared: Shared,
     news: mpsc::Receiver<News>,
     outgoing: Arc<Semaphore>,
-    /// None until it is said for the first time.
-    known: watch::Sender<Option<BTreeSet<IpAddr>>>,
+    /// Which trunk each address belongs to; none until it is said for the first time.
+    known: watch::Sender<Option<Known>>,
     names: BTreeMap<SocketAddr, Box<str>>,
     /// They end with this.
     _accepting: JoinSet<()>,
 }
+
+/// Which trunk an address belongs to.
+type Known = BTreeMap<IpAddr, Arc<str>>;
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -147,6 +185,32 @@ struct Shared {
     runtime: Handle,
     news: mpsc::Sender<News>,
     last_id: Arc<AtomicU64>,
+    message_max: Duration,
+    shares: Arc<Shares>,
+    tallies: Arc<Tallies>,
+}
+
+/// What is counted, and what was last said of it.
+#[derive(Default)]
+struct Tallies {
+    strangers: AtomicU64,
+    over_share: AtomicU64,
+    late: AtomicU64,
+    tls: AtomicU64,
+    share_told: Rarely,
+    late_told: Rarely,
+    tls_told: Rarely,
+    accept_told: Rarely,
+}
+
+impl Tallies {
+    /// A message of this hop never came to its end.
+    fn count_late(&self, hop: Hop) {
+        self.late.fetch_add(1, Ordering::Relaxed);
+        if let Some(unsaid) = self.late_told.say() {
+            tracing::warn!(%hop, unsaid, "a SIP connection is closed: a message on it took too long to arrive");
+        }
+    }
 }
 
 impl Shared {
@@ -174,20 +238,22 @@ impl Links {
         tcp: Option<TcpListener>,
         tls_listener: Option<TcpListener>,
         tls: Option<Tls>,
+        bounds: Bounds,
     ) -> Self {
         let (sender, news) = mpsc::channel(NEWS_MAX);
         let shared = Shared {
             runtime: Handle::current(),
             news: sender,
             last_id: Arc::default(),
+            message_max: bounds.message_max,
+            shares: Arc::new(Shares::new(bounds.incoming_max)),
+            tallies: Arc::default(),
         };
         let (known, knows) = watch::channel(None);
-        let incoming = Arc::new(Semaphore::new(INCOMING_MAX));
         let mut accepting = JoinSet::new();
         let door = |listener, tls| Door {
             listener,
             tls,
-            incoming: incoming.clone(),
             known: knows.clone(),
             shared: shared.clone(),
         };
@@ -203,16 +269,34 @@ impl Links {
             tls,
             shared,
             news,
-            outgoing: Arc::new(Semaphore::new(OUTGOING_MAX)),
+            outgoing: Arc::new(Semaphore::new(bounds.outgoing_max)),
             known,
             names: BTreeMap::new(),
             _accepting: accepting,
         }
     }
 
-    /// From now on only these may connect; connections that stand stay.
-    pub fn know(&self, peers: impl Iterator<Item = IpAddr>) {
-        self.known.send_replace(Some(peers.collect()));
+    /// From now on only these may connect, each address for the trunk of this name; connections that stand
+    /// stay. Of several trunks at one address the first counts.
+    pub fn know(&self, peers: impl Iterator<Item = (IpAddr, Arc<str>)>) {
+        let mut known = Known::new();
+        for (address, trunk) in peers {
+            known.entry(address).or_insert(trunk);
+        }
+        self.known.send_replace(Some(known));
+    }
+
+    /// What was counted, and how many connections of peers stand.
+    pub fn counts(&self) -> Counts {
+        let tallies = &self.shared.tallies;
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            incoming: self.shared.shares.taken(),
+            strangers: read(&tallies.strangers),
+            over_share: read(&tallies.over_share),
+            late: read(&tallies.late),
+            tls: read(&tallies.tls),
+        }
     }
 
     /// From now on the certificates of these peers must bear these names, instead of their addresses.
@@ -268,7 +352,9 @@ impl Links {
                 stream::Stream::open(plain, connector.as_ref(), to.address.ip(), name).await
             };
             match tokio::time::timeout(OPENING_MAX, opening).await {
-                Ok(Ok(stream)) => stream::serve(stream, to, ends, &shared.news, IDLE_MAX).await,
+                Ok(Ok(stream)) => {
+                    stream::serve(stream, to, ends, &shared).await;
+                }
                 Ok(Err(error)) => {
                     tracing::info!(hop = %to, %error, "a SIP connection was not made")
                 }
@@ -317,8 +403,7 @@ impl Links {
 struct Door {
     listener: TcpListener,
     tls: Option<Tls>,
-    incoming: Arc<Semaphore>,
-    known: watch::Receiver<Option<BTreeSet<IpAddr>>>,
+    known: watch::Receiver<Option<Known>>,
     shared: Shared,
 }
 
@@ -328,23 +413,34 @@ impl Door {
         if self.known.wait_for(Option::is_some).await.is_err() {
             return;
         }
+        let tallies = self.shared.tallies.clone();
         loop {
             let (plain, from) = match self.listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "a SIP connection was not accepted");
+                    if let Some(unsaid) = tallies.accept_told.say() {
+                        tracing::warn!(%error, unsaid, "a SIP connection was not accepted");
+                    }
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
             };
             // Strangers cost nothing but this.
-            let is_known = |known: &BTreeSet<IpAddr>| known.contains(&from.ip());
-            if !self.known.borrow().as_ref().is_some_and(is_known) {
+            let trunk = self
+                .known
+                .borrow()
+                .as_ref()
+                .and_then(|known| known.get(&from.ip()).cloned());
+            let Some(trunk) = trunk else {
+                tallies.strangers.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!("a SIP connection from nobody we know");
                 continue;
-            }
-            let Ok(permit) = self.incoming.clone().try_acquire_owned() else {
-                tracing::warn!("too many SIP connections");
+            };
+            let Some(slot) = self.shared.shares.take(&trunk) else {
+                tallies.over_share.fetch_add(1, Ordering::Relaxed);
+                if let Some(unsaid) = tallies.share_told.say() {
+                    tracing::warn!(%trunk, unsaid, "a SIP connection is refused: the trunk holds its share of them");
+                }
                 continue;
             };
             let shared = self.shared.clone();
@@ -361,12 +457,20 @@ impl Door {
                 };
                 match tokio::time::timeout(OPENING_MAX, opening).await {
                     Ok(Ok(stream)) => greet(stream, hop, &shared).await,
-                    Ok(Err(error)) => tracing::info!(%hop, %error, "TLS with a SIP peer failed"),
-                    Err(_) => tracing::info!(%hop, "TLS with a SIP peer took too long"),
+                    Ok(Err(error)) => tell_tls(&shared, hop, &error),
+                    Err(late) => tell_tls(&shared, hop, &late),
                 }
-                drop(permit);
+                drop(slot);
             });
         }
+    }
+}
+
+/// TLS with a peer failed or took too long.
+fn tell_tls(shared: &Shared, hop: Hop, error: &dyn std::fmt::Display) {
+    shared.tallies.tls.fetch_add(1, Ordering::Relaxed);
+    if let Some(unsaid) = shared.tallies.tls_told.say() {
+        tracing::info!(%hop, %error, unsaid, "TLS with a SIP peer failed");
     }
 }
 
@@ -380,7 +484,7 @@ async fn greet(stream: stream::Stream, hop: Hop, shared: &Shared) {
         .await
         .is_ok()
     {
-        stream::serve(stream, hop, ends, &shared.news, IDLE_MAX).await;
+        stream::serve(stream, hop, ends, shared).await;
         let _ = shared.news.send(News::Closed(hop, id)).await;
     }
 }

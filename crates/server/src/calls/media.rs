@@ -23,7 +23,6 @@ use maskline_domain::ToneCode;
 use ports::Ports;
 use prompts::{Language, Library};
 use recorder::{Recorder, Work};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use shard::{Shard, State, Tools};
 use statistics::Statistics;
@@ -134,7 +133,6 @@ impl MediaPlane {
     /// # Errors
     /// When the system has no thread or no descriptor to give.
     pub fn start(config: Config, news: mpsc::Sender<Input<'static>>) -> io::Result<Self> {
-        raise_descriptor_limit();
         let clock = Clock::new();
         let library = Library::load(config.prompts.as_deref(), &config.languages);
         let tones = Arc::new(library.tones().collect());
@@ -344,17 +342,6 @@ impl Clock {
 fn thread_cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
-}
-
-/// Each call has four sockets: as many descriptors as the system allows at all.
-fn raise_descriptor_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        if let Err(error) = setrlimit(Resource::Nofile, limit) {
-            tracing::warn!(%error, "the limit of open files stays as it is; it may be too low for many calls");
-        }
-    }
 }
 
 #[cfg(test)]

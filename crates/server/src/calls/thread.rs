@@ -14,6 +14,7 @@ use crate::writer::{Ledger, Records, clocks};
 use maskline_domain::call::Moment;
 use maskline_sip::hop::Hop;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -273,6 +274,7 @@ impl Loop {
         let counts = self.switch.counts();
         let board = &self.config.board;
         board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
+        board.set_streams(self.links.counts());
         board.set_reachable(self.switch.reachable());
         self.look_at_media();
         if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
@@ -358,8 +360,11 @@ impl Loop {
     /// Tells the links who may connect, and by which names those must be known that we connect to.
     fn introduce(&mut self, trunks: &[Trunk]) {
         self.links.know(trunks.iter().flat_map(|trunk| {
-            let sources = trunk.peer.sources.iter().copied();
-            sources.chain([trunk.peer.hop.address.ip()])
+            let name: Arc<str> = trunk.said.name.as_str().into();
+            trunk
+                .peer
+                .addresses()
+                .map(move |address| (address, name.clone()))
         }));
         let named = |trunk: &Trunk| {
             let name = trunk.said.tls_name.clone()?;

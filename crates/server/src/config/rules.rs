@@ -82,7 +82,7 @@ impl Settings {
     }
 
     /// Numbers that have a sensible range: key, value, least, most.
-    fn bounds(&self) -> [(&'static str, u64, u64, u64); 25] {
+    fn bounds(&self) -> [(&'static str, u64, u64, u64); 26] {
         const DAY_S: u64 = 86_400;
         const GIB: u64 = 1 << 30;
         [
@@ -110,6 +110,12 @@ impl Settings {
                 self.admin.body_max_bytes.into(),
                 1 << 10,
                 GIB,
+            ),
+            (
+                "sip.message_timeout_s",
+                self.sip.message_timeout_s.into(),
+                1,
+                600,
             ),
             ("calls.calls_max", self.calls.calls_max.into(), 1, 1_000_000),
             ("calls.per_x_max", self.calls.per_x_max.into(), 1, 1_000_000),

@@ -95,6 +95,9 @@ pub struct SipSettings {
     pub advertised: OffOr<SocketAddr>,
     /// Whether TCP is taken too, at the address and port of `listen`.
     pub tcp: bool,
+    /// Over TCP and TLS, how long a message may take from its first byte to its last, in seconds. A connection
+    /// on which one takes longer is closed.
+    pub message_timeout_s: u32,
     /// Where TLS is taken; off means nowhere. Needs `certificate`.
     pub tls: OffOr<ListenAddress>,
     /// PEM file with the certificate chain for TLS, our own first. Shown to peers either way. Reloadable.
@@ -303,6 +306,7 @@ impl Default for SipSettings {
             listen: local(5060),
             advertised: OffOr::OFF,
             tcp: true,
+            message_timeout_s: 30,
             tls: OffOr::OFF,
             certificate: OffOr::OFF,
             private_key: OffOr::OFF,

@@ -2,18 +2,19 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
+use super::descriptors::Budget;
 use super::{
     Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop, watch,
 };
 use crate::admin::{self, Admin, AdminToken};
 use crate::api::{self, ApiMetrics, Gateway};
-use crate::calls::{self, Board, Serving};
+use crate::calls::{self, Board, Serving, links};
 use crate::cli::Failure;
 use crate::config::Reloader;
 use crate::demo;
@@ -44,6 +45,7 @@ impl Process {
         // Those of a process that was killed.
         Addresses::forget(&self.data);
         let settings = &self.loaded.settings;
+        let budget = Budget::of_process(settings);
         let board = Board::default();
         self.metrics.register(|registry| board.register(registry));
         let admin = Arc::new(self.admin(ledger, sealer.clone(), board.clone())?);
@@ -58,6 +60,11 @@ impl Process {
         let config = calls::Config {
             sealer: Some(sealer.clone()),
             board: board.clone(),
+            streams: links::Bounds {
+                incoming_max: budget.sip_streams,
+                outgoing_max: budget.sip_streams,
+                message_max: Duration::from_secs(settings.sip.message_timeout_s.into()),
+            },
             ..parts::call_config(&self.loaded, boot).await?
         };
         if settings.demo {
@@ -100,6 +107,10 @@ impl Process {
         reloader.follow(parts::gateway_follower(gateway.clone()));
 
         let bounds = parts::api_bounds(settings);
+        let bounds = api::Bounds {
+            connections_max: bounds.connections_max.min(budget.api),
+            ..bounds
+        };
         let told = stop.clone().told();
         tasks.spawn(async move {
             api::serve(gateway, listeners, bounds, told).await;

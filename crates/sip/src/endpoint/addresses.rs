@@ -27,9 +27,7 @@ impl Endpoint {
     /// it is known by, never one that is easier.
     pub(super) fn peer_at(&self, source: Hop) -> Option<PeerId> {
         let is_there = |peer: &&Peer| {
-            let address = source.address.ip();
-            (peer.hop.address.ip() == address || peer.sources.contains(&address))
-                && source.transport >= peer.hop.transport
+            peer.is_at(source.address.ip()) && source.transport >= peer.hop.transport
         };
         let exact = self.peers.iter().find(|peer| peer.hop == source);
         exact

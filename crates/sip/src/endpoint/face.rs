@@ -105,6 +105,18 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The addresses that are its own: where calls to it are sent, and from where its requests come.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        [self.hop.address.ip()]
+            .into_iter()
+            .chain(self.sources.iter().copied())
+    }
+
+    /// Whether an address is its own, at any port and by any transport.
+    pub fn is_at(&self, address: IpAddr) -> bool {
+        self.addresses().any(|own| own == address)
+    }
+
     /// A peer that is known by its address alone.
     pub fn new(id: PeerId, hop: Hop) -> Self {
         Self {

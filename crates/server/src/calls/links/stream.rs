@@ -1,6 +1,6 @@
 //! One connection: messages cut out of what is read, and written as they come.
 
-use super::News;
+use super::{IDLE_MAX, News, Shared};
 use maskline_sip::hop::Hop;
 use maskline_sip::stream::{Frame, FrameError, Framer};
 use std::io;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -65,6 +66,8 @@ enum Ended {
     ByPeer,
     #[error("it was idle")]
     Idle,
+    #[error("a message took too long to arrive")]
+    Late,
     #[error("it took too long to write")]
     Slow,
     #[error("the calls are over")]
@@ -76,17 +79,14 @@ enum Ended {
 }
 
 /// Carries messages both ways until the connection ends.
-pub(super) async fn serve(
-    stream: Stream,
-    hop: Hop,
-    ends: Ends,
-    news: &mpsc::Sender<News>,
-    idle_max: Duration,
-) {
+pub(super) async fn serve(stream: Stream, hop: Hop, ends: Ends, shared: &Shared) {
     let ended = match stream {
-        Stream::Plain(stream) => carry(stream, hop, ends, news, idle_max).await,
-        Stream::Tls(stream) => carry(*stream, hop, ends, news, idle_max).await,
+        Stream::Plain(stream) => carry(stream, hop, ends, shared).await,
+        Stream::Tls(stream) => carry(*stream, hop, ends, shared).await,
     };
+    if matches!(ended, Ended::Late) {
+        shared.tallies.count_late(hop);
+    }
     tracing::debug!(%hop, %ended, "a SIP connection has ended");
 }
 
@@ -94,32 +94,36 @@ async fn carry(
     stream: impl AsyncRead + AsyncWrite,
     hop: Hop,
     mut ends: Ends,
-    news: &mpsc::Sender<News>,
-    idle_max: Duration,
+    shared: &Shared,
 ) -> Ended {
     let (reader, mut writer) = tokio::io::split(stream);
     let ended = tokio::select! {
-        ended = read(reader, hop, news, idle_max) => ended,
+        ended = read(reader, hop, shared) => ended,
         ended = write(&mut writer, &mut ends.to_write) => ended,
         _ = &mut ends.closed => Ended::Slow,
     };
-    if matches!(ended, Ended::ByUs | Ended::Idle | Ended::Frame(_)) {
+    if matches!(
+        ended,
+        Ended::ByUs | Ended::Idle | Ended::Late | Ended::Frame(_)
+    ) {
         // Politely; whether it arrives is no matter any more.
         let _ = tokio::time::timeout(WRITE_MAX, writer.shutdown()).await;
     }
     ended
 }
 
-async fn read(
-    mut reader: impl AsyncRead + Unpin,
-    hop: Hop,
-    news: &mpsc::Sender<News>,
-    idle_max: Duration,
-) -> Ended {
+async fn read(mut reader: impl AsyncRead + Unpin, hop: Hop, shared: &Shared) -> Ended {
     let mut framer = Framer::new();
     let mut bytes = vec![0; READ_BYTES];
+    // When the message began of which a part is here.
+    let mut begun: Option<Instant> = None;
     loop {
-        let length = match tokio::time::timeout(idle_max, reader.read(&mut bytes)).await {
+        let wait = match begun {
+            None => IDLE_MAX,
+            Some(since) => shared.message_max.saturating_sub(since.elapsed()),
+        };
+        let length = match tokio::time::timeout(wait, reader.read(&mut bytes)).await {
+            Err(_) if begun.is_some() => return Ended::Late,
             Err(_) => return Ended::Idle,
             Ok(Err(error)) => return error.into(),
             Ok(Ok(0)) => return Ended::ByPeer,
@@ -133,9 +137,19 @@ async fn read(
                 Ok(Some(Frame::Message(message))) => News::Message(hop, message),
                 Ok(Some(Frame::Ping)) => News::Ping(hop),
             };
-            if news.send(found).await.is_err() {
+            if shared.news.send(found).await.is_err() {
                 return Ended::ByUs;
             }
+            // What is left is of another message, and the wait above was ours.
+            begun = None;
+        }
+        begun = match framer.held() {
+            0 => None,
+            _ => begun.or_else(|| Some(Instant::now())),
+        };
+        // However busily a message trickles in, it has only its time.
+        if begun.is_some_and(|since| since.elapsed() >= shared.message_max) {
+            return Ended::Late;
         }
     }
 }

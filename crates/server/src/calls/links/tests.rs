@@ -14,6 +14,10 @@ fn bytes(text: &str) -> Arc<[u8]> {
 
 /// Links that listen by both transports and know this machine.
 fn links(tls: Option<Tls>) -> (Links, SocketAddr, SocketAddr) {
+    links_within(tls, Bounds::default())
+}
+
+fn links_within(tls: Option<Tls>, bounds: Bounds) -> (Links, SocketAddr, SocketAddr) {
     let (_, tcp) = open(local(0), true).expect("a free port");
     let tcp = tcp.expect("it was wanted");
     let secure = bind_streams(local(0)).expect("a free port");
@@ -21,8 +25,8 @@ fn links(tls: Option<Tls>) -> (Links, SocketAddr, SocketAddr) {
         tcp.local_addr().expect("bound"),
         secure.local_addr().expect("bound"),
     );
-    let links = Links::new(Some(tcp), Some(secure), tls);
-    links.know([local(0).ip()].into_iter());
+    let links = Links::new(Some(tcp), Some(secure), tls, bounds);
+    links.know([(local(0).ip(), "here".into())].into_iter());
     (links, addresses.0, addresses.1)
 }
 
@@ -104,6 +108,97 @@ async fn strangers_are_not_heard_and_nonsense_ends_a_connection() {
     let _ = stranger.write_all(HELLO.as_bytes()).await;
     assert_eq!(stranger.read(&mut pong).await.unwrap_or(0), 0);
     assert!(links.connections.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
+    let bounds = Bounds {
+        message_max: Duration::from_millis(300),
+        ..Bounds::default()
+    };
+    let (mut links, address, _) = links_within(None, bounds);
+    #[rustfmt::skip]
+    let rows: &[(&str, &[&str])] = &[
+        ("the first word", &["OPT"]),
+        ("a line", &["OPTIONS sip:a@127.0.0.1 SIP/2.0\r\n"]),
+        ("a head that trickles in", &["OPTIONS sip:a@127.0.0.1 SIP/2.0\r\n", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]),
+        ("a head without its body", &["OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nContent-Length: 9\r\n\r\n"]),
+        ("a body that trickles in", &["OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nContent-Length: 99\r\n\r\n", "a", "b", "c", "d", "e", "f", "g", "h"]),
+        ("half a message behind a whole one", &["OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nContent-Length: 0\r\n\r\nOPT"]),
+    ];
+    for (what, parts) in rows {
+        let mut peer = TcpStream::connect(address).await.unwrap();
+        let said = async {
+            for part in *parts {
+                // It may be closed by then.
+                let _ = peer.write_all(part.as_bytes()).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let ended = async {
+            loop {
+                if let Heard::Unreachable(_) = links.heard().await {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = said => {}
+            () = ended => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => panic!("{what}: it is held"),
+        }
+    }
+    assert_eq!(links.counts().late, 6);
+    // Who says nothing at all, or only that it is there, is left alone.
+    let mut quiet = TcpStream::connect(address).await.unwrap();
+    quiet.write_all(b"\r\n\r\n").await.unwrap();
+    tokio::select! {
+        _ = links.heard() => panic!("it is left alone"),
+        () = tokio::time::sleep(Duration::from_millis(700)) => {}
+    }
+    assert_eq!(links.counts().late, 6);
+}
+
+#[tokio::test]
+async fn one_peer_cannot_take_all_places() {
+    let bounds = Bounds {
+        incoming_max: 8,
+        ..Bounds::default()
+    };
+    let (mut links, address, _) = links_within(None, bounds);
+    let other: IpAddr = [127, 0, 0, 2].into();
+    links.know([(local(0).ip(), "here".into()), (other, "other".into())].into_iter());
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(TcpStream::connect(address).await.unwrap());
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(other, 0)).unwrap();
+    let mut peer = socket.connect(address).await.unwrap();
+    peer.write_all(HELLO.as_bytes()).await.unwrap();
+    let from = loop {
+        match links.heard().await {
+            Heard::Message(from, _) => break from,
+            Heard::Unreachable(_) => {}
+        }
+    };
+    assert_eq!(from.address.ip(), other);
+    let counts = links.counts();
+    assert_eq!((counts.incoming, counts.over_share), (5, 4));
+    drop(held);
+    // Places that are given back can be taken again.
+    loop {
+        let _ = tokio::time::timeout(Duration::from_millis(10), links.heard()).await;
+        if links.counts().incoming == 1 {
+            break;
+        }
+    }
+    let again = TcpStream::connect(address).await.unwrap();
+    while links.counts().incoming < 2 {
+        let _ = tokio::time::timeout(Duration::from_millis(10), links.heard()).await;
+    }
+    drop(again);
 }
 
 #[tokio::test]
