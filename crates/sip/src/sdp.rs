@@ -16,18 +16,18 @@ pub use foreign::{Foreign, Format};
 pub use ours::{OurSide, reoffer};
 pub(crate) use read::origin;
 use read::parse_media;
-pub use read::{parse, parse_passing};
+pub use read::{host_name, parse, parse_passing, with_address};
 pub use write::{answer, offer};
 
 use crate::g711::Law;
 use std::net::SocketAddr;
 
 /// The longest description that we read, in bytes.
-pub const SDP_BYTES_MAX: usize = 8_192;
+pub const SDP_BYTES_MAX: usize = 16_384;
 /// The most media lines that we read.
-pub const MEDIA_MAX: usize = 8;
+pub const MEDIA_MAX: usize = 32;
 /// The most formats in a media line that we look at.
-pub const FORMATS_MAX: usize = 32;
+pub const FORMATS_MAX: usize = 64;
 
 /// Why a description cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +35,6 @@ pub enum SdpError {
     /// Longer than [`SDP_BYTES_MAX`] or more than [`MEDIA_MAX`] media.
     #[error("too long")]
     TooLong,
-    /// A line that is not `letter=value`, or a number that is none.
-    #[error("not a session description")]
-    Malformed,
     /// No audio by plain RTP with an address and a codec that may cross; a fax (T.38) alone, for example.
     #[error("no audio that we can carry")]
     NoAudio,
@@ -151,6 +148,9 @@ pub struct Audio {
     pub codecs: Vec<(Codec, u8)>,
     /// The payload type of keys sent as events (RFC 4733).
     pub events: Option<u8>,
+    /// The same under the clocks of codecs that have another one than 8 kHz, which keys must share with the
+    /// sound (RFC 4733 section 2.1): the clock in Hz, and the payload type.
+    pub events_at: Vec<(u32, u8)>,
     /// How much sound it wants in a packet, 10 to 40 ms.
     pub ptime_ms: Option<u8>,
     /// Who sends. A side that holds by an address of zeros does not want to receive.
@@ -173,6 +173,7 @@ impl Audio {
                 .map(|codec| (codec, codec.usual_payload_type()))
                 .to_vec(),
             events: Some(EVENTS_PAYLOAD_TYPE),
+            events_at: Vec::new(),
             ptime_ms: Some(20),
             direction: Direction::SendRecv,
             noise: false,
@@ -207,7 +208,47 @@ impl Audio {
         renumbered.events = renumbered
             .events
             .map(|number| free(before.events.unwrap_or(number), &taken));
+        taken.extend(renumbered.events);
+        for (clock_hz, number) in &mut renumbered.events_at {
+            *number = free(before.events_at(*clock_hz).unwrap_or(*number), &taken);
+            taken.push(*number);
+        }
         renumbered
+    }
+
+    /// The payload type of keys under this clock.
+    fn events_at(&self, clock_hz: u32) -> Option<u8> {
+        let found = self.events_at.iter().find(|(known, _)| *known == clock_hz);
+        found.map(|(_, number)| *number)
+    }
+
+    /// Without keys of any kind.
+    #[must_use]
+    pub fn without_events(self) -> Self {
+        Self {
+            events: None,
+            events_at: Vec::new(),
+            ..self
+        }
+    }
+
+    /// Leaves out clocks that no codec has. A number that stands for keys under two clocks is taken for what
+    /// goes with the codecs that there are.
+    fn settle_events(&mut self) {
+        let clocks: Vec<u32> = self.foreign.iter().map(|it| it.codec.clock_hz()).collect();
+        let is_at_8khz = !self.codecs.is_empty() || clocks.contains(&8_000);
+        let clashes = |events: Option<u8>, number: u8| events == Some(number);
+        if !is_at_8khz
+            && self
+                .events_at
+                .iter()
+                .any(|(_, it)| clashes(self.events, *it))
+        {
+            self.events = None;
+        }
+        let events = self.events;
+        self.events_at
+            .retain(|(clock_hz, number)| clocks.contains(clock_hz) && !clashes(events, *number));
     }
 }
 
@@ -231,7 +272,8 @@ pub struct Description {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum MediaLine {
-    Carried,
+    /// Its protocol, in the words of the side that offered it, to be repeated to it.
+    Carried(String),
     /// Its kind, protocol and first format, to be repeated with port 0 to the side that offered it.
     Refused(String, String, String),
 }
@@ -261,6 +303,8 @@ pub struct Agreement {
 pub struct Passing {
     /// The one codec, as the side that answered describes it.
     pub format: Format,
+    /// The clock of keys, in Hz.
+    pub events_hz: u32,
     /// What the side that offered uses.
     pub offerer: Payloads,
     /// What the side that answered uses.
@@ -279,6 +323,7 @@ impl Agreed for Agreement {
             codecs: vec![(self.codec, self.offerer.codec)],
             foreign: Vec::new(),
             events: self.offerer.events,
+            events_at: Vec::new(),
             ..audio.clone()
         }
     }
@@ -290,10 +335,14 @@ impl Agreed for Passing {
             payload_type: self.offerer.codec,
             ..self.format.clone()
         };
+        let events = self.offerer.events;
+        let at_8khz = self.events_hz == 8_000;
+        let others = events.filter(|_| !at_8khz).map(|it| (self.events_hz, it));
         Audio {
             codecs: Vec::new(),
             foreign: vec![format],
-            events: self.offerer.events,
+            events: events.filter(|_| at_8khz),
+            events_at: others.into_iter().collect(),
             ..audio.clone()
         }
     }
@@ -307,7 +356,8 @@ pub fn agree(offered: &Audio, answered: &Audio) -> Result<Agreement, SdpError> {
         .iter()
         .find_map(|(codec, theirs)| find(*codec).map(|(codec, ours)| (*codec, *theirs, *ours)))
         .ok_or(SdpError::NoCommonCodec)?;
-    let (offerer, answerer) = payloads(offered, answered, offerer, answerer);
+    let events = offered.events.zip(answered.events);
+    let (offerer, answerer) = payloads(events, offerer, answerer);
     Ok(Agreement {
         codec,
         offerer,
@@ -323,16 +373,28 @@ pub fn agree_passing(offered: &Audio, answered: &Audio) -> Result<Passing, SdpEr
         .iter()
         .find_map(|theirs| find(theirs.codec).map(|ours| (ours, theirs)))
         .ok_or(SdpError::NoCommonCodec)?;
-    let (offerer, answerer) = payloads(offered, answered, ours.payload_type, theirs.payload_type);
+    let clock_hz = theirs.codec.clock_hz();
+    let at_its_clock = offered
+        .events_at(clock_hz)
+        .zip(answered.events_at(clock_hz));
+    let at_8khz = offered.events.zip(answered.events);
+    let (offerer, answerer) = payloads(
+        at_its_clock.or(at_8khz),
+        ours.payload_type,
+        theirs.payload_type,
+    );
     Ok(Passing {
         format: theirs.clone(),
+        events_hz: match at_its_clock {
+            Some(_) => clock_hz,
+            None => 8_000,
+        },
         offerer,
         answerer,
     })
 }
 
-fn payloads(offered: &Audio, answered: &Audio, ours: u8, theirs: u8) -> (Payloads, Payloads) {
-    let events = offered.events.zip(answered.events);
+fn payloads(events: Option<(u8, u8)>, ours: u8, theirs: u8) -> (Payloads, Payloads) {
     let offerer = Payloads {
         codec: ours,
         events: events.map(|(offerer, _)| offerer),

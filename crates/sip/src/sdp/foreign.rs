@@ -68,13 +68,30 @@ impl Foreign {
         }
     }
 
-    /// Whether `rtpmap` speaks of this codec; one channel need not be said.
+    /// Its clock in Hz, as `rtpmap` has it.
+    pub fn clock_hz(self) -> u32 {
+        match self {
+            Self::G729 | Self::G722 | Self::Amr | Self::Ilbc => 8_000,
+            Self::AmrWb => 16_000,
+            Self::Opus => 48_000,
+        }
+    }
+
+    /// Whether `rtpmap` speaks of this codec; one channel need not be said. Some write the names and the
+    /// clock of two codecs otherwise than RFC 3551 does, and mean the same packets.
     pub(super) fn is_mapped(self, map: &[u8]) -> bool {
         let map = match map.strip_suffix(b"/1") {
             Some(shorter) if self != Self::Opus => shorter,
             _ => map,
         };
-        map.eq_ignore_ascii_case(self.map().as_bytes())
+        let others: &[&str] = match self {
+            Self::G729 => &["G729A/8000", "G729AB/8000", "G729"],
+            Self::G722 => &["G722/16000", "G722"],
+            Self::Opus => &["opus/48000"],
+            Self::Amr | Self::AmrWb | Self::Ilbc => &[],
+        };
+        let is_it = |spelling: &str| map.eq_ignore_ascii_case(spelling.as_bytes());
+        is_it(self.map()) || others.iter().any(|spelling| is_it(spelling))
     }
 
     /// What may be said of it (RFC 4855 annexb, RFC 4867, RFC 3952, RFC 7587).

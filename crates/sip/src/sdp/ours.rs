@@ -1,6 +1,6 @@
 //! What we say to one side, from the first description to the last.
 
-use super::write::{head, m_lines};
+use super::write::{PLAIN, head, m_lines};
 use super::{Agreed, Audio, Description, MediaLine, parse_media, write};
 use std::net::SocketAddr;
 
@@ -82,7 +82,7 @@ fn numbered(body: &[u8], session: u64, version: u32) -> Vec<u8> {
 pub fn reoffer(before: &[u8], audio: &Audio, ours: SocketAddr, session: u64) -> Vec<u8> {
     let mut media = parse_media(before).unwrap_or_default();
     if media.is_empty() {
-        media.push(MediaLine::Carried);
+        media.push(MediaLine::Carried(PLAIN.to_owned()));
     }
     let mut text = head(ours, session);
     m_lines(&mut text, &media, audio, ours);

@@ -24,13 +24,30 @@ struct Section<'a> {
     port: u16,
     protocol: &'a [u8],
     formats: Vec<&'a [u8]>,
-    address: Option<IpAddr>,
+    place: Option<Place<'a>>,
     /// `rtpmap`: payload type and `name/rate`.
     maps: Vec<(u8, &'a [u8])>,
     /// `fmtp`: payload type and what is said of it.
     said: Vec<(u8, &'a [u8])>,
     ptime_ms: Option<u8>,
     direction: Option<Direction>,
+}
+
+/// Where a `c=` line says that media is received.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Address(IpAddr),
+    /// A host name, which RFC 8866 section 5.7 allows.
+    Name(&'a str),
+}
+
+impl Place<'_> {
+    fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Name(_) => None,
+        }
+    }
 }
 
 /// Reads an offer or an answer. Of its codecs only G.711 counts.
@@ -48,7 +65,7 @@ pub fn parse_passing(bytes: &[u8], foreign: &[Foreign]) -> Result<Description, S
     let (at, audio) = found.ok_or(SdpError::NoAudio)?;
     Ok(Description {
         audio,
-        media: media(&sections, Some(at))?,
+        media: media(&sections, Some(at)),
     })
 }
 
@@ -58,12 +75,12 @@ pub(super) fn parse_media(bytes: &[u8]) -> Result<Vec<MediaLine>, SdpError> {
     let carried = sections
         .iter()
         .position(|section| section.kind == b"audio" && section.port != 0);
-    media(&sections, carried)
+    Ok(media(&sections, carried))
 }
 
-fn media(sections: &[Section<'_>], carried: Option<usize>) -> Result<Vec<MediaLine>, SdpError> {
-    let line = |(index, section)| match Some(index) == carried {
-        true => Ok(MediaLine::Carried),
+fn media(sections: &[Section<'_>], carried: Option<usize>) -> Vec<MediaLine> {
+    let line = |(index, section): (usize, &Section<'_>)| match Some(index) == carried {
+        true => MediaLine::Carried(String::from_utf8_lossy(section.protocol).into_owned()),
         false => refused(section),
     };
     sections.iter().enumerate().map(line).collect()
@@ -71,34 +88,28 @@ fn media(sections: &[Section<'_>], carried: Option<usize>) -> Result<Vec<MediaLi
 
 /// What stands above the media lines and holds for each that says nothing else.
 #[derive(Default)]
-struct Session {
-    address: Option<IpAddr>,
+struct Session<'a> {
+    place: Option<Place<'a>>,
     direction: Option<Direction>,
 }
 
-fn split(bytes: &[u8]) -> Result<(Vec<Section<'_>>, Session), SdpError> {
+/// A line that makes no sense is passed over: what is wrong with it may concern nothing of ours.
+fn split(bytes: &[u8]) -> Result<(Vec<Section<'_>>, Session<'_>), SdpError> {
     if bytes.len() > SDP_BYTES_MAX {
         return Err(SdpError::TooLong);
     }
     let mut session = Session::default();
     let mut sections: Vec<Section<'_>> = Vec::new();
-    for line in bytes
-        .split(|&byte| byte == b'\n')
-        .map(text::trim)
-        .filter(|line| !line.is_empty())
-    {
-        let [letter, b'=', value @ ..] = line else {
-            return Err(SdpError::Malformed);
-        };
+    for (letter, value) in lines(bytes) {
         match (letter, sections.last_mut()) {
             (b'm', _) => {
                 if sections.len() == MEDIA_MAX {
                     return Err(SdpError::TooLong);
                 }
-                sections.push(media_line(value)?);
+                sections.push(media_line(value));
             }
-            (b'c', None) => session.address = connection(value),
-            (b'c', Some(section)) => section.address = connection(value),
+            (b'c', None) => session.place = connection(value).or(session.place),
+            (b'c', Some(section)) => section.place = connection(value).or(section.place),
             (b'a', None) => session.direction = direction(value).or(session.direction),
             (b'a', Some(section)) => attribute(section, value),
             _ => {}
@@ -107,52 +118,112 @@ fn split(bytes: &[u8]) -> Result<(Vec<Section<'_>>, Session), SdpError> {
     Ok((sections, session))
 }
 
-/// `audio 49170/2 RTP/AVP 8 101`
-fn media_line(value: &[u8]) -> Result<Section<'_>, SdpError> {
-    let mut words = value
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let lines = bytes.split(|&byte| byte == b'\n').map(text::trim);
+    lines.filter_map(|line| match line {
+        [letter, b'=', value @ ..] => Some((*letter, value)),
+        _ => None,
+    })
+}
+
+fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
         .split(|&byte| text::is_space(byte))
-        .filter(|word| !word.is_empty());
-    let mut next = || words.next().ok_or(SdpError::Malformed);
-    let (kind, port, protocol) = (next()?, next()?, next()?);
-    let port = port
-        .split(|&byte| byte == b'/')
-        .next()
-        .and_then(text::number)
-        .ok_or(SdpError::Malformed)?;
-    let formats: Vec<_> = words.take(FORMATS_MAX).collect();
-    if formats.is_empty() {
-        return Err(SdpError::Malformed);
-    }
-    Ok(Section {
+        .filter(|word| !word.is_empty())
+}
+
+/// `audio 49170/2 RTP/AVP 8 101`. What is missing or no number is as if the port were 0: such a medium is not
+/// used, but it keeps its place, since an answer has as many.
+fn media_line(value: &[u8]) -> Section<'_> {
+    let mut words = words(value);
+    let mut next = || words.next().unwrap_or_default();
+    let (kind, port, protocol) = (next(), next(), next());
+    let port = port.split(|&byte| byte == b'/').next();
+    Section {
         kind,
-        port,
+        port: port.and_then(text::number).unwrap_or_default(),
         protocol,
-        formats,
-        address: None,
+        formats: words.take(FORMATS_MAX).collect(),
+        place: None,
         maps: Vec::new(),
         said: Vec::new(),
         ptime_ms: None,
         direction: None,
-    })
+    }
 }
 
-/// `IN IP4 192.0.2.1`, perhaps with `/ttl`. A name instead of an address gives none.
-fn connection(value: &[u8]) -> Option<IpAddr> {
-    let mut words = value
-        .split(|&byte| text::is_space(byte))
-        .filter(|word| !word.is_empty());
-    let (net, kind, address) = (words.next()?, words.next()?, words.next()?);
-    if net != b"IN" || !matches!(kind, b"IP4" | b"IP6") {
+/// `IN IP4 192.0.2.1`, perhaps with `/ttl`. The address itself says of what kind it is.
+fn connection(value: &[u8]) -> Option<Place<'_>> {
+    let mut words = words(value);
+    let (net, _, address) = (words.next()?, words.next()?, words.next()?);
+    if !net.eq_ignore_ascii_case(b"IN") {
         return None;
     }
     let address = address.split(|&byte| byte == b'/').next()?;
-    std::str::from_utf8(address).ok()?.parse().ok()
+    let address = std::str::from_utf8(address).ok()?;
+    let bare = address
+        .strip_prefix('[')
+        .and_then(|it| it.strip_suffix(']'));
+    match bare.unwrap_or(address).parse() {
+        Ok(address) => Some(Place::Address(address)),
+        Err(_) => is_host_name(address).then_some(Place::Name(address)),
+    }
+}
+
+/// Letters, digits, hyphens and dots, of which the last part is no number: a mistyped address is no name
+/// (RFC 1123 section 2.1).
+fn is_host_name(text: &str) -> bool {
+    let bare = text.strip_suffix('.').unwrap_or(text);
+    let mut labels = bare.split('.');
+    let fits = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let last = bare.rsplit('.').next().unwrap_or_default();
+    bare.len() <= 253 && labels.all(fits) && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+/// The host name that stands where the address of the audio should, if one does. The description can be read
+/// once [`with_address`] has put the address in its place.
+pub fn host_name(bytes: &[u8]) -> Option<&str> {
+    let (sections, session) = split(bytes).ok()?;
+    let mut audio = sections.iter().filter(|section| is_plain_audio(section));
+    let place = audio
+        .next()
+        .and_then(|section| section.place.or(session.place));
+    match place {
+        Some(Place::Name(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// The same description with this address wherever a `c=` line has this host name.
+pub fn with_address(bytes: &[u8], name: &str, address: IpAddr) -> Vec<u8> {
+    let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
+    let written = format!("c=IN {kind} {address}\r");
+    let names = |line: &[u8]| match text::trim(line).strip_prefix(b"c=") {
+        Some(value) => matches!(connection(value), Some(Place::Name(found)) if found == name),
+        None => false,
+    };
+    let lines: Vec<&[u8]> = bytes
+        .split(|&byte| byte == b'\n')
+        .map(|line| {
+            if names(line) {
+                written.as_bytes()
+            } else {
+                line
+            }
+        })
+        .collect();
+    lines.join(&b'\n')
 }
 
 fn direction(attribute: &[u8]) -> Option<Direction> {
     Direction::ALL
         .into_iter()
-        .find(|direction| direction.attribute().as_bytes() == attribute)
+        .find(|direction| attribute.eq_ignore_ascii_case(direction.attribute().as_bytes()))
 }
 
 /// What is not understood is passed over.
@@ -181,8 +252,8 @@ fn note<'a>(notes: &mut Vec<(u8, &'a [u8])>, value: &'a [u8]) {
     }
 }
 
-fn noted<'a>(notes: &[(u8, &'a [u8])], number: u8) -> Option<&'a [u8]> {
-    let found = notes.iter().find(|(noted, _)| *noted == number);
+fn noted<'a>(notes: &[(u8, &'a [u8])], number: u8) -> impl Iterator<Item = &'a [u8]> {
+    let found = notes.iter().filter(move |(noted, _)| *noted == number);
     found.map(|(_, what)| *what)
 }
 
@@ -190,16 +261,28 @@ fn payload_type(bytes: &[u8]) -> Option<u8> {
     text::number(bytes).filter(|number| *number < 128)
 }
 
-fn audio(section: &Section<'_>, session: &Session, allowed: &[Foreign]) -> Option<Audio> {
-    if section.kind != b"audio" || section.port == 0 || section.protocol != b"RTP/AVP" {
+/// Audio by plain RTP. With feedback (RFC 4585) it is the same to one who gives none, since a side must not
+/// count on feedback that was not agreed on.
+fn is_plain_audio(section: &Section<'_>) -> bool {
+    let is_plain = |protocol: &[u8]| {
+        [b"RTP/AVP".as_slice(), b"RTP/AVPF"]
+            .iter()
+            .any(|known| protocol.eq_ignore_ascii_case(known))
+    };
+    section.kind.eq_ignore_ascii_case(b"audio") && section.port != 0 && is_plain(section.protocol)
+}
+
+fn audio(section: &Section<'_>, session: &Session<'_>, allowed: &[Foreign]) -> Option<Audio> {
+    if !is_plain_audio(section) {
         return None;
     }
-    let address = section.address.or(session.address)?;
+    let address = section.place.or(session.place)?.address()?;
     let direction = section.direction.or(session.direction).unwrap_or_default();
     let mut audio = Audio {
         address: SocketAddr::new(address, section.port),
         codecs: Vec::new(),
         events: None,
+        events_at: Vec::new(),
         ptime_ms: section.ptime_ms,
         direction: match address.is_unspecified() {
             true => direction.held(),
@@ -210,72 +293,120 @@ fn audio(section: &Section<'_>, session: &Session, allowed: &[Foreign]) -> Optio
     };
     let numbers = section.formats.iter();
     for number in numbers.filter_map(|format| payload_type(format)) {
-        let map = noted(&section.maps, number);
-        take_format(&mut audio, number, map, &section.said, allowed);
+        take_format(&mut audio, number, section, allowed);
     }
+    audio.settle_events();
     let is_usable = !audio.codecs.is_empty() || !audio.foreign.is_empty();
     is_usable.then_some(audio)
 }
 
-/// Finds what a payload type stands for; without `rtpmap` it has its usual meaning, if it has one. Of each
-/// codec the first number counts.
-fn take_format(
-    audio: &mut Audio,
-    number: u8,
-    map: Option<&[u8]>,
-    said: &[(u8, &[u8])],
-    allowed: &[Foreign],
-) {
-    let codec = Codec::ALL.into_iter().find(|codec| match map {
-        Some(map) => is_8khz(map, codec.name()),
-        None => codec.usual_payload_type() == number,
-    });
-    if let Some(codec) = codec {
-        if !audio.codecs.iter().any(|(known, _)| *known == codec) {
+/// Finds what a payload type stands for; without `rtpmap` it has its usual meaning, if it has one. One that is
+/// mapped more than once stands for what is of use to us. Of each codec the first number counts.
+fn take_format(audio: &mut Audio, number: u8, section: &Section<'_>, allowed: &[Foreign]) {
+    let mut maps = noted(&section.maps, number).peekable();
+    let found = match maps.peek() {
+        None => usual_meaning(number, allowed),
+        Some(_) => {
+            let mut sound = None;
+            for map in maps {
+                match meaning(map, number, allowed) {
+                    Some(Meaning::Events(8_000)) => audio.events = audio.events.or(Some(number)),
+                    Some(Meaning::Events(clock_hz)) => {
+                        let is_known = audio.events_at.iter().any(|(known, _)| *known == clock_hz);
+                        audio
+                            .events_at
+                            .extend((!is_known).then_some((clock_hz, number)));
+                    }
+                    found => sound = sound.or(found),
+                }
+            }
+            sound
+        }
+    };
+    match found {
+        Some(Meaning::Known(codec)) if audio.codecs.iter().all(|(known, _)| *known != codec) => {
             audio.codecs.push((codec, number));
         }
-        return;
-    }
-    let foreign = allowed.iter().copied().find(|codec| match map {
-        Some(map) => codec.is_mapped(map),
-        None => codec.usual_payload_type() == Some(number),
-    });
-    if let Some(codec) = foreign {
-        if !audio.foreign.iter().any(|known| known.codec == codec) {
+        Some(Meaning::Foreign(codec)) if audio.foreign.iter().all(|it| it.codec != codec) => {
+            let said = noted(&section.said, number).next();
             audio.foreign.push(Format {
                 codec,
                 payload_type: number,
-                parameters: codec.parameters(noted(said, number).unwrap_or_default()),
+                parameters: codec.parameters(said.unwrap_or_default()),
             });
         }
-    } else if map.is_some_and(|map| is_8khz(map, "telephone-event")) {
-        audio.events = audio.events.or(Some(number));
-    } else if number == COMFORT_NOISE && map.is_none_or(|map| is_8khz(map, "CN")) {
-        audio.noise = true;
+        Some(Meaning::Noise) => audio.noise = true,
+        _ => {}
     }
 }
 
-/// `PCMA/8000` or `PCMA/8000/1`, the name in any case.
-fn is_8khz(map: &[u8], name: &str) -> bool {
-    let mut parts = map.split(|&byte| byte == b'/');
+/// What a payload type stands for.
+#[derive(Clone, Copy)]
+enum Meaning {
+    Known(Codec),
+    Foreign(Foreign),
+    /// Keys, and their clock in Hz.
+    Events(u32),
+    Noise,
+}
+
+fn usual_meaning(number: u8, allowed: &[Foreign]) -> Option<Meaning> {
+    let known = Codec::ALL.into_iter();
+    let mut known = known.filter(|codec| codec.usual_payload_type() == number);
+    let mut foreign = allowed.iter().copied();
+    known
+        .next()
+        .map(Meaning::Known)
+        .or_else(|| {
+            foreign
+                .find(|codec| codec.usual_payload_type() == Some(number))
+                .map(Meaning::Foreign)
+        })
+        .or_else(|| (number == COMFORT_NOISE).then_some(Meaning::Noise))
+}
+
+fn meaning(map: &[u8], number: u8, allowed: &[Foreign]) -> Option<Meaning> {
+    let mut known = Codec::ALL.into_iter();
+    if let Some(codec) = known.find(|codec| is_at(map, codec.name(), 8_000)) {
+        return Some(Meaning::Known(codec));
+    }
+    if let Some(codec) = allowed.iter().copied().find(|codec| codec.is_mapped(map)) {
+        return Some(Meaning::Foreign(codec));
+    }
+    let mut clocks = [8_000, 16_000, 48_000].into_iter();
+    if let Some(clock_hz) = clocks.find(|clock_hz| is_at(map, "telephone-event", *clock_hz)) {
+        return Some(Meaning::Events(clock_hz));
+    }
+    (number == COMFORT_NOISE && is_at(map, "CN", 8_000)).then_some(Meaning::Noise)
+}
+
+/// `PCMA/8000` or `PCMA/8000/1`, the name in any case. Of these there is but one kind, so that a clock that is
+/// not said, or is said to stand still, is the usual one.
+fn is_at(map: &[u8], name: &str, clock_hz: u32) -> bool {
+    let mut parts = map.split(|&byte| byte == b'/').map(text::trim);
     let same_name = parts
         .next()
         .is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()));
-    same_name && parts.next() == Some(b"8000") && matches!(parts.next(), None | Some(b"1"))
+    let same_clock = match parts.next() {
+        None | Some(b"" | b"0") => clock_hz == 8_000,
+        Some(said) => text::number(said) == Some(clock_hz),
+    };
+    same_name && same_clock && matches!(parts.next(), None | Some(b"" | b"1"))
 }
 
-fn refused(section: &Section<'_>) -> Result<MediaLine, SdpError> {
-    let token = |bytes: &[u8]| {
-        let is_token = bytes.len() <= 64 && bytes.iter().all(|byte| byte.is_ascii_graphic());
-        is_token
-            .then(|| String::from_utf8_lossy(bytes).into_owned())
-            .ok_or(SdpError::Malformed)
+/// What its answer repeats. What could not stand there is written anew.
+fn refused(section: &Section<'_>) -> MediaLine {
+    let token = |bytes: &[u8], otherwise: &str| {
+        let is_token = (1..=64).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+        match is_token {
+            true => String::from_utf8_lossy(bytes).into_owned(),
+            false => otherwise.to_owned(),
+        }
     };
-    // `media_line` has seen to it that there is a format.
-    let format = section.formats.first().copied().unwrap_or(b"0");
-    Ok(MediaLine::Refused(
-        token(section.kind)?,
-        token(section.protocol)?,
-        token(format)?,
-    ))
+    let format = section.formats.first().copied().unwrap_or_default();
+    MediaLine::Refused(
+        token(section.kind, "application"),
+        token(section.protocol, "RTP/AVP"),
+        token(format, "0"),
+    )
 }

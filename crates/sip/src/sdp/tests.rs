@@ -17,6 +17,7 @@ fn a_carriers_offer_is_read() {
         address: address("10.9.8.7:4000"),
         codecs: vec![(Codec::Pcma, 8), (Codec::Pcmu, 0)],
         events: Some(101),
+        events_at: Vec::new(),
         ptime_ms: Some(20),
         direction: Direction::SendRecv,
         noise: false,
@@ -80,11 +81,11 @@ fn a_description_that_cannot_be_used_says_why() {
     let many = "m=audio 1 RTP/AVP 8\n".repeat(MEDIA_MAX + 1);
     let rows: &[(String, SdpError)] = &[
         (String::new(), SdpError::NoAudio),
-        ("v=0\r\nhello\r\n".into(), SdpError::Malformed),
-        ("v=0\r\nm=audio\r\n".into(), SdpError::Malformed),
+        ("v=0\r\nhello\r\n".into(), SdpError::NoAudio),
+        ("v=0\r\nm=audio\r\n".into(), SdpError::NoAudio),
         (
             "v=0\r\nm=audio 70000 RTP/AVP 8\r\n".into(),
-            SdpError::Malformed,
+            SdpError::NoAudio,
         ),
         (
             "v=0\r\nm=audio 4000 RTP/AVP 8\r\n".into(),

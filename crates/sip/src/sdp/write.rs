@@ -4,11 +4,14 @@ use super::{Agreed, Audio, Description, MediaLine};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
+/// How audio goes where nobody has said it otherwise.
+pub(super) const PLAIN: &str = "RTP/AVP";
+
 /// Offers what `theirs` offers, as far as we carry it, with our address `ours`. `session` is a number
 /// for `o=`: random, since an address or a clock would tell of us or of them.
 pub fn offer(theirs: &Audio, ours: SocketAddr, session: u64) -> Vec<u8> {
     let mut text = head(ours, session);
-    audio(&mut text, theirs, ours);
+    audio(&mut text, theirs, PLAIN, ours);
     text.into_bytes()
 }
 
@@ -34,7 +37,7 @@ pub fn answer(
 pub(super) fn m_lines(text: &mut String, media: &[MediaLine], carried: &Audio, ours: SocketAddr) {
     for line in media {
         match line {
-            MediaLine::Carried => audio(text, carried, ours),
+            MediaLine::Carried(protocol) => audio(text, carried, protocol, ours),
             MediaLine::Refused(kind, protocol, format) => {
                 put(text, format_args!("m={kind} 0 {protocol} {format}"))
             }
@@ -65,19 +68,29 @@ pub(super) fn head(ours: SocketAddr, session: u64) -> String {
     text
 }
 
-fn audio(text: &mut String, audio: &Audio, ours: SocketAddr) {
+fn audio(text: &mut String, audio: &Audio, protocol: &str, ours: SocketAddr) {
     let codecs = audio.codecs.iter().map(|(_, number)| *number);
     let foreign = audio.foreign.iter().map(|format| format.payload_type);
     let noise = audio.noise.then_some(13);
+    let has_clock = |clock_hz| {
+        let mut foreign = audio.foreign.iter();
+        foreign.any(|format| format.codec.clock_hz() == clock_hz)
+    };
+    let at_8khz = audio.events.map(|number| (8_000, number));
+    let others = audio.events_at.iter().copied();
+    let events: Vec<(u32, u8)> = at_8khz
+        .into_iter()
+        .chain(others.filter(|(clock_hz, _)| has_clock(*clock_hz)))
+        .collect();
     let numbers: Vec<String> = codecs
         .chain(foreign)
         .chain(noise)
-        .chain(audio.events)
+        .chain(events.iter().map(|(_, number)| *number))
         .map(|number| number.to_string())
         .collect();
     put(
         text,
-        format_args!("m=audio {} RTP/AVP {}", ours.port(), numbers.join(" ")),
+        format_args!("m=audio {} {protocol} {}", ours.port(), numbers.join(" ")),
     );
     for (codec, number) in &audio.codecs {
         put(
@@ -98,8 +111,11 @@ fn audio(text: &mut String, audio: &Audio, ours: SocketAddr) {
     if audio.noise {
         put(text, format_args!("a=rtpmap:13 CN/8000"));
     }
-    if let Some(number) = audio.events {
-        put(text, format_args!("a=rtpmap:{number} telephone-event/8000"));
+    for (clock_hz, number) in events {
+        put(
+            text,
+            format_args!("a=rtpmap:{number} telephone-event/{clock_hz}"),
+        );
         put(text, format_args!("a=fmtp:{number} 0-15"));
     }
     if let Some(ptime) = audio.ptime_ms {

@@ -209,11 +209,14 @@ impl Media {
         self.lease = Some(lease);
     }
 
-    /// Whether this side takes keys as RTP events.
+    /// Whether this side takes keys as RTP events that we write ourselves, which have a clock of 8 kHz.
     pub fn takes_events(&self, side: Side) -> bool {
-        self.half(side)
-            .payloads
-            .is_some_and(|payloads| payloads.events.is_some())
+        let is_at_8khz = match &self.agreed {
+            Some(Agreed::Passed(passing)) => passing.events_hz == 8_000,
+            _ => true,
+        };
+        let payloads = self.half(side).payloads;
+        is_at_8khz && payloads.is_some_and(|payloads| payloads.events.is_some())
     }
 
     /// The offer for the callee, who is dialled by a trunk that may want another address and other codecs,
@@ -438,10 +441,13 @@ impl Media {
             (true, true) => Direction::SendOnly,
         };
         let audio = Audio {
-            events: said.events.filter(|_| both_know_keys),
             noise: said.noise && theirs.noise,
             direction,
             ..self.agreed.as_ref()?.only(said.clone())
+        };
+        let audio = match both_know_keys {
+            true => audio,
+            false => audio.without_events(),
         };
         Some(audio.renumbered(theirs))
     }
