@@ -31,8 +31,9 @@ pub use apply::{Applied, apply};
 pub use auth::Operator;
 pub use credentials::AdminToken;
 pub use error::AdminError;
+pub use extract::BodyTimeout;
 pub use routes::router;
-pub use server::serve;
+pub use server::{CONNECTIONS, serve};
 
 /// What the handlers work with.
 pub struct Admin {

@@ -25,5 +25,5 @@ pub use settings::{
     RtpSettings, Settings, SipSettings, WriterSettings,
 };
 pub use values::{
-    Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange, RecordingNotice,
+    Language, ListenAddress, LogFilter, LogFormat, Network, OffOr, PortRange, RecordingNotice,
 };

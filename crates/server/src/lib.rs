@@ -6,6 +6,7 @@ pub mod api;
 pub mod calls;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod demo;
 pub mod jobs;
 pub mod phone;

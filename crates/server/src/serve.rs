@@ -28,6 +28,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::admin;
 use crate::cli::Failure;
 use crate::config::{Inputs, Loaded, Reloader, load};
+use crate::connections::Connections;
 use crate::demo;
 use crate::seal::Sealer;
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
@@ -218,6 +219,7 @@ async fn stop_told(signals: &mut Signals) {
 struct AdminFront {
     address: String,
     behind: Arc<Mutex<Option<Router>>>,
+    connections: Arc<Connections>,
     stopper: Stopper,
     task: JoinHandle<()>,
 }
@@ -232,10 +234,16 @@ impl AdminFront {
         let router = telemetry::router(process.metrics.clone(), process.readiness.clone())
             .fallback(move |request| parts::behind(shown.lock().clone(), request));
         let (stopper, stop) = stop::channel();
-        let task = tokio::spawn(admin::serve(listener, router, stop.told()));
+        let connections = Connections::new(admin::CONNECTIONS);
+        process
+            .metrics
+            .register(|registry| connections.register("admin", registry));
+        let serving = admin::serve(listener, connections.clone(), router, stop.told());
+        let task = tokio::spawn(serving);
         Ok(Self {
             address,
             behind,
+            connections,
             stopper,
             task,
         })

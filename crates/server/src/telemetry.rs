@@ -4,6 +4,7 @@
 //! None of them carries a secret or a whole phone number: numbers and secrets have types that show
 //! themselves masked, and a metric's labels come from closed lists.
 
+mod exposition;
 mod health;
 mod log;
 mod metrics;

@@ -20,6 +20,9 @@ pub enum AdminError {
     /// The request is not well formed.
     #[error("{0}")]
     Malformed(String),
+    /// Its body did not arrive in time.
+    #[error("the body took longer than admin.body_timeout_s to arrive")]
+    BodyTimeout,
     /// What it names is not there.
     #[error("no such {0}")]
     NotFound(&'static str),
@@ -39,6 +42,7 @@ impl AdminError {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

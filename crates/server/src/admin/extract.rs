@@ -1,10 +1,16 @@
 //! Bodies and queries, with our kind of error when they are not well formed.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::AdminError;
+
+/// How long a body may take to arrive; an extension of requests.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyTimeout(pub Duration);
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -13,9 +19,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = AdminError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
-        axum::Json::from_request(request, state)
-            .await
-            .map(|body| Self(body.0))
+        let limit = request
+            .extensions()
+            .get::<BodyTimeout>()
+            .map(|limit| limit.0);
+        let body = axum::Json::from_request(request, state);
+        let read = match limit {
+            None => body.await,
+            Some(limit) => tokio::time::timeout(limit, body)
+                .await
+                .map_err(|_| AdminError::BodyTimeout)?,
+        };
+        read.map(|body| Self(body.0))
             .map_err(|rejection| AdminError::Malformed(rejection.body_text()))
     }
 }

@@ -21,13 +21,14 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, patch, post, put};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::{Command, PhoneNumber};
 
 use super::auth::{Operator, require_token};
+use super::extract::BodyTimeout;
 use super::view::Eyes;
 use super::{Admin, AdminError};
 
@@ -42,7 +43,7 @@ const VISITED_MAX: usize = 200_000;
 type Answer = Result<Json<Value>, AdminError>;
 
 /// All routes, each behind the token.
-pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
+pub fn router(admin: Arc<Admin>, body_bytes_max: usize, body_timeout: BodyTimeout) -> Router {
     Router::new()
         .route("/v1/status", get(operation::status))
         .route("/v1/audit", get(operation::audit))
@@ -90,6 +91,7 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize) -> Router {
         .route("/v1/calls/{call_id}", get(calls::show))
         .route("/v1/explain", get(explain::explain))
         .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(Extension(body_timeout))
         .layer(from_fn_with_state(admin.clone(), require_token))
         .with_state(admin)
 }

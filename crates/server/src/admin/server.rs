@@ -1,18 +1,30 @@
 //! The admin listener: HTTP/1.1, few connections, none of them for ever.
+//!
+//! Monitoring asks for health here, so connections that say nothing must not stop it: at the bound the one
+//! that has been idle longest makes room; see [`crate::connections`].
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tower::ServiceExt;
 
-/// Connections at once; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 256;
+use crate::connections::{self, Connections};
+
+/// Connections at once. Half of them may be of one address, such as that of a proxy for the console.
+pub const CONNECTIONS: connections::Bounds = connections::Bounds {
+    total_max: 256,
+    per_source_max: 128,
+};
 /// How long a request's head may take, and how long a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long accepting pauses when the system has no descriptor left.
@@ -21,40 +33,57 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` resolves, and then until what was accepted is answered.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub async fn serve(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        let next = async {
-            let slot = slots.clone().acquire_owned().await;
-            (listener.accept().await, slot)
-        };
-        let (accepted, slot) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            next = next => next,
+            accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an admin connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        let Some(held) = connections.admit(Some(peer.ip().into())).map(Arc::new) else {
+            continue;
+        };
+        let (router, closed, busy) = (router.clone(), held.closed(), held.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (router, held) = (router.clone(), busy.clone());
+            async move {
+                let Some(_busy) = held.busy() else {
+                    // It is being closed to make room for another.
+                    return std::future::pending().await;
+                };
+                let Ok(response) = router.oneshot(request.map(Body::new)).await;
+                Ok::<_, Infallible>(response)
+            }
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(router.clone()),
-            );
+            .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            let _slot = slot;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "an admin connection ended");
+            let _held = held;
+            tokio::select! {
+                () = closed => {}
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "an admin connection ended");
+                    }
+                }
             }
         });
     }

@@ -1,9 +1,11 @@
 //! From a request to an answer: who asks, is it proven, may it be, and then the action.
 //!
 //! The order of the checks: common parameters, action, version, AccessKey and its state, time,
-//! signature, nonce, the action's required parameters; then, decided by the domain, policies, account
-//! and pool; then the rates; then the action itself. A nonce is used up once the signature is proven,
-//! whatever comes after, so nobody can use up another's nonces.
+//! signature, whether the nonce was used, the rates, the action's required parameters; then, decided by
+//! the domain, policies, account and pool; then the action itself. A nonce is used up once the signature
+//! is proven and the rates let the request through, whatever comes after: nobody can use up another's
+//! nonces, a request that was refused cannot be repeated by who overheard it, and what the rates turn
+//! away costs no memory.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -172,7 +174,7 @@ impl Gateway {
         if claim.version != VERSION {
             return Err(GatewayError::Invalid("Version").into());
         }
-        let proven = self.prove(incoming, claim, settings).await?;
+        let proven = self.prove(incoming, claim, action, settings).await?;
         if let Some(parameter) = action.missing(incoming.parameters()) {
             return Err(GatewayError::Missing(parameter).into());
         }
@@ -181,23 +183,9 @@ impl Gateway {
         let pool = action.pool_in(incoming.parameters());
         let admission = self.ledger.read(Touch::Lists, |state, _| {
             let admission = admit(state, &proven.key, &permission, pool.as_ref())?;
-            let pool_key = admission.pool.map(|pool| pool.key.clone());
-            Ok((admission.account.requests_per_s_max, pool_key))
+            Ok(admission.pool.map(|pool| pool.key.clone()))
         });
-        let (account_per_s, pool_key) =
-            admission.await.map_err(read_failure)?.map_err(failure_of)?;
-
-        let asking = Asking {
-            account: &proven.account,
-            account_per_s,
-            action: action.name,
-        };
-        self.throttle
-            .admit(asking, &settings.rates, (self.clock)())
-            .map_err(|passed| match passed {
-                Throttled::Total => Failure::from(GatewayError::ThrottledKey),
-                Throttled::Action => BusinessCode::FlowLimit.into(),
-            })?;
+        let pool_key = admission.await.map_err(read_failure)?.map_err(failure_of)?;
 
         let call = Call {
             gateway: self,
@@ -213,24 +201,29 @@ impl Gateway {
         action.run(&call).await
     }
 
-    /// Key, time, signature, nonce.
+    /// Key, time, signature, rates, nonce.
     async fn prove(
         &self,
         incoming: &Incoming,
         claim: &Claim<'_>,
+        action: &'static Action,
         settings: &Settings,
     ) -> Result<Proven, Failure> {
         let key = AccessKeyId::new(claim.key);
         let found = self.ledger.read(Touch::Lists, |state, now| {
             let found = state.key(&key)?;
+            let account_per_s = state
+                .account(&found.account)
+                .and_then(|account| account.requests_per_s_max);
             Some((
                 found.account.clone(),
+                account_per_s,
                 found.active,
                 found.sealed_secret.clone(),
                 now,
             ))
         });
-        let (account, active, sealed, journal_now) = found
+        let (account, account_per_s, active, sealed, journal_now) = found
             .await
             .map_err(read_failure)?
             .ok_or(GatewayError::AccessKeyNotFound)?;
@@ -251,10 +244,28 @@ impl Gateway {
         incoming.verify(&claim.proof, secret.expose())?;
 
         let nonce_hash = nonce_hash(claim.key, claim.nonce);
-        match self.nonces.remember(&key, nonce_hash, now, settings.nonces) {
+        // A repeat takes nothing of the customer's rate.
+        if self.nonces.contains(nonce_hash, now) {
+            return Err(GatewayError::NonceUsed.into());
+        }
+        let asking = Asking {
+            account: &account,
+            account_per_s,
+            action: action.name,
+        };
+        self.throttle
+            .admit(asking, &settings.rates, now)
+            .map_err(|passed| match passed {
+                Throttled::Total => Failure::from(GatewayError::ThrottledKey),
+                Throttled::Action => BusinessCode::FlowLimit.into(),
+            })?;
+        let seen = self
+            .nonces
+            .remember(&account, &key, nonce_hash, now, settings.nonces);
+        match seen {
             Seen::New => {}
             Seen::Before => return Err(GatewayError::NonceUsed.into()),
-            Seen::KeyFull => return Err(GatewayError::ThrottledKey.into()),
+            Seen::KeyFull | Seen::AccountFull => return Err(GatewayError::ThrottledKey.into()),
             Seen::Full => return Err(GatewayError::Unavailable.into()),
         }
 

@@ -10,7 +10,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use maskline_domain::{AccessKeyId, Timestamp};
+use maskline_domain::{AccessKeyId, AccountId, Timestamp};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
@@ -30,6 +30,8 @@ pub enum Seen {
     Before,
     /// The AccessKey has as many nonces remembered as it may.
     KeyFull,
+    /// The AccessKeys of the account have as many remembered as they may.
+    AccountFull,
     /// All AccessKeys together have as many remembered as they may.
     Full,
 }
@@ -39,6 +41,8 @@ pub enum Seen {
 pub struct NonceBounds {
     /// Of one AccessKey.
     pub per_key_max: u32,
+    /// Of all AccessKeys of one account, so that one customer cannot take what all share.
+    pub per_account_max: u32,
     /// Of all together.
     pub total_max: u32,
 }
@@ -47,6 +51,7 @@ impl Default for NonceBounds {
     fn default() -> Self {
         Self {
             per_key_max: 10_000_000,
+            per_account_max: 20_000_000,
             total_max: 40_000_000,
         }
     }
@@ -84,38 +89,60 @@ impl Default for Nonces {
 }
 
 impl Nonces {
+    /// Whether a nonce is remembered, by its [`nonce_hash`]. Remembers nothing.
+    pub fn contains(&self, hash: u64, now: Timestamp) -> bool {
+        let mut shard = self.shard(hash).lock();
+        shard.advance(now);
+        shard.iter().any(|slot| slot.contains(&hash))
+    }
+
     /// Looks a nonce up by its [`nonce_hash`] and remembers it.
     pub fn remember(
         &self,
+        account: &AccountId,
         key: &AccessKeyId,
         hash: u64,
         now: Timestamp,
         bounds: NonceBounds,
     ) -> Seen {
-        // The hash is uniform, so any of its bits choose a shard.
-        let mut shard = self.shards[hash as usize % SHARDS].lock();
+        let mut shard = self.shard(hash).lock();
         shard.advance(now);
         if shard.iter().any(|slot| slot.contains(&hash)) {
             return Seen::Before;
         }
-        if let Err(full) = self.count(key, now, bounds) {
+        if let Err(full) = self.count(account, key, now, bounds) {
             return full;
         }
         shard.newest().insert(hash);
         Seen::New
     }
 
+    /// The hash is uniform, so any of its bits choose a shard.
+    fn shard(&self, hash: u64) -> &Mutex<Slots<HashSet<u64>>> {
+        &self.shards[hash as usize % SHARDS]
+    }
+
     /// Counts one nonce more of `key`, unless that passes a bound.
-    fn count(&self, key: &AccessKeyId, now: Timestamp, bounds: NonceBounds) -> Result<(), Seen> {
+    fn count(
+        &self,
+        account: &AccountId,
+        key: &AccessKeyId,
+        now: Timestamp,
+        bounds: NonceBounds,
+    ) -> Result<(), Seen> {
         let mut counts = self.counts.lock();
         counts.advance(now);
-        let (mut own, mut total) = (0_u32, 0_u32);
+        let (mut of_key, mut of_account, mut total) = (0_u32, 0_u32, 0_u32);
         for slot in counts.iter() {
-            own += slot.by_key.get(key).copied().unwrap_or(0);
+            of_key += slot.by_key.get(key).copied().unwrap_or(0);
+            of_account += slot.by_account.get(account).copied().unwrap_or(0);
             total += slot.total;
         }
-        if own >= bounds.per_key_max {
+        if of_key >= bounds.per_key_max {
             return Err(Seen::KeyFull);
+        }
+        if of_account >= bounds.per_account_max {
+            return Err(Seen::AccountFull);
         }
         if total >= bounds.total_max {
             return Err(Seen::Full);
@@ -123,6 +150,7 @@ impl Nonces {
         let newest = counts.newest();
         newest.total += 1;
         *newest.by_key.entry(key.clone()).or_insert(0) += 1;
+        *newest.by_account.entry(account.clone()).or_insert(0) += 1;
         Ok(())
     }
 }
@@ -132,6 +160,7 @@ impl Nonces {
 struct Counts {
     total: u32,
     by_key: HashMap<AccessKeyId, u32>,
+    by_account: HashMap<AccountId, u32>,
 }
 
 /// The newest slots, in the order of time.
@@ -184,16 +213,32 @@ mod tests {
     const MINUTE_MS: i64 = 60_000;
     const BOUNDS: NonceBounds = NonceBounds {
         per_key_max: 3,
-        total_max: 5,
+        per_account_max: 4,
+        total_max: 6,
     };
 
     fn key(name: &str) -> AccessKeyId {
         AccessKeyId::new(name)
     }
 
+    fn moment(minute: i64) -> Timestamp {
+        Timestamp(1_700_000_000_000 + minute * MINUTE_MS)
+    }
+
+    /// Each key is of the account with its first letter.
     fn remember(nonces: &Nonces, name: &str, nonce: &str, minute: i64) -> Seen {
-        let now = Timestamp(1_700_000_000_000 + minute * MINUTE_MS);
-        nonces.remember(&key(name), nonce_hash(name, nonce), now, BOUNDS)
+        let (account, hash) = (AccountId::new(&name[..1]), nonce_hash(name, nonce));
+        nonces.remember(&account, &key(name), hash, moment(minute), BOUNDS)
+    }
+
+    #[test]
+    fn looking_remembers_nothing() {
+        let nonces = Nonces::default();
+        let hash = nonce_hash("k", "n");
+        assert!(!nonces.contains(hash, moment(0)));
+        assert_eq!(remember(&nonces, "k", "n", 0), Seen::New);
+        assert!(nonces.contains(hash, moment(31)));
+        assert!(!nonces.contains(hash, moment(40)));
     }
 
     #[test]
@@ -232,13 +277,16 @@ mod tests {
     }
 
     #[test]
-    fn bounds_hold_per_key_and_in_total_until_time_frees_room() {
+    fn bounds_hold_per_key_per_account_and_in_total_until_time_frees_room() {
         let nonces = Nonces::default();
         for nonce in ["1", "2", "3"] {
             assert_eq!(remember(&nonces, "a", nonce, 0), Seen::New);
         }
         assert_eq!(remember(&nonces, "a", "4", 0), Seen::KeyFull);
         assert_eq!(remember(&nonces, "a", "1", 0), Seen::Before);
+        assert_eq!(remember(&nonces, "a2", "1", 0), Seen::New);
+        assert_eq!(remember(&nonces, "a2", "2", 0), Seen::AccountFull);
+        assert_eq!(remember(&nonces, "a3", "1", 0), Seen::AccountFull);
         assert_eq!(remember(&nonces, "b", "1", 0), Seen::New);
         assert_eq!(remember(&nonces, "b", "2", 0), Seen::New);
         assert_eq!(remember(&nonces, "c", "1", 0), Seen::Full);

@@ -8,9 +8,12 @@
 //! more than 65,534 bytes (414), with an empty body, and closes the connection. The `Host` header
 //! is not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
 
+mod proxied;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +29,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -34,12 +36,12 @@ use tokio_rustls::TlsAcceptor;
 use super::Reply;
 use super::errors::GatewayError;
 use super::tls::Certificate;
+use crate::connections::{Connection, Connections};
+pub use proxied::TrustedProxies;
 
 /// Bounds of the listeners.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Most connections at once, both ports together; more wait in the kernel's queue.
-    pub connections_max: usize,
     /// Largest request head (request line and headers), in bytes; at least 8192. The number of
     /// headers is bounded to 100 by `hyper`.
     pub head_bytes_max: usize,
@@ -49,7 +51,7 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
-    /// How long a TLS handshake may take.
+    /// How long a TLS handshake may take, and what a proxy says before it.
     pub handshake_timeout: Duration,
     /// How long sent bytes may stay unacknowledged before the connection is dropped.
     pub send_timeout: Duration,
@@ -60,7 +62,6 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            connections_max: 10_000,
             head_bytes_max: 96 * 1024,
             body_bytes_max: 64 * 1024,
             head_timeout: Duration::from_secs(60),
@@ -80,12 +81,15 @@ const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The open ports.
-#[derive(Debug)]
 pub struct Listeners {
     /// Plain HTTP.
     pub http: Option<TcpListener>,
     /// HTTPS with its certificate.
     pub https: Option<(TcpListener, Certificate)>,
+    /// The connections of both.
+    pub connections: Arc<Connections>,
+    /// The proxies that name their clients.
+    pub proxies: Arc<TrustedProxies>,
 }
 
 /// Serves until `stop` resolves and what was accepted is answered, or the drain time is over.
@@ -102,22 +106,35 @@ pub async fn serve<H, F>(
 {
     let graceful = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
-    let slots = Arc::new(Semaphore::new(bounds.connections_max));
     let tls = listeners
         .https
         .as_ref()
         .map(|(_, certificate)| TlsAcceptor::from(Arc::new(certificate.server_config())));
     let https = listeners.https.map(|(listener, _)| listener);
+    let Listeners {
+        connections,
+        proxies,
+        http,
+        ..
+    } = listeners;
 
-    let begin = |tasks: &mut JoinSet<()>, stream, secure: bool, slot| {
-        let connection = Connection {
+    let begin = |tasks: &mut JoinSet<()>, accepted: Accepted| {
+        let is_proxy = proxies.contains(accepted.peer);
+        let source = (!is_proxy).then(|| accepted.peer.into());
+        // One too many is closed at once; that is counted where it is refused.
+        let Some(held) = connections.admit(source) else {
+            return;
+        };
+        let serving = Serving {
             bounds,
             handler: handler.clone(),
             watcher: graceful.watcher(),
-            _slot: slot,
+            held: Arc::new(held),
+            proxies: is_proxy.then(|| proxies.clone()),
+            connections: connections.clone(),
         };
-        let tls = secure.then(|| tls.clone()).flatten();
-        tasks.spawn(connection.run(stream, tls));
+        let tls = accepted.is_secure.then(|| tls.clone()).flatten();
+        tasks.spawn(serving.run(accepted.stream, tls));
     };
 
     let mut stop = pin!(stop);
@@ -125,10 +142,10 @@ pub async fn serve<H, F>(
         let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = accept(&slots, listeners.http.as_ref(), https.as_ref()) => accepted,
+            accepted = accept(http.as_ref(), https.as_ref()) => accepted,
         };
         match accepted {
-            Ok((stream, secure, slot)) => begin(&mut tasks, stream, secure, slot),
+            Ok(accepted) => begin(&mut tasks, accepted),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -138,15 +155,12 @@ pub async fn serve<H, F>(
     }
 
     // Clients whose connection the kernel has taken already count as accepted.
-    while let Ok(Ok((stream, secure, slot))) = timeout(
-        Duration::ZERO,
-        accept(&slots, listeners.http.as_ref(), https.as_ref()),
-    )
-    .await
+    while let Ok(Ok(accepted)) =
+        timeout(Duration::ZERO, accept(http.as_ref(), https.as_ref())).await
     {
-        begin(&mut tasks, stream, secure, slot);
+        begin(&mut tasks, accepted);
     }
-    drop((listeners.http, https));
+    drop((http, https));
     if timeout(bounds.drain_timeout, graceful.shutdown())
         .await
         .is_err()
@@ -159,49 +173,76 @@ pub async fn serve<H, F>(
     tasks.shutdown().await;
 }
 
-/// Waits for a free slot and then for a connection on either port; tells whether it is the secure
-/// one.
-async fn accept(
-    slots: &Arc<Semaphore>,
-    http: Option<&TcpListener>,
-    https: Option<&TcpListener>,
-) -> io::Result<(TcpStream, bool, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (accepted, secure) = tokio::select! {
+/// A connection that the kernel has made.
+struct Accepted {
+    stream: TcpStream,
+    peer: IpAddr,
+    is_secure: bool,
+}
+
+/// Waits for a connection on either port.
+async fn accept(http: Option<&TcpListener>, https: Option<&TcpListener>) -> io::Result<Accepted> {
+    let ((stream, peer), is_secure) = tokio::select! {
         accepted = accept_on(http) => (accepted?, false),
         accepted = accept_on(https) => (accepted?, true),
     };
-    Ok((accepted, secure, slot))
+    Ok(Accepted {
+        stream,
+        peer: peer.ip(),
+        is_secure,
+    })
 }
 
-async fn accept_on(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+async fn accept_on(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     match listener {
-        Some(listener) => Ok(listener.accept().await?.0),
+        Some(listener) => listener.accept().await,
         None => std::future::pending().await,
     }
 }
 
 /// One connection and what it needs to be served.
-struct Connection<H> {
+struct Serving<H> {
     bounds: Bounds,
     handler: H,
     watcher: Watcher,
-    _slot: OwnedSemaphorePermit,
+    held: Arc<Connection>,
+    /// The proxies, if the peer is one of them.
+    proxies: Option<Arc<TrustedProxies>>,
+    connections: Arc<Connections>,
 }
 
-impl<H, F> Connection<H>
+impl<H, F> Serving<H>
 where
     H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
+    /// Serves the connection until it ends, or must make room for another.
+    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+        let closed = self.held.closed();
+        tokio::select! {
+            () = closed => {}
+            () = self.exchange(stream, tls) => {}
+        }
+    }
+
     /// Errors end the connection and concern nobody else; what they say may hold bytes of the
     /// peer, so they are not logged.
-    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
+    async fn exchange(mut self, mut stream: TcpStream, tls: Option<TlsAcceptor>) {
         if prepare(&stream, &self.bounds).is_err() {
             return;
+        }
+        if let Some(proxies) = &self.proxies
+            && proxies.proxy_protocol
+        {
+            let header = proxied::read_header(&mut stream);
+            let Ok(Ok(client)) = timeout(self.bounds.handshake_timeout, header).await else {
+                return;
+            };
+            if client.is_some_and(|client| !self.held.identify(client.into())) {
+                return;
+            }
+            // This connection is of one client; what its requests say of others is not looked at.
+            self.proxies = None;
         }
         match tls {
             None => self.serve(TokioIo::new(stream)).await,
@@ -219,13 +260,25 @@ where
             bounds,
             handler,
             watcher,
-            _slot,
+            held,
+            proxies,
+            connections,
         } = self;
         let service = service_fn(move |request: Request<Incoming>| {
-            let handler = handler.clone();
+            let (handler, held) = (handler.clone(), held.clone());
+            let (proxies, connections) = (proxies.clone(), connections.clone());
             async move {
+                let Some(_busy) = held.busy() else {
+                    // It is being closed to make room for another.
+                    return std::future::pending().await;
+                };
                 let (head, body) = request.into_parts();
-                let body = read_body(body, &bounds).await;
+                let client = proxies.and_then(|proxies| proxies.forwarded_for(&head.headers));
+                let share = client.map(|client| connections.share(client.into()));
+                let body = match &share {
+                    Some(None) => Err(GatewayError::Unavailable),
+                    _ => read_body(body, &bounds).await,
+                };
                 let ends = body.is_err();
                 let reply = handler(head, body).await;
                 Ok::<_, Infallible>(response(reply, ends))

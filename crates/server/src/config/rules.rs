@@ -67,6 +67,12 @@ impl Settings {
                 "1 to 64 letters, digits, '-', '_', '.' or '@'",
             );
         }
+        if self.api.proxy_protocol && self.api.trusted_proxies.is_empty() {
+            return wrong(
+                "api.proxy_protocol",
+                "api.trusted_proxies is empty; the protocol is read from the proxies in it alone",
+            );
+        }
         if !self.master_key.command.is_empty() && self.master_key.file.is_set() {
             return wrong(
                 "master_key.command",
@@ -82,13 +88,19 @@ impl Settings {
     }
 
     /// Numbers that have a sensible range: key, value, least, most.
-    fn bounds(&self) -> [(&'static str, u64, u64, u64); 26] {
+    fn bounds(&self) -> Vec<(&'static str, u64, u64, u64)> {
         const DAY_S: u64 = 86_400;
         const GIB: u64 = 1 << 30;
-        [
+        vec![
             (
                 "api.connections_max",
                 self.api.connections_max.into(),
+                1,
+                1_000_000,
+            ),
+            (
+                "api.connections_per_address_max",
+                self.api.connections_per_address_max.into(),
                 1,
                 1_000_000,
             ),
@@ -116,6 +128,12 @@ impl Settings {
                 self.sip.message_timeout_s.into(),
                 1,
                 600,
+            ),
+            (
+                "admin.body_timeout_s",
+                self.admin.body_timeout_s.into(),
+                1,
+                3_600,
             ),
             ("calls.calls_max", self.calls.calls_max.into(), 1, 1_000_000),
             ("calls.per_x_max", self.calls.per_x_max.into(), 1, 1_000_000),
@@ -154,6 +172,12 @@ impl Settings {
                 self.limits.nonces_per_key_max.into(),
                 1,
                 100_000_000,
+            ),
+            (
+                "limits.nonces_per_account_max",
+                self.limits.nonces_per_account_max.into(),
+                1,
+                1_000_000_000,
             ),
             (
                 "limits.nonces_total_max",

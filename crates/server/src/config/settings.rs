@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::values::{
-    Language, ListenAddress, LogFilter, LogFormat, OffOr, PortRange, RecordingNotice,
+    Language, ListenAddress, LogFilter, LogFormat, Network, OffOr, PortRange, RecordingNotice,
 };
 
 /// What a process starts with.
@@ -66,6 +66,15 @@ pub struct ApiSettings {
     pub language: Language,
     /// Open connections at most, both listeners together.
     pub connections_max: u32,
+    /// Open connections of one address at most (of one /64 network, where it is IPv6). At either bound the
+    /// one that has been idle longest is closed to make room.
+    pub connections_per_address_max: u32,
+    /// Networks and addresses of proxies that name the clients for whom they ask. Their connections are
+    /// counted by client.
+    pub trusted_proxies: Vec<Network>,
+    /// Whether trusted proxies open each connection with the PROXY protocol, version 1 or 2. Else
+    /// `X-Forwarded-For` names their clients.
+    pub proxy_protocol: bool,
     /// How long a request's head may take to arrive, and how long a connection may be idle, in
     /// seconds.
     pub idle_timeout_s: u32,
@@ -83,6 +92,8 @@ pub struct AdminSettings {
     pub listen: ListenAddress,
     /// The largest request body, in bytes; `apply` sends its file in one piece.
     pub body_max_bytes: u32,
+    /// How long a request's body may take to arrive, in seconds.
+    pub body_timeout_s: u32,
 }
 
 /// Signalling.
@@ -187,6 +198,8 @@ pub struct LimitSettings {
     pub actions: BTreeMap<String, u32>,
     /// Nonces of reads remembered for one AccessKey; when full, its requests are throttled.
     pub nonces_per_key_max: u32,
+    /// The same for all AccessKeys of one account, its users' too.
+    pub nonces_per_account_max: u32,
     /// The same for all AccessKeys together.
     pub nonces_total_max: u32,
     /// How far a request's time may be from ours, in seconds.
@@ -284,6 +297,9 @@ impl Default for ApiSettings {
             private_key: OffOr::OFF,
             language: Language::Chinese,
             connections_max: 10_000,
+            connections_per_address_max: 1_000,
+            trusted_proxies: Vec::new(),
+            proxy_protocol: false,
             idle_timeout_s: 60,
             body_timeout_s: 10,
             body_max_bytes: 64 << 10,
@@ -296,6 +312,7 @@ impl Default for AdminSettings {
         Self {
             listen: local(8081),
             body_max_bytes: 64 << 20,
+            body_timeout_s: 60,
         }
     }
 }
@@ -375,6 +392,7 @@ impl Default for LimitSettings {
             action_per_s: 0,
             actions: BTreeMap::new(),
             nonces_per_key_max: 10_000_000,
+            nonces_per_account_max: 20_000_000,
             nonces_total_max: 40_000_000,
             clock_skew_s: 15 * 60,
         }

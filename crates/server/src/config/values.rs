@@ -1,8 +1,10 @@
 //! The kinds of value a setting can have, each parsed once, with a reason when it is wrong.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// A host and a port to listen on, `HOST:PORT`; an IPv6 address stands in brackets. Port 0 asks the
@@ -207,6 +209,38 @@ impl fmt::Display for LogFilter {
     }
 }
 
+/// A network, as `192.0.2.0/24` or `2001:db8::/32`; an address alone is a network of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network(IpNet);
+
+impl Network {
+    /// The network.
+    pub fn get(self) -> IpNet {
+        self.0
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let alone = text.parse().ok().map(|address: IpAddr| address.into());
+        alone
+            .or_else(|| text.parse().ok())
+            .map(|network: IpNet| Self(network.trunc()))
+            .ok_or_else(|| {
+                format!("`{text}` is neither an address nor a network such as 192.0.2.0/24")
+            })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A setting that can be off. Off is written as the empty text, so that every layer can say it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -278,7 +312,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(ListenAddress, PortRange, LogFilter);
+as_text!(ListenAddress, PortRange, LogFilter, Network);
 
 #[cfg(test)]
 mod tests {
@@ -326,6 +360,28 @@ mod tests {
             "1-x",
         ] {
             assert!(text.parse::<PortRange>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_are_read_with_or_without_a_length() {
+        for (text, shown) in [
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("192.0.2.77/24", "192.0.2.0/24"),
+            ("192.0.2.1", "192.0.2.1/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(text.parse::<Network>().expect("valid").to_string(), shown);
+        }
+        for text in [
+            "",
+            "192.0.2",
+            "192.0.2.0/33",
+            "proxy.example",
+            "192.0.2.1:80",
+        ] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
         }
     }
 

@@ -21,10 +21,12 @@ use crate::api::errors::Language as ApiLanguage;
 use crate::api::gateway::{self, Gateway};
 use crate::api::limits::Rates;
 use crate::api::nonces::NonceBounds;
+use crate::api::server::TrustedProxies;
 use crate::api::{self, params};
 use crate::calls::media::recorder;
 use crate::calls::{self, media};
 use crate::config::{ConfigError, Language, Loaded, Part, RecordingNotice, Reload, Settings};
+use crate::connections;
 use crate::telemetry::Metrics;
 use crate::writer::Options;
 
@@ -46,12 +48,32 @@ pub fn ledger_options(settings: &Settings) -> Options {
 
 pub fn api_bounds(settings: &Settings) -> api::Bounds {
     api::Bounds {
-        connections_max: settings.api.connections_max as usize,
         body_bytes_max: settings.api.body_max_bytes as usize,
         head_timeout: seconds(settings.api.idle_timeout_s),
         body_timeout: seconds(settings.api.body_timeout_s),
         drain_timeout: seconds(settings.process.drain_timeout_s),
         ..api::Bounds::default()
+    }
+}
+
+/// How many connections customers may have.
+pub fn api_connections(settings: &Settings) -> connections::Bounds {
+    connections::Bounds {
+        total_max: settings.api.connections_max as usize,
+        per_source_max: settings.api.connections_per_address_max as usize,
+    }
+}
+
+/// The proxies that name their clients.
+pub fn trusted_proxies(settings: &Settings) -> TrustedProxies {
+    TrustedProxies {
+        networks: settings
+            .api
+            .trusted_proxies
+            .iter()
+            .map(|network| network.get())
+            .collect(),
+        proxy_protocol: settings.api.proxy_protocol,
     }
 }
 
@@ -64,6 +86,7 @@ pub fn gateway_settings(settings: &Settings) -> gateway::Settings {
         },
         nonces: NonceBounds {
             per_key_max: limits.nonces_per_key_max,
+            per_account_max: limits.nonces_per_account_max,
             total_max: limits.nonces_total_max,
         },
         rates: Rates {
@@ -228,7 +251,6 @@ mod tests {
         let settings = Settings::default();
         let bounds = api_bounds(&settings);
         let theirs = api::Bounds::default();
-        assert_eq!(bounds.connections_max, theirs.connections_max);
         assert_eq!(bounds.body_bytes_max, theirs.body_bytes_max);
         assert_eq!(bounds.head_timeout, theirs.head_timeout);
         assert_eq!(bounds.body_timeout, theirs.body_timeout);
@@ -236,7 +258,7 @@ mod tests {
         let theirs = gateway::Settings::default();
         assert_eq!(gateway.rates, theirs.rates);
         assert_eq!(gateway.clock_skew_ms, theirs.clock_skew_ms);
-        assert_eq!(gateway.nonces.per_key_max, theirs.nonces.per_key_max);
+        assert_eq!(gateway.nonces, theirs.nonces);
         assert_eq!(gateway.language, theirs.language);
         let options = ledger_options(&settings);
         let theirs = Options::new(&settings.data);

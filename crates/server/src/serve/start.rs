@@ -12,11 +12,12 @@ use super::descriptors::Budget;
 use super::{
     Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop, watch,
 };
-use crate::admin::{self, Admin, AdminToken};
+use crate::admin::{self, Admin, AdminToken, BodyTimeout};
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, Board, Serving, links};
 use crate::cli::Failure;
 use crate::config::Reloader;
+use crate::connections::{self, Connections};
 use crate::demo;
 use crate::jobs::{self, JobMetrics};
 use crate::seal::Sealer;
@@ -81,7 +82,11 @@ impl Process {
         let sip = calls.address;
         tasks.spawn(named("calls", calls.task));
 
-        let listeners = self.listeners().await?;
+        let listeners = self.listeners(budget.api).await?;
+        let connections = watch::Watched {
+            api: listeners.connections.clone(),
+            admin: front.connections.clone(),
+        };
         let addresses = Addresses {
             api: listeners
                 .http
@@ -107,22 +112,24 @@ impl Process {
         reloader.follow(parts::gateway_follower(gateway.clone()));
 
         let bounds = parts::api_bounds(settings);
-        let bounds = api::Bounds {
-            connections_max: bounds.connections_max.min(budget.api),
-            ..bounds
-        };
         let told = stop.clone().told();
         tasks.spawn(async move {
             api::serve(gateway, listeners, bounds, told).await;
             "the customers' interface"
         });
         tasks.spawn(self.jobs(ledger, &stop));
-        let watched = watch::run(ledger.clone(), board, self.readiness.clone(), stop);
+        let readiness = self.readiness.clone();
+        let watched = watch::run(ledger.clone(), board, connections, readiness, stop);
         tasks.spawn(async move {
             watched.await;
             "the watch over ledger and calls"
         });
-        front.serve(admin::router(admin, settings.admin.body_max_bytes as usize));
+        let body_timeout = Duration::from_secs(settings.admin.body_timeout_s.into());
+        front.serve(admin::router(
+            admin,
+            settings.admin.body_max_bytes as usize,
+            BodyTimeout(body_timeout),
+        ));
         Ok(Started {
             addresses,
             reloader,
@@ -163,7 +170,8 @@ impl Process {
             })
     }
 
-    async fn listeners(&self) -> Result<api::Listeners, Failure> {
+    /// The customers' ports, with at most `connections_max` connections, whatever the settings say.
+    async fn listeners(&self, connections_max: usize) -> Result<api::Listeners, Failure> {
         let settings = &self.loaded.settings;
         let certificate = certificate::obtain(&self.loaded, &self.data)?;
         let http = listen::tcp(&self.loaded, "api.listen", &settings.api.listen).await?;
@@ -174,9 +182,18 @@ impl Process {
             }
             _ => None,
         };
+        let bounds = parts::api_connections(settings);
+        let connections = Connections::new(connections::Bounds {
+            total_max: bounds.total_max.min(connections_max),
+            ..bounds
+        });
+        self.metrics
+            .register(|registry| connections.register("api", registry));
         Ok(api::Listeners {
             http: Some(http),
             https,
+            connections,
+            proxies: Arc::new(parts::trusted_proxies(settings)),
         })
     }
 

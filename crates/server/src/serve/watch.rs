@@ -1,16 +1,38 @@
 //! Looks at the ledger and the calls now and then, and says in `/readyz` when they cannot do their work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Stop;
 use crate::calls::Board;
+use crate::connections::Connections;
 use crate::telemetry::Readiness;
 use crate::writer::{Ledger, Running};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often connections closed or refused at a bound are logged at most, in looks.
+const LOOKS_PER_LOG: u32 = 20;
+
+/// The listeners whose connections are watched.
+pub struct Watched {
+    /// The customers'.
+    pub api: Arc<Connections>,
+    /// The operators'.
+    pub admin: Arc<Connections>,
+}
 
 /// Watches until `stop` is told.
-pub async fn run(ledger: Ledger, calls: Board, readiness: Readiness, stop: Stop) {
+pub async fn run(
+    ledger: Ledger,
+    calls: Board,
+    connections: Watched,
+    readiness: Readiness,
+    stop: Stop,
+) {
+    let mut crowds = [
+        Crowd::new("api_connections", connections.api),
+        Crowd::new("admin_connections", connections.admin),
+    ];
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let mut told = std::pin::pin!(stop.told());
     loop {
@@ -32,9 +54,65 @@ pub async fn run(ledger: Ledger, calls: Board, readiness: Readiness, stop: Stop)
         } else {
             readiness.clear("clock");
         }
+        for crowd in &mut crowds {
+            crowd.look(&readiness);
+        }
         match calls.media().trouble() {
             Some(trouble) => readiness.block("media", trouble),
             None => readiness.clear("media"),
+        }
+    }
+}
+
+/// What is told of a listener whose connections are at a bound: a note at once, a line in the log now and
+/// then. It does not make the service unready, since then whoever opens connections could do that.
+struct Crowd {
+    part: &'static str,
+    connections: Arc<Connections>,
+    /// Closed or refused since the log was last told.
+    count: u64,
+    /// Looks until it may be told again.
+    wait: u32,
+}
+
+impl Crowd {
+    fn new(part: &'static str, connections: Arc<Connections>) -> Self {
+        Self {
+            part,
+            connections,
+            count: 0,
+            wait: 0,
+        }
+    }
+
+    fn look(&mut self, readiness: &Readiness) {
+        self.wait = self.wait.saturating_sub(1);
+        let Some(trouble) = self.connections.recent_refusals() else {
+            readiness.note(self.part, None);
+            return;
+        };
+        let bounds = self.connections.bounds();
+        let source = trouble
+            .source
+            .map_or_else(|| "a proxy".to_owned(), |source| source.to_string());
+        let note = format!(
+            "connections at a bound ({} in all, {} of one address) were closed or refused within the last \
+             minute, the last of {source}",
+            bounds.total_max, bounds.per_source_max
+        );
+        readiness.note(self.part, Some(note));
+        self.count += trouble.count;
+        if self.count > 0 && self.wait == 0 {
+            tracing::warn!(
+                listener = self.part,
+                count = self.count,
+                last = source,
+                total_max = bounds.total_max,
+                per_address_max = bounds.per_source_max,
+                "connections were closed or refused at a bound"
+            );
+            self.count = 0;
+            self.wait = LOOKS_PER_LOG;
         }
     }
 }
@@ -59,7 +137,13 @@ mod tests {
         let (ledger, running) = Ledger::open(Options::new(dir.path())).await.unwrap();
         let (board, readiness) = (Board::default(), Readiness::default());
         let (stopper, stop) = stop::channel();
-        let watching = tokio::spawn(run(ledger, board.clone(), readiness.clone(), stop));
+        let connections = Connections::new(crate::admin::CONNECTIONS);
+        let watched = Watched {
+            api: connections.clone(),
+            admin: connections,
+        };
+        let watching = run(ledger, board.clone(), watched, readiness.clone(), stop);
+        let watching = tokio::spawn(watching);
         board.set_media(Threads {
             ended: 1,
             ..Threads::default()

@@ -5,9 +5,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// What stands in the way of serving. Shared by all parts; ready means that nothing does.
+/// What stands in the way of serving, and what else people should know. Shared by all parts; ready means
+/// that nothing stands in the way.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
+pub struct Readiness {
+    blocked_by: Arc<Mutex<Said>>,
+    notes: Arc<Mutex<Said>>,
+}
+
+/// A sentence for each part.
+type Said = BTreeMap<&'static str, String>;
 
 impl Readiness {
     /// A process that is starting and not ready.
@@ -21,7 +28,7 @@ impl Readiness {
     /// again, it replaces the reason; a change is logged.
     pub fn block(&self, part: &'static str, why: impl Into<String>) {
         let why = why.into();
-        let before = self.0.lock().insert(part, why.clone());
+        let before = self.blocked_by.lock().insert(part, why.clone());
         if before.as_ref() != Some(&why) && part != "start" {
             tracing::warn!(part, why, "not ready");
         }
@@ -29,19 +36,33 @@ impl Readiness {
 
     /// What stood in the way no longer does.
     pub fn clear(&self, part: &'static str) {
-        if self.0.lock().remove(part).is_some() && part != "start" {
+        if self.blocked_by.lock().remove(part).is_some() && part != "start" {
             tracing::info!(part, "ready again");
         }
     }
 
     /// Everything that stands in the way, by part; empty means ready.
     pub fn blocked_by(&self) -> BTreeMap<&'static str, String> {
-        self.0.lock().clone()
+        self.blocked_by.lock().clone()
+    }
+
+    /// Says something that does not stand in the way of serving, or that there is nothing to say any more.
+    pub fn note(&self, part: &'static str, note: Option<String>) {
+        let mut notes = self.notes.lock();
+        match note {
+            Some(note) => notes.insert(part, note),
+            None => notes.remove(part),
+        };
+    }
+
+    /// Everything that was noted, by part.
+    pub fn notes(&self) -> BTreeMap<&'static str, String> {
+        self.notes.lock().clone()
     }
 
     /// Whether nothing stands in the way.
     pub fn is_ready(&self) -> bool {
-        self.0.lock().is_empty()
+        self.blocked_by.lock().is_empty()
     }
 }
 
@@ -58,5 +79,10 @@ mod tests {
         assert_eq!(readiness.blocked_by()["writer"], "disk full");
         readiness.clear("writer");
         assert!(readiness.is_ready());
+        readiness.note("connections", Some("many".to_owned()));
+        assert!(readiness.is_ready());
+        assert_eq!(readiness.notes()["connections"], "many");
+        readiness.note("connections", None);
+        assert!(readiness.notes().is_empty());
     }
 }

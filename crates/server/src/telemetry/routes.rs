@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::json;
 
+use super::exposition::Exposition;
 use super::{Metrics, Readiness};
-
-/// What OpenMetrics calls its text format.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The three routes.
 pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
@@ -30,13 +28,24 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({ "ready": blocked_by.is_empty(), "blocked_by": blocked_by });
+    let mut body = json!({ "ready": blocked_by.is_empty(), "blocked_by": blocked_by });
+    let notes = readiness.notes();
+    if !notes.is_empty() {
+        body["notes"] = json!(notes);
+    }
     (status, Json(body)).into_response()
 }
 
-async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
+async fn show(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    let format = Exposition::asked_for(accept);
     match metrics.encode() {
-        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Ok(text) => {
+            let kind = [(header::CONTENT_TYPE, format.content_type())];
+            (kind, format.write(text)).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
@@ -66,11 +75,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn metrics_are_open_metrics() {
+    async fn metrics_come_in_the_format_that_is_asked_for() {
         let router = router(Arc::new(Metrics::new()), Readiness::default());
-        let (status, body) = ask(&router, "/metrics").await;
-        assert_eq!(status, StatusCode::OK);
-        assert!(body.ends_with("# EOF\n"));
+        let rows = [
+            ("text/plain", "text/plain; version=0.0.4", false),
+            (
+                "application/openmetrics-text",
+                "application/openmetrics-text",
+                true,
+            ),
+        ];
+        for (accept, kind, has_end) in rows {
+            let request = Request::get("/metrics")
+                .header(header::ACCEPT, accept)
+                .body(Body::empty())
+                .unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            let told = response.headers()[header::CONTENT_TYPE].to_str().unwrap();
+            assert!(told.starts_with(kind), "{told}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(body.ends_with(b"# EOF\n"), has_end, "{accept}");
+        }
     }
 
     async fn ask(router: &Router, path: &str) -> (StatusCode, String) {

@@ -10,13 +10,20 @@ use maskline_server::api::Settings;
 use maskline_server::api::limits::Rates;
 use maskline_server::api::nonces::NonceBounds;
 
-use crate::client::Signer;
+use crate::client::{Rpc, Signer};
 use crate::world::{A, AXB, AXN, EXPIRATION, FOREIGN, World, account};
 
 const BIND: [(&str, &str); 3] = [
     ("PoolKey", AXN),
     ("PhoneNoA", A),
     ("Expiration", EXPIRATION),
+];
+
+const QUERY: [(&str, &str); 2] = [("PoolKey", AXN), ("PhoneNoX", "17000000000")];
+const QUERY_ACTION: [(&str, &str); 3] = [
+    ("Action", "QuerySubsId"),
+    ("PoolKey", AXN),
+    ("PhoneNoX", "17000000000"),
 ];
 
 async fn code_of_bind(world: &World) -> String {
@@ -278,6 +285,7 @@ async fn rates_are_per_action_and_in_total() {
 async fn a_key_with_too_many_nonces_is_throttled() {
     let nonces = NonceBounds {
         per_key_max: 3,
+        per_account_max: 100,
         total_max: 100,
     };
     let world = World::start_with(Settings {
@@ -293,6 +301,92 @@ async fn a_key_with_too_many_nonces_is_throttled() {
         (answer.status, answer.code().as_str()),
         (400, "Throttling.User")
     );
+}
+
+/// Keys of one customer together cannot take what all customers share.
+#[tokio::test]
+async fn an_account_with_too_many_nonces_is_throttled_and_others_are_not() {
+    let nonces = NonceBounds {
+        per_key_max: 3,
+        per_account_max: 4,
+        total_max: 100,
+    };
+    let settings = Settings {
+        nonces,
+        ..Settings::default()
+    };
+    let world = World::start_with(settings).await;
+    let signers: Vec<Signer> = ["k1", "k2", "k3"]
+        .iter()
+        .map(|id| Signer {
+            id: (*id).to_owned(),
+            secret: "secret".to_owned(),
+        })
+        .collect();
+    for signer in &signers {
+        world.add_key("acme", &signer.id, &signer.secret).await;
+    }
+    let code = async |signer: &Signer| {
+        let mut request = Rpc::new(signer, &world.now(), &world.nonce(), &QUERY_ACTION);
+        request.sign(&signer.secret);
+        let bytes = request.bytes();
+        let answer = world.connection().exchange(&bytes).await;
+        answer.expect("an answer").code()
+    };
+    for (signer, expected) in [(0, "OK"), (0, "OK"), (0, "OK"), (0, "Throttling.User")] {
+        assert_eq!(code(&signers[signer]).await, expected);
+    }
+    assert_eq!(code(&signers[1]).await, "OK");
+    assert_eq!(code(&signers[1]).await, "Throttling.User");
+    assert_eq!(code(&signers[2]).await, "Throttling.User");
+    let rival = Signer {
+        id: "rival-key".to_owned(),
+        secret: "secret".to_owned(),
+    };
+    world.add_key("rival", &rival.id, &rival.secret).await;
+    assert_ne!(code(&rival).await, "Throttling.User");
+}
+
+/// What the rates turn away costs no memory, and can be sent again as it was.
+#[tokio::test]
+async fn a_throttled_request_uses_up_no_nonce() {
+    let settings = Settings {
+        nonces: NonceBounds {
+            per_key_max: 2,
+            per_account_max: 2,
+            total_max: 2,
+        },
+        rates: Rates {
+            account_per_s: 1,
+            ..Rates::default()
+        },
+        ..Settings::default()
+    };
+    let world = World::start_with(settings).await;
+    assert_eq!(world.ask("QuerySubsId", &QUERY).await.code(), "OK");
+    let mut used = 1;
+    for _ in 0..20 {
+        match world.ask("QuerySubsId", &QUERY).await.code().as_str() {
+            "OK" => used += 1,
+            code => assert_eq!(code, "Throttling.User"),
+        }
+    }
+    let free = Settings {
+        nonces: NonceBounds {
+            per_key_max: used + 10,
+            per_account_max: used + 10,
+            total_max: used + 10,
+        },
+        rates: Rates {
+            account_per_s: 0,
+            ..Rates::default()
+        },
+        ..Settings::default()
+    };
+    world.gateway.configure(free);
+    for _ in 0..10 {
+        assert_eq!(world.ask("QuerySubsId", &QUERY).await.code(), "OK");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use maskline_domain::{
     Envelope, Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Timestamp, UserName,
 };
 use maskline_server::api::{ApiMetrics, Bounds, Clock, Gateway, Listeners, Settings, serve};
+use maskline_server::connections::{self, Connections};
 use maskline_server::seal::{MasterKeys, Sealer, Secret};
 use maskline_server::writer::Ledger;
 use time::OffsetDateTime;
@@ -64,6 +65,11 @@ impl World {
         let listeners = Listeners {
             http: Some(listener),
             https: None,
+            connections: Connections::new(connections::Bounds {
+                total_max: 1_000,
+                per_source_max: 1_000,
+            }),
+            proxies: Arc::default(),
         };
         let served = tokio::spawn(serve(
             Arc::clone(&gateway),
@@ -185,6 +191,11 @@ impl World {
         let listeners = Listeners {
             http: Some(listener),
             https: None,
+            connections: Connections::new(connections::Bounds {
+                total_max: 1_000,
+                per_source_max: 1_000,
+            }),
+            proxies: Arc::default(),
         };
         tokio::spawn(serve(
             Arc::new(gateway),

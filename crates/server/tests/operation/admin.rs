@@ -361,7 +361,8 @@ impl World {
             data,
             past: tokio::sync::Mutex::default(),
         });
-        let router = admin::router(admin, 1 << 20);
+        let timeout = admin::BodyTimeout(std::time::Duration::from_secs(10));
+        let router = admin::router(admin, 1 << 20, timeout);
         Self {
             ledger,
             running,

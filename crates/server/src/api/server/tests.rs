@@ -1,6 +1,7 @@
 //! The listeners over real sockets, with a handler that echoes.
 
 use super::*;
+use crate::connections;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
@@ -44,12 +45,33 @@ where
     H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
+    start_with(bounds, handler, MANY, TrustedProxies::default()).await
+}
+
+/// More connections than a test makes.
+const MANY: connections::Bounds = connections::Bounds {
+    total_max: 100,
+    per_source_max: 100,
+};
+
+async fn start_with<H, F>(
+    bounds: Bounds,
+    handler: H,
+    connections: connections::Bounds,
+    proxies: TrustedProxies,
+) -> Running
+where
+    H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let listeners = Listeners {
         http: Some(listener),
         https: None,
+        connections: Connections::new(connections),
+        proxies: Arc::new(proxies),
     };
     let served = tokio::spawn(serve(listeners, bounds, handler, async {
         let _ = stopped.await;
@@ -195,31 +217,171 @@ async fn slow_heads_end_the_connection_and_slow_bodies_get_an_error() {
     running.stop().await;
 }
 
+const ONE: connections::Bounds = connections::Bounds {
+    total_max: 1,
+    per_source_max: 1,
+};
+
 #[tokio::test]
-async fn connections_above_the_bound_wait_for_their_turn() {
-    let bounds = Bounds {
-        connections_max: 1,
-        ..Bounds::default()
-    };
-    let running = start(bounds, echo).await;
+async fn at_the_bound_an_idle_connection_makes_room() {
+    let running = start_with(Bounds::default(), echo, ONE, TrustedProxies::default()).await;
     let mut first = TcpStream::connect(running.http).await.unwrap();
     first
         .write_all(b"GET /?first HTTP/1.1\r\nHost: h\r\n\r\n")
         .await
         .unwrap();
-    let mut some = [0; 16];
-    assert!(first.read(&mut some).await.unwrap() > 0);
+    let mut answer = [0; 12];
+    first.read_exact(&mut answer).await.unwrap();
 
     let request = b"GET /?second HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
-    let second = exchange(running.http, request);
-    tokio::pin!(second);
+    let second = exchange(running.http, request).await;
+    assert!(second.ends_with("second|h|"), "{second}");
+    let mut rest = Vec::new();
+    first.read_to_end(&mut rest).await.unwrap();
     assert!(
-        timeout(Duration::from_millis(100), &mut second)
-            .await
-            .is_err()
+        rest.ends_with(b"first|h|"),
+        "it was answered before it was closed"
     );
-    drop(first);
-    assert!(second.await.ends_with("second|h|"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn at_the_bound_a_busy_connection_is_left_alone_and_the_next_is_closed() {
+    let (arrived, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (arrived, release) = (Arc::clone(&arrived), Arc::clone(&release));
+        move |head: request::Parts, body| {
+            let (arrived, release) = (Arc::clone(&arrived), Arc::clone(&release));
+            async move {
+                arrived.notify_one();
+                release.notified().await;
+                echo(head, body).await
+            }
+        }
+    };
+    let running = start_with(Bounds::default(), handler, ONE, TrustedProxies::default()).await;
+    let request = b"GET /?first HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let first = tokio::spawn(exchange(running.http, request));
+    arrived.notified().await;
+    let mut second = TcpStream::connect(running.http).await.unwrap();
+    let mut nothing = Vec::new();
+    let _ = second.read_to_end(&mut nothing).await;
+    assert!(nothing.is_empty());
+    release.notify_one();
+    assert!(first.await.unwrap().ends_with("first|h|"));
+    running.stop().await;
+}
+
+/// This machine as a proxy.
+fn proxies(proxy_protocol: bool) -> TrustedProxies {
+    TrustedProxies {
+        networks: vec!["127.0.0.0/8".parse().unwrap()],
+        proxy_protocol,
+    }
+}
+
+/// Many connections, but one of each source.
+const ONE_EACH: connections::Bounds = connections::Bounds {
+    total_max: 100,
+    per_source_max: 1,
+};
+
+async fn silent(to: SocketAddr, opening: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    let request = format!("{opening}GET /?silent HTTP/1.1\r\nHost: h\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn clients_behind_a_proxy_are_counted_apart_by_the_proxy_protocol() {
+    let running = start_with(Bounds::default(), echo, ONE_EACH, proxies(true)).await;
+    let from = |client: &str| format!("PROXY TCP4 {client} 127.0.0.1 4660 8080\r\n");
+    let mut one = silent(running.http, &from("198.51.100.1")).await;
+    let mut two = silent(running.http, &from("198.51.100.2")).await;
+    let last = b"GET /?last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    let again = [from("198.51.100.1").as_bytes(), last].concat();
+    let answer = exchange(running.http, &again).await;
+    assert!(answer.ends_with("last|h|"), "{answer}");
+    let mut rest = Vec::new();
+    one.read_to_end(&mut rest).await.unwrap();
+    two.write_all(last).await.unwrap();
+    rest.clear();
+    two.read_to_end(&mut rest).await.unwrap();
+    assert!(
+        rest.ends_with(b"last|h|"),
+        "the other client was left alone"
+    );
+    // Without the header, or with another, nothing is answered.
+    assert_eq!(exchange(running.http, last).await, "");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn requests_behind_a_proxy_are_counted_apart_by_x_forwarded_for() {
+    let arrived = Arc::new(Notify::new());
+    let handler = {
+        let arrived = Arc::clone(&arrived);
+        move |head: request::Parts, body| {
+            let arrived = Arc::clone(&arrived);
+            async move {
+                if head.uri.query() == Some("slow") {
+                    arrived.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                echo(head, body).await
+            }
+        }
+    };
+    let bounds = Bounds {
+        drain_timeout: Duration::ZERO,
+        ..Bounds::default()
+    };
+    let running = start_with(bounds, handler, ONE_EACH, proxies(false)).await;
+    let request = |query: &str, client: &str| {
+        format!(
+            "GET /?{query} HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {client}\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let slow = request("slow", "203.0.113.9, 198.51.100.1");
+    let http = running.http;
+    let slow = tokio::spawn(async move { exchange(http, slow.as_bytes()).await });
+    arrived.notified().await;
+    for (client, ending) in [
+        ("198.51.100.2", "quick|h|"),
+        ("198.51.100.1", "ServiceUnavailable"),
+        // What the client itself wrote in front does not count.
+        ("198.51.100.9, 198.51.100.1", "ServiceUnavailable"),
+        ("127.0.0.1", "quick|h|"),
+    ] {
+        let answer = exchange(http, request("quick", client).as_bytes()).await;
+        assert!(answer.ends_with(ending), "{client}: {answer}");
+    }
+    running.stop().await;
+    assert_eq!(slow.await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn what_strangers_say_of_whom_they_ask_for_is_not_looked_at() {
+    let trusted = TrustedProxies {
+        networks: vec!["192.0.2.0/24".parse().unwrap()],
+        proxy_protocol: true,
+    };
+    let running = start_with(Bounds::default(), echo, ONE_EACH, trusted).await;
+    let answer = exchange(
+        running.http,
+        b"PROXY TCP4 198.51.100.1 127.0.0.1 4660 8080\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let mut first = silent(running.http, "").await;
+    let request =
+        b"GET /?a HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 198.51.100.1\r\nConnection: close\r\n\r\n";
+    assert!(exchange(running.http, request).await.ends_with("a|h|"));
+    let mut rest = Vec::new();
+    first.read_to_end(&mut rest).await.unwrap();
     running.stop().await;
 }
 
@@ -331,6 +493,8 @@ async fn https_serves_and_takes_a_new_certificate_while_running() {
     let listeners = Listeners {
         http: None,
         https: Some((listener, certificate.clone())),
+        connections: Connections::new(MANY),
+        proxies: Arc::default(),
     };
     let served = tokio::spawn(serve(listeners, Bounds::default(), echo, async {
         let _ = stopped.await;
