@@ -5,10 +5,11 @@
 //! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
 //! [`links`] are the streams beside the datagrams; [`media`] carries the sound, plays and records; [`clerk`]
 //! asks the ledger and writes the records; `lost` closes those of a process that was killed; [`board`] shows
-//! what goes on; [`sandbox`] is a phone that answers by itself.
+//! what goes on and [`health`] how trunks are; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
 pub mod clerk;
+pub mod health;
 pub mod links;
 mod lost;
 pub mod media;
@@ -137,7 +138,8 @@ pub async fn serve(
     let address = socket.local_addr()?;
     let tls = config.tls_listen.map(links::bind_streams).transpose()?;
     let tls_address = tls.as_ref().map(|tls| tls.local_addr()).transpose()?;
-    let links = Links::new(tcp, tls, config.tls.clone(), config.streams);
+    let strangers = config.board.strangers().clone();
+    let links = Links::new(tcp, tls, config.tls.clone(), config.streams, strangers);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     lost::close(&config, &records).await;

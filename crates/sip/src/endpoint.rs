@@ -38,6 +38,7 @@ mod within;
 
 pub use face::{
     Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal, Registration,
+    RegistrationState,
 };
 
 use crate::chance::Chance;
@@ -231,6 +232,7 @@ impl Endpoint {
         }
         let Some(peer) = self.peer_at(from) else {
             self.counts.strangers += 1;
+            self.event(Event::Stranger { from, method });
             return self.answer_at_once(&request, from, 403, Hint::None);
         };
         if let Some((status, hint)) = front::judge(&request, essentials.max_forwards) {

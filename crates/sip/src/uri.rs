@@ -161,7 +161,13 @@ fn decoded(bytes: &[u8]) -> impl Iterator<Item = Option<u8>> {
 /// Writes `sip:user@host:port`. `user` must be a telephone number as [`Uri::number`] gives it; whatever
 /// else it may hold is escaped.
 pub fn sip_uri(user: &str, host: SocketAddr) -> String {
-    let mut uri = String::with_capacity(user.len() + 32);
+    sip_uri_at(user, &host_text(host))
+}
+
+/// The same where the host is a name, or an address as it stands in a URI: IPv6 in brackets, with or without
+/// a port.
+pub fn sip_uri_at(user: &str, host: &str) -> String {
+    let mut uri = String::with_capacity(user.len() + host.len() + 8);
     uri.push_str("sip:");
     for byte in user.bytes() {
         match byte {
@@ -172,7 +178,7 @@ pub fn sip_uri(user: &str, host: SocketAddr) -> String {
         }
     }
     uri.push('@');
-    uri.push_str(&host_text(host));
+    uri.push_str(host);
     uri
 }
 

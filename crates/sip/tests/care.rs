@@ -11,6 +11,7 @@ fn registrant() -> Peer {
     Peer {
         registration: Some(Registration {
             address_of_record: "sip:057100000000@carrier.example".into(),
+            registrar: None,
             contact_user: "057100000000".into(),
             expires_s: 600,
         }),
@@ -85,7 +86,7 @@ fn too_brief_a_registration_is_asked_for_again_at_once() {
         "Min-Expires: 1800\r\n",
     ));
     assert_eq!(lone.pass(10_000).len(), 0);
-    assert_eq!(lone.heard(), ["reachable", "registered 423"]);
+    assert_eq!(lone.heard(), ["unreachable", "registered 423"]);
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn after_failures_the_waits_grow_and_stay_bounded() {
         };
         lone.say(&response(&message, "403 Forbidden", rest));
     }
-    assert_eq!(lone.heard(), ["reachable", "registered 403"]);
+    assert_eq!(lone.heard(), ["unreachable", "registered 403"]);
     for (at, wait) in waits.iter().enumerate().skip(1) {
         let most = (30_000u64 << (at - 1)).min(1_800_000);
         assert!((most / 2..=most).contains(wait), "wait {at} is {wait} ms");
@@ -223,4 +224,131 @@ fn a_registration_is_given_up_as_it_was_made() {
             "<sip:057100000000@192.0.2.2:5099>;expires=600"
         ]
     );
+}
+
+#[test]
+fn the_state_of_a_registration_tells_its_end_and_its_last_error() {
+    let mut lone = Lone::new(vec![registrant()]);
+    let id = PeerId(1);
+    let state = |lone: &Lone| {
+        let state = lone.endpoint.registration(id).expect("it is to be made");
+        let until_s = state.until.map(|until| until.as_millis() / 1_000);
+        (until_s, state.failed, state.is_refused)
+    };
+    assert_eq!(lone.endpoint.registration(PeerId(2)), None);
+    let first = lone.pass(0).remove(0).1;
+    assert_eq!(state(&lone), (None, None, false), "nobody has answered yet");
+    lone.say(&response(&first, "200 OK", "Expires: 300\r\n"));
+    assert_eq!(state(&lone), (Some(300), None, false));
+    // Refreshed at 240 s, which nobody answers: it holds until its end.
+    lone.pass(273_000);
+    assert_eq!(state(&lone), (Some(300), Some(408), false));
+    assert_eq!(
+        lone.heard(),
+        [
+            "reachable",
+            "registered 200",
+            "unreachable",
+            "registered 408"
+        ]
+    );
+    // The next attempt, after its end, is silent too.
+    lone.pass(100_000);
+    assert_eq!(state(&lone), (None, Some(408), false));
+    let next = lone.wait().1;
+    lone.say(&response(&next, "403 Forbidden", ""));
+    assert_eq!(state(&lone), (None, Some(403), true));
+    let next = lone.wait().1;
+    lone.say(&response(&next, "200 OK", ""));
+    assert_eq!(state(&lone).1, None);
+}
+
+#[test]
+fn a_peer_that_refuses_our_registration_is_not_reachable_though_it_answers_options() {
+    let peer = Peer {
+        probe_every_s: Some(20),
+        ..registrant()
+    };
+    let mut lone = Lone::new(vec![peer]);
+    let sent = lone.pass(0);
+    let (register, options) = match kind(&sent[0].1).as_str() {
+        "REGISTER" => (&sent[0].1, &sent[1].1),
+        _ => (&sent[1].1, &sent[0].1),
+    };
+    lone.say(&response(options, "200 OK", ""));
+    assert_eq!(lone.heard(), ["reachable"]);
+    lone.say(&response(register, "403 Forbidden", ""));
+    assert_eq!(lone.heard(), ["unreachable", "registered 403"]);
+}
+
+#[test]
+fn of_several_places_the_next_is_asked_where_one_does_not_answer() {
+    let (second, third) = (udp("127.0.0.2:5070"), udp("127.0.0.3:5070"));
+    let peer = Peer {
+        fallbacks: vec![second, third],
+        host: Some("carrier.example".into()),
+        ..probed(20)
+    };
+    let mut lone = Lone::new(vec![peer.clone()]);
+    let first = lone.pass_to(0);
+    assert_eq!(first[0].0, udp(PEER));
+    assert_eq!(first[0].1.request_uri(), b"sip:carrier.example");
+    lone.give(Input::Unreachable(udp(PEER)));
+    let next = lone.pass_to(0);
+    assert_eq!(next[0].0, second);
+    assert!(lone.heard().is_empty(), "nothing is known yet");
+    lone.say_from(second, &response(&next[0].1, "200 OK", ""));
+    assert_eq!(lone.heard(), ["reachable"]);
+    // It stays where it was answered.
+    let next = lone.pass_to(20_000);
+    assert_eq!(next[0].0, second);
+    lone.give(Input::Unreachable(second));
+    let next = lone.pass_to(0);
+    assert_eq!(next[0].0, third);
+    lone.give(Input::Unreachable(third));
+    let next = lone.pass_to(0);
+    assert_eq!(next[0].0, udp(PEER));
+    assert!(lone.heard().is_empty());
+    lone.give(Input::Unreachable(udp(PEER)));
+    assert_eq!(lone.heard(), ["unreachable"], "nobody answers anywhere");
+    // Whoever moves to a subset goes on; whoever moves away begins anew.
+    let rest = Peer {
+        hop: third,
+        fallbacks: vec![second],
+        ..peer
+    };
+    lone.endpoint.set_peers(vec![rest]);
+    let next = lone.pass_to(20_000);
+    assert_eq!(next[0].0, second);
+}
+
+#[test]
+fn every_place_of_a_peer_and_every_source_is_its_own() {
+    let peer = Peer {
+        fallbacks: vec![udp("127.0.0.2:5070")],
+        sources: vec!["2001:db8::1".parse().expect("an address")],
+        ..probed(20)
+    };
+    for (address, expected) in [
+        ("127.0.0.1", true),
+        ("127.0.0.2", true),
+        ("2001:db8::1", true),
+        ("127.0.0.3", false),
+    ] {
+        let address = address.parse().expect("an address");
+        assert_eq!(peer.is_at(address), expected, "{address}");
+    }
+}
+
+#[test]
+fn the_registrar_may_be_another_than_the_domain_and_ipv6_stands_in_brackets() {
+    let mut peer = registrant();
+    peer.registration = peer.registration.map(|registration| Registration {
+        registrar: Some("sip:[2001:db8::5]".into()),
+        ..registration
+    });
+    let mut lone = Lone::new(vec![peer]);
+    let first = lone.pass(0).remove(0).1;
+    assert_eq!(first.request_uri(), b"sip:[2001:db8::5]");
+    assert!(text(&first, Name::To).contains("sip:057100000000@carrier.example"));
 }

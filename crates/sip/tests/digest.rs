@@ -264,6 +264,7 @@ fn a_registration_is_proven() {
     let mut lone = Lone::new(vec![Peer {
         registration: Some(Registration {
             address_of_record: "sip:alice@carrier.example".into(),
+            registrar: None,
             contact_user: "alice".into(),
             expires_s: 3_600,
         }),

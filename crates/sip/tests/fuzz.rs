@@ -229,6 +229,7 @@ fn peer() -> Peer {
         credentials: credentials("us"),
         registration: Some(Registration {
             address_of_record: "sip:us@carrier.example".into(),
+            registrar: None,
             contact_user: "us".into(),
             expires_s: 600,
         }),

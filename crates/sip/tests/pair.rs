@@ -356,7 +356,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Info { leg, .. }
         | Event::Cancelled { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
-        Event::PeerState { .. } | Event::Registered { .. } => None,
+        Event::Stranger { .. } | Event::PeerState { .. } | Event::Registered { .. } => None,
     }
 }
 

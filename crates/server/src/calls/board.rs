@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::health::{Registration, Strangers, TrunkHealth};
 use super::links::Counts as StreamCounts;
 use super::media::Threads;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp, ToneCode};
@@ -100,7 +101,8 @@ struct Shared {
     /// Until a loop takes it.
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     drain: watch::Sender<bool>,
-    reachable: Mutex<Vec<(String, bool)>>,
+    trunks: Mutex<Vec<TrunkHealth>>,
+    strangers: Strangers,
     media: Mutex<Threads>,
     tones: Mutex<Arc<BTreeSet<ToneCode>>>,
     metrics: Metrics,
@@ -116,6 +118,8 @@ struct Metrics {
     trunk_reachable: Family<TrunkLabel, Gauge>,
     streams: Gauge,
     streams_refused: Family<WhyLabel, Counter>,
+    trunk_registered: Family<TrunkLabel, Gauge>,
+    trunk_registration_expires: Family<TrunkLabel, Gauge>,
     media_threads: Family<StateLabel, Gauge>,
 }
 
@@ -146,7 +150,8 @@ impl Default for Board {
             asks,
             asked: Mutex::new(Some(asked)),
             drain: watch::Sender::new(false),
-            reachable: Mutex::default(),
+            trunks: Mutex::default(),
+            strangers: Strangers::default(),
             media: Mutex::default(),
             tones: Mutex::default(),
             metrics: Metrics::default(),
@@ -175,11 +180,20 @@ impl Board {
         timeout(ANSWER_WAIT_MAX, answered).await.ok()?.ok()
     }
 
-    /// Whether this trunk answered when last asked; none if it is never asked, or has not had the time.
-    pub fn reachable(&self, trunk: &str) -> Option<bool> {
-        let known = self.0.reachable.lock();
-        let found = known.iter().find(|(name, _)| name == trunk);
-        found.map(|(_, reachable)| *reachable)
+    /// How a trunk is; none for one that is not enabled, or that cannot be used.
+    pub fn trunk(&self, name: &str) -> Option<TrunkHealth> {
+        let known = self.0.trunks.lock();
+        known.iter().find(|trunk| trunk.name == name).cloned()
+    }
+
+    /// How all enabled trunks are.
+    pub fn trunks(&self) -> Vec<TrunkHealth> {
+        self.0.trunks.lock().clone()
+    }
+
+    /// Who spoke SIP to us without being a trunk.
+    pub fn strangers(&self) -> &Strangers {
+        &self.0.strangers
     }
 
     /// How the threads that carry media were when last looked at.
@@ -229,7 +243,8 @@ impl Board {
         );
         registry.register(
             "trunk_reachable",
-            "Whether a trunk answered when last asked: 1 or 0; only of those that are asked",
+            "Whether a trunk answered when last asked, and took our registration: 1 or 0; only of those \
+             that are asked",
             metrics.trunk_reachable.clone(),
         );
         registry.register(
@@ -241,6 +256,16 @@ impl Board {
             "sip_connections_refused",
             "SIP connections of peers that were closed by us, by reason: stranger, share, late, tls",
             metrics.streams_refused.clone(),
+        );
+        registry.register(
+            "trunk_registered",
+            "Whether the registration with a trunk holds: 1 or 0; only where there is to be one",
+            metrics.trunk_registered.clone(),
+        );
+        registry.register(
+            "trunk_registration_expires_timestamp_seconds",
+            "When the registration with a trunk ends, as seconds since 1970; 0 where none holds",
+            metrics.trunk_registration_expires.clone(),
         );
         registry.register(
             "media_threads",
@@ -275,18 +300,44 @@ impl Board {
         self.0.metrics.live.set(as_gauge(calls));
     }
 
-    /// Which trunks that are asked whether they are there have said so.
-    pub fn set_reachable(&self, trunks: Vec<(String, bool)>) {
-        let mut known = self.0.reachable.lock();
+    /// How the enabled trunks are.
+    pub fn set_trunks(&self, trunks: Vec<TrunkHealth>) {
+        let mut known = self.0.trunks.lock();
         if *known == trunks {
             return;
         }
-        let gauges = &self.0.metrics.trunk_reachable;
-        gauges.clear();
-        for (trunk, reachable) in &trunks {
-            let trunk = trunk.clone();
-            let gauge = gauges.get_or_create(&TrunkLabel { trunk });
-            gauge.set(i64::from(*reachable));
+        let metrics = &self.0.metrics;
+        let expires_s = |registration: &Registration| {
+            registration
+                .expires_at
+                .map_or(0, |at| at.millis().div_euclid(1_000))
+        };
+        let of = |trunks: &[TrunkHealth], name: &str| {
+            let trunk = trunks.iter().find(|trunk| trunk.name == name);
+            let registration = trunk.and_then(|trunk| trunk.registration.as_ref());
+            [
+                trunk.and_then(|trunk| trunk.reachable).map(i64::from),
+                registration.map(|r| i64::from(r.expires_at.is_some())),
+                registration.map(expires_s),
+            ]
+        };
+        let names = known.iter().chain(&trunks).map(|trunk| &trunk.name);
+        for name in names.collect::<BTreeSet<_>>() {
+            let gauges = [
+                &metrics.trunk_reachable,
+                &metrics.trunk_registered,
+                &metrics.trunk_registration_expires,
+            ];
+            for (gauges, value) in gauges.into_iter().zip(of(&trunks, name)) {
+                let label = TrunkLabel {
+                    trunk: name.clone(),
+                };
+                match value {
+                    Some(value) => drop(gauges.get_or_create(&label).set(value)),
+                    // Nothing is said of one that is not asked any more.
+                    None => drop(gauges.remove(&label)),
+                }
+            }
         }
         *known = trunks;
     }
@@ -438,10 +489,26 @@ mod tests {
             trunk_full: 12,
             ..TurnedAway::default()
         };
-        board.set_reachable(vec![("gone".into(), true)]);
-        board.set_reachable(vec![("out".into(), false)]);
-        assert_eq!(board.reachable("out"), Some(false));
-        assert_eq!(board.reachable("gone"), None, "it is asked no more");
+        let health = |name: &str, reachable| TrunkHealth {
+            name: name.into(),
+            hops: Vec::new(),
+            reachable: Some(reachable),
+            registration: None,
+            trouble: None,
+        };
+        board.set_trunks(vec![health("gone", true)]);
+        let registered = TrunkHealth {
+            registration: Some(Registration {
+                state: "registered",
+                expires_at: Some(Timestamp(1_900_000_000_000)),
+                error: None,
+            }),
+            ..health("in", true)
+        };
+        board.set_trunks(vec![health("out", false), registered]);
+        let reachable = |name| board.trunk(name).and_then(|trunk| trunk.reachable);
+        assert_eq!(reachable("out"), Some(false));
+        assert_eq!(reachable("gone"), None, "it is asked no more");
         board.set_counts(13, 14, counts);
         board.set_streams(StreamCounts {
             incoming: 15,
@@ -468,11 +535,14 @@ mod tests {
             "maskline_sip_connections_refused_total{why=\"share\"} 16",
             "maskline_sip_connections_refused_total{why=\"late\"} 0",
             "maskline_trunk_reachable{trunk=\"out\"} 0",
+            "maskline_trunk_registered{trunk=\"in\"} 1",
+            "maskline_trunk_registration_expires_timestamp_seconds{trunk=\"in\"} 1900000000",
             "maskline_media_threads{state=\"well\"} 2",
             "maskline_media_threads{state=\"ended\"} 1",
         ] {
             assert!(text.contains(&format!("\n{line}\n")), "{line} in {text}");
         }
+        assert!(!text.contains("gone"), "{text}");
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use maskline_domain::call::{Ending, Reason};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
 use maskline_domain::{State, ToneCode, TrunkName};
-use maskline_sip::endpoint::{Peer, PeerId, Screen};
+use maskline_sip::endpoint::{PeerId, Screen};
 use maskline_store::records::call::CallRecord;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -227,15 +227,11 @@ fn tell_sealed(sealed: &[TrunkName], told: &[TrunkName]) {
 /// A trunk as calls know it. One whose password cannot be opened is none: we would be asked, or believe,
 /// wrongly.
 fn known(trunk: &maskline_domain::Trunk, sealer: Option<&Sealer>) -> Option<Trunk> {
+    let places = [peers::hop(trunk)?.address];
     let peer = match sealer {
-        Some(sealer) => peers::peer(PeerId(0), trunk, sealer).ok()??,
+        Some(sealer) => peers::peer(PeerId(0), trunk, &places, sealer).ok()??,
         None if trunk.auth.is_some() || trunk.challenge.is_some() => return None,
-        None => Peer {
-            sources: trunk.sources.clone(),
-            probe_every_s: trunk.options_every_s,
-            advertised: trunk.sip_advertised,
-            ..Peer::new(PeerId(0), peers::hop(trunk)?)
-        },
+        None => peers::bare_peer(PeerId(0), trunk, &places)?,
     };
     Some(Trunk {
         said: trunk.clone(),

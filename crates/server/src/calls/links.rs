@@ -12,9 +12,11 @@ mod tls;
 
 pub use tls::{Pem, Tls, TlsError};
 
+use super::health::Strangers;
+use crate::writer::clocks;
 use maskline_sip::hop::{Hop, Transport};
 use share::{Rarely, Shares};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 
 /// Messages that wait to be written to one connection. One that is so slow is closed.
 const WRITES_MAX: usize = 256;
@@ -132,6 +135,10 @@ pub fn bind_streams(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Why no TLS connection is made to anybody.
+const NO_AUTHORITIES: &str = "TLS needs sip.server_authorities in the settings: without it no \
+    certificate of a peer can be believed, so none is connected to";
+
 /// What comes out of the connections.
 pub enum Heard {
     /// A message.
@@ -150,7 +157,8 @@ enum News {
     Message(Hop, Vec<u8>),
     /// The other side asks whether we are there.
     Ping(Hop),
-    Closed(Hop, u64),
+    /// A connection is gone; why it was never made, if that is so.
+    Closed(Hop, u64, Option<String>),
 }
 
 struct Connection {
@@ -171,6 +179,10 @@ pub struct Links {
     /// Which trunk each address belongs to; none until it is said for the first time.
     known: watch::Sender<Option<Known>>,
     names: BTreeMap<SocketAddr, Box<str>>,
+    /// Where trunks are.
+    watched: BTreeSet<SocketAddr>,
+    /// Why no connection to a trunk was made when last tried.
+    troubles: BTreeMap<Hop, String>,
     /// They end with this.
     _accepting: JoinSet<()>,
 }
@@ -239,6 +251,7 @@ impl Links {
         tls_listener: Option<TcpListener>,
         tls: Option<Tls>,
         bounds: Bounds,
+        strangers: Strangers,
     ) -> Self {
         let (sender, news) = mpsc::channel(NEWS_MAX);
         let shared = Shared {
@@ -255,6 +268,7 @@ impl Links {
             listener,
             tls,
             known: knows.clone(),
+            strangers: strangers.clone(),
             shared: shared.clone(),
         };
         if let Some(listener) = tcp {
@@ -272,6 +286,8 @@ impl Links {
             outgoing: Arc::new(Semaphore::new(bounds.outgoing_max)),
             known,
             names: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            troubles: BTreeMap::new(),
             _accepting: accepting,
         }
     }
@@ -304,6 +320,32 @@ impl Links {
         self.names = names;
     }
 
+    /// From now on trunks are at these addresses; of others [`Links::trouble`] remembers nothing.
+    pub fn watch(&mut self, places: BTreeSet<SocketAddr>) {
+        self.troubles.retain(|hop, _| places.contains(&hop.address));
+        self.watched = places;
+    }
+
+    /// Why a trunk at this hop cannot be spoken to, in words for a person: that no connection was made when
+    /// last tried, or that none can be.
+    pub fn trouble(&self, hop: Hop) -> Option<String> {
+        let has_none = hop.transport == Transport::Tls && self.connector().is_none();
+        match has_none {
+            true => Some(NO_AUTHORITIES.to_owned()),
+            false => self.troubles.get(&hop).cloned(),
+        }
+    }
+
+    fn connector(&self) -> Option<TlsConnector> {
+        self.tls.as_ref().and_then(Tls::connector)
+    }
+
+    fn note_trouble(&mut self, hop: Hop, why: String) {
+        if self.watched.contains(&hop.address) {
+            self.troubles.insert(hop, why);
+        }
+    }
+
     /// Sends a message, over the connection that is there or a new one.
     ///
     /// # Errors
@@ -327,15 +369,12 @@ impl Links {
     }
 
     fn connect(&mut self, to: Hop, first: Arc<[u8]>) -> Result<(), NoConnection> {
-        let permit = self.outgoing.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| NoConnection)?;
+        let Ok(permit) = self.outgoing.clone().try_acquire_owned() else {
+            self.note_trouble(to, "too many connections".to_owned());
+            return Err(NoConnection);
+        };
         let connector = match to.transport {
-            Transport::Tls => Some(
-                self.tls
-                    .as_ref()
-                    .and_then(Tls::connector)
-                    .ok_or(NoConnection)?,
-            ),
+            Transport::Tls => Some(self.connector().ok_or(NoConnection)?),
             Transport::Tcp | Transport::Udp => None,
         };
         let id = self.shared.next_id();
@@ -351,17 +390,19 @@ impl Links {
                 plain.set_nodelay(true)?;
                 stream::Stream::open(plain, connector.as_ref(), to.address.ip(), name).await
             };
-            match tokio::time::timeout(OPENING_MAX, opening).await {
+            let failed = match tokio::time::timeout(OPENING_MAX, opening).await {
                 Ok(Ok(stream)) => {
                     stream::serve(stream, to, ends, &shared).await;
+                    None
                 }
-                Ok(Err(error)) => {
-                    tracing::info!(hop = %to, %error, "a SIP connection was not made")
-                }
-                Err(_) => tracing::info!(hop = %to, "a SIP connection was not made in time"),
+                Ok(Err(error)) => Some(format!("no connection to {to}: {error}")),
+                Err(_) => Some(format!("no connection to {to} in time")),
+            };
+            if let Some(why) = &failed {
+                tracing::debug!(why, "a SIP connection was not made");
             }
             // Told before the place is given up, or a send between the two would make one too many.
-            let _ = shared.news.send(News::Closed(to, id)).await;
+            let _ = shared.news.send(News::Closed(to, id, failed)).await;
             drop(permit);
         });
         Ok(())
@@ -375,7 +416,10 @@ impl Links {
                 return std::future::pending().await;
             };
             match news {
-                News::Message(from, bytes) => return Heard::Message(from, bytes),
+                News::Message(from, bytes) => {
+                    self.troubles.remove(&from);
+                    return Heard::Message(from, bytes);
+                }
                 News::Ping(from) => {
                     if let Some(connection) = self.connections.get(&from) {
                         // One that cannot even take this is closed by the next message.
@@ -384,7 +428,10 @@ impl Links {
                     }
                 }
                 News::Opened(hop, connection) => drop(self.connections.insert(hop, connection)),
-                News::Closed(hop, id) => {
+                News::Closed(hop, id, failed) => {
+                    if let Some(why) = failed {
+                        self.note_trouble(hop, why);
+                    }
                     if self
                         .connections
                         .get(&hop)
@@ -404,6 +451,7 @@ struct Door {
     listener: TcpListener,
     tls: Option<Tls>,
     known: watch::Receiver<Option<Known>>,
+    strangers: Strangers,
     shared: Shared,
 }
 
@@ -433,7 +481,12 @@ impl Door {
                 .and_then(|known| known.get(&from.ip()).cloned());
             let Some(trunk) = trunk else {
                 tallies.strangers.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!("a SIP connection from nobody we know");
+                let transport = match &self.tls {
+                    Some(_) => Transport::Tls,
+                    None => Transport::Tcp,
+                };
+                let wall = clocks().wall;
+                (self.strangers).note(from.ip(), transport, "connection", wall);
                 continue;
             };
             let Some(slot) = self.shared.shares.take(&trunk) else {
@@ -485,7 +538,7 @@ async fn greet(stream: stream::Stream, hop: Hop, shared: &Shared) {
         .is_ok()
     {
         stream::serve(stream, hop, ends, shared).await;
-        let _ = shared.news.send(News::Closed(hop, id)).await;
+        let _ = shared.news.send(News::Closed(hop, id, None)).await;
     }
 }
 

@@ -4,32 +4,83 @@
 use super::numbers;
 use crate::seal::{OpenError, Sealer, TrunkSecret};
 use maskline_domain::PhoneNumber;
-use maskline_domain::trunk::{self, Trunk};
+use maskline_domain::trunk::{self, PeerAddress, Trunk};
 use maskline_sip::digest::Credentials;
 use maskline_sip::endpoint::{Peer, PeerId, Registration};
 use maskline_sip::hop::{Hop, Transport};
 use maskline_sip::identity::{Caller, Identity, IdentityIn, Privacy, Shown};
 use maskline_sip::message::Message;
-use maskline_sip::uri::sip_uri;
-use std::net::SocketAddr;
+use maskline_sip::uri::{host_text, sip_uri_at};
+use std::net::{Ipv6Addr, SocketAddr};
 
-/// Where a trunk is reached; none where its peer is no address with a port.
-pub fn hop(trunk: &Trunk) -> Option<Hop> {
-    let transport = match trunk.transport {
+/// By what a trunk is reached.
+pub fn transport(trunk: &Trunk) -> Transport {
+    match trunk.transport {
         trunk::Transport::Udp => Transport::Udp,
         trunk::Transport::Tcp => Transport::Tcp,
         trunk::Transport::Tls => Transport::Tls,
-    };
-    Some(Hop::new(transport, trunk.peer.parse().ok()?))
+    }
 }
 
-/// The trunk as a peer of the endpoint; none where it has no address. Calls from it are taken whether it is
-/// enabled or not: that is for the caller of this to decide.
+/// Where a trunk is that names an address; none for one that names a host.
+pub fn hop(trunk: &Trunk) -> Option<Hop> {
+    match trunk.address()? {
+        PeerAddress::Socket(address) => Some(Hop::new(transport(trunk), address)),
+        PeerAddress::Name { .. } => None,
+    }
+}
+
+/// The name that a trunk's certificate must bear, where it is not its address (RFC 5922 section 4): what the
+/// operator says, else the host that was looked up, for whoever answers the look-up is not believed.
+pub fn tls_name(trunk: &Trunk) -> Option<Box<str>> {
+    trunk.tls_name.clone().or_else(|| match trunk.address()? {
+        PeerAddress::Name { host, .. } => Some(host),
+        PeerAddress::Socket(_) => None,
+    })
+}
+
+/// The host of URIs that are of this trunk's domain: what the operator says, else the name of its peer (RFC
+/// 3263 section 4: what is looked up is the next hop, the URI stays). None where the address stands there.
+pub fn host(trunk: &Trunk) -> Option<String> {
+    if let Some(domain) = &trunk.domain {
+        return Some(host_of(domain));
+    }
+    match trunk.address()? {
+        PeerAddress::Name { host, port: None } => Some(host.into()),
+        PeerAddress::Name {
+            host,
+            port: Some(port),
+        } => Some(format!("{host}:{port}")),
+        PeerAddress::Socket(_) => None,
+    }
+}
+
+/// A domain as it stands in a URI.
+fn host_of(domain: &str) -> String {
+    match domain.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => domain.to_owned(),
+    }
+}
+
+/// The Request-URI by which a number is called at this place of a trunk.
+pub fn target(trunk: &Trunk, number: PhoneNumber, place: SocketAddr) -> String {
+    let host = host(trunk).unwrap_or_else(|| host_text(place));
+    sip_uri_at(&trunk.write(number), &host)
+}
+
+/// The trunk as a peer of the endpoint, at these places; none where there are none. Calls from it are taken
+/// whether it is enabled or not: that is for the caller of this to decide.
 ///
 /// # Errors
 /// When a password cannot be opened. Without it the peer would be asked, or believed, wrongly.
-pub fn peer(id: PeerId, trunk: &Trunk, sealer: &Sealer) -> Result<Option<Peer>, OpenError> {
-    let Some(hop) = hop(trunk) else {
+pub fn peer(
+    id: PeerId,
+    trunk: &Trunk,
+    places: &[SocketAddr],
+    sealer: &Sealer,
+) -> Result<Option<Peer>, OpenError> {
+    let Some(bare) = bare_peer(id, trunk, places) else {
         return Ok(None);
     };
     let open = |credentials: &Option<trunk::Credentials>, purpose| {
@@ -49,24 +100,45 @@ pub fn peer(id: PeerId, trunk: &Trunk, sealer: &Sealer) -> Result<Option<Peer>, 
         .as_ref()
         .zip(user)
         .map(|(register, user)| Registration {
-            address_of_record: format!("sip:{user}@{}", register.registrar),
+            address_of_record: match &trunk.domain {
+                Some(domain) => format!("sip:{user}@{}", host_of(domain)),
+                None => format!("sip:{user}@{}", host_of(&register.registrar)),
+            },
+            registrar: Some(format!("sip:{}", host_of(&register.registrar))),
             contact_user: user,
             expires_s: register.expires_s,
         });
     Ok(Some(Peer {
-        sources: trunk.sources.clone(),
         credentials: open(&trunk.auth, TrunkSecret::Auth)?,
         challenge: open(&trunk.challenge, TrunkSecret::Challenge)?,
         registration,
-        probe_every_s: trunk.options_every_s,
-        advertised: trunk.sip_advertised,
-        ..Peer::new(id, hop)
+        ..bare
     }))
 }
 
-/// Who we say is calling: X, where and how the trunk wants it. `own` is the host that we are for this peer.
+/// The same without what needs a password.
+pub fn bare_peer(id: PeerId, trunk: &Trunk, places: &[SocketAddr]) -> Option<Peer> {
+    let transport = transport(trunk);
+    let mut hops = places.iter().map(|place| Hop::new(transport, *place));
+    let first = hops.next()?;
+    Some(Peer {
+        fallbacks: hops.collect(),
+        host: host(trunk),
+        sources: trunk.sources.clone(),
+        probe_every_s: trunk.options_every_s,
+        advertised: trunk.sip_advertised,
+        ..Peer::new(id, first)
+    })
+}
+
+/// Who we say is calling: X, where and how the trunk wants it. `own` is the host that we are for this peer;
+/// a domain of the trunk takes its place.
 pub fn identity(trunk: &Trunk, x: PhoneNumber, own: SocketAddr) -> Identity {
-    let uri = |number: PhoneNumber| sip_uri(&trunk.write(number), own);
+    let host = match &trunk.domain {
+        Some(domain) => host_of(domain),
+        None => host_text(own),
+    };
+    let uri = |number: PhoneNumber| sip_uri_at(&trunk.write(number), &host);
     Identity {
         number: uri(x),
         shown: match trunk.identity_out {
@@ -137,7 +209,8 @@ mod tests {
             }),
             ..trunk()
         };
-        let made = peer(PeerId(3), &described, &sealer).expect("it opens");
+        let places = [hop(&described).expect("an address").address];
+        let made = peer(PeerId(3), &described, &places, &sealer).expect("it opens");
         let made = made.expect("it has an address");
         assert_eq!(
             (made.id, made.hop.to_string()),
@@ -159,11 +232,107 @@ mod tests {
             ..described
         };
         assert!(
-            peer(PeerId(3), &swapped, &sealer).is_err(),
+            peer(PeerId(3), &swapped, &places, &sealer).is_err(),
             "sealed for another purpose"
         );
         let nowhere = Trunk::new(TrunkName::new("carrier"), "carrier.example");
-        assert!(matches!(peer(PeerId(3), &nowhere, &sealer), Ok(None)));
+        assert!(matches!(peer(PeerId(3), &nowhere, &[], &sealer), Ok(None)));
+    }
+
+    #[test]
+    fn a_domain_stands_in_uris_and_what_is_looked_up_does_not() {
+        let sealer = sealer();
+        let registering = |domain: Option<&str>, peer: &str| Trunk {
+            domain: domain.map(Into::into),
+            peer: peer.into(),
+            options_every_s: Some(30),
+            auth: Some(sealed(&sealer, TrunkSecret::Auth, "ours")),
+            register: Some(trunk::Register {
+                registrar: "reg.carrier.example".into(),
+                expires_s: 600,
+            }),
+            ..trunk()
+        };
+        let place: SocketAddr = "192.0.2.1:5061".parse().expect("an address");
+        let number = PhoneNumber::parse("13800000000").expect("digits");
+        let own = "192.0.2.7:5060".parse().expect("an address");
+        let rows = [
+            // domain, peer; Request-URI, From, address of record, probed
+            (
+                (None, "192.0.2.1:5061"),
+                (
+                    "sip:13800000000@192.0.2.1:5061",
+                    "sip:13800000000@192.0.2.7:5060",
+                    "sip:us@reg.carrier.example",
+                    None,
+                ),
+            ),
+            (
+                (Some("ims.example"), "192.0.2.1:5061"),
+                (
+                    "sip:13800000000@ims.example",
+                    "sip:13800000000@ims.example",
+                    "sip:us@ims.example",
+                    Some("ims.example"),
+                ),
+            ),
+            (
+                (Some("2001:db8::5"), "192.0.2.1:5061"),
+                (
+                    "sip:13800000000@[2001:db8::5]",
+                    "sip:13800000000@[2001:db8::5]",
+                    "sip:us@[2001:db8::5]",
+                    Some("[2001:db8::5]"),
+                ),
+            ),
+            (
+                (None, "sip.carrier.example"),
+                (
+                    "sip:13800000000@sip.carrier.example",
+                    "sip:13800000000@192.0.2.7:5060",
+                    "sip:us@reg.carrier.example",
+                    Some("sip.carrier.example"),
+                ),
+            ),
+            (
+                (None, "sip.carrier.example:5070"),
+                (
+                    "sip:13800000000@sip.carrier.example:5070",
+                    "sip:13800000000@192.0.2.7:5060",
+                    "sip:us@reg.carrier.example",
+                    Some("sip.carrier.example:5070"),
+                ),
+            ),
+        ];
+        for ((domain, at), (called, from, record, probed)) in rows {
+            let trunk = registering(domain, at);
+            assert_eq!(target(&trunk, number, place), called);
+            assert_eq!(identity(&trunk, number, own).number, from);
+            let made = peer(PeerId(3), &trunk, &[place], &sealer).expect("it opens");
+            let made = made.expect("it has a place");
+            assert_eq!(made.host.as_deref(), probed, "{called}");
+            let registration = made.registration.expect("it registers");
+            assert_eq!(registration.address_of_record, record);
+            assert_eq!(
+                registration.registrar.as_deref(),
+                Some("sip:reg.carrier.example")
+            );
+        }
+    }
+
+    #[test]
+    fn a_certificate_must_bear_the_name_that_was_looked_up() {
+        let named = Trunk {
+            peer: "sip.carrier.example:5061".into(),
+            ..trunk()
+        };
+        assert_eq!(tls_name(&named).as_deref(), Some("sip.carrier.example"));
+        let said = Trunk {
+            tls_name: Some("other.example".into()),
+            ..named
+        };
+        assert_eq!(tls_name(&said).as_deref(), Some("other.example"));
+        assert_eq!(tls_name(&trunk()), None);
     }
 
     #[test]

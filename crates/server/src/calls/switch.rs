@@ -41,6 +41,7 @@ pub use maskline_domain::call::{Prompt, Side, Sound};
 use maskline_sip::endpoint::{
     self, Endpoint, Input as SipInput, LegId, Output as SipOutput, PeerId, Screen,
 };
+use maskline_sip::hop::Hop;
 use maskline_sip::time::Time;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -58,8 +59,8 @@ pub struct Switch {
     loads: Loads,
     legs: BTreeMap<LegId, (CallKey, Side)>,
     deadlines: BTreeSet<(u64, CallKey)>,
-    /// Peers that were asked whether they are there, and whether they said so.
-    answering: BTreeMap<PeerId, bool>,
+    /// Peers that were asked whether they are there, whether they said so, and where that was.
+    answering: BTreeMap<PeerId, (bool, Hop)>,
     outputs: VecDeque<Output>,
     last_call: u64,
     draining: bool,

@@ -6,10 +6,11 @@
 
 use super::board::{Ask, Noise};
 use super::clerk::Clerk;
+use super::health::TrunkHealth;
 use super::links::{Heard, Links};
 use super::media::MediaPlane;
 use super::switch::{Input, Output, Switch};
-use super::{Config, Trunk};
+use super::{Config, Trunk, peers};
 use crate::writer::{Ledger, Records, clocks};
 use maskline_domain::call::Moment;
 use maskline_sip::hop::Hop;
@@ -275,7 +276,15 @@ impl Loop {
         let board = &self.config.board;
         board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
         board.set_streams(self.links.counts());
-        board.set_reachable(self.switch.reachable());
+        board.set_trunks(self.trunk_health());
+        if let Some((count, latest, asked)) = board.strangers().look(now().wall) {
+            tracing::warn!(
+                count,
+                %latest,
+                asked,
+                "SIP from addresses of no trunk was refused; `maskline trunk strangers` lists them"
+            );
+        }
         self.look_at_media();
         if let Some(fresh) = self.noise.look(counts, now().tick_ms) {
             let [
@@ -302,6 +311,21 @@ impl Loop {
                 "turned SIP away; the next such line comes in a minute at the earliest"
             );
         }
+    }
+
+    /// How the trunks are, with what the connections tell of them.
+    fn trunk_health(&self) -> Vec<TrunkHealth> {
+        let mut health = self.switch.health(now());
+        for trunk in &mut health {
+            trunk.trouble = trunk.hops.iter().find_map(|hop| self.links.trouble(*hop));
+            let before = self.config.board.trunk(&trunk.name);
+            if let Some(why) = &trunk.trouble
+                && before.is_none_or(|before| before.trouble != trunk.trouble)
+            {
+                tracing::warn!(trunk = trunk.name, why, "calls cannot be sent to a trunk");
+            }
+        }
+        health
     }
 
     /// Tells when a media thread is in trouble, and ends the calls of one that is gone.
@@ -357,7 +381,8 @@ impl Loop {
         self.config.board.set_live(self.switch.calls());
     }
 
-    /// Tells the links who may connect, and by which names those must be known that we connect to.
+    /// Tells the links who may connect, by which names those must be known that we connect to, and of whom
+    /// it is remembered that they cannot be connected to.
     fn introduce(&mut self, trunks: &[Trunk]) {
         self.links.know(trunks.iter().flat_map(|trunk| {
             let name: Arc<str> = trunk.said.name.as_str().into();
@@ -366,11 +391,17 @@ impl Loop {
                 .addresses()
                 .map(move |address| (address, name.clone()))
         }));
-        let named = |trunk: &Trunk| {
-            let name = trunk.said.tls_name.clone()?;
-            Some((trunk.peer.hop.address, name))
-        };
-        self.links.name(trunks.iter().filter_map(named).collect());
+        let names = trunks.iter().flat_map(|trunk| {
+            let name = peers::tls_name(&trunk.said);
+            let named = trunk
+                .peer
+                .hops()
+                .map(move |hop| (hop.address, name.clone()));
+            named.filter_map(|(address, name)| Some((address, name?)))
+        });
+        self.links.name(names.collect());
+        let places = trunks.iter().flat_map(|trunk| trunk.peer.hops());
+        self.links.watch(places.map(|hop| hop.address).collect());
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -385,6 +416,11 @@ impl Loop {
                 if let Err(error) = self.socket.try_send_to(&bytes, to.address) {
                     tracing::debug!(%error, "a SIP message was not sent");
                 }
+            }
+            Output::Stranger(from, method) => {
+                let (address, wall) = (from.address.ip(), now().wall);
+                let strangers = self.config.board.strangers();
+                strangers.note(address, from.transport, method.as_str(), wall);
             }
             Output::AskRoute(key, query) => {
                 if let Some(routing) = self.clerk.ask_route(key, query) {

@@ -36,6 +36,8 @@ pub enum Command {
         /// The trunk's name
         name: String,
     },
+    /// List addresses that spoke SIP to us and were refused, since they are no trunk's
+    Strangers,
     /// Take a trunk away
     #[command(visible_alias = "delete")]
     Rm {
@@ -169,10 +171,28 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                     ("TRANSPORT", "transport"),
                     ("ENABLED", "enabled"),
                     ("REACHABLE", "reachable"),
+                    ("REGISTRATION", "registration"),
+                    ("UNTIL", "registration_expires_at"),
+                    ("LAST ERROR", "registration_error"),
                     ("PRIORITY", "priority"),
                     ("WEIGHT", "weight"),
                     ("CALLS MAX", "calls_max"),
                     ("NUMBERS", "number_out"),
+                    ("TROUBLE", "trouble"),
+                ],
+            );
+        }
+        Command::Strangers => {
+            return show::rows(
+                client,
+                &client.get("/v1/strangers")?,
+                &[
+                    ("ADDRESS", "address"),
+                    ("BY", "transport"),
+                    ("ASKED LAST", "asked"),
+                    ("TIMES", "count"),
+                    ("FIRST", "first_at"),
+                    ("LAST", "last_at"),
                 ],
             );
         }

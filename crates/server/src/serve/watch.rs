@@ -57,6 +57,7 @@ pub async fn run(
         for crowd in &mut crowds {
             crowd.look(&readiness);
         }
+        readiness.note("trunks", troubled_trunks(&calls));
         match calls.media().trouble() {
             Some(trouble) => readiness.block("media", trouble),
             None => readiness.clear("media"),
@@ -115,6 +116,16 @@ impl Crowd {
             self.wait = LOOKS_PER_LOG;
         }
     }
+}
+
+/// The trunks that calls cannot be sent to, each with its reason.
+fn troubled_trunks(calls: &Board) -> Option<String> {
+    let told: Vec<String> = calls
+        .trunks()
+        .into_iter()
+        .filter_map(|trunk| Some(format!("{}: {}", trunk.name, trunk.trouble?)))
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Resolves when the writer has ended by itself, which only a fault can make it do.

@@ -476,7 +476,12 @@ async fn a_drained_server_gives_its_registrations_up() {
     let first = grant(&registrar).await;
     assert!(first.contains("\r\nExpires: 600\r\n"), "{first}");
     // The server has heard it.
-    while house.board.reachable("carrier") != Some(true) {
+    while house
+        .board
+        .trunk("carrier")
+        .and_then(|trunk| trunk.reachable)
+        != Some(true)
+    {
         tokio::task::yield_now().await;
     }
     house.board.drain();

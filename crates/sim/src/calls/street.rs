@@ -397,6 +397,7 @@ impl Street<'_> {
 
     fn carry_out(&mut self, output: Output) {
         match output {
+            Output::Stranger(..) => {}
             Output::Send { to, bytes } => {
                 self.plan(1, Coming::Packet(SWITCH, to.address, bytes.to_vec()));
             }

@@ -29,7 +29,8 @@ impl Endpoint {
         let is_there = |peer: &&Peer| {
             peer.is_at(source.address.ip()) && source.transport >= peer.hop.transport
         };
-        let exact = self.peers.iter().find(|peer| peer.hop == source);
+        let mut peers = self.peers.iter();
+        let exact = peers.find(|peer| peer.hops().any(|hop| hop == source));
         exact
             .or_else(|| {
                 let same = |peer: &&Peer| peer.hop.transport == source.transport;

@@ -1,10 +1,11 @@
 //! What we do about peers without being asked: registering (RFC 3261 section 10.2) and probing with
 //! OPTIONS (section 11.1). Both go on for as long as the peer is known, and neither keeps the endpoint
-//! from being idle.
+//! from being idle. A peer with several places is asked at the next where one does not answer, and only
+//! when none does is it unreachable.
 
 use super::dialog::Head;
 use super::table::{Owner, Timers};
-use super::{ClientKey, Endpoint, Event, Peer, PeerId, Registration};
+use super::{ClientKey, Endpoint, Event, Peer, PeerId, Registration, RegistrationState};
 use crate::hop::Hop;
 use crate::message::{Message, Method, Name, NameAddr, Writer};
 use crate::text::{self, hex64};
@@ -68,6 +69,38 @@ struct Work {
     failures: u32,
     /// How the last one ended.
     status: Option<u16>,
+    /// Whether that was the peer's own word.
+    is_refused: bool,
+    /// Whether the peer is there, as far as this tells.
+    is_well: Option<bool>,
+    /// For a registration: until when it holds.
+    until: Option<Time>,
+    /// Where the last one was sent.
+    at: Option<Hop>,
+    /// Places that did not answer, in a row.
+    silent: usize,
+}
+
+impl Work {
+    /// Where the next request goes: where the last one went, if the peer is still there.
+    fn place(&self, peer: &Peer) -> Hop {
+        let kept = self.at.filter(|at| peer.hops().any(|hop| hop == *at));
+        kept.unwrap_or(peer.hop)
+    }
+
+    /// The last place did not answer. True if the peer has another that was not asked since one did.
+    fn pass_on(&mut self, peer: &Peer) -> bool {
+        let places = peer.hops().count();
+        let asked = self.place(peer);
+        let at = peer.hops().position(|hop| hop == asked).unwrap_or_default();
+        self.at = peer.hops().nth((at + 1) % places);
+        self.silent += 1;
+        let is_more = self.silent < places;
+        if !is_more {
+            self.silent = 0;
+        }
+        is_more
+    }
 }
 
 /// A registration that is to be given up: its peer is no more, or is another.
@@ -80,7 +113,7 @@ struct Farewell {
 #[derive(Default)]
 pub(super) struct Care {
     work: BTreeMap<(PeerId, Chore), Work>,
-    reachable: BTreeMap<PeerId, bool>,
+    reachable: BTreeMap<PeerId, (bool, Hop)>,
     clients: BTreeMap<ClientKey, (PeerId, Chore)>,
     farewells: Vec<Farewell>,
     /// Requests that give a registration up, and the peer as it was. Nobody waits for their answer.
@@ -151,22 +184,36 @@ impl Endpoint {
     pub(super) fn take_care_of(&mut self, before: &[Peer]) {
         let same = |peer: &Peer, chore| match chore {
             Chore::Register => before.iter().any(|old| {
-                (old.id, old.hop, &old.registration, &old.credentials)
-                    == (peer.id, peer.hop, &peer.registration, &peer.credentials)
+                (old.id, &old.registration, &old.credentials)
+                    == (peer.id, &peer.registration, &peer.credentials)
                     && old.advertised == peer.advertised
             }),
             Chore::Probe => before.iter().any(|old| {
-                (old.id, old.hop, old.probe_every_s) == (peer.id, peer.hop, peer.probe_every_s)
+                (old.id, &old.host, old.probe_every_s) == (peer.id, &peer.host, peer.probe_every_s)
             }),
+        };
+        // It may have moved among places that it keeps; where none was asked yet the first must be the same.
+        let stays = |peer: &Peer, at: Option<Hop>| match at {
+            Some(at) => peer.hops().any(|hop| hop == at),
+            None => before
+                .iter()
+                .any(|old| (old.id, old.hop) == (peer.id, peer.hop)),
         };
         let wants = |peer: &Peer, chore| match chore {
             Chore::Register => peer.registration.is_some(),
             Chore::Probe => peer.probe_every_s.is_some(),
         };
-        let known: Vec<(PeerId, Chore)> = self.care.work.keys().copied().collect();
-        for task in known {
+        let known: Vec<((PeerId, Chore), Option<Hop>)> = self
+            .care
+            .work
+            .iter()
+            .map(|(task, work)| (*task, work.at))
+            .collect();
+        for (task, at) in known {
             let peer = self.peers.iter().find(|peer| peer.id == task.0);
-            if !peer.is_some_and(|peer| wants(peer, task.1) && same(peer, task.1)) {
+            let goes_on =
+                |peer: &Peer| wants(peer, task.1) && same(peer, task.1) && stays(peer, at);
+            if !peer.is_some_and(goes_on) {
                 self.drop_chore(task, before);
             }
         }
@@ -200,20 +247,23 @@ impl Endpoint {
                 expires_s,
                 failures: 0,
                 status: None,
+                is_refused: false,
+                is_well: None,
+                until: None,
+                at: None,
+                silent: 0,
             };
             self.care.work.insert((peer, chore), work);
             self.care.schedule((peer, chore), Some(Time::default()));
         }
         // What was heard of a peer holds while it is asked at the same place.
-        let is_asked = |peer: &&Peer| wants(peer, Chore::Register) || wants(peer, Chore::Probe);
-        let hop_of = |peers: &[Peer], id| {
-            let found = peers.iter().find(|peer| peer.id == id).filter(is_asked);
-            found.map(|peer| peer.hop)
-        };
         let peers = &self.peers;
-        self.care.reachable.retain(|id, _| {
-            let hop = hop_of(peers, *id);
-            hop.is_some() && hop == hop_of(before, *id)
+        self.care.reachable.retain(|id, (_, at)| {
+            let peer = peers.iter().find(|peer| peer.id == *id);
+            peer.is_some_and(|peer| {
+                let is_asked = wants(peer, Chore::Register) || wants(peer, Chore::Probe);
+                is_asked && peer.hops().any(|hop| hop == *at)
+            })
         });
     }
 
@@ -223,15 +273,17 @@ impl Endpoint {
         };
         let old = before.iter().find(|peer| peer.id == task.0);
         if task.1 == Chore::Register
-            && work.status == Some(200)
+            && work.until.is_some()
             && let Some(old) = old
         {
             let mut sequence = work.sequence;
             sequence.cseq += 1;
-            self.care.farewells.push(Farewell {
-                peer: old.clone(),
-                sequence,
-            });
+            // Where it was made, and nowhere else.
+            let peer = Peer {
+                hop: work.at.unwrap_or(old.hop),
+                ..old.clone()
+            };
+            self.care.farewells.push(Farewell { peer, sequence });
         }
         if let Some(key) = work.pending {
             self.forget_client(key);
@@ -274,10 +326,14 @@ impl Endpoint {
             self.forget_client(key);
             self.on_chore_end(task, None, 408, now);
         }
-        let (key, via) = self.fresh_via(peer.hop.into());
+        let Some(hop) = self.care.work.get(&task).map(|work| work.place(&peer)) else {
+            return;
+        };
+        let (key, via) = self.fresh_via(hop.into());
         let Some(work) = self.care.work.get_mut(&task) else {
             return;
         };
+        work.at = Some(hop);
         work.sequence.cseq += 1;
         work.pending = Some(key);
         let Some(work) = self.care.work.get(&task) else {
@@ -286,10 +342,14 @@ impl Endpoint {
         let (sequence, expires_s) = (&work.sequence, work.expires_s);
         let bytes = match (task.1, &peer.registration) {
             (Chore::Register, Some(registration)) => {
+                let peer = Peer {
+                    hop,
+                    ..peer.clone()
+                };
                 self.write_register(registration, &peer, &via, sequence, expires_s)
             }
             (Chore::Register, None) => return,
-            (Chore::Probe, _) => self.write_probe(peer.hop, &via, sequence),
+            (Chore::Probe, _) => self.write_probe(hop, peer.host.as_deref(), &via, sequence),
         };
         if task.1 == Chore::Probe {
             let every_s = peer.probe_every_s.unwrap_or_default();
@@ -298,7 +358,7 @@ impl Endpoint {
             self.care.schedule(task, Some(due));
         }
         self.care.clients.insert(key, task);
-        self.start_plain_client(key, bytes, peer.hop, None, now);
+        self.start_plain_client(key, bytes, hop, None, now);
     }
 
     fn write_register(
@@ -310,8 +370,10 @@ impl Endpoint {
         expires_s: u32,
     ) -> Arc<[u8]> {
         let record = registration.address_of_record.as_str();
-        let registrar =
-            registrar_of(record).unwrap_or_else(|| format!("sip:{}", host_text(peer.hop.address)));
+        let said = registration.registrar.clone();
+        let registrar = said
+            .or_else(|| registrar_of(record))
+            .unwrap_or_else(|| format!("sip:{}", host_text(peer.hop.address)));
         let party = format!("<{record}>");
         let mut writer = sequence.request(Method::Register, &registrar, via, &party, &party);
         let contact = self.registered_contact(registration, peer);
@@ -338,8 +400,17 @@ impl Endpoint {
         }
     }
 
-    fn write_probe(&self, hop: Hop, via: &str, sequence: &Sequence) -> Arc<[u8]> {
-        let target = format!("sip:{}", host_text(hop.address));
+    fn write_probe(
+        &self,
+        hop: Hop,
+        host: Option<&str>,
+        via: &str,
+        sequence: &Sequence,
+    ) -> Arc<[u8]> {
+        let target = match host {
+            Some(host) => format!("sip:{host}"),
+            None => format!("sip:{}", host_text(hop.address)),
+        };
         let contact = self.contact(hop.into());
         let to = format!("<{target}>");
         let mut writer = sequence.request(Method::Options, &target, via, &contact, &to);
@@ -382,16 +453,59 @@ impl Endpoint {
         now: Time,
     ) {
         // Whoever refuses is there; 503 says that calls make no sense now.
-        self.set_reachable(task.0, response.is_some() && !matches!(status, 408 | 503));
-        if task.1 == Chore::Register {
-            self.on_registered(task, response, status, now);
+        let is_there = response.is_some() && !matches!(status, 408 | 503);
+        let peer = self.peers.iter().find(|peer| peer.id == task.0);
+        let Some(work) = self.care.work.get_mut(&task) else {
+            return;
+        };
+        if is_there {
+            work.silent = 0;
+        } else if peer.is_some_and(|peer| work.pass_on(peer)) {
+            return self.care.schedule(task, Some(now));
+        }
+        match task.1 {
+            Chore::Probe => self.set_well(task, is_there),
+            Chore::Register => self.on_registered(task, response, status, now),
         }
     }
 
-    fn set_reachable(&mut self, peer: PeerId, reachable: bool) {
-        if self.care.reachable.insert(peer, reachable) != Some(reachable) {
-            self.event(Event::PeerState { peer, reachable });
+    /// What a chore tells of its peer: calls make sense where none tells otherwise.
+    fn set_well(&mut self, task: (PeerId, Chore), is_well: bool) {
+        let Some(work) = self.care.work.get_mut(&task) else {
+            return;
+        };
+        work.is_well = Some(is_well);
+        let id = task.0;
+        // Where it was asked by OPTIONS counts most: that is done most often.
+        let chores = [Chore::Probe, Chore::Register];
+        let works: Vec<&Work> = chores
+            .iter()
+            .filter_map(|chore| self.care.work.get(&(id, *chore)))
+            .collect();
+        let reachable = works.iter().all(|work| work.is_well != Some(false));
+        let Some(at) = works.iter().find_map(|work| work.at) else {
+            return;
+        };
+        let before = self.care.reachable.insert(id, (reachable, at));
+        let is_news =
+            before.is_none_or(|(was, place)| was != reachable || reachable && place != at);
+        if is_news {
+            self.event(Event::PeerState {
+                peer: id,
+                reachable,
+                at,
+            });
         }
+    }
+
+    /// How the registration with a peer is; none if there is to be none.
+    pub fn registration(&self, peer: PeerId) -> Option<RegistrationState> {
+        let work = self.care.work.get(&(peer, Chore::Register))?;
+        Some(RegistrationState {
+            until: work.until,
+            failed: work.status.filter(|status| *status != 200),
+            is_refused: work.is_refused,
+        })
     }
 
     fn on_registered(
@@ -427,6 +541,7 @@ impl Endpoint {
                 .and_then(|response| granted(response, contact.as_bytes()))
                 .unwrap_or(work.expires_s)
                 .clamp(EXPIRES_S_MIN / 6, EXPIRES_S_MAX);
+            work.until = Some(now + Duration::from_secs(granted.into()));
             // Time is left for a few tries before it ends.
             Duration::from_millis(u64::from(granted) * 800)
         } else {
@@ -448,8 +563,17 @@ impl Endpoint {
         let is_news = too_brief.is_none() && work.status != Some(status);
         if too_brief.is_none() {
             work.status = Some(status);
+            work.is_refused = status != 200 && response.is_some();
+            // While nobody answers, what was granted may still hold.
+            let is_over = work.until.is_some_and(|until| until <= now);
+            if is_over || work.is_refused {
+                work.until = None;
+            }
         }
         self.care.schedule(task, Some(now + wait));
+        if too_brief.is_none() {
+            self.set_well(task, status == 200);
+        }
         if is_news {
             self.event(Event::Registered {
                 peer: task.0,

@@ -3,7 +3,8 @@
 use crate::digest::Credentials;
 use crate::hop::{Hop, Transport};
 use crate::identity::Identity;
-use crate::message::Message;
+use crate::message::{Message, Method};
+use crate::time::Time;
 use crate::transaction::Timing;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -90,6 +91,12 @@ pub struct Peer {
     pub id: PeerId,
     /// From where, and where calls to it are sent.
     pub hop: Hop,
+    /// Further places where it is, tried in this order where the first does not answer (RFC 3263
+    /// section 4.3).
+    pub fallbacks: Vec<Hop>,
+    /// What stands as the host in the Request-URI of a probe, where it is not the address of the hop: a name
+    /// or an address, IPv6 in brackets.
+    pub host: Option<String>,
     /// Further addresses from which its requests come.
     pub sources: Vec<IpAddr>,
     /// What we answer when it asks who we are. Of two peers with the same hop those of the first count.
@@ -107,9 +114,8 @@ pub struct Peer {
 impl Peer {
     /// The addresses that are its own: where calls to it are sent, and from where its requests come.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        [self.hop.address.ip()]
-            .into_iter()
-            .chain(self.sources.iter().copied())
+        let places = self.hops().map(|hop| hop.address.ip());
+        places.chain(self.sources.iter().copied())
     }
 
     /// Whether an address is its own, at any port and by any transport.
@@ -122,6 +128,8 @@ impl Peer {
         Self {
             id,
             hop,
+            fallbacks: Vec::new(),
+            host: None,
             sources: Vec::new(),
             credentials: None,
             challenge: None,
@@ -130,17 +138,37 @@ impl Peer {
             advertised: None,
         }
     }
+
+    /// Where it is, the place to try first at first.
+    pub fn hops(&self) -> impl Iterator<Item = Hop> + '_ {
+        [self.hop].into_iter().chain(self.fallbacks.iter().copied())
+    }
 }
 
 /// A place in a registrar's list (RFC 3261 section 10). The REGISTER goes to the peer's hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// The address of record, such as `sip:user@carrier.example`; the registrar is its host.
+    /// The address of record, such as `sip:user@carrier.example`.
     pub address_of_record: String,
+    /// The Request-URI of REGISTER, such as `sip:carrier.example`; the host of the address of record where
+    /// none is given.
+    pub registrar: Option<String>,
     /// The user part of our Contact: what the carrier then sends its calls to.
     pub contact_user: String,
     /// The lifetime that is asked for, in seconds: 60 to 86,400.
     pub expires_s: u32,
+}
+
+/// How a registration is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegistrationState {
+    /// Until when the registrar keeps us, on the clock that never jumps; none where it does not.
+    pub until: Option<Time>,
+    /// How the last attempt failed: the status of the registrar, 408 where nobody answered, 503 where there
+    /// was no connection either. None after a success, and before the first has ended.
+    pub failed: Option<u16>,
+    /// Whether that was the registrar's own word, and not silence.
+    pub is_refused: bool,
 }
 
 /// A call to be made. Nothing in it may come from the other party's messages.
@@ -325,12 +353,22 @@ pub enum Event {
         /// no refresh.
         silent: bool,
     },
-    /// A peer answers again, or no more. Not told before the first probe or registration has ended.
+    /// A request from nobody we know was refused.
+    Stranger {
+        /// From where.
+        from: Hop,
+        /// What was asked.
+        method: Method,
+    },
+    /// A peer answers again, or at another of its places, or no more; one that refuses our registration does
+    /// not count as answering. Not told before the first probe or registration has ended.
     PeerState {
         /// Which peer.
         peer: PeerId,
         /// Whether calls to it make sense.
         reachable: bool,
+        /// Where it was asked last.
+        at: Hop,
     },
     /// A registration succeeded for the first time, or again, or was lost.
     Registered {

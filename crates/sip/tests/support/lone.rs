@@ -46,6 +46,13 @@ impl Lone {
         self.hear(text.as_bytes())
     }
 
+    /// A message comes from another place.
+    pub fn say_from(&mut self, from: Hop, text: &str) -> Vec<Message> {
+        let bytes = text.as_bytes();
+        let sent = self.give(Input::Datagram { from, bytes });
+        sent.into_iter().map(|(_, message)| message).collect()
+    }
+
     /// The same for bytes that are not text.
     pub fn hear(&mut self, bytes: &[u8]) -> Vec<Message> {
         let input = Input::Datagram {
@@ -67,6 +74,18 @@ impl Lone {
             let time = self.now.as_millis();
             let now = self.give(Input::Timeout);
             sent.extend(now.into_iter().map(|(_, message)| (time, message)));
+        }
+        self.now = end;
+        sent
+    }
+
+    /// Lets time pass; what is sent, and whither.
+    pub fn pass_to(&mut self, millis: u64) -> Vec<(Hop, Message)> {
+        let end = self.now + Duration::from_millis(millis);
+        let mut sent = Vec::new();
+        while let Some(due) = self.endpoint.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            sent.extend(self.give(Input::Timeout));
         }
         self.now = end;
         sent

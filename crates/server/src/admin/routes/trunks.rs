@@ -38,13 +38,62 @@ pub async fn show(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> 
     found.ok_or(AdminError::NotFound("trunk"))
 }
 
-/// Adds whether the trunk answered when last asked; null if it is never asked.
+/// Adds how the trunk is: whether it answered when last asked (null if it is never asked), its
+/// registration, where it is, and why calls cannot be sent to it.
 fn with_health(admin: &Admin, mut row: Value) -> Value {
-    let reachable = row["name"]
-        .as_str()
-        .and_then(|name| admin.calls.reachable(name));
-    row["reachable"] = json!(reachable);
+    let name = row["name"].as_str().unwrap_or_default();
+    let health = admin.calls.trunk(name);
+    let health = health.as_ref();
+    let registration = health.and_then(|health| health.registration.as_ref());
+    let expires_at = registration.and_then(|registration| registration.expires_at);
+    let hops = health.map(|health| &health.hops[..]).unwrap_or_default();
+    let facts = [
+        (
+            "reachable",
+            json!(health.and_then(|health| health.reachable)),
+        ),
+        (
+            "addresses",
+            json!(
+                hops.iter()
+                    .map(|hop| hop.address.to_string())
+                    .collect::<Vec<_>>()
+            ),
+        ),
+        ("registration", json!(registration.map(|r| r.state))),
+        (
+            "registration_expires_at",
+            json!(expires_at.map(|at| at.format_china())),
+        ),
+        (
+            "registration_error",
+            json!(registration.and_then(|r| r.error.as_deref())),
+        ),
+        (
+            "trouble",
+            json!(health.and_then(|health| health.trouble.as_deref())),
+        ),
+    ];
+    for (name, fact) in facts {
+        row[name] = fact;
+    }
     row
+}
+
+/// Who spoke SIP to us without being a trunk, who came last at first.
+pub async fn strangers(State(admin): State<Arc<Admin>>) -> Answer {
+    let strangers = admin.calls.strangers().list();
+    let rows = strangers.into_iter().map(|(address, stranger)| {
+        json!({
+            "address": address.to_string(),
+            "transport": stranger.transport.as_param(),
+            "asked": stranger.asked,
+            "count": stranger.count,
+            "first_at": stranger.first_at.format_china(),
+            "last_at": stranger.last_at.format_china(),
+        })
+    });
+    Ok(Json(rows.collect()))
 }
 
 pub async fn put(

@@ -25,7 +25,7 @@ fn links_within(tls: Option<Tls>, bounds: Bounds) -> (Links, SocketAddr, SocketA
         tcp.local_addr().expect("bound"),
         secure.local_addr().expect("bound"),
     );
-    let links = Links::new(Some(tcp), Some(secure), tls, bounds);
+    let links = Links::new(Some(tcp), Some(secure), tls, bounds, Strangers::default());
     links.know([(local(0).ip(), "here".into())].into_iter());
     (links, addresses.0, addresses.1)
 }

@@ -7,7 +7,6 @@ use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
 use crate::calls::{Trunk, peers};
 use maskline_domain::call::{Deed, Ending, Happening, Moment, Reason, Side, Sound};
 use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
-use maskline_sip::uri::sip_uri;
 use maskline_store::records::call::CallRecord;
 
 impl Switch {
@@ -172,7 +171,7 @@ impl Switch {
         live.note(now, Side::Callee, Way::Out, "INVITE", note);
         let dial = endpoint::Dial {
             hop: trunk.peer.hop,
-            target: sip_uri(&trunk.said.write(callee), trunk.peer.hop.address),
+            target: peers::target(&trunk.said, callee, trunk.peer.hop.address),
             identity: peers::identity(&trunk.said, live.x, advertised),
             max_forwards: live.max_forwards,
             sdp,

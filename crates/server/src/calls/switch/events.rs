@@ -1,7 +1,7 @@
 //! What happens on a leg becomes what happens to its call.
 
 use super::ladder::Way;
-use super::{CallKey, Switch};
+use super::{CallKey, Output, Switch};
 use maskline_domain::call::{Happening, Moment, Reason, Side};
 use maskline_sip::endpoint::{Event, LegId};
 
@@ -69,7 +69,14 @@ impl Switch {
                     now,
                 );
             }
-            Event::PeerState { peer, reachable } => self.on_peer_state(peer, reachable),
+            Event::PeerState {
+                peer,
+                reachable,
+                at,
+            } => self.on_peer_state(peer, reachable, at),
+            Event::Stranger { from, method } => {
+                self.outputs.push_back(Output::Stranger(from, method));
+            }
             Event::Registered { peer, status } => self.on_registered(peer, status),
             Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
             Event::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),

@@ -6,6 +6,7 @@ use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode};
 use maskline_sip::g711::Law;
 use maskline_sip::hop::Hop;
+use maskline_sip::message::Method;
 use maskline_sip::sdp::{Direction, Payloads};
 use maskline_store::records::call::CallRecord;
 use std::net::{IpAddr, SocketAddr};
@@ -158,6 +159,8 @@ pub enum Output {
         /// What.
         bytes: Arc<[u8]>,
     },
+    /// A request from nobody we know was refused.
+    Stranger(Hop, Method),
     /// Ask the state for the route.
     AskRoute(CallKey, Query),
     /// Make the open row durable.

@@ -2,18 +2,17 @@
 
 use super::{CallKey, Switch};
 use crate::calls::Trunk;
+use crate::calls::health::{Registration, TrunkHealth};
 use maskline_domain::call::Moment;
 use maskline_domain::trunk::Full;
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
+use maskline_sip::hop::Hop;
+use maskline_sip::message::phrase;
 
 impl Switch {
     /// From now on these are the trunks.
     pub(super) fn set_trunks(&mut self, trunks: Vec<Trunk>) {
-        let before: Vec<(bool, Peer)> = self
-            .trunks
-            .iter()
-            .map(|known| (is_watched(known), known.peer.clone()))
-            .collect();
+        let before: Vec<bool> = self.trunks.iter().map(is_watched).collect();
         for known in &mut self.trunks {
             known.said.enabled = false;
         }
@@ -34,11 +33,15 @@ impl Switch {
             trunks
                 .get(place)
                 .zip(before.get(place))
-                .is_some_and(|(now, (was_watched, was))| {
-                    is_watched(now) && *was_watched && now.peer.hop == was.hop
-                })
+                .is_some_and(|(now, was_watched)| is_watched(now) && *was_watched)
         };
-        self.answering.retain(|id, _| is_same(id));
+        let is_there = |id: &PeerId, at: Hop| {
+            let place = usize::try_from(id.0).unwrap_or(usize::MAX);
+            let trunk = trunks.get(place);
+            trunk.is_some_and(|trunk| trunk.peer.hops().any(|hop| hop == at))
+        };
+        self.answering
+            .retain(|id, (_, at)| is_same(id) && is_there(id, *at));
         self.loads.retain(|name| {
             trunks
                 .iter()
@@ -79,16 +82,19 @@ impl Switch {
     }
 
     /// A peer answers, or does so no more.
-    pub(super) fn on_peer_state(&mut self, peer: PeerId, reachable: bool) {
-        let before = self.answering.insert(peer, reachable);
+    pub(super) fn on_peer_state(&mut self, peer: PeerId, reachable: bool, at: Hop) {
+        let before = self.answering.insert(peer, (reachable, at));
         let Some(trunk) = self.trunk_of(peer) else {
             return;
         };
         let trunk = trunk.said.name.as_str();
         match (before, reachable) {
-            (_, false) => tracing::info!(trunk, "a trunk does not answer and is tried last"),
-            (Some(false), true) => tracing::info!(trunk, "a trunk answers again"),
-            (_, true) => tracing::info!(trunk, "a trunk answers"),
+            (_, false) => tracing::warn!(trunk, "a trunk is not reachable and is tried last"),
+            (Some((true, _)), true) => {
+                tracing::info!(trunk, %at, "a trunk answers at another place")
+            }
+            (Some((false, _)), true) => tracing::info!(trunk, %at, "a trunk answers again"),
+            (None, true) => tracing::info!(trunk, %at, "a trunk answers"),
         }
     }
 
@@ -98,19 +104,38 @@ impl Switch {
             return;
         };
         let trunk = trunk.said.name.as_str();
-        match status {
-            200..=299 => tracing::info!(trunk, "registered with a trunk"),
-            _ => tracing::info!(trunk, status, "not registered with a trunk"),
+        let state = self.endpoint.registration(peer).unwrap_or_default();
+        match (status, state.is_refused) {
+            (200..=299, _) => tracing::info!(trunk, "registered with a trunk"),
+            (_, true) => {
+                let why = phrase(status);
+                tracing::warn!(trunk, status, why, "a trunk refuses our registration");
+            }
+            (_, false) => {
+                tracing::warn!(
+                    trunk,
+                    "not registered with a trunk: its registrar does not answer"
+                );
+            }
         }
     }
 
-    /// The names of the trunks that are asked whether they are there, and what is known of them.
-    pub fn reachable(&self) -> Vec<(String, bool)> {
-        self.answering
-            .iter()
-            .filter_map(|(id, reachable)| {
-                let trunk = self.trunk_of(*id)?;
-                Some((trunk.said.name.to_string(), *reachable))
+    /// How the enabled trunks are.
+    pub fn health(&self, now: Moment) -> Vec<TrunkHealth> {
+        (0..)
+            .map(PeerId)
+            .zip(&self.trunks)
+            .filter(|(_, trunk)| trunk.said.enabled)
+            .map(|(id, trunk)| {
+                let registration = self.endpoint.registration(id);
+                TrunkHealth {
+                    name: trunk.said.name.to_string(),
+                    hops: trunk.peer.hops().collect(),
+                    reachable: self.answering.get(&id).map(|(reachable, _)| *reachable),
+                    registration: registration
+                        .map(|state| Registration::new(state, now.wall, now.tick_ms)),
+                    trouble: None,
+                }
             })
             .collect()
     }
@@ -135,7 +160,8 @@ impl Switch {
             .iter()
             .position(|known| known.said.name == trunk.said.name);
         let id = known.and_then(|at| u32::try_from(at).ok());
-        id.is_some_and(|id| self.answering.get(&PeerId(id)) == Some(&false))
+        let known = id.and_then(|id| self.answering.get(&PeerId(id)));
+        matches!(known, Some((false, _)))
     }
 
     /// A call is no longer on the trunk by which its callee was dialled.

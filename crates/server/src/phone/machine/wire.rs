@@ -106,8 +106,11 @@ impl Machine {
                 let by = if silent { By::Silence } else { By::Them };
                 self.over(leg, by, None, cause, now);
             }
-            // A phone neither registers nor asks whether others are there.
-            SipEvent::PeerState { .. } | SipEvent::Registered { .. } => {}
+            // A phone neither registers nor asks whether others are there, and takes calls of anybody it is
+            // told of.
+            SipEvent::PeerState { .. }
+            | SipEvent::Registered { .. }
+            | SipEvent::Stranger { .. } => {}
             // It answers offers at once, and that it tries tells nobody anything.
             SipEvent::OfferWithdrawn { .. } | SipEvent::Trying { .. } => {}
             // That the call stands is known already; where its sound goes, perhaps not.

@@ -260,6 +260,7 @@ pub(super) fn registered(world: &mut World) {
         peer.credentials = Some(credentials(guise));
         peer.registration = Some(Registration {
             address_of_record: format!("sip:{}@{}", guise.word, guise.host.ip()),
+            registrar: None,
             contact_user: guise.number.to_owned(),
             expires_s: 600,
         });

@@ -74,7 +74,15 @@ async fn a_trunk_is_made_shown_changed_and_taken_away_and_its_password_never_sho
 async fn a_trunk_that_cannot_be_is_refused_with_its_reason() {
     let world = World::new().await;
     for (member, value, reason) in [
-        ("peer", json!("carrier.example"), "an IP address and a port"),
+        ("peer", json!("192.0.2.1"), "an IP address and a port"),
+        ("peer", json!("carrier..example"), "a host name"),
+        ("domain", json!("carrier.example:5060"), "without a port"),
+        ("media_networks", json!(["198.51.100.0/33"]), "no network"),
+        (
+            "media_networks",
+            json!(["198.51.100.9/24"]),
+            "did you mean 198.51.100.0/24",
+        ),
         (
             "pilot",
             json!("057100000000"),

@@ -116,15 +116,21 @@ fn a_trunk_that_does_not_answer_is_tried_last_until_it_is_asked_no_more() {
         Input::Trunks(trunks)
     };
     world.tell(probed(Some(30)));
-    world.switch.on_peer_state(PeerId(1), false);
-    assert_eq!(world.switch.reachable(), [("out".to_owned(), false)]);
+    world.switch.on_peer_state(PeerId(1), false, udp(CALLEE));
+    assert_eq!(reachable(&world), [None, Some(false), None]);
     world.call();
     assert_eq!(incoming(&world), [0, 1]);
     world.answers.trunks.truncate(1);
     world.call();
     assert_eq!(incoming(&world), [1, 1], "nobody else is left");
     world.tell(probed(None));
-    assert_eq!(world.switch.reachable(), []);
+    assert_eq!(reachable(&world), [None, None, None]);
+}
+
+/// Of each enabled trunk, whether it answered.
+fn reachable(world: &World) -> Vec<Option<bool>> {
+    let health = world.switch.health(world.moment());
+    health.iter().map(|trunk| trunk.reachable).collect()
 }
 
 #[test]
@@ -278,6 +284,7 @@ fn who_leaves_gives_up_its_registrations_and_makes_no_new_ones() {
     let mut carrier = trunk("carrier", DEAD, true);
     carrier.peer.registration = Some(Registration {
         address_of_record: "sip:us@carrier.example".into(),
+        registrar: None,
         contact_user: "us".into(),
         expires_s: 600,
     });
