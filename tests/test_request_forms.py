@@ -36,6 +36,30 @@ def test_acs3_request_binds(api, method, place):
     bound(api.acs3("BindAxn", wanted(api), method=method, place=place).send())
 
 
+@pytest.mark.parametrize("place", ["query", "form"])
+def test_acs3_need_not_sign_the_host(api, place):
+    """The asynchronous Java core never does, nor Java v1 with V3."""
+    request = api.acs3("BindAxn", wanted(api), place=place, headers={"host": None})
+
+    assert "SignedHeaders=x-acs-action" in request.headers["Authorization"] or place == "form"
+    bound(request.send())
+
+
+@pytest.mark.parametrize("stamp", ["%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%S.123Z"])
+def test_time_stamps_with_fractions_are_taken(api, stamp):
+    now = datetime.now(timezone.utc).strftime(stamp)
+
+    bound(api.rpc("BindAxn", wanted(api), common={"Timestamp": now}).send())
+
+
+def test_expiration_without_padding_is_taken(api):
+    subs_id, x = bound(api.bind_axn(Expiration="2099-1-31 23:59:59"))
+
+    held = api.detail(subs_id, x).data["SecretBindDetailDTO"]
+
+    assert held["ExpireDate"] == "2099-01-31 23:59:59"
+
+
 def test_acs3_signs_whatever_headers_the_client_lists(api):
     more = {
         "accept": "application/json",
@@ -69,13 +93,13 @@ def test_parameter_names_match_whatever_their_case(api):
     bound(api.rpc("BindAxn", params).send())
 
 
-@pytest.mark.parametrize("spelling", ["true", "True", "false", "False"])
+@pytest.mark.parametrize("spelling", ["true", "True", "1", "false", "False", "0"])
 def test_booleans_of_every_client_are_read(api, spelling):
     subs_id, x = bound(api.bind_axn(IsRecordingEnabled=spelling))
 
     held = api.detail(subs_id, x).data["SecretBindDetailDTO"]
 
-    assert held["NeedRecord"] is (spelling.lower() == "true")
+    assert held["NeedRecord"] is (spelling.lower() in ("true", "1"))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +109,7 @@ def test_booleans_of_every_client_are_read(api, spelling):
         ("json", "application/json;charset=utf-8"),
         ("None", "application/json;charset=utf-8"),
         ("XML", "text/xml;charset=utf-8"),
-        (None, "text/xml;charset=utf-8"),
+        (None, "application/json;charset=utf-8"),
     ],
 )
 def test_format_decides_the_form_of_the_answer(api, format, content_type):

@@ -8,15 +8,16 @@ use crate::tone::RingTones;
 use std::fmt;
 
 name_type!(
-    /// The key of a pool: `FC` and digits.
+    /// The key of a pool: `FC` and hexadecimal digits, of which the vendor's keys have letters too.
     PoolKey
 );
 
 impl PoolKey {
-    /// Whether the text has the form `FC` + 1 to 30 digits.
+    /// Whether the text has the form `FC` + 1 to 30 hexadecimal digits, in either case. Keys that differ
+    /// in case are different keys.
     pub fn is_well_formed(&self) -> bool {
         self.as_str().strip_prefix("FC").is_some_and(|digits| {
-            (1..=30).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+            (1..=30).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
         })
     }
 }
@@ -104,4 +105,30 @@ pub enum Pick {
     Random,
     /// The one that has been idle longest.
     LongestIdle,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_fc_and_hexadecimal_digits() {
+        let longest = format!("FC{}", "0".repeat(30));
+        for text in [
+            "FC1",
+            "FC12345",
+            "FC2a57ee",
+            "FCABCDEF",
+            "FC100000038a5F",
+            &longest,
+        ] {
+            assert!(PoolKey::new(text).is_well_formed(), "{text}");
+        }
+        let too_long = format!("FC{}", "0".repeat(31));
+        for text in [
+            "", "FC", "12345", "fc12345", "FC12g", "FC 1", "FC-1", "FC１", &too_long,
+        ] {
+            assert!(!PoolKey::new(text).is_well_formed(), "{text}");
+        }
+    }
 }

@@ -23,6 +23,7 @@ pub mod ring_config;
 pub mod server;
 pub mod signature;
 pub mod tls;
+pub mod values;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub use tls::Certificate;
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
+    /// The `RequestId` of the body, an upper-case UUID: the header `x-acs-request-id` and, as 32
+    /// lower-case digits, `x-acs-trace-id`. The asynchronous Java core reads it from the header.
+    pub request_id: String,
     /// The HTTP status.
     pub status: u16,
     /// The `Content-Type`; always there, since Java v1 throws without one.

@@ -301,6 +301,6 @@ mod tests {
         .unwrap();
         assert_eq!(loaded.settings.data, "/d");
         assert!(loaded.settings.demo && args.ready_json);
-        assert_eq!(loaded.settings.api.listen.port(), 0);
+        assert_eq!(loaded.settings.api.listen.get().unwrap().port(), 0);
     }
 }

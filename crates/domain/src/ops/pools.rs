@@ -17,7 +17,7 @@ const PAIRS_MAX: u32 = 4000;
 pub(super) fn set_pool(state: &State, pool: &Pool) -> Ruling {
     let malformed = |what, why| Err(AdminRefusal::Malformed { what, why }.into());
     if !pool.key.is_well_formed() {
-        return malformed("pool key", "FC and 1 to 30 digits");
+        return malformed("pool key", "FC and 1 to 30 hexadecimal digits");
     }
     if state.account(&pool.account).is_none() {
         return Err(AdminRefusal::NotFound { what: "account" }.into());

@@ -177,7 +177,7 @@ pub struct Action {
 
 type Handler = for<'a> fn(&'a Call<'a>) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
-/// The payload members of a success, or why there is none.
+/// The payload members of a success (of a waybill those of its `Data`), or why there is none.
 pub type Answer = Result<Object, Failure>;
 
 /// Why an action gave no success.

@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::signature::acs3;
+
 /// An error of the gateway: HTTP status 4xx or 5xx and a body of its own form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GatewayError {
@@ -17,9 +19,11 @@ pub enum GatewayError {
     SignatureDoesNotMatch(String),
     /// The signature has not the form of one; holds our string to sign, where one could be made.
     IncompleteSignature(String),
+    /// The same of the newer scheme: what its `Authorization` lacks.
+    IncompleteAuthorization(acs3::Incomplete),
     /// `SignatureMethod` or the algorithm of `Authorization` is not one of ours.
     InvalidSignatureMethod,
-    /// The time stamp is not `yyyy-MM-ddTHH:mm:ssZ`.
+    /// The time stamp has none of the accepted forms.
     TimestampFormat,
     /// The time stamp is more than 15 minutes away from our clock.
     TimestampExpired,
@@ -64,6 +68,7 @@ impl GatewayError {
             Self::AccessKeyInactive
             | Self::SignatureDoesNotMatch(_)
             | Self::IncompleteSignature(_)
+            | Self::IncompleteAuthorization(_)
             | Self::InvalidSignatureMethod
             | Self::TimestampFormat
             | Self::TimestampExpired
@@ -96,7 +101,9 @@ impl GatewayError {
             Self::AccessKeyNotFound => "InvalidAccessKeyId.NotFound",
             Self::AccessKeyInactive => "InvalidAccessKeyId.Inactive",
             Self::SignatureDoesNotMatch(_) => "SignatureDoesNotMatch",
-            Self::IncompleteSignature(_) => "IncompleteSignature",
+            Self::IncompleteSignature(_) | Self::IncompleteAuthorization(_) => {
+                "IncompleteSignature"
+            }
             Self::InvalidSignatureMethod => "InvalidSignatureMethod",
             Self::TimestampFormat => "InvalidTimeStamp.Format",
             Self::TimestampExpired => "InvalidTimeStamp.Expired",
@@ -136,6 +143,12 @@ impl GatewayError {
                     "The request signature does not conform to Aliyun standards. server string to sign is:{string}"
                 ));
             }
+            // No client looks for a string to sign in the newer scheme.
+            Self::IncompleteAuthorization(incomplete) => {
+                return Cow::Owned(format!(
+                    "The request signature does not conform to Aliyun standards. {incomplete}"
+                ));
+            }
             Self::InvalidSignatureMethod => "Specified signature method is not valid.",
             Self::TimestampFormat => "Specified time stamp or date value is not well formatted.",
             Self::TimestampExpired => "Specified time stamp or date value is expired.",
@@ -161,35 +174,25 @@ impl GatewayError {
         })
     }
 
-    /// The `Recommend` member: what to do, in words of our own. No client parses it.
+    /// Where the page about errors speaks of this one: the fragment of the URL in `Recommend`. It is
+    /// what GitHub and others make of the code as a heading.
     #[must_use]
-    pub fn recommend(&self) -> &'static str {
+    pub fn anchor(&self) -> String {
         match self {
-            Self::UnsupportedMethod => "Use GET or POST.",
-            Self::SecurityToken | Self::BearerToken => {
-                "Temporary credentials and bearer tokens are not supported. Use an AccessKey id and secret."
-            }
-            Self::InvalidSignatureMethod => {
-                "Use HMAC-SHA1 or HMAC-SHA256 with signature version 1.0, or ACS3-HMAC-SHA256."
-            }
-            Self::TimestampExpired => "Check the clock of the calling machine.",
-            Self::TooLarge
-            | Self::AccessKeyNotFound
-            | Self::AccessKeyInactive
-            | Self::SignatureDoesNotMatch(_)
-            | Self::IncompleteSignature(_)
-            | Self::TimestampFormat
-            | Self::NonceUsed
-            | Self::Missing(_)
-            | Self::Invalid(_)
-            | Self::ParameterFormat
-            | Self::ActionNotFound
-            | Self::ThrottledKey
-            | Self::BodyTimeout
-            | Self::Unavailable
-            | Self::Internal => "",
+            Self::Missing(_) | Self::Invalid(_) => anchor(&format!("{}Parameter", self.label())),
+            _ => anchor(self.label()),
         }
     }
+}
+
+/// The fragment of a heading: lower case, and letters, digits, `-` and `_` alone.
+#[must_use]
+pub fn anchor(heading: &str) -> String {
+    heading
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 /// The language of business messages.
@@ -420,6 +423,97 @@ mod tests {
             assert_eq!(parts[1], string);
             assert!(parts[0].ends_with("string to sign is"));
         }
+    }
+
+    /// One error of each kind. The match beside it has no wildcard: a new kind must come here too.
+    fn every_kind() -> Vec<GatewayError> {
+        use GatewayError as E;
+        let kinds = vec![
+            E::AccessKeyNotFound,
+            E::AccessKeyInactive,
+            E::SignatureDoesNotMatch(String::new()),
+            E::IncompleteSignature(String::new()),
+            E::IncompleteAuthorization(acs3::Incomplete::Authorization),
+            E::InvalidSignatureMethod,
+            E::TimestampFormat,
+            E::TimestampExpired,
+            E::NonceUsed,
+            E::Missing("PhoneNoA"),
+            E::Invalid("Version"),
+            E::ParameterFormat,
+            E::TooLarge,
+            E::ActionNotFound,
+            E::UnsupportedMethod,
+            E::ThrottledKey,
+            E::SecurityToken,
+            E::BearerToken,
+            E::BodyTimeout,
+            E::Unavailable,
+            E::Internal,
+        ];
+        let place = |error: &GatewayError| match error {
+            E::AccessKeyNotFound => 0,
+            E::AccessKeyInactive => 1,
+            E::SignatureDoesNotMatch(_) => 2,
+            E::IncompleteSignature(_) => 3,
+            E::IncompleteAuthorization(_) => 4,
+            E::InvalidSignatureMethod => 5,
+            E::TimestampFormat => 6,
+            E::TimestampExpired => 7,
+            E::NonceUsed => 8,
+            E::Missing(_) => 9,
+            E::Invalid(_) => 10,
+            E::ParameterFormat => 11,
+            E::TooLarge => 12,
+            E::ActionNotFound => 13,
+            E::UnsupportedMethod => 14,
+            E::ThrottledKey => 15,
+            E::SecurityToken => 16,
+            E::BearerToken => 17,
+            E::BodyTimeout => 18,
+            E::Unavailable => 19,
+            E::Internal => 20,
+        };
+        for (index, kind) in kinds.iter().enumerate() {
+            assert_eq!(place(kind), index, "{kind:?}");
+        }
+        kinds
+    }
+
+    /// `Recommend` leads to a paragraph that is there, and the page tells status and text as they are.
+    #[test]
+    fn every_code_has_its_paragraph_on_the_page_about_errors() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors-api.md");
+        let page = std::fs::read_to_string(file).unwrap();
+        let paragraphs: Vec<(&str, &str)> = page
+            .split("\n### ")
+            .skip(1)
+            .map(|paragraph| paragraph.split_once('\n').unwrap())
+            .collect();
+        let told_of = |wanted: &str| {
+            let found: Vec<&str> = paragraphs
+                .iter()
+                .filter(|(heading, _)| anchor(heading) == wanted)
+                .map(|(_, text)| *text)
+                .collect();
+            assert_eq!(found.len(), 1, "{wanted}");
+            found[0]
+        };
+        for error in every_kind() {
+            let text = told_of(&error.anchor());
+            assert!(
+                text.contains(&format!("HTTP {}", error.status())),
+                "{error:?}"
+            );
+        }
+        for code in BusinessCode::ALL {
+            let text = told_of(&anchor(code.code()));
+            for language in [Language::Chinese, Language::English] {
+                assert!(text.contains(code.message(language)), "{code:?}");
+            }
+        }
+        let gateway = every_kind().len() - 1; // IncompleteSignature has two kinds.
+        assert_eq!(paragraphs.len(), gateway + BusinessCode::ALL.len());
     }
 
     #[test]

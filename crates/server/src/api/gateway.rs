@@ -14,9 +14,6 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request;
 use maskline_domain::{AccessKeyId, AccountId, CommandId, Timestamp, admit};
-use time::PrimitiveDateTime;
-use time::format_description::BorrowedFormatItem;
-use time::macros::format_description;
 
 use super::Reply;
 use super::actions::{self, Action, Answer, Call, Failure, read_failure};
@@ -29,12 +26,9 @@ use super::refusals::failure_of;
 use super::render::Format;
 use super::replies;
 use super::request::{Claim, Incoming, VERSION, parameters};
+use super::values;
 use crate::seal::Sealer;
 use crate::writer::{Ledger, Touch};
-
-/// The time of a request: `yyyy-MM-ddTHH:mm:ssZ`, UTC.
-const WIRE_TIME: &[BorrowedFormatItem<'static>] =
-    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
 /// The clock by which requests are judged, in UTC. Tests steer it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -52,6 +46,8 @@ pub struct Settings {
     pub clock_skew_ms: i64,
     /// The language of business messages.
     pub language: Language,
+    /// The page that `Recommend` leads to, without a fragment; empty for none.
+    pub errors_page: Arc<str>,
 }
 
 impl Default for Settings {
@@ -62,6 +58,11 @@ impl Default for Settings {
             rates: Rates::default(),
             clock_skew_ms: 15 * 60 * 1000,
             language: Language::default(),
+            errors_page: concat!(
+                env!("CARGO_PKG_REPOSITORY"),
+                "/blob/main/docs/errors-api.md"
+            )
+            .into(),
         }
     }
 }
@@ -127,13 +128,13 @@ impl Gateway {
         });
         let (action, failure, reply) = match read {
             Err(error) => {
-                let reply = replies::gateway_error(id.clone(), Format::Json, None, &error);
+                let page = &settings.errors_page;
+                let reply = replies::gateway_error(id.clone(), Format::Json, None, &error, page);
                 (None, Some(Failure::Gateway(error)), reply)
             }
             Ok(incoming) => {
                 let (action, answer) = self.carry_out(&incoming, &settings).await;
-                let reply =
-                    replies::reply(id.clone(), &incoming, action, &answer, settings.language);
+                let reply = replies::reply(id.clone(), &incoming, action, &answer, &settings);
                 (action.map(|action| action.name), answer.err(), reply)
             }
         };
@@ -232,7 +233,7 @@ impl Gateway {
         }
 
         let now = (self.clock)();
-        let made_at = parse_time(claim.timestamp).ok_or(GatewayError::TimestampFormat)?;
+        let made_at = values::request_time(claim.timestamp).ok_or(GatewayError::TimestampFormat)?;
         if now.millis().abs_diff(made_at.millis()) > settings.clock_skew_ms.unsigned_abs() {
             return Err(GatewayError::TimestampExpired.into());
         }
@@ -301,41 +302,5 @@ fn tell(request_id: &str, action: Option<&'static str>, code: &'static str, took
         );
     } else {
         tracing::debug!(request_id, action, code, took_us, "answered");
-    }
-}
-
-fn parse_time(text: &str) -> Option<Timestamp> {
-    const LENGTH: usize = "2017-05-25T00:00:00Z".len();
-    if text.len() != LENGTH {
-        return None;
-    }
-    let moment = PrimitiveDateTime::parse(text, WIRE_TIME).ok()?;
-    Some(Timestamp::from_secs(moment.assume_utc().unix_timestamp()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_one_form() {
-        let moment = parse_time("2026-11-23T17:01:36Z").unwrap();
-        assert_eq!(moment.format_china(), "2026-11-24 01:01:36");
-        let refused = [
-            "",
-            "2026-11-23 17:01:36",
-            "2026-11-23T17:01:36",
-            "2026-11-23T17:01:36z",
-            "2026-11-23T17:01:36.0Z",
-            "2026-11-31T17:01:36Z",
-            "2026-11-23T24:01:36Z",
-            "2026-11-23T17:01:36+00:00",
-            "2026-11-23T17:01:36+",
-            "+026-11-23T17:01:36Z",
-            "1795453296",
-        ];
-        for text in refused {
-            assert_eq!(parse_time(text), None, "{text}");
-        }
     }
 }

@@ -23,14 +23,14 @@ pub enum Format {
 impl Format {
     /// Reads the `Format` parameter of the RPC style.
     ///
-    /// Absent means XML (old public documents of the RPC style); anything unknown means JSON, since
-    /// Python v1 sends the word `None` when the caller set nothing.
+    /// Absent means JSON, by this product's own page of common parameters (the general pages of the
+    /// RPC style say XML); so does anything unknown, since Python v1 sends the word `None` when the
+    /// caller set nothing.
     #[must_use]
     pub fn from_parameter(value: Option<&str>) -> Self {
         match value {
-            None | Some("") => Self::Xml,
             Some(name) if name.eq_ignore_ascii_case("xml") => Self::Xml,
-            Some(_) => Self::Json,
+            Some(_) | None => Self::Json,
         }
     }
 
@@ -296,8 +296,8 @@ mod tests {
     #[test]
     fn format_follows_the_parameter() {
         let cases = [
-            (None, Format::Xml),
-            (Some(""), Format::Xml),
+            (None, Format::Json),
+            (Some(""), Format::Json),
             (Some("XML"), Format::Xml),
             (Some("xml"), Format::Xml),
             (Some("JSON"), Format::Json),

@@ -3,6 +3,7 @@
 use super::Reply;
 use super::actions::{Action, Answer, Failure, Family};
 use super::errors::{BusinessError, GatewayError, Language};
+use super::gateway::Settings;
 use super::render::{Format, Object, render};
 use super::request::{Incoming, host_id};
 
@@ -13,34 +14,59 @@ pub(super) fn reply(
     incoming: &Incoming,
     action: Option<&'static Action>,
     answer: &Answer,
-    language: Language,
+    settings: &Settings,
 ) -> Reply {
     let format = incoming.format();
-    let gateway_error = |error| gateway_error(request_id.clone(), format, Some(incoming), error);
+    let gateway_error = |error| {
+        let page = &settings.errors_page;
+        gateway_error(request_id.clone(), format, Some(incoming), error, page)
+    };
     let (action, members) = match (action, answer) {
         (_, Err(Failure::Gateway(error))) => return gateway_error(error),
         (None, _) => return gateway_error(&GatewayError::Internal),
-        (Some(action), Ok(payload)) => (action, success(request_id, payload)),
-        (Some(action), Err(Failure::Business(error))) => (
-            action,
-            business_error(request_id, action.family, error, language),
-        ),
+        (Some(action), Ok(payload)) => {
+            let members = success(request_id.clone(), action.family, payload);
+            (action, members)
+        }
+        (Some(action), Err(Failure::Business(error))) => {
+            let (id, language) = (request_id.clone(), settings.language);
+            (action, business_error(id, action.family, error, language))
+        }
     };
     Reply {
+        request_id,
         status: 200,
         content_type: format.content_type(),
         body: render(format, &format!("{}Response", action.name), &members),
     }
 }
 
-/// Official programs compare `Code` with `OK`; the newest samples have `OK` as `Message` too.
-fn success(request_id: String, payload: &Object) -> Object {
-    Object::new()
-        .with("RequestId", request_id)
-        .with("Code", "OK")
-        .with("Message", "OK")
-        .and(payload.clone())
+/// Official programs compare `Code` with `OK`; the newest samples have `OK` as `Message` too. Those
+/// of waybills test `HttpStatusCode` and the `Success` in `Data`, where the payload stands.
+fn success(request_id: String, family: Family, payload: &Object) -> Object {
+    let payload = payload.clone();
+    let members = Object::new().with("RequestId", request_id);
+    let common = |members: Object| members.with("Code", "OK").with("Message", "OK");
+    match family {
+        Family::Common => common(members).and(payload),
+        Family::WithSuccess => common(members).with("Success", true).and(payload),
+        Family::WithSuccessText => common(members).with("Success", "true").and(payload),
+        Family::Waybill => members
+            .with("HttpStatusCode", WAYBILL_DONE)
+            .with("Message", "OK")
+            .with("Data", payload.with("Success", "true")),
+        Family::WaybillQuery => {
+            let done = Object::new().with("Code", "OK").with("Message", "OK");
+            members
+                .with("HttpStatusCode", WAYBILL_DONE)
+                .with("Message", "OK")
+                .with("Data", done.and(payload).with("Success", true))
+        }
+    }
 }
+
+/// The `HttpStatusCode` member of a waybill that was taken.
+const WAYBILL_DONE: i64 = 200;
 
 fn business_error(
     request_id: String,
@@ -77,21 +103,30 @@ fn waybill_data(code: &'static str, message: String) -> Object {
         .with("ErrorMsg", message)
 }
 
-/// An error of the gateway; `incoming` is the request, where it could be read.
+/// An error of the gateway; `incoming` is the request, where it could be read, and `page` the page
+/// about errors, or empty.
 pub(super) fn gateway_error(
     request_id: String,
     format: Format,
     incoming: Option<&Incoming>,
     error: &GatewayError,
+    page: &str,
 ) -> Reply {
     let host = incoming.map_or("maskline".into(), |incoming| host_id(incoming.headers()));
+    // Go v1 panics when a member of an error is no string, so there always is one.
+    let recommend = if page.is_empty() {
+        String::new()
+    } else {
+        format!("{page}#{}", error.anchor())
+    };
     let members = Object::new()
-        .with("RequestId", request_id)
+        .with("RequestId", request_id.clone())
         .with("HostId", host)
         .with("Code", error.code())
         .with("Message", error.message())
-        .with("Recommend", error.recommend());
+        .with("Recommend", recommend);
     Reply {
+        request_id,
         status: error.status(),
         content_type: format.content_type(),
         body: render(format, "Error", &members),
@@ -140,6 +175,41 @@ mod tests {
             json(Family::WaybillQuery, Language::English)["Data"]["Success"],
             false
         );
+    }
+
+    #[test]
+    fn each_family_tells_a_success_in_its_own_shape() {
+        let payload = Object::new().with("MailNo", "SF1");
+        let json = |family| -> serde_json::Value {
+            let members = success("ID".to_owned(), family, &payload);
+            serde_json::from_slice(&render(Format::Json, "", &members)).unwrap()
+        };
+        let rows = [
+            (
+                Family::Common,
+                r#"{"RequestId":"ID","Code":"OK","Message":"OK","MailNo":"SF1"}"#,
+            ),
+            (
+                Family::WithSuccess,
+                r#"{"RequestId":"ID","Code":"OK","Message":"OK","Success":true,"MailNo":"SF1"}"#,
+            ),
+            (
+                Family::WithSuccessText,
+                r#"{"RequestId":"ID","Code":"OK","Message":"OK","Success":"true","MailNo":"SF1"}"#,
+            ),
+            (
+                Family::Waybill,
+                r#"{"RequestId":"ID","HttpStatusCode":200,"Message":"OK","Data":{"MailNo":"SF1","Success":"true"}}"#,
+            ),
+            (
+                Family::WaybillQuery,
+                r#"{"RequestId":"ID","HttpStatusCode":200,"Message":"OK","Data":{"Code":"OK","Message":"OK","MailNo":"SF1","Success":true}}"#,
+            ),
+        ];
+        for (family, expected) in rows {
+            let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+            assert_eq!(json(family), expected, "{family:?}");
+        }
     }
 
     #[test]

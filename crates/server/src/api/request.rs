@@ -9,7 +9,8 @@ use http::{HeaderMap, request};
 use super::errors::GatewayError;
 use super::params::{Bounds, Parameters, ParametersError};
 use super::render::Format;
-use super::signature::{acs3, equal, rpc};
+use super::signature::acs3::{self, Incomplete};
+use super::signature::{equal, rpc};
 
 /// The one version of the API.
 pub const VERSION: &str = "2017-05-25";
@@ -154,15 +155,17 @@ impl Incoming {
     }
 
     fn claim_acs3(&self) -> Result<Claim<'_>, GatewayError> {
-        let incomplete = || GatewayError::IncompleteSignature(String::new());
-        let header = self.authorization().ok_or_else(incomplete)?;
+        let incomplete = GatewayError::IncompleteAuthorization;
+        let header = self
+            .authorization()
+            .ok_or(incomplete(Incomplete::Authorization))?;
         if !header
             .strip_prefix(acs3::NAME)
             .is_some_and(|rest| rest.starts_with(' '))
         {
             return Err(GatewayError::InvalidSignatureMethod);
         }
-        let authorization = acs3::Authorization::parse(header).ok_or_else(incomplete)?;
+        let authorization = acs3::Authorization::parse(header).map_err(incomplete)?;
         let common = |header, name| self.header(header).ok_or(GatewayError::Missing(name));
         Ok(Claim {
             action: common("x-acs-action", "Action")?,
@@ -178,7 +181,7 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// Errors about the signature; those of [`GatewayError::SignatureDoesNotMatch`] and
+    /// Errors about the signature; [`GatewayError::SignatureDoesNotMatch`] and
     /// [`GatewayError::IncompleteSignature`] hold our string to sign.
     pub fn verify(&self, proof: &Proof<'_>, secret: &[u8]) -> Result<(), GatewayError> {
         match proof {

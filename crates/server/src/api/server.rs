@@ -5,8 +5,11 @@
 //! slow, silent or too talkative costs one of a bounded number of connections for a bounded time.
 //!
 //! `hyper` itself answers what is not HTTP (400), a head that is too large (431) and a target of
-//! more than 65,534 bytes (414), with an empty body, and closes the connection. The `Host` header
-//! is not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
+//! more than 65,534 bytes (414), with an empty body, and closes the connection. Requests whose end
+//! two readers could see at different places are refused so too; see [`framing`]. What `Host` says is
+//! not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
+
+mod framing;
 
 mod proxied;
 
@@ -19,15 +22,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode, request};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Request, Response, StatusCode, Version, request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -37,6 +40,7 @@ use super::Reply;
 use super::errors::GatewayError;
 use super::tls::Certificate;
 use crate::connections::{Connection, Connections};
+use framing::Strict;
 pub use proxied::TrustedProxies;
 
 /// Bounds of the listeners.
@@ -245,17 +249,17 @@ where
             self.proxies = None;
         }
         match tls {
-            None => self.serve(TokioIo::new(stream)).await,
+            None => self.serve(stream).await,
             Some(tls) => {
                 let handshake = timeout(self.bounds.handshake_timeout, tls.accept(stream));
                 if let Ok(Ok(stream)) = handshake.await {
-                    self.serve(TokioIo::new(stream)).await;
+                    self.serve(stream).await;
                 }
             }
         }
     }
 
-    async fn serve(self, io: impl Read + Write + Unpin + Send + 'static) {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let Self {
             bounds,
             handler,
@@ -264,8 +268,9 @@ where
             proxies,
             connections,
         } = self;
+        let kept = kept(&bounds);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (handler, held) = (handler.clone(), held.clone());
+            let (handler, held, kept) = (handler.clone(), held.clone(), kept.clone());
             let (proxies, connections) = (proxies.clone(), connections.clone());
             async move {
                 let Some(_busy) = held.busy() else {
@@ -273,15 +278,20 @@ where
                     return std::future::pending().await;
                 };
                 let (head, body) = request.into_parts();
+                let stays = wants_to_stay(&head);
                 let client = proxies.and_then(|proxies| proxies.forwarded_for(&head.headers));
                 let share = client.map(|client| connections.share(client.into()));
                 let body = match &share {
                     Some(None) => Err(GatewayError::Unavailable),
                     _ => read_body(body, &bounds).await,
                 };
-                let ends = body.is_err();
+                let end = match (&body, stays) {
+                    (Err(_), _) => End::Close,
+                    (Ok(_), true) => End::Keep(kept),
+                    (Ok(_), false) => End::AsAsked,
+                };
                 let reply = handler(head, body).await;
-                Ok::<_, Infallible>(response(reply, ends))
+                Ok::<_, Infallible>(response(reply, end))
             }
         });
         let connection = http1::Builder::new()
@@ -289,7 +299,7 @@ where
             .header_read_timeout(bounds.head_timeout)
             .max_header_size(bounds.head_bytes_max)
             .max_buf_size(bounds.head_bytes_max.max(64 * 1024))
-            .serve_connection(io, service);
+            .serve_connection(TokioIo::new(Strict::new(stream)), service);
         let _ = watcher.watch(connection).await;
     }
 }
@@ -342,14 +352,74 @@ async fn collect(mut body: Incoming, bytes_max: usize) -> Result<Bytes, GatewayE
     }
 }
 
-fn response(reply: Reply, ends_connection: bool) -> Response<Full<Bytes>> {
+/// How a connection goes on behind an answer.
+enum End {
+    /// It is open for another request; holds the value of `Keep-Alive`.
+    Keep(HeaderValue),
+    /// It ends, since the client wants no more.
+    AsAsked,
+    /// It ends, since the end of this request was not found.
+    Close,
+}
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-acs-request-id");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-acs-trace-id");
+
+/// How much sooner than we a client is told to give an idle connection up, so that no request meets a
+/// connection that is just being closed.
+const KEPT_LESS_S: u64 = 5;
+
+/// The `Keep-Alive` of connections with these bounds, as the vendor's gateway sends it.
+fn kept(bounds: &Bounds) -> HeaderValue {
+    let seconds = bounds
+        .head_timeout
+        .as_secs()
+        .saturating_sub(KEPT_LESS_S)
+        .max(1);
+    HeaderValue::try_from(format!("timeout={seconds}"))
+        .expect("a word, a sign and digits are a header value")
+}
+
+/// Whether a client may send another request on the connection (RFC 9112 section 9.3).
+fn wants_to_stay(head: &request::Parts) -> bool {
+    match head.version {
+        Version::HTTP_10 => has_option(&head.headers, "keep-alive"),
+        _ => !has_option(&head.headers, "close"),
+    }
+}
+
+fn has_option(headers: &HeaderMap, option: &str) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|own| own.trim().eq_ignore_ascii_case(option))
+}
+
+fn response(reply: Reply, end: End) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
-    if ends_connection {
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    // One is found from the other, so that the log need not hold both.
+    let mut trace = reply.request_id.replace('-', "");
+    trace.make_ascii_lowercase();
+    for (name, id) in [(REQUEST_ID, reply.request_id), (TRACE_ID, trace)] {
+        if let Ok(id) = HeaderValue::try_from(id) {
+            headers.insert(name, id);
+        }
+    }
+    match end {
+        End::Keep(kept) => {
+            headers.insert(KEEP_ALIVE, kept);
+        }
+        End::AsAsked => {}
+        End::Close => {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
     }
     response
 }

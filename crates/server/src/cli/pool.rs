@@ -37,7 +37,7 @@ pub enum Command {
 
 #[derive(Debug, clap::Args)]
 pub struct Set {
-    /// The PoolKey: FC and digits
+    /// The PoolKey: FC and hexadecimal digits
     key: String,
     /// The account that owns it; never changes
     #[arg(long)]

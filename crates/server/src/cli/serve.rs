@@ -9,7 +9,7 @@ pub struct Args {
     /// for HTTPS
     #[arg(long)]
     pub demo: bool,
-    /// Where the customers' interface listens [default: 127.0.0.1:8080]
+    /// Where the customers' interface listens, or `off` for HTTPS alone [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT")]
     pub api: Option<String>,
     /// Where it listens with TLS, when there is a certificate [default: 127.0.0.1:8443]

@@ -264,7 +264,7 @@ mod tests {
         let loaded = load(&inputs).expect("valid");
         let settings = &loaded.settings;
         assert_eq!(settings.data, "/a");
-        assert_eq!(settings.api.listen.port(), 21);
+        assert_eq!(settings.api.listen.get().unwrap().port(), 21);
         assert_eq!(settings.admin.listen.port(), 13);
         assert_eq!(settings.sip.listen.port(), 4);
         assert_eq!(settings.rtp, crate::config::RtpSettings::default());
@@ -326,6 +326,24 @@ mod tests {
                 2,
                 "api.https",
                 "needs api.certificate",
+            ),
+            (
+                "[api]\nlisten = \"off\"\n",
+                2,
+                "api.listen",
+                "there is no HTTPS",
+            ),
+            (
+                "[api]\nerrors_page = \"errors-api.md\"\n",
+                2,
+                "api.errors_page",
+                "begins with http://",
+            ),
+            (
+                "[api]\nerrors_page = \"https://h/#top\"\n",
+                2,
+                "api.errors_page",
+                "without a fragment",
             ),
             (
                 "[sip]\ntls = \"127.0.0.1:5061\"\n",
@@ -395,6 +413,20 @@ mod tests {
             );
             assert_eq!(error.key, key, "{text:?}: {error}");
             assert!(error.reason.contains(reason), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn plain_http_can_be_off_where_there_is_https() {
+        for text in [
+            "demo = true\n[api]\nlisten = \"off\"\n",
+            "demo = true\n[api]\nlisten = \"\"\n",
+            "[api]\nlisten = \"off\"\ncertificate = \"c.pem\"\nprivate_key = \"k.pem\"\n",
+        ] {
+            let file = file(text);
+            let settings = load(&from_file(&file)).expect(text).settings;
+            assert!(!settings.api.listen.is_set(), "{text}");
+            assert!(settings.https().is_some(), "{text}");
         }
     }
 

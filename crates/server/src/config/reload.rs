@@ -10,10 +10,11 @@ use super::load::{Inputs, Loaded, load};
 use super::settings::Settings;
 
 /// Keys that a reload applies; a section ends in a dot.
-const RELOADABLE: [&str; 9] = [
+const RELOADABLE: [&str; 10] = [
     "log.level",
     "limits.",
     "api.language",
+    "api.errors_page",
     "api.certificate",
     "api.private_key",
     "sip.certificate",
@@ -95,6 +96,7 @@ impl Reloader {
         self.in_force.log.level = new.log.level;
         self.in_force.limits = new.limits;
         self.in_force.api.language = new.api.language;
+        self.in_force.api.errors_page = new.api.errors_page;
         self.in_force.api.certificate = new.api.certificate;
         self.in_force.api.private_key = new.api.private_key;
         self.in_force.sip.certificate = new.sip.certificate;

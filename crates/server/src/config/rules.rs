@@ -26,6 +26,23 @@ impl Settings {
             }
             _ => {}
         }
+        if !self.api.listen.is_set() && self.https().is_none() {
+            return wrong(
+                "api.listen",
+                "plain HTTP is off and there is no HTTPS, which needs api.certificate and api.private_key",
+            );
+        }
+        if self
+            .api
+            .errors_page
+            .get()
+            .is_some_and(|page| !is_page(page))
+        {
+            return wrong(
+                "api.errors_page",
+                "it must be a URL that begins with http:// or https://, without a fragment, of at most 512 characters",
+            );
+        }
         match (self.sip.certificate.is_set(), self.sip.private_key.is_set()) {
             (true, false) => {
                 return wrong("sip.certificate", "sip.private_key is missing beside it");
@@ -243,4 +260,17 @@ impl Settings {
             ),
         ]
     }
+}
+
+/// The longest URL of a page, in bytes.
+const PAGE_BYTES_MAX: usize = 512;
+
+/// Whether a text is a URL to which a fragment can be added.
+fn is_page(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    text.len() <= PAGE_BYTES_MAX
+        && rest.is_some_and(|rest| !rest.is_empty())
+        && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
 }

@@ -54,8 +54,8 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiSettings {
-    /// Plain HTTP.
-    pub listen: ListenAddress,
+    /// Plain HTTP; off leaves HTTPS alone.
+    pub listen: OffOr<ListenAddress>,
     /// HTTPS; used when there is a certificate, or with `demo`.
     pub https: ListenAddress,
     /// PEM file with the certificate chain, the server's own first. Reloadable.
@@ -64,6 +64,9 @@ pub struct ApiSettings {
     pub private_key: OffOr<String>,
     /// The language of messages to customers. Reloadable.
     pub language: Language,
+    /// The page that the `Recommend` of an error leads to, a URL without a fragment; off means that it
+    /// stays empty. Reloadable.
+    pub errors_page: OffOr<String>,
     /// Open connections at most, both listeners together.
     pub connections_max: u32,
     /// Open connections of one address at most (of one /64 network, where it is IPv6). At either bound the
@@ -288,14 +291,21 @@ impl Default for Settings {
     }
 }
 
+/// The page about errors as the project publishes it.
+const ERRORS_PAGE: &str = concat!(
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/errors-api.md"
+);
+
 impl Default for ApiSettings {
     fn default() -> Self {
         Self {
-            listen: local(8080),
+            listen: OffOr::on(local(8080)),
             https: local(8443),
             certificate: OffOr::OFF,
             private_key: OffOr::OFF,
             language: Language::Chinese,
+            errors_page: OffOr::on(ERRORS_PAGE.to_owned()),
             connections_max: 10_000,
             connections_per_address_max: 1_000,
             trusted_proxies: Vec::new(),

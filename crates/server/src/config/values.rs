@@ -241,7 +241,8 @@ impl fmt::Display for Network {
     }
 }
 
-/// A setting that can be off. Off is written as the empty text, so that every layer can say it.
+/// A setting that can be off. Off is written as the empty text or as the word `off`, so that every layer
+/// can say it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[serde(bound(
@@ -278,7 +279,7 @@ where
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if text.is_empty() {
+        if text.is_empty() || text == "off" {
             return Ok(Self(None));
         }
         text.parse()

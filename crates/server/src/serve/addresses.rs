@@ -14,8 +14,8 @@ const FILE: &str = "addresses.json";
 /// Each as `HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
-    /// The customers' interface.
-    pub api: String,
+    /// The customers' interface, unless plain HTTP is off.
+    pub api: Option<String>,
     /// The same with TLS, when there is a certificate.
     pub https: Option<String>,
     /// The operator's interface.
@@ -72,7 +72,7 @@ mod tests {
     fn addresses_are_kept_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let addresses = Addresses {
-            api: "127.0.0.1:41000".into(),
+            api: Some("127.0.0.1:41000".into()),
             https: None,
             admin: "127.0.0.1:41001".into(),
             sip: Some("127.0.0.1:41002".into()),

@@ -52,9 +52,13 @@ mod tests {
             ..Inputs::default()
         })
         .unwrap();
-        let error = tcp(&loaded, "api.listen", &loaded.settings.api.listen)
-            .await
-            .unwrap_err();
+        let error = tcp(
+            &loaded,
+            "api.listen",
+            loaded.settings.api.listen.get().unwrap(),
+        )
+        .await
+        .unwrap_err();
         let told = error.to_string();
         assert!(
             told.starts_with(&format!("--api: api.listen: cannot listen on {taken}: ")),

@@ -99,10 +99,16 @@ pub fn gateway_settings(settings: &Settings) -> gateway::Settings {
             Language::Chinese => ApiLanguage::Chinese,
             Language::English => ApiLanguage::English,
         },
+        errors_page: settings
+            .api
+            .errors_page
+            .get()
+            .map_or("", |page| page)
+            .into(),
     }
 }
 
-/// The part that follows limits and language.
+/// The part that follows limits, language and the page about errors.
 pub fn gateway_follower(gateway: Arc<Gateway>) -> Part {
     Box::new(move |loaded| {
         let gateway = gateway.clone();
@@ -260,6 +266,7 @@ mod tests {
         assert_eq!(gateway.clock_skew_ms, theirs.clock_skew_ms);
         assert_eq!(gateway.nonces, theirs.nonces);
         assert_eq!(gateway.language, theirs.language);
+        assert_eq!(gateway.errors_page, theirs.errors_page);
         let options = ledger_options(&settings);
         let theirs = Options::new(&settings.data);
         assert_eq!(options.limits.queue_max, theirs.limits.queue_max);

@@ -88,10 +88,7 @@ impl Process {
             admin: front.connections.clone(),
         };
         let addresses = Addresses {
-            api: listeners
-                .http
-                .as_ref()
-                .map_or_else(|| Ok(String::new()), local)?,
+            api: listeners.http.as_ref().map(local).transpose()?,
             https: listeners
                 .https
                 .as_ref()
@@ -174,7 +171,10 @@ impl Process {
     async fn listeners(&self, connections_max: usize) -> Result<api::Listeners, Failure> {
         let settings = &self.loaded.settings;
         let certificate = certificate::obtain(&self.loaded, &self.data)?;
-        let http = listen::tcp(&self.loaded, "api.listen", &settings.api.listen).await?;
+        let http = match settings.api.listen.get() {
+            Some(address) => Some(listen::tcp(&self.loaded, "api.listen", address).await?),
+            None => None,
+        };
         let https = match (certificate, settings.https()) {
             (Some(certificate), Some(address)) => {
                 let listener = listen::tcp(&self.loaded, "api.https", address).await?;
@@ -190,7 +190,7 @@ impl Process {
         self.metrics
             .register(|registry| connections.register("api", registry));
         Ok(api::Listeners {
-            http: Some(http),
+            http,
             https,
             connections,
             proxies: Arc::new(parts::trusted_proxies(settings)),

@@ -299,9 +299,15 @@ impl Acs3 {
 
     /// Signs what there is now, with all headers.
     pub fn sign(&mut self, secret: &str) {
+        self.sign_but(secret, &[]);
+    }
+
+    /// As [`Acs3::sign`], with these headers sent and not signed.
+    pub fn sign_but(&mut self, secret: &str, unsigned: &[&str]) {
         let hash = acs3::sha256_hex(self.body.as_bytes());
         self.set_header("x-acs-content-sha256", &hash);
         let mut names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        names.retain(|name| !unsigned.contains(name));
         names.sort_unstable();
         names.dedup();
         let signed = names.join(";");

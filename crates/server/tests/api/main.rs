@@ -3,7 +3,10 @@
 
 mod access;
 mod actions;
+mod answers;
 mod client;
+mod forms;
+mod framing;
 mod mutations;
 mod proof;
 mod store;

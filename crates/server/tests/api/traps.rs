@@ -17,7 +17,7 @@ async fn content_types_are_exact_and_always_there() {
         ("None", "application/json;charset=utf-8"),
         ("XML", "text/xml;charset=utf-8"),
         ("xml", "text/xml;charset=utf-8"),
-        ("", "text/xml;charset=utf-8"),
+        ("", "application/json;charset=utf-8"),
     ] {
         let mut good = world.rpc("BindAxn", &BIND);
         good.set("Format", format);
@@ -40,7 +40,7 @@ async fn content_types_are_exact_and_always_there() {
     let answer = world.send(absent).await;
     assert_eq!(
         answer.header("content-type"),
-        Some("text/xml;charset=utf-8")
+        Some("application/json;charset=utf-8")
     );
 
     let mut acs3 = world.acs3("BindAxn", &BIND);

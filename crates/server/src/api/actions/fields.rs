@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::api::errors::{BusinessCode, BusinessError};
 use crate::api::params::Parameters;
+use crate::api::values;
 
 /// Longest free text (OutId, OutOrderId, Extend, ASRModelId), in bytes. The vendor states no bound.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -55,25 +56,21 @@ pub(super) fn subs_id(parameters: &Parameters) -> Field<SubsId> {
         .ok_or_else(|| BusinessCode::SubsNotExist.into())
 }
 
-/// `Expiration`: `yyyy-MM-dd HH:mm:ss` in China time. Whether it is far enough ahead, the domain
-/// says.
+/// `Expiration`, in one of the forms of [`values::expiration`]. Whether it is far enough ahead, the
+/// domain says.
 pub(super) fn expiration(parameters: &Parameters) -> Field<Option<Timestamp>> {
     parameters
         .filled("Expiration")
-        .map(|text| {
-            Timestamp::parse_china(text).ok_or_else(|| BusinessCode::ExpireDateIllegal.into())
-        })
+        .map(|text| values::expiration(text).ok_or_else(|| BusinessCode::ExpireDateIllegal.into()))
         .transpose()
 }
 
-/// `true` or `false`; both Python SDKs send `True` and `False`.
+/// A boolean, in one of the forms of [`values::flag`].
 pub(super) fn flag(parameters: &Parameters, name: &'static str) -> Field<Option<bool>> {
-    match parameters.filled(name) {
-        None => Ok(None),
-        Some(text) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-        Some(text) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
-        Some(_) => Err(illegal(name, "is neither true nor false")),
-    }
+    parameters
+        .filled(name)
+        .map(|text| values::flag(text).ok_or_else(|| illegal(name, "is neither true nor false")))
+        .transpose()
 }
 
 /// A whole number within a range.

@@ -34,6 +34,7 @@ async fn echo(head: request::Parts, body: Result<Bytes, GatewayError>) -> Reply 
         Err(error) => error.code().as_bytes().to_vec(),
     };
     Reply {
+        request_id: "ID-1".to_owned(),
         status: 200,
         content_type: "text/plain",
         body,

@@ -12,8 +12,10 @@ use crate::api::params::Parameter;
 pub const NAME: &str = "ACS3-HMAC-SHA256";
 
 /// Headers that must be among the signed ones, else what they say would not be proven.
-pub const SIGNED_ALWAYS: [&str; 6] = [
-    "host",
+///
+/// `host` is not one of them: the asynchronous Java core and Java v1 with V3 do not sign it, and
+/// nothing of a request is read from it.
+pub const SIGNED_ALWAYS: [&str; 5] = [
     "x-acs-action",
     "x-acs-content-sha256",
     "x-acs-date",
@@ -35,43 +37,86 @@ pub struct Authorization<'a> {
     pub signature: &'a str,
 }
 
+/// What an `Authorization` header lacks, in words for the caller. Nothing of the header is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Incomplete {
+    /// There is none, or its bytes are no text.
+    #[error("The header Authorization is missing.")]
+    Authorization,
+    /// A member is absent or empty.
+    #[error("The member {0} of the header Authorization is missing.")]
+    Member(&'static str),
+    /// A member has no value, comes twice, or is of another name.
+    #[error(
+        "The header Authorization must hold Credential, SignedHeaders and Signature, each once and nothing else."
+    )]
+    Members,
+    /// `SignedHeaders` are too many, or one of them is no name in lower case.
+    #[error(
+        "The member SignedHeaders must be names of headers in lower case, joined by semicolons."
+    )]
+    SignedHeaders,
+    /// A header that must be signed is not.
+    #[error("The header {0} is not among the SignedHeaders.")]
+    NotSigned(&'static str),
+    /// The signature has another form.
+    #[error("The member Signature must be 64 lower-case hexadecimal digits.")]
+    Signature,
+}
+
 impl<'a> Authorization<'a> {
     /// Reads `ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…`, its three members in any
-    /// order. `None` when it is not of this form or does not sign all of [`SIGNED_ALWAYS`].
-    #[must_use]
-    pub fn parse(header: &'a str) -> Option<Self> {
-        let members = header.strip_prefix(NAME)?.strip_prefix(' ')?;
+    /// order.
+    ///
+    /// # Errors
+    ///
+    /// [`Incomplete`] when it is not of this form or does not sign all of [`SIGNED_ALWAYS`].
+    pub fn parse(header: &'a str) -> Result<Self, Incomplete> {
+        let members = header
+            .strip_prefix(NAME)
+            .and_then(|rest| rest.strip_prefix(' '))
+            .ok_or(Incomplete::Authorization)?;
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
         for member in members.split(',') {
-            let (name, value) = member.trim().split_once('=')?;
+            let (name, value) = member.trim().split_once('=').ok_or(Incomplete::Members)?;
             let place = match name {
                 "Credential" => &mut credential,
                 "SignedHeaders" => &mut signed_headers,
                 "Signature" => &mut signature,
-                _ => return None,
+                _ => return Err(Incomplete::Members),
             };
-            if place.replace(value).is_some() || value.is_empty() {
-                return None;
+            if place.replace(value).is_some() {
+                return Err(Incomplete::Members);
             }
         }
-        let authorization = Self {
-            credential: credential?,
-            signed_headers: signed_headers?,
-            signature: signature?,
+        let filled = |member: Option<&'a str>, name| {
+            member
+                .filter(|value| !value.is_empty())
+                .ok_or(Incomplete::Member(name))
         };
-        authorization.is_well_formed().then_some(authorization)
+        let authorization = Self {
+            credential: filled(credential, "Credential")?,
+            signed_headers: filled(signed_headers, "SignedHeaders")?,
+            signature: filled(signature, "Signature")?,
+        };
+        authorization.check()?;
+        Ok(authorization)
     }
 
-    fn is_well_formed(&self) -> bool {
+    fn check(&self) -> Result<(), Incomplete> {
         let names: Vec<&str> = self.names().take(SIGNED_MAX + 1).collect();
-        names.len() <= SIGNED_MAX
-            && names.iter().all(|name| is_lower_case_header_name(name))
-            && SIGNED_ALWAYS.iter().all(|needed| names.contains(needed))
-            && self.signature.len() == 64
-            && self
-                .signature
-                .bytes()
-                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        if names.len() > SIGNED_MAX || !names.iter().all(|name| is_lower_case_header_name(name)) {
+            return Err(Incomplete::SignedHeaders);
+        }
+        let unsigned = SIGNED_ALWAYS.iter().find(|needed| !names.contains(needed));
+        if let Some(name) = unsigned {
+            return Err(Incomplete::NotSigned(name));
+        }
+        let is_hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if self.signature.len() != 64 || !self.signature.bytes().all(is_hex) {
+            return Err(Incomplete::Signature);
+        }
+        Ok(())
     }
 
     fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
@@ -260,7 +305,7 @@ mod tests {
             &format!("{AUTHORIZATION},Extra=1"),
         ];
         for header in bad {
-            assert_eq!(Authorization::parse(header), None, "{header}");
+            assert!(Authorization::parse(header).is_err(), "{header}");
         }
     }
 }
