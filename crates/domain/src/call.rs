@@ -5,7 +5,8 @@
 //! whatever happens a call ends: every state that waits for something has a deadline.
 //!
 //! Each stretch of a call is a file: `begin` up to the open row, `dialling` with the change from one
-//! trunk to the next, `talking` with hold and resume, `farewell` where the caller hears why. How each
+//! trunk to the next, `talking` until somebody hangs up, `farewell` where the caller hears why; `changes` are
+//! those of the media, before the answer and after. How each
 //! situation ends stands in `ending`, what is played in `prompt`, and `foreseen` says beforehand what
 //! a caller will meet.
 //!
@@ -13,6 +14,7 @@
 //! happenings: the call goes on, the next one fails.
 
 mod begin;
+mod changes;
 mod dialling;
 pub mod ending;
 mod farewell;
@@ -137,8 +139,11 @@ pub enum Happening {
     Gone(Side, Option<u8>),
     /// What was to be played to this side has been played, or cannot be.
     Played(Side),
-    /// A party wants other media: hold, resume, another address.
+    /// A party wants other media: hold, resume, another address. The other party is to be asked.
     Offered(Side),
+    /// The same before the answer, and what is agreed stays as it is: only this party's address or direction
+    /// is another, so that the other party need not be asked.
+    OfferFits(Side),
     /// A party does not wait for the answer to its offer any longer, or not for the offer that it wanted.
     OfferWithdrawn(Side),
     /// A party wants to be offered the other one's media as it is.
@@ -201,7 +206,7 @@ pub enum Deed {
     OfferWhatIs(Side),
     /// Offer this side, unasked, the other one's media as it is now.
     TellChange(Side),
-    /// Accept this side's offer by what the other one has just answered.
+    /// Accept this side's offer by what the other one has just answered, or by what is agreed.
     AcceptOffer(Side),
     /// Refuse this side's offer.
     RefuseOffer(Side, u16),

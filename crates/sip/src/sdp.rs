@@ -121,6 +121,20 @@ impl Direction {
         }
     }
 
+    /// What is left of it in an answer to an offer of this direction (RFC 3264 section 6.1).
+    #[must_use]
+    pub fn answering(self, offered: Self) -> Self {
+        match (
+            self.sends() && offered.receives(),
+            self.receives() && offered.sends(),
+        ) {
+            (true, true) => Self::SendRecv,
+            (true, false) => Self::SendOnly,
+            (false, true) => Self::RecvOnly,
+            (false, false) => Self::Inactive,
+        }
+    }
+
     /// Without receiving: what an address of zeros meant before there were directions (RFC 3264 section 8.4).
     fn held(self) -> Self {
         match self {

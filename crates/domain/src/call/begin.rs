@@ -93,7 +93,9 @@ impl Call {
                 self.halted = Some((Reason::Overload, Releaser::Platform));
                 Vec::new()
             }
-            Happening::Offered(side) | Happening::OfferWanted(side) => {
+            Happening::Offered(side)
+            | Happening::OfferFits(side)
+            | Happening::OfferWanted(side) => {
                 vec![Deed::RefuseOffer(side, 491)]
             }
             _ => Vec::new(),

@@ -1,5 +1,6 @@
 //! The second leg: one trunk after the other until one takes the call, then ringing until an answer.
 
+use super::changes::Changes;
 use super::ending::is_trunk_failure;
 use super::foreseen::rung;
 use super::talking::Talking;
@@ -19,8 +20,8 @@ pub(super) struct Dialling {
     early_media: bool,
     /// Whether the caller hears a ring tone of ours.
     ring_tone: bool,
-    /// Whether the caller has said, before the answer, other media than the callee was offered.
-    is_changed: bool,
+    /// Offers before the answer. Nobody is told then of what has changed: the answer may change it again.
+    changes: Changes,
     /// When it was dialled, on the clock that never jumps.
     began_ms: u64,
     /// When ringing has been long enough, on the clock that never jumps.
@@ -56,6 +57,15 @@ impl Call {
         };
         let (plan, was) = (*plan, *dialling);
         let is_another_left = !was.is_reached && was.trunk + 1 < plan.trunks;
+        match happening {
+            // Its offer comes with the answer.
+            Happening::OfferWanted(side) => return vec![Deed::RefuseOffer(side, 491)],
+            _ => {
+                if let Some(deeds) = dialling.changes.take(&happening) {
+                    return deeds;
+                }
+            }
+        }
         match happening {
             Happening::TrunkTrying => {
                 if is_another_left {
@@ -95,10 +105,6 @@ impl Call {
                 let stop = stops.then_some(Deed::StopRinging);
                 stop.into_iter().chain([tell]).collect()
             }
-            Happening::MediaChanged(Side::Caller) => {
-                dialling.is_changed = true;
-                Vec::new()
-            }
             Happening::CalleeAnswered => self.answered(plan, was, now),
             Happening::CalleeRefused(status, cause, silent) => {
                 if is_another_left && is_trunk_failure(status, cause) {
@@ -108,11 +114,22 @@ impl Call {
                     true => Releaser::Platform,
                     false => Releaser::Callee,
                 };
-                self.farewell(Ending::of_callee(status, cause), by, was.early_media, now)
+                let ending = Ending::of_callee(status, cause);
+                let farewell = self.farewell(ending, by, was.early_media, now);
+                was.changes
+                    .without_callee()
+                    .into_iter()
+                    .chain(farewell)
+                    .collect()
             }
             Happening::Gone(Side::Callee, _) => {
                 let ending = Ending::of(Reason::Failed);
-                self.farewell(ending, Releaser::Callee, was.early_media, now)
+                let farewell = self.farewell(ending, Releaser::Callee, was.early_media, now);
+                was.changes
+                    .without_callee()
+                    .into_iter()
+                    .chain(farewell)
+                    .collect()
             }
             Happening::Gone(Side::Caller, cause) => {
                 let mut deeds = vec![Deed::HangUp(Side::Callee, passed_on(cause))];
@@ -127,12 +144,9 @@ impl Call {
                 deeds.extend(self.dial(plan, was.trunk + 1, now));
                 deeds
             }
-            Happening::Timeout => self.give_up(Reason::NoAnswer, was.early_media, now),
-            Happening::MediaRefused(reason) => self.give_up(reason, was.early_media, now),
-            Happening::Stopping => self.give_up(Reason::Overload, was.early_media, now),
-            Happening::Offered(side) | Happening::OfferWanted(side) => {
-                vec![Deed::RefuseOffer(side, 491)]
-            }
+            Happening::Timeout => self.give_up(Reason::NoAnswer, was, now),
+            Happening::MediaRefused(reason) => self.give_up(reason, was, now),
+            Happening::Stopping => self.give_up(Reason::Overload, was, now),
             _ => Vec::new(),
         }
     }
@@ -140,7 +154,9 @@ impl Call {
     fn answered(&mut self, plan: Plan, was: Dialling, now: Moment) -> Vec<Deed> {
         self.milestones.answered = Some(now.wall);
         self.wait_for(u64::from(self.terms.duration_max_s), now);
-        self.state = State::Talking(Talking::default());
+        let mut changes = was.changes;
+        let told = changes.tell();
+        self.state = State::Talking(Talking { changes });
         let mut deeds: Vec<Deed> = was
             .ring_tone
             .then_some(Deed::StopRinging)
@@ -153,17 +169,16 @@ impl Call {
             let told = self.terms.notice.heard_by().iter();
             deeds.extend(told.map(|&side| Deed::Play(side, Prompt::RecordingNotice)));
         }
-        if was.is_changed {
-            deeds.extend(self.on_talking(Happening::MediaChanged(Side::Caller), now));
-        }
+        deeds.extend(told);
         deeds
     }
 
     /// We end it while the callee's leg still lives.
-    fn give_up(&mut self, reason: Reason, heard: bool, now: Moment) -> Vec<Deed> {
+    fn give_up(&mut self, reason: Reason, was: Dialling, now: Moment) -> Vec<Deed> {
         let ending = Ending::of(reason);
         let mut deeds = vec![Deed::HangUp(Side::Callee, ending.q850)];
-        deeds.extend(self.farewell(ending, Releaser::Platform, heard, now));
+        deeds.extend(was.changes.without_callee());
+        deeds.extend(self.farewell(ending, Releaser::Platform, was.early_media, now));
         deeds
     }
 }

@@ -80,6 +80,8 @@ impl Call {
                 };
                 self.close(ending, Releaser::Caller, now).into()
             }
+            // It hears on at its new address.
+            Happening::OfferFits(Side::Caller) => vec![Deed::AcceptOffer(Side::Caller)],
             Happening::Offered(side) | Happening::OfferWanted(side) => {
                 vec![Deed::RefuseOffer(side, 488)]
             }

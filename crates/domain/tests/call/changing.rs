@@ -41,14 +41,78 @@ fn of_two_offers_at_once_the_later_is_put_off() {
     dialled(
         TERMS,
         vec![
+            (Happening::Offered(Side::Caller), &["offer to callee"]),
             (
-                Happening::Offered(Side::Caller),
-                &["refuse offer of caller 491"],
+                Happening::Offered(Side::Callee),
+                &["refuse offer of callee 491"],
             ),
             (Happening::CalleeAnswered, &["answer"]),
+            (
+                Happening::OfferAccepted(Side::Callee),
+                &["accept offer of caller"],
+            ),
             CALLER_HANGS_UP,
         ],
     );
+}
+
+#[test]
+fn an_offer_before_the_answer_is_carried_across_unless_it_fits() {
+    dialled(
+        TERMS,
+        vec![
+            (
+                Happening::OfferFits(Side::Callee),
+                &["accept offer of callee"],
+            ),
+            (Happening::Offered(Side::Callee), &["offer to caller"]),
+            // What fits does not wait for what does not.
+            (
+                Happening::OfferFits(Side::Callee),
+                &["accept offer of callee"],
+            ),
+            (
+                Happening::OfferRefused(Side::Caller, 488),
+                &["refuse offer of callee 488"],
+            ),
+            (Happening::Offered(Side::Caller), &["offer to callee"]),
+            (
+                Happening::CalleeRefused(486, None, false),
+                &[
+                    "refuse offer of caller 500",
+                    "refuse 486 17",
+                    "close row: busy 486 17 by callee",
+                    "forget",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_changes_while_something_else_is_under_way_is_told_afterwards() {
+    talking(vec![
+        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Happening::MediaChanged(Side::Callee), &[]),
+        (Happening::MediaChanged(Side::Caller), &[]),
+        (
+            Happening::OfferAccepted(Side::Callee),
+            &["accept offer of caller", "tell caller of the change"],
+        ),
+        // Said twice it is told once.
+        (Happening::MediaChanged(Side::Callee), &[]),
+        (Happening::MediaChanged(Side::Callee), &[]),
+        (
+            Happening::OfferRefused(Side::Caller, 488),
+            &["tell caller of the change"],
+        ),
+        (
+            Happening::OfferAccepted(Side::Caller),
+            &["tell callee of the change"],
+        ),
+        (Happening::OfferAccepted(Side::Callee), &[]),
+        CALLER_HANGS_UP,
+    ]);
 }
 
 #[test]

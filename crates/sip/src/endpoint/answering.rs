@@ -172,21 +172,28 @@ impl Endpoint {
         leg.session.accept(&ringing.invite, &mut writer, now);
         let negotiation = &mut leg.negotiation;
         let (is_first, is_delayed) = (negotiation.is_first(), ringing.is_delayed());
-        if is_first {
+        if is_first && !is_delayed {
+            // What it was told first is the answer to its offer, be it ever so unreliable, and it ignores
+            // any other that comes later (RFC 3261 section 13.2.1).
+            let said = ringing.reliable.said().unwrap_or(sdp);
+            negotiation.local = Some(said.into());
+            negotiation.exchange = Exchange::Idle;
+        } else if is_first {
             negotiation.local = Some(sdp.into());
-            if !is_delayed {
-                negotiation.exchange = Exchange::Idle;
-            }
-        } else {
-            // It was agreed before, reliably; another SDP now is an offer of its own.
+        }
+        let is_settled = !is_first || !is_delayed;
+        if is_settled && !negotiation.is_renewed {
+            // It was agreed before; another SDP now is an offer of its own. Where there were further
+            // exchanges the call knows what is left to be told.
             let is_other = negotiation.local.as_deref() != Some(sdp);
             negotiation.wish = is_other.then(|| Wish::to_offer(sdp, now));
         }
-        // After an answer of theirs ours must not look like a new offer (RFC 3261 section 13.2.1).
+        // After an answer of theirs ours must not look like a new offer (RFC 3261 section 13.2.1), and after
+        // another exchange it would look like a step back.
         let body = negotiation
             .local
             .clone()
-            .filter(|_| is_first || !is_delayed);
+            .filter(|_| (is_first || !is_delayed) && !negotiation.is_renewed);
         let cseq = ringing.invite.essentials().map(|found| found.cseq.number);
         let ok = match &body {
             Some(body) => writer.finish_with_sdp(body),

@@ -175,11 +175,13 @@ impl Endpoint {
         let Some((_, leg)) = self.calling_leg(key) else {
             return;
         };
+        let mut sdp = sdp_of(response);
         if let (Some(tag), State::Calling(calling)) = (&tag, &mut leg.state) {
             // 199: one of several phones is out of it; the others go on (RFC 6228).
             if status == 199 {
                 return calling.early.forget(tag);
             }
+            sdp = sdp.filter(|_| !calling.early.is_agreed(tag));
             calling.early.learn(tag, &leg.dialog, response);
             leg.negotiation.learn(response);
             if !self.acknowledge_progress(id, tag, response, now) {
@@ -191,7 +193,7 @@ impl Endpoint {
             self.event(Event::Progress {
                 leg: id,
                 status,
-                sdp: sdp_of(response),
+                sdp,
             });
         }
     }
@@ -277,6 +279,7 @@ impl Endpoint {
         response: &Message,
         now: Time,
     ) {
+        self.end_exchange_with_others(id, tag, now);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -285,10 +288,15 @@ impl Endpoint {
         };
         let wanted = calling.is_wanted();
         let before = calling.early.find(tag);
+        let is_agreed = before.as_ref().is_some_and(|early| early.is_agreed);
         dialog.local_cseq = leg.dialog.local_cseq;
         dialog.remote_cseq = before.as_ref().and_then(|early| early.dialog.remote_cseq);
         let early_sdp = before.and_then(|early| early.sdp.take());
-        let sdp = sdp_of(response).or(early_sdp);
+        let sdp = match is_agreed {
+            // Only an offer of its own changes that (RFC 3261 section 13.2.1).
+            true => early_sdp,
+            false => sdp_of(response).or(early_sdp),
+        };
         leg.dialog = dialog;
         leg.state = State::Talking;
         leg.negotiation.learn(response);

@@ -17,12 +17,26 @@ pub(super) struct Early {
     pub rseq: Option<u32>,
     /// Whether its answer to our offer came reliably, so that each side may offer anew.
     pub is_agreed: bool,
+    /// What it said last of its media, as far as that holds.
     pub sdp: Option<Box<[u8]>>,
 }
 
 impl Earlies {
     pub fn find(&mut self, tag: &[u8]) -> Option<&mut Early> {
         self.0.iter_mut().find(|early| *early.tag == *tag)
+    }
+
+    /// Whether the phone with this tag and we have agreed, so that either may offer anew.
+    pub fn is_agreed(&self, tag: &[u8]) -> bool {
+        let mut earlies = self.0.iter();
+        earlies.any(|early| *early.tag == *tag && early.is_agreed)
+    }
+
+    /// What the phone with this tag says of its media from now on, in an exchange of its own.
+    pub fn renew(&mut self, tag: &[u8], sdp: &[u8]) {
+        if let Some(early) = self.find(tag) {
+            early.sdp = Some(sdp.into());
+        }
     }
 
     /// The dialog in which we can say something: one that may be changed, or else the newest.
@@ -36,7 +50,10 @@ impl Earlies {
         let sdp = sdp_of(response).filter(|sdp| sdp.len() <= SDP_BYTES_MAX);
         if let Some(early) = self.find(tag) {
             early.dialog.refresh_target(response);
-            early.sdp = sdp.or(early.sdp.take());
+            // The first reliable answer counts (RFC 3261 section 13.2.1).
+            if !early.is_agreed {
+                early.sdp = sdp.or(early.sdp.take());
+            }
         } else if self.0.len() < FORKS_MAX {
             let mut dialog = template.clone();
             dialog.learn(response);

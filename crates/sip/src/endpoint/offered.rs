@@ -5,7 +5,7 @@ use super::front::{ALLOW, Hint};
 use super::offering::{Ours, Wish};
 use super::{Endpoint, Event, Leg, LegId, Output, ServerId, State, body_of, sdp_of, session};
 use crate::hop::Hop;
-use crate::message::{self, Message, Method, Name};
+use crate::message::{self, Message, Method, Name, NameAddr};
 use crate::sdp;
 use crate::time::Time;
 use crate::transaction::Repeat;
@@ -26,6 +26,8 @@ pub(super) struct Negotiation {
     pub wish: Option<Wish>,
     /// Whether they take UPDATE.
     pub allows_update: bool,
+    /// Whether, before our answer to their INVITE, another exchange has followed the first.
+    pub is_renewed: bool,
 }
 
 pub(super) enum Exchange {
@@ -65,6 +67,7 @@ impl Negotiation {
             exchange: Exchange::First,
             wish: None,
             allows_update: false,
+            is_renewed: false,
         }
     }
 
@@ -119,7 +122,7 @@ impl Endpoint {
         };
         let refusal = match too_short {
             Some(min_s) => Some((422, Hint::MinSe(min_s))),
-            None => judge_offer(leg, is_invite, offer.is_some()).map(|status| match status {
+            None => judge_offer(leg, &request, offer.is_some()).map(|status| match status {
                 500 => (status, soon),
                 _ => (status, Hint::None),
             }),
@@ -165,7 +168,7 @@ impl Endpoint {
     }
 
     /// Seconds after which it makes sense to ask again, 0 to 10 (section 14.2).
-    fn soon(&mut self) -> u16 {
+    pub(super) fn soon(&mut self) -> u16 {
         (self.chance.next_u64() % 11) as u16
     }
 
@@ -176,13 +179,15 @@ impl Endpoint {
     }
 
     pub(super) fn refuse_offer(&mut self, id: LegId, status: u16, now: Time) {
-        let status = if (400..700).contains(&status) {
-            status
-        } else {
-            488
-        };
         let Some(theirs) = self.take_theirs(id) else {
             return;
+        };
+        let is_invite = theirs.request.method() == Some(Method::Invite);
+        let status = match status {
+            // 491 is for those whose offer meets one of ours, which is not so (RFC 3311 section 5.2).
+            491 if !is_invite => 500,
+            400..700 => status,
+            _ => 488,
         };
         let hint = match status {
             500 | 503 => Hint::RetrySoon(self.soon()),
@@ -227,7 +232,7 @@ impl Endpoint {
         if let Some(sdp) = &sdp {
             leg.negotiation.local = Some(sdp.clone());
             if let Some(offer) = sdp_of(request) {
-                leg.negotiation.remote = kept(&offer);
+                leg.renew(tag_of(request), &offer);
             }
         }
         let ok = match &sdp {
@@ -315,6 +320,27 @@ impl Endpoint {
         }
     }
 
+    /// One of several phones has answered: what was under way with another comes to nothing.
+    pub(super) fn end_exchange_with_others(&mut self, id: LegId, tag: &[u8], now: Time) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &leg.negotiation.exchange {
+            Exchange::Theirs(theirs) if tag_of(&theirs.request) != tag => {
+                self.refuse_offer(id, 487, now);
+                self.event(Event::OfferWithdrawn { leg: id });
+            }
+            Exchange::Ours(ours) if ours.is_with_another(tag) => {
+                leg.negotiation.exchange = Exchange::Idle;
+                self.event(Event::OfferRefused {
+                    leg: id,
+                    status: 487,
+                });
+            }
+            _ => {}
+        }
+    }
+
     /// A CANCEL came for a re-INVITE that nobody has answered yet.
     pub(super) fn withdraw_offer(&mut self, id: LegId, server: ServerId, now: Time) {
         let is_theirs = self.legs.get(&id).is_some_and(|leg| {
@@ -327,12 +353,35 @@ impl Endpoint {
     }
 }
 
+impl Leg {
+    /// The side with this tag says this of its media from now on.
+    pub(super) fn renew(&mut self, tag: &[u8], sdp: &[u8]) {
+        self.negotiation.remote = kept(sdp);
+        match &mut self.state {
+            State::Calling(calling) => calling.early.renew(tag, sdp),
+            State::Ringing(_) => self.negotiation.is_renewed = true,
+            _ => {}
+        }
+    }
+}
+
+/// The tag of the sender of a request.
+fn tag_of(request: &Message) -> &[u8] {
+    let from = request.header(Name::From).and_then(NameAddr::parse);
+    from.and_then(|from| from.tag()).unwrap_or_default()
+}
+
 /// Whether an offer may be taken up now. None: yes; else the status that says why not.
-fn judge_offer(leg: &Leg, is_invite: bool, offers: bool) -> Option<u16> {
+fn judge_offer(leg: &Leg, request: &Message, offers: bool) -> Option<u16> {
+    let is_invite = request.method() == Some(Method::Invite);
     match (&leg.state, is_invite) {
         (State::Closing, _) => return Some(481),
         (State::Ringing(_), true) => return Some(500),
         (State::Calling(_) | State::Answered(_), true) => return Some(491),
+        // Each phone that rings answers our offer for itself.
+        (State::Calling(calling), false) if offers && !calling.early.is_agreed(tag_of(request)) => {
+            return Some(491);
+        }
         _ => {}
     }
     let asks = is_invite || offers;

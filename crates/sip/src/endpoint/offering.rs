@@ -2,7 +2,7 @@
 //! (RFC 3261 section 14.1, RFC 3311 section 5.1, RFC 4028 section 7.4).
 
 use super::front::ALLOW;
-use super::offered::{Exchange, kept};
+use super::offered::Exchange;
 use super::{ClientKey, Endpoint, Event, Leg, LegId, State, body_of};
 use crate::hop::Hop;
 use crate::message::{Message, Method, Name, Writer};
@@ -46,9 +46,17 @@ impl Wish {
 /// An offer that is under way.
 pub(super) struct Ours {
     key: ClientKey,
+    /// With whom: before the answer there may be several.
+    with: Option<Box<[u8]>>,
     offer: Arc<[u8]>,
     is_refresh: bool,
     tries: u8,
+}
+
+impl Ours {
+    pub fn is_with_another(&self, tag: &[u8]) -> bool {
+        self.with.as_deref().is_some_and(|with| with != tag)
+    }
 }
 
 impl Leg {
@@ -83,6 +91,13 @@ impl Leg {
 }
 
 impl Endpoint {
+    /// Whether [`super::Input::Offer`] would go out at once: before the answer an offer may have to wait for it.
+    pub fn may_offer(&self, id: LegId) -> bool {
+        self.legs
+            .get(&id)
+            .is_some_and(|leg| leg.negotiation.wish.is_none() && leg.way_to_offer().is_some())
+    }
+
     pub(super) fn offer(&mut self, id: LegId, sdp: &[u8], now: Time) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
@@ -134,8 +149,10 @@ impl Endpoint {
             return;
         };
         if let Some(leg) = self.legs.get_mut(&id) {
+            let with = leg.known_dialog().and_then(|it| it.remote_tag.clone());
             leg.negotiation.exchange = Exchange::Ours(Ours {
                 key,
+                with,
                 offer: offer.clone(),
                 is_refresh: wish.offer.is_none(),
                 tries: wish.tries,
@@ -215,7 +232,7 @@ impl Endpoint {
         match answer {
             Some(sdp) => {
                 leg.negotiation.local = Some(ours.offer);
-                leg.negotiation.remote = kept(&sdp);
+                leg.renew(ours.with.as_deref().unwrap_or_default(), &sdp);
                 // What waits to be offered brings an answer of its own.
                 if !ours.is_refresh || (is_new && leg.negotiation.wish.is_none()) {
                     self.event(Event::OfferAccepted { leg: id, sdp });

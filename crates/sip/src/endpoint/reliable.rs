@@ -35,6 +35,8 @@ pub(super) struct Reliable {
     waiting: VecDeque<(u16, Option<Vec<u8>>)>,
     /// The answer, which must wait until they know the SDP before it (section 3).
     answer: Option<Vec<u8>>,
+    /// The answer to their offer that was told unreliably; the first one, which all later ones repeat.
+    said: Option<Vec<u8>>,
 }
 
 struct Unacknowledged {
@@ -61,7 +63,13 @@ impl Reliable {
             unacknowledged: None,
             waiting: VecDeque::new(),
             answer: None,
+            said: None,
         }
+    }
+
+    /// The answer to their offer that was told unreliably, if one was.
+    pub fn said(&self) -> Option<&[u8]> {
+        self.said.as_deref()
     }
 
     /// The number that a PRACK is still awaited for.
@@ -121,8 +129,13 @@ impl Endpoint {
         let wanted = ringing.reliable.wanted;
         let sdp = sdp.filter(|_| is_first);
         let is_reliable = wanted == Wanted::Always || (wanted == Wanted::WithSdp && sdp.is_some());
-        // An offer must not be lost (RFC 3261 section 13.2.1).
-        let sdp = sdp.filter(|_| is_reliable || !is_delayed);
+        // An offer must not be lost (RFC 3261 section 13.2.1), and an answer stays as it is.
+        let sdp = match is_reliable {
+            true => sdp,
+            false => sdp
+                .filter(|_| !is_delayed)
+                .map(|sdp| ringing.reliable.said.get_or_insert(sdp).clone()),
+        };
         let rseq = ringing.reliable.last + 1;
         if is_reliable {
             ringing.reliable.last = rseq;
@@ -226,8 +239,15 @@ impl Endpoint {
             }
         }
         let offers = answer.is_none() && sdp_of(&request).is_some();
-        let may_offer = matches!(leg.negotiation.exchange, Exchange::Idle);
-        if offers && may_offer {
+        let refusal = match leg.negotiation.exchange {
+            _ if !offers => None,
+            Exchange::Idle => None,
+            // Whose offer still wants its answer (RFC 3311 section 5.2)?
+            Exchange::First if is_delayed => Some(491),
+            Exchange::First | Exchange::Theirs(_) => Some(500),
+            Exchange::Ours(_) | Exchange::Confirming(_) => Some(491),
+        };
+        if offers && refusal.is_none() {
             if let Some(server) = self.open_server(&request, from, key, id) {
                 let request = Arc::new(request);
                 let until = now + THINKING;
@@ -242,11 +262,15 @@ impl Endpoint {
                 );
             }
         } else {
-            let bytes = match offers {
-                false => message::reply(&request, from, 200, None).finish(),
-                true => self.write_answer(&request, from, 491, Hint::None),
+            let bytes = match refusal {
+                None => message::reply(&request, from, 200, None).finish(),
+                Some(500) => {
+                    let soon = Hint::RetrySoon(self.soon());
+                    self.write_answer(&request, from, 500, soon)
+                }
+                Some(status) => self.write_answer(&request, from, status, Hint::None),
             };
-            let status = if offers { 491 } else { 200 };
+            let status = refusal.unwrap_or(200);
             self.respond_within(&request, from, key, id, (status, bytes), now);
         }
         if let Some(sdp) = answer {

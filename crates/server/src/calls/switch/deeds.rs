@@ -38,6 +38,9 @@ impl Switch {
                 // Who has heard a ring tone of ours has its answer already.
                 let is_news = early_media && !live.media.has_rung();
                 let sdp = is_news.then(|| live.media.answer()).flatten();
+                if sdp.is_some() {
+                    live.media.tell_caller();
+                }
                 // A 180 would let its telephone ring over what it hears.
                 let status = match live.media.has_rung() && status == 180 {
                     true => 183,
@@ -48,6 +51,7 @@ impl Switch {
             }
             Deed::AnswerCaller => {
                 if let Some(sdp) = live.media.answer() {
+                    live.media.tell_caller();
                     let note = match live.media.is_understood() {
                         true => "",
                         false => "relayed without prompts or recording",

@@ -44,10 +44,7 @@ impl Switch {
                     Err(reason) => Happening::MediaRefused(reason),
                 };
                 self.happen(key, happening, now);
-                let live = self.calls.get(&key);
-                if live.is_some_and(|live| live.media.has_rung_before_hold()) {
-                    self.happen(key, Happening::MediaChanged(Side::Callee), now);
-                }
+                self.tell_those_behind(key, now);
             }
             Event::Refused {
                 leg,
@@ -147,6 +144,20 @@ impl Switch {
                 }
             }
             Err(reason) => self.happen(key, Happening::MediaRefused(reason), now),
+        }
+    }
+
+    /// The call stands: a side that has not heard how the other one's media is now hears it.
+    fn tell_those_behind(&mut self, key: CallKey, now: Moment) {
+        for side in Side::BOTH {
+            let live = self.calls.get(&key).filter(|live| live.call.is_talking());
+            let is_behind = live.is_some_and(|live| {
+                let rang = side == Side::Caller && live.media.has_rung_before_hold();
+                rang || live.media.is_behind(side)
+            });
+            if is_behind {
+                self.happen(key, Happening::MediaChanged(side.other()), now);
+            }
         }
     }
 

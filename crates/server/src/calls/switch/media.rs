@@ -1,14 +1,16 @@
 //! What each side has said of its media, what both agreed on, and the descriptions that each is given. What
 //! crosses from one side to the other is an [`Audio`], never a description.
 
+mod early;
 mod ringing;
 
 use super::codecs::Codecs;
 use super::{Lease, MediaEnd, MediaPath};
+pub(super) use early::Across;
 use maskline_domain::call::{Reason, Side};
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{
-    self, Agreement, Audio, Description, Direction, OurSide, Passing, Payloads,
+    self, Agreement, Audio, Codec, Description, Direction, Foreign, OurSide, Passing, Payloads,
 };
 use ringing::Rung;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -30,6 +32,8 @@ pub(super) struct Media {
     is_toned: bool,
     /// The answer that it had for that.
     rung: Option<Rung>,
+    /// What the caller was told alone, to hear why nobody answers.
+    alone: Option<Agreed>,
 }
 
 /// One side.
@@ -42,6 +46,10 @@ struct Half {
     payloads: Option<Payloads>,
     /// Whether it has put the call on hold by itself, not only because the other side has.
     holds: bool,
+    /// The codec that it believes in.
+    spoken: Option<Spoken>,
+    /// Whether its last exchange was another than the first of its leg.
+    is_renewed: bool,
     codecs: Codecs,
     nat: bool,
     /// Counts its descriptions.
@@ -56,6 +64,8 @@ impl Half {
             theirs: None,
             payloads: None,
             holds: false,
+            spoken: None,
+            is_renewed: false,
             nat,
             version: 0,
         }
@@ -104,6 +114,13 @@ impl Half {
             version: self.version,
         })
     }
+}
+
+/// A codec, whatever its number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Known(Codec),
+    Passed(Foreign),
 }
 
 /// The one codec of a call.
@@ -186,6 +203,7 @@ impl Media {
             offered: None,
             is_toned: false,
             rung: None,
+            alone: None,
         }
     }
 
@@ -273,6 +291,10 @@ impl Media {
             return Ok(false);
         }
         let answer = self.callee.read(body)?;
+        // What it has offered itself, and we have answered, is no answer of its own.
+        if self.callee.is_renewed && self.callee.theirs.as_ref() == Some(&answer) {
+            return Ok(false);
+        }
         let offer = self.first_offer().ok_or(Reason::NoCommonCodec)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
         if !self.is_delayed && self.rung.is_none() {
@@ -280,12 +302,17 @@ impl Media {
         }
         let offered = offer.direction;
         self.callee.answer(offered, answer, agreed.answerer());
+        self.callee.spoken = Some(agreed.spoken());
+        self.callee.is_renewed = false;
         self.agreed = Some(agreed);
         Ok(true)
     }
 
     /// What the caller is answered with, once the callee has: an answer, or our offer if it had none.
     pub fn answer(&mut self) -> Option<Vec<u8>> {
+        if self.caller.is_renewed {
+            return Some(self.caller.ours.said().to_vec());
+        }
         if let Some((answer, _)) = self.rung_answer() {
             return Some(answer);
         }
@@ -296,8 +323,14 @@ impl Media {
             return Some(self.caller.ours.offer(&narrow, lease.caller));
         }
         let offered = self.caller.theirs.as_ref()?;
-        let ours = &mut self.caller.ours;
-        Some(ours.answer(offered, answered, agreed, lease.caller))
+        let mut ours = self.caller.ours.clone();
+        let answer = ours.answer(offered, answered, agreed, lease.caller);
+        // Another packet time of the callee's next machine is no reason to ask the caller anew.
+        if is_as_good(self.caller.ours.said(), &answer) {
+            return Some(self.caller.ours.said().to_vec());
+        }
+        self.caller.ours = ours;
+        Some(answer)
     }
 
     /// Whether the caller still owes us an answer to our offer.
@@ -312,6 +345,7 @@ impl Media {
         let offer = agreed.only(answered.audio.clone());
         let answer = self.caller.read(body)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
+        self.caller.spoken = Some(agreed.spoken());
         Ok(self
             .caller
             .answer(offer.direction, answer, agreed.answerer()))
@@ -328,7 +362,9 @@ impl Media {
             Some(agreed) => agreed.clone(),
             None => {
                 let offered = &self.caller.theirs.as_ref()?.audio;
-                Agreed::of(offered, &alone(offered, lease.caller)).ok()?
+                let agreed = Agreed::of(offered, &alone(offered, lease.caller)).ok()?;
+                self.alone = Some(agreed.clone());
+                agreed
             }
         };
         let law = Some(agreed.law()?);
@@ -411,9 +447,23 @@ impl Media {
         let direction = offer.audio.direction;
         let half = self.half_mut(offerer);
         let reply = half.ours.answer(&offer, &answer.audio, &agreed, ours);
+        let flipped = agreed.flipped(&offer.audio);
         half.offer(offer, agreed.offerer());
         self.half_mut(side)
             .answer(direction, answer, agreed.answerer());
+        for half in [&mut self.caller, &mut self.callee] {
+            half.spoken = Some(agreed.spoken());
+            half.is_renewed = true;
+        }
+        // Before the answer the caller is the one who has offered.
+        let agreed = match offerer {
+            Side::Caller => agreed,
+            Side::Callee => flipped,
+        };
+        if let Some(rung) = &mut self.rung {
+            rung.body = self.caller.ours.said().to_vec();
+            rung.agreed = agreed.clone();
+        }
         self.agreed = Some(agreed);
         Ok(reply)
     }
@@ -459,6 +509,8 @@ impl Media {
         let offer = self.what_is(side).ok_or(Reason::Failed)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
         let half = self.half_mut(side);
+        half.spoken = Some(agreed.spoken());
+        half.is_renewed = true;
         Ok(half.answer(offer.direction, answer, agreed.answerer()))
     }
 
@@ -483,6 +535,17 @@ impl Media {
             Side::Callee => &mut self.callee,
         }
     }
+}
+
+/// Whether this description of ours says what that one does, but for how much sound is in a packet.
+fn is_as_good(said: &[u8], wanted: &[u8]) -> bool {
+    let facts = |body| {
+        let mut read = sdp::parse_passing(body, &Foreign::ALL).ok()?;
+        (read.audio.ptime_ms, read.audio.noise) = (None, false);
+        Some(read)
+    };
+    let (said, wanted) = (facts(said), facts(wanted));
+    said.is_some() && said == wanted
 }
 
 /// What we would say if we were the callee: the first codec that we understand, and no more than is wanted

@@ -1,8 +1,9 @@
-//! Changes of the media of a call that stands, and keys that come as INFO.
+//! Changes of the media of a call, before its answer and after, and keys that come as INFO.
 
 use super::ladder::Way;
+use super::media::Across;
 use super::{CallKey, Output, Switch, keys};
-use maskline_domain::call::{Happening, Moment, Side};
+use maskline_domain::call::{Happening, Moment, Reason, Side};
 use maskline_sip::endpoint::{Input as SipInput, LegId};
 
 impl Switch {
@@ -19,9 +20,50 @@ impl Switch {
             return self.happen(key, Happening::OfferWanted(side), now);
         };
         live.note(now, side, Way::In, "offer", "");
+        if !live.call.is_talking() {
+            return self.on_early_offer(key, side, body, now);
+        }
         match live.media.take_offer(side, body) {
             Ok(()) => self.happen(key, Happening::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, now),
+        }
+    }
+
+    /// The same before the answer. A ring-tone server hands over to the phone in this way (RFC 3311): the other
+    /// side is asked only if what is agreed does not stay.
+    fn on_early_offer(&mut self, key: CallKey, side: Side, body: &[u8], now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let other = live.leg(side.other());
+        let across = match live.announcement {
+            Some(_) => Across::Nobody,
+            None if other.is_some_and(|leg| self.endpoint.may_offer(leg)) => Across::Asked,
+            None => Across::Unasked,
+        };
+        let was_heard = live.media.is_callee_heard();
+        match live.media.take_early_offer(side, body, across) {
+            Ok(Some(reply)) => {
+                live.reply = Some(reply);
+                self.happen(key, Happening::OfferFits(side), now);
+            }
+            Ok(None) => self.happen(key, Happening::Offered(side), now),
+            Err(status) => self.send_refusal(key, side, status, now),
+        }
+        self.hear_callee_early(key, was_heard, now);
+    }
+
+    /// A callee that means to send only now, before it has answered, has early media only now.
+    fn hear_callee_early(&mut self, key: CallKey, was_heard: bool, now: Moment) {
+        let live = self.calls.get(&key);
+        if !was_heard
+            && live.is_some_and(|live| !live.call.is_talking() && live.media.is_callee_heard())
+        {
+            let progress = Happening::CalleeProgress {
+                status: 183,
+                early_media: true,
+            };
+            self.happen(key, progress, now);
         }
     }
 
@@ -53,10 +95,12 @@ impl Switch {
         if !live.media.owes_reply(side) {
             return self.take_answer_to_what_is(key, side, sdp, now);
         }
+        let was_heard = live.media.is_callee_heard();
         match live.media.take_reply(side, sdp) {
             Ok(reply) => {
                 live.reply = Some(reply);
                 self.happen(key, Happening::OfferAccepted(side), now);
+                self.hear_callee_early(key, was_heard, now);
             }
             Err(_) => {
                 self.happen(key, Happening::OfferRefused(side, 488), now);
@@ -76,6 +120,7 @@ impl Switch {
             self.relay(key);
         }
         self.happen(key, Happening::OfferAccepted(side), now);
+        self.end_if_two_codecs(key, side, now);
         if taken == Ok(true) {
             self.happen(key, Happening::MediaChanged(side), now);
         }
@@ -90,6 +135,19 @@ impl Switch {
         };
         live.note(now, side, Way::In, status, "refuses the offer");
         self.happen(key, Happening::OfferRefused(side, status), now);
+        // Offers that cross are made again.
+        if status != 491 {
+            self.end_if_two_codecs(key, side, now);
+        }
+    }
+
+    /// The sides were answered with two codecs, and this one does not take the other's: nobody would hear
+    /// anything.
+    fn end_if_two_codecs(&mut self, key: CallKey, side: Side, now: Moment) {
+        let live = self.calls.get(&key).filter(|live| live.call.is_talking());
+        if live.is_some_and(|live| live.media.speaks_another(side)) {
+            self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
+        }
     }
 
     /// Offers one side what the other one has offered.
@@ -144,7 +202,13 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::Out, 200, "takes the offer");
-        self.relay(key);
+        let across = match live.announcement {
+            Some(_) => Across::Nobody,
+            None => Across::Asked,
+        };
+        let path = live.media.path_now(across);
+        self.outputs
+            .extend(path.map(|path| Output::Relay(key, path)));
         self.sip(SipInput::AcceptOffer(leg, reply), now);
     }
 

@@ -9,6 +9,7 @@ mod failing;
 mod masking;
 mod prompting;
 mod refusing;
+mod renewing;
 mod ringing;
 mod trunks;
 mod world;

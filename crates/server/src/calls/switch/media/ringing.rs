@@ -7,8 +7,8 @@ use maskline_domain::call::Side;
 /// The answer that the caller had so that it heard a tone. Whatever the callee says later, it stays the
 /// answer to that offer (RFC 3261 section 13.2.1).
 pub(super) struct Rung {
-    body: Vec<u8>,
-    agreed: Agreed,
+    pub body: Vec<u8>,
+    pub agreed: Agreed,
 }
 
 impl Media {
@@ -30,6 +30,10 @@ impl Media {
 
     /// What is left for the callee of what it could be offered first.
     pub(super) fn toned(&self, mut audio: Audio) -> Audio {
+        if let Some(rung) = &self.rung {
+            audio.noise = false;
+            return rung.agreed.only(audio);
+        }
         if self.is_toned && !self.is_delayed && !audio.codecs.is_empty() {
             audio.codecs.truncate(1);
             audio.foreign.clear();
@@ -65,6 +69,7 @@ impl Media {
         let ours = &mut self.caller.ours;
         let body = ours.answer(offered, &answered, &agreed, lease.caller);
         self.caller.payloads = Some(agreed.offerer());
+        self.caller.spoken = Some(agreed.spoken());
         self.rung = Some(Rung { body, agreed });
         let (body, alone) = self.rung_answer()?;
         // A callee that has said where it listens need not say so again when it answers.

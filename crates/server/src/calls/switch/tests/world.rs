@@ -101,22 +101,34 @@ pub struct World {
     pub ack: Option<Vec<u8>>,
     /// The same for a PRACK.
     pub prack: Option<Vec<u8>>,
+    /// What a callee's answer says, which has said something else before.
+    pub ok: Option<Vec<u8>>,
     /// Who does not know 100rel, or is not told that we do.
     pub without_100rel: Option<&'static str>,
+    /// Whether the caller does not know it either.
+    pub caller_lacks_100rel: bool,
     /// Whither nothing arrives.
     pub deaf: Option<&'static str>,
     pub queue: VecDeque<(Hop, Hop, Vec<u8>)>,
 }
 
-/// A message without a body, with this one.
+/// A message with this body in the place of its own.
 pub fn with_body(message: &[u8], sdp: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(message);
+    let head = text.split("\r\n\r\n").next().unwrap_or_default();
+    let lines = head
+        .split("\r\n")
+        .filter(|line| !line.starts_with("Content-"));
+    let lines: Vec<&str> = lines.collect();
     let length = format!(
-        "Content-Type: application/sdp\r\nContent-Length: {}\r\n",
+        "\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n",
         sdp.len()
     );
-    let head = text.replace("Content-Length: 0\r\n", &length);
-    [head.as_bytes(), sdp].concat()
+    [lines.join("\r\n").as_bytes(), length.as_bytes(), sdp].concat()
+}
+
+fn is_ok(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"SIP/2.0 200")
 }
 
 pub fn connection() -> Route {
@@ -190,7 +202,9 @@ impl World {
             digits: Vec::new(),
             ack: None,
             prack: None,
+            ok: None,
             without_100rel: None,
+            caller_lacks_100rel: false,
             deaf: None,
             queue: VecDeque::new(),
         }
@@ -304,11 +318,16 @@ impl World {
             _ if from == udp(SWITCH) => None,
             bytes if bytes.starts_with(b"ACK ") => self.ack.as_ref(),
             bytes if bytes.starts_with(b"PRACK ") => self.prack.as_ref(),
+            bytes if from == udp(CALLEE) && holds(bytes, " INVITE\r\n") && is_ok(bytes) => {
+                self.ok.as_ref()
+            }
             _ => None,
         };
         match said {
             Some(sdp) => with_body(&bytes, sdp),
-            None if self.without_100rel.is_some_and(is_without) => {
+            None if self.without_100rel.is_some_and(is_without)
+                || self.caller_lacks_100rel && is_without(CALLER) =>
+            {
                 let text = String::from_utf8_lossy(&bytes);
                 text.replace("100rel, timer", "timer").into_bytes()
             }

@@ -1,0 +1,115 @@
+//! Changes of the media, before the answer and after it: hold and resume, a handover from one machine of a
+//! side to another, and what a side must hear of the other.
+
+use super::{Deed, Happening, Side};
+
+/// A change of the media that is under way. One at a time: who comes with another is told so, and tries
+/// again a little later (RFC 3261 section 14.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// This side has offered and waits for the other one's word.
+    Offered(Side),
+    /// This side has offered and waits no longer; the other one's word is still to come.
+    Withdrawn(Side),
+    /// This side wanted to be offered what is, and has not answered yet.
+    Wanted(Side),
+    /// This side is told how the other one's media has changed.
+    Told(Side),
+}
+
+/// See the module.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Changes {
+    under_way: Option<Change>,
+    /// Whether the caller, and whether the callee, must still be told how the other one's media has changed:
+    /// what came while something else was under way, and before the answer.
+    behind: [bool; 2],
+}
+
+impl Changes {
+    /// Takes in what happened, and says what to do; none if it is nothing of media.
+    pub fn take(&mut self, happening: &Happening) -> Option<Vec<Deed>> {
+        Some(match *happening {
+            // It is answered by what was agreed, whatever else is under way.
+            Happening::OfferFits(side) => vec![Deed::AcceptOffer(side)],
+            Happening::Offered(side) | Happening::OfferWanted(side) if self.under_way.is_some() => {
+                vec![Deed::RefuseOffer(side, 491)]
+            }
+            Happening::Offered(side) => {
+                self.under_way = Some(Change::Offered(side));
+                vec![Deed::Offer(side.other())]
+            }
+            Happening::OfferWanted(side) => {
+                self.under_way = Some(Change::Wanted(side));
+                vec![Deed::OfferWhatIs(side)]
+            }
+            Happening::OfferWithdrawn(side) => {
+                if self.under_way == Some(Change::Offered(side)) {
+                    self.under_way = Some(Change::Withdrawn(side));
+                }
+                Vec::new()
+            }
+            Happening::MediaChanged(side) => {
+                self.behind[place(side.other())] = true;
+                Vec::new()
+            }
+            Happening::OfferAccepted(side) => self.on_accepted(side),
+            Happening::OfferRefused(side, status) => {
+                let status = if status == 491 { 491 } else { 488 };
+                match self.under_way.take_if(|change| change.awaits(side)) {
+                    Some(Change::Offered(by)) => vec![Deed::RefuseOffer(by, status)],
+                    _ => Vec::new(),
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    fn on_accepted(&mut self, side: Side) -> Vec<Deed> {
+        match self.under_way.take_if(|change| change.awaits(side)) {
+            Some(Change::Offered(by)) => vec![Deed::AcceptOffer(by)],
+            // It took what does not hold: it must hear what does.
+            Some(Change::Withdrawn(_)) => {
+                self.behind[place(side)] = true;
+                self.tell().into_iter().collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a side is to be told now, if nothing else is under way.
+    pub fn tell(&mut self) -> Option<Deed> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        let mut sides = Side::BOTH.into_iter();
+        let side = sides.find(|side| self.behind[place(*side)])?;
+        self.behind[place(side)] = false;
+        self.under_way = Some(Change::Told(side));
+        Some(Deed::TellChange(side))
+    }
+
+    /// The callee is gone: whoever waits for its word does not wait any longer.
+    pub fn without_callee(self) -> Option<Deed> {
+        // It may try again, though there will be nobody to ask: 500 says nothing of its offer.
+        (self.under_way == Some(Change::Offered(Side::Caller)))
+            .then_some(Deed::RefuseOffer(Side::Caller, 500))
+    }
+}
+
+impl Change {
+    /// Whether it is this side's word that is awaited.
+    fn awaits(self, side: Side) -> bool {
+        match self {
+            Self::Offered(by) | Self::Withdrawn(by) => by == side.other(),
+            Self::Wanted(by) | Self::Told(by) => by == side,
+        }
+    }
+}
+
+fn place(side: Side) -> usize {
+    match side {
+        Side::Caller => 0,
+        Side::Callee => 1,
+    }
+}
