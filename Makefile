@@ -27,7 +27,7 @@ run: build ## Serve with demo data on the default ports; data in ./maskline-data
 	exec $(RELEASE_BIN) serve --demo --data $(DATA)
 
 .PHONY: tools
-tools: ## Install what the tests need: sipp, baresip, Kamailio, Python and Node clients
+tools: ## Install what the tests need: sipp, baresip, PJSIP, linphone, Kamailio, Python and Node clients
 	scripts/install-test-tools
 
 .PHONY: lint

@@ -18,21 +18,25 @@ EVENT_S = 15
 
 
 class Phone:
-    """One softphone on an address of its own. Use it as a context: it ends with it."""
+    """One softphone on an address of its own. Use it as a context: it ends with it. Phones of other makers
+    (`peers.peer`) are told and asked the same."""
+
+    # Where the samples begin in what it keeps of what it hears.
+    heard_from = 0
+    heard_ending = ""
 
     def __init__(
-        self, place, name, number, *, host=PHONE_HOST, transport="udp", dtmf="rtpevent", config="", voice=0
+        self, place, name, number, *, host=PHONE_HOST, transport="udp", dtmf="rtpevent", config="", voice=0, **more
     ):
+        """`voice` is a sound or the seed of a voice; `more` goes to the program."""
         self.name, self.number, self.host = name, number, host
         # TLS listens on the next port.
         self.port = free_port(host, pair=True)
-        self.voice = Voice(voice)
-        self.heard_path = place / f"{name}.heard"
+        self.voice = Voice(voice) if isinstance(voice, int) else voice
+        self.heard_path = place / f"{name}.heard{self.heard_ending}"
         self.trace_path = place / f"{name}.trace"
         self.events = queue.Queue()
         self.seen = []
-        spoken = place / f"{name}.voice"
-        spoken.write_bytes(self.voice.pcm)
         settings = {
             "user": number,
             "host": host,
@@ -40,20 +44,29 @@ class Phone:
             "transport": transport,
             "dtmf": dtmf,
             "config": config,
-            "voice": str(spoken),
+            "voice": str(self._spoken(place)),
             "heard": str(self.heard_path),
             "trace": str(self.trace_path),
+            **more,
         }
         self.errors_path = place / f"{name}.errors"
         with open(self.errors_path, "wb") as errors:
             self.process = subprocess.Popen(
-                [str(PYTHON), str(PROGRAM), json.dumps(settings)],
+                self._command(place, settings),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=place,
             )
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def _spoken(self, place):
+        path = place / f"{self.name}.voice"
+        path.write_bytes(self.voice.pcm)
+        return path
+
+    def _command(self, place, settings):
+        return [str(PYTHON), str(PROGRAM), json.dumps(settings)]
 
     def __enter__(self):
         self.await_event("READY")
@@ -77,10 +90,12 @@ class Phone:
 
     def _listen(self):
         for line in self.process.stdout:
-            event = json.loads(line)
-            event["at"] = time.monotonic()
-            self.seen.append(event)
-            self.events.put(event)
+            self._show(json.loads(line))
+
+    def _show(self, event):
+        event["at"] = time.monotonic()
+        self.seen.append(event)
+        self.events.put(event)
 
     # What it is told
 
@@ -117,10 +132,12 @@ class Phone:
 
     def heard(self, since=0):
         """The samples so far, from the byte `since`."""
-        return samples_of(self.heard_path.read_bytes()[since - since % 2 :])
+        return samples_of(self.heard_path.read_bytes()[self.heard_from + since - since % 2 :])
 
     def heard_bytes(self):
-        return self.heard_path.stat().st_size
+        if not self.heard_path.exists():
+            return 0
+        return max(0, self.heard_path.stat().st_size - self.heard_from)
 
     def await_sound(self, seconds, since=0):
         """Waits until so much more has been heard than the byte `since`; the samples."""

@@ -21,7 +21,7 @@ from baresip.ua import UserAgent
 
 FRAME_BYTES = 320
 # So much may wait to be sent; the stack takes 20 ms at a time.
-AHEAD_FRAMES = 5
+AHEAD_FRAMES = 15
 TOLD = {
     "CALL_INCOMING",
     "CALL_RINGING",

@@ -75,11 +75,21 @@ def dial(exchange, scene, config, early, tone):
 def check_tone(messages, sound):
     bodies = [one.split("\n\n", 1)[1] for one in messages if status_of(one) in (183, 200) and "m=audio" in one]
     assert len(bodies) == 2 and bodies[0] == bodies[1], "the early answer is the answer"
-    rings = RINGS_MS * RATE // 1000
-    assert len(sound) > rings + RATE // 2, f"{len(sound)} samples were heard"
-    assert likeness(sound[: rings - RATE // 5], TONE) > SAME_MIN
-    # Who answers is heard at once, and the tone is over.
-    assert share_of(sound[rings + RATE // 5 :], CALLEE_TONE) > 0.8
+    turn = answered_at(sound)
+    # It rang for as long as the callee's script does, or longer on a busy machine.
+    assert turn > (RINGS_MS - 300) * RATE // 1000, f"after {turn} samples of {len(sound)}"
+    assert likeness(sound[:turn], TONE) > SAME_MIN
+    # From then on who answers is heard, and the tone is over.
+    after = sound[turn:]
+    assert len(after) > RATE // 2 and share_of(after, CALLEE_TONE) > 0.8
+
+
+def answered_at(sound, piece=RATE // 10):
+    """Where the callee is heard first, to a tenth of a second."""
+    places = range(0, len(sound) - piece + 1, piece)
+    first = next((at for at in places if share_of(sound[at : at + piece], CALLEE_TONE) > 0.8), None)
+    assert first is not None, f"the callee is not heard in {len(sound)} samples"
+    return first
 
 
 @pytest.mark.parametrize(

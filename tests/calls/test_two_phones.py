@@ -9,6 +9,8 @@ from calls.phone import Phone
 from calls.voice import OTHER_MAX, QUIET, RATE, SAME_MIN, energy, likeness, read_wav
 
 TALK_S = 2
+# A watchdog, no more: it bounds how long a sound, or silence, is waited for.
+HEARS_S = 40
 
 
 def dial(exchange, x, suffix=""):
@@ -41,19 +43,27 @@ def connect(exchange, caller, callee, **binding):
 
 
 def assert_hears(phone, other, seconds=TALK_S):
-    since = phone.heard_bytes()
-    heard = phone.await_sound(seconds, since)
-    same, own = likeness(heard, other.voice), likeness(heard, phone.voice)
-    assert same > SAME_MIN, f"{phone.name} heard {same:.2f} of the other's voice"
-    assert own < OTHER_MAX, f"{phone.name} heard {own:.2f} of its own voice"
+    """So much of the other's voice is heard in one piece. On a busy machine a softphone stutters, and what was
+    heard while it did is like no voice: only who never hears the other right does not hear it."""
+    deadline = time.monotonic() + HEARS_S
+    while True:
+        heard = phone.await_sound(seconds, phone.heard_bytes())
+        same, own = likeness(heard, other.voice), likeness(heard, phone.voice)
+        assert own < OTHER_MAX, f"{phone.name} heard {own:.2f} of its own voice"
+        if same > SAME_MIN:
+            return
+        assert time.monotonic() < deadline, f"{phone.name} heard {same:.2f} of the other's voice"
 
 
-def assert_silent(phone, seconds=0.6):
-    # What was on its way when the hold began has arrived by then.
-    time.sleep(0.4)
-    since = phone.heard_bytes()
-    time.sleep(seconds)
-    assert energy(phone.heard(since)) < QUIET / 100, f"{phone.name} hears something while on hold"
+def assert_silent(phone, seconds=1.0):
+    """For so long nothing is heard. What was said before the hold may be on its way still when it begins."""
+    deadline = time.monotonic() + HEARS_S
+    while True:
+        since = phone.heard_bytes()
+        time.sleep(seconds)
+        if energy(phone.heard(since)) < QUIET / 100:
+            return
+        assert time.monotonic() < deadline, f"{phone.name} hears something while on hold"
 
 
 def test_each_hears_the_other_and_sees_x_alone(exchange, phones):
@@ -71,7 +81,6 @@ def test_each_hears_the_other_and_sees_x_alone(exchange, phones):
         assert x in phone.trace()
         for secret in (other.number, f":{other.port}"):
             assert secret not in phone.trace(), f"{phone.name} was told {secret}"
-
 
 
 def test_hold_is_heard_as_silence_and_resume_brings_the_voice_back(exchange, phones):
@@ -127,9 +136,13 @@ def test_a_recording_holds_the_caller_left_and_the_callee_right(exchange, phones
     callee.await_event("CALL_CLOSED")
     record = exchange.record(x)
     left, right = read_wav(exchange.recordings / record["recording"])
-    assert len(left) == len(right) and abs(len(left) / RATE - TALK_S) < 1.5
+    talked_s = (record["released_at"] - record["answered_at"]) / 1_000
+    assert len(left) == len(right) and abs(len(left) / RATE - talked_s) < 1.5, f"{len(left) / RATE} s of {talked_s}"
+    window = TALK_S * RATE
     for side, voice, other in ((left, caller.voice, callee.voice), (right, callee.voice, caller.voice)):
-        assert likeness(side, voice) > SAME_MIN and likeness(side, other) < OTHER_MAX
+        # Somewhere in it; a softphone on a busy machine stutters.
+        parts = [side[at : at + window] for at in range(0, len(side), window)]
+        assert max(likeness(part, voice) for part in parts) > SAME_MIN and likeness(side, other) < OTHER_MAX
 
 
 def test_without_recording_no_sound_is_kept_anywhere(exchange, phones):

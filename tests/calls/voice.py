@@ -6,6 +6,7 @@ compared by correlation of the waves: 1 for the same sound however late or loud,
 """
 
 import array
+import functools
 import math
 import random
 import struct
@@ -40,6 +41,24 @@ class Voice:
             for _ in range(SYLLABLE):
                 phase += step
                 self.samples.append(int(loud * math.sin(phase)))
+
+    @property
+    def pcm(self):
+        return self.samples.tobytes()
+
+    @functools.cached_property
+    def loudness(self):
+        return _loudness(self.samples)
+
+
+class Tone:
+    """An endless tone, to be told from another by its pitch alone."""
+
+    def __init__(self, frequency):
+        self.frequency = frequency
+        step = 2 * math.pi * frequency / RATE
+        # Whole periods, so that nothing is heard where it begins anew.
+        self.samples = array.array("h", (int(12_000 * math.sin(step * at)) for at in range(VOICE_S * RATE)))
 
     @property
     def pcm(self):
@@ -91,16 +110,17 @@ MULAW = [_mulaw(byte) for byte in range(256)]
 
 def likeness(heard, voice):
     """How much what was heard is this voice, 0 to 1: the median over pieces of it of their correlation
-    with the place of the voice that is most like them. At least a second must have been heard."""
+    with the place of the voice that is most like them; 0 where less than a second was heard."""
     first = next((at for at in range(0, len(heard), WINDOW) if energy(heard[at : at + WINDOW]) > QUIET), None)
-    assert first is not None and first + STRETCH <= len(heard), f"nothing was heard in {len(heard)} samples"
-    loudness = _loudness(voice.samples)
+    if first is None or first + STRETCH > len(heard):
+        return 0.0
+    loudness = voice.loudness
     found = []
     for start in range(first, len(heard) - STRETCH + 1, STRETCH):
         stretch = heard[start : start + STRETCH]
         shape = _loudness(stretch)
         places = range(len(loudness) - len(shape))
-        place = max(places, key=lambda at: _correlation(shape, loudness[at : at + len(shape)]))
+        place = max(places, key=lambda at: correlation(shape, loudness[at : at + len(shape)]))
         found += [
             _best(stretch[at : at + PIECE], voice.samples, place * WINDOW + at)
             for at in range(0, STRETCH, STRETCH // PIECES)
@@ -119,7 +139,7 @@ def _best(piece, samples, near):
     starts = range(max(0, near - WINDOW), min(len(samples) - len(piece), near + WINDOW) + 1)
     halved = piece[::2]
     return max(
-        (_correlation(halved, samples[start : start + len(piece) : 2]) for start in starts), default=0.0
+        (correlation(halved, samples[start : start + len(piece) : 2]) for start in starts), default=0.0
     )
 
 
@@ -130,7 +150,8 @@ def _loudness(samples):
     ]
 
 
-def _correlation(one, other):
+def correlation(one, other):
+    """How alike two waves of the same length are, -1 to 1; 0 where one is flat."""
     middle_one, middle_other = sum(one) / len(one), sum(other) / len(other)
     above = below_one = below_other = 0.0
     for left, right in zip(one, other):
