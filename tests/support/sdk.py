@@ -12,11 +12,13 @@ and prints one line per call: {"returned": TYPE, "body": TEXT} or
 
 import json
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 
 from support.process import REPOSITORY
 
+JAVA = REPOSITORY / "tests" / "clients" / "java"
 CLIENTS = REPOSITORY / "tests" / "clients"
 
 
@@ -38,11 +40,35 @@ def _node():
     return ("node", str(CLIENTS / "pop_core" / "client.js"))
 
 
+def _java(runner, argument):
+    """The classpath is read when the client runs: where Java is not, there is none."""
+    return ("java", "-XX:TieredStopAtLevel=1", "-cp", "{java}", f"clients.{runner}", argument)
+
+
+def java_is_missing():
+    """Why the Java clients cannot run here, in a word; None when they can."""
+    if shutil.which("java") is None:
+        return "no java here"
+    if not (JAVA / "target" / "classpath.txt").is_file():
+        return "the Java clients are not built: scripts/install-test-tools, with Maven and Java 11 or later"
+    return None
+
+
+def _classpath():
+    libraries = (JAVA / "target" / "classpath.txt").read_text().strip()
+    return f"{JAVA / 'target' / 'classes'}{os.pathsep}{libraries}"
+
+
 PYTHON_V1 = Sdk("python-v1", _python("python-v1", "python_v1.py"))
 PYTHON_V2_RPC = Sdk("python-v2-rpc", _python("python-v2-rpc", "python_v2.py"))
 PYTHON_V2_ACS3 = Sdk("python-v2-acs3", _python("python-v2-acs3", "python_v2.py"))
 POP_CORE_GET = Sdk("pop-core-get", _node(), "GET")
 POP_CORE_POST = Sdk("pop-core-post", _node(), "POST")
+JAVA_ASYNC_QUERY = Sdk("java-async-query", _java("AsyncCore", "query"))
+JAVA_ASYNC_FORM = Sdk("java-async-form", _java("AsyncCore", "form"))
+JAVA_V1_RPC = Sdk("java-v1-rpc", _java("V1", "rpc"))
+JAVA_V1_V3 = Sdk("java-v1-v3", _java("V1", "v3"))
+ALL_JAVA = (JAVA_ASYNC_QUERY, JAVA_ASYNC_FORM, JAVA_V1_RPC, JAVA_V1_V3)
 ALL = (PYTHON_V1, PYTHON_V2_RPC, PYTHON_V2_ACS3, POP_CORE_GET, POP_CORE_POST)
 
 
@@ -58,8 +84,9 @@ def run(sdk, gateway, calls, format="JSON"):
             {"key_id": gateway.key_id, "secret": gateway.secret, **call} for call in calls
         ],
     }
+    command = [_classpath() if part == "{java}" else part for part in sdk.command]
     done = subprocess.run(
-        sdk.command,
+        command,
         input=json.dumps(plan),
         capture_output=True,
         text=True,

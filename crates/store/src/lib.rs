@@ -7,6 +7,7 @@
 mod ahead;
 pub mod backup;
 pub mod check;
+mod directory;
 pub mod erasure;
 pub mod failure;
 pub mod journal;

@@ -4,7 +4,7 @@
 //! One process owns a directory (an operating-system lock), and in it one
 //! connection writes. Others read: they are `query_only` and short.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, query, query_scalar};
 
+use crate::directory::make_private;
 use crate::schema::{Engine, migrator};
 
 /// The database within the data directory.
@@ -43,6 +44,22 @@ pub enum OpenError {
         /// What the system said.
         source: io::Error,
     },
+    /// Others on this machine can look into the directory, and it is not ours to narrow.
+    #[error(
+        "others can look into {} (mode {mode:04o}), and {why}; name another directory, or make it \
+         fit for the data of a service, run: {mend}",
+        path.display()
+    )]
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// Why it is not narrowed.
+        why: String,
+        /// The command that makes it private.
+        mend: String,
+    },
     /// The linked SQLite is too old to be safe.
     #[error("SQLite {0} can corrupt a database in WAL mode; 3.51.3 or newer is needed")]
     Version(String),
@@ -67,16 +84,17 @@ pub struct DataDir {
 
 impl DataDir {
     /// Makes the directory if need be, readable by its owner alone, and takes
-    /// its lock.
+    /// its lock. One that is there is narrowed, if it is ours.
     ///
     /// # Errors
-    /// [`OpenError::Locked`] when another process has it.
+    /// [`OpenError::Locked`] when another process has it;
+    /// [`OpenError::Exposed`] when others can look into one that is not ours.
     pub fn own(path: &Path) -> Result<Self, OpenError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Directory { path, source }
         };
-        make_directory(path).map_err(failed(path))?;
+        make_private(path)?;
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()
             .create(true)
@@ -240,23 +258,6 @@ async fn check_settings(conn: &mut SqliteConnection) -> Result<(), OpenError> {
         .await?;
     if synchronous < 2 {
         return Err(OpenError::Setting("synchronous=FULL"));
-    }
-    Ok(())
-}
-
-/// Makes the directory and its name durable.
-fn make_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(path)?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    }
-    if let Some(parent) = path.canonicalize()?.parent() {
-        File::open(parent)?.sync_all()?;
     }
     Ok(())
 }
