@@ -5,6 +5,7 @@ from datetime import datetime, timezone
 import pytest
 
 from support.gateway import bound, expiration, utc_stamp
+from support.operator import Operator
 
 AWKWARD = "a b*~+/=&'()!,;:@?#[]%25 北京"
 
@@ -117,6 +118,32 @@ def test_format_decides_the_form_of_the_answer(api, format, content_type):
 
     assert answer.content_type == content_type
     bound(answer)
+
+
+def test_pool_keys_may_hold_hexadecimal_letters(shared):
+    operator = Operator(shared)
+    operator.apply(
+        """
+        [[account]]
+        id = "hexadecimal"
+        real_name_verified = true
+        [[pool]]
+        key = "FC2a57EE"
+        account = "hexadecimal"
+        product = "axn"
+        [[numbers]]
+        pool = "FC2a57EE"
+        city = "杭州"
+        list = ["17155550001"]
+        """
+    )
+    key = operator.key("hexadecimal")
+    api = shared.gateway().with_key(key.id, key.secret).with_pool("FC2a57EE")
+
+    bound(api.bind_axn())
+    assert "FC2a57EE" in shared.cli("pool", "show", "FC2a57EE").stdout
+    refused = shared.cli("pool", "set", "FCxyz", "--account", "hexadecimal", "--product", "axn", check=False)
+    assert refused.returncode == 1 and "hexadecimal digits" in refused.stderr, refused
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
