@@ -178,7 +178,7 @@ def test_no_whole_number_and_no_secret_in_log_metrics_or_lists(tmp_path):
             "metrics": get(service.ready["admin"], "/metrics"),
             "log": service.log_path.read_text(),
         }
-        secrets = [world.first_key.secret, service.credentials()["access_key_secret"]]
+        secrets = ["canary-out-id", world.first_key.secret, service.credentials()["access_key_secret"]]
         secrets.append(service.credentials()["admin_token"])
         for where, text in said.items():
             assert text, where

@@ -79,7 +79,7 @@ class Operator:
     # Looking
 
     def binding(self, subs_id):
-        return json.loads(self.service.cli("binding", "show", subs_id, "--json").stdout)
+        return json.loads(self.service.cli("binding", "show", subs_id, "--json", "--reveal").stdout)
 
     def explain(self, caller, x):
         """What a call would do, as fields: connect, callee, situation."""

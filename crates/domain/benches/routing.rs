@@ -140,6 +140,7 @@ fn bind_all(state: &mut State, size: usize) {
             speech_recognition: false,
             ring_timeout_s: None,
             extras: Extras::default(),
+            owner: None,
         })));
     }
 }

@@ -1,6 +1,7 @@
 //! Who may do what: the checks that come before any rule about numbers.
 
 use crate::account::{AccessKeyId, Account, AccountStatus};
+use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -19,12 +20,17 @@ pub enum PoolRef {
 pub struct Admission<'a> {
     /// The account.
     pub account: &'a Account,
-    /// The pool, where the request named one.
+    /// The pool: the one that the request named, else that of its X where it is
+    /// the account's.
     pub pool: Option<&'a Pool>,
 }
 
 /// Checks, in this order: the key; the user's policy; the account's state; the
 /// pool's existence, owner and state (order: `errors`, "Suggested precedence").
+///
+/// A request that names no pool but an `x` is judged by the pool that X is in.
+/// An X that is in no pool of the account says nothing: it is for the action
+/// to tell that it is not there.
 ///
 /// # Errors
 /// The [`Refusal`] of the first check that fails.
@@ -33,12 +39,20 @@ pub fn admit<'a>(
     key: &AccessKeyId,
     permission: &str,
     pool: Option<&PoolRef>,
+    x: Option<PhoneNumber>,
 ) -> Result<Admission<'a>, Refusal> {
     let key = state
         .key(key)
         .filter(|key| key.active)
         .ok_or(Refusal::KeyInactive)?;
-    let found = pool.map(|pool| find_pool(state, key.account.as_str(), pool));
+    let found = match (pool, x) {
+        (Some(pool), _) => Some(find_pool(state, key.account.as_str(), pool)),
+        (None, Some(x)) => state
+            .pool_of(x)
+            .filter(|pool| pool.account == key.account)
+            .map(Ok),
+        (None, None) => None,
+    };
     if let Some(name) = &key.user {
         let pool_key = match (pool, &found) {
             (Some(PoolRef::Key(key)), _) => Some(key.as_str()),

@@ -3,7 +3,7 @@
 //! Never a scan of the pool: a choice looks at a bounded number of numbers,
 //! however full the pool is.
 
-use crate::binding::{Binding, EndCause};
+use crate::binding::{Binding, EndCause, Owner};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::inventory::{At, City, Shelf, mix};
@@ -391,6 +391,7 @@ pub(crate) fn ended(
         at,
         cooling_until,
         idle_since,
+        owner: Some(Owner::of(pool)),
     };
     (event, cooling_until)
 }

@@ -4,9 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::AccountId;
 use crate::clock::Timestamp;
 use crate::kinds::Product;
 use crate::number::PhoneNumber;
+use crate::pool::{Pool, PoolKey};
 
 /// The id of a binding: decimal, ascending in time, below 2^53 so that
 /// JavaScript reads it exactly.
@@ -77,14 +79,47 @@ pub struct Binding {
     pub ring_timeout_s: Option<u8>,
     /// What else the customer gave with it.
     pub extras: Extras,
+    /// Whose it is. The state knows it by the pool of X; what is kept of a
+    /// binding after its end carries it along. Journals of before it was kept
+    /// do not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// Whose a binding is: the pool that its X is in, and the account of that
+/// pool. Neither changes while the binding stands; afterwards X may come to
+/// another pool, and the binding still is its former owner's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The pool.
+    pub pool: PoolKey,
+    /// The account that owns the pool.
+    pub account: AccountId,
+}
+
+impl Owner {
+    /// The owner of what is bound in a pool.
+    pub fn of(pool: &Pool) -> Self {
+        Self {
+            pool: pool.key.clone(),
+            account: pool.account.clone(),
+        }
+    }
+
+    /// Whether this is that pool of that account: who names another one reads
+    /// nothing.
+    pub fn is(&self, account: &AccountId, pool: &PoolKey) -> bool {
+        self.account == *account && self.pool == *pool
+    }
 }
 
 /// What a binding carries besides the rules: seldom given, never decisive.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// All of it is free text of the customer's, so any of it may name a person.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Extras {
-    /// The customer's own value, returned in receipts. May name a person.
+    /// The customer's own value, returned in receipts.
     pub out_id: Option<Box<str>>,
-    /// The customer's order id. May name a person.
+    /// The customer's order id.
     pub out_order_id: Option<Box<str>>,
     /// Ring tones by scene, JSON text as given.
     pub ring_config: Option<Box<str>>,
@@ -94,6 +129,25 @@ pub struct Extras {
     pub speech_model: Option<Box<str>>,
     /// The vendor's undocumented extra (Extend).
     pub extend: Option<Box<str>>,
+}
+
+impl fmt::Debug for Extras {
+    /// Which texts there are, without what they say.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts = [
+            ("out_id", &self.out_id),
+            ("out_order_id", &self.out_order_id),
+            ("ring_config", &self.ring_config),
+            ("dtmf_config", &self.dtmf_config),
+            ("speech_model", &self.speech_model),
+            ("extend", &self.extend),
+        ];
+        let mut shown = f.debug_struct("Extras");
+        for (name, _) in texts.iter().filter(|(_, text)| text.is_some()) {
+            shown.field(name, &format_args!("***"));
+        }
+        shown.finish()
+    }
 }
 
 impl Extras {

@@ -124,7 +124,7 @@ impl Bindings {
             .map_or(Timestamp(0), |cell| cell.expires_at)
     }
 
-    /// The binding in full; `x` gives the digits of a position.
+    /// The binding in full but for its owner; `x` gives the digits of a position.
     pub fn get(&self, at: u32, x: impl FnOnce(At) -> PhoneNumber) -> Option<Binding> {
         let cell = self.cells.get(at)?;
         Some(Binding {
@@ -140,6 +140,7 @@ impl Bindings {
             speech_recognition: cell.flags & SPEECH != 0,
             ring_timeout_s: (cell.flags & RINGS != 0).then_some(cell.ring_timeout_s),
             extras: cell.extras.as_deref().cloned().unwrap_or_default(),
+            owner: None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! What may be asked of the state, and how it answers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::access::PoolRef;
@@ -155,7 +157,11 @@ pub enum Command {
     NoteReveal {
         /// What was looked at.
         what: String,
+        /// How many rows were shown, where that is known.
+        rows: Option<u64>,
     },
+    /// Write down something else for the audit.
+    Note(Note),
     /// Write down that a person's data were erased.
     NoteErasure {
         /// From how many bindings.
@@ -178,6 +184,37 @@ pub enum Command {
     ForgetCommands {
         /// No more than so many.
         at_most: u32,
+    },
+}
+
+/// What is written down for the audit alone: it changes nothing. Numbers of
+/// people stand in it masked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// An operator asked by a person's whole number, and was shown masked ones.
+    Searched {
+        /// What was asked.
+        what: String,
+        /// How many rows were shown.
+        rows: u64,
+    },
+    /// An operator had new calls refused until the process ends.
+    Drained {
+        /// How many calls lasted still.
+        calls: u64,
+    },
+    /// An operator confirmed the wall clock after a leap.
+    ClockTrusted {
+        /// The moment that it showed.
+        at: Timestamp,
+    },
+    /// Requests to the admin interface were refused for want of the token.
+    TokenRefused {
+        /// The address that they came from.
+        from: Box<str>,
+        /// How many they were since this address was last told of.
+        count: u64,
     },
 }
 
@@ -211,7 +248,7 @@ pub struct BindRequest {
 }
 
 /// One change to a binding.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Update {
     /// Another A.
     A(PhoneNumber),
@@ -231,6 +268,23 @@ pub enum Update {
     SpeechRecognition(bool),
     /// Another model of speech recognition.
     SpeechModel(Option<Box<str>>),
+}
+
+impl fmt::Debug for Update {
+    /// Numbers show masked; what may name a person does not show at all.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Update::A(number) => f.debug_tuple("A").field(number).finish(),
+            Update::B(number) => f.debug_tuple("B").field(number).finish(),
+            Update::ExpiresAt(at) => f.debug_tuple("ExpiresAt").field(at).finish(),
+            Update::Restriction(which) => f.debug_tuple("Restriction").field(which).finish(),
+            Update::Record(on) => f.debug_tuple("Record").field(on).finish(),
+            Update::SpeechRecognition(on) => f.debug_tuple("SpeechRecognition").field(on).finish(),
+            Update::OutId(_) => f.write_str("OutId(***)"),
+            Update::RingConfig(_) => f.write_str("RingConfig(***)"),
+            Update::SpeechModel(_) => f.write_str("SpeechModel(***)"),
+        }
+    }
 }
 
 /// What came of a command: facts to be journalled, and the answer to be given

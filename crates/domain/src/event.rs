@@ -7,9 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::binding::{Binding, EndCause, SubsId};
+use crate::binding::{Binding, EndCause, Owner, SubsId};
 use crate::clock::Timestamp;
-use crate::command::{Actor, CommandId};
+use crate::command::{Actor, CommandId, Note};
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
@@ -114,12 +114,20 @@ pub enum Event {
         cooling_until: Timestamp,
         /// Since when the number is idle (0: not kept in this pool).
         idle_since: Timestamp,
+        /// Whose it was; older journals do not tell it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<Owner>,
     },
     /// An operator looked at whole numbers. Changes nothing; kept for audit.
     Revealed {
         /// What was looked at.
         what: String,
+        /// How many rows were shown; older journals do not tell it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rows: Option<u64>,
     },
+    /// Something else was written down. Changes nothing; kept for audit.
+    Noted(Note),
     /// A person's data were erased. Changes nothing; kept for audit.
     PersonErased {
         /// From how many bindings.
@@ -190,11 +198,12 @@ impl Event {
     }
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
-    /// journal, 2 for imports; for trunks see [`Trunk::oldest_reader`].
+    /// journal, 2 for imports, 3 for notes; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
             Event::TrunkSet(trunk) => trunk.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
+            Event::Noted(_) => 3,
             _ => 1,
         }
     }

@@ -35,9 +35,11 @@ mod slab;
 
 pub use access::{PoolRef, admit};
 pub use account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, User, UserName};
-pub use binding::{Binding, EndCause, Restriction, SubsId};
+pub use binding::{Binding, EndCause, Owner, Restriction, SubsId};
 pub use clock::Timestamp;
-pub use command::{Actor, BindRequest, Command, CommandId, Decision, Envelope, Outcome, Update};
+pub use command::{
+    Actor, BindRequest, Command, CommandId, Decision, Envelope, Note, Outcome, Update,
+};
 pub use event::{Entry, Event, Personal};
 pub use inventory::{Carrier, City, Number, NumberClass, NumberKind, NumberStatus};
 pub use kinds::{Product, Slot};

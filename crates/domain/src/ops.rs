@@ -89,9 +89,14 @@ fn rule(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> Decisi
         Command::AddNumbers(list) => numbers::add(state, list),
         Command::ReleaseNumbers(list) => numbers::release(state, list, now),
         Command::NoteImport { name, rows } => imports::note(state, name, *rows),
-        Command::NoteReveal { what } => {
-            Ok((vec![Event::Revealed { what: what.clone() }], Outcome::Done))
-        }
+        Command::NoteReveal { what, rows } => Ok((
+            vec![Event::Revealed {
+                what: what.clone(),
+                rows: *rows,
+            }],
+            Outcome::Done,
+        )),
+        Command::Note(note) => Ok((vec![Event::Noted(note.clone())], Outcome::Done)),
         Command::NoteErasure { bindings } => Ok((
             vec![Event::PersonErased {
                 bindings: *bindings,
@@ -119,7 +124,7 @@ fn rule(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> Decisi
 fn pool_for<'a>(state: &'a State, by: &Actor, pool: &PoolRef) -> Result<&'a Pool, Refusal> {
     match by {
         Actor::Customer { key, permission } => {
-            let Admission { pool, .. } = admit(state, key, permission, Some(pool))?;
+            let Admission { pool, .. } = admit(state, key, permission, Some(pool), None)?;
             pool.ok_or(Refusal::PoolNotNamed)
         }
         Actor::Operator { .. } | Actor::Job { .. } => match pool {

@@ -6,7 +6,7 @@ mod change;
 mod row;
 
 pub use change::Undo;
-pub use row::{LinkTrunk, PlainPool, PlainTrunk, Row, RowKey, TrunkDocument};
+pub use row::{LinkTrunk, PlainBinding, PlainPool, PlainTrunk, Row, RowKey, TrunkDocument};
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::allocation::ended;
-use crate::binding::{Binding, EndCause, SubsId};
+use crate::binding::{Binding, EndCause, Owner, SubsId};
 use crate::bindings::Bindings;
 use crate::clock::Timestamp;
 use crate::command::CommandId;
@@ -272,8 +272,20 @@ impl State {
             .count()
     }
 
+    /// The pool that X is in, if it is in one.
+    pub fn pool_of(&self, x: PhoneNumber) -> Option<&Pool> {
+        self.pool_at(self.inventory.find(x)?)
+    }
+
     pub(crate) fn binding_at(&self, at: u32) -> Option<Binding> {
-        self.bindings.get(at, |x| self.inventory.x(x))
+        let mut binding = self.bindings.get(at, |x| self.inventory.x(x))?;
+        let pool = self.bindings.x(at).and_then(|x| self.pool_at(x));
+        binding.owner = pool.map(Owner::of);
+        Some(binding)
+    }
+
+    fn pool_at(&self, x: At) -> Option<&Pool> {
+        self.pool(self.inventory.class(x)?.pool.as_ref()?)
     }
 
     pub(crate) fn slot_at(&self, x: At, slot: Slot) -> Option<u32> {

@@ -13,8 +13,10 @@ mod error;
 mod extract;
 mod past;
 pub mod plan;
+mod refusals;
 mod routes;
 mod server;
+mod trace;
 mod view;
 
 use std::path::PathBuf;
@@ -32,6 +34,7 @@ pub use auth::Operator;
 pub use credentials::AdminToken;
 pub use error::AdminError;
 pub use extract::BodyTimeout;
+pub use refusals::TokenRefusals;
 pub use routes::router;
 pub use server::{CONNECTIONS, serve};
 
@@ -55,4 +58,6 @@ pub struct Admin {
     pub data: PathBuf,
     /// Held while the past is made present: one at a time, since it takes the memory of a start.
     pub past: tokio::sync::Mutex<()>,
+    /// Requests that came without the token.
+    pub refused: TokenRefusals,
 }

@@ -12,6 +12,7 @@ mod erase;
 mod erased;
 mod keeper;
 mod metrics;
+mod owners;
 mod projector;
 mod records;
 mod thread;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp};
 use maskline_store::pipeline::{Counters, Input, Limits, Pipeline};
-use maskline_store::records::history::{self, Past};
+use maskline_store::records::history::{self, Facts, Filter, Page, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::sqlite::{DataDir, OpenError};
 use maskline_store::work::Chore;
@@ -165,6 +166,8 @@ struct Shared {
     /// Held by whoever replaces snapshots.
     keeping: tokio::sync::Mutex<()>,
     times: metrics::Times,
+    /// Rows of the records that were asked for and could not be read.
+    unreadable: AtomicU64,
     log: checkpointer::Log,
     erased: erased::Erasures,
     options: Options,
@@ -233,6 +236,10 @@ impl Ledger {
             "the state is in memory"
         );
         let projected = maskline_store::records::projection::position(&mut conn).await?;
+        let filling = match options.background {
+            true => owners::wanted(&mut conn, &recovered, projected).await?,
+            false => None,
+        };
 
         let (submissions, submissions_in) = mpsc::channel(options.limits.queue_max.max(1));
         let (records, records_in) = mpsc::channel(RECORDS_QUEUE_MAX);
@@ -259,6 +266,7 @@ impl Ledger {
             tip: watch::channel(recovered.tip.seq).0,
             keeping: tokio::sync::Mutex::new(()),
             times: metrics::Times::default(),
+            unreadable: AtomicU64::new(0),
             log: checkpointer::Log::default(),
             erased: erased::Erasures::default(),
             options,
@@ -275,7 +283,7 @@ impl Ledger {
         let mut threads = vec![checkpointer::start(Arc::clone(&shared), closed.clone())?];
         if background {
             threads.push(keeper::start(Arc::clone(&shared), closed.clone())?);
-            threads.push(projector::start(Arc::clone(&shared), closed)?);
+            threads.push(projector::start(Arc::clone(&shared), filling, closed)?);
         }
         let running = Running {
             closing,
@@ -403,22 +411,53 @@ impl Ledger {
     }
 
     /// What is known of a binding that is no longer in the state. Waits until
-    /// the history holds all that was durable when it was asked.
+    /// the history holds all that was durable when it was asked. A row that
+    /// cannot be read is counted and told in the log.
     ///
     /// # Errors
     /// [`ReadError::Deadline`] when the history is too far behind, and
     /// [`ReadError::Closed`] when the database cannot be read.
     pub async fn past(&self, subs_id: SubsId) -> Result<Option<Past>, ReadError> {
+        self.history_reached().await?;
+        let past = history::get(self.readers(), subs_id).await;
+        let past = past.map_err(history_failed)?;
+        self.count_unreadable(past.as_slice());
+        Ok(past)
+    }
+
+    /// A page of bindings that have ended; waits and fails as [`Ledger::past`].
+    ///
+    /// # Errors
+    /// Those of [`Ledger::past`].
+    pub async fn past_bindings(&self, filter: &Filter) -> Result<Page, ReadError> {
+        self.history_reached().await?;
+        let page = history::ended(self.readers(), filter).await;
+        let page = page.map_err(history_failed)?;
+        self.count_unreadable(&page.rows);
+        Ok(page)
+    }
+
+    /// Waits until the history holds all that is durable now, but not for ever.
+    async fn history_reached(&self) -> Result<(), ReadError> {
         match timeout(self.shared.options.read_wait_max, self.projected()).await {
-            Err(_) => return Err(ReadError::Deadline),
-            Ok(reached) => reached?,
+            Err(_) => Err(ReadError::Deadline),
+            Ok(reached) => reached,
         }
-        history::get(self.readers(), subs_id)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "cannot read the binding history");
-                ReadError::Closed
-            })
+    }
+
+    fn count_unreadable(&self, read: &[Past]) {
+        let unreadable = read.iter().filter(|past| past.facts == Facts::Unreadable);
+        for past in unreadable {
+            let id = past.subs_id;
+            self.tell_unreadable(&format_args!("the row of binding {id} in the history"));
+        }
+    }
+
+    /// Counts a row of the records that cannot be read and tells of it in the
+    /// log. `what` names it, and says nothing of what stands in it.
+    pub fn tell_unreadable(&self, what: &dyn fmt::Display) {
+        self.shared.unreadable.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(%what, "a record cannot be read");
     }
 
     /// Waits until the projections hold all that is durable now.
@@ -433,6 +472,11 @@ impl Ledger {
         let submissions = &self.shared.submissions;
         submissions.max_capacity() - submissions.capacity()
     }
+}
+
+fn history_failed(error: sqlx::Error) -> ReadError {
+    tracing::error!(%error, "cannot read the binding history");
+    ReadError::Closed
 }
 
 /// Records that may wait to be written.

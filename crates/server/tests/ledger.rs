@@ -17,6 +17,7 @@ use maskline_server::writer::{
     Ledger, Options, ReadError, Running, SubmitError, Touch, clocks, restore,
 };
 use maskline_store::records::call::{self, CallRecord, Filter};
+use maskline_store::records::history::Facts;
 use maskline_store::sqlite;
 use maskline_store::work::RecordError;
 use tempfile::TempDir;
@@ -211,7 +212,7 @@ async fn an_ended_binding_is_still_known() {
         Some("unbound")
     );
     assert_eq!(past.bound_by, "operator:tester");
-    assert_eq!(past.binding, Some(binding));
+    assert_eq!(past.binding(), Some(&binding));
     assert_eq!(ledger.past(SubsId(1)).await.expect("answered"), None);
     running.close().await;
 }
@@ -244,7 +245,7 @@ async fn a_restart_goes_on_from_a_snapshot() {
             break;
         }
         let oldest = rows(&ledger).await.into_iter().find_map(|row| match row {
-            Row::Binding(binding) => Some(binding),
+            Row::Binding(binding) => Some(Binding::from(*binding)),
             _ => None,
         });
         ledger
@@ -294,7 +295,7 @@ async fn a_call_is_opened_and_closed_once() {
     };
     records.close_call(again).await.expect("nothing to do");
     let found = call::get(ledger.readers(), "c1").await.expect("readable");
-    assert_eq!(found, Some((closed, false)));
+    assert_eq!(found.expect("kept").expect("whole"), (closed, false));
 
     let lost = CallRecord {
         call_id: "c2".into(),
@@ -321,6 +322,7 @@ async fn a_call_is_opened_and_closed_once() {
     let calls = call::list(ledger.readers(), &filter)
         .await
         .expect("readable");
+    let calls: Vec<_> = calls.into_iter().map(|call| call.expect("whole")).collect();
     let situations: Vec<_> = calls
         .iter()
         .map(|(call, open)| {
@@ -441,7 +443,7 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
         .await
         .expect("known")
         .expect("there");
-    assert_eq!(past.binding, None);
+    assert_eq!(past.facts, Facts::Erased);
     assert_eq!(
         past.ended.map(|ended| ended.cause).as_deref(),
         Some("unbound")
@@ -522,7 +524,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     }
     for id in ["bound", "unopened", "late"] {
         let found = call::get(ledger.readers(), id).await.expect("readable");
-        let (call, open) = found.expect("recorded");
+        let (call, open) = found.expect("recorded").expect("whole");
         assert!(!open, "{id}");
         assert_eq!(call.situation.as_deref(), Some("hung_up"), "{id}");
         assert_eq!((call.caller, call.callee), (None, None), "{id}");
@@ -543,7 +545,8 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     let found = call::get(ledger.readers(), "again")
         .await
         .expect("readable");
-    assert_eq!(found.expect("recorded").0.caller, Some(person));
+    let (call, _) = found.expect("recorded").expect("whole");
+    assert_eq!(call.caller, Some(person));
     running.close().await;
 }
 
@@ -623,5 +626,44 @@ async fn two_ledgers_cannot_share_a_directory() {
     let dir = temporary();
     let (_ledger, running) = open(dir.path()).await;
     assert!(Ledger::open(options(dir.path())).await.is_err());
+    running.close().await;
+}
+
+/// A directory as an earlier program left it: its history does not tell whose bindings were.
+#[tokio::test]
+async fn an_older_history_learns_whose_bindings_were_at_the_first_start() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let (ledger, running) = open(dir.path()).await;
+    found(&ledger, 2).await;
+    let ended = bound(&ledger, 1).await;
+    ledger.submit(unbind(&ended)).await.expect("unbound");
+    let live = bound(&ledger, 2).await;
+    ledger.past(live.subs_id).await.expect("readable");
+    running.close().await;
+
+    let file = dir.path().join(sqlite::FILE);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut conn = sqlx::ConnectOptions::connect(&options)
+        .await
+        .expect("opens");
+    for sql in [
+        "UPDATE binding_history SET pool = NULL, account = NULL",
+        "DELETE FROM meta WHERE name = 'history_owners'",
+    ] {
+        sqlx::query(sql).execute(&mut conn).await.expect("SQL");
+    }
+    sqlx::Connection::close(conn).await.expect("closed");
+
+    let (ledger, running) = open(dir.path()).await;
+    for binding in [&ended, &live] {
+        let owner = loop {
+            let past = ledger.past(binding.subs_id).await.expect("readable");
+            match past.expect("known").owner {
+                Some(owner) => break owner,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!((owner.pool, owner.account.as_str()), (pool_key(), "acme"));
+    }
     running.close().await;
 }

@@ -416,5 +416,6 @@ fn end(binding: &Binding) -> Event {
         at: Timestamp(0),
         cooling_until: Timestamp(0),
         idle_since: Timestamp(0),
+        owner: binding.owner.clone(),
     }
 }

@@ -78,11 +78,13 @@ pub enum Fault {
     EndedInDoubt,
     /// An expired binding's number does not rest.
     ExpiryForgetsCooling,
+    /// Who has an X reads what others bound on it.
+    PastReadByOwnerOfX,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 34] = [
+    pub const ALL: [Fault; 35] = [
         Fault::AnswerBeforeDurable,
         Fault::RefusalBeforeDurable,
         Fault::AppendNotSynced,
@@ -117,6 +119,7 @@ impl Fault {
         Fault::TimeGoesBack,
         Fault::EndedInDoubt,
         Fault::ExpiryForgetsCooling,
+        Fault::PastReadByOwnerOfX,
     ];
 
     /// Its name: the words of the variant with hyphens.
@@ -153,7 +156,8 @@ impl Fault {
             | Fault::SnapshotMissesARow
             | Fault::HalfSnapshotBelieved
             | Fault::ReadDoesNotWait
-            | Fault::RouteEndsLate => false,
+            | Fault::RouteEndsLate
+            | Fault::PastReadByOwnerOfX => false,
             Fault::AnswerBeforeDurable
             | Fault::RefusalBeforeDurable
             | Fault::NonceForgottenEarly

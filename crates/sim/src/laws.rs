@@ -45,11 +45,14 @@ pub enum Law {
     /// Time in the journal is the one that the clocks give, never earlier than
     /// before, and ends nothing while the clocks disagree.
     Time,
+    /// No customer reads a binding that was never theirs, whoever has its X
+    /// now; who had it reads it still.
+    OwnOnly,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Law; 12] = [
+    pub const ALL: [Law; 13] = [
         Law::RightParty,
         Law::NothingLost,
         Law::OneOwner,
@@ -62,6 +65,7 @@ impl Law {
         Law::Counts,
         Law::RightAnswer,
         Law::Time,
+        Law::OwnOnly,
     ];
 
     /// Its name.
@@ -79,6 +83,7 @@ impl Law {
             Law::Counts => "counts",
             Law::RightAnswer => "right-answer",
             Law::Time => "time",
+            Law::OwnOnly => "own-only",
         }
     }
 }

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use maskline_domain::pool::Pick;
 use maskline_domain::state::Clock;
 use maskline_domain::{
-    AccessKey, AccessKeyId, Account, AccountId, Binding, CommandId, Number, NumberStatus,
+    AccessKey, AccessKeyId, Account, AccountId, Binding, CommandId, Number, NumberStatus, Owner,
     PhoneNumber, Pool, PoolKey, Product, Row, SubsId, Timestamp, Trunk, TrunkName, User, UserName,
 };
 
@@ -51,6 +51,22 @@ pub struct Model {
     pub commands: BTreeMap<CommandId, (AccessKeyId, Timestamp)>,
     /// Imports under way, and how many of their rows are in.
     pub imports: BTreeMap<Box<str>, u64>,
+    /// The newest bindings that were made, ended or not.
+    pub made: BTreeMap<SubsId, Made>,
+}
+
+/// How many bindings that were made are kept in mind.
+const MADE_MAX: usize = 200;
+
+/// What a binding was when it was made, for reads of it after its end.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// Its X.
+    pub x: PhoneNumber,
+    /// Whose it is by what the journal tells: this is what the history keeps.
+    pub told: Option<Owner>,
+    /// Whose it is by the pool that X was in.
+    pub owner: Option<Owner>,
 }
 
 impl Model {
@@ -68,8 +84,7 @@ impl Model {
         rows.extend(self.pools.values().cloned().map(Row::from));
         rows.extend(self.trunks.values().cloned().map(Row::from));
         rows.extend(self.numbers.values().cloned().map(Row::Number));
-        let bindings = self.bindings.values().cloned();
-        rows.extend(bindings.map(Box::new).map(Row::Binding));
+        rows.extend(self.bindings.values().cloned().map(Row::from));
         rows.extend(self.commands.iter().map(|(id, (key, until))| Row::Command {
             id: *id,
             key: key.clone(),
@@ -85,6 +100,28 @@ impl Model {
     /// The pool that X is in.
     pub fn pool_of(&self, x: PhoneNumber) -> Option<&Pool> {
         self.pools.get(self.numbers.get(&x)?.class.pool.as_ref()?)
+    }
+
+    /// Whose a binding on X is.
+    pub fn owner_of(&self, x: PhoneNumber) -> Option<Owner> {
+        let pool = self.pool_of(x)?;
+        Some(Owner {
+            pool: pool.key.clone(),
+            account: pool.account.clone(),
+        })
+    }
+
+    /// Keeps in mind what a new binding is.
+    fn keep(&mut self, binding: &Binding) {
+        let made = Made {
+            x: binding.x,
+            told: binding.owner.clone(),
+            owner: self.owner_of(binding.x),
+        };
+        self.made.insert(binding.subs_id, made);
+        if self.made.len() > MADE_MAX {
+            self.made.pop_first();
+        }
     }
 
     /// The bindings on X, over or not.

@@ -74,4 +74,5 @@ each! {
     time_goes_back: TimeGoesBack by Time;
     ended_in_doubt: EndedInDoubt by Time;
     expiry_forgets_cooling: ExpiryForgetsCooling by OverIsOver;
+    past_read_by_owner_of_x: PastReadByOwnerOfX by OwnOnly;
 }

@@ -8,4 +8,5 @@
 pub mod audit;
 pub mod call;
 pub mod history;
+pub mod owners;
 pub mod projection;

@@ -14,7 +14,7 @@ pub enum Engine {
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -22,6 +22,7 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
         "open calls",
         include_str!("../migrations/0003_open_calls.sql"),
     ),
+    (4, "owners", include_str!("../migrations/0004_owners.sql")),
 ];
 
 /// All migrations in the dialect of `engine`.

@@ -10,8 +10,9 @@ use crate::payload::{self, PayloadError};
 
 /// Fields that hold a telephone number, or several.
 const NUMBERS: [&str; 4] = ["x", "a", "b", "numbers"];
-/// Fields that hold what a customer gave, which may name a person.
-const FREE_TEXT: [&str; 3] = ["out_id", "out_order_id", "extend"];
+/// The field that holds what a customer gave in free text, all of which may
+/// name a person: of its members only the names are shown.
+const FREE_TEXT: &str = "extras";
 /// Fields that are never shown.
 const SECRETS: [&str; 1] = ["sealed_secret"];
 
@@ -73,8 +74,10 @@ fn conceal(value: &mut Value, reveal: bool) {
             for (name, value) in object.iter_mut() {
                 if !reveal && NUMBERS.contains(&name.as_str()) {
                     mask(value);
-                } else if !reveal && FREE_TEXT.contains(&name.as_str()) {
-                    *value = Value::String("***".to_owned());
+                } else if !reveal && name == FREE_TEXT {
+                    conceal(value, reveal);
+                    let texts = value.as_object_mut().into_iter().flatten();
+                    texts.for_each(|(_, text)| *text = Value::String("***".to_owned()));
                 } else {
                     conceal(value, reveal);
                 }

@@ -3,7 +3,7 @@
 //!
 //! Every piece is small and may run twice.
 
-use maskline_domain::{PhoneNumber, SubsId, Timestamp};
+use maskline_domain::{Owner, PhoneNumber, SubsId, Timestamp};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
@@ -81,6 +81,8 @@ pub enum Chore {
     },
     /// Rows of the projections.
     Project(Projection),
+    /// Whose bindings were, where the history does not tell it yet.
+    FillOwners(Vec<(SubsId, Owner)>),
     /// Other personal values for one batch.
     BlankPersonal {
         /// The batch.
@@ -296,6 +298,7 @@ impl Chore {
                 projection.write(conn).await?;
                 Ok(projection.rows() as u64)
             }
+            Chore::FillOwners(owners) => history::own(conn, owners).await,
             Chore::BlankPersonal { seq, personal } => {
                 journal::replace_personal(conn, *seq, personal).await?;
                 Ok(1)

@@ -1,7 +1,7 @@
 //! Making a binding.
 
 use crate::allocation::{Chance, Chosen, NotChosen, choose, take_explicit};
-use crate::binding::Binding;
+use crate::binding::{Binding, Owner};
 use crate::clock::Timestamp;
 use crate::command::{Actor, BindRequest, Decision, Outcome};
 use crate::event::Event;
@@ -57,6 +57,7 @@ fn try_bind(
         speech_recognition: request.speech_recognition,
         ring_timeout_s: request.ring_timeout_s,
         extras: request.extras.clone(),
+        owner: Some(Owner::of(pool)),
     };
     if let Some(binding) = same_order(state, pool, request, &proposed, now) {
         return Ok((Vec::new(), binding));

@@ -113,9 +113,9 @@ impl State {
                     ..self.clock
                 };
                 self.set(Row::Clock(clock), undo);
-                self.set(Row::Binding(binding.clone()), undo);
+                self.set(Row::from(Binding::clone(binding)), undo);
             }
-            Event::BindingChanged(binding) => self.set(Row::Binding(binding.clone()), undo),
+            Event::BindingChanged(binding) => self.set(Row::from(Binding::clone(binding)), undo),
             Event::Ended {
                 subs_id,
                 x,
@@ -145,7 +145,7 @@ impl State {
                 };
                 self.set(Row::Clock(clock), undo);
             }
-            Event::Revealed { .. } | Event::PersonErased { .. } => {}
+            Event::Revealed { .. } | Event::Noted(_) | Event::PersonErased { .. } => {}
         }
     }
 
@@ -197,8 +197,8 @@ impl State {
             Row::Number(number) => self.put_number(number).map(Row::Number),
             Row::Binding(binding) => {
                 let old = self.take_binding(binding.subs_id);
-                self.insert_binding(*binding);
-                old.map(Box::new).map(Row::Binding)
+                self.insert_binding((*binding).into());
+                old.map(Row::from)
             }
             Row::Command { id, key, until } => {
                 let old = self.memory.remove(id);
@@ -231,7 +231,7 @@ impl State {
                 }
                 self.inventory.remove(*x).map(Row::Number)
             }
-            RowKey::Binding(id) => self.take_binding(*id).map(Box::new).map(Row::Binding),
+            RowKey::Binding(id) => self.take_binding(*id).map(Row::from),
             RowKey::Command(id) => self.memory.remove(*id).map(|(key, until)| Row::Command {
                 id: *id,
                 key,

@@ -2,11 +2,13 @@
 
 mod trunks;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Clock, State};
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::binding::{Binding, SubsId};
+use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::command::CommandId;
 use crate::inventory::{At, Number};
@@ -38,7 +40,7 @@ pub enum Row {
     /// An X number.
     Number(Number),
     /// A binding.
-    Binding(Box<Binding>),
+    Binding(Box<PlainBinding>),
     /// The id of a command that must not come again.
     Command {
         /// The id.
@@ -122,6 +124,75 @@ impl From<PlainPool> for Pool {
     }
 }
 
+/// A binding without its owner, whom the pool of its X tells.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainBinding {
+    pub(super) subs_id: SubsId,
+    product: Product,
+    x: PhoneNumber,
+    a: PhoneNumber,
+    b: Option<PhoneNumber>,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    restriction: Restriction,
+    record: bool,
+    speech_recognition: bool,
+    ring_timeout_s: Option<u8>,
+    extras: Extras,
+}
+
+impl fmt::Debug for PlainBinding {
+    /// As a [`Binding`] shows itself: masked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Binding::from(self.clone()).fmt(f)
+    }
+}
+
+impl From<Binding> for PlainBinding {
+    fn from(binding: Binding) -> Self {
+        PlainBinding {
+            subs_id: binding.subs_id,
+            product: binding.product,
+            x: binding.x,
+            a: binding.a,
+            b: binding.b,
+            created_at: binding.created_at,
+            expires_at: binding.expires_at,
+            restriction: binding.restriction,
+            record: binding.record,
+            speech_recognition: binding.speech_recognition,
+            ring_timeout_s: binding.ring_timeout_s,
+            extras: binding.extras,
+        }
+    }
+}
+
+impl From<PlainBinding> for Binding {
+    fn from(plain: PlainBinding) -> Self {
+        Binding {
+            subs_id: plain.subs_id,
+            product: plain.product,
+            x: plain.x,
+            a: plain.a,
+            b: plain.b,
+            created_at: plain.created_at,
+            expires_at: plain.expires_at,
+            restriction: plain.restriction,
+            record: plain.record,
+            speech_recognition: plain.speech_recognition,
+            ring_timeout_s: plain.ring_timeout_s,
+            extras: plain.extras,
+            owner: None,
+        }
+    }
+}
+
+impl From<Binding> for Row {
+    fn from(binding: Binding) -> Self {
+        Row::Binding(Box::new(binding.into()))
+    }
+}
+
 /// What identifies a [`Row`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RowKey {
@@ -197,11 +268,11 @@ impl State {
                     .into_iter()
                     .filter_map(|at| self.inventory.number(at).map(Row::Number)),
             )
-            .chain(
-                bindings
-                    .into_iter()
-                    .filter_map(|at| self.binding_at(at).map(Box::new).map(Row::Binding)),
-            )
+            .chain(bindings.into_iter().filter_map(|at| {
+                self.bindings
+                    .get(at, |x| self.inventory.x(x))
+                    .map(Row::from)
+            }))
             .chain(commands.into_iter().map(|(id, key, until)| Row::Command {
                 id,
                 key: key.clone(),

@@ -50,6 +50,7 @@ fn binding() -> Binding {
         speech_recognition: false,
         ring_timeout_s: None,
         extras: Extras::default(),
+        owner: None,
     }
 }
 

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use maskline_domain::account::is_name;
 use maskline_domain::{Actor, Command, Envelope};
 
+use super::refusals::Peer;
 use super::{Admin, AdminError};
 
 /// The header in which a client names the person at the keyboard.
@@ -32,6 +33,8 @@ pub async fn require_token(
     if given.is_some_and(|given| admin.token.is(given)) {
         next.run(request).await
     } else {
+        let peer = request.extensions().get::<Peer>().copied();
+        admin.refused.note(peer, &admin.ledger);
         AdminError::Unauthorized.into_response()
     }
 }

@@ -80,7 +80,7 @@ pub fn number_rows(state: &State, numbers: &[PhoneNumber]) -> Vec<Row> {
     let bindings = numbers.iter().flat_map(|&x| state.bindings_on(x));
     known
         .map(Row::Number)
-        .chain(bindings.map(|binding| Row::Binding(Box::new(binding))))
+        .chain(bindings.map(Row::from))
         .collect()
 }
 

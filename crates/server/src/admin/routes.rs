@@ -25,11 +25,10 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use maskline_domain::{Command, PhoneNumber};
+use maskline_domain::PhoneNumber;
 
-use super::auth::{Operator, require_token};
+use super::auth::require_token;
 use super::extract::BodyTimeout;
-use super::view::Eyes;
 use super::{Admin, AdminError};
 
 /// Rows of one answer.
@@ -105,8 +104,6 @@ struct Filter {
     pool: Option<String>,
     city: Option<String>,
     status: Option<String>,
-    x: Option<String>,
-    party: Option<String>,
     limit: Option<usize>,
     reveal: bool,
 }
@@ -117,26 +114,12 @@ impl Filter {
     }
 }
 
-/// Gives whole numbers away only after the journal says who asked.
-async fn eyes(
-    admin: &Admin,
-    operator: &Operator,
-    reveal: bool,
-    what: &str,
-) -> Result<Eyes, AdminError> {
-    if reveal {
-        let what = what.to_owned();
-        let note = operator.envelope(Command::NoteReveal { what });
-        admin.ledger.submit(note).await?;
-    }
-    Ok(Eyes { reveal })
-}
-
 fn phone_number(text: &str) -> Result<PhoneNumber, AdminError> {
     PhoneNumber::parse(text).map_err(|error| AdminError::Malformed(error.to_string()))
 }
 
 /// A list that was found by looking through many things: rows, and whether there may be more.
+#[derive(Default)]
 struct Found {
     rows: Vec<Value>,
     more: bool,

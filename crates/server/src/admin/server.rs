@@ -18,6 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
+use super::refusals::Peer;
 use crate::connections::{self, Connections};
 
 /// Connections at once. Half of them may be of one address, such as that of a proxy for the console.
@@ -59,7 +60,8 @@ pub async fn serve(
             continue;
         };
         let (router, closed, busy) = (router.clone(), held.closed(), held.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
             let (router, held) = (router.clone(), busy.clone());
             async move {
                 let Some(_busy) = held.busy() else {

@@ -9,7 +9,7 @@ use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{
     AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, State, Trunk, User,
 };
-use maskline_store::records::history::Past;
+use maskline_store::records::history::{Facts, Past};
 
 /// Whether whole numbers of parties may be seen.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,19 @@ impl Eyes {
             number.to_string()
         }
     }
+
+    /// A free text of the customer's, which may name a person.
+    pub fn text(self, text: Option<&str>) -> Option<&str> {
+        if self.reveal {
+            text
+        } else {
+            text.map(|_| HIDDEN)
+        }
+    }
 }
+
+/// What stands for a text that is there and not shown.
+const HIDDEN: &str = "***";
 
 /// A key, without its secret.
 pub fn key(key: &AccessKey) -> Value {
@@ -148,10 +160,11 @@ pub fn number(state: &State, number: &Number, now: Timestamp) -> Value {
 }
 
 /// A binding as one line of a list.
-pub fn binding_line(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
+pub fn binding_line(binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
     json!({
         "subs_id": binding.subs_id.to_string(),
-        "pool": state.number(binding.x).and_then(|number| number.class.pool),
+        "pool": binding.owner.as_ref().map(|owner| &owner.pool),
+        "account": binding.owner.as_ref().map(|owner| &owner.account),
         "product": binding.product,
         "x": binding.x.reveal(),
         "a": eyes.party(binding.a),
@@ -162,40 +175,54 @@ pub fn binding_line(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes
 }
 
 /// A binding with everything the customer gave.
-pub fn binding(state: &State, binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
-    let mut shown = binding_line(state, binding, now, eyes);
-    extend(&mut shown, terms(binding));
+pub fn binding(binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
+    let mut shown = binding_line(binding, now, eyes);
+    extend(&mut shown, terms(binding, eyes));
     shown
 }
 
-/// A binding that is no longer in the state.
-pub fn past(past: &Past, eyes: Eyes) -> Value {
-    let mut shown = json!({
+/// A binding that is no longer in the state, as one line of a list. `state` is `unreadable` where
+/// the history does not hold what was written there.
+pub fn past_line(past: &Past, eyes: Eyes) -> Value {
+    let binding = past.binding();
+    let state = match past.facts {
+        Facts::Unreadable => "unreadable",
+        Facts::Known(_) | Facts::Erased => "ended",
+    };
+    let ended = past.ended.as_ref();
+    json!({
         "subs_id": past.subs_id.to_string(),
+        "pool": past.owner.as_ref().map(|owner| &owner.pool),
+        "account": past.owner.as_ref().map(|owner| &owner.account),
+        "product": binding.map(|binding| binding.product),
         "x": past.x.reveal(),
-        "state": "ended",
+        "a": binding.map(|binding| eyes.party(binding.a)),
+        "b": binding.and_then(|binding| binding.b).map(|b| eyes.party(b)),
+        "state": state,
+        "expires_at": binding.map(|binding| binding.expires_at.format_china()),
+        "ended_at": ended.map(|ended| ended.at.format_china()),
+        "ended_how": ended.map(|ended| ended.cause.clone()),
+        "erased": past.facts == Facts::Erased,
+    })
+}
+
+/// A binding that is no longer in the state, with everything the customer gave.
+pub fn past(past: &Past, eyes: Eyes) -> Value {
+    let mut shown = past_line(past, eyes);
+    let who = json!({
         "bound_by": past.bound_by,
         "changed_by": past.changed_by,
-        "ended_at": past.ended.as_ref().map(|ended| ended.at.format_china()),
         "ended_by": past.ended.as_ref().map(|ended| ended.by.clone()),
-        "ended_how": past.ended.as_ref().map(|ended| ended.cause.clone()),
-        "erased": past.binding.is_none(),
     });
-    if let Some(binding) = &past.binding {
-        let parties = json!({
-            "product": binding.product,
-            "a": eyes.party(binding.a),
-            "b": binding.b.map(|b| eyes.party(b)),
-            "expires_at": binding.expires_at.format_china(),
-        });
-        extend(&mut shown, parties);
-        extend(&mut shown, terms(binding));
+    extend(&mut shown, who);
+    if let Some(binding) = past.binding() {
+        extend(&mut shown, terms(binding, eyes));
     }
     shown
 }
 
 /// What the customer asked for beside the parties.
-fn terms(binding: &Binding) -> Value {
+fn terms(binding: &Binding, eyes: Eyes) -> Value {
     let extras = &binding.extras;
     json!({
         "created_at": binding.created_at.format_china(),
@@ -203,12 +230,12 @@ fn terms(binding: &Binding) -> Value {
         "record": binding.record,
         "speech_recognition": binding.speech_recognition,
         "ring_timeout_s": binding.ring_timeout_s,
-        "out_id": extras.out_id,
-        "out_order_id": extras.out_order_id,
-        "ring_config": extras.ring_config,
-        "dtmf_config": extras.dtmf_config,
-        "speech_model": extras.speech_model,
-        "extend": extras.extend,
+        "out_id": eyes.text(extras.out_id.as_deref()),
+        "out_order_id": eyes.text(extras.out_order_id.as_deref()),
+        "ring_config": eyes.text(extras.ring_config.as_deref()),
+        "dtmf_config": eyes.text(extras.dtmf_config.as_deref()),
+        "speech_model": eyes.text(extras.speech_model.as_deref()),
+        "extend": eyes.text(extras.extend.as_deref()),
     })
 }
 

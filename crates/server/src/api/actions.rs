@@ -45,7 +45,7 @@ pub const ACTIONS: &[Action] = &[
     action("UnbindSubscription", Kind::Change, &["SubsId", "SecretNo"], PoolBy::KeyOr("ProductType"), None, |call| Box::pin(unbind_subscription::run(call))),
     action("UpdateSubscription", Kind::Change, &["OperateType", "PhoneNoX", "SubsId"], PoolBy::KeyOr("ProductType"), Some(10_000), |call| Box::pin(update_subscription::run(call))),
     action("QuerySubscriptionDetail", Kind::Read, &["PhoneNoX", "SubsId"], PoolBy::KeyOr("ProductType"), Some(5_000), |call| Box::pin(query_subscription_detail::run(call))),
-    action("QuerySubsId", Kind::Read, &["PhoneNoX"], PoolBy::KeyIfGiven, None, |call| Box::pin(query_subs_id::run(call))),
+    action("QuerySubsId", Kind::Read, &["PhoneNoX"], PoolBy::KeyOrX("PhoneNoX"), None, |call| Box::pin(query_subs_id::run(call))),
     action("QuerySecretNoDetail", Kind::Read, &["PoolKey", "SecretNo"], PoolBy::Key, Some(1_000), |call| Box::pin(query_secret_no_detail::run(call))),
     action("QuerySecretNoRemain", Kind::Read, &["City", "SpecId"], PoolBy::Nothing, None, |call| Box::pin(query_secret_no_remain::run(call))),
     action("LockSecretNo", Kind::Change, &["PoolKey", "SecretNo"], PoolBy::Key, Some(500), |call| Box::pin(lock_secret_no::run(call))),
@@ -133,8 +133,8 @@ pub enum PoolBy {
     Nothing,
     /// `PoolKey`, which is required.
     Key,
-    /// `PoolKey`, or none for every pool of the account.
-    KeyIfGiven,
+    /// `PoolKey`, or else the pool of the account that the X under this name is in.
+    KeyOrX(&'static str),
     /// `PoolKey`, or else the number type of an old account under this name.
     KeyOr(&'static str),
 }
@@ -279,13 +279,22 @@ impl Action {
     pub fn pool_in(&self, parameters: &Parameters) -> Option<PoolRef> {
         let legacy_type = match self.pool {
             PoolBy::Nothing => return None,
-            PoolBy::Key | PoolBy::KeyIfGiven => None,
+            PoolBy::Key | PoolBy::KeyOrX(_) => None,
             PoolBy::KeyOr(name) => parameters.filled(name),
         };
         let key = parameters
             .filled("PoolKey")
             .map(|key| PoolRef::Key(PoolKey::new(key)));
         key.or_else(|| legacy_type.map(|name| PoolRef::LegacyType(name.into())))
+    }
+
+    /// The X by whose pool a request is judged that names no pool.
+    #[must_use]
+    pub fn x_in(&self, parameters: &Parameters) -> Option<PhoneNumber> {
+        let PoolBy::KeyOrX(name) = self.pool else {
+            return None;
+        };
+        PhoneNumber::parse(parameters.filled(name)?).ok()
     }
 
     /// Carries it out.
@@ -310,7 +319,7 @@ pub struct Call<'a> {
     pub permission: &'a str,
     /// The pool as the request named it.
     pub pool: Option<PoolRef>,
-    /// The key of that pool.
+    /// The key of the pool by which the request was judged: that one, or the one of its X.
     pub pool_key: Option<PoolKey>,
     /// The id of the command, and until when it must be remembered.
     pub id: (CommandId, Timestamp),
@@ -329,32 +338,16 @@ impl Call<'_> {
                 format!("PoolKey or {other} is needed"),
             )
             .into(),
-            PoolBy::Nothing | PoolBy::Key | PoolBy::KeyIfGiven => {
+            PoolBy::Nothing | PoolBy::Key | PoolBy::KeyOrX(_) => {
                 BusinessCode::IllegalArgument.into()
             }
         })
     }
 
-    /// Whether an X number is in the named pool, or, where none needs to be named and none is, in
-    /// any pool of the account.
+    /// Whether an X number is in the pool by which the request was judged.
     #[must_use]
     pub fn owns(&self, state: &State, x: PhoneNumber) -> bool {
-        let number = state.number(x);
-        let Some(pool) = number
-            .as_ref()
-            .and_then(|number| number.class.pool.as_ref())
-        else {
-            return false;
-        };
-        match &self.pool_key {
-            Some(named) => pool == named,
-            None => {
-                self.action.pool == PoolBy::KeyIfGiven
-                    && state
-                        .pool(pool)
-                        .is_some_and(|pool| pool.account == self.account)
-            }
-        }
+        self.pool_key.is_some() && state.pool_of(x).map(|pool| &pool.key) == self.pool_key.as_ref()
     }
 
     /// Gives a command to the ledger, and waits until what came of it is durable.
@@ -401,26 +394,23 @@ impl Call<'_> {
             .map_err(read_failure)
     }
 
-    /// What the history knows of a binding on `x` that is no longer in the state; nothing if `x` is
-    /// not in the named pool.
+    /// What the history knows of a binding on `x` that is no longer in the state; nothing if it was
+    /// not made in the named pool, wherever X is now.
     ///
     /// # Errors
     ///
     /// The ledger's failure, as the caller is told of it.
     pub async fn past(&self, subs_id: SubsId, x: PhoneNumber) -> Result<Option<Past>, Failure> {
-        if !self
-            .read(Touch::Number(x), |state, _| self.owns(state, x))
-            .await?
-        {
+        let Some(pool) = &self.pool_key else {
             return Ok(None);
-        }
+        };
         let past = self
             .gateway
             .ledger()
             .past(subs_id)
             .await
             .map_err(read_failure)?;
-        Ok(past.filter(|past| past.x == x))
+        Ok(past.filter(|past| past.x == x && past.was_of(&self.account, pool)))
     }
 }
 

@@ -182,8 +182,13 @@ impl Gateway {
 
         let permission = action.permission();
         let pool = action.pool_in(incoming.parameters());
-        let admission = self.ledger.read(Touch::Lists, |state, _| {
-            let admission = admit(state, &proven.key, &permission, pool.as_ref())?;
+        let x = match pool {
+            None => action.x_in(incoming.parameters()),
+            Some(_) => None,
+        };
+        let touch = x.map_or(Touch::Lists, Touch::Number);
+        let admission = self.ledger.read(touch, |state, _| {
+            let admission = admit(state, &proven.key, &permission, pool.as_ref(), x)?;
             Ok(admission.pool.map(|pool| pool.key.clone()))
         });
         let pool_key = admission.await.map_err(read_failure)?.map_err(failure_of)?;

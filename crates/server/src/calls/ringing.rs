@@ -50,6 +50,7 @@ mod tests {
                 ring_config: config.map(Into::into),
                 ..Extras::default()
             },
+            owner: None,
         };
         Route::Connect(Box::new(Connection {
             callee: binding.a,

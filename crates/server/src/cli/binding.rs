@@ -7,9 +7,12 @@ use super::{Client, Failure, show};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List bindings
+    /// List the bindings in force, or with --ended those that have ended
     Ls {
-        /// Only those in this pool
+        /// Only those of this account
+        #[arg(long)]
+        account: Option<String>,
+        /// Only those in this pool; ended ones by the pool that they were made in
         #[arg(long)]
         pool: Option<String>,
         /// Only those on this X number
@@ -18,11 +21,17 @@ pub enum Command {
         /// Only those of this party, A or B
         #[arg(long, value_name = "NUMBER")]
         party: Option<String>,
+        /// Those that have ended, the newest first
+        #[arg(long)]
+        ended: bool,
+        /// Only ended ones with a lower SubsId, for the next page
+        #[arg(long, value_name = "SUBS_ID", requires = "ended")]
+        before: Option<String>,
         /// No more than so many
         #[arg(long, default_value_t = 100)]
         limit: u32,
     },
-    /// Show one binding with everything the customer gave, OutId included
+    /// Show one binding with everything the customer gave; its texts, OutId included, with --reveal
     Show {
         /// The SubsId
         subs_id: String,
@@ -37,13 +46,20 @@ pub enum Command {
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Ls {
+            account,
             pool,
             x,
             party,
+            ended,
+            before,
             limit,
         } => {
+            let state = if *ended { "ended" } else { "live,over" };
             let limit = limit.to_string();
             let query = query(&[
+                ("account", account.as_deref()),
+                ("state", Some(state)),
+                ("before", before.as_deref()),
                 ("pool", pool.as_deref()),
                 ("x", x.as_deref()),
                 ("party", party.as_deref()),

@@ -35,7 +35,14 @@ pub fn run(common: &Common, command: &Command) -> Result<(), Failure> {
     let settings = common.load()?.settings;
     if common.reveal {
         // Who looks at whole numbers is written down first, which only a running service can do.
-        let what = json!({ "what": "the journal" });
+        let mut what = format!("the journal limit={limit}");
+        if let Some(from) = from {
+            what.push_str(&format!(" from={from}"));
+        }
+        if let Some(at) = at {
+            what.push_str(&format!(" at={at}"));
+        }
+        let what = json!({ "what": what });
         Client::find(common)?.post("/v1/reveals", &what)?;
     }
     let at = match at {

@@ -12,7 +12,7 @@ use super::descriptors::Budget;
 use super::{
     Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop, watch,
 };
-use crate::admin::{self, Admin, AdminToken, BodyTimeout};
+use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, Board, Serving, links};
 use crate::cli::Failure;
@@ -148,6 +148,7 @@ impl Process {
             calls,
             notice: parts::notice(&self.loaded.settings),
             data: self.data.clone(),
+            refused: TokenRefusals::default(),
             past: tokio::sync::Mutex::default(),
         })
     }

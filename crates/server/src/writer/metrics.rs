@@ -1,6 +1,7 @@
 //! What the ledger shows of itself in the metrics.
 
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -147,6 +148,11 @@ impl Collector for LedgerCollector {
                 "journal_batches_undone",
                 "Batches undone, the disk being full",
                 counters.undone,
+            ),
+            (
+                "records_unreadable",
+                "Rows of the binding history and of call records that could not be read",
+                self.0.shared.unreadable.load(Ordering::Relaxed),
             ),
         ] {
             let metric = ConstCounter::new(value);

@@ -13,6 +13,7 @@ use sqlx::SqlitePool;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::owners::{self, Filling};
 use super::{Shared, edge};
 
 /// Rows after which a projection is written.
@@ -24,6 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn start(
     shared: Arc<Shared>,
+    filling: Option<Filling>,
     closing: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -33,11 +35,11 @@ pub(super) fn start(
         .name("maskline-projector".to_owned())
         .spawn(move || {
             edge::stand_back();
-            runtime.block_on(run(&shared, closing));
+            runtime.block_on(run(&shared, filling, closing));
         })
 }
 
-async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
+async fn run(shared: &Shared, mut filling: Option<Filling>, mut closing: watch::Receiver<bool>) {
     let mut tip = shared.tip.subscribe();
     let readers = loop {
         match sqlite::readers(&shared.options.dir, 1).await {
@@ -51,6 +53,17 @@ async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
         }
     };
     loop {
+        let projected = *shared.projected.borrow();
+        if let Some(filling) = filling.take_if(|filling| projected >= filling.until) {
+            let filled = tokio::select! {
+                filled = owners::fill(shared, &readers, filling) => filled,
+                _ = closing.wait_for(|&closing| closing) => return,
+            };
+            if let Err(error) = filled {
+                // Operators alone read what has no owner, so nothing is given away meanwhile.
+                tracing::warn!(%error, "whose older bindings were is not known yet; tried again at the next start");
+            }
+        }
         let step = async {
             let seq = *shared.projected.borrow();
             // What is waited for borrows the value, so it is let go at once.

@@ -8,6 +8,7 @@ mod client;
 mod forms;
 mod framing;
 mod mutations;
+mod ownership;
 mod proof;
 mod store;
 mod traps;

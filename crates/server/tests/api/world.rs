@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::{
     AccessKey, AccessKeyId, Account, AccountId, AccountStatus, Actor, Carrier, City, Command,
-    Envelope, Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Timestamp, UserName,
+    Envelope, Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Timestamp, User, UserName,
 };
 use maskline_server::api::{ApiMetrics, Bounds, Clock, Gateway, Listeners, Settings, serve};
 use maskline_server::connections::{self, Connections};
@@ -266,6 +266,29 @@ impl World {
         let dto = &answer.json()["SecretBindDTO"];
         let member = |name: &str| dto[name].as_str().expect("a string").to_owned();
         (member("SecretNo"), member("SubsId"))
+    }
+
+    /// Makes an ended binding and, once the history has it, changes the history as `sql` says.
+    pub async fn bend_history(&self, sql: &'static str) -> (String, String) {
+        let (x, id) = self.bind(&[("PhoneNoB", B)]).await;
+        let pairs = [("PoolKey", AXN), ("SubsId", &*id), ("SecretNo", &*x)];
+        let answer = self.ask("UnbindSubscription", &pairs).await;
+        assert_eq!(answer.code(), "OK");
+        let subs_id = maskline_domain::SubsId::parse(&id).unwrap();
+        self.ledger.past(subs_id).await.unwrap().expect("ended");
+        self.store.bend(sql).await;
+        (x, id)
+    }
+
+    /// Makes a user who may do nothing yet, and a key of theirs.
+    pub async fn add_user_and_key(&self, account: &str, user: &str, signer: &Signer) {
+        self.order(Command::SetUser(User {
+            account: AccountId::new(account),
+            name: UserName::new(user),
+            statements: Vec::new(),
+        }))
+        .await;
+        self.add_user_key(account, user, signer).await;
     }
 
     /// Stops the server and waits until it has stopped.

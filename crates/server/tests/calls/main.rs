@@ -147,6 +147,9 @@ async fn records(ledger: &Ledger) -> Vec<(CallRecord, bool)> {
     )
     .await
     .expect("the records can be read")
+    .into_iter()
+    .map(|listed| listed.expect("whole"))
+    .collect()
 }
 
 async fn furnish(ledger: &Ledger, peer: SocketAddr) {

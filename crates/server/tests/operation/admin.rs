@@ -2,6 +2,7 @@
 
 mod calls;
 mod explain;
+mod traces;
 mod trunks;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use maskline_domain::{
     Actor, BindRequest, Command, Envelope, Outcome, PhoneNumber, PoolKey, Product, Restriction,
     SubsId,
 };
-use maskline_server::admin::{self, Admin, AdminToken};
+use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
 use maskline_server::calls::Board;
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::telemetry::Readiness;
@@ -165,11 +166,14 @@ async fn numbers_of_people_are_masked_and_revealing_them_is_journalled() {
         (&masked["a"], &masked["x"]),
         (&json!("139******11"), &json!(X))
     );
-    assert_eq!(masked["out_id"], "order-7");
+    assert_eq!(masked["out_id"], "***");
     assert!(!world.journal().await.contains("revealed"));
 
     let whole = world.get(&format!("{path}?reveal=true")).await;
-    assert_eq!(whole["a"], A);
+    assert_eq!(
+        (&whole["a"], &whole["out_id"]),
+        (&json!(A), &json!("order-7"))
+    );
     let journal = world.journal().await;
     assert!(
         journal.contains("operator tester") && journal.contains("revealed"),
@@ -360,6 +364,7 @@ impl World {
             notice: Notice::Caller,
             data,
             past: tokio::sync::Mutex::default(),
+            refused: TokenRefusals::default(),
         });
         let timeout = admin::BodyTimeout(std::time::Duration::from_secs(10));
         let router = admin::router(admin, 1 << 20, timeout);
@@ -431,8 +436,16 @@ impl World {
         self.bind_with(None).await
     }
 
-    /// AXN without a default B.
     async fn bind_with(&self, ring_config: Option<&str>) -> SubsId {
+        self.bind_so("FC1", ring_config).await
+    }
+
+    async fn bind_in(&self, pool: &str) -> SubsId {
+        self.bind_so(pool, None).await
+    }
+
+    /// AXN without a default B.
+    async fn bind_so(&self, pool: &str, ring_config: Option<&str>) -> SubsId {
         let number = |text| PhoneNumber::parse(text).expect("digits");
         let now = self
             .ledger
@@ -440,7 +453,7 @@ impl World {
             .await
             .expect("a time");
         let request = BindRequest {
-            pool: PoolRef::Key(PoolKey::new("FC1")),
+            pool: PoolRef::Key(PoolKey::new(pool)),
             product: Product::Axn,
             a: number(A),
             b: None,
@@ -472,11 +485,20 @@ impl World {
 
     /// The whole journal as text.
     async fn journal(&self) -> String {
+        self.journal_shown(true).await
+    }
+
+    /// The whole journal as it is shown to everybody.
+    async fn journal_masked(&self) -> String {
+        self.journal_shown(false).await
+    }
+
+    async fn journal_shown(&self, reveal: bool) -> String {
         let mut conn = self.ledger.readers().acquire().await.expect("a connection");
         let batches = journal::read(&mut conn, 1, 1000).await.expect("batches");
         batches
             .iter()
-            .map(|batch| show::batch(batch, true).expect("readable"))
+            .map(|batch| show::batch(batch, reveal).expect("readable"))
             .collect()
     }
 }

@@ -279,7 +279,11 @@ impl Model {
                 at,
                 cooling_until,
                 idle_since,
+                owner,
             } => {
+                hold(*owner == self.owner_of(*x), Law::OwnOnly, || {
+                    format!("the end of {subs_id} tells of owner {owner:?}")
+                })?;
                 let Some(binding) = self.bindings.get(subs_id).filter(|b| b.x == *x) else {
                     return broken(
                         Law::OverIsOver,
@@ -378,6 +382,7 @@ impl Model {
             }
             Event::Bound(binding) => {
                 self.last_subs_id = self.last_subs_id.max(binding.subs_id.0);
+                self.keep(binding);
                 self.bindings.insert(binding.subs_id, (**binding).clone());
             }
             Event::BindingChanged(binding) => {
@@ -409,7 +414,7 @@ impl Model {
             Event::ImportEnded { name } => {
                 self.imports.remove(name);
             }
-            Event::Revealed { .. } | Event::PersonErased { .. } => {}
+            Event::Revealed { .. } | Event::Noted(_) | Event::PersonErased { .. } => {}
         }
         Ok(())
     }

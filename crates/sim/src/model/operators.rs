@@ -154,7 +154,11 @@ impl Model {
                 let (name, rows) = (name.clone(), *rows);
                 changed(known < Some(rows), Event::ImportAdvanced { name, rows })
             }
-            Command::NoteReveal { what } => done(vec![Event::Revealed { what: what.clone() }]),
+            Command::NoteReveal { what, rows } => done(vec![Event::Revealed {
+                what: what.clone(),
+                rows: *rows,
+            }]),
+            Command::Note(note) => done(vec![Event::Noted(note.clone())]),
             Command::NoteErasure { bindings } => done(vec![Event::PersonErased {
                 bindings: *bindings,
             }]),

@@ -9,8 +9,8 @@ use maskline_domain::account::Effect;
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     AccessKeyId, AccountStatus, Actor, BindRequest, Binding, Command, CommandId, EndCause,
-    Envelope, Event, Number, PhoneNumber, Pool, PoolRef, Product, Refusal, SubsId, Timestamp,
-    Update,
+    Envelope, Event, Number, Owner, PhoneNumber, Pool, PoolRef, Product, Refusal, SubsId,
+    Timestamp, Update,
 };
 
 use crate::model::Model;
@@ -100,6 +100,7 @@ impl Model {
                     at: now,
                     cooling_until: self.rest(binding, now, now),
                     idle_since: self.idle(*x, now),
+                    owner: self.owner_of(*x),
                 }]))
             }
             Command::Update {
@@ -263,6 +264,10 @@ impl Model {
             speech_recognition: ask.speech_recognition,
             ring_timeout_s: ask.ring_timeout_s,
             extras: ask.extras.clone(),
+            owner: Some(Owner {
+                pool: pool.key.clone(),
+                account: pool.account.clone(),
+            }),
         };
         if let Some(same) = self.same_order(pool, ask, &wanted, now) {
             return Ok(Ruling::Existing(Box::new(same.clone())));

@@ -52,6 +52,7 @@ impl World {
             8 => self.trunk(),
             9 => Command::NoteReveal {
                 what: "a number".to_owned(),
+                rows: Some(1),
             },
             10 if self.chance.one_in(40) => Command::BeginEpoch,
             10 if self.chance.one_in(3) => Command::NoteErasure { bindings: 1 },

@@ -99,7 +99,36 @@ impl World {
             };
             return broken(law, format!("{read:?} sees what is not durable"));
         }
+        if let Read::Number(x) = read {
+            self.judge_past(durable, *x)?;
+        }
         self.tally.reads += 1;
+        Ok(())
+    }
+
+    /// What each customer may read of what was bound on X, by the rule that
+    /// the server uses, is what was bound in the pool they name.
+    fn judge_past(&self, durable: &Model, x: PhoneNumber) -> Held {
+        for (id, made) in durable.made.iter().filter(|(_, made)| made.x == x) {
+            for pool in durable.pools.values() {
+                let owner = if self.plants(Fault::PastReadByOwnerOfX) {
+                    durable.owner_of(x)
+                } else {
+                    made.told.clone()
+                };
+                let may = owner.is_some_and(|owner| owner.is(&pool.account, &pool.key));
+                let was_theirs = made.owner.as_ref().is_some_and(|owner| {
+                    (&owner.account, &owner.pool) == (&pool.account, &pool.key)
+                });
+                hold(may == was_theirs, Law::OwnOnly, || {
+                    let (may, was) = (
+                        if may { "may" } else { "may not" },
+                        if was_theirs { "was" } else { "was not" },
+                    );
+                    format!("{} {may} read {id}, which {was} theirs", pool.key)
+                })?;
+            }
+        }
         Ok(())
     }
 

@@ -51,6 +51,7 @@ impl Touched {
             Event::CommandAnswered { .. }
             | Event::CommandsForgotten { .. }
             | Event::Revealed { .. }
+            | Event::Noted(_)
             | Event::PersonErased { .. }
             | Event::ImportAdvanced { .. }
             | Event::ImportEnded { .. }

@@ -44,6 +44,8 @@ fn described(event: &Event) -> (String, Value) {
                 serde_json::json!({ "count": count }),
             );
         }
+        // A note is told by its own name.
+        Event::Noted(note) => serde_json::to_value(note).unwrap_or(Value::Null),
         other => serde_json::to_value(other).unwrap_or(Value::Null),
     };
     match value {

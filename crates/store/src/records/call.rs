@@ -250,8 +250,10 @@ pub async fn close_lost(
 pub struct Filter {
     /// Only those on this X.
     pub x: Option<PhoneNumber>,
-    /// Only those of this pool.
+    /// Only those of the pool that X was in when they came.
     pub pool: Option<String>,
+    /// Only those of the account that this pool is of.
+    pub account: Option<String>,
     /// Only those of this binding.
     pub subs_id: Option<SubsId>,
     /// Only those that came at this moment or later.
@@ -266,14 +268,24 @@ pub struct Filter {
     pub limit: u32,
 }
 
-/// Calls, the newest first; each with whether it is still open.
+/// A row that does not hold what was written there: a fault, and no erasure.
+#[derive(Debug, thiserror::Error)]
+#[error("the record of call {call_id} cannot be read: {source}")]
+pub struct Unreadable {
+    /// The call.
+    pub call_id: String,
+    /// What is wrong with the row; it names the column and not its content.
+    pub source: sqlx::Error,
+}
+
+/// A call with whether it is still open, if its row can be read.
+pub type Listed = Result<(CallRecord, bool), Unreadable>;
+
+/// Calls, the newest first.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn list(
-    readers: &SqlitePool,
-    filter: &Filter,
-) -> Result<Vec<(CallRecord, bool)>, sqlx::Error> {
+pub async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<Listed>, sqlx::Error> {
     let mut select = QueryBuilder::<Sqlite>::new(format!(
         "SELECT state, {COLUMNS} FROM call_record WHERE arrived_at < "
     ));
@@ -287,6 +299,9 @@ pub async fn list(
     if let Some(pool) = &filter.pool {
         select.push(" AND pool = ").push_bind(pool);
     }
+    if let Some(account) = &filter.account {
+        select.push(" AND account = ").push_bind(account);
+    }
     if let Some(situation) = &filter.situation {
         select.push(" AND situation = ").push_bind(situation);
     }
@@ -299,33 +314,33 @@ pub async fn list(
         Some(false) => select.push(" AND state = 'closed'"),
         None => &mut select,
     };
-    select
+    let rows = select
         .push(" ORDER BY arrived_at DESC, call_id DESC LIMIT ")
         .push_bind(i64::from(filter.limit))
         .build()
         .fetch_all(readers)
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+        .await?;
+    Ok(rows.iter().map(listed).collect())
 }
 
-/// One call, with whether it is still open.
+/// One call.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(
-    readers: &SqlitePool,
-    call_id: &str,
-) -> Result<Option<(CallRecord, bool)>, sqlx::Error> {
+pub async fn get(readers: &SqlitePool, call_id: &str) -> Result<Option<Listed>, sqlx::Error> {
     let sql = format!("SELECT state, {COLUMNS} FROM call_record WHERE call_id = $1");
     query(AssertSqlSafe(sql))
         .bind(call_id)
         .fetch_optional(readers)
-        .await?
-        .as_ref()
-        .map(read)
-        .transpose()
+        .await
+        .map(|row| row.as_ref().map(listed))
+}
+
+fn listed(row: &SqliteRow) -> Listed {
+    read(row).map_err(|source| Unreadable {
+        call_id: row.try_get("call_id").unwrap_or_default(),
+        source,
+    })
 }
 
 /// Blanks what tells of a person in the records of calls on one binding, open
@@ -405,11 +420,30 @@ fn bind<'q>(query: Query<'q>, call: &'q CallRecord) -> Query<'q> {
         .bind(&call.ladder)
 }
 
+/// A whole number of few digits.
+fn small<T: TryFrom<i64>>(number: Option<i64>, column: &str) -> Result<Option<T>, sqlx::Error>
+where
+    T::Error: std::error::Error + Send + Sync + 'static,
+{
+    let number = number.map(T::try_from).transpose();
+    number.map_err(|error| in_column(column, error))
+}
+
+/// What is wrong with a column. None of the errors given here shows its content.
+fn in_column(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_owned(),
+        source: Box::new(error),
+    }
+}
+
 fn read(row: &SqliteRow) -> Result<(CallRecord, bool), sqlx::Error> {
     let text = |column: &str| row.try_get::<Option<String>, _>(column);
     let number = |column: &str| -> Result<Option<PhoneNumber>, sqlx::Error> {
         let digits: Option<&str> = row.try_get(column)?;
-        Ok(digits.and_then(|digits| PhoneNumber::parse(digits).ok()))
+        let number = digits.filter(|digits| !digits.is_empty());
+        let number = number.map(PhoneNumber::parse).transpose();
+        number.map_err(|error| in_column(column, error))
     };
     let integer = |column: &str| row.try_get::<Option<i64>, _>(column);
     let moment = |column: &str| Ok::<_, sqlx::Error>(integer(column)?.map(Timestamp));
@@ -438,8 +472,8 @@ fn read(row: &SqliteRow) -> Result<(CallRecord, bool), sqlx::Error> {
         released_at: moment("released_at")?,
         situation: text("situation")?,
         release_by: text("release_by")?,
-        sip_status: integer("sip_status")?.and_then(|n| u16::try_from(n).ok()),
-        q850_cause: integer("q850_cause")?.and_then(|n| u8::try_from(n).ok()),
+        sip_status: small(integer("sip_status")?, "sip_status")?,
+        q850_cause: small(integer("q850_cause")?, "q850_cause")?,
         one_way: integer("one_way")?.map(|n| n != 0),
         recording: text("recording")?,
         media: text("media")?,

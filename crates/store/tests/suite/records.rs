@@ -38,7 +38,10 @@ async fn slice(store: &mut Store, writes: &[RecordWrite]) -> Vec<Result<u64, Rec
 async fn listed(store: &Store, filter: Filter) -> Vec<String> {
     let readers = store.owned.readers(1).await.expect("readable");
     let calls = call::list(&readers, &filter).await.expect("SQL");
-    calls.into_iter().map(|(call, _)| call.call_id).collect()
+    let ids = calls
+        .into_iter()
+        .map(|listed| listed.expect("readable").0.call_id);
+    ids.collect()
 }
 
 #[tokio::test]
@@ -117,7 +120,7 @@ async fn a_refused_call_is_recorded_by_closing_it() {
     assert_eq!(slice(&mut store, &[write]).await, [Ok(1)]);
     let readers = store.owned.readers(1).await.expect("readable");
     let found = call::get(&readers, "c1").await.expect("SQL");
-    assert_eq!(found, Some((refused, false)));
+    assert_eq!(found.expect("kept").expect("readable"), (refused, false));
 }
 
 #[tokio::test]
@@ -200,7 +203,8 @@ async fn erasing_blanks_the_parties_and_keeps_the_call() {
     closed.erase_number(number(2));
     slice(&mut store, &[RecordWrite::CloseCall(Box::new(closed))]).await;
     let readers = store.owned.readers(1).await.expect("readable");
-    let (found, _) = call::get(&readers, "c1").await.expect("SQL").expect("kept");
+    let found = call::get(&readers, "c1").await.expect("SQL").expect("kept");
+    let (found, _) = found.expect("readable");
     assert_eq!(
         (found.caller, found.callee, found.x),
         (None, Some(number(3)), Some(x(1)))
@@ -210,7 +214,8 @@ async fn erasing_blanks_the_parties_and_keeps_the_call() {
         call::erase(&mut store.conn, SubsId(7)).await.expect("SQL"),
         1
     );
-    let (found, _) = call::get(&readers, "c1").await.expect("SQL").expect("kept");
+    let found = call::get(&readers, "c1").await.expect("SQL").expect("kept");
+    let (found, _) = found.expect("readable");
     assert_eq!((found.callee, found.a), (None, None));
     assert_eq!(found.out_id.as_deref(), None);
 
@@ -221,4 +226,44 @@ async fn erasing_blanks_the_parties_and_keeps_the_call() {
         found, same,
         "the row and the record in memory lose the same"
     );
+}
+
+#[tokio::test]
+async fn an_unreadable_record_is_told_and_not_taken_for_an_erased_one() {
+    for damage in [
+        "caller = '13x'",
+        "callee = '1390000111122223333444'",
+        "a = 'erased'",
+        "b = ' '",
+        "x = 'none'",
+        "sip_status = 70000",
+        "q850_cause = -1",
+    ] {
+        let mut store = store().await;
+        slice(&mut store, &[open("c1"), open("c2")]).await;
+        let sql = format!("UPDATE call_record SET {damage} WHERE call_id = 'c1'");
+        query(sqlx::AssertSqlSafe(sql))
+            .execute(&mut store.conn)
+            .await
+            .expect("SQL");
+        let readers = store.owned.readers(1).await.expect("readable");
+        let found = call::get(&readers, "c1")
+            .await
+            .expect("SQL")
+            .expect("there");
+        let told = found.expect_err(damage).to_string();
+        assert!(told.contains("call c1"), "{told}");
+        assert!(!told.contains("13x") && !told.contains("139000"), "{told}");
+        let filter = Filter {
+            limit: 9,
+            ..Filter::default()
+        };
+        let listed = call::list(&readers, &filter).await.expect("SQL");
+        let readable = listed.iter().filter(|listed| listed.is_ok()).count();
+        assert_eq!(
+            (listed.len(), readable),
+            (2, 1),
+            "the other is listed all the same"
+        );
+    }
 }

@@ -276,7 +276,7 @@ async fn the_history_tells_of_every_binding() {
             .await
             .expect("SQL")
             .expect("known");
-        assert_eq!(past.binding.expect("kept").a, number(n as u64));
+        assert_eq!(past.binding().expect("kept").a, number(n as u64));
         assert_eq!(past.ended.is_some(), n < 2);
         assert_eq!(past.bound_by, "operator:tester");
     }

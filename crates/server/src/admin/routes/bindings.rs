@@ -4,44 +4,162 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use maskline_domain::access::PoolRef;
-use maskline_domain::{Command, PoolKey, SubsId};
+use maskline_domain::{AccountId, Command, PoolKey, SubsId};
 use maskline_store::pipeline::Touch;
+use maskline_store::records::history::{self, Facts};
 
-use super::{Answer, Filter, Found, eyes, phone_number};
+use super::{Answer, Filter, Found, LIMIT_DEFAULT, LIMIT_MAX, phone_number};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
+use crate::admin::trace::{self, Asked};
+use crate::admin::view::Eyes;
 use crate::admin::{Admin, AdminError, view};
 
+/// Where the ended bindings of a list begin that its others have filled: above every id.
+const NEWEST: SubsId = SubsId(1 << 53);
+
+/// Which bindings are asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    account: Option<String>,
+    pool: Option<String>,
+    x: Option<String>,
+    party: Option<String>,
+    /// `live`, `over` (not yet tidied) and `ended`, joined by commas; without it all of them.
+    state: Option<String>,
+    /// Only ended ones with a lower id: the `next` of the page before.
+    before: Option<String>,
+    limit: Option<usize>,
+    reveal: bool,
+}
+
+/// Which states are asked for.
+#[derive(Clone, Copy, Debug)]
+struct States {
+    live: bool,
+    over: bool,
+    ended: bool,
+}
+
+impl States {
+    fn parse(text: Option<&str>) -> Result<Self, AdminError> {
+        let Some(text) = text else {
+            let (live, over, ended) = (true, true, true);
+            return Ok(Self { live, over, ended });
+        };
+        let names: Vec<&str> = text.split(',').map(str::trim).collect();
+        let known = ["live", "over", "ended"];
+        if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+            return Err(AdminError::Malformed(format!(
+                "`{unknown}` is no state of a binding; those are live, over and ended"
+            )));
+        }
+        Ok(Self {
+            live: names.contains(&"live"),
+            over: names.contains(&"over"),
+            ended: names.contains(&"ended"),
+        })
+    }
+}
+
+/// First what is in the state, in no particular order, then what has ended, the newest first.
 pub async fn list(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
-    Query(filter): Query<Filter>,
+    Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let x = filter.x.as_deref().map(phone_number).transpose()?;
-    let party = filter.party.as_deref().map(phone_number).transpose()?;
-    let pool = filter.pool.as_deref().map(PoolKey::new);
-    let limit = filter.limit();
-    let eyes = eyes(&admin, &operator, filter.reveal, "a list of bindings").await?;
+    let states = States::parse(wanted.state.as_deref())?;
+    let x = wanted.x.as_deref().map(phone_number).transpose()?;
+    let party = wanted.party.as_deref().map(phone_number).transpose()?;
+    let before = wanted.before.as_deref().map(subs_id_of).transpose()?;
+    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let asked = Asked::for_("bindings")
+        .with("account", wanted.account.as_deref())
+        .with("pool", wanted.pool.as_deref())
+        .with("x", wanted.x.as_deref().filter(|_| x.is_some()))
+        .by("party", party)
+        .with("state", wanted.state.as_deref())
+        .with("before", wanted.before.as_deref());
+    let filter = history::Filter {
+        x,
+        party,
+        pool: wanted.pool.as_deref().map(PoolKey::new),
+        account: wanted.account.as_deref().map(AccountId::new),
+        before,
+        limit: 0,
+    };
+    let eyes = Eyes {
+        reveal: wanted.reveal,
+    };
+    let mut found = Found::default();
+    if before.is_none() && (states.live || states.over) {
+        found = standing(&admin, &filter, states, limit, eyes).await?;
+    }
+    let mut next = None;
+    if states.ended && !found.more {
+        let left = (limit - found.rows.len()) as u32;
+        if left == 0 {
+            next = Some(NEWEST);
+        } else {
+            let filter = history::Filter {
+                limit: left,
+                ..filter
+            };
+            let page = admin.ledger.past_bindings(&filter).await?;
+            let rows = page.rows.iter().map(|past| view::past_line(past, eyes));
+            found.rows.extend(rows);
+            next = page.next;
+        }
+    }
+    trace::leave(&admin, &operator, asked, eyes.reveal, found.rows.len()).await?;
+    let more = found.more || next.is_some();
+    let next = next.map(|next| next.to_string());
+    Ok(Json(
+        json!({ "items": found.rows, "more": more, "next": next }),
+    ))
+}
+
+/// The bindings in the state.
+async fn standing(
+    admin: &Admin,
+    filter: &history::Filter,
+    states: States,
+    limit: usize,
+    eyes: Eyes,
+) -> Result<Found, AdminError> {
+    let filter = filter.clone();
     let found = admin
         .ledger
         .read(Touch::Scan, move |state, now| {
-            let candidates: Box<dyn Iterator<Item = _>> = match x {
+            let candidates: Box<dyn Iterator<Item = _>> = match filter.x {
                 Some(x) => Box::new(state.bindings_on(x).into_iter()),
                 None => Box::new(state.bindings()),
             };
             Found::among(candidates, limit, |binding| {
-                let of_party = party.is_none_or(|n| binding.a == n || binding.b == Some(n));
-                let in_pool = pool.as_ref().is_none_or(|pool| {
-                    state.number(binding.x).and_then(|n| n.class.pool).as_ref() == Some(pool)
-                });
-                (of_party && in_pool).then(|| view::binding_line(state, &binding, now, eyes))
+                let of_party = filter
+                    .party
+                    .is_none_or(|n| binding.a == n || binding.b == Some(n));
+                let owner = binding.owner.as_ref();
+                let in_pool = (filter.pool.as_ref())
+                    .is_none_or(|pool| owner.is_some_and(|owner| owner.pool == *pool));
+                let of_account = (filter.account.as_ref())
+                    .is_none_or(|account| owner.is_some_and(|owner| owner.account == *account));
+                let in_state = if binding.is_over(now) {
+                    states.over
+                } else {
+                    states.live
+                };
+                (of_party && in_pool && of_account && in_state)
+                    .then(|| view::binding_line(&binding, now, eyes))
             })
         })
         .await?;
-    Ok(found.into_json())
+    Ok(found)
 }
 
 pub async fn show(
@@ -51,21 +169,35 @@ pub async fn show(
     Query(filter): Query<Filter>,
 ) -> Answer {
     let id = subs_id_of(&subs_id)?;
-    let what = format!("binding {id}");
-    let eyes = eyes(&admin, &operator, filter.reveal, &what).await?;
+    let eyes = Eyes {
+        reveal: filter.reveal,
+    };
     let found = admin
         .ledger
         .read(Touch::Scan, move |state, now| {
             let binding = state.binding(id)?;
-            Some(view::binding(state, &binding, now, eyes))
+            Some(view::binding(&binding, now, eyes))
         })
         .await?;
-    if let Some(shown) = found {
-        return Ok(Json(shown));
-    }
+    let shown = match found {
+        Some(shown) => shown,
+        None => ended(&admin, id, eyes).await?,
+    };
+    let asked = Asked::for_(format!("binding {id}"));
+    trace::leave(&admin, &operator, asked, eyes.reveal, 1).await?;
+    Ok(Json(shown))
+}
+
+/// A binding out of the history.
+async fn ended(admin: &Admin, id: SubsId, eyes: Eyes) -> Result<Value, AdminError> {
     let past = admin.ledger.past(id).await?;
-    past.map(|past| Json(view::past(&past, eyes)))
-        .ok_or(AdminError::NotFound("binding"))
+    let past = past.ok_or(AdminError::NotFound("binding"))?;
+    if past.facts == Facts::Unreadable {
+        return Err(AdminError::Internal(format!(
+            "the row of binding {id} in the history cannot be read; it was not erased"
+        )));
+    }
+    Ok(view::past(&past, eyes))
 }
 
 pub async fn unbind(
@@ -78,8 +210,7 @@ pub async fn unbind(
         .ledger
         .read(Touch::Scan, move |state, _| {
             let binding = state.binding(id)?;
-            let pool = state.number(binding.x)?.class.pool?;
-            Some((binding.x, pool))
+            Some((binding.x, binding.owner?.pool))
         })
         .await?;
     let (x, pool) = found.ok_or(AdminError::NotFound("binding"))?;

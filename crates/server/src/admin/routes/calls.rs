@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use maskline_domain::Timestamp;
 use maskline_store::records::call::{self, CallRecord};
 
-use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, eyes, phone_number};
+use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, phone_number};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
+use crate::admin::trace::{self, Asked};
 use crate::admin::view::{self, Eyes};
 use crate::admin::{Admin, AdminError};
 use crate::calls::LiveCall;
@@ -22,6 +23,7 @@ use crate::calls::LiveCall;
 #[serde(default, deny_unknown_fields)]
 pub struct Wanted {
     x: Option<String>,
+    account: Option<String>,
     pool: Option<String>,
     since: Option<String>,
     until: Option<String>,
@@ -37,8 +39,19 @@ pub async fn list(
     Query(filter): Query<Wanted>,
 ) -> Answer {
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let asked = Asked::for_("calls")
+        .with("x", filter.x.as_deref())
+        .with("account", filter.account.as_deref())
+        .with("pool", filter.pool.as_deref())
+        .with("since", filter.since.as_deref())
+        .with("until", filter.until.as_deref())
+        .with("situation", filter.situation.as_deref());
+    let eyes = Eyes {
+        reveal: filter.reveal,
+    };
     let wanted = call::Filter {
         x: filter.x.as_deref().map(phone_number).transpose()?,
+        account: filter.account,
         pool: filter.pool,
         since: filter.since.as_deref().map(moment).transpose()?,
         before: filter.until.as_deref().map(moment).transpose()?,
@@ -47,7 +60,6 @@ pub async fn list(
         limit: limit as u32 + 1,
         ..call::Filter::default()
     };
-    let eyes = eyes(&admin, &operator, filter.reveal, "a list of calls").await?;
     let found = call::list(admin.ledger.readers(), &wanted)
         .await
         .map_err(fault)?;
@@ -55,8 +67,15 @@ pub async fn list(
     let rows: Vec<Value> = found
         .iter()
         .take(limit)
-        .map(|(call, open)| line(call, *open, eyes))
+        .map(|listed| match listed {
+            Ok((call, open)) => line(call, *open, eyes),
+            Err(unreadable) => {
+                admin.ledger.tell_unreadable(unreadable);
+                json!({ "call_id": unreadable.call_id, "state": "unreadable" })
+            }
+        })
         .collect();
+    trace::leave(&admin, &operator, asked, eyes.reveal, rows.len()).await?;
     Ok(Json(json!({ "items": rows, "more": more })))
 }
 
@@ -66,7 +85,9 @@ pub async fn live(
     operator: Operator,
     Query(filter): Query<Filter>,
 ) -> Answer {
-    let eyes = eyes(&admin, &operator, filter.reveal, "the live calls").await?;
+    let eyes = Eyes {
+        reveal: filter.reveal,
+    };
     let calls =
         admin.calls.live_calls().await.ok_or_else(|| {
             AdminError::Unavailable("the calls cannot be looked at now".to_owned())
@@ -77,6 +98,8 @@ pub async fn live(
         .take(limit)
         .map(|call| live_line(call, eyes))
         .collect();
+    let asked = Asked::for_("live calls");
+    trace::leave(&admin, &operator, asked, eyes.reveal, rows.len()).await?;
     let more = calls.len() > limit;
     Ok(Json(
         json!({ "items": rows, "more": more, "calls": calls.len() }),
@@ -104,11 +127,17 @@ pub async fn show(
     Path(call_id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Answer {
-    let eyes = eyes(&admin, &operator, filter.reveal, "a call").await?;
+    let eyes = Eyes {
+        reveal: filter.reveal,
+    };
     let found = call::get(admin.ledger.readers(), &call_id)
         .await
         .map_err(fault)?;
-    let (call, open) = found.ok_or(AdminError::NotFound("call"))?;
+    let found = found.ok_or(AdminError::NotFound("call"))?;
+    let (call, open) = found.map_err(|unreadable| {
+        admin.ledger.tell_unreadable(&unreadable);
+        AdminError::Internal(unreadable.to_string())
+    })?;
     let mut shown = line(&call, open, eyes);
     let time = |at: Option<Timestamp>| at.map(Timestamp::format_china);
     let more = json!({
@@ -120,8 +149,8 @@ pub async fn show(
         "a": call.a.map(|a| eyes.party(a)),
         "b": call.b.map(|b| eyes.party(b)),
         "extension": call.extension,
-        "out_id": call.out_id,
-        "out_order_id": call.out_order_id,
+        "out_id": eyes.text(call.out_id.as_deref()),
+        "out_order_id": eyes.text(call.out_order_id.as_deref()),
         "trunk_in": call.trunk_in,
         "trunk_out": call.trunk_out,
         "dialled_at": time(call.dialled_at),
@@ -134,6 +163,8 @@ pub async fn show(
         "ladder": ladder(&call, eyes),
     });
     view::extend(&mut shown, more);
+    let asked = Asked::for_(format!("call {}", call.call_id));
+    trace::leave(&admin, &operator, asked, eyes.reveal, 1).await?;
     Ok(Json(shown))
 }
 

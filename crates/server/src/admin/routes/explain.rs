@@ -13,9 +13,11 @@ use maskline_domain::routing::{Dial, Route};
 use maskline_domain::{Pool, TrunkName};
 use maskline_store::pipeline::Touch;
 
-use super::{Answer, eyes, phone_number};
+use super::{Answer, phone_number};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
+use crate::admin::trace::{self, Asked as Trace};
+use crate::admin::view::Eyes;
 use crate::admin::{Admin, AdminError, past, view};
 use crate::calls::ringing;
 
@@ -51,7 +53,9 @@ pub async fn explain(
             AdminError::Malformed("a time is written as yyyy-MM-dd HH:mm:ss, China time".to_owned())
         })?),
     };
-    let eyes = eyes(&admin, &operator, asked.reveal, "an explanation").await?;
+    let eyes = Eyes {
+        reveal: asked.reveal,
+    };
     let now = admin.ledger.read(Touch::None, |_, now| now).await?;
     let question = Question {
         dial: Dial { caller, x },
@@ -85,6 +89,11 @@ pub async fn explain(
     };
     let (explained, foreseen) = explained.ok_or(AdminError::NotFound("enabled trunk"))?;
     let mut answer = view::explanation(&explained, &foreseen, x, eyes);
+    let trace = Trace::for_("explanation")
+        .by("caller", caller)
+        .with("x", Some(&x.reveal()))
+        .with("at", asked.at.as_deref());
+    trace::leave(&admin, &operator, trace, eyes.reveal, 1).await?;
     let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| eyes.party(n));
     answer["question"] = json!(format!("{caller} dials {} at {moment}{by}.", x.reveal()));
     if let (Some(_), Some(steps)) = (&asked.digits, answer["steps"].as_array_mut()) {

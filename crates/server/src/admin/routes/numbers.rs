@@ -11,9 +11,11 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::{City, Command, PoolKey};
 use maskline_store::pipeline::Touch;
 
-use super::{Answer, Filter, Found, eyes, phone_number};
+use super::{Answer, Filter, Found, phone_number};
 use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
+use crate::admin::trace::{self, Asked};
+use crate::admin::view::Eyes;
 use crate::admin::{Admin, AdminError, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
@@ -26,7 +28,11 @@ pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>)
                 let wanted = pool
                     .as_ref()
                     .is_none_or(|pool| number.class.pool.as_ref() == Some(pool))
-                    && city.as_ref().is_none_or(|city| number.class.city == *city);
+                    && city.as_ref().is_none_or(|city| number.class.city == *city)
+                    && filter.account.as_deref().is_none_or(|account| {
+                        let pool = state.pool_of(number.x);
+                        pool.is_some_and(|pool| pool.account.as_str() == account)
+                    });
                 if !wanted {
                     return None;
                 }
@@ -48,13 +54,9 @@ pub async fn show(
     Query(filter): Query<Filter>,
 ) -> Answer {
     let x = phone_number(&x)?;
-    let eyes = eyes(
-        &admin,
-        &operator,
-        filter.reveal,
-        "a number and its bindings",
-    )
-    .await?;
+    let eyes = Eyes {
+        reveal: filter.reveal,
+    };
     let found = admin
         .ledger
         .read(Touch::Number(x), move |state, now| {
@@ -62,12 +64,15 @@ pub async fn show(
             let bindings = state.bindings_on(x);
             shown["held_by"] = bindings
                 .iter()
-                .map(|binding| view::binding_line(state, binding, now, eyes))
+                .map(|binding| view::binding_line(binding, now, eyes))
                 .collect::<Value>();
-            Some(shown)
+            Some((shown, bindings.len()))
         })
         .await?;
-    found.map(Json).ok_or(AdminError::NotFound("number"))
+    let (shown, rows) = found.ok_or(AdminError::NotFound("number"))?;
+    let asked = Asked::for_(format!("number {} and its bindings", x.reveal()));
+    trace::leave(&admin, &operator, asked, eyes.reveal, rows).await?;
+    Ok(Json(shown))
 }
 
 #[derive(Deserialize)]

@@ -8,14 +8,16 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use maskline_domain::{Command, PhoneNumber};
+use maskline_domain::{Command, Note, PhoneNumber};
 use maskline_store::pipeline::Touch;
 use maskline_store::records::audit;
 
 use super::{Answer, Filter};
 use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
+use crate::admin::trace;
 use crate::admin::{Admin, AdminError, view};
+use crate::writer::clocks;
 
 /// The longest note of what was looked at, in bytes.
 const NOTE_BYTES_MAX: usize = 200;
@@ -51,11 +53,14 @@ pub async fn status(State(admin): State<Arc<Admin>>) -> Answer {
 }
 
 /// Takes no more calls until the process ends; everything else goes on.
-pub async fn drain(State(admin): State<Arc<Admin>>) -> Answer {
+pub async fn drain(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
     let why = "draining: new calls are refused, those that stand go on";
     admin.readiness.block("drain", why);
     admin.calls.drain();
-    Ok(Json(json!({ "calls": admin.calls.live() })))
+    let calls = admin.calls.live();
+    let note = Note::Drained { calls };
+    trace::note(&admin, &operator, note).await;
+    Ok(Json(json!({ "calls": calls })))
 }
 
 /// What operators and jobs changed, the newest first; bindings have their own history.
@@ -109,15 +114,17 @@ pub async fn erase(
 }
 
 /// Confirms that the wall clock is right although it leapt.
-pub async fn trust_clock(State(admin): State<Arc<Admin>>) -> Answer {
+pub async fn trust_clock(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
     admin.ledger.trust_clock()?;
+    let at = clocks().wall;
+    trace::note(&admin, &operator, Note::ClockTrusted { at }).await;
     tracing::warn!("an operator confirmed the wall clock");
     Ok(Json(json!({})))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Note {
+pub struct Reveal {
     what: String,
 }
 
@@ -125,7 +132,7 @@ pub struct Note {
 pub async fn note_reveal(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
-    Body(note): Body<Note>,
+    Body(note): Body<Reveal>,
 ) -> Answer {
     if note.what.is_empty() || note.what.len() > NOTE_BYTES_MAX {
         return Err(AdminError::Malformed(
@@ -135,7 +142,7 @@ pub async fn note_reveal(
     let what = note.what;
     admin
         .ledger
-        .submit(operator.envelope(Command::NoteReveal { what }))
+        .submit(operator.envelope(Command::NoteReveal { what, rows: None }))
         .await?;
     Ok(Json(json!({})))
 }

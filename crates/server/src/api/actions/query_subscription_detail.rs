@@ -7,9 +7,11 @@
 //! ```
 //!
 //! `CallRestrict`, `ASRModelId` and `PhoneNoB` are left out when there is none. An ended binding is
-//! answered from the history for as long as that is kept and the person's data were not erased.
+//! answered from the history for as long as that is kept and the person's data were not erased, and
+//! to the pool in which it was made alone: X may be another's by now.
 
 use maskline_domain::{Binding, Restriction};
+use maskline_store::records::history::Facts;
 
 use super::{Answer, Call, fields};
 use crate::api::errors::BusinessCode;
@@ -26,14 +28,14 @@ pub(super) async fn run(call: &Call<'_>) -> Answer {
             .then(|| detail(&binding, !binding.is_over(now)))
     });
     let dto = match present.await? {
-        Some(dto) => Some(dto),
-        None => {
-            let past = call.past(subs_id, x).await?;
-            past.and_then(|past| past.binding)
-                .map(|binding| detail(&binding, false))
-        }
+        Some(dto) => dto,
+        None => match call.past(subs_id, x).await?.map(|past| past.facts) {
+            Some(Facts::Known(binding)) => detail(&binding, false),
+            // It is there, and what it says is lost by a fault of ours.
+            Some(Facts::Unreadable) => return Err(BusinessCode::SystemError.into()),
+            Some(Facts::Erased) | None => return Err(BusinessCode::SubsNotExist.into()),
+        },
     };
-    let dto = dto.ok_or(BusinessCode::SubsNotExist)?;
     Ok(Object::new().with("SecretBindDetailDTO", dto))
 }
 

@@ -148,6 +148,7 @@ pub fn connection() -> Route {
             out_id: Some("order 1".into()),
             ..Extras::default()
         },
+        owner: None,
     };
     Route::Connect(Box::new(Connection {
         callee: binding.a,
