@@ -15,6 +15,7 @@ pub mod limits;
 pub mod metrics;
 pub mod nonces;
 pub mod params;
+pub mod permissions;
 pub mod refusals;
 pub mod render;
 mod replies;

@@ -12,5 +12,6 @@ pub mod jobs;
 pub mod phone;
 pub mod seal;
 pub mod serve;
+pub mod suggest;
 pub mod telemetry;
 pub mod writer;

@@ -208,7 +208,7 @@ async fn an_ended_binding_is_still_known() {
         .expect("known")
         .expect("there");
     assert_eq!(
-        past.ended.map(|ended| ended.cause).as_deref(),
+        past.ended.as_ref().map(|ended| ended.cause.as_str()),
         Some("unbound")
     );
     assert_eq!(past.bound_by, "operator:tester");
@@ -445,7 +445,7 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
         .expect("there");
     assert_eq!(past.facts, Facts::Erased);
     assert_eq!(
-        past.ended.map(|ended| ended.cause).as_deref(),
+        past.ended.as_ref().map(|ended| ended.cause.as_str()),
         Some("unbound")
     );
     let before = rows(&ledger).await;

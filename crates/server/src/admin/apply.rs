@@ -22,6 +22,8 @@ pub struct Applied {
     pub new_keys: Vec<NewKey>,
     /// X numbers that were added, changed or released.
     pub numbers_changed: usize,
+    /// What can be done and may not be what was meant, in words.
+    pub warnings: Vec<String>,
 }
 
 /// Applies a document.
@@ -59,6 +61,7 @@ pub async fn apply(
         changes: Vec::with_capacity(total),
         new_keys: plan.new_keys,
         numbers_changed: 0,
+        warnings: plan.warnings,
     };
     for step in plan.steps {
         let numbers = numbers_in(&step.command);

@@ -7,6 +7,7 @@
 mod change;
 mod key;
 mod trunk;
+mod user;
 
 use std::collections::BTreeSet;
 
@@ -34,6 +35,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Keys that the plan makes with a secret of its own, to be shown once.
     pub new_keys: Vec<NewKey>,
+    /// What can be done and may not be what was meant.
+    pub warnings: Vec<String>,
 }
 
 /// One command, and what to tell about it.
@@ -119,12 +122,7 @@ pub fn plan(
         planner.step(change, Command::SetAccount(after))?;
     }
     for wanted in &document.users {
-        let what = format!("user {}/{}", wanted.account, wanted.name);
-        let (account, name) = (AccountId::new(&wanted.account), UserName::new(&wanted.name));
-        let before = planner.state.user(&account, &name).cloned();
-        let after = wanted.over(before.as_ref());
-        let change = difference(what, before.as_ref(), &after);
-        planner.step(change, Command::SetUser(after))?;
+        planner.user(wanted)?;
     }
     for wanted in &document.keys {
         planner.key(wanted, sealer)?;
@@ -157,6 +155,11 @@ pub fn plan(
         planner.step(change, Command::SetEmergencyNumbers(numbers.clone()))?;
     }
     planner.remove(&document.remove)?;
+    let warnings = document
+        .users
+        .iter()
+        .flat_map(|wanted| user::warnings(&planner.state, wanted));
+    planner.plan.warnings = warnings.collect();
     Ok(planner.plan)
 }
 

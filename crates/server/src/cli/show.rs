@@ -96,6 +96,9 @@ pub fn changes(client: &Client, answer: &Value, dry_run: bool) -> Result<(), Fai
             text(&key["access_key_secret"])
         )?;
     }
+    for warning in answer["warnings"].as_array().unwrap_or(&empty) {
+        eprintln!("warning: {}", text(warning));
+    }
     match (changes.len(), dry_run) {
         (0, _) => writeln!(out, "nothing to change")?,
         (count, true) => writeln!(out, "{count} change(s) would be made")?,
