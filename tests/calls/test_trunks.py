@@ -9,8 +9,11 @@ import urllib.request
 import pytest
 
 from calls.addresses import free_port
-from calls.exchange import CALLEE_HOST, Exchange
-from calls.registrar import Registrar
+from calls.exchange import CALLEE_HOST, PROXY_HOST, Exchange
+from calls.names import A, SRV, Names
+from calls.registrar import Registrar, response
+from calls.script import answers, calls
+from calls.sipp import Sipp, header
 from support.process import Maskline
 
 REGISTRAR_HOST = "127.0.1.5"
@@ -115,7 +118,7 @@ def test_a_registrar_that_cannot_be_reached_is_told_with_the_reason(exchange, pa
     assert trunk["reachable"] is False and trunk["registration_error"] == "no answer"
     trunk = await_trunk(exchange, "nobody", lambda trunk: trunk["trouble"])
     assert "refused" in trunk["trouble"] and f"{REGISTRAR_HOST}:{port}" in trunk["trouble"]
-    exchange.service.await_log("calls cannot be sent to a trunk")
+    exchange.service.await_log("a trunk is in trouble")
 
 
 def test_a_tls_trunk_without_authorities_says_so(exchange, passing):
@@ -158,3 +161,192 @@ def test_strangers_are_listed_with_what_they_asked_and_nothing_else(exchange):
     log = exchange.service.log_path.read_text()
     assert sum("maskline trunk strangers" in line for line in log.splitlines()) <= 2, "not a line for each"
     assert "13912345678" not in log
+
+
+@pytest.fixture
+def named(tmp_path):
+    """A service whose server of names a test fills: both."""
+    with Names() as names:
+        settings = tmp_path / "settings.toml"
+        settings.write_text(f'[sip]\nresolver = "{names.address}"\n')
+        service = Maskline(tmp_path / "data", args=["--config", str(settings)])
+        try:
+            yield Exchange(service.start()), names
+        finally:
+            service.stop()
+
+
+def test_a_peer_with_a_name_is_found_moves_and_is_kept_while_its_name_is_gone(named):
+    exchange, names = named
+    hosts = ("127.0.1.21", "127.0.1.22")
+    with (
+        Registrar(hosts[0], lambda *_: "200 OK") as first,
+        Registrar(hosts[1], lambda *_: "200 OK") as second,
+    ):
+        exchange.trunk("moving", "sip.carrier.example", options_every_s=5, outgoing=False)
+        # Nobody knows the name yet.
+        trunk = await_trunk(exchange, "moving", lambda trunk: trunk["trouble"])
+        assert "sip.carrier.example: there is no such name" in trunk["trouble"]
+        assert trunk["reachable"] is False and trunk["addresses"] == []
+        names.records["sip.carrier.example"] = []
+        names.records["_sip._udp.sip.carrier.example"] = [(SRV, (1, 1, first.port, "a.carrier.example"))]
+        names.records["a.carrier.example"] = [(A, hosts[0])]
+        trunk = await_trunk(exchange, "moving", lambda trunk: trunk["reachable"])
+        assert trunk["addresses"] == [f"{hosts[0]}:{first.port}"] and trunk["trouble"] is None
+        assert first.requests[0].startswith("OPTIONS sip:sip.carrier.example SIP/2.0\r\n")
+
+        names.records["b.carrier.example"] = [(A, hosts[1])]
+        names.records["_sip._udp.sip.carrier.example"] = [(SRV, (1, 1, second.port, "b.carrier.example"))]
+        trunk = await_trunk(
+            exchange, "moving",
+            lambda trunk: trunk["addresses"] == [f"{hosts[1]}:{second.port}"] and trunk["reachable"],
+        )
+        names.records.clear()
+        trunk = await_trunk(exchange, "moving", lambda trunk: trunk["trouble"])
+        assert "used on" in trunk["trouble"]
+        assert trunk["addresses"] == [f"{hosts[1]}:{second.port}"] and trunk["reachable"] is True
+    log = exchange.service.log_path.read_text()
+    assert any("WARN" in line and "moving" in line and "no such name" in line for line in log.splitlines())
+
+
+def test_a_call_goes_to_the_next_address_of_a_name_where_the_first_is_silent(named, scene):
+    exchange, names = named
+    port = free_port(CALLEE_HOST)
+    # Nobody is at the first address; the second answers, and calls come from there too.
+    names.records["sip.carrier.example"] = [(A, "127.0.1.2"), (A, CALLEE_HOST)]
+    exchange.trunk("carrier", f"sip.carrier.example:{port}", transport="tcp", domain="ims.example")
+    exchange.trunk("callers", f"{PROXY_HOST}:5060", outgoing=False)
+    await_trunk(exchange, "carrier", lambda trunk: len(trunk["addresses"]) == 2)
+    exchange.await_trunks()
+    x = exchange.axn(exchange.party())
+    with (
+        Sipp(scene, "callee", answers(), CALLEE_HOST, port=port, transport="tcp", tone=1000) as callee,
+        Sipp(
+            scene, "caller", calls(1000), PROXY_HOST, remote=exchange.sip, tone=440, service=x,
+            caller=exchange.party(),
+        ) as caller,
+    ):
+        callee.await_listening()
+        caller.wait()
+        callee.wait()
+    record = exchange.record(x)
+    assert (record["situation"], record["trunk_out"]) == ("hung_up", "carrier")
+    ladder = [(step["what"], step.get("note", "")) for step in json.loads(record["ladder"])]
+    assert ("503", "carrier did not answer") in ladder, ladder
+    [invite, *_] = callee.messages()
+    assert "@ims.example" in invite.split("\r\n", 1)[0] and "@ims.example" in header(invite, "From")
+    assert "127.0.1.2" not in record["ladder"], "the trunk is named, not its hop"
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+SDP6 = (
+    "v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio {} RTP/AVP 8\r\n"
+    "a=rtpmap:8 PCMA/8000\r\n"
+)
+
+
+def udp6():
+    bound = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    bound.bind(("::1", 0))
+    # A watchdog; whatever is awaited is there long before.
+    bound.settimeout(60)
+    return bound
+
+
+def port_of(socket):
+    return socket.getsockname()[1]
+
+
+def media_address(message):
+    """Where the SDP of a message wants media, which must be on IPv6."""
+    assert "\r\nc=IN IP6 ::1\r\n" in message, message
+    return "::1", int(re.search(r"m=audio (\d+) ", message)[1])
+
+
+def await_message(sock, start):
+    while True:
+        text, source = sock.recvfrom(65_535)
+        text = text.decode()
+        if text.startswith(start):
+            return text, source
+
+
+def assert_relayed(speaker, listener, to, mark):
+    """What one side says reaches the other. Packets may be lost while the relay is being set up."""
+    payload = bytes([mark]) * 160
+    listener.settimeout(0.2)
+    for sequence in range(300):
+        head = bytes([0x80, 8]) + sequence.to_bytes(2, "big") + (sequence * 160).to_bytes(4, "big") + b"\0\0\0" + bytes([mark])
+        speaker.sendto(head + payload, to)
+        try:
+            if listener.recv(2048)[12:] == payload:
+                return
+        except TimeoutError:
+            pass
+    raise AssertionError("nothing was relayed")
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_a_call_is_carried_over_ipv6_end_to_end(tmp_path):
+    service = Maskline(tmp_path / "data", args=["--sip", "[::1]:0"])
+    caller, callee, caller_media, callee_media = (udp6() for _ in range(4))
+    with caller, callee, caller_media, callee_media:
+        try:
+            exchange = Exchange(service.start())
+            exchange.trunk("callers", f"[::1]:{port_of(caller)}", outgoing=False)
+            exchange.trunk("carrier", f"[::1]:{port_of(callee)}", media_networks=["::1"], sip_advertised="")
+            exchange.await_trunks()
+            a, n = exchange.party(), exchange.party()
+            x = exchange.axn(a)
+            place = ("::1", int(exchange.sip.rpartition(":")[2]))
+            via = f"[::1]:{port_of(caller)}"
+            ids = f"From: <sip:{n}@{via}>;tag=1\r\nCall-ID: six\r\nMax-Forwards: 70\r\n"
+            offer = SDP6.format(port_of(caller_media))
+            caller.sendto(
+                f"INVITE sip:{x}@{exchange.sip} SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bKi;rport\r\n{ids}"
+                f"To: <sip:{x}@{exchange.sip}>\r\nCSeq: 1 INVITE\r\nContact: <sip:{n}@{via}>\r\n"
+                f"Content-Type: application/sdp\r\nContent-Length: {len(offer)}\r\n\r\n{offer}".encode(),
+                place,
+            )
+            invite, source = await_message(callee, "INVITE ")
+            assert invite.startswith(f"INVITE sip:{a}@[::1]:{port_of(callee)} SIP/2.0\r\n")
+            own = f"[::1]:{place[1]}"
+            for line in (f"Via: SIP/2.0/UDP {own};", f"Contact: <sip:{own}>", f"From: <sip:{x}@{own}>"):
+                assert f"\r\n{line}" in invite, invite
+            answer = SDP6.format(port_of(callee_media))
+            kept = response(invite, "200 OK", [f"Contact: <sip:[::1]:{port_of(callee)}>", "Content-Type: application/sdp"])
+            kept = kept.replace("Content-Length: 0", f"Content-Length: {len(answer)}")
+            callee.sendto((kept + answer).encode(), source)
+            await_message(callee, "ACK ")
+            answered, _ = await_message(caller, "SIP/2.0 200")
+            to = re.search(r"\r\nTo: ([^\r]*)", answered)[1]
+            target = re.search(r"\r\nContact: <([^>]*)>", answered)[1]
+            assert target.startswith(f"sip:{own}")
+
+            def within(method, cseq):
+                caller.sendto(
+                    f"{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {via};branch=z9hG4bK{method};rport\r\n{ids}"
+                    f"To: {to}\r\nCSeq: {cseq} {method}\r\nContent-Length: 0\r\n\r\n".encode(),
+                    place,
+                )
+
+            within("ACK", 1)
+            assert_relayed(caller_media, callee_media, media_address(answered), 0x51)
+            assert_relayed(callee_media, caller_media, media_address(invite), 0x52)
+            within("BYE", 2)
+            bye, source = await_message(callee, "BYE ")
+            callee.sendto(response(bye, "200 OK").encode(), source)
+            await_message(caller, "SIP/2.0 200")
+            record = exchange.record(x)
+            assert (record["situation"], record["one_way"]) == ("hung_up", 0)
+            assert (record["trunk_in"], record["trunk_out"]) == ("callers", "carrier")
+        finally:
+            service.stop()

@@ -105,6 +105,10 @@ pub struct Prospects {
     /// How many trunks may take the second leg, in the order in which they are tried. No more than
     /// [`TRUNKS_TRIED_MAX`] are.
     pub trunks: usize,
+    /// Which of them are only further places of the trunk before, such as the addresses of its name: bit 1
+    /// for the second, and so on. They are tried where nobody answered at the place before, or was there to
+    /// take the call (RFC 3263 section 4.3), and do not count against [`TRUNKS_TRIED_MAX`].
+    pub further: u16,
     /// The bound that the call would break.
     pub crowd: Option<Crowd>,
     /// The ring tone of ours that its caller is to hear, if one is there.
@@ -310,6 +314,31 @@ struct Plan {
     ring_timeout_s: u16,
     record: bool,
     trunks: usize,
+    further: u16,
+}
+
+impl Plan {
+    /// What is tried after `trunk`: its further places too, or only another trunk.
+    fn next(&self, trunk: usize, with_places: bool) -> Option<usize> {
+        (trunk + 1..self.trunks).find(|&next| with_places || !is_further(self.further, next))
+    }
+}
+
+fn is_further(further: u16, trunk: usize) -> bool {
+    u32::try_from(trunk).is_ok_and(|bit| further.checked_shr(bit).is_some_and(|bits| bits & 1 == 1))
+}
+
+impl Prospects {
+    /// How many of the trunks are tried, their further places counted.
+    fn tried(&self) -> usize {
+        let mut trunks = 0;
+        (0..self.trunks)
+            .take_while(|&place| {
+                trunks += usize::from(!is_further(self.further, place));
+                trunks <= TRUNKS_TRIED_MAX
+            })
+            .count()
+    }
 }
 
 /// What becomes of the record at the end.

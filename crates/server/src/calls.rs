@@ -5,7 +5,7 @@
 //! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
 //! [`links`] are the streams beside the datagrams; [`media`] carries the sound, plays and records; [`clerk`]
 //! asks the ledger and writes the records; `lost` closes those of a process that was killed; [`board`] shows
-//! what goes on and [`health`] how trunks are; [`sandbox`] is a phone that answers by itself.
+//! what goes on and [`health`] how trunks are; [`names`] finds those that name a host; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
 pub mod clerk;
@@ -13,6 +13,7 @@ pub mod health;
 pub mod links;
 mod lost;
 pub mod media;
+pub mod names;
 pub mod numbers;
 pub mod peers;
 pub mod ringing;
@@ -26,6 +27,7 @@ use links::{Links, Tls};
 use maskline_domain::call::Notice;
 use maskline_sip::endpoint::Peer;
 use media::MediaPlane;
+use names::{Families, Names};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -81,6 +83,8 @@ pub struct Config {
     pub node: String,
     /// The name of this run of the process, for the records.
     pub boot: String,
+    /// The server of names that is asked for the hosts of trunks; those of the system where none is said.
+    pub resolver: Option<SocketAddr>,
     /// Opens the passwords of trunks; without it those that need one cannot be used.
     pub sealer: Option<Arc<Sealer>>,
     /// What others see of the calls while they last.
@@ -106,6 +110,7 @@ impl Config {
             drain_timeout: Duration::from_secs(30),
             node,
             boot,
+            resolver: None,
             sealer: None,
             board: Board::default(),
         }
@@ -171,7 +176,10 @@ pub async fn serve(
     let (news, heard) = mpsc::channel(NEWS_MAX);
     let media = MediaPlane::start(config.media.clone(), news.clone())?;
     config.board.set_tones(media.tones());
+    let families = Families::of(config.listen.ip());
+    let names = Arc::new(Names::new(config.resolver, families));
     let task = thread::start(thread::Parts {
+        names,
         socket,
         links,
         switch,

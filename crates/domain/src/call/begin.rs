@@ -2,7 +2,7 @@
 
 use super::{
     Call, Deed, Ending, Happening, Moment, Plan, Prospects, Reason, Releaser, Row, Side, State,
-    TRUNKS_TRIED_MAX, foreseen,
+    foreseen,
 };
 use crate::routing::{Route, Situation};
 
@@ -57,7 +57,8 @@ impl Call {
             callee: connection.callee,
             ring_timeout_s: connection.ring_timeout_s,
             record: connection.binding.record,
-            trunks: prospects.trunks.min(TRUNKS_TRIED_MAX),
+            trunks: prospects.tried(),
+            further: prospects.further,
         });
         self.wait_for(super::ANSWER_WAIT_MAX_S, now);
         self.row = Row::Opened;

@@ -107,8 +107,13 @@ impl Call {
             }
             Happening::CalleeAnswered => self.answered(plan, was, now),
             Happening::CalleeRefused(status, cause, silent) => {
-                if is_another_left && is_trunk_failure(status, cause) {
-                    return self.dial(plan, was.trunk + 1, now);
+                // Who says no at one place says no at the others.
+                let next = plan.next(was.trunk, silent || status == 503);
+                if let Some(next) = next
+                    && !was.is_reached
+                    && is_trunk_failure(status, cause)
+                {
+                    return self.dial(plan, next, now);
                 }
                 let by = match silent {
                     true => Releaser::Platform,

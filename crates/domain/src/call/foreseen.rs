@@ -51,6 +51,7 @@ pub fn foretell(
     let prospects = Prospects {
         // In whatever order they are tried.
         trunks: candidates(state, 0).len(),
+        further: 0,
         crowd: None,
         tone: tone(&explained.route, pool),
     };

@@ -56,6 +56,8 @@ impl Wave {
                 let crowd = crowded.then_some(Crowd::X);
                 let prospects = Prospects {
                     trunks,
+                    // Of some calls every second one is a further place.
+                    further: if trunks > 2 { 0b1010 } else { 0 },
                     crowd,
                     tone: toned.then_some(ToneCode::NETWORK),
                 };

@@ -32,6 +32,7 @@ const EARLY: Terms = Terms {
 
 const ONE_TRUNK: Prospects = Prospects {
     trunks: 1,
+    further: 0,
     crowd: None,
     tone: None,
 };

@@ -4,6 +4,7 @@
 mod desk;
 
 use super::media::statistics::Statistics;
+use super::names::Names;
 use super::switch::{CallKey, Input, Routing};
 use super::{Trunk, numbers, peers, ringing};
 use crate::seal::Sealer;
@@ -42,6 +43,8 @@ pub struct Clerk {
     trunks: Arc<ArcSwap<Vec<Trunk>>>,
     /// The ring tones that can be played.
     tones: Arc<BTreeSet<ToneCode>>,
+    /// Where trunks are that name a host.
+    names: Arc<Names>,
 }
 
 impl Clerk {
@@ -52,6 +55,7 @@ impl Clerk {
         news: mpsc::Sender<Input<'static>>,
         sealer: Option<Arc<Sealer>>,
         tones: Arc<BTreeSet<ToneCode>>,
+        names: Arc<Names>,
     ) -> Self {
         Self {
             ledger,
@@ -61,6 +65,7 @@ impl Clerk {
             sealer,
             trunks: Arc::default(),
             tones,
+            names,
         }
     }
 
@@ -71,7 +76,7 @@ impl Clerk {
         // Chance shares the calls out among trunks; when the system gives none, the first will do.
         let seed = self.seeds.number().unwrap_or_default();
         let (trunks, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());
-        let tones = Arc::clone(&self.tones);
+        let (tones, names) = (Arc::clone(&self.tones), Arc::clone(&self.names));
         let look = move |state: &State, now| {
             let key = state.number(query.x).and_then(|number| number.class.pool);
             let pool = key.as_ref().and_then(|key| state.pool(key));
@@ -86,7 +91,9 @@ impl Clerk {
                     .into_iter()
                     .filter_map(|trunk| {
                         let before = opened.iter().find(|opened| opened.said == *trunk);
-                        before.cloned().or_else(|| known(trunk, sealer.as_deref()))
+                        before
+                            .cloned()
+                            .or_else(|| known(trunk, &names, sealer.as_deref()))
                     })
                     .collect(),
             })
@@ -148,8 +155,8 @@ impl Clerk {
     pub async fn follow_trunks(&self) -> Result<(), ReadError> {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         let sealer = self.sealer.clone();
-        let opened = Arc::clone(&self.trunks);
-        let (mut known, mut sealed) = read_trunks(&ledger, sealer.as_deref()).await?;
+        let (opened, names) = (Arc::clone(&self.trunks), Arc::clone(&self.names));
+        let (mut known, mut sealed) = read_trunks(&ledger, &names, sealer.as_deref()).await?;
         tell_sealed(&sealed, &[]);
         opened.store(Arc::new(known.clone()));
         let _ = news.send(Input::Trunks(known.clone())).await;
@@ -161,7 +168,8 @@ impl Clerk {
                     _ = ticks.tick() => {}
                     () = news.closed() => return,
                 }
-                let Ok((trunks, shut)) = read_trunks(&ledger, sealer.as_deref()).await else {
+                let Ok((trunks, shut)) = read_trunks(&ledger, &names, sealer.as_deref()).await
+                else {
                     continue;
                 };
                 tell_sealed(&shut, &sealed);
@@ -186,9 +194,11 @@ impl Clerk {
     }
 }
 
-/// The trunks that can be used, and the names of those whose passwords cannot be opened.
+/// The trunks that can be used, and the names of those whose passwords cannot be opened. Hosts are looked up
+/// beside it; as long as a trunk's was not found, it is neither.
 async fn read_trunks(
     ledger: &Ledger,
+    names: &Arc<Names>,
     sealer: Option<&Sealer>,
 ) -> Result<(Vec<Trunk>, Vec<TrunkName>), ReadError> {
     let trunks: Vec<_> = ledger
@@ -196,17 +206,20 @@ async fn read_trunks(
             state.trunks().cloned().collect()
         })
         .await?;
-    Ok(opened(&trunks, sealer))
+    names.follow(&trunks);
+    Ok(opened(&trunks, names, sealer))
 }
 
 fn opened(
     trunks: &[maskline_domain::Trunk],
+    names: &Names,
     sealer: Option<&Sealer>,
 ) -> (Vec<Trunk>, Vec<TrunkName>) {
     let (mut usable, mut sealed) = (Vec::new(), Vec::new());
     for trunk in trunks {
-        match known(trunk, sealer) {
+        match known(trunk, names, sealer) {
             Some(trunk) => usable.push(trunk),
+            None if names.places(trunk).is_empty() => {}
             None => sealed.push(trunk.name.clone()),
         }
     }
@@ -226,8 +239,8 @@ fn tell_sealed(sealed: &[TrunkName], told: &[TrunkName]) {
 
 /// A trunk as calls know it. One whose password cannot be opened is none: we would be asked, or believe,
 /// wrongly.
-fn known(trunk: &maskline_domain::Trunk, sealer: Option<&Sealer>) -> Option<Trunk> {
-    let places = [peers::hop(trunk)?.address];
+fn known(trunk: &maskline_domain::Trunk, names: &Names, sealer: Option<&Sealer>) -> Option<Trunk> {
+    let places = names.places(trunk);
     let peer = match sealer {
         Some(sealer) => peers::peer(PeerId(0), trunk, &places, sealer).ok()??,
         None if trunk.auth.is_some() || trunk.challenge.is_some() => return None,
@@ -241,10 +254,11 @@ fn known(trunk: &maskline_domain::Trunk, sealer: Option<&Sealer>) -> Option<Trun
 
 #[cfg(test)]
 mod tests {
+    use super::super::names::Families;
     use super::*;
 
-    #[test]
-    fn a_trunk_whose_password_cannot_be_opened_is_named_and_not_used() {
+    #[tokio::test]
+    async fn a_trunk_whose_password_cannot_be_opened_is_named_and_not_used() {
         let plain = maskline_domain::Trunk::new(TrunkName::new("plain"), "192.0.2.1:5060");
         let sealed = maskline_domain::Trunk {
             name: TrunkName::new("sealed"),
@@ -254,7 +268,8 @@ mod tests {
             }),
             ..plain.clone()
         };
-        let (usable, shut) = opened(&[plain, sealed], None);
+        let names = Names::new(None, Families { v4: true, v6: true });
+        let (usable, shut) = opened(&[plain, sealed], &names, None);
         assert_eq!(usable.len(), 1);
         assert_eq!(usable[0].said.name.as_str(), "plain");
         assert_eq!(shut, [TrunkName::new("sealed")]);

@@ -357,7 +357,10 @@ impl Links {
                 Ok(()) => return Ok(()),
                 Err(mpsc::error::TrySendError::Full(_)) => {
                     if connection.close.take().is_some() {
-                        tracing::warn!(hop = %to, "a SIP connection takes nothing more and is closed");
+                        let known = self.known.borrow();
+                        let trunk = known.as_ref().and_then(|known| known.get(&to.address.ip()));
+                        let trunk = trunk.map(AsRef::<str>::as_ref);
+                        tracing::warn!(trunk, "a SIP connection takes nothing more and is closed");
                     }
                     return Err(NoConnection);
                 }
@@ -464,7 +467,11 @@ impl Door {
         let tallies = self.shared.tallies.clone();
         loop {
             let (plain, from) = match self.listener.accept().await {
-                Ok(accepted) => accepted,
+                // A socket on `::` takes IPv4 too, as an IPv6 address that maps it.
+                Ok((plain, from)) => (
+                    plain,
+                    SocketAddr::new(from.ip().to_canonical(), from.port()),
+                ),
                 Err(error) => {
                     if let Some(unsaid) = tallies.accept_told.say() {
                         tracing::warn!(%error, unsaid, "a SIP connection was not accepted");
@@ -510,8 +517,8 @@ impl Door {
                 };
                 match tokio::time::timeout(OPENING_MAX, opening).await {
                     Ok(Ok(stream)) => greet(stream, hop, &shared).await,
-                    Ok(Err(error)) => tell_tls(&shared, hop, &error),
-                    Err(late) => tell_tls(&shared, hop, &late),
+                    Ok(Err(error)) => tell_tls(&shared, &trunk, &error),
+                    Err(late) => tell_tls(&shared, &trunk, &late),
                 }
                 drop(slot);
             });
@@ -520,10 +527,10 @@ impl Door {
 }
 
 /// TLS with a peer failed or took too long.
-fn tell_tls(shared: &Shared, hop: Hop, error: &dyn std::fmt::Display) {
+fn tell_tls(shared: &Shared, trunk: &str, error: &dyn std::fmt::Display) {
     shared.tallies.tls.fetch_add(1, Ordering::Relaxed);
     if let Some(unsaid) = shared.tallies.tls_told.say() {
-        tracing::info!(%hop, %error, unsaid, "TLS with a SIP peer failed");
+        tracing::warn!(trunk, %error, unsaid, "TLS with a trunk failed that connected to us");
     }
 }
 

@@ -209,7 +209,7 @@ mod tests {
             }),
             ..trunk()
         };
-        let places = [hop(&described).expect("an address").address];
+        let places = ["192.0.2.1:5061".parse().expect("an address")];
         let made = peer(PeerId(3), &described, &places, &sealer).expect("it opens");
         let made = made.expect("it has an address");
         assert_eq!(

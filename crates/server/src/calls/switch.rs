@@ -61,6 +61,8 @@ pub struct Switch {
     deadlines: BTreeSet<(u64, CallKey)>,
     /// Peers that were asked whether they are there, whether they said so, and where that was.
     answering: BTreeMap<PeerId, (bool, Hop)>,
+    /// Places of trunks where nobody answered a call, and until when they are tried after others.
+    silent: BTreeMap<Hop, u64>,
     outputs: VecDeque<Output>,
     last_call: u64,
     draining: bool,
@@ -86,6 +88,7 @@ impl Switch {
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             answering: BTreeMap::new(),
+            silent: BTreeMap::new(),
             outputs: VecDeque::new(),
             last_call: 0,
             draining: false,

@@ -9,12 +9,14 @@ use super::clerk::Clerk;
 use super::health::TrunkHealth;
 use super::links::{Heard, Links};
 use super::media::MediaPlane;
+use super::names::Names;
 use super::switch::{Input, Output, Switch};
 use super::{Config, Trunk, peers};
 use crate::writer::{Ledger, Records, clocks};
 use maskline_domain::call::Moment;
 use maskline_sip::hop::Hop;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -37,6 +39,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What the thread is made of.
 pub(super) struct Parts {
+    pub names: Arc<Names>,
     pub socket: std::net::UdpSocket,
     pub links: Links,
     pub switch: Switch,
@@ -116,7 +119,15 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         let socket = UdpSocket::from_std(parts.socket)?;
         let sealer = parts.config.sealer.clone();
         let tones = parts.media.tones();
-        let clerk = Clerk::new(parts.ledger, parts.records, parts.news, sealer, tones);
+        let names = Arc::clone(&parts.names);
+        let clerk = Clerk::new(
+            parts.ledger,
+            parts.records,
+            parts.news,
+            sealer,
+            tones,
+            names,
+        );
         clerk.follow_trunks().await.map_err(io::Error::other)?;
         Ok((socket, clerk))
     };
@@ -131,6 +142,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
     let mut switch = parts.switch;
     switch.set_screen(clerk.screen());
     let serving = Loop {
+        names: parts.names,
         socket,
         links: parts.links,
         switch,
@@ -187,6 +199,7 @@ struct Loop {
     switch: Switch,
     media: MediaPlane,
     clerk: Clerk,
+    names: Arc<Names>,
     noise: Noise,
 }
 
@@ -313,16 +326,31 @@ impl Loop {
         }
     }
 
-    /// How the trunks are, with what the connections tell of them.
+    /// How the trunks are, with what their names and the connections tell of them.
     fn trunk_health(&self) -> Vec<TrunkHealth> {
         let mut health = self.switch.health(now());
         for trunk in &mut health {
             trunk.trouble = trunk.hops.iter().find_map(|hop| self.links.trouble(*hop));
+        }
+        for (name, why, is_usable) in self.names.troubles() {
+            match health.iter_mut().find(|trunk| trunk.name == name.as_str()) {
+                Some(trunk) => trunk.trouble = Some(why),
+                // It is nowhere, so the switch has never heard of it.
+                None => health.push(TrunkHealth {
+                    name: name.to_string(),
+                    hops: Vec::new(),
+                    reachable: (!is_usable).then_some(false),
+                    registration: None,
+                    trouble: Some(why),
+                }),
+            }
+        }
+        for trunk in &health {
             let before = self.config.board.trunk(&trunk.name);
             if let Some(why) = &trunk.trouble
                 && before.is_none_or(|before| before.trouble != trunk.trouble)
             {
-                tracing::warn!(trunk = trunk.name, why, "calls cannot be sent to a trunk");
+                tracing::warn!(trunk = trunk.name, why, "a trunk is in trouble");
             }
         }
         health
@@ -352,6 +380,8 @@ impl Loop {
             let Ok((length, from)) = self.socket.try_recv_from(bytes) else {
                 return taken;
             };
+            // A socket on `::` hears IPv4 too, as an IPv6 address that maps it.
+            let from = SocketAddr::new(from.ip().to_canonical(), from.port());
             self.give(Input::Datagram {
                 from: Hop::udp(from),
                 bytes: &bytes[..length],

@@ -124,6 +124,8 @@ pub struct SipSettings {
     /// PEM file with the authorities of peers that are connected to by TLS. Off means that there are none.
     /// Reloadable.
     pub server_authorities: OffOr<String>,
+    /// The server of names that is asked for the hosts of trunks; off means those of the system.
+    pub resolver: OffOr<SocketAddr>,
 }
 
 /// Media.
@@ -339,6 +341,7 @@ impl Default for SipSettings {
             private_key: OffOr::OFF,
             client_authorities: OffOr::OFF,
             server_authorities: OffOr::OFF,
+            resolver: OffOr::OFF,
         }
     }
 }

@@ -140,6 +140,7 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
     let bind = settings.rtp.bind.get().copied().unwrap_or(listen.ip());
     Ok(calls::Config {
         advertised: settings.sip.advertised.get().copied(),
+        resolver: settings.sip.resolver.get().copied(),
         tcp: settings.sip.tcp,
         tls_listen,
         tls: sip_tls::obtain(loaded)?,

@@ -4,8 +4,8 @@ use super::{
     CALLER_HANGS_UP, Part, connect, connect_by, dialled, gone, played, progress, refuse, refused,
     silent,
 };
-use crate::{EARLY, TERMS, moment, name, play};
-use maskline_domain::call::{Call, Happening, Reason, Side};
+use crate::{EARLY, ONE_TRUNK, TERMS, connection, moment, name, play};
+use maskline_domain::call::{Call, Deed, Happening, Prospects, Reason, Side};
 use maskline_domain::routing::Situation;
 
 #[test]
@@ -237,4 +237,62 @@ fn a_timeout_that_comes_early_is_ignored() {
     call.handle(Happening::RowOpened(true), moment(0));
     assert!(call.handle(Happening::Timeout, moment(59_999)).is_empty());
     assert_eq!(call.handle(Happening::Timeout, moment(60_000)).len(), 4);
+}
+
+/// The places that are dialled one after the other, by these prospects and while this happens.
+fn dialled_places(trunks: usize, further: u16, happenings: Vec<Happening>) -> Vec<usize> {
+    let prospects = Prospects {
+        trunks,
+        further,
+        ..ONE_TRUNK
+    };
+    let mut call = Call::new(TERMS, moment(0));
+    let begins = [
+        Happening::Routed(connection(), prospects),
+        Happening::RowOpened(true),
+    ];
+    let happenings = begins.into_iter().chain(happenings);
+    let deeds = happenings.flat_map(|happening| call.handle(happening, moment(0)));
+    deeds
+        .filter_map(|deed| match deed {
+            Deed::DialCallee(_, place) => Some(place),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_further_place_is_tried_where_nobody_answered_and_another_trunk_where_somebody_said_no() {
+    // Two trunks, the first at three places, the second at two.
+    let dialled = |happenings| dialled_places(5, 0b10110, happenings);
+    let no_connection = || Happening::CalleeRefused(503, Some(38), true);
+    let rows: [(Vec<Happening>, &[usize]); 13] = [
+        (vec![silent()], &[0, 1]),
+        (vec![refused(503)], &[0, 1]),
+        (vec![no_connection()], &[0, 1]),
+        (vec![refused(500)], &[0, 3]),
+        (vec![refused(502)], &[0, 3]),
+        (vec![refused(504)], &[0, 3]),
+        (vec![refused(401)], &[0, 3]),
+        (vec![refused(302)], &[0, 3]),
+        // What the callee says is final.
+        (vec![refused(486)], &[0]),
+        (vec![silent(), refused(500), silent()], &[0, 1, 3, 4]),
+        (vec![silent(), silent(), silent()], &[0, 1, 2, 3]),
+        (vec![refused(500), refused(500)], &[0, 3]),
+        // Whoever rings is there.
+        (vec![progress(180, false), silent()], &[0]),
+    ];
+    for (row, (happenings, expected)) in rows.into_iter().enumerate() {
+        assert_eq!(dialled(happenings), expected, "row {row}");
+    }
+}
+
+#[test]
+fn places_do_not_count_against_the_trunks_that_are_tried() {
+    // Two trunks at three places each, and three more: the fifth is not tried.
+    let all_silent = || (0..20).map(|_| silent()).collect();
+    let dialled = dialled_places(9, 0b000_110_110, all_silent());
+    assert_eq!(dialled, [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!(dialled_places(9, 0, all_silent()), [0, 1, 2, 3]);
 }

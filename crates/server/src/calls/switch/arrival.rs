@@ -90,6 +90,7 @@ impl Switch {
             callee_leg: None,
             callee: None,
             trunks: Vec::new(),
+            further: 0,
             trunk: 0,
             trunk_out: None,
             max_forwards: max_forwards.saturating_sub(1),
@@ -121,16 +122,19 @@ impl Switch {
         let fits = |trunk: &Trunk| live.media.fits(&Codecs::of(&trunk.said));
         let (fitting, others): (Vec<_>, Vec<_>) = routing.trunks.into_iter().partition(fits);
         let trunks = if fitting.is_empty() { others } else { fitting };
-        let trunks = self.choose(trunks, now);
+        let mut trunks = self.choose(trunks, now);
+        trunks.truncate(TRUNKS_TRIED_MAX);
+        let (trunks, further) = self.places(trunks, now);
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
         live.record.pool = routing.pool.map(|pool| pool.to_string());
         live.record.account = routing.account.map(|account| account.to_string());
         live.trunks = trunks;
-        live.trunks.truncate(TRUNKS_TRIED_MAX);
+        live.further = further;
         let prospects = Prospects {
             trunks: live.trunks.len(),
+            further,
             crowd: live.crowd,
             tone: routing.tone,
         };

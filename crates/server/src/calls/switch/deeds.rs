@@ -28,7 +28,13 @@ impl Switch {
             }
             Deed::DialCallee(callee, trunk) => {
                 live.callee = Some(callee);
-                live.trunk = trunk;
+                let before = std::mem::replace(&mut live.trunk, trunk);
+                let is_further = live.further.checked_shr(trunk as u32).unwrap_or(0) & 1 == 1;
+                // The call goes to a further place of a trunk only where it was not taken at the one before.
+                let silent = live.trunks.get(before).filter(|_| is_further);
+                if let Some(silent) = silent.map(|trunk| trunk.peer.hop) {
+                    self.note_silent(silent, now);
+                }
                 self.dial(key, now);
             }
             Deed::TellCaller {

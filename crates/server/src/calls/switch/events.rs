@@ -52,9 +52,14 @@ impl Switch {
                 cause,
                 silent,
             } => {
-                let note = match silent {
-                    true => "nobody answered".to_owned(),
-                    false => told(cause),
+                let note = match (self.dialled_by(leg), silent) {
+                    (Some(trunk), true) => format!("{trunk} did not answer"),
+                    (Some(trunk), false) => match cause {
+                        Some(cause) => format!("{trunk} said no, cause {cause}"),
+                        None => format!("{trunk} said no"),
+                    },
+                    (None, true) => "nobody answered".to_owned(),
+                    (None, false) => told(cause),
                 };
                 self.hear(leg, status, note, now);
                 if matches!(status, 488 | 606) && self.dial_without_tone(leg, now) {
@@ -98,6 +103,13 @@ impl Switch {
                 self.leg_ended(leg, |side| Happening::Gone(side, cause), now);
             }
         }
+    }
+
+    /// The trunk by which this leg was dialled.
+    fn dialled_by(&self, leg: LegId) -> Option<String> {
+        let (key, side) = self.legs.get(&leg)?;
+        let live = self.calls.get(key).filter(|_| *side == Side::Callee)?;
+        Some(live.trunks.get(live.trunk)?.said.name.to_string())
     }
 
     /// Notes what a party said; none if its call is over.

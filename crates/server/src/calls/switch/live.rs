@@ -20,8 +20,10 @@ pub(super) struct Live {
     pub trunk_in: Trunk,
     pub callee_leg: Option<LegId>,
     pub callee: Option<PhoneNumber>,
-    /// By which the second leg may be dialled, in order.
+    /// By which the second leg may be dialled, in order: a trunk at several places stands here once for each.
     pub trunks: Vec<Trunk>,
+    /// Which of them are further places of the one before, by bit.
+    pub further: u16,
     /// By which it is.
     pub trunk: usize,
     /// The trunk on which its second leg is counted.

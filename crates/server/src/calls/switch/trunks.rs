@@ -9,6 +9,13 @@ use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::phrase;
 
+/// The most places of one trunk that one call tries.
+const PLACES_TRIED_MAX: usize = 3;
+/// How long a place where nobody answered is tried after the others, in milliseconds.
+const SILENT_MS: u64 = 60_000;
+/// The most such places that are remembered.
+const SILENT_MAX: usize = 1_024;
+
 impl Switch {
     /// From now on these are the trunks.
     pub(super) fn set_trunks(&mut self, trunks: Vec<Trunk>) {
@@ -148,6 +155,44 @@ impl Switch {
         trunks
     }
 
+    /// The same trunks, each once for every place of it that is tried: first where it answered when it was
+    /// last asked, last where nobody answered lately. Beside them which are further places of the one
+    /// before, by bit.
+    pub(super) fn places(&self, trunks: Vec<Trunk>, now: Moment) -> (Vec<Trunk>, u16) {
+        let (mut places, mut further) = (Vec::with_capacity(trunks.len()), 0);
+        for trunk in trunks {
+            let answered_at = self.answering_of(&trunk).and_then(|(reachable, at)| {
+                // Where it does not answer anywhere, no place is better than another.
+                reachable.then_some(at)
+            });
+            let mut hops: Vec<Hop> = trunk.peer.hops().collect();
+            hops.sort_by_key(|hop| (self.is_silent_at(*hop, now), Some(*hop) != answered_at));
+            for (tried, hop) in hops.into_iter().take(PLACES_TRIED_MAX).enumerate() {
+                if tried > 0 {
+                    further |= 1 << places.len();
+                }
+                let mut trunk = trunk.clone();
+                trunk.peer.hop = hop;
+                places.push(trunk);
+            }
+        }
+        (places, further)
+    }
+
+    /// Nobody answered a call there: for a while other places are tried before it.
+    pub(super) fn note_silent(&mut self, hop: Hop, now: Moment) {
+        self.silent.retain(|_, until| *until > now.tick_ms);
+        if self.silent.len() < SILENT_MAX {
+            self.silent.insert(hop, now.tick_ms + SILENT_MS);
+        }
+    }
+
+    fn is_silent_at(&self, hop: Hop, now: Moment) -> bool {
+        self.silent
+            .get(&hop)
+            .is_some_and(|until| *until > now.tick_ms)
+    }
+
     /// Whether a trunk has room for one more call that is sent to it.
     pub(super) fn admit(&mut self, trunk: &Trunk, now: Moment) -> Result<(), Full> {
         let load = self.loads.of(&trunk.said.name, now.tick_ms);
@@ -155,13 +200,17 @@ impl Switch {
     }
 
     fn is_silent(&self, trunk: &Trunk) -> bool {
+        matches!(self.answering_of(trunk), Some((false, _)))
+    }
+
+    /// Whether a trunk answered when it was last asked, and where.
+    fn answering_of(&self, trunk: &Trunk) -> Option<(bool, Hop)> {
         let known = self
             .trunks
             .iter()
-            .position(|known| known.said.name == trunk.said.name);
-        let id = known.and_then(|at| u32::try_from(at).ok());
-        let known = id.and_then(|id| self.answering.get(&PeerId(id)));
-        matches!(known, Some((false, _)))
+            .position(|known| known.said.name == trunk.said.name)?;
+        let id = u32::try_from(known).ok()?;
+        self.answering.get(&PeerId(id)).copied()
     }
 
     /// A call is no longer on the trunk by which its callee was dialled.

@@ -1,0 +1,415 @@
+//! Host names of trunks, looked up beside the loop of calls: SRV records for the transport where no port is
+//! said, else A and AAAA (RFC 3263 section 4). What was found holds for as long as the records say, within
+//! bounds; when a later look-up fails it is kept, and the reason told.
+
+mod servers;
+
+use hickory_resolver::config::{
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
+};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{Resolver, TokioResolver};
+use maskline_domain::trunk::{PeerAddress, Transport};
+use maskline_domain::{Trunk, TrunkName};
+use parking_lot::Mutex;
+use servers::{Server, in_order};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// The most places of one trunk. What a name has beyond them is not used.
+pub const PLACES_MAX: usize = 8;
+/// How long what was found holds at least and at most, whatever its records say.
+const HOLDS_MIN: Duration = Duration::from_secs(5);
+const HOLDS_MAX: Duration = Duration::from_secs(3_600);
+/// After a look-up that failed: the first wait, which doubles, and the longest.
+const AGAIN_MIN: Duration = Duration::from_secs(2);
+const AGAIN_MAX: Duration = Duration::from_secs(60);
+/// How long a server of names may take, and how often it is asked.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+const ATTEMPTS: usize = 2;
+/// The longest that one look-up may take as a whole.
+const LOOKUP_MAX: Duration = Duration::from_secs(20);
+/// Look-ups that are under way at once.
+const AT_ONCE_MAX: usize = 16;
+
+/// Which addresses can be sent to, by where we listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Families {
+    /// IPv4.
+    pub v4: bool,
+    /// IPv6.
+    pub v6: bool,
+}
+
+impl Families {
+    /// Those of a socket that is bound here. One on `::` speaks both.
+    pub fn of(listen: IpAddr) -> Self {
+        Self {
+            v4: listen.is_ipv4() || listen.is_unspecified(),
+            v6: listen.is_ipv6(),
+        }
+    }
+
+    fn include(self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.v4,
+            IpAddr::V6(_) => self.v6,
+        }
+    }
+}
+
+/// What is looked up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Question {
+    host: Box<str>,
+    port: Option<u16>,
+    transport: &'static str,
+}
+
+impl Question {
+    fn of(trunk: &Trunk) -> Option<Self> {
+        match trunk.address()? {
+            PeerAddress::Socket(_) => None,
+            PeerAddress::Name { host, port } => Some(Self {
+                host,
+                port,
+                transport: service(trunk.transport),
+            }),
+        }
+    }
+}
+
+/// The labels of SRV records (RFC 3263 section 4.1).
+fn service(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "_sip._udp",
+        Transport::Tcp => "_sip._tcp",
+        Transport::Tls => "_sips._tcp",
+    }
+}
+
+/// The port where nothing is said.
+fn usual_port(service: &str) -> u16 {
+    if service == "_sips._tcp" { 5061 } else { 5060 }
+}
+
+/// What is known of a name.
+struct Known {
+    /// Where it was last found; none before.
+    places: Vec<SocketAddr>,
+    /// Why the last look-up failed.
+    trouble: Option<String>,
+    failures: u32,
+    /// When it is looked up again.
+    due: Instant,
+    is_asked: bool,
+}
+
+/// Where a name was found, and for how long that holds.
+#[derive(Debug)]
+struct Found {
+    places: Vec<SocketAddr>,
+    holds: Duration,
+}
+
+/// See the module.
+pub struct Names {
+    /// The server that is asked; those of the system where none is said.
+    server: Option<SocketAddr>,
+    families: Families,
+    /// Where look-ups run: apart from the loop of calls.
+    runtime: Handle,
+    known: Mutex<BTreeMap<Question, Known>>,
+    /// The trunks that are followed, and what is looked up for them.
+    trunks: Mutex<Vec<(TrunkName, Question)>>,
+}
+
+impl Names {
+    /// Nothing is known yet. Look-ups run in the runtime around this call.
+    pub fn new(server: Option<SocketAddr>, families: Families) -> Self {
+        Self {
+            server,
+            families,
+            runtime: Handle::current(),
+            known: Mutex::default(),
+            trunks: Mutex::default(),
+        }
+    }
+
+    /// Where a trunk is, the place to try first at first; nowhere as long as its name was not found.
+    pub fn places(&self, trunk: &Trunk) -> Vec<SocketAddr> {
+        match trunk.address() {
+            None => Vec::new(),
+            Some(PeerAddress::Socket(address)) => vec![address],
+            Some(PeerAddress::Name { .. }) => {
+                let question = Question::of(trunk);
+                let known = self.known.lock();
+                let found = question.and_then(|question| known.get(&question));
+                found.map(|found| found.places.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The trunks whose names were not found when they were last looked up: why, in words for a person, and
+    /// whether they can be used where they were found before.
+    pub fn troubles(&self) -> Vec<(TrunkName, String, bool)> {
+        let (trunks, known) = (self.trunks.lock(), self.known.lock());
+        let troubled = trunks.iter().filter_map(|(trunk, question)| {
+            let found = known.get(question)?;
+            let why = found.trouble.clone()?;
+            let is_usable = !found.places.is_empty();
+            Some(match is_usable {
+                true => (
+                    trunk.clone(),
+                    format!("{why}; where it was found before is used on"),
+                    true,
+                ),
+                false => (trunk.clone(), why, false),
+            })
+        });
+        troubled.collect()
+    }
+
+    /// Looks up the names of these trunks that are due, each in a task of its own, and forgets the others.
+    pub fn follow(self: &Arc<Self>, trunks: &[Trunk]) {
+        let enabled = trunks.iter().filter(|trunk| trunk.enabled);
+        let asked: Vec<_> = enabled
+            .filter_map(|trunk| Some((trunk.name.clone(), Question::of(trunk)?)))
+            .collect();
+        let wanted: BTreeSet<Question> =
+            asked.iter().map(|(_, question)| question.clone()).collect();
+        *self.trunks.lock() = asked;
+        let now = Instant::now();
+        let mut known = self.known.lock();
+        known.retain(|question, _| wanted.contains(question));
+        for question in wanted {
+            known.entry(question).or_insert_with(|| Known {
+                places: Vec::new(),
+                trouble: None,
+                failures: 0,
+                due: now,
+                is_asked: false,
+            });
+        }
+        let under_way = known.values().filter(|known| known.is_asked).count();
+        let due = known
+            .iter_mut()
+            .filter(|(_, k)| !k.is_asked && k.due <= now);
+        for (question, known) in due.take(AT_ONCE_MAX.saturating_sub(under_way)) {
+            known.is_asked = true;
+            let (names, question) = (Arc::clone(self), question.clone());
+            let is_known = !known.places.is_empty();
+            self.runtime.spawn(async move {
+                let asking = names.look_up(&question, is_known);
+                let answer = match tokio::time::timeout(LOOKUP_MAX, asking).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err("the servers of names take too long".to_owned()),
+                };
+                names.take(&question, answer);
+            });
+        }
+    }
+
+    /// The end of a look-up.
+    fn take(&self, question: &Question, answer: Result<Found, String>) {
+        let mut known = self.known.lock();
+        // It may be nobody's any more.
+        let Some(known) = known.get_mut(question) else {
+            return;
+        };
+        known.is_asked = false;
+        let wait = match answer {
+            Ok(found) => {
+                known.failures = 0;
+                known.trouble = None;
+                // The same places in another order are the same: chance draws the order anew each time, and
+                // a registration should stay where it is.
+                if !is_same(&known.places, &found.places) {
+                    let (host, places) = (&question.host, &found.places);
+                    tracing::info!(%host, ?places, "the name of a trunk was found");
+                    known.places = found.places;
+                }
+                found.holds.clamp(HOLDS_MIN, HOLDS_MAX)
+            }
+            Err(why) => {
+                let wait = AGAIN_MIN * (1 << known.failures.min(5));
+                known.failures = known.failures.saturating_add(1);
+                known.trouble = Some(format!("{}: {why}", question.host));
+                wait.min(AGAIN_MAX)
+            }
+        };
+        known.due = Instant::now() + wait;
+    }
+
+    async fn look_up(&self, question: &Question, is_known: bool) -> Result<Found, String> {
+        let resolver = self.resolver().map_err(|error| error.to_string())?;
+        if let Some(port) = question.port {
+            return self.host(&resolver, &question.host, port).await;
+        }
+        let name = format!("{}.{}", question.transport, whole(&question.host));
+        match resolver.lookup(name.as_str(), RecordType::SRV).await {
+            Ok(lookup) => {
+                if let Some(found) = self.servers(&resolver, question, &lookup).await? {
+                    return Ok(found);
+                }
+            }
+            // No such records: the name itself is where it is.
+            Err(error) if error.is_no_records_found() => {}
+            // A server of names that cannot tell of SRV must not move a trunk that was found by it.
+            Err(error) if is_known => return Err(told(&error)),
+            Err(_) => {}
+        }
+        self.host(&resolver, &question.host, usual_port(question.transport))
+            .await
+    }
+
+    /// A resolver that remembers nothing: what holds how long is decided here, and a changed
+    /// `/etc/resolv.conf` or `/etc/hosts` counts at once.
+    fn resolver(&self) -> Result<TokioResolver, NetError> {
+        let mut builder = match self.server {
+            None => Resolver::builder_tokio()?,
+            Some(server) => {
+                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+                let connections = connections.map(|mut connection| {
+                    connection.port = server.port();
+                    connection
+                });
+                let server = NameServerConfig::new(server.ip(), true, connections.into());
+                let config = ResolverConfig::from_name_servers(vec![server]);
+                Resolver::builder_with_config(config, TokioRuntimeProvider::default())
+            }
+        };
+        let options = builder.options_mut();
+        options.timeout = ANSWER_WAIT;
+        options.attempts = ATTEMPTS;
+        options.cache_size = 0;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        builder.build()
+    }
+
+    /// The places that SRV records name; none if there are no records.
+    async fn servers(
+        &self,
+        resolver: &TokioResolver,
+        question: &Question,
+        lookup: &Lookup,
+    ) -> Result<Option<Found>, String> {
+        let mut holds = lookup
+            .valid_until()
+            .saturating_duration_since(Instant::now());
+        let records = lookup
+            .answers()
+            .iter()
+            .filter_map(|record| match &record.data {
+                RData::SRV(server) => Some(Server {
+                    priority: server.priority,
+                    weight: server.weight,
+                    port: server.port,
+                    target: server.target.to_ascii(),
+                }),
+                _ => None,
+            });
+        let records: Vec<Server> = records.take(PLACES_MAX).collect();
+        if records.is_empty() {
+            return Ok(None);
+        }
+        // RFC 2782: the service is decidedly not there.
+        if records.iter().all(|record| record.target == ".") {
+            return Err(format!(
+                "SRV records say that there is no {}",
+                question.transport
+            ));
+        }
+        let mut chance = [0; 8];
+        // Without chance the order is that of the weights.
+        let _ = getrandom::fill(&mut chance);
+        let (mut places, mut trouble) = (Vec::new(), String::new());
+        for record in in_order(records, u64::from_ne_bytes(chance)) {
+            match self.host(resolver, &record.target, record.port).await {
+                Ok(found) => {
+                    holds = holds.min(found.holds);
+                    places.extend(found.places);
+                }
+                Err(why) => trouble = format!("{}: {why}", record.target),
+            }
+        }
+        match places.is_empty() {
+            true => Err(trouble),
+            false => Ok(Some(Found {
+                places: distinct(places),
+                holds,
+            })),
+        }
+    }
+
+    /// The addresses of a name, those of IPv4 first.
+    async fn host(&self, resolver: &TokioResolver, host: &str, port: u16) -> Result<Found, String> {
+        let lookup = resolver.lookup_ip(whole(host).as_str()).await;
+        let lookup = lookup.map_err(|error| told(&error))?;
+        let holds = lookup
+            .valid_until()
+            .saturating_duration_since(Instant::now());
+        let mut addresses: Vec<IpAddr> = lookup.iter().collect();
+        addresses.sort_unstable();
+        let places: Vec<SocketAddr> = addresses
+            .iter()
+            .filter(|address| self.families.include(**address) && !address.is_unspecified())
+            .map(|address| SocketAddr::new(*address, port))
+            .collect();
+        if places.is_empty() && !addresses.is_empty() {
+            let (there, here) = match self.families.v4 {
+                true => ("IPv6", "IPv4"),
+                false => ("IPv4", "IPv6"),
+            };
+            return Err(format!(
+                "it has only {there} addresses, and sip.listen is one of {here}"
+            ));
+        }
+        Ok(Found {
+            places: distinct(places),
+            holds,
+        })
+    }
+}
+
+/// A name from the root, so that search domains of the system are not tried; one of a single label is
+/// looked up as the system does it.
+fn whole(host: &str) -> String {
+    match host.contains('.') && !host.ends_with('.') {
+        true => format!("{host}."),
+        false => host.to_owned(),
+    }
+}
+
+/// An error in a few words.
+fn told(error: &NetError) -> String {
+    match error {
+        NetError::Timeout => "no server of names answers".to_owned(),
+        error if error.is_nx_domain() => "there is no such name".to_owned(),
+        error if error.is_no_records_found() => "the name has no address".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+fn distinct(places: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut seen = BTreeSet::new();
+    let mut places = places;
+    places.retain(|place| seen.insert(*place));
+    places.truncate(PLACES_MAX);
+    places
+}
+
+fn is_same(before: &[SocketAddr], after: &[SocketAddr]) -> bool {
+    let before: BTreeSet<_> = before.iter().collect();
+    let after: BTreeSet<_> = after.iter().collect();
+    before == after
+}
+
+#[cfg(test)]
+mod tests;
