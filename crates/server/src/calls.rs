@@ -57,6 +57,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What peers are told instead, for signalling. Port 0 means that of `listen`.
     pub advertised: Option<SocketAddr>,
+    /// The host names by which peers ask for us; see [`maskline_sip::endpoint::Config::domains`].
+    pub domains: Vec<String>,
     /// Whether streams are taken too, at the same address.
     pub tcp: bool,
     /// Where streams within TLS are taken; port 0 takes a free one.
@@ -97,6 +99,7 @@ impl Config {
         Self {
             listen,
             advertised: None,
+            domains: Vec::new(),
             tcp: true,
             tls_listen: None,
             tls: None,
@@ -160,6 +163,7 @@ pub async fn serve(
     let switch = Switch::new(Setup {
         advertised,
         advertised_tls: tls_address.map(|tls| SocketAddr::new(advertised.ip(), tls.port())),
+        domains: config.domains.clone(),
         node: config.node.clone(),
         boot: config.boot.clone(),
         calls_max: config.calls_max,

@@ -288,6 +288,11 @@ impl Answer {
         self.fields.get("nonce").unwrap_or_default()
     }
 
+    /// The URI that it was made for.
+    pub fn uri(&self) -> Vec<u8> {
+        self.fields.get("uri").unwrap_or_default()
+    }
+
     /// How often it says the nonce has been used; none where that is missing or not eight digits.
     pub fn count(&self) -> Option<u32> {
         let text = self.fields.get("nc").filter(|nc| nc.len() == 8)?;
@@ -298,8 +303,8 @@ impl Answer {
     }
 
     /// Whether it proves that the sender knows the secret. Only what [`challenge`] offers is taken:
-    /// MD5 or SHA-256 with `qop=auth`. The URI counts as it stands in the answer: some write another
-    /// than they ask for, and since no count is taken twice that helps nobody to repeat a request.
+    /// MD5 or SHA-256 with `qop=auth`. The URI counts as it stands in the answer, since proxies rewrite the
+    /// one that is asked for: whether it fits is for whoever asks ([`Answer::uri`]).
     pub fn is_right(&self, credentials: &Credentials, realm: &str, method: &[u8]) -> bool {
         let algorithm = match self.fields.get("algorithm") {
             None => Some(Algorithm::MD5),

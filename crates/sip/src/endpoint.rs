@@ -9,12 +9,13 @@
 //! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
 //!
 //! Who is who inside: `front` answers what needs no memory, `table` keeps transactions and deadlines,
-//! `clients` sends our requests, `addresses` knows who is where and who we are there, `leg` is one party's
+//! `clients` sends our requests, `addresses` knows who is where and who we are there, `origin` who is believed
+//! from where, `leg` is one party's
 //! side, `dialog` what both sides share of it; `asking` and `answering` are the two kinds of leg,
 //! `cancelling` stops the first kind, `early` is what is known of phones that ring, `within` the requests
 //! that come while a leg lives. Among these `offered` and `offering` change the media, theirs and ours,
 //! `reliable` acknowledges provisional responses, `session` keeps long calls alive, `info` carries keys.
-//! `proof` is digest both ways, `care` registers and probes, and `face` is what the shell sees.
+//! `proof` is digest both ways and `guard` its memory, `care` registers and probes, and `face` is what the shell sees.
 
 mod addresses;
 mod answering;
@@ -26,10 +27,12 @@ mod dialog;
 mod early;
 mod face;
 mod front;
+mod guard;
 mod info;
 mod leg;
 mod offered;
 mod offering;
+mod origin;
 mod proof;
 mod reliable;
 mod session;
@@ -47,6 +50,7 @@ use crate::message::{Message, Method};
 use crate::time::Time;
 use front::Hint;
 use leg::{Leg, State};
+use origin::Ids;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
@@ -74,7 +78,7 @@ pub struct Endpoint {
     care: care::Care,
     screen: Option<Screen>,
     sessions: proof::Sessions,
-    guard: proof::Guard,
+    guard: guard::Guard,
     // Boxed, since what is moved within the map should be small.
     legs: BTreeMap<LegId, Box<Leg>>,
     by_tag: BTreeMap<u64, LegId>,
@@ -99,7 +103,7 @@ impl Endpoint {
             care: care::Care::default(),
             screen: None,
             sessions: proof::Sessions::default(),
-            guard: proof::Guard::default(),
+            guard: guard::Guard::default(),
             legs: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             unanswered: BTreeSet::new(),
@@ -193,7 +197,7 @@ impl Endpoint {
             Err(crate::message::ParseError::Empty) => {}
             Err(_) => self.counts.not_sip += 1,
             Ok(message) if message.method().is_some() => self.on_request(message, from, now),
-            Ok(message) => self.on_response(&message, now),
+            Ok(message) => self.on_response(&message, from, now),
         }
     }
 
@@ -210,7 +214,7 @@ impl Endpoint {
         match method {
             Method::Ack => {
                 let server = self.servers.find(&invite_key());
-                return self.on_ack(&request, server, now);
+                return self.on_ack(&request, from, server, now);
             }
             Method::Cancel => {
                 let server = self.servers.find(&invite_key());
@@ -220,7 +224,10 @@ impl Endpoint {
         }
         let key = table::server_key(&request, &essentials, method);
         if let Some(id) = self.servers.find(&key) {
-            return self.on_copy(id);
+            return match self.server_for(id, &essentials, from) {
+                Some(id) => self.on_copy(id, from),
+                None => self.turn_away(&request, from),
+            };
         }
         if self.servers.len() >= self.config.transactions_max.saturating_mul(2) {
             self.counts.overload += 1;
@@ -259,7 +266,19 @@ impl Endpoint {
     }
 
     /// A request that is under way, or was answered, came again.
-    fn on_copy(&mut self, id: ServerId) {
+    fn on_copy(&mut self, id: ServerId, from: Hop) {
+        let Some(server) = self.servers.get_mut(id) else {
+            return;
+        };
+        // By another connection, since the first one is gone.
+        if from.transport.is_stream() {
+            server.to = from;
+        }
+        self.repeat_answer(id);
+    }
+
+    /// Says again what was answered last, if the transaction has something to say.
+    fn repeat_answer(&mut self, id: ServerId) {
         let Some(server) = self.servers.get_mut(id) else {
             return;
         };
@@ -316,13 +335,16 @@ impl Endpoint {
         &mut self,
         machine: ServerMachine,
         key: Box<[u8]>,
-        to: Hop,
+        (to, elsewhere): (Hop, Option<Hop>),
+        ids: Option<Ids>,
         leg: Option<LegId>,
     ) -> ServerId {
         self.servers.insert(Server {
             machine,
             key,
             to,
+            elsewhere,
+            ids,
             last: None,
             leg,
             scheduled: None,

@@ -109,6 +109,13 @@ impl<'a> Uri<'a> {
             .then_some(number)
     }
 
+    /// The user part without its parameters, escapes undone; none where there is no user, or an escape is broken.
+    pub fn plain_user(&self) -> Option<Vec<u8>> {
+        let user = self.user?;
+        let end = user.iter().position(|&byte| byte == b';');
+        decoded(&user[..end.unwrap_or(user.len())]).collect()
+    }
+
     /// Where to send what is addressed to this URI, if its host is an address and not a name.
     pub fn address(&self) -> Option<SocketAddr> {
         let address = crate::message::host_address(self.host)?;

@@ -3,7 +3,7 @@
 mod support;
 
 use maskline_sip::digest::{Challenge, Credentials, Request};
-use maskline_sip::endpoint::{Event, Input, LegId, Peer, PeerId, Registration};
+use maskline_sip::endpoint::{Config, Endpoint, Event, Input, LegId, Peer, PeerId, Registration};
 use maskline_sip::message::{Message, Name};
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
@@ -414,4 +414,212 @@ fn counting_nonces_has_a_bound() {
     // The first has been forgotten, so its count cannot be known to be new.
     let late = lone.say(&invite(3, Some(&prove(&first, "theirs", 2))));
     assert_eq!(kinds(&late), ["401"]);
+}
+
+/// A proof for this method and this URI.
+fn prove_for(challenge: &Challenge, method: &str, uri: &str, count: u32) -> String {
+    let request = Request {
+        method: method.as_bytes(),
+        uri: uri.as_bytes(),
+        body: b"",
+    };
+    challenge.answer(&credentials("theirs"), &request, count, "0123456789abcdef")
+}
+
+#[test]
+fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
+    const X: &str = "sip:17000000001@127.0.0.1:5060";
+    #[rustfmt::skip]
+    let rows: [(&str, &str, &[&str], bool); 17] = [
+        // The Request-URI, the one in the proof, our domains, and whether that will do.
+        (X, X, &[], true),
+        (X, "sip:17000000001@127.0.0.1", &[], true),
+        (X, "sip:17000000001@127.0.0.1:5060;transport=udp", &[], true),
+        (X, "sip:%317000000001@127.0.0.1", &[], true),
+        // A proxy has rewritten what was asked.
+        ("sip:17000000001@10.0.0.5:5060", "sip:17000000001@127.0.0.1", &[], true),
+        ("sip:17000000001@10.0.0.5:5060", "sip:17000000001@192.0.2.80", &[], true),
+        ("sip:17000000001@10.0.0.5:5060", "sip:17000000001@calls.example", &["calls.example"], true),
+        ("sip:17000000001@10.0.0.5:5060", "sip:17000000001@CALLS.example", &["calls.example"], true),
+        ("sip:17000000001@10.0.0.5:5060", "sip:17000000001@10.0.0.5", &["calls.example"], false),
+        // Made for another number.
+        (X, "sip:17000000002@127.0.0.1:5060", &[], false),
+        (X, "sip:127.0.0.1:5060", &[], false),
+        // Made for another service: it asked with our challenge.
+        (X, "sip:17000000001@evil.example", &[], false),
+        (X, "sip:17000000001@evil.example", &["calls.example"], false),
+        (X, "sip:17000000001@10.0.0.5", &[], false),
+        (X, "", &[], false),
+        (X, "/", &[], false),
+        ("tel:17000000001", "tel:17000000001", &["calls.example"], true),
+    ];
+    for (asked_for, proven, domains, will_do) in rows {
+        let mut config = Config::new(support::address(support::lone::US));
+        config.domains = domains.iter().map(ToString::to_string).collect();
+        let peer = Peer {
+            challenge: Some(credentials("theirs")),
+            advertised: Some(support::address("192.0.2.80:5060")),
+            ..Peer::new(PeerId(1), udp(PEER))
+        };
+        let mut lone = Lone::new(Vec::new());
+        lone.endpoint = Endpoint::new(config, vec![peer], [7; 32]);
+        let answer = lone.say(&invite(1, None));
+        let proof = prove_for(&asked(&answer[0], 0), "INVITE", proven, 1);
+        let text = invite(2, Some(&proof));
+        let text = text.replacen(X, asked_for, 1);
+        let kind = if will_do { "100" } else { "401" };
+        assert_eq!(
+            kinds(&lone.say(&text)),
+            [kind],
+            "{asked_for} by {proven} of {domains:?}"
+        );
+        assert_eq!(
+            lone.endpoint.counts().unproven,
+            u64::from(!will_do),
+            "{proven}"
+        );
+    }
+}
+
+/// A call from a peer that must prove itself, answered and acknowledged: our tag.
+fn proven_call(lone: &mut Lone) -> String {
+    let answer = lone.say(&invite(1, None));
+    let proof = prove(&asked(&answer[0], 0), "theirs", 1);
+    lone.say(&invite(2, Some(&proof)).replace(
+        "Content-Length: 0",
+        "Supported: 100rel\r\nContent-Length: 0",
+    ));
+    let Some(Event::Incoming { leg, .. }) = lone.events.last() else {
+        panic!("no call")
+    };
+    let leg = *leg;
+    let ok = lone.give(Input::Answer(leg, SDP.to_vec())).remove(0).1;
+    let tag = to_tag(&ok);
+    assert!(
+        lone.say(&within(&tag, "ACK", 1, None)).is_empty(),
+        "an ACK cannot be challenged"
+    );
+    assert_eq!(lone.heard(), ["incoming", "confirmed"]);
+    tag
+}
+
+fn within(tag: &str, method: &str, cseq: u32, proof: Option<&str>) -> String {
+    invite(2, proof)
+        .replacen("INVITE sip:17000000001@", &format!("{method} sip:"), 1)
+        .replace("z9hG4bK2", &format!("z9hG4bK{method}{cseq}"))
+        .replace("5060>\r\n", &format!("5060>;tag={tag}\r\n"))
+        .replace("1 INVITE", &format!("{cseq} {method}"))
+}
+
+#[test]
+fn requests_within_a_call_are_proven_too() {
+    const URI: &str = "sip:127.0.0.1:5060";
+    #[rustfmt::skip]
+    let rows: [(&str, &str, &[&str]); 7] = [
+        ("BYE", "200", &["ended"]),
+        ("INVITE", "100", &["offered nothing"]),
+        ("UPDATE", "200", &[]),
+        ("INFO", "200", &[]),
+        ("OPTIONS", "200", &[]),
+        // There is nothing to acknowledge.
+        ("PRACK", "481", &[]),
+        ("MESSAGE", "405", &[]),
+    ];
+    for (method, status, told) in rows {
+        let mut lone = guarded();
+        let tag = proven_call(&mut lone);
+        let answer = lone.say(&within(&tag, method, 2, None));
+        assert_eq!(kinds(&answer), ["401"], "{method}");
+        assert!(lone.heard().is_empty(), "{method}");
+        let challenge = asked(&answer[0], 0);
+        let wrong = prove_for(&challenge, "OTHER", URI, 1);
+        assert_eq!(
+            kinds(&lone.say(&within(&tag, method, 3, Some(&wrong)))),
+            ["401"],
+            "{method}"
+        );
+        assert!(lone.heard().is_empty(), "{method}");
+        let proof = prove_for(&challenge, method, URI, 1);
+        let right = within(&tag, method, 4, Some(&proof));
+        assert_eq!(kinds(&lone.say(&right)), [status], "{method}");
+        assert_eq!(lone.heard(), told, "{method}");
+    }
+}
+
+#[test]
+fn a_number_that_was_not_proven_does_not_count() {
+    let mut lone = guarded();
+    let tag = proven_call(&mut lone);
+    // Would it count, the true BYE would be behind it.
+    let far = within(&tag, "OPTIONS", 4_000_000, None);
+    let answer = lone.say(&far);
+    assert_eq!(kinds(&answer), ["401"]);
+    let proof = prove_for(&asked(&answer[0], 0), "BYE", "sip:127.0.0.1:5060", 1);
+    assert_eq!(
+        kinds(&lone.say(&within(&tag, "BYE", 2, Some(&proof)))),
+        ["200"]
+    );
+}
+
+#[test]
+fn a_cancel_is_not_challenged() {
+    let mut lone = guarded();
+    let answer = lone.say(&invite(1, None));
+    let proof = prove(&asked(&answer[0], 0), "theirs", 1);
+    lone.say(&invite(2, Some(&proof)));
+    let cancel = invite(2, None)
+        .replacen("INVITE", "CANCEL", 1)
+        .replace("1 INVITE", "1 CANCEL");
+    assert_eq!(kinds(&lone.say(&cancel)), ["200", "487"]);
+}
+
+#[test]
+fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
+    let mut lone = guarded();
+    let first = lone.say(&invite(1, None));
+    let challenge = asked(&first[0], 0);
+    let mut answers = std::collections::BTreeMap::new();
+    for guess in 0..200 {
+        let wrong = prove(&challenge, &format!("guess {guess}"), guess + 1);
+        let answer = lone.say(&invite(10 + guess, Some(&wrong)));
+        *answers.entry(kinds(&answer).concat()).or_insert(0) += 1;
+    }
+    assert_eq!(answers.get("401"), Some(&10), "{answers:?}");
+    assert_eq!(answers.get("403"), Some(&190), "not even looked at");
+    // After a while the right one is heard.
+    lone.now = lone.now + std::time::Duration::from_secs(3);
+    let right = prove(&challenge, "theirs", 201);
+    assert_eq!(kinds(&lone.say(&invite(300, Some(&right)))), ["100"]);
+
+    // Who only writes the address of the carrier on his datagrams never reads a nonce.
+    let mut lone = guarded();
+    let made_up = challenge;
+    for guess in 0..5_000 {
+        let wrong = prove(&made_up, "guess", guess + 1).replacen("nonce=\"0", "nonce=\"1", 1);
+        assert_eq!(kinds(&lone.say(&invite(10 + guess, Some(&wrong)))), ["401"]);
+    }
+    let answer = lone.say(&invite(1, None));
+    let right = prove(&asked(&answer[0], 0), "theirs", 1);
+    assert_eq!(
+        kinds(&lone.say(&invite(2, Some(&right)))),
+        ["100"],
+        "at once"
+    );
+    // Nor do those who guess at the same address, once the carrier was heard.
+    let answer = lone.say(&invite(3, None));
+    let challenge = asked(&answer[0], 0);
+    for guess in 0..200 {
+        let wrong = invite(6_000 + guess, Some(&prove(&challenge, "guess", guess + 1)));
+        let from = udp("127.0.0.1:9999");
+        lone.give(Input::Datagram {
+            from,
+            bytes: wrong.as_bytes(),
+        });
+    }
+    let right = prove(&challenge, "theirs", 201);
+    assert_eq!(
+        kinds(&lone.say(&invite(4, Some(&right)))),
+        ["100"],
+        "at once"
+    );
 }

@@ -64,10 +64,12 @@ impl Prompt {
             Reason::Blacklisted | Reason::CallBackOff | Reason::Restricted => {
                 Some(Self::CannotConnect)
             }
-            Reason::Busy | Reason::XFull | Reason::CallerFull => Some(Self::Busy),
+            Reason::Busy => Some(Self::Busy),
             Reason::NoAnswer => Some(Self::NoAnswer),
             Reason::Declined => Some(Self::Refused),
             Reason::Unreachable | Reason::Failed => Some(Self::Unreachable),
+            // One call too many is refused without a word: words take ports, which the bound is to save.
+            Reason::XFull | Reason::CallerFull => None,
             Reason::XUnknown
             | Reason::Loop
             | Reason::NoCommonCodec

@@ -87,7 +87,7 @@ pub struct TurnedAway {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 9;
+const REASONS: usize = 10;
 
 /// A question for the live calls, to be answered by the loop.
 pub type Ask = oneshot::Sender<Vec<LiveCall>>;
@@ -405,6 +405,7 @@ fn reasons(turned_away: TurnedAway) -> [(&'static str, u64); REASONS] {
         ("not_sip", counts.not_sip),
         ("malformed", counts.malformed),
         ("stranger", counts.strangers),
+        ("astray", counts.astray),
         ("unknown_x", counts.screened),
         ("unproven", counts.unproven),
         ("stray_response", counts.stray_responses),

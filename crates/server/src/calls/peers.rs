@@ -125,6 +125,7 @@ pub fn bare_peer(id: PeerId, trunk: &Trunk, places: &[SocketAddr]) -> Option<Pee
         fallbacks: hops.collect(),
         host: host(trunk),
         sources: trunk.sources.clone(),
+        nat: trunk.nat,
         probe_every_s: trunk.options_every_s,
         advertised: trunk.sip_advertised,
         ..Peer::new(id, first)

@@ -76,6 +76,7 @@ impl Switch {
     pub fn new(setup: Setup) -> Self {
         let mut config = endpoint::Config::new(setup.advertised);
         config.advertised_tls = setup.advertised_tls;
+        config.domains = setup.domains.clone();
         config.legs_max = setup.calls_max.saturating_mul(2);
         let endpoint = Endpoint::new(config, Vec::new(), setup.seed);
         Self {

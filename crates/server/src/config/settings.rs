@@ -107,6 +107,9 @@ pub struct SipSettings {
     pub listen: ListenAddress,
     /// The IP address and port that peers are told, when they differ from `listen`.
     pub advertised: OffOr<SocketAddr>,
+    /// The host names by which peers ask for us. What a peer proves by digest must be for one of them or for
+    /// an address of ours; with none, for the host of its request or an address of ours.
+    pub domains: Vec<String>,
     /// Whether TCP is taken too, at the address and port of `listen`.
     pub tcp: bool,
     /// Over TCP and TLS, how long a message may take from its first byte to its last, in seconds. A connection
@@ -334,6 +337,7 @@ impl Default for SipSettings {
         Self {
             listen: local(5060),
             advertised: OffOr::OFF,
+            domains: Vec::new(),
             tcp: true,
             message_timeout_s: 30,
             tls: OffOr::OFF,

@@ -141,6 +141,7 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
     Ok(calls::Config {
         advertised: settings.sip.advertised.get().copied(),
         resolver: settings.sip.resolver.get().copied(),
+        domains: settings.sip.domains.clone(),
         tcp: settings.sip.tcp,
         tls_listen,
         tls: sip_tls::obtain(loaded)?,

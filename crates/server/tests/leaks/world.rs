@@ -97,6 +97,7 @@ impl World {
         let switch = Switch::new(Setup {
             advertised: switch_address,
             advertised_tls: None,
+            domains: Vec::new(),
             node: "node 1".into(),
             boot: "boot 1".into(),
             calls_max: 4,

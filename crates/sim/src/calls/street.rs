@@ -125,6 +125,7 @@ pub(super) fn call(
     let mut switch = Switch::new(Setup {
         advertised: SWITCH,
         advertised_tls: None,
+        domains: Vec::new(),
         node: "n1".into(),
         boot: "b1".into(),
         calls_max: 10,

@@ -118,6 +118,7 @@ impl World {
         let mut switch = Switch::new(Setup {
             advertised: SWITCH,
             advertised_tls: None,
+            domains: Vec::new(),
             node: "n1".into(),
             boot: "b1".into(),
             calls_max: 90,

@@ -40,6 +40,13 @@ impl Endpoint {
             .map(|peer| peer.id)
     }
 
+    /// Whether who is there is behind NAT.
+    pub(super) fn is_nat(&self, source: Hop) -> bool {
+        // Most have no such peer.
+        let mut behind = self.peers.iter().filter(|peer| peer.nat);
+        behind.any(|peer| peer.is_at(source.address.ip()))
+    }
+
     /// What whoever is at the end of a way is told of us.
     fn advertised_on(&self, way: Way) -> SocketAddr {
         let id = self.peer_at(way.peer);

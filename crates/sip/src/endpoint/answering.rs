@@ -4,6 +4,7 @@ use super::dialog::Dialog;
 use super::front::{ALLOW, Hint};
 use super::offered::{Exchange, Negotiation, kept};
 use super::offering::Wish;
+use super::origin::Ids;
 use super::reliable::Reliable;
 use super::table::ServerMachine;
 use super::{
@@ -11,7 +12,7 @@ use super::{
     session,
 };
 use crate::hop::Hop;
-use crate::message::{self, Message, Name, Writer};
+use crate::message::{self, Message, Method, Name, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
 use crate::transaction::{InviteServer, Repeat};
@@ -45,8 +46,8 @@ impl Ringing {
 }
 
 pub(super) struct Answered {
-    ok: Arc<[u8]>,
-    to: Hop,
+    pub ok: Arc<[u8]>,
+    pub to: Hop,
     pub repeat: Repeat,
     cseq: u32,
     /// Our answer made the offer, so the ACK has theirs.
@@ -82,26 +83,22 @@ impl Endpoint {
         if let Some(min_s) = session::too_short(&invite, &self.config) {
             return self.answer_at_once(&invite, from, 422, Hint::MinSe(min_s));
         }
-        let cseq = essentials.cseq.number.to_be_bytes();
-        let merge_key: Box<[u8]> = [
-            essentials.call_id,
-            essentials.from.tag().unwrap_or_default(),
-            &cseq,
-        ]
-        .join(&0)
-        .into();
+        let merge_key = super::origin::key(&essentials);
         if self.unanswered.contains(&merge_key) {
             return self.answer_at_once(&invite, from, 482, Hint::None);
         }
         let max_forwards = essentials.max_forwards;
-        let to = super::front::answer_to(&essentials.via, from);
-        let Some(dialog) = Dialog::answering(&invite, self.chance.next_u64()) else {
+        let to = self.answer_to(&essentials.via, from);
+        let elsewhere = super::front::answer_elsewhere(&essentials.via, from);
+        let tag = self.chance.next_u64();
+        let ids = Ids::of_invite(&essentials, tag);
+        let Some(dialog) = Dialog::answering(&invite, tag) else {
             return self.answer_at_once(&invite, from, 400, Hint::None);
         };
         let id = self.new_leg();
         let reliability = from.transport.reliability();
         let machine = ServerMachine::Invite(InviteServer::new(self.config.timing, reliability));
-        let server = self.add_server(machine, key, to, Some(id));
+        let server = self.add_server(machine, key, (to, elsewhere), Some(ids), Some(id));
         // 100 has no tag: it makes no dialog (section 8.2.6.2).
         let trying = message::reply(&invite, from, 100, None).finish();
         self.respond(server, 100, trying, now);
@@ -119,7 +116,8 @@ impl Endpoint {
             refresh: now + REFRESH,
             give_up: now + self.config.ring_max,
         };
-        self.insert_leg(id, dialog, from, State::Ringing(ringing), negotiation);
+        let state = State::Ringing(ringing);
+        self.insert_leg(id, dialog, (from, elsewhere), state, negotiation);
         self.event(Event::Incoming {
             leg: id,
             peer,
@@ -257,9 +255,14 @@ impl Endpoint {
         invite: Option<ServerId>,
         now: Time,
     ) {
-        let found = invite.and_then(|id| self.servers.get_mut(id).map(|server| (id, server.leg)));
+        // `on_request` has read these before; a message does not change.
+        let Ok(essentials) = cancel.essentials() else {
+            return;
+        };
+        let invite = invite.and_then(|id| self.invite_for(id, &essentials, Method::Cancel, from));
+        let found = invite.and_then(|id| self.servers.get(id).map(|server| (id, server.leg)));
         let Some((server, leg)) = found else {
-            return self.answer_at_once(cancel, from, 481, Hint::None);
+            return self.turn_away(cancel, from);
         };
         // The tag is that of the INVITE's answers, as long as they can still be looked up.
         let tag = leg
@@ -303,38 +306,45 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn on_ack(&mut self, ack: &Message, invite: Option<ServerId>, now: Time) {
-        if let Some(id) = invite
-            && let Some(server) = self.servers.get_mut(id)
-            && let ServerMachine::Invite(machine) = &mut server.machine
-        {
-            let step = machine.on_ack(now);
-            let deadline = server.deadline();
-            self.timers
-                .set(super::Owner::Server(id), &mut server.scheduled, deadline);
-            if step.end.is_some() {
-                self.servers.remove(id);
-            }
-            if !step.deliver {
-                return;
-            }
-        }
+    pub(super) fn on_ack(&mut self, ack: &Message, from: Hop, invite: Option<ServerId>, now: Time) {
+        // `on_request` has read these before; a message does not change.
         let Ok(essentials) = ack.essentials() else {
             return;
         };
+        if let Some(id) = invite {
+            let Some(id) = self.invite_for(id, &essentials, Method::Ack, from) else {
+                return self.turn_away(ack, from);
+            };
+            if let Some(server) = self.servers.get_mut(id)
+                && let ServerMachine::Invite(machine) = &mut server.machine
+            {
+                let step = machine.on_ack(now);
+                let deadline = server.deadline();
+                self.timers
+                    .set(super::Owner::Server(id), &mut server.scheduled, deadline);
+                if step.end.is_some() {
+                    self.servers.remove(id);
+                }
+                if !step.deliver {
+                    return;
+                }
+            }
+        }
         let tag = essentials.to.tag().and_then(text::parse_hex64);
         let Some(id) = tag.and_then(|tag| self.by_tag.get(&tag)).copied() else {
             return;
         };
+        let theirs = essentials.from.tag();
+        let is_believed = self.legs.get(&id).is_some_and(|leg| {
+            leg.dialog.matches(essentials.call_id, theirs) && self.may_speak(leg, theirs, from)
+        });
+        if !is_believed {
+            return self.turn_away(ack, from);
+        }
+        self.follow(id, from);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
-        if !leg
-            .dialog
-            .matches(essentials.call_id, essentials.from.tag())
-        {
-            return;
-        }
         let cseq = essentials.cseq.number;
         let State::Answered(answered) = &leg.state else {
             return self.on_ack_within(id, ack, cseq);
@@ -386,7 +396,7 @@ impl Endpoint {
         if now >= ringing.refresh {
             ringing.refresh = now + REFRESH;
             let server = ringing.server;
-            self.on_copy(server);
+            self.repeat_answer(server);
         }
     }
 

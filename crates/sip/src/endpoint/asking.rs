@@ -10,6 +10,7 @@ use super::proof::proofs_of;
 use super::session::Session;
 use super::table::{Acknowledged, ClientMachine, FORKS_MAX};
 use super::{ClientKey, Dial, Endpoint, Event, LegId, Output, State, reason, sdp_of};
+use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
@@ -104,7 +105,7 @@ impl Endpoint {
         };
         let negotiation = Negotiation::new(Some(&dial.sdp), None);
         let state = State::Calling(calling);
-        self.insert_leg(id, dialog, dial.hop, state, negotiation);
+        self.insert_leg(id, dialog, (dial.hop, None), state, negotiation);
         let reliability = dial.hop.transport.reliability();
         let machine =
             ClientMachine::Invite(InviteClient::new(self.config.timing, reliability, now));
@@ -132,12 +133,12 @@ impl Endpoint {
         &mut self,
         key: ClientKey,
         response: &Message,
-        status: u16,
+        (status, from): (u16, Hop),
         now: Time,
     ) {
         match status {
             100..=199 => self.on_progress(key, response, status, now),
-            200..=299 => self.on_success(key, response, now),
+            200..=299 => self.on_success(key, response, from, now),
             _ => self.on_failure(key, response, status, now),
         }
     }
@@ -200,7 +201,7 @@ impl Endpoint {
 
     /// Each success gets its ACK each time it comes. The first one makes the call; another, from a fork or
     /// after our CANCEL, is ended at once (RFC 3261 section 13.2.2.4).
-    fn on_success(&mut self, key: ClientKey, response: &Message, now: Time) {
+    fn on_success(&mut self, key: ClientKey, response: &Message, from: Hop, now: Time) {
         let tag = tag_of(response).unwrap_or_default();
         let Some(client) = self.clients.get(&key) else {
             return;
@@ -229,12 +230,8 @@ impl Endpoint {
         } else {
             dialog.learn(response);
         }
-        let to = dialog.next_hop(hop);
-        let leg_hop = leg.and_then(|id| self.legs.get(&id)).map(|leg| leg.hop);
-        let way = Way {
-            to,
-            peer: leg_hop.unwrap_or(hop),
-        };
+        let way = self.way_to_answerer(leg, &dialog, (hop, from));
+        let to = way.to;
         let (_, via) = self.fresh_via(way);
         let mut ack = dialog.numbered(Method::Ack, cseq, via.as_bytes());
         for (name, value) in proofs_of(invite.bytes()) {
@@ -267,6 +264,25 @@ impl Endpoint {
                 let bytes = writer.finish();
                 self.start_plain_client(bye, bytes, to, None, now);
             }
+        }
+    }
+
+    /// Where the ACK of a success goes, and the BYE to a phone that nobody wants: behind NAT to where the success
+    /// came from. `asked` is where the INVITE was sent.
+    fn way_to_answerer(
+        &self,
+        leg: Option<LegId>,
+        dialog: &Dialog,
+        (asked, answered): (Hop, Hop),
+    ) -> Way {
+        let leg = leg.and_then(|id| self.legs.get(&id));
+        let is_behind_nat = leg.map_or_else(|| self.is_nat(asked), |leg| leg.origin.nat);
+        Way {
+            to: match is_behind_nat && !dialog.has_route() {
+                true => answered,
+                false => dialog.next_hop(asked),
+            },
+            peer: leg.map_or(asked, |leg| leg.hop),
         }
     }
 

@@ -4,7 +4,7 @@ use super::offering::PENDING_MAX;
 use super::table::{Client, ClientMachine, Owner};
 use super::{ClientKey, Endpoint, LegId, Output, State};
 use crate::hop::Hop;
-use crate::message::{Message, Method, Name};
+use crate::message::{Message, Method, Name, NameAddr};
 use crate::text;
 use crate::time::Time;
 use crate::transaction::{End, InviteClient, PlainClient};
@@ -67,13 +67,19 @@ impl Endpoint {
         self.start_client(key, machine, request, to, leg);
     }
 
-    pub(super) fn on_response(&mut self, response: &Message, now: Time) {
+    pub(super) fn on_response(&mut self, response: &Message, from: Hop, now: Time) {
         let Some((key, status)) = self.client_key_of(response) else {
             self.counts.stray_responses += 1;
             return;
         };
-        let Some(client) = self.clients.get_mut(&key) else {
+        let tag = response.header(Name::To).and_then(NameAddr::parse);
+        let tag = tag.and_then(|to| to.tag());
+        let is_believed = |client: &Client| self.may_answer(client, tag, from);
+        if !self.clients.get(&key).is_some_and(is_believed) {
             self.counts.stray_responses += 1;
+            return;
+        }
+        let Some(client) = self.clients.get_mut(&key) else {
             return;
         };
         let step = client.on_response(status, now);
@@ -81,6 +87,9 @@ impl Endpoint {
         let deadline = client.deadline();
         self.timers
             .set(Owner::Client(key), &mut client.scheduled, deadline);
+        if let Some(leg) = leg {
+            self.follow(leg, from);
+        }
         if step.ack {
             self.acknowledge_failure(key, response);
         }
@@ -91,7 +100,7 @@ impl Endpoint {
         {
             // Its leg, if it has one, hears nothing of it.
         } else if step.deliver && is_invite {
-            self.on_invite_response(key, response, status, now);
+            self.on_invite_response(key, response, (status, from), now);
         } else if step.deliver
             && status >= 200
             && !key.is_cancel
@@ -214,6 +223,7 @@ impl Endpoint {
             self.on_silence(key, leg, (is_invite, false), 503, now);
             self.forget_client(key);
         }
+        self.answer_elsewhere(hop, now);
     }
 
     pub(super) fn forget_client(&mut self, key: ClientKey) {

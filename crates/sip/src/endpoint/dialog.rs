@@ -216,6 +216,11 @@ impl Dialog {
             .map(|route| route.uri)
     }
 
+    /// Whether a proxy wants to stay on the way.
+    pub fn has_route(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
     /// Where requests go: the first route, or the target, if that is an address; else `fallback`.
     pub fn next_hop(&self, fallback: Hop) -> Hop {
         let uri = self.first_route_uri().unwrap_or(&self.target);

@@ -39,6 +39,10 @@ impl Earlies {
         }
     }
 
+    pub fn get(&self, tag: &[u8]) -> Option<&Early> {
+        self.0.iter().find(|early| *early.tag == *tag)
+    }
+
     /// The dialog in which we can say something: one that may be changed, or else the newest.
     pub fn best(&self) -> Option<&Dialog> {
         let agreed = self.0.iter().rfind(|early| early.is_agreed);

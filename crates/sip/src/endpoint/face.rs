@@ -37,6 +37,9 @@ pub struct Config {
     pub min_se_s: u32,
     /// The realm of our own challenges.
     pub realm: String,
+    /// The host names by which others ask for us. A proof that answers a challenge of ours must be for one of
+    /// them or for an address of ours; without any, for the host of the Request-URI or an address of ours.
+    pub domains: Vec<String>,
 }
 
 impl Config {
@@ -54,6 +57,7 @@ impl Config {
             session_expires_s: 1_800,
             min_se_s: 90,
             realm: "maskline".to_owned(),
+            domains: Vec::new(),
         }
     }
 
@@ -99,9 +103,12 @@ pub struct Peer {
     pub host: Option<String>,
     /// Further addresses from which its requests come.
     pub sources: Vec<IpAddr>,
+    /// Whether it is behind NAT, so that its `Via` and `Contact` tell addresses that only its own network
+    /// knows: it is answered, and asked within a dialog, where its last message came from.
+    pub nat: bool,
     /// What we answer when it asks who we are. Of two peers with the same hop those of the first count.
     pub credentials: Option<Credentials>,
-    /// What it must answer before it may call.
+    /// What it must answer before it may call, and before it may ask anything within a call.
     pub challenge: Option<Credentials>,
     /// Where we must have registered, for its calls to reach us.
     pub registration: Option<Registration>,
@@ -131,6 +138,7 @@ impl Peer {
             fallbacks: Vec::new(),
             host: None,
             sources: Vec::new(),
+            nat: false,
             credentials: None,
             challenge: None,
             registration: None,
@@ -388,6 +396,8 @@ pub struct Counts {
     pub malformed: u64,
     /// Requests from nobody we know.
     pub strangers: u64,
+    /// Requests of peers about calls that do not exist, or that are not theirs.
+    pub astray: u64,
     /// New calls refused by the [`Screen`](super::Screen).
     pub screened: u64,
     /// Requests that did not prove who they are from, those that were only asked to left out.

@@ -87,22 +87,31 @@ fn takes_sdp(request: &Message) -> bool {
         || kinds.any(|kind| known.iter().any(|known| kind.eq_ignore_ascii_case(known)))
 }
 
-/// Where the answer to a request goes (RFC 3261 section 18.2.2, RFC 3581): back over the connection it
-/// came by; for a datagram to the address it came from, and to the port it came from only if asked, else
-/// to the port that it names.
-pub(super) fn answer_to(via: &Via<'_>, source: Hop) -> Hop {
-    if source.transport.is_stream() {
-        return source;
-    }
-    let port = if via.wants_rport() {
-        source.address.port()
-    } else {
-        via.port.unwrap_or(5060)
-    };
-    Hop::udp(SocketAddr::new(source.address.ip(), port))
+/// Where the answer to a request goes when the connection is gone by which it came: to the address from which
+/// it came and the port in its `Via`, or the usual one (RFC 3261 section 18.2.2). None for datagrams.
+pub(super) fn answer_elsewhere(via: &Via<'_>, source: Hop) -> Option<Hop> {
+    let transport = source.transport;
+    let port = via.port.unwrap_or(transport.usual_port());
+    let there = SocketAddr::new(source.address.ip(), port);
+    transport.is_stream().then(|| Hop::new(transport, there))
 }
 
 impl Endpoint {
+    /// Where the answer to a request goes (RFC 3261 section 18.2.2, RFC 3581): back over the connection it
+    /// came by; for a datagram to the address it came from, and to the port it came from only if asked, or if
+    /// the peer is behind NAT, else to the port that it names.
+    pub(super) fn answer_to(&self, via: &Via<'_>, source: Hop) -> Hop {
+        if source.transport.is_stream() {
+            return source;
+        }
+        let port = if via.wants_rport() || self.is_nat(source) {
+            source.address.port()
+        } else {
+            via.port.unwrap_or(5060)
+        };
+        Hop::udp(SocketAddr::new(source.address.ip(), port))
+    }
+
     /// Answers without memory.
     pub(super) fn answer_at_once(
         &mut self,
@@ -183,7 +192,7 @@ impl Endpoint {
 
     pub(super) fn send_answer(&mut self, request: &Message, source: Hop, bytes: Arc<[u8]>) {
         if let Some(via) = request.top_via() {
-            let to = answer_to(&via, source);
+            let to = self.answer_to(&via, source);
             self.outputs.push_back(Output::Send { to, bytes });
         }
     }

@@ -5,17 +5,23 @@ use super::answering::{Answered, Ringing};
 use super::asking::Calling;
 use super::dialog::Dialog;
 use super::offered::{Exchange, Negotiation};
+use super::origin::Origin;
 use super::session::Session;
 use super::table::Owner;
 use super::{Endpoint, LegId, Refusal};
 use crate::hop::Hop;
 use crate::message::{Message, Name, NameAddr};
 use crate::time::Time;
+use std::sync::Arc;
 
 pub(super) struct Leg {
     pub dialog: Dialog,
-    /// Where requests go when the dialog names no address.
+    /// Where requests go when the dialog names no address, or none that we can reach (NAT).
     pub hop: Hop,
+    /// Where that is when the connection is gone by which the INVITE came; none for datagrams, for calls of
+    /// ours, and once it was tried.
+    pub elsewhere: Option<Hop>,
+    pub origin: Origin,
     pub state: State,
     pub negotiation: Negotiation,
     pub session: Session,
@@ -56,10 +62,51 @@ impl Leg {
 
     /// Where a request within this dialog of the leg goes.
     pub fn way(&self, dialog: &Dialog) -> Way {
-        Way {
-            to: dialog.next_hop(self.hop),
-            peer: self.hop,
+        let to = match self.origin.nat && !dialog.has_route() {
+            true => self.hop,
+            false => dialog.next_hop(self.hop),
+        };
+        Way { to, peer: self.hop }
+    }
+
+    /// The dialog, early or not, in which they have this tag.
+    pub fn dialog_with(&self, tag: Option<&[u8]>) -> &Dialog {
+        match &self.state {
+            State::Calling(calling) => {
+                let early = calling.early.get(tag.unwrap_or_default());
+                early.map_or(&self.dialog, |early| &early.dialog)
+            }
+            _ => &self.dialog,
         }
+    }
+
+    /// Whether something is, or would be, answered at this hop.
+    pub fn is_answered_at(&self, hop: Hop) -> bool {
+        self.hop == hop || self.waits_for_ack_from(hop)
+    }
+
+    /// Whether a success of ours was sent to this hop and has no ACK yet.
+    pub fn waits_for_ack_from(&self, hop: Hop) -> bool {
+        match &self.state {
+            State::Answered(answered) => answered.to == hop,
+            _ => self.negotiation.confirms_at(hop),
+        }
+    }
+
+    /// What went to one hop goes to another from now on. Gives the success that is to be sent there at once.
+    pub fn redirect(&mut self, before: Hop, after: Hop) -> Option<Arc<[u8]>> {
+        if self.hop == before {
+            self.hop = after;
+        }
+        match &mut self.state {
+            State::Ringing(ringing) => ringing.reliable.redirect(before, after),
+            State::Answered(answered) if answered.to == before => {
+                answered.to = after;
+                return Some(answered.ok.clone());
+            }
+            _ => {}
+        }
+        self.negotiation.redirect(before, after)
     }
 
     /// The dialog in which we can say something: of several early ones the best; none before any.
@@ -139,16 +186,19 @@ impl Endpoint {
         &mut self,
         id: LegId,
         dialog: Dialog,
-        hop: Hop,
+        (hop, elsewhere): (Hop, Option<Hop>),
         state: State,
         negotiation: Negotiation,
     ) {
+        let origin = self.origin_at(hop);
         self.by_tag.insert(dialog.local_tag, id);
         self.legs.insert(
             id,
             Box::new(Leg {
                 dialog,
                 hop,
+                elsewhere,
+                origin,
                 we_called: matches!(state, State::Calling(_)),
                 state,
                 negotiation,

@@ -79,6 +79,22 @@ impl Negotiation {
         }
     }
 
+    /// Whether a success of ours to a re-INVITE went to this hop and has no ACK yet.
+    pub fn confirms_at(&self, hop: Hop) -> bool {
+        matches!(&self.exchange, Exchange::Confirming(sent) if sent.to == hop)
+    }
+
+    /// That success goes to another hop from now on; it, if it is to be sent there.
+    pub fn redirect(&mut self, before: Hop, after: Hop) -> Option<Arc<[u8]>> {
+        match &mut self.exchange {
+            Exchange::Confirming(sent) if sent.to == before => {
+                sent.to = after;
+                Some(sent.ok.clone())
+            }
+            _ => None,
+        }
+    }
+
     pub fn is_first(&self) -> bool {
         matches!(self.exchange, Exchange::First)
     }

@@ -5,17 +5,20 @@
 //! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
 
 use super::addresses::Way;
+use super::front::Hint;
 use super::offering::PENDING_MAX;
 use super::table::ClientMachine;
 use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
 use crate::chance::Chance;
 use crate::digest::{self, Answer, Challenge, Credentials, Request};
-use crate::hop::Hop;
+use crate::hop::{Hop, Transport};
 use crate::message::{self, Message, Method, Name};
 use crate::text::{self, hex64};
 use crate::time::Time;
 use crate::transaction::{InviteClient, PlainClient};
+use crate::uri::Uri;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +26,7 @@ use std::time::Duration;
 /// whose nonce was too old.
 const PROOFS_MAX: u8 = 4;
 /// How long a nonce of ours may be used.
-const NONCE_LIFE: Duration = Duration::from_secs(300);
-/// The most nonces of ours whose count is remembered. Beyond it the oldest count as too old.
-const NONCES_MAX: usize = 4_096;
+pub(super) const NONCE_LIFE: Duration = Duration::from_secs(300);
 
 /// Who asks for a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,51 +75,13 @@ impl Sessions {
     }
 }
 
-/// The nonces of ours that were used, and how far each was counted.
-#[derive(Default)]
-pub(super) struct Guard {
-    used: BTreeMap<(u64, u64), u32>,
-    /// Nonces up to this moment, in milliseconds, are not remembered any more.
-    forgotten: u64,
-}
-
 enum Verdict {
     Proven,
     Missing,
     Stale,
     Wrong,
-}
-
-impl Guard {
-    /// Takes a count for a nonce; false if it was taken before, or cannot be known to be new.
-    fn take(&mut self, nonce: (u64, u64), count: u32, now: Time) -> bool {
-        let oldest = now.as_millis().saturating_sub(millis(NONCE_LIFE));
-        while self
-            .used
-            .first_key_value()
-            .is_some_and(|((time, _), _)| *time < oldest)
-        {
-            self.used.pop_first();
-        }
-        if self.forgotten >= nonce.0 && self.forgotten > 0 {
-            return false;
-        }
-        if let Some(last) = self.used.get_mut(&nonce) {
-            let is_new = count > *last;
-            *last = count.max(*last);
-            return is_new;
-        }
-        if self.used.len() >= NONCES_MAX
-            && let Some(((time, _), _)) = self.used.pop_first()
-        {
-            self.forgotten = self.forgotten.max(time);
-            if time >= nonce.0 {
-                return false;
-            }
-        }
-        self.used.insert(nonce, count);
-        count > 0
-    }
+    /// Not looked at: too many wrong ones came from there just now.
+    TooMany,
 }
 
 impl Endpoint {
@@ -131,7 +94,7 @@ impl Endpoint {
             Some(id) => Some(id),
             None => {
                 let leg = leg.and_then(|id| self.legs.get(&id));
-                self.peer_at(leg.map_or(to, |leg| leg.hop))
+                leg.map_or_else(|| self.peer_at(to), |leg| leg.origin.peer)
             }
         };
         self.peers.iter().find(|peer| Some(peer.id) == id)
@@ -274,13 +237,18 @@ impl Endpoint {
         else {
             return false;
         };
-        let stale = match self.judge_proof(request, peer, &credentials, now) {
+        let stale = match self.judge_proof(request, from, peer, &credentials, now) {
             Verdict::Proven => return false,
             Verdict::Missing => false,
             Verdict::Stale => true,
             Verdict::Wrong => {
                 self.counts.unproven += 1;
                 false
+            }
+            Verdict::TooMany => {
+                self.counts.unproven += 1;
+                self.answer_at_once(request, from, 403, Hint::None);
+                return true;
             }
         };
         let (time, random) = (now.as_millis(), self.chance.next_u64());
@@ -298,6 +266,7 @@ impl Endpoint {
     fn judge_proof(
         &mut self,
         request: &Message,
+        from: Hop,
         peer: PeerId,
         credentials: &Credentials,
         now: Time,
@@ -310,17 +279,64 @@ impl Endpoint {
             // Of an earlier run, perhaps.
             return Verdict::Stale;
         };
-        if !answer.is_right(credentials, realm, request.method_text()) {
+        // Only who has read a nonce of ours comes so far: nobody can use up the guesses of an address that he
+        // does not hear at.
+        if !self.guard.guesses.may_guess(from, now) {
+            return Verdict::TooMany;
+        }
+        if !answer.is_right(credentials, realm, request.method_text())
+            || !self.is_asked(&answer.uri(), request, peer)
+        {
+            self.guard.guesses.was_wrong(from, now);
             return Verdict::Wrong;
         }
+        self.guard.guesses.was_right(from, now);
         let age_ms = now.as_millis().saturating_sub(nonce.0);
         let is_fresh = age_ms <= millis(NONCE_LIFE) && nonce.0 <= now.as_millis();
         let count = answer.count().unwrap_or_default();
-        if is_fresh && self.guard.take(nonce, count, now) {
+        if is_fresh && self.guard.nonces.take(nonce, count, now) {
             Verdict::Proven
         } else {
             Verdict::Stale
         }
+    }
+}
+
+impl Endpoint {
+    /// Whether the URI of a proof is what was asked. Proxies may have rewritten the Request-URI on its way, so
+    /// the user must be the same, and the host one of ours or the same (RFC 7616 section 3.4.6 leaves it to the
+    /// server): a proof that was made for another number, or for another service, helps nobody here.
+    fn is_asked(&self, said: &[u8], request: &Message, peer: PeerId) -> bool {
+        let (Some(said), Some(asked)) = (Uri::parse(said), Uri::parse(request.request_uri()))
+        else {
+            return false;
+        };
+        if said.plain_user() != asked.plain_user() {
+            return false;
+        }
+        let is_same = said.host.eq_ignore_ascii_case(asked.host);
+        let domains = &self.config.domains;
+        let is_domain = || {
+            let mut domains = domains.iter();
+            domains.any(|domain| domain.as_bytes().eq_ignore_ascii_case(said.host))
+        };
+        let is_address = || {
+            let address = message::host_address(said.host);
+            address.is_some_and(|address| self.is_ours(address, peer))
+        };
+        // A telephone number has no host.
+        (is_same && (domains.is_empty() || said.host.is_empty())) || is_domain() || is_address()
+    }
+
+    /// Whether peers are told that we are at this address.
+    fn is_ours(&self, address: IpAddr, peer: PeerId) -> bool {
+        let peer = self.peers.iter().find(|known| known.id == peer);
+        let told = peer.and_then(|peer| peer.advertised);
+        [Transport::Udp, Transport::Tcp, Transport::Tls]
+            .map(|transport| self.config.advertised_by(transport))
+            .into_iter()
+            .chain(told)
+            .any(|own| own.ip() == address)
     }
 }
 
@@ -373,7 +389,7 @@ fn read_nonce(chance: &Chance, nonce: &[u8], peer: PeerId) -> Option<(u64, u64)>
     (mac == nonce_mac(chance, (time, random), peer)).then_some((time, random))
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

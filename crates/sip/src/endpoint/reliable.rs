@@ -77,6 +77,17 @@ impl Reliable {
         self.unacknowledged.as_ref().map(|sent| sent.rseq)
     }
 
+    /// What went to one hop goes to another from now on.
+    pub fn redirect(&mut self, before: Hop, after: Hop) {
+        if let Some(sent) = self
+            .unacknowledged
+            .as_mut()
+            .filter(|sent| sent.to == before)
+        {
+            sent.to = after;
+        }
+    }
+
     pub fn deadline(&self) -> Option<Time> {
         self.unacknowledged
             .as_ref()

@@ -1,6 +1,7 @@
 //! Who is in what transaction, and when each must be looked at again.
 
 use super::care::Chore;
+use super::origin::Ids;
 use super::{ClientKey, LegId, PeerId, ServerId};
 use crate::hop::Hop;
 use crate::message::{Essentials, Message, Method};
@@ -84,7 +85,13 @@ pub(super) enum ServerMachine {
 pub(super) struct Server {
     pub machine: ServerMachine,
     pub key: Box<[u8]>,
+    /// Where it is answered.
     pub to: Hop,
+    /// Where it is answered when the connection that it came by is gone; none for datagrams, and none once
+    /// that was tried.
+    pub elsewhere: Option<Hop>,
+    /// For an INVITE: what its ACK and its CANCEL must have.
+    pub ids: Option<Ids>,
     /// What was answered last; none after the success of an INVITE, which its leg repeats.
     pub last: Option<Arc<[u8]>>,
     pub leg: Option<LegId>,
@@ -92,6 +99,14 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Whether a final answer was given that may not have arrived.
+    fn is_unconfirmed(&self) -> bool {
+        match &self.machine {
+            ServerMachine::Invite(machine) => machine.is_unconfirmed(),
+            ServerMachine::Plain(machine) => machine.is_final(),
+        }
+    }
+
     pub fn respond(&mut self, status: u16, now: Time) -> bool {
         match &mut self.machine {
             ServerMachine::Invite(machine) => machine.respond(status, now),
@@ -140,6 +155,28 @@ impl Servers {
 
     pub fn find(&self, key: &[u8]) -> Option<ServerId> {
         self.by_key.get(key).copied()
+    }
+
+    pub fn get(&self, id: ServerId) -> Option<&Server> {
+        self.entries.get(&id)
+    }
+
+    /// Those that are answered at a hop are answered elsewhere from now on, as far as that is known. Gives what
+    /// is to be sent there at once: final answers whose receipt nobody has confirmed.
+    pub fn redirect(&mut self, hop: Hop) -> Vec<(Hop, Arc<[u8]>)> {
+        let mut again = Vec::new();
+        for server in self.entries.values_mut().filter(|server| server.to == hop) {
+            let Some(elsewhere) = server.elsewhere.take() else {
+                continue;
+            };
+            server.to = elsewhere;
+            if server.is_unconfirmed()
+                && let Some(last) = &server.last
+            {
+                again.push((elsewhere, last.clone()));
+            }
+        }
+        again
     }
 
     pub fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {

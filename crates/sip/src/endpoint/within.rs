@@ -1,6 +1,7 @@
 //! Requests within a dialog, whichever side began it (RFC 3261 sections 12.2.2, 14.2 and 15.1.2).
 
 use super::front::{self, Hint};
+use super::origin::Ids;
 use super::table::ServerMachine;
 use super::{Endpoint, Event, LegId, ServerId, State};
 use crate::hop::Hop;
@@ -25,12 +26,26 @@ impl Endpoint {
         let method = request.method().unwrap_or(Method::Unknown);
         let tag = essentials.to.tag().and_then(text::parse_hex64);
         let leg = tag.and_then(|tag| self.by_tag.get(&tag)).copied();
-        let found = leg.and_then(|id| self.legs.get_mut(&id).map(|leg| (id, leg)));
-        let Some((id, leg)) = found.filter(|(_, leg)| {
-            leg.dialog
-                .matches(essentials.call_id, essentials.from.tag())
-        }) else {
-            return self.answer_at_once(&request, from, 481, Hint::None);
+        let theirs = essentials.from.tag();
+        let found = leg.filter(|id| {
+            self.legs.get(id).is_some_and(|leg| {
+                leg.dialog.matches(essentials.call_id, theirs) && self.may_speak(leg, theirs, from)
+            })
+        });
+        let Some(id) = found else {
+            return self.turn_away(&request, from);
+        };
+        // ACK and CANCEL, which cannot be challenged, do not come here (RFC 3261 section 22.1); all others are,
+        // PRACK too (RFC 3262 section 7.1), and before anything of the dialog moves.
+        let peer = self.legs.get(&id).and_then(|leg| leg.origin.peer);
+        if let Some(peer) = peer
+            && self.ask_for_proof(&request, from, peer, now)
+        {
+            return;
+        }
+        self.follow(id, from);
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
         };
         let goes_on = leg.advance(essentials.from.tag(), essentials.cseq.number);
         let refusal = match goes_on {
@@ -87,13 +102,24 @@ impl Endpoint {
         key: Box<[u8]>,
         leg: LegId,
     ) -> Option<ServerId> {
-        let to = front::answer_to(&request.top_via()?, from);
+        let via = request.top_via()?;
+        let to = (
+            self.answer_to(&via, from),
+            front::answer_elsewhere(&via, from),
+        );
         let (timing, reliability) = (self.config.timing, from.transport.reliability());
         let machine = match request.method() {
             Some(Method::Invite) => ServerMachine::Invite(InviteServer::new(timing, reliability)),
             _ => ServerMachine::Plain(PlainServer::new(timing, reliability)),
         };
-        Some(self.add_server(machine, key, to, Some(leg)))
+        let essentials = request.essentials().ok();
+        let ids = essentials
+            .filter(|_| request.method() == Some(Method::Invite))
+            .and_then(|found| {
+                let tag = found.to.tag().and_then(text::parse_hex64)?;
+                Some(Ids::of_invite(&found, tag))
+            });
+        Some(self.add_server(machine, key, to, ids, Some(leg)))
     }
 
     fn on_bye(&mut self, id: LegId, cause: Option<u8>, now: Time) {

@@ -101,6 +101,11 @@ impl InviteServer {
         }
     }
 
+    /// Whether a failure was sent whose ACK has not come.
+    pub fn is_unconfirmed(&self) -> bool {
+        matches!(self.state, State::Completed(_))
+    }
+
     /// Whether no final response was given yet.
     pub fn is_proceeding(&self) -> bool {
         matches!(self.state, State::Proceeding)

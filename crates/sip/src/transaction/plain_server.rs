@@ -64,6 +64,11 @@ impl PlainServer {
         }
     }
 
+    /// Whether a final response was given.
+    pub fn is_final(&self) -> bool {
+        matches!(self.state, State::Completed(_))
+    }
+
     /// When time matters next.
     pub fn deadline(&self) -> Option<Time> {
         match self.state {

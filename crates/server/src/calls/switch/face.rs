@@ -188,6 +188,8 @@ pub struct Setup {
     pub advertised: SocketAddr,
     /// The same within TLS.
     pub advertised_tls: Option<SocketAddr>,
+    /// The host names by which peers ask for us; see [`maskline_sip::endpoint::Config::domains`].
+    pub domains: Vec<String>,
     /// The name of this node, for the records.
     pub node: String,
     /// The name of this run of the process, for the records.

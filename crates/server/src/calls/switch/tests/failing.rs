@@ -125,6 +125,24 @@ fn a_number_that_forwards_to_x_ends_within_the_cap_and_is_recorded() {
 }
 
 #[test]
+fn one_call_too_many_takes_no_ports() {
+    let mut world = World::new();
+    for trunk in &mut world.switch.trunks {
+        trunk.said.prompts = maskline_domain::trunk::PromptPolicy::Early;
+    }
+    for _ in 0..2 {
+        world.call();
+    }
+    let leases = world.leases;
+    for _ in 0..50 {
+        world.call();
+        assert_eq!(world.caller_end(), (486, Some(17)));
+    }
+    assert_eq!(world.leases, leases);
+    assert!(world.played.is_empty());
+}
+
+#[test]
 fn one_caller_has_so_many_calls_and_no_more() {
     let mut world = World::new();
     world.switch.setup.per_caller_max = 1;

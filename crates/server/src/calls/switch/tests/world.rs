@@ -93,6 +93,8 @@ pub struct World {
     pub finished: Vec<Option<CallRecord>>,
     pub paths: Vec<MediaPath>,
     pub played: Vec<(Side, Sound)>,
+    /// Times that ports for media were asked for.
+    pub leases: usize,
     /// How often what was played was stopped.
     pub silenced: usize,
     pub files: Vec<String>,
@@ -164,6 +166,7 @@ impl World {
         let mut switch = Switch::new(Setup {
             advertised: address(SWITCH),
             advertised_tls: None,
+            domains: Vec::new(),
             node: "n1".into(),
             boot: "b1".into(),
             calls_max: 4,
@@ -198,6 +201,7 @@ impl World {
             finished: Vec::new(),
             paths: Vec::new(),
             played: Vec::new(),
+            leases: 0,
             silenced: 0,
             files: Vec::new(),
             digits: Vec::new(),
@@ -368,6 +372,7 @@ impl World {
                     .handle_input(Input::RowOpened(key, self.answers.durable), moment);
             }
             Output::LeaseMedia(key, _) => {
+                self.leases += 1;
                 let lease = Lease {
                     caller: address("192.0.2.1:20000"),
                     callee: address("192.0.2.1:20002"),

@@ -1,0 +1,157 @@
+"""Phones whose messages somebody else sends, and what somebody else gets."""
+
+import hashlib
+import queue
+import re
+import socket
+import time
+from contextlib import contextmanager
+
+from leaks.phone import Phone, field
+
+THIRD_HOST = "127.0.0.98"
+
+
+class Place:
+    """A socket at an address, from which forged messages are sent and at which answers and sound are heard."""
+
+    def __init__(self, host, switch, stream=False):
+        kind = socket.SOCK_STREAM if stream else socket.SOCK_DGRAM
+        self.switch, self.stream = switch, stream
+        self.socket = socket.socket(socket.AF_INET, kind)
+        self.socket.bind((host, 0))
+        self.host, self.port = self.socket.getsockname()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def say(self, text):
+        """Sends a message; false where no connection is taken."""
+        if not self.stream:
+            self.socket.sendto(text.encode(), self.switch)
+            return True
+        try:
+            self.socket.connect(self.switch)
+            self.socket.sendall(text.encode())
+        except OSError:
+            return False
+        return True
+
+    def status(self, seconds=10):
+        """The status of the answer; none where the connection is closed instead."""
+        self.socket.settimeout(seconds)
+        try:
+            data = self.socket.recv(65_535)
+        except ConnectionError:
+            return None
+        return int(data.split()[1]) if data else None
+
+    def hears(self, seconds):
+        """How many bytes came within so long."""
+        heard, deadline = 0, time.monotonic() + seconds
+        while True:
+            self.socket.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                heard += len(self.socket.recv(65_535))
+            except TimeoutError:
+                return heard
+
+
+def sdp_at(place, word="forged"):
+    return (
+        f"v=0\r\no=- 9 9 IN IP4 {place.host}\r\ns={word}\r\nc=IN IP4 {place.host}\r\nt=0 0\r\n"
+        f"m=audio {place.port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+    )
+
+
+class _Paper:
+    """In the place of a link: keeps what would have been sent."""
+
+    def __init__(self, link):
+        self.link, self.texts = link, []
+
+    def __getattr__(self, name):
+        return getattr(self.link, name)
+
+    def send(self, data):
+        self.texts.append(data.decode())
+
+
+@contextmanager
+def on_paper(phone):
+    """What the phone says within is not sent; it is in the list."""
+    link = phone.link
+    phone.link = _Paper(link)
+    try:
+        yield phone.link.texts
+    finally:
+        phone.link = link
+
+
+def forged(phone, method, body=None):
+    """What the phone would say next in its call, with every id right."""
+    headers, kind = "", "application/sdp"
+    if method == "INFO":
+        kind, body = "application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"
+    if method == "PRACK":
+        headers = "RAck: 1 4712 INVITE\r\n"
+    with on_paper(phone) as texts:
+        if method == "CANCEL":
+            phone.cancel()
+        else:
+            phone.ask(method, headers, kind, body)
+    return texts[0]
+
+
+class Hidden(Phone):
+    """A phone behind NAT: what it tells of itself is known in its own network only."""
+
+    at = "10.87.65.43:5062"
+
+    def _request(self, method, target, cseq, branch, headers="", kind="application/sdp", body=None):
+        # Nor does its network know of rport.
+        with on_paper(self) as texts:
+            super()._request(method, target, cseq, branch, headers, kind, body)
+        self.link.send(texts[0].replace(";rport", "").encode())
+
+
+def proof(challenge, method, uri, username, password, count=1):
+    """The answer to a challenge (RFC 7616), SHA-256 or MD5."""
+    said = dict(_fields(challenge))
+    algorithm = said.get("algorithm", "MD5")
+    kind = hashlib.sha256 if algorithm == "SHA-256" else hashlib.md5
+
+    def digest(text):
+        return kind(text.encode()).hexdigest()
+
+    secret = digest(f"{username}:{said['realm']}:{password}")
+    asked = digest(f"{method}:{uri}")
+    nc, cnonce = f"{count:08x}", "c0ffee"
+    response = digest(f"{secret}:{said['nonce']}:{nc}:{cnonce}:auth:{asked}")
+    return (
+        f'Authorization: Digest username="{username}", realm="{said["realm"]}", nonce="{said["nonce"]}", '
+        f'uri="{uri}", response="{response}", algorithm={algorithm}, cnonce="{cnonce}", qop=auth, nc={nc}\r\n'
+    )
+
+
+def _fields(challenge):
+    found = re.findall(r'(\w+)=(?:"([^"]*)"|([^",\s]+))', challenge)
+    return [(name, quoted or plain) for name, quoted, plain in found]
+
+
+def await_nothing(phone, seconds=0.5):
+    """Asserts that the phone is told nothing for a while; what it heard before is passed over."""
+    while not phone.heard.empty():
+        phone.heard.get_nowait()
+    try:
+        heard = phone.heard.get(timeout=seconds)
+    except queue.Empty:
+        return
+    raise AssertionError(f"nothing was to be heard, but {heard} was")
+
+
+def challenge_of(message):
+    return field(message, "WWW-Authenticate")
