@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import pytest
+from abuse.dialogs import Place, forged
 from leaks.exchange import NOBODY_HOST, Exchange
 from leaks.people import CALLEE, CALLER
 from leaks.phone import Stream, tls
@@ -314,6 +315,14 @@ def test_what_belongs_to_nothing(exchange):
     # What comes later has been read later.
     with exchange.phones("after strays") as (caller, callee):
         connect(caller, callee, exchange.to_the_callee())
+        # Nor does what strangers say in the call of others, with every id right.
+        for phone in (caller, callee):
+            for method in ("OPTIONS", "INFO", "UPDATE", "INVITE", "BYE"):
+                body = phone.sdp() if method in ("UPDATE", "INVITE") else None
+                text = forged(phone, method, body)
+                with Place(NOBODY_HOST, exchange.switch) as stranger:
+                    stranger.say(text)
+                    assert stranger.status() == 403, method
         exchange.look_around()
         caller.bye()
         callee.await_heard("BYE")

@@ -68,10 +68,13 @@ fn places() -> [(&'static str, Hop, Option<u16>); 10] {
     ]
 }
 
+/// A method, header lines, SDP; the statuses and the events that follow.
+type Row<'a> = (&'a str, &'a str, &'a [u8], &'a [u16], &'a [&'a str]);
+
 #[test]
 fn requests_within_a_dialog_are_believed_from_its_peer_alone() {
     #[rustfmt::skip]
-    let requests: [(&str, &str, &[u8], &[u16], &[&str]); 5] = [
+    let requests: [Row<'_>; 5] = [
         ("BYE", "", b"", &[200], &["ended"]),
         ("INVITE", "", OTHER, &[100], &["offered"]),
         ("UPDATE", "", OTHER, &[], &["offered"]),

@@ -29,6 +29,20 @@ pub fn complaints(scene: &Scene, world: impl Fn(Cast) -> World) -> Vec<String> {
                 complaints.push(format!("{}: {finding} is told in {told}", scene.name));
             }
         }
+        // Who speaks for a side learns no more than he has said: nothing of the other.
+        for (side, bytes) in &world.to_stranger {
+            let other = match side {
+                Side::Caller => cast.callee.secrets(),
+                Side::Callee => cast.caller.secrets(),
+            };
+            for finding in Scanner::new(other).scan(bytes) {
+                let text = String::from_utf8_lossy(bytes);
+                complaints.push(format!(
+                    "{}: a stranger gets {finding} in\n{text}",
+                    scene.name
+                ));
+            }
+        }
         for (side, secrets) in [
             (Side::Callee, cast.caller.secrets()),
             (Side::Caller, cast.callee.secrets()),

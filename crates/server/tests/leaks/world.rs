@@ -21,6 +21,8 @@ use std::net::{IpAddr, SocketAddr};
 
 pub const X: &str = "17000000001";
 const SWITCH: &str = "192.0.2.1:5060";
+/// One who knows the calls and takes part in none.
+const STRANGER: &str = "203.0.113.200:5060";
 const BEGIN: Timestamp = Timestamp::from_secs(1_772_424_000);
 
 /// What X is bound to.
@@ -58,6 +60,8 @@ pub struct World {
     pub callee: Phone,
     pub to_caller: Vec<Sent>,
     pub to_callee: Vec<Sent>,
+    /// What a stranger was answered who spoke for a side.
+    pub to_stranger: Vec<(Side, Vec<u8>)>,
     /// Names and notes that stand where people look who are of neither side.
     pub told: Vec<String>,
     pub finished: Vec<Option<CallRecord>>,
@@ -114,6 +118,7 @@ impl World {
             cast,
             to_caller: Vec::new(),
             to_callee: Vec::new(),
+            to_stranger: Vec::new(),
             told: Vec::new(),
             finished: Vec::new(),
             paths: Vec::new(),
@@ -335,6 +340,30 @@ impl World {
             trunks: self.links_out(self.trunks),
             tone: self.tone,
         }
+    }
+
+    /// A stranger says what this side would say in its call; gives what is answered.
+    pub fn forge(&mut self, side: Side, method: &str, kind: &str, body: Option<&str>) -> String {
+        let phone = self.phone(side);
+        phone.ask(method, "", kind, body);
+        let text = phone.outbox.pop().expect("it was just said");
+        let datagram = Input::Datagram {
+            from: Hop::udp(address(STRANGER)),
+            bytes: text.as_bytes(),
+        };
+        let moment = self.moment();
+        self.switch.handle_input(datagram, moment);
+        let mut answer = String::new();
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Send { to, bytes } if to.address == address(STRANGER) => {
+                    answer = String::from_utf8_lossy(&bytes).into_owned();
+                    self.to_stranger.push((side, bytes.to_vec()));
+                }
+                output => self.carry_out(output),
+            }
+        }
+        answer
     }
 
     fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {

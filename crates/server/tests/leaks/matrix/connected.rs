@@ -353,3 +353,35 @@ pub(super) fn another_trunk_after_silence(world: &mut World) {
     world.caller.bye();
     world.settle();
 }
+
+pub(super) fn strangers_speak(world: &mut World) {
+    world.talk();
+    let heard = |world: &World| (world.to_caller.len(), world.to_callee.len());
+    let before = heard(world);
+    let paths = world.paths.len();
+    for side in [Side::Caller, Side::Callee] {
+        let body = match side {
+            Side::Caller => world.caller.audio(),
+            Side::Callee => world.callee.audio(),
+        };
+        let rows = [
+            ("OPTIONS", "", None),
+            ("INFO", "application/dtmf", Some("5")),
+            ("UPDATE", "application/sdp", Some(body.as_str())),
+            ("INVITE", "application/sdp", Some(body.as_str())),
+            ("PRACK", "", None),
+            ("BYE", "", None),
+        ];
+        for (method, kind, body) in rows {
+            let answer = world.forge(side, method, kind, body);
+            assert!(answer.starts_with("SIP/2.0 403"), "{method}: {answer}");
+        }
+        let ack = world.forge(side, "ACK", "", None);
+        assert!(ack.is_empty(), "{ack}");
+    }
+    assert_eq!(heard(world), before, "nobody is told anything");
+    assert_eq!(world.paths.len(), paths, "the sound goes where it went");
+    world.caller.bye();
+    world.settle();
+    assert!(world.callee.has_heard("BYE"));
+}
