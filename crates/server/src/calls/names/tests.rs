@@ -66,6 +66,15 @@ fn question(host: &str, port: Option<u16>, transport: Transport) -> Question {
     }
 }
 
+/// What is looked up, and what is found: places, or a part of the reason.
+type Row = (
+    Families,
+    &'static str,
+    Option<u16>,
+    Transport,
+    Result<&'static [&'static str], &'static str>,
+);
+
 const BOTH: Families = Families { v4: true, v6: true };
 const V4: Families = Families {
     v4: true,
@@ -111,13 +120,7 @@ async fn names_are_found_by_srv_else_by_their_addresses() {
         names.server = Some(server);
         texts(names.look_up(&question(host, port, transport), false).await)
     };
-    let rows: [(
-        Families,
-        &str,
-        Option<u16>,
-        Transport,
-        Result<&[&str], &str>,
-    ); 14] = [
+    let rows: [Row; 14] = [
         // A and AAAA, with the port that is said, or the usual one.
         (
             BOTH,
