@@ -405,9 +405,9 @@ mod tests {
                 "does not fit",
             ),
             (
-                "[[trunk]]\nname = \"t\"\npeer = \"nowhere\"",
+                "[[trunk]]\nname = \"t\"\npeer = \"no where\"",
                 "trunk t",
-                "an IP address",
+                "peer",
             ),
             ("[remove]\nusers = [\"a\"]", "user a", "account/name"),
         ] {

@@ -123,7 +123,7 @@ impl Model {
             }
             Command::SetTrunk(trunk) => {
                 unless(!is_name(trunk.name.as_str()), MALFORMED)?;
-                unless(!trunk.peer.contains(':'), MALFORMED)?;
+                unless(trunk.peer.contains(' '), MALFORMED)?;
                 let is_new = self.trunks.get(&trunk.name) != Some(&**trunk);
                 changed(is_new, Event::TrunkSet(trunk.clone()))
             }

@@ -289,7 +289,7 @@ impl World {
         if self.chance.one_in(3) {
             return Command::DeleteTrunk { name };
         }
-        let peer = self.chance.one_of(["192.0.2.1:5060", "nowhere"]);
+        let peer = self.chance.one_of(["192.0.2.1:5060", "no where"]);
         Command::SetTrunk(Box::new(Trunk {
             enabled: self.chance.one_in(2),
             // A plain trunk and one with more to say are kept in different rows.
