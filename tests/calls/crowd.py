@@ -30,7 +30,6 @@ class Crowd:
         self.calls = 0
         self.port = free_port(CALLEE_HOST)
         exchange.carrier(self.port)
-        exchange.await_trunks()
         self.logs_path = scene / "callee.logs"
         self.callee = Sipp(
             scene, "callee", counts(), CALLEE_HOST, port=self.port, calls=1_000_000, seconds=3_600, traced=False,

@@ -16,7 +16,7 @@ from sip.media import tone
 from support.process import Maskline
 
 SERVER, CALLEE, INTRUDER, OUTSIDE, INSIDE = "10.77.0.1", "10.77.0.3", "10.77.0.4", "10.77.0.2", "192.168.77.2"
-SILENCE_MAX_S = 3
+SILENCE_MAX_S = 8
 CALLER_TONE, CALLEE_TONE, INTRUDER_TONE = 440, 1000, 1700
 
 
@@ -66,7 +66,6 @@ def test_a_phone_behind_nat_is_heard_and_hears(network, office, scene):
     with callee, server:
         exchange.trunk("carrier", f"{CALLEE}:{callee.port}")
         exchange.trunk("phone", f"{OUTSIDE}:5060", nat=True, priority=9)
-        exchange.await_trunks()
         x = exchange.axn(a)
         with phone_host:
             caller = Sipp(
@@ -93,7 +92,6 @@ def test_an_intruder_neither_hears_nor_is_heard(network, office, scene):
         callee = Sipp(scene, "callee", answers(), CALLEE, tone=CALLEE_TONE, service_host=SERVER)
     with callee, server:
         exchange.trunk("carrier", f"{CALLEE}:{callee.port}", sources=[OUTSIDE])
-        exchange.await_trunks()
         x = exchange.axn(a)
         with caller_host:
             caller = Sipp(
@@ -122,7 +120,6 @@ def test_a_phone_that_vanishes_frees_its_ports(network, office, scene):
         callee = Sipp(scene, "callee", answers(), CALLEE, tone=CALLEE_TONE, service_host=SERVER)
     with callee, server:
         exchange.trunk("carrier", f"{CALLEE}:{callee.port}", sources=[OUTSIDE])
-        exchange.await_trunks()
         x = exchange.axn(a)
         before = ports_held(exchange.service)
         with caller_host:

@@ -14,7 +14,6 @@ def talk(exchange, scene, into="udp", out="udp", talk_ms=1000):
     # Calls come from a carrier of its own, which may speak otherwise than the one that they go to.
     port = exchange.carrier(sources=(), transport=out)
     exchange.trunk("callers", f"{CALLER_HOST}:5060", transport=into, priority=9)
-    exchange.await_trunks()
     x = exchange.axn(a)
     with (
         Sipp(scene, "callee", answers(), CALLEE_HOST, port=port, transport=out, tone=CALLEE_TONE) as callee,

@@ -256,4 +256,3 @@ def lead_to(exchange, callee, transport, **fields):
     # A softphone takes TLS on the port after its own.
     port = callee.port + 1 if transport == "tls" else callee.port
     exchange.trunk("carrier", f"{PHONE_HOST}:{port}", transport=transport, **fields)
-    exchange.await_trunks()

@@ -85,6 +85,7 @@ pub async fn apply(
         applied.changes.push(step.change);
     }
     if !dry_run && total > 0 {
+        admin.calls.trunks_are_current().await;
         tracing::info!(changes = total, "a document was applied");
     }
     Ok(applied)

@@ -101,11 +101,23 @@ struct Shared {
     /// Until a loop takes it.
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     drain: watch::Sender<bool>,
+    freshness: Freshness,
     trunks: Mutex<Vec<TrunkHealth>>,
     strangers: Strangers,
     media: Mutex<Threads>,
     tones: Mutex<Arc<BTreeSet<ToneCode>>>,
     metrics: Metrics,
+}
+
+/// How far the trunks that calls go by are behind those of the state, as numbers that only grow.
+#[derive(Default)]
+struct Freshness {
+    /// Looks at the state that were wished for.
+    wanted: watch::Sender<u64>,
+    /// The newest wish that calls have caught up with.
+    reached: watch::Sender<u64>,
+    /// Lists of trunks that the loop has taken.
+    taken: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -150,6 +162,7 @@ impl Default for Board {
             asks,
             asked: Mutex::new(Some(asked)),
             drain: watch::Sender::new(false),
+            freshness: Freshness::default(),
             trunks: Mutex::default(),
             strangers: Strangers::default(),
             media: Mutex::default(),
@@ -178,6 +191,26 @@ impl Board {
         let (answer, answered) = oneshot::channel();
         self.0.asks.try_send(answer).ok()?;
         timeout(ANSWER_WAIT_MAX, answered).await.ok()?.ok()
+    }
+
+    /// Waits until calls go by the trunks that the state has now, so that a change that was answered holds
+    /// from the next call on. Returns at once when no loop serves calls, and after five seconds when it does
+    /// not keep up.
+    pub async fn trunks_are_current(&self) {
+        if self.0.asked.lock().is_some() {
+            return;
+        }
+        let freshness = &self.0.freshness;
+        let mut reached = freshness.reached.subscribe();
+        let mut wish = 0;
+        freshness.wanted.send_modify(|wanted| {
+            *wanted += 1;
+            wish = *wanted;
+        });
+        let caught_up = reached.wait_for(|reached| *reached >= wish);
+        if timeout(ANSWER_WAIT_MAX, caught_up).await.is_err() {
+            tracing::warn!("the calls do not take the trunks as they are now");
+        }
     }
 
     /// How a trunk is; none for one that is not enabled, or that cannot be used.
@@ -298,6 +331,24 @@ impl Board {
     /// How many calls are live now.
     pub fn set_live(&self, calls: usize) {
         self.0.metrics.live.set(as_gauge(calls));
+    }
+
+    /// Looks at the trunks that are wished for; see [`Self::trunks_are_current`].
+    pub fn wanted_looks(&self) -> watch::Receiver<u64> {
+        self.0.freshness.wanted.subscribe()
+    }
+
+    /// The loop goes by a newer list of trunks.
+    pub fn trunks_taken(&self) {
+        self.0.freshness.taken.send_modify(|taken| *taken += 1);
+    }
+
+    /// Waits until the loop has taken so many lists of trunks, then tells those who wished for this look.
+    pub async fn caught_up(&self, lists: u64, wish: u64) {
+        let mut taken = self.0.freshness.taken.subscribe();
+        if taken.wait_for(|taken| *taken >= lists).await.is_ok() {
+            self.0.freshness.reached.send_replace(wish);
+        }
     }
 
     /// How the enabled trunks are.

@@ -3,6 +3,7 @@
 
 mod desk;
 
+use super::board::Board;
 use super::media::statistics::Statistics;
 use super::names::Names;
 use super::switch::{CallKey, Input, Routing};
@@ -23,8 +24,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
-/// How often the trunks are read again: so long may calls from a new trunk be refused, or from one that is
-/// gone be taken. Whither a call goes is read with its route.
+/// How often the trunks are read again, unless somebody waits for it: so long may calls from a new trunk be
+/// refused, or from one that is gone be taken. Whither a call goes is read with its route.
 const TRUNKS_EVERY: Duration = Duration::from_millis(100);
 /// A number with so many digits has its area code.
 const DIGITS_WHOLE_MIN: usize = 11;
@@ -148,11 +149,12 @@ impl Clerk {
         }
     }
 
-    /// Tells the trunks of the state at once, and again whenever they are others than before.
+    /// Tells the trunks of the state at once, and again whenever they are others than before: ten times a
+    /// second they are looked at, and whenever somebody waits for it.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn follow_trunks(&self) -> Result<(), ReadError> {
+    pub async fn follow_trunks(&self, board: Board) -> Result<(), ReadError> {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         let sealer = self.sealer.clone();
         let (opened, names) = (Arc::clone(&self.trunks), Arc::clone(&self.names));
@@ -160,14 +162,18 @@ impl Clerk {
         tell_sealed(&sealed, &[]);
         opened.store(Arc::new(known.clone()));
         let _ = news.send(Input::Trunks(known.clone())).await;
+        let mut lists = 1;
+        let mut wanted = board.wanted_looks();
         let mut ticks = tokio::time::interval(TRUNKS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = ticks.tick() => {}
+                    Ok(()) = wanted.changed() => {}
                     () = news.closed() => return,
                 }
+                let wish = *wanted.borrow_and_update();
                 let Ok((trunks, shut)) = read_trunks(&ledger, &names, sealer.as_deref()).await
                 else {
                     continue;
@@ -177,8 +183,12 @@ impl Clerk {
                 if trunks != known {
                     known = trunks;
                     opened.store(Arc::new(known.clone()));
-                    let _ = news.send(Input::Trunks(known.clone())).await;
+                    if news.send(Input::Trunks(known.clone())).await.is_err() {
+                        return;
+                    }
+                    lists += 1;
                 }
+                board.caught_up(lists, wish).await;
             }
         });
         Ok(())

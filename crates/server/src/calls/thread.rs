@@ -128,7 +128,10 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
             tones,
             names,
         );
-        clerk.follow_trunks().await.map_err(io::Error::other)?;
+        clerk
+            .follow_trunks(parts.config.board.clone())
+            .await
+            .map_err(io::Error::other)?;
         Ok((socket, clerk))
     };
     let (socket, clerk) = match prepared.await {
@@ -403,10 +406,14 @@ impl Loop {
     }
 
     fn give(&mut self, input: Input<'_>) {
+        let brings_trunks = matches!(input, Input::Trunks(_));
         if let Input::Trunks(trunks) = &input {
             self.introduce(trunks);
         }
         self.switch.handle_input(input, now());
+        if brings_trunks {
+            self.config.board.trunks_taken();
+        }
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
         }

@@ -120,5 +120,6 @@ pub async fn delete(
         .ledger
         .submit(operator.envelope(Command::DeleteTrunk { name }))
         .await?;
+    admin.calls.trunks_are_current().await;
     Ok(Json(json!({})))
 }
