@@ -98,6 +98,7 @@ fn stocked(size: usize) -> State {
         communications_opened: true,
         product_opened: true,
         requests_per_s_max: None,
+        bindings_max: None,
     }));
     let pool = PoolKey::new("FC1");
     state.apply(&Event::PoolSet(Pool::new(

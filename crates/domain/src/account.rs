@@ -97,6 +97,9 @@ pub struct Account {
     pub product_opened: bool,
     /// Requests a second over all its keys; `None` takes the server's default.
     pub requests_per_s_max: Option<u32>,
+    /// Bindings in force at once, in all its pools; `None` is no quota.
+    #[serde(default)]
+    pub bindings_max: Option<u32>,
 }
 
 /// A key pair by which programs sign their requests.

@@ -201,6 +201,7 @@ impl Event {
     /// journal, 2 for imports, 3 for notes; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
+            Event::AccountSet(account) if account.bindings_max.is_some() => 3,
             Event::TrunkSet(trunk) => trunk.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
             Event::Noted(_) => 3,

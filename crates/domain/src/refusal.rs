@@ -72,6 +72,9 @@ pub enum Refusal {
     /// X is taken by somebody else.
     #[error("the X number is in use by another binding")]
     NumberTaken,
+    /// The account has as many bindings as it may.
+    #[error("the account has as many bindings as it may")]
+    BindingsFull,
     /// No X is left that would do.
     #[error("no X number is available")]
     NoNumberLeft,

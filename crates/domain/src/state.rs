@@ -6,7 +6,9 @@ mod change;
 mod row;
 
 pub use change::Undo;
-pub use row::{LinkTrunk, PlainBinding, PlainPool, PlainTrunk, Row, RowKey, TrunkDocument};
+pub use row::{
+    LinkTrunk, PlainAccount, PlainBinding, PlainPool, PlainTrunk, Row, RowKey, TrunkDocument,
+};
 
 use std::collections::BTreeMap;
 
@@ -42,6 +44,9 @@ pub struct State {
     pools: BTreeMap<PoolKey, Pool>,
     trunks: BTreeMap<TrunkName, Trunk>,
     imports: BTreeMap<Box<str>, u64>,
+    /// How many bindings each account has that has some, over but not yet swept ones too. Follows from the
+    /// bindings.
+    bindings_by_account: BTreeMap<AccountId, u32>,
     pub(crate) inventory: Inventory,
     pub(crate) bindings: Bindings,
     pub(crate) memory: Memory,
@@ -270,6 +275,25 @@ impl State {
             .flat_map(|shelf| shelf.expiring.range(..=(now, u32::MAX)))
             .take(at_most)
             .count()
+    }
+
+    /// How many bindings an account has in all its pools, those that are over but not yet swept too.
+    pub fn bindings_of_account(&self, account: &AccountId) -> u32 {
+        self.bindings_by_account.get(account).copied().unwrap_or(0)
+    }
+
+    /// The bindings of an account that are over at `now` and not yet swept.
+    pub(crate) fn over_of_account<'a>(
+        &'a self,
+        account: &'a AccountId,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Binding> + 'a {
+        self.pools
+            .values()
+            .filter(move |pool| pool.account == *account)
+            .flat_map(|pool| self.inventory.shelves_of(Some(&pool.key)))
+            .flat_map(move |(_, shelf)| shelf.expiring.range(..=(now, u32::MAX)))
+            .filter_map(|&(_, place)| self.binding_at(place))
     }
 
     /// The pool that X is in, if it is in one.

@@ -375,3 +375,102 @@ fn a_lowered_cap_counts_only_what_is_live_but_all_of_that() {
         Err(Refusal::NoNumberLeft)
     );
 }
+
+/// A world whose account may have so many bindings.
+fn with_quota(quota: u32) -> World {
+    let mut world = World::new();
+    let numbers: Vec<String> = (0..8).map(|n| format!("1700000000{n}")).collect();
+    let numbers: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    world.stock("FC1", "北京", &numbers);
+    world.stock("FC2", "北京", &["17100000000", "17100000001"]);
+    set_quota(&mut world, Some(quota));
+    world
+}
+
+fn set_quota(world: &mut World, bindings_max: Option<u32>) {
+    let account = world.state.accounts().next().expect("one").clone();
+    let account = Account {
+        bindings_max,
+        ..account
+    };
+    world.operate(Command::SetAccount(account));
+}
+
+fn party(n: usize) -> String {
+    format!("1500000000{n}")
+}
+
+#[test]
+fn an_account_has_no_more_bindings_than_its_quota_in_all_its_pools() {
+    let mut world = with_quota(3);
+    world.bind(axn(&party(1))).expect("room");
+    let second = world.bind(axn(&party(2))).expect("room");
+    world.bind(axb(&party(3), B)).expect("room");
+    assert_eq!(world.bind(axn(&party(4))), Err(Refusal::BindingsFull));
+    assert_eq!(world.bind(axb(&party(4), B)), Err(Refusal::BindingsFull));
+    let unbind = Command::Unbind {
+        pool: PoolRef::Key(PoolKey::new("FC1")),
+        subs_id: second.subs_id,
+        x: second.x,
+    };
+    world.ask(unbind).expect("it stands");
+    world.bind(axn(&party(4))).expect("room again");
+    assert_eq!(world.bind(axn(&party(5))), Err(Refusal::BindingsFull));
+    set_quota(&mut world, None);
+    world.bind(axn(&party(5))).expect("no quota");
+}
+
+/// Over means seen after its time, whether or not anything swept.
+#[test]
+fn bindings_that_are_over_leave_room_in_the_quota() {
+    let mut world = with_quota(3);
+    for n in 1..=3 {
+        world.bind(axn(&party(n))).expect("room");
+    }
+    world.pass_ms(HOUR_MS);
+    let later = |a: &str| BindRequest {
+        expires_at: NOON.plus_millis(3 * HOUR_MS),
+        ..axn(a)
+    };
+    for n in 4..=6 {
+        world.bind(later(&party(n))).expect("room");
+    }
+    assert_eq!(world.bind(later(&party(7))), Err(Refusal::BindingsFull));
+    let mut rows = world.rows().into_iter();
+    assert_eq!(
+        rows.by_ref()
+            .filter(|row| matches!(row, Row::Binding(_)))
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn a_quota_below_what_stands_ends_nothing() {
+    let mut world = with_quota(5);
+    for n in 1..=5 {
+        world.bind(axn(&party(n))).expect("room");
+    }
+    set_quota(&mut world, Some(2));
+    assert_eq!(world.bind(axn(&party(6))), Err(Refusal::BindingsFull));
+    let account = world.state.accounts().next().expect("one").id.clone();
+    assert_eq!(world.state.bindings_of_account(&account), 5);
+}
+
+#[test]
+fn an_order_that_is_bound_already_needs_no_room() {
+    let mut world = with_quota(1);
+    world.set_pool("FC1", Product::Axn, |pool| {
+        pool.same_out_order_returns = true
+    });
+    let order = |a: &str| {
+        let mut request = axn(a);
+        request.extras.out_order_id = Some("order".into());
+        request
+    };
+    let first = world.bind(order(&party(1))).expect("room");
+    assert_eq!(
+        world.bind(order(&party(1))).map(|same| same.subs_id),
+        Ok(first.subs_id)
+    );
+}

@@ -175,6 +175,7 @@ async fn stock(ledger: &Ledger, numbers: usize) -> Outcome<()> {
             communications_opened: true,
             product_opened: true,
             requests_per_s_max: None,
+            bindings_max: None,
         }),
     )
     .await?;

@@ -63,6 +63,7 @@ async fn found(ledger: &Ledger, numbers: u64) {
         communications_opened: true,
         product_opened: true,
         requests_per_s_max: None,
+        bindings_max: None,
     };
     let pool = Pool::new(pool_key(), account.id.clone(), Product::Axn);
     let stock = (0..numbers)

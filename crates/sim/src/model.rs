@@ -78,7 +78,7 @@ impl Model {
             epoch: self.epoch,
         };
         let mut rows = vec![Row::Clock(clock), Row::Emergency(self.emergency.clone())];
-        rows.extend(self.accounts.values().cloned().map(Row::Account));
+        rows.extend(self.accounts.values().cloned().map(Row::from));
         rows.extend(self.users.values().cloned().map(Row::User));
         rows.extend(self.keys.values().cloned().map(Row::Key));
         rows.extend(self.pools.values().cloned().map(Row::from));

@@ -1,7 +1,7 @@
 //! Making a binding.
 
-use crate::allocation::{Chance, Chosen, NotChosen, choose, take_explicit};
-use crate::binding::{Binding, Owner};
+use crate::allocation::{Chance, Chosen, NotChosen, choose, ended, take_explicit};
+use crate::binding::{Binding, EndCause, Owner};
 use crate::clock::Timestamp;
 use crate::command::{Actor, BindRequest, Decision, Outcome};
 use crate::event::Event;
@@ -10,6 +10,10 @@ use crate::ops::{expiration, party, pool_for};
 use crate::pool::Pool;
 use crate::refusal::Refusal;
 use crate::state::State;
+
+/// The most ends that one bind records to make room in a quota. Only a quota that was lowered below what
+/// an account has needs more than one.
+const ENDS_MAX: usize = 1_024;
 
 /// The order of checks is the vendor's, as far as it is known (`errors`,
 /// "Suggested precedence for a bind").
@@ -62,6 +66,7 @@ fn try_bind(
     if let Some(binding) = same_order(state, pool, request, &proposed, now) {
         return Ok((Vec::new(), binding));
     }
+    let mut events = room_in_quota(state, pool, now)?;
     let Chosen { x, before } = match request.x {
         Some(_) => take_explicit(state, pool, &proposed, now)?,
         None => {
@@ -70,7 +75,11 @@ fn try_bind(
         }
     };
     let binding = Binding { x, ..proposed };
-    let mut events = before;
+    for event in before {
+        if !events.contains(&event) {
+            events.push(event);
+        }
+    }
     events.push(Event::Bound(Box::new(binding.clone())));
     Ok((events, binding))
 }
@@ -89,6 +98,32 @@ fn check(state: &State, request: &BindRequest, now: Timestamp) -> Result<(), Ref
         return Err(Refusal::NumbersEqual);
     }
     expiration(request.expires_at, now)
+}
+
+/// The ends of bindings that are over, as many as must be recorded for one more to fit into the account's
+/// quota; none where there is no quota or room enough.
+fn room_in_quota(state: &State, pool: &Pool, now: Timestamp) -> Result<Vec<Event>, NotChosen> {
+    let quota = state
+        .account(&pool.account)
+        .and_then(|account| account.bindings_max);
+    let recorded = state.bindings_of_account(&pool.account);
+    let Some(excess) = quota.and_then(|quota| (recorded + 1).checked_sub(quota)) else {
+        return Ok(Vec::new());
+    };
+    let excess = excess as usize;
+    let before: Vec<Event> = state
+        .over_of_account(&pool.account, now)
+        .take(excess.min(ENDS_MAX))
+        .filter_map(|binding| {
+            let pool = state.pool_of(binding.x)?;
+            Some(ended(pool, &binding, EndCause::Expired, binding.expires_at, now).0)
+        })
+        .collect();
+    if before.len() < excess {
+        let refusal = Refusal::BindingsFull;
+        return Err(NotChosen { refusal, before });
+    }
+    Ok(before)
 }
 
 /// A live binding of this pool with the same OutOrderId on the same terms,

@@ -1,7 +1,7 @@
 //! How the state changes, and is put back.
 
 use super::{Clock, Row, RowKey, State};
-use crate::account::AccessKeyId;
+use crate::account::{AccessKeyId, Account};
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
 use crate::event::Event;
@@ -77,7 +77,7 @@ impl State {
                     self.unset(RowKey::Command(id), undo);
                 }
             }
-            Event::AccountSet(account) => self.set(Row::Account(account.clone()), undo),
+            Event::AccountSet(account) => self.set(Row::from(account.clone()), undo),
             Event::KeySet(key) => self.set(Row::Key(key.clone()), undo),
             Event::KeyDeleted { id } => self.unset(RowKey::Key(id.clone()), undo),
             Event::UserSet(user) => self.set(Row::User(user.clone()), undo),
@@ -180,10 +180,8 @@ impl State {
                 &mut self.emergency,
                 numbers,
             ))),
-            Row::Account(account) => self
-                .accounts
-                .insert(account.id.clone(), account)
-                .map(Row::Account),
+            Row::Account(account) => self.put_account(account.into()),
+            Row::AccountWithQuota(account) => self.put_account(*account),
             Row::User(user) => self
                 .users
                 .insert((user.account.clone(), user.name.clone()), user)
@@ -216,7 +214,7 @@ impl State {
     fn take(&mut self, key: &RowKey) -> Option<Row> {
         match key {
             RowKey::Clock | RowKey::Emergency => None,
-            RowKey::Account(id) => self.accounts.remove(id).map(Row::Account),
+            RowKey::Account(id) => self.accounts.remove(id).map(Row::from),
             RowKey::User(account, name) => self
                 .users
                 .remove(&(account.clone(), name.clone()))
@@ -242,6 +240,12 @@ impl State {
                 rows,
             }),
         }
+    }
+
+    fn put_account(&mut self, account: Account) -> Option<Row> {
+        self.accounts
+            .insert(account.id.clone(), account)
+            .map(Row::from)
     }
 
     fn put_pool(&mut self, pool: Pool) -> Option<Row> {
@@ -297,6 +301,9 @@ impl State {
         let head = self.inventory.first_binding(x);
         let count = self.inventory.bindings_count(x);
         let at = self.bindings.insert(binding, x, head);
+        if let Some(account) = self.pool_at(x).map(|pool| pool.account.clone()) {
+            *self.bindings_by_account.entry(account).or_insert(0) += 1;
+        }
         self.inventory.set_bindings(x, at, count + 1);
         if holds_anyone {
             self.inventory.set_anyone(x, at);
@@ -316,6 +323,14 @@ impl State {
         let x = self.bindings.x(at)?;
         let head = self.inventory.first_binding(x);
         let count = self.inventory.bindings_count(x);
+        if let Some(owner) = &binding.owner
+            && let Some(count) = self.bindings_by_account.get_mut(&owner.account)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.bindings_by_account.remove(&owner.account);
+            }
+        }
         let head = self.bindings.remove(at, &binding, head);
         if self.inventory.anyone(x) == at {
             self.inventory.set_anyone(x, NONE);

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Clock, State};
-use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
+use crate::account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, User, UserName};
 use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::command::CommandId;
@@ -27,8 +27,8 @@ pub enum Row {
     Clock(Clock),
     /// Numbers that may never be a party.
     Emergency(Vec<PhoneNumber>),
-    /// An account.
-    Account(Account),
+    /// An account without a quota.
+    Account(PlainAccount),
     /// A user.
     User(User),
     /// A key.
@@ -63,6 +63,50 @@ pub enum Row {
     RingingPool(Box<Pool>),
     /// Any other trunk.
     TrunkDocument(TrunkDocument),
+    /// Any other account.
+    AccountWithQuota(Box<Account>),
+}
+
+/// The first form of an account. What it can hold is kept in it, so that a state has the same digest
+/// whichever release wrote it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlainAccount {
+    id: AccountId,
+    status: AccountStatus,
+    real_name_verified: bool,
+    communications_opened: bool,
+    product_opened: bool,
+    requests_per_s_max: Option<u32>,
+}
+
+impl From<Account> for Row {
+    fn from(account: Account) -> Self {
+        if account.bindings_max.is_some() {
+            return Row::AccountWithQuota(Box::new(account));
+        }
+        Row::Account(PlainAccount {
+            id: account.id,
+            status: account.status,
+            real_name_verified: account.real_name_verified,
+            communications_opened: account.communications_opened,
+            product_opened: account.product_opened,
+            requests_per_s_max: account.requests_per_s_max,
+        })
+    }
+}
+
+impl From<PlainAccount> for Account {
+    fn from(plain: PlainAccount) -> Self {
+        Account {
+            id: plain.id,
+            status: plain.status,
+            real_name_verified: plain.real_name_verified,
+            communications_opened: plain.communications_opened,
+            product_opened: plain.product_opened,
+            requests_per_s_max: plain.requests_per_s_max,
+            bindings_max: None,
+        }
+    }
 }
 
 /// The first form of a pool, kept so that a state has the same digest whichever release wrote it down.
@@ -226,6 +270,7 @@ impl Row {
             Row::Clock(_) => RowKey::Clock,
             Row::Emergency(_) => RowKey::Emergency,
             Row::Account(account) => RowKey::Account(account.id.clone()),
+            Row::AccountWithQuota(account) => RowKey::Account(account.id.clone()),
             Row::User(user) => RowKey::User(user.account.clone(), user.name.clone()),
             Row::Key(key) => RowKey::Key(key.id.clone()),
             Row::Pool(pool) => RowKey::Pool(pool.key.clone()),
@@ -258,7 +303,7 @@ impl State {
         ];
         scalars
             .into_iter()
-            .chain(self.accounts.values().cloned().map(Row::Account))
+            .chain(self.accounts.values().cloned().map(Row::from))
             .chain(self.users.values().cloned().map(Row::User))
             .chain(self.keys.values().cloned().map(Row::Key))
             .chain(self.pools.values().cloned().map(Row::from))

@@ -135,6 +135,7 @@ pub fn good_account(name: &str) -> Account {
         communications_opened: true,
         product_opened: true,
         requests_per_s_max: None,
+        bindings_max: None,
     }
 }
 

@@ -72,6 +72,9 @@ pub struct WantedAccount {
     /// Requests a second over all its keys; 0 takes the server's setting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests_per_s_max: Option<u32>,
+    /// Bindings in force at once, in all its pools; 0 is no quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bindings_max: Option<u32>,
 }
 
 /// A user that should be there.
@@ -184,6 +187,7 @@ impl WantedAccount {
             communications_opened: None,
             product_opened: None,
             requests_per_s_max: None,
+            bindings_max: None,
         }
     }
 
@@ -196,6 +200,7 @@ impl WantedAccount {
             communications_opened: true,
             product_opened: true,
             requests_per_s_max: None,
+            bindings_max: None,
         });
         take(&mut account.status, self.status);
         take(&mut account.real_name_verified, self.real_name_verified);
@@ -206,6 +211,9 @@ impl WantedAccount {
         take(&mut account.product_opened, self.product_opened);
         if let Some(limit) = self.requests_per_s_max {
             account.requests_per_s_max = (limit > 0).then_some(limit);
+        }
+        if let Some(quota) = self.bindings_max {
+            account.bindings_max = (quota > 0).then_some(quota);
         }
         account
     }
@@ -324,13 +332,15 @@ mod tests {
             communications_opened: true,
             product_opened: false,
             requests_per_s_max: Some(7),
+            bindings_max: Some(9),
         };
         let mut wanted = WantedAccount::named("acme");
         assert_eq!(wanted.over(Some(&before)), before);
         wanted.requests_per_s_max = Some(0);
+        wanted.bindings_max = Some(0);
         wanted.status = Some(AccountStatus::Active);
         let after = wanted.over(Some(&before));
-        assert_eq!(after.requests_per_s_max, None);
+        assert_eq!((after.requests_per_s_max, after.bindings_max), (None, None));
         assert_eq!(after.status, AccountStatus::Active);
         assert!(!after.product_opened);
     }

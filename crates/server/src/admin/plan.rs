@@ -65,7 +65,7 @@ pub fn lists(state: &State) -> State {
     copy.advance(state.now());
     let rows = [Row::Emergency(state.emergency_numbers().to_vec())]
         .into_iter()
-        .chain(state.accounts().cloned().map(Row::Account))
+        .chain(state.accounts().cloned().map(Row::from))
         .chain(state.users().cloned().map(Row::User))
         .chain(state.keys().cloned().map(Row::Key))
         .chain(state.pools().cloned().map(Row::from))

@@ -40,6 +40,8 @@ pub fn failure_of(refusal: Refusal) -> Failure {
         Refusal::NumberFrozen => forbidden("The X number is frozen"),
         Refusal::BindConflict => Code::BindConflict.into(),
         Refusal::NumberTaken => Code::NoUsedByOthers.into(),
+        // No published code is about quotas; this one leaves it to the message.
+        Refusal::BindingsFull => forbidden("The account has as many bindings as it may"),
         Refusal::NoNumberLeft => Code::NoAvailableNumber.into(),
         Refusal::BindingUnknown => Code::SubsNotExist.into(),
         Refusal::BindingOver => forbidden("The binding has expired"),

@@ -35,6 +35,9 @@ pub enum Command {
         /// Requests a second over all its keys; 0 for the service's setting
         #[arg(long, value_name = "COUNT")]
         requests_per_s: Option<u32>,
+        /// Bindings in force at once, in all its pools; 0 for no quota
+        #[arg(long, value_name = "COUNT")]
+        bindings_max: Option<u32>,
     },
 }
 
@@ -85,6 +88,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             communications_opened,
             product_opened,
             requests_per_s,
+            bindings_max,
         } => {
             let document = Document {
                 accounts: vec![WantedAccount {
@@ -93,6 +97,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                     communications_opened: *communications_opened,
                     product_opened: *product_opened,
                     requests_per_s_max: *requests_per_s,
+                    bindings_max: *bindings_max,
                     ..WantedAccount::named(id)
                 }],
                 ..Document::default()

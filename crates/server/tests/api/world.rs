@@ -336,6 +336,7 @@ pub fn account(name: &str) -> Account {
         communications_opened: true,
         product_opened: true,
         requests_per_s_max: Some(0),
+        bindings_max: None,
     }
 }
 

@@ -163,6 +163,7 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
             communications_opened: true,
             product_opened: true,
             requests_per_s_max: None,
+            bindings_max: None,
         }),
         Command::SetPool(Pool::new(pool.clone(), account, Product::Axn)),
         Command::AddNumbers(vec![Number {

@@ -463,6 +463,7 @@ fn state(cast: &Cast, bound: Bound) -> State {
             communications_opened: true,
             product_opened: true,
             requests_per_s_max: None,
+            bindings_max: None,
         }),
         Command::SetPool(pool),
         Command::AddNumbers(vec![Number {

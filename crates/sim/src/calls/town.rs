@@ -111,6 +111,7 @@ impl Town {
                 communications_opened: true,
                 product_opened: true,
                 requests_per_s_max: None,
+                bindings_max: None,
             }),
             now,
         );

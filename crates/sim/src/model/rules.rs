@@ -272,6 +272,22 @@ impl Model {
         if let Some(same) = self.same_order(pool, ask, &wanted, now) {
             return Ok(Ruling::Existing(Box::new(same.clone())));
         }
+        let quota = self
+            .accounts
+            .get(&pool.account)
+            .and_then(|account| account.bindings_max);
+        let in_force = self
+            .bindings
+            .values()
+            .filter(|there| there.expires_at > now)
+            .filter(|there| {
+                self.pool_of(there.x)
+                    .is_some_and(|its| its.account == pool.account)
+            })
+            .count();
+        if quota.is_some_and(|quota| in_force >= quota as usize) {
+            return Err(Refusal::BindingsFull);
+        }
         let allowed = match ask.x {
             Some(x) => {
                 self.check_wanted(pool, x, &wanted, now)?;

@@ -67,6 +67,7 @@ pub fn account(n: usize) -> Account {
         communications_opened: true,
         product_opened: true,
         requests_per_s_max: None,
+        bindings_max: None,
     }
 }
 

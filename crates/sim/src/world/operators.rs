@@ -144,6 +144,7 @@ impl World {
             4 => account.communications_opened = false,
             5 => account.product_opened = false,
             6 => account.id = AccountId::new("no name"),
+            7 | 8 => account.bindings_max = Some(self.chance.below(40) as u32),
             _ => {}
         }
         Command::SetAccount(account)

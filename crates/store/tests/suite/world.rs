@@ -41,6 +41,7 @@ pub fn founding(numbers: u64) -> Vec<Envelope> {
         communications_opened: true,
         product_opened: true,
         requests_per_s_max: None,
+        bindings_max: None,
     };
     let pool = Pool::new(PoolKey::new(POOL), account.id.clone(), Product::Axn);
     let stock = (0..numbers)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use maskline_domain::AccountId;
+use maskline_domain::{Account, AccountId, state};
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, documents};
@@ -19,7 +19,8 @@ pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     let rows = admin
         .ledger
         .read(Touch::Lists, |state, _| {
-            json!(state.accounts().collect::<Vec<_>>())
+            let rows = state.accounts().map(|account| view(state, account));
+            json!(rows.collect::<Vec<_>>())
         })
         .await?;
     Ok(Json(rows))
@@ -30,10 +31,17 @@ pub async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> An
     let found = admin
         .ledger
         .read(Touch::Lists, move |state, _| {
-            state.account(&id).map(|account| json!(account))
+            state.account(&id).map(|account| view(state, account))
         })
         .await?;
     found.map(Json).ok_or(AdminError::NotFound("account"))
+}
+
+/// An account, and how many bindings it has.
+fn view(state: &state::State, account: &Account) -> Value {
+    let mut shown = json!(account);
+    shown["bindings"] = json!(state.bindings_of_account(&account.id));
+    shown
 }
 
 pub async fn put(
