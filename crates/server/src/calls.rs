@@ -11,6 +11,7 @@ pub mod board;
 pub mod clerk;
 pub mod health;
 pub mod links;
+mod lookups;
 mod lost;
 pub mod media;
 pub mod names;

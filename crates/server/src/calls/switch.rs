@@ -8,7 +8,7 @@
 //! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
 //! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
 //! tone, `crowds` and `loads` count calls by number and by trunk, `trunks` keeps who may be called and who
-//! answers, `ladder` remembers what was said.
+//! answers, `ladder` remembers what was said. `names` waits for host names in descriptions.
 
 mod arrival;
 mod codecs;
@@ -21,6 +21,7 @@ mod ladder;
 mod live;
 mod loads;
 mod media;
+mod names;
 mod offers;
 mod ringing;
 mod shown;
@@ -43,6 +44,7 @@ use maskline_sip::endpoint::{
 };
 use maskline_sip::hop::Hop;
 use maskline_sip::time::Time;
+use names::Names;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -59,6 +61,7 @@ pub struct Switch {
     loads: Loads,
     legs: BTreeMap<LegId, (CallKey, Side)>,
     deadlines: BTreeSet<(u64, CallKey)>,
+    names: Names,
     /// Peers that were asked whether they are there, whether they said so, and where that was.
     answering: BTreeMap<PeerId, (bool, Hop)>,
     /// Places of trunks where nobody answered a call, and until when they are tried after others.
@@ -88,6 +91,7 @@ impl Switch {
             loads: Loads::default(),
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            names: Names::default(),
             answering: BTreeMap::new(),
             silent: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -115,6 +119,7 @@ impl Switch {
             && self.loads.is_empty()
             && self.legs.is_empty()
             && self.deadlines.is_empty()
+            && self.names.is_idle()
             && self.endpoint.is_idle()
     }
 
@@ -127,7 +132,8 @@ impl Switch {
     pub fn poll_timeout(&self) -> Option<u64> {
         let sip = self.endpoint.poll_timeout().map(Time::as_millis);
         let call = self.deadlines.first().map(|(deadline, _)| *deadline);
-        sip.into_iter().chain(call).min()
+        let name = self.names.deadline();
+        sip.into_iter().chain(call).chain(name).min()
     }
 
     /// Takes one input. Drain [`Switch::poll_output`] before the next.
@@ -148,8 +154,10 @@ impl Switch {
                     }
                     self.happen(key, Happening::Timeout, now);
                 }
+                self.give_up_names(now);
                 self.sip(SipInput::Timeout, now);
             }
+            Input::Resolved(name, addresses) => self.on_resolved(&name, &addresses, now),
             Input::Routed(key, None) => self.happen(key, Happening::RouteUnknown, now),
             Input::Routed(key, Some(routing)) => self.on_route(key, *routing, now),
             Input::RowOpened(key, durable) => self.happen(key, Happening::RowOpened(durable), now),

@@ -8,6 +8,7 @@ use super::board::{Ask, Noise};
 use super::clerk::Clerk;
 use super::health::TrunkHealth;
 use super::links::{Heard, Links};
+use super::lookups::Lookups;
 use super::media::MediaPlane;
 use super::names::Names;
 use super::switch::{Input, Output, Switch};
@@ -115,6 +116,7 @@ impl Drop for Thread {
 }
 
 async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
+    let lookups = Lookups::new(parts.news.clone());
     let prepared = async {
         let socket = UdpSocket::from_std(parts.socket)?;
         let sealer = parts.config.sealer.clone();
@@ -152,6 +154,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         media: parts.media,
         clerk,
         noise: Noise::default(),
+        lookups,
         pace: Pace::new(),
         config: parts.config,
     };
@@ -204,6 +207,7 @@ struct Loop {
     clerk: Clerk,
     names: Arc<Names>,
     noise: Noise,
+    lookups: Lookups,
 }
 
 impl Loop {
@@ -470,6 +474,11 @@ impl Loop {
             Output::LeaseMedia(key, wish) => {
                 let lease = self.media.lease(key, &wish);
                 self.give(Input::MediaLeased(key, lease));
+            }
+            Output::Resolve(name) => {
+                if let Some(name) = self.lookups.begin(name) {
+                    self.give(Input::Resolved(name, Vec::new()));
+                }
             }
             Output::Relay(key, path) => self.media.relay(key, path),
             Output::Play(key, side, sound, repeat) => self.media.play(key, side, sound, repeat),

@@ -288,6 +288,7 @@ impl World {
                 self.switch
                     .handle_input(Input::MediaLeased(key, Some(lease)), moment);
             }
+            Output::Resolve(name) => self.note(name.into()),
             Output::Relay(_, path) => self.paths.push(path),
             Output::Play(key, side, sound, repeat) => {
                 self.sound(side, format!("plays {sound}"));

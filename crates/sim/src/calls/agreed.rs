@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use maskline_sip::message::{Message, Method, Name};
 use maskline_sip::sdp::{self, Codec};
+use std::net::SocketAddr;
+
+use super::phone::address_named;
 
 /// A transaction of the call: whether the phone began it, and its number.
 type Exchange = (bool, u32);
@@ -12,6 +15,8 @@ type Exchange = (bool, u32);
 #[derive(Debug)]
 struct Offer {
     codecs: Vec<Codec>,
+    /// Where its maker hears, if that is the phone.
+    own: Option<SocketAddr>,
     /// Whether it came in a response, so that the answer comes in a request.
     in_response: bool,
     is_answered: bool,
@@ -22,12 +27,19 @@ struct Offer {
 pub(super) struct Agreements {
     offers: BTreeMap<Exchange, Offer>,
     codec: Option<Codec>,
+    /// Where the phone hears by what is agreed.
+    address: Option<SocketAddr>,
 }
 
 impl Agreements {
     /// The codec that it sends and expects; none if there is none that we know.
     pub fn codec(&self) -> Option<Codec> {
         self.codec
+    }
+
+    /// Where it hears; none if nothing was agreed yet.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
     }
 
     /// A message of the phone (`ours`), or to it. Says whether it has a description.
@@ -41,40 +53,63 @@ impl Agreements {
         let Some(said) = message.sdp() else {
             return false;
         };
-        let Ok(said) = sdp::parse(said) else {
+        let named = sdp::host_name(said).and_then(|name| Some((name, address_named(name)?)));
+        let said = match named {
+            Some((name, address)) => sdp::parse(&sdp::with_address(said, name, address)),
+            None => sdp::parse(said),
+        };
+        let Ok(said) = said else {
             return true;
         };
+        let own = ours.then_some(said.audio.address);
         let codecs: Vec<Codec> = said.audio.codecs.iter().map(|(codec, _)| *codec).collect();
         let number = essentials.cseq.number;
         match (message.method(), message.status()) {
             (Some(Method::Invite | Method::Update), _) => {
-                self.offer((ours, number), codecs, false);
+                self.offer((ours, number), codecs, own, false);
             }
-            (Some(Method::Ack), _) => self.answer((ours, number), &codecs, true),
+            (Some(Method::Ack), _) => self.answer((ours, number), &codecs, own, true),
             (Some(Method::Prack), _) => {
-                if let Some(number) = invite_of(&message) {
-                    self.answer((ours, number), &codecs, true);
+                let invite = invite_of(&message).map(|number| (ours, number));
+                let asked = invite.and_then(|invite| Some((invite, self.offers.get(&invite)?)));
+                match asked.filter(|(_, offer)| offer.in_response) {
+                    Some((invite, _)) => self.answer(invite, &codecs, own, true),
+                    // It brings an offer of its own (RFC 3262 section 5).
+                    None => self.offer((ours, number), codecs, own, false),
                 }
             }
             (None, Some(_)) => {
-                self.answer((!ours, number), &codecs, false);
-                self.offer((!ours, number), codecs, true);
+                self.answer((!ours, number), &codecs, own, false);
+                self.offer((!ours, number), codecs, own, true);
             }
             _ => {}
         }
         true
     }
 
-    fn offer(&mut self, exchange: Exchange, codecs: Vec<Codec>, in_response: bool) {
+    fn offer(
+        &mut self,
+        exchange: Exchange,
+        codecs: Vec<Codec>,
+        own: Option<SocketAddr>,
+        in_response: bool,
+    ) {
         self.offers.entry(exchange).or_insert(Offer {
             codecs,
+            own,
             in_response,
             is_answered: false,
         });
     }
 
     /// The first answer counts; later ones are its repetitions.
-    fn answer(&mut self, exchange: Exchange, codecs: &[Codec], to_response: bool) {
+    fn answer(
+        &mut self,
+        exchange: Exchange,
+        codecs: &[Codec],
+        own: Option<SocketAddr>,
+        to_response: bool,
+    ) {
         let Some(offer) = self.offers.get_mut(&exchange) else {
             return;
         };
@@ -82,6 +117,7 @@ impl Agreements {
             offer.is_answered = true;
             let both = |codec: &&Codec| offer.codecs.contains(codec);
             self.codec = codecs.iter().find(both).copied();
+            self.address = own.or(offer.own);
         }
     }
 }

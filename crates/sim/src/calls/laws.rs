@@ -37,6 +37,8 @@ pub(super) struct Track {
     pub is_asked: bool,
     /// Whether its caller made no offer.
     pub is_delayed: bool,
+    /// Where its media goes.
+    pub path: Option<MediaPath>,
     /// As its record has it.
     pub situation: Option<String>,
 }
@@ -65,6 +67,7 @@ impl Track {
             finished: 0,
             is_asked: false,
             is_delayed: false,
+            path: None,
             situation: None,
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Manners {
     update_percent: u64,
     ask_percent: u64,
     papers_percent: u64,
+    named_percent: u64,
+    pracks_percent: u64,
 }
 
 impl Manners {
@@ -42,6 +44,8 @@ impl Manners {
             update_percent: chance.below(50),
             ask_percent: chance.below(50),
             papers_percent: chance.below(40),
+            named_percent: chance.below(30),
+            pracks_percent: chance.below(60),
         }
     }
 
@@ -53,6 +57,16 @@ impl Manners {
     /// Whether an exchange sends papers beside its descriptions.
     pub fn has_papers(&self, chance: &mut Chance) -> bool {
         chance.below(100) < self.papers_percent
+    }
+
+    /// Whether a phone says a host name in the place of its address.
+    pub fn is_named(&self, chance: &mut Chance) -> bool {
+        chance.below(100) < self.named_percent
+    }
+
+    /// Whether a phone offers anew in a PRACK.
+    pub fn offers_by_prack(&self, chance: &mut Chance) -> bool {
+        chance.below(100) < self.pracks_percent
     }
 
     /// How a phone asks for other media.

@@ -1,6 +1,6 @@
 //! A phone: a SIP machine with a temper.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId, Refusal};
 use maskline_sip::hop::{Hop, Transport};
@@ -27,6 +27,8 @@ pub(super) enum Act {
     Hold,
     /// It speaks again.
     Resume,
+    /// Another machine of its side takes its place: another port, perhaps another codec.
+    HandOver(&'static str),
     /// It takes what it was offered last.
     Accept,
     /// It declines what it was offered last.
@@ -73,11 +75,19 @@ struct Media {
     version: u32,
     /// What the other side does, and by which codec, in the offer that waits for a reply.
     offered: (Direction, &'static str),
+    /// From which description on it says a host name in the place of its address, if it does.
+    named_from: Option<u32>,
 }
 
 impl Media {
     fn sdp(&self, codecs: &str) -> Vec<u8> {
         let (media, direction) = (media_of(self.id), word(self.direction));
+        let port = media_port(self.version);
+        let is_named = self.named_from.is_some_and(|from| from <= self.version);
+        let at = match is_named {
+            true => name_of(self.id),
+            false => media.to_string(),
+        };
         let (formats, map) = match self.events {
             Some(events) => (
                 format!("{codecs} {events}"),
@@ -86,8 +96,8 @@ impl Media {
             None => (codecs.to_owned(), String::new()),
         };
         format!(
-            "v=0\r\no=phone {} {} IN IP4 {media}\r\ns=-\r\nc=IN IP4 {media}\r\nt=0 0\r\n\
-             m=audio 4000 RTP/AVP {formats}\r\n{map}a={direction}\r\n",
+            "v=0\r\no=phone {} {} IN IP4 {media}\r\ns=-\r\nc=IN IP4 {at}\r\nt=0 0\r\n\
+             m=audio {port} RTP/AVP {formats}\r\n{map}a={direction}\r\n",
             self.id, self.version
         )
         .into_bytes()
@@ -132,6 +142,10 @@ pub(super) struct Make {
     pub is_delayed: bool,
     /// Whether its exchange sends papers of its own beside each description.
     pub has_papers: bool,
+    /// Whether it says a host name in the place of its address.
+    pub is_named: bool,
+    /// Whether it offers anew in a PRACK.
+    pub offers_by_prack: bool,
 }
 
 impl Make {
@@ -143,6 +157,8 @@ impl Make {
         change: Change::Offer,
         is_delayed: false,
         has_papers: false,
+        is_named: false,
+        offers_by_prack: false,
     };
 }
 
@@ -175,8 +191,10 @@ impl Phone {
                 direction: Direction::SendRecv,
                 version: 1,
                 offered: (Direction::SendRecv, "8"),
+                // A call that began by its name could not be told from others.
+                named_from: make.is_named.then(|| 1 + u32::from(is_caller)),
             },
-            rewriter: Rewriter::new(make.change, make.is_delayed),
+            rewriter: Rewriter::new(make.change, make.is_delayed, make.offers_by_prack),
             has_papers: make.has_papers,
             papers: 0,
             agreements: Agreements::default(),
@@ -220,7 +238,11 @@ impl Phone {
 
     /// A message of its machine as it is sent; none if it is not.
     pub fn really_sent(&mut self, bytes: &[u8], now: Time) -> Option<Vec<u8>> {
-        let sent = self.rewriter.outgoing(bytes)?;
+        let media = &mut self.media;
+        let sent = self.rewriter.outgoing(bytes, || {
+            let codecs = media.codecs;
+            media.new_sdp(media.direction, codecs)
+        })?;
         let papers = self.has_papers.then(|| with_papers(&sent)).flatten();
         self.papers += u64::from(papers.is_some());
         let sent = papers.unwrap_or(sent);
@@ -233,6 +255,11 @@ impl Phone {
     /// The codec that it sends and expects.
     pub fn codec(&self) -> Option<Codec> {
         self.agreements.codec()
+    }
+
+    /// Where it hears, by what it has agreed to.
+    pub fn hears_at(&self) -> Option<SocketAddr> {
+        self.agreements.address()
     }
 
     pub fn act(&mut self, act: Act, now_ms: u64) {
@@ -251,6 +278,9 @@ impl Phone {
             Act::HangUp => Input::HangUp(leg, Some(16)),
             Act::Hold => Input::Offer(leg, self.media.new_sdp(Direction::SendOnly, "8")),
             Act::Resume => Input::Offer(leg, self.media.new_sdp(Direction::SendRecv, "8")),
+            Act::HandOver(codecs) => {
+                Input::Offer(leg, self.media.new_sdp(Direction::SendRecv, codecs))
+            }
             Act::Accept => {
                 let (offered, codec) = self.media.offered;
                 Input::AcceptOffer(leg, self.media.new_sdp(offered.reversed(), codec))
@@ -274,6 +304,22 @@ impl Phone {
 pub(super) fn media_of(id: PhoneId) -> Ipv4Addr {
     let [.., a, b, c] = id.to_be_bytes();
     Ipv4Addr::new(10, a, b, c)
+}
+
+/// Each description of a phone has a port of its own, as if it came from another machine.
+fn media_port(version: u32) -> u16 {
+    4_000 + (version % 1_000) as u16 * 2
+}
+
+/// A host name that a phone has.
+fn name_of(id: PhoneId) -> String {
+    format!("m{id}.phones.example")
+}
+
+/// What a host name stands for, if a phone has it.
+pub(super) fn address_named(name: &str) -> Option<IpAddr> {
+    let id = name.strip_prefix('m')?.strip_suffix(".phones.example")?;
+    id.parse().ok().map(|id| media_of(id).into())
 }
 
 fn word(direction: Direction) -> &'static str {
@@ -325,7 +371,9 @@ pub(super) fn callee_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
         1..=9 => {
             acts.push((ring, Act::Ring));
             if chance.one_in(3) {
-                acts.push((later(chance, 1_000), Act::Speak));
+                let speaks = later(chance, 1_000);
+                acts.push((speaks, Act::Speak));
+                hand_over(chance, speaks, &mut acts);
             }
             if chance.one_in(3) {
                 acts.push((later(chance, 1_000), Act::Ring));
@@ -368,8 +416,23 @@ pub(super) fn caller_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
     if chance.one_in(12) {
         acts.push((500 + chance.below(8_000), Act::Hold));
     }
+    if chance.one_in(8) {
+        hand_over(chance, 0, &mut acts);
+    }
     misfortune(chance, &mut acts);
     acts
+}
+
+/// As a ring-tone server does that hands over to the phone, several times perhaps.
+fn hand_over(chance: &mut Chance, begin: u64, acts: &mut Vec<(u64, Act)>) {
+    let mut at = begin;
+    while chance.one_in(2) {
+        at += 50 + chance.below(3_000);
+        acts.push((
+            at,
+            Act::HandOver(chance.one_of(["8", "8 0", "0", "0 8", "18"])),
+        ));
+    }
 }
 
 fn misfortune(chance: &mut Chance, acts: &mut Vec<(u64, Act)>) {

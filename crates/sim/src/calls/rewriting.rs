@@ -28,6 +28,8 @@ pub(super) enum Done {
     Updated,
     /// An offer was asked for, came and was answered.
     Asked,
+    /// An offer in a PRACK was answered.
+    OfferedByPrack,
 }
 
 /// A request within one dialog: its method, its number.
@@ -46,16 +48,24 @@ pub(super) struct Rewriter {
     bodies: BTreeMap<Request, Vec<u8>>,
     /// UPDATEs whose answers were heard.
     updated: BTreeSet<u32>,
+    /// Whether it offers anew in a PRACK.
+    offers_by_prack: bool,
+    /// The PRACKs that brought an offer, by their numbers; and of those the ones that were answered.
+    pracked: BTreeMap<u32, Vec<u8>>,
+    pracks_answered: BTreeSet<u32>,
 }
 
 impl Rewriter {
-    pub fn new(change: Change, is_delayed: bool) -> Self {
+    pub fn new(change: Change, is_delayed: bool, offers_by_prack: bool) -> Self {
         Self {
             change,
             owes_first: is_delayed,
             changes: BTreeMap::new(),
             bodies: BTreeMap::new(),
             updated: BTreeSet::new(),
+            offers_by_prack,
+            pracked: BTreeMap::new(),
+            pracks_answered: BTreeSet::new(),
         }
     }
 
@@ -64,8 +74,8 @@ impl Rewriter {
         self.owes_first
     }
 
-    /// A message of the phone, as it is really sent; none if it is not.
-    pub fn outgoing(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+    /// A message of the phone, as it is really sent; none if it is not. `offer` describes its media anew.
+    pub fn outgoing(&mut self, bytes: &[u8], offer: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
         let as_it_is = || Some(bytes.to_vec());
         let Ok(message) = Message::parse(bytes) else {
             return as_it_is();
@@ -88,7 +98,14 @@ impl Rewriter {
                 None
             }
             Method::Ack => self.with_answer(bytes, ("ACK", number)),
-            Method::Prack => self.with_answer(bytes, ("PRACK", rseq_in(&message, Name::RAck)?)),
+            Method::Prack => {
+                let request = ("PRACK", rseq_in(&message, Name::RAck)?);
+                if self.bodies.contains_key(&request) || self.owes_first || !self.offers_by_prack {
+                    return self.with_answer(bytes, request);
+                }
+                let offered = self.pracked.entry(number).or_insert_with(offer);
+                Some(with_body(bytes, offered))
+            }
             _ => as_it_is(),
         }
     }
@@ -123,6 +140,12 @@ impl Rewriter {
                 let is_taken = status == 200 && self.updated.insert(number);
                 let done = is_taken.then_some(Done::Updated);
                 (with_method(bytes, "UPDATE", "INVITE"), done)
+            }
+            (Method::Prack, _) => {
+                let is_answer = status == 200 && message.sdp().is_some();
+                let is_new = is_answer && self.pracks_answered.insert(number);
+                let done = is_new.then_some(Done::OfferedByPrack);
+                (as_it_is, done)
             }
             (Method::Invite, change) if (101..300).contains(&status) => {
                 let is_first = change.is_none();

@@ -419,6 +419,9 @@ impl Street<'_> {
             }
             Output::Relay(_, path) => self.path = path,
             Output::Play(key, side, sound, repeat) => self.play_sound(key, side, sound, repeat),
+            Output::Resolve(name) => {
+                self.plan(20, Coming::Tell(Input::Resolved(name, Vec::new())));
+            }
             Output::StopPlaying(..)
             | Output::Record(..)
             | Output::SendDigit(..)

@@ -30,13 +30,18 @@ pub(super) struct Ringing {
     pub reliable: Reliable,
     refresh: Time,
     give_up: Time,
+    /// Until when the caller wants an answer, if it says (RFC 3261 section 13.3.1).
+    expires: Option<Time>,
 }
 
 impl Ringing {
     pub fn deadline(&self) -> Time {
         let repeat = self.reliable.deadline();
         let own = self.refresh.min(self.give_up);
-        repeat.map_or(own, |repeat| repeat.min(own))
+        [repeat, self.expires]
+            .into_iter()
+            .flatten()
+            .fold(own, Time::min)
     }
 
     /// Whether the INVITE had no offer, so that we make it.
@@ -105,6 +110,9 @@ impl Endpoint {
         let mut negotiation = Negotiation::new(None, sdp_of(&invite).as_deref());
         negotiation.learn(&invite);
         let reliable = Reliable::new(&invite, self.chance.next_u64());
+        // What cannot be read does not bind (section 20.19 names no other use here).
+        let lasts_s = invite.header(Name::Expires).and_then(text::number::<u32>);
+        let expires = lasts_s.map(|seconds| now + Duration::from_secs(seconds.into()));
         let invite = Arc::new(invite);
         self.unanswered.insert(merge_key.clone());
         let ringing = Ringing {
@@ -115,6 +123,7 @@ impl Endpoint {
             reliable,
             refresh: now + REFRESH,
             give_up: now + self.config.ring_max,
+            expires,
         };
         let state = State::Ringing(ringing);
         self.insert_leg(id, dialog, (from, elsewhere), state, negotiation);
@@ -373,7 +382,9 @@ impl Endpoint {
         let State::Ringing(ringing) = &mut leg.state else {
             return;
         };
-        let given_up = (now >= ringing.give_up).then_some((480, 19));
+        let has_expired = ringing.expires.is_some_and(|expires| now >= expires);
+        let given_up = has_expired.then_some((487, 102));
+        let given_up = given_up.or_else(|| (now >= ringing.give_up).then_some((480, 19)));
         // RFC 3262 section 3: who cannot hear us cannot be called. Q.850: recovery on timer expiry.
         let given_up = given_up.or_else(|| (!self.repeat_progress(id, now)).then_some((504, 102)));
         if let Some((status, cause)) = given_up {

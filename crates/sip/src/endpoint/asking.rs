@@ -15,13 +15,37 @@ use crate::message::{self, Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
 use crate::transaction::InviteClient;
+use std::time::Duration;
 
 /// What a phone is told that answered too late.
 const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
 
+/// How often phones may say something before one answers: so often at once, and then once a second. Each
+/// word is told to the other side, and one that must be acknowledged costs a PRACK. RFC 3261 section
+/// 13.3.1.1 asks for one a minute.
+const WORDS_AT_ONCE: u64 = 32;
+
+/// How many words are still listened to.
+struct Words {
+    left: u64,
+    since: Time,
+}
+
+impl Words {
+    fn take(&mut self, now: Time) -> bool {
+        let seconds = (now - self.since).as_secs();
+        self.since = self.since + Duration::from_secs(seconds);
+        self.left = self.left.saturating_add(seconds).min(WORDS_AT_ONCE);
+        let is_heard = self.left > 0;
+        self.left -= u64::from(is_heard);
+        is_heard
+    }
+}
+
 pub(super) struct Calling {
     pub invite: ClientKey,
     pub cancel: Cancel,
+    words: Words,
     /// Whether 100 has come.
     is_tried: bool,
     pub give_up: Time,
@@ -99,6 +123,10 @@ impl Endpoint {
         let calling = Calling {
             invite,
             cancel: Cancel::No,
+            words: Words {
+                left: WORDS_AT_ONCE,
+                since: now,
+            },
             is_tried: false,
             give_up: now + self.config.ring_max,
             early: Earlies::default(),
@@ -176,6 +204,11 @@ impl Endpoint {
         let Some((_, leg)) = self.calling_leg(key) else {
             return;
         };
+        if let State::Calling(calling) = &mut leg.state
+            && !calling.words.take(now)
+        {
+            return;
+        }
         let mut sdp = sdp_of(response);
         if let (Some(tag), State::Calling(calling)) = (&tag, &mut leg.state) {
             // 199: one of several phones is out of it; the others go on (RFC 6228).

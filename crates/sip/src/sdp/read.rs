@@ -188,6 +188,11 @@ fn is_host_name(text: &str) -> bool {
 /// The host name that stands where the address of the audio should, if one does. The description can be read
 /// once [`with_address`] has put the address in its place.
 pub fn host_name(bytes: &[u8]) -> Option<&str> {
+    let is_name =
+        |(letter, value)| letter == b'c' && matches!(connection(value), Some(Place::Name(_)));
+    if !lines(bytes).any(is_name) {
+        return None;
+    }
     let (sections, session) = split(bytes).ok()?;
     let mut audio = sections.iter().filter(|section| is_plain_audio(section));
     let place = audio

@@ -72,6 +72,8 @@ impl Switch {
             self.session(key, b"callee", now),
         ];
         let codecs = Codecs::of(&trunk_in.said);
+        let offer = self.with_address(invite.sdp().unwrap_or_default(), now);
+        let media = Media::from_offer(&offer, codecs, trunk_in.said.nat, sessions);
         let mut live = Live {
             call: Call::new(terms, now),
             record,
@@ -80,12 +82,7 @@ impl Switch {
             x,
             crowd: self.crowds.enter(x, caller, &self.setup),
             caller_leg: leg,
-            media: Media::from_offer(
-                invite.sdp().unwrap_or_default(),
-                codecs,
-                trunk_in.said.nat,
-                sessions,
-            ),
+            media,
             trunk_in,
             callee_leg: None,
             callee: None,

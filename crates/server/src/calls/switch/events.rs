@@ -6,7 +6,7 @@ use maskline_domain::call::{Happening, Moment, Reason, Side};
 use maskline_sip::endpoint::{Event, LegId};
 
 impl Switch {
-    pub(super) fn on_event(&mut self, event: Event, now: Moment) {
+    pub(super) fn take_event(&mut self, event: Event, now: Moment) {
         match event {
             Event::Incoming {
                 leg,

@@ -137,6 +137,8 @@ pub enum Input<'a> {
     Digit(CallKey, Side, char),
     /// The relay of this call has heard nothing for too long, or there is none any more.
     MediaLost(CallKey),
+    /// The answer to [`Output::Resolve`]: all addresses of the name, none if there are none.
+    Resolved(Box<str>, Vec<IpAddr>),
     /// [`super::Switch::poll_timeout`] has come.
     Timeout,
     /// The trunks from which calls are taken from now on.
@@ -167,6 +169,9 @@ pub enum Output {
     OpenRow(CallKey, Box<CallRecord>),
     /// Find two ports for media.
     LeaseMedia(CallKey, LeaseWish),
+    /// Look up the addresses of this host name, which a description has in the place of an address. It holds
+    /// letters, digits, hyphens and dots only. An answer that takes longer than three seconds is too late.
+    Resolve(Box<str>),
     /// Relay between these two from now on.
     Relay(CallKey, MediaPath),
     /// Play this to one side, in place of what comes from the other.

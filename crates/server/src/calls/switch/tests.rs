@@ -7,6 +7,7 @@ mod connecting;
 mod early;
 mod failing;
 mod masking;
+mod naming;
 mod prompting;
 mod refusing;
 mod renewing;

@@ -9,7 +9,7 @@ use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Method, Name};
-use maskline_sip::sdp;
+use maskline_sip::sdp::{self, Codec};
 use maskline_sip::time::Time;
 
 use super::{
@@ -81,6 +81,8 @@ impl World {
             transport: switch_from(carrier).transport,
             change: self.manners.change(&mut self.chance),
             has_papers: self.manners.has_papers(&mut self.chance),
+            is_named: self.manners.is_named(&mut self.chance),
+            offers_by_prack: self.manners.offers_by_prack(&mut self.chance),
             ..Make::PLAIN
         }
     }
@@ -131,7 +133,8 @@ impl World {
         }
     }
 
-    /// The law of the one codec, as the phones of a call see it once nothing is under way.
+    /// The law that both hear each other: the one codec, as the phones of a call see it once nothing is under
+    /// way, and their media goes where they listen.
     fn look_at_codecs(&mut self, call: usize) {
         let track = &self.tracks[call];
         let callees = track.callee_phones.iter();
@@ -151,6 +154,18 @@ impl World {
         let (one, other) = (callee.codec(), caller.codec());
         if one != other {
             let what = format!("the callee speaks {one:?} and the caller {other:?}");
+            return self.break_law(what, Some(call));
+        }
+        let hears = [caller.hears_at(), callee.hears_at()];
+        let path = track.path.unwrap_or_default();
+        let goes = [path.caller, path.callee].map(|end| end.map(|end| end.address));
+        if goes != hears && one.is_some() {
+            let what = format!("the phones listen at {hears:?}, and media goes to {goes:?}");
+            return self.break_law(what, Some(call));
+        }
+        let law = path.caller.and_then(|end| end.law);
+        if one.is_some() && law != one.map(Codec::law) {
+            let what = format!("the phones speak {one:?}, and the relay takes it for {law:?}");
             self.break_law(what, Some(call));
         }
     }
@@ -296,7 +311,10 @@ impl World {
                     self.plan(after, Coming::Act(id, act));
                 }
             }
-            Event::OfferAccepted { .. } => self.tally.changes += 1,
+            Event::OfferAccepted { .. } => {
+                self.tally.changes += 1;
+                self.tally.early += u64::from(!phone.is_talking);
+            }
             Event::Info { body, .. } => {
                 let key = body.strip_prefix(b"Signal=").and_then(<[u8]>::first);
                 self.key_arrives(call, !is_caller, key.map_or(' ', |&key| key.into()));

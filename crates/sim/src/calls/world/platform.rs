@@ -1,6 +1,6 @@
 //! What the switch asks of the server around it: the ledger, the records, the relay.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, ToneCode};
@@ -13,6 +13,7 @@ use maskline_store::records::call::CallRecord;
 use super::{Coming, LEASES_MAX, SWITCH, World, trunks};
 use crate::calls::Slip;
 use crate::calls::laws::Track;
+use crate::calls::phone::address_named;
 use crate::calls::town::Expected;
 
 impl World {
@@ -68,9 +69,20 @@ impl World {
                     callee.law = callee.law.xor(Some(Law::Mu));
                 }
                 let call = self.call_of(key);
-                let track = self.track_of(key).map(|track| track.may_relay(&path));
+                let track = self.track_of(key).map(|track| {
+                    track.path = Some(path);
+                    track.may_relay(&path)
+                });
                 if let Some(Err(what)) = track {
                     self.break_law(what, call);
+                }
+            }
+            Output::Resolve(name) => {
+                let found: Vec<IpAddr> = address_named(&name).into_iter().collect();
+                // Now and then nobody ever says, or it takes too long.
+                if !self.chance.one_in(40) {
+                    let after = self.chance.below(100) * self.chance.below(40);
+                    self.plan(after, Coming::Tell(Input::Resolved(name, found)));
                 }
             }
             Output::SendDigit(key, to, digit) => {

@@ -29,6 +29,10 @@ pub struct Tally {
     pub changes: u64,
     /// Changes of the media by UPDATE that were taken.
     pub updates: u64,
+    /// Of the changes those before the answer.
+    pub early: u64,
+    /// Offers in a PRACK that were taken.
+    pub by_prack_offered: u64,
     /// Offers that phones asked for, and answered.
     pub asked: u64,
     /// Answers to our first offer that came in an ACK.
@@ -69,6 +73,8 @@ impl Tally {
             mishaps,
             changes,
             updates,
+            early,
+            by_prack_offered,
             asked,
             by_ack,
             by_prack,
@@ -93,6 +99,8 @@ impl Tally {
         self.mishaps += mishaps;
         self.changes += changes;
         self.updates += updates;
+        self.early += early;
+        self.by_prack_offered += by_prack_offered;
         self.asked += asked;
         self.by_ack += by_ack;
         self.by_prack += by_prack;
@@ -114,12 +122,13 @@ impl Tally {
             Some(Done::AnsweredByPrack) => &mut self.by_prack,
             Some(Done::Updated) => &mut self.updates,
             Some(Done::Asked) => &mut self.asked,
+            Some(Done::OfferedByPrack) => &mut self.by_prack_offered,
         };
         *count += 1;
     }
 
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 23] {
+    pub fn lines(&self) -> [(&'static str, u64); 25] {
         [
             ("calls", self.calls),
             ("with a record", self.recorded),
@@ -133,6 +142,8 @@ impl Tally {
             ("mishaps of phones", self.mishaps),
             ("changes of media", self.changes),
             ("changes by UPDATE", self.updates),
+            ("changes before the answer", self.early),
+            ("offers in a PRACK", self.by_prack_offered),
             ("offers asked for", self.asked),
             ("late answers by ACK", self.by_ack),
             ("late answers by PRACK", self.by_prack),

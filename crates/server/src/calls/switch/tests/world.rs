@@ -109,6 +109,9 @@ pub struct World {
     pub without_100rel: Option<&'static str>,
     /// Whether the caller does not know it either.
     pub caller_lacks_100rel: bool,
+    /// Host names that were asked for, and what they stand for; none if nobody says.
+    pub asked: Vec<String>,
+    pub named: Option<Vec<std::net::IpAddr>>,
     /// Whither nothing arrives.
     pub deaf: Option<&'static str>,
     pub queue: VecDeque<(Hop, Hop, Vec<u8>)>,
@@ -210,6 +213,8 @@ impl World {
             ok: None,
             without_100rel: None,
             caller_lacks_100rel: false,
+            asked: Vec::new(),
+            named: None,
             deaf: None,
             queue: VecDeque::new(),
         }
@@ -381,6 +386,13 @@ impl World {
                     Input::MediaLeased(key, self.answers.ports.then_some(lease)),
                     moment,
                 );
+            }
+            Output::Resolve(name) => {
+                self.asked.push(name.to_string());
+                if let Some(found) = self.named.clone() {
+                    self.switch
+                        .handle_input(Input::Resolved(name, found), moment);
+                }
             }
             Output::Relay(_, path) => self.paths.push(path),
             Output::Play(key, side, sound, repeat) => {
