@@ -9,7 +9,7 @@ from calls.exchange import Exchange
 from calls.network import Network
 from calls.phone import Phone
 from calls.test_two_phones import assert_silent
-from peers.test_peers import OTHER_TONE, PEER_TONE, PEERS, TO_CONTACT, assert_hears
+from peers.test_peers import OTHER_TONE, PEER_TONE, PEERS, assert_hears
 from support.process import Maskline
 
 SERVER, CALLEE, OUTSIDE, INSIDE = "10.77.0.1", "10.77.0.3", "10.77.0.2", "192.168.77.2"
@@ -35,7 +35,6 @@ def office(network, tmp_path):
             service.stop()
 
 
-@TO_CONTACT
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("peer", PEERS)
 def test_a_peer_behind_nat_is_called_back_in_the_call(network, office, scene, peer, transport):
