@@ -202,7 +202,11 @@ impl Phones {
                 },
                 law: Some(Law::A),
                 direction: Direction::SendRecv,
+                rtcp: None,
+                noise: false,
                 nat: false,
+                networks: Arc::new([]),
+                unheard: None,
                 version: 0,
             })
         };

@@ -16,6 +16,7 @@ mod lost;
 pub mod media;
 pub mod names;
 pub mod numbers;
+pub mod ours;
 pub mod peers;
 pub mod ringing;
 pub mod sandbox;
@@ -70,6 +71,9 @@ pub struct Config {
     pub streams: links::Bounds,
     /// How media is carried.
     pub media: media::Config,
+    /// What a party may be sent before anything has come from where it says that it is, in bytes; see
+    /// [`switch::Setup`].
+    pub unheard_bytes_max: u32,
     /// The most calls at once.
     pub calls_max: usize,
     /// The most calls at once on one X.
@@ -106,6 +110,7 @@ impl Config {
             tls: None,
             streams: links::Bounds::default(),
             media: media::Config::new(listen.ip()),
+            unheard_bytes_max: 16 * 1_024,
             calls_max: 2_000,
             per_x_max: 30,
             per_caller_max: 20,
@@ -138,7 +143,7 @@ pub struct Serving {
 /// # Errors
 /// When the address cannot be bound, or the system has no randomness to give.
 pub async fn serve(
-    config: Config,
+    mut config: Config,
     ledger: Ledger,
     records: Records,
     stop: watch::Receiver<bool>,
@@ -161,6 +166,11 @@ pub async fn serve(
             told.port()
         },
     );
+    config.media.others.push(advertised.ip());
+    if config.media.bind.is_unspecified() {
+        config.media.others.extend(ours::of_this_machine());
+    }
+    config.media.others.retain(|ip| !ip.is_unspecified());
     let switch = Switch::new(Setup {
         advertised,
         advertised_tls: tls_address.map(|tls| SocketAddr::new(advertised.ip(), tls.port())),
@@ -172,6 +182,8 @@ pub async fn serve(
         per_caller_max: config.per_caller_max,
         duration_max_s: config.duration_max_s,
         notice: config.notice,
+        ours: Arc::new(config.media.ours()),
+        unheard_bytes_max: config.unheard_bytes_max,
         seed,
     });
     let asked = config

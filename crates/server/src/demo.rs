@@ -117,6 +117,8 @@ pub async fn furnish_phones(admin: &Admin, sandbox: SocketAddr) -> Result<(), St
     let trunk = |name: &str, peer: String, outgoing: bool| WantedTrunk {
         peer: Some(peer),
         outgoing: Some(outgoing),
+        // A softphone says nothing before it is answered, and is to hear the whole of a prompt.
+        media_networks: Some(["127.0.0.0/8", "::1/128"].map(str::to_owned).to_vec()),
         ..WantedTrunk::named(name)
     };
     let document = Document {

@@ -146,6 +146,7 @@ impl Endpoint {
             Input::Progress(leg, status, sdp) => self.progress(leg, status, sdp, now),
             Input::Answer(leg, sdp) => self.answer(leg, &sdp, now),
             Input::Refuse(leg, refusal) => self.refuse(leg, refusal, now),
+            Input::RefuseFamily(leg, refusal) => self.refuse_family(leg, refusal, now),
             Input::AcceptOffer(leg, sdp) => self.accept_offer(leg, &sdp, now),
             Input::RefuseOffer(leg, status) => self.refuse_offer(leg, status, now),
             Input::Offer(leg, sdp) => self.offer(leg, &sdp, now),

@@ -16,7 +16,7 @@ pub use foreign::{Foreign, Format};
 pub use ours::{OurSide, reoffer};
 pub(crate) use read::origin;
 use read::parse_media;
-pub use read::{host_name, parse, parse_passing, with_address};
+pub use read::{host_name, parse, parse_passing, parse_within, with_address};
 pub use write::{answer, offer};
 
 use crate::g711::Law;
@@ -158,6 +158,8 @@ impl Direction {
 pub struct Audio {
     /// Where that side wants to receive RTP.
     pub address: SocketAddr,
+    /// Where it wants to receive RTCP, if it says so (RFC 3605); else at the port above.
+    pub rtcp: Option<SocketAddr>,
     /// The codecs of ours among its own, most wanted first, each with its payload type.
     pub codecs: Vec<(Codec, u8)>,
     /// The payload type of keys sent as events (RFC 4733).
@@ -183,6 +185,7 @@ impl Audio {
     pub fn ours(address: SocketAddr) -> Self {
         Self {
             address,
+            rtcp: None,
             codecs: Codec::ALL
                 .map(|codec| (codec, codec.usual_payload_type()))
                 .to_vec(),

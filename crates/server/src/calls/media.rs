@@ -15,6 +15,7 @@ pub mod recorder;
 pub mod shard;
 pub mod statistics;
 
+use super::ours::Ours;
 use super::switch::{CallKey, Input, Lease, LeaseWish, MediaPath, RecordWish, Repeat, Side, Sound};
 use crate::writer::Seeds;
 use bridge::Patience;
@@ -42,6 +43,8 @@ pub struct Config {
     pub bind: IpAddr,
     /// What peers are told instead, unless a call wishes otherwise.
     pub advertised: Option<IpAddr>,
+    /// Further addresses that lead to this machine.
+    pub others: Vec<IpAddr>,
     /// The first and the last port.
     pub ports: (u16, u16),
     /// When neither side is heard for so long, [`Input::MediaLost`] follows.
@@ -66,6 +69,7 @@ impl Config {
         Self {
             bind,
             advertised: None,
+            others: Vec::new(),
             ports: (20_000, 29_999),
             silence_max: Duration::from_secs(30),
             hold_silence_max: Duration::from_secs(300),
@@ -74,6 +78,14 @@ impl Config {
             prompts: None,
             recordings: None,
         }
+    }
+}
+
+impl Config {
+    /// Where media is received, and what others may call that place.
+    pub fn ours(&self) -> Ours {
+        let told = self.advertised.unwrap_or(self.bind);
+        Ours::new(self.bind, told, self.others.iter().copied(), self.ports)
     }
 }
 
@@ -134,6 +146,7 @@ impl MediaPlane {
     /// When the system has no thread or no descriptor to give.
     pub fn start(config: Config, news: mpsc::Sender<Input<'static>>) -> io::Result<Self> {
         let clock = Clock::new();
+        let ours = Arc::new(config.ours());
         let library = Library::load(config.prompts.as_deref(), &config.languages);
         let tones = Arc::new(library.tones().collect());
         let library = Arc::new(library);
@@ -148,6 +161,7 @@ impl MediaPlane {
                 recorder: recorder.as_ref().map(|recorder| recorder.work.clone()),
                 news: news.clone(),
                 clock,
+                ours: Arc::clone(&ours),
                 patience: Patience {
                     usual_us: us(config.silence_max),
                     held_us: us(config.hold_silence_max),

@@ -8,9 +8,11 @@
 //! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
 //! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
 //! tone, `crowds` and `loads` count calls by number and by trunk, `trunks` keeps who may be called and who
-//! answers, `ladder` remembers what was said. `names` waits for host names in descriptions.
+//! answers, `reach` where their media can be, `chains` finds media that would go round in a circle, `ladder`
+//! remembers what was said. `names` waits for host names in descriptions.
 
 mod arrival;
+mod chains;
 mod codecs;
 mod crowds;
 mod deeds;
@@ -23,17 +25,19 @@ mod loads;
 mod media;
 mod names;
 mod offers;
+mod reach;
 mod ringing;
 mod shown;
 mod trunks;
 
 pub use face::{
     CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
-    Setup, recording_file,
+    Setup, Unheard, recording_file,
 };
 
 use super::Trunk;
 use super::board::TurnedAway;
+use chains::Chains;
 use crowds::Crowds;
 use live::Live;
 use loads::Loads;
@@ -59,6 +63,9 @@ pub struct Switch {
     calls: BTreeMap<CallKey, Box<Live>>,
     crowds: Crowds,
     loads: Loads,
+    chains: Chains,
+    /// Calls whose media would come back to themselves, and that are to be ended for it.
+    circles: BTreeSet<CallKey>,
     legs: BTreeMap<LegId, (CallKey, Side)>,
     deadlines: BTreeSet<(u64, CallKey)>,
     names: Names,
@@ -89,6 +96,8 @@ impl Switch {
             calls: BTreeMap::new(),
             crowds: Crowds::default(),
             loads: Loads::default(),
+            chains: Chains::default(),
+            circles: BTreeSet::new(),
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             names: Names::default(),
@@ -117,6 +126,7 @@ impl Switch {
         self.calls.is_empty()
             && self.crowds.is_empty()
             && self.loads.is_empty()
+            && self.chains.is_empty()
             && self.legs.is_empty()
             && self.deadlines.is_empty()
             && self.names.is_idle()
@@ -174,6 +184,7 @@ impl Switch {
                 }
             }
         }
+        self.end_circles(now);
     }
 
     fn sip(&mut self, input: SipInput<'_>, now: Moment) {

@@ -167,6 +167,12 @@ impl Settings {
                 7 * DAY_S,
             ),
             (
+                "rtp.unheard_kib_max",
+                self.rtp.unheard_kib_max.into(),
+                0,
+                1_024,
+            ),
+            (
                 "calls.silence_max_s",
                 self.calls.silence_max_s.into(),
                 1,

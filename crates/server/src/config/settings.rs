@@ -141,6 +141,9 @@ pub struct RtpSettings {
     pub advertised: OffOr<IpAddr>,
     /// Ports for media, each call taking two pairs.
     pub ports: PortRange,
+    /// What a caller is sent before anything has come from where it says that it is, in KiB; see
+    /// docs/media.md.
+    pub unheard_kib_max: u32,
 }
 
 /// Calls.
@@ -358,6 +361,7 @@ impl Default for RtpSettings {
             ports: "20000-29999"
                 .parse()
                 .expect("a literal that the tests parse"),
+            unheard_kib_max: 16,
         }
     }
 }

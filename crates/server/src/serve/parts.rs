@@ -146,6 +146,7 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
         tls_listen,
         tls: sip_tls::obtain(loaded)?,
         media: media_config(settings, bind),
+        unheard_bytes_max: settings.rtp.unheard_kib_max << 10,
         calls_max: settings.calls.calls_max as usize,
         per_x_max: settings.calls.per_x_max as usize,
         per_caller_max: settings.calls.per_caller_max as usize,
@@ -293,6 +294,7 @@ mod tests {
         assert_eq!(made.media.bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
         let usual = calls::Config::new(made.listen, String::new(), String::new());
         assert_eq!(made.media.ports, usual.media.ports);
+        assert_eq!(made.unheard_bytes_max, usual.unheard_bytes_max);
         assert_eq!(made.media.languages, usual.media.languages);
         assert_eq!(made.calls_max, usual.calls_max);
         assert_eq!(made.per_x_max, usual.per_x_max);

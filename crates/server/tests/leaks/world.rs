@@ -10,6 +10,7 @@ use maskline_domain::call::{Moment, Notice, Side};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::*;
 use maskline_server::calls::Trunk as Link;
+use maskline_server::calls::ours::Ours;
 use maskline_server::calls::switch::{
     CallKey, Input, Lease, MediaPath, Output, Repeat, Routing, Setup, Switch,
 };
@@ -18,6 +19,7 @@ use maskline_sip::hop::Hop;
 use maskline_store::records::call::CallRecord;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 pub const X: &str = "17000000001";
 const SWITCH: &str = "192.0.2.1:5060";
@@ -109,6 +111,13 @@ impl World {
             per_caller_max: 4,
             duration_max_s: 600,
             notice: Notice::Both,
+            ours: Arc::new(Ours::new(
+                switch_address.ip(),
+                switch_address.ip(),
+                [],
+                (20_000, 29_999),
+            )),
+            unheard_bytes_max: 16 * 1_024,
             seed: [9; 32],
         });
         let mut world = Self {

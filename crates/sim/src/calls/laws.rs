@@ -221,15 +221,19 @@ impl Track {
     /// How it was broken.
     pub fn may_relay(&self, path: &MediaPath) -> Result<(), String> {
         let is_at = |id: PhoneId, end: &MediaEnd| end.address.ip() == media_of(id);
-        let is_right = path.caller.is_none_or(|end| is_at(self.caller_phone, &end))
+        let is_right = path
+            .caller
+            .as_ref()
+            .is_none_or(|end| is_at(self.caller_phone, end))
             && path
                 .callee
-                .is_none_or(|end| self.callee_phones.iter().any(|id| is_at(*id, &end)));
+                .as_ref()
+                .is_none_or(|end| self.callee_phones.iter().any(|id| is_at(*id, end)));
         if !is_right {
             return Err(format!("media goes to somebody else: {path:?}"));
         }
         // Nothing is transcoded.
-        match (path.caller, path.callee) {
+        match (&path.caller, &path.callee) {
             (Some(caller), Some(callee)) if caller.law != callee.law => {
                 Err(format!("the sides have two codecs: {path:?}"))
             }

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
+use maskline_server::calls::ours::Ours;
 use maskline_server::calls::switch::{
     CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Routing, Setup, Side, Sound, Switch,
 };
@@ -133,6 +135,8 @@ pub(super) fn call(
         per_caller_max: 5,
         duration_max_s: 60,
         notice,
+        ours: Arc::new(Ours::new(SWITCH.ip(), SWITCH.ip(), [], (20_000, 29_999))),
+        unheard_bytes_max: 16 * 1_024,
         seed: chance.bytes(),
     });
     let moment = Moment {
@@ -452,8 +456,8 @@ impl Street<'_> {
     /// The relay plays: one packet stands for all the sound.
     fn play_sound(&mut self, key: CallKey, side: Side, sound: Sound, repeat: Repeat) {
         let end = match side {
-            Side::Caller => self.path.caller,
-            Side::Callee => self.path.callee,
+            Side::Caller => self.path.caller.as_ref(),
+            Side::Callee => self.path.callee.as_ref(),
         };
         if let (Some(end), Some(lease)) = (end, self.lease) {
             let from = match side {

@@ -8,12 +8,14 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{Timestamp, TrunkName};
 use maskline_server::calls::Trunk;
+use maskline_server::calls::ours::Ours;
 use maskline_server::calls::switch::{CallKey, Input, Setup, Switch};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
 use maskline_sip::hop::{Hop, Transport};
@@ -126,6 +128,8 @@ impl World {
             per_caller_max: 7,
             duration_max_s: 45,
             notice: Notice::Both,
+            ours: Arc::new(Ours::new(SWITCH.ip(), SWITCH.ip(), [], (20_000, 29_999))),
+            unheard_bytes_max: 16 * 1_024,
             seed: chance.bytes(),
         });
         let moment = Moment {

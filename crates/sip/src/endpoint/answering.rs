@@ -16,6 +16,7 @@ use crate::message::{self, Message, Method, Name, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
 use crate::transaction::{InviteServer, Repeat};
+use crate::uri::host_text;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -235,6 +236,17 @@ impl Endpoint {
     }
 
     pub(super) fn refuse(&mut self, id: LegId, refusal: Refusal, now: Time) {
+        self.refuse_with(id, refusal, None, now);
+    }
+
+    /// Refuses a caller whose media is at an address of a kind that we do not have.
+    pub(super) fn refuse_family(&mut self, id: LegId, refusal: Refusal, now: Time) {
+        let agent = host_text(self.config.advertised);
+        let warning = format!("301 {agent} \"Incompatible network address formats\"");
+        self.refuse_with(id, refusal, Some(&warning), now);
+    }
+
+    fn refuse_with(&mut self, id: LegId, refusal: Refusal, warning: Option<&str>, now: Time) {
         let status = if (300..700).contains(&refusal.status) {
             refusal.status
         } else {
@@ -245,6 +257,9 @@ impl Endpoint {
         };
         if let Some(cause) = refusal.cause {
             writer.line(Name::Reason, &[reason(cause).as_bytes()]);
+        }
+        if let Some(warning) = warning {
+            writer.line(Name::Warning, &[warning.as_bytes()]);
         }
         if status == 503 {
             writer.line(

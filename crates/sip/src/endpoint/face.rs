@@ -223,6 +223,9 @@ pub enum Input<'a> {
     Answer(LegId, Vec<u8>),
     /// Refuse the caller.
     Refuse(LegId, Refusal),
+    /// The same, since its media is at an address of a kind that we do not have: with `Warning` 301 (RFC 3261
+    /// section 20.43).
+    RefuseFamily(LegId, Refusal),
     /// Answer [`Event::Offered`] with this SDP: our answer, or our offer if theirs had none. Nothing happens
     /// after [`Event::OfferWithdrawn`].
     AcceptOffer(LegId, Vec<u8>),

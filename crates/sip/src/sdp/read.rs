@@ -25,6 +25,8 @@ struct Section<'a> {
     protocol: &'a [u8],
     formats: Vec<&'a [u8]>,
     place: Option<Place<'a>>,
+    /// The port for RTCP, and the address with it if that is another one.
+    rtcp: Option<(u16, Option<IpAddr>)>,
     /// `rtpmap`: payload type and `name/rate`.
     maps: Vec<(u8, &'a [u8])>,
     /// `fmtp`: payload type and what is said of it.
@@ -57,12 +59,26 @@ pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
 
 /// Reads an offer or an answer of a side whose calls may also use these codecs.
 pub fn parse_passing(bytes: &[u8], foreign: &[Foreign]) -> Result<Description, SdpError> {
+    parse_within(bytes, foreign, |_| true)
+}
+
+/// The same where not every address can be spoken with: of several audio lines the first counts that has one
+/// that can; without such a one the first, so that whoever asked sees why it does not do.
+pub fn parse_within(
+    bytes: &[u8],
+    foreign: &[Foreign],
+    can_speak: impl Fn(IpAddr) -> bool,
+) -> Result<Description, SdpError> {
     let (sections, session) = split(bytes)?;
-    let found = sections
+    let read = |(at, section)| Some((at, audio(section, &session, foreign)?));
+    let mut found: Vec<(usize, Audio)> = sections.iter().enumerate().filter_map(read).collect();
+    let best = found
         .iter()
-        .enumerate()
-        .find_map(|(at, section)| Some((at, audio(section, &session, foreign)?)));
-    let (at, audio) = found.ok_or(SdpError::NoAudio)?;
+        .position(|(_, audio)| can_speak(audio.address.ip()));
+    if found.is_empty() {
+        return Err(SdpError::NoAudio);
+    }
+    let (at, audio) = found.swap_remove(best.unwrap_or(0));
     Ok(Description {
         audio,
         media: media(&sections, Some(at)),
@@ -145,6 +161,7 @@ fn media_line(value: &[u8]) -> Section<'_> {
         protocol,
         formats: words.take(FORMATS_MAX).collect(),
         place: None,
+        rtcp: None,
         maps: Vec::new(),
         said: Vec::new(),
         ptime_ms: None,
@@ -240,8 +257,22 @@ fn attribute<'a>(section: &mut Section<'a>, value: &'a [u8]) {
     } else if let Some(ptime) = value.strip_prefix(b"ptime:") {
         section.ptime_ms =
             text::number(text::trim(ptime)).filter(|ptime| (10..=40).contains(ptime));
+    } else if let Some(rtcp) = value.strip_prefix(b"rtcp:") {
+        section.rtcp = control(rtcp);
     } else if let Some(direction) = direction(value) {
         section.direction = Some(direction);
+    }
+}
+
+/// `53020`, or `53020 IN IP4 192.0.2.1` (RFC 3605 section 2.1).
+fn control(value: &[u8]) -> Option<(u16, Option<IpAddr>)> {
+    let value = text::trim(value);
+    let gap = value.iter().position(|&byte| text::is_space(byte));
+    let (port, address) = value.split_at(gap.unwrap_or(value.len()));
+    let port = text::number(port).filter(|port| *port != 0)?;
+    match text::trim(address) {
+        [] => Some((port, None)),
+        address => Some((port, Some(connection(address)?.address()?))),
     }
 }
 
@@ -285,6 +316,9 @@ fn audio(section: &Section<'_>, session: &Session<'_>, allowed: &[Foreign]) -> O
     let direction = section.direction.or(session.direction).unwrap_or_default();
     let mut audio = Audio {
         address: SocketAddr::new(address, section.port),
+        rtcp: section
+            .rtcp
+            .map(|(port, other)| SocketAddr::new(other.unwrap_or(address), port)),
         codecs: Vec::new(),
         events: None,
         events_at: Vec::new(),

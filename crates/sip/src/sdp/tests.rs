@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::net::IpAddr;
 
 const CARRIER_OFFER: &str = "v=0\r\no=HuaweiSoftX3000 1 1 IN IP4 10.9.8.7\r\ns=Sip Call of \u{738b}\r\n\
     i=secret\r\nc=IN IP4 10.9.8.7\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18 8 0 101\r\na=rtpmap:18 G729/8000\r\n\
@@ -15,6 +16,7 @@ fn a_carriers_offer_is_read() {
     let offer = parse(CARRIER_OFFER.as_bytes()).expect("it is in order");
     let expected = Audio {
         address: address("10.9.8.7:4000"),
+        rtcp: None,
         codecs: vec![(Codec::Pcma, 8), (Codec::Pcmu, 0)],
         events: Some(101),
         events_at: Vec::new(),
@@ -24,6 +26,54 @@ fn a_carriers_offer_is_read() {
         foreign: Vec::new(),
     };
     assert_eq!(offer.audio, expected);
+}
+
+#[test]
+fn reports_are_received_where_it_is_said() {
+    let rows = [
+        ("a=rtcp:53020", Some("10.9.8.7:53020")),
+        ("a=rtcp:53020 ", Some("10.9.8.7:53020")),
+        ("a=rtcp: 53020", Some("10.9.8.7:53020")),
+        ("a=rtcp:53020 IN IP4 126.16.64.4", Some("126.16.64.4:53020")),
+        (
+            "a=rtcp:53020 IN IP6 2001:2345:6789:abcd::1",
+            Some("[2001:2345:6789:abcd::1]:53020"),
+        ),
+        ("a=rtcp:4000", Some("10.9.8.7:4000")),
+        ("a=rtcp:0", None),
+        ("a=rtcp:", None),
+        ("a=rtcp", None),
+        ("a=rtcp:port", None),
+        ("a=rtcp:70000", None),
+        ("a=rtcp:53020 nonsense", None),
+        ("a=rtcp-mux", None),
+        ("a=rtcp-fb:* nack", None),
+    ];
+    for (line, expected) in rows {
+        let sdp = CARRIER_OFFER.replace("a=ptime:20", line);
+        let audio = parse(sdp.as_bytes()).expect("it is in order").audio;
+        assert_eq!(audio.rtcp, expected.map(address), "{line}");
+        let ours = offer(&audio, address("192.0.2.1:20000"), 7);
+        let ours = String::from_utf8_lossy(&ours).into_owned();
+        assert!(!ours.contains("rtcp") && !ours.contains("53020"), "{line}");
+    }
+}
+
+#[test]
+fn of_several_audio_lines_the_first_that_can_be_spoken_with_counts() {
+    let sdp = "v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP6 2001:db8::7\r\n\
+        m=audio 4002 RTP/AVP 8\r\nc=IN IP4 10.9.8.7\r\n";
+    let read = |is_fit: fn(IpAddr) -> bool| {
+        let read = parse_within(sdp.as_bytes(), &[], is_fit).expect("it is in order");
+        read.audio.address
+    };
+    assert_eq!(read(|ip| ip.is_ipv4()), address("10.9.8.7:4002"));
+    assert_eq!(read(|ip| ip.is_ipv6()), address("[2001:db8::7]:4000"));
+    assert_eq!(
+        read(|_| false),
+        address("[2001:db8::7]:4000"),
+        "to be refused"
+    );
 }
 
 #[test]

@@ -1,18 +1,30 @@
 //! The two sides of one call's media, without sockets: packets go in, packets for the other side come out.
 //!
-//! A packet is taken only from its side's own address; all others are counted and dropped, so nobody can
-//! listen in or speak in by guessing a port. Of a packet that is taken only the sound crosses, under names
+//! A packet is taken only from its side's own address, which is for [`remote`] to know; all others are counted
+//! and dropped, so nobody can listen in or speak in by guessing a port. Of a packet that is taken only the sound crosses, under names
 //! and numbers of ours: header extensions and contributing sources, which may name somebody, stay behind,
 //! and so does everything said by RTCP.
 
+mod remote;
+
 use super::player::{Player, SAMPLES_PER_TICK};
 use super::statistics::Received;
+use crate::calls::ours::Ours;
 use crate::calls::switch::{MediaEnd, MediaPath, Side};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
 use maskline_sip::rtcp::{self, Block, Sender};
-use maskline_sip::rtp::{COMFORT_NOISE, Outgoing, Packet, Reception};
-use std::net::{IpAddr, SocketAddr};
+use maskline_sip::rtp::{COMFORT_NOISE, HEADER_BYTES, Outgoing, Packet, Reception};
+use maskline_sip::sdp::{Direction, Payloads};
+use remote::Remote;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The longest packet that is relayed, in bytes: longer than what most networks carry in one piece, and far
+/// above 60 ms of any codec.
+pub const PACKET_BYTES_MAX: usize = 4_096;
+/// A report of ours is at most so long, in bytes.
+const REPORT_BYTES: usize = 96;
 
 /// How long silence may last.
 #[derive(Clone, Copy, Debug)]
@@ -35,24 +47,45 @@ pub struct Bridge {
 
 #[derive(Debug)]
 struct Leg {
-    end: Option<MediaEnd>,
-    /// Where it really is, and the name of its stream, if its description does not say where it is.
-    latched: Option<(SocketAddr, u32)>,
+    end: Option<End>,
+    remote: Remote,
     reception: Reception,
     keys: KeyReader,
     foreign: u64,
     odd: u64,
     missed: Option<u32>,
+    /// Packets that were not sent to it, since nothing came from there.
+    withheld: u64,
     /// What it hears.
     outgoing: Outgoing,
+    /// Whether the last packet of what it is played was not sent to it.
+    is_interrupted: bool,
     player: Option<Player>,
     pressing: KeyWriter,
     cname: String,
     /// The middle of its last report's time, and when it came.
     reported: Option<(u32, u64)>,
-    /// Where its reports come from.
-    rtcp_from: Option<SocketAddr>,
     reported_packets: u32,
+}
+
+/// What matters of a [`MediaEnd`] for each packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct End {
+    payloads: Payloads,
+    law: Option<Law>,
+    direction: Direction,
+    takes_noise: bool,
+}
+
+impl From<&MediaEnd> for End {
+    fn from(end: &MediaEnd) -> Self {
+        Self {
+            payloads: end.payloads,
+            law: end.law,
+            direction: end.direction,
+            takes_noise: end.noise,
+        }
+    }
 }
 
 /// What became of a packet.
@@ -83,11 +116,17 @@ enum Kind {
 }
 
 impl Bridge {
-    /// A bridge that passes nothing yet. `chance` makes the names and numbers of its two streams.
-    pub fn new(patience: Patience, now_us: u64, mut chance: impl FnMut() -> u64) -> Self {
+    /// A bridge that passes nothing yet. `chance` makes the names and numbers of its two streams; nobody but
+    /// we are at what is `ours`.
+    pub fn new(
+        patience: Patience,
+        ours: &Arc<Ours>,
+        now_us: u64,
+        mut chance: impl FnMut() -> u64,
+    ) -> Self {
         Self {
-            caller: Leg::new(&mut chance),
-            callee: Leg::new(&mut chance),
+            caller: Leg::new(ours, &mut chance),
+            callee: Leg::new(ours, &mut chance),
             patience,
             heard_us: now_us,
         }
@@ -98,18 +137,14 @@ impl Bridge {
         self.heard_us = now_us;
         for side in Side::BOTH {
             let end = match side {
-                Side::Caller => path.caller,
-                Side::Callee => path.callee,
+                Side::Caller => path.caller.as_ref(),
+                Side::Callee => path.callee.as_ref(),
             };
             let (leg, other) = self.legs(side);
-            if leg.end == end {
-                continue;
-            }
-            if leg.end.map(|end| end.address) != end.map(|end| end.address) {
+            if leg.remote.tell(end) {
                 other.outgoing.cut();
             }
-            leg.end = end;
-            leg.latched = None;
+            leg.end = end.map(End::from);
         }
     }
 
@@ -132,7 +167,7 @@ impl Bridge {
             from.foreign += 1;
             return Passed::default();
         };
-        if !from.may_be(&end, source) {
+        if !from.remote.may_be(source) {
             from.foreign += 1;
             return Passed::default();
         }
@@ -140,7 +175,7 @@ impl Bridge {
             from.odd += 1;
             return Passed::default();
         };
-        if end.nat && from.latched.get_or_insert((source, packet.ssrc)).1 != packet.ssrc {
+        if !from.remote.hear(source, packet.ssrc, now_us) {
             from.foreign += 1;
             return Passed::default();
         }
@@ -169,7 +204,7 @@ impl Bridge {
     /// Takes a report that came to the port above the one for this side.
     pub fn on_rtcp(&mut self, side: Side, source: SocketAddr, bytes: &[u8], now_us: u64) {
         let (leg, _) = self.legs(side);
-        if leg.address().map(|address| address.ip()) != Some(source.ip()) {
+        if !leg.remote.may_report(source) {
             leg.foreign += 1;
             return;
         }
@@ -177,7 +212,7 @@ impl Bridge {
             leg.odd += 1;
             return;
         };
-        leg.rtcp_from = Some(source);
+        leg.remote.hear_report(source);
         if let Some(sender) = heard.sender {
             leg.reported = Some((rtcp::ntp_middle(sender.ntp), now_us));
         }
@@ -195,11 +230,10 @@ impl Bridge {
         fresh: &mut Vec<u8>,
     ) -> Option<SocketAddr> {
         let (leg, _) = self.legs(side);
-        let address = leg.address()?;
-        let to = match leg.rtcp_from.filter(|from| from.ip() == address.ip()) {
-            Some(from) => from,
-            None => SocketAddr::new(address.ip(), address.port().checked_add(1)?),
-        };
+        let to = leg.remote.rtcp_address()?;
+        if !leg.remote.may_be_sent(REPORT_BYTES, now_us) {
+            return None;
+        }
         let (packets, octets) = leg.outgoing.sent();
         let sender = (packets != leg.reported_packets).then(|| Sender {
             ntp: rtcp::ntp(unix_us),
@@ -258,7 +292,7 @@ impl Bridge {
         let (Some(caller), Some(callee)) = (self.caller.end, self.callee.end) else {
             return false;
         };
-        let talks = |end: MediaEnd| end.direction.sends() && end.direction.receives();
+        let talks = |end: End| end.direction.sends() && end.direction.receives();
         let patience = match talks(caller) && talks(callee) {
             true => self.patience.usual_us,
             false => self.patience.held_us,
@@ -283,6 +317,7 @@ impl Bridge {
             foreign: leg.foreign,
             odd: leg.odd,
             missed: leg.missed,
+            withheld: leg.withheld,
         }
     }
 
@@ -303,40 +338,33 @@ impl Bridge {
 }
 
 impl Leg {
-    fn new(chance: &mut impl FnMut() -> u64) -> Self {
+    fn new(ours: &Arc<Ours>, chance: &mut impl FnMut() -> u64) -> Self {
         let (names, numbers) = (chance(), chance());
         Self {
             end: None,
-            latched: None,
+            remote: Remote::new(Arc::clone(ours)),
             reception: Reception::default(),
             keys: KeyReader::default(),
             foreign: 0,
             odd: 0,
             missed: None,
+            withheld: 0,
             outgoing: Outgoing::new(names as u32, numbers as u16, (numbers >> 32) as u32),
+            is_interrupted: false,
             player: None,
             pressing: KeyWriter::default(),
             cname: format!("{:016x}", chance()),
             reported: None,
-            rtcp_from: None,
             reported_packets: 0,
         }
     }
 
-    /// Whether a packet from there may be this side's.
-    fn may_be(&self, end: &MediaEnd, source: SocketAddr) -> bool {
-        match (end.nat, self.latched) {
-            (false, _) => source == end.address,
-            (true, Some((address, _))) => source == address,
-            (true, None) => true,
-        }
-    }
-
-    /// Where it is sent RTP.
-    fn address(&self) -> Option<SocketAddr> {
-        let told = self.end.map(|end| end.address);
-        let address = self.latched.map(|(address, _)| address).or(told)?;
-        is_reachable(address).then_some(address)
+    /// Where it is sent a packet with so much payload, unless it has been sent enough before it was heard.
+    fn address_for(&mut self, payload_bytes: usize, now_us: u64) -> Option<SocketAddr> {
+        let address = self.remote.address()?;
+        let may = (self.remote).may_be_sent(HEADER_BYTES + payload_bytes, now_us);
+        self.withheld += u64::from(!may);
+        may.then_some(address)
     }
 
     /// Writes a packet from the other side for this one.
@@ -351,12 +379,13 @@ impl Leg {
         if self.player.is_some() || !self.pressing.is_idle() {
             return None;
         }
-        let address = self.address()?;
         let payload_type = match kind {
             Kind::Sound => end.payloads.codec,
-            Kind::Comfort => COMFORT_NOISE,
+            // RFC 3389 section 4: only to who said that it knows it.
+            Kind::Comfort => end.takes_noise.then_some(COMFORT_NOISE)?,
             Kind::Key => end.payloads.events?,
         };
+        let address = self.address_for(packet.payload.len(), now_us)?;
         let stamp = self.outgoing.pass(packet, now_us)?;
         Packet {
             marker: stamp.marker,
@@ -387,10 +416,13 @@ impl Leg {
                 is_over: true,
             };
         };
-        let to = hears.zip(self.address()).map(|(end, address)| {
-            let stamp = match is_first {
-                true => self.outgoing.begin(sound.len(), now_us),
-                false => self.outgoing.go_on(SAMPLES_PER_TICK, sound.len(), now_us),
+        let to = hears.and_then(|end| Some((end, self.address_for(sound.len(), now_us)?)));
+        let goes_on = !is_first && !self.is_interrupted;
+        self.is_interrupted = to.is_none();
+        let to = to.map(|(end, address)| {
+            let stamp = match goes_on {
+                true => self.outgoing.go_on(SAMPLES_PER_TICK, sound.len(), now_us),
+                false => self.outgoing.begin(sound.len(), now_us),
             };
             Packet {
                 marker: stamp.marker,
@@ -408,7 +440,7 @@ impl Leg {
 
     fn tick_key(
         &mut self,
-        hears: Option<MediaEnd>,
+        hears: Option<End>,
         now_us: u64,
         fresh: &mut Vec<u8>,
     ) -> Option<SocketAddr> {
@@ -417,8 +449,9 @@ impl Leg {
             self.outgoing.cut();
         }
         let packet = packet?;
-        let (payload_type, address) = (hears?.payloads.events?, self.address()?);
         let payload = packet.event.to_bytes();
+        let payload_type = hears?.payloads.events?;
+        let address = self.address_for(payload.len(), now_us)?;
         let stamp = match packet.first {
             true => self.outgoing.begin(payload.len(), now_us),
             false => self.outgoing.go_on(0, payload.len(), now_us),
@@ -438,11 +471,11 @@ impl Leg {
 
 /// What a packet is, by the numbers that its side agreed on. A side may use the numbers of its own
 /// description or of ours, which are the other side's.
-fn understand<'a>(
-    bytes: &'a [u8],
-    end: &MediaEnd,
-    other: Option<&MediaEnd>,
-) -> Option<(Packet<'a>, Kind)> {
+fn understand<'a>(bytes: &'a [u8], end: &End, other: Option<&End>) -> Option<(Packet<'a>, Kind)> {
+    // The kernel has cut it; the rest of it is gone.
+    if bytes.len() > PACKET_BYTES_MAX {
+        return None;
+    }
     let packet = Packet::parse(bytes)?;
     let (ours, theirs) = (&end.payloads, other.map(|other| &other.payloads));
     let number = Some(packet.payload_type);
@@ -460,16 +493,6 @@ fn understand<'a>(
         return None;
     };
     Some((packet, kind))
-}
-
-/// Whether one machine can be sent something there.
-fn is_reachable(address: SocketAddr) -> bool {
-    let ip = address.ip();
-    let is_broadcast = match ip {
-        IpAddr::V4(ip) => ip.is_broadcast(),
-        IpAddr::V6(_) => false,
-    };
-    address.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !is_broadcast
 }
 
 fn samples(us: u64) -> u32 {

@@ -7,13 +7,14 @@
 
 mod obey;
 
-use super::bridge::{Bridge, Patience};
+use super::bridge::{Bridge, PACKET_BYTES_MAX, Patience};
 use super::commands::{self, Command, NotTaken, Orders, Queue};
 use super::ports::MediaSockets;
 use super::prompts::Library;
 use super::recorder::{Batch, Work};
 use super::statistics::Recorded;
 use super::{Clock, thread_cpu_ns};
+use crate::calls::ours::Ours;
 use crate::calls::switch::{CallKey, Input, Side};
 use maskline_sip::rtcp::REPORT_EVERY_MS;
 use rustix::buffer::spare_capacity;
@@ -30,8 +31,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// The longest packet that is relayed, in bytes: far above 60 ms of G.711.
-const PACKET_BYTES_MAX: usize = 1_500;
 /// Sockets looked at in one go.
 const EVENTS_MAX: usize = 512;
 /// News and work for the recorder that may wait here when the other thread takes none.
@@ -97,6 +96,8 @@ pub struct Tools {
     pub clock: Clock,
     /// How long silence may last.
     pub patience: Patience,
+    /// The ports at which nobody but we are.
+    pub ours: Arc<Ours>,
 }
 
 impl Shard {
@@ -263,7 +264,8 @@ impl Token {
 impl Room {
     fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS_MAX);
-        let mut bytes = [0; PACKET_BYTES_MAX];
+        // One more, so that a packet that the kernel cut shows as too long.
+        let mut bytes = [0; PACKET_BYTES_MAX + 1];
         let mut at_last_tick = 0;
         let mut is_busy = false;
         loop {
@@ -335,6 +337,8 @@ impl Room {
         let Ok((length, source)) = socket.recv_from(bytes) else {
             return;
         };
+        // A socket of both families has another form for addresses of IPv4.
+        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
         let bytes = &bytes[..length];
         if token.is_rtcp {
             return call.bridge.on_rtcp(token.side, source, bytes, now_us);
@@ -342,7 +346,12 @@ impl Room {
         self.packets += 1;
         let passed = (call.bridge).on_rtp(token.side, source, bytes, now_us, &mut self.fresh);
         if let Some(to) = passed.to {
-            send(&call.sockets(token.side.other()).rtp, &self.fresh, to);
+            send(
+                &call.sockets(token.side.other()).rtp,
+                self.tools.ours.is_ipv6(),
+                &self.fresh,
+                to,
+            );
         }
         if let Some((law, packet)) = passed.sound.filter(|_| call.is_recorded) {
             let names = (packet.ssrc, packet.timestamp);
@@ -382,7 +391,12 @@ impl Room {
         for (side, is_over) in Side::BOTH.into_iter().zip(&mut over) {
             let ticked = call.bridge.tick(side, now_us, &mut self.fresh);
             if let Some(to) = ticked.to {
-                send(&call.sockets(side).rtp, &self.fresh, to);
+                send(
+                    &call.sockets(side).rtp,
+                    self.tools.ours.is_ipv6(),
+                    &self.fresh,
+                    to,
+                );
             }
             *is_over = ticked.is_over;
         }
@@ -412,7 +426,12 @@ impl Room {
             for side in Side::BOTH {
                 let to = call.bridge.report(side, now_us, unix_us, &mut self.fresh);
                 if let Some(to) = to {
-                    send(&call.sockets(side).rtcp, &self.fresh, to);
+                    send(
+                        &call.sockets(side).rtcp,
+                        self.tools.ours.is_ipv6(),
+                        &self.fresh,
+                        to,
+                    );
                 }
             }
         }
@@ -476,6 +495,12 @@ impl Room {
 }
 
 /// What the kernel does not take now is lost, as any network may lose it.
-fn send(socket: &UdpSocket, bytes: &[u8], to: SocketAddr) {
+fn send(socket: &UdpSocket, is_ipv6: bool, bytes: &[u8], to: SocketAddr) {
+    let to = match to {
+        SocketAddr::V4(to) if is_ipv6 => {
+            SocketAddr::new(to.ip().to_ipv6_mapped().into(), to.port())
+        }
+        to => to,
+    };
     let _ = socket.send_to(bytes, to);
 }

@@ -15,6 +15,9 @@ pub struct Received {
     pub foreign: u64,
     /// Packets from the side itself that were no RTP of an agreed kind, dropped.
     pub odd: u64,
+    /// Packets that were not sent to the side, since nothing had come from where it said it is.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub withheld: u64,
     /// How many packets of ours the side itself reported missing, if it reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missed: Option<u32>,

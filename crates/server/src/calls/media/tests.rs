@@ -75,7 +75,11 @@ impl Phone {
             },
             law: Some(Law::A),
             direction: Direction::SendRecv,
+            rtcp: None,
+            noise: true,
             nat: false,
+            networks: Arc::new([]),
+            unheard: None,
             version: 0,
         }
     }
@@ -250,6 +254,7 @@ fn recorded_call(
         recorder: Some(work),
         news,
         clock: Clock::new(),
+        ours: Arc::new(Config::new(IpAddr::from([127, 0, 0, 1])).ours()),
         patience: Patience {
             usual_us: 30_000_000,
             held_us: 300_000_000,

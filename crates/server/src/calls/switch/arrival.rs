@@ -4,6 +4,7 @@ use super::codecs::Codecs;
 use super::ladder::Way;
 use super::live::Live;
 use super::media::Media;
+use super::reach::Reach;
 use super::{CallKey, Output, Routing, Switch};
 use crate::calls::{Trunk, numbers, peers};
 use maskline_domain::call::{
@@ -73,7 +74,8 @@ impl Switch {
         ];
         let codecs = Codecs::of(&trunk_in.said);
         let offer = self.with_address(invite.sdp().unwrap_or_default(), now);
-        let media = Media::from_offer(&offer, codecs, trunk_in.said.nat, sessions);
+        let reach = Reach::of_caller(&trunk_in, &self.setup);
+        let media = Media::from_offer(&offer, codecs, reach, sessions);
         let mut live = Live {
             call: Call::new(terms, now),
             record,

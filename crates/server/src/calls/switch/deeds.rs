@@ -3,6 +3,7 @@
 use super::codecs::Codecs;
 use super::face::recording_file;
 use super::ladder::Way;
+use super::reach::Reach;
 use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
 use crate::calls::{Trunk, peers};
 use maskline_domain::call::{Deed, Ending, Happening, Moment, Reason, Side, Sound};
@@ -69,7 +70,10 @@ impl Switch {
             Deed::RefuseCaller(ending) => {
                 let note = format!("cause {}, {}", ending.q850, ending.reason.name());
                 live.note(now, Side::Caller, Way::Out, ending.status, note);
-                self.refuse_leg(caller_leg, ending, now);
+                match live.media.lacks_family() {
+                    true => self.refuse_for_family(caller_leg, ending, now),
+                    false => self.refuse_leg(caller_leg, ending, now),
+                }
             }
             Deed::HangUp(side, cause) => self.hang_up(key, side, cause, now),
             Deed::Ring(tone) => self.ring(key, tone, now),
@@ -141,6 +145,15 @@ impl Switch {
             return self.happen(key, Happening::MediaRefused(Reason::Overload), now);
         };
         live.media.lease(lease);
+        self.chains.enter(key, &lease);
+        // Its ports are known only now, but could be guessed.
+        if self.is_circular(key) {
+            let refused = Happening::MediaRefused(Reason::NoCommonCodec);
+            return self.happen(key, refused, now);
+        }
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
         match live.announcement {
             Some(_) => self.announce(key, now),
             None => self.send_invite(key, now),
@@ -165,11 +178,12 @@ impl Switch {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let codecs = Codecs::of(&trunk.said);
-        let Some(sdp) =
-            live.media
-                .offer_by(trunk.said.rtp_advertised, codecs, trunk.said.nat, session)
-        else {
+        let (codecs, reach) = (
+            Codecs::of(&trunk.said),
+            Reach::of_callee(&trunk, &self.setup),
+        );
+        let advertised = trunk.said.rtp_advertised;
+        let Some(sdp) = live.media.offer_by(advertised, codecs, reach, session) else {
             return self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
         };
         live.callee_leg = Some(leg);
@@ -216,7 +230,10 @@ impl Switch {
         };
         let leg = live.caller_leg;
         let note = format!("plays {sound}");
-        self.outputs.push_back(Output::Relay(key, path));
+        self.relay_by(key, path);
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
         let said = match by_answer {
             true => {
                 live.note(now, Side::Caller, Way::Out, 200, note);
@@ -247,6 +264,16 @@ impl Switch {
         self.sip(SipInput::Refuse(leg, refusal), now);
     }
 
+    /// The same where its media has an address with which ours cannot speak.
+    fn refuse_for_family(&mut self, leg: LegId, ending: Ending, now: Moment) {
+        self.legs.remove(&leg);
+        let refusal = Refusal {
+            status: ending.status,
+            cause: Some(ending.q850),
+        };
+        self.sip(SipInput::RefuseFamily(leg, refusal), now);
+    }
+
     fn hang_up(&mut self, key: CallKey, side: Side, cause: u8, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
@@ -271,6 +298,9 @@ impl Switch {
         };
         if let Some(deadline) = live.scheduled {
             self.deadlines.remove(&(deadline, key));
+        }
+        if let Some(lease) = live.media.leased() {
+            self.chains.leave(key, &lease);
         }
         self.crowds.leave(live.x, live.record.caller);
         self.loads.leave(&live.trunk_in.said.name);

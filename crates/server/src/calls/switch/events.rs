@@ -39,7 +39,9 @@ impl Switch {
                 let Some(key) = self.hear(leg, 200, "", now) else {
                     return;
                 };
-                let happening = match self.take_answer(key, &sdp.unwrap_or_default()) {
+                let taken = self.take_answer(key, &sdp.unwrap_or_default());
+                self.seek_anew(key);
+                let happening = match taken {
                     Ok(()) => Happening::CalleeAnswered,
                     Err(reason) => Happening::MediaRefused(reason),
                 };
@@ -186,9 +188,20 @@ impl Switch {
     fn take_answer(&mut self, key: CallKey, sdp: &[u8]) -> Result<(), Reason> {
         let live = self.calls.get_mut(&key).ok_or(Reason::Failed)?;
         if live.media.take_answer(sdp)? {
+            if self.is_circular(key) {
+                return Err(Reason::NoCommonCodec);
+            }
             self.relay(key);
         }
         Ok(())
+    }
+
+    /// What was taken for a side behind NAT before the answer need not be it.
+    fn seek_anew(&mut self, key: CallKey) {
+        let live = self.calls.get_mut(&key);
+        if live.is_some_and(|live| live.media.seek_anew()) {
+            self.relay(key);
+        }
     }
 }
 

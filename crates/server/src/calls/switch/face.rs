@@ -1,6 +1,8 @@
 //! What the shell sees of a switch: settings, inputs and outputs.
 
 use crate::calls::Trunk;
+use crate::calls::ours::Ours;
+use ipnet::IpNet;
 use maskline_domain::call::{Notice, Side, Sound};
 use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode};
@@ -61,11 +63,22 @@ pub struct Lease {
     pub callee: SocketAddr,
 }
 
-/// One side of a relay.
+/// What may be sent to an address from which nothing has come yet, packets with their headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard {
+    /// In bytes.
+    pub bytes: u32,
+    /// From the first packet on, in milliseconds.
+    pub ms: u32,
+}
+
+/// One side of a relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaEnd {
     /// From where its RTP must come and whither it is sent.
     pub address: SocketAddr,
+    /// Where it wants to receive RTCP, if not at the port above (RFC 3605).
+    pub rtcp: Option<SocketAddr>,
     /// What its payload types mean.
     pub payloads: Payloads,
     /// The form of its sound. None is a codec that is passed on without being understood: then there are
@@ -73,14 +86,20 @@ pub struct MediaEnd {
     pub law: Option<Law>,
     /// What this side says that it does. It is sent nothing if it does not receive.
     pub direction: Direction,
+    /// Whether it may be sent comfort noise, since both sides have taken that.
+    pub noise: bool,
     /// Whether its RTP may come from another address than the one it told: whence it comes first.
     pub nat: bool,
-    /// Counts its descriptions. With each new one the address may be learnt anew.
+    /// Where it can be then, besides the address that it told.
+    pub networks: Arc<[IpNet]>,
+    /// What it may be sent before it has been heard; anything where its trunk says that its media is there.
+    pub unheard: Option<Unheard>,
+    /// Counts its descriptions, and its answer to the call. With each one the address may be learnt anew.
     pub version: u32,
 }
 
 /// Both sides of a relay. A caller who only hears a prompt has nobody across.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MediaPath {
     /// The caller's.
     pub caller: Option<MediaEnd>,
@@ -91,7 +110,7 @@ pub struct MediaPath {
 impl MediaPath {
     /// Whether one side keeps the other waiting, so that silence means little.
     pub fn is_held(&self) -> bool {
-        let ends = [self.caller, self.callee];
+        let ends = [&self.caller, &self.callee];
         ends.into_iter()
             .flatten()
             .any(|end| end.direction != Direction::SendRecv)
@@ -210,6 +229,11 @@ pub struct Setup {
     pub duration_max_s: u32,
     /// Who is told that a call is recorded.
     pub notice: Notice,
+    /// Where media is received.
+    pub ours: Arc<Ours>,
+    /// What a party may be sent before anything has come from where its description says it is, if its trunk
+    /// says nothing of its media and anybody could have sent its INVITE, in bytes.
+    pub unheard_bytes_max: u32,
     /// A fresh secret.
     pub seed: [u8; 32],
 }

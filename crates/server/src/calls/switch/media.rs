@@ -5,6 +5,7 @@ mod early;
 mod ringing;
 
 use super::codecs::Codecs;
+use super::reach::Reach;
 use super::{Lease, MediaEnd, MediaPath};
 pub(super) use early::Across;
 use maskline_domain::call::{Reason, Side};
@@ -14,6 +15,7 @@ use maskline_sip::sdp::{
 };
 use ringing::Rung;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 /// See the module.
 pub(super) struct Media {
@@ -51,13 +53,15 @@ struct Half {
     /// Whether its last exchange was another than the first of its leg.
     is_renewed: bool,
     codecs: Codecs,
-    nat: bool,
-    /// Counts its descriptions.
+    reach: Reach,
+    /// Whether it said last that it is at an address of a family that we cannot speak with.
+    lacks_family: bool,
+    /// Counts its descriptions, and the answer to its call.
     version: u32,
 }
 
 impl Half {
-    fn new(session: u64, codecs: Codecs, nat: bool) -> Self {
+    fn new(session: u64, codecs: Codecs, reach: Reach) -> Self {
         Self {
             codecs,
             ours: OurSide::new(session),
@@ -66,15 +70,25 @@ impl Half {
             holds: false,
             spoken: None,
             is_renewed: false,
-            nat,
+            reach,
+            lacks_family: false,
             version: 0,
         }
     }
 
     /// Reads what this side says of its media, as far as its trunk lets it.
     fn read(&self, body: &[u8]) -> Result<Description, Reason> {
-        let read = sdp::parse_passing(body, &self.codecs.passing);
+        let can_speak = |ip| self.reach.can_speak_with(ip);
+        let read = sdp::parse_within(body, &self.codecs.passing, can_speak);
         let mut read = read.map_err(|_| Reason::NoCommonCodec)?;
+        if !can_speak(read.audio.address.ip()) {
+            return Err(Reason::NoCommonCodec);
+        }
+        // An address of IPv4 may be written as one of IPv6.
+        let addresses = [Some(&mut read.audio.address), read.audio.rtcp.as_mut()];
+        for address in addresses.into_iter().flatten() {
+            address.set_ip(address.ip().to_canonical());
+        }
         let audio = self.codecs.only(read.audio);
         read.audio = audio.ok_or(Reason::NoCommonCodec)?;
         Ok(read)
@@ -103,14 +117,26 @@ impl Half {
         self.version += 1;
     }
 
-    fn end(&self, law: Option<Law>) -> Option<MediaEnd> {
+    /// Whether what it says names only addresses that ours cannot speak with.
+    fn is_elsewhere(&self, body: &[u8]) -> bool {
+        let can_speak = |ip| self.reach.can_speak_with(ip);
+        let read = sdp::parse_within(body, &self.codecs.passing, can_speak);
+        read.is_ok_and(|read| !can_speak(read.audio.address.ip()))
+    }
+
+    /// `takes_noise` says whether both sides have taken comfort noise.
+    fn end(&self, law: Option<Law>, takes_noise: bool) -> Option<MediaEnd> {
         let audio = &self.theirs.as_ref()?.audio;
         Some(MediaEnd {
             address: audio.address,
+            rtcp: audio.rtcp,
+            noise: takes_noise,
+            networks: Arc::clone(&self.reach.networks),
+            unheard: self.reach.unheard(audio.address.ip()),
             payloads: self.payloads?,
             law,
             direction: audio.direction,
-            nat: self.nat,
+            nat: self.reach.nat,
             version: self.version,
         })
     }
@@ -188,9 +214,11 @@ impl sdp::Agreed for Agreed {
 impl Media {
     /// The caller's INVITE had this body, and came by a trunk that lets these codecs be used. `sessions` are
     /// numbers for `o=` that tell nothing, one for each side.
-    pub fn from_offer(body: &[u8], codecs: Codecs, nat: bool, sessions: [u64; 2]) -> Self {
-        let mut caller = Half::new(sessions[0], codecs.clone(), nat);
+    pub fn from_offer(body: &[u8], codecs: Codecs, reach: Reach, sessions: [u64; 2]) -> Self {
+        let callee = Half::new(sessions[1], codecs.clone(), reach.clone());
+        let mut caller = Half::new(sessions[0], codecs, reach);
         caller.theirs = caller.read(body).ok();
+        caller.lacks_family = caller.is_elsewhere(body);
         let offered = caller.theirs.as_ref();
         caller.holds = offered.is_some_and(|offer| !offer.audio.direction.receives());
         Self {
@@ -198,7 +226,7 @@ impl Media {
             lease: None,
             usual: None,
             caller,
-            callee: Half::new(sessions[1], codecs, false),
+            callee,
             agreed: None,
             offered: None,
             is_toned: false,
@@ -216,6 +244,36 @@ impl Media {
         self.agreed
             .as_ref()
             .is_none_or(|agreed| agreed.law().is_some())
+    }
+
+    /// Whether the caller named only addresses that ours cannot speak with.
+    pub fn lacks_family(&self) -> bool {
+        self.caller.lacks_family
+    }
+
+    /// Where this side said last that it receives.
+    pub fn told(&self, side: Side) -> Option<SocketAddr> {
+        let theirs = self.half(side).theirs.as_ref();
+        theirs.map(|theirs| theirs.audio.address)
+    }
+
+    /// Where a side says that it will receive, in an offer that waits for the other side's answer.
+    pub fn offered_address(&self) -> Option<SocketAddr> {
+        let (_, offer) = self.offered.as_ref()?;
+        Some(offer.audio.address)
+    }
+
+    /// The call is answered: what is behind NAT may be found somewhere else now. Says whether that is news.
+    pub fn seek_anew(&mut self) -> bool {
+        for half in [&mut self.caller, &mut self.callee] {
+            half.version += u32::from(half.reach.nat);
+        }
+        self.caller.reach.nat || self.callee.reach.nat
+    }
+
+    /// The ports that it has.
+    pub fn leased(&self) -> Option<Lease> {
+        self.lease
     }
 
     pub fn is_leased(&self) -> bool {
@@ -244,13 +302,13 @@ impl Media {
         &mut self,
         advertised: Option<IpAddr>,
         codecs: Codecs,
-        nat: bool,
+        reach: Reach,
         session: u64,
     ) -> Option<Vec<u8>> {
         let told = advertised.or(self.usual)?;
         self.lease.as_mut()?.callee.set_ip(told);
         self.agreed = None;
-        self.callee = Half::new(session, codecs, nat);
+        self.callee = Half::new(session, codecs, reach);
         let (audio, ours) = (self.first_offer()?, self.lease?.callee);
         Some(self.callee.ours.offer(&audio, ours))
     }
@@ -384,7 +442,7 @@ impl Media {
         let body = ours.answer(offered, &answered, &agreed, lease.caller);
         self.caller.payloads = Some(agreed.offerer());
         let path = MediaPath {
-            caller: self.caller.end(law),
+            caller: self.caller.end(law, false),
             callee: None,
         };
         Some((body, path))
@@ -393,9 +451,11 @@ impl Media {
     /// Where media goes, as soon as both sides have said what they want.
     pub fn path(&self) -> Option<MediaPath> {
         let law = self.agreed.as_ref()?.law();
+        let knows_noise = |half: &Half| half.theirs.as_ref().is_some_and(|it| it.audio.noise);
+        let both_know_noise = knows_noise(&self.caller) && knows_noise(&self.callee);
         Some(MediaPath {
-            caller: Some(self.caller.end(law)?),
-            callee: Some(self.callee.end(law)?),
+            caller: Some(self.caller.end(law, both_know_noise)?),
+            callee: Some(self.callee.end(law, both_know_noise)?),
         })
     }
 

@@ -110,14 +110,14 @@ impl Switch {
         }
     }
 
-    /// The shell has looked the name up: all its addresses, none if there are none. We take one of the family
-    /// that we are in ourselves, if there is one.
+    /// The shell has looked the name up: all its addresses, none if there are none. We take one of a family
+    /// that our media speaks, if there is one.
     pub(super) fn on_resolved(&mut self, name: &str, addresses: &[IpAddr], now: Moment) {
         if !self.names.asked.contains_key(name) {
             return;
         }
-        let ours = self.setup.advertised.is_ipv4();
-        let mut usual = addresses.iter().filter(|it| it.is_ipv4() == ours);
+        let ours = &self.setup.ours;
+        let mut usual = (addresses.iter()).filter(|it| ours.can_speak_with(**it, None));
         let address = usual.next().or(addresses.first()).copied();
         self.names.learn(name, address, now.tick_ms);
         for (_, events) in self.names.release(name) {

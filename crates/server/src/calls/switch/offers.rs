@@ -24,6 +24,12 @@ impl Switch {
             return self.on_early_offer(key, side, body, now);
         }
         match live.media.take_offer(side, body) {
+            Ok(()) if self.is_offer_circular(key) => {
+                if let Some(live) = self.calls.get_mut(&key) {
+                    live.media.forget_offer(side);
+                }
+                self.send_refusal(key, side, 488, now);
+            }
             Ok(()) => self.happen(key, Happening::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, now),
         }
@@ -47,6 +53,12 @@ impl Switch {
                 live.reply = Some(reply);
                 self.happen(key, Happening::OfferFits(side), now);
             }
+            Ok(None) if self.is_offer_circular(key) => {
+                if let Some(live) = self.calls.get_mut(&key) {
+                    live.media.forget_offer(side);
+                }
+                self.send_refusal(key, side, 488, now);
+            }
             Ok(None) => self.happen(key, Happening::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, now),
         }
@@ -65,6 +77,13 @@ impl Switch {
             };
             self.happen(key, progress, now);
         }
+    }
+
+    /// Whether media sent to where an offer says comes back to its call.
+    fn is_offer_circular(&self, key: CallKey) -> bool {
+        let live = self.calls.get(&key);
+        let address = live.and_then(|live| live.media.offered_address());
+        address.is_some_and(|address| self.leads_back(key, address))
     }
 
     /// A side does not wait for the answer to its offer any longer.
@@ -207,8 +226,9 @@ impl Switch {
             None => Across::Asked,
         };
         let path = live.media.path_now(across);
-        self.outputs
-            .extend(path.map(|path| Output::Relay(key, path)));
+        if let Some(path) = path {
+            self.relay_by(key, path);
+        }
         self.sip(SipInput::AcceptOffer(leg, reply), now);
     }
 
@@ -232,8 +252,9 @@ impl Switch {
     /// Media goes by what both sides have said last.
     pub(super) fn relay(&mut self, key: CallKey) {
         let path = self.calls.get(&key).and_then(|live| live.media.path());
-        self.outputs
-            .extend(path.map(|path| Output::Relay(key, path)));
+        if let Some(path) = path {
+            self.relay_by(key, path);
+        }
     }
 
     /// A key by INFO goes on as an RTP event, or as INFO where the other side knows no events.

@@ -25,7 +25,7 @@ impl Switch {
         };
         let sound = Sound::Tone(tone);
         live.note(now, Side::Caller, Way::Out, 183, format!("plays {sound}"));
-        self.outputs.push_back(Output::Relay(key, path));
+        self.relay_by(key, path);
         self.sip(SipInput::Progress(leg, 183, Some(sdp)), now);
         let play = Output::Play(key, Side::Caller, sound, Repeat::Forever);
         self.outputs.push_back(play);

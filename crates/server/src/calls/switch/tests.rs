@@ -9,6 +9,7 @@ mod failing;
 mod masking;
 mod naming;
 mod prompting;
+mod reaching;
 mod refusing;
 mod renewing;
 mod ringing;
@@ -17,6 +18,7 @@ mod world;
 
 use super::codecs::Codecs;
 use super::media::Media;
+use super::reach::Reach;
 use super::*;
 use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::call::Notice;
@@ -32,7 +34,8 @@ use maskline_sip::identity::Identity;
 use maskline_sip::sdp::{Direction, Payloads};
 use maskline_store::records::call::CallRecord;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use world::{
     A, Answers, CALLEE, CALLEE_MEDIA, CALLER, CALLER_MEDIA, DEAD, N, SPARE, SWITCH, World, X,
-    address, holds, number, sdp_at, trunk, udp, well,
+    address, holds, number, reach, sdp_at, trunk, udp, well,
 };

@@ -79,11 +79,11 @@ impl Room {
             }
         }
         let mut chances = chances.into_iter();
-        let patience = self.tools.patience;
+        let (patience, ours) = (self.tools.patience, &self.tools.ours);
         let first_report_us = chances.next().unwrap_or(0) % REPORT_EVERY_US;
         let call = Call {
             key,
-            bridge: Bridge::new(patience, now_us, || chances.next().unwrap_or(0)),
+            bridge: Bridge::new(patience, ours, now_us, || chances.next().unwrap_or(0)),
             caller,
             callee,
             is_recorded: false,

@@ -145,7 +145,7 @@ impl Media {
         let alone = || {
             let law = self.spoken()?.law();
             Some(MediaPath {
-                caller: Some(self.caller.end(law)?),
+                caller: Some(self.caller.end(law, false)?),
                 callee: None,
             })
         };

@@ -80,7 +80,7 @@ impl Media {
     pub(super) fn rung_answer(&self) -> Option<(Vec<u8>, MediaPath)> {
         let rung = self.rung.as_ref()?;
         let path = MediaPath {
-            caller: self.half(Side::Caller).end(rung.agreed.law()),
+            caller: self.half(Side::Caller).end(rung.agreed.law(), false),
             callee: None,
         };
         Some((rung.body.clone(), path))

@@ -52,8 +52,9 @@ fn who_asks_in_a_call_is_offered_what_was_agreed_and_no_more() {
             let offer = ask(&mut world, legs, side, answer);
             assert!(offer.contains(&format!("{line}{formats}")), "{offer}");
             assert!(offer.contains("a=sendrecv\r\n"), "{offer}");
-            let path = world.paths.last().copied().unwrap_or_default();
-            let codecs = [path.caller, path.callee].map(|end| end.map(|end| end.payloads.codec));
+            let path = world.paths.last().cloned().unwrap_or_default();
+            let codecs = [path.caller.as_ref(), path.callee.as_ref()]
+                .map(|end| end.map(|end| end.payloads.codec));
             let codec = codec.parse().ok();
             assert_eq!(codecs, [codec, codec], "{caller} {callee}");
             let untold = [offered(&world.caller_events), offered(&world.callee_events)];
@@ -164,7 +165,7 @@ fn a_recorded_call_whose_offer_was_left_to_us_is_recorded_from_its_ack_on() {
     world.dial(Vec::new(), 70);
     let callee = world.callee_leg();
     world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "0 101")));
-    let law = world.paths.last().and_then(|path| path.caller?.law);
+    let law = world.paths.last().and_then(|path| path.clone().caller?.law);
     assert!(law.is_some(), "{:?}", world.paths);
     assert_eq!(world.files.len(), 1, "recorded once");
 }
@@ -172,12 +173,12 @@ fn a_recorded_call_whose_offer_was_left_to_us_is_recorded_from_its_ack_on() {
 #[test]
 fn media_flows_once_the_caller_has_answered_our_offer() {
     let codecs = Codecs::of(&trunk("any", CALLER, true).said);
-    let mut media = Media::from_offer(b"", codecs.clone(), false, [1, 2]);
+    let mut media = Media::from_offer(b"", codecs.clone(), reach(), [1, 2]);
     media.lease(Lease {
         caller: address("192.0.2.1:20000"),
         callee: address("192.0.2.1:20002"),
     });
-    let offer = media.offer_by(None, codecs, false, 3);
+    let offer = media.offer_by(None, codecs, reach(), 3);
     assert!(offer.is_some(), "an offer of ours");
     assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "0 101")), Ok(true));
     assert!(media.answer().is_some() && media.is_late());
@@ -185,7 +186,8 @@ fn media_flows_once_the_caller_has_answered_our_offer() {
     let answer = sdp_at(CALLER_MEDIA, "0 101");
     assert_eq!(media.take_late_answer(&answer), Ok(false));
     let path = media.path().expect("both have spoken");
-    let codecs = [path.caller, path.callee].map(|end| end.map(|end| end.payloads.codec));
+    let codecs =
+        [path.caller.as_ref(), path.callee.as_ref()].map(|end| end.map(|end| end.payloads.codec));
     assert_eq!(codecs, [Some(0), Some(0)]);
     assert!(!media.is_late());
 }

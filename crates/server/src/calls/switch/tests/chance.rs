@@ -109,7 +109,8 @@ fn whatever_two_phones_do_they_speak_one_law_and_can_hold_and_resume() {
         play.settle();
         assert_eq!(play.world.switch.calls(), 1, "seed {seed}: the call stands");
         for path in &play.world.paths {
-            let codecs = [path.caller, path.callee].map(|end| end.map(|end| end.payloads.codec));
+            let codecs = [path.caller.as_ref(), path.callee.as_ref()]
+                .map(|end| end.map(|end| end.payloads.codec));
             assert_eq!(codecs[0], codecs[1], "seed {seed}: {path:?}");
         }
         for side in Side::BOTH {
@@ -119,7 +120,7 @@ fn whatever_two_phones_do_they_speak_one_law_and_can_hold_and_resume() {
             ] {
                 play.offer(side, direction);
                 play.accept(side.other(), reply);
-                let path = play.world.paths.last().copied().unwrap_or_default();
+                let path = play.world.paths.last().cloned().unwrap_or_default();
                 assert_eq!(path.is_held(), is_held, "seed {seed}: {side:?} {direction}");
             }
         }

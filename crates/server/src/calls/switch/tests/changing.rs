@@ -24,7 +24,7 @@ fn hold_reaches_the_callee_and_the_relay_knows_of_it() {
         answer.contains("a=recvonly") && answer.contains("m=audio 20000 "),
         "{answer}"
     );
-    let path = world.paths.last().expect("a path");
+    let path = world.paths.last().cloned().expect("a path");
     assert!(path.is_held());
     world.callee_does(SipInput::HangUp(callee, None));
     let ladder = world.only_record().ladder.clone().expect("a ladder");
@@ -58,12 +58,12 @@ fn what_the_other_side_refuses_is_refused() {
 #[test]
 fn an_offer_that_waits_is_not_replaced_by_another() {
     let codecs = Codecs::of(&trunk("any", CALLER, true).said);
-    let mut media = Media::from_offer(&sdp_at(CALLER_MEDIA, "8"), codecs.clone(), false, [1, 2]);
+    let mut media = Media::from_offer(&sdp_at(CALLER_MEDIA, "8"), codecs.clone(), reach(), [1, 2]);
     media.lease(Lease {
         caller: address("192.0.2.1:20000"),
         callee: address("192.0.2.1:20002"),
     });
-    assert!(media.offer_by(None, codecs, false, 3).is_some());
+    assert!(media.offer_by(None, codecs, reach(), 3).is_some());
     assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "8")), Ok(true));
     let offer = sdp_again(2, CALLER_MEDIA, "8", "sendonly");
     assert_eq!(media.take_offer(Side::Caller, &offer), Ok(()));
@@ -112,14 +112,14 @@ fn an_answer_that_comes_too_late_belongs_to_no_other_offer() {
     assert!(offer.contains("a=sendrecv\r\n"), "{offer}");
     let reply = sdp_again(3, CALLEE_MEDIA, "8 101", "sendrecv");
     world.callee_does(SipInput::AcceptOffer(callee, reply));
-    let path = world.paths.last().expect("a path");
+    let path = world.paths.last().cloned().expect("a path");
     assert!(!path.is_held());
     // The caller was put off, and tries again within four seconds.
     world.pass(4_100);
     let reply = sdp_again(4, CALLEE_MEDIA, "8 101", "sendrecv");
     world.callee_does(SipInput::AcceptOffer(callee, reply));
     assert!(accepted(&world.caller_events).is_some());
-    let path = world.paths.last().and_then(|path| path.caller);
+    let path = world.paths.last().and_then(|path| path.clone().caller);
     let moved = path.map(|end| end.address);
     assert_eq!(moved, Some(address("198.51.100.7:7100")));
     world.caller_does(SipInput::HangUp(caller, None));
@@ -214,8 +214,8 @@ fn a_call_without_g711_is_relayed_unspoken_to_and_unrecorded_or_refused() {
     world.dial(sdp_at(CALLER_MEDIA, "18"), 70);
     let callee = world.callee_leg();
     world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "18")));
-    let path = world.paths.last().expect("it is relayed");
-    assert_eq!(path.caller.and_then(|end| end.law), None);
+    let path = world.paths.last().cloned().expect("it is relayed");
+    assert_eq!(path.caller.as_ref().and_then(|end| end.law), None);
     assert!(world.files.is_empty() && world.played.is_empty());
     world.callee_does(SipInput::HangUp(callee, None));
     let record = world.only_record();

@@ -32,7 +32,7 @@ fn a_call_connects_shows_x_and_closes_its_record() {
         .map(|event| matches!(event, Event::Answered { .. }))
         .collect();
     assert_eq!(names, [false, true], "ringing, then the answer");
-    let end = |media, codec, version| MediaEnd {
+    let end = |media, codec, version, unheard| MediaEnd {
         address: address(media),
         payloads: Payloads {
             codec,
@@ -40,12 +40,25 @@ fn a_call_connects_shows_x_and_closes_its_record() {
         },
         law: Some(Law::A),
         direction: Direction::SendRecv,
+        rtcp: None,
+        noise: false,
         nat: false,
+        networks: Arc::new([]),
+        unheard: Some(unheard),
         version,
     };
+    // Anybody can have sent the INVITE; only the callee can have answered ours.
+    let few = Unheard {
+        bytes: 16_384,
+        ms: 10_000,
+    };
+    let many = Unheard {
+        bytes: 786_432,
+        ms: 60_000,
+    };
     let path = MediaPath {
-        caller: Some(end(CALLER_MEDIA, 8, 0)),
-        callee: Some(end(CALLEE_MEDIA, 8, 1)),
+        caller: Some(end(CALLER_MEDIA, 8, 0, few)),
+        callee: Some(end(CALLEE_MEDIA, 8, 1, many)),
     };
     assert_eq!(world.paths, [path]);
     world.pass(5_000);

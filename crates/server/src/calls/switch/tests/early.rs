@@ -26,8 +26,13 @@ fn media_flows_from_a_prack_on_that_answers_our_offer() {
         panic!("the caller has our offer")
     };
     assert!(holds(sdp, "m=audio 20000 RTP/AVP 0 101\r\n"));
-    let path = world.paths.last().expect("it flows before the answer");
-    let ends = [path.caller, path.callee].map(|end| end.map(|end| (end.address, end.law)));
+    let path = world
+        .paths
+        .last()
+        .cloned()
+        .expect("it flows before the answer");
+    let ends = [path.caller.as_ref(), path.callee.as_ref()]
+        .map(|end| end.map(|end| (end.address, end.law)));
     let end = |media| Some((address(media), Some(Law::Mu)));
     assert_eq!(ends, [end(CALLER_MEDIA), end(CALLEE_MEDIA)]);
     assert!(world.files.is_empty(), "a call is recorded once it stands");

@@ -30,7 +30,7 @@ fn a_call_waits_for_the_address_of_its_caller() {
     let callee = world.callee_leg();
     // Its second description asks nobody.
     world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "8 101")));
-    let path = world.paths.last().and_then(|path| path.caller);
+    let path = world.paths.last().and_then(|path| path.caller.clone());
     assert_eq!(path.map(|end| end.address), Some(address(CALLER_MEDIA)));
     assert!(!holds(&world.to_callee, HOST), "names stay behind");
     let held = String::from_utf8(named(CALLER_MEDIA, HOST)).expect("ASCII");
@@ -52,11 +52,11 @@ fn each_message_with_a_description_may_have_a_name() {
     let early = Some(named(CALLEE_MEDIA, "early.example"));
     world.callee_does(SipInput::Progress(callee, 183, early));
     assert_eq!(world.asked, ["early.example"]);
-    let path = world.paths.last().and_then(|path| path.callee);
+    let path = world.paths.last().and_then(|path| path.callee.clone());
     assert_eq!(path.map(|end| end.address), Some(address(CALLEE_MEDIA)));
     let moved = named("203.0.113.9:8100", "later.example");
     world.callee_does(SipInput::Offer(callee, moved));
-    let path = world.paths.last().and_then(|path| path.callee);
+    let path = world.paths.last().and_then(|path| path.callee.clone());
     let at = path.map(|end| end.address);
     assert_eq!(at, Some(address("203.0.113.9:8100")));
     world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "8 101")));
@@ -72,7 +72,7 @@ fn each_message_with_a_description_may_have_a_name() {
     world.dial(Vec::new(), 70);
     let callee = world.callee_leg();
     world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "8 101")));
-    let path = world.paths.last().and_then(|path| path.caller);
+    let path = world.paths.last().and_then(|path| path.caller.clone());
     assert_eq!(path.map(|end| end.address), Some(address(CALLER_MEDIA)));
 }
 

@@ -30,13 +30,13 @@ fn a_refused_caller_hears_why_as_early_media() {
     assert_eq!(progress(&world), [(183, true)]);
     assert_eq!(world.played, [(Side::Caller, Prompt::VacantNumber.into())]);
     assert_eq!(world.caller_end(), (404, Some(1)));
-    let path = world.paths[0];
+    let path = world.paths[0].clone();
     assert_eq!(
-        path.caller.map(|end| end.address),
+        path.caller.as_ref().map(|end| end.address),
         Some(address(CALLER_MEDIA))
     );
     assert_eq!(
-        path.caller.map(|end| end.payloads.codec),
+        path.caller.as_ref().map(|end| end.payloads.codec),
         Some(8),
         "the caller's first choice"
     );

@@ -34,8 +34,9 @@ fn is_offered(event: &Event) -> bool {
 
 /// Both sides hear each other, at these addresses and by this form of sound, and nobody is held.
 fn assert_hears(world: &World, caller: &str, callee: &str, law: Law) {
-    let path = world.paths.last().expect("there is a path");
-    let ends = [path.caller, path.callee].map(|end| end.map(|end| (end.address, end.law)));
+    let path = world.paths.last().cloned().expect("there is a path");
+    let ends = [path.caller.as_ref(), path.callee.as_ref()]
+        .map(|end| end.map(|end| (end.address, end.law)));
     let end = |media| Some((address(media), Some(law)));
     assert_eq!(ends, [end(caller), end(callee)]);
     assert!(!path.is_held());
@@ -316,7 +317,7 @@ fn a_caller_moves_while_it_hears_a_tone_or_a_prompt() {
     world.caller_does(SipInput::Offer(caller, offer));
     let answer = accepted(&world.caller_events).expect("it is answered");
     assert!(answer.contains("RTP/AVP 0 101\r\n"), "{answer}");
-    let path = world.paths.last().expect("a path");
+    let path = world.paths.last().cloned().expect("a path");
     let heard = path.caller.map(|end| (end.address, end.law));
     assert_eq!(heard, Some((address(MOVED_MEDIA), Some(Law::Mu))));
     world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "0 101")));
@@ -338,7 +339,7 @@ fn a_caller_moves_while_it_hears_a_tone_or_a_prompt() {
     let offer = sdp_again(2, MOVED_MEDIA, "18 8 0 101", "sendrecv");
     world.caller_does(SipInput::Offer(caller, offer));
     assert!(accepted(&world.caller_events).is_some());
-    let path = world.paths.last().expect("a path");
+    let path = world.paths.last().cloned().expect("a path");
     assert_eq!(
         path.caller.map(|end| end.address),
         Some(address(MOVED_MEDIA))

@@ -50,9 +50,9 @@ fn a_caller_hears_the_tone_from_the_ringing_to_the_answer() {
     world.callee_does(SipInput::Progress(callee, 180, None));
     assert_eq!(progress(&world), [(183, true)]);
     assert_eq!(world.played, [(Side::Caller, Sound::Tone(tone()))]);
-    let path = world.paths[0];
+    let path = world.paths[0].clone();
     assert_eq!(
-        path.caller.map(|end| (end.address, end.law)),
+        path.caller.as_ref().map(|end| (end.address, end.law)),
         Some((address(CALLER_MEDIA), Some(Law::A)))
     );
     assert_eq!(path.callee, None, "the callee is not heard yet");
@@ -65,14 +65,17 @@ fn a_caller_hears_the_tone_from_the_ringing_to_the_answer() {
         panic!("answered twice")
     };
     assert_eq!(early, late, "an answer stays as it is");
-    let path = world.paths.last().expect("a path");
-    let address_of = |end: Option<MediaEnd>| end.map(|end| end.address);
+    let path = world.paths.last().cloned().expect("a path");
+    let address_of = |end: Option<&MediaEnd>| end.map(|end| end.address);
     assert_eq!(
-        (address_of(path.caller), address_of(path.callee)),
+        (
+            address_of(path.caller.as_ref()),
+            address_of(path.callee.as_ref())
+        ),
         (Some(address(CALLER_MEDIA)), Some(address(CALLEE_MEDIA)))
     );
     assert_eq!(
-        path.caller.and_then(|end| end.payloads.events),
+        path.caller.as_ref().and_then(|end| end.payloads.events),
         Some(101),
         "it was told that its keys are heard"
     );
@@ -253,7 +256,7 @@ fn a_callee_that_does_not_speak_the_codec_of_the_tone_is_offered_all_that_there_
         world.callee_does(SipInput::Progress(*callee, 180, None));
         assert_eq!(progress(&world), [(180, false)], "there is no tone");
         world.callee_does(SipInput::Answer(*callee, sdp_at(CALLEE_MEDIA, "8 101")));
-        let path = world.paths.last().and_then(|path| path.callee);
+        let path = world.paths.last().and_then(|path| path.clone().callee);
         assert_eq!(path.and_then(|end| end.law), Some(Law::A));
         world.callee_does(SipInput::HangUp(*callee, None));
         assert_eq!(world.only_record().situation.as_deref(), Some("hung_up"));
@@ -328,7 +331,7 @@ fn what_a_callee_says_beforehand_without_sending_leaves_the_tone_and_the_words()
         assert_eq!(progress(&world)[1..], [(183, true)], "{direction}");
         world.callee_does(SipInput::Progress(callee, 183, Some(silent)));
         assert_eq!((world.played.len(), world.silenced), (1, 0));
-        let path = world.paths.last().expect("a path");
+        let path = world.paths.last().cloned().expect("a path");
         assert!(
             path.callee.is_some(),
             "it may answer without a word of its media"

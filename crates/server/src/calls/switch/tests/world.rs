@@ -2,6 +2,7 @@
 //! answer as they are told.
 
 use super::*;
+use crate::calls::ours::Ours;
 
 pub const SWITCH: &str = "192.0.2.1:5060";
 pub const CALLER: &str = "198.51.100.7:5070";
@@ -73,6 +74,34 @@ pub fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
         },
         peer: Peer::new(PeerId(0), udp(peer)),
     }
+}
+
+pub fn setup() -> Setup {
+    Setup {
+        advertised: address(SWITCH),
+        advertised_tls: None,
+        domains: Vec::new(),
+        node: "n1".into(),
+        boot: "b1".into(),
+        calls_max: 4,
+        per_x_max: 2,
+        per_caller_max: 3,
+        duration_max_s: 600,
+        notice: Notice::Both,
+        ours: Arc::new(Ours::new(
+            address(SWITCH).ip(),
+            address(SWITCH).ip(),
+            [],
+            (20_000, 29_999),
+        )),
+        unheard_bytes_max: 16 * 1_024,
+        seed: [9; 32],
+    }
+}
+
+/// Where the media of a trunk that says nothing of it can be.
+pub fn reach() -> Reach {
+    Reach::of_caller(&trunk("in", CALLER, true), &setup())
 }
 
 pub struct World {
@@ -166,19 +195,7 @@ pub fn connection() -> Route {
 
 impl World {
     pub fn new() -> Self {
-        let mut switch = Switch::new(Setup {
-            advertised: address(SWITCH),
-            advertised_tls: None,
-            domains: Vec::new(),
-            node: "n1".into(),
-            boot: "b1".into(),
-            calls_max: 4,
-            per_x_max: 2,
-            per_caller_max: 3,
-            duration_max_s: 600,
-            notice: Notice::Both,
-            seed: [9; 32],
-        });
+        let mut switch = Switch::new(setup());
         switch.set_trunks(vec![
             trunk("in", CALLER, true),
             trunk("out", CALLEE, true),
@@ -404,7 +421,7 @@ impl World {
             Output::SendDigit(_, side, digit) => self.digits.push((side, digit)),
             Output::StopPlaying(..) => self.silenced += 1,
             Output::Record(_, wish) => {
-                let path = self.paths.last().and_then(|path| path.caller);
+                let path = self.paths.last().and_then(|path| path.caller.clone());
                 assert!(path.is_some(), "what is recorded is known before");
                 self.files.push(wish.file);
             }

@@ -1,0 +1,154 @@
+"""A telephone of a few lines that says exactly what a test wants, over datagrams."""
+
+import re
+import socket
+import struct
+import time
+
+HEADERS_BYTES = 28  # of IPv4 and UDP
+PACKET_S = 0.02
+
+
+def field(message, name):
+    found = re.search(rf"(?im)^{name}:[ \t]*(.*?)\r?$", message)
+    return found.group(1) if found else ""
+
+
+def media_in(message):
+    """Where a message says that media is received."""
+    address = re.search(r"\r\nc=IN IP[46] (\S+)", message).group(1)
+    return address, int(re.search(r"\r\nm=audio (\d+) ", message).group(1))
+
+
+def sdp(host, port, *lines, family=4):
+    head = f"v=0\r\no=- 1 {time.monotonic_ns() % 10**9} IN IP{family} {host}\r\ns=-\r\nc=IN IP{family} {host}\r\n"
+    body = f"t=0 0\r\nm=audio {port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+    return head + body + "".join(f"{line}\r\n" for line in lines)
+
+
+class Media:
+    """One port for sound: it counts what comes, and speaks."""
+
+    def __init__(self, host, port=0):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.socket.bind((host, port))
+        self.host, self.port = host, self.socket.getsockname()[1]
+        self.sequence = 0
+
+    def say(self, to, ssrc=1, byte=0x11, packets=1):
+        for _ in range(packets):
+            self.sequence += 1
+            head = struct.pack("!BBHII", 0x80, 8, self.sequence & 0xFFFF, self.sequence * 160, ssrc)
+            self.socket.sendto(head + bytes([byte]) * 160, to)
+            if packets > 1:
+                time.sleep(PACKET_S)
+
+    def heard(self):
+        """What has come since this was asked last: each packet."""
+        self.socket.setblocking(False)
+        packets = []
+        while True:
+            try:
+                packets.append(self.socket.recv(65_535))
+            except BlockingIOError:
+                return packets
+
+    def heard_bytes(self):
+        return sum(len(packet) + HEADERS_BYTES for packet in self.heard())
+
+    def await_byte(self, byte, speak, seconds=20):
+        """Waits until sound of this byte comes, while somebody goes on speaking; whether it came."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            speak()
+            time.sleep(PACKET_S)
+            if any(len(packet) == 172 and packet[-1] == byte for packet in self.heard()):
+                return True
+        return False
+
+    def close(self):
+        self.socket.close()
+
+
+class Phone:
+    """One call, made or taken."""
+
+    def __init__(self, host, switch, port=0):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((host, port))
+        self.host, self.port = host, self.socket.getsockname()[1]
+        self.switch, self.cseq, self.sent_bytes = switch, 0, 0
+        self.call_id = f"{time.monotonic_ns()}@{host}"
+        self.to = self.invite = ""
+
+    @property
+    def at(self):
+        return f"{self.host}:{self.port}"
+
+    def send(self, text):
+        self.sent_bytes += len(text.encode()) + HEADERS_BYTES
+        self.socket.sendto(text.encode(), self.switch)
+
+    def request(self, method, body="", cseq=None):
+        if cseq is None:
+            self.cseq += 1
+        contact = f"Contact: <sip:caller@{self.at}>\r\n"
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        self.send(
+            f"{method} {self.target} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {self.at};rport;branch=z9hG4bK{time.monotonic_ns()}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:13800000001@{self.at}>;tag=me\r\nTo: {self.to}\r\n"
+            f"Call-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n{contact}{kind}"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+
+    def dial(self, x, body):
+        host, port = self.switch
+        self.target = f"sip:{x}@{host}:{port}"
+        self.to = f"<{self.target}>"
+        self.request("INVITE", body)
+
+    def ack(self):
+        self.request("ACK", cseq=self.cseq)
+
+    def await_message(self, wanted, seconds=30):
+        """The next message whose first line matches; what lies before it is passed over."""
+        deadline = time.monotonic() + seconds
+        seen = []
+        while (left := deadline - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                text = self.socket.recv(65_535).decode()
+            except TimeoutError:
+                break
+            first = text.split("\r\n", 1)[0]
+            if "tag=" in field(text, "To") and text.startswith("SIP/2.0 ") and ";tag=" not in self.to:
+                self.to = field(text, "To")
+            if re.search(wanted, first):
+                return text
+            seen.append(first)
+        raise AssertionError(f"no {wanted}, only {seen}")
+
+    def await_final(self, seconds=60):
+        """The final answer to an INVITE, acknowledged."""
+        answer = self.await_message(r"^SIP/2.0 [2-6]", seconds)
+        self.ack()
+        return answer
+
+    def await_invite(self):
+        self.invite = self.await_message("^INVITE ")
+        return self.invite
+
+    def reply(self, status, body=""):
+        kept = "".join(
+            f"{name}: {field(self.invite, name)}\r\n" for name in ("Via", "From", "Call-ID", "CSeq")
+        )
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        self.send(
+            f"SIP/2.0 {status} Said\r\n{kept}To: {field(self.invite, 'To')};tag=callee\r\n"
+            f"Contact: <sip:callee@{self.at}>\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+
+    def close(self):
+        self.socket.close()
