@@ -105,7 +105,9 @@ impl Media {
         across: Across,
     ) -> Option<Vec<u8>> {
         let address = self.address(side)?;
-        let has_other = across != Across::Nobody && self.agreed.is_some();
+        // What the callee said before may have been of no use; this is.
+        let has_callee =
+            across != Across::Nobody && (side == Side::Callee || self.agreed.is_some());
         let half = self.half_mut(side);
         let reply = half.ours.answer(&offer, answer, &agreed, address);
         let flipped = agreed.flipped(&offer.audio);
@@ -127,7 +129,7 @@ impl Media {
             rung.body = reply.clone();
             rung.agreed = for_caller.clone();
         }
-        match has_other {
+        match has_callee {
             true => self.agreed = Some(for_caller),
             false => self.alone = Some(for_caller),
         }

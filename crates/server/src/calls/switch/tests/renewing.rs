@@ -350,6 +350,22 @@ fn a_caller_moves_while_it_hears_a_tone_or_a_prompt() {
 }
 
 #[test]
+fn a_phone_takes_over_from_a_server_that_said_nothing_of_use() {
+    let mut world = World::new();
+    world.answers.tone = ToneCode::parse("100000001");
+    world.dial(sdp_at(CALLER_MEDIA, "0 8 101"), 70);
+    let callee = world.callee_leg();
+    world.callee_does(SipInput::Progress(callee, 180, None));
+    // The callee was offered the codec of the tone alone.
+    let said = Some(sdp_at(SERVER_MEDIA, "8 101"));
+    world.callee_does(SipInput::Progress(callee, 183, said));
+    renew(&mut world, callee, 2, CALLEE_MEDIA, "8 0 101");
+    let answer = accepted(&world.callee_events).expect("it is answered");
+    assert!(answer.contains("RTP/AVP 0 101\r\n"), "{answer}");
+    assert_stands(world, callee, CALLER_MEDIA, CALLEE_MEDIA, Law::Mu);
+}
+
+#[test]
 fn a_refused_callee_leaves_no_offer_of_the_caller_unanswered() {
     let (mut world, caller, callee) = early(None, CALLEE_MEDIA, "8 101");
     let offer = sdp_again(2, MOVED_MEDIA, "0 101", "sendrecv");
