@@ -157,13 +157,20 @@ impl World {
             return self.break_law(what, Some(call));
         }
         let hears = [caller.hears_at(), callee.hears_at()];
-        let path = track.path.unwrap_or_default();
-        let goes = [path.caller, path.callee].map(|end| end.map(|end| end.address));
+        if track.path.is_none() && track.is_delayed {
+            // Its answer to our offer was lost with its ACK. The call ends once that is known.
+            return;
+        }
+        let ends = track.path.as_ref().map(|path| [&path.caller, &path.callee]);
+        let ends = ends
+            .map(|ends| ends.map(Option::as_ref))
+            .unwrap_or_default();
+        let goes = ends.map(|end| end.map(|end| end.address));
         if goes != hears && one.is_some() {
             let what = format!("the phones listen at {hears:?}, and media goes to {goes:?}");
             return self.break_law(what, Some(call));
         }
-        let law = path.caller.and_then(|end| end.law);
+        let law = ends[0].and_then(|end| end.law);
         if one.is_some() && law != one.map(Codec::law) {
             let what = format!("the phones speak {one:?}, and the relay takes it for {law:?}");
             self.break_law(what, Some(call));

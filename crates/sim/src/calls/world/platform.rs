@@ -70,7 +70,7 @@ impl World {
                 }
                 let call = self.call_of(key);
                 let track = self.track_of(key).map(|track| {
-                    track.path = Some(path);
+                    track.path = Some(path.clone());
                     track.may_relay(&path)
                 });
                 if let Some(Err(what)) = track {
