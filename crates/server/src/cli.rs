@@ -3,7 +3,8 @@
 //! that is stopped.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 the service cannot be
-//! reached.
+//! reached, 75 the surroundings do not allow it now. 70 is the writer's
+//! ([`EXIT_UNKNOWN`](crate::writer::EXIT_UNKNOWN)).
 
 mod account;
 mod apply;
@@ -35,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{ConfigError, Inputs, Loaded, load};
+use crate::config::{ConfigError, ConfigErrors, Fault, Inputs, Loaded, load};
 
 pub use client::Client;
 
@@ -146,9 +147,9 @@ enum Command {
 /// Why a command did not do what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The settings are wrong.
+    /// The settings are wrong, or what they name is not there.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     /// The command line is wrong in a way the parser cannot see.
     #[error("{0}")]
     Usage(String),
@@ -158,15 +159,33 @@ pub enum Failure {
     /// It was refused, or failed.
     #[error("{0}")]
     Failed(String),
+    /// An address, a port, a file or the disk does not allow it now; trying again may help.
+    #[error("{0}")]
+    Surroundings(String),
 }
+
+/// The exit code when the surroundings do not allow it now: a supervisor tries again. It is `EX_TEMPFAIL`
+/// of sysexits.h.
+pub const EXIT_SURROUNDINGS: u8 = 75;
 
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,
-            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Config(errors) => match errors.fault() {
+                Fault::Mistake => 2,
+                Fault::Surroundings => EXIT_SURROUNDINGS,
+            },
+            Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
+            Self::Surroundings(_) => EXIT_SURROUNDINGS,
         }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.into())
     }
 }
 
@@ -184,7 +203,9 @@ pub fn main() -> ExitCode {
         // Standard output was closed, as by `| head`; nobody is left to be told.
         Err(Failure::Failed(reason)) if reason.contains("Broken pipe") => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("maskline: {failure}");
+            for line in failure.to_string().lines() {
+                eprintln!("maskline: {line}");
+            }
             ExitCode::from(failure.exit_code())
         }
     }
@@ -239,7 +260,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
 
 impl Common {
     /// The settings, with the flags that every command has on top.
-    fn load(&self) -> Result<Loaded, ConfigError> {
+    fn load(&self) -> Result<Loaded, ConfigErrors> {
         load(&self.inputs(Vec::new()))
     }
 

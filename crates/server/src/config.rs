@@ -3,7 +3,8 @@
 //!
 //! Values come from the file, then `MASKLINE_*`, then flags; the later wins. Each layer is checked
 //! on its own, so that a mistake is reported where it was made: a file with its line, a variable
-//! with its name, a flag with its name. Nothing is ignored silently: an unknown key is an error.
+//! with its name, a flag with its name. Nothing is ignored silently: an unknown key is an error. All
+//! mistakes are told at once, not the first alone.
 //!
 //! [`Settings`] is what a process starts with. Some of it may change while it runs and is read again
 //! on SIGHUP; see [`Reloader`].
@@ -16,7 +17,7 @@ mod rules;
 mod settings;
 mod values;
 
-pub use error::{ConfigError, Source};
+pub use error::{ConfigError, ConfigErrors, Fault, Source};
 pub use load::{Inputs, Loaded, load};
 pub use reload::{Part, Reload, Reloader};
 pub use settings::{

@@ -2,11 +2,15 @@
 //!
 //! Order of a start: settings, log, admin port (so that `/healthz` and `/readyz` answer while the
 //! state is loading), master key, ledger, demo, customers' ports, calls, jobs; then it is ready.
+//! What the surroundings refuse meanwhile (an address, a port, a file, the disk) ends the process with a code
+//! of its own ([`Failure::Surroundings`]), after which a supervisor tries again.
+//!
 //! A stop goes the other way round: not ready, no new work, what was accepted is answered, and the
 //! ledger is closed last.
 
 mod addresses;
 mod certificate;
+mod check;
 pub mod descriptors;
 mod listen;
 mod master;
@@ -15,6 +19,7 @@ mod signals;
 mod sip_tls;
 mod start;
 mod stop;
+mod supervisor;
 mod watch;
 
 use std::path::PathBuf;
@@ -22,6 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use maskline_store::recovery::RecoverError;
+use maskline_store::sqlite::OpenError;
 use parking_lot::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -32,9 +39,10 @@ use crate::connections::Connections;
 use crate::demo;
 use crate::seal::Sealer;
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
-use crate::writer::{Ledger, Running};
+use crate::writer::{Ledger, Running, StartError};
 
 pub use addresses::Addresses;
+pub use check::check;
 pub use parts::{ledger_options, reachable};
 use signals::{Signals, Told};
 use start::Started;
@@ -52,6 +60,9 @@ pub fn run(inputs: Inputs, ready_json: bool) -> Result<(), Failure> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let loaded = load(&inputs)?;
     let log = init_log(&loaded.settings.log).map_err(Failure::Failed)?;
+    for doubt in loaded.doubts().iter().chain(&check::doubts(&loaded)) {
+        tracing::warn!("{doubt}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -109,9 +120,7 @@ impl Process {
     async fn open_ledger(&self) -> Result<(Ledger, Running, Arc<Sealer>), Failure> {
         let sealer = master::sealer(&self.loaded, &self.data).await?;
         let options = parts::ledger_options(&self.loaded.settings);
-        let (ledger, running) = Ledger::open(options)
-            .await
-            .map_err(|error| Failure::Failed(error.to_string()))?;
+        let (ledger, running) = Ledger::open(options).await.map_err(not_opened)?;
         self.metrics
             .register(|registry| ledger.register_metrics(registry));
         Ok((ledger, running, Arc::new(sealer)))
@@ -129,9 +138,12 @@ impl Process {
             mut reloader,
             work,
             mut tasks,
+            alive,
         } = started;
+        let mut alive = std::pin::pin!(alive);
         self.tell_ready(&addresses);
         let ended = tokio::select! {
+            () = &mut alive => Ok(()),
             ended = self.follow(signals, &mut reloader, &mut tasks) => ended,
             () = watch::writer_ended(running) => {
                 tracing::error!("the writer ended by itself");
@@ -139,6 +151,7 @@ impl Process {
             }
         };
         tracing::info!("stopping: answering what was accepted");
+        supervisor::stopping();
         self.readiness.block("stop", "stopping");
         work.stop();
         let last = async {
@@ -150,6 +163,7 @@ impl Process {
         };
         tokio::select! {
             () = last => {}
+            () = &mut alive => {}
             () = stop_told(signals) => tracing::warn!("told again: not waiting any longer"),
         }
         ended
@@ -169,6 +183,7 @@ impl Process {
         {
             tracing::warn!(%error, "nobody reads the ready line");
         }
+        supervisor::ready();
     }
 
     fn tell_addresses(&self, addresses: &Addresses) {
@@ -196,8 +211,10 @@ impl Process {
                 told = signals.next() => match told {
                     Told::Stop => return Ok(()),
                     Told::Reload => {
+                        supervisor::reloading();
                         let done = tokio::task::block_in_place(|| reloader.reload());
                         parts::tell_reload(&reloads, done);
+                        supervisor::ready();
                     }
                 },
                 Some(ended) = tasks.join_next() => {
@@ -207,6 +224,22 @@ impl Process {
                 }
             }
         }
+    }
+}
+
+/// A data directory that is in use or cannot be written, or a disk that fails, may be well later; data
+/// that cannot be read stay so.
+fn not_opened(error: StartError) -> Failure {
+    let reason = error.to_string();
+    match error {
+        StartError::Open(OpenError::Version(_) | OpenError::Setting(_) | OpenError::Migrate(_)) => {
+            Failure::Failed(reason)
+        }
+        StartError::Recover(RecoverError::Database(_) | RecoverError::Thread(_))
+        | StartError::Open(_)
+        | StartError::Database(_)
+        | StartError::Thread(_) => Failure::Surroundings(reason),
+        StartError::Recover(_) => Failure::Failed(reason),
     }
 }
 

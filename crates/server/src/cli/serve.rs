@@ -1,6 +1,8 @@
 //! `maskline serve`.
 
-use super::{Common, Failure};
+use serde_json::json;
+
+use super::{Common, Failure, show};
 use crate::serve;
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,9 @@ pub struct Args {
     /// Print one line of JSON with the real addresses on standard output, once it serves
     #[arg(long)]
     pub ready_json: bool,
+    /// Tell whether it would start: read settings, certificates and the master key, and make nothing
+    #[arg(long, conflicts_with = "ready_json")]
+    pub check: bool,
 }
 
 impl Args {
@@ -51,5 +56,16 @@ impl Args {
 }
 
 pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
-    serve::run(common.inputs(args.flags()), args.ready_json)
+    let inputs = common.inputs(args.flags());
+    if !args.check {
+        return serve::run(inputs, args.ready_json);
+    }
+    let checked = serve::check(&inputs)?;
+    if common.json {
+        return show::json(&json!({ "warnings": checked.doubts }));
+    }
+    for doubt in &checked.doubts {
+        eprintln!("warning: {doubt}");
+    }
+    show::line("the settings are in order")
 }

@@ -33,6 +33,16 @@ impl fmt::Display for Source {
     }
 }
 
+/// Whose fault it is that a setting does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The setting is wrong, and stays wrong however often it is tried.
+    Mistake,
+    /// The setting may be right, but what it names is not there or not free now: an address, a port, a
+    /// file. A later try may succeed.
+    Surroundings,
+}
+
 /// A setting that was refused: where it stands, which it is, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -42,6 +52,8 @@ pub struct ConfigError {
     pub key: String,
     /// Why it was refused, for a person.
     pub reason: String,
+    /// Whether trying again can help.
+    pub fault: Fault,
 }
 
 impl fmt::Display for ConfigError {
@@ -55,3 +67,59 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// Everything that is wrong with the settings, in the order in which it was found; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// Nothing wrong is no error.
+    ///
+    /// # Errors
+    /// All of `found`, when there is any.
+    pub fn none_of(found: Vec<ConfigError>) -> Result<(), Self> {
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(Self(found)),
+        }
+    }
+
+    /// The first of them.
+    pub fn first(&self) -> &ConfigError {
+        &self.0[0]
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+
+    /// Whether one of them stays wrong however often it is tried.
+    pub fn fault(&self) -> Fault {
+        match self.0.iter().any(|error| error.fault == Fault::Mistake) {
+            true => Fault::Mistake,
+            false => Fault::Surroundings,
+        }
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    /// One line for each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, error) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}

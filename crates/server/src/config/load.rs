@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::error::{ConfigError, Source};
-use super::file::{self, join};
+use super::error::{ConfigError, ConfigErrors, Fault, Source};
+use super::file::{self, join, try_alone};
 use super::settings::Settings;
+use crate::suggest;
 
 /// Variables that start with our prefix but are not settings: read elsewhere, or put there by a
 /// container platform for a service that happens to be called `maskline`.
@@ -71,25 +72,45 @@ impl Loaded {
             source: self.source(key),
             key: key.to_owned(),
             reason: reason.into(),
+            fault: Fault::Mistake,
         }
+    }
+
+    /// The same where what the value names is not there or not free now, so that trying again may help.
+    pub fn missing(&self, key: &str, reason: impl Into<String>) -> ConfigError {
+        ConfigError {
+            fault: Fault::Surroundings,
+            ..self.refuse(key, reason)
+        }
+    }
+
+    /// What is probably not meant, though it can be: each with the place where it was written.
+    pub fn doubts(&self) -> Vec<ConfigError> {
+        let doubts = self.settings.doubts().into_iter();
+        doubts
+            .map(|(key, reason)| self.refuse(&key, reason))
+            .collect()
     }
 }
 
 /// Reads and joins all layers.
 ///
 /// # Errors
-/// The first mistake found: a file that cannot be read or parsed, an unknown key or variable, a
-/// value of the wrong kind or out of bounds, settings that contradict each other.
-pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigError> {
+/// Every mistake found: a file that cannot be read or parsed, unknown keys and variables, values of the
+/// wrong kind or out of bounds, settings that contradict each other.
+pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     let defaults = Table::try_from(Settings::default())
         .expect("settings are tables of text, numbers, booleans and lists");
     let mut merged = defaults.clone();
     let mut sources = BTreeMap::new();
 
+    let mut mistakes = Vec::new();
+
     if let Some(path) = &inputs.file {
-        let (table, lines) = file::read(path)?;
-        overlay(&mut merged, table);
-        sources.extend(lines.into_iter().map(|(key, line)| {
+        let read = file::read(path, &defaults)?;
+        mistakes.extend(read.mistakes);
+        overlay(&mut merged, read.table);
+        sources.extend(read.lines.into_iter().map(|(key, line)| {
             let path = path.clone();
             (key, Source::File { path, line })
         }));
@@ -105,36 +126,42 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigError> {
         }
         let source = Source::Variable(name.clone());
         let Some(key) = names.get(name) else {
-            return Err(ConfigError {
+            let hint = suggest::hint(name, names.keys().map(String::as_str));
+            mistakes.push(ConfigError {
                 source,
                 key: String::new(),
-                reason: format!("there is no such setting{}", nearest(name, names.keys())),
+                reason: format!("there is no such setting{hint}"),
+                fault: Fault::Mistake,
             });
+            continue;
         };
-        set(&mut merged, &defaults, key, text, source, &mut sources)?;
+        let done = set(&mut merged, &defaults, key, text, source, &mut sources);
+        mistakes.extend(done.err());
     }
 
     for (flag, key, text) in &inputs.flags {
-        set(
-            &mut merged,
-            &defaults,
-            key,
-            text,
-            Source::Flag(flag),
-            &mut sources,
-        )?;
+        let source = Source::Flag(flag);
+        let done = set(&mut merged, &defaults, key, text, source, &mut sources);
+        mistakes.extend(done.err());
     }
 
     let settings = Settings::deserialize(merged).map_err(|error| ConfigError {
         source: Source::Default,
         key: String::new(),
         reason: error.message().to_owned(),
+        fault: Fault::Mistake,
     })?;
     let loaded = Loaded { settings, sources };
-    loaded
+    let broken = loaded
         .settings
-        .check(|key| loaded.sources.contains_key(key))
-        .map_err(|(key, reason)| loaded.refuse(key, reason))?;
+        .check(|key| loaded.sources.contains_key(key));
+    // A value that was refused above has its default here, of which nothing is to be said.
+    for (key, reason) in broken {
+        if mistakes.iter().all(|mistake| mistake.key != key) {
+            mistakes.push(loaded.refuse(&key, reason));
+        }
+    }
+    ConfigErrors::none_of(mistakes)?;
     Ok(loaded)
 }
 
@@ -162,14 +189,17 @@ fn set(
         source: source.clone(),
         key: key.to_owned(),
         reason,
+        fault: Fault::Mistake,
     };
     let kind = look_up(defaults, key).ok_or_else(|| refuse("there is no such setting".into()))?;
     let value = match kind {
         Value::String(_) => Value::String(text.to_owned()),
-        Value::Integer(_) => Value::Integer(
-            text.parse()
-                .map_err(|_| refuse(format!("`{text}` is not a whole number")))?,
-        ),
+        Value::Integer(_) => Value::Integer(text.parse().map_err(|_| {
+            refuse(format!(
+                "`{text}` is not a whole number{}",
+                file::counted(key)
+            ))
+        })?),
         Value::Boolean(_) => Value::Boolean(match text {
             "true" | "1" | "yes" => true,
             "false" | "0" | "no" => false,
@@ -184,11 +214,11 @@ fn set(
             return Err(refuse("this setting can only stand in the file".into()));
         }
     };
-    let mut alone = value.clone();
+    try_alone(key, &value).map_err(refuse)?;
+    let mut alone = value;
     for name in key.rsplit('.') {
         alone = Value::Table(Table::from_iter([(name.to_owned(), alone)]));
     }
-    Settings::deserialize(alone.clone()).map_err(|error| refuse(error.message().trim().into()))?;
     if let Value::Table(alone) = alone {
         overlay(merged, alone);
     }
@@ -230,299 +260,5 @@ fn keys(table: &Table) -> Vec<String> {
     found
 }
 
-/// "; did you mean …?" for the known name that shares the longest start with `name`.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let shared = |other: &str| {
-        name.bytes()
-            .zip(other.bytes())
-            .take_while(|(a, b)| a == b)
-            .count()
-    };
-    known
-        .max_by_key(|other| shared(other))
-        .filter(|other| shared(other) > PREFIX.len() + 2)
-        .map_or_else(String::new, |other| format!("; did you mean {other}?"))
-}
-
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    #[test]
-    fn later_layers_win() {
-        let file = file(
-            "data = \"/a\"\n[api]\nlisten = \"0.0.0.0:1\"\n[admin]\nlisten = \"0.0.0.0:3\"\n[sip]\nlisten = \"127.0.0.1:4\"\n",
-        );
-        let mut inputs = from_file(&file);
-        inputs.variables = vec![
-            ("MASKLINE_API_LISTEN".into(), "0.0.0.0:11".into()),
-            ("MASKLINE_ADMIN_LISTEN".into(), "0.0.0.0:13".into()),
-        ];
-        inputs.flags = vec![("--api", "api.listen", "0.0.0.0:21".into())];
-        let loaded = load(&inputs).expect("valid");
-        let settings = &loaded.settings;
-        assert_eq!(settings.data, "/a");
-        assert_eq!(settings.api.listen.get().unwrap().port(), 21);
-        assert_eq!(settings.admin.listen.port(), 13);
-        assert_eq!(settings.sip.listen.port(), 4);
-        assert_eq!(settings.rtp, crate::config::RtpSettings::default());
-        assert_eq!(loaded.source("api.listen"), Source::Flag("--api"));
-        assert_eq!(loaded.source("rtp.ports"), Source::Default);
-    }
-
-    #[test]
-    fn file_mistakes_are_told_with_line_key_and_reason() {
-        for (text, line, key, reason) in [
-            ("data = 3\n", 1, "data", "expected a string"),
-            (
-                "\n[api]\nlisten = \"8080\"\n",
-                3,
-                "api.listen",
-                "the colon is missing",
-            ),
-            (
-                "[api]\n\n\nport = 1\n",
-                4,
-                "api.port",
-                "unknown field `port`",
-            ),
-            ("[sups]\nlisten = 1\n", 1, "sups", "unknown field `sups`"),
-            ("[rtp]\nports = \"1-2\"\n", 2, "rtp.ports", "below 1024"),
-            (
-                "[log]\nlevel = \"inof\"\n",
-                2,
-                "log.level",
-                "not a log level",
-            ),
-            (
-                "[log]\n\nformat = \"xml\"\n",
-                3,
-                "log.format",
-                "unknown variant",
-            ),
-            ("a = \n", 1, "", "expected"),
-            (
-                "[jobs]\nbatch_max = 0\n",
-                2,
-                "jobs.batch_max",
-                "not between 1",
-            ),
-            (
-                "[jobs]\nbatch_max = -1\n",
-                2,
-                "jobs.batch_max",
-                "invalid value",
-            ),
-            (
-                "[api]\n# why\ncertificate = \"c.pem\"\n",
-                3,
-                "api.certificate",
-                "private_key is missing",
-            ),
-            (
-                "[api]\nhttps = \"127.0.0.1:1\"\n",
-                2,
-                "api.https",
-                "needs api.certificate",
-            ),
-            (
-                "[api]\nlisten = \"off\"\n",
-                2,
-                "api.listen",
-                "there is no HTTPS",
-            ),
-            (
-                "[api]\nerrors_page = \"errors-api.md\"\n",
-                2,
-                "api.errors_page",
-                "begins with http://",
-            ),
-            (
-                "[api]\nerrors_page = \"https://h/#top\"\n",
-                2,
-                "api.errors_page",
-                "without a fragment",
-            ),
-            (
-                "[sip]\ntls = \"127.0.0.1:5061\"\n",
-                2,
-                "sip.tls",
-                "needs sip.certificate",
-            ),
-            (
-                "[sip]\nprivate_key = \"k.pem\"\n",
-                2,
-                "sip.private_key",
-                "certificate is missing",
-            ),
-            (
-                "[sip]\nlisten = \"0.0.0.0:5060\"\n",
-                2,
-                "sip.listen",
-                "set sip.advertised",
-            ),
-            (
-                "[rtp]\nbind = \"::\"\n",
-                2,
-                "rtp.bind",
-                "set rtp.advertised",
-            ),
-            (
-                "[sip]\nadvertised = \"example.org\"\n",
-                2,
-                "sip.advertised",
-                "invalid socket address",
-            ),
-            (
-                "[calls]\nper_x_max = 0\n",
-                2,
-                "calls.per_x_max",
-                "0 is not between 1 and",
-            ),
-            (
-                "[prompts]\nlanguages = [\"english\", \"english\"]\n",
-                2,
-                "prompts.languages",
-                "each once",
-            ),
-            (
-                "[recording]\nnotice = \"callee\"\n",
-                2,
-                "recording.notice",
-                "unknown variant",
-            ),
-            ("[process]\nnode = \"a b\"\n", 2, "process.node", "1 to 64"),
-            (
-                "[jobs]\nenabled = true\nenabled = false\n",
-                3,
-                "",
-                "duplicate key",
-            ),
-        ] {
-            let file = file(text);
-            let error = load(&from_file(&file)).expect_err(text);
-            assert_eq!(
-                error.source,
-                Source::File {
-                    path: file.path().to_owned(),
-                    line
-                },
-                "{text:?}: {error}"
-            );
-            assert_eq!(error.key, key, "{text:?}: {error}");
-            assert!(error.reason.contains(reason), "{text:?}: {error}");
-        }
-    }
-
-    #[test]
-    fn plain_http_can_be_off_where_there_is_https() {
-        for text in [
-            "demo = true\n[api]\nlisten = \"off\"\n",
-            "demo = true\n[api]\nlisten = \"\"\n",
-            "[api]\nlisten = \"off\"\ncertificate = \"c.pem\"\nprivate_key = \"k.pem\"\n",
-        ] {
-            let file = file(text);
-            let settings = load(&from_file(&file)).expect(text).settings;
-            assert!(!settings.api.listen.is_set(), "{text}");
-            assert!(settings.https().is_some(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_missing_file_is_an_error() {
-        let inputs = Inputs {
-            file: Some("/nonexistent/maskline.toml".into()),
-            ..Inputs::default()
-        };
-        let error = load(&inputs).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("/nonexistent/maskline.toml: cannot be read")
-        );
-    }
-
-    #[test]
-    fn wrong_variables_and_flags_are_told_by_name() {
-        for (name, text, told) in [
-            (
-                "MASKLINE_API_LISTEM",
-                "x",
-                "did you mean MASKLINE_API_LISTEN?",
-            ),
-            ("MASKLINE_API_LISTEN", "x", "the colon is missing"),
-            ("MASKLINE_JOBS_ENABLED", "maybe", "neither true nor false"),
-            ("MASKLINE_JOBS_BATCH_MAX", "ten", "not a whole number"),
-            ("MASKLINE_JOBS_BATCH_MAX", "-4", "invalid value"),
-            ("MASKLINE_JOBS_BATCH_MAX", "0", "not between"),
-        ] {
-            let inputs = Inputs {
-                variables: vec![(name.into(), text.into())],
-                ..Inputs::default()
-            };
-            let error = load(&inputs).expect_err(name).to_string();
-            assert!(error.starts_with(name) && error.contains(told), "{error}");
-        }
-        let inputs = Inputs {
-            flags: vec![("--sip", "sip.listen", "x".into())],
-            ..Inputs::default()
-        };
-        assert!(
-            load(&inputs)
-                .unwrap_err()
-                .to_string()
-                .starts_with("--sip: sip.listen: ")
-        );
-    }
-
-    #[test]
-    fn variables_of_others_are_left_alone() {
-        let inputs = Inputs {
-            variables: [
-                "MASKLINE_SERVICE_HOST",
-                "MASKLINE_PORT_8080_TCP",
-                "MASKLINE_MASTER_KEY",
-                "HOME",
-            ]
-            .map(|name| (name.to_owned(), "x".to_owned()))
-            .to_vec(),
-            ..Inputs::default()
-        };
-        assert_eq!(load(&inputs).unwrap().settings, Settings::default());
-    }
-
-    #[test]
-    fn lists_and_switches_can_be_variables() {
-        let inputs = Inputs {
-            variables: vec![
-                (
-                    "MASKLINE_MASTER_KEY_COMMAND".into(),
-                    "vault read  key".into(),
-                ),
-                ("MASKLINE_JOBS_ENABLED".into(), "false".into()),
-                ("MASKLINE_API_CERTIFICATE".into(), String::new()),
-            ],
-            ..Inputs::default()
-        };
-        let settings = load(&inputs).unwrap().settings;
-        assert_eq!(settings.master_key.command, ["vault", "read", "key"]);
-        assert!(!settings.jobs.enabled);
-        assert!(!settings.api.certificate.is_set());
-    }
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-        file.write_all(text.as_bytes())
-            .expect("room for a small file");
-        file
-    }
-
-    fn from_file(file: &tempfile::NamedTempFile) -> Inputs {
-        Inputs {
-            file: Some(file.path().to_owned()),
-            ..Inputs::default()
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@
 
 use toml::{Table, Value};
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::load::{Inputs, Loaded, load};
 use super::settings::Settings;
 
@@ -67,14 +67,18 @@ impl Reloader {
     /// Reads everything again and applies what may change.
     ///
     /// # Errors
-    /// The first mistake found; then nothing has changed.
-    pub fn reload(&mut self) -> Result<Reload, ConfigError> {
+    /// Every mistake found; then nothing has changed.
+    pub fn reload(&mut self) -> Result<Reload, ConfigErrors> {
         let loaded = load(&self.inputs)?;
-        let prepared = self
-            .parts
-            .iter()
-            .map(|part| part(&loaded))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut prepared = Vec::new();
+        let mut mistakes = Vec::new();
+        for part in &self.parts {
+            match part(&loaded) {
+                Ok(apply) => prepared.push(apply),
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        ConfigErrors::none_of(mistakes)?;
         let mut report = Reload::default();
         for key in differing(&self.in_force, &loaded.settings) {
             if is_reloadable(&key) {

@@ -3,31 +3,35 @@
 use std::net::IpAddr;
 
 use super::settings::Settings;
+use crate::api::actions::ACTIONS;
+use crate::suggest;
+
+/// A key and what is wrong with its value.
+type Wrong = (String, String);
+
+/// A media port pair is needed for each of the two sides of a call.
+const PAIRS_PER_CALL: u32 = 2;
 
 impl Settings {
-    /// The rules that a single value cannot show: the key and the reason of the first one broken.
-    pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Result<(), (&'static str, String)> {
-        let wrong = |key, reason: &str| Err((key, reason.to_owned()));
+    /// The rules that a single value cannot show: key and reason of each one broken. `given` says whether
+    /// somebody set a key.
+    pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Vec<Wrong> {
+        let mut broken: Vec<Wrong> = Vec::new();
+        let mut wrong = |key: &str, reason: &str| broken.push((key.to_owned(), reason.to_owned()));
         if self.data.is_empty() {
-            return wrong("data", "the data directory has no name");
+            wrong("data", "the data directory has no name");
         }
         match (self.api.certificate.is_set(), self.api.private_key.is_set()) {
-            (true, false) => {
-                return wrong("api.certificate", "api.private_key is missing beside it");
-            }
-            (false, true) => {
-                return wrong("api.private_key", "api.certificate is missing beside it");
-            }
-            (false, false) if given("api.https") && !self.demo => {
-                return wrong(
-                    "api.https",
-                    "HTTPS needs api.certificate and api.private_key (or --demo, which makes its own)",
-                );
-            }
+            (true, false) => wrong("api.certificate", "api.private_key is missing beside it"),
+            (false, true) => wrong("api.private_key", "api.certificate is missing beside it"),
+            (false, false) if given("api.https") && !self.demo => wrong(
+                "api.https",
+                "HTTPS needs api.certificate and api.private_key (or --demo, which makes its own)",
+            ),
             _ => {}
         }
         if !self.api.listen.is_set() && self.https().is_none() {
-            return wrong(
+            wrong(
                 "api.listen",
                 "plain HTTP is off and there is no HTTPS, which needs api.certificate and api.private_key",
             );
@@ -38,26 +42,21 @@ impl Settings {
             .get()
             .is_some_and(|page| !is_page(page))
         {
-            return wrong(
+            wrong(
                 "api.errors_page",
                 "it must be a URL that begins with http:// or https://, without a fragment, of at most 512 characters",
             );
         }
         match (self.sip.certificate.is_set(), self.sip.private_key.is_set()) {
-            (true, false) => {
-                return wrong("sip.certificate", "sip.private_key is missing beside it");
-            }
-            (false, true) => {
-                return wrong("sip.private_key", "sip.certificate is missing beside it");
-            }
+            (true, false) => wrong("sip.certificate", "sip.private_key is missing beside it"),
+            (false, true) => wrong("sip.private_key", "sip.certificate is missing beside it"),
             (false, false) if self.sip.tls.is_set() => {
-                return wrong("sip.tls", "TLS needs sip.certificate and sip.private_key");
+                wrong("sip.tls", "TLS needs sip.certificate and sip.private_key");
             }
             _ => {}
         }
-        let nowhere = |host: &str| host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified());
         if nowhere(self.sip.listen.host()) && !self.sip.advertised.is_set() {
-            return wrong(
+            wrong(
                 "sip.listen",
                 "peers must be told a real address; set sip.advertised beside it",
             );
@@ -65,7 +64,7 @@ impl Settings {
         let bind = self.rtp.bind.get().is_some_and(IpAddr::is_unspecified);
         let inherited = !self.rtp.bind.is_set() && nowhere(self.sip.listen.host());
         if (bind || inherited) && !self.rtp.advertised.is_set() {
-            return wrong(
+            wrong(
                 "rtp.bind",
                 "peers must be told a real address; set rtp.advertised beside it",
             );
@@ -73,35 +72,115 @@ impl Settings {
         let languages = &self.prompts.languages;
         let is_repeated = |(place, language)| languages[..place].contains(language);
         if languages.is_empty() || languages.iter().enumerate().any(is_repeated) {
-            return wrong(
+            wrong(
                 "prompts.languages",
                 "at least one of chinese and english, each once",
             );
         }
         if !maskline_domain::account::is_name(&self.process.node) {
-            return wrong(
+            wrong(
                 "process.node",
                 "1 to 64 letters, digits, '-', '_', '.' or '@'",
             );
         }
         if self.api.proxy_protocol && self.api.trusted_proxies.is_empty() {
-            return wrong(
+            wrong(
                 "api.proxy_protocol",
                 "api.trusted_proxies is empty; the protocol is read from the proxies in it alone",
             );
         }
         if !self.master_key.command.is_empty() && self.master_key.file.is_set() {
-            return wrong(
+            wrong(
                 "master_key.command",
                 "master_key.file is set too; one of them must go",
             );
         }
         for (key, value, least, most) in self.bounds() {
             if value < least || value > most {
-                return Err((key, format!("{value} is not between {least} and {most}")));
+                broken.push((
+                    key.to_owned(),
+                    format!("{value} is not between {least} and {most}"),
+                ));
             }
         }
-        Ok(())
+        broken.extend(self.actions_unknown());
+        broken.extend(self.addresses_taken_twice());
+        broken.extend(self.media_over_signalling());
+        broken
+    }
+
+    /// What can be, but is probably not meant: key and reason.
+    pub(super) fn doubts(&self) -> Vec<Wrong> {
+        let (pairs, calls) = (u32::from(self.rtp.ports.pairs()), self.calls.calls_max);
+        let needed = calls.saturating_mul(PAIRS_PER_CALL);
+        if pairs >= needed {
+            return Vec::new();
+        }
+        let carried = pairs / PAIRS_PER_CALL;
+        let reason = format!(
+            "{} holds {pairs} pairs of ports, enough for {carried} calls at once, and calls.calls_max is \
+             {calls}; a wider range, or calls.calls_max = {carried}",
+            self.rtp.ports
+        );
+        vec![("rtp.ports".to_owned(), reason)]
+    }
+
+    /// Limits of actions that nobody can ask for.
+    fn actions_unknown(&self) -> impl Iterator<Item = Wrong> {
+        let known = || ACTIONS.iter().map(|action| action.name);
+        let limits = self.limits.actions.keys();
+        let unknown = limits.filter(move |name| known().all(|known| known != name.as_str()));
+        unknown.map(move |name| {
+            let hint = suggest::hint(name, known());
+            (
+                format!("limits.actions.{name}"),
+                format!("there is no action `{name}`{hint}"),
+            )
+        })
+    }
+
+    /// TCP ports that two listeners want; only one would get it.
+    fn addresses_taken_twice(&self) -> Vec<Wrong> {
+        let listeners = [
+            ("admin.listen", Some(&self.admin.listen)),
+            ("api.listen", self.api.listen.get()),
+            ("api.https", self.https()),
+            ("sip.listen", self.sip.tcp.then_some(&self.sip.listen)),
+            ("sip.tls", self.sip.tls.get()),
+        ];
+        let mut found = Vec::new();
+        for (place, (key, address)) in listeners.iter().enumerate() {
+            let Some(address) = address else { continue };
+            let taken = listeners[..place].iter().find(|(_, other)| {
+                other.is_some_and(|other| {
+                    other.port() != 0
+                        && other.port() == address.port()
+                        && is_shared(other.host(), address.host())
+                })
+            });
+            if let Some((other, _)) = taken {
+                let reason = format!("{address} is wanted by {other} too; give it another port");
+                found.push(((*key).to_owned(), reason));
+            }
+        }
+        found
+    }
+
+    /// A SIP port within the range of media ports, where calls would take it or miss it.
+    fn media_over_signalling(&self) -> Option<Wrong> {
+        let (sip, ports) = (&self.sip.listen, self.rtp.ports);
+        let same = match self.rtp.bind.get() {
+            None => true,
+            Some(bind) => is_shared(&bind.to_string(), sip.host()),
+        };
+        let within = (ports.first()..=ports.last()).contains(&sip.port());
+        (same && within).then(|| {
+            let reason = format!(
+                "{ports} holds the port {} of sip.listen; a range without it, such as 20000-29999",
+                sip.port()
+            );
+            ("rtp.ports".to_owned(), reason)
+        })
     }
 
     /// Numbers that have a sensible range: key, value, least, most.
@@ -279,4 +358,14 @@ fn is_page(text: &str) -> bool {
     text.len() <= PAGE_BYTES_MAX
         && rest.is_some_and(|rest| !rest.is_empty())
         && text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
+}
+
+/// Whether a host stands for every address.
+fn nowhere(host: &str) -> bool {
+    host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified())
+}
+
+/// Whether what listens at two hosts can meet.
+fn is_shared(one: &str, other: &str) -> bool {
+    one == other || nowhere(one) || nowhere(other)
 }

@@ -192,6 +192,27 @@ pub fn obtain(
     Ok((keys, origin))
 }
 
+/// The same without making anything: `None` where a start would make the first key.
+///
+/// # Errors
+/// See [`KeyError`].
+pub fn find(
+    settings: &MasterKeySettings,
+    variable: Option<&str>,
+    data: &Path,
+) -> Result<Option<(MasterKeys, KeyOrigin)>, KeyError> {
+    let file = match settings.file.get() {
+        Some(file) => PathBuf::from(file),
+        None => beside(data),
+    };
+    let is_by_file = variable.is_none() && settings.command.is_empty();
+    let is_new = || !file.exists() && !data.join(maskline_store::sqlite::FILE).exists();
+    if is_by_file && is_new() && !is_inside(&file, data) {
+        return Ok(None);
+    }
+    obtain(settings, variable, data).map(Some)
+}
+
 /// `<data>.key`, next to the data directory.
 fn beside(data: &Path) -> PathBuf {
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());

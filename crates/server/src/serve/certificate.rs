@@ -16,7 +16,7 @@ const OWN_KEY: &str = "demo-key.pem";
 /// When it cannot be read, used or made; told at the setting that named it.
 pub fn obtain(loaded: &Loaded, data: &Path) -> Result<Option<Certificate>, ConfigError> {
     let api = &loaded.settings.api;
-    let refuse = |reason: String| loaded.refuse("api.certificate", reason);
+    let refuse = |reason: String| loaded.missing("api.certificate", reason);
     let (chain, key) = match (api.certificate.get(), api.private_key.get()) {
         (Some(chain), Some(key)) => read_pair(loaded, chain, key)?,
         _ if loaded.settings.demo => {
@@ -34,7 +34,7 @@ pub fn obtain(loaded: &Loaded, data: &Path) -> Result<Option<Certificate>, Confi
 pub fn follower(certificate: Option<Certificate>) -> Part {
     Box::new(move |loaded| {
         let api = &loaded.settings.api;
-        let refuse = |reason: String| loaded.refuse("api.certificate", reason);
+        let refuse = |reason: String| loaded.missing("api.certificate", reason);
         let (Some(chain), Some(key)) = (api.certificate.get(), api.private_key.get()) else {
             return Ok(Box::new(|| ()));
         };
@@ -42,7 +42,7 @@ pub fn follower(certificate: Option<Certificate>) -> Part {
         // Tried here, so that taking it over below cannot fail.
         Certificate::from_pem(&chain, &key).map_err(|error| refuse(error.to_string()))?;
         let Some(certificate) = certificate.clone() else {
-            return Err(refuse("HTTPS begins with a restart".to_owned()));
+            return Err(loaded.refuse("api.certificate", "HTTPS begins with a restart"));
         };
         Ok(Box::new(move || {
             if let Err(error) = certificate.replace(&chain, &key) {
@@ -54,7 +54,7 @@ pub fn follower(certificate: Option<Certificate>) -> Part {
 
 fn read_pair(loaded: &Loaded, chain: &str, key: &str) -> Result<(Vec<u8>, Vec<u8>), ConfigError> {
     let read = |setting: &str, file: &str| {
-        std::fs::read(file).map_err(|error| loaded.refuse(setting, format!("{file}: {error}")))
+        std::fs::read(file).map_err(|error| loaded.missing(setting, format!("{file}: {error}")))
     };
     Ok((
         read("api.certificate", chain)?,

@@ -17,13 +17,13 @@ pub async fn tcp(
     address: &ListenAddress,
 ) -> Result<TcpListener, ConfigError> {
     let refuse =
-        |error: std::io::Error| loaded.refuse(key, format!("cannot listen on {address}: {error}"));
+        |error: std::io::Error| loaded.missing(key, format!("cannot listen on {address}: {error}"));
     let mut resolved = tokio::net::lookup_host((address.host(), address.port()))
         .await
         .map_err(refuse)?;
     let to = resolved
         .next()
-        .ok_or_else(|| loaded.refuse(key, format!("{address} is no address")))?;
+        .ok_or_else(|| loaded.missing(key, format!("{address} is no address")))?;
     let socket = if to.is_ipv4() {
         tokio::net::TcpSocket::new_v4()
     } else {

@@ -6,9 +6,10 @@ use std::path::Path;
 use maskline_store::meta;
 use maskline_store::sqlite::DataDir;
 
+use super::not_opened;
 use crate::cli::Failure;
 use crate::config::Loaded;
-use crate::seal::{KeyOrigin, OpenError, Sealer, obtain};
+use crate::seal::{KeyError, KeyOrigin, OpenError, Sealer, obtain};
 
 /// The check value's name among the facts of a store.
 const CHECK: &str = "master_key_check";
@@ -21,31 +22,50 @@ pub async fn sealer(loaded: &Loaded, data: &Path) -> Result<Sealer, Failure> {
     let variable = std::env::var("MASKLINE_MASTER_KEY").ok();
     let settings = &loaded.settings.master_key;
     let found = tokio::task::block_in_place(|| obtain(settings, variable.as_deref(), data));
-    let (keys, origin) = found.map_err(|error| Failure::Failed(error.to_string()))?;
+    let (keys, origin) = found.map_err(not_found)?;
     let sealer = Sealer::new(&keys);
-    prove(&sealer, &origin, data)
-        .await
-        .map_err(Failure::Failed)?;
+    prove(&sealer, &origin, data).await?;
     tracing::debug!(from = %origin, "the master key fits the data");
     Ok(sealer)
 }
 
+/// A key that stands in the wrong place or is none stays so; one that is not there may come.
+pub fn not_found(error: KeyError) -> Failure {
+    let reason = error.to_string();
+    match error {
+        KeyError::Malformed { .. } | KeyError::Inside { .. } | KeyError::Exposed(_) => {
+            Failure::Failed(reason)
+        }
+        KeyError::Lost { .. }
+        | KeyError::File { .. }
+        | KeyError::Command { .. }
+        | KeyError::Random(_) => Failure::Surroundings(reason),
+    }
+}
+
 /// Checks the key against the value kept with the data; data without one get theirs. After a
 /// rotation the value is made anew, so that the old key can be dropped one day.
-async fn prove(sealer: &Sealer, origin: &KeyOrigin, data: &Path) -> Result<(), String> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    let dir = DataDir::own(data).map_err(|error| text(&error))?;
-    let mut conn = dir.writer().await.map_err(|error| text(&error))?;
+async fn prove(sealer: &Sealer, origin: &KeyOrigin, data: &Path) -> Result<(), Failure> {
+    let text = |error: &dyn std::fmt::Display| Failure::Surroundings(error.to_string());
+    let dir = DataDir::own(data).map_err(|error| not_opened(error.into()))?;
+    let mut conn = dir
+        .writer()
+        .await
+        .map_err(|error| not_opened(error.into()))?;
     let kept = meta::get(&mut conn, CHECK)
         .await
         .map_err(|error| text(&error))?;
     let is_current = match kept {
         None => false,
         Some(kept) => {
-            let value = hex::decode(kept).map_err(|_| text(&OpenError::Malformed))?;
+            let value =
+                hex::decode(kept).map_err(|_| Failure::Failed(OpenError::Malformed.to_string()))?;
             sealer.verify(&value).map_err(|error| {
                 let data = data.display();
-                format!("the master key from {origin} is not that of the data in {data}: {error}")
+                let reason = format!(
+                    "the master key from {origin} is not that of the data in {data}: {error}"
+                );
+                Failure::Failed(reason)
             })?;
             sealer.is_current(&value)
         }
@@ -83,7 +103,8 @@ mod tests {
             .unwrap();
         let refused = prove(&sealer(&[2]), &KeyOrigin::Variable, &data)
             .await
-            .unwrap_err();
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("is not that of the data"), "{refused}");
         // A rotation: the new key in front, the old one still there; afterwards it may go.
         prove(&sealer(&[2, 1]), &KeyOrigin::Variable, &data)

@@ -25,7 +25,9 @@ use crate::api::server::TrustedProxies;
 use crate::api::{self, params};
 use crate::calls::media::recorder;
 use crate::calls::{self, media};
-use crate::config::{ConfigError, Language, Loaded, Part, RecordingNotice, Reload, Settings};
+use crate::config::{
+    ConfigError, ConfigErrors, Language, Loaded, Part, RecordingNotice, Reload, Settings,
+};
 use crate::connections;
 use crate::telemetry::Metrics;
 use crate::writer::Options;
@@ -120,7 +122,7 @@ pub fn gateway_follower(gateway: Arc<Gateway>) -> Part {
 pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config, ConfigError> {
     let settings = &loaded.settings;
     let wanted = &settings.sip.listen;
-    let refuse = |reason: String| loaded.refuse("sip.listen", reason);
+    let refuse = |reason: String| loaded.missing("sip.listen", reason);
     let listen = tokio::net::lookup_host((wanted.host(), wanted.port()))
         .await
         .map_err(|error| refuse(format!("{wanted}: {error}")))?
@@ -129,7 +131,7 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
     let tls_listen = match settings.sip.tls.get() {
         None => None,
         Some(wanted) => {
-            let refuse = |reason: String| loaded.refuse("sip.tls", reason);
+            let refuse = |reason: String| loaded.missing("sip.tls", reason);
             let mut found = tokio::net::lookup_host((wanted.host(), wanted.port()))
                 .await
                 .map_err(|error| refuse(format!("{wanted}: {error}")))?;
@@ -229,7 +231,7 @@ pub fn reload_counter(metrics: &Metrics) -> Reloads {
 }
 
 /// Logs and counts what a reload did.
-pub fn tell_reload(reloads: &Reloads, done: Result<Reload, ConfigError>) {
+pub fn tell_reload(reloads: &Reloads, done: Result<Reload, ConfigErrors>) {
     let result = match done {
         Ok(report) => {
             tracing::info!(applied = report.applied.join(" "), "settings read again");
@@ -239,8 +241,10 @@ pub fn tell_reload(reloads: &Reloads, done: Result<Reload, ConfigError>) {
             }
             "done"
         }
-        Err(error) => {
-            tracing::error!(%error, "settings refused; everything stays as it was");
+        Err(errors) => {
+            for error in errors.iter() {
+                tracing::error!(%error, "settings refused; everything stays as it was");
+            }
             "refused"
         }
     };

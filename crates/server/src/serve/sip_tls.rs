@@ -11,7 +11,7 @@ pub fn obtain(loaded: &Loaded) -> Result<Option<Tls>, ConfigError> {
     let sip = &loaded.settings.sip;
     let read = |key: &'static str, file: &OffOr<String>| {
         let read = |file: &String| {
-            std::fs::read(file).map_err(|error| loaded.refuse(key, format!("{file}: {error}")))
+            std::fs::read(file).map_err(|error| loaded.missing(key, format!("{file}: {error}")))
         };
         file.get().map(read).transpose()
     };
@@ -42,11 +42,11 @@ pub fn obtain(loaded: &Loaded) -> Result<Option<Tls>, ConfigError> {
         ),
     ];
     for (key, part) in parts {
-        Tls::new(&part).map_err(|error| loaded.refuse(key, error.to_string()))?;
+        Tls::new(&part).map_err(|error| loaded.missing(key, error.to_string()))?;
     }
     Tls::new(&pem)
         .map(Some)
-        .map_err(|error| loaded.refuse("sip.client_authorities", error.to_string()))
+        .map_err(|error| loaded.missing("sip.client_authorities", error.to_string()))
 }
 
 /// The part that follows the files: they are read again on every reload, since a renewed certificate

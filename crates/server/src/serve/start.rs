@@ -1,6 +1,7 @@
 //! Starting everything above the ledger.
 
 use std::fmt::Display;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use uuid::Uuid;
 
 use super::descriptors::Budget;
 use super::{
-    Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop, watch,
+    Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop,
+    supervisor, watch,
 };
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
@@ -33,6 +35,8 @@ pub struct Started {
     pub work: Stopper,
     /// The parts, each by name; none ends before it is told to.
     pub tasks: JoinSet<&'static str>,
+    /// Tells the supervisor that it is alive, for as long as it is polled.
+    pub alive: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Process {
@@ -115,6 +119,7 @@ impl Process {
             "the customers' interface"
         });
         tasks.spawn(self.jobs(ledger, &stop));
+        let alive = supervisor::keep_alive(ledger.clone(), board.clone(), stop.clone());
         let readiness = self.readiness.clone();
         let watched = watch::run(ledger.clone(), board, connections, readiness, stop);
         tasks.spawn(async move {
@@ -132,13 +137,14 @@ impl Process {
             reloader,
             work,
             tasks,
+            alive: Box::pin(alive),
         })
     }
 
     fn admin(&self, ledger: &Ledger, sealer: Arc<Sealer>, calls: Board) -> Result<Admin, Failure> {
         let file = self.data.join("admin.token");
         let token = AdminToken::read_or_make(&file)
-            .map_err(|error| failed(&file.display().to_string(), &error))?;
+            .map_err(|error| Failure::Surroundings(format!("{}: {error}", file.display())))?;
         Ok(Admin {
             ledger: ledger.clone(),
             sealer,
@@ -164,7 +170,7 @@ impl Process {
             .await
             .map_err(|error| {
                 let reason = format!("cannot serve calls on {listen}: {error}");
-                self.loaded.refuse("sip.listen", reason).into()
+                self.loaded.missing("sip.listen", reason).into()
             })
     }
 

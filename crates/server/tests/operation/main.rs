@@ -2,4 +2,6 @@
 
 mod admin;
 mod documents;
+mod home;
 mod process;
+mod starting;
