@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import sqlite3
 
 import pytest
@@ -117,6 +118,84 @@ def test_backup_of_a_running_service_comes_back_elsewhere(maskline, tmp_path):
     finally:
         other.stop()
     assert other.cli("check").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "listed",
+    ["no such file", "not a line of JSON\n", '{"at": 1, "bindings": ["x"]}\n'],
+)
+def test_restore_that_fails_leaves_nothing_that_could_be_served(maskline, tmp_path, listed):
+    Operator(maskline).world(numbers={"北京": 1})
+    copy, erasures = tmp_path / "copy", tmp_path / "erasures.jsonl"
+    maskline.cli("backup", copy)
+    if listed != "no such file":
+        erasures.write_text(listed)
+    other = Maskline(tmp_path / "other", demo=False)
+
+    done = other.cli("restore", copy, "--erasures", erasures, check=False)
+
+    assert done.returncode == 1 and "erasures.jsonl" in done.stderr, done.stderr
+    assert not other.data.exists()
+
+
+def test_restore_that_fails_later_leaves_an_empty_directory_as_it_was(maskline, tmp_path):
+    copy = tmp_path / "copy"
+    maskline.cli("backup", copy)
+    [file] = copy.glob("*.db")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    other = Maskline(tmp_path / "other", demo=False)
+    other.data.mkdir()
+
+    done = other.cli("restore", copy, check=False)
+
+    assert done.returncode == 1 and "another hash" in done.stderr
+    assert list(other.data.iterdir()) == []
+
+
+def test_restore_that_was_killed_is_not_served_and_can_be_done_again(maskline, tmp_path):
+    copy = tmp_path / "copy"
+    maskline.cli("backup", copy)
+    other = Maskline(tmp_path / "other", demo=False, env={"MASKLINE_MASTER_KEY_FILE": key_file(maskline)})
+    # As a kill in the middle leaves it.
+    (other.data / "restoring").mkdir(parents=True)
+    (other.data / "restoring" / "maskline.db").write_bytes(b"half")
+
+    with pytest.raises(Exception, match="a restore into .* has not come to its end"):
+        other.start()
+    other.cli("restore", copy)
+    assert not (other.data / "restoring").exists()
+    other.start()
+    other.stop()
+    assert other.cli("check").returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("is_there", [False, True])
+def test_restore_by_root_leaves_files_to_the_owner_above(maskline, tmp_path, is_there):
+    copy = tmp_path / "copy"
+    maskline.cli("backup", copy)
+    state = tmp_path / "state"
+    state.mkdir()
+    other = Maskline(state / "data", demo=False)
+    if is_there:
+        other.data.mkdir()
+    os.chown(state, 61_184, 61_185)
+
+    told = other.cli("restore", copy).stdout
+
+    assert "61184" in told
+    found = [other.data, *other.data.rglob("*")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in found} == {(61_184, 61_185)}, found
+
+
+def test_backup_tells_what_else_is_needed(maskline, tmp_path):
+    settings = tmp_path / "m.toml"
+    settings.write_text('[api]\ncertificate = "/etc/c.pem"\nprivate_key = "/etc/k.pem"\n[prompts]\ndirectory = "/p"\n')
+
+    told = maskline.cli("backup", tmp_path / "copy", "--config", settings).stdout
+
+    for kept in [str(settings), "/etc/c.pem", "/etc/k.pem", "/p", "erasures.jsonl", "recordings", "data.key"]:
+        assert kept in told, told
 
 
 def key_file(service):

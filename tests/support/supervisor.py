@@ -4,6 +4,7 @@ It reads Restart, RestartSec, RestartPreventExitStatus, StartLimitIntervalSec, T
 unit, so that a test of it is a test of the unit: what the unit does not say is not done here either.
 """
 
+import os
 import queue
 import signal
 import socket
@@ -36,7 +37,7 @@ class Supervisor:
     """Runs `maskline serve` with these arguments until it is left. `events` tells (what, detail): started,
     told (a state of sd_notify), ended (exit code), given up."""
 
-    def __init__(self, *args, watchdog_s=None, env=None):
+    def __init__(self, *args, watchdog_s=None, env=None, identity=None):
         said = unit()
         one = lambda section, key: said[section, key][-1]
         assert one("Service", "Type") == "notify" and one("Service", "Restart") == "on-failure"
@@ -46,6 +47,8 @@ class Supervisor:
         self.watchdog_s = watchdog_s or float(one("Service", "WatchdogSec"))
         self.args = [str(binary()), "serve", *map(str, args)]
         self.env = env or {}
+        # User and groups, as keywords of Popen; those of the test where nothing is said.
+        self.identity = identity or {}
         self.events = queue.Queue()
         self.process = None
         self._leaving = threading.Event()
@@ -57,6 +60,8 @@ class Supervisor:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._path = str(Path(self._folder.name) / "notify")
         self._socket.bind(self._path)
+        os.chmod(self._folder.name, 0o755)
+        os.chmod(self._path, 0o666)
         self._socket.settimeout(0.05)
         # The thread that starts a process gives it its network namespace: so this one does.
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -108,6 +113,7 @@ class Supervisor:
                     NOTIFY_SOCKET=self._path, WATCHDOG_USEC=str(int(self.watchdog_s * 1e6)), **self.env
                 ),
                 start_new_session=True,
+                **self.identity,
             )
         self._alive_at = None
         self.events.put(("started", self.process.pid))

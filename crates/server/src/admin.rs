@@ -29,7 +29,7 @@ use crate::telemetry::Readiness;
 use crate::writer::Ledger;
 use maskline_domain::call::Notice;
 
-pub use apply::{Applied, apply};
+pub use apply::{Applied, Mode, apply};
 pub use auth::Operator;
 pub use credentials::AdminToken;
 pub use error::AdminError;

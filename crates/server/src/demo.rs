@@ -22,7 +22,7 @@ use crate::admin::credentials::{new_key_id, new_secret, write_private};
 use crate::admin::document::{
     Document, WantedAccount, WantedKey, WantedNumbers, WantedPool, WantedTrunk,
 };
-use crate::admin::{Admin, Operator, apply};
+use crate::admin::{Admin, Mode, Operator, apply};
 use crate::writer::clocks;
 
 /// The file within the data directory.
@@ -96,9 +96,14 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
         pools,
         admin_token: admin.token.expose().to_owned(),
     };
-    apply(admin, &Operator::named("demo"), document(key), false)
-        .await
-        .map_err(|error| error.to_string())?;
+    apply(
+        admin,
+        &Operator::named("demo"),
+        document(key),
+        Mode::default(),
+    )
+    .await
+    .map_err(|error| error.to_string())?;
     let text = serde_json::to_string_pretty(&told).map_err(|error| error.to_string())?;
     write_private(&file, format!("{text}\n").as_bytes())
         .map_err(|error| format!("{}: {error}", file.display()))?;
@@ -144,7 +149,7 @@ pub async fn furnish_phones(admin: &Admin, sandbox: SocketAddr) -> Result<(), St
         ],
         ..Document::default()
     };
-    apply(admin, &Operator::named("demo"), document, false)
+    apply(admin, &Operator::named("demo"), document, Mode::default())
         .await
         .map_err(|error| error.to_string())?;
     for place in 0..BOUND {

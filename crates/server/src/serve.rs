@@ -232,9 +232,12 @@ impl Process {
 fn not_opened(error: StartError) -> Failure {
     let reason = error.to_string();
     match error {
-        StartError::Open(OpenError::Version(_) | OpenError::Setting(_) | OpenError::Migrate(_)) => {
-            Failure::Failed(reason)
-        }
+        StartError::Open(
+            OpenError::Version(_)
+            | OpenError::Setting(_)
+            | OpenError::Migrate(_)
+            | OpenError::Exposed { .. },
+        ) => Failure::Failed(reason),
         StartError::Recover(RecoverError::Database(_) | RecoverError::Thread(_))
         | StartError::Open(_)
         | StartError::Database(_)

@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 pub use self::edge::{Seeds, clocks};
-pub use self::erase::{EraseError, Erased, RestoreError, restore};
+pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
 use self::records::RecordJob;
 pub use self::records::{LostCallsError, Records, Written};
 pub use maskline_store::pipeline::{SubmitError, Touch};

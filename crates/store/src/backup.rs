@@ -69,7 +69,7 @@ pub enum BackupError {
     Damaged(String),
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::File { path, source }
 }

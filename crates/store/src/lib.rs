@@ -22,4 +22,5 @@ pub mod show;
 pub mod snapshot;
 pub mod sqlite;
 mod squeeze;
+pub mod staging;
 pub mod work;

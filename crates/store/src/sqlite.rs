@@ -22,6 +22,8 @@ use crate::schema::{Engine, migrator};
 pub const FILE: &str = "maskline.db";
 /// The lock within the data directory.
 const LOCK: &str = "lock";
+/// Where a restore works within the data directory until it has come to its end.
+pub const RESTORING: &str = "restoring";
 
 /// Older versions can corrupt a WAL file that two connections use (the
 /// WAL-reset bug, release notes of SQLite 3.51.3).
@@ -33,6 +35,12 @@ pub enum OpenError {
     /// Another process owns it.
     #[error("{} is in use by another process", .0.display())]
     Locked(PathBuf),
+    /// A restore into it has not come to its end.
+    #[error(
+        "a restore into {} has not come to its end; let it end, or begin it again",
+        .0.display()
+    )]
+    Restoring(PathBuf),
     /// There is no database in it.
     #[error("there is no {FILE} in {}", .0.display())]
     Missing(PathBuf),
@@ -88,12 +96,16 @@ impl DataDir {
     ///
     /// # Errors
     /// [`OpenError::Locked`] when another process has it;
-    /// [`OpenError::Exposed`] when others can look into one that is not ours.
+    /// [`OpenError::Exposed`] when others can look into one that is not ours;
+    /// [`OpenError::Restoring`] when what is to lie there is not whole yet.
     pub fn own(path: &Path) -> Result<Self, OpenError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Directory { path, source }
         };
+        if path.join(RESTORING).exists() {
+            return Err(OpenError::Restoring(path.to_owned()));
+        }
         make_private(path)?;
         let lock_path = path.join(LOCK);
         let lock = OpenOptions::new()

@@ -57,6 +57,33 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every reason, in the order above.
+    pub const ALL: [Self; 23] = [
+        Self::XUnknown,
+        Self::Loop,
+        Self::NoBinding,
+        Self::VacantNumber,
+        Self::CallBackOff,
+        Self::Restricted,
+        Self::Blacklisted,
+        Self::XFull,
+        Self::CallerFull,
+        Self::Busy,
+        Self::NoAnswer,
+        Self::Declined,
+        Self::NoSuchNumber,
+        Self::Unreachable,
+        Self::NoCommonCodec,
+        Self::Failed,
+        Self::CallerGaveUp,
+        Self::HungUp,
+        Self::MediaLost,
+        Self::DurationMax,
+        Self::Overload,
+        Self::Stopped,
+        Self::NotDurable,
+    ];
+
     /// As it stands in the record, in one word.
     pub fn name(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use maskline_store::pipeline::Touch;
 
 use super::auth::Operator;
 use super::document::Document;
-use super::plan::{Change, NewKey, lists, number_rows, numbers_of, plan};
+use super::plan::{Change, Known, NewKey, Verb, lists, number_rows, numbers_of, plan};
 use super::{Admin, AdminError};
 
 /// How many numbers are looked up at once.
@@ -22,21 +22,33 @@ pub struct Applied {
     pub new_keys: Vec<NewKey>,
     /// X numbers that were added, changed or released.
     pub numbers_changed: usize,
+    /// Those of them that were not there.
+    pub numbers_added: usize,
     /// What can be done and may not be what was meant, in words.
     pub warnings: Vec<String>,
+}
+
+/// How a document is applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mode {
+    /// Only tell what it would do.
+    pub dry_run: bool,
+    /// What becomes of numbers that are there already.
+    pub known: Known,
 }
 
 /// Applies a document.
 ///
 /// # Errors
-/// A rule that stands against it, before anything has changed; or a fault on the way, after which
+/// The rules that stand against it, before anything has changed; or a fault on the way, after which
 /// the document can simply be applied again.
 pub async fn apply(
     admin: &Admin,
     operator: &Operator,
     document: Document,
-    dry_run: bool,
+    mode: Mode,
 ) -> Result<Applied, AdminError> {
+    let dry_run = mode.dry_run;
     let numbers = numbers_of(&document)?;
     let ledger = &admin.ledger;
     let (mut copy, now) = ledger
@@ -50,9 +62,10 @@ pub async fn apply(
         rows.into_iter().for_each(|row| copy.restore(row));
     }
     let sealer = admin.sealer.clone();
-    let mut plan = tokio::task::spawn_blocking(move || plan(copy, &document, &sealer, now))
-        .await
-        .map_err(|error| AdminError::Internal(format!("planning: {error}")))??;
+    let mut plan =
+        tokio::task::spawn_blocking(move || plan(copy, &document, mode.known, &sealer, now))
+            .await
+            .map_err(|error| AdminError::Internal(format!("planning: {error}")))??;
     if dry_run {
         plan.new_keys.clear();
     }
@@ -61,6 +74,7 @@ pub async fn apply(
         changes: Vec::with_capacity(total),
         new_keys: plan.new_keys,
         numbers_changed: 0,
+        numbers_added: 0,
         warnings: plan.warnings,
     };
     for step in plan.steps {
@@ -82,6 +96,9 @@ pub async fn apply(
             }
         }
         applied.numbers_changed += numbers;
+        if step.change.verb == Verb::Create {
+            applied.numbers_added += numbers;
+        }
         applied.changes.push(step.change);
     }
     if !dry_run && total > 0 {

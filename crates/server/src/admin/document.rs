@@ -251,13 +251,15 @@ impl WantedNumbers {
         Ok(self.list.iter().copied().chain(run).collect())
     }
 
-    /// One of the numbers as it should be. A number that stays in its pool keeps the time at which
-    /// it came there.
+    /// One of the numbers as it should be. What is not said of a number that is there stays as it is,
+    /// and one that stays in its pool keeps the time at which it came there.
     pub fn number(&self, x: PhoneNumber, before: Option<&Number>, now: Timestamp) -> Number {
         let city = City::from_wire(&self.city);
-        let province = match &self.province {
-            Some(province) => province.trim().into(),
-            None => city.as_str().into(),
+        let known = before.map(|before| &before.class);
+        let province = match (&self.province, known) {
+            (Some(province), _) => province.trim().into(),
+            (None, Some(class)) if class.city == city => class.province.clone(),
+            (None, _) => city.as_str().into(),
         };
         let pool = self.pool.as_deref().map(PoolKey::new);
         let purchased_at = before
@@ -269,9 +271,18 @@ impl WantedNumbers {
                 pool,
                 city,
                 province,
-                kind: self.kind.unwrap_or_else(|| kind_by_digits(x)),
-                carrier: self.carrier.unwrap_or(Carrier::Mobile),
-                certified: self.certified.unwrap_or(true),
+                kind: self
+                    .kind
+                    .or(known.map(|class| class.kind))
+                    .unwrap_or_else(|| kind_by_digits(x)),
+                carrier: self
+                    .carrier
+                    .or(known.map(|class| class.carrier))
+                    .unwrap_or(Carrier::Mobile),
+                certified: self
+                    .certified
+                    .or(known.map(|class| class.certified))
+                    .unwrap_or(true),
                 purchased_at,
             },
             locked: false,

@@ -8,7 +8,7 @@ use serde_json::json;
 use maskline_domain::{AdminRefusal, Refusal};
 use maskline_store::pipeline::SubmitError;
 
-use super::plan::PlanError;
+use super::plan::Mistakes;
 use crate::writer::ReadError;
 
 /// Why a request was not carried out.
@@ -29,6 +29,9 @@ pub enum AdminError {
     /// A rule stands against it.
     #[error("{0}")]
     Refused(String),
+    /// Rules stand against a document: all of them, each with its entry.
+    #[error("{0}")]
+    Mistakes(Mistakes),
     /// It cannot be done now; nothing or only a part of it was done.
     #[error("{0}")]
     Unavailable(String),
@@ -44,7 +47,7 @@ impl AdminError {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
-            Self::Refused(_) => (StatusCode::CONFLICT, "refused"),
+            Self::Refused(_) | Self::Mistakes(_) => (StatusCode::CONFLICT, "refused"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -57,7 +60,10 @@ impl IntoResponse for AdminError {
         if let Self::Internal(reason) = &self {
             tracing::error!(reason, "an admin request failed");
         }
-        let body = json!({ "error": error, "reason": self.to_string() });
+        let mut body = json!({ "error": error, "reason": self.to_string() });
+        if let Self::Mistakes(mistakes) = &self {
+            body["mistakes"] = mistakes.iter().map(|mistake| json!(mistake)).collect();
+        }
         (status, Json(body)).into_response()
     }
 }
@@ -97,8 +103,8 @@ impl From<ReadError> for AdminError {
     }
 }
 
-impl From<PlanError> for AdminError {
-    fn from(error: PlanError) -> Self {
-        Self::Refused(error.to_string())
+impl From<Mistakes> for AdminError {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Mistakes(mistakes)
     }
 }

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::AdminError;
+use crate::suggest;
 
 /// How long a body may take to arrive; an extension of requests.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 .map_err(|_| AdminError::BodyTimeout)?,
         };
         read.map(|body| Self(body.0))
-            .map_err(|rejection| AdminError::Malformed(rejection.body_text()))
+            .map_err(|rejection| malformed(&rejection.body_text()))
     }
 }
 
@@ -45,6 +46,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         axum::extract::Query::from_request_parts(parts, state)
             .await
             .map(|query| Self(query.0))
-            .map_err(|rejection| AdminError::Malformed(rejection.body_text()))
+            .map_err(|rejection| malformed(&rejection.body_text()))
     }
+}
+
+/// What the reader says, with the word that was probably meant.
+fn malformed(text: &str) -> AdminError {
+    let told = match text.rfind("unknown ") {
+        Some(at) => format!("{}{}", &text[..at], suggest::with_hint(&text[at..])),
+        None => text.to_owned(),
+    };
+    AdminError::Malformed(told)
 }

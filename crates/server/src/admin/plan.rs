@@ -5,11 +5,12 @@
 //! is refused as a whole before anything has changed, and `--dry-run` shows what would happen.
 
 mod change;
+mod doubts;
 mod key;
+mod mistake;
+mod numbers;
 mod trunk;
 mod user;
-
-use std::collections::BTreeSet;
 
 use maskline_domain::clock::Timestamp;
 use maskline_domain::{
@@ -17,12 +18,14 @@ use maskline_domain::{
     UserName, decide,
 };
 
-use super::document::{Document, Unwanted, WantedNumbers};
+use super::document::{Document, Unwanted, WantedAccount, WantedPool};
 use super::view;
 use crate::seal::Sealer;
 use change::difference;
 pub use change::{Change, Verb};
 pub use key::NewKey;
+pub use mistake::{Entry, Mistakes, PlanError};
+pub use numbers::{Known, not_dialled, numbers_of};
 
 /// How many numbers one command adds or releases: well within the 4,096 events and 1 MiB that one
 /// command may be.
@@ -46,16 +49,6 @@ pub struct Step {
     pub change: Change,
     /// The command that makes it.
     pub command: Command,
-}
-
-/// Why a document cannot be applied.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {reason}")]
-pub struct PlanError {
-    /// The entry of the document.
-    pub what: String,
-    /// The reason.
-    pub reason: String,
 }
 
 /// Copies the things out of the state that are few and come whole: accounts, users, keys, pools,
@@ -87,62 +80,87 @@ pub fn number_rows(state: &State, numbers: &[PhoneNumber]) -> Vec<Row> {
         .collect()
 }
 
-/// The numbers that a document names, each once.
-///
-/// # Errors
-/// An entry that is not well formed.
-pub fn numbers_of(document: &Document) -> Result<Vec<PhoneNumber>, PlanError> {
-    let mut numbers: BTreeSet<PhoneNumber> = document.remove.numbers.iter().copied().collect();
-    for entry in &document.numbers {
-        numbers.extend(all_of(entry)?);
-    }
-    Ok(numbers.into_iter().collect())
-}
-
 /// Works out what has to change, given what there is: [`lists`], and the [`number_rows`] of
 /// [`numbers_of`] the document.
 ///
 /// # Errors
-/// The first entry that breaks a rule.
+/// Every entry that breaks a rule. An entry that rests on one of them is told too.
 pub fn plan(
     facts: State,
     document: &Document,
+    known: Known,
     sealer: &Sealer,
     now: Timestamp,
-) -> Result<Plan, PlanError> {
+) -> Result<Plan, Mistakes> {
     let mut planner = Planner {
         state: facts,
         now,
+        known,
         plan: Plan::default(),
     };
-    for wanted in &document.accounts {
-        let before = planner.state.account(&AccountId::new(&wanted.id)).cloned();
+    let mut mistakes = mistake::told_twice(document);
+    let mut note = |kind, index, done: Result<(), PlanError>| {
+        mistakes.extend(done.err().map(|error| error.at(Entry { kind, index })));
+    };
+    for (index, wanted) in document.accounts.iter().enumerate() {
+        note("account", index, planner.account(wanted));
+    }
+    for (index, wanted) in document.users.iter().enumerate() {
+        note("user", index, planner.user(wanted));
+    }
+    for (index, wanted) in document.keys.iter().enumerate() {
+        note("key", index, planner.key(wanted, sealer));
+    }
+    for (index, wanted) in document.pools.iter().enumerate() {
+        note("pool", index, planner.pool(wanted));
+    }
+    for (index, wanted) in document.numbers.iter().enumerate() {
+        note("numbers", index, planner.numbers(wanted));
+    }
+    for (index, wanted) in document.trunks.iter().enumerate() {
+        planner.doubt_trunk(wanted);
+        note("trunk", index, planner.trunk(wanted, sealer));
+    }
+    if let Some(numbers) = &document.emergency_numbers {
+        note("emergency_numbers", 0, planner.emergency_numbers(numbers));
+    }
+    note("remove", 0, planner.remove(&document.remove));
+    let users = document.users.iter();
+    let told = users.flat_map(|wanted| user::warnings(&planner.state, wanted));
+    let told: Vec<String> = told.collect();
+    planner.plan.warnings.extend(told);
+    match Mistakes::of(mistakes) {
+        Some(mistakes) => Err(mistakes),
+        None => Ok(planner.plan),
+    }
+}
+
+struct Planner {
+    state: State,
+    now: Timestamp,
+    known: Known,
+    plan: Plan,
+}
+
+impl Planner {
+    fn account(&mut self, wanted: &WantedAccount) -> Result<(), PlanError> {
+        let before = self.state.account(&AccountId::new(&wanted.id)).cloned();
         let after = wanted.over(before.as_ref());
         let change = difference(format!("account {}", wanted.id), before.as_ref(), &after);
-        planner.step(change, Command::SetAccount(after))?;
+        self.step(change, Command::SetAccount(after))
     }
-    for wanted in &document.users {
-        planner.user(wanted)?;
-    }
-    for wanted in &document.keys {
-        planner.key(wanted, sealer)?;
-    }
-    for wanted in &document.pools {
+
+    fn pool(&mut self, wanted: &WantedPool) -> Result<(), PlanError> {
         let what = format!("pool {}", wanted.key);
-        let before = planner.state.pool(&PoolKey::new(&wanted.key)).cloned();
+        let before = self.state.pool(&PoolKey::new(&wanted.key)).cloned();
         let after = wanted.over(before.as_ref()).map_err(refused(&what))?;
         let shown = before.as_ref().map(view::settings);
         let change = difference(what, shown.as_ref(), &view::settings(&after));
-        planner.step(change, Command::SetPool(after))?;
+        self.step(change, Command::SetPool(after))
     }
-    for wanted in &document.numbers {
-        planner.numbers(wanted)?;
-    }
-    for wanted in &document.trunks {
-        planner.trunk(wanted, sealer)?;
-    }
-    if let Some(numbers) = &document.emergency_numbers {
-        let before = planner.state.emergency_numbers().len();
+
+    fn emergency_numbers(&mut self, numbers: &[PhoneNumber]) -> Result<(), PlanError> {
+        let before = self.state.emergency_numbers().len();
         let change = Change {
             verb: Verb::Change,
             what: "emergency numbers".to_owned(),
@@ -152,24 +170,9 @@ pub fn plan(
                 numbers.len().to_string(),
             )],
         };
-        planner.step(change, Command::SetEmergencyNumbers(numbers.clone()))?;
+        self.step(change, Command::SetEmergencyNumbers(numbers.to_vec()))
     }
-    planner.remove(&document.remove)?;
-    let warnings = document
-        .users
-        .iter()
-        .flat_map(|wanted| user::warnings(&planner.state, wanted));
-    planner.plan.warnings = warnings.collect();
-    Ok(planner.plan)
-}
 
-struct Planner {
-    state: State,
-    now: Timestamp,
-    plan: Plan,
-}
-
-impl Planner {
     /// Adds a command to the plan, unless it would change nothing.
     fn step(&mut self, change: Change, command: Command) -> Result<(), PlanError> {
         let envelope = Envelope {
@@ -180,10 +183,9 @@ impl Planner {
             command,
         };
         let decision = decide(&self.state, &envelope, self.now, 0);
-        decision.answer.map_err(|refusal| PlanError {
-            what: change.what.clone(),
-            reason: refusal.to_string(),
-        })?;
+        decision
+            .answer
+            .map_err(|refusal| PlanError::new(&change.what, refusal.to_string()))?;
         if decision.events.is_empty() {
             return Ok(());
         }
@@ -194,29 +196,6 @@ impl Planner {
             change,
             command: envelope.command,
         });
-        Ok(())
-    }
-
-    fn numbers(&mut self, wanted: &WantedNumbers) -> Result<(), PlanError> {
-        let place = wanted.pool.as_deref().map_or("the stock", |pool| pool);
-        let all = all_of(wanted)?;
-        let mut created = Vec::new();
-        let mut changed = Vec::new();
-        for x in all {
-            let before = self.state.number(x);
-            let number = wanted.number(x, before.as_ref(), self.now);
-            match before {
-                None => created.push(number),
-                Some(before) if before.class != number.class => changed.push(number),
-                Some(_) => {}
-            }
-        }
-        for (verb, numbers) in [(Verb::Create, created), (Verb::Change, changed)] {
-            for chunk in numbers.chunks(NUMBERS_PER_COMMAND) {
-                let change = number_change(verb, chunk.len(), place, &wanted.city);
-                self.step(change, Command::AddNumbers(chunk.to_vec()))?;
-            }
-        }
         Ok(())
     }
 
@@ -265,27 +244,9 @@ impl Planner {
     }
 }
 
-fn number_change(verb: Verb, count: usize, place: &str, city: &str) -> Change {
-    Change {
-        verb,
-        what: format!("{count} number(s) of {city} in {place}"),
-        fields: Vec::new(),
-    }
-}
-
-fn all_of(entry: &WantedNumbers) -> Result<Vec<PhoneNumber>, PlanError> {
-    entry.all().map_err(|reason| PlanError {
-        what: format!("numbers of {}", entry.city),
-        reason,
-    })
-}
-
 fn refused(what: &str) -> impl Fn(&str) -> PlanError + use<> {
     let what = what.to_owned();
-    move |reason| PlanError {
-        what: what.clone(),
-        reason: reason.to_owned(),
-    }
+    move |reason| PlanError::new(&what, reason)
 }
 
 #[cfg(test)]
@@ -411,7 +372,8 @@ mod tests {
             ),
             ("[remove]\nusers = [\"a\"]", "user a", "account/name"),
         ] {
-            let error = apply(&mut state, text).expect_err(text);
+            let errors = apply(&mut state, text).expect_err(text);
+            let error = errors.first();
             assert_eq!(error.what, what, "{error}");
             assert!(error.reason.contains(reason), "{error}");
         }
@@ -428,7 +390,160 @@ mod tests {
         assert!(apply(&mut state, gone).unwrap().steps.is_empty());
     }
 
-    pub(super) fn apply(state: &mut State, text: &str) -> Result<Plan, PlanError> {
+    #[test]
+    fn every_entry_that_breaks_a_rule_is_told_with_its_place() {
+        let text = "[[account]]\nid = \"a b\"\n[[pool]]\nkey = \"FC1\"\naccount = \"x\"\nproduct = \"axn\"\n\
+                    [[numbers]]\npool = \"FC9\"\ncity = \"x\"\nlist = [\"17000000001\"]\n\
+                    [[trunk]]\nname = \"good\"\npeer = \"192.0.2.1:5060\"\n\
+                    [[trunk]]\nname = \"t\"\npeer = \"192.0.2.2:5060\"\ncodecs = [\"pcmaa\"]\n";
+        let told = apply(&mut State::default(), text).unwrap_err();
+        let places: Vec<_> = told
+            .iter()
+            .map(|error| error.entry.map(|entry| (entry.kind, entry.index)))
+            .collect();
+        let expected = [("account", 0), ("pool", 0), ("numbers", 0), ("trunk", 1)];
+        assert_eq!(places, expected.map(Some), "{told}");
+    }
+
+    #[test]
+    fn what_stands_twice_is_refused() {
+        for (text, what) in [
+            (
+                "[[account]]\nid = \"a\"\n[[account]]\nid = \"a\"\nstatus = \"closed\"\n",
+                "account a",
+            ),
+            (
+                "[[numbers]]\ncity = \"x\"\nlist = [\"17000000001\", \"17000000001\"]\n",
+                "number 17000000001",
+            ),
+            (
+                "[[numbers]]\ncity = \"x\"\nlist = [\"17000000001\"]\n[[numbers]]\ncity = \"y\"\nfirst = \"17000000000\"\ncount = 2\n",
+                "number 17000000001",
+            ),
+            (
+                "[[numbers]]\ncity = \"x\"\nlist = [\"17000000001\"]\n[remove]\nnumbers = [\"17000000001\"]\n",
+                "number 17000000001",
+            ),
+        ] {
+            let told = apply(&mut State::default(), text).expect_err(text);
+            assert_eq!(told.first().what, what, "{told}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_nobody_can_dial_is_refused() {
+        for x in [
+            "170000",
+            "110",
+            "1700000000",
+            "170000000001",
+            "12000000001",
+            "057112345",
+        ] {
+            let text = format!("[[numbers]]\ncity = \"x\"\nlist = [{x:?}]\n");
+            let told = apply(&mut State::default(), &text)
+                .expect_err(x)
+                .to_string();
+            assert!(
+                told.contains(x) && told.contains("a mobile has 11 digits"),
+                "{told}"
+            );
+        }
+        for x in [
+            "17000000001",
+            "057112345678",
+            "01012345678",
+            "4001234567",
+            "95188",
+        ] {
+            let text = format!("[[numbers]]\ncity = \"x\"\nlist = [{x:?}]\n");
+            assert!(apply(&mut State::default(), &text).is_ok(), "{x}");
+        }
+    }
+
+    #[test]
+    fn codecs_are_judged_by_their_names() {
+        for (codec, refused, warned) in [
+            ("pcma", None, false),
+            ("g722", None, false),
+            ("amr-wb", None, false),
+            ("pcmaa", Some("did you mean pcma?"), false),
+            ("amrwb", Some("did you mean amr-wb?"), false),
+            ("opuss", Some("did you mean opus?"), false),
+            ("clearmode", None, true),
+        ] {
+            let text = format!(
+                "[[trunk]]\nname = \"t\"\npeer = \"192.0.2.2:5060\"\ncodecs = [\"pcmu\", {codec:?}]\n"
+            );
+            match (apply(&mut State::default(), &text), refused) {
+                (Ok(plan), None) => assert_eq!(!plan.warnings.is_empty(), warned, "{codec}"),
+                (Err(told), Some(reason)) => assert!(told.to_string().contains(reason), "{told}"),
+                (other, _) => panic!("{codec}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn two_trunks_at_one_peer_are_doubted() {
+        let mut state = State::default();
+        let one = "[[trunk]]\nname = \"one\"\npeer = \"192.0.2.2:5060\"\n";
+        assert!(apply(&mut state, one).unwrap().warnings.is_empty());
+        assert!(
+            apply(&mut state, one).unwrap().warnings.is_empty(),
+            "itself"
+        );
+        let told = apply(&mut state, &one.replace("one", "two"))
+            .unwrap()
+            .warnings;
+        assert_eq!(told.len(), 1);
+        assert!(told[0].contains("trunk one"), "{told:?}");
+    }
+
+    #[test]
+    fn known_numbers_change_only_if_that_is_wanted_and_keep_what_is_not_said() {
+        let mut state = State::default();
+        let pools = "[[account]]\nid = \"a\"\n[[pool]]\nkey = \"FC1\"\naccount = \"a\"\nproduct = \"axn\"\n\
+                     [[pool]]\nkey = \"FC2\"\naccount = \"a\"\nproduct = \"axn\"\n";
+        let numbers = |pool: &str, more: &str| {
+            format!(
+                "[[numbers]]\npool = {pool:?}\ncity = \"北京\"\n{more}\nlist = [\"17000000001\"]\n"
+            )
+        };
+        let first = format!(
+            "{pools}{}",
+            numbers("FC1", "carrier = \"unicom\"\nprovince = \"河北\"")
+        );
+        apply(&mut state, &first).unwrap();
+        let same = apply_as(&mut state, &numbers("FC1", ""), Known::Refused).unwrap();
+        assert!(same.steps.is_empty(), "what is not said stays: {same:?}");
+        let told = apply_as(
+            &mut state,
+            &numbers("FC2", "carrier = \"mobile\""),
+            Known::Refused,
+        );
+        let told = told.unwrap_err().to_string();
+        for part in [
+            "17000000001",
+            "pool FC1 -> FC2",
+            "carrier unicom -> mobile",
+            "--move",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        let moved = apply(&mut state, &numbers("FC2", "carrier = \"mobile\"")).unwrap();
+        let fields = &moved.steps[0].change.fields;
+        let expected = [("pool", "FC1", "FC2"), ("carrier", "unicom", "mobile")];
+        assert_eq!(
+            *fields,
+            expected.map(|(a, b, c)| (a.into(), b.into(), c.into()))
+        );
+    }
+
+    pub(super) fn apply(state: &mut State, text: &str) -> Result<Plan, Mistakes> {
+        apply_as(state, text, Known::Changed)
+    }
+
+    fn apply_as(state: &mut State, text: &str, known: Known) -> Result<Plan, Mistakes> {
         let document: Document = toml::from_str(text).expect("a document");
         let keys = MasterKeys::parse(&hex::encode([9; 32])).expect("a key");
         let now = Timestamp::from_secs(1_800_000_000);
@@ -436,7 +551,7 @@ mod tests {
         for row in number_rows(state, &numbers_of(&document)?) {
             copy.restore(row);
         }
-        let plan = plan(copy, &document, &Sealer::new(&keys), now)?;
+        let plan = plan(copy, &document, known, &Sealer::new(&keys), now)?;
         let by = Actor::Operator {
             name: "test".into(),
         };

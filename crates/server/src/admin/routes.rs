@@ -26,10 +26,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::PhoneNumber;
+use maskline_store::pipeline::Touch;
 
 use super::auth::require_token;
 use super::extract::BodyTimeout;
 use super::{Admin, AdminError};
+use crate::suggest;
 
 /// Rows of one answer.
 const LIMIT_DEFAULT: usize = 100;
@@ -109,9 +111,67 @@ struct Filter {
 }
 
 impl Filter {
+    /// Refuses what this list cannot be narrowed by: it would be passed over in silence.
+    fn only(&self, known: &[&str]) -> Result<(), AdminError> {
+        let given = [
+            ("account", self.account.is_some()),
+            ("pool", self.pool.is_some()),
+            ("city", self.city.is_some()),
+            ("status", self.status.is_some()),
+        ];
+        let wrong = given
+            .into_iter()
+            .find(|(name, given)| *given && !known.contains(name));
+        match wrong {
+            None => Ok(()),
+            Some((name, _)) => Err(AdminError::Malformed(format!(
+                "this list cannot be asked for by {name}: {}",
+                suggest::among(name, known)
+            ))),
+        }
+    }
+
     fn limit(&self) -> usize {
         self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)
     }
+}
+
+/// Refuses a word that is none of those that a filter knows.
+fn one_of(what: &str, word: Option<&str>, known: &[&str]) -> Result<(), AdminError> {
+    match word {
+        Some(word) if !known.contains(&word) => Err(AdminError::Malformed(format!(
+            "{what} {}",
+            suggest::among(word, known)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a pool or an account that is not there: a list of nothing would look like an answer.
+async fn there(admin: &Admin, pool: Option<&str>, account: Option<&str>) -> Result<(), AdminError> {
+    let (pool, account) = (pool.map(str::to_owned), account.map(str::to_owned));
+    let missing = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            let pools: Vec<&str> = state.pools().map(|pool| pool.key.as_str()).collect();
+            let accounts: Vec<&str> = state
+                .accounts()
+                .map(|account| account.id.as_str())
+                .collect();
+            missing("pool", pool.as_deref(), &pools)
+                .or_else(|| missing("account", account.as_deref(), &accounts))
+        })
+        .await?;
+    missing.map_or(Ok(()), |reason| Err(AdminError::Malformed(reason)))
+}
+
+fn missing(what: &str, wanted: Option<&str>, known: &[&str]) -> Option<String> {
+    let wanted = wanted?;
+    if known.contains(&wanted) {
+        return None;
+    }
+    let hint = suggest::hint(wanted, known.iter().copied());
+    Some(format!("there is no {what} `{wanted}`{hint}"))
 }
 
 fn phone_number(text: &str) -> Result<PhoneNumber, AdminError> {

@@ -106,12 +106,65 @@ impl Client {
 
     /// Has a document applied.
     pub fn apply(&self, document: &Document, dry_run: bool) -> Result<Value, Failure> {
+        let mode = Mode {
+            dry_run,
+            ..Mode::default()
+        };
+        self.apply_as(document, mode, &|_| String::new())
+    }
+
+    /// The same with more to say about it. `place` is what stands before a mistake, whose entry is given as
+    /// the service names it, and before a warning, which is given whole.
+    pub fn apply_as(
+        &self,
+        document: &Document,
+        mode: Mode,
+        place: &dyn Fn(&Value) -> String,
+    ) -> Result<Value, Failure> {
         let body =
             serde_json::to_value(document).map_err(|error| Failure::Usage(error.to_string()))?;
-        self.post(&format!("/v1/apply?dry_run={dry_run}"), &body)
+        let path = format!(
+            "/v1/apply?dry_run={}&new_numbers_only={}",
+            mode.dry_run, mode.new_numbers_only
+        );
+        let mut answer = match self.exchange(Method::POST, &path, Some(&body))? {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                let mistakes = refusal.body["mistakes"].as_array();
+                let told: Vec<String> = mistakes
+                    .into_iter()
+                    .flatten()
+                    .map(|mistake| {
+                        let text = |field: &str| mistake[field].as_str().unwrap_or_default();
+                        let place = place(&mistake["entry"]);
+                        format!("{place}{}: {}", text("what"), text("reason"))
+                    })
+                    .collect();
+                return Err(Failure::Failed(match told.is_empty() {
+                    true => refusal.reason,
+                    false => told.join("\n"),
+                }));
+            }
+        };
+        for warning in answer["warnings"].as_array_mut().into_iter().flatten() {
+            let placed = place(warning) + warning.as_str().unwrap_or_default();
+            *warning = Value::String(placed);
+        }
+        Ok(answer)
     }
 
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        self.exchange(method, path, body)?
+            .map_err(|refusal| Failure::Failed(refusal.reason))
+    }
+
+    /// What the service answers, or why it refuses.
+    fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Result<Value, Refusal>, Failure> {
         let unreachable = |error: ureq::Error| {
             Failure::Unreachable(format!(
                 "no service answers at {} ({error}); is it running?",
@@ -144,8 +197,8 @@ impl Client {
             .map_err(unreachable)?;
         if status.is_success() {
             return match text.trim() {
-                "" => Ok(Value::Null),
-                text => serde_json::from_str(text).map_err(|error| {
+                "" => Ok(Ok(Value::Null)),
+                text => serde_json::from_str(text).map(Ok).map_err(|error| {
                     Failure::Failed(format!("{} answered what is not JSON: {error}", self.base))
                 }),
             };
@@ -154,12 +207,27 @@ impl Client {
             let hint = "the service refuses the admin token; is --data its directory?";
             return Err(Failure::Failed(hint.to_owned()));
         }
-        let reason = serde_json::from_str::<Value>(&text)
-            .ok()
-            .and_then(|body| body.get("reason")?.as_str().map(str::to_owned))
-            .unwrap_or_else(|| format!("the service answered {status}"));
-        Err(Failure::Failed(reason))
+        let body = serde_json::from_str::<Value>(&text).unwrap_or_default();
+        let reason = body["reason"].as_str().map(str::to_owned);
+        let reason = reason.unwrap_or_else(|| format!("the service answered {status}"));
+        Ok(Err(Refusal { reason, body }))
     }
+}
+
+/// How a document is to be applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mode {
+    /// Only tell what would change.
+    pub dry_run: bool,
+    /// Refuse numbers that are there already and would change.
+    pub new_numbers_only: bool,
+}
+
+/// Why the service does not do it.
+struct Refusal {
+    reason: String,
+    /// The whole answer; null if it is no JSON.
+    body: Value,
 }
 
 /// A part of a path or query, percent-encoded.

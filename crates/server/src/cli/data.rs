@@ -10,6 +10,8 @@ use maskline_store::{backup, check, sqlite};
 use serde_json::json;
 
 use super::{Client, Common, Failure, show};
+use crate::config::{OffOr, Settings};
+use crate::seal::beside;
 use crate::serve::ledger_options;
 use crate::writer;
 
@@ -54,15 +56,80 @@ pub fn backup(common: &Common, args: &Backup) -> Result<(), Failure> {
             .await
             .map_err(|error| Failure::Failed(error.to_string()))
     })?;
+    let keep = kept(common, &settings);
     if common.json {
-        return show::json(&json!(made));
+        let mut shown = json!(made);
+        shown["keep"] = json!(keep);
+        return show::json(&shown);
     }
     show::line(&format!(
         "backup of batch {} made; {} recording(s) listed, not copied. The master key is not in it: \
          keep that apart.",
         made.seq,
         made.recordings.len()
-    ))
+    ))?;
+    show::line("What else an installation needs, to be copied by yourself:")?;
+    for kept in &keep {
+        show::line(&format!("  {}: {}", kept.what, kept.place))?;
+    }
+    Ok(())
+}
+
+/// A thing that is no part of a backup and that an installation needs.
+#[derive(Debug, serde::Serialize)]
+struct Kept {
+    what: &'static str,
+    place: String,
+}
+
+/// What the settings name, or would find, outside the database.
+fn kept(common: &Common, settings: &Settings) -> Vec<Kept> {
+    let data = Path::new(&settings.data);
+    let inside = |name: &str| data.join(name).display().to_string();
+    let text = |text: &OffOr<String>| text.get().cloned();
+    let (key, file) = (&settings.master_key, settings.master_key.file.get());
+    let master = match (std::env::var_os("MASKLINE_MASTER_KEY"), key.command.first()) {
+        (Some(_), _) => "MASKLINE_MASTER_KEY".to_owned(),
+        (None, Some(program)) => format!("what {program} prints"),
+        (None, None) => file
+            .cloned()
+            .unwrap_or_else(|| beside(data).display().to_string()),
+    };
+    let prompts = text(&settings.prompts.directory).unwrap_or_else(|| inside("prompts"));
+    let things = [
+        ("the master key, apart from backups", Some(master)),
+        (
+            "the settings",
+            common
+                .config
+                .as_ref()
+                .map(|file| file.display().to_string()),
+        ),
+        ("recordings", Some(inside(backup::RECORDINGS))),
+        ("the list of erasures", Some(inside(LIST))),
+        ("prompts and ring tones", Some(prompts)),
+        ("certificate of the API", text(&settings.api.certificate)),
+        ("its private key", text(&settings.api.private_key)),
+        ("certificate of SIP", text(&settings.sip.certificate)),
+        ("its private key", text(&settings.sip.private_key)),
+        (
+            "authorities of SIP clients",
+            text(&settings.sip.client_authorities),
+        ),
+        (
+            "authorities of SIP servers",
+            text(&settings.sip.server_authorities),
+        ),
+    ];
+    things
+        .into_iter()
+        .filter_map(|(what, place)| {
+            Some(Kept {
+                what,
+                place: place?,
+            })
+        })
+        .collect()
 }
 
 /// Puts a backup into an empty data directory, and skips ids ahead so that none is given twice.
@@ -83,13 +150,21 @@ pub fn restore(common: &Common, args: &Restore) -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::Failed(error.to_string()))
     })?;
+    let manifest = restored.manifest;
     show::line(&format!(
         "batch {} restored into {}; a new epoch has begun. Put the recordings back from your own \
          copy ({} listed).",
-        restored.seq,
+        manifest.seq,
         settings.data,
-        restored.recordings.len()
-    ))
+        manifest.recordings.len()
+    ))?;
+    match restored.owner {
+        Some((user, group)) => show::line(&format!(
+            "the files belong to user {user} and group {group}, as what lies above; give the master key \
+             and the recordings to them too"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Replays and verifies everything, changing nothing.

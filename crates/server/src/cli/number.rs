@@ -11,8 +11,9 @@ use maskline_domain::inventory::{Carrier, NumberKind};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::client::{part, query};
-use super::{Client, Failure, show};
+use super::client::{Mode, part, query};
+use super::number_file::Row;
+use super::{Client, Failure, number_file, show};
 use crate::admin::document::{Document, Unwanted, WantedNumbers};
 
 /// Rows of a file that are sent in one request. After each the service writes down how far the import
@@ -46,16 +47,10 @@ pub enum Command {
     /// Add the numbers of a CSV file, in bounded pieces; run again after an interruption, it goes on
     /// where it stopped
     ///
-    /// The first line names the columns: number and city, and optionally province, kind
+    /// The file is read as a whole first, and with a mistake anywhere nothing is added. The first line names the columns: number and city, and optionally province, kind
     /// (virtual_operator, carrier, service95), carrier (mobile, unicom, telecom) and certified
     /// (true, false).
-    Import {
-        /// The file
-        file: PathBuf,
-        /// The pool they go to; without one they go to the stock
-        #[arg(long)]
-        pool: Option<String>,
-    },
+    Import(Import),
     /// Take numbers away for good; none of them may be bound
     Release {
         /// The numbers
@@ -72,6 +67,21 @@ pub enum Command {
         /// The number
         x: String,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Import {
+    /// The file
+    file: PathBuf,
+    /// The pool they go to; without one they go to the stock
+    #[arg(long)]
+    pool: Option<String>,
+    /// Change numbers that are there already: their pool, city and whatever else the file says
+    #[arg(long)]
+    r#move: bool,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,6 +103,12 @@ pub struct Add {
     /// Home province [default: the city]
     #[arg(long)]
     province: Option<String>,
+    /// Change numbers that are there already: their pool and city
+    #[arg(long)]
+    r#move: bool,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
@@ -142,9 +158,14 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                 }],
                 ..Document::default()
             };
-            show::changes(client, &client.apply(&document, false)?, false)
+            let mode = Mode {
+                dry_run: add.dry_run,
+                new_numbers_only: !add.r#move,
+            };
+            let answer = client.apply_as(&document, mode, &|_| String::new())?;
+            show::changes(client, &answer, add.dry_run)
         }
-        Command::Import { file, pool } => import(client, file, pool.as_deref()),
+        Command::Import(wanted) => import(client, wanted),
         Command::Release { x } => {
             let document = Document {
                 remove: Unwanted {
@@ -168,40 +189,58 @@ fn set_locked(client: &Client, x: &str, locked: bool) -> Result<(), Failure> {
     show::line(if locked { "locked" } else { "unlocked" })
 }
 
-/// Sends a file in pieces and tells how far it is.
-fn import(client: &Client, file: &Path, pool: Option<&str>) -> Result<(), Failure> {
-    let wrong = |error: csv::Error| Failure::Usage(format!("{}: {error}", file.display()));
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(file)
-        .map_err(wrong)?;
+/// Reads the whole file, and only when nothing is wrong with it sends it in pieces and tells how far it is.
+fn import(client: &Client, import: &Import) -> Result<(), Failure> {
+    let (file, pool) = (import.file.as_path(), import.pool.as_deref());
+    let rows = number_file::read(file).map_err(Failure::Usage)?;
     let cursor = format!("/v1/imports/{}", name_of(file, pool)?);
-    let done = client.get(&cursor)?["rows"].as_u64().unwrap_or(0) as usize;
+    // What is only looked at is looked at from the beginning.
+    let done = match import.dry_run {
+        true => 0,
+        false => client.get(&cursor)?["rows"].as_u64().unwrap_or(0) as usize,
+    };
     if done > 0 {
         eprintln!("going on after row {done}");
     }
-    let mut rows = reader.deserialize::<Row>().skip(done);
-    let (mut read, mut changes) = (done, 0);
-    loop {
-        let piece: Vec<Row> = rows
-            .by_ref()
-            .take(ROWS_PER_REQUEST)
-            .collect::<Result<_, _>>()
-            .map_err(wrong)?;
-        if piece.is_empty() {
-            break;
-        }
+    let mode = Mode {
+        dry_run: import.dry_run,
+        new_numbers_only: !import.r#move,
+    };
+    let name = file.display();
+    let (mut read, mut added, mut changed) = (done.min(rows.len()), 0, 0);
+    for piece in rows[read..].chunks(ROWS_PER_REQUEST) {
+        let document = document_of(piece.to_vec(), pool);
+        let answer = client.apply_as(&document, mode, &|_| format!("{name}: "))?;
         read += piece.len();
-        let answer = client.apply(&document_of(piece, pool), false)?;
-        changes += answer["numbers_changed"].as_u64().unwrap_or(0);
-        client.put(&cursor, &json!({ "rows": read }))?;
-        eprintln!("{read} rows read, {changes} numbers added or changed");
+        let new = answer["numbers_added"].as_u64().unwrap_or(0);
+        added += new;
+        changed += answer["numbers_changed"]
+            .as_u64()
+            .unwrap_or(0)
+            .saturating_sub(new);
+        if !client.json {
+            show::number_changes(&answer)?;
+        }
+        if !import.dry_run {
+            client.put(&cursor, &json!({ "rows": read }))?;
+            eprintln!("{read} rows read, {added} numbers added, {changed} changed");
+        }
     }
-    client.delete(&cursor)?;
+    if !import.dry_run {
+        client.delete(&cursor)?;
+    }
     if client.json {
-        return show::json(&json!({ "rows": read, "numbers_changed": changes }));
+        return show::json(&json!({
+            "rows": read,
+            "numbers_added": added,
+            "numbers_changed": changed,
+            "dry_run": import.dry_run,
+        }));
     }
-    show::line(&format!("{read} rows, {changes} numbers added or changed"))
+    let would = if import.dry_run { "would be " } else { "" };
+    show::line(&format!(
+        "{read} rows, {added} numbers {would}added, {changed} {would}changed"
+    ))
 }
 
 /// The name under which the service knows an import: the same file into the same pool.
@@ -212,21 +251,6 @@ fn name_of(file: &Path, pool: Option<&str>) -> Result<String, Failure> {
     digest.update([0]);
     io::copy(&mut content, &mut digest).map_err(wrong)?;
     Ok(hex::encode(&digest.finalize()[..16]))
-}
-
-/// A line of the file.
-#[derive(Debug, Clone, serde::Deserialize)]
-struct Row {
-    number: PhoneNumber,
-    city: String,
-    #[serde(default)]
-    province: Option<String>,
-    #[serde(default)]
-    kind: Option<NumberKind>,
-    #[serde(default)]
-    carrier: Option<Carrier>,
-    #[serde(default)]
-    certified: Option<bool>,
 }
 
 /// Rows that have everything but the number in common become one entry.
@@ -270,7 +294,7 @@ fn numbers(texts: &[String]) -> Result<Vec<PhoneNumber>, Failure> {
 }
 
 fn number(text: &str) -> Result<PhoneNumber, Failure> {
-    PhoneNumber::parse(text).map_err(|error| Failure::Usage(error.to_string()))
+    PhoneNumber::parse(text).map_err(|error| Failure::Usage(format!("`{text}`: {error}")))
 }
 
 #[cfg(test)]
@@ -280,10 +304,7 @@ mod tests {
     #[test]
     fn rows_of_one_class_travel_together() {
         let text = "number,city,carrier\n17000000001,北京,unicom\n17000000002,杭州,\n17000000003,北京,unicom\n";
-        let rows: Vec<Row> = csv::Reader::from_reader(text.as_bytes())
-            .deserialize()
-            .collect::<Result<_, _>>()
-            .unwrap();
+        let rows = number_file::parse("f", text.as_bytes()).unwrap();
         let document = document_of(rows, Some("FC1"));
         assert_eq!(document.numbers.len(), 2);
         let counts: Vec<_> = document
@@ -292,15 +313,5 @@ mod tests {
             .map(|entry| entry.list.len())
             .collect();
         assert!(counts.contains(&1) && counts.contains(&2));
-    }
-
-    #[test]
-    fn a_row_that_is_no_number_is_told_with_its_line() {
-        let text = "number,city\n17000000001,北京\n1700 000,北京\n";
-        let error = csv::Reader::from_reader(text.as_bytes())
-            .deserialize::<Row>()
-            .find_map(Result::err)
-            .unwrap();
-        assert!(error.to_string().contains("line: 3"), "{error}");
     }
 }

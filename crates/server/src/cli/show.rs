@@ -73,20 +73,7 @@ pub fn changes(client: &Client, answer: &Value, dry_run: bool) -> Result<(), Fai
     let empty = Vec::new();
     let changes = answer["changes"].as_array().unwrap_or(&empty);
     for change in changes {
-        let sign = match change["verb"].as_str() {
-            Some("create") => '+',
-            Some("remove") => '-',
-            _ => '~',
-        };
-        writeln!(out, "{sign} {}", text(&change["what"]))?;
-        for field in change["fields"].as_array().unwrap_or(&empty) {
-            let (name, before, after) = (text(&field[0]), text(&field[1]), text(&field[2]));
-            if before.is_empty() {
-                writeln!(out, "    {name} = {after}")?;
-            } else {
-                writeln!(out, "    {name}: {before} -> {after}")?;
-            }
-        }
+        write_change(&mut out, change)?;
     }
     for key in answer["new_keys"].as_array().unwrap_or(&empty) {
         writeln!(out, "AccessKeyId:     {}", text(&key["access_key_id"]))?;
@@ -103,6 +90,37 @@ pub fn changes(client: &Client, answer: &Value, dry_run: bool) -> Result<(), Fai
         (0, _) => writeln!(out, "nothing to change")?,
         (count, true) => writeln!(out, "{count} change(s) would be made")?,
         (count, false) => writeln!(out, "{count} change(s) made")?,
+    }
+    Ok(())
+}
+
+/// Prints what changes about numbers that were there already.
+pub fn number_changes(answer: &Value) -> Result<(), Failure> {
+    let empty = Vec::new();
+    let mut out = std::io::stdout().lock();
+    for change in answer["changes"].as_array().unwrap_or(&empty) {
+        if change["verb"] == "change" {
+            write_change(&mut out, change)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_change(out: &mut impl Write, change: &Value) -> std::io::Result<()> {
+    let sign = match change["verb"].as_str() {
+        Some("create") => '+',
+        Some("remove") => '-',
+        _ => '~',
+    };
+    writeln!(out, "{sign} {}", text(&change["what"]))?;
+    let empty = Vec::new();
+    for field in change["fields"].as_array().unwrap_or(&empty) {
+        let (name, before, after) = (text(&field[0]), text(&field[1]), text(&field[2]));
+        if before.is_empty() {
+            writeln!(out, "    {name} = {after}")?;
+        } else {
+            writeln!(out, "    {name}: {before} -> {after}")?;
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::client::part;
 use super::{Client, Failure, show};
 use crate::admin::document::{Document, Unwanted, WantedTrunk};
+use crate::suggest;
 
 /// The largest file with a password that is read, in bytes.
 const SECRET_FILE_BYTES_MAX: u64 = 4 << 10;
@@ -287,7 +288,8 @@ impl Set {
             }
             let alone = json!({ "name": self.name, field: value });
             serde_json::from_value::<WantedTrunk>(alone).map_err(|error| {
-                Failure::Usage(format!("--{}: {error}", field.replace('_', "-")))
+                let reason = suggest::with_hint(&error.to_string());
+                Failure::Usage(format!("--{}: {reason}", field.replace('_', "-")))
             })?;
             fields.insert(field.to_owned(), value);
         }

@@ -214,7 +214,7 @@ pub fn find(
 }
 
 /// `<data>.key`, next to the data directory.
-fn beside(data: &Path) -> PathBuf {
+pub fn beside(data: &Path) -> PathBuf {
     let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     let mut name = data.components().as_path().as_os_str().to_owned();
     name.push(".key");

@@ -12,7 +12,8 @@ use maskline_domain::{Actor, Binding, Command, Envelope, PhoneNumber, PoolKey, S
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
 use maskline_store::records::history;
-use maskline_store::sqlite::{self, OpenError};
+use maskline_store::sqlite::{self, DataDir, OpenError};
+use maskline_store::staging::Staging;
 use maskline_store::work::Chore;
 
 use super::keeper::{self, KeepError};
@@ -216,26 +217,81 @@ impl Ledger {
     }
 }
 
+/// A restore that came to its end.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the backup said of itself.
+    pub manifest: Manifest,
+    /// User and group that the files belong to, where they are not those of this process.
+    pub owner: Option<(u32, u32)>,
+}
+
 /// Puts a backup into a new data directory, begins a new epoch, and does again
-/// the erasures of `list`, which is the newest list there is.
+/// the erasures of `list`, which is the newest list there is. Run by root,
+/// everything belongs to the owner of the directory above.
+///
+/// Until all of it is done the data directory holds no database, so nothing that
+/// is half restored can be served.
 ///
 /// # Errors
-/// [`RestoreError`]; then the directory must not be used.
+/// [`RestoreError`]; then the directory is as it was.
 pub async fn restore(
     backup: &Path,
     options: Options,
     list: Option<&Path>,
+) -> Result<Restored, RestoreError> {
+    // A list that cannot be read must not be noticed after the data are there.
+    let erased = list.map(read_list).transpose()?.unwrap_or_default();
+    let take_owner = rustix::process::geteuid().is_root();
+    let staging = Staging::begin(&options.dir, take_owner)?;
+    let options = Options {
+        dir: staging.path().to_owned(),
+        ..options
+    };
+    match put_back(backup, options, erased).await {
+        Ok(manifest) => Ok(Restored {
+            manifest,
+            owner: staging.finish()?,
+        }),
+        Err(error) => {
+            staging.abandon();
+            Err(error)
+        }
+    }
+}
+
+async fn put_back(
+    backup: &Path,
+    options: Options,
+    erased: BTreeSet<SubsId>,
 ) -> Result<Manifest, RestoreError> {
-    let dir = options.dir.clone();
-    let manifest = backup::unpack(backup, &dir)?;
+    let manifest = backup::unpack(backup, &options.dir)?;
     let (ledger, running) = Ledger::open(options).await?;
-    let done = begin_again(&ledger, list).await;
+    let dir = ledger.shared.options.dir.clone();
+    let done = begin_again(&ledger, erased).await;
     running.close().await;
     done?;
+    empty_log(&dir).await?;
     Ok(manifest)
 }
 
-async fn begin_again(ledger: &Ledger, list: Option<&Path>) -> Result<(), RestoreError> {
+/// Brings everything into the database file, which alone is put in its place.
+async fn empty_log(dir: &Path) -> Result<(), RestoreError> {
+    let owned = DataDir::own(dir).map_err(StartError::from)?;
+    let mut conn = owned.writer().await.map_err(StartError::from)?;
+    for _ in 0..TRUNCATE_TRIES {
+        let is_empty = sqlite::truncate_log(&mut conn)
+            .await
+            .map_err(EraseError::from)?;
+        if is_empty {
+            return Ok(());
+        }
+        tokio::time::sleep(TRUNCATE_PAUSE).await;
+    }
+    Err(EraseError::LogInUse.into())
+}
+
+async fn begin_again(ledger: &Ledger, ids: BTreeSet<SubsId>) -> Result<(), RestoreError> {
     let by = || Actor::Operator {
         name: "restore".into(),
     };
@@ -246,10 +302,9 @@ async fn begin_again(ledger: &Ledger, list: Option<&Path>) -> Result<(), Restore
             command: Command::BeginEpoch,
         })
         .await?;
-    let Some(list) = list else {
+    if ids.is_empty() {
         return Ok(());
-    };
-    let ids = read_list(list)?;
+    }
     // Since the backup they have ended; otherwise they could not have been
     // erased.
     for (pool, binding) in still_bound(ledger, &ids).await.map_err(EraseError::from)? {

@@ -134,21 +134,65 @@ fn an_import_that_stopped_goes_on_where_it_was() {
     for n in 0..5_001 {
         writeln!(text, "{},北京", 17_000_000_000_u64 + n).expect("into memory");
     }
-    std::fs::write(&file, format!("{text}1700 000,北京\n")).unwrap();
+    std::fs::write(&file, &text).unwrap();
+    // The last one is there already, in another city.
+    home.told(&["number", "add", "17000005000", "--city", "杭州"]);
     let arguments = ["number", "import", file.to_str().unwrap()];
+    let [dry, moving] = ["--dry-run", "--move"].map(|flag| {
+        let mut all = arguments.to_vec();
+        all.push(flag);
+        all
+    });
+    let looked = home.run(&dry);
+    assert_eq!(looked.status.code(), Some(1));
+    assert_eq!(home.json(&["status"])["numbers"], 1, "a look adds nothing");
     for goes_on in [false, true] {
         let stopped = home.run(&arguments);
         let told = String::from_utf8_lossy(&stopped.stderr);
-        assert_eq!(stopped.status.code(), Some(2), "{told}");
-        assert!(told.contains("line: 5003"), "{told}");
+        assert_eq!(stopped.status.code(), Some(1), "{told}");
+        assert!(told.contains("17000005000 (city 杭州 -> 北京"), "{told}");
+        assert!(told.contains("--move changes them"), "{told}");
         assert_eq!(told.contains("going on after row 5000"), goes_on, "{told}");
     }
-    assert_eq!(home.json(&["status"])["numbers"], 5_000);
+    assert_eq!(home.json(&["status"])["numbers"], 5_001);
+    let told = home.told(&moving);
+    assert!(told.contains("city: 杭州 -> 北京"), "{told}");
+    assert!(
+        told.contains("5001 rows, 0 numbers added, 1 changed"),
+        "{told}"
+    );
+
+    // With a mistake anywhere nothing is added.
+    std::fs::write(
+        &file,
+        format!("{text}17100000000,北京\n1700 000,北京\n17100000000,北京\n"),
+    )
+    .unwrap();
+    let refused = home.run(&arguments);
+    assert_eq!(refused.status.code(), Some(2));
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        told.contains("numbers.csv:5004: number: a number consists"),
+        "{told}"
+    );
+    assert!(
+        told.contains("numbers.csv:5005: number: 17100000000 stands on line 5003"),
+        "{told}"
+    );
+    assert_eq!(home.json(&["status"])["numbers"], 5_001);
 
     // Another file is another import; what is there already is passed over.
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, format!("{text}17100000000,北京\n")).unwrap();
+    let told = home.told(&dry);
+    assert!(
+        told.contains("5002 rows, 1 numbers would be added, 0 would be changed"),
+        "{told}"
+    );
     let told = home.told(&arguments);
-    assert!(told.contains("5001 rows, 1 numbers added"), "{told}");
+    assert!(
+        told.contains("5002 rows, 1 numbers added, 0 changed"),
+        "{told}"
+    );
     assert_eq!(server.end("TERM"), Some(0));
 }
 
@@ -185,12 +229,12 @@ fn commands_work_beside_the_service_and_tell_when_there_is_none() {
     let numbers = numbers.to_str().unwrap();
     let import = home.told(&["number", "import", numbers, "--pool", "FC1"]);
     assert!(
-        import.contains("2 rows, 2 numbers added or changed"),
+        import.contains("2 rows, 2 numbers added, 0 changed"),
         "{import}"
     );
     let again = home.told(&["number", "import", numbers, "--pool", "FC1"]);
     assert!(
-        again.contains("2 rows, 0 numbers added or changed"),
+        again.contains("2 rows, 0 numbers added, 0 changed"),
         "{again}"
     );
 

@@ -145,7 +145,8 @@ mod tests {
                 .steps
                 .is_empty()
         );
-        let error = apply(&mut state, &key("fedcba9876543210")).unwrap_err();
+        let errors = apply(&mut state, &key("fedcba9876543210")).unwrap_err();
+        let error = errors.first();
         assert!(error.reason.contains("never changes") && !error.reason.contains("fedcba"));
     }
 }

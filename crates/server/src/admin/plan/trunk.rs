@@ -4,6 +4,7 @@ use maskline_domain::trunk::Credentials;
 use maskline_domain::{Command, Trunk, TrunkName};
 
 use super::change::{difference, text_of};
+use super::doubts::check_codecs;
 use super::{Change, PlanError, Planner, refused};
 use crate::admin::document::WantedTrunk;
 use crate::admin::view;
@@ -11,6 +12,7 @@ use crate::seal::Sealer;
 
 impl Planner {
     pub(super) fn trunk(&mut self, wanted: &WantedTrunk, sealer: &Sealer) -> Result<(), PlanError> {
+        check_codecs(wanted)?;
         let what = format!("trunk {}", wanted.name);
         let before = self.state.trunk(&TrunkName::new(&wanted.name)).cloned();
         let after = wanted

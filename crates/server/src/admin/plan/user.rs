@@ -160,6 +160,7 @@ mod tests {
         ] {
             let mut state = State::default();
             let error = apply(&mut state, &document(actions, pools)).expect_err(actions);
+            let error = error.first();
             assert_eq!(error.what, "user acme/clerk");
             assert!(error.reason.contains(reason), "{error}");
         }

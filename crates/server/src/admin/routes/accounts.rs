@@ -13,7 +13,7 @@ use super::{Answer, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedAccount};
 use crate::admin::extract::Body;
-use crate::admin::{Admin, AdminError};
+use crate::admin::{Admin, AdminError, Mode};
 
 pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     let rows = admin
@@ -55,5 +55,5 @@ pub async fn put(
         accounts: vec![wanted],
         ..Document::default()
     };
-    documents::one(&admin, &operator, document, false).await
+    documents::one(&admin, &operator, document, Mode::default()).await
 }

@@ -12,7 +12,7 @@ use maskline_domain::{AccountId, Command, PoolKey, SubsId};
 use maskline_store::pipeline::Touch;
 use maskline_store::records::history::{self, Facts};
 
-use super::{Answer, Filter, Found, LIMIT_DEFAULT, LIMIT_MAX, phone_number};
+use super::{Answer, Filter, Found, LIMIT_DEFAULT, LIMIT_MAX, phone_number, there};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
@@ -73,6 +73,7 @@ pub async fn list(
     operator: Operator,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
+    there(&admin, wanted.pool.as_deref(), wanted.account.as_deref()).await?;
     let states = States::parse(wanted.state.as_deref())?;
     let x = wanted.x.as_deref().map(phone_number).transpose()?;
     let party = wanted.party.as_deref().map(phone_number).transpose()?;

@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::Timestamp;
+use maskline_domain::call::Reason;
 use maskline_store::records::call::{self, CallRecord};
 
-use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, phone_number};
+use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, one_of, phone_number, there};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
@@ -38,6 +39,9 @@ pub async fn list(
     operator: Operator,
     Query(filter): Query<Wanted>,
 ) -> Answer {
+    let situations = Reason::ALL.map(Reason::name);
+    one_of("situation", filter.situation.as_deref(), &situations)?;
+    there(&admin, filter.pool.as_deref(), filter.account.as_deref()).await?;
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let asked = Asked::for_("calls")
         .with("x", filter.x.as_deref())

@@ -11,26 +11,37 @@ use super::Answer;
 use crate::admin::auth::Operator;
 use crate::admin::document::Document;
 use crate::admin::extract::{Body, Query};
-use crate::admin::{self, Admin};
+use crate::admin::plan::Known;
+use crate::admin::{self, Admin, Mode};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Mode {
+pub struct Asked {
+    /// Only tell what would change.
     dry_run: bool,
+    /// Refuse numbers that are there already and would change.
+    new_numbers_only: bool,
 }
 
 pub async fn apply(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
-    Query(mode): Query<Mode>,
+    Query(asked): Query<Asked>,
     Body(document): Body<Document>,
 ) -> Answer {
-    one(&admin, &operator, document, mode.dry_run).await
+    let mode = Mode {
+        dry_run: asked.dry_run,
+        known: match asked.new_numbers_only {
+            true => Known::Refused,
+            false => Known::Changed,
+        },
+    };
+    one(&admin, &operator, document, mode).await
 }
 
 /// Applies a document and shows what it did.
-pub async fn one(admin: &Admin, operator: &Operator, document: Document, dry_run: bool) -> Answer {
+pub async fn one(admin: &Admin, operator: &Operator, document: Document, mode: Mode) -> Answer {
     Ok(Json(json!(
-        admin::apply(admin, operator, document, dry_run).await?
+        admin::apply(admin, operator, document, mode).await?
     )))
 }

@@ -11,15 +11,17 @@ use maskline_domain::trunk::Credentials;
 use maskline_domain::{AccessKeyId, Command, Trunk};
 use maskline_store::pipeline::Touch;
 
-use super::{Answer, Filter};
+use super::{Answer, Filter, there};
 use crate::admin::auth::Operator;
 use crate::admin::credentials::new_key_id;
 use crate::admin::document::{Document, WantedKey};
 use crate::admin::extract::{Body, Query};
-use crate::admin::{self, Admin, AdminError, view};
+use crate::admin::{self, Admin, AdminError, Mode, view};
 use crate::seal::{Sealer, TrunkSecret};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    filter.only(&["account"])?;
+    there(&admin, None, filter.account.as_deref()).await?;
     let rows: Value = admin
         .ledger
         .read(Touch::Lists, move |state, _| {
@@ -63,7 +65,7 @@ pub async fn create(
         }],
         ..Document::default()
     };
-    let applied = admin::apply(&admin, &operator, document, false).await?;
+    let applied = admin::apply(&admin, &operator, document, Mode::default()).await?;
     let made = applied.new_keys.into_iter().next();
     made.map(|key| Json(json!(key)))
         .ok_or_else(|| AdminError::Refused("this access key exists already".to_owned()))

@@ -11,14 +11,20 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::{City, Command, PoolKey};
 use maskline_store::pipeline::Touch;
 
-use super::{Answer, Filter, Found, phone_number};
+use super::{Answer, Filter, Found, one_of, phone_number, there};
 use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::Eyes;
 use crate::admin::{Admin, AdminError, view};
 
+/// What a number can be doing, as a list shows it.
+const STATUSES: [&str; 4] = ["free", "bound", "locked", "frozen"];
+
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    filter.only(&["account", "pool", "city", "status"])?;
+    there(&admin, filter.pool.as_deref(), filter.account.as_deref()).await?;
+    one_of("status", filter.status.as_deref(), &STATUSES)?;
     let found = admin
         .ledger
         .read(Touch::Scan, move |state, now| {

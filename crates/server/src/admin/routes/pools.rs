@@ -9,13 +9,15 @@ use serde_json::Value;
 use maskline_domain::PoolKey;
 use maskline_store::pipeline::Touch;
 
-use super::{Answer, Filter, documents};
+use super::{Answer, Filter, documents, there};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedPool};
 use crate::admin::extract::{Body, Query};
-use crate::admin::{Admin, AdminError, view};
+use crate::admin::{Admin, AdminError, Mode, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    filter.only(&["account"])?;
+    there(&admin, None, filter.account.as_deref()).await?;
     let rows: Value = admin
         .ledger
         .read(Touch::Scan, move |state, _| {
@@ -56,5 +58,5 @@ pub async fn put(
         pools: vec![wanted],
         ..Document::default()
     };
-    documents::one(&admin, &operator, document, false).await
+    documents::one(&admin, &operator, document, Mode::default()).await
 }

@@ -13,7 +13,7 @@ use super::{Answer, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedTrunk};
 use crate::admin::extract::Body;
-use crate::admin::{Admin, AdminError, view};
+use crate::admin::{Admin, AdminError, Mode, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     let rows = admin
@@ -107,7 +107,7 @@ pub async fn put(
         trunks: vec![wanted],
         ..Document::default()
     };
-    documents::one(&admin, &operator, document, false).await
+    documents::one(&admin, &operator, document, Mode::default()).await
 }
 
 pub async fn delete(

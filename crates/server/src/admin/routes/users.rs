@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use maskline_domain::{AccountId, Command, UserName};
 use maskline_store::pipeline::Touch;
 
-use super::{Answer, Filter, documents};
+use super::{Answer, Filter, documents, there};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedUser};
 use crate::admin::extract::{Body, Query};
-use crate::admin::{Admin, view};
+use crate::admin::{Admin, Mode, view};
 
 pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+    filter.only(&["account"])?;
+    there(&admin, None, filter.account.as_deref()).await?;
     let rows: Value = admin
         .ledger
         .read(Touch::Lists, move |state, _| {
@@ -42,7 +44,7 @@ pub async fn put(
         users: vec![wanted],
         ..Document::default()
     };
-    documents::one(&admin, &operator, document, false).await
+    documents::one(&admin, &operator, document, Mode::default()).await
 }
 
 pub async fn delete(

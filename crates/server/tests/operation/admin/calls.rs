@@ -31,6 +31,9 @@ fn record(call_id: &str, at_s: i64, pool: &str, situation: Option<&str>) -> Call
 
 async fn recorded() -> World {
     let world = World::new().await;
+    let pool = |key: &str| json!({ "key": key, "account": "acme", "product": "axn" });
+    let pools = json!({ "account": [{ "id": "acme" }], "pool": [pool("FC1"), pool("FC2")] });
+    world.ok(Method::POST, "/v1/apply", pools).await;
     let records = world.ledger.records();
     for (id, at_s, pool, situation) in [
         ("c1", 1_800_000_000, "FC1", "busy"),
@@ -71,10 +74,18 @@ async fn call_records_are_found_by_what_is_known_of_them() {
         assert_eq!(ids.join(" "), found, "{query}");
         assert_eq!(answer["more"], query == "limit=2");
     }
-    let (status, _) = world
-        .ask(Method::GET, "/v1/calls?since=yesterday", Value::Null)
-        .await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
+    for (query, told) in [
+        ("since=yesterday", "yyyy-MM-dd"),
+        ("situation=bussy", "did you mean busy?"),
+        ("pool=FC3", "there is no pool `FC3`"),
+        ("situatoin=busy", "did you mean situation?"),
+    ] {
+        let path = format!("/v1/calls?{query}");
+        let (status, answer) = world.ask(Method::GET, &path, Value::Null).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
+        let reason = answer["reason"].as_str().expect("a reason");
+        assert!(reason.contains(told), "{query}: {reason}");
+    }
     world.end().await;
 }
 

@@ -1,0 +1,130 @@
+//! What is wrong with a document, entry by entry.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::admin::document::Document;
+
+/// An entry of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// Its table, such as `pool`.
+    pub kind: &'static str,
+    /// Its place among those of its table, from 0.
+    pub index: usize,
+}
+
+/// Why an entry cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{what}: {reason}")]
+pub struct PlanError {
+    /// The entry, where there is one.
+    pub entry: Option<Entry>,
+    /// What it is about, such as `pool FC12345`.
+    pub what: String,
+    /// The reason.
+    pub reason: String,
+}
+
+impl PlanError {
+    /// A reason that stands against something.
+    pub fn new(what: &str, reason: impl Into<String>) -> Self {
+        Self {
+            entry: None,
+            what: what.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The same of this entry.
+    pub(super) fn at(self, entry: Entry) -> Self {
+        Self {
+            entry: Some(self.entry.unwrap_or(entry)),
+            ..self
+        }
+    }
+}
+
+/// Everything that is wrong with a document; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes(Vec<PlanError>);
+
+impl Mistakes {
+    /// None when nothing is wrong.
+    pub(super) fn of(found: Vec<PlanError>) -> Option<Self> {
+        (!found.is_empty()).then_some(Self(found))
+    }
+
+    /// The first of them.
+    pub fn first(&self) -> &PlanError {
+        &self.0[0]
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, PlanError> {
+        self.0.iter()
+    }
+}
+
+impl From<PlanError> for Mistakes {
+    fn from(error: PlanError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for Mistakes {
+    /// One line for each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, error) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Entries with the name of an earlier one; the later would silently win.
+pub(super) fn told_twice(document: &Document) -> Vec<PlanError> {
+    let named = |kind, names: Vec<String>| {
+        let mut seen = BTreeSet::new();
+        let mut found = Vec::new();
+        for (index, name) in names.into_iter().enumerate() {
+            if !seen.insert(name.clone()) {
+                let error =
+                    PlanError::new(&format!("{kind} {name}"), "stands in the document twice");
+                found.push(error.at(Entry { kind, index }));
+            }
+        }
+        found
+    };
+    let accounts = document.accounts.iter().map(|account| account.id.clone());
+    let users = document.users.iter();
+    let users = users.map(|user| format!("{}/{}", user.account, user.name));
+    [
+        named("account", accounts.collect()),
+        named("user", users.collect()),
+        named(
+            "key",
+            document.keys.iter().map(|key| key.id.clone()).collect(),
+        ),
+        named(
+            "pool",
+            document.pools.iter().map(|pool| pool.key.clone()).collect(),
+        ),
+        named(
+            "trunk",
+            document
+                .trunks
+                .iter()
+                .map(|trunk| trunk.name.clone())
+                .collect(),
+        ),
+    ]
+    .concat()
+}
