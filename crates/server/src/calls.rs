@@ -38,7 +38,7 @@ use switch::{Setup, Switch};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-pub use board::{Board, LiveCall};
+pub use board::{Board, LiveCall, TrunkAnswer};
 
 /// Answers of the ledger and the relays that may wait.
 const NEWS_MAX: usize = 4_096;

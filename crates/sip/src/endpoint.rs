@@ -39,6 +39,7 @@ mod session;
 mod table;
 mod within;
 
+pub use care::Tested;
 pub use face::{
     Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal, Registration,
     RegistrationState,

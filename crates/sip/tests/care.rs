@@ -174,6 +174,44 @@ fn probes_say_when_a_peer_comes_and_goes() {
 }
 
 #[test]
+fn a_test_asks_once_and_tells_what_came_back() {
+    let mut lone = Lone::new(vec![Peer::new(PeerId(1), udp(PEER))]);
+    assert!(lone.pass(0).is_empty(), "a peer that is never asked");
+    assert!(!lone.endpoint.test(PeerId(9)), "nobody");
+    for (line, status) in [("200 OK", 200), ("404 Not Found", 404), ("503 Full", 503)] {
+        assert!(lone.endpoint.test(PeerId(1)));
+        assert!(!lone.endpoint.test(PeerId(1)), "one at a time");
+        let asked = lone.pass(0).remove(0).1;
+        assert_eq!(kind(&asked), "OPTIONS");
+        assert_eq!(lone.endpoint.tested(PeerId(1)), None);
+        lone.say(&response(&asked, line, ""));
+        let told = lone.endpoint.tested(PeerId(1)).expect("an answer");
+        assert_eq!((told.at, told.status), (udp(PEER), Some(status)));
+        assert_eq!(lone.endpoint.tested(PeerId(1)), None, "told once");
+        assert!(lone.heard().is_empty(), "it is no probe");
+    }
+    // Silence ends with the transaction (timer F, RFC 3261 section 17.1.2.2).
+    assert!(lone.endpoint.test(PeerId(1)));
+    lone.pass(40_000);
+    let told = lone.endpoint.tested(PeerId(1)).expect("an end");
+    assert_eq!(told.status, None);
+    assert!(lone.endpoint.test(PeerId(1)));
+    lone.pass(0);
+    lone.give(Input::Unreachable(udp(PEER)));
+    assert_eq!(
+        lone.endpoint.tested(PeerId(1)).expect("an end").status,
+        None
+    );
+    // Nobody is tested who is gone.
+    assert!(lone.endpoint.test(PeerId(1)));
+    lone.pass(0);
+    lone.endpoint.set_peers(Vec::new());
+    lone.pass(100_000);
+    assert_eq!(lone.endpoint.tested(PeerId(1)), None);
+    assert_eq!(lone.endpoint.transactions(), 0);
+}
+
+#[test]
 fn a_connection_that_cannot_be_made_is_told_at_once() {
     let mut lone = Lone::new(vec![probed(60)]);
     lone.pass(0);

@@ -82,6 +82,7 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize, body_timeout: BodyTimeou
             get(trunks::show).put(trunks::put).delete(trunks::delete),
         )
         .route("/v1/strangers", get(trunks::strangers))
+        .route("/v1/trunks/{name}/test", post(trunks::test))
         .route("/v1/bindings", get(bindings::list))
         .route(
             "/v1/bindings/{subs_id}",

@@ -11,6 +11,7 @@ use super::links::Counts as StreamCounts;
 use super::media::Threads;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp, ToneCode};
 use maskline_sip::endpoint::Counts;
+use maskline_sip::hop::Hop;
 use maskline_store::records::call::CallRecord;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -86,11 +87,34 @@ pub struct TurnedAway {
     pub forwarded: u64,
 }
 
+/// How long somebody waits for a trunk that is tested: longer than a request lasts without an answer
+/// (timer F, RFC 3261 section 17.1.2.2).
+const TEST_WAIT_MAX: Duration = Duration::from_secs(40);
+
 /// How many reasons there are.
 const REASONS: usize = 10;
 
-/// A question for the live calls, to be answered by the loop.
-pub type Ask = oneshot::Sender<Vec<LiveCall>>;
+/// A question to the loop, with where the answer goes.
+#[derive(Debug)]
+pub enum Ask {
+    /// For the live calls.
+    Live(oneshot::Sender<Vec<LiveCall>>),
+    /// What a trunk of this name says to OPTIONS; none if there is no such enabled trunk.
+    Test(String, oneshot::Sender<Option<TrunkAnswer>>),
+}
+
+/// What came of asking a trunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkAnswer {
+    /// Where it was asked.
+    pub at: Hop,
+    /// The status of its answer; none if there was none.
+    pub status: Option<u16>,
+    /// How long that took, in milliseconds.
+    pub took_ms: u64,
+    /// Why it cannot be reached, in words for a person.
+    pub trouble: Option<String>,
+}
 
 /// See the module. Cheap to clone; all clones show the same calls.
 #[derive(Clone)]
@@ -189,7 +213,7 @@ impl Board {
             return None;
         }
         let (answer, answered) = oneshot::channel();
-        self.0.asks.try_send(answer).ok()?;
+        self.0.asks.try_send(Ask::Live(answer)).ok()?;
         timeout(ANSWER_WAIT_MAX, answered).await.ok()?.ok()
     }
 
@@ -211,6 +235,20 @@ impl Board {
         if timeout(ANSWER_WAIT_MAX, caught_up).await.is_err() {
             tracing::warn!("the calls do not take the trunks as they are now");
         }
+    }
+
+    /// Asks an enabled trunk by OPTIONS and waits for what comes back; none if there is no such trunk, it
+    /// is being asked so already, or no loop serves calls.
+    pub async fn test_trunk(&self, name: &str) -> Option<TrunkAnswer> {
+        if self.0.asked.lock().is_some() {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.0
+            .asks
+            .try_send(Ask::Test(name.to_owned(), answer))
+            .ok()?;
+        timeout(TEST_WAIT_MAX, answered).await.ok()?.ok()?
     }
 
     /// How a trunk is; none for one that is not enabled, or that cannot be used.
@@ -605,7 +643,9 @@ mod tests {
         assert!(board.take_asks().is_none());
         let looker = board.clone();
         let asked = tokio::spawn(async move { looker.live_calls().await });
-        let ask = asks.recv().await.expect("a question");
+        let Ask::Live(ask) = asks.recv().await.expect("a question") else {
+            panic!("another question");
+        };
         ask.send(Vec::new()).expect("somebody waits");
         assert_eq!(asked.await.expect("no panic"), Some(Vec::new()));
         assert!(!board.is_draining());

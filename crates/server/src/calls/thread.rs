@@ -4,7 +4,7 @@
 //! is much to do (from some 250 calls a second on) it rests for a millisecond between two looks at the
 //! datagrams, so that one look finds many of them.
 
-use super::board::{Ask, Noise};
+use super::board::{Ask, Noise, TrunkAnswer};
 use super::clerk::Clerk;
 use super::health::TrunkHealth;
 use super::links::{Heard, Links};
@@ -155,6 +155,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         clerk,
         noise: Noise::default(),
         lookups,
+        tests: Vec::new(),
         pace: Pace::new(),
         config: parts.config,
     };
@@ -208,6 +209,15 @@ struct Loop {
     names: Arc<Names>,
     noise: Noise,
     lookups: Lookups,
+    /// Tests of trunks that somebody waits for.
+    tests: Vec<Test>,
+}
+
+/// A test of a trunk that has begun.
+struct Test {
+    name: String,
+    since_ms: u64,
+    answer: oneshot::Sender<Option<TrunkAnswer>>,
 }
 
 impl Loop {
@@ -248,10 +258,7 @@ impl Loop {
                     news.drain(..).for_each(|input| self.give(input));
                 }
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
-                Some(ask) = asked.recv() => {
-                    // Who asked may have left.
-                    let _ = ask.send(self.switch.live_calls());
-                }
+                Some(ask) = asked.recv() => self.answer(ask),
                 _ = looks.tick() => self.look(),
                 () = stopped(&mut stop), if !stopping => {
                     stopping = true;
@@ -280,6 +287,47 @@ impl Loop {
         }
         self.look();
         self.clerk.finish().await;
+    }
+
+    /// Answers a question, or begins to. Who asked may have left.
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Live(answer) => {
+                let _ = answer.send(self.switch.live_calls());
+            }
+            Ask::Test(name, answer) => {
+                let since_ms = now().tick_ms;
+                if !self.switch.test(&name, now()) {
+                    let _ = answer.send(None);
+                    return;
+                }
+                self.tests.push(Test {
+                    name,
+                    since_ms,
+                    answer,
+                });
+                self.flush();
+            }
+        }
+    }
+
+    /// Tells what came of tests of trunks.
+    fn answer_tests(&mut self) {
+        for test in std::mem::take(&mut self.tests) {
+            match self.switch.tested(&test.name) {
+                Some(tested) => {
+                    let trouble = self.links.trouble(tested.at);
+                    let _ = test.answer.send(Some(TrunkAnswer {
+                        at: tested.at,
+                        status: tested.status,
+                        took_ms: now().tick_ms.saturating_sub(test.since_ms),
+                        trouble,
+                    }));
+                }
+                None if test.answer.is_closed() => {}
+                None => self.tests.push(test),
+            }
+        }
     }
 
     /// Takes no more calls; gives the moment at which those that are left are hung up.
@@ -418,10 +466,17 @@ impl Loop {
         if brings_trunks {
             self.config.board.trunks_taken();
         }
+        self.flush();
+        self.config.board.set_live(self.switch.calls());
+        if !self.tests.is_empty() {
+            self.answer_tests();
+        }
+    }
+
+    fn flush(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
         }
-        self.config.board.set_live(self.switch.calls());
     }
 
     /// Tells the links who may connect, by which names those must be known that we connect to, and of whom

@@ -27,6 +27,11 @@ pub enum Command {
     Add(Box<Set>),
     /// Change a trunk, or make one; what is not said stays as it is
     Set(Box<Set>),
+    /// Ask a trunk by OPTIONS, from the running service, and tell what came back
+    Test {
+        /// The trunk's name
+        name: String,
+    },
     /// Let calls use a trunk
     Enable {
         /// The trunk's name
@@ -200,6 +205,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
         Command::Show { name } => {
             return show::fields(client, &client.get(&format!("/v1/trunks/{}", part(name)))?);
         }
+        Command::Test { name } => return test(client, name),
         Command::Add(set) => {
             if exists(client, &set.name)? {
                 let reason = format!("trunk {} exists already; `trunk set` changes it", set.name);
@@ -222,6 +228,31 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
         },
     };
     show::changes(client, &client.apply(&document, false)?, false)
+}
+
+/// Fails where the trunk did not answer, so that a script can tell.
+fn test(client: &Client, name: &str) -> Result<(), Failure> {
+    let told = client.post(&format!("/v1/trunks/{}/test", part(name)), &json!({}))?;
+    if client.json {
+        show::json(&told)?;
+    }
+    let text = |field: &str| told[field].as_str().unwrap_or_default();
+    let (address, took_ms) = (text("address"), &told["took_ms"]);
+    match told["status"].as_u64() {
+        Some(_) if client.json => Ok(()),
+        Some(status) => show::line(&format!(
+            "trunk {name} answered from {address}: {status} {} after {took_ms} ms",
+            text("phrase")
+        )),
+        None => {
+            let why = match text("trouble") {
+                "" => "no answer",
+                trouble => trouble,
+            };
+            let reason = format!("trunk {name} at {address}: {why} ({took_ms} ms)");
+            Err(Failure::Failed(reason))
+        }
+    }
 }
 
 fn one(wanted: WantedTrunk) -> Document {

@@ -30,6 +30,17 @@ const RETRY_AFTER_S_MAX: u64 = 3_600;
 pub(super) enum Chore {
     Register,
     Probe,
+    /// OPTIONS, once, because somebody wants to know.
+    Test,
+}
+
+/// What came of asking a peer once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tested {
+    /// Where it was asked.
+    pub at: Hop,
+    /// The status of its answer; none if it did not answer, or could not be connected to.
+    pub status: Option<u16>,
 }
 
 /// What the requests of one chore have in common: by what they are told apart from others, and the number
@@ -118,6 +129,8 @@ pub(super) struct Care {
     farewells: Vec<Farewell>,
     /// Requests that give a registration up, and the peer as it was. Nobody waits for their answer.
     leaving: BTreeMap<ClientKey, Peer>,
+    /// What came of the last test of a peer, until somebody asks or it is tested again.
+    tested: BTreeMap<PeerId, Tested>,
     timers: Timers,
 }
 
@@ -191,6 +204,7 @@ impl Endpoint {
             Chore::Probe => before.iter().any(|old| {
                 (old.id, &old.host, old.probe_every_s) == (peer.id, &peer.host, peer.probe_every_s)
             }),
+            Chore::Test => true,
         };
         // It may have moved among places that it keeps; where none was asked yet the first must be the same.
         let stays = |peer: &Peer, at: Option<Hop>| match at {
@@ -202,6 +216,7 @@ impl Endpoint {
         let wants = |peer: &Peer, chore| match chore {
             Chore::Register => peer.registration.is_some(),
             Chore::Probe => peer.probe_every_s.is_some(),
+            Chore::Test => true,
         };
         let known: Vec<((PeerId, Chore), Option<Hop>)> = self
             .care
@@ -235,29 +250,14 @@ impl Endpoint {
             if self.care.work.contains_key(&(peer, chore)) {
                 continue;
             }
-            let sequence = Sequence {
-                call_id: format!("{:032x}", self.chance.next_u128()),
-                tag: self.chance.next_u64(),
-                cseq: 0,
-            };
-            let work = Work {
-                sequence,
-                pending: None,
-                scheduled: None,
-                expires_s,
-                failures: 0,
-                status: None,
-                is_refused: false,
-                is_well: None,
-                until: None,
-                at: None,
-                silent: 0,
-            };
+            let work = self.fresh_work(expires_s);
             self.care.work.insert((peer, chore), work);
             self.care.schedule((peer, chore), Some(Time::default()));
         }
         // What was heard of a peer holds while it is asked at the same place.
         let peers = &self.peers;
+        let known = |id: &PeerId| peers.iter().any(|peer| peer.id == *id);
+        self.care.tested.retain(|id, _| known(id));
         self.care.reachable.retain(|id, (_, at)| {
             let peer = peers.iter().find(|peer| peer.id == *id);
             peer.is_some_and(|peer| {
@@ -265,6 +265,52 @@ impl Endpoint {
                 is_asked && peer.hops().any(|hop| hop == *at)
             })
         });
+    }
+
+    fn fresh_work(&mut self, expires_s: u32) -> Work {
+        let sequence = Sequence {
+            call_id: format!("{:032x}", self.chance.next_u128()),
+            tag: self.chance.next_u64(),
+            cseq: 0,
+        };
+        Work {
+            sequence,
+            pending: None,
+            scheduled: None,
+            expires_s,
+            failures: 0,
+            status: None,
+            is_refused: false,
+            is_well: None,
+            until: None,
+            at: None,
+            silent: 0,
+        }
+    }
+
+    /// Asks a peer by OPTIONS once, at the next time-out, which is at once, and where it was heard last.
+    /// What comes of it is had by [`Endpoint::tested`]. False for a peer that is not known, or is being
+    /// tested.
+    pub fn test(&mut self, peer: PeerId) -> bool {
+        let task = (peer, Chore::Test);
+        let is_known = self.peers.iter().any(|known| known.id == peer);
+        if !is_known || self.care.work.contains_key(&task) {
+            return false;
+        }
+        self.care.tested.remove(&peer);
+        let at = self.care.reachable.get(&peer).map(|(_, at)| *at);
+        let work = Work {
+            at,
+            ..self.fresh_work(0)
+        };
+        self.care.work.insert(task, work);
+        self.care.schedule(task, Some(Time::default()));
+        true
+    }
+
+    /// What came of a test, once.
+    pub fn tested(&mut self, peer: PeerId) -> Option<Tested> {
+        self.care.tested.remove(&peer)
     }
 
     fn drop_chore(&mut self, task: (PeerId, Chore), before: &[Peer]) {
@@ -349,7 +395,9 @@ impl Endpoint {
                 self.write_register(registration, &peer, &via, sequence, expires_s)
             }
             (Chore::Register, None) => return,
-            (Chore::Probe, _) => self.write_probe(hop, peer.host.as_deref(), &via, sequence),
+            (Chore::Probe | Chore::Test, _) => {
+                self.write_probe(hop, peer.host.as_deref(), &via, sequence)
+            }
         };
         if task.1 == Chore::Probe {
             let every_s = peer.probe_every_s.unwrap_or_default();
@@ -452,6 +500,14 @@ impl Endpoint {
         status: u16,
         now: Time,
     ) {
+        if task.1 == Chore::Test {
+            let at = self.care.remove(task).and_then(|work| work.at);
+            if let Some(at) = at {
+                let status = response.map(|_| status);
+                self.care.tested.insert(task.0, Tested { at, status });
+            }
+            return;
+        }
         // Whoever refuses is there; 503 says that calls make no sense now.
         let is_there = response.is_some() && !matches!(status, 408 | 503);
         let peer = self.peers.iter().find(|peer| peer.id == task.0);
@@ -464,7 +520,7 @@ impl Endpoint {
             return self.care.schedule(task, Some(now));
         }
         match task.1 {
-            Chore::Probe => self.set_well(task, is_there),
+            Chore::Probe | Chore::Test => self.set_well(task, is_there),
             Chore::Register => self.on_registered(task, response, status, now),
         }
     }

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use maskline_domain::{Command, TrunkName};
+use maskline_sip::message::phrase;
 use maskline_store::pipeline::Touch;
 
 use super::{Answer, documents};
@@ -108,6 +109,40 @@ pub async fn put(
         ..Document::default()
     };
     documents::one(&admin, &operator, document, Mode::default()).await
+}
+
+/// Asks an enabled trunk by OPTIONS, as the service would, and tells what came back.
+pub async fn test(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Answer {
+    let wanted = TrunkName::new(&name);
+    let found = admin
+        .ledger
+        .read(Touch::Lists, move |state, _| {
+            state.trunk(&wanted).map(|trunk| trunk.enabled)
+        })
+        .await?;
+    match found {
+        None => return Err(AdminError::NotFound("trunk")),
+        Some(false) => {
+            let reason = format!("trunk {name} is disabled; `maskline trunk enable {name}`");
+            return Err(AdminError::Refused(reason));
+        }
+        Some(true) => {}
+    }
+    let answer = admin.calls.test_trunk(&name).await.ok_or_else(|| {
+        let reason = "the trunk is being tested already, its name or password cannot be used, or no calls \
+                      are served; see `maskline trunk ls`";
+        AdminError::Unavailable(reason.to_owned())
+    })?;
+    tracing::info!(trunk = name, status = answer.status, "a trunk was tested");
+    Ok(Json(json!({
+        "trunk": name,
+        "address": answer.at.to_string(),
+        "answered": answer.status.is_some(),
+        "status": answer.status,
+        "phrase": answer.status.map(phrase),
+        "took_ms": answer.took_ms,
+        "trouble": answer.trouble,
+    })))
 }
 
 pub async fn delete(

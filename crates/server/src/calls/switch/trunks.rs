@@ -5,7 +5,7 @@ use crate::calls::Trunk;
 use crate::calls::health::{Registration, TrunkHealth};
 use maskline_domain::call::Moment;
 use maskline_domain::trunk::Full;
-use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
+use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId, Tested};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::phrase;
 use std::sync::Arc;
@@ -67,6 +67,29 @@ impl Switch {
         self.answering.clear();
         self.endpoint.set_peers(self.peers());
         self.sip(SipInput::Timeout, now);
+    }
+
+    /// Asks an enabled trunk by OPTIONS, once; false if there is none of this name, or it is being asked so.
+    pub fn test(&mut self, name: &str, now: Moment) -> bool {
+        let Some(peer) = self.peer_named(name) else {
+            return false;
+        };
+        let is_asked = self.endpoint.test(peer);
+        self.sip(SipInput::Timeout, now);
+        is_asked
+    }
+
+    /// What came of it, once.
+    pub fn tested(&mut self, name: &str) -> Option<Tested> {
+        self.endpoint.tested(self.peer_named(name)?)
+    }
+
+    fn peer_named(&self, name: &str) -> Option<PeerId> {
+        (0..)
+            .map(PeerId)
+            .zip(&self.trunks)
+            .find(|(_, trunk)| trunk.said.enabled && trunk.said.name.as_str() == name)
+            .map(|(id, _)| id)
     }
 
     fn peers(&self) -> Vec<Peer> {
