@@ -126,7 +126,7 @@ impl Endpoint {
             give_up: now + self.config.ring_max,
             expires,
         };
-        let state = State::Ringing(ringing);
+        let state = State::Ringing(Box::new(ringing));
         self.insert_leg(id, dialog, (from, elsewhere), state, negotiation);
         self.event(Event::Incoming {
             leg: id,

@@ -38,7 +38,7 @@ pub(super) enum State {
     /// We called; no final answer yet.
     Calling(Calling),
     /// They called; no final answer yet.
-    Ringing(Ringing),
+    Ringing(Box<Ringing>),
     /// They called and we answered; waiting for their ACK.
     Answered(Answered),
     /// The call stands.
