@@ -40,11 +40,6 @@ CANNOT = {
     ("diago", "keys by INFO, in"): "diago answers INFO with 406, and its offers name telephone-event",
 }  # fmt: skip
 
-TO_CONTACT = pytest.mark.xfail(
-    reason="requests within a dialog go to the Contact that a peer tells, with nat = true too", strict=False
-)
-
-
 @pytest.fixture(params=PEERS)
 def peer(request):
     return request.param
@@ -153,9 +148,7 @@ class Scene:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("role", ["caller", "callee"])
-def test_call(office, scene, peer, role, transport, request):
-    if (peer, role, transport) == ("linphone", "caller", "tls"):
-        request.applymarker(TO_CONTACT)
+def test_call(office, scene, peer, role, transport):
     if role == "callee":
         can(peer, f"called over {transport}")
     with Scene(office, scene, peer, role, transport) as call:

@@ -10,7 +10,7 @@ pub use row::{
     LinkTrunk, PlainAccount, PlainBinding, PlainPool, PlainTrunk, Row, RowKey, TrunkDocument,
 };
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,9 +44,9 @@ pub struct State {
     pools: BTreeMap<PoolKey, Pool>,
     trunks: BTreeMap<TrunkName, Trunk>,
     imports: BTreeMap<Box<str>, u64>,
-    /// How many bindings each account has that has some, over but not yet swept ones too. Follows from the
-    /// bindings.
-    bindings_by_account: BTreeMap<AccountId, u32>,
+    /// Of each account that has bindings: when each ends, and its place; over but not yet swept ones too.
+    /// Follows from the bindings.
+    bindings_by_account: BTreeMap<AccountId, BTreeSet<(Timestamp, u32)>>,
     pub(crate) inventory: Inventory,
     pub(crate) bindings: Bindings,
     pub(crate) memory: Memory,
@@ -279,20 +279,23 @@ impl State {
 
     /// How many bindings an account has in all its pools, those that are over but not yet swept too.
     pub fn bindings_of_account(&self, account: &AccountId) -> u32 {
-        self.bindings_by_account.get(account).copied().unwrap_or(0)
+        let count = self
+            .bindings_by_account
+            .get(account)
+            .map_or(0, BTreeSet::len);
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// The bindings of an account that are over at `now` and not yet swept.
-    pub(crate) fn over_of_account<'a>(
-        &'a self,
-        account: &'a AccountId,
+    pub(crate) fn over_of_account(
+        &self,
+        account: &AccountId,
         now: Timestamp,
-    ) -> impl Iterator<Item = Binding> + 'a {
-        self.pools
-            .values()
-            .filter(move |pool| pool.account == *account)
-            .flat_map(|pool| self.inventory.shelves_of(Some(&pool.key)))
-            .flat_map(move |(_, shelf)| shelf.expiring.range(..=(now, u32::MAX)))
+    ) -> impl Iterator<Item = Binding> {
+        self.bindings_by_account
+            .get(account)
+            .into_iter()
+            .flat_map(move |expiring| expiring.range(..=(now, u32::MAX)))
             .filter_map(|&(_, place)| self.binding_at(place))
     }
 

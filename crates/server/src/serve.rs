@@ -35,7 +35,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::admin;
 use crate::cli::Failure;
 use crate::config::{Inputs, Loaded, Reloader, load};
-use crate::connections::Connections;
+use crate::connections::{self, Connections};
 use crate::demo;
 use crate::seal::Sealer;
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
@@ -43,6 +43,7 @@ use crate::writer::{Ledger, Running, StartError};
 
 pub use addresses::Addresses;
 pub use check::check;
+use descriptors::Budget;
 pub use parts::{ledger_options, reachable};
 use signals::{Signals, Told};
 use start::Started;
@@ -80,12 +81,15 @@ struct Process {
     data: PathBuf,
     metrics: Arc<Metrics>,
     readiness: Readiness,
+    budget: Budget,
 }
 
 impl Process {
     fn new(loaded: Loaded, inputs: Inputs, log: LogHandle, ready_json: bool) -> Self {
         let data = PathBuf::from(&loaded.settings.data);
+        let budget = Budget::of_process(&loaded.settings);
         Self {
+            budget,
             loaded,
             inputs,
             log,
@@ -270,7 +274,10 @@ impl AdminFront {
         let router = telemetry::router(process.metrics.clone(), process.readiness.clone())
             .fallback(move |request| parts::behind(shown.lock().clone(), request));
         let (stopper, stop) = stop::channel();
-        let connections = Connections::new(admin::CONNECTIONS);
+        let connections = Connections::new(connections::Bounds {
+            total_max: admin::CONNECTIONS.total_max.min(process.budget.admin),
+            ..admin::CONNECTIONS
+        });
         process
             .metrics
             .register(|registry| connections.register("admin", registry));

@@ -302,7 +302,8 @@ impl State {
         let count = self.inventory.bindings_count(x);
         let at = self.bindings.insert(binding, x, head);
         if let Some(account) = self.pool_at(x).map(|pool| pool.account.clone()) {
-            *self.bindings_by_account.entry(account).or_insert(0) += 1;
+            let of_account = self.bindings_by_account.entry(account).or_default();
+            of_account.insert((expires_at, at));
         }
         self.inventory.set_bindings(x, at, count + 1);
         if holds_anyone {
@@ -324,10 +325,10 @@ impl State {
         let head = self.inventory.first_binding(x);
         let count = self.inventory.bindings_count(x);
         if let Some(owner) = &binding.owner
-            && let Some(count) = self.bindings_by_account.get_mut(&owner.account)
+            && let Some(of_account) = self.bindings_by_account.get_mut(&owner.account)
         {
-            *count -= 1;
-            if *count == 0 {
+            of_account.remove(&(binding.expires_at, at));
+            if of_account.is_empty() {
                 self.bindings_by_account.remove(&owner.account);
             }
         }

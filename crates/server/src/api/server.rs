@@ -141,6 +141,7 @@ pub async fn serve<H, F>(
         tasks.spawn(serving.run(accepted.stream, tls));
     };
 
+    let mut is_failing = false;
     let mut stop = pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -149,9 +150,15 @@ pub async fn serve<H, F>(
             accepted = accept(http.as_ref(), https.as_ref()) => accepted,
         };
         match accepted {
-            Ok(accepted) => begin(&mut tasks, accepted),
+            Ok(accepted) => {
+                is_failing = false;
+                begin(&mut tasks, accepted);
+            }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                // Told when it begins, not twenty times a second while it lasts.
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -10,8 +10,12 @@ use crate::config::Settings;
 
 /// Descriptors of one call: RTP and RTCP of two legs, and its recording.
 const PER_CALL: u64 = 5;
-/// What the process itself needs: database, listeners, log, admin interface, threads' wake-ups.
-const OWN: u64 = 192;
+/// What the process itself needs: database, listeners, log, threads' wake-ups.
+const OWN: u64 = 128;
+/// Connections of the admin interface at once that are wanted, and the fewest that must do: health is asked
+/// for there.
+const ADMIN: u64 = 256;
+const ADMIN_MIN: u64 = 8;
 /// Streams of SIP at once that are wanted in each direction.
 const SIP_STREAMS: u64 = 1_024;
 
@@ -24,6 +28,8 @@ pub struct Budget {
     pub calls: usize,
     /// Connections of the customers' interface at once.
     pub api: usize,
+    /// Connections of the admin interface at once.
+    pub admin: usize,
     /// Connections that SIP peers opened at once, and as many that we opened.
     pub sip_streams: usize,
 }
@@ -53,9 +59,10 @@ impl Budget {
     /// then connections, half of them for SIP streams where both want more.
     pub fn divide(limit: Option<u64>, calls: u64, api: u64) -> Self {
         let Some(total) = limit else {
-            return Self::new(limit, calls, api, SIP_STREAMS);
+            return Self::new(limit, calls, api, SIP_STREAMS, ADMIN);
         };
-        let rest = total - OWN.min(total / 2);
+        let for_admin = (total / 16).clamp(ADMIN_MIN, ADMIN);
+        let rest = total - (OWN + for_admin).min(total / 2);
         let wanted_by_streams = api + 2 * SIP_STREAMS;
         let for_calls =
             (calls * PER_CALL).min((rest / 2).max(rest.saturating_sub(wanted_by_streams)));
@@ -68,16 +75,18 @@ impl Budget {
             (for_calls / PER_CALL).min(calls),
             for_api.max(1),
             (for_streams / 2).max(1),
+            for_admin,
         )
     }
 
-    fn new(limit: Option<u64>, calls: u64, api: u64, sip_streams: u64) -> Self {
+    fn new(limit: Option<u64>, calls: u64, api: u64, sip_streams: u64, admin: u64) -> Self {
         let count = |value| usize::try_from(value).unwrap_or(usize::MAX);
         Self {
             limit,
             calls: count(calls),
             api: count(api),
             sip_streams: count(sip_streams),
+            admin: count(admin),
         }
     }
 }
@@ -103,8 +112,8 @@ mod tests {
     /// Calls, connections of the API, SIP streams each way.
     fn divided(limit: u64, calls: u64, api: u64) -> (usize, usize, usize) {
         let budget = Budget::divide(Some(limit), calls, api);
-        let taken =
-            budget.calls as u64 * PER_CALL + budget.api as u64 + 2 * budget.sip_streams as u64;
+        let connections = budget.api + budget.admin + 2 * budget.sip_streams;
+        let taken = budget.calls as u64 * PER_CALL + connections as u64;
         assert!(taken <= limit, "{budget:?} takes {taken}");
         (budget.calls, budget.api, budget.sip_streams)
     }
@@ -113,16 +122,17 @@ mod tests {
     fn calls_keep_their_share_of_few_descriptors() {
         // With plenty everybody gets what is wanted.
         assert_eq!(divided(524_288, 2_000, 10_000), (2_000, 10_000, 1_024));
-        assert_eq!(divided(22_240, 2_000, 10_000), (2_000, 10_000, 1_024));
+        assert_eq!(divided(22_432, 2_000, 10_000), (2_000, 10_000, 1_024));
         // With less the connections give way, down to half of it.
-        assert_eq!(divided(20_192, 2_000, 10_000), (2_000, 7_952, 1_024));
+        assert_eq!(divided(20_192, 2_000, 10_000), (1_980, 7_856, 1_024));
         assert_eq!(divided(1_024, 2_000, 10_000), (83, 208, 104));
         assert_eq!(divided(256, 2_000, 10_000), (12, 32, 16));
         assert_eq!(divided(256, 4, 10_000), (4, 54, 27));
         assert_eq!(divided(256, 2_000, 8), (12, 8, 28));
         assert_eq!(
             Budget::divide(None, 2_000, 10_000),
-            Budget::new(None, 2_000, 10_000, SIP_STREAMS)
+            Budget::new(None, 2_000, 10_000, SIP_STREAMS, ADMIN)
         );
+        assert_eq!(Budget::divide(Some(256), 2_000, 10_000).admin, 16);
     }
 }

@@ -9,7 +9,6 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
-use super::descriptors::Budget;
 use super::{
     Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop,
     supervisor, watch,
@@ -50,7 +49,7 @@ impl Process {
         // Those of a process that was killed.
         Addresses::forget(&self.data);
         let settings = &self.loaded.settings;
-        let budget = Budget::of_process(settings);
+        let budget = self.budget;
         let board = Board::default();
         self.metrics.register(|registry| board.register(registry));
         let admin = Arc::new(self.admin(ledger, sealer.clone(), board.clone())?);

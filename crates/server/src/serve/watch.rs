@@ -96,9 +96,10 @@ impl Crowd {
         let source = trouble
             .source
             .map_or_else(|| "a proxy".to_owned(), |source| source.to_string());
+        // Nobody proves who they are before they are told this, so it names no address.
         let note = format!(
             "connections at a bound ({} in all, {} of one address) were closed or refused within the last \
-             minute, the last of {source}",
+             minute; the log names the last of them",
             bounds.total_max, bounds.per_source_max
         );
         readiness.note(self.part, Some(note));

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use ppp::v2::Addresses;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -40,17 +40,17 @@ impl TrustedProxies {
     /// The client that `X-Forwarded-For` names: the last address that is not of a trusted proxy, since each
     /// proxy adds the one that it saw at the end. None: the proxy asks for itself.
     pub fn forwarded_for(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let values: Vec<&str> = headers
+        let values: Vec<&[u8]> = headers
             .get_all("x-forwarded-for")
             .iter()
-            .filter_map(|value| value.to_str().ok())
+            .map(HeaderValue::as_bytes)
             .collect();
         values
             .iter()
             .rev()
-            .flat_map(|value| value.rsplit(','))
+            .flat_map(|value| value.rsplit(|&byte| byte == b','))
             .take(HOPS_MAX)
-            .map(|hop| address(hop.trim()))
+            .map(|hop| address(str::from_utf8(hop).ok()?.trim()))
             .take_while(Option::is_some)
             .flatten()
             .find(|&hop| !self.contains(hop))
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_client_is_the_last_that_is_no_trusted_proxy() {
-        let rows: [(&[&str], Option<&str>); 14] = [
+        let rows: [(&[&str], Option<&str>); 16] = [
             (&[], None),
             (&[""], None),
             (&["198.51.100.7"], Some("198.51.100.7")),
@@ -165,13 +165,17 @@ mod tests {
             (&["2001:db8::7, 2001:db8:f::1"], Some("2001:db8::7")),
             (&["::ffff:198.51.100.7"], Some("198.51.100.7")),
             (&["10.0.0.1, 10.0.0.2"], None),
+            // What a client writes in front may be no text at all.
+            (&["\u{ff}, 198.51.100.7"], Some("198.51.100.7")),
+            (&["\u{ff}", "198.51.100.7"], Some("198.51.100.7")),
             // Behind something unreadable nothing can be believed.
             (&["198.51.100.7, unknown"], None),
         ];
         for (values, expected) in rows {
             let mut headers = HeaderMap::new();
             for value in values {
-                headers.append("x-forwarded-for", value.parse().expect("a value"));
+                let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
+                headers.append("x-forwarded-for", value);
             }
             let client = trusted().forwarded_for(&headers);
             assert_eq!(

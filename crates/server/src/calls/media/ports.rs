@@ -61,14 +61,19 @@ struct Loan {
 }
 
 impl Ports {
-    /// The range `first` to `last`, both included, `first` even.
+    /// The range `first` to `last`, both included, `first` even. The first port lent is one by chance: so
+    /// that nobody guesses where the next call will be, and services that share a range, as in tests, do not
+    /// all begin with the same ports.
     pub fn new(bind: IpAddr, first: u16, last: u16) -> Arc<Self> {
+        let pairs = u32::from((last - first).div_ceil(2)).max(1);
+        let chance = getrandom::u32().unwrap_or(0) % pairs;
+        let begin = u16::try_from(chance).unwrap_or(0);
         Arc::new(Self {
             bind,
             first,
             last,
             book: Mutex::new(Book {
-                next: first,
+                next: first + 2 * begin,
                 held: BTreeSet::new(),
             }),
             resting: Mutex::default(),
