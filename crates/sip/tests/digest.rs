@@ -584,12 +584,14 @@ fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
         let answer = lone.say(&invite(10 + guess, Some(&wrong)));
         *answers.entry(kinds(&answer).concat()).or_insert(0) += 1;
     }
-    assert_eq!(answers.get("401"), Some(&10), "{answers:?}");
-    assert_eq!(answers.get("403"), Some(&190), "not even looked at");
-    // After a while the right one is heard.
-    lone.now = lone.now + std::time::Duration::from_secs(3);
+    assert_eq!(answers.get("401"), Some(&200), "{answers:?}");
+    // Not even looked at: the nonce has had its guess, and the address too many.
     let right = prove(&challenge, "theirs", 201);
-    assert_eq!(kinds(&lone.say(&invite(300, Some(&right)))), ["100"]);
+    let answer = lone.say(&invite(300, Some(&right)));
+    assert_eq!(kinds(&answer), ["401"]);
+    // The answer to a nonce of one's own is.
+    let right = prove(&asked(&answer[0], 0), "theirs", 1);
+    assert_eq!(kinds(&lone.say(&invite(301, Some(&right)))), ["100"]);
 
     // Who only writes the address of the carrier on his datagrams never reads a nonce.
     let mut lone = guarded();
@@ -622,4 +624,59 @@ fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
         ["100"],
         "at once"
     );
+}
+
+/// What is said from another port of the carrier's address.
+fn say_from(lone: &mut Lone, port: u16, text: &str) -> Vec<Message> {
+    let answers = lone.give(Input::Datagram {
+        from: udp(&format!("127.0.0.1:{port}")),
+        bytes: text.as_bytes(),
+    });
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+#[test]
+fn what_was_overheard_of_a_carrier_does_not_lock_it_out() {
+    // Which answers are repeated, how often with a wrong password from one other port, and after how long.
+    let rows = [
+        (0, 0, 0),
+        (0, 10, 0),
+        (0, 200, 0),
+        (1_100, 0, 0),
+        (1_100, 10, 0),
+        (1_100, 10, 299),
+        (1_100, 10, 301),
+        (1_100, 200, 301),
+        (0, 200, 301),
+        (0, 200, 3_600),
+    ];
+    for (replays, guesses, later_s) in rows {
+        let row = format!("{replays} replays, {guesses} guesses after {later_s} s");
+        let mut lone = guarded();
+        let overheard = asked(&lone.say(&invite(1, None))[0], 0);
+        let right = prove(&overheard, "theirs", 1);
+        assert_eq!(kinds(&lone.say(&invite(2, Some(&right)))), ["100"]);
+        lone.now = lone.now + std::time::Duration::from_secs(later_s);
+        let unproven = lone.endpoint.counts().unproven;
+        for port in 0..replays {
+            let again = invite(10_000 + u32::from(port), Some(&right));
+            let answer = say_from(&mut lone, 20_000 + port, &again);
+            assert_eq!(kinds(&answer), ["401"], "{row}");
+        }
+        for guess in 0..guesses {
+            let wrong = invite(30_000 + guess, Some(&prove(&overheard, "guess", guess + 2)));
+            let answer = say_from(&mut lone, 9_999, &wrong);
+            assert_eq!(kinds(&answer), ["401"], "{row}");
+        }
+        let counted = lone.endpoint.counts().unproven - unproven;
+        let expected = if later_s > 300 { 0 } else { u64::from(guesses) };
+        assert_eq!(counted, expected, "{row}");
+        // From where it was heard before, and from a port of its that was not.
+        for (port, branch) in [(5_070, 3), (5_072, 5)] {
+            let answer = say_from(&mut lone, port, &invite(branch, None));
+            let right = prove(&asked(&answer[0], 0), "theirs", 1);
+            let answer = say_from(&mut lone, port, &invite(branch + 1, Some(&right)));
+            assert_eq!(kinds(&answer), ["100"], "{row}, port {port}");
+        }
+    }
 }

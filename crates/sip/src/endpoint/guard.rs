@@ -1,15 +1,20 @@
 //! What is remembered of proofs that others gave: nonces that were used, so that none is taken twice, and wrong
 //! answers, so that a password cannot be guessed quickly.
 //!
-//! A right answer is never late because of somebody else's wrong ones. Guesses are counted by the address that
-//! they come from, and only those that answer a nonce of ours, which nobody reads who merely writes a foreign
-//! address on his datagrams. An address and port that gave a right answer is counted by itself, apart from
-//! whatever else is at that address.
+//! A right answer is never refused because of somebody else's wrong ones. Guesses are counted by the address that
+//! they come from, and only those that answer a fresh nonce of ours, which nobody reads who merely writes a
+//! foreign address on his datagrams. An address and port that gave a right answer is counted by itself, apart
+//! from whatever else is at that address.
+//!
+//! When an address has used up its guesses, one answer to each nonce is looked at nevertheless. A carrier that
+//! was never heard at this port cannot be told from a guesser before its answer was looked at, so either both
+//! are or neither. A guess costs a round trip then, at an address of the trunk where our challenge is received;
+//! and who spoils a nonce that he overheard makes its owner ask for another, which is no refusal.
 
 use super::proof::{NONCE_LIFE, millis};
 use crate::hop::Hop;
 use crate::time::Time;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// The most nonces of ours whose count is remembered. Beyond it the oldest count as too old.
@@ -39,6 +44,12 @@ pub(super) struct Nonces {
 }
 
 impl Nonces {
+    /// Whether a count of a nonce was not taken yet, as far as is remembered.
+    pub fn is_new(&self, nonce: (u64, u64), count: u32) -> bool {
+        let is_forgotten = self.forgotten >= nonce.0 && self.forgotten > 0;
+        !is_forgotten && count > self.used.get(&nonce).copied().unwrap_or_default()
+    }
+
     /// Takes a count for a nonce; false if it was taken before, or cannot be known to be new.
     pub fn take(&mut self, nonce: (u64, u64), count: u32, now: Time) -> bool {
         let oldest = now.as_millis().saturating_sub(millis(NONCE_LIFE));
@@ -86,11 +97,16 @@ pub(super) struct Guesses {
     wrong: BTreeMap<Guesser, u64>,
     /// When each gave its last right answer, in milliseconds.
     trusted: BTreeMap<Hop, u64>,
+    /// Nonces that a wrong answer was given to: at most [`NONCES_MAX`], without the oldest ones.
+    spoilt: BTreeSet<(u64, u64)>,
 }
 
 impl Guesses {
     /// Whether an answer from there is looked at now.
-    pub fn may_guess(&self, from: Hop, now: Time) -> bool {
+    pub fn may_guess(&self, from: Hop, nonce: (u64, u64), now: Time) -> bool {
+        if !self.spoilt.contains(&nonce) {
+            return true;
+        }
         let forgotten = self.wrong.get(&self.guesser(from)).copied();
         let ahead = forgotten
             .unwrap_or_default()
@@ -99,7 +115,11 @@ impl Guesses {
     }
 
     /// An answer from there was wrong.
-    pub fn was_wrong(&mut self, from: Hop, now: Time) {
+    pub fn was_wrong(&mut self, from: Hop, nonce: (u64, u64), now: Time) {
+        self.spoilt.insert(nonce);
+        if self.spoilt.len() > NONCES_MAX {
+            self.spoilt.pop_first();
+        }
         let guesser = self.guesser(from);
         let now = now.as_millis();
         if self.wrong.len() >= GUESSERS_MAX && !self.wrong.contains_key(&guesser) {
@@ -140,6 +160,8 @@ mod tests {
         Hop::udp(text.parse().expect("a literal address"))
     }
 
+    const NONCE: (u64, u64) = (1, 2);
+
     fn at(millis: u64) -> Time {
         Time::from_millis(millis)
     }
@@ -150,18 +172,19 @@ mod tests {
         let mut looked_at = 0;
         // One guess each 10 ms, for a minute.
         for tick in 0..6_000 {
-            if guesses.may_guess(from, at(tick * 10)) {
+            if guesses.may_guess(from, NONCE, at(tick * 10)) {
                 looked_at += 1;
-                guesses.was_wrong(from, at(tick * 10));
+                guesses.was_wrong(from, NONCE, at(tick * 10));
             }
         }
         assert_eq!(looked_at, GUESSES_MAX + 60_000 / GUESS_EVERY_MS - 1);
         assert!(
-            !guesses.may_guess(hop("192.0.2.1:7"), at(59_000)),
+            !guesses.may_guess(hop("192.0.2.1:7"), NONCE, at(59_000)),
             "another port"
         );
-        assert!(guesses.may_guess(hop("192.0.2.2:5060"), at(59_000)));
-        assert!(guesses.may_guess(from, at(62_000)));
+        assert!(guesses.may_guess(hop("192.0.2.2:5060"), NONCE, at(59_000)));
+        assert!(guesses.may_guess(from, (1, 3), at(59_000)), "another nonce");
+        assert!(guesses.may_guess(from, NONCE, at(62_000)));
     }
 
     #[test]
@@ -169,10 +192,10 @@ mod tests {
         let (mut guesses, carrier) = (Guesses::default(), hop("192.0.2.1:5060"));
         guesses.was_right(carrier, at(0));
         let other = hop("192.0.2.1:7");
-        while guesses.may_guess(other, at(1)) {
-            guesses.was_wrong(other, at(1));
+        while guesses.may_guess(other, NONCE, at(1)) {
+            guesses.was_wrong(other, NONCE, at(1));
         }
-        assert!(guesses.may_guess(carrier, at(1)));
+        assert!(guesses.may_guess(carrier, NONCE, at(1)));
     }
 
     #[test]
@@ -181,10 +204,12 @@ mod tests {
         for number in 0..5_000_u32 {
             let address = IpAddr::from(number.to_be_bytes());
             let from = Hop::udp((address, 5060).into());
-            guesses.was_wrong(from, at(u64::from(number)));
+            let time = u64::from(number);
+            guesses.was_wrong(from, (time, 1), at(time));
             guesses.was_right(from, at(u64::from(number)));
         }
         assert!(guesses.wrong.len() <= GUESSERS_MAX);
         assert!(guesses.trusted.len() <= TRUSTED_MAX);
+        assert!(guesses.spoilt.len() <= NONCES_MAX);
     }
 }

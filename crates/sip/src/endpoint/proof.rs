@@ -5,7 +5,6 @@
 //! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
 
 use super::addresses::Way;
-use super::front::Hint;
 use super::offering::PENDING_MAX;
 use super::table::ClientMachine;
 use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
@@ -80,7 +79,7 @@ enum Verdict {
     Missing,
     Stale,
     Wrong,
-    /// Not looked at: too many wrong ones came from there just now.
+    /// Not looked at: too many wrong ones came from there just now, and one of them to this nonce.
     TooMany,
 }
 
@@ -245,10 +244,10 @@ impl Endpoint {
                 self.counts.unproven += 1;
                 false
             }
+            // It may be the right one, to a nonce that somebody else has spoilt: with another it is heard.
             Verdict::TooMany => {
                 self.counts.unproven += 1;
-                self.answer_at_once(request, from, 403, Hint::None);
-                return true;
+                true
             }
         };
         let (time, random) = (now.as_millis(), self.chance.next_u64());
@@ -279,26 +278,29 @@ impl Endpoint {
             // Of an earlier run, perhaps.
             return Verdict::Stale;
         };
+        // What was overheard long ago, or is repeated, is neither right nor wrong.
+        let age_ms = now.as_millis().saturating_sub(nonce.0);
+        let is_fresh = age_ms <= millis(NONCE_LIFE) && nonce.0 <= now.as_millis();
+        let count = answer.count().unwrap_or_default();
+        if !is_fresh || !self.guard.nonces.is_new(nonce, count) {
+            return Verdict::Stale;
+        }
         // Only who has read a nonce of ours comes so far: nobody can use up the guesses of an address that he
         // does not hear at.
-        if !self.guard.guesses.may_guess(from, now) {
+        if !self.guard.guesses.may_guess(from, nonce, now) {
             return Verdict::TooMany;
         }
         if !answer.is_right(credentials, realm, request.method_text())
             || !self.is_asked(&answer.uri(), request, peer)
         {
-            self.guard.guesses.was_wrong(from, now);
+            self.guard.guesses.was_wrong(from, nonce, now);
             return Verdict::Wrong;
         }
-        self.guard.guesses.was_right(from, now);
-        let age_ms = now.as_millis().saturating_sub(nonce.0);
-        let is_fresh = age_ms <= millis(NONCE_LIFE) && nonce.0 <= now.as_millis();
-        let count = answer.count().unwrap_or_default();
-        if is_fresh && self.guard.nonces.take(nonce, count, now) {
-            Verdict::Proven
-        } else {
-            Verdict::Stale
+        if !self.guard.nonces.take(nonce, count, now) {
+            return Verdict::Stale;
         }
+        self.guard.guesses.was_right(from, now);
+        Verdict::Proven
     }
 }
 
@@ -369,6 +371,8 @@ pub(super) fn proofs_of(request: &[u8]) -> Vec<(Name, Vec<u8>)> {
         .collect()
 }
 
+/// The address that asked is not part of it: a carrier's cluster may send the proof from another address than
+/// the request that was challenged, and would be challenged for ever.
 fn nonce_mac(chance: &Chance, (time, random): (u64, u64), peer: PeerId) -> u128 {
     let parts: [&[u8]; 3] = [
         &time.to_be_bytes(),
