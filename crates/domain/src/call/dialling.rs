@@ -16,6 +16,9 @@ pub(super) struct Dialling {
     /// Whether the callee's side has shown itself: from then on its word counts and no other trunk is
     /// tried, or the callee would be rung twice.
     is_reached: bool,
+    /// Whether it has said that it tries (100): its other places lead to the same callee, who may be rung
+    /// already. They are for a place that says nothing, or 503 (RFC 3263 section 4.3).
+    is_trying: bool,
     /// Whether the caller hears the callee's network.
     early_media: bool,
     /// Whether the caller hears a ring tone of ours.
@@ -56,7 +59,10 @@ impl Call {
             return Vec::new();
         };
         let (plan, was) = (*plan, *dialling);
-        let is_another_left = !was.is_reached && was.trunk + 1 < plan.trunks;
+        let left_for = |is_trying: bool| {
+            let next = plan.next(was.trunk, !is_trying);
+            next.filter(|_| !was.is_reached)
+        };
         match happening {
             // Its offer comes with the answer.
             Happening::OfferWanted(side) => return vec![Deed::RefuseOffer(side, 491)],
@@ -68,10 +74,14 @@ impl Call {
         }
         match happening {
             Happening::TrunkTrying => {
-                if is_another_left {
-                    let patience_ms = was.began_ms.saturating_add(TRUNK_TRYING_WAIT_S * 1_000);
-                    self.deadline_ms = Some(was.ring_end_ms.min(patience_ms));
-                }
+                dialling.is_trying = true;
+                self.deadline_ms = Some(match left_for(true) {
+                    Some(_) => {
+                        let patience_ms = was.began_ms.saturating_add(TRUNK_TRYING_WAIT_S * 1_000);
+                        was.ring_end_ms.min(patience_ms)
+                    }
+                    None => was.ring_end_ms,
+                });
                 Vec::new()
             }
             // The end of an early dialog (RFC 6228): others may still ring.
@@ -108,7 +118,7 @@ impl Call {
             Happening::CalleeAnswered => self.answered(plan, was, now),
             Happening::CalleeRefused(status, cause, silent) => {
                 // Who says no at one place says no at the others.
-                let next = plan.next(was.trunk, silent || status == 503);
+                let next = plan.next(was.trunk, silent && !was.is_trying || status == 503);
                 if let Some(next) = next
                     && !was.is_reached
                     && is_trunk_failure(status, cause)
@@ -141,12 +151,15 @@ impl Call {
                 deeds.extend(self.close(Ending::of(Reason::CallerGaveUp), Releaser::Caller, now));
                 deeds
             }
-            Happening::Timeout if is_another_left && now.tick_ms < was.ring_end_ms => {
+            Happening::Timeout
+                if let Some(next) = left_for(was.is_trying)
+                    && now.tick_ms < was.ring_end_ms =>
+            {
                 let mut deeds = vec![Deed::HangUp(
                     Side::Callee,
                     Ending::of(Reason::Unreachable).q850,
                 )];
-                deeds.extend(self.dial(plan, was.trunk + 1, now));
+                deeds.extend(self.dial(plan, next, now));
                 deeds
             }
             Happening::Timeout => self.give_up(Reason::NoAnswer, was, now),

@@ -289,6 +289,52 @@ fn a_further_place_is_tried_where_nobody_answered_and_another_trunk_where_somebo
 }
 
 #[test]
+fn who_has_said_100_is_not_asked_again_at_its_next_place() {
+    type Row = (usize, u16, Vec<Happening>, u64, &'static [usize]);
+    // Two trunks, the first at two places; then one trunk at three.
+    let rows: [Row; 6] = [
+        (3, 0b010, vec![], 16_000, &[0, 1]),
+        (3, 0b010, vec![Happening::TrunkTrying], 32_000, &[0, 2]),
+        (3, 0b110, vec![], 16_000, &[0, 1]),
+        // Nobody else is left, so that it may search as long as a callee may ring.
+        (3, 0b110, vec![Happening::TrunkTrying], 32_000, &[0]),
+        (3, 0b010, vec![Happening::TrunkTrying, silent()], 0, &[0, 2]),
+        (
+            3,
+            0b010,
+            vec![Happening::TrunkTrying, refused(503)],
+            0,
+            &[0, 1],
+        ),
+    ];
+    for (row, (trunks, further, happenings, timeout_ms, expected)) in rows.into_iter().enumerate() {
+        let prospects = Prospects {
+            trunks,
+            further,
+            ..ONE_TRUNK
+        };
+        let mut call = Call::new(TERMS, moment(0));
+        let begins = [
+            Happening::Routed(connection(), prospects),
+            Happening::RowOpened(true),
+        ];
+        let mut deeds = Vec::new();
+        for happening in begins.into_iter().chain(happenings) {
+            deeds.extend(call.handle(happening, moment(0)));
+        }
+        deeds.extend(call.handle(Happening::Timeout, moment(timeout_ms)));
+        let dialled: Vec<usize> = deeds
+            .into_iter()
+            .filter_map(|deed| match deed {
+                Deed::DialCallee(_, place) => Some(place),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(dialled, expected, "row {row}");
+    }
+}
+
+#[test]
 fn places_do_not_count_against_the_trunks_that_are_tried() {
     // Two trunks at three places each, and three more: the fifth is not tried.
     let all_silent = || (0..20).map(|_| silent()).collect();
