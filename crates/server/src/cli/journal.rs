@@ -33,18 +33,6 @@ pub enum Command {
 pub fn run(common: &Common, command: &Command) -> Result<(), Failure> {
     let Command::Show { from, at, limit } = command;
     let settings = common.load()?.settings;
-    if common.reveal {
-        // Who looks at whole numbers is written down first, which only a running service can do.
-        let mut what = format!("the journal limit={limit}");
-        if let Some(from) = from {
-            what.push_str(&format!(" from={from}"));
-        }
-        if let Some(at) = at {
-            what.push_str(&format!(" at={at}"));
-        }
-        let what = json!({ "what": what });
-        Client::find(common)?.post("/v1/reveals", &what)?;
-    }
     let at = match at {
         None => None,
         Some(text) => Some(Timestamp::parse_china(text).ok_or_else(|| {
@@ -53,6 +41,18 @@ pub fn run(common: &Common, command: &Command) -> Result<(), Failure> {
             ))
         })?),
     };
+    if common.reveal {
+        // Who looks at whole numbers is written down first, which only a running service can do.
+        let mut what = format!("the journal limit={limit}");
+        if let Some(from) = from {
+            what.push_str(&format!(" from={from}"));
+        }
+        if let Some(at) = at {
+            what.push_str(&format!(" at={:?}", at.format_china()));
+        }
+        let what = json!({ "what": what });
+        Client::find(common)?.post("/v1/reveals", &what)?;
+    }
     let begin = match (from, at) {
         (Some(from), _) => Begin::Batch(*from),
         (None, Some(at)) => Begin::Moment(at),

@@ -82,10 +82,11 @@ pub async fn list(
     let asked = Asked::for_("bindings")
         .with("account", wanted.account.as_deref())
         .with("pool", wanted.pool.as_deref())
-        .with("x", wanted.x.as_deref().filter(|_| x.is_some()))
+        .on(&admin, x)
+        .await?
         .by("party", party)
         .with("state", wanted.state.as_deref())
-        .with("before", wanted.before.as_deref());
+        .later(before.is_some());
     let filter = history::Filter {
         x,
         party,

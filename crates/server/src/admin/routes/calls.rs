@@ -43,8 +43,10 @@ pub async fn list(
     one_of("situation", filter.situation.as_deref(), &situations)?;
     there(&admin, filter.pool.as_deref(), filter.account.as_deref()).await?;
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let x = filter.x.as_deref().map(phone_number).transpose()?;
     let asked = Asked::for_("calls")
-        .with("x", filter.x.as_deref())
+        .on(&admin, x)
+        .await?
         .with("account", filter.account.as_deref())
         .with("pool", filter.pool.as_deref())
         .with("since", filter.since.as_deref())
@@ -54,7 +56,7 @@ pub async fn list(
         reveal: filter.reveal,
     };
     let wanted = call::Filter {
-        x: filter.x.as_deref().map(phone_number).transpose()?,
+        x,
         account: filter.account,
         pool: filter.pool,
         since: filter.since.as_deref().map(moment).transpose()?,

@@ -91,7 +91,8 @@ pub async fn explain(
     let mut answer = view::explanation(&explained, &foreseen, x, eyes);
     let trace = Trace::for_("explanation")
         .by("caller", caller)
-        .with("x", Some(&x.reveal()))
+        .on(&admin, Some(x))
+        .await?
         .with("at", asked.at.as_deref());
     trace::leave(&admin, &operator, trace, eyes.reveal, 1).await?;
     let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| eyes.party(n));

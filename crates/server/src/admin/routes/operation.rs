@@ -128,7 +128,8 @@ pub struct Reveal {
     what: String,
 }
 
-/// Writes down that an operator looks at whole numbers elsewhere, as in the journal itself.
+/// Writes down that an operator looks at whole numbers elsewhere, as in the journal itself. What
+/// could be a telephone number is written masked.
 pub async fn note_reveal(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
@@ -139,7 +140,7 @@ pub async fn note_reveal(
             "a note has 1 to 200 bytes".to_owned(),
         ));
     }
-    let what = note.what;
+    let what = trace::masked(&note.what);
     admin
         .ledger
         .submit(operator.envelope(Command::NoteReveal { what, rows: None }))

@@ -104,7 +104,7 @@ async fn every_look_at_a_person_leaves_what_was_asked_and_how_much_was_shown() {
         (
             "/v1/explain?caller=13812345678&x=17000000001&at=2100-01-01%2000:00:00",
             "searched",
-            "explanation caller=138******78 x=17000000001 at=2100-01-01 00:00:00",
+            "explanation caller=138******78 x=17000000001 at=\"2100-01-01 00:00:00\"",
             1,
         ),
     ];
@@ -140,6 +140,85 @@ async fn every_look_at_a_person_leaves_what_was_asked_and_how_much_was_shown() {
         !journal.contains(A) && !journal.contains(NOBODY),
         "{journal}"
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_number_of_a_person_asked_for_as_something_else_does_not_enter_the_journal() {
+    let world = World::stocked().await;
+    let masked = "x=138******78";
+    let cases = [
+        (
+            "/v1/bindings?x=13812345678&reveal=true",
+            format!("bindings {masked}"),
+        ),
+        (
+            "/v1/bindings?x=13812345678&state=live&reveal=true",
+            format!("bindings {masked} state=live"),
+        ),
+        (
+            "/v1/bindings?x=13812345678&party=13812345678",
+            format!("bindings {masked} party=138******78"),
+        ),
+        (
+            "/v1/bindings?before=13812345678&reveal=true",
+            "bindings page=later".to_owned(),
+        ),
+        (
+            "/v1/calls?x=13812345678&reveal=true",
+            format!("calls {masked}"),
+        ),
+        (
+            "/v1/calls?x=13812345678&pool=FC1&reveal=true",
+            format!("calls {masked} pool=FC1"),
+        ),
+        (
+            "/v1/calls?x=17000000001&reveal=true&until=2100-01-01%2000:00:00",
+            "calls x=17000000001 until=\"2100-01-01 00:00:00\"".to_owned(),
+        ),
+        (
+            "/v1/explain?caller=-&x=13812345678&reveal=true",
+            format!("explanation {masked}"),
+        ),
+        (
+            "/v1/explain?caller=13812345678&x=13812345678",
+            format!("explanation caller=138******78 {masked}"),
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (path, what) in cases {
+        world.get(path).await;
+        let (_, facts) = world.audit().await.swap_remove(0);
+        if facts["what"] != what.as_str() {
+            wrong.push((path, facts));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let before = world.audit().await.len();
+    for path in [
+        "/v1/bindings?pool=13812345678&party=17000000001",
+        "/v1/bindings?account=13812345678&reveal=true",
+        "/v1/bindings?x=1381234567a&reveal=true",
+        "/v1/calls?pool=13812345678&reveal=true",
+        "/v1/calls?account=13812345678&reveal=true",
+        "/v1/calls?situation=13812345678&reveal=true",
+        "/v1/calls?since=13812345678&reveal=true",
+        "/v1/bindings?state=13812345678&reveal=true",
+    ] {
+        let (status, answer) = world.ask(Method::GET, path, Value::Null).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+    }
+    let told = json!({ "what": "the row of 13812345678" });
+    world.ok(Method::POST, "/v1/reveals", told).await;
+    let (_, facts) = world.audit().await.swap_remove(0);
+    assert_eq!(facts["what"], "the row of 138******78");
+    let before = before + 1;
+    let path = "/v1/numbers/13812345678?reveal=true";
+    let (status, _) = world.ask(Method::GET, path, Value::Null).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(world.audit().await.len(), before);
+    let journal = world.journal_masked().await;
+    assert!(!journal.contains(NOBODY), "{journal}");
     world.end().await;
 }
 
