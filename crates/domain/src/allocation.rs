@@ -71,7 +71,13 @@ pub(crate) fn take_explicit(
         .ok_or(Refusal::NumberUnknown)?;
     let number = state.inventory.number(at).ok_or(Refusal::NumberUnknown)?;
     if number.class.pool.as_ref() != Some(&pool.key) {
-        return Err(Refusal::NumberElsewhere.into());
+        let its_pool = number.class.pool.as_ref().and_then(|key| state.pool(key));
+        let is_own = its_pool.is_some_and(|its| its.account == pool.account);
+        // Which numbers others have is nobody's business: they are as good as not there.
+        return Err(match is_own {
+            true => Refusal::NumberElsewhere.into(),
+            false => Refusal::NumberUnknown.into(),
+        });
     }
     if number.locked {
         return Err(Refusal::NumberLocked.into());

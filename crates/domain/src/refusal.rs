@@ -54,10 +54,10 @@ pub enum Refusal {
     /// The end is not later than a minute from now.
     #[error("the expiration must be more than 60 seconds ahead")]
     ExpirationIllegal,
-    /// X does not exist.
+    /// X does not exist, or is not the account's.
     #[error("no such X number")]
     NumberUnknown,
-    /// X exists, but not in this pool.
+    /// X is the account's, but not in this pool.
     #[error("the X number is not in this pool")]
     NumberElsewhere,
     /// X is locked.

@@ -474,3 +474,24 @@ fn an_order_that_is_bound_already_needs_no_room() {
         Ok(first.subs_id)
     );
 }
+
+/// Which numbers others have is nobody's business.
+#[test]
+fn an_x_of_another_account_or_of_the_stock_is_as_good_as_not_there() {
+    let mut world = world();
+    let rival = Account {
+        id: AccountId::new("rival"),
+        ..world.state.accounts().next().expect("one").clone()
+    };
+    world.operate(Command::SetAccount(rival));
+    let foreign = Pool::new(PoolKey::new("FC9"), AccountId::new("rival"), Product::Axn);
+    world.operate(Command::SetPool(foreign));
+    world.stock("FC9", "北京", &["17200000000"]);
+    for x in ["17200000000", "17299999999"] {
+        let request = BindRequest {
+            x: Some(number(x)),
+            ..axn(A)
+        };
+        assert_eq!(world.bind(request), Err(Refusal::NumberUnknown), "{x}");
+    }
+}

@@ -213,3 +213,45 @@ fn over_a_stream_the_connection_is_used() {
     let sent = give(&mut call, Input::HangUp(leg, None));
     assert_eq!(ways(&sent), way("BYE", "tcp:127.0.0.1:41000"));
 }
+
+/// A late copy from a binding that NAT has given up, or a forged request, must not draw ours away.
+#[test]
+fn a_request_that_is_refused_moves_nothing() {
+    let elsewhere = Hop::udp("127.0.0.1:5099".parse().expect("an address"));
+    #[rustfmt::skip]
+    let rows = [
+        ("BYE", 1, "", "500"),
+        ("INFO", 1, "", "500"),
+        ("UPDATE", 1, "", "500"),
+        ("INVITE", 1, "", "500"),
+        ("BYE", 2, "Require: novel\r\n", "420"),
+        ("INFO", 2, "Require: novel\r\n", "420"),
+        ("MESSAGE", 2, "", "405"),
+        ("ACK", 7, "", ""),
+    ];
+    for (method, number, lines, status) in rows {
+        let mut call = wire(true);
+        let (leg, tag) = talking(&mut call, "");
+        let request = within_with(method, number, &tag, lines, b"")
+            .replace("branch=z9hG4bK", "branch=z9hG4bKelse");
+        let input = Input::Datagram {
+            from: elsewhere,
+            bytes: request.as_bytes(),
+        };
+        let sent = give(&mut call, input);
+        let told = sent
+            .first()
+            .map(|(_, message)| kind(message))
+            .unwrap_or_default();
+        assert!(
+            told.starts_with(status),
+            "{method} {number} {lines}: {told}"
+        );
+        let sent = give(&mut call, Input::HangUp(leg, Some(16)));
+        assert_eq!(
+            ways(&sent),
+            way("BYE", &format!("udp:{PEER}")),
+            "{method} {number}"
+        );
+    }
+}

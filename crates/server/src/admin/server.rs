@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::refusals::Peer;
+use crate::api::server::framing::Strict;
 use crate::connections::{self, Connections};
 
 /// Connections at once. Half of them may be of one address, such as that of a proxy for the console.
@@ -82,7 +83,7 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Strict::new(stream)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             let _held = held;

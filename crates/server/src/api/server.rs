@@ -9,7 +9,7 @@
 //! two readers could see at different places are refused so too; see [`framing`]. What `Host` says is
 //! not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
 
-mod framing;
+pub(crate) mod framing;
 
 mod proxied;
 

@@ -339,7 +339,10 @@ impl Model {
     ) -> Result<(), Refusal> {
         let number = self.numbers.get(&x).ok_or(Refusal::NumberUnknown)?;
         if number.class.pool.as_ref() != Some(&pool.key) {
-            return Err(Refusal::NumberElsewhere);
+            return Err(match self.pool_of(x) {
+                Some(its) if its.account == pool.account => Refusal::NumberElsewhere,
+                _ => Refusal::NumberUnknown,
+            });
         }
         if number.locked {
             return Err(Refusal::NumberLocked);

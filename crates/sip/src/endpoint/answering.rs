@@ -365,17 +365,18 @@ impl Endpoint {
         if !is_believed {
             return self.turn_away(ack, from);
         }
-        self.follow(id, from);
+        let cseq = essentials.cseq.number;
+        match self.legs.get(&id).map(|leg| &leg.state) {
+            Some(State::Answered(answered)) if answered.cseq == cseq => self.follow(id, from),
+            Some(State::Answered(_)) | None => return,
+            Some(_) => return self.on_ack_within(id, ack, cseq),
+        }
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
-        let cseq = essentials.cseq.number;
         let State::Answered(answered) = &leg.state else {
-            return self.on_ack_within(id, ack, cseq);
-        };
-        if answered.cseq != cseq {
             return;
-        }
+        };
         let (hang_up, wants_answer) = (answered.hang_up, answered.wants_answer);
         leg.state = State::Talking;
         let sdp = body_of(ack).filter(|_| wants_answer);

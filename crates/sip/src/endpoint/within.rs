@@ -43,10 +43,10 @@ impl Endpoint {
         {
             return;
         }
-        self.follow(id, from);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
+        let is_calling = matches!(leg.state, State::Calling(_));
         let goes_on = leg.advance(essentials.from.tag(), essentials.cseq.number);
         let refusal = match goes_on {
             false => Some((500, Hint::None)),
@@ -56,6 +56,8 @@ impl Endpoint {
             let bytes = self.write_answer(&request, from, status, hint);
             return self.respond_within(&request, from, key, id, (status, bytes), now);
         }
+        // Not before: a late copy from a binding that NAT has given up, or a forged one, has an old number.
+        self.follow(id, from);
         match method {
             Method::Invite | Method::Update => self.on_offer(id, request, from, key, now),
             Method::Prack => self.on_prack(id, request, from, key, now),
@@ -65,7 +67,7 @@ impl Endpoint {
                 self.respond_within(&request, from, key, id, (200, bytes), now);
             }
             // The called side must not end an early dialog by BYE.
-            Method::Bye if matches!(leg.state, State::Calling(_)) => {
+            Method::Bye if is_calling => {
                 let bytes = self.write_answer(&request, from, 481, Hint::None);
                 self.respond_within(&request, from, key, id, (481, bytes), now);
             }
