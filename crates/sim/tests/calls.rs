@@ -46,12 +46,16 @@ fn each_slip_is_found() {
     ];
     assert_eq!(rows.map(|(slip, _)| slip), Slip::ALL);
     for (slip, expected) in rows {
-        let plan = Plan {
-            seed: 4,
-            calls: 500,
-            slip: Some(slip),
-        };
-        let found = calls::round(plan).expect_err("a slip is no way to carry calls");
+        // Some are rare.
+        let found = (4..12).find_map(|seed| {
+            let plan = Plan {
+                seed,
+                calls: 500,
+                slip: Some(slip),
+            };
+            calls::round(plan).err()
+        });
+        let found = found.expect("a slip is no way to carry calls");
         assert!(found.what.contains(expected), "{slip:?}: {}", found.what);
     }
 }

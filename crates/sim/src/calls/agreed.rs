@@ -29,6 +29,11 @@ pub(super) struct Agreements {
     codec: Option<Codec>,
     /// Where the phone hears by what is agreed.
     address: Option<SocketAddr>,
+    /// The last of its own offers that was answered: a phone that offers in a PRACK and by UPDATE at once may
+    /// hear the answers in the other order.
+    newest: u32,
+    /// Whether something was said that is not read here, a codec that is only passed on.
+    is_unclear: bool,
 }
 
 impl Agreements {
@@ -37,9 +42,9 @@ impl Agreements {
         self.codec
     }
 
-    /// Where it hears; none if nothing was agreed yet.
+    /// Where it hears; none if nothing was agreed yet, or if that cannot be known.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.address
+        self.address.filter(|_| !self.is_unclear)
     }
 
     /// A message of the phone (`ours`), or to it. Says whether it has a description.
@@ -59,6 +64,7 @@ impl Agreements {
             None => sdp::parse(said),
         };
         let Ok(said) = said else {
+            self.is_unclear = true;
             return true;
         };
         let own = ours.then_some(said.audio.address);
@@ -115,6 +121,11 @@ impl Agreements {
         };
         if offer.in_response == to_response && !offer.is_answered {
             offer.is_answered = true;
+            let (is_own, number) = exchange;
+            if is_own && number < self.newest {
+                return;
+            }
+            self.newest = if is_own { number } else { self.newest };
             let both = |codec: &&Codec| offer.codecs.contains(codec);
             self.codec = codecs.iter().find(both).copied();
             self.address = own.or(offer.own);

@@ -39,6 +39,8 @@ pub(super) struct Track {
     pub is_delayed: bool,
     /// Where its media goes.
     pub path: Option<MediaPath>,
+    /// Whether a host name of a phone was not found, so that nobody knows where it listens.
+    pub is_unfound: bool,
     /// As its record has it.
     pub situation: Option<String>,
 }
@@ -68,6 +70,7 @@ impl Track {
             is_asked: false,
             is_delayed: false,
             path: None,
+            is_unfound: false,
             situation: None,
         }
     }

@@ -316,10 +316,15 @@ fn name_of(id: PhoneId) -> String {
     format!("m{id}.phones.example")
 }
 
+/// The phone that has this host name.
+pub(super) fn phone_named(name: &str) -> Option<PhoneId> {
+    let id = name.strip_prefix('m')?.strip_suffix(".phones.example")?;
+    id.parse().ok()
+}
+
 /// What a host name stands for, if a phone has it.
 pub(super) fn address_named(name: &str) -> Option<IpAddr> {
-    let id = name.strip_prefix('m')?.strip_suffix(".phones.example")?;
-    id.parse().ok().map(|id| media_of(id).into())
+    phone_named(name).map(|id| media_of(id).into())
 }
 
 fn word(direction: Direction) -> &'static str {

@@ -190,9 +190,10 @@ impl Endpoint {
             negotiation.local = Some(sdp.into());
         }
         let is_settled = !is_first || !is_delayed;
-        if is_settled && !negotiation.is_renewed {
+        let is_idle = matches!(negotiation.exchange, Exchange::Idle);
+        if is_settled && is_idle && !negotiation.is_renewed {
             // It was agreed before; another SDP now is an offer of its own. Where there were further
-            // exchanges the call knows what is left to be told.
+            // exchanges, or one is under way, the call knows what is left to be told.
             let is_other = negotiation.local.as_deref() != Some(sdp);
             negotiation.wish = is_other.then(|| Wish::to_offer(sdp, now));
         }

@@ -106,6 +106,11 @@ impl Negotiation {
         }
     }
 
+    /// Gives up an offer that has not been sent yet; whether there was one.
+    fn forgets_offer(&mut self) -> bool {
+        self.wish.take_if(|wish| wish.is_offer()).is_some()
+    }
+
     /// Whether an offer says only what they said before. Its number ought to tell; some change the media
     /// under the same one.
     fn is_repeated(&self, offer: &[u8]) -> bool {
@@ -245,6 +250,9 @@ impl Endpoint {
                 .line(Name::Allow, &[ALLOW]);
             leg.session.accept(request, &mut writer, now);
         }
+        // What an answer of ours left to be told is in this one.
+        let is_answering = matches!(leg.state, State::Ringing(_) | State::Answered(_));
+        let is_told = is_answering && sdp.is_some() && leg.negotiation.forgets_offer();
         if let Some(sdp) = &sdp {
             leg.negotiation.local = Some(sdp.clone());
             if let Some(offer) = sdp_of(request) {
@@ -256,6 +264,12 @@ impl Endpoint {
             None => writer.finish(),
         };
         self.respond(theirs.server, 200, ok.clone(), now);
+        if is_told {
+            self.event(Event::OfferRefused {
+                leg: id,
+                status: 491,
+            });
+        }
         if request.method() == Some(Method::Invite) {
             self.await_ack(id, theirs, ok, now);
         }

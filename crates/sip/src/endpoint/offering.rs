@@ -34,6 +34,10 @@ impl Wish {
         }
     }
 
+    pub fn is_offer(&self) -> bool {
+        self.offer.is_some()
+    }
+
     fn to_refresh(now: Time) -> Self {
         Self {
             offer: None,

@@ -368,7 +368,8 @@ impl Media {
 
     /// What the caller is answered with, once the callee has: an answer, or our offer if it had none.
     pub fn answer(&mut self) -> Option<Vec<u8>> {
-        if self.caller.is_renewed {
+        // Another exchange has followed the first, or is under way: what is left to be told is told apart.
+        if self.caller.is_renewed || self.owes_reply(Side::Caller) {
             return Some(self.caller.ours.said().to_vec());
         }
         if let Some((answer, _)) = self.rung_answer() {

@@ -24,6 +24,8 @@ use crate::calls::phone::{
 /// After so long without a word of media nothing is under way any more: a phone that never replies to an
 /// offer is waited for so long.
 const SETTLED_MS: u64 = 25_000;
+/// And after so long nothing that was lost can be repeated any more: 64 T1, and a little.
+const LOST_MS: u64 = 34_000;
 
 impl World {
     pub(super) fn begin_call(&mut self) {
@@ -157,8 +159,10 @@ impl World {
             return self.break_law(what, Some(call));
         }
         let hears = [caller.hears_at(), callee.hears_at()];
-        if track.path.is_none() && track.is_delayed {
-            // Its answer to our offer was lost with its ACK. The call ends once that is known.
+        // Its answer to our offer was lost with its ACK: the call ends once that is known.
+        let is_unheard = track.path.is_none() && track.is_delayed;
+        let is_over = |phone: &&Phone| phone.described_ms + LOST_MS < self.now_ms;
+        if is_unheard || track.is_unfound || !talking.iter().all(is_over) {
             return;
         }
         let ends = track.path.as_ref().map(|path| [&path.caller, &path.callee]);
@@ -166,7 +170,8 @@ impl World {
             .map(|ends| ends.map(Option::as_ref))
             .unwrap_or_default();
         let goes = ends.map(|end| end.map(|end| end.address));
-        if goes != hears && one.is_some() {
+        let is_known = one.is_some() && hears.iter().all(Option::is_some);
+        if goes != hears && is_known {
             let what = format!("the phones listen at {hears:?}, and media goes to {goes:?}");
             return self.break_law(what, Some(call));
         }

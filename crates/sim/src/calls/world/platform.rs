@@ -13,8 +13,11 @@ use maskline_store::records::call::CallRecord;
 use super::{Coming, LEASES_MAX, SWITCH, World, trunks};
 use crate::calls::Slip;
 use crate::calls::laws::Track;
-use crate::calls::phone::address_named;
+use crate::calls::phone::{address_named, phone_named};
 use crate::calls::town::Expected;
+
+/// How long the switch waits for a host name.
+const NAME_WAIT_MS: u64 = 3_000;
 
 impl World {
     pub(super) fn carry_out(&mut self, output: Output) {
@@ -80,8 +83,13 @@ impl World {
             Output::Resolve(name) => {
                 let found: Vec<IpAddr> = address_named(&name).into_iter().collect();
                 // Now and then nobody ever says, or it takes too long.
-                if !self.chance.one_in(40) {
-                    let after = self.chance.below(100) * self.chance.below(40);
+                let after = self.chance.below(100) * self.chance.below(40);
+                let is_told = !self.chance.one_in(40);
+                let phone = phone_named(&name).and_then(|id| self.phones.get(&id));
+                if let Some(track) = phone.and_then(|phone| self.tracks.get_mut(phone.call)) {
+                    track.is_unfound |= !is_told || after >= NAME_WAIT_MS;
+                }
+                if is_told {
                     self.plan(after, Coming::Tell(Input::Resolved(name, found)));
                 }
             }

@@ -167,6 +167,7 @@ fn the_answer_may_come_while_the_caller_is_still_asked() {
             false => assert_hears(&world, CALLER_MEDIA, SERVER_MEDIA, Law::A),
         }
         assert_eq!(accepted(&world.callee_events).is_some(), takes);
+        assert_eq!(count(&world.caller_events, is_offered), 1, "asked once");
         world.caller_does(SipInput::HangUp(caller, None));
         assert!(world.is_clean());
     }
