@@ -70,7 +70,8 @@ impl Switch {
             Deed::RefuseCaller(ending) => {
                 let note = format!("cause {}, {}", ending.q850, ending.reason.name());
                 live.note(now, Side::Caller, Way::Out, ending.status, note);
-                match live.media.lacks_family() {
+                let is_for_media = ending.reason == Reason::NoCommonCodec;
+                match is_for_media && live.media.lacks_family() {
                     true => self.refuse_for_family(caller_leg, ending, now),
                     false => self.refuse_leg(caller_leg, ending, now),
                 }

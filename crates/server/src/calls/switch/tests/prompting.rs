@@ -192,3 +192,15 @@ fn a_callee_that_is_silent_beforehand_does_not_silence_us() {
     assert_eq!(world.caller_end(), (486, Some(17)));
     assert!(world.is_clean());
 }
+
+#[test]
+fn a_warning_about_addresses_comes_only_where_they_are_the_reason() {
+    let rows = [(Situation::VacantNumber, 404), (Situation::NoBinding, 404)];
+    for (situation, status) in rows {
+        let mut world = World::new();
+        world.answers = refused(situation);
+        world.dial(sdp_at("[2001:db8::7]:7000", "8"), 70);
+        assert_eq!(world.caller_end().0, status, "{situation:?}");
+        assert!(!holds(&world.to_caller, "Warning: 301"), "{situation:?}");
+    }
+}
