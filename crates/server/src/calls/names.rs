@@ -35,6 +35,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(2);
 const ATTEMPTS: usize = 2;
 /// The longest that one look-up may take as a whole.
 const LOOKUP_MAX: Duration = Duration::from_secs(20);
+/// The longest that the servers of one name may be looked up; what was found by then is used. The SRV records
+/// before it take a few seconds more, within [`LOOKUP_MAX`].
+const PATIENCE: Duration = Duration::from_secs(12);
 /// Look-ups that are under way at once.
 const AT_ONCE_MAX: usize = 16;
 
@@ -123,6 +126,8 @@ pub struct Names {
     /// The server that is asked; those of the system where none is said.
     server: Option<SocketAddr>,
     families: Families,
+    /// [`PATIENCE`], but in tests.
+    patience: Duration,
     /// Where look-ups run: apart from the loop of calls.
     runtime: Handle,
     known: Mutex<BTreeMap<Question, Known>>,
@@ -136,6 +141,7 @@ impl Names {
         Self {
             server,
             families,
+            patience: PATIENCE,
             runtime: Handle::current(),
             known: Mutex::default(),
             trunks: Mutex::default(),
@@ -315,7 +321,7 @@ impl Names {
                 }),
                 _ => None,
             });
-        let records: Vec<Server> = records.take(PLACES_MAX).collect();
+        let records: Vec<Server> = records.collect();
         if records.is_empty() {
             return Ok(None);
         }
@@ -330,13 +336,23 @@ impl Names {
         // Without chance the order is that of the weights.
         let _ = getrandom::fill(&mut chance);
         let (mut places, mut trouble) = (Vec::new(), String::new());
-        for record in in_order(records, u64::from_ne_bytes(chance)) {
-            match self.host(resolver, &record.target, record.port).await {
-                Ok(found) => {
+        let deadline = tokio::time::Instant::now() + self.patience;
+        let ordered = in_order(records, u64::from_ne_bytes(chance)).into_iter();
+        // Ordered first: an answer may name them in any order.
+        for record in ordered.take(PLACES_MAX) {
+            let asking = self.host(resolver, &record.target, record.port);
+            match tokio::time::timeout_at(deadline, asking).await {
+                Ok(Ok(found)) => {
                     holds = holds.min(found.holds);
                     places.extend(found.places);
                 }
-                Err(why) => trouble = format!("{}: {why}", record.target),
+                Ok(Err(why)) => trouble = format!("{}: {why}", record.target),
+                // What was found is used, and the rest asked for again soon.
+                Err(_) => {
+                    trouble = format!("{}: the servers of names take too long", record.target);
+                    holds = Duration::ZERO;
+                    break;
+                }
             }
         }
         match places.is_empty() {

@@ -23,6 +23,9 @@ async fn server(zone: Option<Zone>) -> SocketAddr {
             let question = answer.queries[0].clone();
             answer.metadata.message_type = MessageType::Response;
             let name = question.name().to_ascii().to_ascii_lowercase();
+            if name.starts_with("silent.") {
+                continue;
+            }
             match zone.lock().get(name.as_str()) {
                 None => answer.metadata.response_code = ResponseCode::NXDomain,
                 Some(known) => {
@@ -351,4 +354,68 @@ async fn a_name_has_a_bounded_number_of_places() {
     let trunk = trunk("many.example:5060");
     follow(&names, &trunk).await;
     assert_eq!(names.places(&trunk).len(), PLACES_MAX);
+}
+
+/// A zone whose servers are at these priorities, each at a port of the same number.
+fn zone_by_priority(priorities: &[u16], target: &str) -> Zone {
+    let servers = priorities
+        .iter()
+        .map(|&priority| srv(priority, 0, priority, target));
+    zone(vec![
+        ("_sip._udp.far.example.", servers.collect()),
+        ("near.example.", vec![a("192.0.2.1")]),
+    ])
+}
+
+#[tokio::test]
+async fn the_best_servers_are_taken_wherever_they_stand_in_the_answer() {
+    let rows: [(&[u16], &[u16]); 5] = [
+        (&[2, 1], &[1, 2]),
+        (&[8, 7, 6, 5, 4, 3, 2, 1], &[1, 2, 3, 4, 5, 6, 7, 8]),
+        (&[9, 8, 7, 6, 5, 4, 3, 2, 1], &[1, 2, 3, 4, 5, 6, 7, 8]),
+        (&[2, 3, 4, 5, 6, 7, 8, 9, 1], &[1, 2, 3, 4, 5, 6, 7, 8]),
+        (
+            &[12, 11, 10, 9, 1, 8, 7, 6, 5, 4, 3, 2],
+            &[1, 2, 3, 4, 5, 6, 7, 8],
+        ),
+    ];
+    for (said, expected) in rows {
+        let server = server(Some(zone_by_priority(said, "near.example."))).await;
+        let names = Arc::new(Names::new(Some(server), BOTH));
+        let trunk = trunk("far.example");
+        follow(&names, &trunk).await;
+        let places = names.places(&trunk);
+        let ports: Vec<u16> = places.iter().map(SocketAddr::port).collect();
+        assert_eq!(ports, expected, "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_is_used_where_the_rest_takes_too_long() {
+    let servers = vec![
+        srv(1, 0, 5071, "near.example."),
+        srv(2, 0, 5072, "silent.example."),
+    ];
+    let zone = zone(vec![
+        ("_sip._udp.far.example.", servers),
+        ("near.example.", vec![a("192.0.2.1")]),
+    ]);
+    let server = server(Some(zone)).await;
+    let mut names = Names::new(Some(server), BOTH);
+    // Less than one unanswered question takes.
+    names.patience = ANSWER_WAIT / 2;
+    let names = Arc::new(names);
+    let trunk = trunk("far.example");
+    let began = Instant::now();
+    follow(&names, &trunk).await;
+    let places: Vec<String> = names
+        .places(&trunk)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(places, ["192.0.2.1:5071"]);
+    let due = names.known.lock().values().map(|known| known.due).min();
+    let soon = began + names.patience + HOLDS_MIN * 2;
+    assert!(due.is_some_and(|due| due < soon), "asked again soon");
+    assert!(names.troubles().is_empty());
 }
