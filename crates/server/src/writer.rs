@@ -237,7 +237,7 @@ impl Ledger {
         );
         let projected = maskline_store::records::projection::position(&mut conn).await?;
         let filling = match options.background {
-            true => owners::wanted(&mut conn, &recovered, projected).await?,
+            true => owners::wanted(&mut conn, recovered.tip.seq, projected).await?,
             false => None,
         };
 

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::owners::{self, Filling};
-use super::{Shared, edge};
+use super::{Ledger, Shared, edge};
 
 /// Rows after which a projection is written.
 const ROWS: usize = 200;
@@ -35,11 +35,12 @@ pub(super) fn start(
         .name("maskline-projector".to_owned())
         .spawn(move || {
             edge::stand_back();
-            runtime.block_on(run(&shared, filling, closing));
+            runtime.block_on(run(&Ledger { shared }, filling, closing));
         })
 }
 
-async fn run(shared: &Shared, mut filling: Option<Filling>, mut closing: watch::Receiver<bool>) {
+async fn run(ledger: &Ledger, mut filling: Option<Filling>, mut closing: watch::Receiver<bool>) {
+    let shared = &*ledger.shared;
     let mut tip = shared.tip.subscribe();
     let readers = loop {
         match sqlite::readers(&shared.options.dir, 1).await {
@@ -53,19 +54,28 @@ async fn run(shared: &Shared, mut filling: Option<Filling>, mut closing: watch::
         }
     };
     loop {
-        let projected = *shared.projected.borrow();
-        if let Some(filling) = filling.take_if(|filling| projected >= filling.until) {
+        let seq = *shared.projected.borrow();
+        let piece = filling.take_if(|filling| seq >= filling.until);
+        let is_filling = piece.is_some();
+        if let Some(piece) = piece {
             let filled = tokio::select! {
-                filled = owners::fill(shared, &readers, filling) => filled,
+                filled = owners::fill(ledger, &readers, piece) => filled,
                 _ = closing.wait_for(|&closing| closing) => return,
             };
-            if let Err(error) = filled {
+            match filled {
+                Ok(left) => filling = left,
                 // Operators alone read what has no owner, so nothing is given away meanwhile.
-                tracing::warn!(%error, "whose older bindings were is not known yet; tried again at the next start");
+                Err(error) => tracing::warn!(
+                    %error,
+                    "whose older bindings were is not known yet; tried again at the next start"
+                ),
             }
         }
         let step = async {
-            let seq = *shared.projected.borrow();
+            // Between pieces only what is there is projected, and the next one is not kept waiting.
+            if is_filling && *tip.borrow() <= seq {
+                return Ok(());
+            }
             // What is waited for borrows the value, so it is let go at once.
             if tip.wait_for(|&tip| tip > seq).await.is_err() {
                 return Ok(());

@@ -15,8 +15,8 @@ use crate::journal::Batch;
 use crate::payload::{self, PayloadError};
 
 /// Where numbers are, batch by batch. Hold one to the journal from its first
-/// batch to the one of which [`Owners::new`] had the state: first every batch
-/// to [`Owners::look_ahead`], unless the journal is whole, then every batch to
+/// batch on: first every batch up to the one of which [`Owners::new`] had the
+/// state to [`Owners::look_ahead`], unless the journal is whole, then batches to
 /// [`Owners::follow`].
 #[derive(Debug)]
 pub struct Owners {
@@ -30,18 +30,30 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// By the state after the last batch that will be followed.
-    pub fn new(state: &State) -> Self {
+    /// Of a journal that begins with the first batch there was: where numbers
+    /// were stands in it. By the state after the last batch that will be
+    /// followed, or a later one.
+    pub fn of_whole(state: &State) -> Self {
         let accounts = state
             .pools()
             .map(|pool| (pool.key.clone(), pool.account.clone()));
+        Self {
+            accounts: accounts.collect(),
+            places: BTreeMap::new(),
+            told: BTreeSet::new(),
+        }
+    }
+
+    /// By the state after the last batch that will be looked at, which may be
+    /// later than the last one that will be followed. Copies where each number
+    /// is.
+    pub fn new(state: &State) -> Self {
         let places = state
             .numbers()
             .filter_map(|number| Some((number.x, number.class.pool?)));
         Self {
-            accounts: accounts.collect(),
             places: places.collect(),
-            told: BTreeSet::new(),
+            ..Self::of_whole(state)
         }
     }
 

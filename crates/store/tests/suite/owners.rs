@@ -136,8 +136,11 @@ async fn owners(store: &Store, ids: &[SubsId]) -> Vec<Option<Owner>> {
 }
 
 fn found_in(machine: &Machine, journal: &[Batch], is_whole: bool) -> Vec<(SubsId, Owner)> {
-    let mut owners = Owners::new(machine.pipeline.state());
-    for batch in journal {
+    let mut owners = match is_whole {
+        true => Owners::of_whole(machine.pipeline.state()),
+        false => Owners::new(machine.pipeline.state()),
+    };
+    for batch in journal.iter().filter(|_| !is_whole) {
         owners.look_ahead(batch).expect("readable");
     }
     owners.begin(is_whole);
