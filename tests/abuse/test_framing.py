@@ -48,8 +48,10 @@ def answers(address, request):
 def test_a_request_that_ends_in_two_ways_is_refused_with_what_is_behind_it(shared, port, row):
     told = answers(shared.ready[port], ROWS[row] + HIDDEN)
     assert b"200" not in told, "what was hidden behind it was answered"
-    # The admin port may refuse a request before it reads a body.
-    assert told in ([b"400"], []) or (port == "admin" and "chunk" in row and told == [b"404"])
+    # The admin port refuses some requests before it reads the body, and then the frame of that.
+    if port == "admin" and "chunk" in row and told[:1] == [b"404"]:
+        del told[0]
+    assert told in ([b"400"], [])
 
 
 @pytest.mark.parametrize("port", ["api", "admin"])
