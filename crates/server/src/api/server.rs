@@ -6,7 +6,7 @@
 //!
 //! `hyper` itself answers what is not HTTP (400), a head that is too large (431) and a target of
 //! more than 65,534 bytes (414), with an empty body, and closes the connection. Requests whose end
-//! two readers could see at different places are refused so too; see [`framing`]. What `Host` says is
+//! two readers could see at different places are refused so too; see `framing`. What `Host` says is
 //! not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
 
 pub(crate) mod framing;
