@@ -16,10 +16,14 @@ import json
 import os
 import select
 import sys
+import time
 
 import pjsua2 as pj
 
 POLL_MS = 10
+#: What begins an exchange of offer and answer, and how long it waits for another to end.
+OFFERS = {"hold", "resume", "reinvite", "update"}
+BUSY_S = 10
 # PJSIP writes to standard output until its log is set up, so events have the pipe for themselves.
 EVENTS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
@@ -149,8 +153,10 @@ class Phone:
     def run(self):
         tell("READY")
         waiting = b""
+        again = []
         while True:
             self.endpoint.libHandleEvents(POLL_MS)
+            again = [later for later in again if not self.carry_out(*later)]
             if not select.select([0], [], [], 0)[0]:
                 continue
             read = sys.stdin.buffer.raw.read(1 << 16)
@@ -158,13 +164,23 @@ class Phone:
                 break
             *lines, waiting = (waiting + read).split(b"\n")
             for line in lines:
-                command = json.loads(line)
-                try:
-                    getattr(self, "do_" + command.pop("do"))(**command)
-                except pj.Error as error:
-                    tell("FAILED", text=error.info())
+                later = (json.loads(line), time.monotonic() + BUSY_S)
+                if not self.carry_out(*later):
+                    again.append(later)
         self.call = None
         self.endpoint.libDestroy()
+
+    def carry_out(self, command, deadline):
+        """False: an exchange is under way still, such as one of which PJSIP awaits the ACK; try again."""
+        what = command["do"]
+        more = {name: value for name, value in command.items() if name != "do"}
+        try:
+            getattr(self, f"do_{what}")(**more)
+        except pj.Error as error:
+            if what in OFFERS and time.monotonic() < deadline:
+                return False
+            tell("FAILED", text=error.info())
+        return True
 
     def do_dial(self, uri):
         self.call = Call(self, self.account)
