@@ -228,9 +228,10 @@ mod tests {
         let port = sockets.port();
         drop(sockets);
         assert_eq!(ports.lent(), 0);
-        let other = UdpSocket::bind((HERE, port + 3)).expect("a free port");
+        let next = if port == 47_328 { 47_310 } else { port + 2 };
+        let other = UdpSocket::bind((HERE, next + 1)).expect("a free port");
         let pairs: Vec<_> = std::iter::from_fn(|| ports.lend()).collect();
-        assert!(pairs.iter().all(|pair| pair.port() != port + 2));
+        assert!(pairs.iter().all(|pair| pair.port() != next));
         assert!(pairs.len() <= 9 && ports.lent() == pairs.len());
         drop(other);
     }
