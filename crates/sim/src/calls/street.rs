@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 
 use maskline_domain::call::{Moment, Notice};
@@ -30,7 +31,7 @@ use crate::chance::Chance;
 /// Beside the carrier's own, which is where a callee is.
 const CALLER_PORT: u16 = 10_000;
 /// Where phones hear their media.
-const MEDIA_PORT: u16 = 4_000;
+const MEDIA_PORTS: Range<u16> = 4_000..5_000;
 /// By then a call is over, with everything that belongs to it.
 const STEPS_MAX: u32 = 10_000;
 
@@ -274,7 +275,7 @@ impl Street<'_> {
                 from: Hop::udp(from),
                 bytes: &bytes,
             }),
-            Coming::Packet(from, to, bytes) if to.port() == MEDIA_PORT => {
+            Coming::Packet(from, to, bytes) if MEDIA_PORTS.contains(&to.port()) => {
                 self.hear(from, to, &bytes);
             }
             Coming::Packet(_, to, bytes) => self.deliver(to, &bytes),
