@@ -12,7 +12,7 @@ from typing import Callable
 import pytest
 
 from support.gateway import bound, expiration
-from support.operator import Operator
+from support.operator import Operator, new_index
 from support.process import Maskline
 
 A, B, C = "13900001111", "15800000000", "13600000000"
@@ -175,10 +175,19 @@ def _(world):
     return lambda: world.gateway().bind_axn(A, PhoneNoX="17099990000")
 
 
-@case("isv.FORBIDDEN_ACTION", "the wanted X is in another pool")
+@case("isv.NO_NOT_EXIST", "the wanted X is another account's")
 def _(world):
     other = world.operator.world(numbers={BEIJING: 1})
     [x] = other.numbers[BEIJING]
+    return lambda: world.gateway().bind_axn(A, PhoneNoX=x)
+
+
+@case("isv.FORBIDDEN_ACTION", "the wanted X is in another pool")
+def _(world):
+    index = new_index()
+    pool, x = f"FC77{index}", f"1709{index:07}"
+    world.operator.pool(pool, world.account, product="axn")
+    world.operator.numbers(pool, BEIJING, [x])
     return lambda: world.gateway().bind_axn(A, PhoneNoX=x)
 
 
