@@ -92,7 +92,7 @@ class Operator:
         """An account with a key and one pool; `numbers` says how many X of each city."""
         index = new_index()
         account, key = f"customer-{index}", f"FC{700_000 + index}"
-        digits = (f"171{index:05}{place:03}" for place in itertools.count())
+        digits = (f"171{index:04}{place:04}" for place in itertools.count())
         stock = {city: [next(digits) for _ in range(count)] for city, count in numbers.items()}
         text = _table(
             "account", id=account, real_name_verified=True, requests_per_s_max=requests_per_s_max
