@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 
+from calls.addresses import free_port
 from support.process import STOP_S
 
 
@@ -90,7 +91,7 @@ class Haproxy:
     """HAProxy on a port of its own in front of one server."""
 
     def __init__(self, home, backend, server_options="", front_options=()):
-        self.port = _free_port()
+        self.port = free_port("0.0.0.0")
         self.address = f"127.0.0.1:{self.port}"
         options = "\n".join(f"  {option}" for option in front_options)
         self.file = home / "haproxy.cfg"
@@ -137,9 +138,3 @@ backend back
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return probe.getsockname()[1]

@@ -33,6 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from calls.addresses import await_listening, free_port  # noqa: E402
 from support.gateway import bound  # noqa: E402
 from support.operator import Operator  # noqa: E402
 from support.process import REPOSITORY, Maskline, binary  # noqa: E402
@@ -137,7 +138,7 @@ class Other:
             start_new_session=True,
         )
         self.pid = self.process.pid
-        await_bound(self.address)
+        await_listening(*self.address)
 
     def stop(self):
         os.killpg(self.process.pid, signal.SIGTERM)
@@ -414,7 +415,7 @@ def answers(place, address):
     command = ["taskset", "-c", LOAD_CPU, "sipp", f"{HOST}:5060", "-sf", SCENARIOS / "answers.xml"]
     command += ["-i", address[0], "-p", address[1], "-nostdin", "-m", 10_000_000, "-buff_size", 8_388_608]
     process = quiet(command, place)
-    await_bound(address)
+    await_listening(*address)
     return process
 
 
@@ -463,25 +464,6 @@ def resident(pid):
 
 def quantile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))]
-
-
-def free_port(host):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
-
-
-def await_bound(address, seconds=20):
-    """Waits until somebody has bound the UDP port."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(address)
-            except OSError:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"nobody listens on {address}")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class Kamailio:
 
     def __enter__(self):
         try:
-            await_listening(self.host, self.port)
+            await_listening(self.host, self.port, process=self.process)
         except AssertionError as error:
             raise AssertionError(self.log_path.read_text()[-3000:]) from error
         return self

@@ -76,7 +76,10 @@ class Sipp:
             self.media.over.set()
 
     def await_listening(self):
-        await_listening(self.host, self.port, self.transport)
+        try:
+            await_listening(self.host, self.port, self.transport, process=self.process)
+        except AssertionError as error:
+            raise AssertionError(f"sipp {self.name}: {error}\n{self.told()}") from None
         return self
 
     def _speak(self, fifo):
