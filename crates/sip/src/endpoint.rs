@@ -9,7 +9,7 @@
 //! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
 //!
 //! Who is who inside: `front` answers what needs no memory, `table` keeps transactions and deadlines,
-//! `clients` sends our requests, `addresses` knows who is where and who we are there, `origin` who is believed
+//! `by_hop` what goes over each connection, `clients` sends our requests, `addresses` knows who is where and who we are there, `origin` who is believed
 //! from where, `leg` is one party's
 //! side, `dialog` what both sides share of it; `asking` and `answering` are the two kinds of leg,
 //! `cancelling` stops the first kind, `early` is what is known of phones that ring, `within` the requests
@@ -20,6 +20,7 @@
 mod addresses;
 mod answering;
 mod asking;
+mod by_hop;
 mod cancelling;
 mod care;
 mod clients;
@@ -49,6 +50,7 @@ use crate::chance::Chance;
 use crate::hop::Hop;
 use crate::message::{Message, Method};
 use crate::time::Time;
+use by_hop::ByHop;
 use front::Hint;
 use leg::{Leg, State};
 use origin::Ids;
@@ -83,10 +85,12 @@ pub struct Endpoint {
     // Boxed, since what is moved within the map should be small.
     legs: BTreeMap<LegId, Box<Leg>>,
     by_tag: BTreeMap<u64, LegId>,
+    legs_by_hop: ByHop<LegId>,
     /// Call-ID, tag and number of each INVITE that is not answered yet: the same one by another path
     /// is a loop (RFC 3261 section 8.2.2.2).
     unanswered: BTreeSet<Box<[u8]>>,
     clients: BTreeMap<ClientKey, Client>,
+    clients_by_hop: ByHop<ClientKey>,
     servers: Servers,
     timers: Timers,
     outputs: VecDeque<Output>,
@@ -107,8 +111,10 @@ impl Endpoint {
             guard: guard::Guard::default(),
             legs: BTreeMap::new(),
             by_tag: BTreeMap::new(),
+            legs_by_hop: ByHop::default(),
             unanswered: BTreeSet::new(),
             clients: BTreeMap::new(),
+            clients_by_hop: ByHop::default(),
             servers: Servers::default(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -187,6 +193,7 @@ impl Endpoint {
     pub fn is_idle(&self) -> bool {
         self.legs.is_empty()
             && self.by_tag.is_empty()
+            && self.legs_by_hop.is_empty()
             && self.unanswered.is_empty()
             && self.servers.len() == 0
             && self.clients.len() == self.care.under_way()
@@ -269,12 +276,9 @@ impl Endpoint {
 
     /// A request that is under way, or was answered, came again.
     fn on_copy(&mut self, id: ServerId, from: Hop) {
-        let Some(server) = self.servers.get_mut(id) else {
-            return;
-        };
         // By another connection, since the first one is gone.
         if from.transport.is_stream() {
-            server.to = from;
+            self.servers.move_to(id, from);
         }
         self.repeat_answer(id);
     }

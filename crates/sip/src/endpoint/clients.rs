@@ -37,6 +37,7 @@ impl Endpoint {
         self.timers
             .set(Owner::Client(key), &mut client.scheduled, deadline);
         self.clients.insert(key, client);
+        self.clients_by_hop.insert(to, key);
     }
 
     /// Starts a re-INVITE.
@@ -213,11 +214,16 @@ impl Endpoint {
     /// What was sent to this hop and got no answer at all is lost (RFC 3261 section 8.1.3.1). A request
     /// whose receipt was confirmed may still be answered over another connection.
     pub(super) fn on_unreachable(&mut self, hop: Hop, now: Time) {
-        let lost: Vec<(ClientKey, Option<LegId>, bool)> = self
-            .clients
-            .iter()
-            .filter(|(_, client)| client.to == hop && client.is_unheard())
-            .map(|(key, client)| (*key, client.leg, client.invite().is_some()))
+        debug_assert!(self.knows_all_at(hop), "a hop is not noted");
+        let there = self.clients_by_hop.at(hop).into_iter();
+        let lost: Vec<(ClientKey, Option<LegId>, bool)> = there
+            .filter_map(|key| {
+                let client = self
+                    .clients
+                    .get(&key)
+                    .filter(|client| client.is_unheard())?;
+                Some((key, client.leg, client.invite().is_some()))
+            })
             .collect();
         for (key, leg, is_invite) in lost {
             self.on_silence(key, leg, (is_invite, false), 503, now);
@@ -230,6 +236,7 @@ impl Endpoint {
         if let Some(mut client) = self.clients.remove(&key) {
             self.timers
                 .set(Owner::Client(key), &mut client.scheduled, None);
+            self.clients_by_hop.remove(client.to, key);
         }
         self.care.forget(key);
     }

@@ -32,6 +32,8 @@ pub(super) struct Leg {
     /// A reliable response without SDP whose PRACK had not come when we answered (RFC 3262 section 3).
     pub late_rseq: Option<u32>,
     pub scheduled: Option<Time>,
+    /// The hops at which it is found when a connection breaks.
+    pub noted: [Option<Hop>; 2],
 }
 
 pub(super) enum State {
@@ -82,14 +84,24 @@ impl Leg {
 
     /// Whether something is, or would be, answered at this hop.
     pub fn is_answered_at(&self, hop: Hop) -> bool {
-        self.hop == hop || self.waits_for_ack_from(hop)
+        self.hops().contains(&Some(hop))
+    }
+
+    /// Where something is, or would be, answered.
+    pub fn hops(&self) -> [Option<Hop>; 2] {
+        [Some(self.hop), self.ack_from()]
     }
 
     /// Whether a success of ours was sent to this hop and has no ACK yet.
     pub fn waits_for_ack_from(&self, hop: Hop) -> bool {
+        self.ack_from() == Some(hop)
+    }
+
+    /// Where a success of ours was sent that has no ACK yet.
+    fn ack_from(&self) -> Option<Hop> {
         match &self.state {
-            State::Answered(answered) => answered.to == hop,
-            _ => self.negotiation.confirms_at(hop),
+            State::Answered(answered) => Some(answered.to),
+            _ => self.negotiation.confirms_at(),
         }
     }
 
@@ -174,7 +186,9 @@ impl Endpoint {
         }
     }
 
+    /// The leg has changed: when it must be looked at again, and over which hops it goes, is noted.
     pub(super) fn reschedule(&mut self, id: LegId) {
+        self.note_hops(id);
         if let Some(leg) = self.legs.get_mut(&id) {
             let deadline = leg.deadline();
             self.timers
@@ -206,6 +220,7 @@ impl Endpoint {
                 infos: 0,
                 late_rseq: None,
                 scheduled: None,
+                noted: [None; 2],
             }),
         );
         self.reschedule(id);
@@ -216,6 +231,9 @@ impl Endpoint {
         let mut leg = self.legs.remove(&id)?;
         self.timers.set(Owner::Leg(id), &mut leg.scheduled, None);
         self.by_tag.remove(&leg.dialog.local_tag);
+        for hop in leg.noted.into_iter().flatten() {
+            self.legs_by_hop.remove(hop, id);
+        }
         if let State::Ringing(ringing) = &leg.state {
             self.unanswered.remove(&ringing.merge_key);
         }

@@ -79,9 +79,12 @@ impl Negotiation {
         }
     }
 
-    /// Whether a success of ours to a re-INVITE went to this hop and has no ACK yet.
-    pub fn confirms_at(&self, hop: Hop) -> bool {
-        matches!(&self.exchange, Exchange::Confirming(sent) if sent.to == hop)
+    /// Where a success of ours to a re-INVITE went that has no ACK yet.
+    pub fn confirms_at(&self) -> Option<Hop> {
+        match &self.exchange {
+            Exchange::Confirming(sent) => Some(sent.to),
+            _ => None,
+        }
     }
 
     /// That success goes to another hop from now on; it, if it is to be sent there.

@@ -199,6 +199,7 @@ impl Endpoint {
             && leg.origin.nat
         {
             leg.hop = source;
+            self.note_hops(id);
         }
     }
 
@@ -210,19 +211,20 @@ impl Endpoint {
             self.outputs.push_back(Output::Send { to, bytes });
         }
         let mut lost = Vec::new();
-        for (id, leg) in &mut self.legs {
-            if !leg.is_answered_at(hop) {
+        for id in self.legs_by_hop.at(hop) {
+            let Some(leg) = self.legs.get_mut(&id) else {
                 continue;
-            }
+            };
             match leg.elsewhere.take() {
                 Some(to) => {
                     if let Some(bytes) = leg.redirect(hop, to) {
                         self.outputs.push_back(Output::Send { to, bytes });
                     }
                 }
-                None if leg.waits_for_ack_from(hop) => lost.push(*id),
+                None if leg.waits_for_ack_from(hop) => lost.push(id),
                 None => {}
             }
+            self.note_hops(id);
         }
         for id in lost {
             self.end_silent(id, None, now);

@@ -1,5 +1,6 @@
 //! Who is in what transaction, and when each must be looked at again.
 
+use super::by_hop::ByHop;
 use super::care::Chore;
 use super::origin::Ids;
 use super::{ClientKey, LegId, PeerId, ServerId};
@@ -85,7 +86,7 @@ pub(super) enum ServerMachine {
 pub(super) struct Server {
     pub machine: ServerMachine,
     pub key: Box<[u8]>,
-    /// Where it is answered.
+    /// Where it is answered. It is changed by [`Servers::move_to`] alone.
     pub to: Hop,
     /// Where it is answered when the connection that it came by is gone; none for datagrams, and none once
     /// that was tried.
@@ -141,6 +142,7 @@ impl Server {
 pub(super) struct Servers {
     entries: BTreeMap<ServerId, Server>,
     by_key: BTreeMap<Box<[u8]>, ServerId>,
+    by_hop: ByHop<ServerId>,
     last: u64,
 }
 
@@ -149,6 +151,7 @@ impl Servers {
         self.last += 1;
         let id = ServerId(self.last);
         self.by_key.insert(server.key.clone(), id);
+        self.by_hop.insert(server.to, id);
         self.entries.insert(id, server);
         id
     }
@@ -165,18 +168,40 @@ impl Servers {
     /// is to be sent there at once: final answers whose receipt nobody has confirmed.
     pub fn redirect(&mut self, hop: Hop) -> Vec<(Hop, Arc<[u8]>)> {
         let mut again = Vec::new();
-        for server in self.entries.values_mut().filter(|server| server.to == hop) {
-            let Some(elsewhere) = server.elsewhere.take() else {
+        for id in self.at(hop) {
+            let elsewhere = self.get_mut(id).and_then(|server| server.elsewhere.take());
+            let Some(elsewhere) = elsewhere else {
                 continue;
             };
-            server.to = elsewhere;
-            if server.is_unconfirmed()
+            self.move_to(id, elsewhere);
+            if let Some(server) = self.entries.get(&id)
+                && server.is_unconfirmed()
                 && let Some(last) = &server.last
             {
                 again.push((elsewhere, last.clone()));
             }
         }
         again
+    }
+
+    /// Those that are answered at a hop, the oldest first.
+    pub fn at(&self, hop: Hop) -> Vec<ServerId> {
+        self.by_hop.at(hop)
+    }
+
+    /// Whether all that are answered at a hop are found: a look at all there are.
+    pub fn knows_all_at(&self, hop: Hop) -> bool {
+        let there = self.entries.iter().filter(|(_, server)| server.to == hop);
+        there.map(|(id, _)| *id).eq(self.at(hop))
+    }
+
+    /// One is answered at another hop from now on.
+    pub fn move_to(&mut self, id: ServerId, to: Hop) {
+        if let Some(server) = self.entries.get_mut(&id) {
+            let before = std::mem::replace(&mut server.to, to);
+            self.by_hop.remove(before, id);
+            self.by_hop.insert(to, id);
+        }
     }
 
     pub fn get_mut(&mut self, id: ServerId) -> Option<&mut Server> {
@@ -186,6 +211,7 @@ impl Servers {
     pub fn remove(&mut self, id: ServerId) {
         if let Some(server) = self.entries.remove(&id) {
             self.by_key.remove(&server.key);
+            self.by_hop.remove(server.to, id);
         }
     }
 
