@@ -14,7 +14,7 @@ pub enum Engine {
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -23,6 +23,11 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
         include_str!("../migrations/0003_open_calls.sql"),
     ),
     (4, "owners", include_str!("../migrations/0004_owners.sql")),
+    (
+        5,
+        "call filters",
+        include_str!("../migrations/0005_call_filters.sql"),
+    ),
 ];
 
 /// All migrations in the dialect of `engine`.

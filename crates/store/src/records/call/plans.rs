@@ -1,0 +1,116 @@
+//! How the database finds the rows of each list of calls.
+
+use super::*;
+use crate::sqlite::DataDir;
+
+/// The plan for a filter, its lines joined.
+async fn plan(conn: &mut SqliteConnection, filter: &Filter) -> String {
+    let rows = select("EXPLAIN QUERY PLAN", filter)
+        .build()
+        .fetch_all(conn)
+        .await
+        .expect("SQL");
+    let lines: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    lines.join("; ")
+}
+
+#[tokio::test]
+async fn every_filter_of_a_list_is_bounded_by_an_index() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let owned = DataDir::own(dir.path()).expect("nobody else has it");
+    let mut conn = owned.writer().await.expect("a new database opens");
+    let all = Filter::default;
+    let word = || Some("acme".to_owned());
+    let x = PhoneNumber::parse("17000000001").ok();
+    let (since, before) = (Some(Timestamp(5)), Some(Timestamp(9)));
+    let (account, pool, situation) = (word(), word(), word());
+    let by_arrival = "call_record_by_arrival (arrived_at<?)";
+    #[rustfmt::skip]
+    let rows = [
+        // Filters, and what leads to their rows: equal terms first, then the time.
+        (all(), by_arrival),
+        (Filter { before, ..all() }, by_arrival),
+        (Filter { since, before, ..all() }, "call_record_by_arrival (arrived_at>? AND arrived_at<?)"),
+        (Filter { open: Some(false), ..all() }, by_arrival),
+        (Filter { account: account.clone(), ..all() }, "call_record_by_account (account=? AND arrived_at<?)"),
+        (Filter { account: account.clone(), before, ..all() }, "call_record_by_account (account=? AND arrived_at<?)"),
+        (Filter { account: account.clone(), since, ..all() }, "call_record_by_account (account=? AND arrived_at>? AND arrived_at<?)"),
+        (Filter { account: account.clone(), open: Some(false), ..all() }, "call_record_by_account (account=? AND arrived_at<?)"),
+        (Filter { pool: pool.clone(), ..all() }, "call_record_by_pool (pool=? AND arrived_at<?)"),
+        (Filter { pool: pool.clone(), since, before, ..all() }, "call_record_by_pool (pool=? AND arrived_at>? AND arrived_at<?)"),
+        (Filter { situation: situation.clone(), ..all() }, "call_record_by_situation (situation=? AND arrived_at<?)"),
+        (Filter { situation: situation.clone(), since, before, ..all() }, "call_record_by_situation (situation=? AND arrived_at>? AND arrived_at<?)"),
+        (Filter { x, ..all() }, "call_record_by_x (x=? AND arrived_at<?)"),
+        (Filter { x, since, ..all() }, "call_record_by_x (x=? AND arrived_at>? AND arrived_at<?)"),
+        (Filter { subs_id: Some(SubsId(7)), ..all() }, "call_record_by_binding (subs_id=? AND arrived_at<?)"),
+        (Filter { subs_id: Some(SubsId(7)), since, ..all() }, "call_record_by_binding (subs_id=? AND arrived_at>? AND arrived_at<?)"),
+    ];
+    for (filter, expected) in rows {
+        let plan = plan(&mut conn, &filter).await;
+        let leads = ["SEARCH call_record USING INDEX ", expected].concat();
+        assert!(plan.starts_with(&leads), "{filter:?}: {plan}");
+    }
+    // Of several terms one leads; which one is for the database to say.
+    #[rustfmt::skip]
+    let several = [
+        Filter { account: account.clone(), pool: pool.clone(), ..all() },
+        Filter { account: account.clone(), situation: situation.clone(), ..all() },
+        Filter { pool: pool.clone(), situation: situation.clone(), ..all() },
+        Filter { account, pool, situation, x, since, before, ..all() },
+    ];
+    for filter in several {
+        let plan = plan(&mut conn, &filter).await;
+        let leads = plan.starts_with("SEARCH call_record USING INDEX ");
+        assert!(
+            leads && plan.contains("=? AND arrived_at"),
+            "{filter:?}: {plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn open_calls_are_not_looked_for_among_those_that_are_over() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let owned = DataDir::own(dir.path()).expect("nobody else has it");
+    let mut conn = owned.writer().await.expect("a new database opens");
+    let word = || Some("acme".to_owned());
+    let open = || Filter {
+        open: Some(true),
+        ..Filter::default()
+    };
+    #[rustfmt::skip]
+    let filters = [
+        open(),
+        Filter { account: word(), ..open() },
+        Filter { pool: word(), since: Some(Timestamp(5)), ..open() },
+        Filter { x: PhoneNumber::parse("17000000001").ok(), ..open() },
+    ];
+    for filter in filters {
+        let plan = plan(&mut conn, &filter).await;
+        let found = plan.matches("call_record").count();
+        assert!(
+            plan.contains("SCAN call_record USING INDEX call_record_open") && found == 2,
+            "{filter:?}: {plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_order_of_a_list_is_that_of_its_index() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let owned = DataDir::own(dir.path()).expect("nobody else has it");
+    let mut conn = owned.writer().await.expect("a new database opens");
+    let word = || Some("acme".to_owned());
+    let all = Filter::default;
+    #[rustfmt::skip]
+    let filters = [
+        all(),
+        Filter { account: word(), ..all() },
+        Filter { pool: word(), ..all() },
+        Filter { situation: word(), ..all() },
+    ];
+    for filter in filters {
+        let plan = plan(&mut conn, &filter).await;
+        assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+    }
+}
