@@ -97,7 +97,7 @@ class MasklineServer:
 
     def __init__(self, place):
         self.callee_port = free_port(CALLEE_HOST)
-        self.service = Maskline(place / "data", demo=False).start()
+        self.service = Maskline(place / "data", demo=False, many_calls=True).start()
         operator = Operator(self.service)
         operator.apply(
             f'[[trunk]]\nname = "a-callee"\npeer = "{CALLEE_HOST}:{self.callee_port}"\n'

@@ -53,7 +53,7 @@ def arguments():
 
 
 def campaign(options, home):
-    service = Maskline(home / "data")
+    service = Maskline(home / "data", many_calls=True)
     service.start()
     try:
         scene = home / "traces"

@@ -1,9 +1,11 @@
 """The real binary as a child process: started, awaited by its ready line, killed by its own id."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -31,6 +33,37 @@ def binary():
     return target / "debug" / "maskline"
 
 
+class MediaPorts:
+    """A range of media ports that no other service of the tests has, in this run or in one beside it.
+
+    A range is whose process holds the lock of its file. Where all are held the service has its usual range.
+    """
+
+    # Above those that `calls.addresses` gives to peers, below those of sockets that name none.
+    RANGES = [range(first, first + 1_000) for first in range(16_000, 32_000, 1_000)]
+
+    def __init__(self):
+        self.held = self.range = None
+
+    def take(self):
+        """What the service is told of it."""
+        for ports in self.RANGES if self.held is None else ():
+            lock = open(Path(tempfile.gettempdir()) / f"maskline-media-ports-{ports.start}", "a")
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.close()
+                continue
+            self.held, self.range = lock, ports
+            break
+        return {"MASKLINE_RTP_PORTS": f"{self.range.start}-{self.range.stop - 1}"} if self.held else {}
+
+    def give_back(self):
+        if self.held is not None:
+            self.held.close()
+        self.held = self.range = None
+
+
 class NotReady(Exception):
     """The process ended, or stayed silent, before its ready line."""
 
@@ -38,7 +71,8 @@ class NotReady(Exception):
 class Maskline:
     """One data directory and, while it runs, the process that serves it."""
 
-    def __init__(self, data, *, demo=True, args=(), env=None):
+    def __init__(self, data, *, demo=True, args=(), env=None, many_calls=False):
+        """With `many_calls` it has all the media ports of a service, which are those of others too."""
         self.data = Path(data)
         self.log_path = self.data.with_name(self.data.name + ".log")
         self.demo = demo
@@ -46,6 +80,7 @@ class Maskline:
         self.env = dict(env or {})
         self.process = None
         self.ready = None
+        self.media_ports = None if many_calls else MediaPorts()
 
     # Life
 
@@ -60,13 +95,14 @@ class Maskline:
             if listener not in self.args and listener not in extra:
                 command += [listener, ANY_PORT]
         command += [*self.args, *extra]
+        ports = self.media_ports.take() if self.media_ports else {}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=clean_environment(**self.env),
+                env=clean_environment(**{**ports, **self.env}),
                 start_new_session=True,
             )
         self.ready = self._ready_line()
@@ -126,6 +162,8 @@ class Maskline:
     def _forget(self):
         self.process = None
         self.ready = None
+        if self.media_ports:
+            self.media_ports.give_back()
 
     @property
     def alive(self):
