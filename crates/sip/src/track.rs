@@ -3,7 +3,8 @@
 //! Packets come unevenly, out of order, or not at all; each is put where its timestamp says, and what
 //! does not come is silence. A sender's timestamps are trusted only as far as they agree with the clock:
 //! one that stands still, jumps or runs away is set right by the time of arrival. A clock that is a little
-//! faster or slower than ours is followed a few samples at a time, so that two tracks stay in step for hours.
+//! faster or slower than ours is followed a few samples at a time, and set right where it pauses, so that two
+//! tracks stay in step for hours.
 
 use crate::g711::Law;
 use std::collections::VecDeque;
@@ -19,6 +20,15 @@ const WATCHED: i64 = 16_000;
 const APART_MAX: i64 = 40;
 /// The most that is put in or left out at one packet, in samples: 1 ms, which nobody hears.
 const STEP_MAX: i64 = 8;
+/// Who says nothing for so long, by its timestamps, has paused, in samples: 1 s.
+const PAUSE: i64 = 8_000;
+/// How much later a packet may come after a pause than its timestamp says, in samples: 37.5 ms, which the network may
+/// have kept it,
+const LATE_AFTER_PAUSE_MAX: i64 = 300;
+/// and how much earlier: 10 ms, since no network brings what was not said yet. Beyond, timestamps are set anew there,
+/// where nobody hears it: half an hour on hold would part a sender from the clock by what takes seconds to make up
+/// for in single samples.
+const EARLY_AFTER_PAUSE_MAX: i64 = 80;
 /// The most that is held, in samples: 10 s. Who drains every second never comes near it.
 const HELD_MAX: usize = 80_000;
 
@@ -90,12 +100,16 @@ impl Track {
     /// Lays a packet down that arrived at `now`.
     pub fn put(&mut self, ssrc: u32, timestamp: u32, sound: &[u8], now: u64) {
         let arrived = i64::try_from(now).unwrap_or(i64::MAX);
-        let by_timestamp = self.last.filter(|last| last.ssrc == ssrc).map(|last| {
-            let ahead = timestamp.wrapping_sub(last.timestamp) as i32;
-            last.position.saturating_add(ahead.into())
+        let trusted = self.last.filter(|last| last.ssrc == ssrc).and_then(|last| {
+            let ahead = i64::from(timestamp.wrapping_sub(last.timestamp) as i32);
+            let position = last.position.saturating_add(ahead);
+            let fits = match ahead >= PAUSE {
+                true => -EARLY_AFTER_PAUSE_MAX..=LATE_AFTER_PAUSE_MAX,
+                false => -ASTRAY_MAX..=ASTRAY_MAX,
+            };
+            fits.contains(&arrived.saturating_sub(position))
+                .then_some(position)
         });
-        let trusted =
-            by_timestamp.filter(|position| position.abs_diff(arrived) <= ASTRAY_MAX as u64);
         let (position, step) = match trusted {
             Some(position) => {
                 let step = self.drift.watch(arrived, arrived - position);
@@ -267,6 +281,45 @@ mod tests {
         }
     }
 
+    /// How a sender behaves: its clock is off by `per_million`, its packets are up to `late_max` samples late,
+    /// and of each `every` packets it says `says` and is silent else.
+    #[derive(Clone, Copy, Debug)]
+    struct Sender {
+        per_million: i64,
+        late_max: i64,
+        every: i64,
+        says: i64,
+    }
+
+    /// How far from the moment at which it was said anything is laid down that a sender says in so many minutes,
+    /// at most, in samples.
+    fn farthest(sender: Sender, minutes: i64, seed: u64) -> i64 {
+        let Sender {
+            per_million,
+            late_max,
+            every,
+            says,
+        } = sender;
+        let mut track = Track::new(Law::A);
+        let (mut random, mut farthest) = (seed | 1, 0);
+        for n in 0..minutes * 60 * 50 {
+            let sent = n * 160 - n * 160 * per_million / 1_000_000;
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let arrival = sent + (random >> 33) as i64 % (late_max + 1);
+            if n % every < says {
+                track.put(9, (n as u32).wrapping_mul(160), &[1], arrival as u64);
+                let laid = track.last.map_or(0, |last| last.position);
+                farthest = farthest.max((laid - sent).abs());
+            }
+            if n % 250 == 249 {
+                track.drain((arrival as u64).saturating_sub(WINDOW), |_| ());
+            }
+        }
+        farthest
+    }
+
     #[test]
     fn a_step_is_no_silence() {
         let mut track = Track::new(Law::A);
@@ -291,6 +344,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+
         /// Whatever the order within the window, the sound comes out as it went in.
         #[test]
         fn order_within_the_window_does_not_matter(
@@ -317,6 +372,24 @@ mod tests {
             for (at, _) in (0..).zip(&shuffle) {
                 let begin = (at * 160 + shift) as usize;
                 prop_assert!(out[begin..begin + 160].iter().all(|byte| u64::from(*byte) == at % 100));
+            }
+        }
+
+        /// Two telephones whose clocks part from each other stay within 40 ms of ours, and so of each other,
+        /// for an hour and more, whatever pauses they make and whatever the network does.
+        #[test]
+        fn two_clocks_that_part_stay_in_step_with_ours(
+            per_million in 0_i64..=200,
+            late_max in 0_i64..=240,
+            pause in prop_oneof![Just((50, 50)), Just((3_000, 2_900)), Just((45_000, 20_000)), Just((90_000, 1_500))],
+            minutes in 60_i64..=90,
+            seed in any::<u64>(),
+        ) {
+            let (every, says) = pause;
+            for per_million in [per_million, -per_million] {
+                let sender = Sender { per_million, late_max, every, says };
+                let farthest = farthest(sender, minutes, seed);
+                prop_assert!(farthest <= 320, "{sender:?}: {farthest} samples, more than 40 ms");
             }
         }
 
