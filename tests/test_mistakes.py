@@ -82,6 +82,10 @@ MISTAKES = {
     "log format": settings('[log]\nformat = "jsn"\n', "m.toml:2", "did you mean json?"),
     "language": settings('[prompts]\nlanguages = ["chinse"]\n', "m.toml:2", "did you mean chinese?"),
     "address without a port": settings('[sip]\nlisten = "127.0.0.1"\n', "m.toml:2", "the colon is missing"),
+    "domain with a port": settings(
+        '[sip]\ndomains = ["sip.example.com", "ims.example:5060"]\n', "m.toml:2: sip.domains",
+        "`ims.example:5060` is neither a host name nor an IP address",
+    ),
     "one address for two": settings(
         '[api]\nlisten = "127.0.0.1:8081"\n', "m.toml:2: api.listen", "wanted by admin.listen too"
     ),

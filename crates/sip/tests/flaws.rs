@@ -292,6 +292,9 @@ fn a_host_name_stands_for_an_address_once_it_is_known() {
         (at("c=IN IP4 300.1.1.1\r\n", ""), None),
         (at("c=IN IP4 a..example\r\n", ""), None),
         (at("c=IN IP4 a$b.example\r\n", ""), None),
+        (at("c=IN IP4 a_b.example\r\n", ""), None),
+        (at("c=IN IP4 -a.example\r\n", ""), None),
+        (at("c=IN IP4 a-.example\r\n", ""), None),
         (
             at(&format!("c=IN IP4 {}.example\r\n", "a".repeat(64)), ""),
             None,

@@ -1,12 +1,10 @@
 //! What cannot be meant by a trunk.
 
-use std::net::IpAddr;
-
-use super::peer::is_host_name;
 use super::{IdentityOut, NumberForm, PeerAddress, Transport, Trunk};
 use crate::account::is_name;
 use crate::number::PhoneNumber;
 use crate::refusal::AdminRefusal;
+use maskline_host::is_host;
 
 /// The most further source addresses of one trunk.
 pub const SOURCES_MAX: usize = 64;
@@ -60,7 +58,7 @@ pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
         (
             trunk.tls_name.as_deref().is_none_or(is_host),
             "trunk tls_name",
-            "a host name: letters, digits, '-' and '.'",
+            "a host name or an IP address, without a port",
         ),
         (
             trunk.calls_max != Some(0) && trunk.calls_per_s_max != Some(0),
@@ -146,7 +144,7 @@ pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
             "registering needs auth_username and auth_secret",
         ),
         (
-            trunk.domain.as_deref().is_none_or(is_domain),
+            trunk.domain.as_deref().is_none_or(is_host),
             "trunk domain",
             "a host name or an IP address, without a port",
         ),
@@ -164,7 +162,7 @@ pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
     let Some(register) = &trunk.register else {
         return Ok(());
     };
-    if !is_domain(&register.registrar) {
+    if !is_host(&register.registrar) {
         return Err(AdminRefusal::Malformed {
             what: "trunk registrar",
             why: "a host name or an IP address, without a port",
@@ -184,21 +182,6 @@ fn is_somewhere(peer: &PeerAddress) -> bool {
         PeerAddress::Socket(address) => !address.ip().is_unspecified() && address.port() != 0,
         PeerAddress::Name { port, .. } => *port != Some(0),
     }
-}
-
-/// What may stand as the host of a URI, an IPv6 address without its brackets.
-fn is_domain(text: &str) -> bool {
-    is_host_name(text)
-        || text
-            .parse()
-            .is_ok_and(|address: IpAddr| !address.is_unspecified())
-}
-
-fn is_host(text: &str) -> bool {
-    (1..=TEXT_BYTES_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
 /// What may stand in a quoted string without an escape (RFC 3261 section 25.1).
@@ -248,7 +231,7 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_name_and_the_reason() {
         let number = |text: &str| PhoneNumber::parse(text).expect("digits");
-        let rows: [(&str, Trunk); 24] = [
+        let rows: [(&str, Trunk); 26] = [
             ("trunk peer", trunk(|t| t.peer = "192.0.2.1".into())),
             ("trunk peer", trunk(|t| t.peer = "0.0.0.0:5060".into())),
             ("trunk peer", trunk(|t| t.peer = "192.0.2.1:0".into())),
@@ -273,6 +256,14 @@ mod tests {
                 "trunk tls_name",
                 trunk(|t| t.tls_name = Some("sip.example".into())),
             ),
+            (
+                "trunk tls_name",
+                trunk(|t| {
+                    t.transport = Transport::Tls;
+                    t.tls_name = Some("-a..example".into());
+                }),
+            ),
+            ("trunk domain", trunk(|t| t.domain = Some("a_b".into()))),
             ("trunk limit", trunk(|t| t.calls_max = Some(0))),
             (
                 "trunk options_every_s",

@@ -1,11 +1,7 @@
 //! How the place of a peer is written.
 
-use std::net::{IpAddr, SocketAddr};
-
-/// The longest host name, in bytes (RFC 1035 section 2.3.4).
-const NAME_BYTES_MAX: usize = 253;
-/// The longest part of one between dots, in bytes.
-const LABEL_BYTES_MAX: usize = 63;
+use maskline_host::is_host_name;
+use std::net::SocketAddr;
 
 /// Where a peer is, as it is written in [`Trunk::peer`](super::Trunk::peer).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,24 +40,6 @@ impl PeerAddress {
             port,
         })
     }
-}
-
-/// Whether this is the name of a host: labels of letters, digits and dashes, the last of which is no number,
-/// so that a mistyped address is none (RFC 3261 section 25.1, RFC 1123 section 2.1).
-pub(super) fn is_host_name(text: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=LABEL_BYTES_MAX).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let last = text.rsplit('.').next().unwrap_or(text);
-    text.len() <= NAME_BYTES_MAX
-        && text.parse::<IpAddr>().is_err()
-        && text.split('.').all(is_label)
-        && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]

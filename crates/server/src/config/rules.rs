@@ -61,6 +61,13 @@ impl Settings {
                 "peers must be told a real address; set sip.advertised beside it",
             );
         }
+        let is_host = |domain: &String| maskline_host::is_host(domain);
+        if let Some(domain) = self.sip.domains.iter().find(|domain| !is_host(domain)) {
+            let reason = format!(
+                "`{domain}` is neither a host name nor an IP address; such as sip.example.com, without a port"
+            );
+            wrong("sip.domains", &reason);
+        }
         let bind = self.rtp.bind.get().is_some_and(IpAddr::is_unspecified);
         let inherited = !self.rtp.bind.is_set() && nowhere(self.sip.listen.host());
         if (bind || inherited) && !self.rtp.advertised.is_set() {

@@ -5,6 +5,7 @@ use super::{
     SDP_BYTES_MAX, SdpError,
 };
 use crate::text;
+use maskline_host::is_host_name_from_root;
 use std::net::{IpAddr, SocketAddr};
 
 /// The `o=` line: whose session it is and which state of it. None if there is none.
@@ -183,23 +184,8 @@ fn connection(value: &[u8]) -> Option<Place<'_>> {
         .and_then(|it| it.strip_suffix(']'));
     match bare.unwrap_or(address).parse() {
         Ok(address) => Some(Place::Address(address)),
-        Err(_) => is_host_name(address).then_some(Place::Name(address)),
+        Err(_) => is_host_name_from_root(address).then_some(Place::Name(address)),
     }
-}
-
-/// Letters, digits, hyphens and dots, of which the last part is no number: a mistyped address is no name
-/// (RFC 1123 section 2.1).
-fn is_host_name(text: &str) -> bool {
-    let bare = text.strip_suffix('.').unwrap_or(text);
-    let mut labels = bare.split('.');
-    let fits = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    let last = bare.rsplit('.').next().unwrap_or_default();
-    bare.len() <= 253 && labels.all(fits) && last.bytes().any(|byte| byte.is_ascii_alphabetic())
 }
 
 /// The host name that stands where the address of the audio should, if one does. The description can be read
