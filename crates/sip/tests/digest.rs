@@ -626,6 +626,81 @@ fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
     );
 }
 
+#[test]
+fn who_guesses_with_a_new_challenge_each_time_is_slowed_down_and_nobody_else() {
+    let known = "127.0.0.1:5070";
+    #[rustfmt::skip]
+    let rows = [
+        // Guesses from `known`, each to the challenge before; how long after them the right answer comes, in
+        // milliseconds; from where; whether it is heard.
+        (0, 0, known, true),
+        (9, 0, known, true),
+        (10, 0, known, false),
+        (200, 0, known, false),
+        (200, 1_900, known, false),
+        (200, 2_100, known, true),
+        (10, 2_100, known, true),
+        (200, 0, "127.0.0.1:5072", true),
+        (10, 0, "127.0.0.1:5072", true),
+        (5_000, 0, "127.0.0.1:5072", true),
+        (200, 0, "127.0.0.2:5070", true),
+        (200, 20_100, known, true),
+    ];
+    for (guesses, later_ms, from, is_heard) in rows {
+        let row = format!("{guesses} guesses, {later_ms} ms later from {from}");
+        let mut lone = Lone::new(vec![Peer {
+            challenge: Some(credentials("theirs")),
+            sources: vec!["127.0.0.2".parse().expect("an address")],
+            ..Peer::new(PeerId(1), udp(PEER))
+        }]);
+        let mut challenge = asked(&lone.say_from(udp(known), &invite(1, None))[0], 0);
+        for guess in 0..guesses {
+            let wrong = invite(
+                10 + guess,
+                Some(&prove(&challenge, &format!("guess {guess}"), 1)),
+            );
+            let answer = lone.say_from(udp(known), &wrong);
+            assert_eq!(kinds(&answer), ["401"], "{row}");
+            challenge = asked(&answer[0], 0);
+        }
+        assert_eq!(lone.endpoint.counts().unproven, u64::from(guesses), "{row}");
+        lone.now = lone.now + std::time::Duration::from_millis(later_ms);
+        let challenge = asked(&lone.say_from(udp(from), &invite(2, None))[0], 0);
+        let right = invite(3, Some(&prove(&challenge, "theirs", 1)));
+        let answer = lone.say_from(udp(from), &right);
+        let expected = if is_heard { "100" } else { "401" };
+        assert_eq!(kinds(&answer), [expected], "{row}");
+        if !is_heard {
+            // Else it would be sent again at once, and again.
+            let told: Vec<u8> = answer[0]
+                .headers(Name::WwwAuthenticate)
+                .flatten()
+                .copied()
+                .collect();
+            assert!(
+                !String::from_utf8_lossy(&told).contains("stale=true"),
+                "{row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn guesses_are_those_of_who_asked_whoever_sends_them() {
+    let mut lone = guarded();
+    // Asked for at one port, answered wrongly from that of a carrier, which was never heard before.
+    for guess in 0..200 {
+        let challenge = asked(&say_from(&mut lone, 9_999, &invite(10 + guess, None))[0], 0);
+        let wrong = invite(1_000 + guess, Some(&prove(&challenge, "guess", 1)));
+        say_from(&mut lone, 5_070, &wrong);
+    }
+    for (port, kind, branch) in [(5_070, "100", 1), (9_999, "401", 3)] {
+        let challenge = asked(&say_from(&mut lone, port, &invite(branch, None))[0], 0);
+        let right = invite(branch + 1, Some(&prove(&challenge, "theirs", 1)));
+        assert_eq!(kinds(&say_from(&mut lone, port, &right)), [kind], "{port}");
+    }
+}
+
 /// What is said from another port of the carrier's address.
 fn say_from(lone: &mut Lone, port: u16, text: &str) -> Vec<Message> {
     let answers = lone.give(Input::Datagram {

@@ -1,21 +1,29 @@
 //! What is remembered of proofs that others gave: nonces that were used, so that none is taken twice, and wrong
 //! answers, so that a password cannot be guessed quickly.
 //!
-//! A right answer is never refused because of somebody else's wrong ones. Guesses are counted by the address that
-//! they come from, and only those that answer a fresh nonce of ours, which nobody reads who merely writes a
-//! foreign address on his datagrams. An address and port that gave a right answer is counted by itself, apart
-//! from whatever else is at that address.
+//! A right answer is never refused because of somebody else's wrong ones, so wrong ones are counted in two ways:
 //!
-//! When an address has used up its guesses, one answer to each nonce is looked at nevertheless. A carrier that
-//! was never heard at this port cannot be told from a guesser before its answer was looked at, so either both
-//! are or neither. A guess costs a round trip then, at an address of the trunk where our challenge is received;
-//! and who spoils a nonce that he overheard makes its owner ask for another, which is no refusal.
+//! - By who asked for the nonce, which stands in it and cannot be forged. An address and port, or a connection,
+//!   that answers one nonce after the other wrongly is slowed down. Of each nonce only the first wrong answer
+//!   counts here: whoever overhears one cannot use up the guesses of the carrier that asked for it.
+//! - By the address that a wrong answer comes from: a nonce that was answered wrongly once is looked at again
+//!   only while few came from there. Of an IPv6 address the first 64 bits count, since who has one has all of
+//!   those that share them. A nonce that nobody has spoilt is looked at whatever came from that address.
+//!
+//! Only answers to nonces of ours count, which nobody reads who merely writes a foreign address on his datagrams.
+//! An address and port that gave a right answer is counted by itself, and not slowed down for nonces that it
+//! asked for.
+//!
+//! So another port or connection, of the same address too, is heard at once however much is guessed beside it: a
+//! carrier that was never heard there cannot be told from a guesser before its answer was looked at. Who opens a
+//! new one for each ten guesses is slowed down by that alone; and who spoils a nonce that he overheard makes its
+//! owner ask for another, which is no refusal.
 
 use super::proof::{NONCE_LIFE, millis};
 use crate::hop::Hop;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The most nonces of ours whose count is remembered. Beyond it the oldest count as too old.
 const NONCES_MAX: usize = 4_096;
@@ -86,8 +94,20 @@ impl Nonces {
 enum Guesser {
     /// A sender that has given a right answer before.
     Known(Hop),
-    /// Everybody else at an address.
+    /// Everybody else at an address, or in an IPv6 network of 64 bits.
     Anyone(IpAddr),
+    /// Who asked for nonces, by the mark in them.
+    Asker(u32),
+}
+
+/// Whether an answer is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Now,
+    /// Not with this nonce; with another it is.
+    Spoilt,
+    /// Not yet: who asked for the nonce has guessed too often.
+    Later,
 }
 
 /// Wrong answers, by who gave them.
@@ -103,24 +123,34 @@ pub(super) struct Guesses {
 
 impl Guesses {
     /// Whether an answer from there is looked at now.
-    pub fn may_guess(&self, from: Hop, nonce: (u64, u64), now: Time) -> bool {
-        if !self.spoilt.contains(&nonce) {
-            return true;
+    pub fn look(&self, from: Hop, nonce: (u64, u64), now: Time) -> Look {
+        if !self.trusted.contains_key(&from) && self.is_late(asker(nonce), now) {
+            return Look::Later;
         }
-        let forgotten = self.wrong.get(&self.guesser(from)).copied();
-        let ahead = forgotten
-            .unwrap_or_default()
-            .saturating_sub(now.as_millis());
-        ahead <= (GUESSES_MAX - 1) * GUESS_EVERY_MS
+        match self.spoilt.contains(&nonce) && self.is_late(self.guesser(from), now) {
+            true => Look::Spoilt,
+            false => Look::Now,
+        }
+    }
+
+    /// Whether so many wrong answers are counted that there is to be no other one now.
+    fn is_late(&self, guesser: Guesser, now: Time) -> bool {
+        let forgotten = self.wrong.get(&guesser).copied().unwrap_or_default();
+        forgotten.saturating_sub(now.as_millis()) > (GUESSES_MAX - 1) * GUESS_EVERY_MS
     }
 
     /// An answer from there was wrong.
     pub fn was_wrong(&mut self, from: Hop, nonce: (u64, u64), now: Time) {
-        self.spoilt.insert(nonce);
+        if self.spoilt.insert(nonce) {
+            self.count(asker(nonce), now);
+        }
         if self.spoilt.len() > NONCES_MAX {
             self.spoilt.pop_first();
         }
-        let guesser = self.guesser(from);
+        self.count(self.guesser(from), now);
+    }
+
+    fn count(&mut self, guesser: Guesser, now: Time) {
         let now = now.as_millis();
         if self.wrong.len() >= GUESSERS_MAX && !self.wrong.contains_key(&guesser) {
             self.wrong.retain(|_, forgotten| *forgotten > now);
@@ -147,8 +177,23 @@ impl Guesses {
     fn guesser(&self, from: Hop) -> Guesser {
         match self.trusted.contains_key(&from) {
             true => Guesser::Known(from),
-            false => Guesser::Anyone(from.address.ip()),
+            false => Guesser::Anyone(network(from.address.ip())),
         }
+    }
+}
+
+/// Who asked for a nonce: its mark is the lower half of what is random in it.
+fn asker((_, random): (u64, u64)) -> Guesser {
+    Guesser::Asker(random as u32)
+}
+
+/// The address, or of IPv6 the network that one customer has at least (RFC 6177 section 2).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -167,24 +212,97 @@ mod tests {
     }
 
     #[test]
-    fn guesses_are_slowed_down_and_forgotten() {
+    fn guesses_at_one_nonce_are_slowed_down_and_forgotten() {
         let (mut guesses, from) = (Guesses::default(), hop("192.0.2.1:5060"));
         let mut looked_at = 0;
         // One guess each 10 ms, for a minute.
         for tick in 0..6_000 {
-            if guesses.may_guess(from, NONCE, at(tick * 10)) {
+            if guesses.look(from, NONCE, at(tick * 10)) == Look::Now {
                 looked_at += 1;
                 guesses.was_wrong(from, NONCE, at(tick * 10));
             }
         }
         assert_eq!(looked_at, GUESSES_MAX + 60_000 / GUESS_EVERY_MS - 1);
-        assert!(
-            !guesses.may_guess(hop("192.0.2.1:7"), NONCE, at(59_000)),
-            "another port"
+        #[rustfmt::skip]
+        let rows = [
+            // Who answers which nonce, and when.
+            ("192.0.2.1:7", NONCE, 59_000, Look::Spoilt),
+            ("192.0.2.2:5060", NONCE, 59_000, Look::Now),
+            ("192.0.2.1:5060", (1, 3), 59_000, Look::Now),
+            ("192.0.2.1:5060", NONCE, 62_000, Look::Now),
+        ];
+        for (from, nonce, time, expected) in rows {
+            assert_eq!(
+                guesses.look(hop(from), nonce, at(time)),
+                expected,
+                "{from} at {time}"
+            );
+        }
+    }
+
+    #[test]
+    fn guesses_at_nonces_of_ones_own_are_slowed_down() {
+        let (mut guesses, from) = (Guesses::default(), hop("192.0.2.1:5060"));
+        let asked_by = |mark: u32, number: u64| (number, number << 32 | u64::from(mark));
+        let mut looked_at = 0;
+        for tick in 0..6_000 {
+            let nonce = asked_by(1, tick);
+            if guesses.look(from, nonce, at(tick * 10)) == Look::Now {
+                looked_at += 1;
+                guesses.was_wrong(from, nonce, at(tick * 10));
+            }
+        }
+        assert_eq!(looked_at, GUESSES_MAX + 60_000 / GUESS_EVERY_MS - 1);
+        let (late, other) = (asked_by(1, 9_000), asked_by(2, 9_000));
+        assert_eq!(guesses.look(from, late, at(59_999)), Look::Later);
+        // Whoever sends the answer: the guesses are those of who asked.
+        assert_eq!(
+            guesses.look(hop("192.0.2.9:1"), late, at(59_999)),
+            Look::Later
         );
-        assert!(guesses.may_guess(hop("192.0.2.2:5060"), NONCE, at(59_000)));
-        assert!(guesses.may_guess(from, (1, 3), at(59_000)), "another nonce");
-        assert!(guesses.may_guess(from, NONCE, at(62_000)));
+        assert_eq!(guesses.look(from, other, at(59_999)), Look::Now);
+        guesses.was_right(from, at(59_999));
+        assert_eq!(
+            guesses.look(from, late, at(59_999)),
+            Look::Now,
+            "known by now"
+        );
+    }
+
+    #[test]
+    fn of_an_overheard_nonce_the_first_wrong_answer_counts_for_who_asked() {
+        let mut guesses = Guesses::default();
+        for port in 1..=200 {
+            guesses.was_wrong(hop(&format!("192.0.2.1:{port}")), NONCE, at(0));
+        }
+        let own = (2, NONCE.1 | 1 << 32);
+        assert_eq!(guesses.look(hop("192.0.2.1:5060"), own, at(0)), Look::Now);
+    }
+
+    #[test]
+    fn addresses_that_one_customer_has_are_counted_together() {
+        #[rustfmt::skip]
+        let rows = [
+            // Who guesses at a nonce, and who then answers it.
+            ("192.0.2.1:1", "192.0.2.1:2", Look::Spoilt),
+            ("192.0.2.1:1", "192.0.2.2:1", Look::Now),
+            ("192.0.2.1:1", "[::ffff:192.0.2.1]:1", Look::Spoilt),
+            ("[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.2]:1", Look::Now),
+            ("[2001:db8::1]:1", "[2001:db8::1]:2", Look::Spoilt),
+            ("[2001:db8::1]:1", "[2001:db8::2]:1", Look::Spoilt),
+            ("[2001:db8::1]:1", "[2001:db8::ffff:0:0:1]:1", Look::Spoilt),
+            ("[2001:db8::1]:1", "[2001:db8:0:1::1]:1", Look::Now),
+            ("[2001:db8:1:2:3:4:5:6]:1", "[2001:db8:1:2:ffff::]:1", Look::Spoilt),
+            ("[2001:db8:1:2:3:4:5:6]:1", "[2001:db8:1:3:3:4:5:6]:1", Look::Now),
+        ];
+        for (guesser, other, expected) in rows {
+            let mut guesses = Guesses::default();
+            for _ in 0..GUESSES_MAX {
+                guesses.was_wrong(hop(guesser), NONCE, at(0));
+            }
+            let looked = guesses.look(hop(other), NONCE, at(0));
+            assert_eq!(looked, expected, "{guesser} and {other}");
+        }
     }
 
     #[test]
@@ -192,10 +310,10 @@ mod tests {
         let (mut guesses, carrier) = (Guesses::default(), hop("192.0.2.1:5060"));
         guesses.was_right(carrier, at(0));
         let other = hop("192.0.2.1:7");
-        while guesses.may_guess(other, NONCE, at(1)) {
+        while guesses.look(other, NONCE, at(1)) == Look::Now {
             guesses.was_wrong(other, NONCE, at(1));
         }
-        assert!(guesses.may_guess(carrier, NONCE, at(1)));
+        assert_eq!(guesses.look(carrier, NONCE, at(1)), Look::Now);
     }
 
     #[test]
@@ -205,7 +323,7 @@ mod tests {
             let address = IpAddr::from(number.to_be_bytes());
             let from = Hop::udp((address, 5060).into());
             let time = u64::from(number);
-            guesses.was_wrong(from, (time, 1), at(time));
+            guesses.was_wrong(from, (time, time), at(time));
             guesses.was_right(from, at(u64::from(number)));
         }
         assert!(guesses.wrong.len() <= GUESSERS_MAX);

@@ -5,6 +5,7 @@
 //! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
 
 use super::addresses::Way;
+use super::guard::Look;
 use super::offering::PENDING_MAX;
 use super::table::ClientMachine;
 use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
@@ -80,6 +81,8 @@ enum Verdict {
     Stale,
     Wrong,
     /// Not looked at: too many wrong ones came from there just now, and one of them to this nonce.
+    Spoilt,
+    /// Not looked at: who asked for the nonce has answered too many of them wrongly just now.
     TooMany,
 }
 
@@ -240,17 +243,19 @@ impl Endpoint {
             Verdict::Proven => return false,
             Verdict::Missing => false,
             Verdict::Stale => true,
-            Verdict::Wrong => {
+            // Who has guessed too often is told no more than that: told that it was too late he would try
+            // again at once.
+            Verdict::Wrong | Verdict::TooMany => {
                 self.counts.unproven += 1;
                 false
             }
             // It may be the right one, to a nonce that somebody else has spoilt: with another it is heard.
-            Verdict::TooMany => {
+            Verdict::Spoilt => {
                 self.counts.unproven += 1;
                 true
             }
         };
-        let (time, random) = (now.as_millis(), self.chance.next_u64());
+        let (time, random) = (now.as_millis(), self.random_for(from));
         let mac = nonce_mac(&self.chance, (time, random), peer);
         let nonce = format!("{}{}{mac:032x}", hex64(time), hex64(random));
         let tag = self.stateless_tag(request);
@@ -287,8 +292,10 @@ impl Endpoint {
         }
         // Only who has read a nonce of ours comes so far: nobody can use up the guesses of an address that he
         // does not hear at.
-        if !self.guard.guesses.may_guess(from, nonce, now) {
-            return Verdict::TooMany;
+        match self.guard.guesses.look(from, nonce, now) {
+            Look::Now => {}
+            Look::Spoilt => return Verdict::Spoilt,
+            Look::Later => return Verdict::TooMany,
         }
         if !answer.is_right(credentials, realm, request.method_text())
             || !self.is_asked(&answer.uri(), request, peer)
@@ -305,6 +312,20 @@ impl Endpoint {
 }
 
 impl Endpoint {
+    /// What is random in a nonce: its lower half is a mark of who asked for it, the same each time, by which
+    /// wrong answers are counted. Any other sender's mark is the same by chance only, once in 2^32.
+    fn random_for(&mut self, asker: Hop) -> u64 {
+        let (ip, port) = (asker.address.ip(), asker.address.port());
+        let ip = match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        let transport = [asker.transport as u8];
+        let parts: [&[u8]; 3] = [&ip.octets(), &port.to_be_bytes(), &transport];
+        let mark = self.chance.keyed(b"asker", &parts) as u32;
+        self.chance.next_u64() << 32 | u64::from(mark)
+    }
+
     /// Whether the URI of a proof is what was asked. Proxies may have rewritten the Request-URI on its way, so
     /// the user must be the same, and the host one of ours or the same (RFC 7616 section 3.4.6 leaves it to the
     /// server): a proof that was made for another number, or for another service, helps nobody here.
