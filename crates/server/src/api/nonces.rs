@@ -7,6 +7,10 @@
 //! Only a hash of 64 bits is kept, in slots of four minutes that are dropped whole, so a nonce costs
 //! some 10 to 20 bytes and forgetting costs nothing. Two different nonces share a hash once in about
 //! 10^12 requests.
+//!
+//! The room is shared fairly: an account may hold no more than is still free. So one alone gets half of
+//! the room, two get a third each, and however many have filled theirs, as much as each of them holds
+//! is left for the next one. Nobody has to say beforehand how many accounts there will be.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -30,9 +34,11 @@ pub enum Seen {
     Before,
     /// The AccessKey has as many nonces remembered as it may.
     KeyFull,
-    /// The AccessKeys of the account have as many remembered as they may.
+    /// The AccessKeys of the account have as many remembered as they may: their bound, or as many as
+    /// all accounts together leave free.
     AccountFull,
-    /// All AccessKeys together have as many remembered as they may.
+    /// All AccessKeys together have as many remembered as they may. It takes as many accounts as there
+    /// is room for nonces.
     Full,
 }
 
@@ -43,7 +49,7 @@ pub struct NonceBounds {
     pub per_key_max: u32,
     /// Of all AccessKeys of one account, so that one customer cannot take what all share.
     pub per_account_max: u32,
-    /// Of all together.
+    /// Of all together; see the module for what one account may have of it.
     pub total_max: u32,
 }
 
@@ -141,11 +147,12 @@ impl Nonces {
         if of_key >= bounds.per_key_max {
             return Err(Seen::KeyFull);
         }
-        if of_account >= bounds.per_account_max {
-            return Err(Seen::AccountFull);
-        }
-        if total >= bounds.total_max {
+        let free = bounds.total_max.saturating_sub(total);
+        if free == 0 {
             return Err(Seen::Full);
+        }
+        if of_account >= bounds.per_account_max.min(free) {
+            return Err(Seen::AccountFull);
         }
         let newest = counts.newest();
         newest.total += 1;
@@ -214,11 +221,19 @@ mod tests {
     const BOUNDS: NonceBounds = NonceBounds {
         per_key_max: 3,
         per_account_max: 4,
-        total_max: 6,
+        total_max: 8,
     };
 
     fn key(name: &str) -> AccessKeyId {
         AccessKeyId::new(name)
+    }
+
+    impl Nonces {
+        fn total(&self, now: Timestamp) -> u32 {
+            let mut counts = self.counts.lock();
+            counts.advance(now);
+            counts.iter().map(|slot| slot.total).sum()
+        }
     }
 
     fn moment(minute: i64) -> Timestamp {
@@ -287,11 +302,71 @@ mod tests {
         assert_eq!(remember(&nonces, "a2", "1", 0), Seen::New);
         assert_eq!(remember(&nonces, "a2", "2", 0), Seen::AccountFull);
         assert_eq!(remember(&nonces, "a3", "1", 0), Seen::AccountFull);
-        assert_eq!(remember(&nonces, "b", "1", 0), Seen::New);
-        assert_eq!(remember(&nonces, "b", "2", 0), Seen::New);
-        assert_eq!(remember(&nonces, "c", "1", 0), Seen::Full);
-        assert_eq!(remember(&nonces, "c", "1", 40), Seen::New);
+        // Of the four that are left each account may take as many as remain.
+        for (account, expected) in [
+            ("b", Seen::New),
+            ("b", Seen::New),
+            ("b", Seen::AccountFull),
+            ("c", Seen::New),
+            ("c", Seen::AccountFull),
+            ("d", Seen::New),
+            ("e", Seen::Full),
+            ("a", Seen::KeyFull),
+        ] {
+            let nonce = nonces.total(moment(0)).to_string();
+            assert_eq!(remember(&nonces, account, &nonce, 0), expected, "{account}");
+        }
+        assert_eq!(remember(&nonces, "c", "late", 40), Seen::New);
         assert_eq!(remember(&nonces, "a", "4", 40), Seen::New);
+    }
+
+    #[test]
+    fn accounts_that_take_all_they_can_leave_room_for_the_next() {
+        // How many accounts fill what they may, and how many nonces each then has of 1,200 at least.
+        let rows = [
+            (1, 600),
+            (2, 400),
+            (3, 300),
+            (4, 240),
+            (5, 200),
+            (11, 100),
+            (23, 50),
+            (39, 30),
+            (99, 12),
+            (199, 6),
+        ];
+        let bounds = NonceBounds {
+            per_key_max: 1_200,
+            per_account_max: 1_200,
+            total_max: 1_200,
+        };
+        for (accounts, share) in rows {
+            let nonces = Nonces::default();
+            let mut next = 0;
+            let mut take = |account: &str| {
+                next += 1;
+                let account = AccountId::new(account);
+                nonces.remember(&account, &key("k"), next, moment(0), bounds) == Seen::New
+            };
+            // One after the other in turns, until nobody gets any more.
+            let names: Vec<String> = (0..accounts).map(|n| format!("greedy-{n}")).collect();
+            let mut held = vec![0; accounts];
+            loop {
+                let before: u32 = held.iter().sum();
+                for (name, held) in names.iter().zip(&mut held) {
+                    *held += u32::from(take(name));
+                }
+                if held.iter().sum::<u32>() == before {
+                    break;
+                }
+            }
+            assert!(
+                held.iter().all(|&held| held >= share),
+                "{accounts}: {held:?}"
+            );
+            let newcomer = (0..1_200).filter(|_| take("newcomer")).count();
+            assert!(newcomer as u32 >= share / 2, "{accounts}: {newcomer}");
+        }
     }
 
     /// First 8 bytes of `printf 'testid\0abc' | sha256sum`.

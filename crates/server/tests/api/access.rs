@@ -347,6 +347,63 @@ async fn an_account_with_too_many_nonces_is_throttled_and_others_are_not() {
     assert_ne!(code(&rival).await, "Throttling.User");
 }
 
+/// Two customers that send all they can leave room for a third, and for a fourth.
+#[tokio::test]
+async fn accounts_that_fill_the_nonces_leave_room_for_others() {
+    let bounds = NonceBounds {
+        per_key_max: 60,
+        per_account_max: 20,
+        total_max: 40,
+    };
+    let settings = Settings {
+        nonces: bounds,
+        ..Settings::default()
+    };
+    let world = World::start_with(settings).await;
+    let code = async |key: &str| {
+        let signer = Signer {
+            id: key.to_owned(),
+            secret: "secret".to_owned(),
+        };
+        let mut request = Rpc::new(&signer, &world.now(), &world.nonce(), &QUERY_ACTION);
+        request.sign(&signer.secret);
+        let answer = world.connection().exchange(&request.bytes()).await;
+        answer.expect("an answer").code()
+    };
+    for (name, other) in [
+        ("one", "one-b"),
+        ("two", "two-b"),
+        ("three", "three-b"),
+        ("four", "four-b"),
+    ] {
+        world.order(Command::SetAccount(account(name))).await;
+        for key in [name, other] {
+            world.add_key(name, key, "secret").await;
+        }
+    }
+    for (name, other, served_min) in [
+        ("one", "one-b", 19),
+        ("two", "two-b", 9),
+        ("three", "three-b", 4),
+        ("four", "four-b", 2),
+    ] {
+        let mut served = 0;
+        for round in 0..80 {
+            let key = if round % 2 == 0 { name } else { other };
+            match code(key).await.as_str() {
+                "Throttling.User" => {}
+                // Its first: whatever the answer is, it was not turned away.
+                answer => {
+                    assert_ne!(answer, "ServiceUnavailable", "{name}");
+                    served += 1;
+                }
+            }
+        }
+        assert!((served_min..=20).contains(&served), "{name}: {served}");
+    }
+    world.stop().await;
+}
+
 /// What the rates turn away costs no memory, and can be sent again as it was.
 #[tokio::test]
 async fn a_throttled_request_uses_up_no_nonce() {
@@ -354,7 +411,7 @@ async fn a_throttled_request_uses_up_no_nonce() {
         nonces: NonceBounds {
             per_key_max: 2,
             per_account_max: 2,
-            total_max: 2,
+            total_max: 4,
         },
         rates: Rates {
             account_per_s: 1,
@@ -375,7 +432,7 @@ async fn a_throttled_request_uses_up_no_nonce() {
         nonces: NonceBounds {
             per_key_max: used + 10,
             per_account_max: used + 10,
-            total_max: used + 10,
+            total_max: 2 * (used + 10),
         },
         rates: Rates {
             account_per_s: 0,
