@@ -170,6 +170,7 @@ pub async fn show(
     Path(subs_id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Answer {
+    filter.only(&[])?;
     let id = subs_id_of(&subs_id)?;
     let eyes = Eyes {
         reveal: filter.reveal,

@@ -51,7 +51,11 @@ pub async fn list(
         .with("pool", filter.pool.as_deref())
         .with("since", filter.since.as_deref())
         .with("until", filter.until.as_deref())
-        .with("situation", filter.situation.as_deref());
+        .with("situation", filter.situation.as_deref())
+        .with(
+            "open",
+            filter.open.map(|open| if open { "true" } else { "false" }),
+        );
     let eyes = Eyes {
         reveal: filter.reveal,
     };
@@ -91,6 +95,7 @@ pub async fn live(
     operator: Operator,
     Query(filter): Query<Filter>,
 ) -> Answer {
+    filter.only(&[])?;
     let eyes = Eyes {
         reveal: filter.reveal,
     };
@@ -133,6 +138,7 @@ pub async fn show(
     Path(call_id): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Answer {
+    filter.only(&[])?;
     let eyes = Eyes {
         reveal: filter.reveal,
     };

@@ -21,6 +21,9 @@ use crate::admin::view::Eyes;
 use crate::admin::{Admin, AdminError, past, view};
 use crate::calls::ringing;
 
+/// The most keys that a caller is taken to dial.
+const KEYS_MAX: usize = 32;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
@@ -53,6 +56,7 @@ pub async fn explain(
             AdminError::Malformed("a time is written as yyyy-MM-dd HH:mm:ss, China time".to_owned())
         })?),
     };
+    let digits = asked.digits.as_deref().map(keys).transpose()?;
     let eyes = Eyes {
         reveal: asked.reveal,
     };
@@ -93,12 +97,26 @@ pub async fn explain(
         .by("caller", caller)
         .on(&admin, Some(x))
         .await?
-        .with("at", asked.at.as_deref());
+        .with("at", asked.at.as_deref())
+        .with("trunk", asked.trunk.as_deref())
+        // They may be the number of a person, dialled too late.
+        .with("digits", digits.map(trace::masked).as_deref());
     trace::leave(&admin, &operator, trace, eyes.reveal, 1).await?;
     let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| eyes.party(n));
     answer["question"] = json!(format!("{caller} dials {} at {moment}{by}.", x.reveal()));
-    if let (Some(_), Some(steps)) = (&asked.digits, answer["steps"].as_array_mut()) {
+    if let (Some(_), Some(steps)) = (digits, answer["steps"].as_array_mut()) {
         steps.push(json!("Digits are not asked for: X is no extension number."));
     }
     Ok(Json(answer))
+}
+
+/// What a caller can dial after being asked.
+fn keys(text: &str) -> Result<&str, AdminError> {
+    let is_key = |c: char| c.is_ascii_digit() || "*#".contains(c);
+    match (1..=KEYS_MAX).contains(&text.len()) && text.chars().all(is_key) {
+        true => Ok(text),
+        false => Err(AdminError::Malformed(format!(
+            "digits are 1 to {KEYS_MAX} of 0 to 9, * and #"
+        ))),
+    }
 }

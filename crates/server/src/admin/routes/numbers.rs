@@ -59,6 +59,7 @@ pub async fn show(
     Path(x): Path<String>,
     Query(filter): Query<Filter>,
 ) -> Answer {
+    filter.only(&[])?;
     let x = phone_number(&x)?;
     let eyes = Eyes {
         reveal: filter.reveal,

@@ -31,6 +31,8 @@ impl World {
 async fn every_look_at_a_person_leaves_what_was_asked_and_how_much_was_shown() {
     let world = World::stocked().await;
     let id = world.bind().await;
+    let trunk = json!({ "name": "carrier", "peer": "127.0.0.1:5070", "enabled": true });
+    world.ok(Method::PUT, "/v1/trunks/carrier", trunk).await;
     let cases = [
         // Looks that reveal.
         ("/v1/bindings?reveal=true", "revealed", "bindings", 1),
@@ -75,6 +77,30 @@ async fn every_look_at_a_person_leaves_what_was_asked_and_how_much_was_shown() {
             "revealed",
             "calls x=17000000001 pool=FC1",
             0,
+        ),
+        (
+            "/v1/calls?reveal=true&open=true",
+            "revealed",
+            "calls open=true",
+            0,
+        ),
+        (
+            "/v1/calls?reveal=true&open=false&account=acme&situation=hung_up&since=2026-01-01%2000:00:00",
+            "revealed",
+            "calls account=acme since=\"2026-01-01 00:00:00\" situation=hung_up open=false",
+            0,
+        ),
+        (
+            "/v1/explain?caller=-&x=17000000001&reveal=true&trunk=carrier&digits=12%23",
+            "revealed",
+            "explanation x=17000000001 trunk=carrier digits=\"12#\"",
+            1,
+        ),
+        (
+            "/v1/explain?caller=13812345678&x=17000000001&digits=13812345678",
+            "searched",
+            "explanation caller=138******78 x=17000000001 digits=138******78",
+            1,
         ),
         // Looks that show masked numbers, but by a whole one.
         (
@@ -204,6 +230,11 @@ async fn a_number_of_a_person_asked_for_as_something_else_does_not_enter_the_jou
         "/v1/calls?situation=13812345678&reveal=true",
         "/v1/calls?since=13812345678&reveal=true",
         "/v1/bindings?state=13812345678&reveal=true",
+        "/v1/explain?caller=-&x=17000000001&digits=ask+13812345678&reveal=true",
+        "/v1/explain?caller=-&x=17000000001&digits=&reveal=true",
+        "/v1/calls/live?account=acme&reveal=true",
+        "/v1/numbers/17000000001?pool=FC1&reveal=true",
+        "/v1/audit?account=acme",
     ] {
         let (status, answer) = world.ask(Method::GET, path, Value::Null).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
