@@ -1,7 +1,6 @@
 """Phones whose messages somebody else sends, and what somebody else gets."""
 
 import hashlib
-import queue
 import re
 import socket
 import time
@@ -118,9 +117,9 @@ class Hidden(Phone):
         self.link.send(texts[0].replace(";rport", "").encode())
 
 
-def proof(challenge, method, uri, username, password, count=1):
-    """The answer to a challenge (RFC 7616), SHA-256 or MD5."""
-    said = dict(_fields(challenge))
+def proof(challenge, method, uri, username, password, count=1, **changes):
+    """The answer to a challenge (RFC 7616), SHA-256 or MD5; `changes` are of what it is made with."""
+    said = {**dict(_fields(challenge)), **changes}
     algorithm = said.get("algorithm", "MD5")
     kind = hashlib.sha256 if algorithm == "SHA-256" else hashlib.md5
 
@@ -142,15 +141,30 @@ def _fields(challenge):
     return [(name, quoted or plain) for name, quoted, plain in found]
 
 
-def await_nothing(phone, seconds=0.5):
-    """Asserts that the phone is told nothing for a while; what it heard before is passed over."""
-    while not phone.heard.empty():
-        phone.heard.get_nowait()
-    try:
-        heard = phone.heard.get(timeout=seconds)
-    except queue.Empty:
-        return
-    raise AssertionError(f"nothing was to be heard, but {heard} was")
+@contextmanager
+def untold(*phones, seconds=0.3):
+    """Asserts that these phones are told nothing while something is done, nor for a while after it.
+
+    What had come before counts for nothing, and neither does a copy of it (RFC 3261 section 17.1.1.2), which a
+    busy machine may send.
+    """
+    marks = [len(phone.received) for phone in phones]
+    yield
+    deadline = time.monotonic() + seconds
+    for phone, mark in zip(phones, marks):
+        while (left := deadline - time.monotonic()) > 0:
+            if _new(phone, mark):
+                break
+            time.sleep(min(left, 0.02))
+    for phone, mark in zip(phones, marks):
+        told = _new(phone, mark)
+        who = "caller" if phone.is_caller else "callee"
+        assert not told, f"the {who} was to be told nothing, but heard {told}"
+
+
+def _new(phone, mark):
+    before = set(phone.received[:mark])
+    return [data for data in phone.received[mark:] if data not in before]
 
 
 def challenge_of(message):

@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from abuse.crowd import Crowd, ask, raise_descriptors, wait_for
+from abuse.crowd import Crowd, ask, need_descriptors, wait_for
 from leaks.exchange import Exchange
 from leaks.people import CALLEE, CALLER
 from support.process import Maskline, binary
@@ -45,7 +45,7 @@ def with_other_trunk(service):
 
 
 def test_one_address_does_not_take_all_connections(tmp_path):
-    raise_descriptors(4_096)
+    need_descriptors(4_096)
     service = Maskline(tmp_path / "data")
     exchange = with_other_trunk(service.start())
     try:
@@ -83,7 +83,7 @@ def test_half_messages_are_not_waited_for(tmp_path):
 
 @pytest.mark.parametrize("limit", [256, 512])
 def test_calls_have_descriptors_whoever_connects(tmp_path, monkeypatch, limit):
-    raise_descriptors(4_096)
+    need_descriptors(4_096)
     program = tmp_path / "few"
     program.write_text(f'#!/bin/sh\nulimit -n {limit}\nexec "{binary()}" "$@"\n')
     program.chmod(0o755)
