@@ -2,6 +2,7 @@
 
 import pytest
 
+from calls.network import Network
 from support.process import Maskline, binary
 
 
@@ -33,3 +34,10 @@ def shared(tmp_path_factory):
 def api(shared):
     """The shared service's customer API, on the AXN demo pool."""
     return shared.gateway()
+
+
+@pytest.fixture
+def network():
+    """Hosts of the test's own; the test is skipped where there can be none."""
+    with Network() as network:
+        yield network

@@ -8,6 +8,7 @@
 Namespaces need root; where they cannot be made, the tests that need them are skipped.
 """
 
+import contextlib
 import ctypes
 import itertools
 import os
@@ -16,6 +17,11 @@ import threading
 
 import pytest
 
+from calls.exchange import Exchange
+from support.process import Maskline
+
+# Where everybody is in a network of phones: on the bridge, and behind the box.
+SERVER, OUTSIDE, CALLEE, INTRUDER, INSIDE = "10.77.0.1", "10.77.0.2", "10.77.0.3", "10.77.0.4", "192.168.77.2"
 CLONE_NEWNET = 0x4000_0000
 _libc = ctypes.CDLL(None, use_errno=True)
 _networks = itertools.count(1)
@@ -28,8 +34,8 @@ def ip(*words):
 class Host:
     """A namespace; as a context, the calling thread is on it, and so are its children."""
 
-    def __init__(self, namespace, address):
-        self.namespace, self.address = namespace, address
+    def __init__(self, namespace, address, box=None):
+        self.namespace, self.address, self.box = namespace, address, box
         self.homes = threading.local()
 
     def __enter__(self):
@@ -53,6 +59,12 @@ class Host:
     def unplug(self):
         """Pulls the cable."""
         ip("-n", self.namespace, "link", "set", "up0", "down")
+
+    def rebind(self):
+        """The box forgets its mappings, as it does when its line was away for a moment: what comes from behind it
+        comes from other ports, and what is sent to those of before is lost."""
+        ip("-n", self.box.namespace, "link", "set", "up0", "down")
+        ip("-n", self.box.namespace, "link", "set", "up0", "up")
 
 
 def _enter(descriptor):
@@ -116,4 +128,18 @@ class Network:
         box.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", "up0", "-j", "MASQUERADE", "--random")
         # Nothing comes in that was not asked for.
         box.run("iptables", "-A", "FORWARD", "-i", "up0", "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
-        return Host(namespace, address)
+        return Host(namespace, address, box)
+
+
+@contextlib.contextmanager
+def served(network, home, settings=""):
+    """Maskline on a host of its own, reached at SERVER; its customer and operator live there too."""
+    path = home / "settings.toml"
+    path.write_text(f'[rtp]\nbind = "{SERVER}"\n{settings}')
+    host = network.host("server", SERVER)
+    with host:
+        service = Maskline(home / "data", args=["--config", str(path), "--sip", f"{SERVER}:5060"]).start()
+        try:
+            yield host, Exchange(service)
+        finally:
+            service.stop()

@@ -8,38 +8,19 @@ import time
 
 import pytest
 
-from calls.exchange import Exchange
-from calls.network import Network
+from calls.network import CALLEE, INSIDE, INTRUDER, OUTSIDE, SERVER, served
 from calls.script import answers, calls, stays
 from calls.sipp import Sipp
 from sip.media import tone
-from support.process import Maskline
 
-SERVER, CALLEE, INTRUDER, OUTSIDE, INSIDE = "10.77.0.1", "10.77.0.3", "10.77.0.4", "10.77.0.2", "192.168.77.2"
 SILENCE_MAX_S = 8
 CALLER_TONE, CALLEE_TONE, INTRUDER_TONE = 440, 1000, 1700
 
 
 @pytest.fixture
-def network():
-    with Network() as network:
-        yield network
-
-
-@pytest.fixture
 def office(network, tmp_path):
-    """Maskline on a host of its own, reached at SERVER; its customer and operator live there too."""
-    settings = tmp_path / "settings.toml"
-    settings.write_text(f"[calls]\nsilence_max_s = {SILENCE_MAX_S}\n[rtp]\nbind = \"{SERVER}\"\n")
-    host = network.host("server", SERVER)
-    with host:
-        service = Maskline(
-            tmp_path / "data", args=["--config", str(settings), "--sip", f"{SERVER}:5060"]
-        ).start()
-        try:
-            yield host, Exchange(service)
-        finally:
-            service.stop()
+    with served(network, tmp_path, f"[calls]\nsilence_max_s = {SILENCE_MAX_S}\n") as office:
+        yield office
 
 
 def ports_held(service):

@@ -22,7 +22,7 @@ import pjsua2 as pj
 
 POLL_MS = 10
 #: What begins an exchange of offer and answer, and how long it waits for another to end.
-OFFERS = {"hold", "resume", "reinvite", "update"}
+OFFERS = {"hold", "resume", "reinvite", "renew", "update"}
 BUSY_S = 10
 # PJSIP writes to standard output until its log is set up, so events have the pipe for themselves.
 EVENTS = os.fdopen(os.dup(1), "w")
@@ -216,6 +216,13 @@ class Phone:
     def do_reinvite(self):
         self.call.changing = True
         self.call.reinvite(pj.CallOpParam(True))
+
+    def do_renew(self):
+        """Media begun anew: another port, and another name of the stream."""
+        self.call.changing = True
+        parameters = pj.CallOpParam(True)
+        parameters.opt.flag = pj.PJSUA_CALL_REINIT_MEDIA
+        self.call.reinvite(parameters)
 
     def do_update(self):
         self.call.changing = True

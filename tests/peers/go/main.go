@@ -67,6 +67,7 @@ type dialog interface {
 	Unhold(context.Context) error
 	ReInvite(context.Context) error
 	Hangup(context.Context) error
+	Close() error
 	Context() context.Context
 	Do(context.Context, *sip.Request) (*sip.Response, error)
 	RemoteContact() *sip.ContactHeader
@@ -115,7 +116,7 @@ type phone struct {
 	// The call as it is: dialled and not answered (cancel), come in and not answered (server), or up.
 	cancel context.CancelFunc
 	server *diago.DialogServerSession
-	early  *diago.DialogMedia
+	sound  *diago.DialogMedia
 	call   dialog
 	dtmf   *diago.DTMFWriter
 	held   bool
@@ -228,10 +229,15 @@ func (p *phone) do(ctx context.Context, c command) error {
 		if call == nil {
 			return errors.New("there is no call")
 		}
-		return call.Hangup(ctx)
+		if err := call.Hangup(ctx); err != nil {
+			// As a program would that hangs up: it is over for this side, whatever the other one says.
+			fmt.Fprintln(os.Stderr, "hangup:", err)
+			return call.Close()
+		}
+		return nil
 	}
 	p.lock.Lock()
-	call, dtmf := p.call, p.dtmf
+	call, dtmf, sound := p.call, p.dtmf, p.sound
 	p.lock.Unlock()
 	if call == nil {
 		return errors.New("there is no call")
@@ -247,6 +253,11 @@ func (p *phone) do(ctx context.Context, c command) error {
 		return changed(call.Unhold(ctx))
 	case "reinvite":
 		return changed(call.ReInvite(ctx))
+	case "rename":
+		// As a gateway does that sends from another source: a new name, and all else as before (RFC 3550 8.2).
+		sound.RTPPacketWriter.SSRC ^= 0x5a5a5a5a
+		tell("CHANGED")
+		return nil
 	case "dtmf":
 		for _, digit := range c.Digits {
 			if c.How != "info" {
@@ -446,7 +457,7 @@ func (p *phone) carrySound(dialogMedia *diago.DialogMedia, ctx context.Context) 
 		return nil
 	})
 	p.lock.Lock()
-	p.dtmf = typed
+	p.dtmf, p.sound = typed, dialogMedia
 	p.lock.Unlock()
 	var decoder audio.PCMDecoderWriter
 	if err := decoder.Init(props.Codec, p.heard); err != nil {

@@ -283,7 +283,7 @@ impl Endpoint {
             return;
         }
         let is_talking = matches!(leg.state, State::Talking);
-        if is_talking && (status == 481 || (status == 408 && response.is_some())) {
+        if is_talking && response.is_some() && leg.session.is_over_by(status) {
             return self.end_lost(id, status, now);
         }
         if ours.is_refresh {
@@ -373,7 +373,7 @@ impl Endpoint {
                 leg.negotiation.allows_update = false;
                 self.refresh(id, now);
             }
-            (481, _) | (408, Some(_)) => self.end_lost(id, status, now),
+            (_, Some(_)) if leg.session.is_over_by(status) => self.end_lost(id, status, now),
             _ => leg.session.try_again(now),
         }
     }

@@ -10,6 +10,11 @@ use std::time::Duration;
 /// No session may be shorter, whatever anybody asks for (section 4).
 const SHORTEST_S: u32 = 90;
 
+/// How long a request that was challenged may take to come again with its proof.
+const PROOF_WAIT: Duration = Duration::from_secs(1);
+/// Who says that a call is over and does not prove it is asked whether it stands, no more often than this.
+const DOUBT_EVERY: Duration = Duration::from_secs(32);
+
 /// How often we give in to a longer interval on one leg.
 const RAISES_MAX: u8 = 4;
 
@@ -26,6 +31,12 @@ pub(super) struct Session {
     raised: u8,
     refresh_at: Option<Time>,
     end_at: Option<Time>,
+    /// When the other side is asked whether the call stands.
+    doubt_at: Option<Time>,
+    /// Whether it has been asked and has not answered.
+    is_doubted: bool,
+    /// Before this it is not asked again.
+    trusted_until: Option<Time>,
     /// Our UPDATE without an offer that is under way.
     pub refreshing: Option<ClientKey>,
 }
@@ -40,22 +51,52 @@ impl Session {
             raised: 0,
             refresh_at: None,
             end_at: None,
+            doubt_at: None,
+            is_doubted: false,
+            trusted_until: None,
             refreshing: None,
         }
     }
 
     /// When something is to be done.
     pub fn deadline(&self) -> Option<Time> {
-        [self.refresh_at, self.end_at].into_iter().flatten().min()
+        let times = [self.refresh_at, self.end_at, self.doubt_at];
+        times.into_iter().flatten().min()
     }
 
     pub fn is_over(&self, now: Time) -> bool {
         self.end_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether it is our turn to refresh; asked once.
+    /// Whether it is our turn to refresh, or time to ask whether the call stands, which is the same request; asked
+    /// once.
     pub fn is_refresh_due(&mut self, now: Time) -> bool {
-        self.refresh_at.take_if(|due| *due <= now).is_some()
+        let is_due = self.refresh_at.take_if(|due| *due <= now).is_some();
+        let is_asked = self.doubt_at.take_if(|due| *due <= now).is_some();
+        self.is_doubted |= is_asked;
+        is_due || is_asked
+    }
+
+    /// The other side said that the call is over, and was asked for a proof. Some never give one and are gone all
+    /// the same: they refuse what they are asked in a while, and whoever goes on answers as ever, so that nobody can
+    /// end a call by a BYE in somebody's name.
+    pub fn doubt(&mut self, now: Time) {
+        if self.trusted_until.is_none_or(|until| until <= now) {
+            self.doubt_at = Some(now + PROOF_WAIT);
+            self.trusted_until = Some(now + DOUBT_EVERY);
+        }
+    }
+
+    /// Whether a refusal means that the other side has gone. 481, and 408 of its own, always do (RFC 3261 section
+    /// 12.2.1.2). From one that has said goodbye so do those that end a dialog otherwise (RFC 5057 section 5.1), and
+    /// those of programs that keep the dialog and have no media any more, while crossings, challenges and dislike of
+    /// what was offered mean nothing.
+    pub fn is_over_by(&self, status: u16) -> bool {
+        match status {
+            408 | 481 => true,
+            400 | 404 | 410 | 416 | 480 | 482..=485 | 502 | 603 | 604 => self.is_doubted,
+            _ => false,
+        }
     }
 
     /// A refresh was refused for a reason that may pass: once more, until it is too late.
@@ -149,6 +190,7 @@ impl Session {
 
     /// Settles what holds from now on, from the success of a request of ours (section 7.2).
     pub fn take_response(&mut self, response: &Message, now: Time) {
+        self.is_doubted = false;
         match expires(response) {
             Some((seconds, refresher)) => {
                 // Less than the shortest would make us send without end.

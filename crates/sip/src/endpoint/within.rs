@@ -41,7 +41,7 @@ impl Endpoint {
         if let Some(peer) = peer
             && self.ask_for_proof(&request, from, peer, now)
         {
-            return;
+            return self.doubt(id, method, now);
         }
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
@@ -78,6 +78,16 @@ impl Endpoint {
             }
             // `judge` has refused all others.
             _ => {}
+        }
+    }
+
+    /// A request within the call was not proven.
+    fn doubt(&mut self, id: LegId, method: Method, now: Time) {
+        if method == Method::Bye
+            && let Some(leg) = self.legs.get_mut(&id)
+        {
+            leg.session.doubt(now);
+            self.reschedule(id);
         }
     }
 
