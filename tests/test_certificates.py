@@ -10,6 +10,8 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -43,32 +45,36 @@ def shown(port):
         return tls.getpeercert(binary_form=True)
 
 
+@pytest.fixture
+def open_path():
+    """A directory that every user may enter. That of pytest is for one alone, whenever it starts."""
+    with tempfile.TemporaryDirectory() as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
 @needs_root
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
-def test_renewed_certificate_is_taken_over_by_a_service_without_a_fixed_user(tmp_path):
-    os.chmod(tmp_path, 0o755)
-    for above in tmp_path.parents:
-        if above.owner() == "root" and str(above).startswith("/tmp/"):
-            os.chmod(above, 0o755)
-    tls = tmp_path / "tls"
+def test_renewed_certificate_is_taken_over_by_a_service_without_a_fixed_user(open_path):
+    tls = open_path / "tls"
     tls.mkdir()
     os.chown(tls, 0, TLS_GROUP)
     os.chmod(tls, 0o750)
-    state = tmp_path / "state"
+    state = open_path / "state"
     state.mkdir(mode=0o700)
     os.chown(state, USER, GROUP)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    settings = tmp_path / "maskline.toml"
+    settings = open_path / "maskline.toml"
     settings.write_text(
         f'[api]\nhttps = "127.0.0.1:{port}"\n'
         f'certificate = "{tls}/fullchain.pem"\nprivate_key = "{tls}/privkey.pem"\n'
     )
-    renewals = tmp_path / "live"
+    renewals = open_path / "live"
 
     [reload] = unit()["Service", "ExecReload"]
     assert reload == "/bin/kill -HUP $MAINPID"
-    bin_folder = tmp_path / "bin"
+    bin_folder = open_path / "bin"
     bin_folder.mkdir()
 
     def deploy(pid=None):

@@ -17,7 +17,7 @@ from pathlib import Path
 from support.process import REPOSITORY, binary, clean_environment
 
 UNIT = REPOSITORY / "packaging" / "maskline.service"
-PATIENCE_S = 120
+PATIENCE_S = 60
 
 
 def unit():

@@ -237,10 +237,13 @@ mod tests {
         assert!((24..36).contains(&lines.len()), "{}", lines.len());
     }
 
+    /// Who tries in a round.
+    type Triers = fn(u64) -> Vec<u64>;
+
     #[test]
     fn however_many_try_the_lines_of_a_day_are_bounded() {
         let bound = LINES_AT_ONCE as usize + 288 + 144 + 1;
-        let rows: [(&str, fn(u64) -> Vec<u64>); 5] = [
+        let rows: [(&str, Triers); 5] = [
             ("64 that go on", |_| (0..64).collect()),
             ("65 that go on", |_| (0..65).collect()),
             ("a thousand that go on", |_| (0..1_000).collect()),
