@@ -43,7 +43,7 @@ mod within;
 pub use care::Tested;
 pub use face::{
     Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal, Registration,
-    RegistrationState,
+    RegistrationState, Warning,
 };
 
 use crate::chance::Chance;
@@ -153,9 +153,14 @@ impl Endpoint {
             Input::Progress(leg, status, sdp) => self.progress(leg, status, sdp, now),
             Input::Answer(leg, sdp) => self.answer(leg, &sdp, now),
             Input::Refuse(leg, refusal) => self.refuse(leg, refusal, now),
-            Input::RefuseFamily(leg, refusal) => self.refuse_family(leg, refusal, now),
+            Input::RefuseFor(leg, refusal, warning) => {
+                self.refuse_for(leg, refusal, warning, now);
+            }
             Input::AcceptOffer(leg, sdp) => self.accept_offer(leg, &sdp, now),
-            Input::RefuseOffer(leg, status) => self.refuse_offer(leg, status, now),
+            Input::RefuseOffer(leg, status) => self.refuse_offer(leg, status, None, now),
+            Input::RefuseOfferFor(leg, status, warning) => {
+                self.refuse_offer(leg, status, Some(warning), now);
+            }
             Input::Offer(leg, sdp) => self.offer(leg, &sdp, now),
             Input::Info(leg, kind, body) => self.send_info(leg, &kind, &body, now),
             Input::HangUp(leg, cause) => self.hang_up(leg, cause, now),

@@ -5,6 +5,7 @@ mod support;
 use maskline_sip::endpoint::{Event, Input, LegId, Refusal};
 use maskline_sip::hop::{Hop, Transport};
 use std::collections::BTreeMap;
+use support::wire::OTHER;
 use support::{DEAF, FINE, SDP, Side, Weather, World, address, name};
 
 #[test]
@@ -170,30 +171,78 @@ fn a_peer_that_stays_silent_is_given_up_after_32_s() {
     assert!(world.caller.is_idle());
 }
 
+/// When an answer is sent that is never acknowledged, in milliseconds from its first time (RFC 3261 section
+/// 13.3.1.4).
+const REPEATS_MS: [u64; 11] = [
+    0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
+];
+
+/// When the callee sent a success after `began`, counted from then.
+fn successes(world: &World, began: u64) -> Vec<u64> {
+    let times = world.times(Side::Callee, "SIP/2.0 200");
+    let since = times.iter().filter_map(|time| time.checked_sub(began));
+    since.collect()
+}
+
 #[test]
-fn an_answer_is_repeated_until_acknowledged_and_then_hung_up() {
-    let mut world = World::new(1, FINE);
-    world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
-    world.set_weather(DEAF);
-    world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
-    let began = world.times(Side::Callee, "SIP/2.0 200")[0];
-    world.run(120_000);
-    let times: Vec<u64> = world
-        .times(Side::Callee, "SIP/2.0 200")
-        .iter()
-        .map(|time| time - began)
-        .collect();
-    assert_eq!(
-        times,
-        [
-            0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500
-        ]
-    );
-    assert_eq!(world.times(Side::Callee, "BYE ")[0] - began, 32_000);
-    assert_eq!(world.seen(Side::Callee), ["incoming", "ended silent"]);
-    assert!(world.callee.is_idle());
+fn an_answer_is_repeated_until_acknowledged_and_then_hung_up_over_any_transport() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        let mut world = World::by(transport, 1, FINE);
+        world.dial();
+        world.run(10);
+        let callee = world.callee_leg();
+        world.set_weather(DEAF);
+        world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
+        let began = world.times(Side::Callee, "SIP/2.0 200")[0];
+        world.run(120_000);
+        assert_eq!(successes(&world, began), REPEATS_MS, "{transport:?}");
+        assert_eq!(world.times(Side::Callee, "BYE ")[0] - began, 32_000);
+        assert_eq!(world.seen(Side::Callee), ["incoming", "ended silent"]);
+        assert!(world.callee.is_idle());
+    }
+}
+
+#[test]
+fn an_answer_is_repeated_no_more_once_it_is_acknowledged_over_any_transport() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        let mut world = World::by(transport, 1, FINE);
+        world.dial();
+        world.run(10);
+        let callee = world.callee_leg();
+        world.set_weather(DEAF);
+        world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
+        let began = world.times(Side::Callee, "SIP/2.0 200")[0];
+        world.run(1_000);
+        // A proxy on the way lost it; the next one arrives.
+        world.set_weather(FINE);
+        world.run(60_000);
+        assert_eq!(successes(&world, began), [0, 500, 1_500], "{transport:?}");
+        assert_eq!(world.seen(Side::Callee), ["incoming", "confirmed"]);
+        assert_eq!(world.seen(Side::Caller), ["answered"]);
+    }
+}
+
+#[test]
+fn the_answer_to_a_re_invite_is_repeated_over_any_transport() {
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
+        let mut world = World::by(transport, 1, FINE);
+        let caller = world.dial();
+        world.run(10);
+        let callee = world.callee_leg();
+        world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
+        world.run(1_000);
+        world.give(Side::Caller, Input::Offer(caller, OTHER.to_vec()));
+        world.run(1_000);
+        world.set_weather(DEAF);
+        world.give(Side::Callee, Input::AcceptOffer(callee, SDP.to_vec()));
+        let began = world.times(Side::Callee, "SIP/2.0 200");
+        let began = began.last().copied().unwrap_or_default();
+        world.run(120_000);
+        assert_eq!(successes(&world, began), REPEATS_MS, "{transport:?}");
+        let told = world.seen(Side::Callee);
+        assert_eq!(told.last().map(String::as_str), Some("ended silent"));
+        assert!(world.callee.is_idle());
+    }
 }
 
 #[test]
@@ -361,7 +410,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
 }
 
 #[test]
-fn over_a_stream_nothing_is_repeated_and_the_via_says_so() {
+fn over_a_stream_nothing_that_arrives_is_repeated_and_the_via_says_so() {
     for (transport, via, param) in [
         (Transport::Tcp, "SIP/2.0/TCP", "transport=tcp"),
         (Transport::Tls, "SIP/2.0/TLS", "transport=tls"),

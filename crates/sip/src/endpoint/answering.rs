@@ -8,14 +8,14 @@ use super::origin::Ids;
 use super::reliable::Reliable;
 use super::table::ServerMachine;
 use super::{
-    Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, body_of, reason, sdp_of,
-    session,
+    Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, Warning, body_of, reason,
+    sdp_of, session,
 };
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name, Writer};
 use crate::text::{self, hex64};
 use crate::time::Time;
-use crate::transaction::{InviteServer, Repeat};
+use crate::transaction::{InviteServer, Reliability, Repeat};
 use crate::uri::host_text;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +43,11 @@ impl Ringing {
             .into_iter()
             .flatten()
             .fold(own, Time::min)
+    }
+
+    /// Whether an offer of ours to it is open, which went reliably.
+    pub fn has_offered(&self) -> bool {
+        self.is_delayed() && self.reliable.awaited().is_some()
     }
 
     /// Whether the INVITE had no offer, so that we make it.
@@ -213,12 +218,9 @@ impl Endpoint {
             return;
         };
         let timing = self.config.timing;
-        let repeat = Repeat::new(
-            timing.t1,
-            timing.patience(),
-            to.transport.reliability(),
-            now,
-        );
+        // Over any transport, since a proxy on the way may use another (section 13.3.1.4).
+        let unreliable = Reliability::Unreliable;
+        let repeat = Repeat::new(timing.t1, timing.patience(), unreliable, now);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
@@ -240,10 +242,9 @@ impl Endpoint {
         self.refuse_with(id, refusal, None, now);
     }
 
-    /// Refuses a caller whose media is at an address of a kind that we do not have.
-    pub(super) fn refuse_family(&mut self, id: LegId, refusal: Refusal, now: Time) {
-        let agent = host_text(self.config.advertised);
-        let warning = format!("301 {agent} \"Incompatible network address formats\"");
+    /// Refuses a caller and says what is wrong with its media.
+    pub(super) fn refuse_for(&mut self, id: LegId, refusal: Refusal, warning: Warning, now: Time) {
+        let warning = warning.value(&host_text(self.config.advertised));
         self.refuse_with(id, refusal, Some(&warning), now);
     }
 

@@ -27,6 +27,7 @@ impl Endpoint {
         }
         calling.cancel = Cancel::Wanted(cause);
         let key = calling.invite;
+        self.close_exchange(id, now);
         if self
             .clients
             .get(&key)

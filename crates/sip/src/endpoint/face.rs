@@ -203,6 +203,27 @@ pub struct Refusal {
     pub cause: Option<u8>,
 }
 
+/// What is wrong with a description that is refused, for a `Warning` header (RFC 3261 section 20.43).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// 301: its media is at an address of a kind that we do not have.
+    AddressFormat,
+    /// 399: media that is sent where it says would come back to the call.
+    Circle,
+}
+
+impl Warning {
+    /// The value of the header; `agent` is our host, and port if it is not the usual one.
+    pub(super) fn value(self, agent: &str) -> String {
+        match self {
+            Self::AddressFormat => {
+                format!("301 {agent} \"Incompatible network address formats\"")
+            }
+            Self::Circle => format!("399 {agent} \"Media would come back to the call\""),
+        }
+    }
+}
+
 /// What the endpoint is given.
 pub enum Input<'a> {
     /// A datagram came, or a message that [`crate::stream::Framer`] cut out of a stream.
@@ -223,14 +244,15 @@ pub enum Input<'a> {
     Answer(LegId, Vec<u8>),
     /// Refuse the caller.
     Refuse(LegId, Refusal),
-    /// The same, since its media is at an address of a kind that we do not have: with `Warning` 301 (RFC 3261
-    /// section 20.43).
-    RefuseFamily(LegId, Refusal),
+    /// The same, and say what is wrong with its media.
+    RefuseFor(LegId, Refusal, Warning),
     /// Answer [`Event::Offered`] with this SDP: our answer, or our offer if theirs had none. Nothing happens
     /// after [`Event::OfferWithdrawn`].
     AcceptOffer(LegId, Vec<u8>),
     /// Decline [`Event::Offered`] with this status, 400 to 699; what was agreed before stays.
     RefuseOffer(LegId, u16),
+    /// The same, and say what is wrong with it.
+    RefuseOfferFor(LegId, u16, Warning),
     /// Offer a change of the media: by re-INVITE, or by UPDATE before the answer. What cannot be sent yet
     /// (no ACK yet, no UPDATE before the answer, a refresh under way) waits. While another offer is under
     /// way, ours or theirs, the reply is [`Event::OfferRefused`] with 491.
@@ -317,6 +339,9 @@ pub enum Event {
         leg: LegId,
         /// Its offer; none: it wants ours, and its answer comes as [`Event::OfferAccepted`].
         sdp: Option<Vec<u8>>,
+        /// Whether the request may take its time, since it is an INVITE. Others are to be answered at once where
+        /// that can be (RFC 3311 section 5.2).
+        can_wait: bool,
     },
     /// What was told by [`Event::Offered`] is over without our answer: the other side took it back, or the
     /// 20 s have passed. It has been refused, and what was agreed before stays.

@@ -3,10 +3,10 @@
 //! A request that is sent again gets the same answer again, since the tag in it is derived from the
 //! request. Nothing here uses memory, so nothing here can be exhausted.
 
-use super::{Endpoint, Output};
+use super::{Endpoint, Output, Warning};
 use crate::hop::Hop;
 use crate::message::{self, Malformed, Message, Method, Name, Via};
-use crate::uri::Uri;
+use crate::uri::{Uri, host_text};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub(super) enum Hint {
     AcceptInfo,
     /// The cause after Q.850.
     Cause(u8),
+    /// What is wrong with the description.
+    Warning(Warning),
 }
 
 /// Judges what holds for any request, within a dialog or not (RFC 3261 section 8.2). None: go on.
@@ -135,6 +137,10 @@ impl Endpoint {
         let mut writer = message::reply(request, source, status, Some(tag.as_bytes()));
         match hint {
             Hint::None => {}
+            Hint::Warning(warning) => {
+                let value = warning.value(&host_text(self.config.advertised));
+                writer.line(Name::Warning, &[value.as_bytes()]);
+            }
             Hint::Cause(cause) => {
                 writer.line(Name::Reason, &[super::reason(cause).as_bytes()]);
             }

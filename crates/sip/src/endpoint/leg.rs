@@ -180,7 +180,10 @@ impl Endpoint {
             State::Calling(_) => self.cancel(id, cause, now),
             State::Ringing(_) => self.refuse(id, Refusal { status: 480, cause }, now),
             // BYE must wait for the ACK (RFC 3261 section 15).
-            State::Answered(answered) => answered.hang_up = Some(cause),
+            State::Answered(answered) => {
+                answered.hang_up = Some(cause);
+                self.close_exchange(id, now);
+            }
             State::Talking => self.send_bye(id, cause, now),
             State::Closing => {}
         }
@@ -242,7 +245,7 @@ impl Endpoint {
 
     /// The leg ends: an offer of theirs that waits is answered now, and nothing more is offered.
     pub(super) fn close_exchange(&mut self, id: LegId, now: Time) {
-        self.refuse_offer(id, 487, now);
+        self.refuse_offer(id, 487, None, now);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.negotiation.wish = None;
             leg.negotiation.exchange = Exchange::Idle;

@@ -3,12 +3,14 @@
 use super::addresses::Way;
 use super::front::{ALLOW, Hint};
 use super::offering::{Ours, Wish};
-use super::{Endpoint, Event, Leg, LegId, Output, ServerId, State, body_of, sdp_of, session};
+use super::{
+    Endpoint, Event, Leg, LegId, Output, ServerId, State, Warning, body_of, sdp_of, session,
+};
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name, NameAddr};
 use crate::sdp;
 use crate::time::Time;
-use crate::transaction::Repeat;
+use crate::transaction::{Reliability, Repeat};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,9 +186,14 @@ impl Endpoint {
 
     pub(super) fn ask_the_call(&mut self, id: LegId, theirs: Theirs) {
         let sdp = body_of(&theirs.request);
+        let can_wait = theirs.request.method() == Some(Method::Invite);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.negotiation.exchange = Exchange::Theirs(theirs);
-            self.event(Event::Offered { leg: id, sdp });
+            self.event(Event::Offered {
+                leg: id,
+                sdp,
+                can_wait,
+            });
             self.reschedule(id);
         }
     }
@@ -202,7 +209,13 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn refuse_offer(&mut self, id: LegId, status: u16, now: Time) {
+    pub(super) fn refuse_offer(
+        &mut self,
+        id: LegId,
+        status: u16,
+        warning: Option<Warning>,
+        now: Time,
+    ) {
         let Some(theirs) = self.take_theirs(id) else {
             return;
         };
@@ -215,7 +228,7 @@ impl Endpoint {
         };
         let hint = match status {
             500 | 503 => Hint::RetrySoon(self.soon()),
-            _ => Hint::None,
+            _ => warning.map_or(Hint::None, Hint::Warning),
         };
         let bytes = self.write_answer(&theirs.request, theirs.source, status, hint);
         self.respond(theirs.server, status, bytes, now);
@@ -284,12 +297,9 @@ impl Endpoint {
             return;
         };
         let timing = self.config.timing;
-        let repeat = Repeat::new(
-            timing.t1,
-            timing.patience(),
-            to.transport.reliability(),
-            now,
-        );
+        // Over any transport, as the first answer of a call.
+        let unreliable = Reliability::Unreliable;
+        let repeat = Repeat::new(timing.t1, timing.patience(), unreliable, now);
         let cseq = theirs.request.essentials().map(|found| found.cseq.number);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.negotiation.exchange = Exchange::Confirming(Confirming {
@@ -335,7 +345,7 @@ impl Endpoint {
         };
         match &mut leg.negotiation.exchange {
             Exchange::Theirs(theirs) if now >= theirs.until => {
-                self.refuse_offer(id, 500, now);
+                self.refuse_offer(id, 500, None, now);
                 self.event(Event::OfferWithdrawn { leg: id });
             }
             Exchange::Confirming(sent) if now >= sent.repeat.until => {
@@ -360,7 +370,7 @@ impl Endpoint {
         };
         match &leg.negotiation.exchange {
             Exchange::Theirs(theirs) if tag_of(&theirs.request) != tag => {
-                self.refuse_offer(id, 487, now);
+                self.refuse_offer(id, 487, None, now);
                 self.event(Event::OfferWithdrawn { leg: id });
             }
             Exchange::Ours(ours) if ours.is_with_another(tag) => {
@@ -380,7 +390,7 @@ impl Endpoint {
             matches!(&leg.negotiation.exchange, Exchange::Theirs(theirs) if theirs.server == server)
         });
         if is_theirs {
-            self.refuse_offer(id, 487, now);
+            self.refuse_offer(id, 487, None, now);
             self.event(Event::OfferWithdrawn { leg: id });
         }
     }
@@ -407,8 +417,12 @@ fn tag_of(request: &Message) -> &[u8] {
 /// Whether an offer may be taken up now. None: yes; else the status that says why not.
 fn judge_offer(leg: &Leg, request: &Message, offers: bool) -> Option<u16> {
     let is_invite = request.method() == Some(Method::Invite);
+    let asks = is_invite || offers;
     match (&leg.state, is_invite) {
         (State::Closing, _) => return Some(481),
+        // We have hung up, and only wait for an ACK or for the end of our INVITE to say so.
+        (State::Answered(answered), _) if asks && answered.hang_up.is_some() => return Some(481),
+        (State::Calling(calling), _) if asks && !calling.is_wanted() => return Some(481),
         (State::Ringing(_), true) => return Some(500),
         (State::Calling(_) | State::Answered(_), true) => return Some(491),
         // Each phone that rings answers our offer for itself.
@@ -417,17 +431,18 @@ fn judge_offer(leg: &Leg, request: &Message, offers: bool) -> Option<u16> {
         }
         _ => {}
     }
-    let asks = is_invite || offers;
     match &leg.negotiation.exchange {
         Exchange::Idle => None,
         // No UPDATE before the last one is answered, whatever it says.
         Exchange::Theirs(theirs) if theirs.request.method() != Some(Method::Invite) => Some(500),
         _ if !asks => None,
         Exchange::Theirs(_) => Some(500),
+        // No offer of ours is open, and the INVITE is not over.
+        Exchange::Confirming(sent) if !is_invite && !sent.wants_answer => Some(500),
         Exchange::Confirming(_) | Exchange::Ours(_) => Some(491),
         // Whose offer still wants its answer?
         Exchange::First => match &leg.state {
-            State::Ringing(ringing) if !ringing.is_delayed() => Some(500),
+            State::Ringing(ringing) if !ringing.has_offered() => Some(500),
             _ => Some(491),
         },
     }

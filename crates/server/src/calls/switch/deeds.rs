@@ -3,11 +3,12 @@
 use super::codecs::Codecs;
 use super::face::recording_file;
 use super::ladder::Way;
+use super::media::Unfit;
 use super::reach::Reach;
 use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
 use crate::calls::{Trunk, peers};
 use maskline_domain::call::{Deed, Ending, Happening, Moment, Reason, Side, Sound};
-use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal};
+use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal, Warning};
 use maskline_store::records::call::CallRecord;
 
 impl Switch {
@@ -71,9 +72,10 @@ impl Switch {
                 let note = format!("cause {}, {}", ending.q850, ending.reason.name());
                 live.note(now, Side::Caller, Way::Out, ending.status, note);
                 let is_for_media = ending.reason == Reason::NoCommonCodec;
-                match is_for_media && live.media.lacks_family() {
-                    true => self.refuse_for_family(caller_leg, ending, now),
-                    false => self.refuse_leg(caller_leg, ending, now),
+                let unfit = live.media.why_unfit().filter(|_| is_for_media);
+                match unfit.and_then(Unfit::warning) {
+                    Some(warning) => self.refuse_leg_for(caller_leg, ending, warning, now),
+                    None => self.refuse_leg(caller_leg, ending, now),
                 }
             }
             Deed::HangUp(side, cause) => self.hang_up(key, side, cause, now),
@@ -149,6 +151,9 @@ impl Switch {
         self.chains.enter(key, &lease);
         // Its ports are known only now, but could be guessed.
         if self.is_circular(key) {
+            if let Some(live) = self.calls.get_mut(&key) {
+                live.media.is_found_circular();
+            }
             let refused = Happening::MediaRefused(Reason::NoCommonCodec);
             return self.happen(key, refused, now);
         }
@@ -265,14 +270,14 @@ impl Switch {
         self.sip(SipInput::Refuse(leg, refusal), now);
     }
 
-    /// The same where its media has an address with which ours cannot speak.
-    fn refuse_for_family(&mut self, leg: LegId, ending: Ending, now: Moment) {
+    /// The same, saying what is wrong with its media.
+    fn refuse_leg_for(&mut self, leg: LegId, ending: Ending, warning: Warning, now: Moment) {
         self.legs.remove(&leg);
         let refusal = Refusal {
             status: ending.status,
             cause: Some(ending.q850),
         };
-        self.sip(SipInput::RefuseFamily(leg, refusal), now);
+        self.sip(SipInput::RefuseFor(leg, refusal, warning), now);
     }
 
     fn hang_up(&mut self, key: CallKey, side: Side, cause: u8, now: Moment) {

@@ -83,7 +83,9 @@ impl Switch {
             }
             Event::Registered { peer, status } => self.on_registered(peer, status),
             Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
-            Event::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
+            Event::Offered { leg, sdp, can_wait } => {
+                self.on_offered(leg, sdp.as_deref(), can_wait, now)
+            }
             Event::OfferWithdrawn { leg } => self.on_offer_withdrawn(leg, now),
             Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, now),
             Event::OfferRefused { leg, status } => self.on_offer_refused(leg, status, now),
@@ -186,11 +188,13 @@ impl Switch {
 
     /// The callee's SDP: what was agreed, and whither the relay sends.
     fn take_answer(&mut self, key: CallKey, sdp: &[u8]) -> Result<(), Reason> {
+        let live = self.calls.get(&key).ok_or(Reason::Failed)?;
+        if sdp.is_empty() && live.media.is_agreed() {
+            return Ok(());
+        }
+        let answer = self.read(key, Side::Callee, sdp)?;
         let live = self.calls.get_mut(&key).ok_or(Reason::Failed)?;
-        if live.media.take_answer(sdp)? {
-            if self.is_circular(key) {
-                return Err(Reason::NoCommonCodec);
-            }
+        if live.media.take_answer(answer)? {
             self.relay(key);
         }
         Ok(())

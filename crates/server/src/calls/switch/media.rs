@@ -9,6 +9,7 @@ use super::reach::Reach;
 use super::{Lease, MediaEnd, MediaPath};
 pub(super) use early::Across;
 use maskline_domain::call::{Reason, Side};
+use maskline_sip::endpoint::Warning;
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{
     self, Agreement, Audio, Codec, Description, Direction, Foreign, OurSide, Passing, Payloads,
@@ -36,6 +37,36 @@ pub(super) struct Media {
     rung: Option<Rung>,
     /// What the caller was told alone, to hear why nobody answers.
     alone: Option<Agreed>,
+    /// Why the caller's INVITE cannot be used.
+    unfit: Option<Unfit>,
+}
+
+/// Why what a side says of its media cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// There is no plain audio, or no codec that may cross.
+    Codec,
+    /// It names only addresses of a family that ours cannot speak with.
+    Family,
+    /// Media that is sent there would come back to the call.
+    Circle,
+}
+
+impl Unfit {
+    /// What the side is told of it.
+    pub fn warning(self) -> Option<Warning> {
+        match self {
+            Self::Codec => None,
+            Self::Family => Some(Warning::AddressFormat),
+            Self::Circle => Some(Warning::Circle),
+        }
+    }
+}
+
+impl From<Unfit> for Reason {
+    fn from(_: Unfit) -> Self {
+        Self::NoCommonCodec
+    }
 }
 
 /// One side.
@@ -54,8 +85,6 @@ struct Half {
     is_renewed: bool,
     codecs: Codecs,
     reach: Reach,
-    /// Whether it said last that it is at an address of a family that we cannot speak with.
-    lacks_family: bool,
     /// Counts its descriptions, and the answer to its call.
     version: u32,
 }
@@ -71,18 +100,17 @@ impl Half {
             spoken: None,
             is_renewed: false,
             reach,
-            lacks_family: false,
             version: 0,
         }
     }
 
     /// Reads what this side says of its media, as far as its trunk lets it.
-    fn read(&self, body: &[u8]) -> Result<Description, Reason> {
+    fn read(&self, body: &[u8]) -> Result<Description, Unfit> {
         let can_speak = |ip| self.reach.can_speak_with(ip);
         let read = sdp::parse_within(body, &self.codecs.passing, can_speak);
-        let mut read = read.map_err(|_| Reason::NoCommonCodec)?;
+        let mut read = read.map_err(|_| Unfit::Codec)?;
         if !can_speak(read.audio.address.ip()) {
-            return Err(Reason::NoCommonCodec);
+            return Err(Unfit::Family);
         }
         // An address of IPv4 may be written as one of IPv6.
         let addresses = [Some(&mut read.audio.address), read.audio.rtcp.as_mut()];
@@ -90,7 +118,7 @@ impl Half {
             address.set_ip(address.ip().to_canonical());
         }
         let audio = self.codecs.only(read.audio);
-        read.audio = audio.ok_or(Reason::NoCommonCodec)?;
+        read.audio = audio.ok_or(Unfit::Codec)?;
         Ok(read)
     }
 
@@ -115,13 +143,6 @@ impl Half {
         self.theirs = Some(description);
         self.payloads = Some(payloads);
         self.version += 1;
-    }
-
-    /// Whether what it says names only addresses that ours cannot speak with.
-    fn is_elsewhere(&self, body: &[u8]) -> bool {
-        let can_speak = |ip| self.reach.can_speak_with(ip);
-        let read = sdp::parse_within(body, &self.codecs.passing, can_speak);
-        read.is_ok_and(|read| !can_speak(read.audio.address.ip()))
     }
 
     /// `takes_noise` says whether both sides have taken comfort noise.
@@ -217,8 +238,9 @@ impl Media {
     pub fn from_offer(body: &[u8], codecs: Codecs, reach: Reach, sessions: [u64; 2]) -> Self {
         let callee = Half::new(sessions[1], codecs.clone(), reach.clone());
         let mut caller = Half::new(sessions[0], codecs, reach);
-        caller.theirs = caller.read(body).ok();
-        caller.lacks_family = caller.is_elsewhere(body);
+        let read = caller.read(body);
+        let unfit = read.as_ref().err().copied();
+        caller.theirs = read.ok();
         let offered = caller.theirs.as_ref();
         caller.holds = offered.is_some_and(|offer| !offer.audio.direction.receives());
         Self {
@@ -232,7 +254,17 @@ impl Media {
             is_toned: false,
             rung: None,
             alone: None,
+            unfit,
         }
+    }
+
+    /// Reads what a side says, as far as its trunk lets it. Nothing has changed then: whatever is wrong with it
+    /// must be found before it is taken.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub fn read(&self, side: Side, body: &[u8]) -> Result<Description, Unfit> {
+        self.half(side).read(body)
     }
 
     pub fn is_usable(&self) -> bool {
@@ -246,21 +278,20 @@ impl Media {
             .is_none_or(|agreed| agreed.law().is_some())
     }
 
-    /// Whether the caller named only addresses that ours cannot speak with.
-    pub fn lacks_family(&self) -> bool {
-        self.caller.lacks_family
+    /// Why the caller's INVITE cannot be used.
+    pub fn why_unfit(&self) -> Option<Unfit> {
+        self.unfit
+    }
+
+    /// Media that is sent where the caller's INVITE says would come back.
+    pub fn is_found_circular(&mut self) {
+        self.unfit = Some(Unfit::Circle);
     }
 
     /// Where this side said last that it receives.
     pub fn told(&self, side: Side) -> Option<SocketAddr> {
         let theirs = self.half(side).theirs.as_ref();
         theirs.map(|theirs| theirs.audio.address)
-    }
-
-    /// Where a side says that it will receive, in an offer that waits for the other side's answer.
-    pub fn offered_address(&self) -> Option<SocketAddr> {
-        let (_, offer) = self.offered.as_ref()?;
-        Some(offer.audio.address)
     }
 
     /// The call is answered: what is behind NAT may be found somewhere else now. Says whether that is news.
@@ -342,13 +373,13 @@ impl Media {
         said.is_some_and(|said| said.audio.direction.sends())
     }
 
-    /// Takes the callee's answer. One without SDP repeats what was agreed before it. Says whether it
-    /// brought anything new.
-    pub fn take_answer(&mut self, body: &[u8]) -> Result<bool, Reason> {
-        if body.is_empty() && self.agreed.is_some() {
-            return Ok(false);
-        }
-        let answer = self.callee.read(body)?;
+    /// Whether the sides have agreed, so that an answer without SDP repeats what was agreed.
+    pub fn is_agreed(&self) -> bool {
+        self.agreed.is_some()
+    }
+
+    /// Takes the callee's answer. Says whether it brought anything new.
+    pub fn take_answer(&mut self, answer: Description) -> Result<bool, Reason> {
         // What it has offered itself, and we have answered, is no answer of its own.
         if self.callee.is_renewed && self.callee.theirs.as_ref() == Some(&answer) {
             return Ok(false);
@@ -463,12 +494,11 @@ impl Media {
     /// Takes a new offer of one side, to be offered to the other.
     ///
     /// # Errors
-    /// The status that refuses it: a fax alone, say, or one offer too many.
-    pub fn take_offer(&mut self, side: Side, body: &[u8]) -> Result<(), u16> {
+    /// The status that refuses it: one offer too many.
+    pub fn take_offer(&mut self, side: Side, offer: Description) -> Result<(), u16> {
         if self.offered.is_some() {
             return Err(491);
         }
-        let offer = self.half(side).read(body).map_err(|_| 488_u16)?;
         self.offered = Some((side, offer));
         Ok(())
     }

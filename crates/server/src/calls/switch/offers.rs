@@ -1,14 +1,33 @@
 //! Changes of the media of a call, before its answer and after, and keys that come as INFO.
 
 use super::ladder::Way;
-use super::media::Across;
+use super::media::{Across, Unfit};
 use super::{CallKey, Output, Switch, keys};
 use maskline_domain::call::{Happening, Moment, Reason, Side};
-use maskline_sip::endpoint::{Input as SipInput, LegId};
+use maskline_sip::endpoint::{Input as SipInput, LegId, Warning};
+use maskline_sip::sdp::Description;
 
 impl Switch {
-    /// A side offers other media, or wants to be offered what is.
-    pub(super) fn on_offered(&mut self, leg: LegId, sdp: Option<&[u8]>, now: Moment) {
+    /// Reads what a side says of its media. Nothing has changed yet: what cannot be used is found here, before
+    /// any of it is taken.
+    pub(super) fn read(&self, key: CallKey, side: Side, body: &[u8]) -> Result<Description, Unfit> {
+        let live = self.calls.get(&key).ok_or(Unfit::Codec)?;
+        let said = live.media.read(side, body)?;
+        match self.leads_back(key, said.audio.address) {
+            true => Err(Unfit::Circle),
+            false => Ok(said),
+        }
+    }
+
+    /// A side offers other media, or wants to be offered what is. `can_wait`: the other side may be asked though
+    /// it need not be.
+    pub(super) fn on_offered(
+        &mut self,
+        leg: LegId,
+        sdp: Option<&[u8]>,
+        can_wait: bool,
+        now: Moment,
+    ) {
         let Some((key, side)) = self.legs.get(&leg).copied() else {
             return;
         };
@@ -20,24 +39,30 @@ impl Switch {
             return self.happen(key, Happening::OfferWanted(side), now);
         };
         live.note(now, side, Way::In, "offer", "");
+        let offer = match self.read(key, side, body) {
+            Ok(offer) => offer,
+            Err(unfit) => return self.send_refusal(key, side, 488, unfit.warning(), now),
+        };
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
         if !live.call.is_talking() {
-            return self.on_early_offer(key, side, body, now);
+            return self.on_early_offer(key, side, offer, now);
         }
-        match live.media.take_offer(side, body) {
-            Ok(()) if self.is_offer_circular(key) => {
-                if let Some(live) = self.calls.get_mut(&key) {
-                    live.media.forget_offer(side);
-                }
-                self.send_refusal(key, side, 488, now);
-            }
+        // An UPDATE of before the answer may have come after it.
+        if !can_wait && let Some(reply) = live.media.take_move(side, &offer) {
+            live.reply = Some(reply);
+            return self.happen(key, Happening::OfferFits(side), now);
+        }
+        match live.media.take_offer(side, offer) {
             Ok(()) => self.happen(key, Happening::Offered(side), now),
-            Err(status) => self.send_refusal(key, side, status, now),
+            Err(status) => self.send_refusal(key, side, status, None, now),
         }
     }
 
     /// The same before the answer. A ring-tone server hands over to the phone in this way (RFC 3311): the other
     /// side is asked only if what is agreed does not stay.
-    fn on_early_offer(&mut self, key: CallKey, side: Side, body: &[u8], now: Moment) {
+    fn on_early_offer(&mut self, key: CallKey, side: Side, offer: Description, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
@@ -48,19 +73,13 @@ impl Switch {
             None => Across::Unasked,
         };
         let was_heard = live.media.is_callee_heard();
-        match live.media.take_early_offer(side, body, across) {
+        match live.media.take_early_offer(side, offer, across) {
             Ok(Some(reply)) => {
                 live.reply = Some(reply);
                 self.happen(key, Happening::OfferFits(side), now);
             }
-            Ok(None) if self.is_offer_circular(key) => {
-                if let Some(live) = self.calls.get_mut(&key) {
-                    live.media.forget_offer(side);
-                }
-                self.send_refusal(key, side, 488, now);
-            }
             Ok(None) => self.happen(key, Happening::Offered(side), now),
-            Err(status) => self.send_refusal(key, side, status, now),
+            Err(status) => self.send_refusal(key, side, status, None, now),
         }
         self.hear_callee_early(key, was_heard, now);
     }
@@ -77,13 +96,6 @@ impl Switch {
             };
             self.happen(key, progress, now);
         }
-    }
-
-    /// Whether media sent to where an offer says comes back to its call.
-    fn is_offer_circular(&self, key: CallKey) -> bool {
-        let live = self.calls.get(&key);
-        let address = live.and_then(|live| live.media.offered_address());
-        address.is_some_and(|address| self.leads_back(key, address))
     }
 
     /// A side does not wait for the answer to its offer any longer.
@@ -207,7 +219,7 @@ impl Switch {
                 self.sip(SipInput::AcceptOffer(leg, offer), now);
             }
             _ => {
-                self.send_refusal(key, side, 491, now);
+                self.send_refusal(key, side, 491, None, now);
                 self.happen(key, Happening::OfferRefused(side, 491), now);
             }
         }
@@ -235,17 +247,28 @@ impl Switch {
     pub(super) fn refuse_offer(&mut self, key: CallKey, side: Side, status: u16, now: Moment) {
         if let Some(live) = self.calls.get_mut(&key) {
             live.media.forget_offer(side);
-            self.send_refusal(key, side, status, now);
+            self.send_refusal(key, side, status, None, now);
         }
     }
 
-    fn send_refusal(&mut self, key: CallKey, side: Side, status: u16, now: Moment) {
+    fn send_refusal(
+        &mut self,
+        key: CallKey,
+        side: Side,
+        status: u16,
+        warning: Option<Warning>,
+        now: Moment,
+    ) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
         if let Some(leg) = live.leg(side) {
             live.note(now, side, Way::Out, status, "refuses the offer");
-            self.sip(SipInput::RefuseOffer(leg, status), now);
+            let refused = match warning {
+                Some(warning) => SipInput::RefuseOfferFor(leg, status, warning),
+                None => SipInput::RefuseOffer(leg, status),
+            };
+            self.sip(refused, now);
         }
     }
 

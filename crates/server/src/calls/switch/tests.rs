@@ -14,6 +14,7 @@ mod refusing;
 mod renewing;
 mod ringing;
 mod trunks;
+mod unfit;
 mod world;
 
 use super::codecs::Codecs;

@@ -121,7 +121,7 @@ impl Machine {
                     self.hang_up(leg, now);
                 }
             }
-            SipEvent::Offered { leg, sdp } => self.on_offered(leg, sdp.as_deref(), now),
+            SipEvent::Offered { leg, sdp, .. } => self.on_offered(leg, sdp.as_deref(), now),
             SipEvent::OfferAccepted { leg, sdp } if sdp.is_empty() => {
                 self.tell(Some(leg), What::OfferRefused(488), now);
             }

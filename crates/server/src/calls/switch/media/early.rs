@@ -34,10 +34,9 @@ impl Media {
     pub fn take_early_offer(
         &mut self,
         side: Side,
-        body: &[u8],
+        offer: Description,
         across: Across,
     ) -> Result<Option<Vec<u8>>, u16> {
-        let offer = self.half(side).read(body).map_err(|_| 488_u16)?;
         let kept = self.answer_to(side, &offer, across, true);
         let is_granted = |answer: &Audio| answer.direction == offer.audio.direction.reversed();
         let settled = match kept {
@@ -56,6 +55,26 @@ impl Media {
         let (answer, agreed) = settled.ok_or(488_u16)?;
         let reply = self.settle(side, offer, &answer, agreed, across);
         reply.map(Some).ok_or(488)
+    }
+
+    /// Takes an offer of one side after the answer, if that side is only somewhere else: nothing of what the
+    /// other one knows is another then, so that this is the answer. None if the other side is to be asked.
+    pub fn take_move(&mut self, side: Side, offer: &Description) -> Option<Vec<u8>> {
+        if self.offered.is_some() || self.is_late() {
+            return None;
+        }
+        let (answer, agreed) = self.answer_to(side, offer, Across::Asked, true)?;
+        let half = self.half(side);
+        let before = &half.theirs.as_ref()?.audio;
+        let knew_keys = half.payloads?.events.is_some();
+        let is_move = offer.audio.direction == before.direction
+            && answer.direction == before.direction.reversed()
+            && offer.audio.noise == before.noise
+            && agreed.offerer().events.is_some() == knew_keys;
+        if !is_move {
+            return None;
+        }
+        self.settle(side, offer.clone(), &answer, agreed, Across::Asked)
     }
 
     /// How an offer of one side is answered without asking the other, and what is agreed on then: the codec

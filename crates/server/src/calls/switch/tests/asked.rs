@@ -180,7 +180,8 @@ fn media_flows_once_the_caller_has_answered_our_offer() {
     });
     let offer = media.offer_by(None, codecs, reach(), 3);
     assert!(offer.is_some(), "an offer of ours");
-    assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "0 101")), Ok(true));
+    let answer = media.read(Side::Callee, &sdp_at(CALLEE_MEDIA, "0 101"));
+    assert_eq!(media.take_answer(answer.expect("it fits")), Ok(true));
     assert!(media.answer().is_some() && media.is_late());
     assert_eq!(media.path(), None);
     let answer = sdp_at(CALLER_MEDIA, "0 101");

@@ -64,12 +64,15 @@ fn an_offer_that_waits_is_not_replaced_by_another() {
         callee: address("192.0.2.1:20002"),
     });
     assert!(media.offer_by(None, codecs, reach(), 3).is_some());
-    assert_eq!(media.take_answer(&sdp_at(CALLEE_MEDIA, "8")), Ok(true));
-    let offer = sdp_again(2, CALLER_MEDIA, "8", "sendonly");
-    assert_eq!(media.take_offer(Side::Caller, &offer), Ok(()));
+    let answer = media.read(Side::Callee, &sdp_at(CALLEE_MEDIA, "8"));
+    assert_eq!(media.take_answer(answer.expect("it fits")), Ok(true));
+    let offer = media.read(Side::Caller, &sdp_again(2, CALLER_MEDIA, "8", "sendonly"));
+    let offer = offer.expect("it fits");
+    assert_eq!(media.take_offer(Side::Caller, offer), Ok(()));
     for side in Side::BOTH {
         let other = sdp_again(3, "203.0.113.9:8100", "8", "inactive");
-        assert_eq!(media.take_offer(side, &other), Err(491));
+        let other = media.read(side, &other).expect("it fits");
+        assert_eq!(media.take_offer(side, other), Err(491));
     }
     let reply = sdp_again(2, CALLEE_MEDIA, "8", "recvonly");
     let reply = media.take_reply(Side::Callee, &reply).expect("it fits");

@@ -270,22 +270,158 @@ fn what_nobody_can_use_is_refused_and_the_call_goes_on() {
 }
 
 #[test]
-fn an_update_that_crosses_the_answer_is_taken() {
-    // The callee's comes behind its answer, the caller's before its ACK.
-    let (mut world, caller, callee) = early(None, SERVER_MEDIA, "8 101");
-    world.deaf = Some(CALLER);
-    world.callee_does(SipInput::Answer(callee, sdp_at(SERVER_MEDIA, "8 101")));
-    world.deaf = None;
-    let offer = sdp_again(2, MOVED_MEDIA, "8 101", "sendrecv");
-    world.caller_does(SipInput::Offer(caller, offer));
-    let offer = offered(&world.callee_events).expect("the callee is asked");
-    assert!(offer.contains("RTP/AVP 8 101\r\n"), "{offer}");
-    let reply = sdp_again(2, CALLEE_MEDIA, "8 101", "sendrecv");
-    world.callee_does(SipInput::AcceptOffer(callee, reply));
-    world.pass(5_000);
-    assert_hears(&world, MOVED_MEDIA, CALLEE_MEDIA, Law::A);
-    world.caller_does(SipInput::HangUp(caller, None));
-    assert!(world.is_clean());
+fn a_callers_update_that_crosses_the_answer_asks_the_callee_only_for_another_codec() {
+    // It comes before its ACK.
+    for (formats, law, is_asked) in [
+        ("8 101", Law::A, false),
+        ("8 0 101", Law::A, false),
+        ("0 101", Law::Mu, true),
+    ] {
+        let (mut world, caller, callee) = early(None, CALLEE_MEDIA, "8 101");
+        world.deaf = Some(CALLER);
+        world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "8 101")));
+        world.deaf = None;
+        let offer = sdp_again(2, MOVED_MEDIA, formats, "sendrecv");
+        world.caller_does(SipInput::Offer(caller, offer));
+        let offer = offered(&world.callee_events);
+        assert_eq!(offer.is_some(), is_asked, "{formats}");
+        if is_asked {
+            let reply = sdp_again(2, CALLEE_MEDIA, formats, "sendrecv");
+            world.callee_does(SipInput::AcceptOffer(callee, reply));
+        }
+        assert!(accepted(&world.caller_events).is_some(), "{formats}");
+        world.pass(5_000);
+        assert_hears(&world, MOVED_MEDIA, CALLEE_MEDIA, law);
+        world.caller_does(SipInput::HangUp(caller, None));
+        assert!(world.is_clean(), "{formats}");
+    }
+}
+
+/// The callee's side hands over and answers at once; the two arrive in this order.
+fn cross(world: &mut World, callee: LegId, formats: &str, update_first: bool) {
+    let now = Time::from_millis(world.now_ms);
+    let offer = sdp_again(2, CALLEE_MEDIA, formats, "sendrecv");
+    let answer = SipInput::Answer(callee, sdp_at(SERVER_MEDIA, "8 101"));
+    let mut sent = Vec::new();
+    for input in [SipInput::Offer(callee, offer), answer] {
+        world.callee.handle_input(input, now);
+        while let Some(output) = world.callee.poll_output() {
+            if let SipOutput::Send { to, bytes } = output {
+                sent.push((udp(CALLEE), to, bytes.to_vec()));
+            }
+        }
+    }
+    let [update, ok] = &sent[..] else {
+        panic!("an UPDATE and a 200, not {}", sent.len())
+    };
+    assert!(update.2.starts_with(b"UPDATE ") && ok.2.starts_with(b"SIP/2.0 200"));
+    sent.sort_by_key(|(_, _, bytes)| bytes.starts_with(b"UPDATE ") != update_first);
+    for message in sent {
+        world.queue.push_back(message);
+        world.settle();
+    }
+}
+
+#[test]
+fn a_callees_update_that_crosses_its_answer_asks_the_caller_nothing_while_the_codec_stays() {
+    for without in [None, Some(CALLER)] {
+        for update_first in [true, false] {
+            // Whether the caller has acknowledged the answer when the UPDATE comes.
+            for hears_it in [true, false] {
+                let why = format!("{without:?} {update_first} {hears_it}");
+                let (mut world, _, callee) = early(without, SERVER_MEDIA, "8 101");
+                world.ok = Some(Vec::new());
+                world.deaf = (!hears_it).then_some(CALLER);
+                cross(&mut world, callee, "0 8 101", update_first);
+                world.deaf = None;
+                let answer = accepted(&world.callee_events).expect("it is answered");
+                assert!(answer.contains("RTP/AVP 8 101\r\n"), "{why} {answer}");
+                world.pass(5_000);
+                assert_eq!(offered(&world.caller_events), None, "{why}");
+                assert_eq!(count(&world.callee_events, is_offered), 0, "{why}");
+                assert_hears(&world, CALLER_MEDIA, CALLEE_MEDIA, Law::A);
+                world.callee_does(SipInput::HangUp(callee, None));
+                assert!(world.is_clean(), "{why}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_callees_update_that_crosses_its_answer_with_another_codec_is_carried_to_the_caller() {
+    for without in [None, Some(CALLER)] {
+        for update_first in [true, false] {
+            for takes in [true, false] {
+                let why = format!("{without:?} {update_first} {takes}");
+                let (mut world, caller, callee) = early(without, SERVER_MEDIA, "8 101");
+                world.ok = Some(Vec::new());
+                cross(&mut world, callee, "0 101", update_first);
+                world.pass(10);
+                let offer = offered(&world.caller_events).expect("the caller is asked");
+                assert!(offer.contains("RTP/AVP 0 101\r\n"), "{why} {offer}");
+                let reply = sdp_again(2, CALLER_MEDIA, "0 101", "sendrecv");
+                world.caller_does(match takes {
+                    true => SipInput::AcceptOffer(caller, reply),
+                    false => SipInput::RefuseOffer(caller, 488),
+                });
+                world.pass(5_000);
+                assert_eq!(count(&world.caller_events, is_offered), 1, "{why}");
+                // An UPDATE that was taken at once leaves no way back.
+                let was_taken_at_once = without.is_some() && update_first;
+                match (takes, was_taken_at_once) {
+                    (true, _) => {
+                        assert!(accepted(&world.callee_events).is_some(), "{why}");
+                        assert_hears(&world, CALLER_MEDIA, CALLEE_MEDIA, Law::Mu);
+                    }
+                    (false, false) => {
+                        assert_eq!(refused(&world.callee_events), Some(488), "{why}");
+                        assert_hears(&world, CALLER_MEDIA, SERVER_MEDIA, Law::A);
+                    }
+                    (false, true) => {
+                        let record = world.only_record();
+                        let ended = record.situation.as_deref();
+                        assert_eq!(ended, Some("no_common_codec"), "{why}");
+                    }
+                }
+                world.caller_does(SipInput::HangUp(caller, None));
+                assert!(world.is_clean(), "{why}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_update_after_the_answer_asks_the_other_side_what_it_does_not_know() {
+    // Who changes what, and whether the other side is asked.
+    let rows = [
+        ("8 101", "sendrecv", false),
+        ("0 8 101", "sendrecv", false),
+        ("8", "sendrecv", true),
+        ("8 13 101", "sendrecv", true),
+        ("0 101", "sendrecv", true),
+        ("8 101", "sendonly", true),
+        ("8 101", "inactive", true),
+        ("8 101", "recvonly", true),
+    ];
+    for (formats, direction, is_asked) in rows {
+        let why = format!("{formats} {direction}");
+        let (mut world, _, callee) = early(None, SERVER_MEDIA, "8 101");
+        let now = Time::from_millis(world.now_ms);
+        let offer = sdp_again(2, CALLEE_MEDIA, formats, direction);
+        world
+            .callee
+            .handle_input(SipInput::Offer(callee, offer), now);
+        let Some(SipOutput::Send { to, bytes }) = world.callee.poll_output() else {
+            panic!("an UPDATE")
+        };
+        world.ok = Some(Vec::new());
+        world.callee_does(SipInput::Answer(callee, sdp_at(SERVER_MEDIA, "8 101")));
+        world.queue.push_back((udp(CALLEE), to, bytes.to_vec()));
+        world.settle();
+        world.pass(10);
+        assert_eq!(offered(&world.caller_events).is_some(), is_asked, "{why}");
+        assert_eq!(accepted(&world.callee_events).is_none(), is_asked, "{why}");
+    }
 }
 
 #[test]
