@@ -25,7 +25,7 @@ def need_descriptors(wanted):
 
 def split(address):
     host, port = address.rsplit(":", 1)
-    return host, int(port)
+    return host.strip("[]"), int(port)
 
 
 class Crowd:

@@ -6,6 +6,7 @@
 
 mod exposition;
 mod health;
+mod kept;
 mod log;
 mod metrics;
 mod process;

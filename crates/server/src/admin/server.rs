@@ -69,7 +69,9 @@ pub async fn serve(
         };
         let (router, closed, busy) = (router.clone(), held.closed(), held.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer.ip()));
+            // A socket on `::` takes IPv4 too, as an IPv6 address that maps it.
+            let peer = Peer(peer.ip().to_canonical());
+            request.extensions_mut().insert(peer);
             let (router, held) = (router.clone(), busy.clone());
             async move {
                 let Some(_busy) = held.busy() else {

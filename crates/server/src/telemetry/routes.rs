@@ -2,6 +2,7 @@
 //! nothing here is secret.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::exposition::Exposition;
+use super::kept::Kept;
 use super::{Metrics, Readiness};
 
 /// The three routes.
@@ -18,7 +20,10 @@ pub fn router(metrics: Arc<Metrics>, readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready).with_state(readiness))
-        .route("/metrics", get(show).with_state(metrics))
+        .route(
+            "/metrics",
+            get(show).with_state(Arc::new(Kept::new(metrics))),
+        )
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
@@ -36,16 +41,13 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     (status, Json(body)).into_response()
 }
 
-async fn show(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> Response {
+async fn show(State(kept): State<Arc<Kept>>, headers: HeaderMap) -> Response {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
     let format = Exposition::asked_for(accept);
-    match metrics.encode() {
-        Ok(text) => {
-            let kind = [(header::CONTENT_TYPE, format.content_type())];
-            (kind, format.write(text)).into_response()
-        }
+    match kept.text(format, Instant::now()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

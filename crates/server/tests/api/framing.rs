@@ -28,6 +28,23 @@ async fn said(world: &World, bytes: &[u8]) -> String {
 async fn ambiguous_requests_are_refused_and_end_the_connection() {
     let world = World::start().await;
     let rows = [
+        ("no host", "GET / HTTP/1.1\r\n\r\n"),
+        (
+            "no host and other headers",
+            "GET / HTTP/1.1\r\nX: y\r\n\r\n",
+        ),
+        (
+            "no host beside the one in the target",
+            "GET http://a/ HTTP/1.1\r\nX: y\r\n\r\n",
+        ),
+        (
+            "no host, and a name that only begins so",
+            "GET / HTTP/1.1\r\nHost-Name: a\r\n\r\n",
+        ),
+        (
+            "no host and a body",
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na",
+        ),
         ("two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
         (
             "the same host twice",
@@ -160,7 +177,8 @@ async fn unusual_but_plain_requests_are_served() {
             "GET / HTTP/1.1\r\nHost: a\r\nX: a\tb\r\n",
         ),
         ("an empty value", "GET / HTTP/1.1\r\nHost: a\r\nX:\r\n"),
-        ("no host", "GET / HTTP/1.1\r\n"),
+        ("an empty host", "GET / HTTP/1.1\r\nHost:\r\n"),
+        ("no host in HTTP/1.0", "GET / HTTP/1.0\r\n"),
         (
             "a length of nothing",
             "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n",

@@ -7,9 +7,10 @@
 //! and where a head or the frame of a chunked body breaks a rule of RFC 9112, the line's end is made
 //! a NUL, which no line may hold: `hyper` then answers 400 and closes, and reads nothing behind it.
 //!
-//! The rules: lines end in CRLF (2.2), none is folded (5.2), at most one `Host` (3.2), at most one
-//! `Content-Length` and that of digits (6.3), at most one `Transfer-Encoding` and that `chunked`
-//! alone, never both (6.1), chunks as in 7.1. Everything else about a head `hyper` judges.
+//! The rules: lines end in CRLF (2.2), none is folded (5.2), one `Host` but in HTTP/1.0, which need not
+//! have it, and never two (3.2), at most one `Content-Length` and that of digits (6.3), at most one
+//! `Transfer-Encoding` and that `chunked` alone, never both (6.1), chunks as in 7.1. Everything else
+//! about a head `hyper` judges.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -19,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much of a line is kept, in bytes: more than the lines need that are looked into.
 const LINE_BYTES_KEPT: usize = 128;
+/// The end of a request line that asks by HTTP/1.0.
+const HTTP_10: &[u8] = b" HTTP/1.0\r";
 
 /// A stream whose incoming bytes are held to the rules.
 #[derive(Debug)]
@@ -105,6 +108,7 @@ enum Place {
 /// What the head has said so far about the body, and of whom it is asked.
 #[derive(Debug, Clone, Copy, Default)]
 struct Said {
+    is_http_10: bool,
     host: bool,
     length: Option<u64>,
     chunked: bool,
@@ -122,8 +126,8 @@ struct Framing {
     line: Vec<u8>,
     /// The length of that line.
     line_bytes: usize,
-    /// Whether its last byte is a CR.
-    after_cr: bool,
+    /// The last bytes of that line.
+    tail: Vec<u8>,
 }
 
 impl Framing {
@@ -164,21 +168,23 @@ impl Framing {
         }
         self.line.clear();
         self.line_bytes = 0;
-        self.after_cr = false;
+        self.tail.clear();
         end + 1
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let Some(last) = bytes.last() else { return };
         let free = LINE_BYTES_KEPT - self.line.len();
         self.line.extend_from_slice(&bytes[..free.min(bytes.len())]);
         self.line_bytes = self.line_bytes.saturating_add(bytes.len());
-        self.after_cr = *last == b'\r';
+        self.tail
+            .extend_from_slice(bytes.rchunks(HTTP_10.len()).next().unwrap_or_default());
+        let over = self.tail.len().saturating_sub(HTTP_10.len());
+        self.tail.drain(..over);
     }
 
     /// What comes behind the line that has ended.
     fn end_line(&mut self) -> Result<Place, Broken> {
-        if !self.after_cr {
+        if self.tail.last() != Some(&b'\r') {
             return Err(Broken);
         }
         let is_whole = self.line_bytes == self.line.len();
@@ -191,7 +197,10 @@ impl Framing {
             // Empty lines ahead of a request are passed over (2.2).
             Place::RequestLine if is_empty => Ok(Place::RequestLine),
             Place::RequestLine => {
-                self.said = Said::default();
+                self.said = Said {
+                    is_http_10: self.tail == HTTP_10,
+                    ..Said::default()
+                };
                 Ok(Place::Header)
             }
             Place::Header if is_empty => self.said.body(),
@@ -244,6 +253,9 @@ impl Said {
 
     /// Where the body begins, or the next request where there is none.
     fn body(self) -> Result<Place, Broken> {
+        if !self.host && !self.is_http_10 {
+            return Err(Broken);
+        }
         match (self.length, self.chunked) {
             (Some(_), true) => Err(Broken),
             (None, true) => Ok(Place::ChunkSize),
@@ -300,8 +312,8 @@ mod tests {
     fn plain_requests_pass_however_they_are_cut() {
         let long = format!("GET /?{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(300));
         let requests = [
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\n\r\n\nGET / HTTP/1.1\r\n\r\n",
-            "\r\nPOST / HTTP/1.1\r\nTransfer-Encoding: CHUNKED\r\n\r\n2;a=b\r\n\n\n\r\n0a \r\n0123456789\r\n000\r\nX: y\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n\n\r\n\nGET / HTTP/1.0\r\n\r\n",
+            "\r\nPOST / HTTP/1.1\r\nHOST:\r\nTransfer-Encoding: CHUNKED\r\n\r\n2;a=b\r\n\n\n\r\n0a \r\n0123456789\r\n000\r\nX: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
             &long,
         ];
         for request in requests {
@@ -315,10 +327,17 @@ mod tests {
     #[test]
     fn the_first_broken_line_loses_its_end() {
         let long = format!("Content-Length: {}4\r\n", " ".repeat(200));
+        let long_target = format!("GET /?{} HTTP/1.1\r\n", "x".repeat(200));
         let rows = [
             ("", "GET / HTTP/1.1\n"),
             ("GET / HTTP/1.1\r\nHost: a\r\n", "Host: a\r\n"),
             ("GET / HTTP/1.1\r\nX: y\r\n", " z\r\n"),
+            ("GET / HTTP/1.1\r\nX: y\r\n", "\r\n"),
+            (&long_target, "\r\n"),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\n",
+                "\r\n",
+            ),
             (
                 "POST / HTTP/1.1\r\nContent-Length: 1\r\n",
                 "Content-Length: 1\r\n",
@@ -328,23 +347,23 @@ mod tests {
             ("POST / HTTP/1.1\r\n", &long),
             ("POST / HTTP/1.1\r\n", "Transfer-Encoding: chunked;x\r\n"),
             (
-                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n",
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n",
                 "\r\n",
             ),
             (
-                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
                 "\r\n",
             ),
             (
-                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
                 "-1\r\n",
             ),
             (
-                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na",
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na",
                 "b\r\n",
             ),
             (
-                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
                 " x\r\n",
             ),
         ];

@@ -39,6 +39,8 @@ async fn headers() {
                     "x-acs-version" => code(400, "MissingVersion"),
                     "x-acs-date" => code(400, "MissingTimestamp"),
                     "x-acs-signature-nonce" => code(400, "MissingSignatureNonce"),
+                    // Not HTTP/1.1 at all (RFC 9112 section 3.2).
+                    "host" => Expected::Status(400),
                     _ => code(400, "SignatureDoesNotMatch"),
                 };
                 Mutant::new(format!("without {name}"), request.bytes(), expected)
