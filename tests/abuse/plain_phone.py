@@ -74,6 +74,9 @@ class Media:
 class Phone:
     """One call, made or taken."""
 
+    transport = "UDP"
+    number = "13800000001"
+
     def __init__(self, host, switch, port=0):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((host, port))
@@ -81,6 +84,8 @@ class Phone:
         self.switch, self.cseq, self.sent_bytes = switch, 0, 0
         self.call_id = f"{time.monotonic_ns()}@{host}"
         self.to = self.invite = ""
+        # Where it says that it is asked, if not where it is.
+        self.contact = ""
 
     @property
     def at(self):
@@ -90,15 +95,18 @@ class Phone:
         self.sent_bytes += len(text.encode()) + HEADERS_BYTES
         self.socket.sendto(text.encode(), self.switch)
 
+    def receive(self):
+        return self.socket.recv(65_535)
+
     def request(self, method, body="", cseq=None):
         if cseq is None:
             self.cseq += 1
-        contact = f"Contact: <sip:caller@{self.at}>\r\n"
+        contact = f"Contact: <sip:caller@{self.contact or self.at}>\r\n"
         kind = "Content-Type: application/sdp\r\n" if body else ""
         self.send(
             f"{method} {self.target} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP {self.at};rport;branch=z9hG4bK{time.monotonic_ns()}\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:13800000001@{self.at}>;tag=me\r\nTo: {self.to}\r\n"
+            f"Via: SIP/2.0/{self.transport} {self.at};rport;branch=z9hG4bK{time.monotonic_ns()}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:{self.number}@{self.at}>;tag=me\r\nTo: {self.to}\r\n"
             f"Call-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n{contact}{kind}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
@@ -119,7 +127,7 @@ class Phone:
         while (left := deadline - time.monotonic()) > 0:
             self.socket.settimeout(left)
             try:
-                text = self.socket.recv(65_535).decode()
+                text = self.receive().decode()
             except TimeoutError:
                 break
             first = text.split("\r\n", 1)[0]
@@ -152,3 +160,32 @@ class Phone:
 
     def close(self):
         self.socket.close()
+
+
+class StreamPhone(Phone):
+    """The same over a connection of its own, which nobody can open in another's name."""
+
+    transport = "TCP"
+
+    def __init__(self, host, switch):
+        super().__init__(host, switch)
+        self.socket.close()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.socket.bind((host, 0))
+        self.socket.connect(switch)
+        self.port, self.rest = self.socket.getsockname()[1], b""
+
+    def send(self, text):
+        self.sent_bytes += len(text.encode())
+        self.socket.sendall(text.encode())
+
+    def receive(self):
+        while True:
+            head, end, body = self.rest.partition(b"\r\n\r\n")
+            length = int(field(head.decode(), "Content-Length") or 0)
+            if end and len(body) >= length:
+                self.rest = body[length:]
+                return head + end + body[:length]
+            more = self.socket.recv(65_535)
+            assert more, "the connection is closed"
+            self.rest += more

@@ -43,9 +43,9 @@ def carrier(exchange, place, **fields):
     return place(Phone(CALLEE_HOST, switch(exchange), port))
 
 
-def vacant(exchange):
-    """An X that leads nowhere, which is what a caller hears."""
-    return next(number for numbers in exchange.world.numbers.values() for number in reversed(numbers))
+def vacant(exchange, place=0):
+    """An X that leads nowhere, which is what a caller hears; with another place another one."""
+    return next(list(reversed(numbers))[place] for numbers in exchange.world.numbers.values())
 
 
 def prompted(exchange, place, media, speaks=False):

@@ -206,6 +206,7 @@ impl Phones {
                 noise: false,
                 nat: false,
                 networks: Arc::new([]),
+                sources: Arc::new([]),
                 unheard: None,
                 version: 0,
             })

@@ -29,6 +29,7 @@ use links::{Links, Tls};
 use maskline_domain::call::Notice;
 use maskline_sip::endpoint::Peer;
 use media::MediaPlane;
+use media::sums::Limits;
 use names::{Families, Names};
 use std::io;
 use std::net::SocketAddr;
@@ -110,7 +111,7 @@ impl Config {
             tls: None,
             streams: links::Bounds::default(),
             media: media::Config::new(listen.ip()),
-            unheard_bytes_max: 16 * 1_024,
+            unheard_bytes_max: 4 * 1_024,
             calls_max: 2_000,
             per_x_max: 30,
             per_caller_max: 20,
@@ -166,11 +167,11 @@ pub async fn serve(
             told.port()
         },
     );
+    config.media.unheard = Limits::for_calls(config.unheard_bytes_max);
     config.media.others.push(advertised.ip());
-    if config.media.bind.is_unspecified() {
-        config.media.others.extend(ours::of_this_machine());
-    }
     config.media.others.retain(|ip| !ip.is_unspecified());
+    let (news, heard) = mpsc::channel(NEWS_MAX);
+    let media = MediaPlane::start(config.media.clone(), news.clone())?;
     let switch = Switch::new(Setup {
         advertised,
         advertised_tls: tls_address.map(|tls| SocketAddr::new(advertised.ip(), tls.port())),
@@ -182,7 +183,7 @@ pub async fn serve(
         per_caller_max: config.per_caller_max,
         duration_max_s: config.duration_max_s,
         notice: config.notice,
-        ours: Arc::new(config.media.ours()),
+        ours: media.ours(),
         unheard_bytes_max: config.unheard_bytes_max,
         seed,
     });
@@ -190,8 +191,6 @@ pub async fn serve(
         .board
         .take_asks()
         .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
-    let (news, heard) = mpsc::channel(NEWS_MAX);
-    let media = MediaPlane::start(config.media.clone(), news.clone())?;
     config.board.set_tones(media.tones());
     let families = Families::of(config.listen.ip());
     let names = Arc::new(Names::new(config.resolver, families));

@@ -3,8 +3,9 @@
 //! [`MediaPlane`] is its face; it carries out what the switch wants of media. Behind it a few threads
 //! ([`shard`]) own all sockets and are told by [`commands`]; what happens to a packet is decided without
 //! any socket in [`bridge`]. What is played comes from [`prompts`] by way of [`player`], and [`recorder`] is
-//! the thread that writes files. [`ports`] lends the sockets and keeps them for the next call, [`statistics`]
-//! is what is left of a call's media when it is over.
+//! the thread that writes files. [`ports`] lends the sockets and keeps them for the next call, [`sums`] bounds
+//! what is sent to those of whom nothing was heard, [`statistics`] is what is left of a call's media when it is
+//! over.
 
 pub mod bridge;
 pub mod commands;
@@ -14,8 +15,9 @@ pub mod prompts;
 pub mod recorder;
 pub mod shard;
 pub mod statistics;
+pub mod sums;
 
-use super::ours::Ours;
+use super::ours::{self, Ours};
 use super::switch::{CallKey, Input, Lease, LeaseWish, MediaPath, RecordWish, Repeat, Side, Sound};
 use crate::writer::Seeds;
 use bridge::Patience;
@@ -32,9 +34,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use sums::{Limits, Sums};
 use tokio::sync::{mpsc, oneshot};
+
+/// The machine's addresses are read again so often, in microseconds.
+const READ_EVERY_US: u64 = 5_000_000;
 
 /// How media is carried.
 #[derive(Clone, Debug)]
@@ -51,6 +57,8 @@ pub struct Config {
     pub silence_max: Duration,
     /// The same while one side holds the other.
     pub hold_silence_max: Duration,
+    /// What all calls together send to an address from which nothing has come.
+    pub unheard: Limits,
     /// Threads that carry it, at least one.
     pub threads: usize,
     /// The languages of prompts, in the order in which they are spoken.
@@ -73,6 +81,7 @@ impl Config {
             ports: (20_000, 29_999),
             silence_max: Duration::from_secs(30),
             hold_silence_max: Duration::from_secs(300),
+            unheard: Limits::default(),
             threads: (processors / 2).max(1),
             languages: vec![Language::Chinese, Language::English],
             prompts: None,
@@ -134,6 +143,9 @@ pub struct MediaPlane {
     tones: Arc<BTreeSet<ToneCode>>,
     ports: Arc<Ports>,
     clock: Clock,
+    ours: Arc<Ours>,
+    /// When the machine's addresses were last read.
+    read_us: AtomicU64,
     // Before the recorder, which ends when nobody hands it work any more.
     shards: Vec<Shard>,
     recorder: Option<Recorder>,
@@ -147,6 +159,8 @@ impl MediaPlane {
     pub fn start(config: Config, news: mpsc::Sender<Input<'static>>) -> io::Result<Self> {
         let clock = Clock::new();
         let ours = Arc::new(config.ours());
+        read_interfaces(&ours);
+        let sums = Arc::new(Sums::new(config.unheard));
         let library = Library::load(config.prompts.as_deref(), &config.languages);
         let tones = Arc::new(library.tones().collect());
         let library = Arc::new(library);
@@ -162,6 +176,7 @@ impl MediaPlane {
                 news: news.clone(),
                 clock,
                 ours: Arc::clone(&ours),
+                sums: Arc::clone(&sums),
                 patience: Patience {
                     usual_us: us(config.silence_max),
                     held_us: us(config.hold_silence_max),
@@ -178,6 +193,8 @@ impl MediaPlane {
                 .map(shard)
                 .collect::<Result<_, _>>()?,
             clock,
+            ours,
+            read_us: clock.now_us().into(),
             recorder,
         })
     }
@@ -254,9 +271,21 @@ impl MediaPlane {
         statistics
     }
 
-    /// Gives back to the system what nobody needed for a while. To be called each second or so.
+    /// Gives back to the system what nobody needed for a while, and looks at what may have changed. To be called
+    /// each second or so.
     pub fn tidy(&self) {
         self.ports.tidy();
+        let now_us = self.clock.now_us();
+        let read_us = self.read_us.load(Ordering::Relaxed);
+        if self.ours.is_everywhere() && now_us.saturating_sub(read_us) >= READ_EVERY_US {
+            self.read_us.store(now_us, Ordering::Relaxed);
+            read_interfaces(&self.ours);
+        }
+    }
+
+    /// Where media is received, as it is known at any time.
+    pub fn ours(&self) -> Arc<Ours> {
+        Arc::clone(&self.ours)
     }
 
     /// Pairs of ports that are lent.
@@ -310,6 +339,19 @@ impl MediaPlane {
             tracing::debug!(%why, "a media thread was not told something");
         }
         told.is_ok()
+    }
+}
+
+/// Where the system does not tell, what it told last stays.
+fn read_interfaces(ours: &Ours) {
+    if !ours.is_everywhere() {
+        return;
+    }
+    match ours::of_this_machine() {
+        Ok(addresses) => ours.set_interfaces(addresses),
+        Err(error) => {
+            tracing::debug!(%error, "the addresses of this machine cannot be read; calls whose media goes in a circle may not be noticed at them");
+        }
     }
 }
 

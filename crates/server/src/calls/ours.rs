@@ -1,32 +1,46 @@
 //! Which addresses media of ours has: where we receive it, and what others may call that place.
 
+use parking_lot::RwLock;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Ours {
     bound: IpAddr,
     told: IpAddr,
-    /// Further addresses that lead to this machine.
-    others: Vec<IpAddr>,
+    others: RwLock<Others>,
     ports: (u16, u16),
+}
+
+/// Further addresses that lead to this machine.
+#[derive(Debug, Default)]
+struct Others {
+    /// Those that peers are told, or may be.
+    told: Vec<IpAddr>,
+    /// Those of the machine's interfaces.
+    interfaces: Vec<IpAddr>,
 }
 
 impl Ours {
     /// Media is received on `bound`, at the ports from the first to the last, and peers are told `told`
-    /// where their trunk says nothing else. `others` are further addresses that lead here: those of the
-    /// machine's interfaces where `bound` is all of them, and those that trunks are told.
+    /// where their trunk says nothing else. `others` are further addresses that lead here: those that trunks
+    /// are told.
     pub fn new(
         bound: IpAddr,
         told: IpAddr,
         others: impl IntoIterator<Item = IpAddr>,
         ports: (u16, u16),
     ) -> Self {
-        let others = others.into_iter().map(|ip| ip.to_canonical());
+        let told_too = others.into_iter().map(|ip| ip.to_canonical());
+        let others = Others {
+            told: told_too.collect(),
+            interfaces: Vec::new(),
+        };
         Self {
             bound,
             told,
-            others: others.collect(),
+            others: RwLock::new(others),
             ports,
         }
     }
@@ -39,11 +53,10 @@ impl Ours {
     /// Whether this address leads here, also if a trunk is told this other one.
     fn is_here(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
-        let is_everywhere = self.bound.is_unspecified();
         ip == self.bound.to_canonical()
             || ip == self.told.to_canonical()
-            || self.others.contains(&ip)
-            || (is_everywhere && (ip.is_loopback() || ip.is_unspecified()))
+            || self.others.read().holds(ip)
+            || (self.is_everywhere() && (ip.is_loopback() || ip.is_unspecified()))
     }
 
     /// Whether media is received on a socket of IPv6.
@@ -52,10 +65,26 @@ impl Ours {
     }
 
     /// Notes a further address that leads here.
-    pub fn add(&mut self, ip: IpAddr) {
+    pub fn add(&self, ip: IpAddr) {
         let ip = ip.to_canonical();
-        if !self.others.contains(&ip) {
-            self.others.push(ip);
+        let mut others = self.others.write();
+        if !others.told.contains(&ip) {
+            others.told.push(ip);
+        }
+    }
+
+    /// Whether media is received at every address that the machine has, so that they must be known
+    /// ([`Ours::set_interfaces`]).
+    pub fn is_everywhere(&self) -> bool {
+        self.bound.is_unspecified()
+    }
+
+    /// The machine's interfaces have these addresses now. Nothing happens where media is received at one
+    /// address only.
+    pub fn set_interfaces(&self, addresses: impl IntoIterator<Item = IpAddr>) {
+        if self.is_everywhere() {
+            let addresses = addresses.into_iter().map(|ip| ip.to_canonical());
+            self.others.write().interfaces = addresses.collect();
         }
     }
 
@@ -74,15 +103,19 @@ impl Ours {
     }
 }
 
-/// The addresses of this machine's interfaces as they are now; none where the system does not tell.
-pub fn of_this_machine() -> Vec<IpAddr> {
-    match if_addrs::get_if_addrs() {
-        Ok(interfaces) => interfaces.iter().map(if_addrs::Interface::ip).collect(),
-        Err(error) => {
-            tracing::warn!(%error, "the addresses of this machine cannot be read; calls whose media goes in a circle are not noticed at them");
-            Vec::new()
-        }
+impl Others {
+    fn holds(&self, ip: IpAddr) -> bool {
+        self.told.contains(&ip) || self.interfaces.contains(&ip)
     }
+}
+
+/// The addresses of this machine's interfaces as they are now.
+///
+/// # Errors
+/// Where the system does not tell.
+pub fn of_this_machine() -> io::Result<Vec<IpAddr>> {
+    let interfaces = if_addrs::get_if_addrs()?;
+    Ok(interfaces.iter().map(if_addrs::Interface::ip).collect())
 }
 
 #[cfg(test)]
@@ -95,12 +128,8 @@ mod tests {
 
     #[test]
     fn an_address_of_ours_counts_with_a_port_for_media() {
-        let everywhere = Ours::new(
-            ip("0.0.0.0"),
-            ip("198.51.100.1"),
-            [ip("10.0.0.5")],
-            (20_000, 20_099),
-        );
+        let everywhere = Ours::new(ip("0.0.0.0"), ip("198.51.100.1"), [], (20_000, 20_099));
+        everywhere.set_interfaces([ip("10.0.0.5")]);
         let one = Ours::new(ip("192.0.2.1"), ip("198.51.100.1"), [], (20_000, 20_099));
         let rows = [
             // Address, whether a machine that listens everywhere and one that listens at one address are there.
@@ -124,6 +153,32 @@ mod tests {
             assert_eq!(everywhere.is_media(address), is_everywheres, "{address}");
             assert_eq!(one.is_media(address), is_ones, "{address}");
         }
+    }
+
+    #[test]
+    fn an_address_that_is_added_later_or_taken_away_counts_from_then_on() {
+        let is_media = |ours: &Ours, at: &str| ours.is_media(SocketAddr::new(ip(at), 20_002));
+        for bound in ["0.0.0.0", "::"] {
+            let ours = Ours::new(ip(bound), ip("198.51.100.1"), [], (20_000, 20_099));
+            let rows: [(&[&str], [bool; 3]); 4] = [
+                (&[], [false, false, false]),
+                (&["10.0.0.5"], [true, false, false]),
+                (&["10.0.0.5", "10.0.0.6", "2001:db8::6"], [true, true, true]),
+                (&["10.0.0.6", "::ffff:10.0.0.6"], [false, true, false]),
+            ];
+            for (interfaces, expected) in rows {
+                ours.set_interfaces(interfaces.iter().map(|text| ip(text)));
+                let found = ["10.0.0.5", "10.0.0.6", "2001:db8::6"].map(|at| is_media(&ours, at));
+                assert_eq!(found, expected, "{bound} {interfaces:?}");
+            }
+            // What a trunk is told stays.
+            ours.add(ip("203.0.113.1"));
+            ours.set_interfaces([]);
+            assert!(is_media(&ours, "203.0.113.1"));
+        }
+        let one = Ours::new(ip("192.0.2.1"), ip("198.51.100.1"), [], (20_000, 20_099));
+        one.set_interfaces([ip("10.0.0.5")]);
+        assert!(!is_media(&one, "10.0.0.5"), "another listens there");
     }
 
     #[test]

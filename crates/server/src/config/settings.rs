@@ -361,7 +361,7 @@ impl Default for RtpSettings {
             ports: "20000-29999"
                 .parse()
                 .expect("a literal that the tests parse"),
-            unheard_kib_max: 16,
+            unheard_kib_max: 4,
         }
     }
 }

@@ -4,6 +4,7 @@
 use crate::people::{Cast, Guise};
 use crate::scanner::Scanner;
 use maskline_server::calls::media::bridge::{Bridge, Patience};
+use maskline_server::calls::media::sums::{Limits, Sums};
 use maskline_server::calls::ours::Ours;
 use maskline_server::calls::switch::{MediaEnd, MediaPath, Side};
 use maskline_sip::g711::Law;
@@ -39,6 +40,7 @@ fn end(guise: &Guise, nat: bool) -> MediaEnd {
         noise: false,
         nat,
         networks: Arc::new([guise.media.ip().into()]),
+        sources: Arc::new([]),
         unheard: None,
         version: 0,
     }
@@ -149,8 +151,9 @@ fn talk(cast: &Cast, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
     };
     let us = IpAddr::from([192, 0, 2, 1]);
     let ours = Arc::new(Ours::new(us, us, [], (20_000, 29_999)));
+    let sums = Arc::new(Sums::new(Limits::default()));
     let mut draw = 0x0123_4567_89ab_cdef_u64;
-    let mut bridge = Bridge::new(patience, &ours, 0, || {
+    let mut bridge = Bridge::new(patience, (&ours, &sums), 0, || {
         draw = draw
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(99);

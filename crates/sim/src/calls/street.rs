@@ -137,7 +137,7 @@ pub(super) fn call(
         duration_max_s: 60,
         notice,
         ours: Arc::new(Ours::new(SWITCH.ip(), SWITCH.ip(), [], (20_000, 29_999))),
-        unheard_bytes_max: 16 * 1_024,
+        unheard_bytes_max: 4 * 1_024,
         seed: chance.bytes(),
     });
     let moment = Moment {

@@ -129,7 +129,7 @@ impl World {
             duration_max_s: 45,
             notice: Notice::Both,
             ours: Arc::new(Ours::new(SWITCH.ip(), SWITCH.ip(), [], (20_000, 29_999))),
-            unheard_bytes_max: 16 * 1_024,
+            unheard_bytes_max: 4 * 1_024,
             seed: chance.bytes(),
         });
         let moment = Moment {

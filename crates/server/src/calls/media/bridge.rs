@@ -5,10 +5,12 @@
 //! and numbers of ours: header extensions and contributing sources, which may name somebody, stay behind,
 //! and so does everything said by RTCP.
 
+mod latch;
 mod remote;
 
 use super::player::{Player, SAMPLES_PER_TICK};
 use super::statistics::Received;
+use super::sums::Sums;
 use crate::calls::ours::Ours;
 use crate::calls::switch::{MediaEnd, MediaPath, Side};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
@@ -117,16 +119,16 @@ enum Kind {
 
 impl Bridge {
     /// A bridge that passes nothing yet. `chance` makes the names and numbers of its two streams; nobody but
-    /// we are at what is `ours`.
+    /// we are at what is `ours`; `sums` is what all bridges send to those of whom nothing was heard.
     pub fn new(
         patience: Patience,
-        ours: &Arc<Ours>,
+        (ours, sums): (&Arc<Ours>, &Arc<Sums>),
         now_us: u64,
         mut chance: impl FnMut() -> u64,
     ) -> Self {
         Self {
-            caller: Leg::new(ours, &mut chance),
-            callee: Leg::new(ours, &mut chance),
+            caller: Leg::new(ours, sums, &mut chance),
+            callee: Leg::new(ours, sums, &mut chance),
             patience,
             heard_us: now_us,
         }
@@ -212,7 +214,7 @@ impl Bridge {
             leg.odd += 1;
             return;
         };
-        leg.remote.hear_report(source);
+        leg.remote.hear_report(source, now_us);
         if let Some(sender) = heard.sender {
             leg.reported = Some((rtcp::ntp_middle(sender.ntp), now_us));
         }
@@ -231,7 +233,7 @@ impl Bridge {
     ) -> Option<SocketAddr> {
         let (leg, _) = self.legs(side);
         let to = leg.remote.rtcp_address()?;
-        if !leg.remote.may_be_sent(REPORT_BYTES, now_us) {
+        if !leg.remote.may_be_sent(to, REPORT_BYTES, now_us) {
             return None;
         }
         let (packets, octets) = leg.outgoing.sent();
@@ -338,11 +340,11 @@ impl Bridge {
 }
 
 impl Leg {
-    fn new(ours: &Arc<Ours>, chance: &mut impl FnMut() -> u64) -> Self {
+    fn new(ours: &Arc<Ours>, sums: &Arc<Sums>, chance: &mut impl FnMut() -> u64) -> Self {
         let (names, numbers) = (chance(), chance());
         Self {
             end: None,
-            remote: Remote::new(Arc::clone(ours)),
+            remote: Remote::new(Arc::clone(ours), Arc::clone(sums)),
             reception: Reception::default(),
             keys: KeyReader::default(),
             foreign: 0,
@@ -362,7 +364,7 @@ impl Leg {
     /// Where it is sent a packet with so much payload, unless it has been sent enough before it was heard.
     fn address_for(&mut self, payload_bytes: usize, now_us: u64) -> Option<SocketAddr> {
         let address = self.remote.address()?;
-        let may = (self.remote).may_be_sent(HEADER_BYTES + payload_bytes, now_us);
+        let may = (self.remote).may_be_sent(address, HEADER_BYTES + payload_bytes, now_us);
         self.withheld += u64::from(!may);
         may.then_some(address)
     }

@@ -13,6 +13,7 @@ use super::ports::MediaSockets;
 use super::prompts::Library;
 use super::recorder::{Batch, Work};
 use super::statistics::Recorded;
+use super::sums::Sums;
 use super::{Clock, thread_cpu_ns};
 use crate::calls::ours::Ours;
 use crate::calls::switch::{CallKey, Input, Side};
@@ -98,6 +99,8 @@ pub struct Tools {
     pub patience: Patience,
     /// The ports at which nobody but we are.
     pub ours: Arc<Ours>,
+    /// What all threads send to those of whom nothing was heard.
+    pub sums: Arc<Sums>,
 }
 
 impl Shard {

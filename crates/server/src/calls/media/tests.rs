@@ -79,6 +79,7 @@ impl Phone {
             noise: true,
             nat: false,
             networks: Arc::new([]),
+            sources: Arc::new([]),
             unheard: None,
             version: 0,
         }
@@ -255,6 +256,7 @@ fn recorded_call(
         news,
         clock: Clock::new(),
         ours: Arc::new(Config::new(IpAddr::from([127, 0, 0, 1])).ours()),
+        sums: Arc::new(Sums::new(Limits::default())),
         patience: Patience {
             usual_us: 30_000_000,
             held_us: 300_000_000,

@@ -70,6 +70,9 @@ pub struct Unheard {
     pub bytes: u32,
     /// From the first packet on, in milliseconds.
     pub ms: u32,
+    /// Whether the signalling proves who wants it. What anybody could have asked for counts to a smaller sum of
+    /// all calls.
+    pub is_proven: bool,
 }
 
 /// One side of a relay.
@@ -90,8 +93,10 @@ pub struct MediaEnd {
     pub noise: bool,
     /// Whether its RTP may come from another address than the one it told: whence it comes first.
     pub nat: bool,
-    /// Where it can be then, besides the address that it told.
+    /// Where it can be then, besides the address that it told: in these networks of its trunk,
     pub networks: Arc<[IpNet]>,
+    /// or, by better right, where its signalling comes from.
+    pub sources: Arc<[IpAddr]>,
     /// What it may be sent before it has been heard; anything where its trunk says that its media is there.
     pub unheard: Option<Unheard>,
     /// Counts its descriptions, and its answer to the call. With each one the address may be learnt anew.

@@ -153,6 +153,7 @@ impl Half {
             rtcp: audio.rtcp,
             noise: takes_noise,
             networks: Arc::clone(&self.reach.networks),
+            sources: Arc::clone(&self.reach.sources),
             unheard: self.reach.unheard(audio.address.ip()),
             payloads: self.payloads?,
             law,

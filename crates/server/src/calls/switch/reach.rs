@@ -21,10 +21,10 @@ const PROVEN_MS: u32 = 60_000;
 pub(super) struct Reach {
     /// Whether its media comes from elsewhere than it says.
     pub nat: bool,
-    /// Where it can be then: the trunk's networks for media, and where its signalling comes from.
-    pub networks: Arc<[IpNet]>,
     /// The trunk's networks for media; none if it says nothing of them.
-    listed: Arc<[IpNet]>,
+    pub networks: Arc<[IpNet]>,
+    /// From where its signalling comes; none without NAT, when nobody asks.
+    pub sources: Arc<[IpAddr]>,
     unlisted: Unheard,
     ours: Arc<Ours>,
     told: Option<IpAddr>,
@@ -36,38 +36,35 @@ impl Reach {
     pub fn of_caller(trunk: &Trunk, setup: &Setup) -> Self {
         let is_proven =
             trunk.peer.hop.transport != Transport::Udp || trunk.peer.challenge.is_some();
-        let unproven = Unheard {
-            bytes: setup.unheard_bytes_max,
-            ms: UNPROVEN_MS,
-        };
-        let proven = Unheard {
-            bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
-            ms: PROVEN_MS,
-        };
-        Self::new(trunk, setup, if is_proven { proven } else { unproven })
+        Self::new(trunk, setup, is_proven)
     }
 
     /// The side that is called by this trunk, and answers what only it has got.
     pub fn of_callee(trunk: &Trunk, setup: &Setup) -> Self {
-        let proven = Unheard {
-            bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
-            ms: PROVEN_MS,
-        };
-        Self::new(trunk, setup, proven)
+        Self::new(trunk, setup, true)
     }
 
-    fn new(trunk: &Trunk, setup: &Setup, unlisted: Unheard) -> Self {
-        let listed: Arc<[IpNet]> = trunk.said.media_networks.as_slice().into();
-        let networks = match trunk.said.nat {
-            true => (listed.iter().copied())
-                .chain(trunk.peer.addresses().map(IpNet::from))
-                .collect(),
-            false => Arc::clone(&listed),
+    fn new(trunk: &Trunk, setup: &Setup, is_proven: bool) -> Self {
+        let unlisted = match is_proven {
+            true => Unheard {
+                bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
+                ms: PROVEN_MS,
+                is_proven,
+            },
+            false => Unheard {
+                bytes: setup.unheard_bytes_max,
+                ms: UNPROVEN_MS,
+                is_proven,
+            },
+        };
+        let sources = match trunk.said.nat {
+            true => trunk.peer.addresses().collect(),
+            false => [].into(),
         };
         Self {
             nat: trunk.said.nat,
-            networks,
-            listed,
+            networks: trunk.said.media_networks.as_slice().into(),
+            sources,
             unlisted,
             ours: Arc::clone(&setup.ours),
             told: trunk.said.rtp_advertised,
@@ -82,11 +79,15 @@ impl Reach {
     /// What this address may be sent before it has been heard. What is not where the trunk says that its
     /// media is gets nothing; where the trunk says nothing, a little.
     pub fn unheard(&self, ip: IpAddr) -> Option<Unheard> {
-        if self.listed.is_empty() {
+        if self.networks.is_empty() {
             return Some(self.unlisted);
         }
-        let is_listed = self.listed.iter().any(|network| network.contains(&ip));
-        let nothing = Unheard { bytes: 0, ms: 0 };
+        let is_listed = self.networks.iter().any(|network| network.contains(&ip));
+        let nothing = Unheard {
+            bytes: 0,
+            ms: 0,
+            is_proven: self.unlisted.is_proven,
+        };
         (!is_listed).then_some(nothing)
     }
 }

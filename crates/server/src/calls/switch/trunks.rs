@@ -8,7 +8,6 @@ use maskline_domain::trunk::Full;
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId, Tested};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::phrase;
-use std::sync::Arc;
 
 /// The most places of one trunk that one call tries.
 const PLACES_TRIED_MAX: usize = 3;
@@ -26,7 +25,7 @@ impl Switch {
         }
         for trunk in trunks {
             if let Some(told) = trunk.said.rtp_advertised {
-                Arc::make_mut(&mut self.setup.ours).add(told);
+                self.setup.ours.add(told);
             }
             match self
                 .trunks

@@ -3,40 +3,47 @@
 //! A side without NAT is where it says, and nothing else is taken for it. Behind NAT it is where it speaks
 //! from: one of the addresses at which it can be at all, learnt from its first packet, learnt anew with each
 //! description and at the answer, and learnt again when it has fallen silent there and speaks from another.
+//! Where it says that it is, and where its signalling comes from, it is by better right than elsewhere in its
+//! trunk's networks; and who was taken for it while it was silent gives way when it speaks again (`latch`).
 //! The name of its stream decides nothing, since a source may change it whenever it likes (RFC 3550 section 8).
 //!
 //! What a description says is only a claim. Until something has come from an address, the bound that the
 //! description brings with it holds for all that is sent there, or a single datagram that names somebody
-//! else's address would turn a prompt on them (RFC 8445 section 19.5.1 calls it the voice hammer).
+//! else's address would turn a prompt on them (RFC 8445 section 19.5.1 calls it the voice hammer). The bound is
+//! one for the whole call, whatever addresses its side names one after the other; beside it stands that of all
+//! calls together, for each address ([`Sums`]).
 
+use super::latch::{Latch, Right};
+use crate::calls::media::sums::Sums;
 use crate::calls::ours::Ours;
 use crate::calls::switch::{MediaEnd, Unheard};
 use ipnet::IpNet;
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// After so long without a packet a side may be somewhere else, in microseconds.
-const SILENT_US: u64 = 1_000_000;
-/// The same for one of which next to nothing was heard, or whose stream goes on under its name from another
-/// port of the same machine, in microseconds.
-const HARDLY_HEARD_US: u64 = 100_000;
-/// With so many packets from an address more than next to nothing was heard.
-const SETTLED_PACKETS: u32 = 5;
-/// So many packets another address must have sent before it is taken for the side's.
-const RIVAL_PACKETS: u32 = 3;
 /// The headers of IPv4 and UDP, which whoever is sent something gets too, in bytes.
 const HEADERS_BYTES: usize = 28;
+/// So many addresses from which something has come in this call are remembered; the last ones.
+const HEARD_MAX: usize = 4;
 
 /// See the module. Times are in microseconds on a clock that never jumps.
 #[derive(Debug)]
 pub(super) struct Remote {
     ours: Arc<Ours>,
+    sums: Arc<Sums>,
     /// What it says of itself.
     told: Option<Told>,
     /// Where it is, behind NAT.
     latch: Option<Latch>,
-    /// What may still be sent before something comes from where it is sent; none if something has.
-    bound: Option<Bound>,
+    /// Whether what is sent it has no bound: something has come from there, or its trunk says so.
+    is_free: bool,
+    /// From where something has come in this call.
+    heard: VecDeque<IpAddr>,
+    /// What it was sent before that, wherever it said that it is, in bytes.
+    spent_bytes: usize,
+    /// When the first of it was sent to where it is now.
+    since_us: Option<u64>,
     /// Where its reports come from.
     rtcp_from: Option<SocketAddr>,
 }
@@ -48,36 +55,22 @@ struct Told {
     is_behind_nat: bool,
     version: u32,
     networks: Arc<[IpNet]>,
-}
-
-#[derive(Debug)]
-struct Latch {
-    address: SocketAddr,
-    ssrc: u32,
-    heard_us: u64,
-    packets: u32,
-    /// Whether the next packet from any address at which the side can be moves it there.
-    is_open: bool,
-    /// Another address from which something came since.
-    rival: Option<(SocketAddr, u32)>,
-}
-
-#[derive(Debug)]
-struct Bound {
-    bytes: usize,
-    lasts_us: u64,
-    /// When the first packet was sent.
-    since_us: Option<u64>,
+    sources: Arc<[IpAddr]>,
+    unheard: Option<Unheard>,
 }
 
 impl Remote {
-    /// Nothing is known of it. `ours` are the ports at which nobody but we can be.
-    pub fn new(ours: Arc<Ours>) -> Self {
+    /// Nothing is known of it. `ours` are the ports at which nobody but we can be; `sums` is what all calls send.
+    pub fn new(ours: Arc<Ours>, sums: Arc<Sums>) -> Self {
         Self {
             ours,
+            sums,
             told: None,
             latch: None,
-            bound: None,
+            is_free: false,
+            heard: VecDeque::new(),
+            spent_bytes: 0,
+            since_us: None,
             rtcp_from: None,
         }
     }
@@ -90,15 +83,11 @@ impl Remote {
         if is_moved {
             self.latch = None;
             self.rtcp_from = None;
-            let bound = end.and_then(|end| end.unheard).map(Bound::new);
-            // Who names one address after the other gets no more than who names one.
-            let had_told = self.told.is_some();
-            self.bound = match (bound, self.bound.take()) {
-                (Some(fresh), Some(left)) if had_told && left.bytes < fresh.bytes => Some(left),
-                (bound, _) => bound,
-            };
-        } else if let Some(latch) = &mut self.latch {
-            latch.is_open |= is_new;
+            self.since_us = None;
+        } else if let Some(latch) = &mut self.latch
+            && is_new
+        {
+            latch.open();
         }
         self.told = end.map(|end| Told {
             address: end.address,
@@ -106,7 +95,12 @@ impl Remote {
             is_behind_nat: end.nat,
             version: end.version,
             networks: Arc::clone(&end.networks),
+            sources: Arc::clone(&end.sources),
+            unheard: end.unheard,
         });
+        let address = self.address();
+        self.is_free = end.is_none_or(|end| end.unheard.is_none())
+            || address.is_some_and(|address| self.heard.contains(&address.ip()));
         is_moved
     }
 
@@ -115,7 +109,7 @@ impl Remote {
         match (&self.told, &self.latch) {
             (None, _) => false,
             (Some(told), _) if !told.is_behind_nat => source == told.address,
-            (Some(_), Some(latch)) if source == latch.address => true,
+            (Some(_), Some(latch)) if source == latch.address() => true,
             (Some(told), _) => {
                 source == told.address
                     || (told.can_be_at(source.ip()) && !self.ours.is_media(source))
@@ -125,40 +119,69 @@ impl Remote {
 
     /// Takes note of a sound packet from where it may be. False if it is somewhere else.
     pub fn hear(&mut self, source: SocketAddr, ssrc: u32, now_us: u64) -> bool {
-        let is_behind_nat = self.told.as_ref().is_some_and(|told| told.is_behind_nat);
-        if is_behind_nat {
+        let Some(told) = &self.told else {
+            return false;
+        };
+        if told.is_behind_nat {
+            let right = told.right_at(source.ip());
             match &mut self.latch {
-                None => self.latch = Some(Latch::new(source, ssrc, now_us)),
-                Some(latch) if latch.address == source => latch.hear(ssrc, now_us),
+                None => self.latch = Some(Latch::new(source, right, ssrc, now_us)),
                 Some(latch) => {
-                    if !latch.yields_to(source, ssrc, now_us) {
+                    let before = latch.address().ip();
+                    if !latch.hear(source, right, ssrc, now_us) {
                         return false;
                     }
-                    if latch.address.ip() != source.ip() {
+                    if before != source.ip() {
                         self.rtcp_from = None;
+                        self.is_free = false;
                     }
-                    self.latch = Some(Latch::new(source, ssrc, now_us));
                 }
             }
         }
-        // It has come from where it is sent.
-        self.bound = None;
+        if !self.is_free {
+            self.believe(source.ip(), now_us);
+        }
         true
+    }
+
+    /// Something has come from where it is sent.
+    fn believe(&mut self, ip: IpAddr, now_us: u64) {
+        self.is_free = true;
+        if self.heard.contains(&ip) {
+            return;
+        }
+        if self.heard.len() == HEARD_MAX {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(ip);
+        self.sums.hear(ip, now_us);
     }
 
     /// Where it is sent RTP.
     pub fn address(&self) -> Option<SocketAddr> {
-        let latched = self.latch.as_ref().map(|latch| latch.address);
+        let latched = self.latch.as_ref().map(Latch::address);
         let address = latched.or(self.told.as_ref().map(|told| told.address))?;
         is_reachable(address).then_some(address)
     }
 
-    /// Whether a packet of this many bytes may be sent to [`Remote::address`]; it counts as sent then.
-    pub fn may_be_sent(&mut self, bytes: usize, now_us: u64) -> bool {
-        match &mut self.bound {
-            None => true,
-            Some(bound) => bound.allows(bytes, now_us),
+    /// Whether a packet of this many bytes may be sent there, to [`Remote::address`] or
+    /// [`Remote::rtcp_address`]; it counts as sent then.
+    pub fn may_be_sent(&mut self, to: SocketAddr, bytes: usize, now_us: u64) -> bool {
+        if self.is_free {
+            return true;
         }
+        let Some(unheard) = self.told.as_ref().and_then(|told| told.unheard) else {
+            return false;
+        };
+        let bytes = bytes + HEADERS_BYTES;
+        let since_us = *self.since_us.get_or_insert(now_us);
+        let may = self.spent_bytes + bytes <= unheard.bytes as usize
+            && now_us.saturating_sub(since_us) < u64::from(unheard.ms) * 1_000
+            && (self.sums).take(to.ip(), bytes, unheard.is_proven, now_us);
+        if may {
+            self.spent_bytes += bytes;
+        }
+        may
     }
 
     /// Whether a report from there may be its.
@@ -170,19 +193,17 @@ impl Remote {
         let is_told = ip == told.address.ip() || told.rtcp.is_some_and(|rtcp| rtcp.ip() == ip);
         match (told.is_behind_nat, &self.latch) {
             (false, _) => is_told,
-            (true, Some(latch)) => ip == latch.address.ip() || (is_told && told.rtcp.is_some()),
+            (true, Some(latch)) => ip == latch.address().ip() || (is_told && told.rtcp.is_some()),
             (true, None) => told.can_be_at(ip) && !self.ours.is_media(source),
         }
     }
 
     /// Takes note of a report that was its.
-    pub fn hear_report(&mut self, source: SocketAddr) {
+    pub fn hear_report(&mut self, source: SocketAddr, now_us: u64) {
         self.rtcp_from = Some(source);
-        if self
-            .address()
-            .is_some_and(|address| address.ip() == source.ip())
-        {
-            self.bound = None;
+        let is_there = |address: SocketAddr| address.ip() == source.ip();
+        if !self.is_free && self.address().is_some_and(is_there) {
+            self.believe(source.ip(), now_us);
         }
     }
 
@@ -210,64 +231,13 @@ impl Remote {
 impl Told {
     fn can_be_at(&self, ip: IpAddr) -> bool {
         let mut networks = self.networks.iter();
-        ip == self.address.ip() || networks.any(|network| network.contains(&ip))
-    }
-}
-
-impl Latch {
-    fn new(address: SocketAddr, ssrc: u32, now_us: u64) -> Self {
-        Self {
-            address,
-            ssrc,
-            heard_us: now_us,
-            packets: 1,
-            is_open: false,
-            rival: None,
-        }
+        self.right_at(ip) == Right::Own || networks.any(|network| network.contains(&ip))
     }
 
-    fn hear(&mut self, ssrc: u32, now_us: u64) {
-        self.ssrc = ssrc;
-        self.heard_us = now_us;
-        self.packets = self.packets.saturating_add(1);
-        self.is_open = false;
-    }
-
-    /// Whether the side is now there instead.
-    fn yields_to(&mut self, source: SocketAddr, ssrc: u32, now_us: u64) -> bool {
-        let packets = match self.rival {
-            Some((rival, packets)) if rival == source => packets.saturating_add(1),
-            _ => 1,
-        };
-        self.rival = Some((source, packets));
-        let goes_on = ssrc == self.ssrc && source.ip() == self.address.ip();
-        let patience_us = match goes_on || self.packets < SETTLED_PACKETS {
-            true => HARDLY_HEARD_US,
-            false => SILENT_US,
-        };
-        let is_silent = now_us.saturating_sub(self.heard_us) >= patience_us;
-        self.is_open || (is_silent && packets >= RIVAL_PACKETS)
-    }
-}
-
-impl Bound {
-    fn new(unheard: Unheard) -> Self {
-        Self {
-            bytes: unheard.bytes as usize,
-            lasts_us: u64::from(unheard.ms) * 1_000,
-            since_us: None,
-        }
-    }
-
-    fn allows(&mut self, bytes: usize, now_us: u64) -> bool {
-        let since_us = *self.since_us.get_or_insert(now_us);
-        let left = self.bytes.checked_sub(bytes + HEADERS_BYTES);
-        match left.filter(|_| now_us.saturating_sub(since_us) < self.lasts_us) {
-            Some(left) => {
-                self.bytes = left;
-                true
-            }
-            None => false,
+    fn right_at(&self, ip: IpAddr) -> Right {
+        match ip == self.address.ip() || self.sources.contains(&ip) {
+            true => Right::Own,
+            false => Right::Network,
         }
     }
 }

@@ -1,6 +1,8 @@
 mod nat;
+mod unheard;
 
 use super::*;
+use crate::calls::media::sums::Limits;
 use crate::calls::switch::Repeat;
 use maskline_sip::dtmf::Event;
 use maskline_sip::rtp::Loss;
@@ -29,6 +31,7 @@ fn end(port: u16, events: u8) -> MediaEnd {
         noise: true,
         nat: false,
         networks: Arc::new([]),
+        sources: Arc::new([]),
         unheard: None,
         version: 0,
     }
@@ -38,6 +41,10 @@ fn end(port: u16, events: u8) -> MediaEnd {
 fn ours() -> Arc<Ours> {
     let ip = std::net::IpAddr::from([192, 0, 2, 1]);
     Arc::new(Ours::new(ip, ip, [], (20_000, 29_999)))
+}
+
+fn sums() -> Arc<Sums> {
+    Arc::new(Sums::new(Limits::default()))
 }
 
 const CALLER: u16 = 4_000;
@@ -65,12 +72,17 @@ struct OwnedPacket {
 
 impl World {
     fn new() -> Self {
-        Self::with_chance(1)
+        Self::with_chance(1, &sums())
     }
 
-    fn with_chance(mut seed: u64) -> Self {
+    /// One of several calls.
+    fn beside(sums: &Arc<Sums>) -> Self {
+        Self::with_chance(1, sums)
+    }
+
+    fn with_chance(mut seed: u64, sums: &Arc<Sums>) -> Self {
         let mut world = Self {
-            bridge: Bridge::new(PATIENCE, &ours(), 0, || {
+            bridge: Bridge::new(PATIENCE, (&ours(), sums), 0, || {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 seed
             }),

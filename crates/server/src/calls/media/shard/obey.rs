@@ -79,11 +79,12 @@ impl Room {
             }
         }
         let mut chances = chances.into_iter();
-        let (patience, ours) = (self.tools.patience, &self.tools.ours);
+        let patience = self.tools.patience;
+        let shared = (&self.tools.ours, &self.tools.sums);
         let first_report_us = chances.next().unwrap_or(0) % REPORT_EVERY_US;
         let call = Call {
             key,
-            bridge: Bridge::new(patience, ours, now_us, || chances.next().unwrap_or(0)),
+            bridge: Bridge::new(patience, shared, now_us, || chances.next().unwrap_or(0)),
             caller,
             callee,
             is_recorded: false,

@@ -44,17 +44,20 @@ fn a_call_connects_shows_x_and_closes_its_record() {
         noise: false,
         nat: false,
         networks: Arc::new([]),
+        sources: Arc::new([]),
         unheard: Some(unheard),
         version,
     };
     // Anybody can have sent the INVITE; only the callee can have answered ours.
     let few = Unheard {
-        bytes: 16_384,
+        bytes: 4_096,
         ms: 10_000,
+        is_proven: false,
     };
     let many = Unheard {
         bytes: 786_432,
         ms: 60_000,
+        is_proven: true,
     };
     let path = MediaPath {
         caller: Some(end(CALLER_MEDIA, 8, 0, few)),

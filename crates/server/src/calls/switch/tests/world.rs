@@ -94,7 +94,7 @@ pub fn setup() -> Setup {
             [],
             (20_000, 29_999),
         )),
-        unheard_bytes_max: 16 * 1_024,
+        unheard_bytes_max: 4 * 1_024,
         seed: [9; 32],
     }
 }

@@ -1,14 +1,13 @@
-//! Where a side really is, where its reports go, and what it is sent before it has been heard.
+//! Where a side really is, and where its reports go.
 
 use super::*;
-use crate::calls::switch::Unheard;
 
-fn there(text: &str) -> SocketAddr {
+pub(super) fn there(text: &str) -> SocketAddr {
     text.parse().expect("a literal")
 }
 
 /// Where the caller says that it is.
-const TOLD: &str = "10.0.0.5:4000";
+pub(super) const TOLD: &str = "10.0.0.5:4000";
 /// Where its SBC speaks from.
 const SBC: &str = "203.0.113.5:4000";
 
@@ -30,7 +29,7 @@ impl World {
     }
 
     /// A packet to the caller's port; whether it crosses.
-    fn speaks(&mut self, source: &str, ssrc: u32, sequence: u16) -> bool {
+    pub(super) fn speaks(&mut self, source: &str, ssrc: u32, sequence: u16) -> bool {
         let mut bytes = Vec::new();
         let packet = Packet {
             ssrc,
@@ -51,14 +50,14 @@ impl World {
             .map(|(to, _)| to)
     }
 
-    fn report_from(&mut self, source: &str) {
+    pub(super) fn report_from(&mut self, source: &str) {
         let mut bytes = Vec::new();
         rtcp::write(&mut bytes, 77, None, None, "name");
         self.bridge
             .on_rtcp(Side::Caller, there(source), &bytes, self.now_us);
     }
 
-    fn report_to(&mut self) -> Option<SocketAddr> {
+    pub(super) fn report_to(&mut self) -> Option<SocketAddr> {
         let mut fresh = Vec::new();
         self.bridge.report(Side::Caller, self.now_us, 0, &mut fresh)
     }
@@ -220,6 +219,190 @@ fn a_side_is_where_it_speaks_from_whatever_it_calls_its_stream() {
         }
         assert!(crossed.contains(&count), "{why}: {count} packets");
         assert_eq!(world.whither(), Some(there(at_last)), "{why}");
+    }
+}
+
+/// Who of several that can be the side it is taken to be, where they all speak, silent or not. The address that
+/// it says is `TOLD`, that of its signalling is `SIGNALLING`; all others are in its trunk's networks.
+const SIGNALLING: &str = "203.0.113.1:4000";
+const GATEWAY: &str = SBC;
+const OTHER_GATEWAY: &str = "203.0.113.9:4000";
+const STRANGER: &str = "203.0.113.77:9";
+
+/// Why; who speaks: a pause before them in milliseconds, and all who then speak in turn, for so many rounds of
+/// 20 ms; and where the side is at the end.
+type Turns = (
+    &'static str,
+    &'static [(u64, &'static [&'static str], u16)],
+    &'static str,
+);
+
+const TURNS: &[Turns] = &[
+    (
+        "who was left for being silent speaks again, though the other goes on",
+        &[
+            (0, &[GATEWAY], 50),
+            (2_000, &[STRANGER], 50),
+            (0, &[STRANGER, GATEWAY], 20),
+        ],
+        GATEWAY,
+    ),
+    (
+        "the other has spoken for a long time",
+        &[
+            (0, &[GATEWAY], 50),
+            (2_000, &[STRANGER], 3_000),
+            (0, &[STRANGER, GATEWAY], 20),
+        ],
+        GATEWAY,
+    ),
+    (
+        "its signalling's address speaks again",
+        &[
+            (0, &[SIGNALLING], 50),
+            (2_000, &[STRANGER], 50),
+            (0, &[STRANGER, SIGNALLING], 20),
+        ],
+        SIGNALLING,
+    ),
+    (
+        "the address that it says speaks again",
+        &[
+            (0, &[TOLD], 50),
+            (2_000, &[STRANGER], 50),
+            (0, &[STRANGER, TOLD], 20),
+        ],
+        TOLD,
+    ),
+    (
+        "its signalling's address speaks for the first time",
+        &[(0, &[STRANGER], 50), (0, &[STRANGER, SIGNALLING], 20)],
+        SIGNALLING,
+    ),
+    (
+        "the address that it says speaks for the first time",
+        &[(0, &[GATEWAY], 50), (0, &[GATEWAY, TOLD], 20)],
+        TOLD,
+    ),
+    (
+        "a stranger speaks while it does",
+        &[(0, &[SIGNALLING], 50), (0, &[SIGNALLING, STRANGER], 500)],
+        SIGNALLING,
+    ),
+    (
+        "another of the same right speaks while it does",
+        &[(0, &[GATEWAY], 50), (0, &[GATEWAY, OTHER_GATEWAY], 500)],
+        GATEWAY,
+    ),
+    (
+        "another gateway has taken over, and nobody comes back",
+        &[(0, &[GATEWAY], 50), (1_100, &[OTHER_GATEWAY], 500)],
+        OTHER_GATEWAY,
+    ),
+    (
+        "another gateway has taken over, and single packets come late",
+        &[
+            (0, &[GATEWAY], 50),
+            (1_100, &[OTHER_GATEWAY], 50),
+            (0, &[GATEWAY], 2),
+            (0, &[OTHER_GATEWAY], 100),
+        ],
+        OTHER_GATEWAY,
+    ),
+    (
+        "who came back is left again, and the stranger has no right to come back",
+        &[
+            (0, &[GATEWAY], 50),
+            (2_000, &[STRANGER], 50),
+            (2_000, &[GATEWAY], 50),
+            (0, &[GATEWAY, STRANGER], 100),
+        ],
+        GATEWAY,
+    ),
+    (
+        "two strangers take turns in a pause",
+        &[
+            (0, &[GATEWAY], 50),
+            (2_000, &[STRANGER], 50),
+            (2_000, &["203.0.113.78:9"], 50),
+            (0, &["203.0.113.78:9", GATEWAY], 20),
+        ],
+        GATEWAY,
+    ),
+    (
+        "another stranger speaks between its packets as it comes back",
+        &[
+            (0, &[GATEWAY], 50),
+            (2_000, &[STRANGER], 50),
+            (
+                0,
+                &["203.0.113.78:9", STRANGER, GATEWAY, "203.0.113.79:9"],
+                20,
+            ),
+        ],
+        GATEWAY,
+    ),
+    (
+        "a stranger speaks in a pause and the side does not come back",
+        &[(0, &[GATEWAY], 50), (2_000, &[STRANGER], 50)],
+        STRANGER,
+    ),
+    (
+        "it comes back from another port of its machine",
+        &[
+            (0, &[GATEWAY], 50),
+            (2_000, &[STRANGER], 50),
+            (0, &[STRANGER, "203.0.113.5:9000"], 20),
+        ],
+        "203.0.113.5:9000",
+    ),
+];
+
+#[test]
+fn who_was_taken_for_a_silent_side_gives_way_when_it_speaks_again() {
+    for (why, turns, at_last) in TURNS {
+        let mut world = World::of(true);
+        world.change(|path| {
+            path.caller = path.caller.take().map(|end| MediaEnd {
+                sources: Arc::new([there(SIGNALLING).ip()]),
+                ..end
+            });
+        });
+        let mut sequence = 0;
+        for (pause_ms, who, rounds) in *turns {
+            world.now_us += pause_ms * 1_000;
+            for _ in 0..*rounds {
+                world.now_us += STEP_US;
+                sequence += 1;
+                for (ssrc, source) in (1..).zip(*who) {
+                    world.speaks(source, ssrc, sequence);
+                }
+            }
+        }
+        assert_eq!(world.whither(), Some(there(at_last)), "{why}");
+    }
+}
+
+#[test]
+fn after_a_new_description_what_is_still_under_way_from_before_takes_nothing_back() {
+    for late in 0..5 {
+        let mut world = World::of(true);
+        for sequence in 0..50 {
+            world.now_us += STEP_US;
+            world.speaks(GATEWAY, 1, sequence);
+        }
+        world.change(|path| {
+            path.caller = path.caller.take().map(|end| MediaEnd {
+                version: end.version + 1,
+                ..end
+            });
+        });
+        assert!(world.speaks(OTHER_GATEWAY, 2, 1), "{late}");
+        for sequence in 0..late {
+            assert!(!world.speaks(GATEWAY, 1, 50 + sequence), "{late}");
+            assert!(world.speaks(OTHER_GATEWAY, 2, 2 + sequence), "{late}");
+        }
+        assert_eq!(world.whither(), Some(there(OTHER_GATEWAY)), "{late}");
     }
 }
 
@@ -455,109 +638,4 @@ fn a_packet_is_relayed_whole_or_not_at_all() {
         let odd = world.bridge.received(Side::Caller).odd;
         assert_eq!(odd, u64::from(!crosses), "{length}");
     }
-}
-
-/// A world whose caller may be sent so much before it is heard.
-fn bounded(bytes: u32, ms: u32) -> World {
-    let mut world = World::new();
-    world.change(|path| {
-        path.caller = Some(MediaEnd {
-            address: there(TOLD),
-            unheard: Some(Unheard { bytes, ms }),
-            ..end(CALLER, 101)
-        });
-    });
-    world
-}
-
-impl World {
-    /// Plays to the caller for so many packets; how many bytes were sent, with all headers.
-    fn played(&mut self, packets: usize) -> usize {
-        let prompt = Player::new(vec![3; 160].into(), Law::A, Repeat::Forever);
-        assert!(self.bridge.play(Side::Caller, prompt));
-        let ticks = (0..packets).filter_map(|_| self.tick(Side::Caller).0);
-        ticks.map(|(_, packet)| packet.payload.len() + 40).sum()
-    }
-}
-
-#[test]
-fn who_has_not_been_heard_is_sent_little() {
-    // What it may be sent, and what it is sent of a prompt of twenty seconds.
-    for (bytes, ms, at_least, at_most) in [
-        (16_384, 10_000, 16_000, 16_384),
-        (786_432, 60_000, 200_000, 200_000),
-        (786_432, 2_000, 19_800, 20_200),
-        (0, 0, 0, 0),
-        (199, 10_000, 0, 0),
-        (200, 10_000, 200, 200),
-    ] {
-        let mut world = bounded(bytes, ms);
-        let sent = world.played(1_000);
-        assert!((at_least..=at_most).contains(&sent), "{bytes}: {sent}");
-        let withheld = world.bridge.received(Side::Caller).withheld;
-        assert_eq!(withheld as usize, 1_000 - sent / 200);
-        assert!(world.report_to().is_none() || bytes == 786_432 && ms == 60_000);
-    }
-}
-
-#[test]
-fn relayed_sound_and_reports_count_too() {
-    let mut world = bounded(2_000, 100_000);
-    let mut sent = 0;
-    for sequence in 0..500 {
-        let got = world.say(Side::Callee, CALLEE, sound(sequence, &[1; 160]));
-        sent += got.map_or(0, |(_, packet)| packet.payload.len() + 40);
-        if world.report_to().is_some() {
-            sent += 96 + 28;
-        }
-    }
-    assert!((1_700..=2_000).contains(&sent), "{sent}");
-}
-
-#[test]
-fn who_has_been_heard_is_sent_everything() {
-    let by_sound = |world: &mut World| assert!(world.speaks(TOLD, 1, 1));
-    let by_report = |world: &mut World| world.report_from("10.0.0.5:4001");
-    for hear in [by_sound as fn(&mut World), by_report] {
-        let mut world = bounded(1_000, 10_000);
-        assert_eq!(world.played(100), 1_000);
-        hear(&mut world);
-        let (first, _) = world.tick(Side::Caller);
-        let (_, first) = first.expect("it goes on");
-        assert!(first.marker, "after a break");
-        assert_eq!(world.played(1_000), 200_000);
-    }
-    // Odd packets and strangers' do not count.
-    let mut world = bounded(1_000, 10_000);
-    assert!(!world.speaks("10.0.0.6:4000", 1, 1));
-    world.report_from("10.0.0.6:4001");
-    assert_eq!(world.played(1_000), 1_000);
-}
-
-#[test]
-fn who_names_one_address_after_the_other_is_sent_no_more() {
-    let mut world = bounded(10_000, 60_000);
-    let mut sent = 0;
-    for host in 1..50 {
-        world.change(|path| {
-            path.caller = path.caller.take().map(|end| MediaEnd {
-                address: SocketAddr::from(([10, 9, 0, host], 4_000)),
-                version: host.into(),
-                ..end
-            });
-        });
-        sent += world.played(20);
-    }
-    assert!(sent <= 10_000, "{sent}");
-    // Of one that has been heard nothing is owed.
-    let mut world = bounded(10_000, 60_000);
-    assert!(world.speaks(TOLD, 1, 1));
-    world.change(|path| {
-        path.caller = path.caller.take().map(|end| MediaEnd {
-            address: there("10.9.0.1:4000"),
-            version: 9,
-            ..end
-        });
-    });
-    assert_eq!(world.played(1_000), 10_000);
 }
