@@ -142,6 +142,36 @@ def test_others_change_nothing_in_a_call(trunks, whose, request):
         hang_up(caller, callee)
 
 
+@pytest.mark.parametrize("trunks", ["exchange", "streams"])
+@pytest.mark.parametrize("whose", ["caller", "callee"])
+def test_others_change_nothing_before_the_answer(trunks, whose, request):
+    """While it rings, with sound before the answer that was acknowledged (RFC 3262)."""
+    exchange = request.getfixturevalue(trunks)
+    with exchange.phones("early") as (caller, callee), Place(THIRD_HOST, exchange.switch) as third:
+        caller.is_reliable = callee.is_reliable = True
+        caller.dial(exchange.to_the_callee())
+        callee.await_heard("INVITE")
+        callee.reply(183, body="audio")
+        callee.await_heard("PRACK")
+        caller.await_heard("183 INVITE")
+        caller.await_heard("200 PRACK")
+        victim = caller if whose == "caller" else callee
+        with untold(caller, callee):
+            for what, host, stream, expected in PLACES:
+                for method in METHODS:
+                    body = sdp_at(third) if method in ("INVITE", "UPDATE", "PRACK") else None
+                    with Place(host, exchange.switch, stream) as place:
+                        told = place.say(forged(victim, method, body)) and place.status()
+                    assert told in expected or (stream and told is False), f"{method} from {what}: {told}"
+        callee.speak(10)
+        caller.speak(10)
+        assert third.hears(SOUND_S) == 0, "somebody else hears the call"
+        callee.reply(200)
+        caller.await_heard("200 INVITE")
+        callee.await_heard("ACK")
+        hang_up(caller, callee)
+
+
 def another(name, text):
     """A request with one of its ids changed to another that could be."""
     call_id, tag = field(text, "Call-ID"), re.search(r";tag=(\S+)", field(text, "From")).group(1)
@@ -226,17 +256,12 @@ def test_an_acknowledgement_of_others_moves_no_media(trunks, offers, request):
             callee.await_heard("ACK")
         ack = next(text for text in texts if text.startswith("ACK "))
         wrong = pointed(ack, third)
-        attacks = [(what, host, stream, wrong) for what, host, stream, _ in PLACES]
-        # What comes from the caller's trunk with every id cannot be told from the caller.
-        attacks += [(f"another {name}", CALLER.host, False, another(name, wrong)) for name in ACK_IDS]
 
         def attack():
-            for what, host, stream, text in attacks:
-                with Place(host, exchange.switch, stream) as place:
-                    place.say(text)
-                    assert third.hears(0) == 0, what
+            acknowledge_as_others(exchange, wrong, third)
 
-        with untold(callee):
+        # The caller hears our answer again and again until it has acknowledged it.
+        with untold(caller, callee):
             attack()
         callee.speak(10)
         assert third.hears(SOUND_S) == 0, "somebody else hears the callee before the true ACK"
@@ -247,6 +272,40 @@ def test_an_acknowledgement_of_others_moves_no_media(trunks, offers, request):
         heard = len(caller.media.received)
         callee.speak(10)
         caller.speak(10)
+        assert third.hears(SOUND_S) == 0, "somebody else hears the call"
+        assert len(caller.media.received) > heard, "the caller hears it"
+        hang_up(caller, callee)
+
+
+def acknowledge_as_others(exchange, ack, third):
+    attacks = [(what, host, stream, ack) for what, host, stream, _ in PLACES]
+    # What comes from the caller's trunk with every id cannot be told from the caller.
+    attacks += [(f"another {name}", CALLER.host, False, another(name, ack)) for name in ACK_IDS]
+    for what, host, stream, text in attacks:
+        with Place(host, exchange.switch, stream) as place:
+            place.say(text)
+            assert third.hears(0) == 0, what
+
+
+@pytest.mark.parametrize("trunks", ["exchange", "streams"])
+def test_an_acknowledgement_of_others_answers_no_offer_of_ours_in_a_call(trunks, request):
+    """A re-INVITE without a description is answered with an offer, which the ACK answers."""
+    exchange = request.getfixturevalue(trunks)
+    with exchange.phones("again") as (caller, callee), Place(THIRD_HOST, exchange.switch) as third:
+        connect(exchange, caller, callee)
+        caller.acknowledges_with_sdp = True
+        with on_paper(caller) as texts:
+            caller.ask("INVITE")
+            caller.link.link.send(texts[0].encode())
+            caller.await_heard("200 INVITE")
+        ack = next(text for text in texts if text.startswith("ACK "))
+        with untold(caller, callee):
+            acknowledge_as_others(exchange, pointed(ack, third), third)
+        callee.speak(10)
+        assert third.hears(SOUND_S) == 0, "somebody else hears the callee before the true ACK"
+        caller.link.send(ack.encode())
+        heard = len(caller.media.received)
+        callee.speak(10)
         assert third.hears(SOUND_S) == 0, "somebody else hears the call"
         assert len(caller.media.received) > heard, "the caller hears it"
         hang_up(caller, callee)

@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from abuse.crowd import ask
 from support.gateway import bound, expiration
 from support.operator import Operator
 from support.process import Maskline
@@ -227,6 +228,22 @@ def test_looks_and_wrong_tokens_leave_their_traces(service):
     assert "right token" in service.log_path.read_text()
 
 
+def test_wrong_tokens_of_many_addresses_leave_a_bounded_trace(tmp_path):
+    service = Maskline(tmp_path / "data").start()
+    try:
+        addresses = [f"127.0.2.{host}" for host in range(1, 121)]
+        for source in addresses * 3:
+            headers = {"Authorization": "Bearer guessed"}
+            assert ask(service.ready["admin"], "/v1/keys", source, headers)[0] == 401
+        lines = [json.loads(line["facts"]) for line in audit(service) if line["deed"] == "token_refused"]
+        told = [line["from"] for line in lines]
+        assert told.count("other addresses") == 1 and len(told) == 33, told
+        assert set(told) - {"other addresses"} < set(addresses)
+        assert service.log_path.read_text().count("without the right token were refused") == len(told)
+    finally:
+        service.stop()
+
+
 def test_free_texts_are_masked_like_numbers(service):
     operator = Operator(service)
     world = operator.world(numbers={"北京": 2})
@@ -263,12 +280,21 @@ def test_statements_that_cannot_be_are_refused_or_warned_of(service, tmp_path):
         ("dypls:UnbindSubscripton", "did you mean dypls:UnbindSubscription?"),
         ("UnbindSubscription", "did you mean dypls:UnbindSubscription?"),
         ("dypls:bindaxn", "did you mean dypls:BindAxn?"),
+        ("DYPLS:BindAxn", "did you mean dypls:BindAxn?"),
+        ("dyplsapi:BindAxn", "did you mean dypls:BindAxn?"),
         ("dypls:Qeury*", "did you mean dypls:Query*?"),
+        ("dypls:*Axn", "no action is called"),
+        ("ecs:*", "no action is called"),
+        ("", "no action is called"),
         ("*@12345", "can be no PoolKey"),
         ("*@", "can be no PoolKey"),
+        (f"*@{world.pool},", "can be no PoolKey"),
+        ("*@AXN_170", "can be no PoolKey"),
+        ("*@*1", "can be no PoolKey"),
     ]:
-        code, error = said("--allow", "*", "--deny", wrong)
-        assert code != 0 and told in error, (wrong, error)
+        for effects in (("--allow", "*", "--deny", wrong), ("--allow", wrong)):
+            code, error = said(*effects)
+            assert code != 0 and told in error, (effects, error)
     assert world.account not in service.cli("user", "ls").stdout, "nothing of it was done"
 
     file = tmp_path / "wrong.toml"
@@ -279,9 +305,21 @@ def test_statements_that_cannot_be_are_refused_or_warned_of(service, tmp_path):
     for flags in ((), ("--dry-run",)):
         done = service.cli("apply", file, *flags, check=False)
         assert done.returncode != 0 and "dypls:UnbindSubscription" in done.stderr, done.stderr
-    statement = {"effect": "deny", "actions": ["dypls:Nothing"], "pools": ["*"]}
-    document = json.dumps({"account": world.account, "name": "reports", "statement": [statement]})
-    assert admin(service, f"/v1/users/{user}", method="PUT", body=document)[0] == 409
+    for actions, pools in [
+        (["dypls:Nothing"], ["*"]),
+        (["dypls:BindAxn "], ["*"]),
+        (["*", "dypls:bindaxn"], ["*"]),
+        ([""], ["*"]),
+        (["*"], [""]),
+        (["*"], [f"{world.pool} "]),
+        (["*"], [world.pool, "12345"]),
+        ([], ["*"]),
+        (["*"], []),
+    ]:
+        statement = {"effect": "deny", "actions": actions, "pools": pools}
+        document = json.dumps({"account": world.account, "name": "reports", "statement": [statement]})
+        status, told = admin(service, f"/v1/users/{user}", method="PUT", body=document)
+        assert status == 409, (actions, pools, told)
 
     for pools, warned in [
         (world.pool, ""),
