@@ -42,12 +42,15 @@ class WavPhone(Phone):
         return path
 
 
+ASKS = {"asks_username": "", "asks_password": ""}
+
+
 class Pjsip(WavPhone):
     """The user agent library of PJSIP 2.15."""
 
     def __init__(self, *place, reliable=False, early=False, **more):
         need(PJSIP, "scripts/install-test-tools makes it")
-        super().__init__(*place, reliable=reliable, **{**CREDENTIALS, **CERTIFICATES, **more})
+        super().__init__(*place, reliable=reliable, **{**CREDENTIALS, **CERTIFICATES, **ASKS, **more})
 
     def _command(self, place, settings):
         return [str(PJSIP), str(HERE / "pjsip_process.py"), json.dumps(settings)]
@@ -113,7 +116,7 @@ class Linphone(WavPhone):
         rc = home / "rc"
         rc.write_text("\n".join(lines) + "\n")
         self.settings = settings
-        self.held = False
+        self.held = self.offers = False
         return [
             "env", f"HOME={home}", "stdbuf", "-o0", program, "-c", str(rc), "-d", "6", "-l", str(self.trace_path),
         ]  # fmt: skip
@@ -146,6 +149,9 @@ class Linphone(WavPhone):
                     elif event == "STREAMS" and self.held:
                         self.held = False
                         self._show({"event": "CALL_RESUME"})
+                    elif event == "STREAMS" and self.offers:
+                        self.offers = False
+                        self._show({"event": "CHANGED"})
 
     def do(self, what, **more):
         if what in ("ring", "early"):
@@ -155,9 +161,10 @@ class Linphone(WavPhone):
             for digit in more["digits"]:
                 self.say(digit)
             return
+        self.offers = what == "reinvite"
         self.say(
             {
                 "dial": "call {uri}", "answer": "answer", "hold": "pause", "resume": "resume",
-                "reject": "terminate", "hangup": "terminate",
+                "reject": "terminate", "hangup": "terminate", "reinvite": "conference add 1",
             }[what].format(**more)
         )  # fmt: skip

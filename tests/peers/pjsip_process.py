@@ -4,7 +4,8 @@ The one argument is a JSON object:
 
     {"user": NUMBER, "host": IP, "port": PORT, "transport": "udp" | "tcp" | "tls", "voice": FILE, "heard": FILE,
      "trace": FILE, "certificate": FILE, "key": FILE, "authority": FILE, "username": NAME, "password": TEXT,
-     "reliable": whether it wants its provisional answers acknowledged}
+     "reliable": whether it wants its provisional answers acknowledged,
+     "asks_username": NAME, "asks_password": TEXT, which make it challenge whoever calls it}
 
 `voice` is a WAV file that is spoken, `heard` one that keeps what is heard, both 16 bits at 8 kHz. Commands come
 in as {"do": "dial", "uri": ...} and so on, one a line; events go out as {"event": NAME, ...}.
@@ -12,9 +13,12 @@ in as {"do": "dial", "uri": ...} and so on, one a line; events go out as {"event
 Everything happens on one thread: PJSIP is polled, so that no callback comes while another runs.
 """
 
+import hashlib
 import json
 import os
+import re
 import select
+import secrets
 import sys
 import time
 
@@ -44,9 +48,10 @@ class Call(pj.Call):
         self.phone = phone
         self.held = False
         self.changing = False
-        self.status = 0
+        self.told = tell
 
     def onCallState(self, prm):
+        tell = self.told
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_EARLY and info.role == pj.PJSIP_ROLE_UAC:
             tell("CALL_RINGING" if info.lastStatusCode == 180 else "CALL_PROGRESS")
@@ -75,13 +80,43 @@ class Call(pj.Call):
         tell("DIGIT", digit=prm.digit, how=how)
 
 
+def md5(*parts):
+    return hashlib.md5(":".join(parts).encode()).hexdigest()
+
+
 class Account(pj.Account):
     def __init__(self, phone):
         super().__init__()
         self.phone = phone
+        self.nonce = secrets.token_hex(16)
+        # Calls that are refused for want of a proof; PJSIP's own objects must outlive them.
+        self.refused = []
+
+    def is_proven(self, invite):
+        """Whether the INVITE answers our challenge (RFC 7616 with MD5, qop auth)."""
+        settings = self.phone.settings
+        line = re.search(r"(?mi)^Authorization: *Digest (.*)$", invite)
+        if not line:
+            return False
+        said = {name: quoted or plain for name, quoted, plain in re.findall(r'(\w+)=(?:"([^"]*)"|([^\s,]+))', line[1])}
+        secret = md5(settings["asks_username"], "pjsip", settings["asks_password"])
+        asked = md5("INVITE", said["uri"])
+        right = md5(secret, self.nonce, said["nc"], said["cnonce"], "auth", asked)
+        return (said["username"], said["nonce"], said["response"]) == (settings["asks_username"], self.nonce, right)
 
     def onIncomingCall(self, prm):
         call = Call(self.phone, self, prm.callId)
+        if self.phone.settings["asks_username"] and not self.is_proven(prm.rdata.wholeMsg):
+            challenge = pj.SipHeader()
+            challenge.hName = "WWW-Authenticate"
+            challenge.hValue = f'Digest realm="pjsip", nonce="{self.nonce}", algorithm=MD5, qop="auth"'
+            parameters = pj.CallOpParam()
+            parameters.statusCode = 401
+            parameters.txOption.headers.append(challenge)
+            call.told = lambda *_, **__: None
+            self.refused.append(call)
+            call.answer(parameters)
+            return
         self.phone.call = call
         tell("CALL_INCOMING", peer=call.getInfo().remoteUri, headers=prm.rdata.wholeMsg)
 

@@ -253,6 +253,19 @@ func (p *phone) do(ctx context.Context, c command) error {
 		return changed(call.Unhold(ctx))
 	case "reinvite":
 		return changed(call.ReInvite(ctx))
+	case "update":
+		// diago has none of its own: what it said last, by the other method (RFC 3311).
+		request := sip.NewRequest(sip.UPDATE, call.RemoteContact().Address)
+		request.AppendHeader(&sip.ContactHeader{
+			Address: sip.Uri{Scheme: "sip", User: p.settings.User, Host: p.settings.Host, Port: p.settings.Port},
+		})
+		request.AppendHeader(sip.NewHeader("Content-Type", "application/sdp"))
+		request.SetBody(sound.MediaSession().LocalSDP(false))
+		response, err := call.Do(ctx, request)
+		if err == nil && (response.StatusCode != 200 || !strings.Contains(string(response.Body()), "m=audio")) {
+			err = fmt.Errorf("UPDATE got %s", response)
+		}
+		return changed(err)
 	case "rename":
 		// As a gateway does that sends from another source: a new name, and all else as before (RFC 3550 8.2).
 		sound.RTPPacketWriter.SSRC ^= 0x5a5a5a5a
