@@ -15,6 +15,11 @@ use crate::number::PhoneNumber;
 use crate::pool::Pool;
 use crate::trunk::{Trunk, TrunkName};
 
+/// The newest form of events, and of the rows that snapshots keep of them, that this program understands.
+/// Raise it with every event or field that an older program must not overlook, and let
+/// [`Event::oldest_reader`] say so.
+pub const READER: u32 = 3;
+
 /// Everything that one command did, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

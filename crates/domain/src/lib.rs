@@ -13,6 +13,7 @@ pub mod access;
 pub mod account;
 pub mod binding;
 pub mod call;
+pub mod chance;
 pub mod clock;
 pub mod command;
 pub mod event;

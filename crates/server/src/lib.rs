@@ -9,6 +9,7 @@ pub mod config;
 pub mod connections;
 pub mod demo;
 pub mod jobs;
+pub mod mistakes;
 pub mod phone;
 pub mod seal;
 pub mod serve;

@@ -8,11 +8,13 @@ mod exposition;
 mod health;
 mod kept;
 mod log;
+mod log_limit;
 mod metrics;
 mod process;
 mod routes;
 
 pub use health::Readiness;
 pub use log::{LogHandle, init_log};
+pub use log_limit::{LogLimit, SharedLogLimit};
 pub use metrics::Metrics;
 pub use routes::router;

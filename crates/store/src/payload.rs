@@ -12,11 +12,9 @@ use crate::journal::{Batch, Hash};
 use crate::personal::{self, Kept, PersonalError};
 use crate::squeeze;
 
-/// The newest payload this program understands. Raise it with every event or
-/// field that an older program must not overlook, and let
-/// [`Event::oldest_reader`] say so; a batch is written for the oldest reader
-/// that understands all that is in it.
-pub const READER: u32 = 3;
+/// The newest payload this program understands; a batch is written for the
+/// oldest reader that understands all that is in it.
+pub use maskline_domain::event::READER;
 
 /// Which program wrote a batch.
 pub const WRITER: &str = env!("CARGO_PKG_VERSION");

@@ -1,6 +1,7 @@
 //! Which trunks a call may try, and in which order.
 
 use super::Trunk;
+use crate::chance::mix;
 use crate::state::State;
 
 /// The enabled trunks that calls are sent to, in the order in which a call tries them: by priority, and
@@ -30,14 +31,6 @@ pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
         ordered.push(left.remove(drawn.unwrap_or(0)));
     }
     ordered
-}
-
-/// SplitMix64: neighbouring seeds give unrelated numbers.
-fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// How a trunk is at this moment, counted by whoever carries calls.

@@ -129,10 +129,8 @@ pub fn plan(
     let told = users.flat_map(|wanted| user::warnings(&planner.state, wanted));
     let told: Vec<String> = told.collect();
     planner.plan.warnings.extend(told);
-    match Mistakes::of(mistakes) {
-        Some(mistakes) => Err(mistakes),
-        None => Ok(planner.plan),
-    }
+    Mistakes::none_of(mistakes)?;
+    Ok(planner.plan)
 }
 
 struct Planner {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::health::{Registration, Strangers, TrunkHealth};
 use super::links::Counts as StreamCounts;
 use super::media::Threads;
+use crate::telemetry::LogLimit;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp, ToneCode};
 use maskline_sip::endpoint::Counts;
 use maskline_sip::hop::Hop;
@@ -508,28 +509,23 @@ fn reasons(turned_away: TurnedAway) -> [(&'static str, u64); REASONS] {
 #[derive(Debug, Default)]
 pub struct Noise {
     told: TurnedAway,
-    next_at_ms: u64,
+    limit: LogLimit,
 }
 
 impl Noise {
-    /// Between two lines of the log, in milliseconds.
-    const EVERY_MS: u64 = 60_000;
-
     /// What is to be told now: how much came since the last time, by reason, if anything did.
     pub fn look(
         &mut self,
         counts: TurnedAway,
         now_ms: u64,
     ) -> Option<[(&'static str, u64); REASONS]> {
-        if counts == self.told || now_ms < self.next_at_ms {
-            return None;
-        }
+        self.limit.count((counts != self.told).into());
+        self.limit.take(Duration::from_millis(now_ms))?;
         let mut fresh = reasons(counts);
         for ((_, count), (_, before)) in fresh.iter_mut().zip(reasons(self.told)) {
             *count = count.saturating_sub(before);
         }
         self.told = counts;
-        self.next_at_ms = now_ms + Self::EVERY_MS;
         Some(fresh)
     }
 }

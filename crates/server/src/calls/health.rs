@@ -1,5 +1,6 @@
 //! How trunks are, and who speaks SIP to us without being one: what operators look at when calls do not come.
 
+use crate::telemetry::LogLimit;
 use maskline_domain::Timestamp;
 use maskline_sip::endpoint::RegistrationState;
 use maskline_sip::hop::{Hop, Transport};
@@ -8,11 +9,10 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The most addresses of strangers that are remembered; the one that was silent longest gives way.
 const STRANGERS_MAX: usize = 256;
-/// Between two lines of the log about strangers, in milliseconds.
-const TOLD_EVERY_MS: i64 = 60_000;
 
 /// How one enabled trunk is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,10 +88,9 @@ pub struct Stranger {
 #[derive(Default)]
 struct Table {
     known: BTreeMap<IpAddr, Stranger>,
-    /// Since the last line of the log: how many came, and the last of them.
-    fresh: u64,
+    /// How many came since the last line of the log.
+    fresh: LogLimit,
     last: Option<(IpAddr, &'static str)>,
-    told_at_ms: Option<i64>,
 }
 
 /// See [`Stranger`]. Cheap to clone; all clones hold the same.
@@ -103,7 +102,7 @@ impl Strangers {
     pub fn note(&self, from: IpAddr, transport: Transport, asked: &'static str, now: Timestamp) {
         let from = from.to_canonical();
         let mut table = self.0.lock();
-        table.fresh = table.fresh.saturating_add(1);
+        table.fresh.count(1);
         table.last = Some((from, asked));
         if let Some(stranger) = table.known.get_mut(&from) {
             stranger.count = stranger.count.saturating_add(1);
@@ -141,13 +140,9 @@ impl Strangers {
     pub fn look(&self, now: Timestamp) -> Option<(u64, IpAddr, &'static str)> {
         let mut table = self.0.lock();
         let (from, asked) = table.last?;
-        let is_early = |told: i64| (told..told + TOLD_EVERY_MS).contains(&now.millis());
-        if table.told_at_ms.is_some_and(is_early) {
-            return None;
-        }
-        table.told_at_ms = Some(now.millis());
-        table.last = None;
-        Some((std::mem::take(&mut table.fresh), from, asked))
+        let now = Duration::from_millis(u64::try_from(now.millis()).unwrap_or_default());
+        let count = table.fresh.take(now)?;
+        Some((count, from, asked))
     }
 }
 

@@ -13,9 +13,10 @@ mod tls;
 pub use tls::{Pem, Tls, TlsError};
 
 use super::health::Strangers;
+use crate::telemetry::SharedLogLimit;
 use crate::writer::clocks;
 use maskline_sip::hop::{Hop, Transport};
-use share::{Rarely, Shares};
+use share::Shares;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -209,10 +210,10 @@ struct Tallies {
     over_share: AtomicU64,
     late: AtomicU64,
     tls: AtomicU64,
-    share_told: Rarely,
-    late_told: Rarely,
-    tls_told: Rarely,
-    accept_told: Rarely,
+    share_told: SharedLogLimit,
+    late_told: SharedLogLimit,
+    tls_told: SharedLogLimit,
+    accept_told: SharedLogLimit,
 }
 
 impl Tallies {

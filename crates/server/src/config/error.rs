@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::mistakes::Mistakes;
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -68,58 +70,15 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Everything that is wrong with the settings, in the order in which it was found; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigErrors(Vec<ConfigError>);
+/// Everything that is wrong with the settings.
+pub type ConfigErrors = Mistakes<ConfigError>;
 
 impl ConfigErrors {
-    /// Nothing wrong is no error.
-    ///
-    /// # Errors
-    /// All of `found`, when there is any.
-    pub fn none_of(found: Vec<ConfigError>) -> Result<(), Self> {
-        match found.is_empty() {
-            true => Ok(()),
-            false => Err(Self(found)),
-        }
-    }
-
-    /// The first of them.
-    pub fn first(&self) -> &ConfigError {
-        &self.0[0]
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
-        self.0.iter()
-    }
-
     /// Whether one of them stays wrong however often it is tried.
     pub fn fault(&self) -> Fault {
-        match self.0.iter().any(|error| error.fault == Fault::Mistake) {
+        match self.iter().any(|error| error.fault == Fault::Mistake) {
             true => Fault::Mistake,
             false => Fault::Surroundings,
         }
     }
 }
-
-impl From<ConfigError> for ConfigErrors {
-    fn from(error: ConfigError) -> Self {
-        Self(vec![error])
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    /// One line for each.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, error) in self.0.iter().enumerate() {
-            if place > 0 {
-                f.write_str("\n")?;
-            }
-            error.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigErrors {}

@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::Stop;
 use crate::calls::Board;
 use crate::connections::Connections;
-use crate::telemetry::Readiness;
-use crate::writer::{Ledger, Running};
+use crate::telemetry::{LogLimit, Readiness};
+use crate::writer::{Ledger, Running, clocks};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How often connections closed or refused at a bound are logged at most, in looks.
-const LOOKS_PER_LOG: u32 = 20;
+/// How often connections closed or refused at a bound are logged at most.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The listeners whose connections are watched.
 pub struct Watched {
@@ -70,10 +70,8 @@ pub async fn run(
 struct Crowd {
     part: &'static str,
     connections: Arc<Connections>,
-    /// Closed or refused since the log was last told.
-    count: u64,
-    /// Looks until it may be told again.
-    wait: u32,
+    /// Those that were closed or refused.
+    limit: LogLimit,
 }
 
 impl Crowd {
@@ -81,13 +79,11 @@ impl Crowd {
         Self {
             part,
             connections,
-            count: 0,
-            wait: 0,
+            limit: LogLimit::new(LOG_EVERY),
         }
     }
 
     fn look(&mut self, readiness: &Readiness) {
-        self.wait = self.wait.saturating_sub(1);
         let Some(trouble) = self.connections.recent_refusals() else {
             readiness.note(self.part, None);
             return;
@@ -103,18 +99,17 @@ impl Crowd {
             bounds.total_max, bounds.per_source_max
         );
         readiness.note(self.part, Some(note));
-        self.count += trouble.count;
-        if self.count > 0 && self.wait == 0 {
+        self.limit.count(trouble.count);
+        let now = Duration::from_millis(clocks().monotonic_ms);
+        if let Some(count) = self.limit.take(now) {
             tracing::warn!(
                 listener = self.part,
-                count = self.count,
+                count,
                 last = source,
                 total_max = bounds.total_max,
                 per_address_max = bounds.per_source_max,
                 "connections were closed or refused at a bound"
             );
-            self.count = 0;
-            self.wait = LOOKS_PER_LOG;
         }
     }
 }

@@ -11,22 +11,21 @@ mod parameters;
 mod signatures;
 mod values;
 
+use maskline_domain::chance::mix;
+
 use crate::client::{Acs3, Answer, Connection, Rpc};
 
 use crate::world::{AXN, World};
 
 const PER_CLASS: u64 = 1_700;
 
-/// SplitMix64, enough to choose mutations.
+/// Chance to choose mutations by.
 struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0 = mix(self.0);
+        self.0
     }
 
     fn below(&mut self, bound: usize) -> usize {

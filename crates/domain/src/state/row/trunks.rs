@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Row;
+use crate::event::READER;
 use crate::number::PhoneNumber;
 use crate::trunk::{
     Credentials, Diversion, IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy, Register,
@@ -71,9 +72,6 @@ struct Written {
     /// nothing in the documents of those who do not use it, and so neither their digest.
     json: String,
 }
-
-/// What this program reads; the same number as the journal's.
-const READER: u32 = 3;
 
 impl From<TrunkDocument> for Written {
     fn from(TrunkDocument(trunk): TrunkDocument) -> Self {

@@ -1,7 +1,6 @@
 //! What is wrong with a document, entry by entry.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::Serialize;
 
@@ -47,47 +46,8 @@ impl PlanError {
     }
 }
 
-/// Everything that is wrong with a document; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes(Vec<PlanError>);
-
-impl Mistakes {
-    /// None when nothing is wrong.
-    pub(super) fn of(found: Vec<PlanError>) -> Option<Self> {
-        (!found.is_empty()).then_some(Self(found))
-    }
-
-    /// The first of them.
-    pub fn first(&self) -> &PlanError {
-        &self.0[0]
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> std::slice::Iter<'_, PlanError> {
-        self.0.iter()
-    }
-}
-
-impl From<PlanError> for Mistakes {
-    fn from(error: PlanError) -> Self {
-        Self(vec![error])
-    }
-}
-
-impl fmt::Display for Mistakes {
-    /// One line for each.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, error) in self.0.iter().enumerate() {
-            if place > 0 {
-                f.write_str("\n")?;
-            }
-            error.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Mistakes {}
+/// Everything that is wrong with a document.
+pub type Mistakes = crate::mistakes::Mistakes<PlanError>;
 
 /// Entries with the name of an earlier one; the later would silently win.
 pub(super) fn told_twice(document: &Document) -> Vec<PlanError> {

@@ -70,10 +70,8 @@ pub fn numbers_of(document: &Document) -> Result<Vec<PhoneNumber>, Mistakes> {
             wrong.push(error.at(place));
         }
     }
-    match Mistakes::of(wrong) {
-        Some(mistakes) => Err(mistakes),
-        None => Ok(seen.into_keys().collect()),
-    }
+    Mistakes::none_of(wrong)?;
+    Ok(seen.into_keys().collect())
 }
 
 /// Why an X is none: by the Chinese numbering plan nobody reaches it.

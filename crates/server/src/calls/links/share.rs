@@ -1,12 +1,8 @@
-//! Who may hold how many connections, and a log that does not repeat itself.
+//! Who may hold how many connections.
 
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Between two lines of the log about the same.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// Connections that peers have opened, by trunk.
 ///
@@ -73,23 +69,6 @@ impl Drop for Slot {
     }
 }
 
-/// Says the same thing once in a while, with the number of times that it was not said.
-#[derive(Default)]
-pub(super) struct Rarely(Mutex<(Option<Instant>, u64)>);
-
-impl Rarely {
-    /// It happened once more. If it is to be said now: how often it was not said since the last time.
-    pub fn say(&self) -> Option<u64> {
-        let mut told = self.0.lock();
-        if told.0.is_some_and(|last| last.elapsed() < TOLD_EVERY) {
-            told.1 += 1;
-            return None;
-        }
-        told.0 = Some(Instant::now());
-        Some(std::mem::take(&mut told.1))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,19 +103,5 @@ mod tests {
         assert!(fill(&shares, "b").is_empty());
         drop(one);
         assert_eq!(fill(&shares, "b").len(), 1);
-    }
-
-    #[test]
-    fn the_same_is_said_once_and_then_counted() {
-        let rarely = Rarely::default();
-        assert_eq!(rarely.say(), Some(0));
-        for _ in 0..5_000 {
-            assert_eq!(rarely.say(), None);
-        }
-        let long_ago = Instant::now().checked_sub(TOLD_EVERY);
-        rarely.0.lock().0 = long_ago;
-        if long_ago.is_some() {
-            assert_eq!(rarely.say(), Some(5_000));
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! The order in which the servers of a service are tried (RFC 2782).
 
+use maskline_domain::chance::mix;
+
 /// One SRV record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Server {
@@ -35,14 +37,6 @@ pub(super) fn in_order(mut servers: Vec<Server>, seed: u64) -> Vec<Server> {
         ordered.push(servers.remove(place.unwrap_or_default()));
     }
     ordered
-}
-
-/// SplitMix64: neighbouring seeds give unrelated numbers.
-fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

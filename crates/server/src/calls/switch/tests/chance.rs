@@ -2,17 +2,15 @@
 
 use super::world::sdp_again;
 use super::*;
+use maskline_domain::chance::mix;
 
-/// Numbers from a seed (SplitMix64).
+/// Numbers from a seed.
 struct Chance(u64);
 
 impl Chance {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (value ^ value >> 31) % bound
+        self.0 = mix(self.0);
+        self.0 % bound
     }
 }
 

@@ -1,0 +1,85 @@
+//! Records of calls.
+
+use maskline_domain::{SubsId, Timestamp};
+use maskline_store::records::call::{self, CallRecord, Filter};
+use maskline_store::work::RecordError;
+
+use super::{open, party, temporary, x};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_opened_and_closed_once() {
+    let dir = temporary();
+    let (ledger, running) = open(dir.path()).await;
+    let records = ledger.records();
+    let call = CallRecord {
+        call_id: "c1".into(),
+        node: "n".into(),
+        boot: "b1".into(),
+        x: Some(x(1)),
+        caller: Some(party(2)),
+        subs_id: Some(SubsId(7)),
+        arrived_at: Timestamp(1000),
+        ..CallRecord::default()
+    };
+    records.open_call(call.clone()).await.expect("opened");
+    assert_eq!(
+        records.open_call(call.clone()).await,
+        Err(RecordError::Conflict)
+    );
+    let closed = CallRecord {
+        released_at: Some(Timestamp(5000)),
+        situation: Some("connected".into()),
+        q850_cause: Some(16),
+        ..call.clone()
+    };
+    records.close_call(closed.clone()).await.expect("closed");
+    let again = CallRecord {
+        released_at: Some(Timestamp(9000)),
+        ..closed.clone()
+    };
+    records.close_call(again).await.expect("nothing to do");
+    let found = call::get(ledger.readers(), "c1").await.expect("readable");
+    assert_eq!(found.expect("kept").expect("whole"), (closed, false));
+
+    let lost = CallRecord {
+        call_id: "c2".into(),
+        ..call
+    };
+    records.open_call(lost).await.expect("opened");
+    running.close().await;
+
+    let (ledger, running) = open(dir.path()).await;
+    let recording_of = |call_id: &str, arrived_at: Timestamp| {
+        assert_eq!((call_id, arrived_at), ("c2", Timestamp(1000)));
+        Some("day/c2.wav".to_owned())
+    };
+    let records = ledger.records();
+    let closed = records.close_lost_calls("n", "b2", recording_of).await;
+    assert_eq!(closed.expect("closed"), 1);
+    let again = records.close_lost_calls("n", "b2", recording_of).await;
+    assert_eq!(again.expect("nothing to do"), 0);
+    let filter = Filter {
+        x: Some(x(1)),
+        limit: 10,
+        ..Filter::default()
+    };
+    let calls = call::list(ledger.readers(), &filter)
+        .await
+        .expect("readable");
+    let calls: Vec<_> = calls.into_iter().map(|call| call.expect("whole")).collect();
+    let situations: Vec<_> = calls
+        .iter()
+        .map(|(call, open)| {
+            let (situation, recording) = (call.situation.as_deref(), call.recording.as_deref());
+            (call.call_id.as_str(), situation, recording, *open)
+        })
+        .collect();
+    assert_eq!(
+        situations,
+        [
+            ("c2", Some(call::NODE_LOST), Some("day/c2.wav"), false),
+            ("c1", Some("connected"), None, false)
+        ]
+    );
+    running.close().await;
+}

@@ -1,0 +1,172 @@
+//! A person that wants to be forgotten.
+
+use std::path::Path;
+
+use maskline_domain::{Actor, SubsId};
+use maskline_server::writer::{Touch, clocks, restore};
+use maskline_store::records::call::{self, CallRecord};
+use maskline_store::records::history::Facts;
+use maskline_store::sqlite;
+
+use super::{arrived, bound, found, open, options, party, rows, temporary, unbind};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_erased_and_stays_erased_after_a_restore() {
+    let dir = temporary();
+    let (ledger, running) = open(dir.path()).await;
+    found(&ledger, 10).await;
+    let person = party(1);
+    let ended = bound(&ledger, 1).await;
+    let other = bound(&ledger, 2).await;
+    let later = bound(&ledger, 1).await;
+    ledger.submit(unbind(&ended)).await.expect("unbound");
+    let place = temporary();
+    let copy = place.path().join("copy");
+    maskline_store::backup::backup(dir.path(), &copy)
+        .await
+        .expect("copied");
+    // Ended after the backup was made.
+    ledger.submit(unbind(&later)).await.expect("unbound");
+
+    let by = || Actor::Operator {
+        name: "clerk".into(),
+    };
+    let erased = ledger.erase(by(), person).await.expect("erased");
+    assert_eq!((erased.bindings, erased.live), (2, 0));
+    let erased = ledger.erase(by(), party(2)).await.expect("erased");
+    assert_eq!((erased.bindings, erased.live), (0, 1), "it is in force");
+    let past = ledger
+        .past(ended.subs_id)
+        .await
+        .expect("known")
+        .expect("there");
+    assert_eq!(past.facts, Facts::Erased);
+    assert_eq!(
+        past.ended.as_ref().map(|ended| ended.cause.as_str()),
+        Some("unbound")
+    );
+    let before = rows(&ledger).await;
+    running.close().await;
+    assert_is_whole(dir.path()).await;
+    assert_holds(dir.path(), &person.reveal(), false);
+    assert_holds(dir.path(), &other.a.reveal(), true);
+    let (ledger, running) = open(dir.path()).await;
+    assert_eq!(rows(&ledger).await, before);
+    running.close().await;
+
+    let restored = place.path().join("restored");
+    let list = dir.path().join(maskline_store::erasure::LIST);
+    restore(&copy, options(&restored), Some(&list))
+        .await
+        .expect("restored");
+    assert_is_whole(&restored).await;
+    assert_holds(&restored, &person.reveal(), false);
+    let (ledger, running) = open(&restored).await;
+    let still = ledger.read(Touch::Number(other.x), |state, _| {
+        state.bindings_on(other.x)
+    });
+    assert_eq!(still.await.expect("readable"), [other]);
+    let anew = bound(&ledger, 3).await;
+    let hour_ahead = SubsId::earliest_at(clocks().wall.plus_secs(3500));
+    assert!(anew.subs_id > hour_ahead, "ids skip ahead");
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
+    let dir = temporary();
+    let (ledger, running) = open(dir.path()).await;
+    found(&ledger, 10).await;
+    let binding = bound(&ledger, 1).await;
+    let (person, stranger) = (binding.a, party(7));
+    let records = ledger.records();
+    let of_binding = CallRecord {
+        a: Some(person),
+        callee: Some(person),
+        caller: Some(stranger),
+        subs_id: Some(binding.subs_id),
+        out_id: Some("order-of-the-person".into()),
+        ..arrived("bound", clocks().wall)
+    };
+    records.open_call(of_binding.clone()).await.expect("opened");
+    // Its caller hears why it fails: its row is written at the end alone.
+    let unopened = CallRecord {
+        caller: Some(person),
+        ..arrived("unopened", clocks().wall)
+    };
+    let late = arrived("late", clocks().wall);
+    ledger.submit(unbind(&binding)).await.expect("unbound");
+
+    let by = || Actor::Operator {
+        name: "clerk".into(),
+    };
+    ledger.erase(by(), person).await.expect("erased");
+    ledger.erase(by(), stranger).await.expect("erased");
+    // Its route was known before the binding ended.
+    let late = CallRecord {
+        a: Some(person),
+        out_id: Some("order-of-the-person".into()),
+        subs_id: Some(binding.subs_id),
+        ..late
+    };
+    records.open_call(late.clone()).await.expect("opened");
+    for call in [of_binding, unopened, late] {
+        let closed = CallRecord {
+            released_at: Some(clocks().wall),
+            situation: Some("hung_up".into()),
+            ladder: Some(format!("[\"{person}\"]")),
+            ..call
+        };
+        records.close_call(closed).await.expect("closed");
+    }
+    for id in ["bound", "unopened", "late"] {
+        let found = call::get(ledger.readers(), id).await.expect("readable");
+        let (call, open) = found.expect("recorded").expect("whole");
+        assert!(!open, "{id}");
+        assert_eq!(call.situation.as_deref(), Some("hung_up"), "{id}");
+        assert_eq!((call.caller, call.callee), (None, None), "{id}");
+        assert_eq!((call.a, call.out_id), (None, None), "{id}");
+        assert_eq!(call.ladder, None, "{id}");
+    }
+    for gone in [person.reveal(), stranger.reveal(), person.to_string()] {
+        assert_holds(dir.path(), &gone, false);
+    }
+    assert_holds(dir.path(), "order-of-the-person", false);
+
+    // Who calls again is recorded again.
+    let again = CallRecord {
+        caller: Some(person),
+        ..arrived("again", clocks().wall.plus_secs(1))
+    };
+    records.close_call(again).await.expect("closed");
+    let found = call::get(ledger.readers(), "again")
+        .await
+        .expect("readable");
+    let (call, _) = found.expect("recorded").expect("whole");
+    assert_eq!(call.caller, Some(person));
+    running.close().await;
+}
+
+async fn assert_is_whole(dir: &Path) {
+    let readers = sqlite::readers(dir, 1).await.expect("readable");
+    let mut conn = readers.acquire().await.expect("a connection");
+    let report = maskline_store::check::check(&mut conn, |_, _| ())
+        .await
+        .expect("readable");
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert!(report.batches > 0);
+    drop(conn);
+    // Its files beside the database are gone when it is closed, not before.
+    readers.close().await;
+}
+
+fn assert_holds(dir: &Path, text: &str, expected: bool) {
+    let files: Vec<_> = std::fs::read_dir(dir).expect("listable").collect();
+    let holds = files.into_iter().any(|file| {
+        let bytes = std::fs::read(file.expect("entry").path()).expect("readable");
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    });
+    assert_eq!(holds, expected);
+}
