@@ -5,7 +5,7 @@ import time
 import pytest
 
 from calls.exchange import CALLEE_HOST, CALLER_HOST
-from calls.test_handover import Dialling, Phone, Sound, media
+from calls.raw_phone import RawCaller, RawPhone, Sound, media
 from calls.voice import ALAW, RATE, energy, read_wav
 
 PACKET_S = 0.02
@@ -56,7 +56,7 @@ def call(exchange, lasts_s, caller_speaks, callee_speaks):
     """The record of such a call, its channels, and when each side spoke."""
     host, port = exchange.sip.split(":")
     service = (host, int(port))
-    callee, caller = Phone(CALLEE_HOST, service), Dialling(CALLER_HOST, service)
+    callee, caller = RawPhone(CALLEE_HOST, service), RawCaller(CALLER_HOST, service)
     exchange.carrier(port=callee.port)
     x = exchange.axn(exchange.party(), IsRecordingEnabled="true")
     one, other = Sound(CALLER_HOST, CALLER_BYTE), Sound(CALLEE_HOST, CALLEE_BYTE)

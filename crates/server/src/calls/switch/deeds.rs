@@ -43,8 +43,10 @@ impl Switch {
                 status,
                 early_media,
             } => {
-                // Who has heard a ring tone of ours has its answer already.
-                let is_news = early_media && !live.media.has_rung();
+                // Who has heard a ring tone of ours has its answer already. Who does not want to hear anything yet
+                // waits for its answer all the same, before it says that it is ready.
+                let is_told = early_media || !live.media.is_caller_listening();
+                let is_news = is_told && !live.media.has_rung();
                 let sdp = is_news.then(|| live.media.answer()).flatten();
                 if sdp.is_some() {
                     live.media.tell_caller();

@@ -374,6 +374,12 @@ impl Media {
         said.is_some_and(|said| said.audio.direction.sends())
     }
 
+    /// Whether the caller wants to hear anything, by what it said last. One who has said nothing may.
+    pub fn is_caller_listening(&self) -> bool {
+        let said = self.caller.theirs.as_ref();
+        said.is_none_or(|said| said.audio.direction.receives())
+    }
+
     /// Whether the sides have agreed, so that an answer without SDP repeats what was agreed.
     pub fn is_agreed(&self) -> bool {
         self.agreed.is_some()
@@ -390,7 +396,8 @@ impl Media {
         if !self.is_delayed && self.rung.is_none() {
             self.caller.payloads = Some(agreed.offerer());
         }
-        let offered = offer.direction;
+        // The caller may have said something else since.
+        let offered = self.callee.told_direction().unwrap_or(offer.direction);
         self.callee.answer(offered, answer, agreed.answerer());
         self.callee.spoken = Some(agreed.spoken());
         self.callee.is_renewed = false;

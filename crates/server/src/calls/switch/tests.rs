@@ -8,6 +8,7 @@ mod early;
 mod failing;
 mod masking;
 mod naming;
+mod preconditions;
 mod prompting;
 mod reaching;
 mod refusing;

@@ -3,7 +3,7 @@
 use super::{Agreed, Audio, Half, Media, Spoken, alone};
 use crate::calls::switch::MediaPath;
 use maskline_domain::call::Side;
-use maskline_sip::sdp::{self, Description, Foreign};
+use maskline_sip::sdp::{self, Description, Direction, Foreign};
 
 /// What is known of the other side when one offers anew.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,15 @@ pub(in crate::calls::switch) enum Across {
 }
 
 impl Half {
-    /// Whether this side has heard last that the other one wants to receive. None if it has heard nothing.
-    fn was_told_of_hold(&self) -> Option<bool> {
+    /// What this side has heard last of the other one's direction. None if it has heard nothing.
+    pub(super) fn told_direction(&self) -> Option<Direction> {
         let said = sdp::parse_passing(self.ours.said(), &Foreign::ALL).ok()?;
-        Some(!said.audio.direction.receives())
+        Some(said.audio.direction)
+    }
+
+    /// Whether this side has heard last that the other one does not want to receive.
+    fn was_told_of_hold(&self) -> Option<bool> {
+        Some(!self.told_direction()?.receives())
     }
 }
 
