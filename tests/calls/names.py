@@ -9,10 +9,13 @@ NO_SUCH_NAME = 3
 
 
 class Names:
-    """`records` maps a name to (kind, value) pairs: an address, or (priority, weight, port, target)."""
+    """`records` maps a name to (kind, value) pairs: an address, or (priority, weight, port, target). For names in
+    `silent` it says nothing, and `asked` has all names that it was asked for, once for each kind."""
 
     def __init__(self, host="127.0.0.1", ttl=1):
         self.records = {}
+        self.silent = set()
+        self.asked = []
         self.ttl = ttl
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((host, 0))
@@ -34,7 +37,9 @@ class Names:
             question, source = self._socket.recvfrom(4096)
             if question == b"stop":
                 return
-            self._socket.sendto(self._answer(question), source)
+            answer = self._answer(question)
+            if answer is not None:
+                self._socket.sendto(answer, source)
 
     def _answer(self, message):
         labels, at = [], 12
@@ -43,7 +48,11 @@ class Names:
             at += 1 + message[at]
         (kind,) = struct.unpack("!H", message[at + 1 : at + 3])
         asked = message[12 : at + 5]
-        known = self.records.get(".".join(labels))
+        name = ".".join(labels)
+        self.asked.append(name)
+        if name in self.silent:
+            return None
+        known = self.records.get(name)
         found = [record for record in known or () if record[0] == kind]
         status = 0x8180 | (NO_SUCH_NAME if known is None else 0)
         head = message[:2] + struct.pack("!HHHHH", status, 1, len(found), 0, 0)

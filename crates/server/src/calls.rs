@@ -5,7 +5,8 @@
 //! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
 //! [`links`] are the streams beside the datagrams; [`media`] carries the sound, plays and records; [`clerk`]
 //! asks the ledger and writes the records; `lost` closes those of a process that was killed; [`board`] shows
-//! what goes on and [`health`] how trunks are; [`names`] finds those that name a host; [`sandbox`] is a phone that answers by itself.
+//! what goes on and [`health`] how trunks are; [`trunk_names`] finds those that name a host and `lookups` the
+//! hosts in descriptions, both by `resolver`; [`sandbox`] is a phone that answers by itself.
 
 pub mod board;
 pub mod clerk;
@@ -14,23 +15,24 @@ pub mod links;
 mod lookups;
 mod lost;
 pub mod media;
-pub mod names;
 pub mod numbers;
 pub mod ours;
 pub mod peers;
+mod resolver;
 pub mod ringing;
 pub mod sandbox;
 pub mod switch;
 mod thread;
+pub mod trunk_names;
 
 use crate::seal::Sealer;
 use crate::writer::{Ledger, Records};
 use links::{Links, Tls};
+use lookups::Lookups;
 use maskline_domain::call::Notice;
 use maskline_sip::endpoint::Peer;
 use media::MediaPlane;
 use media::sums::Limits;
-use names::{Families, Names};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ use std::time::Duration;
 use switch::{Setup, Switch};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use trunk_names::{Families, TrunkNames};
 
 pub use board::{Board, LiveCall, TrunkAnswer};
 
@@ -91,7 +94,8 @@ pub struct Config {
     pub node: String,
     /// The name of this run of the process, for the records.
     pub boot: String,
-    /// The server of names that is asked for the hosts of trunks; those of the system where none is said.
+    /// The server of names that is asked for the hosts of trunks and of media; those of the system where none is
+    /// said.
     pub resolver: Option<SocketAddr>,
     /// Opens the passwords of trunks; without it those that need one cannot be used.
     pub sealer: Option<Arc<Sealer>>,
@@ -193,9 +197,11 @@ pub async fn serve(
         .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
     config.board.set_tones(media.tones());
     let families = Families::of(config.listen.ip());
-    let names = Arc::new(Names::new(config.resolver, families));
+    let names = Arc::new(TrunkNames::new(config.resolver, families));
+    let lookups = Lookups::new(config.resolver, news.clone());
     let task = thread::start(thread::Parts {
         names,
+        lookups,
         socket,
         links,
         switch,

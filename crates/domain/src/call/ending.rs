@@ -38,6 +38,8 @@ pub enum Reason {
     Unreachable,
     /// The two sides have no codec in common, or one of them offered none that we carry.
     NoCommonCodec,
+    /// A host name in the place of a media address was not looked up in time.
+    MediaUnresolved,
     /// The callee's side failed otherwise.
     Failed,
     /// The caller gave up before an answer.
@@ -58,7 +60,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order above.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::XUnknown,
         Self::Loop,
         Self::NoBinding,
@@ -74,6 +76,7 @@ impl Reason {
         Self::NoSuchNumber,
         Self::Unreachable,
         Self::NoCommonCodec,
+        Self::MediaUnresolved,
         Self::Failed,
         Self::CallerGaveUp,
         Self::HungUp,
@@ -102,6 +105,7 @@ impl Reason {
             Self::NoSuchNumber => "no_such_number",
             Self::Unreachable => "unreachable",
             Self::NoCommonCodec => "no_common_codec",
+            Self::MediaUnresolved => "media_unresolved",
             Self::Failed => "failed",
             Self::CallerGaveUp => "caller_gave_up",
             Self::HungUp => "hung_up",
@@ -139,6 +143,7 @@ impl Ending {
             Reason::Blacklisted | Reason::Declined => (603, 21),
             Reason::Unreachable => (502, 38),
             Reason::NoCommonCodec => (488, 65),
+            Reason::MediaUnresolved => (503, 41),
             Reason::Failed => (480, 31),
             Reason::CallerGaveUp => (487, 16),
             Reason::HungUp => (200, 16),

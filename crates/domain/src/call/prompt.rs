@@ -73,6 +73,7 @@ impl Prompt {
             Reason::XUnknown
             | Reason::Loop
             | Reason::NoCommonCodec
+            | Reason::MediaUnresolved
             | Reason::CallerGaveUp
             | Reason::HungUp
             | Reason::MediaLost

@@ -5,8 +5,8 @@ mod desk;
 
 use super::board::Board;
 use super::media::statistics::Statistics;
-use super::names::Names;
 use super::switch::{CallKey, Input, Routing};
+use super::trunk_names::TrunkNames;
 use super::{Trunk, numbers, peers, ringing};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Seeds, Touch};
@@ -45,7 +45,7 @@ pub struct Clerk {
     /// The ring tones that can be played.
     tones: Arc<BTreeSet<ToneCode>>,
     /// Where trunks are that name a host.
-    names: Arc<Names>,
+    names: Arc<TrunkNames>,
 }
 
 impl Clerk {
@@ -56,7 +56,7 @@ impl Clerk {
         news: mpsc::Sender<Input<'static>>,
         sealer: Option<Arc<Sealer>>,
         tones: Arc<BTreeSet<ToneCode>>,
-        names: Arc<Names>,
+        names: Arc<TrunkNames>,
     ) -> Self {
         Self {
             ledger,
@@ -208,7 +208,7 @@ impl Clerk {
 /// beside it; as long as a trunk's was not found, it is neither.
 async fn read_trunks(
     ledger: &Ledger,
-    names: &Arc<Names>,
+    names: &Arc<TrunkNames>,
     sealer: Option<&Sealer>,
 ) -> Result<(Vec<Trunk>, Vec<TrunkName>), ReadError> {
     let trunks: Vec<_> = ledger
@@ -222,7 +222,7 @@ async fn read_trunks(
 
 fn opened(
     trunks: &[maskline_domain::Trunk],
-    names: &Names,
+    names: &TrunkNames,
     sealer: Option<&Sealer>,
 ) -> (Vec<Trunk>, Vec<TrunkName>) {
     let (mut usable, mut sealed) = (Vec::new(), Vec::new());
@@ -249,7 +249,11 @@ fn tell_sealed(sealed: &[TrunkName], told: &[TrunkName]) {
 
 /// A trunk as calls know it. One whose password cannot be opened is none: we would be asked, or believe,
 /// wrongly.
-fn known(trunk: &maskline_domain::Trunk, names: &Names, sealer: Option<&Sealer>) -> Option<Trunk> {
+fn known(
+    trunk: &maskline_domain::Trunk,
+    names: &TrunkNames,
+    sealer: Option<&Sealer>,
+) -> Option<Trunk> {
     let places = names.places(trunk);
     let peer = match sealer {
         Some(sealer) => peers::peer(PeerId(0), trunk, &places, sealer).ok()??,
@@ -264,7 +268,7 @@ fn known(trunk: &maskline_domain::Trunk, names: &Names, sealer: Option<&Sealer>)
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::Families;
+    use super::super::trunk_names::Families;
     use super::*;
 
     #[tokio::test]
@@ -278,7 +282,7 @@ mod tests {
             }),
             ..plain.clone()
         };
-        let names = Names::new(None, Families { v4: true, v6: true });
+        let names = TrunkNames::new(None, Families { v4: true, v6: true });
         let (usable, shut) = opened(&[plain, sealed], &names, None);
         assert_eq!(usable.len(), 1);
         assert_eq!(usable[0].said.name.as_str(), "plain");

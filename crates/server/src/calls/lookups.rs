@@ -1,53 +1,62 @@
-//! Host names in descriptions are looked up here, outside the turn of calls.
+//! Host names in descriptions are looked up here, outside the turn of calls. How many at once, and for whom, is
+//! the switch's to say.
 
-use super::switch::Input;
-use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::Arc;
+use super::resolver::{LookupError, Resolver};
+use super::switch::{Input, Resolution};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-/// The most names that are looked up at once. The system's resolver may take its time over each.
-const AT_ONCE: usize = 8;
-/// The most addresses of a name that are looked at.
-const ADDRESSES_MAX: usize = 8;
+/// The longest that one look-up may take. The switch waits as long.
+const LOOKUP_MAX: Duration = Duration::from_millis(2_000);
+/// How long an answer is waited for, and how often a question is repeated within that.
+const ANSWER_WAIT: Duration = Duration::from_millis(900);
+const REPEATS: usize = 1;
 
 /// See the module.
 pub(super) struct Lookups {
+    resolver: Resolver,
+    /// Where look-ups run: apart from the loop of calls.
+    runtime: Handle,
     news: mpsc::Sender<Input<'static>>,
-    /// Lives in each thread that looks a name up.
-    running: Arc<()>,
 }
 
 impl Lookups {
-    /// Answers come as `news`.
-    pub fn new(news: mpsc::Sender<Input<'static>>) -> Self {
+    /// Asks this server of names, those of the system where none is said. Answers come as `news`; look-ups run
+    /// in the runtime around this call.
+    pub fn new(server: Option<SocketAddr>, news: mpsc::Sender<Input<'static>>) -> Self {
         Self {
+            resolver: Resolver::new(server, ANSWER_WAIT, REPEATS),
+            runtime: Handle::current(),
             news,
-            running: Arc::new(()),
         }
     }
 
-    /// Begins to look a name up; gives it back where too many are looked up already. Nobody waits for these
-    /// threads, so that one which the resolver keeps does not keep the end of the process.
-    pub fn begin(&self, name: Box<str>) -> Option<Box<str>> {
-        if Arc::strong_count(&self.running) > AT_ONCE {
-            return Some(name);
-        }
-        let (news, running) = (self.news.clone(), Arc::clone(&self.running));
-        let asked = name.clone();
-        let started = std::thread::Builder::new()
-            .name("lookup".to_owned())
-            .spawn(move || {
-                let found = addresses(&asked);
-                drop(running);
-                // Whoever has gone does not want to know.
-                let _ = news.blocking_send(Input::Resolved(asked, found));
-            });
-        started.err().map(|_| name)
+    /// Begins to look a name up. There is an answer in any case.
+    pub fn begin(&self, name: Box<str>) {
+        let (resolver, news) = (self.resolver.clone(), self.news.clone());
+        self.runtime.spawn(async move {
+            let found = look_up(&resolver, &name).await;
+            // Whoever has gone does not want to know.
+            let _ = news.send(Input::Resolved(name, found)).await;
+        });
     }
 }
 
-fn addresses(name: &str) -> Vec<IpAddr> {
-    let found = (name, 0).to_socket_addrs();
-    let found = found.into_iter().flatten().take(ADDRESSES_MAX);
-    found.map(|found| found.ip()).collect()
+async fn look_up(resolver: &Resolver, name: &str) -> Resolution {
+    let found = timeout(LOOKUP_MAX, resolver.addresses(name)).await;
+    match found.unwrap_or(Err(LookupError::Silent)) {
+        Ok(found) if found.found.is_empty() => Resolution::NoAddress,
+        Ok(found) => Resolution::Found {
+            addresses: found.found,
+            holds_ms: u64::try_from(found.holds.as_millis()).unwrap_or(u64::MAX),
+        },
+        Err(error) if error.is_an_answer() => Resolution::NoAddress,
+        Err(error) => {
+            tracing::debug!(%error, "a host name in a description was not looked up");
+            Resolution::Unanswered
+        }
+    }
 }

@@ -9,7 +9,7 @@
 //! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
 //! tone, `crowds` and `loads` count calls by number and by trunk, `trunks` keeps who may be called and who
 //! answers, `reach` where their media can be, `chains` finds media that would go round in a circle, `ladder`
-//! remembers what was said. `names` waits for host names in descriptions.
+//! remembers what was said. `media_names` waits for host names in descriptions.
 
 mod arrival;
 mod chains;
@@ -23,7 +23,7 @@ mod ladder;
 mod live;
 mod loads;
 mod media;
-mod names;
+mod media_names;
 mod offers;
 mod reach;
 mod ringing;
@@ -31,8 +31,8 @@ mod shown;
 mod trunks;
 
 pub use face::{
-    CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Routing,
-    Setup, Unheard, recording_file,
+    CallKey, Input, Lease, LeaseWish, MediaEnd, MediaPath, Output, RecordWish, Repeat, Resolution,
+    Routing, Setup, Unheard, recording_file,
 };
 
 use super::Trunk;
@@ -48,7 +48,7 @@ use maskline_sip::endpoint::{
 };
 use maskline_sip::hop::Hop;
 use maskline_sip::time::Time;
-use names::Names;
+use media_names::MediaNames;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -68,7 +68,7 @@ pub struct Switch {
     circles: BTreeSet<CallKey>,
     legs: BTreeMap<LegId, (CallKey, Side)>,
     deadlines: BTreeSet<(u64, CallKey)>,
-    names: Names,
+    media_names: MediaNames,
     /// Peers that were asked whether they are there, whether they said so, and where that was.
     answering: BTreeMap<PeerId, (bool, Hop)>,
     /// Places of trunks where nobody answered a call, and until when they are tried after others.
@@ -100,7 +100,7 @@ impl Switch {
             circles: BTreeSet::new(),
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            names: Names::default(),
+            media_names: MediaNames::default(),
             answering: BTreeMap::new(),
             silent: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -129,7 +129,7 @@ impl Switch {
             && self.chains.is_empty()
             && self.legs.is_empty()
             && self.deadlines.is_empty()
-            && self.names.is_idle()
+            && self.media_names.is_idle()
             && self.endpoint.is_idle()
     }
 
@@ -142,7 +142,7 @@ impl Switch {
     pub fn poll_timeout(&self) -> Option<u64> {
         let sip = self.endpoint.poll_timeout().map(Time::as_millis);
         let call = self.deadlines.first().map(|(deadline, _)| *deadline);
-        let name = self.names.deadline();
+        let name = self.media_names.deadline();
         sip.into_iter().chain(call).chain(name).min()
     }
 
@@ -167,7 +167,7 @@ impl Switch {
                 self.give_up_names(now);
                 self.sip(SipInput::Timeout, now);
             }
-            Input::Resolved(name, addresses) => self.on_resolved(&name, &addresses, now),
+            Input::Resolved(name, found) => self.on_resolved(&name, found, now),
             Input::Routed(key, None) => self.happen(key, Happening::RouteUnknown, now),
             Input::Routed(key, Some(routing)) => self.on_route(key, *routing, now),
             Input::RowOpened(key, durable) => self.happen(key, Happening::RowOpened(durable), now),

@@ -10,8 +10,8 @@ use super::health::TrunkHealth;
 use super::links::{Heard, Links};
 use super::lookups::Lookups;
 use super::media::MediaPlane;
-use super::names::Names;
 use super::switch::{Input, Output, Switch};
+use super::trunk_names::TrunkNames;
 use super::{Config, Trunk, peers};
 use crate::writer::{Ledger, Records, clocks};
 use maskline_domain::call::Moment;
@@ -40,7 +40,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What the thread is made of.
 pub(super) struct Parts {
-    pub names: Arc<Names>,
+    pub names: Arc<TrunkNames>,
+    pub lookups: Lookups,
     pub socket: std::net::UdpSocket,
     pub links: Links,
     pub switch: Switch,
@@ -116,7 +117,6 @@ impl Drop for Thread {
 }
 
 async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
-    let lookups = Lookups::new(parts.news.clone());
     let prepared = async {
         let socket = UdpSocket::from_std(parts.socket)?;
         let sealer = parts.config.sealer.clone();
@@ -154,7 +154,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         media: parts.media,
         clerk,
         noise: Noise::default(),
-        lookups,
+        lookups: parts.lookups,
         tests: Vec::new(),
         pace: Pace::new(),
         config: parts.config,
@@ -206,7 +206,7 @@ struct Loop {
     switch: Switch,
     media: MediaPlane,
     clerk: Clerk,
-    names: Arc<Names>,
+    names: Arc<TrunkNames>,
     noise: Noise,
     lookups: Lookups,
     /// Tests of trunks that somebody waits for.
@@ -530,11 +530,7 @@ impl Loop {
                 let lease = self.media.lease(key, &wish);
                 self.give(Input::MediaLeased(key, lease));
             }
-            Output::Resolve(name) => {
-                if let Some(name) = self.lookups.begin(name) {
-                    self.give(Input::Resolved(name, Vec::new()));
-                }
-            }
+            Output::Resolve(name) => self.lookups.begin(name),
             Output::Relay(key, path) => self.media.relay(key, path),
             Output::Play(key, side, sound, repeat) => self.media.play(key, side, sound, repeat),
             Output::StopPlaying(key, side) => self.media.stop_playing(key, side),

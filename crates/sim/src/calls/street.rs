@@ -13,7 +13,8 @@ use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
 use maskline_server::calls::ours::Ours;
 use maskline_server::calls::switch::{
-    CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Routing, Setup, Side, Sound, Switch,
+    CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Resolution, Routing, Setup, Side,
+    Sound, Switch,
 };
 use maskline_server::calls::{Trunk, numbers, peers, ringing};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
@@ -425,7 +426,10 @@ impl Street<'_> {
             Output::Relay(_, path) => self.path = path,
             Output::Play(key, side, sound, repeat) => self.play_sound(key, side, sound, repeat),
             Output::Resolve(name) => {
-                self.plan(20, Coming::Tell(Input::Resolved(name, Vec::new())));
+                self.plan(
+                    20,
+                    Coming::Tell(Input::Resolved(name, Resolution::NoAddress)),
+                );
             }
             Output::StopPlaying(..)
             | Output::Record(..)

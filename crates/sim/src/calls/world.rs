@@ -107,6 +107,8 @@ pub(super) struct World {
     /// The call whose packet the switch is hearing.
     hearing: Option<usize>,
     leases: usize,
+    /// When look-ups began that nobody answered: other names may have waited too long for their turn, too.
+    unanswered: Vec<u64>,
     tally: Tally,
     broken: Option<(String, Option<usize>)>,
     /// The call whose story is kept.
@@ -159,6 +161,7 @@ impl World {
             keys: BTreeMap::new(),
             hearing: None,
             leases: 0,
+            unanswered: Vec::new(),
             tally: Tally::default(),
             broken: None,
             watched,

@@ -210,6 +210,8 @@ pub enum Warning {
     AddressFormat,
     /// 399: media that is sent where it says would come back to the call.
     Circle,
+    /// 399: it names a host of which no address is known.
+    Host,
 }
 
 impl Warning {
@@ -220,6 +222,7 @@ impl Warning {
                 format!("301 {agent} \"Incompatible network address formats\"")
             }
             Self::Circle => format!("399 {agent} \"Media would come back to the call\""),
+            Self::Host => format!("399 {agent} \"No address was found for the host name in c=\""),
         }
     }
 }

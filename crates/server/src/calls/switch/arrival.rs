@@ -4,6 +4,7 @@ use super::codecs::Codecs;
 use super::ladder::Way;
 use super::live::Live;
 use super::media::Media;
+use super::media_names::{Resolved, with_address};
 use super::reach::Reach;
 use super::{CallKey, Output, Routing, Switch};
 use crate::calls::{Trunk, numbers, peers};
@@ -24,6 +25,7 @@ impl Switch {
         peer: PeerId,
         invite: &Message,
         max_forwards: u8,
+        named: Resolved,
         now: Moment,
     ) {
         // Whose trunk is gone is no peer any more.
@@ -73,9 +75,16 @@ impl Switch {
             self.session(key, b"callee", now),
         ];
         let codecs = Codecs::of(&trunk_in.said);
-        let offer = self.with_address(invite.sdp().unwrap_or_default(), now);
+        let said = invite.sdp().unwrap_or_default();
+        let offer = match named {
+            Ok(Some(address)) => with_address(said, address),
+            Ok(None) | Err(_) => said.into(),
+        };
         let reach = Reach::of_caller(&trunk_in, &self.setup);
-        let media = Media::from_offer(&offer, codecs, reach, sessions);
+        let mut media = Media::from_offer(&offer, codecs, reach, sessions);
+        if let Err(why) = named {
+            media.is_found_unfit(why);
+        }
         let mut live = Live {
             call: Call::new(terms, now),
             record,

@@ -71,10 +71,13 @@ impl Switch {
                 }
             }
             Deed::RefuseCaller(ending) => {
-                let note = format!("cause {}, {}", ending.q850, ending.reason.name());
+                let unfit = live.media.why_unfit();
+                let unfit = unfit.filter(|unfit| ending.reason == Reason::from(*unfit));
+                let mut note = format!("cause {}, {}", ending.q850, ending.reason.name());
+                if let Some(why) = unfit.map(Unfit::note).filter(|why| !why.is_empty()) {
+                    note = format!("{note}: {why}");
+                }
                 live.note(now, Side::Caller, Way::Out, ending.status, note);
-                let is_for_media = ending.reason == Reason::NoCommonCodec;
-                let unfit = live.media.why_unfit().filter(|_| is_for_media);
                 match unfit.and_then(Unfit::warning) {
                     Some(warning) => self.refuse_leg_for(caller_leg, ending, warning, now),
                     None => self.refuse_leg(caller_leg, ending, now),
@@ -124,8 +127,8 @@ impl Switch {
             return;
         };
         if !live.media.is_usable() {
-            let refused = Happening::MediaRefused(Reason::NoCommonCodec);
-            self.happen(key, refused, now);
+            let why = live.media.why_unfit().unwrap_or(Unfit::Codec);
+            self.happen(key, Happening::MediaRefused(why.into()), now);
         } else if live.media.is_leased() {
             self.send_invite(key, now);
         } else {
@@ -154,7 +157,7 @@ impl Switch {
         // Its ports are known only now, but could be guessed.
         if self.is_circular(key) {
             if let Some(live) = self.calls.get_mut(&key) {
-                live.media.is_found_circular();
+                live.media.is_found_unfit(Unfit::Circle);
             }
             let refused = Happening::MediaRefused(Reason::NoCommonCodec);
             return self.happen(key, refused, now);

@@ -1,19 +1,22 @@
 //! What happens on a leg becomes what happens to its call.
 
 use super::ladder::Way;
+use super::media::Unfit;
+use super::media_names::Resolved;
 use super::{CallKey, Output, Switch};
 use maskline_domain::call::{Happening, Moment, Reason, Side};
 use maskline_sip::endpoint::{Event, LegId};
 
 impl Switch {
-    pub(super) fn take_event(&mut self, event: Event, now: Moment) {
+    /// `named` is what stands in the place of a host name in its description.
+    pub(super) fn take_event(&mut self, event: Event, named: Resolved, now: Moment) {
         match event {
             Event::Incoming {
                 leg,
                 peer,
                 invite,
                 max_forwards,
-            } => self.on_incoming(leg, peer, &invite, max_forwards, now),
+            } => self.on_incoming(leg, peer, &invite, max_forwards, named, now),
             Event::Trying { leg } => {
                 if let Some(key) = self.hear(leg, 100, "", now) {
                     self.happen(key, Happening::TrunkTrying, now);
@@ -25,7 +28,7 @@ impl Switch {
                     return;
                 };
                 // Early media that we cannot carry is no reason to end a call that is only ringing.
-                let is_taken = sdp.is_some_and(|sdp| self.take_answer(key, &sdp).is_ok());
+                let is_taken = sdp.is_some_and(|sdp| self.take_answer(key, &sdp, named).is_ok());
                 // One who only says where it will listen has nothing to be heard.
                 let live = self.calls.get(&key).filter(|_| is_taken);
                 let early_media = live.is_some_and(|live| live.media.is_callee_heard());
@@ -36,10 +39,11 @@ impl Switch {
                 self.happen(key, progress, now);
             }
             Event::Answered { leg, sdp } => {
-                let Some(key) = self.hear(leg, 200, "", now) else {
+                let note = named.err().map_or("", Unfit::note);
+                let Some(key) = self.hear(leg, 200, note, now) else {
                     return;
                 };
-                let taken = self.take_answer(key, &sdp.unwrap_or_default());
+                let taken = self.take_answer(key, &sdp.unwrap_or_default(), named);
                 self.seek_anew(key);
                 let happening = match taken {
                     Ok(()) => Happening::CalleeAnswered,
@@ -82,12 +86,12 @@ impl Switch {
                 self.outputs.push_back(Output::Stranger(from, method));
             }
             Event::Registered { peer, status } => self.on_registered(peer, status),
-            Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), now),
+            Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), named, now),
             Event::Offered { leg, sdp, can_wait } => {
-                self.on_offered(leg, sdp.as_deref(), can_wait, now)
+                self.on_offered(leg, sdp.as_deref(), can_wait, named, now)
             }
             Event::OfferWithdrawn { leg } => self.on_offer_withdrawn(leg, now),
-            Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, now),
+            Event::OfferAccepted { leg, sdp } => self.on_offer_accepted(leg, &sdp, named, now),
             Event::OfferRefused { leg, status } => self.on_offer_refused(leg, status, now),
             Event::Info {
                 leg,
@@ -131,7 +135,7 @@ impl Switch {
     }
 
     /// The caller has our answer. If that was our offer, here is what it says to it.
-    fn on_confirmed(&mut self, leg: LegId, sdp: Option<&[u8]>, now: Moment) {
+    fn on_confirmed(&mut self, leg: LegId, sdp: Option<&[u8]>, named: Resolved, now: Moment) {
         let Some(key) = self.hear(leg, "ACK", "", now) else {
             return;
         };
@@ -139,16 +143,23 @@ impl Switch {
             return;
         };
         if live.media.is_late() {
-            self.take_late_answer(key, sdp.unwrap_or_default(), now);
+            self.take_late_answer(key, sdp.unwrap_or_default(), named, now);
         }
     }
 
     /// The caller's answer to our offer: media flows, and what waited for its codec is played and recorded.
-    pub(super) fn take_late_answer(&mut self, key: CallKey, sdp: &[u8], now: Moment) {
+    pub(super) fn take_late_answer(
+        &mut self,
+        key: CallKey,
+        sdp: &[u8],
+        named: Resolved,
+        now: Moment,
+    ) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        match live.media.take_late_answer(sdp) {
+        let named = named.map_err(Reason::from);
+        match named.and_then(|_| live.media.take_late_answer(sdp)) {
             Ok(holds) => {
                 let late = std::mem::take(&mut live.late);
                 self.relay(key);
@@ -187,12 +198,12 @@ impl Switch {
     }
 
     /// The callee's SDP: what was agreed, and whither the relay sends.
-    fn take_answer(&mut self, key: CallKey, sdp: &[u8]) -> Result<(), Reason> {
+    fn take_answer(&mut self, key: CallKey, sdp: &[u8], named: Resolved) -> Result<(), Reason> {
         let live = self.calls.get(&key).ok_or(Reason::Failed)?;
         if sdp.is_empty() && live.media.is_agreed() {
             return Ok(());
         }
-        let answer = self.read(key, Side::Callee, sdp)?;
+        let answer = named.and_then(|_| self.read(key, Side::Callee, sdp))?;
         let live = self.calls.get_mut(&key).ok_or(Reason::Failed)?;
         if live.media.take_answer(answer)? {
             self.relay(key);

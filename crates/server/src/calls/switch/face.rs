@@ -138,6 +138,22 @@ pub struct RecordWish {
     pub file: String,
 }
 
+/// What a server of names says of a host name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It has these addresses, of which the first eight count.
+    Found {
+        /// In the order in which they are to be used; one at least.
+        addresses: Vec<IpAddr>,
+        /// For how long that holds, in milliseconds; from 5 to 300 s counts.
+        holds_ms: u64,
+    },
+    /// It does not exist, or has no address.
+    NoAddress,
+    /// No server of names says so, or one way or the other, in time.
+    Unanswered,
+}
+
 /// What the switch is given.
 pub enum Input<'a> {
     /// A SIP message.
@@ -161,8 +177,8 @@ pub enum Input<'a> {
     Digit(CallKey, Side, char),
     /// The relay of this call has heard nothing for too long, or there is none any more.
     MediaLost(CallKey),
-    /// The answer to [`Output::Resolve`]: all addresses of the name, none if there are none.
-    Resolved(Box<str>, Vec<IpAddr>),
+    /// The answer to [`Output::Resolve`].
+    Resolved(Box<str>, Resolution),
     /// [`super::Switch::poll_timeout`] has come.
     Timeout,
     /// The trunks from which calls are taken from now on.
@@ -193,8 +209,9 @@ pub enum Output {
     OpenRow(CallKey, Box<CallRecord>),
     /// Find two ports for media.
     LeaseMedia(CallKey, LeaseWish),
-    /// Look up the addresses of this host name, which a description has in the place of an address. It holds
-    /// letters, digits, hyphens and dots only. An answer that takes longer than three seconds is too late.
+    /// Look up the addresses of this host name, which a description has in the place of an address. It is one
+    /// by [`maskline_host::is_host_name_from_root`], in small letters. At most eight are looked up at once; an
+    /// answer that takes longer than two seconds is too late.
     Resolve(Box<str>),
     /// Relay between these two from now on.
     Relay(CallKey, MediaPath),

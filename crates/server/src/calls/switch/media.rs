@@ -3,13 +3,13 @@
 
 mod early;
 mod ringing;
+mod unfit;
 
 use super::codecs::Codecs;
 use super::reach::Reach;
 use super::{Lease, MediaEnd, MediaPath};
 pub(super) use early::Across;
 use maskline_domain::call::{Reason, Side};
-use maskline_sip::endpoint::Warning;
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{
     self, Agreement, Audio, Codec, Description, Direction, Foreign, OurSide, Passing, Payloads,
@@ -17,6 +17,7 @@ use maskline_sip::sdp::{
 use ringing::Rung;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+pub(super) use unfit::Unfit;
 
 /// See the module.
 pub(super) struct Media {
@@ -39,34 +40,6 @@ pub(super) struct Media {
     alone: Option<Agreed>,
     /// Why the caller's INVITE cannot be used.
     unfit: Option<Unfit>,
-}
-
-/// Why what a side says of its media cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
-    /// There is no plain audio, or no codec that may cross.
-    Codec,
-    /// It names only addresses of a family that ours cannot speak with.
-    Family,
-    /// Media that is sent there would come back to the call.
-    Circle,
-}
-
-impl Unfit {
-    /// What the side is told of it.
-    pub fn warning(self) -> Option<Warning> {
-        match self {
-            Self::Codec => None,
-            Self::Family => Some(Warning::AddressFormat),
-            Self::Circle => Some(Warning::Circle),
-        }
-    }
-}
-
-impl From<Unfit> for Reason {
-    fn from(_: Unfit) -> Self {
-        Self::NoCommonCodec
-    }
 }
 
 /// One side.
@@ -284,9 +257,9 @@ impl Media {
         self.unfit
     }
 
-    /// Media that is sent where the caller's INVITE says would come back.
-    pub fn is_found_circular(&mut self) {
-        self.unfit = Some(Unfit::Circle);
+    /// The caller's INVITE cannot be used for what it does not show by itself.
+    pub fn is_found_unfit(&mut self, why: Unfit) {
+        self.unfit = Some(why);
     }
 
     /// Where this side said last that it receives.

@@ -2,6 +2,7 @@
 
 use super::ladder::Way;
 use super::media::{Across, Unfit};
+use super::media_names::Resolved;
 use super::{CallKey, Output, Switch, keys};
 use maskline_domain::call::{Happening, Moment, Reason, Side};
 use maskline_sip::endpoint::{Input as SipInput, LegId, Warning};
@@ -26,6 +27,7 @@ impl Switch {
         leg: LegId,
         sdp: Option<&[u8]>,
         can_wait: bool,
+        named: Resolved,
         now: Moment,
     ) {
         let Some((key, side)) = self.legs.get(&leg).copied() else {
@@ -38,8 +40,14 @@ impl Switch {
             live.note(now, side, Way::In, "offer", "wants ours");
             return self.happen(key, Happening::OfferWanted(side), now);
         };
-        live.note(now, side, Way::In, "offer", "");
-        let offer = match self.read(key, side, body) {
+        live.note(
+            now,
+            side,
+            Way::In,
+            "offer",
+            named.err().map_or("", Unfit::note),
+        );
+        let offer = match named.and_then(|_| self.read(key, side, body)) {
             Ok(offer) => offer,
             Err(unfit) => return self.send_refusal(key, side, 488, unfit.warning(), now),
         };
@@ -111,7 +119,13 @@ impl Switch {
         self.happen(key, Happening::OfferWithdrawn(side), now);
     }
 
-    pub(super) fn on_offer_accepted(&mut self, leg: LegId, sdp: &[u8], now: Moment) {
+    pub(super) fn on_offer_accepted(
+        &mut self,
+        leg: LegId,
+        sdp: &[u8],
+        named: Resolved,
+        now: Moment,
+    ) {
         let Some((key, side)) = self.legs.get(&leg).copied() else {
             return;
         };
@@ -121,7 +135,7 @@ impl Switch {
         live.note(now, side, Way::In, 200, "takes the offer");
         if side == Side::Caller && live.media.is_late() {
             // It answers the offer in our reliable progress by PRACK (RFC 3262 section 5).
-            return self.take_late_answer(key, sdp, now);
+            return self.take_late_answer(key, sdp, named, now);
         }
         if !live.media.owes_reply(side) {
             return self.take_answer_to_what_is(key, side, sdp, now);

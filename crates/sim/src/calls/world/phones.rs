@@ -162,7 +162,9 @@ impl World {
         // Its answer to our offer was lost with its ACK: the call ends once that is known.
         let is_unheard = track.path.is_none() && track.is_delayed;
         let is_over = |phone: &&Phone| phone.described_ms + LOST_MS < self.now_ms;
-        if is_unheard || track.is_unfound || !talking.iter().all(is_over) {
+        let is_unheeded = |phone: &&Phone| self.is_unheeded(phone.described_ms);
+        let is_unfound = track.is_unfound || talking.iter().any(is_unheeded);
+        if is_unheard || is_unfound || !talking.iter().all(is_over) {
             return;
         }
         let ends = track.path.as_ref().map(|path| [&path.caller, &path.callee]);

@@ -1,11 +1,11 @@
 //! What the switch asks of the server around it: the ledger, the records, the relay.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, ToneCode};
 use maskline_server::calls::switch::{
-    CallKey, Input, Lease, Output, Prompt, Repeat, Routing, Side, Sound,
+    CallKey, Input, Lease, Output, Prompt, Repeat, Resolution, Routing, Side, Sound,
 };
 use maskline_sip::g711::Law;
 use maskline_store::records::call::CallRecord;
@@ -16,8 +16,9 @@ use crate::calls::laws::Track;
 use crate::calls::phone::{address_named, phone_named};
 use crate::calls::town::Expected;
 
-/// How long the switch waits for a host name.
-const NAME_WAIT_MS: u64 = 3_000;
+/// How long the switch waits for the answer to a look-up, and how long at most for a host name in all.
+const LOOKUP_MS: u64 = 2_000;
+const NAME_WAIT_MS: u64 = 4_000;
 
 impl World {
     pub(super) fn carry_out(&mut self, output: Output) {
@@ -80,19 +81,7 @@ impl World {
                     self.break_law(what, call);
                 }
             }
-            Output::Resolve(name) => {
-                let found: Vec<IpAddr> = address_named(&name).into_iter().collect();
-                // Now and then nobody ever says, or it takes too long.
-                let after = self.chance.below(100) * self.chance.below(40);
-                let is_told = !self.chance.one_in(40);
-                let phone = phone_named(&name).and_then(|id| self.phones.get(&id));
-                if let Some(track) = phone.and_then(|phone| self.tracks.get_mut(phone.call)) {
-                    track.is_unfound |= !is_told || after >= NAME_WAIT_MS;
-                }
-                if is_told {
-                    self.plan(after, Coming::Tell(Input::Resolved(name, found)));
-                }
-            }
+            Output::Resolve(name) => self.look_up(name),
             Output::SendDigit(key, to, digit) => {
                 let digit = match self.slips(Slip::WrongKey) {
                     true => 'A',
@@ -114,6 +103,36 @@ impl World {
             Output::Finish(key, _) if self.slips(Slip::NoRecord) => self.finish(key, None),
             Output::Finish(key, record) => self.finish(key, record.as_deref()),
         }
+    }
+
+    fn look_up(&mut self, name: Box<str>) {
+        let found = match address_named(&name) {
+            Some(address) => Resolution::Found {
+                addresses: vec![address],
+                holds_ms: self.chance.below(20_000),
+            },
+            None => Resolution::NoAddress,
+        };
+        // Now and then nobody ever says.
+        let after = self.chance.below(100) * self.chance.below(20);
+        let is_told = !self.chance.one_in(40);
+        if is_told && after < LOOKUP_MS {
+            return self.plan(after, Coming::Tell(Input::Resolved(name, found)));
+        }
+        self.unanswered.push(self.now_ms);
+        let phone = phone_named(&name).and_then(|id| self.phones.get(&id));
+        if let Some(track) = phone.and_then(|phone| self.tracks.get_mut(phone.call)) {
+            track.is_unfound = true;
+        }
+    }
+
+    /// Whether a name that was said then may have waited too long for its turn.
+    pub(super) fn is_unheeded(&self, said_ms: u64) -> bool {
+        let mut unanswered = self.unanswered.iter();
+        unanswered.any(|began_ms| {
+            let until_ms = began_ms + LOOKUP_MS + NAME_WAIT_MS;
+            (began_ms.saturating_sub(NAME_WAIT_MS)..=until_ms).contains(&said_ms)
+        })
     }
 
     pub(super) fn call_of(&self, key: CallKey) -> Option<usize> {

@@ -140,7 +140,7 @@ pub struct World {
     pub caller_lacks_100rel: bool,
     /// Host names that were asked for, and what they stand for; none if nobody says.
     pub asked: Vec<String>,
-    pub named: Option<Vec<std::net::IpAddr>>,
+    pub named: Option<Resolution>,
     /// Whither nothing arrives.
     pub deaf: Option<&'static str>,
     pub queue: VecDeque<(Hop, Hop, Vec<u8>)>,

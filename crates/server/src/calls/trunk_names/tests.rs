@@ -3,7 +3,7 @@
 use super::*;
 use hickory_resolver::proto::op::{Message, MessageType, ResponseCode};
 use hickory_resolver::proto::rr::rdata::SRV;
-use hickory_resolver::proto::rr::{Name, Record};
+use hickory_resolver::proto::rr::{Name, RData, Record};
 use tokio::net::UdpSocket;
 
 /// What a server of names knows: names from the root and what is said of them. A name that is not there
@@ -116,11 +116,9 @@ async fn names_are_found_by_srv_else_by_their_addresses() {
             vec![srv(0, 0, 5060, "gone.example.")],
         ),
     ]);
-    let names = |families| Names::new(None, families);
     let server = server(Some(zone)).await;
     let ask = async |families, host: &str, port, transport| {
-        let mut names = names(families);
-        names.server = Some(server);
+        let names = TrunkNames::new(Some(server), families);
         texts(names.look_up(&question(host, port, transport), false).await)
     };
     let rows: [Row; 14] = [
@@ -246,7 +244,7 @@ fn trunk(peer: &str) -> Trunk {
 }
 
 /// Looks the trunk up until that has come to an end, then until it is due again at once.
-async fn follow(names: &Arc<Names>, trunk: &Trunk) {
+async fn follow(names: &Arc<TrunkNames>, trunk: &Trunk) {
     for known in names.known.lock().values_mut() {
         known.due = Instant::now();
     }
@@ -260,7 +258,7 @@ async fn follow(names: &Arc<Names>, trunk: &Trunk) {
 async fn a_name_moves_with_its_records_and_stays_where_it_was_while_they_are_gone() {
     let zone = zone(vec![("sip.example.", vec![a("192.0.2.1")])]);
     let server = server(Some(zone.clone())).await;
-    let names = Arc::new(Names::new(Some(server), BOTH));
+    let names = Arc::new(TrunkNames::new(Some(server), BOTH));
     let trunk = trunk("sip.example:5060");
     assert!(names.places(&trunk).is_empty());
     follow(&names, &trunk).await;
@@ -305,7 +303,7 @@ async fn a_name_moves_with_its_records_and_stays_where_it_was_while_they_are_gon
 async fn times_are_kept_within_bounds() {
     let zone = zone(vec![]);
     let server = server(Some(zone.clone())).await;
-    let names = Arc::new(Names::new(Some(server), BOTH));
+    let names = Arc::new(TrunkNames::new(Some(server), BOTH));
     let trunk = trunk("sip.example:5060");
     let wait_s = || {
         let known = names.known.lock();
@@ -337,7 +335,7 @@ async fn times_are_kept_within_bounds() {
 #[tokio::test]
 async fn a_server_of_names_that_is_silent_is_told() {
     let server = server(None).await;
-    let names = Arc::new(Names::new(Some(server), BOTH));
+    let names = Arc::new(TrunkNames::new(Some(server), BOTH));
     follow(&names, &trunk("sip.example:5060")).await;
     let (_, why, is_usable) = names.troubles().remove(0);
     assert!(
@@ -350,7 +348,7 @@ async fn a_server_of_names_that_is_silent_is_told() {
 async fn a_name_has_a_bounded_number_of_places() {
     let many = (1..=40).map(|n| a(&format!("192.0.2.{n}"))).collect();
     let server = server(Some(zone(vec![("many.example.", many)]))).await;
-    let names = Arc::new(Names::new(Some(server), BOTH));
+    let names = Arc::new(TrunkNames::new(Some(server), BOTH));
     let trunk = trunk("many.example:5060");
     follow(&names, &trunk).await;
     assert_eq!(names.places(&trunk).len(), PLACES_MAX);
@@ -381,7 +379,7 @@ async fn the_best_servers_are_taken_wherever_they_stand_in_the_answer() {
     ];
     for (said, expected) in rows {
         let server = server(Some(zone_by_priority(said, "near.example."))).await;
-        let names = Arc::new(Names::new(Some(server), BOTH));
+        let names = Arc::new(TrunkNames::new(Some(server), BOTH));
         let trunk = trunk("far.example");
         follow(&names, &trunk).await;
         let places = names.places(&trunk);
@@ -401,7 +399,7 @@ async fn what_was_found_is_used_where_the_rest_takes_too_long() {
         ("near.example.", vec![a("192.0.2.1")]),
     ]);
     let server = server(Some(zone)).await;
-    let mut names = Names::new(Some(server), BOTH);
+    let mut names = TrunkNames::new(Some(server), BOTH);
     // Less than one unanswered question takes.
     names.patience = ANSWER_WAIT / 2;
     let names = Arc::new(names);

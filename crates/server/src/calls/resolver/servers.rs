@@ -4,7 +4,7 @@ use maskline_domain::chance::mix;
 
 /// One SRV record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Server {
+pub struct Server {
     /// Lower ones are tried first.
     pub priority: u16,
     /// Its share among those of the same priority.
@@ -15,7 +15,7 @@ pub(super) struct Server {
 }
 
 /// By priority, and within a priority at random by weight. Chance is in `seed` alone.
-pub(super) fn in_order(mut servers: Vec<Server>, seed: u64) -> Vec<Server> {
+pub fn in_order(mut servers: Vec<Server>, seed: u64) -> Vec<Server> {
     // Within a priority those without weight first, as the RFC's drawing wants it.
     servers.sort();
     let mut ordered = Vec::with_capacity(servers.len());

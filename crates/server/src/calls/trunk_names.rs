@@ -2,20 +2,10 @@
 //! said, else A and AAAA (RFC 3263 section 4). What was found holds for as long as the records say, within
 //! bounds; when a later look-up fails it is kept, and the reason told.
 
-mod servers;
-
-use hickory_resolver::config::{
-    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig,
-};
-use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, RecordType};
-use hickory_resolver::{Resolver, TokioResolver};
+use super::resolver::{Found as Answer, Resolver, Server, in_order};
 use maskline_domain::trunk::{PeerAddress, Transport};
 use maskline_domain::{Trunk, TrunkName};
 use parking_lot::Mutex;
-use servers::{Server, in_order};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -30,9 +20,9 @@ const HOLDS_MAX: Duration = Duration::from_secs(3_600);
 /// After a look-up that failed: the first wait, which doubles, and the longest.
 const AGAIN_MIN: Duration = Duration::from_secs(2);
 const AGAIN_MAX: Duration = Duration::from_secs(60);
-/// How long a server of names may take, and how often it is asked.
+/// How long a server of names may take, and how often the question is repeated.
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
-const ATTEMPTS: usize = 2;
+const REPEATS: usize = 2;
 /// The longest that one look-up may take as a whole.
 const LOOKUP_MAX: Duration = Duration::from_secs(20);
 /// The longest that the servers of one name may be looked up; what was found by then is used. The SRV records
@@ -122,9 +112,8 @@ struct Found {
 }
 
 /// See the module.
-pub struct Names {
-    /// The server that is asked; those of the system where none is said.
-    server: Option<SocketAddr>,
+pub struct TrunkNames {
+    resolver: Resolver,
     families: Families,
     /// [`PATIENCE`], but in tests.
     patience: Duration,
@@ -135,11 +124,12 @@ pub struct Names {
     trunks: Mutex<Vec<(TrunkName, Question)>>,
 }
 
-impl Names {
-    /// Nothing is known yet. Look-ups run in the runtime around this call.
+impl TrunkNames {
+    /// Nothing is known yet. This server of names is asked, those of the system where none is said; look-ups
+    /// run in the runtime around this call.
     pub fn new(server: Option<SocketAddr>, families: Families) -> Self {
         Self {
-            server,
+            resolver: Resolver::new(server, ANSWER_WAIT, REPEATS),
             families,
             patience: PATIENCE,
             runtime: Handle::current(),
@@ -254,74 +244,36 @@ impl Names {
     }
 
     async fn look_up(&self, question: &Question, is_known: bool) -> Result<Found, String> {
-        let resolver = self.resolver().map_err(|error| error.to_string())?;
         if let Some(port) = question.port {
-            return self.host(&resolver, &question.host, port).await;
+            return self.host(&question.host, port).await;
         }
-        let name = format!("{}.{}", question.transport, whole(&question.host));
-        match resolver.lookup(name.as_str(), RecordType::SRV).await {
-            Ok(lookup) => {
-                if let Some(found) = self.servers(&resolver, question, &lookup).await? {
+        match self
+            .resolver
+            .servers(question.transport, &question.host)
+            .await
+        {
+            Ok(answer) => {
+                if let Some(found) = self.servers(question, answer).await? {
                     return Ok(found);
                 }
             }
             // No such records: the name itself is where it is.
-            Err(error) if error.is_no_records_found() => {}
+            Err(error) if error.is_an_answer() => {}
             // A server of names that cannot tell of SRV must not move a trunk that was found by it.
-            Err(error) if is_known => return Err(told(&error)),
+            Err(error) if is_known => return Err(error.to_string()),
             Err(_) => {}
         }
-        self.host(&resolver, &question.host, usual_port(question.transport))
+        self.host(&question.host, usual_port(question.transport))
             .await
-    }
-
-    /// A resolver that remembers nothing: what holds how long is decided here, and a changed
-    /// `/etc/resolv.conf` or `/etc/hosts` counts at once.
-    fn resolver(&self) -> Result<TokioResolver, NetError> {
-        let mut builder = match self.server {
-            None => Resolver::builder_tokio()?,
-            Some(server) => {
-                let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-                let connections = connections.map(|mut connection| {
-                    connection.port = server.port();
-                    connection
-                });
-                let server = NameServerConfig::new(server.ip(), true, connections.into());
-                let config = ResolverConfig::from_name_servers(vec![server]);
-                Resolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-        };
-        let options = builder.options_mut();
-        options.timeout = ANSWER_WAIT;
-        options.attempts = ATTEMPTS;
-        options.cache_size = 0;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        builder.build()
     }
 
     /// The places that SRV records name; none if there are no records.
     async fn servers(
         &self,
-        resolver: &TokioResolver,
         question: &Question,
-        lookup: &Lookup,
+        answer: Answer<Server>,
     ) -> Result<Option<Found>, String> {
-        let mut holds = lookup
-            .valid_until()
-            .saturating_duration_since(Instant::now());
-        let records = lookup
-            .answers()
-            .iter()
-            .filter_map(|record| match &record.data {
-                RData::SRV(server) => Some(Server {
-                    priority: server.priority,
-                    weight: server.weight,
-                    port: server.port,
-                    target: server.target.to_ascii(),
-                }),
-                _ => None,
-            });
-        let records: Vec<Server> = records.collect();
+        let (records, mut holds) = (answer.found, answer.holds);
         if records.is_empty() {
             return Ok(None);
         }
@@ -340,7 +292,7 @@ impl Names {
         let ordered = in_order(records, u64::from_ne_bytes(chance)).into_iter();
         // Ordered first: an answer may name them in any order.
         for record in ordered.take(PLACES_MAX) {
-            let asking = self.host(resolver, &record.target, record.port);
+            let asking = self.host(&record.target, record.port);
             match tokio::time::timeout_at(deadline, asking).await {
                 Ok(Ok(found)) => {
                     holds = holds.min(found.holds);
@@ -365,13 +317,12 @@ impl Names {
     }
 
     /// The addresses of a name, those of IPv4 first.
-    async fn host(&self, resolver: &TokioResolver, host: &str, port: u16) -> Result<Found, String> {
-        let lookup = resolver.lookup_ip(whole(host).as_str()).await;
-        let lookup = lookup.map_err(|error| told(&error))?;
-        let holds = lookup
-            .valid_until()
-            .saturating_duration_since(Instant::now());
-        let mut addresses: Vec<IpAddr> = lookup.iter().collect();
+    async fn host(&self, host: &str, port: u16) -> Result<Found, String> {
+        let answer = self.resolver.addresses(host).await;
+        let Answer {
+            found: mut addresses,
+            holds,
+        } = answer.map_err(|error| error.to_string())?;
         addresses.sort_unstable();
         let places: Vec<SocketAddr> = addresses
             .iter()
@@ -391,25 +342,6 @@ impl Names {
             places: distinct(places),
             holds,
         })
-    }
-}
-
-/// A name from the root, so that search domains of the system are not tried; one of a single label is
-/// looked up as the system does it.
-fn whole(host: &str) -> String {
-    match host.contains('.') && !host.ends_with('.') {
-        true => format!("{host}."),
-        false => host.to_owned(),
-    }
-}
-
-/// An error in a few words.
-fn told(error: &NetError) -> String {
-    match error {
-        NetError::Timeout => "no server of names answers".to_owned(),
-        error if error.is_nx_domain() => "there is no such name".to_owned(),
-        error if error.is_no_records_found() => "the name has no address".to_owned(),
-        error => error.to_string(),
     }
 }
 
