@@ -20,7 +20,19 @@ def media_in(message):
     return address, int(re.search(r"\r\nm=audio (\d+) ", message).group(1))
 
 
-def sdp(host, port, *lines, family=4):
+def datagrams(host):
+    """A socket for datagrams in the family of this address."""
+    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def host_port(host, port):
+    """As it stands in a URI."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def sdp(host, port, *lines, family=None):
+    """A name counts as one of IPv4, if nothing else is said."""
+    family = family or (6 if ":" in host else 4)
     head = f"v=0\r\no=- 1 {time.monotonic_ns() % 10**9} IN IP{family} {host}\r\ns=-\r\nc=IN IP{family} {host}\r\n"
     body = f"t=0 0\r\nm=audio {port} RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n"
     return head + body + "".join(f"{line}\r\n" for line in lines)
@@ -30,7 +42,7 @@ class Media:
     """One port for sound: it counts what comes, and speaks."""
 
     def __init__(self, host, port=0):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = datagrams(host)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self.socket.bind((host, port))
         self.host, self.port = host, self.socket.getsockname()[1]
@@ -78,7 +90,7 @@ class Phone:
     number = "13800000001"
 
     def __init__(self, host, switch, port=0):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = datagrams(host)
         self.socket.bind((host, port))
         self.host, self.port = host, self.socket.getsockname()[1]
         self.switch, self.cseq, self.sent_bytes = switch, 0, 0
@@ -89,7 +101,7 @@ class Phone:
 
     @property
     def at(self):
-        return f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
     def send(self, text):
         self.sent_bytes += len(text.encode()) + HEADERS_BYTES
@@ -112,8 +124,7 @@ class Phone:
         )
 
     def dial(self, x, body):
-        host, port = self.switch
-        self.target = f"sip:{x}@{host}:{port}"
+        self.target = f"sip:{x}@{host_port(*self.switch)}"
         self.to = f"<{self.target}>"
         self.request("INVITE", body)
 

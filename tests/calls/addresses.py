@@ -33,7 +33,7 @@ def _next_port(count):
 
 
 def _is_free(host, port, kind):
-    with socket.socket(socket.AF_INET, kind) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
         if kind == socket.SOCK_STREAM:
             # What an ended connection left behind does not hinder a server.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -5,11 +5,13 @@ import re
 import socket
 import time
 import urllib.request
+from contextlib import closing
 
 import pytest
 
+from abuse.plain_phone import Phone, sdp
 from calls.addresses import free_port
-from calls.exchange import CALLEE_HOST, PROXY_HOST, Exchange
+from calls.exchange import CALLEE_HOST, CALLER_HOST, PROXY_HOST, Exchange
 from calls.names import A, SRV, Names
 from calls.registrar import Registrar, response
 from calls.script import answers, calls
@@ -244,6 +246,43 @@ def test_a_call_goes_to_the_next_address_of_a_name_where_the_first_is_silent(nam
     [invite, *_] = callee.messages()
     assert "@ims.example" in invite.split("\r\n", 1)[0] and "@ims.example" in header(invite, "From")
     assert "127.0.1.2" not in record["ladder"], "the trunk is named, not its hop"
+
+
+def test_a_trunk_whose_name_leads_elsewhere_in_mid_call_goes_on_with_it_from_there(named):
+    exchange, names = named
+    port, new_host = free_port(CALLEE_HOST), "127.0.1.23"
+    names.records["sip.carrier.example"] = [(A, CALLER_HOST)]
+    exchange.trunk("moving", "sip.carrier.example:5060", outgoing=False)
+    exchange.trunk("carrier", f"{CALLEE_HOST}:{port}")
+    await_trunk(exchange, "moving", lambda trunk: trunk["addresses"] == [f"{CALLER_HOST}:5060"])
+    exchange.await_trunks()
+    host, _, sip = exchange.sip.rpartition(":")
+    switch = (host, int(sip))
+    with (
+        closing(Phone(CALLER_HOST, switch)) as caller,
+        closing(Phone(new_host, switch)) as moved,
+        closing(Phone(CALLEE_HOST, switch, port)) as callee,
+    ):
+        x = exchange.axn(exchange.party())
+        caller.dial(x, sdp(CALLER_HOST, 4_000))
+        callee.await_invite()
+        callee.reply(200, sdp(CALLEE_HOST, 4_000))
+        assert caller.await_final().startswith("SIP/2.0 200")
+        for what in ("call_id", "to", "target", "cseq"):
+            setattr(moved, what, getattr(caller, what))
+        # It is nobody yet.
+        moved.request("BYE")
+        moved.await_message("^SIP/2.0 403")
+        names.records["sip.carrier.example"] = [(A, new_host)]
+        await_trunk(exchange, "moving", lambda trunk: trunk["addresses"] == [f"{new_host}:5060"])
+        # Where it was when the call began it is still believed.
+        caller.request("OPTIONS")
+        caller.await_message("^SIP/2.0 200")
+        moved.cseq = caller.cseq
+        moved.request("BYE")
+        moved.await_message("^SIP/2.0 200")
+        callee.await_message("^BYE ")
+    assert exchange.record(x)["situation"] == "hung_up"
 
 
 def has_ipv6():

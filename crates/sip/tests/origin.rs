@@ -381,3 +381,49 @@ fn a_call_outlives_its_trunk_but_is_nobody_elses() {
     }
     assert!(matches!(call.events.last(), Some(Event::Ended { .. })));
 }
+
+/// A trunk with a name is looked up again while calls with it last.
+#[test]
+fn a_trunk_that_moves_in_mid_call_is_believed_where_it_is_and_where_the_call_began() {
+    const MOVED: &str = "127.0.0.5:5070";
+    const AGAIN: &str = "127.0.0.6:5070";
+    // Where it is found, one time after the other; from where a BYE comes then, and its answer.
+    type Row<'a> = (&'a [&'a [&'a str]], &'a str, u16);
+    let rows: [Row<'_>; 14] = [
+        (&[&[MOVED]], MOVED, 200),
+        (&[&[MOVED]], "127.0.0.5:9", 200),
+        (&[&[MOVED]], PEER, 200),
+        // One of its sources when the call began.
+        (&[&[MOVED]], SOURCE, 200),
+        (&[&[MOVED]], AGAIN, 403),
+        (&[&[MOVED]], OTHER_TRUNK, 481),
+        (&[&[MOVED, AGAIN]], AGAIN, 200),
+        (&[&[MOVED], &[AGAIN]], AGAIN, 200),
+        (&[&[MOVED], &[AGAIN]], PEER, 200),
+        // Where it was only meanwhile.
+        (&[&[MOVED], &[AGAIN]], MOVED, 403),
+        (&[&[MOVED], &[PEER]], MOVED, 403),
+        (&[&[MOVED], &[]], PEER, 200),
+        (&[&[MOVED], &[]], MOVED, 403),
+        (&[&[MOVED], &[MOVED]], STRANGER, 403),
+    ];
+    for (moves, from, status) in rows {
+        let mut call = wire();
+        let tag = call.talking();
+        for places in moves {
+            let other = Peer::new(PeerId(2), udp(OTHER_TRUNK));
+            let mut hops = places.iter().map(|place| udp(place));
+            let moved = hops.next().map(|hop| Peer {
+                fallbacks: hops.collect(),
+                ..Peer::new(PeerId(1), hop)
+            });
+            call.endpoint
+                .set_peers(moved.into_iter().chain([other]).collect());
+        }
+        let bye = within("BYE", 2, &tag);
+        let got = statuses(&call.say_from(from, bye.as_bytes()));
+        assert_eq!(got, [status], "{moves:?} {from}");
+        let is_over = matches!(call.events.last(), Some(Event::Ended { .. }));
+        assert_eq!(is_over, status == 200, "{moves:?} {from}");
+    }
+}

@@ -127,7 +127,7 @@ pub struct SipSettings {
     /// PEM file with the authorities of peers that are connected to by TLS. Off means that there are none.
     /// Reloadable.
     pub server_authorities: OffOr<String>,
-    /// The server of names that is asked for the hosts of trunks; off means those of the system.
+    /// The server of names that is asked for the hosts of trunks and of media; off means those of the system.
     pub resolver: OffOr<SocketAddr>,
 }
 
