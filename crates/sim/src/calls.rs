@@ -48,11 +48,13 @@ pub enum Slip {
     TwoCodecs,
     /// A ring tone goes on when it should be over.
     LongTone,
+    /// Where media goes by an earlier offer is heard after the later one.
+    StaleMedia,
 }
 
 impl Slip {
     /// Each of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WrongParty,
         Self::Telltale,
         Self::NoEnd,
@@ -62,6 +64,7 @@ impl Slip {
         Self::WrongKey,
         Self::TwoCodecs,
         Self::LongTone,
+        Self::StaleMedia,
     ];
 }
 

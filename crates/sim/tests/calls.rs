@@ -43,6 +43,7 @@ fn each_slip_is_found() {
         (Slip::WrongKey, "which nobody pressed"),
         (Slip::TwoCodecs, "the sides have two codecs"),
         (Slip::LongTone, "went on after the answer"),
+        (Slip::StaleMedia, "and media goes to"),
     ];
     assert_eq!(rows.map(|(slip, _)| slip), Slip::ALL);
     for (slip, expected) in rows {

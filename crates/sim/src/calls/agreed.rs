@@ -19,7 +19,16 @@ struct Offer {
     own: Option<SocketAddr>,
     /// Whether it came in a response, so that the answer comes in a request.
     in_response: bool,
-    is_answered: bool,
+    answered: Answered,
+}
+
+/// How an offer was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Not,
+    /// Early, and nobody acknowledges that: what the final answer says counts.
+    Loosely,
+    Finally,
 }
 
 /// See the module.
@@ -74,18 +83,27 @@ impl Agreements {
             (Some(Method::Invite | Method::Update), _) => {
                 self.offer((ours, number), codecs, own, false);
             }
-            (Some(Method::Ack), _) => self.answer((ours, number), &codecs, own, true),
+            (Some(Method::Ack), _) => {
+                self.answer((ours, number), &codecs, own, (true, Answered::Finally));
+            }
             (Some(Method::Prack), _) => {
                 let invite = invite_of(&message).map(|number| (ours, number));
                 let asked = invite.and_then(|invite| Some((invite, self.offers.get(&invite)?)));
                 match asked.filter(|(_, offer)| offer.in_response) {
-                    Some((invite, _)) => self.answer(invite, &codecs, own, true),
+                    Some((invite, _)) => {
+                        self.answer(invite, &codecs, own, (true, Answered::Finally));
+                    }
                     // It brings an offer of its own (RFC 3262 section 5).
                     None => self.offer((ours, number), codecs, own, false),
                 }
             }
-            (None, Some(_)) => {
-                self.answer((!ours, number), &codecs, own, false);
+            (None, Some(status)) => {
+                let is_loose = status < 200 && message.header(Name::RSeq).is_none();
+                let how = match is_loose {
+                    true => Answered::Loosely,
+                    false => Answered::Finally,
+                };
+                self.answer((!ours, number), &codecs, own, (false, how));
                 self.offer((!ours, number), codecs, own, true);
             }
             _ => {}
@@ -104,23 +122,27 @@ impl Agreements {
             codecs,
             own,
             in_response,
-            is_answered: false,
+            answered: Answered::Not,
         });
     }
 
-    /// The first answer counts; later ones are its repetitions.
+    /// The first answer counts that is not a loose one; later ones are its repetitions.
     fn answer(
         &mut self,
         exchange: Exchange,
         codecs: &[Codec],
         own: Option<SocketAddr>,
-        to_response: bool,
+        (to_response, how): (bool, Answered),
     ) {
         let Some(offer) = self.offers.get_mut(&exchange) else {
             return;
         };
-        if offer.in_response == to_response && !offer.is_answered {
-            offer.is_answered = true;
+        let is_settled = match how {
+            Answered::Loosely => offer.answered != Answered::Not,
+            _ => offer.answered == Answered::Finally,
+        };
+        if offer.in_response == to_response && !is_settled {
+            offer.answered = how;
             let (is_own, number) = exchange;
             if is_own && number < self.newest {
                 return;

@@ -34,6 +34,7 @@ pub(super) struct Manners {
     papers_percent: u64,
     named_percent: u64,
     pracks_percent: u64,
+    elsewhere_percent: u64,
 }
 
 impl Manners {
@@ -46,6 +47,7 @@ impl Manners {
             papers_percent: chance.below(40),
             named_percent: chance.below(30),
             pracks_percent: chance.below(60),
+            elsewhere_percent: chance.below(60),
         }
     }
 
@@ -67,6 +69,11 @@ impl Manners {
     /// Whether a phone offers anew in a PRACK.
     pub fn offers_by_prack(&self, chance: &mut Chance) -> bool {
         chance.below(100) < self.pracks_percent
+    }
+
+    /// Whether a phone answers otherwise than it did early, where that was not acknowledged.
+    pub fn answers_elsewhere(&self, chance: &mut Chance) -> bool {
+        chance.below(100) < self.elsewhere_percent
     }
 
     /// How a phone asks for other media.

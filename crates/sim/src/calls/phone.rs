@@ -8,7 +8,7 @@ use maskline_sip::sdp::{Audio, Codec, Direction};
 use maskline_sip::time::Time;
 
 use super::agreed::Agreements;
-use super::rewriting::{Change, Done, Rewriter, with_papers};
+use super::rewriting::{Change, Done, Rewriter, with_papers, without_100rel};
 use super::world::SWITCH;
 use crate::chance::Chance;
 
@@ -56,6 +56,9 @@ pub(super) struct Phone {
     has_papers: bool,
     /// Descriptions that were sent among papers.
     pub papers: u64,
+    elsewhere: Option<&'static str>,
+    /// Answers that differ from an early one.
+    pub answered_elsewhere: u64,
     agreements: Agreements,
     /// When it last said or heard something of media.
     pub described_ms: u64,
@@ -146,6 +149,8 @@ pub(super) struct Make {
     pub is_named: bool,
     /// Whether it offers anew in a PRACK.
     pub offers_by_prack: bool,
+    /// By which codecs it answers from elsewhere than it spoke early, if it does.
+    pub elsewhere: Option<&'static str>,
 }
 
 impl Make {
@@ -159,6 +164,7 @@ impl Make {
         has_papers: false,
         is_named: false,
         offers_by_prack: false,
+        elsewhere: None,
     };
 }
 
@@ -195,6 +201,8 @@ impl Phone {
                 named_from: make.is_named.then(|| 1 + u32::from(is_caller)),
             },
             rewriter: Rewriter::new(make.change, make.is_delayed, make.offers_by_prack),
+            elsewhere: make.elsewhere,
+            answered_elsewhere: 0,
             has_papers: make.has_papers,
             papers: 0,
             agreements: Agreements::default(),
@@ -230,6 +238,10 @@ impl Phone {
         let (bytes, done) = self
             .rewriter
             .incoming(bytes, |offered| media.late_answer(offered));
+        let bytes = match self.elsewhere {
+            Some(_) => without_100rel(&bytes),
+            None => bytes,
+        };
         let bytes = &bytes;
         self.endpoint
             .handle_input(Input::Datagram { from, bytes }, now);
@@ -243,6 +255,13 @@ impl Phone {
             let codecs = media.codecs;
             media.new_sdp(media.direction, codecs)
         })?;
+        let other = self.elsewhere.and_then(|codecs| {
+            let media = &mut self.media;
+            self.rewriter
+                .answered(&sent, || media.new_sdp(Direction::SendRecv, codecs))
+        });
+        self.answered_elsewhere += u64::from(other.is_some());
+        let sent = other.unwrap_or(sent);
         let papers = self.has_papers.then(|| with_papers(&sent)).flatten();
         self.papers += u64::from(papers.is_some());
         let sent = papers.unwrap_or(sent);

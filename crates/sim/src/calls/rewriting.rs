@@ -53,6 +53,10 @@ pub(super) struct Rewriter {
     /// The PRACKs that brought an offer, by their numbers; and of those the ones that were answered.
     pracked: BTreeMap<u32, Vec<u8>>,
     pracks_answered: BTreeSet<u32>,
+    /// What an early answer said that nobody acknowledges.
+    early: Option<Vec<u8>>,
+    /// What its answer says instead.
+    other: Option<Vec<u8>>,
 }
 
 impl Rewriter {
@@ -66,6 +70,8 @@ impl Rewriter {
             offers_by_prack,
             pracked: BTreeMap::new(),
             pracks_answered: BTreeSet::new(),
+            early: None,
+            other: None,
         }
     }
 
@@ -107,6 +113,29 @@ impl Rewriter {
                 Some(with_body(bytes, offered))
             }
             _ => as_it_is(),
+        }
+    }
+
+    /// A response of the phone with what it really answers, if that is not what its machine says. That keeps to
+    /// what it has said early (RFC 3261 section 13.2.1), as many a ring-tone server does not whose phone answers.
+    pub fn answered(&mut self, bytes: &[u8], other: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+        let message = Message::parse(bytes).ok()?;
+        let (status, essentials) = (message.status()?, message.essentials().ok()?);
+        let said = message.sdp()?;
+        if Method::parse(essentials.cseq.method) != Method::Invite {
+            return None;
+        }
+        match status {
+            101..200 => {
+                let is_acknowledged = message.header(Name::RSeq).is_some();
+                self.early = (!is_acknowledged).then(|| said.to_vec());
+                None
+            }
+            200 if self.early.as_deref() == Some(said) => {
+                let other = self.other.get_or_insert_with(other);
+                Some(with_body(bytes, other))
+            }
+            _ => None,
         }
     }
 
@@ -184,6 +213,17 @@ impl Rewriter {
 fn rseq_in(message: &Message, name: Name) -> Option<u32> {
     let value = std::str::from_utf8(message.header(name)?).ok()?;
     value.split_whitespace().next()?.parse().ok()
+}
+
+/// The same message from somebody who acknowledges no early answers.
+pub(super) fn without_100rel(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    match text.contains("\r\nSupported: 100rel") {
+        true => text
+            .replacen("\r\nSupported: 100rel", "\r\nSupported: none", 1)
+            .into_bytes(),
+        false => bytes.to_vec(),
+    }
 }
 
 /// The same message with another method: in its first line, if it is a request, and in its CSeq.

@@ -85,6 +85,10 @@ impl World {
             has_papers: self.manners.has_papers(&mut self.chance),
             is_named: self.manners.is_named(&mut self.chance),
             offers_by_prack: self.manners.offers_by_prack(&mut self.chance),
+            elsewhere: self
+                .manners
+                .answers_elsewhere(&mut self.chance)
+                .then(|| self.chance.one_of(["8", "0", "8 0"])),
             ..Make::PLAIN
         }
     }
@@ -275,6 +279,7 @@ impl World {
             }
         }
         self.tally.papers += std::mem::take(&mut phone.papers);
+        self.tally.elsewhere += std::mem::take(&mut phone.answered_elsewhere);
         for (to, bytes) in packets {
             self.send(address, to, &bytes, call, is_caller);
         }

@@ -73,7 +73,11 @@ impl World {
                     callee.law = callee.law.xor(Some(Law::Mu));
                 }
                 let call = self.call_of(key);
+                let is_stale = self.slip == Some(Slip::StaleMedia);
                 let track = self.track_of(key).map(|track| {
+                    if let Some(before) = track.path.take().filter(|_| is_stale) {
+                        path = before;
+                    }
                     track.path = Some(path.clone());
                     track.may_relay(&path)
                 });

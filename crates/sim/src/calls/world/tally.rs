@@ -43,6 +43,8 @@ pub struct Tally {
     pub compared: u64,
     /// Descriptions among the papers of an exchange.
     pub papers: u64,
+    /// Answers that differ from an early one that nobody acknowledged.
+    pub elsewhere: u64,
     /// Messages over streams.
     pub streamed: u64,
     /// Keys that reached the other side.
@@ -80,6 +82,7 @@ impl Tally {
             by_prack,
             compared,
             papers,
+            elsewhere,
             streamed,
             keys,
             outlived,
@@ -106,6 +109,7 @@ impl Tally {
         self.by_prack += by_prack;
         self.compared += compared;
         self.papers += papers;
+        self.elsewhere += elsewhere;
         self.streamed += streamed;
         self.keys += keys;
         self.outlived += outlived;
@@ -128,7 +132,7 @@ impl Tally {
     }
 
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 25] {
+    pub fn lines(&self) -> [(&'static str, u64); 26] {
         [
             ("calls", self.calls),
             ("with a record", self.recorded),
@@ -149,6 +153,7 @@ impl Tally {
             ("late answers by PRACK", self.by_prack),
             ("compared by their codecs", self.compared),
             ("descriptions among papers", self.papers),
+            ("answers from elsewhere", self.elsewhere),
             ("messages over streams", self.streamed),
             ("keys", self.keys),
             ("outlived their bindings", self.outlived),
