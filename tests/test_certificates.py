@@ -1,7 +1,7 @@
 """A renewed certificate reaches a service whose user is nobody in particular, as the packaged unit runs it.
 
 No systemd is at hand where the tests run: the process gets a user and a supplementary group here as the unit
-would give them, and `systemctl reload` is a script that sends what `ExecReload` says.
+would give them, and `systemctl` is a script that sends what `ExecReload` says.
 """
 
 import os
@@ -80,7 +80,7 @@ def test_renewed_certificate_is_taken_over_by_a_service_without_a_fixed_user(ope
     def deploy(pid=None):
         systemctl = bin_folder / "systemctl"
         sent = f"kill -HUP {pid}" if pid else "true"
-        systemctl.write_text(f'#!/bin/sh\n[ "$*" = "reload maskline" ] || exit 3\n{sent}\n')
+        systemctl.write_text(f'#!/bin/sh\n[ "$*" = "try-reload-or-restart maskline" ] || exit 3\n{sent}\n')
         systemctl.chmod(0o755)
         subprocess.run(
             [REPOSITORY / "packaging" / "deploy-certificate"],

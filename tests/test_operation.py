@@ -157,7 +157,8 @@ def test_restore_that_was_killed_is_not_served_and_can_be_done_again(maskline, t
     maskline.cli("backup", copy)
     other = Maskline(tmp_path / "other", demo=False, env={"MASKLINE_MASTER_KEY_FILE": key_file(maskline)})
     # As a kill in the middle leaves it.
-    (other.data / "restoring").mkdir(parents=True)
+    other.data.mkdir(mode=0o700)
+    (other.data / "restoring").mkdir()
     (other.data / "restoring" / "maskline.db").write_bytes(b"half")
 
     with pytest.raises(Exception, match="a restore into .* has not come to its end"):
