@@ -112,7 +112,7 @@ struct Filter {
 }
 
 impl Filter {
-    /// Refuses what this list cannot be narrowed by: it would be passed over in silence.
+    /// Refuses what this answer cannot be narrowed by: it would be passed over in silence.
     fn only(&self, known: &[&str]) -> Result<(), AdminError> {
         let given = [
             ("account", self.account.is_some()),
@@ -125,6 +125,9 @@ impl Filter {
             .find(|(name, given)| *given && !known.contains(name));
         match wrong {
             None => Ok(()),
+            Some((name, _)) if known.is_empty() => Err(AdminError::Malformed(format!(
+                "this cannot be asked for by {name}"
+            ))),
             Some((name, _)) => Err(AdminError::Malformed(format!(
                 "this list cannot be asked for by {name}: {}",
                 suggest::among(name, known)
