@@ -176,7 +176,10 @@ impl Switch {
             Input::Digit(key, side, digit) => self.on_digit(key, side, digit, now),
             Input::MediaLost(key) => self.happen(key, Happening::MediaLost, now),
             Input::Trunks(trunks) => self.set_trunks(trunks),
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.release_newcomers(now);
+            }
             Input::Leave => self.leave(now),
             Input::HangUpAll => {
                 for key in self.keys() {

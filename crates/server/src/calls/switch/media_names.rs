@@ -23,6 +23,8 @@ use std::net::IpAddr;
 const WAIT_MS: u64 = 4_000;
 /// The most legs of one trunk that wait.
 const LEGS_MAX: usize = 256;
+/// The most that happens on a leg while it waits. With more it waits no longer.
+const EVENTS_MAX: usize = 32;
 
 /// What stands in the place of the host name of a description; no address where it names no host.
 pub(super) type Resolved = Result<Option<IpAddr>, Unfit>;
@@ -107,7 +109,8 @@ impl Switch {
             return self.take_event(event, Ok(None), now);
         };
         if let Some(waiting) = self.media_names.waiting.get_mut(&leg) {
-            let is_over = matches!(event, Event::Cancelled { .. });
+            let is_cancelled = matches!(event, Event::Cancelled { .. });
+            let is_over = is_cancelled || waiting.events.len() >= EVENTS_MAX;
             waiting.events.push_back(event);
             if is_over {
                 self.release(leg, &Err(Unfit::HostUnanswered), now);
@@ -197,6 +200,20 @@ impl Switch {
             self.on_resolved(&name, Resolution::Unanswered, now);
         }
         self.begin_lookups(now);
+    }
+
+    /// Calls that have not begun wait no longer: none begins any more.
+    pub(super) fn release_newcomers(&mut self, now: Moment) {
+        let waiting = self.media_names.waiting.iter();
+        let is_new = |leg: &Waiting| matches!(leg.events.front(), Some(Event::Incoming { .. }));
+        let newcomers: Vec<LegId> = waiting
+            .filter(|(_, leg)| is_new(leg))
+            .map(|(leg, _)| *leg)
+            .collect();
+        for leg in newcomers {
+            self.release(leg, &Err(Unfit::HostUnanswered), now);
+        }
+        self.media_names.withdraw();
     }
 
     /// What happened on a leg that waited.

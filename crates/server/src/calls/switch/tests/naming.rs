@@ -445,3 +445,41 @@ fn calls_that_name_the_same_host_wait_for_one_look_up() {
     world.tell(Input::HangUpAll);
     assert!(world.is_clean());
 }
+
+#[test]
+fn what_happens_while_a_leg_waits_is_bounded() {
+    let mut world = World::new();
+    let (caller, _) = world.talk();
+    let offer = String::from_utf8(named_caller()).expect("ASCII");
+    let offer = offer.replace(" 1 1 IN", " 1 2 IN").into_bytes();
+    world.caller_does(SipInput::Offer(caller, offer));
+    let press = |world: &mut World| {
+        let kind = b"application/dtmf-relay".to_vec();
+        let key = b"Signal=5\r\nDuration=100\r\n".to_vec();
+        world.caller_does(SipInput::Info(caller, kind, key));
+    };
+    for _ in 0..31 {
+        press(&mut world);
+    }
+    assert_eq!(
+        (world.digits.len(), refused(&world.caller_events)),
+        (0, None)
+    );
+    press(&mut world);
+    // Nothing of it is lost, and it comes in its order.
+    assert_eq!(world.digits.len(), 32);
+    assert_eq!(refused(&world.caller_events), Some(488));
+    world.caller_does(SipInput::HangUp(caller, None));
+    assert!(world.is_clean());
+}
+
+#[test]
+fn who_takes_no_more_calls_lets_none_wait() {
+    let mut world = World::new();
+    world.dial(named_caller(), 70);
+    world.tell(Input::Drain);
+    assert_eq!(world.caller_end().0, 503);
+    world.tell(Input::Resolved(HOST.into(), found(CALLER_MEDIA)));
+    assert!(world.callee_events.is_empty());
+    assert!(world.is_clean());
+}
