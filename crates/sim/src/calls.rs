@@ -2,12 +2,13 @@
 //! reorders, in virtual time.
 //!
 //! Phones are the SIP machines of `sip`, each with a temper of its own: some are busy, some give up, some go
-//! deaf in the middle of a call or vanish. Some answer late or change the media in odd ways, and one carrier
-//! speaks over streams. Carriers have outages, ports run out, the ledger is slow or full,
-//! bindings come and go. The laws: whoever rings is whom the bindings of that moment name, and sees X; no
-//! side gets a byte that names the other; both speak one codec; a ring tone is over when somebody answers;
-//! every call ends, with the one record that is owed; and when all
-//! calls are over nothing is left, neither a port nor a timer nor a transaction.
+//! deaf in the middle of a call or vanish. Some answer late or change the media in odd ways, some would have
+//! their media go round, and one carrier speaks over streams. Carriers have outages, ports run out, the ledger
+//! is slow or full, bindings come and go. The laws: whoever rings is whom the bindings of that moment name, and
+//! sees X; no side gets a byte that names the other; both speak one codec; media that would come back to its
+//! own call is refused, and the call goes on; a ring tone is over when somebody answers; every call ends, with
+//! the one record that is owed; and when all calls are over nothing is left, neither a port nor a timer nor a
+//! transaction.
 
 mod agreed;
 pub mod foretold;
@@ -50,11 +51,13 @@ pub enum Slip {
     LongTone,
     /// Where media goes by an earlier offer is heard after the later one.
     StaleMedia,
+    /// An offer is taken whose media comes back to its call.
+    Circle,
 }
 
 impl Slip {
     /// Each of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WrongParty,
         Self::Telltale,
         Self::NoEnd,
@@ -65,6 +68,7 @@ impl Slip {
         Self::TwoCodecs,
         Self::LongTone,
         Self::StaleMedia,
+        Self::Circle,
     ];
 }
 

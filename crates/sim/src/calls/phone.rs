@@ -4,12 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId, Refusal};
 use maskline_sip::hop::{Hop, Transport};
-use maskline_sip::sdp::{Audio, Codec, Direction};
+use maskline_sip::message::Message;
+use maskline_sip::sdp::{self, Audio, Codec, Direction};
 use maskline_sip::time::Time;
 
 use super::agreed::Agreements;
 use super::rewriting::{Change, Done, Rewriter, with_papers, without_100rel};
-use super::world::SWITCH;
+use super::world::{PORTS_APART, SWITCH};
 use crate::chance::Chance;
 
 /// One phone, for as long as the world lasts.
@@ -29,6 +30,8 @@ pub(super) enum Act {
     Resume,
     /// Another machine of its side takes its place: another port, perhaps another codec.
     HandOver(&'static str),
+    /// It says that it hears at a media port of the switch: the one that it sends to, or the other side's.
+    Circle(bool),
     /// It takes what it was offered last.
     Accept,
     /// It declines what it was offered last.
@@ -60,6 +63,8 @@ pub(super) struct Phone {
     /// Answers that differ from an early one.
     pub answered_elsewhere: u64,
     agreements: Agreements,
+    /// Where it was told last to send its media.
+    told: Option<SocketAddr>,
     /// When it last said or heard something of media.
     pub described_ms: u64,
     pub is_talking: bool,
@@ -84,13 +89,16 @@ struct Media {
 
 impl Media {
     fn sdp(&self, codecs: &str) -> Vec<u8> {
-        let (media, direction) = (media_of(self.id), word(self.direction));
-        let port = media_port(self.version);
         let is_named = self.named_from.is_some_and(|from| from <= self.version);
         let at = match is_named {
             true => name_of(self.id),
-            false => media.to_string(),
+            false => media_of(self.id).to_string(),
         };
+        self.sdp_at(codecs, &at, media_port(self.version))
+    }
+
+    fn sdp_at(&self, codecs: &str, at: &str, port: u16) -> Vec<u8> {
+        let (media, direction) = (media_of(self.id), word(self.direction));
         let (formats, map) = match self.events {
             Some(events) => (
                 format!("{codecs} {events}"),
@@ -111,6 +119,14 @@ impl Media {
         self.direction = direction;
         self.version += 1;
         self.sdp(codecs)
+    }
+
+    /// A description that says that it hears at this port of the switch.
+    fn circle(&mut self, told: SocketAddr, is_own: bool) -> Vec<u8> {
+        self.version += 1;
+        // The ports of the two sides lie side by side.
+        let port = told.port() ^ if is_own { 0 } else { PORTS_APART };
+        self.sdp_at(self.codecs, &told.ip().to_string(), port)
     }
 
     /// Its answer to an offer that it had asked for: it does as it did, as far as the other side lets it.
@@ -206,6 +222,7 @@ impl Phone {
             has_papers: make.has_papers,
             papers: 0,
             agreements: Agreements::default(),
+            told: None,
             described_ms: 0,
             is_talking: false,
         }
@@ -234,6 +251,7 @@ impl Phone {
         if self.agreements.note(bytes, false) {
             self.described_ms = now.as_millis();
         }
+        self.told = audio_in(bytes).map(|it| it.address).or(self.told);
         let media = &mut self.media;
         let (bytes, done) = self
             .rewriter
@@ -300,6 +318,10 @@ impl Phone {
             Act::HandOver(codecs) => {
                 Input::Offer(leg, self.media.new_sdp(Direction::SendRecv, codecs))
             }
+            Act::Circle(is_own) => match self.told {
+                Some(told) => Input::Offer(leg, self.media.circle(told, is_own)),
+                None => return,
+            },
             Act::Accept => {
                 let (offered, codec) = self.media.offered;
                 Input::AcceptOffer(leg, self.media.new_sdp(offered.reversed(), codec))
@@ -317,6 +339,12 @@ impl Phone {
         };
         self.endpoint.handle_input(input, Time::from_millis(now_ms));
     }
+}
+
+/// What a message says of media, if it says something that is read here.
+pub(super) fn audio_in(bytes: &[u8]) -> Option<Audio> {
+    let message = Message::parse(bytes).ok()?;
+    Some(sdp::parse(message.sdp()?).ok()?.audio)
 }
 
 /// Where a phone hears its media.
@@ -358,6 +386,7 @@ fn word(direction: Direction) -> &'static str {
 /// What somebody does once the call stands, besides hanging up.
 pub(super) fn talker_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
     let mut acts = Vec::new();
+    circle(chance, 0, &mut acts);
     if chance.one_in(4) {
         let hold = chance.below(10_000);
         acts.push((hold, Act::Hold));
@@ -398,6 +427,7 @@ pub(super) fn callee_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
                 let speaks = later(chance, 1_000);
                 acts.push((speaks, Act::Speak));
                 hand_over(chance, speaks, &mut acts);
+                circle(chance, speaks, &mut acts);
             }
             if chance.one_in(3) {
                 acts.push((later(chance, 1_000), Act::Ring));
@@ -443,6 +473,7 @@ pub(super) fn caller_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
     if chance.one_in(8) {
         hand_over(chance, 0, &mut acts);
     }
+    circle(chance, 0, &mut acts);
     misfortune(chance, &mut acts);
     acts
 }
@@ -456,6 +487,14 @@ fn hand_over(chance: &mut Chance, begin: u64, acts: &mut Vec<(u64, Act)>) {
             at,
             Act::HandOver(chance.one_of(["8", "8 0", "0", "0 8", "18"])),
         ));
+    }
+}
+
+/// As somebody does who would have media go round.
+fn circle(chance: &mut Chance, begin: u64, acts: &mut Vec<(u64, Act)>) {
+    if chance.one_in(10) {
+        let at = begin + 50 + chance.below(6_000);
+        acts.push((at, Act::Circle(chance.one_in(2))));
     }
 }
 

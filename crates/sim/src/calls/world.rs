@@ -6,7 +6,7 @@ mod platform;
 mod tally;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -46,6 +46,11 @@ const CARRIER_PORT: u16 = 5060;
 const FIRST_PHONE_PORT: u16 = 10_000;
 /// Ports for media, in pairs of calls at once.
 const LEASES_MAX: usize = 60;
+/// Of the ports of a call, that for the callee lies so far above that for the caller; pairs begin at multiples
+/// of twice as much.
+pub(super) const PORTS_APART: u16 = 2;
+/// As many pairs are given away before one is given again.
+const LEASES_APART: u64 = 2_000;
 /// So long after the last call everything must be over.
 const AFTERMATH_MS: u64 = 1_200_000;
 /// Lines that are kept of the story of a call.
@@ -109,6 +114,9 @@ pub(super) struct World {
     leases: usize,
     /// When look-ups began that nobody answered: other names may have waited too long for their turn, too.
     unanswered: Vec<u64>,
+    leases_given: u64,
+    /// Offers whose media would come back: from where, and their method and number.
+    circles: BTreeSet<(SocketAddr, Vec<u8>)>,
     tally: Tally,
     broken: Option<(String, Option<usize>)>,
     /// The call whose story is kept.
@@ -162,6 +170,8 @@ impl World {
             hearing: None,
             leases: 0,
             unanswered: Vec::new(),
+            leases_given: 0,
+            circles: BTreeSet::new(),
             tally: Tally::default(),
             broken: None,
             watched,

@@ -10,7 +10,7 @@ use maskline_server::calls::switch::{
 use maskline_sip::g711::Law;
 use maskline_store::records::call::CallRecord;
 
-use super::{Coming, LEASES_MAX, SWITCH, World, trunks};
+use super::{Coming, LEASES_APART, LEASES_MAX, PORTS_APART, SWITCH, World, trunks};
 use crate::calls::Slip;
 use crate::calls::laws::Track;
 use crate::calls::phone::{address_named, phone_named};
@@ -42,11 +42,13 @@ impl World {
             }
             Output::LeaseMedia(key, _) => {
                 let lease = (self.leases < LEASES_MAX).then(|| {
-                    let port = 20_000 + (self.sent % 5_000) as u16 * 4;
+                    self.leases_given += 1;
+                    let pair = (self.leases_given % LEASES_APART) as u16;
+                    let port = 20_000 + pair * PORTS_APART * 2;
                     let at = |port| SocketAddr::new(SWITCH.ip(), port);
                     Lease {
                         caller: at(port),
-                        callee: at(port + 2),
+                        callee: at(port + PORTS_APART),
                     }
                 });
                 if lease.is_some() {

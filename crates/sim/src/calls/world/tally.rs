@@ -33,6 +33,8 @@ pub struct Tally {
     pub early: u64,
     /// Offers in a PRACK that were taken.
     pub by_prack_offered: u64,
+    /// Offers that were refused since their media would have come back.
+    pub circles: u64,
     /// Offers that phones asked for, and answered.
     pub asked: u64,
     /// Answers to our first offer that came in an ACK.
@@ -77,6 +79,7 @@ impl Tally {
             updates,
             early,
             by_prack_offered,
+            circles,
             asked,
             by_ack,
             by_prack,
@@ -104,6 +107,7 @@ impl Tally {
         self.updates += updates;
         self.early += early;
         self.by_prack_offered += by_prack_offered;
+        self.circles += circles;
         self.asked += asked;
         self.by_ack += by_ack;
         self.by_prack += by_prack;
@@ -132,7 +136,7 @@ impl Tally {
     }
 
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 26] {
+    pub fn lines(&self) -> [(&'static str, u64); 27] {
         [
             ("calls", self.calls),
             ("with a record", self.recorded),
@@ -148,6 +152,7 @@ impl Tally {
             ("changes by UPDATE", self.updates),
             ("changes before the answer", self.early),
             ("offers in a PRACK", self.by_prack_offered),
+            ("offers whose media would come back", self.circles),
             ("offers asked for", self.asked),
             ("late answers by ACK", self.by_ack),
             ("late answers by PRACK", self.by_prack),

@@ -6,12 +6,13 @@ use maskline_domain::PhoneNumber;
 use maskline_server::calls::switch::Input;
 use maskline_sip::endpoint::Input as SipInput;
 use maskline_sip::hop::{Hop, Transport};
-use maskline_sip::message::{Message, Name};
+use maskline_sip::message::{Message, Method, Name};
 use maskline_sip::time::Time;
 
 use super::{CARRIER_PORT, Coming, SWITCH, World, hop_of};
 use crate::calls::Slip;
 use crate::calls::laws::Track;
+use crate::calls::phone::audio_in;
 use crate::calls::town::Expected;
 
 impl World {
@@ -19,8 +20,14 @@ impl World {
         let now = Time::from_millis(self.now_ms);
         if to == SWITCH {
             self.hearing = self.by_address.get(&from).map(|(_, call)| *call);
+            let calls = self.switch.calls();
+            let is_circle = self.note_circle(from, bytes);
             let from = hop_of(from);
             self.tell(Input::Datagram { from, bytes });
+            if is_circle && self.switch.calls() != calls {
+                let what = "an offer whose media would come back ended the call".to_owned();
+                self.break_law(what, self.hearing);
+            }
             self.hearing = None;
             return;
         }
@@ -42,6 +49,36 @@ impl World {
         let done = phone.hear(from, bytes, now);
         self.tally.count(done);
         self.drain_phone(id);
+    }
+
+    /// Notes an offer that says that its maker hears at a port of the switch; whether it is one.
+    fn note_circle(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
+        let is_circle = audio_in(bytes).is_some_and(|audio| audio.address.ip() == SWITCH.ip());
+        let offer = Message::parse(bytes).ok().filter(|_| is_circle);
+        let cseq = offer.filter(|it| matches!(it.method(), Some(Method::Invite | Method::Update)));
+        let cseq = cseq.and_then(|offer| offer.header(Name::CSeq).map(<[u8]>::to_vec));
+        cseq.map(|cseq| self.circles.insert((from, cseq))).is_some()
+    }
+
+    /// The law of circles: no such offer is taken. This is sent, and perhaps the answer to one.
+    fn look_at_circle(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let answer = Message::parse(bytes).ok();
+        let answered = answer.and_then(|answer| {
+            let status = answer.status().filter(|status| *status >= 200)?;
+            Some((status, answer.header(Name::CSeq)?.to_vec()))
+        });
+        // One that is only put off comes again under another number.
+        let Some((status, _)) = answered.filter(|(_, cseq)| {
+            let asked = (to, cseq.clone());
+            self.circles.remove(&asked)
+        }) else {
+            return;
+        };
+        self.tally.circles += u64::from(status == 488);
+        if status < 300 {
+            let call = self.by_address.get(&to).map(|(_, call)| *call);
+            self.break_law("an offer whose media comes back was taken".to_owned(), call);
+        }
     }
 
     /// A stream is gone, and what was sent on it is lost.
@@ -113,8 +150,13 @@ impl World {
                 named = telltale(bytes, &self.tracks);
                 &named
             }
+            Some(Slip::Circle) if bytes.starts_with(REFUSED) => {
+                named = [TAKEN, &bytes[REFUSED.len()..]].concat();
+                &named
+            }
             _ => bytes,
         };
+        self.look_at_circle(to, bytes);
         let id = match to.port() {
             CARRIER_PORT => Message::parse(bytes)
                 .ok()
@@ -161,6 +203,10 @@ impl World {
         holds(bytes, b" 10.").then_some("an address")
     }
 }
+
+/// How an answer begins that does not take an offer, and how one does that takes it.
+const REFUSED: &[u8] = b"SIP/2.0 488 ";
+const TAKEN: &[u8] = b"SIP/2.0 200 ";
 
 /// The message with the caller of the last call in a header of its own, as a careless gateway would have it.
 fn telltale(bytes: &[u8], tracks: &[Track]) -> Vec<u8> {
