@@ -110,26 +110,33 @@ class Phone:
     def receive(self):
         return self.socket.recv(65_535)
 
-    def request(self, method, body="", cseq=None):
+    def request(self, method, body="", cseq=None, lines=""):
         if cseq is None:
             self.cseq += 1
+        if method == "INVITE":
+            self.invite_cseq = self.cseq
         contact = f"Contact: <sip:caller@{self.contact or self.at}>\r\n"
         kind = "Content-Type: application/sdp\r\n" if body else ""
         self.send(
             f"{method} {self.target} SIP/2.0\r\n"
             f"Via: SIP/2.0/{self.transport} {self.at};rport;branch=z9hG4bK{time.monotonic_ns()}\r\n"
             f"Max-Forwards: 70\r\nFrom: <sip:{self.number}@{self.at}>;tag=me\r\nTo: {self.to}\r\n"
-            f"Call-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n{contact}{kind}"
+            f"Call-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n{contact}{lines}{kind}"
             f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
 
-    def dial(self, x, body):
+    def dial(self, x, body, lines=""):
         self.target = f"sip:{x}@{host_port(*self.switch)}"
         self.to = f"<{self.target}>"
-        self.request("INVITE", body)
+        self.request("INVITE", body, lines=lines)
 
     def ack(self):
-        self.request("ACK", cseq=self.cseq)
+        self.request("ACK", cseq=self.invite_cseq)
+
+    def prack(self, progress):
+        """Acknowledges a word before the answer that wants it (RFC 3262)."""
+        self.request("PRACK", lines=f"RAck: {field(progress, 'RSeq')} {self.invite_cseq} INVITE\r\n")
+        self.await_message("^SIP/2.0 200")
 
     def await_message(self, wanted, seconds=30):
         """The next message whose first line matches; what lies before it is passed over."""
@@ -159,14 +166,26 @@ class Phone:
         self.invite = self.await_message("^INVITE ")
         return self.invite
 
-    def reply(self, status, body=""):
+    def reply(self, status, body="", lines=""):
         kept = "".join(
             f"{name}: {field(self.invite, name)}\r\n" for name in ("Via", "From", "Call-ID", "CSeq")
         )
         kind = "Content-Type: application/sdp\r\n" if body else ""
+        to = field(self.invite, "To")
+        to += "" if ";tag=" in to else ";tag=callee"
         self.send(
-            f"SIP/2.0 {status} Said\r\n{kept}To: {field(self.invite, 'To')};tag=callee\r\n"
-            f"Contact: <sip:callee@{self.at}>\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+            f"SIP/2.0 {status} Said\r\n{kept}To: {to}\r\n"
+            f"Contact: <sip:callee@{self.contact or self.at}>\r\n{lines}{kind}"
+            f"Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+
+    def hang_up(self):
+        """BYE of the side that was called."""
+        self.send(
+            f"BYE sip:{host_port(*self.switch)} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {self.at};rport;branch=z9hG4bK{time.monotonic_ns()}\r\nMax-Forwards: 70\r\n"
+            f"From: {field(self.invite, 'To')};tag=callee\r\nTo: {field(self.invite, 'From')}\r\n"
+            f"Call-ID: {field(self.invite, 'Call-ID')}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n"
         )
 
     def close(self):

@@ -1,14 +1,15 @@
 """What somebody who has not proven to be there makes us send to others, in sum over all his calls."""
 
 import threading
+import time
 from contextlib import ExitStack, closing
 
 import pytest
 
-from abuse.plain_phone import Media, Phone, StreamPhone, media_in, sdp
+from abuse.plain_phone import HEADERS_BYTES, Media, Phone, StreamPhone, media_in, sdp
 from abuse.test_media import carrier, switch, vacant
 from calls.addresses import free_port
-from calls.exchange import CALLER_HOST, Exchange
+from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from support.process import Maskline
 
 VICTIM_HOST = "127.0.1.67"
@@ -123,3 +124,102 @@ def test_who_speaks_is_sent_everything_while_others_have_used_up_the_sum(exchang
     for phone in phones:
         phone.await_final()
     victim.settle()
+
+
+def test_who_acknowledges_the_early_answer_hears_the_prompt_without_speaking(exchange, place):
+    carrier(exchange, place)
+    media = place(Media("127.0.1.70"))
+    caller = place(Phone(CALLER_HOST, switch(exchange)))
+    caller.number = "13800008888"
+    caller.dial(vacant(exchange, 2), sdp(media.host, media.port), "Supported: 100rel\r\n")
+    caller.prack(caller.await_message("^SIP/2.0 183"))
+    caller.await_final()
+    assert media.heard_bytes() > 2 * 16 * 1_024
+
+
+class Named(Media):
+    """An address that somebody names in a Contact; counts the SIP messages that come."""
+
+    def __init__(self):
+        super().__init__(VICTIM_HOST)
+        self.messages = []
+
+    @property
+    def contact(self):
+        return f"{self.host}:{self.port}"
+
+    def await_first(self, seconds=90):
+        self.socket.settimeout(seconds)
+        self.messages.append(self.socket.recv(65_535))
+
+    def methods(self):
+        self.messages += self.heard()
+        return [message.split(b" ", 1)[0].decode() for message in self.messages]
+
+    def bytes(self):
+        return sum(len(message) + HEADERS_BYTES for message in self.messages)
+
+
+def never_acknowledged(caller, callee):
+    """A caller that is somewhere else gets no answer, and so acknowledges none."""
+    callee.reply(200, sdp(CALLEE_HOST, 4_000))
+    caller.await_message("^SIP/2.0 200")
+
+
+def acknowledged(caller, callee):
+    """A caller that is there names somebody else, and the callee hangs up."""
+    callee.reply(200, sdp(CALLEE_HOST, 4_000))
+    caller.await_final()
+    callee.hang_up()
+
+
+def answered(caller, callee):
+    """A callee names somebody else in its answer, and the caller hangs up."""
+    callee.reply(200, sdp(CALLEE_HOST, 4_000))
+    caller.await_final()
+    caller.request("BYE")
+
+
+def rings(caller, callee):
+    """A callee names somebody else while it rings, and wants an acknowledgement."""
+    callee.reply(183, sdp(CALLEE_HOST, 4_000), "Require: 100rel\r\nRSeq: 1\r\n")
+    caller.await_message("^SIP/2.0 18")
+
+
+# What happens, whose Contact names somebody else, and what that one is sent at most.
+NAMED = [
+    (never_acknowledged, "caller", {"BYE": 3}),
+    (acknowledged, "caller", {"BYE": 3}),
+    (answered, "callee", {"ACK": 1, "BYE": 3}),
+    (rings, "callee", {"PRACK": 3}),
+]
+
+
+def test_who_is_named_in_a_contact_is_sent_little(exchange, place, record_property):
+    port = free_port(CALLEE_HOST)
+    exchange.carrier(port, prompts="early")
+    rows = []
+    for row, (deed, who, most) in enumerate(NAMED):
+        named = place(Named())
+        # One at a time, since all calls go to one port.
+        callee = place(Phone(CALLEE_HOST, switch(exchange), port))
+        caller = place(Phone(CALLER_HOST, switch(exchange)))
+        caller.number = f"1380000777{row}"
+        (caller if who == "caller" else callee).contact = named.contact
+        caller.dial(exchange.axn(exchange.party()), sdp(CALLER_HOST, 4_000))
+        callee.await_invite()
+        deed(caller, callee)
+        asked = (caller if who == "caller" else callee).sent_bytes
+        callee.close()
+        rows.append((deed, named, most, asked))
+    for _, named, *_ in rows:
+        named.await_first()
+    # The fourth would come 3.5 s after the first; a busy machine has more.
+    time.sleep(8)
+    for deed, named, most, asked in rows:
+        methods = named.methods()
+        found = {method: methods.count(method) for method in methods}
+        print(f"{deed.__name__}: {found}, {named.bytes()} bytes for {asked}: {named.bytes() / asked:.1f}")
+        record_property(f"amplification: {deed.__name__}", round(named.bytes() / asked, 1))
+        assert found.keys() == most.keys(), deed.__name__
+        assert all(found[method] <= most[method] for method in most), (deed.__name__, found)

@@ -129,6 +129,37 @@ def test_a_stray_packet_on_every_port_does_not_take_a_call_behind_nat(exchange, 
     exchange.await_closed(x)
 
 
+def test_a_stranger_who_is_heard_in_a_pause_gives_way_when_the_side_speaks_again(exchange, place):
+    networks = [f"{host}/32" for host in (CALLER_HOST, CALLEE_HOST, STRANGER_HOST)]
+    caller, callee, x = ringing(exchange, place, nat=True, media_networks=networks)
+    real, other, stranger = place(Media(CALLER_HOST)), place(Media(CALLEE_HOST)), place(Media(STRANGER_HOST))
+    caller.dial(x, sdp("10.99.99.1", 4_000))
+    ours = media_in(callee.await_invite())
+    callee.reply(200, sdp("10.99.99.2", 4_000))
+    ours_for_caller = media_in(caller.await_final())
+
+    def say(*sides):
+        other.say(ours, ssrc=2, byte=0x22)
+        for ssrc, side in enumerate(sides, 3):
+            side.say(ours_for_caller, ssrc=ssrc, byte=0x11)
+
+    assert real.await_byte(0x22, lambda: say(real))
+    # Next to nothing must have been heard of it no longer.
+    for _ in range(10):
+        say(real)
+        time.sleep(PACKET_S)
+    assert stranger.await_byte(0x22, lambda: say(stranger)), "it speaks from elsewhere now, it seems"
+    real.heard()
+    assert real.await_byte(0x22, lambda: say(stranger, real)), "it is back, whether the other goes on or not"
+    stranger.heard()
+    for _ in range(50):
+        say(stranger, real)
+        time.sleep(PACKET_S)
+    assert not stranger.heard() and real.heard()
+    caller.request("BYE")
+    caller.await_message("^SIP/2.0 200")
+
+
 def test_media_that_would_come_back_is_refused(exchange, place):
     # A callee who names the very port to which its sound is to be sent.
     caller, callee, x = ringing(exchange, place)

@@ -109,6 +109,8 @@ pub(crate) struct Repeat {
     /// None over a reliable transport.
     next: Option<Time>,
     interval: Duration,
+    /// How often it may still be sent.
+    left: u8,
     pub(crate) until: Time,
 }
 
@@ -123,7 +125,16 @@ impl Repeat {
         Self {
             next,
             interval: first,
+            left: u8::MAX,
             until: now + patience,
+        }
+    }
+
+    /// Sends no more than so many in all, the first included, and then waits without.
+    pub(crate) fn limit(&mut self, sends: u8) {
+        self.left = sends.saturating_sub(1);
+        if self.left == 0 {
+            self.next = None;
         }
     }
 
@@ -137,7 +148,8 @@ impl Repeat {
             return false;
         }
         self.interval = (self.interval * 2).min(interval_max);
-        self.next = Some(now + self.interval);
+        self.left = self.left.saturating_sub(1);
+        self.next = (self.left > 0).then(|| now + self.interval);
         true
     }
 

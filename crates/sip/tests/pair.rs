@@ -393,6 +393,7 @@ fn play(world: &mut World) -> Outcome {
 fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Incoming { leg, .. }
+        | Event::Proven { leg }
         | Event::Trying { leg }
         | Event::Progress { leg, .. }
         | Event::Answered { leg, .. }

@@ -18,7 +18,9 @@ pub mod statistics;
 pub mod sums;
 
 use super::ours::{self, Ours};
-use super::switch::{CallKey, Input, Lease, LeaseWish, MediaPath, RecordWish, Repeat, Side, Sound};
+use super::switch::{
+    CallKey, Input, Lease, LeaseWish, MediaPath, RecordWish, Repeat, Side, Sound, Unheard,
+};
 use crate::writer::Seeds;
 use bridge::Patience;
 use commands::Command;
@@ -230,6 +232,11 @@ impl MediaPlane {
     /// Relays between these two from now on.
     pub fn relay(&self, key: CallKey, path: MediaPath) {
         self.tell(key, Command::Path(key, Box::new(path)));
+    }
+
+    /// Sends a side so much before it has been heard, from now on.
+    pub fn allow(&self, key: CallKey, side: Side, unheard: Unheard) {
+        self.tell(key, Command::Allow(key, side, unheard));
     }
 
     /// Plays to a side instead of what it would hear. After one that is played once, or cannot be,

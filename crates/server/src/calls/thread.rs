@@ -532,6 +532,7 @@ impl Loop {
             }
             Output::Resolve(name) => self.lookups.begin(name),
             Output::Relay(key, path) => self.media.relay(key, path),
+            Output::Unheard(key, side, unheard) => self.media.allow(key, side, unheard),
             Output::Play(key, side, sound, repeat) => self.media.play(key, side, sound, repeat),
             Output::StopPlaying(key, side) => self.media.stop_playing(key, side),
             Output::Record(key, wish) => self.media.record(key, wish),

@@ -299,6 +299,7 @@ impl World {
             }
             Output::Resolve(name) => self.note(name.into()),
             Output::Relay(_, path) => self.paths.push(path),
+            Output::Unheard(..) => {}
             Output::Play(key, side, sound, repeat) => {
                 self.sound(side, format!("plays {sound}"));
                 if repeat == Repeat::Once {

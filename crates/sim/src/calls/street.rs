@@ -424,6 +424,7 @@ impl Street<'_> {
                 self.plan(1, Coming::Tell(Input::MediaLeased(key, Some(lease))));
             }
             Output::Relay(_, path) => self.path = path,
+            Output::Unheard(..) => {}
             Output::Play(key, side, sound, repeat) => self.play_sound(key, side, sound, repeat),
             Output::Resolve(name) => {
                 self.plan(

@@ -133,12 +133,16 @@ impl Endpoint {
         };
         let state = State::Ringing(Box::new(ringing));
         self.insert_leg(id, dialog, (from, elsewhere), state, negotiation);
+        let is_proven = self.legs.get(&id).is_some_and(|leg| leg.is_proven);
         self.event(Event::Incoming {
             leg: id,
             peer,
             invite,
             max_forwards,
         });
+        if is_proven {
+            self.event(Event::Proven { leg: id });
+        }
     }
 
     /// Begins a response to the INVITE of a leg that has no answer yet.

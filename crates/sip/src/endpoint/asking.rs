@@ -295,7 +295,10 @@ impl Endpoint {
                 let mut writer = dialog.request(Method::Bye, via.as_bytes());
                 writer.line(Name::Reason, &[ANSWERED_ELSEWHERE]);
                 let bytes = writer.finish();
-                self.start_plain_client(bye, bytes, to, None, now);
+                let is_heard = [hop, from]
+                    .iter()
+                    .any(|at| at.address.ip() == to.address.ip());
+                self.start_bye_to_fork(bye, bytes, (to, is_heard), now);
             }
         }
     }

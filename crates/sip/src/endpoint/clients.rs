@@ -12,8 +12,30 @@ use std::sync::Arc;
 
 /// Up to so many transactions builds with assertions check what is noted of hops.
 const CHECKED_MAX: usize = 1_000;
+/// A request is sent so often to an address that somebody has only named. The third goes out after 1.5 s.
+const UNHEARD_SENDS_MAX: u8 = 3;
 
 impl Endpoint {
+    /// The BYE to a phone that nobody wants; `is_heard` says whether something has come from where it goes.
+    pub(super) fn start_bye_to_fork(
+        &mut self,
+        key: ClientKey,
+        request: Arc<[u8]>,
+        (to, is_heard): (Hop, bool),
+        now: Time,
+    ) {
+        let reliability = to.transport.reliability();
+        let machine = ClientMachine::Plain(PlainClient::new(self.config.timing, reliability, now));
+        let machine = match is_heard {
+            true => machine,
+            false => machine.with_sends(UNHEARD_SENDS_MAX),
+        };
+        self.start_client(key, machine, request, to, None);
+    }
+
+    /// Sends a request. To where nothing of its leg has come from ([`Leg::is_trusted`](super::Leg::is_trusted))
+    /// it is sent a few times only, since whoever wrote the address there need not be there himself. A request
+    /// without a leg goes where the settings say.
     pub(super) fn start_client(
         &mut self,
         key: ClientKey,
@@ -22,6 +44,13 @@ impl Endpoint {
         to: Hop,
         leg: Option<LegId>,
     ) {
+        let is_trusted = leg
+            .and_then(|id| self.legs.get(&id))
+            .is_none_or(|leg| leg.is_trusted(to));
+        let machine = match is_trusted {
+            true => machine,
+            false => machine.with_sends(UNHEARD_SENDS_MAX),
+        };
         let request = self.prove_ahead(key, request, to, leg);
         self.outputs.push_back(Output::Send {
             to,

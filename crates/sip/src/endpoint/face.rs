@@ -295,6 +295,14 @@ pub enum Event {
         /// Hops that the caller has left, at least 1.
         max_forwards: u8,
     },
+    /// Who calls has shown that it is where its INVITE came from, and gets what we send there: by a connection,
+    /// a password, or a message that has our tag. Anybody can write an address on a datagram. Told once, at the
+    /// latest with [`Event::Confirmed`] if the peer itself confirms, and perhaps never: a proxy need not stay on
+    /// the way.
+    Proven {
+        /// The leg.
+        leg: LegId,
+    },
     /// Whoever was dialled has the INVITE (100): it is not lost. Told once.
     Trying {
         /// The leg.

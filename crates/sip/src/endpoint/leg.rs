@@ -12,6 +12,8 @@ use super::{Endpoint, LegId, Refusal};
 use crate::hop::Hop;
 use crate::message::{Message, Name, NameAddr};
 use crate::time::Time;
+use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub(super) struct Leg {
@@ -22,6 +24,11 @@ pub(super) struct Leg {
     /// ours, and once it was tried.
     pub elsewhere: Option<Hop>,
     pub origin: Origin,
+    /// From where messages came that only who gets ours can write; the last few.
+    pub heard: VecDeque<IpAddr>,
+    /// Whether the peer itself has shown that it gets what we send: it knows our tag, a password, or a
+    /// connection. Anybody can write its address on a datagram.
+    pub is_proven: bool,
     pub state: State,
     pub negotiation: Negotiation,
     pub session: Session,
@@ -49,7 +56,31 @@ pub(super) enum State {
     Closing,
 }
 
+/// So many addresses from which something came are remembered on a leg.
+const HEARD_MAX: usize = 4;
+
 impl Leg {
+    /// Whether whoever is there gets our messages, or is who the settings say. What a message names, such as a
+    /// Contact, may be anybody, and so may the sender of a datagram.
+    pub fn is_trusted(&self, hop: Hop) -> bool {
+        let ip = hop.address.ip();
+        let is_peer = self.hop.address.ip() == ip || self.origin.addresses.contains(&ip);
+        self.heard.contains(&ip) || (self.is_proven && is_peer)
+    }
+
+    /// A message with our tag, or our branch, came from there. Says whether that proves the peer.
+    pub fn hear(&mut self, hop: Hop) -> bool {
+        let ip = hop.address.ip();
+        if !self.heard.contains(&ip) {
+            if self.heard.len() == HEARD_MAX {
+                self.heard.pop_front();
+            }
+            self.heard.push_back(ip);
+        }
+        let is_peer = self.hop.address.ip() == ip || self.origin.addresses.contains(&ip);
+        is_peer && !std::mem::replace(&mut self.is_proven, true)
+    }
+
     pub fn deadline(&self) -> Option<Time> {
         let own = match &self.state {
             State::Calling(calling) => Some(calling.give_up),
@@ -208,6 +239,7 @@ impl Endpoint {
         negotiation: Negotiation,
     ) {
         let origin = self.origin_at(hop);
+        let we_called = matches!(state, State::Calling(_));
         self.by_tag.insert(dialog.local_tag, id);
         self.legs.insert(
             id,
@@ -215,8 +247,10 @@ impl Endpoint {
                 dialog,
                 hop,
                 elsewhere,
+                heard: VecDeque::new(),
+                is_proven: we_called || hop.transport.is_stream() || origin.is_challenged,
                 origin,
-                we_called: matches!(state, State::Calling(_)),
+                we_called,
                 state,
                 negotiation,
                 session: Session::new(&self.config),

@@ -24,7 +24,9 @@ use std::net::IpAddr;
 /// Whose leg it is, as it was when the leg began: a peer may be dropped while calls with it go on.
 pub(super) struct Origin {
     pub peer: Option<PeerId>,
-    addresses: Box<[IpAddr]>,
+    pub addresses: Box<[IpAddr]>,
+    /// Whether it must prove its calls by a password.
+    pub is_challenged: bool,
     /// Whether its messages tell addresses that only its own network knows.
     pub nat: bool,
 }
@@ -96,6 +98,7 @@ impl Endpoint {
             addresses: peer
                 .map(|peer| peer.addresses().collect())
                 .unwrap_or_default(),
+            is_challenged: peer.is_some_and(|peer| peer.challenge.is_some()),
             nat: peer.is_some_and(|peer| peer.nat),
         }
     }
@@ -192,14 +195,20 @@ impl Endpoint {
         }
     }
 
-    /// A message on the leg was believed: behind NAT, what we ask next goes to where it came from, since the
+    /// A message on the leg was believed that only who got one of ours can have written: whoever is there may be
+    /// asked as often as it takes. Behind NAT, what we ask next goes to where it came from, since the
     /// binding there may have changed (in the spirit of RFC 3581).
     pub(super) fn follow(&mut self, id: LegId, source: Hop) {
-        if let Some(leg) = self.legs.get_mut(&id)
-            && leg.origin.nat
-        {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let is_news = leg.hear(source);
+        if leg.origin.nat {
             leg.hop = source;
             self.note_hops(id);
+        }
+        if is_news {
+            self.event(Event::Proven { leg: id });
         }
     }
 

@@ -39,6 +39,17 @@ pub(super) struct Acknowledged {
     pub to: Hop,
 }
 
+impl ClientMachine {
+    /// Sends the request no more than so many times in all while nothing comes back.
+    #[must_use]
+    pub fn with_sends(self, sends: u8) -> Self {
+        match self {
+            Self::Invite(machine) => Self::Invite(machine.with_sends(sends)),
+            Self::Plain(machine) => Self::Plain(machine.with_sends(sends)),
+        }
+    }
+}
+
 impl Client {
     pub fn on_response(&mut self, status: u16, now: Time) -> Step {
         match &mut self.machine {

@@ -46,6 +46,15 @@ impl InviteClient {
         }
     }
 
+    /// Sends the request no more than so many times in all while nothing comes back.
+    #[must_use]
+    pub fn with_sends(mut self, sends: u8) -> Self {
+        if let State::Calling(repeat) = &mut self.state {
+            repeat.limit(sends);
+        }
+        self
+    }
+
     /// A response came.
     pub fn on_response(&mut self, status: u16, now: Time) -> Step {
         match (self.state, status) {

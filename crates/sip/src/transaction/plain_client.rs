@@ -33,6 +33,15 @@ impl PlainClient {
         }
     }
 
+    /// Sends the request no more than so many times in all while nothing comes back.
+    #[must_use]
+    pub fn with_sends(mut self, sends: u8) -> Self {
+        if let State::Trying(repeat) = &mut self.state {
+            repeat.limit(sends);
+        }
+        self
+    }
+
     /// A response came.
     pub fn on_response(&mut self, status: u16, now: Time) -> Step {
         match self.state {

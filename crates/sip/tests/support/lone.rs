@@ -32,6 +32,7 @@ impl Lone {
         let mut sent = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
+                Output::Event(Event::Proven { .. }) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Send { to, bytes } => {
                     sent.push((to, Message::parse(&bytes).expect("we write SIP")))

@@ -179,6 +179,7 @@ impl World {
         };
         while let Some(output) = self.side(side).poll_output() {
             match output {
+                Output::Event(Event::Proven { .. }) => {}
                 Output::Event(event) => self.events.push((side, event)),
                 Output::Send { to, bytes } => {
                     let first = bytes
@@ -290,6 +291,7 @@ impl World {
 pub fn name(event: &Event) -> String {
     match event {
         Event::Incoming { .. } => "incoming".into(),
+        Event::Proven { .. } => "proven".into(),
         Event::Trying { .. } => "trying".into(),
         Event::Progress { status, .. } => format!("progress {status}"),
         Event::Answered { .. } => "answered".into(),

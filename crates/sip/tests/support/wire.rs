@@ -15,7 +15,10 @@ pub const PEER: &str = "127.0.0.1:5070";
 pub struct Wire {
     pub endpoint: Endpoint,
     pub now: Time,
+    /// All but [`Event::Proven`],
     pub events: Vec<Event>,
+    /// and whether that has come.
+    pub is_proven: bool,
 }
 
 impl Wire {
@@ -36,6 +39,7 @@ impl Wire {
             endpoint,
             now: at(0),
             events: Vec::new(),
+            is_proven: false,
         }
     }
 
@@ -63,6 +67,7 @@ impl Wire {
         let mut sent = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
+                Output::Event(Event::Proven { .. }) => self.is_proven = true,
                 Output::Event(event) => self.events.push(event),
                 Output::Send { to, bytes } => {
                     sent.push((to, Message::parse(&bytes).expect("we write SIP")))

@@ -12,7 +12,7 @@ use super::player::{Player, SAMPLES_PER_TICK};
 use super::statistics::Received;
 use super::sums::Sums;
 use crate::calls::ours::Ours;
-use crate::calls::switch::{MediaEnd, MediaPath, Side};
+use crate::calls::switch::{MediaEnd, MediaPath, Side, Unheard};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
 use maskline_sip::rtcp::{self, Block, Sender};
@@ -148,6 +148,11 @@ impl Bridge {
             }
             leg.end = end.map(End::from);
         }
+    }
+
+    /// Sends this side so much before it has been heard, from now on. Nothing changes where that has no bound.
+    pub fn allow(&mut self, side: Side, unheard: Unheard) {
+        self.legs(side).0.remote.allow(unheard);
     }
 
     /// The form of sound that this side understands.

@@ -5,7 +5,7 @@
 
 use super::ports::MediaSockets;
 use super::statistics::Statistics;
-use crate::calls::switch::{CallKey, MediaPath, Repeat, Side, Sound};
+use crate::calls::switch::{CallKey, MediaPath, Repeat, Side, Sound, Unheard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -23,6 +23,8 @@ pub enum Command {
     Open(CallKey, Box<[MediaSockets; 2]>, [u64; 6]),
     /// Relay between these two from now on.
     Path(CallKey, Box<MediaPath>),
+    /// Send a side so much before it has been heard.
+    Allow(CallKey, Side, Unheard),
     /// Play to a side.
     Play(CallKey, Side, Sound, Repeat),
     /// Stop that.
@@ -42,7 +44,11 @@ impl Command {
     fn waiting_max(&self) -> usize {
         match self {
             Self::Open(..) => BEHIND,
-            Self::Path(..) | Self::Play(..) | Self::Record(..) | Self::Press(..) => COMMANDS_MAX,
+            Self::Path(..)
+            | Self::Allow(..)
+            | Self::Play(..)
+            | Self::Record(..)
+            | Self::Press(..) => COMMANDS_MAX,
             // There are no more of them than of what they end.
             Self::StopPlaying(..) | Self::Close(..) | Self::Stop => usize::MAX,
         }

@@ -17,6 +17,7 @@ impl Switch {
                 invite,
                 max_forwards,
             } => self.on_incoming(leg, peer, &invite, max_forwards, named, now),
+            Event::Proven { leg } => self.on_proven(leg),
             Event::Trying { leg } => {
                 if let Some(key) = self.hear(leg, 100, "", now) {
                     self.happen(key, Happening::TrunkTrying, now);
@@ -132,6 +133,20 @@ impl Switch {
         let live = self.calls.get_mut(&key)?;
         live.note(now, side, Way::In, what, note);
         Some(key)
+    }
+
+    /// The caller gets what we send it, so that nobody else has asked for its call: what it may be sent before it
+    /// is heard is as much as another who is proven.
+    fn on_proven(&mut self, leg: LegId) {
+        let found = self.legs.get(&leg).copied();
+        let Some((key, Side::Caller)) = found else {
+            return;
+        };
+        let live = self.calls.get_mut(&key);
+        if let Some(unheard) = live.and_then(|live| live.media.prove_caller()) {
+            self.outputs
+                .push_back(Output::Unheard(key, Side::Caller, unheard));
+        }
     }
 
     /// The caller has our answer. If that was our offer, here is what it says to it.

@@ -215,6 +215,8 @@ pub enum Output {
     Resolve(Box<str>),
     /// Relay between these two from now on.
     Relay(CallKey, MediaPath),
+    /// This side may be sent so much before it has been heard, from now on.
+    Unheard(CallKey, Side, Unheard),
     /// Play this to one side, in place of what comes from the other.
     Play(CallKey, Side, Sound, Repeat),
     /// Play no more to this side.

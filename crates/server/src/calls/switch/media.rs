@@ -7,7 +7,7 @@ mod unfit;
 
 use super::codecs::Codecs;
 use super::reach::Reach;
-use super::{Lease, MediaEnd, MediaPath};
+use super::{Lease, MediaEnd, MediaPath, Unheard};
 pub(super) use early::Across;
 use maskline_domain::call::{Reason, Side};
 use maskline_sip::g711::Law;
@@ -274,6 +274,15 @@ impl Media {
             half.version += u32::from(half.reach.nat);
         }
         self.caller.reach.nat || self.callee.reach.nat
+    }
+
+    /// The caller's signalling is proven now. What it may be sent before it is heard, if that changes.
+    pub fn prove_caller(&mut self) -> Option<Unheard> {
+        if !self.caller.reach.prove() {
+            return None;
+        }
+        let theirs = self.caller.theirs.as_ref()?;
+        self.caller.reach.unheard(theirs.audio.address.ip())
     }
 
     /// The ports that it has.

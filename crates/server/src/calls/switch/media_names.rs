@@ -283,6 +283,7 @@ fn with_addresses(mut event: Event, address: IpAddr) -> Event {
 fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Incoming { leg, .. }
+        | Event::Proven { leg }
         | Event::Trying { leg }
         | Event::Progress { leg, .. }
         | Event::Answered { leg, .. }

@@ -26,6 +26,7 @@ pub(super) struct Reach {
     /// From where its signalling comes; none without NAT, when nobody asks.
     pub sources: Arc<[IpAddr]>,
     unlisted: Unheard,
+    proven: Unheard,
     ours: Arc<Ours>,
     told: Option<IpAddr>,
 }
@@ -45,17 +46,15 @@ impl Reach {
     }
 
     fn new(trunk: &Trunk, setup: &Setup, is_proven: bool) -> Self {
-        let unlisted = match is_proven {
-            true => Unheard {
-                bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
-                ms: PROVEN_MS,
-                is_proven,
-            },
-            false => Unheard {
-                bytes: setup.unheard_bytes_max,
-                ms: UNPROVEN_MS,
-                is_proven,
-            },
+        let proven = Unheard {
+            bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
+            ms: PROVEN_MS,
+            is_proven: true,
+        };
+        let unproven = Unheard {
+            bytes: setup.unheard_bytes_max,
+            ms: UNPROVEN_MS,
+            is_proven: false,
         };
         let sources = match trunk.said.nat {
             true => trunk.peer.addresses().collect(),
@@ -65,10 +64,18 @@ impl Reach {
             nat: trunk.said.nat,
             networks: trunk.said.media_networks.as_slice().into(),
             sources,
-            unlisted,
+            unlisted: if is_proven { proven } else { unproven },
+            proven,
             ours: Arc::clone(&setup.ours),
             told: trunk.said.rtp_advertised,
         }
+    }
+
+    /// Its signalling is proven now. False if it was before.
+    pub fn prove(&mut self) -> bool {
+        let is_news = !self.unlisted.is_proven;
+        self.unlisted = self.proven;
+        is_news
     }
 
     /// Whether our media can exchange anything with this address.

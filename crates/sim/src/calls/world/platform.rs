@@ -63,6 +63,8 @@ impl World {
                 self.plan(0, Coming::Tell(Input::MediaLeased(key, lease)));
             }
             Output::Play(key, side, sound, repeat) => self.play(key, side, sound, repeat),
+            // Everybody here speaks.
+            Output::Unheard(..) => {}
             Output::Relay(key, mut path) => {
                 if let Some(caller) = &mut path.caller
                     && self.slips(Slip::StrayMedia)

@@ -104,6 +104,14 @@ impl Remote {
         is_moved
     }
 
+    /// What it may be sent before it has been heard is this now, unless it may be sent anything.
+    pub fn allow(&mut self, unheard: Unheard) {
+        let told = self.told.as_mut();
+        if let Some(bound) = told.and_then(|told| told.unheard.as_mut()) {
+            *bound = unheard;
+        }
+    }
+
     /// Whether a packet from there may be its.
     pub fn may_be(&self, source: SocketAddr) -> bool {
         match (&self.told, &self.latch) {

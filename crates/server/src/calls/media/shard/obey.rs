@@ -34,6 +34,9 @@ impl Room {
                 Command::Path(key, path) => {
                     self.with(key, |call| call.bridge.set_path(&path, now_us));
                 }
+                Command::Allow(key, side, unheard) => {
+                    self.with(key, |call| call.bridge.allow(side, unheard));
+                }
                 Command::Play(key, side, sound, repeat) => {
                     self.play((key, side), sound, repeat, now_us);
                 }

@@ -203,6 +203,35 @@ fn what_may_be_sent_before_it_is_heard_depends_on_who_can_have_asked_for_it() {
 }
 
 #[test]
+fn a_caller_that_acknowledges_something_may_be_sent_as_much_as_one_that_is_proven() {
+    let proven = Unheard {
+        bytes: 786_432,
+        ms: 60_000,
+        is_proven: true,
+    };
+    // Whether the caller acknowledges what comes before the answer.
+    for acknowledges in [false, true] {
+        let mut world = World::new();
+        world.without_100rel = (!acknowledges).then_some(CALLER);
+        world.call();
+        let callee = world.callee_leg();
+        let early = SipInput::Progress(callee, 183, Some(sdp_at(CALLEE_MEDIA, "8 101")));
+        world.callee_does(early);
+        let so_far = world.unheard.len();
+        assert_eq!(so_far, usize::from(acknowledges));
+        world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "8 101")));
+        assert_eq!(world.unheard, [(Side::Caller, proven)], "told once");
+    }
+    // Nothing is told where its trunk says where its media is, and there is no bound.
+    let mut world = World::new();
+    let mut listing = trunk("in", CALLER, true);
+    listing.said.media_networks = vec!["198.51.100.0/24".parse().expect("a literal")];
+    world.tell(Input::Trunks(vec![listing, trunk("out", CALLEE, true)]));
+    world.talk();
+    assert_eq!(world.unheard, []);
+}
+
+#[test]
 fn behind_nat_a_side_is_sought_where_its_trunk_is_and_anew_at_the_answer() {
     let mut world = World::new();
     let nat = |name: &str, peer: &str| {

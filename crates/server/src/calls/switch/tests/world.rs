@@ -121,6 +121,8 @@ pub struct World {
     pub opened: Vec<CallRecord>,
     pub finished: Vec<Option<CallRecord>>,
     pub paths: Vec<MediaPath>,
+    /// What a side may be sent before it is heard, where that has changed.
+    pub unheard: Vec<(Side, Unheard)>,
     pub played: Vec<(Side, Sound)>,
     /// Times that ports for media were asked for.
     pub leases: usize,
@@ -220,6 +222,7 @@ impl World {
             opened: Vec::new(),
             finished: Vec::new(),
             paths: Vec::new(),
+            unheard: Vec::new(),
             played: Vec::new(),
             leases: 0,
             silenced: 0,
@@ -412,6 +415,7 @@ impl World {
                 }
             }
             Output::Relay(_, path) => self.paths.push(path),
+            Output::Unheard(_, side, unheard) => self.unheard.push((side, unheard)),
             Output::Play(key, side, sound, repeat) => {
                 self.played.push((side, sound));
                 if self.answers.plays && repeat == Repeat::Once {

@@ -176,3 +176,25 @@ fn many_calls_that_name_one_victim_share_its_sum_and_who_is_heard_has_no_part_in
         assert_eq!(world.played(100), 20_000);
     }
 }
+
+#[test]
+fn who_is_proven_later_may_be_sent_more_from_then_on() {
+    let proven = Unheard {
+        bytes: 20_000,
+        ms: 60_000,
+        is_proven: true,
+    };
+    let mut world = bounded(4_096, 10_000);
+    assert_eq!(world.played(100), 4_000);
+    world.bridge.allow(Side::Caller, proven);
+    assert_eq!(world.played(1_000), 16_000, "what was sent before counts");
+    // Nothing changes where there is no bound.
+    world.change(|path| {
+        path.caller = path.caller.take().map(|end| MediaEnd {
+            unheard: None,
+            ..end
+        });
+    });
+    world.bridge.allow(Side::Caller, proven);
+    assert_eq!(world.played(1_000), 200_000);
+}
