@@ -204,6 +204,52 @@ fn early_media_that_cannot_be_used_is_none_and_the_answer_counts() {
 }
 
 #[test]
+fn an_offer_whose_media_would_come_back_by_way_of_another_call_is_refused() {
+    // What the callee of the second call offers, and whether it leads through the first one back to the second.
+    for (at, comes_back) in [
+        ("192.0.2.1:20000", true),
+        ("192.0.2.1:20002", false),
+        ("192.0.2.1:20001", true),
+    ] {
+        for is_answered in [false, true] {
+            let why = format!("{at} {is_answered}");
+            let mut world = World::new();
+            let first = world.call();
+            let callee = world.callee_leg();
+            // The callee of the first call hears where the second one will hear its caller.
+            let said = sdp_at("192.0.2.1:20004", "8 101");
+            world.callee_does(SipInput::Answer(callee, said));
+            world.dial(sdp_at(MOVED_MEDIA, "8 101"), 70);
+            let callee = world
+                .callee_events
+                .iter()
+                .rev()
+                .find_map(|event| match event {
+                    Event::Incoming { leg, .. } => Some(*leg),
+                    _ => None,
+                });
+            let callee = callee.expect("the second call comes");
+            let said = sdp_at(CALLEE_MEDIA, "8 101");
+            world.callee_does(match is_answered {
+                true => SipInput::Answer(callee, said),
+                false => SipInput::Progress(callee, 183, Some(said)),
+            });
+            let offer = sdp_again(2, at, "8 101", "sendrecv");
+            world.callee_does(SipInput::Offer(callee, offer));
+            assert_eq!(
+                refused(&world.callee_events),
+                comes_back.then_some(488),
+                "{why}"
+            );
+            assert_eq!(world.switch.calls(), 2, "{why}");
+            world.caller_does(SipInput::HangUp(first, None));
+            world.tell(Input::HangUpAll);
+            assert!(world.is_clean(), "{why}");
+        }
+    }
+}
+
+#[test]
 fn an_invite_whose_media_would_come_back_is_refused_with_a_warning() {
     for at in [FOR_CALLER, FOR_CALLEE] {
         let mut world = World::new();

@@ -397,10 +397,12 @@ impl World {
                     .handle_input(Input::RowOpened(key, self.answers.durable), moment);
             }
             Output::LeaseMedia(key, _) => {
+                let first = 20_000 + 4 * self.leases as u16;
                 self.leases += 1;
+                let at = |port| SocketAddr::new(address(SWITCH).ip(), port);
                 let lease = Lease {
-                    caller: address("192.0.2.1:20000"),
-                    callee: address("192.0.2.1:20002"),
+                    caller: at(first),
+                    callee: at(first + 2),
                 };
                 self.switch.handle_input(
                     Input::MediaLeased(key, self.answers.ports.then_some(lease)),
