@@ -1,3 +1,4 @@
+mod latch;
 mod nat;
 mod unheard;
 
