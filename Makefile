@@ -42,7 +42,7 @@ unit: ## The Rust tests of every crate
 
 .PHONY: outside
 outside: ## The tests from outside, on the real binary (ARGS="-k word" to choose)
-	cargo build --locked --bin maskline
+	cargo build --locked --bin maskline --bin maskline-sim
 	MASKLINE_TEST_BIN=$(DEBUG_BIN) $(PYTHON) -m pytest tests $(ARGS)
 
 .PHONY: test

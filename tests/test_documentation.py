@@ -1,7 +1,8 @@
 """Every block of README and docs, as a reader would follow it, and the example files.
 
-A new page or block is found by itself. A block of commands is run, TOML and JSON are read, Python is run with the
-vendor's own packages. What cannot be run carries its reason in one of the short tables below; a block that is
+A new page or block is found by itself. A block of commands is run, settings go to `serve --check` and documents to
+`apply --dry-run`, JSON is compared with what is printed in its place, Python is run with the vendor's own packages
+and must be answered OK. What cannot be run carries its reason in one of the short tables below; a block that is
 neither run nor excused fails.
 
 The commands see a machine of the page's own: what they say of /etc, /var/lib, /usr/local and /backup lies under a
@@ -11,13 +12,18 @@ temporary directory, `sudo` is nobody, and the ports are those of a service that
 import json
 import os
 import re
+import shlex
 import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from calls.addresses import free_port
+from calls.certificates import Authority
+from peers import test_peers
 from support import snippets
+from support.gateway import Gateway
 from support.process import REPOSITORY, Maskline, binary, clean_environment
 
 # Directories whose pages are reports of what was run, not something to follow.
@@ -27,7 +33,8 @@ BLOCK_S = 100
 # Programs whose lines are left out, and why.
 CANNOT_RUN = {
     "apt-get": "installs software on the machine",
-    "aliyun": "the vendor's command line is in no registry that the tests use: Go's proxy has no version of it",
+    "aliyun": "the vendor's command line is in no registry that the tests use: Go's proxy has no version of it; what"
+    " the line asks for is sent in its place",
     "cargo": "these tests run what cargo has built; a release build takes minutes",
     "chown": "the machine has no user for the service",
     "docker": "there is no container engine here",
@@ -45,7 +52,6 @@ EXCUSED = {
     ("docs/media.md", "DATA/"): "names files",
     ("docs/install.md", "[Service]"): "is read by systemd alone",
     ("docs/install.md", "sudo groupadd"): "makes a group on the machine; test_certificates.py does without one",
-    ("docs/install.md", "[api]"): "names certificates that nobody made; test_certificates.py has some",
     ("docs/install.md", "sudo maskline-deploy-certificate"): "test_certificates.py runs it",
     ("docs/install.md", "sudo ln -s"): "certbot is not on the machine",
 }
@@ -57,6 +63,15 @@ PRINTED = {
         " maskline serve --config wrong.toml 2>&1 | sed s/wrong.toml/maskline.toml/;"
         " MASKLINE_API_LISTEM=1 maskline serve 2>&1"
     ),
+}
+# (page, how a block begins): where the JSON comes from whose members it shows.
+SHOWN = {
+    ("README.md", '{"RequestId"'): lambda machine: [last_object(machine.printed)],
+    ("README.zh-CN.md", '{"RequestId"'): lambda machine: [last_object(machine.printed)],
+    ("docs/configuration.md", '{"api"'): lambda machine: [
+        machine.service.ready,
+        json.loads((machine.data / "addresses.json").read_text(encoding="utf-8")),
+    ],
 }
 # What a reader has: where a page's service keeps its data, what is in it, what was done before.
 DEMO, EXAMPLE = "demo", "example"
@@ -75,6 +90,7 @@ PLACEHOLDERS = {
 TELLS = {
     ("README.md", "target/release/maskline explain"): "150******00",
     ("README.zh-CN.md", "target/release/maskline explain"): "150******00",
+    ("docs/admin-api.md", "curl -H"): '"FC12345"',
 }
 # Begun and left running, as in another terminal.
 IN_BACKGROUND = ("maskline phone", "maskline serve")
@@ -147,10 +163,8 @@ class Machine:
         self.tools = home / "bin"
         self.tools.mkdir()
         (self.tools / "maskline").symlink_to(binary())
-        simulator = binary().with_name("maskline-sim")
-        # The counts of its pages are meant for an optimized build.
-        if simulator.exists() and simulator.parent.name == "release":
-            (self.tools / "maskline-sim").symlink_to(simulator)
+        self.simulator = binary().with_name("maskline-sim")
+        (self.tools / "maskline-sim").symlink_to(self.simulator)
         sudo = self.tools / "sudo"
         sudo.write_text('#!/bin/sh\nexec "$@"\n')
         sudo.chmod(0o755)
@@ -159,6 +173,7 @@ class Machine:
         self.service = Maskline(self.data, demo=self.kind == DEMO)
         self.phone_port = free_port("127.0.0.1")
         self.running = []
+        self.printed = ""
         self.made_key = None
 
     def __enter__(self):
@@ -256,8 +271,10 @@ def run_commands(machine, block):
     for line in logical:
         here = machine.here(line)
         programs = words_of(re.sub(r"\s#.*", "", here))
-        if "maskline-sim" in programs and not (machine.tools / "maskline-sim").exists():
-            continue
+        if "maskline-sim" in programs and not machine.simulator.exists():
+            return f"there is no {machine.simulator}: cargo build --bin maskline-sim"
+        if "aliyun" in programs and (problem := vendors_command(machine, here)):
+            return problem
         if "make" in programs:
             targets = (REPOSITORY / "Makefile").read_text()
             for target in re.findall(r"make ([a-z][\w-]*)", line):
@@ -284,15 +301,104 @@ def run_commands(machine, block):
     return None
 
 
+def vendors_command(machine, line):
+    """What is wrong with a line of the vendor's command-line tool, or None.
+
+    That tool knows no action of binding, so it wants `--force` (its list lacks it) and no `--version` (it takes the
+    product's). Members with a capital letter are the request's.
+    """
+    _, product, action, *words = shlex.split(line)
+    said, at = {}, 0
+    while at < len(words):
+        alone = at + 1 == len(words) or words[at + 1].startswith("--")
+        said[words[at]] = None if alone else words[at + 1]
+        at += 1 if alone else 2
+    wrong = {
+        "another product than dyplsapi": product != "dyplsapi",
+        "no --force": "--force" not in said or said["--force"] is not None,
+        "--version": "--version" in said,
+        "HTTPS, without --insecure": "--insecure" not in said,
+        "another --endpoint than the service's": said.get("--endpoint") != machine.service.ready["api"],
+        "no --region": not said.get("--region"),
+    }
+    if found := [what for what, is_so in wrong.items() if is_so]:
+        return f"`{line}` has {found}"
+    key = machine.key()
+    gateway = Gateway(machine.service.ready["api"], key["access_key_id"], key["access_key_secret"])
+    params = {name[2:]: value for name, value in said.items() if name[2:3].isupper()}
+    answer = gateway.rpc(action, params).send()
+    return None if answer.code == "OK" else f"`{line}` would be answered {answer}"
+
+
 def run_python(machine, block):
     names = "".join(f"{name} = {value(machine)!r}\n" for name, value in PLACEHOLDERS.items())
     text = names + machine.here(block.text, placeholders=False)
     environment = "python-v2-acs3" if "alibabacloud" in text else "python-v1"
     python = REPOSITORY / ".venv" / environment / "bin" / "python"
     done = machine.run(text, (str(python), "-c"))
-    if done.returncode != 0:
-        return f"{done.stderr[-2000:]}\n{block.text}"
+    machine.printed = done.stdout
+    # What the service refuses comes as HTTP 200, of which a client makes no error.
+    if done.returncode != 0 or not re.search(r"""["']Code["']: ?["']OK["']""", done.stdout):
+        return f"{done.stdout[-1000:]}\n{done.stderr[-2000:]}\n{block.text}"
     return None
+
+
+def last_object(text):
+    return json.loads([line for line in text.split("\n") if line.startswith("{")][-1])
+
+
+def kinds(value):
+    """The members and the kinds of values, without the values."""
+    if isinstance(value, dict):
+        return {name: kinds(inside) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [kinds(inside) for inside in value[:1]]
+    return "OK" if value == "OK" else type(value).__name__
+
+
+def compare_json(machine, block):
+    if (real := block.excuse(SHOWN)) is None:
+        return "where does this JSON come from? SHOWN does not say"
+    shown = kinds(json.loads(block.text))
+    for there in real(machine):
+        if kinds(there) != shown:
+            return f"shows {shown}, but what is printed is {there}"
+    return None
+
+
+def is_toml(block):
+    return block.language == "toml" or block.language == "" and re.match(r"\s*\[\[?[a-z_.]+\]\]?\n", block.text)
+
+
+def check_toml(machine, text):
+    """Settings are given to `serve --check`, documents to `apply --dry-run`."""
+    text = machine.here(text)
+    held = tomllib.loads(text)
+    file = machine.home / "block.toml"
+    file.write_text(text, encoding="utf-8")
+    if held and set(held) <= set(tomllib.loads(uncommented("maskline.example.toml"))):
+        for section in held.values():
+            make_certificate(machine, section if isinstance(section, dict) else {})
+        command = f"maskline serve --check --data {machine.home}/checked --config {file}"
+    elif held and set(held) <= set(tomllib.loads(uncommented("apply.example.toml"))):
+        command = f"maskline apply --dry-run --data {machine.data} {file}"
+    else:
+        return f"{sorted(held)}: neither sections of the settings nor kinds of a document"
+    done = machine.run(command)
+    return None if done.returncode == 0 else f"exit code {done.returncode} of `{command}`: {done.stdout}{done.stderr}"
+
+
+def make_certificate(machine, section):
+    """A certificate and its key where the settings name them, as the reader has by then."""
+    places = [Path(section.get(name, "")) for name in ("certificate", "private_key")]
+    if not all(place.is_relative_to(machine.root) for place in places):
+        return
+    home = machine.home / "authority"
+    home.mkdir(exist_ok=True)
+    certificate, key, _ = Authority(home).signed("calls.example.com", "127.0.0.1")
+    for place, made in zip(places, (certificate, key), strict=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made.replace(place)
 
 
 def plain(text):
@@ -308,12 +414,10 @@ def check(machine, block):
         missing = [line for line in plain(block.text) if line not in printed]
         return f"`{command}` does not print {missing}, but {printed}" if missing else None
     try:
-        if block.language == "toml":
-            tomllib.loads(block.text)
-            return None
+        if is_toml(block):
+            return check_toml(machine, block.text)
         if block.language == "json" or block.text.lstrip().startswith(("{", "[{")):
-            json.loads(block.text)
-            return None
+            return compare_json(machine, block)
     except ValueError as error:
         return str(error)
     if block.language == "ini":
@@ -340,6 +444,9 @@ def test_every_block_of_a_page_runs(page, tmp_path):
         for block in found:
             if problem := check(machine, block):
                 wrong.append(f"{block}: {problem}")
+        ended = [process.args for process in machine.running if process.poll() not in (None, 0)]
+        if ended:
+            wrong.append(f"{ended} ended: {(machine.home / 'background.log').read_text()[-2000:]}")
     assert not wrong, "\n\n".join(wrong)
 
 
@@ -378,9 +485,62 @@ def test_a_block_with_a_mistake_is_found(language, text, tmp_path):
     assert judge(text, tmp_path, None) is not None
 
 
+BIND = """
+from aliyunsdkcore.client import AcsClient
+from aliyunsdkdyplsapi.request.v20170525 import BindAxnRequest
+
+client = AcsClient(KEY_ID, KEY_SECRET, "cn-hangzhou")
+client.add_endpoint("cn-hangzhou", "Dyplsapi", "HOST:PORT")
+request = BindAxnRequest.BindAxnRequest()
+request.set_PoolKey("POOL")
+request.set_PhoneNoA("15000000000")
+request.set_Expiration("2030-09-05 12:00:00")
+print(client.do_action_with_exception(request).decode())
+"""
+VENDOR = (
+    "aliyun dyplsapi BindAxn --insecure --endpoint HOST:PORT --region cn-hangzhou --PhoneNoA 15000000000"
+    " --Expiration '2030-09-05 12:00:00'"
+)
+MISTAKES = [
+    ("toml", '[api]\ntrusted_proxys = ["10.0.0.0/8"]\n', "trusted_proxies"),
+    ("toml", '[apis]\nlisten = "127.0.0.1:8080"\n', "neither"),
+    ("toml", '[api]\nlisten = "8080"\n', "the colon is missing"),
+    ("toml", '[api]\ncertificate = "/nowhere/a.pem"\nprivate_key = "/nowhere/a.key"\n', "/nowhere/a.pem"),
+    ("", '[sip]\nadvertize = "192.0.2.1:5060"\n', "advertised"),
+    ("toml", '[[account]]\nid = "acme"\nstatuss = "active"\n', "status"),
+    ("toml", '[[pool]]\nkey = "FCxyz"\naccount = "acme"\nproduct = "axn"\n', "hexadecimal"),
+    ("", '[[trunk]]\nname = "carrier"\npeer = "192.0.2.10:99999"\n', "peer is not well formed"),
+    ("", '{"RequestId":"…","Code":"OK"}', "SecretBindDTO"),
+    ("", '{"RequestId":1,"Code":"OK","Message":"OK"}', "SecretBindDTO"),
+    ("json", '{"Unknown":"…"}', "SHOWN"),
+    ("python", BIND.replace("POOL", "FC99999"), "isv."),
+    ("python", BIND.replace("print(", "("), "BindAxnRequest"),
+    ("sh", "maskline explain 13900000000", "exit code 2"),
+    ("sh", VENDOR + " --PoolKey FC12345", "no --force"),
+    ("sh", VENDOR + " --PoolKey FC12345 --force --version 2017-05-25", "--version"),
+    ("sh", VENDOR + " --PoolKey FC99999 --force", "would be answered"),
+    ("sh", VENDOR.replace("--insecure ", "") + " --PoolKey FC12345 --force", "HTTPS"),
+]
+
+
+def test_a_mistake_in_a_block_of_any_kind_is_found(tmp_path):
+    with Machine(tmp_path, "README.md") as machine:
+        answered = Block("README.md", 1, "python", BIND.replace("POOL", "FC12345"))
+        assert check(machine, answered) is None
+        printed = machine.printed
+        for language, text, told in MISTAKES:
+            machine.printed = printed
+            problem = check(machine, Block("README.md", 1, language, text))
+            assert problem is not None and told in problem, f"{text}: {problem}"
+        right = Block("README.md", 1, "sh", VENDOR + " --PoolKey FC12345 --force")
+        assert check(machine, right) is None
+        document = Block("README.md", 1, "toml", '[[account]]\nid = "another"\n')
+        assert check(machine, document) is None
+
+
 def test_the_tables_name_blocks_that_there_are():
     every = [block for page in pages() for block in blocks(page)]
-    for page, start in [*EXCUSED, *PRINTED]:
+    for page, start in [*EXCUSED, *PRINTED, *SHOWN]:
         assert any(block._is(page, start) for block in every), f"no block of {page} begins with {start}"
     for page, start in TELLS:
         lines = [line for block in every if block.page == page for line in block.text.split("\n")]
@@ -394,6 +554,41 @@ def test_both_readmes_tell_the_same():
         for page in ("README.md", "README.zh-CN.md")
     )
     assert english == chinese
+
+
+# The rows of docs/phone.md about phones of other makers, and the features of the tests that they are about.
+FEATURES = {
+    "call over UDP, TCP": ("called over udp", "called over tcp"),
+    "call over TLS": ("called over tls",),
+    "early media, heard and played": (),
+    "hold and resume, from each side": (),
+    "re-INVITE in mid-call": ("re-INVITE",),
+    "UPDATE in mid-call": ("UPDATE",),
+    "keys as RTP events, both ways": (),
+    "keys by INFO": ("keys by INFO, in",),
+    "CANCEL, sent and taken": (),
+    "answers our digest challenge": (),
+    "challenges us": ("challenges us",),
+    "100rel and PRACK": ("100rel",),
+    "behind NAT, UDP and TCP": (),
+}
+
+
+def test_the_page_says_of_phones_of_other_makers_what_their_tests_say():
+    """A cell begins with "yes" where no test is left out, and only there."""
+    page = (REPOSITORY / "docs" / "phone.md").read_text(encoding="utf-8")
+    section = page.split("\n## Phones of other makers\n")[1].split("\n## ")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.split("\n") if line.startswith("|")
+    ]
+    peers = [next(peer for peer in test_peers.PEERS if title.lower().startswith(peer)) for title in head[1:]]
+    assert sorted(peers) == sorted(test_peers.PEERS)
+    assert [row[0] for row in rows] == list(FEATURES)
+    assert {feature for _, feature in test_peers.CANNOT} <= {one for row in FEATURES.values() for one in row}
+    for feature, *cells in rows:
+        for peer, cell in zip(peers, cells, strict=True):
+            left_out = [one for one in FEATURES[feature] if (peer, one) in test_peers.CANNOT]
+            assert cell.startswith("yes") == (not left_out), f"{feature}, {peer}: `{cell}`, but left out is {left_out}"
 
 
 # The example files

@@ -80,12 +80,14 @@ def frame_of(frames, name):
     return next((frame for start, frame in frames.items() if name.startswith(start)), None)
 
 
-def _tool(command, home, **more):
+def _tool(command, home, says="", **more):
+    """What the tool has against it, or that it did not say what it should; else None."""
     done = subprocess.run(
         [str(word) for word in command], cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=TOOL_S, **more,
     )  # fmt: skip
-    return None if done.returncode == 0 else f"{done.stdout}{done.stderr}"[-2000:]
+    said_it = done.returncode == 0 and says in done.stdout.split("\n") + [""]
+    return None if said_it else f"{done.stdout}{done.stderr}"[-2000:]
 
 
 def java(text, home, _):
@@ -126,7 +128,8 @@ def node(text, home, machine):
         said = {"accessKeyId": key["access_key_id"], "accessKeySecret": key["access_key_secret"]}
         script = NODE_RUN.format(key=json.dumps(said), piece=piece.strip(), pool=key["pool_key"])
         path.write_text(machine.here(script, placeholders=False), encoding="utf-8")
-        if problem := _tool(["node", path], home, env={**os.environ, "NODE_PATH": str(NODE_CLIENT / "node_modules")}):
+        libraries = {**os.environ, "NODE_PATH": str(NODE_CLIENT / "node_modules")}
+        if problem := _tool(["node", path], home, says="OK", env=libraries):
             return f"{name}: {problem}"
     return None
 
