@@ -9,7 +9,7 @@ import pytest
 
 from abuse.plain_phone import Media, Phone, sdp
 from abuse.test_handed_over import new_second
-from abuse.test_ownership import admin
+from abuse.test_ownership import admin, audit
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from support.gateway import bound, expiration
 from support.process import Maskline
@@ -156,6 +156,36 @@ def test_no_command_shows_texts_that_are_not_revealed(texts):
         assert f"{CANARY}-{field}-bound" in revealed
     for field in ("OutId", "RingConfig", "ASRModelId"):
         assert f"{CANARY}-{field}-changed" in revealed
+
+
+@pytest.mark.parametrize(
+    "options, asked",
+    [
+        ([], "limit=20"),
+        (["--limit", "1"], "limit=1"),
+        (["--limit", "3"], "limit=3"),
+        # More than are read at a time, and more than there are.
+        (["--limit", "70", "--from", "1"], "limit=70 from=1"),
+        (["--limit", "100000"], "limit=100000"),
+        (["--from", "1"], "limit=20 from=1"),
+        (["--from", "2", "--limit", "5"], "limit=5 from=2"),
+        (["--from", "0", "--limit", "2"], "limit=2 from=0"),
+        (["--from", "900000"], "limit=20 from=900000"),
+        (["--limit", "0"], "limit=0"),
+        (["--at", "2020-01-01 00:00:00", "--limit", "4"], 'limit=4 at="2020-01-01 00:00:00"'),
+    ],
+)
+def test_a_revealed_journal_leaves_what_was_asked_and_how_much_was_shown(texts, options, asked):
+    shown = texts.service.cli("journal", "show", "--reveal", *options).stdout
+    rows = sum(line.startswith("batch ") for line in shown.splitlines())
+    newest = audit(texts.service)[0]
+    assert newest["deed"] == "revealed"
+    assert json.loads(newest["facts"]) == {"what": f"the journal {asked}", "rows": rows}
+
+
+def test_a_journal_is_not_revealed_where_that_cannot_be_written_down(texts):
+    done = texts.service.cli("journal", "show", "--reveal", check=False, env={"MASKLINE_TOKEN": "guessed"})
+    assert done.returncode != 0 and done.stdout == "", done.stdout
 
 
 def test_the_log_metrics_and_files_hold_none(texts):

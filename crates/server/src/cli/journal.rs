@@ -1,6 +1,7 @@
 //! `maskline journal`: read straight from the data directory, whether a service runs or not.
 
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 
 use clap::Subcommand;
@@ -41,8 +42,16 @@ pub fn run(common: &Common, command: &Command) -> Result<(), Failure> {
             ))
         })?),
     };
+    let begin = match (from, at) {
+        (Some(from), _) => Begin::Batch(*from),
+        (None, Some(at)) => Begin::Moment(at),
+        (None, None) => Begin::Newest,
+    };
+    let data = Path::new(&settings.data);
+    let batches = super::block_on(find(data, begin, *limit))?;
     if common.reveal {
-        // Who looks at whole numbers is written down first, which only a running service can do.
+        // Who looks at whole numbers, and at how many batches, is written down before any is
+        // printed, which only a running service can do.
         let mut what = format!("the journal limit={limit}");
         if let Some(from) = from {
             what.push_str(&format!(" from={from}"));
@@ -50,20 +59,11 @@ pub fn run(common: &Common, command: &Command) -> Result<(), Failure> {
         if let Some(at) = at {
             what.push_str(&format!(" at={:?}", at.format_china()));
         }
-        let what = json!({ "what": what });
-        Client::find(common)?.post("/v1/reveals", &what)?;
+        let rows = batches.end - batches.start;
+        let note = json!({ "what": what, "rows": rows });
+        Client::find(common)?.post("/v1/reveals", &note)?;
     }
-    let begin = match (from, at) {
-        (Some(from), _) => Begin::Batch(*from),
-        (None, Some(at)) => Begin::Moment(at),
-        (None, None) => Begin::Newest,
-    };
-    super::block_on(print(
-        Path::new(&settings.data),
-        begin,
-        *limit,
-        common.reveal,
-    ))
+    super::block_on(print(data, batches, common.reveal))
 }
 
 enum Begin {
@@ -72,41 +72,53 @@ enum Begin {
     Newest,
 }
 
-async fn print(data: &Path, begin: Begin, limit: u64, reveal: bool) -> Result<(), Failure> {
+/// The batches that are there to be printed, at most `limit`.
+async fn find(data: &Path, begin: Begin, limit: u64) -> Result<Range<u64>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     let readers = sqlite::readers(data, 1)
         .await
         .map_err(|error| failed(&error))?;
     let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;
-    let mut next = match begin {
+    let tip = journal::tip(&mut conn)
+        .await
+        .map_err(|error| failed(&error))?;
+    let begin = match begin {
         Begin::Batch(from) => from,
         Begin::Moment(at) => match journal::first_at(&mut conn, at.0).await {
             Ok(found) => found.ok_or_else(|| failed(&"the journal ends before that moment"))?,
             Err(error) => return Err(failed(&error)),
         },
-        Begin::Newest => {
-            let tip = journal::tip(&mut conn)
-                .await
-                .map_err(|error| failed(&error))?;
-            tip.seq.saturating_sub(limit.saturating_sub(1)).max(1)
-        }
+        Begin::Newest => tip.seq.saturating_sub(limit).saturating_add(1),
     };
-    let mut left = limit;
+    // Older ones may have been taken away.
+    let first = journal::first(&mut conn)
+        .await
+        .map_err(|error| failed(&error))?;
+    let begin = begin.max(first.unwrap_or(1));
+    let end = begin.saturating_add(limit).min(tip.seq.saturating_add(1));
+    Ok(begin..end.max(begin))
+}
+
+async fn print(data: &Path, range: Range<u64>, reveal: bool) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+    let readers = sqlite::readers(data, 1)
+        .await
+        .map_err(|error| failed(&error))?;
+    let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;
     let mut out = std::io::stdout().lock();
-    while left > 0 {
-        let wanted = left.min(BATCHES.into()) as u32;
+    let mut next = range.start;
+    while next < range.end {
+        let wanted = (range.end - next).min(BATCHES.into()) as u32;
         let batches = journal::read(&mut conn, next, wanted)
             .await
             .map_err(|error| failed(&error))?;
-        for batch in &batches {
+        for batch in batches.iter().take_while(|batch| batch.seq < range.end) {
             let text = show::batch(batch, reveal).map_err(|error| failed(&error))?;
             write!(out, "{text}")?;
-            next = batch.seq + 1;
         }
-        if batches.len() < wanted as usize {
-            break;
-        }
-        left -= u64::from(wanted);
+        // None where they have been taken away since they were counted.
+        let Some(last) = batches.last() else { break };
+        next = last.seq + 1;
     }
     Ok(())
 }

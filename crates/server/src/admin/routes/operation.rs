@@ -127,6 +127,8 @@ pub async fn trust_clock(State(admin): State<Arc<Admin>>, operator: Operator) ->
 #[serde(deny_unknown_fields)]
 pub struct Reveal {
     what: String,
+    /// How many rows are looked at; older programs do not tell.
+    rows: Option<u64>,
 }
 
 /// Writes down that an operator looks at whole numbers elsewhere, as in the journal itself. What
@@ -141,10 +143,10 @@ pub async fn note_reveal(
             "a note has 1 to 200 bytes".to_owned(),
         ));
     }
-    let what = trace::masked(&note.what);
+    let (what, rows) = (trace::masked(&note.what), note.rows);
     admin
         .ledger
-        .submit(operator.envelope(Command::NoteReveal { what, rows: None }))
+        .submit(operator.envelope(Command::NoteReveal { what, rows }))
         .await?;
     Ok(Json(json!({})))
 }

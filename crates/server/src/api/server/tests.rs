@@ -195,16 +195,32 @@ async fn heads_above_the_bounds_are_refused() {
     running.stop().await;
 }
 
+/// What somebody has time for who says something, on any machine.
+const LONG: Duration = Duration::from_secs(60);
+/// What somebody waits for in vain.
+const SHORT: Duration = Duration::from_millis(50);
+
 #[tokio::test]
-async fn slow_heads_end_the_connection_and_slow_bodies_get_an_error() {
+async fn slow_heads_end_the_connection() {
     let bounds = Bounds {
-        head_timeout: Duration::from_millis(50),
-        body_timeout: Duration::from_millis(50),
+        head_timeout: SHORT,
+        body_timeout: LONG,
         ..Bounds::default()
     };
     let running = start(bounds, echo).await;
     assert_eq!(exchange(running.http, b"").await, "");
     assert_eq!(exchange(running.http, b"GET / HTTP/1.1\r\nHo").await, "");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn slow_bodies_get_an_error() {
+    let bounds = Bounds {
+        head_timeout: LONG,
+        body_timeout: SHORT,
+        ..Bounds::default()
+    };
+    let running = start(bounds, echo).await;
     let answer = exchange(
         running.http,
         b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab",
@@ -212,7 +228,18 @@ async fn slow_heads_end_the_connection_and_slow_bodies_get_an_error() {
     .await;
     assert!(answer.contains("connection: close\r\n"), "{answer}");
     assert!(answer.ends_with("RequestTimeout"), "{answer}");
-    // An idle connection ends, too.
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_after_its_answer() {
+    // The head is read in this time, too: far more than a machine stands still.
+    let bounds = Bounds {
+        head_timeout: Duration::from_secs(5),
+        body_timeout: LONG,
+        ..Bounds::default()
+    };
+    let running = start(bounds, echo).await;
     let answer = exchange(running.http, b"GET /?a HTTP/1.1\r\nHost: h\r\n\r\n").await;
     assert!(answer.ends_with("a|h|"), "{answer}");
     running.stop().await;
