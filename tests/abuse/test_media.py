@@ -10,11 +10,12 @@ from abuse.plain_phone import PACKET_S, Media, Phone, media_in, sdp
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from support.process import Maskline
+from support.settings import default
 
 VICTIM_HOST = "127.0.1.66"
 STRANGER_HOST = "127.0.1.99"
-# What a caller is sent before anything has come from where it says it is (rtp.unheard_kib_max).
-UNHEARD_BYTES = 16 * 1_024
+# What a caller is sent before anything has come from where it says it is.
+UNHEARD_BYTES = default("rtp", "unheard_kib_max") * 1_024
 
 
 @pytest.fixture(scope="module")

@@ -9,24 +9,22 @@ from calls.raw_phone import RawCaller, RawPhone, Sound, media
 from calls.voice import ALAW, RATE, energy, read_wav
 
 PACKET_S = 0.02
-# How far the sound in the file may be from the record's own times.
-APART_MAX_S = 0.2
-# On a busy machine the threads of one process see a moment at different times: only what is so in each of these
-# calls is so.
-CALLS_MAX = 4
+# How far the sound in the file may be from the record's own times. The exact rule is held on virtual time; here two
+# processes see a moment at different times, so what is silent lasts far longer than a machine stands still.
+APART_MAX_S = 2.5
 CALLER_BYTE, CALLEE_BYTE = 0x11, 0x33
 
 # (what happens, how long the talk lasts, when the caller speaks, when the callee does), in seconds.
 TALKS = [
-    ("a silent end", 4.1, [(0.0, 1.1)], [(0.0, 1.1)]),
-    ("a wholly silent call", 2.0, [], []),
-    ("the caller speaks late", 3.0, [(2.0, 2.6)], []),
-    ("the callee speaks late", 3.0, [(0.0, 0.4)], [(2.0, 2.6)]),
-    ("the caller alone, up to the end", 2.5, [(0.0, 2.5)], []),
-    ("the callee alone, up to the end", 2.5, [], [(0.0, 2.5)]),
-    ("one after the other", 3.0, [(0.2, 0.9)], [(1.4, 2.1)]),
-    ("a pause in the middle", 4.0, [(0.0, 0.6), (3.0, 3.6)], [(0.0, 0.6)]),
-    ("a single packet", 2.2, [(1.0, 1.02)], []),
+    ("a silent end", 5.0, [(0.0, 0.5)], [(0.0, 0.5)]),
+    ("a wholly silent call", 4.5, [], []),
+    ("the caller speaks late", 4.8, [(4.2, 4.6)], []),
+    ("the callee speaks late", 4.8, [(0.0, 0.4)], [(4.2, 4.6)]),
+    ("the caller alone, up to the end", 4.5, [(0.0, 4.5)], []),
+    ("the callee alone, up to the end", 4.5, [], [(0.0, 4.5)]),
+    ("one after the other", 4.8, [(0.2, 0.9)], [(3.9, 4.6)]),
+    ("a pause in the middle", 5.0, [(0.0, 0.4), (4.4, 4.8)], [(0.0, 0.4)]),
+    ("a single packet", 4.8, [(4.4, 4.42)], []),
     ("hardly a call", 0.4, [(0.0, 0.2)], [(0.0, 0.2)]),
 ]
 
@@ -79,28 +77,16 @@ def first_sound_s(channel, value):
     return next((at / RATE for at, sample in enumerate(channel) if sample == value), None)
 
 
-def faults(record, channels, said):
-    left, right = channels
+@pytest.mark.parametrize(("what", "lasts_s", "caller_speaks", "callee_speaks"), TALKS, ids=[row[0] for row in TALKS])
+def test_a_recording_lasts_as_long_as_the_talk(exchange, what, lasts_s, caller_speaks, callee_speaks):
+    record, (left, right), said = call(exchange, lasts_s, caller_speaks, callee_speaks)
     talked_s = (record["released_at"] - record["answered_at"]) / 1_000
-    if len(left) != len(right) or abs(len(left) / RATE - talked_s) > APART_MAX_S:
-        return f"{len(left) / RATE} s and {len(right) / RATE} s of {talked_s} s"
+    assert len(left) == len(right)
+    assert abs(len(left) / RATE - talked_s) <= APART_MAX_S, f"{len(left) / RATE} s of {talked_s} s"
     for channel, byte, times in ((left, CALLER_BYTE, said[0]), (right, CALLEE_BYTE, said[1])):
-        found = first_sound_s(channel, ALAW[byte])
         if not times:
             assert energy(channel) < 1_000, "somebody who said nothing is heard"
             continue
+        found = first_sound_s(channel, ALAW[byte])
         wanted = times[0] - record["answered_at"] / 1_000
-        if found is None or abs(found - wanted) > APART_MAX_S:
-            return f"what was said at {wanted} s lies at {found} s"
-    return None
-
-
-@pytest.mark.parametrize(("what", "lasts_s", "caller_speaks", "callee_speaks"), TALKS, ids=[row[0] for row in TALKS])
-def test_a_recording_lasts_as_long_as_the_talk(exchange, what, lasts_s, caller_speaks, callee_speaks):
-    found = []
-    for _ in range(CALLS_MAX):
-        fault = faults(*call(exchange, lasts_s, caller_speaks, callee_speaks))
-        if fault is None:
-            return
-        found.append(fault)
-    raise AssertionError(f"{what}: {found}")
+        assert found is not None and abs(found - wanted) <= APART_MAX_S, f"said at {wanted} s, lies at {found} s"
