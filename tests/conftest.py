@@ -1,5 +1,9 @@
 """Fixtures: a service of one's own for tests that break things, a shared one for those that do not."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from calls.network import Network
@@ -41,3 +45,11 @@ def network():
     """Hosts of the test's own; the test is skipped where there can be none."""
     with Network() as network:
         yield network
+
+
+@pytest.fixture
+def open_path():
+    """A directory that every user may enter. That of pytest is for one alone, whenever it starts."""
+    with tempfile.TemporaryDirectory() as path:
+        os.chmod(path, 0o755)
+        yield Path(path)

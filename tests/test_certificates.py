@@ -10,8 +10,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -43,14 +41,6 @@ def shown(port):
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection(("127.0.0.1", port), timeout=30) as link, context.wrap_socket(link) as tls:
         return tls.getpeercert(binary_form=True)
-
-
-@pytest.fixture
-def open_path():
-    """A directory that every user may enter. That of pytest is for one alone, whenever it starts."""
-    with tempfile.TemporaryDirectory() as path:
-        os.chmod(path, 0o755)
-        yield Path(path)
 
 
 @needs_root

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import sqlite3
 
 import pytest
@@ -191,12 +192,26 @@ def test_restore_by_root_leaves_files_to_the_owner_above(maskline, tmp_path, is_
 
 def test_backup_tells_what_else_is_needed(maskline, tmp_path):
     settings = tmp_path / "m.toml"
-    settings.write_text('[api]\ncertificate = "/etc/c.pem"\nprivate_key = "/etc/k.pem"\n[prompts]\ndirectory = "/p"\n')
+    files = {
+        "api": {"certificate": "/etc/c.pem", "private_key": "/etc/k.pem"},
+        "sip": {
+            "certificate": "/etc/sip-c.pem",
+            "private_key": "/etc/sip-k.pem",
+            "client_authorities": "/etc/sip-clients.pem",
+            "server_authorities": "/etc/sip-servers.pem",
+        },
+        "prompts": {"directory": "/p"},
+    }
+    for section, said in files.items():
+        lines = "".join(f'{name} = "{path}"\n' for name, path in said.items())
+        with settings.open("a") as file:
+            file.write(f"[{section}]\n{lines}")
 
     told = maskline.cli("backup", tmp_path / "copy", "--config", settings).stdout
 
-    for kept in [str(settings), "/etc/c.pem", "/etc/k.pem", "/p", "erasures.jsonl", "recordings", "data.key"]:
-        assert kept in told, told
+    named = [path for said in files.values() for path in said.values()]
+    for kept in [str(settings), *named, "erasures.jsonl", "recordings", "data.key"]:
+        assert re.search(rf"(?m)\s{re.escape(kept)}$|/{re.escape(kept)}$", told), f"{kept}: {told}"
 
 
 def key_file(service):

@@ -25,6 +25,11 @@ def datagrams(host):
     return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
 
 
+def streams(host):
+    """A socket for a connection in the family of this address."""
+    return socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+
+
 def host_port(host, port):
     """As it stands in a URI."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -197,13 +202,22 @@ class StreamPhone(Phone):
 
     transport = "TCP"
 
-    def __init__(self, host, switch):
+    def __init__(self, host, switch, port=0, context=None):
+        """With a `context` it is TLS."""
         super().__init__(host, switch)
         self.socket.close()
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.socket.bind((host, 0))
-        self.socket.connect(switch)
-        self.port, self.rest = self.socket.getsockname()[1], b""
+        self.rest = b""
+        self.transport = "TLS" if context else "TCP"
+        self.connect(host, port, context)
+        self.contact = f"{self.at};transport={self.transport.lower()}"
+
+    def connect(self, host, port, context):
+        self.socket = streams(host)
+        self.socket.bind((host, port))
+        self.socket.connect(self.switch)
+        self.port = self.socket.getsockname()[1]
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_hostname=self.switch[0])
 
     def send(self, text):
         self.sent_bytes += len(text.encode())
@@ -219,3 +233,27 @@ class StreamPhone(Phone):
             more = self.socket.recv(65_535)
             assert more, "the connection is closed"
             self.rest += more
+
+
+class ListeningPhone(StreamPhone):
+    """One that is called over a connection that the other side opens."""
+
+    def connect(self, host, port, context):
+        self.listener, self.context = streams(host), context
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((host, port))
+        self.listener.listen()
+        self.listener.settimeout(60)
+        self.socket, self.port = None, self.listener.getsockname()[1]
+
+    def await_invite(self):
+        if self.socket is None:
+            link, _ = self.listener.accept()
+            link.settimeout(60)
+            self.socket = self.context.wrap_socket(link, server_side=True) if self.context else link
+        return super().await_invite()
+
+    def close(self):
+        self.listener.close()
+        if self.socket is not None:
+            self.socket.close()
