@@ -21,13 +21,11 @@ import pytest
 
 from calls.addresses import free_port
 from calls.certificates import Authority
-from peers import test_peers
 from support import snippets
 from support.gateway import Gateway
+from support.pages import Block, blocks, pages, uncommented
 from support.process import REPOSITORY, Maskline, binary, clean_environment
 
-# Directories whose pages are reports of what was run, not something to follow.
-REPORTS = {"docs/campaigns"}
 BLOCK_S = 100
 
 # Programs whose lines are left out, and why.
@@ -102,48 +100,6 @@ SHORTER = (
     (r"--calls 100000", "--calls 20"),
     (r"--states 10000", "--states 20"),
 )
-
-
-class Block:
-    def __init__(self, page, line, language, text):
-        self.page, self.line, self.language, self.text = page, line, language, text
-
-    def __str__(self):
-        return f"{self.page}:{self.line}"
-
-    def excuse(self, table):
-        return next((why for (page, start), why in table.items() if self._is(page, start)), None)
-
-    def _is(self, page, start):
-        return page == self.page and self.text.strip().startswith(start)
-
-
-def pages():
-    found = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
-    names = sorted(str(page.relative_to(REPOSITORY)) for page in found)
-    return [name for name in names if not any(name.startswith(kept) for kept in REPORTS)]
-
-
-def blocks(page):
-    """The fenced and the indented blocks of a page, in order."""
-    lines = (REPOSITORY / page).read_text(encoding="utf-8").split("\n")
-    found, at = [], 0
-    while at < len(lines):
-        begun = at
-        if fence := re.match(r"(\s*)(```+|~~~+)\s*(\w*)", lines[at]):
-            at += 1
-            while not lines[at].strip().startswith(fence[2]):
-                at += 1
-            inside = [line[len(fence[1]) :] for line in lines[begun + 1 : at]]
-            found.append(Block(page, begun + 1, fence[3], "\n".join(inside)))
-            at += 1
-        elif lines[at].startswith("    ") and (at == 0 or not lines[at - 1].strip()):
-            while at < len(lines) and (lines[at].startswith("    ") or not lines[at].strip()):
-                at += 1
-            found.append(Block(page, begun + 1, "", "\n".join(line[4:] for line in lines[begun:at]).rstrip()))
-        else:
-            at += 1
-    return found
 
 
 class Machine:
@@ -556,50 +512,7 @@ def test_both_readmes_tell_the_same():
     assert english == chinese
 
 
-# The rows of docs/phone.md about phones of other makers, and the features of the tests that they are about.
-FEATURES = {
-    "call over UDP, TCP": ("called over udp", "called over tcp"),
-    "call over TLS": ("called over tls",),
-    "early media, heard and played": (),
-    "hold and resume, from each side": (),
-    "re-INVITE in mid-call": ("re-INVITE",),
-    "UPDATE in mid-call": ("UPDATE",),
-    "keys as RTP events, both ways": (),
-    "keys by INFO": ("keys by INFO, in",),
-    "CANCEL, sent and taken": (),
-    "answers our digest challenge": (),
-    "challenges us": ("challenges us",),
-    "100rel and PRACK": ("100rel",),
-    "behind NAT, UDP and TCP": (),
-}
-
-
-def test_the_page_says_of_phones_of_other_makers_what_their_tests_say():
-    """A cell begins with "yes" where no test is left out, and only there."""
-    page = (REPOSITORY / "docs" / "phone.md").read_text(encoding="utf-8")
-    section = page.split("\n## Phones of other makers\n")[1].split("\n## ")[0]
-    head, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in section.split("\n") if line.startswith("|")
-    ]
-    peers = [next(peer for peer in test_peers.PEERS if title.lower().startswith(peer)) for title in head[1:]]
-    assert sorted(peers) == sorted(test_peers.PEERS)
-    assert [row[0] for row in rows] == list(FEATURES)
-    assert {feature for _, feature in test_peers.CANNOT} <= {one for row in FEATURES.values() for one in row}
-    for feature, *cells in rows:
-        for peer, cell in zip(peers, cells, strict=True):
-            left_out = [one for one in FEATURES[feature] if (peer, one) in test_peers.CANNOT]
-            assert cell.startswith("yes") == (not left_out), f"{feature}, {peer}: `{cell}`, but left out is {left_out}"
-
-
 # The example files
-
-
-def uncommented(name):
-    """The file with every setting that stands in a comment set, and what some of them want beside them."""
-    text = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
-    # A name in a certificate goes with TLS alone.
-    text = text.replace('transport = "udp"', 'transport = "tls"')
-    return re.sub(r"(?m)^# ?(?=[a-z_0-9]+ = )", "", text)
 
 
 def test_the_example_document_is_accepted_with_every_line_set(tmp_path):

@@ -1,0 +1,177 @@
+"""What pages say in words, tables and links rather than in blocks: each name of ours in them is one that there is."""
+
+import re
+import time
+import tomllib
+import urllib.error
+import urllib.request
+
+import pytest
+
+from calls.registrar import Registrar
+from peers import test_peers
+from support.operator import Operator
+from support.pages import pages, uncommented
+from support.process import REPOSITORY, Maskline
+
+SHOWN_S = 60
+
+
+def named(pattern):
+    """(page, what the pattern's first group found in it), each once."""
+    for page in pages():
+        text = (REPOSITORY / page).read_text(encoding="utf-8")
+        for name in sorted(set(re.findall(pattern, text))):
+            yield page, name
+
+
+def anchors(path):
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"(?m)^#+ (.+)$", path.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.offline
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading():
+    wrong = []
+    for page, link in named(r"\]\(([^)\s]+)\)"):
+        if link.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (REPOSITORY / page).parent / file if file else REPOSITORY / page
+        if not target.exists() or anchor and anchor not in anchors(target):
+            wrong.append((page, link))
+    assert not wrong
+
+
+@pytest.mark.offline
+def test_every_file_of_the_repository_that_a_page_names_is_there():
+    found = list(named(r"(?<![\w/])((?:tests|scripts|packaging|docs)/[\w./-]*\w)"))
+    assert len(found) > 10
+    missing = [(page, name) for page, name in found if not (REPOSITORY / name).exists()]
+    assert not missing
+
+
+@pytest.mark.offline
+def test_every_item_of_a_crate_that_a_page_names_is_there():
+    for page, path in named(r"`maskline_(\w+(?:::\w+)+)`"):
+        crate, *_, item = path.split("::")
+        sources = (REPOSITORY / "crates" / crate / "src").rglob("*.rs")
+        defined = re.compile(rf"pub (?:struct|enum|trait|fn|mod|type) {item}\b")
+        assert any(defined.search(file.read_text(encoding="utf-8")) for file in sources), f"{page}: {path}"
+
+
+@pytest.mark.offline
+def test_every_setting_that_a_page_names_is_one():
+    settings = tomllib.loads(uncommented("maskline.example.toml"))
+    found = [(page, name) for page, name in named(r"`([a-z_]+\.[a-z_]+)(?: = [^`]*)?`") if name.split(".")[0] in settings]
+    assert len(found) > 30
+    unknown = [(page, name) for page, name in found if name.split(".")[1] not in settings[name.split(".")[0]]]
+    assert not unknown
+
+
+def test_every_metric_that_a_page_names_is_shown(tmp_path):
+    found = list(named(r"`(maskline_[a-z_]+)`"))
+    assert len(found) > 8
+    service = Maskline(tmp_path / "data").start()
+    try:
+        # Some are there only with a trunk that is asked whether it is there, and that takes registrations.
+        with Registrar("127.0.0.1", lambda *_: ["200 OK", "Expires: 3600"]) as carrier:
+            Operator(service).apply(
+                f'''
+                [[trunk]]
+                name = "carrier"
+                peer = "127.0.0.1:{carrier.port}"
+                options_every_s = 30
+                registrar = "127.0.0.1"
+                auth_username = "line-1"
+                auth_secret = "its-password"
+                '''
+            )
+            deadline = time.monotonic() + SHOWN_S
+            # Figures are written once a second at most.
+            while missing := [one for one in found if one[1] not in metrics(service)]:
+                assert time.monotonic() < deadline, missing
+                time.sleep(0.2)
+    finally:
+        service.stop()
+
+
+def metrics(service):
+    with urllib.request.urlopen(f"http://{service.ready['admin']}/metrics", timeout=60) as answer:
+        return set(re.findall(r"(?m)^# TYPE (\S+)", answer.read().decode()))
+
+
+def test_every_command_that_a_page_names_is_one(tmp_path):
+    service = Maskline(tmp_path / "data")
+    unknown = {}
+    found = list(named(r"`maskline ([a-z]+(?: (?:[a-z]+|[a-z]+\|[a-z]+))?)(?: [^`]*)?`"))
+    assert len(found) > 20
+    for page, words in found:
+        first, *second = words.split(" ")
+        for one in second[0].split("|") if second else [""]:
+            if (first, one) not in unknown:
+                unknown[first, one] = service.cli(first, *filter(None, [one]), "--help", check=False).returncode
+            assert unknown[first, one] == 0, f"{page}: maskline {first} {one}"
+
+
+def test_every_route_of_the_admin_api_that_can_be_read_is_one(tmp_path):
+    page = (REPOSITORY / "docs" / "admin-api.md").read_text(encoding="utf-8")
+    cells = re.findall(r"(?m)^\| (`[A-Z`, ]+ /v1/.*?) \|", page)
+    routes = {path.split("?")[0] for cell in cells if "`GET" in cell for path in re.findall(r"/v1/[\w/-]+(?![\w/{])", cell)}
+    assert len(routes) > 12, routes
+    service = Maskline(tmp_path / "data").start()
+    try:
+        token = (service.data / "admin.token").read_text(encoding="utf-8").strip()
+        for route in sorted(routes):
+            # 400 is a route that lacks a parameter; one that is not there is 404.
+            assert status_of(service, token, route) in (200, 400), route
+        assert status_of(service, token, "/v1/nothing") == 404
+    finally:
+        service.stop()
+
+
+def status_of(service, token, route):
+    request = urllib.request.Request(
+        f"http://{service.ready['admin']}{route}", headers={"Authorization": f"Bearer {token}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+# The rows of docs/phone.md about phones of other makers, and the features of the tests that they are about.
+FEATURES = {
+    "call over UDP, TCP": ("called over udp", "called over tcp"),
+    "call over TLS": ("called over tls",),
+    "early media, heard and played": (),
+    "hold and resume, from each side": (),
+    "re-INVITE in mid-call": ("re-INVITE",),
+    "UPDATE in mid-call": ("UPDATE",),
+    "keys as RTP events, both ways": (),
+    "keys by INFO": ("keys by INFO, in",),
+    "CANCEL, sent and taken": (),
+    "answers our digest challenge": (),
+    "challenges us": ("challenges us",),
+    "100rel and PRACK": ("100rel",),
+    "behind NAT, UDP and TCP": (),
+}
+
+
+def test_the_page_says_of_phones_of_other_makers_what_their_tests_say():
+    """A cell begins with "yes" where no test is left out, and only there."""
+    page = (REPOSITORY / "docs" / "phone.md").read_text(encoding="utf-8")
+    section = page.split("\n## Phones of other makers\n")[1].split("\n## ")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.split("\n") if line.startswith("|")
+    ]
+    peers = [next(peer for peer in test_peers.PEERS if title.lower().startswith(peer)) for title in head[1:]]
+    assert sorted(peers) == sorted(test_peers.PEERS)
+    assert [row[0] for row in rows] == list(FEATURES)
+    assert {feature for _, feature in test_peers.CANNOT} <= {one for row in FEATURES.values() for one in row}
+    for feature, *cells in rows:
+        for peer, cell in zip(peers, cells, strict=True):
+            left_out = [one for one in FEATURES[feature] if (peer, one) in test_peers.CANNOT]
+            assert cell.startswith("yes") == (not left_out), f"{feature}, {peer}: `{cell}`, but left out is {left_out}"
