@@ -70,6 +70,39 @@ def test_every_setting_that_a_page_names_is_one():
     assert not unknown
 
 
+@pytest.mark.offline
+def test_the_changelog_tells_each_change_once_and_to_its_end():
+    assert changelog_slips((REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")) == []
+    # What merges have left: the end of an entry behind another one, and an entry beside its newer wording.
+    slips = [
+        ("- One thing is so.\n- Another is so.\n  thing is so.\n", "thing is so."),
+        ("- A host name is looked up; that is all of it.\n- A host name is looked up, by the resolver.\n", "A host name is"),
+        ("- One thing is\n- Another is so.\n", "One thing is"),
+        ("<<<<<<< HEAD\n- One thing is so.\n", "<<<<<<< HEAD"),
+    ]
+    for text, told in slips:
+        found = changelog_slips(text)
+        assert found and told in found[0], f"{text}: {found}"
+
+
+def changelog_slips(text):
+    """Lines that continue what has ended, entries that do not end, and entries that begin as another one does."""
+    lines = text.split("\n")
+    found = [line for line in lines if re.match(r"<{7}|={7}|>{7}", line)]
+    for before, line in zip(lines, lines[1:], strict=False):
+        if re.match(r"  [a-z]", line) and before.endswith("."):
+            found.append(line.strip())
+    begun = set()
+    for entry in re.findall(r"(?m)^- .*(?:\n  .*)*", text):
+        if not entry.endswith("."):
+            found.append(f"without an end: {entry[2:]}")
+        begin = " ".join(re.findall(r"[\w`./]+", entry)[:5])
+        if begin in begun:
+            found.append(f"twice: {begin}")
+        begun.add(begin)
+    return found
+
+
 def test_every_metric_that_a_page_names_is_shown(tmp_path):
     found = list(named(r"`(maskline_[a-z_]+)`"))
     assert len(found) > 8
