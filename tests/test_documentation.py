@@ -510,6 +510,11 @@ def test_both_readmes_tell_the_same():
         for page in ("README.md", "README.zh-CN.md")
     )
     assert english == chinese
+    served = [
+        re.findall(r"\b(?:Bind|Unbind|Update|Query|Lock|Unlock)[A-Z]\w+", (REPOSITORY / page).read_text(encoding="utf-8"))
+        for page in ("README.md", "README.zh-CN.md")
+    ]
+    assert served[0] == served[1]
 
 
 # The example files
