@@ -18,7 +18,7 @@ SHOWN_S = 60
 
 
 def named(pattern):
-    """(page, what the pattern's first group found in it), each once."""
+    """(page, what the pattern's group or groups found in it), each once."""
     for page in pages():
         text = (REPOSITORY / page).read_text(encoding="utf-8")
         for name in sorted(set(re.findall(pattern, text))):
@@ -59,6 +59,16 @@ def test_every_item_of_a_crate_that_a_page_names_is_there():
         sources = (REPOSITORY / "crates" / crate / "src").rglob("*.rs")
         defined = re.compile(rf"pub (?:struct|enum|trait|fn|mod|type) {item}\b")
         assert any(defined.search(file.read_text(encoding="utf-8")) for file in sources), f"{page}: {path}"
+
+
+@pytest.mark.offline
+def test_every_benchmark_that_is_named_is_in_its_crate():
+    wanted = r"cargo bench (?:--locked )?-p maskline-(\w+) --bench (\w+)"
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    found = [*named(wanted), *(("Makefile", pair) for pair in re.findall(wanted, makefile))]
+    assert len(found) > 5
+    missing = [one for one in found if not (REPOSITORY / "crates" / one[1][0] / "benches" / f"{one[1][1]}.rs").exists()]
+    assert not missing
 
 
 @pytest.mark.offline
