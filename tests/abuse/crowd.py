@@ -83,8 +83,18 @@ def wait_for(holds, seconds=30):
         time.sleep(0.05)
 
 
+# For how long a page of metrics is given again.
+METRICS_KEPT_S = 1
+
+
+def metric_now(address, name):
+    """The value of a metric as it is from now on, on no page that was written before."""
+    time.sleep(METRICS_KEPT_S * 1.1)
+    return metric(address, name)
+
+
 def metric(address, name):
-    """The value of a metric without labels."""
+    """The value of a metric without labels, as it was a second ago at most."""
     _, text = ask(address, "/metrics")
     found = [line for line in text.splitlines() if line.startswith(f"{name} ")]
     assert found, f"{name} is missing"

@@ -39,7 +39,7 @@ class Place:
             return False
         return True
 
-    def status(self, seconds=10):
+    def status(self, seconds=30):
         """The status of the answer; none where the connection is closed instead."""
         self.socket.settimeout(seconds)
         try:

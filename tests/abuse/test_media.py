@@ -154,7 +154,10 @@ def test_a_stranger_who_is_heard_in_a_pause_gives_way_when_the_side_speaks_again
     assert real.await_byte(0x22, lambda: say(stranger, real)), "it is back, whether the other goes on or not"
     stranger.heard()
     for _ in range(50):
-        say(stranger, real)
+        # The side itself goes first: behind a moment in which this machine stood still both have paused.
+        other.say(ours, ssrc=2, byte=0x22)
+        real.say(ours_for_caller, ssrc=4, byte=0x11)
+        stranger.say(ours_for_caller, ssrc=3, byte=0x11)
         time.sleep(PACKET_S)
     assert not stranger.heard() and real.heard()
     caller.request("BYE")

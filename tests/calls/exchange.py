@@ -92,7 +92,7 @@ class Exchange:
             )
             return [dict(row) for row in rows]
 
-    def await_closed(self, x, count=1, seconds=15):
+    def await_closed(self, x, count=1, seconds=30):
         """Waits until so many calls on this X are over and on record; their records."""
         deadline = time.monotonic() + seconds
         while True:
@@ -102,7 +102,7 @@ class Exchange:
             assert time.monotonic() < deadline, f"{count} closed records on {x} wanted: {records}"
             time.sleep(0.05)
 
-    def record(self, x, seconds=15):
+    def record(self, x, seconds=30):
         """The record of the one call on this X, once it is over."""
         [record] = self.await_closed(x, seconds=seconds)
         return record

@@ -14,7 +14,7 @@ from support.process import REPOSITORY
 
 PYTHON = REPOSITORY / ".venv" / "baresip" / "bin" / "python"
 PROGRAM = Path(__file__).with_name("phone_process.py")
-EVENT_S = 15
+EVENT_S = 30
 
 
 class Phone:

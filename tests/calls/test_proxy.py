@@ -16,7 +16,7 @@ def test_a_call_goes_through_a_proxy_on_both_sides(exchange, scene):
             x = exchange.axn(a)
             proxy_at = f"{PROXY_HOST}:{proxy.port}"
             with Sipp(
-                scene, "caller", calls(1000), CALLER_HOST, remote=proxy_at, tone=440, service=x, caller=n
+                scene, "caller", calls(3500), CALLER_HOST, remote=proxy_at, tone=440, service=x, caller=n
             ) as caller:
                 caller.wait()
                 callee.wait()

@@ -9,7 +9,7 @@ from calls.sipp import Sipp, header
 CALLER_TONE, CALLEE_TONE = 440, 1000
 
 
-def talk(exchange, scene, into="udp", out="udp", talk_ms=1000):
+def talk(exchange, scene, into="udp", out="udp", talk_ms=4000):
     a, n = exchange.party(), exchange.party()
     # Calls come from a carrier of its own, which may speak otherwise than the one that they go to.
     port = exchange.carrier(sources=(), transport=out)
@@ -30,7 +30,7 @@ def talk(exchange, scene, into="udp", out="udp", talk_ms=1000):
         ("caller", heard[0], CALLEE_TONE, CALLER_TONE),
         ("callee", heard[1], CALLER_TONE, CALLEE_TONE),
     ):
-        assert len(sound.packets) >= talk_ms // 20 // 2, f"the {who} heard {len(sound.packets)} packets"
+        assert len(sound.packets) >= talk_ms // 20 // 3, f"the {who} heard {len(sound.packets)} packets"
         assert sound.share_of(other) > 0.8 and sound.share_of(own) < 0.05, f"the {who} heard something else"
     [invite, *_] = callee.messages()
     assert x in header(invite, "From") and header(invite, "Via").startswith(f"SIP/2.0/{out.upper()}")

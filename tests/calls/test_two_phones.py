@@ -6,6 +6,7 @@ import pytest
 
 from calls.exchange import PHONE_HOST
 from calls.phone import Phone
+from calls.test_recording_ends import APART_MAX_S
 from calls.voice import OTHER_MAX, QUIET, RATE, SAME_MIN, energy, likeness, read_wav
 
 TALK_S = 2
@@ -137,7 +138,7 @@ def test_a_recording_holds_the_caller_left_and_the_callee_right(exchange, phones
     record = exchange.record(x)
     left, right = read_wav(exchange.recordings / record["recording"])
     talked_s = (record["released_at"] - record["answered_at"]) / 1_000
-    assert len(left) == len(right) and abs(len(left) / RATE - talked_s) < 1.5, f"{len(left) / RATE} s of {talked_s}"
+    assert len(left) == len(right) and abs(len(left) / RATE - talked_s) < APART_MAX_S, f"{len(left) / RATE} s of {talked_s}"
     window = TALK_S * RATE
     for side, voice, other in ((left, caller.voice, callee.voice), (right, callee.voice, caller.voice)):
         # Somewhere in it; a softphone on a busy machine stutters.

@@ -63,7 +63,7 @@ class Exchange:
         host, _, port = self.service.ready["sip"].rpartition(":")
         return host, self.port or int(port)
 
-    def _await_trunks(self, seconds=10):
+    def _await_trunks(self, seconds=30):
         """The trunks are known a moment after they are made. Until then we are strangers, who get no
         connection and are refused."""
         deadline = time.monotonic() + seconds

@@ -340,7 +340,7 @@ class Phone:
             headers += f"Require: 100rel\r\nRSeq: {self.rseq}\r\n"
         self._respond(self.invite, status, headers, body)
 
-    def await_heard(self, what, seconds=10):
+    def await_heard(self, what, seconds=30):
         """Waits for a method, or a status and a method, such as `200 INVITE`."""
         deadline = time.monotonic() + seconds
         while True:

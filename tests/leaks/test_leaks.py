@@ -383,12 +383,12 @@ def ring_and_answer(caller, callee):
     callee.await_heard("ACK")
 
 
-def await_any_answer(phone, also=lambda: None, seconds=10):
+def await_any_answer(phone, also=lambda: None, seconds=30):
     """Waits for a final response to an INVITE, whatever it is; `also` is done whenever there is time."""
     _await(phone, range(200, 700), also, seconds)
 
 
-def await_refusal(phone, seconds=10):
+def await_refusal(phone, seconds=30):
     """Waits for it, but not for a prompt to end: a caller who hears why gives up."""
     _await(phone, range(300, 700), lambda: None, seconds, impatient=True)
 

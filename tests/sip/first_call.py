@@ -16,7 +16,8 @@ CALLER_HOST = "127.0.0.2"
 CALLEE_HOST = "127.0.0.3"
 CALLER_TONE = 440
 CALLEE_TONE = 1000
-TALK_MS = 1500
+# Longer by far than a machine stands still.
+TALK_MS = 4000
 # A tone whose packets all arrive holds nearly all of its energy at its frequency.
 SHARE_MIN = 0.8
 HEARD_PACKETS_MIN = TALK_MS // 20 // 3
