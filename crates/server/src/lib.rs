@@ -10,7 +10,6 @@ pub mod connections;
 pub mod demo;
 pub mod jobs;
 pub mod mistakes;
-pub mod phone;
 pub mod seal;
 pub mod serve;
 pub mod suggest;

@@ -14,8 +14,8 @@
 //! | 0006 | cannot be reached: 503, cause 27 |
 
 use super::thread::stopped;
-use crate::phone::sound::{melody, special_information};
-use crate::phone::{Answering, Options, Phone, Reply, Sound};
+use maskline_softphone::sound::{melody, special_information};
+use maskline_softphone::{Answering, Options, Phone, Reply, Sound};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::phone::{number, seconds, sounds, start, told_to_stop};
 use super::steps::{Teller, ending};
 use super::{Client, Common, Failure, block_on, call};
-use crate::phone::{Answering, By, Options, Order, Reply, Report, Sound, What};
+use maskline_softphone::{Answering, By, Options, Order, Reply, Report, Sound, What};
 use crate::serve::Addresses;
 use maskline_domain::PhoneNumber;
 use maskline_sip::dtmf::code_of;

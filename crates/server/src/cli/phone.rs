@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::steps::Teller;
 use super::{Common, Failure, block_on};
-use crate::phone::{Answering, Options, Phone, Reply, Sound, What, wav};
+use maskline_softphone::{Answering, Options, Phone, Reply, Sound, What, wav};
 
 /// The longest time that can be given.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -119,7 +119,7 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
 /// Starts a phone, or says why not.
 pub async fn start(
     options: Options,
-) -> Result<(Phone, tokio::sync::mpsc::Receiver<crate::phone::Event>), Failure> {
+) -> Result<(Phone, tokio::sync::mpsc::Receiver<maskline_softphone::Event>), Failure> {
     let listen = options.settings.advertised;
     Phone::start(options)
         .await

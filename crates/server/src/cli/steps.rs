@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::phone::event::{Packets, cause_name};
-use crate::phone::{By, Event, Report, Seen, Way, What};
+use maskline_softphone::event::{Packets, cause_name};
+use maskline_softphone::{By, Event, Report, Seen, Way, What};
 use maskline_domain::PhoneNumber;
 
 /// Prints events.

@@ -1,7 +1,7 @@
 //! What README promises a newcomer: a demo, one command that makes a masked call, one that lists it.
 
 use super::{answering, number, until_over};
-use maskline_server::phone::{Heard, Order, Phone, Report, What};
+use maskline_softphone::{Heard, Order, Phone, Report, What};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 mod demo;
 
 use maskline_domain::PhoneNumber;
-use maskline_server::phone::{
+use maskline_softphone::{
     Answering, Event, LegId, Options, Order, Phone, Reply, Report, Sound, What, wav,
 };
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! The wire: what comes, what goes, and what our endpoint makes of it.
 
 use super::{Machine, Output, peer};
-use crate::phone::event::{By, Seen, Way, What, number_in};
+use crate::event::{By, Seen, Way, What, number_in};
 use maskline_sip::endpoint::{Event as SipEvent, Input as SipInput, LegId, Output as SipOutput};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::{Message, Method, Name};

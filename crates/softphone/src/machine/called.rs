@@ -1,9 +1,9 @@
 //! Calls that come.
 
 use super::{Call, Due, Machine, Stage, TICK};
-use crate::phone::event::{By, Report, What, number, number_in};
-use crate::phone::reply::Reply;
-use crate::phone::voice::{Path, answering_audio};
+use crate::event::{By, Report, What, number, number_in};
+use crate::reply::Reply;
+use crate::voice::{Path, answering_audio};
 use maskline_sip::endpoint::{Input as SipInput, LegId, Refusal};
 use maskline_sip::message::{Message, Name};
 use maskline_sip::sdp::{self, Description, Direction};

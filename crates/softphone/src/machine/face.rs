@@ -1,8 +1,8 @@
 //! What the shell sees of a phone: settings, inputs and outputs.
 
-use crate::phone::event::Event;
-use crate::phone::reply::{Answering, Reply};
-use crate::phone::sound::{self, Sound};
+use crate::event::Event;
+use crate::reply::{Answering, Reply};
+use crate::sound::{self, Sound};
 use maskline_sip::endpoint::LegId;
 use std::net::SocketAddr;
 use std::sync::Arc;

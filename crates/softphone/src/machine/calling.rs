@@ -1,8 +1,8 @@
 //! Calls that we make.
 
 use super::{Due, Machine, Order, Stage, TICK};
-use crate::phone::event::{By, Report, What, number};
-use crate::phone::voice::Path;
+use crate::event::{By, Report, What, number};
+use crate::voice::Path;
 use maskline_sip::endpoint::{Input as SipInput, LegId};
 use maskline_sip::sdp::{self, Audio};
 use maskline_sip::time::Time;

@@ -7,7 +7,7 @@
 //! takes calls, [`event`] what it tells.
 //!
 //! ```no_run
-//! # use maskline_server::phone::{Options, Order, Phone, What};
+//! # use maskline_softphone::{Options, Order, Phone, What};
 //! # async fn example() -> std::io::Result<()> {
 //! let (phone, mut events) = Phone::start(Options::new("127.0.0.1:0".parse().unwrap())).await?;
 //! let order = Order::new("127.0.0.1:5060".parse().unwrap(), "17000000001", "13900000000");

@@ -1,10 +1,10 @@
 //! Phone against phone in virtual time.
 
 use super::*;
-use crate::phone::Heard;
-use crate::phone::event::{Way, number};
-use crate::phone::reply::Answering;
-use crate::phone::sound::{melody, special_information};
+use crate::Heard;
+use crate::event::{Way, number};
+use crate::reply::Answering;
+use crate::sound::{melody, special_information};
 use std::sync::Arc;
 
 const CALLER: usize = 0;

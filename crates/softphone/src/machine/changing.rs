@@ -1,7 +1,7 @@
 //! What happens while a call stands: other media, and keys.
 
 use super::{Call, Machine, Stage};
-use crate::phone::event::What;
+use crate::event::What;
 use maskline_sip::dtmf;
 use maskline_sip::endpoint::{Input as SipInput, LegId};
 use maskline_sip::sdp::{self, Direction};
