@@ -19,11 +19,13 @@ mod dialling;
 pub mod ending;
 mod farewell;
 pub mod foreseen;
+mod key;
 pub mod prompt;
 mod talking;
 
 pub use ending::{Ending, Reason};
 pub use foreseen::{Foreseen, Question, foreseen, foretell};
+pub use key::CallKey;
 pub use prompt::{Notice, Prompt, Sound};
 
 use crate::binding::Binding;

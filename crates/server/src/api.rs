@@ -20,7 +20,6 @@ pub mod refusals;
 pub mod render;
 mod replies;
 pub mod request;
-pub mod ring_config;
 pub mod server;
 pub mod signature;
 pub mod tls;

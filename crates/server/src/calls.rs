@@ -14,14 +14,9 @@ pub mod health;
 pub mod links;
 mod lookups;
 mod lost;
-pub mod media;
-pub mod numbers;
-pub mod ours;
-pub mod peers;
+mod passwords;
 mod resolver;
-pub mod ringing;
 pub mod sandbox;
-pub mod switch;
 mod thread;
 pub mod trunk_names;
 
@@ -30,31 +25,21 @@ use crate::writer::{Ledger, Records};
 use links::{Links, Tls};
 use lookups::Lookups;
 use maskline_domain::call::Notice;
-use maskline_sip::endpoint::Peer;
-use media::MediaPlane;
+use maskline_media::{self as media, MediaPlane};
+use maskline_switch::{Setup, Switch};
 use media::sums::Limits;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use switch::{Setup, Switch};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use trunk_names::{Families, TrunkNames};
 
-pub use board::{Board, LiveCall, TrunkAnswer};
+pub use board::{Board, TrunkAnswer};
 
 /// Answers of the ledger and the relays that may wait.
 const NEWS_MAX: usize = 4_096;
-
-/// A SIP link to a carrier.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trunk {
-    /// What the operator says of it.
-    pub said: maskline_domain::Trunk,
-    /// The same for SIP; its number is the switch's to give.
-    pub peer: Peer,
-}
 
 /// How calls are carried.
 #[derive(Clone, Debug)]
@@ -175,7 +160,8 @@ pub async fn serve(
     config.media.others.push(advertised.ip());
     config.media.others.retain(|ip| !ip.is_unspecified());
     let (news, heard) = mpsc::channel(NEWS_MAX);
-    let media = MediaPlane::start(config.media.clone(), news.clone())?;
+    let (media_tells, media_events) = mpsc::channel(NEWS_MAX);
+    let media = MediaPlane::start(config.media.clone(), media_tells)?;
     let switch = Switch::new(Setup {
         advertised,
         advertised_tls: tls_address.map(|tls| SocketAddr::new(advertised.ip(), tls.port())),
@@ -206,6 +192,7 @@ pub async fn serve(
         links,
         switch,
         media,
+        media_events,
         ledger,
         records,
         news,

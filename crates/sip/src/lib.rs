@@ -31,6 +31,7 @@ pub mod g711;
 pub mod hop;
 pub mod identity;
 pub mod message;
+pub mod relay;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

@@ -8,11 +8,12 @@ use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::failure::{Append, is_constraint};
-use crate::records::call::{self, CallRecord, Deed};
+use crate::records::call::{self, Deed};
 use crate::records::history;
 use crate::records::projection::Projection;
 use crate::snapshot::{self, Seal};
 use crate::{journal, meta, sqlite};
+use maskline_domain::call_record::CallRecord;
 
 /// A write to the records that somebody waits for.
 #[derive(Debug)]

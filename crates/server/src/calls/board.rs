@@ -6,14 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::{Registration, Strangers, TrunkHealth};
+use super::health::Strangers;
 use super::links::Counts as StreamCounts;
-use super::media::Threads;
 use crate::telemetry::LogLimit;
-use maskline_domain::{PhoneNumber, SubsId, Timestamp, ToneCode};
-use maskline_sip::endpoint::Counts;
+use maskline_domain::ToneCode;
+use maskline_domain::call_record::CallRecord;
+use maskline_media::Threads;
 use maskline_sip::hop::Hop;
-use maskline_store::records::call::CallRecord;
+use maskline_switch::{LiveCall, Registration, TrunkHealth, TurnedAway};
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -29,64 +29,6 @@ const ASKS_MAX: usize = 16;
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 /// What stands in the counts for a call that leaves no record, such as one to somebody else's number.
 const UNRECORDED: &str = "unrecorded";
-
-/// A call that has not ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LiveCall {
-    /// The id that its record has.
-    pub call_id: String,
-    /// How far it is.
-    pub stage: Stage,
-    /// When the INVITE came.
-    pub arrived_at: Timestamp,
-    /// The number dialled.
-    pub x: Option<PhoneNumber>,
-    /// Who dialled, if they said.
-    pub caller: Option<PhoneNumber>,
-    /// Who is, or is to be, reached.
-    pub callee: Option<PhoneNumber>,
-    /// The pool of X.
-    pub pool: Option<String>,
-    /// The binding that decided.
-    pub subs_id: Option<SubsId>,
-    /// The trunk it came from.
-    pub trunk_in: Option<String>,
-    /// The trunk it goes to.
-    pub trunk_out: Option<String>,
-}
-
-/// How far a live call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// Its route is looked up, or its record opened.
-    Routing,
-    /// The second leg is dialled, and may ring.
-    Dialling,
-    /// Both sides have answered.
-    Talking,
-}
-
-impl Stage {
-    /// In one word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Routing => "routing",
-            Self::Dialling => "dialling",
-            Self::Talking => "talking",
-        }
-    }
-}
-
-/// What became no call, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TurnedAway {
-    /// What the SIP endpoint counted.
-    pub sip: Counts,
-    /// Calls from a trunk that had as many as it may have.
-    pub trunk_full: u64,
-    /// Calls that were forwarded to X, by a trunk that takes none such.
-    pub forwarded: u64,
-}
 
 /// How long somebody waits for a trunk that is tested: longer than a request lasts without an answer
 /// (timer F, RFC 3261 section 17.1.2.2).
@@ -533,6 +475,8 @@ impl Noise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maskline_domain::Timestamp;
+    use maskline_sip::endpoint::Counts;
 
     #[test]
     fn noise_is_told_at_once_and_then_once_a_minute() {

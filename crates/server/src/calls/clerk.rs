@@ -4,20 +4,22 @@
 mod desk;
 
 use super::board::Board;
-use super::media::statistics::Statistics;
-use super::switch::{CallKey, Input, Routing};
+use super::passwords;
 use super::trunk_names::TrunkNames;
-use super::{Trunk, numbers, peers, ringing};
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Seeds, Touch};
 use arc_swap::ArcSwap;
 use desk::{Desk, Job};
 use maskline_domain::call::{Ending, Reason};
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::trunk::candidates;
 use maskline_domain::{State, ToneCode, TrunkName};
+use maskline_media::statistics::Statistics;
 use maskline_sip::endpoint::{PeerId, Screen};
-use maskline_store::records::call::CallRecord;
+use maskline_switch::peers::Passwords;
+use maskline_switch::{CallKey, Input, Routing};
+use maskline_switch::{Trunk, numbers, peers, ring_tone};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +86,7 @@ impl Clerk {
             let opened = trunks.load();
             let route = routing::route(state, &query, now);
             Box::new(Routing {
-                tone: ringing::tone(&route, pool, |code| tones.contains(&code)),
+                tone: ring_tone::tone(&route, pool, |code| tones.contains(&code)),
                 route,
                 account: pool.map(|pool| pool.account.clone()),
                 pool: key,
@@ -255,11 +257,12 @@ fn known(
     sealer: Option<&Sealer>,
 ) -> Option<Trunk> {
     let places = names.places(trunk);
-    let peer = match sealer {
-        Some(sealer) => peers::peer(PeerId(0), trunk, &places, sealer).ok()??,
+    let passwords = match sealer {
+        Some(sealer) => passwords::open(trunk, sealer).ok()?,
         None if trunk.auth.is_some() || trunk.challenge.is_some() => return None,
-        None => peers::bare_peer(PeerId(0), trunk, &places)?,
+        None => Passwords::default(),
     };
+    let peer = peers::peer(PeerId(0), trunk, &places, passwords)?;
     Some(Trunk {
         said: trunk.clone(),
         peer,

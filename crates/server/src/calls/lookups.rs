@@ -2,7 +2,7 @@
 //! the switch's to say.
 
 use super::resolver::{LookupError, Resolver};
-use super::switch::{Input, Resolution};
+use maskline_switch::{Input, Resolution};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::runtime::Handle;

@@ -1,9 +1,9 @@
 //! The calls of a process that was killed: their rows are open, and their recordings may lie on the disk.
 
 use super::Config;
-use super::switch::recording_file;
 use crate::writer::Records;
 use maskline_domain::Timestamp;
+use maskline_switch::recording_file;
 use std::path::Path;
 
 const DAY_S: i64 = 86_400;

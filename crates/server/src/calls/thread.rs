@@ -4,18 +4,20 @@
 //! is much to do (from some 250 calls a second on) it rests for a millisecond between two looks at the
 //! datagrams, so that one look finds many of them.
 
+use super::Config;
 use super::board::{Ask, Noise, TrunkAnswer};
 use super::clerk::Clerk;
-use super::health::TrunkHealth;
 use super::links::{Heard, Links};
 use super::lookups::Lookups;
-use super::media::MediaPlane;
-use super::switch::{Input, Output, Switch};
 use super::trunk_names::TrunkNames;
-use super::{Config, Trunk, peers};
 use crate::writer::{Ledger, Records, clocks};
 use maskline_domain::call::Moment;
+use maskline_media::MediaPlane;
 use maskline_sip::hop::Hop;
+use maskline_sip::message::phrase;
+use maskline_switch::TrunkHealth;
+use maskline_switch::{Input, Output, Switch, TrunkChange};
+use maskline_switch::{Trunk, peers};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub(super) struct Parts {
     pub links: Links,
     pub switch: Switch,
     pub media: MediaPlane,
+    /// What it tells.
+    pub media_events: mpsc::Receiver<maskline_media::Event>,
     pub ledger: Ledger,
     pub records: Records,
     pub news: mpsc::Sender<Input<'static>>,
@@ -160,7 +164,42 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         config: parts.config,
     };
     let _ = ready.send(Ok(()));
-    serving.run(parts.heard, parts.asked, parts.stop).await;
+    serving
+        .run(parts.heard, parts.media_events, parts.asked, parts.stop)
+        .await;
+}
+
+/// What the media of a call told, as the switch takes it.
+fn input_of(event: maskline_media::Event) -> Input<'static> {
+    match event {
+        maskline_media::Event::Played(key, side) => Input::Played(key, side),
+        maskline_media::Event::Digit(key, side, digit) => Input::Digit(key, side, digit),
+        maskline_media::Event::Lost(key) => Input::MediaLost(key),
+    }
+}
+
+fn log_trunk_change(trunk: &str, change: TrunkChange) {
+    match change {
+        TrunkChange::Unreachable => {
+            tracing::warn!(trunk, "a trunk is not reachable and is tried last")
+        }
+        TrunkChange::Reachable(at) => tracing::info!(trunk, %at, "a trunk answers"),
+        TrunkChange::ReachableAgain(at) => tracing::info!(trunk, %at, "a trunk answers again"),
+        TrunkChange::Elsewhere(at) => {
+            tracing::info!(trunk, %at, "a trunk answers at another place")
+        }
+        TrunkChange::Registered => tracing::info!(trunk, "registered with a trunk"),
+        TrunkChange::RegistrationRefused(status) => {
+            let why = phrase(status);
+            tracing::warn!(trunk, status, why, "a trunk refuses our registration");
+        }
+        TrunkChange::RegistrarSilent => {
+            tracing::warn!(
+                trunk,
+                "not registered with a trunk: its registrar does not answer"
+            );
+        }
+    }
 }
 
 fn now() -> Moment {
@@ -224,11 +263,13 @@ impl Loop {
     async fn run(
         mut self,
         mut heard: mpsc::Receiver<Input<'static>>,
+        mut media: mpsc::Receiver<maskline_media::Event>,
         mut asked: mpsc::Receiver<Ask>,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
         let mut news = Vec::with_capacity(TAKEN_AT_ONCE);
+        let mut told = Vec::with_capacity(TAKEN_AT_ONCE);
         let mut drain = self.config.board.draining();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -254,6 +295,9 @@ impl Loop {
                     }
                 }
                 heard = self.links.heard() => self.hear(heard),
+                1.. = media.recv_many(&mut told, TAKEN_AT_ONCE) => {
+                    told.drain(..).for_each(|event| self.give(input_of(event)));
+                }
                 1.. = heard.recv_many(&mut news, TAKEN_AT_ONCE) => {
                     news.drain(..).for_each(|input| self.give(input));
                 }
@@ -515,6 +559,7 @@ impl Loop {
                     tracing::debug!(%error, "a SIP message was not sent");
                 }
             }
+            Output::TrunkChanged(trunk, change) => log_trunk_change(trunk.as_str(), change),
             Output::Stranger(from, method) => {
                 let (address, wall) = (from.address.ip(), now().wall);
                 let strangers = self.config.board.strangers();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::phone::{number, seconds, sounds, start, told_to_stop};
 use super::steps::{Teller, ending};
 use super::{Client, Common, Failure, block_on, call};
-use maskline_softphone::{Answering, By, Options, Order, Reply, Report, Sound, What};
 use crate::serve::Addresses;
 use maskline_domain::PhoneNumber;
 use maskline_sip::dtmf::code_of;
+use maskline_softphone::{Answering, By, Options, Order, Reply, Report, Sound, What};
 
 /// What a caller says if no file is given: a tone that no phone of the demo has.
 const TONE_HZ: u16 = 440;

@@ -119,7 +119,13 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
 /// Starts a phone, or says why not.
 pub async fn start(
     options: Options,
-) -> Result<(Phone, tokio::sync::mpsc::Receiver<maskline_softphone::Event>), Failure> {
+) -> Result<
+    (
+        Phone,
+        tokio::sync::mpsc::Receiver<maskline_softphone::Event>,
+    ),
+    Failure,
+> {
     let listen = options.settings.advertised;
     Phone::start(options)
         .await

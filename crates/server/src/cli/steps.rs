@@ -5,9 +5,9 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::Failure;
+use maskline_domain::PhoneNumber;
 use maskline_softphone::event::{Packets, cause_name};
 use maskline_softphone::{By, Event, Report, Seen, Way, What};
-use maskline_domain::PhoneNumber;
 
 /// Prints events.
 #[derive(Debug)]

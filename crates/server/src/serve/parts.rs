@@ -23,14 +23,15 @@ use crate::api::limits::Rates;
 use crate::api::nonces::NonceBounds;
 use crate::api::server::TrustedProxies;
 use crate::api::{self, params};
-use crate::calls::media::recorder;
-use crate::calls::{self, media};
+use crate::calls;
 use crate::config::{
     ConfigError, ConfigErrors, Language, Loaded, Part, RecordingNotice, Reload, Settings,
 };
 use crate::connections;
 use crate::telemetry::Metrics;
 use crate::writer::Options;
+use maskline_media as media;
+use maskline_media::recorder;
 
 /// How the settings want the ledger to be run.
 pub fn ledger_options(settings: &Settings) -> Options {

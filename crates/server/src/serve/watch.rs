@@ -134,9 +134,9 @@ pub async fn writer_ended(running: &Running) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::media::Threads;
     use crate::serve::stop;
     use crate::writer::Options;
+    use maskline_media::Threads;
 
     #[tokio::test]
     async fn a_media_thread_that_has_ended_makes_the_service_unready() {

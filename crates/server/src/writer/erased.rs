@@ -5,8 +5,8 @@
 //! handed, if the call arrived before the erasure. Kept in memory alone: calls
 //! do not outlive the process, and what a restart closes it does not fill.
 
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
-use maskline_store::records::call::CallRecord;
 use maskline_store::work::RecordWrite;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use maskline_server::calls::board::Stage;
+use maskline_switch::Stage;
 use tempfile::TempDir;
 
 use crate::phone::{Phone, Said};

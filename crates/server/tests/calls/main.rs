@@ -6,6 +6,7 @@ mod phone;
 
 use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
@@ -17,7 +18,7 @@ use maskline_server::calls::{self, Board, Config, Serving};
 use maskline_server::seal::{MasterKeys, Sealer, Secret, TrunkSecret};
 use maskline_server::writer::{Ledger, Options, Running, clocks};
 use maskline_sip::g711::ALAW_1KHZ;
-use maskline_store::records::call::{self, CallRecord, Filter};
+use maskline_store::records::call::{self, Filter};
 use phone::{Phone, Said};
 use std::net::SocketAddr;
 use std::path::Path;

@@ -3,12 +3,12 @@
 
 use crate::people::{Cast, Guise};
 use crate::scanner::Scanner;
-use maskline_server::calls::media::bridge::{Bridge, Patience};
-use maskline_server::calls::media::sums::{Limits, Sums};
-use maskline_server::calls::ours::Ours;
-use maskline_server::calls::switch::{MediaEnd, MediaPath, Side};
+use maskline_media::bridge::{Bridge, Patience};
+use maskline_media::sums::{Limits, Sums};
 use maskline_sip::g711::Law;
+use maskline_sip::relay::Ours;
 use maskline_sip::sdp::{Direction, Payloads};
+use maskline_switch::{MediaEnd, MediaPath, Side};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 

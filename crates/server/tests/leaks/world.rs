@@ -7,16 +7,14 @@ use crate::plants::Plant;
 use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::{Moment, Notice, Side};
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::*;
-use maskline_server::calls::Trunk as Link;
-use maskline_server::calls::ours::Ours;
-use maskline_server::calls::switch::{
-    CallKey, Input, Lease, MediaPath, Output, Repeat, Routing, Setup, Switch,
-};
 use maskline_sip::endpoint::{Peer, PeerId};
 use maskline_sip::hop::Hop;
-use maskline_store::records::call::CallRecord;
+use maskline_sip::relay::Ours;
+use maskline_switch::Trunk as Link;
+use maskline_switch::{CallKey, Input, Lease, MediaPath, Output, Repeat, Routing, Setup, Switch};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -279,7 +277,7 @@ impl World {
         let moment = self.moment();
         match output {
             Output::Send { to, bytes } => self.send(to.address, bytes.to_vec()),
-            Output::Stranger(..) => {}
+            Output::Stranger(..) | Output::TrunkChanged(..) => {}
             Output::AskRoute(key, query) => {
                 let routing = Input::Routed(key, Some(Box::new(self.route(&query, moment.wall))));
                 self.switch.handle_input(routing, moment);

@@ -1,7 +1,8 @@
 //! Records of calls.
 
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::{SubsId, Timestamp};
-use maskline_store::records::call::{self, CallRecord, Filter};
+use maskline_store::records::call::{self, Filter};
 use maskline_store::work::RecordError;
 
 use super::{open, party, temporary, x};

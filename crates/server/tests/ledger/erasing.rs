@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Actor, SubsId};
 use maskline_server::writer::{Touch, clocks, restore};
-use maskline_store::records::call::{self, CallRecord};
+use maskline_store::records::call;
 use maskline_store::records::history::Facts;
 use maskline_store::sqlite;
 

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use maskline_domain::call_record::CallRecord;
 use maskline_server::writer::{Ledger, Options, ReadError, SubmitError, Touch};
-use maskline_store::records::call::CallRecord;
 use maskline_store::sqlite;
 
 use super::{bind, found, open, options, temporary};

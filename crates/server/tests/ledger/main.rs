@@ -12,6 +12,7 @@ use std::path::Path;
 
 use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Binding, Carrier, City, Command,
@@ -19,7 +20,6 @@ use maskline_domain::{
     Timestamp,
 };
 use maskline_server::writer::{Ledger, Options, Running, Touch, clocks};
-use maskline_store::records::call::CallRecord;
 use tempfile::TempDir;
 
 fn options(dir: &Path) -> Options {

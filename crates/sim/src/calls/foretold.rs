@@ -13,7 +13,7 @@ use maskline_domain::call::{Notice, Prompt, Question, Sound, foretell};
 use maskline_domain::routing::{Dial, Route};
 use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy};
 use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
-use maskline_server::calls::ringing;
+use maskline_switch::ring_tone;
 
 use super::spread::spread;
 use super::street::{self, Seen};
@@ -270,7 +270,7 @@ fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>
         Some(Slip::NoNotice) => question.notice = Notice::None,
     }
     let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || town.has_tone(code);
-    let tone = |route: &Route, pool: Option<&Pool>| ringing::tone(route, pool, is_there);
+    let tone = |route: &Route, pool: Option<&Pool>| ring_tone::tone(route, pool, is_there);
     let (_, foreseen) = foretell(town.state(), &question, tone, at)?;
     Some(Seen {
         rang: foreseen.rings,

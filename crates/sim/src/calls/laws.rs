@@ -2,9 +2,9 @@
 
 use maskline_domain::PhoneNumber;
 use maskline_domain::call::Prompt;
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::trunk::PromptPolicy;
-use maskline_server::calls::switch::{MediaEnd, MediaPath, Repeat, Side};
-use maskline_store::records::call::CallRecord;
+use maskline_switch::{MediaEnd, MediaPath, Repeat, Side};
 
 use super::phone::{PhoneId, media_of};
 use super::town::Expected;

@@ -11,18 +11,18 @@ use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
-use maskline_server::calls::ours::Ours;
-use maskline_server::calls::switch::{
-    CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Resolution, Routing, Setup, Side,
-    Sound, Switch,
-};
-use maskline_server::calls::{Trunk, numbers, peers, ringing};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
+use maskline_sip::relay::Ours;
 use maskline_sip::rtp::Packet;
 use maskline_sip::sdp;
 use maskline_sip::time::Time;
+use maskline_switch::{
+    CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Resolution, Routing, Setup, Side,
+    Sound, Switch,
+};
+use maskline_switch::{Trunk, numbers, peers, ring_tone};
 
 use super::phone::{Act, Make, Phone};
 use super::town::Town;
@@ -404,7 +404,7 @@ impl Street<'_> {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Stranger(..) => {}
+            Output::Stranger(..) | Output::TrunkChanged(..) => {}
             Output::Send { to, bytes } => {
                 self.plan(1, Coming::Packet(SWITCH, to.address, bytes.to_vec()));
             }
@@ -448,7 +448,7 @@ impl Street<'_> {
         let pool = self.town.pool(query.x);
         let said = pool.as_ref().and_then(|key| self.town.state().pool(key));
         Routing {
-            tone: ringing::tone(&route, said, |code| self.town.has_tone(code)),
+            tone: ring_tone::tone(&route, said, |code| self.town.has_tone(code)),
             route,
             pool,
             account: Some(AccountId::new("acme")),

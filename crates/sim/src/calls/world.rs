@@ -14,12 +14,12 @@ use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{Timestamp, TrunkName};
-use maskline_server::calls::Trunk;
-use maskline_server::calls::ours::Ours;
-use maskline_server::calls::switch::{CallKey, Input, Setup, Switch};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
 use maskline_sip::hop::{Hop, Transport};
+use maskline_sip::relay::Ours;
 use maskline_sip::time::Time;
+use maskline_switch::Trunk;
+use maskline_switch::{CallKey, Input, Setup, Switch};
 
 use super::laws::Track;
 use super::network::{Manners, Network, Weather};

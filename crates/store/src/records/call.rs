@@ -3,118 +3,16 @@
 //! The open row is durable before the second leg is dialled, so a call that
 //! dies with its node still has a record; closing it is one transaction.
 
+use std::array;
 use std::sync::LazyLock;
-use std::{array, fmt};
 
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, query, query_as};
 
 /// Why a call was closed that its node could not close itself.
 pub const NODE_LOST: &str = "node_lost";
-
-/// Everything that is kept of a call. Fields that do not apply are `None`.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct CallRecord {
-    /// Our id of the call, unique.
-    pub call_id: String,
-    /// The node that carries it.
-    pub node: String,
-    /// That node's run, new with every start.
-    pub boot: String,
-    /// The account that owns the pool.
-    pub account: Option<String>,
-    /// The pool of X.
-    pub pool: Option<String>,
-    /// The binding's product.
-    pub product: Option<String>,
-    /// The binding that decided.
-    pub subs_id: Option<SubsId>,
-    /// The number dialled.
-    pub x: Option<PhoneNumber>,
-    /// Who dialled, if they said.
-    pub caller: Option<PhoneNumber>,
-    /// Whom we dialled.
-    pub callee: Option<PhoneNumber>,
-    /// A of the binding.
-    pub a: Option<PhoneNumber>,
-    /// B of the binding.
-    pub b: Option<PhoneNumber>,
-    /// The extension asked for.
-    pub extension: Option<String>,
-    /// The binding's OutId.
-    pub out_id: Option<String>,
-    /// The binding's OutOrderId.
-    pub out_order_id: Option<String>,
-    /// The trunk it came from.
-    pub trunk_in: Option<String>,
-    /// The trunk it went to.
-    pub trunk_out: Option<String>,
-    /// When the INVITE came.
-    pub arrived_at: Timestamp,
-    /// When the second leg was dialled. In an open row, and in one whose node
-    /// was lost: when the row was made, right before dialling.
-    pub dialled_at: Option<Timestamp>,
-    /// When it rang.
-    pub ringing_at: Option<Timestamp>,
-    /// When it was answered.
-    pub answered_at: Option<Timestamp>,
-    /// When it was over.
-    pub released_at: Option<Timestamp>,
-    /// How it went, in one word.
-    pub situation: Option<String>,
-    /// Who ended it: `caller`, `callee`, or `platform`.
-    pub release_by: Option<String>,
-    /// The SIP status that the caller got.
-    pub sip_status: Option<u16>,
-    /// The cause after Q.850.
-    pub q850_cause: Option<u8>,
-    /// Whether media came from one side only.
-    pub one_way: Option<bool>,
-    /// The recording's file, within the directory of recordings.
-    pub recording: Option<String>,
-    /// Packets, loss and jitter of each leg, as JSON.
-    pub media: Option<String>,
-    /// What was said, step by step and masked, as JSON.
-    pub ladder: Option<String>,
-}
-
-impl fmt::Debug for CallRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallRecord")
-            .field("call_id", &self.call_id)
-            .field("subs_id", &self.subs_id)
-            .field("x", &self.x)
-            .field("arrived_at", &self.arrived_at)
-            .field("released_at", &self.released_at)
-            .field("situation", &self.situation)
-            .finish_non_exhaustive()
-    }
-}
-
-impl CallRecord {
-    /// Blanks what tells of a person, as [`erase`] does in the row.
-    pub fn erase(&mut self) {
-        for number in [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b] {
-            *number = None;
-        }
-        for text in [&mut self.out_id, &mut self.out_order_id, &mut self.ladder] {
-            *text = None;
-        }
-    }
-
-    /// Blanks `number` wherever it is a party, as [`erase_number`] does in the
-    /// row.
-    pub fn erase_number(&mut self, number: PhoneNumber) {
-        let parties = [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b];
-        for party in parties {
-            if *party == Some(number) {
-                *party = None;
-                self.ladder = None;
-            }
-        }
-    }
-}
 
 /// The columns after `state`, in the order in which they are bound and read.
 const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, caller, callee, \

@@ -1,7 +1,8 @@
 //! Slices of record writes, and the records they leave.
 
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::{SubsId, Timestamp};
-use maskline_store::records::call::{self, CallRecord, Filter};
+use maskline_store::records::call::{self, Filter};
 use maskline_store::work::{Done, RecordError, RecordWrite, write_records};
 use sqlx::query;
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use maskline_domain::Timestamp;
 use maskline_domain::call::Reason;
-use maskline_store::records::call::{self, CallRecord};
+use maskline_domain::call_record::CallRecord;
+use maskline_store::records::call;
 
 use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, one_of, phone_number, there};
 use crate::admin::auth::Operator;
@@ -17,7 +18,7 @@ use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::{self, Eyes};
 use crate::admin::{Admin, AdminError};
-use crate::calls::LiveCall;
+use maskline_switch::LiveCall;
 
 /// Which call records are asked for. Times are China time.
 #[derive(Debug, Default, Deserialize)]

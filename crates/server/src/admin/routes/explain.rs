@@ -19,7 +19,7 @@ use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked as Trace};
 use crate::admin::view::Eyes;
 use crate::admin::{Admin, AdminError, past, view};
-use crate::calls::ringing;
+use maskline_switch::ring_tone;
 
 /// The most keys that a caller is taken to dial.
 const KEYS_MAX: usize = 32;
@@ -69,7 +69,7 @@ pub async fn explain(
     // Files of tones are those of now, whatever moment is asked for.
     let tones = admin.calls.tones();
     let tone = move |route: &Route, pool: Option<&Pool>| {
-        ringing::tone(route, pool, |code| tones.contains(&code))
+        ring_tone::tone(route, pool, |code| tones.contains(&code))
     };
     let foretold = move |state: &_, at| foretell(state, &question, &tone, at);
     let (explained, moment, by) = match at {

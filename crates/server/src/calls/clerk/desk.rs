@@ -1,13 +1,13 @@
 //! Where the rows of calls are handed over to the ledger: one task for all calls, so that in a crowd one
 //! wake serves many of them.
 
-use crate::calls::media::statistics::Statistics;
-use crate::calls::switch::{CallKey, Input};
 use crate::writer::{Records, Written};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use maskline_store::records::call::CallRecord;
+use maskline_domain::call_record::CallRecord;
+use maskline_media::statistics::Statistics;
 use maskline_store::work::{RecordError, RecordWrite};
+use maskline_switch::{CallKey, Input};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};

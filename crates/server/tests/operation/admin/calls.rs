@@ -1,8 +1,8 @@
 //! Call records, live calls and draining, as an operator sees them.
 
 use axum::http::{Method, StatusCode};
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::{PhoneNumber, Timestamp};
-use maskline_store::records::call::CallRecord;
 use serde_json::{Value, json};
 
 use super::{A, World, X};

@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use maskline_domain::PhoneNumber;
-use maskline_server::calls::numbers;
-use maskline_server::calls::switch::Input;
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput};
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
 use maskline_sip::message::{Message, Method, Name};
 use maskline_sip::sdp::{self, Codec};
 use maskline_sip::time::Time;
+use maskline_switch::Input;
+use maskline_switch::numbers;
 
 use super::{
     CARRIER_PORT, CARRIERS, Coming, DELAYED_ROUNDS, EVENTS, FIRST_PHONE_PORT, HOPS, OUR_EVENTS,

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
+use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, ToneCode};
-use maskline_server::calls::switch::{
+use maskline_sip::g711::Law;
+use maskline_switch::{
     CallKey, Input, Lease, Output, Prompt, Repeat, Resolution, Routing, Side, Sound,
 };
-use maskline_sip::g711::Law;
-use maskline_store::records::call::CallRecord;
 
 use super::{Coming, LEASES_APART, LEASES_MAX, PORTS_APART, SWITCH, World, trunks};
 use crate::calls::Slip;
@@ -24,7 +24,7 @@ impl World {
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send { to, bytes } => self.send_from_switch(to.address, &bytes),
-            Output::Stranger(..) => {}
+            Output::Stranger(..) | Output::TrunkChanged(..) => {}
             Output::AskRoute(key, query) => self.ask_route(key, query),
             Output::OpenRow(key, record) => {
                 let durable = !self.chance.one_in(60);

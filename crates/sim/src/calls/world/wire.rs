@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use maskline_domain::PhoneNumber;
-use maskline_server::calls::switch::Input;
 use maskline_sip::endpoint::Input as SipInput;
 use maskline_sip::hop::{Hop, Transport};
 use maskline_sip::message::{Message, Method, Name};
 use maskline_sip::time::Time;
+use maskline_switch::Input;
 
 use super::{CARRIER_PORT, Coming, SWITCH, World, hop_of};
 use crate::calls::Slip;

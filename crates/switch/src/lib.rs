@@ -1,0 +1,263 @@
+//! Where legs become calls: the SIP endpoint on one side, the calls of two legs on the other.
+//!
+//! Like the machines below it, the switch does no I/O: datagrams, answers from the state and the records,
+//! and the time go in; what to send, to ask and to relay comes out. Every message to one side is made
+//! here from a few facts, never from the other side's message: who is shown (X), our own address, and an
+//! SDP written anew.
+//!
+//! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
+//! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
+//! tone, `crowds` and `loads` count calls by number and by trunk, `trunks` keeps who may be called and who
+//! answers, `reach` where their media can be, `chains` finds media that would go round in a circle, `ladder`
+//! remembers what was said. `media_names` waits for host names in descriptions.
+
+mod arrival;
+mod chains;
+mod codecs;
+mod crowds;
+mod deeds;
+mod events;
+mod face;
+mod keys;
+mod ladder;
+mod live;
+mod loads;
+mod media;
+mod media_names;
+pub mod numbers;
+mod offers;
+pub mod peers;
+mod reach;
+pub mod ring_tone;
+mod ringing;
+mod shown;
+mod trunks;
+
+pub use face::{Input, Output, Resolution, Routing, Setup, TrunkChange, recording_file};
+
+use chains::Chains;
+use crowds::Crowds;
+use live::Live;
+use loads::Loads;
+pub use maskline_domain::call::CallKey;
+use maskline_domain::call::{Happening, Moment};
+pub use maskline_domain::call::{Prompt, Side, Sound};
+use maskline_sip::endpoint::{
+    self, Endpoint, Input as SipInput, LegId, Output as SipOutput, PeerId, Screen,
+};
+use maskline_sip::hop::Hop;
+pub use maskline_sip::relay::{Lease, LeaseWish, MediaEnd, MediaPath, RecordWish, Repeat, Unheard};
+use maskline_sip::time::Time;
+use media_names::MediaNames;
+use sha2::{Digest, Sha256};
+pub use shown::{LiveCall, Stage, TurnedAway};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub use trunks::{Registration, Trunk, TrunkHealth};
+
+/// See the module.
+pub struct Switch {
+    setup: Setup,
+    endpoint: Endpoint,
+    /// In the order of their [`PeerId`]. A trunk keeps its place as long as the process lives, so that a
+    /// number never means another one.
+    trunks: Vec<Trunk>,
+    // Boxed, since what is moved within the map should be small.
+    calls: BTreeMap<CallKey, Box<Live>>,
+    crowds: Crowds,
+    loads: Loads,
+    chains: Chains,
+    /// Calls whose media would come back to themselves, and that are to be ended for it.
+    circles: BTreeSet<CallKey>,
+    legs: BTreeMap<LegId, (CallKey, Side)>,
+    deadlines: BTreeSet<(u64, CallKey)>,
+    media_names: MediaNames,
+    /// Peers that were asked whether they are there, whether they said so, and where that was.
+    answering: BTreeMap<PeerId, (bool, Hop)>,
+    /// Places of trunks where nobody answered a call, and until when they are tried after others.
+    silent: BTreeMap<Hop, u64>,
+    outputs: VecDeque<Output>,
+    last_call: u64,
+    draining: bool,
+    /// Whether the peers were told that we are gone.
+    has_left: bool,
+    turned_away: TurnedAway,
+}
+
+impl Switch {
+    /// A switch without calls and without trunks.
+    pub fn new(setup: Setup) -> Self {
+        let mut config = endpoint::Config::new(setup.advertised);
+        config.advertised_tls = setup.advertised_tls;
+        config.domains = setup.domains.clone();
+        config.legs_max = setup.calls_max.saturating_mul(2);
+        let endpoint = Endpoint::new(config, Vec::new(), setup.seed);
+        Self {
+            setup,
+            endpoint,
+            trunks: Vec::new(),
+            calls: BTreeMap::new(),
+            crowds: Crowds::default(),
+            loads: Loads::default(),
+            chains: Chains::default(),
+            circles: BTreeSet::new(),
+            legs: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            media_names: MediaNames::default(),
+            answering: BTreeMap::new(),
+            silent: BTreeMap::new(),
+            outputs: VecDeque::new(),
+            last_call: 0,
+            draining: false,
+            has_left: false,
+            turned_away: TurnedAway::default(),
+        }
+    }
+
+    /// From now on `screen` is asked about each new call.
+    pub fn set_screen(&mut self, screen: Screen) {
+        self.endpoint.set_screen(screen);
+    }
+
+    /// Calls that live.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether no call and no SIP transaction is left.
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+            && self.crowds.is_empty()
+            && self.loads.is_empty()
+            && self.chains.is_empty()
+            && self.legs.is_empty()
+            && self.deadlines.is_empty()
+            && self.media_names.is_idle()
+            && self.endpoint.is_idle()
+    }
+
+    /// What is to be done now.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due, on the clock that never jumps.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let sip = self.endpoint.poll_timeout().map(Time::as_millis);
+        let call = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let name = self.media_names.deadline();
+        sip.into_iter().chain(call).chain(name).min()
+    }
+
+    /// Takes one input. Drain [`Switch::poll_output`] before the next.
+    pub fn handle_input(&mut self, input: Input<'_>, now: Moment) {
+        match input {
+            Input::Datagram { from, bytes } => self.sip(SipInput::Datagram { from, bytes }, now),
+            Input::Unreachable(hop) => self.sip(SipInput::Unreachable(hop), now),
+            Input::Timeout => {
+                while let Some((deadline, key)) = self
+                    .deadlines
+                    .first()
+                    .copied()
+                    .filter(|(at, _)| *at <= now.tick_ms)
+                {
+                    self.deadlines.remove(&(deadline, key));
+                    if let Some(live) = self.calls.get_mut(&key) {
+                        live.scheduled = None;
+                    }
+                    self.happen(key, Happening::Timeout, now);
+                }
+                self.give_up_names(now);
+                self.sip(SipInput::Timeout, now);
+            }
+            Input::Resolved(name, found) => self.on_resolved(&name, found, now),
+            Input::Routed(key, None) => self.happen(key, Happening::RouteUnknown, now),
+            Input::Routed(key, Some(routing)) => self.on_route(key, *routing, now),
+            Input::RowOpened(key, durable) => self.happen(key, Happening::RowOpened(durable), now),
+            Input::MediaLeased(key, lease) => self.on_lease(key, lease, now),
+            Input::Played(key, side) => self.happen(key, Happening::Played(side), now),
+            Input::Digit(key, side, digit) => self.on_digit(key, side, digit, now),
+            Input::MediaLost(key) => self.happen(key, Happening::MediaLost, now),
+            Input::Trunks(trunks) => self.set_trunks(trunks),
+            Input::Drain => {
+                self.draining = true;
+                self.release_newcomers(now);
+            }
+            Input::Leave => self.leave(now),
+            Input::HangUpAll => {
+                for key in self.keys() {
+                    self.happen(key, Happening::Stopping, now);
+                }
+            }
+        }
+        self.end_circles(now);
+    }
+
+    fn sip(&mut self, input: SipInput<'_>, now: Moment) {
+        self.endpoint
+            .handle_input(input, Time::from_millis(now.tick_ms));
+        while let Some(output) = self.endpoint.poll_output() {
+            match output {
+                SipOutput::Send { to, bytes } => self.outputs.push_back(Output::Send { to, bytes }),
+                SipOutput::Event(event) => self.on_event(event, now),
+            }
+        }
+    }
+
+    fn happen(&mut self, key: CallKey, happening: Happening, now: Moment) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let deeds = live.call.handle(happening, now);
+        self.reschedule(key);
+        for deed in deeds {
+            self.carry_out(key, deed, now);
+        }
+    }
+
+    fn reschedule(&mut self, key: CallKey) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let deadline = live.call.deadline();
+        if live.scheduled != deadline {
+            self.deadlines
+                .extend(deadline.map(|deadline| (deadline, key)));
+            let before = std::mem::replace(&mut live.scheduled, deadline);
+            before.map(|before| self.deadlines.remove(&(before, key)));
+        }
+    }
+
+    /// Ascending in time, so that records lie together; its second half cannot be guessed.
+    fn call_id(&self, key: CallKey, now: Moment) -> String {
+        let random = u64::from_be_bytes(first_bytes(&self.digest(b"call id", key, now)));
+        format!(
+            "{:012x}{:012x}",
+            now.wall.millis() & 0xffff_ffff_ffff,
+            random >> 16
+        )
+    }
+
+    /// A number for `o=` that tells nothing.
+    fn session(&self, key: CallKey, whose: &[u8], now: Moment) -> u64 {
+        let purpose = [b"session", whose].concat();
+        u64::from_be_bytes(first_bytes(&self.digest(&purpose, key, now)))
+    }
+
+    fn digest(&self, purpose: &[u8], key: CallKey, now: Moment) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.setup.seed);
+        hash.update(purpose);
+        hash.update(key.number().to_be_bytes());
+        hash.update(now.wall.millis().to_be_bytes());
+        hash.finalize().into()
+    }
+}
+
+fn first_bytes(digest: &[u8; 32]) -> [u8; 8] {
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    first
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! What the switch knows of a live call besides its state: legs, media, and the record as it grows.
+
+use super::ladder::{Ladder, Way};
+use super::media::Media;
+use crate::Trunk;
+use maskline_domain::call::{Call, Closing, Crowd, Deed, Moment, Side, Sound};
+use maskline_domain::call_record::CallRecord;
+use maskline_domain::{Binding, PhoneNumber, TrunkName};
+use maskline_sip::endpoint::LegId;
+
+pub(super) struct Live {
+    pub call: Call,
+    pub record: CallRecord,
+    pub ladder: Ladder,
+    /// When it arrived, on the clock that never jumps.
+    pub began_ms: u64,
+    pub x: PhoneNumber,
+    pub crowd: Option<Crowd>,
+    pub caller_leg: LegId,
+    pub trunk_in: Trunk,
+    pub callee_leg: Option<LegId>,
+    pub callee: Option<PhoneNumber>,
+    /// By which the second leg may be dialled, in order: a trunk at several places stands here once for each.
+    pub trunks: Vec<Trunk>,
+    /// Which of them are further places of the one before, by bit.
+    pub further: u16,
+    /// By which it is.
+    pub trunk: usize,
+    /// The trunk on which its second leg is counted.
+    pub trunk_out: Option<TrunkName>,
+    pub max_forwards: u8,
+    pub media: Media,
+    /// What is to be said to the caller once there are ports, and whether by an answer.
+    pub announcement: Option<(Sound, bool)>,
+    /// What is played and recorded once the caller has answered our offer.
+    pub late: Vec<Deed>,
+    /// The answer for a side whose offer the other one has taken.
+    pub reply: Option<Vec<u8>>,
+    pub scheduled: Option<u64>,
+}
+
+impl Live {
+    pub fn leg(&self, side: Side) -> Option<LegId> {
+        match side {
+            Side::Caller => Some(self.caller_leg),
+            Side::Callee => self.callee_leg,
+        }
+    }
+
+    pub fn note(
+        &mut self,
+        now: Moment,
+        side: Side,
+        way: Way,
+        what: impl ToString,
+        note: impl ToString,
+    ) {
+        let ms = now.tick_ms.saturating_sub(self.began_ms);
+        self.ladder.note(ms, side, way, what, note);
+    }
+
+    /// A record copies the facts of its binding, since the binding may change or end.
+    pub fn take_binding(&mut self, binding: &Binding) {
+        let record = &mut self.record;
+        record.product = Some(binding.product.name().to_owned());
+        record.subs_id = Some(binding.subs_id);
+        record.a = Some(binding.a);
+        record.b = binding.b;
+        record.out_id = binding.extras.out_id.as_deref().map(str::to_owned);
+        record.out_order_id = binding.extras.out_order_id.as_deref().map(str::to_owned);
+    }
+
+    pub fn take_closing(&mut self, closing: &Closing) {
+        let record = &mut self.record;
+        record.dialled_at = closing.milestones.dialled;
+        record.ringing_at = closing.milestones.ringing;
+        record.answered_at = closing.milestones.answered;
+        record.released_at = closing.milestones.released;
+        record.situation = Some(closing.ending.reason.name().to_owned());
+        record.release_by = Some(closing.released_by.name().to_owned());
+        record.sip_status = Some(closing.ending.status);
+        record.q850_cause = Some(closing.ending.q850);
+        record.ladder = self.ladder.to_json();
+    }
+}

@@ -1,0 +1,88 @@
+//! A ring tone of ours: the caller is answered before the callee has said anything of its media.
+
+use super::{Agreed, Audio, Media, alone};
+use crate::MediaPath;
+use maskline_domain::call::Side;
+
+/// The answer that the caller had so that it heard a tone. Whatever the callee says later, it stays the
+/// answer to that offer (RFC 3261 section 13.2.1).
+pub(super) struct Rung {
+    pub body: Vec<u8>,
+    pub agreed: Agreed,
+}
+
+impl Media {
+    /// The caller will hear a tone while it rings. Since nothing is transcoded, the callee is offered only
+    /// the codec in which that will be.
+    pub fn expect_tone(&mut self) {
+        self.is_toned = true;
+    }
+
+    /// The caller hears no tone after all, if the callee can be offered more without.
+    pub fn give_up_tone(&mut self) -> bool {
+        let narrowed = self.first_offer();
+        let was_toned = std::mem::take(&mut self.is_toned);
+        let codecs = |offer: Option<Audio>| offer.map(|it| (it.codecs, it.foreign));
+        let has_more = was_toned && codecs(narrowed) != codecs(self.first_offer());
+        self.is_toned = was_toned && !has_more;
+        has_more
+    }
+
+    /// What is left for the callee of what it could be offered first.
+    pub(super) fn toned(&self, mut audio: Audio) -> Audio {
+        if let Some(rung) = &self.rung {
+            audio.noise = false;
+            return rung.agreed.only(audio);
+        }
+        if self.is_toned && !self.is_delayed && !audio.codecs.is_empty() {
+            audio.codecs.truncate(1);
+            audio.foreign.clear();
+            // The caller is answered without.
+            audio.noise = false;
+        }
+        audio
+    }
+
+    /// Whether the caller was answered for a tone.
+    pub fn has_rung(&self) -> bool {
+        self.rung.is_some()
+    }
+
+    /// Whether the caller was answered for a tone, and the callee has held the call since, which that answer
+    /// could not tell.
+    pub fn has_rung_before_hold(&self) -> bool {
+        self.has_rung() && self.callee.holds
+    }
+
+    /// An answer of our own, so that the caller hears a tone. None where it wants our offer, or where the
+    /// callee was offered nothing that we can speak.
+    pub fn ring(&mut self) -> Option<(Vec<u8>, MediaPath)> {
+        let (offer, lease) = (self.first_offer()?, self.lease?);
+        let offered = self
+            .caller
+            .theirs
+            .as_ref()
+            .filter(|_| self.is_toned && !self.is_delayed && !self.is_callee_heard())?;
+        let answered = alone(&offer, lease.caller);
+        let agreed = Agreed::of(&offered.audio, &answered).ok()?;
+        agreed.law()?;
+        let ours = &mut self.caller.ours;
+        let body = ours.answer(offered, &answered, &agreed, lease.caller);
+        self.caller.payloads = Some(agreed.offerer());
+        self.caller.spoken = Some(agreed.spoken());
+        self.rung = Some(Rung { body, agreed });
+        let (body, alone) = self.rung_answer()?;
+        // A callee that has said where it listens need not say so again when it answers.
+        Some((body, self.path().unwrap_or(alone)))
+    }
+
+    /// The answer that the caller had for a tone, and the way to it alone.
+    pub(super) fn rung_answer(&self) -> Option<(Vec<u8>, MediaPath)> {
+        let rung = self.rung.as_ref()?;
+        let path = MediaPath {
+            caller: self.half(Side::Caller).end(rung.agreed.law(), false),
+            callee: None,
+        };
+        Some((rung.body.clone(), path))
+    }
+}

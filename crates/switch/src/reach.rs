@@ -1,0 +1,100 @@
+//! Where the media of a trunk can be, and with which addresses ours can exchange any.
+
+use super::{Setup, Unheard};
+use crate::Trunk;
+use ipnet::IpNet;
+use maskline_sip::hop::Transport;
+use maskline_sip::relay::Ours;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// How long a party that may be anybody is sent something before it is heard, in milliseconds.
+const UNPROVEN_MS: u32 = 10_000;
+/// What a party is sent before it is heard that only the trunk's peer can be, or that has answered a call of
+/// ours, in bytes: a minute of sound.
+const PROVEN_BYTES: u32 = 768 * 1_024;
+/// And for how long, in milliseconds.
+const PROVEN_MS: u32 = 60_000;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Reach {
+    /// Whether its media comes from elsewhere than it says.
+    pub nat: bool,
+    /// The trunk's networks for media; none if it says nothing of them.
+    pub networks: Arc<[IpNet]>,
+    /// From where its signalling comes; none without NAT, when nobody asks.
+    pub sources: Arc<[IpAddr]>,
+    unlisted: Unheard,
+    proven: Unheard,
+    ours: Arc<Ours>,
+    told: Option<IpAddr>,
+}
+
+impl Reach {
+    /// The side that calls by this trunk. A datagram may come from anybody, whatever it says of its sender; a
+    /// connection, or one who knows a password, does not.
+    pub fn of_caller(trunk: &Trunk, setup: &Setup) -> Self {
+        let is_proven =
+            trunk.peer.hop.transport != Transport::Udp || trunk.peer.challenge.is_some();
+        Self::new(trunk, setup, is_proven)
+    }
+
+    /// The side that is called by this trunk, and answers what only it has got.
+    pub fn of_callee(trunk: &Trunk, setup: &Setup) -> Self {
+        Self::new(trunk, setup, true)
+    }
+
+    fn new(trunk: &Trunk, setup: &Setup, is_proven: bool) -> Self {
+        let proven = Unheard {
+            bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
+            ms: PROVEN_MS,
+            is_proven: true,
+        };
+        let unproven = Unheard {
+            bytes: setup.unheard_bytes_max,
+            ms: UNPROVEN_MS,
+            is_proven: false,
+        };
+        let sources = match trunk.said.nat {
+            true => trunk.peer.addresses().collect(),
+            false => [].into(),
+        };
+        Self {
+            nat: trunk.said.nat,
+            networks: trunk.said.media_networks.as_slice().into(),
+            sources,
+            unlisted: if is_proven { proven } else { unproven },
+            proven,
+            ours: Arc::clone(&setup.ours),
+            told: trunk.said.rtp_advertised,
+        }
+    }
+
+    /// Its signalling is proven now. False if it was before.
+    pub fn prove(&mut self) -> bool {
+        let is_news = !self.unlisted.is_proven;
+        self.unlisted = self.proven;
+        is_news
+    }
+
+    /// Whether our media can exchange anything with this address.
+    pub fn can_speak_with(&self, ip: IpAddr) -> bool {
+        self.ours.can_speak_with(ip, self.told)
+    }
+
+    /// What this address may be sent before it has been heard. What is not where the trunk says that its
+    /// media is gets nothing; where the trunk says nothing, a little.
+    pub fn unheard(&self, ip: IpAddr) -> Option<Unheard> {
+        if self.networks.is_empty() {
+            return Some(self.unlisted);
+        }
+        let is_listed = self.networks.iter().any(|network| network.contains(&ip));
+        let nothing = Unheard {
+            bytes: 0,
+            ms: 0,
+            is_proven: self.unlisted.is_proven,
+        };
+        (!is_listed).then_some(nothing)
+    }
+}

@@ -1,0 +1,84 @@
+//! Which ring tone of ours a caller hears.
+
+use maskline_domain::ring_config::ring_tones;
+use maskline_domain::routing::Route;
+use maskline_domain::{Pool, ToneCode};
+
+/// The binding's tone for this caller; where that is not there, the pool's; where that is not there
+/// either, none: then the callee's network is heard, or the caller's own telephone rings.
+pub fn tone(
+    route: &Route,
+    pool: Option<&Pool>,
+    is_there: impl Fn(ToneCode) -> bool,
+) -> Option<ToneCode> {
+    let (binding, scene) = route.scene()?;
+    let config = binding.extras.ring_config.as_deref();
+    let of_binding = config.and_then(|text| ring_tones(binding.product, text).of(scene));
+    let of_pool = pool.and_then(|pool| pool.ring_tones.of(scene));
+    [of_binding, of_pool]
+        .into_iter()
+        .flatten()
+        .find(|code| is_there(*code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maskline_domain::binding::Extras;
+    use maskline_domain::kinds::Role;
+    use maskline_domain::routing::Connection;
+    use maskline_domain::{
+        AccountId, Binding, PhoneNumber, PoolKey, Product, Restriction, RingTones, SubsId,
+        Timestamp,
+    };
+
+    fn rings(config: Option<&str>) -> Route {
+        let number = |digits| PhoneNumber::parse(digits).expect("digits");
+        let binding = Binding {
+            subs_id: SubsId(1),
+            product: Product::Axn,
+            x: number("17000000001"),
+            a: number("13900000000"),
+            b: None,
+            created_at: Timestamp(0),
+            expires_at: Timestamp(i64::MAX),
+            restriction: Restriction::None,
+            record: false,
+            speech_recognition: false,
+            ring_timeout_s: None,
+            extras: Extras {
+                ring_config: config.map(Into::into),
+                ..Extras::default()
+            },
+            owner: None,
+        };
+        Route::Connect(Box::new(Connection {
+            callee: binding.a,
+            binding,
+            pool: PoolKey::new("FC1"),
+            caller_role: Role::Other,
+            ring_timeout_s: 60,
+        }))
+    }
+
+    #[test]
+    fn a_bindings_tone_beats_the_pools_and_a_missing_one_falls_back() {
+        let code = |text| ToneCode::parse(text);
+        let mut pool = Pool::new(PoolKey::new("FC1"), AccountId::new("acme"), Product::Axn);
+        pool.ring_tones = RingTones {
+            other: code("7"),
+            ..RingTones::default()
+        };
+        let there = [code("1"), code("7")];
+        let heard = |config| {
+            let route = rings(config);
+            tone(&route, Some(&pool), |it| there.contains(&Some(it)))
+        };
+        assert_eq!(heard(Some(r#"{"AXNRing_N":"1"}"#)), code("1"));
+        assert_eq!(heard(Some(r#"{"AXNRing_N":"2"}"#)), code("7"), "no file");
+        assert_eq!(heard(Some(r#"{"AXNRing_AB":"1"}"#)), code("7"), "not A");
+        assert_eq!(heard(None), code("7"));
+        let bad = rings(Some(r#"{"AXNRing_N":"2"}"#));
+        assert_eq!(tone(&bad, None, |it| Some(it) == code("1")), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! A caller, the switch and a callee in virtual time, and what each side gets to see.
+
+mod asked;
+mod chance;
+mod changing;
+mod connecting;
+mod early;
+mod failing;
+mod masking;
+mod naming;
+mod preconditions;
+mod prompting;
+mod reaching;
+mod refusing;
+mod renewing;
+mod ringing;
+mod trunks;
+mod unfit;
+mod world;
+
+use super::codecs::Codecs;
+use super::media::Media;
+use super::reach::Reach;
+use super::*;
+use maskline_domain::binding::{Extras, Restriction};
+use maskline_domain::call::Notice;
+use maskline_domain::call_record::CallRecord;
+use maskline_domain::kinds::{Product, Role};
+use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
+use maskline_domain::{
+    AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, ToneCode, TrunkName,
+};
+use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
+use maskline_sip::g711::Law;
+use maskline_sip::hop::Hop;
+use maskline_sip::identity::Identity;
+use maskline_sip::sdp::{Direction, Payloads};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use world::{
+    A, Answers, CALLEE, CALLEE_MEDIA, CALLER, CALLER_MEDIA, DEAD, N, SPARE, SWITCH, World, X,
+    address, holds, number, reach, sdp_at, trunk, udp, well,
+};
