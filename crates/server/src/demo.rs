@@ -16,7 +16,7 @@ use maskline_domain::binding::Extras;
 use maskline_domain::{
     Actor, BindRequest, Command, Envelope, PhoneNumber, PoolKey, Product, Restriction,
 };
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use crate::admin::credentials::{new_key_id, new_secret, write_private};
 use crate::admin::document::{

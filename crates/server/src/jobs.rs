@@ -16,7 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use maskline_domain::{Actor, Command, Envelope, Outcome};
-use maskline_store::pipeline::SubmitError;
+use maskline_journal::pipeline::SubmitError;
 
 use crate::config::JobSettings;
 use crate::serve::Stop;

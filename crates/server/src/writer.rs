@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp};
-use maskline_store::pipeline::{Counters, Input, Limits, Pipeline};
+use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
 use maskline_store::records::history::{self, Facts, Filter, Page, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::sqlite::{DataDir, OpenError};
@@ -39,7 +39,7 @@ pub use self::edge::{Seeds, clocks};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
 use self::records::RecordJob;
 pub use self::records::{LostCallsError, Records, Written};
-pub use maskline_store::pipeline::{SubmitError, Touch};
+pub use maskline_journal::pipeline::{SubmitError, Touch};
 
 /// The exit code after an append whose outcome nobody knows. A supervisor
 /// starts the process again, and the journal decides.

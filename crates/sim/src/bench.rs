@@ -1,6 +1,6 @@
 //! A plain pipeline of our own, in which faults of the inner half are planted.
 //!
-//! It speaks like [`maskline_store::pipeline::Pipeline`] and keeps the same
+//! It speaks like [`maskline_journal::pipeline::Pipeline`] and keeps the same
 //! rules: one batch in flight, answers when it is durable, undo when it is
 //! not. Without a fault it breaks no law either, which a test shows; so what a
 //! law catches here, it would catch there.
@@ -12,10 +12,10 @@ use maskline_domain::{
     Binding, Command, Decision, EndCause, Envelope, Event, Outcome, State, SubsId, Timestamp, Undo,
     decide,
 };
-use maskline_store::failure::Append;
-use maskline_store::journal::Tip;
-use maskline_store::payload::Draft;
-use maskline_store::pipeline::{
+use maskline_journal::Append;
+use maskline_journal::batch::Tip;
+use maskline_journal::payload::Draft;
+use maskline_journal::pipeline::{
     Clocks, Input, Limits, Output, PROBE_EVERY_MS, Seed, SubmitError, Touch,
 };
 
@@ -58,7 +58,7 @@ enum Mode {
 }
 
 impl Bench {
-    /// Like [`maskline_store::pipeline::Pipeline::new`], with a fault.
+    /// Like [`maskline_journal::pipeline::Pipeline::new`], with a fault.
     pub fn new(state: State, tip: Tip, limits: Limits, fault: Option<Fault>) -> Self {
         Self {
             fault,

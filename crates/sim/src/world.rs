@@ -18,8 +18,9 @@ mod steps;
 use std::collections::{BTreeMap, VecDeque};
 
 use maskline_domain::{Envelope, Row, State, Timestamp};
-use maskline_store::journal::{Batch, Tip};
-use maskline_store::pipeline::{Clocks, Limits};
+use maskline_journal::batch::{Batch, Tip};
+use maskline_journal::pipeline::{Clocks, Limits};
+use maskline_journal::{Compression, Uncompressed};
 
 use self::disk::{Disk, Scribe};
 use self::machine::Machine;
@@ -206,6 +207,15 @@ pub struct World {
 impl World {
     /// The world of a seed, with a fault planted or none.
     pub fn new(seed: u64, fault: Option<Fault>) -> Self {
+        Self::compressed_by(seed, fault, &Uncompressed)
+    }
+
+    /// The same, whose batches are compressed by `compression`.
+    pub fn compressed_by(
+        seed: u64,
+        fault: Option<Fault>,
+        compression: &'static dyn Compression,
+    ) -> Self {
         let mut chance = Chance::new(seed);
         let limits = Limits {
             queue_max: chance.between(4, 64) as usize,
@@ -227,7 +237,7 @@ impl World {
             limits,
             clocks,
             reckoning: Reckoning::new(),
-            disk: Disk::default(),
+            disk: Disk::new(compression),
             scribe: None,
             machine: None,
             exited: false,

@@ -2,15 +2,16 @@
 //! disk is put into SQLite and recovered from there.
 
 use maskline_domain::Row;
+use maskline_journal::Append;
+use maskline_journal::snapshot::{Parts, Seal};
 use maskline_sim::World;
-use maskline_store::failure::Append;
 use maskline_store::sqlite::DataDir;
-use maskline_store::{journal, recovery, snapshot};
+use maskline_store::{Zstd, journal, recovery, snapshot};
 
 #[tokio::test]
 async fn sqlite_recovers_what_the_model_has() {
     for seed in [11, 12] {
-        let mut world = World::new(seed, None);
+        let mut world = World::compressed_by(seed, None, &Zstd);
         for _ in 0..2_500 {
             world.step().unwrap_or_else(|broken| panic!("{broken}"));
         }
@@ -46,7 +47,7 @@ async fn sqlite_recovers_what_the_model_has() {
             assert_eq!(journal::append(&mut conn, batch).await, Append::Written);
         }
         for (seal, rows) in &snapshots {
-            let mut parts = snapshot::Parts::default();
+            let mut parts = Parts::new(&Zstd);
             for row in rows {
                 assert_eq!(parts.push(row), None, "a small world is one part");
             }
@@ -56,7 +57,7 @@ async fn sqlite_recovers_what_the_model_has() {
             snapshot::write_part(&mut conn, seal.seq, 0, &part)
                 .await
                 .expect("written");
-            let seal = snapshot::Seal {
+            let seal = Seal {
                 parts: 1,
                 ..(*seal).clone()
             };

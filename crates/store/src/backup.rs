@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, query, query_scalar};
 
 use crate::journal;
-use crate::payload::WRITER;
 use crate::sqlite::{self, FILE, OpenError};
+use maskline_journal::batch::Tip;
+use maskline_journal::payload::WRITER;
 
 /// What a backup says of itself, within its directory.
 pub const MANIFEST: &str = "backup.json";
@@ -138,7 +139,7 @@ pub fn unpack(backup: &Path, dir: &Path) -> Result<Manifest, BackupError> {
 }
 
 /// Reads the copy as a whole.
-async fn verify(to: &Path) -> Result<journal::Tip, BackupError> {
+async fn verify(to: &Path) -> Result<Tip, BackupError> {
     let mut conn = sqlite::copy(to).await?;
     let rows: Vec<String> = query_scalar("PRAGMA quick_check")
         .fetch_all(&mut conn)

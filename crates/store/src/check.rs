@@ -1,16 +1,19 @@
 //! Replays and verifies everything that a data directory holds.
 
+use crate::zstd::Zstd;
 use std::collections::{BTreeMap, HashMap};
 
 use maskline_domain::{Binding, Event, PhoneNumber, Slot, State, SubsId};
 use sqlx::query_scalar;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::journal::{self, Batch, Tip};
-use crate::payload;
+use crate::journal;
 use crate::records::projection;
 use crate::recovery::{self, RecoverError};
-use crate::snapshot::{self, Seal, SnapshotError};
+use crate::snapshot::{self, SnapshotError};
+use maskline_journal::batch::{Batch, Tip};
+use maskline_journal::payload;
+use maskline_journal::snapshot::Seal;
 
 /// Batches read at a time.
 const BATCHES: u32 = 256;
@@ -189,7 +192,7 @@ fn follow(
         report.problems.push(error.to_string());
         return false;
     }
-    let opened = match payload::open(batch) {
+    let opened = match payload::open(batch, &Zstd) {
         Ok(opened) => opened,
         Err(error) => {
             report.problems.push(error.to_string());
@@ -217,7 +220,7 @@ fn follow(
     state.advance(opened.at);
     if let Err(error) = match tip.follow(batch) {
         Ok(()) => Ok(()),
-        Err(error) => Err(RecoverError::Chain(error)),
+        Err(error) => Err(RecoverError::Replay(error.into())),
     } {
         report.problems.push(error.to_string());
         return false;
@@ -235,7 +238,7 @@ fn holder(state: &State, binding: &Binding) -> Option<SubsId> {
 }
 
 fn compare(state: &State, seal: &Seal, tip: Tip, report: &mut Report) {
-    let digest = snapshot::digest(state.rows());
+    let digest = maskline_journal::snapshot::digest(state.rows());
     if digest.to_string() != seal.digest {
         report.problems.push(format!(
             "the snapshot of batch {} is not what the journal gives",

@@ -4,15 +4,17 @@
 //! The chain of hashes stays whole, because it covers commitments to personal
 //! values, not the values.
 
+use crate::zstd::Zstd;
 use std::collections::BTreeSet;
 
 use maskline_domain::{PhoneNumber, SubsId};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::journal::{self, Batch};
-use crate::payload::{self, PayloadError};
-use crate::personal::{self, Kept};
+use crate::journal;
+use maskline_journal::batch::Batch;
+use maskline_journal::payload::{self, PayloadError};
+use maskline_journal::personal::{self, Kept};
 
 /// The list of erasures within the data directory. It is no part of a backup:
 /// a restore needs the newest one, to erase again what the backup still holds.
@@ -58,7 +60,7 @@ pub async fn find(
         };
         from = last.seq + 1;
         for batch in &batches {
-            for entry in payload::open(batch)?.entries {
+            for entry in payload::open(batch, &Zstd)?.entries {
                 for event in entry.events {
                     let id = event.subs_id();
                     let (_, personal) = event.split();
@@ -95,7 +97,7 @@ pub async fn blanked(
 /// The personal column of a batch without what concerns `ids`; `None` if it
 /// has nothing of theirs.
 fn blank(batch: &Batch, ids: &BTreeSet<SubsId>) -> Result<Option<Vec<u8>>, PayloadError> {
-    let opened = payload::open(batch)?;
+    let opened = payload::open(batch, &Zstd)?;
     let events = opened.entries.iter().flat_map(|entry| &entry.events);
     let mut kept = personal::read(&batch.personal).map_err(|source| PayloadError::Personal {
         seq: batch.seq,

@@ -1,22 +1,7 @@
-//! What a failed append means: three answers, and no fourth.
-//!
-//! The distinction carries the second law: a batch that is *not written* may
-//! be undone and its callers refused; one whose fate is *unknown* may have
-//! become durable, so the process must stop and let the journal decide.
+//! Which errors of SQLite mean that a write is *not written*, and which leave that *unknown*.
 
+use maskline_journal::Append;
 use sqlx::error::DatabaseError;
-
-/// How an append ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Append {
-    /// Durable.
-    Written,
-    /// Certainly not there: disk full, a constraint, the file busy.
-    NotWritten(String),
-    /// Perhaps there, perhaps not: an I/O or fsync error, or anything that
-    /// was not foreseen. The process must exit.
-    Unknown(String),
-}
 
 /// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>)
 /// after which the statement is certainly rolled back and the file sound.
@@ -33,39 +18,37 @@ const NOT_WRITTEN: [i32; 5] = [
 /// `SQLITE_CONSTRAINT_UNIQUE`, `SQLITE_CONSTRAINT_ROWID`.
 const FENCED: [i32; 3] = [1555, 2067, 2579];
 
-impl Append {
-    /// Sorts an error of an append into *not written* and *unknown*.
-    pub fn from_error(error: &sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(sqlite_code);
-        if code.is_some_and(|code| FENCED.contains(&code)) {
-            Append::Unknown(format!("another writer owns the journal: {error}"))
-        } else {
-            Self::of_write(error)
-        }
+/// Sorts an error of an append into *not written* and *unknown*.
+pub fn append(error: &sqlx::Error) -> Append {
+    let code = error.as_database_error().and_then(sqlite_code);
+    if code.is_some_and(|code| FENCED.contains(&code)) {
+        Append::Unknown(format!("another writer owns the journal: {error}"))
+    } else {
+        write(error)
     }
+}
 
-    /// Sorts an error of any other write on the connection that appends. An
-    /// unknown outcome is as bad there: what one failed fsync leaves behind
-    /// concerns every later write to the file.
-    pub fn of_write(error: &sqlx::Error) -> Self {
-        let definite = match error {
-            sqlx::Error::Database(error) => {
-                sqlite_code(error.as_ref()).is_some_and(|code| NOT_WRITTEN.contains(&(code & 0xff)))
-            }
-            // The database did as it was told; what it gave was not understood.
-            sqlx::Error::RowNotFound
-            | sqlx::Error::ColumnNotFound(_)
-            | sqlx::Error::ColumnIndexOutOfBounds { .. }
-            | sqlx::Error::ColumnDecode { .. }
-            | sqlx::Error::Decode(_)
-            | sqlx::Error::Encode(_) => true,
-            _ => false,
-        };
-        if definite {
-            Append::NotWritten(error.to_string())
-        } else {
-            Append::Unknown(error.to_string())
+/// Sorts an error of any other write on the connection that appends. An
+/// unknown outcome is as bad there: what one failed fsync leaves behind
+/// concerns every later write to the file.
+pub fn write(error: &sqlx::Error) -> Append {
+    let definite = match error {
+        sqlx::Error::Database(error) => {
+            sqlite_code(error.as_ref()).is_some_and(|code| NOT_WRITTEN.contains(&(code & 0xff)))
         }
+        // The database did as it was told; what it gave was not understood.
+        sqlx::Error::RowNotFound
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::Encode(_) => true,
+        _ => false,
+    };
+    if definite {
+        Append::NotWritten(error.to_string())
+    } else {
+        Append::Unknown(error.to_string())
     }
 }
 
@@ -124,7 +107,7 @@ mod tests {
     }
 
     fn class(code: i32) -> &'static str {
-        match Append::from_error(&sqlx::Error::Database(Box::new(Coded(code)))) {
+        match append(&sqlx::Error::Database(Box::new(Coded(code)))) {
             Append::Written => "written",
             Append::NotWritten(_) => "not written",
             Append::Unknown(_) => "unknown",
@@ -163,7 +146,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_of_the_database_is_unknown() {
         assert!(matches!(
-            Append::from_error(&sqlx::Error::WorkerCrashed),
+            append(&sqlx::Error::WorkerCrashed),
             Append::Unknown(_)
         ));
     }

@@ -1,8 +1,7 @@
-//! How a change becomes durable, and where everything is kept.
+//! Where everything is kept: the journal's table, its snapshots and the records, on SQLite; backup, restore
+//! and erasure.
 //!
-//! A change is decided by the pure rules of `domain`, appended to a journal,
-//! and only then acknowledged. The order of these steps is the pipeline; the
-//! rest of the crate is tables.
+//! What a batch says and in which order a change becomes durable is [`maskline_journal`]'s business.
 
 mod ahead;
 pub mod backup;
@@ -12,15 +11,13 @@ pub mod erasure;
 pub mod failure;
 pub mod journal;
 pub mod meta;
-pub mod payload;
-pub mod personal;
-pub mod pipeline;
 pub mod records;
 pub mod recovery;
 pub mod schema;
-pub mod show;
 pub mod snapshot;
 pub mod sqlite;
-mod squeeze;
 pub mod staging;
 pub mod work;
+mod zstd;
+
+pub use zstd::Zstd;

@@ -2,12 +2,15 @@
 //! journal after it.
 
 use maskline_domain::{Row, State};
+use maskline_journal::batch::{Batch, Tip};
+use maskline_journal::replay::{Decoded, ReplayError, apply, count, decode};
+use maskline_journal::snapshot::Seal;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::ahead::Ahead;
-use crate::journal::{self, Batch, ChainError, Tip};
-use crate::payload::{self, Opened, PayloadError};
-use crate::snapshot::{self, Seal, SnapshotError};
+use crate::journal;
+use crate::snapshot::{self, SnapshotError};
+use crate::zstd::Zstd;
 
 /// Batches read from the journal at a time.
 const ROWS_AT_A_TIME: u32 = 256;
@@ -21,12 +24,9 @@ pub enum RecoverError {
         /// Its oldest batch.
         first: u64,
     },
-    /// The chain is broken.
+    /// The chain is broken, or a batch cannot be read.
     #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// A batch cannot be read.
-    #[error(transparent)]
-    Payload(#[from] PayloadError),
+    Replay(#[from] ReplayError),
     /// A snapshot is of a later batch than the newest one.
     #[error("there is a snapshot of batch {seq}, but the journal ends at {tip}")]
     Ahead {
@@ -101,10 +101,10 @@ pub async fn recover(
     }
     let mut decoder = Ahead::start({
         let mut tip = tip;
-        move |batches: Vec<Batch>| -> Result<Vec<Decoded>, RecoverError> {
+        move |batches: Vec<Batch>| -> Result<Vec<Decoded>, ReplayError> {
             batches
                 .iter()
-                .map(|batch| decode(&mut tip, batch))
+                .map(|batch| decode(&mut tip, batch, &Zstd))
                 .collect()
         }
     })
@@ -144,49 +144,6 @@ pub async fn recover(
         events,
         bytes,
     })
-}
-
-/// A batch that continues the chain and has been read.
-struct Decoded {
-    tip: Tip,
-    bytes: u64,
-    opened: Opened,
-}
-
-fn decode(tip: &mut Tip, batch: &Batch) -> Result<Decoded, RecoverError> {
-    tip.follow(batch)?;
-    Ok(Decoded {
-        tip: *tip,
-        bytes: (batch.payload.len() + batch.personal.len()) as u64,
-        opened: payload::open(batch)?,
-    })
-}
-
-/// Makes the next batch of the chain part of a state, and gives what it says.
-///
-/// # Errors
-/// [`RecoverError::Chain`] and [`RecoverError::Payload`]; the state is as it
-/// was.
-pub fn follow(state: &mut State, tip: &mut Tip, batch: &Batch) -> Result<Opened, RecoverError> {
-    let decoded = decode(&mut tip.clone(), batch)?;
-    apply(state, &decoded.opened);
-    *tip = decoded.tip;
-    Ok(decoded.opened)
-}
-
-fn apply(state: &mut State, opened: &Opened) {
-    for event in opened.entries.iter().flat_map(|entry| &entry.events) {
-        state.apply(event);
-    }
-    state.advance(opened.at);
-}
-
-fn count(opened: &Opened) -> u64 {
-    opened
-        .entries
-        .iter()
-        .map(|entry| entry.events.len() as u64)
-        .sum()
 }
 
 /// The state of the newest snapshot that holds, or an empty one if the journal

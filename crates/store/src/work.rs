@@ -7,13 +7,15 @@ use maskline_domain::{Owner, PhoneNumber, SubsId, Timestamp};
 use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::failure::{Append, is_constraint};
+use crate::failure::{self, is_constraint};
 use crate::records::call::{self, Deed};
 use crate::records::history;
 use crate::records::projection::Projection;
-use crate::snapshot::{self, Seal};
+use crate::snapshot;
 use crate::{journal, meta, sqlite};
 use maskline_domain::call_record::CallRecord;
+use maskline_journal::Append;
+use maskline_journal::snapshot::Seal;
 
 /// A write to the records that somebody waits for.
 #[derive(Debug)]
@@ -269,7 +271,7 @@ async fn give_up(conn: &mut SqliteConnection, error: &sqlx::Error) -> Append {
     // After some errors SQLite has rolled back by itself; then this fails, and
     // that is well.
     let _ = query("ROLLBACK").execute(conn).await;
-    Append::of_write(error)
+    failure::write(error)
 }
 
 impl RecordWrite {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use maskline_domain::Command;
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::auth::Operator;
 use super::document::Document;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use maskline_domain::{AdminRefusal, Refusal};
-use maskline_store::pipeline::SubmitError;
+use maskline_journal::pipeline::SubmitError;
 
 use super::plan::Mistakes;
 use crate::writer::ReadError;

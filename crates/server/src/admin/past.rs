@@ -1,9 +1,11 @@
 //! The state as it was at a moment in the past, made from the journal.
 
+use maskline_store::Zstd;
 use std::path::Path;
 
 use maskline_domain::{State, Timestamp};
-use maskline_store::journal::{self, Tip};
+use maskline_journal::batch::Tip;
+use maskline_store::journal;
 use maskline_store::recovery::{self, RecoverError};
 use maskline_store::snapshot::{self, SnapshotError};
 use maskline_store::sqlite;
@@ -52,7 +54,8 @@ pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
             ));
         }
         for batch in &batches {
-            recovery::follow(&mut state, &mut tip, batch).map_err(|error| fault(&error))?;
+            maskline_journal::replay::follow(&mut state, &mut tip, batch, &Zstd)
+                .map_err(|error| fault(&error))?;
         }
     }
     Ok(state)

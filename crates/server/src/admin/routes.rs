@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::PhoneNumber;
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::auth::require_token;
 use super::extract::BodyTimeout;

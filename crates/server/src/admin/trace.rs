@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use maskline_domain::{Command, Note, PhoneNumber, State};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::auth::Operator;
 use super::{Admin, AdminError};

@@ -1,12 +1,14 @@
 //! `maskline journal`: read straight from the data directory, whether a service runs or not.
 
+use maskline_store::Zstd;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
 use clap::Subcommand;
 use maskline_domain::Timestamp;
-use maskline_store::{journal, show, sqlite};
+use maskline_journal::show;
+use maskline_store::{journal, sqlite};
 use serde_json::json;
 
 use super::{Client, Common, Failure};
@@ -113,7 +115,7 @@ async fn print(data: &Path, range: Range<u64>, reveal: bool) -> Result<(), Failu
             .await
             .map_err(|error| failed(&error))?;
         for batch in batches.iter().take_while(|batch| batch.seq < range.end) {
-            let text = show::batch(batch, reveal).map_err(|error| failed(&error))?;
+            let text = show::batch(batch, &Zstd, reveal).map_err(|error| failed(&error))?;
             write!(out, "{text}")?;
         }
         // None where they have been taken away since they were counted.

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use maskline_domain::call::Notice;
-use maskline_store::pipeline::Limits;
+use maskline_journal::pipeline::Limits;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

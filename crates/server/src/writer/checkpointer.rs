@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use maskline_store::failure::Append;
-use maskline_store::pipeline::Input;
+use maskline_journal::Append;
+use maskline_journal::pipeline::Input;
+use maskline_store::failure;
 use maskline_store::sqlite;
 use sqlx::SqlitePool;
 use tokio::sync::{Notify, watch};
@@ -102,7 +103,7 @@ async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
         }
         match done {
             Ok(_) => {}
-            Err(error) => match Append::of_write(&error) {
+            Err(error) => match failure::write(&error) {
                 // A full disk, most likely; the log keeps what it has.
                 Append::Written | Append::NotWritten(_) => {
                     tracing::warn!(%error, "the write-ahead log could not be checkpointed");

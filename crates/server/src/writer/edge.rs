@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use maskline_domain::Timestamp;
-use maskline_store::pipeline::Clocks;
+use maskline_journal::pipeline::Clocks;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 

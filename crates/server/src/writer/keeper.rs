@@ -5,17 +5,19 @@
 //! tables as a start would do it, so it is also a rehearsal of the next start;
 //! while none is being made, that state takes no memory.
 
+use maskline_store::Zstd;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use maskline_journal::payload::WRITER;
+use maskline_journal::snapshot::{Parts, Seal};
 use maskline_store::journal;
-use maskline_store::payload::WRITER;
 use maskline_store::records::projection;
 use maskline_store::recovery::{RecoverError, recover};
-use maskline_store::snapshot::{self, Parts, Seal};
+use maskline_store::snapshot;
 use maskline_store::sqlite::{self, OpenError};
 use maskline_store::work::Chore;
 use sqlx::SqlitePool;
@@ -126,7 +128,7 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
     if seq == 0 || recovered.snapshot.is_some_and(|seal| seal.seq == seq) {
         return Ok(seq);
     }
-    let mut parts = Parts::default();
+    let mut parts = Parts::new(&Zstd);
     let mut part = 0;
     for row in recovered.state.rows() {
         if let Some(payload) = parts.push(&row) {
@@ -193,7 +195,7 @@ async fn drop_snapshot(shared: &Shared, seq: u64) -> Result<(), KeepError> {
 pub(super) async fn tidy(shared: &Shared) -> Result<(), KeepError> {
     let readers = sqlite::readers(&shared.options.dir, 1).await?;
     let found = snapshot::list(&mut *readers.acquire().await?).await?;
-    for seq in snapshot::superfluous(&found, None) {
+    for seq in maskline_journal::snapshot::superfluous(&found, None) {
         drop_snapshot(shared, seq).await?;
     }
     let below = {

@@ -2,7 +2,8 @@
 //! once for a data directory, in the background.
 
 use maskline_domain::{Owner, SubsId};
-use maskline_store::pipeline::Touch;
+use maskline_journal::batch::Batch;
+use maskline_journal::pipeline::Touch;
 use maskline_store::records::history;
 use maskline_store::records::owners::Owners;
 use maskline_store::work::Chore;
@@ -51,7 +52,7 @@ pub(super) enum FillError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
-    Payload(#[from] maskline_store::payload::PayloadError),
+    Payload(#[from] maskline_journal::payload::PayloadError),
     #[error(transparent)]
     State(#[from] ReadError),
     /// Batches were pruned that had not been read yet.
@@ -184,11 +185,7 @@ async fn begin(ledger: &Ledger, readers: &SqlitePool) -> Result<Stage, FillError
 }
 
 /// The batches from `next` on, without a gap, at least one.
-async fn batches(
-    readers: &SqlitePool,
-    next: u64,
-    until: u64,
-) -> Result<Vec<journal::Batch>, FillError> {
+async fn batches(readers: &SqlitePool, next: u64, until: u64) -> Result<Vec<Batch>, FillError> {
     let wanted = (until + 1 - next).min(BATCHES.into()) as u32;
     let mut conn = readers.acquire().await?;
     let batches = journal::read(&mut conn, next, wanted).await?;

@@ -129,5 +129,5 @@ enum ProjectError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
-    Payload(#[from] maskline_store::payload::PayloadError),
+    Payload(#[from] maskline_journal::payload::PayloadError),
 }

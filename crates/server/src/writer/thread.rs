@@ -3,15 +3,17 @@
 //! Appends come first. Between two of them it writes a slice of call records
 //! or does a chore, each at most so often while commands are waiting.
 
+use maskline_store::Zstd;
+use maskline_store::failure;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use maskline_domain::Outcome;
-use maskline_store::failure::Append;
-use maskline_store::payload::Draft;
-use maskline_store::pipeline::{Input, Output, SubmitError};
+use maskline_journal::Append;
+use maskline_journal::payload::Draft;
+use maskline_journal::pipeline::{Input, Output, SubmitError};
 use maskline_store::sqlite::{self, DataDir};
 use maskline_store::work::{Done, do_chore, write_records};
 use maskline_store::{journal, meta};
@@ -218,7 +220,7 @@ impl Thread {
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.parts.shared);
         let events = draft.events() as u64;
-        let batch = draft.seal();
+        let batch = draft.seal(&Zstd);
         let bytes = (batch.payload.len() + batch.personal.len()) as u64;
         let begun = Instant::now();
         let outcome = journal::append(&mut self.parts.conn, &batch).await;
@@ -243,7 +245,7 @@ impl Thread {
     async fn probe(&mut self) -> Result<Wanted, Unknown> {
         let outcome = match meta::probe(&mut self.parts.conn, clocks().wall.0).await {
             Ok(()) => Append::Written,
-            Err(error) => Append::of_write(&error),
+            Err(error) => failure::write(&error),
         };
         self.turn(std::iter::once(Input::Probed(outcome)))
     }
@@ -394,7 +396,7 @@ impl Thread {
         self.parts.shared.times.finished(begun.elapsed());
         match done {
             Ok(_) => Ok(()),
-            Err(error) => match Append::of_write(&error) {
+            Err(error) => match failure::write(&error) {
                 // A full disk: the log keeps what it has.
                 Append::Written | Append::NotWritten(_) => Ok(()),
                 Append::Unknown(reason) => Err(self.stop(reason)),

@@ -1,11 +1,12 @@
 //! Whose bindings of before were.
 
+use maskline_store::Zstd;
 use std::path::Path;
 use std::time::Duration;
 
 use maskline_domain::{Event, Note};
+use maskline_journal::payload::Draft;
 use maskline_server::writer::{Ledger, Options, clocks};
-use maskline_store::payload::Draft;
 use maskline_store::{journal, sqlite};
 use tempfile::TempDir;
 
@@ -69,7 +70,7 @@ async fn age(dir: &Path, batches: u64) {
         let mut draft = Draft::new(tip.seq + 1, clocks().wall, tip.hash, [0; 32]);
         let event = Event::Noted(Note::Drained { calls: 0 });
         draft.push(&by, vec![event], usize::MAX).expect("small");
-        let batch = draft.seal();
+        let batch = draft.seal(&Zstd);
         journal::append(&mut conn, &batch).await;
         (tip.seq, tip.hash) = (batch.seq, batch.hash);
     }

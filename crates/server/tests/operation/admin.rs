@@ -5,6 +5,7 @@ mod explain;
 mod traces;
 mod trunks;
 
+use maskline_store::Zstd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,12 +20,13 @@ use maskline_domain::{
     Actor, BindRequest, Command, Envelope, Outcome, PhoneNumber, PoolKey, Product, Restriction,
     SubsId,
 };
+use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
 use maskline_server::calls::Board;
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::telemetry::Readiness;
 use maskline_server::writer::{Ledger, Options, Running, Touch};
-use maskline_store::{journal, show};
+use maskline_store::journal;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -498,7 +500,7 @@ impl World {
         let batches = journal::read(&mut conn, 1, 1000).await.expect("batches");
         batches
             .iter()
-            .map(|batch| show::batch(batch, reveal).expect("readable"))
+            .map(|batch| show::batch(batch, &Zstd, reveal).expect("readable"))
             .collect()
     }
 }

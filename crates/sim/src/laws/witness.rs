@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use maskline_domain::{
     Binding, Command, CommandId, Envelope, Outcome, Refusal, State, SubsId, Timestamp, Update,
 };
-use maskline_store::pipeline::SubmitError;
+use maskline_journal::pipeline::SubmitError;
 
 use crate::laws::{Held, Law, broken, hold};
 use crate::model::judge::Answer;

@@ -7,7 +7,7 @@ use maskline_domain::{
     Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber, Refusal, SubsId,
     Timestamp,
 };
-use maskline_store::pipeline::SubmitError;
+use maskline_journal::pipeline::SubmitError;
 
 use crate::laws::{Broken, Held, Law, broken, hold};
 use crate::model::Model;

@@ -4,7 +4,7 @@
 //! both were last known to be right, and is not far behind the journal.
 
 use maskline_domain::Timestamp;
-use maskline_store::pipeline::{Clocks, DIVERGENCE_MS_MAX};
+use maskline_journal::pipeline::{Clocks, DIVERGENCE_MS_MAX};
 
 /// What the clocks have shown since the start of a process.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! What comes out of the machine: batches, answers, and what they must be.
 
+use maskline_journal::Compression;
 use std::collections::VecDeque;
 
 use maskline_domain::{Actor, Entry, Envelope, Event, Outcome, Refusal, Timestamp};
-use maskline_store::journal::Batch;
-use maskline_store::payload::{self, Draft};
-use maskline_store::pipeline::{Input, Output, SubmitError};
+use maskline_journal::batch::Batch;
+use maskline_journal::payload::{self, Draft};
+use maskline_journal::pipeline::{Input, Output, SubmitError};
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, hold};
@@ -150,9 +151,10 @@ impl World {
     }
 
     fn append(&mut self, draft: Draft, round: Round) -> Held {
-        let mut batch = draft.seal();
+        let compression = self.disk.compression;
+        let mut batch = draft.seal(compression);
         if let Some(fault) = self.fault {
-            batch = spoil(batch, fault);
+            batch = spoil(batch, fault, compression);
         }
         self.close(round, Some(&batch))?;
         self.flight = Some(batch);
@@ -179,7 +181,7 @@ impl World {
                     )
                 },
             )?;
-            match payload::open(batch) {
+            match payload::open(batch, self.disk.compression) {
                 Ok(opened) => entries.extend(opened.entries),
                 Err(error) => return broken(Law::SameRows, error.to_string()),
             }
@@ -298,7 +300,7 @@ fn is_of(entry: &Entry, envelope: &Envelope) -> bool {
 }
 
 /// Writes a batch anew as a fault would have it.
-fn spoil(batch: Batch, fault: Fault) -> Batch {
+fn spoil(batch: Batch, fault: Fault, compression: &dyn Compression) -> Batch {
     let faults = [
         Fault::NonceNotJournalled,
         Fault::EntriesReversed,
@@ -306,7 +308,7 @@ fn spoil(batch: Batch, fault: Fault) -> Batch {
     ];
     let Some(opened) = faults
         .contains(&fault)
-        .then(|| payload::open(&batch).ok())
+        .then(|| payload::open(&batch, compression).ok())
         .flatten()
     else {
         return batch;
@@ -325,5 +327,5 @@ fn spoil(batch: Batch, fault: Fault) -> Batch {
         }
         draft.push(&by, events, usize::MAX);
     }
-    draft.seal()
+    draft.seal(compression)
 }

@@ -2,11 +2,12 @@
 //! not.
 
 use maskline_domain::{Row, State, SubsId};
-use maskline_store::journal::{Batch, Hash, Tip};
-use maskline_store::payload::{self, WRITER};
-use maskline_store::personal::{self, Kept};
-use maskline_store::recovery;
-use maskline_store::snapshot::{self, Seal};
+use maskline_journal::Compression;
+use maskline_journal::batch::{Batch, Hash, Tip};
+use maskline_journal::payload::{self, WRITER};
+use maskline_journal::personal::{self, Kept};
+use maskline_journal::snapshot::Seal;
+use std::fmt;
 
 use crate::faults::Fault;
 
@@ -14,7 +15,6 @@ use crate::faults::Fault;
 const ROWS_IN_A_PART: usize = 40;
 
 /// What is on the disk.
-#[derive(Debug, Default)]
 pub struct Disk {
     /// The journal, oldest batch first.
     journal: Vec<Batch>,
@@ -25,6 +25,8 @@ pub struct Disk {
     snapshots: Vec<Snapshot>,
     /// Whether it takes no writes.
     pub full: bool,
+    /// By what batches are compressed.
+    pub compression: &'static dyn Compression,
 }
 
 /// One snapshot.
@@ -39,6 +41,29 @@ struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoStart(String);
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk")
+            .field("journal", &self.journal.len())
+            .field("snapshots", &self.snapshots.len())
+            .field("full", &self.full)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Disk {
+    /// An empty one, whose batches are compressed by `compression`.
+    pub fn new(compression: &'static dyn Compression) -> Self {
+        Self {
+            journal: Vec::new(),
+            unsynced: None,
+            snapshots: Vec::new(),
+            full: false,
+            compression,
+        }
+    }
+}
 
 impl Disk {
     /// Makes a batch durable.
@@ -115,10 +140,11 @@ impl Disk {
                 break;
             }
             if is_last && fault == Some(Fault::ReplayDropsLastEntry) {
-                follow_but_last_entry(state, tip, batch)?;
+                follow_but_last_entry(state, tip, batch, self.compression)?;
                 break;
             }
-            recovery::follow(state, tip, batch).map_err(|error| NoStart(error.to_string()))?;
+            maskline_journal::replay::follow(state, tip, batch, self.compression)
+                .map_err(|error| NoStart(error.to_string()))?;
         }
         Ok(())
     }
@@ -150,7 +176,7 @@ impl Disk {
             return Ok((state, snapshot.tip));
         }
         let seal = snapshot.seal.as_ref().ok_or(failed("is not finished"))?;
-        let digest = snapshot::digest(state.rows()).to_string();
+        let digest = maskline_journal::snapshot::digest(state.rows()).to_string();
         if (seal.rows, &seal.digest) != (rows, &digest) {
             return Err(failed("does not have the rows that were written"));
         }
@@ -170,7 +196,7 @@ impl Disk {
         let failed = |error: &dyn std::fmt::Display| NoStart(error.to_string());
         let mut erased = 0;
         for batch in self.journal.iter_mut().chain(&mut self.unsynced) {
-            let opened = payload::open(batch).map_err(|error| failed(&error))?;
+            let opened = payload::open(batch, self.compression).map_err(|error| failed(&error))?;
             let mut kept = personal::read(&batch.personal).map_err(|error| failed(&error))?;
             let events = opened.entries.iter().flat_map(|entry| &entry.events);
             let before = erased;
@@ -196,7 +222,7 @@ impl Disk {
             .rev()
             .map(|snapshot| (snapshot.tip.seq, snapshot.seal.clone()))
             .collect();
-        let superfluous = snapshot::superfluous(&found, writing);
+        let superfluous = maskline_journal::snapshot::superfluous(&found, writing);
         self.snapshots
             .retain(|snapshot| !superfluous.contains(&snapshot.tip.seq));
         let sealed: Vec<u64> = self
@@ -236,10 +262,15 @@ fn rows_of(mut part: &[u8]) -> Vec<Row> {
     rows
 }
 
-fn follow_but_last_entry(state: &mut State, tip: &mut Tip, batch: &Batch) -> Result<(), NoStart> {
+fn follow_but_last_entry(
+    state: &mut State,
+    tip: &mut Tip,
+    batch: &Batch,
+    compression: &dyn Compression,
+) -> Result<(), NoStart> {
     let failed = |error: &dyn std::fmt::Display| NoStart(error.to_string());
     tip.follow(batch).map_err(|error| failed(&error))?;
-    let mut opened = payload::open(batch).map_err(|error| failed(&error))?;
+    let mut opened = payload::open(batch, compression).map_err(|error| failed(&error))?;
     opened.entries.pop();
     for event in opened.entries.iter().flat_map(|entry| &entry.events) {
         state.apply(event);
@@ -335,7 +366,7 @@ impl Scribe {
         if exists {
             return Ok(());
         }
-        let digest = snapshot::digest(rows.iter());
+        let digest = maskline_journal::snapshot::digest(rows.iter());
         if fault == Some(Fault::SnapshotMissesARow) {
             rows.pop();
         }

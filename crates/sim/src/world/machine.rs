@@ -1,8 +1,8 @@
 //! The pipeline under test: the real one, or the bench with a fault in it.
 
 use maskline_domain::{State, Timestamp};
-use maskline_store::journal::Tip;
-use maskline_store::pipeline::{Clocks, Input, Limits, Output, Pipeline, Touch};
+use maskline_journal::batch::Tip;
+use maskline_journal::pipeline::{Clocks, Input, Limits, Output, Pipeline, Touch};
 
 use crate::bench::Bench;
 use crate::faults::Fault;

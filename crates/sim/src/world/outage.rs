@@ -1,9 +1,9 @@
 //! How appends end, how the process dies, and how it comes back.
 
 use maskline_domain::State;
-use maskline_store::failure::Append;
-use maskline_store::journal::{Batch, Tip};
-use maskline_store::pipeline::{Input, SubmitError};
+use maskline_journal::Append;
+use maskline_journal::batch::{Batch, Tip};
+use maskline_journal::pipeline::{Input, SubmitError};
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, counts, hold, one_owner, same_rows};

@@ -2,7 +2,7 @@
 
 use maskline_domain::routing::{Dial, Route, Situation, explain, route};
 use maskline_domain::{AccessKeyId, PhoneNumber, PoolKey, State, SubsId, Timestamp};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, hold};

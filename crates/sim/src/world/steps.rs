@@ -2,7 +2,7 @@
 
 use maskline_domain::routing::Dial;
 use maskline_domain::{AccessKeyId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
-use maskline_store::pipeline::Input;
+use maskline_journal::pipeline::Input;
 
 use crate::chance::Chance;
 use crate::laws::{Held, Law, broken};

@@ -7,12 +7,13 @@
 //! it tells something of later, nobody knows where it was before, and bindings
 //! on it stay without an owner until then.
 
+use crate::zstd::Zstd;
 use std::collections::{BTreeMap, BTreeSet};
 
 use maskline_domain::{AccountId, Event, Owner, PhoneNumber, PoolKey, State, SubsId};
 
-use crate::journal::Batch;
-use crate::payload::{self, PayloadError};
+use maskline_journal::batch::Batch;
+use maskline_journal::payload::{self, PayloadError};
 
 /// Where numbers are, batch by batch. Hold one to the journal from its first
 /// batch on: first every batch up to the one of which [`Owners::new`] had the
@@ -119,6 +120,6 @@ impl Owners {
 }
 
 fn events(batch: &Batch) -> Result<impl Iterator<Item = Event>, PayloadError> {
-    let entries = payload::open(batch)?.entries;
+    let entries = payload::open(batch, &Zstd)?.entries;
     Ok(entries.into_iter().flat_map(|entry| entry.events))
 }

@@ -4,13 +4,14 @@
 //! misses nor doubles an event; and since rows are unique by batch and event,
 //! rebuilding one is a matter of setting its position back.
 
+use crate::zstd::Zstd;
 use maskline_domain::{Actor, Event};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 
 use super::{audit, history};
-use crate::journal::Batch;
-use crate::payload::{self, Opened, PayloadError};
+use maskline_journal::batch::Batch;
+use maskline_journal::payload::{self, Opened, PayloadError};
 
 /// The name under which the position is stored.
 pub const NAME: &str = "records";
@@ -32,7 +33,7 @@ impl Projection {
     /// # Errors
     /// [`PayloadError`] when it cannot be read.
     pub fn add(&mut self, batch: &Batch) -> Result<(), PayloadError> {
-        let opened = payload::open(batch)?;
+        let opened = payload::open(batch, &Zstd)?;
         self.take(batch.seq, opened);
         Ok(())
     }

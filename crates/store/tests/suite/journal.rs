@@ -1,7 +1,8 @@
 //! The chain of batches, and what each kind of failed append says.
 
-use maskline_store::failure::Append;
-use maskline_store::journal::{self, ChainError, Hash, Tip};
+use maskline_journal::Append;
+use maskline_journal::batch::{ChainError, Hash, Tip};
+use maskline_store::journal;
 use maskline_store::meta;
 use sqlx::query;
 

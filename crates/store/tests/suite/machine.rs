@@ -1,10 +1,10 @@
 //! The pipeline with a journal in a vector, whose appends end as one likes.
 
 use maskline_domain::{Envelope, Outcome, Row, State, Timestamp};
-use maskline_store::failure::Append;
-use maskline_store::journal::{Batch, Tip};
-use maskline_store::pipeline::{Clocks, Input, Limits, Output, Pipeline, SubmitError};
-use maskline_store::recovery;
+use maskline_journal::Append;
+use maskline_journal::batch::{Batch, Tip};
+use maskline_journal::pipeline::{Clocks, Input, Limits, Output, Pipeline, SubmitError};
+use maskline_store::Zstd;
 
 pub type Answer = Result<Outcome, SubmitError>;
 
@@ -91,7 +91,7 @@ impl Machine {
             match output {
                 Output::Append(draft) => {
                     assert!(self.pending.is_none(), "one batch in flight");
-                    self.pending = Some(draft.seal());
+                    self.pending = Some(draft.seal(&Zstd));
                 }
                 Output::Answer { caller, answer } => self.answers.push((caller, answer)),
                 Output::Settled { durable } => self.settled.push(durable),
@@ -147,7 +147,8 @@ impl Machine {
         let mut state = State::default();
         let mut tip = Tip::GENESIS;
         for batch in &self.journal {
-            recovery::follow(&mut state, &mut tip, batch).expect("a whole journal");
+            maskline_journal::replay::follow(&mut state, &mut tip, batch, &Zstd)
+                .expect("a whole journal");
         }
         assert_eq!(tip, self.pipeline.tip());
         state.rows().collect()

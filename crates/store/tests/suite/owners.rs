@@ -5,12 +5,13 @@ use maskline_domain::{
     AccountId, Binding, Command, Event, Number, Outcome, Owner, PhoneNumber, Pool, PoolKey,
     Product, SubsId,
 };
-use maskline_store::journal::Batch;
-use maskline_store::payload::{self, Draft};
+use maskline_journal::batch::Batch;
+use maskline_journal::payload::{self, Draft};
+use maskline_journal::show;
+use maskline_store::Zstd;
 use maskline_store::records::history::{self, Facts, Filter};
 use maskline_store::records::owners::Owners;
 use maskline_store::records::projection::Projection;
-use maskline_store::show;
 use sqlx::query;
 
 use crate::machine::Machine;
@@ -97,13 +98,13 @@ fn older(journal: &[Batch]) -> Vec<Batch> {
     };
     let mut batches = Vec::new();
     for batch in journal {
-        let opened = payload::open(batch).expect("readable");
+        let opened = payload::open(batch, &Zstd).expect("readable");
         let mut draft = Draft::new(batch.seq, opened.at, prev, [0; 32]);
         for entry in opened.entries {
             let events = entry.events.into_iter().map(bare).collect();
             draft.push(&entry.by, events, usize::MAX).expect("small");
         }
-        let batch = draft.seal();
+        let batch = draft.seal(&Zstd);
         prev = batch.hash;
         batches.push(batch);
     }
@@ -344,8 +345,8 @@ async fn no_free_text_is_shown_unless_it_is_revealed() {
     let debugged = format!("{envelope:?}");
     machine.done(envelope).expect("bound");
     let batch = machine.journal.last().expect("some");
-    let masked = show::batch(batch, false).expect("readable");
-    let event = payload::open(batch).expect("readable").entries;
+    let masked = show::batch(batch, &Zstd, false).expect("readable");
+    let event = payload::open(batch, &Zstd).expect("readable").entries;
     for (what, shown) in [
         ("the journal", &masked),
         ("a command", &debugged),
@@ -355,6 +356,6 @@ async fn no_free_text_is_shown_unless_it_is_revealed() {
         assert!(!shown.contains("Canary"), "{what}: {shown}");
     }
     assert!(masked.contains(r#""dtmf_config":"***""#), "{masked}");
-    let whole = show::batch(batch, true).expect("readable");
+    let whole = show::batch(batch, &Zstd, true).expect("readable");
     assert_eq!(whole.matches("Canary").count(), 6, "{whole}");
 }

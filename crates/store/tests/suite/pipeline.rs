@@ -1,8 +1,8 @@
 //! When a caller is answered, and what a failed append leaves behind.
 
 use maskline_domain::{Command, Outcome, Refusal, SubsId};
-use maskline_store::failure::Append;
-use maskline_store::pipeline::{Input, Limits, PROBE_EVERY_MS, SubmitError, Touch};
+use maskline_journal::Append;
+use maskline_journal::pipeline::{Input, Limits, PROBE_EVERY_MS, SubmitError, Touch};
 
 use crate::machine::{Answer, Machine, not_written};
 use crate::world::{bind, hopeless, number, operator, unbind, x};

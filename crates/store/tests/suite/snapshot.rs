@@ -1,9 +1,11 @@
 //! Which snapshots count, and which are kept.
 
 use maskline_domain::{Event, Row as StateRow, State, Trunk, TrunkName};
-use maskline_store::journal::Hash;
-use maskline_store::payload::READER;
-use maskline_store::snapshot::{self, Parts, Seal, SnapshotError};
+use maskline_journal::batch::Hash;
+use maskline_journal::payload::READER;
+use maskline_journal::snapshot::{Parts, Seal};
+use maskline_store::Zstd;
+use maskline_store::snapshot::{self, SnapshotError};
 use sqlx::query;
 
 use crate::support::{Store, store};
@@ -36,7 +38,7 @@ fn rows(count: u64) -> impl Iterator<Item = Row> {
 }
 
 async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
-    let mut parts = Parts::default();
+    let mut parts = Parts::new(&Zstd);
     let mut written = 0;
     for row in rows(count) {
         if let Some(part) = parts.push(&row) {
@@ -47,7 +49,10 @@ async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
     if let Some(part) = &total.part {
         put(store, seq, &mut written, part).await;
     }
-    assert_eq!(total.digest, snapshot::digest(rows(count)));
+    assert_eq!(
+        total.digest,
+        maskline_journal::snapshot::digest(rows(count))
+    );
     let seal = Seal {
         seq,
         at: 0,
@@ -153,8 +158,14 @@ async fn two_whole_snapshots_are_kept() {
             .expect("SQL");
     }
     let found = snapshot::list(&mut store.conn).await.expect("SQL");
-    assert_eq!(snapshot::superfluous(&found, Some(8)), [6, 4, 3, 1]);
-    assert_eq!(snapshot::superfluous(&found, None), [8, 6, 4, 3, 1]);
+    assert_eq!(
+        maskline_journal::snapshot::superfluous(&found, Some(8)),
+        [6, 4, 3, 1]
+    );
+    assert_eq!(
+        maskline_journal::snapshot::superfluous(&found, None),
+        [8, 6, 4, 3, 1]
+    );
 }
 
 #[tokio::test]
@@ -173,8 +184,8 @@ async fn a_snapshot_of_the_first_release_gives_the_same_state_and_digest() {
     let mut replayed = State::default();
     replayed.apply(&Event::TrunkSet(Box::new(trunk)));
     assert_eq!(
-        snapshot::digest(state.rows()),
-        snapshot::digest(replayed.rows())
+        maskline_journal::snapshot::digest(state.rows()),
+        maskline_journal::snapshot::digest(replayed.rows())
     );
     let written = postcard::to_allocvec(&StateRow::from(
         replayed.trunks().next().expect("one").clone(),

@@ -1,6 +1,6 @@
 //! A store in a directory of its own, and batches to put into it.
 
-use maskline_store::journal::{Batch, Hash, Tip};
+use maskline_journal::batch::{Batch, Hash, Tip};
 use maskline_store::sqlite::DataDir;
 use sqlx::sqlite::SqliteConnection;
 use tempfile::TempDir;

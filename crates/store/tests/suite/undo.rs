@@ -2,8 +2,8 @@
 //! batch did.
 
 use maskline_domain::{Command, PhoneNumber, PoolKey, Product, SubsId, Update, command::Envelope};
-use maskline_store::failure::Append;
-use maskline_store::pipeline::{Input, PROBE_EVERY_MS};
+use maskline_journal::Append;
+use maskline_journal::pipeline::{Input, PROBE_EVERY_MS};
 use proptest::prelude::*;
 
 use crate::machine::{Machine, not_written};

@@ -1,13 +1,18 @@
 //! A store filled by the pipeline: recovery, checking, showing, copying.
 
 use maskline_domain::{Outcome, Row, SubsId};
-use maskline_store::failure::Append;
-use maskline_store::journal::{self, Tip};
+use maskline_journal::Append;
+use maskline_journal::batch::Tip;
+use maskline_journal::replay::ReplayError;
+use maskline_journal::snapshot::{Parts, Seal};
+use maskline_journal::{personal, show};
+use maskline_store::Zstd;
+use maskline_store::journal;
 use maskline_store::records::history;
 use maskline_store::records::projection::{self, Projection};
 use maskline_store::recovery::{Progress, RecoverError, recover};
-use maskline_store::snapshot::{self, Parts, Seal};
-use maskline_store::{backup, check, erasure, personal, show, sqlite};
+use maskline_store::snapshot;
+use maskline_store::{backup, check, erasure, sqlite};
 use sqlx::query;
 
 use crate::machine::Machine;
@@ -55,7 +60,7 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
         .await
         .expect("whole");
     assert_eq!(recovered.tip.seq, upto);
-    let mut parts = Parts::default();
+    let mut parts = Parts::new(&Zstd);
     for row in recovered.state.rows() {
         assert!(parts.push(&row).is_none(), "a small state");
     }
@@ -144,7 +149,10 @@ async fn without_a_beginning_there_is_no_state() {
     take_snapshot(&mut store, 5).await;
     journal::prune(&mut store.conn, 7, 100).await.expect("SQL");
     let gap = recover(&mut store.conn, None, |_| ()).await;
-    assert!(matches!(gap, Err(RecoverError::Chain(_))), "{gap:?}");
+    assert!(
+        matches!(gap, Err(RecoverError::Replay(ReplayError::Chain(_)))),
+        "{gap:?}"
+    );
 
     query("DELETE FROM snapshot")
         .execute(&mut store.conn)
@@ -237,14 +245,14 @@ async fn every_kind_of_damage_is_a_problem() {
 #[tokio::test]
 async fn a_doubled_slot_is_a_problem() {
     use maskline_domain::Event;
-    use maskline_store::payload::{self, Draft};
+    use maskline_journal::payload::{self, Draft};
     let (machine, mut store, ids) = filled().await;
     let tip = machine.pipeline.tip();
     let mut stolen = machine.pipeline.state().binding(ids[4]).expect("live");
     stolen.subs_id = SubsId(stolen.subs_id.0 + 1_000_000);
     stolen.a = number(77);
     let mut draft = Draft::new(tip.seq + 1, machine.wall(), tip.hash, [0; 32]);
-    let by = payload::open(&machine.journal[0])
+    let by = payload::open(&machine.journal[0], &Zstd)
         .expect("readable")
         .entries[0]
         .by
@@ -252,7 +260,7 @@ async fn a_doubled_slot_is_a_problem() {
     draft
         .push(&by, vec![Event::Bound(Box::new(stolen))], usize::MAX)
         .expect("small");
-    journal::append(&mut store.conn, &draft.seal()).await;
+    journal::append(&mut store.conn, &draft.seal(&Zstd)).await;
     let problems = problems(&mut store).await;
     assert!(
         problems.iter().any(|p| p.contains("takes a slot")),
@@ -293,7 +301,7 @@ async fn the_journal_shows_itself_masked() {
     let text: String = machine
         .journal
         .iter()
-        .map(|batch| show::batch(batch, false).expect("readable"))
+        .map(|batch| show::batch(batch, &Zstd, false).expect("readable"))
         .collect();
     assert!(
         text.contains("bound") && text.contains("138******05"),
@@ -303,7 +311,8 @@ async fn the_journal_shows_itself_masked() {
         !text.contains("1380000") && !text.contains("order of"),
         "{text}"
     );
-    let revealed = show::batch(machine.journal.last().expect("some"), true).expect("readable");
+    let revealed =
+        show::batch(machine.journal.last().expect("some"), &Zstd, true).expect("readable");
     assert!(revealed.contains("17000000001"), "{revealed}");
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use maskline_domain::access::PoolRef;
 use maskline_domain::{AccountId, Command, PoolKey, SubsId};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 use maskline_store::records::history::{self, Facts};
 
 use super::{Answer, Filter, Found, LIMIT_DEFAULT, LIMIT_MAX, phone_number, there};

@@ -11,7 +11,7 @@ use maskline_domain::call::{Question, foretell};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Dial, Route};
 use maskline_domain::{Pool, TrunkName};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::{Answer, phone_number};
 use crate::admin::auth::Operator;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use maskline_domain::Command;
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::Answer;
 use crate::admin::Admin;

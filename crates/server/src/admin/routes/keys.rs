@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use maskline_domain::trunk::Credentials;
 use maskline_domain::{AccessKeyId, Command, Trunk};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, there};
 use crate::admin::auth::Operator;

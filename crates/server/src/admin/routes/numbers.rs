@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use maskline_domain::access::PoolRef;
 use maskline_domain::{City, Command, PoolKey};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, Found, one_of, phone_number, there};
 use crate::admin::auth::Operator;

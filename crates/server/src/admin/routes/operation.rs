@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::{Command, Note, PhoneNumber};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 use maskline_store::records::audit;
 
 use super::{Answer, Filter};

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use serde_json::Value;
 
 use maskline_domain::PoolKey;
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, documents, there};
 use crate::admin::auth::Operator;

@@ -7,8 +7,8 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use maskline_domain::{Command, TrunkName};
+use maskline_journal::pipeline::Touch;
 use maskline_sip::message::phrase;
-use maskline_store::pipeline::Touch;
 
 use super::{Answer, documents};
 use crate::admin::auth::Operator;

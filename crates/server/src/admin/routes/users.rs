@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use maskline_domain::{AccountId, Command, UserName};
-use maskline_store::pipeline::Touch;
+use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, documents, there};
 use crate::admin::auth::Operator;

@@ -34,8 +34,8 @@ use self::clock::Watch;
 pub use self::clock::{Clocks, DIVERGENCE_MS_MAX};
 pub use self::touch::Touch;
 use self::touch::Touched;
-use crate::failure::Append;
-use crate::journal::{Hash, Tip};
+use crate::append::Append;
+use crate::batch::{Hash, Tip};
 use crate::payload::Draft;
 
 /// How long after a failed write the next probe is made, in milliseconds.

@@ -8,9 +8,9 @@ use maskline_domain::{Actor, Entry, Event, Personal, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::journal::{Batch, Hash};
+use crate::batch::{Batch, Hash};
+use crate::compression::Compression;
 use crate::personal::{self, Kept, PersonalError};
-use crate::squeeze;
 
 /// The newest payload this program understands; a batch is written for the
 /// oldest reader that understands all that is in it.
@@ -19,7 +19,7 @@ pub use maskline_domain::event::READER;
 /// Which program wrote a batch.
 pub const WRITER: &str = env!("CARGO_PKG_VERSION");
 
-/// The version of the outer form: this byte, then zstd.
+/// The version of the outer form: this byte, then what the compression made.
 const FORM: u8 = 1;
 
 /// A payload is never believed to be larger than this, in bytes.
@@ -178,7 +178,7 @@ impl Draft {
 
     /// Turns it into bytes. Takes tens of microseconds, so it is done while no
     /// lock is held.
-    pub fn seal(self) -> Batch {
+    pub fn seal(self, compression: &dyn Compression) -> Batch {
         let mut column = personal::Column::new(self.personal.len(), self.personal_bytes);
         let mut json = format!(
             r#"{{"seq":{},"at":{},"writer":"{WRITER}","oldest_reader":{},"entries":["#,
@@ -209,7 +209,7 @@ impl Draft {
 
         let mut payload = Vec::with_capacity(json.len() / 2);
         payload.push(FORM);
-        squeeze::compress(&json, &mut payload);
+        compression.compress(&json, &mut payload);
         Batch {
             seq: self.seq,
             at: self.at.0,
@@ -235,12 +235,13 @@ fn salt(seed: &[u8; 32], index: usize) -> [u8; 16] {
 ///
 /// # Errors
 /// [`PayloadError::Form`] and [`PayloadError::Broken`].
-pub fn json(batch: &Batch) -> Result<Vec<u8>, PayloadError> {
+pub fn json(batch: &Batch, compression: &dyn Compression) -> Result<Vec<u8>, PayloadError> {
     let seq = batch.seq;
     let broken = |why| PayloadError::Broken { seq, why };
     match batch.payload.split_first() {
-        Some((&FORM, packed)) => squeeze::decompress(packed, JSON_BYTES_MAX)
-            .map_err(|_| broken("it does not decompress")),
+        Some((&FORM, packed)) => compression
+            .decompress(packed, JSON_BYTES_MAX)
+            .ok_or_else(|| broken("it does not decompress")),
         Some((&form, _)) => Err(PayloadError::Form { seq, form }),
         None => Err(broken("it is empty")),
     }
@@ -251,10 +252,10 @@ pub fn json(batch: &Batch) -> Result<Vec<u8>, PayloadError> {
 ///
 /// # Errors
 /// [`PayloadError`].
-pub fn open(batch: &Batch) -> Result<Opened, PayloadError> {
+pub fn open(batch: &Batch, compression: &dyn Compression) -> Result<Opened, PayloadError> {
     let seq = batch.seq;
     let broken = |why| PayloadError::Broken { seq, why };
-    let json = json(batch)?;
+    let json = json(batch, compression)?;
     let body: Body = match serde_json::from_slice(&json) {
         Ok(body) => body,
         Err(_) => return Err(too_new(seq, &json).unwrap_or(broken("it is not a batch"))),
@@ -329,6 +330,7 @@ fn too_new(seq: u64, json: &[u8]) -> Option<PayloadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compression::Uncompressed;
     use maskline_domain::{AccountId, PhoneNumber, SubsId, Trunk, TrunkName, UserName};
 
     fn operator() -> Actor {
@@ -361,16 +363,17 @@ mod tests {
 
     /// A batch with other JSON in its payload.
     fn forged(change: impl Fn(String) -> String) -> Batch {
-        let batch = draft().seal();
-        let text = String::from_utf8(json(&batch).expect("readable")).expect("UTF-8");
+        let batch = draft().seal(&Uncompressed);
+        let text =
+            String::from_utf8(json(&batch, &Uncompressed).expect("readable")).expect("UTF-8");
         let mut payload = vec![FORM];
-        squeeze::compress(change(text).as_bytes(), &mut payload);
+        Uncompressed.compress(change(text).as_bytes(), &mut payload);
         Batch { payload, ..batch }
     }
 
     #[test]
     fn a_batch_reads_as_it_was_written() {
-        let opened = open(&draft().seal()).expect("readable");
+        let opened = open(&draft().seal(&Uncompressed), &Uncompressed).expect("readable");
         assert_eq!(opened.at, Timestamp(77));
         assert_eq!(opened.erased, 0);
         let expected = Entry {
@@ -386,7 +389,13 @@ mod tests {
         let (bytes, count) = (draft.bytes(), draft.events());
         assert_eq!(draft.push(&operator(), events(), 10), None);
         assert_eq!((draft.bytes(), draft.events()), (bytes, count));
-        assert_eq!(open(&draft.seal()).expect("readable").entries.len(), 1);
+        assert_eq!(
+            open(&draft.seal(&Uncompressed), &Uncompressed)
+                .expect("readable")
+                .entries
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -399,16 +408,19 @@ mod tests {
             seq: 3,
             writer: "9.9.9".into(),
         };
-        assert_eq!(open(&newer), Err(expected.clone()));
+        assert_eq!(open(&newer, &Uncompressed), Err(expected.clone()));
         let unknown_event = forged(|text| {
             text.replace(r#""oldest_reader":1"#, r#""oldest_reader":99"#)
                 .replace(WRITER, "9.9.9")
                 .replace("number_locked", "number_painted")
         });
-        assert_eq!(open(&unknown_event), Err(expected));
-        let mut form = draft().seal();
+        assert_eq!(open(&unknown_event, &Uncompressed), Err(expected));
+        let mut form = draft().seal(&Uncompressed);
         form.payload[0] = 9;
-        assert_eq!(open(&form), Err(PayloadError::Form { seq: 3, form: 9 }));
+        assert_eq!(
+            open(&form, &Uncompressed),
+            Err(PayloadError::Form { seq: 3, form: 9 })
+        );
     }
 
     fn trunk_batch(trunk: Trunk) -> Batch {
@@ -420,13 +432,14 @@ mod tests {
                 usize::MAX,
             )
             .expect("no limit");
-        draft.seal()
+        draft.seal(&Uncompressed)
     }
 
     #[test]
     fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
         let reader = |batch: &Batch| -> u32 {
-            let head: Head = serde_json::from_slice(&json(batch).expect("readable")).expect("JSON");
+            let head: Head = serde_json::from_slice(&json(batch, &Uncompressed).expect("readable"))
+                .expect("JSON");
             head.oldest_reader
         };
         let plain = Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060");
@@ -434,11 +447,11 @@ mod tests {
             calls_max: Some(30),
             ..plain.clone()
         };
-        assert_eq!(reader(&draft().seal()), 1);
+        assert_eq!(reader(&draft().seal(&Uncompressed)), 1);
         assert_eq!(reader(&trunk_batch(plain)), 1);
         let batch = trunk_batch(more.clone());
         assert_eq!(reader(&batch), 2);
-        let opened = open(&batch).expect("readable");
+        let opened = open(&batch, &Uncompressed).expect("readable");
         assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(more))]);
     }
 
@@ -450,34 +463,41 @@ mod tests {
             ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
         };
         let batch = trunk_batch(now.clone());
-        let text = String::from_utf8(json(&batch).expect("readable")).expect("UTF-8");
+        let text =
+            String::from_utf8(json(&batch, &Uncompressed).expect("readable")).expect("UTF-8");
         let from = text.find(r#"{"trunk_set""#).expect("the event");
         let to = text
             .find("]}],\"commitments")
             .expect("the end of the events");
         let mut payload = vec![FORM];
         let old = format!("{}{first}{}", &text[..from], &text[to..]);
-        squeeze::compress(old.as_bytes(), &mut payload);
-        let opened = open(&Batch { payload, ..batch }).expect("readable");
+        Uncompressed.compress(old.as_bytes(), &mut payload);
+        let opened = open(&Batch { payload, ..batch }, &Uncompressed).expect("readable");
         assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(now))]);
     }
 
     #[test]
     fn an_unknown_event_is_an_error() {
         let unknown = forged(|text| text.replace("number_locked", "number_painted"));
-        assert!(matches!(open(&unknown), Err(PayloadError::Broken { .. })));
+        assert!(matches!(
+            open(&unknown, &Uncompressed),
+            Err(PayloadError::Broken { .. })
+        ));
     }
 
     #[test]
     fn the_row_cannot_tell_another_number_or_time_than_the_payload() {
-        let batch = draft().seal();
+        let batch = draft().seal(&Uncompressed);
         let renumbered = Batch {
             seq: 4,
             ..batch.clone()
         };
         let redated = Batch { at: 78, ..batch };
         for batch in [renumbered, redated] {
-            assert!(matches!(open(&batch), Err(PayloadError::Broken { .. })));
+            assert!(matches!(
+                open(&batch, &Uncompressed),
+                Err(PayloadError::Broken { .. })
+            ));
         }
     }
 

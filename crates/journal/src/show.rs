@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use maskline_domain::{Actor, Event, PhoneNumber};
 use serde_json::Value;
 
-use crate::journal::Batch;
+use crate::batch::Batch;
+use crate::compression::Compression;
 use crate::payload::{self, PayloadError};
 
 /// Fields that hold a telephone number, or several.
@@ -21,8 +22,12 @@ const SECRETS: [&str; 1] = ["sealed_secret"];
 ///
 /// # Errors
 /// [`PayloadError`] when it cannot be read.
-pub fn batch(batch: &Batch, reveal: bool) -> Result<String, PayloadError> {
-    let opened = payload::open(batch)?;
+pub fn batch(
+    batch: &Batch,
+    compression: &dyn Compression,
+    reveal: bool,
+) -> Result<String, PayloadError> {
+    let opened = payload::open(batch, compression)?;
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(

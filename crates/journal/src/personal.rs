@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::journal::Hash;
+use crate::batch::Hash;
 
 /// The version of the column's form.
 const FORM: u8 = 1;

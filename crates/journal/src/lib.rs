@@ -1,0 +1,19 @@
+//! How a change becomes durable, without any database.
+//!
+//! A change is decided by the pure rules of `domain`, appended to a journal, and only then acknowledged. The
+//! order of these steps is the [`pipeline`]; [`batch`] is one row of the journal, [`payload`] what it says and
+//! [`personal`] what can be erased of it; [`replay`] makes a state of batches again, [`snapshot`] is the form in
+//! which a whole state is kept, [`show`] a batch as text.
+
+pub mod append;
+pub mod batch;
+pub mod compression;
+pub mod payload;
+pub mod personal;
+pub mod pipeline;
+pub mod replay;
+pub mod show;
+pub mod snapshot;
+
+pub use append::Append;
+pub use compression::{Compression, Uncompressed};
