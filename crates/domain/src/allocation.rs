@@ -7,9 +7,9 @@ use crate::binding::{Binding, EndCause, Owner};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::inventory::{At, City, Shelf, mix};
-use crate::kinds::{Product, Slot};
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool};
+use crate::product::{Product, Slot};
 use crate::refusal::Refusal;
 use crate::state::State;
 

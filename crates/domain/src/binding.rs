@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::AccountId;
 use crate::clock::Timestamp;
-use crate::kinds::Product;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
+use crate::product::Product;
 
 /// The id of a binding: decimal, ascending in time, below 2^53 so that
 /// JavaScript reads it exactly.

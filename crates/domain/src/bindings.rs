@@ -7,8 +7,8 @@ use hashbrown::HashTable;
 use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::inventory::{At, mix};
-use crate::kinds::{Product, Slot};
 use crate::number::PhoneNumber;
+use crate::product::{Product, Slot};
 use crate::slab::{NONE, Slab};
 
 /// A binding as it lies in memory: 64 bytes and, if it carries any, its extras.

@@ -5,26 +5,26 @@
 //! whatever happens a call ends: every state that waits for something has a deadline.
 //!
 //! Each stretch of a call is a file: `begin` up to the open row, `dialling` with the change from one
-//! trunk to the next, `talking` until somebody hangs up, `farewell` where the caller hears why; `changes` are
+//! trunk to the next, `talking` until somebody hangs up, `announcing` where the caller hears why; `changes` are
 //! those of the media, before the answer and after. How each
-//! situation ends stands in `ending`, what is played in `prompt`, and `foreseen` says beforehand what
+//! situation ends stands in `ending`, what is played in `prompt`, and `forecast` says beforehand what
 //! a caller will meet.
 //!
 //! A call lives by the binding as it was when the INVITE came. Unbinding and expiry during a call are no
-//! happenings: the call goes on, the next one fails.
+//! inputs: the call goes on, the next one fails.
 
+mod announcing;
 mod begin;
 mod changes;
 mod dialling;
 pub mod ending;
-mod farewell;
-pub mod foreseen;
+pub mod forecast;
 mod key;
 pub mod prompt;
 mod talking;
 
 pub use ending::{Ending, Reason};
-pub use foreseen::{Foreseen, Question, foreseen, foretell};
+pub use forecast::{Forecast, Question, forecast, predict};
 pub use key::CallKey;
 pub use prompt::{Notice, Prompt, Sound};
 
@@ -34,8 +34,8 @@ use crate::number::PhoneNumber;
 use crate::routing::{Connection, Route};
 use crate::tone::ToneCode;
 use crate::trunk::PromptPolicy;
+use announcing::Announcing;
 use dialling::Dialling;
-use farewell::Farewell;
 use talking::Talking;
 
 /// The longest wait for the route or for the open row, in seconds. Whoever is asked is expected to say no
@@ -94,7 +94,7 @@ impl Side {
 
 /// A bound that a call would break, counted with this call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crowd {
+pub enum CallLimit {
     /// Too many calls stand on this X.
     X,
     /// Too many calls of this caller stand.
@@ -103,7 +103,7 @@ pub enum Crowd {
 
 /// What is known about the chances of a call besides its route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Prospects {
+pub struct DialOptions {
     /// How many trunks may take the second leg, in the order in which they are tried. No more than
     /// [`TRUNKS_TRIED_MAX`] are.
     pub trunks: usize,
@@ -112,16 +112,16 @@ pub struct Prospects {
     /// take the call (RFC 3263 section 4.3), and do not count against [`TRUNKS_TRIED_MAX`].
     pub further: u16,
     /// The bound that the call would break.
-    pub crowd: Option<Crowd>,
+    pub crowd: Option<CallLimit>,
     /// The ring tone of ours that its caller is to hear, if one is there.
     pub tone: Option<ToneCode>,
 }
 
 /// What happened.
 #[derive(Debug)]
-pub enum Happening {
+pub enum Input {
     /// The route is known.
-    Routed(Route, Prospects),
+    Routed(Route, DialOptions),
     /// The route could not be read in time.
     RouteUnknown,
     /// The open row is durable, or it is not.
@@ -171,10 +171,10 @@ pub enum Happening {
 
 /// What is to be done.
 #[derive(Debug)]
-pub enum Deed {
-    /// Make the open row durable, then say [`Happening::RowOpened`].
+pub enum Action {
+    /// Make the open row durable, then say [`Input::RowOpened`].
     OpenRow(Box<Connection>),
-    /// Dial the second leg by this trunk, counted from 0 in the order of [`Prospects::trunks`].
+    /// Dial the second leg by this trunk, counted from 0 in the order of [`DialOptions::trunks`].
     DialCallee(PhoneNumber, usize),
     /// Tell the caller about progress.
     TellCaller {
@@ -184,7 +184,7 @@ pub enum Deed {
         early_media: bool,
     },
     /// Have the caller hear this tone as early media for as long as it rings. Who cannot hear it is told
-    /// 180. The deed comes again when the callee says again that it rings.
+    /// 180. The action comes again when the callee says again that it rings.
     Ring(ToneCode),
     /// The tone is over.
     StopRinging,
@@ -194,7 +194,7 @@ pub enum Deed {
     RefuseCaller(Ending),
     /// Hang up on this side, or stop it ringing, with a Q.850 cause.
     HangUp(Side, u8),
-    /// Have the caller hear why the call fails, then say [`Happening::Played`]: as early media, or by an
+    /// Have the caller hear why the call fails, then say [`Input::Played`]: as early media, or by an
     /// answer of our own.
     Announce {
         /// What is played, once.
@@ -220,7 +220,7 @@ pub enum Deed {
     WriteRow(Option<Box<Binding>>, Closing),
     /// Close the open row.
     CloseRow(Closing),
-    /// The call is over: give back everything. Always the last deed.
+    /// The call is over: give back everything. Always the last action.
     Forget,
 }
 
@@ -305,7 +305,7 @@ enum State {
     /// Both have answered.
     Talking(Talking),
     /// The caller hears why the call fails.
-    Farewell(Farewell),
+    Announcing(Announcing),
     Over,
 }
 
@@ -330,7 +330,7 @@ fn is_further(further: u16, trunk: usize) -> bool {
     u32::try_from(trunk).is_ok_and(|bit| further.checked_shr(bit).is_some_and(|bits| bits & 1 == 1))
 }
 
-impl Prospects {
+impl DialOptions {
     /// How many of the trunks are tried, their further places counted.
     fn tried(&self) -> usize {
         let mut trunks = 0;
@@ -385,7 +385,7 @@ impl Call {
         call
     }
 
-    /// When [`Happening::Timeout`] is due, on the clock that never jumps.
+    /// When [`Input::Timeout`] is due, on the clock that never jumps.
     pub fn deadline(&self) -> Option<u64> {
         self.deadline_ms
     }
@@ -401,16 +401,16 @@ impl Call {
     }
 
     /// Takes in what happened and says what to do, in order.
-    pub fn handle(&mut self, happening: Happening, now: Moment) -> Vec<Deed> {
-        if matches!(happening, Happening::Timeout) && !self.is_due(now) {
+    pub fn handle(&mut self, input: Input, now: Moment) -> Vec<Action> {
+        if matches!(input, Input::Timeout) && !self.is_due(now) {
             return Vec::new();
         }
         match &self.state {
-            State::Routing => self.on_routing(happening, now),
-            State::Opening(plan) => self.on_opening(*plan, happening, now),
-            State::Dialling(..) => self.on_dialling(happening, now),
-            State::Talking(_) => self.on_talking(happening, now),
-            State::Farewell(farewell) => self.on_farewell(*farewell, happening, now),
+            State::Routing => self.on_routing(input, now),
+            State::Opening(plan) => self.on_opening(*plan, input, now),
+            State::Dialling(..) => self.on_dialling(input, now),
+            State::Talking(_) => self.on_talking(input, now),
+            State::Announcing(farewell) => self.on_farewell(*farewell, input, now),
             State::Over => Vec::new(),
         }
     }
@@ -425,7 +425,7 @@ impl Call {
     }
 
     /// The end: the record is written or closed, and nothing is awaited any more.
-    fn close(&mut self, ending: Ending, released_by: Releaser, now: Moment) -> [Deed; 2] {
+    fn close(&mut self, ending: Ending, released_by: Releaser, now: Moment) -> [Action; 2] {
         self.over(now);
         let closing = Closing {
             milestones: self.milestones,
@@ -433,10 +433,10 @@ impl Call {
             released_by,
         };
         let row = match std::mem::replace(&mut self.row, Row::Unwritten(None)) {
-            Row::Unwritten(binding) => Deed::WriteRow(binding, closing),
-            Row::Opened => Deed::CloseRow(closing),
+            Row::Unwritten(binding) => Action::WriteRow(binding, closing),
+            Row::Opened => Action::CloseRow(closing),
         };
-        [row, Deed::Forget]
+        [row, Action::Forget]
     }
 
     fn over(&mut self, now: Moment) {

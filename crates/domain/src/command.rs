@@ -10,9 +10,9 @@ use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::inventory::{City, Number};
-use crate::kinds::Product;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
+use crate::product::Product;
 use crate::refusal::Refusal;
 use crate::trunk::{Trunk, TrunkName};
 

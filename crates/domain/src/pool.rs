@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, name_type};
-use crate::kinds::Product;
+use crate::product::Product;
 use crate::tone::RingTones;
 use std::fmt;
 

@@ -8,9 +8,9 @@ use std::fmt;
 
 use crate::binding::{Binding, Restriction, SubsId};
 use crate::clock::Timestamp;
-use crate::kinds::{Product, Role, Slot};
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
+use crate::product::{Product, Role, Slot};
 use crate::state::State;
 use crate::tone::Scene;
 

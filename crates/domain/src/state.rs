@@ -21,10 +21,10 @@ use crate::bindings::Bindings;
 use crate::clock::Timestamp;
 use crate::command::CommandId;
 use crate::inventory::{At, City, Inventory, Number, NumberKind, NumberStatus};
-use crate::kinds::Slot;
 use crate::memory::Memory;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
+use crate::product::Slot;
 use crate::slab::NONE;
 use crate::trunk::{Trunk, TrunkName};
 

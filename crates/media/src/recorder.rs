@@ -9,7 +9,7 @@ use super::shard::State;
 use super::statistics::{Recorded, Statistics, Stopped};
 use maskline_domain::call::{CallKey, Side};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
-use maskline_sip::track::{Track, WINDOW};
+use maskline_sip::timeline::{Timeline, WINDOW};
 use maskline_sip::wav::{self, Format, HEADER_BYTES};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -191,8 +191,8 @@ struct Recording {
     recorded: Recorded,
     law: Law,
     begun_us: u64,
-    caller: Track,
-    callee: Track,
+    caller: Timeline,
+    callee: Timeline,
     file: Option<File>,
     frames: u64,
 }
@@ -341,8 +341,8 @@ impl Recording {
             },
             law,
             begun_us,
-            caller: Track::new(law),
-            callee: Track::new(law),
+            caller: Timeline::new(law),
+            callee: Timeline::new(law),
             file: None,
             frames: 0,
         };

@@ -120,7 +120,7 @@ impl Shard {
             seen_us: now_us.into(),
             ..Done::default()
         });
-        let room = Room {
+        let room = MediaWorker {
             tools,
             epoll,
             wake: Arc::clone(&wake),
@@ -193,7 +193,7 @@ impl Drop for Shard {
 }
 
 /// The thread from inside.
-struct Room {
+struct MediaWorker {
     tools: Tools,
     epoll: OwnedFd,
     wake: Arc<OwnedFd>,
@@ -265,7 +265,7 @@ impl Token {
     }
 }
 
-impl Room {
+impl MediaWorker {
     fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         // One more, so that a packet that the kernel cut shows as too long.

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::calls::Board;
+use crate::calls::CallsHandle;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
 use crate::writer::Ledger;
@@ -51,7 +51,7 @@ pub struct Admin {
     /// For `/v1/status`.
     pub started: Instant,
     /// The calls that last, and for explanations the ring tones that callers can hear.
-    pub calls: Board,
+    pub calls: CallsHandle,
     /// Who is told that a call is recorded, for explanations.
     pub notice: Notice,
     /// The data directory, where the past is read.

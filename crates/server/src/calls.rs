@@ -3,31 +3,31 @@
 //! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. The thread in `thread` carries that out. The rules of a call of two legs are those of
 //! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
-//! [`links`] are the streams beside the datagrams; [`media`] carries the sound, plays and records; [`clerk`]
-//! asks the ledger and writes the records; `lost` closes those of a process that was killed; [`board`] shows
+//! [`sip_connections`] are the streams beside the datagrams; [`media`] carries the sound, plays and records; [`call_store`]
+//! asks the ledger and writes the records; `lost_calls` closes those of a process that was killed; [`calls_handle`] shows
 //! what goes on and [`health`] how trunks are; [`trunk_names`] finds those that name a host and `lookups` the
 //! hosts in descriptions, both by `resolver`; [`sandbox`] is a phone that answers by itself.
 
-pub mod board;
-pub mod clerk;
+pub mod call_store;
+pub mod calls_handle;
 pub mod health;
-pub mod links;
 mod lookups;
-mod lost;
+mod lost_calls;
 mod passwords;
 mod resolver;
 pub mod sandbox;
+pub mod sip_connections;
 mod thread;
 pub mod trunk_names;
 
 use crate::seal::Sealer;
 use crate::writer::{Ledger, Records};
-use links::{Links, Tls};
 use lookups::Lookups;
 use maskline_domain::call::Notice;
 use maskline_media::{self as media, MediaPlane};
 use maskline_switch::{Setup, Switch};
 use media::sums::Limits;
+use sip_connections::{SipConnections, Tls};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use trunk_names::{Families, TrunkNames};
 
-pub use board::{Board, TrunkAnswer};
+pub use calls_handle::{CallsHandle, TrunkAnswer};
 
 /// Answers of the ledger and the relays that may wait.
 const NEWS_MAX: usize = 4_096;
@@ -57,7 +57,7 @@ pub struct Config {
     /// Certificates, for TLS either way.
     pub tls: Option<Tls>,
     /// How many streams there may be, and how slow.
-    pub streams: links::Bounds,
+    pub streams: sip_connections::Bounds,
     /// How media is carried.
     pub media: media::Config,
     /// What a party may be sent before anything has come from where it says that it is, in bytes; see
@@ -85,7 +85,7 @@ pub struct Config {
     /// Opens the passwords of trunks; without it those that need one cannot be used.
     pub sealer: Option<Arc<Sealer>>,
     /// What others see of the calls while they last.
-    pub board: Board,
+    pub board: CallsHandle,
 }
 
 impl Config {
@@ -98,7 +98,7 @@ impl Config {
             tcp: true,
             tls_listen: None,
             tls: None,
-            streams: links::Bounds::default(),
+            streams: sip_connections::Bounds::default(),
             media: media::Config::new(listen.ip()),
             unheard_bytes_max: 4 * 1_024,
             calls_max: 2_000,
@@ -111,7 +111,7 @@ impl Config {
             boot,
             resolver: None,
             sealer: None,
-            board: Board::default(),
+            board: CallsHandle::default(),
         }
     }
 }
@@ -138,15 +138,18 @@ pub async fn serve(
     records: Records,
     stop: watch::Receiver<bool>,
 ) -> io::Result<Serving> {
-    let (socket, tcp) = links::open(config.listen, config.tcp)?;
+    let (socket, tcp) = sip_connections::open(config.listen, config.tcp)?;
     let address = socket.local_addr()?;
-    let tls = config.tls_listen.map(links::bind_streams).transpose()?;
+    let tls = config
+        .tls_listen
+        .map(sip_connections::bind_streams)
+        .transpose()?;
     let tls_address = tls.as_ref().map(|tls| tls.local_addr()).transpose()?;
     let strangers = config.board.strangers().clone();
-    let links = Links::new(tcp, tls, config.tls.clone(), config.streams, strangers);
+    let links = SipConnections::new(tcp, tls, config.tls.clone(), config.streams, strangers);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-    lost::close(&config, &records).await;
+    lost_calls::close(&config, &records).await;
     let told = config.advertised.unwrap_or(address);
     let advertised = SocketAddr::new(
         told.ip(),

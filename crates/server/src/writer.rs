@@ -7,14 +7,14 @@
 //! pipeline's; this is the shell around it.
 
 mod checkpointer;
-mod edge;
+mod clocks_and_seeds;
 mod erase;
 mod erased;
-mod keeper;
 mod metrics;
 mod owners;
 mod projector;
 mod records;
+mod snapshotter;
 mod thread;
 
 use std::fmt;
@@ -26,16 +26,16 @@ use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
+use maskline_store::jobs::Chore;
 use maskline_store::records::history::{self, Facts, Filter, Page, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::sqlite::{DataDir, OpenError};
-use maskline_store::work::Chore;
 use parking_lot::RwLock;
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-pub use self::edge::{Seeds, clocks};
+pub use self::clocks_and_seeds::{Seeds, clocks};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
 use self::records::RecordJob;
 pub use self::records::{LostCallsError, Records, Written};
@@ -282,7 +282,7 @@ impl Ledger {
         })?;
         let mut threads = vec![checkpointer::start(Arc::clone(&shared), closed.clone())?];
         if background {
-            threads.push(keeper::start(Arc::clone(&shared), closed.clone())?);
+            threads.push(snapshotter::start(Arc::clone(&shared), closed.clone())?);
             threads.push(projector::start(Arc::clone(&shared), filling, closed)?);
         }
         let running = Running {

@@ -11,14 +11,14 @@
 //! transaction.
 
 mod agreed;
-pub mod foretold;
+mod exchange;
 mod laws;
 mod network;
+mod numbers;
 mod phone;
+pub mod predicted;
 mod rewriting;
 mod spread;
-mod street;
-mod town;
 mod world;
 
 use spread::spread;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use maskline_sim::calls::{self, foretold};
+use maskline_sim::calls::{self, predicted};
 use maskline_sim::campaign::{Found, Plan, campaign, diary, play};
 use maskline_sim::{Fault, Law, Tally};
 
@@ -44,7 +44,7 @@ enum Other {
         #[arg(long, default_value_t = 100_000)]
         calls: u64,
     },
-    /// Holds what `maskline explain` foretells against what phones see, in random states.
+    /// Holds what `maskline explain` predicts against what phones see, in random states.
     Explain {
         /// Where all chance comes from; the seed of the first state.
         #[arg(long, default_value_t = 1)]
@@ -133,7 +133,7 @@ fn play_calls(seed: u64, calls: u64) -> ExitCode {
 fn explain(seed: u64, states: u64) -> ExitCode {
     let began = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let looked = foretold::campaign(seed, states, threads, |tally| {
+    let looked = predicted::campaign(seed, states, threads, |tally| {
         if tally.states.is_multiple_of(1_000) {
             progress(&format!("{} of {states} states", tally.states), began);
         }
@@ -150,7 +150,7 @@ fn explain(seed: u64, states: u64) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(found) => {
-            println!("--- seed {}: not what was foretold", found.plan.seed);
+            println!("--- seed {}: not what was predicted", found.plan.seed);
             println!("{}", found.what);
             println!("again: {}", found.command());
             ExitCode::FAILURE

@@ -6,12 +6,12 @@
 //! seed plays the same run, whatever the number of steps.
 
 mod answers;
+mod customers;
 pub mod disk;
 mod machine;
 mod names;
 mod operators;
 mod outage;
-mod people;
 mod readers;
 mod steps;
 

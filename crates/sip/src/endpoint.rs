@@ -8,40 +8,40 @@
 //!
 //! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
 //!
-//! Who is who inside: `front` answers what needs no memory, `table` keeps transactions and deadlines,
+//! Who is who inside: `stateless` answers what needs no memory, `table` keeps transactions and deadlines,
 //! `by_hop` what goes over each connection, `clients` sends our requests, `addresses` knows who is where and who we are there, `origin` who is believed
 //! from where, `leg` is one party's
-//! side, `dialog` what both sides share of it; `asking` and `answering` are the two kinds of leg,
-//! `cancelling` stops the first kind, `early` is what is known of phones that ring, `within` the requests
-//! that come while a leg lives. Among these `offered` and `offering` change the media, theirs and ours,
-//! `reliable` acknowledges provisional responses, `session` keeps long calls alive, `info` carries keys.
-//! `proof` is digest both ways and `guard` its memory, `care` registers and probes, and `face` is what the shell sees.
+//! side, `dialog` what both sides share of it; `uac` and `uas` are the two kinds of leg,
+//! `cancelling` stops the first kind, `early` is what is known of phones that ring, `in_dialog` the requests
+//! that come while a leg lives. Among these `remote_offer` and `local_offer` change the media, theirs and ours,
+//! `prack` acknowledges provisional responses, `session_timer` keeps long calls alive, `info` carries keys.
+//! `auth` is digest both ways and `auth_limit` its memory, `registration` registers and probes, and `types` is what the shell sees.
 
 mod addresses;
-mod answering;
-mod asking;
+mod auth;
+mod auth_limit;
 mod by_hop;
 mod cancelling;
-mod care;
 mod clients;
 mod dialog;
 mod early;
-mod face;
-mod front;
-mod guard;
+mod in_dialog;
 mod info;
 mod leg;
-mod offered;
-mod offering;
+mod local_offer;
 mod origin;
-mod proof;
-mod reliable;
-mod session;
+mod prack;
+mod registration;
+mod remote_offer;
+mod session_timer;
+mod stateless;
 mod table;
-mod within;
+mod types;
+mod uac;
+mod uas;
 
-pub use care::Tested;
-pub use face::{
+pub use registration::Tested;
+pub use types::{
     Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal, Registration,
     RegistrationState, Warning,
 };
@@ -51,9 +51,9 @@ use crate::hop::Hop;
 use crate::message::{Message, Method};
 use crate::time::Time;
 use by_hop::ByHop;
-use front::Hint;
 use leg::{Leg, State};
 use origin::Ids;
+use stateless::Hint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
@@ -78,10 +78,10 @@ pub struct Endpoint {
     config: Config,
     chance: Chance,
     peers: Vec<Peer>,
-    care: care::Care,
+    care: registration::Care,
     screen: Option<Screen>,
-    sessions: proof::Sessions,
-    guard: guard::Guard,
+    sessions: auth::Sessions,
+    guard: auth_limit::AuthLimit,
     // Boxed, since what is moved within the map should be small.
     legs: BTreeMap<LegId, Box<Leg>>,
     by_tag: BTreeMap<u64, LegId>,
@@ -105,10 +105,10 @@ impl Endpoint {
             config,
             chance: Chance::new(seed),
             peers: Vec::new(),
-            care: care::Care::default(),
+            care: registration::Care::default(),
             screen: None,
-            sessions: proof::Sessions::default(),
-            guard: guard::Guard::default(),
+            sessions: auth::Sessions::default(),
+            guard: auth_limit::AuthLimit::default(),
             legs: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             legs_by_hop: ByHop::default(),
@@ -256,10 +256,10 @@ impl Endpoint {
             self.event(Event::Stranger { from, method });
             return self.answer_at_once(&request, from, 403, Hint::None);
         };
-        if let Some((status, hint)) = front::judge(&request, essentials.max_forwards) {
+        if let Some((status, hint)) = stateless::judge(&request, essentials.max_forwards) {
             return self.answer_at_once(&request, from, status, hint);
         }
-        if proof::needs_proof(method) && self.ask_for_proof(&request, from, peer, now) {
+        if auth::needs_proof(method) && self.ask_for_proof(&request, from, peer, now) {
             return;
         }
         match method {

@@ -18,7 +18,7 @@
 //! - [`rtp`] reads and writes media packets, splices sources into one stream and counts what is missing;
 //!   [`rtcp`] reports it. [`dtmf`] has the keys that somebody presses during a call.
 //! - [`g711`] has the audio formats that every telephone understands, [`wav`] the files for them, and
-//!   [`track`] lays packets out in time, as a recording needs them.
+//!   [`timeline`] lays packets out in time, as a recording needs them.
 //!
 //! Two rules hold everywhere. A message for one side is **written anew**, never copied from the other.
 //! And everything that comes from outside has a bound: see the `*_MAX` constants beside what they bound.
@@ -37,7 +37,7 @@ pub mod rtp;
 pub mod sdp;
 pub mod stream;
 pub mod time;
-pub mod track;
+pub mod timeline;
 pub mod transaction;
 pub mod uri;
 pub mod wav;

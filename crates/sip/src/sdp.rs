@@ -7,13 +7,13 @@
 //!
 //! Other codecs cross only where that is asked for: [`parse_passing`] and [`agree_passing`].
 
-mod foreign;
 mod ours;
+mod pass_through;
 mod read;
 mod write;
 
-pub use foreign::{Foreign, Format};
 pub use ours::{OurSide, reoffer};
+pub use pass_through::{Format, PassThrough};
 pub(crate) use read::origin;
 use read::parse_media;
 pub use read::{host_name, parse, parse_passing, parse_within, with_address};

@@ -6,15 +6,15 @@
 
 mod invite_client;
 mod invite_server;
-mod plain_client;
-mod plain_server;
+mod non_invite_client;
+mod non_invite_server;
 #[cfg(test)]
 mod tests;
 
 pub use invite_client::InviteClient;
 pub use invite_server::InviteServer;
-pub use plain_client::PlainClient;
-pub use plain_server::PlainServer;
+pub use non_invite_client::PlainClient;
+pub use non_invite_server::PlainServer;
 
 use crate::time::Time;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Descriptions with flaws, as they are met in the field: a flaw in what is not used never costs the call.
 
 use maskline_sip::sdp::{
-    Codec, Foreign, SdpError, agree, agree_passing, answer, host_name, offer, parse_passing,
+    Codec, PassThrough, SdpError, agree, agree_passing, answer, host_name, offer, parse_passing,
     with_address,
 };
 
@@ -142,7 +142,7 @@ fn a_flaw_in_what_is_not_used_never_costs_the_call() {
     let mut failed = Vec::new();
     for (what, lines) in flawed() {
         let text = format!("{HEAD}{lines}");
-        let read = match parse_passing(text.as_bytes(), &Foreign::ALL) {
+        let read = match parse_passing(text.as_bytes(), &PassThrough::ALL) {
             Ok(read) => read,
             Err(error) => {
                 failed.push(format!("{what}: {error}"));
@@ -233,7 +233,7 @@ fn keys_go_with_the_clock_of_their_codec() {
         (twice, "104 101", 101, 16_000),
     ] {
         let text = format!("{HEAD}{lines}");
-        let read = parse_passing(text.as_bytes(), &Foreign::ALL).expect("it is in order");
+        let read = parse_passing(text.as_bytes(), &PassThrough::ALL).expect("it is in order");
         let offer = String::from_utf8(offer(&read.audio, ours, 7)).expect("ASCII");
         assert!(offer.contains(&format!("RTP/AVP {offered}\r\n")), "{offer}");
         let map = format!("a=rtpmap:{number} telephone-event/{clock_hz}\r\n");

@@ -8,10 +8,10 @@
 mod called;
 mod calling;
 mod changing;
-mod face;
+mod types;
 mod wire;
 
-pub use face::{Input, Order, Output, Settings};
+pub use types::{Input, Order, Output, Settings};
 
 use super::event::{By, Event, Packets, Report, What};
 use super::reply::Reply;

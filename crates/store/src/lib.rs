@@ -3,21 +3,21 @@
 //!
 //! What a batch says and in which order a change becomes durable is [`maskline_journal`]'s business.
 
-mod ahead;
 pub mod backup;
 pub mod check;
 mod directory;
 pub mod erasure;
 pub mod failure;
+pub mod jobs;
 pub mod journal;
 pub mod meta;
+mod read_ahead;
 pub mod records;
 pub mod recovery;
 pub mod schema;
 pub mod snapshot;
 pub mod sqlite;
 pub mod staging;
-pub mod work;
 mod zstd;
 
 pub use zstd::Zstd;

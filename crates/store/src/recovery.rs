@@ -7,8 +7,8 @@ use maskline_journal::replay::{Decoded, ReplayError, apply, count, decode};
 use maskline_journal::snapshot::Seal;
 use sqlx::sqlite::SqliteConnection;
 
-use crate::ahead::Ahead;
 use crate::journal;
+use crate::read_ahead::Ahead;
 use crate::snapshot::{self, SnapshotError};
 use crate::zstd::Zstd;
 

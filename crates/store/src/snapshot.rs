@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_as, query_scalar};
 
-use crate::ahead::Ahead;
 use crate::journal::PARTITION;
+use crate::read_ahead::Ahead;
 use crate::zstd::Zstd;
 
 /// Why a snapshot cannot be used.

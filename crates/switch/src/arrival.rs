@@ -1,15 +1,15 @@
 //! A call arrives, and learns its route.
 
+use super::active_call::ActiveCall;
 use super::codecs::Codecs;
 use super::ladder::Way;
-use super::live::Live;
 use super::media::Media;
 use super::media_names::{Resolved, with_address};
-use super::reach::Reach;
+use super::media_reach::Reach;
 use super::{CallKey, Output, Routing, Switch};
 use crate::{Trunk, numbers, peers};
 use maskline_domain::call::{
-    Call, Ending, Happening, Moment, Prospects, Reason, Side, TRUNKS_TRIED_MAX, Terms,
+    Call, DialOptions, Ending, Input as CallInput, Moment, Reason, Side, TRUNKS_TRIED_MAX, Terms,
 };
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::Dial as Query;
@@ -85,7 +85,7 @@ impl Switch {
         if let Err(why) = named {
             media.is_found_unfit(why);
         }
-        let mut live = Live {
+        let mut live = ActiveCall {
             call: Call::new(terms, now),
             record,
             ladder: Default::default(),
@@ -140,7 +140,7 @@ impl Switch {
         live.record.account = routing.account.map(|account| account.to_string());
         live.trunks = trunks;
         live.further = further;
-        let prospects = Prospects {
+        let options = DialOptions {
             trunks: live.trunks.len(),
             further,
             crowd: live.crowd,
@@ -149,6 +149,6 @@ impl Switch {
         if routing.tone.is_some() && live.trunk_in.said.prompts == PromptPolicy::Early {
             live.media.expect_tone();
         }
-        self.happen(key, Happening::Routed(routing.route, prospects), now);
+        self.happen(key, CallInput::Routed(routing.route, options), now);
     }
 }

@@ -1,7 +1,7 @@
 //! Which codecs may be used on a trunk.
 
 use maskline_domain::trunk::WithoutG711;
-use maskline_sip::sdp::{Audio, Codec, Foreign};
+use maskline_sip::sdp::{Audio, Codec, PassThrough};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(super) struct Codecs {
     /// Of those that we understand, the best first; none where any may be used, in the order of the peer.
     known: Option<Vec<Codec>>,
     /// Codecs that may cross although we can neither speak nor record them.
-    pub passing: Vec<Foreign>,
+    pub passing: Vec<PassThrough>,
 }
 
 impl Codecs {
@@ -25,10 +25,11 @@ impl Codecs {
             known.sort_by_key(|codec| place(codec.name()));
             known
         });
-        let is_allowed = |codec: &Foreign| trunk.codecs.is_empty() || place(codec.name()).is_some();
+        let is_allowed =
+            |codec: &PassThrough| trunk.codecs.is_empty() || place(codec.name()).is_some();
         let passing = match trunk.without_g711 {
             WithoutG711::Refuse => Vec::new(),
-            WithoutG711::Relay => Foreign::ALL.into_iter().filter(is_allowed).collect(),
+            WithoutG711::Relay => PassThrough::ALL.into_iter().filter(is_allowed).collect(),
         };
         Self { known, passing }
     }

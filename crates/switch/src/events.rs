@@ -4,7 +4,7 @@ use super::ladder::Way;
 use super::media::Unfit;
 use super::media_names::Resolved;
 use super::{CallKey, Output, Switch};
-use maskline_domain::call::{Happening, Moment, Reason, Side};
+use maskline_domain::call::{Input as CallInput, Moment, Reason, Side};
 use maskline_sip::endpoint::{Event, LegId};
 
 impl Switch {
@@ -20,11 +20,11 @@ impl Switch {
             Event::Proven { leg } => self.on_proven(leg),
             Event::Trying { leg } => {
                 if let Some(key) = self.hear(leg, 100, "", now) {
-                    self.happen(key, Happening::TrunkTrying, now);
+                    self.happen(key, CallInput::TrunkTrying, now);
                 }
             }
             Event::Progress { leg, status, sdp } => {
-                let Some(key) = self.hear(leg, status, super::deeds::early(sdp.is_some()), now)
+                let Some(key) = self.hear(leg, status, super::actions::early(sdp.is_some()), now)
                 else {
                     return;
                 };
@@ -33,7 +33,7 @@ impl Switch {
                 // One who only says where it will listen has nothing to be heard.
                 let live = self.calls.get(&key).filter(|_| is_taken);
                 let early_media = live.is_some_and(|live| live.media.is_callee_heard());
-                let progress = Happening::CalleeProgress {
+                let progress = CallInput::CalleeProgress {
                     status,
                     early_media,
                 };
@@ -47,8 +47,8 @@ impl Switch {
                 let taken = self.take_answer(key, &sdp.unwrap_or_default(), named);
                 self.seek_anew(key);
                 let happening = match taken {
-                    Ok(()) => Happening::CalleeAnswered,
-                    Err(reason) => Happening::MediaRefused(reason),
+                    Ok(()) => CallInput::CalleeAnswered,
+                    Err(reason) => CallInput::MediaRefused(reason),
                 };
                 self.happen(key, happening, now);
                 self.tell_those_behind(key, now);
@@ -74,7 +74,7 @@ impl Switch {
                 }
                 self.leg_ended(
                     leg,
-                    |_| Happening::CalleeRefused(status, cause, silent),
+                    |_| CallInput::CalleeRefused(status, cause, silent),
                     now,
                 );
             }
@@ -101,7 +101,7 @@ impl Switch {
             } => self.on_info(leg, &content_type, &body, now),
             Event::Cancelled { leg, cause } => {
                 self.hear(leg, "CANCEL", told(cause), now);
-                self.leg_ended(leg, |side| Happening::Gone(side, cause), now);
+                self.leg_ended(leg, |side| CallInput::Gone(side, cause), now);
             }
             Event::Ended { leg, cause, silent } => {
                 let note = match silent {
@@ -109,7 +109,7 @@ impl Switch {
                     false => told(cause),
                 };
                 self.hear(leg, "BYE", note, now);
-                self.leg_ended(leg, |side| Happening::Gone(side, cause), now);
+                self.leg_ended(leg, |side| CallInput::Gone(side, cause), now);
             }
         }
     }
@@ -178,14 +178,14 @@ impl Switch {
             Ok(holds) => {
                 let late = std::mem::take(&mut live.late);
                 self.relay(key);
-                for deed in late {
-                    self.carry_out(key, deed, now);
+                for action in late {
+                    self.carry_out(key, action, now);
                 }
                 if holds {
-                    self.happen(key, Happening::MediaChanged(Side::Caller), now);
+                    self.happen(key, CallInput::MediaChanged(Side::Caller), now);
                 }
             }
-            Err(reason) => self.happen(key, Happening::MediaRefused(reason), now),
+            Err(reason) => self.happen(key, CallInput::MediaRefused(reason), now),
         }
     }
 
@@ -198,12 +198,12 @@ impl Switch {
                 rang || live.media.is_behind(side)
             });
             if is_behind {
-                self.happen(key, Happening::MediaChanged(side.other()), now);
+                self.happen(key, CallInput::MediaChanged(side.other()), now);
             }
         }
     }
 
-    fn leg_ended(&mut self, leg: LegId, happening: impl FnOnce(Side) -> Happening, now: Moment) {
+    fn leg_ended(&mut self, leg: LegId, happening: impl FnOnce(Side) -> CallInput, now: Moment) {
         if let Some((key, side)) = self.legs.remove(&leg) {
             if side == Side::Callee {
                 self.leave_trunk_out(key);

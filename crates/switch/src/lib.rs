@@ -5,42 +5,41 @@
 //! here from a few facts, never from the other side's message: who is shown (X), our own address, and an
 //! SDP written anew.
 //!
-//! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `deeds` from calls
+//! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `actions` from calls
 //! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
-//! tone, `crowds` and `loads` count calls by number and by trunk, `trunks` keeps who may be called and who
-//! answers, `reach` where their media can be, `chains` finds media that would go round in a circle, `ladder`
+//! tone, `call_limits` and `trunk_load` count calls by number and by trunk, `trunks` keeps who may be called and who
+//! answers, `media_reach` where their media can be, `media_loops` finds media that would go round in a circle, `ladder`
 //! remembers what was said. `media_names` waits for host names in descriptions.
 
+mod actions;
+mod active_call;
 mod arrival;
-mod chains;
+mod call_limits;
 mod codecs;
-mod crowds;
-mod deeds;
 mod events;
-mod face;
 mod keys;
 mod ladder;
-mod live;
-mod loads;
+mod live_calls;
 mod media;
+mod media_loops;
 mod media_names;
+mod media_reach;
 pub mod numbers;
 mod offers;
 pub mod peers;
-mod reach;
 pub mod ring_tone;
 mod ringing;
-mod shown;
+mod trunk_load;
 mod trunks;
+mod types;
 
-pub use face::{Input, Output, Resolution, Routing, Setup, TrunkChange, recording_file};
+pub use types::{Input, Output, Resolution, Routing, Setup, TrunkChange, recording_file};
 
-use chains::Chains;
-use crowds::Crowds;
-use live::Live;
-use loads::Loads;
+use active_call::ActiveCall;
+use call_limits::CallLimits;
+pub use live_calls::{LiveCall, Stage, TurnedAway};
 pub use maskline_domain::call::CallKey;
-use maskline_domain::call::{Happening, Moment};
+use maskline_domain::call::{Input as CallInput, Moment};
 pub use maskline_domain::call::{Prompt, Side, Sound};
 use maskline_sip::endpoint::{
     self, Endpoint, Input as SipInput, LegId, Output as SipOutput, PeerId, Screen,
@@ -48,10 +47,11 @@ use maskline_sip::endpoint::{
 use maskline_sip::hop::Hop;
 pub use maskline_sip::relay::{Lease, LeaseWish, MediaEnd, MediaPath, RecordWish, Repeat, Unheard};
 use maskline_sip::time::Time;
+use media_loops::MediaLoops;
 use media_names::MediaNames;
 use sha2::{Digest, Sha256};
-pub use shown::{LiveCall, Stage, TurnedAway};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use trunk_load::Loads;
 pub use trunks::{Registration, Trunk, TrunkHealth};
 
 /// See the module.
@@ -62,10 +62,10 @@ pub struct Switch {
     /// number never means another one.
     trunks: Vec<Trunk>,
     // Boxed, since what is moved within the map should be small.
-    calls: BTreeMap<CallKey, Box<Live>>,
-    crowds: Crowds,
+    calls: BTreeMap<CallKey, Box<ActiveCall>>,
+    crowds: CallLimits,
     loads: Loads,
-    chains: Chains,
+    chains: MediaLoops,
     /// Calls whose media would come back to themselves, and that are to be ended for it.
     circles: BTreeSet<CallKey>,
     legs: BTreeMap<LegId, (CallKey, Side)>,
@@ -96,9 +96,9 @@ impl Switch {
             endpoint,
             trunks: Vec::new(),
             calls: BTreeMap::new(),
-            crowds: Crowds::default(),
+            crowds: CallLimits::default(),
             loads: Loads::default(),
-            chains: Chains::default(),
+            chains: MediaLoops::default(),
             circles: BTreeSet::new(),
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -164,19 +164,19 @@ impl Switch {
                     if let Some(live) = self.calls.get_mut(&key) {
                         live.scheduled = None;
                     }
-                    self.happen(key, Happening::Timeout, now);
+                    self.happen(key, CallInput::Timeout, now);
                 }
                 self.give_up_names(now);
                 self.sip(SipInput::Timeout, now);
             }
             Input::Resolved(name, found) => self.on_resolved(&name, found, now),
-            Input::Routed(key, None) => self.happen(key, Happening::RouteUnknown, now),
+            Input::Routed(key, None) => self.happen(key, CallInput::RouteUnknown, now),
             Input::Routed(key, Some(routing)) => self.on_route(key, *routing, now),
-            Input::RowOpened(key, durable) => self.happen(key, Happening::RowOpened(durable), now),
+            Input::RowOpened(key, durable) => self.happen(key, CallInput::RowOpened(durable), now),
             Input::MediaLeased(key, lease) => self.on_lease(key, lease, now),
-            Input::Played(key, side) => self.happen(key, Happening::Played(side), now),
+            Input::Played(key, side) => self.happen(key, CallInput::Played(side), now),
             Input::Digit(key, side, digit) => self.on_digit(key, side, digit, now),
-            Input::MediaLost(key) => self.happen(key, Happening::MediaLost, now),
+            Input::MediaLost(key) => self.happen(key, CallInput::MediaLost, now),
             Input::Trunks(trunks) => self.set_trunks(trunks),
             Input::Drain => {
                 self.draining = true;
@@ -185,7 +185,7 @@ impl Switch {
             Input::Leave => self.leave(now),
             Input::HangUpAll => {
                 for key in self.keys() {
-                    self.happen(key, Happening::Stopping, now);
+                    self.happen(key, CallInput::Stopping, now);
                 }
             }
         }
@@ -203,14 +203,14 @@ impl Switch {
         }
     }
 
-    fn happen(&mut self, key: CallKey, happening: Happening, now: Moment) {
+    fn happen(&mut self, key: CallKey, happening: CallInput, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let deeds = live.call.handle(happening, now);
+        let actions = live.call.handle(happening, now);
         self.reschedule(key);
-        for deed in deeds {
-            self.carry_out(key, deed, now);
+        for action in actions {
+            self.carry_out(key, action, now);
         }
     }
 

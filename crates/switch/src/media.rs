@@ -6,13 +6,13 @@ mod ringing;
 mod unfit;
 
 use super::codecs::Codecs;
-use super::reach::Reach;
+use super::media_reach::Reach;
 use super::{Lease, MediaEnd, MediaPath, Unheard};
 pub(super) use early::Across;
 use maskline_domain::call::{Reason, Side};
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{
-    self, Agreement, Audio, Codec, Description, Direction, Foreign, OurSide, Passing, Payloads,
+    self, Agreement, Audio, Codec, Description, Direction, OurSide, PassThrough, Passing, Payloads,
 };
 use ringing::Rung;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -141,7 +141,7 @@ impl Half {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Spoken {
     Known(Codec),
-    Passed(Foreign),
+    Passed(PassThrough),
 }
 
 /// The one codec of a call.
@@ -621,7 +621,7 @@ impl Media {
 /// Whether this description of ours says what that one does, but for how much sound is in a packet.
 fn is_as_good(said: &[u8], wanted: &[u8]) -> bool {
     let facts = |body| {
-        let mut read = sdp::parse_passing(body, &Foreign::ALL).ok()?;
+        let mut read = sdp::parse_passing(body, &PassThrough::ALL).ok()?;
         (read.audio.ptime_ms, read.audio.noise) = (None, false);
         Some(read)
     };

@@ -4,7 +4,7 @@ use super::ladder::Way;
 use super::media::{Across, Unfit};
 use super::media_names::Resolved;
 use super::{CallKey, Output, Switch, keys};
-use maskline_domain::call::{Happening, Moment, Reason, Side};
+use maskline_domain::call::{Input as CallInput, Moment, Reason, Side};
 use maskline_sip::endpoint::{Input as SipInput, LegId, Warning};
 use maskline_sip::sdp::Description;
 
@@ -38,7 +38,7 @@ impl Switch {
         };
         let Some(body) = sdp else {
             live.note(now, side, Way::In, "offer", "wants ours");
-            return self.happen(key, Happening::OfferWanted(side), now);
+            return self.happen(key, CallInput::OfferWanted(side), now);
         };
         live.note(
             now,
@@ -60,10 +60,10 @@ impl Switch {
         // An UPDATE of before the answer may have come after it.
         if !can_wait && let Some(reply) = live.media.take_move(side, &offer) {
             live.reply = Some(reply);
-            return self.happen(key, Happening::OfferFits(side), now);
+            return self.happen(key, CallInput::OfferFits(side), now);
         }
         match live.media.take_offer(side, offer) {
-            Ok(()) => self.happen(key, Happening::Offered(side), now),
+            Ok(()) => self.happen(key, CallInput::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, None, now),
         }
     }
@@ -84,9 +84,9 @@ impl Switch {
         match live.media.take_early_offer(side, offer, across) {
             Ok(Some(reply)) => {
                 live.reply = Some(reply);
-                self.happen(key, Happening::OfferFits(side), now);
+                self.happen(key, CallInput::OfferFits(side), now);
             }
-            Ok(None) => self.happen(key, Happening::Offered(side), now),
+            Ok(None) => self.happen(key, CallInput::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, None, now),
         }
         self.hear_callee_early(key, was_heard, now);
@@ -98,7 +98,7 @@ impl Switch {
         if !was_heard
             && live.is_some_and(|live| !live.call.is_talking() && live.media.is_callee_heard())
         {
-            let progress = Happening::CalleeProgress {
+            let progress = CallInput::CalleeProgress {
                 status: 183,
                 early_media: true,
             };
@@ -116,7 +116,7 @@ impl Switch {
         };
         live.note(now, side, Way::In, "offer", "is withdrawn");
         live.media.forget_offer(side);
-        self.happen(key, Happening::OfferWithdrawn(side), now);
+        self.happen(key, CallInput::OfferWithdrawn(side), now);
     }
 
     pub(super) fn on_offer_accepted(
@@ -144,13 +144,13 @@ impl Switch {
         match live.media.take_reply(side, sdp) {
             Ok(reply) => {
                 live.reply = Some(reply);
-                self.happen(key, Happening::OfferAccepted(side), now);
+                self.happen(key, CallInput::OfferAccepted(side), now);
                 self.hear_callee_early(key, was_heard, now);
             }
             Err(_) => {
-                self.happen(key, Happening::OfferRefused(side, 488), now);
+                self.happen(key, CallInput::OfferRefused(side, 488), now);
                 // It believes that its answer holds: it must hear what does.
-                self.happen(key, Happening::MediaChanged(side.other()), now);
+                self.happen(key, CallInput::MediaChanged(side.other()), now);
             }
         }
     }
@@ -164,10 +164,10 @@ impl Switch {
         if taken.is_ok() {
             self.relay(key);
         }
-        self.happen(key, Happening::OfferAccepted(side), now);
+        self.happen(key, CallInput::OfferAccepted(side), now);
         self.end_if_two_codecs(key, side, now);
         if taken == Ok(true) {
-            self.happen(key, Happening::MediaChanged(side), now);
+            self.happen(key, CallInput::MediaChanged(side), now);
         }
     }
 
@@ -179,7 +179,7 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::In, status, "refuses the offer");
-        self.happen(key, Happening::OfferRefused(side, status), now);
+        self.happen(key, CallInput::OfferRefused(side, status), now);
         // Offers that cross are made again.
         if status != 491 {
             self.end_if_two_codecs(key, side, now);
@@ -191,7 +191,7 @@ impl Switch {
     fn end_if_two_codecs(&mut self, key: CallKey, side: Side, now: Moment) {
         let live = self.calls.get(&key).filter(|live| live.call.is_talking());
         if live.is_some_and(|live| live.media.speaks_another(side)) {
-            self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
+            self.happen(key, CallInput::MediaRefused(Reason::NoCommonCodec), now);
         }
     }
 
@@ -218,7 +218,7 @@ impl Switch {
                 live.note(now, side, Way::Out, "offer", "");
                 self.sip(SipInput::Offer(leg, offer), now);
             }
-            _ => self.happen(key, Happening::OfferRefused(side, 488), now),
+            _ => self.happen(key, CallInput::OfferRefused(side, 488), now),
         }
     }
 
@@ -234,7 +234,7 @@ impl Switch {
             }
             _ => {
                 self.send_refusal(key, side, 491, None, now);
-                self.happen(key, Happening::OfferRefused(side, 491), now);
+                self.happen(key, CallInput::OfferRefused(side, 491), now);
             }
         }
     }

@@ -25,7 +25,7 @@ pub fn tone(
 mod tests {
     use super::*;
     use maskline_domain::binding::Extras;
-    use maskline_domain::kinds::Role;
+    use maskline_domain::product::Role;
     use maskline_domain::routing::Connection;
     use maskline_domain::{
         AccountId, Binding, PhoneNumber, PoolKey, Product, Restriction, RingTones, SubsId,

@@ -20,12 +20,12 @@ mod world;
 
 use super::codecs::Codecs;
 use super::media::Media;
-use super::reach::Reach;
+use super::media_reach::Reach;
 use super::*;
 use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::call::Notice;
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::kinds::{Product, Role};
+use maskline_domain::product::{Product, Role};
 use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
 use maskline_domain::{
     AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, ToneCode, TrunkName,

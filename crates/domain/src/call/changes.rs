@@ -1,7 +1,7 @@
 //! Changes of the media, before the answer and after it: hold and resume, a handover from one machine of a
 //! side to another, and what a side must hear of the other.
 
-use super::{Deed, Happening, Side};
+use super::{Action, Input, Side};
 
 /// A change of the media that is under way. One at a time: who comes with another is told so, and tries
 /// again a little later (RFC 3261 section 14.2).
@@ -28,36 +28,36 @@ pub(super) struct Changes {
 
 impl Changes {
     /// Takes in what happened, and says what to do; none if it is nothing of media.
-    pub fn take(&mut self, happening: &Happening) -> Option<Vec<Deed>> {
-        Some(match *happening {
+    pub fn take(&mut self, input: &Input) -> Option<Vec<Action>> {
+        Some(match *input {
             // It is answered by what was agreed, whatever else is under way.
-            Happening::OfferFits(side) => vec![Deed::AcceptOffer(side)],
-            Happening::Offered(side) | Happening::OfferWanted(side) if self.under_way.is_some() => {
-                vec![Deed::RefuseOffer(side, 491)]
+            Input::OfferFits(side) => vec![Action::AcceptOffer(side)],
+            Input::Offered(side) | Input::OfferWanted(side) if self.under_way.is_some() => {
+                vec![Action::RefuseOffer(side, 491)]
             }
-            Happening::Offered(side) => {
+            Input::Offered(side) => {
                 self.under_way = Some(Change::Offered(side));
-                vec![Deed::Offer(side.other())]
+                vec![Action::Offer(side.other())]
             }
-            Happening::OfferWanted(side) => {
+            Input::OfferWanted(side) => {
                 self.under_way = Some(Change::Wanted(side));
-                vec![Deed::OfferWhatIs(side)]
+                vec![Action::OfferWhatIs(side)]
             }
-            Happening::OfferWithdrawn(side) => {
+            Input::OfferWithdrawn(side) => {
                 if self.under_way == Some(Change::Offered(side)) {
                     self.under_way = Some(Change::Withdrawn(side));
                 }
                 Vec::new()
             }
-            Happening::MediaChanged(side) => {
+            Input::MediaChanged(side) => {
                 self.behind[place(side.other())] = true;
                 Vec::new()
             }
-            Happening::OfferAccepted(side) => self.on_accepted(side),
-            Happening::OfferRefused(side, status) => {
+            Input::OfferAccepted(side) => self.on_accepted(side),
+            Input::OfferRefused(side, status) => {
                 let status = if status == 491 { 491 } else { 488 };
                 match self.under_way.take_if(|change| change.awaits(side)) {
-                    Some(Change::Offered(by)) => vec![Deed::RefuseOffer(by, status)],
+                    Some(Change::Offered(by)) => vec![Action::RefuseOffer(by, status)],
                     _ => Vec::new(),
                 }
             }
@@ -65,9 +65,9 @@ impl Changes {
         })
     }
 
-    fn on_accepted(&mut self, side: Side) -> Vec<Deed> {
+    fn on_accepted(&mut self, side: Side) -> Vec<Action> {
         match self.under_way.take_if(|change| change.awaits(side)) {
-            Some(Change::Offered(by)) => vec![Deed::AcceptOffer(by)],
+            Some(Change::Offered(by)) => vec![Action::AcceptOffer(by)],
             // It took what does not hold: it must hear what does.
             Some(Change::Withdrawn(_)) => {
                 self.behind[place(side)] = true;
@@ -78,7 +78,7 @@ impl Changes {
     }
 
     /// What a side is to be told now, if nothing else is under way.
-    pub fn tell(&mut self) -> Option<Deed> {
+    pub fn tell(&mut self) -> Option<Action> {
         if self.under_way.is_some() {
             return None;
         }
@@ -86,14 +86,14 @@ impl Changes {
         let side = sides.find(|side| self.behind[place(*side)])?;
         self.behind[place(side)] = false;
         self.under_way = Some(Change::Told(side));
-        Some(Deed::TellChange(side))
+        Some(Action::TellChange(side))
     }
 
     /// The callee is gone: whoever waits for its word does not wait any longer.
-    pub fn without_callee(self) -> Option<Deed> {
+    pub fn without_callee(self) -> Option<Action> {
         // It may try again, though there will be nobody to ask: 500 says nothing of its offer.
         (self.under_way == Some(Change::Offered(Side::Caller)))
-            .then_some(Deed::RefuseOffer(Side::Caller, 500))
+            .then_some(Action::RefuseOffer(Side::Caller, 500))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::changes::Changes;
 use super::ending::is_trunk_failure;
-use super::foreseen::rung;
+use super::forecast::rung;
 use super::talking::Talking;
 use super::{
-    Call, Deed, Ending, Happening, Moment, Plan, Prompt, Reason, Releaser, Side, State,
+    Action, Call, Ending, Input, Moment, Plan, Prompt, Reason, Releaser, Side, State,
     TRUNK_TRYING_WAIT_S, TRUNK_WAIT_S, passed_on,
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Dialling {
 }
 
 impl Call {
-    pub(super) fn dial(&mut self, plan: Plan, trunk: usize, now: Moment) -> Vec<Deed> {
+    pub(super) fn dial(&mut self, plan: Plan, trunk: usize, now: Moment) -> Vec<Action> {
         self.milestones.dialled.get_or_insert(now.wall);
         let ring_end_ms = now
             .tick_ms
@@ -51,10 +51,10 @@ impl Call {
             true => ring_end_ms.min(patience_ms),
             false => ring_end_ms,
         });
-        vec![Deed::DialCallee(plan.callee, trunk)]
+        vec![Action::DialCallee(plan.callee, trunk)]
     }
 
-    pub(super) fn on_dialling(&mut self, happening: Happening, now: Moment) -> Vec<Deed> {
+    pub(super) fn on_dialling(&mut self, input: Input, now: Moment) -> Vec<Action> {
         let State::Dialling(plan, dialling) = &mut self.state else {
             return Vec::new();
         };
@@ -63,17 +63,17 @@ impl Call {
             let next = plan.next(was.trunk, !is_trying);
             next.filter(|_| !was.is_reached)
         };
-        match happening {
+        match input {
             // Its offer comes with the answer.
-            Happening::OfferWanted(side) => return vec![Deed::RefuseOffer(side, 491)],
+            Input::OfferWanted(side) => return vec![Action::RefuseOffer(side, 491)],
             _ => {
-                if let Some(deeds) = dialling.changes.take(&happening) {
-                    return deeds;
+                if let Some(actions) = dialling.changes.take(&input) {
+                    return actions;
                 }
             }
         }
-        match happening {
-            Happening::TrunkTrying => {
+        match input {
+            Input::TrunkTrying => {
                 dialling.is_trying = true;
                 self.deadline_ms = Some(match left_for(true) {
                     Some(_) => {
@@ -85,8 +85,8 @@ impl Call {
                 Vec::new()
             }
             // The end of an early dialog (RFC 6228): others may still ring.
-            Happening::CalleeProgress { status: 199, .. } => Vec::new(),
-            Happening::CalleeProgress {
+            Input::CalleeProgress { status: 199, .. } => Vec::new(),
+            Input::CalleeProgress {
                 status,
                 early_media,
             } => {
@@ -106,17 +106,17 @@ impl Call {
                 dialling.ring_tone = tone.is_some() || dialling.ring_tone && !early_media;
                 self.deadline_ms = Some(was.ring_end_ms);
                 let tell = match tone {
-                    Some(tone) => Deed::Ring(tone),
-                    None => Deed::TellCaller {
+                    Some(tone) => Action::Ring(tone),
+                    None => Action::TellCaller {
                         status,
                         early_media,
                     },
                 };
-                let stop = stops.then_some(Deed::StopRinging);
+                let stop = stops.then_some(Action::StopRinging);
                 stop.into_iter().chain([tell]).collect()
             }
-            Happening::CalleeAnswered => self.answered(plan, was, now),
-            Happening::CalleeRefused(status, cause, silent) => {
+            Input::CalleeAnswered => self.answered(plan, was, now),
+            Input::CalleeRefused(status, cause, silent) => {
                 // Who says no at one place says no at the others.
                 let next = plan.next(was.trunk, silent && !was.is_trying || status == 503);
                 if let Some(next) = next
@@ -137,7 +137,7 @@ impl Call {
                     .chain(farewell)
                     .collect()
             }
-            Happening::Gone(Side::Callee, _) => {
+            Input::Gone(Side::Callee, _) => {
                 let ending = Ending::of(Reason::Failed);
                 let farewell = self.farewell(ending, Releaser::Callee, was.early_media, now);
                 was.changes
@@ -146,57 +146,57 @@ impl Call {
                     .chain(farewell)
                     .collect()
             }
-            Happening::Gone(Side::Caller, cause) => {
-                let mut deeds = vec![Deed::HangUp(Side::Callee, passed_on(cause))];
-                deeds.extend(self.close(Ending::of(Reason::CallerGaveUp), Releaser::Caller, now));
-                deeds
+            Input::Gone(Side::Caller, cause) => {
+                let mut actions = vec![Action::HangUp(Side::Callee, passed_on(cause))];
+                actions.extend(self.close(Ending::of(Reason::CallerGaveUp), Releaser::Caller, now));
+                actions
             }
-            Happening::Timeout
+            Input::Timeout
                 if let Some(next) = left_for(was.is_trying)
                     && now.tick_ms < was.ring_end_ms =>
             {
-                let mut deeds = vec![Deed::HangUp(
+                let mut actions = vec![Action::HangUp(
                     Side::Callee,
                     Ending::of(Reason::Unreachable).q850,
                 )];
-                deeds.extend(self.dial(plan, next, now));
-                deeds
+                actions.extend(self.dial(plan, next, now));
+                actions
             }
-            Happening::Timeout => self.give_up(Reason::NoAnswer, was, now),
-            Happening::MediaRefused(reason) => self.give_up(reason, was, now),
-            Happening::Stopping => self.give_up(Reason::Overload, was, now),
+            Input::Timeout => self.give_up(Reason::NoAnswer, was, now),
+            Input::MediaRefused(reason) => self.give_up(reason, was, now),
+            Input::Stopping => self.give_up(Reason::Overload, was, now),
             _ => Vec::new(),
         }
     }
 
-    fn answered(&mut self, plan: Plan, was: Dialling, now: Moment) -> Vec<Deed> {
+    fn answered(&mut self, plan: Plan, was: Dialling, now: Moment) -> Vec<Action> {
         self.milestones.answered = Some(now.wall);
         self.wait_for(u64::from(self.terms.duration_max_s), now);
         let mut changes = was.changes;
         let told = changes.tell();
         self.state = State::Talking(Talking { changes });
-        let mut deeds: Vec<Deed> = was
+        let mut actions: Vec<Action> = was
             .ring_tone
-            .then_some(Deed::StopRinging)
+            .then_some(Action::StopRinging)
             .into_iter()
             .collect();
-        deeds.push(Deed::AnswerCaller);
+        actions.push(Action::AnswerCaller);
         if plan.record {
             // The notice is part of the recording: it shows that it was given.
-            deeds.push(Deed::Record);
+            actions.push(Action::Record);
             let told = self.terms.notice.heard_by().iter();
-            deeds.extend(told.map(|&side| Deed::Play(side, Prompt::RecordingNotice)));
+            actions.extend(told.map(|&side| Action::Play(side, Prompt::RecordingNotice)));
         }
-        deeds.extend(told);
-        deeds
+        actions.extend(told);
+        actions
     }
 
     /// We end it while the callee's leg still lives.
-    fn give_up(&mut self, reason: Reason, was: Dialling, now: Moment) -> Vec<Deed> {
+    fn give_up(&mut self, reason: Reason, was: Dialling, now: Moment) -> Vec<Action> {
         let ending = Ending::of(reason);
-        let mut deeds = vec![Deed::HangUp(Side::Callee, ending.q850)];
-        deeds.extend(was.changes.without_callee());
-        deeds.extend(self.farewell(ending, Releaser::Platform, was.early_media, now));
-        deeds
+        let mut actions = vec![Action::HangUp(Side::Callee, ending.q850)];
+        actions.extend(was.changes.without_callee());
+        actions.extend(self.farewell(ending, Releaser::Platform, was.early_media, now));
+        actions
     }
 }

@@ -1,7 +1,7 @@
 //! Both have answered, until somebody hangs up or a bound is reached.
 
 use super::changes::Changes;
-use super::{Call, Deed, Ending, Happening, Moment, Reason, Side, State, passed_on};
+use super::{Action, Call, Ending, Input, Moment, Reason, Side, State, passed_on};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Talking {
@@ -9,43 +9,43 @@ pub(super) struct Talking {
 }
 
 impl Call {
-    pub(super) fn on_talking(&mut self, happening: Happening, now: Moment) -> Vec<Deed> {
+    pub(super) fn on_talking(&mut self, input: Input, now: Moment) -> Vec<Action> {
         let State::Talking(Talking { changes }) = &mut self.state else {
             return Vec::new();
         };
-        if let Some(mut deeds) = changes.take(&happening) {
-            deeds.extend(changes.tell());
-            return deeds;
+        if let Some(mut actions) = changes.take(&input) {
+            actions.extend(changes.tell());
+            return actions;
         }
-        match happening {
-            Happening::Gone(side, cause) => {
+        match input {
+            Input::Gone(side, cause) => {
                 let cause = passed_on(cause);
                 let ending = Ending {
                     q850: cause,
                     ..Ending::of(Reason::HungUp)
                 };
-                let mut deeds = vec![Deed::HangUp(side.other(), cause)];
-                deeds.extend(self.close(ending, side.into(), now));
-                deeds
+                let mut actions = vec![Action::HangUp(side.other(), cause)];
+                actions.extend(self.close(ending, side.into(), now));
+                actions
             }
             // The caller's answer came with its ACK, and fits nothing.
-            Happening::MediaRefused(reason) => self.hang_up_on_both(reason, now),
-            Happening::MediaLost => self.hang_up_on_both(Reason::MediaLost, now),
-            Happening::Stopping => self.hang_up_on_both(Reason::Stopped, now),
-            Happening::Timeout => self.hang_up_on_both(Reason::DurationMax, now),
+            Input::MediaRefused(reason) => self.hang_up_on_both(reason, now),
+            Input::MediaLost => self.hang_up_on_both(Reason::MediaLost, now),
+            Input::Stopping => self.hang_up_on_both(Reason::Stopped, now),
+            Input::Timeout => self.hang_up_on_both(Reason::DurationMax, now),
             _ => Vec::new(),
         }
     }
 
-    fn hang_up_on_both(&mut self, reason: Reason, now: Moment) -> Vec<Deed> {
+    fn hang_up_on_both(&mut self, reason: Reason, now: Moment) -> Vec<Action> {
         let ending = Ending {
             status: 200,
             ..Ending::of(reason)
         };
-        let mut deeds: Vec<Deed> = Side::BOTH
-            .map(|side| Deed::HangUp(side, ending.q850))
+        let mut actions: Vec<Action> = Side::BOTH
+            .map(|side| Action::HangUp(side, ending.q850))
             .into();
-        deeds.extend(self.close(ending, super::Releaser::Platform, now));
-        deeds
+        actions.extend(self.close(ending, super::Releaser::Platform, now));
+        actions
     }
 }

@@ -6,9 +6,9 @@ use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::inventory::{Number, Shelving};
-use crate::kinds::Slot;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
+use crate::product::Slot;
 use crate::slab::NONE;
 use crate::trunk::Trunk;
 

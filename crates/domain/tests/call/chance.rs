@@ -2,12 +2,14 @@
 
 use super::{TERMS, binding, connection, moment, name};
 use maskline_domain::ToneCode;
-use maskline_domain::call::{Call, Crowd, Deed, Happening, Notice, Prospects, Reason, Side, Terms};
+use maskline_domain::call::{
+    Action, Call, CallLimit, DialOptions, Input, Notice, Reason, Side, Terms,
+};
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::trunk::PromptPolicy;
 use proptest::prelude::*;
 
-/// What may happen. Each wave of chance becomes a [`Happening`], since those cannot be repeated.
+/// What may happen. Each wave of chance becomes a [`Input`], since those cannot be repeated.
 #[derive(Clone, Debug)]
 enum Wave {
     Connect {
@@ -41,7 +43,7 @@ enum Wave {
 }
 
 impl Wave {
-    fn happening(&self) -> Option<Happening> {
+    fn input(&self) -> Option<Input> {
         Some(match *self {
             Self::Connect {
                 trunks,
@@ -53,42 +55,42 @@ impl Wave {
                     return None;
                 };
                 connection.binding.record = recorded;
-                let crowd = crowded.then_some(Crowd::X);
-                let prospects = Prospects {
+                let crowd = crowded.then_some(CallLimit::X);
+                let options = DialOptions {
                     trunks,
                     // Of some calls every second one is a further place.
                     further: if trunks > 2 { 0b1010 } else { 0 },
                     crowd,
                     tone: toned.then_some(ToneCode::NETWORK),
                 };
-                Happening::Routed(Route::Connect(connection), prospects)
+                Input::Routed(Route::Connect(connection), options)
             }
             Self::Refuse(situation) => {
                 let binding = Some(Box::new(binding()));
-                Happening::Routed(Route::Refuse { situation, binding }, Prospects::default())
+                Input::Routed(Route::Refuse { situation, binding }, DialOptions::default())
             }
-            Self::RouteUnknown => Happening::RouteUnknown,
-            Self::RowOpened(durable) => Happening::RowOpened(durable),
-            Self::MediaRefused => Happening::MediaRefused(Reason::NoCommonCodec),
-            Self::Trying => Happening::TrunkTrying,
-            Self::Progress(status, early_media) => Happening::CalleeProgress {
+            Self::RouteUnknown => Input::RouteUnknown,
+            Self::RowOpened(durable) => Input::RowOpened(durable),
+            Self::MediaRefused => Input::MediaRefused(Reason::NoCommonCodec),
+            Self::Trying => Input::TrunkTrying,
+            Self::Progress(status, early_media) => Input::CalleeProgress {
                 status,
                 early_media,
             },
-            Self::Answered => Happening::CalleeAnswered,
-            Self::Refused(status, cause, silent) => Happening::CalleeRefused(status, cause, silent),
-            Self::Gone(side, cause) => Happening::Gone(side, cause),
-            Self::Played(side) => Happening::Played(side),
-            Self::Offered(side) => Happening::Offered(side),
-            Self::OfferFits(side) => Happening::OfferFits(side),
-            Self::OfferWithdrawn(side) => Happening::OfferWithdrawn(side),
-            Self::OfferWanted(side) => Happening::OfferWanted(side),
-            Self::MediaChanged(side) => Happening::MediaChanged(side),
-            Self::OfferAccepted(side) => Happening::OfferAccepted(side),
-            Self::OfferRefused(side) => Happening::OfferRefused(side, 488),
-            Self::MediaLost => Happening::MediaLost,
-            Self::Stopping => Happening::Stopping,
-            Self::Timeout => Happening::Timeout,
+            Self::Answered => Input::CalleeAnswered,
+            Self::Refused(status, cause, silent) => Input::CalleeRefused(status, cause, silent),
+            Self::Gone(side, cause) => Input::Gone(side, cause),
+            Self::Played(side) => Input::Played(side),
+            Self::Offered(side) => Input::Offered(side),
+            Self::OfferFits(side) => Input::OfferFits(side),
+            Self::OfferWithdrawn(side) => Input::OfferWithdrawn(side),
+            Self::OfferWanted(side) => Input::OfferWanted(side),
+            Self::MediaChanged(side) => Input::MediaChanged(side),
+            Self::OfferAccepted(side) => Input::OfferAccepted(side),
+            Self::OfferRefused(side) => Input::OfferRefused(side, 488),
+            Self::MediaLost => Input::MediaLost,
+            Self::Stopping => Input::Stopping,
+            Self::Timeout => Input::Timeout,
             Self::Pause(_) => return None,
         })
     }
@@ -148,28 +150,28 @@ struct Tally {
 }
 
 impl Tally {
-    fn take(&mut self, deeds: &[Deed]) {
-        for deed in deeds {
-            assert_eq!(self.forgotten, 0, "after forget: {}", name(deed));
-            match deed {
-                Deed::OpenRow(_) => self.opened += 1,
-                Deed::WriteRow(..) => self.written += 1,
-                Deed::CloseRow(_) => self.closed += 1,
-                Deed::Forget => self.forgotten += 1,
-                Deed::Ring(_) => self.rings = true,
-                Deed::StopRinging => {
+    fn take(&mut self, actions: &[Action]) {
+        for action in actions {
+            assert_eq!(self.forgotten, 0, "after forget: {}", name(action));
+            match action {
+                Action::OpenRow(_) => self.opened += 1,
+                Action::WriteRow(..) => self.written += 1,
+                Action::CloseRow(_) => self.closed += 1,
+                Action::Forget => self.forgotten += 1,
+                Action::Ring(_) => self.rings = true,
+                Action::StopRinging => {
                     assert!(self.rings, "a tone is stopped once");
                     self.rings = false;
                 }
-                Deed::AnswerCaller
-                | Deed::TellCaller {
+                Action::AnswerCaller
+                | Action::TellCaller {
                     early_media: true, ..
                 } => assert!(!self.rings, "the callee is heard, not a tone"),
-                Deed::DialCallee(..) => {
+                Action::DialCallee(..) => {
                     assert_eq!(self.opened, 1, "nobody is dialled without a row");
                     self.ringing += 1;
                 }
-                Deed::HangUp(Side::Callee, _) => self.ringing -= 1,
+                Action::HangUp(Side::Callee, _) => self.ringing -= 1,
                 _ => {}
             }
         }
@@ -200,15 +202,15 @@ proptest! {
                 Wave::Refused(..) | Wave::Gone(Side::Callee, _) => tally.ringing -= 1,
                 _ => {}
             }
-            let Some(happening) = wave.happening() else { continue };
-            is_known |= matches!(&happening, Happening::Routed(route, _) if tally.forgotten == 0
+            let Some(input) = wave.input() else { continue };
+            is_known |= matches!(&input, Input::Routed(route, _) if tally.forgotten == 0
                 && !matches!(route, Route::Refuse { situation: Situation::XUnknown, .. }));
-            tally.take(&call.handle(happening, moment(now_ms)));
+            tally.take(&call.handle(input, moment(now_ms)));
         }
         // Left alone, it ends by its deadlines.
         for _ in 0..20 {
             let Some(deadline) = call.deadline() else { break };
-            tally.take(&call.handle(Happening::Timeout, moment(deadline)));
+            tally.take(&call.handle(Input::Timeout, moment(deadline)));
         }
         prop_assert_eq!(call.deadline(), None);
         prop_assert_eq!(tally.forgotten, 1, "it is forgotten once");

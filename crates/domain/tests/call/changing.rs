@@ -2,22 +2,22 @@
 
 use super::TERMS;
 use super::stories::{CALLER_HANGS_UP, dialled, talking};
-use maskline_domain::call::{Happening, Side};
+use maskline_domain::call::{Input, Side};
 
 #[test]
 fn hold_and_resume_go_to_the_other_side_and_back() {
     talking(vec![
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
         (
-            Happening::OfferAccepted(Side::Callee),
+            Input::OfferAccepted(Side::Callee),
             &["accept offer of caller"],
         ),
-        (Happening::Offered(Side::Callee), &["offer to caller"]),
+        (Input::Offered(Side::Callee), &["offer to caller"]),
         (
-            Happening::OfferRefused(Side::Caller, 606),
+            Input::OfferRefused(Side::Caller, 606),
             &["refuse offer of callee 488"],
         ),
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
         CALLER_HANGS_UP,
     ]);
 }
@@ -25,15 +25,15 @@ fn hold_and_resume_go_to_the_other_side_and_back() {
 #[test]
 fn of_two_offers_at_once_the_later_is_put_off() {
     talking(vec![
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
         (
-            Happening::Offered(Side::Callee),
+            Input::Offered(Side::Callee),
             &["refuse offer of callee 491"],
         ),
         // An answer of the side that was not asked means nothing.
-        (Happening::OfferAccepted(Side::Caller), &[]),
+        (Input::OfferAccepted(Side::Caller), &[]),
         (
-            Happening::OfferRefused(Side::Callee, 491),
+            Input::OfferRefused(Side::Callee, 491),
             &["refuse offer of caller 491"],
         ),
         CALLER_HANGS_UP,
@@ -41,14 +41,14 @@ fn of_two_offers_at_once_the_later_is_put_off() {
     dialled(
         TERMS,
         vec![
-            (Happening::Offered(Side::Caller), &["offer to callee"]),
+            (Input::Offered(Side::Caller), &["offer to callee"]),
             (
-                Happening::Offered(Side::Callee),
+                Input::Offered(Side::Callee),
                 &["refuse offer of callee 491"],
             ),
-            (Happening::CalleeAnswered, &["answer"]),
+            (Input::CalleeAnswered, &["answer"]),
             (
-                Happening::OfferAccepted(Side::Callee),
+                Input::OfferAccepted(Side::Callee),
                 &["accept offer of caller"],
             ),
             CALLER_HANGS_UP,
@@ -61,23 +61,17 @@ fn an_offer_before_the_answer_is_carried_across_unless_it_fits() {
     dialled(
         TERMS,
         vec![
-            (
-                Happening::OfferFits(Side::Callee),
-                &["accept offer of callee"],
-            ),
-            (Happening::Offered(Side::Callee), &["offer to caller"]),
+            (Input::OfferFits(Side::Callee), &["accept offer of callee"]),
+            (Input::Offered(Side::Callee), &["offer to caller"]),
             // What fits does not wait for what does not.
+            (Input::OfferFits(Side::Callee), &["accept offer of callee"]),
             (
-                Happening::OfferFits(Side::Callee),
-                &["accept offer of callee"],
-            ),
-            (
-                Happening::OfferRefused(Side::Caller, 488),
+                Input::OfferRefused(Side::Caller, 488),
                 &["refuse offer of callee 488"],
             ),
-            (Happening::Offered(Side::Caller), &["offer to callee"]),
+            (Input::Offered(Side::Caller), &["offer to callee"]),
             (
-                Happening::CalleeRefused(486, None, false),
+                Input::CalleeRefused(486, None, false),
                 &[
                     "refuse offer of caller 500",
                     "refuse 486 17",
@@ -92,25 +86,25 @@ fn an_offer_before_the_answer_is_carried_across_unless_it_fits() {
 #[test]
 fn what_changes_while_something_else_is_under_way_is_told_afterwards() {
     talking(vec![
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
-        (Happening::MediaChanged(Side::Callee), &[]),
-        (Happening::MediaChanged(Side::Caller), &[]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
+        (Input::MediaChanged(Side::Callee), &[]),
+        (Input::MediaChanged(Side::Caller), &[]),
         (
-            Happening::OfferAccepted(Side::Callee),
+            Input::OfferAccepted(Side::Callee),
             &["accept offer of caller", "tell caller of the change"],
         ),
         // Said twice it is told once.
-        (Happening::MediaChanged(Side::Callee), &[]),
-        (Happening::MediaChanged(Side::Callee), &[]),
+        (Input::MediaChanged(Side::Callee), &[]),
+        (Input::MediaChanged(Side::Callee), &[]),
         (
-            Happening::OfferRefused(Side::Caller, 488),
+            Input::OfferRefused(Side::Caller, 488),
             &["tell caller of the change"],
         ),
         (
-            Happening::OfferAccepted(Side::Caller),
+            Input::OfferAccepted(Side::Caller),
             &["tell callee of the change"],
         ),
-        (Happening::OfferAccepted(Side::Callee), &[]),
+        (Input::OfferAccepted(Side::Callee), &[]),
         CALLER_HANGS_UP,
     ]);
 }
@@ -118,30 +112,30 @@ fn what_changes_while_something_else_is_under_way_is_told_afterwards() {
 #[test]
 fn an_offer_that_is_withdrawn_is_undone_on_the_side_that_took_it() {
     talking(vec![
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
-        (Happening::OfferWithdrawn(Side::Caller), &[]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
+        (Input::OfferWithdrawn(Side::Caller), &[]),
         // Until the callee has spoken, its word belongs to that offer.
         (
-            Happening::Offered(Side::Caller),
+            Input::Offered(Side::Caller),
             &["refuse offer of caller 491"],
         ),
         (
-            Happening::OfferAccepted(Side::Callee),
+            Input::OfferAccepted(Side::Callee),
             &["tell callee of the change"],
         ),
-        (Happening::OfferAccepted(Side::Callee), &[]),
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Input::OfferAccepted(Side::Callee), &[]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
         CALLER_HANGS_UP,
     ]);
     talking(vec![
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
-        (Happening::OfferWithdrawn(Side::Caller), &[]),
-        (Happening::OfferRefused(Side::Callee, 488), &[]),
-        (Happening::Offered(Side::Callee), &["offer to caller"]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
+        (Input::OfferWithdrawn(Side::Caller), &[]),
+        (Input::OfferRefused(Side::Callee, 488), &[]),
+        (Input::Offered(Side::Callee), &["offer to caller"]),
         // That of the other side waits as before.
-        (Happening::OfferWithdrawn(Side::Caller), &[]),
+        (Input::OfferWithdrawn(Side::Caller), &[]),
         (
-            Happening::OfferAccepted(Side::Caller),
+            Input::OfferAccepted(Side::Caller),
             &["accept offer of callee"],
         ),
         CALLER_HANGS_UP,
@@ -152,33 +146,33 @@ fn an_offer_that_is_withdrawn_is_undone_on_the_side_that_took_it() {
 fn who_wants_an_offer_is_given_what_is_and_the_other_hears_what_it_changed() {
     talking(vec![
         (
-            Happening::OfferWanted(Side::Caller),
+            Input::OfferWanted(Side::Caller),
             &["offer what is to caller"],
         ),
         (
-            Happening::Offered(Side::Callee),
+            Input::Offered(Side::Callee),
             &["refuse offer of callee 491"],
         ),
         (
-            Happening::OfferWanted(Side::Callee),
+            Input::OfferWanted(Side::Callee),
             &["refuse offer of callee 491"],
         ),
-        (Happening::OfferAccepted(Side::Caller), &[]),
+        (Input::OfferAccepted(Side::Caller), &[]),
         (
-            Happening::MediaChanged(Side::Caller),
+            Input::MediaChanged(Side::Caller),
             &["tell callee of the change"],
         ),
         (
-            Happening::Offered(Side::Caller),
+            Input::Offered(Side::Caller),
             &["refuse offer of caller 491"],
         ),
-        (Happening::OfferRefused(Side::Callee, 488), &[]),
+        (Input::OfferRefused(Side::Callee, 488), &[]),
         (
-            Happening::OfferWanted(Side::Callee),
+            Input::OfferWanted(Side::Callee),
             &["offer what is to callee"],
         ),
-        (Happening::OfferRefused(Side::Callee, 488), &[]),
-        (Happening::Offered(Side::Caller), &["offer to callee"]),
+        (Input::OfferRefused(Side::Callee, 488), &[]),
+        (Input::Offered(Side::Caller), &["offer to callee"]),
         CALLER_HANGS_UP,
     ]);
 }
@@ -188,16 +182,16 @@ fn a_caller_that_holds_before_the_answer_holds_after_it() {
     dialled(
         TERMS,
         vec![
-            (Happening::MediaChanged(Side::Caller), &[]),
+            (Input::MediaChanged(Side::Caller), &[]),
             (
-                Happening::OfferWanted(Side::Caller),
+                Input::OfferWanted(Side::Caller),
                 &["refuse offer of caller 491"],
             ),
             (
-                Happening::CalleeAnswered,
+                Input::CalleeAnswered,
                 &["answer", "tell callee of the change"],
             ),
-            (Happening::OfferAccepted(Side::Callee), &[]),
+            (Input::OfferAccepted(Side::Callee), &[]),
             CALLER_HANGS_UP,
         ],
     );

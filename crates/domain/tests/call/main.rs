@@ -12,9 +12,9 @@ mod tones;
 use common::number;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::{
-    Call, Closing, Deed, Ending, Happening, Moment, Notice, Prospects, Terms,
+    Action, Call, Closing, DialOptions, Ending, Input, Moment, Notice, Terms,
 };
-use maskline_domain::kinds::Role;
+use maskline_domain::product::Role;
 use maskline_domain::routing::{Connection, Route};
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{Binding, PoolKey, Product, Restriction, SubsId, Timestamp};
@@ -30,7 +30,7 @@ const EARLY: Terms = Terms {
     ..TERMS
 };
 
-const ONE_TRUNK: Prospects = Prospects {
+const ONE_TRUNK: DialOptions = DialOptions {
     trunks: 1,
     further: 0,
     crowd: None,
@@ -73,7 +73,7 @@ fn moment(tick_ms: u64) -> Moment {
 }
 
 /// What is done, in short.
-fn name(deed: &Deed) -> String {
+fn name(action: &Action) -> String {
     let ending =
         |ending: &Ending| format!("{} {} {}", ending.reason.name(), ending.status, ending.q850);
     let closing = |closing: &Closing| {
@@ -83,51 +83,51 @@ fn name(deed: &Deed) -> String {
             closing.released_by.name()
         )
     };
-    match deed {
-        Deed::OpenRow(_) => "open row".into(),
-        Deed::DialCallee(callee, trunk) => format!("dial {} by {trunk}", callee.reveal()),
-        Deed::TellCaller {
+    match action {
+        Action::OpenRow(_) => "open row".into(),
+        Action::DialCallee(callee, trunk) => format!("dial {} by {trunk}", callee.reveal()),
+        Action::TellCaller {
             status,
             early_media: false,
         } => format!("tell {status}"),
-        Deed::TellCaller {
+        Action::TellCaller {
             status,
             early_media: true,
         } => format!("tell {status} with media"),
-        Deed::Ring(tone) => format!("ring {tone}"),
-        Deed::StopRinging => "stop ringing".into(),
-        Deed::AnswerCaller => "answer".into(),
-        Deed::RefuseCaller(refusal) => format!("refuse {} {}", refusal.status, refusal.q850),
-        Deed::HangUp(side, cause) => format!("hang up {} {cause}", side.name()),
-        Deed::Announce { sound, answer } => {
+        Action::Ring(tone) => format!("ring {tone}"),
+        Action::StopRinging => "stop ringing".into(),
+        Action::AnswerCaller => "answer".into(),
+        Action::RefuseCaller(refusal) => format!("refuse {} {}", refusal.status, refusal.q850),
+        Action::HangUp(side, cause) => format!("hang up {} {cause}", side.name()),
+        Action::Announce { sound, answer } => {
             let how = if *answer { "answer and play" } else { "play" };
             format!("{how} {sound}")
         }
-        Deed::Play(side, prompt) => format!("play {} to {}", prompt.name(), side.name()),
-        Deed::Record => "record".into(),
-        Deed::Offer(side) => format!("offer to {}", side.name()),
-        Deed::OfferWhatIs(side) => format!("offer what is to {}", side.name()),
-        Deed::TellChange(side) => format!("tell {} of the change", side.name()),
-        Deed::AcceptOffer(side) => format!("accept offer of {}", side.name()),
-        Deed::RefuseOffer(side, status) => format!("refuse offer of {} {status}", side.name()),
-        Deed::WriteRow(_, end) => format!("write row: {}", closing(end)),
-        Deed::CloseRow(end) => format!("close row: {}", closing(end)),
-        Deed::Forget => "forget".into(),
+        Action::Play(side, prompt) => format!("play {} to {}", prompt.name(), side.name()),
+        Action::Record => "record".into(),
+        Action::Offer(side) => format!("offer to {}", side.name()),
+        Action::OfferWhatIs(side) => format!("offer what is to {}", side.name()),
+        Action::TellChange(side) => format!("tell {} of the change", side.name()),
+        Action::AcceptOffer(side) => format!("accept offer of {}", side.name()),
+        Action::RefuseOffer(side, status) => format!("refuse offer of {} {status}", side.name()),
+        Action::WriteRow(_, end) => format!("write row: {}", closing(end)),
+        Action::CloseRow(end) => format!("close row: {}", closing(end)),
+        Action::Forget => "forget".into(),
     }
 }
 
 /// Plays a story, one second between what happens, and checks what is done each time.
-fn play(terms: Terms, story: Vec<(Happening, &[&str])>) {
+fn play(terms: Terms, story: Vec<(Input, &[&str])>) {
     let mut tick_ms = 0;
     let mut call = Call::new(terms, moment(0));
-    for (happening, expected) in story {
-        tick_ms = match happening {
-            Happening::Timeout => call.deadline().unwrap_or(tick_ms),
+    for (input, expected) in story {
+        tick_ms = match input {
+            Input::Timeout => call.deadline().unwrap_or(tick_ms),
             _ => tick_ms + 1_000,
         };
-        let shown = format!("{happening:?}");
-        let deeds = call.handle(happening, moment(tick_ms));
-        let done: Vec<String> = deeds.iter().map(name).collect();
+        let shown = format!("{input:?}");
+        let actions = call.handle(input, moment(tick_ms));
+        let done: Vec<String> = actions.iter().map(name).collect();
         assert_eq!(done, expected, "after {shown}");
     }
     assert_eq!(
@@ -135,7 +135,7 @@ fn play(terms: Terms, story: Vec<(Happening, &[&str])>) {
         None,
         "a call that is over waits for nothing"
     );
-    let late = Happening::CalleeAnswered;
+    let late = Input::CalleeAnswered;
     assert!(
         call.handle(late, moment(tick_ms)).is_empty(),
         "and does nothing"

@@ -1,11 +1,11 @@
 //! Who rings and what a refused caller meets, by bindings of a real state: each cell of the table of
-//! products, as far as AXN and AXB go. And what is foreseen is what the machine then does.
+//! products, as far as AXN and AXB go. And what is forecast is what the machine then does.
 
 use super::common::{HOUR_MS, World, axb, axn, number};
 use super::{EARLY, ONE_TRUNK, TERMS, moment};
 use maskline_domain::call::{
-    Call, Deed, Happening, Notice, Prompt, Prospects, Question, Side, Sound, Terms, foreseen,
-    foretell,
+    Action, Call, DialOptions, Input, Notice, Prompt, Question, Side, Sound, Terms, forecast,
+    predict,
 };
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::trunk::PromptPolicy;
@@ -57,47 +57,47 @@ fn meet_toned(
         x: number(X),
     };
     let routed = route(&world.state, &dial, world.now);
-    let prospects = Prospects { tone, ..ONE_TRUNK };
-    let expected = foreseen(&routed, prospects, &terms);
+    let options = DialOptions { tone, ..ONE_TRUNK };
+    let expected = forecast(&routed, options, &terms);
     let mut call = Call::new(terms, moment(0));
     let mut met: Met = (None, None, 0, 0);
     let mut rung = None;
-    let ringing = || Happening::CalleeProgress {
+    let ringing = || Input::CalleeProgress {
         status: 180,
         early_media: false,
     };
-    let mut next = vec![Happening::Routed(routed, prospects)];
-    while let Some(happening) = next.pop() {
-        for deed in call.handle(happening, moment(0)) {
-            match deed {
-                Deed::OpenRow(_) => next.push(Happening::RowOpened(true)),
-                Deed::DialCallee(callee, _) => {
+    let mut next = vec![Input::Routed(routed, options)];
+    while let Some(input) = next.pop() {
+        for action in call.handle(input, moment(0)) {
+            match action {
+                Action::OpenRow(_) => next.push(Input::RowOpened(true)),
+                Action::DialCallee(callee, _) => {
                     met.0 = Some(callee.reveal());
-                    next.extend([Happening::CalleeAnswered, ringing()]);
+                    next.extend([Input::CalleeAnswered, ringing()]);
                 }
-                Deed::Ring(tone) => rung = Some(tone),
-                Deed::AnswerCaller => {
+                Action::Ring(tone) => rung = Some(tone),
+                Action::AnswerCaller => {
                     met.2 = 200;
-                    next.push(Happening::Gone(Side::Caller, Some(16)));
+                    next.push(Input::Gone(Side::Caller, Some(16)));
                 }
-                Deed::Announce { sound, answer } => {
+                Action::Announce { sound, answer } => {
                     met.1 = Some(sound);
                     met.2 = if answer { 200 } else { 0 };
-                    next.push(Happening::Played(Side::Caller));
+                    next.push(Input::Played(Side::Caller));
                 }
-                Deed::RefuseCaller(ending) => (met.2, met.3) = (ending.status, ending.q850),
-                Deed::HangUp(_, cause) => met.3 = cause,
+                Action::RefuseCaller(ending) => (met.2, met.3) = (ending.status, ending.q850),
+                Action::HangUp(_, cause) => met.3 = cause,
                 _ => {}
             }
         }
     }
-    let foretold = (
+    let predicted = (
         expected.rings.map(|callee| callee.reveal()),
         expected.sound,
         expected.ending.status,
         expected.ending.q850,
     );
-    assert_eq!(met, foretold, "what was foreseen came true");
+    assert_eq!(met, predicted, "what was forecast came true");
     assert_eq!(rung, expected.ring_tone, "and so did the ring tone");
     (met, rung)
 }
@@ -294,7 +294,7 @@ fn a_foretold_tone_is_chosen_by_route_and_pool() {
     world.set_pool("FC1", Product::Axn, |pool| {
         pool.ring_tones.a_alone = Some(tone);
     });
-    let foretold = |caller| {
+    let predicted = |caller| {
         let question = Question {
             dial: Dial {
                 caller: Some(number(caller)),
@@ -303,7 +303,7 @@ fn a_foretold_tone_is_chosen_by_route_and_pool() {
             trunk: None,
             notice: Notice::None,
         };
-        let told = foretell(
+        let told = predict(
             &world.state,
             &question,
             |route, pool| {
@@ -314,9 +314,9 @@ fn a_foretold_tone_is_chosen_by_route_and_pool() {
         );
         told.expect("no trunk is asked for").1.sound
     };
-    assert_eq!(foretold(A), Some(Sound::Tone(tone)));
+    assert_eq!(predicted(A), Some(Sound::Tone(tone)));
     let unreachable = Sound::from(Prompt::Unreachable);
-    assert_eq!(foretold(N), Some(unreachable), "no trunk is there");
+    assert_eq!(predicted(N), Some(unreachable), "no trunk is there");
 }
 
 #[test]
@@ -329,9 +329,9 @@ fn unbinding_and_expiry_during_a_call_leave_it_alone_and_stop_the_next() {
         };
         let routed = route(&world.state, &dial, world.now);
         let mut call = Call::new(TERMS, moment(0));
-        call.handle(Happening::Routed(routed, ONE_TRUNK), moment(0));
-        call.handle(Happening::RowOpened(true), moment(0));
-        call.handle(Happening::CalleeAnswered, moment(0));
+        call.handle(Input::Routed(routed, ONE_TRUNK), moment(0));
+        call.handle(Input::RowOpened(true), moment(0));
+        call.handle(Input::CalleeAnswered, moment(0));
         match is_unbound {
             true => {
                 let unbind = Command::Unbind {
@@ -348,7 +348,7 @@ fn unbinding_and_expiry_during_a_call_leave_it_alone_and_stop_the_next() {
             route(&world.state, &dial, world.now),
             Route::Refuse { .. }
         ));
-        let deeds = call.handle(Happening::Gone(Side::Callee, None), moment(1));
-        assert!(matches!(deeds.last(), Some(Deed::Forget)));
+        let actions = call.handle(Input::Gone(Side::Callee, None), moment(1));
+        assert!(matches!(actions.last(), Some(Action::Forget)));
     }
 }

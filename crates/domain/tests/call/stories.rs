@@ -6,69 +6,69 @@ mod farewell;
 mod talking;
 
 use super::{ONE_TRUNK, TERMS, binding, connection, play};
-use maskline_domain::call::{Happening, Notice, Prospects, Side, Terms};
+use maskline_domain::call::{DialOptions, Input, Notice, Side, Terms};
 use maskline_domain::routing::{Route, Situation};
 
-type Part = (Happening, &'static [&'static str]);
+type Part = (Input, &'static [&'static str]);
 
 const NOTICE: Terms = Terms {
     notice: Notice::Both,
     ..TERMS
 };
 
-fn connect() -> Happening {
-    Happening::Routed(connection(), ONE_TRUNK)
+fn connect() -> Input {
+    Input::Routed(connection(), ONE_TRUNK)
 }
 
-fn connect_by(trunks: usize) -> Happening {
-    let prospects = Prospects {
+fn connect_by(trunks: usize) -> Input {
+    let options = DialOptions {
         trunks,
         ..ONE_TRUNK
     };
-    Happening::Routed(connection(), prospects)
+    Input::Routed(connection(), options)
 }
 
-fn connect_recorded() -> Happening {
+fn connect_recorded() -> Input {
     let Route::Connect(mut recorded) = connection() else {
         panic!("it connects")
     };
     recorded.binding.record = true;
-    Happening::Routed(Route::Connect(recorded), ONE_TRUNK)
+    Input::Routed(Route::Connect(recorded), ONE_TRUNK)
 }
 
-fn refuse(situation: Situation) -> Happening {
+fn refuse(situation: Situation) -> Input {
     let binding = Some(Box::new(binding()));
-    Happening::Routed(Route::Refuse { situation, binding }, ONE_TRUNK)
+    Input::Routed(Route::Refuse { situation, binding }, ONE_TRUNK)
 }
 
-fn progress(status: u16, early_media: bool) -> Happening {
-    Happening::CalleeProgress {
+fn progress(status: u16, early_media: bool) -> Input {
+    Input::CalleeProgress {
         status,
         early_media,
     }
 }
 
-fn refused(status: u16) -> Happening {
-    Happening::CalleeRefused(status, None, false)
+fn refused(status: u16) -> Input {
+    Input::CalleeRefused(status, None, false)
 }
 
-fn silent() -> Happening {
-    Happening::CalleeRefused(408, None, true)
+fn silent() -> Input {
+    Input::CalleeRefused(408, None, true)
 }
 
-fn gone(side: Side) -> Happening {
-    Happening::Gone(side, None)
+fn gone(side: Side) -> Input {
+    Input::Gone(side, None)
 }
 
-fn played() -> Happening {
-    Happening::Played(Side::Caller)
+fn played() -> Input {
+    Input::Played(Side::Caller)
 }
 
 /// The second leg is dialled; then `rest`.
 pub(super) fn dialled(terms: Terms, rest: Vec<Part>) {
     let mut story: Vec<Part> = vec![
         (connect(), &["open row"]),
-        (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+        (Input::RowOpened(true), &["dial 13900000000 by 0"]),
     ];
     story.extend(rest);
     play(terms, story);
@@ -76,13 +76,13 @@ pub(super) fn dialled(terms: Terms, rest: Vec<Part>) {
 
 /// Both talk; then `rest`.
 pub(super) fn talking(rest: Vec<Part>) {
-    let mut story: Vec<Part> = vec![(Happening::CalleeAnswered, &["answer"])];
+    let mut story: Vec<Part> = vec![(Input::CalleeAnswered, &["answer"])];
     story.extend(rest);
     dialled(TERMS, story);
 }
 
 pub(super) const CALLER_HANGS_UP: Part = (
-    Happening::Gone(Side::Caller, Some(16)),
+    Input::Gone(Side::Caller, Some(16)),
     &[
         "hang up callee 16",
         "close row: hung_up 200 16 by caller",

@@ -1,16 +1,16 @@
 //! Ring tones of ours, from the first ringing to the answer.
 
 use super::{EARLY, ONE_TRUNK, TERMS, binding, connection, play};
-use maskline_domain::call::{Happening, Prospects, Side, Terms};
+use maskline_domain::call::{DialOptions, Input, Side, Terms};
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::tone::Scene;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{RingTones, ToneCode};
 
-type Part = (Happening, &'static [&'static str]);
+type Part = (Input, &'static [&'static str]);
 
 const HUNG_UP: Part = (
-    Happening::Gone(Side::Callee, None),
+    Input::Gone(Side::Callee, None),
     &[
         "hang up caller 16",
         "close row: hung_up 200 16 by callee",
@@ -18,15 +18,15 @@ const HUNG_UP: Part = (
     ],
 );
 
-fn with_tone() -> Prospects {
-    Prospects {
+fn with_tone() -> DialOptions {
+    DialOptions {
         tone: ToneCode::parse("100000001"),
         ..ONE_TRUNK
     }
 }
 
-fn progress(status: u16, early_media: bool) -> Happening {
-    Happening::CalleeProgress {
+fn progress(status: u16, early_media: bool) -> Input {
+    Input::CalleeProgress {
         status,
         early_media,
     }
@@ -35,8 +35,8 @@ fn progress(status: u16, early_media: bool) -> Happening {
 /// The second leg of a call with a ring tone is dialled; then `rest`.
 fn dialled(terms: Terms, rest: Vec<Part>) {
     let mut story: Vec<Part> = vec![
-        (Happening::Routed(connection(), with_tone()), &["open row"]),
-        (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+        (Input::Routed(connection(), with_tone()), &["open row"]),
+        (Input::RowOpened(true), &["dial 13900000000 by 0"]),
     ];
     story.extend(rest);
     play(terms, story);
@@ -51,7 +51,7 @@ fn the_tone_lasts_from_the_ringing_to_the_answer() {
             (progress(180, false), &["ring 100000001"]),
             (progress(182, false), &["tell 182"]),
             (progress(181, false), &["ring 100000001"]),
-            (Happening::CalleeAnswered, &["stop ringing", "answer"]),
+            (Input::CalleeAnswered, &["stop ringing", "answer"]),
             HUNG_UP,
         ],
     );
@@ -68,7 +68,7 @@ fn what_the_callees_network_plays_comes_before_ours() {
                 &["stop ringing", "tell 183 with media"],
             ),
             (progress(180, false), &["tell 180"]),
-            (Happening::CalleeAnswered, &["answer"]),
+            (Input::CalleeAnswered, &["answer"]),
             HUNG_UP,
         ],
     );
@@ -77,7 +77,7 @@ fn what_the_callees_network_plays_comes_before_ours() {
         vec![
             (progress(180, true), &["tell 180 with media"]),
             (progress(180, false), &["tell 180"]),
-            (Happening::CalleeAnswered, &["answer"]),
+            (Input::CalleeAnswered, &["answer"]),
             HUNG_UP,
         ],
     );
@@ -94,8 +94,8 @@ fn a_trunk_without_early_media_rings_as_ever() {
             terms,
             vec![
                 (progress(180, false), &["tell 180"]),
-                (Happening::CalleeAnswered, &["answer"]),
-                (Happening::Gone(Side::Callee, None), HUNG_UP.1),
+                (Input::CalleeAnswered, &["answer"]),
+                (Input::Gone(Side::Callee, None), HUNG_UP.1),
             ],
         );
     }
@@ -107,9 +107,9 @@ fn a_callee_that_rang_in_vain_is_still_explained() {
         EARLY,
         vec![
             (progress(180, false), &["ring 100000001"]),
-            (Happening::Timeout, &["hang up callee 19", "play no_answer"]),
+            (Input::Timeout, &["hang up callee 19", "play no_answer"]),
             (
-                Happening::Played(Side::Caller),
+                Input::Played(Side::Caller),
                 &[
                     "refuse 480 19",
                     "close row: no_answer 480 19 by platform",
@@ -123,11 +123,11 @@ fn a_callee_that_rang_in_vain_is_still_explained() {
         EARLY,
         vec![
             (
-                Happening::CalleeRefused(404, None, false),
+                Input::CalleeRefused(404, None, false),
                 &["play vacant_number"],
             ),
             (
-                Happening::Played(Side::Caller),
+                Input::Played(Side::Caller),
                 &[
                     "refuse 404 1",
                     "close row: no_such_number 404 1 by callee",
@@ -142,7 +142,7 @@ fn a_callee_that_rang_in_vain_is_still_explained() {
 fn an_a_with_nobody_to_reach_hears_its_tone_in_place_of_our_words() {
     let refused = |situation| {
         let binding = Some(Box::new(binding()));
-        Happening::Routed(Route::Refuse { situation, binding }, with_tone())
+        Input::Routed(Route::Refuse { situation, binding }, with_tone())
     };
     play(
         EARLY,
@@ -152,7 +152,7 @@ fn an_a_with_nobody_to_reach_hears_its_tone_in_place_of_our_words() {
                 &["play ring tone 100000001"],
             ),
             (
-                Happening::Played(Side::Caller),
+                Input::Played(Side::Caller),
                 &[
                     "refuse 404 1",
                     "write row: vacant_number 404 1 by platform",
@@ -166,7 +166,7 @@ fn an_a_with_nobody_to_reach_hears_its_tone_in_place_of_our_words() {
         vec![
             (refused(Situation::CallBackOff), &["play cannot_connect"]),
             (
-                Happening::Gone(Side::Caller, None),
+                Input::Gone(Side::Caller, None),
                 &["write row: call_back_off 487 21 by caller", "forget"],
             ),
         ],

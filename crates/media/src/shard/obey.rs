@@ -6,7 +6,7 @@ use super::super::player::Player;
 use super::super::ports::MediaSockets;
 use super::super::recorder::Work;
 use super::super::statistics::{Recorded, Statistics, Stopped};
-use super::{Call, REPORT_EVERY_US, Room, TICK_US, Token};
+use super::{Call, MediaWorker, REPORT_EVERY_US, TICK_US, Token};
 use crate::Event;
 use maskline_domain::call::{CallKey, Side, Sound};
 use maskline_sip::relay::Repeat;
@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::TryRecvError;
 use tokio::sync::oneshot;
 
-impl Room {
+impl MediaWorker {
     /// Does what it was told. False when it is to end.
     pub(super) fn obey(&mut self) -> bool {
         let mut count = [0; 8];

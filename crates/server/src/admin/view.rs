@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use maskline_domain::call::{Foreseen, Sound};
+use maskline_domain::call::{Forecast, Sound};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{
@@ -250,7 +250,7 @@ pub fn extend(shown: &mut Value, more: Value) {
 /// would meet.
 pub fn explanation(
     explained: &Explanation,
-    foreseen: &Foreseen,
+    forecast: &Forecast,
     x: PhoneNumber,
     eyes: Eyes,
 ) -> Value {
@@ -262,18 +262,18 @@ pub fn explanation(
             other => other.to_string(),
         })
         .collect();
-    let rings = foreseen.rings.map(|callee| eyes.party(callee));
-    let ending = foreseen.ending;
+    let rings = forecast.rings.map(|callee| eyes.party(callee));
+    let ending = forecast.ending;
     let expect = json!({
         "rings": rings,
         "shown": rings.is_some().then(|| x.reveal()),
-        "ring_tone": foreseen.ring_tone,
-        "prompt": foreseen.sound.map(|sound| sound.to_string()),
+        "ring_tone": forecast.ring_tone,
+        "prompt": forecast.sound.map(|sound| sound.to_string()),
         "status": ending.status,
         "cause": ending.q850,
         "reason": ending.reason.name(),
     });
-    let heard = match foreseen.sound {
+    let heard = match forecast.sound {
         Some(Sound::Prompt(prompt)) => format!("hears the prompt {}", prompt.name()),
         Some(tone) => format!("hears {tone}"),
         None => "hears no prompt".to_owned(),
@@ -289,7 +289,7 @@ pub fn explanation(
             let ring_timeout_s = connection.ring_timeout_s;
             let result = match rings {
                 Some(_) => {
-                    let rung = foreseen.ring_tone.map_or_else(String::new, |tone| {
+                    let rung = forecast.ring_tone.map_or_else(String::new, |tone| {
                         format!(" For the caller it rings with tone {tone}.")
                     });
                     format!(

@@ -18,7 +18,7 @@ use maskline_domain::{AccessKeyId, AccountId, CommandId, Timestamp, admit};
 use super::Reply;
 use super::actions::{self, Action, Answer, Call, Failure, read_failure};
 use super::errors::{BusinessCode, GatewayError, Language};
-use super::limits::{Asking, Rates, Throttle, Throttled};
+use super::limits::{RateKey, Rates, Throttle, Throttled};
 use super::metrics::ApiMetrics;
 use super::nonces::{NonceBounds, Nonces, Seen, nonce_hash};
 use super::params;
@@ -79,7 +79,7 @@ pub struct Gateway {
 }
 
 /// A proven request: whose it is, and what makes it unique.
-struct Proven {
+struct Authenticated {
     key: AccessKeyId,
     account: AccountId,
     nonce_hash: u64,
@@ -214,7 +214,7 @@ impl Gateway {
         claim: &Claim<'_>,
         action: &'static Action,
         settings: &Settings,
-    ) -> Result<Proven, Failure> {
+    ) -> Result<Authenticated, Failure> {
         let key = AccessKeyId::new(claim.key);
         let found = self.ledger.read(Touch::Lists, |state, now| {
             let found = state.key(&key)?;
@@ -254,7 +254,7 @@ impl Gateway {
         if self.nonces.contains(nonce_hash, now) {
             return Err(GatewayError::NonceUsed.into());
         }
-        let asking = Asking {
+        let asking = RateKey {
             account: &account,
             account_per_s,
             action: action.name,
@@ -281,7 +281,7 @@ impl Gateway {
             .max(journal_now)
             .plus_millis(settings.clock_skew_ms)
             .plus_secs(1);
-        Ok(Proven {
+        Ok(Authenticated {
             key,
             account,
             nonce_hash,

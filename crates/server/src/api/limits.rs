@@ -47,7 +47,7 @@ pub enum Throttled {
 
 /// Who asks for what.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking<'a> {
+pub struct RateKey<'a> {
     /// The account. It exists, which bounds how many buckets there are.
     pub account: &'a AccountId,
     /// The account's own total rate, if it has one.
@@ -76,7 +76,7 @@ impl Throttle {
     /// [`Throttled`] when one of them is used up; the total is asked first.
     pub fn admit(
         &self,
-        asking: Asking<'_>,
+        asking: RateKey<'_>,
         rates: &Rates,
         now: Timestamp,
     ) -> Result<(), Throttled> {
@@ -128,7 +128,7 @@ mod tests {
         ms: i64,
     ) -> Result<(), Throttled> {
         let account = AccountId::new(account);
-        let asking = Asking {
+        let asking = RateKey {
             account: &account,
             account_per_s: None,
             action,
@@ -179,7 +179,7 @@ mod tests {
         let throttle = Throttle::default();
         assert!((0..100_000).all(|_| ask(&throttle, &rates, "one", "BindAxn", 0).is_ok()));
         let account = AccountId::new("small");
-        let asking = Asking {
+        let asking = RateKey {
             account: &account,
             account_per_s: Some(1),
             action: "BindAxn",

@@ -5,10 +5,10 @@
 //! datagrams, so that one look finds many of them.
 
 use super::Config;
-use super::board::{Ask, Noise, TrunkAnswer};
-use super::clerk::Clerk;
-use super::links::{Heard, Links};
+use super::call_store::CallStore;
+use super::calls_handle::{Ask, Noise, TrunkAnswer};
 use super::lookups::Lookups;
+use super::sip_connections::{Heard, SipConnections};
 use super::trunk_names::TrunkNames;
 use crate::writer::{Ledger, Records, clocks};
 use maskline_domain::call::Moment;
@@ -45,7 +45,7 @@ pub(super) struct Parts {
     pub names: Arc<TrunkNames>,
     pub lookups: Lookups,
     pub socket: std::net::UdpSocket,
-    pub links: Links,
+    pub links: SipConnections,
     pub switch: Switch,
     pub media: MediaPlane,
     /// What it tells.
@@ -126,7 +126,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         let sealer = parts.config.sealer.clone();
         let tones = parts.media.tones();
         let names = Arc::clone(&parts.names);
-        let clerk = Clerk::new(
+        let clerk = CallStore::new(
             parts.ledger,
             parts.records,
             parts.news,
@@ -241,10 +241,10 @@ struct Loop {
     config: Config,
     pace: Pace,
     socket: UdpSocket,
-    links: Links,
+    links: SipConnections,
     switch: Switch,
     media: MediaPlane,
-    clerk: Clerk,
+    clerk: CallStore,
     names: Arc<TrunkNames>,
     noise: Noise,
     lookups: Lookups,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::phone::{number, seconds, sounds, start, told_to_stop};
-use super::steps::{Teller, ending};
+use super::steps::{Announcer, ending};
 use super::{Client, Common, Failure, block_on, call};
 use crate::serve::Addresses;
 use maskline_domain::PhoneNumber;
@@ -70,7 +70,7 @@ pub fn run(common: &Common, args: Args) -> Result<(), Failure> {
         Some(file) => sounds(file)?,
         None => vec![Sound::Tone(TONE_HZ, None)],
     };
-    let teller = Teller {
+    let teller = Announcer {
         json: common.json,
         reveal: common.reveal,
         open: PhoneNumber::parse(x.trim_start_matches('+')).ok(),
@@ -91,7 +91,11 @@ pub fn run(common: &Common, args: Args) -> Result<(), Failure> {
 }
 
 /// Makes the call and prints it as it goes.
-async fn make(order: Order, record: Option<PathBuf>, teller: &Teller) -> Result<Report, Failure> {
+async fn make(
+    order: Order,
+    record: Option<PathBuf>,
+    teller: &Announcer,
+) -> Result<Report, Failure> {
     let server = order.server;
     let mut options = Options::new(facing(server)?);
     options.record = record;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::steps::Teller;
+use super::steps::Announcer;
 use super::{Common, Failure, block_on};
 use maskline_softphone::{Answering, Options, Phone, Reply, Sound, What, wav};
 
@@ -84,7 +84,7 @@ impl Args {
 
 pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
     let options = args.options()?;
-    let teller = Teller {
+    let teller = Announcer {
         json: common.json,
         reveal: common.reveal,
         open: None,

@@ -1,6 +1,6 @@
 //! TLS for SIP: our certificate and whom we believe, from the operator's files.
 
-use crate::calls::links::{Pem, Tls};
+use crate::calls::sip_connections::{Pem, Tls};
 use crate::config::{ConfigError, Loaded, OffOr, Part};
 
 /// TLS from the files that the settings name; none where they name none.

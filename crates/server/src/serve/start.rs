@@ -15,7 +15,7 @@ use super::{
 };
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
-use crate::calls::{self, Board, Serving, links};
+use crate::calls::{self, CallsHandle, Serving, sip_connections};
 use crate::cli::Failure;
 use crate::config::Reloader;
 use crate::connections::{self, Connections};
@@ -50,7 +50,7 @@ impl Process {
         Addresses::forget(&self.data);
         let settings = &self.loaded.settings;
         let budget = self.budget;
-        let board = Board::default();
+        let board = CallsHandle::default();
         self.metrics.register(|registry| board.register(registry));
         let admin = Arc::new(self.admin(ledger, sealer.clone(), board.clone())?);
         if settings.demo {
@@ -64,7 +64,7 @@ impl Process {
         let config = calls::Config {
             sealer: Some(sealer.clone()),
             board: board.clone(),
-            streams: links::Bounds {
+            streams: sip_connections::Bounds {
                 incoming_max: budget.sip_streams,
                 outgoing_max: budget.sip_streams,
                 message_max: Duration::from_secs(settings.sip.message_timeout_s.into()),
@@ -140,7 +140,12 @@ impl Process {
         })
     }
 
-    fn admin(&self, ledger: &Ledger, sealer: Arc<Sealer>, calls: Board) -> Result<Admin, Failure> {
+    fn admin(
+        &self,
+        ledger: &Ledger,
+        sealer: Arc<Sealer>,
+        calls: CallsHandle,
+    ) -> Result<Admin, Failure> {
         let file = self.data.join("admin.token");
         let token = AdminToken::read_or_make(&file)
             .map_err(|error| Failure::Surroundings(format!("{}: {error}", file.display())))?;

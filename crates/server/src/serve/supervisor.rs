@@ -6,7 +6,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use super::Stop;
-use crate::calls::Board;
+use crate::calls::CallsHandle;
 use crate::writer::Ledger;
 
 /// Times within the supervisor's patience that it is told; more than twice, since one may be late.
@@ -37,7 +37,7 @@ pub fn stopping() {
 /// Tells again and again that the service is alive, for as long as the supervisor wants it
 /// (`WATCHDOG_USEC`) and this is polled: only while the ledger can be looked at and the loop of calls
 /// answers. After a stop is told calls may end, and no more than this runtime is asked.
-pub async fn keep_alive(ledger: Ledger, calls: Board, stop: Stop) {
+pub async fn keep_alive(ledger: Ledger, calls: CallsHandle, stop: Stop) {
     let Some(patience) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };

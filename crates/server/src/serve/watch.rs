@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Stop;
-use crate::calls::Board;
+use crate::calls::CallsHandle;
 use crate::connections::Connections;
 use crate::telemetry::{LogLimit, Readiness};
 use crate::writer::{Ledger, Running, clocks};
@@ -24,14 +24,14 @@ pub struct Watched {
 /// Watches until `stop` is told.
 pub async fn run(
     ledger: Ledger,
-    calls: Board,
+    calls: CallsHandle,
     connections: Watched,
     readiness: Readiness,
     stop: Stop,
 ) {
     let mut crowds = [
-        Crowd::new("api_connections", connections.api),
-        Crowd::new("admin_connections", connections.admin),
+        ConnectionCount::new("api_connections", connections.api),
+        ConnectionCount::new("admin_connections", connections.admin),
     ];
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     let mut told = std::pin::pin!(stop.told());
@@ -67,14 +67,14 @@ pub async fn run(
 
 /// What is told of a listener whose connections are at a bound: a note at once, a line in the log now and
 /// then. It does not make the service unready, since then whoever opens connections could do that.
-struct Crowd {
+struct ConnectionCount {
     part: &'static str,
     connections: Arc<Connections>,
     /// Those that were closed or refused.
     limit: LogLimit,
 }
 
-impl Crowd {
+impl ConnectionCount {
     fn new(part: &'static str, connections: Arc<Connections>) -> Self {
         Self {
             part,
@@ -115,7 +115,7 @@ impl Crowd {
 }
 
 /// The trunks that calls cannot be sent to, each with its reason.
-fn troubled_trunks(calls: &Board) -> Option<String> {
+fn troubled_trunks(calls: &CallsHandle) -> Option<String> {
     let told: Vec<String> = calls
         .trunks()
         .into_iter()
@@ -142,7 +142,7 @@ mod tests {
     async fn a_media_thread_that_has_ended_makes_the_service_unready() {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, running) = Ledger::open(Options::new(dir.path())).await.unwrap();
-        let (board, readiness) = (Board::default(), Readiness::default());
+        let (board, readiness) = (CallsHandle::default(), Readiness::default());
         let (stopper, stop) = stop::channel();
         let connections = Connections::new(crate::admin::CONNECTIONS);
         let watched = Watched {

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::Shared;
-use super::edge::{self, clocks};
+use super::clocks_and_seeds::{self, clocks};
 
 /// The log is checkpointed when it has grown by so many bytes,
 const GROWN_BYTES: u64 = 4 << 20;
@@ -68,7 +68,7 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("maskline-checkpointer".to_owned())
         .spawn(move || {
-            edge::stand_back();
+            clocks_and_seeds::stand_back();
             runtime.block_on(run(&shared, closing));
         })
 }

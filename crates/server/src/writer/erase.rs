@@ -11,12 +11,12 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::{Actor, Binding, Command, Envelope, PhoneNumber, PoolKey, SubsId};
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
+use maskline_store::jobs::Chore;
 use maskline_store::records::history;
 use maskline_store::sqlite::{self, DataDir, OpenError};
 use maskline_store::staging::Staging;
-use maskline_store::work::Chore;
 
-use super::keeper::{self, KeepError};
+use super::snapshotter::{self, KeepError};
 use super::{Ledger, Options, ReadError, StartError, SubmitError, Touch, clocks};
 
 /// Bindings whose records are blanked in one piece.
@@ -150,7 +150,7 @@ impl Ledger {
 
         // Two snapshots of states in which none of these bindings is; then the
         // older ones go.
-        keeper::take_snapshot(shared).await?;
+        snapshotter::take_snapshot(shared).await?;
         let command = Command::NoteErasure {
             bindings: ended.len() as u32,
         };
@@ -160,8 +160,8 @@ impl Ledger {
             command,
         })
         .await?;
-        keeper::take_snapshot(shared).await?;
-        keeper::tidy(shared).await?;
+        snapshotter::take_snapshot(shared).await?;
+        snapshotter::tidy(shared).await?;
         self.truncate_log().await?;
         Ok(Erased {
             bindings: ended.len(),

@@ -4,9 +4,9 @@
 use maskline_domain::{Owner, SubsId};
 use maskline_journal::batch::Batch;
 use maskline_journal::pipeline::Touch;
+use maskline_store::jobs::Chore;
 use maskline_store::records::history;
 use maskline_store::records::owners::Owners;
-use maskline_store::work::Chore;
 use maskline_store::{journal, meta};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnection;

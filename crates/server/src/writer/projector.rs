@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use maskline_store::jobs::Chore;
 use maskline_store::journal;
 use maskline_store::records::projection::Projection;
 use maskline_store::sqlite;
-use maskline_store::work::Chore;
 use sqlx::SqlitePool;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::owners::{self, Filling};
-use super::{Ledger, Shared, edge};
+use super::{Ledger, Shared, clocks_and_seeds};
 
 /// Rows after which a projection is written.
 const ROWS: usize = 200;
@@ -34,7 +34,7 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("maskline-projector".to_owned())
         .spawn(move || {
-            edge::stand_back();
+            clocks_and_seeds::stand_back();
             runtime.block_on(run(&Ledger { shared }, filling, closing));
         })
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use maskline_domain::Timestamp;
 use maskline_domain::call_record::CallRecord;
+use maskline_store::jobs::{RecordError, RecordWrite};
 use maskline_store::records::call;
-use maskline_store::work::{RecordError, RecordWrite};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Ledger, Shared, clocks};

@@ -14,14 +14,14 @@ use maskline_domain::Outcome;
 use maskline_journal::Append;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::{Input, Output, SubmitError};
+use maskline_store::jobs::{Done, do_chore, write_records};
 use maskline_store::sqlite::{self, DataDir};
-use maskline_store::work::{Done, do_chore, write_records};
 use maskline_store::{journal, meta};
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use super::edge::clocks;
+use super::clocks_and_seeds::clocks;
 use super::records::RecordJob;
 use super::{Caller, ChoreJob, Shared};
 

@@ -14,7 +14,7 @@ use maskline_domain::{
     TrunkName,
 };
 use maskline_server::calls::sandbox::{self, Sandbox};
-use maskline_server::calls::{self, Board, Config, Serving};
+use maskline_server::calls::{self, CallsHandle, Config, Serving};
 use maskline_server::seal::{MasterKeys, Sealer, Secret, TrunkSecret};
 use maskline_server::writer::{Ledger, Options, Running, clocks};
 use maskline_sip::g711::ALAW_1KHZ;
@@ -46,7 +46,7 @@ struct House {
     ledger: Ledger,
     running: Running,
     serving: Serving,
-    board: Board,
+    board: CallsHandle,
     sandbox: Sandbox,
     stop: watch::Sender<bool>,
     /// The phone outlives the server, as phones do.
@@ -78,7 +78,7 @@ impl House {
             .await
             .expect("the sandbox starts");
         furnish(&ledger, sandbox.address).await;
-        let board = Board::default();
+        let board = CallsHandle::default();
         let mut config = Config {
             board: board.clone(),
             drain_timeout,

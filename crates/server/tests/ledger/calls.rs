@@ -2,8 +2,8 @@
 
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{SubsId, Timestamp};
+use maskline_store::jobs::RecordError;
 use maskline_store::records::call::{self, Filter};
-use maskline_store::work::RecordError;
 
 use super::{open, party, temporary, x};
 

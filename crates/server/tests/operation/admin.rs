@@ -22,7 +22,7 @@ use maskline_domain::{
 };
 use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
-use maskline_server::calls::Board;
+use maskline_server::calls::CallsHandle;
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::telemetry::Readiness;
 use maskline_server::writer::{Ledger, Options, Running, Touch};
@@ -317,7 +317,7 @@ struct World {
     ledger: Ledger,
     running: Running,
     router: Router,
-    calls: Board,
+    calls: CallsHandle,
     token: String,
     dir: tempfile::TempDir,
 }
@@ -355,7 +355,7 @@ impl World {
         let token_file = dir.path().join("token");
         let token = AdminToken::read_or_make(&token_file).expect("a token");
         let text = token.expose().to_owned();
-        let calls = Board::default();
+        let calls = CallsHandle::default();
         let admin = Arc::new(Admin {
             ledger: ledger.clone(),
             sealer: Arc::new(Sealer::new(&MasterKeys::parse(master_keys).expect("keys"))),

@@ -23,8 +23,8 @@ use maskline_switch::{CallKey, Input, Setup, Switch};
 
 use super::laws::Track;
 use super::network::{Manners, Network, Weather};
+use super::numbers::Town;
 use super::phone::{Act, Phone, PhoneId};
-use super::town::Town;
 use super::{Plan, Slip};
 use crate::chance::Chance;
 pub use tally::Tally;

@@ -1,6 +1,6 @@
 //! Who is reached when somebody dials X: found by looking at every binding.
 
-use maskline_domain::kinds::Role;
+use maskline_domain::product::Role;
 use maskline_domain::routing::{Connection, Dial, Route, Situation};
 use maskline_domain::{Binding, PhoneNumber, Product, Restriction, Timestamp};
 

@@ -19,7 +19,7 @@ const AHEAD_MS_MAX: i64 = 1_200_000;
 
 /// One thing that can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Happening {
+enum CallInput {
     Customer,
     Again,
     Operator,
@@ -41,25 +41,25 @@ enum Happening {
 }
 
 /// Every happening, and how often it happens in an even mood.
-const USUAL: [(Happening, u32); 18] = [
-    (Happening::Customer, 300),
-    (Happening::Again, 40),
-    (Happening::Operator, 24),
-    (Happening::Job, 30),
-    (Happening::Settle, 260),
-    (Happening::Dial, 160),
-    (Happening::Look, 60),
-    (Happening::Moment, 60),
-    (Happening::While, 5),
-    (Happening::Edge, 16),
-    (Happening::Leap, 3),
-    (Happening::Confirm, 4),
-    (Happening::DiskFull, 2),
-    (Happening::Crash, 2),
-    (Happening::Snapshot, 50),
-    (Happening::Erase, 1),
-    (Happening::Compare, 6),
-    (Happening::Probe, 20),
+const USUAL: [(CallInput, u32); 18] = [
+    (CallInput::Customer, 300),
+    (CallInput::Again, 40),
+    (CallInput::Operator, 24),
+    (CallInput::Job, 30),
+    (CallInput::Settle, 260),
+    (CallInput::Dial, 160),
+    (CallInput::Look, 60),
+    (CallInput::Moment, 60),
+    (CallInput::While, 5),
+    (CallInput::Edge, 16),
+    (CallInput::Leap, 3),
+    (CallInput::Confirm, 4),
+    (CallInput::DiskFull, 2),
+    (CallInput::Crash, 2),
+    (CallInput::Snapshot, 50),
+    (CallInput::Erase, 1),
+    (CallInput::Compare, 6),
+    (CallInput::Probe, 20),
 ];
 
 /// What happens often and what never for a while: one run sees rush hours,
@@ -82,7 +82,7 @@ impl Mood {
             } else {
                 match happening {
                     // Without these nothing would move.
-                    Happening::Settle | Happening::Customer => chance.one_of([1, 1, 3]),
+                    CallInput::Settle | CallInput::Customer => chance.one_of([1, 1, 3]),
                     _ => chance.one_of([0, 1, 1, 1, 4]),
                 }
             };
@@ -123,50 +123,50 @@ impl World {
         let (happening, _) = USUAL[self.chance.weighed(&self.mood.weights)];
         self.note(|| format!("{happening:?}"));
         match happening {
-            Happening::Customer => self.rush()?,
-            Happening::Again => {
+            CallInput::Customer => self.rush()?,
+            CallInput::Again => {
                 if let Some(envelope) = self.again() {
                     self.submit(envelope, None)?;
                 }
             }
-            Happening::Operator => {
+            CallInput::Operator => {
                 let envelope = self.operator();
                 self.submit(envelope, None)?;
             }
-            Happening::Job => {
+            CallInput::Job => {
                 let envelope = self.job();
                 self.submit(envelope, None)?;
             }
-            Happening::Settle => {
+            CallInput::Settle => {
                 let fate = self.fate();
                 self.settle(fate)?;
             }
-            Happening::Dial => {
+            CallInput::Dial => {
                 let dial = self.dial();
                 self.read(Read::Route(dial))?;
             }
-            Happening::Look => {
+            CallInput::Look => {
                 let read = self.look_at();
                 self.read(read)?;
             }
-            Happening::Moment => {
+            CallInput::Moment => {
                 let ms = self.chance.between(0, 400);
                 self.pass(ms);
             }
-            Happening::While => {
+            CallInput::While => {
                 let ms = self.chance.between(400, 40_000);
                 self.pass(ms);
             }
-            Happening::Edge => self.go_to_an_edge()?,
-            Happening::Leap => self.leap(),
-            Happening::Confirm => self.confirm()?,
-            Happening::DiskFull => self.disk.full = self.chance.one_in(2),
-            Happening::Crash => self.crash_somewhere()?,
-            Happening::Snapshot => self.write_snapshot()?,
-            Happening::Erase => self.erase()?,
-            Happening::Compare => self.compare()?,
-            Happening::Probe if self.probing => self.probe()?,
-            Happening::Probe => self.input(Input::Tick)?,
+            CallInput::Edge => self.go_to_an_edge()?,
+            CallInput::Leap => self.leap(),
+            CallInput::Confirm => self.confirm()?,
+            CallInput::DiskFull => self.disk.full = self.chance.one_in(2),
+            CallInput::Crash => self.crash_somewhere()?,
+            CallInput::Snapshot => self.write_snapshot()?,
+            CallInput::Erase => self.erase()?,
+            CallInput::Compare => self.compare()?,
+            CallInput::Probe if self.probing => self.probe()?,
+            CallInput::Probe => self.input(Input::Tick)?,
         }
         self.drain()?;
         self.come_back_to_writing()

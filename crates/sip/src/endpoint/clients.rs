@@ -1,6 +1,6 @@
 //! Requests of ours: how they go out, and what comes of each.
 
-use super::offering::PENDING_MAX;
+use super::local_offer::PENDING_MAX;
 use super::table::{Client, ClientMachine, Owner};
 use super::{ClientKey, Endpoint, LegId, Output, State};
 use crate::hop::Hop;

@@ -1,6 +1,6 @@
 //! INFO within a dialog: keys that travel beside the media (RFC 6086 section 5, the older use without packages).
 
-use super::front::Hint;
+use super::stateless::Hint;
 use super::{Endpoint, Event, LegId};
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};

@@ -1,13 +1,13 @@
 //! One leg: what it is, when it must be looked at, and how it ends.
 
 use super::addresses::Way;
-use super::answering::{Answered, Ringing};
-use super::asking::Calling;
 use super::dialog::Dialog;
-use super::offered::{Exchange, Negotiation};
 use super::origin::Origin;
-use super::session::Session;
+use super::remote_offer::{Exchange, Negotiation};
+use super::session_timer::Session;
 use super::table::Owner;
+use super::uac::Calling;
+use super::uas::{Answered, Ringing};
 use super::{Endpoint, LegId, Refusal};
 use crate::hop::Hop;
 use crate::message::{Message, Name, NameAddr};

@@ -1,8 +1,8 @@
 //! Who is in what transaction, and when each must be looked at again.
 
 use super::by_hop::ByHop;
-use super::care::Chore;
 use super::origin::Ids;
+use super::registration::Chore;
 use super::{ClientKey, LegId, PeerId, ServerId};
 use crate::hop::Hop;
 use crate::message::{Essentials, Message, Method};

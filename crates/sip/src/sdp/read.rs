@@ -1,7 +1,7 @@
 //! Reading a description. Lines may hold any bytes; only what concerns us must make sense.
 
 use super::{
-    Audio, Codec, Description, Direction, FORMATS_MAX, Foreign, Format, MEDIA_MAX, MediaLine,
+    Audio, Codec, Description, Direction, FORMATS_MAX, Format, MEDIA_MAX, MediaLine, PassThrough,
     SDP_BYTES_MAX, SdpError,
 };
 use crate::text;
@@ -59,7 +59,7 @@ pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
 }
 
 /// Reads an offer or an answer of a side whose calls may also use these codecs.
-pub fn parse_passing(bytes: &[u8], foreign: &[Foreign]) -> Result<Description, SdpError> {
+pub fn parse_passing(bytes: &[u8], foreign: &[PassThrough]) -> Result<Description, SdpError> {
     parse_within(bytes, foreign, |_| true)
 }
 
@@ -67,7 +67,7 @@ pub fn parse_passing(bytes: &[u8], foreign: &[Foreign]) -> Result<Description, S
 /// that can; without such a one the first, so that whoever asked sees why it does not do.
 pub fn parse_within(
     bytes: &[u8],
-    foreign: &[Foreign],
+    foreign: &[PassThrough],
     can_speak: impl Fn(IpAddr) -> bool,
 ) -> Result<Description, SdpError> {
     let (sections, session) = split(bytes)?;
@@ -294,7 +294,7 @@ fn is_plain_audio(section: &Section<'_>) -> bool {
     section.kind.eq_ignore_ascii_case(b"audio") && section.port != 0 && is_plain(section.protocol)
 }
 
-fn audio(section: &Section<'_>, session: &Session<'_>, allowed: &[Foreign]) -> Option<Audio> {
+fn audio(section: &Section<'_>, session: &Session<'_>, allowed: &[PassThrough]) -> Option<Audio> {
     if !is_plain_audio(section) {
         return None;
     }
@@ -327,7 +327,7 @@ fn audio(section: &Section<'_>, session: &Session<'_>, allowed: &[Foreign]) -> O
 
 /// Finds what a payload type stands for; without `rtpmap` it has its usual meaning, if it has one. One that is
 /// mapped more than once stands for what is of use to us. Of each codec the first number counts.
-fn take_format(audio: &mut Audio, number: u8, section: &Section<'_>, allowed: &[Foreign]) {
+fn take_format(audio: &mut Audio, number: u8, section: &Section<'_>, allowed: &[PassThrough]) {
     let mut maps = noted(&section.maps, number).peekable();
     let found = match maps.peek() {
         None => usual_meaning(number, allowed),
@@ -352,7 +352,7 @@ fn take_format(audio: &mut Audio, number: u8, section: &Section<'_>, allowed: &[
         Some(Meaning::Known(codec)) if audio.codecs.iter().all(|(known, _)| *known != codec) => {
             audio.codecs.push((codec, number));
         }
-        Some(Meaning::Foreign(codec)) if audio.foreign.iter().all(|it| it.codec != codec) => {
+        Some(Meaning::PassThrough(codec)) if audio.foreign.iter().all(|it| it.codec != codec) => {
             let said = noted(&section.said, number).next();
             audio.foreign.push(Format {
                 codec,
@@ -369,13 +369,13 @@ fn take_format(audio: &mut Audio, number: u8, section: &Section<'_>, allowed: &[
 #[derive(Clone, Copy)]
 enum Meaning {
     Known(Codec),
-    Foreign(Foreign),
+    PassThrough(PassThrough),
     /// Keys, and their clock in Hz.
     Events(u32),
     Noise,
 }
 
-fn usual_meaning(number: u8, allowed: &[Foreign]) -> Option<Meaning> {
+fn usual_meaning(number: u8, allowed: &[PassThrough]) -> Option<Meaning> {
     let known = Codec::ALL.into_iter();
     let mut known = known.filter(|codec| codec.usual_payload_type() == number);
     let mut foreign = allowed.iter().copied();
@@ -385,18 +385,18 @@ fn usual_meaning(number: u8, allowed: &[Foreign]) -> Option<Meaning> {
         .or_else(|| {
             foreign
                 .find(|codec| codec.usual_payload_type() == Some(number))
-                .map(Meaning::Foreign)
+                .map(Meaning::PassThrough)
         })
         .or_else(|| (number == COMFORT_NOISE).then_some(Meaning::Noise))
 }
 
-fn meaning(map: &[u8], number: u8, allowed: &[Foreign]) -> Option<Meaning> {
+fn meaning(map: &[u8], number: u8, allowed: &[PassThrough]) -> Option<Meaning> {
     let mut known = Codec::ALL.into_iter();
     if let Some(codec) = known.find(|codec| is_at(map, codec.name(), 8_000)) {
         return Some(Meaning::Known(codec));
     }
     if let Some(codec) = allowed.iter().copied().find(|codec| codec.is_mapped(map)) {
-        return Some(Meaning::Foreign(codec));
+        return Some(Meaning::PassThrough(codec));
     }
     let mut clocks = [8_000, 16_000, 48_000].into_iter();
     if let Some(clock_hz) = clocks.find(|clock_hz| is_at(map, "telephone-event", *clock_hz)) {

@@ -9,7 +9,7 @@ use super::projection::{Place, actor, runs};
 
 /// One deed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deed {
+pub struct RowChange {
     /// Where it stands in the journal.
     pub place: Place,
     /// Who did it.
@@ -21,7 +21,7 @@ pub struct Deed {
     pub facts: String,
 }
 
-impl Deed {
+impl RowChange {
     /// What an event tells.
     pub(super) fn new(place: Place, by: &Actor, event: &Event) -> Self {
         let (deed, facts) = described(event);
@@ -73,7 +73,7 @@ fn conceal(facts: &mut Value) {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write(conn: &mut SqliteConnection, deeds: &[Deed]) -> Result<(), sqlx::Error> {
+pub async fn write(conn: &mut SqliteConnection, deeds: &[RowChange]) -> Result<(), sqlx::Error> {
     for some in runs(deeds) {
         let mut insert =
             QueryBuilder::<Sqlite>::new("INSERT INTO audit (seq, event, at, actor, deed, facts) ");
@@ -99,7 +99,7 @@ pub async fn list(
     readers: &SqlitePool,
     before: Option<u64>,
     limit: u32,
-) -> Result<Vec<Deed>, sqlx::Error> {
+) -> Result<Vec<RowChange>, sqlx::Error> {
     let rows: Vec<(i64, i64, i64, String, String, String)> = query_as(
         "SELECT seq, event, at, actor, deed, facts FROM audit WHERE seq < $1 \
          ORDER BY seq DESC, event DESC LIMIT $2",
@@ -110,7 +110,7 @@ pub async fn list(
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(seq, event, at, actor, deed, facts)| Deed {
+        .map(|(seq, event, at, actor, deed, facts)| RowChange {
             place: Place {
                 seq: seq as u64,
                 event: event as u32,

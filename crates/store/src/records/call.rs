@@ -56,7 +56,7 @@ fn statement(state: &str, rows: usize, conflict: &str) -> String {
 
 /// What is to happen to the row of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum RowChange {
     /// Open it. An id that is taken is a conflict.
     Open,
     /// Close it, opened before or not. Closing twice changes nothing.
@@ -70,16 +70,16 @@ pub enum Deed {
 /// Those of the database.
 pub async fn write(
     conn: &mut SqliteConnection,
-    deed: Deed,
+    change: RowChange,
     calls: &[&CallRecord],
 ) -> Result<usize, sqlx::Error> {
     let calls = &calls[..calls.len().min(ROWS_MAX)];
     let Some(before) = calls.len().checked_sub(1) else {
         return Ok(0);
     };
-    let statement = match deed {
-        Deed::Open => &OPENING[before],
-        Deed::Close => &CLOSING[before],
+    let statement = match change {
+        RowChange::Open => &OPENING[before],
+        RowChange::Close => &CLOSING[before],
     };
     let bound = (calls.iter()).fold(query(AssertSqlSafe(statement.as_str())), |query, call| {
         bind(query, call)

@@ -24,7 +24,7 @@ pub struct Projection {
     /// What happened to bindings.
     pub history: Vec<history::Change>,
     /// What else was done.
-    pub audit: Vec<audit::Deed>,
+    pub audit: Vec<audit::RowChange>,
 }
 
 impl Projection {
@@ -55,7 +55,9 @@ impl Projection {
                         self.history
                             .extend(history::Change::new(place, &entry.by, event));
                     }
-                    other => self.audit.push(audit::Deed::new(place, &entry.by, &other)),
+                    other => self
+                        .audit
+                        .push(audit::RowChange::new(place, &entry.by, &other)),
                 }
             }
         }

@@ -2,8 +2,8 @@
 
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{SubsId, Timestamp};
+use maskline_store::jobs::{Done, RecordError, RecordWrite, write_records};
 use maskline_store::records::call::{self, Filter};
-use maskline_store::work::{Done, RecordError, RecordWrite, write_records};
 use sqlx::query;
 
 use crate::support::{Store, store};

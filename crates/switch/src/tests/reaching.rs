@@ -1,7 +1,7 @@
 //! With which addresses our media speaks, what is sent to one that has not been heard, and what would come back.
 
 use super::*;
-use crate::reach::Reach;
+use crate::media_reach::Reach;
 use maskline_sip::relay::Ours;
 use std::net::IpAddr;
 use world::{offered, refused, sdp_again};

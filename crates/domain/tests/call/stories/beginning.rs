@@ -2,7 +2,7 @@
 
 use super::{connect, gone, played, refuse};
 use crate::{EARLY, ONE_TRUNK, TERMS, connection, play};
-use maskline_domain::call::{Crowd, Happening, Prospects, Side};
+use maskline_domain::call::{CallLimit, DialOptions, Input, Side};
 use maskline_domain::routing::Situation;
 
 #[test]
@@ -12,7 +12,7 @@ fn nobody_is_dialled_without_a_durable_row() {
         "close row: not_durable 503 41 by platform",
         "forget",
     ];
-    for not_durable in [Happening::RowOpened(false), Happening::Timeout] {
+    for not_durable in [Input::RowOpened(false), Input::Timeout] {
         play(
             TERMS,
             vec![(connect(), &["open row"]), (not_durable, refused)],
@@ -22,14 +22,14 @@ fn nobody_is_dialled_without_a_durable_row() {
 
 #[test]
 fn a_route_that_cannot_be_read_refuses_the_call() {
-    for unknown in [Happening::RouteUnknown, Happening::Timeout] {
+    for unknown in [Input::RouteUnknown, Input::Timeout] {
         play(TERMS, vec![(unknown, &["refuse 503 41", "forget"])]);
     }
     play(
         TERMS,
         vec![
             (gone(Side::Caller), &[]),
-            (Happening::RouteUnknown, &["forget"]),
+            (Input::RouteUnknown, &["forget"]),
         ],
     );
 }
@@ -95,9 +95,9 @@ fn each_situation_is_told_in_its_own_way_and_recorded() {
 
 #[test]
 fn a_crowd_on_x_or_by_a_caller_is_refused_and_recorded() {
-    let rows: [(Crowd, &[&str]); 2] = [
+    let rows: [(CallLimit, &[&str]); 2] = [
         (
-            Crowd::X,
+            CallLimit::X,
             &[
                 "refuse 486 17",
                 "write row: x_full 486 17 by platform",
@@ -105,7 +105,7 @@ fn a_crowd_on_x_or_by_a_caller_is_refused_and_recorded() {
             ],
         ),
         (
-            Crowd::Caller,
+            CallLimit::Caller,
             &[
                 "refuse 486 17",
                 "write row: caller_full 486 17 by platform",
@@ -114,7 +114,7 @@ fn a_crowd_on_x_or_by_a_caller_is_refused_and_recorded() {
         ),
     ];
     for (crowd, expected) in rows {
-        let prospects = Prospects {
+        let options = DialOptions {
             crowd: Some(crowd),
             ..ONE_TRUNK
         };
@@ -122,7 +122,7 @@ fn a_crowd_on_x_or_by_a_caller_is_refused_and_recorded() {
         for terms in [TERMS, EARLY] {
             play(
                 terms,
-                vec![(Happening::Routed(connection(), prospects), expected)],
+                vec![(Input::Routed(connection(), options), expected)],
             );
         }
     }
@@ -133,7 +133,7 @@ fn a_process_that_stops_dials_nobody_any_more() {
     play(
         EARLY,
         vec![
-            (Happening::Stopping, &[]),
+            (Input::Stopping, &[]),
             (
                 connect(),
                 &[
@@ -148,9 +148,9 @@ fn a_process_that_stops_dials_nobody_any_more() {
         EARLY,
         vec![
             (connect(), &["open row"]),
-            (Happening::Stopping, &[]),
+            (Input::Stopping, &[]),
             (
-                Happening::RowOpened(true),
+                Input::RowOpened(true),
                 &[
                     "refuse 503 42",
                     "close row: overload 503 42 by platform",

@@ -5,7 +5,7 @@ use super::{
     silent,
 };
 use crate::{EARLY, ONE_TRUNK, TERMS, connection, moment, name, play};
-use maskline_domain::call::{Call, Deed, Happening, Prospects, Reason, Side};
+use maskline_domain::call::{Action, Call, DialOptions, Input, Reason, Side};
 use maskline_domain::routing::Situation;
 
 #[test]
@@ -21,7 +21,7 @@ fn an_answer_that_crosses_the_caller_leaving_changes_nothing() {
                     "forget",
                 ],
             ),
-            (Happening::CalleeAnswered, &[]),
+            (Input::CalleeAnswered, &[]),
         ],
     );
 }
@@ -38,7 +38,7 @@ fn a_caller_may_give_up_at_any_time_before_the_answer() {
             (connect(), &["open row"]),
             (gone(Side::Caller), &[]),
             (
-                Happening::RowOpened(true),
+                Input::RowOpened(true),
                 &["close row: caller_gave_up 487 16 by caller", "forget"],
             ),
         ],
@@ -70,7 +70,7 @@ fn a_callee_that_does_not_answer_is_given_up_in_time() {
         EARLY,
         vec![
             (progress(180, false), &["tell 180"]),
-            (Happening::Timeout, &["hang up callee 19", "play no_answer"]),
+            (Input::Timeout, &["hang up callee 19", "play no_answer"]),
             (played(), end),
         ],
     );
@@ -81,7 +81,7 @@ fn media_that_cannot_be_carried_ends_the_call() {
     dialled(
         EARLY,
         vec![(
-            Happening::MediaRefused(Reason::NoCommonCodec),
+            Input::MediaRefused(Reason::NoCommonCodec),
             &[
                 "hang up callee 65",
                 "refuse 488 65",
@@ -98,11 +98,11 @@ fn the_next_trunk_is_tried_when_one_fails() {
         TERMS,
         vec![
             (connect_by(3), &["open row"]),
-            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+            (Input::RowOpened(true), &["dial 13900000000 by 0"]),
             (refused(503), &["dial 13900000000 by 1"]),
             (silent(), &["dial 13900000000 by 2"]),
             (progress(180, false), &["tell 180"]),
-            (Happening::CalleeAnswered, &["answer"]),
+            (Input::CalleeAnswered, &["answer"]),
             CALLER_HANGS_UP,
         ],
     );
@@ -114,13 +114,13 @@ fn a_trunk_that_says_nothing_is_left_for_the_next_one() {
         TERMS,
         vec![
             (connect_by(2), &["open row"]),
-            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+            (Input::RowOpened(true), &["dial 13900000000 by 0"]),
             (
-                Happening::Timeout,
+                Input::Timeout,
                 &["hang up callee 38", "dial 13900000000 by 1"],
             ),
             (
-                Happening::Timeout,
+                Input::Timeout,
                 &[
                     "hang up callee 19",
                     "refuse 480 19",
@@ -137,23 +137,23 @@ fn a_trunk_that_tries_is_given_longer_but_not_for_ever() {
     let begun = |trunks| {
         let mut call = Call::new(TERMS, moment(0));
         call.handle(connect_by(trunks), moment(0));
-        call.handle(Happening::RowOpened(true), moment(1_000));
+        call.handle(Input::RowOpened(true), moment(1_000));
         call
     };
     let mut call = begun(2);
     assert_eq!(call.deadline(), Some(17_000));
-    call.handle(Happening::TrunkTrying, moment(1_500));
+    call.handle(Input::TrunkTrying, moment(1_500));
     assert_eq!(call.deadline(), Some(33_000), "from the INVITE on");
-    let deeds = call.handle(Happening::Timeout, moment(33_000));
-    let done: Vec<String> = deeds.iter().map(name).collect();
+    let actions = call.handle(Input::Timeout, moment(33_000));
+    let done: Vec<String> = actions.iter().map(name).collect();
     assert_eq!(done, ["hang up callee 38", "dial 13900000000 by 1"]);
     // The last one may ring as long as any, and so may one that has rung.
     assert_eq!(call.deadline(), Some(93_000));
-    call.handle(Happening::TrunkTrying, moment(33_500));
+    call.handle(Input::TrunkTrying, moment(33_500));
     assert_eq!(call.deadline(), Some(93_000));
     let mut call = begun(2);
     call.handle(progress(180, false), moment(2_000));
-    call.handle(Happening::TrunkTrying, moment(3_000));
+    call.handle(Input::TrunkTrying, moment(3_000));
     assert_eq!(call.deadline(), Some(61_000));
 }
 
@@ -163,7 +163,7 @@ fn when_all_trunks_have_failed_the_caller_hears_unreachable() {
         EARLY,
         vec![
             (connect_by(2), &["open row"]),
-            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+            (Input::RowOpened(true), &["dial 13900000000 by 0"]),
             (refused(500), &["dial 13900000000 by 1"]),
             (refused(502), &["play unreachable"]),
             (
@@ -201,7 +201,7 @@ fn no_other_trunk_is_tried_once_the_callee_has_spoken() {
             ],
         )],
         vec![(
-            Happening::CalleeRefused(500, Some(17), false),
+            Input::CalleeRefused(500, Some(17), false),
             &[
                 "refuse 486 17",
                 "close row: busy 486 17 by callee",
@@ -223,7 +223,7 @@ fn no_other_trunk_is_tried_once_the_callee_has_spoken() {
     for rest in rows {
         let mut story: Vec<Part> = vec![
             (connect_by(2), &["open row"]),
-            (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
+            (Input::RowOpened(true), &["dial 13900000000 by 0"]),
         ];
         story.extend(rest);
         play(TERMS, story);
@@ -234,28 +234,25 @@ fn no_other_trunk_is_tried_once_the_callee_has_spoken() {
 fn a_timeout_that_comes_early_is_ignored() {
     let mut call = Call::new(TERMS, moment(0));
     call.handle(connect(), moment(0));
-    call.handle(Happening::RowOpened(true), moment(0));
-    assert!(call.handle(Happening::Timeout, moment(59_999)).is_empty());
-    assert_eq!(call.handle(Happening::Timeout, moment(60_000)).len(), 4);
+    call.handle(Input::RowOpened(true), moment(0));
+    assert!(call.handle(Input::Timeout, moment(59_999)).is_empty());
+    assert_eq!(call.handle(Input::Timeout, moment(60_000)).len(), 4);
 }
 
-/// The places that are dialled one after the other, by these prospects and while this happens.
-fn dialled_places(trunks: usize, further: u16, happenings: Vec<Happening>) -> Vec<usize> {
-    let prospects = Prospects {
+/// The places that are dialled one after the other, by these options and while this happens.
+fn dialled_places(trunks: usize, further: u16, inputs: Vec<Input>) -> Vec<usize> {
+    let options = DialOptions {
         trunks,
         further,
         ..ONE_TRUNK
     };
     let mut call = Call::new(TERMS, moment(0));
-    let begins = [
-        Happening::Routed(connection(), prospects),
-        Happening::RowOpened(true),
-    ];
-    let happenings = begins.into_iter().chain(happenings);
-    let deeds = happenings.flat_map(|happening| call.handle(happening, moment(0)));
-    deeds
-        .filter_map(|deed| match deed {
-            Deed::DialCallee(_, place) => Some(place),
+    let begins = [Input::Routed(connection(), options), Input::RowOpened(true)];
+    let inputs = begins.into_iter().chain(inputs);
+    let actions = inputs.flat_map(|input| call.handle(input, moment(0)));
+    actions
+        .filter_map(|action| match action {
+            Action::DialCallee(_, place) => Some(place),
             _ => None,
         })
         .collect()
@@ -264,9 +261,9 @@ fn dialled_places(trunks: usize, further: u16, happenings: Vec<Happening>) -> Ve
 #[test]
 fn a_further_place_is_tried_where_nobody_answered_and_another_trunk_where_somebody_said_no() {
     // Two trunks, the first at three places, the second at two.
-    let dialled = |happenings| dialled_places(5, 0b10110, happenings);
-    let no_connection = || Happening::CalleeRefused(503, Some(38), true);
-    let rows: [(Vec<Happening>, &[usize]); 13] = [
+    let dialled = |inputs| dialled_places(5, 0b10110, inputs);
+    let no_connection = || Input::CalleeRefused(503, Some(38), true);
+    let rows: [(Vec<Input>, &[usize]); 13] = [
         (vec![silent()], &[0, 1]),
         (vec![refused(503)], &[0, 1]),
         (vec![no_connection()], &[0, 1]),
@@ -283,50 +280,41 @@ fn a_further_place_is_tried_where_nobody_answered_and_another_trunk_where_somebo
         // Whoever rings is there.
         (vec![progress(180, false), silent()], &[0]),
     ];
-    for (row, (happenings, expected)) in rows.into_iter().enumerate() {
-        assert_eq!(dialled(happenings), expected, "row {row}");
+    for (row, (inputs, expected)) in rows.into_iter().enumerate() {
+        assert_eq!(dialled(inputs), expected, "row {row}");
     }
 }
 
 #[test]
 fn who_has_said_100_is_not_asked_again_at_its_next_place() {
-    type Row = (usize, u16, Vec<Happening>, u64, &'static [usize]);
+    type Row = (usize, u16, Vec<Input>, u64, &'static [usize]);
     // Two trunks, the first at two places; then one trunk at three.
     let rows: [Row; 6] = [
         (3, 0b010, vec![], 16_000, &[0, 1]),
-        (3, 0b010, vec![Happening::TrunkTrying], 32_000, &[0, 2]),
+        (3, 0b010, vec![Input::TrunkTrying], 32_000, &[0, 2]),
         (3, 0b110, vec![], 16_000, &[0, 1]),
         // Nobody else is left, so that it may search as long as a callee may ring.
-        (3, 0b110, vec![Happening::TrunkTrying], 32_000, &[0]),
-        (3, 0b010, vec![Happening::TrunkTrying, silent()], 0, &[0, 2]),
-        (
-            3,
-            0b010,
-            vec![Happening::TrunkTrying, refused(503)],
-            0,
-            &[0, 1],
-        ),
+        (3, 0b110, vec![Input::TrunkTrying], 32_000, &[0]),
+        (3, 0b010, vec![Input::TrunkTrying, silent()], 0, &[0, 2]),
+        (3, 0b010, vec![Input::TrunkTrying, refused(503)], 0, &[0, 1]),
     ];
-    for (row, (trunks, further, happenings, timeout_ms, expected)) in rows.into_iter().enumerate() {
-        let prospects = Prospects {
+    for (row, (trunks, further, inputs, timeout_ms, expected)) in rows.into_iter().enumerate() {
+        let options = DialOptions {
             trunks,
             further,
             ..ONE_TRUNK
         };
         let mut call = Call::new(TERMS, moment(0));
-        let begins = [
-            Happening::Routed(connection(), prospects),
-            Happening::RowOpened(true),
-        ];
-        let mut deeds = Vec::new();
-        for happening in begins.into_iter().chain(happenings) {
-            deeds.extend(call.handle(happening, moment(0)));
+        let begins = [Input::Routed(connection(), options), Input::RowOpened(true)];
+        let mut actions = Vec::new();
+        for input in begins.into_iter().chain(inputs) {
+            actions.extend(call.handle(input, moment(0)));
         }
-        deeds.extend(call.handle(Happening::Timeout, moment(timeout_ms)));
-        let dialled: Vec<usize> = deeds
+        actions.extend(call.handle(Input::Timeout, moment(timeout_ms)));
+        let dialled: Vec<usize> = actions
             .into_iter()
-            .filter_map(|deed| match deed {
-                Deed::DialCallee(_, place) => Some(place),
+            .filter_map(|action| match action {
+                Action::DialCallee(_, place) => Some(place),
                 _ => None,
             })
             .collect();

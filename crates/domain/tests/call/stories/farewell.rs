@@ -2,13 +2,13 @@
 
 use super::{dialled, gone, played, progress, refuse, refused, silent};
 use crate::{EARLY, TERMS, play};
-use maskline_domain::call::{Happening, Side, Terms};
+use maskline_domain::call::{Input, Side, Terms};
 use maskline_domain::routing::Situation;
 use maskline_domain::trunk::PromptPolicy;
 
 #[test]
 fn what_the_callee_refuses_with_is_told() {
-    let rows: [(Happening, &[&str], &[&str]); 5] = [
+    let rows: [(Input, &[&str], &[&str]); 5] = [
         (
             refused(486),
             &["play busy"],
@@ -19,7 +19,7 @@ fn what_the_callee_refuses_with_is_told() {
             ],
         ),
         (
-            Happening::CalleeRefused(603, Some(88), false),
+            Input::CalleeRefused(603, Some(88), false),
             &["play refused"],
             &[
                 "refuse 603 88",
@@ -146,11 +146,7 @@ fn a_caller_may_leave_during_a_prompt() {
 
 #[test]
 fn a_prompt_that_does_not_end_is_ended() {
-    for stuck in [
-        Happening::Timeout,
-        Happening::Stopping,
-        Happening::MediaLost,
-    ] {
+    for stuck in [Input::Timeout, Input::Stopping, Input::MediaLost] {
         play(
             EARLY,
             vec![

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{TERMS, play};
 use maskline_domain::Timestamp;
-use maskline_domain::call::{Call, Deed, Happening, Milestones, Notice, Side, Terms};
+use maskline_domain::call::{Action, Call, Input, Milestones, Notice, Side, Terms};
 
 #[test]
 fn a_call_is_recorded_dialled_answered_and_ended_by_the_caller() {
@@ -18,7 +18,7 @@ fn a_call_is_recorded_dialled_answered_and_ended_by_the_caller() {
             (progress(181, false), &["tell 180"]),
             (progress(182, false), &["tell 182"]),
             (progress(199, false), &[]),
-            (Happening::CalleeAnswered, &["answer"]),
+            (Input::CalleeAnswered, &["answer"]),
             CALLER_HANGS_UP,
         ],
     );
@@ -27,7 +27,7 @@ fn a_call_is_recorded_dialled_answered_and_ended_by_the_caller() {
 #[test]
 fn the_callee_ends_it_with_a_cause_of_its_own() {
     talking(vec![(
-        Happening::Gone(Side::Callee, Some(31)),
+        Input::Gone(Side::Callee, Some(31)),
         &[
             "hang up caller 31",
             "close row: hung_up 200 31 by callee",
@@ -40,7 +40,7 @@ fn the_callee_ends_it_with_a_cause_of_its_own() {
 fn when_both_hang_up_at_once_the_first_ends_it() {
     talking(vec![
         CALLER_HANGS_UP,
-        (Happening::Gone(Side::Callee, Some(16)), &[]),
+        (Input::Gone(Side::Callee, Some(16)), &[]),
     ]);
 }
 
@@ -80,25 +80,22 @@ fn a_recorded_call_is_recorded_from_the_answer_on_and_both_are_told() {
             terms,
             vec![
                 (connect_recorded(), &["open row"]),
-                (Happening::RowOpened(true), &["dial 13900000000 by 0"]),
-                (Happening::CalleeAnswered, answered),
-                (Happening::Played(Side::Callee), &[]),
+                (Input::RowOpened(true), &["dial 13900000000 by 0"]),
+                (Input::CalleeAnswered, answered),
+                (Input::Played(Side::Callee), &[]),
                 hung_up,
             ],
         );
     }
     // A notice without a recording would be untrue.
-    dialled(
-        NOTICE,
-        vec![(Happening::CalleeAnswered, &["answer"]), hung_up],
-    );
+    dialled(NOTICE, vec![(Input::CalleeAnswered, &["answer"]), hung_up]);
 }
 
 #[test]
 fn silence_the_longest_time_and_the_end_of_the_process_hang_up_on_both() {
-    let rows: [(Happening, &[&str]); 3] = [
+    let rows: [(Input, &[&str]); 3] = [
         (
-            Happening::MediaLost,
+            Input::MediaLost,
             &[
                 "hang up caller 41",
                 "hang up callee 41",
@@ -107,7 +104,7 @@ fn silence_the_longest_time_and_the_end_of_the_process_hang_up_on_both() {
             ],
         ),
         (
-            Happening::Timeout,
+            Input::Timeout,
             &[
                 "hang up caller 31",
                 "hang up callee 31",
@@ -116,7 +113,7 @@ fn silence_the_longest_time_and_the_end_of_the_process_hang_up_on_both() {
             ],
         ),
         (
-            Happening::Stopping,
+            Input::Stopping,
             &[
                 "hang up caller 41",
                 "hang up callee 41",
@@ -138,14 +135,14 @@ fn the_milestones_are_the_moments_at_which_things_happened() {
     };
     let mut call = Call::new(TERMS, moment(1));
     call.handle(connect_by(2), moment(2));
-    call.handle(Happening::RowOpened(true), moment(3));
+    call.handle(Input::RowOpened(true), moment(3));
     call.handle(refused(503), moment(4));
     call.handle(progress(180, false), moment(5));
     call.handle(progress(180, false), moment(6));
-    call.handle(Happening::CalleeAnswered, moment(7));
-    let deeds = call.handle(gone(Side::Callee), moment(8));
-    let closing = deeds.into_iter().find_map(|deed| match deed {
-        Deed::CloseRow(closing) => Some(closing),
+    call.handle(Input::CalleeAnswered, moment(7));
+    let actions = call.handle(gone(Side::Callee), moment(8));
+    let closing = actions.into_iter().find_map(|action| match action {
+        Action::CloseRow(closing) => Some(closing),
         _ => None,
     });
     let at = |second: i64| Some(Timestamp(second * 1_000));

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
-use maskline_domain::call::{Question, foretell};
+use maskline_domain::call::{Question, predict};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Dial, Route};
 use maskline_domain::{Pool, TrunkName};
@@ -71,28 +71,28 @@ pub async fn explain(
     let tone = move |route: &Route, pool: Option<&Pool>| {
         ring_tone::tone(route, pool, |code| tones.contains(&code))
     };
-    let foretold = move |state: &_, at| foretell(state, &question, &tone, at);
+    let predicted = move |state: &_, at| predict(state, &question, &tone, at);
     let (explained, moment, by) = match at {
         // As it was: the bindings of that moment, out of the journal.
         Some(at) if at < now => {
             let _alone = admin.past.lock().await;
             let state = past::state_at(&admin.data, at).await?;
-            let explained = foretold(&state, at);
+            let explained = predicted(&state, at);
             (explained, at, ", by the bindings of that moment")
         }
         Some(at) => {
-            let look = move |state: &_, _| foretold(state, at);
+            let look = move |state: &_, _| predicted(state, at);
             let explained = admin.ledger.read(Touch::Number(x), look).await?;
             (explained, at, ", by the bindings of now")
         }
         None => {
-            let look = move |state: &_, now| (foretold(state, now), now);
+            let look = move |state: &_, now| (predicted(state, now), now);
             let (explained, now) = admin.ledger.read(Touch::Number(x), look).await?;
             (explained, now, "")
         }
     };
-    let (explained, foreseen) = explained.ok_or(AdminError::NotFound("enabled trunk"))?;
-    let mut answer = view::explanation(&explained, &foreseen, x, eyes);
+    let (explained, forecast) = explained.ok_or(AdminError::NotFound("enabled trunk"))?;
+    let mut answer = view::explanation(&explained, &forecast, x, eyes);
     let trace = Trace::for_("explanation")
         .by("caller", caller)
         .on(&admin, Some(x))

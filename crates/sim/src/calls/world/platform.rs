@@ -13,8 +13,8 @@ use maskline_switch::{
 use super::{Coming, LEASES_APART, LEASES_MAX, PORTS_APART, SWITCH, World, trunks};
 use crate::calls::Slip;
 use crate::calls::laws::Track;
+use crate::calls::numbers::Expected;
 use crate::calls::phone::{address_named, phone_named};
-use crate::calls::town::Expected;
 
 /// How long the switch waits for the answer to a look-up, and how long at most for a host name in all.
 const LOOKUP_MS: u64 = 2_000;

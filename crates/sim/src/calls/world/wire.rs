@@ -12,8 +12,8 @@ use maskline_switch::Input;
 use super::{CARRIER_PORT, Coming, SWITCH, World, hop_of};
 use crate::calls::Slip;
 use crate::calls::laws::Track;
+use crate::calls::numbers::Expected;
 use crate::calls::phone::audio_in;
-use crate::calls::town::Expected;
 
 impl World {
     pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {

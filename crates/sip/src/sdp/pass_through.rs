@@ -6,7 +6,7 @@ use crate::text;
 /// key can be made of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each variant is the codec it is named after")]
-pub enum Foreign {
+pub enum PassThrough {
     G729,
     G722,
     Amr,
@@ -19,7 +19,7 @@ pub enum Foreign {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
     /// Which.
-    pub codec: Foreign,
+    pub codec: PassThrough,
     /// Under what number.
     pub payload_type: u8,
     /// Its parameters, written anew from those that are known, each with a value that can hold no name or
@@ -30,7 +30,7 @@ pub struct Format {
 /// How much of one parameter's value is read, in bytes.
 const VALUE_BYTES_MAX: usize = 16;
 
-impl Foreign {
+impl PassThrough {
     /// All of them: what a trunk may allow.
     pub const ALL: [Self; 6] = [
         Self::G729,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::health::Strangers;
-use super::links::Counts as StreamCounts;
+use super::sip_connections::Counts as StreamCounts;
 use crate::telemetry::LogLimit;
 use maskline_domain::ToneCode;
 use maskline_domain::call_record::CallRecord;
@@ -61,7 +61,7 @@ pub struct TrunkAnswer {
 
 /// See the module. Cheap to clone; all clones show the same calls.
 #[derive(Clone)]
-pub struct Board(Arc<Shared>);
+pub struct CallsHandle(Arc<Shared>);
 
 struct Shared {
     asks: mpsc::Sender<Ask>,
@@ -122,7 +122,7 @@ struct WhyLabel {
     why: &'static str,
 }
 
-impl Default for Board {
+impl Default for CallsHandle {
     fn default() -> Self {
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         Self(Arc::new(Shared {
@@ -139,9 +139,9 @@ impl Default for Board {
     }
 }
 
-impl fmt::Debug for Board {
+impl fmt::Debug for CallsHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Board")
+        f.debug_struct("CallsHandle")
             .field("live", &self.live())
             .field("draining", &self.is_draining())
             .finish_non_exhaustive()
@@ -149,7 +149,7 @@ impl fmt::Debug for Board {
 }
 
 /// For those who look.
-impl Board {
+impl CallsHandle {
     /// The live calls, the oldest first. None when no loop serves calls, or it does not answer in time.
     pub async fn live_calls(&self) -> Option<Vec<LiveCall>> {
         if self.0.asked.lock().is_some() {
@@ -290,7 +290,7 @@ impl Board {
 }
 
 /// For the loop.
-impl Board {
+impl CallsHandle {
     /// The questions, for the one loop that answers them.
     pub fn take_asks(&self) -> Option<mpsc::Receiver<Ask>> {
         self.0.asked.lock().take()
@@ -501,7 +501,7 @@ mod tests {
 
     #[test]
     fn what_is_counted_shows_in_the_metrics() {
-        let board = Board::default();
+        let board = CallsHandle::default();
         let metrics = crate::telemetry::Metrics::new();
         metrics.register(|registry| board.register(registry));
         let record = CallRecord {
@@ -577,7 +577,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_loop_nothing_is_known_and_only_one_answers() {
-        let board = Board::default();
+        let board = CallsHandle::default();
         assert_eq!(board.live_calls().await, None);
         let mut asks = board.take_asks().expect("the first");
         assert!(board.take_asks().is_none());

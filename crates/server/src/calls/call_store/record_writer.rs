@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use maskline_domain::call_record::CallRecord;
 use maskline_media::statistics::Statistics;
-use maskline_store::work::{RecordError, RecordWrite};
+use maskline_store::jobs::{RecordError, RecordWrite};
 use maskline_switch::{CallKey, Input};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(super) enum Job {
 }
 
 /// See the module.
-pub(super) struct Desk {
+pub(super) struct RecordWriter {
     records: Records,
     news: mpsc::Sender<Input<'static>>,
     jobs: mpsc::UnboundedReceiver<Job>,
@@ -56,7 +56,7 @@ pub(super) struct Desk {
     leaving: Option<oneshot::Sender<()>>,
 }
 
-impl Desk {
+impl RecordWriter {
     /// Opens a desk that tells `news` of open rows. It closes when it is left, or when nobody can hand
     /// it anything any more.
     pub(super) fn open(

@@ -171,7 +171,7 @@ struct Connection {
 }
 
 /// All connections.
-pub struct Links {
+pub struct SipConnections {
     connections: BTreeMap<Hop, Connection>,
     tls: Option<Tls>,
     shared: Shared,
@@ -244,8 +244,8 @@ fn connection(id: u64) -> (Connection, stream::Ends) {
     (connection, stream::Ends { to_write, closed })
 }
 
-impl Links {
-    /// Links that take connections from these listeners; without any they still make them. Connections
+impl SipConnections {
+    /// SipConnections that take connections from these listeners; without any they still make them. Connections
     /// live in the runtime around this call.
     pub fn new(
         tcp: Option<TcpListener>,
@@ -321,7 +321,7 @@ impl Links {
         self.names = names;
     }
 
-    /// From now on trunks are at these addresses; of others [`Links::trouble`] remembers nothing.
+    /// From now on trunks are at these addresses; of others [`SipConnections::trouble`] remembers nothing.
     pub fn watch(&mut self, places: BTreeSet<SocketAddr>) {
         self.troubles.retain(|hop, _| places.contains(&hop.address));
         self.watched = places;
@@ -351,7 +351,7 @@ impl Links {
     ///
     /// # Errors
     /// When there are too many connections, or none can be made by this transport. A connection that fails
-    /// later is told by [`Links::heard`].
+    /// later is told by [`SipConnections::heard`].
     pub fn send(&mut self, to: Hop, bytes: Arc<[u8]>) -> Result<(), NoConnection> {
         if let Some(connection) = self.connections.get_mut(&to) {
             match connection.writes.try_send(bytes.clone()) {

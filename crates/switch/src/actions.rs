@@ -1,24 +1,26 @@
 //! What a call wants done becomes messages and outputs.
 
 use super::codecs::Codecs;
-use super::face::recording_file;
 use super::ladder::Way;
 use super::media::Unfit;
-use super::reach::Reach;
+use super::media_reach::Reach;
+use super::types::recording_file;
 use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
 use crate::{Trunk, peers};
-use maskline_domain::call::{Deed, Ending, Happening, Moment, Reason, Side, Sound};
+use maskline_domain::call::{
+    Action as CallAction, Ending, Input as CallInput, Moment, Reason, Side, Sound,
+};
 use maskline_domain::call_record::CallRecord;
 use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal, Warning};
 
 impl Switch {
-    pub(super) fn carry_out(&mut self, key: CallKey, deed: Deed, now: Moment) {
+    pub(super) fn carry_out(&mut self, key: CallKey, action: CallAction, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
         let caller_leg = live.caller_leg;
-        match deed {
-            Deed::OpenRow(connection) => {
+        match action {
+            CallAction::OpenRow(connection) => {
                 live.take_binding(&connection.binding);
                 live.record.callee = Some(connection.callee);
                 // Dialling follows once the row is durable; should the node die, this is what is known.
@@ -28,7 +30,7 @@ impl Switch {
                 };
                 self.outputs.push_back(Output::OpenRow(key, Box::new(row)));
             }
-            Deed::DialCallee(callee, trunk) => {
+            CallAction::DialCallee(callee, trunk) => {
                 live.callee = Some(callee);
                 let before = std::mem::replace(&mut live.trunk, trunk);
                 let is_further = live.further.checked_shr(trunk as u32).unwrap_or(0) & 1 == 1;
@@ -39,7 +41,7 @@ impl Switch {
                 }
                 self.dial(key, now);
             }
-            Deed::TellCaller {
+            CallAction::TellCaller {
                 status,
                 early_media,
             } => {
@@ -59,7 +61,7 @@ impl Switch {
                 live.note(now, Side::Caller, Way::Out, status, early(sdp.is_some()));
                 self.sip(SipInput::Progress(caller_leg, status, sdp), now);
             }
-            Deed::AnswerCaller => {
+            CallAction::AnswerCaller => {
                 if let Some(sdp) = live.media.answer() {
                     live.media.tell_caller();
                     let note = match live.media.is_understood() {
@@ -70,7 +72,7 @@ impl Switch {
                     self.sip(SipInput::Answer(caller_leg, sdp), now);
                 }
             }
-            Deed::RefuseCaller(ending) => {
+            CallAction::RefuseCaller(ending) => {
                 let unfit = live.media.why_unfit();
                 let unfit = unfit.filter(|unfit| ending.reason == Reason::from(*unfit));
                 let mut note = format!("cause {}, {}", ending.q850, ending.reason.name());
@@ -83,41 +85,43 @@ impl Switch {
                     None => self.refuse_leg(caller_leg, ending, now),
                 }
             }
-            Deed::HangUp(side, cause) => self.hang_up(key, side, cause, now),
-            Deed::Ring(tone) => self.ring(key, tone, now),
-            Deed::StopRinging => {
+            CallAction::HangUp(side, cause) => self.hang_up(key, side, cause, now),
+            CallAction::Ring(tone) => self.ring(key, tone, now),
+            CallAction::StopRinging => {
                 self.outputs
                     .push_back(Output::StopPlaying(key, Side::Caller));
             }
-            Deed::Announce { sound, answer } => {
+            CallAction::Announce { sound, answer } => {
                 live.announcement = Some((sound, answer));
                 self.announce(key, now);
             }
             // Its codec is not known yet.
-            late @ (Deed::Play(..) | Deed::Record) if live.media.is_late() => live.late.push(late),
-            Deed::Play(..) if !live.media.is_understood() => {}
-            Deed::Play(side, prompt) => self.play(key, side, prompt.into()),
+            late @ (CallAction::Play(..) | CallAction::Record) if live.media.is_late() => {
+                live.late.push(late)
+            }
+            CallAction::Play(..) if !live.media.is_understood() => {}
+            CallAction::Play(side, prompt) => self.play(key, side, prompt.into()),
             // What we do not understand we cannot record; the ladder says so.
-            Deed::Record if !live.media.is_understood() => {}
-            Deed::Record => {
+            CallAction::Record if !live.media.is_understood() => {}
+            CallAction::Record => {
                 let file = recording_file(now.wall, &live.record.call_id);
                 live.record.recording = Some(file.clone());
                 self.outputs
                     .push_back(Output::Record(key, RecordWish { file }));
             }
-            Deed::Offer(side) => self.pass_offer_on(key, side, now),
-            Deed::OfferWhatIs(side) => self.offer_what_is(key, side, now),
-            Deed::TellChange(side) => self.tell_change(key, side, now),
-            Deed::AcceptOffer(side) => self.accept_offer(key, side, now),
-            Deed::RefuseOffer(side, status) => self.refuse_offer(key, side, status, now),
-            Deed::WriteRow(binding, closing) => {
+            CallAction::Offer(side) => self.pass_offer_on(key, side, now),
+            CallAction::OfferWhatIs(side) => self.offer_what_is(key, side, now),
+            CallAction::TellChange(side) => self.tell_change(key, side, now),
+            CallAction::AcceptOffer(side) => self.accept_offer(key, side, now),
+            CallAction::RefuseOffer(side, status) => self.refuse_offer(key, side, status, now),
+            CallAction::WriteRow(binding, closing) => {
                 if let Some(binding) = binding {
                     live.take_binding(&binding);
                 }
                 live.take_closing(&closing);
             }
-            Deed::CloseRow(closing) => live.take_closing(&closing),
-            Deed::Forget => self.forget(key),
+            CallAction::CloseRow(closing) => live.take_closing(&closing),
+            CallAction::Forget => self.forget(key),
         }
     }
 
@@ -128,7 +132,7 @@ impl Switch {
         };
         if !live.media.is_usable() {
             let why = live.media.why_unfit().unwrap_or(Unfit::Codec);
-            self.happen(key, Happening::MediaRefused(why.into()), now);
+            self.happen(key, CallInput::MediaRefused(why.into()), now);
         } else if live.media.is_leased() {
             self.send_invite(key, now);
         } else {
@@ -150,7 +154,7 @@ impl Switch {
             return;
         };
         let Some(lease) = lease else {
-            return self.happen(key, Happening::MediaRefused(Reason::Overload), now);
+            return self.happen(key, CallInput::MediaRefused(Reason::Overload), now);
         };
         live.media.lease(lease);
         self.chains.enter(key, &lease);
@@ -159,7 +163,7 @@ impl Switch {
             if let Some(live) = self.calls.get_mut(&key) {
                 live.media.is_found_unfit(Unfit::Circle);
             }
-            let refused = Happening::MediaRefused(Reason::NoCommonCodec);
+            let refused = CallInput::MediaRefused(Reason::NoCommonCodec);
             return self.happen(key, refused, now);
         }
         let Some(live) = self.calls.get_mut(&key) else {
@@ -180,7 +184,7 @@ impl Switch {
         };
         let trunk = live.trunks.get(live.trunk);
         let (Some(callee), Some(trunk)) = (live.callee, trunk.cloned()) else {
-            return self.happen(key, Happening::MediaRefused(Reason::Unreachable), now);
+            return self.happen(key, CallInput::MediaRefused(Reason::Unreachable), now);
         };
         // Others may have filled it since it was chosen.
         if self.admit(&trunk, now).is_err() {
@@ -195,7 +199,7 @@ impl Switch {
         );
         let advertised = trunk.said.rtp_advertised;
         let Some(sdp) = live.media.offer_by(advertised, codecs, reach, session) else {
-            return self.happen(key, Happening::MediaRefused(Reason::NoCommonCodec), now);
+            return self.happen(key, CallInput::MediaRefused(Reason::NoCommonCodec), now);
         };
         live.callee_leg = Some(leg);
         live.trunk_out = Some(trunk.said.name.clone());
@@ -221,7 +225,7 @@ impl Switch {
             let note = format!("{} is full", trunk.said.name);
             live.note(now, Side::Callee, Way::In, 503, note);
         }
-        self.happen(key, Happening::CalleeRefused(503, None, true), now);
+        self.happen(key, CallInput::CalleeRefused(503, None, true), now);
     }
 
     /// Has the caller hear why the call fails. If that cannot be, it is refused without.
@@ -236,7 +240,7 @@ impl Switch {
             return self.ask_for_ports(key);
         }
         let Some((sdp, path)) = live.media.answer_alone() else {
-            let refused = Happening::MediaRefused(Reason::NoCommonCodec);
+            let refused = CallInput::MediaRefused(Reason::NoCommonCodec);
             return self.happen(key, refused, now);
         };
         let leg = live.caller_leg;

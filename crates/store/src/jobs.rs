@@ -8,7 +8,7 @@ use sqlx::query;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::failure::{self, is_constraint};
-use crate::records::call::{self, Deed};
+use crate::records::call::{self, RowChange};
 use crate::records::history;
 use crate::records::projection::Projection;
 use crate::snapshot;
@@ -191,10 +191,10 @@ impl<'a> Slice<'a> {
 
     async fn write(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         self.opened
-            .write(conn, Deed::Open, &mut self.results)
+            .write(conn, RowChange::Open, &mut self.results)
             .await?;
         self.closed
-            .write(conn, Deed::Close, &mut self.results)
+            .write(conn, RowChange::Close, &mut self.results)
             .await?;
         for &(place, write) in &self.others {
             if let RecordWrite::CloseLostCalls {
@@ -223,13 +223,13 @@ impl<'a> Calls<'a> {
     async fn write(
         &self,
         conn: &mut SqliteConnection,
-        deed: Deed,
+        change: RowChange,
         results: &mut [Result<u64, RecordError>],
     ) -> Result<(), sqlx::Error> {
         let (mut done, mut is_alone) = (0, false);
         while let Some(rest) = self.records.get(done..).filter(|rest| !rest.is_empty()) {
             let rest = if is_alone { &rest[..1] } else { rest };
-            match call::write(conn, deed, rest).await {
+            match call::write(conn, change, rest).await {
                 Ok(rows) => done += rows,
                 Err(error) if !is_constraint(&error) => return Err(error),
                 Err(_) if rest.len() > 1 => is_alone = true,

@@ -1,6 +1,6 @@
 //! How long a call may go without a sign of life, and who gives it (RFC 4028).
 
-use super::front::SUPPORTED;
+use super::stateless::SUPPORTED;
 use super::{ClientKey, Config};
 use crate::message::{Message, Name, Params, Writer};
 use crate::text;

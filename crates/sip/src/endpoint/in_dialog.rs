@@ -1,7 +1,7 @@
 //! Requests within a dialog, whichever side began it (RFC 3261 sections 12.2.2, 14.2 and 15.1.2).
 
-use super::front::{self, Hint};
 use super::origin::Ids;
+use super::stateless::{self, Hint};
 use super::table::ServerMachine;
 use super::{Endpoint, Event, LegId, ServerId, State};
 use crate::hop::Hop;
@@ -50,7 +50,7 @@ impl Endpoint {
         let goes_on = leg.advance(essentials.from.tag(), essentials.cseq.number);
         let refusal = match goes_on {
             false => Some((500, Hint::None)),
-            true => front::judge(&request, essentials.max_forwards),
+            true => stateless::judge(&request, essentials.max_forwards),
         };
         if let Some((status, hint)) = refusal {
             let bytes = self.write_answer(&request, from, status, hint);
@@ -117,7 +117,7 @@ impl Endpoint {
         let via = request.top_via()?;
         let to = (
             self.answer_to(&via, from),
-            front::answer_elsewhere(&via, from),
+            stateless::answer_elsewhere(&via, from),
         );
         let (timing, reliability) = (self.config.timing, from.transport.reliability());
         let machine = match request.method() {

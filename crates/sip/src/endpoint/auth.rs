@@ -5,8 +5,8 @@
 //! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
 
 use super::addresses::Way;
-use super::guard::Look;
-use super::offering::PENDING_MAX;
+use super::auth_limit::Look;
+use super::local_offer::PENDING_MAX;
 use super::table::ClientMachine;
 use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
 use crate::chance::Chance;

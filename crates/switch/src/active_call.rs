@@ -3,19 +3,19 @@
 use super::ladder::{Ladder, Way};
 use super::media::Media;
 use crate::Trunk;
-use maskline_domain::call::{Call, Closing, Crowd, Deed, Moment, Side, Sound};
+use maskline_domain::call::{Action as CallAction, Call, CallLimit, Closing, Moment, Side, Sound};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Binding, PhoneNumber, TrunkName};
 use maskline_sip::endpoint::LegId;
 
-pub(super) struct Live {
+pub(super) struct ActiveCall {
     pub call: Call,
     pub record: CallRecord,
     pub ladder: Ladder,
     /// When it arrived, on the clock that never jumps.
     pub began_ms: u64,
     pub x: PhoneNumber,
-    pub crowd: Option<Crowd>,
+    pub crowd: Option<CallLimit>,
     pub caller_leg: LegId,
     pub trunk_in: Trunk,
     pub callee_leg: Option<LegId>,
@@ -33,13 +33,13 @@ pub(super) struct Live {
     /// What is to be said to the caller once there are ports, and whether by an answer.
     pub announcement: Option<(Sound, bool)>,
     /// What is played and recorded once the caller has answered our offer.
-    pub late: Vec<Deed>,
+    pub late: Vec<CallAction>,
     /// The answer for a side whose offer the other one has taken.
     pub reply: Option<Vec<u8>>,
     pub scheduled: Option<u64>,
 }
 
-impl Live {
+impl ActiveCall {
     pub fn leg(&self, side: Side) -> Option<LegId> {
         match side {
             Side::Caller => Some(self.caller_leg),

@@ -1,15 +1,15 @@
 //! Legs on which we are called (RFC 3261 sections 13.3 and 9.2).
 
 use super::dialog::Dialog;
-use super::front::{ALLOW, Hint};
-use super::offered::{Exchange, Negotiation, kept};
-use super::offering::Wish;
+use super::local_offer::Wish;
 use super::origin::Ids;
-use super::reliable::Reliable;
+use super::prack::Reliable;
+use super::remote_offer::{Exchange, Negotiation, kept};
+use super::stateless::{ALLOW, Hint};
 use super::table::ServerMachine;
 use super::{
     Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, Warning, body_of, reason,
-    sdp_of, session,
+    sdp_of, session_timer,
 };
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name, Writer};
@@ -91,7 +91,7 @@ impl Endpoint {
         let Ok(essentials) = invite.essentials() else {
             return;
         };
-        if let Some(min_s) = session::too_short(&invite, &self.config) {
+        if let Some(min_s) = session_timer::too_short(&invite, &self.config) {
             return self.answer_at_once(&invite, from, 422, Hint::MinSe(min_s));
         }
         let merge_key = super::origin::key(&essentials);
@@ -100,7 +100,7 @@ impl Endpoint {
         }
         let max_forwards = essentials.max_forwards;
         let to = self.answer_to(&essentials.via, from);
-        let elsewhere = super::front::answer_elsewhere(&essentials.via, from);
+        let elsewhere = super::stateless::answer_elsewhere(&essentials.via, from);
         let tag = self.chance.next_u64();
         let ids = Ids::of_invite(&essentials, tag);
         let Some(dialog) = Dialog::answering(&invite, tag) else {

@@ -24,8 +24,8 @@ use maskline_switch::{
 };
 use maskline_switch::{Trunk, numbers, peers, ring_tone};
 
+use super::numbers::Town;
 use super::phone::{Act, Make, Phone};
-use super::town::Town;
 use super::world::SWITCH;
 use crate::chance::Chance;
 

@@ -1,13 +1,13 @@
 //! Legs that we dial (RFC 3261 sections 13.2, 9.1 and 15.1.1).
 
 use super::addresses::Way;
+use super::auth::proofs_of;
 use super::cancelling::Cancel;
 use super::dialog::{self, Dialog, Head};
 use super::early::Earlies;
-use super::front::{ALLOW, SUPPORTED};
-use super::offered::{Exchange, Negotiation, kept};
-use super::proof::proofs_of;
-use super::session::Session;
+use super::remote_offer::{Exchange, Negotiation, kept};
+use super::session_timer::Session;
+use super::stateless::{ALLOW, SUPPORTED};
 use super::table::{Acknowledged, ClientMachine, FORKS_MAX};
 use super::{ClientKey, Dial, Endpoint, Event, LegId, Output, State, reason, sdp_of};
 use crate::hop::Hop;

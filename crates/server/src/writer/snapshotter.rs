@@ -14,18 +14,18 @@ use std::time::{Duration, Instant};
 
 use maskline_journal::payload::WRITER;
 use maskline_journal::snapshot::{Parts, Seal};
+use maskline_store::jobs::Chore;
 use maskline_store::journal;
 use maskline_store::records::projection;
 use maskline_store::recovery::{RecoverError, recover};
 use maskline_store::snapshot;
 use maskline_store::sqlite::{self, OpenError};
-use maskline_store::work::Chore;
 use sqlx::SqlitePool;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Shared;
-use super::edge::{self, clocks};
+use super::clocks_and_seeds::{self, clocks};
 
 /// How often the keeper looks whether there is anything to do.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("maskline-keeper".to_owned())
         .spawn(move || {
-            edge::stand_back();
+            clocks_and_seeds::stand_back();
             runtime.block_on(run(&shared, closing));
         })
 }

@@ -5,7 +5,7 @@
 //! packet in it goes round for ever; nobody needs such a call.
 
 use super::{CallKey, Lease, MediaPath, Switch};
-use maskline_domain::call::{Happening, Moment, Reason, Side};
+use maskline_domain::call::{Input as CallInput, Moment, Reason, Side};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -14,12 +14,12 @@ const CALLS_MAX: usize = 16;
 
 /// Whose the lent ports are.
 #[derive(Default)]
-pub(super) struct Chains {
+pub(super) struct MediaLoops {
     /// By the even port of each pair.
     ports: BTreeMap<u16, (CallKey, Side)>,
 }
 
-impl Chains {
+impl MediaLoops {
     /// A call has these ports now.
     pub fn enter(&mut self, key: CallKey, lease: &Lease) {
         for (address, side) in [(lease.caller, Side::Caller), (lease.callee, Side::Callee)] {
@@ -96,7 +96,7 @@ impl Switch {
     /// Ends the calls whose media would have come back.
     pub(super) fn end_circles(&mut self, now: Moment) {
         while let Some(key) = self.circles.pop_first() {
-            let refused = Happening::MediaRefused(Reason::NoCommonCodec);
+            let refused = CallInput::MediaRefused(Reason::NoCommonCodec);
             self.happen(key, refused, now);
         }
     }

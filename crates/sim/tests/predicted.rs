@@ -1,10 +1,10 @@
-//! What is foretold of calls is what phones see.
+//! What is predicted of calls is what phones see.
 
-use maskline_sim::calls::foretold::{self, Plan, Slip};
+use maskline_sim::calls::predicted::{self, Plan, Slip};
 
 #[test]
 fn explanations_agree_with_what_phones_saw() {
-    let sum = foretold::campaign(1, 300, 2, |_| ())
+    let sum = predicted::campaign(1, 300, 2, |_| ())
         .unwrap_or_else(|found| panic!("{}\nagain: {}", found.what, found.command()));
     assert_eq!(sum.states, 300);
     for (what, count) in sum.lines() {
@@ -15,7 +15,7 @@ fn explanations_agree_with_what_phones_saw() {
 #[test]
 fn a_seed_makes_the_same_state_again() {
     let tally = |seed| {
-        foretold::state(Plan { seed, slip: None }).unwrap_or_else(|found| panic!("{}", found.what))
+        predicted::state(Plan { seed, slip: None }).unwrap_or_else(|found| panic!("{}", found.what))
     };
     assert_eq!(tally(7), tally(7));
 }
@@ -28,7 +28,7 @@ fn each_wrong_explanation_is_found() {
                 seed,
                 slip: Some(slip),
             };
-            foretold::state(plan).err()
+            predicted::state(plan).err()
         });
         let found = found.unwrap_or_else(|| panic!("{slip:?} is not found"));
         assert!(found.what.contains("phones: "), "{}", found.what);

@@ -1,6 +1,6 @@
 //! What a caller meets, known before anybody is dialled. Calls and `maskline explain` both ask here.
 
-use super::{Crowd, Ending, Notice, Prompt, Prospects, Reason, Sound, Terms};
+use super::{CallLimit, DialOptions, Ending, Notice, Prompt, Reason, Sound, Terms};
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
@@ -26,12 +26,12 @@ pub struct Question {
 ///
 /// `tone` chooses the ring tone of ours for a route and the pool of X: the texts of bindings are the shell's
 /// to read, and so are the files of tones.
-pub fn foretell(
+pub fn predict(
     state: &State,
     question: &Question,
     tone: impl Fn(&Route, Option<&Pool>) -> Option<ToneCode>,
     at: Timestamp,
-) -> Option<(Explanation, Foreseen)> {
+) -> Option<(Explanation, Forecast)> {
     let is_asked_for = |trunk: &Trunk| question.trunk.as_ref().is_none_or(|it| *it == trunk.name);
     let by = state
         .trunks()
@@ -48,20 +48,20 @@ pub fn foretell(
     let number = state.number(question.dial.x);
     let key = number.and_then(|number| number.class.pool);
     let pool = key.as_ref().and_then(|key| state.pool(key));
-    let prospects = Prospects {
+    let options = DialOptions {
         // In whatever order they are tried.
         trunks: candidates(state, 0).len(),
         further: 0,
         crowd: None,
         tone: tone(&explained.route, pool),
     };
-    let foreseen = foreseen(&explained.route, prospects, &terms);
-    Some((explained, foreseen))
+    let forecast = forecast(&explained.route, options, &terms);
+    Some((explained, forecast))
 }
 
 /// What is to be expected of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Foreseen {
+pub struct Forecast {
     /// Who rings; nobody if the call is refused.
     pub rings: Option<PhoneNumber>,
     /// How the call ends: as it is refused, or, if somebody rings, after an answer and normal clearing.
@@ -74,36 +74,36 @@ pub struct Foreseen {
 }
 
 /// What is to be expected of a call with this route.
-pub fn foreseen(route: &Route, prospects: Prospects, terms: &Terms) -> Foreseen {
+pub fn forecast(route: &Route, options: DialOptions, terms: &Terms) -> Forecast {
     let refused = |reason| {
         let (ending, prompt) = told(Ending::of(reason), terms.prompts, false);
-        Foreseen {
+        Forecast {
             rings: None,
             ring_tone: None,
             ending,
-            sound: prompt.map(|prompt| worded(prompt, prospects.tone)),
+            sound: prompt.map(|prompt| worded(prompt, options.tone)),
         }
     };
-    match (route, prospects) {
+    match (route, options) {
         (Route::Refuse { situation, .. }, _) => refused(Reason::from(*situation)),
         (
             _,
-            Prospects {
-                crowd: Some(Crowd::X),
+            DialOptions {
+                crowd: Some(CallLimit::X),
                 ..
             },
         ) => refused(Reason::XFull),
         (
             _,
-            Prospects {
-                crowd: Some(Crowd::Caller),
+            DialOptions {
+                crowd: Some(CallLimit::Caller),
                 ..
             },
         ) => refused(Reason::CallerFull),
-        (_, Prospects { trunks: 0, .. }) => refused(Reason::Unreachable),
-        (Route::Connect(connection), _) => Foreseen {
+        (_, DialOptions { trunks: 0, .. }) => refused(Reason::Unreachable),
+        (Route::Connect(connection), _) => Forecast {
             rings: Some(connection.callee),
-            ring_tone: rung(prospects.tone, terms.prompts),
+            ring_tone: rung(options.tone, terms.prompts),
             ending: Ending::of(Reason::HungUp),
             sound: (connection.binding.record && terms.notice != Notice::None)
                 .then_some(Prompt::RecordingNotice.into()),

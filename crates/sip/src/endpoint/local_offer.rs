@@ -1,8 +1,8 @@
 //! Offers of ours within a dialog, and the refreshing of sessions, which uses the same requests
 //! (RFC 3261 section 14.1, RFC 3311 section 5.1, RFC 4028 section 7.4).
 
-use super::front::ALLOW;
-use super::offered::Exchange;
+use super::remote_offer::Exchange;
+use super::stateless::ALLOW;
 use super::{ClientKey, Endpoint, Event, Leg, LegId, State, body_of};
 use crate::hop::Hop;
 use crate::message::{Message, Method, Name, Writer};

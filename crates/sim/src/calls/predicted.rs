@@ -1,4 +1,4 @@
-//! What `maskline explain` foretells, held against what phones see.
+//! What `maskline explain` predicts, held against what phones see.
 //!
 //! From a seed comes a state: pools that let A call back or not, bindings of both products with and without
 //! a default B, restricted, recorded, expired or undone, ring tones of pools and bindings of which some cannot
@@ -9,15 +9,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use maskline_domain::call::{Notice, Prompt, Question, Sound, foretell};
+use maskline_domain::call::{Notice, Prompt, Question, Sound, predict};
 use maskline_domain::routing::{Dial, Route};
 use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy};
 use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
 use maskline_switch::ring_tone;
 
+use super::exchange::{self, Seen};
+use super::numbers::{Expected, Town};
 use super::spread::spread;
-use super::street::{self, Seen};
-use super::town::{Expected, Town};
 use crate::chance::Chance;
 
 /// Calls that are made in one state.
@@ -62,7 +62,7 @@ pub struct Plan {
     pub slip: Option<Slip>,
 }
 
-/// A state in which something else was foretold than came.
+/// A state in which something else was predicted than came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The state.
@@ -190,7 +190,7 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
         };
         // Some bindings end while calls are made.
         let begin = now.plus_millis(chance.between(0, 60_000));
-        let outcome = street::call(&town, &mut chance, &dial, by, notice, begin);
+        let outcome = exchange::call(&town, &mut chance, &dial, by, notice, begin);
         let seen = outcome.seen;
         let at = outcome.routed_at;
         let is_usual = enabled.first().is_some_and(|first| first.name == by.name);
@@ -204,10 +204,10 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             ring_tone: said.ring_tone.filter(|_| outcome.has_rung),
             ..said
         };
-        let foretold = explained(&town, &question, at, plan.slip).map(met);
+        let predicted = explained(&town, &question, at, plan.slip).map(met);
         let listed = met(listed(&town, &dial, by.prompts, notice, at));
-        if foretold != Some(seen) || listed != seen || !outcome.is_over {
-            let foretold = foretold.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
+        if predicted != Some(seen) || listed != seen || !outcome.is_over {
+            let predicted = predicted.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
             let left = if outcome.is_over {
                 ""
             } else {
@@ -216,7 +216,7 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             let caller = caller.map_or_else(|| "somebody".to_owned(), |it| it.reveal());
             let what = format!(
                 "{caller} dials {} at {at} by {}, which has {:?}; notice: {notice:?}\n\
-                 phones:  {seen}\nexplain: {foretold}\nlist:    {listed}{left}",
+                 phones:  {seen}\nexplain: {predicted}\nlist:    {listed}{left}",
                 x.reveal(),
                 by.name,
                 by.prompts
@@ -271,14 +271,14 @@ fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>
     }
     let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || town.has_tone(code);
     let tone = |route: &Route, pool: Option<&Pool>| ring_tone::tone(route, pool, is_there);
-    let (_, foreseen) = foretell(town.state(), &question, tone, at)?;
+    let (_, forecast) = predict(town.state(), &question, tone, at)?;
     Some(Seen {
-        rang: foreseen.rings,
-        shown: foreseen.rings.map(|_| question.dial.x),
-        ring_tone: foreseen.ring_tone,
-        sound: foreseen.sound,
-        status: foreseen.ending.status,
-        cause: Some(foreseen.ending.q850),
+        rang: forecast.rings,
+        shown: forecast.rings.map(|_| question.dial.x),
+        ring_tone: forecast.ring_tone,
+        sound: forecast.sound,
+        status: forecast.ending.status,
+        cause: Some(forecast.ending.q850),
     })
 }
 

@@ -1,12 +1,12 @@
 //! A call that fails: the caller hears why, if the trunk lets it, and then gets the status and the cause.
 
-use super::foreseen::{told, worded};
-use super::{Call, Deed, Ending, Happening, Moment, PROMPT_MAX_S, Reason, Releaser, Side, State};
+use super::forecast::{told, worded};
+use super::{Action, Call, Ending, Input, Moment, PROMPT_MAX_S, Reason, Releaser, Side, State};
 use crate::trunk::PromptPolicy;
 
 /// What is still to be said to the caller.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Farewell {
+pub(super) struct Announcing {
     ending: Ending,
     /// The status for a caller who cannot hear it and so is not answered.
     unheard: u16,
@@ -23,10 +23,10 @@ impl Call {
         by: Releaser,
         heard: bool,
         now: Moment,
-    ) -> Vec<Deed> {
+    ) -> Vec<Action> {
         let unheard = ending.status;
         let (ending, prompt) = told(ending, self.terms.prompts, heard);
-        let farewell = Farewell {
+        let farewell = Announcing {
             ending,
             unheard,
             by,
@@ -37,9 +37,9 @@ impl Call {
         };
         // Once somebody was dialled it is the callee's number that is vacant, and no B of A's is missing.
         let tone = self.tone.filter(|_| self.milestones.dialled.is_none());
-        self.state = State::Farewell(farewell);
+        self.state = State::Announcing(farewell);
         self.wait_for(PROMPT_MAX_S, now);
-        vec![Deed::Announce {
+        vec![Action::Announce {
             sound: worded(prompt, tone),
             answer: farewell.is_answered,
         }]
@@ -47,29 +47,28 @@ impl Call {
 
     pub(super) fn on_farewell(
         &mut self,
-        farewell: Farewell,
-        happening: Happening,
+        farewell: Announcing,
+        input: Input,
         now: Moment,
-    ) -> Vec<Deed> {
-        match happening {
-            Happening::MediaRefused(_) => {
+    ) -> Vec<Action> {
+        match input {
+            Input::MediaRefused(_) => {
                 let ending = Ending {
                     status: farewell.unheard,
                     ..farewell.ending
                 };
-                let farewell = Farewell {
+                let farewell = Announcing {
                     ending,
                     is_answered: false,
                     ..farewell
                 };
                 self.part(farewell, now)
             }
-            Happening::Played(Side::Caller)
-            | Happening::MediaLost
-            | Happening::Stopping
-            | Happening::Timeout => self.part(farewell, now),
+            Input::Played(Side::Caller) | Input::MediaLost | Input::Stopping | Input::Timeout => {
+                self.part(farewell, now)
+            }
             // Why the call failed stays; the status is what this caller got.
-            Happening::Gone(Side::Caller, _) => {
+            Input::Gone(Side::Caller, _) => {
                 let status = match farewell.is_answered {
                     true => farewell.ending.status,
                     false => Ending::of(Reason::CallerGaveUp).status,
@@ -81,20 +80,20 @@ impl Call {
                 self.close(ending, Releaser::Caller, now).into()
             }
             // It hears on at its new address.
-            Happening::OfferFits(Side::Caller) => vec![Deed::AcceptOffer(Side::Caller)],
-            Happening::Offered(side) | Happening::OfferWanted(side) => {
-                vec![Deed::RefuseOffer(side, 488)]
+            Input::OfferFits(Side::Caller) => vec![Action::AcceptOffer(Side::Caller)],
+            Input::Offered(side) | Input::OfferWanted(side) => {
+                vec![Action::RefuseOffer(side, 488)]
             }
             _ => Vec::new(),
         }
     }
 
-    fn part(&mut self, farewell: Farewell, now: Moment) -> Vec<Deed> {
-        let mut deeds = vec![match farewell.is_answered {
-            true => Deed::HangUp(Side::Caller, farewell.ending.q850),
-            false => Deed::RefuseCaller(farewell.ending),
+    fn part(&mut self, farewell: Announcing, now: Moment) -> Vec<Action> {
+        let mut actions = vec![match farewell.is_answered {
+            true => Action::HangUp(Side::Caller, farewell.ending.q850),
+            false => Action::RefuseCaller(farewell.ending),
         }];
-        deeds.extend(self.close(farewell.ending, farewell.by, now));
-        deeds
+        actions.extend(self.close(farewell.ending, farewell.by, now));
+        actions
     }
 }

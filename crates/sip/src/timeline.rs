@@ -34,7 +34,7 @@ const HELD_MAX: usize = 80_000;
 
 /// See the module. Positions are samples since the beginning of the recording.
 #[derive(Clone, Debug)]
-pub struct Track {
+pub struct Timeline {
     silence: u8,
     /// The position of the first sample in `held`: what lies before it is drained.
     base: u64,
@@ -84,7 +84,7 @@ struct Anchor {
     position: i64,
 }
 
-impl Track {
+impl Timeline {
     /// An empty track.
     pub fn new(law: Law) -> Self {
         Self {
@@ -180,7 +180,7 @@ mod tests {
 
     const SILENCE: u8 = Law::A.silence();
 
-    fn drained(track: &mut Track, until: u64) -> Vec<u8> {
+    fn drained(track: &mut Timeline, until: u64) -> Vec<u8> {
         let mut out = Vec::new();
         track.drain(until, |byte| out.push(byte));
         out
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn packets_are_laid_by_timestamp_and_gaps_are_silent() {
-        let mut track = Track::new(Law::A);
+        let mut track = Timeline::new(Law::A);
         track.put(1, 1_000, &[1; 4], 2);
         track.put(1, 1_012, &[4; 4], 14); // one was lost, one is late
         track.put(1, 1_004, &[2; 4], 16);
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn timestamps_that_go_astray_are_set_right_by_the_clock() {
-        let mut track = Track::new(Law::A);
+        let mut track = Timeline::new(Law::A);
         track.put(1, 0, &[1], 0);
         track.put(1, 1_000_000, &[2], 10);
         track.put(1, 1_000_001, &[3], 11);
@@ -216,7 +216,7 @@ mod tests {
     /// much the place of its sound changes from one such moment, ten seconds, to the next.
     fn apart(per_million: i64, minutes: i64) -> (i64, i64) {
         let packets = minutes * 60 * 50;
-        let mut track = Track::new(Law::A);
+        let mut track = Timeline::new(Law::A);
         let (mut out, mut marks) = (0_i64, Vec::new());
         let (mut written, mut is_marked, mut random) = (Vec::new(), false, 1_u64);
         for n in 0..packets {
@@ -300,7 +300,7 @@ mod tests {
             every,
             says,
         } = sender;
-        let mut track = Track::new(Law::A);
+        let mut track = Timeline::new(Law::A);
         let (mut random, mut farthest) = (seed | 1, 0);
         for n in 0..minutes * 60 * 50 {
             let sent = n * 160 - n * 160 * per_million / 1_000_000;
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_step_is_no_silence() {
-        let mut track = Track::new(Law::A);
+        let mut track = Timeline::new(Law::A);
         // A tenth of a second later from the second packet on.
         for n in 0..1_000_u64 {
             let late = if n == 0 { 0 } else { 800 };
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_bounded() {
-        let mut track = Track::new(Law::A);
+        let mut track = Timeline::new(Law::A);
         for now in 0..10_000_u64 {
             track.put(1, (now * 160) as u32, &[1; 160], now * 160);
         }
@@ -359,7 +359,7 @@ mod tests {
             packets.sort();
             // The first to come sets the place of all.
             let first = packets[0];
-            let mut track = Track::new(Law::Mu);
+            let mut track = Timeline::new(Law::Mu);
             let mut out = Vec::new();
             for (arrival, at) in &packets {
                 let sound = [(at % 100) as u8; 160];
@@ -397,7 +397,7 @@ mod tests {
         fn nothing_makes_it_panic(
             steps in proptest::collection::vec((any::<u32>(), 0_usize..400, 0_u64..100_000, any::<bool>()), 0..60),
         ) {
-            let mut track = Track::new(Law::A);
+            let mut track = Timeline::new(Law::A);
             let mut drained = 0_u64;
             for (timestamp, length, now, drain) in steps {
                 track.put(timestamp % 2, timestamp, &vec![7; length], now);

@@ -1,6 +1,6 @@
 //! What the switch shows of itself to people.
 
-use super::live::Live;
+use super::active_call::ActiveCall;
 use super::{CallKey, Switch};
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use maskline_sip::endpoint::Counts;
@@ -91,7 +91,7 @@ impl Switch {
     }
 }
 
-fn shown(live: &Live) -> LiveCall {
+fn shown(live: &ActiveCall) -> LiveCall {
     let record = &live.record;
     let stage = if live.call.is_talking() {
         Stage::Talking

@@ -1,15 +1,14 @@
 //! What calls need of the ledger: routes from the state, rows in the records. Nothing here makes the loop
 //! of calls wait; each answer comes back to it as news.
 
-mod desk;
+mod record_writer;
 
-use super::board::Board;
+use super::calls_handle::CallsHandle;
 use super::passwords;
 use super::trunk_names::TrunkNames;
 use crate::seal::Sealer;
 use crate::writer::{Ledger, ReadError, Records, Seeds, Touch};
 use arc_swap::ArcSwap;
-use desk::{Desk, Job};
 use maskline_domain::call::{Ending, Reason};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{self, Dial};
@@ -20,6 +19,7 @@ use maskline_sip::endpoint::{PeerId, Screen};
 use maskline_switch::peers::Passwords;
 use maskline_switch::{CallKey, Input, Routing};
 use maskline_switch::{Trunk, numbers, peers, ring_tone};
+use record_writer::{Job, RecordWriter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,7 @@ const DIGITS_WHOLE_MIN: usize = 11;
 const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// See the module.
-pub struct Clerk {
+pub struct CallStore {
     ledger: Ledger,
     news: mpsc::Sender<Input<'static>>,
     desk: mpsc::UnboundedSender<Job>,
@@ -50,7 +50,7 @@ pub struct Clerk {
     names: Arc<TrunkNames>,
 }
 
-impl Clerk {
+impl CallStore {
     /// A clerk that answers to `news`. It needs a runtime around it.
     pub fn new(
         ledger: Ledger,
@@ -62,7 +62,7 @@ impl Clerk {
     ) -> Self {
         Self {
             ledger,
-            desk: Desk::open(records, news.clone()),
+            desk: RecordWriter::open(records, news.clone()),
             news,
             seeds: Seeds::default(),
             sealer,
@@ -156,7 +156,7 @@ impl Clerk {
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn follow_trunks(&self, board: Board) -> Result<(), ReadError> {
+    pub async fn follow_trunks(&self, board: CallsHandle) -> Result<(), ReadError> {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         let sealer = self.sealer.clone();
         let (opened, names) = (Arc::clone(&self.trunks), Arc::clone(&self.names));

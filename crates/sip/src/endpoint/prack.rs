@@ -1,8 +1,8 @@
 //! Provisional responses that are acknowledged: 100rel and PRACK (RFC 3262), on both sides.
 
-use super::front::Hint;
-use super::offered::{Exchange, THINKING, Theirs, kept};
-use super::offering::Wish;
+use super::local_offer::Wish;
+use super::remote_offer::{Exchange, THINKING, Theirs, kept};
+use super::stateless::Hint;
 use super::{Endpoint, Event, LegId, Output, State, body_of, sdp_of};
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};

@@ -1,10 +1,10 @@
 //! Offers of theirs within a dialog: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311 section 5.2).
 
 use super::addresses::Way;
-use super::front::{ALLOW, Hint};
-use super::offering::{Ours, Wish};
+use super::local_offer::{Ours, Wish};
+use super::stateless::{ALLOW, Hint};
 use super::{
-    Endpoint, Event, Leg, LegId, Output, ServerId, State, Warning, body_of, sdp_of, session,
+    Endpoint, Event, Leg, LegId, Output, ServerId, State, Warning, body_of, sdp_of, session_timer,
 };
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name, NameAddr};
@@ -141,7 +141,7 @@ impl Endpoint {
     ) {
         let is_invite = request.method() == Some(Method::Invite);
         let offer = sdp_of(&request);
-        let too_short = session::too_short(&request, &self.config);
+        let too_short = session_timer::too_short(&request, &self.config);
         let soon = Hint::RetrySoon(self.soon());
         let Some(leg) = self.legs.get_mut(&id) else {
             return;

@@ -12,12 +12,12 @@ fn bytes(text: &str) -> Arc<[u8]> {
     Arc::from(text.as_bytes())
 }
 
-/// Links that listen by both transports and know this machine.
-fn links(tls: Option<Tls>) -> (Links, SocketAddr, SocketAddr) {
+/// SipConnections that listen by both transports and know this machine.
+fn links(tls: Option<Tls>) -> (SipConnections, SocketAddr, SocketAddr) {
     links_within(tls, Bounds::default())
 }
 
-fn links_within(tls: Option<Tls>, bounds: Bounds) -> (Links, SocketAddr, SocketAddr) {
+fn links_within(tls: Option<Tls>, bounds: Bounds) -> (SipConnections, SocketAddr, SocketAddr) {
     let (_, tcp) = open(local(0), true).expect("a free port");
     let tcp = tcp.expect("it was wanted");
     let secure = bind_streams(local(0)).expect("a free port");
@@ -25,19 +25,19 @@ fn links_within(tls: Option<Tls>, bounds: Bounds) -> (Links, SocketAddr, SocketA
         tcp.local_addr().expect("bound"),
         secure.local_addr().expect("bound"),
     );
-    let links = Links::new(Some(tcp), Some(secure), tls, bounds, Strangers::default());
+    let links = SipConnections::new(Some(tcp), Some(secure), tls, bounds, Strangers::default());
     links.know([(local(0).ip(), "here".into())].into_iter());
     (links, addresses.0, addresses.1)
 }
 
-async fn message(links: &mut Links) -> (Hop, String) {
+async fn message(links: &mut SipConnections) -> (Hop, String) {
     match links.heard().await {
         Heard::Message(from, bytes) => (from, String::from_utf8(bytes).expect("text")),
         Heard::Unreachable(hop) => panic!("{hop} is gone"),
     }
 }
 
-async fn gone(links: &mut Links) -> Hop {
+async fn gone(links: &mut SipConnections) -> Hop {
     match links.heard().await {
         Heard::Unreachable(hop) => hop,
         Heard::Message(..) => panic!("nothing was said"),

@@ -19,7 +19,7 @@
 //! new one for each ten guesses is slowed down by that alone; and who spoils a nonce that he overheard makes its
 //! owner ask for another, which is no refusal.
 
-use super::proof::{NONCE_LIFE, millis};
+use super::auth::{NONCE_LIFE, millis};
 use crate::hop::Hop;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ const TRUSTED_MAX: usize = 1_024;
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Guard {
+pub(super) struct AuthLimit {
     pub nonces: Nonces,
     pub guesses: Guesses,
 }
@@ -91,7 +91,7 @@ impl Nonces {
 
 /// Who is counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Guesser {
+enum GuessSource {
     /// A sender that has given a right answer before.
     Known(Hop),
     /// Everybody else at an address, or in an IPv6 network of 64 bits.
@@ -114,7 +114,7 @@ pub(super) enum Look {
 #[derive(Default)]
 pub(super) struct Guesses {
     /// When the last of its wrong answers is forgotten, in milliseconds: each adds [`GUESS_EVERY_MS`].
-    wrong: BTreeMap<Guesser, u64>,
+    wrong: BTreeMap<GuessSource, u64>,
     /// When each gave its last right answer, in milliseconds.
     trusted: BTreeMap<Hop, u64>,
     /// Nonces that a wrong answer was given to: at most [`NONCES_MAX`], without the oldest ones.
@@ -134,7 +134,7 @@ impl Guesses {
     }
 
     /// Whether so many wrong answers are counted that there is to be no other one now.
-    fn is_late(&self, guesser: Guesser, now: Time) -> bool {
+    fn is_late(&self, guesser: GuessSource, now: Time) -> bool {
         let forgotten = self.wrong.get(&guesser).copied().unwrap_or_default();
         forgotten.saturating_sub(now.as_millis()) > (GUESSES_MAX - 1) * GUESS_EVERY_MS
     }
@@ -150,7 +150,7 @@ impl Guesses {
         self.count(self.guesser(from), now);
     }
 
-    fn count(&mut self, guesser: Guesser, now: Time) {
+    fn count(&mut self, guesser: GuessSource, now: Time) {
         let now = now.as_millis();
         if self.wrong.len() >= GUESSERS_MAX && !self.wrong.contains_key(&guesser) {
             self.wrong.retain(|_, forgotten| *forgotten > now);
@@ -174,17 +174,17 @@ impl Guesses {
         self.trusted.insert(from, now.as_millis());
     }
 
-    fn guesser(&self, from: Hop) -> Guesser {
+    fn guesser(&self, from: Hop) -> GuessSource {
         match self.trusted.contains_key(&from) {
-            true => Guesser::Known(from),
-            false => Guesser::Anyone(network(from.address.ip())),
+            true => GuessSource::Known(from),
+            false => GuessSource::Anyone(network(from.address.ip())),
         }
     }
 }
 
 /// Who asked for a nonce: its mark is the lower half of what is random in it.
-fn asker((_, random): (u64, u64)) -> Guesser {
-    Guesser::Asker(random as u32)
+fn asker((_, random): (u64, u64)) -> GuessSource {
+    GuessSource::Asker(random as u32)
 }
 
 /// The address, or of IPv6 the network that one customer has at least (RFC 6177 section 2).

@@ -2,30 +2,30 @@
 
 use super::Setup;
 use maskline_domain::PhoneNumber;
-use maskline_domain::call::Crowd;
+use maskline_domain::call::CallLimit;
 use std::collections::BTreeMap;
 
 /// See the module. Bounded by the calls that live.
 #[derive(Default)]
-pub(super) struct Crowds {
+pub(super) struct CallLimits {
     on_x: BTreeMap<PhoneNumber, usize>,
     by_caller: BTreeMap<PhoneNumber, usize>,
 }
 
-impl Crowds {
+impl CallLimits {
     /// Counts a call, and says whether it is one too many.
     pub fn enter(
         &mut self,
         x: PhoneNumber,
         caller: Option<PhoneNumber>,
         setup: &Setup,
-    ) -> Option<Crowd> {
+    ) -> Option<CallLimit> {
         let on_x = add(&mut self.on_x, x);
         let by_caller = caller.map_or(0, |caller| add(&mut self.by_caller, caller));
         if on_x > setup.per_x_max {
-            Some(Crowd::X)
+            Some(CallLimit::X)
         } else if by_caller > setup.per_caller_max {
-            Some(Crowd::Caller)
+            Some(CallLimit::Caller)
         } else {
             None
         }
