@@ -17,7 +17,7 @@ from abuse.dialogs import (
     untold,
 )
 from leaks.exchange import Exchange
-from leaks.people import CALLEE, CALLER
+from leaks.parties import CALLEE, CALLER
 from leaks.phone import Phone, Stream, Udp, close, field
 from support.process import Maskline
 

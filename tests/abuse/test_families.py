@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from abuse.crowd import Crowd, ask, split, wait_for
+from abuse.connections import Crowd, ask, split, wait_for
 from calls.network import Network
 from support.gateway import Gateway
 from support.process import Maskline

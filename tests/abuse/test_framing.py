@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from abuse.crowd import split
+from abuse.connections import split
 
 HIDDEN = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
 HEAD = b"POST / HTTP/1.1\r\n"

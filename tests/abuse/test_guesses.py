@@ -7,7 +7,7 @@ import pytest
 
 from abuse.prover import Prover
 from abuse.test_dialogs import NO_X, SOURCE_HOST, served
-from leaks.people import CALLER
+from leaks.parties import CALLER
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from abuse.crowd import ask
+from abuse.connections import ask
 from support.gateway import bound, expiration
 from support.operator import Operator
 from support.process import Maskline

@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from abuse.crowd import metric, metric_now, wait_for
+from abuse.connections import metric, metric_now, wait_for
 from abuse.plain_phone import Media, Phone, sdp
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from support.gateway import bound, expiration

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from abuse.crowd import Crowd, Haproxy, ask, metric, need_descriptors, split, wait_for
+from abuse.connections import Crowd, Haproxy, ask, metric, need_descriptors, split, wait_for
 from support.process import Maskline
 
 #: Whatever the API answers to a request without parameters, it answers.

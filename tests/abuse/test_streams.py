@@ -5,9 +5,9 @@ import socket
 import time
 
 import pytest
-from abuse.crowd import Crowd, ask, need_descriptors, wait_for
+from abuse.connections import Crowd, ask, need_descriptors, wait_for
 from leaks.exchange import Exchange
-from leaks.people import CALLEE, CALLER
+from leaks.parties import CALLEE, CALLER
 from support.process import Maskline, binary
 
 pytestmark = pytest.mark.timeout(300)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from calls.crowd import Crowd
+from calls.many_calls import Crowd
 from calls.exchange import CALLER_HOST, Exchange
 from calls.script import is_refused, stays
 from calls.sipp import Sipp

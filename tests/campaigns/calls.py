@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from calls.crowd import Crowd  # noqa: E402
+from calls.many_calls import Crowd  # noqa: E402
 from calls.exchange import Exchange  # noqa: E402
 from support.process import Maskline, binary  # noqa: E402
 

@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from leaks.people import CALLEE, CALLER
+from leaks.parties import CALLEE, CALLER
 from leaks.phone import Phone, Udp, field
 from leaks.scanner import Scanner
 from support.gateway import bound

@@ -14,7 +14,7 @@ import time
 import pytest
 from abuse.dialogs import Place, forged
 from leaks.exchange import NOBODY_HOST, Exchange
-from leaks.people import CALLEE, CALLER
+from leaks.parties import CALLEE, CALLER
 from leaks.phone import Stream, tls
 
 from support.process import Maskline

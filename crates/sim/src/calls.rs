@@ -11,13 +11,13 @@
 //! transaction.
 
 mod agreed;
-mod exchange;
+mod bindings;
 mod laws;
 mod network;
-mod numbers;
 mod phone;
 pub mod predicted;
 mod rewriting;
+mod single_call;
 mod spread;
 mod world;
 

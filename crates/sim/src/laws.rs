@@ -1,11 +1,11 @@
 //! What must always hold, and what is said when it does not.
 //!
 //! The checks themselves stand where the facts are: [`crate::model`] judges
-//! every batch, answer and route by its own rules; [`witness`] keeps what
+//! every batch, answer and route by its own rules; [`answer_log`] keeps what
 //! customers were told and looks for it after every crash; the functions here
 //! compare whole states.
 
-pub mod witness;
+pub mod answer_log;
 
 use std::collections::BTreeMap;
 use std::fmt;

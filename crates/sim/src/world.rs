@@ -22,13 +22,13 @@ use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::pipeline::{Clocks, Limits};
 use maskline_journal::{Compression, Uncompressed};
 
-use self::disk::{Disk, Scribe};
+use self::disk::{Disk, SnapshotWriter};
 use self::machine::Machine;
 use self::readers::Read;
-use self::steps::Mood;
+use self::steps::Workload;
 use crate::chance::Chance;
 use crate::faults::Fault;
-use crate::laws::witness::Witness;
+use crate::laws::answer_log::AnswerLog;
 use crate::laws::{Broken, Held};
 use crate::model::Model;
 use crate::model::judge::Answer;
@@ -174,12 +174,12 @@ pub struct World {
     chance: Chance,
     fault: Option<Fault>,
     on_bench: bool,
-    mood: Mood,
+    workload: Workload,
     limits: Limits,
     clocks: Clocks,
     reckoning: Reckoning,
     disk: Disk,
-    scribe: Option<Scribe>,
+    snapshot_writer: Option<SnapshotWriter>,
     machine: Option<Machine>,
     /// The outputs of the machine ended in an exit.
     exited: bool,
@@ -196,7 +196,7 @@ pub struct World {
     expected: BTreeMap<Caller, Expected>,
     /// The newest batch that an answer told rests on.
     told: u64,
-    witness: Witness,
+    answer_log: AnswerLog,
     reads: Vec<Read>,
     recent: VecDeque<Envelope>,
     next_caller: Caller,
@@ -228,17 +228,17 @@ impl World {
             wall: Timestamp(1_772_424_000_000 + chance.between(0, 86_400_000)),
             monotonic_ms: chance.below(1_000_000),
         };
-        let mood = Mood::draw(&mut chance);
+        let workload = Workload::draw(&mut chance);
         Self {
             chance,
             fault,
             on_bench: fault.is_some_and(Fault::is_inner),
-            mood,
+            workload,
             limits,
             clocks,
             reckoning: Reckoning::new(),
             disk: Disk::new(compression),
-            scribe: None,
+            snapshot_writer: None,
             machine: None,
             exited: false,
             serving: true,
@@ -250,7 +250,7 @@ impl World {
             queue: VecDeque::new(),
             expected: BTreeMap::new(),
             told: 0,
-            witness: Witness::default(),
+            answer_log: AnswerLog::default(),
             reads: Vec::new(),
             recent: VecDeque::new(),
             next_caller: 0,

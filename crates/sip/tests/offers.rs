@@ -3,7 +3,7 @@
 mod support;
 
 use maskline_sip::endpoint::{Event, Input, LegId};
-use support::{DEAF, FINE, SDP, Side, Weather, World};
+use support::{DEAF, FINE, NetworkFaults, SDP, Side, World};
 
 /// SDP of the same side in another state.
 fn sdp(version: u32, direction: &str) -> Vec<u8> {
@@ -147,7 +147,7 @@ fn one_offer_at_a_time() {
 #[test]
 fn who_does_not_answer_an_offer_at_all_is_hung_up_on() {
     let (mut world, caller, _) = talking();
-    world.set_weather(DEAF);
+    world.set_faults(DEAF);
     world.give(Side::Caller, Input::Offer(caller, sdp(2, "sendonly")));
     world.run(32_100);
     assert_eq!(world.seen(Side::Caller), ["ended silent"]);
@@ -198,7 +198,7 @@ fn keys_travel_both_ways() {
         panic!("the callee hears the key")
     };
     assert_eq!((content_type, heard), (&kind, &body));
-    world.set_weather(DEAF);
+    world.set_faults(DEAF);
     let before = world.times(Side::Caller, "INFO").len();
     for _ in 0..12 {
         world.give(
@@ -208,7 +208,7 @@ fn keys_travel_both_ways() {
     }
     assert_eq!(world.times(Side::Caller, "INFO").len() - before, 8);
     world.run(40_000);
-    world.set_weather(FINE);
+    world.set_faults(FINE);
     world.give(Side::Caller, Input::Info(caller, kind, body));
     world.run(10);
     assert_eq!(
@@ -239,7 +239,7 @@ fn a_long_call_is_refreshed_by_the_caller() {
 fn a_call_whose_other_side_vanished_ends_by_itself() {
     let (mut world, ..) = World::talking(brief);
     world.run(50_000);
-    world.set_weather(DEAF);
+    world.set_faults(DEAF);
     world.run(200_000);
     assert_eq!(world.seen(Side::Caller), ["answered", "ended silent"]);
     assert_eq!(
@@ -281,14 +281,14 @@ fn early_media_is_acknowledged_and_the_answer_waits_for_that() {
     let caller = world.dial();
     world.run(10);
     let callee = world.callee_leg();
-    world.set_weather(DEAF);
+    world.set_faults(DEAF);
     world.give(
         Side::Callee,
         Input::Progress(callee, 183, Some(SDP.to_vec())),
     );
     world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
     world.run(400);
-    world.set_weather(FINE);
+    world.set_faults(FINE);
     world.run(500);
     assert_eq!(world.times(Side::Callee, "SIP/2.0 183").len(), 2);
     assert_eq!(world.times(Side::Caller, "PRACK").len(), 1);
@@ -303,7 +303,7 @@ fn early_media_that_is_never_acknowledged_ends_the_call() {
     world.dial();
     world.run(10);
     let callee = world.callee_leg();
-    world.set_weather(DEAF);
+    world.set_faults(DEAF);
     world.give(
         Side::Callee,
         Input::Progress(callee, 183, Some(SDP.to_vec())),
@@ -359,7 +359,7 @@ fn five_hundred_calls_with_offers_in_bad_weather_end_cleanly() {
     for seed in 0..500 {
         let mut world = World::with(
             seed,
-            Weather {
+            NetworkFaults {
                 loss_percent: 20,
                 copies_percent: 10,
                 delay_max_ms: 400,

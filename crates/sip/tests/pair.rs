@@ -6,7 +6,7 @@ use maskline_sip::endpoint::{Event, Input, LegId, Refusal};
 use maskline_sip::hop::{Hop, Transport};
 use std::collections::BTreeMap;
 use support::wire::OTHER;
-use support::{DEAF, FINE, SDP, Side, Weather, World, address, name};
+use support::{DEAF, FINE, NetworkFaults, SDP, Side, World, address, name};
 
 #[test]
 fn a_call_is_made_and_ended_by_the_caller() {
@@ -131,7 +131,7 @@ fn a_cancel_waits_until_something_was_heard() {
     world.give(Side::Caller, Input::HangUp(caller, None));
     world.run(300);
     assert!(world.times(Side::Caller, "CANCEL ").is_empty());
-    world.set_weather(FINE);
+    world.set_faults(FINE);
     world.run(300);
     assert_eq!(
         world.times(Side::Caller, "CANCEL ").len(),
@@ -191,7 +191,7 @@ fn an_answer_is_repeated_until_acknowledged_and_then_hung_up_over_any_transport(
         world.dial();
         world.run(10);
         let callee = world.callee_leg();
-        world.set_weather(DEAF);
+        world.set_faults(DEAF);
         world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
         let began = world.times(Side::Callee, "SIP/2.0 200")[0];
         world.run(120_000);
@@ -209,12 +209,12 @@ fn an_answer_is_repeated_no_more_once_it_is_acknowledged_over_any_transport() {
         world.dial();
         world.run(10);
         let callee = world.callee_leg();
-        world.set_weather(DEAF);
+        world.set_faults(DEAF);
         world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
         let began = world.times(Side::Callee, "SIP/2.0 200")[0];
         world.run(1_000);
         // A proxy on the way lost it; the next one arrives.
-        world.set_weather(FINE);
+        world.set_faults(FINE);
         world.run(60_000);
         assert_eq!(successes(&world, began), [0, 500, 1_500], "{transport:?}");
         assert_eq!(world.seen(Side::Callee), ["incoming", "confirmed"]);
@@ -233,7 +233,7 @@ fn the_answer_to_a_re_invite_is_repeated_over_any_transport() {
         world.run(1_000);
         world.give(Side::Caller, Input::Offer(caller, OTHER.to_vec()));
         world.run(1_000);
-        world.set_weather(DEAF);
+        world.set_faults(DEAF);
         world.give(Side::Callee, Input::AcceptOffer(callee, SDP.to_vec()));
         let began = world.times(Side::Callee, "SIP/2.0 200");
         let began = began.last().copied().unwrap_or_default();
@@ -289,7 +289,7 @@ fn a_thousand_calls_in_bad_weather_all_end_cleanly() {
     for seed in 0..1_000 {
         let mut world = World::new(
             seed,
-            Weather {
+            NetworkFaults {
                 loss_percent: 20,
                 copies_percent: 10,
                 delay_max_ms: 400,
@@ -430,7 +430,7 @@ fn over_a_stream_nothing_that_arrives_is_repeated_and_the_via_says_so() {
         assert_eq!(world.times(Side::Caller, "INVITE").len(), 1);
         world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
         world.run(10);
-        world.set_weather(DEAF);
+        world.set_faults(DEAF);
         world.give(Side::Caller, Input::HangUp(caller, None));
         world.run(31_000);
         assert_eq!(world.times(Side::Caller, "BYE").len(), 1);

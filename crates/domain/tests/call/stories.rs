@@ -1,8 +1,8 @@
 //! Each story of a call, by its stretches.
 
+mod announcing;
 mod beginning;
 mod dialling;
-mod farewell;
 mod talking;
 
 use super::{ONE_TRUNK, TERMS, binding, connection, play};

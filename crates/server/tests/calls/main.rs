@@ -1,7 +1,7 @@
 //! Calls over real sockets and a real data directory: a phone dials X, the sandbox answers, sound passes,
 //! and one row remains.
 
-mod board;
+mod calls_handle;
 mod phone;
 
 use maskline_domain::access::PoolRef;

@@ -2,7 +2,7 @@
 //! and find nothing in either.
 
 use crate::matrix::{SCENES, Scene};
-use crate::people::Cast;
+use crate::parties::Cast;
 use crate::scanner::Scanner;
 use crate::world::{Sent, World};
 use maskline_domain::call::Side;

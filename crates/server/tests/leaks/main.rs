@@ -7,7 +7,7 @@
 mod interference;
 mod matrix;
 mod media;
-mod people;
+mod parties;
 mod phone;
 mod plants;
 mod scanner;

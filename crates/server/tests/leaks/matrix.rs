@@ -4,7 +4,7 @@ mod changed;
 mod connected;
 mod unconnected;
 
-use crate::people::Cast;
+use crate::parties::Cast;
 use crate::world::{Bound, World};
 use maskline_domain::call::Side;
 

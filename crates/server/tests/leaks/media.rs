@@ -1,7 +1,7 @@
 //! Sound through the real bridge: what one side sends tells everything about it, in every corner of RTP and
 //! RTCP, and the other side gets the same bytes whoever it is.
 
-use crate::people::{Cast, Guise};
+use crate::parties::{Cast, Guise};
 use crate::scanner::Scanner;
 use maskline_media::bridge::{Bridge, Patience};
 use maskline_media::sums::{Limits, Sums};

@@ -3,7 +3,7 @@
 //! It does what the script of a test says and answers by itself what asks for nothing but an answer. It is
 //! plain on purpose: what it does never depends on whose it is.
 
-use crate::people::Guise;
+use crate::parties::Guise;
 use maskline_sip::digest::{Challenge, Credentials, Request};
 use std::net::SocketAddr;
 

@@ -3,7 +3,7 @@
 
 use crate::interference::complaints;
 use crate::matrix::scene;
-use crate::people::{Cast, Guise};
+use crate::parties::{Cast, Guise};
 use crate::world::{Sent, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

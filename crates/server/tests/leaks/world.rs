@@ -1,7 +1,7 @@
 //! The real switch between two phones, in virtual time, with a real routing state behind it. Everything
 //! that it says to either side is kept, with its time.
 
-use crate::people::{Cast, Guise};
+use crate::parties::{Cast, Guise};
 use crate::phone::Phone;
 use crate::plants::Plant;
 use maskline_domain::access::PoolRef;

@@ -6,7 +6,7 @@ use maskline_domain::call_record::CallRecord;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_switch::{MediaEnd, MediaPath, Repeat, Side};
 
-use super::numbers::Expected;
+use super::bindings::Expected;
 use super::phone::{PhoneId, media_of};
 
 /// What is known of a call from outside.

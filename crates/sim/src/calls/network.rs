@@ -6,15 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 use super::rewriting::Change;
 use crate::chance::Chance;
 
-/// The weather of one world.
+/// The faults of one world.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Weather {
+pub(super) struct NetworkFaults {
     loss_percent: u64,
     copies_percent: u64,
     delay_max_ms: u64,
 }
 
-impl Weather {
+impl NetworkFaults {
     /// From calm to rough.
     pub fn new(chance: &mut Chance) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Manners {
 /// The network: a packet arrives never, once or twice, each time after a delay of its own.
 #[derive(Debug)]
 pub(super) struct Network {
-    weather: Weather,
+    faults: NetworkFaults,
     /// Until when nothing comes from or goes to a carrier.
     outages: BTreeMap<IpAddr, u64>,
     /// When the last message on each stream arrives.
@@ -98,9 +98,9 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub fn new(weather: Weather) -> Self {
+    pub fn new(faults: NetworkFaults) -> Self {
         Self {
-            weather,
+            faults,
             outages: BTreeMap::new(),
             streams: BTreeMap::new(),
         }
@@ -124,7 +124,7 @@ impl Network {
         now_ms: u64,
         chance: &mut Chance,
     ) -> u64 {
-        let arrives = now_ms + 1 + chance.below(self.weather.delay_max_ms);
+        let arrives = now_ms + 1 + chance.below(self.faults.delay_max_ms);
         let last = self.streams.entry(way).or_default();
         *last = arrives.max(*last);
         *last - now_ms
@@ -133,10 +133,10 @@ impl Network {
     /// After how many milliseconds each copy arrives.
     pub fn delays(&self, chance: &mut Chance) -> Vec<u64> {
         let mut delays = Vec::new();
-        let copies = 1 + u64::from(chance.below(100) < self.weather.copies_percent);
+        let copies = 1 + u64::from(chance.below(100) < self.faults.copies_percent);
         for _ in 0..copies {
-            if chance.below(100) >= self.weather.loss_percent {
-                delays.push(1 + chance.below(self.weather.delay_max_ms));
+            if chance.below(100) >= self.faults.loss_percent {
+                delays.push(1 + chance.below(self.faults.delay_max_ms));
             }
         }
         delays

@@ -15,8 +15,8 @@ use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, Promp
 use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
 use maskline_switch::ring_tone;
 
-use super::exchange::{self, Seen};
-use super::numbers::{Expected, Town};
+use super::bindings::{BindingWorld, Expected};
+use super::single_call::{self, Seen};
 use super::spread::spread;
 use crate::chance::Chance;
 
@@ -175,22 +175,22 @@ impl Tally {
 /// The first call of which explanation, phones and list do not say the same.
 pub fn state(plan: Plan) -> Result<Tally, Found> {
     let mut chance = Chance::new(plan.seed);
-    let (town, now) = random_town(&mut chance);
+    let (bindings, now) = random_town(&mut chance);
     let notice = chance.one_of([Notice::None, Notice::Caller, Notice::Both]);
     let mut tally = Tally {
         states: 1,
         ..Tally::default()
     };
     for _ in 0..CALLS_A_STATE {
-        let (caller, x) = town.dial(&mut chance);
+        let (caller, x) = bindings.dial(&mut chance);
         let dial = Dial { caller, x };
-        let enabled: Vec<&Trunk> = town.state().trunks().filter(|it| it.enabled).collect();
+        let enabled: Vec<&Trunk> = bindings.state().trunks().filter(|it| it.enabled).collect();
         let Some(&by) = chance.pick(&enabled) else {
             break;
         };
         // Some bindings end while calls are made.
         let begin = now.plus_millis(chance.between(0, 60_000));
-        let outcome = exchange::call(&town, &mut chance, &dial, by, notice, begin);
+        let outcome = single_call::call(&bindings, &mut chance, &dial, by, notice, begin);
         let seen = outcome.seen;
         let at = outcome.routed_at;
         let is_usual = enabled.first().is_some_and(|first| first.name == by.name);
@@ -204,8 +204,8 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             ring_tone: said.ring_tone.filter(|_| outcome.has_rung),
             ..said
         };
-        let predicted = explained(&town, &question, at, plan.slip).map(met);
-        let listed = met(listed(&town, &dial, by.prompts, notice, at));
+        let predicted = explained(&bindings, &question, at, plan.slip).map(met);
+        let listed = met(listed(&bindings, &dial, by.prompts, notice, at));
         if predicted != Some(seen) || listed != seen || !outcome.is_over {
             let predicted = predicted.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
             let left = if outcome.is_over {
@@ -224,7 +224,7 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             return Err(Found { plan, what });
         }
         tally.count(&dial, &seen);
-        tally.unknown += u64::from(town.expected(&dial, at) == Expected::Unknown);
+        tally.unknown += u64::from(bindings.expected(&dial, at) == Expected::Unknown);
     }
     Ok(tally)
 }
@@ -248,17 +248,22 @@ pub fn campaign(
 }
 
 /// What the function behind `maskline explain` says.
-fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>) -> Option<Seen> {
+fn explained(
+    bindings: &BindingWorld,
+    question: &Question,
+    at: Timestamp,
+    slip: Option<Slip>,
+) -> Option<Seen> {
     let mut question = question.clone();
     let mut at = at;
     match slip {
         // Tones are asked for below.
         None | Some(Slip::AllTones) => {}
         Some(Slip::OtherTrunk) => {
-            let mut enabled = town.state().trunks().filter(|trunk| trunk.enabled);
+            let mut enabled = bindings.state().trunks().filter(|trunk| trunk.enabled);
             let first = enabled.next().map(|trunk| trunk.name.clone());
             let asked = question.trunk.take().or(first);
-            let others = town.state().trunks().filter(|trunk| trunk.enabled);
+            let others = bindings.state().trunks().filter(|trunk| trunk.enabled);
             let other = others.map(|trunk| &trunk.name);
             question.trunk = other
                 .filter(|name| Some(*name) != asked.as_ref())
@@ -269,9 +274,9 @@ fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>
         Some(Slip::Withheld) => question.dial.caller = None,
         Some(Slip::NoNotice) => question.notice = Notice::None,
     }
-    let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || town.has_tone(code);
+    let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || bindings.has_tone(code);
     let tone = |route: &Route, pool: Option<&Pool>| ring_tone::tone(route, pool, is_there);
-    let (_, forecast) = predict(town.state(), &question, tone, at)?;
+    let (_, forecast) = predict(bindings.state(), &question, tone, at)?;
     Some(Seen {
         rang: forecast.rings,
         shown: forecast.rings.map(|_| question.dial.x),
@@ -283,8 +288,14 @@ fn explained(town: &Town, question: &Question, at: Timestamp, slip: Option<Slip>
 }
 
 /// What the list of bindings says, and the table of endings in plain words.
-fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: Timestamp) -> Seen {
-    let tone = town.expected_tone(dial, at);
+fn listed(
+    bindings: &BindingWorld,
+    dial: &Dial,
+    prompts: PromptPolicy,
+    notice: Notice,
+    at: Timestamp,
+) -> Seen {
+    let tone = bindings.expected_tone(dial, at);
     let refused = |prompt: Option<Prompt>, status, cause| {
         let (prompt, status) = match (prompts, prompt) {
             (PromptPolicy::None, _) | (_, None) => (None, status),
@@ -303,12 +314,14 @@ fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: T
             cause: Some(cause),
         }
     };
-    match town.expected(dial, at) {
+    match bindings.expected(dial, at) {
         Expected::Unknown => refused(None, 404, 1),
         Expected::Refused(prompt, status, cause) => refused(prompt, status, cause),
-        Expected::Rings(_) if !town.has_way_out() => refused(Some(Prompt::Unreachable), 502, 38),
+        Expected::Rings(_) if !bindings.has_way_out() => {
+            refused(Some(Prompt::Unreachable), 502, 38)
+        }
         Expected::Rings(callee) => {
-            let is_told = notice != Notice::None && town.is_recorded(dial, at);
+            let is_told = notice != Notice::None && bindings.is_recorded(dial, at);
             Seen {
                 rang: Some(callee),
                 shown: Some(dial.x),
@@ -322,12 +335,12 @@ fn listed(town: &Town, dial: &Dial, prompts: PromptPolicy, notice: Notice, at: T
 }
 
 /// Bindings that have come and gone for a while, and trunks.
-fn random_town(chance: &mut Chance) -> (Town, Timestamp) {
-    let mut town = Town::new(BEGIN);
-    town.set_tones(chance, BEGIN);
+fn random_town(chance: &mut Chance) -> (BindingWorld, Timestamp) {
+    let mut bindings = BindingWorld::new(BEGIN);
+    bindings.set_tones(chance, BEGIN);
     let mut now = BEGIN;
     for _ in 0..chance.between(3, 80) {
-        town.change(chance, now);
+        bindings.change(chance, now);
         now = now.plus_millis(chance.between(0, 4_000));
     }
     let trunks = 1 + chance.below(TRUNKS.len() as u64) as usize;
@@ -336,9 +349,9 @@ fn random_town(chance: &mut Chance) -> (Town, Timestamp) {
         let enabled = place == open || !chance.one_in(4);
         let trunk = random_trunk(chance, name, place as u8, enabled);
         debug_assert!(trunk.enabled || place != open);
-        town.set_trunk(trunk, now);
+        bindings.set_trunk(trunk, now);
     }
-    (town, now)
+    (bindings, now)
 }
 
 fn random_trunk(chance: &mut Chance, name: &str, place: u8, enabled: bool) -> Trunk {

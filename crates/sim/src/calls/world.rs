@@ -21,9 +21,9 @@ use maskline_sip::time::Time;
 use maskline_switch::Trunk;
 use maskline_switch::{CallKey, Input, Setup, Switch};
 
+use super::bindings::BindingWorld;
 use super::laws::Track;
-use super::network::{Manners, Network, Weather};
-use super::numbers::Town;
+use super::network::{Manners, Network, NetworkFaults};
 use super::phone::{Act, Phone, PhoneId};
 use super::{Plan, Slip};
 use crate::chance::Chance;
@@ -98,7 +98,7 @@ pub(super) struct World {
     sent: u64,
     switch: Switch,
     switch_wakes_at: Option<u64>,
-    town: Town,
+    bindings: BindingWorld,
     network: Network,
     manners: Manners,
     phones: BTreeMap<PhoneId, Phone>,
@@ -147,7 +147,7 @@ impl World {
             tick_ms: 0,
         };
         switch.handle_input(Input::Trunks(trunks(None)), moment);
-        let weather = Weather::new(&mut chance);
+        let faults = NetworkFaults::new(&mut chance);
         let manners = Manners::new(&mut chance);
         let mut world = Self {
             chance,
@@ -158,8 +158,8 @@ impl World {
             sent: 0,
             switch,
             switch_wakes_at: None,
-            town: Town::new(BEGIN),
-            network: Network::new(weather),
+            bindings: BindingWorld::new(BEGIN),
+            network: Network::new(faults),
             manners,
             phones: BTreeMap::new(),
             by_address: BTreeMap::new(),
@@ -178,7 +178,7 @@ impl World {
             story: Vec::new(),
         };
         for _ in 0..30 {
-            world.town.change(&mut world.chance, BEGIN);
+            world.bindings.change(&mut world.chance, BEGIN);
         }
         world.plan(0, Coming::Call);
         world.plan(0, Coming::Change);
@@ -267,7 +267,7 @@ impl World {
             Coming::Call => self.begin_call(),
             Coming::Change => {
                 let now = self.moment().wall;
-                self.town.change(&mut self.chance, now);
+                self.bindings.change(&mut self.chance, now);
                 if self.calls_left > 0 {
                     let pause = self.chance.below(2_000);
                     self.plan(pause, Coming::Change);

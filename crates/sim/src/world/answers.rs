@@ -44,7 +44,7 @@ impl World {
         );
         self.reckoning.show(clocks, self.model.now);
         self.note(|| format!("caller {caller}: {envelope:?}, until {deadline_ms:?}"));
-        self.witness.asked(&envelope);
+        self.answer_log.asked(&envelope);
         let at_once = if !self.serving {
             Some(SubmitError::NotDurable)
         } else if is_full {
@@ -244,7 +244,7 @@ impl World {
         hold(is_allowed(&answer, &allowed), law, || {
             format!("{envelope:?} is told {answer:?}, not {allowed:?}")
         })?;
-        self.witness.told(&envelope, &answer, decided_at)?;
+        self.answer_log.told(&envelope, &answer, decided_at)?;
         self.tally_answer(&answer);
         match answer {
             // These say nothing about the state.

@@ -195,9 +195,9 @@ impl World {
     pub(super) fn known(&mut self) -> Option<Binding> {
         let now = self.about_now();
         let known = if self.chance.one_in(8) {
-            self.witness.ended(now)
+            self.answer_log.ended(now)
         } else {
-            self.witness.in_force(now)
+            self.answer_log.in_force(now)
         };
         self.chance.pick(&known).map(|binding| (**binding).clone())
     }

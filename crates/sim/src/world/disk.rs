@@ -282,7 +282,7 @@ fn follow_but_last_entry(
 /// Writes snapshots in the background, from a state of its own that follows
 /// the journal.
 #[derive(Debug)]
-pub struct Scribe {
+pub struct SnapshotWriter {
     state: State,
     tip: Tip,
     writing: Option<Writing>,
@@ -296,7 +296,7 @@ struct Writing {
     digest: Hash,
 }
 
-impl Scribe {
+impl SnapshotWriter {
     /// One that begins with what a start has made.
     pub fn new(state: State, tip: Tip) -> Self {
         Self {

@@ -8,7 +8,7 @@ use maskline_journal::pipeline::{Input, SubmitError};
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, counts, hold, one_owner, same_rows};
 use crate::model::reckoning::Reckoning;
-use crate::world::disk::Scribe;
+use crate::world::disk::SnapshotWriter;
 use crate::world::machine::Machine;
 use crate::world::{World, rows};
 
@@ -148,10 +148,11 @@ impl World {
     }
 
     fn undo_is_reload(&mut self) -> Held {
-        let (Some(scribe), Some(machine)) = (&mut self.scribe, &self.machine) else {
+        let (Some(snapshot_writer), Some(machine)) = (&mut self.snapshot_writer, &self.machine)
+        else {
             return Ok(());
         };
-        let replayed = match scribe.rows(&self.disk) {
+        let replayed = match snapshot_writer.rows(&self.disk) {
             Ok(replayed) => replayed,
             Err(error) => return broken(Law::SameRows, error.to_string()),
         };
@@ -196,7 +197,7 @@ impl World {
         self.note(|| "crash".to_owned());
         self.tally.crashes += 1;
         self.machine = None;
-        self.scribe = None;
+        self.snapshot_writer = None;
         self.exited = false;
         self.serving = true;
         self.probing = false;
@@ -249,15 +250,15 @@ impl World {
             return broken(Law::NothingLost, "nothing on the disk to begin with");
         };
         self.note(|| format!("start at batch {}", tip.seq));
-        self.witness.look_for_all(&state, self.model.now)?;
+        self.answer_log.look_for_all(&state, self.model.now)?;
         same_rows(
             Law::SameRows,
             (&name, &made),
             ("the model", &self.model.rows()),
         )?;
-        let scribe_has = (state.clone(), tip);
+        let snapshot_has = (state.clone(), tip);
         self.tip = tip;
-        self.scribe = Some(Scribe::new(scribe_has.0, scribe_has.1));
+        self.snapshot_writer = Some(SnapshotWriter::new(snapshot_has.0, snapshot_has.1));
         self.reckoning = Reckoning::new();
         self.machine = Some(if self.on_bench {
             Machine::bench(state, tip, self.limits, self.fault)

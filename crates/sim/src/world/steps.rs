@@ -11,7 +11,7 @@ use crate::world::names::{self, KEYS, POOLS};
 use crate::world::outage::Fate;
 use crate::world::readers::Read;
 
-/// How many steps a mood lasts.
+/// How many steps a workload lasts.
 const MOOD_STEPS: u64 = 1_500;
 
 /// Times further ahead than this are not leapt to, in milliseconds.
@@ -40,7 +40,7 @@ enum CallInput {
     Probe,
 }
 
-/// Every happening, and how often it happens in an even mood.
+/// Every happening, and how often it happens in an even workload.
 const USUAL: [(CallInput, u32); 18] = [
     (CallInput::Customer, 300),
     (CallInput::Again, 40),
@@ -65,14 +65,14 @@ const USUAL: [(CallInput, u32); 18] = [
 /// What happens often and what never for a while: one run sees rush hours,
 /// jobs that stand still, and nights of nothing but crashes.
 #[derive(Debug, Clone)]
-pub struct Mood {
+pub struct Workload {
     weights: [u32; USUAL.len()],
     burst_max: u64,
     steps_left: u64,
 }
 
-impl Mood {
-    /// A mood by chance.
+impl Workload {
+    /// A workload by chance.
     pub fn draw(chance: &mut Chance) -> Self {
         let mut weights = USUAL.map(|(_, weight)| weight);
         let is_even = chance.one_in(4);
@@ -113,14 +113,14 @@ impl World {
 
     /// The next thing happens.
     pub(super) fn happen(&mut self) -> Held {
-        match self.mood.steps_left.checked_sub(1) {
-            Some(left) => self.mood.steps_left = left,
-            None => self.mood = Mood::draw(&mut self.chance),
+        match self.workload.steps_left.checked_sub(1) {
+            Some(left) => self.workload.steps_left = left,
+            None => self.workload = Workload::draw(&mut self.chance),
         }
         if self.machine.is_none() {
             return self.happen_while_down();
         }
-        let (happening, _) = USUAL[self.chance.weighed(&self.mood.weights)];
+        let (happening, _) = USUAL[self.chance.weighed(&self.workload.weights)];
         self.note(|| format!("{happening:?}"));
         match happening {
             CallInput::Customer => self.rush()?,
@@ -192,7 +192,7 @@ impl World {
 
     /// One customer, or many at once.
     fn rush(&mut self) -> Held {
-        let count = 1 + self.chance.below(self.mood.burst_max);
+        let count = 1 + self.chance.below(self.workload.burst_max);
         for _ in 0..count {
             // One that is turned away is enough.
             if self.queue.len() >= self.limits.queue_max && !self.chance.one_in(10) {
@@ -336,10 +336,10 @@ impl World {
         if self.disk.full {
             return Ok(());
         }
-        let Some(scribe) = &mut self.scribe else {
+        let Some(snapshot_writer) = &mut self.snapshot_writer else {
             return Ok(());
         };
-        match scribe.work(&mut self.disk, self.fault) {
+        match snapshot_writer.work(&mut self.disk, self.fault) {
             Ok(sealed) => {
                 self.tally.snapshots += u64::from(sealed);
                 Ok(())
@@ -354,7 +354,7 @@ impl World {
         let now = self.about_now();
         let durable = self.durable();
         let gone: Vec<SubsId> = self
-            .witness
+            .answer_log
             .ended(now)
             .iter()
             .map(|binding| binding.subs_id)

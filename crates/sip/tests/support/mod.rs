@@ -52,20 +52,20 @@ pub fn endpoint_with(config: Config, peer: &str, seed: u8) -> Endpoint {
 
 /// What the network does to packets.
 #[derive(Clone, Copy)]
-pub struct Weather {
+pub struct NetworkFaults {
     pub loss_percent: u64,
     pub copies_percent: u64,
     pub delay_max_ms: u64,
 }
 
-pub const FINE: Weather = Weather {
+pub const FINE: NetworkFaults = NetworkFaults {
     loss_percent: 0,
     copies_percent: 0,
     delay_max_ms: 1,
 };
 
 /// Nothing arrives.
-pub const DEAF: Weather = Weather {
+pub const DEAF: NetworkFaults = NetworkFaults {
     loss_percent: 100,
     copies_percent: 0,
     delay_max_ms: 1,
@@ -83,7 +83,7 @@ pub struct World {
     pub caller: Endpoint,
     pub callee: Endpoint,
     pub chance: Chance,
-    weather: Weather,
+    faults: NetworkFaults,
     transport: Transport,
     flying: BTreeMap<(Time, u64), (Hop, Hop, Vec<u8>)>,
     sent: u64,
@@ -96,16 +96,16 @@ const CALLER: &str = "127.0.0.1:5001";
 const CALLEE: &str = "127.0.0.1:5002";
 
 impl World {
-    pub fn new(seed: u64, weather: Weather) -> Self {
-        Self::with(seed, weather, |_, _| {})
+    pub fn new(seed: u64, faults: NetworkFaults) -> Self {
+        Self::with(seed, faults, |_, _| {})
     }
 
     /// A world in which the two are set up differently.
-    pub fn with(seed: u64, weather: Weather, set_up: fn(Side, &mut Config)) -> Self {
-        Self::made(Transport::Udp, seed, weather, set_up)
+    pub fn with(seed: u64, faults: NetworkFaults, set_up: fn(Side, &mut Config)) -> Self {
+        Self::made(Transport::Udp, seed, faults, set_up)
     }
 
-    /// A call that stands, in fine weather, and both its legs.
+    /// A call that stands, in fine faults, and both its legs.
     pub fn talking(set_up: fn(Side, &mut Config)) -> (Self, LegId, LegId) {
         let mut world = Self::with(1, FINE, set_up);
         let caller = world.dial();
@@ -117,14 +117,14 @@ impl World {
         (world, caller, callee)
     }
 
-    pub fn by(transport: Transport, seed: u64, weather: Weather) -> Self {
-        Self::made(transport, seed, weather, |_, _| {})
+    pub fn by(transport: Transport, seed: u64, faults: NetworkFaults) -> Self {
+        Self::made(transport, seed, faults, |_, _| {})
     }
 
     fn made(
         transport: Transport,
         seed: u64,
-        weather: Weather,
+        faults: NetworkFaults,
         set_up: fn(Side, &mut Config),
     ) -> Self {
         let make = |side, own, peer, seed| {
@@ -137,7 +137,7 @@ impl World {
             caller: make(Side::Caller, CALLER, CALLEE, 1),
             callee: make(Side::Callee, CALLEE, CALLER, 2),
             chance: Chance(seed),
-            weather,
+            faults,
             transport,
             flying: BTreeMap::new(),
             sent: 0,
@@ -191,14 +191,13 @@ impl World {
                         sender,
                         String::from_utf8_lossy(first).into_owned(),
                     ));
-                    let copies =
-                        1 + u64::from(self.chance.below(100) < self.weather.copies_percent);
+                    let copies = 1 + u64::from(self.chance.below(100) < self.faults.copies_percent);
                     for _ in 0..copies {
-                        if self.chance.below(100) < self.weather.loss_percent {
+                        if self.chance.below(100) < self.faults.loss_percent {
                             continue;
                         }
                         let delay =
-                            Duration::from_millis(1 + self.chance.below(self.weather.delay_max_ms));
+                            Duration::from_millis(1 + self.chance.below(self.faults.delay_max_ms));
                         self.sent += 1;
                         self.flying
                             .insert((self.now + delay, self.sent), (from, to, bytes.to_vec()));
@@ -283,8 +282,8 @@ impl World {
             .collect()
     }
 
-    pub fn set_weather(&mut self, weather: Weather) {
-        self.weather = weather;
+    pub fn set_faults(&mut self, faults: NetworkFaults) {
+        self.faults = faults;
     }
 }
 

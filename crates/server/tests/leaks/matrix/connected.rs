@@ -1,6 +1,6 @@
 //! Calls that are answered.
 
-use crate::people::Guise;
+use crate::parties::Guise;
 use crate::world::{Sent, World, X};
 use maskline_domain::call::Side;
 use maskline_domain::trunk::{Diversion, IdentityIn, IdentityOut, NumberForm, Privacy, Trunk};

@@ -36,7 +36,7 @@ impl World {
         self.tally.calls += 1;
         let pause = self.chance.below(300);
         self.plan(pause, Coming::Call);
-        let (caller, x) = self.town.dial(&mut self.chance);
+        let (caller, x) = self.bindings.dial(&mut self.chance);
         let call = self.tracks.len();
         let (_, carrier, prompts) = self.chance.one_of(CARRIERS);
         let make = Make {

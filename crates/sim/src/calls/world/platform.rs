@@ -12,8 +12,8 @@ use maskline_switch::{
 
 use super::{Coming, LEASES_APART, LEASES_MAX, PORTS_APART, SWITCH, World, trunks};
 use crate::calls::Slip;
+use crate::calls::bindings::Expected;
 use crate::calls::laws::Track;
-use crate::calls::numbers::Expected;
 use crate::calls::phone::{address_named, phone_named};
 
 /// How long the switch waits for the answer to a look-up, and how long at most for a host name in all.
@@ -178,14 +178,14 @@ impl World {
             return self.tell(Input::Routed(key, None));
         }
         let now = self.moment().wall;
-        let expected = self.town.expected(&query, now);
+        let expected = self.bindings.expected(&query, now);
         if let Some(track) = self.track_of(key) {
             track.expected = Some(expected);
         }
         if !matches!(expected, Expected::Rings(_)) {
             self.tally.refused += 1;
         }
-        let route = self.town.route(&query, now);
+        let route = self.bindings.route(&query, now);
         let mut trunks = trunks(None);
         trunks.remove(0);
         if self.chance.one_in(2) {
@@ -193,7 +193,7 @@ impl World {
         }
         let routing = Routing {
             route: self.slip_on_route(route),
-            pool: self.town.pool(query.x),
+            pool: self.bindings.pool(query.x),
             account: Some(AccountId::new("acme")),
             trunks,
             tone: self.chance.one_in(3).then_some(ToneCode::NETWORK),
@@ -269,7 +269,7 @@ impl World {
                 caller: record.caller,
                 x,
             };
-            let is_still = self.town.expected(&dial, self.moment().wall);
+            let is_still = self.bindings.expected(&dial, self.moment().wall);
             let was = self.tracks[call].expected;
             self.tally.outlived += u64::from(was != Some(is_still));
         }

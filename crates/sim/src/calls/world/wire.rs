@@ -11,8 +11,8 @@ use maskline_switch::Input;
 
 use super::{CARRIER_PORT, Coming, SWITCH, World, hop_of};
 use crate::calls::Slip;
+use crate::calls::bindings::Expected;
 use crate::calls::laws::Track;
-use crate::calls::numbers::Expected;
 use crate::calls::phone::audio_in;
 
 impl World {

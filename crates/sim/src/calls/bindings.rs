@@ -75,7 +75,7 @@ struct Bond {
 }
 
 /// See the module.
-pub(super) struct Town {
+pub(super) struct BindingWorld {
     state: State,
     bonds: Vec<Bond>,
     numbers: Vec<PhoneNumber>,
@@ -91,9 +91,9 @@ fn number(digits: u64) -> PhoneNumber {
     PhoneNumber::parse(&digits.to_string()).expect("eleven digits are a number")
 }
 
-impl Town {
+impl BindingWorld {
     pub fn new(now: Timestamp) -> Self {
-        let mut town = Self {
+        let mut bindings = Self {
             state: State::default(),
             bonds: Vec::new(),
             numbers: Vec::new(),
@@ -103,7 +103,7 @@ impl Town {
             decisions: 0,
         };
         let account = AccountId::new("acme");
-        town.command(
+        bindings.command(
             Command::SetAccount(Account {
                 id: account.clone(),
                 status: AccountStatus::Active,
@@ -116,17 +116,17 @@ impl Town {
             now,
         );
         for (place, kind) in (0..).zip(STOCKS) {
-            town.command(Command::SetPool(pool(kind)), now);
+            bindings.command(Command::SetPool(pool(kind)), now);
             let first = 17_000_000_000 + place * 100;
             let numbers: Vec<PhoneNumber> =
                 (0..NUMBERS_A_POOL).map(|n| number(first + n)).collect();
-            town.command(
+            bindings.command(
                 Command::AddNumbers(numbers.iter().map(|&x| stock(x, kind, now)).collect()),
                 now,
             );
-            town.numbers.extend(numbers);
+            bindings.numbers.extend(numbers);
         }
-        town
+        bindings
     }
 
     /// From now on there are ring tones: pools and new bindings name some, and not all can be played.

@@ -24,7 +24,7 @@ use maskline_switch::{
 };
 use maskline_switch::{Trunk, numbers, peers, ring_tone};
 
-use super::numbers::Town;
+use super::bindings::BindingWorld;
 use super::phone::{Act, Make, Phone};
 use super::world::SWITCH;
 use crate::chance::Chance;
@@ -97,8 +97,8 @@ enum Coming {
 }
 
 /// See the module.
-pub(super) struct Street<'a> {
-    town: &'a Town,
+pub(super) struct SingleCall<'a> {
+    bindings: &'a BindingWorld,
     chance: &'a mut Chance,
     begin: Timestamp,
     now_ms: u64,
@@ -119,7 +119,7 @@ pub(super) struct Street<'a> {
 
 /// Plays one call that comes by this trunk, at `begin`.
 pub(super) fn call(
-    town: &Town,
+    bindings: &BindingWorld,
     chance: &mut Chance,
     query: &Query,
     by: &maskline_domain::Trunk,
@@ -145,7 +145,7 @@ pub(super) fn call(
         wall: begin,
         tick_ms: 0,
     };
-    let trunks = town.state().trunks().filter_map(known).collect();
+    let trunks = bindings.state().trunks().filter_map(known).collect();
     switch.handle_input(Input::Trunks(trunks), moment);
     let carrier = peers::hop(by).map_or(SWITCH, |hop| hop.address);
     let address = SocketAddr::new(carrier.ip(), CALLER_PORT);
@@ -169,8 +169,8 @@ pub(super) fn call(
     };
     let now = Time::from_millis(0);
     caller.endpoint.handle_input(SipInput::Dial(leg, dial), now);
-    let street = Street {
-        town,
+    let call = SingleCall {
+        bindings,
         chance,
         begin,
         now_ms: 0,
@@ -186,10 +186,10 @@ pub(super) fn call(
         has_rung: false,
         routed_at: None,
     };
-    street.play()
+    call.play()
 }
 
-impl Street<'_> {
+impl SingleCall<'_> {
     fn play(mut self) -> Outcome {
         self.drain_phone(Side::Caller);
         let mut is_over = false;
@@ -444,15 +444,17 @@ impl Street<'_> {
         let now = self.moment().wall;
         self.routed_at = Some(now);
         let seed = self.chance.word();
-        let route = self.town.route(query, now);
-        let pool = self.town.pool(query.x);
-        let said = pool.as_ref().and_then(|key| self.town.state().pool(key));
+        let route = self.bindings.route(query, now);
+        let pool = self.bindings.pool(query.x);
+        let said = pool
+            .as_ref()
+            .and_then(|key| self.bindings.state().pool(key));
         Routing {
-            tone: ring_tone::tone(&route, said, |code| self.town.has_tone(code)),
+            tone: ring_tone::tone(&route, said, |code| self.bindings.has_tone(code)),
             route,
             pool,
             account: Some(AccountId::new("acme")),
-            trunks: candidates(self.town.state(), seed)
+            trunks: candidates(self.bindings.state(), seed)
                 .into_iter()
                 .filter_map(known)
                 .collect(),

@@ -26,7 +26,7 @@ struct Known {
 
 /// What customers know.
 #[derive(Debug, Clone, Default)]
-pub struct Witness {
+pub struct AnswerLog {
     known: BTreeMap<SubsId, Known>,
     /// Commands about a binding that have not been answered.
     asked: BTreeMap<SubsId, u32>,
@@ -36,7 +36,7 @@ pub struct Witness {
     highest: Option<SubsId>,
 }
 
-impl Witness {
+impl AnswerLog {
     /// A command is on its way.
     pub fn asked(&mut self, envelope: &Envelope) {
         if let Some(id) = about(&envelope.command) {
