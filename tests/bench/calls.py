@@ -308,7 +308,7 @@ def memory(place, _, options):
 
 def media():
     print("\nmedia: CPU µs a relayed packet, beside rtpengine in user space", flush=True)
-    command = ["cargo", "bench", "--locked", "--quiet", "-p", "maskline-server", "--bench", "relay"]
+    command = ["cargo", "bench", "--locked", "--quiet", "-p", "maskline-media", "--bench", "relay"]
     subprocess.run(command, check=True, cwd=REPOSITORY)
 
 

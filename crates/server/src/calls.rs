@@ -1,12 +1,12 @@
 //! Calls: SIP and RTP on real sockets around machines that have none.
 //!
-//! [`switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
-//! relayed. The thread in `thread` carries that out. The rules of a call of two legs are those of
-//! [`maskline_domain::call`]; [`peers`] puts a trunk into the words of SIP, [`ringing`] chooses the ring tone,
-//! [`sip_connections`] are the streams beside the datagrams; [`media`] carries the sound, plays and records; [`call_store`]
-//! asks the ledger and writes the records; `lost_calls` closes those of a process that was killed; [`calls_handle`] shows
-//! what goes on and [`health`] how trunks are; [`trunk_names`] finds those that name a host and `lookups` the
-//! hosts in descriptions, both by `resolver`; [`sandbox`] is a phone that answers by itself.
+//! [`maskline_switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
+//! relayed. The thread in `thread` carries that out. [`sip_connections`] are the streams beside the datagrams;
+//! [`maskline_media`] carries the sound, plays and records; [`call_store`] asks the ledger and writes the
+//! records; `lost_calls` closes those of a process that was killed; [`calls_handle`] shows what goes on and
+//! [`health`] who speaks to us without being a trunk; `passwords` opens those of trunks; `resolver` asks for host
+//! names, of trunks ([`trunk_names`]) and in descriptions of media (`lookups`); [`sandbox`] is a phone that answers
+//! by itself.
 
 pub mod call_store;
 pub mod calls_handle;
@@ -61,7 +61,7 @@ pub struct Config {
     /// How media is carried.
     pub media: media::Config,
     /// What a party may be sent before anything has come from where it says that it is, in bytes; see
-    /// [`switch::Setup`].
+    /// [`maskline_switch::Setup`].
     pub unheard_bytes_max: u32,
     /// The most calls at once.
     pub calls_max: usize,

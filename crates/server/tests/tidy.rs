@@ -11,7 +11,7 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("domain", &["host"]),
     ("sip", &["host"]),
     ("journal", &["domain"]),
-    ("switch", &["domain", "host", "sip"]),
+    ("switch", &["domain", "sip"]),
     ("media", &["domain", "sip"]),
     ("softphone", &["domain", "sip"]),
     ("store", &["domain", "journal"]),
