@@ -123,6 +123,28 @@ def test_comfort_noise_is_sent_to_who_took_it(exchange, takes):
     call.ends()
 
 
+def test_wide_band_sound_is_carried_with_its_keys(exchange):
+    """AMR-WB, whose telephone-event has a clock of 16 kHz alone (RFC 4733 section 2.1)."""
+    maps = ["a=rtpmap:104 AMR-WB/16000", "a=rtpmap:101 telephone-event/16000", "a=fmtp:101 0-15"]
+    call = Call(exchange, offer=lambda own: own.sdp(formats="104 101", lines=maps))
+    assert re.search(r"m=audio \d+ RTP/AVP 104 101\r", call.invite), call.invite
+    assert all(f"{line}\r" in call.invite for line in maps[:2]), call.invite
+    ok = call.answers(call.phone.sdp(formats="104 101", lines=maps))
+    assert re.search(r"m=audio \d+ RTP/AVP 104 101\r", ok) and f"{maps[1]}\r" in ok, ok
+    call.own.payload_type = call.phone.payload_type = 104
+    call.talk()
+    deadline = time.monotonic() + PATIENCE_S
+    for speaker, to, hearer in ((call.own, call.from_caller, call.phone), (call.phone, call.from_callee, call.own)):
+        hearer.heard.clear()
+        while not any(number == 101 and value == speaker.value for number, value in hearer.heard):
+            # The first of the four bytes is the key, here one that nobody has on a telephone.
+            speaker.send(to, payload_type=101, count=4)
+            time.sleep(0.02)
+            hearer.listen()
+            assert time.monotonic() < deadline, hearer.heard
+    call.ends()
+
+
 # Who offers it, where and how.
 UNFIT = {
     "a loop": (lambda call: {"host": call.service[0], "port": media(call.invite)[1]}, "Warning: 399 "),

@@ -245,6 +245,27 @@ fn keys_and_comfort_noise_cross_with_the_other_sides_numbers() {
 }
 
 #[test]
+fn keys_cross_beside_a_codec_that_is_only_passed_on() {
+    let mut world = World::new();
+    world.change(|path| {
+        for (end, codec) in [(&mut path.caller, 104), (&mut path.callee, 97)] {
+            let end = end.as_mut().expect("both are there");
+            (end.law, end.payloads.codec) = (None, codec);
+        }
+    });
+    let wide = Packet {
+        payload_type: 104,
+        ..sound(1, &[7; 60])
+    };
+    let (_, got) = world.say(Side::Caller, CALLER, wide).expect("crosses");
+    assert_eq!((got.payload_type, got.payload), (97, vec![7; 60]));
+    let (_, got) = world
+        .say(Side::Caller, CALLER, key(2, 101, &FIVE))
+        .expect("crosses");
+    assert_eq!((got.payload_type, got.payload), (96, FIVE.to_vec()));
+}
+
+#[test]
 fn a_key_that_the_other_side_cannot_take_by_rtp_is_told_once() {
     let mut world = World::new();
     world.change(|path| {

@@ -208,6 +208,48 @@ fn a_key_by_info_becomes_an_event_or_an_info() {
 }
 
 #[test]
+fn wide_band_sound_is_carried_with_its_keys() {
+    // The clock of its keys is 16 kHz alone, in which we write none: those by INFO stay INFO.
+    let wide = |media: &str| {
+        let text = String::from_utf8(sdp_at(media, "104 101")).expect("ASCII");
+        let text = text.replace("telephone-event/8000", "telephone-event/16000");
+        (text + "a=rtpmap:104 AMR-WB/16000\r\n").into_bytes()
+    };
+    let mut world = World::new();
+    let caller = world.dial(wide(CALLER_MEDIA), 70);
+    let Some(Event::Incoming { invite, .. }) = world.callee_events.first() else {
+        panic!("called")
+    };
+    let sdp = String::from_utf8_lossy(invite.body());
+    assert!(sdp.contains("RTP/AVP 104 101\r\n"), "{sdp}");
+    assert!(
+        sdp.contains("a=rtpmap:101 telephone-event/16000\r\n"),
+        "{sdp}"
+    );
+    let callee = world.callee_leg();
+    world.callee_does(SipInput::Answer(callee, wide(CALLEE_MEDIA)));
+    let path = world.paths.last().expect("a relay");
+    let payloads = Payloads {
+        codec: 104,
+        events: Some(101),
+    };
+    for end in [&path.caller, &path.callee].into_iter().flatten() {
+        assert_eq!((end.payloads, end.law), (payloads, None));
+    }
+    let body = b"Signal=5\r\nDuration=100\r\n".to_vec();
+    world.caller_does(SipInput::Info(
+        caller,
+        b"application/dtmf-relay".to_vec(),
+        body,
+    ));
+    assert!(world.digits.is_empty());
+    let Some(Event::Info { body, .. }) = world.callee_events.last() else {
+        panic!("the callee gets an INFO")
+    };
+    assert!(holds(body, "Signal=5"));
+}
+
+#[test]
 fn a_call_without_g711_is_relayed_unspoken_to_and_unrecorded_or_refused() {
     let mut world = World::new();
     let Some(Route::Connect(connection)) = &mut world.answers.route else {
