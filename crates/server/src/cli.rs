@@ -38,7 +38,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{ConfigError, ConfigErrors, Fault, Inputs, Loaded, load};
+use crate::api::actions;
+use crate::config::{ConfigErrors, Inputs, Loaded, load};
+use crate::failure::Failure;
 
 pub use client::Client;
 
@@ -146,57 +148,6 @@ enum Command {
     Erase(data::Erase),
 }
 
-/// Why a command did not do what it should.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The settings are wrong, or what they name is not there.
-    #[error(transparent)]
-    Config(#[from] ConfigErrors),
-    /// The command line is wrong in a way the parser cannot see.
-    #[error("{0}")]
-    Usage(String),
-    /// The service cannot be reached.
-    #[error("{0}")]
-    Unreachable(String),
-    /// It was refused, or failed.
-    #[error("{0}")]
-    Failed(String),
-    /// An address, a port, a file or the disk does not allow it now; trying again may help.
-    #[error("{0}")]
-    Surroundings(String),
-}
-
-/// The exit code when the surroundings do not allow it now: a supervisor tries again. It is `EX_TEMPFAIL`
-/// of sysexits.h.
-pub const EXIT_SURROUNDINGS: u8 = 75;
-
-impl Failure {
-    fn exit_code(&self) -> u8 {
-        match self {
-            Self::Failed(_) => 1,
-            Self::Config(errors) => match errors.fault() {
-                Fault::Mistake => 2,
-                Fault::Surroundings => EXIT_SURROUNDINGS,
-            },
-            Self::Usage(_) => 2,
-            Self::Unreachable(_) => 3,
-            Self::Surroundings(_) => EXIT_SURROUNDINGS,
-        }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error.into())
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Self::Failed(error.to_string())
-    }
-}
-
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -271,7 +222,7 @@ impl Common {
         if let Some(data) = &self.data {
             flags.push(("--data", "data", data.clone()));
         }
-        Inputs::from_environment(self.config.clone(), flags)
+        Inputs::from_environment(self.config.clone(), flags, actions::names().collect())
     }
 }
 
@@ -325,5 +276,7 @@ mod tests {
         assert_eq!(loaded.settings.data, "/d");
         assert!(loaded.settings.demo && args.ready_json);
         assert_eq!(loaded.settings.api.listen.get().unwrap().port(), 0);
+        // Limits can be set for the actions that there are.
+        assert!(cli.common.inputs(Vec::new()).actions.contains(&"BindAxn"));
     }
 }

@@ -19,7 +19,7 @@ use maskline_domain::{Actor, Command, Envelope, Outcome};
 use maskline_journal::pipeline::SubmitError;
 
 use crate::config::JobSettings;
-use crate::serve::Stop;
+use crate::stop::Stop;
 use crate::writer::Ledger;
 
 /// Something to be done again and again.

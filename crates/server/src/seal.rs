@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use maskline_domain::{AccessKeyId, TrunkName};
 
-pub use master_key::{KeyError, KeyOrigin, MasterKeys, beside, find, obtain};
+pub use master_key::{KeyError, KeyOrigin, MasterKeyPlace, MasterKeys, beside, find, obtain};
 
 const VERSION: u8 = 1;
 const KEY_ID_BYTES: usize = 8;

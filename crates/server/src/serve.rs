@@ -18,7 +18,6 @@ mod parts;
 mod signals;
 mod sip_tls;
 mod start;
-mod stop;
 mod supervisor;
 mod watch;
 
@@ -33,11 +32,12 @@ use parking_lot::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::admin;
-use crate::cli::Failure;
 use crate::config::{Inputs, Loaded, Reloader, load};
 use crate::connections::{self, Connections};
 use crate::demo;
+use crate::failure::Failure;
 use crate::seal::Sealer;
+use crate::stop::{self, Stopper};
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
 use crate::writer::{Ledger, Running, StartError};
 
@@ -47,7 +47,6 @@ use descriptors::Budget;
 pub use parts::{ledger_options, reachable};
 use signals::{Signals, Told};
 use start::Started;
-pub use stop::{Stop, Stopper};
 
 /// How long the runtime waits for tasks that did not end.
 const RUNTIME_END: Duration = Duration::from_secs(2);

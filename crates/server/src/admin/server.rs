@@ -19,8 +19,8 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 use super::refusals::Peer;
-use crate::api::server::framing::Strict;
 use crate::connections::{self, Connections};
+use crate::framing::Strict;
 
 /// Connections at once. Half of them may be of one address, such as that of a proxy for the console.
 pub const CONNECTIONS: connections::Bounds = connections::Bounds {

@@ -218,6 +218,11 @@ impl From<BusinessCode> for Failure {
     }
 }
 
+/// The names of all actions, those that are not supported among them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|action| action.name)
+}
+
 /// Finds an action by its exact name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Action> {

@@ -6,10 +6,8 @@
 //!
 //! `hyper` itself answers what is not HTTP (400), a head that is too large (431) and a target of
 //! more than 65,534 bytes (414), with an empty body, and closes the connection. Requests whose end
-//! two readers could see at different places are refused so too; see `framing`. What `Host` says is
+//! two readers could see at different places are refused so too; see `crate::framing`. What `Host` says is
 //! not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
-
-pub(crate) mod framing;
 
 mod proxied;
 
@@ -40,7 +38,7 @@ use super::Reply;
 use super::errors::GatewayError;
 use super::tls::Certificate;
 use crate::connections::{Connection, Connections};
-use framing::Strict;
+use crate::framing::Strict;
 pub use proxied::TrustedProxies;
 
 /// Bounds of the listeners.

@@ -31,14 +31,17 @@ pub struct Inputs {
     pub variables: Vec<(String, String)>,
     /// Flags that were given: the flag, the key it sets, the text.
     pub flags: Vec<(&'static str, &'static str, String)>,
+    /// The actions that can have a limit of their own in `limits.actions`, by name.
+    pub actions: Vec<&'static str>,
 }
 
 impl Inputs {
-    /// The process's environment beside a file and flags. Variables that are not UTF-8 cannot be
-    /// ours and are passed over.
+    /// The process's environment beside a file and flags, for an API with these `actions`. Variables
+    /// that are not UTF-8 cannot be ours and are passed over.
     pub fn from_environment(
         file: Option<PathBuf>,
         flags: Vec<(&'static str, &'static str, String)>,
+        actions: Vec<&'static str>,
     ) -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -48,6 +51,7 @@ impl Inputs {
             file,
             variables,
             flags,
+            actions,
         }
     }
 }
@@ -154,7 +158,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     let loaded = Loaded { settings, sources };
     let broken = loaded
         .settings
-        .check(|key| loaded.sources.contains_key(key));
+        .check(|key| loaded.sources.contains_key(key), &inputs.actions);
     // A value that was refused above has its default here, of which nothing is to be said.
     for (key, reason) in broken {
         if mistakes.iter().all(|mistake| mistake.key != key) {

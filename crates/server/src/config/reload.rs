@@ -227,6 +227,7 @@ mod tests {
         std::fs::write(path, text).unwrap();
         let inputs = Inputs {
             file: Some(path.to_owned()),
+            actions: vec!["BindAxn"],
             ..Inputs::default()
         };
         let loaded = load(&inputs).expect("valid");

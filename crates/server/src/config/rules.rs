@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use super::settings::Settings;
-use crate::api::actions::ACTIONS;
 use crate::suggest;
 
 /// A key and what is wrong with its value.
@@ -14,8 +13,8 @@ const PAIRS_PER_CALL: u32 = 2;
 
 impl Settings {
     /// The rules that a single value cannot show: key and reason of each one broken. `given` says whether
-    /// somebody set a key.
-    pub(super) fn check(&self, given: impl Fn(&str) -> bool) -> Vec<Wrong> {
+    /// somebody set a key; `actions` are the names that a limit of single actions can be for.
+    pub(super) fn check(&self, given: impl Fn(&str) -> bool, actions: &[&str]) -> Vec<Wrong> {
         let mut broken: Vec<Wrong> = Vec::new();
         let mut wrong = |key: &str, reason: &str| broken.push((key.to_owned(), reason.to_owned()));
         if self.data.is_empty() {
@@ -110,7 +109,7 @@ impl Settings {
                 ));
             }
         }
-        broken.extend(self.actions_unknown());
+        broken.extend(self.actions_unknown(actions));
         broken.extend(self.addresses_taken_twice());
         broken.extend(self.media_over_signalling());
         broken
@@ -133,12 +132,11 @@ impl Settings {
     }
 
     /// Limits of actions that nobody can ask for.
-    fn actions_unknown(&self) -> impl Iterator<Item = Wrong> {
-        let known = || ACTIONS.iter().map(|action| action.name);
+    fn actions_unknown(&self, known: &[&str]) -> impl Iterator<Item = Wrong> {
         let limits = self.limits.actions.keys();
-        let unknown = limits.filter(move |name| known().all(|known| known != name.as_str()));
+        let unknown = limits.filter(move |name| !known.contains(&name.as_str()));
         unknown.map(move |name| {
-            let hint = suggest::hint(name, known());
+            let hint = suggest::hint(name, known.iter().copied());
             (
                 format!("limits.actions.{name}"),
                 format!("there is no action `{name}`{hint}"),

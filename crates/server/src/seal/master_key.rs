@@ -17,7 +17,6 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::KEY_ID_BYTES;
-use crate::config::MasterKeySettings;
 
 const KEY_BYTES: usize = 32;
 
@@ -161,6 +160,23 @@ impl MasterKeys {
     }
 }
 
+/// Where the master key is looked for, when `MASKLINE_MASTER_KEY` does not hold it.
+#[derive(Clone, Debug)]
+pub struct MasterKeyPlace {
+    /// The file; none means [`beside`] the data directory.
+    pub file: Option<PathBuf>,
+    /// A program and its arguments, which prints the key; empty means none. It wins over the file.
+    pub command: Vec<String>,
+    /// How long the command may take.
+    pub command_timeout: Duration,
+}
+
+impl MasterKeyPlace {
+    fn file(&self, data: &Path) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| beside(data))
+    }
+}
+
 /// Finds the master keys, or makes the first one.
 ///
 /// `variable` is the value of `MASKLINE_MASTER_KEY`; `data` is the data directory, which need not
@@ -169,21 +185,17 @@ impl MasterKeys {
 /// # Errors
 /// See [`KeyError`].
 pub fn obtain(
-    settings: &MasterKeySettings,
+    place: &MasterKeyPlace,
     variable: Option<&str>,
     data: &Path,
 ) -> Result<(MasterKeys, KeyOrigin), KeyError> {
     let (text, origin) = if let Some(text) = variable {
         (Zeroizing::new(text.to_owned()), KeyOrigin::Variable)
-    } else if let Some((program, arguments)) = settings.command.split_first() {
-        let time = Duration::from_secs(settings.command_timeout_s.into());
-        (run(program, arguments, time)?, KeyOrigin::Command)
+    } else if let Some((program, arguments)) = place.command.split_first() {
+        let keys = run(program, arguments, place.command_timeout)?;
+        (keys, KeyOrigin::Command)
     } else {
-        let file = match settings.file.get() {
-            Some(file) => PathBuf::from(file),
-            None => beside(data),
-        };
-        read_or_make(&file, data)?
+        read_or_make(&place.file(data), data)?
     };
     let keys = MasterKeys::parse(&text).map_err(|why| KeyError::Malformed {
         origin: origin.clone(),
@@ -197,20 +209,17 @@ pub fn obtain(
 /// # Errors
 /// See [`KeyError`].
 pub fn find(
-    settings: &MasterKeySettings,
+    place: &MasterKeyPlace,
     variable: Option<&str>,
     data: &Path,
 ) -> Result<Option<(MasterKeys, KeyOrigin)>, KeyError> {
-    let file = match settings.file.get() {
-        Some(file) => PathBuf::from(file),
-        None => beside(data),
-    };
-    let is_by_file = variable.is_none() && settings.command.is_empty();
+    let file = place.file(data);
+    let is_by_file = variable.is_none() && place.command.is_empty();
     let is_new = || !file.exists() && !data.join(maskline_store::sqlite::FILE).exists();
     if is_by_file && is_new() && !is_inside(&file, data) {
         return Ok(None);
     }
-    obtain(settings, variable, data).map(Some)
+    obtain(place, variable, data).map(Some)
 }
 
 /// `<data>.key`, next to the data directory.
@@ -358,19 +367,18 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::config::OffOr;
 
     #[test]
     fn the_first_start_makes_a_key_beside_the_data_and_the_next_finds_it() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        let (first, origin) = obtain(&settings(), None, &data).unwrap();
+        let (first, origin) = obtain(&beside_data(), None, &data).unwrap();
         let file = dir.path().join("data.key");
         assert_eq!(origin, KeyOrigin::NewFile(file.clone()));
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
         fs::create_dir(&data).unwrap();
         fs::write(data.join("maskline.db"), "x").unwrap();
-        let (second, origin) = obtain(&settings(), None, &data).unwrap();
+        let (second, origin) = obtain(&beside_data(), None, &data).unwrap();
         assert_eq!(origin, KeyOrigin::File(file));
         assert_eq!(ids(&first), ids(&second));
     }
@@ -382,7 +390,7 @@ mod tests {
         fs::create_dir(&data).unwrap();
         fs::write(data.join("maskline.db"), "x").unwrap();
         assert!(matches!(
-            obtain(&settings(), None, &data),
+            obtain(&beside_data(), None, &data),
             Err(KeyError::Lost { .. })
         ));
         assert!(!dir.path().join("data.key").exists());
@@ -392,7 +400,7 @@ mod tests {
     fn a_trailing_slash_does_not_put_the_key_inside() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data/");
-        let (_, origin) = obtain(&settings(), None, &data).unwrap();
+        let (_, origin) = obtain(&beside_data(), None, &data).unwrap();
         assert_eq!(origin, KeyOrigin::NewFile(dir.path().join("data.key")));
     }
 
@@ -401,7 +409,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         fs::create_dir(&data).unwrap();
-        let inside = file_settings(&data.join("key"));
+        let inside = in_file(&data.join("key"));
         assert!(matches!(
             obtain(&inside, None, &data),
             Err(KeyError::Inside { .. })
@@ -410,7 +418,7 @@ mod tests {
         let file = dir.path().join("key");
         fs::write(&file, hex::encode([1; 32])).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        let open = file_settings(&file);
+        let open = in_file(&file);
         assert!(matches!(
             obtain(&open, None, &data),
             Err(KeyError::Exposed(_))
@@ -422,12 +430,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
         let key = |byte: u8| hex::encode([byte; 32]);
-        let mut settings = settings();
-        settings.command = vec!["echo".into(), key(1)];
-        let (keys, origin) = obtain(&settings, Some(&key(2)), &data).unwrap();
+        let mut place = beside_data();
+        place.command = vec!["echo".into(), key(1)];
+        let (keys, origin) = obtain(&place, Some(&key(2)), &data).unwrap();
         assert_eq!(origin, KeyOrigin::Variable);
         assert_eq!(ids(&keys), ids(&MasterKeys::parse(&key(2)).unwrap()));
-        let (keys, origin) = obtain(&settings, None, &data).unwrap();
+        let (keys, origin) = obtain(&place, None, &data).unwrap();
         assert_eq!(origin, KeyOrigin::Command);
         assert_eq!(ids(&keys), ids(&MasterKeys::parse(&key(1)).unwrap()));
     }
@@ -435,19 +443,16 @@ mod tests {
     #[test]
     fn a_command_that_fails_or_hangs_is_told_without_its_output() {
         let data = tempfile::tempdir().unwrap();
-        let mut settings = settings();
+        let mut place = beside_data();
         for (command, told) in [
             (vec!["false"], "failed"),
             (vec!["/nonexistent/x"], "cannot be started"),
             (vec!["sleep", "60"], "did not end within 1 s"),
             (vec!["echo", "s3cret"], "64 hexadecimal digits"),
         ] {
-            settings.command = command.into_iter().map(str::to_owned).collect();
-            settings.command_timeout_s = 1;
-            let error = obtain(&settings, None, data.path())
-                .err()
-                .unwrap()
-                .to_string();
+            place.command = command.into_iter().map(str::to_owned).collect();
+            place.command_timeout = Duration::from_secs(1);
+            let error = obtain(&place, None, data.path()).err().unwrap().to_string();
             assert!(error.contains(told) && !error.contains("s3cret"), "{error}");
         }
     }
@@ -467,14 +472,18 @@ mod tests {
         keys.iter().map(MasterKey::id).collect()
     }
 
-    fn settings() -> MasterKeySettings {
-        MasterKeySettings::default()
+    fn beside_data() -> MasterKeyPlace {
+        MasterKeyPlace {
+            file: None,
+            command: Vec::new(),
+            command_timeout: Duration::from_secs(20),
+        }
     }
 
-    fn file_settings(file: &Path) -> MasterKeySettings {
-        MasterKeySettings {
-            file: OffOr::on(file.to_str().unwrap().to_owned()),
-            ..MasterKeySettings::default()
+    fn in_file(file: &Path) -> MasterKeyPlace {
+        MasterKeyPlace {
+            file: Some(file.to_owned()),
+            ..beside_data()
         }
     }
 }

@@ -7,8 +7,8 @@ use maskline_store::sqlite;
 use tokio::net::lookup_host;
 
 use super::{certificate, master, sip_tls};
-use crate::cli::Failure;
 use crate::config::{ConfigError, ConfigErrors, Inputs, ListenAddress, Loaded, load};
+use crate::failure::Failure;
 use crate::seal;
 
 /// What was found that is no mistake.
@@ -34,8 +34,8 @@ pub fn check(inputs: &Inputs) -> Result<Checked, Failure> {
     wrong.extend(sip_tls::obtain(&loaded).err());
     ConfigErrors::none_of(wrong)?;
     let variable = std::env::var("MASKLINE_MASTER_KEY").ok();
-    let settings = &loaded.settings.master_key;
-    let key = seal::find(settings, variable.as_deref(), data).map_err(master::not_found)?;
+    let place = master::place(&loaded);
+    let key = seal::find(&place, variable.as_deref(), data).map_err(master::not_found)?;
 
     let mut checked = Checked::default();
     let found = loaded.doubts().into_iter().chain(doubts(&loaded));

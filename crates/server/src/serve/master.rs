@@ -1,15 +1,16 @@
 //! The master key at a start: found or made, and proved to be the one that the data were sealed
 //! under.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use maskline_store::meta;
 use maskline_store::sqlite::DataDir;
 
 use super::not_opened;
-use crate::cli::Failure;
 use crate::config::Loaded;
-use crate::seal::{KeyError, KeyOrigin, OpenError, Sealer, obtain};
+use crate::failure::Failure;
+use crate::seal::{KeyError, KeyOrigin, MasterKeyPlace, OpenError, Sealer, obtain};
 
 /// The check value's name among the facts of a store.
 const CHECK: &str = "master_key_check";
@@ -20,13 +21,23 @@ const CHECK: &str = "master_key_check";
 /// No key, a wrong key, or a data directory that cannot be used.
 pub async fn sealer(loaded: &Loaded, data: &Path) -> Result<Sealer, Failure> {
     let variable = std::env::var("MASKLINE_MASTER_KEY").ok();
-    let settings = &loaded.settings.master_key;
-    let found = tokio::task::block_in_place(|| obtain(settings, variable.as_deref(), data));
+    let place = place(loaded);
+    let found = tokio::task::block_in_place(|| obtain(&place, variable.as_deref(), data));
     let (keys, origin) = found.map_err(not_found)?;
     let sealer = Sealer::new(&keys);
     prove(&sealer, &origin, data).await?;
     tracing::debug!(from = %origin, "the master key fits the data");
     Ok(sealer)
+}
+
+/// Where the settings say that the key is.
+pub fn place(loaded: &Loaded) -> MasterKeyPlace {
+    let settings = &loaded.settings.master_key;
+    MasterKeyPlace {
+        file: settings.file.get().map(PathBuf::from),
+        command: settings.command.clone(),
+        command_timeout: Duration::from_secs(settings.command_timeout_s.into()),
+    }
 }
 
 /// A key that stands in the wrong place or is none stays so; one that is not there may come.

@@ -10,18 +10,18 @@ use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use super::{
-    Addresses, AdminFront, Process, Stop, Stopper, certificate, listen, parts, sip_tls, stop,
-    supervisor, watch,
+    Addresses, AdminFront, Process, certificate, listen, parts, sip_tls, supervisor, watch,
 };
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, CallsHandle, Serving, sip_connections};
-use crate::cli::Failure;
 use crate::config::Reloader;
 use crate::connections::{self, Connections};
 use crate::demo;
+use crate::failure::Failure;
 use crate::jobs::{self, JobMetrics};
 use crate::seal::Sealer;
+use crate::stop::{self, Stop, Stopper};
 use crate::writer::{Ledger, clocks};
 
 /// What runs, and how to end it.

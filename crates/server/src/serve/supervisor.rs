@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use super::Stop;
 use crate::calls::CallsHandle;
+use crate::stop::Stop;
 use crate::writer::Ledger;
 
 /// Times within the supervisor's patience that it is told; more than twice, since one may be late.

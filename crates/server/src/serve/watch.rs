@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Stop;
 use crate::calls::CallsHandle;
 use crate::connections::Connections;
+use crate::stop::Stop;
 use crate::telemetry::{LogLimit, Readiness};
 use crate::writer::{Ledger, Running, clocks};
 
@@ -134,7 +134,7 @@ pub async fn writer_ended(running: &Running) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::stop;
+    use crate::stop;
     use crate::writer::Options;
     use maskline_media::Threads;
 

@@ -372,6 +372,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn from_file(file: &tempfile::NamedTempFile) -> Inputs {
     Inputs {
         file: Some(file.path().to_owned()),
+        actions: vec!["BindAxn", "BindAxb"],
         ..Inputs::default()
     }
 }
