@@ -15,7 +15,8 @@
 //! `cancelling` stops the first kind, `early` is what is known of phones that ring, `in_dialog` the requests
 //! that come while a leg lives. Among these `remote_offer` and `local_offer` change the media, theirs and ours,
 //! `prack` acknowledges provisional responses, `session_timer` keeps long calls alive, `info` carries keys.
-//! `auth` is digest both ways and `auth_limit` its memory, `registration` registers and probes, and `types` is what the shell sees.
+//! `auth` is digest both ways and `auth_limit` its memory. `registration` (REGISTER) and `probing` (OPTIONS) make the
+//! requests outside calls, `peer_tasks` says when they are sent, and `types` is what the shell sees.
 
 mod addresses;
 mod auth;
@@ -30,7 +31,9 @@ mod info;
 mod leg;
 mod local_offer;
 mod origin;
+mod peer_tasks;
 mod prack;
+mod probing;
 mod registration;
 mod remote_offer;
 mod session_timer;
@@ -40,7 +43,7 @@ mod types;
 mod uac;
 mod uas;
 
-pub use registration::Tested;
+pub use probing::Tested;
 pub use types::{
     Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal, Registration,
     RegistrationState, Warning,
@@ -78,10 +81,10 @@ pub struct Endpoint {
     config: Config,
     chance: Chance,
     peers: Vec<Peer>,
-    care: registration::Care,
+    peer_tasks: peer_tasks::PeerTasks,
     screen: Option<Screen>,
     sessions: auth::Sessions,
-    guard: auth_limit::AuthLimit,
+    auth_limit: auth_limit::AuthLimit,
     // Boxed, since what is moved within the map should be small.
     legs: BTreeMap<LegId, Box<Leg>>,
     by_tag: BTreeMap<u64, LegId>,
@@ -105,10 +108,10 @@ impl Endpoint {
             config,
             chance: Chance::new(seed),
             peers: Vec::new(),
-            care: registration::Care::default(),
+            peer_tasks: peer_tasks::PeerTasks::default(),
             screen: None,
             sessions: auth::Sessions::default(),
-            guard: auth_limit::AuthLimit::default(),
+            auth_limit: auth_limit::AuthLimit::default(),
             legs: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             legs_by_hop: ByHop::default(),
@@ -130,7 +133,7 @@ impl Endpoint {
     pub fn set_peers(&mut self, peers: Vec<Peer>) {
         let before = std::mem::replace(&mut self.peers, peers);
         self.sessions.clear();
-        self.take_care_of(&before);
+        self.update_tasks(&before);
     }
 
     /// From now on `screen` is asked about each new call.
@@ -175,7 +178,11 @@ impl Endpoint {
 
     /// When [`Input::Timeout`] is due; none when nothing is awaited.
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.timers.next().into_iter().chain(self.care.next()).min()
+        self.timers
+            .next()
+            .into_iter()
+            .chain(self.peer_tasks.next())
+            .min()
     }
 
     /// What was counted.
@@ -201,7 +208,7 @@ impl Endpoint {
             && self.legs_by_hop.is_empty()
             && self.unanswered.is_empty()
             && self.servers.len() == 0
-            && self.clients.len() == self.care.under_way()
+            && self.clients.len() == self.peer_tasks.under_way()
             && self.timers.len() <= self.clients.len()
             && self.outputs.is_empty()
     }
@@ -310,10 +317,10 @@ impl Endpoint {
                 Owner::Server(id) => self.on_server_timeout(id, now),
                 Owner::Leg(leg) => self.on_leg_timeout(leg, now),
                 // Those have a table of their own.
-                Owner::Chore(..) => {}
+                Owner::PeerTask(..) => {}
             }
         }
-        self.on_care_timeout(now);
+        self.on_task_timeout(now);
     }
 
     fn on_server_timeout(&mut self, id: ServerId, now: Time) {

@@ -42,7 +42,7 @@ pub struct Unheard {
 /// One side of a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaEnd {
-    /// From where its RTP must come and whither it is sent.
+    /// Where its RTP must come from, and where it is sent.
     pub address: SocketAddr,
     /// Where it wants to receive RTCP, if not at the port above (RFC 3605).
     pub rtcp: Option<SocketAddr>,
@@ -55,7 +55,7 @@ pub struct MediaEnd {
     pub direction: Direction,
     /// Whether it may be sent comfort noise, since both sides have taken that.
     pub noise: bool,
-    /// Whether its RTP may come from another address than the one it told: whence it comes first.
+    /// Whether its RTP may come from another address than the one it told: where it comes from first.
     pub nat: bool,
     /// Where it can be then, besides the address that it told: in these networks of its trunk,
     pub networks: Arc<[IpNet]>,

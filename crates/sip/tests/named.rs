@@ -34,7 +34,7 @@ fn naming(contact: &str, lines: &str, sdp: &[u8]) -> String {
     invite_with(lines, sdp).replacen(own, contact, 1)
 }
 
-/// What is sent within a minute and a half, and whither.
+/// What is sent within a minute and a half, and where to.
 fn sent(wire: &mut Wire) -> Vec<(Hop, Message)> {
     let mut sent = Vec::new();
     let end = wire.now + std::time::Duration::from_secs(90);
@@ -63,7 +63,7 @@ fn answered(wire: &mut Wire, contact: &str) -> (LegId, String) {
 
 #[test]
 fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
-    type Deed = fn(&mut Wire);
+    type Step = fn(&mut Wire);
     /// Our call is answered with the victim's Contact.
     fn dialled(wire: &mut Wire, before: &str) -> LegId {
         let (leg, invite) = wire.dial();
@@ -83,7 +83,7 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
         );
         leg
     }
-    let rows: [(&str, Deed, usize); 10] = [
+    let rows: [(&str, Step, usize); 10] = [
         (
             "BYE for want of an ACK",
             |wire| {
@@ -181,9 +181,9 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
             4,
         ),
     ];
-    for (why, deed, most) in rows {
+    for (why, step, most) in rows {
         let mut wire = wire();
-        deed(&mut wire);
+        step(&mut wire);
         let sent: Vec<_> = sent(&mut wire);
         let to_victim = count(&sent, VICTIM);
         assert_eq!(to_victim, most, "{why}: {:?}", kinds(&sent));
@@ -235,8 +235,8 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
         }),
         ..Peer::new(PeerId(1), udp(PEER))
     };
-    type Deed = fn(&mut Wire, &str);
-    let rows: [(&str, Deed, bool); 7] = [
+    type Step = fn(&mut Wire, &str);
+    let rows: [(&str, Step, bool); 7] = [
         ("nothing", |_, _| {}, false),
         (
             "an ACK",
@@ -269,11 +269,11 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
             true,
         ),
     ];
-    for (why, deed, is_proven) in rows {
+    for (why, step, is_proven) in rows {
         let mut wire = wire();
         let (_, tag) = answered(&mut wire, VICTIM_CONTACT);
         assert!(!wire.is_proven, "{why}");
-        deed(&mut wire, &tag);
+        step(&mut wire, &tag);
         assert_eq!(wire.is_proven, is_proven, "{why}");
         // And what it is sent for want of an ACK follows.
         if why == "nothing" {

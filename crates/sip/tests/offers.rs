@@ -355,7 +355,7 @@ fn an_early_dialog_is_changed_by_update() {
 
 /// Whatever the network does: each offer has one outcome, unless the call ended before; nothing is left.
 #[test]
-fn five_hundred_calls_with_offers_in_bad_weather_end_cleanly() {
+fn five_hundred_calls_with_offers_over_a_bad_network_end_cleanly() {
     for seed in 0..500 {
         let mut world = World::with(
             seed,

@@ -285,7 +285,7 @@ fn a_phone_that_rings_for_ever_is_stopped() {
 /// Whatever the network does, short of cutting the line: each call has one end on each side, both sides
 /// agree on whether it was answered, and nothing is left behind.
 #[test]
-fn a_thousand_calls_in_bad_weather_all_end_cleanly() {
+fn a_thousand_calls_over_a_bad_network_all_end_cleanly() {
     for seed in 0..1_000 {
         let mut world = World::new(
             seed,

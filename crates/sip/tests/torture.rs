@@ -11,7 +11,7 @@ use support::{corpus, udp};
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum Expected {
     /// It opens a call.
     Call,
     /// It is answered with this status, and nothing is remembered.
@@ -20,11 +20,11 @@ enum Fate {
     Dropped,
 }
 
-use Fate::{Answer, Call, Dropped};
+use Expected::{Answer, Call, Dropped};
 
-/// Section, name, fate, and why where that is not plain.
+/// Section, name, outcome, and why where that is not plain.
 #[rustfmt::skip]
-const ROWS: &[(&str, &str, Fate)] = &[
+const ROWS: &[(&str, &str, Expected)] = &[
     // 3.1.1: valid messages.
     ("3.1.1.1", "wsinv", Answer(481)), // It has a To tag, and no dialog of ours.
     ("3.1.1.2", "intmeth", Answer(501)),
@@ -86,25 +86,25 @@ fn lone() -> Lone {
     Lone::new(vec![maskline_sip::endpoint::Peer::new(id, udp(PEER))])
 }
 
-fn fate(lone: &mut Lone, bytes: &[u8]) -> (Fate, Vec<Message>) {
+fn outcome(lone: &mut Lone, bytes: &[u8]) -> (Expected, Vec<Message>) {
     let sent = lone.hear(bytes);
     let is_call = matches!(lone.events.last(), Some(Event::Incoming { .. }));
-    let fate = match sent.first().and_then(Message::status) {
+    let outcome = match sent.first().and_then(Message::status) {
         None => Dropped,
         Some(100) if is_call => Call,
         Some(status) => Answer(status),
     };
-    (fate, sent)
+    (outcome, sent)
 }
 
 #[test]
 fn every_message_meets_its_fate() {
     for (section, name, wanted) in ROWS {
         let mut lone = lone();
-        let (fate, sent) = fate(&mut lone, &corpus::load("torture", name));
-        assert_eq!(fate, *wanted, "{section} {name}");
+        let (outcome, sent) = outcome(&mut lone, &corpus::load("torture", name));
+        assert_eq!(outcome, *wanted, "{section} {name}");
         assert!(sent.len() <= 1, "{section} {name}: one answer");
-        if fate != Call {
+        if outcome != Call {
             assert!(
                 lone.events.is_empty(),
                 "{section} {name}: no call hears of it"
@@ -125,7 +125,7 @@ fn the_corpus_and_the_table_agree() {
 #[test]
 fn answers_say_what_was_wrong_and_lose_nothing() {
     let answer = |name| {
-        let (_, mut sent) = fate(&mut lone(), &corpus::load("torture", name));
+        let (_, mut sent) = outcome(&mut lone(), &corpus::load("torture", name));
         sent.remove(0)
     };
     let extensions = answer("bext01");
@@ -207,6 +207,6 @@ fn a_contact_that_would_break_a_request_line_is_not_used() {
         let uri = std::str::from_utf8(bye.request_uri()).ok();
         assert_eq!(uri, wanted, "{contact}");
     }
-    let (fate, _) = fate(&mut lone(), invite("<sip:1 3 8@h>", "*").as_bytes());
-    assert_eq!(fate, Answer(400), "there is nowhere to send anything");
+    let (outcome, _) = outcome(&mut lone(), invite("<sip:1 3 8@h>", "*").as_bytes());
+    assert_eq!(outcome, Answer(400), "there is nowhere to send anything");
 }

@@ -30,12 +30,12 @@ pub(super) const NONCE_LIFE: Duration = Duration::from_secs(300);
 
 /// Who asks for a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Asker {
+pub(super) enum ChallengeKind {
     Server,
     Proxy,
 }
 
-impl Asker {
+impl ChallengeKind {
     fn of(status: u16) -> Option<Self> {
         match status {
             401 => Some(Self::Server),
@@ -67,7 +67,7 @@ struct Session {
 
 /// The last challenge of each peer that we can answer: at most two a peer.
 #[derive(Default)]
-pub(super) struct Sessions(BTreeMap<(PeerId, Asker), Session>);
+pub(super) struct Sessions(BTreeMap<(PeerId, ChallengeKind), Session>);
 
 impl Sessions {
     pub fn clear(&mut self) {
@@ -87,12 +87,12 @@ enum Verdict {
 }
 
 impl Endpoint {
-    /// Whose request this is: the peer that a chore is for, or the one at the other end of the leg.
+    /// Whose request this is: the peer that a task is for, or the one at the other end of the leg.
     fn peer_of(&self, key: ClientKey, leg: Option<LegId>, to: Hop) -> Option<&Peer> {
-        if let Some(peer) = self.care.left_by(key) {
+        if let Some(peer) = self.peer_tasks.left_by(key) {
             return Some(peer);
         }
-        let id = match self.care.peer_of(key) {
+        let id = match self.peer_tasks.peer_of(key) {
             Some(id) => Some(id),
             None => {
                 let leg = leg.and_then(|id| self.legs.get(&id));
@@ -128,8 +128,8 @@ impl Endpoint {
             body: parsed.body(),
         };
         let mut bytes = request;
-        for asker in [Asker::Server, Asker::Proxy] {
-            let Some(session) = self.sessions.0.get_mut(&(id, asker)) else {
+        for kind in [ChallengeKind::Server, ChallengeKind::Proxy] {
+            let Some(session) = self.sessions.0.get_mut(&(id, kind)) else {
                 continue;
             };
             session.count = session.count.saturating_add(1);
@@ -137,7 +137,7 @@ impl Endpoint {
             let value = session
                 .challenge
                 .answer(&credentials, &proven, session.count, &cnonce);
-            bytes = message::with_line(&bytes, asker.answer(), value.as_bytes());
+            bytes = message::with_line(&bytes, kind.answer(), value.as_bytes());
         }
         bytes
     }
@@ -161,7 +161,7 @@ impl Endpoint {
         status: u16,
         now: Time,
     ) -> Option<()> {
-        let asker = Asker::of(status)?;
+        let kind = ChallengeKind::of(status)?;
         let client = self.clients.get(&key)?;
         let (leg, to, proofs) = (client.leg, client.to, client.proofs);
         if key.is_cancel || proofs >= PROOFS_MAX {
@@ -178,17 +178,17 @@ impl Endpoint {
         peer.credentials.as_ref()?;
         let request = Message::parse(&client.request).ok()?;
         let is_invite = client.invite().is_some();
-        let challenge = Challenge::choose(response.headers(asker.challenge()))?;
-        let was_proven = request.header(asker.answer()).is_some();
+        let challenge = Challenge::choose(response.headers(kind.challenge()))?;
+        let was_proven = request.header(kind.answer()).is_some();
         if was_proven && proofs > 0 && !challenge.stale {
-            self.sessions.0.remove(&(id, asker));
+            self.sessions.0.remove(&(id, kind));
             return None;
         }
         let session = Session {
             challenge,
             count: 0,
         };
-        self.sessions.0.insert((id, asker), session);
+        self.sessions.0.insert((id, kind), session);
         let mut cseq = request.essentials().ok()?.cseq.number.saturating_add(1);
         if let Some(leg) = leg.and_then(|id| self.legs.get_mut(&id)) {
             cseq = cseq.max(leg.dialog.local_cseq.saturating_add(1));
@@ -211,7 +211,7 @@ impl Endpoint {
         } else {
             ClientMachine::Plain(PlainClient::new(timing, reliability, now))
         };
-        self.care.rekey(key, again);
+        self.peer_tasks.rekey(key, again);
         if let Some(leg) = leg.and_then(|id| self.legs.get_mut(&id)) {
             leg.rekey(key, again);
         }
@@ -287,12 +287,12 @@ impl Endpoint {
         let age_ms = now.as_millis().saturating_sub(nonce.0);
         let is_fresh = age_ms <= millis(NONCE_LIFE) && nonce.0 <= now.as_millis();
         let count = answer.count().unwrap_or_default();
-        if !is_fresh || !self.guard.nonces.is_new(nonce, count) {
+        if !is_fresh || !self.auth_limit.nonces.is_new(nonce, count) {
             return Verdict::Stale;
         }
         // Only who has read a nonce of ours comes so far: nobody can use up the guesses of an address that he
         // does not hear at.
-        match self.guard.guesses.look(from, nonce, now) {
+        match self.auth_limit.guesses.look(from, nonce, now) {
             Look::Now => {}
             Look::Spoilt => return Verdict::Spoilt,
             Look::Later => return Verdict::TooMany,
@@ -300,13 +300,13 @@ impl Endpoint {
         if !answer.is_right(credentials, realm, request.method_text())
             || !self.is_asked(&answer.uri(), request, peer)
         {
-            self.guard.guesses.was_wrong(from, nonce, now);
+            self.auth_limit.guesses.was_wrong(from, nonce, now);
             return Verdict::Wrong;
         }
-        if !self.guard.nonces.take(nonce, count, now) {
+        if !self.auth_limit.nonces.take(nonce, count, now) {
             return Verdict::Stale;
         }
-        self.guard.guesses.was_right(from, now);
+        self.auth_limit.guesses.was_right(from, now);
         Verdict::Proven
     }
 }

@@ -97,7 +97,7 @@ enum GuessSource {
     /// Everybody else at an address, or in an IPv6 network of 64 bits.
     Anyone(IpAddr),
     /// Who asked for nonces, by the mark in them.
-    Asker(u32),
+    Nonces(u32),
 }
 
 /// Whether an answer is looked at.
@@ -124,7 +124,7 @@ pub(super) struct Guesses {
 impl Guesses {
     /// Whether an answer from there is looked at now.
     pub fn look(&self, from: Hop, nonce: (u64, u64), now: Time) -> Look {
-        if !self.trusted.contains_key(&from) && self.is_late(asker(nonce), now) {
+        if !self.trusted.contains_key(&from) && self.is_late(by_nonce(nonce), now) {
             return Look::Later;
         }
         match self.spoilt.contains(&nonce) && self.is_late(self.guesser(from), now) {
@@ -142,7 +142,7 @@ impl Guesses {
     /// An answer from there was wrong.
     pub fn was_wrong(&mut self, from: Hop, nonce: (u64, u64), now: Time) {
         if self.spoilt.insert(nonce) {
-            self.count(asker(nonce), now);
+            self.count(by_nonce(nonce), now);
         }
         if self.spoilt.len() > NONCES_MAX {
             self.spoilt.pop_first();
@@ -183,8 +183,8 @@ impl Guesses {
 }
 
 /// Who asked for a nonce: its mark is the lower half of what is random in it.
-fn asker((_, random): (u64, u64)) -> GuessSource {
-    GuessSource::Asker(random as u32)
+fn by_nonce((_, random): (u64, u64)) -> GuessSource {
+    GuessSource::Nonces(random as u32)
 }
 
 /// The address, or of IPv6 the network that one customer has at least (RFC 6177 section 2).

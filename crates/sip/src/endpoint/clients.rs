@@ -129,7 +129,7 @@ impl Endpoint {
         let is_final = step.deliver && status >= 200;
         if is_final
             && (self.answer_challenge(key, response, status, now)
-                || self.end_chore(key, Some(response), status, now))
+                || self.end_task(key, Some(response), status, now))
         {
             // Its leg, if it has one, hears nothing of it.
         } else if step.deliver && is_invite {
@@ -231,7 +231,7 @@ impl Endpoint {
         status: u16,
         now: Time,
     ) {
-        if self.end_chore(key, None, status, now) {
+        if self.end_task(key, None, status, now) {
             return;
         }
         if is_invite {
@@ -274,6 +274,6 @@ impl Endpoint {
                 .set(Owner::Client(key), &mut client.scheduled, None);
             self.clients_by_hop.remove(client.to, key);
         }
-        self.care.forget(key);
+        self.peer_tasks.forget(key);
     }
 }

@@ -8,9 +8,9 @@ use crate::sdp::SDP_BYTES_MAX;
 
 /// Each phone that has said something; several, when a proxy asked several. At most [`FORKS_MAX`].
 #[derive(Default)]
-pub(super) struct Earlies(Vec<Early>);
+pub(super) struct EarlyDialogs(Vec<EarlyDialog>);
 
-pub(super) struct Early {
+pub(super) struct EarlyDialog {
     tag: Box<[u8]>,
     pub dialog: Dialog,
     /// The last reliable response (RFC 3262 section 4).
@@ -21,15 +21,15 @@ pub(super) struct Early {
     pub sdp: Option<Box<[u8]>>,
 }
 
-impl Earlies {
-    pub fn find(&mut self, tag: &[u8]) -> Option<&mut Early> {
+impl EarlyDialogs {
+    pub fn find(&mut self, tag: &[u8]) -> Option<&mut EarlyDialog> {
         self.0.iter_mut().find(|early| *early.tag == *tag)
     }
 
     /// Whether the phone with this tag and we have agreed, so that either may offer anew.
     pub fn is_agreed(&self, tag: &[u8]) -> bool {
-        let mut earlies = self.0.iter();
-        earlies.any(|early| *early.tag == *tag && early.is_agreed)
+        let mut early_dialogs = self.0.iter();
+        early_dialogs.any(|early| *early.tag == *tag && early.is_agreed)
     }
 
     /// What the phone with this tag says of its media from now on, in an exchange of its own.
@@ -39,7 +39,7 @@ impl Earlies {
         }
     }
 
-    pub fn get(&self, tag: &[u8]) -> Option<&Early> {
+    pub fn get(&self, tag: &[u8]) -> Option<&EarlyDialog> {
         self.0.iter().find(|early| *early.tag == *tag)
     }
 
@@ -61,7 +61,7 @@ impl Earlies {
         } else if self.0.len() < FORKS_MAX {
             let mut dialog = template.clone();
             dialog.learn(response);
-            self.0.push(Early {
+            self.0.push(EarlyDialog {
                 tag: tag.into(),
                 dialog,
                 rseq: None,

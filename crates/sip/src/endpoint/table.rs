@@ -2,7 +2,7 @@
 
 use super::by_hop::ByHop;
 use super::origin::Ids;
-use super::registration::Chore;
+use super::peer_tasks::TaskKind;
 use super::{ClientKey, LegId, PeerId, ServerId};
 use crate::hop::Hop;
 use crate::message::{Essentials, Message, Method};
@@ -265,7 +265,7 @@ pub(super) enum Owner {
     Client(ClientKey),
     Server(ServerId),
     Leg(LegId),
-    Chore(PeerId, Chore),
+    PeerTask(PeerId, TaskKind),
 }
 
 /// All deadlines. An owner has at most one, which it remembers as `scheduled`.

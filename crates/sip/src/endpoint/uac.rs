@@ -4,7 +4,7 @@ use super::addresses::Way;
 use super::auth::proofs_of;
 use super::cancelling::Cancel;
 use super::dialog::{self, Dialog, Head};
-use super::early::Earlies;
+use super::early::EarlyDialogs;
 use super::remote_offer::{Exchange, Negotiation, kept};
 use super::session_timer::Session;
 use super::stateless::{ALLOW, SUPPORTED};
@@ -49,7 +49,7 @@ pub(super) struct Calling {
     /// Whether 100 has come.
     is_tried: bool,
     pub give_up: Time,
-    pub early: Earlies,
+    pub early: EarlyDialogs,
 }
 
 impl Calling {
@@ -129,7 +129,7 @@ impl Endpoint {
             },
             is_tried: false,
             give_up: now + self.config.ring_max,
-            early: Earlies::default(),
+            early: EarlyDialogs::default(),
         };
         let negotiation = Negotiation::new(Some(&dial.sdp), None);
         let state = State::Calling(calling);
@@ -413,7 +413,7 @@ impl Endpoint {
         let bytes = message::again(&before, via.as_bytes(), leg.dialog.local_cseq, &lines);
         if let State::Calling(calling) = &mut leg.state {
             calling.invite = fresh;
-            calling.early = Earlies::default();
+            calling.early = EarlyDialogs::default();
         }
         let reliability = to.transport.reliability();
         let machine = InviteClient::new(self.config.timing, reliability, now);

@@ -1,4 +1,4 @@
-//! The description in a message: its body, or one part of it where an exchange sends its own papers along
+//! The description in a message: its body, or one part of it where an exchange sends other parts along
 //! (RFC 5621, RFC 2046 section 5.1).
 
 use super::{Message, Name};

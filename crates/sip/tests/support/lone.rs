@@ -80,7 +80,7 @@ impl Lone {
         sent
     }
 
-    /// Lets time pass; what is sent, and whither.
+    /// Lets time pass; what is sent, and where to.
     pub fn pass_to(&mut self, millis: u64) -> Vec<(Hop, Message)> {
         let end = self.now + Duration::from_millis(millis);
         let mut sent = Vec::new();
