@@ -6,16 +6,16 @@
 use crate::binding::{Binding, EndCause, Owner};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::inventory::{At, City, Shelf, mix};
+use crate::inventory::{At, City, Partition, mix};
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool};
 use crate::product::{Product, Slot};
 use crate::refusal::Refusal;
 use crate::state::State;
 
-/// How many numbers one choice looks at before it gives up. A shelf of up to
+/// How many numbers one choice looks at before it gives up. A partition of up to
 /// this size is searched in full; in a larger one, giving up wrongly takes a
-/// party that is bound to nearly every number of the shelf.
+/// party that is bound to nearly every number of the partition.
 const TRIES_MAX: usize = 4096;
 
 /// How many ended bindings or cooled numbers one choice tidies up, when
@@ -135,37 +135,41 @@ pub(crate) fn choose(
         tries_left: TRIES_MAX,
         tidied: Vec::new(),
     };
-    let wanted = city.and_then(|city| state.inventory.shelf_in(&pool.key, city));
-    if let Some(shelf) = wanted
-        && let Some(chosen) = search.on_shelf(shelf, chance)
+    let wanted = city.and_then(|city| state.inventory.partition_in(&pool.key, city));
+    if let Some(partition) = wanted
+        && let Some(chosen) = search.in_partition(partition, chance)
     {
         return Ok(chosen);
     }
     if city.is_none() || pool.city_match == CityMatch::Loose {
-        let shelves: Vec<(&City, &Shelf)> = state.inventory.shelves_of(Some(&pool.key)).collect();
-        let total: usize = shelves.iter().map(|(_, shelf)| shelf.free_count()).sum();
-        // Begin with the shelf on which a number drawn from all of them lies,
+        let partitions: Vec<(&City, &Partition)> =
+            state.inventory.partitions_of(Some(&pool.key)).collect();
+        let total: usize = partitions
+            .iter()
+            .map(|(_, partition)| partition.free_count())
+            .sum();
+        // Begin with the partition on which a number drawn from all of them lies,
         // then go round.
         let first = if total == 0 {
             0
         } else {
             let mut drawn = chance.below(total);
-            shelves
+            partitions
                 .iter()
-                .position(|(_, shelf)| {
-                    let here = drawn < shelf.free_count();
-                    drawn = drawn.saturating_sub(shelf.free_count());
+                .position(|(_, partition)| {
+                    let here = drawn < partition.free_count();
+                    drawn = drawn.saturating_sub(partition.free_count());
                     here
                 })
                 .unwrap_or(0)
         };
         search.tries_left = TRIES_MAX;
-        for step in 0..shelves.len() {
-            let (name, shelf) = shelves[(first + step) % shelves.len()];
+        for step in 0..partitions.len() {
+            let (name, partition) = partitions[(first + step) % partitions.len()];
             if Some(name) == city {
                 continue;
             }
-            if let Some(chosen) = search.on_shelf(shelf, chance) {
+            if let Some(chosen) = search.in_partition(partition, chance) {
                 return Ok(chosen);
             }
         }
@@ -187,16 +191,16 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn on_shelf(&mut self, shelf: &Shelf, chance: &mut Chance) -> Option<Chosen> {
-        self.among_free(shelf, chance)
-            .or_else(|| self.among_cooled(shelf))
-            .or_else(|| self.among_ended(shelf))
+    fn in_partition(&mut self, partition: &Partition, chance: &mut Chance) -> Option<Chosen> {
+        self.among_free(partition, chance)
+            .or_else(|| self.among_cooled(partition))
+            .or_else(|| self.among_ended(partition))
     }
 
-    fn among_free(&mut self, shelf: &Shelf, chance: &mut Chance) -> Option<Chosen> {
+    fn among_free(&mut self, partition: &Partition, chance: &mut Chance) -> Option<Chosen> {
         match self.pool.pick {
             Pick::LongestIdle => {
-                for at in shelf.longest_idle() {
+                for at in partition.longest_idle() {
                     if let Some(before) = self.try_number(at)? {
                         return Some(self.chosen(at, before));
                     }
@@ -204,12 +208,12 @@ impl Search<'_> {
                 None
             }
             Pick::Random => {
-                let count = shelf.free_count();
+                let count = partition.free_count();
                 if count == 0 {
                     return None;
                 }
                 let first = chance.below(count);
-                // A small shelf is gone round in full; on a large one every
+                // A small partition is looked through in full; on a large one every
                 // try is a fresh draw, so that a run of taken numbers does
                 // not use the tries up.
                 for step in 0..count {
@@ -218,7 +222,7 @@ impl Search<'_> {
                     } else {
                         chance.below(count)
                     };
-                    let at = shelf.nth_free(n)?;
+                    let at = partition.nth_free(n)?;
                     if let Some(before) = self.try_number(at)? {
                         return Some(self.chosen(at, before));
                     }
@@ -229,8 +233,8 @@ impl Search<'_> {
     }
 
     /// Numbers that have cooled but have not been put back yet.
-    fn among_cooled(&mut self, shelf: &Shelf) -> Option<Chosen> {
-        for &(until_s, at) in &shelf.cooling {
+    fn among_cooled(&mut self, partition: &Partition) -> Option<Chosen> {
+        for &(until_s, at) in &partition.cooling {
             let cooled = Timestamp::from_secs(i64::from(until_s)) <= self.now;
             if !cooled || self.tidied.len() >= TIDIED_MAX {
                 return None;
@@ -248,8 +252,8 @@ impl Search<'_> {
     }
 
     /// Numbers whose binding is over but has not been swept yet.
-    fn among_ended(&mut self, shelf: &Shelf) -> Option<Chosen> {
-        for &(_, place) in shelf.expiring.range(..=(self.now, u32::MAX)) {
+    fn among_ended(&mut self, partition: &Partition) -> Option<Chosen> {
+        for &(_, place) in partition.expiring.range(..=(self.now, u32::MAX)) {
             if self.tidied.len() >= TIDIED_MAX {
                 return None;
             }
@@ -283,7 +287,7 @@ impl Search<'_> {
         None
     }
 
-    /// Whether a number that is not on the shelf could be: it is not locked, and
+    /// Whether a number that is not in the partition could be: it is not locked, and
     /// below the cap without what is over. The cap may have been lowered.
     fn is_usable(&self, at: At) -> bool {
         let live = self

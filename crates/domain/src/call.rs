@@ -112,7 +112,7 @@ pub struct DialOptions {
     /// take the call (RFC 3263 section 4.3), and do not count against [`TRUNKS_TRIED_MAX`].
     pub further: u16,
     /// The bound that the call would break.
-    pub crowd: Option<CallLimit>,
+    pub over_limit: Option<CallLimit>,
     /// The ring tone of ours that its caller is to hear, if one is there.
     pub tone: Option<ToneCode>,
 }
@@ -410,7 +410,7 @@ impl Call {
             State::Opening(plan) => self.on_opening(*plan, input, now),
             State::Dialling(..) => self.on_dialling(input, now),
             State::Talking(_) => self.on_talking(input, now),
-            State::Announcing(farewell) => self.on_farewell(*farewell, input, now),
+            State::Announcing(announcing) => self.on_announcing(*announcing, input, now),
             State::Over => Vec::new(),
         }
     }

@@ -1,8 +1,8 @@
-//! X numbers and the shelves they lie on.
+//! X numbers and the partitions they are in.
 //!
 //! An idle number costs one cell of 16 bytes, one place in the look-up by
-//! digits and one place on its shelf. Only numbers that are bound, locked,
-//! cooling or on a shelf ordered by idle time have a note beside the cell.
+//! digits and one place on its partition. Only numbers that are bound, locked,
+//! cooling or in a partition ordered by idle time have a note beside the cell.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -116,7 +116,7 @@ struct Cell {
     x: PhoneNumber,
     class: u32,
     /// What the number is doing, by its two highest bits: lying idle, with its
-    /// place on the shelf; carrying one binding that holds the slot of anyone,
+    /// place in the partition; carrying one binding that holds the slot of anyone,
     /// and nothing else; or anything else, with the position of a [`Note`].
     link: u32,
 }
@@ -124,7 +124,7 @@ struct Cell {
 const NOTED: u32 = 0b10 << 30;
 const SOLE: u32 = 0b01 << 30;
 const KIND: u32 = 0b11 << 30;
-/// Not on a shelf.
+/// Not in a partition.
 const NOWHERE: u32 = SOLE - 1;
 
 /// What there is to know of a number's doings.
@@ -135,19 +135,19 @@ struct Note {
     bindings_count: u32,
     /// The binding that holds the slot of anyone.
     anyone: u32,
-    shelf_place: u32,
+    partition_place: u32,
     cooling_until_s: u32,
     idle_since_s: u32,
     locked: bool,
 }
 
 impl Note {
-    fn idle(shelf_place: u32) -> Self {
+    fn idle(partition_place: u32) -> Self {
         Self {
             bindings: NONE,
             bindings_count: 0,
             anyone: NONE,
-            shelf_place,
+            partition_place,
             cooling_until_s: 0,
             idle_since_s: 0,
             locked: false,
@@ -165,8 +165,8 @@ impl Note {
 
     /// The note as a link, if it is one of the two plain cases.
     fn as_link(&self) -> Option<u32> {
-        if *self == Self::idle(self.shelf_place) {
-            Some(self.shelf_place)
+        if *self == Self::idle(self.partition_place) {
+            Some(self.partition_place)
         } else if self.bindings < SOLE && *self == Self::sole(self.bindings) {
             Some(SOLE | self.bindings)
         } else {
@@ -177,7 +177,7 @@ impl Note {
 
 /// The numbers of one city in one pool.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shelf {
+pub(crate) struct Partition {
     /// Those that can be given out, in no order.
     free: Vec<At>,
     /// The same by idle time, where the pool wants that order.
@@ -189,7 +189,7 @@ pub(crate) struct Shelf {
     pub total: u32,
 }
 
-impl Shelf {
+impl Partition {
     pub fn free_count(&self) -> usize {
         self.free.len() + self.by_idle.len()
     }
@@ -213,9 +213,9 @@ impl Shelf {
     }
 }
 
-/// How numbers of a pool are shelved.
+/// How numbers of a pool are partitioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shelving {
+pub(crate) struct PickRules {
     pub pick: Pick,
     pub bindings_per_x_max: u32,
 }
@@ -228,10 +228,10 @@ pub(crate) struct Inventory {
     by_digits: HashTable<At>,
     classes: Vec<NumberClass>,
     class_ids: BTreeMap<NumberClass, u32>,
-    class_shelves: Vec<u32>,
-    shelves: Vec<Shelf>,
-    shelf_ids: BTreeMap<Option<PoolKey>, BTreeMap<City, u32>>,
-    shelvings: BTreeMap<PoolKey, Shelving>,
+    class_partitions: Vec<u32>,
+    partitions: Vec<Partition>,
+    partition_ids: BTreeMap<Option<PoolKey>, BTreeMap<City, u32>>,
+    pick_rules: BTreeMap<PoolKey, PickRules>,
 }
 
 fn hash(number: PhoneNumber) -> u64 {
@@ -380,39 +380,42 @@ impl Inventory {
         self.shelve(at);
     }
 
-    pub fn shelf_of(&self, at: At) -> Option<u32> {
+    pub fn partition_of(&self, at: At) -> Option<u32> {
         let class = self.cells.get(at)?.class;
-        self.class_shelves.get(class as usize).copied()
+        self.class_partitions.get(class as usize).copied()
     }
 
-    pub fn shelf_mut(&mut self, id: u32) -> Option<&mut Shelf> {
-        self.shelves.get_mut(id as usize)
+    pub fn partition_mut(&mut self, id: u32) -> Option<&mut Partition> {
+        self.partitions.get_mut(id as usize)
     }
 
-    /// The shelf of one city in a pool.
-    pub fn shelf_in(&self, pool: &PoolKey, city: &City) -> Option<&Shelf> {
-        let id = *self.shelf_ids.get(&Some(pool.clone()))?.get(city)?;
-        self.shelves.get(id as usize)
+    /// The partition of one city in a pool.
+    pub fn partition_in(&self, pool: &PoolKey, city: &City) -> Option<&Partition> {
+        let id = *self.partition_ids.get(&Some(pool.clone()))?.get(city)?;
+        self.partitions.get(id as usize)
     }
 
-    /// The shelves of a pool (or of the stock), by city.
-    pub fn shelves_of(&self, pool: Option<&PoolKey>) -> impl Iterator<Item = (&City, &Shelf)> {
+    /// The partitions of a pool (or of the stock), by city.
+    pub fn partitions_of(
+        &self,
+        pool: Option<&PoolKey>,
+    ) -> impl Iterator<Item = (&City, &Partition)> {
         // The map is keyed by an owned option; the clone is one short string.
-        self.shelf_ids
+        self.partition_ids
             .get(&pool.cloned())
             .into_iter()
             .flatten()
-            .filter_map(|(city, &id)| Some((city, self.shelves.get(id as usize)?)))
+            .filter_map(|(city, &id)| Some((city, self.partitions.get(id as usize)?)))
     }
 
-    pub fn all_shelves(&self) -> impl Iterator<Item = &Shelf> {
-        self.shelves.iter()
+    pub fn all_partitions(&self) -> impl Iterator<Item = &Partition> {
+        self.partitions.iter()
     }
 
-    /// Tells how the numbers of a pool are to be shelved, and does it over if
+    /// Tells how the numbers of a pool are to be partitioned, and does it over if
     /// that changed.
-    pub fn set_shelving(&mut self, pool: &PoolKey, shelving: Shelving) {
-        if self.shelvings.insert(pool.clone(), shelving) == Some(shelving) {
+    pub fn set_pick_rules(&mut self, pool: &PoolKey, rules: PickRules) {
+        if self.pick_rules.insert(pool.clone(), rules) == Some(rules) {
             return;
         }
         let numbers: Vec<At> = self
@@ -424,21 +427,21 @@ impl Inventory {
                     .is_some_and(|class| class.pool.as_ref() == Some(pool))
             })
             .collect();
-        for shelf in self
-            .shelf_ids
+        for partition in self
+            .partition_ids
             .get(&Some(pool.clone()))
             .into_iter()
             .flatten()
         {
-            if let Some(shelf) = self.shelves.get_mut(*shelf.1 as usize) {
-                shelf.free.clear();
-                shelf.by_idle.clear();
-                shelf.cooling.clear();
-                shelf.total = 0;
+            if let Some(partition) = self.partitions.get_mut(*partition.1 as usize) {
+                partition.free.clear();
+                partition.by_idle.clear();
+                partition.cooling.clear();
+                partition.total = 0;
             }
         }
         for at in numbers {
-            self.with_note(at, |note| note.shelf_place = NOWHERE);
+            self.with_note(at, |note| note.partition_place = NOWHERE);
             self.shelve(at);
         }
     }
@@ -451,19 +454,19 @@ impl Inventory {
         if let Some(&id) = self.class_ids.get(class) {
             return id;
         }
-        let shelves = &mut self.shelves;
-        let shelf = *self
-            .shelf_ids
+        let partitions = &mut self.partitions;
+        let partition = *self
+            .partition_ids
             .entry(class.pool.clone())
             .or_default()
             .entry(class.city.clone())
             .or_insert_with(|| {
-                shelves.push(Shelf::default());
-                (shelves.len() - 1) as u32
+                partitions.push(Partition::default());
+                (partitions.len() - 1) as u32
             });
         let id = self.classes.len() as u32;
         self.classes.push(class.clone());
-        self.class_shelves.push(shelf);
+        self.class_partitions.push(partition);
         self.class_ids.insert(class.clone(), id);
         id
     }
@@ -511,17 +514,17 @@ impl Inventory {
         let Some(class) = self.cells.get(at).map(|cell| cell.class as usize) else {
             return;
         };
-        let (Some(&shelf_id), Some(class)) =
-            (self.class_shelves.get(class), self.classes.get(class))
+        let (Some(&partition_id), Some(class)) =
+            (self.class_partitions.get(class), self.classes.get(class))
         else {
             return;
         };
-        let shelving = class
+        let rules = class
             .pool
             .as_ref()
-            .and_then(|pool| self.shelvings.get(pool))
+            .and_then(|pool| self.pick_rules.get(pool))
             .copied()
-            .unwrap_or(Shelving {
+            .unwrap_or(PickRules {
                 pick: Pick::Random,
                 bindings_per_x_max: 1,
             });
@@ -532,50 +535,50 @@ impl Inventory {
             idle_since_s,
             ..
         } = self.note(at);
-        let Some(shelf) = self.shelves.get_mut(shelf_id as usize) else {
+        let Some(partition) = self.partitions.get_mut(partition_id as usize) else {
             return;
         };
-        shelf.total += 1;
+        partition.total += 1;
         if cooling_until_s > 0 {
-            shelf.cooling.insert((cooling_until_s, at));
+            partition.cooling.insert((cooling_until_s, at));
             return;
         }
-        if locked || count >= shelving.bindings_per_x_max {
+        if locked || count >= rules.bindings_per_x_max {
             return;
         }
-        match shelving.pick {
+        match rules.pick {
             Pick::Random => {
-                shelf.free.push(at);
-                let place = (shelf.free.len() - 1) as u32;
-                self.with_note(at, |note| note.shelf_place = place);
+                partition.free.push(at);
+                let place = (partition.free.len() - 1) as u32;
+                self.with_note(at, |note| note.partition_place = place);
             }
             Pick::LongestIdle => {
-                shelf.by_idle.insert((idle_since_s, at));
+                partition.by_idle.insert((idle_since_s, at));
             }
         }
     }
 
     fn unshelve(&mut self, at: At) {
-        let Some(shelf_id) = self.shelf_of(at) else {
+        let Some(partition_id) = self.partition_of(at) else {
             return;
         };
         let note = self.note(at);
-        let place = note.shelf_place;
-        let Some(shelf) = self.shelves.get_mut(shelf_id as usize) else {
+        let place = note.partition_place;
+        let Some(partition) = self.partitions.get_mut(partition_id as usize) else {
             return;
         };
-        shelf.total = shelf.total.saturating_sub(1);
-        shelf.cooling.remove(&(note.cooling_until_s, at));
-        shelf.by_idle.remove(&(note.idle_since_s, at));
+        partition.total = partition.total.saturating_sub(1);
+        partition.cooling.remove(&(note.cooling_until_s, at));
+        partition.by_idle.remove(&(note.idle_since_s, at));
         if place == NOWHERE {
             return;
         }
-        shelf.free.swap_remove(place as usize);
-        let moved = shelf.free.get(place as usize).copied();
+        partition.free.swap_remove(place as usize);
+        let moved = partition.free.get(place as usize).copied();
         if let Some(moved) = moved {
-            self.with_note(moved, |note| note.shelf_place = place);
+            self.with_note(moved, |note| note.partition_place = place);
         }
-        self.with_note(at, |note| note.shelf_place = NOWHERE);
+        self.with_note(at, |note| note.partition_place = NOWHERE);
     }
 }
 

@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 use crate::state::State;
 
 /// What a rule gives: facts and a good answer.
-type Ruling = Result<(Vec<Event>, Outcome), Refusal>;
+type Decided = Result<(Vec<Event>, Outcome), Refusal>;
 
 /// Decides a command on a state, changing nothing.
 ///
@@ -64,7 +64,7 @@ pub fn decide(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> 
 
 fn rule(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> Decision {
     let by = &envelope.by;
-    let ruling = match &envelope.command {
+    let decided = match &envelope.command {
         Command::Bind(request) => return bind::bind(state, by, request, now, seed),
         Command::Unbind { pool, subs_id, x } => unbind::unbind(state, by, pool, *subs_id, *x, now),
         Command::Update {
@@ -108,7 +108,7 @@ fn rule(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> Decisi
         Command::ThawDue { at_most } => Ok(thaw::thaw_due(state, *at_most, now)),
         Command::ForgetCommands { at_most } => Ok(forget::forget_commands(state, *at_most, now)),
     };
-    match ruling {
+    match decided {
         Ok((events, outcome)) => Decision {
             events,
             answer: Ok(outcome),

@@ -200,16 +200,16 @@ impl State {
     /// and how many of them can be given out. Cities in order.
     pub fn stock(&self, pool: Option<&PoolKey>) -> impl Iterator<Item = (&City, u32, u32)> {
         self.inventory
-            .shelves_of(pool)
-            .map(|(city, shelf)| (city, shelf.total, shelf.free_count() as u32))
+            .partitions_of(pool)
+            .map(|(city, partition)| (city, partition.total, partition.free_count() as u32))
     }
 
     /// How many numbers of the stock are of `kind` and begin with `prefix`, by
     /// city. Reads every number of the stock, but none of any pool.
     pub fn stock_of(&self, kind: NumberKind, prefix: Option<PhoneNumber>) -> BTreeMap<City, u64> {
         let mut counts = BTreeMap::new();
-        for (city, shelf) in self.inventory.shelves_of(None) {
-            let wanted = shelf.free().filter(|&at| {
+        for (city, partition) in self.inventory.partitions_of(None) {
+            let wanted = partition.free().filter(|&at| {
                 self.inventory
                     .class(at)
                     .is_some_and(|class| class.kind == kind)
@@ -271,8 +271,8 @@ impl State {
     /// `at_most`.
     pub fn overdue(&self, now: Timestamp, at_most: usize) -> usize {
         self.inventory
-            .all_shelves()
-            .flat_map(|shelf| shelf.expiring.range(..=(now, u32::MAX)))
+            .all_partitions()
+            .flat_map(|partition| partition.expiring.range(..=(now, u32::MAX)))
             .take(at_most)
             .count()
     }

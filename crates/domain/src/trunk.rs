@@ -1,4 +1,4 @@
-//! Trunks: the SIP links to carriers, as the state knows them.
+//! Trunks: the SIP connections to carriers, as the state knows them.
 //!
 //! Here is what can be said of one; `check` refuses what cannot be meant, `choice` says which
 //! trunks a call may try and in which order, `form` how numbers look on a trunk's wire, `peer` how the place
@@ -38,7 +38,7 @@ name_type!(
 pub struct Trunk {
     /// Its name, unique.
     pub name: TrunkName,
-    /// Where the peer is and whence it sends: an IP address and a port, or a host name that is looked up,
+    /// Where the peer is, and where it sends from: an IP address and a port, or a host name that is looked up,
     /// with or without a port; see [`PeerAddress`].
     pub peer: String,
     /// Whether calls may use it.

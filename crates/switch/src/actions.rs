@@ -317,7 +317,7 @@ impl Switch {
         if let Some(lease) = live.media.leased() {
             self.chains.leave(key, &lease);
         }
-        self.crowds.leave(live.x, live.record.caller);
+        self.call_limits.leave(live.x, live.record.caller);
         self.loads.leave(&live.trunk_in.said.name);
         self.legs.remove(&live.caller_leg);
         live.callee_leg.map(|leg| self.legs.remove(&leg));

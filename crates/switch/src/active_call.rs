@@ -15,7 +15,7 @@ pub(super) struct ActiveCall {
     /// When it arrived, on the clock that never jumps.
     pub began_ms: u64,
     pub x: PhoneNumber,
-    pub crowd: Option<CallLimit>,
+    pub over_limit: Option<CallLimit>,
     pub caller_leg: LegId,
     pub trunk_in: Trunk,
     pub callee_leg: Option<LegId>,

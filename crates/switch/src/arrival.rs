@@ -91,7 +91,7 @@ impl Switch {
             ladder: Default::default(),
             began_ms: now.tick_ms,
             x,
-            crowd: self.crowds.enter(x, caller, &self.setup),
+            over_limit: self.call_limits.enter(x, caller, &self.setup),
             caller_leg: leg,
             media,
             trunk_in,
@@ -143,7 +143,7 @@ impl Switch {
         let options = DialOptions {
             trunks: live.trunks.len(),
             further,
-            crowd: live.crowd,
+            over_limit: live.over_limit,
             tone: routing.tone,
         };
         if routing.tone.is_some() && live.trunk_in.said.prompts == PromptPolicy::Early {

@@ -46,11 +46,11 @@ impl Switch {
                 };
                 let taken = self.take_answer(key, &sdp.unwrap_or_default(), named);
                 self.seek_anew(key);
-                let happening = match taken {
+                let input = match taken {
                     Ok(()) => CallInput::CalleeAnswered,
                     Err(reason) => CallInput::MediaRefused(reason),
                 };
-                self.happen(key, happening, now);
+                self.happen(key, input, now);
                 self.tell_those_behind(key, now);
             }
             Event::Refused {
@@ -203,16 +203,16 @@ impl Switch {
         }
     }
 
-    fn leg_ended(&mut self, leg: LegId, happening: impl FnOnce(Side) -> CallInput, now: Moment) {
+    fn leg_ended(&mut self, leg: LegId, input: impl FnOnce(Side) -> CallInput, now: Moment) {
         if let Some((key, side)) = self.legs.remove(&leg) {
             if side == Side::Callee {
                 self.leave_trunk_out(key);
             }
-            self.happen(key, happening(side), now);
+            self.happen(key, input(side), now);
         }
     }
 
-    /// The callee's SDP: what was agreed, and whither the relay sends.
+    /// The callee's SDP: what was agreed, and where the relay sends.
     fn take_answer(&mut self, key: CallKey, sdp: &[u8], named: Resolved) -> Result<(), Reason> {
         let live = self.calls.get(&key).ok_or(Reason::Failed)?;
         if sdp.is_empty() && live.media.is_agreed() {

@@ -63,7 +63,7 @@ pub struct Switch {
     trunks: Vec<Trunk>,
     // Boxed, since what is moved within the map should be small.
     calls: BTreeMap<CallKey, Box<ActiveCall>>,
-    crowds: CallLimits,
+    call_limits: CallLimits,
     loads: Loads,
     chains: MediaLoops,
     /// Calls whose media would come back to themselves, and that are to be ended for it.
@@ -96,7 +96,7 @@ impl Switch {
             endpoint,
             trunks: Vec::new(),
             calls: BTreeMap::new(),
-            crowds: CallLimits::default(),
+            call_limits: CallLimits::default(),
             loads: Loads::default(),
             chains: MediaLoops::default(),
             circles: BTreeSet::new(),
@@ -126,7 +126,7 @@ impl Switch {
     /// Whether no call and no SIP transaction is left.
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
-            && self.crowds.is_empty()
+            && self.call_limits.is_empty()
             && self.loads.is_empty()
             && self.chains.is_empty()
             && self.legs.is_empty()
@@ -203,11 +203,11 @@ impl Switch {
         }
     }
 
-    fn happen(&mut self, key: CallKey, happening: CallInput, now: Moment) {
+    fn happen(&mut self, key: CallKey, input: CallInput, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let actions = live.call.handle(happening, now);
+        let actions = live.call.handle(input, now);
         self.reschedule(key);
         for action in actions {
             self.carry_out(key, action, now);

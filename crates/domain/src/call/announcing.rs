@@ -17,7 +17,7 @@ pub(super) struct Announcing {
 
 impl Call {
     /// Nobody is left but the caller. `heard`: the callee's network has played something already.
-    pub(super) fn farewell(
+    pub(super) fn announce(
         &mut self,
         ending: Ending,
         by: Releaser,
@@ -26,56 +26,56 @@ impl Call {
     ) -> Vec<Action> {
         let unheard = ending.status;
         let (ending, prompt) = told(ending, self.terms.prompts, heard);
-        let farewell = Announcing {
+        let announcing = Announcing {
             ending,
             unheard,
             by,
             is_answered: prompt.is_some() && self.terms.prompts == PromptPolicy::Answer,
         };
         let Some(prompt) = prompt else {
-            return self.part(farewell, now);
+            return self.part(announcing, now);
         };
         // Once somebody was dialled it is the callee's number that is vacant, and no B of A's is missing.
         let tone = self.tone.filter(|_| self.milestones.dialled.is_none());
-        self.state = State::Announcing(farewell);
+        self.state = State::Announcing(announcing);
         self.wait_for(PROMPT_MAX_S, now);
         vec![Action::Announce {
             sound: worded(prompt, tone),
-            answer: farewell.is_answered,
+            answer: announcing.is_answered,
         }]
     }
 
-    pub(super) fn on_farewell(
+    pub(super) fn on_announcing(
         &mut self,
-        farewell: Announcing,
+        announcing: Announcing,
         input: Input,
         now: Moment,
     ) -> Vec<Action> {
         match input {
             Input::MediaRefused(_) => {
                 let ending = Ending {
-                    status: farewell.unheard,
-                    ..farewell.ending
+                    status: announcing.unheard,
+                    ..announcing.ending
                 };
-                let farewell = Announcing {
+                let announcing = Announcing {
                     ending,
                     is_answered: false,
-                    ..farewell
+                    ..announcing
                 };
-                self.part(farewell, now)
+                self.part(announcing, now)
             }
             Input::Played(Side::Caller) | Input::MediaLost | Input::Stopping | Input::Timeout => {
-                self.part(farewell, now)
+                self.part(announcing, now)
             }
             // Why the call failed stays; the status is what this caller got.
             Input::Gone(Side::Caller, _) => {
-                let status = match farewell.is_answered {
-                    true => farewell.ending.status,
+                let status = match announcing.is_answered {
+                    true => announcing.ending.status,
                     false => Ending::of(Reason::CallerGaveUp).status,
                 };
                 let ending = Ending {
                     status,
-                    ..farewell.ending
+                    ..announcing.ending
                 };
                 self.close(ending, Releaser::Caller, now).into()
             }
@@ -88,12 +88,12 @@ impl Call {
         }
     }
 
-    fn part(&mut self, farewell: Announcing, now: Moment) -> Vec<Action> {
-        let mut actions = vec![match farewell.is_answered {
-            true => Action::HangUp(Side::Caller, farewell.ending.q850),
-            false => Action::RefuseCaller(farewell.ending),
+    fn part(&mut self, announcing: Announcing, now: Moment) -> Vec<Action> {
+        let mut actions = vec![match announcing.is_answered {
+            true => Action::HangUp(Side::Caller, announcing.ending.q850),
+            false => Action::RefuseCaller(announcing.ending),
         }];
-        actions.extend(self.close(farewell.ending, farewell.by, now));
+        actions.extend(self.close(announcing.ending, announcing.by, now));
         actions
     }
 }

@@ -106,8 +106,8 @@ impl Call {
             Some((reason, Releaser::Caller)) => {
                 self.close(Ending::of(reason), Releaser::Caller, now).into()
             }
-            Some((reason, by)) => self.farewell(Ending::of(reason), by, false, now),
-            None => self.farewell(Ending::of(reason), Releaser::Platform, false, now),
+            Some((reason, by)) => self.announce(Ending::of(reason), by, false, now),
+            None => self.announce(Ending::of(reason), Releaser::Platform, false, now),
         }
     }
 }

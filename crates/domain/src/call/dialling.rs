@@ -130,20 +130,20 @@ impl Call {
                     false => Releaser::Callee,
                 };
                 let ending = Ending::of_callee(status, cause);
-                let farewell = self.farewell(ending, by, was.early_media, now);
+                let announcing = self.announce(ending, by, was.early_media, now);
                 was.changes
                     .without_callee()
                     .into_iter()
-                    .chain(farewell)
+                    .chain(announcing)
                     .collect()
             }
             Input::Gone(Side::Callee, _) => {
                 let ending = Ending::of(Reason::Failed);
-                let farewell = self.farewell(ending, Releaser::Callee, was.early_media, now);
+                let announcing = self.announce(ending, Releaser::Callee, was.early_media, now);
                 was.changes
                     .without_callee()
                     .into_iter()
-                    .chain(farewell)
+                    .chain(announcing)
                     .collect()
             }
             Input::Gone(Side::Caller, cause) => {
@@ -196,7 +196,7 @@ impl Call {
         let ending = Ending::of(reason);
         let mut actions = vec![Action::HangUp(Side::Callee, ending.q850)];
         actions.extend(was.changes.without_callee());
-        actions.extend(self.farewell(ending, Releaser::Platform, was.early_media, now));
+        actions.extend(self.announce(ending, Releaser::Platform, was.early_media, now));
         actions
     }
 }

@@ -52,7 +52,7 @@ pub fn predict(
         // In whatever order they are tried.
         trunks: candidates(state, 0).len(),
         further: 0,
-        crowd: None,
+        over_limit: None,
         tone: tone(&explained.route, pool),
     };
     let forecast = forecast(&explained.route, options, &terms);
@@ -89,14 +89,14 @@ pub fn forecast(route: &Route, options: DialOptions, terms: &Terms) -> Forecast 
         (
             _,
             DialOptions {
-                crowd: Some(CallLimit::X),
+                over_limit: Some(CallLimit::X),
                 ..
             },
         ) => refused(Reason::XFull),
         (
             _,
             DialOptions {
-                crowd: Some(CallLimit::Caller),
+                over_limit: Some(CallLimit::Caller),
                 ..
             },
         ) => refused(Reason::CallerFull),

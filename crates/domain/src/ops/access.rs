@@ -3,7 +3,7 @@
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName, is_name};
 use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Ruling;
+use crate::ops::Decided;
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 
@@ -13,7 +13,7 @@ const POLICY_MAX: usize = 100;
 /// The longest sealed secret, in bytes.
 const SEALED_BYTES_MAX: usize = 512;
 
-pub(super) fn set_account(state: &State, account: &Account) -> Ruling {
+pub(super) fn set_account(state: &State, account: &Account) -> Decided {
     named("account name", account.id.as_str())?;
     if state.account(&account.id) == Some(account) {
         return Ok((Vec::new(), Outcome::Done));
@@ -21,7 +21,7 @@ pub(super) fn set_account(state: &State, account: &Account) -> Ruling {
     one(Event::AccountSet(account.clone()))
 }
 
-pub(super) fn create_key(state: &State, key: &AccessKey) -> Ruling {
+pub(super) fn create_key(state: &State, key: &AccessKey) -> Decided {
     named("access key id", key.id.as_str())?;
     if key.sealed_secret.is_empty() || key.sealed_secret.len() > SEALED_BYTES_MAX {
         return Err(AdminRefusal::Malformed {
@@ -46,7 +46,7 @@ pub(super) fn create_key(state: &State, key: &AccessKey) -> Ruling {
     one(Event::KeySet(key.clone()))
 }
 
-pub(super) fn set_key_active(state: &State, id: &AccessKeyId, active: bool) -> Ruling {
+pub(super) fn set_key_active(state: &State, id: &AccessKeyId, active: bool) -> Decided {
     let key = existing_key(state, id)?;
     if key.active == active {
         return Ok((Vec::new(), Outcome::Done));
@@ -57,7 +57,7 @@ pub(super) fn set_key_active(state: &State, id: &AccessKeyId, active: bool) -> R
     }))
 }
 
-pub(super) fn reseal_key(state: &State, id: &AccessKeyId, sealed_secret: &[u8]) -> Ruling {
+pub(super) fn reseal_key(state: &State, id: &AccessKeyId, sealed_secret: &[u8]) -> Decided {
     let key = existing_key(state, id)?;
     one(Event::KeySet(AccessKey {
         sealed_secret: sealed_secret.into(),
@@ -65,12 +65,12 @@ pub(super) fn reseal_key(state: &State, id: &AccessKeyId, sealed_secret: &[u8]) 
     }))
 }
 
-pub(super) fn delete_key(state: &State, id: &AccessKeyId) -> Ruling {
+pub(super) fn delete_key(state: &State, id: &AccessKeyId) -> Decided {
     existing_key(state, id)?;
     one(Event::KeyDeleted { id: id.clone() })
 }
 
-pub(super) fn set_user(state: &State, user: &User) -> Ruling {
+pub(super) fn set_user(state: &State, user: &User) -> Decided {
     named("user name", user.name.as_str())?;
     if state.account(&user.account).is_none() {
         return Err(AdminRefusal::NotFound { what: "account" }.into());
@@ -94,7 +94,7 @@ pub(super) fn set_user(state: &State, user: &User) -> Ruling {
     one(Event::UserSet(user.clone()))
 }
 
-pub(super) fn delete_user(state: &State, account: &AccountId, name: &UserName) -> Ruling {
+pub(super) fn delete_user(state: &State, account: &AccountId, name: &UserName) -> Decided {
     if state.user(account, name).is_none() {
         return Err(AdminRefusal::NotFound { what: "user" }.into());
     }
@@ -117,6 +117,6 @@ fn named(what: &'static str, name: &str) -> Result<(), AdminRefusal> {
     })
 }
 
-fn one(event: Event) -> Ruling {
+fn one(event: Event) -> Decided {
     Ok((vec![event], Outcome::Done))
 }

@@ -12,8 +12,8 @@ pub(super) fn expire_due(state: &State, at_most: u32, now: Timestamp) -> (Vec<Ev
     let at_most = (at_most as usize).min(EVENTS_MAX);
     let mut due = state
         .inventory
-        .all_shelves()
-        .flat_map(|shelf| shelf.expiring.range(..=(now, u32::MAX)))
+        .all_partitions()
+        .flat_map(|partition| partition.expiring.range(..=(now, u32::MAX)))
         .filter_map(|&(_, place)| state.binding_at(place));
     let mut events = Vec::new();
     for binding in due.by_ref().take(at_most) {

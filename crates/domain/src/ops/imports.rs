@@ -3,7 +3,7 @@
 
 use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Ruling;
+use crate::ops::Decided;
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 
@@ -14,7 +14,7 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// Notes that the first `rows` rows are in, or with `None` that all are. A
 /// cursor never goes back.
-pub(super) fn note(state: &State, name: &str, rows: Option<u64>) -> Ruling {
+pub(super) fn note(state: &State, name: &str, rows: Option<u64>) -> Decided {
     let before = state.import(name);
     let event = match rows {
         None if before.is_none() => None,

@@ -4,7 +4,7 @@ use crate::access::PoolRef;
 use crate::command::{Actor, Outcome};
 use crate::event::Event;
 use crate::number::PhoneNumber;
-use crate::ops::{Ruling, pool_for};
+use crate::ops::{Decided, pool_for};
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -16,7 +16,7 @@ pub(super) fn set_locked(
     pool: &PoolRef,
     x: PhoneNumber,
     locked: bool,
-) -> Ruling {
+) -> Decided {
     let pool = pool_for(state, by, pool)?;
     let number = state
         .number(x)

@@ -7,7 +7,7 @@ use crate::command::{EVENTS_MAX, Outcome};
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
-use crate::ops::Ruling;
+use crate::ops::Decided;
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 
@@ -18,7 +18,7 @@ const PLACE_BYTES_MAX: usize = 64;
 
 /// Adds numbers, or changes the facts of known ones; what the customer did
 /// with a known one (its lock, its cooling) stays.
-pub(super) fn add(state: &State, numbers: &[Number]) -> Ruling {
+pub(super) fn add(state: &State, numbers: &[Number]) -> Decided {
     bounded(numbers.len())?;
     let mut events = Vec::new();
     let mut seen = BTreeSet::new();
@@ -48,7 +48,7 @@ pub(super) fn add(state: &State, numbers: &[Number]) -> Ruling {
 }
 
 /// Takes numbers away. None of them may carry a binding, live or unswept.
-pub(super) fn release(state: &State, numbers: &[PhoneNumber], now: Timestamp) -> Ruling {
+pub(super) fn release(state: &State, numbers: &[PhoneNumber], now: Timestamp) -> Decided {
     bounded(numbers.len())?;
     let numbers: BTreeSet<PhoneNumber> = numbers.iter().copied().collect();
     let mut events = Vec::new();
@@ -73,7 +73,7 @@ pub(super) fn release(state: &State, numbers: &[PhoneNumber], now: Timestamp) ->
     Ok((events, Outcome::Done))
 }
 
-pub(super) fn set_emergency(state: &State, numbers: &[PhoneNumber]) -> Ruling {
+pub(super) fn set_emergency(state: &State, numbers: &[PhoneNumber]) -> Decided {
     if numbers.len() > EMERGENCY_MAX {
         return Err(AdminRefusal::TooMany {
             what: "emergency numbers",

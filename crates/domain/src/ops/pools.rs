@@ -2,7 +2,7 @@
 
 use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Ruling;
+use crate::ops::Decided;
 use crate::pool::Pool;
 use crate::refusal::AdminRefusal;
 use crate::state::State;
@@ -14,7 +14,7 @@ const RING_TIMEOUT_S_MAX: u16 = 180;
 /// The most pairs on one X.
 const PAIRS_MAX: u32 = 4000;
 
-pub(super) fn set_pool(state: &State, pool: &Pool) -> Ruling {
+pub(super) fn set_pool(state: &State, pool: &Pool) -> Decided {
     let malformed = |what, why| Err(AdminRefusal::Malformed { what, why }.into());
     if !pool.key.is_well_formed() {
         return malformed("pool key", "FC and 1 to 30 hexadecimal digits");

@@ -1,4 +1,4 @@
-//! Putting numbers that have cooled back on the shelf.
+//! Putting numbers that have cooled back among those that can be given out.
 
 use crate::clock::Timestamp;
 use crate::command::{EVENTS_MAX, Outcome};
@@ -9,8 +9,8 @@ pub(super) fn thaw_due(state: &State, at_most: u32, now: Timestamp) -> (Vec<Even
     let at_most = (at_most as usize).min(EVENTS_MAX);
     let mut due = state
         .inventory
-        .all_shelves()
-        .flat_map(|shelf| &shelf.cooling)
+        .all_partitions()
+        .flat_map(|partition| &partition.cooling)
         .filter(|&&(until_s, _)| Timestamp::from_secs(i64::from(until_s)) <= now)
         .map(|&(_, at)| state.inventory.x(at));
     let events: Vec<Event> = due

@@ -2,12 +2,12 @@
 
 use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Ruling;
+use crate::ops::Decided;
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 use crate::trunk::{self, Trunk, TrunkName};
 
-pub(super) fn set_trunk(state: &State, trunk: &Trunk) -> Ruling {
+pub(super) fn set_trunk(state: &State, trunk: &Trunk) -> Decided {
     trunk::check(trunk)?;
     if state.trunk(&trunk.name) == Some(trunk) {
         return Ok((Vec::new(), Outcome::Done));
@@ -18,7 +18,7 @@ pub(super) fn set_trunk(state: &State, trunk: &Trunk) -> Ruling {
     ))
 }
 
-pub(super) fn delete_trunk(state: &State, name: &TrunkName) -> Ruling {
+pub(super) fn delete_trunk(state: &State, name: &TrunkName) -> Decided {
     if state.trunk(name).is_none() {
         return Err(AdminRefusal::NotFound { what: "trunk" }.into());
     }

@@ -6,7 +6,7 @@ use crate::binding::{EndCause, SubsId};
 use crate::clock::Timestamp;
 use crate::command::{Actor, Outcome};
 use crate::number::PhoneNumber;
-use crate::ops::{Ruling, binding_in, pool_for};
+use crate::ops::{Decided, binding_in, pool_for};
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -19,7 +19,7 @@ pub(super) fn unbind(
     subs_id: SubsId,
     x: PhoneNumber,
     now: Timestamp,
-) -> Ruling {
+) -> Decided {
     let pool = pool_for(state, by, pool)?;
     let binding = binding_in(state, pool, subs_id, x)?;
     if binding.is_over(now) {

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::command::{Actor, Outcome, Update};
 use crate::event::Event;
 use crate::number::PhoneNumber;
-use crate::ops::{Ruling, binding_in, expiration, party, pool_for};
+use crate::ops::{Decided, binding_in, expiration, party, pool_for};
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -18,7 +18,7 @@ pub(super) fn update(
     (subs_id, x): (SubsId, PhoneNumber),
     updates: &[Update],
     now: Timestamp,
-) -> Ruling {
+) -> Decided {
     let pool = pool_for(state, by, pool)?;
     let before = binding_in(state, pool, subs_id, x)?;
     if before.is_over(now) {

@@ -5,7 +5,7 @@ use crate::account::{AccessKeyId, Account};
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::inventory::{Number, Shelving};
+use crate::inventory::{Number, PickRules};
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
 use crate::product::Slot;
@@ -249,9 +249,9 @@ impl State {
     }
 
     fn put_pool(&mut self, pool: Pool) -> Option<Row> {
-        self.inventory.set_shelving(
+        self.inventory.set_pick_rules(
             &pool.key,
-            Shelving {
+            PickRules {
                 pick: pool.pick,
                 bindings_per_x_max: pool.product.bindings_per_x_max(&pool),
             },
@@ -263,28 +263,32 @@ impl State {
         self.trunks.insert(trunk.name.clone(), trunk).map(Row::from)
     }
 
-    /// Puts a number in. When that moves it to another shelf, the expiries of
+    /// Puts a number in. When that moves it to another partition, the expiries of
     /// its bindings move with it.
     fn put_number(&mut self, number: Number) -> Option<Number> {
         let x = number.x;
-        let shelf_before = self
+        let partition_before = self
             .inventory
             .find(x)
-            .and_then(|at| self.inventory.shelf_of(at));
+            .and_then(|at| self.inventory.partition_of(at));
         let old = self.inventory.put(number);
         let at = self.inventory.find(x)?;
-        let shelf_now = self.inventory.shelf_of(at);
-        if shelf_before.is_some() && shelf_before != shelf_now {
+        let partition_now = self.inventory.partition_of(at);
+        if partition_before.is_some() && partition_before != partition_now {
             let expiries: Vec<(Timestamp, u32)> = self
                 .places_on(at)
                 .map(|binding| (self.bindings.expires_at(binding), binding))
                 .collect();
             for expiry in expiries {
-                if let Some(shelf) = shelf_before.and_then(|id| self.inventory.shelf_mut(id)) {
-                    shelf.expiring.remove(&expiry);
+                if let Some(partition) =
+                    partition_before.and_then(|id| self.inventory.partition_mut(id))
+                {
+                    partition.expiring.remove(&expiry);
                 }
-                if let Some(shelf) = shelf_now.and_then(|id| self.inventory.shelf_mut(id)) {
-                    shelf.expiring.insert(expiry);
+                if let Some(partition) =
+                    partition_now.and_then(|id| self.inventory.partition_mut(id))
+                {
+                    partition.expiring.insert(expiry);
                 }
             }
         }
@@ -309,12 +313,12 @@ impl State {
         if holds_anyone {
             self.inventory.set_anyone(x, at);
         }
-        if let Some(shelf) = self
+        if let Some(partition) = self
             .inventory
-            .shelf_of(x)
-            .and_then(|id| self.inventory.shelf_mut(id))
+            .partition_of(x)
+            .and_then(|id| self.inventory.partition_mut(id))
         {
-            shelf.expiring.insert((expires_at, at));
+            partition.expiring.insert((expires_at, at));
         }
     }
 
@@ -338,12 +342,12 @@ impl State {
         }
         self.inventory
             .set_bindings(x, head, count.saturating_sub(1));
-        if let Some(shelf) = self
+        if let Some(partition) = self
             .inventory
-            .shelf_of(x)
-            .and_then(|id| self.inventory.shelf_mut(id))
+            .partition_of(x)
+            .and_then(|id| self.inventory.partition_mut(id))
         {
-            shelf.expiring.remove(&(binding.expires_at, at));
+            partition.expiring.remove(&(binding.expires_at, at));
         }
         Some(binding)
     }

@@ -57,7 +57,7 @@ impl NumberForm {
 }
 
 /// Reads a number in whatever form it comes: `+86`, `0086`, `86`, the 0 before a mobile of another
-/// town, a landline that lost its 0 or, if the area is known, its area code. `text` is digits with
+/// city, a landline that lost its 0 or, if the area is known, its area code. `text` is digits with
 /// perhaps a `+` in front. None for what is no number.
 pub fn read(text: &str, home_area: Option<PhoneNumber>) -> Option<PhoneNumber> {
     let abroad = text.strip_prefix('+').or_else(|| text.strip_prefix("00"));

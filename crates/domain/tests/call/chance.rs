@@ -55,12 +55,12 @@ impl Wave {
                     return None;
                 };
                 connection.binding.record = recorded;
-                let crowd = crowded.then_some(CallLimit::X);
+                let over_limit = crowded.then_some(CallLimit::X);
                 let options = DialOptions {
                     trunks,
                     // Of some calls every second one is a further place.
                     further: if trunks > 2 { 0b1010 } else { 0 },
-                    crowd,
+                    over_limit,
                     tone: toned.then_some(ToneCode::NETWORK),
                 };
                 Input::Routed(Route::Connect(connection), options)

@@ -33,7 +33,7 @@ const EARLY: Terms = Terms {
 const ONE_TRUNK: DialOptions = DialOptions {
     trunks: 1,
     further: 0,
-    crowd: None,
+    over_limit: None,
     tone: None,
 };
 

@@ -1,4 +1,4 @@
-//! Trunks that fail, crowds, and what the record tells of it.
+//! Trunks that fail, limits of calls, and what the record tells of it.
 
 use super::*;
 

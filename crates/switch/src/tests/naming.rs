@@ -363,7 +363,7 @@ fn a_caller_that_gives_up_meanwhile_rings_nobody() {
 }
 
 /// A world that takes many calls.
-fn crowd() -> World {
+fn over_limit() -> World {
     let mut world = World::new();
     let setup = Setup {
         calls_max: 1_000,
@@ -379,7 +379,7 @@ fn crowd() -> World {
 
 #[test]
 fn one_trunks_slow_names_keep_nobody_else_waiting() {
-    let mut world = crowd();
+    let mut world = over_limit();
     // Two are looked up, 32 wait, and the rest is refused at once; nothing is believed of any.
     for number in 0..100 {
         world.dial(named(CALLER_MEDIA, &format!("m{number}.example")), 70);
@@ -425,7 +425,7 @@ fn one_trunks_slow_names_keep_nobody_else_waiting() {
 
 #[test]
 fn calls_that_name_the_same_host_wait_for_one_look_up() {
-    let mut world = crowd();
+    let mut world = over_limit();
     for _ in 0..300 {
         world.dial(named_caller(), 70);
     }

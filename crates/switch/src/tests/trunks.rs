@@ -325,10 +325,10 @@ fn who_leaves_gives_up_its_registrations_and_makes_no_new_ones() {
     };
     assert!(registers(granted).is_empty());
     let sent = registers(Input::Leave);
-    let [farewell] = &sent[..] else {
-        panic!("one farewell, not {sent:?}")
+    let [unregister] = &sent[..] else {
+        panic!("one unregister, not {sent:?}")
     };
-    assert!(farewell.contains("\r\nExpires: 0\r\n"), "{farewell}");
+    assert!(unregister.contains("\r\nExpires: 0\r\n"), "{unregister}");
     carrier.peer.probe_every_s = Some(30);
     registers(Input::Trunks(vec![carrier]));
     assert!(registers(Input::Timeout).is_empty(), "it has left");

@@ -143,7 +143,7 @@ pub struct World {
     /// Host names that were asked for, and what they stand for; none if nobody says.
     pub asked: Vec<String>,
     pub named: Option<Resolution>,
-    /// Whither nothing arrives.
+    /// Where nothing arrives.
     pub deaf: Option<&'static str>,
     pub queue: VecDeque<(Hop, Hop, Vec<u8>)>,
 }

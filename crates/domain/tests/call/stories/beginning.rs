@@ -113,9 +113,9 @@ fn a_crowd_on_x_or_by_a_caller_is_refused_and_recorded() {
             ],
         ),
     ];
-    for (crowd, expected) in rows {
+    for (over_limit, expected) in rows {
         let options = DialOptions {
-            crowd: Some(crowd),
+            over_limit: Some(over_limit),
             ..ONE_TRUNK
         };
         // Without a word, whatever its callers can hear: that would take ports.
