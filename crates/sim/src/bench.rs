@@ -21,7 +21,7 @@ use maskline_journal::pipeline::{
 
 use crate::faults::Fault;
 use crate::model::judge::Answer;
-use crate::model::reckoning::Reckoning;
+use crate::model::model_clock::ModelClock;
 
 /// Whom to answer.
 pub type Caller = u64;
@@ -33,7 +33,7 @@ pub struct Bench {
     state: State,
     tip: Tip,
     limits: Limits,
-    reckoning: Reckoning,
+    model_clock: ModelClock,
     clocks: Clocks,
     queue: VecDeque<(Caller, Envelope, Seed, Option<u64>)>,
     flight: Option<Flight>,
@@ -65,7 +65,7 @@ impl Bench {
             state,
             tip,
             limits,
-            reckoning: Reckoning::new(),
+            model_clock: ModelClock::new(),
             clocks: Clocks::default(),
             queue: VecDeque::new(),
             flight: None,
@@ -91,7 +91,7 @@ impl Bench {
 
     /// The time for a read.
     pub fn now(&self, clocks: Clocks) -> Timestamp {
-        self.reckoning.to_read(clocks, self.state.now())
+        self.model_clock.to_read(clocks, self.state.now())
     }
 
     /// When a tick is wanted.
@@ -113,7 +113,7 @@ impl Bench {
 
     /// Takes one input.
     pub fn handle_input(&mut self, input: Input<Caller>, clocks: Clocks) {
-        self.reckoning.show(clocks, self.state.now());
+        self.model_clock.show(clocks, self.state.now());
         self.clocks = clocks;
         if self.mode == Mode::Stopped {
             return;
@@ -157,7 +157,7 @@ impl Bench {
                 Append::NotWritten(_) => self.mode = self.read_only(),
                 Append::Unknown(reason) => self.stop(reason),
             },
-            Input::TrustClock => self.reckoning.believe(),
+            Input::TrustClock => self.model_clock.believe(),
             Input::Broken { reason } => self.stop(reason),
             Input::Tick => {}
         }
@@ -211,7 +211,7 @@ impl Bench {
     }
 
     fn decide_batch(&mut self) {
-        let mut now = self.reckoning.to_decide(self.state.now());
+        let mut now = self.model_clock.to_decide(self.state.now());
         if self.plants(Fault::TimeGoesBack) {
             now = self.clocks.wall;
         }
@@ -250,7 +250,7 @@ impl Bench {
         if events.len() > self.limits.command_events_max {
             return Err(SubmitError::TooLarge);
         }
-        let in_doubt = self.reckoning.in_doubt() && !self.plants(Fault::EndedInDoubt);
+        let in_doubt = self.model_clock.in_doubt() && !self.plants(Fault::EndedInDoubt);
         if in_doubt && events.iter().any(ends_by_time) {
             return Err(SubmitError::ClockInDoubt);
         }

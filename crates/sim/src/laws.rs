@@ -224,7 +224,7 @@ fn stock(state: &State, model: &Model, pool: Option<&PoolKey>) -> Held {
         if number.class.pool.as_ref() == pool {
             let city = expected.entry(number.class.city.to_string()).or_default();
             city.0 += 1;
-            city.1 += u32::from(model.is_on_the_shelf(number));
+            city.1 += u32::from(model.is_available(number));
         }
     }
     if pool.is_none() {

@@ -3,13 +3,13 @@
 //!
 //! It shares no rule with `domain`; only plain data types. [`rules`] says what
 //! a command must lead to, [`judge`] compares that with what was journalled
-//! and makes it part of the model, [`reach`] routes calls, [`reckoning`] tells
+//! and makes it part of the model, [`reach`] routes calls, [`model_clock`] tells
 //! the time.
 
 pub mod judge;
+pub mod model_clock;
 pub mod operators;
 pub mod reach;
-pub mod reckoning;
 pub mod rules;
 pub mod slots;
 
@@ -198,7 +198,7 @@ impl Model {
 
     /// Whether a number lies ready by what is recorded: not locked, not
     /// cooling or cooled but not put back, and with room left.
-    pub fn is_on_the_shelf(&self, number: &Number) -> bool {
+    pub fn is_available(&self, number: &Number) -> bool {
         let room = self.pool_of(number.x).map_or(1, |pool| self.room_on(pool));
         !number.locked && number.cooling_until == Timestamp(0) && self.on(number.x).count() < room
     }

@@ -32,7 +32,7 @@ use crate::laws::answer_log::AnswerLog;
 use crate::laws::{Broken, Held};
 use crate::model::Model;
 use crate::model::judge::Answer;
-use crate::model::reckoning::Reckoning;
+use crate::model::model_clock::ModelClock;
 
 /// Whom to answer.
 pub type Caller = u64;
@@ -177,7 +177,7 @@ pub struct World {
     workload: Workload,
     limits: Limits,
     clocks: Clocks,
-    reckoning: Reckoning,
+    model_clock: ModelClock,
     disk: Disk,
     snapshot_writer: Option<SnapshotWriter>,
     machine: Option<Machine>,
@@ -236,7 +236,7 @@ impl World {
             workload,
             limits,
             clocks,
-            reckoning: Reckoning::new(),
+            model_clock: ModelClock::new(),
             disk: Disk::new(compression),
             snapshot_writer: None,
             machine: None,

@@ -36,25 +36,25 @@ pub(super) enum Expected {
 
 /// A pool of numbers.
 #[derive(Debug, Clone, Copy)]
-struct Stock {
+struct PoolKind {
     key: &'static str,
     product: Product,
     /// Whether A reaches the default B.
     calls_back: bool,
 }
 
-const STOCKS: [Stock; 3] = [
-    Stock {
+const POOL_KINDS: [PoolKind; 3] = [
+    PoolKind {
         key: "FC1",
         product: Product::Axn,
         calls_back: true,
     },
-    Stock {
+    PoolKind {
         key: "FC2",
         product: Product::Axb,
         calls_back: true,
     },
-    Stock {
+    PoolKind {
         key: "FC3",
         product: Product::Axn,
         calls_back: false,
@@ -62,9 +62,9 @@ const STOCKS: [Stock; 3] = [
 ];
 
 #[derive(Debug, Clone)]
-struct Bond {
+struct KnownBinding {
     id: SubsId,
-    stock: Stock,
+    pool_kind: PoolKind,
     x: PhoneNumber,
     a: PhoneNumber,
     b: Option<PhoneNumber>,
@@ -77,7 +77,7 @@ struct Bond {
 /// See the module.
 pub(super) struct BindingWorld {
     state: State,
-    bonds: Vec<Bond>,
+    known_bindings: Vec<KnownBinding>,
     numbers: Vec<PhoneNumber>,
     parties: Vec<PhoneNumber>,
     /// The tones that can be played; where there are none nobody names any.
@@ -95,7 +95,7 @@ impl BindingWorld {
     pub fn new(now: Timestamp) -> Self {
         let mut bindings = Self {
             state: State::default(),
-            bonds: Vec::new(),
+            known_bindings: Vec::new(),
             numbers: Vec::new(),
             parties: (0..PARTIES).map(|n| number(13_900_000_000 + n)).collect(),
             playable: Vec::new(),
@@ -115,13 +115,13 @@ impl BindingWorld {
             }),
             now,
         );
-        for (place, kind) in (0..).zip(STOCKS) {
+        for (place, kind) in (0..).zip(POOL_KINDS) {
             bindings.command(Command::SetPool(pool(kind)), now);
             let first = 17_000_000_000 + place * 100;
             let numbers: Vec<PhoneNumber> =
                 (0..NUMBERS_A_POOL).map(|n| number(first + n)).collect();
             bindings.command(
-                Command::AddNumbers(numbers.iter().map(|&x| stock(x, kind, now)).collect()),
+                Command::AddNumbers(numbers.iter().map(|&x| number_in(x, kind, now)).collect()),
                 now,
             );
             bindings.numbers.extend(numbers);
@@ -134,7 +134,7 @@ impl BindingWorld {
         let (network, files) = TONES.split_at(1);
         let lie_there = files.iter().filter(|_| chance.one_in(2));
         self.playable = network.iter().chain(lie_there).copied().collect();
-        for kind in STOCKS {
+        for kind in POOL_KINDS {
             let codes = codes(chance);
             let [a, a_alone, other] = codes.map(|code| code.and_then(ToneCode::parse));
             let mut pool = pool(kind);
@@ -153,14 +153,14 @@ impl BindingWorld {
     /// What the list says of the ring tone of a call that rings, or whose A has no B: the binding's if it
     /// can be played, else the pool's.
     pub fn expected_tone(&self, dial: &Dial, now: Timestamp) -> Option<ToneCode> {
-        let (bond, is_a) = self.bond_of(dial, now)?;
-        let place = match (is_a, bond.b) {
+        let (known, is_a) = self.known_of(dial, now)?;
+        let place = match (is_a, known.b) {
             (true, Some(_)) => 0,
             (true, None) => 1,
             (false, _) => 2,
         };
-        let pools = self.pool_tones.get(bond.stock.key);
-        let named = [bond.tones[place], pools.and_then(|codes| codes[place])];
+        let pools = self.pool_tones.get(known.pool_kind.key);
+        let named = [known.tones[place], pools.and_then(|codes| codes[place])];
         let mut heard = named.into_iter().flatten();
         heard
             .find(|code| self.playable.contains(code))
@@ -202,19 +202,19 @@ impl BindingWorld {
 
     /// One thing that a customer does.
     pub fn change(&mut self, chance: &mut Chance, now: Timestamp) {
-        if chance.one_in(4) && !self.bonds.is_empty() {
-            let at = chance.below(self.bonds.len() as u64) as usize;
-            let bond = self.bonds.swap_remove(at);
+        if chance.one_in(4) && !self.known_bindings.is_empty() {
+            let at = chance.below(self.known_bindings.len() as u64) as usize;
+            let known = self.known_bindings.swap_remove(at);
             let unbind = Command::Unbind {
-                pool: PoolRef::Key(PoolKey::new(bond.stock.key)),
-                subs_id: bond.id,
-                x: bond.x,
+                pool: PoolRef::Key(PoolKey::new(known.pool_kind.key)),
+                subs_id: known.id,
+                x: known.x,
             };
             self.command(unbind, now);
             return;
         }
-        let stock = STOCKS[chance.weighed(&[4, 4, 1])];
-        let product = stock.product;
+        let pool_kind = POOL_KINDS[chance.weighed(&[4, 4, 1])];
+        let product = pool_kind.product;
         let (a, b) = (self.party(chance), self.party(chance));
         let with_b = a != b && (product == Product::Axb || chance.one_in(2));
         if product == Product::Axb && !with_b {
@@ -230,7 +230,7 @@ impl BindingWorld {
             false => codes(chance),
         };
         let request = BindRequest {
-            pool: PoolRef::Key(PoolKey::new(stock.key)),
+            pool: PoolRef::Key(PoolKey::new(pool_kind.key)),
             product,
             a,
             b: with_b.then_some(b),
@@ -247,9 +247,9 @@ impl BindingWorld {
             },
         };
         if let Some(Outcome::Bound(binding)) = self.command(Command::Bind(Box::new(request)), now) {
-            self.bonds.push(Bond {
+            self.known_bindings.push(KnownBinding {
                 id: binding.subs_id,
-                stock,
+                pool_kind,
                 x: binding.x,
                 a,
                 b: with_b.then_some(b),
@@ -263,20 +263,20 @@ impl BindingWorld {
 
     /// Somebody dials something: mostly a party of a binding, or anyone, and a number with a binding.
     pub fn dial(&self, chance: &mut Chance) -> (Option<PhoneNumber>, PhoneNumber) {
-        let bond = chance.pick(&self.bonds);
-        let x = match (bond, chance.below(20)) {
+        let known = chance.pick(&self.known_bindings);
+        let x = match (known, chance.below(20)) {
             (_, 0) => number(17_900_000_000 + chance.below(100)),
             (None, _) | (_, 1) => chance
                 .pick(&self.numbers)
                 .copied()
                 .unwrap_or(number(17_000_000_000)),
-            (Some(bond), _) => bond.x,
+            (Some(known), _) => known.x,
         };
-        let caller = match (bond, chance.below(24)) {
+        let caller = match (known, chance.below(24)) {
             (_, 0) => None,
             (_, 1) => Some(x),
-            (Some(bond), 2..=7) => Some(bond.a),
-            (Some(bond), 8..=19) => Some(bond.b.unwrap_or(bond.a)),
+            (Some(known), 2..=7) => Some(known.a),
+            (Some(known), 8..=19) => Some(known.b.unwrap_or(known.a)),
             _ => Some(self.party(chance)),
         };
         (caller, x)
@@ -307,42 +307,44 @@ impl BindingWorld {
             return Expected::Refused(None, 482, 25);
         }
         let cannot = Expected::Refused(Some(Prompt::CannotConnect), 403, 21);
-        match self.bond_of(dial, now) {
+        match self.known_of(dial, now) {
             None => Expected::Refused(Some(Prompt::NotInUse), 404, 1),
-            Some((bond, true)) => match (bond.restriction, bond.b) {
+            Some((known, true)) => match (known.restriction, known.b) {
                 (Restriction::AMayNotDial, _) => cannot,
-                _ if bond.stock.product == Product::Axn && !bond.stock.calls_back => cannot,
+                _ if known.pool_kind.product == Product::Axn && !known.pool_kind.calls_back => {
+                    cannot
+                }
                 (_, Some(b)) => Expected::Rings(b),
                 (_, None) => Expected::Refused(Some(Prompt::VacantNumber), 404, 1),
             },
-            Some((bond, false)) if bond.restriction == Restriction::OthersMayNotDial => cannot,
-            Some((bond, false)) => Expected::Rings(bond.a),
+            Some((known, false)) if known.restriction == Restriction::OthersMayNotDial => cannot,
+            Some((known, false)) => Expected::Rings(known.a),
         }
     }
 
     /// Whether the call, if it goes through, is recorded.
     pub fn is_recorded(&self, dial: &Dial, now: Timestamp) -> bool {
-        self.bond_of(dial, now)
-            .is_some_and(|(bond, _)| bond.is_recorded)
+        self.known_of(dial, now)
+            .is_some_and(|(known, _)| known.is_recorded)
     }
 
     /// By which binding a call goes, and whether its A calls.
-    fn bond_of(&self, dial: &Dial, now: Timestamp) -> Option<(&Bond, bool)> {
-        let is_live = |bond: &&Bond| bond.x == dial.x && now < bond.expires_at;
-        let mine: Vec<&Bond> = self.bonds.iter().filter(is_live).collect();
-        if let Some(bond) = mine.iter().find(|bond| dial.caller == Some(bond.a)) {
-            return Some((bond, true));
+    fn known_of(&self, dial: &Dial, now: Timestamp) -> Option<(&KnownBinding, bool)> {
+        let is_live = |known: &&KnownBinding| known.x == dial.x && now < known.expires_at;
+        let mine: Vec<&KnownBinding> = self.known_bindings.iter().filter(is_live).collect();
+        if let Some(known) = mine.iter().find(|known| dial.caller == Some(known.a)) {
+            return Some((known, true));
         }
-        let is_for = |bond: &&&Bond| match bond.stock.product {
+        let is_for = |known: &&&KnownBinding| match known.pool_kind.product {
             Product::Axn => true,
-            Product::Axb => dial.caller.is_some() && dial.caller == bond.b,
+            Product::Axb => dial.caller.is_some() && dial.caller == known.b,
         };
-        mine.iter().find(is_for).map(|bond| (*bond, false))
+        mine.iter().find(is_for).map(|known| (*known, false))
     }
 }
 
 /// A pool without ring tones.
-fn pool(kind: Stock) -> Pool {
+fn pool(kind: PoolKind) -> Pool {
     let mut pool = Pool::new(PoolKey::new(kind.key), AccountId::new("acme"), kind.product);
     pool.ring_timeout_s = 20;
     pool.a_call_back = kind.calls_back;
@@ -369,7 +371,7 @@ fn ring_config(product: Product, tones: Codes) -> Option<Box<str>> {
     (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")).into())
 }
 
-fn stock(x: PhoneNumber, kind: Stock, now: Timestamp) -> Number {
+fn number_in(x: PhoneNumber, kind: PoolKind, now: Timestamp) -> Number {
     Number {
         x,
         class: NumberClass {

@@ -27,24 +27,24 @@ impl NetworkFaults {
 
 /// What phones of one world do in ways of their own.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Manners {
+pub(super) struct PhoneOptions {
     delayed_percent: u64,
     update_percent: u64,
     ask_percent: u64,
-    papers_percent: u64,
+    multipart_percent: u64,
     named_percent: u64,
     pracks_percent: u64,
     elsewhere_percent: u64,
 }
 
-impl Manners {
+impl PhoneOptions {
     /// From plain to odd.
     pub fn new(chance: &mut Chance) -> Self {
         Self {
             delayed_percent: chance.below(80),
             update_percent: chance.below(50),
             ask_percent: chance.below(50),
-            papers_percent: chance.below(40),
+            multipart_percent: chance.below(40),
             named_percent: chance.below(30),
             pracks_percent: chance.below(60),
             elsewhere_percent: chance.below(60),
@@ -56,9 +56,9 @@ impl Manners {
         chance.below(100) < self.delayed_percent
     }
 
-    /// Whether an exchange sends papers beside its descriptions.
-    pub fn has_papers(&self, chance: &mut Chance) -> bool {
-        chance.below(100) < self.papers_percent
+    /// Whether an exchange sends its descriptions in a multipart body.
+    pub fn is_multipart(&self, chance: &mut Chance) -> bool {
+        chance.below(100) < self.multipart_percent
     }
 
     /// Whether a phone says a host name in the place of its address.

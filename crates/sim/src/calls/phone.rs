@@ -9,7 +9,7 @@ use maskline_sip::sdp::{self, Audio, Codec, Direction};
 use maskline_sip::time::Time;
 
 use super::agreed::Agreements;
-use super::rewriting::{Change, Done, Rewriter, with_papers, without_100rel};
+use super::rewriting::{Change, Done, Rewriter, as_multipart, without_100rel};
 use super::world::{PORTS_APART, SWITCH};
 use crate::chance::Chance;
 
@@ -56,9 +56,9 @@ pub(super) struct Phone {
     pub wakes_at: Option<u64>,
     media: Media,
     rewriter: Rewriter,
-    has_papers: bool,
-    /// Descriptions that were sent among papers.
-    pub papers: u64,
+    is_multipart: bool,
+    /// Descriptions that were sent in a multipart body.
+    pub multiparts: u64,
     elsewhere: Option<&'static str>,
     /// Answers that differ from an early one.
     pub answered_elsewhere: u64,
@@ -159,8 +159,8 @@ pub(super) struct Make {
     pub change: Change,
     /// Whether its first INVITE brings no offer.
     pub is_delayed: bool,
-    /// Whether its exchange sends papers of its own beside each description.
-    pub has_papers: bool,
+    /// Whether its exchange puts each description in a multipart body, beside parts of its own.
+    pub is_multipart: bool,
     /// Whether it says a host name in the place of its address.
     pub is_named: bool,
     /// Whether it offers anew in a PRACK.
@@ -177,7 +177,7 @@ impl Make {
         codecs: "8",
         change: Change::Offer,
         is_delayed: false,
-        has_papers: false,
+        is_multipart: false,
         is_named: false,
         offers_by_prack: false,
         elsewhere: None,
@@ -219,8 +219,8 @@ impl Phone {
             rewriter: Rewriter::new(make.change, make.is_delayed, make.offers_by_prack),
             elsewhere: make.elsewhere,
             answered_elsewhere: 0,
-            has_papers: make.has_papers,
-            papers: 0,
+            is_multipart: make.is_multipart,
+            multiparts: 0,
             agreements: Agreements::default(),
             told: None,
             described_ms: 0,
@@ -280,9 +280,9 @@ impl Phone {
         });
         self.answered_elsewhere += u64::from(other.is_some());
         let sent = other.unwrap_or(sent);
-        let papers = self.has_papers.then(|| with_papers(&sent)).flatten();
-        self.papers += u64::from(papers.is_some());
-        let sent = papers.unwrap_or(sent);
+        let multiparts = self.is_multipart.then(|| as_multipart(&sent)).flatten();
+        self.multiparts += u64::from(multiparts.is_some());
+        let sent = multiparts.unwrap_or(sent);
         if self.agreements.note(&sent, true) {
             self.described_ms = now.as_millis();
         }

@@ -242,9 +242,9 @@ fn with_method(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     format!("{}\r\n\r\n{body}", head.join("\r\n")).into_bytes()
 }
 
-/// The same message with its description among the papers of an exchange (RFC 5621); none if it has no
+/// The same message with its description in a multipart body, as an exchange sends it (RFC 5621); none if it has no
 /// description.
-pub(super) fn with_papers(bytes: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn as_multipart(bytes: &[u8]) -> Option<Vec<u8>> {
     let message = Message::parse(bytes).ok()?;
     let optional = "Content-Disposition: signal;handling=optional";
     let parts = [

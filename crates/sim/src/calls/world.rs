@@ -23,7 +23,7 @@ use maskline_switch::{CallKey, Input, Setup, Switch};
 
 use super::bindings::BindingWorld;
 use super::laws::Track;
-use super::network::{Manners, Network, NetworkFaults};
+use super::network::{Network, NetworkFaults, PhoneOptions};
 use super::phone::{Act, Phone, PhoneId};
 use super::{Plan, Slip};
 use crate::chance::Chance;
@@ -100,7 +100,7 @@ pub(super) struct World {
     switch_wakes_at: Option<u64>,
     bindings: BindingWorld,
     network: Network,
-    manners: Manners,
+    phone_options: PhoneOptions,
     phones: BTreeMap<PhoneId, Phone>,
     /// Phones that have vanished, too: what they said may still be under way.
     by_address: BTreeMap<SocketAddr, (PhoneId, usize)>,
@@ -148,7 +148,7 @@ impl World {
         };
         switch.handle_input(Input::Trunks(trunks(None)), moment);
         let faults = NetworkFaults::new(&mut chance);
-        let manners = Manners::new(&mut chance);
+        let phone_options = PhoneOptions::new(&mut chance);
         let mut world = Self {
             chance,
             now_ms: 0,
@@ -160,7 +160,7 @@ impl World {
             switch_wakes_at: None,
             bindings: BindingWorld::new(BEGIN),
             network: Network::new(faults),
-            manners,
+            phone_options,
             phones: BTreeMap::new(),
             by_address: BTreeMap::new(),
             by_call_id: BTreeMap::new(),

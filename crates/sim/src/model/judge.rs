@@ -12,7 +12,7 @@ use maskline_journal::pipeline::SubmitError;
 use crate::laws::{Broken, Held, Law, broken, hold};
 use crate::model::Model;
 use crate::model::operators::same_refusal;
-use crate::model::rules::{Ruling, Verdict, Work};
+use crate::model::rules::{ExpectedOutcome, Verdict, Work};
 
 /// What a caller may be told.
 pub type Answer = Result<Outcome, SubmitError>;
@@ -76,9 +76,9 @@ impl Model {
             0
         };
         let mut allowed = Vec::new();
-        let needed = verdict.ruling.events() + usize::from(verdict.remembered.is_some());
+        let needed = verdict.expected.events() + usize::from(verdict.remembered.is_some());
         if needed == 0 {
-            allowed.push(verdict.ruling.silent_answer());
+            allowed.push(verdict.expected.silent_answer());
         }
         if circumstances.in_doubt && tidied_max > 0 {
             allowed.push(Err(SubmitError::ClockInDoubt));
@@ -104,8 +104,8 @@ impl Model {
     ) -> Result<Answer, Broken> {
         let Circumstances { now, in_doubt, .. } = circumstances;
         let told = || {
-            let (command, ruling) = (&envelope.command, &verdict.ruling);
-            format!("{command:?} at {}: {events:?}, but {ruling:?}", now.0)
+            let (command, expected) = (&envelope.command, &verdict.expected);
+            format!("{command:?} at {}: {events:?}, but {expected:?}", now.0)
         };
         hold(
             events.len() <= circumstances.events_max,
@@ -125,7 +125,10 @@ impl Model {
                 || format!("the id is not remembered: {}", told()),
             )?;
             self.apply(&expected)?;
-        } else if matches!(verdict.ruling, Ruling::Refused(Refusal::CommandRepeated)) {
+        } else if matches!(
+            verdict.expected,
+            ExpectedOutcome::Refused(Refusal::CommandRepeated)
+        ) {
             return broken(
                 Law::OnceOnly,
                 format!("a repeated command did something: {}", told()),
@@ -140,7 +143,7 @@ impl Model {
                     format!("something was ended in doubt: {}", told())
                 })?;
                 self.apply(event)?;
-            } else if let Ruling::Done(_) = verdict.ruling {
+            } else if let ExpectedOutcome::Done(_) = verdict.expected {
                 // Facts of its own may stand between tidying ones.
                 own.push_back(event);
                 self.apply(event)?;
@@ -148,17 +151,17 @@ impl Model {
                 own.push_back(event);
             }
         }
-        self.close(verdict.ruling.clone(), own, tidied, now)
+        self.close(verdict.expected.clone(), own, tidied, now)
             .map_err(|broken| Broken {
                 what: format!("{}: {}", broken.what, told()),
                 ..broken
             })
     }
 
-    /// The facts of the command itself must be those that the ruling asks for.
+    /// The facts of the command itself must be those that the model expects.
     fn close(
         &mut self,
-        ruling: Ruling,
+        expected: ExpectedOutcome,
         mut own: VecDeque<&Event>,
         tidied: Tidied,
         now: Timestamp,
@@ -169,10 +172,10 @@ impl Model {
                 more: work.more,
             })
         };
-        let answer = match ruling {
-            Ruling::Refused(refusal) => Err(SubmitError::Refused(refusal)),
-            Ruling::Existing(binding) => Ok(Outcome::Bound(binding)),
-            Ruling::Done(expected) => {
+        let answer = match expected {
+            ExpectedOutcome::Refused(refusal) => Err(SubmitError::Refused(refusal)),
+            ExpectedOutcome::Existing(binding) => Ok(Outcome::Bound(binding)),
+            ExpectedOutcome::Done(expected) => {
                 let same = own.iter().copied().eq(expected.iter());
                 hold(same, Law::RightAnswer, || {
                     format!("not what was asked, which is {expected:?}")
@@ -180,7 +183,7 @@ impl Model {
                 own.clear();
                 Ok(Outcome::Done)
             }
-            Ruling::Bound { binding, allowed } => {
+            ExpectedOutcome::Bound { binding, allowed } => {
                 let Some(event @ Event::Bound(made)) = own.pop_front() else {
                     return broken(Law::RightAnswer, "nothing was bound");
                 };
@@ -188,19 +191,19 @@ impl Model {
                 self.apply(event)?;
                 Ok(Outcome::Bound(made.clone()))
             }
-            Ruling::Expired(work) => {
+            ExpectedOutcome::Expired(work) => {
                 hold(tidied.ended == work.count, Law::RightAnswer, || {
                     format!("{} ended, {} to be", tidied.ended, work.count)
                 })?;
                 worked(work)
             }
-            Ruling::Thawed(work) => {
+            ExpectedOutcome::Thawed(work) => {
                 hold(tidied.thawed == work.count, Law::RightAnswer, || {
                     format!("{} thawed, {} to be", tidied.thawed, work.count)
                 })?;
                 worked(work)
             }
-            Ruling::Forgotten(work, newest) => {
+            ExpectedOutcome::Forgotten(work, newest) => {
                 let expected = newest.map(|newest| Event::CommandsForgotten {
                     before: newest.plus_millis(1),
                 });
@@ -212,7 +215,7 @@ impl Model {
                 }
                 worked(work)
             }
-            Ruling::NewEpoch => {
+            ExpectedOutcome::NewEpoch => {
                 let Some(
                     event @ Event::EpochBegun {
                         epoch,
@@ -433,30 +436,32 @@ struct Tidied {
     thawed: u32,
 }
 
-impl Ruling {
+impl ExpectedOutcome {
     /// How many events it needs.
     fn events(&self) -> usize {
         match self {
-            Ruling::Refused(_) | Ruling::Existing(_) => 0,
-            Ruling::Done(events) => events.len(),
-            Ruling::Bound { .. } | Ruling::NewEpoch => 1,
-            Ruling::Expired(work) | Ruling::Thawed(work) => work.count as usize,
-            Ruling::Forgotten(_, newest) => usize::from(newest.is_some()),
+            ExpectedOutcome::Refused(_) | ExpectedOutcome::Existing(_) => 0,
+            ExpectedOutcome::Done(events) => events.len(),
+            ExpectedOutcome::Bound { .. } | ExpectedOutcome::NewEpoch => 1,
+            ExpectedOutcome::Expired(work) | ExpectedOutcome::Thawed(work) => work.count as usize,
+            ExpectedOutcome::Forgotten(_, newest) => usize::from(newest.is_some()),
         }
     }
 
     /// The answer, where no event is needed.
     fn silent_answer(&self) -> Answer {
         match self {
-            Ruling::Refused(refusal) => Err(SubmitError::Refused(refusal.clone())),
-            Ruling::Existing(binding) => Ok(Outcome::Bound(binding.clone())),
-            Ruling::Expired(work) | Ruling::Thawed(work) | Ruling::Forgotten(work, _) => {
-                Ok(Outcome::Worked {
-                    count: work.count,
-                    more: work.more,
-                })
-            }
-            Ruling::Done(_) | Ruling::Bound { .. } | Ruling::NewEpoch => Ok(Outcome::Done),
+            ExpectedOutcome::Refused(refusal) => Err(SubmitError::Refused(refusal.clone())),
+            ExpectedOutcome::Existing(binding) => Ok(Outcome::Bound(binding.clone())),
+            ExpectedOutcome::Expired(work)
+            | ExpectedOutcome::Thawed(work)
+            | ExpectedOutcome::Forgotten(work, _) => Ok(Outcome::Worked {
+                count: work.count,
+                more: work.more,
+            }),
+            ExpectedOutcome::Done(_)
+            | ExpectedOutcome::Bound { .. }
+            | ExpectedOutcome::NewEpoch => Ok(Outcome::Done),
         }
     }
 }

@@ -8,14 +8,14 @@ use maskline_journal::pipeline::{Clocks, DIVERGENCE_MS_MAX};
 
 /// What the clocks have shown since the start of a process.
 #[derive(Debug, Clone)]
-pub struct Reckoning {
+pub struct ModelClock {
     right_at: Option<Clocks>,
     shown: Clocks,
     known_to_be_behind: bool,
     in_doubt: bool,
 }
 
-impl Reckoning {
+impl ModelClock {
     /// Nothing shown yet.
     pub fn new() -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Reckoning {
     }
 }
 
-impl Default for Reckoning {
+impl Default for ModelClock {
     fn default() -> Self {
         Self::new()
     }

@@ -7,7 +7,7 @@ use maskline_domain::{
 };
 
 use crate::model::Model;
-use crate::model::rules::Ruling;
+use crate::model::rules::ExpectedOutcome;
 
 const NOT_FOUND: AdminRefusal = AdminRefusal::NotFound { what: "" };
 const EXISTS: AdminRefusal = AdminRefusal::Exists { what: "" };
@@ -31,12 +31,12 @@ fn unless(bad: bool, refusal: AdminRefusal) -> Result<(), Refusal> {
     if bad { Err(refusal.into()) } else { Ok(()) }
 }
 
-fn done(events: Vec<Event>) -> Result<Ruling, Refusal> {
-    Ok(Ruling::Done(events))
+fn done(events: Vec<Event>) -> Result<ExpectedOutcome, Refusal> {
+    Ok(ExpectedOutcome::Done(events))
 }
 
 /// The event if something changed.
-fn changed(is_so: bool, event: Event) -> Result<Ruling, Refusal> {
+fn changed(is_so: bool, event: Event) -> Result<ExpectedOutcome, Refusal> {
     done(if is_so { vec![event] } else { Vec::new() })
 }
 
@@ -45,7 +45,7 @@ impl Model {
         &self,
         command: &Command,
         now: Timestamp,
-    ) -> Result<Ruling, Refusal> {
+    ) -> Result<ExpectedOutcome, Refusal> {
         match command {
             Command::SetAccount(account) => {
                 unless(!is_name(account.id.as_str()), MALFORMED)?;
@@ -167,7 +167,7 @@ impl Model {
         }
     }
 
-    fn rule_add(&self, numbers: &[Number]) -> Result<Ruling, Refusal> {
+    fn rule_add(&self, numbers: &[Number]) -> Result<ExpectedOutcome, Refusal> {
         unless(numbers.len() > 4096, TOO_MANY)?;
         let mut events = Vec::new();
         for (at, number) in numbers.iter().enumerate() {
@@ -199,7 +199,11 @@ impl Model {
         done(events)
     }
 
-    fn rule_release(&self, numbers: &[PhoneNumber], now: Timestamp) -> Result<Ruling, Refusal> {
+    fn rule_release(
+        &self,
+        numbers: &[PhoneNumber],
+        now: Timestamp,
+    ) -> Result<ExpectedOutcome, Refusal> {
         unless(numbers.len() > 4096, TOO_MANY)?;
         let numbers: BTreeSet<PhoneNumber> = numbers.iter().copied().collect();
         for &x in &numbers {

@@ -22,12 +22,12 @@ pub struct Verdict {
     /// The id that must be remembered, with its key and time.
     pub remembered: Option<(CommandId, AccessKeyId, Timestamp)>,
     /// What the command itself leads to.
-    pub ruling: Ruling,
+    pub expected: ExpectedOutcome,
 }
 
 /// What a command itself leads to.
 #[derive(Debug, Clone)]
-pub enum Ruling {
+pub enum ExpectedOutcome {
     /// No.
     Refused(Refusal),
     /// Yes, and exactly these facts.
@@ -68,13 +68,18 @@ impl Model {
             if self.is_remembered(id, now) {
                 return Verdict {
                     remembered,
-                    ruling: Ruling::Refused(Refusal::CommandRepeated),
+                    expected: ExpectedOutcome::Refused(Refusal::CommandRepeated),
                 };
             }
             remembered = Some((id, key.clone(), until));
         }
-        let ruling = self.rule(envelope, now).unwrap_or_else(Ruling::Refused);
-        Verdict { remembered, ruling }
+        let expected = self
+            .rule(envelope, now)
+            .unwrap_or_else(ExpectedOutcome::Refused);
+        Verdict {
+            remembered,
+            expected,
+        }
     }
 
     /// Whether an id may not come again at `now`.
@@ -84,7 +89,7 @@ impl Model {
             .is_some_and(|(_, until)| *until > now)
     }
 
-    fn rule(&self, envelope: &Envelope, now: Timestamp) -> Result<Ruling, Refusal> {
+    fn rule(&self, envelope: &Envelope, now: Timestamp) -> Result<ExpectedOutcome, Refusal> {
         let by = &envelope.by;
         match &envelope.command {
             Command::Bind(request) => self.rule_bind(by, request, now),
@@ -93,7 +98,7 @@ impl Model {
                 if binding.expires_at <= now {
                     return Err(Refusal::BindingUnknown);
                 }
-                Ok(Ruling::Done(vec![Event::Ended {
+                Ok(ExpectedOutcome::Done(vec![Event::Ended {
                     subs_id: *subs_id,
                     x: *x,
                     cause: EndCause::Unbound,
@@ -116,17 +121,17 @@ impl Model {
             Command::Unlock { pool, x } => self.rule_lock(by, pool, *x, false),
             Command::ExpireDue { at_most } => {
                 let due = self.bindings.values().filter(|b| b.expires_at <= now);
-                Ok(Ruling::Expired(work(due.count(), *at_most)))
+                Ok(ExpectedOutcome::Expired(work(due.count(), *at_most)))
             }
             Command::ThawDue { at_most } => {
                 let due = self
                     .numbers
                     .values()
                     .filter(|n| n.cooling_until > Timestamp(0) && n.cooling_until <= now);
-                Ok(Ruling::Thawed(work(due.count(), *at_most)))
+                Ok(ExpectedOutcome::Thawed(work(due.count(), *at_most)))
             }
             Command::ForgetCommands { at_most } => Ok(self.rule_forget(*at_most, now)),
-            Command::BeginEpoch => Ok(Ruling::NewEpoch),
+            Command::BeginEpoch => Ok(ExpectedOutcome::NewEpoch),
             other => self.rule_operator(other, now),
         }
     }
@@ -233,7 +238,12 @@ impl Model {
 
     // ---- bind ----
 
-    fn rule_bind(&self, by: &Actor, ask: &BindRequest, now: Timestamp) -> Result<Ruling, Refusal> {
+    fn rule_bind(
+        &self,
+        by: &Actor,
+        ask: &BindRequest,
+        now: Timestamp,
+    ) -> Result<ExpectedOutcome, Refusal> {
         let pool = self.pool_for(by, &ask.pool)?;
         if ask.product != pool.product {
             return Err(Refusal::ProductMismatch);
@@ -270,7 +280,7 @@ impl Model {
             }),
         };
         if let Some(same) = self.same_order(pool, ask, &wanted, now) {
-            return Ok(Ruling::Existing(Box::new(same.clone())));
+            return Ok(ExpectedOutcome::Existing(Box::new(same.clone())));
         }
         let quota = self
             .accounts
@@ -298,7 +308,7 @@ impl Model {
         if allowed.is_empty() {
             return Err(Refusal::NoNumberLeft);
         }
-        Ok(Ruling::Bound {
+        Ok(ExpectedOutcome::Bound {
             binding: Box::new(wanted),
             allowed,
         })
@@ -403,7 +413,7 @@ impl Model {
     /// Of each city's numbers that lie ready, those that have lain longest; and
     /// those that could be made ready, which nobody has put in order yet.
     fn longest_idle(&self, from: &[&Number]) -> BTreeSet<PhoneNumber> {
-        let ready = |number: &&&Number| self.is_on_the_shelf(number);
+        let ready = |number: &&&Number| self.is_available(number);
         from.iter()
             .filter(|number| {
                 let longest = from
@@ -425,7 +435,7 @@ impl Model {
         before: &Binding,
         updates: &[Update],
         now: Timestamp,
-    ) -> Result<Ruling, Refusal> {
+    ) -> Result<ExpectedOutcome, Refusal> {
         if before.expires_at <= now {
             return Err(Refusal::BindingOver);
         }
@@ -453,7 +463,7 @@ impl Model {
             }
         }
         if after == *before {
-            return Ok(Ruling::Done(Vec::new()));
+            return Ok(ExpectedOutcome::Done(Vec::new()));
         }
         let parties: Vec<PhoneNumber> = std::iter::once(after.a).chain(after.b).collect();
         if parties.contains(&after.x) || after.b == Some(after.a) {
@@ -466,7 +476,9 @@ impl Model {
         {
             return Err(Refusal::UpdateConflict);
         }
-        Ok(Ruling::Done(vec![Event::BindingChanged(Box::new(after))]))
+        Ok(ExpectedOutcome::Done(vec![Event::BindingChanged(
+            Box::new(after),
+        )]))
     }
 
     fn rule_lock(
@@ -475,13 +487,13 @@ impl Model {
         pool: &PoolRef,
         x: PhoneNumber,
         locked: bool,
-    ) -> Result<Ruling, Refusal> {
+    ) -> Result<ExpectedOutcome, Refusal> {
         let pool = self.pool_for(by, pool)?;
         let number = self.numbers.get(&x).ok_or(Refusal::NumberUnknown)?;
         if number.class.pool.as_ref() != Some(&pool.key) {
             return Err(Refusal::NumberUnknown);
         }
-        Ok(Ruling::Done(if number.locked == locked {
+        Ok(ExpectedOutcome::Done(if number.locked == locked {
             Vec::new()
         } else if locked {
             vec![Event::NumberLocked { x }]
@@ -490,7 +502,7 @@ impl Model {
         }))
     }
 
-    fn rule_forget(&self, at_most: u32, now: Timestamp) -> Ruling {
+    fn rule_forget(&self, at_most: u32, now: Timestamp) -> ExpectedOutcome {
         let mut times: Vec<Timestamp> = self
             .commands
             .values()
@@ -511,7 +523,7 @@ impl Model {
             count: count as u32,
             more: times.len() > count,
         };
-        Ruling::Forgotten(work, count.checked_sub(1).map(|last| times[last]))
+        ExpectedOutcome::Forgotten(work, count.checked_sub(1).map(|last| times[last]))
     }
 
     /// The binding that must lose its claims before `binding` can have them:

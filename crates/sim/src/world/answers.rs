@@ -42,7 +42,7 @@ impl World {
             },
             clocks,
         );
-        self.reckoning.show(clocks, self.model.now);
+        self.model_clock.show(clocks, self.model.now);
         self.note(|| format!("caller {caller}: {envelope:?}, until {deadline_ms:?}"));
         self.answer_log.asked(&envelope);
         let at_once = if !self.serving {
@@ -163,7 +163,7 @@ impl World {
 
     /// Judges the commands of a round by the batch that they made.
     fn close(&mut self, round: Round, batch: Option<&Batch>) -> Held {
-        let now = self.reckoning.to_decide(self.model.now);
+        let now = self.model_clock.to_decide(self.model.now);
         let mut entries = VecDeque::new();
         let mut rests_on = self.tip.seq;
         if let Some(batch) = batch {
@@ -190,7 +190,7 @@ impl World {
         }
         let circumstances = Circumstances {
             now,
-            in_doubt: self.reckoning.in_doubt(),
+            in_doubt: self.model_clock.in_doubt(),
             events_max: self.limits.command_events_max,
         };
         for waiting in round.decided {

@@ -57,7 +57,7 @@ impl World {
             10 if self.chance.one_in(40) => Command::BeginEpoch,
             10 if self.chance.one_in(3) => Command::NoteErasure { bindings: 1 },
             10 => Command::NoteImport {
-                name: self.chance.one_of(["shelf", "crate"]).into(),
+                name: self.chance.one_of(["first", "third"]).into(),
                 rows: (!self.chance.one_in(4)).then(|| self.chance.below(50) * 5_000),
             },
             _ => self.for_a_customer(),

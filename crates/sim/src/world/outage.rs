@@ -7,14 +7,14 @@ use maskline_journal::pipeline::{Input, SubmitError};
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, counts, hold, one_owner, same_rows};
-use crate::model::reckoning::Reckoning;
+use crate::model::model_clock::ModelClock;
 use crate::world::disk::SnapshotWriter;
 use crate::world::machine::Machine;
 use crate::world::{World, rows};
 
 /// What becomes of the append in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum AppendOutcome {
     /// It is written and reported.
     Written,
     /// It is certainly not written.
@@ -31,41 +31,41 @@ pub enum Fate {
 
 impl World {
     /// Ends the append in flight, if there is one.
-    pub(super) fn settle(&mut self, fate: Fate) -> Held {
+    pub(super) fn settle(&mut self, append: AppendOutcome) -> Held {
         let Some(batch) = self.flight.take() else {
             return Ok(());
         };
-        self.note(|| format!("batch {}: {fate:?}", batch.seq));
+        self.note(|| format!("batch {}: {append:?}", batch.seq));
         let reason = || "made up".to_owned();
-        match fate {
-            Fate::Written => self.written(batch),
-            Fate::NotWritten if self.plants(Fault::NotWrittenTakenForWritten) => {
+        match append {
+            AppendOutcome::Written => self.written(batch),
+            AppendOutcome::NotWritten if self.plants(Fault::NotWrittenTakenForWritten) => {
                 self.durable = None;
                 self.tip = tip_of(&batch);
                 self.report(&batch, Append::Written)
             }
-            Fate::NotWritten => self.not_written(&batch),
-            Fate::UnknownButThere | Fate::UnknownAndGone
+            AppendOutcome::NotWritten => self.not_written(&batch),
+            AppendOutcome::UnknownButThere | AppendOutcome::UnknownAndGone
                 if self.plants(Fault::UnknownTakenForNotWritten) =>
             {
                 let outcome = Append::NotWritten(reason());
-                if fate == Fate::UnknownButThere {
+                if append == AppendOutcome::UnknownButThere {
                     self.disk.append(batch.clone());
                 }
                 self.undone();
                 self.report(&batch, outcome)
             }
-            Fate::UnknownButThere => {
+            AppendOutcome::UnknownButThere => {
                 self.disk.append(batch.clone());
                 self.report(&batch, Append::Unknown(reason()))?;
                 self.must_have_exited()
             }
-            Fate::UnknownAndGone => {
+            AppendOutcome::UnknownAndGone => {
                 self.report(&batch, Append::Unknown(reason()))?;
                 self.must_have_exited()
             }
-            Fate::DiedBefore => self.crash(),
-            Fate::DiedAfter => {
+            AppendOutcome::DiedBefore => self.crash(),
+            AppendOutcome::DiedAfter => {
                 self.disk.append(batch);
                 self.crash()
             }
@@ -125,7 +125,7 @@ impl World {
             let hash = batch.hash;
             machine.handle_input(Input::Appended { hash, outcome }, clocks);
         }
-        self.reckoning.show(clocks, self.model.now);
+        self.model_clock.show(clocks, self.model.now);
         if not_written && let Some(durable) = self.durable.take() {
             self.model = durable;
         }
@@ -184,9 +184,9 @@ impl World {
         if let Some(machine) = &mut self.machine {
             let believes = matches!(input, Input::TrustClock);
             machine.handle_input(input, clocks);
-            self.reckoning.show(clocks, self.model.now);
+            self.model_clock.show(clocks, self.model.now);
             if believes {
-                self.reckoning.believe();
+                self.model_clock.believe();
             }
         }
         self.drain()
@@ -259,7 +259,7 @@ impl World {
         let snapshot_has = (state.clone(), tip);
         self.tip = tip;
         self.snapshot_writer = Some(SnapshotWriter::new(snapshot_has.0, snapshot_has.1));
-        self.reckoning = Reckoning::new();
+        self.model_clock = ModelClock::new();
         self.machine = Some(if self.on_bench {
             Machine::bench(state, tip, self.limits, self.fault)
         } else {

@@ -70,7 +70,7 @@ impl World {
             return Ok(());
         };
         let (state, now) = (machine.state(), machine.now(self.clocks));
-        let expected_now = self.reckoning.to_read(self.clocks, self.model.now);
+        let expected_now = self.model_clock.to_read(self.clocks, self.model.now);
         hold(now == expected_now, Law::Time, || {
             format!(
                 "reads are told {}, the clocks give {}",

@@ -8,18 +8,18 @@ use crate::chance::Chance;
 use crate::laws::{Held, Law, broken};
 use crate::world::World;
 use crate::world::names::{self, KEYS, POOLS};
-use crate::world::outage::Fate;
+use crate::world::outage::AppendOutcome;
 use crate::world::readers::Read;
 
 /// How many steps a workload lasts.
-const MOOD_STEPS: u64 = 1_500;
+const WORKLOAD_STEPS: u64 = 1_500;
 
 /// Times further ahead than this are not leapt to, in milliseconds.
 const AHEAD_MS_MAX: i64 = 1_200_000;
 
 /// One thing that can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallInput {
+enum WorldStep {
     Customer,
     Again,
     Operator,
@@ -40,26 +40,26 @@ enum CallInput {
     Probe,
 }
 
-/// Every happening, and how often it happens in an even workload.
-const USUAL: [(CallInput, u32); 18] = [
-    (CallInput::Customer, 300),
-    (CallInput::Again, 40),
-    (CallInput::Operator, 24),
-    (CallInput::Job, 30),
-    (CallInput::Settle, 260),
-    (CallInput::Dial, 160),
-    (CallInput::Look, 60),
-    (CallInput::Moment, 60),
-    (CallInput::While, 5),
-    (CallInput::Edge, 16),
-    (CallInput::Leap, 3),
-    (CallInput::Confirm, 4),
-    (CallInput::DiskFull, 2),
-    (CallInput::Crash, 2),
-    (CallInput::Snapshot, 50),
-    (CallInput::Erase, 1),
-    (CallInput::Compare, 6),
-    (CallInput::Probe, 20),
+/// Every step, and how often it happens in an even workload.
+const USUAL: [(WorldStep, u32); 18] = [
+    (WorldStep::Customer, 300),
+    (WorldStep::Again, 40),
+    (WorldStep::Operator, 24),
+    (WorldStep::Job, 30),
+    (WorldStep::Settle, 260),
+    (WorldStep::Dial, 160),
+    (WorldStep::Look, 60),
+    (WorldStep::Moment, 60),
+    (WorldStep::While, 5),
+    (WorldStep::Edge, 16),
+    (WorldStep::Leap, 3),
+    (WorldStep::Confirm, 4),
+    (WorldStep::DiskFull, 2),
+    (WorldStep::Crash, 2),
+    (WorldStep::Snapshot, 50),
+    (WorldStep::Erase, 1),
+    (WorldStep::Compare, 6),
+    (WorldStep::Probe, 20),
 ];
 
 /// What happens often and what never for a while: one run sees rush hours,
@@ -76,13 +76,13 @@ impl Workload {
     pub fn draw(chance: &mut Chance) -> Self {
         let mut weights = USUAL.map(|(_, weight)| weight);
         let is_even = chance.one_in(4);
-        for (at, (happening, _)) in USUAL.into_iter().enumerate() {
+        for (at, (step, _)) in USUAL.into_iter().enumerate() {
             let times = if is_even {
                 1
             } else {
-                match happening {
+                match step {
                     // Without these nothing would move.
-                    CallInput::Settle | CallInput::Customer => chance.one_of([1, 1, 3]),
+                    WorldStep::Settle | WorldStep::Customer => chance.one_of([1, 1, 3]),
                     _ => chance.one_of([0, 1, 1, 1, 4]),
                 }
             };
@@ -91,7 +91,7 @@ impl Workload {
         Self {
             weights,
             burst_max: chance.one_of([1, 1, 1, 3, 12]),
-            steps_left: MOOD_STEPS,
+            steps_left: WORKLOAD_STEPS,
         }
     }
 }
@@ -105,7 +105,7 @@ impl World {
             self.submit(envelope, None)?;
             self.drain()?;
             while self.flight.is_some() {
-                self.settle(Fate::Written)?;
+                self.settle(AppendOutcome::Written)?;
             }
         }
         Ok(())
@@ -120,53 +120,53 @@ impl World {
         if self.machine.is_none() {
             return self.happen_while_down();
         }
-        let (happening, _) = USUAL[self.chance.weighed(&self.workload.weights)];
-        self.note(|| format!("{happening:?}"));
-        match happening {
-            CallInput::Customer => self.rush()?,
-            CallInput::Again => {
+        let (step, _) = USUAL[self.chance.weighed(&self.workload.weights)];
+        self.note(|| format!("{step:?}"));
+        match step {
+            WorldStep::Customer => self.rush()?,
+            WorldStep::Again => {
                 if let Some(envelope) = self.again() {
                     self.submit(envelope, None)?;
                 }
             }
-            CallInput::Operator => {
+            WorldStep::Operator => {
                 let envelope = self.operator();
                 self.submit(envelope, None)?;
             }
-            CallInput::Job => {
+            WorldStep::Job => {
                 let envelope = self.job();
                 self.submit(envelope, None)?;
             }
-            CallInput::Settle => {
-                let fate = self.fate();
-                self.settle(fate)?;
+            WorldStep::Settle => {
+                let outcome = self.outcome();
+                self.settle(outcome)?;
             }
-            CallInput::Dial => {
+            WorldStep::Dial => {
                 let dial = self.dial();
                 self.read(Read::Route(dial))?;
             }
-            CallInput::Look => {
+            WorldStep::Look => {
                 let read = self.look_at();
                 self.read(read)?;
             }
-            CallInput::Moment => {
+            WorldStep::Moment => {
                 let ms = self.chance.between(0, 400);
                 self.pass(ms);
             }
-            CallInput::While => {
+            WorldStep::While => {
                 let ms = self.chance.between(400, 40_000);
                 self.pass(ms);
             }
-            CallInput::Edge => self.go_to_an_edge()?,
-            CallInput::Leap => self.leap(),
-            CallInput::Confirm => self.confirm()?,
-            CallInput::DiskFull => self.disk.full = self.chance.one_in(2),
-            CallInput::Crash => self.crash_somewhere()?,
-            CallInput::Snapshot => self.write_snapshot()?,
-            CallInput::Erase => self.erase()?,
-            CallInput::Compare => self.compare()?,
-            CallInput::Probe if self.probing => self.probe()?,
-            CallInput::Probe => self.input(Input::Tick)?,
+            WorldStep::Edge => self.go_to_an_edge()?,
+            WorldStep::Leap => self.leap(),
+            WorldStep::Confirm => self.confirm()?,
+            WorldStep::DiskFull => self.disk.full = self.chance.one_in(2),
+            WorldStep::Crash => self.crash_somewhere()?,
+            WorldStep::Snapshot => self.write_snapshot()?,
+            WorldStep::Erase => self.erase()?,
+            WorldStep::Compare => self.compare()?,
+            WorldStep::Probe if self.probing => self.probe()?,
+            WorldStep::Probe => self.input(Input::Tick)?,
         }
         self.drain()?;
         self.come_back_to_writing()
@@ -208,17 +208,17 @@ impl World {
         Ok(())
     }
 
-    fn fate(&mut self) -> Fate {
+    fn outcome(&mut self) -> AppendOutcome {
         if self.disk.full {
-            return Fate::NotWritten;
+            return AppendOutcome::NotWritten;
         }
         match self.chance.weighed(&[800, 8, 1, 1, 1, 2]) {
-            0 => Fate::Written,
-            1 => Fate::NotWritten,
-            2 => Fate::UnknownButThere,
-            3 => Fate::UnknownAndGone,
-            4 => Fate::DiedBefore,
-            _ => Fate::DiedAfter,
+            0 => AppendOutcome::Written,
+            1 => AppendOutcome::NotWritten,
+            2 => AppendOutcome::UnknownButThere,
+            3 => AppendOutcome::UnknownAndGone,
+            4 => AppendOutcome::DiedBefore,
+            _ => AppendOutcome::DiedAfter,
         }
     }
 
@@ -228,9 +228,11 @@ impl World {
         if self.chance.one_in(6) {
             return self.break_connection();
         }
-        let fate = self.chance.one_of([Fate::DiedBefore, Fate::DiedAfter]);
+        let outcome = self
+            .chance
+            .one_of([AppendOutcome::DiedBefore, AppendOutcome::DiedAfter]);
         if self.flight.is_some() && !self.disk.full {
-            self.settle(fate)
+            self.settle(outcome)
         } else {
             self.crash()
         }

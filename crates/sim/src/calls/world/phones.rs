@@ -44,7 +44,7 @@ impl World {
             codecs: self.chance.one_of(["8 0", "8", "0 8", "8", "18"]),
             ..self.make(carrier)
         };
-        let is_delayed = may_be_delayed(call) && self.manners.is_delayed(&mut self.chance);
+        let is_delayed = may_be_delayed(call) && self.phone_options.is_delayed(&mut self.chance);
         let make = match is_delayed {
             true => Make {
                 events: Some(OUR_EVENTS),
@@ -77,16 +77,16 @@ impl World {
         }
     }
 
-    /// A phone at this carrier, with manners of its own.
+    /// A phone at this carrier, with options of its own.
     fn make(&mut self, carrier: Ipv4Addr) -> Make {
         Make {
             transport: switch_from(carrier).transport,
-            change: self.manners.change(&mut self.chance),
-            has_papers: self.manners.has_papers(&mut self.chance),
-            is_named: self.manners.is_named(&mut self.chance),
-            offers_by_prack: self.manners.offers_by_prack(&mut self.chance),
+            change: self.phone_options.change(&mut self.chance),
+            is_multipart: self.phone_options.is_multipart(&mut self.chance),
+            is_named: self.phone_options.is_named(&mut self.chance),
+            offers_by_prack: self.phone_options.offers_by_prack(&mut self.chance),
             elsewhere: self
-                .manners
+                .phone_options
                 .answers_elsewhere(&mut self.chance)
                 .then(|| self.chance.one_of(["8", "0", "8 0"])),
             ..Make::PLAIN
@@ -278,7 +278,7 @@ impl World {
                 SipOutput::Event(event) => events.push(event),
             }
         }
-        self.tally.papers += std::mem::take(&mut phone.papers);
+        self.tally.multiparts += std::mem::take(&mut phone.multiparts);
         self.tally.elsewhere += std::mem::take(&mut phone.answered_elsewhere);
         for (to, bytes) in packets {
             self.send(address, to, &bytes, call, is_caller);

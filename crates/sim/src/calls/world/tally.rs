@@ -43,8 +43,8 @@ pub struct Tally {
     pub by_prack: u64,
     /// Calls whose sides were asked for their codecs at the end.
     pub compared: u64,
-    /// Descriptions among the papers of an exchange.
-    pub papers: u64,
+    /// Descriptions that an exchange sent in a multipart body (RFC 5621).
+    pub multiparts: u64,
     /// Answers that differ from an early one that nobody acknowledged.
     pub elsewhere: u64,
     /// Messages over streams.
@@ -84,7 +84,7 @@ impl Tally {
             by_ack,
             by_prack,
             compared,
-            papers,
+            multiparts,
             elsewhere,
             streamed,
             keys,
@@ -112,7 +112,7 @@ impl Tally {
         self.by_ack += by_ack;
         self.by_prack += by_prack;
         self.compared += compared;
-        self.papers += papers;
+        self.multiparts += multiparts;
         self.elsewhere += elsewhere;
         self.streamed += streamed;
         self.keys += keys;
@@ -157,7 +157,7 @@ impl Tally {
             ("late answers by ACK", self.by_ack),
             ("late answers by PRACK", self.by_prack),
             ("compared by their codecs", self.compared),
-            ("descriptions among papers", self.papers),
+            ("descriptions in multipart bodies", self.multiparts),
             ("answers from elsewhere", self.elsewhere),
             ("messages over streams", self.streamed),
             ("keys", self.keys),

@@ -128,7 +128,7 @@ impl World {
             self.plan(1_000, Coming::Broken(from, to));
         }
         self.tally.streamed += u64::from(is_stream);
-        let fate = match delays.len() {
+        let outcome = match delays.len() {
             0 => "lost",
             1 => "",
             _ => "twice",
@@ -136,7 +136,7 @@ impl World {
         self.tell_story(call, || {
             let who = if is_caller { "caller" } else { "callee" };
             let arrow = if from == SWITCH { "<-" } else { "->" };
-            format!("{who} {arrow} {} {fate}", first_line(bytes))
+            format!("{who} {arrow} {} {outcome}", first_line(bytes))
         });
         for delay in delays {
             self.plan(delay, Coming::Packet(from, to, bytes.to_vec()));
