@@ -1,7 +1,7 @@
 //! How an append to the journal ends: three answers, and no fourth.
 //!
 //! The distinction carries the second law: a batch that is *not written* may
-//! be undone and its callers refused; one whose fate is *unknown* may have
+//! be undone and its callers refused; one whose outcome is *unknown* may have
 //! become durable, so the process must stop and let the journal decide.
 
 /// How an append ended.
@@ -12,6 +12,6 @@ pub enum Append {
     /// Certainly not there: disk full, a constraint, the file busy.
     NotWritten(String),
     /// Perhaps there, perhaps not: an I/O or fsync error, or anything that
-    /// was not foreseen. The process must exit.
+    /// was not expected. The process must exit.
     Unknown(String),
 }

@@ -14,7 +14,7 @@
 //! - A batch that is certainly *not written* is undone and its callers are
 //!   refused; from then on only reads are served, until a probe write goes
 //!   through.
-//! - A batch whose fate is *unknown* ends the process: the journal decides.
+//! - A batch whose outcome is *unknown* ends the process: the journal decides.
 //! - Time in the journal never goes back, and while the clocks disagree no
 //!   expiry is written.
 //!

@@ -69,7 +69,7 @@ pub enum NotTaken {
 
 /// The end of the queue at which a thread is told.
 #[derive(Debug)]
-pub struct Orders {
+pub struct CommandSender {
     commands: Sender<Command>,
     waiting: Arc<AtomicUsize>,
 }
@@ -82,10 +82,10 @@ pub struct Queue {
 }
 
 /// An empty queue.
-pub fn queue() -> (Orders, Queue) {
+pub fn queue() -> (CommandSender, Queue) {
     let (sender, receiver) = channel();
     let waiting = Arc::new(AtomicUsize::new(0));
-    let orders = Orders {
+    let sender = CommandSender {
         commands: sender,
         waiting: Arc::clone(&waiting),
     };
@@ -93,10 +93,10 @@ pub fn queue() -> (Orders, Queue) {
         commands: receiver,
         waiting,
     };
-    (orders, queue)
+    (sender, queue)
 }
 
-impl Orders {
+impl CommandSender {
     /// Tells it something.
     ///
     /// # Errors
@@ -149,33 +149,33 @@ mod tests {
     #[test]
     fn who_is_behind_gets_no_new_calls_and_hears_of_every_end() {
         let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), 47_640, 47_659);
-        let (orders, queue) = queue();
+        let (sender, queue) = queue();
         for _ in 1..BEHIND {
-            orders.tell(usual()).expect("room");
+            sender.tell(usual()).expect("room");
         }
-        assert!(!orders.is_behind());
-        orders.tell(open(&ports)).expect("room");
-        assert!(orders.is_behind());
-        assert_eq!(orders.tell(open(&ports)), Err(NotTaken::Behind));
+        assert!(!sender.is_behind());
+        sender.tell(open(&ports)).expect("room");
+        assert!(sender.is_behind());
+        assert_eq!(sender.tell(open(&ports)), Err(NotTaken::Behind));
         assert_eq!(
             ports.lent(),
             2,
             "those of a call that was not taken are back"
         );
-        while orders.tell(usual()).is_ok() {}
+        while sender.tell(usual()).is_ok() {}
         for _ in 0..100 {
-            orders.tell(close()).expect("an end is always taken");
+            sender.tell(close()).expect("an end is always taken");
         }
         let taken = std::iter::from_fn(|| queue.next().ok());
         let ends = taken.filter(|command| matches!(command, Command::Close(..)));
         assert_eq!(ends.count(), 100);
-        orders.tell(open(&ports)).expect("it has caught up");
+        sender.tell(open(&ports)).expect("it has caught up");
     }
 
     #[test]
     fn nobody_left_to_hear_is_noticed() {
-        let (orders, queue) = queue();
+        let (sender, queue) = queue();
         drop(queue);
-        assert_eq!(orders.tell(close()), Err(NotTaken::Ended));
+        assert_eq!(sender.tell(close()), Err(NotTaken::Ended));
     }
 }

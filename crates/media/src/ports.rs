@@ -31,12 +31,12 @@ pub struct Ports {
     bind: IpAddr,
     first: u16,
     last: u16,
-    book: Mutex<Book>,
+    table: Mutex<PortTable>,
     resting: Mutex<VecDeque<(Instant, MediaSockets)>>,
 }
 
 #[derive(Debug)]
-struct Book {
+struct PortTable {
     /// Where to look next: a port just closed is opened again as late as possible, since late packets of
     /// its last call may still come.
     next: u16,
@@ -50,12 +50,12 @@ pub struct MediaSockets {
     pub rtp: UdpSocket,
     /// For RTCP, at the port above it.
     pub rtcp: UdpSocket,
-    loan: Loan,
+    lease: PortLease,
 }
 
 /// A port that is noted as held.
 #[derive(Debug)]
-struct Loan {
+struct PortLease {
     port: u16,
     ports: Weak<Ports>,
 }
@@ -72,7 +72,7 @@ impl Ports {
             bind,
             first,
             last,
-            book: Mutex::new(Book {
+            table: Mutex::new(PortTable {
                 next: first + 2 * begin,
                 held: BTreeSet::new(),
             }),
@@ -106,8 +106,8 @@ impl Ports {
 
     fn open(self: &Arc<Self>) -> Option<MediaSockets> {
         for _ in 0..TRIES_MAX {
-            let port = self.book.lock().take(self.first, self.last)?;
-            let loan = Loan {
+            let port = self.table.lock().take(self.first, self.last)?;
+            let lease = PortLease {
                 port,
                 ports: Arc::downgrade(self),
             };
@@ -115,7 +115,7 @@ impl Ports {
                 .bind(port)
                 .and_then(|rtp| Ok((rtp, self.bind(port + 1)?)))
             {
-                Ok((rtp, rtcp)) => return Some(MediaSockets { rtp, rtcp, loan }),
+                Ok((rtp, rtcp)) => return Some(MediaSockets { rtp, rtcp, lease }),
                 Err(error) => {
                     tracing::debug!(port, %error, "a media port cannot be bound; trying the next");
                 }
@@ -133,14 +133,14 @@ impl Ports {
     /// Closes pairs that nobody needed for a while. To be called now and then.
     pub fn tidy(&self) {
         let has_rested = |(since, _): &mut (Instant, MediaSockets)| since.elapsed() >= REST_MAX;
-        // One by one, since what is dropped looks into the book.
+        // One by one, since what is dropped looks into the table.
         while self.resting.lock().pop_front_if(has_rested).is_some() {}
     }
 
     /// Pairs that are lent.
     pub fn lent(&self) -> usize {
         let resting = self.resting.lock().len();
-        self.book.lock().held.len().saturating_sub(resting)
+        self.table.lock().held.len().saturating_sub(resting)
     }
 }
 
@@ -150,7 +150,7 @@ fn empty(socket: &UdpSocket) -> usize {
     late.count()
 }
 
-impl Book {
+impl PortTable {
     fn take(&mut self, first: u16, last: u16) -> Option<u16> {
         let pairs = (usize::from(last) + 1).saturating_sub(first.into()) / 2;
         if self.held.len() >= pairs {
@@ -170,12 +170,12 @@ impl Book {
 impl MediaSockets {
     /// The port for RTP.
     pub fn port(&self) -> u16 {
-        self.loan.port
+        self.lease.port
     }
 
     /// Gives the pair back, to rest or to be closed. Nobody waits for its sockets any more.
     pub fn give_back(self) {
-        let Some(ports) = self.loan.ports.upgrade() else {
+        let Some(ports) = self.lease.ports.upgrade() else {
             return;
         };
         let mut resting = ports.resting.lock();
@@ -185,10 +185,10 @@ impl MediaSockets {
     }
 }
 
-impl Drop for Loan {
+impl Drop for PortLease {
     fn drop(&mut self) {
         if let Some(ports) = self.ports.upgrade() {
-            ports.book.lock().held.remove(&self.port);
+            ports.table.lock().held.remove(&self.port);
         }
     }
 }
@@ -201,21 +201,21 @@ mod tests {
 
     #[test]
     fn ports_are_even_in_turn_and_run_out() {
-        let mut book = Book {
+        let mut table = PortTable {
             next: 20_000,
             held: BTreeSet::new(),
         };
-        let taken: Vec<_> = (0..3).map(|_| book.take(20_000, 20_005)).collect();
+        let taken: Vec<_> = (0..3).map(|_| table.take(20_000, 20_005)).collect();
         assert_eq!(taken, [Some(20_000), Some(20_002), Some(20_004)]);
-        assert_eq!(book.take(20_000, 20_005), None);
-        book.held.remove(&20_002);
-        assert_eq!(book.take(20_000, 20_005), Some(20_002));
-        let mut book = Book {
+        assert_eq!(table.take(20_000, 20_005), None);
+        table.held.remove(&20_002);
+        assert_eq!(table.take(20_000, 20_005), Some(20_002));
+        let mut table = PortTable {
             next: 65_534,
             held: BTreeSet::new(),
         };
         assert_eq!(
-            (book.take(65_534, 65_535), book.take(65_534, 65_535)),
+            (table.take(65_534, 65_535), table.take(65_534, 65_535)),
             (Some(65_534), None)
         );
     }
@@ -282,6 +282,6 @@ mod tests {
         }
         pair.give_back();
         assert!(ports.wake(Duration::ZERO).is_none());
-        assert_eq!(ports.book.lock().held.len(), 0, "its port is free");
+        assert_eq!(ports.table.lock().held.len(), 0, "its port is free");
     }
 }

@@ -5,10 +5,10 @@
 //! is much to do, or it was just told something, it rests for two milliseconds before the next look, so
 //! that one look finds many packets, or much that it is told.
 
-mod obey;
+mod execute;
 
 use super::bridge::{Bridge, PACKET_BYTES_MAX, Patience};
-use super::commands::{self, Command, NotTaken, Orders, Queue};
+use super::commands::{self, Command, CommandSender, NotTaken, Queue};
 use super::ports::MediaSockets;
 use super::prompts::Library;
 use super::recorder::{Batch, Work};
@@ -78,7 +78,7 @@ pub struct Done {
 /// A thread from outside.
 #[derive(Debug)]
 pub struct Shard {
-    orders: Orders,
+    commands: CommandSender,
     wake: Arc<OwnedFd>,
     is_woken: Arc<AtomicBool>,
     /// What it has done.
@@ -114,7 +114,7 @@ impl Shard {
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
         let is_woken = Arc::new(AtomicBool::new(false));
-        let (orders, queue) = commands::queue();
+        let (commands, queue) = commands::queue();
         let now_us = tools.clock.now_us();
         let done = Arc::new(Done {
             seen_us: now_us.into(),
@@ -144,7 +144,7 @@ impl Shard {
             .name(format!("media-{number}"))
             .spawn(move || room.run())?;
         Ok(Self {
-            orders,
+            commands,
             wake,
             is_woken,
             done,
@@ -157,7 +157,7 @@ impl Shard {
     /// # Errors
     /// [`NotTaken`]; never [`NotTaken::Behind`] for the end of a call.
     pub fn tell(&self, command: Command) -> Result<(), NotTaken> {
-        let told = self.orders.tell(command);
+        let told = self.commands.tell(command);
         // One wake is enough for all that is told until the thread looks.
         if !self.is_woken.swap(true, Ordering::AcqRel) {
             // It fails only when the thread has been woken 2^64 times and has not looked.
@@ -172,7 +172,7 @@ impl Shard {
         let unseen_us = now_us.saturating_sub(self.done.seen_us.load(Ordering::Relaxed));
         if has_ended {
             State::Ended
-        } else if unseen_us > LATE_US || self.orders.is_behind() {
+        } else if unseen_us > LATE_US || self.commands.is_behind() {
             State::Late
         } else {
             State::Well
@@ -282,10 +282,10 @@ impl MediaWorker {
                     std::thread::sleep(REST);
                 }
             }
-            // First, so that a packet sent after a command finds it obeyed. A call that took the place of
+            // First, so that a packet sent after a command finds it carried out. A call that took the place of
             // one that was closed here is at worst asked in vain.
             let is_woken = events.iter().any(|event| event.data.u64() == WAKE);
-            if is_woken && !self.obey() {
+            if is_woken && !self.execute() {
                 self.hand_over();
                 return;
             }

@@ -1,5 +1,5 @@
 //! What the one write connection does besides appending to the journal:
-//! records, which callers wait for, and chores, which nobody does.
+//! records, which callers wait for, and maintenance, which none of them does.
 //!
 //! Every piece is small and may run twice.
 
@@ -56,7 +56,7 @@ pub enum RecordError {
 
 /// A bounded piece of background work.
 #[derive(Debug)]
-pub enum Chore {
+pub enum Maintenance {
     /// One part of a snapshot.
     SnapshotPart {
         /// The snapshot.
@@ -243,17 +243,17 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// Carries out one chore in one transaction. Gives how much it did.
-pub async fn do_chore(
+/// Carries out one piece of maintenance in one transaction. Gives how much it did.
+pub async fn do_maintenance(
     conn: &mut SqliteConnection,
-    chore: &Chore,
+    maintenance: &Maintenance,
 ) -> Done<Result<u64, sqlx::Error>> {
     let outcome = async {
-        if let Chore::TruncateLog = chore {
+        if let Maintenance::TruncateLog = maintenance {
             return sqlite::truncate_log(conn).await.map(u64::from);
         }
         query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
-        let did = chore.carry_out(conn).await?;
+        let did = maintenance.carry_out(conn).await?;
         query("COMMIT").execute(&mut *conn).await?;
         Ok(did)
     };
@@ -285,28 +285,28 @@ impl RecordWrite {
     }
 }
 
-impl Chore {
+impl Maintenance {
     async fn carry_out(&self, conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
         match self {
-            Chore::SnapshotPart { seq, part, payload } => {
+            Maintenance::SnapshotPart { seq, part, payload } => {
                 snapshot::write_part(conn, *seq, *part, payload).await?;
                 Ok(1)
             }
-            Chore::SnapshotSeal(seal) => snapshot::write_seal(conn, seal).await.map(|()| 1),
-            Chore::DropSnapshotParts { seq, parts_max } => {
+            Maintenance::SnapshotSeal(seal) => snapshot::write_seal(conn, seal).await.map(|()| 1),
+            Maintenance::DropSnapshotParts { seq, parts_max } => {
                 snapshot::drop_parts(conn, *seq, *parts_max).await
             }
-            Chore::Prune { below, rows_max } => journal::prune(conn, *below, *rows_max).await,
-            Chore::Project(projection) => {
+            Maintenance::Prune { below, rows_max } => journal::prune(conn, *below, *rows_max).await,
+            Maintenance::Project(projection) => {
                 projection.write(conn).await?;
                 Ok(projection.rows() as u64)
             }
-            Chore::FillOwners(owners) => history::own(conn, owners).await,
-            Chore::BlankPersonal { seq, personal } => {
+            Maintenance::FillOwners(owners) => history::own(conn, owners).await,
+            Maintenance::BlankPersonal { seq, personal } => {
                 journal::replace_personal(conn, *seq, personal).await?;
                 Ok(1)
             }
-            Chore::EraseRecords { number, bindings } => {
+            Maintenance::EraseRecords { number, bindings } => {
                 let mut erased = 0;
                 for binding in bindings {
                     erased += u64::from(history::erase(conn, *binding).await?);
@@ -317,8 +317,8 @@ impl Chore {
                 }
                 Ok(erased)
             }
-            Chore::SetMeta { name, value } => meta::set(conn, name, value).await.map(|()| 1),
-            Chore::TruncateLog => Ok(0),
+            Maintenance::SetMeta { name, value } => meta::set(conn, name, value).await.map(|()| 1),
+            Maintenance::TruncateLog => Ok(0),
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 impl MediaWorker {
     /// Does what it was told. False when it is to end.
-    pub(super) fn obey(&mut self) -> bool {
+    pub(super) fn execute(&mut self) -> bool {
         let mut count = [0; 8];
         // One read takes all wakes; none is there only if somebody else read, and nobody does.
         let _ = rustix::io::read(&self.wake, &mut count);
@@ -56,10 +56,10 @@ impl MediaWorker {
         }
     }
 
-    fn with(&mut self, key: CallKey, deed: impl FnOnce(&mut Call)) {
+    fn with(&mut self, key: CallKey, change: impl FnOnce(&mut Call)) {
         let place = self.places.get(&key);
         if let Some(Some(call)) = place.and_then(|place| self.calls.get_mut(*place)) {
-            deed(call);
+            change(call);
         }
     }
 

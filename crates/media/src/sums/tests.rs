@@ -28,7 +28,7 @@ impl Sums {
 
 #[test]
 fn a_destination_gets_its_sum_whoever_names_it() {
-    // Whither, where all calls before it sent as much as they could, whether both are proven, and how much of
+    // The destination, where all calls before it sent as much as they could, whether both are proven, and how much of
     // what it may get it still gets.
     let rows = [
         ("192.0.2.66", "192.0.2.66", (false, false), false),

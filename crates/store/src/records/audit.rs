@@ -7,28 +7,28 @@ use sqlx::{QueryBuilder, Sqlite, query_as};
 
 use super::projection::{Place, actor, runs};
 
-/// One deed.
+/// One line of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowChange {
+pub struct AuditEntry {
     /// Where it stands in the journal.
     pub place: Place,
     /// Who did it.
     pub actor: String,
     /// The event's name.
-    pub deed: String,
+    pub action: String,
     /// The event's content as JSON, secrets left out and people's numbers
     /// masked.
     pub facts: String,
 }
 
-impl RowChange {
+impl AuditEntry {
     /// What an event tells.
     pub(super) fn new(place: Place, by: &Actor, event: &Event) -> Self {
-        let (deed, facts) = described(event);
+        let (action, facts) = described(event);
         Self {
             place,
             actor: actor(by),
-            deed,
+            action,
             facts: facts.to_string(),
         }
     }
@@ -69,21 +69,21 @@ fn conceal(facts: &mut Value) {
     }
 }
 
-/// Writes deeds. One that is there already stays.
+/// Writes entries. One that is there already stays.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write(conn: &mut SqliteConnection, deeds: &[RowChange]) -> Result<(), sqlx::Error> {
-    for some in runs(deeds) {
+pub async fn write(conn: &mut SqliteConnection, entries: &[AuditEntry]) -> Result<(), sqlx::Error> {
+    for some in runs(entries) {
         let mut insert =
             QueryBuilder::<Sqlite>::new("INSERT INTO audit (seq, event, at, actor, deed, facts) ");
-        insert.push_values(some, |mut row, deed| {
-            row.push_bind(deed.place.seq as i64)
-                .push_bind(i64::from(deed.place.event))
-                .push_bind(deed.place.at.0)
-                .push_bind(&deed.actor)
-                .push_bind(&deed.deed)
-                .push_bind(&deed.facts);
+        insert.push_values(some, |mut row, entry| {
+            row.push_bind(entry.place.seq as i64)
+                .push_bind(i64::from(entry.place.event))
+                .push_bind(entry.place.at.0)
+                .push_bind(&entry.actor)
+                .push_bind(&entry.action)
+                .push_bind(&entry.facts);
         });
         insert.push(" ON CONFLICT (seq, event) DO NOTHING");
         insert.build().execute(&mut *conn).await?;
@@ -91,7 +91,7 @@ pub async fn write(conn: &mut SqliteConnection, deeds: &[RowChange]) -> Result<(
     Ok(())
 }
 
-/// The newest `limit` deeds before the batch `before`, the newest first.
+/// The newest `limit` entries before the batch `before`, the newest first.
 ///
 /// # Errors
 /// Those of the database.
@@ -99,7 +99,7 @@ pub async fn list(
     readers: &SqlitePool,
     before: Option<u64>,
     limit: u32,
-) -> Result<Vec<RowChange>, sqlx::Error> {
+) -> Result<Vec<AuditEntry>, sqlx::Error> {
     let rows: Vec<(i64, i64, i64, String, String, String)> = query_as(
         "SELECT seq, event, at, actor, deed, facts FROM audit WHERE seq < $1 \
          ORDER BY seq DESC, event DESC LIMIT $2",
@@ -110,14 +110,14 @@ pub async fn list(
     .await?;
     Ok(rows
         .into_iter()
-        .map(|(seq, event, at, actor, deed, facts)| RowChange {
+        .map(|(seq, event, at, actor, action, facts)| AuditEntry {
             place: Place {
                 seq: seq as u64,
                 event: event as u32,
                 at: Timestamp(at),
             },
             actor,
-            deed,
+            action,
             facts,
         })
         .collect())
@@ -139,8 +139,8 @@ mod tests {
             active: true,
             created_at: Timestamp(5),
         };
-        let (deed, facts) = described(&Event::KeySet(key));
-        assert_eq!(deed, "key_set");
+        let (action, facts) = described(&Event::KeySet(key));
+        assert_eq!(action, "key_set");
         assert_eq!(facts["id"], "LTAI1");
         assert!(!facts.to_string().contains("201"), "{facts}");
         let trunk = Trunk {

@@ -24,7 +24,7 @@ pub struct Projection {
     /// What happened to bindings.
     pub history: Vec<history::Change>,
     /// What else was done.
-    pub audit: Vec<audit::RowChange>,
+    pub audit: Vec<audit::AuditEntry>,
 }
 
 impl Projection {
@@ -57,7 +57,7 @@ impl Projection {
                     }
                     other => self
                         .audit
-                        .push(audit::RowChange::new(place, &entry.by, &other)),
+                        .push(audit::AuditEntry::new(place, &entry.by, &other)),
                 }
             }
         }

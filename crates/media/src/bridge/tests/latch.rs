@@ -160,7 +160,7 @@ fn who_was_taken_for_a_silent_side_gives_way_when_it_speaks_again() {
                 }
             }
         }
-        assert_eq!(world.whither(), Some(there(at_last)), "{why}");
+        assert_eq!(world.destination(), Some(there(at_last)), "{why}");
     }
 }
 
@@ -183,6 +183,6 @@ fn after_a_new_description_what_is_still_under_way_from_before_takes_nothing_bac
             assert!(!world.speaks(GATEWAY, 1, 50 + sequence), "{late}");
             assert!(world.speaks(OTHER_GATEWAY, 2, 2 + sequence), "{late}");
         }
-        assert_eq!(world.whither(), Some(there(OTHER_GATEWAY)), "{late}");
+        assert_eq!(world.destination(), Some(there(OTHER_GATEWAY)), "{late}");
     }
 }

@@ -43,8 +43,8 @@ impl World {
         passed.to.is_some()
     }
 
-    /// Whither the callee's next packet goes.
-    pub(super) fn whither(&mut self) -> Option<SocketAddr> {
+    /// Where the callee's next packet goes.
+    pub(super) fn destination(&mut self) -> Option<SocketAddr> {
         let sequence = (self.now_us / STEP_US) as u16;
         self.say(Side::Callee, CALLEE, sound(sequence, b"sound"))
             .map(|(to, _)| to)
@@ -63,7 +63,7 @@ impl World {
     }
 }
 
-/// Packets 20 ms apart from one place: a pause before them in milliseconds, whence, the name of the stream,
+/// Packets 20 ms apart from one place: a pause before them in milliseconds, the address they come from, the name of the stream,
 /// and how many.
 type Stretch = (u64, &'static str, u32, u16);
 
@@ -218,7 +218,7 @@ fn a_side_is_where_it_speaks_from_whatever_it_calls_its_stream() {
             }
         }
         assert!(crossed.contains(&count), "{why}: {count} packets");
-        assert_eq!(world.whither(), Some(there(at_last)), "{why}");
+        assert_eq!(world.destination(), Some(there(at_last)), "{why}");
     }
 }
 
@@ -254,9 +254,9 @@ fn a_new_description_or_the_answer_lets_it_move_at_once_and_its_sound_goes_on_me
         });
     };
     world.change(renewed);
-    assert_eq!(world.whither(), Some(there("203.0.113.77:9")));
+    assert_eq!(world.destination(), Some(there("203.0.113.77:9")));
     assert!(world.speaks(SBC, 1, 1), "it itself");
-    assert_eq!(world.whither(), Some(there(SBC)));
+    assert_eq!(world.destination(), Some(there(SBC)));
     assert!(!world.speaks("203.0.113.77:9", 9, 2));
     // The same again is no new one.
     world.change(|_| {});
@@ -269,7 +269,7 @@ fn a_new_description_or_the_answer_lets_it_move_at_once_and_its_sound_goes_on_me
             ..end
         });
     });
-    assert_eq!(world.whither(), Some(there("10.0.0.6:4000")));
+    assert_eq!(world.destination(), Some(there("10.0.0.6:4000")));
 }
 
 #[test]
