@@ -108,14 +108,14 @@ class Machine:
     def __init__(self, home, page):
         self.home, self.page = home, page
         self.root = home / "root"
-        self.desk = home / "maskline"
+        self.checkout = home / "maskline"
         for place in ("etc/systemd/system", "etc/maskline", "usr/local/bin", "var/lib/maskline", "backup", "safe"):
             (self.root / place).mkdir(parents=True)
-        self.desk.mkdir()
+        self.checkout.mkdir()
         for name in ("docs", "packaging", "Makefile", "README.md", "scripts"):
-            (self.desk / name).symlink_to(REPOSITORY / name)
-        (self.desk / "target" / "release").mkdir(parents=True)
-        (self.desk / "target" / "release" / "maskline").symlink_to(binary())
+            (self.checkout / name).symlink_to(REPOSITORY / name)
+        (self.checkout / "target" / "release").mkdir(parents=True)
+        (self.checkout / "target" / "release" / "maskline").symlink_to(binary())
         self.tools = home / "bin"
         self.tools.mkdir()
         (self.tools / "maskline").symlink_to(binary())
@@ -125,7 +125,7 @@ class Machine:
         sudo.write_text('#!/bin/sh\nexec "$@"\n')
         sudo.chmod(0o755)
         where, self.kind = PAGES.get(page, ORDINARY)
-        self.data = (self.root if where.startswith("var") else self.desk) / where
+        self.data = (self.root if where.startswith("var") else self.checkout) / where
         self.service = Maskline(self.data, demo=self.kind == DEMO)
         self.phone_port = free_port("127.0.0.1")
         self.running = []
@@ -141,7 +141,7 @@ class Machine:
             document.write_text(text, encoding="utf-8")
             self.service.cli("apply", document)
             self.service.cli("apply", "-", stdin='[remove]\ntrunks = ["carrier-a"]\n', check=False)
-            (self.desk / "numbers.csv").write_text("number,city\n17000200000,北京\n", encoding="utf-8")
+            (self.checkout / "numbers.csv").write_text("number,city\n17000200000,北京\n", encoding="utf-8")
         return self
 
     def __exit__(self, *_):
@@ -178,7 +178,7 @@ class Machine:
     def run(self, script, program=("bash", "-euo", "pipefail", "-c")):
         path = f"{self.tools}:{os.environ['PATH']}"
         return subprocess.run(
-            [*program, script], cwd=self.desk, env=clean_environment(PATH=path, HOME=str(self.home)),
+            [*program, script], cwd=self.checkout, env=clean_environment(PATH=path, HOME=str(self.home)),
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BLOCK_S,
         )  # fmt: skip
 
@@ -187,7 +187,7 @@ class Machine:
         log = open(self.home / "background.log", "ab")
         self.running.append(
             subprocess.Popen(
-                ["bash", "-c", f"exec {line}"], cwd=self.desk, env=clean_environment(PATH=path, HOME=str(self.home)),
+                ["bash", "-c", f"exec {line}"], cwd=self.checkout, env=clean_environment(PATH=path, HOME=str(self.home)),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         )

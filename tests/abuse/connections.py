@@ -15,7 +15,7 @@ from support.process import STOP_S
 
 def need_descriptors(wanted):
     """Lets this process open `wanted` files, and with it the services that it starts; where the machine allows
-    fewer the test is skipped, since with a smaller crowd it would show nothing."""
+    fewer the test is skipped, since with fewer connections it would show nothing."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         pytest.skip(f"{wanted} open files are needed and {hard} allowed: ulimit -Hn")
@@ -28,20 +28,20 @@ def split(address):
     return host.strip("[]"), int(port)
 
 
-class Crowd:
+class ManyConnections:
     """Connections that were opened and say nothing more than `first`."""
 
     def __init__(self, to, count, source="127.0.0.1", first=b""):
-        self.links = []
+        self.sockets = []
         for _ in range(count):
             link = socket.create_connection(split(to), timeout=30, source_address=(source, 0))
             link.sendall(first)
-            self.links.append(link)
+            self.sockets.append(link)
 
     def open(self):
         """How many of them the other side has not closed."""
         count = 0
-        for link in self.links:
+        for link in self.sockets:
             link.setblocking(False)
             try:
                 count += link.recv(1, socket.MSG_PEEK) != b""
@@ -60,7 +60,7 @@ class Crowd:
         return self
 
     def __exit__(self, *_):
-        for link in self.links:
+        for link in self.sockets:
             link.close()
 
 

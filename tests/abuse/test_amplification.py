@@ -199,7 +199,7 @@ def test_who_is_named_in_a_contact_is_sent_little(exchange, place, record_proper
     port = free_port(CALLEE_HOST)
     exchange.carrier(port, prompts="early")
     rows = []
-    for row, (deed, who, most) in enumerate(NAMED):
+    for row, (attack, who, most) in enumerate(NAMED):
         named = place(Named())
         # One at a time, since all calls go to one port.
         callee = place(Phone(CALLEE_HOST, switch(exchange), port))
@@ -208,18 +208,18 @@ def test_who_is_named_in_a_contact_is_sent_little(exchange, place, record_proper
         (caller if who == "caller" else callee).contact = named.contact
         caller.dial(exchange.axn(exchange.party()), sdp(CALLER_HOST, 4_000))
         callee.await_invite()
-        deed(caller, callee)
+        attack(caller, callee)
         asked = (caller if who == "caller" else callee).sent_bytes
         callee.close()
-        rows.append((deed, named, most, asked))
+        rows.append((attack, named, most, asked))
     for _, named, *_ in rows:
         named.await_first()
     # The fourth would come 3.5 s after the first; a busy machine has more.
     time.sleep(8)
-    for deed, named, most, asked in rows:
+    for attack, named, most, asked in rows:
         methods = named.methods()
         found = {method: methods.count(method) for method in methods}
-        print(f"{deed.__name__}: {found}, {named.bytes()} bytes for {asked}: {named.bytes() / asked:.1f}")
-        record_property(f"amplification: {deed.__name__}", round(named.bytes() / asked, 1))
-        assert found.keys() == most.keys(), deed.__name__
-        assert all(found[method] <= most[method] for method in most), (deed.__name__, found)
+        print(f"{attack.__name__}: {found}, {named.bytes()} bytes for {asked}: {named.bytes() / asked:.1f}")
+        record_property(f"amplification: {attack.__name__}", round(named.bytes() / asked, 1))
+        assert found.keys() == most.keys(), attack.__name__
+        assert all(found[method] <= most[method] for method in most), (attack.__name__, found)

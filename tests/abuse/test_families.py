@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from abuse.connections import Crowd, ask, split, wait_for
+from abuse.connections import ManyConnections, ask, split, wait_for
 from calls.network import Network
 from support.gateway import Gateway
 from support.process import Maskline
@@ -66,11 +66,11 @@ def test_each_family_has_its_share_of_connections(start, address):
     """One address at its bound leaves the other its own, and is named as people write it."""
     service = start(API_CONNECTIONS_PER_ADDRESS_MAX=PER_ADDRESS)
     other = next(one for one in LOOPBACKS if one != address)
-    with Crowd(at(service, "api", address), 20, source=address) as crowd:
-        crowd.await_open(PER_ADDRESS)
-        with Crowd(at(service, "api", other), PER_ADDRESS - 1, source=other) as others:
+    with ManyConnections(at(service, "api", address), 20, source=address) as connections:
+        connections.await_open(PER_ADDRESS)
+        with ManyConnections(at(service, "api", other), PER_ADDRESS - 1, source=other) as others:
             assert others.open() == PER_ADDRESS - 1
-            assert crowd.open() == PER_ADDRESS
+            assert connections.open() == PER_ADDRESS
             assert ask(at(service, "api", other), source=other)[0] in (400, 404)
     log = service.await_log("connections were closed or refused at a bound")
     assert ("127.0.0.1" if address == "127.0.0.1" else "::/64") in log
@@ -80,12 +80,12 @@ def test_each_family_has_its_share_of_connections(start, address):
 def test_ipv4_addresses_have_bounds_of_their_own(start):
     """Mapped into IPv6 all of them would be one network."""
     service = start(API_CONNECTIONS_PER_ADDRESS_MAX=PER_ADDRESS)
-    crowds = [Crowd(at(service, "api", "127.0.0.1"), 20, source=f"127.0.2.{n}") for n in range(1, 6)]
+    many = [ManyConnections(at(service, "api", "127.0.0.1"), 20, source=f"127.0.2.{n}") for n in range(1, 6)]
     try:
-        wait_for(lambda: all(crowd.open() == PER_ADDRESS for crowd in crowds))
+        wait_for(lambda: all(connections.open() == PER_ADDRESS for connections in many))
     finally:
-        for crowd in crowds:
-            crowd.__exit__()
+        for connections in many:
+            connections.__exit__()
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_a_trusted_proxy_is_known_by_its_own_family(start, listed, address, is_t
         b"POST / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.7\r\n"
         b"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"
     )
-    with Crowd(api, PER_ADDRESS, source=address, first=slow) as crowd:
-        for link in crowd.links:
+    with ManyConnections(api, PER_ADDRESS, source=address, first=slow) as connections:
+        for link in connections.sockets:
             link.settimeout(30)
             assert link.recv(100).startswith(b"HTTP/1.1 100 "), "its body is waited for, so it is busy"
         if not is_trusted:
@@ -137,5 +137,5 @@ def test_a_refused_token_names_the_address_as_people_write_it(start, address, na
 
 def refusals(service):
     """What the audit tells of requests without the right token."""
-    deeds = json.loads(service.cli("audit", "--json").stdout)["items"]
-    return [json.loads(deed["facts"]) for deed in deeds if deed["deed"] == "token_refused"]
+    lines = json.loads(service.cli("audit", "--json").stdout)["items"]
+    return [json.loads(line["facts"]) for line in lines if line["deed"] == "token_refused"]

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from abuse.connections import Crowd, Haproxy, ask, metric, need_descriptors, split, wait_for
+from abuse.connections import Haproxy, ManyConnections, ask, metric, need_descriptors, split, wait_for
 from support.process import Maskline
 
 #: Whatever the API answers to a request without parameters, it answers.
@@ -34,10 +34,10 @@ def test_ten_thousand_idle_connections_of_one_address_do_not_stop_the_api(start)
     need_descriptors(count + 200)
     service = start()
     api, admin = service.ready["api"], service.ready["admin"]
-    with Crowd(api, count // 2), Crowd(api, count // 2, first=b"GET /?a HTTP/1.1\r\nHo") as crowd:
+    with ManyConnections(api, count // 2), ManyConnections(api, count // 2, first=b"GET /?a HTTP/1.1\r\nHo") as connections:
         assert service.gateway().bind_axn().code == "OK", "the same address"
         assert ask(api, source="127.0.0.2")[0] in ANSWERED
-        assert crowd.await_open(1_000) >= 900
+        assert connections.await_open(1_000) >= 900
         assert metric(admin, "maskline_api_connections") <= 1_001
         assert metric(admin, "maskline_api_connections_closed_idle_total") >= count - 1_001
         status, ready = ask(admin, "/readyz")
@@ -51,20 +51,20 @@ def test_ten_thousand_idle_connections_of_one_address_do_not_stop_the_api(start)
 def test_idle_connections_of_many_addresses_make_room_at_the_bound_in_all(start):
     service = start(API_CONNECTIONS_MAX=40, API_CONNECTIONS_PER_ADDRESS_MAX=10)
     api = service.ready["api"]
-    crowds = [Crowd(api, 10, source=f"127.0.1.{host}") for host in range(1, 9)]
+    many = [ManyConnections(api, 10, source=f"127.0.1.{host}") for host in range(1, 9)]
     try:
         assert service.gateway().bind_axn().code == "OK"
-        assert sum(crowd.open() for crowd in crowds) <= 40
+        assert sum(connections.open() for connections in many) <= 40
     finally:
-        for crowd in crowds:
-            crowd.__exit__()
+        for connections in many:
+            connections.__exit__()
 
 
 @pytest.mark.parametrize("first", [b"", b"GET /healthz HTTP/1.1\r\nHo"])
 def test_idle_connections_do_not_hold_up_health(start, first):
     service = start()
     admin = service.ready["admin"]
-    with Crowd(admin, 300, first=first), Crowd(admin, 300, source="127.0.0.3", first=first):
+    with ManyConnections(admin, 300, first=first), ManyConnections(admin, 300, source="127.0.0.3", first=first):
         for path in ("/healthz", "/readyz", "/metrics"):
             # Far below the half minute after which silence ends a connection.
             assert ask(admin, path, seconds=20)[0] == 200
@@ -79,10 +79,10 @@ def test_bodies_that_do_not_come_do_not_hold_up_health(start):
         "POST /v1/apply HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
         f"Authorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\n{{"
     )
-    with Crowd(admin, 50, first=head.encode()) as crowd:
+    with ManyConnections(admin, 50, first=head.encode()) as connections:
         assert ask(admin, "/healthz")[0] == 200
         answers = []
-        for link in crowd.links:
+        for link in connections.sockets:
             link.settimeout(30)
             answers.append(link.recv(65_536).split(b"\r\n")[0])
         assert set(answers) == {b"HTTP/1.1 408 Request Timeout"}
@@ -94,15 +94,15 @@ def test_bodies_that_do_not_come_do_not_hold_up_health(start):
 def silent_clients(proxy, count):
     """One connection of each of `count` addresses, each of which was answered once and stays open."""
     request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-    links = []
+    sockets = []
     for index in range(count):
         source = f"127.{1 + index // 62_500}.{index // 250 % 250}.{1 + index % 250}"
         link = socket.create_connection(split(proxy.address), timeout=60, source_address=(source, 0))
         link.sendall(request)
-        links.append(link)
-    for link in links:
+        sockets.append(link)
+    for link in sockets:
         assert link.recv(65_536).startswith(b"HTTP/1.1 4"), "a client was not answered"
-    return links
+    return sockets
 
 
 def test_five_thousand_clients_behind_haproxy_are_counted_apart(start, tmp_path):
@@ -117,14 +117,14 @@ def test_five_thousand_clients_behind_haproxy_are_counted_apart(start, tmp_path)
     )
     admin = service.ready["admin"]
     with Haproxy(tmp_path, service.ready["api"], "send-proxy-v2") as proxy:
-        links = silent_clients(proxy, count)
+        sockets = silent_clients(proxy, count)
         assert metric(admin, "maskline_api_connections") >= count
         assert metric(admin, "maskline_api_connections_closed_idle_total") == 0
         # One of them that wants more has two.
-        with Crowd(proxy.address, 10, source="127.9.9.9", first=b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"):
+        with ManyConnections(proxy.address, 10, source="127.9.9.9", first=b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"):
             status, ready = ask(admin, "/readyz")
             assert status == 200
-        for link in links:
+        for link in sockets:
             link.close()
     # Nobody but the proxy is listened to, and the proxy must say who asks.
     assert ask(service.ready["api"], source="127.0.0.2")[0] in ANSWERED
@@ -150,7 +150,7 @@ def test_clients_behind_a_proxy_are_told_apart_by_x_forwarded_for(start, tmp_pat
     with Haproxy(tmp_path, service.ready["api"], front_options=["option forwardfor"]) as proxy:
         # A body that does not come holds a request for a while.
         slow = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\na"
-        with Crowd(proxy.address, 2, source="127.8.0.1", first=slow):
+        with ManyConnections(proxy.address, 2, source="127.8.0.1", first=slow):
             wait_for(lambda: metric(service.ready["admin"], "maskline_api_connections") >= 2)
             wait_for(lambda: ask(proxy.address, source="127.8.0.1")[0] == 503)
             for host in range(2, 40):

@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from abuse.connections import Crowd, ask, need_descriptors, wait_for
+from abuse.connections import ManyConnections, ask, need_descriptors, wait_for
 from leaks.exchange import Exchange
 from leaks.parties import CALLEE, CALLER
 from support.process import Maskline, binary
@@ -50,8 +50,8 @@ def test_one_address_does_not_take_all_connections(tmp_path):
     exchange = with_other_trunk(service.start())
     try:
         before = service.log_path.stat().st_size
-        with Crowd(service.ready["sip"], STREAMS_MAX + 100, CALLER.host, HALF) as crowd:
-            open_ = crowd.await_open(STREAMS_MAX // 2)
+        with ManyConnections(service.ready["sip"], STREAMS_MAX + 100, CALLER.host, HALF) as connections:
+            open_ = connections.await_open(STREAMS_MAX // 2)
             assert open_ > 300, "a single one has half of them"
             assert is_served(exchange.switch, OTHER_HOST)
             wait_for(lambda: refused(service, "share") > 500)
@@ -68,12 +68,12 @@ def test_half_messages_are_not_waited_for(tmp_path):
     service = Maskline(tmp_path / "data", args=["--config", str(settings)])
     exchange = with_other_trunk(service.start())
     try:
-        with Crowd(service.ready["sip"], 50, CALLER.host, HALF) as crowd:
-            assert crowd.await_open(0) == 0
+        with ManyConnections(service.ready["sip"], 50, CALLER.host, HALF) as connections:
+            assert connections.await_open(0) == 0
             wait_for(lambda: refused(service, "late") == 50)
         # One who says nothing, and one who pings, are left alone.
-        with Crowd(service.ready["sip"], 2, CALLER.host) as quiet:
-            quiet.links[0].sendall(b"\r\n\r\n")
+        with ManyConnections(service.ready["sip"], 2, CALLER.host) as quiet:
+            quiet.sockets[0].sendall(b"\r\n\r\n")
             time.sleep(2)
             assert quiet.open() == 2
         assert is_served(exchange.switch, CALLER.host)
@@ -93,7 +93,7 @@ def test_calls_have_descriptors_whoever_connects(tmp_path, monkeypatch, limit):
     try:
         x = exchange.to_the_callee()
         sip, api = service.ready["sip"], service.ready["api"]
-        with Crowd(sip, limit, CALLER.host), Crowd(sip, limit, CALLEE.host), Crowd(api, limit) as customers:
+        with ManyConnections(sip, limit, CALLER.host), ManyConnections(sip, limit, CALLEE.host), ManyConnections(api, limit) as customers:
             wait_for(lambda: customers.open() < limit // 2)
             descriptors = len(os.listdir(f"/proc/{service.process.pid}/fd"))
             assert descriptors < limit - 20, "some are left"

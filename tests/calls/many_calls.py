@@ -16,7 +16,7 @@ def counts():
     )
 
 
-class Crowd:
+class ManyCalls:
     """`size` bindings on the exchange, a callee's sipp that answers for all of them, and callers."""
 
     def __init__(self, exchange, scene, size):

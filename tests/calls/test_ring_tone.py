@@ -44,7 +44,7 @@ def caller(early):
     )
 
 
-def foretold(exchange, caller, x):
+def predicted(exchange, caller, x):
     """The tone that an operator is told that the caller will hear."""
     told = exchange.service.cli("explain", caller, x, "--json").stdout
     return json.loads(told)["expect"]["ring_tone"]
@@ -56,7 +56,7 @@ def dial(exchange, scene, config, early, tone):
     port = exchange.carrier()
     terms = {"RingConfig": json.dumps(config)} if config else {}
     x = exchange.axn(a, **terms)
-    assert foretold(exchange, n, x) == tone
+    assert predicted(exchange, n, x) == tone
     with (
         Sipp(scene, "callee", rings_and_answers(), CALLEE_HOST, port=port, tone=CALLEE_TONE) as callee,
         Sipp(

@@ -103,7 +103,7 @@ def test_a_brief_registration_is_made_longer_and_its_end_is_told(exchange, passi
     with Registrar(REGISTRAR_HOST, answer) as registrar:
         registering(exchange, "brief", registrar.port, register_expires_s=60)
         trunk = await_trunk(exchange, "brief", lambda trunk: trunk["registration"] == "registered")
-        # Taken away while its registrar still hears the farewell.
+        # Taken away while its registrar still hears it unregister.
         exchange.service.cli("trunk", "rm", "brief")
         deadline = time.monotonic() + 60
         while "Expires: 0" not in registrar.requests[-1]:

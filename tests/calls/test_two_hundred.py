@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from calls.many_calls import Crowd
+from calls.many_calls import ManyCalls
 from calls.exchange import CALLER_HOST, Exchange
 from calls.script import is_refused, stays
 from calls.sipp import Sipp
@@ -31,16 +31,16 @@ def exchange(tmp_path):
 
 def test_sigterm_cuts_no_call_and_takes_no_new_one(exchange, scene):
     service = exchange.service
-    with Crowd(exchange, scene, CALLS) as crowd:
+    with ManyCalls(exchange, scene, CALLS) as calls:
         talk_ms = 1_000 * (CALLS // UP_PER_S) + 4_000
-        with crowd.call(CALLS, CALLS, UP_PER_S, talk_ms) as caller:
-            crowd.await_up(caller, CALLS)
+        with calls.call(CALLS, CALLS, UP_PER_S, talk_ms) as caller:
+            calls.await_up(caller, CALLS)
             sip, codes = exchange.sip, []
             stopping = threading.Thread(target=lambda: codes.append(service.terminate(DRAIN_S)))
             stopping.start()
             service.await_log("taking no more calls")
             with Sipp(
-                scene, "late", is_refused(503), CALLER_HOST, remote=sip, service=crowd.lines[0][2],
+                scene, "late", is_refused(503), CALLER_HOST, remote=sip, service=calls.lines[0][2],
                 caller="13700000000",
             ) as late:
                 late.wait()
@@ -49,7 +49,7 @@ def test_sigterm_cuts_no_call_and_takes_no_new_one(exchange, scene):
             caller.wait()
             stopping.join()
         assert codes == [0]
-        arrived, wrong = crowd.wrong_routes()
+        arrived, wrong = calls.wrong_routes()
         assert (arrived, wrong) == (CALLS, [])
     ended = [(record["state"], record["situation"], record["release_by"]) for record in exchange.records()]
     assert [end for end in ended if end == ("closed", "hung_up", "caller")] == ended[:CALLS]
@@ -57,7 +57,7 @@ def test_sigterm_cuts_no_call_and_takes_no_new_one(exchange, scene):
 
 
 def test_a_kill_during_200_calls_leaves_a_record_of_each_and_its_sound(exchange, scene):
-    with Crowd(exchange, scene, CALLS) as crowd:
+    with ManyCalls(exchange, scene, CALLS) as calls:
         spoken = [exchange.axn(exchange.party(), IsRecordingEnabled="true") for _ in range(RECORDED)]
         speakers = [
             Sipp(
@@ -67,8 +67,8 @@ def test_a_kill_during_200_calls_leaves_a_record_of_each_and_its_sound(exchange,
             for x in spoken
         ]
         try:
-            with crowd.call(CALLS, CALLS, UP_PER_S, 60_000) as caller:
-                crowd.await_up(caller, CALLS)
+            with calls.call(CALLS, CALLS, UP_PER_S, 60_000) as caller:
+                calls.await_up(caller, CALLS)
                 assert all(speaker.media_port_told.is_set() for speaker in speakers)
                 kept_s = await_recorded(exchange, len(spoken), 2)
                 exchange.service.kill()
@@ -81,7 +81,7 @@ def test_a_kill_during_200_calls_leaves_a_record_of_each_and_its_sound(exchange,
         records = exchange.records()
         assert len(records) == CALLS + RECORDED
         assert {(record["state"], record["situation"]) for record in records} == {("closed", "node_lost")}
-        assert [one for one in crowd.misrecorded() if one["x"] not in spoken] == []
+        assert [one for one in calls.misrecorded() if one["x"] not in spoken] == []
         # The rows that were opened say when, before anybody was dialled.
         assert all(one["arrived_at"] <= one["dialled_at"] < killed_at * 1_000 for one in records)
         assert {one["recording"] for one in records if one["x"] not in spoken} == {None}
@@ -95,7 +95,7 @@ def test_a_kill_during_200_calls_leaves_a_record_of_each_and_its_sound(exchange,
             assert kept_s[path.name] <= len(left) / RATE < talked_s + 0.5, f"{len(left) / RATE} s of {talked_s}"
             assert share_of(left, TONE) > 0.8
         # Life goes on.
-        with crowd.call(1, 1, 1, 300) as again:
+        with calls.call(1, 1, 1, 300) as again:
             again.wait()
 
 

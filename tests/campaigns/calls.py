@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from calls.many_calls import Crowd  # noqa: E402
+from calls.many_calls import ManyCalls  # noqa: E402
 from calls.exchange import Exchange  # noqa: E402
 from support.process import Maskline, binary  # noqa: E402
 
@@ -58,35 +58,35 @@ def campaign(options, home):
     try:
         scene = home / "traces"
         scene.mkdir()
-        with Crowd(Exchange(service), scene, options.lines) as crowd:
+        with ManyCalls(Exchange(service), scene, options.lines) as calls:
             # What is made once is made with the first calls.
-            crowd.call(WARM_UP, WARM_UP, UP_PER_S, 0).wait()
+            calls.call(WARM_UP, WARM_UP, UP_PER_S, 0).wait()
             before = descriptors(service)
             halves = [options.sequence - options.sequence // 2, options.sequence // 2]
-            sequence = [one_after_the_other(service, crowd, count, options.settle) for count in halves]
-            at_once = [all_at_once(service, crowd, options.at_once, options.settle) for _ in halves]
+            sequence = [one_after_the_other(service, calls, count, options.settle) for count in halves]
+            at_once = [all_at_once(service, calls, options.at_once, options.settle) for _ in halves]
             wanted = WARM_UP + options.sequence + 2 * options.at_once
-            return judge(service, crowd, wanted, before, sequence, at_once)
+            return judge(service, calls, wanted, before, sequence, at_once)
     finally:
         service.stop()
 
 
-def one_after_the_other(service, crowd, count, settle_s):
+def one_after_the_other(service, calls, count, settle_s):
     """So many calls, one at a time; the memory then, in KiB."""
     began = time.monotonic()
-    crowd.call(count, 1, 1_000, 0, seconds=3_600, traced=False).wait()
+    calls.call(count, 1, 1_000, 0, seconds=3_600, traced=False).wait()
     took = time.monotonic() - began
     time.sleep(settle_s)
     print(f"calls: {count} in sequence in {took:.0f} s, {memory_kib(service)} KiB", flush=True)
     return memory_kib(service)
 
 
-def all_at_once(service, crowd, count, settle_s):
+def all_at_once(service, calls, count, settle_s):
     """So many calls that all stand at the same time; the memory when they are over, in KiB."""
     talk_ms = 1_000 * count // UP_PER_S + 3_000
-    caller = crowd.call(count, count, UP_PER_S, talk_ms, seconds=600)
+    caller = calls.call(count, count, UP_PER_S, talk_ms, seconds=600)
     try:
-        crowd.await_up(caller, count, seconds=120)
+        calls.await_up(caller, count, seconds=120)
         up = memory_kib(service)
         caller.wait()
     finally:
@@ -96,10 +96,10 @@ def all_at_once(service, crowd, count, settle_s):
     return memory_kib(service)
 
 
-def judge(service, crowd, wanted, before, sequence, at_once):
-    arrived, wrong = crowd.wrong_routes()
-    records = crowd.exchange.records()
-    misrecorded = crowd.misrecorded()
+def judge(service, calls, wanted, before, sequence, at_once):
+    arrived, wrong = calls.wrong_routes()
+    records = calls.exchange.records()
+    misrecorded = calls.misrecorded()
     unclosed = [one for one in records if (one["state"], one["situation"]) != ("closed", "hung_up")]
     left = descriptors(service) - before
     for what, count in sorted(left.items()):

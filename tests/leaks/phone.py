@@ -110,7 +110,7 @@ class Stream:
         self.listener = socket.create_server((host, port))
         self.port = self.listener.getsockname()[1]
         self.link = None
-        self.links = []
+        self.sockets = []
         # Reading and writing at once is too much for what is within TLS.
         self.lock = threading.Lock()
 
@@ -130,7 +130,7 @@ class Stream:
         threading.Thread(target=accept, daemon=True).start()
 
     def _listen(self, link):
-        self.links.append(link)
+        self.sockets.append(link)
         waiting = bytearray()
 
         def take(data):
@@ -156,7 +156,7 @@ class Stream:
             self.link.sendall(data)
 
     def close(self):
-        for link in [self.listener, *self.links]:
+        for link in [self.listener, *self.sockets]:
             close(link)
 
 

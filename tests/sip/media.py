@@ -72,7 +72,7 @@ def share_of(samples, frequency):
 
 
 class MediaPhone:
-    """Listens from the beginning; speaks once it knows whither."""
+    """Listens from the beginning; speaks once it knows where to."""
 
     def __init__(self, address, frequency):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

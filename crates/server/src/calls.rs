@@ -85,7 +85,7 @@ pub struct Config {
     /// Opens the passwords of trunks; without it those that need one cannot be used.
     pub sealer: Option<Arc<Sealer>>,
     /// What others see of the calls while they last.
-    pub board: CallsHandle,
+    pub calls_handle: CallsHandle,
 }
 
 impl Config {
@@ -111,7 +111,7 @@ impl Config {
             boot,
             resolver: None,
             sealer: None,
-            board: CallsHandle::default(),
+            calls_handle: CallsHandle::default(),
         }
     }
 }
@@ -145,8 +145,8 @@ pub async fn serve(
         .map(sip_connections::bind_streams)
         .transpose()?;
     let tls_address = tls.as_ref().map(|tls| tls.local_addr()).transpose()?;
-    let strangers = config.board.strangers().clone();
-    let links = SipConnections::new(tcp, tls, config.tls.clone(), config.streams, strangers);
+    let strangers = config.calls_handle.strangers().clone();
+    let connections = SipConnections::new(tcp, tls, config.tls.clone(), config.streams, strangers);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     lost_calls::close(&config, &records).await;
@@ -181,10 +181,10 @@ pub async fn serve(
         seed,
     });
     let asked = config
-        .board
+        .calls_handle
         .take_asks()
-        .ok_or_else(|| io::Error::other("calls are served on this board already"))?;
-    config.board.set_tones(media.tones());
+        .ok_or_else(|| io::Error::other("calls are served on this calls_handle already"))?;
+    config.calls_handle.set_tones(media.tones());
     let families = Families::of(config.listen.ip());
     let names = Arc::new(TrunkNames::new(config.resolver, families));
     let lookups = Lookups::new(config.resolver, news.clone());
@@ -192,7 +192,7 @@ pub async fn serve(
         names,
         lookups,
         socket,
-        links,
+        connections,
         switch,
         media,
         media_events,

@@ -3,7 +3,7 @@
 //! One thread owns the only connection that writes. It takes what has queued,
 //! lets the pipeline of `store` decide it into a batch, appends that, and only
 //! then lets the callers know; between appends it writes call records and does
-//! a little of the chores of the background threads. The rules are the
+//! a little of the maintenance for the background threads. The rules are the
 //! pipeline's; this is the shell around it.
 
 mod checkpointer;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
-use maskline_store::jobs::Chore;
+use maskline_store::jobs::Maintenance;
 use maskline_store::records::history::{self, Facts, Filter, Page, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::sqlite::{DataDir, OpenError};
@@ -155,7 +155,7 @@ struct Shared {
     core: RwLock<Core>,
     submissions: mpsc::Sender<Input<Caller>>,
     records: mpsc::Sender<RecordJob>,
-    chores: mpsc::Sender<ChoreJob>,
+    maintenance: mpsc::Sender<MaintenanceJob>,
     readers: SqlitePool,
     seeds: Seeds,
     appended: Appended,
@@ -177,7 +177,7 @@ struct Core {
     pipeline: Pipeline<Caller>,
     /// Becomes `Some` when the batch in flight is settled: whether it is
     /// durable.
-    fate: watch::Receiver<Option<bool>>,
+    append_outcome: watch::Receiver<Option<bool>>,
 }
 
 /// The journal since the last snapshot.
@@ -189,8 +189,8 @@ struct Appended {
 }
 
 #[derive(Debug)]
-struct ChoreJob {
-    chore: Chore,
+struct MaintenanceJob {
+    maintenance: Maintenance,
     done: oneshot::Sender<Result<u64, sqlx::Error>>,
 }
 
@@ -243,18 +243,18 @@ impl Ledger {
 
         let (submissions, submissions_in) = mpsc::channel(options.limits.queue_max.max(1));
         let (records, records_in) = mpsc::channel(RECORDS_QUEUE_MAX);
-        let (chores, chores_in) = mpsc::channel(CHORES_QUEUE_MAX);
+        let (maintenance, maintenance_in) = mpsc::channel(MAINTENANCE_QUEUE_MAX);
         let (closing, closed) = watch::channel(false);
         let since_snapshot = recovered.tip.seq - recovered.snapshot.map_or(0, |seal| seal.seq);
         let background = options.background;
         let shared = Arc::new(Shared {
             core: RwLock::new(Core {
                 pipeline: Pipeline::new(recovered.state, recovered.tip, options.limits),
-                fate: watch::channel(None).1,
+                append_outcome: watch::channel(None).1,
             }),
             submissions,
             records,
-            chores,
+            maintenance,
             readers,
             seeds: Seeds::default(),
             appended: Appended {
@@ -277,7 +277,7 @@ impl Ledger {
             conn,
             submissions: submissions_in,
             records: records_in,
-            chores: chores_in,
+            maintenance: maintenance_in,
             closing: closed.clone(),
         })?;
         let mut threads = vec![checkpointer::start(Arc::clone(&shared), closed.clone())?];
@@ -337,21 +337,24 @@ impl Ledger {
         touch: Touch,
         look: impl FnOnce(&State, Timestamp) -> R,
     ) -> Result<R, ReadError> {
-        let (seen, fate) = {
+        let (seen, append_outcome) = {
             let core = self.shared.core.read();
             if core.pipeline.is_stopped() {
                 return Err(ReadError::Closed);
             }
             let seen = look(core.pipeline.state(), core.pipeline.now(clocks()));
-            let fate = core.pipeline.must_wait(touch).then(|| core.fate.clone());
-            (seen, fate)
+            let append_outcome = core
+                .pipeline
+                .must_wait(touch)
+                .then(|| core.append_outcome.clone());
+            (seen, append_outcome)
         };
-        let Some(mut fate) = fate else {
+        let Some(mut append_outcome) = append_outcome else {
             return Ok(seen);
         };
         let settled = timeout(
             self.shared.options.read_wait_max,
-            fate.wait_for(Option::is_some),
+            append_outcome.wait_for(Option::is_some),
         )
         .await;
         match settled {
@@ -481,15 +484,15 @@ fn history_failed(error: sqlx::Error) -> ReadError {
 
 /// Records that may wait to be written.
 const RECORDS_QUEUE_MAX: usize = 4_096;
-/// Chores that may wait; the background threads do one after the other.
-const CHORES_QUEUE_MAX: usize = 8;
+/// Pieces of maintenance that may wait; the background threads ask for one after the other.
+const MAINTENANCE_QUEUE_MAX: usize = 8;
 
 impl Shared {
-    /// Has the writer do a chore, and waits for it.
-    async fn chore(&self, chore: Chore) -> Result<u64, sqlx::Error> {
+    /// Has the writer do a piece of maintenance, and waits for it.
+    async fn maintain(&self, maintenance: Maintenance) -> Result<u64, sqlx::Error> {
         let (done, result) = oneshot::channel();
-        let job = ChoreJob { chore, done };
-        self.chores
+        let job = MaintenanceJob { maintenance, done };
+        self.maintenance
             .send(job)
             .await
             .map_err(|_| sqlx::Error::WorkerCrashed)?;

@@ -60,9 +60,9 @@ const PACKET_BYTES_MAX: usize = 2_048;
 /// Half of the ports that the system gives are odd.
 const PAIR_TRIES_MAX: u32 = 100;
 /// How long the end of the phone waits for the other sides to confirm the ends of its calls.
-const FAREWELL_MAX: Duration = Duration::from_secs(2);
+const CLOSING_MAX: Duration = Duration::from_secs(2);
 /// After that a last answer may be asked for again.
-const FAREWELL: Duration = Duration::from_millis(100);
+const CLOSING_QUIET: Duration = Duration::from_millis(100);
 
 /// How a phone is started.
 #[derive(Clone, Debug)]
@@ -286,7 +286,7 @@ impl Shell {
                 wish = wishes.recv(), if closing.is_none() => match wish {
                     Some(Wish::Close) => {
                         self.give(Input::HangUpAll);
-                        closing = Some(Instant::now() + FAREWELL_MAX);
+                        closing = Some(Instant::now() + CLOSING_MAX);
                     }
                     Some(Wish::Finish(patience)) => closing = Some(Instant::now() + patience),
                     Some(wish) => self.grant(wish),
@@ -297,7 +297,7 @@ impl Shell {
                 () = until(closing), if closing.is_some() => return,
             }
             if closing.is_some() && !self.machine.is_busy() {
-                closing = closing.map(|last| last.min(Instant::now() + FAREWELL));
+                closing = closing.map(|last| last.min(Instant::now() + CLOSING_QUIET));
             }
         }
     }

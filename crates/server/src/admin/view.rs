@@ -13,12 +13,12 @@ use maskline_store::records::history::{Facts, Past};
 
 /// Whether whole numbers of parties may be seen.
 #[derive(Clone, Copy, Debug)]
-pub struct Eyes {
+pub struct Visibility {
     /// They may; the journal says who looked.
     pub reveal: bool,
 }
 
-impl Eyes {
+impl Visibility {
     /// A party's number.
     pub fn party(self, number: PhoneNumber) -> String {
         if self.reveal {
@@ -160,30 +160,30 @@ pub fn number(state: &State, number: &Number, now: Timestamp) -> Value {
 }
 
 /// A binding as one line of a list.
-pub fn binding_line(binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
+pub fn binding_line(binding: &Binding, now: Timestamp, visibility: Visibility) -> Value {
     json!({
         "subs_id": binding.subs_id.to_string(),
         "pool": binding.owner.as_ref().map(|owner| &owner.pool),
         "account": binding.owner.as_ref().map(|owner| &owner.account),
         "product": binding.product,
         "x": binding.x.reveal(),
-        "a": eyes.party(binding.a),
-        "b": binding.b.map(|b| eyes.party(b)),
+        "a": visibility.party(binding.a),
+        "b": binding.b.map(|b| visibility.party(b)),
         "state": if binding.is_over(now) { "over" } else { "live" },
         "expires_at": binding.expires_at.format_china(),
     })
 }
 
 /// A binding with everything the customer gave.
-pub fn binding(binding: &Binding, now: Timestamp, eyes: Eyes) -> Value {
-    let mut shown = binding_line(binding, now, eyes);
-    extend(&mut shown, terms(binding, eyes));
+pub fn binding(binding: &Binding, now: Timestamp, visibility: Visibility) -> Value {
+    let mut shown = binding_line(binding, now, visibility);
+    extend(&mut shown, terms(binding, visibility));
     shown
 }
 
 /// A binding that is no longer in the state, as one line of a list. `state` is `unreadable` where
 /// the history does not hold what was written there.
-pub fn past_line(past: &Past, eyes: Eyes) -> Value {
+pub fn past_line(past: &Past, visibility: Visibility) -> Value {
     let binding = past.binding();
     let state = match past.facts {
         Facts::Unreadable => "unreadable",
@@ -196,8 +196,8 @@ pub fn past_line(past: &Past, eyes: Eyes) -> Value {
         "account": past.owner.as_ref().map(|owner| &owner.account),
         "product": binding.map(|binding| binding.product),
         "x": past.x.reveal(),
-        "a": binding.map(|binding| eyes.party(binding.a)),
-        "b": binding.and_then(|binding| binding.b).map(|b| eyes.party(b)),
+        "a": binding.map(|binding| visibility.party(binding.a)),
+        "b": binding.and_then(|binding| binding.b).map(|b| visibility.party(b)),
         "state": state,
         "expires_at": binding.map(|binding| binding.expires_at.format_china()),
         "ended_at": ended.map(|ended| ended.at.format_china()),
@@ -207,8 +207,8 @@ pub fn past_line(past: &Past, eyes: Eyes) -> Value {
 }
 
 /// A binding that is no longer in the state, with everything the customer gave.
-pub fn past(past: &Past, eyes: Eyes) -> Value {
-    let mut shown = past_line(past, eyes);
+pub fn past(past: &Past, visibility: Visibility) -> Value {
+    let mut shown = past_line(past, visibility);
     let who = json!({
         "bound_by": past.bound_by,
         "changed_by": past.changed_by,
@@ -216,13 +216,13 @@ pub fn past(past: &Past, eyes: Eyes) -> Value {
     });
     extend(&mut shown, who);
     if let Some(binding) = past.binding() {
-        extend(&mut shown, terms(binding, eyes));
+        extend(&mut shown, terms(binding, visibility));
     }
     shown
 }
 
 /// What the customer asked for beside the parties.
-fn terms(binding: &Binding, eyes: Eyes) -> Value {
+fn terms(binding: &Binding, visibility: Visibility) -> Value {
     let extras = &binding.extras;
     json!({
         "created_at": binding.created_at.format_china(),
@@ -230,12 +230,12 @@ fn terms(binding: &Binding, eyes: Eyes) -> Value {
         "record": binding.record,
         "speech_recognition": binding.speech_recognition,
         "ring_timeout_s": binding.ring_timeout_s,
-        "out_id": eyes.text(extras.out_id.as_deref()),
-        "out_order_id": eyes.text(extras.out_order_id.as_deref()),
-        "ring_config": eyes.text(extras.ring_config.as_deref()),
-        "dtmf_config": eyes.text(extras.dtmf_config.as_deref()),
-        "speech_model": eyes.text(extras.speech_model.as_deref()),
-        "extend": eyes.text(extras.extend.as_deref()),
+        "out_id": visibility.text(extras.out_id.as_deref()),
+        "out_order_id": visibility.text(extras.out_order_id.as_deref()),
+        "ring_config": visibility.text(extras.ring_config.as_deref()),
+        "dtmf_config": visibility.text(extras.dtmf_config.as_deref()),
+        "speech_model": visibility.text(extras.speech_model.as_deref()),
+        "extend": visibility.text(extras.extend.as_deref()),
     })
 }
 
@@ -252,17 +252,19 @@ pub fn explanation(
     explained: &Explanation,
     forecast: &Forecast,
     x: PhoneNumber,
-    eyes: Eyes,
+    visibility: Visibility,
 ) -> Value {
     let mut steps: Vec<String> = explained
         .steps
         .iter()
         .map(|step| match step {
-            Step::Callee(Some(callee)) => format!("The call goes to {}.", eyes.party(*callee)),
+            Step::Callee(Some(callee)) => {
+                format!("The call goes to {}.", visibility.party(*callee))
+            }
             other => other.to_string(),
         })
         .collect();
-    let rings = forecast.rings.map(|callee| eyes.party(callee));
+    let rings = forecast.rings.map(|callee| visibility.party(callee));
     let ending = forecast.ending;
     let expect = json!({
         "rings": rings,
@@ -284,7 +286,7 @@ pub fn explanation(
     );
     let (result, fields) = match &explained.route {
         Route::Connect(connection) => {
-            let callee = eyes.party(connection.callee);
+            let callee = visibility.party(connection.callee);
             let x = x.reveal();
             let ring_timeout_s = connection.ring_timeout_s;
             let result = match rings {

@@ -1,7 +1,7 @@
 //! Nonces seen lately, so that a signed request is carried out once.
 //!
 //! A nonce may not return for about 31 minutes (a statement of the vendor's staff); here the scope
-//! is one AccessKey. The table lives in memory. For changes there is a second, durable guard: the
+//! is one AccessKey. The table lives in memory. For changes there is a second, durable check: the
 //! same hash is the id of the command, which the domain remembers through a crash.
 //!
 //! Only a hash of 64 bits is kept, in slots of four minutes that are dropped whole, so a nonce costs

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
 /// How often the trunks are read again, unless somebody waits for it: so long may calls from a new trunk be
-/// refused, or from one that is gone be taken. Whither a call goes is read with its route.
+/// refused, or from one that is gone be taken. The destination of a call is read with its route.
 const TRUNKS_EVERY: Duration = Duration::from_millis(100);
 /// A number with so many digits has its area code.
 const DIGITS_WHOLE_MIN: usize = 11;
@@ -38,7 +38,7 @@ const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
 pub struct CallStore {
     ledger: Ledger,
     news: mpsc::Sender<Input<'static>>,
-    desk: mpsc::UnboundedSender<Job>,
+    record_writer: mpsc::UnboundedSender<Job>,
     seeds: Seeds,
     /// Opens the passwords of trunks.
     sealer: Option<Arc<Sealer>>,
@@ -51,7 +51,7 @@ pub struct CallStore {
 }
 
 impl CallStore {
-    /// A clerk that answers to `news`. It needs a runtime around it.
+    /// A store that answers to `news`. It needs a runtime around it.
     pub fn new(
         ledger: Ledger,
         records: Records,
@@ -62,7 +62,7 @@ impl CallStore {
     ) -> Self {
         Self {
             ledger,
-            desk: RecordWriter::open(records, news.clone()),
+            record_writer: RecordWriter::open(records, news.clone()),
             news,
             seeds: Seeds::default(),
             sealer,
@@ -146,7 +146,7 @@ impl CallStore {
     }
 
     fn hand_over(&self, job: Job) {
-        if self.desk.send(job).is_err() {
+        if self.record_writer.send(job).is_err() {
             tracing::error!("a call cannot be recorded: nobody takes its rows");
         }
     }
@@ -156,7 +156,7 @@ impl CallStore {
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn follow_trunks(&self, board: CallsHandle) -> Result<(), ReadError> {
+    pub async fn follow_trunks(&self, calls_handle: CallsHandle) -> Result<(), ReadError> {
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         let sealer = self.sealer.clone();
         let (opened, names) = (Arc::clone(&self.trunks), Arc::clone(&self.names));
@@ -165,7 +165,7 @@ impl CallStore {
         opened.store(Arc::new(known.clone()));
         let _ = news.send(Input::Trunks(known.clone())).await;
         let mut lists = 1;
-        let mut wanted = board.wanted_looks();
+        let mut wanted = calls_handle.wanted_looks();
         let mut ticks = tokio::time::interval(TRUNKS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::spawn(async move {
@@ -190,7 +190,7 @@ impl CallStore {
                     }
                     lists += 1;
                 }
-                board.caught_up(lists, wish).await;
+                calls_handle.caught_up(lists, wish).await;
             }
         });
         Ok(())

@@ -501,16 +501,16 @@ mod tests {
 
     #[test]
     fn what_is_counted_shows_in_the_metrics() {
-        let board = CallsHandle::default();
+        let calls_handle = CallsHandle::default();
         let metrics = crate::telemetry::Metrics::new();
-        metrics.register(|registry| board.register(registry));
+        metrics.register(|registry| calls_handle.register(registry));
         let record = CallRecord {
             situation: Some("busy".into()),
             ..CallRecord::default()
         };
-        board.ended(Some(&record));
-        board.ended(None);
-        board.set_live(7);
+        calls_handle.ended(Some(&record));
+        calls_handle.ended(None);
+        calls_handle.set_live(7);
         let counts = TurnedAway {
             sip: Counts {
                 strangers: 11,
@@ -526,7 +526,7 @@ mod tests {
             registration: None,
             trouble: None,
         };
-        board.set_trunks(vec![health("gone", true)]);
+        calls_handle.set_trunks(vec![health("gone", true)]);
         let registered = TrunkHealth {
             registration: Some(Registration {
                 state: "registered",
@@ -535,12 +535,12 @@ mod tests {
             }),
             ..health("in", true)
         };
-        board.set_trunks(vec![health("out", false), registered]);
-        let reachable = |name| board.trunk(name).and_then(|trunk| trunk.reachable);
+        calls_handle.set_trunks(vec![health("out", false), registered]);
+        let reachable = |name| calls_handle.trunk(name).and_then(|trunk| trunk.reachable);
         assert_eq!(reachable("out"), Some(false));
         assert_eq!(reachable("gone"), None, "it is asked no more");
-        board.set_counts(13, 14, counts);
-        board.set_streams(StreamCounts {
+        calls_handle.set_counts(13, 14, counts);
+        calls_handle.set_streams(StreamCounts {
             incoming: 15,
             over_share: 16,
             ..StreamCounts::default()
@@ -550,8 +550,8 @@ mod tests {
             late: 0,
             ended: 1,
         };
-        assert_eq!(board.set_media(threads), Threads::default());
-        assert_eq!(board.media(), threads);
+        assert_eq!(calls_handle.set_media(threads), Threads::default());
+        assert_eq!(calls_handle.media(), threads);
         let text = metrics.encode().expect("text");
         for line in [
             "maskline_calls_total{situation=\"busy\"} 1",
@@ -577,19 +577,19 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_loop_nothing_is_known_and_only_one_answers() {
-        let board = CallsHandle::default();
-        assert_eq!(board.live_calls().await, None);
-        let mut asks = board.take_asks().expect("the first");
-        assert!(board.take_asks().is_none());
-        let looker = board.clone();
+        let calls_handle = CallsHandle::default();
+        assert_eq!(calls_handle.live_calls().await, None);
+        let mut asks = calls_handle.take_asks().expect("the first");
+        assert!(calls_handle.take_asks().is_none());
+        let looker = calls_handle.clone();
         let asked = tokio::spawn(async move { looker.live_calls().await });
         let Ask::Live(ask) = asks.recv().await.expect("a question") else {
             panic!("another question");
         };
         ask.send(Vec::new()).expect("somebody waits");
         assert_eq!(asked.await.expect("no panic"), Some(Vec::new()));
-        assert!(!board.is_draining());
-        board.drain();
-        assert!(*board.draining().borrow());
+        assert!(!calls_handle.is_draining());
+        calls_handle.drain();
+        assert!(*calls_handle.draining().borrow());
     }
 }

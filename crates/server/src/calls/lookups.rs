@@ -39,7 +39,7 @@ impl Lookups {
         let (resolver, news) = (self.resolver.clone(), self.news.clone());
         self.runtime.spawn(async move {
             let found = look_up(&resolver, &name).await;
-            // Whoever has gone does not want to know.
+            // An error means that the receiver was dropped: nobody waits for the answer.
             let _ = news.send(Input::Resolved(name, found)).await;
         });
     }

@@ -265,7 +265,7 @@ impl SipConnections {
         };
         let (known, knows) = watch::channel(None);
         let mut accepting = JoinSet::new();
-        let door = |listener, tls| Door {
+        let listening = |listener, tls| StreamListener {
             listener,
             tls,
             known: knows.clone(),
@@ -273,11 +273,11 @@ impl SipConnections {
             shared: shared.clone(),
         };
         if let Some(listener) = tcp {
-            accepting.spawn(door(listener, None).accept());
+            accepting.spawn(listening(listener, None).accept());
         }
         let takes = tls.clone().filter(|tls| tls.acceptor().is_some());
         if let (Some(listener), Some(tls)) = (tls_listener, takes) {
-            accepting.spawn(door(listener, Some(tls)).accept());
+            accepting.spawn(listening(listener, Some(tls)).accept());
         }
         Self {
             connections: BTreeMap::new(),
@@ -451,7 +451,7 @@ impl SipConnections {
 }
 
 /// One listener.
-struct Door {
+struct StreamListener {
     listener: TcpListener,
     tls: Option<Tls>,
     known: watch::Receiver<Option<Known>>,
@@ -459,7 +459,7 @@ struct Door {
     shared: Shared,
 }
 
-impl Door {
+impl StreamListener {
     async fn accept(mut self) {
         // Whoever connects before the trunks are known waits in the kernel, or would be a stranger.
         if self.known.wait_for(Option::is_some).await.is_err() {

@@ -38,14 +38,14 @@ const REST: Duration = Duration::from_millis(1);
 /// How often it is counted what goes on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After the last call is hung up, how long its last messages may be repeated.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSING_WAIT: Duration = Duration::from_secs(1);
 
 /// What the thread is made of.
 pub(super) struct Parts {
     pub names: Arc<TrunkNames>,
     pub lookups: Lookups,
     pub socket: std::net::UdpSocket,
-    pub links: SipConnections,
+    pub connections: SipConnections,
     pub switch: Switch,
     pub media: MediaPlane,
     /// What it tells.
@@ -81,7 +81,7 @@ pub(super) async fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
                         _ = aborted => {}
                     }
                 }),
-                // Who has gone does not want to know.
+                // An error means that the receiver was dropped: nobody waits for the answer.
                 Err(error) => drop(ready.send(Err(error))),
             }
             drop(over);
@@ -126,7 +126,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         let sealer = parts.config.sealer.clone();
         let tones = parts.media.tones();
         let names = Arc::clone(&parts.names);
-        let clerk = CallStore::new(
+        let call_store = CallStore::new(
             parts.ledger,
             parts.records,
             parts.news,
@@ -134,29 +134,29 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
             tones,
             names,
         );
-        clerk
-            .follow_trunks(parts.config.board.clone())
+        call_store
+            .follow_trunks(parts.config.calls_handle.clone())
             .await
             .map_err(io::Error::other)?;
-        Ok((socket, clerk))
+        Ok((socket, call_store))
     };
-    let (socket, clerk) = match prepared.await {
+    let (socket, call_store) = match prepared.await {
         Ok(prepared) => prepared,
         Err(error) => {
-            // Who has gone does not want to know.
+            // An error means that the receiver was dropped: nobody waits for the answer.
             let _ = ready.send(Err(error));
             return;
         }
     };
     let mut switch = parts.switch;
-    switch.set_screen(clerk.screen());
+    switch.set_screen(call_store.screen());
     let serving = Loop {
         names: parts.names,
         socket,
-        links: parts.links,
+        connections: parts.connections,
         switch,
         media: parts.media,
-        clerk,
+        call_store,
         noise: Noise::default(),
         lookups: parts.lookups,
         tests: Vec::new(),
@@ -241,10 +241,10 @@ struct Loop {
     config: Config,
     pace: Pace,
     socket: UdpSocket,
-    links: SipConnections,
+    connections: SipConnections,
     switch: Switch,
     media: MediaPlane,
-    clerk: CallStore,
+    call_store: CallStore,
     names: Arc<TrunkNames>,
     noise: Noise,
     lookups: Lookups,
@@ -270,13 +270,13 @@ impl Loop {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
         let mut news = Vec::with_capacity(TAKEN_AT_ONCE);
         let mut told = Vec::with_capacity(TAKEN_AT_ONCE);
-        let mut drain = self.config.board.draining();
+        let mut drain = self.config.calls_handle.draining();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // After the wish to drain everything goes as after the wish to stop, but for the end of the loop.
         let mut stopping = false;
         let mut last_day: Option<Instant> = None;
-        let mut farewell: Option<Instant> = None;
+        let mut closing_until: Option<Instant> = None;
         let mut has_left = false;
         // The trunks are known before the first datagram is looked at, or a call that came early
         // would be a stranger's.
@@ -294,7 +294,7 @@ impl Loop {
                         std::thread::sleep(REST);
                     }
                 }
-                heard = self.links.heard() => self.hear(heard),
+                heard = self.connections.heard() => self.hear(heard),
                 1.. = media.recv_many(&mut told, TAKEN_AT_ONCE) => {
                     told.drain(..).for_each(|event| self.give(input_of(event)));
                 }
@@ -309,14 +309,14 @@ impl Loop {
                     last_day.get_or_insert_with(|| self.drain());
                 }
                 () = stopped(&mut drain), if last_day.is_none() => last_day = Some(self.drain()),
-                () = until(last_day), if last_day.is_some() && farewell.is_none() => {
+                () = until(last_day), if last_day.is_some() && closing_until.is_none() => {
                     if self.switch.calls() > 0 {
                         tracing::warn!(calls = self.switch.calls(), "hanging up what is left");
                         self.give(Input::HangUpAll);
                     }
-                    farewell = Some(Instant::now() + FAREWELL);
+                    closing_until = Some(Instant::now() + CLOSING_WAIT);
                 }
-                () = until(farewell), if stopping && farewell.is_some() => break,
+                () = until(closing_until), if stopping && closing_until.is_some() => break,
             }
             if last_day.is_some() && !has_left && self.switch.calls() == 0 {
                 has_left = true;
@@ -326,11 +326,11 @@ impl Loop {
                 if self.switch.is_idle() {
                     break;
                 }
-                farewell.get_or_insert(Instant::now() + FAREWELL);
+                closing_until.get_or_insert(Instant::now() + CLOSING_WAIT);
             }
         }
         self.look();
-        self.clerk.finish().await;
+        self.call_store.finish().await;
     }
 
     /// Answers a question, or begins to. Who asked may have left.
@@ -360,7 +360,7 @@ impl Loop {
         for test in std::mem::take(&mut self.tests) {
             match self.switch.tested(&test.name) {
                 Some(tested) => {
-                    let trouble = self.links.trouble(tested.at);
+                    let trouble = self.connections.trouble(tested.at);
                     let _ = test.answer.send(Some(TrunkAnswer {
                         at: tested.at,
                         status: tested.status,
@@ -385,11 +385,11 @@ impl Loop {
     fn look(&mut self) {
         self.media.tidy();
         let counts = self.switch.counts();
-        let board = &self.config.board;
-        board.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
-        board.set_streams(self.links.counts());
-        board.set_trunks(self.trunk_health());
-        if let Some((count, latest, asked)) = board.strangers().look(now().wall) {
+        let calls_handle = &self.config.calls_handle;
+        calls_handle.set_counts(self.switch.legs(), self.media.ports_lent(), counts);
+        calls_handle.set_streams(self.connections.counts());
+        calls_handle.set_trunks(self.trunk_health());
+        if let Some((count, latest, asked)) = calls_handle.strangers().look(now().wall) {
             tracing::warn!(
                 count,
                 %latest,
@@ -431,7 +431,10 @@ impl Loop {
     fn trunk_health(&self) -> Vec<TrunkHealth> {
         let mut health = self.switch.health(now());
         for trunk in &mut health {
-            trunk.trouble = trunk.hops.iter().find_map(|hop| self.links.trouble(*hop));
+            trunk.trouble = trunk
+                .hops
+                .iter()
+                .find_map(|hop| self.connections.trouble(*hop));
         }
         for (name, why, is_usable) in self.names.troubles() {
             match health.iter_mut().find(|trunk| trunk.name == name.as_str()) {
@@ -447,7 +450,7 @@ impl Loop {
             }
         }
         for trunk in &health {
-            let before = self.config.board.trunk(&trunk.name);
+            let before = self.config.calls_handle.trunk(&trunk.name);
             if let Some(why) = &trunk.trouble
                 && before.is_none_or(|before| before.trouble != trunk.trouble)
             {
@@ -459,8 +462,8 @@ impl Loop {
 
     /// Tells when a media thread is in trouble, and ends the calls of one that is gone.
     fn look_at_media(&mut self) {
-        let (threads, board) = (self.media.threads(), &self.config.board);
-        let before = board.set_media(threads);
+        let (threads, calls_handle) = (self.media.threads(), &self.config.calls_handle);
+        let before = calls_handle.set_media(threads);
         if before != threads && threads.trouble().is_some() {
             tracing::error!(?threads, "media threads are in trouble");
         }
@@ -508,10 +511,10 @@ impl Loop {
         }
         self.switch.handle_input(input, now());
         if brings_trunks {
-            self.config.board.trunks_taken();
+            self.config.calls_handle.trunks_taken();
         }
         self.flush();
-        self.config.board.set_live(self.switch.calls());
+        self.config.calls_handle.set_live(self.switch.calls());
         if !self.tests.is_empty() {
             self.answer_tests();
         }
@@ -523,10 +526,10 @@ impl Loop {
         }
     }
 
-    /// Tells the links who may connect, by which names those must be known that we connect to, and of whom
+    /// Tells the connections who may connect, by which names those must be known that we connect to, and of whom
     /// it is remembered that they cannot be connected to.
     fn introduce(&mut self, trunks: &[Trunk]) {
-        self.links.know(trunks.iter().flat_map(|trunk| {
+        self.connections.know(trunks.iter().flat_map(|trunk| {
             let name: Arc<str> = trunk.said.name.as_str().into();
             trunk
                 .peer
@@ -541,15 +544,16 @@ impl Loop {
                 .map(move |hop| (hop.address, name.clone()));
             named.filter_map(|(address, name)| Some((address, name?)))
         });
-        self.links.name(names.collect());
+        self.connections.name(names.collect());
         let places = trunks.iter().flat_map(|trunk| trunk.peer.hops());
-        self.links.watch(places.map(|hop| hop.address).collect());
+        self.connections
+            .watch(places.map(|hop| hop.address).collect());
     }
 
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send { to, bytes } if to.transport.is_stream() => {
-                if self.links.send(to, bytes).is_err() {
+                if self.connections.send(to, bytes).is_err() {
                     self.give(Input::Unreachable(to));
                 }
             }
@@ -562,15 +566,15 @@ impl Loop {
             Output::TrunkChanged(trunk, change) => log_trunk_change(trunk.as_str(), change),
             Output::Stranger(from, method) => {
                 let (address, wall) = (from.address.ip(), now().wall);
-                let strangers = self.config.board.strangers();
+                let strangers = self.config.calls_handle.strangers();
                 strangers.note(address, from.transport, method.as_str(), wall);
             }
             Output::AskRoute(key, query) => {
-                if let Some(routing) = self.clerk.ask_route(key, query) {
+                if let Some(routing) = self.call_store.ask_route(key, query) {
                     self.give(Input::Routed(key, Some(routing)));
                 }
             }
-            Output::OpenRow(key, record) => self.clerk.open_row(key, record),
+            Output::OpenRow(key, record) => self.call_store.open_row(key, record),
             Output::LeaseMedia(key, wish) => {
                 let lease = self.media.lease(key, &wish);
                 self.give(Input::MediaLeased(key, lease));
@@ -583,9 +587,9 @@ impl Loop {
             Output::Record(key, wish) => self.media.record(key, wish),
             Output::SendDigit(key, side, digit) => self.media.send_digit(key, side, digit),
             Output::Finish(key, record) => {
-                self.config.board.ended(record.as_deref());
+                self.config.calls_handle.ended(record.as_deref());
                 let statistics = self.media.finish(key);
-                self.clerk.finish_call(statistics, record);
+                self.call_store.finish_call(statistics, record);
             }
         }
     }

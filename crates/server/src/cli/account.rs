@@ -22,7 +22,7 @@ pub enum Command {
         id: String,
         /// Its standing
         #[arg(long, value_enum)]
-        status: Option<Standing>,
+        status: Option<AccountStatusArg>,
         /// Whether its owner has proved their name; the service is for verified accounts only
         #[arg(long, value_name = "BOOL")]
         verified: Option<bool>,
@@ -43,7 +43,7 @@ pub enum Command {
 
 /// An account's standing, as the command line spells it.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub enum Standing {
+pub enum AccountStatusArg {
     /// In good standing
     Active,
     /// Frozen
@@ -54,13 +54,13 @@ pub enum Standing {
     Closed,
 }
 
-impl From<Standing> for AccountStatus {
-    fn from(standing: Standing) -> Self {
+impl From<AccountStatusArg> for AccountStatus {
+    fn from(standing: AccountStatusArg) -> Self {
         match standing {
-            Standing::Active => Self::Active,
-            Standing::Abnormal => Self::Abnormal,
-            Standing::InArrears => Self::InArrears,
-            Standing::Closed => Self::Closed,
+            AccountStatusArg::Active => Self::Active,
+            AccountStatusArg::Abnormal => Self::Abnormal,
+            AccountStatusArg::InArrears => Self::InArrears,
+            AccountStatusArg::Closed => Self::Closed,
         }
     }
 }

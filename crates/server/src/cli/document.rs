@@ -33,7 +33,7 @@ pub struct Written {
     pub document: Document,
     file: String,
     /// Empty for JSON.
-    lines: Lines,
+    lines: LineNumbers,
 }
 
 impl Written {
@@ -90,7 +90,7 @@ impl Written {
 type Mistake = (usize, String);
 
 /// The line of an entry, by table and place.
-type Lines = BTreeMap<(String, usize), usize>;
+type LineNumbers = BTreeMap<(String, usize), usize>;
 
 impl Written {
     fn entry_of(&self, text: &str) -> Option<(String, usize)> {
@@ -109,7 +109,7 @@ impl Written {
     }
 }
 
-fn read_toml(text: &str) -> Result<(Document, Lines), Vec<Mistake>> {
+fn read_toml(text: &str) -> Result<(Document, LineNumbers), Vec<Mistake>> {
     let line_at = |offset: usize| {
         1 + text.as_bytes()[..offset]
             .iter()

@@ -50,9 +50,10 @@ impl Process {
         Addresses::forget(&self.data);
         let settings = &self.loaded.settings;
         let budget = self.budget;
-        let board = CallsHandle::default();
-        self.metrics.register(|registry| board.register(registry));
-        let admin = Arc::new(self.admin(ledger, sealer.clone(), board.clone())?);
+        let calls_handle = CallsHandle::default();
+        self.metrics
+            .register(|registry| calls_handle.register(registry));
+        let admin = Arc::new(self.admin(ledger, sealer.clone(), calls_handle.clone())?);
         if settings.demo {
             demo::prepare(&admin, &self.data)
                 .await
@@ -63,7 +64,7 @@ impl Process {
         let boot = Uuid::new_v4().to_string();
         let config = calls::Config {
             sealer: Some(sealer.clone()),
-            board: board.clone(),
+            calls_handle: calls_handle.clone(),
             streams: sip_connections::Bounds {
                 incoming_max: budget.sip_streams,
                 outgoing_max: budget.sip_streams,
@@ -118,9 +119,9 @@ impl Process {
             "the customers' interface"
         });
         tasks.spawn(self.jobs(ledger, &stop));
-        let alive = supervisor::keep_alive(ledger.clone(), board.clone(), stop.clone());
+        let alive = supervisor::keep_alive(ledger.clone(), calls_handle.clone(), stop.clone());
         let readiness = self.readiness.clone();
-        let watched = watch::run(ledger.clone(), board, connections, readiness, stop);
+        let watched = watch::run(ledger.clone(), calls_handle, connections, readiness, stop);
         tasks.spawn(async move {
             watched.await;
             "the watch over ledger and calls"

@@ -29,7 +29,7 @@ pub async fn run(
     readiness: Readiness,
     stop: Stop,
 ) {
-    let mut crowds = [
+    let mut counts = [
         ConnectionCount::new("api_connections", connections.api),
         ConnectionCount::new("admin_connections", connections.admin),
     ];
@@ -54,8 +54,8 @@ pub async fn run(
         } else {
             readiness.clear("clock");
         }
-        for crowd in &mut crowds {
-            crowd.look(&readiness);
+        for count in &mut counts {
+            count.look(&readiness);
         }
         readiness.note("trunks", troubled_trunks(&calls));
         match calls.media().trouble() {
@@ -142,21 +142,27 @@ mod tests {
     async fn a_media_thread_that_has_ended_makes_the_service_unready() {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, running) = Ledger::open(Options::new(dir.path())).await.unwrap();
-        let (board, readiness) = (CallsHandle::default(), Readiness::default());
+        let (calls_handle, readiness) = (CallsHandle::default(), Readiness::default());
         let (stopper, stop) = stop::channel();
         let connections = Connections::new(crate::admin::CONNECTIONS);
         let watched = Watched {
             api: connections.clone(),
             admin: connections,
         };
-        let watching = run(ledger, board.clone(), watched, readiness.clone(), stop);
+        let watching = run(
+            ledger,
+            calls_handle.clone(),
+            watched,
+            readiness.clone(),
+            stop,
+        );
         let watching = tokio::spawn(watching);
-        board.set_media(Threads {
+        calls_handle.set_media(Threads {
             ended: 1,
             ..Threads::default()
         });
         await_ready(&readiness, false).await;
-        board.set_media(Threads::default());
+        calls_handle.set_media(Threads::default());
         await_ready(&readiness, true).await;
         stopper.stop();
         watching.await.unwrap();

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_level_changes_while_running() {
-        let lines = Lines::default();
+        let lines = LogBuffer::default();
         let (subscriber, handle) = subscriber(&settings(LogFormat::Text), lines.clone(), false);
         tracing::subscriber::with_default(subscriber, || {
             tracing::debug!("unheard");
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn json_lines_carry_fields_beside_the_message() {
-        let lines = Lines::default();
+        let lines = LogBuffer::default();
         let (subscriber, _handle) = subscriber(&settings(LogFormat::Json), lines.clone(), false);
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(pool = "FC1", "pool made");
@@ -125,15 +125,15 @@ mod tests {
     }
 
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-    impl Lines {
+    impl LogBuffer {
         fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 
-    impl Write for Lines {
+    impl Write for LogBuffer {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    impl MakeWriter<'_> for Lines {
+    impl MakeWriter<'_> for LogBuffer {
         type Writer = Self;
 
         fn make_writer(&self) -> Self {

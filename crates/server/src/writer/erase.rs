@@ -11,12 +11,12 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::{Actor, Binding, Command, Envelope, PhoneNumber, PoolKey, SubsId};
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
-use maskline_store::jobs::Chore;
+use maskline_store::jobs::Maintenance;
 use maskline_store::records::history;
 use maskline_store::sqlite::{self, DataDir, OpenError};
 use maskline_store::staging::Staging;
 
-use super::snapshotter::{self, KeepError};
+use super::snapshotter::{self, SnapshotterError};
 use super::{Ledger, Options, ReadError, StartError, SubmitError, Touch, clocks};
 
 /// Bindings whose records are blanked in one piece.
@@ -87,8 +87,8 @@ pub enum RestoreError {
     Erase(#[from] EraseError),
 }
 
-impl From<KeepError> for EraseError {
-    fn from(error: KeepError) -> Self {
+impl From<SnapshotterError> for EraseError {
+    fn from(error: SnapshotterError) -> Self {
         EraseError::Snapshot(error.to_string())
     }
 }
@@ -136,17 +136,17 @@ impl Ledger {
             .chunks(BINDINGS_AT_A_TIME)
         {
             let bindings = some.to_vec();
-            let chore = Chore::EraseRecords {
+            let maintenance = Maintenance::EraseRecords {
                 number: None,
                 bindings,
             };
-            records += shared.chore(chore).await?;
+            records += shared.maintain(maintenance).await?;
         }
-        let chore = Chore::EraseRecords {
+        let maintenance = Maintenance::EraseRecords {
             number,
             bindings: Vec::new(),
         };
-        records += shared.chore(chore).await?;
+        records += shared.maintain(maintenance).await?;
 
         // Two snapshots of states in which none of these bindings is; then the
         // older ones go.
@@ -198,7 +198,7 @@ impl Ledger {
             };
             for (seq, personal) in changes {
                 self.shared
-                    .chore(Chore::BlankPersonal { seq, personal })
+                    .maintain(Maintenance::BlankPersonal { seq, personal })
                     .await?;
             }
             from = next;
@@ -208,7 +208,7 @@ impl Ledger {
 
     async fn truncate_log(&self) -> Result<(), EraseError> {
         for _ in 0..TRUNCATE_TRIES {
-            if self.shared.chore(Chore::TruncateLog).await? == 1 {
+            if self.shared.maintain(Maintenance::TruncateLog).await? == 1 {
                 return Ok(());
             }
             tokio::time::sleep(TRUNCATE_PAUSE).await;

@@ -18,7 +18,7 @@ use super::Ledger;
 pub(super) struct Times {
     append: Histogram,
     records: Histogram,
-    chore: Histogram,
+    maintenance: Histogram,
     checkpoint: Histogram,
     checkpoint_end: Histogram,
 }
@@ -34,7 +34,7 @@ impl Default for Times {
         Self {
             append: histogram(),
             records: histogram(),
-            chore: histogram(),
+            maintenance: histogram(),
             checkpoint: histogram(),
             checkpoint_end: histogram(),
         }
@@ -51,7 +51,7 @@ impl Times {
     }
 
     pub fn chored(&self, took: Duration) {
-        self.chore.observe(took.as_secs_f64());
+        self.maintenance.observe(took.as_secs_f64());
     }
 
     pub fn checkpointed(&self, took: Duration) {
@@ -77,7 +77,7 @@ impl Times {
             (
                 "chore",
                 "Pieces of background work on the database",
-                &self.chore,
+                &self.maintenance,
             ),
             (
                 "checkpoint",

@@ -4,7 +4,7 @@
 use maskline_domain::{Owner, SubsId};
 use maskline_journal::batch::Batch;
 use maskline_journal::pipeline::Touch;
-use maskline_store::jobs::Chore;
+use maskline_store::jobs::Maintenance;
 use maskline_store::records::history;
 use maskline_store::records::owners::Owners;
 use maskline_store::{journal, meta};
@@ -17,7 +17,7 @@ use super::{Ledger, ReadError};
 const DONE: &str = "history_owners";
 /// Batches read in a piece.
 const BATCHES: u32 = 64;
-/// Rows filled in one chore.
+/// Rows filled in one piece of maintenance.
 const ROWS: usize = 200;
 
 /// What is to be filled in, once the history holds batch `until`, and how far
@@ -130,7 +130,10 @@ pub(super) async fn fill(
             }
             while !found.is_empty() {
                 let some = found.split_off(found.len().saturating_sub(ROWS));
-                filled += ledger.shared.chore(Chore::FillOwners(some)).await?;
+                filled += ledger
+                    .shared
+                    .maintain(Maintenance::FillOwners(some))
+                    .await?;
             }
             let next = next + batches.len() as u64;
             Stage::Following {
@@ -141,7 +144,10 @@ pub(super) async fn fill(
         }
         Stage::Following { filled, .. } => {
             let (name, value) = (DONE.to_owned(), "yes".to_owned());
-            ledger.shared.chore(Chore::SetMeta { name, value }).await?;
+            ledger
+                .shared
+                .maintain(Maintenance::SetMeta { name, value })
+                .await?;
             if filled > 0 {
                 tracing::info!(
                     bindings = filled,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use maskline_store::jobs::Chore;
+use maskline_store::jobs::Maintenance;
 use maskline_store::journal;
 use maskline_store::records::projection::Projection;
 use maskline_store::sqlite;
@@ -118,7 +118,7 @@ async fn project(shared: &Shared, readers: &SqlitePool, seq: u64) -> Result<(), 
             next.add(&batch)?;
         }
         let reached = next.seq;
-        shared.chore(Chore::Project(next)).await?;
+        shared.maintain(Maintenance::Project(next)).await?;
         shared.projected.send_replace(reached);
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Keeps the journal short: writes snapshots, and drops what they and the
 //! retention have made superfluous.
 //!
-//! A snapshot is made from a state of the keeper's own, brought up from the
+//! A snapshot is made from a state of the snapshotter's own, brought up from the
 //! tables as a start would do it, so it is also a rehearsal of the next start;
 //! while none is being made, that state takes no memory.
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use maskline_journal::payload::WRITER;
 use maskline_journal::snapshot::{Parts, Seal};
-use maskline_store::jobs::Chore;
+use maskline_store::jobs::Maintenance;
 use maskline_store::journal;
 use maskline_store::records::projection;
 use maskline_store::recovery::{RecoverError, recover};
@@ -27,7 +27,7 @@ use tokio::time::sleep;
 use super::Shared;
 use super::clocks_and_seeds::{self, clocks};
 
-/// How often the keeper looks whether there is anything to do.
+/// How often the snapshotter looks whether there is anything to do.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often the retention is looked at.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
@@ -45,7 +45,7 @@ const PARTS_AT_A_TIME: u32 = 1;
 
 /// Why a snapshot was not made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum KeepError {
+pub(super) enum SnapshotterError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
@@ -86,7 +86,7 @@ async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
                 tidy(shared).await?;
                 pruned_at = Some(Instant::now());
             }
-            Ok::<(), KeepError>(())
+            Ok::<(), SnapshotterError>(())
         };
         let outcome = tokio::select! {
             outcome = work => outcome,
@@ -112,7 +112,7 @@ fn is_due(shared: &Shared, taken_at: Option<Instant>) -> bool {
 
 /// Writes a snapshot of the newest durable batch. Says which one that was. The
 /// caller holds `keeping`, here and in [`tidy`].
-pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
+pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterError> {
     let begun = Instant::now();
     let readers = sqlite::readers(&shared.options.dir, 1).await?;
     let upto = *shared.tip.borrow();
@@ -133,7 +133,7 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
     for row in recovered.state.rows() {
         if let Some(payload) = parts.push(&row) {
             shared
-                .chore(Chore::SnapshotPart { seq, part, payload })
+                .maintain(Maintenance::SnapshotPart { seq, part, payload })
                 .await?;
             part += 1;
         }
@@ -141,7 +141,7 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
     let total = parts.finish();
     if let Some(payload) = total.part {
         shared
-            .chore(Chore::SnapshotPart { seq, part, payload })
+            .maintain(Maintenance::SnapshotPart { seq, part, payload })
             .await?;
         part += 1;
     }
@@ -154,7 +154,9 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
         digest: total.digest.to_string(),
         writer: WRITER.to_owned(),
     };
-    shared.chore(Chore::SnapshotSeal(Box::new(seal))).await?;
+    shared
+        .maintain(Maintenance::SnapshotSeal(Box::new(seal)))
+        .await?;
     shared
         .appended
         .batches
@@ -172,7 +174,7 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, KeepError> {
 }
 
 /// Takes away what a crash left of a snapshot.
-async fn drop_unsealed(shared: &Shared, readers: &SqlitePool) -> Result<(), KeepError> {
+async fn drop_unsealed(shared: &Shared, readers: &SqlitePool) -> Result<(), SnapshotterError> {
     let found = snapshot::list(&mut *readers.acquire().await?).await?;
     for (seq, seal) in found {
         if seal.is_none() {
@@ -182,17 +184,17 @@ async fn drop_unsealed(shared: &Shared, readers: &SqlitePool) -> Result<(), Keep
     Ok(())
 }
 
-async fn drop_snapshot(shared: &Shared, seq: u64) -> Result<(), KeepError> {
-    let drop_some = || Chore::DropSnapshotParts {
+async fn drop_snapshot(shared: &Shared, seq: u64) -> Result<(), SnapshotterError> {
+    let drop_some = || Maintenance::DropSnapshotParts {
         seq,
         parts_max: PARTS_AT_A_TIME,
     };
-    while shared.chore(drop_some()).await? > 0 {}
+    while shared.maintain(drop_some()).await? > 0 {}
     Ok(())
 }
 
 /// Drops superfluous snapshots and batches.
-pub(super) async fn tidy(shared: &Shared) -> Result<(), KeepError> {
+pub(super) async fn tidy(shared: &Shared) -> Result<(), SnapshotterError> {
     let readers = sqlite::readers(&shared.options.dir, 1).await?;
     let found = snapshot::list(&mut *readers.acquire().await?).await?;
     for seq in maskline_journal::snapshot::superfluous(&found, None) {
@@ -205,11 +207,11 @@ pub(super) async fn tidy(shared: &Shared) -> Result<(), KeepError> {
         let projected = projection::position(&mut conn).await?;
         prunable(&found, projected, kept)
     };
-    let prune = || Chore::Prune {
+    let prune = || Maintenance::Prune {
         below,
         rows_max: PRUNED_AT_A_TIME,
     };
-    while shared.chore(prune()).await? > 0 {}
+    while shared.maintain(prune()).await? > 0 {}
     Ok(())
 }
 

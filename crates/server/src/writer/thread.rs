@@ -1,7 +1,7 @@
 //! The thread that owns the write connection.
 //!
 //! Appends come first. Between two of them it writes a slice of call records
-//! or does a chore, each at most so often while commands are waiting.
+//! or does a piece of maintenance, each at most so often while commands are waiting.
 
 use maskline_store::Zstd;
 use maskline_store::failure;
@@ -14,7 +14,7 @@ use maskline_domain::Outcome;
 use maskline_journal::Append;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::{Input, Output, SubmitError};
-use maskline_store::jobs::{Done, do_chore, write_records};
+use maskline_store::jobs::{Done, do_maintenance, write_records};
 use maskline_store::sqlite::{self, DataDir};
 use maskline_store::{journal, meta};
 use sqlx::sqlite::SqliteConnection;
@@ -23,16 +23,16 @@ use tokio::time::sleep;
 
 use super::clocks_and_seeds::clocks;
 use super::records::RecordJob;
-use super::{Caller, ChoreJob, Shared};
+use super::{Caller, MaintenanceJob, Shared};
 
 /// Records that somebody waits for are written at most this often, so that
 /// those of one moment share a transaction;
 const RECORDS_EVERY: Duration = Duration::from_millis(1);
-/// in a crowd less often: so much for each one after the first that the last
+/// under load less often: so much for each one after the first that the last
 /// transaction had,
-const RECORDS_CROWD: Duration = Duration::from_millis(4);
+const RECORDS_LOADED: Duration = Duration::from_millis(4);
 /// which nobody will notice who waits for a telephone to ring;
-const RECORDS_CROWD_MAX: Duration = Duration::from_millis(20);
+const RECORDS_LOADED_MAX: Duration = Duration::from_millis(20);
 /// the others wait so long for company;
 const RECORDS_GATHER: Duration = Duration::from_millis(20);
 /// while commands wait, each transaction is at least so far from the last,
@@ -43,17 +43,17 @@ const RECORDS_SHARE: u32 = 4;
 const RECORDS_HELD_MAX: Duration = Duration::from_millis(100);
 /// Records written in one transaction at most.
 const RECORDS_AT_A_TIME: usize = 64;
-/// While commands wait, a chore is done at most this often,
-const CHORE_EVERY: Duration = Duration::from_millis(20);
+/// While commands wait, maintenance is done at most this often,
+const MAINTENANCE_EVERY: Duration = Duration::from_millis(20);
 /// and for no larger a part of the time than one in so many.
-const CHORE_SHARE: u32 = 12;
+const MAINTENANCE_SHARE: u32 = 12;
 /// Commands taken out of the channel at a time.
 const TAKEN_AT_A_TIME: usize = 512;
 /// What a commit adds to the log besides the batch itself, in bytes: pages of
 /// indexes, filling of pages.
 const COMMIT_OVERHEAD: u64 = 16 << 10;
-/// What a chore is taken to add to the log, in bytes.
-const CHORE_BYTES: u64 = 512 << 10;
+/// What one piece of maintenance is taken to add to the log, in bytes.
+const MAINTENANCE_BYTES: u64 = 512 << 10;
 
 /// What the thread is made of.
 pub(super) struct Parts {
@@ -62,7 +62,7 @@ pub(super) struct Parts {
     pub conn: SqliteConnection,
     pub submissions: mpsc::Receiver<Input<Caller>>,
     pub records: mpsc::Receiver<RecordJob>,
-    pub chores: mpsc::Receiver<ChoreJob>,
+    pub maintenance: mpsc::Receiver<MaintenanceJob>,
     pub closing: watch::Receiver<bool>,
 }
 
@@ -88,19 +88,19 @@ struct Unknown(String);
 struct Thread {
     parts: Parts,
     /// Tells waiting reads of the batch in flight.
-    fate: watch::Sender<Option<bool>>,
+    append_outcome: watch::Sender<Option<bool>>,
     answers: Vec<(Caller, Result<Outcome, SubmitError>)>,
     records_taken: Vec<RecordJob>,
     /// When the first of them was taken.
     records_since: Instant,
     /// Whether somebody waits for one of them.
     records_awaited: bool,
-    chore_taken: Option<ChoreJob>,
+    maintenance_taken: Option<MaintenanceJob>,
     records_written: Instant,
     records_took: Duration,
     /// How many of them somebody waited for.
     records_urgent: u32,
-    chore_after: Instant,
+    maintenance_after: Instant,
     was_serving: bool,
 }
 
@@ -116,16 +116,16 @@ impl Thread {
         let now = Instant::now();
         Self {
             parts,
-            fate: watch::channel(None).0,
+            append_outcome: watch::channel(None).0,
             answers: Vec::new(),
             records_taken: Vec::with_capacity(RECORDS_AT_A_TIME),
             records_since: now,
             records_awaited: false,
-            chore_taken: None,
+            maintenance_taken: None,
             records_written: now,
             records_took: Duration::ZERO,
             records_urgent: 0,
-            chore_after: now,
+            maintenance_after: now,
             was_serving: true,
         }
     }
@@ -183,11 +183,11 @@ impl Thread {
             match output {
                 Output::Answer { caller, answer } => self.answers.push((caller, answer)),
                 Output::Settled { durable } => {
-                    self.fate.send_replace(Some(durable));
+                    self.append_outcome.send_replace(Some(durable));
                 }
                 Output::Append(draft) => {
-                    self.fate = watch::channel(None).0;
-                    core.fate = self.fate.subscribe();
+                    self.append_outcome = watch::channel(None).0;
+                    core.append_outcome = self.append_outcome.subscribe();
                     wanted = Wanted::Append(draft);
                 }
                 Output::Probe => wanted = Wanted::Probe,
@@ -252,7 +252,7 @@ impl Thread {
 
     /// Waits for anything to do; `false` when the ledger is to be closed.
     async fn wait(&mut self, taken: &mut Vec<Input<Caller>>) -> bool {
-        if self.chore_taken.is_some() {
+        if self.maintenance_taken.is_some() {
             return true;
         }
         let mut until = self.next_timeout();
@@ -270,7 +270,7 @@ impl Thread {
                 None => return false,
             },
             Some(job) = parts.records.recv(), if takes_records => record = Some(job),
-            Some(job) = parts.chores.recv() => self.chore_taken = Some(job),
+            Some(job) = parts.maintenance.recv() => self.maintenance_taken = Some(job),
             // An error means that whoever could ask for closing is gone.
             _ = parts.closing.wait_for(|&closing| closing) => return false,
             () = sleep(until) => {}
@@ -301,8 +301,8 @@ impl Thread {
         if self.records_due().is_some_and(|due| Instant::now() >= due) {
             self.write_records().await?;
         }
-        if !self.is_pressed() || Instant::now() >= self.chore_after {
-            self.do_chore().await?;
+        if !self.is_pressed() || Instant::now() >= self.maintenance_after {
+            self.do_maintenance().await?;
         }
         if self.parts.shared.log.is_to_be_finished() {
             self.checkpoint().await?;
@@ -326,8 +326,8 @@ impl Thread {
                 RECORDS_EVERY_PRESSED.max((self.records_took * RECORDS_SHARE).min(RECORDS_HELD_MAX))
             }
             false => {
-                let crowd = RECORDS_CROWD * self.records_urgent.saturating_sub(1);
-                crowd.clamp(RECORDS_EVERY, RECORDS_CROWD_MAX)
+                let gathering = RECORDS_LOADED * self.records_urgent.saturating_sub(1);
+                gathering.clamp(RECORDS_EVERY, RECORDS_LOADED_MAX)
             }
         };
         let wanted = match is_urgent {
@@ -366,20 +366,20 @@ impl Thread {
         }
     }
 
-    async fn do_chore(&mut self) -> Result<(), Unknown> {
+    async fn do_maintenance(&mut self) -> Result<(), Unknown> {
         let Some(job) = self
-            .chore_taken
+            .maintenance_taken
             .take()
-            .or_else(|| self.parts.chores.try_recv().ok())
+            .or_else(|| self.parts.maintenance.try_recv().ok())
         else {
             return Ok(());
         };
         let begun = Instant::now();
-        let done = do_chore(&mut self.parts.conn, &job.chore).await;
+        let done = do_maintenance(&mut self.parts.conn, &job.maintenance).await;
         let took = begun.elapsed();
         self.parts.shared.times.chored(took);
-        self.parts.shared.log.grew(CHORE_BYTES);
-        self.chore_after = Instant::now() + CHORE_EVERY.max(took * CHORE_SHARE);
+        self.parts.shared.log.grew(MAINTENANCE_BYTES);
+        self.maintenance_after = Instant::now() + MAINTENANCE_EVERY.max(took * MAINTENANCE_SHARE);
         match done {
             Done::Known(result) => {
                 let _ = job.done.send(result);
@@ -419,7 +419,7 @@ impl Thread {
     async fn finish(mut self, mut taken: Vec<Input<Caller>>) -> Result<(), Unknown> {
         self.parts.submissions.close();
         self.parts.records.close();
-        self.parts.chores.close();
+        self.parts.maintenance.close();
         loop {
             self.take_submissions(&mut taken);
             if taken.is_empty() {
@@ -435,8 +435,8 @@ impl Thread {
             }
         }
         self.write_records().await?;
-        while self.chore_taken.is_some() || !self.parts.chores.is_empty() {
-            self.do_chore().await?;
+        while self.maintenance_taken.is_some() || !self.parts.maintenance.is_empty() {
+            self.do_maintenance().await?;
         }
         self.checkpoint().await?;
         let Parts { conn, dir, .. } = self.parts;

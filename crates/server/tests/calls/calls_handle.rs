@@ -6,18 +6,22 @@ use maskline_switch::Stage;
 use tempfile::TempDir;
 
 use crate::phone::{Phone, Said};
-use crate::{A, House, N, X, number};
+use crate::{A, CallsFixture, N, X, number};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_call_is_seen_until_it_ends() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_560).await;
-    assert_eq!(house.board.live_calls().await, Some(Vec::new()));
-    let mut phone = Phone::new(house.serving.address).await;
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_560).await;
+    assert_eq!(fixture.calls_handle.live_calls().await, Some(Vec::new()));
+    let mut phone = Phone::new(fixture.serving.address).await;
     phone.dial(X, N).await;
     assert_eq!(phone.next_event().await, Said::Progress(180));
     assert_eq!(phone.next_event().await, Said::Answered);
-    let live = house.board.live_calls().await.expect("the loop answers");
+    let live = fixture
+        .calls_handle
+        .live_calls()
+        .await
+        .expect("the loop answers");
     assert_eq!(live.len(), 1);
     assert_eq!(live[0].stage, Stage::Talking);
     assert_eq!(
@@ -26,27 +30,27 @@ async fn a_live_call_is_seen_until_it_ends() {
     );
     assert_eq!(live[0].trunk_out.as_deref(), Some("sandbox"));
     assert_eq!(live[0].pool.as_deref(), Some("FC1"));
-    assert_eq!(house.board.live(), 1);
+    assert_eq!(fixture.calls_handle.live(), 1);
     phone.hang_up().await;
-    let record = house.only_closed_record().await;
+    let record = fixture.only_closed_record().await;
     assert_eq!(record.call_id, live[0].call_id);
-    assert_eq!(house.board.live_calls().await, Some(Vec::new()));
-    house.close().await;
+    assert_eq!(fixture.calls_handle.live_calls().await, Some(Vec::new()));
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn draining_refuses_new_calls_and_hangs_up_at_its_limit_without_ending_the_loop() {
     let dir = TempDir::new().expect("a directory");
     let limit = Duration::from_millis(300);
-    let house = House::with(dir.path(), "boot 1", 47_600, limit).await;
-    let mut phone = Phone::new(house.serving.address).await;
+    let fixture = CallsFixture::with(dir.path(), "boot 1", 47_600, limit).await;
+    let mut phone = Phone::new(fixture.serving.address).await;
     phone.dial(X, N).await;
     assert_eq!(phone.next_event().await, Said::Progress(180));
     assert_eq!(phone.next_event().await, Said::Answered);
-    house.board.drain();
-    assert!(house.board.is_draining());
+    fixture.calls_handle.drain();
+    assert!(fixture.calls_handle.is_draining());
     // The wish takes a moment to be heard.
-    let mut late = Phone::new(house.serving.address).await;
+    let mut late = Phone::new(fixture.serving.address).await;
     while {
         late.dial(X, N).await;
         late.next_event().await != Said::Refused(503, Some(42))
@@ -58,8 +62,8 @@ async fn draining_refuses_new_calls_and_hangs_up_at_its_limit_without_ending_the
         Said::Ended,
         "hung up at the limit"
     );
-    assert!(!house.serving.task.is_finished(), "the process goes on");
+    assert!(!fixture.serving.task.is_finished(), "the process goes on");
     late.dial(X, N).await;
     assert_eq!(late.next_event().await, Said::Refused(503, Some(42)));
-    house.close().await;
+    fixture.close().await;
 }

@@ -42,11 +42,11 @@ fn local(port: u16) -> SocketAddr {
 }
 
 /// A server with one AXN binding, and a sandbox phone behind its one trunk.
-struct House {
+struct CallsFixture {
     ledger: Ledger,
     running: Running,
     serving: Serving,
-    board: CallsHandle,
+    calls_handle: CallsHandle,
     sandbox: Sandbox,
     stop: watch::Sender<bool>,
     /// The phone outlives the server, as phones do.
@@ -65,7 +65,7 @@ fn sealer() -> Sealer {
     Sealer::new(&MasterKeys::parse(&"07".repeat(32)).expect("a key"))
 }
 
-impl House {
+impl CallsFixture {
     async fn open(dir: &Path, boot: &str, rtp_first: u16) -> Self {
         Self::with(dir, boot, rtp_first, Duration::from_secs(30)).await
     }
@@ -78,9 +78,9 @@ impl House {
             .await
             .expect("the sandbox starts");
         furnish(&ledger, sandbox.address).await;
-        let board = CallsHandle::default();
+        let calls_handle = CallsHandle::default();
         let mut config = Config {
-            board: board.clone(),
+            calls_handle: calls_handle.clone(),
             drain_timeout,
             sealer: Some(Arc::new(sealer())),
             ..Config::new(local(0), "node".into(), boot.into())
@@ -93,7 +93,7 @@ impl House {
             ledger,
             running,
             serving,
-            board,
+            calls_handle,
             sandbox,
             stop,
             stop_sandbox,
@@ -219,8 +219,8 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_400).await;
-    let mut phone = Phone::new(house.serving.address).await;
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_400).await;
+    let mut phone = Phone::new(fixture.serving.address).await;
     phone.dial(X, N).await;
     assert_eq!(phone.next_event().await, Said::Progress(180));
     assert_eq!(phone.next_event().await, Said::Answered);
@@ -232,7 +232,7 @@ async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
     );
     phone.speak_until_heard(b"a word of mine").await;
     phone.hang_up().await;
-    let record = house.only_closed_record().await;
+    let record = fixture.only_closed_record().await;
     assert_eq!(
         (record.x, record.caller, record.callee),
         (Some(number(X)), Some(number(N)), Some(number(A)))
@@ -248,7 +248,7 @@ async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
             .media
             .is_some_and(|media| media.contains("\"lost\":0"))
     );
-    house.close().await;
+    fixture.close().await;
     let (ledger, running) = Ledger::open(options(dir.path()))
         .await
         .expect("the ledger opens again");
@@ -264,15 +264,15 @@ async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_to_a_number_without_binding_is_refused_and_recorded() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_440).await;
-    let mut phone = Phone::new(house.serving.address).await;
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_440).await;
+    let mut phone = Phone::new(fixture.serving.address).await;
     phone.dial(X, X).await;
     assert_eq!(
         phone.next_event().await,
         Said::Refused(482, Some(25)),
         "X cannot call itself"
     );
-    let record = house.only_closed_record().await;
+    let record = fixture.only_closed_record().await;
     assert_eq!(record.situation.as_deref(), Some("loop"));
     phone.dial("17000000009", N).await;
     assert_eq!(
@@ -281,50 +281,50 @@ async fn a_call_to_a_number_without_binding_is_refused_and_recorded() {
         "somebody else's number"
     );
     assert_eq!(
-        house.records().await.len(),
+        fixture.records().await.len(),
         1,
         "which is none of our business"
     );
-    house.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_died_with_its_process_is_closed_at_the_next_start() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_480).await;
-    let mut phone = Phone::new(house.serving.address).await;
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_480).await;
+    let mut phone = Phone::new(fixture.serving.address).await;
     phone.dial(X, N).await;
     assert_eq!(phone.next_event().await, Said::Progress(180));
     assert_eq!(phone.next_event().await, Said::Answered);
-    let House {
+    let CallsFixture {
         ledger,
         running,
         serving,
         sandbox,
         ..
-    } = house;
+    } = fixture;
     // As near to a kill as a test within the process comes: nothing is said or written any more.
     serving.task.abort();
     sandbox.task.abort();
     assert!(records(&ledger).await[0].1, "the row is open");
     drop(ledger);
     running.close().await;
-    let house = House::open(dir.path(), "boot 2", 47_480).await;
-    let record = house.only_closed_record().await;
+    let fixture = CallsFixture::open(dir.path(), "boot 2", 47_480).await;
+    let record = fixture.only_closed_record().await;
     assert_eq!(record.situation.as_deref(), Some(call::NODE_LOST));
-    house.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_lets_a_call_end_by_itself() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_520).await;
-    let mut phone = Phone::new(house.serving.address).await;
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_520).await;
+    let mut phone = Phone::new(fixture.serving.address).await;
     phone.dial(X, N).await;
     assert_eq!(phone.next_event().await, Said::Progress(180));
     assert_eq!(phone.next_event().await, Said::Answered);
-    let mut late = Phone::new(house.serving.address).await;
-    house.stop.send_replace(true);
+    let mut late = Phone::new(fixture.serving.address).await;
+    fixture.stop.send_replace(true);
     // The wish to stop takes a moment to be heard.
     while {
         late.dial(X, N).await;
@@ -333,11 +333,11 @@ async fn stopping_lets_a_call_end_by_itself() {
         late.hang_up().await;
     }
     assert!(
-        !house.serving.task.is_finished(),
+        !fixture.serving.task.is_finished(),
         "the call that stands goes on"
     );
     phone.hang_up().await;
-    house.close().await;
+    fixture.close().await;
 }
 
 /// Reads a stream until a response with this status and method has come, and returns that.
@@ -361,8 +361,8 @@ async fn response(stream: &mut TcpStream, held: &mut String, begin: &str, method
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_over_tcp_reaches_a_callee_over_udp() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_560).await;
-    let mut stream = TcpStream::connect(house.serving.address)
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_560).await;
+    let mut stream = TcpStream::connect(fixture.serving.address)
         .await
         .expect("TCP is taken at the same port");
     let own = stream.local_addr().expect("connected");
@@ -403,27 +403,30 @@ async fn a_caller_over_tcp_reaches_a_callee_over_udp() {
         .await
         .expect("both at once");
     response(&mut stream, &mut held, "SIP/2.0 200 OK", "BYE").await;
-    let record = house.only_closed_record().await;
+    let record = fixture.only_closed_record().await;
     assert_eq!(record.situation.as_deref(), Some("hung_up"));
     assert_eq!(record.callee, Some(number(A)));
-    house.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trunk_may_connect_from_each_of_its_sources() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_600).await;
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_600).await;
     let trunk = Trunk {
         sources: vec![[127, 0, 0, 2].into()],
         ..Trunk::new(TrunkName::new("far"), "127.0.0.3:5060")
     };
-    house.set_trunk(trunk).await;
-    house.close().await;
-    let house = House::open(dir.path(), "boot 2", 47_600).await;
+    fixture.set_trunk(trunk).await;
+    fixture.close().await;
+    let fixture = CallsFixture::open(dir.path(), "boot 2", 47_600).await;
     let socket = TcpSocket::new_v4().expect("a socket");
     let own = SocketAddr::from(([127, 0, 0, 2], 0));
     socket.bind(own).expect("loopback has many addresses");
-    let mut stream = socket.connect(house.serving.address).await.expect("taken");
+    let mut stream = socket
+        .connect(fixture.serving.address)
+        .await
+        .expect("taken");
     let options = format!(
         "OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.2:5060;branch=z9hG4bKo\r\n\
          From: <sip:{N}@127.0.0.2>;tag=a\r\nTo: <sip:127.0.0.1>\r\nCall-ID: by-source\r\nCSeq: 1 OPTIONS\r\n\
@@ -434,7 +437,7 @@ async fn a_trunk_may_connect_from_each_of_its_sources() {
     let mut held = String::new();
     response(&mut stream, &mut held, "SIP/2.0 200 OK", "OPTIONS").await;
     drop(stream);
-    house.close().await;
+    fixture.close().await;
 }
 
 /// Takes one REGISTER and grants it.
@@ -460,7 +463,7 @@ async fn grant(registrar: &UdpSocket) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drained_server_gives_its_registrations_up() {
     let dir = TempDir::new().expect("a directory");
-    let house = House::open(dir.path(), "boot 1", 47_640).await;
+    let fixture = CallsFixture::open(dir.path(), "boot 1", 47_640).await;
     let registrar = UdpSocket::bind(local(0)).await.expect("a socket");
     let name = TrunkName::new("carrier");
     let secret = Secret::new(b"password".to_vec());
@@ -477,20 +480,20 @@ async fn a_drained_server_gives_its_registrations_up() {
         }),
         ..Trunk::new(name, peer)
     };
-    house.set_trunk(trunk).await;
+    fixture.set_trunk(trunk).await;
     let first = grant(&registrar).await;
     assert!(first.contains("\r\nExpires: 600\r\n"), "{first}");
     // The server has heard it.
-    while house
-        .board
+    while fixture
+        .calls_handle
         .trunk("carrier")
         .and_then(|trunk| trunk.reachable)
         != Some(true)
     {
         tokio::task::yield_now().await;
     }
-    house.board.drain();
+    fixture.calls_handle.drain();
     let last = grant(&registrar).await;
     assert!(last.contains("\r\nExpires: 0\r\n"), "{last}");
-    house.close().await;
+    fixture.close().await;
 }

@@ -121,14 +121,14 @@ fn rtcp(guise: &Guise, at: u32) -> Vec<u8> {
     described.resize(described.len().next_multiple_of(4), 0);
     let own = [&guise.ssrc.to_be_bytes()[..], b"WHOM", &words(guise.number)].concat();
     let text = words(guise.name);
-    let farewell = [
+    let goodbye = [
         &guise.ssrc.to_be_bytes()[..],
         &[text.len() as u8],
         &text,
         &[0; 3],
     ]
     .concat();
-    for (count, kind, body) in [(1, 202, described), (0, 204, own), (1, 203, farewell)] {
+    for (count, kind, body) in [(1, 202, described), (0, 204, own), (1, 203, goodbye)] {
         bytes.extend_from_slice(&[0x80 | count, kind, 0, (body.len() / 4) as u8]);
         bytes.extend_from_slice(&body);
     }

@@ -148,9 +148,9 @@ impl World {
     /// Changes what was agreed with the carriers.
     pub fn agree(&mut self, terms: fn(&mut Trunk)) {
         self.terms = terms;
-        let mut links = self.links_out(2);
-        links.push(self.link("in", &self.cast.caller, 0));
-        self.tell(Input::Trunks(links));
+        let mut trunks = self.trunks_out(2);
+        trunks.push(self.link("in", &self.cast.caller, 0));
+        self.tell(Input::Trunks(trunks));
     }
 
     /// Changes who proves what to whom, and where we register.
@@ -169,7 +169,7 @@ impl World {
     }
 
     /// Trunks to the callee's network, by one port after the other.
-    fn links_out(&self, count: usize) -> Vec<Link> {
+    fn trunks_out(&self, count: usize) -> Vec<Link> {
         let link = |(at, name)| self.link(name, &self.cast.callee, at);
         (0..)
             .zip(["out", "out too"])
@@ -346,7 +346,7 @@ impl World {
             route,
             pool: Some(PoolKey::new("FC1")),
             account: Some(AccountId::new("acme")),
-            trunks: self.links_out(self.trunks),
+            trunks: self.trunks_out(self.trunks),
             tone: self.tone,
         }
     }

@@ -125,7 +125,7 @@ impl Machine {
         }
     }
 
-    /// The voice goes whither the other side's offer says; gives our answer to it.
+    /// The voice goes where the other side's offer says; gives our answer to it.
     pub(super) fn accept(&mut self, id: LegId, offer: &Description, now: Time) -> Option<Vec<u8>> {
         let call = self.calls.get_mut(&id)?;
         let own = call.media?;

@@ -16,7 +16,7 @@ use super::{Answer, Filter, Found, LIMIT_DEFAULT, LIMIT_MAX, phone_number, there
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
-use crate::admin::view::Eyes;
+use crate::admin::view::Visibility;
 use crate::admin::{Admin, AdminError, view};
 
 /// Where the ended bindings of a list begin that its others have filled: above every id.
@@ -95,12 +95,12 @@ pub async fn list(
         before,
         limit: 0,
     };
-    let eyes = Eyes {
+    let visibility = Visibility {
         reveal: wanted.reveal,
     };
     let mut found = Found::default();
     if before.is_none() && (states.live || states.over) {
-        found = standing(&admin, &filter, states, limit, eyes).await?;
+        found = standing(&admin, &filter, states, limit, visibility).await?;
     }
     let mut next = None;
     if states.ended && !found.more {
@@ -113,12 +113,22 @@ pub async fn list(
                 ..filter
             };
             let page = admin.ledger.past_bindings(&filter).await?;
-            let rows = page.rows.iter().map(|past| view::past_line(past, eyes));
+            let rows = page
+                .rows
+                .iter()
+                .map(|past| view::past_line(past, visibility));
             found.rows.extend(rows);
             next = page.next;
         }
     }
-    trace::leave(&admin, &operator, asked, eyes.reveal, found.rows.len()).await?;
+    trace::leave(
+        &admin,
+        &operator,
+        asked,
+        visibility.reveal,
+        found.rows.len(),
+    )
+    .await?;
     let more = found.more || next.is_some();
     let next = next.map(|next| next.to_string());
     Ok(Json(
@@ -132,7 +142,7 @@ async fn standing(
     filter: &history::Filter,
     states: States,
     limit: usize,
-    eyes: Eyes,
+    visibility: Visibility,
 ) -> Result<Found, AdminError> {
     let filter = filter.clone();
     let found = admin
@@ -157,7 +167,7 @@ async fn standing(
                     states.live
                 };
                 (of_party && in_pool && of_account && in_state)
-                    .then(|| view::binding_line(&binding, now, eyes))
+                    .then(|| view::binding_line(&binding, now, visibility))
             })
         })
         .await?;
@@ -172,27 +182,27 @@ pub async fn show(
 ) -> Answer {
     filter.only(&[])?;
     let id = subs_id_of(&subs_id)?;
-    let eyes = Eyes {
+    let visibility = Visibility {
         reveal: filter.reveal,
     };
     let found = admin
         .ledger
         .read(Touch::Scan, move |state, now| {
             let binding = state.binding(id)?;
-            Some(view::binding(&binding, now, eyes))
+            Some(view::binding(&binding, now, visibility))
         })
         .await?;
     let shown = match found {
         Some(shown) => shown,
-        None => ended(&admin, id, eyes).await?,
+        None => ended(&admin, id, visibility).await?,
     };
     let asked = Asked::for_(format!("binding {id}"));
-    trace::leave(&admin, &operator, asked, eyes.reveal, 1).await?;
+    trace::leave(&admin, &operator, asked, visibility.reveal, 1).await?;
     Ok(Json(shown))
 }
 
 /// A binding out of the history.
-async fn ended(admin: &Admin, id: SubsId, eyes: Eyes) -> Result<Value, AdminError> {
+async fn ended(admin: &Admin, id: SubsId, visibility: Visibility) -> Result<Value, AdminError> {
     let past = admin.ledger.past(id).await?;
     let past = past.ok_or(AdminError::NotFound("binding"))?;
     if past.facts == Facts::Unreadable {
@@ -200,7 +210,7 @@ async fn ended(admin: &Admin, id: SubsId, eyes: Eyes) -> Result<Value, AdminErro
             "the row of binding {id} in the history cannot be read; it was not erased"
         )));
     }
-    Ok(view::past(&past, eyes))
+    Ok(view::past(&past, visibility))
 }
 
 pub async fn unbind(

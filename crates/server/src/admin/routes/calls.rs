@@ -16,7 +16,7 @@ use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, one_of, phone_number, ther
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
-use crate::admin::view::{self, Eyes};
+use crate::admin::view::{self, Visibility};
 use crate::admin::{Admin, AdminError};
 use maskline_switch::LiveCall;
 
@@ -57,7 +57,7 @@ pub async fn list(
             "open",
             filter.open.map(|open| if open { "true" } else { "false" }),
         );
-    let eyes = Eyes {
+    let visibility = Visibility {
         reveal: filter.reveal,
     };
     let wanted = call::Filter {
@@ -79,14 +79,14 @@ pub async fn list(
         .iter()
         .take(limit)
         .map(|listed| match listed {
-            Ok((call, open)) => line(call, *open, eyes),
+            Ok((call, open)) => line(call, *open, visibility),
             Err(unreadable) => {
                 admin.ledger.tell_unreadable(unreadable);
                 json!({ "call_id": unreadable.call_id, "state": "unreadable" })
             }
         })
         .collect();
-    trace::leave(&admin, &operator, asked, eyes.reveal, rows.len()).await?;
+    trace::leave(&admin, &operator, asked, visibility.reveal, rows.len()).await?;
     Ok(Json(json!({ "items": rows, "more": more })))
 }
 
@@ -97,7 +97,7 @@ pub async fn live(
     Query(filter): Query<Filter>,
 ) -> Answer {
     filter.only(&[])?;
-    let eyes = Eyes {
+    let visibility = Visibility {
         reveal: filter.reveal,
     };
     let calls =
@@ -108,24 +108,24 @@ pub async fn live(
     let rows: Vec<Value> = calls
         .iter()
         .take(limit)
-        .map(|call| live_line(call, eyes))
+        .map(|call| live_line(call, visibility))
         .collect();
     let asked = Asked::for_("live calls");
-    trace::leave(&admin, &operator, asked, eyes.reveal, rows.len()).await?;
+    trace::leave(&admin, &operator, asked, visibility.reveal, rows.len()).await?;
     let more = calls.len() > limit;
     Ok(Json(
         json!({ "items": rows, "more": more, "calls": calls.len() }),
     ))
 }
 
-fn live_line(call: &LiveCall, eyes: Eyes) -> Value {
+fn live_line(call: &LiveCall, visibility: Visibility) -> Value {
     json!({
         "call_id": call.call_id,
         "stage": call.stage.name(),
         "arrived_at": call.arrived_at.format_china(),
         "x": call.x.map(|x| x.reveal()),
-        "caller": call.caller.map(|caller| eyes.party(caller)),
-        "callee": call.callee.map(|callee| eyes.party(callee)),
+        "caller": call.caller.map(|caller| visibility.party(caller)),
+        "callee": call.callee.map(|callee| visibility.party(callee)),
         "pool": call.pool,
         "subs_id": call.subs_id.map(|id| id.to_string()),
         "trunk_in": call.trunk_in,
@@ -140,7 +140,7 @@ pub async fn show(
     Query(filter): Query<Filter>,
 ) -> Answer {
     filter.only(&[])?;
-    let eyes = Eyes {
+    let visibility = Visibility {
         reveal: filter.reveal,
     };
     let found = call::get(admin.ledger.readers(), &call_id)
@@ -151,7 +151,7 @@ pub async fn show(
         admin.ledger.tell_unreadable(&unreadable);
         AdminError::Internal(unreadable.to_string())
     })?;
-    let mut shown = line(&call, open, eyes);
+    let mut shown = line(&call, open, visibility);
     let time = |at: Option<Timestamp>| at.map(Timestamp::format_china);
     let more = json!({
         "node": call.node,
@@ -159,11 +159,11 @@ pub async fn show(
         "pool": call.pool,
         "product": call.product,
         "subs_id": call.subs_id.map(|id| id.to_string()),
-        "a": call.a.map(|a| eyes.party(a)),
-        "b": call.b.map(|b| eyes.party(b)),
+        "a": call.a.map(|a| visibility.party(a)),
+        "b": call.b.map(|b| visibility.party(b)),
         "extension": call.extension,
-        "out_id": eyes.text(call.out_id.as_deref()),
-        "out_order_id": eyes.text(call.out_order_id.as_deref()),
+        "out_id": visibility.text(call.out_id.as_deref()),
+        "out_order_id": visibility.text(call.out_order_id.as_deref()),
         "trunk_in": call.trunk_in,
         "trunk_out": call.trunk_out,
         "dialled_at": time(call.dialled_at),
@@ -173,15 +173,15 @@ pub async fn show(
         "one_way": call.one_way,
         "recording": call.recording,
         "media": call.media.as_deref().map(json_of),
-        "ladder": ladder(&call, eyes),
+        "ladder": ladder(&call, visibility),
     });
     view::extend(&mut shown, more);
     let asked = Asked::for_(format!("call {}", call.call_id));
-    trace::leave(&admin, &operator, asked, eyes.reveal, 1).await?;
+    trace::leave(&admin, &operator, asked, visibility.reveal, 1).await?;
     Ok(Json(shown))
 }
 
-fn line(call: &CallRecord, open: bool, eyes: Eyes) -> Value {
+fn line(call: &CallRecord, open: bool, visibility: Visibility) -> Value {
     let talked_s = call
         .answered_at
         .zip(call.released_at)
@@ -190,8 +190,8 @@ fn line(call: &CallRecord, open: bool, eyes: Eyes) -> Value {
         "call_id": call.call_id,
         "arrived_at": call.arrived_at.format_china(),
         "x": call.x.map(|x| x.reveal()),
-        "caller": call.caller.map(|caller| eyes.party(caller)),
-        "callee": call.callee.map(|callee| eyes.party(callee)),
+        "caller": call.caller.map(|caller| visibility.party(caller)),
+        "callee": call.callee.map(|callee| visibility.party(callee)),
         "state": if open { "open" } else { "closed" },
         "situation": call.situation,
         "release_by": call.release_by,
@@ -203,7 +203,7 @@ fn line(call: &CallRecord, open: bool, eyes: Eyes) -> Value {
 
 /// What was said, step by step. It is written masked; should a whole number of a party stand there all
 /// the same, it is masked here.
-fn ladder(call: &CallRecord, eyes: Eyes) -> Value {
+fn ladder(call: &CallRecord, visibility: Visibility) -> Value {
     let Some(text) = &call.ladder else {
         return Value::Null;
     };
@@ -211,7 +211,7 @@ fn ladder(call: &CallRecord, eyes: Eyes) -> Value {
     let masked = parties
         .into_iter()
         .flatten()
-        .filter(|party| !eyes.reveal && party.len() > 6 && Some(*party) != call.x)
+        .filter(|party| !visibility.reveal && party.len() > 6 && Some(*party) != call.x)
         .fold(text.clone(), |text, party| {
             text.replace(&party.reveal(), &party.to_string())
         });

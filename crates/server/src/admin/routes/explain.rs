@@ -17,7 +17,7 @@ use super::{Answer, phone_number};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked as Trace};
-use crate::admin::view::Eyes;
+use crate::admin::view::Visibility;
 use crate::admin::{Admin, AdminError, past, view};
 use maskline_switch::ring_tone;
 
@@ -57,7 +57,7 @@ pub async fn explain(
         })?),
     };
     let digits = asked.digits.as_deref().map(keys).transpose()?;
-    let eyes = Eyes {
+    let visibility = Visibility {
         reveal: asked.reveal,
     };
     let now = admin.ledger.read(Touch::None, |_, now| now).await?;
@@ -92,7 +92,7 @@ pub async fn explain(
         }
     };
     let (explained, forecast) = explained.ok_or(AdminError::NotFound("enabled trunk"))?;
-    let mut answer = view::explanation(&explained, &forecast, x, eyes);
+    let mut answer = view::explanation(&explained, &forecast, x, visibility);
     let trace = Trace::for_("explanation")
         .by("caller", caller)
         .on(&admin, Some(x))
@@ -101,8 +101,8 @@ pub async fn explain(
         .with("trunk", asked.trunk.as_deref())
         // They may be the number of a person, dialled too late.
         .with("digits", digits.map(trace::masked).as_deref());
-    trace::leave(&admin, &operator, trace, eyes.reveal, 1).await?;
-    let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| eyes.party(n));
+    trace::leave(&admin, &operator, trace, visibility.reveal, 1).await?;
+    let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| visibility.party(n));
     answer["question"] = json!(format!("{caller} dials {} at {moment}{by}.", x.reveal()));
     if let (Some(_), Some(steps)) = (digits, answer["steps"].as_array_mut()) {
         steps.push(json!("Digits are not asked for: X is no extension number."));

@@ -15,7 +15,7 @@ use super::{Answer, Filter, Found, one_of, phone_number, there};
 use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
 use crate::admin::trace::{self, Asked};
-use crate::admin::view::Eyes;
+use crate::admin::view::Visibility;
 use crate::admin::{Admin, AdminError, view};
 
 /// What a number can be doing, as a list shows it.
@@ -61,7 +61,7 @@ pub async fn show(
 ) -> Answer {
     filter.only(&[])?;
     let x = phone_number(&x)?;
-    let eyes = Eyes {
+    let visibility = Visibility {
         reveal: filter.reveal,
     };
     let found = admin
@@ -71,14 +71,14 @@ pub async fn show(
             let bindings = state.bindings_on(x);
             shown["held_by"] = bindings
                 .iter()
-                .map(|binding| view::binding_line(binding, now, eyes))
+                .map(|binding| view::binding_line(binding, now, visibility))
                 .collect::<Value>();
             Some((shown, bindings.len()))
         })
         .await?;
     let (shown, rows) = found.ok_or(AdminError::NotFound("number"))?;
     let asked = Asked::for_(format!("number {} and its bindings", x.reveal()));
-    trace::leave(&admin, &operator, asked, eyes.reveal, rows).await?;
+    trace::leave(&admin, &operator, asked, visibility.reveal, rows).await?;
     Ok(Json(shown))
 }
 

@@ -67,18 +67,18 @@ pub async fn drain(State(admin): State<Arc<Admin>>, operator: Operator) -> Answe
 pub async fn audit(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&[])?;
     let limit = filter.limit();
-    let deeds = audit::list(admin.ledger.readers(), None, limit as u32)
+    let entries = audit::list(admin.ledger.readers(), None, limit as u32)
         .await
         .map_err(|error| AdminError::Internal(format!("audit: {error}")))?;
-    let rows: Vec<Value> = deeds
+    let rows: Vec<Value> = entries
         .iter()
-        .map(|deed| {
+        .map(|entry| {
             json!({
-                "batch": deed.place.seq,
-                "at": deed.place.at.format_china(),
-                "actor": deed.actor,
-                "deed": deed.deed,
-                "facts": deed.facts,
+                "batch": entry.place.seq,
+                "at": entry.place.at.format_china(),
+                "actor": entry.actor,
+                "deed": entry.action,
+                "facts": entry.facts,
             })
         })
         .collect();
@@ -87,7 +87,7 @@ pub async fn audit(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Person {
+pub struct ErasureRequest {
     number: PhoneNumber,
 }
 
@@ -95,11 +95,11 @@ pub struct Person {
 pub async fn erase(
     State(admin): State<Arc<Admin>>,
     operator: Operator,
-    Body(person): Body<Person>,
+    Body(request): Body<ErasureRequest>,
 ) -> Answer {
     let erased = admin
         .ledger
-        .erase(operator.actor(), person.number)
+        .erase(operator.actor(), request.number)
         .await
         .map_err(|error| AdminError::Unavailable(error.to_string()))?;
     tracing::info!(

@@ -1,4 +1,4 @@
-//! Where the rows of calls are handed over to the ledger: one task for all calls, so that in a crowd one
+//! Where the rows of calls are handed over to the ledger: one task for all calls, so that under load one
 //! wake serves many of them.
 
 use crate::writer::{Records, Written};
@@ -26,7 +26,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(5);
 /// How long the end of a call waits for what became of its sound.
 const STATISTICS_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// What the desk is given.
+/// What the writer is given.
 pub(super) enum Job {
     /// Make the open row of a call durable, and say so as news.
     Open(CallKey, Box<CallRecord>),
@@ -43,7 +43,7 @@ pub(super) struct RecordWriter {
     records: Records,
     news: mpsc::Sender<Input<'static>>,
     jobs: mpsc::UnboundedReceiver<Job>,
-    /// For ends to come again; it does not keep the desk open.
+    /// For ends to come again; it does not keep the writer open.
     again: mpsc::WeakUnboundedSender<Job>,
     told: mpsc::UnboundedSender<Written>,
     written: mpsc::UnboundedReceiver<Written>,
@@ -57,7 +57,7 @@ pub(super) struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// Opens a desk that tells `news` of open rows. It closes when it is left, or when nobody can hand
+    /// Opens a writer that tells `news` of open rows. It closes when it is left, or when nobody can hand
     /// it anything any more.
     pub(super) fn open(
         records: Records,
@@ -66,7 +66,7 @@ impl RecordWriter {
         // Both hold at most two writes for each call that there is, and [`CLOSING_MAX`] ends of others.
         let (sender, jobs) = mpsc::unbounded_channel();
         let (told, written) = mpsc::unbounded_channel();
-        let desk = Self {
+        let writer = Self {
             records,
             news,
             jobs,
@@ -78,7 +78,7 @@ impl RecordWriter {
             closing: 0,
             leaving: None,
         };
-        tokio::spawn(desk.run());
+        tokio::spawn(writer.run());
         sender
     }
 
@@ -108,7 +108,7 @@ impl RecordWriter {
             if self.closing == 0
                 && let Some(left) = self.leaving.take()
             {
-                // Who has gone needs no answer.
+                // A receiver that was dropped needs no answer.
                 let _ = left.send(());
                 return;
             }
@@ -169,11 +169,11 @@ impl RecordWriter {
         let wait = wait.unwrap_or(AGAIN_FIRST);
         let next = (wait * 2).min(AGAIN_MAX);
         self.waits.insert(record.call_id.clone(), next);
-        let desk = self.again.clone();
+        let writer = self.again.clone();
         tokio::spawn(async move {
             sleep(wait).await;
-            if let Some(desk) = desk.upgrade() {
-                let _ = desk.send(Job::Again(record));
+            if let Some(writer) = writer.upgrade() {
+                let _ = writer.send(Job::Again(record));
             }
         });
     }

@@ -13,11 +13,14 @@ fn bytes(text: &str) -> Arc<[u8]> {
 }
 
 /// SipConnections that listen by both transports and know this machine.
-fn links(tls: Option<Tls>) -> (SipConnections, SocketAddr, SocketAddr) {
-    links_within(tls, Bounds::default())
+fn connections(tls: Option<Tls>) -> (SipConnections, SocketAddr, SocketAddr) {
+    connections_within(tls, Bounds::default())
 }
 
-fn links_within(tls: Option<Tls>, bounds: Bounds) -> (SipConnections, SocketAddr, SocketAddr) {
+fn connections_within(
+    tls: Option<Tls>,
+    bounds: Bounds,
+) -> (SipConnections, SocketAddr, SocketAddr) {
     let (_, tcp) = open(local(0), true).expect("a free port");
     let tcp = tcp.expect("it was wanted");
     let secure = bind_streams(local(0)).expect("a free port");
@@ -25,20 +28,21 @@ fn links_within(tls: Option<Tls>, bounds: Bounds) -> (SipConnections, SocketAddr
         tcp.local_addr().expect("bound"),
         secure.local_addr().expect("bound"),
     );
-    let links = SipConnections::new(Some(tcp), Some(secure), tls, bounds, Strangers::default());
-    links.know([(local(0).ip(), "here".into())].into_iter());
-    (links, addresses.0, addresses.1)
+    let connections =
+        SipConnections::new(Some(tcp), Some(secure), tls, bounds, Strangers::default());
+    connections.know([(local(0).ip(), "here".into())].into_iter());
+    (connections, addresses.0, addresses.1)
 }
 
-async fn message(links: &mut SipConnections) -> (Hop, String) {
-    match links.heard().await {
+async fn message(connections: &mut SipConnections) -> (Hop, String) {
+    match connections.heard().await {
         Heard::Message(from, bytes) => (from, String::from_utf8(bytes).expect("text")),
         Heard::Unreachable(hop) => panic!("{hop} is gone"),
     }
 }
 
-async fn gone(links: &mut SipConnections) -> Hop {
-    match links.heard().await {
+async fn gone(connections: &mut SipConnections) -> Hop {
+    match connections.heard().await {
         Heard::Unreachable(hop) => hop,
         Heard::Message(..) => panic!("nothing was said"),
     }
@@ -57,8 +61,8 @@ async fn both_ports_are_the_same() {
 
 #[tokio::test]
 async fn one_connection_serves_both_ways_and_is_used_again() {
-    let (mut ours, _, _) = links(None);
-    let (mut theirs, address, _) = links(None);
+    let (mut ours, _, _) = connections(None);
+    let (mut theirs, address, _) = connections(None);
     let there = Hop::tcp(address);
     ours.send(there, bytes(HELLO)).unwrap();
     ours.send(there, bytes(HELLO)).unwrap();
@@ -76,12 +80,12 @@ async fn one_connection_serves_both_ways_and_is_used_again() {
 
 #[tokio::test]
 async fn what_cannot_be_reached_is_told() {
-    let (mut links, _, _) = links(None);
+    let (mut connections, _, _) = connections(None);
     let free = bind_streams(local(0)).unwrap().local_addr().unwrap();
-    links.send(Hop::tcp(free), bytes(HELLO)).unwrap();
-    assert_eq!(gone(&mut links).await, Hop::tcp(free));
+    connections.send(Hop::tcp(free), bytes(HELLO)).unwrap();
+    assert_eq!(gone(&mut connections).await, Hop::tcp(free));
     assert_eq!(
-        links.send(Hop::tls(free), bytes(HELLO)),
+        connections.send(Hop::tls(free), bytes(HELLO)),
         Err(NoConnection),
         "there is nobody to believe"
     );
@@ -89,25 +93,25 @@ async fn what_cannot_be_reached_is_told() {
 
 #[tokio::test]
 async fn strangers_are_not_heard_and_nonsense_ends_a_connection() {
-    let (mut links, address, _) = links(None);
+    let (mut connections, address, _) = connections(None);
     let mut peer = TcpStream::connect(address).await.unwrap();
     peer.write_all(b"\r\n\r\n").await.unwrap();
     let mut pong = [0; 2];
     tokio::select! {
         read = peer.read_exact(&mut pong) => drop(read.unwrap()),
-        _ = links.heard() => panic!("a ping is nobody's business"),
+        _ = connections.heard() => panic!("a ping is nobody's business"),
     }
     assert_eq!(&pong, b"\r\n");
     peer.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    gone(&mut links).await;
+    gone(&mut connections).await;
     assert_eq!(peer.read(&mut pong).await.unwrap_or(0), 0, "it is closed");
 
-    links.know(std::iter::empty());
+    connections.know(std::iter::empty());
     let mut stranger = TcpStream::connect(address).await.unwrap();
     // It is closed unheard; whether writing fails first is the kernel's choice.
     let _ = stranger.write_all(HELLO.as_bytes()).await;
     assert_eq!(stranger.read(&mut pong).await.unwrap_or(0), 0);
-    assert!(links.connections.is_empty());
+    assert!(connections.connections.is_empty());
 }
 
 #[tokio::test]
@@ -116,7 +120,7 @@ async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
         message_max: Duration::from_millis(300),
         ..Bounds::default()
     };
-    let (mut links, address, _) = links_within(None, bounds);
+    let (mut connections, address, _) = connections_within(None, bounds);
     #[rustfmt::skip]
     let rows: &[(&str, &[&str])] = &[
         ("the first word", &["OPT"]),
@@ -138,7 +142,7 @@ async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
         };
         let ended = async {
             loop {
-                if let Heard::Unreachable(_) = links.heard().await {
+                if let Heard::Unreachable(_) = connections.heard().await {
                     break;
                 }
             }
@@ -149,15 +153,15 @@ async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
             () = tokio::time::sleep(Duration::from_secs(60)) => panic!("{what}: it is held"),
         }
     }
-    assert_eq!(links.counts().late, 6);
+    assert_eq!(connections.counts().late, 6);
     // Who says nothing at all, or only that it is there, is left alone.
     let mut quiet = TcpStream::connect(address).await.unwrap();
     quiet.write_all(b"\r\n\r\n").await.unwrap();
     tokio::select! {
-        _ = links.heard() => panic!("it is left alone"),
+        _ = connections.heard() => panic!("it is left alone"),
         () = tokio::time::sleep(Duration::from_millis(700)) => {}
     }
-    assert_eq!(links.counts().late, 6);
+    assert_eq!(connections.counts().late, 6);
 }
 
 #[tokio::test]
@@ -166,9 +170,9 @@ async fn one_peer_cannot_take_all_places() {
         incoming_max: 8,
         ..Bounds::default()
     };
-    let (mut links, address, _) = links_within(None, bounds);
+    let (mut connections, address, _) = connections_within(None, bounds);
     let other: IpAddr = [127, 0, 0, 2].into();
-    links.know([(local(0).ip(), "here".into()), (other, "other".into())].into_iter());
+    connections.know([(local(0).ip(), "here".into()), (other, "other".into())].into_iter());
     let mut held = Vec::new();
     for _ in 0..8 {
         held.push(TcpStream::connect(address).await.unwrap());
@@ -178,42 +182,42 @@ async fn one_peer_cannot_take_all_places() {
     let mut peer = socket.connect(address).await.unwrap();
     peer.write_all(HELLO.as_bytes()).await.unwrap();
     let from = loop {
-        match links.heard().await {
+        match connections.heard().await {
             Heard::Message(from, _) => break from,
             Heard::Unreachable(_) => {}
         }
     };
     assert_eq!(from.address.ip(), other);
-    let counts = links.counts();
+    let counts = connections.counts();
     assert_eq!((counts.incoming, counts.over_share), (5, 4));
     drop(held);
     // Places that are given back can be taken again.
     loop {
-        let _ = tokio::time::timeout(Duration::from_millis(10), links.heard()).await;
-        if links.counts().incoming == 1 {
+        let _ = tokio::time::timeout(Duration::from_millis(10), connections.heard()).await;
+        if connections.counts().incoming == 1 {
             break;
         }
     }
     let again = TcpStream::connect(address).await.unwrap();
-    while links.counts().incoming < 2 {
-        let _ = tokio::time::timeout(Duration::from_millis(10), links.heard()).await;
+    while connections.counts().incoming < 2 {
+        let _ = tokio::time::timeout(Duration::from_millis(10), connections.heard()).await;
     }
     drop(again);
 }
 
 #[tokio::test]
 async fn a_peer_that_reads_nothing_is_given_up() {
-    let (mut links, _, _) = links(None);
+    let (mut connections, _, _) = connections(None);
     let deaf = bind_streams(local(0)).unwrap();
     let hop = Hop::tcp(deaf.local_addr().unwrap());
     let large = format!("{HELLO}{}", "x".repeat(60_000));
     let mut sent = 0;
-    while links.send(hop, bytes(&large)).is_ok() {
+    while connections.send(hop, bytes(&large)).is_ok() {
         tokio::task::yield_now().await;
         sent += 1;
         assert!(sent < 10_000, "the queue has a bound");
     }
-    assert_eq!(gone(&mut links).await, hop);
+    assert_eq!(gone(&mut connections).await, hop);
 }
 
 /// An authority, and a certificate for this machine that it signed.
@@ -253,10 +257,10 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
         };
         Some(Tls::new(&pem).unwrap())
     };
-    let (mut server, _, address) = links(tls(Some(ours.sign("127.0.0.1")), &ours));
+    let (mut server, _, address) = connections(tls(Some(ours.sign("127.0.0.1")), &ours));
     let there = Hop::tls(address);
 
-    let (mut good, _, _) = links(tls(Some(ours.sign("127.0.0.1")), &ours));
+    let (mut good, _, _) = connections(tls(Some(ours.sign("127.0.0.1")), &ours));
     good.send(there, bytes(HELLO)).unwrap();
     let (from, text) = message(&mut server).await;
     assert_eq!((from.transport, text.as_str()), (Transport::Tls, HELLO));
@@ -275,7 +279,7 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
         ),
     ];
     for (who, tls) in rows {
-        let (mut bad, _, _) = links(tls);
+        let (mut bad, _, _) = connections(tls);
         bad.send(there, bytes(HELLO)).unwrap();
         tokio::select! {
             hop = gone(&mut bad) => assert_eq!(hop, there, "{who}"),
@@ -283,7 +287,7 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
         }
     }
 
-    let (mut named, _, address) = links(tls(Some(ours.sign("sip.example")), &ours));
+    let (mut named, _, address) = connections(tls(Some(ours.sign("sip.example")), &ours));
     good.name([(address, "sip.example".into())].into());
     good.send(Hop::tls(address), bytes(HELLO)).unwrap();
     assert_eq!(
@@ -292,7 +296,7 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
         "a name that was agreed on"
     );
 
-    let (_, _, elsewhere) = links(tls(Some(ours.sign("192.0.2.1")), &ours));
+    let (_, _, elsewhere) = connections(tls(Some(ours.sign("192.0.2.1")), &ours));
     good.send(Hop::tls(elsewhere), bytes(HELLO)).unwrap();
     assert_eq!(
         gone(&mut good).await,
@@ -319,14 +323,14 @@ async fn renewed_files_count_from_the_next_connection_on() {
         Tls::new(&pem).unwrap()
     };
     let (shown, believed) = (taking(&old), believing(&old));
-    let (mut server, _, address) = links(Some(shown.clone()));
+    let (mut server, _, address) = connections(Some(shown.clone()));
     let there = Hop::tls(address);
-    let (mut first, _, _) = links(Some(believed.clone()));
+    let (mut first, _, _) = connections(Some(believed.clone()));
     first.send(there, bytes(HELLO)).unwrap();
     let (from, _) = message(&mut server).await;
 
     shown.replace(&taking(&new));
-    let (mut second, _, _) = links(Some(believed.clone()));
+    let (mut second, _, _) = connections(Some(believed.clone()));
     second.send(there, bytes(HELLO)).unwrap();
     assert_eq!(gone(&mut second).await, there, "it believes the old ones");
     believed.replace(&believing(&new));
@@ -337,7 +341,7 @@ async fn renewed_files_count_from_the_next_connection_on() {
 
     // Where nothing is said any more, the listener goes on with what it has.
     shown.replace(&Tls::new(&Pem::default()).unwrap());
-    let (mut third, _, _) = links(Some(believed));
+    let (mut third, _, _) = connections(Some(believed));
     third.send(there, bytes(HELLO)).unwrap();
     assert_eq!(message(&mut server).await.1, HELLO);
 }

@@ -185,7 +185,7 @@ pub(super) fn passed_on_codec(world: &mut World) {
 }
 
 /// A description among what an exchange sends along.
-pub(super) fn with_papers(guise: &Guise, sdp: &str) -> String {
+pub(super) fn as_multipart(guise: &Guise, sdp: &str) -> String {
     let Guise { number, name, .. } = guise;
     format!(
         "--x\r\nContent-Type: application/isup;base=itu-t92+\r\nContent-Disposition: signal;handling=optional\r\n\r\n\
@@ -194,11 +194,11 @@ pub(super) fn with_papers(guise: &Guise, sdp: &str) -> String {
     )
 }
 
-pub(super) const PAPERS: &str = "multipart/mixed;boundary=x";
+pub(super) const MULTIPART: &str = "multipart/mixed;boundary=x";
 
-pub(super) fn papers(world: &mut World) {
-    let body = with_papers(&world.caller.guise, &world.caller.audio());
-    world.caller.body_kind = PAPERS;
+pub(super) fn multipart_offer(world: &mut World) {
+    let body = as_multipart(&world.caller.guise, &world.caller.audio());
+    world.caller.body_kind = MULTIPART;
     world.caller.dial(X, Some(&body));
     world.settle();
     assert!(world.callee.has_heard("INVITE"), "the call crosses");
@@ -207,10 +207,10 @@ pub(super) fn papers(world: &mut World) {
     world.settle();
 }
 
-pub(super) fn papers_in_answer(world: &mut World) {
+pub(super) fn multipart_answer(world: &mut World) {
     world.dial();
-    let body = with_papers(&world.callee.guise, &world.callee.audio());
-    world.callee.reply_kind = PAPERS;
+    let body = as_multipart(&world.callee.guise, &world.callee.audio());
+    world.callee.reply_kind = MULTIPART;
     world.reply(183, Some(&body));
     world.pass(1_000);
     world.reply(200, Some(&body));

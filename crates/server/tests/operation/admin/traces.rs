@@ -10,7 +10,7 @@ use super::{A, World, X};
 const NOBODY: &str = "13812345678";
 
 impl World {
-    /// The newest lines of the audit: deed and facts.
+    /// The newest lines of the audit: action and facts.
     async fn audit(&self) -> Vec<(String, Value)> {
         // The history of a binding that is not there waits for the projection, and so for the audit.
         let _ = self.ask(Method::GET, "/v1/bindings/1", Value::Null).await;
@@ -21,7 +21,7 @@ impl World {
             .map(|item| {
                 let facts = item["facts"].as_str().expect("facts");
                 let facts = serde_json::from_str(facts).expect("JSON");
-                (item["deed"].as_str().expect("a deed").to_owned(), facts)
+                (item["deed"].as_str().expect("an action").to_owned(), facts)
             })
             .collect()
     }
@@ -134,14 +134,14 @@ async fn every_look_at_a_person_leaves_what_was_asked_and_how_much_was_shown() {
             1,
         ),
     ];
-    for (path, deed, what, rows) in cases {
+    for (path, action, what, rows) in cases {
         world.get(path).await;
         let newest = world.audit().await.swap_remove(0);
-        let facts = match deed {
+        let facts = match action {
             "revealed" | "searched" => json!({ "what": what, "rows": rows }),
             other => panic!("{other}"),
         };
-        assert_eq!(newest, (deed.to_owned(), facts), "{path}");
+        assert_eq!(newest, (action.to_owned(), facts), "{path}");
     }
     let revealed = format!("/v1/bindings/{id}?reveal=true");
     world.get(&revealed).await;
@@ -260,8 +260,8 @@ async fn a_drain_and_a_trusted_clock_leave_who_did_it() {
     let newest = world.audit().await.swap_remove(0);
     assert_eq!(newest, ("drained".to_owned(), json!({ "calls": 0 })));
     world.ok(Method::POST, "/v1/clock/trust", json!({})).await;
-    let (deed, facts) = world.audit().await.swap_remove(0);
-    assert_eq!(deed, "clock_trusted");
+    let (action, facts) = world.audit().await.swap_remove(0);
+    assert_eq!(action, "clock_trusted");
     assert!(facts["at"].as_i64().is_some_and(|at| at > 0), "{facts}");
     let audit = world.get("/v1/audit?limit=2").await;
     for item in audit["items"].as_array().expect("items") {

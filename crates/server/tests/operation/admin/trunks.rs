@@ -58,10 +58,10 @@ async fn a_trunk_is_made_shown_changed_and_taken_away_and_its_password_never_sho
     );
 
     let told = world.journal().await;
-    let deeds = audit::list(world.ledger.readers(), None, 100)
+    let entries = audit::list(world.ledger.readers(), None, 100)
         .await
         .expect("deeds");
-    let told = format!("{told}{deeds:?}{shown}{made}{changed}");
+    let told = format!("{told}{entries:?}{shown}{made}{changed}");
     assert!(!told.contains(SECRET) && !told.contains("sealed_secret"));
 
     world.ok(Method::DELETE, path, json!(null)).await;
