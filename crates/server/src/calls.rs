@@ -183,7 +183,7 @@ pub async fn serve(
     let asked = config
         .calls_handle
         .take_asks()
-        .ok_or_else(|| io::Error::other("calls are served on this calls_handle already"))?;
+        .ok_or_else(|| io::Error::other("calls are served on this handle already"))?;
     config.calls_handle.set_tones(media.tones());
     let families = Families::of(config.listen.ip());
     let names = Arc::new(TrunkNames::new(config.resolver, families));

@@ -62,7 +62,7 @@ pub(super) fn start(
         .enable_time()
         .build()?;
     std::thread::Builder::new()
-        .name("maskline-keeper".to_owned())
+        .name("maskline-snapshotter".to_owned())
         .spawn(move || {
             clocks_and_seeds::stand_back();
             runtime.block_on(run(&shared, closing));
