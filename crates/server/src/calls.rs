@@ -32,8 +32,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use trunk_names::{Families, TrunkNames};
 
 pub use calls_handle::{CallsHandle, TrunkAnswer};
@@ -127,7 +128,7 @@ pub struct Serving {
     pub task: JoinHandle<()>,
 }
 
-/// Serves calls until `stop` becomes true (or its sender is gone), and then until the last call has ended
+/// Serves calls until `stop` is cancelled, and then until the last call has ended
 /// or `drain_timeout` has passed. Calls that an earlier run of this node left open are closed first.
 ///
 /// # Errors
@@ -136,7 +137,7 @@ pub async fn serve(
     mut config: Config,
     ledger: Ledger,
     records: Records,
-    stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) -> io::Result<Serving> {
     let (socket, tcp) = sip_connections::open(config.listen, config.tcp)?;
     let address = socket.local_addr()?;

@@ -17,9 +17,9 @@ use prometheus_client::registry::Registry;
 
 use maskline_domain::{Actor, Command, Envelope, Outcome};
 use maskline_journal::pipeline::SubmitError;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::JobSettings;
-use crate::stop::Stop;
 use crate::writer::Ledger;
 
 /// Something to be done again and again.
@@ -75,15 +75,20 @@ impl JobMetrics {
     }
 }
 
-/// Runs all jobs until `stop` is told, or returns at once when jobs are switched off.
-pub async fn run(ledger: Ledger, settings: JobSettings, metrics: JobMetrics, stop: Stop) {
+/// Runs all jobs until `stop` is cancelled, or returns at once when jobs are switched off.
+pub async fn run(
+    ledger: Ledger,
+    settings: JobSettings,
+    metrics: JobMetrics,
+    stop: CancellationToken,
+) {
     if !settings.enabled {
         tracing::warn!("jobs are switched off; what is due stays due");
         return;
     }
     let mut ticks = tokio::time::interval(Duration::from_millis(settings.interval_ms.into()));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = std::pin::pin!(stop.clone().told());
+    let mut told = std::pin::pin!(stop.cancelled());
     loop {
         tokio::select! {
             biased;
@@ -97,8 +102,14 @@ pub async fn run(ledger: Ledger, settings: JobSettings, metrics: JobMetrics, sto
 }
 
 /// Gives a job's command until nothing more is due.
-async fn catch_up(job: &Job, ledger: &Ledger, at_most: u32, metrics: &JobMetrics, stop: &Stop) {
-    while !stop.is_told() {
+async fn catch_up(
+    job: &Job,
+    ledger: &Ledger,
+    at_most: u32,
+    metrics: &JobMetrics,
+    stop: &CancellationToken,
+) {
+    while !stop.is_cancelled() {
         let envelope = Envelope {
             by: Actor::Job {
                 name: job.name.into(),

@@ -14,7 +14,6 @@ pub mod jobs;
 pub mod mistakes;
 pub mod seal;
 pub mod serve;
-pub mod stop;
 pub mod suggest;
 pub mod telemetry;
 pub mod writer;

@@ -30,6 +30,7 @@ use maskline_store::recovery::RecoverError;
 use maskline_store::sqlite::OpenError;
 use parking_lot::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin;
 use crate::config::{Inputs, Loaded, Reloader, load};
@@ -37,7 +38,6 @@ use crate::connections::{self, Connections};
 use crate::demo;
 use crate::failure::Failure;
 use crate::seal::Sealer;
-use crate::stop::{self, Stopper};
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
 use crate::writer::{Ledger, Running, StartError};
 
@@ -156,7 +156,7 @@ impl Process {
         tracing::info!("stopping: answering what was accepted");
         supervisor::stopping();
         self.readiness.block("stop", "stopping");
-        work.stop();
+        work.disarm().cancel();
         let last = async {
             while let Some(task) = tasks.join_next().await {
                 if let Err(error) = task {
@@ -259,7 +259,7 @@ struct AdminFront {
     address: String,
     behind: Arc<Mutex<Option<Router>>>,
     connections: Arc<Connections>,
-    stopper: Stopper,
+    stop: DropGuard,
     task: JoinHandle<()>,
 }
 
@@ -272,7 +272,7 @@ impl AdminFront {
         let shown = behind.clone();
         let router = telemetry::router(process.metrics.clone(), process.readiness.clone())
             .fallback(move |request| parts::behind(shown.lock().clone(), request));
-        let (stopper, stop) = stop::channel();
+        let stop = CancellationToken::new();
         let connections = Connections::new(connections::Bounds {
             total_max: admin::CONNECTIONS.total_max.min(process.budget.admin),
             ..admin::CONNECTIONS
@@ -280,13 +280,18 @@ impl AdminFront {
         process
             .metrics
             .register(|registry| connections.register("admin", registry));
-        let serving = admin::serve(listener, connections.clone(), router, stop.told());
+        let serving = admin::serve(
+            listener,
+            connections.clone(),
+            router,
+            stop.clone().cancelled_owned(),
+        );
         let task = tokio::spawn(serving);
         Ok(Self {
             address,
             behind,
             connections,
-            stopper,
+            stop: stop.drop_guard(),
             task,
         })
     }
@@ -296,7 +301,7 @@ impl AdminFront {
     }
 
     async fn close(self) {
-        self.stopper.stop();
+        self.stop.disarm().cancel();
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the admin port did not end in order");
         }

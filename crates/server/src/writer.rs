@@ -34,6 +34,7 @@ use parking_lot::RwLock;
 use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::clocks_and_seeds::{Seeds, clocks};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
@@ -146,7 +147,8 @@ impl fmt::Debug for Ledger {
 /// Handed to whoever runs the ledger, to end it.
 #[derive(Debug)]
 pub struct Running {
-    closing: watch::Sender<bool>,
+    /// Ends the threads, also when it is dropped.
+    closing: DropGuard,
     writer: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
 }
@@ -244,7 +246,9 @@ impl Ledger {
         let (submissions, submissions_in) = mpsc::channel(options.limits.queue_max.max(1));
         let (records, records_in) = mpsc::channel(RECORDS_QUEUE_MAX);
         let (maintenance, maintenance_in) = mpsc::channel(MAINTENANCE_QUEUE_MAX);
-        let (closing, closed) = watch::channel(false);
+        let closing = CancellationToken::new();
+        // Should a thread not start, those before it end.
+        let ends = closing.clone().drop_guard();
         let since_snapshot = recovered.tip.seq - recovered.snapshot.map_or(0, |seal| seal.seq);
         let background = options.background;
         let shared = Arc::new(Shared {
@@ -278,15 +282,15 @@ impl Ledger {
             submissions: submissions_in,
             records: records_in,
             maintenance: maintenance_in,
-            closing: closed.clone(),
+            closing: closing.clone(),
         })?;
-        let mut threads = vec![checkpointer::start(Arc::clone(&shared), closed.clone())?];
+        let mut threads = vec![checkpointer::start(Arc::clone(&shared), closing.clone())?];
         if background {
-            threads.push(snapshotter::start(Arc::clone(&shared), closed.clone())?);
-            threads.push(projector::start(Arc::clone(&shared), filling, closed)?);
+            threads.push(snapshotter::start(Arc::clone(&shared), closing.clone())?);
+            threads.push(projector::start(Arc::clone(&shared), filling, closing)?);
         }
         let running = Running {
-            closing,
+            closing: ends,
             writer,
             background: threads,
         };
@@ -512,8 +516,7 @@ impl Running {
     /// Answers what has been taken, writes what has queued, and lets the data
     /// directory go.
     pub async fn close(self) {
-        // Nobody listens any more if the writer has stopped by itself.
-        let _ = self.closing.send(true);
+        self.closing.disarm().cancel();
         let joined = tokio::task::spawn_blocking(move || {
             for thread in self.background {
                 let _ = thread.join();

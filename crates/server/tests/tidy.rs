@@ -33,7 +33,7 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
 
 /// Each room of `server` and what of the others it may use: a whole room, or one door of it. The order is
 /// that of the program: who stands further up may use who stands further down.
-const INNER: [(&str, &[&str]); 17] = [
+const INNER: [(&str, &[&str]); 16] = [
     (
         "cli",
         &[
@@ -60,13 +60,12 @@ const INNER: [(&str, &[&str]); 17] = [
             "config",
             "connections",
             "seal",
-            "stop",
             "writer",
         ],
     ),
     ("failure", &["config"]),
     ("demo", &["admin", "writer::clocks"]),
-    ("jobs", &["config", "stop", "writer"]),
+    ("jobs", &["config", "writer"]),
     (
         "admin",
         &[
@@ -91,7 +90,6 @@ const INNER: [(&str, &[&str]); 17] = [
     ("connections", &[]),
     ("framing", &[]),
     ("seal", &[]),
-    ("stop", &[]),
     ("writer", &[]),
     ("mistakes", &[]),
     ("suggest", &[]),

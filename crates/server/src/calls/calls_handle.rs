@@ -22,6 +22,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// Questions that may wait for the loop; more are refused.
 const ASKS_MAX: usize = 16;
@@ -67,7 +68,7 @@ struct Shared {
     asks: mpsc::Sender<Ask>,
     /// Until a loop takes it.
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
-    drain: watch::Sender<bool>,
+    drain: CancellationToken,
     freshness: Freshness,
     trunks: Mutex<Vec<TrunkHealth>>,
     strangers: Strangers,
@@ -128,7 +129,7 @@ impl Default for CallsHandle {
         Self(Arc::new(Shared {
             asks,
             asked: Mutex::new(Some(asked)),
-            drain: watch::Sender::new(false),
+            drain: CancellationToken::new(),
             freshness: Freshness::default(),
             trunks: Mutex::default(),
             strangers: Strangers::default(),
@@ -227,12 +228,12 @@ impl CallsHandle {
 
     /// From now on no new calls are taken; those that stand may last as long as after the wish to stop.
     pub fn drain(&self) {
-        self.0.drain.send_replace(true);
+        self.0.drain.cancel();
     }
 
     /// Whether no new calls are taken.
     pub fn is_draining(&self) -> bool {
-        *self.0.drain.borrow()
+        self.0.drain.is_cancelled()
     }
 
     /// Registers what is counted.
@@ -296,9 +297,9 @@ impl CallsHandle {
         self.0.asked.lock().take()
     }
 
-    /// Becomes true when no new calls are to be taken.
-    pub fn draining(&self) -> watch::Receiver<bool> {
-        self.0.drain.subscribe()
+    /// Cancelled when no new calls are to be taken.
+    pub fn draining(&self) -> CancellationToken {
+        self.0.drain.clone()
     }
 
     /// A call has ended, with its record if it leaves one.
@@ -590,6 +591,6 @@ mod tests {
         assert_eq!(asked.await.expect("no panic"), Some(Vec::new()));
         assert!(!calls_handle.is_draining());
         calls_handle.drain();
-        assert!(*calls_handle.draining().borrow());
+        assert!(calls_handle.draining().is_cancelled());
     }
 }

@@ -13,14 +13,13 @@
 //! | 0005 | tells that it is switched off, before any answer (early media), then 480, cause 20 |
 //! | 0006 | cannot be reached: 503, cause 27 |
 
-use super::thread::stopped;
 use maskline_softphone::sound::{melody, special_information};
 use maskline_softphone::{Answering, Options, Phone, Reply, Sound};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// An address of this machine that nothing else uses. Trunks are told apart by the addresses of their
 /// peers, so the phones that are reached must not share one with the phones that call.
@@ -46,7 +45,7 @@ pub struct Sandbox {
 ///
 /// # Errors
 /// See [`start`].
-pub async fn start_somewhere(peer: SocketAddr, stop: watch::Receiver<bool>) -> io::Result<Sandbox> {
+pub async fn start_somewhere(peer: SocketAddr, stop: CancellationToken) -> io::Result<Sandbox> {
     match start((ADDRESS, 0).into(), peer, stop.clone()).await {
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
             start((Ipv4Addr::LOCALHOST, 0).into(), peer, stop).await
@@ -55,14 +54,14 @@ pub async fn start_somewhere(peer: SocketAddr, stop: watch::Receiver<bool>) -> i
     }
 }
 
-/// Starts phones at `listen` that take calls from `peer`, until `stop` becomes true or its sender is gone.
+/// Starts phones at `listen` that take calls from `peer`, until `stop` is cancelled.
 ///
 /// # Errors
 /// When the address cannot be bound, or the system has no randomness to give.
 pub async fn start(
     listen: SocketAddr,
     peer: SocketAddr,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) -> io::Result<Sandbox> {
     let mut options = Options::new(listen);
     let settings = &mut options.settings;
@@ -77,7 +76,7 @@ pub async fn start(
     Ok(Sandbox {
         address: phone.address(),
         task: tokio::spawn(async move {
-            stopped(&mut stop).await;
+            stop.cancelled().await;
             phone.finish(LAST_CALLS_MAX).await;
         }),
     })

@@ -23,9 +23,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 /// The longest datagram that is read, in bytes: the longest that UDP has.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
@@ -55,7 +56,7 @@ pub(super) struct Parts {
     pub news: mpsc::Sender<Input<'static>>,
     pub heard: mpsc::Receiver<Input<'static>>,
     pub asked: mpsc::Receiver<Ask>,
-    pub stop: watch::Receiver<bool>,
+    pub stop: CancellationToken,
     pub config: Config,
 }
 
@@ -265,12 +266,12 @@ impl Loop {
         mut heard: mpsc::Receiver<Input<'static>>,
         mut media: mpsc::Receiver<maskline_media::Event>,
         mut asked: mpsc::Receiver<Ask>,
-        mut stop: watch::Receiver<bool>,
+        stop: CancellationToken,
     ) {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
         let mut news = Vec::with_capacity(TAKEN_AT_ONCE);
         let mut told = Vec::with_capacity(TAKEN_AT_ONCE);
-        let mut drain = self.config.calls_handle.draining();
+        let drain = self.config.calls_handle.draining();
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // After the wish to drain everything goes as after the wish to stop, but for the end of the loop.
@@ -304,11 +305,11 @@ impl Loop {
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.give(Input::Timeout),
                 Some(ask) = asked.recv() => self.answer(ask),
                 _ = looks.tick() => self.look(),
-                () = stopped(&mut stop), if !stopping => {
+                () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     last_day.get_or_insert_with(|| self.drain());
                 }
-                () = stopped(&mut drain), if last_day.is_none() => last_day = Some(self.drain()),
+                () = drain.cancelled(), if last_day.is_none() => last_day = Some(self.drain()),
                 () = until(last_day), if last_day.is_some() && closing_until.is_none() => {
                     if self.switch.calls() > 0 {
                         tracing::warn!(calls = self.switch.calls(), "hanging up what is left");
@@ -593,12 +594,6 @@ impl Loop {
             }
         }
     }
-}
-
-/// Waits for the wish to stop.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A sender that is gone means the same.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn until(moment: Option<Instant>) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +22,6 @@ use crate::demo;
 use crate::failure::Failure;
 use crate::jobs::{self, JobMetrics};
 use crate::seal::Sealer;
-use crate::stop::{self, Stop, Stopper};
 use crate::writer::{Ledger, clocks};
 
 /// What runs, and how to end it.
@@ -30,8 +30,8 @@ pub struct Started {
     pub addresses: Addresses,
     /// Reads the settings again.
     pub reloader: Reloader,
-    /// Ends what takes new work.
-    pub work: Stopper,
+    /// Ends what takes new work, also when it is dropped.
+    pub work: DropGuard,
     /// The parts, each by name; none ends before it is told to.
     pub tasks: JoinSet<&'static str>,
     /// Tells the supervisor that it is alive, for as long as it is polled.
@@ -59,7 +59,9 @@ impl Process {
                 .await
                 .map_err(|error| failed("the demo cannot be made", &error))?;
         }
-        let (work, stop) = stop::channel();
+        let stop = CancellationToken::new();
+        // Should the start fail, what has begun ends.
+        let work = stop.clone().drop_guard();
         let mut tasks = JoinSet::new();
         let boot = Uuid::new_v4().to_string();
         let config = calls::Config {
@@ -75,7 +77,7 @@ impl Process {
         if settings.demo {
             // Before the first call: then its trunks are known.
             let peer = parts::reachable(config.listen);
-            let phones = calls::sandbox::start_somewhere(peer, stop.receiver()).await?;
+            let phones = calls::sandbox::start_somewhere(peer, stop.clone()).await?;
             demo::furnish_phones(&admin, phones.address)
                 .await
                 .map_err(|error| failed("the phones of the demo", &error))?;
@@ -113,7 +115,7 @@ impl Process {
         reloader.follow(parts::gateway_follower(gateway.clone()));
 
         let bounds = parts::api_bounds(settings);
-        let told = stop.clone().told();
+        let told = stop.clone().cancelled_owned();
         tasks.spawn(async move {
             api::serve(gateway, listeners, bounds, told).await;
             "the customers' interface"
@@ -168,10 +170,10 @@ impl Process {
         &self,
         ledger: &Ledger,
         config: calls::Config,
-        stop: &Stop,
+        stop: &CancellationToken,
     ) -> Result<Serving, Failure> {
         let listen = config.listen;
-        calls::serve(config, ledger.clone(), ledger.records(), stop.receiver())
+        calls::serve(config, ledger.clone(), ledger.records(), stop.clone())
             .await
             .map_err(|error| {
                 let reason = format!("cannot serve calls on {listen}: {error}");
@@ -221,7 +223,11 @@ impl Process {
         ))
     }
 
-    fn jobs(&self, ledger: &Ledger, stop: &Stop) -> impl Future<Output = &'static str> + use<> {
+    fn jobs(
+        &self,
+        ledger: &Ledger,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = &'static str> + use<> {
         let metrics = JobMetrics::default();
         self.metrics.register(|registry| metrics.register(registry));
         let settings = self.loaded.settings.jobs.clone();
@@ -229,7 +235,7 @@ impl Process {
         async move {
             jobs::run(ledger, settings, metrics, stop.clone()).await;
             // Jobs that are switched off end at once.
-            stop.told().await;
+            stop.cancelled().await;
             "the jobs"
         }
     }

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio_util::sync::CancellationToken;
 
 use crate::calls::CallsHandle;
-use crate::stop::Stop;
 use crate::writer::Ledger;
 
 /// Times within the supervisor's patience that it is told; more than twice, since one may be late.
@@ -36,8 +36,8 @@ pub fn stopping() {
 
 /// Tells again and again that the service is alive, for as long as the supervisor wants it
 /// (`WATCHDOG_USEC`) and this is polled: only while the ledger can be looked at and the loop of calls
-/// answers. After a stop is told calls may end, and no more than this runtime is asked.
-pub async fn keep_alive(ledger: Ledger, calls: CallsHandle, stop: Stop) {
+/// answers. After `stop` is cancelled calls may end, and no more than this runtime is asked.
+pub async fn keep_alive(ledger: Ledger, calls: CallsHandle, stop: CancellationToken) {
     let Some(patience) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
@@ -48,7 +48,7 @@ pub async fn keep_alive(ledger: Ledger, calls: CallsHandle, stop: Stop) {
         ticks.tick().await;
         // Should a lock never come free, this waits for it, and the supervisor hears no more.
         let _ = ledger.status();
-        if stop.is_told() || calls.live_calls().await.is_some() || stop.is_told() {
+        if stop.is_cancelled() || calls.live_calls().await.is_some() || stop.is_cancelled() {
             tell(&[NotifyState::Watchdog]);
         } else {
             tracing::warn!("the loop of calls does not answer; the supervisor is not told");

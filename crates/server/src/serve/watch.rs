@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::calls::CallsHandle;
 use crate::connections::Connections;
-use crate::stop::Stop;
 use crate::telemetry::{LogLimit, Readiness};
 use crate::writer::{Ledger, Running, clocks};
 
@@ -21,20 +22,20 @@ pub struct Watched {
     pub admin: Arc<Connections>,
 }
 
-/// Watches until `stop` is told.
+/// Watches until `stop` is cancelled.
 pub async fn run(
     ledger: Ledger,
     calls: CallsHandle,
     connections: Watched,
     readiness: Readiness,
-    stop: Stop,
+    stop: CancellationToken,
 ) {
     let mut counts = [
         ConnectionCount::new("api_connections", connections.api),
         ConnectionCount::new("admin_connections", connections.admin),
     ];
     let mut ticks = tokio::time::interval(LOOK_EVERY);
-    let mut told = std::pin::pin!(stop.told());
+    let mut told = std::pin::pin!(stop.cancelled());
     loop {
         tokio::select! {
             biased;
@@ -134,7 +135,6 @@ pub async fn writer_ended(running: &Running) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stop;
     use crate::writer::Options;
     use maskline_media::Threads;
 
@@ -143,7 +143,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (ledger, running) = Ledger::open(Options::new(dir.path())).await.unwrap();
         let (calls_handle, readiness) = (CallsHandle::default(), Readiness::default());
-        let (stopper, stop) = stop::channel();
+        let stop = CancellationToken::new();
         let connections = Connections::new(crate::admin::CONNECTIONS);
         let watched = Watched {
             api: connections.clone(),
@@ -154,7 +154,7 @@ mod tests {
             calls_handle.clone(),
             watched,
             readiness.clone(),
-            stop,
+            stop.clone(),
         );
         let watching = tokio::spawn(watching);
         calls_handle.set_media(Threads {
@@ -164,7 +164,7 @@ mod tests {
         await_ready(&readiness, false).await;
         calls_handle.set_media(Threads::default());
         await_ready(&readiness, true).await;
-        stopper.stop();
+        stop.cancel();
         watching.await.unwrap();
         running.close().await;
     }

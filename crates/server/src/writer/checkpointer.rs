@@ -18,8 +18,9 @@ use maskline_journal::pipeline::Input;
 use maskline_store::failure;
 use maskline_store::sqlite;
 use sqlx::SqlitePool;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::clocks_and_seeds::{self, clocks};
@@ -58,10 +59,7 @@ impl Log {
     }
 }
 
-pub(super) fn start(
-    shared: Arc<Shared>,
-    closing: watch::Receiver<bool>,
-) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(shared: Arc<Shared>, closing: CancellationToken) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
@@ -73,7 +71,7 @@ pub(super) fn start(
         })
 }
 
-async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
+async fn run(shared: &Shared, closing: CancellationToken) {
     let log = &shared.log;
     let mut asked_at = Instant::now();
     let Ok(readers) = sqlite::readers(&shared.options.dir, 1).await else {
@@ -88,7 +86,7 @@ async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
         tokio::select! {
             () = log.wake.notified() => {}
             () = sleep(AT_LEAST_EVERY) => {}
-            _ = closing.wait_for(|&closing| closing) => return,
+            () = closing.cancelled() => return,
         }
         if log.grown.swap(0, Ordering::Relaxed) == 0 {
             continue;

@@ -10,8 +10,8 @@ use maskline_store::journal;
 use maskline_store::records::projection::Projection;
 use maskline_store::sqlite;
 use sqlx::SqlitePool;
-use tokio::sync::watch;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::owners::{self, Filling};
 use super::{Ledger, Shared, clocks_and_seeds};
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) fn start(
     shared: Arc<Shared>,
     filling: Option<Filling>,
-    closing: watch::Receiver<bool>,
+    closing: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -39,7 +39,7 @@ pub(super) fn start(
         })
 }
 
-async fn run(ledger: &Ledger, mut filling: Option<Filling>, mut closing: watch::Receiver<bool>) {
+async fn run(ledger: &Ledger, mut filling: Option<Filling>, closing: CancellationToken) {
     let shared = &*ledger.shared;
     let mut tip = shared.tip.subscribe();
     let readers = loop {
@@ -47,7 +47,7 @@ async fn run(ledger: &Ledger, mut filling: Option<Filling>, mut closing: watch::
             Ok(readers) => break readers,
             Err(error) => {
                 tracing::error!(%error, "the projector cannot read the database");
-                if paused(&mut closing).await {
+                if paused(&closing).await {
                     return;
                 }
             }
@@ -60,7 +60,7 @@ async fn run(ledger: &Ledger, mut filling: Option<Filling>, mut closing: watch::
         if let Some(piece) = piece {
             let filled = tokio::select! {
                 filled = owners::fill(ledger, &readers, piece) => filled,
-                _ = closing.wait_for(|&closing| closing) => return,
+                () = closing.cancelled() => return,
             };
             match filled {
                 Ok(left) => filling = left,
@@ -84,11 +84,11 @@ async fn run(ledger: &Ledger, mut filling: Option<Filling>, mut closing: watch::
         };
         let outcome = tokio::select! {
             outcome = step => outcome,
-            _ = closing.wait_for(|&closing| closing) => return,
+            () = closing.cancelled() => return,
         };
         if let Err(error) = outcome {
             tracing::warn!(%error, "the journal could not be read into the records; trying again");
-            if paused(&mut closing).await {
+            if paused(&closing).await {
                 return;
             }
         }
@@ -96,10 +96,10 @@ async fn run(ledger: &Ledger, mut filling: Option<Filling>, mut closing: watch::
 }
 
 /// Waits a little; `true` when closing is asked for.
-async fn paused(closing: &mut watch::Receiver<bool>) -> bool {
+async fn paused(closing: &CancellationToken) -> bool {
     tokio::select! {
         () = sleep(PAUSE) => false,
-        _ = closing.wait_for(|&closing| closing) => true,
+        () = closing.cancelled() => true,
     }
 }
 

@@ -21,8 +21,8 @@ use maskline_store::recovery::{RecoverError, recover};
 use maskline_store::snapshot;
 use maskline_store::sqlite::{self, OpenError};
 use sqlx::SqlitePool;
-use tokio::sync::watch;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::clocks_and_seeds::{self, clocks};
@@ -54,10 +54,7 @@ pub(super) enum SnapshotterError {
     Recover(#[from] RecoverError),
 }
 
-pub(super) fn start(
-    shared: Arc<Shared>,
-    closing: watch::Receiver<bool>,
-) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(shared: Arc<Shared>, closing: CancellationToken) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
@@ -69,7 +66,7 @@ pub(super) fn start(
         })
 }
 
-async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
+async fn run(shared: &Shared, closing: CancellationToken) {
     let mut pruned_at: Option<Instant> = None;
     let mut taken_at: Option<Instant> = None;
     loop {
@@ -90,13 +87,13 @@ async fn run(shared: &Shared, mut closing: watch::Receiver<bool>) {
         };
         let outcome = tokio::select! {
             outcome = work => outcome,
-            _ = closing.wait_for(|&closing| closing) => return,
+            () = closing.cancelled() => return,
         };
         if let Err(error) = outcome {
             tracing::warn!(%error, "no snapshot could be made; trying again later");
             tokio::select! {
                 () = sleep(PAUSE) => {}
-                _ = closing.wait_for(|&closing| closing) => return,
+                () = closing.cancelled() => return,
             }
         }
     }

@@ -20,6 +20,7 @@ use maskline_store::{journal, meta};
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::clocks_and_seeds::clocks;
 use super::records::RecordJob;
@@ -63,7 +64,7 @@ pub(super) struct Parts {
     pub submissions: mpsc::Receiver<Input<Caller>>,
     pub records: mpsc::Receiver<RecordJob>,
     pub maintenance: mpsc::Receiver<MaintenanceJob>,
-    pub closing: watch::Receiver<bool>,
+    pub closing: CancellationToken,
 }
 
 /// Starts the thread. It ends when closing is asked for and all is written, or
@@ -132,7 +133,7 @@ impl Thread {
 
     async fn run(mut self) -> Result<(), Unknown> {
         let mut taken = Vec::with_capacity(TAKEN_AT_A_TIME);
-        while !*self.parts.closing.borrow() {
+        while !self.parts.closing.is_cancelled() {
             self.take_submissions(&mut taken);
             let wanted = self.turn(taken.drain(..))?;
             let was_idle = matches!(wanted, Wanted::Nothing);
@@ -271,8 +272,7 @@ impl Thread {
             },
             Some(job) = parts.records.recv(), if takes_records => record = Some(job),
             Some(job) = parts.maintenance.recv() => self.maintenance_taken = Some(job),
-            // An error means that whoever could ask for closing is gone.
-            _ = parts.closing.wait_for(|&closing| closing) => return false,
+            () = parts.closing.cancelled() => return false,
             () = sleep(until) => {}
         }
         if let Some(job) = record {

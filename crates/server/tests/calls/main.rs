@@ -27,7 +27,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 const X: &str = "17000000001";
 const A: &str = "13933334444";
@@ -48,9 +48,9 @@ struct CallsFixture {
     serving: Serving,
     calls_handle: CallsHandle,
     sandbox: Sandbox,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     /// The phone outlives the server, as phones do.
-    stop_sandbox: watch::Sender<bool>,
+    stop_sandbox: CancellationToken,
 }
 
 /// The directory may go before the writer; that ends one test alone.
@@ -72,9 +72,8 @@ impl CallsFixture {
 
     async fn with(dir: &Path, boot: &str, rtp_first: u16, drain_timeout: Duration) -> Self {
         let (ledger, running) = Ledger::open(options(dir)).await.expect("the ledger opens");
-        let (stop, stopped) = watch::channel(false);
-        let (stop_sandbox, sandbox_stopped) = watch::channel(false);
-        let sandbox = sandbox::start(local(0), local(0), sandbox_stopped)
+        let (stop, stop_sandbox) = (CancellationToken::new(), CancellationToken::new());
+        let sandbox = sandbox::start(local(0), local(0), stop_sandbox.clone())
             .await
             .expect("the sandbox starts");
         furnish(&ledger, sandbox.address).await;
@@ -86,7 +85,7 @@ impl CallsFixture {
             ..Config::new(local(0), "node".into(), boot.into())
         };
         config.media.ports = (rtp_first, rtp_first + 39);
-        let serving = calls::serve(config, ledger.clone(), ledger.records(), stopped)
+        let serving = calls::serve(config, ledger.clone(), ledger.records(), stop.clone())
             .await
             .expect("calls are served");
         Self {
@@ -101,9 +100,9 @@ impl CallsFixture {
     }
 
     async fn close(self) {
-        self.stop.send_replace(true);
+        self.stop.cancel();
         self.serving.task.await.expect("no panic");
-        self.stop_sandbox.send_replace(true);
+        self.stop_sandbox.cancel();
         self.sandbox.task.await.expect("no panic");
         drop(self.ledger);
         self.running.close().await;
@@ -324,7 +323,7 @@ async fn stopping_lets_a_call_end_by_itself() {
     assert_eq!(phone.next_event().await, Said::Progress(180));
     assert_eq!(phone.next_event().await, Said::Answered);
     let mut late = Phone::new(fixture.serving.address).await;
-    fixture.stop.send_replace(true);
+    fixture.stop.cancel();
     // The wish to stop takes a moment to be heard.
     while {
         late.dial(X, N).await;
