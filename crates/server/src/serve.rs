@@ -60,8 +60,8 @@ pub fn run(inputs: Inputs, ready_json: bool) -> Result<(), Failure> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let loaded = load(&inputs)?;
     let log = init_log(&loaded.settings.log).map_err(Failure::Failed)?;
-    for doubt in loaded.doubts().iter().chain(&check::doubts(&loaded)) {
-        tracing::warn!("{doubt}");
+    for warning in loaded.warnings().iter().chain(&check::warnings(&loaded)) {
+        tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -20,8 +20,8 @@ use maskline_journal::pipeline::{
 };
 
 use crate::faults::Fault;
-use crate::model::judge::Answer;
 use crate::model::model_clock::ModelClock;
+use crate::model::verify::Answer;
 
 /// Whom to answer.
 pub type Caller = u64;

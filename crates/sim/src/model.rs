@@ -2,16 +2,16 @@
 //! maps, everything found by looking at all of it.
 //!
 //! It shares no rule with `domain`; only plain data types. [`rules`] says what
-//! a command must lead to, [`judge`] compares that with what was journalled
+//! a command must lead to, [`verify`] compares that with what was journalled
 //! and makes it part of the model, [`reach`] routes calls, [`model_clock`] tells
 //! the time.
 
-pub mod judge;
 pub mod model_clock;
 pub mod operators;
 pub mod reach;
 pub mod rules;
 pub mod slots;
+pub mod verify;
 
 use std::collections::BTreeMap;
 

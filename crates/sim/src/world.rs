@@ -31,8 +31,8 @@ use crate::faults::Fault;
 use crate::laws::answer_log::AnswerLog;
 use crate::laws::{Broken, Held};
 use crate::model::Model;
-use crate::model::judge::Answer;
 use crate::model::model_clock::ModelClock;
+use crate::model::verify::Answer;
 
 /// Whom to answer.
 pub type Caller = u64;

@@ -4,7 +4,7 @@ mod support;
 
 use maskline_sip::endpoint::{Input, Refusal};
 use maskline_sip::hop::{Hop, Transport};
-use support::lone::kind;
+use support::harness::kind;
 use support::wire::{INVITE, OTHER, Wire, first_leg, invite_with, to_tag, within, within_with};
 use support::{SDP, address};
 

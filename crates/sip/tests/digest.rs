@@ -7,7 +7,7 @@ use maskline_sip::endpoint::{Config, Endpoint, Event, Input, LegId, Peer, PeerId
 use maskline_sip::message::{Message, Name};
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
-use support::lone::{Lone, PEER, kinds, response, text, to_tag};
+use support::harness::{Harness, PEER, kinds, response, text, to_tag};
 use support::{SDP, udp};
 
 fn credentials(password: &str) -> Credentials {
@@ -63,9 +63,9 @@ fn challenge(nonce: &str) -> String {
 }
 
 /// Dials, is challenged with `lines`, and returns what was sent then: an ACK and the INVITE once more.
-fn challenged(lone: &mut Lone, status: &str, lines: &str) -> (LegId, Vec<Message>) {
-    let (leg, invite) = lone.dial();
-    (leg, lone.say(&response(&invite, status, lines)))
+fn challenged(harness: &mut Harness, status: &str, lines: &str) -> (LegId, Vec<Message>) {
+    let (leg, invite) = harness.dial();
+    (leg, harness.say(&response(&invite, status, lines)))
 }
 
 #[test]
@@ -86,8 +86,8 @@ fn every_challenge_that_carriers_make_is_answered() {
         ("a list of qop", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth,auth-int\"\r\n", ""),
     ];
     for (what, status, lines, algorithm) in rows {
-        let mut lone = Lone::new(vec![peer()]);
-        let (_, sent) = challenged(&mut lone, status, lines);
+        let mut harness = Harness::new(vec![peer()]);
+        let (_, sent) = challenged(&mut harness, status, lines);
         assert_eq!(kinds(&sent), ["ACK", "INVITE"], "{what}");
         let name = if status.starts_with("401") {
             Name::Authorization
@@ -99,16 +99,16 @@ fn every_challenge_that_carriers_make_is_answered() {
         assert_eq!(field(&proof, "algorithm"), *algorithm, "{what}");
         assert_eq!(text(&sent[1], Name::CSeq), "2 INVITE", "{what}");
         assert_eq!(sent[1].body(), SDP, "{what}");
-        assert!(lone.heard().is_empty(), "{what}: the call hears nothing");
+        assert!(harness.heard().is_empty(), "{what}: the call hears nothing");
     }
 }
 
 #[test]
 fn the_nonce_is_used_again_and_counted() {
-    let mut lone = Lone::new(vec![peer()]);
-    let (leg, sent) = challenged(&mut lone, "401 U", &challenge("n1"));
+    let mut harness = Harness::new(vec![peer()]);
+    let (leg, sent) = challenged(&mut harness, "401 U", &challenge("n1"));
     let contact = "Contact: <sip:b@127.0.0.1:5070>\r\n";
-    let acks = lone.say(&response(&sent[1], "200 OK", contact));
+    let acks = harness.say(&response(&sent[1], "200 OK", contact));
     assert_eq!(kinds(&acks), ["ACK"]);
     assert_eq!(
         text(&acks[0], Name::CSeq),
@@ -122,20 +122,20 @@ fn the_nonce_is_used_again_and_counted() {
         "section 13.2.2.4"
     );
     assert_eq!(field(&first, "nc"), "00000001");
-    assert_eq!(lone.heard(), ["answered"]);
+    assert_eq!(harness.heard(), ["answered"]);
 
-    let bye = lone.give(Input::HangUp(leg, None)).remove(0).1;
+    let bye = harness.give(Input::HangUp(leg, None)).remove(0).1;
     let proof = text(&bye, Name::Authorization);
     assert!(is_right(&proof, "BYE"));
     assert_eq!(field(&proof, "nc"), "00000002");
     assert_eq!(text(&bye, Name::CSeq), "3 BYE");
-    lone.say(&response(&bye, "200 OK", ""));
+    harness.say(&response(&bye, "200 OK", ""));
 
     // The next call too; its nonce has grown too old by then, and the new one is counted from one.
-    let (_, invite) = lone.dial();
+    let (_, invite) = harness.dial();
     assert_eq!(field(&text(&invite, Name::Authorization), "nc"), "00000003");
     let stale = challenge("n2").replace("qop", "stale=true, qop");
-    let sent = lone.say(&response(&invite, "401 U", &stale));
+    let sent = harness.say(&response(&invite, "401 U", &stale));
     let proof = text(&sent[1], Name::Authorization);
     assert_eq!(
         (field(&proof, "nonce"), field(&proof, "nc")),
@@ -146,28 +146,28 @@ fn the_nonce_is_used_again_and_counted() {
 
 #[test]
 fn a_bye_is_proven_as_a_call_is() {
-    let mut lone = Lone::new(vec![peer()]);
-    let (leg, invite) = lone.dial();
-    lone.say(&response(
+    let mut harness = Harness::new(vec![peer()]);
+    let (leg, invite) = harness.dial();
+    harness.say(&response(
         &invite,
         "200 OK",
         "Contact: <sip:b@127.0.0.1:5070>\r\n",
     ));
-    let bye = lone.give(Input::HangUp(leg, None)).remove(0).1;
+    let bye = harness.give(Input::HangUp(leg, None)).remove(0).1;
     assert_eq!(text(&bye, Name::Authorization), "");
-    let again = lone.say(&response(&bye, "401 U", &challenge("n")));
+    let again = harness.say(&response(&bye, "401 U", &challenge("n")));
     assert_eq!(kinds(&again), ["BYE"]);
     assert_eq!(text(&again[0], Name::CSeq), "3 BYE");
     assert!(is_right(&text(&again[0], Name::Authorization), "BYE"));
-    lone.say(&response(&again[0], "200 OK", ""));
-    lone.pass(40_000);
-    assert!(lone.endpoint.is_idle());
+    harness.say(&response(&again[0], "200 OK", ""));
+    harness.pass(40_000);
+    assert!(harness.endpoint.is_idle());
 }
 
 #[test]
 fn a_change_of_the_call_is_proven_too() {
-    let mut lone = Lone::new(vec![peer()]);
-    let (leg, invite) = lone.dial();
+    let mut harness = Harness::new(vec![peer()]);
+    let (leg, invite) = harness.dial();
     let ok = |request: &Message| {
         let head = response(request, "200 OK", "Contact: <sip:b@127.0.0.1:5070>\r\n");
         let sdp = String::from_utf8_lossy(SDP).into_owned();
@@ -177,28 +177,28 @@ fn a_change_of_the_call_is_proven_too() {
             head.trim_end_matches("\r\n").to_owned() + "\r\n"
         )
     };
-    lone.say(&ok(&invite));
-    lone.heard();
-    let offer = lone.give(Input::Offer(leg, SDP.to_vec())).remove(0).1;
+    harness.say(&ok(&invite));
+    harness.heard();
+    let offer = harness.give(Input::Offer(leg, SDP.to_vec())).remove(0).1;
     assert_eq!(text(&offer, Name::CSeq), "2 INVITE");
-    let sent = lone.say(&response(&offer, "401 U", &challenge("n")));
+    let sent = harness.say(&response(&offer, "401 U", &challenge("n")));
     assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
     assert!(is_right(&text(&sent[1], Name::Authorization), "INVITE"));
     assert_eq!(text(&sent[1], Name::CSeq), "3 INVITE");
-    let acks = lone.say(&ok(&sent[1]));
+    let acks = harness.say(&ok(&sent[1]));
     assert_eq!(kinds(&acks), ["ACK"]);
     assert_eq!(text(&acks[0], Name::CSeq), "3 ACK");
-    assert_eq!(lone.heard(), ["offer accepted"]);
+    assert_eq!(harness.heard(), ["offer accepted"]);
 }
 
 #[test]
 fn a_proxy_and_a_server_may_both_ask() {
-    let mut lone = Lone::new(vec![peer()]);
+    let mut harness = Harness::new(vec![peer()]);
     let by_proxy = challenge("p")
         .replace("WWW-", "Proxy-")
         .replace("\"r\"", "\"proxy\"");
-    let (_, sent) = challenged(&mut lone, "407 P", &by_proxy);
-    let sent = lone.say(&response(&sent[1], "401 U", &challenge("n")));
+    let (_, sent) = challenged(&mut harness, "407 P", &by_proxy);
+    let sent = harness.say(&response(&sent[1], "401 U", &challenge("n")));
     assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
     for name in [Name::Authorization, Name::ProxyAuthorization] {
         assert!(is_right(&text(&sent[1], name), "INVITE"));
@@ -212,17 +212,17 @@ fn a_proxy_and_a_server_may_both_ask() {
 
 #[test]
 fn a_wrong_secret_ends_the_call_and_endless_challenges_too() {
-    let mut lone = Lone::new(vec![peer()]);
-    let (_, sent) = challenged(&mut lone, "401 U", &challenge("n1"));
-    let sent = lone.say(&response(&sent[1], "401 U", &challenge("n2")));
+    let mut harness = Harness::new(vec![peer()]);
+    let (_, sent) = challenged(&mut harness, "401 U", &challenge("n1"));
+    let sent = harness.say(&response(&sent[1], "401 U", &challenge("n2")));
     assert_eq!(kinds(&sent), ["ACK"]);
-    assert_eq!(lone.heard(), ["refused 401"]);
+    assert_eq!(harness.heard(), ["refused 401"]);
 
-    let (_, mut invite) = lone.dial();
+    let (_, mut invite) = harness.dial();
     let mut tries = 0;
     loop {
         let stale = challenge(&format!("m{tries}")).replace("qop", "stale=true, qop");
-        let mut sent = lone.say(&response(&invite, "401 U", &stale));
+        let mut sent = harness.say(&response(&invite, "401 U", &stale));
         match sent.len() {
             2 => invite = sent.remove(1),
             _ => break,
@@ -230,38 +230,38 @@ fn a_wrong_secret_ends_the_call_and_endless_challenges_too() {
         tries += 1;
         assert!(tries < 10, "somebody must give up");
     }
-    assert_eq!(lone.heard(), ["refused 401"]);
-    lone.pass(40_000);
-    assert!(lone.endpoint.is_idle());
+    assert_eq!(harness.heard(), ["refused 401"]);
+    harness.pass(40_000);
+    assert!(harness.endpoint.is_idle());
 }
 
 #[test]
 fn who_has_no_secret_is_refused() {
-    let mut lone = Lone::new(vec![Peer::new(PeerId(1), udp(PEER))]);
+    let mut harness = Harness::new(vec![Peer::new(PeerId(1), udp(PEER))]);
     let (_, sent) = challenged(
-        &mut lone,
+        &mut harness,
         "407 P",
         &challenge("n").replace("WWW-", "Proxy-"),
     );
     assert_eq!(kinds(&sent), ["ACK"]);
-    assert_eq!(lone.heard(), ["refused 407"]);
+    assert_eq!(harness.heard(), ["refused 407"]);
 }
 
 #[test]
 fn a_call_that_was_cancelled_is_not_tried_again() {
-    let mut lone = Lone::new(vec![peer()]);
-    let (leg, invite) = lone.dial();
-    lone.say(&response(&invite, "100 Trying", ""));
-    let sent = lone.give(Input::HangUp(leg, None));
+    let mut harness = Harness::new(vec![peer()]);
+    let (leg, invite) = harness.dial();
+    harness.say(&response(&invite, "100 Trying", ""));
+    let sent = harness.give(Input::HangUp(leg, None));
     assert_eq!(sent[0].1.method_text(), b"CANCEL");
     assert_eq!(text(&sent[0].1, Name::Authorization), "");
-    let sent = lone.say(&response(&invite, "401 U", &challenge("n")));
+    let sent = harness.say(&response(&invite, "401 U", &challenge("n")));
     assert_eq!(kinds(&sent), ["ACK"]);
 }
 
 #[test]
 fn a_registration_is_proven() {
-    let mut lone = Lone::new(vec![Peer {
+    let mut harness = Harness::new(vec![Peer {
         registration: Some(Registration {
             address_of_record: "sip:alice@carrier.example".into(),
             registrar: None,
@@ -270,15 +270,15 @@ fn a_registration_is_proven() {
         }),
         ..peer()
     }]);
-    let register = lone.pass(1).remove(0).1;
-    let again = lone.say(&response(&register, "401 U", &challenge("n")));
+    let register = harness.pass(1).remove(0).1;
+    let again = harness.say(&response(&register, "401 U", &challenge("n")));
     assert_eq!(kinds(&again), ["REGISTER"]);
     let proof = text(&again[0], Name::Authorization);
     assert!(is_right(&proof, "REGISTER"));
     assert_eq!(field(&proof, "uri"), "sip:carrier.example");
-    lone.say(&response(&again[0], "200 OK", ""));
-    assert_eq!(lone.heard(), ["reachable", "registered 200"]);
-    let refreshed = lone.pass(3_600_000);
+    harness.say(&response(&again[0], "200 OK", ""));
+    assert_eq!(harness.heard(), ["reachable", "registered 200"]);
+    let refreshed = harness.pass(3_600_000);
     let proof = text(&refreshed[0].1, Name::Authorization);
     assert_eq!(field(&proof, "nc"), "00000002", "the nonce is used again");
     assert_eq!(text(&refreshed[0].1, Name::CSeq), "3 REGISTER");
@@ -297,8 +297,8 @@ fn invite(branch: u32, proof: Option<&str>) -> String {
     format!("{head}{proof}Content-Length: 0\r\n\r\n")
 }
 
-fn guarded() -> Lone {
-    Lone::new(vec![Peer {
+fn guarded() -> Harness {
+    Harness::new(vec![Peer {
         challenge: Some(credentials("theirs")),
         ..Peer::new(PeerId(1), udp(PEER))
     }])
@@ -321,26 +321,29 @@ fn prove(challenge: &Challenge, password: &str, count: u32) -> String {
 #[test]
 fn a_peer_that_must_prove_itself_is_asked_and_then_heard() {
     for which in [0, 1] {
-        let mut lone = guarded();
-        let answer = lone.say(&invite(1, None));
+        let mut harness = guarded();
+        let answer = harness.say(&invite(1, None));
         assert_eq!(kinds(&answer), ["401"]);
         assert!(!to_tag(&answer[0]).is_empty());
         assert_eq!(answer[0].headers(Name::WwwAuthenticate).count(), 2);
-        assert!(lone.endpoint.is_idle(), "nothing is remembered of it");
+        assert!(harness.endpoint.is_idle(), "nothing is remembered of it");
         let proof = prove(&asked(&answer[0], which), "theirs", 1);
-        let answer = lone.say(&invite(2, Some(&proof)));
+        let answer = harness.say(&invite(2, Some(&proof)));
         assert_eq!(kinds(&answer), ["100"]);
-        assert!(matches!(lone.events.last(), Some(Event::Incoming { .. })));
+        assert!(matches!(
+            harness.events.last(),
+            Some(Event::Incoming { .. })
+        ));
     }
 }
 
 #[test]
 fn a_proof_holds_once_for_a_while_and_for_its_peer() {
-    let mut lone = guarded();
-    let answer = lone.say(&invite(1, None));
+    let mut harness = guarded();
+    let answer = harness.say(&invite(1, None));
     let challenge = asked(&answer[0], 0);
-    let stale = |lone: &mut Lone, branch, proof: &str| {
-        let answer = lone.say(&invite(branch, Some(proof)));
+    let stale = |harness: &mut Harness, branch, proof: &str| {
+        let answer = harness.say(&invite(branch, Some(proof)));
         let lines: Vec<u8> = answer[0]
             .headers(Name::WwwAuthenticate)
             .flatten()
@@ -354,32 +357,32 @@ fn a_proof_holds_once_for_a_while_and_for_its_peer() {
     let yes = |kind: &str| (kind.to_owned(), true);
     let no = |kind: &str| (kind.to_owned(), false);
     assert_eq!(
-        stale(&mut lone, 2, &prove(&challenge, "wrong", 1)),
+        stale(&mut harness, 2, &prove(&challenge, "wrong", 1)),
         no("401")
     );
-    assert_eq!(lone.endpoint.counts().unproven, 1);
+    assert_eq!(harness.endpoint.counts().unproven, 1);
     assert_eq!(
-        stale(&mut lone, 3, &prove(&challenge, "theirs", 1)),
+        stale(&mut harness, 3, &prove(&challenge, "theirs", 1)),
         no("100")
     );
     let replayed = prove(&challenge, "theirs", 1);
     assert_eq!(
-        stale(&mut lone, 4, &replayed),
+        stale(&mut harness, 4, &replayed),
         yes("401"),
         "the same count again"
     );
     assert_eq!(
-        stale(&mut lone, 5, &prove(&challenge, "theirs", 5)),
+        stale(&mut harness, 5, &prove(&challenge, "theirs", 5)),
         no("100")
     );
     assert_eq!(
-        stale(&mut lone, 6, &prove(&challenge, "theirs", 4)),
+        stale(&mut harness, 6, &prove(&challenge, "theirs", 4)),
         yes("401"),
         "an older count"
     );
-    lone.now = lone.now + std::time::Duration::from_secs(301);
+    harness.now = harness.now + std::time::Duration::from_secs(301);
     assert_eq!(
-        stale(&mut lone, 7, &prove(&challenge, "theirs", 9)),
+        stale(&mut harness, 7, &prove(&challenge, "theirs", 9)),
         yes("401"),
         "too old"
     );
@@ -393,26 +396,26 @@ fn a_proof_holds_once_for_a_while_and_for_its_peer() {
         yes("401"),
         "a nonce of another peer"
     );
-    assert_eq!(stale(&mut lone, 9, "Digest nonsense"), no("401"));
+    assert_eq!(stale(&mut harness, 9, "Digest nonsense"), no("401"));
 }
 
 #[test]
 fn counting_nonces_has_a_bound() {
-    let mut lone = guarded();
-    let first = lone.say(&invite(1, None));
+    let mut harness = guarded();
+    let first = harness.say(&invite(1, None));
     let first = asked(&first[0], 0);
-    lone.say(&invite(2, Some(&prove(&first, "theirs", 1))));
+    harness.say(&invite(2, Some(&prove(&first, "theirs", 1))));
     for branch in 0..4_200 {
-        lone.now = lone.now + std::time::Duration::from_millis(10);
-        let answer = lone.say(&invite(10 + branch * 2, None));
+        harness.now = harness.now + std::time::Duration::from_millis(10);
+        let answer = harness.say(&invite(10 + branch * 2, None));
         let proof = prove(&asked(&answer[0], 0), "theirs", 1);
         assert_eq!(
-            kinds(&lone.say(&invite(11 + branch * 2, Some(&proof)))),
+            kinds(&harness.say(&invite(11 + branch * 2, Some(&proof)))),
             ["100"]
         );
     }
     // The first has been forgotten, so its count cannot be known to be new.
-    let late = lone.say(&invite(3, Some(&prove(&first, "theirs", 2))));
+    let late = harness.say(&invite(3, Some(&prove(&first, "theirs", 2))));
     assert_eq!(kinds(&late), ["401"]);
 }
 
@@ -454,27 +457,27 @@ fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
         ("tel:17000000001", "tel:17000000001", &["calls.example"], true),
     ];
     for (asked_for, proven, domains, will_do) in rows {
-        let mut config = Config::new(support::address(support::lone::US));
+        let mut config = Config::new(support::address(support::harness::US));
         config.domains = domains.iter().map(ToString::to_string).collect();
         let peer = Peer {
             challenge: Some(credentials("theirs")),
             advertised: Some(support::address("192.0.2.80:5060")),
             ..Peer::new(PeerId(1), udp(PEER))
         };
-        let mut lone = Lone::new(Vec::new());
-        lone.endpoint = Endpoint::new(config, vec![peer], [7; 32]);
-        let answer = lone.say(&invite(1, None));
+        let mut harness = Harness::new(Vec::new());
+        harness.endpoint = Endpoint::new(config, vec![peer], [7; 32]);
+        let answer = harness.say(&invite(1, None));
         let proof = prove_for(&asked(&answer[0], 0), "INVITE", proven, 1);
         let text = invite(2, Some(&proof));
         let text = text.replacen(X, asked_for, 1);
         let kind = if will_do { "100" } else { "401" };
         assert_eq!(
-            kinds(&lone.say(&text)),
+            kinds(&harness.say(&text)),
             [kind],
             "{asked_for} by {proven} of {domains:?}"
         );
         assert_eq!(
-            lone.endpoint.counts().unproven,
+            harness.endpoint.counts().unproven,
             u64::from(!will_do),
             "{proven}"
         );
@@ -482,24 +485,24 @@ fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
 }
 
 /// A call from a peer that must prove itself, answered and acknowledged: our tag.
-fn proven_call(lone: &mut Lone) -> String {
-    let answer = lone.say(&invite(1, None));
+fn proven_call(harness: &mut Harness) -> String {
+    let answer = harness.say(&invite(1, None));
     let proof = prove(&asked(&answer[0], 0), "theirs", 1);
-    lone.say(&invite(2, Some(&proof)).replace(
+    harness.say(&invite(2, Some(&proof)).replace(
         "Content-Length: 0",
         "Supported: 100rel\r\nContent-Length: 0",
     ));
-    let Some(Event::Incoming { leg, .. }) = lone.events.last() else {
+    let Some(Event::Incoming { leg, .. }) = harness.events.last() else {
         panic!("no call")
     };
     let leg = *leg;
-    let ok = lone.give(Input::Answer(leg, SDP.to_vec())).remove(0).1;
+    let ok = harness.give(Input::Answer(leg, SDP.to_vec())).remove(0).1;
     let tag = to_tag(&ok);
     assert!(
-        lone.say(&within(&tag, "ACK", 1, None)).is_empty(),
+        harness.say(&within(&tag, "ACK", 1, None)).is_empty(),
         "an ACK cannot be challenged"
     );
-    assert_eq!(lone.heard(), ["incoming", "confirmed"]);
+    assert_eq!(harness.heard(), ["incoming", "confirmed"]);
     tag
 }
 
@@ -526,101 +529,104 @@ fn requests_within_a_call_are_proven_too() {
         ("MESSAGE", "405", &[]),
     ];
     for (method, status, told) in rows {
-        let mut lone = guarded();
-        let tag = proven_call(&mut lone);
-        let answer = lone.say(&within(&tag, method, 2, None));
+        let mut harness = guarded();
+        let tag = proven_call(&mut harness);
+        let answer = harness.say(&within(&tag, method, 2, None));
         assert_eq!(kinds(&answer), ["401"], "{method}");
-        assert!(lone.heard().is_empty(), "{method}");
+        assert!(harness.heard().is_empty(), "{method}");
         let challenge = asked(&answer[0], 0);
         let wrong = prove_for(&challenge, "OTHER", URI, 1);
         assert_eq!(
-            kinds(&lone.say(&within(&tag, method, 3, Some(&wrong)))),
+            kinds(&harness.say(&within(&tag, method, 3, Some(&wrong)))),
             ["401"],
             "{method}"
         );
-        assert!(lone.heard().is_empty(), "{method}");
+        assert!(harness.heard().is_empty(), "{method}");
         let proof = prove_for(&challenge, method, URI, 1);
         let right = within(&tag, method, 4, Some(&proof));
-        assert_eq!(kinds(&lone.say(&right)), [status], "{method}");
-        assert_eq!(lone.heard(), told, "{method}");
+        assert_eq!(kinds(&harness.say(&right)), [status], "{method}");
+        assert_eq!(harness.heard(), told, "{method}");
     }
 }
 
 #[test]
 fn a_number_that_was_not_proven_does_not_count() {
-    let mut lone = guarded();
-    let tag = proven_call(&mut lone);
+    let mut harness = guarded();
+    let tag = proven_call(&mut harness);
     // Would it count, the true BYE would be behind it.
     let far = within(&tag, "OPTIONS", 4_000_000, None);
-    let answer = lone.say(&far);
+    let answer = harness.say(&far);
     assert_eq!(kinds(&answer), ["401"]);
     let proof = prove_for(&asked(&answer[0], 0), "BYE", "sip:127.0.0.1:5060", 1);
     assert_eq!(
-        kinds(&lone.say(&within(&tag, "BYE", 2, Some(&proof)))),
+        kinds(&harness.say(&within(&tag, "BYE", 2, Some(&proof)))),
         ["200"]
     );
 }
 
 #[test]
 fn a_cancel_is_not_challenged() {
-    let mut lone = guarded();
-    let answer = lone.say(&invite(1, None));
+    let mut harness = guarded();
+    let answer = harness.say(&invite(1, None));
     let proof = prove(&asked(&answer[0], 0), "theirs", 1);
-    lone.say(&invite(2, Some(&proof)));
+    harness.say(&invite(2, Some(&proof)));
     let cancel = invite(2, None)
         .replacen("INVITE", "CANCEL", 1)
         .replace("1 INVITE", "1 CANCEL");
-    assert_eq!(kinds(&lone.say(&cancel)), ["200", "487"]);
+    assert_eq!(kinds(&harness.say(&cancel)), ["200", "487"]);
 }
 
 #[test]
 fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
-    let mut lone = guarded();
-    let first = lone.say(&invite(1, None));
+    let mut harness = guarded();
+    let first = harness.say(&invite(1, None));
     let challenge = asked(&first[0], 0);
     let mut answers = std::collections::BTreeMap::new();
     for guess in 0..200 {
         let wrong = prove(&challenge, &format!("guess {guess}"), guess + 1);
-        let answer = lone.say(&invite(10 + guess, Some(&wrong)));
+        let answer = harness.say(&invite(10 + guess, Some(&wrong)));
         *answers.entry(kinds(&answer).concat()).or_insert(0) += 1;
     }
     assert_eq!(answers.get("401"), Some(&200), "{answers:?}");
     // Not even looked at: the nonce has had its guess, and the address too many.
     let right = prove(&challenge, "theirs", 201);
-    let answer = lone.say(&invite(300, Some(&right)));
+    let answer = harness.say(&invite(300, Some(&right)));
     assert_eq!(kinds(&answer), ["401"]);
     // The answer to a nonce of one's own is.
     let right = prove(&asked(&answer[0], 0), "theirs", 1);
-    assert_eq!(kinds(&lone.say(&invite(301, Some(&right)))), ["100"]);
+    assert_eq!(kinds(&harness.say(&invite(301, Some(&right)))), ["100"]);
 
     // Who only writes the address of the carrier on his datagrams never reads a nonce.
-    let mut lone = guarded();
+    let mut harness = guarded();
     let made_up = challenge;
     for guess in 0..5_000 {
         let wrong = prove(&made_up, "guess", guess + 1).replacen("nonce=\"0", "nonce=\"1", 1);
-        assert_eq!(kinds(&lone.say(&invite(10 + guess, Some(&wrong)))), ["401"]);
+        assert_eq!(
+            kinds(&harness.say(&invite(10 + guess, Some(&wrong)))),
+            ["401"]
+        );
     }
-    let answer = lone.say(&invite(1, None));
+    let answer = harness.say(&invite(1, None));
     let right = prove(&asked(&answer[0], 0), "theirs", 1);
     assert_eq!(
-        kinds(&lone.say(&invite(2, Some(&right)))),
+        kinds(&harness.say(&invite(2, Some(&right)))),
         ["100"],
         "at once"
     );
     // Nor do those who guess at the same address, once the carrier was heard.
-    let answer = lone.say(&invite(3, None));
+    let answer = harness.say(&invite(3, None));
     let challenge = asked(&answer[0], 0);
     for guess in 0..200 {
         let wrong = invite(6_000 + guess, Some(&prove(&challenge, "guess", guess + 1)));
         let from = udp("127.0.0.1:9999");
-        lone.give(Input::Datagram {
+        harness.give(Input::Datagram {
             from,
             bytes: wrong.as_bytes(),
         });
     }
     let right = prove(&challenge, "theirs", 201);
     assert_eq!(
-        kinds(&lone.say(&invite(4, Some(&right)))),
+        kinds(&harness.say(&invite(4, Some(&right)))),
         ["100"],
         "at once"
     );
@@ -648,26 +654,30 @@ fn who_guesses_with_a_new_challenge_each_time_is_slowed_down_and_nobody_else() {
     ];
     for (guesses, later_ms, from, is_heard) in rows {
         let row = format!("{guesses} guesses, {later_ms} ms later from {from}");
-        let mut lone = Lone::new(vec![Peer {
+        let mut harness = Harness::new(vec![Peer {
             challenge: Some(credentials("theirs")),
             sources: vec!["127.0.0.2".parse().expect("an address")],
             ..Peer::new(PeerId(1), udp(PEER))
         }]);
-        let mut challenge = asked(&lone.say_from(udp(known), &invite(1, None))[0], 0);
+        let mut challenge = asked(&harness.say_from(udp(known), &invite(1, None))[0], 0);
         for guess in 0..guesses {
             let wrong = invite(
                 10 + guess,
                 Some(&prove(&challenge, &format!("guess {guess}"), 1)),
             );
-            let answer = lone.say_from(udp(known), &wrong);
+            let answer = harness.say_from(udp(known), &wrong);
             assert_eq!(kinds(&answer), ["401"], "{row}");
             challenge = asked(&answer[0], 0);
         }
-        assert_eq!(lone.endpoint.counts().unproven, u64::from(guesses), "{row}");
-        lone.now = lone.now + std::time::Duration::from_millis(later_ms);
-        let challenge = asked(&lone.say_from(udp(from), &invite(2, None))[0], 0);
+        assert_eq!(
+            harness.endpoint.counts().unproven,
+            u64::from(guesses),
+            "{row}"
+        );
+        harness.now = harness.now + std::time::Duration::from_millis(later_ms);
+        let challenge = asked(&harness.say_from(udp(from), &invite(2, None))[0], 0);
         let right = invite(3, Some(&prove(&challenge, "theirs", 1)));
-        let answer = lone.say_from(udp(from), &right);
+        let answer = harness.say_from(udp(from), &right);
         let expected = if is_heard { "100" } else { "401" };
         assert_eq!(kinds(&answer), [expected], "{row}");
         if !is_heard {
@@ -687,23 +697,30 @@ fn who_guesses_with_a_new_challenge_each_time_is_slowed_down_and_nobody_else() {
 
 #[test]
 fn guesses_are_those_of_who_asked_whoever_sends_them() {
-    let mut lone = guarded();
+    let mut harness = guarded();
     // Asked for at one port, answered wrongly from that of a carrier, which was never heard before.
     for guess in 0..200 {
-        let challenge = asked(&say_from(&mut lone, 9_999, &invite(10 + guess, None))[0], 0);
+        let challenge = asked(
+            &say_from(&mut harness, 9_999, &invite(10 + guess, None))[0],
+            0,
+        );
         let wrong = invite(1_000 + guess, Some(&prove(&challenge, "guess", 1)));
-        say_from(&mut lone, 5_070, &wrong);
+        say_from(&mut harness, 5_070, &wrong);
     }
     for (port, kind, branch) in [(5_070, "100", 1), (9_999, "401", 3)] {
-        let challenge = asked(&say_from(&mut lone, port, &invite(branch, None))[0], 0);
+        let challenge = asked(&say_from(&mut harness, port, &invite(branch, None))[0], 0);
         let right = invite(branch + 1, Some(&prove(&challenge, "theirs", 1)));
-        assert_eq!(kinds(&say_from(&mut lone, port, &right)), [kind], "{port}");
+        assert_eq!(
+            kinds(&say_from(&mut harness, port, &right)),
+            [kind],
+            "{port}"
+        );
     }
 }
 
 /// What is said from another port of the carrier's address.
-fn say_from(lone: &mut Lone, port: u16, text: &str) -> Vec<Message> {
-    let answers = lone.give(Input::Datagram {
+fn say_from(harness: &mut Harness, port: u16, text: &str) -> Vec<Message> {
+    let answers = harness.give(Input::Datagram {
         from: udp(&format!("127.0.0.1:{port}")),
         bytes: text.as_bytes(),
     });
@@ -727,30 +744,30 @@ fn what_was_overheard_of_a_carrier_does_not_lock_it_out() {
     ];
     for (replays, guesses, later_s) in rows {
         let row = format!("{replays} replays, {guesses} guesses after {later_s} s");
-        let mut lone = guarded();
-        let overheard = asked(&lone.say(&invite(1, None))[0], 0);
+        let mut harness = guarded();
+        let overheard = asked(&harness.say(&invite(1, None))[0], 0);
         let right = prove(&overheard, "theirs", 1);
-        assert_eq!(kinds(&lone.say(&invite(2, Some(&right)))), ["100"]);
-        lone.now = lone.now + std::time::Duration::from_secs(later_s);
-        let unproven = lone.endpoint.counts().unproven;
+        assert_eq!(kinds(&harness.say(&invite(2, Some(&right)))), ["100"]);
+        harness.now = harness.now + std::time::Duration::from_secs(later_s);
+        let unproven = harness.endpoint.counts().unproven;
         for port in 0..replays {
             let again = invite(10_000 + u32::from(port), Some(&right));
-            let answer = say_from(&mut lone, 20_000 + port, &again);
+            let answer = say_from(&mut harness, 20_000 + port, &again);
             assert_eq!(kinds(&answer), ["401"], "{row}");
         }
         for guess in 0..guesses {
             let wrong = invite(30_000 + guess, Some(&prove(&overheard, "guess", guess + 2)));
-            let answer = say_from(&mut lone, 9_999, &wrong);
+            let answer = say_from(&mut harness, 9_999, &wrong);
             assert_eq!(kinds(&answer), ["401"], "{row}");
         }
-        let counted = lone.endpoint.counts().unproven - unproven;
+        let counted = harness.endpoint.counts().unproven - unproven;
         let expected = if later_s > 300 { 0 } else { u64::from(guesses) };
         assert_eq!(counted, expected, "{row}");
         // From where it was heard before, and from a port of its that was not.
         for (port, branch) in [(5_070, 3), (5_072, 5)] {
-            let answer = say_from(&mut lone, port, &invite(branch, None));
+            let answer = say_from(&mut harness, port, &invite(branch, None));
             let right = prove(&asked(&answer[0], 0), "theirs", 1);
-            let answer = say_from(&mut lone, port, &invite(branch + 1, Some(&right)));
+            let answer = say_from(&mut harness, port, &invite(branch + 1, Some(&right)));
             assert_eq!(kinds(&answer), ["100"], "{row}, port {port}");
         }
     }

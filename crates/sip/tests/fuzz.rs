@@ -14,7 +14,7 @@ use maskline_sip::message::{Message, Name, NameAddr};
 use maskline_sip::stream::Framer;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use support::lone::{Lone, PEER};
+use support::harness::{Harness, PEER};
 use support::{Chance, SDP, address, corpus, udp};
 
 /// Real time for each test here, in seconds.
@@ -211,7 +211,7 @@ fn frames(stream: &[u8], size: usize) -> (Vec<maskline_sip::stream::Frame>, bool
 
 /// An endpoint with everything switched on, and what it said.
 struct World {
-    lone: Lone,
+    harness: Harness,
     chance: Chance,
     said: Vec<Message>,
     /// Whether each leg is over, as far as the call above was told.
@@ -246,7 +246,7 @@ impl World {
             peer.challenge = peer.credentials.clone();
         }
         Self {
-            lone: Lone::new(vec![peer]),
+            harness: Harness::new(vec![peer]),
             chance,
             said: Vec::new(),
             legs: BTreeMap::new(),
@@ -254,9 +254,9 @@ impl World {
     }
 
     fn give(&mut self, input: Input<'_>) {
-        let before = self.lone.events.len();
-        let sent = self.lone.give(input);
-        let events = self.lone.events.len() - before;
+        let before = self.harness.events.len();
+        let sent = self.harness.give(input);
+        let events = self.harness.events.len() - before;
         assert!(sent.len() + events <= OUTPUTS_MAX, "one input, one burst");
         for (_, message) in sent {
             // The answer to something malformed carries back what it was.
@@ -268,7 +268,7 @@ impl World {
             }
             self.said.push(message);
         }
-        for event in self.lone.events.drain(before..) {
+        for event in self.harness.events.drain(before..) {
             let (leg, over) = match &event {
                 Event::Incoming { leg, .. } => (*leg, false),
                 Event::Refused { leg, .. }
@@ -289,7 +289,7 @@ impl World {
         let legs: Vec<LegId> = self.legs.keys().copied().collect();
         match self.chance.below(16) {
             0 => {
-                let leg = self.lone.dial_quietly();
+                let leg = self.harness.dial_quietly();
                 self.legs.insert(leg.0, false);
                 self.give(Input::Dial(leg.0, leg.1));
             }
@@ -415,15 +415,20 @@ impl World {
     }
 
     fn pass(&mut self, time: Duration) {
-        let end = self.lone.now + time;
+        let end = self.harness.now + time;
         let mut rounds = 0;
-        while let Some(due) = self.lone.endpoint.poll_timeout().filter(|due| *due <= end) {
-            self.lone.now = self.lone.now.max(due);
+        while let Some(due) = self
+            .harness
+            .endpoint
+            .poll_timeout()
+            .filter(|due| *due <= end)
+        {
+            self.harness.now = self.harness.now.max(due);
             self.give(Input::Timeout);
             rounds += 1;
             assert!(rounds < 100_000, "time stands still");
         }
-        self.lone.now = end;
+        self.harness.now = end;
     }
 }
 
@@ -444,11 +449,11 @@ fn no_conversation_harms_the_endpoint() {
             world.legs.remove(&leg);
             world.give(Input::HangUp(leg, None));
         }
-        world.lone.endpoint.set_peers(Vec::new());
+        world.harness.endpoint.set_peers(Vec::new());
         world.pass(Duration::from_secs(900));
-        assert!(world.lone.endpoint.is_idle(), "something is left");
-        assert_eq!(world.lone.endpoint.transactions(), 0);
-        assert_eq!(world.lone.endpoint.poll_timeout(), None);
+        assert!(world.harness.endpoint.is_idle(), "something is left");
+        assert_eq!(world.harness.endpoint.transactions(), 0);
+        assert_eq!(world.harness.endpoint.poll_timeout(), None);
     }
     assert!(calls > 20, "the nonsense does reach calls");
 }

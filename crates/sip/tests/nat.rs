@@ -5,7 +5,7 @@ mod support;
 use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::Message;
-use support::lone::kind;
+use support::harness::kind;
 use support::wire::{
     INVITE, OTHER, PEER, US, Wire, first_leg, response_with, to_tag, within, within_with,
 };

@@ -6,7 +6,7 @@ mod support;
 use maskline_sip::endpoint::{Event, Input};
 use maskline_sip::message::{Message, Name};
 use maskline_sip::stream::{Frame, Framer};
-use support::lone::{Lone, PEER, text, to_tag};
+use support::harness::{Harness, PEER, text, to_tag};
 use support::{corpus, udp};
 
 /// What becomes of a message.
@@ -81,14 +81,14 @@ const ROWS: &[(&str, &str, Expected)] = &[
     ("4", "inv2543", Call),
 ];
 
-fn lone() -> Lone {
+fn harness() -> Harness {
     let id = maskline_sip::endpoint::PeerId(1);
-    Lone::new(vec![maskline_sip::endpoint::Peer::new(id, udp(PEER))])
+    Harness::new(vec![maskline_sip::endpoint::Peer::new(id, udp(PEER))])
 }
 
-fn outcome(lone: &mut Lone, bytes: &[u8]) -> (Expected, Vec<Message>) {
-    let sent = lone.hear(bytes);
-    let is_call = matches!(lone.events.last(), Some(Event::Incoming { .. }));
+fn outcome(harness: &mut Harness, bytes: &[u8]) -> (Expected, Vec<Message>) {
+    let sent = harness.hear(bytes);
+    let is_call = matches!(harness.events.last(), Some(Event::Incoming { .. }));
     let outcome = match sent.first().and_then(Message::status) {
         None => Dropped,
         Some(100) if is_call => Call,
@@ -100,18 +100,21 @@ fn outcome(lone: &mut Lone, bytes: &[u8]) -> (Expected, Vec<Message>) {
 #[test]
 fn every_message_meets_its_fate() {
     for (section, name, wanted) in ROWS {
-        let mut lone = lone();
-        let (outcome, sent) = outcome(&mut lone, &corpus::load("torture", name));
+        let mut harness = harness();
+        let (outcome, sent) = outcome(&mut harness, &corpus::load("torture", name));
         assert_eq!(outcome, *wanted, "{section} {name}");
         assert!(sent.len() <= 1, "{section} {name}: one answer");
         if outcome != Call {
             assert!(
-                lone.events.is_empty(),
+                harness.events.is_empty(),
                 "{section} {name}: no call hears of it"
             );
         }
-        lone.pass(400_000);
-        assert!(lone.endpoint.is_idle(), "{section} {name}: nothing is left");
+        harness.pass(400_000);
+        assert!(
+            harness.endpoint.is_idle(),
+            "{section} {name}: nothing is left"
+        );
     }
 }
 
@@ -125,7 +128,7 @@ fn the_corpus_and_the_table_agree() {
 #[test]
 fn answers_say_what_was_wrong_and_lose_nothing() {
     let answer = |name| {
-        let (_, mut sent) = outcome(&mut lone(), &corpus::load("torture", name));
+        let (_, mut sent) = outcome(&mut harness(), &corpus::load("torture", name));
         sent.remove(0)
     };
     let extensions = answer("bext01");
@@ -189,24 +192,24 @@ fn a_contact_that_would_break_a_request_line_is_not_used() {
         ("*", Some("sip:138@127.0.0.1")),
     ];
     for (contact, wanted) in rows {
-        let mut lone = lone();
-        lone.say(&invite("<sip:138@127.0.0.1>", contact));
-        let Some(Event::Incoming { leg, .. }) = lone.events.pop() else {
+        let mut harness = harness();
+        harness.say(&invite("<sip:138@127.0.0.1>", contact));
+        let Some(Event::Incoming { leg, .. }) = harness.events.pop() else {
             panic!("{contact}: a call");
         };
-        let ok = lone
+        let ok = harness
             .give(Input::Answer(leg, support::SDP.to_vec()))
             .remove(0)
             .1;
         let tag = to_tag(&ok);
-        lone.say(&format!(
+        harness.say(&format!(
             "ACK sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKd\r\n\
              From: <sip:138@127.0.0.1>;tag=a\r\nTo: <sip:1@127.0.0.1>;tag={tag}\r\nCall-ID: c\r\nCSeq: 1 ACK\r\n\r\n"
         ));
-        let bye = lone.give(Input::HangUp(leg, None)).remove(0).1;
+        let bye = harness.give(Input::HangUp(leg, None)).remove(0).1;
         let uri = std::str::from_utf8(bye.request_uri()).ok();
         assert_eq!(uri, wanted, "{contact}");
     }
-    let (outcome, _) = outcome(&mut lone(), invite("<sip:1 3 8@h>", "*").as_bytes());
+    let (outcome, _) = outcome(&mut harness(), invite("<sip:1 3 8@h>", "*").as_bytes());
     assert_eq!(outcome, Answer(400), "there is nowhere to send anything");
 }

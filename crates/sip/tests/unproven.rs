@@ -6,7 +6,7 @@ mod support;
 use maskline_sip::digest::{Challenge, Credentials, Request};
 use maskline_sip::endpoint::{Peer, PeerId};
 use maskline_sip::message::{Message, Name};
-use support::lone::{Lone, PEER, kinds, response, text};
+use support::harness::{Harness, PEER, kinds, response, text};
 use support::{SDP, udp};
 
 fn credentials() -> Credentials {
@@ -17,21 +17,21 @@ fn credentials() -> Credentials {
 }
 
 /// A call that stands, to a peer that must prove itself and says `lines` in its answer; the ACK.
-fn talking(lines: &str) -> (Lone, Message) {
-    let mut lone = Lone::new(vec![Peer {
+fn talking(lines: &str) -> (Harness, Message) {
+    let mut harness = Harness::new(vec![Peer {
         challenge: Some(credentials()),
         ..Peer::new(PeerId(1), udp(PEER))
     }]);
-    let (_, invite) = lone.dial();
+    let (_, invite) = harness.dial();
     let sdp = String::from_utf8_lossy(SDP);
     let lines = format!(
         "Contact: <sip:b@{PEER}>\r\n{lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n",
         sdp.len()
     );
-    let ack = lone.say(&(response(&invite, "200 OK", &lines) + &sdp));
+    let ack = harness.say(&(response(&invite, "200 OK", &lines) + &sdp));
     assert_eq!(kinds(&ack), ["ACK"]);
-    assert_eq!(lone.heard(), ["answered"]);
-    (lone, ack.into_iter().next().expect("an ACK"))
+    assert_eq!(harness.heard(), ["answered"]);
+    (harness, ack.into_iter().next().expect("an ACK"))
 }
 
 fn uri(ack: &Message) -> String {
@@ -54,8 +54,8 @@ fn bye(ack: &Message, number: u32, proof: Option<&str>) -> String {
 }
 
 /// The requests that are sent within so many milliseconds.
-fn asked(lone: &mut Lone, millis: u64) -> Vec<Message> {
-    lone.pass(millis).into_iter().map(|(_, it)| it).collect()
+fn asked(harness: &mut Harness, millis: u64) -> Vec<Message> {
+    harness.pass(millis).into_iter().map(|(_, it)| it).collect()
 }
 
 #[test]
@@ -75,30 +75,30 @@ fn who_says_goodbye_without_a_proof_and_has_gone_ends_the_call() {
         ("Allow: UPDATE\r\n", "UPDATE", "480 Unavailable"),
     ];
     for (lines, how, answer) in rows {
-        let (mut lone, ack) = talking(lines);
-        assert_eq!(kinds(&lone.say(&bye(&ack, 7, None))), ["401"], "{how}");
-        assert_eq!(lone.heard(), [""; 0], "the call stands so far");
-        let asked = asked(&mut lone, 2_000);
+        let (mut harness, ack) = talking(lines);
+        assert_eq!(kinds(&harness.say(&bye(&ack, 7, None))), ["401"], "{how}");
+        assert_eq!(harness.heard(), [""; 0], "the call stands so far");
+        let asked = asked(&mut harness, 2_000);
         assert_eq!(kinds(&asked)[0], how);
-        lone.say(&response(&asked[0], answer, "Content-Length: 0\r\n"));
-        assert_eq!(lone.heard(), ["ended silent"], "{how} {answer}");
+        harness.say(&response(&asked[0], answer, "Content-Length: 0\r\n"));
+        assert_eq!(harness.heard(), ["ended silent"], "{how} {answer}");
     }
 }
 
 #[test]
 fn nobody_ends_the_call_of_a_phone_that_goes_on() {
     for lines in ["", "Allow: INVITE, UPDATE\r\n"] {
-        let (mut lone, ack) = talking(lines);
+        let (mut harness, ack) = talking(lines);
         // Every half second for half a minute.
         let mut requests = Vec::new();
         for number in 1..=60 {
-            assert_eq!(kinds(&lone.say(&bye(&ack, number, None))), ["401"]);
-            for request in asked(&mut lone, 500) {
+            assert_eq!(kinds(&harness.say(&bye(&ack, number, None))), ["401"]);
+            for request in asked(&mut harness, 500) {
                 let is_invite = kinds(std::slice::from_ref(&request)) == ["INVITE"];
                 let sdp = String::from_utf8_lossy(if is_invite { SDP } else { b"" });
                 let kind = "Content-Type: application/sdp\r\n".repeat(usize::from(is_invite));
                 let rest = format!("{kind}Content-Length: {}\r\n", sdp.len());
-                lone.say(&(response(&request, "200 OK", &rest) + &sdp));
+                harness.say(&(response(&request, "200 OK", &rest) + &sdp));
                 requests.push(request);
             }
         }
@@ -108,7 +108,7 @@ fn nobody_ends_the_call_of_a_phone_that_goes_on() {
             "it is asked once: {:?}",
             kinds(&requests)
         );
-        assert_eq!(lone.heard(), [""; 0]);
+        assert_eq!(harness.heard(), [""; 0]);
     }
 }
 
@@ -122,28 +122,28 @@ fn a_refusal_that_says_nothing_of_the_call_does_not_end_it() {
         "503 Later",
         "606 No",
     ] {
-        let (mut lone, ack) = talking("");
-        lone.say(&bye(&ack, 7, None));
-        let asked = asked(&mut lone, 2_000);
-        lone.say(&response(&asked[0], status, "Content-Length: 0\r\n"));
-        assert_eq!(lone.heard(), [""; 0], "{status}");
+        let (mut harness, ack) = talking("");
+        harness.say(&bye(&ack, 7, None));
+        let asked = asked(&mut harness, 2_000);
+        harness.say(&response(&asked[0], status, "Content-Length: 0\r\n"));
+        assert_eq!(harness.heard(), [""; 0], "{status}");
     }
     // And without a goodbye before it even 404 does not: the refresh of a session may come again.
-    let (mut lone, _) = talking("Session-Expires: 200;refresher=uac\r\nRequire: timer\r\n");
-    let refresh = asked(&mut lone, 100_100);
+    let (mut harness, _) = talking("Session-Expires: 200;refresher=uac\r\nRequire: timer\r\n");
+    let refresh = asked(&mut harness, 100_100);
     assert_eq!(kinds(&refresh), ["INVITE"]);
-    lone.say(&response(
+    harness.say(&response(
         &refresh[0],
         "404 Not Found",
         "Content-Length: 0\r\n",
     ));
-    assert_eq!(lone.heard(), [""; 0]);
+    assert_eq!(harness.heard(), [""; 0]);
 }
 
 #[test]
 fn whoever_proves_its_goodbye_in_time_is_asked_nothing() {
-    let (mut lone, ack) = talking("");
-    let refused = lone.say(&bye(&ack, 7, None)).remove(0);
+    let (mut harness, ack) = talking("");
+    let refused = harness.say(&bye(&ack, 7, None)).remove(0);
     let challenge = Challenge::choose(refused.headers(Name::WwwAuthenticate)).expect("one");
     let uri = uri(&ack);
     let request = Request {
@@ -152,9 +152,9 @@ fn whoever_proves_its_goodbye_in_time_is_asked_nothing() {
         body: b"",
     };
     let proof = challenge.answer(&credentials(), &request, 1, "0123456789abcdef");
-    assert!(asked(&mut lone, 200).is_empty());
-    assert_eq!(kinds(&lone.say(&bye(&ack, 8, Some(&proof)))), ["200"]);
-    assert_eq!(lone.heard(), ["ended"]);
-    assert!(asked(&mut lone, 60_000).is_empty());
-    assert!(lone.endpoint.is_idle());
+    assert!(asked(&mut harness, 200).is_empty());
+    assert_eq!(kinds(&harness.say(&bye(&ack, 8, Some(&proof)))), ["200"]);
+    assert_eq!(harness.heard(), ["ended"]);
+    assert!(asked(&mut harness, 60_000).is_empty());
+    assert!(harness.endpoint.is_idle());
 }

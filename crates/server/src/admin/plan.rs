@@ -5,7 +5,7 @@
 //! is refused as a whole before anything has changed, and `--dry-run` shows what would happen.
 
 mod change;
-mod doubts;
+mod codec_warnings;
 mod key;
 mod mistake;
 mod numbers;

@@ -62,10 +62,10 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
     }
     let checked = serve::check(&inputs)?;
     if common.json {
-        return show::json(&json!({ "warnings": checked.doubts }));
+        return show::json(&json!({ "warnings": checked.warnings }));
     }
-    for doubt in &checked.doubts {
-        eprintln!("warning: {doubt}");
+    for warning in &checked.warnings {
+        eprintln!("warning: {warning}");
     }
     show::line("the settings are in order")
 }

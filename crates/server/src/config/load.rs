@@ -89,9 +89,9 @@ impl Loaded {
     }
 
     /// What is probably not meant, though it can be: each with the place where it was written.
-    pub fn doubts(&self) -> Vec<ConfigError> {
-        let doubts = self.settings.doubts().into_iter();
-        doubts
+    pub fn warnings(&self) -> Vec<ConfigError> {
+        let warnings = self.settings.warnings().into_iter();
+        warnings
             .map(|(key, reason)| self.refuse(&key, reason))
             .collect()
     }

@@ -116,7 +116,7 @@ impl Settings {
     }
 
     /// What can be, but is probably not meant: key and reason.
-    pub(super) fn doubts(&self) -> Vec<Wrong> {
+    pub(super) fn warnings(&self) -> Vec<Wrong> {
         let (pairs, calls) = (u32::from(self.rtp.ports.pairs()), self.calls.calls_max);
         let needed = calls.saturating_mul(PAIRS_PER_CALL);
         if pairs >= needed {

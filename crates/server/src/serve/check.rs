@@ -15,7 +15,7 @@ use crate::seal;
 #[derive(Debug, Default)]
 pub struct Checked {
     /// What is probably not meant, or would keep a start on this machine waiting now.
-    pub doubts: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Reads settings, certificates and the master key, as a start would. Ports are not opened: a service that
@@ -38,18 +38,20 @@ pub fn check(inputs: &Inputs) -> Result<Checked, Failure> {
     let key = seal::find(&place, variable.as_deref(), data).map_err(master::not_found)?;
 
     let mut checked = Checked::default();
-    let found = loaded.doubts().into_iter().chain(doubts(&loaded));
-    checked.doubts.extend(found.map(|doubt| doubt.to_string()));
-    checked.doubts.extend(elsewhere(&loaded)?);
+    let found = loaded.warnings().into_iter().chain(warnings(&loaded));
+    checked
+        .warnings
+        .extend(found.map(|warning| warning.to_string()));
+    checked.warnings.extend(elsewhere(&loaded)?);
     if key.is_none() && !data.join(sqlite::FILE).exists() {
         let text = "there is no data yet; the first start makes it, and a master key";
-        checked.doubts.push(text.to_owned());
+        checked.warnings.push(text.to_owned());
     }
     Ok(checked)
 }
 
 /// What is probably not meant, by a look at the files that are named.
-pub fn doubts(loaded: &Loaded) -> Vec<ConfigError> {
+pub fn warnings(loaded: &Loaded) -> Vec<ConfigError> {
     let directory = loaded.settings.prompts.directory.get();
     let missing = directory.filter(|directory| !Path::new(directory).is_dir());
     missing

@@ -1,19 +1,19 @@
-//! Every scene of the matrix, played with one side in two guises: the other side must not see a difference,
+//! Every scene of the matrix, played with one side in two variants: the other side must not see a difference,
 //! and find nothing in either.
 
 use crate::matrix::{SCENES, Scene};
-use crate::parties::Cast;
+use crate::parties::Parties;
 use crate::scanner::Scanner;
 use crate::world::{Sent, World};
 use maskline_domain::call::Side;
 
 /// What is wrong with a scene, in one sentence for each thing.
-pub fn complaints(scene: &Scene, world: impl Fn(Cast) -> World) -> Vec<String> {
+pub fn complaints(scene: &Scene, world: impl Fn(Parties) -> World) -> Vec<String> {
     let mut complaints = Vec::new();
-    let first = world(Cast::new(0, 0));
+    let first = world(Parties::new(0, 0));
     let worlds = [
-        (Side::Callee, world(Cast::new(1, 0))),
-        (Side::Caller, world(Cast::new(0, 1))),
+        (Side::Callee, world(Parties::new(1, 0))),
+        (Side::Caller, world(Parties::new(0, 1))),
     ];
     for (side, other) in &worlds {
         if let Some(difference) = difference(first.sent(*side), other.sent(*side)) {
@@ -21,8 +21,8 @@ pub fn complaints(scene: &Scene, world: impl Fn(Cast) -> World) -> Vec<String> {
         }
     }
     for world in [&first, &worlds[0].1, &worlds[1].1] {
-        let cast = &world.cast;
-        let both = [cast.caller.secrets(), cast.callee.secrets()].concat();
+        let parties = &world.parties;
+        let both = [parties.caller.secrets(), parties.callee.secrets()].concat();
         let scanner = Scanner::new(both);
         for told in &world.told {
             for finding in scanner.scan(told.as_bytes()) {
@@ -32,8 +32,8 @@ pub fn complaints(scene: &Scene, world: impl Fn(Cast) -> World) -> Vec<String> {
         // Who speaks for a side learns no more than he has said: nothing of the other.
         for (side, bytes) in &world.to_stranger {
             let other = match side {
-                Side::Caller => cast.callee.secrets(),
-                Side::Callee => cast.caller.secrets(),
+                Side::Caller => parties.callee.secrets(),
+                Side::Callee => parties.caller.secrets(),
             };
             for finding in Scanner::new(other).scan(bytes) {
                 let text = String::from_utf8_lossy(bytes);
@@ -44,8 +44,8 @@ pub fn complaints(scene: &Scene, world: impl Fn(Cast) -> World) -> Vec<String> {
             }
         }
         for (side, secrets) in [
-            (Side::Callee, cast.caller.secrets()),
-            (Side::Caller, cast.callee.secrets()),
+            (Side::Callee, parties.caller.secrets()),
+            (Side::Caller, parties.callee.secrets()),
         ] {
             let scanner = Scanner::new(secrets);
             for sent in world.sent(side) {
@@ -82,7 +82,7 @@ fn difference(one: &[Sent], other: &[Sent]) -> Option<String> {
 fn nothing_of_one_side_changes_a_byte_for_the_other() {
     let complaints: Vec<String> = SCENES
         .iter()
-        .flat_map(|scene| complaints(scene, |cast| scene.play(cast)))
+        .flat_map(|scene| complaints(scene, |parties| scene.play(parties)))
         .collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
@@ -90,7 +90,10 @@ fn nothing_of_one_side_changes_a_byte_for_the_other() {
 #[test]
 fn the_same_seed_and_the_same_people_give_the_same_bytes() {
     for scene in SCENES {
-        let (one, other) = (scene.play(Cast::new(0, 0)), scene.play(Cast::new(0, 0)));
+        let (one, other) = (
+            scene.play(Parties::new(0, 0)),
+            scene.play(Parties::new(0, 0)),
+        );
         for side in [Side::Caller, Side::Callee] {
             let difference = difference(one.sent(side), other.sent(side));
             assert_eq!(difference, None, "{}", scene.name);

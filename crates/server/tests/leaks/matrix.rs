@@ -4,7 +4,7 @@ mod changed;
 mod connected;
 mod unconnected;
 
-use crate::parties::Cast;
+use crate::parties::Parties;
 use crate::world::{Bound, World};
 use maskline_domain::call::Side;
 
@@ -17,8 +17,8 @@ pub struct Scene {
 
 impl Scene {
     /// Plays it with these people to its very end.
-    pub fn play(&self, cast: Cast) -> World {
-        let mut world = World::new(cast, self.bound);
+    pub fn play(&self, parties: Parties) -> World {
+        let mut world = World::new(parties, self.bound);
         self.act_in(&mut world);
         world
     }

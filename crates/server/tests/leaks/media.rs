@@ -1,7 +1,7 @@
 //! Sound through the real bridge: what one side sends tells everything about it, in every corner of RTP and
 //! RTCP, and the other side gets the same bytes whoever it is.
 
-use crate::parties::{Cast, Guise};
+use crate::parties::{Parties, Party};
 use crate::scanner::Scanner;
 use maskline_media::bridge::{Bridge, Patience};
 use maskline_media::sums::{Limits, Sums};
@@ -24,12 +24,12 @@ struct Sent {
 }
 
 /// What a careless relay would do.
-type Plant = fn(&Guise, &mut Sent);
+type Plant = fn(&Party, &mut Sent);
 
 /// Behind NAT a side tells an address at which it cannot be reached, another one than its sound comes from.
-fn end(guise: &Guise, nat: bool) -> MediaEnd {
+fn end(party: &Party, nat: bool) -> MediaEnd {
     MediaEnd {
-        address: if nat { guise.host } else { guise.media },
+        address: if nat { party.host } else { party.media },
         payloads: Payloads {
             codec: 8,
             events: Some(EVENTS),
@@ -39,7 +39,7 @@ fn end(guise: &Guise, nat: bool) -> MediaEnd {
         rtcp: None,
         noise: false,
         nat,
-        networks: Arc::new([guise.media.ip().into()]),
+        networks: Arc::new([party.media.ip().into()]),
         sources: Arc::new([]),
         unheard: None,
         version: 0,
@@ -54,8 +54,8 @@ fn words(text: &str) -> Vec<u8> {
 }
 
 /// A packet with contributing sources, a header extension and padding that say whose it is.
-fn rtp(guise: &Guise, at: u32) -> Vec<u8> {
-    let first = guise.cseq;
+fn rtp(party: &Party, at: u32) -> Vec<u8> {
+    let first = party.cseq;
     let is_key = (20..26).contains(&at);
     // Two come in each other's place.
     let at = match at {
@@ -67,22 +67,22 @@ fn rtp(guise: &Guise, at: u32) -> Vec<u8> {
     let marker = u8::from(at == 0 || at == 20) << 7;
     let sequence = (first.wrapping_add(at) as u16).to_be_bytes();
     let moment = if is_key { 20 } else { at };
-    let timestamp = guise.ssrc.wrapping_mul(3).wrapping_add(moment * 160);
+    let timestamp = party.ssrc.wrapping_mul(3).wrapping_add(moment * 160);
     let mut bytes = vec![0xb2, marker | payload_type];
     bytes.extend_from_slice(&sequence);
     bytes.extend_from_slice(&timestamp.to_be_bytes());
-    bytes.extend_from_slice(&guise.ssrc.to_be_bytes());
-    for csrc in [guise.ssrc ^ 0x5a5a, u32::from_be_bytes([198, 51, 100, 77])] {
+    bytes.extend_from_slice(&party.ssrc.to_be_bytes());
+    for csrc in [party.ssrc ^ 0x5a5a, u32::from_be_bytes([198, 51, 100, 77])] {
         bytes.extend_from_slice(&csrc.to_be_bytes());
     }
-    let extension = words(guise.number);
+    let extension = words(party.number);
     bytes.extend_from_slice(&[0xbe, 0xde, 0, (extension.len() / 4) as u8]);
     bytes.extend_from_slice(&extension);
     match is_key {
         true => bytes.extend_from_slice(&[7, 10, 0, 160]),
         false => bytes.extend_from_slice(&[at as u8; 160]),
     }
-    let mut padding = words(guise.number);
+    let mut padding = words(party.number);
     let length = padding.len() as u8 + 4;
     padding.extend_from_slice(&[0, 0, 0, length]);
     bytes.extend_from_slice(&padding);
@@ -90,39 +90,39 @@ fn rtp(guise: &Guise, at: u32) -> Vec<u8> {
 }
 
 /// A report with all that can be said about its sender.
-fn rtcp(guise: &Guise, at: u32) -> Vec<u8> {
+fn rtcp(party: &Party, at: u32) -> Vec<u8> {
     let mut bytes = vec![0x80, 200, 0, 6];
-    bytes.extend_from_slice(&guise.ssrc.to_be_bytes());
+    bytes.extend_from_slice(&party.ssrc.to_be_bytes());
     for word in [
-        guise.cseq,
+        party.cseq,
         5,
-        guise.ssrc.wrapping_add(at * 160),
+        party.ssrc.wrapping_add(at * 160),
         at,
         at * 160,
     ] {
         bytes.extend_from_slice(&word.to_be_bytes());
     }
     let items = [
-        format!("{}@{}", guise.word, guise.host.ip()),
-        guise.name.to_owned(),
-        format!("{}@{}", guise.number, guise.host.ip()),
-        guise.written.to_owned(),
+        format!("{}@{}", party.word, party.host.ip()),
+        party.name.to_owned(),
+        format!("{}@{}", party.number, party.host.ip()),
+        party.written.to_owned(),
         "at home".to_owned(),
-        guise.product.to_owned(),
-        format!("call of {}", guise.name),
-        format!("\u{4}name{}", guise.number),
+        party.product.to_owned(),
+        format!("call of {}", party.name),
+        format!("\u{4}name{}", party.number),
     ];
-    let mut described = guise.ssrc.to_be_bytes().to_vec();
+    let mut described = party.ssrc.to_be_bytes().to_vec();
     for (kind, text) in (1..).zip(&items) {
         described.extend_from_slice(&[kind, text.len() as u8]);
         described.extend_from_slice(text.as_bytes());
     }
     described.push(0);
     described.resize(described.len().next_multiple_of(4), 0);
-    let own = [&guise.ssrc.to_be_bytes()[..], b"WHOM", &words(guise.number)].concat();
-    let text = words(guise.name);
+    let own = [&party.ssrc.to_be_bytes()[..], b"WHOM", &words(party.number)].concat();
+    let text = words(party.name);
     let goodbye = [
-        &guise.ssrc.to_be_bytes()[..],
+        &party.ssrc.to_be_bytes()[..],
         &[text.len() as u8],
         &text,
         &[0; 3],
@@ -135,16 +135,16 @@ fn rtcp(guise: &Guise, at: u32) -> Vec<u8> {
     bytes
 }
 
-fn guise(cast: &Cast, side: Side) -> &Guise {
+fn party(parties: &Parties, side: Side) -> &Party {
     match side {
-        Side::Caller => &cast.caller,
-        Side::Callee => &cast.callee,
+        Side::Caller => &parties.caller,
+        Side::Callee => &parties.callee,
     }
 }
 
 /// Both speak, press keys, report, move to another name, and are silent for a while; what each side got,
 /// the caller first.
-fn talk(cast: &Cast, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
+fn talk(parties: &Parties, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
     let patience = Patience {
         usual_us: 30_000_000,
         held_us: 300_000_000,
@@ -160,8 +160,8 @@ fn talk(cast: &Cast, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
         draw
     });
     let path = MediaPath {
-        caller: Some(end(&cast.caller, nat)),
-        callee: Some(end(&cast.callee, nat)),
+        caller: Some(end(&parties.caller, nat)),
+        callee: Some(end(&parties.callee, nat)),
     };
     bridge.set_path(&path, 0);
     let mut got: [Vec<Sent>; 2] = Default::default();
@@ -173,7 +173,7 @@ fn talk(cast: &Cast, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
             bytes: fresh.to_vec(),
         };
         if let Some(plant) = plant {
-            plant(guise(cast, to_side.other()), &mut sent);
+            plant(party(parties, to_side.other()), &mut sent);
         }
         match to_side {
             Side::Caller => got[0].push(sent),
@@ -183,7 +183,7 @@ fn talk(cast: &Cast, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
     for at in 0..PACKETS {
         let now_us = u64::from(at) * 20_000;
         for side in Side::BOTH {
-            let mut speaker = guise(cast, side).clone();
+            let mut speaker = party(parties, side).clone();
             if at >= 40 {
                 // Its network puts another machine in its place.
                 speaker.ssrc = speaker.ssrc.rotate_left(7);
@@ -211,12 +211,12 @@ fn talk(cast: &Cast, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
 }
 
 fn complaints(nat: bool, plant: Option<Plant>) -> Vec<String> {
-    let first = Cast::new(0, 0);
+    let first = Parties::new(0, 0);
     let mut complaints = Vec::new();
     let heard = talk(&first, nat, plant);
     let others = [
-        talk(&Cast::new(0, 1), nat, plant),
-        talk(&Cast::new(1, 0), nat, plant),
+        talk(&Parties::new(0, 1), nat, plant),
+        talk(&Parties::new(1, 0), nat, plant),
     ];
     for (side, name) in [(0, "the caller"), (1, "the callee")] {
         let (one, other) = (&heard[side], &others[side][side]);
@@ -247,7 +247,7 @@ fn nothing_of_one_side_changes_a_byte_of_what_the_other_hears() {
         let complaints = complaints(nat, None);
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     }
-    for got in talk(&Cast::new(0, 0), false, None) {
+    for got in talk(&Parties::new(0, 0), false, None) {
         // Every packet of sound and keys crosses, and there are two reports.
         assert_eq!(got.len(), PACKETS as usize + 2);
     }
@@ -255,13 +255,13 @@ fn nothing_of_one_side_changes_a_byte_of_what_the_other_hears() {
 
 #[test]
 fn a_side_behind_nat_is_sent_its_sound_where_it_is() {
-    let cast = Cast::new(0, 0);
-    for (side, got) in Side::BOTH.into_iter().zip(talk(&cast, true, None)) {
-        let guise = guise(&cast, side);
+    let parties = Parties::new(0, 0);
+    for (side, got) in Side::BOTH.into_iter().zip(talk(&parties, true, None)) {
+        let party = party(&parties, side);
         let sound: Vec<&Sent> = got.iter().filter(|sent| !is_report(sent)).collect();
         // Whoever speaks first is answered where it was told to be; another name of its stream changes nothing.
         assert!((58..=60).contains(&sound.len()), "{}", sound.len());
-        let elsewhere = sound.iter().filter(|sent| sent.to != guise.media);
+        let elsewhere = sound.iter().filter(|sent| sent.to != party.media);
         assert!(elsewhere.count() <= 1);
     }
 }

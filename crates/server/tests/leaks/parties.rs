@@ -3,10 +3,10 @@
 use crate::scanner::Secret;
 use std::net::{IpAddr, SocketAddr};
 
-/// One of the two parties, in one of the guises in which it appears: everything that hides a person behind
-/// it differs between guises, and what it does is the same.
+/// One of the two parties, in one of the variants in which it appears: everything that hides a person behind
+/// it differs between variants, and what it does is the same.
 #[derive(Clone, Debug)]
-pub struct Guise {
+pub struct Party {
     /// In the national form.
     pub number: &'static str,
     /// As its network writes it.
@@ -28,13 +28,13 @@ pub struct Guise {
 
 /// The two of a call.
 #[derive(Clone, Debug)]
-pub struct Cast {
-    pub caller: Guise,
-    pub callee: Guise,
+pub struct Parties {
+    pub caller: Party,
+    pub callee: Party,
 }
 
-impl Cast {
-    /// The caller and the callee in one of their two guises each.
+impl Parties {
+    /// The caller and the callee in one of their two variants each.
     pub fn new(caller: usize, callee: usize) -> Self {
         Self {
             caller: callers()[caller].clone(),
@@ -47,9 +47,9 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("a literal address")
 }
 
-fn callers() -> [Guise; 2] {
+fn callers() -> [Party; 2] {
     [
-        Guise {
+        Party {
             number: "13867594021",
             written: "+8613867594021",
             name: "Wang Mimi",
@@ -62,7 +62,7 @@ fn callers() -> [Guise; 2] {
             ssrc: 0x9e41_a07c,
             cseq: 4_711,
         },
-        Guise {
+        Party {
             number: "075586421973",
             written: "0086-755-86421973",
             name: "\u{738b}\u{79d8}\u{5bc6}",
@@ -78,9 +78,9 @@ fn callers() -> [Guise; 2] {
     ]
 }
 
-fn callees() -> [Guise; 2] {
+fn callees() -> [Party; 2] {
     [
-        Guise {
+        Party {
             number: "13940718263",
             written: "013940718263",
             name: "Zhao Anjing",
@@ -93,7 +93,7 @@ fn callees() -> [Guise; 2] {
             ssrc: 0x6b13_f2d8,
             cseq: 90_210,
         },
-        Guise {
+        Party {
             number: "18675309142",
             written: "+8618675309142",
             name: "\u{738b}\u{79d8}\u{5bc6}",
@@ -109,7 +109,7 @@ fn callees() -> [Guise; 2] {
     ]
 }
 
-impl Guise {
+impl Party {
     /// All that the other side must not learn.
     pub fn secrets(&self) -> Vec<Secret> {
         let diverter = self.diverter.trim_start_matches("+86");

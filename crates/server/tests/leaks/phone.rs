@@ -3,7 +3,7 @@
 //! It does what the script of a test says and answers by itself what asks for nothing but an answer. It is
 //! plain on purpose: what it does never depends on whose it is.
 
-use crate::parties::Guise;
+use crate::parties::Party;
 use maskline_sip::digest::{Challenge, Credentials, Request};
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ struct Dialog {
 }
 
 pub struct Phone {
-    pub guise: Guise,
+    pub party: Party,
     pub switch: SocketAddr,
     is_caller: bool,
     dialog: Dialog,
@@ -84,14 +84,14 @@ fn uri(value: &str) -> &str {
 }
 
 impl Phone {
-    pub fn new(guise: Guise, switch: SocketAddr, is_caller: bool) -> Self {
+    pub fn new(party: Party, switch: SocketAddr, is_caller: bool) -> Self {
         Self {
             is_caller,
             dialog: Dialog {
-                cseq: guise.cseq,
+                cseq: party.cseq,
                 ..Dialog::default()
             },
-            guise,
+            party,
             switch,
             invite: String::new(),
             fork: 0,
@@ -111,36 +111,36 @@ impl Phone {
     }
 
     fn tag(&self) -> String {
-        format!("{}-{}-{}", self.guise.word, self.guise.number, self.fork)
+        format!("{}-{}-{}", self.party.word, self.party.number, self.fork)
     }
 
     fn contact(&self) -> String {
-        let Guise {
+        let Party {
             name,
             written,
             host,
             word,
             ..
-        } = &self.guise;
+        } = &self.party;
         format!(
             "Contact: \"{name}\" <sip:{written};x-user={word}@{host};x-line={word}>;+sip.instance=\"<urn:uuid:{word}>\"\r\n"
         )
     }
 
     pub fn audio(&self) -> String {
-        self.guise.sdp("8 0 101", EVENTS, "sendrecv")
+        self.party.sdp("8 0 101", EVENTS, "sendrecv")
     }
 
     // What the script makes it do.
 
     /// Dials X. Its asserted identity is that of its network, and `From` holds its number too.
     pub fn dial(&mut self, x: &str, body: Option<&str>) {
-        let Guise {
+        let Party {
             name,
             written,
             host,
             ..
-        } = &self.guise;
+        } = &self.party;
         let identity = format!(
             "P-Asserted-Identity: \"{name}\" <sip:{written}@{}>\r\n",
             host.ip()
@@ -151,15 +151,15 @@ impl Phone {
 
     /// The same with another `From` and other headers.
     pub fn dial_as(&mut self, x: &str, from: &str, headers: &str, body: Option<&str>) {
-        let ip = self.guise.host.ip();
-        self.dialog.call_id = format!("{}-{}@{ip}", self.guise.word, self.guise.number);
+        let ip = self.party.host.ip();
+        self.dialog.call_id = format!("{}-{}@{ip}", self.party.word, self.party.number);
         self.dialog.local = format!("{from};tag={}", self.tag());
         let target = format!("sip:{x}@{};user=phone", self.switch);
         self.dialog.remote = format!("<{target}>");
         self.dialog.target = target;
         let route = format!(
             "Record-Route: <sip:{};lr;x={}>\r\n",
-            self.guise.proxy, self.guise.word
+            self.party.proxy, self.party.word
         );
         let reliable = if self.is_reliable {
             "Supported: 100rel, timer\r\n"
@@ -252,14 +252,14 @@ impl Phone {
     }
 
     fn reason(&self) -> String {
-        let Guise { name, number, .. } = &self.guise;
+        let Party { name, number, .. } = &self.party;
         format!("Reason: Q.850;cause=16;text=\"{name} {number} hung up\"\r\n")
     }
 
     fn branch(&self) -> String {
         format!(
             "z9hG4bK{}{}",
-            self.guise.word.replace(['.', '_'], "-"),
+            self.party.word.replace(['.', '_'], "-"),
             self.branches
         )
     }
@@ -275,9 +275,9 @@ impl Phone {
         kind: &str,
         body: Option<&str>,
     ) -> String {
-        let Guise {
+        let Party {
             host, proxy, word, ..
-        } = &self.guise;
+        } = &self.party;
         let Dialog {
             call_id,
             local,
@@ -292,13 +292,13 @@ impl Phone {
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {host};rport;branch={branch}\r\n\
              Via: SIP/2.0/UDP {proxy};branch=z9hG4bK{word}inner;received={proxy}\r\nMax-Forwards: 66\r\n\
              From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n{contact}{}{headers}{}",
-            self.guise.baggage(),
+            self.party.baggage(),
             with_body(kind, body)
         )
     }
 
     fn response(&self, request: &str, status: u16, headers: &str, body: Option<&str>) -> String {
-        let Guise { number, name, .. } = &self.guise;
+        let Party { number, name, .. } = &self.party;
         let mut head = format!("SIP/2.0 {status} {name} {number} says so\r\n");
         for name in ["Via", "Record-Route", "From", "Call-ID", "CSeq"] {
             for value in fields(request, name) {
@@ -311,16 +311,16 @@ impl Phone {
             false => format!("{to};tag={}", self.tag()),
         };
         if !self.is_caller && field(request, "CSeq").is_some_and(|cseq| cseq.ends_with("INVITE")) {
-            head.push_str(&format!("Record-Route: <sip:{};lr>\r\n", self.guise.proxy));
+            head.push_str(&format!("Record-Route: <sip:{};lr>\r\n", self.party.proxy));
         }
         let asserted = format!(
             "P-Asserted-Identity: \"{name}\" <tel:{}>\r\n",
-            self.guise.written
+            self.party.written
         );
         format!(
             "{head}To: {to}\r\n{}{asserted}{}{headers}{}",
             self.contact(),
-            self.guise.baggage(),
+            self.party.baggage(),
             with_body(self.reply_kind, body)
         )
     }
@@ -356,9 +356,9 @@ impl Phone {
 
     /// What a network asks that knows nobody without a proof.
     fn ask_who(&mut self, request: &str, status: u16, header: &str) {
-        let Guise {
+        let Party {
             name, number, word, ..
-        } = &self.guise;
+        } = &self.party;
         let challenge = format!(
             "{header}: Digest realm=\"{name} {number}\", nonce=\"{word}\", opaque=\"{number}\", algorithm=MD5, qop=\"auth\"\r\n"
         );

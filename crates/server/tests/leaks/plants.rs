@@ -3,7 +3,7 @@
 
 use crate::interference::complaints;
 use crate::matrix::scene;
-use crate::parties::{Cast, Guise};
+use crate::parties::{Parties, Party};
 use crate::world::{Sent, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,13 +12,13 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 /// Changes what is sent to one side.
-pub type Plant = fn(&Cast, Side, &mut Sent);
+pub type Plant = fn(&Parties, Side, &mut Sent);
 
 /// The one of whom this side must not hear.
-fn hidden(cast: &Cast, from: Side) -> &Guise {
+fn hidden(parties: &Parties, from: Side) -> &Party {
     match from {
-        Side::Caller => &cast.callee,
-        Side::Callee => &cast.caller,
+        Side::Caller => &parties.callee,
+        Side::Callee => &parties.caller,
     }
 }
 
@@ -55,8 +55,8 @@ fn is_noticed(plant: Plant) -> bool {
 
 fn is_noticed_in(scene_name: &str, plant: Plant) -> bool {
     let scene = scene(scene_name);
-    let play = |cast: Cast| {
-        let mut world = World::new(cast, scene.bound);
+    let play = |parties: Parties| {
+        let mut world = World::new(parties, scene.bound);
         world.plant = Some(plant);
         scene.act_in(&mut world);
         world
@@ -78,133 +78,133 @@ macro_rules! noticed {
 
 noticed! {
     // Headers in which networks tell each other who calls.
-    p_asserted_identity: |cast, side, sent| {
-        add(sent, &format!("P-Asserted-Identity: <tel:{}>", hidden(cast, side).written));
+    p_asserted_identity: |parties, side, sent| {
+        add(sent, &format!("P-Asserted-Identity: <tel:{}>", hidden(parties, side).written));
     };
-    remote_party_id: |cast, side, sent| {
-        add(sent, &format!("Remote-Party-ID: <sip:{}@192.0.2.1>", hidden(cast, side).written));
+    remote_party_id: |parties, side, sent| {
+        add(sent, &format!("Remote-Party-ID: <sip:{}@192.0.2.1>", hidden(parties, side).written));
     };
-    diversion: |cast, side, sent| {
-        add(sent, &format!("Diversion: <sip:{}@h>;reason=unknown", hidden(cast, side).diverter));
+    diversion: |parties, side, sent| {
+        add(sent, &format!("Diversion: <sip:{}@h>;reason=unknown", hidden(parties, side).diverter));
     };
-    history_info: |cast, side, sent| {
-        let hidden = hidden(cast, side);
+    history_info: |parties, side, sent| {
+        let hidden = hidden(parties, side);
         add(sent, &format!("History-Info: <sip:{}@h?Reason=SIP>;index=1", hidden.number));
     };
-    user_to_user: |cast, side, sent| {
-        let hex: String = hidden(cast, side).number.bytes().map(|b| format!("{b:02X}")).collect();
+    user_to_user: |parties, side, sent| {
+        let hex: String = hidden(parties, side).number.bytes().map(|b| format!("{b:02X}")).collect();
         add(sent, &format!("User-to-User: 04{hex};encoding=hex"));
     };
-    subject_in_base64: |cast, side, sent| {
-        let text = format!("Re: {}", hidden(cast, side).number);
+    subject_in_base64: |parties, side, sent| {
+        let text = format!("Re: {}", hidden(parties, side).number);
         add(sent, &format!("Subject: =?UTF-8?B?{}?=", STANDARD.encode(text)));
     };
     // What identifies a dialog or a hop.
-    contact_user: |cast, side, sent| {
-        let number = hidden(cast, side).number;
+    contact_user: |parties, side, sent| {
+        let number = hidden(parties, side).number;
         rewrite(sent, "Contact: ", |old| old.replace("<sip:", &format!("<sip:{number}@")));
     };
-    contact_parameter: |cast, side, sent| {
-        let word = hidden(cast, side).word;
+    contact_parameter: |parties, side, sent| {
+        let word = hidden(parties, side).word;
         rewrite(sent, "Contact: ", |old| format!("{old};leg={word}"));
     };
-    call_id: |cast, side, sent| {
-        let word = hidden(cast, side).word;
+    call_id: |parties, side, sent| {
+        let word = hidden(parties, side).word;
         rewrite(sent, "Call-ID: ", |old| format!("{old}-{word}"));
     };
-    tag: |cast, side, sent| {
-        let word = hidden(cast, side).word;
+    tag: |parties, side, sent| {
+        let word = hidden(parties, side).word;
         rewrite(sent, "From: ", |old| old.replace(";tag=", &format!(";tag={word}")));
     };
-    hash_of_the_number_in_a_tag: |cast, side, sent| {
-        let hash = hex::encode(Md5::digest(hidden(cast, side).number));
+    hash_of_the_number_in_a_tag: |parties, side, sent| {
+        let hash = hex::encode(Md5::digest(hidden(parties, side).number));
         rewrite(sent, "To: ", |old| format!("{old};x={}", &hash[..16]));
     };
-    display_name: |cast, side, sent| {
-        let name = hidden(cast, side).name;
+    display_name: |parties, side, sent| {
+        let name = hidden(parties, side).name;
         rewrite(sent, "From: ", |old| format!("\"{name}\" {old}"));
     };
-    via_host: |cast, side, sent| {
-        let proxy = hidden(cast, side).proxy;
+    via_host: |parties, side, sent| {
+        let proxy = hidden(parties, side).proxy;
         add(sent, &format!("Via: SIP/2.0/UDP {proxy};branch=z9hG4bK1"));
     };
-    record_route: |cast, side, sent| {
-        add(sent, &format!("Record-Route: <sip:{};lr>", hidden(cast, side).proxy));
+    record_route: |parties, side, sent| {
+        add(sent, &format!("Record-Route: <sip:{};lr>", hidden(parties, side).proxy));
     };
     // What says why, and by what.
-    reason_text: |cast, side, sent| {
-        let name = hidden(cast, side).name;
+    reason_text: |parties, side, sent| {
+        let name = hidden(parties, side).name;
         add(sent, &format!("Reason: Q.850;cause=16;text=\"{name} hung up\""));
     };
-    reason_phrase: |cast, side, sent| {
-        let number = hidden(cast, side).number;
+    reason_phrase: |parties, side, sent| {
+        let number = hidden(parties, side).number;
         edit(sent, |text| text.replacen("Ringing", &format!("Ringing {number}"), 1));
     };
-    warning: |cast, side, sent| {
-        add(sent, &format!("Warning: 399 {} \"busy\"", hidden(cast, side).host));
+    warning: |parties, side, sent| {
+        add(sent, &format!("Warning: 399 {} \"busy\"", hidden(parties, side).host));
     };
-    server_with_an_address: |cast, side, sent| {
-        let ip = hidden(cast, side).host.ip().to_string().replace('.', "-");
+    server_with_an_address: |parties, side, sent| {
+        let ip = hidden(parties, side).host.ip().to_string().replace('.', "-");
         add(sent, &format!("Server: gateway ip-{ip}"));
     };
-    user_agent: |cast, side, sent| {
-        add(sent, &format!("User-Agent: {}", hidden(cast, side).product));
+    user_agent: |parties, side, sent| {
+        add(sent, &format!("User-Agent: {}", hidden(parties, side).product));
     };
     // Session descriptions.
-    sdp_origin: |cast, side, sent| {
-        let ip = hidden(cast, side).host.ip();
+    sdp_origin: |parties, side, sent| {
+        let ip = hidden(parties, side).host.ip();
         rewrite(sent, "o=", |old| format!("{old} {ip}"));
     };
-    sdp_user: |cast, side, sent| {
-        let number = hidden(cast, side).number;
+    sdp_user: |parties, side, sent| {
+        let number = hidden(parties, side).number;
         rewrite(sent, "o=-", |old| format!("{number}{old}"));
     };
-    sdp_session_name: |cast, side, sent| {
-        let name = hidden(cast, side).name;
+    sdp_session_name: |parties, side, sent| {
+        let name = hidden(parties, side).name;
         rewrite(sent, "s=", |_| format!("call of {name}"));
     };
-    sdp_address: |cast, side, sent| {
-        let ip = hidden(cast, side).media.ip();
+    sdp_address: |parties, side, sent| {
+        let ip = hidden(parties, side).media.ip();
         rewrite(sent, "c=", |_| format!("IN IP4 {ip}"));
     };
-    sdp_candidate: |cast, side, sent| {
-        let ip = hidden(cast, side).media.ip();
+    sdp_candidate: |parties, side, sent| {
+        let ip = hidden(parties, side).media.ip();
         rewrite(sent, "a=sendrecv", |_| format!("\r\na=candidate:1 1 UDP 1 {ip} 9 typ host"));
     };
-    sdp_cname: |cast, side, sent| {
-        let Guise { ssrc, word, .. } = hidden(cast, side);
+    sdp_cname: |parties, side, sent| {
+        let Party { ssrc, word, .. } = hidden(parties, side);
         rewrite(sent, "a=sendrecv", |_| format!("\r\na=ssrc:{ssrc} cname:{word}"));
     };
     // What no list of secrets would find: only a second look with somebody else hidden does.
-    a_keyed_hash_of_the_number: |cast, side, sent| {
-        let hash = Sha256::digest(format!("salt {}", hidden(cast, side).number));
+    a_keyed_hash_of_the_number: |parties, side, sent| {
+        let hash = Sha256::digest(format!("salt {}", hidden(parties, side).number));
         add(sent, &format!("Session-ID: {}", hex::encode(&hash[..16])));
     };
-    the_port_of_the_media: |cast, side, sent| {
-        let port = hidden(cast, side).media.port();
+    the_port_of_the_media: |parties, side, sent| {
+        let port = hidden(parties, side).media.port();
         rewrite(sent, "t=", |_| format!("0 0\r\na=rtcp:{}", port + 1));
     };
-    the_count_of_requests: |cast, side, sent| {
-        let cseq = hidden(cast, side).cseq;
+    the_count_of_requests: |parties, side, sent| {
+        let cseq = hidden(parties, side).cseq;
         rewrite(sent, "o=", |old| old.replacen(" 1 IN", &format!(" {cseq} IN"), 1));
     };
-    a_space_for_a_landline: |cast, side, sent| {
-        if hidden(cast, side).number.len() > 11 {
+    a_space_for_a_landline: |parties, side, sent| {
+        if hidden(parties, side).number.len() > 11 {
             rewrite(sent, "t=", |old| format!("{old} "));
         }
     };
-    one_part_of_the_number: |cast, side, sent| {
-        add(sent, &format!("X-Area: {}", &hidden(cast, side).number[..4]));
+    one_part_of_the_number: |parties, side, sent| {
+        add(sent, &format!("X-Area: {}", &hidden(parties, side).number[..4]));
     };
-    the_time: |cast, side, sent| {
-        sent.at_ms += u64::from(hidden(cast, side).number.ends_with('1'));
+    the_time: |parties, side, sent| {
+        sent.at_ms += u64::from(hidden(parties, side).number.ends_with('1'));
     };
 }
 
 #[test]
 fn what_is_proven_with_the_other_sides_secret() {
-    let plant: Plant = |cast, side, sent| {
-        let hash = hex::encode(Sha256::digest(hidden(cast, side).word));
+    let plant: Plant = |parties, side, sent| {
+        let hash = hex::encode(Sha256::digest(hidden(parties, side).word));
         let begin = "Proxy-Authorization: Digest ";
         rewrite(sent, begin, |old| {
             format!("cnonce=\"{}\", {old}", &hash[..8])
@@ -215,8 +215,8 @@ fn what_is_proven_with_the_other_sides_secret() {
 
 #[test]
 fn a_realm_of_the_other_sides() {
-    let plant: Plant = |cast, side, sent| {
-        let word = hidden(cast, side).word;
+    let plant: Plant = |parties, side, sent| {
+        let word = hidden(parties, side).word;
         rewrite(sent, "WWW-Authenticate: Digest ", |old| {
             format!("realm=\"{word}\", {old}")
         });
@@ -226,11 +226,11 @@ fn a_realm_of_the_other_sides() {
 
 #[test]
 fn a_registration_that_names_the_other_side() {
-    let plant: Plant = |cast, side, sent| {
+    let plant: Plant = |parties, side, sent| {
         if sent.bytes.starts_with(b"REGISTER ") {
             add(
                 sent,
-                &format!("Path: <sip:{};lr>", hidden(cast, side).proxy),
+                &format!("Path: <sip:{};lr>", hidden(parties, side).proxy),
             );
         }
     };
@@ -240,9 +240,9 @@ fn a_registration_that_names_the_other_side() {
 #[test]
 fn the_name_of_a_recording() {
     let scene = scene("the caller hangs up");
-    let play = |cast: Cast| {
-        let mut world = World::new(cast, scene.bound);
-        world.plant_told = Some(|cast, text| format!("{text}-{}.wav", cast.callee.number));
+    let play = |parties: Parties| {
+        let mut world = World::new(parties, scene.bound);
+        world.plant_told = Some(|parties, text| format!("{text}-{}.wav", parties.callee.number));
         scene.act_in(&mut world);
         world
     };

@@ -1,7 +1,7 @@
 //! The real switch between two phones, in virtual time, with a real routing state behind it. Everything
 //! that it says to either side is kept, with its time.
 
-use crate::parties::{Cast, Guise};
+use crate::parties::{Parties, Party};
 use crate::phone::Phone;
 use crate::plants::Plant;
 use maskline_domain::access::PoolRef;
@@ -55,7 +55,7 @@ pub struct Sent {
 }
 
 pub struct World {
-    pub cast: Cast,
+    pub parties: Parties,
     pub caller: Phone,
     pub callee: Phone,
     pub to_caller: Vec<Sent>,
@@ -69,7 +69,7 @@ pub struct World {
     /// What a careless implementation would do to what is sent.
     pub plant: Option<Plant>,
     /// What a careless implementation would do to what is told.
-    pub plant_told: Option<fn(&Cast, String) -> String>,
+    pub plant_told: Option<fn(&Parties, String) -> String>,
     /// Whether messages to and from the callee are lost.
     pub is_callee_deaf: bool,
     /// How many trunks lead to the callee.
@@ -80,7 +80,7 @@ pub struct World {
     playing: Vec<(u64, CallKey, Side)>,
     terms: fn(&mut Trunk),
     /// What was agreed with each carrier for SIP alone, which may be a secret of that side.
-    bonds: fn(&Guise, &mut Peer),
+    bonds: fn(&Party, &mut Peer),
     now_ms: u64,
     switch: Switch,
     state: State,
@@ -96,7 +96,7 @@ fn number(digits: &str) -> PhoneNumber {
 }
 
 impl World {
-    pub fn new(cast: Cast, bound: Bound) -> Self {
+    pub fn new(parties: Parties, bound: Bound) -> Self {
         let switch_address = address(SWITCH);
         let switch = Switch::new(Setup {
             advertised: switch_address,
@@ -119,10 +119,10 @@ impl World {
             seed: [9; 32],
         });
         let mut world = Self {
-            caller: Phone::new(cast.caller.clone(), switch_address, true),
-            callee: Phone::new(cast.callee.clone(), switch_address, false),
-            state: state(&cast, bound),
-            cast,
+            caller: Phone::new(parties.caller.clone(), switch_address, true),
+            callee: Phone::new(parties.callee.clone(), switch_address, false),
+            state: state(&parties, bound),
+            parties,
             to_caller: Vec::new(),
             to_callee: Vec::new(),
             to_stranger: Vec::new(),
@@ -149,28 +149,28 @@ impl World {
     pub fn agree(&mut self, terms: fn(&mut Trunk)) {
         self.terms = terms;
         let mut trunks = self.trunks_out(2);
-        trunks.push(self.link("in", &self.cast.caller, 0));
+        trunks.push(self.link("in", &self.parties.caller, 0));
         self.tell(Input::Trunks(trunks));
     }
 
     /// Changes who proves what to whom, and where we register.
-    pub fn bind_carriers(&mut self, bonds: fn(&Guise, &mut Peer)) {
+    pub fn bind_carriers(&mut self, bonds: fn(&Party, &mut Peer)) {
         self.bonds = bonds;
         self.agree(self.terms);
     }
 
-    fn link(&self, name: &str, guise: &Guise, at: u16) -> Link {
-        let address = SocketAddr::new(guise.host.ip(), guise.host.port() + at);
+    fn link(&self, name: &str, party: &Party, at: u16) -> Link {
+        let address = SocketAddr::new(party.host.ip(), party.host.port() + at);
         let mut said = Trunk::new(TrunkName::new(name), address.to_string());
         (self.terms)(&mut said);
         let mut peer = Peer::new(PeerId(0), Hop::udp(address));
-        (self.bonds)(guise, &mut peer);
+        (self.bonds)(party, &mut peer);
         Link { said, peer }
     }
 
     /// Trunks to the callee's network, by one port after the other.
     fn trunks_out(&self, count: usize) -> Vec<Link> {
-        let link = |(at, name)| self.link(name, &self.cast.callee, at);
+        let link = |(at, name)| self.link(name, &self.parties.callee, at);
         (0..)
             .zip(["out", "out too"])
             .map(link)
@@ -253,7 +253,7 @@ impl World {
             }
             for side in [Side::Caller, Side::Callee] {
                 let phone = self.phone(side);
-                let from = phone.guise.host;
+                let from = phone.party.host;
                 let said = std::mem::take(&mut phone.outbox);
                 let said = said.into_iter().map(|text| (side, from, text.into_bytes()));
                 self.queue.extend(said);
@@ -334,7 +334,7 @@ impl World {
 
     fn note(&mut self, text: String) {
         let text = match self.plant_told {
-            Some(plant) => plant(&self.cast, text),
+            Some(plant) => plant(&self.parties, text),
             None => text,
         };
         self.told.push(text);
@@ -383,7 +383,7 @@ impl World {
             bytes: bytes.clone(),
         };
         if let Some(plant) = self.plant {
-            plant(&self.cast, side, &mut sent);
+            plant(&self.parties, side, &mut sent);
         }
         match side {
             Side::Caller => {
@@ -400,7 +400,7 @@ impl World {
     }
 
     fn side_of(&self, ip: IpAddr) -> Side {
-        let is_of = |phone: &Phone| phone.guise.host.ip() == ip || phone.guise.proxy == ip;
+        let is_of = |phone: &Phone| phone.party.host.ip() == ip || phone.party.proxy == ip;
         match (is_of(&self.caller), is_of(&self.callee)) {
             (true, false) => Side::Caller,
             (false, true) => Side::Callee,
@@ -445,15 +445,15 @@ impl World {
 }
 
 /// A state with one pool of each product, and X bound.
-fn state(cast: &Cast, bound: Bound) -> State {
+fn state(parties: &Parties, bound: Bound) -> State {
     use Bound::*;
     let (a, b) = match bound {
-        ToCallee | Restricted => (cast.callee.number, None),
+        ToCallee | Restricted => (parties.callee.number, None),
         ToCallerWithB | ToCallerWithoutCallBack | Pair => {
-            (cast.caller.number, Some(cast.callee.number))
+            (parties.caller.number, Some(parties.callee.number))
         }
-        PairReversed => (cast.callee.number, Some(cast.caller.number)),
-        ToCallerAlone | Nobody => (cast.caller.number, None),
+        PairReversed => (parties.callee.number, Some(parties.caller.number)),
+        ToCallerAlone | Nobody => (parties.caller.number, None),
     };
     let product = match bound {
         Pair | PairReversed => Product::Axb,

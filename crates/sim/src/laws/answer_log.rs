@@ -11,7 +11,7 @@ use maskline_domain::{
 use maskline_journal::pipeline::SubmitError;
 
 use crate::laws::{Held, Law, broken, hold};
-use crate::model::judge::Answer;
+use crate::model::verify::Answer;
 
 /// How many ended bindings are kept in mind.
 const ENDED_MAX: usize = 200;

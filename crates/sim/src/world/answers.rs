@@ -10,7 +10,7 @@ use maskline_journal::pipeline::{Input, Output, SubmitError};
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, hold};
-use crate::model::judge::{Answer, Circumstances, is_allowed};
+use crate::model::verify::{Answer, Circumstances, is_allowed};
 use crate::world::{Caller, Expected, Waiting, World};
 
 /// Commands decided together, until it is known whether they made a batch.
@@ -207,7 +207,7 @@ impl World {
                     rests_on = batch.seq;
                 }
                 let events = entry.as_ref().map(|entry| entry.events.as_slice());
-                self.model.judge(&envelope, events, circumstances)?
+                self.model.verify(&envelope, events, circumstances)?
             };
             let expected = Expected {
                 envelope,

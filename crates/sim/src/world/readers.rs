@@ -85,7 +85,7 @@ impl World {
                 now
             };
             let found = route(state, dial, at);
-            self.judge_route(state, *dial, &found, now)?;
+            self.verify_route(state, *dial, &found, now)?;
             self.tally.routes += 1;
             self.tally.connected += u64::from(matches!(found, Route::Connect(_)));
             return Ok(());
@@ -100,7 +100,7 @@ impl World {
             return broken(law, format!("{read:?} sees what is not durable"));
         }
         if let Read::Number(x) = read {
-            self.judge_past(durable, *x)?;
+            self.verify_past(durable, *x)?;
         }
         self.tally.reads += 1;
         Ok(())
@@ -108,7 +108,7 @@ impl World {
 
     /// What each customer may read of what was bound on X, by the rule that
     /// the server uses, is what was bound in the pool they name.
-    fn judge_past(&self, durable: &Model, x: PhoneNumber) -> Held {
+    fn verify_past(&self, durable: &Model, x: PhoneNumber) -> Held {
         for (id, made) in durable.made.iter().filter(|(_, made)| made.x == x) {
             for pool in durable.pools.values() {
                 let owner = if self.plants(Fault::PastReadByOwnerOfX) {
@@ -132,7 +132,7 @@ impl World {
         Ok(())
     }
 
-    fn judge_route(&self, state: &State, dial: Dial, found: &Route, now: Timestamp) -> Held {
+    fn verify_route(&self, state: &State, dial: Dial, found: &Route, now: Timestamp) -> Held {
         let expected = self.durable().route(dial, now);
         if !same_route(found, &expected) {
             let law = if self.durable.is_some() && same_route(found, &self.model.route(dial, now)) {

@@ -4,7 +4,7 @@ use maskline_domain::trunk::Credentials;
 use maskline_domain::{Command, Trunk, TrunkName};
 
 use super::change::{difference, text_of};
-use super::doubts::check_codecs;
+use super::codec_warnings::check_codecs;
 use super::{Change, PlanError, Planner, refused};
 use crate::admin::document::WantedTrunk;
 use crate::admin::view;

@@ -255,14 +255,14 @@ fn every_broken_line_of_a_file_is_told() {
 fn too_few_ports_are_doubted_and_not_refused() {
     let file = file("[rtp]\nports = \"20000-20007\"\n");
     let loaded = load(&from_file(&file)).unwrap();
-    let doubts = loaded.doubts();
-    assert_eq!(doubts.len(), 1);
-    let told = doubts[0].to_string();
+    let warnings = loaded.warnings();
+    assert_eq!(warnings.len(), 1);
+    let told = warnings[0].to_string();
     assert!(
         told.contains(":2: rtp.ports: 20000-20007 holds 4 pairs"),
         "{told}"
     );
-    assert!(load(&Inputs::default()).unwrap().doubts().is_empty());
+    assert!(load(&Inputs::default()).unwrap().warnings().is_empty());
 }
 
 #[test]

@@ -9,8 +9,8 @@ pub(super) fn hold(world: &mut World, side: Side, method: &str) {
     let before = world.phone(other).count("INVITE");
     for (direction, answer) in [("sendonly", "recvonly"), ("sendrecv", "sendrecv")] {
         let events = crate::phone::EVENTS;
-        let body = world.phone(side).guise.sdp("8 101", events, direction);
-        let accepted = world.phone(other).guise.sdp("8 101", events, answer);
+        let body = world.phone(side).party.sdp("8 101", events, direction);
+        let accepted = world.phone(other).party.sdp("8 101", events, answer);
         world.phone(other).accepts = Some(accepted);
         world.phone(side).offer(method, Some(&body));
         world.settle();
@@ -35,12 +35,12 @@ pub(super) fn ask_for_offer(world: &mut World, side: Side) {
 
 pub(super) fn fax(world: &mut World) {
     world.talk();
-    let guise = &world.callee.guise;
+    let party = &world.callee.party;
     let body = format!(
         "{}m=image {} udptl t38\r\na=T38FaxVersion:0\r\n{}",
-        guise.sdp_head(),
-        guise.media.port(),
-        guise.sdp_tail()
+        party.sdp_head(),
+        party.media.port(),
+        party.sdp_tail()
     );
     world.callee.offer("INVITE", Some(&body));
     world.settle();
@@ -51,7 +51,7 @@ pub(super) fn fax(world: &mut World) {
 
 pub(super) fn keys(world: &mut World, side: Side) {
     world.talk();
-    let number = world.phone(side).guise.number;
+    let number = world.phone(side).party.number;
     for (kind, body) in [
         (
             "application/dtmf-relay",
@@ -79,8 +79,8 @@ pub(super) fn keys(world: &mut World, side: Side) {
 
 pub(super) fn odd(world: &mut World, side: Side) {
     world.talk();
-    let guise = world.phone(side).guise.clone();
-    let (number, ip) = (guise.number, guise.host.ip());
+    let party = world.phone(side).party.clone();
+    let (number, ip) = (party.number, party.host.ip());
     let refer = format!("Refer-To: <sip:{number}@{ip}>\r\n");
     let event = format!("Event: {number}\r\n");
     for (method, headers) in [

@@ -1,6 +1,6 @@
 //! Calls that are answered.
 
-use crate::parties::Guise;
+use crate::parties::Party;
 use crate::world::{Sent, World, X};
 use maskline_domain::call::Side;
 use maskline_domain::trunk::{Diversion, IdentityIn, IdentityOut, NumberForm, Privacy, Trunk};
@@ -138,7 +138,7 @@ pub(super) fn delayed_offer(world: &mut World) {
 }
 
 pub(super) fn several_media(world: &mut World) {
-    let audio = world.caller.guise.sdp(
+    let audio = world.caller.party.sdp(
         "96 8 101 13",
         "a=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/8000\r\na=rtpmap:13 CN/8000\r\n",
         "sendrecv",
@@ -146,7 +146,7 @@ pub(super) fn several_media(world: &mut World) {
     let body = format!("{audio}m=video 0 RTP/AVP 97\r\nm=application 9 UDP/BFCP *\r\n");
     world.caller.dial(X, Some(&body));
     world.settle();
-    let body = world.callee.guise.sdp(
+    let body = world.callee.party.sdp(
         "8 101",
         "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\n",
         "sendrecv",
@@ -158,21 +158,21 @@ pub(super) fn several_media(world: &mut World) {
 }
 
 pub(super) fn passed_on_codec(world: &mut World) {
-    let sdp = |guise: &Guise| {
-        let Guise {
+    let sdp = |party: &Party| {
+        let Party {
             number, word, name, ..
-        } = guise;
+        } = party;
         let attributes = format!(
             "a=rtpmap:96 AMR/8000/1\r\na=fmtp:96 octet-align=1; x-{word}={number}; mode-set={number}; max-red={name}\r\n\
              a=rtpmap:97 x-{word}/8000\r\na=fmtp:97 {number}\r\na=rtpmap:101 telephone-event/8000\r\n\
              a=fmtp:101 0-15,{number}\r\n"
         );
-        guise.sdp("96 97 101", &attributes, "sendrecv")
+        party.sdp("96 97 101", &attributes, "sendrecv")
     };
-    let body = sdp(&world.caller.guise);
+    let body = sdp(&world.caller.party);
     world.caller.dial(X, Some(&body));
     world.settle();
-    let body = sdp(&world.callee.guise);
+    let body = sdp(&world.callee.party);
     world.reply(200, Some(&body));
     for side in Side::BOTH {
         let is_told = |sent: &Sent| String::from_utf8_lossy(&sent.bytes).contains("AMR/8000");
@@ -185,8 +185,8 @@ pub(super) fn passed_on_codec(world: &mut World) {
 }
 
 /// A description among what an exchange sends along.
-pub(super) fn as_multipart(guise: &Guise, sdp: &str) -> String {
-    let Guise { number, name, .. } = guise;
+pub(super) fn as_multipart(party: &Party, sdp: &str) -> String {
+    let Party { number, name, .. } = party;
     format!(
         "--x\r\nContent-Type: application/isup;base=itu-t92+\r\nContent-Disposition: signal;handling=optional\r\n\r\n\
          \u{1}{number}\r\n--x\r\nContent-Type: application/sdp\r\n\r\n{sdp}\r\n\
@@ -197,7 +197,7 @@ pub(super) fn as_multipart(guise: &Guise, sdp: &str) -> String {
 pub(super) const MULTIPART: &str = "multipart/mixed;boundary=x";
 
 pub(super) fn multipart_offer(world: &mut World) {
-    let body = as_multipart(&world.caller.guise, &world.caller.audio());
+    let body = as_multipart(&world.caller.party, &world.caller.audio());
     world.caller.body_kind = MULTIPART;
     world.caller.dial(X, Some(&body));
     world.settle();
@@ -209,7 +209,7 @@ pub(super) fn multipart_offer(world: &mut World) {
 
 pub(super) fn multipart_answer(world: &mut World) {
     world.dial();
-    let body = as_multipart(&world.callee.guise, &world.callee.audio());
+    let body = as_multipart(&world.callee.party, &world.callee.audio());
     world.callee.reply_kind = MULTIPART;
     world.reply(183, Some(&body));
     world.pass(1_000);
@@ -221,15 +221,15 @@ pub(super) fn multipart_answer(world: &mut World) {
 }
 
 /// A name and a password that nobody else has.
-pub(super) fn credentials(guise: &Guise) -> Credentials {
+pub(super) fn credentials(party: &Party) -> Credentials {
     Credentials {
-        username: guise.word.to_owned(),
-        password: guise.number.to_owned(),
+        username: party.word.to_owned(),
+        password: party.number.to_owned(),
     }
 }
 
 pub(super) fn we_prove(world: &mut World) {
-    world.bind_carriers(|guise, peer| peer.credentials = Some(credentials(guise)));
+    world.bind_carriers(|party, peer| peer.credentials = Some(credentials(party)));
     world.callee.asks_who = true;
     world.talk();
     assert_eq!(world.callee.count("INVITE"), 2, "once more, with a proof");
@@ -238,8 +238,8 @@ pub(super) fn we_prove(world: &mut World) {
 }
 
 pub(super) fn caller_proves(world: &mut World) {
-    world.bind_carriers(|guise, peer| peer.challenge = Some(credentials(guise)));
-    world.caller.credentials = Some(credentials(&world.cast.caller));
+    world.bind_carriers(|party, peer| peer.challenge = Some(credentials(party)));
+    world.caller.credentials = Some(credentials(&world.parties.caller));
     world.talk();
     assert!(world.caller.has_heard("401 INVITE") || world.caller.has_heard("407 INVITE"));
     world.caller.bye();
@@ -248,7 +248,7 @@ pub(super) fn caller_proves(world: &mut World) {
 }
 
 pub(super) fn caller_proves_nothing(world: &mut World) {
-    world.bind_carriers(|guise, peer| peer.challenge = Some(credentials(guise)));
+    world.bind_carriers(|party, peer| peer.challenge = Some(credentials(party)));
     world.dial();
     assert!(world.to_callee.is_empty(), "the callee is left in peace");
 }
@@ -256,12 +256,12 @@ pub(super) fn caller_proves_nothing(world: &mut World) {
 pub(super) fn registered(world: &mut World) {
     world.caller.asks_who = true;
     world.callee.asks_who = true;
-    world.bind_carriers(|guise, peer| {
-        peer.credentials = Some(credentials(guise));
+    world.bind_carriers(|party, peer| {
+        peer.credentials = Some(credentials(party));
         peer.registration = Some(Registration {
-            address_of_record: format!("sip:{}@{}", guise.word, guise.host.ip()),
+            address_of_record: format!("sip:{}@{}", party.word, party.host.ip()),
             registrar: None,
-            contact_user: guise.number.to_owned(),
+            contact_user: party.number.to_owned(),
             expires_s: 600,
         });
     });

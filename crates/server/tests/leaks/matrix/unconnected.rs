@@ -45,10 +45,10 @@ pub(super) fn refused(world: &mut World, status: u16, headers: &str) {
 
 pub(super) fn challenged(world: &mut World) {
     world.dial();
-    let guise = &world.callee.guise;
+    let party = &world.callee.party;
     let challenge = format!(
         "Proxy-Authenticate: Digest realm=\"{} {}\", nonce=\"{}\"\r\n",
-        guise.name, guise.number, guise.word
+        party.name, party.number, party.word
     );
     world.callee.reply(407, &challenge, None);
     world.settle();
@@ -63,17 +63,17 @@ pub(super) fn refused_ringing(world: &mut World) {
 }
 
 pub(super) fn foreign_codec(world: &mut World) {
-    let body = world.caller.guise.sdp("8", "", "sendrecv");
+    let body = world.caller.party.sdp("8", "", "sendrecv");
     world.caller.dial(X, Some(&body));
     world.settle();
-    let body = world.callee.guise.sdp("0", "", "sendrecv");
+    let body = world.callee.party.sdp("0", "", "sendrecv");
     world.reply(200, Some(&body));
 }
 
 pub(super) fn no_codec(world: &mut World) {
     let body = world
         .caller
-        .guise
+        .party
         .sdp("18", "a=rtpmap:18 G729/8000\r\n", "sendrecv");
     world.caller.dial(X, Some(&body));
     world.settle();
@@ -122,7 +122,7 @@ pub(super) fn unknown_x(world: &mut World) {
 
 pub(super) fn looped(world: &mut World) {
     let body = world.caller.audio();
-    let from = format!("<sip:{X}@{}>", world.caller.guise.host);
+    let from = format!("<sip:{X}@{}>", world.caller.party.host);
     world.caller.dial_as(X, &from, "", Some(&body));
     world.settle();
     assert!(world.to_callee.is_empty(), "the callee is left in peace");

@@ -55,13 +55,13 @@ const CODECS: &[&str] = &[
 impl Planner {
     /// Notes what is odd about a trunk of the document.
     pub(super) fn doubt_trunk(&mut self, wanted: &WantedTrunk) {
-        let mut doubt = |text: String| {
+        let mut warn = |text: String| {
             let text = format!("trunk {}: {text}", wanted.name);
             self.plan.warnings.push(text);
         };
         for codec in wanted.codecs.iter().flatten() {
             if !CODECS.contains(&codec.as_str()) {
-                doubt(format!("codec `{codec}` is none that is known here"));
+                warn(format!("codec `{codec}` is none that is known here"));
             }
         }
         let peer = wanted.peer.as_deref();
@@ -70,7 +70,7 @@ impl Planner {
             .trunks()
             .find(|other| other.name.as_str() != wanted.name && peer == Some(other.peer.as_str()));
         if let Some(other) = other {
-            doubt(format!(
+            warn(format!(
                 "its peer {} is that of trunk {} too; calls that come from there are those of one of them",
                 other.peer, other.name
             ));

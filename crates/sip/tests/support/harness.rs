@@ -11,13 +11,13 @@ use std::time::Duration;
 pub const US: &str = "127.0.0.1:5060";
 pub const PEER: &str = "127.0.0.1:5070";
 
-pub struct Lone {
+pub struct Harness {
     pub endpoint: Endpoint,
     pub now: Time,
     pub events: Vec<Event>,
 }
 
-impl Lone {
+impl Harness {
     pub fn new(peers: Vec<Peer>) -> Self {
         Self {
             endpoint: Endpoint::new(Config::new(address(US)), peers, [7; 32]),

@@ -44,7 +44,7 @@ impl Model {
     ///
     /// # Errors
     /// The law that was broken.
-    pub fn judge(
+    pub fn verify(
         &mut self,
         envelope: &Envelope,
         events: Option<&[Event]>,
@@ -57,13 +57,13 @@ impl Model {
                 let answer = self.follow(envelope, verdict, events, circumstances)?;
                 Ok(vec![answer])
             }
-            None => self.judge_silence(envelope, verdict, circumstances),
+            None => self.verify_silence(envelope, verdict, circumstances),
         }
     }
 
     /// Nothing was journalled: the rules must ask for nothing, or something
     /// must have stood against it.
-    fn judge_silence(
+    fn verify_silence(
         &self,
         envelope: &Envelope,
         verdict: Verdict,
@@ -187,7 +187,7 @@ impl Model {
                 let Some(event @ Event::Bound(made)) = own.pop_front() else {
                     return broken(Law::RightAnswer, "nothing was bound");
                 };
-                self.judge_bound(&binding, &allowed, made, now)?;
+                self.verify_bound(&binding, &allowed, made, now)?;
                 self.apply(event)?;
                 Ok(Outcome::Bound(made.clone()))
             }
@@ -241,7 +241,7 @@ impl Model {
         Ok(answer)
     }
 
-    fn judge_bound(
+    fn verify_bound(
         &self,
         wanted: &Binding,
         allowed: &std::collections::BTreeSet<PhoneNumber>,
