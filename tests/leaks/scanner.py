@@ -1,6 +1,6 @@
 """Finds a secret in bytes, however it is disguised.
 
-The same as the scanner of the Rust tests (crates/server/tests/leaks/scanner.rs), over the same examples
+The same as the scanner of the Rust tests (crates/server/tests/suite/leaks/scanner.rs), over the same examples
 (disguises.json): the bytes are looked at in four ways in which most disguises fall away, and what is left
 of them is a list of needles for each secret.
 """

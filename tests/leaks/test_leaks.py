@@ -2,7 +2,7 @@
 about them, and nothing of it reaches the other one, the log, the metrics or the name of a file.
 
 Whether a byte *depends* on what is hidden is asked of the switch itself, in
-crates/server/tests/leaks/interference.rs; here it is asked what is there.
+crates/server/tests/suite/leaks/interference.rs; here it is asked what is there.
 """
 
 import hashlib

@@ -1,0 +1,255 @@
+//! Events alone make the state: replay, undo and snapshots agree.
+
+use crate::common::{HOUR_MS, World, axb, axn, customer, number};
+use maskline_domain::*;
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Act {
+    Bind(u8, Option<u8>),
+    Pair(u8, u8),
+    Unbind(u8),
+    Move(u8, u8),
+    Lock(u8, bool),
+    Pass(u32),
+    Expire,
+    Thaw,
+    Command(u8),
+    Forget,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (0..8u8, proptest::option::of(0..6u8)).prop_map(|(a, x)| Act::Bind(a, x)),
+        4 => (0..8u8, 0..8u8).prop_map(|(a, b)| Act::Pair(a, b)),
+        2 => (0..20u8).prop_map(Act::Unbind),
+        2 => (0..20u8, 0..8u8).prop_map(|(n, a)| Act::Move(n, a)),
+        1 => (0..6u8, any::<bool>()).prop_map(|(x, on)| Act::Lock(x, on)),
+        2 => (0..7_200_000u32).prop_map(Act::Pass),
+        1 => Just(Act::Expire),
+        1 => Just(Act::Thaw),
+        1 => (0..20u8).prop_map(Act::Command),
+        1 => Just(Act::Forget),
+    ]
+}
+
+fn party(n: u8) -> String {
+    format!("1500000000{n}")
+}
+
+fn command(world: &World, made: &[Binding], act: &Act) -> Option<Command> {
+    let later = world.now.plus_millis(HOUR_MS);
+    let chosen = |n: u8| made.get(usize::from(n) % made.len().max(1));
+    let pool_of = |binding: &Binding| {
+        PoolRef::Key(PoolKey::new(match binding.product {
+            Product::Axn => "FC1",
+            Product::Axb => "FC2",
+        }))
+    };
+    Some(match act {
+        Act::Bind(a, x) => Command::Bind(Box::new(BindRequest {
+            x: x.map(|x| number(&format!("1700000000{x}"))),
+            expires_at: later,
+            ..axn(&party(*a))
+        })),
+        Act::Pair(a, b) => Command::Bind(Box::new(BindRequest {
+            expires_at: later,
+            ..axb(&party(*a), &party(*b))
+        })),
+        Act::Unbind(n) => {
+            let binding = chosen(*n)?;
+            Command::Unbind {
+                pool: pool_of(binding),
+                subs_id: binding.subs_id,
+                x: binding.x,
+            }
+        }
+        Act::Move(n, a) => {
+            let binding = chosen(*n)?;
+            Command::Update {
+                pool: pool_of(binding),
+                subs_id: binding.subs_id,
+                x: binding.x,
+                updates: vec![Update::A(number(&party(*a))), Update::ExpiresAt(later)],
+            }
+        }
+        Act::Lock(x, on) => {
+            let pool = PoolRef::Key(PoolKey::new("FC1"));
+            let x = number(&format!("1700000000{x}"));
+            if *on {
+                Command::Lock { pool, x }
+            } else {
+                Command::Unlock { pool, x }
+            }
+        }
+        Act::Expire => Command::ExpireDue { at_most: 3 },
+        Act::Thaw => Command::ThawDue { at_most: 3 },
+        Act::Forget => Command::ForgetCommands { at_most: 2 },
+        Act::Command(_) => Command::ExpireDue { at_most: 0 },
+        Act::Pass(_) => return None,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn replay_undo_and_snapshot_give_the_same_state(acts in prop::collection::vec(act(), 1..80)) {
+        let mut world = World::new();
+        world.set_pool("FC1", Product::Axn, |pool| pool.cooling_s = 900);
+        world.stock("FC1", "北京", &["17000000000", "17000000001", "17000000002"]);
+        world.stock("FC1", "上海", &["17000000003", "17000000004"]);
+        world.stock("FC2", "北京", &["17100000000", "17100000001"]);
+        let mut replayed = State::default();
+        for row in world.rows() {
+            replayed.restore(row);
+        }
+        prop_assert_eq!(replayed.rows().collect::<Vec<_>>(), world.rows());
+
+        let mut made = Vec::new();
+        for (n, act) in acts.iter().enumerate() {
+            if let Act::Pass(millis) = act {
+                world.pass_ms(i64::from(*millis));
+                continue;
+            }
+            let Some(command) = command(&world, &made, act) else { continue };
+            let id = match act {
+                Act::Command(id) => Some((CommandId(u64::from(*id)), world.now.plus_millis(HOUR_MS))),
+                _ => None,
+            };
+            let envelope = Envelope { by: customer("K1"), id, command };
+            let decision = decide(&world.state, &envelope, world.now, n as u64);
+
+            let before = world.rows();
+            let mut undo = Undo::default();
+            for event in &decision.events {
+                undo.append(world.state.apply_undoable(event));
+            }
+            let after = world.rows();
+            world.state.undo(undo);
+            prop_assert_eq!(world.rows(), before, "undo of {:?}", act);
+            for event in &decision.events {
+                world.state.apply(event);
+                let text = serde_json::to_string(event).expect("events are plain data");
+                let read: Event = serde_json::from_str(&text).expect("what was written");
+                let (bare, personal) = read.split();
+                replayed.apply(&bare.join(personal));
+            }
+            prop_assert_eq!(world.rows(), after.clone(), "apply after undo of {:?}", act);
+            prop_assert_eq!(replayed.rows().collect::<Vec<_>>(), after, "replay of {:?}", act);
+            if let Ok(Outcome::Bound(binding)) = decision.answer {
+                made.push(*binding);
+            }
+            one_owner_per_slot(&world);
+        }
+    }
+}
+
+/// Law 3, looked at from outside.
+fn one_owner_per_slot(world: &World) {
+    let mut owners = std::collections::BTreeMap::new();
+    for binding in world.state.bindings() {
+        for slot in binding.slots() {
+            let other = owners.insert(
+                (
+                    binding.x,
+                    format!(
+                        "{slot:?}{:?}",
+                        match slot {
+                            Slot::Party(party) => party.reveal(),
+                            Slot::Anyone => String::new(),
+                        }
+                    ),
+                ),
+                binding.subs_id,
+            );
+            assert_eq!(other, None, "a slot of {:?} has two owners", binding.x);
+        }
+    }
+}
+
+#[test]
+fn an_event_without_its_personal_values_tells_of_nobody() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000"]);
+    let mut order = axn("15000000000");
+    order.b = Some(number("15800000000"));
+    order.extras.out_id = Some("for Li Lei".into());
+    let binding = world.bind(order).expect("free");
+    let (bare, personal) = Event::Bound(Box::new(binding.clone())).split();
+    let text = serde_json::to_string(&bare).expect("plain data");
+    for secret in ["15000000000", "15800000000", "Li Lei"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    assert_eq!(bare.join(personal), Event::Bound(Box::new(binding)));
+}
+
+#[test]
+fn a_command_id_does_not_come_again_until_its_time() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000", "17000000001"]);
+    let id = Some((CommandId(7), world.now.plus_millis(900_000)));
+    let bind = |world: &World| {
+        Command::Bind(Box::new(BindRequest {
+            expires_at: world.now.plus_millis(HOUR_MS),
+            ..axn("15000000000")
+        }))
+    };
+    let command = bind(&world);
+    assert!(world.give(customer("K1"), id, command.clone()).is_ok());
+    assert_eq!(
+        world.give(customer("K1"), id, command),
+        Err(Refusal::CommandRepeated)
+    );
+    let refused = Some((CommandId(8), world.now.plus_millis(900_000)));
+    let bad = Command::Lock {
+        pool: PoolRef::Key(PoolKey::new("FC9")),
+        x: number("17000000000"),
+    };
+    assert_eq!(
+        world.give(customer("K1"), refused, bad.clone()),
+        Err(Refusal::PoolUnknown)
+    );
+    assert_eq!(
+        world.give(customer("K1"), refused, bad),
+        Err(Refusal::CommandRepeated)
+    );
+    world.pass_ms(900_000);
+    let command = bind(&world);
+    assert!(
+        world.give(customer("K1"), id, command).is_ok(),
+        "its time is over"
+    );
+}
+
+#[test]
+fn the_cursor_of_an_import_goes_forward_and_survives_a_snapshot() {
+    let mut world = World::new();
+    let note = |rows| Command::NoteImport {
+        name: "stock".into(),
+        rows,
+    };
+    world.operate(note(Some(5_000)));
+    world.operate(note(Some(10_000)));
+    world.operate(note(Some(7_000)));
+    assert_eq!(world.state.import("stock"), Some(10_000));
+    let mut restored = State::default();
+    for row in world.rows() {
+        restored.restore(row);
+    }
+    assert_eq!(restored.import("stock"), Some(10_000));
+    world.operate(note(None));
+    assert_eq!(world.state.import("stock"), None);
+
+    for n in 0..64 {
+        world.operate(Command::NoteImport {
+            name: n.to_string().into(),
+            rows: Some(1),
+        });
+    }
+    let by = Actor::Operator { name: "op".into() };
+    assert!(matches!(
+        world.give(by, None, note(Some(1))),
+        Err(Refusal::Admin(AdminRefusal::TooMany { limit: 64, .. }))
+    ));
+}

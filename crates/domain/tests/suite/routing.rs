@@ -1,0 +1,162 @@
+//! Who is reached by whom.
+
+use crate::common::{HOUR_MS, World, axb, axn, number};
+use maskline_domain::routing::{Dial, Route, Situation, explain, route};
+use maskline_domain::*;
+
+const A: &str = "15000000000";
+const B: &str = "15800000000";
+const N: &str = "13900000000";
+
+fn reached(world: &World, caller: Option<&str>, x: PhoneNumber) -> Result<String, Situation> {
+    let dial = Dial {
+        caller: caller.map(number),
+        x,
+    };
+    let found = route(&world.state, &dial, world.now);
+    assert_eq!(explain(&world.state, &dial, world.now).route, found);
+    match found {
+        Route::Connect(connection) => Ok(connection.callee.reveal()),
+        Route::Refuse { situation, .. } => Err(situation),
+    }
+}
+
+#[test]
+fn anyone_reaches_a_and_a_reaches_the_default_b() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000", "17000000001"]);
+    let with_b = world
+        .bind(BindRequest {
+            b: Some(number(B)),
+            ..axn(A)
+        })
+        .expect("free");
+    let without_b = world.bind(axn(A)).expect("free");
+    assert_eq!(reached(&world, Some(N), with_b.x), Ok(A.into()));
+    assert_eq!(reached(&world, None, with_b.x), Ok(A.into()));
+    assert_eq!(reached(&world, Some(B), with_b.x), Ok(A.into()));
+    assert_eq!(reached(&world, Some(A), with_b.x), Ok(B.into()));
+    assert_eq!(
+        reached(&world, Some(A), without_b.x),
+        Err(Situation::VacantNumber)
+    );
+    assert_eq!(
+        reached(&world, Some(&with_b.x.reveal()), with_b.x),
+        Err(Situation::Loop)
+    );
+}
+
+#[test]
+fn only_the_pair_reaches_each_other() {
+    let mut world = World::new();
+    world.stock("FC2", "北京", &["17000000000"]);
+    let pair = world.bind(axb(A, B)).expect("free");
+    assert_eq!(reached(&world, Some(A), pair.x), Ok(B.into()));
+    assert_eq!(reached(&world, Some(B), pair.x), Ok(A.into()));
+    assert_eq!(reached(&world, Some(N), pair.x), Err(Situation::NoBinding));
+    assert_eq!(reached(&world, None, pair.x), Err(Situation::NoBinding));
+}
+
+#[test]
+fn nobody_is_reached_once_the_binding_is_over_or_where_there_is_none() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000", "17000000001"]);
+    let bound = world.bind(axn(A)).expect("free");
+    let idle = if bound.x == number("17000000000") {
+        "17000000001"
+    } else {
+        "17000000000"
+    };
+    assert_eq!(
+        reached(&world, Some(N), number(idle)),
+        Err(Situation::NoBinding)
+    );
+    assert_eq!(
+        reached(&world, Some(N), number("17999999999")),
+        Err(Situation::XUnknown)
+    );
+    world.pass_ms(HOUR_MS - 1);
+    assert_eq!(reached(&world, Some(N), bound.x), Ok(A.into()));
+    world.pass_ms(1);
+    assert_eq!(reached(&world, Some(N), bound.x), Err(Situation::NoBinding));
+}
+
+#[test]
+fn a_restriction_stops_one_direction() {
+    for (restriction, a_dials, n_dials) in [
+        (
+            Restriction::AMayNotDial,
+            Err(Situation::Restricted),
+            Ok(A.to_string()),
+        ),
+        (
+            Restriction::OthersMayNotDial,
+            Ok(B.to_string()),
+            Err(Situation::Restricted),
+        ),
+        (Restriction::None, Ok(B.to_string()), Ok(A.to_string())),
+    ] {
+        let mut world = World::new();
+        world.stock("FC1", "北京", &["17000000000"]);
+        let bound = world
+            .bind(BindRequest {
+                b: Some(number(B)),
+                restriction,
+                ..axn(A)
+            })
+            .expect("free");
+        assert_eq!(
+            reached(&world, Some(A), bound.x),
+            a_dials,
+            "{restriction:?}"
+        );
+        assert_eq!(
+            reached(&world, Some(N), bound.x),
+            n_dials,
+            "{restriction:?}"
+        );
+    }
+}
+
+#[test]
+fn a_pool_may_keep_a_from_reaching_b() {
+    let mut world = World::new();
+    world.set_pool("FC1", Product::Axn, |pool| pool.a_call_back = false);
+    world.stock("FC1", "北京", &["17000000000"]);
+    let bound = world
+        .bind(BindRequest {
+            b: Some(number(B)),
+            ..axn(A)
+        })
+        .expect("free");
+    assert_eq!(
+        reached(&world, Some(A), bound.x),
+        Err(Situation::CallBackOff)
+    );
+    assert_eq!(reached(&world, Some(N), bound.x), Ok(A.into()));
+}
+
+#[test]
+fn an_explanation_shows_no_whole_number() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000"]);
+    let bound = world.bind(axn(A)).expect("free");
+    let dial = Dial {
+        caller: Some(number(N)),
+        x: bound.x,
+    };
+    let explanation = explain(&world.state, &dial, world.now);
+    let text: String = explanation
+        .steps
+        .iter()
+        .map(|step| format!("{step}\n"))
+        .collect();
+    assert!(
+        text.contains("The slot of this caller on X is free."),
+        "{text}"
+    );
+    assert!(text.contains("The call goes to 150******00."), "{text}");
+    for secret in [A, N] {
+        assert!(!text.contains(secret));
+    }
+}

@@ -1,0 +1,9 @@
+//! The program through its public face, over real sockets and real data directories.
+
+mod api;
+mod calls;
+mod leaks;
+mod ledger;
+mod operation;
+mod softphone;
+mod tidy;
