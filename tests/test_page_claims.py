@@ -81,6 +81,45 @@ def test_every_setting_that_a_page_names_is_one():
 
 
 @pytest.mark.offline
+def test_every_default_that_a_page_names_is_that_of_the_example():
+    """The example file is what the program takes its defaults from; pages that repeat one must repeat that."""
+    settings = tomllib.loads(uncommented("maskline.example.toml"))
+    texts = {page: (REPOSITORY / page).read_text(encoding="utf-8") for page in pages()}
+    assert sum(len(defaults_named(text)) for text in texts.values()) > 8
+    assert {page: wrong for page, text in texts.items() if (wrong := wrong_defaults(text, settings))} == {}
+    for right, planted in (
+        ("| 127.0.0.1:8080 |", "| 127.0.0.1:8088 |"),
+        ("| as SIP, 20000-29999 |", "| as SIP, 20000-39999 |"),
+        ("`rtp.unheard_kib_max` (4)", "`rtp.unheard_kib_max` (8)"),
+    ):
+        text = texts["docs/configuration.md"]
+        assert text.count(right) == 1
+        assert len(wrong_defaults(text.replace(right, planted), settings)) == 1, planted
+
+
+def defaults_named(text):
+    """(setting, default) as a page tells them: in a column of that name, in brackets, or behind "by default"."""
+    name = r"`([a-z_]+\.[a-z_]+)`"
+    found = re.findall(name + r" \(([\w.:-]+)\)", text) + re.findall(name + r", by default ([\w.:-]*\w)", text)
+    for table in re.findall(r"(?m)^\|.*\| default \|\n\|[-|]+\n((?:\|.*\n)+)", text):
+        for row in table.splitlines():
+            *_, named, default = row.strip("| ").split("|")
+            found += [(setting, default.strip()) for setting in re.findall(name, named)]
+    return found
+
+
+def wrong_defaults(text, settings):
+    wrong = []
+    for setting, told in defaults_named(text):
+        section, _, name = setting.partition(".")
+        if section in settings and re.search(r"\d", told):
+            default = str(settings[section][name])
+            if default and default not in re.split(r"[ ,]+", told):
+                wrong.append((setting, told))
+    return wrong
+
+
+@pytest.mark.offline
 def test_the_changelog_tells_each_change_once_and_to_its_end():
     assert changelog_slips((REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")) == []
     # What merges have left: the end of an entry behind another one, and an entry beside its newer wording.

@@ -1,6 +1,8 @@
 //! The settings of one process: what they are called, what they are when nobody sets them, and
 //! where a value came from when it is wrong.
 //!
+//! The defaults stand once, in `docs/maskline.example.toml`, which is part of the program.
+//!
 //! Values come from the file, then `MASKLINE_*`, then flags; the later wins. Each layer is checked
 //! on its own, so that a mistake is reported where it was made: a file with its line, a variable
 //! with its name, a flag with its name. Nothing is ignored silently: an unknown key is an error. All
@@ -9,6 +11,7 @@
 //! [`Settings`] is what a process starts with. Some of it may change while it runs and is read again
 //! on SIGHUP; see [`Reloader`].
 
+mod defaults;
 mod error;
 mod file;
 mod load;

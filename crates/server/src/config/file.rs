@@ -7,7 +7,9 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
+use super::defaults;
 use super::error::{ConfigError, ConfigErrors, Fault, Source};
+use super::load::overlay;
 use super::settings::Settings;
 use crate::suggest;
 
@@ -146,13 +148,11 @@ fn unknown(name: &str, known: &Table) -> String {
     }
 }
 
-/// Whether a value can stand at a key; the reason when it cannot.
+/// Whether a value can stand at a key, beside the defaults of all others; the reason when it cannot.
 pub(super) fn try_alone(key: &str, value: &Value) -> Result<(), String> {
-    let mut alone = value.clone();
-    for name in key.rsplit('.') {
-        alone = Value::Table(Table::from_iter([(name.to_owned(), alone)]));
-    }
-    let Err(error) = Settings::deserialize(alone) else {
+    let mut whole = defaults::table().clone();
+    overlay(&mut whole, alone(key, value.clone()));
+    let Err(error) = Settings::deserialize(whole) else {
         return Ok(());
     };
     let reason = suggest::with_hint(error.message());
@@ -160,6 +160,16 @@ pub(super) fn try_alone(key: &str, value: &Value) -> Result<(), String> {
         Value::String(_) | Value::Float(_) => reason + &counted(key),
         _ => reason,
     })
+}
+
+/// A table that holds nothing but a value at a dotted key.
+pub(super) fn alone(key: &str, value: Value) -> Table {
+    let (above, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let table = Table::from_iter([(name.to_owned(), value)]);
+    match above {
+        "" => table,
+        above => alone(above, Value::Table(table)),
+    }
 }
 
 /// How the number of a key is counted; names end in their unit.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::defaults;
 use super::error::{ConfigError, ConfigErrors, Fault, Source};
-use super::file::{self, join, try_alone};
+use super::file::{self, alone, join, try_alone};
 use super::settings::Settings;
 use crate::suggest;
 
@@ -103,15 +104,14 @@ impl Loaded {
 /// Every mistake found: a file that cannot be read or parsed, unknown keys and variables, values of the
 /// wrong kind or out of bounds, settings that contradict each other.
 pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
-    let defaults = Table::try_from(Settings::default())
-        .expect("settings are tables of text, numbers, booleans and lists");
+    let defaults = defaults::table();
     let mut merged = defaults.clone();
     let mut sources = BTreeMap::new();
 
     let mut mistakes = Vec::new();
 
     if let Some(path) = &inputs.file {
-        let read = file::read(path, &defaults)?;
+        let read = file::read(path, defaults)?;
         mistakes.extend(read.mistakes);
         overlay(&mut merged, read.table);
         sources.extend(read.lines.into_iter().map(|(key, line)| {
@@ -120,7 +120,7 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
         }));
     }
 
-    let names = variable_names(&defaults);
+    let names = variable_names(defaults);
     for (name, text) in &inputs.variables {
         if OTHER_VARIABLES.contains(&name.as_str())
             || FOREIGN_PREFIXES.iter().any(|p| name.starts_with(p))
@@ -139,13 +139,13 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
             });
             continue;
         };
-        let done = set(&mut merged, &defaults, key, text, source, &mut sources);
+        let done = set(&mut merged, defaults, key, text, source, &mut sources);
         mistakes.extend(done.err());
     }
 
     for (flag, key, text) in &inputs.flags {
         let source = Source::Flag(flag);
-        let done = set(&mut merged, &defaults, key, text, source, &mut sources);
+        let done = set(&mut merged, defaults, key, text, source, &mut sources);
         mistakes.extend(done.err());
     }
 
@@ -169,7 +169,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     Ok(loaded)
 }
 
-fn overlay(below: &mut Table, above: Table) {
+/// Puts the values of `above` over those of `below`.
+pub(super) fn overlay(below: &mut Table, above: Table) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {
             (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
@@ -219,13 +220,7 @@ fn set(
         }
     };
     try_alone(key, &value).map_err(refuse)?;
-    let mut alone = value;
-    for name in key.rsplit('.') {
-        alone = Value::Table(Table::from_iter([(name.to_owned(), alone)]));
-    }
-    if let Value::Table(alone) = alone {
-        overlay(merged, alone);
-    }
+    overlay(merged, alone(key, value));
     sources.insert(key.to_owned(), source);
     Ok(())
 }

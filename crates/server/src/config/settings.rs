@@ -1,7 +1,8 @@
-//! Every setting, with its default.
+//! Every setting.
 //!
 //! A field here is a key in the file (`[api] listen`), a variable (`MASKLINE_API_LISTEN`) and a line
-//! in `docs/maskline.example.toml`; a test holds the three together. Names end in their unit.
+//! in `docs/maskline.example.toml`, which is where its default stands; see `defaults`. Names end in their
+//! unit.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +15,7 @@ use super::values::{
 
 /// What a process starts with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The directory that holds the journal, the records and the recordings.
     pub data: String,
@@ -52,7 +53,7 @@ pub struct Settings {
 
 /// The customers' interface.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ApiSettings {
     /// Plain HTTP; off leaves HTTPS alone.
     pub listen: OffOr<ListenAddress>,
@@ -89,7 +90,7 @@ pub struct ApiSettings {
 
 /// The operator's interface: admin API, `/metrics`, `/healthz`, `/readyz`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct AdminSettings {
     /// Where it listens. Plain HTTP: keep it on a private address.
     pub listen: ListenAddress,
@@ -101,7 +102,7 @@ pub struct AdminSettings {
 
 /// Signalling.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct SipSettings {
     /// Where peers send their requests.
     pub listen: ListenAddress,
@@ -133,7 +134,7 @@ pub struct SipSettings {
 
 /// Media.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RtpSettings {
     /// The IP address media is received on; off means that of `sip.listen`.
     pub bind: OffOr<IpAddr>,
@@ -148,7 +149,7 @@ pub struct RtpSettings {
 
 /// Calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct CallSettings {
     /// Calls at once, on this process.
     pub calls_max: u32,
@@ -167,7 +168,7 @@ pub struct CallSettings {
 
 /// Recordings. They lie under the data directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RecordingSettings {
     /// With less free space than this on its disk nothing is recorded; binds and call records go on.
     /// In MiB.
@@ -178,7 +179,7 @@ pub struct RecordingSettings {
 
 /// What callers hear from us.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct PromptSettings {
     /// The languages in which each prompt is spoken, one after the other.
     pub languages: Vec<Language>,
@@ -189,7 +190,7 @@ pub struct PromptSettings {
 
 /// What is logged, and how. Logs go to standard error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct LogSettings {
     /// The level, or levels by module. Reloadable.
     pub level: LogFilter,
@@ -199,7 +200,7 @@ pub struct LogSettings {
 
 /// Bounds on what one customer may ask of us. All are reloadable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct LimitSettings {
     /// Requests a second of one account, over all actions. 0: no limit.
     pub account_per_s: u32,
@@ -220,7 +221,7 @@ pub struct LimitSettings {
 /// Where the master key comes from. Exactly one of: the variable `MASKLINE_MASTER_KEY`, a command, a
 /// file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct MasterKeySettings {
     /// The file; off means `<data>.key`, beside the data directory.
     pub file: OffOr<String>,
@@ -232,7 +233,7 @@ pub struct MasterKeySettings {
 
 /// The one writer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct WriterSettings {
     /// Commands waiting at most; above it a caller is refused at once.
     pub queue_max: u32,
@@ -244,7 +245,7 @@ pub struct WriterSettings {
 
 /// The journal and its snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct JournalSettings {
     /// Days that batches are kept after a snapshot has taken them in, for "who was X at 14:03:07?".
     pub retention_days: u32,
@@ -256,7 +257,7 @@ pub struct JournalSettings {
 
 /// Background work. Correctness never depends on it: an expired binding is over, swept or not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct JobSettings {
     /// Whether jobs run at all.
     pub enabled: bool,
@@ -268,7 +269,7 @@ pub struct JobSettings {
 
 /// Start and stop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ProcessSettings {
     /// The name of this node, in call records.
     pub node: String,
@@ -276,208 +277,9 @@ pub struct ProcessSettings {
     pub drain_timeout_s: u32,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            data: "./maskline-data".to_owned(),
-            demo: false,
-            api: ApiSettings::default(),
-            admin: AdminSettings::default(),
-            sip: SipSettings::default(),
-            rtp: RtpSettings::default(),
-            calls: CallSettings::default(),
-            recording: RecordingSettings::default(),
-            prompts: PromptSettings::default(),
-            log: LogSettings::default(),
-            limits: LimitSettings::default(),
-            master_key: MasterKeySettings::default(),
-            writer: WriterSettings::default(),
-            journal: JournalSettings::default(),
-            jobs: JobSettings::default(),
-            process: ProcessSettings::default(),
-        }
-    }
-}
-
-/// The page about errors as the project publishes it.
-const ERRORS_PAGE: &str = concat!(
-    env!("CARGO_PKG_REPOSITORY"),
-    "/blob/main/docs/errors-api.md"
-);
-
-impl Default for ApiSettings {
-    fn default() -> Self {
-        Self {
-            listen: OffOr::on(local(8080)),
-            https: local(8443),
-            certificate: OffOr::OFF,
-            private_key: OffOr::OFF,
-            language: Language::Chinese,
-            errors_page: OffOr::on(ERRORS_PAGE.to_owned()),
-            connections_max: 10_000,
-            connections_per_address_max: 1_000,
-            trusted_proxies: Vec::new(),
-            proxy_protocol: false,
-            idle_timeout_s: 60,
-            body_timeout_s: 10,
-            body_max_bytes: 64 << 10,
-        }
-    }
-}
-
-impl Default for AdminSettings {
-    fn default() -> Self {
-        Self {
-            listen: local(8081),
-            body_max_bytes: 64 << 20,
-            body_timeout_s: 60,
-        }
-    }
-}
-
-impl Default for SipSettings {
-    fn default() -> Self {
-        Self {
-            listen: local(5060),
-            advertised: OffOr::OFF,
-            domains: Vec::new(),
-            tcp: true,
-            message_timeout_s: 30,
-            tls: OffOr::OFF,
-            certificate: OffOr::OFF,
-            private_key: OffOr::OFF,
-            client_authorities: OffOr::OFF,
-            server_authorities: OffOr::OFF,
-            resolver: OffOr::OFF,
-        }
-    }
-}
-
-impl Default for RtpSettings {
-    fn default() -> Self {
-        Self {
-            bind: OffOr::OFF,
-            advertised: OffOr::OFF,
-            ports: "20000-29999"
-                .parse()
-                .expect("a literal that the tests parse"),
-            unheard_kib_max: 4,
-        }
-    }
-}
-
-impl Default for CallSettings {
-    fn default() -> Self {
-        Self {
-            calls_max: 2_000,
-            per_x_max: 30,
-            per_caller_max: 20,
-            duration_max_s: 6 * 3_600,
-            silence_max_s: 30,
-            hold_silence_max_s: 300,
-        }
-    }
-}
-
-impl Default for RecordingSettings {
-    fn default() -> Self {
-        Self {
-            free_min_mib: 1_024,
-            notice: RecordingNotice::None,
-        }
-    }
-}
-
-impl Default for PromptSettings {
-    fn default() -> Self {
-        Self {
-            languages: vec![Language::Chinese, Language::English],
-            directory: OffOr::OFF,
-        }
-    }
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            level: "info".parse().expect("a literal that the tests parse"),
-            format: LogFormat::Text,
-        }
-    }
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            account_per_s: 20_000,
-            action_per_s: 0,
-            actions: BTreeMap::new(),
-            nonces_per_key_max: 10_000_000,
-            nonces_per_account_max: 20_000_000,
-            nonces_total_max: 40_000_000,
-            clock_skew_s: 15 * 60,
-        }
-    }
-}
-
-impl Default for MasterKeySettings {
-    fn default() -> Self {
-        Self {
-            file: OffOr::OFF,
-            command: Vec::new(),
-            command_timeout_s: 30,
-        }
-    }
-}
-
-impl Default for WriterSettings {
-    fn default() -> Self {
-        Self {
-            queue_max: 8_192,
-            batch_max: 512,
-            deadline_ms: 5_000,
-        }
-    }
-}
-
-impl Default for JournalSettings {
-    fn default() -> Self {
-        Self {
-            retention_days: 30,
-            snapshot_every_batches: 200_000,
-            snapshot_every_bytes: 256 << 20,
-        }
-    }
-}
-
-impl Default for JobSettings {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            interval_ms: 1_000,
-            batch_max: 200,
-        }
-    }
-}
-
-impl Default for ProcessSettings {
-    fn default() -> Self {
-        Self {
-            node: "node-1".to_owned(),
-            drain_timeout_s: 30,
-        }
-    }
-}
-
 impl Settings {
     /// The HTTPS listener, when it is wanted: with a certificate, or in the demo.
     pub fn https(&self) -> Option<&ListenAddress> {
         (self.demo || self.api.certificate.is_set()).then_some(&self.api.https)
     }
-}
-
-fn local(port: u16) -> ListenAddress {
-    format!("127.0.0.1:{port}")
-        .parse()
-        .expect("a literal host and a port")
 }

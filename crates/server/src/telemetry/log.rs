@@ -120,7 +120,7 @@ mod tests {
     fn settings(format: LogFormat) -> LogSettings {
         LogSettings {
             format,
-            ..LogSettings::default()
+            ..crate::config::Settings::default().log
         }
     }
 

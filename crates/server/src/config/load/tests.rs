@@ -19,7 +19,7 @@ fn later_layers_win() {
     assert_eq!(settings.api.listen.get().unwrap().port(), 21);
     assert_eq!(settings.admin.listen.port(), 13);
     assert_eq!(settings.sip.listen.port(), 4);
-    assert_eq!(settings.rtp, crate::config::RtpSettings::default());
+    assert_eq!(settings.rtp, Settings::default().rtp);
     assert_eq!(loaded.source("api.listen"), Source::Flag("--api"));
     assert_eq!(loaded.source("rtp.ports"), Source::Default);
 }

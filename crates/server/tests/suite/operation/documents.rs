@@ -4,30 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use maskline_server::admin::document::Document;
-use maskline_server::config::{Inputs, Settings, load};
+use maskline_server::config::Settings;
 use toml::{Table, Value};
-
-#[test]
-fn the_example_of_settings_holds_every_setting_with_its_default() {
-    let text = read("docs/maskline.example.toml");
-    let uncommented: String = text
-        .lines()
-        .map(|line| format!("{}\n", without_mark(line)))
-        .collect();
-    let shown: Table = uncommented.parse().expect("TOML, once its lines count");
-    let defaults = Table::try_from(Settings::default()).expect("a table");
-    assert_eq!(keys(&shown), keys(&defaults));
-    assert_eq!(shown, defaults);
-}
-
-#[test]
-fn the_example_of_settings_loads_as_it_is() {
-    let inputs = Inputs {
-        file: Some(root().join("docs/maskline.example.toml")),
-        ..Inputs::default()
-    };
-    assert_eq!(load(&inputs).expect("valid").settings, Settings::default());
-}
 
 #[test]
 fn the_example_of_a_document_says_all_that_one_can_say() {
@@ -84,6 +62,14 @@ fn what_the_unit_and_the_image_set_are_settings() {
     }
 }
 
+/// The defaults are compiled in, so the image cannot be built without their file.
+#[test]
+fn the_image_is_built_with_the_defaults() {
+    let defaults = "docs/maskline.example.toml";
+    assert!(read("packaging/Dockerfile").contains(&format!("COPY {defaults} docs/")));
+    assert!(read("packaging/Dockerfile.dockerignore").contains(&format!("!{defaults}")));
+}
+
 #[test]
 fn configuration_names_every_section() {
     let text = read("docs/configuration.md") + &read("docs/maskline.example.toml");
@@ -107,14 +93,6 @@ fn every_route_of_the_admin_api_is_described() {
     for route in routes {
         let whole = [format!("{route}`"), format!("{route}?")];
         assert!(whole.iter().any(|text| described.contains(text)), "{route}");
-    }
-}
-
-/// `#name = value` is a setting left at its default; `# words` is a comment.
-fn without_mark(line: &str) -> &str {
-    match line.strip_prefix('#') {
-        Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest,
-        _ => line,
     }
 }
 
