@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::calls::CallsHandle;
+use crate::permissions::Permissions;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
 use crate::writer::Ledger;
@@ -46,6 +47,8 @@ pub struct Admin {
     pub sealer: Arc<Sealer>,
     /// What every request must carry.
     pub token: AdminToken,
+    /// The permissions that policies may name.
+    pub permissions: Permissions,
     /// For `/v1/status`.
     pub readiness: Readiness,
     /// For `/v1/status`.

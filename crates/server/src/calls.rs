@@ -1,24 +1,30 @@
 //! Calls: SIP and RTP on real sockets around machines that have none.
 //!
 //! [`maskline_switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
-//! relayed. The thread in `thread` carries that out. [`sip_connections`] are the streams beside the datagrams;
+//! relayed. The `driver` carries that out on a thread of its own, `thread`. [`sip_connections`] are the streams beside the datagrams;
 //! [`maskline_media`] carries the sound, plays and records; [`call_store`] asks the ledger and writes the
-//! records; `lost_calls` closes those of a process that was killed; [`calls_handle`] shows what goes on and
-//! [`health`] who speaks to us without being a trunk; `passwords` opens those of trunks; `resolver` asks for host
-//! names, of trunks ([`trunk_names`]) and in descriptions of media (`lookups`); [`sandbox`] is a phone that answers
-//! by itself.
+//! records; `lost_calls` closes those of a process that was killed. [`calls_handle`] shows what goes on, `metrics`
+//! counts it, `rejected_messages` are those that became no call and [`unknown_sources`] where SIP comes from that
+//! belongs to no trunk; `trunk_freshness` tells whether changed trunks are in use, `trunk_tests` are those that
+//! somebody waits for; `passwords` opens those of trunks; `resolver` asks for host names, of trunks
+//! ([`trunk_names`]) and in descriptions of media (`lookups`); [`sandbox`] is a phone that answers by itself.
 
 pub mod call_store;
 pub mod calls_handle;
-pub mod health;
+mod driver;
 mod lookups;
 mod lost_calls;
+mod metrics;
 mod passwords;
+mod rejected_messages;
 mod resolver;
 pub mod sandbox;
 pub mod sip_connections;
 mod thread;
+mod trunk_freshness;
 pub mod trunk_names;
+mod trunk_tests;
+pub mod unknown_sources;
 
 use crate::seal::Sealer;
 use crate::writer::{Ledger, Records};
@@ -146,8 +152,8 @@ pub async fn serve(
         .map(sip_connections::bind_streams)
         .transpose()?;
     let tls_address = tls.as_ref().map(|tls| tls.local_addr()).transpose()?;
-    let strangers = config.calls_handle.strangers().clone();
-    let connections = SipConnections::new(tcp, tls, config.tls.clone(), config.streams, strangers);
+    let unknown = config.calls_handle.unknown_sources().clone();
+    let connections = SipConnections::new(tcp, tls, config.tls.clone(), config.streams, unknown);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
     lost_calls::close(&config, &records).await;

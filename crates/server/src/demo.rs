@@ -23,7 +23,7 @@ use crate::admin::document::{
     Document, WantedAccount, WantedKey, WantedNumbers, WantedPool, WantedTrunk,
 };
 use crate::admin::{Admin, Mode, Operator, apply};
-use crate::writer::clocks;
+use crate::clocks;
 
 /// The file within the data directory.
 const FILE: &str = "demo.json";
@@ -181,7 +181,7 @@ async fn bind(admin: &Admin, x: PhoneNumber, a: PhoneNumber) -> Result<(), Strin
         b: None,
         x: Some(x),
         city: None,
-        expires_at: clocks().wall.plus_secs(BOUND_FOR_S),
+        expires_at: clocks::read().wall.plus_secs(BOUND_FOR_S),
         restriction: Restriction::None,
         record: true,
         speech_recognition: false,

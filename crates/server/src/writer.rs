@@ -6,14 +6,15 @@
 //! a little of the maintenance for the background threads. The rules are the
 //! pipeline's; this is the shell around it.
 
+mod background;
 mod checkpointer;
-mod clocks_and_seeds;
 mod erase;
 mod erased;
 mod metrics;
 mod owners;
 mod projector;
 mod records;
+mod seeds;
 mod snapshotter;
 mod thread;
 
@@ -36,10 +37,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::clocks_and_seeds::{Seeds, clocks};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
 use self::records::RecordJob;
 pub use self::records::{LostCallsError, Records, Written};
+pub use self::seeds::Seeds;
+use crate::clocks;
 pub use maskline_journal::pipeline::{SubmitError, Touch};
 
 /// The exit code after an append whose outcome nobody knows. A supervisor
@@ -314,7 +316,7 @@ impl Ledger {
             caller,
             envelope: Box::new(envelope),
             seed,
-            deadline_ms: Some(clocks().monotonic_ms + wait.as_millis() as u64),
+            deadline_ms: Some(clocks::read().monotonic_ms + wait.as_millis() as u64),
         };
         shared
             .submissions
@@ -346,7 +348,7 @@ impl Ledger {
             if core.pipeline.is_stopped() {
                 return Err(ReadError::Closed);
             }
-            let seen = look(core.pipeline.state(), core.pipeline.now(clocks()));
+            let seen = look(core.pipeline.state(), core.pipeline.now(clocks::read()));
             let append_outcome = core
                 .pipeline
                 .must_wait(touch)
@@ -380,7 +382,10 @@ impl Ledger {
         if core.pipeline.is_stopped() || core.pipeline.must_wait(touch) {
             return None;
         }
-        Some(look(core.pipeline.state(), core.pipeline.now(clocks())))
+        Some(look(
+            core.pipeline.state(),
+            core.pipeline.now(clocks::read()),
+        ))
     }
 
     /// Confirms that the wall clock is right, although it leapt.

@@ -259,8 +259,8 @@ impl Endpoint {
             return self.on_request_within(request, from, key, now);
         }
         let Some(peer) = self.peer_at(from) else {
-            self.counts.strangers += 1;
-            self.event(Event::Stranger { from, method });
+            self.counts.unknown_sources += 1;
+            self.event(Event::UnknownSource { from, method });
             return self.answer_at_once(&request, from, 403, Hint::None);
         };
         if let Some((status, hint)) = stateless::judge(&request, essentials.max_forwards) {

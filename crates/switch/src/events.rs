@@ -83,8 +83,8 @@ impl Switch {
                 reachable,
                 at,
             } => self.on_peer_state(peer, reachable, at),
-            Event::Stranger { from, method } => {
-                self.outputs.push_back(Output::Stranger(from, method));
+            Event::UnknownSource { from, method } => {
+                self.outputs.push_back(Output::UnknownSource(from, method));
             }
             Event::Registered { peer, status } => self.on_registered(peer, status),
             Event::Confirmed { leg, sdp } => self.on_confirmed(leg, sdp.as_deref(), named, now),

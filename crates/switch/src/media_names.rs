@@ -296,7 +296,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Info { leg, .. }
         | Event::Cancelled { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
-        Event::PeerState { .. } | Event::Registered { .. } | Event::Stranger { .. } => None,
+        Event::PeerState { .. } | Event::Registered { .. } | Event::UnknownSource { .. } => None,
     }
 }
 

@@ -91,7 +91,7 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     /// A request from nobody we know was refused.
-    Stranger(Hop, Method),
+    UnknownSource(Hop, Method),
     /// Something has changed about a trunk, which operators want to know.
     TrunkChanged(TrunkName, TrunkChange),
     /// Ask the state for the route.

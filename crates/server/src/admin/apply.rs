@@ -61,11 +61,11 @@ pub async fn apply(
             .await?;
         rows.into_iter().for_each(|row| copy.restore(row));
     }
-    let sealer = admin.sealer.clone();
-    let mut plan =
-        tokio::task::spawn_blocking(move || plan(copy, &document, mode.known, &sealer, now))
-            .await
-            .map_err(|error| AdminError::Internal(format!("planning: {error}")))??;
+    let (sealer, permissions) = (admin.sealer.clone(), admin.permissions.clone());
+    let planning = move || plan(copy, &document, mode.known, (&sealer, &permissions), now);
+    let mut plan = tokio::task::spawn_blocking(planning)
+        .await
+        .map_err(|error| AdminError::Internal(format!("planning: {error}")))??;
     if dry_run {
         plan.new_keys.clear();
     }

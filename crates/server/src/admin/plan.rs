@@ -20,6 +20,7 @@ use maskline_domain::{
 
 use super::document::{Document, Unwanted, WantedAccount, WantedPool};
 use super::view;
+use crate::permissions::Permissions;
 use crate::seal::Sealer;
 use change::difference;
 pub use change::{Change, Verb};
@@ -89,7 +90,7 @@ pub fn plan(
     facts: State,
     document: &Document,
     known: Known,
-    sealer: &Sealer,
+    (sealer, permissions): (&Sealer, &Permissions),
     now: Timestamp,
 ) -> Result<Plan, Mistakes> {
     let mut planner = Planner {
@@ -106,7 +107,7 @@ pub fn plan(
         note("account", index, planner.account(wanted));
     }
     for (index, wanted) in document.users.iter().enumerate() {
-        note("user", index, planner.user(wanted));
+        note("user", index, planner.user(wanted, permissions));
     }
     for (index, wanted) in document.keys.iter().enumerate() {
         note("key", index, planner.key(wanted, sealer));
@@ -126,7 +127,7 @@ pub fn plan(
     }
     note("remove", 0, planner.remove(&document.remove));
     let users = document.users.iter();
-    let told = users.flat_map(|wanted| user::warnings(&planner.state, wanted));
+    let told = users.flat_map(|wanted| user::warnings(&planner.state, wanted, permissions));
     let told: Vec<String> = told.collect();
     planner.plan.warnings.extend(told);
     Mistakes::none_of(mistakes)?;
@@ -250,6 +251,7 @@ fn refused(what: &str) -> impl Fn(&str) -> PlanError + use<> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permissions::Permission;
     use crate::seal::MasterKeys;
 
     const FIRST: &str = r#"
@@ -541,6 +543,16 @@ mod tests {
         apply_as(state, text, Known::Changed)
     }
 
+    /// Some actions of the vendor's.
+    fn permissions() -> Permissions {
+        let name = |name: &str| Permission {
+            name: format!("dypls:{name}"),
+            has_no_pool: name == "QuerySecretNoRemain",
+        };
+        let names = ["BindAxn", "UnbindSubscription", "QuerySecretNoRemain"];
+        Permissions::new("dypls:", names.map(name))
+    }
+
     fn apply_as(state: &mut State, text: &str, known: Known) -> Result<Plan, Mistakes> {
         let document: Document = toml::from_str(text).expect("a document");
         let keys = MasterKeys::parse(&hex::encode([9; 32])).expect("a key");
@@ -549,7 +561,13 @@ mod tests {
         for row in number_rows(state, &numbers_of(&document)?) {
             copy.restore(row);
         }
-        let plan = plan(copy, &document, known, &Sealer::new(&keys), now)?;
+        let plan = plan(
+            copy,
+            &document,
+            known,
+            (&Sealer::new(&keys), &permissions()),
+            now,
+        )?;
         let by = Actor::Operator {
             name: "test".into(),
         };

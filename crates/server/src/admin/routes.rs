@@ -81,7 +81,7 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize, body_timeout: BodyTimeou
             "/v1/trunks/{name}",
             get(trunks::show).put(trunks::put).delete(trunks::delete),
         )
-        .route("/v1/strangers", get(trunks::strangers))
+        .route("/v1/strangers", get(trunks::unknown_sources))
         .route("/v1/trunks/{name}/test", post(trunks::test))
         .route("/v1/bindings", get(bindings::list))
         .route(

@@ -1,53 +1,20 @@
-//! The names under which policies allow or deny actions, as statements spell them: `dypls:BindAxn`,
+//! The permissions that the actions are given, as statements of policies spell them: `dypls:BindAxn`,
 //! `dypls:Query*`, `*`.
 
-use super::actions::{ACTIONS, Action, PoolBy, find};
-use crate::suggest;
+use super::actions::{ACTIONS, Action, PoolBy};
+use crate::permissions::{Permission, Permissions};
 
 /// What stands before the name of an action.
 const PREFIX: &str = "dypls:";
 
-/// What is wrong with a pattern that no action can ever match; nothing if one can. Such a statement
-/// would be silent: a deny that never denies.
+/// One permission for each action, those that are not supported among them.
 #[must_use]
-pub fn mistake(pattern: &str) -> Option<String> {
-    let names: Vec<String> = ACTIONS.iter().map(Action::permission).collect();
-    let (start, is_open) = match pattern.strip_suffix('*') {
-        Some(start) => (start, true),
-        None => (pattern, false),
+pub fn permissions() -> Permissions {
+    let of = |action: &Action| Permission {
+        name: action.permission(),
+        has_no_pool: action.supported && action.pool == PoolBy::Nothing,
     };
-    let fits = |name: &String| match is_open {
-        true => name.starts_with(start),
-        false => name == start,
-    };
-    if names.iter().any(fits) {
-        return None;
-    }
-    let wanted = match start.split_once(':') {
-        Some((_, action)) => format!("{PREFIX}{action}"),
-        None => format!("{PREFIX}{start}"),
-    };
-    // Of an open pattern only the beginning is compared, with as many letters as it has.
-    let length = wanted.chars().count();
-    let candidates = names.iter().map(|name| match is_open {
-        true => name.chars().take(length).collect(),
-        false => name.clone(),
-    });
-    let candidates: Vec<String> = candidates.collect();
-    let near = suggest::nearest(&wanted, candidates.iter().map(String::as_str));
-    let hint = near.map_or_else(String::new, |near| {
-        format!("; did you mean {near}{}?", if is_open { "*" } else { "" })
-    });
-    Some(format!("no action is called {pattern}{hint}"))
-}
-
-/// Whether this names one action that has no pool, so that only pools = `*` covers it.
-#[must_use]
-pub fn has_no_pool(pattern: &str) -> bool {
-    pattern
-        .strip_prefix(PREFIX)
-        .and_then(find)
-        .is_some_and(|action| action.supported && action.pool == PoolBy::Nothing)
+    Permissions::new(PREFIX, ACTIONS.iter().map(of))
 }
 
 #[cfg(test)]
@@ -66,7 +33,7 @@ mod tests {
             "dypls:CreateAxgGroup",
             "d*",
         ] {
-            assert_eq!(mistake(pattern), None, "{pattern}");
+            assert_eq!(permissions().mistake(pattern), None, "{pattern}");
         }
     }
 
@@ -86,17 +53,17 @@ mod tests {
             ("Query*", "dypls:Query*"),
             ("dypls:QuerySubId", "dypls:QuerySubsId"),
         ] {
-            let told = mistake(pattern).expect(pattern);
+            let told = permissions().mistake(pattern).expect(pattern);
             assert!(told.ends_with(&format!("did you mean {meant}?")), "{told}");
         }
         for pattern in ["", "dypls:", "dypls:*Axn", "**", "ecs:Run*", "nonsense"] {
-            assert!(mistake(pattern).is_some(), "{pattern}");
+            assert!(permissions().mistake(pattern).is_some(), "{pattern}");
         }
     }
 
     #[test]
     fn only_one_action_that_is_served_has_no_pool() {
-        assert!(has_no_pool("dypls:QuerySecretNoRemain"));
+        assert!(permissions().has_no_pool("dypls:QuerySecretNoRemain"));
         for pattern in [
             "dypls:BindAxn",
             "dypls:QuerySubsId",
@@ -104,7 +71,7 @@ mod tests {
             "*",
             "dypls:BindAxg",
         ] {
-            assert!(!has_no_pool(pattern), "{pattern}");
+            assert!(!permissions().has_no_pool(pattern), "{pattern}");
         }
     }
 }

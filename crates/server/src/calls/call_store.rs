@@ -165,7 +165,7 @@ impl CallStore {
         opened.store(Arc::new(known.clone()));
         let _ = news.send(Input::Trunks(known.clone())).await;
         let mut lists = 1;
-        let mut wanted = calls_handle.wanted_looks();
+        let mut wanted = calls_handle.freshness().wanted_looks();
         let mut ticks = tokio::time::interval(TRUNKS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::spawn(async move {
@@ -175,7 +175,7 @@ impl CallStore {
                     Ok(()) = wanted.changed() => {}
                     () = news.closed() => return,
                 }
-                let wish = *wanted.borrow_and_update();
+                let look = *wanted.borrow_and_update();
                 let Ok((trunks, shut)) = read_trunks(&ledger, &names, sealer.as_deref()).await
                 else {
                     continue;
@@ -190,7 +190,7 @@ impl CallStore {
                     }
                     lists += 1;
                 }
-                calls_handle.caught_up(lists, wish).await;
+                calls_handle.freshness().caught_up(lists, look).await;
             }
         });
         Ok(())

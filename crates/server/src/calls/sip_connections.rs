@@ -12,9 +12,9 @@ mod tls;
 
 pub use tls::{Pem, Tls, TlsError};
 
-use super::health::Strangers;
+use super::unknown_sources::UnknownSources;
+use crate::clocks;
 use crate::telemetry::SharedLogLimit;
-use crate::writer::clocks;
 use maskline_sip::hop::{Hop, Transport};
 use share::Shares;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +74,7 @@ pub struct Counts {
     /// Connections that peers opened and that stand.
     pub incoming: u64,
     /// Connections from addresses of no trunk, closed unheard.
-    pub strangers: u64,
+    pub unknown_sources: u64,
     /// Connections of peers that held their share already, closed unheard.
     pub over_share: u64,
     /// Connections closed because a message took too long to arrive.
@@ -206,7 +206,7 @@ struct Shared {
 /// What is counted, and what was last said of it.
 #[derive(Default)]
 struct Tallies {
-    strangers: AtomicU64,
+    unknown_sources: AtomicU64,
     over_share: AtomicU64,
     late: AtomicU64,
     tls: AtomicU64,
@@ -252,7 +252,7 @@ impl SipConnections {
         tls_listener: Option<TcpListener>,
         tls: Option<Tls>,
         bounds: Bounds,
-        strangers: Strangers,
+        unknown: UnknownSources,
     ) -> Self {
         let (sender, news) = mpsc::channel(NEWS_MAX);
         let shared = Shared {
@@ -269,7 +269,7 @@ impl SipConnections {
             listener,
             tls,
             known: knows.clone(),
-            strangers: strangers.clone(),
+            unknown: unknown.clone(),
             shared: shared.clone(),
         };
         if let Some(listener) = tcp {
@@ -309,7 +309,7 @@ impl SipConnections {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Counts {
             incoming: self.shared.shares.taken(),
-            strangers: read(&tallies.strangers),
+            unknown_sources: read(&tallies.unknown_sources),
             over_share: read(&tallies.over_share),
             late: read(&tallies.late),
             tls: read(&tallies.tls),
@@ -455,13 +455,13 @@ struct StreamListener {
     listener: TcpListener,
     tls: Option<Tls>,
     known: watch::Receiver<Option<Known>>,
-    strangers: Strangers,
+    unknown: UnknownSources,
     shared: Shared,
 }
 
 impl StreamListener {
     async fn accept(mut self) {
-        // Whoever connects before the trunks are known waits in the kernel, or would be a stranger.
+        // Whoever connects before the trunks are known waits in the kernel, or would be an unknown source.
         if self.known.wait_for(Option::is_some).await.is_err() {
             return;
         }
@@ -481,20 +481,20 @@ impl StreamListener {
                     continue;
                 }
             };
-            // Strangers cost nothing but this.
+            // Unknown sources cost nothing but this.
             let trunk = self
                 .known
                 .borrow()
                 .as_ref()
                 .and_then(|known| known.get(&from.ip()).cloned());
             let Some(trunk) = trunk else {
-                tallies.strangers.fetch_add(1, Ordering::Relaxed);
+                tallies.unknown_sources.fetch_add(1, Ordering::Relaxed);
                 let transport = match &self.tls {
                     Some(_) => Transport::Tls,
                     None => Transport::Tcp,
                 };
-                let wall = clocks().wall;
-                (self.strangers).note(from.ip(), transport, "connection", wall);
+                let wall = clocks::read().wall;
+                (self.unknown).note(from.ip(), transport, "connection", wall);
                 continue;
             };
             let Some(slot) = self.shared.shares.take(&trunk) else {

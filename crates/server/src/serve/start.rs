@@ -16,13 +16,14 @@ use super::{
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, CallsHandle, Serving, sip_connections};
+use crate::clocks;
 use crate::config::Reloader;
 use crate::connections::{self, Connections};
 use crate::demo;
 use crate::failure::Failure;
 use crate::jobs::{self, JobMetrics};
 use crate::seal::Sealer;
-use crate::writer::{Ledger, clocks};
+use crate::writer::Ledger;
 
 /// What runs, and how to end it.
 pub struct Started {
@@ -156,6 +157,7 @@ impl Process {
             ledger: ledger.clone(),
             sealer,
             token,
+            permissions: api::permissions::permissions(),
             readiness: self.readiness.clone(),
             started: Instant::now(),
             calls,
@@ -217,7 +219,7 @@ impl Process {
         Arc::new(Gateway::new(
             ledger.clone(),
             sealer,
-            Arc::new(|| clocks().wall),
+            Arc::new(|| clocks::read().wall),
             parts::gateway_settings(&self.loaded.settings),
             metrics,
         ))

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::CallsHandle;
+use crate::clocks;
 use crate::connections::Connections;
 use crate::telemetry::{LogLimit, Readiness};
-use crate::writer::{Ledger, Running, clocks};
+use crate::writer::{Ledger, Running};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often connections closed or refused at a bound are logged at most.
@@ -101,7 +102,7 @@ impl ConnectionCount {
         );
         readiness.note(self.part, Some(note));
         self.limit.count(trouble.count);
-        let now = Duration::from_millis(clocks().monotonic_ms);
+        let now = Duration::from_millis(clocks::read().monotonic_ms);
         if let Some(count) = self.limit.take(now) {
             tracing::warn!(
                 listener = self.part,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::writer::clocks;
+use crate::clocks;
 
 /// Lets a line through once in a while, and counts what happened meanwhile. Times are since any one moment;
 /// where a clock is set back behind the last line, the next one may come at once.
@@ -55,7 +55,7 @@ pub struct SharedLogLimit(Mutex<LogLimit>);
 impl SharedLogLimit {
     /// It happened once more. If a line is to be written now: how often it happened before without one.
     pub fn say(&self) -> Option<u64> {
-        let now = Duration::from_millis(clocks().monotonic_ms);
+        let now = Duration::from_millis(clocks::read().monotonic_ms);
         let mut limit = self.0.lock();
         limit.count(1);
         limit.take(now).map(|times| times - 1)

@@ -23,7 +23,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::clocks_and_seeds::{self, clocks};
+use super::background;
+use crate::clocks;
 
 /// The log is checkpointed when it has grown by so many bytes,
 const GROWN_BYTES: u64 = 4 << 20;
@@ -60,15 +61,9 @@ impl Log {
 }
 
 pub(super) fn start(shared: Arc<Shared>, closing: CancellationToken) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
-    std::thread::Builder::new()
-        .name("maskline-checkpointer".to_owned())
-        .spawn(move || {
-            clocks_and_seeds::stand_back();
-            runtime.block_on(run(&shared, closing));
-        })
+    background::spawn("maskline-checkpointer", move || async move {
+        run(&shared, closing).await;
+    })
 }
 
 async fn run(shared: &Shared, closing: CancellationToken) {
@@ -122,7 +117,11 @@ fn stop(shared: &Shared, reason: String) {
     let broken = Input::Broken {
         reason: reason.clone(),
     };
-    shared.core.write().pipeline.handle_input(broken, clocks());
+    shared
+        .core
+        .write()
+        .pipeline
+        .handle_input(broken, clocks::read());
     (shared.options.on_unknown)(&reason);
 }
 

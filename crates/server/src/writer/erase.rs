@@ -17,7 +17,8 @@ use maskline_store::sqlite::{self, DataDir, OpenError};
 use maskline_store::staging::Staging;
 
 use super::snapshotter::{self, SnapshotterError};
-use super::{Ledger, Options, ReadError, StartError, SubmitError, Touch, clocks};
+use super::{Ledger, Options, ReadError, StartError, SubmitError, Touch};
+use crate::clocks;
 
 /// Bindings whose records are blanked in one piece.
 const BINDINGS_AT_A_TIME: usize = 32;
@@ -123,7 +124,7 @@ impl Ledger {
         if !ended.is_empty() {
             note(&shared.options.dir, &ended)?;
         }
-        (shared.erased).note(clocks().wall, number, ended.clone());
+        (shared.erased).note(clocks::read().wall, number, ended.clone());
         self.blank_journal(&ended).await?;
         // What the projector had read before must be written before it is
         // blanked.
@@ -346,7 +347,7 @@ async fn still_bound(
 fn note(dir: &Path, ids: &BTreeSet<SubsId>) -> Result<(), EraseError> {
     let path = dir.join(LIST);
     let erasure = Erasure {
-        at: clocks().wall.0,
+        at: clocks::read().wall.0,
         bindings: ids.iter().copied().collect(),
     };
     let write = || -> io::Result<()> {

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::owners::{self, Filling};
-use super::{Ledger, Shared, clocks_and_seeds};
+use super::{Ledger, Shared, background};
 
 /// Rows after which a projection is written.
 const ROWS: usize = 200;
@@ -28,15 +28,9 @@ pub(super) fn start(
     filling: Option<Filling>,
     closing: CancellationToken,
 ) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
-    std::thread::Builder::new()
-        .name("maskline-projector".to_owned())
-        .spawn(move || {
-            clocks_and_seeds::stand_back();
-            runtime.block_on(run(&Ledger { shared }, filling, closing));
-        })
+    background::spawn("maskline-projector", move || async move {
+        run(&Ledger { shared }, filling, closing).await;
+    })
 }
 
 async fn run(ledger: &Ledger, mut filling: Option<Filling>, closing: CancellationToken) {

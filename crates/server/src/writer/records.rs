@@ -8,7 +8,8 @@ use maskline_store::jobs::{RecordError, RecordWrite};
 use maskline_store::records::call;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Ledger, Shared, clocks};
+use super::{Ledger, Shared};
+use crate::clocks;
 
 impl Ledger {
     /// Where calls are written down.
@@ -78,7 +79,7 @@ impl Records {
         let write = RecordWrite::CloseLostCalls {
             node: node.to_owned(),
             boot: boot.to_owned(),
-            at: clocks().wall,
+            at: clocks::read().wall,
             recordings: recordings.collect(),
         };
         Ok(self.write(write).await?)

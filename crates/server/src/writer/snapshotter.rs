@@ -25,7 +25,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::clocks_and_seeds::{self, clocks};
+use super::background;
+use crate::clocks;
 
 /// How often the snapshotter looks whether there is anything to do.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -55,15 +56,9 @@ pub(super) enum SnapshotterError {
 }
 
 pub(super) fn start(shared: Arc<Shared>, closing: CancellationToken) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
-    std::thread::Builder::new()
-        .name("maskline-snapshotter".to_owned())
-        .spawn(move || {
-            clocks_and_seeds::stand_back();
-            runtime.block_on(run(&shared, closing));
-        })
+    background::spawn("maskline-snapshotter", move || async move {
+        run(&shared, closing).await;
+    })
 }
 
 async fn run(shared: &Shared, closing: CancellationToken) {
@@ -199,7 +194,7 @@ pub(super) async fn tidy(shared: &Shared) -> Result<(), SnapshotterError> {
     }
     let below = {
         let mut conn = readers.acquire().await?;
-        let keep_from = clocks().wall.0 - shared.options.retention.as_millis() as i64;
+        let keep_from = clocks::read().wall.0 - shared.options.retention.as_millis() as i64;
         let kept = journal::first_at(&mut conn, keep_from).await?;
         let projected = projection::position(&mut conn).await?;
         prunable(&found, projected, kept)

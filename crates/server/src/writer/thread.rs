@@ -22,9 +22,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::clocks_and_seeds::clocks;
 use super::records::RecordJob;
 use super::{Caller, MaintenanceJob, Shared};
+use crate::clocks;
 
 /// Records that somebody waits for are written at most this often, so that
 /// those of one moment share a transaction;
@@ -173,7 +173,7 @@ impl Thread {
 
     /// Hands inputs to the pipeline and does what can be done at once.
     fn turn(&mut self, inputs: impl Iterator<Item = Input<Caller>>) -> Result<Wanted, Unknown> {
-        let now = clocks();
+        let now = clocks::read();
         let mut wanted = Wanted::Nothing;
         let mut core = self.parts.shared.core.write();
         core.pipeline.handle_input(Input::Tick, now);
@@ -244,7 +244,7 @@ impl Thread {
     }
 
     async fn probe(&mut self) -> Result<Wanted, Unknown> {
-        let outcome = match meta::probe(&mut self.parts.conn, clocks().wall.0).await {
+        let outcome = match meta::probe(&mut self.parts.conn, clocks::read().wall.0).await {
             Ok(()) => Append::Written,
             Err(error) => failure::write(&error),
         };
@@ -285,7 +285,7 @@ impl Thread {
         let probe = self.parts.shared.core.read().pipeline.poll_timeout();
         match probe {
             Some(at_ms) => {
-                Duration::from_millis(at_ms.saturating_sub(clocks().monotonic_ms).max(1))
+                Duration::from_millis(at_ms.saturating_sub(clocks::read().monotonic_ms).max(1))
             }
             None => Duration::from_secs(60),
         }

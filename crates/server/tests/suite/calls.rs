@@ -15,8 +15,9 @@ use maskline_domain::{
 };
 use maskline_server::calls::sandbox::{self, Sandbox};
 use maskline_server::calls::{self, CallsHandle, Config, Serving};
+use maskline_server::clocks;
 use maskline_server::seal::{MasterKeys, Sealer, Secret, TrunkSecret};
-use maskline_server::writer::{Ledger, Options, Running, clocks};
+use maskline_server::writer::{Ledger, Options, Running};
 use maskline_sip::g711::ALAW_1KHZ;
 use maskline_store::records::call::{self, Filter};
 use phone::{Phone, Said};
@@ -192,7 +193,7 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
             b: None,
             x: Some(number(X)),
             city: None,
-            expires_at: clocks().wall.plus_secs(3_600),
+            expires_at: clocks::read().wall.plus_secs(3_600),
             restriction: Restriction::None,
             record: false,
             speech_recognition: false,

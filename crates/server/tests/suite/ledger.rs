@@ -19,7 +19,8 @@ use maskline_domain::{
     Envelope, Number, NumberKind, Outcome, PhoneNumber, Pool, PoolKey, Product, Restriction, Row,
     Timestamp,
 };
-use maskline_server::writer::{Ledger, Options, Running, Touch, clocks};
+use maskline_server::clocks;
+use maskline_server::writer::{Ledger, Options, Running, Touch};
 use tempfile::TempDir;
 
 fn options(dir: &Path) -> Options {
@@ -100,7 +101,7 @@ fn bind(a: u64) -> Envelope {
         b: None,
         x: None,
         city: None,
-        expires_at: clocks().wall.plus_secs(3600),
+        expires_at: clocks::read().wall.plus_secs(3600),
         restriction: Restriction::None,
         record: false,
         speech_recognition: false,

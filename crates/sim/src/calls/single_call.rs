@@ -404,7 +404,7 @@ impl SingleCall<'_> {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Stranger(..) | Output::TrunkChanged(..) => {}
+            Output::UnknownSource(..) | Output::TrunkChanged(..) => {}
             Output::Send { to, bytes } => {
                 self.plan(1, Coming::Packet(SWITCH, to.address, bytes.to_vec()));
             }

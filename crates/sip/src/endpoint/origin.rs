@@ -178,11 +178,11 @@ impl Endpoint {
 
     /// A request about a call that does not exist, or that is none of its sender's business.
     pub(super) fn turn_away(&mut self, request: &Message, source: Hop) {
-        let is_stranger = self.peer_at(source).is_none();
-        if is_stranger {
-            self.counts.strangers += 1;
+        let is_unknown = self.peer_at(source).is_none();
+        if is_unknown {
+            self.counts.unknown_sources += 1;
             let method = request.method().unwrap_or(Method::Unknown);
-            self.event(Event::Stranger {
+            self.event(Event::UnknownSource {
                 from: source,
                 method,
             });
@@ -190,7 +190,7 @@ impl Endpoint {
             self.counts.astray += 1;
         }
         if request.method() != Some(Method::Ack) {
-            let status = if is_stranger { 403 } else { 481 };
+            let status = if is_unknown { 403 } else { 481 };
             self.answer_at_once(request, source, status, Hint::None);
         }
     }

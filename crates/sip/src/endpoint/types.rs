@@ -401,7 +401,7 @@ pub enum Event {
         silent: bool,
     },
     /// A request from nobody we know was refused.
-    Stranger {
+    UnknownSource {
         /// From where.
         from: Hop,
         /// What was asked.
@@ -434,7 +434,7 @@ pub struct Counts {
     /// Requests that lacked something.
     pub malformed: u64,
     /// Requests from nobody we know.
-    pub strangers: u64,
+    pub unknown_sources: u64,
     /// Requests of peers about calls that do not exist, or that are not theirs.
     pub astray: u64,
     /// New calls refused by the [`Screen`](super::Screen).

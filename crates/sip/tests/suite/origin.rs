@@ -38,7 +38,7 @@ fn say(wire: &mut Wire, from: Hop, text: &str) -> Vec<Message> {
 /// What happened to a call since the last time.
 fn heard(wire: &mut Wire) -> Vec<String> {
     let events = std::mem::take(&mut wire.events);
-    let of_calls = |event: &&Event| !matches!(event, Event::Stranger { .. });
+    let of_calls = |event: &&Event| !matches!(event, Event::UnknownSource { .. });
     events.iter().filter(of_calls).map(name).collect()
 }
 
@@ -292,7 +292,7 @@ fn a_re_invite_of_a_stranger_moves_nothing() {
     call.endpoint.handle_input(Input::Timeout, call.now);
     sent.extend(call.drain());
     assert!(sent.iter().all(|(to, _)| to.address != address(STRANGER)));
-    assert_eq!(call.endpoint.counts().strangers, 1);
+    assert_eq!(call.endpoint.counts().unknown_sources, 1);
 }
 
 #[test]

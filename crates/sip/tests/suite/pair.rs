@@ -404,7 +404,7 @@ fn leg_of(event: &Event) -> Option<LegId> {
         | Event::Info { leg, .. }
         | Event::Cancelled { leg, .. }
         | Event::Ended { leg, .. } => Some(*leg),
-        Event::Stranger { .. } | Event::PeerState { .. } | Event::Registered { .. } => None,
+        Event::UnknownSource { .. } | Event::PeerState { .. } | Event::Registered { .. } => None,
     }
 }
 

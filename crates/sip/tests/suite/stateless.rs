@@ -28,7 +28,11 @@ fn strangers_are_turned_away_and_nonsense_is_counted() {
     );
     let counts = wire.endpoint.counts();
     assert_eq!(
-        (counts.strangers, counts.not_sip, counts.stray_responses),
+        (
+            counts.unknown_sources,
+            counts.not_sip,
+            counts.stray_responses
+        ),
         (1, 1, 1)
     );
     assert!(wire.endpoint.is_idle());

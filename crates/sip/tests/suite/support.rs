@@ -305,7 +305,7 @@ pub fn name(event: &Event) -> String {
         Event::OfferRefused { status, .. } => format!("offer refused {status}"),
         Event::Info { .. } => "info".into(),
         Event::Cancelled { .. } => "cancelled".into(),
-        Event::Stranger { method, .. } => format!("stranger {}", method.as_str()),
+        Event::UnknownSource { method, .. } => format!("stranger {}", method.as_str()),
         Event::PeerState { reachable, .. } => (if *reachable {
             "reachable"
         } else {

@@ -111,7 +111,7 @@ impl Machine {
             SipEvent::PeerState { .. }
             | SipEvent::Proven { .. }
             | SipEvent::Registered { .. }
-            | SipEvent::Stranger { .. } => {}
+            | SipEvent::UnknownSource { .. } => {}
             // It answers offers at once, and that it tries tells nobody anything.
             SipEvent::OfferWithdrawn { .. } | SipEvent::Trying { .. } => {}
             // That the call stands is known already; where its sound goes, perhaps not.

@@ -369,7 +369,7 @@ impl World {
         let moment = self.moment();
         match output {
             Output::Send { to, bytes } => self.queue.push_back((udp(SWITCH), to, bytes.to_vec())),
-            Output::Stranger(..) | Output::TrunkChanged(..) => {}
+            Output::UnknownSource(..) | Output::TrunkChanged(..) => {}
             Output::AskRoute(key, query) => {
                 assert_eq!(
                     query,

@@ -5,14 +5,18 @@ use maskline_domain::{AccountId, Command, PoolKey, State, UserName};
 
 use super::{PlanError, Planner, difference, refused};
 use crate::admin::document::WantedUser;
-use crate::api::permissions;
+use crate::permissions::Permissions;
 use crate::suggest;
 
 impl Planner {
-    pub(super) fn user(&mut self, wanted: &WantedUser) -> Result<(), PlanError> {
+    pub(super) fn user(
+        &mut self,
+        wanted: &WantedUser,
+        permissions: &Permissions,
+    ) -> Result<(), PlanError> {
         let what = format!("user {}/{}", wanted.account, wanted.name);
         for statement in wanted.statements.iter().flatten() {
-            check(statement).map_err(|reason| refused(&what)(&reason))?;
+            check(statement, permissions).map_err(|reason| refused(&what)(&reason))?;
         }
         let (account, name) = (AccountId::new(&wanted.account), UserName::new(&wanted.name));
         let before = self.state.user(&account, &name).cloned();
@@ -23,7 +27,7 @@ impl Planner {
 }
 
 /// Refuses what can never match: a deny that never denies is worse than none.
-fn check(statement: &Statement) -> Result<(), String> {
+fn check(statement: &Statement, permissions: &Permissions) -> Result<(), String> {
     let effect = effect(statement);
     if statement.actions.is_empty() || statement.pools.is_empty() {
         return Err(format!(
@@ -33,7 +37,7 @@ fn check(statement: &Statement) -> Result<(), String> {
     if let Some(mistake) = statement
         .actions
         .iter()
-        .find_map(|pattern| permissions::mistake(pattern))
+        .find_map(|pattern| permissions.mistake(pattern))
     {
         return Err(format!("{effect}: {mistake}"));
     }
@@ -57,7 +61,11 @@ fn can_be_pool(pattern: &str) -> bool {
 
 /// What a policy says that matches nothing as things are: it may be meant for later, so it is told
 /// and not refused.
-pub(super) fn warnings(state: &State, wanted: &WantedUser) -> Vec<String> {
+pub(super) fn warnings(
+    state: &State,
+    wanted: &WantedUser,
+    permissions: &Permissions,
+) -> Vec<String> {
     let account = AccountId::new(&wanted.account);
     let what = format!("user {}/{}", wanted.account, wanted.name);
     let mut told = Vec::new();
@@ -72,7 +80,7 @@ pub(super) fn warnings(state: &State, wanted: &WantedUser) -> Vec<String> {
         let poolless = statement
             .actions
             .iter()
-            .filter(|pattern| !all && permissions::has_no_pool(pattern));
+            .filter(|pattern| !all && permissions.has_no_pool(pattern));
         told.extend(poolless.map(|pattern| {
             format!("{what}: {effect}: {pattern} has no pool, so only the pool `*` covers it")
         }));

@@ -17,7 +17,7 @@ use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
 use crate::admin::trace;
 use crate::admin::{Admin, AdminError, view};
-use crate::writer::clocks;
+use crate::clocks;
 
 /// The longest note of what was looked at, in bytes.
 const NOTE_BYTES_MAX: usize = 200;
@@ -117,7 +117,7 @@ pub async fn erase(
 /// Confirms that the wall clock is right although it leapt.
 pub async fn trust_clock(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
     admin.ledger.trust_clock()?;
-    let at = clocks().wall;
+    let at = clocks::read().wall;
     trace::note(&admin, &operator, Note::ClockTrusted { at }).await;
     tracing::warn!("an operator confirmed the wall clock");
     Ok(Json(json!({})))

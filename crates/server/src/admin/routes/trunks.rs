@@ -81,17 +81,17 @@ fn with_health(admin: &Admin, mut row: Value) -> Value {
     row
 }
 
-/// Who spoke SIP to us without being a trunk, who came last at first.
-pub async fn strangers(State(admin): State<Arc<Admin>>) -> Answer {
-    let strangers = admin.calls.strangers().list();
-    let rows = strangers.into_iter().map(|(address, stranger)| {
+/// Where SIP came from that belongs to no trunk, the latest first.
+pub async fn unknown_sources(State(admin): State<Arc<Admin>>) -> Answer {
+    let sources = admin.calls.unknown_sources().list();
+    let rows = sources.into_iter().map(|(address, source)| {
         json!({
             "address": address.to_string(),
-            "transport": stranger.transport.as_param(),
-            "asked": stranger.asked,
-            "count": stranger.count,
-            "first_at": stranger.first_at.format_china(),
-            "last_at": stranger.last_at.format_china(),
+            "transport": source.transport.as_param(),
+            "asked": source.asked,
+            "count": source.count,
+            "first_at": source.first_at.format_china(),
+            "last_at": source.last_at.format_china(),
         })
     });
     Ok(Json(rows.collect()))

@@ -28,8 +28,13 @@ fn connections_within(
         tcp.local_addr().expect("bound"),
         secure.local_addr().expect("bound"),
     );
-    let connections =
-        SipConnections::new(Some(tcp), Some(secure), tls, bounds, Strangers::default());
+    let connections = SipConnections::new(
+        Some(tcp),
+        Some(secure),
+        tls,
+        bounds,
+        UnknownSources::default(),
+    );
     connections.know([(local(0).ip(), "here".into())].into_iter());
     (connections, addresses.0, addresses.1)
 }

@@ -1,6 +1,6 @@
 //! A telephone for tests: the same SIP machine, on a socket of its own.
 
-use maskline_server::writer::clocks;
+use maskline_server::clocks;
 use maskline_sip::endpoint::{Config, Dial, Endpoint, Event, Input, LegId, Output, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
@@ -89,7 +89,7 @@ impl Phone {
 
     async fn give(&mut self, input: Input<'_>) {
         self.endpoint
-            .handle_input(input, Time::from_millis(clocks().monotonic_ms));
+            .handle_input(input, Time::from_millis(clocks::read().monotonic_ms));
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Send { to, bytes } => {

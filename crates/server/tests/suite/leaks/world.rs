@@ -277,7 +277,7 @@ impl World {
         let moment = self.moment();
         match output {
             Output::Send { to, bytes } => self.send(to.address, bytes.to_vec()),
-            Output::Stranger(..) | Output::TrunkChanged(..) => {}
+            Output::UnknownSource(..) | Output::TrunkChanged(..) => {}
             Output::AskRoute(key, query) => {
                 let routing = Input::Routed(key, Some(Box::new(self.route(&query, moment.wall))));
                 self.switch.handle_input(routing, moment);

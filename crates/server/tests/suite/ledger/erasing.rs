@@ -4,7 +4,8 @@ use std::path::Path;
 
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Actor, SubsId};
-use maskline_server::writer::{Touch, clocks, restore};
+use maskline_server::clocks;
+use maskline_server::writer::{Touch, restore};
 use maskline_store::records::call;
 use maskline_store::records::history::Facts;
 use maskline_store::sqlite;
@@ -68,7 +69,7 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
     });
     assert_eq!(still.await.expect("readable"), [other]);
     let anew = bound(&ledger, 3).await;
-    let hour_ahead = SubsId::earliest_at(clocks().wall.plus_secs(3500));
+    let hour_ahead = SubsId::earliest_at(clocks::read().wall.plus_secs(3500));
     assert!(anew.subs_id > hour_ahead, "ids skip ahead");
     running.close().await;
 }
@@ -87,15 +88,15 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
         caller: Some(stranger),
         subs_id: Some(binding.subs_id),
         out_id: Some("order-of-the-person".into()),
-        ..arrived("bound", clocks().wall)
+        ..arrived("bound", clocks::read().wall)
     };
     records.open_call(of_binding.clone()).await.expect("opened");
     // Its caller hears why it fails: its row is written at the end alone.
     let unopened = CallRecord {
         caller: Some(person),
-        ..arrived("unopened", clocks().wall)
+        ..arrived("unopened", clocks::read().wall)
     };
-    let late = arrived("late", clocks().wall);
+    let late = arrived("late", clocks::read().wall);
     ledger.submit(unbind(&binding)).await.expect("unbound");
 
     let by = || Actor::Operator {
@@ -113,7 +114,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     records.open_call(late.clone()).await.expect("opened");
     for call in [of_binding, unopened, late] {
         let closed = CallRecord {
-            released_at: Some(clocks().wall),
+            released_at: Some(clocks::read().wall),
             situation: Some("hung_up".into()),
             ladder: Some(format!("[\"{person}\"]")),
             ..call
@@ -137,7 +138,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     // Who calls again is recorded again.
     let again = CallRecord {
         caller: Some(person),
-        ..arrived("again", clocks().wall.plus_secs(1))
+        ..arrived("again", clocks::read().wall.plus_secs(1))
     };
     records.close_call(again).await.expect("closed");
     let found = call::get(ledger.readers(), "again")

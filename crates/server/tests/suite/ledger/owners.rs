@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use maskline_domain::{Event, Note};
 use maskline_journal::payload::Draft;
-use maskline_server::writer::{Ledger, Options, clocks};
+use maskline_server::clocks;
+use maskline_server::writer::{Ledger, Options};
 use maskline_store::{journal, sqlite};
 use tempfile::TempDir;
 
@@ -67,7 +68,7 @@ async fn age(dir: &Path, batches: u64) {
     }
     let by = bind(0).by;
     for _ in 0..batches {
-        let mut draft = Draft::new(tip.seq + 1, clocks().wall, tip.hash, [0; 32]);
+        let mut draft = Draft::new(tip.seq + 1, clocks::read().wall, tip.hash, [0; 32]);
         let event = Event::Noted(Note::Drained { calls: 0 });
         draft.push(&by, vec![event], usize::MAX).expect("small");
         let batch = draft.seal(&Zstd);

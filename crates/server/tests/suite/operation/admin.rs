@@ -22,6 +22,7 @@ use maskline_domain::{
 };
 use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
+use maskline_server::api::permissions::permissions;
 use maskline_server::calls::CallsHandle;
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::telemetry::Readiness;
@@ -360,6 +361,7 @@ impl World {
             ledger: ledger.clone(),
             sealer: Arc::new(Sealer::new(&MasterKeys::parse(master_keys).expect("keys"))),
             token,
+            permissions: permissions(),
             readiness: Readiness::default(),
             started: Instant::now(),
             calls: calls.clone(),

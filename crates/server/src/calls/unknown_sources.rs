@@ -1,4 +1,4 @@
-//! Who speaks SIP to us without being a trunk: what operators look at when calls do not come.
+//! Where SIP comes from that belongs to no trunk: what operators look at when calls do not come.
 
 use crate::telemetry::LogLimit;
 use maskline_domain::Timestamp;
@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most addresses of strangers that are remembered; the one that was silent longest gives way.
-const STRANGERS_MAX: usize = 256;
+/// The most addresses that are remembered; the one that was silent longest gives way.
+const SOURCES_MAX: usize = 256;
 
-/// Somebody who asked without being a trunk.
+/// An address from which SIP came although no trunk has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stranger {
+pub struct UnknownSource {
     /// By what.
     pub transport: Transport,
     /// How often.
@@ -23,53 +23,53 @@ pub struct Stranger {
     pub first_at: Timestamp,
     /// When last.
     pub last_at: Timestamp,
-    /// What was asked last: a method, or `connection`. Nothing else that a stranger wrote is kept.
+    /// What was asked last: a method, or `connection`. Nothing else that came from there is kept.
     pub asked: &'static str,
 }
 
 #[derive(Default)]
 struct Table {
-    known: BTreeMap<IpAddr, Stranger>,
+    known: BTreeMap<IpAddr, UnknownSource>,
     /// How many came since the last line of the log.
     fresh: LogLimit,
     last: Option<(IpAddr, &'static str)>,
 }
 
-/// See [`Stranger`]. Cheap to clone; all clones hold the same.
+/// Those of late. Cheap to clone; all clones hold the same.
 #[derive(Clone, Default)]
-pub struct Strangers(Arc<Mutex<Table>>);
+pub struct UnknownSources(Arc<Mutex<Table>>);
 
-impl Strangers {
-    /// Somebody asked.
+impl UnknownSources {
+    /// A request came from there, or a connection.
     pub fn note(&self, from: IpAddr, transport: Transport, asked: &'static str, now: Timestamp) {
         let from = from.to_canonical();
         let mut table = self.0.lock();
         table.fresh.count(1);
         table.last = Some((from, asked));
-        if let Some(stranger) = table.known.get_mut(&from) {
-            stranger.count = stranger.count.saturating_add(1);
-            stranger.last_at = now;
-            (stranger.transport, stranger.asked) = (transport, asked);
+        if let Some(source) = table.known.get_mut(&from) {
+            source.count = source.count.saturating_add(1);
+            source.last_at = now;
+            (source.transport, source.asked) = (transport, asked);
             return;
         }
-        if table.known.len() >= STRANGERS_MAX {
+        if table.known.len() >= SOURCES_MAX {
             let oldest = table.known.iter().min_by_key(|(_, known)| known.last_at);
             if let Some(oldest) = oldest.map(|(address, _)| *address) {
                 table.known.remove(&oldest);
             }
         }
-        let stranger = Stranger {
+        let source = UnknownSource {
             transport,
             count: 1,
             first_at: now,
             last_at: now,
             asked,
         };
-        table.known.insert(from, stranger);
+        table.known.insert(from, source);
     }
 
-    /// Those who asked, who came last at first.
-    pub fn list(&self) -> Vec<(IpAddr, Stranger)> {
+    /// All that are remembered, the latest first.
+    pub fn list(&self) -> Vec<(IpAddr, UnknownSource)> {
         let table = self.0.lock();
         let known = table.known.iter();
         let mut list: Vec<_> = known.map(|(from, known)| (*from, known.clone())).collect();
@@ -77,9 +77,9 @@ impl Strangers {
         list
     }
 
-    /// What the log is to be told now: how many came since it was told last, who was the last of them, and
-    /// what that one asked. At most once a minute.
-    pub fn look(&self, now: Timestamp) -> Option<(u64, IpAddr, &'static str)> {
+    /// What is to be logged now: how many requests came since the last line, from where the last of them, and
+    /// what it asked. At most once a minute.
+    pub fn to_log(&self, now: Timestamp) -> Option<(u64, IpAddr, &'static str)> {
         let mut table = self.0.lock();
         let (from, asked) = table.last?;
         let now = Duration::from_millis(u64::try_from(now.millis()).unwrap_or_default());
@@ -93,20 +93,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_are_counted_by_address_and_bounded() {
-        let strangers = Strangers::default();
+    fn unknown_sources_are_counted_by_address_and_bounded() {
+        let sources = UnknownSources::default();
         let note = |address: &str, at| {
             let from = address.parse().expect("an address");
-            strangers.note(from, Transport::Udp, "OPTIONS", Timestamp(at));
+            sources.note(from, Transport::Udp, "OPTIONS", Timestamp(at));
         };
         note("192.0.2.1", 1);
         note("::ffff:192.0.2.1", 5);
-        let list = strangers.list();
+        let list = sources.list();
         assert_eq!(list.len(), 1);
-        let (from, stranger) = &list[0];
+        let (from, source) = &list[0];
         assert_eq!(from.to_string(), "192.0.2.1");
         assert_eq!(
-            (stranger.count, stranger.first_at, stranger.last_at),
+            (source.count, source.first_at, source.last_at),
             (2, Timestamp(1), Timestamp(5))
         );
         for n in 0..10_000_u32 {
@@ -115,23 +115,23 @@ mod tests {
                 i64::from(n) + 10,
             );
         }
-        let list = strangers.list();
-        assert_eq!(list.len(), STRANGERS_MAX);
+        let list = sources.list();
+        assert_eq!(list.len(), SOURCES_MAX);
         assert_eq!(list[0].0.to_string(), "10.0.39.15", "the last one");
     }
 
     #[test]
-    fn the_log_is_told_of_strangers_once_a_minute() {
-        let strangers = Strangers::default();
+    fn unknown_sources_are_logged_once_a_minute() {
+        let sources = UnknownSources::default();
         let from: IpAddr = [192, 0, 2, 1].into();
-        assert_eq!(strangers.look(Timestamp(0)), None);
-        let note = |at| strangers.note(from, Transport::Udp, "INVITE", Timestamp(at));
+        assert_eq!(sources.to_log(Timestamp(0)), None);
+        let note = |at| sources.note(from, Transport::Udp, "INVITE", Timestamp(at));
         note(1);
-        assert_eq!(strangers.look(Timestamp(2)), Some((1, from, "INVITE")));
+        assert_eq!(sources.to_log(Timestamp(2)), Some((1, from, "INVITE")));
         note(3);
         note(4);
-        assert_eq!(strangers.look(Timestamp(60_001)), None);
-        assert_eq!(strangers.look(Timestamp(60_002)), Some((2, from, "INVITE")));
-        assert_eq!(strangers.look(Timestamp(200_000)), None);
+        assert_eq!(sources.to_log(Timestamp(60_001)), None);
+        assert_eq!(sources.to_log(Timestamp(60_002)), Some((2, from, "INVITE")));
+        assert_eq!(sources.to_log(Timestamp(200_000)), None);
     }
 }

@@ -1,42 +1,8 @@
-//! What the writer needs from the world besides the disk: clocks, chance, and
-//! a low priority for background threads.
+//! Chance for decisions: bytes that nobody can guess.
 
 use std::fmt;
-use std::time::SystemTime;
 
-use maskline_domain::Timestamp;
-use maskline_journal::pipeline::Clocks;
 use parking_lot::Mutex;
-use rustix::time::{ClockId, clock_gettime};
-
-/// Both clocks, now. The monotonic one goes on while the machine sleeps.
-pub fn clocks() -> Clocks {
-    let wall = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        });
-    let boot = clock_gettime(ClockId::Boottime);
-    let ms = boot
-        .tv_sec
-        .saturating_mul(1000)
-        .saturating_add(boot.tv_nsec / 1_000_000);
-    Clocks {
-        wall: Timestamp(wall),
-        monotonic_ms: u64::try_from(ms).unwrap_or(0),
-    }
-}
-
-/// How nice the background threads are to everybody else.
-const NICENESS: i32 = 10;
-
-/// Lets the calling thread stand back when others have work.
-pub fn stand_back() {
-    // On Linux this concerns the calling thread alone.
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-        tracing::debug!(%error, "a background thread keeps its priority");
-    }
-}
 
 /// Random bytes, asked of the system a page at a time.
 pub struct Seeds(Mutex<Store>);
@@ -102,15 +68,5 @@ mod tests {
         given.sort_unstable();
         given.dedup();
         assert_eq!(given.len(), 1000);
-    }
-
-    #[test]
-    fn clocks_run_forward_together() {
-        let first = clocks();
-        std::thread::sleep(std::time::Duration::from_millis(20));
-        let second = clocks();
-        let wall = second.wall.0 - first.wall.0;
-        let monotonic = (second.monotonic_ms - first.monotonic_ms) as i64;
-        assert!(monotonic >= 20 && (wall - monotonic).abs() < 1000);
     }
 }
