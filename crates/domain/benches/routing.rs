@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use maskline_domain::account::Account;
 use maskline_domain::binding::Extras;
+use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::*;
 
@@ -217,11 +218,11 @@ fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
         let Ok(Outcome::Bound(bound)) = decision.answer else {
             panic!("numbers are left in loose mode");
         };
-        let command = Command::Unbind {
+        let command = Command::Unbind(Unbind {
             pool: pool.clone(),
             subs_id: bound.subs_id,
             x: bound.x,
-        };
+        });
         let decision = decide(
             &state,
             &Envelope {

@@ -10,7 +10,7 @@ use crate::inventory::{At, City, Partition, mix};
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool};
 use crate::product::{Product, Slot};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::state::State;
 
 /// How many numbers one choice looks at before it gives up. A partition of up to
@@ -26,21 +26,6 @@ const TIDIED_MAX: usize = 256;
 pub(crate) struct Chosen {
     pub x: PhoneNumber,
     pub before: Vec<Event>,
-}
-
-/// No number; what was found to be over on the way must still be recorded.
-pub(crate) struct NotChosen {
-    pub refusal: Refusal,
-    pub before: Vec<Event>,
-}
-
-impl From<Refusal> for NotChosen {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            before: Vec::new(),
-        }
-    }
 }
 
 /// Chance from a seed.
@@ -64,7 +49,7 @@ pub(crate) fn take_explicit(
     pool: &Pool,
     proposed: &Binding,
     now: Timestamp,
-) -> Result<Chosen, NotChosen> {
+) -> Result<Chosen, Refused> {
     let at = state
         .inventory
         .find(proposed.x)
@@ -95,16 +80,16 @@ pub(crate) fn take_explicit(
         before.push(event);
     }
     if cooling_until > now {
-        return Err(NotChosen {
+        return Err(Refused {
             refusal: Refusal::NumberFrozen,
             before,
         });
     }
     if let Some(refusal) = live_conflict(state, at, proposed, now) {
-        return Err(NotChosen { refusal, before });
+        return Err(Refused { refusal, before });
     }
     if live >= pool.product.bindings_per_x_max(pool) {
-        return Err(NotChosen {
+        return Err(Refused {
             refusal: Refusal::NumberTaken,
             before,
         });
@@ -126,7 +111,7 @@ pub(crate) fn choose(
     city: Option<&City>,
     now: Timestamp,
     chance: &mut Chance,
-) -> Result<Chosen, NotChosen> {
+) -> Result<Chosen, Refused> {
     let mut search = Search {
         state,
         pool,
@@ -174,7 +159,7 @@ pub(crate) fn choose(
             }
         }
     }
-    Err(NotChosen {
+    Err(Refused {
         refusal: Refusal::NoNumberLeft,
         before: search.tidied,
     })

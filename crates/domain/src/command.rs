@@ -1,20 +1,17 @@
-//! What may be asked of the state, and how it answers.
+//! What commands have in common: who gives them, what they hold, and what comes of them. The commands
+//! themselves stand in [`crate::ops`], each beside its rule.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::access::PoolRef;
-use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::binding::{Binding, Extras, Restriction, SubsId};
+use crate::account::AccessKeyId;
+use crate::binding::{Binding, Extras, Restriction};
 use crate::clock::Timestamp;
-use crate::event::Event;
-use crate::inventory::{City, Number};
+use crate::inventory::City;
 use crate::number::PhoneNumber;
-use crate::pool::Pool;
 use crate::product::Product;
-use crate::refusal::Refusal;
-use crate::trunk::{Trunk, TrunkName};
 
 /// The most events that one command may emit.
 pub const EVENTS_MAX: usize = 4096;
@@ -44,146 +41,6 @@ pub enum Actor {
     Job {
         /// Which of its jobs.
         name: Box<str>,
-    },
-}
-
-/// A command with its sender and, if it came signed, the id under which it
-/// must not come again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope {
-    /// Who gives it.
-    pub by: Actor,
-    /// Its id, and until when that must be remembered.
-    pub id: Option<(CommandId, Timestamp)>,
-    /// What is asked.
-    pub command: Command,
-}
-
-/// What may be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Make a binding.
-    Bind(Box<BindRequest>),
-    /// End a binding; pool, id and X must belong together.
-    Unbind {
-        /// The pool.
-        pool: PoolRef,
-        /// The binding.
-        subs_id: SubsId,
-        /// Its X.
-        x: PhoneNumber,
-    },
-    /// Change a binding; pool, id and X must belong together.
-    Update {
-        /// The pool.
-        pool: PoolRef,
-        /// The binding.
-        subs_id: SubsId,
-        /// Its X.
-        x: PhoneNumber,
-        /// What to change, in order.
-        updates: Vec<Update>,
-    },
-    /// Take an X out of selection.
-    Lock {
-        /// The pool.
-        pool: PoolRef,
-        /// The number.
-        x: PhoneNumber,
-    },
-    /// Put an X back.
-    Unlock {
-        /// The pool.
-        pool: PoolRef,
-        /// The number.
-        x: PhoneNumber,
-    },
-
-    /// Make or change an account.
-    SetAccount(Account),
-    /// Make a key. Its id must be new.
-    CreateKey(AccessKey),
-    /// Switch a key on or off.
-    SetKeyActive {
-        /// The key.
-        id: AccessKeyId,
-        /// On or off.
-        active: bool,
-    },
-    /// Replace a key's sealed secret (rotation of the master key).
-    ResealKey {
-        /// The key.
-        id: AccessKeyId,
-        /// The secret, sealed anew.
-        sealed_secret: Box<[u8]>,
-    },
-    /// Delete a key.
-    DeleteKey {
-        /// The key.
-        id: AccessKeyId,
-    },
-    /// Make or change a user.
-    SetUser(User),
-    /// Delete a user and their keys.
-    DeleteUser {
-        /// The account.
-        account: AccountId,
-        /// The user.
-        name: UserName,
-    },
-    /// Make or change a pool. Account and product of a pool never change.
-    SetPool(Pool),
-    /// Make or change a trunk.
-    SetTrunk(Box<Trunk>),
-    /// Take a trunk away.
-    DeleteTrunk {
-        /// The trunk.
-        name: TrunkName,
-    },
-    /// Replace the list of numbers that may never be a party.
-    SetEmergencyNumbers(Vec<PhoneNumber>),
-    /// Add X numbers, or change their facts; at most [`EVENTS_MAX`].
-    AddNumbers(Vec<Number>),
-    /// Take X numbers away; at most [`EVENTS_MAX`], none of them bound.
-    ReleaseNumbers(Vec<PhoneNumber>),
-    /// Write down how far an import of many commands has come.
-    NoteImport {
-        /// The import.
-        name: Box<str>,
-        /// How many of its rows are in; none when all are.
-        rows: Option<u64>,
-    },
-    /// Write down that an operator looked at whole numbers.
-    NoteReveal {
-        /// What was looked at.
-        what: String,
-        /// How many rows were shown, where that is known.
-        rows: Option<u64>,
-    },
-    /// Write down something else for the audit.
-    Note(Note),
-    /// Write down that a person's data were erased.
-    NoteErasure {
-        /// From how many bindings.
-        bindings: u32,
-    },
-    /// Begin a new epoch after a restore.
-    BeginEpoch,
-
-    /// Record the end of bindings that are over.
-    ExpireDue {
-        /// No more than so many.
-        at_most: u32,
-    },
-    /// Put numbers that have cooled back.
-    ThawDue {
-        /// No more than so many.
-        at_most: u32,
-    },
-    /// Forget ids of commands that cannot come again.
-    ForgetCommands {
-        /// No more than so many.
-        at_most: u32,
     },
 }
 
@@ -287,31 +144,121 @@ impl fmt::Debug for Update {
     }
 }
 
-/// What came of a command: facts to be journalled, and the answer to be given
-/// once they are durable.
-///
-/// A refusal may come with facts too: that the command was seen, and that
-/// bindings it looked at were over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// What happened.
-    pub events: Vec<Event>,
-    /// What the sender is told.
-    pub answer: Result<Outcome, Refusal>,
-}
-
-/// A good answer.
+/// What came of a command, whichever it was. Each command knows which of these it gives:
+/// [`TypedCommand::Outcome`](crate::ops::TypedCommand::Outcome).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// This binding is in force: just made, or one with the same OutOrderId.
     Bound(Box<Binding>),
     /// It is as was asked.
     Done,
-    /// A job did so much, and there is more of it.
-    Worked {
-        /// How many things it did.
-        count: u32,
-        /// Whether more are due.
-        more: bool,
-    },
+    /// A job did so much, and there may be more of it.
+    Worked(Work),
+}
+
+/// How much a job did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// How many things it did.
+    pub count: u32,
+    /// Whether more are due.
+    pub more: bool,
+}
+
+/// An outcome of another command than the one that was given: a fault of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtherOutcome;
+
+impl From<Box<Binding>> for Outcome {
+    fn from(binding: Box<Binding>) -> Self {
+        Self::Bound(binding)
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Done
+    }
+}
+
+impl From<Work> for Outcome {
+    fn from(work: Work) -> Self {
+        Self::Worked(work)
+    }
+}
+
+impl TryFrom<Outcome> for Box<Binding> {
+    type Error = OtherOutcome;
+
+    fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
+        match outcome {
+            Outcome::Bound(binding) => Ok(binding),
+            Outcome::Done | Outcome::Worked(_) => Err(OtherOutcome),
+        }
+    }
+}
+
+impl TryFrom<Outcome> for () {
+    type Error = OtherOutcome;
+
+    fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
+        match outcome {
+            Outcome::Done => Ok(()),
+            Outcome::Bound(_) | Outcome::Worked(_) => Err(OtherOutcome),
+        }
+    }
+}
+
+impl TryFrom<Outcome> for Work {
+    type Error = OtherOutcome;
+
+    fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
+        match outcome {
+            Outcome::Worked(work) => Ok(work),
+            Outcome::Done | Outcome::Bound(_) => Err(OtherOutcome),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binding::SubsId;
+
+    #[test]
+    fn only_its_own_outcome_is_taken_for_that_of_a_command() {
+        let number = |digits| PhoneNumber::parse(digits).expect("digits");
+        let binding = Box::new(Binding {
+            subs_id: SubsId(1),
+            product: Product::Axn,
+            x: number("17000000000"),
+            a: number("15000000000"),
+            b: None,
+            created_at: Timestamp(0),
+            expires_at: Timestamp(1),
+            restriction: Restriction::None,
+            record: false,
+            speech_recognition: false,
+            ring_timeout_s: None,
+            extras: Extras::default(),
+            owner: None,
+        });
+        let work = Work {
+            count: 1,
+            more: true,
+        };
+        let outcomes = [
+            (Outcome::from(binding.clone()), [true, false, false]),
+            (Outcome::from(()), [false, true, false]),
+            (Outcome::from(work), [false, false, true]),
+        ];
+        for (outcome, is_own) in outcomes {
+            let taken = [
+                Box::<Binding>::try_from(outcome.clone()) == Ok(binding.clone()),
+                <()>::try_from(outcome.clone()) == Ok(()),
+                Work::try_from(outcome.clone()) == Ok(work),
+            ];
+            assert_eq!(taken, is_own, "{outcome:?}");
+        }
+    }
 }

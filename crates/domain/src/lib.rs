@@ -20,6 +20,7 @@ pub mod command;
 pub mod event;
 pub mod inventory;
 pub mod number;
+pub mod ops;
 pub mod pool;
 pub mod product;
 pub mod refusal;
@@ -33,20 +34,17 @@ pub mod trunk;
 mod allocation;
 mod bindings;
 mod memory;
-mod ops;
 mod slab;
 
 pub use access::{PoolRef, admit};
 pub use account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, User, UserName};
 pub use binding::{Binding, EndCause, Owner, Restriction, SubsId};
 pub use clock::Timestamp;
-pub use command::{
-    Actor, BindRequest, Command, CommandId, Decision, Envelope, Note, Outcome, Update,
-};
+pub use command::{Actor, BindRequest, CommandId, Note, Outcome, Update, Work};
 pub use event::{Entry, Event, Personal};
 pub use inventory::{Carrier, City, Number, NumberClass, NumberKind, NumberStatus};
 pub use number::PhoneNumber;
-pub use ops::decide;
+pub use ops::{Command, Decision, Envelope, TypedCommand, decide};
 pub use pool::{Pool, PoolKey};
 pub use product::{Product, Slot};
 pub use refusal::{AdminRefusal, Refusal};

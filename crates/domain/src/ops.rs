@@ -1,6 +1,11 @@
-//! What each command does, a file for a verb.
+//! The commands, and what each does: a file for a verb, and a line in the table below.
+//!
+//! A command is a type of its own, which stands beside its rule and knows what comes of it
+//! ([`TypedCommand::Outcome`]). [`Command`] is any of them, as they queue together; it, and the way from
+//! a command to its rule, are made from the table.
 
 mod access;
+mod audit;
 mod bind;
 mod epoch;
 mod expire;
@@ -14,18 +19,181 @@ mod trunks;
 mod unbind;
 mod update;
 
+pub use self::access::{
+    CreateKey, DeleteKey, DeleteUser, ResealKey, SetAccount, SetKeyActive, SetUser,
+};
+pub use self::audit::{NoteErasure, NoteReveal};
+pub use self::epoch::BeginEpoch;
+pub use self::expire::ExpireDue;
+pub use self::forget::ForgetCommands;
+pub use self::imports::NoteImport;
+pub use self::lock::{Lock, Unlock};
+pub use self::numbers::{AddNumbers, ReleaseNumbers, SetEmergencyNumbers};
+pub use self::pools::SetPool;
+pub use self::thaw::ThawDue;
+pub use self::trunks::{DeleteTrunk, SetTrunk};
+pub use self::unbind::Unbind;
+pub use self::update::UpdateBinding;
+
 use crate::access::{Admission, PoolRef, admit};
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
-use crate::command::{Actor, Command, Decision, Envelope, Outcome};
+use crate::command::{Actor, BindRequest, CommandId, Note, Outcome, Work};
 use crate::event::Event;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::state::State;
 
+/// A command that knows what comes of it.
+pub trait TypedCommand: Into<Command> {
+    /// What comes of it when it is not refused.
+    type Outcome: Into<Outcome> + TryFrom<Outcome>;
+}
+
+/// Any command, of which only [`Outcome`] can be said.
+impl TypedCommand for Command {
+    type Outcome = Outcome;
+}
+
+/// Makes [`Command`] and the way to the rules from lines of `Name(type) -> outcome: rule;`.
+macro_rules! commands {
+    ($($(#[$meta:meta])* $name:ident($command:ty) -> $outcome:ty: $rule:path;)*) => {
+        /// Any command.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Command {
+            $($(#[$meta])* $name($command),)*
+        }
+
+        $(
+            impl From<$command> for Command {
+                fn from(command: $command) -> Self {
+                    Self::$name(command)
+                }
+            }
+
+            impl TypedCommand for $command {
+                type Outcome = $outcome;
+            }
+        )*
+
+        fn rule(on: &Circumstances<'_>, command: &Command) -> Decision {
+            match command {
+                $(Command::$name(command) => {
+                    let decided: Decided<$outcome> = $rule(on, command);
+                    decision(decided)
+                })*
+            }
+        }
+    };
+}
+
+commands! {
+    /// Make a binding.
+    Bind(Box<BindRequest>) -> Box<Binding>: bind::bind;
+    /// End a binding.
+    Unbind(Unbind) -> (): unbind::unbind;
+    /// Change a binding.
+    Update(UpdateBinding) -> (): update::update;
+    /// Take an X out of selection.
+    Lock(Lock) -> (): lock::lock;
+    /// Put an X back.
+    Unlock(Unlock) -> (): lock::unlock;
+
+    /// Make or change an account.
+    SetAccount(SetAccount) -> (): access::set_account;
+    /// Make a key.
+    CreateKey(CreateKey) -> (): access::create_key;
+    /// Switch a key on or off.
+    SetKeyActive(SetKeyActive) -> (): access::set_key_active;
+    /// Replace a key's sealed secret.
+    ResealKey(ResealKey) -> (): access::reseal_key;
+    /// Delete a key.
+    DeleteKey(DeleteKey) -> (): access::delete_key;
+    /// Make or change a user.
+    SetUser(SetUser) -> (): access::set_user;
+    /// Delete a user and their keys.
+    DeleteUser(DeleteUser) -> (): access::delete_user;
+    /// Make or change a pool.
+    SetPool(SetPool) -> (): pools::set_pool;
+    /// Make or change a trunk.
+    SetTrunk(SetTrunk) -> (): trunks::set_trunk;
+    /// Take a trunk away.
+    DeleteTrunk(DeleteTrunk) -> (): trunks::delete_trunk;
+    /// Replace the list of numbers that may never be a party.
+    SetEmergencyNumbers(SetEmergencyNumbers) -> (): numbers::set_emergency;
+    /// Add X numbers, or change their facts.
+    AddNumbers(AddNumbers) -> (): numbers::add;
+    /// Take X numbers away.
+    ReleaseNumbers(ReleaseNumbers) -> (): numbers::release;
+
+    /// Write down how far an import of many commands has come.
+    NoteImport(NoteImport) -> (): imports::note;
+    /// Write down that an operator looked at whole numbers.
+    NoteReveal(NoteReveal) -> (): audit::note_reveal;
+    /// Write down something else for the audit.
+    Note(Note) -> (): audit::note;
+    /// Write down that a person's data were erased.
+    NoteErasure(NoteErasure) -> (): audit::note_erasure;
+    /// Begin a new epoch after a restore.
+    BeginEpoch(BeginEpoch) -> (): epoch::begin;
+
+    /// Record the end of bindings that are over.
+    ExpireDue(ExpireDue) -> Work: expire::expire_due;
+    /// Put numbers that have cooled back.
+    ThawDue(ThawDue) -> Work: thaw::thaw_due;
+    /// Forget ids of commands that cannot come again.
+    ForgetCommands(ForgetCommands) -> Work: forget::forget_commands;
+}
+
+/// A command with its sender and, if it came signed, the id under which it
+/// must not come again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope<C = Command> {
+    /// Who gives it.
+    pub by: Actor,
+    /// Its id, and until when that must be remembered.
+    pub id: Option<(CommandId, Timestamp)>,
+    /// What is asked.
+    pub command: C,
+}
+
+impl<C: TypedCommand> Envelope<C> {
+    /// The same among all others.
+    pub fn untyped(self) -> Envelope {
+        Envelope {
+            by: self.by,
+            id: self.id,
+            command: self.command.into(),
+        }
+    }
+}
+
+/// What came of a command: facts to be journalled, and the answer to be given
+/// once they are durable.
+///
+/// A refusal may come with facts too: that the command was seen, and that
+/// bindings it looked at were over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What happened.
+    pub events: Vec<Event>,
+    /// What the sender is told.
+    pub answer: Result<Outcome, Refusal>,
+}
+
+/// On what a rule decides.
+struct Circumstances<'a> {
+    state: &'a State,
+    by: &'a Actor,
+    /// Not before [`State::now`].
+    now: Timestamp,
+    /// The only source of chance.
+    seed: u64,
+}
+
 /// What a rule gives: facts and a good answer.
-type Decided = Result<(Vec<Event>, Outcome), Refusal>;
+type Decided<O> = Result<(Vec<Event>, O), Refused>;
 
 /// Decides a command on a state, changing nothing.
 ///
@@ -54,7 +222,13 @@ pub fn decide(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> 
             until,
         });
     }
-    let decision = rule(state, envelope, now, seed);
+    let on = Circumstances {
+        state,
+        by: &envelope.by,
+        now,
+        seed,
+    };
+    let decision = rule(&on, &envelope.command);
     events.extend(decision.events);
     Decision {
         events,
@@ -62,67 +236,23 @@ pub fn decide(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> 
     }
 }
 
-fn rule(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> Decision {
-    let by = &envelope.by;
-    let decided = match &envelope.command {
-        Command::Bind(request) => return bind::bind(state, by, request, now, seed),
-        Command::Unbind { pool, subs_id, x } => unbind::unbind(state, by, pool, *subs_id, *x, now),
-        Command::Update {
-            pool,
-            subs_id,
-            x,
-            updates,
-        } => update::update(state, by, pool, (*subs_id, *x), updates, now),
-        Command::Lock { pool, x } => lock::set_locked(state, by, pool, *x, true),
-        Command::Unlock { pool, x } => lock::set_locked(state, by, pool, *x, false),
-        Command::SetAccount(account) => access::set_account(state, account),
-        Command::CreateKey(key) => access::create_key(state, key),
-        Command::SetKeyActive { id, active } => access::set_key_active(state, id, *active),
-        Command::ResealKey { id, sealed_secret } => access::reseal_key(state, id, sealed_secret),
-        Command::DeleteKey { id } => access::delete_key(state, id),
-        Command::SetUser(user) => access::set_user(state, user),
-        Command::DeleteUser { account, name } => access::delete_user(state, account, name),
-        Command::SetPool(pool) => pools::set_pool(state, pool),
-        Command::SetTrunk(trunk) => trunks::set_trunk(state, trunk),
-        Command::DeleteTrunk { name } => trunks::delete_trunk(state, name),
-        Command::SetEmergencyNumbers(list) => numbers::set_emergency(state, list),
-        Command::AddNumbers(list) => numbers::add(state, list),
-        Command::ReleaseNumbers(list) => numbers::release(state, list, now),
-        Command::NoteImport { name, rows } => imports::note(state, name, *rows),
-        Command::NoteReveal { what, rows } => Ok((
-            vec![Event::Revealed {
-                what: what.clone(),
-                rows: *rows,
-            }],
-            Outcome::Done,
-        )),
-        Command::Note(note) => Ok((vec![Event::Noted(note.clone())], Outcome::Done)),
-        Command::NoteErasure { bindings } => Ok((
-            vec![Event::PersonErased {
-                bindings: *bindings,
-            }],
-            Outcome::Done,
-        )),
-        Command::BeginEpoch => Ok(epoch::begin(state, now)),
-        Command::ExpireDue { at_most } => Ok(expire::expire_due(state, *at_most, now)),
-        Command::ThawDue { at_most } => Ok(thaw::thaw_due(state, *at_most, now)),
-        Command::ForgetCommands { at_most } => Ok(forget::forget_commands(state, *at_most, now)),
-    };
+fn decision<O: Into<Outcome>>(decided: Decided<O>) -> Decision {
     match decided {
         Ok((events, outcome)) => Decision {
             events,
-            answer: Ok(outcome),
+            answer: Ok(outcome.into()),
         },
-        Err(refusal) => Decision {
-            events: Vec::new(),
+        Err(Refused { refusal, before }) => Decision {
+            events: before,
             answer: Err(refusal),
         },
     }
 }
 
 /// The pool that `by` may use for its command. Operators and jobs use any.
-fn pool_for<'a>(state: &'a State, by: &Actor, pool: &PoolRef) -> Result<&'a Pool, Refusal> {
-    match by {
+fn pool_for<'a>(on: &Circumstances<'a>, pool: &PoolRef) -> Result<&'a Pool, Refusal> {
+    let state = on.state;
+    match on.by {
         Actor::Customer { key, permission } => {
             let Admission { pool, .. } = admit(state, key, permission, Some(pool), None)?;
             pool.ok_or(Refusal::PoolNotNamed)
@@ -158,6 +288,15 @@ fn party(state: &State, number: PhoneNumber) -> Result<(), Refusal> {
     } else {
         Err(Refusal::NumberIllegal)
     }
+}
+
+/// A, B and X are different numbers, as far as they are given.
+fn differ(a: PhoneNumber, b: Option<PhoneNumber>, x: Option<PhoneNumber>) -> Result<(), Refusal> {
+    let equal = Some(a) == b || Some(a) == x || (b.is_some() && b == x);
+    if equal {
+        return Err(Refusal::NumbersEqual);
+    }
+    Ok(())
 }
 
 /// The end of a binding lies more than a minute ahead (vendor page "BindAxn":

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::event::Event;
+
 /// Every reason for which the rules say no. The API turns each into one of
 /// the vendor's codes, in one table without a wildcard.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -143,4 +145,20 @@ pub enum AdminRefusal {
         /// The limit.
         limit: usize,
     },
+}
+
+/// A refusal, and what must be recorded all the same: bindings that were found to be over on the way.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub refusal: Refusal,
+    pub before: Vec<Event>,
+}
+
+impl<R: Into<Refusal>> From<R> for Refused {
+    fn from(refusal: R) -> Self {
+        Self {
+            refusal: refusal.into(),
+            before: Vec::new(),
+        }
+    }
 }

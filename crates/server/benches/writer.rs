@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hdrhistogram::Histogram;
 use maskline_domain::account::{AccessKey, Account};
 use maskline_domain::binding::Extras;
+use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool, Unbind, UpdateBinding};
 use maskline_domain::*;
 use maskline_server::writer::{Ledger, Options};
 use maskline_store::recovery::{Progress, recover};
@@ -150,7 +151,7 @@ fn now() -> Timestamp {
     Timestamp(since.as_millis() as i64)
 }
 
-async fn operate(ledger: &Ledger, command: Command) -> Outcome<()> {
+async fn operate(ledger: &Ledger, command: impl TypedCommand) -> Outcome<()> {
     let by = Actor::Operator {
         name: "bench".into(),
     };
@@ -168,7 +169,7 @@ async fn stock(ledger: &Ledger, numbers: usize) -> Outcome<()> {
     let account = AccountId::new("bench");
     operate(
         ledger,
-        Command::SetAccount(Account {
+        Command::SetAccount(SetAccount(Account {
             id: account.clone(),
             status: AccountStatus::Active,
             real_name_verified: true,
@@ -176,25 +177,25 @@ async fn stock(ledger: &Ledger, numbers: usize) -> Outcome<()> {
             product_opened: true,
             requests_per_s_max: None,
             bindings_max: None,
-        }),
+        })),
     )
     .await?;
     operate(
         ledger,
-        Command::CreateKey(AccessKey {
+        Command::CreateKey(CreateKey(AccessKey {
             id: AccessKeyId::new("K1"),
             account: account.clone(),
             user: None,
             sealed_secret: [1].into(),
             active: true,
             created_at: now(),
-        }),
+        })),
     )
     .await?;
     let pool = PoolKey::new("FC1");
     operate(
         ledger,
-        Command::SetPool(Pool::new(pool.clone(), account, Product::Axn)),
+        Command::SetPool(SetPool(Pool::new(pool.clone(), account, Product::Axn))),
     )
     .await?;
     let all: Vec<usize> = (0..numbers).collect();
@@ -203,7 +204,7 @@ async fn stock(ledger: &Ledger, numbers: usize) -> Outcome<()> {
             .iter()
             .map(|n| number(*n, &pool))
             .collect::<Outcome<Vec<Number>>>()?;
-        operate(ledger, Command::AddNumbers(list)).await?;
+        operate(ledger, AddNumbers(list)).await?;
     }
     Ok(())
 }
@@ -305,17 +306,17 @@ async fn call(
         let (command, is_bind) = match mine.last().copied() {
             Some((subs_id, x)) if !load.bind_only && turn >= 7 => {
                 mine.pop();
-                (Command::Unbind { pool, subs_id, x }, false)
+                (Command::Unbind(Unbind { pool, subs_id, x }), false)
             }
             Some((subs_id, x)) if !load.bind_only && turn == 6 => {
                 let updates = vec![Update::ExpiresAt(now().plus_secs(172_800))];
                 (
-                    Command::Update {
+                    Command::Update(UpdateBinding {
                         pool,
                         subs_id,
                         x,
                         updates,
-                    },
+                    }),
                     false,
                 )
             }

@@ -13,9 +13,7 @@ use serde::Serialize;
 
 use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
-use maskline_domain::{
-    Actor, BindRequest, Command, Envelope, PhoneNumber, PoolKey, Product, Restriction,
-};
+use maskline_domain::{Actor, BindRequest, Envelope, PhoneNumber, PoolKey, Product, Restriction};
 use maskline_journal::pipeline::Touch;
 
 use crate::admin::credentials::{new_key_id, new_secret, write_private};
@@ -193,7 +191,7 @@ async fn bind(admin: &Admin, x: PhoneNumber, a: PhoneNumber) -> Result<(), Strin
             name: "demo".into(),
         },
         id: None,
-        command: Command::Bind(Box::new(request)),
+        command: Box::new(request),
     };
     let answer = admin.ledger.submit(envelope).await;
     answer.map(|_| ()).map_err(|error| error.to_string())

@@ -8,6 +8,8 @@ mod expire;
 mod forget;
 mod thaw;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,7 +17,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use maskline_domain::{Actor, Command, Envelope, Outcome};
+use maskline_domain::{Actor, Envelope, TypedCommand, Work};
 use maskline_journal::pipeline::SubmitError;
 use tokio_util::sync::CancellationToken;
 
@@ -27,8 +29,20 @@ use crate::writer::Ledger;
 pub struct Job {
     /// Its name, in the journal and in metrics.
     pub name: &'static str,
-    /// The command that does at most so many things.
-    pub command: fn(at_most: u32) -> Command,
+    /// Gives the command that does at most so many things.
+    pub give: for<'a> fn(ledger: &'a Ledger, by: Actor, at_most: u32) -> Given<'a>,
+}
+
+/// What comes of a job's command.
+pub type Given<'a> = Pin<Box<dyn Future<Output = Result<Work, SubmitError>> + Send + 'a>>;
+
+/// Gives a job's command to the ledger.
+fn give<C>(ledger: &Ledger, by: Actor, command: C) -> Given<'_>
+where
+    C: TypedCommand<Outcome = Work> + Send + 'static,
+{
+    let id = None;
+    Box::pin(ledger.submit(Envelope { by, id, command }))
 }
 
 /// Every job.
@@ -110,21 +124,16 @@ async fn catch_up(
     stop: &CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let envelope = Envelope {
-            by: Actor::Job {
-                name: job.name.into(),
-            },
-            id: None,
-            command: (job.command)(at_most),
+        let by = Actor::Job {
+            name: job.name.into(),
         };
-        match ledger.submit(envelope).await {
-            Ok(Outcome::Worked { count, more }) => {
+        match (job.give)(ledger, by, at_most).await {
+            Ok(Work { count, more }) => {
                 metrics.count(job.name, "done", count);
                 if !more {
                     return;
                 }
             }
-            Ok(Outcome::Done | Outcome::Bound(_)) => return metrics.count(job.name, "done", 0),
             // Each of these is known to whoever watches the writer; the next tick tries again.
             Err(SubmitError::ClockInDoubt) => return metrics.count(job.name, "clock_in_doubt", 0),
             Err(SubmitError::NotDurable) => return metrics.count(job.name, "not_durable", 0),
@@ -132,7 +141,11 @@ async fn catch_up(
                 return metrics.count(job.name, "busy", 0);
             }
             Err(SubmitError::Closed) => return,
-            Err(error @ (SubmitError::Refused(_) | SubmitError::TooLarge)) => {
+            Err(
+                error @ (SubmitError::Refused(_)
+                | SubmitError::TooLarge
+                | SubmitError::OtherOutcome),
+            ) => {
                 metrics.count(job.name, "refused", 0);
                 tracing::error!(job = job.name, %error, "a job's command was refused");
                 return;

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp};
+use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp, TypedCommand};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
 use maskline_store::jobs::Maintenance;
 use maskline_store::records::history::{self, Facts, Filter, Page, Past};
@@ -304,7 +304,15 @@ impl Ledger {
     ///
     /// # Errors
     /// [`SubmitError`].
-    pub async fn submit(&self, envelope: Envelope) -> Result<Outcome, SubmitError> {
+    pub async fn submit<C: TypedCommand>(
+        &self,
+        envelope: Envelope<C>,
+    ) -> Result<C::Outcome, SubmitError> {
+        let outcome = self.submit_any(envelope.untyped()).await?;
+        C::Outcome::try_from(outcome).map_err(|_| SubmitError::OtherOutcome)
+    }
+
+    async fn submit_any(&self, envelope: Envelope) -> Result<Outcome, SubmitError> {
         let shared = &self.shared;
         let seed = shared.seeds.next().map_err(|error| {
             tracing::error!(%error, "the system has no randomness to give");

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use maskline_domain::ops::{ForgetCommands, UpdateBinding};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     Binding, Command, Decision, EndCause, Envelope, Event, Outcome, State, SubsId, Timestamp, Undo,
@@ -335,7 +336,7 @@ impl Bench {
                 change_bindings(&mut state, |binding| binding.b.take().is_some());
             }
             Fault::UpdateSkipsConflicts => {
-                if let Command::Update { subs_id, x, .. } = &envelope.command {
+                if let Command::Update(UpdateBinding { subs_id, x, .. }) = &envelope.command {
                     for other in state.bindings_on(*x) {
                         if other.subs_id != *subs_id {
                             state.apply(&end(&other));
@@ -344,7 +345,10 @@ impl Bench {
                 }
             }
             Fault::NonceForgottenEarly
-                if matches!(envelope.command, Command::ForgetCommands { .. }) =>
+                if matches!(
+                    envelope.command,
+                    Command::ForgetCommands(ForgetCommands { .. })
+                ) =>
             {
                 at = now.plus_millis(600_000);
             }

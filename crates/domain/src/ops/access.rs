@@ -1,9 +1,8 @@
 //! Accounts, keys and users.
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName, is_name};
-use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Decided;
+use crate::ops::{Circumstances, Decided};
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 
@@ -13,15 +12,63 @@ const POLICY_MAX: usize = 100;
 /// The longest sealed secret, in bytes.
 const SEALED_BYTES_MAX: usize = 512;
 
-pub(super) fn set_account(state: &State, account: &Account) -> Decided {
+/// Make or change an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAccount(pub Account);
+
+/// Make a key. Its id must be new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateKey(pub AccessKey);
+
+/// Switch a key on or off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetKeyActive {
+    /// The key.
+    pub id: AccessKeyId,
+    /// On or off.
+    pub active: bool,
+}
+
+/// Replace a key's sealed secret (rotation of the master key).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResealKey {
+    /// The key.
+    pub id: AccessKeyId,
+    /// The secret, sealed anew.
+    pub sealed_secret: Box<[u8]>,
+}
+
+/// Delete a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteKey {
+    /// The key.
+    pub id: AccessKeyId,
+}
+
+/// Make or change a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetUser(pub User);
+
+/// Delete a user and their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteUser {
+    /// The account.
+    pub account: AccountId,
+    /// The user.
+    pub name: UserName,
+}
+
+pub(super) fn set_account(on: &Circumstances<'_>, asked: &SetAccount) -> Decided<()> {
+    let SetAccount(account) = asked;
     named("account name", account.id.as_str())?;
-    if state.account(&account.id) == Some(account) {
-        return Ok((Vec::new(), Outcome::Done));
+    if on.state.account(&account.id) == Some(account) {
+        return Ok((Vec::new(), ()));
     }
     one(Event::AccountSet(account.clone()))
 }
 
-pub(super) fn create_key(state: &State, key: &AccessKey) -> Decided {
+pub(super) fn create_key(on: &Circumstances<'_>, CreateKey(key): &CreateKey) -> Decided<()> {
+    let state = on.state;
     named("access key id", key.id.as_str())?;
     if key.sealed_secret.is_empty() || key.sealed_secret.len() > SEALED_BYTES_MAX {
         return Err(AdminRefusal::Malformed {
@@ -46,10 +93,11 @@ pub(super) fn create_key(state: &State, key: &AccessKey) -> Decided {
     one(Event::KeySet(key.clone()))
 }
 
-pub(super) fn set_key_active(state: &State, id: &AccessKeyId, active: bool) -> Decided {
-    let key = existing_key(state, id)?;
+pub(super) fn set_key_active(on: &Circumstances<'_>, asked: &SetKeyActive) -> Decided<()> {
+    let &SetKeyActive { ref id, active } = asked;
+    let key = existing_key(on.state, id)?;
     if key.active == active {
-        return Ok((Vec::new(), Outcome::Done));
+        return Ok((Vec::new(), ()));
     }
     one(Event::KeySet(AccessKey {
         active,
@@ -57,20 +105,21 @@ pub(super) fn set_key_active(state: &State, id: &AccessKeyId, active: bool) -> D
     }))
 }
 
-pub(super) fn reseal_key(state: &State, id: &AccessKeyId, sealed_secret: &[u8]) -> Decided {
-    let key = existing_key(state, id)?;
+pub(super) fn reseal_key(on: &Circumstances<'_>, asked: &ResealKey) -> Decided<()> {
+    let key = existing_key(on.state, &asked.id)?;
     one(Event::KeySet(AccessKey {
-        sealed_secret: sealed_secret.into(),
+        sealed_secret: asked.sealed_secret.clone(),
         ..key.clone()
     }))
 }
 
-pub(super) fn delete_key(state: &State, id: &AccessKeyId) -> Decided {
-    existing_key(state, id)?;
+pub(super) fn delete_key(on: &Circumstances<'_>, DeleteKey { id }: &DeleteKey) -> Decided<()> {
+    existing_key(on.state, id)?;
     one(Event::KeyDeleted { id: id.clone() })
 }
 
-pub(super) fn set_user(state: &State, user: &User) -> Decided {
+pub(super) fn set_user(on: &Circumstances<'_>, SetUser(user): &SetUser) -> Decided<()> {
+    let state = on.state;
     named("user name", user.name.as_str())?;
     if state.account(&user.account).is_none() {
         return Err(AdminRefusal::NotFound { what: "account" }.into());
@@ -89,13 +138,14 @@ pub(super) fn set_user(state: &State, user: &User) -> Decided {
         .into());
     }
     if state.user(&user.account, &user.name) == Some(user) {
-        return Ok((Vec::new(), Outcome::Done));
+        return Ok((Vec::new(), ()));
     }
     one(Event::UserSet(user.clone()))
 }
 
-pub(super) fn delete_user(state: &State, account: &AccountId, name: &UserName) -> Decided {
-    if state.user(account, name).is_none() {
+pub(super) fn delete_user(on: &Circumstances<'_>, asked: &DeleteUser) -> Decided<()> {
+    let DeleteUser { account, name } = asked;
+    if on.state.user(account, name).is_none() {
         return Err(AdminRefusal::NotFound { what: "user" }.into());
     }
     one(Event::UserDeleted {
@@ -117,6 +167,6 @@ fn named(what: &'static str, name: &str) -> Result<(), AdminRefusal> {
     })
 }
 
-fn one(event: Event) -> Decided {
-    Ok((vec![event], Outcome::Done))
+fn one(event: Event) -> Decided<()> {
+    Ok((vec![event], ()))
 }

@@ -1,14 +1,14 @@
 //! Making a binding.
 
-use crate::allocation::{Chance, Chosen, NotChosen, choose, ended, take_explicit};
+use crate::allocation::{Chance, Chosen, choose, ended, take_explicit};
 use crate::binding::{Binding, EndCause, Owner};
 use crate::clock::Timestamp;
-use crate::command::{Actor, BindRequest, Decision, Outcome};
+use crate::command::BindRequest;
 use crate::event::Event;
 use crate::number::PhoneNumber;
-use crate::ops::{expiration, party, pool_for};
+use crate::ops::{Circumstances, Decided, differ, expiration, party, pool_for};
 use crate::pool::Pool;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::state::State;
 
 /// The most ends that one bind records to make room in a quota. Only a quota that was lowered below what
@@ -17,33 +17,11 @@ const ENDS_MAX: usize = 1_024;
 
 /// The order of checks is the vendor's, as far as it is known (`errors`,
 /// "Suggested precedence for a bind").
-pub(super) fn bind(
-    state: &State,
-    by: &Actor,
-    request: &BindRequest,
-    now: Timestamp,
-    seed: u64,
-) -> Decision {
-    match try_bind(state, by, request, now, seed) {
-        Ok((events, binding)) => Decision {
-            events,
-            answer: Ok(Outcome::Bound(Box::new(binding))),
-        },
-        Err(NotChosen { refusal, before }) => Decision {
-            events: before,
-            answer: Err(refusal),
-        },
-    }
-}
-
-fn try_bind(
-    state: &State,
-    by: &Actor,
-    request: &BindRequest,
-    now: Timestamp,
-    seed: u64,
-) -> Result<(Vec<Event>, Binding), NotChosen> {
-    let pool = pool_for(state, by, &request.pool)?;
+pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box<Binding>> {
+    let &Circumstances {
+        state, now, seed, ..
+    } = on;
+    let pool = pool_for(on, &request.pool)?;
     if pool.product != request.product {
         return Err(Refusal::ProductMismatch.into());
     }
@@ -64,7 +42,7 @@ fn try_bind(
         owner: Some(Owner::of(pool)),
     };
     if let Some(binding) = same_order(state, pool, request, &proposed, now) {
-        return Ok((Vec::new(), binding));
+        return Ok((Vec::new(), Box::new(binding)));
     }
     let mut events = room_in_quota(state, pool, now)?;
     let Chosen { x, before } = match request.x {
@@ -74,13 +52,13 @@ fn try_bind(
             choose(state, pool, &proposed, request.city.as_ref(), now, chance)?
         }
     };
-    let binding = Binding { x, ..proposed };
+    let binding = Box::new(Binding { x, ..proposed });
     for event in before {
         if !events.contains(&event) {
             events.push(event);
         }
     }
-    events.push(Event::Bound(Box::new(binding.clone())));
+    events.push(Event::Bound(binding.clone()));
     Ok((events, binding))
 }
 
@@ -91,18 +69,13 @@ fn check(state: &State, request: &BindRequest, now: Timestamp) -> Result<(), Ref
         None if request.product.needs_b() => return Err(Refusal::BMissing),
         None => {}
     }
-    let equal = Some(request.a) == request.b
-        || Some(request.a) == request.x
-        || (request.b.is_some() && request.b == request.x);
-    if equal {
-        return Err(Refusal::NumbersEqual);
-    }
+    differ(request.a, request.b, request.x)?;
     expiration(request.expires_at, now)
 }
 
 /// The ends of bindings that are over, as many as must be recorded for one more to fit into the account's
 /// quota; none where there is no quota or room enough.
-fn room_in_quota(state: &State, pool: &Pool, now: Timestamp) -> Result<Vec<Event>, NotChosen> {
+fn room_in_quota(state: &State, pool: &Pool, now: Timestamp) -> Result<Vec<Event>, Refused> {
     let quota = state
         .account(&pool.account)
         .and_then(|account| account.bindings_max);
@@ -121,7 +94,7 @@ fn room_in_quota(state: &State, pool: &Pool, now: Timestamp) -> Result<Vec<Event
         .collect();
     if before.len() < excess {
         let refusal = Refusal::BindingsFull;
-        return Err(NotChosen { refusal, before });
+        return Err(Refused { refusal, before });
     }
     Ok(before)
 }

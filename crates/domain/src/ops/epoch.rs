@@ -1,15 +1,18 @@
 //! Beginning a new epoch after a restore.
 
 use crate::binding::SubsId;
-use crate::clock::Timestamp;
-use crate::command::Outcome;
 use crate::event::Event;
-use crate::state::State;
+use crate::ops::{Circumstances, Decided};
+
+/// Begin a new epoch after a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BeginEpoch;
 
 /// Ids given between the backup and the restore are not known any more, so
 /// ids skip ahead by what an hour at full speed could have used beyond the
 /// clock.
-pub(super) fn begin(state: &State, now: Timestamp) -> (Vec<Event>, Outcome) {
+pub(super) fn begin(on: &Circumstances<'_>, BeginEpoch: &BeginEpoch) -> Decided<()> {
+    let &Circumstances { state, now, .. } = on;
     const SKIPPED_MS: i64 = 3_600_000;
     let floor = state
         .next_subs_id(now)
@@ -18,5 +21,5 @@ pub(super) fn begin(state: &State, now: Timestamp) -> (Vec<Event>, Outcome) {
         epoch: state.epoch() + 1,
         subs_id_floor: floor,
     };
-    (vec![event], Outcome::Done)
+    Ok((vec![event], ()))
 }

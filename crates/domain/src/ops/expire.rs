@@ -3,13 +3,19 @@
 
 use crate::allocation::ended;
 use crate::binding::EndCause;
-use crate::clock::Timestamp;
-use crate::command::{EVENTS_MAX, Outcome};
-use crate::event::Event;
-use crate::state::State;
+use crate::command::{EVENTS_MAX, Work};
+use crate::ops::{Circumstances, Decided};
 
-pub(super) fn expire_due(state: &State, at_most: u32, now: Timestamp) -> (Vec<Event>, Outcome) {
-    let at_most = (at_most as usize).min(EVENTS_MAX);
+/// Record the end of bindings that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpireDue {
+    /// No more than so many.
+    pub at_most: u32,
+}
+
+pub(super) fn expire_due(on: &Circumstances<'_>, asked: &ExpireDue) -> Decided<Work> {
+    let &Circumstances { state, now, .. } = on;
+    let at_most = (asked.at_most as usize).min(EVENTS_MAX);
     let mut due = state
         .inventory
         .all_partitions()
@@ -25,9 +31,9 @@ pub(super) fn expire_due(state: &State, at_most: u32, now: Timestamp) -> (Vec<Ev
             events.push(ended(pool, &binding, EndCause::Expired, binding.expires_at, now).0);
         }
     }
-    let outcome = Outcome::Worked {
+    let work = Work {
         count: events.len() as u32,
         more: due.next().is_some(),
     };
-    (events, outcome)
+    Ok((events, work))
 }

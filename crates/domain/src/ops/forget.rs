@@ -1,33 +1,29 @@
 //! Forgetting ids of commands that can no longer come again.
 
-use crate::clock::Timestamp;
-use crate::command::Outcome;
+use crate::command::Work;
 use crate::event::Event;
-use crate::state::State;
+use crate::ops::{Circumstances, Decided};
 
-pub(super) fn forget_commands(
-    state: &State,
-    at_most: u32,
-    now: Timestamp,
-) -> (Vec<Event>, Outcome) {
-    match state.memory.due_boundary(now, at_most as usize) {
-        None => (
-            Vec::new(),
-            Outcome::Worked {
-                count: 0,
-                more: false,
-            },
-        ),
-        Some((before, count)) => (
-            vec![Event::CommandsForgotten { before }],
-            Outcome::Worked {
-                count: count as u32,
-                more: state
-                    .memory
-                    .due_boundary(now, usize::MAX)
-                    .map(|(_, all)| all)
-                    > Some(count),
-            },
-        ),
-    }
+/// Forget ids of commands that cannot come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForgetCommands {
+    /// No more than so many.
+    pub at_most: u32,
+}
+
+pub(super) fn forget_commands(on: &Circumstances<'_>, asked: &ForgetCommands) -> Decided<Work> {
+    let memory = &on.state.memory;
+    let Some((before, count)) = memory.due_boundary(on.now, asked.at_most as usize) else {
+        let nothing = Work {
+            count: 0,
+            more: false,
+        };
+        return Ok((Vec::new(), nothing));
+    };
+    let all = memory.due_boundary(on.now, usize::MAX);
+    let work = Work {
+        count: count as u32,
+        more: all.map(|(_, all)| all) > Some(count),
+    };
+    Ok((vec![Event::CommandsForgotten { before }], work))
 }

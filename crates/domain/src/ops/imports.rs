@@ -1,9 +1,8 @@
 //! How far an import has come: too many numbers for one command go in pieces,
 //! and the journal says which of them are in.
 
-use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Decided;
+use crate::ops::{Circumstances, Decided};
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 
@@ -12,9 +11,19 @@ const UNDER_WAY_MAX: usize = 64;
 /// The longest name of an import, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Write down how far an import of many commands has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteImport {
+    /// The import.
+    pub name: Box<str>,
+    /// How many of its rows are in; none when all are.
+    pub rows: Option<u64>,
+}
+
 /// Notes that the first `rows` rows are in, or with `None` that all are. A
 /// cursor never goes back.
-pub(super) fn note(state: &State, name: &str, rows: Option<u64>) -> Decided {
+pub(super) fn note(on: &Circumstances<'_>, asked: &NoteImport) -> Decided<()> {
+    let (state, name, rows) = (on.state, &*asked.name, asked.rows);
     let before = state.import(name);
     let event = match rows {
         None if before.is_none() => None,
@@ -28,7 +37,7 @@ pub(super) fn note(state: &State, name: &str, rows: Option<u64>) -> Decided {
             })
         }
     };
-    Ok((event.into_iter().collect(), Outcome::Done))
+    Ok((event.into_iter().collect(), ()))
 }
 
 fn may_begin(state: &State, name: &str, before: Option<u64>) -> Result<(), AdminRefusal> {

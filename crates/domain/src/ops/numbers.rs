@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
-use crate::command::{EVENTS_MAX, Outcome};
+use crate::command::EVENTS_MAX;
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
-use crate::ops::Decided;
+use crate::ops::{Circumstances, Decided};
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 
@@ -16,9 +16,22 @@ const EMERGENCY_MAX: usize = 1000;
 /// The longest name of a city or province, in bytes.
 const PLACE_BYTES_MAX: usize = 64;
 
+/// Add X numbers, or change their facts; at most [`EVENTS_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddNumbers(pub Vec<Number>);
+
+/// Take X numbers away; at most [`EVENTS_MAX`], none of them bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseNumbers(pub Vec<PhoneNumber>);
+
+/// Replace the list of numbers that may never be a party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetEmergencyNumbers(pub Vec<PhoneNumber>);
+
 /// Adds numbers, or changes the facts of known ones; what the customer did
 /// with a known one (its lock, its cooling) stays.
-pub(super) fn add(state: &State, numbers: &[Number]) -> Decided {
+pub(super) fn add(on: &Circumstances<'_>, AddNumbers(numbers): &AddNumbers) -> Decided<()> {
+    let state = on.state;
     bounded(numbers.len())?;
     let mut events = Vec::new();
     let mut seen = BTreeSet::new();
@@ -44,11 +57,15 @@ pub(super) fn add(state: &State, numbers: &[Number]) -> Decided {
             events.push(Event::NumberSet(number));
         }
     }
-    Ok((events, Outcome::Done))
+    Ok((events, ()))
 }
 
 /// Takes numbers away. None of them may carry a binding, live or unswept.
-pub(super) fn release(state: &State, numbers: &[PhoneNumber], now: Timestamp) -> Decided {
+pub(super) fn release(
+    on: &Circumstances<'_>,
+    ReleaseNumbers(numbers): &ReleaseNumbers,
+) -> Decided<()> {
+    let &Circumstances { state, now, .. } = on;
     bounded(numbers.len())?;
     let numbers: BTreeSet<PhoneNumber> = numbers.iter().copied().collect();
     let mut events = Vec::new();
@@ -70,10 +87,11 @@ pub(super) fn release(state: &State, numbers: &[PhoneNumber], now: Timestamp) ->
         events.push(Event::NumberReleased { x });
     }
     bounded(events.len())?;
-    Ok((events, Outcome::Done))
+    Ok((events, ()))
 }
 
-pub(super) fn set_emergency(state: &State, numbers: &[PhoneNumber]) -> Decided {
+pub(super) fn set_emergency(on: &Circumstances<'_>, asked: &SetEmergencyNumbers) -> Decided<()> {
+    let SetEmergencyNumbers(numbers) = asked;
     if numbers.len() > EMERGENCY_MAX {
         return Err(AdminRefusal::TooMany {
             what: "emergency numbers",
@@ -83,10 +101,10 @@ pub(super) fn set_emergency(state: &State, numbers: &[PhoneNumber]) -> Decided {
     }
     let numbers: BTreeSet<PhoneNumber> = numbers.iter().copied().collect();
     let numbers: Vec<PhoneNumber> = numbers.into_iter().collect();
-    if state.emergency_numbers() == numbers {
-        return Ok((Vec::new(), Outcome::Done));
+    if on.state.emergency_numbers() == numbers {
+        return Ok((Vec::new(), ()));
     }
-    Ok((vec![Event::EmergencyNumbersSet { numbers }], Outcome::Done))
+    Ok((vec![Event::EmergencyNumbersSet { numbers }], ()))
 }
 
 fn check(state: &State, number: &Number) -> Result<(), AdminRefusal> {

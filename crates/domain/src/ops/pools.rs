@@ -1,11 +1,9 @@
 //! Pools.
 
-use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Decided;
+use crate::ops::{Circumstances, Decided};
 use crate::pool::Pool;
 use crate::refusal::AdminRefusal;
-use crate::state::State;
 
 /// The longest cooling time: a year.
 const COOLING_S_MAX: u32 = 366 * 24 * 3600;
@@ -14,7 +12,12 @@ const RING_TIMEOUT_S_MAX: u16 = 180;
 /// The most pairs on one X.
 const PAIRS_MAX: u32 = 4000;
 
-pub(super) fn set_pool(state: &State, pool: &Pool) -> Decided {
+/// Make or change a pool. Account and product of a pool never change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetPool(pub Pool);
+
+pub(super) fn set_pool(on: &Circumstances<'_>, SetPool(pool): &SetPool) -> Decided<()> {
+    let state = on.state;
     let malformed = |what, why| Err(AdminRefusal::Malformed { what, why }.into());
     if !pool.key.is_well_formed() {
         return malformed("pool key", "FC and 1 to 30 hexadecimal digits");
@@ -36,7 +39,7 @@ pub(super) fn set_pool(state: &State, pool: &Pool) -> Decided {
     }
     if let Some(before) = state.pool(&pool.key) {
         if before == pool {
-            return Ok((Vec::new(), Outcome::Done));
+            return Ok((Vec::new(), ()));
         }
         if before.account != pool.account || before.product != pool.product {
             return Err(AdminRefusal::Fixed {
@@ -46,5 +49,5 @@ pub(super) fn set_pool(state: &State, pool: &Pool) -> Decided {
             .into());
         }
     }
-    Ok((vec![Event::PoolSet(pool.clone())], Outcome::Done))
+    Ok((vec![Event::PoolSet(pool.clone())], ()))
 }

@@ -1,12 +1,20 @@
 //! Putting numbers that have cooled back among those that can be given out.
 
 use crate::clock::Timestamp;
-use crate::command::{EVENTS_MAX, Outcome};
+use crate::command::{EVENTS_MAX, Work};
 use crate::event::Event;
-use crate::state::State;
+use crate::ops::{Circumstances, Decided};
 
-pub(super) fn thaw_due(state: &State, at_most: u32, now: Timestamp) -> (Vec<Event>, Outcome) {
-    let at_most = (at_most as usize).min(EVENTS_MAX);
+/// Put numbers that have cooled back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThawDue {
+    /// No more than so many.
+    pub at_most: u32,
+}
+
+pub(super) fn thaw_due(on: &Circumstances<'_>, asked: &ThawDue) -> Decided<Work> {
+    let &Circumstances { state, now, .. } = on;
+    let at_most = (asked.at_most as usize).min(EVENTS_MAX);
     let mut due = state
         .inventory
         .all_partitions()
@@ -18,9 +26,9 @@ pub(super) fn thaw_due(state: &State, at_most: u32, now: Timestamp) -> (Vec<Even
         .take(at_most)
         .map(|x| Event::NumberThawed { x })
         .collect();
-    let outcome = Outcome::Worked {
+    let work = Work {
         count: events.len() as u32,
         more: due.next().is_some(),
     };
-    (events, outcome)
+    Ok((events, work))
 }

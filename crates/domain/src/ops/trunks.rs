@@ -1,29 +1,33 @@
 //! Trunks.
 
-use crate::command::Outcome;
 use crate::event::Event;
-use crate::ops::Decided;
+use crate::ops::{Circumstances, Decided};
 use crate::refusal::AdminRefusal;
-use crate::state::State;
 use crate::trunk::{self, Trunk, TrunkName};
 
-pub(super) fn set_trunk(state: &State, trunk: &Trunk) -> Decided {
-    trunk::check(trunk)?;
-    if state.trunk(&trunk.name) == Some(trunk) {
-        return Ok((Vec::new(), Outcome::Done));
-    }
-    Ok((
-        vec![Event::TrunkSet(Box::new(trunk.clone()))],
-        Outcome::Done,
-    ))
+/// Make or change a trunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetTrunk(pub Box<Trunk>);
+
+/// Take a trunk away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteTrunk {
+    /// The trunk.
+    pub name: TrunkName,
 }
 
-pub(super) fn delete_trunk(state: &State, name: &TrunkName) -> Decided {
-    if state.trunk(name).is_none() {
+pub(super) fn set_trunk(on: &Circumstances<'_>, SetTrunk(trunk): &SetTrunk) -> Decided<()> {
+    trunk::check(trunk)?;
+    if on.state.trunk(&trunk.name) == Some(trunk) {
+        return Ok((Vec::new(), ()));
+    }
+    Ok((vec![Event::TrunkSet(trunk.clone())], ()))
+}
+
+pub(super) fn delete_trunk(on: &Circumstances<'_>, asked: &DeleteTrunk) -> Decided<()> {
+    let DeleteTrunk { name } = asked;
+    if on.state.trunk(name).is_none() {
         return Err(AdminRefusal::NotFound { what: "trunk" }.into());
     }
-    Ok((
-        vec![Event::TrunkDeleted { name: name.clone() }],
-        Outcome::Done,
-    ))
+    Ok((vec![Event::TrunkDeleted { name: name.clone() }], ()))
 }

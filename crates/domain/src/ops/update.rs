@@ -4,39 +4,45 @@ use crate::access::PoolRef;
 use crate::allocation::{ended, live_conflict};
 use crate::binding::{Binding, EndCause, SubsId};
 use crate::clock::Timestamp;
-use crate::command::{Actor, Outcome, Update};
+use crate::command::Update;
 use crate::event::Event;
 use crate::number::PhoneNumber;
-use crate::ops::{Decided, binding_in, expiration, party, pool_for};
+use crate::ops::{Circumstances, Decided, binding_in, differ, expiration, party, pool_for};
 use crate::refusal::Refusal;
 use crate::state::State;
 
-pub(super) fn update(
-    state: &State,
-    by: &Actor,
-    pool: &PoolRef,
-    (subs_id, x): (SubsId, PhoneNumber),
-    updates: &[Update],
-    now: Timestamp,
-) -> Decided {
-    let pool = pool_for(state, by, pool)?;
+/// Change a binding; pool, id and X must belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateBinding {
+    /// The pool.
+    pub pool: PoolRef,
+    /// The binding.
+    pub subs_id: SubsId,
+    /// Its X.
+    pub x: PhoneNumber,
+    /// What to change, in order.
+    pub updates: Vec<Update>,
+}
+
+pub(super) fn update(on: &Circumstances<'_>, asked: &UpdateBinding) -> Decided<()> {
+    let &Circumstances { state, now, .. } = on;
+    let (subs_id, x) = (asked.subs_id, asked.x);
+    let pool = pool_for(on, &asked.pool)?;
     let before = binding_in(state, pool, subs_id, x)?;
     if before.is_over(now) {
-        return Err(Refusal::BindingOver);
+        return Err(Refusal::BindingOver.into());
     }
     let mut after = before.clone();
-    for update in updates {
+    for update in &asked.updates {
         change(state, &mut after, update, now)?;
     }
     if after == before {
-        return Ok((Vec::new(), Outcome::Done));
+        return Ok((Vec::new(), ()));
     }
-    if after.b == Some(after.a) || after.a == x || after.b == Some(x) {
-        return Err(Refusal::NumbersEqual);
-    }
+    differ(after.a, after.b, Some(x))?;
     let at = state.inventory.find(x).ok_or(Refusal::BindingUnknown)?;
     if live_conflict(state, at, &after, now).is_some() {
-        return Err(Refusal::UpdateConflict);
+        return Err(Refusal::UpdateConflict.into());
     }
     // Bindings that are over give up the slots that this one newly claims.
     let mut events: Vec<Event> = Vec::new();
@@ -53,7 +59,7 @@ pub(super) fn update(
         }
     }
     events.push(Event::BindingChanged(Box::new(after)));
-    Ok((events, Outcome::Done))
+    Ok((events, ()))
 }
 
 fn change(

@@ -1,6 +1,7 @@
 //! Making bindings: which X, and what is refused.
 
 use crate::common::{HOUR_MS, NOON, World, axb, axn, number};
+use maskline_domain::ops::{AddNumbers, Lock, SetAccount, SetPool, Unbind, Unlock};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::*;
 
@@ -135,7 +136,7 @@ fn the_stock_is_counted_by_city_kind_and_prefix() {
         cooling_until: Timestamp(0),
         idle_since: Timestamp(0),
     };
-    world.operate(Command::AddNumbers(vec![
+    world.operate(AddNumbers(vec![
         for_sale("17100000000", "杭州", NumberKind::VirtualOperator),
         for_sale("17200000000", "杭州", NumberKind::VirtualOperator),
         for_sale("13900000000", "杭州", NumberKind::Carrier),
@@ -180,12 +181,12 @@ fn a_number_rests_for_the_cooling_time() {
     world.set_pool("FC1", Product::Axn, |pool| pool.cooling_s = 600);
     world.stock("FC1", "北京", &[X]);
     let bound = world.bind(axn(A)).expect("free");
-    let unbind = Command::Unbind {
+    let unbind = Unbind {
         pool: PoolRef::Key(PoolKey::new("FC1")),
         subs_id: bound.subs_id,
         x: bound.x,
     };
-    assert_eq!(world.ask(unbind), Ok(Outcome::Done));
+    assert_eq!(world.ask(unbind), Ok(()));
     let wanted = BindRequest {
         x: Some(number(X)),
         ..axn(B)
@@ -206,11 +207,9 @@ fn a_locked_number_is_not_chosen() {
     world.stock("FC1", "北京", &[X]);
     let pool = || PoolRef::Key(PoolKey::new("FC1"));
     let x = number(X);
-    world.ask(Command::Lock { pool: pool(), x }).expect("known");
+    world.ask(Lock { pool: pool(), x }).expect("known");
     assert_eq!(world.bind(axn(A)), Err(Refusal::NoNumberLeft));
-    world
-        .ask(Command::Unlock { pool: pool(), x })
-        .expect("known");
+    world.ask(Unlock { pool: pool(), x }).expect("known");
     assert!(world.bind(axn(A)).is_ok());
 }
 
@@ -258,7 +257,7 @@ fn the_longest_idle_number_is_taken_first_where_the_pool_wants_it() {
         let bound = world.bind(axn(A)).expect("free");
         taken.push(bound.x);
         world.pass_ms(1000);
-        let unbind = Command::Unbind {
+        let unbind = Unbind {
             pool: PoolRef::Key(PoolKey::new("FC1")),
             subs_id: bound.subs_id,
             x: bound.x,
@@ -391,7 +390,7 @@ fn set_quota(world: &mut World, bindings_max: Option<u32>) {
         bindings_max,
         ..account
     };
-    world.operate(Command::SetAccount(account));
+    world.operate(SetAccount(account));
 }
 
 fn party(n: usize) -> String {
@@ -406,7 +405,7 @@ fn an_account_has_no_more_bindings_than_its_quota_in_all_its_pools() {
     world.bind(axb(&party(3), B)).expect("room");
     assert_eq!(world.bind(axn(&party(4))), Err(Refusal::BindingsFull));
     assert_eq!(world.bind(axb(&party(4), B)), Err(Refusal::BindingsFull));
-    let unbind = Command::Unbind {
+    let unbind = Unbind {
         pool: PoolRef::Key(PoolKey::new("FC1")),
         subs_id: second.subs_id,
         x: second.x,
@@ -481,9 +480,9 @@ fn an_x_of_another_account_or_of_the_stock_is_as_good_as_not_there() {
         id: AccountId::new("rival"),
         ..world.state.accounts().next().expect("one").clone()
     };
-    world.operate(Command::SetAccount(rival));
+    world.operate(SetAccount(rival));
     let foreign = Pool::new(PoolKey::new("FC9"), AccountId::new("rival"), Product::Axn);
-    world.operate(Command::SetPool(foreign));
+    world.operate(SetPool(foreign));
     world.stock("FC9", "北京", &["17200000000"]);
     for x in ["17200000000", "17299999999"] {
         let request = BindRequest {

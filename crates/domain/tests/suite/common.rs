@@ -2,6 +2,7 @@
 
 use maskline_domain::account::{AccessKey, Account};
 use maskline_domain::binding::Extras;
+use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool};
 use maskline_domain::*;
 
 /// Monday, 2026-03-02 12:00:00 China time.
@@ -28,8 +29,8 @@ impl World {
             seed: 1,
         };
         let account = AccountId::new("acme");
-        world.operate(Command::SetAccount(good_account("acme")));
-        world.operate(Command::CreateKey(AccessKey {
+        world.operate(SetAccount(good_account("acme")));
+        world.operate(CreateKey(AccessKey {
             id: AccessKeyId::new("K1"),
             account: account.clone(),
             user: None,
@@ -46,7 +47,7 @@ impl World {
     pub fn set_pool(&mut self, key: &str, product: Product, change: impl FnOnce(&mut Pool)) {
         let mut pool = Pool::new(PoolKey::new(key), AccountId::new("acme"), product);
         change(&mut pool);
-        self.operate(Command::SetPool(pool));
+        self.operate(SetPool(pool));
     }
 
     pub fn stock(&mut self, pool: &str, city: &str, numbers: &[&str]) {
@@ -68,44 +69,38 @@ impl World {
                 idle_since: Timestamp(0),
             })
             .collect();
-        self.operate(Command::AddNumbers(numbers));
+        self.operate(AddNumbers(numbers));
     }
 
-    pub fn operate(&mut self, command: Command) -> Outcome {
+    pub fn operate<C: TypedCommand>(&mut self, command: C) -> C::Outcome {
         let by = Actor::Operator {
             name: "test".into(),
         };
         self.give(by, None, command).expect("a good command")
     }
 
-    pub fn ask(&mut self, command: Command) -> Result<Outcome, Refusal> {
+    pub fn ask<C: TypedCommand>(&mut self, command: C) -> Result<C::Outcome, Refusal> {
         self.give(customer("K1"), None, command)
     }
 
-    pub fn give(
+    pub fn give<C: TypedCommand>(
         &mut self,
         by: Actor,
         id: Option<(CommandId, Timestamp)>,
-        command: Command,
-    ) -> Result<Outcome, Refusal> {
+        command: C,
+    ) -> Result<C::Outcome, Refusal> {
         self.seed += 1;
-        let decision = decide(
-            &self.state,
-            &Envelope { by, id, command },
-            self.now,
-            self.seed,
-        );
+        let envelope = Envelope { by, id, command }.untyped();
+        let decision = decide(&self.state, &envelope, self.now, self.seed);
         for event in &decision.events {
             self.state.apply(event);
         }
-        decision.answer
+        let outcome = decision.answer?;
+        Ok(C::Outcome::try_from(outcome).unwrap_or_else(|_| panic!("the outcome of another")))
     }
 
     pub fn bind(&mut self, request: BindRequest) -> Result<Binding, Refusal> {
-        match self.ask(Command::Bind(Box::new(request)))? {
-            Outcome::Bound(binding) => Ok(*binding),
-            other => panic!("a bind answers with a binding, not {other:?}"),
-        }
+        self.ask(Box::new(request)).map(|binding| *binding)
     }
 
     pub fn rows(&self) -> Vec<Row> {

@@ -1,6 +1,9 @@
 //! Events alone make the state: replay, undo and snapshots agree.
 
 use crate::common::{HOUR_MS, World, axb, axn, customer, number};
+use maskline_domain::ops::{
+    ExpireDue, ForgetCommands, Lock, NoteImport, ThawDue, Unbind, Unlock, UpdateBinding,
+};
 use maskline_domain::*;
 use proptest::prelude::*;
 
@@ -58,34 +61,34 @@ fn command(world: &World, made: &[Binding], act: &Act) -> Option<Command> {
         })),
         Act::Unbind(n) => {
             let binding = chosen(*n)?;
-            Command::Unbind {
+            Command::Unbind(Unbind {
                 pool: pool_of(binding),
                 subs_id: binding.subs_id,
                 x: binding.x,
-            }
+            })
         }
         Act::Move(n, a) => {
             let binding = chosen(*n)?;
-            Command::Update {
+            Command::Update(UpdateBinding {
                 pool: pool_of(binding),
                 subs_id: binding.subs_id,
                 x: binding.x,
                 updates: vec![Update::A(number(&party(*a))), Update::ExpiresAt(later)],
-            }
+            })
         }
         Act::Lock(x, on) => {
             let pool = PoolRef::Key(PoolKey::new("FC1"));
             let x = number(&format!("1700000000{x}"));
             if *on {
-                Command::Lock { pool, x }
+                Command::Lock(Lock { pool, x })
             } else {
-                Command::Unlock { pool, x }
+                Command::Unlock(Unlock { pool, x })
             }
         }
-        Act::Expire => Command::ExpireDue { at_most: 3 },
-        Act::Thaw => Command::ThawDue { at_most: 3 },
-        Act::Forget => Command::ForgetCommands { at_most: 2 },
-        Act::Command(_) => Command::ExpireDue { at_most: 0 },
+        Act::Expire => Command::ExpireDue(ExpireDue { at_most: 3 }),
+        Act::Thaw => Command::ThawDue(ThawDue { at_most: 3 }),
+        Act::Forget => Command::ForgetCommands(ForgetCommands { at_most: 2 }),
+        Act::Command(_) => Command::ExpireDue(ExpireDue { at_most: 0 }),
         Act::Pass(_) => return None,
     })
 }
@@ -202,10 +205,10 @@ fn a_command_id_does_not_come_again_until_its_time() {
         Err(Refusal::CommandRepeated)
     );
     let refused = Some((CommandId(8), world.now.plus_millis(900_000)));
-    let bad = Command::Lock {
+    let bad = Command::Lock(Lock {
         pool: PoolRef::Key(PoolKey::new("FC9")),
         x: number("17000000000"),
-    };
+    });
     assert_eq!(
         world.give(customer("K1"), refused, bad.clone()),
         Err(Refusal::PoolUnknown)
@@ -225,9 +228,11 @@ fn a_command_id_does_not_come_again_until_its_time() {
 #[test]
 fn the_cursor_of_an_import_goes_forward_and_survives_a_snapshot() {
     let mut world = World::new();
-    let note = |rows| Command::NoteImport {
-        name: "stock".into(),
-        rows,
+    let note = |rows| {
+        Command::NoteImport(NoteImport {
+            name: "stock".into(),
+            rows,
+        })
     };
     world.operate(note(Some(5_000)));
     world.operate(note(Some(10_000)));
@@ -242,7 +247,7 @@ fn the_cursor_of_an_import_goes_forward_and_survives_a_snapshot() {
     assert_eq!(world.state.import("stock"), None);
 
     for n in 0..64 {
-        world.operate(Command::NoteImport {
+        world.operate(NoteImport {
             name: n.to_string().into(),
             rows: Some(1),
         });

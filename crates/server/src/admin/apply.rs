@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use maskline_domain::Command;
+use maskline_domain::ops::{AddNumbers, ReleaseNumbers};
 use maskline_journal::pipeline::Touch;
 
 use super::auth::Operator;
@@ -110,8 +111,8 @@ pub async fn apply(
 
 fn numbers_in(command: &Command) -> usize {
     match command {
-        Command::AddNumbers(numbers) => numbers.len(),
-        Command::ReleaseNumbers(numbers) => numbers.len(),
+        Command::AddNumbers(AddNumbers(numbers)) => numbers.len(),
+        Command::ReleaseNumbers(ReleaseNumbers(numbers)) => numbers.len(),
         _ => 0,
     }
 }

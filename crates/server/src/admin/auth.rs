@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use maskline_domain::account::is_name;
-use maskline_domain::{Actor, Command, Envelope};
+use maskline_domain::{Actor, Envelope};
 
 use super::refusals::Peer;
 use super::{Admin, AdminError};
@@ -52,7 +52,7 @@ impl Operator {
     }
 
     /// A command given by this operator.
-    pub fn envelope(&self, command: Command) -> Envelope {
+    pub fn envelope<C>(&self, command: C) -> Envelope<C> {
         Envelope {
             by: self.actor(),
             id: None,

@@ -92,7 +92,8 @@ impl From<SubmitError> for AdminError {
             | SubmitError::Busy
             | SubmitError::Deadline
             | SubmitError::ClockInDoubt
-            | SubmitError::Closed => Self::Unavailable(error.to_string()),
+            | SubmitError::Closed
+            | SubmitError::OtherOutcome => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -13,6 +13,9 @@ mod trunk;
 mod user;
 
 use maskline_domain::clock::Timestamp;
+use maskline_domain::ops::{
+    DeleteKey, DeleteTrunk, DeleteUser, ReleaseNumbers, SetAccount, SetEmergencyNumbers, SetPool,
+};
 use maskline_domain::{
     AccessKeyId, AccountId, Actor, Command, Envelope, PhoneNumber, PoolKey, Row, State, TrunkName,
     UserName, decide,
@@ -146,7 +149,7 @@ impl Planner {
         let before = self.state.account(&AccountId::new(&wanted.id)).cloned();
         let after = wanted.over(before.as_ref());
         let change = difference(format!("account {}", wanted.id), before.as_ref(), &after);
-        self.step(change, Command::SetAccount(after))
+        self.step(change, SetAccount(after))
     }
 
     fn pool(&mut self, wanted: &WantedPool) -> Result<(), PlanError> {
@@ -155,7 +158,7 @@ impl Planner {
         let after = wanted.over(before.as_ref()).map_err(refused(&what))?;
         let shown = before.as_ref().map(view::settings);
         let change = difference(what, shown.as_ref(), &view::settings(&after));
-        self.step(change, Command::SetPool(after))
+        self.step(change, SetPool(after))
     }
 
     fn emergency_numbers(&mut self, numbers: &[PhoneNumber]) -> Result<(), PlanError> {
@@ -169,17 +172,17 @@ impl Planner {
                 numbers.len().to_string(),
             )],
         };
-        self.step(change, Command::SetEmergencyNumbers(numbers.to_vec()))
+        self.step(change, SetEmergencyNumbers(numbers.to_vec()))
     }
 
     /// Adds a command to the plan, unless it would change nothing.
-    fn step(&mut self, change: Change, command: Command) -> Result<(), PlanError> {
+    fn step(&mut self, change: Change, command: impl Into<Command>) -> Result<(), PlanError> {
         let envelope = Envelope {
             by: Actor::Operator {
                 name: "plan".into(),
             },
             id: None,
-            command,
+            command: command.into(),
         };
         let decision = decide(&self.state, &envelope, self.now, 0);
         decision
@@ -207,7 +210,7 @@ impl Planner {
         for key in &unwanted.keys {
             let id = AccessKeyId::new(key);
             if self.state.key(&id).is_some() {
-                self.step(removal(format!("key {key}")), Command::DeleteKey { id })?;
+                self.step(removal(format!("key {key}")), DeleteKey { id })?;
             }
         }
         for user in &unwanted.users {
@@ -217,16 +220,13 @@ impl Planner {
                 .ok_or_else(|| refused(&what)("a user is named as account/name"))?;
             let (account, name) = (AccountId::new(account), UserName::new(name));
             if self.state.user(&account, &name).is_some() {
-                self.step(removal(what), Command::DeleteUser { account, name })?;
+                self.step(removal(what), DeleteUser { account, name })?;
             }
         }
         for trunk in &unwanted.trunks {
             let name = TrunkName::new(trunk);
             if self.state.trunk(&name).is_some() {
-                self.step(
-                    removal(format!("trunk {trunk}")),
-                    Command::DeleteTrunk { name },
-                )?;
+                self.step(removal(format!("trunk {trunk}")), DeleteTrunk { name })?;
             }
         }
         let there: Vec<PhoneNumber> = unwanted
@@ -237,7 +237,7 @@ impl Planner {
             .collect();
         for chunk in there.chunks(NUMBERS_PER_COMMAND) {
             let what = format!("{} number(s)", chunk.len());
-            self.step(removal(what), Command::ReleaseNumbers(chunk.to_vec()))?;
+            self.step(removal(what), ReleaseNumbers(chunk.to_vec()))?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use maskline_domain::{Actor, Command, Envelope, Note};
+use maskline_domain::{Actor, Envelope, Note};
 use parking_lot::Mutex;
 
 use crate::writer::Ledger;
@@ -156,7 +156,7 @@ async fn tell(ledger: &Ledger, from: Box<str>, count: u64) {
     let by = Actor::Job {
         name: "admin".into(),
     };
-    let command = Command::Note(Note::TokenRefused { from, count });
+    let command = Note::TokenRefused { from, count };
     let note = Envelope {
         by,
         id: None,

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use maskline_domain::{Command, Note, PhoneNumber, State};
+use maskline_domain::ops::NoteReveal;
+use maskline_domain::{Note, PhoneNumber, State};
 use maskline_journal::pipeline::Touch;
 
 use super::auth::Operator;
@@ -120,7 +121,7 @@ pub async fn leave(
     let (by_person, what, rows) = (asked.by_person, asked.bounded(), rows as u64);
     if reveal {
         let rows = Some(rows);
-        let note = operator.envelope(Command::NoteReveal { what, rows });
+        let note = operator.envelope(NoteReveal { what, rows });
         admin.ledger.submit(note).await?;
     } else if by_person {
         note(admin, operator, Note::Searched { what, rows }).await;
@@ -130,7 +131,7 @@ pub async fn leave(
 
 /// Writes something down that happens all the same.
 pub async fn note(admin: &Admin, operator: &Operator, note: Note) {
-    let command = operator.envelope(Command::Note(note.clone()));
+    let command = operator.envelope(note.clone());
     if let Err(error) = admin.ledger.submit(command).await {
         tracing::warn!(%error, ?note, "could not be noted in the journal");
     }

@@ -21,8 +21,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use maskline_domain::{
-    AccessKeyId, AccountId, Actor, Command, CommandId, Envelope, Outcome, PhoneNumber, PoolKey,
-    PoolRef, State, SubsId, Timestamp,
+    AccessKeyId, AccountId, Actor, CommandId, Envelope, PhoneNumber, PoolKey, PoolRef, State,
+    SubsId, Timestamp, TypedCommand,
 };
 use maskline_store::records::history::Past;
 
@@ -360,7 +360,7 @@ impl Call<'_> {
     /// # Errors
     ///
     /// The refusal of the domain, or the ledger's failure, as the caller is told of it.
-    pub async fn submit(&self, command: Command) -> Result<Outcome, Failure> {
+    pub async fn submit<C: TypedCommand>(&self, command: C) -> Result<C::Outcome, Failure> {
         debug_assert_eq!(
             self.action.kind,
             Kind::Change,
@@ -428,7 +428,8 @@ fn submit_failure(error: SubmitError) -> Failure {
         | SubmitError::Deadline
         | SubmitError::ClockInDoubt
         | SubmitError::TooLarge
-        | SubmitError::Closed => BusinessCode::SystemError.into(),
+        | SubmitError::Closed
+        | SubmitError::OtherOutcome => BusinessCode::SystemError.into(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Records the end of bindings that are over, and returns their numbers to the pool.
 
-use maskline_domain::Command;
+use maskline_domain::ops::ExpireDue;
 
-use super::Job;
+use super::{Job, give};
 
 pub const JOB: Job = Job {
     name: "expire",
-    command: |at_most| Command::ExpireDue { at_most },
+    give: |ledger, by, at_most| give(ledger, by, ExpireDue { at_most }),
 };

@@ -1,10 +1,10 @@
 //! Puts numbers back that have cooled.
 
-use maskline_domain::Command;
+use maskline_domain::ops::ThawDue;
 
-use super::Job;
+use super::{Job, give};
 
 pub const JOB: Job = Job {
     name: "thaw",
-    command: |at_most| Command::ThawDue { at_most },
+    give: |ledger, by, at_most| give(ledger, by, ThawDue { at_most }),
 };

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use maskline_domain::access::PoolRef;
-use maskline_domain::{Actor, Binding, Command, Envelope, PhoneNumber, PoolKey, SubsId};
+use maskline_domain::ops::{BeginEpoch, NoteErasure, Unbind};
+use maskline_domain::{Actor, Binding, Envelope, PhoneNumber, PoolKey, SubsId};
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
 use maskline_store::jobs::Maintenance;
@@ -152,7 +153,7 @@ impl Ledger {
         // Two snapshots of states in which none of these bindings is; then the
         // older ones go.
         snapshotter::take_snapshot(shared).await?;
-        let command = Command::NoteErasure {
+        let command = NoteErasure {
             bindings: ended.len() as u32,
         };
         self.submit(Envelope {
@@ -300,7 +301,7 @@ async fn begin_again(ledger: &Ledger, ids: BTreeSet<SubsId>) -> Result<(), Resto
         .submit(Envelope {
             by: by(),
             id: None,
-            command: Command::BeginEpoch,
+            command: BeginEpoch,
         })
         .await?;
     if ids.is_empty() {
@@ -309,7 +310,7 @@ async fn begin_again(ledger: &Ledger, ids: BTreeSet<SubsId>) -> Result<(), Resto
     // Since the backup they have ended; otherwise they could not have been
     // erased.
     for (pool, binding) in still_bound(ledger, &ids).await.map_err(EraseError::from)? {
-        let command = Command::Unbind {
+        let command = Unbind {
             pool: PoolRef::Key(pool),
             subs_id: binding.subs_id,
             x: binding.x,

@@ -8,6 +8,7 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::inventory::NumberClass;
+use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
     Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, Timestamp, Trunk,
@@ -113,7 +114,7 @@ impl CallsFixture {
         let by = Actor::Operator {
             name: "tester".into(),
         };
-        let command = Command::SetTrunk(Box::new(trunk));
+        let command = Command::SetTrunk(SetTrunk(Box::new(trunk)));
         let set = self.ledger.submit(Envelope {
             by,
             id: None,
@@ -157,7 +158,7 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
     let account = AccountId::new("acme");
     let pool = PoolKey::new("FC1");
     let commands = [
-        Command::SetAccount(Account {
+        Command::SetAccount(SetAccount(Account {
             id: account.clone(),
             status: AccountStatus::Active,
             real_name_verified: true,
@@ -165,9 +166,9 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
             product_opened: true,
             requests_per_s_max: None,
             bindings_max: None,
-        }),
-        Command::SetPool(Pool::new(pool.clone(), account, Product::Axn)),
-        Command::AddNumbers(vec![Number {
+        })),
+        Command::SetPool(SetPool(Pool::new(pool.clone(), account, Product::Axn))),
+        Command::AddNumbers(AddNumbers(vec![Number {
             x: number(X),
             class: NumberClass {
                 pool: Some(pool.clone()),
@@ -181,11 +182,11 @@ async fn furnish(ledger: &Ledger, peer: SocketAddr) {
             locked: false,
             cooling_until: Timestamp(0),
             idle_since: Timestamp(0),
-        }]),
-        Command::SetTrunk(Box::new(Trunk::new(
+        }])),
+        Command::SetTrunk(SetTrunk(Box::new(Trunk::new(
             TrunkName::new("sandbox"),
             peer.to_string(),
-        ))),
+        )))),
         Command::Bind(Box::new(BindRequest {
             pool: PoolRef::Key(pool),
             product: Product::Axn,

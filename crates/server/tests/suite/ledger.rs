@@ -14,10 +14,10 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::inventory::NumberClass;
+use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, Unbind};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Binding, Carrier, City, Command,
-    Envelope, Number, NumberKind, Outcome, PhoneNumber, Pool, PoolKey, Product, Restriction, Row,
-    Timestamp,
+    Envelope, Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, Row, Timestamp,
 };
 use maskline_server::clocks;
 use maskline_server::writer::{Ledger, Options, Running, Touch};
@@ -34,7 +34,7 @@ async fn open(dir: &Path) -> (Ledger, Running) {
     Ledger::open(options(dir)).await.expect("it opens")
 }
 
-fn operator(command: Command) -> Envelope {
+fn operator<C>(command: C) -> Envelope<C> {
     Envelope {
         by: Actor::Operator {
             name: "tester".into(),
@@ -85,16 +85,16 @@ async fn found(ledger: &Ledger, numbers: u64) {
         })
         .collect();
     for command in [
-        Command::SetAccount(account),
-        Command::SetPool(pool),
-        Command::AddNumbers(stock),
+        Command::SetAccount(SetAccount(account)),
+        Command::SetPool(SetPool(pool)),
+        Command::AddNumbers(AddNumbers(stock)),
     ] {
         ledger.submit(operator(command)).await.expect("founded");
     }
 }
 
-fn bind(a: u64) -> Envelope {
-    operator(Command::Bind(Box::new(BindRequest {
+fn bind(a: u64) -> Envelope<Box<BindRequest>> {
+    operator(Box::new(BindRequest {
         pool: PoolRef::Key(pool_key()),
         product: Product::Axn,
         a: party(a),
@@ -107,11 +107,11 @@ fn bind(a: u64) -> Envelope {
         speech_recognition: false,
         ring_timeout_s: None,
         extras: Extras::default(),
-    })))
+    }))
 }
 
-fn unbind(binding: &Binding) -> Envelope {
-    operator(Command::Unbind {
+fn unbind(binding: &Binding) -> Envelope<Unbind> {
+    operator(Unbind {
         pool: PoolRef::Key(pool_key()),
         subs_id: binding.subs_id,
         x: binding.x,
@@ -119,10 +119,7 @@ fn unbind(binding: &Binding) -> Envelope {
 }
 
 async fn bound(ledger: &Ledger, a: u64) -> Binding {
-    match ledger.submit(bind(a)).await {
-        Ok(Outcome::Bound(binding)) => *binding,
-        other => panic!("not bound: {other:?}"),
-    }
+    *ledger.submit(bind(a)).await.expect("bound")
 }
 
 async fn rows(ledger: &Ledger) -> Vec<Row> {

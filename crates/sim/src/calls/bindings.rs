@@ -4,11 +4,12 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::Prompt;
 use maskline_domain::inventory::NumberClass;
+use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk, Unbind};
 use maskline_domain::routing::{self, Dial, Route};
 use maskline_domain::{
-    Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
-    Number, NumberKind, Outcome, PhoneNumber, Pool, PoolKey, Product, Restriction, RingTones,
-    State, SubsId, Timestamp, ToneCode, Trunk, decide,
+    Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Envelope, Number,
+    NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, RingTones, State, SubsId,
+    Timestamp, ToneCode, Trunk, TypedCommand, decide,
 };
 
 use std::collections::BTreeMap;
@@ -104,7 +105,7 @@ impl BindingWorld {
         };
         let account = AccountId::new("acme");
         bindings.command(
-            Command::SetAccount(Account {
+            SetAccount(Account {
                 id: account.clone(),
                 status: AccountStatus::Active,
                 real_name_verified: true,
@@ -116,12 +117,12 @@ impl BindingWorld {
             now,
         );
         for (place, kind) in (0..).zip(POOL_KINDS) {
-            bindings.command(Command::SetPool(pool(kind)), now);
+            bindings.command(SetPool(pool(kind)), now);
             let first = 17_000_000_000 + place * 100;
             let numbers: Vec<PhoneNumber> =
                 (0..NUMBERS_A_POOL).map(|n| number(first + n)).collect();
             bindings.command(
-                Command::AddNumbers(numbers.iter().map(|&x| number_in(x, kind, now)).collect()),
+                AddNumbers(numbers.iter().map(|&x| number_in(x, kind, now)).collect()),
                 now,
             );
             bindings.numbers.extend(numbers);
@@ -139,7 +140,7 @@ impl BindingWorld {
             let [a, a_alone, other] = codes.map(|code| code.and_then(ToneCode::parse));
             let mut pool = pool(kind);
             pool.ring_tones = RingTones { a, a_alone, other };
-            self.command(Command::SetPool(pool), now);
+            self.command(SetPool(pool), now);
             self.pool_tones.insert(kind.key, codes);
         }
     }
@@ -181,23 +182,19 @@ impl BindingWorld {
 
     /// Has the operator set a trunk; whether that is allowed.
     pub fn set_trunk(&mut self, trunk: Trunk, now: Timestamp) -> bool {
-        self.command(Command::SetTrunk(Box::new(trunk)), now)
-            .is_some()
+        self.command(SetTrunk(Box::new(trunk)), now).is_some()
     }
 
-    fn command(&mut self, command: Command, now: Timestamp) -> Option<Outcome> {
+    fn command<C: TypedCommand>(&mut self, command: C, now: Timestamp) -> Option<C::Outcome> {
         self.decisions += 1;
         let by = Actor::Operator { name: "sim".into() };
-        let envelope = Envelope {
-            by,
-            id: None,
-            command,
-        };
+        let id = None;
+        let envelope = Envelope { by, id, command }.untyped();
         let decision = decide(&self.state, &envelope, now, self.decisions);
         for event in &decision.events {
             self.state.apply(event);
         }
-        decision.answer.ok()
+        C::Outcome::try_from(decision.answer.ok()?).ok()
     }
 
     /// One thing that a customer does.
@@ -205,7 +202,7 @@ impl BindingWorld {
         if chance.one_in(4) && !self.known_bindings.is_empty() {
             let at = chance.below(self.known_bindings.len() as u64) as usize;
             let known = self.known_bindings.swap_remove(at);
-            let unbind = Command::Unbind {
+            let unbind = Unbind {
                 pool: PoolRef::Key(PoolKey::new(known.pool_kind.key)),
                 subs_id: known.id,
                 x: known.x,
@@ -246,7 +243,7 @@ impl BindingWorld {
                 ..Extras::default()
             },
         };
-        if let Some(Outcome::Bound(binding)) = self.command(Command::Bind(Box::new(request)), now) {
+        if let Some(binding) = self.command(Box::new(request), now) {
             self.known_bindings.push(KnownBinding {
                 id: binding.subs_id,
                 pool_kind,

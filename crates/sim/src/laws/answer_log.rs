@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use maskline_domain::ops::{Unbind, UpdateBinding};
 use maskline_domain::{
     Binding, Command, CommandId, Envelope, Outcome, Refusal, State, SubsId, Timestamp, Update,
 };
@@ -63,16 +64,16 @@ impl AnswerLog {
         };
         match (&envelope.command, outcome) {
             (Command::Bind(_), Outcome::Bound(binding)) => self.bound(binding),
-            (Command::Unbind { subs_id, .. }, _) => {
+            (Command::Unbind(Unbind { subs_id, .. }), _) => {
                 if let Some(known) = self.known.get_mut(subs_id) {
                     known.ended = true;
                 }
                 Ok(())
             }
             (
-                Command::Update {
+                Command::Update(UpdateBinding {
                     subs_id, updates, ..
-                },
+                }),
                 _,
             ) => {
                 if let Some(known) = self.known.get_mut(subs_id) {
@@ -212,7 +213,8 @@ impl AnswerLog {
 /// The binding that a command would change.
 fn about(command: &Command) -> Option<SubsId> {
     match command {
-        Command::Unbind { subs_id, .. } | Command::Update { subs_id, .. } => Some(*subs_id),
+        Command::Unbind(Unbind { subs_id, .. })
+        | Command::Update(UpdateBinding { subs_id, .. }) => Some(*subs_id),
         _ => None,
     }
 }

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use maskline_domain::ops::{
+    AddNumbers, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, NoteErasure, NoteImport, NoteReveal,
+    ReleaseNumbers, ResealKey, SetAccount, SetEmergencyNumbers, SetKeyActive, SetPool, SetTrunk,
+    SetUser,
+};
 use maskline_domain::{
     AccessKey, AdminRefusal, Command, Event, Number, PhoneNumber, Refusal, Timestamp,
 };
@@ -47,12 +52,12 @@ impl Model {
         now: Timestamp,
     ) -> Result<ExpectedOutcome, Refusal> {
         match command {
-            Command::SetAccount(account) => {
+            Command::SetAccount(SetAccount(account)) => {
                 unless(!is_name(account.id.as_str()), MALFORMED)?;
                 let is_new = self.accounts.get(&account.id) != Some(account);
                 changed(is_new, Event::AccountSet(account.clone()))
             }
-            Command::CreateKey(key) => {
+            Command::CreateKey(CreateKey(key)) => {
                 unless(!is_name(key.id.as_str()), MALFORMED)?;
                 unless(!(1..=512).contains(&key.sealed_secret.len()), MALFORMED)?;
                 unless(self.keys.contains_key(&key.id), EXISTS)?;
@@ -66,7 +71,7 @@ impl Model {
                 }
                 done(vec![Event::KeySet(key.clone())])
             }
-            Command::SetKeyActive { id, active } => {
+            Command::SetKeyActive(SetKeyActive { id, active }) => {
                 let key = self.keys.get(id).ok_or(Refusal::Admin(NOT_FOUND))?;
                 let after = AccessKey {
                     active: *active,
@@ -74,25 +79,25 @@ impl Model {
                 };
                 changed(after != *key, Event::KeySet(after))
             }
-            Command::ResealKey { id, sealed_secret } => {
+            Command::ResealKey(ResealKey { id, sealed_secret }) => {
                 let key = self.keys.get(id).ok_or(Refusal::Admin(NOT_FOUND))?;
                 done(vec![Event::KeySet(AccessKey {
                     sealed_secret: sealed_secret.clone(),
                     ..key.clone()
                 })])
             }
-            Command::DeleteKey { id } => {
+            Command::DeleteKey(DeleteKey { id }) => {
                 unless(!self.keys.contains_key(id), NOT_FOUND)?;
                 done(vec![Event::KeyDeleted { id: id.clone() }])
             }
-            Command::SetUser(user) => {
+            Command::SetUser(SetUser(user)) => {
                 unless(!is_name(user.name.as_str()), MALFORMED)?;
                 unless(!self.accounts.contains_key(&user.account), NOT_FOUND)?;
                 let place = (user.account.clone(), user.name.clone());
                 let is_new = self.users.get(&place) != Some(user);
                 changed(is_new, Event::UserSet(user.clone()))
             }
-            Command::DeleteUser { account, name } => {
+            Command::DeleteUser(DeleteUser { account, name }) => {
                 let place = (account.clone(), name.clone());
                 unless(!self.users.contains_key(&place), NOT_FOUND)?;
                 done(vec![Event::UserDeleted {
@@ -100,7 +105,7 @@ impl Model {
                     name: name.clone(),
                 }])
             }
-            Command::SetPool(pool) => {
+            Command::SetPool(SetPool(pool)) => {
                 let digits = pool.key.as_str().strip_prefix("FC").unwrap_or("");
                 let key_is_good =
                     (1..=30).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit());
@@ -121,17 +126,17 @@ impl Model {
                 unless(other, FIXED)?;
                 done(vec![Event::PoolSet(pool.clone())])
             }
-            Command::SetTrunk(trunk) => {
+            Command::SetTrunk(SetTrunk(trunk)) => {
                 unless(!is_name(trunk.name.as_str()), MALFORMED)?;
                 unless(trunk.peer.contains(' '), MALFORMED)?;
                 let is_new = self.trunks.get(&trunk.name) != Some(&**trunk);
                 changed(is_new, Event::TrunkSet(trunk.clone()))
             }
-            Command::DeleteTrunk { name } => {
+            Command::DeleteTrunk(DeleteTrunk { name }) => {
                 unless(!self.trunks.contains_key(name), NOT_FOUND)?;
                 done(vec![Event::TrunkDeleted { name: name.clone() }])
             }
-            Command::SetEmergencyNumbers(numbers) => {
+            Command::SetEmergencyNumbers(SetEmergencyNumbers(numbers)) => {
                 unless(numbers.len() > 1000, TOO_MANY)?;
                 let sorted: BTreeSet<PhoneNumber> = numbers.iter().copied().collect();
                 let numbers: Vec<PhoneNumber> = sorted.into_iter().collect();
@@ -140,26 +145,26 @@ impl Model {
                     Event::EmergencyNumbersSet { numbers },
                 )
             }
-            Command::AddNumbers(numbers) => self.rule_add(numbers),
-            Command::ReleaseNumbers(numbers) => self.rule_release(numbers, now),
-            Command::NoteImport { name, rows: None } => changed(
+            Command::AddNumbers(AddNumbers(numbers)) => self.rule_add(numbers),
+            Command::ReleaseNumbers(ReleaseNumbers(numbers)) => self.rule_release(numbers, now),
+            Command::NoteImport(NoteImport { name, rows: None }) => changed(
                 self.imports.contains_key(name),
                 Event::ImportEnded { name: name.clone() },
             ),
-            Command::NoteImport {
+            Command::NoteImport(NoteImport {
                 name,
                 rows: Some(rows),
-            } => {
+            }) => {
                 let known = self.imports.get(name).copied();
                 let (name, rows) = (name.clone(), *rows);
                 changed(known < Some(rows), Event::ImportAdvanced { name, rows })
             }
-            Command::NoteReveal { what, rows } => done(vec![Event::Revealed {
+            Command::NoteReveal(NoteReveal { what, rows }) => done(vec![Event::Revealed {
                 what: what.clone(),
                 rows: *rows,
             }]),
             Command::Note(note) => done(vec![Event::Noted(note.clone())]),
-            Command::NoteErasure { bindings } => done(vec![Event::PersonErased {
+            Command::NoteErasure(NoteErasure { bindings }) => done(vec![Event::PersonErased {
                 bindings: *bindings,
             }]),
             // The rest is ruled elsewhere; see `rules`.

@@ -6,11 +6,14 @@
 use std::collections::BTreeSet;
 
 use maskline_domain::account::Effect;
+use maskline_domain::ops::{
+    BeginEpoch, ExpireDue, ForgetCommands, Lock, ThawDue, Unbind, Unlock, UpdateBinding,
+};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     AccessKeyId, AccountStatus, Actor, BindRequest, Binding, Command, CommandId, EndCause,
     Envelope, Event, Number, Owner, PhoneNumber, Pool, PoolRef, Product, Refusal, SubsId,
-    Timestamp, Update,
+    Timestamp, Update, Work,
 };
 
 use crate::model::Model;
@@ -51,15 +54,6 @@ pub enum ExpectedOutcome {
     NewEpoch,
 }
 
-/// How much a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Work {
-    /// So many things.
-    pub count: u32,
-    /// Whether more are due.
-    pub more: bool,
-}
-
 impl Model {
     /// What must come of `envelope` at `now`.
     pub fn verdict(&self, envelope: &Envelope, now: Timestamp) -> Verdict {
@@ -93,7 +87,7 @@ impl Model {
         let by = &envelope.by;
         match &envelope.command {
             Command::Bind(request) => self.rule_bind(by, request, now),
-            Command::Unbind { pool, subs_id, x } => {
+            Command::Unbind(Unbind { pool, subs_id, x }) => {
                 let binding = self.named(by, pool, *subs_id, *x)?;
                 if binding.expires_at <= now {
                     return Err(Refusal::BindingUnknown);
@@ -108,30 +102,32 @@ impl Model {
                     owner: self.owner_of(*x),
                 }]))
             }
-            Command::Update {
+            Command::Update(UpdateBinding {
                 pool,
                 subs_id,
                 x,
                 updates,
-            } => {
+            }) => {
                 let before = self.named(by, pool, *subs_id, *x)?;
                 self.rule_update(before, updates, now)
             }
-            Command::Lock { pool, x } => self.rule_lock(by, pool, *x, true),
-            Command::Unlock { pool, x } => self.rule_lock(by, pool, *x, false),
-            Command::ExpireDue { at_most } => {
+            Command::Lock(Lock { pool, x }) => self.rule_lock(by, pool, *x, true),
+            Command::Unlock(Unlock { pool, x }) => self.rule_lock(by, pool, *x, false),
+            Command::ExpireDue(ExpireDue { at_most }) => {
                 let due = self.bindings.values().filter(|b| b.expires_at <= now);
                 Ok(ExpectedOutcome::Expired(work(due.count(), *at_most)))
             }
-            Command::ThawDue { at_most } => {
+            Command::ThawDue(ThawDue { at_most }) => {
                 let due = self
                     .numbers
                     .values()
                     .filter(|n| n.cooling_until > Timestamp(0) && n.cooling_until <= now);
                 Ok(ExpectedOutcome::Thawed(work(due.count(), *at_most)))
             }
-            Command::ForgetCommands { at_most } => Ok(self.rule_forget(*at_most, now)),
-            Command::BeginEpoch => Ok(ExpectedOutcome::NewEpoch),
+            Command::ForgetCommands(ForgetCommands { at_most }) => {
+                Ok(self.rule_forget(*at_most, now))
+            }
+            Command::BeginEpoch(BeginEpoch) => Ok(ExpectedOutcome::NewEpoch),
             other => self.rule_operator(other, now),
         }
     }

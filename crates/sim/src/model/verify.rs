@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use maskline_domain::ops::{ExpireDue, ReleaseNumbers, ThawDue, UpdateBinding};
 use maskline_domain::{
     Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber, Refusal, SubsId,
     Timestamp,
@@ -12,7 +13,7 @@ use maskline_journal::pipeline::SubmitError;
 use crate::laws::{Broken, Held, Law, broken, hold};
 use crate::model::Model;
 use crate::model::operators::same_refusal;
-use crate::model::rules::{ExpectedOutcome, Verdict, Work};
+use crate::model::rules::{ExpectedOutcome, Verdict};
 
 /// What a caller may be told.
 pub type Answer = Result<Outcome, SubmitError>;
@@ -166,12 +167,6 @@ impl Model {
         tidied: Tidied,
         now: Timestamp,
     ) -> Result<Answer, Broken> {
-        let worked = |work: Work| {
-            Ok(Outcome::Worked {
-                count: work.count,
-                more: work.more,
-            })
-        };
         let answer = match expected {
             ExpectedOutcome::Refused(refusal) => Err(SubmitError::Refused(refusal)),
             ExpectedOutcome::Existing(binding) => Ok(Outcome::Bound(binding)),
@@ -195,13 +190,13 @@ impl Model {
                 hold(tidied.ended == work.count, Law::RightAnswer, || {
                     format!("{} ended, {} to be", tidied.ended, work.count)
                 })?;
-                worked(work)
+                Ok(Outcome::Worked(work))
             }
             ExpectedOutcome::Thawed(work) => {
                 hold(tidied.thawed == work.count, Law::RightAnswer, || {
                     format!("{} thawed, {} to be", tidied.thawed, work.count)
                 })?;
-                worked(work)
+                Ok(Outcome::Worked(work))
             }
             ExpectedOutcome::Forgotten(work, newest) => {
                 let expected = newest.map(|newest| Event::CommandsForgotten {
@@ -213,7 +208,7 @@ impl Model {
                 if let Some(event) = expected {
                     self.apply(&event)?;
                 }
-                worked(work)
+                Ok(Outcome::Worked(work))
             }
             ExpectedOutcome::NewEpoch => {
                 let Some(
@@ -455,10 +450,7 @@ impl ExpectedOutcome {
             ExpectedOutcome::Existing(binding) => Ok(Outcome::Bound(binding.clone())),
             ExpectedOutcome::Expired(work)
             | ExpectedOutcome::Thawed(work)
-            | ExpectedOutcome::Forgotten(work, _) => Ok(Outcome::Worked {
-                count: work.count,
-                more: work.more,
-            }),
+            | ExpectedOutcome::Forgotten(work, _) => Ok(Outcome::Worked(*work)),
             ExpectedOutcome::Done(_)
             | ExpectedOutcome::Bound { .. }
             | ExpectedOutcome::NewEpoch => Ok(Outcome::Done),
@@ -471,9 +463,9 @@ fn may_tidy(command: &Command) -> bool {
     matches!(
         command,
         Command::Bind(_)
-            | Command::Update { .. }
-            | Command::ReleaseNumbers(_)
-            | Command::ExpireDue { .. }
-            | Command::ThawDue { .. }
+            | Command::Update(UpdateBinding { .. })
+            | Command::ReleaseNumbers(ReleaseNumbers(_))
+            | Command::ExpireDue(ExpireDue { .. })
+            | Command::ThawDue(ThawDue { .. })
     )
 }

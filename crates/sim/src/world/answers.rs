@@ -255,7 +255,12 @@ impl World {
                 | SubmitError::Closed,
             ) => {}
             Ok(_)
-            | Err(SubmitError::Refused(_) | SubmitError::ClockInDoubt | SubmitError::TooLarge) => {
+            | Err(
+                SubmitError::Refused(_)
+                | SubmitError::ClockInDoubt
+                | SubmitError::TooLarge
+                | SubmitError::OtherOutcome,
+            ) => {
                 self.told = self.told.max(rests_on);
             }
         }

@@ -1,6 +1,7 @@
 //! Customers: what their programs ask, sensible or not, new or again.
 
 use maskline_domain::binding::Extras;
+use maskline_domain::ops::{Lock, Unbind, Unlock, UpdateBinding};
 use maskline_domain::{
     AccessKeyId, Actor, BindRequest, Binding, City, Command, CommandId, Envelope, PhoneNumber,
     PoolKey, PoolRef, Product, Restriction, SubsId, Timestamp, Update,
@@ -226,11 +227,11 @@ impl World {
 
     fn unbind(&mut self) -> (&'static str, Command, usize) {
         let (pool_ref, subs_id, x, pool) = self.named();
-        let command = Command::Unbind {
+        let command = Command::Unbind(Unbind {
             pool: pool_ref,
             subs_id,
             x,
-        };
+        });
         ("dypls:Unbind", command, pool)
     }
 
@@ -238,12 +239,12 @@ impl World {
         let (pool_ref, subs_id, x, pool) = self.named();
         let count = self.chance.one_of([1, 1, 1, 2, 3]);
         let updates = (0..count).map(|_| self.one_update(x)).collect();
-        let command = Command::Update {
+        let command = Command::Update(UpdateBinding {
             pool: pool_ref,
             subs_id,
             x,
             updates,
-        };
+        });
         ("dypls:Update", command, pool)
     }
 
@@ -273,9 +274,9 @@ impl World {
         };
         let pool_ref = self.pool_ref(pool);
         let command = if locks {
-            Command::Lock { pool: pool_ref, x }
+            Command::Lock(Lock { pool: pool_ref, x })
         } else {
-            Command::Unlock { pool: pool_ref, x }
+            Command::Unlock(Unlock { pool: pool_ref, x })
         };
         ("dypls:Lock", command, pool)
     }

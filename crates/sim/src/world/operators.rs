@@ -1,6 +1,11 @@
 //! Operators and jobs: what makes the world, changes it and tidies it.
 
 use maskline_domain::binding::Extras;
+use maskline_domain::ops::{
+    AddNumbers, BeginEpoch, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, ExpireDue,
+    ForgetCommands, NoteErasure, NoteImport, NoteReveal, ReleaseNumbers, ResealKey, SetAccount,
+    SetEmergencyNumbers, SetKeyActive, SetPool, SetTrunk, SetUser, ThawDue, Unbind, UpdateBinding,
+};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     AccountId, AccountStatus, Actor, BindRequest, Binding, Command, Envelope, Number, Pool,
@@ -14,11 +19,12 @@ use crate::world::names::{self, ACCOUNTS, CITIES, KEYS, NUMBERS, POOLS, USERS};
 impl World {
     /// Everything that there is at first.
     pub(super) fn founding() -> Vec<Command> {
-        let accounts = (0..ACCOUNTS.len()).map(|n| Command::SetAccount(names::account(n)));
-        let users = (0..USERS.len()).map(|n| Command::SetUser(names::user(n, 0)));
-        let keys = (0..KEYS.len()).map(|n| Command::CreateKey(names::key(n)));
-        let pools = (0..POOLS.len()).map(|n| Command::SetPool(names::pool(n)));
-        let stock = (0..POOLS.len()).map(|n| Command::AddNumbers(names::stock_of(n)));
+        let accounts =
+            (0..ACCOUNTS.len()).map(|n| Command::SetAccount(SetAccount(names::account(n))));
+        let users = (0..USERS.len()).map(|n| Command::SetUser(SetUser(names::user(n, 0))));
+        let keys = (0..KEYS.len()).map(|n| Command::CreateKey(CreateKey(names::key(n))));
+        let pools = (0..POOLS.len()).map(|n| Command::SetPool(SetPool(names::pool(n))));
+        let stock = (0..POOLS.len()).map(|n| Command::AddNumbers(AddNumbers(names::stock_of(n))));
         accounts
             .chain(users)
             .chain(keys)
@@ -50,16 +56,16 @@ impl World {
             6 => self.release_numbers(),
             7 => self.set_emergency(),
             8 => self.trunk(),
-            9 => Command::NoteReveal {
+            9 => Command::NoteReveal(NoteReveal {
                 what: "a number".to_owned(),
                 rows: Some(1),
-            },
-            10 if self.chance.one_in(40) => Command::BeginEpoch,
-            10 if self.chance.one_in(3) => Command::NoteErasure { bindings: 1 },
-            10 => Command::NoteImport {
+            }),
+            10 if self.chance.one_in(40) => Command::BeginEpoch(BeginEpoch),
+            10 if self.chance.one_in(3) => Command::NoteErasure(NoteErasure { bindings: 1 }),
+            10 => Command::NoteImport(NoteImport {
                 name: self.chance.one_of(["first", "third"]).into(),
                 rows: (!self.chance.one_in(4)).then(|| self.chance.below(50) * 5_000),
-            },
+            }),
             _ => self.for_a_customer(),
         };
         self.operate(command)
@@ -78,8 +84,8 @@ impl World {
             .find(|other| other.subs_id != subs_id)
             .map(|other| other.subs_id);
         let command = match (self.chance.below(5), beside) {
-            (0, _) => Command::Unbind { pool, subs_id, x },
-            (1 | 2, Some(other)) => Command::Update {
+            (0, _) => Command::Unbind(Unbind { pool, subs_id, x }),
+            (1 | 2, Some(other)) => Command::Update(UpdateBinding {
                 pool,
                 subs_id: other,
                 x,
@@ -88,13 +94,13 @@ impl World {
                 } else {
                     Update::B(binding.a)
                 }],
-            },
-            (1, None) => Command::Update {
+            }),
+            (1, None) => Command::Update(UpdateBinding {
                 pool,
                 subs_id,
                 x,
                 updates: vec![Update::ExpiresAt(end)],
-            },
+            }),
             _ => {
                 let parties = names::parties();
                 let drawn = |chance: &mut Chance| chance.pick(&parties).copied();
@@ -121,9 +127,9 @@ impl World {
     pub(super) fn job(&mut self) -> Envelope {
         let at_most = self.chance.one_of([0, 1, 3, 10, 100, 4096]);
         let command = match self.chance.below(3) {
-            0 => Command::ExpireDue { at_most },
-            1 => Command::ThawDue { at_most },
-            _ => Command::ForgetCommands { at_most },
+            0 => Command::ExpireDue(ExpireDue { at_most }),
+            1 => Command::ThawDue(ThawDue { at_most }),
+            _ => Command::ForgetCommands(ForgetCommands { at_most }),
         };
         Envelope {
             by: Actor::Job {
@@ -147,34 +153,34 @@ impl World {
             7 | 8 => account.bindings_max = Some(self.chance.below(40) as u32),
             _ => {}
         }
-        Command::SetAccount(account)
+        Command::SetAccount(SetAccount(account))
     }
 
     fn change_key(&mut self) -> Command {
         let key = names::key(self.chance.below(KEYS.len() as u64) as usize);
         let id = key.id.clone();
         match self.chance.below(10) {
-            0 => Command::DeleteKey { id },
-            1 | 2 => Command::SetKeyActive { id, active: false },
-            3 | 4 => Command::SetKeyActive { id, active: true },
-            5 => Command::ResealKey {
+            0 => Command::DeleteKey(DeleteKey { id }),
+            1 | 2 => Command::SetKeyActive(SetKeyActive { id, active: false }),
+            3 | 4 => Command::SetKeyActive(SetKeyActive { id, active: true }),
+            5 => Command::ResealKey(ResealKey {
                 id,
                 sealed_secret: self.chance.bytes().into(),
-            },
-            _ => Command::CreateKey(key),
+            }),
+            _ => Command::CreateKey(CreateKey(key)),
         }
     }
 
     fn change_user(&mut self) -> Command {
         let n = self.chance.below(USERS.len() as u64) as usize;
         if self.chance.one_in(6) {
-            return Command::DeleteUser {
+            return Command::DeleteUser(DeleteUser {
                 account: AccountId::new(ACCOUNTS[0]),
                 name: UserName::new(USERS[n]),
-            };
+            });
         }
         let policy = self.chance.below(6);
-        Command::SetUser(names::user(n, policy))
+        Command::SetUser(SetUser(names::user(n, policy)))
     }
 
     /// Puts something right again: what keeps customers from working, if there
@@ -184,38 +190,38 @@ impl World {
         let wrong: Vec<Command> = Self::founding()
             .into_iter()
             .filter_map(|command| match command {
-                Command::SetAccount(account) => {
+                Command::SetAccount(SetAccount(account)) => {
                     let is_wrong = model.accounts.get(&account.id) != Some(&account);
-                    is_wrong.then_some(Command::SetAccount(account))
+                    is_wrong.then_some(Command::SetAccount(SetAccount(account)))
                 }
-                Command::CreateKey(key) => match model.keys.get(&key.id) {
-                    None => Some(Command::CreateKey(key)),
+                Command::CreateKey(CreateKey(key)) => match model.keys.get(&key.id) {
+                    None => Some(Command::CreateKey(CreateKey(key))),
                     Some(there) if there.active => None,
-                    Some(_) => Some(Command::SetKeyActive {
+                    Some(_) => Some(Command::SetKeyActive(SetKeyActive {
                         id: key.id,
                         active: true,
-                    }),
+                    })),
                 },
-                Command::SetUser(user) => {
+                Command::SetUser(SetUser(user)) => {
                     let place = (user.account.clone(), user.name.clone());
                     let is_wrong = model.users.get(&place) != Some(&user);
-                    is_wrong.then_some(Command::SetUser(user))
+                    is_wrong.then_some(Command::SetUser(SetUser(user)))
                 }
-                Command::SetPool(pool) => {
+                Command::SetPool(SetPool(pool)) => {
                     let there = model.pools.get(&pool.key)?;
                     (!there.open).then(|| {
-                        Command::SetPool(Pool {
+                        Command::SetPool(SetPool(Pool {
                             open: true,
                             ..there.clone()
-                        })
+                        }))
                     })
                 }
-                Command::AddNumbers(numbers) => {
+                Command::AddNumbers(AddNumbers(numbers)) => {
                     let missing: Vec<Number> = numbers
                         .into_iter()
                         .filter(|number| !model.numbers.contains_key(&number.x))
                         .collect();
-                    (!missing.is_empty()).then_some(Command::AddNumbers(missing))
+                    (!missing.is_empty()).then_some(Command::AddNumbers(AddNumbers(missing)))
                 }
                 _ => None,
             })
@@ -249,7 +255,7 @@ impl World {
             13 => pool.ring_tones.other = chance.one_of([None, Some(ToneCode::NETWORK)]),
             _ => pool.account = AccountId::new(ACCOUNTS[0]),
         }
-        Command::SetPool(pool)
+        Command::SetPool(SetPool(pool))
     }
 
     /// New numbers, other cities for known ones, moves between pools.
@@ -268,12 +274,12 @@ impl World {
                 names::number(n, pool, city)
             })
             .collect();
-        Command::AddNumbers(numbers)
+        Command::AddNumbers(AddNumbers(numbers))
     }
 
     fn release_numbers(&mut self) -> Command {
         let count = self.chance.one_of([1, 1, 2]);
-        Command::ReleaseNumbers((0..count).map(|_| self.any_x()).collect())
+        Command::ReleaseNumbers(ReleaseNumbers((0..count).map(|_| self.any_x()).collect()))
     }
 
     fn set_emergency(&mut self) -> Command {
@@ -282,33 +288,33 @@ impl World {
         let numbers = (0..count)
             .filter_map(|_| self.chance.pick(&parties).copied())
             .collect();
-        Command::SetEmergencyNumbers(numbers)
+        Command::SetEmergencyNumbers(SetEmergencyNumbers(numbers))
     }
 
     fn trunk(&mut self) -> Command {
         let name = TrunkName::new(self.chance.one_of(["north", "south"]));
         if self.chance.one_in(3) {
-            return Command::DeleteTrunk { name };
+            return Command::DeleteTrunk(DeleteTrunk { name });
         }
         let peer = self.chance.one_of(["192.0.2.1:5060", "no where"]);
-        Command::SetTrunk(Box::new(Trunk {
+        Command::SetTrunk(SetTrunk(Box::new(Trunk {
             enabled: self.chance.one_in(2),
             // A plain trunk and one with more to say are kept in different rows.
             priority: u16::from(self.chance.one_in(2)),
             ..Trunk::new(name, peer)
-        }))
+        })))
     }
 
     /// An operator may do what a customer may.
     fn for_a_customer(&mut self) -> Command {
         let Some(binding) = self.known() else {
-            return Command::BeginEpoch;
+            return Command::BeginEpoch(BeginEpoch);
         };
         let n = self.chance.below(POOLS.len() as u64) as usize;
-        Command::Unbind {
+        Command::Unbind(Unbind {
             pool: PoolRef::Key(PoolKey::new(POOLS[n].0)),
             subs_id: binding.subs_id,
             x: binding.x,
-        }
+        })
     }
 }

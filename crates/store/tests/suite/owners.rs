@@ -1,6 +1,7 @@
 //! Whose bindings were: kept with the history, or found in an older journal.
 
 use maskline_domain::inventory::NumberClass;
+use maskline_domain::ops::{AddNumbers, SetPool};
 use maskline_domain::{
     AccountId, Binding, Command, Event, Number, Outcome, Owner, PhoneNumber, Pool, PoolKey,
     Product, SubsId,
@@ -32,9 +33,7 @@ fn owner(pool: &str) -> Owner {
 fn handed_over() -> (Machine, [SubsId; 3]) {
     let mut machine = Machine::founded(3);
     let pool = Pool::new(PoolKey::new(OTHER), AccountId::new("acme"), Product::Axn);
-    machine
-        .done(operator(Command::SetPool(pool)))
-        .expect("made");
+    machine.done(operator(SetPool(pool))).expect("made");
     let first = bound(&mut machine, 0, x(0), POOL);
     let stays = bound(&mut machine, 1, x(1), POOL);
     machine.pass(1000);
@@ -67,7 +66,7 @@ fn move_to(machine: &mut Machine, x: PhoneNumber, pool: &str) {
         ..before
     };
     machine
-        .done(operator(Command::AddNumbers(vec![moved])))
+        .done(operator(AddNumbers(vec![moved])))
         .expect("moved");
 }
 

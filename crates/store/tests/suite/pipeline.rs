@@ -1,6 +1,7 @@
 //! When a caller is answered, and what a failed append leaves behind.
 
-use maskline_domain::{Command, Outcome, Refusal, SubsId};
+use maskline_domain::ops::{ExpireDue, SetEmergencyNumbers};
+use maskline_domain::{Outcome, Refusal, SubsId, Work};
 use maskline_journal::Append;
 use maskline_journal::pipeline::{Input, Limits, PROBE_EVERY_MS, SubmitError, Touch};
 
@@ -298,7 +299,7 @@ fn reads_wait_only_for_what_is_in_flight_under_their_eyes() {
     machine.settle(Append::Written);
     assert_eq!(waits(&machine), [false; 5]);
 
-    machine.submit(operator(Command::SetEmergencyNumbers(vec![number(9)])));
+    machine.submit(operator(SetEmergencyNumbers(vec![number(9)])));
     machine.drain();
     assert_eq!(waits(&machine), [false, true, true, true, true]);
     machine.settle(not_written());
@@ -333,7 +334,7 @@ fn while_the_clocks_disagree_no_binding_is_ended_by_time() {
     machine.pass(2 * HOUR_MS);
     assert!(machine.pipeline.clocks_disagree());
     assert_eq!(
-        machine.done(operator(Command::ExpireDue { at_most: 10 })),
+        machine.done(operator(ExpireDue { at_most: 10 })),
         Err(SubmitError::ClockInDoubt)
     );
     assert_eq!(
@@ -345,11 +346,11 @@ fn while_the_clocks_disagree_no_binding_is_ended_by_time() {
     machine.input(Input::TrustClock);
     assert!(!machine.pipeline.clocks_disagree());
     assert_eq!(
-        machine.done(operator(Command::ExpireDue { at_most: 10 })),
-        Ok(Outcome::Worked {
+        machine.done(operator(ExpireDue { at_most: 10 })),
+        Ok(Outcome::Worked(Work {
             count: 1,
             more: false
-        })
+        }))
     );
 }
 

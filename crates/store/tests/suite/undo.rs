@@ -1,7 +1,10 @@
 //! Undoing a batch leaves the state that a reload would give, whatever the
 //! batch did.
 
-use maskline_domain::{Command, PhoneNumber, PoolKey, Product, SubsId, Update, command::Envelope};
+use maskline_domain::ops::{
+    BeginEpoch, ExpireDue, Lock, ReleaseNumbers, SetPool, ThawDue, Unlock, UpdateBinding,
+};
+use maskline_domain::{Envelope, PhoneNumber, PoolKey, Product, SubsId, Update};
 use maskline_journal::Append;
 use maskline_journal::pipeline::{Input, PROBE_EVERY_MS};
 use proptest::prelude::*;
@@ -83,7 +86,7 @@ fn command(machine: &Machine, step: &Step) -> Option<Envelope> {
     };
     let update = |which, update| {
         let (subs_id, x) = chosen(which)?;
-        Some(operator(Command::Update {
+        Some(operator(UpdateBinding {
             pool: pool_ref(),
             subs_id,
             x,
@@ -100,25 +103,25 @@ fn command(machine: &Machine, step: &Step) -> Option<Envelope> {
         Step::Unbind { which } => chosen(which).map(|(subs_id, x)| unbind(subs_id, x)),
         Step::ChangeA { which, a } => update(which, Update::A(number(a))),
         Step::Extend { which, lasts_s } => update(which, Update::ExpiresAt(from_now(lasts_s))),
-        Step::Lock { x: n } => Some(operator(Command::Lock {
+        Step::Lock { x: n } => Some(operator(Lock {
             pool: pool_ref(),
             x: x(n),
         })),
-        Step::Unlock { x: n } => Some(operator(Command::Unlock {
+        Step::Unlock { x: n } => Some(operator(Unlock {
             pool: pool_ref(),
             x: x(n),
         })),
-        Step::Release { x: n } => Some(operator(Command::ReleaseNumbers(vec![x(n)]))),
+        Step::Release { x: n } => Some(operator(ReleaseNumbers(vec![x(n)]))),
         Step::Restock => crate::world::founding(NUMBERS).pop(),
         Step::Rename { cooling_s } => {
             let mut pool = state.pool(&PoolKey::new(crate::world::POOL))?.clone();
             assert_eq!(pool.product, Product::Axn);
             pool.cooling_s = cooling_s;
-            Some(operator(Command::SetPool(pool)))
+            Some(operator(SetPool(pool)))
         }
-        Step::Sweep => Some(operator(Command::ExpireDue { at_most: 2 })),
-        Step::Thaw => Some(operator(Command::ThawDue { at_most: 2 })),
-        Step::Epoch => Some(operator(Command::BeginEpoch)),
+        Step::Sweep => Some(operator(ExpireDue { at_most: 2 })),
+        Step::Thaw => Some(operator(ThawDue { at_most: 2 })),
+        Step::Epoch => Some(operator(BeginEpoch)),
         Step::Wait { .. } | Step::Write | Step::Fail => None,
     }
 }

@@ -3,6 +3,7 @@
 use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::inventory::NumberClass;
+use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, Unbind};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
     Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, SubsId, Timestamp,
@@ -22,13 +23,13 @@ pub fn pool_ref() -> PoolRef {
     PoolRef::Key(PoolKey::new(POOL))
 }
 
-pub fn operator(command: Command) -> Envelope {
+pub fn operator(command: impl Into<Command>) -> Envelope {
     Envelope {
         by: Actor::Operator {
             name: "tester".into(),
         },
         id: None,
-        command,
+        command: command.into(),
     }
 }
 
@@ -62,16 +63,16 @@ pub fn founding(numbers: u64) -> Vec<Envelope> {
         })
         .collect();
     [
-        Command::SetAccount(account),
-        Command::SetPool(pool),
-        Command::AddNumbers(stock),
+        Command::SetAccount(SetAccount(account)),
+        Command::SetPool(SetPool(pool)),
+        Command::AddNumbers(AddNumbers(stock)),
     ]
     .map(operator)
     .into()
 }
 
 pub fn bind(a: u64, at: Option<PhoneNumber>, expires_at: Timestamp) -> Envelope {
-    operator(Command::Bind(Box::new(BindRequest {
+    operator(Box::new(BindRequest {
         pool: pool_ref(),
         product: Product::Axn,
         a: number(a),
@@ -87,11 +88,11 @@ pub fn bind(a: u64, at: Option<PhoneNumber>, expires_at: Timestamp) -> Envelope 
             out_id: Some(format!("order of {a}").into()),
             ..Extras::default()
         },
-    })))
+    }))
 }
 
 pub fn unbind(subs_id: SubsId, x: PhoneNumber) -> Envelope {
-    operator(Command::Unbind {
+    operator(Unbind {
         pool: pool_ref(),
         subs_id,
         x,

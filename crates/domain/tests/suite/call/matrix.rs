@@ -7,11 +7,10 @@ use maskline_domain::call::{
     Action, Call, DialOptions, Input, Notice, Prompt, Question, Side, Sound, Terms, forecast,
     predict,
 };
+use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::trunk::PromptPolicy;
-use maskline_domain::{
-    BindRequest, Command, PoolKey, PoolRef, Product, Restriction, SubsId, ToneCode,
-};
+use maskline_domain::{BindRequest, PoolKey, PoolRef, Product, Restriction, SubsId, ToneCode};
 
 const A: &str = "15000000000";
 const B: &str = "15800000000";
@@ -334,7 +333,7 @@ fn unbinding_and_expiry_during_a_call_leave_it_alone_and_stop_the_next() {
         call.handle(Input::CalleeAnswered, moment(0));
         match is_unbound {
             true => {
-                let unbind = Command::Unbind {
+                let unbind = Unbind {
                     pool: PoolRef::Key(PoolKey::new("FC1")),
                     subs_id,
                     x: number(X),

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use maskline_domain::{AccessKey, AccessKeyId, AccountId, Command, UserName};
+use maskline_domain::ops::{CreateKey, SetKeyActive};
+use maskline_domain::{AccessKey, AccessKeyId, AccountId, UserName};
 
 use super::{Change, PlanError, Planner, Verb, refused};
 use crate::admin::credentials::{is_acceptable_secret, new_secret};
@@ -61,7 +62,7 @@ impl Planner {
                 active.to_string(),
             )],
         };
-        self.step(change, Command::SetKeyActive { id, active })
+        self.step(change, SetKeyActive { id, active })
     }
 
     fn new_key(
@@ -117,9 +118,9 @@ impl Planner {
             what: change.what.clone(),
             fields: vec![("active".into(), "true".into(), "false".into())],
         };
-        self.step(change, Command::CreateKey(key))?;
+        self.step(change, CreateKey(key))?;
         if wanted.active == Some(false) {
-            self.step(switched_off, Command::SetKeyActive { id, active: false })?;
+            self.step(switched_off, SetKeyActive { id, active: false })?;
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::number::Form;
-use maskline_domain::{Command, Number, PhoneNumber};
+use maskline_domain::ops::AddNumbers;
+use maskline_domain::{Number, PhoneNumber};
 
 use super::change::text_of;
 use super::{Change, Entry, Mistakes, NUMBERS_PER_COMMAND, PlanError, Planner, Verb};
@@ -108,7 +109,7 @@ impl Planner {
         }
         for chunk in created.chunks(NUMBERS_PER_COMMAND) {
             let change = number_change(Verb::Create, chunk.len(), place, &wanted.city);
-            self.step(change, Command::AddNumbers(chunk.to_vec()))?;
+            self.step(change, AddNumbers(chunk.to_vec()))?;
         }
         for chunk in changed.chunks(NUMBERS_PER_COMMAND) {
             let change = Change {
@@ -116,7 +117,7 @@ impl Planner {
                 ..number_change(Verb::Change, chunk.len(), place, &wanted.city)
             };
             let numbers = chunk.iter().map(|(number, _)| number.clone()).collect();
-            self.step(change, Command::AddNumbers(numbers))?;
+            self.step(change, AddNumbers(numbers))?;
         }
         Ok(())
     }

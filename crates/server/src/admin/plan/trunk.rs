@@ -1,7 +1,8 @@
 //! What has to change about a trunk.
 
+use maskline_domain::ops::SetTrunk;
 use maskline_domain::trunk::Credentials;
-use maskline_domain::{Command, Trunk, TrunkName};
+use maskline_domain::{Trunk, TrunkName};
 
 use super::change::{difference, text_of};
 use super::codec_warnings::check_codecs;
@@ -19,7 +20,7 @@ impl Planner {
             .over(before.as_ref(), sealer)
             .map_err(|reason| refused(&what)(&reason))?;
         let change = trunk_change(what, before.as_ref(), &after);
-        self.step(change, Command::SetTrunk(Box::new(after)))
+        self.step(change, SetTrunk(Box::new(after)))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What has to change about a user, and what their policy says that cannot be.
 
 use maskline_domain::account::{Effect, Statement};
-use maskline_domain::{AccountId, Command, PoolKey, State, UserName};
+use maskline_domain::ops::SetUser;
+use maskline_domain::{AccountId, PoolKey, State, UserName};
 
 use super::{PlanError, Planner, difference, refused};
 use crate::admin::document::WantedUser;
@@ -22,7 +23,7 @@ impl Planner {
         let before = self.state.user(&account, &name).cloned();
         let after = wanted.over(before.as_ref());
         let change = difference(what, before.as_ref(), &after);
-        self.step(change, Command::SetUser(after))
+        self.step(change, SetUser(after))
     }
 }
 

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::access::PoolRef;
-use maskline_domain::{AccountId, Command, PoolKey, SubsId};
+use maskline_domain::ops::Unbind;
+use maskline_domain::{AccountId, PoolKey, SubsId};
 use maskline_journal::pipeline::Touch;
 use maskline_store::records::history::{self, Facts};
 
@@ -227,7 +228,7 @@ pub async fn unbind(
         })
         .await?;
     let (x, pool) = found.ok_or(AdminError::NotFound("binding"))?;
-    let command = Command::Unbind {
+    let command = Unbind {
         pool: PoolRef::Key(pool),
         subs_id: id,
         x,

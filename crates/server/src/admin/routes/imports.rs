@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use maskline_domain::Command;
+use maskline_domain::ops::NoteImport;
 use maskline_journal::pipeline::Touch;
 
 use super::Answer;
@@ -49,7 +49,7 @@ pub async fn end(
 }
 
 async fn note(admin: &Admin, operator: &Operator, name: String, rows: Option<u64>) -> Answer {
-    let command = Command::NoteImport {
+    let command = NoteImport {
         name: name.into(),
         rows,
     };

@@ -7,8 +7,9 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use maskline_domain::ops::{DeleteKey, ResealKey, SetKeyActive, SetTrunk};
 use maskline_domain::trunk::Credentials;
-use maskline_domain::{AccessKeyId, Command, Trunk};
+use maskline_domain::{AccessKeyId, Trunk};
 use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, there};
@@ -83,7 +84,7 @@ pub async fn set_active(
     Path(id): Path<String>,
     Body(switch): Body<Switch>,
 ) -> Answer {
-    let command = Command::SetKeyActive {
+    let command = SetKeyActive {
         id: AccessKeyId::new(&id),
         active: switch.active,
     };
@@ -99,7 +100,7 @@ pub async fn delete(
     let id = AccessKeyId::new(&id);
     admin
         .ledger
-        .submit(operator.envelope(Command::DeleteKey { id }))
+        .submit(operator.envelope(DeleteKey { id }))
         .await?;
     Ok(Json(json!({})))
 }
@@ -136,7 +137,7 @@ async fn reseal_keys(admin: &Admin, operator: &Operator) -> Result<usize, AdminE
             .sealer
             .seal(&id, &secret)
             .map_err(|error| failed(&error))?;
-        let command = Command::ResealKey {
+        let command = ResealKey {
             id: id.clone(),
             sealed_secret: sealed.into(),
         };
@@ -161,7 +162,7 @@ async fn reseal_trunks(admin: &Admin, operator: &Operator) -> Result<usize, Admi
     let mut count = 0;
     for mut trunk in old {
         count += reseal_trunk(&admin.sealer, &mut trunk)?;
-        let command = Command::SetTrunk(Box::new(trunk));
+        let command = SetTrunk(Box::new(trunk));
         admin.ledger.submit(operator.envelope(command)).await?;
     }
     Ok(count)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::access::PoolRef;
-use maskline_domain::{City, Command, PoolKey};
+use maskline_domain::{City, PoolKey, ops};
 use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, Found, one_of, phone_number, there};
@@ -103,11 +103,12 @@ pub async fn set_locked(
     let pool = number.class.pool.map(PoolRef::Key).ok_or_else(|| {
         AdminError::Refused("the number is in no pool, so nothing selects it".to_owned())
     })?;
-    let command = if lock.locked {
-        Command::Lock { pool, x }
+    if lock.locked {
+        let command = operator.envelope(ops::Lock { pool, x });
+        admin.ledger.submit(command).await?;
     } else {
-        Command::Unlock { pool, x }
-    };
-    admin.ledger.submit(operator.envelope(command)).await?;
+        let command = operator.envelope(ops::Unlock { pool, x });
+        admin.ledger.submit(command).await?;
+    }
     Ok(Json(json!({})))
 }

@@ -8,7 +8,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use maskline_domain::{Command, Note, PhoneNumber};
+use maskline_domain::ops::NoteReveal;
+use maskline_domain::{Note, PhoneNumber};
 use maskline_journal::pipeline::Touch;
 use maskline_store::records::audit;
 
@@ -146,7 +147,7 @@ pub async fn note_reveal(
     let (what, rows) = (trace::masked(&note.what), note.rows);
     admin
         .ledger
-        .submit(operator.envelope(Command::NoteReveal { what, rows }))
+        .submit(operator.envelope(NoteReveal { what, rows }))
         .await?;
     Ok(Json(json!({})))
 }

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
-use maskline_domain::{Command, TrunkName};
+use maskline_domain::TrunkName;
+use maskline_domain::ops::DeleteTrunk;
 use maskline_journal::pipeline::Touch;
 use maskline_sip::message::phrase;
 
@@ -153,7 +154,7 @@ pub async fn delete(
     let name = TrunkName::new(&name);
     admin
         .ledger
-        .submit(operator.envelope(Command::DeleteTrunk { name }))
+        .submit(operator.envelope(DeleteTrunk { name }))
         .await?;
     admin.calls.trunks_are_current().await;
     Ok(Json(json!({})))

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
-use maskline_domain::{AccountId, Command, UserName};
+use maskline_domain::ops::DeleteUser;
+use maskline_domain::{AccountId, UserName};
 use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, documents, there};
@@ -52,7 +53,7 @@ pub async fn delete(
     operator: Operator,
     Path((account, name)): Path<(String, String)>,
 ) -> Answer {
-    let command = Command::DeleteUser {
+    let command = DeleteUser {
         account: AccountId::new(&account),
         name: UserName::new(&name),
     };

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use maskline_domain::binding::Extras;
-use maskline_domain::{BindRequest, Command, Outcome, Product};
+use maskline_domain::{BindRequest, Product};
 
 use super::fields::{self, illegal};
 use super::{Answer, Call, Failure};
@@ -22,16 +22,12 @@ pub(super) struct Terms {
 /// expiration), binds, and answers with a `SecretBindDTO`.
 pub(super) async fn bind(call: &Call<'_>, terms: Terms) -> Answer {
     let request = request(call, &terms)?;
-    match call.submit(Command::Bind(Box::new(request))).await? {
-        Outcome::Bound(binding) => {
-            let dto = Object::new()
-                .with("SecretNo", binding.x.reveal())
-                .with("SubsId", binding.subs_id.to_string())
-                .with("Extension", "");
-            Ok(Object::new().with("SecretBindDTO", dto))
-        }
-        Outcome::Done | Outcome::Worked { .. } => Err(BusinessCode::SystemError.into()),
-    }
+    let binding = call.submit(Box::new(request)).await?;
+    let dto = Object::new()
+        .with("SecretNo", binding.x.reveal())
+        .with("SubsId", binding.subs_id.to_string())
+        .with("Extension", "");
+    Ok(Object::new().with("SecretBindDTO", dto))
 }
 
 fn request(call: &Call<'_>, terms: &Terms) -> Result<BindRequest, Failure> {

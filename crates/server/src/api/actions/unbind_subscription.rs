@@ -8,7 +8,7 @@
 //!
 //! The obsolete `ChargeId` of the answer is left out.
 
-use maskline_domain::Command;
+use maskline_domain::ops::Unbind;
 
 use super::{Answer, Call, fields};
 use crate::api::errors::BusinessCode;
@@ -19,6 +19,6 @@ pub(super) async fn run(call: &Call<'_>) -> Answer {
     // Here X is called SecretNo, not PhoneNoX.
     let x = fields::known_number(call.parameters, "SecretNo", BusinessCode::SubsNotExist)?;
     let subs_id = fields::subs_id(call.parameters)?;
-    call.submit(Command::Unbind { pool, subs_id, x }).await?;
+    call.submit(Unbind { pool, subs_id, x }).await?;
     Ok(Object::new())
 }

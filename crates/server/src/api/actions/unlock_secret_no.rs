@@ -6,7 +6,7 @@
 //! {"RequestId":"986BCB6D-C9BF-42F9-91CE-3A9901233D36","Code":"OK","Message":"OK"}
 //! ```
 
-use maskline_domain::Command;
+use maskline_domain::ops::Unlock;
 
 use super::{Answer, Call, fields};
 use crate::api::errors::BusinessCode;
@@ -15,6 +15,6 @@ use crate::api::render::Object;
 pub(super) async fn run(call: &Call<'_>) -> Answer {
     let pool = call.pool()?.clone();
     let x = fields::known_number(call.parameters, "SecretNo", BusinessCode::NoNotExist)?;
-    call.submit(Command::Unlock { pool, x }).await?;
+    call.submit(Unlock { pool, x }).await?;
     Ok(Object::new())
 }

@@ -9,7 +9,8 @@
 //! Other properties that the request carries are ignored, except `RingConfig`, `ASRStatus` and
 //! `ASRModelId`: no `OperateType` names them, so they are applied whenever they are there.
 
-use maskline_domain::{Command, PhoneNumber, Refusal, SubsId, Update};
+use maskline_domain::ops::UpdateBinding;
+use maskline_domain::{PhoneNumber, Refusal, SubsId, Update};
 
 use super::fields::{self, illegal};
 use super::{Answer, Call, Failure};
@@ -25,14 +26,14 @@ pub(super) async fn run(call: &Call<'_>) -> Answer {
     updates.extend(other_updates(call.parameters)?);
     let x = fields::known_number(call.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
     let subs_id = fields::subs_id(call.parameters)?;
-    let update = Command::Update {
+    let update = UpdateBinding {
         pool,
         subs_id,
         x,
         updates,
     };
     match call.submit(update).await {
-        Ok(_) => Ok(Object::new()),
+        Ok(()) => Ok(Object::new()),
         Err(failure) if failure == BusinessCode::SubsNotExist.into() => {
             Err(expired(call, subs_id, x).await?.unwrap_or(failure))
         }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use maskline_domain::account::{Effect, Statement};
-use maskline_domain::{
-    Account, AccountId, AccountStatus, Command, Pool, PoolKey, Product, User, UserName,
-};
+use maskline_domain::ops::{SetAccount, SetPool, SetUser};
+use maskline_domain::{Account, AccountId, AccountStatus, Pool, PoolKey, Product, User, UserName};
 use maskline_server::api::Settings;
 use maskline_server::api::limits::Rates;
 use maskline_server::api::nonces::NonceBounds;
@@ -80,7 +79,7 @@ async fn the_state_of_the_account_is_told_by_its_code() {
         (good(), "OK"),
     ];
     for (account, code) in cases {
-        world.order(Command::SetAccount(account)).await;
+        world.order(SetAccount(account)).await;
         assert_eq!(code_of_bind(&world).await, code);
         let answer = world
             .ask(
@@ -105,7 +104,7 @@ async fn policies_decide_what_a_users_key_may() {
         pools: vec![pool.into()],
     };
     world
-        .order(Command::SetUser(User {
+        .order(SetUser(User {
             account: AccountId::new("acme"),
             name: UserName::new("clerk"),
             statements: vec![
@@ -154,7 +153,7 @@ async fn pools_are_told_apart() {
     assert_eq!(ask(&[("NoType", "AXN_170")]).await, "OK");
     let mut pool = Pool::new(PoolKey::new(AXN), AccountId::new("acme"), Product::Axn);
     pool.open = false;
-    world.order(Command::SetPool(pool)).await;
+    world.order(SetPool(pool)).await;
     assert_eq!(ask(&[("PoolKey", AXN)]).await, "isv.PARTNER_IS_CLOSED");
 }
 
@@ -162,7 +161,7 @@ async fn pools_are_told_apart() {
 async fn required_parameters_are_asked_for_before_any_business() {
     let world = World::start().await;
     world
-        .order(Command::SetAccount(Account {
+        .order(SetAccount(Account {
             product_opened: false,
             ..account("acme")
         }))
@@ -262,7 +261,7 @@ async fn rates_are_per_action_and_in_total() {
     assert_eq!(answers.last(), Some(&(200, "isv.FLOW_LIMIT".into())));
     assert!(answers.len() > 2);
 
-    world.order(Command::SetAccount(own_rate(Some(1)))).await;
+    world.order(SetAccount(own_rate(Some(1)))).await;
     let mut answers = Vec::new();
     for _ in 0..200 {
         answers.push(
@@ -376,7 +375,7 @@ async fn accounts_that_fill_the_nonces_leave_room_for_others() {
         ("three", "three-b"),
         ("four", "four-b"),
     ] {
-        world.order(Command::SetAccount(account(name))).await;
+        world.order(SetAccount(account(name))).await;
         for key in [name, other] {
             world.add_key(name, key, "secret").await;
         }

@@ -2,8 +2,9 @@
 //! outlive an owner.
 
 use maskline_domain::account::{Effect, Statement};
+use maskline_domain::ops::{AddNumbers, DeleteKey, DeleteUser, ReleaseNumbers, SetPool, SetUser};
 use maskline_domain::{
-    AccessKeyId, AccountId, Command, PhoneNumber, Pool, PoolKey, Product, User, UserName,
+    AccessKeyId, AccountId, PhoneNumber, Pool, PoolKey, Product, User, UserName,
 };
 
 use crate::api::client::{Answer, Signer};
@@ -47,10 +48,10 @@ fn signer(id: &str) -> Signer {
 async fn hand_over(world: &World, x: &str, pool: &str, how: Handover) {
     if let Handover::RemovedAndAdded = how {
         let x = PhoneNumber::parse(x).unwrap();
-        world.order(Command::ReleaseNumbers(vec![x])).await;
+        world.order(ReleaseNumbers(vec![x])).await;
     }
     let number = number(x, Some(pool), "北京");
-    world.order(Command::AddNumbers(vec![number])).await;
+    world.order(AddNumbers(vec![number])).await;
 }
 
 /// A binding of acme's in `AXN` with A and B that has been ended.
@@ -227,7 +228,7 @@ async fn a_name_that_is_made_again_brings_nothing_back() {
     assert_eq!(ask().await, "OK");
     let id_of_key = AccessKeyId::new(&key.id);
     world
-        .order(Command::DeleteKey {
+        .order(DeleteKey {
             id: id_of_key.clone(),
         })
         .await;
@@ -247,7 +248,7 @@ async fn a_name_that_is_made_again_brings_nothing_back() {
     };
     assert_eq!(ask().await, "OK");
     let (account, name) = (AccountId::new("acme"), UserName::new("clerk"));
-    world.order(Command::DeleteUser { account, name }).await;
+    world.order(DeleteUser { account, name }).await;
     allow(&world, "clerk", &[(Effect::Allow, "dypls:BindAxn", AXN)]).await;
     assert_eq!(ask().await, "InvalidAccessKeyId.NotFound");
     world.add_user_key("acme", "clerk", &clerk).await;
@@ -263,7 +264,7 @@ async fn an_order_id_finds_no_binding_of_another_pool() {
     for (key, owner) in [(AXN, "acme"), (STRICT, "acme"), (FOREIGN, "rival")] {
         let mut pool = Pool::new(PoolKey::new(key), AccountId::new(owner), Product::Axn);
         pool.same_out_order_returns = true;
-        world.order(Command::SetPool(pool)).await;
+        world.order(SetPool(pool)).await;
     }
     let terms = |pool| {
         [
@@ -387,7 +388,7 @@ async fn a_closed_pool_is_closed_without_its_key_too() {
     let world = World::start().await;
     let mut pool = Pool::new(PoolKey::new(AXN), AccountId::new("acme"), Product::Axn);
     pool.open = false;
-    world.order(Command::SetPool(pool)).await;
+    world.order(SetPool(pool)).await;
     for pairs in [
         &[("PhoneNoX", "17000000019"), ("PoolKey", AXN)][..],
         &[("PhoneNoX", "17000000019")],
@@ -409,5 +410,5 @@ async fn allow(world: &World, user: &str, policy: &[(Effect, &str, &str)]) {
         name: UserName::new(user),
         statements: statements.collect(),
     };
-    world.order(Command::SetUser(user)).await;
+    world.order(SetUser(user)).await;
 }

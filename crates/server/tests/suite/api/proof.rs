@@ -1,6 +1,7 @@
 //! Who asks: schemes, keys, time, signatures, nonces.
 
-use maskline_domain::{AccessKeyId, Command};
+use maskline_domain::AccessKeyId;
+use maskline_domain::ops::{DeleteKey, SetKeyActive};
 
 use crate::api::client::Signer;
 use crate::api::world::{A, AXN, EXPIRATION, World, wall, wire_time};
@@ -99,7 +100,7 @@ async fn keys_come_and_go_from_the_next_request_on() {
     assert_eq!(ask(&other).await, (200, "OK".into()));
     let id = AccessKeyId::new(&other.id);
     world
-        .order(Command::SetKeyActive {
+        .order(SetKeyActive {
             id: id.clone(),
             active: false,
         })
@@ -109,13 +110,13 @@ async fn keys_come_and_go_from_the_next_request_on() {
         (400, "InvalidAccessKeyId.Inactive".into())
     );
     world
-        .order(Command::SetKeyActive {
+        .order(SetKeyActive {
             id: id.clone(),
             active: true,
         })
         .await;
     assert_eq!(ask(&other).await, (200, "OK".into()));
-    world.order(Command::DeleteKey { id }).await;
+    world.order(DeleteKey { id }).await;
     assert_eq!(
         ask(&other).await,
         (404, "InvalidAccessKeyId.NotFound".into())

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use maskline_domain::inventory::NumberClass;
+use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool, SetUser};
 use maskline_domain::{
-    AccessKey, AccessKeyId, Account, AccountId, AccountStatus, Actor, Carrier, City, Command,
-    Envelope, Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Timestamp, User, UserName,
+    AccessKey, AccessKeyId, Account, AccountId, AccountStatus, Actor, Carrier, City, Envelope,
+    Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Timestamp, TypedCommand, User,
+    UserName,
 };
 use maskline_server::api::{ApiMetrics, Bounds, Clock, Gateway, Listeners, Settings, serve};
 use maskline_server::connections::{self, Connections};
@@ -99,8 +101,8 @@ impl World {
     }
 
     async fn furnish(&self) {
-        self.order(Command::SetAccount(account("acme"))).await;
-        self.order(Command::SetAccount(account("rival"))).await;
+        self.order(SetAccount(account("acme"))).await;
+        self.order(SetAccount(account("rival"))).await;
         self.add_key("acme", &self.signer.id, &self.signer.secret)
             .await;
         for (key, owner, product) in [
@@ -116,7 +118,7 @@ impl World {
             if key == AXN {
                 pool.legacy_type = Some("AXN_170".into());
             }
-            self.order(Command::SetPool(pool)).await;
+            self.order(SetPool(pool)).await;
         }
         let mut numbers = Vec::new();
         for last in 0..20 {
@@ -129,11 +131,11 @@ impl World {
         for (last, city) in ["武汉", "杭州", "杭州"].into_iter().enumerate() {
             numbers.push(number(&format!("1710000000{last}"), None, city));
         }
-        self.order(Command::AddNumbers(numbers)).await;
+        self.order(AddNumbers(numbers)).await;
     }
 
     /// Carries out an operator's command.
-    pub async fn order(&self, command: Command) {
+    pub async fn order(&self, command: impl TypedCommand) {
         let by = Actor::Operator {
             name: "test".into(),
         };
@@ -175,7 +177,7 @@ impl World {
             active: true,
             created_at: wall(),
         };
-        self.order(Command::CreateKey(key)).await;
+        self.order(CreateKey(key)).await;
     }
 
     /// The address of another gateway over the same ledger, which knows no nonces.
@@ -282,7 +284,7 @@ impl World {
 
     /// Makes a user who may do nothing yet, and a key of theirs.
     pub async fn add_user_and_key(&self, account: &str, user: &str, signer: &Signer) {
-        self.order(Command::SetUser(User {
+        self.order(SetUser(User {
             account: AccountId::new(account),
             name: UserName::new(user),
             statements: Vec::new(),

@@ -8,6 +8,7 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::{Moment, Notice, Side};
 use maskline_domain::call_record::CallRecord;
+use maskline_domain::ops::{AddNumbers, SetAccount, SetPool};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::*;
 use maskline_sip::endpoint::{Peer, PeerId};
@@ -465,7 +466,7 @@ fn state(parties: &Parties, bound: Bound) -> State {
     pool.a_call_back = bound != ToCallerWithoutCallBack;
     pool.ring_timeout_s = 30;
     let mut commands = vec![
-        Command::SetAccount(Account {
+        Command::SetAccount(SetAccount(Account {
             id: account,
             status: AccountStatus::Active,
             real_name_verified: true,
@@ -473,9 +474,9 @@ fn state(parties: &Parties, bound: Bound) -> State {
             product_opened: true,
             requests_per_s_max: None,
             bindings_max: None,
-        }),
-        Command::SetPool(pool),
-        Command::AddNumbers(vec![Number {
+        })),
+        Command::SetPool(SetPool(pool)),
+        Command::AddNumbers(AddNumbers(vec![Number {
             x: number(X),
             class: NumberClass {
                 pool: Some(key.clone()),
@@ -489,7 +490,7 @@ fn state(parties: &Parties, bound: Bound) -> State {
             locked: false,
             cooling_until: Timestamp(0),
             idle_since: Timestamp(0),
-        }]),
+        }])),
     ];
     if bound != Nobody {
         commands.push(Command::Bind(Box::new(BindRequest {

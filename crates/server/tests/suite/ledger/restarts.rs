@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use maskline_domain::{Binding, Outcome, Refusal, Row, SubsId};
+use maskline_domain::{Binding, Refusal, Row, SubsId};
 use maskline_server::writer::{Ledger, Options, SubmitError, Touch};
 use maskline_store::sqlite;
 
@@ -49,7 +49,7 @@ async fn racing_callers_never_share_a_number() {
     let (mut taken, mut refused) = (Vec::new(), 0);
     for task in tasks {
         match task.await.expect("no panic") {
-            Ok(Outcome::Bound(binding)) => taken.push(binding.x),
+            Ok(binding) => taken.push(binding.x),
             Err(SubmitError::Refused(Refusal::NoNumberLeft)) => refused += 1,
             other => panic!("{other:?}"),
         }

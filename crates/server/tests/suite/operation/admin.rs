@@ -17,8 +17,7 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::Notice;
 use maskline_domain::{
-    Actor, BindRequest, Command, Envelope, Outcome, PhoneNumber, PoolKey, Product, Restriction,
-    SubsId,
+    Actor, BindRequest, Envelope, PhoneNumber, PoolKey, Product, Restriction, SubsId,
 };
 use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
@@ -479,12 +478,9 @@ impl World {
                 name: "customer".into(),
             },
             id: None,
-            command: Command::Bind(Box::new(request)),
+            command: Box::new(request),
         };
-        match self.ledger.submit(envelope).await.expect("bound") {
-            Outcome::Bound(binding) => binding.subs_id,
-            other => panic!("{other:?}"),
-        }
+        self.ledger.submit(envelope).await.expect("bound").subs_id
     }
 
     /// The whole journal as text.

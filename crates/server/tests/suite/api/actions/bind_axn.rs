@@ -1,4 +1,5 @@
-use maskline_domain::{AccountId, Command, Pool, PoolKey, Product};
+use maskline_domain::ops::{Lock, SetPool};
+use maskline_domain::{AccountId, Pool, PoolKey, Product};
 
 use super::{Pairs, bind, detail, number};
 use crate::api::world::{A, AXN, STRICT, World};
@@ -50,7 +51,7 @@ async fn bind_axn_refuses_by_the_published_codes() {
     let world = World::start().await;
     world.bind(&[("PhoneNoX", "17000000000")]).await;
     world
-        .order(Command::Lock {
+        .order(Lock {
             pool: maskline_domain::PoolRef::Key(PoolKey::new(AXN)),
             x: number("17000000002"),
         })
@@ -152,7 +153,7 @@ async fn an_order_repeated_returns_its_binding_where_the_pool_wants_it() {
     assert_ne!(one, two);
     let mut pool = Pool::new(PoolKey::new(AXN), AccountId::new("acme"), Product::Axn);
     pool.same_out_order_returns = true;
-    world.order(Command::SetPool(pool)).await;
+    world.order(SetPool(pool)).await;
     let order = [("OutOrderId", "order-2")];
     assert_eq!(world.bind(&order).await, world.bind(&order).await);
 }
