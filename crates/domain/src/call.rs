@@ -4,34 +4,41 @@
 //! call that was never connected, or opened **before** the second leg is dialled and closed at the end. And
 //! whatever happens a call ends: every state that waits for something has a deadline.
 //!
-//! Each stretch of a call is a file: `begin` up to the open row, `dialling` with the change from one
-//! trunk to the next, `talking` until somebody hangs up, `announcing` where the caller hears why; `changes` are
-//! those of the media, before the answer and after. How each
-//! situation ends stands in `ending`, what is played in `prompt`, and `forecast` says beforehand what
-//! a caller will meet.
+//! What goes in is `input`, what comes out `action`. Each stretch of a call is a file: `admission` before it is
+//! one, `begin` up to the open row, `dialling` with the change from one trunk to the next, `talking` until
+//! somebody hangs up, `announcing` where the caller hears why. `progress` says what the caller is told and hears
+//! while it waits, `ring_tone` which tone that is; `changes` are those of the media, before the answer and
+//! after. How each situation ends stands in `ending`, what is played in `prompt`, and `forecast` says beforehand
+//! what a caller will meet.
 //!
 //! A call lives by the binding as it was when the INVITE came. Unbinding and expiry during a call are no
 //! inputs: the call goes on, the next one fails.
 
+mod action;
+pub mod admission;
 mod announcing;
 mod begin;
 mod changes;
 mod dialling;
 pub mod ending;
 pub mod forecast;
+mod input;
 mod key;
+mod progress;
 pub mod prompt;
+pub mod ring_tone;
 mod talking;
 
+pub use action::{Action, AnnounceBy, ProgressMedia};
 pub use ending::{Ending, Reason};
 pub use forecast::{Forecast, Question, forecast, predict};
+pub use input::{CallerMedia, Input, MediaAccess};
 pub use key::CallKey;
 pub use prompt::{Notice, Prompt, Sound};
 
 use crate::binding::Binding;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
-use crate::routing::{Connection, Route};
 use crate::tone::ToneCode;
 use crate::trunk::PromptPolicy;
 use announcing::Announcing;
@@ -115,113 +122,6 @@ pub struct DialOptions {
     pub over_limit: Option<CallLimit>,
     /// The ring tone of ours that its caller is to hear, if one is there.
     pub tone: Option<ToneCode>,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Input {
-    /// The route is known.
-    Routed(Route, DialOptions),
-    /// The route could not be read in time.
-    RouteUnknown,
-    /// The open row is durable, or it is not.
-    RowOpened(bool),
-    /// There is no way to carry the media: no codec in common, no port.
-    MediaRefused(Reason),
-    /// The trunk has the INVITE and looks for the callee.
-    TrunkTrying,
-    /// The callee is ringing, or has something to say before it answers.
-    CalleeProgress {
-        /// 101 to 199.
-        status: u16,
-        /// Whether it came with media that we can carry.
-        early_media: bool,
-    },
-    /// The callee answered.
-    CalleeAnswered,
-    /// The callee did not answer: a status, a Q.850 cause, and whether the status is only ours.
-    CalleeRefused(u16, Option<u8>, bool),
-    /// A party gave up or hung up, perhaps with a Q.850 cause.
-    Gone(Side, Option<u8>),
-    /// What was to be played to this side has been played, or cannot be.
-    Played(Side),
-    /// A party wants other media: hold, resume, another address. The other party is to be asked.
-    Offered(Side),
-    /// The same before the answer, and what is agreed stays as it is: only this party's address or direction
-    /// is another, so that the other party need not be asked.
-    OfferFits(Side),
-    /// A party does not wait for the answer to its offer any longer, or not for the offer that it wanted.
-    OfferWithdrawn(Side),
-    /// A party wants to be offered the other one's media as it is.
-    OfferWanted(Side),
-    /// A party's media is not what the other one has heard of it: it said something new in an answer, or
-    /// the other one took an offer of it that does not hold.
-    MediaChanged(Side),
-    /// A party took what it was offered.
-    OfferAccepted(Side),
-    /// A party refused what it was offered, with this status.
-    OfferRefused(Side, u16),
-    /// Nothing was heard for too long.
-    MediaLost,
-    /// The process stops and cannot wait any longer.
-    Stopping,
-    /// [`Call::deadline`] has come.
-    Timeout,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Action {
-    /// Make the open row durable, then say [`Input::RowOpened`].
-    OpenRow(Box<Connection>),
-    /// Dial the second leg by this trunk, counted from 0 in the order of [`DialOptions::trunks`].
-    DialCallee(PhoneNumber, usize),
-    /// Tell the caller about progress.
-    TellCaller {
-        /// 180, 182 or 183.
-        status: u16,
-        /// Whether the callee's early media goes with it.
-        early_media: bool,
-    },
-    /// Have the caller hear this tone as early media for as long as it rings. Who cannot hear it is told
-    /// 180. The action comes again when the callee says again that it rings.
-    Ring(ToneCode),
-    /// The tone is over.
-    StopRinging,
-    /// Answer the caller.
-    AnswerCaller,
-    /// Refuse the caller.
-    RefuseCaller(Ending),
-    /// Hang up on this side, or stop it ringing, with a Q.850 cause.
-    HangUp(Side, u8),
-    /// Have the caller hear why the call fails, then say [`Input::Played`]: as early media, or by an
-    /// answer of our own.
-    Announce {
-        /// What is played, once.
-        sound: Sound,
-        /// Whether the call is answered for it.
-        answer: bool,
-    },
-    /// Play this once to this side of a call that stands.
-    Play(Side, Prompt),
-    /// Record both sides from now on.
-    Record,
-    /// Offer this side what the other one has just offered.
-    Offer(Side),
-    /// Offer this side, which wants it, the other one's media as it is.
-    OfferWhatIs(Side),
-    /// Offer this side, unasked, the other one's media as it is now.
-    TellChange(Side),
-    /// Accept this side's offer by what the other one has just answered, or by what is agreed.
-    AcceptOffer(Side),
-    /// Refuse this side's offer.
-    RefuseOffer(Side, u16),
-    /// Write the record of a call that was never dialled, already closed.
-    WriteRow(Option<Box<Binding>>, Closing),
-    /// Close the open row.
-    CloseRow(Closing),
-    /// The call is over: give back everything. Always the last action.
-    Forget,
 }
 
 /// Who ended a call.
@@ -322,7 +222,12 @@ struct Plan {
 impl Plan {
     /// What is tried after `trunk`: its further places too, or only another trunk.
     fn next(&self, trunk: usize, with_places: bool) -> Option<usize> {
-        (trunk + 1..self.trunks).find(|&next| with_places || !is_further(self.further, next))
+        (trunk + 1..self.trunks).find(|&next| with_places || !self.is_further(next))
+    }
+
+    /// Whether this is only a further place of the trunk before.
+    fn is_further(&self, trunk: usize) -> bool {
+        is_further(self.further, trunk)
     }
 }
 
@@ -393,6 +298,17 @@ impl Call {
     /// Whether the callee has answered and nobody has hung up.
     pub fn is_talking(&self) -> bool {
         matches!(self.state, State::Talking(_))
+    }
+
+    /// Whether nobody is left but the caller, who hears why the call fails.
+    pub fn is_announcing(&self) -> bool {
+        matches!(self.state, State::Announcing(_))
+    }
+
+    /// Whether keys that one side presses go on to the other. While it rings they would tell the callee what
+    /// the caller does.
+    pub fn passes_keys(&self) -> bool {
+        self.milestones.answered.is_some()
     }
 
     /// When what has happened so far.

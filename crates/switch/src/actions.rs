@@ -5,20 +5,17 @@ use super::ladder::Way;
 use super::media::Unfit;
 use super::media_reach::Reach;
 use super::types::recording_file;
-use super::{CallKey, LeaseWish, Output, RecordWish, Repeat, Switch};
+use super::{CallKey, LeaseWish, Output, RecordWish, Switch};
 use crate::{Trunk, peers};
-use maskline_domain::call::{
-    Action as CallAction, Ending, Input as CallInput, Moment, Reason, Side, Sound,
-};
+use maskline_domain::call::{Action as CallAction, Input as CallInput, Moment, Reason, Side};
 use maskline_domain::call_record::CallRecord;
-use maskline_sip::endpoint::{self, Input as SipInput, LegId, Refusal, Warning};
+use maskline_sip::endpoint::{self, Input as SipInput};
 
 impl Switch {
     pub(super) fn carry_out(&mut self, key: CallKey, action: CallAction, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let caller_leg = live.caller_leg;
         match action {
             CallAction::OpenRow(connection) => {
                 live.take_binding(&connection.binding);
@@ -30,79 +27,31 @@ impl Switch {
                 };
                 self.outputs.push_back(Output::OpenRow(key, Box::new(row)));
             }
-            CallAction::DialCallee(callee, trunk) => {
-                live.callee = Some(callee);
-                let before = std::mem::replace(&mut live.trunk, trunk);
-                let is_further = live.further.checked_shr(trunk as u32).unwrap_or(0) & 1 == 1;
-                // The call goes to a further place of a trunk only where it was not taken at the one before.
-                let silent = live.trunks.get(before).filter(|_| is_further);
-                if let Some(silent) = silent.map(|trunk| trunk.peer.hop) {
+            CallAction::PlaceSilent(place) => {
+                let silent = live.trunks.get(place).map(|trunk| trunk.peer.hop);
+                if let Some(silent) = silent {
                     self.note_silent(silent, now);
                 }
+            }
+            CallAction::DialCallee {
+                callee,
+                trunk,
+                toned,
+            } => {
+                (live.callee, live.trunk) = (Some(callee), trunk);
+                live.media.narrow_for_tone(toned);
                 self.dial(key, now);
             }
-            CallAction::TellCaller {
-                status,
-                early_media,
-            } => {
-                // Who has heard a ring tone of ours has its answer already. Who does not want to hear anything yet
-                // waits for its answer all the same, before it says that it is ready.
-                let is_told = early_media || !live.media.is_caller_listening();
-                let is_news = is_told && !live.media.has_rung();
-                let sdp = is_news.then(|| live.media.answer()).flatten();
-                if sdp.is_some() {
-                    live.media.tell_caller();
-                }
-                // A 180 would let its telephone ring over what it hears.
-                let status = match live.media.has_rung() && status == 180 {
-                    true => 183,
-                    false => status,
-                };
-                live.note(now, Side::Caller, Way::Out, status, early(sdp.is_some()));
-                self.sip(SipInput::Progress(caller_leg, status, sdp), now);
-            }
-            CallAction::AnswerCaller => {
-                if let Some(sdp) = live.media.answer() {
-                    live.media.tell_caller();
-                    let note = match live.media.is_understood() {
-                        true => "",
-                        false => "relayed without prompts or recording",
-                    };
-                    live.note(now, Side::Caller, Way::Out, 200, note);
-                    self.sip(SipInput::Answer(caller_leg, sdp), now);
-                }
-            }
-            CallAction::RefuseCaller(ending) => {
-                let unfit = live.media.why_unfit();
-                let unfit = unfit.filter(|unfit| ending.reason == Reason::from(*unfit));
-                let mut note = format!("cause {}, {}", ending.q850, ending.reason.name());
-                if let Some(why) = unfit.map(Unfit::note).filter(|why| !why.is_empty()) {
-                    note = format!("{note}: {why}");
-                }
-                live.note(now, Side::Caller, Way::Out, ending.status, note);
-                match unfit.and_then(Unfit::warning) {
-                    Some(warning) => self.refuse_leg_for(caller_leg, ending, warning, now),
-                    None => self.refuse_leg(caller_leg, ending, now),
-                }
-            }
+            CallAction::TellCaller { status, media } => self.tell_caller(key, status, media, now),
+            CallAction::AnswerCaller => self.answer_caller(key, now),
+            CallAction::RefuseCaller(ending) => self.refuse_caller(key, ending, now),
             CallAction::HangUp(side, cause) => self.hang_up(key, side, cause, now),
-            CallAction::Ring(tone) => self.ring(key, tone, now),
             CallAction::StopRinging => {
                 self.outputs
                     .push_back(Output::StopPlaying(key, Side::Caller));
             }
-            CallAction::Announce { sound, answer } => {
-                live.announcement = Some((sound, answer));
-                self.announce(key, now);
-            }
-            // Its codec is not known yet.
-            late @ (CallAction::Play(..) | CallAction::Record) if live.media.is_late() => {
-                live.late.push(late)
-            }
-            CallAction::Play(..) if !live.media.is_understood() => {}
+            CallAction::Announce { sound, by } => self.announce(key, sound, by, now),
             CallAction::Play(side, prompt) => self.play(key, side, prompt.into()),
-            // What we do not understand we cannot record; the ladder says so.
-            CallAction::Record if !live.media.is_understood() => {}
             CallAction::Record => {
                 let file = recording_file(now.wall, &live.record.call_id);
                 live.record.recording = Some(file.clone());
@@ -140,7 +89,7 @@ impl Switch {
         }
     }
 
-    fn ask_for_ports(&mut self, key: CallKey) {
+    pub(super) fn ask_for_ports(&mut self, key: CallKey) {
         if let Some(live) = self.calls.get(&key) {
             let wish = LeaseWish {
                 caller_advertised: live.trunk_in.said.rtp_advertised,
@@ -169,13 +118,14 @@ impl Switch {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        match live.announcement {
-            Some(_) => self.announce(key, now),
+        match live.announcement.take() {
+            Some((sound, by)) => self.announce(key, sound, by, now),
+            None if live.call.is_announcing() => {}
             None => self.send_invite(key, now),
         }
     }
 
-    pub(super) fn send_invite(&mut self, key: CallKey, now: Moment) {
+    fn send_invite(&mut self, key: CallKey, now: Moment) {
         let leg = self.endpoint.new_leg();
         let session = self.session(key, &leg.as_u64().to_be_bytes(), now);
         let usual = self.setup.advertised;
@@ -219,74 +169,12 @@ impl Switch {
         self.sip(SipInput::Dial(leg, dial), now);
     }
 
-    /// A trunk that is full is as good as one that refuses.
     fn pass_over(&mut self, key: CallKey, trunk: &Trunk, now: Moment) {
         if let Some(live) = self.calls.get_mut(&key) {
             let note = format!("{} is full", trunk.said.name);
             live.note(now, Side::Callee, Way::In, 503, note);
         }
-        self.happen(key, CallInput::CalleeRefused(503, None, true), now);
-    }
-
-    /// Has the caller hear why the call fails. If that cannot be, it is refused without.
-    fn announce(&mut self, key: CallKey, now: Moment) {
-        let Some(live) = self.calls.get_mut(&key) else {
-            return;
-        };
-        let Some((sound, by_answer)) = live.announcement else {
-            return;
-        };
-        if live.media.is_usable() && !live.media.is_leased() {
-            return self.ask_for_ports(key);
-        }
-        let Some((sdp, path)) = live.media.answer_alone() else {
-            let refused = CallInput::MediaRefused(Reason::NoCommonCodec);
-            return self.happen(key, refused, now);
-        };
-        let leg = live.caller_leg;
-        let note = format!("plays {sound}");
-        self.relay_by(key, path);
-        let Some(live) = self.calls.get_mut(&key) else {
-            return;
-        };
-        let said = match by_answer {
-            true => {
-                live.note(now, Side::Caller, Way::Out, 200, note);
-                SipInput::Answer(leg, sdp)
-            }
-            // Who has heard a ring tone is listening already.
-            false if live.media.has_rung() => return self.play(key, Side::Caller, sound),
-            false => {
-                live.note(now, Side::Caller, Way::Out, 183, note);
-                SipInput::Progress(leg, 183, Some(sdp))
-            }
-        };
-        self.sip(said, now);
-        self.play(key, Side::Caller, sound);
-    }
-
-    fn play(&mut self, key: CallKey, side: Side, sound: Sound) {
-        self.outputs
-            .push_back(Output::Play(key, side, sound, Repeat::Once));
-    }
-
-    pub(super) fn refuse_leg(&mut self, leg: LegId, ending: Ending, now: Moment) {
-        self.legs.remove(&leg);
-        let refusal = Refusal {
-            status: ending.status,
-            cause: Some(ending.q850),
-        };
-        self.sip(SipInput::Refuse(leg, refusal), now);
-    }
-
-    /// The same, saying what is wrong with its media.
-    fn refuse_leg_for(&mut self, leg: LegId, ending: Ending, warning: Warning, now: Moment) {
-        self.legs.remove(&leg);
-        let refusal = Refusal {
-            status: ending.status,
-            cause: Some(ending.q850),
-        };
-        self.sip(SipInput::RefuseFor(leg, refusal, warning), now);
+        self.happen(key, CallInput::TrunkFull, now);
     }
 
     fn hang_up(&mut self, key: CallKey, side: Side, cause: u8, now: Moment) {
@@ -327,8 +215,4 @@ impl Switch {
             is_recorded.then(|| Box::new(live.record)),
         ));
     }
-}
-
-pub(super) fn early(with_media: bool) -> &'static str {
-    if with_media { "with media" } else { "" }
 }

@@ -3,7 +3,7 @@
 use super::ladder::{Ladder, Way};
 use super::media::Media;
 use crate::Trunk;
-use maskline_domain::call::{Action as CallAction, Call, CallLimit, Closing, Moment, Side, Sound};
+use maskline_domain::call::{AnnounceBy, Call, CallLimit, Closing, Moment, Side, Sound};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Binding, PhoneNumber, TrunkName};
 use maskline_sip::endpoint::LegId;
@@ -22,18 +22,14 @@ pub(super) struct ActiveCall {
     pub callee: Option<PhoneNumber>,
     /// By which the second leg may be dialled, in order: a trunk at several places stands here once for each.
     pub trunks: Vec<Trunk>,
-    /// Which of them are further places of the one before, by bit.
-    pub further: u16,
     /// By which it is.
     pub trunk: usize,
     /// The trunk on which its second leg is counted.
     pub trunk_out: Option<TrunkName>,
     pub max_forwards: u8,
     pub media: Media,
-    /// What is to be said to the caller once there are ports, and whether by an answer.
-    pub announcement: Option<(Sound, bool)>,
-    /// What is played and recorded once the caller has answered our offer.
-    pub late: Vec<CallAction>,
+    /// What is to be said to the caller once there are ports, and how.
+    pub announcement: Option<(Sound, AnnounceBy)>,
     /// The answer for a side whose offer the other one has taken.
     pub reply: Option<Vec<u8>>,
     pub scheduled: Option<u64>,

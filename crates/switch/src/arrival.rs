@@ -8,12 +8,11 @@ use super::media_names::{Resolved, with_address};
 use super::media_reach::Reach;
 use super::{CallKey, Output, Routing, Switch};
 use crate::{Trunk, numbers, peers};
-use maskline_domain::call::{
-    Call, DialOptions, Ending, Input as CallInput, Moment, Reason, Side, TRUNKS_TRIED_MAX, Terms,
-};
+use maskline_domain::PhoneNumber;
+use maskline_domain::call::admission::{Arrival, NotTaken, admit};
+use maskline_domain::call::{Call, DialOptions, Input as CallInput, Moment, Side, Terms};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::Dial as Query;
-use maskline_domain::trunk::{Diversion, Load, PromptPolicy};
 use maskline_sip::endpoint::{LegId, PeerId};
 use maskline_sip::identity::is_forwarded;
 use maskline_sip::message::Message;
@@ -28,29 +27,12 @@ impl Switch {
         named: Resolved,
         now: Moment,
     ) {
-        // Whose trunk is gone is no peer any more.
-        let trunk_in = self.trunk_of(peer).cloned();
-        let (Some(trunk_in), false) = (trunk_in, self.is_full()) else {
-            self.turned_away.sip.overload += 1;
-            return self.refuse_leg(leg, Ending::of(Reason::Overload), now);
-        };
-        let load = self.loads.of(&trunk_in.said.name, now.tick_ms);
-        // How many it is sent in a second says nothing of those that it sends.
-        let load = Load {
-            begun_last_s: 0,
-            ..load
-        };
-        if trunk_in.said.admits(load).is_err() {
-            self.turned_away.trunk_full += 1;
-            return self.refuse_leg(leg, Ending::of(Reason::Overload), now);
-        }
-        if trunk_in.said.diversion == Diversion::Refuse && is_forwarded(invite) {
-            self.turned_away.forwarded += 1;
-            return self.refuse_leg(leg, Ending::of(Reason::Restricted), now);
-        }
-        let Some(x) = numbers::dialled_on(invite, trunk_in.said.home_area) else {
-            self.turned_away.sip.screened += 1;
-            return self.refuse_leg(leg, Ending::of(Reason::XUnknown), now);
+        let (trunk_in, x) = match self.admit_from(peer, invite, now) {
+            Ok(admitted) => admitted,
+            Err(why) => {
+                self.turned_away.count(why);
+                return self.refuse_leg(leg, why.ending(), now);
+            }
         };
         self.last_call += 1;
         let key = CallKey::from(self.last_call);
@@ -98,12 +80,10 @@ impl Switch {
             callee_leg: None,
             callee: None,
             trunks: Vec::new(),
-            further: 0,
             trunk: 0,
             trunk_out: None,
             max_forwards: max_forwards.saturating_sub(1),
             announcement: None,
-            late: Vec::new(),
             reply: None,
             scheduled: None,
         };
@@ -118,37 +98,43 @@ impl Switch {
             .push_back(Output::AskRoute(key, Query { caller, x }));
     }
 
-    fn is_full(&self) -> bool {
-        self.draining || self.calls.len() >= self.setup.calls_max
+    /// The trunk by which a call comes and the number that it dials, if it is taken.
+    fn admit_from(
+        &mut self,
+        peer: PeerId,
+        invite: &Message,
+        now: Moment,
+    ) -> Result<(Trunk, PhoneNumber), NotTaken> {
+        let trunk = self.trunk_of(peer).ok_or(NotTaken::Overload)?.clone();
+        let arrival = Arrival {
+            is_full: self.draining || self.calls.len() >= self.setup.calls_max,
+            load: self.loads.of(&trunk.said.name, now.tick_ms),
+            is_forwarded: is_forwarded(invite),
+            x: numbers::dialled_on(invite, trunk.said.home_area),
+        };
+        let x = admit(&trunk.said, arrival)?;
+        Ok((trunk, x))
     }
 
     pub(super) fn on_route(&mut self, key: CallKey, routing: Routing, now: Moment) {
         let Some(live) = self.calls.get(&key) else {
             return;
         };
-        // A trunk whose codecs do not fit is passed over. Where none fits, that is why the call fails.
-        let fits = |trunk: &Trunk| live.media.fits(&Codecs::of(&trunk.said));
-        let (fitting, others): (Vec<_>, Vec<_>) = routing.trunks.into_iter().partition(fits);
-        let trunks = if fitting.is_empty() { others } else { fitting };
-        let mut trunks = self.choose(trunks, now);
-        trunks.truncate(TRUNKS_TRIED_MAX);
-        let (trunks, further) = self.places(trunks, now);
+        let fits = |trunk: Trunk| (live.media.fits(&Codecs::of(&trunk.said)), trunk);
+        let trunks: Vec<_> = routing.trunks.into_iter().map(fits).collect();
+        let (trunks, further) = self.choose(trunks, now);
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
         live.record.pool = routing.pool.map(|pool| pool.to_string());
         live.record.account = routing.account.map(|account| account.to_string());
         live.trunks = trunks;
-        live.further = further;
         let options = DialOptions {
             trunks: live.trunks.len(),
             further,
             over_limit: live.over_limit,
             tone: routing.tone,
         };
-        if routing.tone.is_some() && live.trunk_in.said.prompts == PromptPolicy::Early {
-            live.media.expect_tone();
-        }
         self.happen(key, CallInput::Routed(routing.route, options), now);
     }
 }

@@ -1,10 +1,11 @@
 //! What happens on a leg becomes what happens to its call.
 
+use super::caller::early;
 use super::ladder::Way;
 use super::media::Unfit;
 use super::media_names::Resolved;
 use super::{CallKey, Output, Switch};
-use maskline_domain::call::{Input as CallInput, Moment, Reason, Side};
+use maskline_domain::call::{CallerMedia, Input as CallInput, MediaAccess, Moment, Reason, Side};
 use maskline_sip::endpoint::{Event, LegId};
 
 impl Switch {
@@ -24,18 +25,22 @@ impl Switch {
                 }
             }
             Event::Progress { leg, status, sdp } => {
-                let Some(key) = self.hear(leg, status, super::actions::early(sdp.is_some()), now)
-                else {
+                let Some(key) = self.hear(leg, status, early(sdp.is_some()), now) else {
                     return;
                 };
                 // Early media that we cannot carry is no reason to end a call that is only ringing.
                 let is_taken = sdp.is_some_and(|sdp| self.take_answer(key, &sdp, named).is_ok());
                 // One who only says where it will listen has nothing to be heard.
-                let live = self.calls.get(&key).filter(|_| is_taken);
-                let early_media = live.is_some_and(|live| live.media.is_callee_heard());
+                let Some(media) = self.calls.get(&key).map(|live| &live.media) else {
+                    return;
+                };
                 let progress = CallInput::CalleeProgress {
                     status,
-                    early_media,
+                    early_media: is_taken && media.is_callee_heard(),
+                    caller: CallerMedia {
+                        takes_tone: media.takes_tone(),
+                        awaits_answer: !media.is_caller_listening(),
+                    },
                 };
                 self.happen(key, progress, now);
             }
@@ -47,7 +52,7 @@ impl Switch {
                 let taken = self.take_answer(key, &sdp.unwrap_or_default(), named);
                 self.seek_anew(key);
                 let input = match taken {
-                    Ok(()) => CallInput::CalleeAnswered,
+                    Ok(()) => CallInput::CalleeAnswered(self.access(key)),
                     Err(reason) => CallInput::MediaRefused(reason),
                 };
                 self.happen(key, input, now);
@@ -69,14 +74,13 @@ impl Switch {
                     (None, false) => told(cause),
                 };
                 self.hear(leg, status, note, now);
-                if matches!(status, 488 | 606) && self.dial_without_tone(leg, now) {
-                    return;
-                }
-                self.leg_ended(
-                    leg,
-                    |_| CallInput::CalleeRefused(status, cause, silent),
-                    now,
-                );
+                let refused = CallInput::CalleeRefused {
+                    status,
+                    cause,
+                    silent,
+                    narrowed: self.is_narrowed(leg),
+                };
+                self.leg_ended(leg, |_| refused, now);
             }
             Event::PeerState {
                 peer,
@@ -112,6 +116,22 @@ impl Switch {
                 self.leg_ended(leg, |side| CallInput::Gone(side, cause), now);
             }
         }
+    }
+
+    /// Whether what both sides have agreed on can be played into and recorded.
+    fn access(&self, key: CallKey) -> MediaAccess {
+        match self.calls.get(&key).map(|live| &live.media) {
+            Some(media) if !media.is_understood() => MediaAccess::PassedThrough,
+            Some(media) if media.is_late() => MediaAccess::Awaited,
+            _ => MediaAccess::Ready,
+        }
+    }
+
+    /// Whether the callee on this leg was offered less than there is, for the sake of a ring tone.
+    fn is_narrowed(&self, leg: LegId) -> bool {
+        let key = self.legs.get(&leg).map(|(key, _)| key);
+        let live = key.and_then(|key| self.calls.get(key));
+        live.is_some_and(|live| live.media.is_narrowed_for_tone())
     }
 
     /// The trunk by which this leg was dialled.
@@ -162,7 +182,7 @@ impl Switch {
         }
     }
 
-    /// The caller's answer to our offer: media flows, and what waited for its codec is played and recorded.
+    /// The caller's answer to our offer: media flows.
     pub(super) fn take_late_answer(
         &mut self,
         key: CallKey,
@@ -176,11 +196,8 @@ impl Switch {
         let named = named.map_err(Reason::from);
         match named.and_then(|_| live.media.take_late_answer(sdp)) {
             Ok(holds) => {
-                let late = std::mem::take(&mut live.late);
                 self.relay(key);
-                for action in late {
-                    self.carry_out(key, action, now);
-                }
+                self.happen(key, CallInput::CallerAnswered, now);
                 if holds {
                     self.happen(key, CallInput::MediaChanged(Side::Caller), now);
                 }

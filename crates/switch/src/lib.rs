@@ -6,8 +6,8 @@
 //! SDP written anew.
 //!
 //! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `actions` from calls
-//! to legs; `media` holds what was agreed and `offers` changes it, `ringing` lets a caller hear a ring
-//! tone, `call_limits` and `trunk_load` count calls by number and by trunk, `trunks` keeps who may be called and who
+//! to legs: what is to be done is decided by the call, how it is said in SIP here. `caller` tells it what becomes
+//! of its call, `media` holds what was agreed and `offers` changes it, `call_limits` and `trunk_load` count calls by number and by trunk, `trunks` keeps who may be called and who
 //! answers, `media_reach` where their media can be, `media_loops` finds media that would go round in a circle, `ladder`
 //! remembers what was said. `media_names` waits for host names in descriptions.
 
@@ -15,6 +15,7 @@ mod actions;
 mod active_call;
 mod arrival;
 mod call_limits;
+mod caller;
 mod codecs;
 mod events;
 mod keys;
@@ -27,8 +28,6 @@ mod media_reach;
 pub mod numbers;
 mod offers;
 pub mod peers;
-pub mod ring_tone;
-mod ringing;
 mod trunk_load;
 mod trunks;
 mod types;

@@ -2,6 +2,7 @@
 
 use super::active_call::ActiveCall;
 use super::{CallKey, Switch};
+use maskline_domain::call::admission::NotTaken;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use maskline_sip::endpoint::Counts;
 
@@ -61,6 +62,18 @@ pub struct TurnedAway {
     pub trunk_full: u64,
     /// Calls that were forwarded to X, by a trunk that takes none such.
     pub forwarded: u64,
+}
+
+impl TurnedAway {
+    /// Counts a call that is not taken.
+    pub(super) fn count(&mut self, why: NotTaken) {
+        *match why {
+            NotTaken::Overload => &mut self.sip.overload,
+            NotTaken::TrunkFull => &mut self.trunk_full,
+            NotTaken::Forwarded => &mut self.forwarded,
+            NotTaken::NoNumber => &mut self.sip.screened,
+        } += 1;
+    }
 }
 
 impl Switch {

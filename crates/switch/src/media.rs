@@ -32,7 +32,7 @@ pub(super) struct Media {
     agreed: Option<Agreed>,
     /// An offer of one side that waits for the other side's answer.
     offered: Option<(Side, Description)>,
-    /// Whether the caller is to hear a ring tone of ours.
+    /// Whether the callee is offered only the codec of a ring tone that the caller is to hear.
     is_toned: bool,
     /// The answer that it had for that.
     rung: Option<Rung>,
@@ -338,6 +338,11 @@ impl Media {
 
     /// What the callee is offered first: what the caller offers, or all that we have.
     fn first_offer_by(&self, codecs: &Codecs) -> Option<Audio> {
+        self.whole_offer_by(codecs).map(|audio| self.toned(audio))
+    }
+
+    /// The same before anything is taken away for a ring tone.
+    fn whole_offer_by(&self, codecs: &Codecs) -> Option<Audio> {
         let audio = match &self.caller.theirs {
             Some(theirs) if !self.is_delayed => theirs.audio.clone(),
             // Where it is received is said when it is written.
@@ -347,7 +352,7 @@ impl Media {
             }
             _ => return None,
         };
-        Some(self.toned(codecs.only(audio)?))
+        codecs.only(audio)
     }
 
     /// Whether the callee means to send, by what it said last.

@@ -4,7 +4,7 @@ use super::ladder::Way;
 use super::media::{Across, Unfit};
 use super::media_names::Resolved;
 use super::{CallKey, Output, Switch, keys};
-use maskline_domain::call::{Input as CallInput, Moment, Reason, Side};
+use maskline_domain::call::{Input as CallInput, Moment, Side};
 use maskline_sip::endpoint::{Input as SipInput, LegId, Warning};
 use maskline_sip::sdp::Description;
 
@@ -75,10 +75,10 @@ impl Switch {
             return;
         };
         let other = live.leg(side.other());
-        let across = match live.announcement {
-            Some(_) => Across::Nobody,
-            None if other.is_some_and(|leg| self.endpoint.may_offer(leg)) => Across::Asked,
-            None => Across::Unasked,
+        let across = match live.call.is_announcing() {
+            true => Across::Nobody,
+            false if other.is_some_and(|leg| self.endpoint.may_offer(leg)) => Across::Asked,
+            false => Across::Unasked,
         };
         let was_heard = live.media.is_callee_heard();
         match live.media.take_early_offer(side, offer, across) {
@@ -89,20 +89,14 @@ impl Switch {
             Ok(None) => self.happen(key, CallInput::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, None, now),
         }
-        self.hear_callee_early(key, was_heard, now);
+        self.hear_callee(key, was_heard, now);
     }
 
-    /// A callee that means to send only now, before it has answered, has early media only now.
-    fn hear_callee_early(&mut self, key: CallKey, was_heard: bool, now: Moment) {
+    /// The callee may mean to send only now.
+    fn hear_callee(&mut self, key: CallKey, was_heard: bool, now: Moment) {
         let live = self.calls.get(&key);
-        if !was_heard
-            && live.is_some_and(|live| !live.call.is_talking() && live.media.is_callee_heard())
-        {
-            let progress = CallInput::CalleeProgress {
-                status: 183,
-                early_media: true,
-            };
-            self.happen(key, progress, now);
+        if !was_heard && live.is_some_and(|live| live.media.is_callee_heard()) {
+            self.happen(key, CallInput::CalleeHeard, now);
         }
     }
 
@@ -145,7 +139,7 @@ impl Switch {
             Ok(reply) => {
                 live.reply = Some(reply);
                 self.happen(key, CallInput::OfferAccepted(side), now);
-                self.hear_callee_early(key, was_heard, now);
+                self.hear_callee(key, was_heard, now);
             }
             Err(_) => {
                 self.happen(key, CallInput::OfferRefused(side, 488), now);
@@ -165,7 +159,7 @@ impl Switch {
             self.relay(key);
         }
         self.happen(key, CallInput::OfferAccepted(side), now);
-        self.end_if_two_codecs(key, side, now);
+        self.tell_if_codecs_differ(key, side, now);
         if taken == Ok(true) {
             self.happen(key, CallInput::MediaChanged(side), now);
         }
@@ -182,16 +176,15 @@ impl Switch {
         self.happen(key, CallInput::OfferRefused(side, status), now);
         // Offers that cross are made again.
         if status != 491 {
-            self.end_if_two_codecs(key, side, now);
+            self.tell_if_codecs_differ(key, side, now);
         }
     }
 
-    /// The sides were answered with two codecs, and this one does not take the other's: nobody would hear
-    /// anything.
-    fn end_if_two_codecs(&mut self, key: CallKey, side: Side, now: Moment) {
-        let live = self.calls.get(&key).filter(|live| live.call.is_talking());
+    /// The sides may have been answered with two codecs, of which this one does not take the other's.
+    fn tell_if_codecs_differ(&mut self, key: CallKey, side: Side, now: Moment) {
+        let live = self.calls.get(&key);
         if live.is_some_and(|live| live.media.speaks_another(side)) {
-            self.happen(key, CallInput::MediaRefused(Reason::NoCommonCodec), now);
+            self.happen(key, CallInput::CodecsDiffer, now);
         }
     }
 
@@ -247,9 +240,9 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::Out, 200, "takes the offer");
-        let across = match live.announcement {
-            Some(_) => Across::Nobody,
-            None => Across::Asked,
+        let across = match live.call.is_announcing() {
+            true => Across::Nobody,
+            false => Across::Asked,
         };
         let path = live.media.path_now(across);
         if let Some(path) = path {
@@ -317,11 +310,9 @@ impl Switch {
         self.send_info(key, from.other(), digit, now);
     }
 
-    /// Keys are for who has answered: an INFO would let a callee know that the caller is pressing keys
-    /// while it rings.
     fn send_info(&mut self, key: CallKey, to: Side, digit: char, now: Moment) {
         let live = self.calls.get(&key);
-        let live = live.filter(|live| live.call.milestones().answered.is_some());
+        let live = live.filter(|live| live.call.passes_keys());
         let leg = live.and_then(|live| live.leg(to));
         if let Some((leg, (content_type, body))) = leg.zip(keys::to_info(digit)) {
             self.sip(SipInput::Info(leg, content_type, body), now);

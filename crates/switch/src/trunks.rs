@@ -6,7 +6,7 @@ pub use health::{Registration, TrunkHealth};
 
 use super::{CallKey, Output, Switch, TrunkChange};
 use maskline_domain::call::Moment;
-use maskline_domain::trunk::Full;
+use maskline_domain::trunk::{Full, Prospect, to_try};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId, Tested};
 use maskline_sip::hop::Hop;
 
@@ -175,18 +175,29 @@ impl Switch {
             .collect()
     }
 
-    /// The trunks that take one more call, those that do not answer at the end: they are tried when
-    /// nobody else is left.
-    pub(super) fn choose(&mut self, mut trunks: Vec<Trunk>, now: Moment) -> Vec<Trunk> {
-        trunks.retain(|trunk| self.admit(trunk, now).is_ok());
-        trunks.sort_by_key(|trunk| self.is_silent(trunk));
-        trunks
+    /// The places at which a call tries trunks, in order, and which of them are further places of the trunk
+    /// before, by bit. Of each candidate it is known whether its codecs fit.
+    pub(super) fn choose(
+        &mut self,
+        candidates: Vec<(bool, Trunk)>,
+        now: Moment,
+    ) -> (Vec<Trunk>, u16) {
+        let candidates = candidates.into_iter().map(|(fits, trunk)| {
+            let prospect = Prospect {
+                fits,
+                has_room: self.admit(&trunk, now).is_ok(),
+                answers: !self.is_silent(&trunk),
+            };
+            (trunk, prospect)
+        });
+        let trunks = to_try(candidates.collect());
+        self.places(trunks, now)
     }
 
-    /// The same trunks, each once for every place of it that is tried: first where it answered when it was
+    /// These trunks, each once for every place of it that is tried: first where it answered when it was
     /// last asked, last where nobody answered lately. Beside them which are further places of the one
     /// before, by bit.
-    pub(super) fn places(&self, trunks: Vec<Trunk>, now: Moment) -> (Vec<Trunk>, u16) {
+    fn places(&self, trunks: Vec<Trunk>, now: Moment) -> (Vec<Trunk>, u16) {
         let (mut places, mut further) = (Vec::with_capacity(trunks.len()), 0);
         for trunk in trunks {
             let answered_at = self.answering_of(&trunk).and_then(|(reachable, at)| {

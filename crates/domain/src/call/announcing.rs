@@ -1,7 +1,10 @@
 //! A call that fails: the caller hears why, if the trunk lets it, and then gets the status and the cause.
 
 use super::forecast::{told, worded};
-use super::{Action, Call, Ending, Input, Moment, PROMPT_MAX_S, Reason, Releaser, Side, State};
+use super::progress::Heard;
+use super::{
+    Action, AnnounceBy, Call, Ending, Input, Moment, PROMPT_MAX_S, Reason, Releaser, Side, State,
+};
 use crate::trunk::PromptPolicy;
 
 /// What is still to be said to the caller.
@@ -16,16 +19,16 @@ pub(super) struct Announcing {
 }
 
 impl Call {
-    /// Nobody is left but the caller. `heard`: the callee's network has played something already.
+    /// Nobody is left but the caller, who has heard this already.
     pub(super) fn announce(
         &mut self,
         ending: Ending,
         by: Releaser,
-        heard: bool,
+        heard: Heard,
         now: Moment,
     ) -> Vec<Action> {
         let unheard = ending.status;
-        let (ending, prompt) = told(ending, self.terms.prompts, heard);
+        let (ending, prompt) = told(ending, self.terms.prompts, heard.callee);
         let announcing = Announcing {
             ending,
             unheard,
@@ -39,10 +42,13 @@ impl Call {
         let tone = self.tone.filter(|_| self.milestones.dialled.is_none());
         self.state = State::Announcing(announcing);
         self.wait_for(PROMPT_MAX_S, now);
-        vec![Action::Announce {
-            sound: worded(prompt, tone),
-            answer: announcing.is_answered,
-        }]
+        let by = match (announcing.is_answered, heard.opened) {
+            (true, _) => AnnounceBy::Answer,
+            (false, true) => AnnounceBy::Opened,
+            (false, false) => AnnounceBy::EarlyMedia,
+        };
+        let sound = worded(prompt, tone);
+        vec![Action::Announce { sound, by }]
     }
 
     pub(super) fn on_announcing(

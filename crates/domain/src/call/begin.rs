@@ -1,5 +1,6 @@
 //! From the INVITE to the durable open row: nobody is dialled before it.
 
+use super::progress::Heard;
 use super::{
     Action, Call, DialOptions, Ending, Input, Moment, Plan, Reason, Releaser, Row, Side, State,
     forecast,
@@ -106,8 +107,13 @@ impl Call {
             Some((reason, Releaser::Caller)) => {
                 self.close(Ending::of(reason), Releaser::Caller, now).into()
             }
-            Some((reason, by)) => self.announce(Ending::of(reason), by, false, now),
-            None => self.announce(Ending::of(reason), Releaser::Platform, false, now),
+            Some((reason, by)) => self.announce(Ending::of(reason), by, Heard::default(), now),
+            None => self.announce(
+                Ending::of(reason),
+                Releaser::Platform,
+                Heard::default(),
+                now,
+            ),
         }
     }
 }

@@ -3,11 +3,13 @@
 use super::changes::Changes;
 use super::ending::is_trunk_failure;
 use super::forecast::rung;
+use super::progress::Heard;
 use super::talking::Talking;
 use super::{
-    Action, Call, Ending, Input, Moment, Plan, Prompt, Reason, Releaser, Side, State,
-    TRUNK_TRYING_WAIT_S, TRUNK_WAIT_S, passed_on,
+    Action, Call, CallerMedia, Ending, Input, MediaAccess, Moment, Plan, Reason, Releaser, Side,
+    State, TRUNK_TRYING_WAIT_S, TRUNK_WAIT_S, passed_on,
 };
+use crate::tone::ToneCode;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Dialling {
@@ -19,10 +21,8 @@ pub(super) struct Dialling {
     /// Whether it has said that it tries (100): its other places lead to the same callee, who may be rung
     /// already. They are for a place that says nothing, or 503 (RFC 3263 section 4.3).
     is_trying: bool,
-    /// Whether the caller hears the callee's network.
-    early_media: bool,
-    /// Whether the caller hears a ring tone of ours.
-    ring_tone: bool,
+    /// What the caller hears.
+    heard: Heard,
     /// Offers before the answer. Nobody is told then of what has changed: the answer may change it again.
     changes: Changes,
     /// When it was dialled, on the clock that never jumps.
@@ -51,7 +51,26 @@ impl Call {
             true => ring_end_ms.min(patience_ms),
             false => ring_end_ms,
         });
-        vec![Action::DialCallee(plan.callee, trunk)]
+        // A further place is tried only where the call was not taken at the one before.
+        let silent = trunk.checked_sub(1).filter(|_| plan.is_further(trunk));
+        let silent = silent.map(Action::PlaceSilent);
+        silent
+            .into_iter()
+            .chain([self.dial_callee(plan, trunk)])
+            .collect()
+    }
+
+    fn dial_callee(&self, plan: Plan, trunk: usize) -> Action {
+        Action::DialCallee {
+            callee: plan.callee,
+            trunk,
+            toned: self.early_tone().is_some(),
+        }
+    }
+
+    /// The ring tone that the caller is to hear while the callee rings.
+    fn early_tone(&self) -> Option<ToneCode> {
+        rung(self.tone, self.terms.prompts)
     }
 
     pub(super) fn on_dialling(&mut self, input: Input, now: Moment) -> Vec<Action> {
@@ -89,62 +108,31 @@ impl Call {
             Input::CalleeProgress {
                 status,
                 early_media,
-            } => {
-                dialling.is_reached = true;
-                dialling.early_media |= early_media;
-                self.milestones.ringing.get_or_insert(now.wall);
-                // Whether the callee's number is forwarded is the callee's business.
-                let status = if matches!(status, 182 | 183) {
-                    status
-                } else {
-                    180
-                };
-                let tone = rung(self.tone, self.terms.prompts)
-                    .filter(|_| status == 180 && !dialling.early_media);
-                // What the callee's network plays comes before ours.
-                let stops = dialling.ring_tone && early_media;
-                dialling.ring_tone = tone.is_some() || dialling.ring_tone && !early_media;
-                self.deadline_ms = Some(was.ring_end_ms);
-                let tell = match tone {
-                    Some(tone) => Action::Ring(tone),
-                    None => Action::TellCaller {
-                        status,
-                        early_media,
-                    },
-                };
-                let stop = stops.then_some(Action::StopRinging);
-                stop.into_iter().chain([tell]).collect()
+                caller,
+            } => self.progress(status, early_media, caller, now),
+            Input::CalleeHeard => self.progress(183, true, CallerMedia::default(), now),
+            Input::CalleeAnswered(access) => self.answered(plan, was, access, now),
+            // It does not speak the one codec that was left for the tone. It is offered all that there are,
+            // in the same time, and nobody hears a tone.
+            Input::CalleeRefused {
+                status: 488 | 606,
+                narrowed: true,
+                ..
+            } if !was.is_reached => {
+                self.tone = None;
+                vec![self.dial_callee(plan, was.trunk)]
             }
-            Input::CalleeAnswered => self.answered(plan, was, now),
-            Input::CalleeRefused(status, cause, silent) => {
-                // Who says no at one place says no at the others.
-                let next = plan.next(was.trunk, silent && !was.is_trying || status == 503);
-                if let Some(next) = next
-                    && !was.is_reached
-                    && is_trunk_failure(status, cause)
-                {
-                    return self.dial(plan, next, now);
-                }
-                let by = match silent {
-                    true => Releaser::Platform,
-                    false => Releaser::Callee,
-                };
-                let ending = Ending::of_callee(status, cause);
-                let announcing = self.announce(ending, by, was.early_media, now);
-                was.changes
-                    .without_callee()
-                    .into_iter()
-                    .chain(announcing)
-                    .collect()
-            }
+            Input::CalleeRefused {
+                status,
+                cause,
+                silent,
+                narrowed: _,
+            } => self.refused(plan, was, (status, cause, silent), now),
+            // A trunk that is full is as good as one that refuses, and says nothing of the callee.
+            Input::TrunkFull => self.refused(plan, was, (503, None, true), now),
             Input::Gone(Side::Callee, _) => {
                 let ending = Ending::of(Reason::Failed);
-                let announcing = self.announce(ending, Releaser::Callee, was.early_media, now);
-                was.changes
-                    .without_callee()
-                    .into_iter()
-                    .chain(announcing)
-                    .collect()
+                self.fail_without_callee(ending, Releaser::Callee, was, now)
             }
             Input::Gone(Side::Caller, cause) => {
                 let mut actions = vec![Action::HangUp(Side::Callee, passed_on(cause))];
@@ -169,34 +157,93 @@ impl Call {
         }
     }
 
-    fn answered(&mut self, plan: Plan, was: Dialling, now: Moment) -> Vec<Action> {
+    /// The callee's side has shown itself.
+    fn progress(
+        &mut self,
+        status: u16,
+        early_media: bool,
+        caller: CallerMedia,
+        now: Moment,
+    ) -> Vec<Action> {
+        let tone = self.early_tone();
+        let State::Dialling(_, dialling) = &mut self.state else {
+            return Vec::new();
+        };
+        dialling.is_reached = true;
+        self.milestones.ringing.get_or_insert(now.wall);
+        self.deadline_ms = Some(dialling.ring_end_ms);
+        dialling
+            .heard
+            .on_progress(status, early_media, caller, tone)
+    }
+
+    fn answered(
+        &mut self,
+        plan: Plan,
+        was: Dialling,
+        access: MediaAccess,
+        now: Moment,
+    ) -> Vec<Action> {
         self.milestones.answered = Some(now.wall);
         self.wait_for(u64::from(self.terms.duration_max_s), now);
         let mut changes = was.changes;
         let told = changes.tell();
-        self.state = State::Talking(Talking { changes });
-        let mut actions: Vec<Action> = was
-            .ring_tone
-            .then_some(Action::StopRinging)
-            .into_iter()
-            .collect();
+        self.state = State::Talking(Talking {
+            changes,
+            records_later: plan.record && access == MediaAccess::Awaited,
+        });
+        let stop = was.heard.tone_plays.then_some(Action::StopRinging);
+        let mut actions: Vec<Action> = stop.into_iter().collect();
         actions.push(Action::AnswerCaller);
-        if plan.record {
-            // The notice is part of the recording: it shows that it was given.
-            actions.push(Action::Record);
-            let told = self.terms.notice.heard_by().iter();
-            actions.extend(told.map(|&side| Action::Play(side, Prompt::RecordingNotice)));
+        // What we do not understand we cannot record, nor speak into.
+        if plan.record && access == MediaAccess::Ready {
+            actions.extend(self.record());
         }
         actions.extend(told);
         actions
+    }
+
+    /// Another trunk is tried, or the caller hears why it was refused.
+    fn refused(
+        &mut self,
+        plan: Plan,
+        was: Dialling,
+        (status, cause, silent): (u16, Option<u8>, bool),
+        now: Moment,
+    ) -> Vec<Action> {
+        // Who says no at one place says no at the others.
+        let next = plan.next(was.trunk, silent && !was.is_trying || status == 503);
+        if let Some(next) = next
+            && !was.is_reached
+            && is_trunk_failure(status, cause)
+        {
+            return self.dial(plan, next, now);
+        }
+        let by = match silent {
+            true => Releaser::Platform,
+            false => Releaser::Callee,
+        };
+        self.fail_without_callee(Ending::of_callee(status, cause), by, was, now)
+    }
+
+    /// The callee's leg is over: the caller hears why.
+    fn fail_without_callee(
+        &mut self,
+        ending: Ending,
+        by: Releaser,
+        was: Dialling,
+        now: Moment,
+    ) -> Vec<Action> {
+        let announcing = self.announce(ending, by, was.heard, now);
+        let refused = was.changes.without_callee();
+        refused.into_iter().chain(announcing).collect()
     }
 
     /// We end it while the callee's leg still lives.
     fn give_up(&mut self, reason: Reason, was: Dialling, now: Moment) -> Vec<Action> {
         let ending = Ending::of(reason);
         let mut actions = vec![Action::HangUp(Side::Callee, ending.q850)];
-        actions.extend(was.changes.without_callee());
-        actions.extend(self.announce(ending, Releaser::Platform, was.early_media, now));
+        actions.extend(self.fail_without_callee(ending, Releaser::Platform, was, now));
         actions
     }
 }

@@ -1,16 +1,22 @@
 //! Both have answered, until somebody hangs up or a bound is reached.
 
 use super::changes::Changes;
-use super::{Action, Call, Ending, Input, Moment, Reason, Side, State, passed_on};
+use super::{Action, Call, Ending, Input, Moment, Prompt, Reason, Side, State, passed_on};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Talking {
     pub changes: Changes,
+    /// Whether recording begins when the caller has answered our offer.
+    pub records_later: bool,
 }
 
 impl Call {
     pub(super) fn on_talking(&mut self, input: Input, now: Moment) -> Vec<Action> {
-        let State::Talking(Talking { changes }) = &mut self.state else {
+        let State::Talking(Talking {
+            changes,
+            records_later,
+        }) = &mut self.state
+        else {
             return Vec::new();
         };
         if let Some(mut actions) = changes.take(&input) {
@@ -28,6 +34,8 @@ impl Call {
                 actions.extend(self.close(ending, side.into(), now));
                 actions
             }
+            Input::CallerAnswered if std::mem::take(records_later) => self.record(),
+            Input::CodecsDiffer => self.hang_up_on_both(Reason::NoCommonCodec, now),
             // The caller's answer came with its ACK, and fits nothing.
             Input::MediaRefused(reason) => self.hang_up_on_both(reason, now),
             Input::MediaLost => self.hang_up_on_both(Reason::MediaLost, now),
@@ -35,6 +43,13 @@ impl Call {
             Input::Timeout => self.hang_up_on_both(Reason::DurationMax, now),
             _ => Vec::new(),
         }
+    }
+
+    /// Recording begins, with the notice. That is part of it, which shows that it was given.
+    pub(super) fn record(&self) -> Vec<Action> {
+        let told = self.terms.notice.heard_by().iter();
+        let notices = told.map(|&side| Action::Play(side, Prompt::RecordingNotice));
+        [Action::Record].into_iter().chain(notices).collect()
     }
 
     fn hang_up_on_both(&mut self, reason: Reason, now: Moment) -> Vec<Action> {

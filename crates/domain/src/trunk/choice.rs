@@ -1,6 +1,7 @@
 //! Which trunks a call may try, and in which order.
 
 use super::Trunk;
+use crate::call::TRUNKS_TRIED_MAX;
 use crate::chance::mix;
 use crate::state::State;
 
@@ -33,6 +34,29 @@ pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
     ordered
 }
 
+/// What is known of a candidate at the moment of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prospect {
+    /// Whether its codecs fit what the caller offers.
+    pub fits: bool,
+    /// Whether it takes one more call: [`Trunk::admits`].
+    pub has_room: bool,
+    /// Whether it answered when last asked; true where it is never asked.
+    pub answers: bool,
+}
+
+/// Which of the candidates a call tries, in order; the first [`TRUNKS_TRIED_MAX`] of them. Those without room
+/// are left out, and those that do not answer are tried when nobody else is left. One whose codecs do not fit
+/// is passed over; where none fits all are tried, so that this is why the call fails.
+pub fn to_try<T>(candidates: Vec<(T, Prospect)>) -> Vec<T> {
+    let (fitting, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|(_, it)| it.fits);
+    let mut left = if fitting.is_empty() { others } else { fitting };
+    left.retain(|(_, prospect)| prospect.has_room);
+    left.sort_by_key(|(_, prospect)| !prospect.answers);
+    left.truncate(TRUNKS_TRIED_MAX);
+    left.into_iter().map(|(candidate, _)| candidate).collect()
+}
+
 /// How a trunk is at this moment, counted by whoever carries calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
@@ -56,6 +80,18 @@ pub enum Full {
 }
 
 impl Trunk {
+    /// Whether one more call is taken from it. How many it is sent in a second says nothing of those that it
+    /// sends.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits_from(&self, load: Load) -> Result<(), Full> {
+        self.admits(Load {
+            begun_last_s: 0,
+            ..load
+        })
+    }
+
     /// Whether it takes one more call.
     ///
     /// # Errors
@@ -152,6 +188,58 @@ mod tests {
             assert_eq!(names(&state, seed), ["one", "other"]);
         }
         assert!(candidates(&State::default(), 3).is_empty());
+    }
+
+    #[test]
+    fn trunks_are_tried_that_fit_and_have_room_and_silent_ones_last() {
+        // Each candidate: `c` where its codecs fit, `r` where it has room, `a` where it answers.
+        let rows: [(&[&str], &[usize]); 14] = [
+            (&[], &[]),
+            (&["cra"], &[0]),
+            (&["cra", "cra"], &[0, 1]),
+            // One that does not answer is tried after the others, and alone.
+            (&["cr", "cra"], &[1, 0]),
+            (&["cr", "cra", "cr", "cra"], &[1, 3, 0, 2]),
+            (&["cr"], &[0]),
+            // A full one is not tried.
+            (&["ca", "cra"], &[1]),
+            (&["ca", "c"], &[]),
+            // One that does not fit is passed over, even for one that does not answer.
+            (&["ra", "cra"], &[1]),
+            (&["ra", "cr"], &[1]),
+            // Where those that fit are full, no other is tried.
+            (&["ra", "ca"], &[]),
+            // Where none fits they all are.
+            (&["ra", "r", "a"], &[0, 1]),
+            (&["cra"; 6], &[0, 1, 2, 3]),
+            (&["cr", "cra", "cra", "cra", "cra"], &[1, 2, 3, 4]),
+        ];
+        for (candidates, expected) in rows {
+            let prospect = |said: &&str| Prospect {
+                fits: said.contains('c'),
+                has_room: said.contains('r'),
+                answers: said.contains('a'),
+            };
+            let known = candidates.iter().map(prospect);
+            let tried = to_try(known.enumerate().collect());
+            assert_eq!(tried, expected, "{candidates:?}");
+        }
+    }
+
+    #[test]
+    fn calls_that_a_trunk_sends_are_not_counted_by_the_second() {
+        let trunk = Trunk {
+            calls_max: Some(2),
+            calls_per_s_max: Some(1),
+            ..Trunk::new(TrunkName::new("t"), "192.0.2.1:5060")
+        };
+        let load = |calls| Load {
+            calls,
+            begun_last_s: 9,
+            reachable: true,
+        };
+        assert_eq!(trunk.admits_from(load(1)), Ok(()));
+        assert_eq!(trunk.admits_from(load(2)), Err(Full::Calls));
     }
 
     #[test]

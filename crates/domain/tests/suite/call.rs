@@ -1,15 +1,19 @@
 //! The call of two legs, told as what happens and what is done.
 
+mod admission;
 mod chance;
 mod changing;
 mod matrix;
+mod recording;
 mod stories;
+mod told;
 mod tones;
 
 use crate::common::number;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::{
-    Action, Call, Closing, DialOptions, Ending, Input, Moment, Notice, Terms,
+    Action, AnnounceBy, Call, CallerMedia, Closing, DialOptions, Ending, Input, MediaAccess,
+    Moment, Notice, ProgressMedia, Terms,
 };
 use maskline_domain::product::Role;
 use maskline_domain::routing::{Connection, Route};
@@ -33,6 +37,33 @@ const ONE_TRUNK: DialOptions = DialOptions {
     over_limit: None,
     tone: None,
 };
+
+const ANSWERED: Input = Input::CalleeAnswered(MediaAccess::Ready);
+
+/// A caller who has offered a codec that we speak, and listens.
+const LISTENING: CallerMedia = CallerMedia {
+    takes_tone: true,
+    awaits_answer: false,
+};
+
+/// Progress on the leg of the callee, whose caller listens.
+fn progress(status: u16, early_media: bool) -> Input {
+    Input::CalleeProgress {
+        status,
+        early_media,
+        caller: LISTENING,
+    }
+}
+
+/// The callee's leg fails, and it was offered all that there was.
+fn callee_refused(status: u16, cause: Option<u8>, silent: bool) -> Input {
+    Input::CalleeRefused {
+        status,
+        cause,
+        silent,
+        narrowed: false,
+    }
+}
 
 fn binding() -> Binding {
     Binding {
@@ -82,22 +113,31 @@ fn name(action: &Action) -> String {
     };
     match action {
         Action::OpenRow(_) => "open row".into(),
-        Action::DialCallee(callee, trunk) => format!("dial {} by {trunk}", callee.reveal()),
-        Action::TellCaller {
-            status,
-            early_media: false,
-        } => format!("tell {status}"),
-        Action::TellCaller {
-            status,
-            early_media: true,
-        } => format!("tell {status} with media"),
-        Action::Ring(tone) => format!("ring {tone}"),
+        Action::PlaceSilent(place) => format!("silent place {place}"),
+        Action::DialCallee {
+            callee,
+            trunk,
+            toned,
+        } => {
+            let toned = if *toned { " with a tone" } else { "" };
+            format!("dial {} by {trunk}{toned}", callee.reveal())
+        }
+        Action::TellCaller { status, media } => match media {
+            ProgressMedia::Nothing => format!("tell {status}"),
+            ProgressMedia::Callees => format!("tell {status} with media"),
+            ProgressMedia::Tone(tone) => format!("tell {status} with tone {tone}"),
+            ProgressMedia::ToneGoesOn => format!("tell {status}, the tone goes on"),
+        },
         Action::StopRinging => "stop ringing".into(),
         Action::AnswerCaller => "answer".into(),
         Action::RefuseCaller(refusal) => format!("refuse {} {}", refusal.status, refusal.q850),
         Action::HangUp(side, cause) => format!("hang up {} {cause}", side.name()),
-        Action::Announce { sound, answer } => {
-            let how = if *answer { "answer and play" } else { "play" };
+        Action::Announce { sound, by } => {
+            let how = match by {
+                AnnounceBy::EarlyMedia => "play",
+                AnnounceBy::Answer => "answer and play",
+                AnnounceBy::Opened => "go on to play",
+            };
             format!("{how} {sound}")
         }
         Action::Play(side, prompt) => format!("play {} to {}", prompt.name(), side.name()),
@@ -132,7 +172,7 @@ fn play(terms: Terms, story: Vec<(Input, &[&str])>) {
         None,
         "a call that is over waits for nothing"
     );
-    let late = Input::CalleeAnswered;
+    let late = ANSWERED;
     assert!(
         call.handle(late, moment(tick_ms)).is_empty(),
         "and does nothing"

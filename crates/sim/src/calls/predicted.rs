@@ -9,11 +9,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use maskline_domain::call::{Notice, Prompt, Question, Sound, predict};
+use maskline_domain::call::{Notice, Prompt, Question, Sound, predict, ring_tone};
 use maskline_domain::routing::{Dial, Route};
 use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy};
 use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
-use maskline_switch::ring_tone;
 
 use super::bindings::{BindingWorld, Expected};
 use super::single_call::{self, Seen};

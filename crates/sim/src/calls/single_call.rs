@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
-use maskline_domain::call::{Moment, Notice};
+use maskline_domain::call::{Moment, Notice, ring_tone};
 use maskline_domain::routing::Dial as Query;
 use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
@@ -22,7 +22,7 @@ use maskline_switch::{
     CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Resolution, Routing, Setup, Side,
     Sound, Switch,
 };
-use maskline_switch::{Trunk, numbers, peers, ring_tone};
+use maskline_switch::{Trunk, numbers, peers};
 
 use super::bindings::BindingWorld;
 use super::phone::{Act, Make, Phone};

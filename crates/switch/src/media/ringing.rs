@@ -12,20 +12,17 @@ pub(super) struct Rung {
 }
 
 impl Media {
-    /// The caller will hear a tone while it rings. Since nothing is transcoded, the callee is offered only
-    /// the codec in which that will be.
-    pub fn expect_tone(&mut self) {
-        self.is_toned = true;
+    /// From now on a callee is offered all codecs that there are, or only the one in which the caller will hear
+    /// a tone.
+    pub fn narrow_for_tone(&mut self, toned: bool) {
+        self.is_toned = toned;
     }
 
-    /// The caller hears no tone after all, if the callee can be offered more without.
-    pub fn give_up_tone(&mut self) -> bool {
-        let narrowed = self.first_offer();
-        let was_toned = std::mem::take(&mut self.is_toned);
+    /// Whether the callee was offered fewer codecs for the sake of a tone.
+    pub fn is_narrowed_for_tone(&self) -> bool {
         let codecs = |offer: Option<Audio>| offer.map(|it| (it.codecs, it.foreign));
-        let has_more = was_toned && codecs(narrowed) != codecs(self.first_offer());
-        self.is_toned = was_toned && !has_more;
-        has_more
+        self.is_toned
+            && codecs(self.first_offer()) != codecs(self.whole_offer_by(&self.callee.codecs))
     }
 
     /// What is left for the callee of what it could be offered first.
@@ -43,29 +40,32 @@ impl Media {
         audio
     }
 
-    /// Whether the caller was answered for a tone.
-    pub fn has_rung(&self) -> bool {
-        self.rung.is_some()
-    }
-
     /// Whether the caller was answered for a tone, and the callee has held the call since, which that answer
     /// could not tell.
     pub fn has_rung_before_hold(&self) -> bool {
-        self.has_rung() && self.callee.holds
+        self.rung.is_some() && self.callee.holds
     }
 
-    /// An answer of our own, so that the caller hears a tone. None where it wants our offer, or where the
-    /// callee was offered nothing that we can speak.
-    pub fn ring(&mut self) -> Option<(Vec<u8>, MediaPath)> {
+    /// Whether a tone can be played to the caller. Not where it wants our offer, nor where the callee was offered
+    /// nothing that we can speak, nor over the callee.
+    pub fn takes_tone(&self) -> bool {
+        self.tone_answer().is_some()
+    }
+
+    fn tone_answer(&self) -> Option<(Audio, Agreed)> {
         let (offer, lease) = (self.first_offer()?, self.lease?);
-        let offered = self
-            .caller
-            .theirs
-            .as_ref()
-            .filter(|_| self.is_toned && !self.is_delayed && !self.is_callee_heard())?;
+        let offered = self.caller.theirs.as_ref();
+        let offered = offered.filter(|_| !self.is_delayed && !self.is_callee_heard())?;
         let answered = alone(&offer, lease.caller);
         let agreed = Agreed::of(&offered.audio, &answered).ok()?;
         agreed.law()?;
+        Some((answered, agreed))
+    }
+
+    /// An answer of our own, so that the caller hears a tone; none where it takes none.
+    pub fn ring(&mut self) -> Option<(Vec<u8>, MediaPath)> {
+        let (answered, agreed) = self.tone_answer()?;
+        let (offered, lease) = (self.caller.theirs.as_ref()?, self.lease?);
         let ours = &mut self.caller.ours;
         let body = ours.answer(offered, &answered, &agreed, lease.caller);
         self.caller.payloads = Some(agreed.offerer());

@@ -3,7 +3,8 @@
 use super::{TERMS, binding, connection, moment, name};
 use maskline_domain::ToneCode;
 use maskline_domain::call::{
-    Action, Call, CallLimit, DialOptions, Input, Notice, Reason, Side, Terms,
+    Action, AnnounceBy, Call, CallLimit, CallerMedia, DialOptions, Input, MediaAccess, Notice,
+    ProgressMedia, Reason, Side, Terms,
 };
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::trunk::PromptPolicy;
@@ -23,9 +24,12 @@ enum Wave {
     RowOpened(bool),
     MediaRefused,
     Trying,
-    Progress(u16, bool),
-    Answered,
-    Refused(u16, Option<u8>, bool),
+    Progress(u16, bool, CallerMedia),
+    CalleeHeard,
+    Answered(MediaAccess),
+    CallerAnswered,
+    Refused(u16, Option<u8>, bool, bool),
+    TrunkFull,
     Gone(Side, Option<u8>),
     Played(Side),
     Offered(Side),
@@ -35,6 +39,7 @@ enum Wave {
     MediaChanged(Side),
     OfferAccepted(Side),
     OfferRefused(Side),
+    CodecsDiffer,
     MediaLost,
     Stopping,
     Timeout,
@@ -73,12 +78,22 @@ impl Wave {
             Self::RowOpened(durable) => Input::RowOpened(durable),
             Self::MediaRefused => Input::MediaRefused(Reason::NoCommonCodec),
             Self::Trying => Input::TrunkTrying,
-            Self::Progress(status, early_media) => Input::CalleeProgress {
+            Self::Progress(status, early_media, caller) => Input::CalleeProgress {
                 status,
                 early_media,
+                caller,
             },
-            Self::Answered => Input::CalleeAnswered,
-            Self::Refused(status, cause, silent) => Input::CalleeRefused(status, cause, silent),
+            Self::CalleeHeard => Input::CalleeHeard,
+            Self::Answered(access) => Input::CalleeAnswered(access),
+            Self::CallerAnswered => Input::CallerAnswered,
+            Self::Refused(status, cause, silent, narrowed) => Input::CalleeRefused {
+                status,
+                cause,
+                silent,
+                narrowed,
+            },
+            Self::TrunkFull => Input::TrunkFull,
+            Self::CodecsDiffer => Input::CodecsDiffer,
             Self::Gone(side, cause) => Input::Gone(side, cause),
             Self::Played(side) => Input::Played(side),
             Self::Offered(side) => Input::Offered(side),
@@ -116,10 +131,23 @@ fn wave() -> impl Strategy<Value = Wave> {
         4 => prop::bool::weighted(0.9).prop_map(Wave::RowOpened),
         1 => Just(Wave::MediaRefused),
         2 => Just(Wave::Trying),
-        4 => (100_u16..200, any::<bool>()).prop_map(|(status, media)| Wave::Progress(status, media)),
-        4 => Just(Wave::Answered),
-        4 => (300_u16..700, any::<Option<u8>>(), any::<bool>())
-            .prop_map(|(status, cause, silent)| Wave::Refused(status, cause, silent)),
+        4 => (100_u16..200, any::<bool>(), any::<[bool; 2]>()).prop_map(
+            |(status, media, [takes_tone, awaits_answer])| {
+                Wave::Progress(status, media, CallerMedia { takes_tone, awaits_answer })
+            }
+        ),
+        1 => Just(Wave::CalleeHeard),
+        4 => prop_oneof![
+            4 => Just(MediaAccess::Ready),
+            1 => Just(MediaAccess::Awaited),
+            1 => Just(MediaAccess::PassedThrough),
+        ].prop_map(Wave::Answered),
+        1 => Just(Wave::CallerAnswered),
+        4 => (300_u16..700, any::<Option<u8>>(), any::<bool>(), any::<bool>())
+            .prop_map(|(status, cause, silent, narrowed)| {
+                Wave::Refused(if narrowed { 488 } else { status }, cause, silent, narrowed)
+            }),
+        1 => Just(Wave::TrunkFull),
         2 => (side(), any::<Option<u8>>()).prop_map(|(side, cause)| Wave::Gone(side, cause)),
         2 => side().prop_map(Wave::Played),
         2 => side().prop_map(Wave::Offered),
@@ -129,6 +157,7 @@ fn wave() -> impl Strategy<Value = Wave> {
         1 => side().prop_map(Wave::MediaChanged),
         2 => side().prop_map(Wave::OfferAccepted),
         1 => side().prop_map(Wave::OfferRefused),
+        1 => Just(Wave::CodecsDiffer),
         1 => Just(Wave::MediaLost),
         1 => Just(Wave::Stopping),
         2 => Just(Wave::Timeout),
@@ -139,12 +168,17 @@ fn wave() -> impl Strategy<Value = Wave> {
 /// What a call has had done so far.
 #[derive(Default)]
 struct Tally {
-    opened: u32,
+    opened_rows: u32,
     written: u32,
     closed: u32,
     forgotten: u32,
     /// Whether the caller hears a ring tone of ours.
     rings: bool,
+    /// Whether it was answered for one.
+    opened: bool,
+    /// Whether the callee was offered the codec of the tone alone.
+    toned: bool,
+    recordings: u32,
     /// Legs that were dialled and not hung up.
     ringing: i32,
 }
@@ -154,26 +188,51 @@ impl Tally {
         for action in actions {
             assert_eq!(self.forgotten, 0, "after forget: {}", name(action));
             match action {
-                Action::OpenRow(_) => self.opened += 1,
+                Action::OpenRow(_) => self.opened_rows += 1,
                 Action::WriteRow(..) => self.written += 1,
                 Action::CloseRow(_) => self.closed += 1,
                 Action::Forget => self.forgotten += 1,
-                Action::Ring(_) => self.rings = true,
+                Action::TellCaller { status, media } => self.tell(*status, *media),
                 Action::StopRinging => {
                     assert!(self.rings, "a tone is stopped once");
                     self.rings = false;
                 }
-                Action::AnswerCaller
-                | Action::TellCaller {
-                    early_media: true, ..
-                } => assert!(!self.rings, "the callee is heard, not a tone"),
-                Action::DialCallee(..) => {
-                    assert_eq!(self.opened, 1, "nobody is dialled without a row");
+                Action::AnswerCaller => assert!(!self.rings, "the callee is heard, not a tone"),
+                Action::Announce { by, .. } => {
+                    assert_eq!(*by == AnnounceBy::Opened, self.opened, "it is listening");
+                }
+                Action::Record => self.recordings += 1,
+                Action::DialCallee { toned, .. } => {
+                    assert_eq!(self.opened_rows, 1, "nobody is dialled without a row");
+                    assert!(!self.opened, "who has rung is not dialled again");
+                    self.toned = *toned;
                     self.ringing += 1;
                 }
                 Action::HangUp(Side::Callee, _) => self.ringing -= 1,
                 _ => {}
             }
+        }
+    }
+}
+
+impl Tally {
+    fn tell(&mut self, status: u16, media: ProgressMedia) {
+        assert!(matches!(status, 180 | 182 | 183), "{status}");
+        assert!(
+            status != 180 || !self.opened,
+            "its telephone would ring over the tone"
+        );
+        match media {
+            ProgressMedia::Tone(_) => {
+                assert!(
+                    !self.opened && self.toned,
+                    "it begins once, in the codec that was left"
+                );
+                (self.rings, self.opened) = (true, true);
+            }
+            ProgressMedia::ToneGoesOn => assert!(self.rings),
+            ProgressMedia::Callees => assert!(!self.opened, "it has its answer"),
+            ProgressMedia::Nothing => {}
         }
     }
 }
@@ -197,9 +256,9 @@ proptest! {
             }
             // What comes of the callee's leg comes only while there is one.
             match wave {
-                Wave::Refused(..) | Wave::Gone(Side::Callee, _) if tally.ringing == 0 => continue,
-                Wave::Refused(..) if call.is_talking() => continue,
-                Wave::Refused(..) | Wave::Gone(Side::Callee, _) => tally.ringing -= 1,
+                Wave::Refused(..) | Wave::TrunkFull | Wave::Gone(Side::Callee, _) if tally.ringing == 0 => continue,
+                Wave::Refused(..) | Wave::TrunkFull if call.is_talking() => continue,
+                Wave::Refused(..) | Wave::TrunkFull | Wave::Gone(Side::Callee, _) => tally.ringing -= 1,
                 _ => {}
             }
             let Some(input) = wave.input() else { continue };
@@ -214,9 +273,10 @@ proptest! {
         }
         prop_assert_eq!(call.deadline(), None);
         prop_assert_eq!(tally.forgotten, 1, "it is forgotten once");
-        prop_assert!(tally.opened <= 1);
-        prop_assert_eq!(tally.opened, tally.closed, "an opened row is closed once");
-        prop_assert_eq!(tally.opened + tally.written, u32::from(is_known), "a known call has one row");
+        prop_assert!(tally.opened_rows <= 1);
+        prop_assert!(tally.recordings <= 1);
+        prop_assert_eq!(tally.opened_rows, tally.closed, "an opened row is closed once");
+        prop_assert_eq!(tally.opened_rows + tally.written, u32::from(is_known), "a known call has one row");
         prop_assert_eq!(tally.ringing, 0, "no leg is left");
     }
 }

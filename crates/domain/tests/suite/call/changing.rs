@@ -1,7 +1,7 @@
 //! Changes of the media while a call stands: one at a time, and none that only one side believes in.
 
-use super::TERMS;
 use super::stories::{CALLER_HANGS_UP, dialled, talking};
+use super::{ANSWERED, TERMS, callee_refused};
 use maskline_domain::call::{Input, Side};
 
 #[test]
@@ -46,7 +46,7 @@ fn of_two_offers_at_once_the_later_is_put_off() {
                 Input::Offered(Side::Callee),
                 &["refuse offer of callee 491"],
             ),
-            (Input::CalleeAnswered, &["answer"]),
+            (ANSWERED, &["answer"]),
             (
                 Input::OfferAccepted(Side::Callee),
                 &["accept offer of caller"],
@@ -71,7 +71,7 @@ fn an_offer_before_the_answer_is_carried_across_unless_it_fits() {
             ),
             (Input::Offered(Side::Caller), &["offer to callee"]),
             (
-                Input::CalleeRefused(486, None, false),
+                callee_refused(486, None, false),
                 &[
                     "refuse offer of caller 500",
                     "refuse 486 17",
@@ -187,10 +187,7 @@ fn a_caller_that_holds_before_the_answer_holds_after_it() {
                 Input::OfferWanted(Side::Caller),
                 &["refuse offer of caller 491"],
             ),
-            (
-                Input::CalleeAnswered,
-                &["answer", "tell callee of the change"],
-            ),
+            (ANSWERED, &["answer", "tell callee of the change"]),
             (Input::OfferAccepted(Side::Callee), &[]),
             CALLER_HANGS_UP,
         ],

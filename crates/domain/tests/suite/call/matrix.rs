@@ -1,11 +1,11 @@
 //! Who rings and what a refused caller meets, by bindings of a real state: each cell of the table of
 //! products, as far as AXN and AXB go. And what is forecast is what the machine then does.
 
-use super::{EARLY, ONE_TRUNK, TERMS, moment};
+use super::{ANSWERED, EARLY, ONE_TRUNK, TERMS, moment, progress};
 use crate::common::{HOUR_MS, World, axb, axn, number};
 use maskline_domain::call::{
-    Action, Call, DialOptions, Input, Notice, Prompt, Question, Side, Sound, Terms, forecast,
-    predict,
+    Action, AnnounceBy, Call, DialOptions, Input, Notice, ProgressMedia, Prompt, Question, Side,
+    Sound, Terms, forecast, predict,
 };
 use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Dial, Route, route};
@@ -61,27 +61,27 @@ fn meet_toned(
     let mut call = Call::new(terms, moment(0));
     let mut met: Met = (None, None, 0, 0);
     let mut rung = None;
-    let ringing = || Input::CalleeProgress {
-        status: 180,
-        early_media: false,
-    };
+    let ringing = || progress(180, false);
     let mut next = vec![Input::Routed(routed, options)];
     while let Some(input) = next.pop() {
         for action in call.handle(input, moment(0)) {
             match action {
                 Action::OpenRow(_) => next.push(Input::RowOpened(true)),
-                Action::DialCallee(callee, _) => {
+                Action::DialCallee { callee, .. } => {
                     met.0 = Some(callee.reveal());
-                    next.extend([Input::CalleeAnswered, ringing()]);
+                    next.extend([ANSWERED, ringing()]);
                 }
-                Action::Ring(tone) => rung = Some(tone),
+                Action::TellCaller {
+                    media: ProgressMedia::Tone(tone),
+                    ..
+                } => rung = Some(tone),
                 Action::AnswerCaller => {
                     met.2 = 200;
                     next.push(Input::Gone(Side::Caller, Some(16)));
                 }
-                Action::Announce { sound, answer } => {
+                Action::Announce { sound, by } => {
                     met.1 = Some(sound);
-                    met.2 = if answer { 200 } else { 0 };
+                    met.2 = if by == AnnounceBy::Answer { 200 } else { 0 };
                     next.push(Input::Played(Side::Caller));
                 }
                 Action::RefuseCaller(ending) => (met.2, met.3) = (ending.status, ending.q850),
@@ -330,7 +330,7 @@ fn unbinding_and_expiry_during_a_call_leave_it_alone_and_stop_the_next() {
         let mut call = Call::new(TERMS, moment(0));
         call.handle(Input::Routed(routed, ONE_TRUNK), moment(0));
         call.handle(Input::RowOpened(true), moment(0));
-        call.handle(Input::CalleeAnswered, moment(0));
+        call.handle(ANSWERED, moment(0));
         match is_unbound {
             true => {
                 let unbind = Unbind {

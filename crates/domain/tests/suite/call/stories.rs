@@ -5,7 +5,7 @@ mod beginning;
 mod dialling;
 mod talking;
 
-use super::{ONE_TRUNK, TERMS, binding, connection, play};
+use super::{ANSWERED, ONE_TRUNK, TERMS, binding, callee_refused, connection, play, progress};
 use maskline_domain::call::{DialOptions, Input, Notice, Side, Terms};
 use maskline_domain::routing::{Route, Situation};
 
@@ -16,7 +16,7 @@ const NOTICE: Terms = Terms {
     ..TERMS
 };
 
-fn connect() -> Input {
+pub(super) fn connect() -> Input {
     Input::Routed(connection(), ONE_TRUNK)
 }
 
@@ -28,7 +28,7 @@ fn connect_by(trunks: usize) -> Input {
     Input::Routed(connection(), options)
 }
 
-fn connect_recorded() -> Input {
+pub(super) fn connect_recorded() -> Input {
     let Route::Connect(mut recorded) = connection() else {
         panic!("it connects")
     };
@@ -41,19 +41,12 @@ fn refuse(situation: Situation) -> Input {
     Input::Routed(Route::Refuse { situation, binding }, ONE_TRUNK)
 }
 
-fn progress(status: u16, early_media: bool) -> Input {
-    Input::CalleeProgress {
-        status,
-        early_media,
-    }
-}
-
 fn refused(status: u16) -> Input {
-    Input::CalleeRefused(status, None, false)
+    callee_refused(status, None, false)
 }
 
 fn silent() -> Input {
-    Input::CalleeRefused(408, None, true)
+    callee_refused(408, None, true)
 }
 
 fn gone(side: Side) -> Input {
@@ -76,7 +69,7 @@ pub(super) fn dialled(terms: Terms, rest: Vec<Part>) {
 
 /// Both talk; then `rest`.
 pub(super) fn talking(rest: Vec<Part>) {
-    let mut story: Vec<Part> = vec![(Input::CalleeAnswered, &["answer"])];
+    let mut story: Vec<Part> = vec![(ANSWERED, &["answer"])];
     story.extend(rest);
     dialled(TERMS, story);
 }

@@ -1,6 +1,8 @@
 //! Ring tones of ours, from the first ringing to the answer.
 
-use super::{EARLY, ONE_TRUNK, TERMS, binding, connection, play};
+use super::{
+    ANSWERED, EARLY, ONE_TRUNK, TERMS, binding, callee_refused, connection, play, progress,
+};
 use maskline_domain::call::{DialOptions, Input, Side, Terms};
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::tone::Scene;
@@ -25,18 +27,15 @@ fn with_tone() -> DialOptions {
     }
 }
 
-fn progress(status: u16, early_media: bool) -> Input {
-    Input::CalleeProgress {
-        status,
-        early_media,
-    }
-}
-
 /// The second leg of a call with a ring tone is dialled; then `rest`.
 fn dialled(terms: Terms, rest: Vec<Part>) {
+    let dialled: &[&str] = match terms.prompts {
+        PromptPolicy::Early => &["dial 13900000000 by 0 with a tone"],
+        _ => &["dial 13900000000 by 0"],
+    };
     let mut story: Vec<Part> = vec![
         (Input::Routed(connection(), with_tone()), &["open row"]),
-        (Input::RowOpened(true), &["dial 13900000000 by 0"]),
+        (Input::RowOpened(true), dialled),
     ];
     story.extend(rest);
     play(terms, story);
@@ -48,10 +47,10 @@ fn the_tone_lasts_from_the_ringing_to_the_answer() {
         EARLY,
         vec![
             (progress(183, false), &["tell 183"]),
-            (progress(180, false), &["ring 100000001"]),
+            (progress(180, false), &["tell 183 with tone 100000001"]),
             (progress(182, false), &["tell 182"]),
-            (progress(181, false), &["ring 100000001"]),
-            (Input::CalleeAnswered, &["stop ringing", "answer"]),
+            (progress(181, false), &["tell 183, the tone goes on"]),
+            (ANSWERED, &["stop ringing", "answer"]),
             HUNG_UP,
         ],
     );
@@ -62,13 +61,10 @@ fn what_the_callees_network_plays_comes_before_ours() {
     dialled(
         EARLY,
         vec![
-            (progress(180, false), &["ring 100000001"]),
-            (
-                progress(183, true),
-                &["stop ringing", "tell 183 with media"],
-            ),
-            (progress(180, false), &["tell 180"]),
-            (Input::CalleeAnswered, &["answer"]),
+            (progress(180, false), &["tell 183 with tone 100000001"]),
+            (progress(183, true), &["stop ringing", "tell 183"]),
+            (progress(180, false), &["tell 183"]),
+            (ANSWERED, &["answer"]),
             HUNG_UP,
         ],
     );
@@ -77,7 +73,7 @@ fn what_the_callees_network_plays_comes_before_ours() {
         vec![
             (progress(180, true), &["tell 180 with media"]),
             (progress(180, false), &["tell 180"]),
-            (Input::CalleeAnswered, &["answer"]),
+            (ANSWERED, &["answer"]),
             HUNG_UP,
         ],
     );
@@ -94,7 +90,7 @@ fn a_trunk_without_early_media_rings_as_ever() {
             terms,
             vec![
                 (progress(180, false), &["tell 180"]),
-                (Input::CalleeAnswered, &["answer"]),
+                (ANSWERED, &["answer"]),
                 (Input::Gone(Side::Callee, None), HUNG_UP.1),
             ],
         );
@@ -106,8 +102,11 @@ fn a_callee_that_rang_in_vain_is_still_explained() {
     dialled(
         EARLY,
         vec![
-            (progress(180, false), &["ring 100000001"]),
-            (Input::Timeout, &["hang up callee 19", "play no_answer"]),
+            (progress(180, false), &["tell 183 with tone 100000001"]),
+            (
+                Input::Timeout,
+                &["hang up callee 19", "go on to play no_answer"],
+            ),
             (
                 Input::Played(Side::Caller),
                 &[
@@ -122,10 +121,7 @@ fn a_callee_that_rang_in_vain_is_still_explained() {
     dialled(
         EARLY,
         vec![
-            (
-                Input::CalleeRefused(404, None, false),
-                &["play vacant_number"],
-            ),
+            (callee_refused(404, None, false), &["play vacant_number"]),
             (
                 Input::Played(Side::Caller),
                 &[

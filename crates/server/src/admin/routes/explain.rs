@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::json;
 
-use maskline_domain::call::{Question, predict};
+use maskline_domain::call::{Question, predict, ring_tone};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Dial, Route};
 use maskline_domain::{Pool, TrunkName};
@@ -19,7 +19,6 @@ use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked as Trace};
 use crate::admin::view::Visibility;
 use crate::admin::{Admin, AdminError, past, view};
-use maskline_switch::ring_tone;
 
 /// The most keys that a caller is taken to dial.
 const KEYS_MAX: usize = 32;

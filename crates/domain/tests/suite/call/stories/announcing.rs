@@ -1,6 +1,6 @@
 //! What a caller hears of a call that fails.
 
-use super::{dialled, gone, played, progress, refuse, refused, silent};
+use super::{callee_refused, dialled, gone, played, progress, refuse, refused, silent};
 use crate::call::{EARLY, TERMS, play};
 use maskline_domain::call::{Input, Side, Terms};
 use maskline_domain::routing::Situation;
@@ -19,7 +19,7 @@ fn what_the_callee_refuses_with_is_told() {
             ],
         ),
         (
-            Input::CalleeRefused(603, Some(88), false),
+            callee_refused(603, Some(88), false),
             &["play refused"],
             &[
                 "refuse 603 88",

@@ -1,8 +1,8 @@
 //! One trunk after the other, and ringing until an answer.
 
 use super::{
-    CALLER_HANGS_UP, Part, connect, connect_by, dialled, gone, played, progress, refuse, refused,
-    silent,
+    ANSWERED, CALLER_HANGS_UP, Part, callee_refused, connect, connect_by, dialled, gone, played,
+    progress, refuse, refused, silent,
 };
 use crate::call::{EARLY, ONE_TRUNK, TERMS, connection, moment, name, play};
 use maskline_domain::call::{Action, Call, DialOptions, Input, Reason, Side};
@@ -21,7 +21,7 @@ fn an_answer_that_crosses_the_caller_leaving_changes_nothing() {
                     "forget",
                 ],
             ),
-            (Input::CalleeAnswered, &[]),
+            (ANSWERED, &[]),
         ],
     );
 }
@@ -102,7 +102,7 @@ fn the_next_trunk_is_tried_when_one_fails() {
             (refused(503), &["dial 13900000000 by 1"]),
             (silent(), &["dial 13900000000 by 2"]),
             (progress(180, false), &["tell 180"]),
-            (Input::CalleeAnswered, &["answer"]),
+            (ANSWERED, &["answer"]),
             CALLER_HANGS_UP,
         ],
     );
@@ -201,7 +201,7 @@ fn no_other_trunk_is_tried_once_the_callee_has_spoken() {
             ],
         )],
         vec![(
-            Input::CalleeRefused(500, Some(17), false),
+            callee_refused(500, Some(17), false),
             &[
                 "refuse 486 17",
                 "close row: busy 486 17 by callee",
@@ -252,7 +252,7 @@ fn dialled_places(trunks: usize, further: u16, inputs: Vec<Input>) -> Vec<usize>
     let actions = inputs.flat_map(|input| call.handle(input, moment(0)));
     actions
         .filter_map(|action| match action {
-            Action::DialCallee(_, place) => Some(place),
+            Action::DialCallee { trunk: place, .. } => Some(place),
             _ => None,
         })
         .collect()
@@ -262,7 +262,7 @@ fn dialled_places(trunks: usize, further: u16, inputs: Vec<Input>) -> Vec<usize>
 fn a_further_place_is_tried_where_nobody_answered_and_another_trunk_where_somebody_said_no() {
     // Two trunks, the first at three places, the second at two.
     let dialled = |inputs| dialled_places(5, 0b10110, inputs);
-    let no_connection = || Input::CalleeRefused(503, Some(38), true);
+    let no_connection = || callee_refused(503, Some(38), true);
     let rows: [(Vec<Input>, &[usize]); 13] = [
         (vec![silent()], &[0, 1]),
         (vec![refused(503)], &[0, 1]),
@@ -314,11 +314,67 @@ fn who_has_said_100_is_not_asked_again_at_its_next_place() {
         let dialled: Vec<usize> = actions
             .into_iter()
             .filter_map(|action| match action {
-                Action::DialCallee(_, place) => Some(place),
+                Action::DialCallee { trunk: place, .. } => Some(place),
                 _ => None,
             })
             .collect();
         assert_eq!(dialled, expected, "row {row}");
+    }
+}
+
+#[test]
+fn a_place_that_did_not_take_the_call_is_tried_later_by_others_and_a_full_trunk_refuses() {
+    type Row<'a> = (u16, Vec<Input>, &'a [&'a str]);
+    let by = ["dial 13900000000 by 1", "dial 13900000000 by 2"];
+    let hung_up = "hang up callee 38";
+    let unreachable = "close row: unreachable 502 38 by platform";
+    // Three places, of which some are only further places of the trunk before.
+    let rows: [Row<'_>; 10] = [
+        (0b000, vec![silent()], &[by[0]]),
+        (0b010, vec![silent()], &["silent place 0", by[0]]),
+        (0b010, vec![refused(503)], &["silent place 0", by[0]]),
+        (0b010, vec![refused(500)], &[by[1]]),
+        (
+            0b100,
+            vec![silent(), silent()],
+            &[by[0], "silent place 1", by[1]],
+        ),
+        (
+            0b110,
+            vec![silent(), silent()],
+            &["silent place 0", by[0], "silent place 1", by[1]],
+        ),
+        (
+            0b010,
+            vec![Input::Timeout],
+            &[hung_up, "silent place 0", by[0]],
+        ),
+        (0b000, vec![Input::TrunkFull], &[by[0]]),
+        (0b000, vec![Input::TrunkFull, silent()], &by),
+        (
+            0b000,
+            vec![Input::TrunkFull, Input::TrunkFull, Input::TrunkFull],
+            &[by[0], by[1], "refuse 502 38", unreachable, "forget"],
+        ),
+    ];
+    for (row, (further, inputs, expected)) in rows.into_iter().enumerate() {
+        let options = DialOptions {
+            trunks: 3,
+            further,
+            ..ONE_TRUNK
+        };
+        let mut call = Call::new(TERMS, moment(0));
+        call.handle(Input::Routed(connection(), options), moment(0));
+        call.handle(Input::RowOpened(true), moment(0));
+        let mut done = Vec::new();
+        for input in inputs {
+            let at_ms = match input {
+                Input::Timeout => call.deadline().unwrap_or_default(),
+                _ => 0,
+            };
+            done.extend(call.handle(input, moment(at_ms)).iter().map(name));
+        }
+        assert_eq!(done, expected, "row {row}");
     }
 }
 

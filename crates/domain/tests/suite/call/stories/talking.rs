@@ -1,8 +1,8 @@
 //! Both have answered.
 
 use super::{
-    CALLER_HANGS_UP, NOTICE, Part, connect_by, connect_recorded, dialled, gone, progress, refused,
-    talking,
+    ANSWERED, CALLER_HANGS_UP, NOTICE, Part, connect_by, connect_recorded, dialled, gone, progress,
+    refused, talking,
 };
 use crate::call::{TERMS, play};
 use maskline_domain::Timestamp;
@@ -18,7 +18,7 @@ fn a_call_is_recorded_dialled_answered_and_ended_by_the_caller() {
             (progress(181, false), &["tell 180"]),
             (progress(182, false), &["tell 182"]),
             (progress(199, false), &[]),
-            (Input::CalleeAnswered, &["answer"]),
+            (ANSWERED, &["answer"]),
             CALLER_HANGS_UP,
         ],
     );
@@ -81,14 +81,14 @@ fn a_recorded_call_is_recorded_from_the_answer_on_and_both_are_told() {
             vec![
                 (connect_recorded(), &["open row"]),
                 (Input::RowOpened(true), &["dial 13900000000 by 0"]),
-                (Input::CalleeAnswered, answered),
+                (ANSWERED, answered),
                 (Input::Played(Side::Callee), &[]),
                 hung_up,
             ],
         );
     }
     // A notice without a recording would be untrue.
-    dialled(NOTICE, vec![(Input::CalleeAnswered, &["answer"]), hung_up]);
+    dialled(NOTICE, vec![(ANSWERED, &["answer"]), hung_up]);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn the_milestones_are_the_moments_at_which_things_happened() {
     call.handle(refused(503), moment(4));
     call.handle(progress(180, false), moment(5));
     call.handle(progress(180, false), moment(6));
-    call.handle(Input::CalleeAnswered, moment(7));
+    call.handle(ANSWERED, moment(7));
     let actions = call.handle(gone(Side::Callee), moment(8));
     let closing = actions.into_iter().find_map(|action| match action {
         Action::CloseRow(closing) => Some(closing),

@@ -1,8 +1,8 @@
 //! Which ring tone of ours a caller hears.
 
-use maskline_domain::ring_config::ring_tones;
-use maskline_domain::routing::Route;
-use maskline_domain::{Pool, ToneCode};
+use crate::ring_config::ring_tones;
+use crate::routing::Route;
+use crate::{Pool, ToneCode};
 
 /// The binding's tone for this caller; where that is not there, the pool's; where that is not there
 /// either, none: then the callee's network is heard, or the caller's own telephone rings.
@@ -24,10 +24,10 @@ pub fn tone(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use maskline_domain::binding::Extras;
-    use maskline_domain::product::Role;
-    use maskline_domain::routing::Connection;
-    use maskline_domain::{
+    use crate::binding::Extras;
+    use crate::product::Role;
+    use crate::routing::Connection;
+    use crate::{
         AccountId, Binding, PhoneNumber, PoolKey, Product, Restriction, RingTones, SubsId,
         Timestamp,
     };

@@ -1,0 +1,90 @@
+//! Which calls are taken before anything is looked up for them.
+
+use crate::common::number;
+use maskline_domain::call::admission::{Arrival, NotTaken, admit};
+use maskline_domain::trunk::{Diversion, Load};
+use maskline_domain::{Trunk, TrunkName};
+
+/// A call that is taken by a trunk that may have two calls at once, and may be sent one in a second.
+fn arrival() -> Arrival {
+    Arrival {
+        is_full: false,
+        load: Load {
+            calls: 1,
+            begun_last_s: 0,
+            reachable: true,
+        },
+        is_forwarded: false,
+        x: Some(number("17000000001")),
+    }
+}
+
+#[test]
+fn a_call_is_taken_unless_something_stands_against_it_the_first_of_which_counts() {
+    let with_calls = |calls, begun_last_s| Arrival {
+        load: Load {
+            calls,
+            begun_last_s,
+            reachable: true,
+        },
+        ..arrival()
+    };
+    let no_number = |arrival| Arrival { x: None, ..arrival };
+    let forwarded = |arrival| Arrival {
+        is_forwarded: true,
+        ..arrival
+    };
+    let full = |arrival| Arrival {
+        is_full: true,
+        ..arrival
+    };
+    let silent = Arrival {
+        load: Load {
+            reachable: false,
+            ..arrival().load
+        },
+        ..arrival()
+    };
+    use Diversion::{Ignore, Refuse};
+    type Row = (Diversion, Arrival, Option<(NotTaken, u16, u8)>);
+    let overload = Some((NotTaken::Overload, 503, 42));
+    let trunk_full = Some((NotTaken::TrunkFull, 503, 42));
+    let refused = Some((NotTaken::Forwarded, 403, 21));
+    let none = Some((NotTaken::NoNumber, 404, 1));
+    let rows: [Row; 14] = [
+        (Ignore, arrival(), None),
+        (Refuse, arrival(), None),
+        (Ignore, with_calls(0, 0), None),
+        // What it is sent in a second says nothing of what it sends.
+        (Ignore, with_calls(1, 5), None),
+        (Ignore, with_calls(2, 0), trunk_full),
+        (Ignore, silent, trunk_full),
+        (Ignore, forwarded(arrival()), None),
+        (Refuse, forwarded(arrival()), refused),
+        (Ignore, no_number(arrival()), none),
+        (Ignore, full(arrival()), overload),
+        // The first counts.
+        (Refuse, full(forwarded(with_calls(2, 0))), overload),
+        (Refuse, forwarded(with_calls(2, 0)), trunk_full),
+        (Refuse, no_number(forwarded(arrival())), refused),
+        (Ignore, no_number(with_calls(2, 0)), trunk_full),
+    ];
+    for (row, (diversion, arrival, expected)) in rows.into_iter().enumerate() {
+        let trunk = Trunk {
+            diversion,
+            calls_max: Some(2),
+            calls_per_s_max: Some(1),
+            ..Trunk::new(TrunkName::new("t"), "192.0.2.1:5060")
+        };
+        let taken = admit(&trunk, arrival);
+        assert_eq!(
+            taken.ok(),
+            expected.is_none().then_some(number("17000000001")),
+            "row {row}"
+        );
+        let why = taken
+            .err()
+            .map(|why| (why, why.ending().status, why.ending().q850));
+        assert_eq!(why, expected, "row {row}");
+    }
+}
