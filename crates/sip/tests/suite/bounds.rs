@@ -1,9 +1,8 @@
 //! What lasts too long or comes too often before the answer: INVITEs that expire, and floods of ringing.
 
-use crate::support::wire::{
-    Wire, cseqs, first_leg, invite_with, response_with, statuses, to_tag, within,
+use maskline_fixtures::sip::{
+    SDP, Wire, cseqs, first_leg, invite_with, name, response_with, statuses, to_tag, within,
 };
-use crate::support::{SDP, name};
 use maskline_sip::endpoint::{Event, Input};
 use maskline_sip::message::Message;
 
@@ -28,7 +27,7 @@ fn an_invite_is_answered_487_when_it_expires() {
     ];
     for (lines, seconds, status) in rows {
         let mut wire = Wire::new();
-        wire.say(invite_with(lines, SDP).as_bytes());
+        wire.say(invite_with(lines, SDP));
         let leg = first_leg(&wire);
         // 183 without SDP: nobody must acknowledge it but who insists.
         if !lines.contains("100rel") {
@@ -44,7 +43,7 @@ fn an_invite_is_answered_487_when_it_expires() {
         assert_eq!(statuses(&after), [status], "{lines}");
         assert_eq!(wire.seen(), ["incoming", "cancelled"], "{lines}");
         let tag = to_tag(&after[0]);
-        wire.say(within("ACK", 1, &tag).as_bytes());
+        wire.say(within("ACK", 1, &tag));
         wire.pass(40_000);
         assert!(wire.endpoint.is_idle(), "{lines}");
     }
@@ -53,10 +52,10 @@ fn an_invite_is_answered_487_when_it_expires() {
 #[test]
 fn an_invite_that_is_answered_in_time_does_not_expire() {
     let mut wire = Wire::new();
-    wire.say(invite_with("Expires: 2\r\n", SDP).as_bytes());
+    wire.say(invite_with("Expires: 2\r\n", SDP));
     let leg = first_leg(&wire);
     let answer = wire.give(Input::Answer(leg, SDP.to_vec()));
-    wire.say(within("ACK", 1, &to_tag(&answer[0])).as_bytes());
+    wire.say(within("ACK", 1, &to_tag(&answer[0])));
     wire.pass(10_000);
     assert_eq!(wire.seen(), ["incoming", "confirmed"]);
 }
@@ -115,7 +114,7 @@ fn a_flood_of_ringing_is_heard_in_part() {
                 let lines = format!("{lines}Contact: <sip:x@127.0.0.1:5070>\r\n");
                 let sdp = if with_sdp { SDP } else { b"" };
                 let text = response_with(&invite, &status, &tag, &lines, sdp);
-                sent.extend(wire.say(text.as_bytes()));
+                sent.extend(wire.say(&text));
             }
         };
         say(&mut wire, 0, 1_000);
@@ -141,7 +140,7 @@ fn a_flood_of_ringing_is_heard_in_part() {
         // It may still answer.
         let lines = "Contact: <sip:x@127.0.0.1:5070>\r\n";
         let ok = response_with(&invite, "200 OK", "b", lines, SDP);
-        wire.say(ok.as_bytes());
+        wire.say(&ok);
         assert!(
             matches!(wire.events.last(), Some(Event::Answered { .. })),
             "{what}"

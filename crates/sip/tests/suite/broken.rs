@@ -1,10 +1,8 @@
 //! A connection that breaks before an answer was sent over it (RFC 3261 section 18.2.2).
 
-use crate::support::harness::kind;
-use crate::support::wire::{
-    INVITE, OTHER, Wire, first_leg, invite_with, to_tag, within, within_with,
+use maskline_fixtures::sip::{
+    INVITE, OTHER, SDP, Wire, address, first_leg, invite_with, kind, to_tag, within, within_with,
 };
-use crate::support::{SDP, address};
 use maskline_sip::endpoint::{Input, Refusal};
 use maskline_sip::hop::{Hop, Transport};
 

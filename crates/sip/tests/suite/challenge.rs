@@ -1,7 +1,6 @@
 //! Digest on the wire: our challenges, what peers answer, and how guesses are slowed down.
 
-use crate::support::harness::{Harness, PEER, US, kinds, to_tag};
-use crate::support::{SDP, address, udp};
+use maskline_fixtures::sip::{PEER, SDP, US, Wire, address, kinds, to_tag, udp};
 use maskline_sip::digest::{Challenge, Credentials, Request};
 use maskline_sip::endpoint::{Config, Endpoint, Event, Input, Peer, PeerId};
 use maskline_sip::message::{Message, Name};
@@ -24,8 +23,8 @@ fn invite(branch: u32, proof: Option<&str>) -> String {
     format!("{head}{proof}Content-Length: 0\r\n\r\n")
 }
 
-fn guarded() -> Harness {
-    Harness::new(vec![Peer {
+fn guarded() -> Wire {
+    Wire::with_peers(vec![Peer {
         challenge: Some(credentials("theirs")),
         ..Peer::new(PeerId(1), udp(PEER))
     }])
@@ -48,29 +47,26 @@ fn prove(challenge: &Challenge, password: &str, count: u32) -> String {
 #[test]
 fn a_peer_that_must_prove_itself_is_asked_and_then_heard() {
     for which in [0, 1] {
-        let mut harness = guarded();
-        let answer = harness.say(&invite(1, None));
+        let mut wire = guarded();
+        let answer = wire.say(invite(1, None));
         assert_eq!(kinds(&answer), ["401"]);
         assert!(!to_tag(&answer[0]).is_empty());
         assert_eq!(answer[0].headers(Name::WwwAuthenticate).count(), 2);
-        assert!(harness.endpoint.is_idle(), "nothing is remembered of it");
+        assert!(wire.endpoint.is_idle(), "nothing is remembered of it");
         let proof = prove(&asked(&answer[0], which), "theirs", 1);
-        let answer = harness.say(&invite(2, Some(&proof)));
+        let answer = wire.say(invite(2, Some(&proof)));
         assert_eq!(kinds(&answer), ["100"]);
-        assert!(matches!(
-            harness.events.last(),
-            Some(Event::Incoming { .. })
-        ));
+        assert!(matches!(wire.events.last(), Some(Event::Incoming { .. })));
     }
 }
 
 #[test]
 fn a_proof_holds_once_for_a_while_and_for_its_peer() {
-    let mut harness = guarded();
-    let answer = harness.say(&invite(1, None));
+    let mut wire = guarded();
+    let answer = wire.say(invite(1, None));
     let challenge = asked(&answer[0], 0);
-    let stale = |harness: &mut Harness, branch, proof: &str| {
-        let answer = harness.say(&invite(branch, Some(proof)));
+    let stale = |wire: &mut Wire, branch, proof: &str| {
+        let answer = wire.say(invite(branch, Some(proof)));
         let lines: Vec<u8> = answer[0]
             .headers(Name::WwwAuthenticate)
             .flatten()
@@ -84,32 +80,32 @@ fn a_proof_holds_once_for_a_while_and_for_its_peer() {
     let yes = |kind: &str| (kind.to_owned(), true);
     let no = |kind: &str| (kind.to_owned(), false);
     assert_eq!(
-        stale(&mut harness, 2, &prove(&challenge, "wrong", 1)),
+        stale(&mut wire, 2, &prove(&challenge, "wrong", 1)),
         no("401")
     );
-    assert_eq!(harness.endpoint.counts().unproven, 1);
+    assert_eq!(wire.endpoint.counts().unproven, 1);
     assert_eq!(
-        stale(&mut harness, 3, &prove(&challenge, "theirs", 1)),
+        stale(&mut wire, 3, &prove(&challenge, "theirs", 1)),
         no("100")
     );
     let replayed = prove(&challenge, "theirs", 1);
     assert_eq!(
-        stale(&mut harness, 4, &replayed),
+        stale(&mut wire, 4, &replayed),
         yes("401"),
         "the same count again"
     );
     assert_eq!(
-        stale(&mut harness, 5, &prove(&challenge, "theirs", 5)),
+        stale(&mut wire, 5, &prove(&challenge, "theirs", 5)),
         no("100")
     );
     assert_eq!(
-        stale(&mut harness, 6, &prove(&challenge, "theirs", 4)),
+        stale(&mut wire, 6, &prove(&challenge, "theirs", 4)),
         yes("401"),
         "an older count"
     );
-    harness.now = harness.now + std::time::Duration::from_secs(301);
+    wire.now = wire.now + std::time::Duration::from_secs(301);
     assert_eq!(
-        stale(&mut harness, 7, &prove(&challenge, "theirs", 9)),
+        stale(&mut wire, 7, &prove(&challenge, "theirs", 9)),
         yes("401"),
         "too old"
     );
@@ -123,26 +119,26 @@ fn a_proof_holds_once_for_a_while_and_for_its_peer() {
         yes("401"),
         "a nonce of another peer"
     );
-    assert_eq!(stale(&mut harness, 9, "Digest nonsense"), no("401"));
+    assert_eq!(stale(&mut wire, 9, "Digest nonsense"), no("401"));
 }
 
 #[test]
 fn counting_nonces_has_a_bound() {
-    let mut harness = guarded();
-    let first = harness.say(&invite(1, None));
+    let mut wire = guarded();
+    let first = wire.say(invite(1, None));
     let first = asked(&first[0], 0);
-    harness.say(&invite(2, Some(&prove(&first, "theirs", 1))));
+    wire.say(invite(2, Some(&prove(&first, "theirs", 1))));
     for branch in 0..4_200 {
-        harness.now = harness.now + std::time::Duration::from_millis(10);
-        let answer = harness.say(&invite(10 + branch * 2, None));
+        wire.now = wire.now + std::time::Duration::from_millis(10);
+        let answer = wire.say(invite(10 + branch * 2, None));
         let proof = prove(&asked(&answer[0], 0), "theirs", 1);
         assert_eq!(
-            kinds(&harness.say(&invite(11 + branch * 2, Some(&proof)))),
+            kinds(&wire.say(invite(11 + branch * 2, Some(&proof)))),
             ["100"]
         );
     }
     // The first has been forgotten, so its count cannot be known to be new.
-    let late = harness.say(&invite(3, Some(&prove(&first, "theirs", 2))));
+    let late = wire.say(invite(3, Some(&prove(&first, "theirs", 2))));
     assert_eq!(kinds(&late), ["401"]);
 }
 
@@ -191,20 +187,20 @@ fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
             advertised: Some(address("192.0.2.80:5060")),
             ..Peer::new(PeerId(1), udp(PEER))
         };
-        let mut harness = Harness::new(Vec::new());
-        harness.endpoint = Endpoint::new(config, vec![peer], [7; 32]);
-        let answer = harness.say(&invite(1, None));
+        let mut wire = Wire::with_peers(Vec::new());
+        wire.endpoint = Endpoint::new(config, vec![peer], [7; 32]);
+        let answer = wire.say(invite(1, None));
         let proof = prove_for(&asked(&answer[0], 0), "INVITE", proven, 1);
         let text = invite(2, Some(&proof));
         let text = text.replacen(X, asked_for, 1);
         let kind = if will_do { "100" } else { "401" };
         assert_eq!(
-            kinds(&harness.say(&text)),
+            kinds(&wire.say(&text)),
             [kind],
             "{asked_for} by {proven} of {domains:?}"
         );
         assert_eq!(
-            harness.endpoint.counts().unproven,
+            wire.endpoint.counts().unproven,
             u64::from(!will_do),
             "{proven}"
         );
@@ -212,24 +208,24 @@ fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
 }
 
 /// A call from a peer that must prove itself, answered and acknowledged: our tag.
-fn proven_call(harness: &mut Harness) -> String {
-    let answer = harness.say(&invite(1, None));
+fn proven_call(wire: &mut Wire) -> String {
+    let answer = wire.say(invite(1, None));
     let proof = prove(&asked(&answer[0], 0), "theirs", 1);
-    harness.say(&invite(2, Some(&proof)).replace(
+    wire.say(invite(2, Some(&proof)).replace(
         "Content-Length: 0",
         "Supported: 100rel\r\nContent-Length: 0",
     ));
-    let Some(Event::Incoming { leg, .. }) = harness.events.last() else {
+    let Some(Event::Incoming { leg, .. }) = wire.events.last() else {
         panic!("no call")
     };
     let leg = *leg;
-    let ok = harness.give(Input::Answer(leg, SDP.to_vec())).remove(0).1;
+    let ok = wire.give(Input::Answer(leg, SDP.to_vec())).remove(0);
     let tag = to_tag(&ok);
     assert!(
-        harness.say(&within(&tag, "ACK", 1, None)).is_empty(),
+        wire.say(within(&tag, "ACK", 1, None)).is_empty(),
         "an ACK cannot be challenged"
     );
-    assert_eq!(harness.heard(), ["incoming", "confirmed"]);
+    assert_eq!(wire.heard(), ["incoming", "confirmed"]);
     tag
 }
 
@@ -256,104 +252,101 @@ fn requests_within_a_call_are_proven_too() {
         ("MESSAGE", "405", &[]),
     ];
     for (method, status, told) in rows {
-        let mut harness = guarded();
-        let tag = proven_call(&mut harness);
-        let answer = harness.say(&within(&tag, method, 2, None));
+        let mut wire = guarded();
+        let tag = proven_call(&mut wire);
+        let answer = wire.say(within(&tag, method, 2, None));
         assert_eq!(kinds(&answer), ["401"], "{method}");
-        assert!(harness.heard().is_empty(), "{method}");
+        assert!(wire.heard().is_empty(), "{method}");
         let challenge = asked(&answer[0], 0);
         let wrong = prove_for(&challenge, "OTHER", URI, 1);
         assert_eq!(
-            kinds(&harness.say(&within(&tag, method, 3, Some(&wrong)))),
+            kinds(&wire.say(within(&tag, method, 3, Some(&wrong)))),
             ["401"],
             "{method}"
         );
-        assert!(harness.heard().is_empty(), "{method}");
+        assert!(wire.heard().is_empty(), "{method}");
         let proof = prove_for(&challenge, method, URI, 1);
         let right = within(&tag, method, 4, Some(&proof));
-        assert_eq!(kinds(&harness.say(&right)), [status], "{method}");
-        assert_eq!(harness.heard(), told, "{method}");
+        assert_eq!(kinds(&wire.say(&right)), [status], "{method}");
+        assert_eq!(wire.heard(), told, "{method}");
     }
 }
 
 #[test]
 fn a_number_that_was_not_proven_does_not_count() {
-    let mut harness = guarded();
-    let tag = proven_call(&mut harness);
+    let mut wire = guarded();
+    let tag = proven_call(&mut wire);
     // Would it count, the true BYE would be behind it.
     let far = within(&tag, "OPTIONS", 4_000_000, None);
-    let answer = harness.say(&far);
+    let answer = wire.say(&far);
     assert_eq!(kinds(&answer), ["401"]);
     let proof = prove_for(&asked(&answer[0], 0), "BYE", "sip:127.0.0.1:5060", 1);
     assert_eq!(
-        kinds(&harness.say(&within(&tag, "BYE", 2, Some(&proof)))),
+        kinds(&wire.say(within(&tag, "BYE", 2, Some(&proof)))),
         ["200"]
     );
 }
 
 #[test]
 fn a_cancel_is_not_challenged() {
-    let mut harness = guarded();
-    let answer = harness.say(&invite(1, None));
+    let mut wire = guarded();
+    let answer = wire.say(invite(1, None));
     let proof = prove(&asked(&answer[0], 0), "theirs", 1);
-    harness.say(&invite(2, Some(&proof)));
+    wire.say(invite(2, Some(&proof)));
     let cancel = invite(2, None)
         .replacen("INVITE", "CANCEL", 1)
         .replace("1 INVITE", "1 CANCEL");
-    assert_eq!(kinds(&harness.say(&cancel)), ["200", "487"]);
+    assert_eq!(kinds(&wire.say(&cancel)), ["200", "487"]);
 }
 
 #[test]
 fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
-    let mut harness = guarded();
-    let first = harness.say(&invite(1, None));
+    let mut wire = guarded();
+    let first = wire.say(invite(1, None));
     let challenge = asked(&first[0], 0);
     let mut answers = std::collections::BTreeMap::new();
     for guess in 0..200 {
         let wrong = prove(&challenge, &format!("guess {guess}"), guess + 1);
-        let answer = harness.say(&invite(10 + guess, Some(&wrong)));
+        let answer = wire.say(invite(10 + guess, Some(&wrong)));
         *answers.entry(kinds(&answer).concat()).or_insert(0) += 1;
     }
     assert_eq!(answers.get("401"), Some(&200), "{answers:?}");
     // Not even looked at: the nonce has had its guess, and the address too many.
     let right = prove(&challenge, "theirs", 201);
-    let answer = harness.say(&invite(300, Some(&right)));
+    let answer = wire.say(invite(300, Some(&right)));
     assert_eq!(kinds(&answer), ["401"]);
     // The answer to a nonce of one's own is.
     let right = prove(&asked(&answer[0], 0), "theirs", 1);
-    assert_eq!(kinds(&harness.say(&invite(301, Some(&right)))), ["100"]);
+    assert_eq!(kinds(&wire.say(invite(301, Some(&right)))), ["100"]);
 
     // Who only writes the address of the carrier on his datagrams never reads a nonce.
-    let mut harness = guarded();
+    let mut wire = guarded();
     let made_up = challenge;
     for guess in 0..5_000 {
         let wrong = prove(&made_up, "guess", guess + 1).replacen("nonce=\"0", "nonce=\"1", 1);
-        assert_eq!(
-            kinds(&harness.say(&invite(10 + guess, Some(&wrong)))),
-            ["401"]
-        );
+        assert_eq!(kinds(&wire.say(invite(10 + guess, Some(&wrong)))), ["401"]);
     }
-    let answer = harness.say(&invite(1, None));
+    let answer = wire.say(invite(1, None));
     let right = prove(&asked(&answer[0], 0), "theirs", 1);
     assert_eq!(
-        kinds(&harness.say(&invite(2, Some(&right)))),
+        kinds(&wire.say(invite(2, Some(&right)))),
         ["100"],
         "at once"
     );
     // Nor do those who guess at the same address, once the carrier was heard.
-    let answer = harness.say(&invite(3, None));
+    let answer = wire.say(invite(3, None));
     let challenge = asked(&answer[0], 0);
     for guess in 0..200 {
         let wrong = invite(6_000 + guess, Some(&prove(&challenge, "guess", guess + 1)));
         let from = udp("127.0.0.1:9999");
-        harness.give(Input::Datagram {
+        wire.give(Input::Datagram {
             from,
             bytes: wrong.as_bytes(),
         });
     }
     let right = prove(&challenge, "theirs", 201);
     assert_eq!(
-        kinds(&harness.say(&invite(4, Some(&right)))),
+        kinds(&wire.say(invite(4, Some(&right)))),
         ["100"],
         "at once"
     );
@@ -381,30 +374,26 @@ fn who_guesses_with_a_new_challenge_each_time_is_slowed_down_and_nobody_else() {
     ];
     for (guesses, later_ms, from, is_heard) in rows {
         let row = format!("{guesses} guesses, {later_ms} ms later from {from}");
-        let mut harness = Harness::new(vec![Peer {
+        let mut wire = Wire::with_peers(vec![Peer {
             challenge: Some(credentials("theirs")),
             sources: vec!["127.0.0.2".parse().expect("an address")],
             ..Peer::new(PeerId(1), udp(PEER))
         }]);
-        let mut challenge = asked(&harness.say_from(udp(known), &invite(1, None))[0], 0);
+        let mut challenge = asked(&wire.say_from(known, invite(1, None))[0], 0);
         for guess in 0..guesses {
             let wrong = invite(
                 10 + guess,
                 Some(&prove(&challenge, &format!("guess {guess}"), 1)),
             );
-            let answer = harness.say_from(udp(known), &wrong);
+            let answer = wire.say_from(known, &wrong);
             assert_eq!(kinds(&answer), ["401"], "{row}");
             challenge = asked(&answer[0], 0);
         }
-        assert_eq!(
-            harness.endpoint.counts().unproven,
-            u64::from(guesses),
-            "{row}"
-        );
-        harness.now = harness.now + std::time::Duration::from_millis(later_ms);
-        let challenge = asked(&harness.say_from(udp(from), &invite(2, None))[0], 0);
+        assert_eq!(wire.endpoint.counts().unproven, u64::from(guesses), "{row}");
+        wire.now = wire.now + std::time::Duration::from_millis(later_ms);
+        let challenge = asked(&wire.say_from(from, invite(2, None))[0], 0);
         let right = invite(3, Some(&prove(&challenge, "theirs", 1)));
-        let answer = harness.say_from(udp(from), &right);
+        let answer = wire.say_from(from, &right);
         let expected = if is_heard { "100" } else { "401" };
         assert_eq!(kinds(&answer), [expected], "{row}");
         if !is_heard {
@@ -424,34 +413,23 @@ fn who_guesses_with_a_new_challenge_each_time_is_slowed_down_and_nobody_else() {
 
 #[test]
 fn guesses_are_those_of_who_asked_whoever_sends_them() {
-    let mut harness = guarded();
+    let mut wire = guarded();
     // Asked for at one port, answered wrongly from that of a carrier, which was never heard before.
     for guess in 0..200 {
-        let challenge = asked(
-            &say_from(&mut harness, 9_999, &invite(10 + guess, None))[0],
-            0,
-        );
+        let challenge = asked(&say_from(&mut wire, 9_999, &invite(10 + guess, None))[0], 0);
         let wrong = invite(1_000 + guess, Some(&prove(&challenge, "guess", 1)));
-        say_from(&mut harness, 5_070, &wrong);
+        say_from(&mut wire, 5_070, &wrong);
     }
     for (port, kind, branch) in [(5_070, "100", 1), (9_999, "401", 3)] {
-        let challenge = asked(&say_from(&mut harness, port, &invite(branch, None))[0], 0);
+        let challenge = asked(&say_from(&mut wire, port, &invite(branch, None))[0], 0);
         let right = invite(branch + 1, Some(&prove(&challenge, "theirs", 1)));
-        assert_eq!(
-            kinds(&say_from(&mut harness, port, &right)),
-            [kind],
-            "{port}"
-        );
+        assert_eq!(kinds(&say_from(&mut wire, port, &right)), [kind], "{port}");
     }
 }
 
 /// What is said from another port of the carrier's address.
-fn say_from(harness: &mut Harness, port: u16, text: &str) -> Vec<Message> {
-    let answers = harness.give(Input::Datagram {
-        from: udp(&format!("127.0.0.1:{port}")),
-        bytes: text.as_bytes(),
-    });
-    answers.into_iter().map(|(_, answer)| answer).collect()
+fn say_from(wire: &mut Wire, port: u16, text: &str) -> Vec<Message> {
+    wire.say_from(&format!("127.0.0.1:{port}"), text)
 }
 
 #[test]
@@ -471,30 +449,30 @@ fn what_was_overheard_of_a_carrier_does_not_lock_it_out() {
     ];
     for (replays, guesses, later_s) in rows {
         let row = format!("{replays} replays, {guesses} guesses after {later_s} s");
-        let mut harness = guarded();
-        let overheard = asked(&harness.say(&invite(1, None))[0], 0);
+        let mut wire = guarded();
+        let overheard = asked(&wire.say(invite(1, None))[0], 0);
         let right = prove(&overheard, "theirs", 1);
-        assert_eq!(kinds(&harness.say(&invite(2, Some(&right)))), ["100"]);
-        harness.now = harness.now + std::time::Duration::from_secs(later_s);
-        let unproven = harness.endpoint.counts().unproven;
+        assert_eq!(kinds(&wire.say(invite(2, Some(&right)))), ["100"]);
+        wire.now = wire.now + std::time::Duration::from_secs(later_s);
+        let unproven = wire.endpoint.counts().unproven;
         for port in 0..replays {
             let again = invite(10_000 + u32::from(port), Some(&right));
-            let answer = say_from(&mut harness, 20_000 + port, &again);
+            let answer = say_from(&mut wire, 20_000 + port, &again);
             assert_eq!(kinds(&answer), ["401"], "{row}");
         }
         for guess in 0..guesses {
             let wrong = invite(30_000 + guess, Some(&prove(&overheard, "guess", guess + 2)));
-            let answer = say_from(&mut harness, 9_999, &wrong);
+            let answer = say_from(&mut wire, 9_999, &wrong);
             assert_eq!(kinds(&answer), ["401"], "{row}");
         }
-        let counted = harness.endpoint.counts().unproven - unproven;
+        let counted = wire.endpoint.counts().unproven - unproven;
         let expected = if later_s > 300 { 0 } else { u64::from(guesses) };
         assert_eq!(counted, expected, "{row}");
         // From where it was heard before, and from a port of its that was not.
         for (port, branch) in [(5_070, 3), (5_072, 5)] {
-            let answer = say_from(&mut harness, port, &invite(branch, None));
+            let answer = say_from(&mut wire, port, &invite(branch, None));
             let right = prove(&asked(&answer[0], 0), "theirs", 1);
-            let answer = say_from(&mut harness, port, &invite(branch + 1, Some(&right)));
+            let answer = say_from(&mut wire, port, &invite(branch + 1, Some(&right)));
             assert_eq!(kinds(&answer), ["100"], "{row}, port {port}");
         }
     }

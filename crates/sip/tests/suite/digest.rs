@@ -1,7 +1,6 @@
 //! Digest on the wire: the challenges that carriers make, and our answers.
 
-use crate::support::harness::{Harness, PEER, kinds, response, text};
-use crate::support::{SDP, udp};
+use maskline_fixtures::sip::{PEER, SDP, Wire, header, kinds, response, udp};
 use maskline_sip::digest::Credentials;
 use maskline_sip::endpoint::{Input, LegId, Peer, PeerId, Registration};
 use maskline_sip::message::{Message, Name};
@@ -57,9 +56,9 @@ fn challenge(nonce: &str) -> String {
 }
 
 /// Dials, is challenged with `lines`, and returns what was sent then: an ACK and the INVITE once more.
-fn challenged(harness: &mut Harness, status: &str, lines: &str) -> (LegId, Vec<Message>) {
-    let (leg, invite) = harness.dial();
-    (leg, harness.say(&response(&invite, status, lines)))
+fn challenged(wire: &mut Wire, status: &str, lines: &str) -> (LegId, Vec<Message>) {
+    let (leg, invite) = wire.dial();
+    (leg, wire.say(response(&invite, status, "b", lines)))
 }
 
 #[test]
@@ -80,90 +79,99 @@ fn every_challenge_that_carriers_make_is_answered() {
         ("a list of qop", "401 U", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth,auth-int\"\r\n", ""),
     ];
     for (what, status, lines, algorithm) in rows {
-        let mut harness = Harness::new(vec![peer()]);
-        let (_, sent) = challenged(&mut harness, status, lines);
+        let mut wire = Wire::with_peers(vec![peer()]);
+        let (_, sent) = challenged(&mut wire, status, lines);
         assert_eq!(kinds(&sent), ["ACK", "INVITE"], "{what}");
         let name = if status.starts_with("401") {
             Name::Authorization
         } else {
             Name::ProxyAuthorization
         };
-        let proof = text(&sent[1], name);
-        assert!(is_right(&proof, "INVITE"), "{what}: {proof}");
-        assert_eq!(field(&proof, "algorithm"), *algorithm, "{what}");
-        assert_eq!(text(&sent[1], Name::CSeq), "2 INVITE", "{what}");
+        let proof = header(&sent[1], name);
+        assert!(is_right(proof, "INVITE"), "{what}: {proof}");
+        assert_eq!(field(proof, "algorithm"), *algorithm, "{what}");
+        assert_eq!(header(&sent[1], Name::CSeq), "2 INVITE", "{what}");
         assert_eq!(sent[1].body(), SDP, "{what}");
-        assert!(harness.heard().is_empty(), "{what}: the call hears nothing");
+        assert!(wire.heard().is_empty(), "{what}: the call hears nothing");
     }
 }
 
 #[test]
 fn the_nonce_is_used_again_and_counted() {
-    let mut harness = Harness::new(vec![peer()]);
-    let (leg, sent) = challenged(&mut harness, "401 U", &challenge("n1"));
+    let mut wire = Wire::with_peers(vec![peer()]);
+    let (leg, sent) = challenged(&mut wire, "401 U", &challenge("n1"));
     let contact = "Contact: <sip:b@127.0.0.1:5070>\r\n";
-    let acks = harness.say(&response(&sent[1], "200 OK", contact));
+    let acks = wire.say(response(&sent[1], "200 OK", "b", contact));
     assert_eq!(kinds(&acks), ["ACK"]);
     assert_eq!(
-        text(&acks[0], Name::CSeq),
+        header(&acks[0], Name::CSeq),
         "2 ACK",
         "the number of its INVITE"
     );
-    let first = text(&sent[1], Name::Authorization);
+    let first = header(&sent[1], Name::Authorization);
     assert_eq!(
-        text(&acks[0], Name::Authorization),
+        header(&acks[0], Name::Authorization),
         first,
         "section 13.2.2.4"
     );
-    assert_eq!(field(&first, "nc"), "00000001");
-    assert_eq!(harness.heard(), ["answered"]);
+    assert_eq!(field(first, "nc"), "00000001");
+    assert_eq!(wire.heard(), ["answered"]);
 
-    let bye = harness.give(Input::HangUp(leg, None)).remove(0).1;
-    let proof = text(&bye, Name::Authorization);
-    assert!(is_right(&proof, "BYE"));
-    assert_eq!(field(&proof, "nc"), "00000002");
-    assert_eq!(text(&bye, Name::CSeq), "3 BYE");
-    harness.say(&response(&bye, "200 OK", ""));
+    let bye = wire.give(Input::HangUp(leg, None)).remove(0);
+    let proof = header(&bye, Name::Authorization);
+    assert!(is_right(proof, "BYE"));
+    assert_eq!(field(proof, "nc"), "00000002");
+    assert_eq!(header(&bye, Name::CSeq), "3 BYE");
+    wire.say(response(&bye, "200 OK", "b", ""));
 
     // The next call too; its nonce has grown too old by then, and the new one is counted from one.
-    let (_, invite) = harness.dial();
-    assert_eq!(field(&text(&invite, Name::Authorization), "nc"), "00000003");
-    let stale = challenge("n2").replace("qop", "stale=true, qop");
-    let sent = harness.say(&response(&invite, "401 U", &stale));
-    let proof = text(&sent[1], Name::Authorization);
+    let (_, invite) = wire.dial();
     assert_eq!(
-        (field(&proof, "nonce"), field(&proof, "nc")),
+        field(header(&invite, Name::Authorization), "nc"),
+        "00000003"
+    );
+    let stale = challenge("n2").replace("qop", "stale=true, qop");
+    let sent = wire.say(response(&invite, "401 U", "b", &stale));
+    let proof = header(&sent[1], Name::Authorization);
+    assert_eq!(
+        (field(proof, "nonce"), field(proof, "nc")),
         ("n2".into(), "00000001".into())
     );
-    assert!(is_right(&proof, "INVITE"));
+    assert!(is_right(proof, "INVITE"));
 }
 
 #[test]
 fn a_bye_is_proven_as_a_call_is() {
-    let mut harness = Harness::new(vec![peer()]);
-    let (leg, invite) = harness.dial();
-    harness.say(&response(
+    let mut wire = Wire::with_peers(vec![peer()]);
+    let (leg, invite) = wire.dial();
+    wire.say(response(
         &invite,
         "200 OK",
+        "b",
         "Contact: <sip:b@127.0.0.1:5070>\r\n",
     ));
-    let bye = harness.give(Input::HangUp(leg, None)).remove(0).1;
-    assert_eq!(text(&bye, Name::Authorization), "");
-    let again = harness.say(&response(&bye, "401 U", &challenge("n")));
+    let bye = wire.give(Input::HangUp(leg, None)).remove(0);
+    assert_eq!(header(&bye, Name::Authorization), "");
+    let again = wire.say(response(&bye, "401 U", "b", &challenge("n")));
     assert_eq!(kinds(&again), ["BYE"]);
-    assert_eq!(text(&again[0], Name::CSeq), "3 BYE");
-    assert!(is_right(&text(&again[0], Name::Authorization), "BYE"));
-    harness.say(&response(&again[0], "200 OK", ""));
-    harness.pass(40_000);
-    assert!(harness.endpoint.is_idle());
+    assert_eq!(header(&again[0], Name::CSeq), "3 BYE");
+    assert!(is_right(header(&again[0], Name::Authorization), "BYE"));
+    wire.say(response(&again[0], "200 OK", "b", ""));
+    wire.pass(40_000);
+    assert!(wire.endpoint.is_idle());
 }
 
 #[test]
 fn a_change_of_the_call_is_proven_too() {
-    let mut harness = Harness::new(vec![peer()]);
-    let (leg, invite) = harness.dial();
+    let mut wire = Wire::with_peers(vec![peer()]);
+    let (leg, invite) = wire.dial();
     let ok = |request: &Message| {
-        let head = response(request, "200 OK", "Contact: <sip:b@127.0.0.1:5070>\r\n");
+        let head = response(
+            request,
+            "200 OK",
+            "b",
+            "Contact: <sip:b@127.0.0.1:5070>\r\n",
+        );
         let sdp = String::from_utf8_lossy(SDP).into_owned();
         let kind = "Content-Type: application/sdp\r\n\r\n";
         format!(
@@ -171,52 +179,52 @@ fn a_change_of_the_call_is_proven_too() {
             head.trim_end_matches("\r\n").to_owned() + "\r\n"
         )
     };
-    harness.say(&ok(&invite));
-    harness.heard();
-    let offer = harness.give(Input::Offer(leg, SDP.to_vec())).remove(0).1;
-    assert_eq!(text(&offer, Name::CSeq), "2 INVITE");
-    let sent = harness.say(&response(&offer, "401 U", &challenge("n")));
+    wire.say(ok(&invite));
+    wire.heard();
+    let offer = wire.give(Input::Offer(leg, SDP.to_vec())).remove(0);
+    assert_eq!(header(&offer, Name::CSeq), "2 INVITE");
+    let sent = wire.say(response(&offer, "401 U", "b", &challenge("n")));
     assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
-    assert!(is_right(&text(&sent[1], Name::Authorization), "INVITE"));
-    assert_eq!(text(&sent[1], Name::CSeq), "3 INVITE");
-    let acks = harness.say(&ok(&sent[1]));
+    assert!(is_right(header(&sent[1], Name::Authorization), "INVITE"));
+    assert_eq!(header(&sent[1], Name::CSeq), "3 INVITE");
+    let acks = wire.say(ok(&sent[1]));
     assert_eq!(kinds(&acks), ["ACK"]);
-    assert_eq!(text(&acks[0], Name::CSeq), "3 ACK");
-    assert_eq!(harness.heard(), ["offer accepted"]);
+    assert_eq!(header(&acks[0], Name::CSeq), "3 ACK");
+    assert_eq!(wire.heard(), ["offer accepted"]);
 }
 
 #[test]
 fn a_proxy_and_a_server_may_both_ask() {
-    let mut harness = Harness::new(vec![peer()]);
+    let mut wire = Wire::with_peers(vec![peer()]);
     let by_proxy = challenge("p")
         .replace("WWW-", "Proxy-")
         .replace("\"r\"", "\"proxy\"");
-    let (_, sent) = challenged(&mut harness, "407 P", &by_proxy);
-    let sent = harness.say(&response(&sent[1], "401 U", &challenge("n")));
+    let (_, sent) = challenged(&mut wire, "407 P", &by_proxy);
+    let sent = wire.say(response(&sent[1], "401 U", "b", &challenge("n")));
     assert_eq!(kinds(&sent), ["ACK", "INVITE"]);
     for name in [Name::Authorization, Name::ProxyAuthorization] {
-        assert!(is_right(&text(&sent[1], name), "INVITE"));
+        assert!(is_right(header(&sent[1], name), "INVITE"));
     }
     assert_eq!(
-        field(&text(&sent[1], Name::ProxyAuthorization), "nc"),
+        field(header(&sent[1], Name::ProxyAuthorization), "nc"),
         "00000002"
     );
-    assert_eq!(text(&sent[1], Name::CSeq), "3 INVITE");
+    assert_eq!(header(&sent[1], Name::CSeq), "3 INVITE");
 }
 
 #[test]
 fn a_wrong_secret_ends_the_call_and_endless_challenges_too() {
-    let mut harness = Harness::new(vec![peer()]);
-    let (_, sent) = challenged(&mut harness, "401 U", &challenge("n1"));
-    let sent = harness.say(&response(&sent[1], "401 U", &challenge("n2")));
+    let mut wire = Wire::with_peers(vec![peer()]);
+    let (_, sent) = challenged(&mut wire, "401 U", &challenge("n1"));
+    let sent = wire.say(response(&sent[1], "401 U", "b", &challenge("n2")));
     assert_eq!(kinds(&sent), ["ACK"]);
-    assert_eq!(harness.heard(), ["refused 401"]);
+    assert_eq!(wire.heard(), ["refused 401"]);
 
-    let (_, mut invite) = harness.dial();
+    let (_, mut invite) = wire.dial();
     let mut tries = 0;
     loop {
         let stale = challenge(&format!("m{tries}")).replace("qop", "stale=true, qop");
-        let mut sent = harness.say(&response(&invite, "401 U", &stale));
+        let mut sent = wire.say(response(&invite, "401 U", "b", &stale));
         match sent.len() {
             2 => invite = sent.remove(1),
             _ => break,
@@ -224,38 +232,38 @@ fn a_wrong_secret_ends_the_call_and_endless_challenges_too() {
         tries += 1;
         assert!(tries < 10, "somebody must give up");
     }
-    assert_eq!(harness.heard(), ["refused 401"]);
-    harness.pass(40_000);
-    assert!(harness.endpoint.is_idle());
+    assert_eq!(wire.heard(), ["refused 401"]);
+    wire.pass(40_000);
+    assert!(wire.endpoint.is_idle());
 }
 
 #[test]
 fn who_has_no_secret_is_refused() {
-    let mut harness = Harness::new(vec![Peer::new(PeerId(1), udp(PEER))]);
+    let mut wire = Wire::with_peers(vec![Peer::new(PeerId(1), udp(PEER))]);
     let (_, sent) = challenged(
-        &mut harness,
+        &mut wire,
         "407 P",
         &challenge("n").replace("WWW-", "Proxy-"),
     );
     assert_eq!(kinds(&sent), ["ACK"]);
-    assert_eq!(harness.heard(), ["refused 407"]);
+    assert_eq!(wire.heard(), ["refused 407"]);
 }
 
 #[test]
 fn a_call_that_was_cancelled_is_not_tried_again() {
-    let mut harness = Harness::new(vec![peer()]);
-    let (leg, invite) = harness.dial();
-    harness.say(&response(&invite, "100 Trying", ""));
-    let sent = harness.give(Input::HangUp(leg, None));
-    assert_eq!(sent[0].1.method_text(), b"CANCEL");
-    assert_eq!(text(&sent[0].1, Name::Authorization), "");
-    let sent = harness.say(&response(&invite, "401 U", &challenge("n")));
+    let mut wire = Wire::with_peers(vec![peer()]);
+    let (leg, invite) = wire.dial();
+    wire.say(response(&invite, "100 Trying", "b", ""));
+    let sent = wire.give(Input::HangUp(leg, None));
+    assert_eq!(sent[0].method_text(), b"CANCEL");
+    assert_eq!(header(&sent[0], Name::Authorization), "");
+    let sent = wire.say(response(&invite, "401 U", "b", &challenge("n")));
     assert_eq!(kinds(&sent), ["ACK"]);
 }
 
 #[test]
 fn a_registration_is_proven() {
-    let mut harness = Harness::new(vec![Peer {
+    let mut wire = Wire::with_peers(vec![Peer {
         registration: Some(Registration {
             address_of_record: "sip:alice@carrier.example".into(),
             registrar: None,
@@ -264,18 +272,18 @@ fn a_registration_is_proven() {
         }),
         ..peer()
     }]);
-    let register = harness.pass(1).remove(0).1;
-    let again = harness.say(&response(&register, "401 U", &challenge("n")));
+    let register = wire.pass(1).remove(0);
+    let again = wire.say(response(&register, "401 U", "b", &challenge("n")));
     assert_eq!(kinds(&again), ["REGISTER"]);
-    let proof = text(&again[0], Name::Authorization);
-    assert!(is_right(&proof, "REGISTER"));
-    assert_eq!(field(&proof, "uri"), "sip:carrier.example");
-    harness.say(&response(&again[0], "200 OK", ""));
-    assert_eq!(harness.heard(), ["reachable", "registered 200"]);
-    let refreshed = harness.pass(3_600_000);
-    let proof = text(&refreshed[0].1, Name::Authorization);
-    assert_eq!(field(&proof, "nc"), "00000002", "the nonce is used again");
-    assert_eq!(text(&refreshed[0].1, Name::CSeq), "3 REGISTER");
+    let proof = header(&again[0], Name::Authorization);
+    assert!(is_right(proof, "REGISTER"));
+    assert_eq!(field(proof, "uri"), "sip:carrier.example");
+    wire.say(response(&again[0], "200 OK", "b", ""));
+    assert_eq!(wire.heard(), ["reachable", "registered 200"]);
+    let refreshed = wire.pass_timed(3_600_000);
+    let proof = header(&refreshed[0].1, Name::Authorization);
+    assert_eq!(field(proof, "nc"), "00000002", "the nonce is used again");
+    assert_eq!(header(&refreshed[0].1, Name::CSeq), "3 REGISTER");
 }
 
 // The other way round: a peer that must prove who it is.

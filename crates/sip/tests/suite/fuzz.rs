@@ -4,8 +4,9 @@
 //! few seconds in all; `MASKLINE_FUZZ_S` gives it longer. What is mutated lies in `corpus`; a message
 //! that does harm belongs there too.
 
-use crate::support::harness::{Harness, PEER};
-use crate::support::{Chance, SDP, address, corpus, udp};
+use crate::corpus;
+use maskline_fixtures::Chance;
+use maskline_fixtures::sip::{PEER, SDP, Wire, address, udp};
 use maskline_sip::digest::Credentials;
 use maskline_sip::endpoint::{Event, Input, LegId, Peer, PeerId, Refusal, Registration};
 use maskline_sip::hop::Hop;
@@ -209,7 +210,7 @@ fn frames(stream: &[u8], size: usize) -> (Vec<maskline_sip::stream::Frame>, bool
 
 /// An endpoint with everything switched on, and what it said.
 struct World {
-    harness: Harness,
+    wire: Wire,
     chance: Chance,
     said: Vec<Message>,
     /// Whether each leg is over, as far as the call above was told.
@@ -244,7 +245,7 @@ impl World {
             peer.challenge = peer.credentials.clone();
         }
         Self {
-            harness: Harness::new(vec![peer]),
+            wire: Wire::with_peers(vec![peer]),
             chance,
             said: Vec::new(),
             legs: BTreeMap::new(),
@@ -252,11 +253,11 @@ impl World {
     }
 
     fn give(&mut self, input: Input<'_>) {
-        let before = self.harness.events.len();
-        let sent = self.harness.give(input);
-        let events = self.harness.events.len() - before;
+        let before = self.wire.events.len();
+        let sent = self.wire.give(input);
+        let events = self.wire.events.len() - before;
         assert!(sent.len() + events <= OUTPUTS_MAX, "one input, one burst");
-        for (_, message) in sent {
+        for message in sent {
             // The answer to something malformed carries back what it was.
             if !matches!(message.status(), Some(400 | 505)) {
                 message.essentials().expect("what we write is whole");
@@ -266,7 +267,7 @@ impl World {
             }
             self.said.push(message);
         }
-        for event in self.harness.events.drain(before..) {
+        for event in self.wire.events.drain(before..) {
             let (leg, over) = match &event {
                 Event::Incoming { leg, .. } => (*leg, false),
                 Event::Refused { leg, .. }
@@ -287,7 +288,7 @@ impl World {
         let legs: Vec<LegId> = self.legs.keys().copied().collect();
         match self.chance.below(16) {
             0 => {
-                let leg = self.harness.dial_quietly();
+                let leg = self.wire.dial_quietly();
                 self.legs.insert(leg.0, false);
                 self.give(Input::Dial(leg.0, leg.1));
             }
@@ -413,20 +414,15 @@ impl World {
     }
 
     fn pass(&mut self, time: Duration) {
-        let end = self.harness.now + time;
+        let end = self.wire.now + time;
         let mut rounds = 0;
-        while let Some(due) = self
-            .harness
-            .endpoint
-            .poll_timeout()
-            .filter(|due| *due <= end)
-        {
-            self.harness.now = self.harness.now.max(due);
+        while let Some(due) = self.wire.endpoint.poll_timeout().filter(|due| *due <= end) {
+            self.wire.now = self.wire.now.max(due);
             self.give(Input::Timeout);
             rounds += 1;
             assert!(rounds < 100_000, "time stands still");
         }
-        self.harness.now = end;
+        self.wire.now = end;
     }
 }
 
@@ -447,11 +443,11 @@ fn no_conversation_harms_the_endpoint() {
             world.legs.remove(&leg);
             world.give(Input::HangUp(leg, None));
         }
-        world.harness.endpoint.set_peers(Vec::new());
+        world.wire.endpoint.set_peers(Vec::new());
         world.pass(Duration::from_secs(900));
-        assert!(world.harness.endpoint.is_idle(), "something is left");
-        assert_eq!(world.harness.endpoint.transactions(), 0);
-        assert_eq!(world.harness.endpoint.poll_timeout(), None);
+        assert!(world.wire.endpoint.is_idle(), "something is left");
+        assert_eq!(world.wire.endpoint.transactions(), 0);
+        assert_eq!(world.wire.endpoint.poll_timeout(), None);
     }
     assert!(calls > 20, "the nonsense does reach calls");
 }

@@ -3,6 +3,7 @@
 mod bounds;
 mod broken;
 mod challenge;
+mod corpus;
 mod digest;
 mod early;
 mod flaws;
@@ -16,7 +17,7 @@ mod pair;
 mod refresh;
 mod registration;
 mod stateless;
-mod support;
+
 mod torture;
 mod unproven;
 mod updates;

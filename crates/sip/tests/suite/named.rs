@@ -1,13 +1,12 @@
 //! What is sent to an address that somebody has only named, in a Contact or as the sender of a datagram: little,
 //! until something comes from there that only who got a message of ours can write.
 
-use crate::support::wire::{
-    OURS, PEER, US, Wire, first_leg, header, invite_with, response_with, response_within, to_tag,
-    with, within, within_with,
+use maskline_fixtures::sip::{
+    OURS, PEER, SDP, Wire, address, first_leg, header, invite_with, response_with, response_within,
+    to_tag, udp, with, within, within_with,
 };
-use crate::support::{SDP, address, udp};
 use maskline_sip::digest::Credentials;
-use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId};
+use maskline_sip::endpoint::{Input, LegId, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::{Message, Name};
 
@@ -16,7 +15,7 @@ const VICTIM: &str = "203.0.113.66:5060";
 const VICTIM_CONTACT: &str = "Contact: <sip:x@203.0.113.66>\r\n";
 
 fn wire_to(peer: Peer) -> Wire {
-    Wire::of(Endpoint::new(Config::new(address(US)), vec![peer], [1; 32]))
+    Wire::with_peers(vec![peer])
 }
 
 fn wire() -> Wire {
@@ -53,7 +52,7 @@ fn count(sent: &[(Hop, Message)], to: &str) -> usize {
 
 /// A call that came in by an INVITE with this Contact and was answered.
 fn answered(wire: &mut Wire, contact: &str) -> (LegId, String) {
-    wire.say(naming(contact, "", SDP).as_bytes());
+    wire.say(naming(contact, "", SDP));
     let leg = first_leg(wire);
     let ok = wire.give(Input::Answer(leg, SDP.to_vec())).remove(0);
     (leg, to_tag(&ok))
@@ -101,7 +100,7 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
             "BYE after an ACK from elsewhere",
             |wire| {
                 let (leg, tag) = answered(wire, VICTIM_CONTACT);
-                wire.say(within("ACK", 1, &tag).as_bytes());
+                wire.say(within("ACK", 1, &tag));
                 wire.give(Input::HangUp(leg, None));
             },
             // The first one was sent at once.
@@ -111,7 +110,7 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
             "re-INVITE",
             |wire| {
                 let (leg, tag) = answered(wire, VICTIM_CONTACT);
-                wire.say(within("ACK", 1, &tag).as_bytes());
+                wire.say(within("ACK", 1, &tag));
                 wire.give(Input::Offer(leg, OURS.to_vec()));
             },
             // And a BYE, since the call cannot be changed.
@@ -120,11 +119,11 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
         (
             "INFO while it rings",
             |wire| {
-                wire.say(naming(VICTIM_CONTACT, "", SDP).as_bytes());
+                wire.say(naming(VICTIM_CONTACT, "", SDP));
                 let leg = first_leg(wire);
                 let kind = b"application/dtmf".to_vec();
                 wire.give(Input::Info(leg, kind, b"5".to_vec()));
-                wire.say(with("INVITE sip", "CANCEL sip").as_bytes());
+                wire.say(with("INVITE sip", "CANCEL sip"));
             },
             2,
         ),
@@ -132,7 +131,7 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
             "INFO after the ACK",
             |wire| {
                 let (leg, tag) = answered(wire, VICTIM_CONTACT);
-                wire.say(within("ACK", 1, &tag).as_bytes());
+                wire.say(within("ACK", 1, &tag));
                 let kind = b"application/dtmf".to_vec();
                 wire.give(Input::Info(leg, kind, b"5".to_vec()));
             },
@@ -153,7 +152,7 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
                 let (_, invite) = wire.dial();
                 let lines = format!("Require: 100rel\r\nRSeq: 1\r\n{VICTIM_CONTACT}");
                 let ringing = response_with(&invite, "183 Progress", "b", &lines, SDP);
-                wire.say(ringing.as_bytes());
+                wire.say(&ringing);
             },
             2,
         ),
@@ -162,9 +161,9 @@ fn a_request_to_an_address_that_was_only_named_is_sent_three_times_at_most() {
             |wire| {
                 let (leg, invite) = wire.dial();
                 let own = "Contact: <sip:x@127.0.0.1:5070>\r\n";
-                wire.say(response_with(&invite, "200 OK", "b", own, SDP).as_bytes());
+                wire.say(response_with(&invite, "200 OK", "b", own, SDP));
                 let second = response_with(&invite, "200 OK", "c", VICTIM_CONTACT, SDP);
-                wire.say(second.as_bytes());
+                wire.say(&second);
                 wire.give(Input::HangUp(leg, None));
             },
             2,
@@ -215,7 +214,7 @@ fn who_answers_from_there_is_asked_as_often_as_it_takes() {
     // An answer to a request of ours counts as well.
     let mut wire = wire();
     let (leg, tag) = answered(&mut wire, VICTIM_CONTACT);
-    wire.say(ack(&tag).as_bytes());
+    wire.say(ack(&tag));
     let kind = b"application/dtmf".to_vec();
     let info = wire.give(Input::Info(leg, kind, b"5".to_vec())).remove(0);
     let ok = response_within(&info, "200 OK", "", b"");
@@ -238,7 +237,7 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
         ("nothing", |_, _| {}, false),
         (
             "an ACK",
-            |wire, tag| drop(wire.say(within("ACK", 1, tag).as_bytes())),
+            |wire, tag| drop(wire.say(within("ACK", 1, tag))),
             true,
         ),
         (
@@ -248,7 +247,7 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
         ),
         (
             "an ACK with another tag",
-            |wire, _| drop(wire.say(within("ACK", 1, "0123456789abcdef").as_bytes())),
+            |wire, _| drop(wire.say(within("ACK", 1, "0123456789abcdef"))),
             false,
         ),
         (
@@ -263,7 +262,7 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
         ),
         (
             "a request within the dialog",
-            |wire, tag| drop(wire.say(within("OPTIONS", 2, tag).as_bytes())),
+            |wire, tag| drop(wire.say(within("OPTIONS", 2, tag))),
             true,
         ),
     ];
@@ -281,14 +280,14 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
     }
     // A PRACK, before there is an answer.
     let mut wire = wire();
-    wire.say(naming(VICTIM_CONTACT, "Supported: 100rel\r\n", SDP).as_bytes());
+    wire.say(naming(VICTIM_CONTACT, "Supported: 100rel\r\n", SDP));
     let leg = first_leg(&wire);
     let told = wire
         .give(Input::Progress(leg, 183, Some(SDP.to_vec())))
         .remove(0);
     let rack = format!("RAck: {} 1 INVITE\r\n", header(&told, Name::RSeq));
     assert!(!wire.is_proven);
-    wire.say(within_with("PRACK", 2, &to_tag(&told), &rack, b"").as_bytes());
+    wire.say(within_with("PRACK", 2, &to_tag(&told), &rack, b""));
     assert!(wire.is_proven);
     // A connection, and a password, prove it at once.
     let mut stream = wire_to(Peer::new(PeerId(1), udp(PEER)));
@@ -298,7 +297,7 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
     });
     assert!(stream.is_proven);
     let mut asked = wire_to(challenged());
-    asked.say(naming(VICTIM_CONTACT, "", SDP).as_bytes());
+    asked.say(naming(VICTIM_CONTACT, "", SDP));
     assert!(!asked.is_proven, "it has been asked for one");
 }
 

@@ -1,11 +1,10 @@
 //! Peers behind NAT: their `Via` and `Contact` tell addresses that nobody outside can reach.
 
-use crate::support::harness::kind;
-use crate::support::wire::{
-    INVITE, OTHER, PEER, US, Wire, first_leg, response_with, to_tag, within, within_with,
+use maskline_fixtures::sip::{
+    INVITE, OTHER, PEER, SDP, Wire, address, first_leg, kind, response_with, to_tag, udp, within,
+    within_with,
 };
-use crate::support::{SDP, address, udp};
-use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId};
+use maskline_sip::endpoint::{Input, LegId, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::Message;
 
@@ -17,7 +16,7 @@ fn wire(nat: bool) -> Wire {
         nat,
         ..Peer::new(PeerId(1), udp(PEER))
     };
-    Wire::of(Endpoint::new(Config::new(address(US)), vec![peer], [1; 32]))
+    Wire::with_peers(vec![peer])
 }
 
 fn give(wire: &mut Wire, input: Input<'_>) -> Vec<(Hop, Message)> {
@@ -45,10 +44,10 @@ fn talking(wire: &mut Wire, lines: &str) -> (LegId, String) {
             &format!("13800000000@{PRIVATE}"),
         )
         .replace("Max-Forwards", &format!("{lines}Max-Forwards"));
-    wire.say(invite.as_bytes());
+    wire.say(&invite);
     let leg = first_leg(wire);
     let tag = to_tag(&wire.give(Input::Answer(leg, SDP.to_vec()))[0]);
-    wire.say(within("ACK", 1, &tag).as_bytes());
+    wire.say(within("ACK", 1, &tag));
     (leg, tag)
 }
 

@@ -1,6 +1,6 @@
 //! Two endpoints change the media of a call, send keys and keep it alive, in virtual time.
 
-use crate::support::{DEAF, FINE, NetworkFaults, SDP, Side, World};
+use maskline_fixtures::sip::{DEAF, FINE, NetworkFaults, SDP, Side, World};
 use maskline_sip::endpoint::{Event, Input, LegId};
 
 /// SDP of the same side in another state.

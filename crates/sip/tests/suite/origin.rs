@@ -1,11 +1,10 @@
 //! From where messages of a call are believed: every kind of them, from every place that might send it.
 
-use crate::support::wire::{
-    INVITE, OTHER, PEER, US, Wire, first_leg, header, invite_with, response, response_with,
-    statuses, to_tag, within, within_with,
+use maskline_fixtures::sip::{
+    INVITE, OTHER, PEER, SDP, Wire, address, first_leg, header, invite_with, name, response,
+    response_with, statuses, to_tag, udp, within, within_with,
 };
-use crate::support::{SDP, address, name, udp};
-use maskline_sip::endpoint::{Config, Endpoint, Event, Input, Peer, PeerId};
+use maskline_sip::endpoint::{Event, Input, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::Message;
 
@@ -25,7 +24,7 @@ fn wire() -> Wire {
         Peer::new(PeerId(2), udp(OTHER_TRUNK)),
         Peer::new(PeerId(3), Hop::tls(address(SECURE))),
     ];
-    Wire::of(Endpoint::new(Config::new(address(US)), peers, [1; 32]))
+    Wire::with_peers(peers)
 }
 
 fn say(wire: &mut Wire, from: Hop, text: &str) -> Vec<Message> {
@@ -97,11 +96,7 @@ fn requests_within_a_dialog_are_believed_from_its_peer_alone() {
                     assert!(told.is_empty(), "{method} from {what}: {told:?}");
                     // The call goes on: its peer has its number still.
                     let bye = within("BYE", 2, &tag);
-                    assert_eq!(
-                        statuses(&wire.say(bye.as_bytes())),
-                        [200],
-                        "{method} from {what}"
-                    );
+                    assert_eq!(statuses(&wire.say(&bye)), [200], "{method} from {what}");
                 }
             }
         }
@@ -113,7 +108,7 @@ fn ack_cancel_and_prack_are_believed_from_the_peer_alone() {
     for (what, from, refused) in places() {
         // An ACK that brings the answer to our offer says where the sound goes.
         let mut call = wire();
-        call.say(invite_with("", b"").as_bytes());
+        call.say(invite_with("", b""));
         let leg = first_leg(&call);
         let ok = call.give(Input::Answer(leg, SDP.to_vec()));
         let ack = within_with("ACK", 1, &to_tag(&ok[0]), "", OTHER);
@@ -147,7 +142,7 @@ fn ack_cancel_and_prack_are_believed_from_the_peer_alone() {
         }
 
         let mut call = wire();
-        call.say(invite_with("Supported: 100rel\r\n", SDP).as_bytes());
+        call.say(invite_with("Supported: 100rel\r\n", SDP));
         let leg = first_leg(&call);
         let ringing = call.give(Input::Progress(leg, 183, Some(SDP.to_vec())));
         let rseq = header(&ringing[0], maskline_sip::message::Name::RSeq);
@@ -179,10 +174,10 @@ fn cancel_and_ack_must_have_every_id() {
         assert!(cancel.contains(right), "{right}");
         let mut call = wire();
         call.incoming();
-        let answers = call.say(cancel.replacen(right, wrong, 1).as_bytes());
+        let answers = call.say(cancel.replacen(right, wrong, 1));
         assert_eq!(statuses(&answers), [481], "CANCEL with {wrong}");
         assert_eq!(heard(&mut call), ["incoming"], "CANCEL with {wrong}");
-        assert_eq!(statuses(&call.say(cancel.as_bytes())), [200, 487]);
+        assert_eq!(statuses(&call.say(&cancel)), [200, 487]);
     }
     // The ACK of a failure: with another id the failure is sent again.
     let rows = [
@@ -203,9 +198,9 @@ fn cancel_and_ack_must_have_every_id() {
         let tag = to_tag(&refused[0]);
         let ack = within("ACK", 1, "TAG").replace("z9hG4bKACK1", "z9hG4bK1");
         let forged = ack.replacen(right, wrong, 1).replace("TAG", &tag);
-        call.say(forged.as_bytes());
+        call.say(&forged);
         assert_eq!(statuses(&call.pass(600)), [486], "ACK with {wrong}");
-        call.say(ack.replace("TAG", &tag).as_bytes());
+        call.say(ack.replace("TAG", &tag));
         assert!(call.pass(5_000).is_empty(), "ACK with {wrong}");
     }
     // The ACK of a success.
@@ -218,7 +213,7 @@ fn cancel_and_ack_must_have_every_id() {
         let leg = call.incoming();
         let ok = call.give(Input::Answer(leg, SDP.to_vec()));
         let ack = within("ACK", 1, &to_tag(&ok[0]));
-        call.say(ack.replacen(right, wrong, 1).as_bytes());
+        call.say(ack.replacen(right, wrong, 1));
         assert_eq!(heard(&mut call), ["incoming"], "ACK with {wrong}");
     }
 }
@@ -238,7 +233,7 @@ fn forged_tags_find_no_call() {
         let bye = within("BYE", 2, "TAG")
             .replacen(right, wrong, 1)
             .replace("TAG", &tag);
-        assert_eq!(statuses(&call.say(bye.as_bytes())), [481], "{wrong}");
+        assert_eq!(statuses(&call.say(&bye)), [481], "{wrong}");
         assert_eq!(heard(&mut call), ["incoming", "confirmed"], "{wrong}");
     }
 }
@@ -258,7 +253,7 @@ fn proxies_on_the_way_are_believed_and_contacts_where_there_is_none() {
         let mut call = wire();
         let invite = invite_with(lines, SDP)
             .replace("13800000000@127.0.0.1:5070", "13800000000@127.0.0.6:5070");
-        call.say(invite.as_bytes());
+        call.say(&invite);
         let leg = first_leg(&call);
         let tag = to_tag(&call.give(Input::Answer(leg, SDP.to_vec()))[0]);
         let ack = within("ACK", 1, &tag);
@@ -338,7 +333,7 @@ fn responses_are_believed_from_the_peer_alone() {
             let busy = response(&invite, "486 Busy", "b", "");
             assert!(say(&mut call, from, &busy).is_empty(), "486 from {what}");
             assert!(heard(&mut call).is_empty(), "486 from {what}");
-            call.say(ok.as_bytes());
+            call.say(&ok);
             assert_eq!(
                 heard(&mut call),
                 ["answered"],
@@ -353,8 +348,8 @@ fn copies_of_a_request_are_answered_for_its_sender_alone() {
     let mut call = wire();
     let tag = call.talking();
     let info = within("INFO", 2, &tag);
-    assert_eq!(statuses(&call.say(info.as_bytes())), [200]);
-    assert_eq!(statuses(&call.say(info.as_bytes())), [200]);
+    assert_eq!(statuses(&call.say(&info)), [200]);
+    assert_eq!(statuses(&call.say(&info)), [200]);
     assert_eq!(statuses(&call.say_from(SOURCE, info.as_bytes())), [200]);
     assert_eq!(statuses(&call.say_from(STRANGER, info.as_bytes())), [403]);
     assert_eq!(

@@ -1,7 +1,6 @@
 //! Two endpoints call each other over a network that loses, copies and reorders, in virtual time.
 
-use crate::support::wire::OTHER;
-use crate::support::{DEAF, FINE, NetworkFaults, SDP, Side, World, address, name};
+use maskline_fixtures::sip::{DEAF, FINE, NetworkFaults, OTHER, SDP, Side, World, address, name};
 use maskline_sip::endpoint::{Event, Input, LegId, Refusal};
 use maskline_sip::hop::{Hop, Transport};
 use std::collections::BTreeMap;

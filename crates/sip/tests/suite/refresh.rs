@@ -1,8 +1,8 @@
 //! Who keeps a long call alive, and what happens when nobody does (RFC 4028).
 
-use crate::support::SDP;
-use crate::support::wire::{
-    OTHER, OURS, Wire, cseqs, first_leg, header, invite_with, response_within, statuses,
+use maskline_fixtures::sip::{
+    OTHER, OURS, SDP, Wire, cseqs, first_leg, header, invite_with, request_of_callee,
+    response_within, statuses,
 };
 use maskline_sip::endpoint::Input;
 use maskline_sip::message::Name;
@@ -11,7 +11,7 @@ use maskline_sip::message::Name;
 fn a_caller_that_wants_too_frequent_refreshes_is_told_the_least() {
     let mut wire = Wire::new();
     let text = invite_with("Supported: timer\r\nSession-Expires: 60\r\n", SDP);
-    let answers = wire.say(text.as_bytes());
+    let answers = wire.say(&text);
     assert_eq!(statuses(&answers), [422]);
     assert_eq!(header(&answers[0], Name::MinSe), "90");
     assert!(wire.endpoint.is_idle());
@@ -47,7 +47,7 @@ fn who_refreshes_is_settled_by_the_answer() {
     ];
     for (lines, expires, required) in rows {
         let mut wire = Wire::new();
-        wire.say(invite_with(lines, SDP).as_bytes());
+        wire.say(invite_with(lines, SDP));
         let leg = first_leg(&wire);
         let answer = wire.give(Input::Answer(leg, SDP.to_vec())).remove(0);
         let found = answer.header(Name::SessionExpires);
@@ -68,7 +68,7 @@ fn a_call_is_refreshed_by_update_where_that_is_allowed() {
     assert_eq!(header(&update, Name::SessionExpires), "200;refresher=uac");
     // It said that it takes UPDATE, and does not: then as the others do.
     let refused = response_within(&update, "405 Method Not Allowed", "", b"");
-    wire.say(refused.as_bytes());
+    wire.say(&refused);
     let invite = wire.pass(10).remove(0);
     assert_eq!(header(&invite, Name::CSeq), "3 INVITE");
     assert_eq!(invite.body(), SDP);
@@ -78,7 +78,7 @@ fn a_call_is_refreshed_by_update_where_that_is_allowed() {
         "Session-Expires: 200;refresher=uac\r\n",
         SDP,
     );
-    assert_eq!(cseqs(&wire.say(ok.as_bytes())), ["3 ACK"]);
+    assert_eq!(cseqs(&wire.say(&ok)), ["3 ACK"]);
     assert_eq!(wire.seen(), ["answered"]);
     assert_eq!(cseqs(&wire.pass(100_100)), ["4 INVITE"], "and so on");
 }
@@ -93,12 +93,12 @@ fn an_offer_waits_for_the_refresh_that_is_under_way() {
     assert!(wire.give(Input::Offer(leg, OURS.to_vec())).is_empty());
     // What the answer to the refresh says is soon said again, to what was offered.
     let ok = response_within(&refresh, "200 OK", lines, OTHER);
-    assert_eq!(cseqs(&wire.say(ok.as_bytes())), ["2 ACK"]);
+    assert_eq!(cseqs(&wire.say(&ok)), ["2 ACK"]);
     let offer = wire.pass(10).remove(0);
     assert_eq!(header(&offer, Name::CSeq), "3 INVITE");
     assert_eq!(offer.body(), OURS);
     let ok = response_within(&offer, "200 OK", lines, OTHER);
-    wire.say(ok.as_bytes());
+    wire.say(&ok);
     assert_eq!(wire.seen(), ["answered", "offer accepted"]);
 }
 
@@ -109,7 +109,7 @@ fn a_refresh_that_is_too_early_is_made_again_later() {
     let update = wire.pass(100_100).remove(0);
     let lines = "Min-SE: 400\r\n";
     let small = response_within(&update, "422 Session Interval Too Small", lines, b"");
-    let again = wire.say(small.as_bytes()).remove(0);
+    let again = wire.say(&small).remove(0);
     assert_eq!(header(&again, Name::SessionExpires), "400;refresher=uac");
     assert_eq!(header(&again, Name::MinSe), "400");
 }
@@ -132,8 +132,8 @@ fn a_sign_of_life_from_the_other_side_keeps_the_call() {
     for number in 1..10 {
         wire.pass(100_000);
         let lines = "Supported: timer\r\nSession-Expires: 180;refresher=uac\r\n";
-        let update = Wire::from_callee(&ack, "UPDATE", number, lines, b"");
-        let answers = wire.say(update.as_bytes());
+        let update = request_of_callee(&ack, "UPDATE", number, lines, b"");
+        let answers = wire.say(&update);
         assert_eq!(statuses(&answers), [200]);
         assert_eq!(
             header(&answers[0], Name::SessionExpires),

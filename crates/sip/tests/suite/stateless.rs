@@ -1,7 +1,8 @@
 //! What is answered without memory: strangers, scanners, probes, and calls that nobody takes.
 
-use crate::support::wire::{INVITE, PEER, US, Wire, header, statuses, to_tag, with};
-use crate::support::{address, at, udp};
+use maskline_fixtures::sip::{
+    INVITE, PEER, US, Wire, address, at, header, statuses, to_tag, udp, with,
+};
 use maskline_sip::endpoint::{Config, Endpoint, Input, Peer, PeerId};
 use maskline_sip::message::{Message, Name};
 
@@ -46,18 +47,18 @@ fn a_screened_call_is_refused_without_memory() {
         (!is_known(invite)).then_some((404, 1))
     }));
     let unknown = with("sip:17000000001@", "sip:17000000002@");
-    let refused = wire.say(unknown.as_bytes());
+    let refused = wire.say(&unknown);
     assert_eq!(statuses(&refused), [404]);
     assert_eq!(refused[0].q850(), Some(1));
-    let again = wire.say(unknown.as_bytes());
+    let again = wire.say(&unknown);
     assert_eq!(to_tag(&refused[0]), to_tag(&again[0]), "a copy");
     let ack = unknown
         .replace("INVITE sip", "ACK sip")
         .replace("1 INVITE", "1 ACK");
-    assert!(wire.say(ack.as_bytes()).is_empty());
+    assert!(wire.say(&ack).is_empty());
     assert_eq!(wire.endpoint.counts().screened, 2);
     assert!(wire.endpoint.is_idle());
-    wire.say(INVITE.as_bytes());
+    wire.say(INVITE);
     assert_eq!(wire.endpoint.legs(), 1);
 }
 
@@ -102,7 +103,7 @@ fn a_full_endpoint_says_when_to_come_back() {
     let mut wire = Wire::of(Endpoint::new(config, peers, [1; 32]));
     wire.incoming();
     let second = with("z9hG4bK1", "z9hG4bK2").replace("Call-ID: call", "Call-ID: other");
-    let answers = wire.say(second.as_bytes());
+    let answers = wire.say(&second);
     assert_eq!(
         (statuses(&answers), header(&answers[0], Name::RetryAfter)),
         (vec![503], "5")

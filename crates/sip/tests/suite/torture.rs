@@ -1,8 +1,8 @@
 //! The torture messages of RFC 4475, named as there. They lie in `corpus/torture`, with plain line feeds
 //! for line breaks, `\x00` for bytes that no editor likes, and `@LENGTH@` for the length of the body.
 
-use crate::support::harness::{Harness, PEER, text, to_tag};
-use crate::support::{SDP, corpus, udp};
+use crate::corpus;
+use maskline_fixtures::sip::{PEER, SDP, Wire, header, to_tag, udp};
 use maskline_sip::endpoint::{Event, Input};
 use maskline_sip::message::{Message, Name};
 use maskline_sip::stream::{Frame, Framer};
@@ -79,14 +79,14 @@ const ROWS: &[(&str, &str, Expected)] = &[
     ("4", "inv2543", Call),
 ];
 
-fn harness() -> Harness {
+fn wire() -> Wire {
     let id = maskline_sip::endpoint::PeerId(1);
-    Harness::new(vec![maskline_sip::endpoint::Peer::new(id, udp(PEER))])
+    Wire::with_peers(vec![maskline_sip::endpoint::Peer::new(id, udp(PEER))])
 }
 
-fn outcome(harness: &mut Harness, bytes: &[u8]) -> (Expected, Vec<Message>) {
-    let sent = harness.hear(bytes);
-    let is_call = matches!(harness.events.last(), Some(Event::Incoming { .. }));
+fn outcome(wire: &mut Wire, bytes: &[u8]) -> (Expected, Vec<Message>) {
+    let sent = wire.say(bytes);
+    let is_call = matches!(wire.events.last(), Some(Event::Incoming { .. }));
     let outcome = match sent.first().and_then(Message::status) {
         None => Dropped,
         Some(100) if is_call => Call,
@@ -98,21 +98,18 @@ fn outcome(harness: &mut Harness, bytes: &[u8]) -> (Expected, Vec<Message>) {
 #[test]
 fn every_message_meets_its_fate() {
     for (section, name, wanted) in ROWS {
-        let mut harness = harness();
-        let (outcome, sent) = outcome(&mut harness, &corpus::load("torture", name));
+        let mut wire = wire();
+        let (outcome, sent) = outcome(&mut wire, &corpus::load("torture", name));
         assert_eq!(outcome, *wanted, "{section} {name}");
         assert!(sent.len() <= 1, "{section} {name}: one answer");
         if outcome != Call {
             assert!(
-                harness.events.is_empty(),
+                wire.events.is_empty(),
                 "{section} {name}: no call hears of it"
             );
         }
-        harness.pass(400_000);
-        assert!(
-            harness.endpoint.is_idle(),
-            "{section} {name}: nothing is left"
-        );
+        wire.pass(400_000);
+        assert!(wire.endpoint.is_idle(), "{section} {name}: nothing is left");
     }
 }
 
@@ -126,16 +123,16 @@ fn the_corpus_and_the_table_agree() {
 #[test]
 fn answers_say_what_was_wrong_and_lose_nothing() {
     let answer = |name| {
-        let (_, mut sent) = outcome(&mut harness(), &corpus::load("torture", name));
+        let (_, mut sent) = outcome(&mut wire(), &corpus::load("torture", name));
         sent.remove(0)
     };
     let extensions = answer("bext01");
     assert_eq!(
-        text(&extensions, Name::Unsupported),
+        header(&extensions, Name::Unsupported),
         "nothingSupportsThis, nothingSupportsThisEither"
     );
-    assert!(!text(&answer("intmeth"), Name::Allow).is_empty());
-    assert_eq!(text(&answer("invut"), Name::Accept), "application/sdp");
+    assert!(!header(&answer("intmeth"), Name::Allow).is_empty());
+    assert_eq!(header(&answer("invut"), Name::Accept), "application/sdp");
     let transports = answer("transports");
     assert_eq!(transports.values(Name::Via).count(), 5);
     // Odd bytes come back as they went.
@@ -190,21 +187,21 @@ fn a_contact_that_would_break_a_request_line_is_not_used() {
         ("*", Some("sip:138@127.0.0.1")),
     ];
     for (contact, wanted) in rows {
-        let mut harness = harness();
-        harness.say(&invite("<sip:138@127.0.0.1>", contact));
-        let Some(Event::Incoming { leg, .. }) = harness.events.pop() else {
+        let mut wire = wire();
+        wire.say(invite("<sip:138@127.0.0.1>", contact));
+        let Some(Event::Incoming { leg, .. }) = wire.events.pop() else {
             panic!("{contact}: a call");
         };
-        let ok = harness.give(Input::Answer(leg, SDP.to_vec())).remove(0).1;
+        let ok = wire.give(Input::Answer(leg, SDP.to_vec())).remove(0);
         let tag = to_tag(&ok);
-        harness.say(&format!(
+        wire.say(format!(
             "ACK sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKd\r\n\
              From: <sip:138@127.0.0.1>;tag=a\r\nTo: <sip:1@127.0.0.1>;tag={tag}\r\nCall-ID: c\r\nCSeq: 1 ACK\r\n\r\n"
         ));
-        let bye = harness.give(Input::HangUp(leg, None)).remove(0).1;
+        let bye = wire.give(Input::HangUp(leg, None)).remove(0);
         let uri = std::str::from_utf8(bye.request_uri()).ok();
         assert_eq!(uri, wanted, "{contact}");
     }
-    let (outcome, _) = outcome(&mut harness(), invite("<sip:1 3 8@h>", "*").as_bytes());
+    let (outcome, _) = outcome(&mut wire(), invite("<sip:1 3 8@h>", "*").as_bytes());
     assert_eq!(outcome, Answer(400), "there is nowhere to send anything");
 }

@@ -1,8 +1,7 @@
 //! A goodbye that is challenged and never proven. It ends nothing by itself, since anybody could have said it; but
 //! who said it may have gone and know no better, so it is asked whether the call stands.
 
-use crate::support::harness::{Harness, PEER, kinds, response, text};
-use crate::support::{SDP, udp};
+use maskline_fixtures::sip::{PEER, SDP, Wire, header, kinds, response, udp};
 use maskline_sip::digest::{Challenge, Credentials, Request};
 use maskline_sip::endpoint::{Peer, PeerId};
 use maskline_sip::message::{Message, Name};
@@ -15,25 +14,25 @@ fn credentials() -> Credentials {
 }
 
 /// A call that stands, to a peer that must prove itself and says `lines` in its answer; the ACK.
-fn talking(lines: &str) -> (Harness, Message) {
-    let mut harness = Harness::new(vec![Peer {
+fn talking(lines: &str) -> (Wire, Message) {
+    let mut wire = Wire::with_peers(vec![Peer {
         challenge: Some(credentials()),
         ..Peer::new(PeerId(1), udp(PEER))
     }]);
-    let (_, invite) = harness.dial();
+    let (_, invite) = wire.dial();
     let sdp = String::from_utf8_lossy(SDP);
     let lines = format!(
         "Contact: <sip:b@{PEER}>\r\n{lines}Content-Type: application/sdp\r\nContent-Length: {}\r\n",
         sdp.len()
     );
-    let ack = harness.say(&(response(&invite, "200 OK", &lines) + &sdp));
+    let ack = wire.say(&(response(&invite, "200 OK", "b", &lines) + &sdp));
     assert_eq!(kinds(&ack), ["ACK"]);
-    assert_eq!(harness.heard(), ["answered"]);
-    (harness, ack.into_iter().next().expect("an ACK"))
+    assert_eq!(wire.heard(), ["answered"]);
+    (wire, ack.into_iter().next().expect("an ACK"))
 }
 
 fn uri(ack: &Message) -> String {
-    let from = text(ack, Name::From);
+    let from = header(ack, Name::From);
     let begin = from.find('<').map_or(0, |at| at + 1);
     from[begin..from.find('>').unwrap_or(from.len())].to_owned()
 }
@@ -45,15 +44,15 @@ fn bye(ack: &Message, number: u32, proof: Option<&str>) -> String {
         "BYE {} SIP/2.0\r\nVia: SIP/2.0/UDP {PEER};branch=z9hG4bKbye{number};rport\r\nFrom: {}\r\nTo: {}\r\n\
          Call-ID: {}\r\nCSeq: {number} BYE\r\nMax-Forwards: 70\r\n{proof}Content-Length: 0\r\n\r\n",
         uri(ack),
-        text(ack, Name::To),
-        text(ack, Name::From),
-        text(ack, Name::CallId),
+        header(ack, Name::To),
+        header(ack, Name::From),
+        header(ack, Name::CallId),
     )
 }
 
 /// The requests that are sent within so many milliseconds.
-fn asked(harness: &mut Harness, millis: u64) -> Vec<Message> {
-    harness.pass(millis).into_iter().map(|(_, it)| it).collect()
+fn asked(wire: &mut Wire, millis: u64) -> Vec<Message> {
+    wire.pass(millis)
 }
 
 #[test]
@@ -73,30 +72,30 @@ fn who_says_goodbye_without_a_proof_and_has_gone_ends_the_call() {
         ("Allow: UPDATE\r\n", "UPDATE", "480 Unavailable"),
     ];
     for (lines, how, answer) in rows {
-        let (mut harness, ack) = talking(lines);
-        assert_eq!(kinds(&harness.say(&bye(&ack, 7, None))), ["401"], "{how}");
-        assert_eq!(harness.heard(), [""; 0], "the call stands so far");
-        let asked = asked(&mut harness, 2_000);
+        let (mut wire, ack) = talking(lines);
+        assert_eq!(kinds(&wire.say(bye(&ack, 7, None))), ["401"], "{how}");
+        assert_eq!(wire.heard(), [""; 0], "the call stands so far");
+        let asked = asked(&mut wire, 2_000);
         assert_eq!(kinds(&asked)[0], how);
-        harness.say(&response(&asked[0], answer, "Content-Length: 0\r\n"));
-        assert_eq!(harness.heard(), ["ended silent"], "{how} {answer}");
+        wire.say(response(&asked[0], answer, "b", "Content-Length: 0\r\n"));
+        assert_eq!(wire.heard(), ["ended silent"], "{how} {answer}");
     }
 }
 
 #[test]
 fn nobody_ends_the_call_of_a_phone_that_goes_on() {
     for lines in ["", "Allow: INVITE, UPDATE\r\n"] {
-        let (mut harness, ack) = talking(lines);
+        let (mut wire, ack) = talking(lines);
         // Every half second for half a minute.
         let mut requests = Vec::new();
         for number in 1..=60 {
-            assert_eq!(kinds(&harness.say(&bye(&ack, number, None))), ["401"]);
-            for request in asked(&mut harness, 500) {
+            assert_eq!(kinds(&wire.say(bye(&ack, number, None))), ["401"]);
+            for request in asked(&mut wire, 500) {
                 let is_invite = kinds(std::slice::from_ref(&request)) == ["INVITE"];
                 let sdp = String::from_utf8_lossy(if is_invite { SDP } else { b"" });
                 let kind = "Content-Type: application/sdp\r\n".repeat(usize::from(is_invite));
                 let rest = format!("{kind}Content-Length: {}\r\n", sdp.len());
-                harness.say(&(response(&request, "200 OK", &rest) + &sdp));
+                wire.say(&(response(&request, "200 OK", "b", &rest) + &sdp));
                 requests.push(request);
             }
         }
@@ -106,7 +105,7 @@ fn nobody_ends_the_call_of_a_phone_that_goes_on() {
             "it is asked once: {:?}",
             kinds(&requests)
         );
-        assert_eq!(harness.heard(), [""; 0]);
+        assert_eq!(wire.heard(), [""; 0]);
     }
 }
 
@@ -120,28 +119,29 @@ fn a_refusal_that_says_nothing_of_the_call_does_not_end_it() {
         "503 Later",
         "606 No",
     ] {
-        let (mut harness, ack) = talking("");
-        harness.say(&bye(&ack, 7, None));
-        let asked = asked(&mut harness, 2_000);
-        harness.say(&response(&asked[0], status, "Content-Length: 0\r\n"));
-        assert_eq!(harness.heard(), [""; 0], "{status}");
+        let (mut wire, ack) = talking("");
+        wire.say(bye(&ack, 7, None));
+        let asked = asked(&mut wire, 2_000);
+        wire.say(response(&asked[0], status, "b", "Content-Length: 0\r\n"));
+        assert_eq!(wire.heard(), [""; 0], "{status}");
     }
     // And without a goodbye before it even 404 does not: the refresh of a session may come again.
-    let (mut harness, _) = talking("Session-Expires: 200;refresher=uac\r\nRequire: timer\r\n");
-    let refresh = asked(&mut harness, 100_100);
+    let (mut wire, _) = talking("Session-Expires: 200;refresher=uac\r\nRequire: timer\r\n");
+    let refresh = asked(&mut wire, 100_100);
     assert_eq!(kinds(&refresh), ["INVITE"]);
-    harness.say(&response(
+    wire.say(response(
         &refresh[0],
         "404 Not Found",
+        "b",
         "Content-Length: 0\r\n",
     ));
-    assert_eq!(harness.heard(), [""; 0]);
+    assert_eq!(wire.heard(), [""; 0]);
 }
 
 #[test]
 fn whoever_proves_its_goodbye_in_time_is_asked_nothing() {
-    let (mut harness, ack) = talking("");
-    let refused = harness.say(&bye(&ack, 7, None)).remove(0);
+    let (mut wire, ack) = talking("");
+    let refused = wire.say(bye(&ack, 7, None)).remove(0);
     let challenge = Challenge::choose(refused.headers(Name::WwwAuthenticate)).expect("one");
     let uri = uri(&ack);
     let request = Request {
@@ -150,9 +150,9 @@ fn whoever_proves_its_goodbye_in_time_is_asked_nothing() {
         body: b"",
     };
     let proof = challenge.answer(&credentials(), &request, 1, "0123456789abcdef");
-    assert!(asked(&mut harness, 200).is_empty());
-    assert_eq!(kinds(&harness.say(&bye(&ack, 8, Some(&proof)))), ["200"]);
-    assert_eq!(harness.heard(), ["ended"]);
-    assert!(asked(&mut harness, 60_000).is_empty());
-    assert!(harness.endpoint.is_idle());
+    assert!(asked(&mut wire, 200).is_empty());
+    assert_eq!(kinds(&wire.say(bye(&ack, 8, Some(&proof)))), ["200"]);
+    assert_eq!(wire.heard(), ["ended"]);
+    assert!(asked(&mut wire, 60_000).is_empty());
+    assert!(wire.endpoint.is_idle());
 }

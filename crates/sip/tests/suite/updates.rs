@@ -1,9 +1,9 @@
 //! What each request about media gets in each state of a dialog, whoever sends it: RFC 3261 section 14.2,
 //! RFC 3311 section 5.2, RFC 3262 section 5, RFC 6337 section 2.
 
-use crate::support::SDP;
-use crate::support::wire::{
-    OTHER, OURS, Wire, first_leg, header, invite_with, response_with, statuses, to_tag, within_with,
+use maskline_fixtures::sip::{
+    OTHER, OURS, SDP, Wire, first_leg, header, invite_with, request_of_callee, response_with,
+    statuses, to_tag, within_with,
 };
 use maskline_sip::endpoint::{Event, Input, LegId};
 use maskline_sip::message::{Message, Name};
@@ -125,10 +125,10 @@ impl Reached {
         let rack = format!("RAck: {}\r\n", self.rack);
         let lines = if method == "PRACK" { rack.as_str() } else { "" };
         let text = match &self.sides {
-            Ok(sides) => Wire::from_callee(sides, method, number, lines, offer),
+            Ok(sides) => request_of_callee(sides, method, number, lines, offer),
             Err(tag) => within_with(method, number, tag, lines, offer),
         };
-        self.wire.say(text.as_bytes())
+        self.wire.say(&text)
     }
 }
 
@@ -156,7 +156,7 @@ fn reach_by_being_called(at: At) -> Reached {
         false => ALLOW.to_owned(),
     };
     let mut wire = Wire::new();
-    wire.say(invite_with(&lines, if is_delayed { b"" } else { SDP }).as_bytes());
+    wire.say(invite_with(&lines, if is_delayed { b"" } else { SDP }));
     let leg = first_leg(&wire);
     let said = match at {
         At::Offered | At::Delayed => wire.give(Input::Progress(leg, 180, None)),
@@ -187,7 +187,7 @@ fn reach_by_being_called(at: At) -> Reached {
         | At::ConfirmingOffer
         | At::HungUp => {
             let ack = within_with("ACK", 1, &to_tag(&said[0]), "", b"");
-            reached.wire.say(ack.as_bytes());
+            reached.wire.say(&ack);
         }
         _ => {}
     }
@@ -226,7 +226,7 @@ fn reach_by_calling(at: At) -> Reached {
         At::Dialled => say("200 OK", &contact, SDP),
         _ => say("183 Session Progress", &reliable, SDP),
     };
-    wire.say(said.as_bytes());
+    wire.say(&said);
     // What a request of ours would say of both sides.
     let text = said.replacen("SIP/2.0 ", "ACK sip:x SIP/2.0\r\nX: ", 1);
     let sides = Message::parse(text.as_bytes()).expect("it can be split");
@@ -300,7 +300,7 @@ fn what_was_put_off_is_taken_when_it_comes_again() {
                 panic!("they called")
             };
             let ack = within_with("ACK", 2, &tag, "", b"");
-            reached.wire.say(ack.as_bytes());
+            reached.wire.say(&ack);
         }
         assert!(reached.ask(("UPDATE", true)).is_empty(), "{at:?}");
         assert!(matches!(
