@@ -7,17 +7,15 @@
 //!
 //! Other codecs cross only where that is asked for: [`parse_passing`] and [`agree_passing`].
 
-mod ours;
+mod local;
 mod pass_through;
 mod read;
 mod write;
 
-pub use ours::{OurSide, reoffer};
+pub use local::LocalSession;
 pub use pass_through::{Format, PassThrough};
 pub(crate) use read::origin;
-use read::parse_media;
-pub use read::{host_name, parse, parse_passing, parse_within, with_address};
-pub use write::{answer, offer};
+pub use read::{host_name, parse, parse_passing, parse_within};
 
 use crate::g711::Law;
 use std::net::SocketAddr;

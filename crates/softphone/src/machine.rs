@@ -16,12 +16,11 @@ pub use types::{Input, Order, Output, Settings};
 use super::event::{By, Event, Packets, Report, What};
 use super::reply::Reply;
 use super::sound::Sound;
-use super::voice::{self, Taken, Voice};
+use super::voice::{Taken, Voice};
 use maskline_sip::endpoint::{self, Endpoint, Input as SipInput, LegId, Peer, PeerId};
 use maskline_sip::hop::Hop;
-use maskline_sip::sdp::{self, Audio, Description, Direction};
+use maskline_sip::sdp::{Audio, Description, Direction, LocalSession};
 use maskline_sip::time::Time;
-use maskline_sip::uri::sip_uri;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -31,37 +30,26 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(20);
 /// Further behind than this, packets are left out rather than sent in a burst.
 const LATE_MAX: Duration = Duration::from_millis(200);
-/// The hops that a call of ours may take.
-const MAX_FORWARDS: u8 = 70;
 
 struct Call {
     report: Report,
     stage: Stage,
     voice: Voice,
     media: Option<SocketAddr>,
-    session: u64,
-    /// Descriptions of ours so far; each is a new version of the session.
-    versions: u32,
+    session: LocalSession,
     /// Whether the other side has put us on hold.
     held: bool,
     due: Option<(Time, Due)>,
 }
 
 impl Call {
-    /// Our description is the next version of the session (RFC 3264 section 8).
-    fn versioned(&mut self, description: Vec<u8>) -> Vec<u8> {
-        self.versions += 1;
-        voice::with_version(description, self.versions)
-    }
-
     fn offer(&mut self, direction: Direction) -> Option<Vec<u8>> {
         let own = self.media?;
         let audio = Audio {
             direction,
             ..Audio::ours(own)
         };
-        let offer = sdp::offer(&audio, own, self.session);
-        Some(self.versioned(offer))
+        Some(self.session.offer(&audio, own))
     }
 }
 
@@ -206,8 +194,7 @@ impl Machine {
             stage,
             voice: Voice::new(play, chance, self.settings.listens),
             media: None,
-            session: chance.rotate_left(17),
-            versions: 0,
+            session: LocalSession::new(chance.rotate_left(17)),
             held: false,
             due: None,
         };
@@ -221,29 +208,12 @@ impl Machine {
             return;
         };
         call.media = address;
-        let Some(offer) = call.offer(Direction::SendRecv) else {
-            return match call.stage {
-                Stage::Dialling(_) => self.over(id, By::Us, Some(500), Some(47), now),
-                _ => self.refuse(id, 500, Some(47), now),
-            };
-        };
-        match &mut call.stage {
-            Stage::Dialling(order) => {
-                let dial = endpoint::Dial {
-                    hop: Hop::udp(order.server),
-                    target: sip_uri(&order.to, order.server),
-                    identity: sip_uri(&order.from, self.settings.advertised).into(),
-                    max_forwards: MAX_FORWARDS,
-                    sdp: offer,
-                };
-                call.stage = Stage::Calling {
-                    keys: std::mem::take(&mut order.keys),
-                    hang_up: order.hang_up,
-                };
-                self.sip_for(Some(id), SipInput::Dial(id, dial), now);
-            }
-            Stage::Ringing { .. } => self.ring(id, now),
-            Stage::Calling { .. } | Stage::Talking => {}
+        match (&call.stage, address) {
+            (Stage::Dialling(_), None) => self.over(id, By::Us, Some(500), Some(47), now),
+            (_, None) => self.refuse(id, 500, Some(47), now),
+            (Stage::Dialling(_), Some(_)) => self.send_invite(id, now),
+            (Stage::Ringing { .. }, Some(_)) => self.ring(id, now),
+            (Stage::Calling { .. } | Stage::Talking, Some(_)) => {}
         }
     }
 

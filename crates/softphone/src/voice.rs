@@ -37,18 +37,6 @@ pub fn answering_audio(
     Ok((audio, agreement))
 }
 
-/// Our description as this version of our session: the writer of descriptions knows only the first, and a
-/// peer may pass over what comes under a version that it has seen.
-pub fn with_version(description: Vec<u8>, version: u32) -> Vec<u8> {
-    match String::from_utf8(description) {
-        Ok(text) => text
-            .replacen(" 1 IN IP", &format!(" {version} IN IP"), 1)
-            .into_bytes(),
-        // Ours is text.
-        Err(other) => other.into_bytes(),
-    }
-}
-
 /// Where sound goes and what its numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path {
@@ -345,7 +333,7 @@ impl Order {
 mod tests {
     use super::super::sound::melody;
     use super::*;
-    use maskline_sip::sdp;
+    use maskline_sip::sdp::{self, LocalSession};
 
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
@@ -354,9 +342,9 @@ mod tests {
     /// Two voices that agreed: the first offered.
     fn pair(play: Vec<Sound>, other: Vec<Sound>) -> (Voice, Voice) {
         let own = Audio::ours(address(1));
-        let offer = sdp::parse(&sdp::offer(&own, address(1), 7)).unwrap();
+        let offer = sdp::parse(&LocalSession::new(7).offer(&own, address(1))).unwrap();
         let (audio, agreement) = answering_audio(&offer, address(2)).unwrap();
-        let answer = sdp::answer(&offer, &audio, &agreement, address(2), 8);
+        let answer = LocalSession::new(8).answer(&offer, &audio, &agreement, address(2));
         let answer = sdp::parse(&answer).unwrap();
         let (mut one, mut two) = (Voice::new(play, 1 << 40, true), Voice::new(other, 99, true));
         one.set_path(Path::of_answer(&answer.audio, &own).unwrap());
@@ -436,7 +424,7 @@ mod tests {
             direction: Direction::SendOnly,
             ..Audio::ours(address(1))
         };
-        let offer = sdp::parse(&sdp::offer(&held, address(1), 7)).unwrap();
+        let offer = sdp::parse(&LocalSession::new(7).offer(&held, address(1))).unwrap();
         let (audio, agreement) = answering_audio(&offer, address(2)).unwrap();
         assert_eq!(audio.direction, Direction::RecvOnly);
         let mut voice = Voice::new(melody(), 1, false);

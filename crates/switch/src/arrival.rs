@@ -4,7 +4,7 @@ use super::active_call::ActiveCall;
 use super::codecs::Codecs;
 use super::ladder::Way;
 use super::media::Media;
-use super::media_names::{Resolved, with_address};
+use super::media_names::Resolved;
 use super::media_reach::Reach;
 use super::{CallKey, Output, Routing, Switch};
 use crate::{Trunk, numbers, peers};
@@ -58,12 +58,8 @@ impl Switch {
         ];
         let codecs = Codecs::of(&trunk_in.said);
         let said = invite.sdp().unwrap_or_default();
-        let offer = match named {
-            Ok(Some(address)) => with_address(said, address),
-            Ok(None) | Err(_) => said.into(),
-        };
         let reach = Reach::of_caller(&trunk_in, &self.setup);
-        let mut media = Media::from_offer(&offer, codecs, reach, sessions);
+        let mut media = Media::from_offer(said, named.ok().flatten(), codecs, reach, sessions);
         if let Err(why) = named {
             media.is_found_unfit(why);
         }

@@ -9,7 +9,7 @@ use maskline_domain::call::{CallerMedia, Input as CallInput, MediaAccess, Moment
 use maskline_sip::endpoint::{Event, LegId};
 
 impl Switch {
-    /// `named` is what stands in the place of a host name in its description.
+    /// `named` is what the host name in its description stands for.
     pub(super) fn take_event(&mut self, event: Event, named: Resolved, now: Moment) {
         match event {
             Event::Incoming {
@@ -194,7 +194,7 @@ impl Switch {
             return;
         };
         let named = named.map_err(Reason::from);
-        match named.and_then(|_| live.media.take_late_answer(sdp)) {
+        match named.and_then(|address| live.media.take_late_answer(sdp, address)) {
             Ok(holds) => {
                 self.relay(key);
                 self.happen(key, CallInput::CallerAnswered, now);
@@ -235,7 +235,7 @@ impl Switch {
         if sdp.is_empty() && live.media.is_agreed() {
             return Ok(());
         }
-        let answer = named.and_then(|_| self.read(key, Side::Callee, sdp))?;
+        let answer = named.and_then(|address| self.read(key, Side::Callee, sdp, address))?;
         let live = self.calls.get_mut(&key).ok_or(Reason::Failed)?;
         if live.media.take_answer(answer)? {
             self.relay(key);

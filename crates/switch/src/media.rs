@@ -12,7 +12,8 @@ pub(super) use early::Across;
 use maskline_domain::call::{Reason, Side};
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{
-    self, Agreement, Audio, Codec, Description, Direction, OurSide, PassThrough, Passing, Payloads,
+    self, Agreement, Audio, Codec, Description, Direction, LocalSession, PassThrough, Passing,
+    Payloads,
 };
 use ringing::Rung;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -45,7 +46,7 @@ pub(super) struct Media {
 /// One side.
 struct Half {
     /// What we say to it.
-    ours: OurSide,
+    ours: LocalSession,
     /// What it said last.
     theirs: Option<Description>,
     /// What the numbers in its packets mean.
@@ -66,7 +67,7 @@ impl Half {
     fn new(session: u64, codecs: Codecs, reach: Reach) -> Self {
         Self {
             codecs,
-            ours: OurSide::new(session),
+            ours: LocalSession::new(session),
             theirs: None,
             payloads: None,
             holds: false,
@@ -77,10 +78,11 @@ impl Half {
         }
     }
 
-    /// Reads what this side says of its media, as far as its trunk lets it.
-    fn read(&self, body: &[u8]) -> Result<Description, Unfit> {
+    /// Reads what this side says of its media, as far as its trunk lets it. `named` is the address that its host
+    /// name stands for, if it has one.
+    fn read(&self, body: &[u8], named: Option<IpAddr>) -> Result<Description, Unfit> {
         let can_speak = |ip| self.reach.can_speak_with(ip);
-        let read = sdp::parse_within(body, &self.codecs.passing, can_speak);
+        let read = sdp::parse_within(body, &self.codecs.passing, named, can_speak);
         let mut read = read.map_err(|_| Unfit::Codec)?;
         if !can_speak(read.audio.address.ip()) {
             return Err(Unfit::Family);
@@ -207,12 +209,18 @@ impl sdp::Agreed for Agreed {
 }
 
 impl Media {
-    /// The caller's INVITE had this body, and came by a trunk that lets these codecs be used. `sessions` are
-    /// numbers for `o=` that tell nothing, one for each side.
-    pub fn from_offer(body: &[u8], codecs: Codecs, reach: Reach, sessions: [u64; 2]) -> Self {
+    /// The caller's INVITE had this body, whose host name stands for `named`, and came by a trunk that lets these
+    /// codecs be used. `sessions` are numbers for `o=` that tell nothing, one for each side.
+    pub fn from_offer(
+        body: &[u8],
+        named: Option<IpAddr>,
+        codecs: Codecs,
+        reach: Reach,
+        sessions: [u64; 2],
+    ) -> Self {
         let callee = Half::new(sessions[1], codecs.clone(), reach.clone());
         let mut caller = Half::new(sessions[0], codecs, reach);
-        let read = caller.read(body);
+        let read = caller.read(body, named);
         let unfit = read.as_ref().err().copied();
         caller.theirs = read.ok();
         let offered = caller.theirs.as_ref();
@@ -237,8 +245,13 @@ impl Media {
     ///
     /// # Errors
     /// Why it cannot be used.
-    pub fn read(&self, side: Side, body: &[u8]) -> Result<Description, Unfit> {
-        self.half(side).read(body)
+    pub fn read(
+        &self,
+        side: Side,
+        body: &[u8],
+        named: Option<IpAddr>,
+    ) -> Result<Description, Unfit> {
+        self.half(side).read(body, named)
     }
 
     pub fn is_usable(&self) -> bool {
@@ -411,7 +424,7 @@ impl Media {
         let mut ours = self.caller.ours.clone();
         let answer = ours.answer(offered, answered, agreed, lease.caller);
         // Another packet time of the callee's next machine is no reason to ask the caller anew.
-        if is_as_good(self.caller.ours.said(), &answer) {
+        if ours.says_the_same_as(&self.caller.ours) {
             return Some(self.caller.ours.said().to_vec());
         }
         self.caller.ours = ours;
@@ -424,11 +437,11 @@ impl Media {
     }
 
     /// Takes the caller's answer to our offer in the answer. Says whether it puts the call on hold.
-    pub fn take_late_answer(&mut self, body: &[u8]) -> Result<bool, Reason> {
+    pub fn take_late_answer(&mut self, body: &[u8], named: Option<IpAddr>) -> Result<bool, Reason> {
         let answered = self.callee.theirs.as_ref().ok_or(Reason::Failed)?;
         let agreed = self.agreed.as_ref().ok_or(Reason::Failed)?;
         let offer = agreed.only(answered.audio.clone());
-        let answer = self.caller.read(body)?;
+        let answer = self.caller.read(body, named)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
         self.caller.spoken = Some(agreed.spoken());
         Ok(self
@@ -522,8 +535,13 @@ impl Media {
     }
 
     /// Takes one side's answer to what the other one offered, and gives the answer for that one.
-    pub fn take_reply(&mut self, side: Side, body: &[u8]) -> Result<Vec<u8>, Reason> {
-        let answer = self.half(side).read(body)?;
+    pub fn take_reply(
+        &mut self,
+        side: Side,
+        body: &[u8],
+        named: Option<IpAddr>,
+    ) -> Result<Vec<u8>, Reason> {
+        let answer = self.half(side).read(body, named)?;
         let offerer = side.other();
         let ours = self.address(offerer).ok_or(Reason::Failed)?;
         let offered = self.offered.take_if(|(by, _)| *by == offerer);
@@ -590,8 +608,13 @@ impl Media {
 
     /// Takes one side's answer to what it was offered as it is. Says whether it holds the call now and did
     /// not before, or the other way round.
-    pub fn take_answer_to_what_is(&mut self, side: Side, body: &[u8]) -> Result<bool, Reason> {
-        let answer = self.half(side).read(body)?;
+    pub fn take_answer_to_what_is(
+        &mut self,
+        side: Side,
+        body: &[u8],
+        named: Option<IpAddr>,
+    ) -> Result<bool, Reason> {
+        let answer = self.half(side).read(body, named)?;
         let offer = self.what_is(side).ok_or(Reason::Failed)?;
         let agreed = Agreed::of(&offer, &answer.audio)?;
         let half = self.half_mut(side);
@@ -621,17 +644,6 @@ impl Media {
             Side::Callee => &mut self.callee,
         }
     }
-}
-
-/// Whether this description of ours says what that one does, but for how much sound is in a packet.
-fn is_as_good(said: &[u8], wanted: &[u8]) -> bool {
-    let facts = |body| {
-        let mut read = sdp::parse_passing(body, &PassThrough::ALL).ok()?;
-        (read.audio.ptime_ms, read.audio.noise) = (None, false);
-        Some(read)
-    };
-    let (said, wanted) = (facts(said), facts(wanted));
-    said.is_some() && said == wanted
 }
 
 /// What we would say if we were the callee: the first codec that we understand, and no more than is wanted

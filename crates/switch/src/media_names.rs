@@ -15,7 +15,6 @@ use maskline_domain::call::{Moment, Side};
 use maskline_sip::endpoint::{Event, LegId};
 use maskline_sip::sdp;
 use shares::Shares;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
@@ -26,7 +25,7 @@ const LEGS_MAX: usize = 256;
 /// The most that happens on a leg while it waits. With more it waits no longer.
 const EVENTS_MAX: usize = 32;
 
-/// What stands in the place of the host name of a description; no address where it names no host.
+/// What the host name of a description stands for; no address where it names no host.
 pub(super) type Resolved = Result<Option<IpAddr>, Unfit>;
 
 /// A leg that waits for a name, and what happened on it meanwhile.
@@ -227,7 +226,7 @@ impl Switch {
         }
     }
 
-    /// What happened, with an address in the place of its host name. Of several we take one of a family that
+    /// What happened, with the address that its host name stands for. Of several we take one of a family that
     /// our media speaks on this trunk, if there is one.
     fn take_named(&mut self, event: Event, found: &Result<Vec<IpAddr>, Unfit>, now: Moment) {
         let addresses = match found {
@@ -242,7 +241,7 @@ impl Switch {
         let Some(address) = usual.next().or(addresses.first()).copied() else {
             return self.take_event(event, Err(Unfit::NoSuchHost), now);
         };
-        self.take_event(with_addresses(event, address), Ok(Some(address)), now);
+        self.take_event(event, Ok(Some(address)), now);
     }
 
     /// The trunk of the leg on which something happened; none if it is of no call any more.
@@ -259,27 +258,6 @@ impl Switch {
     }
 }
 
-/// A description with this address in the place of its host name, if it names one.
-pub(super) fn with_address(body: &[u8], address: IpAddr) -> Cow<'_, [u8]> {
-    match sdp::host_name(body) {
-        Some(name) => sdp::with_address(body, name, address).into(),
-        None => body.into(),
-    }
-}
-
-/// The same in what happened. That of an INVITE is put in where the INVITE is read.
-fn with_addresses(mut event: Event, address: IpAddr) -> Event {
-    let Some(known) = sdp_of(&event).map(|sdp| with_address(sdp, address).into_owned()) else {
-        return event;
-    };
-    match &mut event {
-        Event::Progress { sdp, .. } | Event::Answered { sdp, .. } => *sdp = Some(known.into()),
-        Event::Confirmed { sdp, .. } | Event::Offered { sdp, .. } => *sdp = Some(known),
-        Event::OfferAccepted { sdp, .. } => *sdp = known,
-        _ => {}
-    }
-    event
-}
 fn leg_of(event: &Event) -> Option<LegId> {
     match event {
         Event::Incoming { leg, .. }

@@ -7,13 +7,20 @@ use super::{CallKey, Output, Switch, keys};
 use maskline_domain::call::{Input as CallInput, Moment, Side};
 use maskline_sip::endpoint::{Input as SipInput, LegId, Warning};
 use maskline_sip::sdp::Description;
+use std::net::IpAddr;
 
 impl Switch {
     /// Reads what a side says of its media. Nothing has changed yet: what cannot be used is found here, before
     /// any of it is taken.
-    pub(super) fn read(&self, key: CallKey, side: Side, body: &[u8]) -> Result<Description, Unfit> {
+    pub(super) fn read(
+        &self,
+        key: CallKey,
+        side: Side,
+        body: &[u8],
+        named: Option<IpAddr>,
+    ) -> Result<Description, Unfit> {
         let live = self.calls.get(&key).ok_or(Unfit::Codec)?;
-        let said = live.media.read(side, body)?;
+        let said = live.media.read(side, body, named)?;
         match self.leads_back(key, said.audio.address) {
             true => Err(Unfit::Circle),
             false => Ok(said),
@@ -47,7 +54,7 @@ impl Switch {
             "offer",
             named.err().map_or("", Unfit::note),
         );
-        let offer = match named.and_then(|_| self.read(key, side, body)) {
+        let offer = match named.and_then(|address| self.read(key, side, body, address)) {
             Ok(offer) => offer,
             Err(unfit) => return self.send_refusal(key, side, 488, unfit.warning(), now),
         };
@@ -131,11 +138,12 @@ impl Switch {
             // It answers the offer in our reliable progress by PRACK (RFC 3262 section 5).
             return self.take_late_answer(key, sdp, named, now);
         }
+        let address = named.ok().flatten();
         if !live.media.owes_reply(side) {
-            return self.take_answer_to_what_is(key, side, sdp, now);
+            return self.take_answer_to_what_is(key, side, sdp, address, now);
         }
         let was_heard = live.media.is_callee_heard();
-        match live.media.take_reply(side, sdp) {
+        match live.media.take_reply(side, sdp, address) {
             Ok(reply) => {
                 live.reply = Some(reply);
                 self.happen(key, CallInput::OfferAccepted(side), now);
@@ -150,11 +158,18 @@ impl Switch {
     }
 
     /// A side has answered what it was offered as it is. One that fits nothing changes nothing.
-    fn take_answer_to_what_is(&mut self, key: CallKey, side: Side, sdp: &[u8], now: Moment) {
+    fn take_answer_to_what_is(
+        &mut self,
+        key: CallKey,
+        side: Side,
+        sdp: &[u8],
+        named: Option<IpAddr>,
+        now: Moment,
+    ) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let taken = live.media.take_answer_to_what_is(side, sdp);
+        let taken = live.media.take_answer_to_what_is(side, sdp, named);
         if taken.is_ok() {
             self.relay(key);
         }

@@ -67,12 +67,8 @@ impl Agreements {
         let Some(said) = message.sdp() else {
             return false;
         };
-        let named = sdp::host_name(said).and_then(|name| Some((name, address_named(name)?)));
-        let said = match named {
-            Some((name, address)) => sdp::parse(&sdp::with_address(said, name, address)),
-            None => sdp::parse(said),
-        };
-        let Ok(said) = said else {
+        let named = sdp::host_name(said).and_then(address_named);
+        let Ok(said) = sdp::parse_within(said, &[], named, |_| true) else {
             self.is_unclear = true;
             return true;
         };

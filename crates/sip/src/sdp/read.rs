@@ -45,10 +45,11 @@ enum Place<'a> {
 }
 
 impl Place<'_> {
-    fn address(self) -> Option<IpAddr> {
+    /// Its address; `known` is a host name with the address that it stands for.
+    fn address(self, known: Option<(&str, IpAddr)>) -> Option<IpAddr> {
         match self {
             Self::Address(address) => Some(address),
-            Self::Name(_) => None,
+            Self::Name(name) => known.filter(|(known, _)| *known == name).map(|(_, at)| at),
         }
     }
 }
@@ -60,18 +61,21 @@ pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
 
 /// Reads an offer or an answer of a side whose calls may also use these codecs.
 pub fn parse_passing(bytes: &[u8], foreign: &[PassThrough]) -> Result<Description, SdpError> {
-    parse_within(bytes, foreign, |_| true)
+    parse_within(bytes, foreign, None, |_| true)
 }
 
-/// The same where not every address can be spoken with: of several audio lines the first counts that has one
-/// that can; without such a one the first, so that whoever asked sees why it does not do.
+/// The same where `named` is the address that [`host_name`] stands for, if that is known, and where not every address
+/// can be spoken with: of several audio lines the first counts that has one that can; without such a one the first,
+/// so that whoever asked sees why it does not do.
 pub fn parse_within(
     bytes: &[u8],
     foreign: &[PassThrough],
+    named: Option<IpAddr>,
     can_speak: impl Fn(IpAddr) -> bool,
 ) -> Result<Description, SdpError> {
     let (sections, session) = split(bytes)?;
-    let read = |(at, section)| Some((at, audio(section, &session, foreign)?));
+    let known = name_of_audio(&sections, &session).zip(named);
+    let read = |(at, section)| Some((at, audio(section, &session, known, foreign)?));
     let mut found: Vec<(usize, Audio)> = sections.iter().enumerate().filter_map(read).collect();
     let best = found
         .iter()
@@ -82,21 +86,12 @@ pub fn parse_within(
     let (at, audio) = found.swap_remove(best.unwrap_or(0));
     Ok(Description {
         audio,
-        media: media(&sections, Some(at)),
+        media: media(&sections, at),
     })
 }
 
-/// The media lines of a description of our own, of which only the audio is carried.
-pub(super) fn parse_media(bytes: &[u8]) -> Result<Vec<MediaLine>, SdpError> {
-    let (sections, _) = split(bytes)?;
-    let carried = sections
-        .iter()
-        .position(|section| section.kind == b"audio" && section.port != 0);
-    Ok(media(&sections, carried))
-}
-
-fn media(sections: &[Section<'_>], carried: Option<usize>) -> Vec<MediaLine> {
-    let line = |(index, section): (usize, &Section<'_>)| match Some(index) == carried {
+fn media(sections: &[Section<'_>], carried: usize) -> Vec<MediaLine> {
+    let line = |(index, section): (usize, &Section<'_>)| match index == carried {
         true => MediaLine::Carried(String::from_utf8_lossy(section.protocol).into_owned()),
         false => refused(section),
     };
@@ -188,8 +183,8 @@ fn connection(value: &[u8]) -> Option<Place<'_>> {
     }
 }
 
-/// The host name that stands where the address of the audio should, if one does. The description can be read
-/// once [`with_address`] has put the address in its place.
+/// The host name that stands where the address of the audio should, if one does. With the address that it stands
+/// for the description can be read ([`parse_within`]).
 pub fn host_name(bytes: &[u8]) -> Option<&str> {
     let is_name =
         |(letter, value)| letter == b'c' && matches!(connection(value), Some(Place::Name(_)));
@@ -197,6 +192,10 @@ pub fn host_name(bytes: &[u8]) -> Option<&str> {
         return None;
     }
     let (sections, session) = split(bytes).ok()?;
+    name_of_audio(&sections, &session)
+}
+
+fn name_of_audio<'a>(sections: &[Section<'a>], session: &Session<'a>) -> Option<&'a str> {
     let mut audio = sections.iter().filter(|section| is_plain_audio(section));
     let place = audio
         .next()
@@ -205,27 +204,6 @@ pub fn host_name(bytes: &[u8]) -> Option<&str> {
         Some(Place::Name(name)) => Some(name),
         _ => None,
     }
-}
-
-/// The same description with this address wherever a `c=` line has this host name.
-pub fn with_address(bytes: &[u8], name: &str, address: IpAddr) -> Vec<u8> {
-    let kind = if address.is_ipv4() { "IP4" } else { "IP6" };
-    let written = format!("c=IN {kind} {address}\r");
-    let names = |line: &[u8]| match text::trim(line).strip_prefix(b"c=") {
-        Some(value) => matches!(connection(value), Some(Place::Name(found)) if found == name),
-        None => false,
-    };
-    let lines: Vec<&[u8]> = bytes
-        .split(|&byte| byte == b'\n')
-        .map(|line| {
-            if names(line) {
-                written.as_bytes()
-            } else {
-                line
-            }
-        })
-        .collect();
-    lines.join(&b'\n')
 }
 
 fn direction(attribute: &[u8]) -> Option<Direction> {
@@ -258,7 +236,7 @@ fn control(value: &[u8]) -> Option<(u16, Option<IpAddr>)> {
     let port = text::number(port).filter(|port| *port != 0)?;
     match text::trim(address) {
         [] => Some((port, None)),
-        address => Some((port, Some(connection(address)?.address()?))),
+        address => Some((port, Some(connection(address)?.address(None)?))),
     }
 }
 
@@ -294,11 +272,16 @@ fn is_plain_audio(section: &Section<'_>) -> bool {
     section.kind.eq_ignore_ascii_case(b"audio") && section.port != 0 && is_plain(section.protocol)
 }
 
-fn audio(section: &Section<'_>, session: &Session<'_>, allowed: &[PassThrough]) -> Option<Audio> {
+fn audio(
+    section: &Section<'_>,
+    session: &Session<'_>,
+    known: Option<(&str, IpAddr)>,
+    allowed: &[PassThrough],
+) -> Option<Audio> {
     if !is_plain_audio(section) {
         return None;
     }
-    let address = section.place.or(session.place)?.address()?;
+    let address = section.place.or(session.place)?.address(known)?;
     let direction = section.direction.or(session.direction).unwrap_or_default();
     let mut audio = Audio {
         address: SocketAddr::new(address, section.port),

@@ -11,6 +11,20 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("a literal")
 }
 
+fn offer(audio: &Audio, ours: SocketAddr, session: u64) -> Vec<u8> {
+    LocalSession::new(session).offer(audio, ours)
+}
+
+fn answer(
+    offered: &Description,
+    answered: &Audio,
+    agreement: &impl Agreed,
+    ours: SocketAddr,
+    session: u64,
+) -> Vec<u8> {
+    LocalSession::new(session).answer(offered, answered, agreement, ours)
+}
+
 #[test]
 fn a_carriers_offer_is_read() {
     let offer = parse(CARRIER_OFFER.as_bytes()).expect("it is in order");
@@ -64,7 +78,7 @@ fn of_several_audio_lines_the_first_that_can_be_spoken_with_counts() {
     let sdp = "v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\nc=IN IP6 2001:db8::7\r\n\
         m=audio 4002 RTP/AVP 8\r\nc=IN IP4 10.9.8.7\r\n";
     let read = |is_fit: fn(IpAddr) -> bool| {
-        let read = parse_within(sdp.as_bytes(), &[], is_fit).expect("it is in order");
+        let read = parse_within(sdp.as_bytes(), &[], None, is_fit).expect("it is in order");
         read.audio.address
     };
     assert_eq!(read(|ip| ip.is_ipv4()), address("10.9.8.7:4002"));
@@ -313,7 +327,7 @@ fn the_number_of_our_description_goes_up_with_each_change_only() {
     let ours = address("192.0.2.1:20000");
     let offered = parse(CARRIER_OFFER.as_bytes()).expect("it is in order");
     let agreement = agree(&offered.audio, &offered.audio).expect("A-law");
-    let mut side = OurSide::new(7);
+    let mut side = LocalSession::new(7);
     let first = side.answer(&offered, &offered.audio, &agreement, ours);
     assert_eq!(origin(&first), Some(b"- 7 1 IN IP4 192.0.2.1".as_slice()));
     assert_eq!(

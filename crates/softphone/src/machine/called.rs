@@ -130,8 +130,7 @@ impl Machine {
         let call = self.calls.get_mut(&id)?;
         let own = call.media?;
         let (audio, agreement) = answering_audio(offer, own).ok()?;
-        let answer = sdp::answer(offer, &audio, &agreement, own, call.session);
-        let answer = call.versioned(answer);
+        let answer = call.session.answer(offer, &audio, &agreement, own);
         call.report.codec = Some(agreement.codec);
         call.voice.set_path(Path::of_offer(&offer.audio, agreement));
         self.tick.get_or_insert(now + TICK);

@@ -3,15 +3,43 @@
 use super::{Due, Machine, Order, Stage, TICK};
 use crate::event::{By, Report, What, number};
 use crate::voice::Path;
-use maskline_sip::endpoint::{Input as SipInput, LegId};
-use maskline_sip::sdp::{self, Audio};
+use maskline_sip::endpoint::{Dial, Input as SipInput, LegId};
+use maskline_sip::hop::Hop;
+use maskline_sip::sdp::{self, Audio, Direction};
 use maskline_sip::time::Time;
+use maskline_sip::uri::sip_uri;
+
+/// The hops that a call of ours may take.
+const MAX_FORWARDS: u8 = 70;
 
 impl Machine {
     pub(super) fn dial(&mut self, id: LegId, order: Order, now: Time) {
         let report = Report::new(true, number(&order.to), now.as_millis());
         let play = order.play.clone();
         self.insert(id, report, Stage::Dialling(Box::new(order)), play);
+    }
+
+    /// Its sound has an address, which the INVITE tells.
+    pub(super) fn send_invite(&mut self, id: LegId, now: Time) {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return;
+        };
+        let offer = call.offer(Direction::SendRecv);
+        let (Stage::Dialling(order), Some(sdp)) = (&mut call.stage, offer) else {
+            return;
+        };
+        let dial = Dial {
+            hop: Hop::udp(order.server),
+            target: sip_uri(&order.to, order.server),
+            identity: sip_uri(&order.from, self.settings.advertised).into(),
+            max_forwards: MAX_FORWARDS,
+            sdp,
+        };
+        call.stage = Stage::Calling {
+            keys: std::mem::take(&mut order.keys),
+            hang_up: order.hang_up,
+        };
+        self.sip_for(Some(id), SipInput::Dial(id, dial), now);
     }
 
     pub(super) fn on_progress(&mut self, id: LegId, status: u16, sdp: Option<&[u8]>, now: Time) {

@@ -3,7 +3,7 @@
 use super::{Agreed, Audio, Half, Media, Spoken, alone};
 use crate::MediaPath;
 use maskline_domain::call::Side;
-use maskline_sip::sdp::{self, Description, Direction, PassThrough};
+use maskline_sip::sdp::{self, Description, Direction};
 
 /// What is known of the other side when one offers anew.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,8 +19,7 @@ pub(crate) enum Across {
 impl Half {
     /// What this side has heard last of the other one's direction. None if it has heard nothing.
     pub(super) fn told_direction(&self) -> Option<Direction> {
-        let said = sdp::parse_passing(self.ours.said(), &PassThrough::ALL).ok()?;
-        Some(said.audio.direction)
+        self.ours.direction()
     }
 
     /// Whether this side has heard last that the other one does not want to receive.

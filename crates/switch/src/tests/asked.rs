@@ -173,19 +173,19 @@ fn a_recorded_call_whose_offer_was_left_to_us_is_recorded_from_its_ack_on() {
 #[test]
 fn media_flows_once_the_caller_has_answered_our_offer() {
     let codecs = Codecs::of(&trunk("any", CALLER, true).said);
-    let mut media = Media::from_offer(b"", codecs.clone(), reach(), [1, 2]);
+    let mut media = Media::from_offer(b"", None, codecs.clone(), reach(), [1, 2]);
     media.lease(Lease {
         caller: address("192.0.2.1:20000"),
         callee: address("192.0.2.1:20002"),
     });
     let offer = media.offer_by(None, codecs, reach(), 3);
     assert!(offer.is_some(), "an offer of ours");
-    let answer = media.read(Side::Callee, &sdp_at(CALLEE_MEDIA, "0 101"));
+    let answer = media.read(Side::Callee, &sdp_at(CALLEE_MEDIA, "0 101"), None);
     assert_eq!(media.take_answer(answer.expect("it fits")), Ok(true));
     assert!(media.answer().is_some() && media.is_late());
     assert_eq!(media.path(), None);
     let answer = sdp_at(CALLER_MEDIA, "0 101");
-    assert_eq!(media.take_late_answer(&answer), Ok(false));
+    assert_eq!(media.take_late_answer(&answer, None), Ok(false));
     let path = media.path().expect("both have spoken");
     let codecs =
         [path.caller.as_ref(), path.callee.as_ref()].map(|end| end.map(|end| end.payloads.codec));

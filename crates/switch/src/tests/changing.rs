@@ -58,24 +58,36 @@ fn what_the_other_side_refuses_is_refused() {
 #[test]
 fn an_offer_that_waits_is_not_replaced_by_another() {
     let codecs = Codecs::of(&trunk("any", CALLER, true).said);
-    let mut media = Media::from_offer(&sdp_at(CALLER_MEDIA, "8"), codecs.clone(), reach(), [1, 2]);
+    let mut media = Media::from_offer(
+        &sdp_at(CALLER_MEDIA, "8"),
+        None,
+        codecs.clone(),
+        reach(),
+        [1, 2],
+    );
     media.lease(Lease {
         caller: address("192.0.2.1:20000"),
         callee: address("192.0.2.1:20002"),
     });
     assert!(media.offer_by(None, codecs, reach(), 3).is_some());
-    let answer = media.read(Side::Callee, &sdp_at(CALLEE_MEDIA, "8"));
+    let answer = media.read(Side::Callee, &sdp_at(CALLEE_MEDIA, "8"), None);
     assert_eq!(media.take_answer(answer.expect("it fits")), Ok(true));
-    let offer = media.read(Side::Caller, &sdp_again(2, CALLER_MEDIA, "8", "sendonly"));
+    let offer = media.read(
+        Side::Caller,
+        &sdp_again(2, CALLER_MEDIA, "8", "sendonly"),
+        None,
+    );
     let offer = offer.expect("it fits");
     assert_eq!(media.take_offer(Side::Caller, offer), Ok(()));
     for side in Side::BOTH {
         let other = sdp_again(3, "203.0.113.9:8100", "8", "inactive");
-        let other = media.read(side, &other).expect("it fits");
+        let other = media.read(side, &other, None).expect("it fits");
         assert_eq!(media.take_offer(side, other), Err(491));
     }
     let reply = sdp_again(2, CALLEE_MEDIA, "8", "recvonly");
-    let reply = media.take_reply(Side::Callee, &reply).expect("it fits");
+    let reply = media
+        .take_reply(Side::Callee, &reply, None)
+        .expect("it fits");
     assert!(holds(&reply, "a=recvonly"));
     let path = media.path().and_then(|path| path.caller);
     assert_eq!(
