@@ -8,12 +8,12 @@
 mod latch;
 mod remote;
 
-use super::player::{Player, SAMPLES_PER_TICK};
+use super::player::Player;
 use super::statistics::Received;
 use super::sums::Sums;
 use maskline_domain::call::Side;
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
-use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
+use maskline_sip::g711::{Law, SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
 use maskline_sip::relay::Ours;
 use maskline_sip::relay::{MediaEnd, MediaPath, Unheard};
 use maskline_sip::rtcp::{self, Block, Sender};
@@ -429,7 +429,7 @@ impl Leg {
         self.is_interrupted = to.is_none();
         let to = to.map(|(end, address)| {
             let stamp = match goes_on {
-                true => self.outgoing.go_on(SAMPLES_PER_TICK, sound.len(), now_us),
+                true => self.outgoing.go_on(SAMPLES_PER_PACKET, sound.len(), now_us),
                 false => self.outgoing.begin(sound.len(), now_us),
             };
             Packet {

@@ -1,12 +1,10 @@
 //! A sound that is being played, in packets of 20 ms.
 
-use maskline_sip::g711::Law;
+use maskline_sip::g711::{Law, SAMPLES_PER_PACKET};
 use maskline_sip::relay::Repeat;
 use std::sync::Arc;
 
-/// Samples in a packet.
-pub const SAMPLES_PER_TICK: u32 = 160;
-const BYTES: usize = SAMPLES_PER_TICK as usize;
+const BYTES: usize = SAMPLES_PER_PACKET as usize;
 
 /// See the module.
 #[derive(Clone, Debug)]

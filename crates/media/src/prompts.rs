@@ -8,7 +8,7 @@
 use maskline_domain::ToneCode;
 use maskline_domain::call::{Prompt, Sound};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
-use maskline_sip::wav::{self, Format, WavError};
+use maskline_sip::wav::{self, WavError};
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::fs::{self, File};
@@ -96,8 +96,6 @@ enum FileError {
     Io(#[from] io::Error),
     #[error("{0}")]
     Wav(#[from] WavError),
-    #[error("{0} channels; one is needed")]
-    Channels(u16),
     #[error("longer than {FILE_BYTES_MAX} bytes")]
     TooLong,
     #[error("no sound in it")]
@@ -242,21 +240,7 @@ fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     let sound = if path.extension().is_some_and(|ending| ending == "al") {
         bytes
     } else {
-        let sound = wav::read(&bytes)?;
-        if sound.channels != 1 {
-            return Err(FileError::Channels(sound.channels));
-        }
-        match sound.format {
-            Format::G711(law) => sound
-                .data
-                .iter()
-                .map(|byte| Law::A.convert(*byte, law))
-                .collect(),
-            Format::Linear16 => {
-                let samples = sound.to_linear().into_iter();
-                samples.map(|sample| Law::A.from_linear(sample)).collect()
-            }
-        }
+        wav::read_mono(&bytes)?.to_law(Law::A)
     };
     match sound.is_empty() {
         true => Err(FileError::Empty),
@@ -283,6 +267,7 @@ fn tone(cadence: &[(u32, bool)]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maskline_sip::wav::Format;
     use std::fs;
 
     const BOTH: [Language; 2] = [Language::Chinese, Language::English];

@@ -1,5 +1,6 @@
 //! Keys that somebody presses during a call: as events in RTP (RFC 4733) and in the body of an INFO.
 
+use crate::g711::SAMPLES_PER_PACKET;
 use std::collections::VecDeque;
 
 /// Keys that may wait to be sent.
@@ -7,7 +8,7 @@ pub const KEYS_WAITING_MAX: usize = 32;
 /// The clock of RTP events, in units a millisecond.
 const UNITS_PER_MS: u16 = 8;
 /// Between two packets about one key, in units.
-const UNITS_PER_PACKET: u16 = 160;
+const UNITS_PER_PACKET: u16 = SAMPLES_PER_PACKET as u16;
 /// How often the last packet is said, since any may be lost (RFC 4733 section 2.5.1.4).
 const ENDS: u8 = 3;
 /// How long a key is held when nobody says, in milliseconds.

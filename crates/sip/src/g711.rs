@@ -4,6 +4,9 @@
 /// Samples in a second; also the rate of the RTP clock (RFC 3551 section 4.5.14).
 pub const SAMPLES_PER_SECOND: u32 = 8_000;
 
+/// Samples in a packet of 20 ms, which is how much sound of our own a packet has (RFC 3551 section 4.2).
+pub const SAMPLES_PER_PACKET: u32 = SAMPLES_PER_SECOND / 50;
+
 /// Silence in A-law: the positive value nearest to zero.
 pub const ALAW_SILENCE: u8 = 0xd5;
 

@@ -80,6 +80,20 @@ impl Sound<'_> {
             Format::G711(law) => self.data.iter().map(|&byte| law.to_linear(byte)).collect(),
         }
     }
+
+    /// The samples in this law.
+    pub fn to_law(&self, law: Law) -> Vec<u8> {
+        match self.format {
+            Format::Linear16 => {
+                let samples = self.to_linear().into_iter();
+                samples.map(|sample| law.from_linear(sample)).collect()
+            }
+            Format::G711(from) => {
+                let bytes = self.data.iter();
+                bytes.map(|&byte| law.convert(byte, from)).collect()
+            }
+        }
+    }
 }
 
 /// Why a file is not for us.
@@ -94,6 +108,21 @@ pub enum WavError {
     /// Another rate, in samples a second.
     #[error("{0} samples a second; 8000 are needed")]
     Rate(u32),
+    /// More channels than one, or none.
+    #[error("{0} channels; one is needed")]
+    Channels(u16),
+}
+
+/// Reads a file with 8,000 samples a second on one channel, as it is played.
+///
+/// # Errors
+/// See [`WavError`].
+pub fn read_mono(bytes: &[u8]) -> Result<Sound<'_>, WavError> {
+    let sound = read(bytes)?;
+    match sound.channels {
+        1 => Ok(sound),
+        channels => Err(WavError::Channels(channels)),
+    }
 }
 
 /// Reads a file with 8,000 samples a second.
@@ -166,6 +195,27 @@ mod tests {
         );
         assert_eq!((&header[38..42], long(46)), (b"fact".as_slice(), 8_000));
         assert_eq!((&header[50..54], long(54)), (b"data".as_slice(), 16_000));
+    }
+
+    #[test]
+    fn one_channel_is_played_in_either_law_and_no_other_number_of_them() {
+        for law in [Law::A, Law::Mu] {
+            for from in [Law::A, Law::Mu] {
+                let bytes = file(from, 1, &[0x10, 0x90, from.silence()]);
+                let sound = read_mono(&bytes).expect("one channel");
+                let expected = [0x10, 0x90, from.silence()].map(|byte| law.convert(byte, from));
+                assert_eq!(sound.to_law(law), expected, "{from:?} as {law:?}");
+            }
+            let linear = [8_i16, -8, 32_256];
+            let data: Vec<u8> = linear.iter().flat_map(|it| it.to_le_bytes()).collect();
+            let bytes = [header(Format::Linear16, 1, 3).as_slice(), &data].concat();
+            let sound = read_mono(&bytes).expect("one channel");
+            assert_eq!(sound.to_law(law), linear.map(|it| law.from_linear(it)));
+        }
+        for channels in [0, 2, 6] {
+            let bytes = header(Format::G711(Law::A), channels, 0);
+            assert_eq!(read_mono(&bytes), Err(WavError::Channels(channels)));
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What a phone hears: silence, one tone and which, or anything else.
 
-use super::sound::RATE;
+use maskline_sip::g711::SAMPLES_PER_SECOND;
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 use std::fmt;
 
 /// Judged at once: 100 ms.
-const WINDOW: usize = 800;
+const WINDOW: usize = SAMPLES_PER_SECOND as usize / 10;
 const WINDOW_MS: u64 = 100;
 /// Below this level (root of the mean square) it is silence; the quietest of G.711 is 8.
 const SILENCE_MAX: f64 = 100.0;
@@ -145,12 +145,12 @@ fn frequency(window: &[i16]) -> Option<f64> {
     });
     let first = rises.next()?;
     let (count, last) = rises.fold((0u32, first), |(count, _), at| (count + 1, at));
-    (count > 0).then(|| f64::from(count) * f64::from(RATE) / (last - first))
+    (count > 0).then(|| f64::from(count) * f64::from(SAMPLES_PER_SECOND) / (last - first))
 }
 
 /// The share of the power that lies at one frequency, by Goertzel's algorithm.
 fn share(window: &[i16], hz: f64, energy: f64) -> f64 {
-    let turn = 2.0 * (TAU * hz / f64::from(RATE)).cos();
+    let turn = 2.0 * (TAU * hz / f64::from(SAMPLES_PER_SECOND)).cos();
     let (last, before) = window.iter().fold((0.0, 0.0), |(last, before), &sample| {
         (f64::from(sample) + turn * last - before, last)
     });
@@ -160,12 +160,12 @@ fn share(window: &[i16], hz: f64, energy: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sound::{Player, Sound};
+    use super::super::sound::{Playlist, Sound};
     use super::*;
 
     fn said(pieces: Vec<Sound>, frames: usize) -> Vec<i16> {
-        let mut player = Player::new(pieces);
-        let frames = (0..frames).filter_map(|_| player.next_frame());
+        let mut playlist = Playlist::new(pieces);
+        let frames = (0..frames).filter_map(|_| playlist.next_frame());
         frames.flatten().collect()
     }
 

@@ -27,8 +27,8 @@ pub mod hearing;
 pub mod machine;
 pub mod reply;
 pub mod sound;
+pub mod sound_files;
 pub mod voice;
-pub mod wav;
 
 pub use event::{By, Event, Report, Seen, Way, What};
 pub use hearing::Heard;
@@ -236,7 +236,7 @@ impl Phone {
 struct Line {
     socket: Arc<UdpSocket>,
     readers: [JoinHandle<()>; 2],
-    file: Option<wav::Writer>,
+    file: Option<sound_files::Writer>,
 }
 
 impl Drop for Line {
@@ -351,7 +351,7 @@ impl Shell {
                         .lines
                         .remove(&call)
                         .and_then(|mut line| line.file.take());
-                    if let Some(Err(error)) = file.map(wav::Writer::finish) {
+                    if let Some(Err(error)) = file.map(sound_files::Writer::finish) {
                         tracing::warn!(%error, "what was heard is not recorded to its end");
                     }
                 }
@@ -367,7 +367,7 @@ impl Shell {
         let file = match &self.record {
             Some(path) => {
                 self.recorded += 1;
-                Some(wav::Writer::create(&numbered(path, self.recorded))?)
+                Some(sound_files::Writer::create(&numbered(path, self.recorded))?)
             }
             None => None,
         };

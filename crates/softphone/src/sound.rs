@@ -1,13 +1,12 @@
 //! What a phone says: tones, silence, a recording, or what it hears.
 
+use maskline_sip::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
-/// Samples in a second.
-pub const RATE: u32 = 8_000;
-/// Samples in a packet: 20 ms.
-pub const FRAME: usize = 160;
+/// Samples in a packet.
+pub const FRAME: usize = SAMPLES_PER_PACKET as usize;
 /// The peak of a tone: with it 1 kHz is the reference tone of G.711, 0 dBm0.
 const PEAK: f64 = 22_900.0;
 
@@ -46,13 +45,13 @@ pub fn special_information() -> Vec<Sound> {
 
 /// Plays one piece after another, and silence after the last.
 #[derive(Clone, Debug)]
-pub struct Player {
+pub struct Playlist {
     pieces: VecDeque<Sound>,
     /// Samples of the first piece that were played.
     played: usize,
 }
 
-impl Player {
+impl Playlist {
     /// Plays `pieces` from the beginning.
     pub fn new(pieces: Vec<Sound>) -> Self {
         Self {
@@ -102,8 +101,8 @@ fn sample(piece: &Sound, at: usize) -> i16 {
         Sound::Tone(hz, _) => {
             // Downwards first and half a sample late, as the reference tone in G.711 has it. Whole
             // seconds are left out, so that a long tone stays exact.
-            let turns = at as u64 % u64::from(RATE);
-            let phase = TAU * f64::from(*hz) * (turns as f64 + 0.5) / f64::from(RATE);
+            let turns = at as u64 % u64::from(SAMPLES_PER_SECOND);
+            let phase = TAU * f64::from(*hz) * (turns as f64 + 0.5) / f64::from(SAMPLES_PER_SECOND);
             (-PEAK * phase.sin()) as i16
         }
         Sound::Samples(recorded) => recorded.get(at).copied().unwrap_or(0),
@@ -116,13 +115,13 @@ mod tests {
     use super::*;
     use maskline_sip::g711::{ALAW_1KHZ, Law, ULAW_1KHZ};
 
-    fn frame(player: &mut Player) -> [i16; FRAME] {
-        player.next_frame().expect("no echo")
+    fn frame(playlist: &mut Playlist) -> [i16; FRAME] {
+        playlist.next_frame().expect("no echo")
     }
 
     #[test]
     fn a_kilohertz_is_the_reference_tone() {
-        let samples = frame(&mut Player::new(vec![Sound::Tone(1_000, None)]));
+        let samples = frame(&mut Playlist::new(vec![Sound::Tone(1_000, None)]));
         let alaw = samples.map(|sample| Law::A.from_linear(sample));
         assert_eq!(alaw.to_vec(), ALAW_1KHZ.repeat(FRAME / 8));
         let ulaw = samples.map(|sample| Law::Mu.from_linear(sample));
@@ -132,24 +131,24 @@ mod tests {
     #[test]
     fn pieces_follow_each_other_and_silence_the_last() {
         let recorded: Arc<[i16]> = Arc::from([7; 100]);
-        let mut player = Player::new(vec![
+        let mut playlist = Playlist::new(vec![
             Sound::Silence(Some(10)),
             Sound::Samples(recorded),
             Sound::Echo,
         ]);
-        let samples = frame(&mut player);
+        let samples = frame(&mut playlist);
         assert_eq!((samples[79], samples[80], samples[159]), (0, 7, 7));
-        let samples = frame(&mut player);
+        let samples = frame(&mut playlist);
         assert_eq!((samples[19], samples[20]), (7, 0));
-        assert_eq!(player.next_frame(), None);
-        let mut player = Player::new(Vec::new());
-        assert_eq!(frame(&mut player), [0; FRAME]);
+        assert_eq!(playlist.next_frame(), None);
+        let mut playlist = Playlist::new(Vec::new());
+        assert_eq!(frame(&mut playlist), [0; FRAME]);
     }
 
     #[test]
     fn empty_pieces_are_passed_over() {
         let nothing = [Sound::Tone(440, Some(0)), Sound::Samples(Arc::from([]))];
-        let mut player = Player::new([&nothing[..], &[Sound::Echo]].concat());
-        assert_eq!(player.next_frame(), None);
+        let mut playlist = Playlist::new([&nothing[..], &[Sound::Echo]].concat());
+        assert_eq!(playlist.next_frame(), None);
     }
 }

@@ -2,19 +2,19 @@
 
 use super::event::Packets;
 use super::hearing::{Heard, Hearing};
-use super::sound::{FRAME, Player, RATE, Sound};
+use super::sound::{Playlist, Sound};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
-use maskline_sip::rtp::Packet;
+use maskline_sip::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
+use maskline_sip::rtp::{HEADER_BYTES, Outgoing, Packet, Reception, Stamp};
 use maskline_sip::sdp::{
     Agreement, Audio, Codec, Description, Direction, Payloads, SdpError, agree,
 };
+use maskline_sip::time::Time;
 use std::net::SocketAddr;
 
 const PTIME_MS: u8 = 20;
 /// A gap in the sender's clock up to here is filled with silence; beyond it the clock has jumped.
-const GAP_SAMPLES_MAX: u32 = 5 * RATE;
-/// Packets further out of order than this are a new count.
-const MISORDER_MAX: u16 = 1_000;
+const GAP_SAMPLES_MAX: u32 = 5 * SAMPLES_PER_SECOND;
 
 /// Our answer to an offer: its first codec, its keys, and its direction seen from our side. So a call that
 /// is put on hold is accepted as such (RFC 3264 section 8.4).
@@ -96,31 +96,17 @@ pub struct Voice {
     path: Option<Path>,
     /// Before the answer the caller listens and does not speak.
     speaks: bool,
-    player: Player,
+    playlist: Playlist,
     pressing: KeyWriter,
-    /// When the key that is pressed was begun.
-    key_began: u32,
-    ssrc: u32,
-    sequence: u16,
-    timestamp: u32,
+    sent: Outgoing,
+    /// Samples from the timestamp of the last packet that was sent to that of the next sound.
+    since_sent: u32,
     hearing: Option<Hearing>,
     pressed: KeyReader,
-    order: Option<Order>,
+    received: Reception,
     /// The timestamp that follows what was heard.
     expected: Option<u32>,
-    sent: u64,
     foreign: u64,
-}
-
-/// The other side's count of packets.
-#[derive(Debug)]
-struct Order {
-    first: u64,
-    last: u64,
-    received: u64,
-    /// Of counts that came before this one.
-    received_before: u64,
-    lost_before: u64,
 }
 
 impl Voice {
@@ -130,17 +116,14 @@ impl Voice {
         Self {
             path: None,
             speaks: false,
-            player: Player::new(play),
+            playlist: Playlist::new(play),
             pressing: KeyWriter::default(),
-            key_began: 0,
-            ssrc: chance as u32,
-            sequence: (chance >> 32) as u16,
-            timestamp: (chance >> 24) as u32,
+            sent: Outgoing::new(chance as u32, (chance >> 32) as u16, (chance >> 24) as u32),
+            since_sent: 0,
             hearing: listens.then(Hearing::default),
             pressed: KeyReader::default(),
-            order: None,
+            received: Reception::default(),
             expected: None,
-            sent: 0,
             foreign: 0,
         }
     }
@@ -157,7 +140,7 @@ impl Voice {
 
     /// Says this instead of what it said.
     pub fn play(&mut self, sounds: Vec<Sound>) {
-        self.player = Player::new(sounds);
+        self.playlist = Playlist::new(sounds);
     }
 
     /// Where sound goes.
@@ -177,50 +160,61 @@ impl Voice {
     }
 
     /// The packet for the next 20 ms.
-    pub fn tick(&mut self) -> Option<Vec<u8>> {
+    pub fn tick(&mut self, now: Time) -> Option<Vec<u8>> {
         let path = self.path.filter(|path| path.sends && self.speaks)?;
-        let timestamp = self.timestamp;
         if let Some(events) = path.send.events
             && let Some(press) = self.pressing.next_packet()
         {
-            self.timestamp = timestamp.wrapping_add(FRAME as u32);
-            if press.first {
-                self.key_began = timestamp;
-            }
+            // All packets about a key have the timestamp of its beginning; sound goes on at the time that has
+            // passed since (RFC 4733 section 2.5.1.2).
+            let (samples, before) = match press.first {
+                true => (self.since_sent, 0),
+                false => (0, self.since_sent),
+            };
+            self.since_sent = before + SAMPLES_PER_PACKET;
             let payload = press.event.to_bytes();
-            return Some(self.packet(press.first, events, self.key_began, &payload));
+            return Some(self.packet(press.first, events, samples, &payload, now));
         }
-        let samples = self.player.next_frame()?;
-        self.timestamp = timestamp.wrapping_add(FRAME as u32);
+        let samples = self.playlist.next_frame()?;
+        let since = std::mem::replace(&mut self.since_sent, SAMPLES_PER_PACKET);
         let law = path.codec.law();
         let payload = samples.map(|sample| law.from_linear(sample));
-        Some(self.packet(self.sent == 0, path.send.codec, timestamp, &payload))
+        Some(self.packet(false, path.send.codec, since, &payload, now))
     }
 
+    /// A packet so many samples after the last one.
     fn packet(
         &mut self,
-        marker: bool,
+        is_key_begun: bool,
         payload_type: u8,
-        timestamp: u32,
+        samples: u32,
         payload: &[u8],
+        now: Time,
     ) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(payload.len() + maskline_sip::rtp::HEADER_BYTES);
-        Packet {
+        let now_us = now.as_millis().saturating_mul(1_000);
+        let Stamp {
             marker,
-            payload_type,
-            sequence: self.sequence,
+            sequence,
             timestamp,
-            ssrc: self.ssrc,
+        } = match self.sent.sent() {
+            (0, _) => self.sent.begin(payload.len(), now_us),
+            _ => self.sent.go_on(samples, payload.len(), now_us),
+        };
+        let mut bytes = Vec::with_capacity(payload.len() + HEADER_BYTES);
+        Packet {
+            marker: marker || is_key_begun,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc: self.sent.ssrc(),
             payload,
         }
         .write(&mut bytes);
-        self.sequence = self.sequence.wrapping_add(1);
-        self.sent += 1;
         bytes
     }
 
     /// Takes what came.
-    pub fn take(&mut self, from: SocketAddr, bytes: &[u8]) -> Taken {
+    pub fn take(&mut self, from: SocketAddr, bytes: &[u8], now: Time) -> Taken {
         let (Some(path), Some(packet)) = (
             self.path.filter(|path| path.peer == from),
             Packet::parse(bytes),
@@ -233,7 +227,7 @@ impl Voice {
             self.foreign += 1;
             return Taken::default();
         }
-        self.count(packet.sequence);
+        self.received.count(packet.ssrc, packet.sequence, None);
         let mut taken = Taken::default();
         if is_key {
             taken.key = self
@@ -246,10 +240,10 @@ impl Voice {
             .hearing
             .as_mut()
             .and_then(|hearing| hearing.take(&taken.samples));
-        if self.player.is_echo() && self.speaks && path.sends {
-            let timestamp = self.timestamp;
-            self.timestamp = timestamp.wrapping_add(packet.payload.len() as u32);
-            taken.echo = Some(self.packet(false, path.send.codec, timestamp, packet.payload));
+        if self.playlist.is_echo() && self.speaks && path.sends {
+            let samples = packet.payload.len() as u32;
+            let since = std::mem::replace(&mut self.since_sent, samples);
+            taken.echo = Some(self.packet(false, path.send.codec, since, packet.payload, now));
         }
         taken
     }
@@ -276,42 +270,13 @@ impl Voice {
         samples
     }
 
-    fn count(&mut self, sequence: u16) {
-        let Some(order) = &mut self.order else {
-            let at = u64::from(sequence) + (1 << 32);
-            self.order = Some(Order {
-                first: at,
-                last: at,
-                received: 1,
-                received_before: 0,
-                lost_before: 0,
-            });
-            return;
-        };
-        let ahead = sequence.wrapping_sub(order.last as u16);
-        if ahead < MISORDER_MAX {
-            order.last += u64::from(ahead);
-            order.received += 1;
-        } else if ahead.wrapping_neg() < MISORDER_MAX {
-            order.received += 1;
-        } else {
-            // Somebody else speaks there now, or the sender began anew.
-            order.lost_before += order.missing();
-            let round = (order.last & !0xffff) + (1 << 16);
-            order.first = round + u64::from(sequence);
-            order.last = order.first;
-            order.received_before += order.received;
-            order.received = 1;
-        }
-    }
-
     /// What was counted of the sound.
     pub fn packets(&self) -> Packets {
-        let order = self.order.as_ref();
+        let (sent, _) = self.sent.sent();
         Packets {
-            sent: self.sent,
-            received: order.map_or(0, |order| order.received_before + order.received),
-            lost: order.map_or(0, |order| order.lost_before + order.missing()),
+            sent: sent.into(),
+            received: self.received.packets(),
+            lost: self.received.lost(),
             foreign: self.foreign,
             control: 0,
         }
@@ -323,17 +288,13 @@ impl Voice {
     }
 }
 
-impl Order {
-    fn missing(&self) -> u64 {
-        (self.last - self.first + 1).saturating_sub(self.received)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sound::melody;
     use super::*;
     use maskline_sip::sdp::{self, LocalSession};
+
+    const NOW: Time = Time::from_millis(0);
 
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
@@ -358,8 +319,8 @@ mod tests {
     fn a_tone_is_heard_and_every_packet_is_counted() {
         let (mut one, mut two) = pair(vec![Sound::Tone(440, None)], vec![]);
         for _ in 0..50 {
-            let packet = one.tick().unwrap();
-            two.take(address(1), &packet);
+            let packet = one.tick(NOW).unwrap();
+            two.take(address(1), &packet, NOW);
         }
         assert_eq!(two.heard().unwrap().totals.tone_ms(440), 1_000);
         let packets = two.packets();
@@ -372,16 +333,16 @@ mod tests {
     #[test]
     fn lost_packets_are_silence_late_ones_are_left_out_and_strangers_are_not_heard() {
         let (mut one, mut two) = pair(vec![Sound::Tone(440, None)], vec![]);
-        let mut packets: Vec<_> = (0..10).map(|_| one.tick().unwrap()).collect();
+        let mut packets: Vec<_> = (0..10).map(|_| one.tick(NOW).unwrap()).collect();
         packets.swap(7, 8);
         packets.remove(3);
         let taken: Vec<usize> = packets
             .iter()
-            .map(|packet| two.take(address(1), packet).samples.len())
+            .map(|packet| two.take(address(1), packet, NOW).samples.len())
             .collect();
         assert_eq!(taken, [160, 160, 160, 320, 160, 160, 320, 0, 160]);
-        assert_eq!(two.take(address(9), &packets[0]), Taken::default());
-        assert_eq!(two.take(address(1), b"noise"), Taken::default());
+        assert_eq!(two.take(address(9), &packets[0], NOW), Taken::default());
+        assert_eq!(two.take(address(1), b"noise", NOW), Taken::default());
         let packets = two.packets();
         assert_eq!((packets.received, packets.lost, packets.foreign), (9, 1, 2));
     }
@@ -393,8 +354,8 @@ mod tests {
         let mut keys = String::new();
         for _ in 0..60 {
             keys.extend(
-                one.tick()
-                    .and_then(|packet| two.take(address(1), &packet).key),
+                one.tick(NOW)
+                    .and_then(|packet| two.take(address(1), &packet, NOW).key),
             );
         }
         assert_eq!(keys, "42#");
@@ -410,9 +371,9 @@ mod tests {
     #[test]
     fn an_echo_gives_each_packet_back() {
         let (mut one, mut two) = pair(vec![Sound::Tone(440, None)], vec![Sound::Echo]);
-        assert_eq!(two.tick(), None);
-        let said = one.tick().unwrap();
-        let echo = two.take(address(1), &said).echo.unwrap();
+        assert_eq!(two.tick(NOW), None);
+        let said = one.tick(NOW).unwrap();
+        let echo = two.take(address(1), &said, NOW).echo.unwrap();
         let (said, echo) = (Packet::parse(&said).unwrap(), Packet::parse(&echo).unwrap());
         assert_eq!(said.payload, echo.payload);
         assert_ne!((said.ssrc, said.sequence), (echo.ssrc, echo.sequence));
@@ -430,20 +391,20 @@ mod tests {
         let mut voice = Voice::new(melody(), 1, false);
         voice.speak();
         voice.set_path(Path::of_offer(&offer.audio, agreement));
-        assert_eq!(voice.tick(), None);
+        assert_eq!(voice.tick(NOW), None);
     }
 
     #[test]
     fn a_new_count_is_no_loss() {
         let (mut one, mut two) = pair(melody(), vec![]);
         for _ in 0..3 {
-            let packet = one.tick().unwrap();
-            two.take(address(1), &packet);
+            let packet = one.tick(NOW).unwrap();
+            two.take(address(1), &packet, NOW);
         }
-        one.sequence = one.sequence.wrapping_add(20_000);
+        one.sent = Outgoing::new(one.sent.ssrc(), 20_000, 0);
         for _ in 0..3 {
-            let packet = one.tick().unwrap();
-            two.take(address(1), &packet);
+            let packet = one.tick(NOW).unwrap();
+            two.take(address(1), &packet, NOW);
         }
         assert_eq!(two.packets().lost, 0);
     }

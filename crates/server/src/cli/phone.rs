@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::steps::Announcer;
 use super::{Common, Failure, block_on};
-use maskline_softphone::{Answering, Options, Phone, Reply, Sound, What, wav};
+use maskline_softphone::{Answering, Options, Phone, Reply, Sound, What, sound_files};
 
 /// The longest time that can be given.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -134,7 +134,7 @@ pub async fn start(
 
 /// A file to be played.
 pub fn sounds(file: &Path) -> Result<Vec<Sound>, Failure> {
-    let samples = wav::read(file)
+    let samples = sound_files::read(file)
         .map_err(|error| Failure::Usage(format!("--play {}: {error}", file.display())))?;
     Ok(vec![Sound::Samples(samples.into())])
 }

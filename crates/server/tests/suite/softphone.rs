@@ -4,7 +4,7 @@ mod demo;
 
 use maskline_domain::PhoneNumber;
 use maskline_softphone::{
-    Answering, Event, LegId, Options, Order, Phone, Reply, Report, Sound, What, wav,
+    Answering, Event, LegId, Options, Order, Phone, Reply, Report, Sound, What, sound_files,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -99,7 +99,7 @@ async fn two_phones_talk_press_keys_and_record() {
     );
     callee.close().await;
     caller.close().await;
-    let recorded = wav::read(&file).expect("a recording");
+    let recorded = sound_files::read(&file).expect("a recording");
     assert!(recorded.len() >= 8_000, "{} samples", recorded.len());
     assert!(recorded.iter().any(|sample| sample.unsigned_abs() > 10_000));
 }

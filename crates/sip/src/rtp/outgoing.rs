@@ -6,7 +6,7 @@
 //! change of order on the way to us still shows as such.
 
 use super::Packet;
-use crate::g711::SAMPLES_PER_SECOND;
+use crate::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
 
 /// How far behind a packet may be and only be late (RFC 3550 appendix A.1).
 const MISORDER_MAX: u16 = 100;
@@ -168,7 +168,7 @@ impl Outgoing {
             };
         };
         // Never less than a usual packet: two stretches must not lie on each other.
-        let passed = samples(now_us.saturating_sub(sent_at)).max(SAMPLES_PER_SECOND / 50);
+        let passed = samples(now_us.saturating_sub(sent_at)).max(SAMPLES_PER_PACKET);
         Stamp {
             marker: true,
             sequence: self.sequence.wrapping_add(1),

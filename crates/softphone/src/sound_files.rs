@@ -1,6 +1,7 @@
-//! WAV files of a phone: what it plays, and what it heard as 16-bit PCM.
+//! The files of a phone: what it plays, and what it heard as 16-bit samples. What a WAV file is stands in
+//! [`maskline_sip::wav`].
 
-use maskline_sip::wav::{self, Format};
+use maskline_sip::wav::{self, Format, WavError};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,9 +12,9 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// The most that is recorded: the sizes in the header have 32 bits.
 const SAMPLES_MAX: u32 = 1 << 30;
 
-/// Why a WAV file cannot be played.
+/// Why a file cannot be played.
 #[derive(Debug, thiserror::Error)]
-pub enum WavError {
+pub enum SoundFileError {
     /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -22,28 +23,21 @@ pub enum WavError {
     TooLong,
     /// Not a WAV file, or a form of sound that a phone does not play.
     #[error(transparent)]
-    Unsuitable(#[from] wav::WavError),
-    /// More voices than one.
-    #[error("{0} channels; one is needed")]
-    Channels(u16),
+    Unsuitable(#[from] WavError),
 }
 
 /// Reads a file.
 ///
 /// # Errors
-/// See [`WavError`].
-pub fn read(path: &Path) -> Result<Vec<i16>, WavError> {
+/// See [`SoundFileError`].
+pub fn read(path: &Path) -> Result<Vec<i16>, SoundFileError> {
     let file = File::open(path)?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(WavError::TooLong);
+        return Err(SoundFileError::TooLong);
     }
-    let sound = wav::read(&bytes)?;
-    match sound.channels {
-        1 => Ok(sound.to_linear()),
-        channels => Err(WavError::Channels(channels)),
-    }
+    Ok(wav::read_mono(&bytes)?.to_linear())
 }
 
 /// A file that grows while a call lasts.
@@ -120,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn one_voice_in_either_law_is_read_and_two_are_not() {
+    fn one_channel_in_either_law_is_read_and_two_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("said.wav");
         let put = |law, channels, byte: u8| {
@@ -130,6 +124,10 @@ mod tests {
         };
         assert_eq!(put(Law::A, 1, 0xd5).unwrap(), [8]);
         assert_eq!(put(Law::Mu, 1, 0xff).unwrap(), [0]);
-        assert!(matches!(put(Law::A, 2, 0), Err(WavError::Channels(2))));
+        let two = put(Law::A, 2, 0);
+        assert!(matches!(
+            two,
+            Err(SoundFileError::Unsuitable(WavError::Channels(2)))
+        ));
     }
 }
