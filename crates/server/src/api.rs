@@ -1,6 +1,6 @@
 //! The customers' interface: the vendor's RPC gateway, from a signed HTTP request to an action.
 //!
-//! [`server`] carries bytes; [`request`], [`params`] and [`signature`] read and prove a request;
+//! [`server`] reads bodies and writes answers; [`request`], [`params`] and [`signature`] read and prove a request;
 //! [`gateway`] is the way of a request through its checks; [`actions`] is the table of what can be
 //! asked; [`errors`], [`refusals`] and [`render`] say how answers look. Nothing here decides
 //! business: reads look at the state through the ledger, changes are commands that the domain
@@ -22,7 +22,6 @@ mod replies;
 pub mod request;
 pub mod server;
 pub mod signature;
-pub mod tls;
 pub mod values;
 
 use std::future::Future;
@@ -30,8 +29,9 @@ use std::sync::Arc;
 
 pub use gateway::{Clock, Gateway, Settings};
 pub use metrics::ApiMetrics;
-pub use server::{Bounds, Listeners};
-pub use tls::Certificate;
+pub use server::{Bounds, HEAD_BYTES_MAX};
+
+use crate::http_server::Listeners;
 
 /// An HTTP answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

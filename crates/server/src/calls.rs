@@ -27,13 +27,14 @@ mod trunk_tests;
 pub mod unknown_sources;
 
 use crate::seal::Sealer;
+use crate::tls::Tls;
 use crate::writer::{Ledger, Records};
 use lookups::Lookups;
 use maskline_domain::call::Notice;
 use maskline_media::{self as media, MediaPlane};
 use maskline_switch::{Setup, Switch};
 use media::sums::Limits;
-use sip_connections::{SipConnections, Tls};
+use sip_connections::SipConnections;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

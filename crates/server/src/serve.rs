@@ -9,14 +9,13 @@
 //! ledger is closed last.
 
 mod addresses;
-mod certificate;
+mod certificates;
 mod check;
 pub mod descriptors;
 mod listen;
 mod master;
 mod parts;
 mod signals;
-mod sip_tls;
 mod start;
 mod supervisor;
 mod watch;
@@ -34,9 +33,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin;
 use crate::config::{Inputs, Loaded, Reloader, load};
-use crate::connections::{self, Connections};
 use crate::demo;
 use crate::failure::Failure;
+use crate::http_server::connections::{self, Connections};
 use crate::seal::Sealer;
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
 use crate::writer::{Ledger, Running, StartError};
@@ -44,7 +43,7 @@ use crate::writer::{Ledger, Running, StartError};
 pub use addresses::Addresses;
 pub use check::check;
 use descriptors::Budget;
-pub use parts::{ledger_options, reachable};
+pub use parts::{api_bounds, ledger_options, reachable};
 use signals::{Signals, Told};
 use start::Started;
 
@@ -266,7 +265,7 @@ struct AdminFront {
 impl AdminFront {
     async fn open(process: &Process) -> Result<Self, Failure> {
         let settings = &process.loaded.settings.admin;
-        let listener = listen::tcp(&process.loaded, "admin.listen", &settings.listen).await?;
+        let listener = listen::http(&process.loaded, "admin.listen", &settings.listen).await?;
         let address = listener.local_addr()?.to_string();
         let behind: Arc<Mutex<Option<Router>>> = Arc::default();
         let shown = behind.clone();

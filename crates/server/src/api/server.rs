@@ -1,22 +1,9 @@
-//! The HTTP and HTTPS listeners: bytes in, bytes out, everything bounded.
+//! What is the vendor's about an HTTP exchange: bodies within bounds, and the headers of its gateway.
 //!
-//! HTTP/1.1 by `hyper`, without a framework, since CPU per request is a goal. What the listeners
-//! promise: a request whose head has been read is answered, also while stopping; a client that is
-//! slow, silent or too talkative costs one of a bounded number of connections for a bounded time.
-//!
-//! `hyper` itself answers what is not HTTP (400), a head that is too large (431) and a target of
-//! more than 65,534 bytes (414), with an empty body, and closes the connection. Requests whose end
-//! two readers could see at different places are refused so too; see `crate::framing`. What `Host` says is
-//! not looked at, so one with a scheme in it, as a client of the vendor sends, passes.
+//! Connections and heads of requests are the matter of [`crate::http_server`]; there is no framework
+//! between, since CPU per request is a goal.
 
-mod proxied;
-
-use std::convert::Infallible;
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -24,24 +11,16 @@ use http::header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, Response, StatusCode, Version, request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::Reply;
 use super::errors::GatewayError;
-use super::tls::Certificate;
-use crate::connections::{Connection, Connections};
-use crate::framing::Strict;
-pub use proxied::TrustedProxies;
+use crate::http_server::{self, Asking, Listeners, Messages};
 
-/// Bounds of the listeners.
+/// The largest request head, in bytes; see [`Bounds::head_bytes_max`].
+pub const HEAD_BYTES_MAX: usize = 96 * 1024;
+
+/// Bounds of what customers ask.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Largest request head (request line and headers), in bytes; at least 8192. The number of
@@ -53,46 +32,18 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
-    /// How long a TLS handshake may take, and what a proxy says before it.
-    pub handshake_timeout: Duration,
-    /// How long sent bytes may stay unacknowledged before the connection is dropped.
-    pub send_timeout: Duration,
     /// How long a stop waits for the last answers.
     pub drain_timeout: Duration,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            head_bytes_max: 96 * 1024,
-            body_bytes_max: 64 * 1024,
-            head_timeout: Duration::from_secs(60),
-            body_timeout: Duration::from_secs(10),
-            handshake_timeout: Duration::from_secs(10),
-            send_timeout: Duration::from_secs(30),
-            drain_timeout: Duration::from_secs(10),
-        }
-    }
 }
 
 /// How much of an oversized body is read and dropped, so that its sender gets to read the error
 /// before the connection ends.
 const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long accepting pauses when the system has no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// The open ports.
-pub struct Listeners {
-    /// Plain HTTP.
-    pub http: Option<TcpListener>,
-    /// HTTPS with its certificate.
-    pub https: Option<(TcpListener, Certificate)>,
-    /// The connections of both.
-    pub connections: Arc<Connections>,
-    /// The proxies that name their clients.
-    pub proxies: Arc<TrustedProxies>,
-}
+const MESSAGES: Messages = Messages {
+    not_accepted: "cannot accept a connection",
+    cut_off: "stopping with connections still open",
+};
 
 /// Serves until `stop` resolves and what was accepted is answered, or the drain time is over.
 ///
@@ -106,217 +57,30 @@ pub async fn serve<H, F>(
     H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
-    let graceful = GracefulShutdown::new();
-    let mut tasks = JoinSet::new();
-    let tls = listeners
-        .https
-        .as_ref()
-        .map(|(_, certificate)| TlsAcceptor::from(Arc::new(certificate.server_config())));
-    let https = listeners.https.map(|(listener, _)| listener);
-    let Listeners {
-        connections,
-        proxies,
-        http,
-        ..
-    } = listeners;
-
-    let begin = |tasks: &mut JoinSet<()>, accepted: Accepted| {
-        let is_proxy = proxies.contains(accepted.peer);
-        let source = (!is_proxy).then(|| accepted.peer.into());
-        // One too many is closed at once; that is counted where it is refused.
-        let Some(held) = connections.admit(source) else {
-            return;
-        };
-        let serving = Serving {
-            bounds,
-            handler: handler.clone(),
-            watcher: graceful.watcher(),
-            held: Arc::new(held),
-            proxies: is_proxy.then(|| proxies.clone()),
-            connections: connections.clone(),
-        };
-        let tls = accepted.is_secure.then(|| tls.clone()).flatten();
-        tasks.spawn(serving.run(accepted.stream, tls));
-    };
-
-    let mut is_failing = false;
-    let mut stop = pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut stop => break,
-            accepted = accept(http.as_ref(), https.as_ref()) => accepted,
-        };
-        match accepted {
-            Ok(accepted) => {
-                is_failing = false;
-                begin(&mut tasks, accepted);
-            }
-            Err(error) => {
-                // Told when it begins, not twenty times a second while it lasts.
-                if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!(%error, "cannot accept a connection");
-                }
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-        while tasks.try_join_next().is_some() {}
-    }
-
-    // Clients whose connection the kernel has taken already count as accepted.
-    while let Ok(Ok(accepted)) =
-        timeout(Duration::ZERO, accept(http.as_ref(), https.as_ref())).await
-    {
-        begin(&mut tasks, accepted);
-    }
-    drop((http, https));
-    if timeout(bounds.drain_timeout, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            connections = tasks.len(),
-            "stopping with connections still open"
-        );
-    }
-    tasks.shutdown().await;
-}
-
-/// A connection that the kernel has made.
-struct Accepted {
-    stream: TcpStream,
-    peer: IpAddr,
-    is_secure: bool,
-}
-
-/// Waits for a connection on either port.
-async fn accept(http: Option<&TcpListener>, https: Option<&TcpListener>) -> io::Result<Accepted> {
-    let ((stream, peer), is_secure) = tokio::select! {
-        accepted = accept_on(http) => (accepted?, false),
-        accepted = accept_on(https) => (accepted?, true),
-    };
-    Ok(Accepted {
-        stream,
-        peer: peer.ip(),
-        is_secure,
-    })
-}
-
-async fn accept_on(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
-    match listener {
-        Some(listener) => listener.accept().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// One connection and what it needs to be served.
-struct Serving<H> {
-    bounds: Bounds,
-    handler: H,
-    watcher: Watcher,
-    held: Arc<Connection>,
-    /// The proxies, if the peer is one of them.
-    proxies: Option<Arc<TrustedProxies>>,
-    connections: Arc<Connections>,
-}
-
-impl<H, F> Serving<H>
-where
-    H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Reply> + Send + 'static,
-{
-    /// Serves the connection until it ends, or must make room for another.
-    async fn run(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
-        let closed = self.held.closed();
-        tokio::select! {
-            () = closed => {}
-            () = self.exchange(stream, tls) => {}
-        }
-    }
-
-    /// Errors end the connection and concern nobody else; what they say may hold bytes of the
-    /// peer, so they are not logged.
-    async fn exchange(mut self, mut stream: TcpStream, tls: Option<TlsAcceptor>) {
-        if prepare(&stream, &self.bounds).is_err() {
-            return;
-        }
-        if let Some(proxies) = &self.proxies
-            && proxies.proxy_protocol
-        {
-            let header = proxied::read_header(&mut stream);
-            let Ok(Ok(client)) = timeout(self.bounds.handshake_timeout, header).await else {
-                return;
+    let kept = kept(&bounds);
+    let answer = move |request: Request<Incoming>, asking: Asking| {
+        let (handler, kept) = (handler.clone(), kept.clone());
+        async move {
+            let (head, body) = request.into_parts();
+            let stays = wants_to_stay(&head);
+            let body = match asking.is_over_share {
+                true => Err(GatewayError::Unavailable),
+                false => read_body(body, &bounds).await,
             };
-            if client.is_some_and(|client| !self.held.identify(client.into())) {
-                return;
-            }
-            // This connection is of one client; what its requests say of others is not looked at.
-            self.proxies = None;
+            let end = match (&body, stays) {
+                (Err(_), _) => End::Close,
+                (Ok(_), true) => End::Keep(kept),
+                (Ok(_), false) => End::AsAsked,
+            };
+            response(handler(head, body).await, end)
         }
-        match tls {
-            None => self.serve(stream).await,
-            Some(tls) => {
-                let handshake = timeout(self.bounds.handshake_timeout, tls.accept(stream));
-                if let Ok(Ok(stream)) = handshake.await {
-                    self.serve(stream).await;
-                }
-            }
-        }
-    }
-
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self {
-            bounds,
-            handler,
-            watcher,
-            held,
-            proxies,
-            connections,
-        } = self;
-        let kept = kept(&bounds);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (handler, held, kept) = (handler.clone(), held.clone(), kept.clone());
-            let (proxies, connections) = (proxies.clone(), connections.clone());
-            async move {
-                let Some(_busy) = held.busy() else {
-                    // It is being closed to make room for another.
-                    return std::future::pending().await;
-                };
-                let (head, body) = request.into_parts();
-                let stays = wants_to_stay(&head);
-                let client = proxies.and_then(|proxies| proxies.forwarded_for(&head.headers));
-                let share = client.map(|client| connections.share(client.into()));
-                let body = match &share {
-                    Some(None) => Err(GatewayError::Unavailable),
-                    _ => read_body(body, &bounds).await,
-                };
-                let end = match (&body, stays) {
-                    (Err(_), _) => End::Close,
-                    (Ok(_), true) => End::Keep(kept),
-                    (Ok(_), false) => End::AsAsked,
-                };
-                let reply = handler(head, body).await;
-                Ok::<_, Infallible>(response(reply, end))
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(bounds.head_timeout)
-            .max_header_size(bounds.head_bytes_max)
-            .max_buf_size(bounds.head_bytes_max.max(64 * 1024))
-            .serve_connection(TokioIo::new(Strict::new(stream)), service);
-        let _ = watcher.watch(connection).await;
-    }
-}
-
-/// Small answers go out at once, and a peer that stops reading is given up.
-fn prepare(stream: &TcpStream, bounds: &Bounds) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    #[cfg(target_os = "linux")]
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(bounds.send_timeout))?;
-    #[cfg(not(target_os = "linux"))]
-    let _ = bounds;
-    Ok(())
+    };
+    let of_requests = http_server::Bounds {
+        head_bytes_max: bounds.head_bytes_max,
+        head_timeout: bounds.head_timeout,
+        drain_timeout: bounds.drain_timeout,
+    };
+    http_server::serve(listeners, of_requests, MESSAGES, answer, stop).await;
 }
 
 async fn read_body(body: Incoming, bounds: &Bounds) -> Result<Bytes, GatewayError> {

@@ -8,13 +8,12 @@
 
 mod share;
 mod stream;
-mod tls;
-
-pub use tls::{Pem, Tls, TlsError};
 
 use super::unknown_sources::UnknownSources;
 use crate::clocks;
+use crate::tcp;
 use crate::telemetry::SharedLogLimit;
+use crate::tls::Tls;
 use maskline_sip::hop::{Hop, Transport};
 use share::Shares;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +22,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -39,8 +38,6 @@ const BACKLOG: u32 = 1_024;
 const OPENING_MAX: Duration = Duration::from_secs(10);
 /// A connection on which nothing is read for so long is closed.
 const IDLE_MAX: Duration = Duration::from_secs(1_800);
-/// Wait after the system had no descriptor left for a new connection.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// Tries to find a port that is free for datagrams and for streams, where any port will do.
 const SAME_PORT_TRIES: usize = 16;
 /// Room in the kernel for datagrams that wait, in bytes: a second of heavy load.
@@ -126,14 +123,7 @@ fn bind_datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
 /// # Errors
 /// When it cannot be bound.
 pub fn bind_streams(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // A restart finds connections of its predecessor still ending.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    tcp::listen(address, BACKLOG)
 }
 
 /// Why no TLS connection is made to anybody.
@@ -467,20 +457,12 @@ impl StreamListener {
         }
         let tallies = self.shared.tallies.clone();
         loop {
-            let (plain, from) = match self.listener.accept().await {
-                // A socket on `::` takes IPv4 too, as an IPv6 address that maps it.
-                Ok((plain, from)) => (
-                    plain,
-                    SocketAddr::new(from.ip().to_canonical(), from.port()),
-                ),
-                Err(error) => {
-                    if let Some(unsaid) = tallies.accept_told.say() {
-                        tracing::warn!(%error, unsaid, "a SIP connection was not accepted");
-                    }
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
+            let (plain, from) = tcp::accept(&self.listener, |error| {
+                if let Some(unsaid) = tallies.accept_told.say() {
+                    tracing::warn!(%error, unsaid, "a SIP connection was not accepted");
                 }
-            };
+            })
+            .await;
             // Unknown sources cost nothing but this.
             let trunk = self
                 .known

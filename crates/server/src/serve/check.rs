@@ -6,7 +6,7 @@ use std::path::Path;
 use maskline_store::sqlite;
 use tokio::net::lookup_host;
 
-use super::{certificate, master, sip_tls};
+use super::{certificates, master};
 use crate::config::{ConfigError, ConfigErrors, Inputs, ListenAddress, Loaded, load};
 use crate::failure::Failure;
 use crate::seal;
@@ -29,9 +29,9 @@ pub fn check(inputs: &Inputs) -> Result<Checked, Failure> {
     let mut wrong = Vec::new();
     // The demo makes its own certificate; only files that are named are read.
     if loaded.settings.api.certificate.is_set() {
-        wrong.extend(certificate::obtain(&loaded, data).err());
+        wrong.extend(certificates::https(&loaded, data).err());
     }
-    wrong.extend(sip_tls::obtain(&loaded).err());
+    wrong.extend(certificates::sip(&loaded).err());
     ConfigErrors::none_of(wrong)?;
     let variable = std::env::var("MASKLINE_MASTER_KEY").ok();
     let place = master::place(&loaded);

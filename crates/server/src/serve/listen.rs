@@ -3,15 +3,16 @@
 use tokio::net::TcpListener;
 
 use crate::config::{ConfigError, ListenAddress, Loaded};
+use crate::tcp;
 
 /// Connections that the kernel may hold for us until they are accepted.
 const BACKLOG: u32 = 4096;
 
-/// Opens a TCP port.
+/// Opens a port for HTTP or HTTPS.
 ///
 /// # Errors
 /// Why not, at the setting `key`.
-pub async fn tcp(
+pub async fn http(
     loaded: &Loaded,
     key: &str,
     address: &ListenAddress,
@@ -24,16 +25,7 @@ pub async fn tcp(
     let to = resolved
         .next()
         .ok_or_else(|| loaded.missing(key, format!("{address} is no address")))?;
-    let socket = if to.is_ipv4() {
-        tokio::net::TcpSocket::new_v4()
-    } else {
-        tokio::net::TcpSocket::new_v6()
-    }
-    .map_err(refuse)?;
-    // A restart finds connections of its predecessor still ending.
-    socket.set_reuseaddr(true).map_err(refuse)?;
-    socket.bind(to).map_err(refuse)?;
-    socket.listen(BACKLOG).map_err(refuse)
+    tcp::listen(to, BACKLOG).map_err(refuse)
 }
 
 #[cfg(test)]
@@ -45,14 +37,14 @@ mod tests {
     async fn a_taken_port_is_told_at_its_setting() {
         let plain = load(&Inputs::default()).unwrap();
         let free: ListenAddress = "127.0.0.1:0".parse().unwrap();
-        let first = tcp(&plain, "api.listen", &free).await.unwrap();
+        let first = http(&plain, "api.listen", &free).await.unwrap();
         let taken = first.local_addr().unwrap().to_string();
         let loaded = load(&Inputs {
             flags: vec![("--api", "api.listen", taken.clone())],
             ..Inputs::default()
         })
         .unwrap();
-        let error = tcp(
+        let error = http(
             &loaded,
             "api.listen",
             loaded.settings.api.listen.get().unwrap(),

@@ -15,19 +15,18 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tower::ServiceExt;
 
-use super::sip_tls;
+use super::certificates;
 use crate::admin::AdminError;
 use crate::api::errors::Language as ApiLanguage;
 use crate::api::gateway::{self, Gateway};
 use crate::api::limits::Rates;
 use crate::api::nonces::NonceBounds;
-use crate::api::server::TrustedProxies;
 use crate::api::{self, params};
 use crate::calls;
 use crate::config::{
     ConfigError, ConfigErrors, Language, Loaded, Part, RecordingNotice, Reload, Settings,
 };
-use crate::connections;
+use crate::http_server::{TrustedProxies, connections};
 use crate::telemetry::Metrics;
 use crate::writer::Options;
 use maskline_media as media;
@@ -49,13 +48,14 @@ pub fn ledger_options(settings: &Settings) -> Options {
     }
 }
 
+/// Bounds of what customers ask.
 pub fn api_bounds(settings: &Settings) -> api::Bounds {
     api::Bounds {
+        head_bytes_max: api::HEAD_BYTES_MAX,
         body_bytes_max: settings.api.body_max_bytes as usize,
         head_timeout: seconds(settings.api.idle_timeout_s),
         body_timeout: seconds(settings.api.body_timeout_s),
         drain_timeout: seconds(settings.process.drain_timeout_s),
-        ..api::Bounds::default()
     }
 }
 
@@ -147,7 +147,7 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
         domains: settings.sip.domains.clone(),
         tcp: settings.sip.tcp,
         tls_listen,
-        tls: sip_tls::obtain(loaded)?,
+        tls: certificates::sip(loaded)?,
         media: media_config(settings, bind),
         unheard_bytes_max: settings.rtp.unheard_kib_max << 10,
         calls_max: settings.calls.calls_max as usize,
@@ -263,11 +263,6 @@ mod tests {
     #[test]
     fn defaults_agree_with_those_of_the_parts() {
         let settings = Settings::default();
-        let bounds = api_bounds(&settings);
-        let theirs = api::Bounds::default();
-        assert_eq!(bounds.body_bytes_max, theirs.body_bytes_max);
-        assert_eq!(bounds.head_timeout, theirs.head_timeout);
-        assert_eq!(bounds.body_timeout, theirs.body_timeout);
         let gateway = gateway_settings(&settings);
         let theirs = gateway::Settings::default();
         assert_eq!(gateway.rates, theirs.rates);

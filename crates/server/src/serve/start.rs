@@ -10,17 +10,16 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use super::{
-    Addresses, AdminFront, Process, certificate, listen, parts, sip_tls, supervisor, watch,
-};
+use super::{Addresses, AdminFront, Process, certificates, listen, parts, supervisor, watch};
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, CallsHandle, Serving, sip_connections};
 use crate::clocks;
 use crate::config::Reloader;
-use crate::connections::{self, Connections};
 use crate::demo;
 use crate::failure::Failure;
+use crate::http_server::Listeners;
+use crate::http_server::connections::{self, Connections};
 use crate::jobs::{self, JobMetrics};
 use crate::seal::Sealer;
 use crate::writer::Ledger;
@@ -107,12 +106,9 @@ impl Process {
         let gateway = self.gateway(ledger, sealer);
         let mut reloader = Reloader::new(self.inputs.clone(), &self.loaded);
         reloader.follow(self.log.follower());
-        let certificate = listeners
-            .https
-            .as_ref()
-            .map(|(_, certificate)| certificate.clone());
-        reloader.follow(certificate::follower(certificate));
-        reloader.follow(sip_tls::follower(tls));
+        let https = listeners.https.as_ref().map(|(_, tls)| tls.clone());
+        reloader.follow(certificates::https_follower(https));
+        reloader.follow(certificates::sip_follower(tls));
         reloader.follow(parts::gateway_follower(gateway.clone()));
 
         let bounds = parts::api_bounds(settings);
@@ -184,17 +180,17 @@ impl Process {
     }
 
     /// The customers' ports, with at most `connections_max` connections, whatever the settings say.
-    async fn listeners(&self, connections_max: usize) -> Result<api::Listeners, Failure> {
+    async fn listeners(&self, connections_max: usize) -> Result<Listeners, Failure> {
         let settings = &self.loaded.settings;
-        let certificate = certificate::obtain(&self.loaded, &self.data)?;
+        let tls = certificates::https(&self.loaded, &self.data)?;
         let http = match settings.api.listen.get() {
-            Some(address) => Some(listen::tcp(&self.loaded, "api.listen", address).await?),
+            Some(address) => Some(listen::http(&self.loaded, "api.listen", address).await?),
             None => None,
         };
-        let https = match (certificate, settings.https()) {
-            (Some(certificate), Some(address)) => {
-                let listener = listen::tcp(&self.loaded, "api.https", address).await?;
-                Some((listener, certificate))
+        let https = match (tls, settings.https()) {
+            (Some(tls), Some(address)) => {
+                let listener = listen::http(&self.loaded, "api.https", address).await?;
+                Some((listener, tls))
             }
             _ => None,
         };
@@ -205,7 +201,7 @@ impl Process {
         });
         self.metrics
             .register(|registry| connections.register("api", registry));
-        Ok(api::Listeners {
+        Ok(Listeners {
             http,
             https,
             connections,

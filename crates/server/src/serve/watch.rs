@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calls::CallsHandle;
 use crate::clocks;
-use crate::connections::Connections;
+use crate::http_server::connections::Connections;
 use crate::telemetry::{LogLimit, Readiness};
 use crate::writer::{Ledger, Running};
 

@@ -38,7 +38,7 @@ const FIXTURES: &str = "fixtures";
 
 /// Each room of `server` and what of the others it may use: a whole room, or one door of it. The order is
 /// that of the program: who stands further up may use who stands further down.
-const INNER: [(&str, &[&str]); 18] = [
+const INNER: [(&str, &[&str]); 19] = [
     (
         "cli",
         &[
@@ -63,7 +63,9 @@ const INNER: [(&str, &[&str]); 18] = [
             "calls",
             "telemetry",
             "config",
-            "connections",
+            "http_server",
+            "tcp",
+            "tls",
             "seal",
             "writer",
             "clocks",
@@ -77,8 +79,7 @@ const INNER: [(&str, &[&str]); 18] = [
         &[
             "calls",
             "telemetry",
-            "connections",
-            "framing",
+            "http_server",
             "seal",
             "writer",
             "permissions",
@@ -89,13 +90,17 @@ const INNER: [(&str, &[&str]); 18] = [
     ),
     (
         "api",
-        &["connections", "framing", "seal", "writer", "permissions"],
+        &["http_server", "tls", "seal", "writer", "permissions"],
     ),
-    ("calls", &["telemetry", "seal", "writer", "clocks"]),
+    (
+        "calls",
+        &["telemetry", "tcp", "tls", "seal", "writer", "clocks"],
+    ),
     ("telemetry", &["config", "clocks"]),
     ("config", &["mistakes", "suggest"]),
-    ("connections", &[]),
-    ("framing", &[]),
+    ("http_server", &["tcp", "tls"]),
+    ("tcp", &[]),
+    ("tls", &[]),
     ("seal", &[]),
     ("writer", &["clocks"]),
     ("permissions", &["suggest"]),
@@ -389,7 +394,7 @@ fn what_crosses_an_inner_wall_is_found() {
         ("serve", 2, "use crate::cli::Failure;"),
         ("jobs", 1, "use crate::serve::Stop;"),
         ("seal", 2, "use crate::config::MasterKeySettings;"),
-        ("admin", 2, "use crate::api::server::framing::Strict;"),
+        ("admin", 2, "use crate::api::server::Bounds;"),
         ("admin", 2, "use crate::api;"),
         ("api", 3, "    let at = crate::admin::past::now();"),
         (
@@ -397,6 +402,8 @@ fn what_crosses_an_inner_wall_is_found() {
             2,
             "pub(crate) fn of(call: &crate::api::Gateway) {}",
         ),
+        ("admin", 2, "use crate::tls::Tls;"),
+        ("calls", 2, "use crate::http_server::TrustedProxies;"),
         ("writer", 1, "use super::telemetry::Metrics;"),
         ("writer", 2, "use super::super::telemetry::Metrics;"),
         ("telemetry", 2, "use crate::writer::Ledger;"),

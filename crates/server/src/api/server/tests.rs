@@ -1,9 +1,14 @@
 //! The listeners over real sockets, with a handler that echoes.
 
 use super::*;
-use crate::connections;
+use crate::http_server::TrustedProxies;
+use crate::http_server::connections::{self, Connections};
+use crate::tls::{Pem, Tls};
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
@@ -47,6 +52,17 @@ where
     F: Future<Output = Reply> + Send + 'static,
 {
     start_with(bounds, handler, MANY, TrustedProxies::default()).await
+}
+
+/// Bounds that no test meets that does not want to.
+fn usual() -> Bounds {
+    Bounds {
+        head_bytes_max: HEAD_BYTES_MAX,
+        body_bytes_max: 64 * 1024,
+        head_timeout: LONG,
+        body_timeout: LONG,
+        drain_timeout: LONG,
+    }
 }
 
 /// More connections than a test makes.
@@ -95,7 +111,7 @@ async fn exchange(to: SocketAddr, request: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_host_with_a_scheme_in_it_is_served() {
-    let running = start(Bounds::default(), echo).await;
+    let running = start(usual(), echo).await;
     let request =
         b"GET /?a=%20 HTTP/1.1\r\nHost: http://127.0.0.1:8080\r\nConnection: close\r\n\r\n";
     let answer = exchange(running.http, request).await;
@@ -107,7 +123,7 @@ async fn a_host_with_a_scheme_in_it_is_served() {
 
 #[tokio::test]
 async fn requests_on_one_connection_are_answered_in_turn() {
-    let running = start(Bounds::default(), echo).await;
+    let running = start(usual(), echo).await;
     let request = b"POST /?a=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nb=2GET /?c=3 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     let answer = exchange(running.http, request).await;
     assert!(answer.contains("a=1|h|b=2"), "{answer}");
@@ -117,7 +133,7 @@ async fn requests_on_one_connection_are_answered_in_turn() {
 
 #[tokio::test]
 async fn chunked_bodies_are_joined_and_expectations_met() {
-    let running = start(Bounds::default(), echo).await;
+    let running = start(usual(), echo).await;
     let request = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\na=\r\n1\r\n1\r\n0\r\n\r\n";
     let answer = exchange(running.http, request).await;
     assert!(
@@ -132,7 +148,7 @@ async fn chunked_bodies_are_joined_and_expectations_met() {
 async fn bodies_above_the_bound_are_refused_and_the_error_is_read() {
     let bounds = Bounds {
         body_bytes_max: 10,
-        ..Bounds::default()
+        ..usual()
     };
     let running = start(bounds, echo).await;
     for (length, ending) in [
@@ -157,7 +173,7 @@ async fn bodies_above_the_bound_are_refused_and_the_error_is_read() {
 async fn heads_above_the_bounds_are_refused() {
     let bounds = Bounds {
         head_bytes_max: 8192,
-        ..Bounds::default()
+        ..usual()
     };
     let running = start(bounds, echo).await;
     let long = format!(
@@ -180,7 +196,7 @@ async fn heads_above_the_bounds_are_refused() {
     );
     running.stop().await;
 
-    let running = start(Bounds::default(), echo).await;
+    let running = start(usual(), echo).await;
     let target = format!("GET /?{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(70_000));
     assert!(
         exchange(running.http, target.as_bytes())
@@ -205,7 +221,7 @@ async fn slow_heads_end_the_connection() {
     let bounds = Bounds {
         head_timeout: SHORT,
         body_timeout: LONG,
-        ..Bounds::default()
+        ..usual()
     };
     let running = start(bounds, echo).await;
     assert_eq!(exchange(running.http, b"").await, "");
@@ -218,7 +234,7 @@ async fn slow_bodies_get_an_error() {
     let bounds = Bounds {
         head_timeout: LONG,
         body_timeout: SHORT,
-        ..Bounds::default()
+        ..usual()
     };
     let running = start(bounds, echo).await;
     let answer = exchange(
@@ -237,7 +253,7 @@ async fn an_idle_connection_ends_after_its_answer() {
     let bounds = Bounds {
         head_timeout: Duration::from_secs(5),
         body_timeout: LONG,
-        ..Bounds::default()
+        ..usual()
     };
     let running = start(bounds, echo).await;
     let answer = exchange(running.http, b"GET /?a HTTP/1.1\r\nHost: h\r\n\r\n").await;
@@ -252,7 +268,7 @@ const ONE: connections::Bounds = connections::Bounds {
 
 #[tokio::test]
 async fn at_the_bound_an_idle_connection_makes_room() {
-    let running = start_with(Bounds::default(), echo, ONE, TrustedProxies::default()).await;
+    let running = start_with(usual(), echo, ONE, TrustedProxies::default()).await;
     let mut first = TcpStream::connect(running.http).await.unwrap();
     first
         .write_all(b"GET /?first HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -287,7 +303,7 @@ async fn at_the_bound_a_busy_connection_is_left_alone_and_the_next_is_closed() {
             }
         }
     };
-    let running = start_with(Bounds::default(), handler, ONE, TrustedProxies::default()).await;
+    let running = start_with(usual(), handler, ONE, TrustedProxies::default()).await;
     let request = b"GET /?first HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
     let first = tokio::spawn(exchange(running.http, request));
     arrived.notified().await;
@@ -325,7 +341,7 @@ async fn silent(to: SocketAddr, opening: &str) -> TcpStream {
 
 #[tokio::test]
 async fn clients_behind_a_proxy_are_counted_apart_by_the_proxy_protocol() {
-    let running = start_with(Bounds::default(), echo, ONE_EACH, proxies(true)).await;
+    let running = start_with(usual(), echo, ONE_EACH, proxies(true)).await;
     let from = |client: &str| format!("PROXY TCP4 {client} 127.0.0.1 4660 8080\r\n");
     let mut one = silent(running.http, &from("198.51.100.1")).await;
     let mut two = silent(running.http, &from("198.51.100.2")).await;
@@ -365,7 +381,7 @@ async fn requests_behind_a_proxy_are_counted_apart_by_x_forwarded_for() {
     };
     let bounds = Bounds {
         drain_timeout: Duration::ZERO,
-        ..Bounds::default()
+        ..usual()
     };
     let running = start_with(bounds, handler, ONE_EACH, proxies(false)).await;
     let request = |query: &str, client: &str| {
@@ -397,7 +413,7 @@ async fn what_strangers_say_of_whom_they_ask_for_is_not_looked_at() {
         networks: vec!["192.0.2.0/24".parse().unwrap()],
         proxy_protocol: true,
     };
-    let running = start_with(Bounds::default(), echo, ONE_EACH, trusted).await;
+    let running = start_with(usual(), echo, ONE_EACH, trusted).await;
     let answer = exchange(
         running.http,
         b"PROXY TCP4 198.51.100.1 127.0.0.1 4660 8080\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -429,7 +445,7 @@ async fn a_stop_answers_what_was_accepted_and_ends_idle_connections() {
             }
         }
     };
-    let mut running = start(Bounds::default(), handler).await;
+    let mut running = start(usual(), handler).await;
 
     let mut idle = TcpStream::connect(running.http).await.unwrap();
     idle.write_all(b"GET /?idle HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -459,7 +475,7 @@ async fn a_stop_answers_what_was_accepted_and_ends_idle_connections() {
 async fn a_stop_waits_no_longer_than_it_may() {
     let bounds = Bounds {
         drain_timeout: Duration::from_millis(50),
-        ..Bounds::default()
+        ..usual()
     };
     let arrived = Arc::new(Notify::new());
     let handler = {
@@ -510,11 +526,17 @@ async fn https_serves_and_takes_a_new_certificate_while_running() {
     let [one, two] =
         [0, 1].map(|_| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
     let (one_der, two_der) = (one.cert.der().clone(), two.cert.der().clone());
-    let certificate = Certificate::from_pem(
-        one.cert.pem().as_bytes(),
-        one.signing_key.serialize_pem().as_bytes(),
-    )
-    .unwrap();
+    let of = |made: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        let pem = [made.cert.pem(), made.signing_key.serialize_pem()];
+        let [chain, key] = pem.map(String::into_bytes);
+        Tls::new(&Pem {
+            own: Some((chain, key)),
+            protocols: http_server::PROTOCOLS,
+            ..Pem::default()
+        })
+        .unwrap()
+    };
+    let certificate = of(&one);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -524,7 +546,7 @@ async fn https_serves_and_takes_a_new_certificate_while_running() {
         connections: Connections::new(MANY),
         proxies: Arc::default(),
     };
-    let served = tokio::spawn(serve(listeners, Bounds::default(), echo, async {
+    let served = tokio::spawn(serve(listeners, usual(), echo, async {
         let _ = stopped.await;
     }));
 
@@ -539,12 +561,7 @@ async fn https_serves_and_takes_a_new_certificate_while_running() {
             .await
             .is_err()
     );
-    certificate
-        .replace(
-            two.cert.pem().as_bytes(),
-            two.signing_key.serialize_pem().as_bytes(),
-        )
-        .unwrap();
+    certificate.replace(&of(&two));
     assert!(
         secure_exchange(address, &[two_der])
             .await

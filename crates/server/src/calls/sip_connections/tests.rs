@@ -1,6 +1,8 @@
 use super::*;
+use crate::tls::Pem;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 
 const HELLO: &str = "OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 
@@ -259,6 +261,7 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
             own,
             clients: Some(ours.pem()),
             servers: Some(servers.pem()),
+            ..Pem::default()
         };
         Some(Tls::new(&pem).unwrap())
     };
@@ -366,7 +369,7 @@ fn files_that_cannot_be_used_are_told() {
         let pem = Pem {
             own,
             clients,
-            servers: None,
+            ..Pem::default()
         };
         assert!(Tls::new(&pem).is_err());
     }

@@ -11,9 +11,11 @@ use maskline_domain::{
     Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Timestamp, TypedCommand, User,
     UserName,
 };
-use maskline_server::api::{ApiMetrics, Bounds, Clock, Gateway, Listeners, Settings, serve};
-use maskline_server::connections::{self, Connections};
+use maskline_server::api::{ApiMetrics, Clock, Gateway, Settings, serve};
+use maskline_server::http_server::Listeners;
+use maskline_server::http_server::connections::{self, Connections};
 use maskline_server::seal::{MasterKeys, Sealer, Secret};
+use maskline_server::serve::api_bounds;
 use maskline_server::writer::Ledger;
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -76,7 +78,7 @@ impl World {
         let served = tokio::spawn(serve(
             Arc::clone(&gateway),
             listeners,
-            Bounds::default(),
+            api_bounds(&maskline_server::config::Settings::default()),
             async {
                 let _ = stopped.await;
             },
@@ -202,7 +204,7 @@ impl World {
         tokio::spawn(serve(
             Arc::new(gateway),
             listeners,
-            Bounds::default(),
+            api_bounds(&maskline_server::config::Settings::default()),
             std::future::pending(),
         ));
         http

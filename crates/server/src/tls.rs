@@ -1,4 +1,5 @@
-//! TLS for SIP: our certificate, and whom we believe.
+//! TLS, for HTTPS and for SIP: our certificate and whom we believe, read from PEM and exchanged while the
+//! process runs.
 
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
@@ -58,16 +59,21 @@ pub struct Pem {
     /// Who signs the certificates of peers that we connect to. Without it we connect to nobody, since there
     /// is no one to believe.
     pub servers: Option<Vec<u8>>,
+    /// What peers that connect to us may choose to speak (ALPN, RFC 7301); empty offers no choice.
+    pub protocols: &'static [&'static [u8]],
 }
 
 impl Tls {
+    /// TLS 1.2 and 1.3 with these.
+    ///
     /// # Errors
     /// [`TlsError`] when a file cannot be used.
     pub fn new(pem: &Pem) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let acceptor = match &pem.own {
             Some((chain, key)) => {
-                let config = server_config(&provider, chain, key, pem.clients.as_deref())?;
+                let mut config = server_config(&provider, chain, key, pem.clients.as_deref())?;
+                config.alpn_protocols = pem.protocols.iter().map(|&name| name.into()).collect();
                 Some(TlsAcceptor::from(Arc::new(config)))
             }
             None => None,
@@ -95,11 +101,13 @@ impl Tls {
         }));
     }
 
-    pub(super) fn acceptor(&self) -> Option<TlsAcceptor> {
+    /// For a connection that a peer makes now, if we have a certificate.
+    pub fn acceptor(&self) -> Option<TlsAcceptor> {
         self.0.load().acceptor.clone()
     }
 
-    pub(super) fn connector(&self) -> Option<TlsConnector> {
+    /// For a connection that we make now, if there is somebody to believe.
+    pub fn connector(&self) -> Option<TlsConnector> {
         self.0.load().connector.clone()
     }
 }
@@ -167,4 +175,89 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(pem).map_err(TlsError::Key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(name: &str) -> (Vec<u8>, Vec<u8>) {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        (chain.into_bytes(), key.into_bytes())
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_told_apart() {
+        let ((chain, key), (_, other)) = (pair("one.example"), pair("two.example"));
+        let broken = b"-----BEGIN CERTIFICATE-----\n".as_slice();
+        let no_der = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".as_slice();
+        let own = [
+            (&chain[..], &key[..], ""),
+            (b"", &key, "there is no certificate in it"),
+            (&key, &key, "there is no certificate in it"),
+            (broken, &key, "not a PEM file of certificates: "),
+            (&chain, b"", "no PEM key: "),
+            (&chain, &chain, "no PEM key: "),
+            (&chain, broken, "no PEM key: "),
+            (&chain, &other, "certificate and key do not fit: "),
+            (no_der, &key, "certificate and key do not fit: "),
+        ];
+        for (chain, key, told) in own {
+            let made = Tls::new(&Pem {
+                own: Some((chain.into(), key.into())),
+                ..Pem::default()
+            });
+            let error = made.map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(
+                error.starts_with(told) && error.is_empty() == told.is_empty(),
+                "{error}"
+            );
+        }
+        let authorities = [
+            (&chain[..], ""),
+            (b"", "there is no certificate in it"),
+            (&key, "there is no certificate in it"),
+            (broken, "not a PEM file of certificates: "),
+            (no_der, "not the certificate of an authority: "),
+        ];
+        for (authorities, told) in authorities {
+            for (clients, servers) in [(Some(authorities), None), (None, Some(authorities))] {
+                let made = Tls::new(&Pem {
+                    own: Some((chain.clone(), key.clone())),
+                    clients: clients.map(<[u8]>::to_vec),
+                    servers: servers.map(<[u8]>::to_vec),
+                    ..Pem::default()
+                });
+                let error = made.map_or_else(|error| error.to_string(), |_| String::new());
+                assert!(
+                    error.starts_with(told) && error.is_empty() == told.is_empty(),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_replacement_lacks_stays() {
+        let (chain, key) = pair("one.example");
+        let both = Tls::new(&Pem {
+            own: Some((chain.clone(), key)),
+            servers: Some(chain.clone()),
+            ..Pem::default()
+        });
+        let makes = Tls::new(&Pem {
+            servers: Some(chain),
+            ..Pem::default()
+        });
+        let (tls, fresh) = (both.unwrap(), makes.unwrap());
+        let before = tls.acceptor().unwrap();
+        tls.replace(&fresh);
+        assert!(Arc::ptr_eq(
+            before.config(),
+            tls.acceptor().unwrap().config()
+        ));
+        let config = |tls: &Tls| tls.connector().unwrap().config().clone();
+        assert!(Arc::ptr_eq(&config(&tls), &config(&fresh)));
+    }
 }
