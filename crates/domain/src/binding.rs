@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
 use crate::product::Product;
+use crate::ring_config::RingConfig;
 
 /// The id of a binding: decimal, ascending in time, below 2^53 so that
 /// JavaScript reads it exactly.
@@ -121,8 +122,8 @@ pub struct Extras {
     pub out_id: Option<Box<str>>,
     /// The customer's order id.
     pub out_order_id: Option<Box<str>>,
-    /// Ring tones by scene, JSON text as given.
-    pub ring_config: Option<Box<str>>,
+    /// Ring tones by scene.
+    pub ring_config: Option<RingConfig>,
     /// Key dialogue after the call, JSON text as given.
     pub dtmf_config: Option<Box<str>>,
     /// Speech recognition model.
@@ -135,15 +136,15 @@ impl fmt::Debug for Extras {
     /// Which texts there are, without what they say.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts = [
-            ("out_id", &self.out_id),
-            ("out_order_id", &self.out_order_id),
-            ("ring_config", &self.ring_config),
-            ("dtmf_config", &self.dtmf_config),
-            ("speech_model", &self.speech_model),
-            ("extend", &self.extend),
+            ("out_id", self.out_id.is_some()),
+            ("out_order_id", self.out_order_id.is_some()),
+            ("ring_config", self.ring_config.is_some()),
+            ("dtmf_config", self.dtmf_config.is_some()),
+            ("speech_model", self.speech_model.is_some()),
+            ("extend", self.extend.is_some()),
         ];
         let mut shown = f.debug_struct("Extras");
-        for (name, _) in texts.iter().filter(|(_, text)| text.is_some()) {
+        for (name, _) in texts.iter().filter(|(_, is_there)| *is_there) {
             shown.field(name, &format_args!("***"));
         }
         shown.finish()

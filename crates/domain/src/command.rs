@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::inventory::City;
 use crate::number::PhoneNumber;
 use crate::product::Product;
+use crate::ring_config::RingConfig;
 
 /// The most events that one command may emit.
 pub const EVENTS_MAX: usize = 4096;
@@ -120,7 +121,7 @@ pub enum Update {
     /// Another OutId.
     OutId(Option<Box<str>>),
     /// Ring tones.
-    RingConfig(Option<Box<str>>),
+    RingConfig(Option<RingConfig>),
     /// Speech recognition on or off.
     SpeechRecognition(bool),
     /// Another model of speech recognition.

@@ -48,6 +48,7 @@ pub use ops::{Command, Decision, Envelope, TypedCommand, decide};
 pub use pool::{Pool, PoolKey};
 pub use product::{Product, Slot};
 pub use refusal::{AdminRefusal, Refusal};
+pub use ring_config::RingConfig;
 pub use state::{Row, RowKey, State, Undo};
 pub use tone::{RingTones, ToneCode};
 pub use trunk::{Trunk, TrunkName};

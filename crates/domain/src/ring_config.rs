@@ -1,30 +1,115 @@
-//! `RingConfig` of a binding, as far as calls need it: which scene has which ring tone.
-//!
-//! The text is kept as the customer gave it, since its codes may name tones that are not there yet.
+//! `RingConfig` of a binding: which scene has which ring tone.
 
-use crate::{Product, RingTones, ToneCode};
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use thiserror::Error;
 
-/// The tones that a RingConfig names for a product; none for scenes that it does not name, or names
-/// with something that cannot be a code, which falls back to the pool's tone.
+use crate::product::Product;
+use crate::tone::{RingTones, ToneCode};
+
+/// The longest RingConfig, in bytes.
+const BYTES_MAX: usize = 4096;
+
+/// The ring tones of a binding by scene, read once when the customer gives them.
+///
+/// It is kept, shown and journalled as the text that the customer gave, since its codes may name tones
+/// that are not there yet: which codes exist is not checked, and one that does not exist falls back to
+/// the pool's tone.
 ///
 /// ```text
 /// {"AXNRing_N":"100000001","AXNRing_A":"100000001"}
 /// ```
-pub fn ring_tones(product: Product, config: &str) -> RingTones {
-    let members = serde_json::from_str::<Map<String, Value>>(config).unwrap_or_default();
-    let tone = |key: &str| ToneCode::parse(members.get(key)?.as_str()?);
-    match product {
-        Product::Axn => RingTones {
+// Boxed, since few bindings have one and each lies in memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RingConfig(Box<Read>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Read {
+    text: Box<str>,
+    axn: RingTones,
+    axb: RingTones,
+}
+
+/// A text that is no RingConfig: longer than 4096 bytes, or no JSON object whose members are all strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("a RingConfig is a JSON object of strings")]
+pub struct NoRingConfig;
+
+impl RingConfig {
+    /// Reads what a customer gave.
+    ///
+    /// # Errors
+    /// [`NoRingConfig`].
+    pub fn parse(text: &str) -> Result<Self, NoRingConfig> {
+        if text.len() > BYTES_MAX {
+            return Err(NoRingConfig);
+        }
+        match members(text) {
+            Some(members) if members.values().all(Value::is_string) => {
+                Ok(Self::of(text.into(), &members))
+            }
+            Some(_) | None => Err(NoRingConfig),
+        }
+    }
+
+    /// What was journalled, whatever it is: what cannot be read names no tone.
+    fn journalled(text: Box<str>) -> Self {
+        let members = members(&text).unwrap_or_default();
+        Self::of(text, &members)
+    }
+
+    fn of(text: Box<str>, members: &Map<String, Value>) -> Self {
+        let tone = |key: &str| ToneCode::parse(members.get(key)?.as_str()?);
+        let axn = RingTones {
             a: tone("AXNRing_AB"),
             a_alone: tone("AXNRing_A"),
             other: tone("AXNRing_N"),
-        },
-        Product::Axb => RingTones {
+        };
+        let axb = RingTones {
             a: tone("AXBRing_A"),
             a_alone: None,
             other: tone("AXBRing_B"),
-        },
+        };
+        Self(Box::new(Read { text, axn, axb }))
+    }
+
+    /// The text as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0.text
+    }
+
+    /// The tones that it names for a product; none for scenes that it does not name, or names with
+    /// something that cannot be a code.
+    pub fn tones(&self, product: Product) -> RingTones {
+        match product {
+            Product::Axn => self.0.axn,
+            Product::Axb => self.0.axb,
+        }
+    }
+}
+
+fn members(text: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(text).ok()
+}
+
+impl fmt::Debug for RingConfig {
+    /// It is the customer's free text, so it does not show.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RingConfig(***)")
+    }
+}
+
+impl Serialize for RingConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for RingConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<str>::deserialize(deserializer).map(Self::journalled)
     }
 }
 
@@ -32,34 +117,58 @@ pub fn ring_tones(product: Product, config: &str) -> RingTones {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_scene_of_a_product_has_its_key() {
-        let config =
-            r#"{"AXNRing_AB":"1","AXNRing_A":"2","AXNRing_N":"3","AXBRing_A":"4","AXBRing_B":"5"}"#;
-        let codes = |tones: RingTones| {
-            [tones.a, tones.a_alone, tones.other].map(|tone| tone.map(|code| code.to_string()))
-        };
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(
-            codes(ring_tones(Product::Axn, config)),
-            [some("1"), some("2"), some("3")]
-        );
-        assert_eq!(
-            codes(ring_tones(Product::Axb, config)),
-            [some("4"), None, some("5")]
-        );
+    fn codes(config: &RingConfig, product: Product) -> [Option<String>; 3] {
+        let tones = config.tones(product);
+        [tones.a, tones.a_alone, tones.other].map(|tone| tone.map(|code| code.to_string()))
     }
 
     #[test]
-    fn what_is_no_code_names_no_tone() {
-        for config in [
-            "",
-            "[]",
-            r#"{"AXNRing_N":"../busy"}"#,
-            r#"{"AXNRing_N":100000001}"#,
-            r#"{"AXNRing_N":""}"#,
+    fn each_scene_of_a_product_has_its_key() {
+        let config = RingConfig::parse(
+            r#"{"AXNRing_AB":"1","AXNRing_A":"2","AXNRing_N":"3","AXBRing_A":"4","AXBRing_B":"5"}"#,
+        )
+        .expect("a configuration");
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            codes(&config, Product::Axn),
+            [some("1"), some("2"), some("3")]
+        );
+        assert_eq!(codes(&config, Product::Axb), [some("4"), None, some("5")]);
+    }
+
+    /// Text, whether a customer may give it, and the tone that AXN's other callers hear by it.
+    #[test]
+    fn what_is_given_is_kept_as_text_and_read_once() {
+        let long = format!(r#"{{"AXNRing_N":"7","note":"{}"}}"#, "x".repeat(BYTES_MAX));
+        for (text, is_given, tone) in [
+            (r#"{"AXNRing_N":"7"}"#, true, Some("7")),
+            (r#" { "AXNRing_N" : "007" } "#, true, Some("007")),
+            (r#"{"AXNRing_N":"7","Unknown":"tone"}"#, true, Some("7")),
+            (r#"{"AXNRing_N":"1","AXNRing_N":"2"}"#, true, Some("2")),
+            ("{}", true, None),
+            (r#"{"AXNRing_N":"../busy"}"#, true, None),
+            (r#"{"AXNRing_N":""}"#, true, None),
+            (r#"{"AXNRing_N":100000001}"#, false, None),
+            (r#"{"AXNRing_N":"7","other":1}"#, false, Some("7")),
+            (r#"{"AXNRing_N":["7"]}"#, false, None),
+            ("[]", false, None),
+            ("\"7\"", false, None),
+            ("tones", false, None),
+            ("", false, None),
+            (&long, false, Some("7")),
         ] {
-            assert_eq!(ring_tones(Product::Axn, config), RingTones::default());
+            let parsed = RingConfig::parse(text);
+            assert_eq!(parsed.is_ok(), is_given, "{text}");
+            // A journal holds the text alone, whoever wrote it; it comes back as it was.
+            let journalled = serde_json::to_string(text).expect("a text");
+            let read: RingConfig = serde_json::from_str(&journalled).expect("any text");
+            assert_eq!(read.as_str(), text);
+            assert_eq!(codes(&read, Product::Axn)[2].as_deref(), tone, "{text}");
+            assert_eq!(serde_json::to_string(&read).expect("a text"), journalled);
+            if let Ok(parsed) = parsed {
+                assert_eq!(parsed, read);
+            }
+            assert_eq!(format!("{read:?}"), "RingConfig(***)");
         }
     }
 }

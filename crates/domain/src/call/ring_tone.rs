@@ -1,6 +1,5 @@
 //! Which ring tone of ours a caller hears.
 
-use crate::ring_config::ring_tones;
 use crate::routing::Route;
 use crate::{Pool, ToneCode};
 
@@ -12,8 +11,8 @@ pub fn tone(
     is_there: impl Fn(ToneCode) -> bool,
 ) -> Option<ToneCode> {
     let (binding, scene) = route.scene()?;
-    let config = binding.extras.ring_config.as_deref();
-    let of_binding = config.and_then(|text| ring_tones(binding.product, text).of(scene));
+    let config = binding.extras.ring_config.as_ref();
+    let of_binding = config.and_then(|config| config.tones(binding.product).of(scene));
     let of_pool = pool.and_then(|pool| pool.ring_tones.of(scene));
     [of_binding, of_pool]
         .into_iter()
@@ -28,8 +27,8 @@ mod tests {
     use crate::product::Role;
     use crate::routing::Connection;
     use crate::{
-        AccountId, Binding, PhoneNumber, PoolKey, Product, Restriction, RingTones, SubsId,
-        Timestamp,
+        AccountId, Binding, PhoneNumber, PoolKey, Product, Restriction, RingConfig, RingTones,
+        SubsId, Timestamp,
     };
 
     fn rings(config: Option<&str>) -> Route {
@@ -47,7 +46,7 @@ mod tests {
             speech_recognition: false,
             ring_timeout_s: None,
             extras: Extras {
-                ring_config: config.map(Into::into),
+                ring_config: config.map(|text| RingConfig::parse(text).expect("a configuration")),
                 ..Extras::default()
             },
             owner: None,

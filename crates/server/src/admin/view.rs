@@ -7,7 +7,7 @@ use maskline_domain::call::{Forecast, Sound};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{
-    AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, State, Trunk, User,
+    AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, RingConfig, State, Trunk, User,
 };
 use maskline_store::records::history::{Facts, Past};
 
@@ -232,7 +232,7 @@ fn terms(binding: &Binding, visibility: Visibility) -> Value {
         "ring_timeout_s": binding.ring_timeout_s,
         "out_id": visibility.text(extras.out_id.as_deref()),
         "out_order_id": visibility.text(extras.out_order_id.as_deref()),
-        "ring_config": visibility.text(extras.ring_config.as_deref()),
+        "ring_config": visibility.text(extras.ring_config.as_ref().map(RingConfig::as_str)),
         "dtmf_config": visibility.text(extras.dtmf_config.as_deref()),
         "speech_model": visibility.text(extras.speech_model.as_deref()),
         "extend": visibility.text(extras.extend.as_deref()),

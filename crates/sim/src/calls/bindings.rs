@@ -8,8 +8,8 @@ use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk, Unbind};
 use maskline_domain::routing::{self, Dial, Route};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Envelope, Number,
-    NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, RingTones, State, SubsId,
-    Timestamp, ToneCode, Trunk, TypedCommand, decide,
+    NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, RingConfig, RingTones, State,
+    SubsId, Timestamp, ToneCode, Trunk, TypedCommand, decide,
 };
 
 use std::collections::BTreeMap;
@@ -356,7 +356,7 @@ fn codes(chance: &mut Chance) -> Codes {
 }
 
 /// What a customer writes to name these tones. AXB has always somebody to reach.
-fn ring_config(product: Product, tones: Codes) -> Option<Box<str>> {
+fn ring_config(product: Product, tones: Codes) -> Option<RingConfig> {
     let keys = match product {
         Product::Axn => ["AXNRing_AB", "AXNRing_A", "AXNRing_N"],
         Product::Axb => ["AXBRing_A", "AXNRing_A", "AXBRing_B"],
@@ -365,7 +365,9 @@ fn ring_config(product: Product, tones: Codes) -> Option<Box<str>> {
     let members: Vec<String> = named
         .filter_map(|(key, code)| Some(format!(r#""{key}":"{}""#, code?)))
         .collect();
-    (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")).into())
+    let config =
+        || RingConfig::parse(&format!("{{{}}}", members.join(","))).expect("an object of strings");
+    (!members.is_empty()).then(config)
 }
 
 fn number_in(x: PhoneNumber, kind: PoolKind, now: Timestamp) -> Number {

@@ -4,7 +4,7 @@ use maskline_domain::binding::Extras;
 use maskline_domain::ops::{Lock, Unbind, Unlock, UpdateBinding};
 use maskline_domain::{
     AccessKeyId, Actor, BindRequest, Binding, City, Command, CommandId, Envelope, PhoneNumber,
-    PoolKey, PoolRef, Product, Restriction, SubsId, Timestamp, Update,
+    PoolKey, PoolRef, Product, Restriction, RingConfig, SubsId, Timestamp, Update,
 };
 
 use crate::world::World;
@@ -136,6 +136,12 @@ impl World {
         (n < 3).then(|| format!("{word}-{n}").into())
     }
 
+    fn ring_config(&mut self) -> Option<RingConfig> {
+        let text = self.text("tones")?;
+        let config = RingConfig::parse(&format!(r#"{{"AXNRing_N":"{text}"}}"#));
+        Some(config.expect("an object of strings"))
+    }
+
     fn bind(&mut self) -> (&'static str, Command, usize) {
         let pool = self.chance.below(POOLS.len() as u64) as usize;
         let mut product = POOLS[pool].2;
@@ -259,7 +265,7 @@ impl World {
             3 => Update::Restriction(self.restriction()),
             4 => Update::Record(self.chance.one_in(2)),
             5 => Update::OutId(self.text("person")),
-            6 => Update::RingConfig(self.text("tones")),
+            6 => Update::RingConfig(self.ring_config()),
             7 => Update::SpeechRecognition(self.chance.one_in(2)),
             _ => Update::SpeechModel(self.text("model")),
         }

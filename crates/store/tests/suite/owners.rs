@@ -4,7 +4,7 @@ use maskline_domain::inventory::NumberClass;
 use maskline_domain::ops::{AddNumbers, SetPool};
 use maskline_domain::{
     AccountId, Binding, Command, Event, Number, Outcome, Owner, PhoneNumber, Pool, PoolKey,
-    Product, SubsId,
+    Product, RingConfig, SubsId,
 };
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, Draft};
@@ -333,7 +333,7 @@ async fn no_free_text_is_shown_unless_it_is_revealed() {
     let extras = Extras {
         out_id: text("OutId"),
         out_order_id: text("OutOrderId"),
-        ring_config: text("RingConfig"),
+        ring_config: RingConfig::parse(r#"{"RingConfig":"of Ms Canary"}"#).ok(),
         dtmf_config: text("DtmfConfig"),
         speech_model: text("ASRModelId"),
         extend: text("Extend"),

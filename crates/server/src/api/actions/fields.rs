@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use maskline_domain::{City, PhoneNumber, Restriction, SubsId, Timestamp};
+use maskline_domain::{City, PhoneNumber, Restriction, RingConfig, SubsId, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::api::errors::{BusinessCode, BusinessError};
@@ -12,8 +12,8 @@ use crate::api::values;
 
 /// Longest free text (OutId, OutOrderId, Extend, ASRModelId), in bytes. The vendor states no bound.
 const TEXT_BYTES_MAX: usize = 1024;
-/// Longest JSON text (RingConfig, DtmfConfig), in bytes.
-const JSON_BYTES_MAX: usize = 4096;
+/// Longest DtmfConfig, in bytes.
+const DTMF_CONFIG_BYTES_MAX: usize = 4096;
 /// Longest city name, in bytes.
 const CITY_BYTES_MAX: usize = 64;
 
@@ -123,17 +123,24 @@ pub(super) fn city(parameters: &Parameters, name: &'static str) -> Field<Option<
     }
 }
 
-/// `RingConfig`: a JSON object of tone codes as strings by scene. Which codes exist is not checked:
-/// a tone that does not exist falls back to the pool's.
-pub(super) fn ring_config(parameters: &Parameters) -> Field<Option<Box<str>>> {
-    json_object(parameters, "RingConfig", "ringConfig invalid", |members| {
-        members.values().all(Value::is_string)
-    })
+/// `RingConfig`: a JSON object of tone codes as strings by scene.
+pub(super) fn ring_config(parameters: &Parameters) -> Field<Option<RingConfig>> {
+    let text = parameters.filled("RingConfig");
+    text.map(RingConfig::parse)
+        .transpose()
+        .map_err(|_| BusinessError::new(BusinessCode::InvalidParameters, "ringConfig invalid"))
 }
 
-/// `DtmfConfig`: a JSON object with the keys and bounds of the BindAxb page.
+/// `DtmfConfig`: a JSON object with the keys and bounds of the BindAxb page. It stays a text: nothing
+/// reads it yet.
 pub(super) fn dtmf_config(parameters: &Parameters) -> Field<Option<Box<str>>> {
-    json_object(parameters, "DtmfConfig", "dtmfConfig invalid", |members| {
+    let Some(text) = parameters.filled("DtmfConfig") else {
+        return Ok(None);
+    };
+    let members = (text.len() <= DTMF_CONFIG_BYTES_MAX)
+        .then(|| serde_json::from_str::<Map<String, Value>>(text).ok())
+        .flatten();
+    let is_valid = members.is_some_and(|members| {
         members.iter().all(|(key, value)| match key.as_str() {
             "endCallIvrPhoneNo" => matches!(value.as_str(), Some("A" | "B")),
             "waitingDtmfTime" => is_at_most(value, 30),
@@ -142,32 +149,19 @@ pub(super) fn dtmf_config(parameters: &Parameters) -> Field<Option<Box<str>>> {
             "validKey" | "step1File" | "step2File" => value.is_string(),
             _ => true,
         })
-    })
+    });
+    if is_valid {
+        Ok(Some(text.into()))
+    } else {
+        let invalid = "dtmfConfig invalid";
+        Err(BusinessError::new(BusinessCode::InvalidParameters, invalid))
+    }
 }
 
 /// A number, or text that is one; clients write both.
 fn is_at_most(value: &Value, most: u64) -> bool {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
     number.is_some_and(|number| number <= most)
-}
-
-fn json_object(
-    parameters: &Parameters,
-    name: &'static str,
-    invalid: &'static str,
-    is_valid: impl FnOnce(&Map<String, Value>) -> bool,
-) -> Field<Option<Box<str>>> {
-    let Some(text) = parameters.filled(name) else {
-        return Ok(None);
-    };
-    let members = (text.len() <= JSON_BYTES_MAX)
-        .then(|| serde_json::from_str::<Map<String, Value>>(text).ok())
-        .flatten();
-    if members.is_some_and(|members| is_valid(&members)) {
-        Ok(Some(text.into()))
-    } else {
-        Err(BusinessError::new(BusinessCode::InvalidParameters, invalid))
-    }
 }
 
 /// `isv.ILLEGAL_ARGUMENT` with the parameter's name; never with its value.

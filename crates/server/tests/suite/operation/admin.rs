@@ -17,7 +17,7 @@ use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::Notice;
 use maskline_domain::{
-    Actor, BindRequest, Envelope, PhoneNumber, PoolKey, Product, Restriction, SubsId,
+    Actor, BindRequest, Envelope, PhoneNumber, PoolKey, Product, Restriction, RingConfig, SubsId,
 };
 use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
@@ -468,7 +468,7 @@ impl World {
             speech_recognition: false,
             ring_timeout_s: None,
             extras: Extras {
-                ring_config: ring_config.map(Into::into),
+                ring_config: ring_config.map(|text| RingConfig::parse(text).expect("tones")),
                 out_id: Some("order-7".into()),
                 ..Extras::default()
             },
