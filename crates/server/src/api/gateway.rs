@@ -16,7 +16,7 @@ use http::request;
 use maskline_domain::{AccessKeyId, AccountId, CommandId, Timestamp, admit};
 
 use super::Reply;
-use super::actions::{self, Action, Answer, Call, Failure, read_failure};
+use super::actions::{self, Action, ActionContext, Answer, Failure, read_failure};
 use super::errors::{BusinessCode, GatewayError, Language};
 use super::limits::{RateKey, Rates, Throttle, Throttled};
 use super::metrics::ApiMetrics;
@@ -113,10 +113,6 @@ impl Gateway {
         self.settings.store(Arc::new(settings));
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
     /// Answers one request. `body` is its body, or why there is none.
     pub async fn answer(&self, head: request::Parts, body: Result<Bytes, GatewayError>) -> Reply {
         let began = Instant::now();
@@ -187,16 +183,20 @@ impl Gateway {
             Some(_) => None,
         };
         let touch = x.map_or(Touch::Lists, Touch::Number);
+        // What only reads is judged here alone. A change is judged again by the rules, by the same
+        // function, on the state on which they decide; this look comes first because the vendor tells
+        // of policies, account and pool before it tells what is wrong with other parameters, and so
+        // that what may not be takes no place in the queue and no row in the journal.
         let admission = self.ledger.read(touch, |state, _| {
             let admission = admit(state, &proven.key, &permission, pool.as_ref(), x)?;
             Ok(admission.pool.map(|pool| pool.key.clone()))
         });
         let pool_key = admission.await.map_err(read_failure)?.map_err(failure_of)?;
 
-        let call = Call {
-            gateway: self,
-            action,
+        let context = ActionContext {
             parameters: incoming.parameters(),
+            action,
+            ledger: &self.ledger,
             key: proven.key,
             account: proven.account,
             permission: &permission,
@@ -204,7 +204,7 @@ impl Gateway {
             pool_key,
             id: (CommandId(proven.nonce_hash), proven.until),
         };
-        action.run(&call).await
+        action.run(&context).await
     }
 
     /// Key, time, signature, rates, nonce.

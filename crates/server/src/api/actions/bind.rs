@@ -6,7 +6,7 @@ use maskline_domain::binding::Extras;
 use maskline_domain::{BindRequest, Product};
 
 use super::fields::{self, illegal};
-use super::{Answer, Call, Failure};
+use super::{ActionContext, Answer, Failure};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
 
@@ -20,9 +20,9 @@ pub(super) struct Terms {
 
 /// Reads the parameters in the order in which their errors take precedence (numbers, other forms,
 /// expiration), binds, and answers with a `SecretBindDTO`.
-pub(super) async fn bind(call: &Call<'_>, terms: Terms) -> Answer {
-    let request = request(call, &terms)?;
-    let binding = call.submit(Box::new(request)).await?;
+pub(super) async fn bind(context: &ActionContext<'_>, terms: Terms) -> Answer {
+    let request = request(context, &terms)?;
+    let binding = context.submit(Box::new(request)).await?;
     let dto = Object::new()
         .with("SecretNo", binding.x.reveal())
         .with("SubsId", binding.subs_id.to_string())
@@ -30,9 +30,9 @@ pub(super) async fn bind(call: &Call<'_>, terms: Terms) -> Answer {
     Ok(Object::new().with("SecretBindDTO", dto))
 }
 
-fn request(call: &Call<'_>, terms: &Terms) -> Result<BindRequest, Failure> {
-    let parameters = call.parameters;
-    let pool = call.pool()?.clone();
+fn request(context: &ActionContext<'_>, terms: &Terms) -> Result<BindRequest, Failure> {
+    let parameters = context.parameters;
+    let pool = context.pool()?.clone();
     let a = fields::party(parameters, "PhoneNoA")?;
     let b = fields::party(parameters, "PhoneNoB")?;
     let x = fields::number(parameters, "PhoneNoX")?;

@@ -10,12 +10,12 @@
 use maskline_domain::Product;
 
 use super::bind::{Terms, bind};
-use super::{Answer, Call};
+use super::{ActionContext, Answer};
 
 /// `CallTimeout`: the text says 5 to 20 seconds, the schema 0 to 180; the wider one is accepted.
-pub(super) async fn run(call: &Call<'_>) -> Answer {
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     bind(
-        call,
+        context,
         Terms {
             product: Product::Axb,
             ring_timeout_s: 0..=180,

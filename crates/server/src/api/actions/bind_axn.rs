@@ -10,12 +10,12 @@
 use maskline_domain::Product;
 
 use super::bind::{Terms, bind};
-use super::{Answer, Call};
+use super::{ActionContext, Answer};
 
 /// `CallTimeout` of the schema: 5 to 20 seconds.
-pub(super) async fn run(call: &Call<'_>) -> Answer {
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     bind(
-        call,
+        context,
         Terms {
             product: Product::Axn,
             ring_timeout_s: 5..=20,

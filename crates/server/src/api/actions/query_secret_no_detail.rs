@@ -8,15 +8,16 @@
 
 use maskline_domain::{Carrier, Number, NumberStatus};
 
-use super::{Answer, Call, fields};
+use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
 use crate::writer::Touch;
 
-pub(super) async fn run(call: &Call<'_>) -> Answer {
-    let x = fields::known_number(call.parameters, "SecretNo", BusinessCode::NoNotExist)?;
-    let found = call.read(Touch::Number(x), |state, now| {
-        call.owns(state, x)
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
+    let x = fields::known_number(context.parameters, "SecretNo", BusinessCode::NoNotExist)?;
+    let found = context.read(Touch::Number(x), |state, now| {
+        context
+            .owns(state, x)
             .then(|| state.number(x).zip(state.number_status(x, now)))
             .flatten()
     });

@@ -14,16 +14,16 @@ use std::collections::BTreeMap;
 use maskline_domain::{City, NumberKind, PhoneNumber};
 
 use super::fields::{self, illegal};
-use super::{Answer, Call, Failure};
+use super::{ActionContext, Answer, Failure};
 use crate::api::params::Parameters;
 use crate::api::render::{Node, Object};
 use crate::writer::Touch;
 
-pub(super) async fn run(call: &Call<'_>) -> Answer {
-    let kind = kind(call.parameters)?;
-    let prefix = prefix(call.parameters)?;
-    let place = place(call.parameters)?;
-    let stock = call
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
+    let kind = kind(context.parameters)?;
+    let prefix = prefix(context.parameters)?;
+    let place = place(context.parameters)?;
+    let stock = context
         .read(Touch::Scan, |state, _| state.stock_of(kind, prefix))
         .await?;
     Ok(Object::new().with("SecretRemainDTO", remain(&place, &stock)))

@@ -9,15 +9,15 @@
 //! An X with several bindings gives several ids in one string; the separator is published nowhere,
 //! and is a comma here. An X without any gives no `SubsId` member.
 
-use super::{Answer, Call, fields};
+use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
 use crate::writer::Touch;
 
-pub(super) async fn run(call: &Call<'_>) -> Answer {
-    let x = fields::known_number(call.parameters, "PhoneNoX", BusinessCode::NoNotExist)?;
-    let ids = call.read(Touch::Number(x), |state, now| {
-        call.owns(state, x).then(|| {
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
+    let x = fields::known_number(context.parameters, "PhoneNoX", BusinessCode::NoNotExist)?;
+    let ids = context.read(Touch::Number(x), |state, now| {
+        context.owns(state, x).then(|| {
             let live = state
                 .bindings_on(x)
                 .into_iter()

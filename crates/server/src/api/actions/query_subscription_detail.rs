@@ -13,23 +13,24 @@
 use maskline_domain::{Binding, Restriction};
 use maskline_store::records::history::Facts;
 
-use super::{Answer, Call, fields};
+use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
 use crate::writer::Touch;
 
-pub(super) async fn run(call: &Call<'_>) -> Answer {
-    call.pool()?;
-    let x = fields::known_number(call.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
-    let subs_id = fields::subs_id(call.parameters)?;
-    let present = call.read(Touch::Number(x), |state, now| {
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
+    context.pool()?;
+    let x = fields::known_number(context.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
+    let subs_id = fields::subs_id(context.parameters)?;
+    let present = context.read(Touch::Number(x), |state, now| {
         let binding = state.binding(subs_id).filter(|binding| binding.x == x)?;
-        call.owns(state, x)
+        context
+            .owns(state, x)
             .then(|| detail(&binding, !binding.is_over(now)))
     });
     let dto = match present.await? {
         Some(dto) => dto,
-        None => match call.past(subs_id, x).await?.map(|past| past.facts) {
+        None => match context.past(subs_id, x).await?.map(|past| past.facts) {
             Some(Facts::Known(binding)) => detail(&binding, false),
             // It is there, and what it says is lost by a fault of ours.
             Some(Facts::Unreadable) => return Err(BusinessCode::SystemError.into()),

@@ -10,15 +10,15 @@
 
 use maskline_domain::ops::Unbind;
 
-use super::{Answer, Call, fields};
+use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
 
-pub(super) async fn run(call: &Call<'_>) -> Answer {
-    let pool = call.pool()?.clone();
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
+    let pool = context.pool()?.clone();
     // Here X is called SecretNo, not PhoneNoX.
-    let x = fields::known_number(call.parameters, "SecretNo", BusinessCode::SubsNotExist)?;
-    let subs_id = fields::subs_id(call.parameters)?;
-    call.submit(Unbind { pool, subs_id, x }).await?;
+    let x = fields::known_number(context.parameters, "SecretNo", BusinessCode::SubsNotExist)?;
+    let subs_id = fields::subs_id(context.parameters)?;
+    context.submit(Unbind { pool, subs_id, x }).await?;
     Ok(Object::new())
 }

@@ -8,13 +8,13 @@
 
 use maskline_domain::ops::Unlock;
 
-use super::{Answer, Call, fields};
+use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
 
-pub(super) async fn run(call: &Call<'_>) -> Answer {
-    let pool = call.pool()?.clone();
-    let x = fields::known_number(call.parameters, "SecretNo", BusinessCode::NoNotExist)?;
-    call.submit(Unlock { pool, x }).await?;
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
+    let pool = context.pool()?.clone();
+    let x = fields::known_number(context.parameters, "SecretNo", BusinessCode::NoNotExist)?;
+    context.submit(Unlock { pool, x }).await?;
     Ok(Object::new())
 }

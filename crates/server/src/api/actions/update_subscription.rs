@@ -13,29 +13,29 @@ use maskline_domain::ops::UpdateBinding;
 use maskline_domain::{PhoneNumber, Refusal, SubsId, Update};
 
 use super::fields::{self, illegal};
-use super::{Answer, Call, Failure};
+use super::{ActionContext, Answer, Failure};
 use crate::api::errors::{BusinessCode, BusinessError};
 use crate::api::params::Parameters;
 use crate::api::refusals::failure_of;
 use crate::api::render::Object;
 
-pub(super) async fn run(call: &Call<'_>) -> Answer {
-    let pool = call.pool()?.clone();
+pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
+    let pool = context.pool()?.clone();
     let mut updates = Vec::new();
-    updates.extend(named_update(call.parameters)?);
-    updates.extend(other_updates(call.parameters)?);
-    let x = fields::known_number(call.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
-    let subs_id = fields::subs_id(call.parameters)?;
+    updates.extend(named_update(context.parameters)?);
+    updates.extend(other_updates(context.parameters)?);
+    let x = fields::known_number(context.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
+    let subs_id = fields::subs_id(context.parameters)?;
     let update = UpdateBinding {
         pool,
         subs_id,
         x,
         updates,
     };
-    match call.submit(update).await {
+    match context.submit(update).await {
         Ok(()) => Ok(Object::new()),
         Err(failure) if failure == BusinessCode::SubsNotExist.into() => {
-            Err(expired(call, subs_id, x).await?.unwrap_or(failure))
+            Err(expired(context, subs_id, x).await?.unwrap_or(failure))
         }
         Err(failure) => Err(failure),
     }
@@ -43,11 +43,11 @@ pub(super) async fn run(call: &Call<'_>) -> Answer {
 
 /// A binding that ended by time is told from one that never was, whether it is swept already or not.
 async fn expired(
-    call: &Call<'_>,
+    context: &ActionContext<'_>,
     subs_id: SubsId,
     x: PhoneNumber,
 ) -> Result<Option<Failure>, Failure> {
-    let ended = call.past(subs_id, x).await?.and_then(|past| past.ended);
+    let ended = context.past(subs_id, x).await?.and_then(|past| past.ended);
     Ok(ended
         .filter(|ended| ended.cause == "expired")
         .map(|_| failure_of(Refusal::BindingOver)))
