@@ -28,6 +28,7 @@ use crate::permissions::Permissions;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
 use crate::writer::Ledger;
+use axum::extract::FromRef;
 use maskline_domain::call::Notice;
 
 pub use apply::{Applied, Mode, apply};
@@ -39,7 +40,7 @@ pub use refusals::TokenRefusals;
 pub use routes::router;
 pub use server::{CONNECTIONS, serve};
 
-/// What the handlers work with.
+/// What the handlers work with. One that needs no more takes the ledger, or the calls, alone.
 pub struct Admin {
     /// The state, and the way to change it.
     pub ledger: Ledger,
@@ -63,4 +64,16 @@ pub struct Admin {
     pub past: tokio::sync::Mutex<()>,
     /// Requests that came without the token.
     pub refused: TokenRefusals,
+}
+
+impl FromRef<Arc<Admin>> for Ledger {
+    fn from_ref(admin: &Arc<Admin>) -> Self {
+        admin.ledger.clone()
+    }
+}
+
+impl FromRef<Arc<Admin>> for CallsHandle {
+    fn from_ref(admin: &Arc<Admin>) -> Self {
+        admin.calls.clone()
+    }
 }

@@ -32,6 +32,7 @@ use super::auth::require_token;
 use super::extract::BodyTimeout;
 use super::{Admin, AdminError};
 use crate::suggest;
+use crate::writer::Ledger;
 
 /// Rows of one answer.
 const LIMIT_DEFAULT: usize = 100;
@@ -152,10 +153,13 @@ fn one_of(what: &str, word: Option<&str>, known: &[&str]) -> Result<(), AdminErr
 }
 
 /// Refuses a pool or an account that is not there: a list of nothing would look like an answer.
-async fn there(admin: &Admin, pool: Option<&str>, account: Option<&str>) -> Result<(), AdminError> {
+async fn there(
+    ledger: &Ledger,
+    pool: Option<&str>,
+    account: Option<&str>,
+) -> Result<(), AdminError> {
     let (pool, account) = (pool.map(str::to_owned), account.map(str::to_owned));
-    let missing = admin
-        .ledger
+    let missing = ledger
         .read(Touch::Lists, move |state, _| {
             let pools: Vec<&str> = state.pools().map(|pool| pool.key.as_str()).collect();
             let accounts: Vec<&str> = state

@@ -6,8 +6,9 @@ use maskline_domain::ops::NoteReveal;
 use maskline_domain::{Note, PhoneNumber, State};
 use maskline_journal::pipeline::Touch;
 
+use super::AdminError;
 use super::auth::Operator;
-use super::{Admin, AdminError};
+use crate::writer::Ledger;
 
 /// The longest text of what was asked, in bytes.
 const ASKED_BYTES_MAX: usize = 500;
@@ -50,10 +51,10 @@ impl Asked {
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn on(mut self, admin: &Admin, x: Option<PhoneNumber>) -> Result<Self, AdminError> {
+    pub async fn on(mut self, ledger: &Ledger, x: Option<PhoneNumber>) -> Result<Self, AdminError> {
         let Some(x) = x else { return Ok(self) };
         let ours = move |state: &State, _| state.has_number(x);
-        let _ = match admin.ledger.read(Touch::Number(x), ours).await? {
+        let _ = match ledger.read(Touch::Number(x), ours).await? {
             true => write!(self.text, " x={}", x.reveal()),
             false => write!(self.text, " x={x}"),
         };
@@ -112,7 +113,7 @@ pub fn masked(text: &str) -> String {
 /// # Errors
 /// When whole numbers were asked for and it cannot be written down.
 pub async fn leave(
-    admin: &Admin,
+    ledger: &Ledger,
     operator: &Operator,
     asked: Asked,
     reveal: bool,
@@ -122,17 +123,17 @@ pub async fn leave(
     if reveal {
         let rows = Some(rows);
         let note = operator.envelope(NoteReveal { what, rows });
-        admin.ledger.submit(note).await?;
+        ledger.submit(note).await?;
     } else if by_person {
-        note(admin, operator, Note::Searched { what, rows }).await;
+        note(ledger, operator, Note::Searched { what, rows }).await;
     }
     Ok(())
 }
 
 /// Writes something down that happens all the same.
-pub async fn note(admin: &Admin, operator: &Operator, note: Note) {
+pub async fn note(ledger: &Ledger, operator: &Operator, note: Note) {
     let command = operator.envelope(note.clone());
-    if let Err(error) = admin.ledger.submit(command).await {
+    if let Err(error) = ledger.submit(command).await {
         tracing::warn!(%error, ?note, "could not be noted in the journal");
     }
 }

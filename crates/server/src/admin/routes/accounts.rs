@@ -14,10 +14,10 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedAccount};
 use crate::admin::extract::Body;
 use crate::admin::{Admin, AdminError, Mode};
+use crate::writer::Ledger;
 
-pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
-    let rows = admin
-        .ledger
+pub async fn list(State(ledger): State<Ledger>) -> Answer {
+    let rows = ledger
         .read(Touch::Lists, |state, _| {
             let rows = state.accounts().map(|account| view(state, account));
             json!(rows.collect::<Vec<_>>())
@@ -26,10 +26,9 @@ pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
     Ok(Json(rows))
 }
 
-pub async fn show(State(admin): State<Arc<Admin>>, Path(id): Path<String>) -> Answer {
+pub async fn show(State(ledger): State<Ledger>, Path(id): Path<String>) -> Answer {
     let id = AccountId::new(&id);
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Lists, move |state, _| {
             state.account(&id).map(|account| view(state, account))
         })

@@ -1,7 +1,5 @@
 //! Bindings, as an operator sees and ends them.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -18,7 +16,8 @@ use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::Visibility;
-use crate::admin::{Admin, AdminError, view};
+use crate::admin::{AdminError, view};
+use crate::writer::Ledger;
 
 /// Where the ended bindings of a list begin that its others have filled: above every id.
 const NEWEST: SubsId = SubsId(1 << 53);
@@ -70,11 +69,11 @@ impl States {
 
 /// First what is in the state, in no particular order, then what has ended, the newest first.
 pub async fn list(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    there(&admin, wanted.pool.as_deref(), wanted.account.as_deref()).await?;
+    there(&ledger, wanted.pool.as_deref(), wanted.account.as_deref()).await?;
     let states = States::parse(wanted.state.as_deref())?;
     let x = wanted.x.as_deref().map(phone_number).transpose()?;
     let party = wanted.party.as_deref().map(phone_number).transpose()?;
@@ -83,7 +82,7 @@ pub async fn list(
     let asked = Asked::for_("bindings")
         .with("account", wanted.account.as_deref())
         .with("pool", wanted.pool.as_deref())
-        .on(&admin, x)
+        .on(&ledger, x)
         .await?
         .by("party", party)
         .with("state", wanted.state.as_deref())
@@ -101,7 +100,7 @@ pub async fn list(
     };
     let mut found = Found::default();
     if before.is_none() && (states.live || states.over) {
-        found = standing(&admin, &filter, states, limit, visibility).await?;
+        found = standing(&ledger, &filter, states, limit, visibility).await?;
     }
     let mut next = None;
     if states.ended && !found.more {
@@ -113,7 +112,7 @@ pub async fn list(
                 limit: left,
                 ..filter
             };
-            let page = admin.ledger.past_bindings(&filter).await?;
+            let page = ledger.past_bindings(&filter).await?;
             let rows = page
                 .rows
                 .iter()
@@ -123,7 +122,7 @@ pub async fn list(
         }
     }
     trace::leave(
-        &admin,
+        &ledger,
         &operator,
         asked,
         visibility.reveal,
@@ -139,15 +138,14 @@ pub async fn list(
 
 /// The bindings in the state.
 async fn standing(
-    admin: &Admin,
+    ledger: &Ledger,
     filter: &history::Filter,
     states: States,
     limit: usize,
     visibility: Visibility,
 ) -> Result<Found, AdminError> {
     let filter = filter.clone();
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Scan, move |state, now| {
             let candidates: Box<dyn Iterator<Item = _>> = match filter.x {
                 Some(x) => Box::new(state.bindings_on(x).into_iter()),
@@ -176,7 +174,7 @@ async fn standing(
 }
 
 pub async fn show(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(subs_id): Path<String>,
     Query(filter): Query<Filter>,
@@ -186,8 +184,7 @@ pub async fn show(
     let visibility = Visibility {
         reveal: filter.reveal,
     };
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Scan, move |state, now| {
             let binding = state.binding(id)?;
             Some(view::binding(&binding, now, visibility))
@@ -195,16 +192,16 @@ pub async fn show(
         .await?;
     let shown = match found {
         Some(shown) => shown,
-        None => ended(&admin, id, visibility).await?,
+        None => ended(&ledger, id, visibility).await?,
     };
     let asked = Asked::for_(format!("binding {id}"));
-    trace::leave(&admin, &operator, asked, visibility.reveal, 1).await?;
+    trace::leave(&ledger, &operator, asked, visibility.reveal, 1).await?;
     Ok(Json(shown))
 }
 
 /// A binding out of the history.
-async fn ended(admin: &Admin, id: SubsId, visibility: Visibility) -> Result<Value, AdminError> {
-    let past = admin.ledger.past(id).await?;
+async fn ended(ledger: &Ledger, id: SubsId, visibility: Visibility) -> Result<Value, AdminError> {
+    let past = ledger.past(id).await?;
     let past = past.ok_or(AdminError::NotFound("binding"))?;
     if past.facts == Facts::Unreadable {
         return Err(AdminError::Internal(format!(
@@ -215,13 +212,12 @@ async fn ended(admin: &Admin, id: SubsId, visibility: Visibility) -> Result<Valu
 }
 
 pub async fn unbind(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(subs_id): Path<String>,
 ) -> Answer {
     let id = subs_id_of(&subs_id)?;
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Scan, move |state, _| {
             let binding = state.binding(id)?;
             Some((binding.x, binding.owner?.pool))
@@ -233,7 +229,7 @@ pub async fn unbind(
         subs_id: id,
         x,
     };
-    admin.ledger.submit(operator.envelope(command)).await?;
+    ledger.submit(operator.envelope(command)).await?;
     Ok(Json(json!({})))
 }
 

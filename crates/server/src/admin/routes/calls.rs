@@ -1,7 +1,5 @@
 //! Call records.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -13,11 +11,13 @@ use maskline_domain::call_record::CallRecord;
 use maskline_store::records::call;
 
 use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, one_of, phone_number, there};
+use crate::admin::AdminError;
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::{self, Visibility};
-use crate::admin::{Admin, AdminError};
+use crate::calls::CallsHandle;
+use crate::writer::Ledger;
 use maskline_switch::LiveCall;
 
 /// Which call records are asked for. Times are China time.
@@ -36,17 +36,17 @@ pub struct Wanted {
 }
 
 pub async fn list(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Query(filter): Query<Wanted>,
 ) -> Answer {
     let situations = Reason::ALL.map(Reason::name);
     one_of("situation", filter.situation.as_deref(), &situations)?;
-    there(&admin, filter.pool.as_deref(), filter.account.as_deref()).await?;
+    there(&ledger, filter.pool.as_deref(), filter.account.as_deref()).await?;
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let x = filter.x.as_deref().map(phone_number).transpose()?;
     let asked = Asked::for_("calls")
-        .on(&admin, x)
+        .on(&ledger, x)
         .await?
         .with("account", filter.account.as_deref())
         .with("pool", filter.pool.as_deref())
@@ -71,9 +71,7 @@ pub async fn list(
         limit: limit as u32 + 1,
         ..call::Filter::default()
     };
-    let found = call::list(admin.ledger.readers(), &wanted)
-        .await
-        .map_err(fault)?;
+    let found = call::list(ledger.readers(), &wanted).await.map_err(fault)?;
     let more = found.len() > limit;
     let rows: Vec<Value> = found
         .iter()
@@ -81,18 +79,19 @@ pub async fn list(
         .map(|listed| match listed {
             Ok((call, open)) => line(call, *open, visibility),
             Err(unreadable) => {
-                admin.ledger.tell_unreadable(unreadable);
+                ledger.tell_unreadable(unreadable);
                 json!({ "call_id": unreadable.call_id, "state": "unreadable" })
             }
         })
         .collect();
-    trace::leave(&admin, &operator, asked, visibility.reveal, rows.len()).await?;
+    trace::leave(&ledger, &operator, asked, visibility.reveal, rows.len()).await?;
     Ok(Json(json!({ "items": rows, "more": more })))
 }
 
 /// The calls that last, as the loop that carries them knows them.
 pub async fn live(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
+    State(calls): State<CallsHandle>,
     operator: Operator,
     Query(filter): Query<Filter>,
 ) -> Answer {
@@ -100,10 +99,10 @@ pub async fn live(
     let visibility = Visibility {
         reveal: filter.reveal,
     };
-    let calls =
-        admin.calls.live_calls().await.ok_or_else(|| {
-            AdminError::Unavailable("the calls cannot be looked at now".to_owned())
-        })?;
+    let calls = calls
+        .live_calls()
+        .await
+        .ok_or_else(|| AdminError::Unavailable("the calls cannot be looked at now".to_owned()))?;
     let limit = filter.limit();
     let rows: Vec<Value> = calls
         .iter()
@@ -111,7 +110,7 @@ pub async fn live(
         .map(|call| live_line(call, visibility))
         .collect();
     let asked = Asked::for_("live calls");
-    trace::leave(&admin, &operator, asked, visibility.reveal, rows.len()).await?;
+    trace::leave(&ledger, &operator, asked, visibility.reveal, rows.len()).await?;
     let more = calls.len() > limit;
     Ok(Json(
         json!({ "items": rows, "more": more, "calls": calls.len() }),
@@ -134,7 +133,7 @@ fn live_line(call: &LiveCall, visibility: Visibility) -> Value {
 }
 
 pub async fn show(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(call_id): Path<String>,
     Query(filter): Query<Filter>,
@@ -143,12 +142,10 @@ pub async fn show(
     let visibility = Visibility {
         reveal: filter.reveal,
     };
-    let found = call::get(admin.ledger.readers(), &call_id)
-        .await
-        .map_err(fault)?;
+    let found = call::get(ledger.readers(), &call_id).await.map_err(fault)?;
     let found = found.ok_or(AdminError::NotFound("call"))?;
     let (call, open) = found.map_err(|unreadable| {
-        admin.ledger.tell_unreadable(&unreadable);
+        ledger.tell_unreadable(&unreadable);
         AdminError::Internal(unreadable.to_string())
     })?;
     let mut shown = line(&call, open, visibility);
@@ -177,7 +174,7 @@ pub async fn show(
     });
     view::extend(&mut shown, more);
     let asked = Asked::for_(format!("call {}", call.call_id));
-    trace::leave(&admin, &operator, asked, visibility.reveal, 1).await?;
+    trace::leave(&ledger, &operator, asked, visibility.reveal, 1).await?;
     Ok(Json(shown))
 }
 

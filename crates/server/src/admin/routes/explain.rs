@@ -94,13 +94,13 @@ pub async fn explain(
     let mut answer = view::explanation(&explained, &forecast, x, visibility);
     let trace = Trace::for_("explanation")
         .by("caller", caller)
-        .on(&admin, Some(x))
+        .on(&admin.ledger, Some(x))
         .await?
         .with("at", asked.at.as_deref())
         .with("trunk", asked.trunk.as_deref())
         // They may be the number of a person, dialled too late.
         .with("digits", digits.map(trace::masked).as_deref());
-    trace::leave(&admin, &operator, trace, visibility.reveal, 1).await?;
+    trace::leave(&admin.ledger, &operator, trace, visibility.reveal, 1).await?;
     let caller = caller.map_or_else(|| "A withheld number".to_owned(), |n| visibility.party(n));
     answer["question"] = json!(format!("{caller} dials {} at {moment}{by}.", x.reveal()));
     if let (Some(_), Some(steps)) = (digits, answer["steps"].as_array_mut()) {

@@ -1,7 +1,5 @@
 //! How far imports have come.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -11,9 +9,9 @@ use maskline_domain::ops::NoteImport;
 use maskline_journal::pipeline::Touch;
 
 use super::Answer;
-use crate::admin::Admin;
 use crate::admin::auth::Operator;
 use crate::admin::extract::Body;
+use crate::writer::Ledger;
 
 /// How far an import has come.
 #[derive(Debug, Deserialize)]
@@ -23,36 +21,35 @@ pub struct Cursor {
     rows: u64,
 }
 
-pub async fn show(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Answer {
-    let rows = admin
-        .ledger
+pub async fn show(State(ledger): State<Ledger>, Path(name): Path<String>) -> Answer {
+    let rows = ledger
         .read(Touch::Lists, |state, _| state.import(&name).unwrap_or(0))
         .await?;
     Ok(Json(json!({ "rows": rows })))
 }
 
 pub async fn put(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(name): Path<String>,
     Body(cursor): Body<Cursor>,
 ) -> Answer {
-    note(&admin, &operator, name, Some(cursor.rows)).await
+    note(&ledger, &operator, name, Some(cursor.rows)).await
 }
 
 pub async fn end(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(name): Path<String>,
 ) -> Answer {
-    note(&admin, &operator, name, None).await
+    note(&ledger, &operator, name, None).await
 }
 
-async fn note(admin: &Admin, operator: &Operator, name: String, rows: Option<u64>) -> Answer {
+async fn note(ledger: &Ledger, operator: &Operator, name: String, rows: Option<u64>) -> Answer {
     let command = NoteImport {
         name: name.into(),
         rows,
     };
-    admin.ledger.submit(operator.envelope(command)).await?;
+    ledger.submit(operator.envelope(command)).await?;
     Ok(Json(json!({})))
 }

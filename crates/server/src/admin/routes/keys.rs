@@ -19,12 +19,12 @@ use crate::admin::document::{Document, WantedKey};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{self, Admin, AdminError, Mode, view};
 use crate::seal::{Sealer, TrunkSecret};
+use crate::writer::Ledger;
 
-pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;
-    there(&admin, None, filter.account.as_deref()).await?;
-    let rows: Value = admin
-        .ledger
+    there(&ledger, None, filter.account.as_deref()).await?;
+    let rows: Value = ledger
         .read(Touch::Lists, move |state, _| {
             let wanted = filter.account.as_deref();
             state
@@ -79,7 +79,7 @@ pub struct Switch {
 }
 
 pub async fn set_active(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(id): Path<String>,
     Body(switch): Body<Switch>,
@@ -88,20 +88,17 @@ pub async fn set_active(
         id: AccessKeyId::new(&id),
         active: switch.active,
     };
-    admin.ledger.submit(operator.envelope(command)).await?;
+    ledger.submit(operator.envelope(command)).await?;
     Ok(Json(json!({})))
 }
 
 pub async fn delete(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(id): Path<String>,
 ) -> Answer {
     let id = AccessKeyId::new(&id);
-    admin
-        .ledger
-        .submit(operator.envelope(DeleteKey { id }))
-        .await?;
+    ledger.submit(operator.envelope(DeleteKey { id })).await?;
     Ok(Json(json!({})))
 }
 

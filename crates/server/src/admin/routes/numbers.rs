@@ -1,7 +1,5 @@
 //! X numbers.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -16,17 +14,17 @@ use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::Visibility;
-use crate::admin::{Admin, AdminError, view};
+use crate::admin::{AdminError, view};
+use crate::writer::Ledger;
 
 /// What a number can be doing, as a list shows it.
 const STATUSES: [&str; 4] = ["free", "bound", "locked", "frozen"];
 
-pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account", "pool", "city", "status"])?;
-    there(&admin, filter.pool.as_deref(), filter.account.as_deref()).await?;
+    there(&ledger, filter.pool.as_deref(), filter.account.as_deref()).await?;
     one_of("status", filter.status.as_deref(), &STATUSES)?;
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Scan, move |state, now| {
             let pool = filter.pool.as_deref().map(PoolKey::new);
             let city = filter.city.as_deref().map(City::from_wire);
@@ -54,7 +52,7 @@ pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>)
 }
 
 pub async fn show(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(x): Path<String>,
     Query(filter): Query<Filter>,
@@ -64,8 +62,7 @@ pub async fn show(
     let visibility = Visibility {
         reveal: filter.reveal,
     };
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Number(x), move |state, now| {
             let mut shown = view::number(state, &state.number(x)?, now);
             let bindings = state.bindings_on(x);
@@ -78,7 +75,7 @@ pub async fn show(
         .await?;
     let (shown, rows) = found.ok_or(AdminError::NotFound("number"))?;
     let asked = Asked::for_(format!("number {} and its bindings", x.reveal()));
-    trace::leave(&admin, &operator, asked, visibility.reveal, rows).await?;
+    trace::leave(&ledger, &operator, asked, visibility.reveal, rows).await?;
     Ok(Json(shown))
 }
 
@@ -89,14 +86,13 @@ pub struct Lock {
 }
 
 pub async fn set_locked(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path(x): Path<String>,
     Body(lock): Body<Lock>,
 ) -> Answer {
     let x = phone_number(&x)?;
-    let number = admin
-        .ledger
+    let number = ledger
         .read(Touch::Number(x), move |state, _| state.number(x))
         .await?
         .ok_or(AdminError::NotFound("number"))?;
@@ -105,10 +101,10 @@ pub async fn set_locked(
     })?;
     if lock.locked {
         let command = operator.envelope(ops::Lock { pool, x });
-        admin.ledger.submit(command).await?;
+        ledger.submit(command).await?;
     } else {
         let command = operator.envelope(ops::Unlock { pool, x });
-        admin.ledger.submit(command).await?;
+        ledger.submit(command).await?;
     }
     Ok(Json(json!({})))
 }

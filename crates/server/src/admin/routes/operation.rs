@@ -19,6 +19,7 @@ use crate::admin::extract::{Body, Query};
 use crate::admin::trace;
 use crate::admin::{Admin, AdminError, view};
 use crate::clocks;
+use crate::writer::Ledger;
 
 /// The longest note of what was looked at, in bytes.
 const NOTE_BYTES_MAX: usize = 200;
@@ -60,15 +61,15 @@ pub async fn drain(State(admin): State<Arc<Admin>>, operator: Operator) -> Answe
     admin.calls.drain();
     let calls = admin.calls.live();
     let note = Note::Drained { calls };
-    trace::note(&admin, &operator, note).await;
+    trace::note(&admin.ledger, &operator, note).await;
     Ok(Json(json!({ "calls": calls })))
 }
 
 /// What operators and jobs changed, the newest first; bindings have their own history.
-pub async fn audit(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+pub async fn audit(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&[])?;
     let limit = filter.limit();
-    let entries = audit::list(admin.ledger.readers(), None, limit as u32)
+    let entries = audit::list(ledger.readers(), None, limit as u32)
         .await
         .map_err(|error| AdminError::Internal(format!("audit: {error}")))?;
     let rows: Vec<Value> = entries
@@ -94,12 +95,11 @@ pub struct ErasureRequest {
 
 /// Erases what is kept of a person in bindings that have ended, in history and in call records.
 pub async fn erase(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Body(request): Body<ErasureRequest>,
 ) -> Answer {
-    let erased = admin
-        .ledger
+    let erased = ledger
         .erase(operator.actor(), request.number)
         .await
         .map_err(|error| AdminError::Unavailable(error.to_string()))?;
@@ -116,10 +116,10 @@ pub async fn erase(
 }
 
 /// Confirms that the wall clock is right although it leapt.
-pub async fn trust_clock(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
-    admin.ledger.trust_clock()?;
+pub async fn trust_clock(State(ledger): State<Ledger>, operator: Operator) -> Answer {
+    ledger.trust_clock()?;
     let at = clocks::read().wall;
-    trace::note(&admin, &operator, Note::ClockTrusted { at }).await;
+    trace::note(&ledger, &operator, Note::ClockTrusted { at }).await;
     tracing::warn!("an operator confirmed the wall clock");
     Ok(Json(json!({})))
 }
@@ -135,7 +135,7 @@ pub struct Reveal {
 /// Writes down that an operator looks at whole numbers elsewhere, as in the journal itself. What
 /// could be a telephone number is written masked.
 pub async fn note_reveal(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Body(note): Body<Reveal>,
 ) -> Answer {
@@ -145,8 +145,7 @@ pub async fn note_reveal(
         ));
     }
     let (what, rows) = (trace::masked(&note.what), note.rows);
-    admin
-        .ledger
+    ledger
         .submit(operator.envelope(NoteReveal { what, rows }))
         .await?;
     Ok(Json(json!({})))

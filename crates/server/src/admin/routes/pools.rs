@@ -14,12 +14,12 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedPool};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, Mode, view};
+use crate::writer::Ledger;
 
-pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;
-    there(&admin, None, filter.account.as_deref()).await?;
-    let rows: Value = admin
-        .ledger
+    there(&ledger, None, filter.account.as_deref()).await?;
+    let rows: Value = ledger
         .read(Touch::Scan, move |state, _| {
             let wanted = filter.account.as_deref();
             state
@@ -32,10 +32,9 @@ pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>)
     Ok(Json(rows))
 }
 
-pub async fn show(State(admin): State<Arc<Admin>>, Path(key): Path<String>) -> Answer {
+pub async fn show(State(ledger): State<Ledger>, Path(key): Path<String>) -> Answer {
     let key = PoolKey::new(&key);
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Scan, move |state, _| {
             state.pool(&key).map(|pool| {
                 let mut shown = view::pool(state, pool);

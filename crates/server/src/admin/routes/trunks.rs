@@ -16,35 +16,39 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedTrunk};
 use crate::admin::extract::Body;
 use crate::admin::{Admin, AdminError, Mode, view};
+use crate::calls::CallsHandle;
+use crate::writer::Ledger;
 
-pub async fn list(State(admin): State<Arc<Admin>>) -> Answer {
-    let rows = admin
-        .ledger
+pub async fn list(State(ledger): State<Ledger>, State(calls): State<CallsHandle>) -> Answer {
+    let rows = ledger
         .read(Touch::Lists, |state, _| {
             state.trunks().map(view::trunk).collect::<Vec<Value>>()
         })
         .await?;
-    let rows = rows.into_iter().map(|row| with_health(&admin, row));
+    let rows = rows.into_iter().map(|row| with_health(&calls, row));
     Ok(Json(rows.collect()))
 }
 
-pub async fn show(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Answer {
+pub async fn show(
+    State(ledger): State<Ledger>,
+    State(calls): State<CallsHandle>,
+    Path(name): Path<String>,
+) -> Answer {
     let name = TrunkName::new(&name);
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Lists, move |state, _| {
             state.trunk(&name).map(view::trunk)
         })
         .await?;
-    let found = found.map(|row| Json(with_health(&admin, row)));
+    let found = found.map(|row| Json(with_health(&calls, row)));
     found.ok_or(AdminError::NotFound("trunk"))
 }
 
 /// Adds how the trunk is: whether it answered when last asked (null if it is never asked), its
 /// registration, where it is, and why calls cannot be sent to it.
-fn with_health(admin: &Admin, mut row: Value) -> Value {
+fn with_health(calls: &CallsHandle, mut row: Value) -> Value {
     let name = row["name"].as_str().unwrap_or_default();
-    let health = admin.calls.trunk(name);
+    let health = calls.trunk(name);
     let health = health.as_ref();
     let registration = health.and_then(|health| health.registration.as_ref());
     let expires_at = registration.and_then(|registration| registration.expires_at);
@@ -83,8 +87,8 @@ fn with_health(admin: &Admin, mut row: Value) -> Value {
 }
 
 /// Where SIP came from that belongs to no trunk, the latest first.
-pub async fn unknown_sources(State(admin): State<Arc<Admin>>) -> Answer {
-    let sources = admin.calls.unknown_sources().list();
+pub async fn unknown_sources(State(calls): State<CallsHandle>) -> Answer {
+    let sources = calls.unknown_sources().list();
     let rows = sources.into_iter().map(|(address, source)| {
         json!({
             "address": address.to_string(),
@@ -113,10 +117,13 @@ pub async fn put(
 }
 
 /// Asks an enabled trunk by OPTIONS, as the service would, and tells what came back.
-pub async fn test(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> Answer {
+pub async fn test(
+    State(ledger): State<Ledger>,
+    State(calls): State<CallsHandle>,
+    Path(name): Path<String>,
+) -> Answer {
     let wanted = TrunkName::new(&name);
-    let found = admin
-        .ledger
+    let found = ledger
         .read(Touch::Lists, move |state, _| {
             state.trunk(&wanted).map(|trunk| trunk.enabled)
         })
@@ -129,7 +136,7 @@ pub async fn test(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> 
         }
         Some(true) => {}
     }
-    let answer = admin.calls.test_trunk(&name).await.ok_or_else(|| {
+    let answer = calls.test_trunk(&name).await.ok_or_else(|| {
         let reason = "the trunk is being tested already, its name or password cannot be used, or no calls \
                       are served; see `maskline trunk ls`";
         AdminError::Unavailable(reason.to_owned())
@@ -147,15 +154,15 @@ pub async fn test(State(admin): State<Arc<Admin>>, Path(name): Path<String>) -> 
 }
 
 pub async fn delete(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
+    State(calls): State<CallsHandle>,
     operator: Operator,
     Path(name): Path<String>,
 ) -> Answer {
     let name = TrunkName::new(&name);
-    admin
-        .ledger
+    ledger
         .submit(operator.envelope(DeleteTrunk { name }))
         .await?;
-    admin.calls.trunks_are_current().await;
+    calls.trunks_are_current().await;
     Ok(Json(json!({})))
 }

@@ -15,12 +15,12 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedUser};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, Mode, view};
+use crate::writer::Ledger;
 
-pub async fn list(State(admin): State<Arc<Admin>>, Query(filter): Query<Filter>) -> Answer {
+pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;
-    there(&admin, None, filter.account.as_deref()).await?;
-    let rows: Value = admin
-        .ledger
+    there(&ledger, None, filter.account.as_deref()).await?;
+    let rows: Value = ledger
         .read(Touch::Lists, move |state, _| {
             let wanted = filter.account.as_deref();
             state
@@ -49,7 +49,7 @@ pub async fn put(
 }
 
 pub async fn delete(
-    State(admin): State<Arc<Admin>>,
+    State(ledger): State<Ledger>,
     operator: Operator,
     Path((account, name)): Path<(String, String)>,
 ) -> Answer {
@@ -57,6 +57,6 @@ pub async fn delete(
         account: AccountId::new(&account),
         name: UserName::new(&name),
     };
-    admin.ledger.submit(operator.envelope(command)).await?;
+    ledger.submit(operator.envelope(command)).await?;
     Ok(Json(json!({})))
 }
