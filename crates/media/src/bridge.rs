@@ -14,7 +14,7 @@ use super::sums::Sums;
 use maskline_domain::call::Side;
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{Law, SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::relay::{MediaEnd, MediaPath, Unheard};
 use maskline_sip::rtcp::{self, Block, Sender};
 use maskline_sip::rtp::{COMFORT_NOISE, HEADER_BYTES, Outgoing, Packet, Reception};
@@ -120,18 +120,25 @@ enum Kind {
 
 impl Bridge {
     /// A bridge that passes nothing yet. `chance` makes the names and numbers of its two streams; nobody but
-    /// we are at what is `ours`; `sums` is what all bridges send to those of whom nothing was heard.
+    /// we are at the addresses of `local_media`; `sums` is what all bridges send to those of whom nothing was heard.
     pub fn new(
         patience: Patience,
-        (ours, sums): (&Arc<Ours>, &Arc<Sums>),
+        (local_media, sums): (&Arc<LocalMedia>, &Arc<Sums>),
         now_us: u64,
         mut chance: impl FnMut() -> u64,
     ) -> Self {
         Self {
-            caller: Leg::new(ours, sums, &mut chance),
-            callee: Leg::new(ours, sums, &mut chance),
+            caller: Leg::new(local_media, sums, &mut chance),
+            callee: Leg::new(local_media, sums, &mut chance),
             patience,
             heard_us: now_us,
+        }
+    }
+
+    /// Media of ours has these addresses from now on.
+    pub fn set_local_media(&mut self, local_media: &Arc<LocalMedia>) {
+        for leg in [&mut self.caller, &mut self.callee] {
+            leg.remote.set_local_media(local_media);
         }
     }
 
@@ -346,11 +353,15 @@ impl Bridge {
 }
 
 impl Leg {
-    fn new(ours: &Arc<Ours>, sums: &Arc<Sums>, chance: &mut impl FnMut() -> u64) -> Self {
+    fn new(
+        local_media: &Arc<LocalMedia>,
+        sums: &Arc<Sums>,
+        chance: &mut impl FnMut() -> u64,
+    ) -> Self {
         let (names, numbers) = (chance(), chance());
         Self {
             end: None,
-            remote: Remote::new(Arc::clone(ours), Arc::clone(sums)),
+            remote: Remote::new(Arc::clone(local_media), Arc::clone(sums)),
             reception: Reception::default(),
             keys: KeyReader::default(),
             foreign: 0,

@@ -6,7 +6,7 @@
 use super::ports::MediaSockets;
 use super::statistics::Statistics;
 use maskline_domain::call::{CallKey, Side, Sound};
-use maskline_sip::relay::{MediaPath, Repeat, Unheard};
+use maskline_sip::relay::{LocalMedia, MediaPath, Repeat, Unheard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -36,6 +36,8 @@ pub enum Command {
     Press(CallKey, Side, char),
     /// The call is over.
     Close(CallKey, oneshot::Sender<Statistics>),
+    /// Media of ours has these addresses from now on.
+    LocalMedia(Arc<LocalMedia>),
     /// End the thread.
     Stop,
 }
@@ -50,8 +52,10 @@ impl Command {
             | Self::Play(..)
             | Self::Record(..)
             | Self::Press(..) => COMMANDS_MAX,
-            // There are no more of them than of what they end.
-            Self::StopPlaying(..) | Self::Close(..) | Self::Stop => usize::MAX,
+            // There are no more of them than of what they end, and addresses change seldom.
+            Self::StopPlaying(..) | Self::Close(..) | Self::LocalMedia(_) | Self::Stop => {
+                usize::MAX
+            }
         }
     }
 }

@@ -9,7 +9,6 @@
 
 pub mod bridge;
 pub mod commands;
-mod interfaces;
 pub mod player;
 pub mod ports;
 pub mod prompts;
@@ -22,7 +21,7 @@ use bridge::Patience;
 use commands::Command;
 use maskline_domain::ToneCode;
 use maskline_domain::call::{CallKey, Side, Sound};
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::relay::{Lease, LeaseWish, MediaPath, RecordWish, Repeat, Unheard};
 use ports::Ports;
 use prompts::{Language, Library};
@@ -35,13 +34,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 use sums::{Limits, Sums};
 use tokio::sync::{mpsc, oneshot};
-
-/// The machine's addresses are read again so often, in microseconds.
-const READ_EVERY_US: u64 = 5_000_000;
 
 /// What a call's media tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +100,9 @@ impl Config {
 
 impl Config {
     /// Where media is received, and what others may call that place.
-    pub fn ours(&self) -> Ours {
+    pub fn local_media(&self) -> LocalMedia {
         let told = self.advertised.unwrap_or(self.bind);
-        Ours::new(self.bind, told, self.others.iter().copied(), self.ports)
+        LocalMedia::new(self.bind, told, self.others.iter().copied(), self.ports)
     }
 }
 
@@ -154,9 +150,6 @@ pub struct MediaPlane {
     tones: Arc<BTreeSet<ToneCode>>,
     ports: Arc<Ports>,
     clock: Clock,
-    ours: Arc<Ours>,
-    /// When the machine's addresses were last read.
-    read_us: AtomicU64,
     // Before the recorder, which ends when nobody hands it work any more.
     shards: Vec<Shard>,
     recorder: Option<Recorder>,
@@ -169,8 +162,7 @@ impl MediaPlane {
     /// When the system has no thread or no descriptor to give.
     pub fn start(config: Config, news: mpsc::Sender<Event>) -> io::Result<Self> {
         let clock = Clock::new();
-        let ours = Arc::new(config.ours());
-        read_interfaces(&ours);
+        let local_media = Arc::new(config.local_media());
         let sums = Arc::new(Sums::new(config.unheard));
         let library = Library::load(config.prompts.as_deref(), &config.languages);
         let tones = Arc::new(library.tones().collect());
@@ -186,7 +178,7 @@ impl MediaPlane {
                 recorder: recorder.as_ref().map(|recorder| recorder.work.clone()),
                 news: news.clone(),
                 clock,
-                ours: Arc::clone(&ours),
+                local_media: Arc::clone(&local_media),
                 sums: Arc::clone(&sums),
                 patience: Patience {
                     usual_us: us(config.silence_max),
@@ -203,8 +195,6 @@ impl MediaPlane {
                 .map(shard)
                 .collect::<Result<_, _>>()?,
             clock,
-            ours,
-            read_us: clock.now_us().into(),
             recorder,
         })
     }
@@ -286,21 +276,17 @@ impl MediaPlane {
         statistics
     }
 
-    /// Gives back to the system what nobody needed for a while, and looks at what may have changed. To be called
-    /// each second or so.
+    /// Gives back to the system what nobody needed for a while. To be called each second or so.
     pub fn tidy(&self) {
         self.ports.tidy();
-        let now_us = self.clock.now_us();
-        let read_us = self.read_us.load(Ordering::Relaxed);
-        if self.ours.is_everywhere() && now_us.saturating_sub(read_us) >= READ_EVERY_US {
-            self.read_us.store(now_us, Ordering::Relaxed);
-            read_interfaces(&self.ours);
-        }
     }
 
-    /// Where media is received, as it is known at any time.
-    pub fn ours(&self) -> Arc<Ours> {
-        Arc::clone(&self.ours)
+    /// Media of ours has these addresses from now on.
+    pub fn set_local_media(&self, local_media: &Arc<LocalMedia>) {
+        for shard in &self.shards {
+            // Who has ended carries no calls any more.
+            let _ = shard.tell(Command::LocalMedia(Arc::clone(local_media)));
+        }
     }
 
     /// Pairs of ports that are lent.
@@ -354,19 +340,6 @@ impl MediaPlane {
             tracing::debug!(%why, "a media thread was not told something");
         }
         told.is_ok()
-    }
-}
-
-/// Where the system does not tell, what it told last stays.
-fn read_interfaces(ours: &Ours) {
-    if !ours.is_everywhere() {
-        return;
-    }
-    match interfaces::addresses() {
-        Ok(addresses) => ours.set_interfaces(addresses),
-        Err(error) => {
-            tracing::debug!(%error, "the addresses of this machine cannot be read; calls whose media goes in a circle may not be noticed at them");
-        }
     }
 }
 

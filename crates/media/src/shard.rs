@@ -17,7 +17,7 @@ use super::sums::Sums;
 use super::{Clock, thread_cpu_ns};
 use crate::Event;
 use maskline_domain::call::{CallKey, Side};
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::rtcp::REPORT_EVERY_MS;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -99,7 +99,7 @@ pub struct Tools {
     /// How long silence may last.
     pub patience: Patience,
     /// The ports at which nobody but we are.
-    pub ours: Arc<Ours>,
+    pub local_media: Arc<LocalMedia>,
     /// What all threads send to those of whom nothing was heard.
     pub sums: Arc<Sums>,
 }
@@ -352,7 +352,7 @@ impl MediaWorker {
         if let Some(to) = passed.to {
             send(
                 &call.sockets(token.side.other()).rtp,
-                self.tools.ours.is_ipv6(),
+                self.tools.local_media.is_ipv6(),
                 &self.fresh,
                 to,
             );
@@ -397,7 +397,7 @@ impl MediaWorker {
             if let Some(to) = ticked.to {
                 send(
                     &call.sockets(side).rtp,
-                    self.tools.ours.is_ipv6(),
+                    self.tools.local_media.is_ipv6(),
                     &self.fresh,
                     to,
                 );
@@ -432,7 +432,7 @@ impl MediaWorker {
                 if let Some(to) = to {
                     send(
                         &call.sockets(side).rtcp,
-                        self.tools.ours.is_ipv6(),
+                        self.tools.local_media.is_ipv6(),
                         &self.fresh,
                         to,
                     );

@@ -256,7 +256,7 @@ fn recorded_call(
         recorder: Some(work),
         news,
         clock: Clock::new(),
-        ours: Arc::new(Config::new(IpAddr::from([127, 0, 0, 1])).ours()),
+        local_media: Arc::new(Config::new(IpAddr::from([127, 0, 0, 1])).local_media()),
         sums: Arc::new(Sums::new(Limits::default())),
         patience: Patience {
             usual_us: 30_000_000,

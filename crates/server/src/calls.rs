@@ -3,7 +3,7 @@
 //! [`maskline_switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded and
 //! relayed. The `driver` carries that out on a thread of its own, `thread`. [`sip_connections`] are the streams beside the datagrams;
 //! [`maskline_media`] carries the sound, plays and records; [`call_store`] asks the ledger and writes the
-//! records; `lost_calls` closes those of a process that was killed. [`calls_handle`] shows what goes on, `metrics`
+//! records; `lost_calls` closes those of a process that was killed; `interfaces` are the addresses of the machine. [`calls_handle`] shows what goes on, `metrics`
 //! counts it, `rejected_messages` are those that became no call and [`unknown_sources`] where SIP comes from that
 //! belongs to no trunk; `trunk_freshness` tells whether changed trunks are in use, `trunk_tests` are those that
 //! somebody waits for; `passwords` opens those of trunks; `resolver` asks for host names, of trunks
@@ -12,6 +12,7 @@
 pub mod call_store;
 pub mod calls_handle;
 mod driver;
+mod interfaces;
 mod lookups;
 mod lost_calls;
 mod metrics;
@@ -172,6 +173,7 @@ pub async fn serve(
     config.media.others.retain(|ip| !ip.is_unspecified());
     let (news, heard) = mpsc::channel(NEWS_MAX);
     let (media_tells, media_events) = mpsc::channel(NEWS_MAX);
+    let local_media = Arc::new(config.media.local_media());
     let media = MediaPlane::start(config.media.clone(), media_tells)?;
     let switch = Switch::new(Setup {
         advertised,
@@ -184,7 +186,7 @@ pub async fn serve(
         per_caller_max: config.per_caller_max,
         duration_max_s: config.duration_max_s,
         notice: config.notice,
-        ours: media.ours(),
+        local_media,
         unheard_bytes_max: config.unheard_bytes_max,
         seed,
     });

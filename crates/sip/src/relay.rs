@@ -2,7 +2,7 @@
 
 mod local;
 
-pub use local::Ours;
+pub use local::LocalMedia;
 
 use crate::g711::Law;
 use crate::sdp::{Direction, Payloads};

@@ -177,6 +177,9 @@ impl Switch {
             Input::Digit(key, side, digit) => self.on_digit(key, side, digit, now),
             Input::MediaLost(key) => self.happen(key, CallInput::MediaLost, now),
             Input::Trunks(trunks) => self.set_trunks(trunks),
+            Input::Interfaces(addresses) => {
+                self.change_local_media(|local| local.set_interfaces(addresses));
+            }
             Input::Drain => {
                 self.draining = true;
                 self.release_newcomers(now);

@@ -52,7 +52,7 @@ impl Switch {
     pub(super) fn leads_back(&self, key: CallKey, address: SocketAddr) -> bool {
         let mut at = address;
         for _ in 0..CALLS_MAX {
-            let owner = match self.setup.ours.is_media(at) {
+            let owner = match self.setup.local_media.is_media(at) {
                 true => self.chains.ports.get(&(at.port() & !1)),
                 false => None,
             };

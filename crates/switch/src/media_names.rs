@@ -236,8 +236,8 @@ impl Switch {
         let told = self
             .trunk_behind(&event)
             .and_then(|it| it.said.rtp_advertised);
-        let ours = &self.setup.ours;
-        let mut usual = (addresses.iter()).filter(|ip| ours.can_speak_with(**ip, told));
+        let local = &self.setup.local_media;
+        let mut usual = (addresses.iter()).filter(|ip| local.can_speak_with(**ip, told));
         let Some(address) = usual.next().or(addresses.first()).copied() else {
             return self.take_event(event, Err(Unfit::NoSuchHost), now);
         };

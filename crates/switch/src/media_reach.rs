@@ -1,10 +1,10 @@
 //! Where the media of a trunk can be, and with which addresses ours can exchange any.
 
-use super::{Setup, Unheard};
+use super::{Output, Setup, Switch, Unheard};
 use crate::Trunk;
 use ipnet::IpNet;
 use maskline_sip::hop::Transport;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,6 +15,19 @@ const UNPROVEN_MS: u32 = 10_000;
 const PROVEN_BYTES: u32 = 768 * 1_024;
 /// And for how long, in milliseconds.
 const PROVEN_MS: u32 = 60_000;
+
+impl Switch {
+    /// Changes what is known of the addresses of our media, and hands it on if that is something new.
+    pub(super) fn change_local_media(&mut self, change: impl FnOnce(&mut LocalMedia)) {
+        let mut changed = LocalMedia::clone(&self.setup.local_media);
+        change(&mut changed);
+        if changed != *self.setup.local_media {
+            self.setup.local_media = Arc::new(changed);
+            let handed_on = Arc::clone(&self.setup.local_media);
+            self.outputs.push_back(Output::LocalMedia(handed_on));
+        }
+    }
+}
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -27,7 +40,7 @@ pub(super) struct Reach {
     pub sources: Arc<[IpAddr]>,
     unlisted: Unheard,
     proven: Unheard,
-    ours: Arc<Ours>,
+    local_media: Arc<LocalMedia>,
     told: Option<IpAddr>,
 }
 
@@ -66,7 +79,7 @@ impl Reach {
             sources,
             unlisted: if is_proven { proven } else { unproven },
             proven,
-            ours: Arc::clone(&setup.ours),
+            local_media: Arc::clone(&setup.local_media),
             told: trunk.said.rtp_advertised,
         }
     }
@@ -80,7 +93,7 @@ impl Reach {
 
     /// Whether our media can exchange anything with this address.
     pub fn can_speak_with(&self, ip: IpAddr) -> bool {
-        self.ours.can_speak_with(ip, self.told)
+        self.local_media.can_speak_with(ip, self.told)
     }
 
     /// What this address may be sent before it has been heard. What is not where the trunk says that its

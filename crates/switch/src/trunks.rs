@@ -33,10 +33,11 @@ impl Switch {
         for known in &mut self.trunks {
             known.said.enabled = false;
         }
+        let advertised: Vec<_> = (trunks.iter())
+            .filter_map(|trunk| trunk.said.rtp_advertised)
+            .collect();
+        self.change_local_media(|local| advertised.into_iter().for_each(|ip| local.add(ip)));
         for trunk in trunks {
-            if let Some(told) = trunk.said.rtp_advertised {
-                self.setup.ours.add(told);
-            }
             match self
                 .trunks
                 .iter_mut()

@@ -7,7 +7,7 @@ use maskline_domain::routing::{Dial as Query, Route};
 use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode, TrunkName};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::Method;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::relay::{Lease, LeaseWish, MediaPath, RecordWish, Repeat, Unheard};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -72,6 +72,8 @@ pub enum Input<'a> {
     Timeout,
     /// The trunks from which calls are taken from now on.
     Trunks(Vec<Trunk>),
+    /// The machine's interfaces have these addresses now. Of use only where media is received at all of them.
+    Interfaces(Vec<IpAddr>),
     /// Take no new calls from now on.
     Drain,
     /// End all calls.
@@ -92,6 +94,8 @@ pub enum Output {
     },
     /// A request from nobody we know was refused.
     UnknownSource(Hop, Method),
+    /// Media of ours has these addresses from now on: another one leads here, by a trunk or an interface.
+    LocalMedia(Arc<LocalMedia>),
     /// Something has changed about a trunk, which operators want to know.
     TrunkChanged(TrunkName, TrunkChange),
     /// Ask the state for the route.
@@ -164,7 +168,7 @@ pub struct Setup {
     /// Who is told that a call is recorded.
     pub notice: Notice,
     /// Where media is received.
-    pub ours: Arc<Ours>,
+    pub local_media: Arc<LocalMedia>,
     /// What a party may be sent before anything has come from where its description says it is, if its trunk
     /// says nothing of its media and anybody could have sent its INVITE, in bytes.
     pub unheard_bytes_max: u32,

@@ -16,7 +16,7 @@
 use super::latch::{Latch, Right};
 use crate::sums::Sums;
 use ipnet::IpNet;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::relay::{MediaEnd, Unheard};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -30,7 +30,7 @@ const HEARD_MAX: usize = 4;
 /// See the module. Times are in microseconds on a clock that never jumps.
 #[derive(Debug)]
 pub(super) struct Remote {
-    ours: Arc<Ours>,
+    local_media: Arc<LocalMedia>,
     sums: Arc<Sums>,
     /// What it says of itself.
     told: Option<Told>,
@@ -60,10 +60,10 @@ struct Told {
 }
 
 impl Remote {
-    /// Nothing is known of it. `ours` are the ports at which nobody but we can be; `sums` is what all calls send.
-    pub fn new(ours: Arc<Ours>, sums: Arc<Sums>) -> Self {
+    /// Nothing is known of it. `local_media` are the places at which nobody but we can be; `sums` is what all calls send.
+    pub fn new(local_media: Arc<LocalMedia>, sums: Arc<Sums>) -> Self {
         Self {
-            ours,
+            local_media,
             sums,
             told: None,
             latch: None,
@@ -104,6 +104,11 @@ impl Remote {
         is_moved
     }
 
+    /// Media of ours has these addresses from now on.
+    pub fn set_local_media(&mut self, local_media: &Arc<LocalMedia>) {
+        self.local_media = Arc::clone(local_media);
+    }
+
     /// What it may be sent before it has been heard is this now, unless it may be sent anything.
     pub fn allow(&mut self, unheard: Unheard) {
         let told = self.told.as_mut();
@@ -120,7 +125,7 @@ impl Remote {
             (Some(_), Some(latch)) if source == latch.address() => true,
             (Some(told), _) => {
                 source == told.address
-                    || (told.can_be_at(source.ip()) && !self.ours.is_media(source))
+                    || (told.can_be_at(source.ip()) && !self.local_media.is_media(source))
             }
         }
     }
@@ -202,7 +207,7 @@ impl Remote {
         match (told.is_behind_nat, &self.latch) {
             (false, _) => is_told,
             (true, Some(latch)) => ip == latch.address().ip() || (is_told && told.rtcp.is_some()),
-            (true, None) => told.can_be_at(ip) && !self.ours.is_media(source),
+            (true, None) => told.can_be_at(ip) && !self.local_media.is_media(source),
         }
     }
 

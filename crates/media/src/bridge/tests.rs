@@ -39,9 +39,9 @@ fn end(port: u16, events: u8) -> MediaEnd {
 }
 
 /// We are at other addresses than anybody here.
-fn ours() -> Arc<Ours> {
+fn local_media() -> Arc<LocalMedia> {
     let ip = std::net::IpAddr::from([192, 0, 2, 1]);
-    Arc::new(Ours::new(ip, ip, [], (20_000, 29_999)))
+    Arc::new(LocalMedia::new(ip, ip, [], (20_000, 29_999)))
 }
 
 fn sums() -> Arc<Sums> {
@@ -83,7 +83,7 @@ impl World {
 
     fn with_chance(mut seed: u64, sums: &Arc<Sums>) -> Self {
         let mut world = Self {
-            bridge: Bridge::new(PATIENCE, (&ours(), sums), 0, || {
+            bridge: Bridge::new(PATIENCE, (&local_media(), sums), 0, || {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 seed
             }),

@@ -51,6 +51,12 @@ impl MediaWorker {
                     self.follow(key, now_us);
                 }
                 Command::Close(key, reply) => self.close(key, reply, now_us),
+                Command::LocalMedia(local_media) => {
+                    for call in self.calls.iter_mut().flatten() {
+                        call.bridge.set_local_media(&local_media);
+                    }
+                    self.tools.local_media = local_media;
+                }
                 Command::Stop => return false,
             }
         }
@@ -85,7 +91,7 @@ impl MediaWorker {
         }
         let mut chances = chances.into_iter();
         let patience = self.tools.patience;
-        let shared = (&self.tools.ours, &self.tools.sums);
+        let shared = (&self.tools.local_media, &self.tools.sums);
         let first_report_us = chances.next().unwrap_or(0) % REPORT_EVERY_US;
         let call = Call {
             key,

@@ -9,6 +9,7 @@ mod monitoring;
 use super::Config;
 use super::call_store::CallStore;
 use super::calls_handle::Ask;
+use super::interfaces::Interfaces;
 use super::lookups::Lookups;
 use super::rejected_messages::RejectedMessages;
 use super::sip_connections::{Heard, SipConnections};
@@ -54,6 +55,7 @@ pub(super) struct Driver {
     pub rejected: RejectedMessages,
     pub lookups: Lookups,
     pub tests: TrunkTests,
+    pub interfaces: Interfaces,
 }
 
 impl Driver {
@@ -76,6 +78,7 @@ impl Driver {
         let mut last_day: Option<Instant> = None;
         let mut closing_until: Option<Instant> = None;
         let mut has_left = false;
+        self.read_interfaces();
         // The trunks are known before the first datagram is looked at, or a call that came early
         // would come from an unknown source.
         while let Ok(input) = heard.try_recv() {
@@ -198,6 +201,15 @@ impl Driver {
         (self.tests).answer(&mut self.switch, now().tick_ms, trouble);
     }
 
+    /// Tells the switch which addresses the machine has, where that matters.
+    fn read_interfaces(&mut self) {
+        if self.config.media.bind.is_unspecified()
+            && let Some(addresses) = self.interfaces.read()
+        {
+            self.give(Input::Interfaces(addresses));
+        }
+    }
+
     fn flush(&mut self) {
         while let Some(output) = self.switch.poll_output() {
             self.carry_out(output);
@@ -257,6 +269,7 @@ impl Driver {
                 let lease = self.media.lease(key, &wish);
                 self.give(Input::MediaLeased(key, lease));
             }
+            Output::LocalMedia(local) => self.media.set_local_media(&local),
             Output::Resolve(name) => self.lookups.begin(name),
             Output::Relay(key, path) => self.media.relay(key, path),
             Output::Unheard(key, side, unheard) => self.media.allow(key, side, unheard),

@@ -7,6 +7,7 @@ use super::Config;
 use super::call_store::CallStore;
 use super::calls_handle::Ask;
 use super::driver::{Driver, Pace};
+use super::interfaces::Interfaces;
 use super::lookups::Lookups;
 use super::rejected_messages::RejectedMessages;
 use super::sip_connections::SipConnections;
@@ -142,6 +143,7 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
         rejected: RejectedMessages::default(),
         lookups: parts.lookups,
         tests: TrunkTests::default(),
+        interfaces: Interfaces::default(),
         pace: Pace::new(),
         config: parts.config,
     };

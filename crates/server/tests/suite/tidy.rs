@@ -119,8 +119,8 @@ const PURE: [&str; 6] = [
     "switch/src",
 ];
 
-/// Clocks, chance, I/O, threads, async and logs, none of which a pure room may name.
-const IMPURE: [&str; 14] = [
+/// Clocks, chance, I/O, threads and what they share, async and logs, none of which a pure room may name.
+const IMPURE: [&str; 17] = [
     "SystemTime",
     "Instant::now",
     "now_utc",
@@ -132,6 +132,9 @@ const IMPURE: [&str; 14] = [
     "sqlx",
     "std::fs",
     "std::thread",
+    "RwLock",
+    "Mutex",
+    "atomic::",
     "UdpSocket",
     "async fn",
     "tracing::",
@@ -507,6 +510,9 @@ fn what_crosses_a_wall_is_found() {
         "tracing::warn!(\"late\");",
         "let seed = getrandom::u64()?;",
         "pub async fn run() {}",
+        "use parking_lot::RwLock;",
+        "lock: std::sync::Mutex<u8>,",
+        "use std::sync::atomic::AtomicU64;",
     ];
     for planted in impure {
         assert!(!impure_lines(planted).is_empty(), "{planted}");

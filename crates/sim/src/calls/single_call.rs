@@ -14,7 +14,7 @@ use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::identity::Identity;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::rtp::Packet;
 use maskline_sip::sdp;
 use maskline_sip::time::Time;
@@ -137,7 +137,12 @@ pub(super) fn call(
         per_caller_max: 5,
         duration_max_s: 60,
         notice,
-        ours: Arc::new(Ours::new(SWITCH.ip(), SWITCH.ip(), [], (20_000, 29_999))),
+        local_media: Arc::new(LocalMedia::new(
+            SWITCH.ip(),
+            SWITCH.ip(),
+            [],
+            (20_000, 29_999),
+        )),
         unheard_bytes_max: 4 * 1_024,
         seed: chance.bytes(),
     });
@@ -404,7 +409,7 @@ impl SingleCall<'_> {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::UnknownSource(..) | Output::TrunkChanged(..) => {}
+            Output::UnknownSource(..) | Output::TrunkChanged(..) | Output::LocalMedia(_) => {}
             Output::Send { to, bytes } => {
                 self.plan(1, Coming::Packet(SWITCH, to.address, bytes.to_vec()));
             }

@@ -16,7 +16,7 @@ use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{Timestamp, TrunkName};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
 use maskline_sip::hop::{Hop, Transport};
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::time::Time;
 use maskline_switch::Trunk;
 use maskline_switch::{CallKey, Input, Setup, Switch};
@@ -138,7 +138,12 @@ impl World {
             per_caller_max: 7,
             duration_max_s: 45,
             notice: Notice::Both,
-            ours: Arc::new(Ours::new(SWITCH.ip(), SWITCH.ip(), [], (20_000, 29_999))),
+            local_media: Arc::new(LocalMedia::new(
+                SWITCH.ip(),
+                SWITCH.ip(),
+                [],
+                (20_000, 29_999),
+            )),
             unheard_bytes_max: 4 * 1_024,
             seed: chance.bytes(),
         });

@@ -1,45 +1,34 @@
 //! Which addresses media of ours has: where we receive it, and what others may call that place.
 
-use parking_lot::RwLock;
 use std::net::{IpAddr, SocketAddr};
 
-/// See the module.
-#[derive(Debug)]
-pub struct Ours {
+/// See the module. A plain value: the switch keeps the newest, and hands it on when it has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalMedia {
     bound: IpAddr,
-    told: IpAddr,
-    others: RwLock<Others>,
+    advertised: IpAddr,
+    /// Further ones that peers are told, or may be.
+    others: Vec<IpAddr>,
+    /// Those of the machine's interfaces.
+    interfaces: Vec<IpAddr>,
     ports: (u16, u16),
 }
 
-/// Further addresses that lead to this machine.
-#[derive(Debug, Default)]
-struct Others {
-    /// Those that peers are told, or may be.
-    told: Vec<IpAddr>,
-    /// Those of the machine's interfaces.
-    interfaces: Vec<IpAddr>,
-}
-
-impl Ours {
-    /// Media is received on `bound`, at the ports from the first to the last, and peers are told `told`
+impl LocalMedia {
+    /// Media is received on `bound`, at the ports from the first to the last, and peers are told `advertised`
     /// where their trunk says nothing else. `others` are further addresses that lead here: those that trunks
     /// are told.
     pub fn new(
         bound: IpAddr,
-        told: IpAddr,
+        advertised: IpAddr,
         others: impl IntoIterator<Item = IpAddr>,
         ports: (u16, u16),
     ) -> Self {
-        let told_too = others.into_iter().map(|ip| ip.to_canonical());
-        let others = Others {
-            told: told_too.collect(),
-            interfaces: Vec::new(),
-        };
         Self {
             bound,
-            told,
-            others: RwLock::new(others),
+            advertised,
+            others: others.into_iter().map(|ip| ip.to_canonical()).collect(),
+            interfaces: Vec::new(),
             ports,
         }
     }
@@ -53,8 +42,9 @@ impl Ours {
     fn is_here(&self, ip: IpAddr) -> bool {
         let ip = ip.to_canonical();
         ip == self.bound.to_canonical()
-            || ip == self.told.to_canonical()
-            || self.others.read().holds(ip)
+            || ip == self.advertised.to_canonical()
+            || self.others.contains(&ip)
+            || self.interfaces.contains(&ip)
             || (self.is_everywhere() && (ip.is_loopback() || ip.is_unspecified()))
     }
 
@@ -64,47 +54,40 @@ impl Ours {
     }
 
     /// Notes a further address that leads here.
-    pub fn add(&self, ip: IpAddr) {
+    pub fn add(&mut self, ip: IpAddr) {
         let ip = ip.to_canonical();
-        let mut others = self.others.write();
-        if !others.told.contains(&ip) {
-            others.told.push(ip);
+        if !self.others.contains(&ip) {
+            self.others.push(ip);
         }
     }
 
     /// Whether media is received at every address that the machine has, so that they must be known
-    /// ([`Ours::set_interfaces`]).
+    /// ([`LocalMedia::set_interfaces`]).
     pub fn is_everywhere(&self) -> bool {
         self.bound.is_unspecified()
     }
 
     /// The machine's interfaces have these addresses now. Nothing happens where media is received at one
     /// address only.
-    pub fn set_interfaces(&self, addresses: impl IntoIterator<Item = IpAddr>) {
+    pub fn set_interfaces(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
         if self.is_everywhere() {
             let addresses = addresses.into_iter().map(|ip| ip.to_canonical());
-            self.others.write().interfaces = addresses.collect();
+            self.interfaces = addresses.collect();
         }
     }
 
-    /// Whether packets can be exchanged with this address from a place that peers know as `told`. A socket
-    /// of IPv4 has no other family; one of IPv6 that is bound to all addresses has both, but a peer can only
-    /// speak to the one that it is told.
-    pub fn can_speak_with(&self, ip: IpAddr, told: Option<IpAddr>) -> bool {
-        let told = told.unwrap_or(self.told);
+    /// Whether packets can be exchanged with this address from a place that peers know as `advertised`; none is
+    /// the usual. A socket of IPv4 has no other family; one of IPv6 that is bound to all addresses has both, but
+    /// a peer can only speak to the one that it is told.
+    pub fn can_speak_with(&self, ip: IpAddr, advertised: Option<IpAddr>) -> bool {
+        let advertised = advertised.unwrap_or(self.advertised);
         match self.bound {
             IpAddr::V4(_) => ip.to_canonical().is_ipv4(),
             IpAddr::V6(bound) if bound.is_unspecified() => {
-                ip.to_canonical().is_ipv4() == told.to_canonical().is_ipv4()
+                ip.to_canonical().is_ipv4() == advertised.to_canonical().is_ipv4()
             }
             IpAddr::V6(_) => ip.to_canonical().is_ipv6(),
         }
-    }
-}
-
-impl Others {
-    fn holds(&self, ip: IpAddr) -> bool {
-        self.told.contains(&ip) || self.interfaces.contains(&ip)
     }
 }
 
@@ -118,9 +101,10 @@ mod tests {
 
     #[test]
     fn an_address_of_ours_counts_with_a_port_for_media() {
-        let everywhere = Ours::new(ip("0.0.0.0"), ip("198.51.100.1"), [], (20_000, 20_099));
+        let mut everywhere =
+            LocalMedia::new(ip("0.0.0.0"), ip("198.51.100.1"), [], (20_000, 20_099));
         everywhere.set_interfaces([ip("10.0.0.5")]);
-        let one = Ours::new(ip("192.0.2.1"), ip("198.51.100.1"), [], (20_000, 20_099));
+        let one = LocalMedia::new(ip("192.0.2.1"), ip("198.51.100.1"), [], (20_000, 20_099));
         let rows = [
             // Address, whether a machine that listens everywhere and one that listens at one address are there.
             ("192.0.2.1:20000", false, true),
@@ -147,9 +131,9 @@ mod tests {
 
     #[test]
     fn an_address_that_is_added_later_or_taken_away_counts_from_then_on() {
-        let is_media = |ours: &Ours, at: &str| ours.is_media(SocketAddr::new(ip(at), 20_002));
+        let is_media = |ours: &LocalMedia, at: &str| ours.is_media(SocketAddr::new(ip(at), 20_002));
         for bound in ["0.0.0.0", "::"] {
-            let ours = Ours::new(ip(bound), ip("198.51.100.1"), [], (20_000, 20_099));
+            let mut ours = LocalMedia::new(ip(bound), ip("198.51.100.1"), [], (20_000, 20_099));
             let rows: [(&[&str], [bool; 3]); 4] = [
                 (&[], [false, false, false]),
                 (&["10.0.0.5"], [true, false, false]),
@@ -166,14 +150,15 @@ mod tests {
             ours.set_interfaces([]);
             assert!(is_media(&ours, "203.0.113.1"));
         }
-        let one = Ours::new(ip("192.0.2.1"), ip("198.51.100.1"), [], (20_000, 20_099));
+        let mut one = LocalMedia::new(ip("192.0.2.1"), ip("198.51.100.1"), [], (20_000, 20_099));
         one.set_interfaces([ip("10.0.0.5")]);
         assert!(!is_media(&one, "10.0.0.5"), "another listens there");
     }
 
     #[test]
     fn a_socket_speaks_with_its_own_family_and_as_it_is_told() {
-        let ours = |bound: &str, told: &str| Ours::new(ip(bound), ip(told), [], (20_000, 20_099));
+        let ours =
+            |bound: &str, told: &str| LocalMedia::new(ip(bound), ip(told), [], (20_000, 20_099));
         let rows = [
             ("192.0.2.1", "192.0.2.1", true, false),
             ("0.0.0.0", "192.0.2.1", true, false),

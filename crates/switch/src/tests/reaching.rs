@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::media_reach::Reach;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use std::net::IpAddr;
 use world::{offered, refused, sdp_again};
 
@@ -17,8 +17,8 @@ fn ip(text: &str) -> IpAddr {
 impl World {
     fn bound_to(bound: &str, told: &str) -> Self {
         let mut world = Self::new();
-        let ours = Ours::new(ip(bound), ip(told), [], (20_000, 29_999));
-        world.switch.setup.ours = Arc::new(ours);
+        let local = LocalMedia::new(ip(bound), ip(told), [], (20_000, 29_999));
+        world.switch.setup.local_media = Arc::new(local);
         world
     }
 
@@ -323,4 +323,24 @@ fn media_that_would_come_back_is_refused_before_and_after_the_answer() {
         world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "8 101")));
         assert!(world.is_answered(), "{at}");
     }
+}
+
+#[test]
+fn an_interface_that_came_up_leads_back_too_and_is_handed_on_once() {
+    let mut world = World::bound_to("0.0.0.0", "192.0.2.1");
+    let moment = world.moment();
+    let mut handed_on = Vec::new();
+    for _ in 0..2 {
+        let interfaces = Input::Interfaces(vec![ip("10.0.0.5")]);
+        world.switch.handle_input(interfaces, moment);
+        while let Some(output) = world.switch.poll_output() {
+            if let Output::LocalMedia(local) = output {
+                handed_on.push(local);
+            }
+        }
+    }
+    assert_eq!(handed_on.len(), 1, "the second time it is nothing new");
+    assert!(handed_on[0].is_media(address("10.0.0.5:20000")));
+    world.dial(sdp_at("10.0.0.5:20002", "8 101"), 70);
+    assert_eq!(world.caller_end().0, 488);
 }

@@ -2,7 +2,7 @@
 //! answer as they are told.
 
 use super::*;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 
 pub const SWITCH: &str = "192.0.2.1:5060";
 pub const CALLER: &str = "198.51.100.7:5070";
@@ -88,7 +88,7 @@ pub fn setup() -> Setup {
         per_caller_max: 3,
         duration_max_s: 600,
         notice: Notice::Both,
-        ours: Arc::new(Ours::new(
+        local_media: Arc::new(LocalMedia::new(
             address(SWITCH).ip(),
             address(SWITCH).ip(),
             [],
@@ -369,7 +369,7 @@ impl World {
         let moment = self.moment();
         match output {
             Output::Send { to, bytes } => self.queue.push_back((udp(SWITCH), to, bytes.to_vec())),
-            Output::UnknownSource(..) | Output::TrunkChanged(..) => {}
+            Output::UnknownSource(..) | Output::TrunkChanged(..) | Output::LocalMedia(_) => {}
             Output::AskRoute(key, query) => {
                 assert_eq!(
                     query,

@@ -455,3 +455,14 @@ fn a_packet_is_relayed_whole_or_not_at_all() {
         assert_eq!(odd, u64::from(!crosses), "{length}");
     }
 }
+
+#[test]
+fn nobody_is_believed_at_an_address_that_leads_here_by_now() {
+    let at = "203.0.113.5:20000";
+    assert!(World::of(true).speaks(at, 7, 1), "it is the side's own");
+    let mut world = World::of(true);
+    let mut local = LocalMedia::clone(&local_media());
+    local.add(there(at).ip());
+    world.bridge.set_local_media(&Arc::new(local));
+    assert!(!world.speaks(at, 7, 1));
+}

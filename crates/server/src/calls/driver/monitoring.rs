@@ -9,6 +9,7 @@ impl Driver {
     /// Shows on the handle what goes on, and logs what operators are to know.
     pub(super) fn monitor(&mut self) {
         self.media.tidy();
+        self.read_interfaces();
         let counts = self.switch.counts();
         let calls_handle = &self.config.calls_handle;
         let metrics = calls_handle.metrics();

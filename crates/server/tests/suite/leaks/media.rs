@@ -6,7 +6,7 @@ use crate::leaks::scanner::Scanner;
 use maskline_media::bridge::{Bridge, Patience};
 use maskline_media::sums::{Limits, Sums};
 use maskline_sip::g711::Law;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_sip::sdp::{Direction, Payloads};
 use maskline_switch::{MediaEnd, MediaPath, Side};
 use std::net::{IpAddr, SocketAddr};
@@ -150,7 +150,7 @@ fn talk(parties: &Parties, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
         held_us: 300_000_000,
     };
     let us = IpAddr::from([192, 0, 2, 1]);
-    let ours = Arc::new(Ours::new(us, us, [], (20_000, 29_999)));
+    let ours = Arc::new(LocalMedia::new(us, us, [], (20_000, 29_999)));
     let sums = Arc::new(Sums::new(Limits::default()));
     let mut draw = 0x0123_4567_89ab_cdef_u64;
     let mut bridge = Bridge::new(patience, (&ours, &sums), 0, || {

@@ -13,7 +13,7 @@ use maskline_domain::routing::{self, Dial};
 use maskline_domain::*;
 use maskline_sip::endpoint::{Peer, PeerId};
 use maskline_sip::hop::Hop;
-use maskline_sip::relay::Ours;
+use maskline_sip::relay::LocalMedia;
 use maskline_switch::Trunk as Link;
 use maskline_switch::{CallKey, Input, Lease, MediaPath, Output, Repeat, Routing, Setup, Switch};
 use std::collections::VecDeque;
@@ -110,7 +110,7 @@ impl World {
             per_caller_max: 4,
             duration_max_s: 600,
             notice: Notice::Both,
-            ours: Arc::new(Ours::new(
+            local_media: Arc::new(LocalMedia::new(
                 switch_address.ip(),
                 switch_address.ip(),
                 [],
@@ -278,7 +278,7 @@ impl World {
         let moment = self.moment();
         match output {
             Output::Send { to, bytes } => self.send(to.address, bytes.to_vec()),
-            Output::UnknownSource(..) | Output::TrunkChanged(..) => {}
+            Output::UnknownSource(..) | Output::TrunkChanged(..) | Output::LocalMedia(_) => {}
             Output::AskRoute(key, query) => {
                 let routing = Input::Routed(key, Some(Box::new(self.route(&query, moment.wall))));
                 self.switch.handle_input(routing, moment);

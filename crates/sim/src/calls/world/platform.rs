@@ -24,7 +24,7 @@ impl World {
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send { to, bytes } => self.send_from_switch(to.address, &bytes),
-            Output::UnknownSource(..) | Output::TrunkChanged(..) => {}
+            Output::UnknownSource(..) | Output::TrunkChanged(..) | Output::LocalMedia(_) => {}
             Output::AskRoute(key, query) => self.ask_route(key, query),
             Output::OpenRow(key, record) => {
                 let durable = !self.chance.one_in(60);
