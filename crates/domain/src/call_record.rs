@@ -1,6 +1,7 @@
 //! The record of a call: what is kept of it, one a call.
 
-use crate::{PhoneNumber, SubsId, Timestamp};
+use crate::call::Closing;
+use crate::{Binding, PhoneNumber, SubsId, Timestamp};
 use std::fmt;
 
 /// Everything that is kept of a call. Fields that do not apply are `None`.
@@ -83,6 +84,37 @@ impl fmt::Debug for CallRecord {
 }
 
 impl CallRecord {
+    /// Takes the facts of the call's binding, since the binding may change or end.
+    pub fn take_binding(&mut self, binding: &Binding) {
+        self.product = Some(binding.product.name().to_owned());
+        self.subs_id = Some(binding.subs_id);
+        self.a = Some(binding.a);
+        self.b = binding.b;
+        self.out_id = binding.extras.out_id.as_deref().map(str::to_owned);
+        self.out_order_id = binding.extras.out_order_id.as_deref().map(str::to_owned);
+    }
+
+    /// Takes how the call went.
+    pub fn take_closing(&mut self, closing: &Closing) {
+        self.dialled_at = closing.milestones.dialled;
+        self.ringing_at = closing.milestones.ringing;
+        self.answered_at = closing.milestones.answered;
+        self.released_at = closing.milestones.released;
+        self.situation = Some(closing.ending.reason.name().to_owned());
+        self.release_by = Some(closing.released_by.name().to_owned());
+        self.sip_status = Some(closing.ending.status);
+        self.q850_cause = Some(closing.ending.q850);
+    }
+
+    /// The row that is made durable before the second leg is dialled: should the node die, this is what is known
+    /// of the call.
+    pub fn opened(&self, now: Timestamp) -> Self {
+        Self {
+            dialled_at: Some(now),
+            ..self.clone()
+        }
+    }
+
     /// Blanks what tells of a person, as in its row.
     pub fn erase(&mut self) {
         for number in [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b] {

@@ -8,7 +8,6 @@ use super::types::recording_file;
 use super::{CallKey, LeaseWish, Output, RecordWish, Switch};
 use crate::{Trunk, peers};
 use maskline_domain::call::{Action as CallAction, Input as CallInput, Moment, Reason, Side};
-use maskline_domain::call_record::CallRecord;
 use maskline_sip::endpoint::{self, Input as SipInput};
 
 impl Switch {
@@ -18,14 +17,10 @@ impl Switch {
         };
         match action {
             CallAction::OpenRow(connection) => {
-                live.take_binding(&connection.binding);
+                live.record.take_binding(&connection.binding);
                 live.record.callee = Some(connection.callee);
-                // Dialling follows once the row is durable; should the node die, this is what is known.
-                let row = CallRecord {
-                    dialled_at: Some(now.wall),
-                    ..live.record.clone()
-                };
-                self.outputs.push_back(Output::OpenRow(key, Box::new(row)));
+                let row = Box::new(live.record.opened(now.wall));
+                self.outputs.push_back(Output::OpenRow(key, row));
             }
             CallAction::PlaceSilent(place) => {
                 let silent = live.trunks.get(place).map(|trunk| trunk.peer.hop);
@@ -65,7 +60,7 @@ impl Switch {
             CallAction::RefuseOffer(side, status) => self.refuse_offer(key, side, status, now),
             CallAction::WriteRow(binding, closing) => {
                 if let Some(binding) = binding {
-                    live.take_binding(&binding);
+                    live.record.take_binding(&binding);
                 }
                 live.take_closing(&closing);
             }

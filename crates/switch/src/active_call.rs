@@ -5,7 +5,7 @@ use super::media::Media;
 use crate::Trunk;
 use maskline_domain::call::{AnnounceBy, Call, CallLimit, Closing, Moment, Side, Sound};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::{Binding, PhoneNumber, TrunkName};
+use maskline_domain::{PhoneNumber, TrunkName};
 use maskline_sip::endpoint::LegId;
 
 pub(super) struct ActiveCall {
@@ -55,27 +55,8 @@ impl ActiveCall {
         self.ladder.note(ms, side, way, what, note);
     }
 
-    /// A record copies the facts of its binding, since the binding may change or end.
-    pub fn take_binding(&mut self, binding: &Binding) {
-        let record = &mut self.record;
-        record.product = Some(binding.product.name().to_owned());
-        record.subs_id = Some(binding.subs_id);
-        record.a = Some(binding.a);
-        record.b = binding.b;
-        record.out_id = binding.extras.out_id.as_deref().map(str::to_owned);
-        record.out_order_id = binding.extras.out_order_id.as_deref().map(str::to_owned);
-    }
-
     pub fn take_closing(&mut self, closing: &Closing) {
-        let record = &mut self.record;
-        record.dialled_at = closing.milestones.dialled;
-        record.ringing_at = closing.milestones.ringing;
-        record.answered_at = closing.milestones.answered;
-        record.released_at = closing.milestones.released;
-        record.situation = Some(closing.ending.reason.name().to_owned());
-        record.release_by = Some(closing.released_by.name().to_owned());
-        record.sip_status = Some(closing.ending.status);
-        record.q850_cause = Some(closing.ending.q850);
-        record.ladder = self.ladder.to_json();
+        self.record.take_closing(closing);
+        self.record.ladder = self.ladder.to_json();
     }
 }

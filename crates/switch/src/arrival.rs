@@ -103,7 +103,9 @@ impl Switch {
     ) -> Result<(Trunk, PhoneNumber), NotTaken> {
         let trunk = self.trunk_of(peer).ok_or(NotTaken::Overload)?.clone();
         let arrival = Arrival {
-            is_full: self.draining || self.calls.len() >= self.setup.calls_max,
+            is_draining: self.draining,
+            calls: self.calls.len(),
+            calls_max: self.setup.calls_max,
             load: self.loads.of(&trunk.said.name, now.tick_ms),
             is_forwarded: is_forwarded(invite),
             x: numbers::dialled_on(invite, trunk.said.home_area),

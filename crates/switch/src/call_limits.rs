@@ -3,6 +3,7 @@
 use super::Setup;
 use maskline_domain::PhoneNumber;
 use maskline_domain::call::CallLimit;
+use maskline_domain::call::admission::Standing;
 use std::collections::BTreeMap;
 
 /// See the module. Bounded by the calls that live.
@@ -13,22 +14,22 @@ pub(super) struct CallLimits {
 }
 
 impl CallLimits {
-    /// Counts a call, and says whether it is one too many.
+    /// Counts a call, and says which bound it breaks.
     pub fn enter(
         &mut self,
         x: PhoneNumber,
         caller: Option<PhoneNumber>,
         setup: &Setup,
     ) -> Option<CallLimit> {
-        let on_x = add(&mut self.on_x, x);
-        let by_caller = caller.map_or(0, |caller| add(&mut self.by_caller, caller));
-        if on_x > setup.per_x_max {
-            Some(CallLimit::X)
-        } else if by_caller > setup.per_caller_max {
-            Some(CallLimit::Caller)
-        } else {
-            None
-        }
+        let standing = Standing {
+            on_x: add(&mut self.on_x, x),
+            by_caller: caller.map_or(0, |caller| add(&mut self.by_caller, caller)),
+        };
+        let most = Standing {
+            on_x: setup.per_x_max,
+            by_caller: setup.per_caller_max,
+        };
+        CallLimit::broken(standing, most)
     }
 
     /// Counts a call no more.

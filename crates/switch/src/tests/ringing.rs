@@ -177,6 +177,32 @@ fn a_caller_that_cannot_hear_it_rings_as_ever() {
 }
 
 #[test]
+fn a_caller_that_is_not_ready_has_its_answer_where_no_tone_can_be_played() {
+    // What the caller offers, what the callee answers, and whether it refuses the codec of the tone first.
+    let rows = [("18", "18", false), ("0 8 101", "8 101", true)];
+    for (offered, answered, is_dialled_again) in rows {
+        let mut world = with_tone();
+        let offer = sdp_again(1, CALLER_MEDIA, offered, "inactive");
+        let caller = world.dial(offer, 70);
+        if is_dialled_again {
+            let refusal = Refusal {
+                status: 488,
+                cause: None,
+            };
+            world.callee_does(SipInput::Refuse(world.callee_leg(), refusal));
+        }
+        let invites = invites(&world);
+        let (callee, _) = invites.last().expect("it is called");
+        let said = sdp_again(1, CALLEE_MEDIA, answered, "inactive");
+        world.callee_does(SipInput::Progress(*callee, 180, Some(said)));
+        assert_eq!(progress(&world), [(180, true)], "{offered}");
+        assert!(world.played.is_empty());
+        world.caller_does(SipInput::HangUp(caller, None));
+        assert!(world.is_clean());
+    }
+}
+
+#[test]
 fn a_caller_that_heard_the_tone_hears_why_nobody_answered() {
     let mut world = with_tone();
     world.call();

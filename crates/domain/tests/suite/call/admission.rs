@@ -1,14 +1,17 @@
 //! Which calls are taken before anything is looked up for them.
 
 use crate::common::number;
-use maskline_domain::call::admission::{Arrival, NotTaken, admit};
+use maskline_domain::call::CallLimit;
+use maskline_domain::call::admission::{Arrival, NotTaken, Standing, admit};
 use maskline_domain::trunk::{Diversion, Load};
 use maskline_domain::{Trunk, TrunkName};
 
 /// A call that is taken by a trunk that may have two calls at once, and may be sent one in a second.
 fn arrival() -> Arrival {
     Arrival {
-        is_full: false,
+        is_draining: false,
+        calls: 9,
+        calls_max: 10,
         load: Load {
             calls: 1,
             begun_last_s: 0,
@@ -35,8 +38,12 @@ fn a_call_is_taken_unless_something_stands_against_it_the_first_of_which_counts(
         ..arrival
     };
     let full = |arrival| Arrival {
-        is_full: true,
+        calls: 10,
         ..arrival
+    };
+    let draining = Arrival {
+        is_draining: true,
+        ..arrival()
     };
     let silent = Arrival {
         load: Load {
@@ -51,7 +58,7 @@ fn a_call_is_taken_unless_something_stands_against_it_the_first_of_which_counts(
     let trunk_full = Some((NotTaken::TrunkFull, 503, 42));
     let refused = Some((NotTaken::Forwarded, 403, 21));
     let none = Some((NotTaken::NoNumber, 404, 1));
-    let rows: [Row; 14] = [
+    let rows: [Row; 15] = [
         (Ignore, arrival(), None),
         (Refuse, arrival(), None),
         (Ignore, with_calls(0, 0), None),
@@ -63,6 +70,7 @@ fn a_call_is_taken_unless_something_stands_against_it_the_first_of_which_counts(
         (Refuse, forwarded(arrival()), refused),
         (Ignore, no_number(arrival()), none),
         (Ignore, full(arrival()), overload),
+        (Ignore, draining, overload),
         // The first counts.
         (Refuse, full(forwarded(with_calls(2, 0))), overload),
         (Refuse, forwarded(with_calls(2, 0)), trunk_full),
@@ -86,5 +94,33 @@ fn a_call_is_taken_unless_something_stands_against_it_the_first_of_which_counts(
             .err()
             .map(|why| (why, why.ending().status, why.ending().q850));
         assert_eq!(why, expected, "row {row}");
+    }
+}
+
+#[test]
+fn a_bound_is_broken_by_the_first_call_beyond_it_that_of_x_first() {
+    use CallLimit::{Caller, X};
+    // Calls on X and of its caller, with this one; three and two may stand.
+    let rows = [
+        (1, 1, None),
+        (3, 1, None),
+        (4, 1, Some(X)),
+        (9, 1, Some(X)),
+        (1, 2, None),
+        (1, 3, Some(Caller)),
+        (3, 3, Some(Caller)),
+        (4, 3, Some(X)),
+        // Who does not say who it is has no bound of its own.
+        (3, 0, None),
+        (4, 0, Some(X)),
+    ];
+    let most = Standing {
+        on_x: 3,
+        by_caller: 2,
+    };
+    for (on_x, by_caller, expected) in rows {
+        let standing = Standing { on_x, by_caller };
+        let broken = CallLimit::broken(standing, most);
+        assert_eq!(broken, expected, "{on_x} on X, {by_caller} by the caller");
     }
 }
