@@ -33,7 +33,8 @@ impl Switch {
                 trunk,
                 toned,
             } => {
-                (live.callee, live.trunk) = (Some(callee), trunk);
+                live.record.callee = Some(callee);
+                live.trunk = trunk;
                 live.media.narrow_for_tone(toned);
                 self.dial(key, now);
             }
@@ -128,7 +129,7 @@ impl Switch {
             return;
         };
         let trunk = live.trunks.get(live.trunk);
-        let (Some(callee), Some(trunk)) = (live.callee, trunk.cloned()) else {
+        let (Some(callee), Some(trunk)) = (live.record.callee, trunk.cloned()) else {
             return self.happen(key, CallInput::MediaRefused(Reason::Unreachable), now);
         };
         // Others may have filled it since it was chosen.

@@ -19,7 +19,6 @@ pub(super) struct ActiveCall {
     pub caller_leg: LegId,
     pub trunk_in: Trunk,
     pub callee_leg: Option<LegId>,
-    pub callee: Option<PhoneNumber>,
     /// By which the second leg may be dialled, in order: a trunk at several places stands here once for each.
     pub trunks: Vec<Trunk>,
     /// By which it is.

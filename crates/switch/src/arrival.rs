@@ -74,7 +74,6 @@ impl Switch {
             media,
             trunk_in,
             callee_leg: None,
-            callee: None,
             trunks: Vec::new(),
             trunk: 0,
             trunk_out: None,
