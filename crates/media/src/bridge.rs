@@ -10,7 +10,7 @@ mod remote;
 
 use super::player::Player;
 use super::statistics::Received;
-use super::sums::Sums;
+use super::unheard::UnheardBudget;
 use maskline_domain::call::Side;
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{Law, SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
@@ -31,7 +31,7 @@ const REPORT_BYTES: usize = 96;
 
 /// How long silence may last.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct SilenceMax {
     /// While both sides may speak, in microseconds.
     pub usual_us: u64,
     /// While one holds the other, in microseconds.
@@ -43,7 +43,7 @@ pub struct Patience {
 pub struct Bridge {
     caller: Leg,
     callee: Leg,
-    patience: Patience,
+    silence_max: SilenceMax,
     /// When a packet was last taken, or silence last told, or a new path given.
     heard_us: u64,
 }
@@ -120,17 +120,17 @@ enum Kind {
 
 impl Bridge {
     /// A bridge that passes nothing yet. `chance` makes the names and numbers of its two streams; nobody but
-    /// we are at the addresses of `local_media`; `sums` is what all bridges send to those of whom nothing was heard.
+    /// we are at the addresses of `local_media`; `budget` is what all bridges send to those of whom nothing was heard.
     pub fn new(
-        patience: Patience,
-        (local_media, sums): (&Arc<LocalMedia>, &Arc<Sums>),
+        silence_max: SilenceMax,
+        (local_media, budget): (&Arc<LocalMedia>, &Arc<UnheardBudget>),
         now_us: u64,
         mut chance: impl FnMut() -> u64,
     ) -> Self {
         Self {
-            caller: Leg::new(local_media, sums, &mut chance),
-            callee: Leg::new(local_media, sums, &mut chance),
-            patience,
+            caller: Leg::new(local_media, budget, &mut chance),
+            callee: Leg::new(local_media, budget, &mut chance),
+            silence_max,
             heard_us: now_us,
         }
     }
@@ -308,14 +308,14 @@ impl Bridge {
             return false;
         };
         let talks = |end: End| end.direction.sends() && end.direction.receives();
-        let patience = match talks(caller) && talks(callee) {
-            true => self.patience.usual_us,
-            false => self.patience.held_us,
+        let silence_max = match talks(caller) && talks(callee) {
+            true => self.silence_max.usual_us,
+            false => self.silence_max.held_us,
         };
         if self.wants_ticks() {
             self.heard_us = now_us;
         }
-        let is_silent = now_us.saturating_sub(self.heard_us) >= patience;
+        let is_silent = now_us.saturating_sub(self.heard_us) >= silence_max;
         if is_silent {
             self.heard_us = now_us;
         }
@@ -355,13 +355,13 @@ impl Bridge {
 impl Leg {
     fn new(
         local_media: &Arc<LocalMedia>,
-        sums: &Arc<Sums>,
+        budget: &Arc<UnheardBudget>,
         chance: &mut impl FnMut() -> u64,
     ) -> Self {
         let (names, numbers) = (chance(), chance());
         Self {
             end: None,
-            remote: Remote::new(Arc::clone(local_media), Arc::clone(sums)),
+            remote: Remote::new(Arc::clone(local_media), Arc::clone(budget)),
             reception: Reception::default(),
             keys: KeyReader::default(),
             foreign: 0,

@@ -1,9 +1,9 @@
 //! The media plane: it carries the sound of all calls, plays prompts and records.
 //!
 //! [`MediaPlane`] is its face; it carries out what the switch wants of media. Behind it a few threads
-//! ([`shard`]) own all sockets and are told by [`commands`]; what happens to a packet is decided without
+//! ([`worker`]) own all sockets and are told by [`commands`]; what happens to a packet is decided without
 //! any socket in [`bridge`]. What is played comes from [`prompts`] by way of [`player`], and [`recorder`] is
-//! the thread that writes files. [`ports`] lends the sockets and keeps them for the next call, [`sums`] bounds
+//! the thread that writes files. [`ports`] lends the sockets and keeps them for the next call, [`unheard`] bounds
 //! what is sent to those of whom nothing was heard, [`statistics`] is what is left of a call's media when it is
 //! over.
 
@@ -13,21 +13,19 @@ pub mod player;
 pub mod ports;
 pub mod prompts;
 pub mod recorder;
-pub mod shard;
 pub mod statistics;
-pub mod sums;
+pub mod unheard;
+pub mod worker;
 
-use bridge::Patience;
+use bridge::SilenceMax;
 use commands::Command;
 use maskline_domain::ToneCode;
 use maskline_domain::call::{CallKey, Side, Sound};
-use maskline_sip::relay::LocalMedia;
-use maskline_sip::relay::{Lease, LeaseWish, MediaPath, RecordWish, Repeat, Unheard};
+use maskline_sip::relay::{Lease, LeaseWish, LocalMedia, MediaPath, RecordWish, Repeat, Unheard};
 use ports::Ports;
 use prompts::{Language, Library};
 use recorder::{Recorder, Work};
 use rustix::time::{ClockId, clock_gettime};
-use shard::{Shard, State, Tools};
 use statistics::Statistics;
 use std::collections::BTreeSet;
 use std::io;
@@ -36,8 +34,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
-use sums::{Limits, Sums};
 use tokio::sync::{mpsc, oneshot};
+use unheard::{Limits, UnheardBudget};
+use worker::{State, Tools, WorkerHandle};
 
 /// What a call's media tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +150,7 @@ pub struct MediaPlane {
     ports: Arc<Ports>,
     clock: Clock,
     // Before the recorder, which ends when nobody hands it work any more.
-    shards: Vec<Shard>,
+    workers: Vec<WorkerHandle>,
     recorder: Option<Recorder>,
 }
 
@@ -163,7 +162,7 @@ impl MediaPlane {
     pub fn start(config: Config, news: mpsc::Sender<Event>) -> io::Result<Self> {
         let clock = Clock::new();
         let local_media = Arc::new(config.local_media());
-        let sums = Arc::new(Sums::new(config.unheard));
+        let budget = Arc::new(UnheardBudget::new(config.unheard));
         let library = Library::load(config.prompts.as_deref(), &config.languages);
         let tones = Arc::new(library.tones().collect());
         let library = Arc::new(library);
@@ -172,27 +171,27 @@ impl MediaPlane {
             .map(|config| Recorder::start(config, clock))
             .transpose()?;
         let us = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let shard = |number| {
+        let worker = |number| {
             let tools = Tools {
                 library: Arc::clone(&library),
                 recorder: recorder.as_ref().map(|recorder| recorder.work.clone()),
                 news: news.clone(),
                 clock,
                 local_media: Arc::clone(&local_media),
-                sums: Arc::clone(&sums),
-                patience: Patience {
+                budget: Arc::clone(&budget),
+                silence_max: SilenceMax {
                     usual_us: us(config.silence_max),
                     held_us: us(config.hold_silence_max),
                 },
             };
-            Shard::start(number, tools)
+            WorkerHandle::start(number, tools)
         };
         Ok(Self {
             told: config.advertised.unwrap_or(config.bind),
             tones,
             ports: Ports::new(config.bind, config.ports.0, config.ports.1),
-            shards: (0..config.threads.max(1))
-                .map(shard)
+            workers: (0..config.threads.max(1))
+                .map(worker)
                 .collect::<Result<_, _>>()?,
             clock,
             recorder,
@@ -207,7 +206,7 @@ impl MediaPlane {
     /// Two pairs of ports for a call. None if no ports are free, or the thread that would carry the call
     /// cannot.
     pub fn lease(&self, key: CallKey, wish: &LeaseWish) -> Option<Lease> {
-        if self.shard(key).state(self.clock.now_us()) != State::Well {
+        if self.worker(key).state(self.clock.now_us()) != State::Well {
             return None;
         }
         let (caller, callee) = (self.ports.lend()?, self.ports.lend()?);
@@ -283,9 +282,9 @@ impl MediaPlane {
 
     /// Media of ours has these addresses from now on.
     pub fn set_local_media(&self, local_media: &Arc<LocalMedia>) {
-        for shard in &self.shards {
+        for worker in &self.workers {
             // Who has ended carries no calls any more.
-            let _ = shard.tell(Command::LocalMedia(Arc::clone(local_media)));
+            let _ = worker.tell(Command::LocalMedia(Arc::clone(local_media)));
         }
     }
 
@@ -297,9 +296,9 @@ impl MediaPlane {
     /// What the threads have done.
     pub fn load(&self) -> Load {
         let mut load = Load::default();
-        for shard in &self.shards {
-            load.packets += shard.done.packets.load(Ordering::Relaxed);
-            load.relay_cpu_ns += shard.done.cpu_ns.load(Ordering::Relaxed);
+        for worker in &self.workers {
+            load.packets += worker.done.packets.load(Ordering::Relaxed);
+            load.relay_cpu_ns += worker.done.cpu_ns.load(Ordering::Relaxed);
         }
         if let Some(recorder) = &self.recorder {
             load.recorder_cpu_ns = recorder.cpu_ns.load(Ordering::Relaxed);
@@ -311,7 +310,7 @@ impl MediaPlane {
     pub fn threads(&self) -> Threads {
         let now_us = self.clock.now_us();
         let recorder = self.recorder.as_ref().map(Recorder::state);
-        let relays = self.shards.iter().map(|shard| shard.state(now_us));
+        let relays = self.workers.iter().map(|worker| worker.state(now_us));
         let mut threads = Threads::default();
         for state in relays.chain(recorder) {
             match state {
@@ -325,17 +324,17 @@ impl MediaPlane {
 
     /// Whether nobody can be heard in this call any more, since its thread has ended.
     pub fn is_lost(&self, key: CallKey) -> bool {
-        self.shard(key).state(self.clock.now_us()) == State::Ended
+        self.worker(key).state(self.clock.now_us()) == State::Ended
     }
 
-    fn shard(&self, key: CallKey) -> &Shard {
-        let at = key.number() % self.shards.len() as u64;
-        &self.shards[at as usize]
+    fn worker(&self, key: CallKey) -> &WorkerHandle {
+        let at = key.number() % self.workers.len() as u64;
+        &self.workers[at as usize]
     }
 
     /// Whether it was taken. That it was not is noticed by [`Self::threads`] too, and logged then.
     fn tell(&self, key: CallKey, command: Command) -> bool {
-        let told = self.shard(key).tell(command);
+        let told = self.worker(key).tell(command);
         if let Err(why) = told {
             tracing::debug!(%why, "a media thread was not told something");
         }
@@ -345,7 +344,7 @@ impl MediaPlane {
 
 impl Drop for MediaPlane {
     fn drop(&mut self) {
-        self.shards.clear();
+        self.workers.clear();
         if let Some(Recorder { work, thread, .. }) = self.recorder.take() {
             drop(work);
             if thread.join().is_err() {

@@ -5,8 +5,8 @@
 //! its header is written anew, so that a file is playable up to the last second whenever the process dies.
 
 use super::Clock;
-use super::shard::State;
 use super::statistics::{Recorded, Statistics, Stopped};
+use super::worker::State;
 use maskline_domain::call::{CallKey, Side};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
 use maskline_sip::timeline::{Timeline, WINDOW};

@@ -11,7 +11,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// The range of ports of each test, so that tests can run at once.
 const PAIRS: u16 = 10;
 
@@ -63,7 +63,9 @@ fn world(first_port: u16, change: impl FnOnce(&mut Config)) -> World {
 impl Phone {
     fn new(to: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        socket
+            .set_read_timeout(Some(SILENCE_MAX))
+            .expect("a time-out");
         Self { socket, to }
     }
 
@@ -213,18 +215,20 @@ fn a_recorded_call_leaves_one_file_with_a_side_on_each_channel() {
 #[test]
 fn a_recorder_that_takes_nothing_does_not_hold_up_the_relay() {
     let (work, queue) = std::sync::mpsc::sync_channel(1);
-    let (shard, caller, callee) = recorded_call(work, 47_460);
+    let (worker, caller, callee) = recorded_call(work, 47_460);
     for sequence in 0..50 {
         caller.say(sequence, &[1; 160]);
         assert_eq!(callee.hear(), [1; 160]);
         std::thread::sleep(Duration::from_millis(2));
     }
     let (reply, _) = oneshot::channel();
-    shard.tell(Command::Close(KEY.into(), reply)).expect("told");
+    worker
+        .tell(Command::Close(KEY.into(), reply))
+        .expect("told");
     // Its beginning and its end come through all the same, and the end says what is missing.
     assert!(matches!(queue.recv(), Ok(recorder::Work::Begin { .. })));
     let dropped = loop {
-        let work = queue.recv_timeout(PATIENCE).expect("the end comes");
+        let work = queue.recv_timeout(SILENCE_MAX).expect("the end comes");
         if let recorder::Work::End { dropped, .. } = work {
             break dropped;
         }
@@ -236,11 +240,13 @@ fn a_recorder_that_takes_nothing_does_not_hold_up_the_relay() {
 fn a_recorder_that_is_gone_does_not_take_the_statistics_with_it() {
     let (work, queue) = std::sync::mpsc::sync_channel(1);
     drop(queue);
-    let (shard, caller, callee) = recorded_call(work, 47_700);
+    let (worker, caller, callee) = recorded_call(work, 47_700);
     caller.say(0, &[1; 160]);
     assert_eq!(callee.hear(), [1; 160]);
     let (reply, statistics) = oneshot::channel();
-    shard.tell(Command::Close(KEY.into(), reply)).expect("told");
+    worker
+        .tell(Command::Close(KEY.into(), reply))
+        .expect("told");
     let statistics = statistics.blocking_recv().expect("they come");
     assert_eq!(statistics.caller.packets, 1);
 }
@@ -249,7 +255,7 @@ fn a_recorder_that_is_gone_does_not_take_the_statistics_with_it() {
 fn recorded_call(
     work: std::sync::mpsc::SyncSender<recorder::Work>,
     first_port: u16,
-) -> (Shard, Phone, Phone) {
+) -> (WorkerHandle, Phone, Phone) {
     let (news, _) = mpsc::channel(10);
     let tools = Tools {
         library: Arc::new(Library::load(None, &[])),
@@ -257,13 +263,13 @@ fn recorded_call(
         news,
         clock: Clock::new(),
         local_media: Arc::new(Config::new(IpAddr::from([127, 0, 0, 1])).local_media()),
-        sums: Arc::new(Sums::new(Limits::default())),
-        patience: Patience {
+        budget: Arc::new(UnheardBudget::new(Limits::default())),
+        silence_max: SilenceMax {
             usual_us: 30_000_000,
             held_us: 300_000_000,
         },
     };
-    let shard = Shard::start(0, tools).expect("a thread");
+    let worker = WorkerHandle::start(0, tools).expect("a thread");
     let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), first_port, first_port + 19);
     let sockets = [ports.lend().expect("ports"), ports.lend().expect("ports")];
     let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -278,9 +284,9 @@ fn recorded_call(
         Command::Path(KEY.into(), Box::new(path)),
         Command::Record(KEY.into(), "call.wav".to_owned()),
     ] {
-        shard.tell(command).expect("told");
+        worker.tell(command).expect("told");
     }
-    (shard, caller, callee)
+    (worker, caller, callee)
 }
 
 #[test]
@@ -374,7 +380,7 @@ fn a_thread_that_has_ended_is_noticed_and_gets_no_calls() {
     world.caller.say(0, &[1; 160]);
     world.callee.hear();
     // As a fault would end it.
-    plane.shards[0].tell(Command::Stop).expect("told");
+    plane.workers[0].tell(Command::Stop).expect("told");
     await_that(|| plane.threads().ended == 1);
     assert!(plane.threads().trouble().is_some());
     assert!(plane.is_lost(KEY.into()));
@@ -396,7 +402,7 @@ fn a_recorder_that_has_ended_is_noticed() {
 }
 
 fn await_that(mut so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + SILENCE_MAX;
     while !so() {
         assert!(Instant::now() < until, "it is not so in time");
         std::thread::sleep(Duration::from_millis(1));

@@ -34,7 +34,7 @@ use lookups::Lookups;
 use maskline_domain::call::Notice;
 use maskline_media::{self as media, MediaPlane};
 use maskline_switch::{Setup, Switch};
-use media::sums::Limits;
+use media::unheard::Limits;
 use sip_connections::SipConnections;
 use std::io;
 use std::net::SocketAddr;

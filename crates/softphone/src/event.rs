@@ -1,6 +1,6 @@
 //! What a phone tells while its calls go on, and what it says of each at its end.
 
-use super::hearing::{Heard, Totals};
+use super::tone_detector::{Heard, Totals};
 use maskline_domain::PhoneNumber;
 use maskline_sip::endpoint::LegId;
 use maskline_sip::message::{Message, Name, NameAddr};

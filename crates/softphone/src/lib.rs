@@ -3,7 +3,7 @@
 //! use it as a user agent that is not the service.
 //!
 //! [`machine`] is the phone without sockets or clocks; here are its sockets. [`voice`] is the sound of one
-//! call, from [`sound`] (what it says) to [`hearing`] (what it hears); [`reply`] says how it
+//! call, from [`sound`] (what it says) to [`tone_detector`] (what it hears); [`reply`] says how it
 //! takes calls, [`event`] what it tells.
 //!
 //! ```no_run
@@ -23,19 +23,19 @@
 //! ```
 
 pub mod event;
-pub mod hearing;
 pub mod machine;
 pub mod reply;
 pub mod sound;
 pub mod sound_files;
+pub mod tone_detector;
 pub mod voice;
 
 pub use event::{By, Event, Report, Seen, Way, What};
-pub use hearing::Heard;
 pub use machine::{Order, Settings};
 pub use maskline_sip::endpoint::LegId;
 pub use reply::{Answering, Reply};
 pub use sound::Sound;
+pub use tone_detector::Heard;
 
 use machine::{Input, Machine, Output};
 use maskline_sip::time::Time;

@@ -344,7 +344,7 @@ impl Machine {
             return;
         };
         self.forget_call_id(id);
-        let heard = call.voice.heard().map(|hearing| hearing.totals.clone());
+        let heard = call.voice.heard().map(|detector| detector.totals.clone());
         let report = Report {
             ended_ms: now.as_millis(),
             by,

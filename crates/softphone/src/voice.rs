@@ -1,8 +1,8 @@
 //! The sound of one call, packet by packet (RFC 3550, RFC 3551), without a socket.
 
 use super::event::Packets;
-use super::hearing::{Heard, Hearing};
 use super::sound::{Playlist, Sound};
+use super::tone_detector::{Heard, ToneDetector};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
 use maskline_sip::rtp::{HEADER_BYTES, Outgoing, Packet, Reception, Stamp};
@@ -101,7 +101,7 @@ pub struct Voice {
     sent: Outgoing,
     /// Samples from the timestamp of the last packet that was sent to that of the next sound.
     since_sent: u32,
-    hearing: Option<Hearing>,
+    detector: Option<ToneDetector>,
     pressed: KeyReader,
     received: Reception,
     /// The timestamp that follows what was heard.
@@ -120,7 +120,7 @@ impl Voice {
             pressing: KeyWriter::default(),
             sent: Outgoing::new(chance as u32, (chance >> 32) as u16, (chance >> 24) as u32),
             since_sent: 0,
-            hearing: listens.then(Hearing::default),
+            detector: listens.then(ToneDetector::default),
             pressed: KeyReader::default(),
             received: Reception::default(),
             expected: None,
@@ -237,9 +237,9 @@ impl Voice {
         }
         taken.samples = self.in_order(&packet, path.codec);
         taken.heard = self
-            .hearing
+            .detector
             .as_mut()
-            .and_then(|hearing| hearing.take(&taken.samples));
+            .and_then(|detector| detector.take(&taken.samples));
         if self.playlist.is_echo() && self.speaks && path.sends {
             let samples = packet.payload.len() as u32;
             let since = std::mem::replace(&mut self.since_sent, samples);
@@ -283,8 +283,8 @@ impl Voice {
     }
 
     /// What was heard.
-    pub fn heard(&self) -> Option<&Hearing> {
-        self.hearing.as_ref()
+    pub fn heard(&self) -> Option<&ToneDetector> {
+        self.detector.as_ref()
     }
 }
 

@@ -1,9 +1,9 @@
-//! Changes of the media of a call, before its answer and after, and keys that come as INFO.
+//! Changes of the media of a call, before its answer and after.
 
 use super::ladder::Way;
 use super::media::{Across, Unfit};
 use super::media_names::Resolved;
-use super::{CallKey, Output, Switch, keys};
+use super::{CallKey, Switch};
 use maskline_domain::call::{Input as CallInput, Moment, Side};
 use maskline_sip::endpoint::{Input as SipInput, LegId, Warning};
 use maskline_sip::sdp::Description;
@@ -299,38 +299,6 @@ impl Switch {
         let path = self.calls.get(&key).and_then(|live| live.media.path());
         if let Some(path) = path {
             self.relay_by(key, path);
-        }
-    }
-
-    /// A key by INFO goes on as an RTP event, or as INFO where the other side knows no events.
-    pub(super) fn on_info(&mut self, leg: LegId, content_type: &[u8], body: &[u8], now: Moment) {
-        let (Some((key, side)), Some(digit)) = (
-            self.legs.get(&leg).copied(),
-            keys::from_info(content_type, body),
-        ) else {
-            return;
-        };
-        let to = side.other();
-        match self.calls.get(&key) {
-            Some(live) if live.media.takes_events(to) => {
-                self.outputs.push_back(Output::SendDigit(key, to, digit));
-            }
-            Some(_) => self.send_info(key, to, digit, now),
-            None => {}
-        }
-    }
-
-    /// A key by an RTP event goes on as INFO, since the other side knows no events.
-    pub(super) fn on_digit(&mut self, key: CallKey, from: Side, digit: char, now: Moment) {
-        self.send_info(key, from.other(), digit, now);
-    }
-
-    fn send_info(&mut self, key: CallKey, to: Side, digit: char, now: Moment) {
-        let live = self.calls.get(&key);
-        let live = live.filter(|live| live.call.passes_keys());
-        let leg = live.and_then(|live| live.leg(to));
-        if let Some((leg, (content_type, body))) = leg.zip(keys::to_info(digit)) {
-            self.sip(SipInput::Info(leg, content_type, body), now);
         }
     }
 }

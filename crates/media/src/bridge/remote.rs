@@ -11,10 +11,10 @@
 //! description brings with it holds for all that is sent there, or a single datagram that names somebody
 //! else's address would turn a prompt on them (RFC 8445 section 19.5.1 calls it the voice hammer). The bound is
 //! one for the whole call, whatever addresses its side names one after the other; beside it stands that of all
-//! calls together, for each address ([`Sums`]).
+//! calls together, for each address ([`UnheardBudget`]).
 
 use super::latch::{Latch, Right};
-use crate::sums::Sums;
+use crate::unheard::UnheardBudget;
 use ipnet::IpNet;
 use maskline_sip::relay::LocalMedia;
 use maskline_sip::relay::{MediaEnd, Unheard};
@@ -31,7 +31,7 @@ const HEARD_MAX: usize = 4;
 #[derive(Debug)]
 pub(super) struct Remote {
     local_media: Arc<LocalMedia>,
-    sums: Arc<Sums>,
+    budget: Arc<UnheardBudget>,
     /// What it says of itself.
     told: Option<Told>,
     /// Where it is, behind NAT.
@@ -60,11 +60,11 @@ struct Told {
 }
 
 impl Remote {
-    /// Nothing is known of it. `local_media` are the places at which nobody but we can be; `sums` is what all calls send.
-    pub fn new(local_media: Arc<LocalMedia>, sums: Arc<Sums>) -> Self {
+    /// Nothing is known of it. `local_media` are the places at which nobody but we can be; `budget` is what all calls send.
+    pub fn new(local_media: Arc<LocalMedia>, budget: Arc<UnheardBudget>) -> Self {
         Self {
             local_media,
-            sums,
+            budget,
             told: None,
             latch: None,
             is_free: false,
@@ -167,7 +167,7 @@ impl Remote {
             self.heard.pop_front();
         }
         self.heard.push_back(ip);
-        self.sums.hear(ip, now_us);
+        self.budget.hear(ip, now_us);
     }
 
     /// Where it is sent RTP.
@@ -190,7 +190,7 @@ impl Remote {
         let since_us = *self.since_us.get_or_insert(now_us);
         let may = self.spent_bytes + bytes <= unheard.bytes as usize
             && now_us.saturating_sub(since_us) < u64::from(unheard.ms) * 1_000
-            && (self.sums).take(to.ip(), bytes, unheard.is_proven, now_us);
+            && (self.budget).take(to.ip(), bytes, unheard.is_proven, now_us);
         if may {
             self.spent_bytes += bytes;
         }

@@ -3,13 +3,13 @@ mod nat;
 mod unheard;
 
 use super::*;
-use crate::sums::Limits;
+use crate::unheard::Limits;
 use maskline_sip::dtmf::Event;
 use maskline_sip::relay::Repeat;
 use maskline_sip::rtp::Loss;
 use maskline_sip::sdp::{Direction, Payloads};
 
-const PATIENCE: Patience = Patience {
+const SILENCE_MAX: SilenceMax = SilenceMax {
     usual_us: 30_000_000,
     held_us: 300_000_000,
 };
@@ -44,8 +44,8 @@ fn local_media() -> Arc<LocalMedia> {
     Arc::new(LocalMedia::new(ip, ip, [], (20_000, 29_999)))
 }
 
-fn sums() -> Arc<Sums> {
-    Arc::new(Sums::new(Limits::default()))
+fn budget() -> Arc<UnheardBudget> {
+    Arc::new(UnheardBudget::new(Limits::default()))
 }
 
 const CALLER: u16 = 4_000;
@@ -73,17 +73,17 @@ struct OwnedPacket {
 
 impl World {
     fn new() -> Self {
-        Self::with_chance(1, &sums())
+        Self::with_chance(1, &budget())
     }
 
     /// One of several calls.
-    fn beside(sums: &Arc<Sums>) -> Self {
-        Self::with_chance(1, sums)
+    fn beside(budget: &Arc<UnheardBudget>) -> Self {
+        Self::with_chance(1, budget)
     }
 
-    fn with_chance(mut seed: u64, sums: &Arc<Sums>) -> Self {
+    fn with_chance(mut seed: u64, budget: &Arc<UnheardBudget>) -> Self {
         let mut world = Self {
-            bridge: Bridge::new(PATIENCE, (&local_media(), sums), 0, || {
+            bridge: Bridge::new(SILENCE_MAX, (&local_media(), budget), 0, || {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 seed
             }),

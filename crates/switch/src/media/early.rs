@@ -1,9 +1,11 @@
 //! Offers before the answer: what is agreed is kept where it can be, so that the other side need not be asked.
 
-use super::{Agreed, Audio, Half, Media, Spoken, alone};
+use super::Media;
+use super::announcing::as_callee;
+use super::call_codec::CallCodec;
 use crate::MediaPath;
 use maskline_domain::call::Side;
-use maskline_sip::sdp::{self, Description, Direction};
+use maskline_sip::sdp::{Audio, Description};
 
 /// What is known of the other side when one offers anew.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,18 +16,6 @@ pub(crate) enum Across {
     Unasked,
     /// Nobody is there any more: the caller hears why.
     Nobody,
-}
-
-impl Half {
-    /// What this side has heard last of the other one's direction. None if it has heard nothing.
-    pub(super) fn told_direction(&self) -> Option<Direction> {
-        self.ours.direction()
-    }
-
-    /// Whether this side has heard last that the other one does not want to receive.
-    fn was_told_of_hold(&self) -> Option<bool> {
-        Some(!self.told_direction()?.receives())
-    }
 }
 
 impl Media {
@@ -68,9 +58,9 @@ impl Media {
             return None;
         }
         let (answer, agreed) = self.answer_to(side, offer, Across::Asked, true)?;
-        let half = self.half(side);
-        let before = &half.theirs.as_ref()?.audio;
-        let knew_keys = half.payloads?.events.is_some();
+        let party = self.party(side);
+        let before = &party.theirs.as_ref()?.audio;
+        let knew_keys = party.payloads?.events.is_some();
         let is_move = offer.audio.direction == before.direction
             && answer.direction == before.direction.reversed()
             && offer.audio.noise == before.noise
@@ -89,7 +79,7 @@ impl Media {
         offer: &Description,
         across: Across,
         keeps: bool,
-    ) -> Option<(Audio, Agreed)> {
+    ) -> Option<(Audio, CallCodec)> {
         let said = match side {
             Side::Callee => match &self.caller.theirs {
                 Some(theirs) => theirs.audio.clone(),
@@ -100,22 +90,22 @@ impl Media {
                 Some(theirs) if self.agreed.is_some() && across != Across::Nobody => {
                     theirs.audio.clone()
                 }
-                _ => alone(
-                    &self.spoken()?.only(offer.audio.clone()),
+                _ => as_callee(
+                    &self.current_codec()?.only(offer.audio.clone()),
                     self.address(side)?,
                 ),
             },
         };
         let mut answer = match keeps {
-            true => self.spoken()?.only(said),
+            true => self.current_codec()?.only(said),
             // What it was told of one codec alone it can answer with no other.
-            false if self.rung.is_some() || self.is_delayed || across == Across::Nobody => {
+            false if self.ring_tone.is_some() || self.is_delayed || across == Across::Nobody => {
                 return None;
             }
             false => said,
         };
         answer.direction = answer.direction.answering(offer.audio.direction);
-        let agreed = Agreed::of(&offer.audio, &answer).ok()?;
+        let agreed = CallCodec::of(&offer.audio, &answer).ok()?;
         Some((answer, agreed))
     }
 
@@ -124,22 +114,22 @@ impl Media {
         side: Side,
         offer: Description,
         answer: &Audio,
-        agreed: Agreed,
+        agreed: CallCodec,
         across: Across,
     ) -> Option<Vec<u8>> {
         let address = self.address(side)?;
         // What the callee said before may have been of no use; this is.
         let has_callee =
             across != Across::Nobody && (side == Side::Callee || self.agreed.is_some());
-        let half = self.half_mut(side);
-        let reply = half.ours.answer(&offer, answer, &agreed, address);
+        let party = self.party_mut(side);
+        let reply = party.ours.answer(&offer, answer, &agreed, address);
         let flipped = agreed.flipped(&offer.audio);
-        half.offer(offer, agreed.offerer());
-        half.is_renewed = true;
-        half.spoken = Some(agreed.spoken());
-        let other = self.half_mut(side.other());
+        party.offer(offer, agreed.offerer());
+        party.is_renewed = true;
+        party.codec = Some(agreed.codec());
+        let other = self.party_mut(side.other());
         // Its packets mean what it was told, whatever this side has.
-        if other.ours.said().is_empty() || other.spoken != Some(agreed.spoken()) {
+        if other.ours.said().is_empty() || other.codec != Some(agreed.codec()) {
             other.payloads = other.theirs.is_some().then(|| agreed.answerer());
         }
         let for_caller = match side {
@@ -147,10 +137,10 @@ impl Media {
             Side::Callee => flipped,
         };
         if side == Side::Caller
-            && let Some(rung) = &mut self.rung
+            && let Some(ring_tone) = &mut self.ring_tone
         {
-            rung.body = reply.clone();
-            rung.agreed = for_caller.clone();
+            ring_tone.body = reply.clone();
+            ring_tone.agreed = for_caller.clone();
         }
         match has_callee {
             true => self.agreed = Some(for_caller),
@@ -160,15 +150,15 @@ impl Media {
     }
 
     /// The codec that sounds now, whoever speaks.
-    fn spoken(&self) -> Option<&Agreed> {
-        let rung = self.rung.as_ref().map(|rung| &rung.agreed);
-        self.agreed.as_ref().or(rung).or(self.alone.as_ref())
+    fn current_codec(&self) -> Option<&CallCodec> {
+        let ring_tone = self.ring_tone.as_ref().map(|ring_tone| &ring_tone.agreed);
+        self.agreed.as_ref().or(ring_tone).or(self.alone.as_ref())
     }
 
     /// Where media goes now: between the sides, or to the caller alone.
     pub fn path_now(&self, across: Across) -> Option<MediaPath> {
         let alone = || {
-            let law = self.spoken()?.law();
+            let law = self.current_codec()?.law();
             Some(MediaPath {
                 caller: Some(self.caller.end(law, false)?),
                 callee: None,
@@ -182,62 +172,30 @@ impl Media {
 
     /// The caller is told what was agreed.
     pub fn tell_caller(&mut self) {
-        let spoken = self.spoken().map(Agreed::spoken);
-        self.caller.spoken = self.caller.spoken.or(spoken);
+        let codec = self.current_codec().map(CallCodec::codec);
+        self.caller.codec = self.caller.codec.or(codec);
     }
 
     /// Whether this side believes in another codec than the call has.
     pub fn speaks_another(&self, side: Side) -> bool {
-        let spoken = self.agreed.as_ref().map(Agreed::spoken);
-        let believed = self.half(side).spoken;
-        believed.is_some() && spoken.is_some() && believed != spoken
+        let codec = self.agreed.as_ref().map(CallCodec::codec);
+        let believed = self.party(side).codec;
+        believed.is_some() && codec.is_some() && believed != codec
     }
 
     /// Whether this side must hear how the other one's media is, once both have answered, since exchanges
     /// before the answer went by without it. A caller without an exchange of its own hears it by our answer.
     pub fn is_behind(&self, side: Side) -> bool {
-        let (half, other) = (self.half(side), self.half(side.other()));
+        let (party, other) = (self.party(side), self.party(side.other()));
         let can_be = match side {
             Side::Caller => self.caller.is_renewed,
             Side::Callee => self.caller.is_renewed || self.callee.is_renewed,
         };
         // Who holds by itself is told of the other one's hold when it resumes.
-        let hold_is_news = !half.holds && half.was_told_of_hold() == Some(!other.holds);
+        let hold_is_news = !party.holds && party.was_told_of_hold() == Some(!other.holds);
         can_be
             && self.offered.is_none()
-            && half.theirs.is_some()
+            && party.theirs.is_some()
             && (hold_is_news || self.speaks_another(side))
-    }
-}
-
-impl Agreed {
-    /// The codec alone.
-    pub(super) fn spoken(&self) -> Spoken {
-        match self {
-            Self::Known(agreement) => Spoken::Known(agreement.codec),
-            Self::Passed(passing) => Spoken::Passed(passing.format.codec),
-        }
-    }
-
-    /// The same, had the side that answered made the offer. `offered` is what was offered.
-    pub(super) fn flipped(&self, offered: &Audio) -> Self {
-        match self {
-            Self::Known(agreement) => Self::Known(sdp::Agreement {
-                codec: agreement.codec,
-                offerer: agreement.answerer,
-                answerer: agreement.offerer,
-            }),
-            Self::Passed(passing) => {
-                let codec = passing.format.codec;
-                let mut formats = offered.foreign.iter();
-                let format = formats.find(|format| format.codec == codec);
-                Self::Passed(sdp::Passing {
-                    format: format.unwrap_or(&passing.format).clone(),
-                    events_hz: passing.events_hz,
-                    offerer: passing.answerer,
-                    answerer: passing.offerer,
-                })
-            }
-        }
     }
 }

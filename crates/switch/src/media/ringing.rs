@@ -1,14 +1,17 @@
 //! A ring tone of ours: the caller is answered before the callee has said anything of its media.
 
-use super::{Agreed, Audio, Media, alone};
+use super::Media;
+use super::announcing::as_callee;
+use super::call_codec::CallCodec;
 use crate::MediaPath;
 use maskline_domain::call::Side;
+use maskline_sip::sdp::Audio;
 
 /// The answer that the caller had so that it heard a tone. Whatever the callee says later, it stays the
 /// answer to that offer (RFC 3261 section 13.2.1).
-pub(super) struct Rung {
+pub(super) struct RingToneAnswer {
     pub body: Vec<u8>,
-    pub agreed: Agreed,
+    pub agreed: CallCodec,
 }
 
 impl Media {
@@ -27,9 +30,9 @@ impl Media {
 
     /// What is left for the callee of what it could be offered first.
     pub(super) fn toned(&self, mut audio: Audio) -> Audio {
-        if let Some(rung) = &self.rung {
+        if let Some(ring_tone) = &self.ring_tone {
             audio.noise = false;
-            return rung.agreed.only(audio);
+            return ring_tone.agreed.only(audio);
         }
         if self.is_toned && !self.is_delayed && !audio.codecs.is_empty() {
             audio.codecs.truncate(1);
@@ -43,7 +46,7 @@ impl Media {
     /// Whether the caller was answered for a tone, and the callee has held the call since, which that answer
     /// could not tell.
     pub fn has_rung_before_hold(&self) -> bool {
-        self.rung.is_some() && self.callee.holds
+        self.ring_tone.is_some() && self.callee.holds
     }
 
     /// Whether a tone can be played to the caller. Not where it wants our offer, nor where the callee was offered
@@ -52,12 +55,12 @@ impl Media {
         self.tone_answer().is_some()
     }
 
-    fn tone_answer(&self) -> Option<(Audio, Agreed)> {
+    fn tone_answer(&self) -> Option<(Audio, CallCodec)> {
         let (offer, lease) = (self.first_offer()?, self.lease?);
         let offered = self.caller.theirs.as_ref();
         let offered = offered.filter(|_| !self.is_delayed && !self.is_callee_heard())?;
-        let answered = alone(&offer, lease.caller);
-        let agreed = Agreed::of(&offered.audio, &answered).ok()?;
+        let answered = as_callee(&offer, lease.caller);
+        let agreed = CallCodec::of(&offered.audio, &answered).ok()?;
         agreed.law()?;
         Some((answered, agreed))
     }
@@ -69,20 +72,20 @@ impl Media {
         let ours = &mut self.caller.ours;
         let body = ours.answer(offered, &answered, &agreed, lease.caller);
         self.caller.payloads = Some(agreed.offerer());
-        self.caller.spoken = Some(agreed.spoken());
-        self.rung = Some(Rung { body, agreed });
-        let (body, alone) = self.rung_answer()?;
+        self.caller.codec = Some(agreed.codec());
+        self.ring_tone = Some(RingToneAnswer { body, agreed });
+        let (body, alone) = self.ring_tone_answer()?;
         // A callee that has said where it listens need not say so again when it answers.
         Some((body, self.path().unwrap_or(alone)))
     }
 
     /// The answer that the caller had for a tone, and the way to it alone.
-    pub(super) fn rung_answer(&self) -> Option<(Vec<u8>, MediaPath)> {
-        let rung = self.rung.as_ref()?;
+    pub(super) fn ring_tone_answer(&self) -> Option<(Vec<u8>, MediaPath)> {
+        let ring_tone = self.ring_tone.as_ref()?;
         let path = MediaPath {
-            caller: self.half(Side::Caller).end(rung.agreed.law(), false),
+            caller: self.party(Side::Caller).end(ring_tone.agreed.law(), false),
             callee: None,
         };
-        Some((rung.body.clone(), path))
+        Some((ring_tone.body.clone(), path))
     }
 }

@@ -6,12 +6,12 @@ use maskline_sip::relay::Unheard;
 
 /// A world whose caller may be sent so much before it is heard, by a call whose signalling proves something.
 fn bounded(bytes: u32, ms: u32) -> World {
-    bounded_beside(&sums(), bytes, ms)
+    bounded_beside(&budget(), bytes, ms)
 }
 
 /// The same with other calls beside it.
-fn bounded_beside(sums: &Arc<Sums>, bytes: u32, ms: u32) -> World {
-    let mut world = World::beside(sums);
+fn bounded_beside(budget: &Arc<UnheardBudget>, bytes: u32, ms: u32) -> World {
+    let mut world = World::beside(budget);
     world.change(|path| {
         path.caller = Some(MediaEnd {
             address: there(TOLD),
@@ -160,15 +160,15 @@ fn many_calls_that_name_one_victim_share_its_sum_and_who_is_heard_has_no_part_in
         unproven_bytes: 65_536,
         proven_bytes: 131_072,
     };
-    let sums = Arc::new(Sums::new(limits));
+    let budget = Arc::new(UnheardBudget::new(limits));
     let mut worlds: Vec<World> = (0..300)
-        .map(|_| bounded_beside(&sums, 4_096, 60_000))
+        .map(|_| bounded_beside(&budget, 4_096, 60_000))
         .collect();
     let sent: usize = worlds.iter_mut().map(|world| world.played(100)).sum();
     assert!((60_000..=65_536 + 4_000).contains(&sent), "{sent}");
     // A hundred calls to one address, each heard after ten packets, miss nothing after that.
     let mut calls: Vec<World> = (0..100)
-        .map(|_| bounded_beside(&sums, 4_096, 60_000))
+        .map(|_| bounded_beside(&budget, 4_096, 60_000))
         .collect();
     for world in &mut calls {
         world.played(10);

@@ -3,8 +3,8 @@
 
 use crate::leaks::parties::{Parties, Party};
 use crate::leaks::scanner::Scanner;
-use maskline_media::bridge::{Bridge, Patience};
-use maskline_media::sums::{Limits, Sums};
+use maskline_media::bridge::{Bridge, SilenceMax};
+use maskline_media::unheard::{Limits, UnheardBudget};
 use maskline_sip::g711::Law;
 use maskline_sip::relay::LocalMedia;
 use maskline_sip::sdp::{Direction, Payloads};
@@ -145,15 +145,15 @@ fn party(parties: &Parties, side: Side) -> &Party {
 /// Both speak, press keys, report, move to another name, and are silent for a while; what each side got,
 /// the caller first.
 fn talk(parties: &Parties, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
-    let patience = Patience {
+    let silence_max = SilenceMax {
         usual_us: 30_000_000,
         held_us: 300_000_000,
     };
     let us = IpAddr::from([192, 0, 2, 1]);
     let ours = Arc::new(LocalMedia::new(us, us, [], (20_000, 29_999)));
-    let sums = Arc::new(Sums::new(Limits::default()));
+    let budget = Arc::new(UnheardBudget::new(Limits::default()));
     let mut draw = 0x0123_4567_89ab_cdef_u64;
-    let mut bridge = Bridge::new(patience, (&ours, &sums), 0, || {
+    let mut bridge = Bridge::new(silence_max, (&ours, &budget), 0, || {
         draw = draw
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(99);

@@ -14,11 +14,11 @@ fn ip(text: &str) -> IpAddr {
     text.parse().expect("a literal")
 }
 
-fn sums() -> Sums {
-    Sums::new(LIMITS)
+fn budget() -> UnheardBudget {
+    UnheardBudget::new(LIMITS)
 }
 
-impl Sums {
+impl UnheardBudget {
     /// How many of so many packets may be sent at once.
     fn burst(&self, to: &str, packets: usize, is_proven: bool, now_us: u64) -> usize {
         let may = |_: &usize| self.take(ip(to), PACKET, is_proven, now_us);
@@ -43,9 +43,9 @@ fn a_destination_gets_its_sum_whoever_names_it() {
         ("192.0.2.66", "192.0.2.66", (true, true), false),
     ];
     for (first, then, (first_proven, then_proven), is_free) in rows {
-        let sums = sums();
-        sums.burst(first, 20_000, first_proven, 0);
-        let got = sums.burst(then, 20_000, then_proven, 0);
+        let budget = budget();
+        budget.burst(first, 20_000, first_proven, 0);
+        let got = budget.burst(then, 20_000, then_proven, 0);
         let whole = match then_proven {
             true => 1_024 * 1_024 / PACKET,
             false => 32 * 1_024 / PACKET,
@@ -57,47 +57,50 @@ fn a_destination_gets_its_sum_whoever_names_it() {
 
 #[test]
 fn a_destination_is_forgotten_a_minute_after_its_last_use() {
-    let sums = sums();
-    let whole = sums.burst("192.0.2.66", 1_000, false, 0);
+    let budget = budget();
+    let whole = budget.burst("192.0.2.66", 1_000, false, 0);
     assert_eq!(whole, 163);
-    assert_eq!(sums.burst("192.0.2.66", 1_000, false, SECOND_US), 3);
-    let half = sums.burst("192.0.2.66", 1_000, false, 31 * SECOND_US);
+    assert_eq!(budget.burst("192.0.2.66", 1_000, false, SECOND_US), 3);
+    let half = budget.burst("192.0.2.66", 1_000, false, 31 * SECOND_US);
     assert!((80..=83).contains(&half), "{half}");
-    assert_eq!(sums.burst("192.0.2.66", 1_000, false, 92 * SECOND_US), 163);
+    assert_eq!(
+        budget.burst("192.0.2.66", 1_000, false, 92 * SECOND_US),
+        163
+    );
 }
 
 #[test]
 fn proven_calls_to_where_media_was_heard_have_no_sum_and_others_still_have_one() {
-    let sums = sums();
-    sums.burst("192.0.2.66", 20_000, false, 0);
-    sums.burst("192.0.2.66", 20_000, true, 0);
-    sums.hear(ip("192.0.2.66"), 0);
-    assert_eq!(sums.burst("192.0.2.66", 20_000, true, SECOND_US), 20_000);
-    assert!(sums.burst("192.0.2.66", 20_000, false, SECOND_US) <= 3);
-    assert_eq!(sums.burst("192.0.2.67", 20_000, true, SECOND_US), 5_242);
+    let budget = budget();
+    budget.burst("192.0.2.66", 20_000, false, 0);
+    budget.burst("192.0.2.66", 20_000, true, 0);
+    budget.hear(ip("192.0.2.66"), 0);
+    assert_eq!(budget.burst("192.0.2.66", 20_000, true, SECOND_US), 20_000);
+    assert!(budget.burst("192.0.2.66", 20_000, false, SECOND_US) <= 3);
+    assert_eq!(budget.burst("192.0.2.67", 20_000, true, SECOND_US), 5_242);
     let later_us = 601 * SECOND_US;
-    assert_eq!(sums.burst("192.0.2.66", 20_000, true, later_us), 5_242);
+    assert_eq!(budget.burst("192.0.2.66", 20_000, true, later_us), 5_242);
 }
 
 #[test]
 fn where_all_places_are_taken_a_further_destination_waits_and_none_begins_anew() {
-    let sums = Sums::with_entries(LIMITS, 8);
-    let spent = sums.burst("192.0.2.66", 1_000, false, 0);
+    let budget = UnheardBudget::with_entries(LIMITS, 8);
+    let spent = budget.burst("192.0.2.66", 1_000, false, 0);
     assert_eq!(spent, 163);
     let others: Vec<String> = (0..10_000)
         .map(|n| format!("10.0.{}.{}", n / 250, n % 250))
         .collect();
     let taken = others
         .iter()
-        .filter(|other| sums.burst(other, 200, false, SECOND_US) > 0)
+        .filter(|other| budget.burst(other, 200, false, SECOND_US) > 0)
         .count();
-    assert_eq!((taken, sums.len()), (8 * PARTS - 1, 8 * PARTS));
-    assert!(sums.burst("192.0.2.66", 1_000, false, SECOND_US) <= 3);
+    assert_eq!((taken, budget.len()), (8 * PARTS - 1, 8 * PARTS));
+    assert!(budget.burst("192.0.2.66", 1_000, false, SECOND_US) <= 3);
     // Proven calls have places of their own.
-    assert!(sums.burst("10.200.0.1", 1, true, SECOND_US) == 1);
+    assert!(budget.burst("10.200.0.1", 1, true, SECOND_US) == 1);
     let again = others
         .iter()
-        .filter(|other| sums.burst(other, 1, false, 100 * SECOND_US) > 0)
+        .filter(|other| budget.burst(other, 1, false, 100 * SECOND_US) > 0)
         .count();
     assert_eq!(again, 8 * PARTS, "those before have drained");
 }
@@ -110,20 +113,20 @@ proptest! {
         ),
         burst in 1_usize..60,
     ) {
-        let sums = Sums::with_entries(LIMITS, 1);
+        let budget = UnheardBudget::with_entries(LIMITS, 1);
         let (mut now_us, mut sent) = (0, BTreeMap::<_, Vec<(u64, usize)>>::new());
         for (pause_us, host, bytes, is_proven, heard) in steps {
             now_us += pause_us;
             if heard == 0 {
-                sums.hear(IpAddr::from([192, 0, 2, 200]), now_us);
+                budget.hear(IpAddr::from([192, 0, 2, 200]), now_us);
             }
             let to = IpAddr::from([192, 0, 2, host]);
             for _ in 0..burst {
-                if sums.take(to, bytes, is_proven, now_us) {
+                if budget.take(to, bytes, is_proven, now_us) {
                     sent.entry((host, is_proven)).or_default().push((now_us, bytes));
                 }
             }
-            prop_assert!(sums.len() <= 3 * PARTS);
+            prop_assert!(budget.len() <= 3 * PARTS);
         }
         for ((_, is_proven), sent) in sent {
             let most = if is_proven { LIMITS.proven_bytes } else { LIMITS.unproven_bytes };

@@ -90,12 +90,12 @@ impl MediaWorker {
             }
         }
         let mut chances = chances.into_iter();
-        let patience = self.tools.patience;
-        let shared = (&self.tools.local_media, &self.tools.sums);
+        let silence_max = self.tools.silence_max;
+        let shared = (&self.tools.local_media, &self.tools.budget);
         let first_report_us = chances.next().unwrap_or(0) % REPORT_EVERY_US;
         let call = Call {
             key,
-            bridge: Bridge::new(patience, shared, now_us, || chances.next().unwrap_or(0)),
+            bridge: Bridge::new(silence_max, shared, now_us, || chances.next().unwrap_or(0)),
             caller,
             callee,
             is_recorded: false,

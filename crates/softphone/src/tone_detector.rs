@@ -85,7 +85,7 @@ impl Totals {
 
 /// Listens to one call.
 #[derive(Clone, Debug, Default)]
-pub struct Hearing {
+pub struct ToneDetector {
     window: Vec<i16>,
     last: Option<Heard>,
     told: Option<Heard>,
@@ -93,7 +93,7 @@ pub struct Hearing {
     pub totals: Totals,
 }
 
-impl Hearing {
+impl ToneDetector {
     /// Takes samples; gives the kind of sound when it has become another. A change takes two windows in
     /// a row, lest the edge between two tones counts as speech.
     pub fn take(&mut self, samples: &[i16]) -> Option<Heard> {
@@ -172,13 +172,13 @@ mod tests {
     #[test]
     fn tones_are_told_by_their_frequency() {
         for hz in [300, 440, 697, 1_000, 1_250, 3_000] {
-            let mut hearing = Hearing::default();
-            let told = hearing.take(&said(vec![Sound::Tone(hz, None)], 15));
+            let mut detector = ToneDetector::default();
+            let told = detector.take(&said(vec![Sound::Tone(hz, None)], 15));
             let Some(Heard::Tone(found)) = told else {
                 panic!("{hz} Hz is {told:?}");
             };
             assert!(found.abs_diff(hz) <= 10, "{hz} Hz is {found} Hz");
-            assert_eq!(hearing.totals.tone_ms(hz), 300);
+            assert_eq!(detector.totals.tone_ms(hz), 300);
         }
     }
 
@@ -203,13 +203,13 @@ mod tests {
 
     #[test]
     fn a_change_is_told_once() {
-        let mut hearing = Hearing::default();
+        let mut detector = ToneDetector::default();
         let pieces = vec![Sound::Tone(440, Some(1_000)), Sound::Silence(None)];
         let told: Vec<_> = said(pieces, 100)
             .chunks(160)
-            .filter_map(|frame| hearing.take(frame))
+            .filter_map(|frame| detector.take(frame))
             .collect();
         assert_eq!(told, [Heard::Tone(440), Heard::Silence]);
-        assert_eq!(hearing.totals.silence_ms, 1_000);
+        assert_eq!(detector.totals.silence_ms, 1_000);
     }
 }

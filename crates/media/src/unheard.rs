@@ -64,7 +64,7 @@ impl Default for Limits {
 
 /// See the module. All media threads share it. Times are in microseconds on a clock that never jumps.
 #[derive(Debug)]
-pub struct Sums {
+pub struct UnheardBudget {
     limits: Limits,
     entries_max: usize,
     chance: RandomState,
@@ -88,7 +88,7 @@ struct Entries {
     searched_us: Option<u64>,
 }
 
-impl Sums {
+impl UnheardBudget {
     /// Nothing has been sent yet.
     pub fn new(limits: Limits) -> Self {
         Self::with_entries(limits, ENTRIES_MAX)

@@ -7,13 +7,13 @@
 
 mod execute;
 
-use super::bridge::{Bridge, PACKET_BYTES_MAX, Patience};
+use super::bridge::{Bridge, PACKET_BYTES_MAX, SilenceMax};
 use super::commands::{self, Command, CommandSender, NotTaken, Queue};
 use super::ports::MediaSockets;
 use super::prompts::Library;
 use super::recorder::{Batch, Work};
 use super::statistics::Recorded;
-use super::sums::Sums;
+use super::unheard::UnheardBudget;
 use super::{Clock, thread_cpu_ns};
 use crate::Event;
 use maskline_domain::call::{CallKey, Side};
@@ -77,7 +77,7 @@ pub struct Done {
 
 /// A thread from outside.
 #[derive(Debug)]
-pub struct Shard {
+pub struct WorkerHandle {
     commands: CommandSender,
     wake: Arc<OwnedFd>,
     is_woken: Arc<AtomicBool>,
@@ -97,14 +97,14 @@ pub struct Tools {
     /// The time.
     pub clock: Clock,
     /// How long silence may last.
-    pub patience: Patience,
+    pub silence_max: SilenceMax,
     /// The ports at which nobody but we are.
     pub local_media: Arc<LocalMedia>,
     /// What all threads send to those of whom nothing was heard.
-    pub sums: Arc<Sums>,
+    pub budget: Arc<UnheardBudget>,
 }
 
-impl Shard {
+impl WorkerHandle {
     /// Starts a thread.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Shard {
             seen_us: now_us.into(),
             ..Done::default()
         });
-        let room = MediaWorker {
+        let worker = MediaWorker {
             tools,
             epoll,
             wake: Arc::clone(&wake),
@@ -142,7 +142,7 @@ impl Shard {
         };
         let thread = std::thread::Builder::new()
             .name(format!("media-{number}"))
-            .spawn(move || room.run())?;
+            .spawn(move || worker.run())?;
         Ok(Self {
             commands,
             wake,
@@ -180,7 +180,7 @@ impl Shard {
     }
 }
 
-impl Drop for Shard {
+impl Drop for WorkerHandle {
     fn drop(&mut self) {
         // It may have ended before.
         let _ = self.tell(Command::Stop);
