@@ -13,11 +13,11 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use maskline_domain::account::Account;
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::*;
+use maskline_fixtures::domain::{self as fixtures, ACCOUNT, POOL, binding, idle_number};
 
 struct Counting;
 
@@ -41,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const NOW: Timestamp = Timestamp::from_secs(1_772_424_000);
+const NOW: Timestamp = fixtures::NOON;
 const CITIES: usize = 300;
 const LOOKUPS: usize = 2_000_000;
 
@@ -91,38 +91,11 @@ fn a(n: usize) -> PhoneNumber {
 
 fn stocked(size: usize) -> State {
     let mut state = State::default();
-    let account = AccountId::new("bench");
-    state.apply(&Event::AccountSet(Account {
-        id: account.clone(),
-        status: AccountStatus::Active,
-        real_name_verified: true,
-        communications_opened: true,
-        product_opened: true,
-        requests_per_s_max: None,
-        bindings_max: None,
-    }));
-    let pool = PoolKey::new("FC1");
-    state.apply(&Event::PoolSet(Pool::new(
-        pool.clone(),
-        account,
-        Product::Axn,
-    )));
+    state.apply(&Event::AccountSet(fixtures::account(ACCOUNT)));
+    state.apply(&Event::PoolSet(fixtures::pool(POOL, Product::Axn)));
     for n in 0..size {
-        state.apply(&Event::NumberSet(Number {
-            x: x(n),
-            class: NumberClass {
-                pool: Some(pool.clone()),
-                city: City::new(&format!("city-{}", n % CITIES)),
-                province: "".into(),
-                kind: NumberKind::VirtualOperator,
-                carrier: Carrier::Mobile,
-                certified: true,
-                purchased_at: NOW,
-            },
-            locked: false,
-            cooling_until: Timestamp(0),
-            idle_since: Timestamp(0),
-        }));
+        let city = format!("city-{}", n % CITIES);
+        state.apply(&Event::NumberSet(idle_number(x(n), POOL, &city)));
     }
     state
 }
@@ -131,18 +104,9 @@ fn bind_all(state: &mut State, size: usize) {
     for n in 0..size {
         state.apply(&Event::Bound(Box::new(Binding {
             subs_id: SubsId(1_000_000_000_000_000 + n as u64),
-            product: Product::Axn,
-            x: x(n),
-            a: a(n),
-            b: None,
             created_at: NOW,
             expires_at: NOW.plus_secs(3600 + (n % 86_400) as i64),
-            restriction: Restriction::None,
-            record: false,
-            speech_recognition: false,
-            ring_timeout_s: None,
-            extras: Extras::default(),
-            owner: None,
+            ..binding(x(n), a(n))
         })));
     }
 }

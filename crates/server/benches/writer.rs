@@ -15,10 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
-use maskline_domain::account::{AccessKey, Account};
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool, Unbind, UpdateBinding};
 use maskline_domain::*;
+use maskline_fixtures::domain::{
+    ACCOUNT, KEY, POOL, access_key, account, bind_request, idle_number, number, pool, pool_ref,
+};
 use maskline_server::writer::{Ledger, Options};
 use maskline_store::recovery::{Progress, recover};
 use maskline_store::sqlite;
@@ -166,65 +168,26 @@ async fn operate(ledger: &Ledger, command: impl TypedCommand) -> Outcome<()> {
 }
 
 async fn stock(ledger: &Ledger, numbers: usize) -> Outcome<()> {
-    let account = AccountId::new("bench");
-    operate(
-        ledger,
-        Command::SetAccount(SetAccount(Account {
-            id: account.clone(),
-            status: AccountStatus::Active,
-            real_name_verified: true,
-            communications_opened: true,
-            product_opened: true,
-            requests_per_s_max: None,
-            bindings_max: None,
-        })),
-    )
-    .await?;
-    operate(
-        ledger,
-        Command::CreateKey(CreateKey(AccessKey {
-            id: AccessKeyId::new("K1"),
-            account: account.clone(),
-            user: None,
-            sealed_secret: [1].into(),
-            active: true,
-            created_at: now(),
-        })),
-    )
-    .await?;
-    let pool = PoolKey::new("FC1");
-    operate(
-        ledger,
-        Command::SetPool(SetPool(Pool::new(pool.clone(), account, Product::Axn))),
-    )
-    .await?;
+    operate(ledger, SetAccount(account(ACCOUNT))).await?;
+    operate(ledger, CreateKey(access_key(KEY, ACCOUNT))).await?;
+    operate(ledger, SetPool(pool(POOL, Product::Axn))).await?;
     let all: Vec<usize> = (0..numbers).collect();
     for block in all.chunks(BLOCK) {
         let list = block
             .iter()
-            .map(|n| number(*n, &pool))
-            .collect::<Outcome<Vec<Number>>>()?;
+            .map(|n| idle_number(x(*n), POOL, &city(*n)))
+            .collect();
         operate(ledger, AddNumbers(list)).await?;
     }
     Ok(())
 }
 
-fn number(n: usize, pool: &PoolKey) -> Outcome<Number> {
-    Ok(Number {
-        x: PhoneNumber::parse(&format!("17{n:09}"))?,
-        class: NumberClass {
-            pool: Some(pool.clone()),
-            city: City::new(&format!("city-{}", n % CITIES)),
-            province: "".into(),
-            kind: NumberKind::VirtualOperator,
-            carrier: Carrier::Mobile,
-            certified: true,
-            purchased_at: Timestamp::from_secs(0),
-        },
-        locked: false,
-        cooling_until: Timestamp(0),
-        idle_since: Timestamp(0),
-    })
+fn x(n: usize) -> PhoneNumber {
+    number(&format!("17{n:09}"))
+}
+
+fn city(n: usize) -> String {
+    format!("city-{}", n % CITIES)
 }
 
 #[derive(Clone, Copy)]
@@ -287,7 +250,7 @@ async fn call(
     load: Load,
     begun: Instant,
 ) -> Outcome<(Histogram<u64>, usize, usize)> {
-    let key = AccessKeyId::new("K1");
+    let key = AccessKeyId::new(KEY);
     let permission: Arc<str> = "dypls:BindAxn".into();
     let mut latency = Histogram::new(3)?;
     let mut mine: Vec<(SubsId, PhoneNumber)> = Vec::new();
@@ -302,7 +265,7 @@ async fn call(
             return Ok((latency, commands, binds));
         }
         let turn = commands % 10;
-        let pool = PoolRef::Key(PoolKey::new("FC1"));
+        let pool = pool_ref(POOL);
         let (command, is_bind) = match mine.last().copied() {
             Some((subs_id, x)) if !load.bind_only && turn >= 7 => {
                 mine.pop();
@@ -320,7 +283,7 @@ async fn call(
                     false,
                 )
             }
-            _ => (bind(pool, caller, commands)?, true),
+            _ => (bind(caller, commands), true),
         };
         let nonce = (started << 20) ^ ((caller as u64) << 44) ^ commands as u64;
         let envelope = Envelope {
@@ -345,22 +308,15 @@ async fn call(
     }
 }
 
-fn bind(pool: PoolRef, caller: usize, n: usize) -> Outcome<Command> {
-    Ok(Command::Bind(Box::new(BindRequest {
-        pool,
-        product: Product::Axn,
-        a: PhoneNumber::parse(&format!("15{:03}{:06}", caller, n % 1_000_000))?,
-        b: None,
-        x: None,
-        city: (!n.is_multiple_of(4)).then(|| City::new(&format!("city-{}", (caller + n) % CITIES))),
+fn bind(caller: usize, n: usize) -> Command {
+    let a = number(&format!("15{:03}{:06}", caller, n % 1_000_000));
+    Command::Bind(Box::new(BindRequest {
+        city: (!n.is_multiple_of(4)).then(|| City::new(&city(caller + n))),
         expires_at: now().plus_secs(86_400),
-        restriction: Restriction::None,
-        record: false,
-        speech_recognition: false,
-        ring_timeout_s: None,
         extras: Extras {
             out_id: Some(format!("order-{n:08}").into()),
             ..Extras::default()
         },
-    })))
+        ..bind_request(POOL, Product::Axn, a, None)
+    }))
 }

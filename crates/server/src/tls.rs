@@ -180,11 +180,11 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use maskline_fixtures::certificates::SelfSigned;
 
     fn pair(name: &str) -> (Vec<u8>, Vec<u8>) {
-        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        (chain.into_bytes(), key.into_bytes())
+        let made = SelfSigned::new(name);
+        (made.chain, made.key)
     }
 
     #[test]

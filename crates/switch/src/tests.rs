@@ -22,14 +22,14 @@ use super::codecs::Codecs;
 use super::media::Media;
 use super::media_reach::Reach;
 use super::*;
-use maskline_domain::binding::{Extras, Restriction};
+use maskline_domain::binding::Extras;
 use maskline_domain::call::Notice;
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::product::{Product, Role};
-use maskline_domain::routing::{Connection, Dial as Query, Route, Situation};
-use maskline_domain::{
-    AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp, ToneCode, TrunkName,
-};
+use maskline_domain::routing::{Dial as Query, Route, Situation};
+use maskline_domain::{AccountId, Binding, PoolKey, SubsId, Timestamp, ToneCode, TrunkName};
+use maskline_fixtures::Chance;
+use maskline_fixtures::domain::number;
+use maskline_fixtures::sip::{address, udp};
 use maskline_sip::endpoint::{Config, Dial, Event, Peer, Refusal};
 use maskline_sip::g711::Law;
 use maskline_sip::hop::Hop;
@@ -39,5 +39,5 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use world::{
     A, Answers, CALLEE, CALLEE_MEDIA, CALLER, CALLER_MEDIA, DEAD, N, SPARE, SWITCH, World, X,
-    address, holds, number, reach, sdp_at, trunk, udp, well,
+    holds, reach, sdp_at, trunk, well,
 };

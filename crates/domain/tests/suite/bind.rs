@@ -1,9 +1,9 @@
 //! Making bindings: which X, and what is refused.
 
-use crate::common::{HOUR_MS, NOON, World, axb, axn, number};
 use maskline_domain::ops::{AddNumbers, Lock, SetAccount, SetPool, Unbind, Unlock};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::*;
+use maskline_fixtures::domain::{HOUR_MS, NOON, World, axb, axn, number};
 
 const A: &str = "15000000000";
 const B: &str = "15800000000";

@@ -9,16 +9,14 @@ mod stories;
 mod told;
 mod tones;
 
-use crate::common::number;
-use maskline_domain::binding::Extras;
 use maskline_domain::call::{
     Action, AnnounceBy, Call, CallerMedia, Closing, DialOptions, Ending, Input, MediaAccess,
     Moment, Notice, ProgressMedia, Terms,
 };
-use maskline_domain::product::Role;
-use maskline_domain::routing::{Connection, Route};
+use maskline_domain::routing::Route;
 use maskline_domain::trunk::PromptPolicy;
-use maskline_domain::{Binding, PoolKey, Product, Restriction, SubsId, Timestamp};
+use maskline_domain::{Binding, Timestamp};
+use maskline_fixtures::domain::{self as fixtures, number};
 
 const TERMS: Terms = Terms {
     duration_max_s: 3_600,
@@ -66,31 +64,11 @@ fn callee_refused(status: u16, cause: Option<u8>, silent: bool) -> Input {
 }
 
 fn binding() -> Binding {
-    Binding {
-        subs_id: SubsId(1),
-        product: Product::Axn,
-        x: number("17000000001"),
-        a: number("13900000000"),
-        b: None,
-        created_at: Timestamp(0),
-        expires_at: Timestamp(i64::MAX),
-        restriction: Restriction::None,
-        record: false,
-        speech_recognition: false,
-        ring_timeout_s: None,
-        extras: Extras::default(),
-        owner: None,
-    }
+    fixtures::binding(number("17000000001"), number("13900000000"))
 }
 
 fn connection() -> Route {
-    Route::Connect(Box::new(Connection {
-        callee: binding().a,
-        binding: binding(),
-        pool: PoolKey::new("FC1"),
-        caller_role: Role::Other,
-        ring_timeout_s: 60,
-    }))
+    fixtures::connection(binding(), 60)
 }
 
 fn moment(tick_ms: u64) -> Moment {

@@ -2,6 +2,5 @@
 
 mod bind;
 mod call;
-mod common;
 mod replay;
 mod routing;

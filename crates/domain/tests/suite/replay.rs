@@ -1,10 +1,10 @@
 //! Events alone make the state: replay, undo and snapshots agree.
 
-use crate::common::{HOUR_MS, World, axb, axn, customer, number};
 use maskline_domain::ops::{
     ExpireDue, ForgetCommands, Lock, NoteImport, ThawDue, Unbind, Unlock, UpdateBinding,
 };
 use maskline_domain::*;
+use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, customer, number};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! Who is reached by whom.
 
-use crate::common::{HOUR_MS, World, axb, axn, number};
 use maskline_domain::routing::{Dial, Route, Situation, explain, route};
 use maskline_domain::*;
+use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, number};
 
 const A: &str = "15000000000";
 const B: &str = "15800000000";

@@ -161,6 +161,7 @@ fn own(data: &Path) -> Result<(Vec<u8>, Vec<u8>), String> {
 mod tests {
     use super::*;
     use crate::config::{Inputs, Reloader, load};
+    use maskline_fixtures::certificates::SelfSigned;
 
     #[test]
     fn the_demo_makes_its_certificate_once() {
@@ -182,7 +183,7 @@ mod tests {
     fn a_reload_with_a_bad_certificate_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let (chain, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
-        write_pair(&chain, &key);
+        SelfSigned::new("localhost").write(&chain, &key);
         let file = dir.path().join("maskline.toml");
         let text = |limit| {
             format!(
@@ -207,7 +208,7 @@ mod tests {
         assert!(error.contains(":2: api.certificate: "), "{error}");
         assert_eq!(reloader.in_force().limits.account_per_s, 1);
 
-        write_pair(&chain, &key);
+        SelfSigned::new("localhost").write(&chain, &key);
         reloader.reload().unwrap();
         assert_eq!(reloader.in_force().limits.account_per_s, 2);
     }
@@ -216,7 +217,7 @@ mod tests {
     fn tls_that_was_off_begins_with_a_restart_and_nothing_else_changes() {
         let dir = tempfile::tempdir().unwrap();
         let (chain, key) = (dir.path().join("c.pem"), dir.path().join("k.pem"));
-        write_pair(&chain, &key);
+        SelfSigned::new("localhost").write(&chain, &key);
         let file = dir.path().join("maskline.toml");
         std::fs::write(&file, "[limits]\naccount_per_s = 1\n").unwrap();
         let inputs = Inputs {
@@ -236,11 +237,5 @@ mod tests {
         let error = reloader.reload().unwrap_err().to_string();
         assert!(error.contains(":2: sip.certificate: "), "{error}");
         assert_eq!(reloader.in_force().limits.account_per_s, 1);
-    }
-
-    fn write_pair(chain: &Path, key: &Path) {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        std::fs::write(chain, made.cert.pem()).unwrap();
-        std::fs::write(key, made.signing_key.serialize_pem()).unwrap();
     }
 }

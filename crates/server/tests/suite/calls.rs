@@ -4,21 +4,16 @@
 mod calls_handle;
 mod phone;
 
-use maskline_domain::access::PoolRef;
-use maskline_domain::binding::Extras;
+use crate::support::{open, sealer};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::inventory::NumberClass;
-use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk};
-use maskline_domain::{
-    Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Command, Envelope,
-    Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, Timestamp, Trunk,
-    TrunkName,
-};
+use maskline_domain::ops::SetTrunk;
+use maskline_domain::{BindRequest, Command, Product, Trunk, TrunkName};
+use maskline_fixtures::domain::{POOL, bind_request, founding, number, operator};
 use maskline_server::calls::sandbox::{self, Sandbox};
 use maskline_server::calls::{self, CallsHandle, Config, Serving};
 use maskline_server::clocks;
-use maskline_server::seal::{MasterKeys, Sealer, Secret, TrunkSecret};
-use maskline_server::writer::{Ledger, Options, Running};
+use maskline_server::seal::{Secret, TrunkSecret};
+use maskline_server::writer::{Ledger, Running};
 use maskline_sip::g711::ALAW_1KHZ;
 use maskline_store::records::call::{self, Filter};
 use phone::{Phone, Said};
@@ -34,10 +29,6 @@ use tokio_util::sync::CancellationToken;
 const X: &str = "17000000001";
 const A: &str = "13933334444";
 const N: &str = "13811112222";
-
-fn number(digits: &str) -> PhoneNumber {
-    PhoneNumber::parse(digits).expect("digits")
-}
 
 fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
@@ -55,25 +46,13 @@ struct CallsFixture {
     stop_sandbox: CancellationToken,
 }
 
-/// The directory may go before the writer; that ends one test alone.
-fn options(dir: &Path) -> Options {
-    Options {
-        on_unknown: |reason| panic!("unknown outcome: {reason}"),
-        ..Options::new(dir)
-    }
-}
-
-fn sealer() -> Sealer {
-    Sealer::new(&MasterKeys::parse(&"07".repeat(32)).expect("a key"))
-}
-
 impl CallsFixture {
     async fn open(dir: &Path, boot: &str, rtp_first: u16) -> Self {
         Self::with(dir, boot, rtp_first, Duration::from_secs(30)).await
     }
 
     async fn with(dir: &Path, boot: &str, rtp_first: u16, drain_timeout: Duration) -> Self {
-        let (ledger, running) = Ledger::open(options(dir)).await.expect("the ledger opens");
+        let (ledger, running) = open(dir).await;
         let (stop, stop_sandbox) = (CancellationToken::new(), CancellationToken::new());
         let sandbox = sandbox::start(local(0), local(0), stop_sandbox.clone())
             .await
@@ -111,15 +90,7 @@ impl CallsFixture {
     }
 
     async fn set_trunk(&self, trunk: Trunk) {
-        let by = Actor::Operator {
-            name: "tester".into(),
-        };
-        let command = Command::SetTrunk(SetTrunk(Box::new(trunk)));
-        let set = self.ledger.submit(Envelope {
-            by,
-            id: None,
-            command,
-        });
+        let set = self.ledger.submit(operator(SetTrunk(Box::new(trunk))));
         set.await.expect("a trunk as it should be");
     }
 
@@ -155,65 +126,20 @@ async fn records(ledger: &Ledger) -> Vec<(CallRecord, bool)> {
 }
 
 async fn furnish(ledger: &Ledger, peer: SocketAddr) {
-    let account = AccountId::new("acme");
-    let pool = PoolKey::new("FC1");
-    let commands = [
-        Command::SetAccount(SetAccount(Account {
-            id: account.clone(),
-            status: AccountStatus::Active,
-            real_name_verified: true,
-            communications_opened: true,
-            product_opened: true,
-            requests_per_s_max: None,
-            bindings_max: None,
-        })),
-        Command::SetPool(SetPool(Pool::new(pool.clone(), account, Product::Axn))),
-        Command::AddNumbers(AddNumbers(vec![Number {
-            x: number(X),
-            class: NumberClass {
-                pool: Some(pool.clone()),
-                city: City::new("杭州"),
-                province: "浙江".into(),
-                kind: NumberKind::VirtualOperator,
-                carrier: Carrier::Mobile,
-                certified: true,
-                purchased_at: Timestamp(0),
-            },
-            locked: false,
-            cooling_until: Timestamp(0),
-            idle_since: Timestamp(0),
-        }])),
-        Command::SetTrunk(SetTrunk(Box::new(Trunk::new(
-            TrunkName::new("sandbox"),
-            peer.to_string(),
-        )))),
-        Command::Bind(Box::new(BindRequest {
-            pool: PoolRef::Key(pool),
-            product: Product::Axn,
-            a: number(A),
-            b: None,
-            x: Some(number(X)),
-            city: None,
-            expires_at: clocks::read().wall.plus_secs(3_600),
-            restriction: Restriction::None,
-            record: false,
-            speech_recognition: false,
-            ring_timeout_s: None,
-            extras: Extras::default(),
-        })),
+    let sandbox = Trunk::new(TrunkName::new("sandbox"), peer.to_string());
+    let bind = BindRequest {
+        x: Some(number(X)),
+        expires_at: clocks::read().wall.plus_secs(3_600),
+        ..bind_request(POOL, Product::Axn, number(A), None)
+    };
+    let further = [
+        operator(Command::SetTrunk(SetTrunk(Box::new(sandbox)))),
+        operator(Command::Bind(Box::new(bind))),
     ];
-    for command in commands {
-        let by = Actor::Operator {
-            name: "tester".into(),
-        };
+    // X is the second of these.
+    for command in founding(2).into_iter().chain(further) {
         // The second start finds everything there, and the number bound.
-        let _ = ledger
-            .submit(Envelope {
-                by,
-                id: None,
-                command,
-            })
-            .await;
+        let _ = ledger.submit(command).await;
     }
 }
 
@@ -250,9 +176,7 @@ async fn a_call_to_x_is_answered_heard_both_ways_and_recorded() {
             .is_some_and(|media| media.contains("\"lost\":0"))
     );
     fixture.close().await;
-    let (ledger, running) = Ledger::open(options(dir.path()))
-        .await
-        .expect("the ledger opens again");
+    let (ledger, running) = open(dir.path()).await;
     assert_eq!(
         records(&ledger).await.len(),
         1,

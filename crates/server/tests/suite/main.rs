@@ -6,4 +6,5 @@ mod leaks;
 mod ledger;
 mod operation;
 mod softphone;
+mod support;
 mod tidy;

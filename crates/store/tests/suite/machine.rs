@@ -1,6 +1,7 @@
 //! The pipeline with a journal in a vector, whose appends end as one likes.
 
 use maskline_domain::{Envelope, Outcome, Row, State, Timestamp};
+use maskline_fixtures::domain::founding;
 use maskline_journal::Append;
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::pipeline::{Clocks, Input, Limits, Output, Pipeline, SubmitError};
@@ -45,7 +46,7 @@ impl Machine {
 
     pub fn founded_with(numbers: u64, limits: Limits) -> Self {
         let mut machine = Self::with_limits(limits);
-        for envelope in crate::world::founding(numbers) {
+        for envelope in founding(numbers) {
             assert!(machine.done(envelope).is_ok());
         }
         machine.answers.clear();

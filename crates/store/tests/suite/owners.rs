@@ -17,7 +17,8 @@ use sqlx::query;
 
 use crate::machine::Machine;
 use crate::support::{Store, store};
-use crate::world::{POOL, bind, number, operator, unbind, x};
+use crate::world::{bind, operator, unbind};
+use maskline_fixtures::domain::{POOL, party, x};
 
 const OTHER: &str = "FC2";
 
@@ -258,7 +259,7 @@ async fn ended_bindings_are_listed_in_pages() {
         ),
         (
             Filter {
-                party: Some(number(1)),
+                party: Some(party(1)),
                 ..all.clone()
             },
             vec![ids[0], ids[2], ids[4]],

@@ -6,7 +6,8 @@ use maskline_journal::Append;
 use maskline_journal::pipeline::{Input, Limits, PROBE_EVERY_MS, SubmitError, Touch};
 
 use crate::machine::{Answer, Machine, not_written};
-use crate::world::{bind, hopeless, number, operator, unbind, x};
+use crate::world::{bind, hopeless, operator, unbind};
+use maskline_fixtures::domain::{founding, party, x};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -250,12 +251,12 @@ fn a_command_that_does_too_much_changes_nothing() {
         },
     ] {
         let mut machine = Machine::with_limits(limits);
-        for envelope in crate::world::founding(0) {
+        for envelope in founding(0) {
             machine.done(envelope).expect("small");
         }
         let before = machine.rows();
         machine.pass(10);
-        let many = crate::world::founding(6).pop().expect("numbers");
+        let many = founding(6).pop().expect("numbers");
         assert_eq!(machine.done(many), Err(SubmitError::TooLarge));
         assert_eq!(machine.rows(), before);
         assert_eq!(machine.rows(), machine.replayed());
@@ -299,7 +300,7 @@ fn reads_wait_only_for_what_is_in_flight_under_their_eyes() {
     machine.settle(Append::Written);
     assert_eq!(waits(&machine), [false; 5]);
 
-    machine.submit(operator(SetEmergencyNumbers(vec![number(9)])));
+    machine.submit(operator(SetEmergencyNumbers(vec![party(9)])));
     machine.drain();
     assert_eq!(waits(&machine), [false, true, true, true, true]);
     machine.settle(not_written());

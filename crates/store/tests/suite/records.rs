@@ -7,7 +7,7 @@ use maskline_store::records::call::{self, Filter};
 use sqlx::query;
 
 use crate::support::{Store, store};
-use crate::world::{number, x};
+use maskline_fixtures::domain::{party, x};
 
 fn record(id: &str, arrived_at: i64) -> CallRecord {
     CallRecord {
@@ -16,9 +16,9 @@ fn record(id: &str, arrived_at: i64) -> CallRecord {
         boot: "b".into(),
         subs_id: Some(SubsId(7)),
         x: Some(x(1)),
-        caller: Some(number(2)),
-        callee: Some(number(3)),
-        a: Some(number(3)),
+        caller: Some(party(2)),
+        callee: Some(party(3)),
+        a: Some(party(3)),
         out_id: Some("order".into()),
         arrived_at: Timestamp(arrived_at),
         ..CallRecord::default()
@@ -198,17 +198,17 @@ async fn calls_are_found_by_what_they_have() {
 async fn erasing_blanks_the_parties_and_keeps_the_call() {
     let mut store = store().await;
     slice(&mut store, &[open("c1")]).await;
-    let erased = call::erase_number(&mut store.conn, number(2)).await;
+    let erased = call::erase_number(&mut store.conn, party(2)).await;
     assert_eq!(erased.expect("SQL"), 1, "though it goes on");
     let mut closed = record("c1", 1);
-    closed.erase_number(number(2));
+    closed.erase_number(party(2));
     slice(&mut store, &[RecordWrite::CloseCall(Box::new(closed))]).await;
     let readers = store.owned.readers(1).await.expect("readable");
     let found = call::get(&readers, "c1").await.expect("SQL").expect("kept");
     let (found, _) = found.expect("readable");
     assert_eq!(
         (found.caller, found.callee, found.x),
-        (None, Some(number(3)), Some(x(1)))
+        (None, Some(party(3)), Some(x(1)))
     );
 
     assert_eq!(
@@ -221,7 +221,7 @@ async fn erasing_blanks_the_parties_and_keeps_the_call() {
     assert_eq!(found.out_id.as_deref(), None);
 
     let mut same = record("c1", 1);
-    same.erase_number(number(2));
+    same.erase_number(party(2));
     same.erase();
     assert_eq!(
         found, same,

@@ -10,7 +10,8 @@ use maskline_journal::pipeline::{Input, PROBE_EVERY_MS};
 use proptest::prelude::*;
 
 use crate::machine::{Machine, not_written};
-use crate::world::{bind, number, operator, pool_ref, unbind, x};
+use crate::world::{bind, operator, unbind};
+use maskline_fixtures::domain::{POOL, founding, party, pool_ref, x};
 
 const NUMBERS: u64 = 4;
 
@@ -87,7 +88,7 @@ fn command(machine: &Machine, step: &Step) -> Option<Envelope> {
     let update = |which, update| {
         let (subs_id, x) = chosen(which)?;
         Some(operator(UpdateBinding {
-            pool: pool_ref(),
+            pool: pool_ref(POOL),
             subs_id,
             x,
             updates: vec![update],
@@ -101,20 +102,20 @@ fn command(machine: &Machine, step: &Step) -> Option<Envelope> {
             lasts_s,
         } => Some(bind(a, wanted.map(x), from_now(lasts_s))),
         Step::Unbind { which } => chosen(which).map(|(subs_id, x)| unbind(subs_id, x)),
-        Step::ChangeA { which, a } => update(which, Update::A(number(a))),
+        Step::ChangeA { which, a } => update(which, Update::A(party(a))),
         Step::Extend { which, lasts_s } => update(which, Update::ExpiresAt(from_now(lasts_s))),
         Step::Lock { x: n } => Some(operator(Lock {
-            pool: pool_ref(),
+            pool: pool_ref(POOL),
             x: x(n),
         })),
         Step::Unlock { x: n } => Some(operator(Unlock {
-            pool: pool_ref(),
+            pool: pool_ref(POOL),
             x: x(n),
         })),
         Step::Release { x: n } => Some(operator(ReleaseNumbers(vec![x(n)]))),
-        Step::Restock => crate::world::founding(NUMBERS).pop(),
+        Step::Restock => founding(NUMBERS).pop(),
         Step::Rename { cooling_s } => {
-            let mut pool = state.pool(&PoolKey::new(crate::world::POOL))?.clone();
+            let mut pool = state.pool(&PoolKey::new(POOL))?.clone();
             assert_eq!(pool.product, Product::Axn);
             pool.cooling_s = cooling_s;
             Some(operator(SetPool(pool)))

@@ -17,7 +17,8 @@ use sqlx::query;
 
 use crate::machine::Machine;
 use crate::support::{Store, store};
-use crate::world::{bind, number, unbind, x};
+use crate::world::{bind, unbind};
+use maskline_fixtures::domain::{party, x};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -250,7 +251,7 @@ async fn a_doubled_slot_is_a_problem() {
     let tip = machine.pipeline.tip();
     let mut stolen = machine.pipeline.state().binding(ids[4]).expect("live");
     stolen.subs_id = SubsId(stolen.subs_id.0 + 1_000_000);
-    stolen.a = number(77);
+    stolen.a = party(77);
     let mut draft = Draft::new(tip.seq + 1, machine.wall(), tip.hash, [0; 32]);
     let by = payload::open(&machine.journal[0], &Zstd)
         .expect("readable")
@@ -284,7 +285,7 @@ async fn the_history_tells_of_every_binding() {
             .await
             .expect("SQL")
             .expect("known");
-        assert_eq!(past.binding().expect("kept").a, number(n as u64));
+        assert_eq!(past.binding().expect("kept").a, party(n as u64));
         assert_eq!(past.ended.is_some(), n < 2);
         assert_eq!(past.bound_by, "operator:tester");
     }
@@ -320,7 +321,7 @@ async fn the_journal_shows_itself_masked() {
 async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
     let (_, mut store, ids) = filled().await;
     project_all(&mut store).await;
-    let found = erasure::find(&mut store.conn, number(0))
+    let found = erasure::find(&mut store.conn, party(0))
         .await
         .expect("readable");
     assert_eq!(found.iter().copied().collect::<Vec<_>>(), [ids[0]]);
@@ -346,7 +347,7 @@ async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
     assert_eq!(report.problems, Vec::<String>::new());
     assert_eq!(report.erased, 1);
     assert!(
-        erasure::find(&mut store.conn, number(0))
+        erasure::find(&mut store.conn, party(0))
             .await
             .expect("readable")
             .is_empty()
@@ -358,7 +359,7 @@ async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
                 .windows(text.len())
                 .any(|part| part == text.as_bytes())
         };
-        assert!(!holds(&number(0).reveal()) && !holds("order of 0"));
+        assert!(!holds(&party(0).reveal()) && !holds("order of 0"));
     }
 }
 

@@ -2,17 +2,6 @@
 
 use super::world::sdp_again;
 use super::*;
-use maskline_domain::chance::mix;
-
-/// Numbers from a seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = mix(self.0);
-        self.0 % bound
-    }
-}
 
 struct Play {
     world: World,

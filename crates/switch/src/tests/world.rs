@@ -2,6 +2,7 @@
 //! answer as they are told.
 
 use super::*;
+use maskline_fixtures::domain as fixtures;
 use maskline_sip::relay::LocalMedia;
 
 pub const SWITCH: &str = "192.0.2.1:5060";
@@ -15,18 +16,6 @@ pub const CALLEE_MEDIA: &str = "203.0.113.9:8000";
 pub const N: &str = "13811112222";
 pub const X: &str = "17000000001";
 pub const A: &str = "13933334444";
-
-pub fn address(text: &str) -> SocketAddr {
-    text.parse().expect("a literal address")
-}
-
-pub fn udp(text: &str) -> Hop {
-    Hop::udp(address(text))
-}
-
-pub fn number(digits: &str) -> PhoneNumber {
-    PhoneNumber::parse(digits).expect("digits")
-}
 
 pub fn sdp_at(media: &str, payload_types: &str) -> Vec<u8> {
     let media = address(media);
@@ -170,29 +159,13 @@ fn is_ok(bytes: &[u8]) -> bool {
 pub fn connection() -> Route {
     let binding = Binding {
         subs_id: SubsId(7),
-        product: Product::Axn,
-        x: number(X),
-        a: number(A),
-        b: None,
-        created_at: Timestamp(0),
-        expires_at: Timestamp(i64::MAX),
-        restriction: Restriction::None,
-        record: false,
-        speech_recognition: false,
-        ring_timeout_s: None,
         extras: Extras {
             out_id: Some("order 1".into()),
             ..Extras::default()
         },
-        owner: None,
+        ..fixtures::binding(number(X), number(A))
     };
-    Route::Connect(Box::new(Connection {
-        callee: binding.a,
-        binding,
-        pool: PoolKey::new("FC1"),
-        caller_role: Role::Other,
-        ring_timeout_s: 30,
-    }))
+    fixtures::connection(binding, 30)
 }
 
 impl World {

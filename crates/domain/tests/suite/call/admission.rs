@@ -1,10 +1,10 @@
 //! Which calls are taken before anything is looked up for them.
 
-use crate::common::number;
 use maskline_domain::call::CallLimit;
 use maskline_domain::call::admission::{Arrival, NotTaken, Standing, admit};
 use maskline_domain::trunk::{Diversion, Load};
 use maskline_domain::{Trunk, TrunkName};
+use maskline_fixtures::domain::number;
 
 /// A call that is taken by a trunk that may have two calls at once, and may be sent one in a second.
 fn arrival() -> Arrival {

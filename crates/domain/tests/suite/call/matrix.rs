@@ -2,7 +2,6 @@
 //! products, as far as AXN and AXB go. And what is forecast is what the machine then does.
 
 use super::{ANSWERED, EARLY, ONE_TRUNK, TERMS, moment, progress};
-use crate::common::{HOUR_MS, World, axb, axn, number};
 use maskline_domain::call::{
     Action, AnnounceBy, Call, DialOptions, Input, Notice, ProgressMedia, Prompt, Question, Side,
     Sound, Terms, forecast, predict,
@@ -11,6 +10,7 @@ use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{BindRequest, PoolKey, PoolRef, Product, Restriction, SubsId, ToneCode};
+use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, number};
 
 const A: &str = "15000000000";
 const B: &str = "15800000000";

@@ -4,6 +4,7 @@ use super::*;
 use crate::http_server::TrustedProxies;
 use crate::http_server::connections::{self, Connections};
 use crate::tls::{Pem, Tls};
+use maskline_fixtures::certificates::SelfSigned;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -523,14 +524,11 @@ async fn secure_exchange(
 
 #[tokio::test]
 async fn https_serves_and_takes_a_new_certificate_while_running() {
-    let [one, two] =
-        [0, 1].map(|_| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
-    let (one_der, two_der) = (one.cert.der().clone(), two.cert.der().clone());
-    let of = |made: &rcgen::CertifiedKey<rcgen::KeyPair>| {
-        let pem = [made.cert.pem(), made.signing_key.serialize_pem()];
-        let [chain, key] = pem.map(String::into_bytes);
+    let [one, two] = [0, 1].map(|_| SelfSigned::new("localhost"));
+    let (one_der, two_der) = (one.der.clone(), two.der.clone());
+    let of = |made: &SelfSigned| {
         Tls::new(&Pem {
-            own: Some((chain, key)),
+            own: Some((made.chain.clone(), made.key.clone())),
             protocols: http_server::PROTOCOLS,
             ..Pem::default()
         })

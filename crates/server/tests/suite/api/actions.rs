@@ -10,7 +10,6 @@ mod query_subscription_detail;
 mod unbind_subscription;
 mod update_subscription;
 
-use maskline_domain::PhoneNumber;
 use serde_json::Value;
 
 use crate::api::world::{A, AXN, EXPIRATION, World};
@@ -46,8 +45,4 @@ async fn detail(world: &World, pool: &str, x: &str, subs_id: &str) -> Value {
         .await;
     assert_eq!(answer.code(), "OK", "{answer:?}");
     answer.json()["SecretBindDetailDTO"].clone()
-}
-
-fn number(digits: &str) -> PhoneNumber {
-    PhoneNumber::parse(digits).unwrap()
 }

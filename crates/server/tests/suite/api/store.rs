@@ -1,6 +1,7 @@
 //! A ledger in a directory of its own.
 
-use maskline_server::writer::{Ledger, Options, Running};
+use crate::support;
+use maskline_server::writer::{Ledger, Running};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;
@@ -15,13 +16,7 @@ pub struct Store {
 impl Store {
     pub async fn open() -> Self {
         let dir = TempDir::new().unwrap();
-        // A test that does not close its store takes the directory away under
-        // the writer, which must not end the process that runs all the others.
-        let options = Options {
-            on_unknown: |reason| panic!("unknown outcome: {reason}"),
-            ..Options::new(dir.path())
-        };
-        let (ledger, running) = Ledger::open(options).await.unwrap();
+        let (ledger, running) = support::open(dir.path()).await;
         Self {
             ledger,
             running,

@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool, SetUser};
 use maskline_domain::{
-    AccessKey, AccessKeyId, Account, AccountId, AccountStatus, Actor, Carrier, City, Envelope,
-    Number, NumberKind, PhoneNumber, Pool, PoolKey, Product, Timestamp, TypedCommand, User,
-    UserName,
+    AccessKey, AccessKeyId, Account, AccountId, Carrier, Number, Pool, PoolKey, Product, Timestamp,
+    TypedCommand, User, UserName,
 };
 use maskline_server::api::{ApiMetrics, Clock, Gateway, Settings, serve};
 use maskline_server::http_server::Listeners;
 use maskline_server::http_server::connections::{self, Connections};
-use maskline_server::seal::{MasterKeys, Sealer, Secret};
+use maskline_server::seal::{Sealer, Secret};
 use maskline_server::serve::api_bounds;
 use maskline_server::writer::Ledger;
 use time::OffsetDateTime;
@@ -25,6 +24,8 @@ use tokio::task::JoinHandle;
 
 use crate::api::client::{Acs3, Answer, Connection, Rpc, Signer};
 use crate::api::store::Store;
+use crate::support::sealer;
+use maskline_fixtures::domain::{self as fixtures, idle_number, operator};
 
 /// The pool of the starting document.
 pub const AXN: &str = "FC12345";
@@ -59,8 +60,7 @@ impl World {
 
     pub async fn start_with(settings: Settings) -> Self {
         let store = Store::open().await;
-        let keys = MasterKeys::parse(&"07".repeat(32)).unwrap();
-        let sealer = Arc::new(Sealer::new(&keys));
+        let sealer = Arc::new(sealer());
         let skew_ms = Arc::new(AtomicI64::new(0));
         let gateway = Arc::new(make_gateway(&store, &sealer, &skew_ms, settings));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -138,17 +138,8 @@ impl World {
 
     /// Carries out an operator's command.
     pub async fn order(&self, command: impl TypedCommand) {
-        let by = Actor::Operator {
-            name: "test".into(),
-        };
-        self.ledger
-            .submit(Envelope {
-                by,
-                id: None,
-                command,
-            })
-            .await
-            .expect("a good command");
+        let done = self.ledger.submit(operator(command)).await;
+        done.expect("a good command");
     }
 
     pub async fn add_key(&self, account: &str, id: &str, secret: &str) {
@@ -332,32 +323,24 @@ pub fn wire_time(moment: Timestamp) -> String {
         .unwrap()
 }
 
+/// An account that may ask as often as it likes.
 pub fn account(name: &str) -> Account {
     Account {
-        id: AccountId::new(name),
-        status: AccountStatus::Active,
-        real_name_verified: true,
-        communications_opened: true,
-        product_opened: true,
         requests_per_s_max: Some(0),
-        bindings_max: None,
+        ..fixtures::account(name)
     }
 }
 
 pub fn number(digits: &str, pool: Option<&str>, city: &str) -> Number {
+    let idle = idle_number(fixtures::number(digits), AXN, city);
     Number {
-        x: PhoneNumber::parse(digits).unwrap(),
         class: NumberClass {
             pool: pool.map(PoolKey::new),
-            city: City::new(city),
             province: "浙江".into(),
-            kind: NumberKind::VirtualOperator,
             carrier: Carrier::Unicom,
-            certified: true,
             purchased_at: Timestamp::parse_china("2021-12-03 15:19:27").unwrap(),
+            ..idle.class
         },
-        locked: false,
-        cooling_until: Timestamp(0),
-        idle_since: Timestamp(0),
+        ..idle
     }
 }

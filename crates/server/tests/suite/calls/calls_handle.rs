@@ -6,7 +6,8 @@ use maskline_switch::Stage;
 use tempfile::TempDir;
 
 use crate::calls::phone::{Phone, Said};
-use crate::calls::{A, CallsFixture, N, X, number};
+use crate::calls::{A, CallsFixture, N, X};
+use maskline_fixtures::domain::number;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_call_is_seen_until_it_ends() {

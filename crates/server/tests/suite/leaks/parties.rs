@@ -1,6 +1,7 @@
 //! Who is on the phone, and all that must not be heard of them.
 
 use crate::leaks::scanner::Secret;
+use maskline_fixtures::sip::address;
 use std::net::{IpAddr, SocketAddr};
 
 /// One of the two parties, in one of the variants in which it appears: everything that hides a person behind
@@ -41,10 +42,6 @@ impl Parties {
             callee: callees()[callee].clone(),
         }
     }
-}
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().expect("a literal address")
 }
 
 fn callers() -> [Party; 2] {

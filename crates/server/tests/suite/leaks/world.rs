@@ -4,13 +4,14 @@
 use crate::leaks::parties::{Parties, Party};
 use crate::leaks::phone::Phone;
 use crate::leaks::plants::Plant;
-use maskline_domain::access::PoolRef;
-use maskline_domain::binding::Extras;
 use maskline_domain::call::{Moment, Notice, Side};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::ops::{AddNumbers, SetAccount, SetPool};
 use maskline_domain::routing::{self, Dial};
 use maskline_domain::*;
+use maskline_fixtures::domain::{
+    self as fixtures, ACCOUNT, HOUR_MS, PAIR_POOL, POOL, bind_request, number,
+};
+use maskline_fixtures::sip::address;
 use maskline_sip::endpoint::{Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::relay::LocalMedia;
@@ -24,7 +25,7 @@ pub const X: &str = "17000000001";
 const SWITCH: &str = "192.0.2.1:5060";
 /// One who knows the calls and takes part in none.
 const STRANGER: &str = "203.0.113.200:5060";
-const BEGIN: Timestamp = Timestamp::from_secs(1_772_424_000);
+const BEGIN: Timestamp = fixtures::NOON;
 
 /// What X is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,16 +85,9 @@ pub struct World {
     bonds: fn(&Party, &mut Peer),
     now_ms: u64,
     switch: Switch,
+    pool: &'static str,
     state: State,
     queue: VecDeque<(Side, SocketAddr, Vec<u8>)>,
-}
-
-fn address(text: &str) -> SocketAddr {
-    text.parse().expect("a literal address")
-}
-
-fn number(digits: &str) -> PhoneNumber {
-    PhoneNumber::parse(digits).expect("digits")
 }
 
 impl World {
@@ -122,6 +116,7 @@ impl World {
         let mut world = Self {
             caller: Phone::new(parties.caller.clone(), switch_address, true),
             callee: Phone::new(parties.callee.clone(), switch_address, false),
+            pool: pool(bound).0,
             state: state(&parties, bound),
             parties,
             to_caller: Vec::new(),
@@ -345,8 +340,8 @@ impl World {
         let route = routing::route(&self.state, query, now);
         Routing {
             route,
-            pool: Some(PoolKey::new("FC1")),
-            account: Some(AccountId::new("acme")),
+            pool: Some(PoolKey::new(self.pool)),
+            account: Some(AccountId::new(ACCOUNT)),
             trunks: self.trunks_out(self.trunks),
             tone: self.tone,
         }
@@ -445,6 +440,14 @@ impl World {
     }
 }
 
+/// The pool that X is in.
+fn pool(bound: Bound) -> (&'static str, Product) {
+    match bound {
+        Bound::Pair | Bound::PairReversed => (PAIR_POOL, Product::Axb),
+        _ => (POOL, Product::Axn),
+    }
+}
+
 /// A state with one pool of each product, and X bound.
 fn state(parties: &Parties, bound: Bound) -> State {
     use Bound::*;
@@ -456,76 +459,25 @@ fn state(parties: &Parties, bound: Bound) -> State {
         PairReversed => (parties.callee.number, Some(parties.caller.number)),
         ToCallerAlone | Nobody => (parties.caller.number, None),
     };
-    let product = match bound {
-        Pair | PairReversed => Product::Axb,
-        _ => Product::Axn,
-    };
-    let key = PoolKey::new("FC1");
-    let account = AccountId::new("acme");
-    let mut pool = Pool::new(key.clone(), account.clone(), product);
-    pool.a_call_back = bound != ToCallerWithoutCallBack;
-    pool.ring_timeout_s = 30;
-    let mut commands = vec![
-        Command::SetAccount(SetAccount(Account {
-            id: account,
-            status: AccountStatus::Active,
-            real_name_verified: true,
-            communications_opened: true,
-            product_opened: true,
-            requests_per_s_max: None,
-            bindings_max: None,
-        })),
-        Command::SetPool(SetPool(pool)),
-        Command::AddNumbers(AddNumbers(vec![Number {
-            x: number(X),
-            class: NumberClass {
-                pool: Some(key.clone()),
-                city: City::new("\u{676d}\u{5dde}"),
-                province: "".into(),
-                kind: NumberKind::VirtualOperator,
-                carrier: Carrier::Mobile,
-                certified: true,
-                purchased_at: BEGIN,
-            },
-            locked: false,
-            cooling_until: Timestamp(0),
-            idle_since: Timestamp(0),
-        }])),
-    ];
+    let (key, product) = pool(bound);
+    let mut world = fixtures::World::new();
+    world.set_pool(key, product, |pool| {
+        pool.a_call_back = bound != ToCallerWithoutCallBack;
+        pool.ring_timeout_s = 30;
+    });
+    world.stock(key, "杭州", &[X]);
     if bound != Nobody {
-        commands.push(Command::Bind(Box::new(BindRequest {
-            pool: PoolRef::Key(key),
-            product,
-            a: number(a),
-            b: b.map(number),
+        let request = BindRequest {
             x: Some(number(X)),
-            city: None,
-            expires_at: BEGIN.plus_millis(24 * 3_600_000),
+            expires_at: BEGIN.plus_millis(24 * HOUR_MS),
             restriction: match bound {
                 Restricted => Restriction::OthersMayNotDial,
                 _ => Restriction::None,
             },
             record: true,
-            speech_recognition: false,
-            ring_timeout_s: None,
-            extras: Extras::default(),
-        })));
-    }
-    let mut state = State::default();
-    for (seed, command) in (1..).zip(commands) {
-        let by = Actor::Operator {
-            name: "test".into(),
+            ..bind_request(key, product, number(a), b.map(number))
         };
-        let envelope = Envelope {
-            by,
-            id: None,
-            command,
-        };
-        let decision = decide(&state, &envelope, BEGIN, seed);
-        decision.answer.expect("a good command");
-        for event in &decision.events {
-            state.apply(event);
-        }
+        world.bind(request).expect("X is free");
     }
-    state
+    world.state
 }

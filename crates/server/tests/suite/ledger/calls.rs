@@ -5,7 +5,9 @@ use maskline_domain::{SubsId, Timestamp};
 use maskline_store::jobs::RecordError;
 use maskline_store::records::call::{self, Filter};
 
-use super::{open, party, temporary, x};
+use super::temporary;
+use crate::support::open;
+use maskline_fixtures::domain::{party, x};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_opened_and_closed_once() {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use maskline_server::writer::SubmitError;
 use tempfile::TempDir;
 
-use super::{bind, found, open, rows, temporary};
+use super::{bind, found, rows, temporary};
+use crate::support::open;
 
 /// A small file system in memory, if this process may mount one.
 struct SmallDisk(TempDir);

@@ -10,7 +10,9 @@ use maskline_store::records::call;
 use maskline_store::records::history::Facts;
 use maskline_store::sqlite;
 
-use super::{arrived, bound, found, open, options, party, rows, temporary, unbind};
+use super::{arrived, bound, found, rows, temporary, unbind};
+use crate::support::{open, options};
+use maskline_fixtures::domain::party;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_erased_and_stays_erased_after_a_restore() {

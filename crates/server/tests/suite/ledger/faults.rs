@@ -6,7 +6,8 @@ use maskline_domain::call_record::CallRecord;
 use maskline_server::writer::{Ledger, Options, ReadError, SubmitError, Touch};
 use maskline_store::sqlite;
 
-use super::{bind, found, open, options, temporary};
+use super::{bind, found, temporary};
+use crate::support::{open, options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_unknown_outcome_nobody_is_answered_and_nothing_is_read() {

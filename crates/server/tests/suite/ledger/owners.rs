@@ -11,7 +11,9 @@ use maskline_server::writer::{Ledger, Options};
 use maskline_store::{journal, sqlite};
 use tempfile::TempDir;
 
-use super::{bind, bound, found, open, options, pool_key, temporary, unbind};
+use super::{bind, bound, found, temporary, unbind};
+use crate::support::{open, options};
+use maskline_fixtures::domain::{ACCOUNT, POOL};
 
 /// A directory as an earlier program left it: its history does not tell whose bindings were.
 #[tokio::test]
@@ -47,7 +49,10 @@ async fn an_older_history_learns_whose_bindings_were_at_the_first_start() {
                 None => tokio::task::yield_now().await,
             }
         };
-        assert_eq!((owner.pool, owner.account.as_str()), (pool_key(), "acme"));
+        assert_eq!(
+            (owner.pool.as_str(), owner.account.as_str()),
+            (POOL, ACCOUNT)
+        );
     }
     running.close().await;
 }
@@ -113,6 +118,9 @@ async fn the_history_is_read_while_owners_of_before_are_filled_in() {
     }
     let past = ledger.past(older.subs_id).await.expect("readable");
     let owner = past.expect("known").owner.expect("filled in");
-    assert_eq!((owner.pool, owner.account.as_str()), (pool_key(), "acme"));
+    assert_eq!(
+        (owner.pool.as_str(), owner.account.as_str()),
+        (POOL, ACCOUNT)
+    );
     running.close().await;
 }

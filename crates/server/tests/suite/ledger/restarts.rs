@@ -6,7 +6,8 @@ use maskline_domain::{Binding, Refusal, Row, SubsId};
 use maskline_server::writer::{Ledger, Options, SubmitError, Touch};
 use maskline_store::sqlite;
 
-use super::{bind, bound, found, open, options, rows, temporary, unbind};
+use super::{bind, bound, found, rows, temporary, unbind};
+use crate::support::{open, options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_is_there_after_a_restart() {

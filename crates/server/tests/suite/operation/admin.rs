@@ -9,30 +9,28 @@ use maskline_store::Zstd;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::support::{self, MASTER_KEY};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::Notice;
-use maskline_domain::{
-    Actor, BindRequest, Envelope, PhoneNumber, PoolKey, Product, Restriction, RingConfig, SubsId,
-};
+use maskline_domain::{Actor, BindRequest, Envelope, Product, RingConfig, SubsId};
+use maskline_fixtures::domain::{bind_request, number};
 use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
 use maskline_server::api::permissions::permissions;
 use maskline_server::calls::CallsHandle;
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::telemetry::Readiness;
-use maskline_server::writer::{Ledger, Options, Running, Touch};
+use maskline_server::writer::{Ledger, Running, Touch};
 use maskline_store::journal;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 const A: &str = "13900001111";
 const X: &str = "17000000001";
-const MASTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
 
 #[tokio::test]
 async fn nothing_is_told_without_the_token() {
@@ -346,12 +344,7 @@ impl World {
 
     async fn on(dir: tempfile::TempDir, master_keys: &str) -> Self {
         let data = dir.path().join("data");
-        // The directory may go before the writer; that ends this test alone.
-        let options = Options {
-            on_unknown: |reason| panic!("unknown outcome: {reason}"),
-            ..Options::new(&data)
-        };
-        let (ledger, running) = Ledger::open(options).await.expect("a ledger");
+        let (ledger, running) = support::open(&data).await;
         let token_file = dir.path().join("token");
         let token = AdminToken::read_or_make(&token_file).expect("a token");
         let text = token.expose().to_owned();
@@ -449,29 +442,20 @@ impl World {
 
     /// AXN without a default B.
     async fn bind_so(&self, pool: &str, ring_config: Option<&str>) -> SubsId {
-        let number = |text| PhoneNumber::parse(text).expect("digits");
         let now = self
             .ledger
             .read(Touch::None, |_, now| now)
             .await
             .expect("a time");
         let request = BindRequest {
-            pool: PoolRef::Key(PoolKey::new(pool)),
-            product: Product::Axn,
-            a: number(A),
-            b: None,
             x: Some(number(X)),
-            city: None,
             expires_at: now.plus_secs(3600),
-            restriction: Restriction::None,
-            record: false,
-            speech_recognition: false,
-            ring_timeout_s: None,
             extras: Extras {
                 ring_config: ring_config.map(|text| RingConfig::parse(text).expect("tones")),
                 out_id: Some("order-7".into()),
                 ..Extras::default()
             },
+            ..bind_request(pool, Product::Axn, number(A), None)
         };
         let envelope = Envelope {
             by: Actor::Operator {

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use serde_json::Value;
 
 use crate::operation::home::{ANY, Home};
+use maskline_fixtures::certificates::SelfSigned;
 
 #[test]
 fn a_demo_starts_tells_where_it_is_and_stops_in_order() {
@@ -101,10 +102,9 @@ fn a_renewed_certificate_is_taken_over_and_a_bad_one_is_not() {
     let home = Home::new();
     let (chain, key) = (home.path("chain.pem"), home.path("key.pem"));
     let renew = || {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        std::fs::write(&chain, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        made.cert.der().clone()
+        let made = SelfSigned::new("localhost");
+        made.write(&chain, &key);
+        made.der
     };
     let first = renew();
     let file = home.path("maskline.toml");

@@ -1,8 +1,9 @@
 use maskline_domain::ops::{Lock, SetPool};
 use maskline_domain::{AccountId, Pool, PoolKey, Product};
 
-use super::{Pairs, bind, detail, number};
+use super::{Pairs, bind, detail};
 use crate::api::world::{A, AXN, STRICT, World};
+use maskline_fixtures::domain::number;
 
 #[tokio::test]
 async fn bind_axn_takes_every_parameter() {

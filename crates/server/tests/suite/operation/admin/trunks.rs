@@ -1,7 +1,8 @@
 //! Trunks, and their passwords, which nobody sees again.
 
+use crate::support::{MASTER_KEY, sealer};
 use axum::http::{Method, StatusCode};
-use maskline_server::seal::{MasterKeys, Sealer, TrunkSecret};
+use maskline_server::seal::TrunkSecret;
 use maskline_store::records::audit;
 use serde_json::json;
 
@@ -47,7 +48,7 @@ async fn a_trunk_is_made_shown_changed_and_taken_away_and_its_password_never_sho
         })
         .await
         .expect("a state");
-    let sealer = Sealer::new(&MasterKeys::parse(super::MASTER_KEY).expect("a key"));
+    let sealer = sealer();
     let opened = sealer.open_for_trunk(&sealed.0, TrunkSecret::Auth, &sealed.1);
     assert_eq!(opened.expect("ours").expose(), b"another");
     assert!(
@@ -116,7 +117,7 @@ async fn passwords_of_trunks_are_sealed_anew_too() {
     let resealed = world.ok(Method::POST, "/v1/reseal", json!({})).await;
     assert_eq!(resealed["resealed"], 0);
     let dir = world.end().await;
-    let keys = format!("{}\n{}\n", "08".repeat(32), super::MASTER_KEY);
+    let keys = format!("{}\n{}\n", "08".repeat(32), MASTER_KEY);
     let world = World::on(dir, &keys).await;
     let resealed = world.ok(Method::POST, "/v1/reseal", json!({})).await;
     assert_eq!(resealed["resealed"], 1);

@@ -1,0 +1,25 @@
+//! What several subjects need of the server: ledgers in directories of their own, and a master key.
+
+use maskline_server::seal::{MasterKeys, Sealer};
+use maskline_server::writer::{Ledger, Options, Running};
+use std::path::Path;
+
+/// A master key in the form of its file.
+pub const MASTER_KEY: &str = "0707070707070707070707070707070707070707070707070707070707070707";
+
+pub fn sealer() -> Sealer {
+    Sealer::new(&MasterKeys::parse(MASTER_KEY).expect("a key"))
+}
+
+/// A test that does not close its ledger takes the directory away under the writer, which must not end the
+/// process that runs all the others.
+pub fn options(dir: &Path) -> Options {
+    Options {
+        on_unknown: |reason| panic!("unknown outcome: {reason}"),
+        ..Options::new(dir)
+    }
+}
+
+pub async fn open(dir: &Path) -> (Ledger, Running) {
+    Ledger::open(options(dir)).await.expect("it opens")
+}
