@@ -406,15 +406,8 @@ impl Leg {
         };
         let address = self.address_for(packet.payload.len(), now_us)?;
         let stamp = self.outgoing.pass(packet, now_us)?;
-        Packet {
-            marker: stamp.marker,
-            payload_type,
-            sequence: stamp.sequence,
-            timestamp: stamp.timestamp,
-            ssrc: self.outgoing.ssrc(),
-            payload: packet.payload,
-        }
-        .write(fresh);
+        self.outgoing
+            .write(stamp, payload_type, packet.payload, fresh);
         Some(address)
     }
 
@@ -443,15 +436,8 @@ impl Leg {
                 true => self.outgoing.go_on(SAMPLES_PER_PACKET, sound.len(), now_us),
                 false => self.outgoing.begin(sound.len(), now_us),
             };
-            Packet {
-                marker: stamp.marker,
-                payload_type: end.payloads.codec,
-                sequence: stamp.sequence,
-                timestamp: stamp.timestamp,
-                ssrc: self.outgoing.ssrc(),
-                payload: &sound,
-            }
-            .write(fresh);
+            self.outgoing
+                .write(stamp, end.payloads.codec, &sound, fresh);
             address
         });
         Ticked { to, is_over: false }
@@ -475,15 +461,7 @@ impl Leg {
             true => self.outgoing.begin(payload.len(), now_us),
             false => self.outgoing.go_on(0, payload.len(), now_us),
         };
-        Packet {
-            marker: stamp.marker,
-            payload_type,
-            sequence: stamp.sequence,
-            timestamp: stamp.timestamp,
-            ssrc: self.outgoing.ssrc(),
-            payload: &payload,
-        }
-        .write(fresh);
+        self.outgoing.write(stamp, payload_type, &payload, fresh);
         Some(address)
     }
 }

@@ -367,17 +367,17 @@ impl Recording {
             return;
         }
         let now = self.position(heard.at_us);
-        let track = match heard.side {
+        let timeline = match heard.side {
             Side::Caller => &mut self.caller,
             Side::Callee => &mut self.callee,
         };
         if heard.law == self.law {
-            track.put(heard.ssrc, heard.timestamp, sound, now);
+            timeline.put(heard.ssrc, heard.timestamp, sound, now);
         } else {
             // The two agreed anew on the other law; a file has only one.
             let convert = |byte: &u8| self.law.convert(*byte, heard.law);
             let sound: Vec<u8> = sound.iter().map(convert).collect();
-            track.put(heard.ssrc, heard.timestamp, &sound, now);
+            timeline.put(heard.ssrc, heard.timestamp, &sound, now);
         }
     }
 

@@ -141,7 +141,8 @@ impl Direction {
         }
     }
 
-    fn attribute(self) -> &'static str {
+    /// As it stands in a description.
+    pub fn attribute(self) -> &'static str {
         match self {
             Self::SendRecv => "sendrecv",
             Self::SendOnly => "sendonly",
@@ -172,7 +173,7 @@ pub struct Audio {
     /// Whether silence may be sent as comfort noise (RFC 3389, payload type 13).
     pub noise: bool,
     /// Codecs that can only be passed on, most wanted first; empty unless they were asked for.
-    pub foreign: Vec<Format>,
+    pub pass_through: Vec<Format>,
 }
 
 /// The payload type that we give to keys where nobody else has chosen one.
@@ -192,7 +193,7 @@ impl Audio {
             ptime_ms: Some(20),
             direction: Direction::SendRecv,
             noise: false,
-            foreign: Vec::new(),
+            pass_through: Vec::new(),
         }
     }
 
@@ -211,9 +212,9 @@ impl Audio {
             *number = free(known.map_or(*number, |(_, known)| *known), &taken);
             taken.push(*number);
         }
-        for format in &mut renumbered.foreign {
+        for format in &mut renumbered.pass_through {
             let known = before
-                .foreign
+                .pass_through
                 .iter()
                 .find(|known| known.codec == format.codec);
             let wanted = known.map_or(format.payload_type, |known| known.payload_type);
@@ -250,7 +251,11 @@ impl Audio {
     /// Leaves out clocks that no codec has. A number that stands for keys under two clocks is taken for what
     /// goes with the codecs that there are.
     fn settle_events(&mut self) {
-        let clocks: Vec<u32> = self.foreign.iter().map(|it| it.codec.clock_hz()).collect();
+        let clocks: Vec<u32> = self
+            .pass_through
+            .iter()
+            .map(|it| it.codec.clock_hz())
+            .collect();
         let is_at_8khz = !self.codecs.is_empty() || clocks.contains(&8_000);
         let clashes = |events: Option<u8>, number: u8| events == Some(number);
         if !is_at_8khz
@@ -336,7 +341,7 @@ impl Agreed for Agreement {
     fn narrow(&self, audio: &Audio) -> Audio {
         Audio {
             codecs: vec![(self.codec, self.offerer.codec)],
-            foreign: Vec::new(),
+            pass_through: Vec::new(),
             events: self.offerer.events,
             events_at: Vec::new(),
             ..audio.clone()
@@ -355,7 +360,7 @@ impl Agreed for Passing {
         let others = events.filter(|_| !at_8khz).map(|it| (self.events_hz, it));
         Audio {
             codecs: Vec::new(),
-            foreign: vec![format],
+            pass_through: vec![format],
             events: events.filter(|_| at_8khz),
             events_at: others.into_iter().collect(),
             ..audio.clone()
@@ -382,9 +387,14 @@ pub fn agree(offered: &Audio, answered: &Audio) -> Result<Agreement, SdpError> {
 
 /// The same among the codecs that we only pass on. To be asked when [`agree`] finds none.
 pub fn agree_passing(offered: &Audio, answered: &Audio) -> Result<Passing, SdpError> {
-    let find = |wanted| offered.foreign.iter().find(|format| format.codec == wanted);
+    let find = |wanted| {
+        offered
+            .pass_through
+            .iter()
+            .find(|format| format.codec == wanted)
+    };
     let (ours, theirs) = answered
-        .foreign
+        .pass_through
         .iter()
         .find_map(|theirs| find(theirs.codec).map(|ours| (ours, theirs)))
         .ok_or(SdpError::NoCommonCodec)?;

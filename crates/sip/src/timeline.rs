@@ -85,7 +85,7 @@ struct Anchor {
 }
 
 impl Timeline {
-    /// An empty track.
+    /// An empty timeline.
     pub fn new(law: Law) -> Self {
         Self {
             silence: law.silence(),
@@ -180,34 +180,37 @@ mod tests {
 
     const SILENCE: u8 = Law::A.silence();
 
-    fn drained(track: &mut Timeline, until: u64) -> Vec<u8> {
+    fn drained(timeline: &mut Timeline, until: u64) -> Vec<u8> {
         let mut out = Vec::new();
-        track.drain(until, |byte| out.push(byte));
+        timeline.drain(until, |byte| out.push(byte));
         out
     }
 
     #[test]
     fn packets_are_laid_by_timestamp_and_gaps_are_silent() {
-        let mut track = Timeline::new(Law::A);
-        track.put(1, 1_000, &[1; 4], 2);
-        track.put(1, 1_012, &[4; 4], 14); // one was lost, one is late
-        track.put(1, 1_004, &[2; 4], 16);
+        let mut timeline = Timeline::new(Law::A);
+        timeline.put(1, 1_000, &[1; 4], 2);
+        timeline.put(1, 1_012, &[4; 4], 14); // one was lost, one is late
+        timeline.put(1, 1_004, &[2; 4], 16);
         let s = SILENCE;
         let expected = [s, s, 1, 1, 1, 1, 2, 2, 2, 2, s, s, s, s, 4, 4];
-        assert_eq!(drained(&mut track, 16), expected);
-        assert_eq!(drained(&mut track, 20), [4, 4, s, s]);
-        track.put(1, 1_016, &[5; 4], 22);
-        assert_eq!((drained(&mut track, 22), track.late()), (vec![5, 5], 2));
+        assert_eq!(drained(&mut timeline, 16), expected);
+        assert_eq!(drained(&mut timeline, 20), [4, 4, s, s]);
+        timeline.put(1, 1_016, &[5; 4], 22);
+        assert_eq!(
+            (drained(&mut timeline, 22), timeline.late()),
+            (vec![5, 5], 2)
+        );
     }
 
     #[test]
     fn timestamps_that_go_astray_are_set_right_by_the_clock() {
-        let mut track = Timeline::new(Law::A);
-        track.put(1, 0, &[1], 0);
-        track.put(1, 1_000_000, &[2], 10);
-        track.put(1, 1_000_001, &[3], 11);
-        track.put(2, 7, &[4], 20);
-        let out = drained(&mut track, 22);
+        let mut timeline = Timeline::new(Law::A);
+        timeline.put(1, 0, &[1], 0);
+        timeline.put(1, 1_000_000, &[2], 10);
+        timeline.put(1, 1_000_001, &[3], 11);
+        timeline.put(2, 7, &[4], 20);
+        let out = drained(&mut timeline, 22);
         assert_eq!((out[0], out[10], out[11], out[20]), (1, 2, 3, 4));
     }
 
@@ -216,7 +219,7 @@ mod tests {
     /// much the place of its sound changes from one such moment, ten seconds, to the next.
     fn apart(per_million: i64, minutes: i64) -> (i64, i64) {
         let packets = minutes * 60 * 50;
-        let mut track = Timeline::new(Law::A);
+        let mut timeline = Timeline::new(Law::A);
         let (mut out, mut marks) = (0_i64, Vec::new());
         let (mut written, mut is_marked, mut random) = (Vec::new(), false, 1_u64);
         for n in 0..packets {
@@ -232,9 +235,9 @@ mod tests {
                 continue;
             }
             let sound = [if n % 500 == 0 { 2 } else { 1 }; 160];
-            track.put(9, (n as u32).wrapping_mul(160), &sound, arrival as u64);
+            timeline.put(9, (n as u32).wrapping_mul(160), &sound, arrival as u64);
             if n % 50 == 49 {
-                track.drain((arrival as u64).saturating_sub(WINDOW), |byte| {
+                timeline.drain((arrival as u64).saturating_sub(WINDOW), |byte| {
                     if byte == 2 && !is_marked {
                         written.push(out);
                     }
@@ -300,7 +303,7 @@ mod tests {
             every,
             says,
         } = sender;
-        let mut track = Timeline::new(Law::A);
+        let mut timeline = Timeline::new(Law::A);
         let (mut random, mut farthest) = (seed | 1, 0);
         for n in 0..minutes * 60 * 50 {
             let sent = n * 160 - n * 160 * per_million / 1_000_000;
@@ -309,12 +312,12 @@ mod tests {
                 .wrapping_add(1);
             let arrival = sent + (random >> 33) as i64 % (late_max + 1);
             if n % every < says {
-                track.put(9, (n as u32).wrapping_mul(160), &[1], arrival as u64);
-                let laid = track.last.map_or(0, |last| last.position);
+                timeline.put(9, (n as u32).wrapping_mul(160), &[1], arrival as u64);
+                let laid = timeline.last.map_or(0, |last| last.position);
                 farthest = farthest.max((laid - sent).abs());
             }
             if n % 250 == 249 {
-                track.drain((arrival as u64).saturating_sub(WINDOW), |_| ());
+                timeline.drain((arrival as u64).saturating_sub(WINDOW), |_| ());
             }
         }
         farthest
@@ -322,13 +325,13 @@ mod tests {
 
     #[test]
     fn a_step_is_no_silence() {
-        let mut track = Timeline::new(Law::A);
+        let mut timeline = Timeline::new(Law::A);
         // A tenth of a second later from the second packet on.
         for n in 0..1_000_u64 {
             let late = if n == 0 { 0 } else { 800 };
-            track.put(1, n as u32 * 160, &[1; 160], n * 160 + late);
+            timeline.put(1, n as u32 * 160, &[1; 160], n * 160 + late);
             if n > 10 {
-                let out = drained(&mut track, n * 160 - 1_600);
+                let out = drained(&mut timeline, n * 160 - 1_600);
                 assert!(out.iter().all(|byte| *byte == 1), "{n}");
             }
         }
@@ -336,11 +339,11 @@ mod tests {
 
     #[test]
     fn what_is_held_is_bounded() {
-        let mut track = Timeline::new(Law::A);
+        let mut timeline = Timeline::new(Law::A);
         for now in 0..10_000_u64 {
-            track.put(1, (now * 160) as u32, &[1; 160], now * 160);
+            timeline.put(1, (now * 160) as u32, &[1; 160], now * 160);
         }
-        assert!(track.held.len() <= HELD_MAX);
+        assert!(timeline.held.len() <= HELD_MAX);
     }
 
     proptest! {
@@ -359,15 +362,15 @@ mod tests {
             packets.sort();
             // The first to come sets the place of all.
             let first = packets[0];
-            let mut track = Timeline::new(Law::Mu);
+            let mut timeline = Timeline::new(Law::Mu);
             let mut out = Vec::new();
             for (arrival, at) in &packets {
                 let sound = [(at % 100) as u8; 160];
-                track.put(9, start.wrapping_add(*at as u32 * 160), &sound, *arrival);
-                track.drain(arrival.saturating_sub(WINDOW), |byte| out.push(byte));
+                timeline.put(9, start.wrapping_add(*at as u32 * 160), &sound, *arrival);
+                timeline.drain(arrival.saturating_sub(WINDOW), |byte| out.push(byte));
             }
-            track.drain(track.end(), |byte| out.push(byte));
-            prop_assert_eq!(track.late(), 0);
+            timeline.drain(timeline.end(), |byte| out.push(byte));
+            prop_assert_eq!(timeline.late(), 0);
             let shift = first.0 - first.1 * 160;
             for (at, _) in (0..).zip(&shuffle) {
                 let begin = (at * 160 + shift) as usize;
@@ -397,13 +400,13 @@ mod tests {
         fn nothing_makes_it_panic(
             steps in proptest::collection::vec((any::<u32>(), 0_usize..400, 0_u64..100_000, any::<bool>()), 0..60),
         ) {
-            let mut track = Timeline::new(Law::A);
+            let mut timeline = Timeline::new(Law::A);
             let mut drained = 0_u64;
             for (timestamp, length, now, drain) in steps {
-                track.put(timestamp % 2, timestamp, &vec![7; length], now);
+                timeline.put(timestamp % 2, timestamp, &vec![7; length], now);
                 if drain {
                     let before = drained;
-                    track.drain(now, |_| drained += 1);
+                    timeline.drain(now, |_| drained += 1);
                     prop_assert_eq!(drained, before.max(now));
                 }
             }

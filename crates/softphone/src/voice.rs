@@ -5,7 +5,7 @@ use super::sound::{Playlist, Sound};
 use super::tone_detector::{Heard, ToneDetector};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
-use maskline_sip::rtp::{HEADER_BYTES, Outgoing, Packet, Reception, Stamp};
+use maskline_sip::rtp::{HEADER_BYTES, Outgoing, Packet, Reception};
 use maskline_sip::sdp::{
     Agreement, Audio, Codec, Description, Direction, Payloads, SdpError, agree,
 };
@@ -192,24 +192,13 @@ impl Voice {
         now: Time,
     ) -> Vec<u8> {
         let now_us = now.as_millis().saturating_mul(1_000);
-        let Stamp {
-            marker,
-            sequence,
-            timestamp,
-        } = match self.sent.sent() {
+        let mut stamp = match self.sent.sent() {
             (0, _) => self.sent.begin(payload.len(), now_us),
             _ => self.sent.go_on(samples, payload.len(), now_us),
         };
+        stamp.marker |= is_key_begun;
         let mut bytes = Vec::with_capacity(payload.len() + HEADER_BYTES);
-        Packet {
-            marker: marker || is_key_begun,
-            payload_type,
-            sequence,
-            timestamp,
-            ssrc: self.sent.ssrc(),
-            payload,
-        }
-        .write(&mut bytes);
+        self.sent.write(stamp, payload_type, payload, &mut bytes);
         bytes
     }
 

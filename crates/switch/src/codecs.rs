@@ -42,8 +42,8 @@ impl Codecs {
             audio.codecs.sort_by_key(|(codec, _)| place(codec));
         }
         audio
-            .foreign
+            .pass_through
             .retain(|format| self.passing.contains(&format.codec));
-        (!audio.codecs.is_empty() || !audio.foreign.is_empty()).then_some(audio)
+        (!audio.codecs.is_empty() || !audio.pass_through.is_empty()).then_some(audio)
     }
 }

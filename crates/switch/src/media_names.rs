@@ -104,7 +104,7 @@ impl MediaNames {
 impl Switch {
     /// What happened on a leg, unless it must wait for a name.
     pub(super) fn on_event(&mut self, event: Event, now: Moment) {
-        let Some(leg) = leg_of(&event) else {
+        let Some(leg) = event.leg() else {
             return self.take_event(event, Ok(None), now);
         };
         if let Some(waiting) = self.media_names.waiting.get_mut(&leg) {
@@ -249,32 +249,12 @@ impl Switch {
         if let Event::Incoming { peer, .. } = event {
             return self.trunk_of(*peer);
         }
-        let (key, side) = self.legs.get(&leg_of(event)?)?;
+        let (key, side) = self.legs.get(&event.leg()?)?;
         let live = self.calls.get(key)?;
         match side {
             Side::Caller => Some(&live.trunk_in),
             Side::Callee => live.trunks.get(live.trunk),
         }
-    }
-}
-
-fn leg_of(event: &Event) -> Option<LegId> {
-    match event {
-        Event::Incoming { leg, .. }
-        | Event::Proven { leg }
-        | Event::Trying { leg }
-        | Event::Progress { leg, .. }
-        | Event::Answered { leg, .. }
-        | Event::Refused { leg, .. }
-        | Event::Confirmed { leg, .. }
-        | Event::Offered { leg, .. }
-        | Event::OfferWithdrawn { leg }
-        | Event::OfferAccepted { leg, .. }
-        | Event::OfferRefused { leg, .. }
-        | Event::Info { leg, .. }
-        | Event::Cancelled { leg, .. }
-        | Event::Ended { leg, .. } => Some(*leg),
-        Event::PeerState { .. } | Event::Registered { .. } | Event::UnknownSource { .. } => None,
     }
 }
 

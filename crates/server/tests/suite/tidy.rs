@@ -2,6 +2,8 @@
 //! not touch. Read from the manifests and the source, so that a wrong turn
 //! fails here and not in a review.
 
+mod words;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -109,22 +111,6 @@ const INNER: [(&str, &[&str]); 19] = [
     ("clocks", &[]),
 ];
 
-/// Rooms that may use of another one these words alone: what the other one decides is none of their business.
-const WORDS: [(&str, &str, &[&str]); 2] = [
-    (
-        "media",
-        "domain",
-        &[
-            "ToneCode",
-            "call::CallKey",
-            "call::Prompt",
-            "call::Side",
-            "call::Sound",
-        ],
-    ),
-    ("softphone", "domain", &["PhoneNumber"]),
-];
-
 /// The rooms that decide and do nothing else.
 const PURE: [&str; 6] = [
     "domain/src",
@@ -210,39 +196,6 @@ fn forbidden_uses(room: &str, text: &str) -> Vec<String> {
         }
     }
     found
-}
-
-/// The lines of a source of `room` that use more of another room than the words which it may.
-fn forbidden_words(room: &str, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (_, other, words) in WORDS.into_iter().filter(|(name, ..)| *name == room) {
-        let root = format!("maskline_{other}::");
-        for (n, line) in code(text) {
-            let used = line.split(&root).skip(1).flat_map(names_behind);
-            let is_forbidden = |name: &String| !words.iter().any(|word| covers(word, name));
-            found.extend(
-                used.filter(is_forbidden)
-                    .map(|name| format!("line {n} uses {name} of {other}")),
-            );
-        }
-    }
-    found
-}
-
-/// The paths that a text begins with: one, or those of a list in braces. A list that goes on in the next line ends in
-/// a path without a name.
-fn names_behind(text: &str) -> Vec<String> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let end = text.find(|c| !is_name(c)).unwrap_or(text.len());
-    let (begin, rest) = text.split_at(end);
-    match rest.strip_prefix('{') {
-        Some(list) => {
-            let list = list.split('}').next().unwrap_or_default();
-            let names = list.split(',').map(str::trim);
-            names.map(|name| format!("{begin}{name}")).collect()
-        }
-        None => vec![begin.to_owned()],
-    }
 }
 
 fn forbidden(room: &str) -> impl Iterator<Item = &'static str> {
@@ -375,7 +328,6 @@ fn rooms_use_only_what_lies_inward() {
         assert_eq!(forbidden_dependencies(room, &manifest), [""; 0]);
         for (path, text) in sources(&folder.join("src")) {
             assert_eq!(forbidden_uses(room, &text), [""; 0], "{}", path.display());
-            assert_eq!(forbidden_words(room, &text), [""; 0], "{}", path.display());
         }
     }
 }
@@ -550,25 +502,6 @@ fn what_crosses_a_wall_is_found() {
             forbidden_uses("server", "use maskline_sim::World;").len(),
             1
         );
-    }
-    let words = [
-        ("media", "use maskline_domain::call::{Call, Side};", 1),
-        ("media", "use maskline_domain::State;", 1),
-        ("media", "use maskline_domain::call;", 1),
-        ("media", "use maskline_domain::call::{", 1),
-        ("media", "let at = maskline_domain::call::Side::BOTH;", 0),
-        (
-            "media",
-            "use maskline_domain::call::{CallKey, Side, Sound};",
-            0,
-        ),
-        ("media", "// use maskline_domain::State;", 0),
-        ("softphone", "use maskline_domain::TrunkName;", 1),
-        ("softphone", "fn of(x: maskline_domain::PhoneNumber) {}", 0),
-        ("switch", "use maskline_domain::TrunkName;", 0),
-    ];
-    for (room, line, count) in words {
-        assert_eq!(forbidden_words(room, line).len(), count, "{room}: {line}");
     }
     let manifest = "[dependencies]\nmaskline-store.workspace = true\n[dev-dependencies]\n";
     assert_eq!(forbidden_dependencies("switch", manifest).len(), 1);

@@ -98,7 +98,7 @@ impl Media {
     }
 
     fn sdp_at(&self, codecs: &str, at: &str, port: u16) -> Vec<u8> {
-        let (media, direction) = (media_of(self.id), word(self.direction));
+        let (media, direction) = (media_of(self.id), self.direction.attribute());
         let (formats, map) = match self.events {
             Some(events) => (
                 format!("{codecs} {events}"),
@@ -372,15 +372,6 @@ pub(super) fn phone_named(name: &str) -> Option<PhoneId> {
 /// What a host name stands for, if a phone has it.
 pub(super) fn address_named(name: &str) -> Option<IpAddr> {
     phone_named(name).map(|id| media_of(id).into())
-}
-
-fn word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::SendRecv => "sendrecv",
-        Direction::SendOnly => "sendonly",
-        Direction::RecvOnly => "recvonly",
-        Direction::Inactive => "inactive",
-    }
 }
 
 /// What somebody does once the call stands, besides hanging up.

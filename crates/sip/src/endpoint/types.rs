@@ -426,6 +426,29 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The leg on which it happened; none for what is of no leg.
+    pub fn leg(&self) -> Option<LegId> {
+        match self {
+            Self::Incoming { leg, .. }
+            | Self::Proven { leg }
+            | Self::Trying { leg }
+            | Self::Progress { leg, .. }
+            | Self::Answered { leg, .. }
+            | Self::Refused { leg, .. }
+            | Self::Confirmed { leg, .. }
+            | Self::Offered { leg, .. }
+            | Self::OfferWithdrawn { leg }
+            | Self::OfferAccepted { leg, .. }
+            | Self::OfferRefused { leg, .. }
+            | Self::Info { leg, .. }
+            | Self::Cancelled { leg, .. }
+            | Self::Ended { leg, .. } => Some(*leg),
+            Self::PeerState { .. } | Self::Registered { .. } | Self::UnknownSource { .. } => None,
+        }
+    }
+}
+
 /// What has been counted since the start: things that leave no other trace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

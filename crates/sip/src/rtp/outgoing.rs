@@ -153,6 +153,19 @@ impl Outgoing {
         stamp
     }
 
+    /// Writes a packet of the stream with these numbers in place of what is in `buffer`.
+    pub fn write(&self, stamp: Stamp, payload_type: u8, payload: &[u8], buffer: &mut Vec<u8>) {
+        Packet {
+            marker: stamp.marker,
+            payload_type,
+            sequence: stamp.sequence,
+            timestamp: stamp.timestamp,
+            ssrc: self.ssrc,
+            payload,
+        }
+        .write(buffer);
+    }
+
     /// The next source is joined on, even if it has the name of the last one.
     pub fn cut(&mut self) {
         self.source = None;

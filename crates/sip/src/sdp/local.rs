@@ -114,8 +114,8 @@ impl LocalSession {
 /// clock that no codec has.
 fn received_at(audio: Audio, ours: SocketAddr) -> Audio {
     let has_clock = |clock_hz| {
-        let mut foreign = audio.foreign.iter();
-        foreign.any(|format| format.codec.clock_hz() == clock_hz)
+        let mut pass_through = audio.pass_through.iter();
+        pass_through.any(|format| format.codec.clock_hz() == clock_hz)
     };
     let mut events_at = audio.events_at.clone();
     events_at.retain(|(clock_hz, _)| has_clock(*clock_hz));

@@ -60,8 +60,8 @@ pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
 }
 
 /// Reads an offer or an answer of a side whose calls may also use these codecs.
-pub fn parse_passing(bytes: &[u8], foreign: &[PassThrough]) -> Result<Description, SdpError> {
-    parse_within(bytes, foreign, None, |_| true)
+pub fn parse_passing(bytes: &[u8], pass_through: &[PassThrough]) -> Result<Description, SdpError> {
+    parse_within(bytes, pass_through, None, |_| true)
 }
 
 /// The same where `named` is the address that [`host_name`] stands for, if that is known, and where not every address
@@ -69,13 +69,13 @@ pub fn parse_passing(bytes: &[u8], foreign: &[PassThrough]) -> Result<Descriptio
 /// so that whoever asked sees why it does not do.
 pub fn parse_within(
     bytes: &[u8],
-    foreign: &[PassThrough],
+    pass_through: &[PassThrough],
     named: Option<IpAddr>,
     can_speak: impl Fn(IpAddr) -> bool,
 ) -> Result<Description, SdpError> {
     let (sections, session) = split(bytes)?;
     let known = name_of_audio(&sections, &session).zip(named);
-    let read = |(at, section)| Some((at, audio(section, &session, known, foreign)?));
+    let read = |(at, section)| Some((at, audio(section, &session, known, pass_through)?));
     let mut found: Vec<(usize, Audio)> = sections.iter().enumerate().filter_map(read).collect();
     let best = found
         .iter()
@@ -297,14 +297,14 @@ fn audio(
             false => direction,
         },
         noise: false,
-        foreign: Vec::new(),
+        pass_through: Vec::new(),
     };
     let numbers = section.formats.iter();
     for number in numbers.filter_map(|format| payload_type(format)) {
         take_format(&mut audio, number, section, allowed);
     }
     audio.settle_events();
-    let is_usable = !audio.codecs.is_empty() || !audio.foreign.is_empty();
+    let is_usable = !audio.codecs.is_empty() || !audio.pass_through.is_empty();
     is_usable.then_some(audio)
 }
 
@@ -335,9 +335,11 @@ fn take_format(audio: &mut Audio, number: u8, section: &Section<'_>, allowed: &[
         Some(Meaning::Known(codec)) if audio.codecs.iter().all(|(known, _)| *known != codec) => {
             audio.codecs.push((codec, number));
         }
-        Some(Meaning::PassThrough(codec)) if audio.foreign.iter().all(|it| it.codec != codec) => {
+        Some(Meaning::PassThrough(codec))
+            if audio.pass_through.iter().all(|it| it.codec != codec) =>
+        {
             let said = noted(&section.said, number).next();
-            audio.foreign.push(Format {
+            audio.pass_through.push(Format {
                 codec,
                 payload_type: number,
                 parameters: codec.parameters(said.unwrap_or_default()),
@@ -361,12 +363,12 @@ enum Meaning {
 fn usual_meaning(number: u8, allowed: &[PassThrough]) -> Option<Meaning> {
     let known = Codec::ALL.into_iter();
     let mut known = known.filter(|codec| codec.usual_payload_type() == number);
-    let mut foreign = allowed.iter().copied();
+    let mut pass_through = allowed.iter().copied();
     known
         .next()
         .map(Meaning::Known)
         .or_else(|| {
-            foreign
+            pass_through
                 .find(|codec| codec.usual_payload_type() == Some(number))
                 .map(Meaning::PassThrough)
         })

@@ -37,7 +37,7 @@ fn a_carriers_offer_is_read() {
         ptime_ms: Some(20),
         direction: Direction::SendRecv,
         noise: false,
-        foreign: Vec::new(),
+        pass_through: Vec::new(),
     };
     assert_eq!(offer.audio, expected);
 }
@@ -284,7 +284,7 @@ const FOREIGN: &str = "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 18 96 97
 fn other_codecs_cross_only_where_they_are_asked_for() {
     assert_eq!(parse(FOREIGN.as_bytes()), Err(SdpError::NoAudio));
     let some = parse_passing(FOREIGN.as_bytes(), &[PassThrough::G722]).expect("there is G.722");
-    assert_eq!(some.audio.foreign.len(), 1);
+    assert_eq!(some.audio.pass_through.len(), 1);
     let all = parse_passing(FOREIGN.as_bytes(), &PassThrough::ALL).expect("it is in order");
     let ours = String::from_utf8(offer(&all.audio, address("192.0.2.1:20000"), 7));
     let expected = "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
@@ -364,7 +364,7 @@ fn a_new_offer_keeps_the_numbers_that_the_side_knows() {
         .audio;
     let renumbered = other.renumbered(&known);
     assert_eq!(renumbered.codecs, [(Codec::Pcmu, 0), (Codec::Pcma, 8)]);
-    assert_eq!(renumbered.foreign[0].payload_type, 101);
+    assert_eq!(renumbered.pass_through[0].payload_type, 101);
     assert_eq!(renumbered.events, Some(96), "101 is taken");
     let plain = parse(text.as_bytes()).expect("it is in order").audio;
     assert_eq!(plain.renumbered(&known).events, Some(101));

@@ -44,13 +44,13 @@ fn short(session: u64) -> u64 {
 
 fn print_audio(text: &mut String, audio: &Audio, protocol: &str) {
     let codecs = audio.codecs.iter().map(|(_, number)| *number);
-    let foreign = audio.foreign.iter().map(|format| format.payload_type);
+    let pass_through = audio.pass_through.iter().map(|format| format.payload_type);
     let noise = audio.noise.then_some(13);
     let at_8khz = audio.events.map(|number| (8_000, number));
     let others = audio.events_at.iter().copied();
     let events: Vec<(u32, u8)> = at_8khz.into_iter().chain(others).collect();
     let numbers: Vec<String> = codecs
-        .chain(foreign)
+        .chain(pass_through)
         .chain(noise)
         .chain(events.iter().map(|(_, number)| *number))
         .map(|number| number.to_string())
@@ -63,7 +63,7 @@ fn print_audio(text: &mut String, audio: &Audio, protocol: &str) {
             format_args!("a=rtpmap:{number} {}/8000", codec.name()),
         );
     }
-    for format in &audio.foreign {
+    for format in &audio.pass_through {
         let number = format.payload_type;
         put(
             text,

@@ -377,7 +377,7 @@ fn play(world: &mut World) -> Outcome {
     world.run(540_000);
     let mut events: BTreeMap<Leg, Vec<String>> = BTreeMap::new();
     for (side, event) in &world.events {
-        if let Some(leg) = leg_of(event) {
+        if let Some(leg) = event.leg() {
             events
                 .entry((*side == Side::Caller, leg))
                 .or_default()
@@ -385,26 +385,6 @@ fn play(world: &mut World) -> Outcome {
         }
     }
     Outcome { events, given_up }
-}
-
-fn leg_of(event: &Event) -> Option<LegId> {
-    match event {
-        Event::Incoming { leg, .. }
-        | Event::Proven { leg }
-        | Event::Trying { leg }
-        | Event::Progress { leg, .. }
-        | Event::Answered { leg, .. }
-        | Event::Refused { leg, .. }
-        | Event::Confirmed { leg, .. }
-        | Event::Offered { leg, .. }
-        | Event::OfferWithdrawn { leg }
-        | Event::OfferAccepted { leg, .. }
-        | Event::OfferRefused { leg, .. }
-        | Event::Info { leg, .. }
-        | Event::Cancelled { leg, .. }
-        | Event::Ended { leg, .. } => Some(*leg),
-        Event::UnknownSource { .. } | Event::PeerState { .. } | Event::Registered { .. } => None,
-    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(super) fn as_callee(theirs: &Audio, ours: SocketAddr) -> Audio {
     Audio {
         address: ours,
         codecs: theirs.codecs.iter().take(1).copied().collect(),
-        foreign: Vec::new(),
+        pass_through: Vec::new(),
         noise: false,
         direction: theirs.direction.reversed(),
         ..theirs.clone()

@@ -45,12 +45,12 @@ impl CallCodec {
         match self {
             Self::Known(agreement) => {
                 audio.codecs.retain(|(codec, _)| *codec == agreement.codec);
-                audio.foreign.clear();
+                audio.pass_through.clear();
             }
             Self::Passed(passing) => {
                 audio.codecs.clear();
                 let codec = passing.format.codec;
-                audio.foreign.retain(|format| format.codec == codec);
+                audio.pass_through.retain(|format| format.codec == codec);
             }
         }
         audio
@@ -81,7 +81,7 @@ impl CallCodec {
             }),
             Self::Passed(passing) => {
                 let codec = passing.format.codec;
-                let mut formats = offered.foreign.iter();
+                let mut formats = offered.pass_through.iter();
                 let format = formats.find(|format| format.codec == codec);
                 Self::Passed(sdp::Passing {
                     format: format.unwrap_or(&passing.format).clone(),

@@ -23,7 +23,7 @@ impl Media {
 
     /// Whether the callee was offered fewer codecs for the sake of a tone.
     pub fn is_narrowed_for_tone(&self) -> bool {
-        let codecs = |offer: Option<Audio>| offer.map(|it| (it.codecs, it.foreign));
+        let codecs = |offer: Option<Audio>| offer.map(|it| (it.codecs, it.pass_through));
         self.is_toned
             && codecs(self.first_offer()) != codecs(self.whole_offer_by(&self.callee.codecs))
     }
@@ -36,7 +36,7 @@ impl Media {
         }
         if self.is_toned && !self.is_delayed && !audio.codecs.is_empty() {
             audio.codecs.truncate(1);
-            audio.foreign.clear();
+            audio.pass_through.clear();
             // The caller is answered without.
             audio.noise = false;
         }
