@@ -32,7 +32,7 @@ mod talking;
 pub use action::{Action, AnnounceBy, ProgressMedia};
 pub use ending::{Ending, Reason};
 pub use forecast::{Forecast, Question, forecast, predict};
-pub use input::{CallerMedia, Input, MediaAccess};
+pub use input::{CallerMedia, Input, MediaAccess, MediaFault};
 pub use key::CallKey;
 pub use prompt::{Notice, Prompt, Sound};
 

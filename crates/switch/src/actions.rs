@@ -7,7 +7,7 @@ use super::media_reach::Reach;
 use super::types::recording_file;
 use super::{CallKey, LeaseWish, Output, RecordWish, Switch};
 use crate::{Trunk, peers};
-use maskline_domain::call::{Action as CallAction, Input as CallInput, Moment, Reason, Side};
+use maskline_domain::call::{Action as CallAction, Input as CallInput, MediaFault, Moment, Side};
 use maskline_sip::endpoint::{self, Input as SipInput};
 
 impl Switch {
@@ -99,7 +99,7 @@ impl Switch {
             return;
         };
         let Some(lease) = lease else {
-            return self.happen(key, CallInput::MediaRefused(Reason::Overload), now);
+            return self.happen(key, CallInput::MediaRefused(MediaFault::NoPort), now);
         };
         live.media.lease(lease);
         self.chains.enter(key, &lease);
@@ -108,7 +108,7 @@ impl Switch {
             if let Some(live) = self.calls.get_mut(&key) {
                 live.media.is_found_unfit(Unfit::Circle);
             }
-            let refused = CallInput::MediaRefused(Reason::NoCommonCodec);
+            let refused = CallInput::MediaRefused(MediaFault::Unfit);
             return self.happen(key, refused, now);
         }
         let Some(live) = self.calls.get_mut(&key) else {
@@ -128,9 +128,10 @@ impl Switch {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
+        // The call dials only trunks of which it was told.
         let trunk = live.trunks.get(live.trunk);
         let (Some(callee), Some(trunk)) = (live.record.callee, trunk.cloned()) else {
-            return self.happen(key, CallInput::MediaRefused(Reason::Unreachable), now);
+            return self.happen(key, CallInput::TrunkFull, now);
         };
         // Others may have filled it since it was chosen.
         if self.admit(&trunk, now).is_err() {
@@ -145,7 +146,7 @@ impl Switch {
         );
         let advertised = trunk.said.rtp_advertised;
         let Some(sdp) = live.media.offer_by(advertised, codecs, reach, session) else {
-            return self.happen(key, CallInput::MediaRefused(Reason::NoCommonCodec), now);
+            return self.happen(key, CallInput::MediaRefused(MediaFault::Unfit), now);
         };
         live.callee_leg = Some(leg);
         live.trunk_out = Some(trunk.said.name.clone());

@@ -5,7 +5,7 @@ use super::media::Unfit;
 use super::{CallKey, Output, Repeat, Switch};
 use maskline_domain::ToneCode;
 use maskline_domain::call::{
-    AnnounceBy, Ending, Input as CallInput, Moment, ProgressMedia, Reason, Side, Sound,
+    AnnounceBy, Ending, Input as CallInput, MediaFault, Moment, ProgressMedia, Reason, Side, Sound,
 };
 use maskline_sip::endpoint::{Input as SipInput, LegId, Refusal};
 
@@ -83,7 +83,7 @@ impl Switch {
             return;
         };
         let unfit = live.media.why_unfit();
-        let unfit = unfit.filter(|unfit| ending.reason == Reason::from(*unfit));
+        let unfit = unfit.filter(|unfit| ending.reason == Reason::from(MediaFault::from(*unfit)));
         let mut note = format!("cause {}, {}", ending.q850, ending.reason.name());
         if let Some(why) = unfit.map(Unfit::note).filter(|why| !why.is_empty()) {
             note = format!("{note}: {why}");
@@ -114,7 +114,7 @@ impl Switch {
             return self.ask_for_ports(key);
         }
         let Some((sdp, path)) = live.media.answer_alone() else {
-            let refused = CallInput::MediaRefused(Reason::NoCommonCodec);
+            let refused = CallInput::MediaRefused(MediaFault::Unfit);
             return self.happen(key, refused, now);
         };
         let leg = live.caller_leg;

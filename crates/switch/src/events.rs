@@ -5,7 +5,7 @@ use super::ladder::Way;
 use super::media::Unfit;
 use super::media_names::Resolved;
 use super::{CallKey, Output, Switch};
-use maskline_domain::call::{CallerMedia, Input as CallInput, MediaAccess, Moment, Reason, Side};
+use maskline_domain::call::{CallerMedia, Input as CallInput, MediaAccess, Moment, Side};
 use maskline_sip::endpoint::{Event, LegId};
 
 impl Switch {
@@ -53,7 +53,7 @@ impl Switch {
                 self.seek_anew(key);
                 let input = match taken {
                     Ok(()) => CallInput::CalleeAnswered(self.access(key)),
-                    Err(reason) => CallInput::MediaRefused(reason),
+                    Err(unfit) => CallInput::MediaRefused(unfit.into()),
                 };
                 self.happen(key, input, now);
                 self.tell_those_behind(key, now);
@@ -193,7 +193,6 @@ impl Switch {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let named = named.map_err(Reason::from);
         match named.and_then(|address| live.media.take_late_answer(sdp, address)) {
             Ok(holds) => {
                 self.relay(key);
@@ -202,7 +201,7 @@ impl Switch {
                     self.happen(key, CallInput::MediaChanged(Side::Caller), now);
                 }
             }
-            Err(reason) => self.happen(key, CallInput::MediaRefused(reason), now),
+            Err(unfit) => self.happen(key, CallInput::MediaRefused(unfit.into()), now),
         }
     }
 
@@ -230,13 +229,13 @@ impl Switch {
     }
 
     /// The callee's SDP: what was agreed, and where the relay sends.
-    fn take_answer(&mut self, key: CallKey, sdp: &[u8], named: Resolved) -> Result<(), Reason> {
-        let live = self.calls.get(&key).ok_or(Reason::Failed)?;
+    fn take_answer(&mut self, key: CallKey, sdp: &[u8], named: Resolved) -> Result<(), Unfit> {
+        let live = self.calls.get(&key).ok_or(Unfit::Codec)?;
         if sdp.is_empty() && live.media.is_agreed() {
             return Ok(());
         }
         let answer = named.and_then(|address| self.read(key, Side::Callee, sdp, address))?;
-        let live = self.calls.get_mut(&key).ok_or(Reason::Failed)?;
+        let live = self.calls.get_mut(&key).ok_or(Unfit::Codec)?;
         if live.media.take_answer(answer)? {
             self.relay(key);
         }

@@ -5,7 +5,7 @@
 //! packet in it goes round for ever; nobody needs such a call.
 
 use super::{CallKey, Lease, MediaPath, Switch};
-use maskline_domain::call::{Input as CallInput, Moment, Reason, Side};
+use maskline_domain::call::{Input as CallInput, MediaFault, Moment, Side};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -96,7 +96,7 @@ impl Switch {
     /// Ends the calls whose media would have come back.
     pub(super) fn end_circles(&mut self, now: Moment) {
         while let Some(key) = self.circles.pop_first() {
-            let refused = CallInput::MediaRefused(Reason::NoCommonCodec);
+            let refused = CallInput::MediaRefused(MediaFault::Unfit);
             self.happen(key, refused, now);
         }
     }

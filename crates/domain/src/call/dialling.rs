@@ -151,7 +151,7 @@ impl Call {
                 actions
             }
             Input::Timeout => self.give_up(Reason::NoAnswer, was, now),
-            Input::MediaRefused(reason) => self.give_up(reason, was, now),
+            Input::MediaRefused(fault) => self.give_up(fault.into(), was, now),
             Input::Stopping => self.give_up(Reason::Overload, was, now),
             _ => Vec::new(),
         }

@@ -3,6 +3,7 @@
 //! Telephone practice, not the vendor, sets these; a cause that the callee's network gives passes
 //! through, and otherwise RFC 3398 section 7.2.4.1 maps a status to a cause.
 
+use super::MediaFault;
 use crate::routing::Situation;
 
 /// Why a call is over.
@@ -181,6 +182,16 @@ impl Ending {
         Self {
             q850: cause.unwrap_or(ending.q850),
             ..ending
+        }
+    }
+}
+
+impl From<MediaFault> for Reason {
+    fn from(fault: MediaFault) -> Self {
+        match fault {
+            MediaFault::Unfit => Self::NoCommonCodec,
+            MediaFault::Unresolved => Self::MediaUnresolved,
+            MediaFault::NoPort => Self::Overload,
         }
     }
 }

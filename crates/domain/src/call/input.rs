@@ -1,6 +1,6 @@
 //! What can happen to a call, and the facts that come with it.
 
-use super::{DialOptions, Reason, Side};
+use super::{DialOptions, Side};
 use crate::routing::Route;
 
 /// What happened.
@@ -12,8 +12,8 @@ pub enum Input {
     RouteUnknown,
     /// The open row is durable, or it is not.
     RowOpened(bool),
-    /// There is no way to carry the media: no codec in common, no port.
-    MediaRefused(Reason),
+    /// There is no way to carry the media.
+    MediaRefused(MediaFault),
     /// The trunk has the INVITE and looks for the callee.
     TrunkTrying,
     /// The callee is ringing, or has something to say before it answers.
@@ -72,6 +72,18 @@ pub enum Input {
     Stopping,
     /// [`super::Call::deadline`] has come.
     Timeout,
+}
+
+/// Why media cannot be carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaFault {
+    /// The two sides have no codec in common, one of them offered none that we carry, or nothing can be sent to
+    /// where it receives.
+    Unfit,
+    /// A host name in the place of an address was not looked up in time.
+    Unresolved,
+    /// We have no port for it.
+    NoPort,
 }
 
 /// What the caller's side lets be done before the answer.

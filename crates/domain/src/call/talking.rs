@@ -37,7 +37,7 @@ impl Call {
             Input::CallerAnswered if std::mem::take(records_later) => self.record(),
             Input::CodecsDiffer => self.hang_up_on_both(Reason::NoCommonCodec, now),
             // The caller's answer came with its ACK, and fits nothing.
-            Input::MediaRefused(reason) => self.hang_up_on_both(reason, now),
+            Input::MediaRefused(fault) => self.hang_up_on_both(fault.into(), now),
             Input::MediaLost => self.hang_up_on_both(Reason::MediaLost, now),
             Input::Stopping => self.hang_up_on_both(Reason::Stopped, now),
             Input::Timeout => self.hang_up_on_both(Reason::DurationMax, now),

@@ -1,6 +1,6 @@
 //! Which codec the two sides of a call have agreed on.
 
-use maskline_domain::call::Reason;
+use super::unfit::Unfit;
 use maskline_sip::g711::Law;
 use maskline_sip::sdp::{self, Agreement, Audio, Codec, PassThrough, Passing, Payloads};
 
@@ -19,11 +19,11 @@ pub(super) enum CallCodec {
 }
 
 impl CallCodec {
-    pub fn of(offered: &Audio, answered: &Audio) -> Result<Self, Reason> {
+    pub fn of(offered: &Audio, answered: &Audio) -> Result<Self, Unfit> {
         sdp::agree(offered, answered)
             .map(Self::Known)
             .or_else(|_| sdp::agree_passing(offered, answered).map(Self::Passed))
-            .map_err(|_| Reason::NoCommonCodec)
+            .map_err(|_| Unfit::Codec)
     }
 
     pub fn offerer(&self) -> Payloads {

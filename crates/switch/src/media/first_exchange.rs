@@ -3,9 +3,10 @@
 use super::Media;
 use super::call_codec::CallCodec;
 use super::party::PartyMedia;
+use super::unfit::Unfit;
 use crate::codecs::Codecs;
 use crate::media_reach::Reach;
-use maskline_domain::call::{Reason, Side};
+use maskline_domain::call::Side;
 use maskline_sip::sdp::{self, Audio, Description};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -57,12 +58,12 @@ impl Media {
     }
 
     /// Takes the callee's answer. Says whether it brought anything new.
-    pub fn take_answer(&mut self, answer: Description) -> Result<bool, Reason> {
+    pub fn take_answer(&mut self, answer: Description) -> Result<bool, Unfit> {
         // What it has offered itself, and we have answered, is no answer of its own.
         if self.callee.is_renewed && self.callee.theirs.as_ref() == Some(&answer) {
             return Ok(false);
         }
-        let offer = self.first_offer().ok_or(Reason::NoCommonCodec)?;
+        let offer = self.first_offer().ok_or(Unfit::Codec)?;
         let agreed = CallCodec::of(&offer, &answer.audio)?;
         if !self.is_delayed && self.ring_tone.is_none() {
             self.caller.payloads = Some(agreed.offerer());
@@ -108,9 +109,9 @@ impl Media {
     }
 
     /// Takes the caller's answer to our offer in the answer. Says whether it puts the call on hold.
-    pub fn take_late_answer(&mut self, body: &[u8], named: Option<IpAddr>) -> Result<bool, Reason> {
-        let answered = self.callee.theirs.as_ref().ok_or(Reason::Failed)?;
-        let agreed = self.agreed.as_ref().ok_or(Reason::Failed)?;
+    pub fn take_late_answer(&mut self, body: &[u8], named: Option<IpAddr>) -> Result<bool, Unfit> {
+        let answered = self.callee.theirs.as_ref().ok_or(Unfit::Codec)?;
+        let agreed = self.agreed.as_ref().ok_or(Unfit::Codec)?;
         let offer = agreed.only(answered.audio.clone());
         let answer = self.caller.read(body, named)?;
         let agreed = CallCodec::of(&offer, &answer.audio)?;

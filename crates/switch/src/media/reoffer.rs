@@ -3,7 +3,8 @@
 
 use super::Media;
 use super::call_codec::CallCodec;
-use maskline_domain::call::{Reason, Side};
+use super::unfit::Unfit;
+use maskline_domain::call::Side;
 use maskline_sip::sdp::{Audio, Description, Direction};
 use std::net::IpAddr;
 
@@ -49,14 +50,14 @@ impl Media {
         side: Side,
         body: &[u8],
         named: Option<IpAddr>,
-    ) -> Result<Vec<u8>, Reason> {
+    ) -> Result<Vec<u8>, Unfit> {
         let answer = self.party(side).read(body, named)?;
         let offerer = side.other();
-        let ours = self.address(offerer).ok_or(Reason::Failed)?;
+        let ours = self.address(offerer).ok_or(Unfit::Codec)?;
         let offered = self.offered.take_if(|(by, _)| *by == offerer);
-        let (_, offer) = offered.ok_or(Reason::Failed)?;
+        let (_, offer) = offered.ok_or(Unfit::Codec)?;
         let offered = self.party(side).codecs.only(offer.audio.clone());
-        let agreed = CallCodec::of(&offered.ok_or(Reason::NoCommonCodec)?, &answer.audio)?;
+        let agreed = CallCodec::of(&offered.ok_or(Unfit::Codec)?, &answer.audio)?;
         let direction = offer.audio.direction;
         let party = self.party_mut(offerer);
         let reply = party.ours.answer(&offer, &answer.audio, &agreed, ours);
@@ -123,9 +124,9 @@ impl Media {
         side: Side,
         body: &[u8],
         named: Option<IpAddr>,
-    ) -> Result<bool, Reason> {
+    ) -> Result<bool, Unfit> {
         let answer = self.party(side).read(body, named)?;
-        let offer = self.what_is(side).ok_or(Reason::Failed)?;
+        let offer = self.what_is(side).ok_or(Unfit::Codec)?;
         let agreed = CallCodec::of(&offer, &answer.audio)?;
         let party = self.party_mut(side);
         party.codec = Some(agreed.codec());

@@ -1,6 +1,6 @@
 //! Why a description is of no use, and what is said of that.
 
-use maskline_domain::call::Reason;
+use maskline_domain::call::MediaFault;
 use maskline_sip::endpoint::Warning;
 
 /// Why what a side says of its media cannot be used.
@@ -39,11 +39,11 @@ impl Unfit {
     }
 }
 
-impl From<Unfit> for Reason {
+impl From<Unfit> for MediaFault {
     fn from(unfit: Unfit) -> Self {
         match unfit {
-            Unfit::HostUnanswered => Self::MediaUnresolved,
-            _ => Self::NoCommonCodec,
+            Unfit::HostUnanswered => Self::Unresolved,
+            Unfit::Codec | Unfit::Family | Unfit::Circle | Unfit::NoSuchHost => Self::Unfit,
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::{TERMS, binding, connection, moment, name};
 use maskline_domain::ToneCode;
 use maskline_domain::call::{
-    Action, AnnounceBy, Call, CallLimit, CallerMedia, DialOptions, Input, MediaAccess, Notice,
-    ProgressMedia, Reason, Side, Terms,
+    Action, AnnounceBy, Call, CallLimit, CallerMedia, DialOptions, Input, MediaAccess, MediaFault,
+    Notice, ProgressMedia, Side, Terms,
 };
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::trunk::PromptPolicy;
@@ -76,7 +76,7 @@ impl Wave {
             }
             Self::RouteUnknown => Input::RouteUnknown,
             Self::RowOpened(durable) => Input::RowOpened(durable),
-            Self::MediaRefused => Input::MediaRefused(Reason::NoCommonCodec),
+            Self::MediaRefused => Input::MediaRefused(MediaFault::Unfit),
             Self::Trying => Input::TrunkTrying,
             Self::Progress(status, early_media, caller) => Input::CalleeProgress {
                 status,

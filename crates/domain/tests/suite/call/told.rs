@@ -4,7 +4,7 @@ use super::{
     EARLY, LISTENING, ONE_TRUNK, TERMS, callee_refused, connection, moment, name, progress,
 };
 use maskline_domain::ToneCode;
-use maskline_domain::call::{Call, CallerMedia, DialOptions, Input, Reason, Side, Terms};
+use maskline_domain::call::{Call, CallerMedia, DialOptions, Input, MediaFault, Side, Terms};
 use maskline_domain::trunk::PromptPolicy;
 
 const ANSWERING: Terms = Terms {
@@ -401,7 +401,7 @@ fn why_a_call_fails_is_heard_by_early_media_an_answer_or_what_is_open_already() 
         (
             EARLY,
             false,
-            vec![busy(), Input::MediaRefused(Reason::NoCommonCodec)],
+            vec![busy(), Input::MediaRefused(MediaFault::Unfit)],
             &[
                 "play busy",
                 "refuse 486 17",
@@ -434,4 +434,83 @@ fn keys_go_on_from_the_answer_on() {
     }
     call.handle(super::ANSWERED, moment(0));
     assert!(call.passes_keys());
+}
+
+#[test]
+fn media_that_cannot_be_carried_ends_a_call_by_what_is_wrong_with_it() {
+    use MediaFault::{NoPort, Unfit, Unresolved};
+    let busy = || callee_refused(486, None, false);
+    let refused = Input::MediaRefused;
+    // What is done with the two legs, and how the call ends.
+    type Row = (
+        Vec<Input>,
+        MediaFault,
+        &'static [&'static str],
+        &'static str,
+    );
+    let both_65: &[&str] = &["hang up caller 65", "hang up callee 65"];
+    let rows: [Row; 10] = [
+        (
+            vec![],
+            Unfit,
+            &["hang up callee 65", "refuse 488 65"],
+            "no_common_codec 488 65",
+        ),
+        (
+            vec![],
+            Unresolved,
+            &["hang up callee 41", "refuse 503 41"],
+            "media_unresolved 503 41",
+        ),
+        (
+            vec![],
+            NoPort,
+            &["hang up callee 42", "refuse 503 42"],
+            "overload 503 42",
+        ),
+        (
+            vec![progress(180, true)],
+            Unfit,
+            &["hang up callee 65", "refuse 488 65"],
+            "no_common_codec 488 65",
+        ),
+        (
+            vec![progress(180, false)],
+            Unresolved,
+            &["hang up callee 41", "refuse 503 41"],
+            "media_unresolved 503 41",
+        ),
+        // Once both have answered it is 200.
+        (
+            vec![super::ANSWERED],
+            Unfit,
+            both_65,
+            "no_common_codec 200 65",
+        ),
+        (
+            vec![super::ANSWERED],
+            Unresolved,
+            &["hang up caller 41", "hang up callee 41"],
+            "media_unresolved 200 41",
+        ),
+        // A caller who cannot be told by voice gets the status alone, and why the call failed stays.
+        (vec![busy()], Unfit, &["refuse 486 17"], "busy 486 17"),
+        (vec![busy()], Unresolved, &["refuse 486 17"], "busy 486 17"),
+        (vec![busy()], NoPort, &["refuse 486 17"], "busy 486 17"),
+    ];
+    for (row, (before, fault, legs, ending)) in rows.into_iter().enumerate() {
+        let mut call = dialled(EARLY, true);
+        for input in before {
+            call.handle(input, moment(0));
+        }
+        let actions = call.handle(refused(fault), moment(0));
+        let done: Vec<String> = actions.iter().map(name).collect();
+        let (legs_done, rest) = done.split_at(legs.len());
+        assert_eq!(legs_done, legs, "row {row}");
+        assert!(
+            rest[0].starts_with(&format!("close row: {ending} by")),
+            "row {row}: {rest:?}"
+        );
+        assert_eq!(rest[1..], ["forget"], "row {row}");
+    }
 }

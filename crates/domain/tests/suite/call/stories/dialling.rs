@@ -5,7 +5,7 @@ use super::{
     progress, refuse, refused, silent,
 };
 use crate::call::{EARLY, ONE_TRUNK, TERMS, connection, moment, name, play};
-use maskline_domain::call::{Action, Call, DialOptions, Input, Reason, Side};
+use maskline_domain::call::{Action, Call, DialOptions, Input, MediaFault, Side};
 use maskline_domain::routing::Situation;
 
 #[test]
@@ -81,7 +81,7 @@ fn media_that_cannot_be_carried_ends_the_call() {
     dialled(
         EARLY,
         vec![(
-            Input::MediaRefused(Reason::NoCommonCodec),
+            Input::MediaRefused(MediaFault::Unfit),
             &[
                 "hang up callee 65",
                 "refuse 488 65",
