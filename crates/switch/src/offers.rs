@@ -149,11 +149,7 @@ impl Switch {
                 self.happen(key, CallInput::OfferAccepted(side), now);
                 self.hear_callee(key, was_heard, now);
             }
-            Err(_) => {
-                self.happen(key, CallInput::OfferRefused(side, 488), now);
-                // It believes that its answer holds: it must hear what does.
-                self.happen(key, CallInput::MediaChanged(side.other()), now);
-            }
+            Err(_) => self.happen(key, CallInput::AnswerUnfit(side), now),
         }
     }
 

@@ -56,13 +56,23 @@ impl Changes {
             Input::OfferAccepted(side) => self.on_accepted(side),
             Input::OfferRefused(side, status) => {
                 let status = if status == 491 { 491 } else { 488 };
-                match self.under_way.take_if(|change| change.awaits(side)) {
-                    Some(Change::Offered(by)) => vec![Action::RefuseOffer(by, status)],
-                    _ => Vec::new(),
-                }
+                self.on_refused(side, status)
+            }
+            // It believes that its answer holds: it must hear what does.
+            Input::AnswerUnfit(side) => {
+                let actions = self.on_refused(side, 488);
+                self.behind[place(side)] = true;
+                actions
             }
             _ => return None,
         })
+    }
+
+    fn on_refused(&mut self, side: Side, status: u16) -> Vec<Action> {
+        match self.under_way.take_if(|change| change.awaits(side)) {
+            Some(Change::Offered(by)) => vec![Action::RefuseOffer(by, status)],
+            _ => Vec::new(),
+        }
     }
 
     fn on_accepted(&mut self, side: Side) -> Vec<Action> {

@@ -64,6 +64,8 @@ pub enum Input {
     OfferAccepted(Side),
     /// A party refused what it was offered, with this status.
     OfferRefused(Side, u16),
+    /// A party answered what the other one offered with what fits nothing.
+    AnswerUnfit(Side),
     /// Each side believes in another codec, and does not take the other one's: nobody hears anything.
     CodecsDiffer,
     /// Nothing was heard for too long.

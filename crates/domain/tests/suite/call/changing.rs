@@ -1,8 +1,8 @@
 //! Changes of the media while a call stands: one at a time, and none that only one side believes in.
 
 use super::stories::{CALLER_HANGS_UP, dialled, talking};
-use super::{ANSWERED, TERMS, callee_refused};
-use maskline_domain::call::{Input, Side};
+use super::{ANSWERED, ONE_TRUNK, TERMS, callee_refused, connection, moment, name};
+use maskline_domain::call::{Call, Input, Side};
 
 #[test]
 fn hold_and_resume_go_to_the_other_side_and_back() {
@@ -175,6 +175,98 @@ fn who_wants_an_offer_is_given_what_is_and_the_other_hears_what_it_changed() {
         (Input::Offered(Side::Caller), &["offer to callee"]),
         CALLER_HANGS_UP,
     ]);
+}
+
+#[test]
+fn an_answer_that_fits_nothing_is_a_refusal_and_who_gave_it_hears_what_holds() {
+    use Side::{Callee, Caller};
+    let offered = Input::Offered;
+    let unfit = Input::AnswerUnfit;
+    let (to_callee, to_caller) = ("offer to callee", "offer to caller");
+    let (tell_callee, tell_caller) = ("tell callee of the change", "tell caller of the change");
+    let (no_caller, no_callee) = ("refuse offer of caller 488", "refuse offer of callee 488");
+    // Whether it stands, what happens, and what is done then.
+    let rows: [(bool, Vec<Input>, &[&str]); 11] = [
+        (
+            true,
+            vec![offered(Caller), unfit(Callee)],
+            &[to_callee, no_caller, tell_callee],
+        ),
+        (
+            true,
+            vec![offered(Callee), unfit(Caller)],
+            &[to_caller, no_callee, tell_caller],
+        ),
+        (
+            true,
+            vec![
+                offered(Caller),
+                unfit(Callee),
+                Input::OfferAccepted(Callee),
+                offered(Caller),
+            ],
+            &[to_callee, no_caller, tell_callee, to_callee],
+        ),
+        (
+            true,
+            vec![offered(Caller), unfit(Callee), offered(Caller)],
+            &[
+                to_callee,
+                no_caller,
+                tell_callee,
+                "refuse offer of caller 491",
+            ],
+        ),
+        // Who offered waits no longer.
+        (
+            true,
+            vec![
+                offered(Caller),
+                Input::OfferWithdrawn(Caller),
+                unfit(Callee),
+            ],
+            &[to_callee, tell_callee],
+        ),
+        // It was not its word that was awaited: that of the other side still is.
+        (true, vec![offered(Caller), unfit(Caller)], &[to_callee]),
+        (
+            true,
+            vec![offered(Caller), unfit(Caller), Input::OfferAccepted(Callee)],
+            &[to_callee, "accept offer of caller", tell_caller],
+        ),
+        (true, vec![unfit(Callee)], &[tell_callee]),
+        // Before the answer it is told by the answer, or after it.
+        (
+            false,
+            vec![offered(Caller), unfit(Callee)],
+            &[to_callee, no_caller],
+        ),
+        (
+            false,
+            vec![offered(Callee), unfit(Caller)],
+            &[to_caller, no_callee],
+        ),
+        (
+            false,
+            vec![offered(Caller), unfit(Callee), ANSWERED],
+            &[to_callee, no_caller, "answer", tell_callee],
+        ),
+    ];
+    for (row, (stands, inputs, expected)) in rows.into_iter().enumerate() {
+        let mut call = Call::new(TERMS, moment(0));
+        let begins = [
+            Input::Routed(connection(), ONE_TRUNK),
+            Input::RowOpened(true),
+        ];
+        for input in begins.into_iter().chain(stands.then_some(ANSWERED)) {
+            call.handle(input, moment(0));
+        }
+        let actions = inputs
+            .into_iter()
+            .flat_map(|input| call.handle(input, moment(0)));
+        let done: Vec<String> = actions.map(|action| name(&action)).collect();
+        assert_eq!(done, expected, "row {row}");
+    }
 }
 
 #[test]
