@@ -6,9 +6,7 @@ use super::tone_detector::{Heard, ToneDetector};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
 use maskline_sip::rtp::{HEADER_BYTES, Outgoing, Packet, Reception};
-use maskline_sip::sdp::{
-    Agreement, Audio, Codec, Description, Direction, Payloads, SdpError, agree,
-};
+use maskline_sip::sdp::{Agreement, Audio, Codec, Description, Payloads, SdpError, agree};
 use maskline_sip::time::Time;
 use std::net::SocketAddr;
 
@@ -26,11 +24,7 @@ pub fn answering_audio(
     let audio = Audio {
         address,
         ptime_ms: Some(PTIME_MS),
-        direction: match offered.direction {
-            Direction::SendOnly => Direction::RecvOnly,
-            Direction::RecvOnly => Direction::SendOnly,
-            same => same,
-        },
+        direction: offered.direction.reversed(),
         ..offered.clone()
     };
     let agreement = agree(offered, &audio)?;
@@ -61,7 +55,7 @@ impl Path {
             codec: agreement.codec,
             send: agreement.answerer,
             receive: agreement.offerer,
-            sends: matches!(answer.direction, Direction::SendRecv | Direction::RecvOnly),
+            sends: answer.direction.receives(),
         })
     }
 
@@ -72,7 +66,7 @@ impl Path {
             codec: agreement.codec,
             send: agreement.offerer,
             receive: agreement.offerer,
-            sends: matches!(offered.direction, Direction::SendRecv | Direction::RecvOnly),
+            sends: offered.direction.receives(),
         }
     }
 }
@@ -281,7 +275,7 @@ impl Voice {
 mod tests {
     use super::super::sound::melody;
     use super::*;
-    use maskline_sip::sdp::{self, LocalSession};
+    use maskline_sip::sdp::{self, Direction, LocalSession};
 
     const NOW: Time = Time::from_millis(0);
 

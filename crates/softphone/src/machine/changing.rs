@@ -39,8 +39,7 @@ impl Machine {
         let Some(call) = self.calls.get_mut(&id) else {
             return;
         };
-        let holds = [Direction::SendOnly, Direction::Inactive];
-        let held = holds.contains(&description.audio.direction);
+        let held = description.audio.is_on_hold();
         if held != call.held {
             call.held = held;
             let what = if held { What::Held } else { What::Resumed };

@@ -455,6 +455,41 @@ fn garbage_and_strangers_change_nothing() {
     assert_eq!(world.phones[CALLEE].calls(), 0);
 }
 
+/// The version in the `o=` line of each description that a phone has sent, in order.
+fn versions(world: &World, phone: usize) -> Vec<u32> {
+    let sent = world.told[phone].iter().filter_map(|what| match what {
+        What::Message(seen) if seen.way == Way::Out && seen.has_sdp => Some(seen),
+        _ => None,
+    });
+    let origin = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let line = text.lines().find(|line| line.starts_with("o="));
+        line.and_then(|line| line.split(' ').nth(2)?.parse().ok())
+    };
+    sent.map(|seen| origin(&seen.bytes).expect("an origin"))
+        .collect()
+}
+
+/// RFC 3264 section 8: a description that is the same as the one before has its version, too.
+#[test]
+fn the_version_of_a_description_goes_up_with_each_change_only() {
+    let mut world = World::answering(AT_ONCE);
+    let call = world.call(20);
+    let wishes = [
+        Input::Hold(call),
+        Input::Resume(call),
+        Input::Resume(call),
+        Input::Hold(call),
+    ];
+    for (n, wish) in (1..).zip(wishes) {
+        world.run_until(2_000 * n);
+        world.give(CALLER, wish);
+    }
+    world.run_until(12_000);
+    assert_eq!(versions(&world, CALLER), [1, 2, 3, 3, 4]);
+    assert_eq!(versions(&world, CALLEE), [1, 2, 3, 3, 4]);
+}
+
 #[test]
 fn a_call_is_put_on_hold_and_taken_back() {
     let mut world = World::answering(AT_ONCE);
