@@ -56,11 +56,12 @@ pub struct Limits {
     pub command_events_max: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// These, and the usual bounds of what one command brings: 1 MiB, and the events that a command may have.
+    pub const fn new(queue_max: usize, batch_commands_max: usize) -> Self {
         Self {
-            queue_max: 8_192,
-            batch_commands_max: 512,
+            queue_max,
+            batch_commands_max,
             batch_bytes: 1 << 20,
             command_bytes_max: 1 << 20,
             command_events_max: command::EVENTS_MAX,

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use maskline_media::prompts::Language;
+use maskline_media::unheard::Limits;
 use maskline_media::{Config, MediaPlane, recorder};
 use maskline_sip::g711::Law;
 use maskline_sip::relay::{LeaseWish, MediaEnd, MediaPath, RecordWish};
@@ -287,7 +289,14 @@ fn plane(calls: usize, recordings: Option<&Path>, duration: Duration) -> Outcome
             directory: directory.to_path_buf(),
             free_min_bytes: 0,
         }),
-        ..Config::new(LOCAL.into())
+        bind: LOCAL.into(),
+        advertised: None,
+        others: Vec::new(),
+        silence_max: Duration::from_secs(30),
+        hold_silence_max: Duration::from_secs(300),
+        unheard: Limits::for_calls(4_096),
+        languages: vec![Language::Chinese, Language::English],
+        prompts: None,
     };
     let plane = MediaPlane::start(config, told)?;
     let mut ports = Vec::new();

@@ -76,25 +76,10 @@ pub struct Config {
     pub recordings: Option<recorder::Config>,
 }
 
-impl Config {
-    /// The usual bounds: ports 20,000 to 29,999; 30 seconds of silence, 300 on hold; one thread for each two
-    /// processors; Chinese, then English; no recordings.
-    pub fn new(bind: IpAddr) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            bind,
-            advertised: None,
-            others: Vec::new(),
-            ports: (20_000, 29_999),
-            silence_max: Duration::from_secs(30),
-            hold_silence_max: Duration::from_secs(300),
-            unheard: Limits::default(),
-            threads: (processors / 2).max(1),
-            languages: vec![Language::Chinese, Language::English],
-            prompts: None,
-            recordings: None,
-        }
-    }
+/// The usual [`Config::threads`]: one for each two processors.
+pub fn usual_threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors / 2).max(1)
 }
 
 impl Config {

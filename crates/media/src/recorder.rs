@@ -40,16 +40,6 @@ pub struct Config {
     pub free_min_bytes: u64,
 }
 
-impl Config {
-    /// Recordings in this directory, as long as 1 GiB is free.
-    pub fn new(directory: PathBuf) -> Self {
-        Self {
-            directory,
-            free_min_bytes: 1 << 30,
-        }
-    }
-}
-
 /// Work for the thread.
 #[derive(Debug)]
 pub enum Work {

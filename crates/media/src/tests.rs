@@ -31,9 +31,26 @@ struct Phone {
 
 const KEY: u64 = 7;
 
+/// Everything at this machine, and nothing recorded.
+fn config() -> Config {
+    Config {
+        bind: IpAddr::from([127, 0, 0, 1]),
+        advertised: None,
+        others: Vec::new(),
+        ports: (20_000, 29_999),
+        silence_max: Duration::from_secs(30),
+        hold_silence_max: Duration::from_secs(300),
+        unheard: Limits::for_calls(4_096),
+        threads: usual_threads(),
+        languages: vec![Language::Chinese, Language::English],
+        prompts: None,
+        recordings: None,
+    }
+}
+
 fn world(first_port: u16, change: impl FnOnce(&mut Config)) -> World {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut config = Config::new(IpAddr::from([127, 0, 0, 1]));
+    let mut config = config();
     config.ports = (first_port, first_port + 2 * PAIRS - 1);
     config.recordings = Some(recorder::Config {
         directory: directory.path().join("recordings"),
@@ -262,8 +279,8 @@ fn recorded_call(
         recorder: Some(work),
         news,
         clock: Clock::new(),
-        local_media: Arc::new(Config::new(IpAddr::from([127, 0, 0, 1])).local_media()),
-        budget: Arc::new(UnheardBudget::new(Limits::default())),
+        local_media: Arc::new(config().local_media()),
+        budget: Arc::new(UnheardBudget::new(Limits::for_calls(4_096))),
         silence_max: SilenceMax {
             usual_us: 30_000_000,
             held_us: 300_000_000,

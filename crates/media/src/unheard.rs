@@ -41,23 +41,15 @@ pub struct Limits {
 
 /// So many calls that anybody could have begun send as much as each may.
 const CALLS: u32 = 16;
+/// All others, in bytes.
+const PROVEN_BYTES: u32 = 2 * 1_024 * 1_024;
 
 impl Limits {
     /// The usual ones where a call that anybody could have begun sends so much.
     pub fn for_calls(unproven_bytes: u32) -> Self {
         Self {
             unproven_bytes: unproven_bytes.saturating_mul(CALLS),
-            ..Self::default()
-        }
-    }
-}
-
-impl Default for Limits {
-    /// 64 KiB, and 2 MiB.
-    fn default() -> Self {
-        Self {
-            unproven_bytes: 64 * 1_024,
-            proven_bytes: 2 * 1_024 * 1_024,
+            proven_bytes: PROVEN_BYTES,
         }
     }
 }

@@ -21,7 +21,9 @@ use maskline_domain::*;
 use maskline_fixtures::domain::{
     ACCOUNT, KEY, POOL, access_key, account, bind_request, idle_number, number, pool, pool_ref,
 };
-use maskline_server::writer::{Ledger, Options};
+use maskline_server::config::Settings;
+use maskline_server::serve::ledger_options;
+use maskline_server::writer::Ledger;
 use maskline_store::recovery::{Progress, recover};
 use maskline_store::sqlite;
 
@@ -40,7 +42,7 @@ async fn main() -> Outcome<()> {
         None => tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
     };
     let data = folder.path().join("data");
-    let (ledger, running) = Ledger::open(Options::new(&data)).await?;
+    let (ledger, running) = Ledger::open(ledger_options(&Settings::default(), &data)).await?;
     println!("{numbers} numbers in {CITIES} cities, {bound} bound beforehand");
     stock(&ledger, numbers).await?;
     let begun = Instant::now();
@@ -90,7 +92,7 @@ async fn main() -> Outcome<()> {
     drop(ledger);
     running.close().await;
     let begun = Instant::now();
-    let (ledger, running) = Ledger::open(Options::new(&data)).await?;
+    let (ledger, running) = Ledger::open(ledger_options(&Settings::default(), &data)).await?;
     println!(
         "ready again with {live} bindings and {numbers} numbers after {:.2} s",
         begun.elapsed().as_secs_f64()

@@ -34,7 +34,6 @@ use lookups::Lookups;
 use maskline_domain::call::Notice;
 use maskline_media::{self as media, MediaPlane};
 use maskline_switch::{Setup, Switch};
-use media::unheard::Limits;
 use sip_connections::SipConnections;
 use std::io;
 use std::net::SocketAddr;
@@ -97,34 +96,6 @@ pub struct Config {
     pub calls_handle: CallsHandle,
 }
 
-impl Config {
-    /// The usual bounds: 2,000 calls, 30 on one X, 20 by one caller, 6 hours, 30 seconds of silence.
-    pub fn new(listen: SocketAddr, node: String, boot: String) -> Self {
-        Self {
-            listen,
-            advertised: None,
-            domains: Vec::new(),
-            tcp: true,
-            tls_listen: None,
-            tls: None,
-            streams: sip_connections::Bounds::default(),
-            media: media::Config::new(listen.ip()),
-            unheard_bytes_max: 4 * 1_024,
-            calls_max: 2_000,
-            per_x_max: 30,
-            per_caller_max: 20,
-            duration_max_s: 6 * 3_600,
-            notice: Notice::None,
-            drain_timeout: Duration::from_secs(30),
-            node,
-            boot,
-            resolver: None,
-            sealer: None,
-            calls_handle: CallsHandle::default(),
-        }
-    }
-}
-
 /// Calls that are being served.
 #[derive(Debug)]
 pub struct Serving {
@@ -168,7 +139,6 @@ pub async fn serve(
             told.port()
         },
     );
-    config.media.unheard = Limits::for_calls(config.unheard_bytes_max);
     config.media.others.push(advertised.ip());
     config.media.others.retain(|ip| !ip.is_unspecified());
     let (news, heard) = mpsc::channel(NEWS_MAX);

@@ -39,7 +39,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::api::actions;
-use crate::config::{ConfigErrors, Inputs, Loaded, load};
+use crate::config::{ConfigErrors, Inputs, Loaded, default_text, load};
 use crate::failure::Failure;
 
 pub use client::Client;
@@ -72,8 +72,8 @@ pub struct Common {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
-    /// Data directory [default: ./maskline-data]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// `data`
+    #[arg(long, global = true, value_name = "DIR", help = setting("Data directory", "data"))]
     data: Option<String>,
     /// Address of the service's admin port, as HOST:PORT or a URL [default: as the service in the
     /// data directory says]
@@ -209,6 +209,11 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
         .enable_all()
         .build()?
         .block_on(work)
+}
+
+/// The help of a flag that sets a key, with its default.
+fn setting(what: &str, key: &str) -> String {
+    format!("{what} [default: {}]", default_text(key))
 }
 
 impl Common {

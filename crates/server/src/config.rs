@@ -20,6 +20,7 @@ mod rules;
 mod settings;
 mod values;
 
+pub use defaults::default_text;
 pub use error::{ConfigError, ConfigErrors, Fault, Source};
 pub use load::{Inputs, Loaded, load};
 pub use reload::{Part, Reload, Reloader};

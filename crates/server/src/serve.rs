@@ -43,7 +43,7 @@ use crate::writer::{Ledger, Running, StartError};
 pub use addresses::Addresses;
 pub use check::check;
 use descriptors::Budget;
-pub use parts::{api_bounds, ledger_options, reachable};
+pub use parts::{api_bounds, call_config, gateway_settings, ledger_options, reachable};
 use signals::{Signals, Told};
 use start::Started;
 
@@ -121,7 +121,7 @@ impl Process {
 
     async fn open_ledger(&self) -> Result<(Ledger, Running, Arc<Sealer>), Failure> {
         let sealer = master::sealer(&self.loaded, &self.data).await?;
-        let options = parts::ledger_options(&self.loaded.settings);
+        let options = parts::ledger_options(&self.loaded.settings, &self.data);
         let (ledger, running) = Ledger::open(options).await.map_err(not_opened)?;
         self.metrics
             .register(|registry| ledger.register_metrics(registry));

@@ -74,25 +74,14 @@ pub struct Options {
     pub on_unknown: fn(reason: &str),
 }
 
-impl Options {
-    /// The usual options for a data directory.
-    pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self {
-            dir: dir.into(),
-            limits: Limits::default(),
-            submit_wait_max: Duration::from_secs(5),
-            read_wait_max: Duration::from_secs(2),
-            retention: Duration::from_secs(30 * 24 * 3600),
-            snapshot_every_batches: 200_000,
-            snapshot_every_bytes: 256 << 20,
-            readers_max: 4,
-            background: true,
-            on_unknown: exit,
-        }
-    }
-}
+/// The usual [`Options::read_wait_max`].
+pub const READ_WAIT_MAX: Duration = Duration::from_secs(2);
 
-fn exit(reason: &str) {
+/// The usual [`Options::readers_max`].
+pub const READERS_MAX: u32 = 4;
+
+/// The usual [`Options::on_unknown`]: ends the process with [`EXIT_UNKNOWN`].
+pub fn exit(reason: &str) {
     tracing::error!(
         reason,
         "the outcome of a write is unknown; stopping, so that the journal decides"

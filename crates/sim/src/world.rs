@@ -217,12 +217,12 @@ impl World {
         compression: &'static dyn Compression,
     ) -> Self {
         let mut chance = Chance::new(seed);
+        let queue_max = chance.between(4, 64) as usize;
+        let batch_commands_max = chance.between(1, 24) as usize;
         let limits = Limits {
-            queue_max: chance.between(4, 64) as usize,
-            batch_commands_max: chance.between(1, 24) as usize,
             command_events_max: chance.one_of([24, 64, 4096]),
             batch_bytes: chance.one_of([1 << 20, 2_000]),
-            ..Limits::default()
+            ..Limits::new(queue_max, batch_commands_max)
         };
         let clocks = Clocks {
             wall: Timestamp(1_772_424_000_000 + chance.between(0, 86_400_000)),

@@ -45,7 +45,7 @@ fn local_media() -> Arc<LocalMedia> {
 }
 
 fn budget() -> Arc<UnheardBudget> {
-    Arc::new(UnheardBudget::new(Limits::default()))
+    Arc::new(UnheardBudget::new(Limits::for_calls(4_096)))
 }
 
 const CALLER: u16 = 4_000;

@@ -196,11 +196,10 @@ pub fn anchor(heading: &str) -> String {
 }
 
 /// The language of business messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// Chinese, as the vendor answers.
-    #[default]
     Chinese,
     /// English.
     English,
@@ -534,7 +533,7 @@ mod tests {
     #[test]
     fn chinese_is_the_default_language() {
         let error = BusinessError::from(BusinessCode::ExpireDateIllegal);
-        assert_eq!(error.message(Language::default()), "过期时间非法");
+        assert_eq!(error.message(Language::Chinese), "过期时间非法");
         assert_eq!(
             error.message(Language::English),
             "The expiration is illegal"

@@ -50,23 +50,6 @@ pub struct Settings {
     pub errors_page: Arc<str>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            parameters: params::Bounds::default(),
-            nonces: NonceBounds::default(),
-            rates: Rates::default(),
-            clock_skew_ms: 15 * 60 * 1000,
-            language: Language::default(),
-            errors_page: concat!(
-                env!("CARGO_PKG_REPOSITORY"),
-                "/blob/main/docs/errors-api.md"
-            )
-            .into(),
-        }
-    }
-}
-
 /// The gateway of one process.
 pub struct Gateway {
     ledger: Ledger,

@@ -17,16 +17,6 @@ pub struct Rates {
     pub actions: BTreeMap<String, u32>,
 }
 
-impl Default for Rates {
-    fn default() -> Self {
-        Self {
-            account_per_s: 20_000,
-            action_per_s: 0,
-            actions: BTreeMap::new(),
-        }
-    }
-}
-
 impl Rates {
     fn of_action(&self, action: &str) -> u32 {
         self.actions
@@ -174,7 +164,8 @@ mod tests {
     fn zero_is_no_limit_and_an_account_may_have_a_rate_of_its_own() {
         let rates = Rates {
             account_per_s: 0,
-            ..Rates::default()
+            action_per_s: 0,
+            actions: BTreeMap::new(),
         };
         let throttle = Throttle::default();
         assert!((0..100_000).all(|_| ask(&throttle, &rates, "one", "BindAxn", 0).is_ok()));

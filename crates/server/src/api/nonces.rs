@@ -53,16 +53,6 @@ pub struct NonceBounds {
     pub total_max: u32,
 }
 
-impl Default for NonceBounds {
-    fn default() -> Self {
-        Self {
-            per_key_max: 10_000_000,
-            per_account_max: 20_000_000,
-            total_max: 40_000_000,
-        }
-    }
-}
-
 /// The hash of a nonce and its AccessKey: the first 8 bytes of SHA-256 over key, a zero byte and
 /// nonce. It is also the id of the command that a change becomes.
 #[must_use]

@@ -55,16 +55,6 @@ pub struct Bounds {
     pub message_max: Duration,
 }
 
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            incoming_max: 1_024,
-            outgoing_max: 1_024,
-            message_max: Duration::from_secs(30),
-        }
-    }
-}
-
 /// What was counted since the start, and how many connections stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {

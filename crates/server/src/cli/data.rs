@@ -144,7 +144,7 @@ pub fn restore(common: &Common, args: &Restore) -> Result<(), Failure> {
     let restored = super::block_on(async {
         writer::restore(
             &args.from,
-            ledger_options(&settings),
+            ledger_options(&settings, Path::new(&settings.data)),
             args.erasures.as_deref(),
         )
         .await

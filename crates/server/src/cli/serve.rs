@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Common, Failure, show};
+use super::{Common, Failure, setting, show};
 use crate::serve;
 
 #[derive(Debug, clap::Args)]
@@ -11,20 +11,28 @@ pub struct Args {
     /// for HTTPS
     #[arg(long)]
     pub demo: bool,
-    /// Where the customers' interface listens, or `off` for HTTPS alone [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// `api.listen`
+    #[arg(long, value_name = "HOST:PORT", help = setting(
+        "Where the customers' interface listens, or `off` for HTTPS alone", "api.listen"
+    ))]
     pub api: Option<String>,
-    /// Where it listens with TLS, when there is a certificate [default: 127.0.0.1:8443]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// `api.https`
+    #[arg(long, value_name = "HOST:PORT", help = setting(
+        "Where it listens with TLS, when there is a certificate", "api.https"
+    ))]
     pub https: Option<String>,
-    /// Where the admin API, metrics and health listen [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// `admin.listen`
+    #[arg(long, value_name = "HOST:PORT", help = setting(
+        "Where the admin API, metrics and health listen", "admin.listen"
+    ))]
     pub admin: Option<String>,
-    /// Where SIP listens [default: 127.0.0.1:5060]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// `sip.listen`
+    #[arg(long, value_name = "HOST:PORT", help = setting("Where SIP listens", "sip.listen"))]
     pub sip: Option<String>,
-    /// Log level, such as info or debug [default: info]
-    #[arg(long, value_name = "LEVEL")]
+    /// `log.level`
+    #[arg(long, value_name = "LEVEL", help = setting(
+        "Log level, such as info or debug", "log.level"
+    ))]
     pub log_level: Option<String>,
     /// Print one line of JSON with the real addresses on standard output, once it serves
     #[arg(long)]

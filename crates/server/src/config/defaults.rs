@@ -9,8 +9,9 @@
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use toml::Table;
+use toml::{Table, Value};
 
+use super::load::look_up;
 use super::settings::Settings;
 
 /// The example file.
@@ -23,6 +24,16 @@ const TESTED: &str = "the tests read the example file that is compiled in";
 pub(super) fn table() -> &'static Table {
     static TABLE: LazyLock<Table> = LazyLock::new(|| shown(EXAMPLE).expect(TESTED));
     &TABLE
+}
+
+/// The default of a single value at a dotted key, as a flag would say it; empty where there is no such
+/// setting.
+pub fn default_text(key: &str) -> String {
+    match look_up(table(), key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    }
 }
 
 impl Default for Settings {

@@ -225,7 +225,8 @@ fn set(
     Ok(())
 }
 
-fn look_up<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+/// The value at a dotted key.
+pub(super) fn look_up<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     let (first, rest) = key.split_once('.').unwrap_or((key, ""));
     match table.get(first)? {
         Value::Table(inner) if !rest.is_empty() => look_up(inner, rest),

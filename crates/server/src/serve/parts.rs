@@ -22,29 +22,30 @@ use crate::api::gateway::{self, Gateway};
 use crate::api::limits::Rates;
 use crate::api::nonces::NonceBounds;
 use crate::api::{self, params};
-use crate::calls;
+use crate::calls::{self, CallsHandle, sip_connections};
 use crate::config::{
     ConfigError, ConfigErrors, Language, Loaded, Part, RecordingNotice, Reload, Settings,
 };
 use crate::http_server::{TrustedProxies, connections};
 use crate::telemetry::Metrics;
-use crate::writer::Options;
+use crate::writer::{self, Options};
 use maskline_media as media;
 use maskline_media::recorder;
 
-/// How the settings want the ledger to be run.
-pub fn ledger_options(settings: &Settings) -> Options {
+/// How the settings want the ledger in this data directory to be run.
+pub fn ledger_options(settings: &Settings, dir: &Path) -> Options {
+    let (queue_max, batch_max) = (settings.writer.queue_max, settings.writer.batch_max);
     Options {
-        limits: Limits {
-            queue_max: settings.writer.queue_max as usize,
-            batch_commands_max: settings.writer.batch_max as usize,
-            ..Limits::default()
-        },
+        dir: dir.to_owned(),
+        limits: Limits::new(queue_max as usize, batch_max as usize),
         submit_wait_max: Duration::from_millis(settings.writer.deadline_ms.into()),
         retention: Duration::from_secs(u64::from(settings.journal.retention_days) * 86_400),
         snapshot_every_batches: settings.journal.snapshot_every_batches,
         snapshot_every_bytes: settings.journal.snapshot_every_bytes,
-        ..Options::new(&settings.data)
+        read_wait_max: writer::READ_WAIT_MAX,
+        readers_max: writer::READERS_MAX,
+        background: true,
+        on_unknown: writer::exit,
     }
 }
 
@@ -80,13 +81,11 @@ pub fn trusted_proxies(settings: &Settings) -> TrustedProxies {
     }
 }
 
+/// How customers' requests are judged and answered.
 pub fn gateway_settings(settings: &Settings) -> gateway::Settings {
     let limits = &settings.limits;
     gateway::Settings {
-        parameters: params::Bounds {
-            bytes_max: settings.api.body_max_bytes as usize,
-            ..params::Bounds::default()
-        },
+        parameters: params::Bounds::new(settings.api.body_max_bytes as usize),
         nonces: NonceBounds {
             per_key_max: limits.nonces_per_key_max,
             per_account_max: limits.nonces_per_account_max,
@@ -120,7 +119,15 @@ pub fn gateway_follower(gateway: Arc<Gateway>) -> Part {
     })
 }
 
-pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config, ConfigError> {
+/// How calls are carried by a run of this name, with so many SIP streams each way.
+///
+/// # Errors
+/// When an address or a file that the settings name is not there; told at the setting.
+pub async fn call_config(
+    loaded: &Loaded,
+    boot: String,
+    sip_streams: usize,
+) -> Result<calls::Config, ConfigError> {
     let settings = &loaded.settings;
     let wanted = &settings.sip.listen;
     let refuse = |reason: String| loaded.missing("sip.listen", reason);
@@ -142,22 +149,35 @@ pub async fn call_config(loaded: &Loaded, boot: String) -> Result<calls::Config,
     };
     let bind = settings.rtp.bind.get().copied().unwrap_or(listen.ip());
     Ok(calls::Config {
+        listen,
         advertised: settings.sip.advertised.get().copied(),
         resolver: settings.sip.resolver.get().copied(),
         domains: settings.sip.domains.clone(),
         tcp: settings.sip.tcp,
         tls_listen,
         tls: certificates::sip(loaded)?,
+        streams: sip_connections::Bounds {
+            incoming_max: sip_streams,
+            outgoing_max: sip_streams,
+            message_max: seconds(settings.sip.message_timeout_s),
+        },
         media: media_config(settings, bind),
-        unheard_bytes_max: settings.rtp.unheard_kib_max << 10,
+        unheard_bytes_max: unheard_bytes_max(settings),
         calls_max: settings.calls.calls_max as usize,
         per_x_max: settings.calls.per_x_max as usize,
         per_caller_max: settings.calls.per_caller_max as usize,
         notice: notice(settings),
         duration_max_s: settings.calls.duration_max_s,
         drain_timeout: seconds(settings.process.drain_timeout_s),
-        ..calls::Config::new(listen, settings.process.node.clone(), boot)
+        node: settings.process.node.clone(),
+        boot,
+        sealer: None,
+        calls_handle: CallsHandle::default(),
     })
+}
+
+fn unheard_bytes_max(settings: &Settings) -> u32 {
+    settings.rtp.unheard_kib_max << 10
 }
 
 /// Who is told that a call is recorded.
@@ -173,6 +193,10 @@ fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {
     let data = Path::new(&settings.data);
     let prompts = settings.prompts.directory.get().map(PathBuf::from);
     media::Config {
+        bind,
+        others: Vec::new(),
+        unheard: media::unheard::Limits::for_calls(unheard_bytes_max(settings)),
+        threads: media::usual_threads(),
         advertised: settings.rtp.advertised.get().copied(),
         ports: (settings.rtp.ports.first(), settings.rtp.ports.last()),
         silence_max: seconds(settings.calls.silence_max_s),
@@ -180,10 +204,9 @@ fn media_config(settings: &Settings, bind: IpAddr) -> media::Config {
         languages: settings.prompts.languages.iter().map(spoken).collect(),
         prompts: Some(prompts.unwrap_or_else(|| data.join("prompts"))),
         recordings: Some(recorder::Config {
+            directory: data.join("recordings"),
             free_min_bytes: u64::from(settings.recording.free_min_mib) << 20,
-            ..recorder::Config::new(data.join("recordings"))
         }),
-        ..media::Config::new(bind)
     }
 }
 
@@ -260,52 +283,16 @@ fn seconds(count: u32) -> Duration {
 mod tests {
     use super::*;
 
-    #[test]
-    fn defaults_agree_with_those_of_the_parts() {
-        let settings = Settings::default();
-        let gateway = gateway_settings(&settings);
-        let theirs = gateway::Settings::default();
-        assert_eq!(gateway.rates, theirs.rates);
-        assert_eq!(gateway.clock_skew_ms, theirs.clock_skew_ms);
-        assert_eq!(gateway.nonces, theirs.nonces);
-        assert_eq!(gateway.language, theirs.language);
-        assert_eq!(gateway.errors_page, theirs.errors_page);
-        let options = ledger_options(&settings);
-        let theirs = Options::new(&settings.data);
-        assert_eq!(options.limits.queue_max, theirs.limits.queue_max);
-        assert_eq!(
-            options.limits.batch_commands_max,
-            theirs.limits.batch_commands_max
-        );
-        assert_eq!(options.submit_wait_max, theirs.submit_wait_max);
-        assert_eq!(options.retention, theirs.retention);
-        assert_eq!(
-            options.snapshot_every_batches,
-            theirs.snapshot_every_batches
-        );
-        assert_eq!(options.snapshot_every_bytes, theirs.snapshot_every_bytes);
-    }
-
     #[tokio::test]
     async fn media_is_received_where_signalling_is_unless_said_otherwise() {
         let loaded = crate::config::load(&crate::config::Inputs::default()).unwrap();
-        let made = call_config(&loaded, "boot".into()).await.unwrap();
+        let made = call_config(&loaded, "boot".into(), 1).await.unwrap();
         assert_eq!(made.listen.to_string(), "127.0.0.1:5060");
         assert_eq!(made.media.bind, IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let usual = calls::Config::new(made.listen, String::new(), String::new());
-        assert_eq!(made.media.ports, usual.media.ports);
-        assert_eq!(made.unheard_bytes_max, usual.unheard_bytes_max);
-        assert_eq!(made.media.languages, usual.media.languages);
-        assert_eq!(made.calls_max, usual.calls_max);
-        assert_eq!(made.per_x_max, usual.per_x_max);
-        assert_eq!(made.per_caller_max, usual.per_caller_max);
-        assert_eq!(made.duration_max_s, usual.duration_max_s);
-        assert_eq!(made.media.silence_max, usual.media.silence_max);
-        assert_eq!(made.media.hold_silence_max, usual.media.hold_silence_max);
+        let recordings = made.media.recordings.unwrap();
         assert_eq!(
-            made.media.recordings,
-            Some(recorder::Config::new("./maskline-data/recordings".into()))
+            recordings.directory,
+            Path::new("./maskline-data/recordings")
         );
-        assert_eq!(made.drain_timeout, usual.drain_timeout);
     }
 }

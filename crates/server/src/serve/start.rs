@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{Addresses, AdminFront, Process, certificates, listen, parts, supervisor, watch};
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
-use crate::calls::{self, CallsHandle, Serving, sip_connections};
+use crate::calls::{self, CallsHandle, Serving};
 use crate::clocks;
 use crate::config::Reloader;
 use crate::demo;
@@ -67,12 +67,7 @@ impl Process {
         let config = calls::Config {
             sealer: Some(sealer.clone()),
             calls_handle: calls_handle.clone(),
-            streams: sip_connections::Bounds {
-                incoming_max: budget.sip_streams,
-                outgoing_max: budget.sip_streams,
-                message_max: Duration::from_secs(settings.sip.message_timeout_s.into()),
-            },
-            ..parts::call_config(&self.loaded, boot).await?
+            ..parts::call_config(&self.loaded, boot, budget.sip_streams).await?
         };
         if settings.demo {
             // Before the first call: then its trunks are known.

@@ -136,13 +136,16 @@ pub async fn writer_ended(running: &Running) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::writer::Options;
+    use crate::config::Settings;
+    use crate::serve::ledger_options;
     use maskline_media::Threads;
 
     #[tokio::test]
     async fn a_media_thread_that_has_ended_makes_the_service_unready() {
         let dir = tempfile::tempdir().unwrap();
-        let (ledger, running) = Ledger::open(Options::new(dir.path())).await.unwrap();
+        let (ledger, running) = Ledger::open(ledger_options(&Settings::default(), dir.path()))
+            .await
+            .unwrap();
         let (calls_handle, readiness) = (CallsHandle::default(), Readiness::default());
         let stop = CancellationToken::new();
         let connections = Connections::new(crate::admin::CONNECTIONS);

@@ -12,7 +12,9 @@ use maskline_fixtures::domain::{POOL, bind_request, founding, number, operator};
 use maskline_server::calls::sandbox::{self, Sandbox};
 use maskline_server::calls::{self, CallsHandle, Config, Serving};
 use maskline_server::clocks;
+use maskline_server::config::{self, Inputs};
 use maskline_server::seal::{Secret, TrunkSecret};
+use maskline_server::serve::call_config;
 use maskline_server::writer::{Ledger, Running};
 use maskline_sip::g711::ALAW_1KHZ;
 use maskline_store::records::call::{self, Filter};
@@ -46,6 +48,20 @@ struct CallsFixture {
     stop_sandbox: CancellationToken,
 }
 
+/// As the program has it, with ports that are free.
+async fn config(dir: &Path, boot: &str) -> Config {
+    let inputs = Inputs {
+        flags: vec![
+            ("--data", "data", dir.display().to_string()),
+            ("--sip", "sip.listen", local(0).to_string()),
+        ],
+        ..Inputs::default()
+    };
+    let loaded = config::load(&inputs).expect("good settings");
+    let made = call_config(&loaded, boot.to_owned(), 100).await;
+    made.expect("an address")
+}
+
 impl CallsFixture {
     async fn open(dir: &Path, boot: &str, rtp_first: u16) -> Self {
         Self::with(dir, boot, rtp_first, Duration::from_secs(30)).await
@@ -63,7 +79,7 @@ impl CallsFixture {
             calls_handle: calls_handle.clone(),
             drain_timeout,
             sealer: Some(Arc::new(sealer())),
-            ..Config::new(local(0), "node".into(), boot.into())
+            ..config(dir, boot).await
         };
         config.media.ports = (rtp_first, rtp_first + 39);
         let serving = calls::serve(config, ledger.clone(), ledger.records(), stop.clone())

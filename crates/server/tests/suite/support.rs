@@ -1,6 +1,8 @@
 //! What several subjects need of the server: ledgers in directories of their own, and a master key.
 
+use maskline_server::config::Settings;
 use maskline_server::seal::{MasterKeys, Sealer};
+use maskline_server::serve::ledger_options;
 use maskline_server::writer::{Ledger, Options, Running};
 use std::path::Path;
 
@@ -16,7 +18,7 @@ pub fn sealer() -> Sealer {
 pub fn options(dir: &Path) -> Options {
     Options {
         on_unknown: |reason| panic!("unknown outcome: {reason}"),
-        ..Options::new(dir)
+        ..ledger_options(&Settings::default(), dir)
     }
 }
 

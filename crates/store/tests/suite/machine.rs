@@ -7,6 +7,9 @@ use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::pipeline::{Clocks, Input, Limits, Output, Pipeline, SubmitError};
 use maskline_store::Zstd;
 
+/// Bounds that no test meets that does not want to.
+pub const LIMITS: Limits = Limits::new(8_192, 512);
+
 pub type Answer = Result<Outcome, SubmitError>;
 
 pub struct Machine {
@@ -41,7 +44,7 @@ impl Machine {
 
     /// A machine whose world has `numbers` X numbers.
     pub fn founded(numbers: u64) -> Self {
-        Self::founded_with(numbers, Limits::default())
+        Self::founded_with(numbers, LIMITS)
     }
 
     pub fn founded_with(numbers: u64, limits: Limits) -> Self {

@@ -5,7 +5,7 @@ use maskline_domain::{Outcome, Refusal, SubsId, Work};
 use maskline_journal::Append;
 use maskline_journal::pipeline::{Input, Limits, PROBE_EVERY_MS, SubmitError, Touch};
 
-use crate::machine::{Answer, Machine, not_written};
+use crate::machine::{Answer, LIMITS, Machine, not_written};
 use crate::world::{bind, hopeless, operator, unbind};
 use maskline_fixtures::domain::{founding, party, x};
 
@@ -193,7 +193,7 @@ fn an_unknown_outcome_of_a_probe_stops_the_machine() {
 fn the_queue_is_bounded() {
     let limits = Limits {
         queue_max: 3,
-        ..Limits::default()
+        ..LIMITS
     };
     let mut machine = Machine::founded_with(10, limits);
     let expires_at = machine.wall().plus_millis(HOUR_MS);
@@ -210,7 +210,7 @@ fn the_queue_is_bounded() {
 fn a_batch_is_bounded_by_commands() {
     let limits = Limits {
         batch_commands_max: 4,
-        ..Limits::default()
+        ..LIMITS
     };
     let mut machine = Machine::founded_with(20, limits);
     let written = machine.journal.len();
@@ -226,7 +226,7 @@ fn a_batch_is_bounded_by_commands() {
 fn a_batch_is_bounded_by_bytes() {
     let limits = Limits {
         batch_bytes: 1,
-        ..Limits::default()
+        ..LIMITS
     };
     let mut machine = Machine::founded_with(20, limits);
     let written = machine.journal.len();
@@ -243,11 +243,11 @@ fn a_command_that_does_too_much_changes_nothing() {
     for limits in [
         Limits {
             command_bytes_max: 400,
-            ..Limits::default()
+            ..LIMITS
         },
         Limits {
             command_events_max: 5,
-            ..Limits::default()
+            ..LIMITS
         },
     ] {
         let mut machine = Machine::with_limits(limits);

@@ -176,7 +176,7 @@ mod tests {
 
     fn with(name: &str, value: &str) -> Parameters {
         let query = format!("{name}={}", crate::api::signature::encode(value));
-        Parameters::parse(query.as_bytes(), b"", &Bounds::default()).unwrap()
+        Parameters::parse(query.as_bytes(), b"", &Bounds::new(64 * 1024)).unwrap()
     }
 
     fn code<T>(field: Field<T>) -> Option<BusinessCode> {

@@ -247,7 +247,7 @@ mod tests {
     }
 
     fn canonical(headers: &HeaderMap, authorization: &Authorization<'_>) -> String {
-        let parameters = Parameters::parse(QUERY.as_bytes(), b"", &Bounds::default()).unwrap();
+        let parameters = Parameters::parse(QUERY.as_bytes(), b"", &Bounds::new(64 * 1024)).unwrap();
         let request = canonical_request(
             "POST",
             "/",

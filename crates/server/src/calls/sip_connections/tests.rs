@@ -14,9 +14,16 @@ fn bytes(text: &str) -> Arc<[u8]> {
     Arc::from(text.as_bytes())
 }
 
+/// More than a test meets that does not want to.
+const BOUNDS: Bounds = Bounds {
+    incoming_max: 1_024,
+    outgoing_max: 1_024,
+    message_max: Duration::from_secs(30),
+};
+
 /// SipConnections that listen by both transports and know this machine.
 fn connections(tls: Option<Tls>) -> (SipConnections, SocketAddr, SocketAddr) {
-    connections_within(tls, Bounds::default())
+    connections_within(tls, BOUNDS)
 }
 
 fn connections_within(
@@ -125,7 +132,7 @@ async fn strangers_are_not_heard_and_nonsense_ends_a_connection() {
 async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
     let bounds = Bounds {
         message_max: Duration::from_millis(300),
-        ..Bounds::default()
+        ..BOUNDS
     };
     let (mut connections, address, _) = connections_within(None, bounds);
     #[rustfmt::skip]
@@ -175,7 +182,7 @@ async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
 async fn one_peer_cannot_take_all_places() {
     let bounds = Bounds {
         incoming_max: 8,
-        ..Bounds::default()
+        ..BOUNDS
     };
     let (mut connections, address, _) = connections_within(None, bounds);
     let other: IpAddr = [127, 0, 0, 2].into();

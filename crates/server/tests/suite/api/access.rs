@@ -10,7 +10,7 @@ use maskline_server::api::limits::Rates;
 use maskline_server::api::nonces::NonceBounds;
 
 use crate::api::client::{Rpc, Signer};
-use crate::api::world::{A, AXB, AXN, EXPIRATION, FOREIGN, World, account};
+use crate::api::world::{A, AXB, AXN, EXPIRATION, FOREIGN, World, account, settings};
 
 const BIND: [(&str, &str); 3] = [
     ("PoolKey", AXN),
@@ -234,7 +234,7 @@ async fn rates_are_per_action_and_in_total() {
     };
     let world = World::start_with(Settings {
         rates,
-        ..Settings::default()
+        ..settings()
     })
     .await;
     let own_rate = |requests_per_s_max| Account {
@@ -289,7 +289,7 @@ async fn a_key_with_too_many_nonces_is_throttled() {
     };
     let world = World::start_with(Settings {
         nonces,
-        ..Settings::default()
+        ..settings()
     })
     .await;
     for _ in 0..3 {
@@ -312,7 +312,7 @@ async fn an_account_with_too_many_nonces_is_throttled_and_others_are_not() {
     };
     let settings = Settings {
         nonces,
-        ..Settings::default()
+        ..settings()
     };
     let world = World::start_with(settings).await;
     let signers: Vec<Signer> = ["k1", "k2", "k3"]
@@ -356,7 +356,7 @@ async fn accounts_that_fill_the_nonces_leave_room_for_others() {
     };
     let settings = Settings {
         nonces: bounds,
-        ..Settings::default()
+        ..settings()
     };
     let world = World::start_with(settings).await;
     let code = async |key: &str| {
@@ -406,7 +406,7 @@ async fn accounts_that_fill_the_nonces_leave_room_for_others() {
 /// What the rates turn away costs no memory, and can be sent again as it was.
 #[tokio::test]
 async fn a_throttled_request_uses_up_no_nonce() {
-    let settings = Settings {
+    let small = Settings {
         nonces: NonceBounds {
             per_key_max: 2,
             per_account_max: 2,
@@ -414,11 +414,11 @@ async fn a_throttled_request_uses_up_no_nonce() {
         },
         rates: Rates {
             account_per_s: 1,
-            ..Rates::default()
+            ..settings().rates
         },
-        ..Settings::default()
+        ..settings()
     };
-    let world = World::start_with(settings).await;
+    let world = World::start_with(small).await;
     assert_eq!(world.ask("QuerySubsId", &QUERY).await.code(), "OK");
     let mut used = 1;
     for _ in 0..20 {
@@ -435,9 +435,9 @@ async fn a_throttled_request_uses_up_no_nonce() {
         },
         rates: Rates {
             account_per_s: 0,
-            ..Rates::default()
+            ..settings().rates
         },
-        ..Settings::default()
+        ..settings()
     };
     world.gateway.configure(free);
     for _ in 0..10 {
@@ -465,7 +465,7 @@ async fn settings_change_from_the_next_request_on() {
     let language = maskline_server::api::errors::Language::English;
     world.gateway.configure(Settings {
         language,
-        ..Settings::default()
+        ..settings()
     });
     assert_eq!(refused().await, "The pool does not exist");
 }

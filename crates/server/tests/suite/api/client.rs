@@ -317,8 +317,8 @@ impl Acs3 {
             headers.append(name, HeaderValue::from_str(value).expect("a header value"));
         }
         let query = form(&self.pairs);
-        let parameters =
-            Parameters::parse(query.as_bytes(), b"", &Bounds::default()).expect("encoded just now");
+        let parameters = Parameters::parse(query.as_bytes(), b"", &Bounds::new(64 * 1024))
+            .expect("encoded just now");
         let authorization = acs3::Authorization {
             credential: &self.key,
             signed_headers: &signed,

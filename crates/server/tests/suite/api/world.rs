@@ -14,7 +14,7 @@ use maskline_server::api::{ApiMetrics, Clock, Gateway, Settings, serve};
 use maskline_server::http_server::Listeners;
 use maskline_server::http_server::connections::{self, Connections};
 use maskline_server::seal::{Sealer, Secret};
-use maskline_server::serve::api_bounds;
+use maskline_server::serve::{api_bounds, gateway_settings};
 use maskline_server::writer::Ledger;
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -39,6 +39,11 @@ pub const A: &str = "15000000000";
 pub const B: &str = "15800000000";
 pub const EXPIRATION: &str = "2039-09-05 12:00:00";
 
+/// How requests are judged where nobody sets anything.
+pub fn settings() -> Settings {
+    gateway_settings(&maskline_server::config::Settings::default())
+}
+
 /// A running server.
 pub struct World {
     pub http: SocketAddr,
@@ -55,7 +60,7 @@ pub struct World {
 
 impl World {
     pub async fn start() -> Self {
-        Self::start_with(Settings::default()).await
+        Self::start_with(settings()).await
     }
 
     pub async fn start_with(settings: Settings) -> Self {
@@ -175,12 +180,7 @@ impl World {
 
     /// The address of another gateway over the same ledger, which knows no nonces.
     pub async fn second_gateway(&self) -> SocketAddr {
-        let gateway = make_gateway(
-            &self.store,
-            &self.sealer,
-            &self.skew_ms,
-            Settings::default(),
-        );
+        let gateway = make_gateway(&self.store, &self.sealer, &self.skew_ms, settings());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let listeners = Listeners {

@@ -151,7 +151,7 @@ fn talk(parties: &Parties, nat: bool, plant: Option<Plant>) -> [Vec<Sent>; 2] {
     };
     let us = IpAddr::from([192, 0, 2, 1]);
     let ours = Arc::new(LocalMedia::new(us, us, [], (20_000, 29_999)));
-    let budget = Arc::new(UnheardBudget::new(Limits::default()));
+    let budget = Arc::new(UnheardBudget::new(Limits::for_calls(4_096)));
     let mut draw = 0x0123_4567_89ab_cdef_u64;
     let mut bridge = Bridge::new(silence_max, (&ours, &budget), 0, || {
         draw = draw

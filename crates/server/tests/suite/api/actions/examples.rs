@@ -90,7 +90,7 @@ impl Example {
             .replace("{SubsId}", subs_id)
             .replace("{SecretNo}", "17000000000");
         let parameters =
-            Parameters::parse(query.as_bytes(), b"", &Bounds::default()).expect("a query");
+            Parameters::parse(query.as_bytes(), b"", &Bounds::new(64 * 1024)).expect("a query");
         let pairs: Vec<_> = parameters
             .iter()
             .map(|p| match p.name.as_str() {
