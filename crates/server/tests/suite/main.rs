@@ -4,6 +4,7 @@ mod api;
 mod calls;
 mod leaks;
 mod ledger;
+mod named_files;
 mod operation;
 mod softphone;
 mod support;

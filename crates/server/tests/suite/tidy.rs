@@ -142,7 +142,7 @@ const IMPURE: [&str; 17] = [
     "tracing::",
 ];
 
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     let server = Path::new(env!("CARGO_MANIFEST_DIR"));
     server
         .ancestors()
