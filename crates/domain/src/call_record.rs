@@ -1,8 +1,16 @@
 //! The record of a call: what is kept of it, one a call.
 
-use crate::call::Closing;
+use crate::call::{Closing, Reason};
 use crate::{Binding, PhoneNumber, SubsId, Timestamp};
 use std::fmt;
+
+/// The situation of a call that its node could not close itself, since it died: its next start did.
+pub const NODE_LOST: &str = "node_lost";
+
+/// Every word that can stand in [`CallRecord::situation`].
+pub fn situations() -> impl Iterator<Item = &'static str> {
+    Reason::ALL.into_iter().map(Reason::name).chain([NODE_LOST])
+}
 
 /// Everything that is kept of a call. Fields that do not apply are `None`.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -52,7 +60,7 @@ pub struct CallRecord {
     pub answered_at: Option<Timestamp>,
     /// When it was over.
     pub released_at: Option<Timestamp>,
-    /// How it went, in one word.
+    /// How it went, in one word: one of [`situations`].
     pub situation: Option<String>,
     /// Who ended it: `caller`, `callee`, or `platform`.
     pub release_by: Option<String>,

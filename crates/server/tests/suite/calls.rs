@@ -5,7 +5,7 @@ mod calls_handle;
 mod phone;
 
 use crate::support::{open, sealer};
-use maskline_domain::call_record::CallRecord;
+use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::ops::SetTrunk;
 use maskline_domain::{BindRequest, Command, Product, Trunk, TrunkName};
 use maskline_fixtures::domain::{POOL, bind_request, founding, number, operator};
@@ -252,7 +252,7 @@ async fn a_call_that_died_with_its_process_is_closed_at_the_next_start() {
     running.close().await;
     let fixture = CallsFixture::open(dir.path(), "boot 2", 47_480).await;
     let record = fixture.only_closed_record().await;
-    assert_eq!(record.situation.as_deref(), Some(call::NODE_LOST));
+    assert_eq!(record.situation.as_deref(), Some(NODE_LOST));
     fixture.close().await;
 }
 

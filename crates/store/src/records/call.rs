@@ -6,13 +6,10 @@
 use std::array;
 use std::sync::LazyLock;
 
-use maskline_domain::call_record::CallRecord;
+use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, query, query_as};
-
-/// Why a call was closed that its node could not close itself.
-pub const NODE_LOST: &str = "node_lost";
 
 /// The columns after `state`, in the order in which they are bound and read.
 const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, caller, callee, \

@@ -6,8 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::Timestamp;
-use maskline_domain::call::Reason;
-use maskline_domain::call_record::CallRecord;
+use maskline_domain::call_record::{CallRecord, situations};
 use maskline_store::records::call;
 
 use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, one_of, phone_number, there};
@@ -40,8 +39,8 @@ pub async fn list(
     operator: Operator,
     Query(filter): Query<Wanted>,
 ) -> Answer {
-    let situations = Reason::ALL.map(Reason::name);
-    one_of("situation", filter.situation.as_deref(), &situations)?;
+    let known: Vec<&str> = situations().collect();
+    one_of("situation", filter.situation.as_deref(), &known)?;
     there(&ledger, filter.pool.as_deref(), filter.account.as_deref()).await?;
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
     let x = filter.x.as_deref().map(phone_number).transpose()?;

@@ -1,6 +1,6 @@
 //! Records of calls.
 
-use maskline_domain::call_record::CallRecord;
+use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{SubsId, Timestamp};
 use maskline_store::jobs::RecordError;
 use maskline_store::records::call::{self, Filter};
@@ -80,7 +80,7 @@ async fn a_call_is_opened_and_closed_once() {
     assert_eq!(
         situations,
         [
-            ("c2", Some(call::NODE_LOST), Some("day/c2.wav"), false),
+            ("c2", Some(NODE_LOST), Some("day/c2.wav"), false),
             ("c1", Some("connected"), None, false)
         ]
     );

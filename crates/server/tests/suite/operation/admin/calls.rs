@@ -1,7 +1,8 @@
 //! Call records, live calls and draining, as an operator sees them.
 
 use axum::http::{Method, StatusCode};
-use maskline_domain::call_record::CallRecord;
+use maskline_domain::call::Reason;
+use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{PhoneNumber, Timestamp};
 use serde_json::{Value, json};
 
@@ -85,6 +86,35 @@ async fn call_records_are_found_by_what_is_known_of_them() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
         let reason = answer["reason"].as_str().expect("a reason");
         assert!(reason.contains(told), "{query}: {reason}");
+    }
+    world.end().await;
+}
+
+/// How the rules end a call, and how the next start ends the calls of a node that was lost.
+#[tokio::test]
+async fn every_situation_that_a_record_can_have_can_be_asked_for() {
+    let world = recorded().await;
+    let situations = Reason::ALL.into_iter().map(Reason::name);
+    let situations: Vec<&str> = situations.chain([NODE_LOST]).collect();
+    assert!(situations.len() > 20);
+    let records = world.ledger.records();
+    for situation in &situations {
+        let closed = record(
+            &format!("of {situation}"),
+            1_700_000_000,
+            "FC1",
+            Some(situation),
+        );
+        records.close_call(closed).await.expect("written");
+    }
+    for situation in situations {
+        let path = format!("/v1/calls?situation={situation}");
+        let (status, answer) = world.ask(Method::GET, &path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{situation}: {answer}");
+        let items = answer["items"].as_array().expect("items");
+        let last = items.last().expect("what was written");
+        assert_eq!(last["call_id"], format!("of {situation}"));
+        assert!(items.iter().all(|item| item["situation"] == situation));
     }
     world.end().await;
 }
