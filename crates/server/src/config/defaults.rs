@@ -15,7 +15,7 @@ use super::load::look_up;
 use super::settings::Settings;
 
 /// The example file.
-const EXAMPLE: &str = include_str!("../../../../docs/maskline.example.toml");
+pub(super) const EXAMPLE: &str = include_str!("../../../../docs/maskline.example.toml");
 
 /// Why the example cannot be wrong where the program runs.
 const TESTED: &str = "the tests read the example file that is compiled in";

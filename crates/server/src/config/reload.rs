@@ -9,22 +9,38 @@ use super::error::{ConfigError, ConfigErrors};
 use super::load::{Inputs, Loaded, load};
 use super::settings::Settings;
 
-/// Keys that a reload applies; a section ends in a dot.
-const RELOADABLE: [&str; 10] = [
-    "log.level",
-    "limits.",
-    "api.language",
-    "api.errors_page",
-    "api.certificate",
-    "api.private_key",
-    "sip.certificate",
-    "sip.private_key",
-    "sip.client_authorities",
-    "sip.server_authorities",
+/// From one list of settings, and sections as a whole, the list of their names and what takes them over.
+macro_rules! reloadable {
+    ($($section:ident $(. $key:ident)?),* $(,)?) => {
+        /// Keys, and sections by their name alone, that a reload applies. The example file and the page about
+        /// configuration name the same.
+        const RELOADABLE: &[&str] = &[
+            $(concat!(stringify!($section) $(, ".", stringify!($key))?)),*
+        ];
+
+        /// What is in force after a reload: the reloadable keys of the new settings, the rest as started.
+        fn take_over(in_force: &mut Settings, new: &Settings) {
+            $(in_force.$section$(.$key)?.clone_from(&new.$section$(.$key)?);)*
+        }
+    };
+}
+
+reloadable![
+    log.level,
+    limits,
+    api.language,
+    api.errors_page,
+    api.certificate,
+    api.private_key,
+    sip.certificate,
+    sip.private_key,
+    sip.client_authorities,
+    sip.server_authorities,
 ];
 
-/// A part that follows the settings: it prepares for new ones, or says why it cannot, and gives back
-/// what is left to do once all others agree. That last step cannot fail.
+/// A part that follows the settings: it prepares for those that are to be in force, in which all that waits
+/// for a restart is as it was, or says why it cannot, and gives back what is left to do once all others agree.
+/// That last step cannot fail.
 pub type Part = Box<dyn Fn(&Loaded) -> Result<Box<dyn FnOnce() + Send>, ConfigError> + Send + Sync>;
 
 /// What a reload did.
@@ -69,7 +85,11 @@ impl Reloader {
     /// # Errors
     /// Every mistake found; then nothing has changed.
     pub fn reload(&mut self) -> Result<Reload, ConfigErrors> {
-        let loaded = load(&self.inputs)?;
+        let mut loaded = load(&self.inputs)?;
+        let differing = differing(&self.in_force, &loaded.settings);
+        let mut next = self.in_force.clone();
+        take_over(&mut next, &loaded.settings);
+        loaded.settings = next;
         let mut prepared = Vec::new();
         let mut mistakes = Vec::new();
         for part in &self.parts {
@@ -80,7 +100,7 @@ impl Reloader {
         }
         ConfigErrors::none_of(mistakes)?;
         let mut report = Reload::default();
-        for key in differing(&self.in_force, &loaded.settings) {
+        for key in differing {
             if is_reloadable(&key) {
                 report.applied.push(key);
             } else {
@@ -90,30 +110,18 @@ impl Reloader {
         for apply in prepared {
             apply();
         }
-        self.take_over(loaded.settings);
+        // A key that waits for a restart is named again at the next reload.
+        self.in_force = loaded.settings;
         Ok(report)
-    }
-
-    /// Remembers what is in force: the reloadable keys of the new settings, the rest as started, so
-    /// that a key that waits for a restart is named again at the next reload.
-    fn take_over(&mut self, new: Settings) {
-        self.in_force.log.level = new.log.level;
-        self.in_force.limits = new.limits;
-        self.in_force.api.language = new.api.language;
-        self.in_force.api.errors_page = new.api.errors_page;
-        self.in_force.api.certificate = new.api.certificate;
-        self.in_force.api.private_key = new.api.private_key;
-        self.in_force.sip.certificate = new.sip.certificate;
-        self.in_force.sip.private_key = new.sip.private_key;
-        self.in_force.sip.client_authorities = new.sip.client_authorities;
-        self.in_force.sip.server_authorities = new.sip.server_authorities;
     }
 }
 
 fn is_reloadable(key: &str) -> bool {
+    let below = |name| key.strip_prefix(name);
     RELOADABLE
         .iter()
-        .any(|name| key == *name || (name.ends_with('.') && key.starts_with(name)))
+        .filter_map(below)
+        .any(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The dotted keys whose values differ.
@@ -221,6 +229,82 @@ mod tests {
         );
         assert_eq!(applied.load(Ordering::SeqCst), 1);
         assert_ne!(reloader.in_force().limits.account_per_s, 2);
+    }
+
+    /// A part that takes over all of its section would else bring in what the log says waits for a restart.
+    #[test]
+    fn parts_see_only_what_a_reload_may_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("maskline.toml");
+        let mut reloader = start(&path, "");
+        let seen = Arc::new(parking_lot::Mutex::new(None));
+        let into = seen.clone();
+        reloader.follow(Box::new(move |loaded| {
+            *into.lock() = Some(loaded.settings.clone());
+            Ok(Box::new(|| ()))
+        }));
+        let text = "[api]\nbody_max_bytes = 2048\nlanguage = \"english\"\n[calls]\ncalls_max = 7\n\
+            [limits]\nclock_skew_s = 60\n";
+        std::fs::write(&path, text).unwrap();
+        let report = reloader.reload().expect("valid");
+        assert_eq!(report.applied, ["api.language", "limits.clock_skew_s"]);
+        assert_eq!(
+            report.needs_restart,
+            ["api.body_max_bytes", "calls.calls_max"]
+        );
+        assert_eq!(seen.lock().as_ref(), Some(reloader.in_force()));
+    }
+
+    /// A setting is called reloadable in the comment right above it, which several may share.
+    #[test]
+    fn the_example_file_calls_reloadable_what_is() {
+        let mut section = String::new();
+        let mut said = (String::new(), false);
+        let mut wrong = Vec::new();
+        let mut seen = 0;
+        for line in super::super::defaults::EXAMPLE.lines() {
+            let setting = line.strip_prefix('#').unwrap_or(line);
+            if let Some(name) = line.strip_prefix('[') {
+                section = format!("{}.", name.trim_end_matches(']'));
+                said = (String::new(), false);
+            } else if let Some((name, _)) = setting
+                .split_once(" = ")
+                .filter(|(name, _)| !name.is_empty() && !name.contains([' ', '#']))
+            {
+                said.1 = true;
+                seen += 1;
+                let key = format!("{section}{name}");
+                if is_reloadable(&key) != said.0.to_lowercase().contains("reloadable") {
+                    wrong.push(key);
+                }
+            } else {
+                if said.1 || line.is_empty() {
+                    said = (String::new(), false);
+                }
+                said.0.push_str(line);
+            }
+        }
+        assert!(seen > 60, "{seen} settings");
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_page_about_configuration_lists_what_is_reloadable() {
+        let page = include_str!("../../../../docs/configuration.md");
+        let told = page
+            .split("reads everything again.")
+            .nth(1)
+            .and_then(|rest| rest.split("change at once").next())
+            .expect("the sentence");
+        let told: Vec<&str> = told.split('`').skip(1).step_by(2).collect();
+        let held: Vec<String> = RELOADABLE
+            .iter()
+            .map(|key| match key.contains('.') {
+                true => (*key).to_owned(),
+                false => format!("[{key}]"),
+            })
+            .collect();
+        assert_eq!(told, held);
     }
 
     fn start(path: &Path, text: &str) -> Reloader {

@@ -2,7 +2,7 @@
 //!
 //! A field here is a key in the file (`[api] listen`), a variable (`MASKLINE_API_LISTEN`) and a line
 //! in `docs/maskline.example.toml`, which is where its default stands; see `defaults`. Names end in their
-//! unit.
+//! unit. Which of them change while the process runs stands in `reload`.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -59,14 +59,14 @@ pub struct ApiSettings {
     pub listen: OffOr<ListenAddress>,
     /// HTTPS; used when there is a certificate, or with `demo`.
     pub https: ListenAddress,
-    /// PEM file with the certificate chain, the server's own first. Reloadable.
+    /// PEM file with the certificate chain, the server's own first.
     pub certificate: OffOr<String>,
-    /// PEM file with its private key. Reloadable.
+    /// PEM file with its private key.
     pub private_key: OffOr<String>,
-    /// The language of messages to customers. Reloadable.
+    /// The language of messages to customers.
     pub language: Language,
     /// The page that the `Recommend` of an error leads to, a URL without a fragment; off means that it
-    /// stays empty. Reloadable.
+    /// stays empty.
     pub errors_page: OffOr<String>,
     /// Open connections at most, both listeners together.
     pub connections_max: u32,
@@ -118,15 +118,14 @@ pub struct SipSettings {
     pub message_timeout_s: u32,
     /// Where TLS is taken; off means nowhere. Needs `certificate`.
     pub tls: OffOr<ListenAddress>,
-    /// PEM file with the certificate chain for TLS, our own first. Shown to peers either way. Reloadable.
+    /// PEM file with the certificate chain for TLS, our own first. Shown to peers either way.
     pub certificate: OffOr<String>,
-    /// PEM file with its private key. Reloadable.
+    /// PEM file with its private key.
     pub private_key: OffOr<String>,
     /// PEM file with the authorities of peers that connect by TLS. When it is set they must show a
-    /// certificate (mutual TLS). Reloadable.
+    /// certificate (mutual TLS).
     pub client_authorities: OffOr<String>,
     /// PEM file with the authorities of peers that are connected to by TLS. Off means that there are none.
-    /// Reloadable.
     pub server_authorities: OffOr<String>,
     /// The server of names that is asked for the hosts of trunks and of media; off means those of the system.
     pub resolver: OffOr<SocketAddr>,
@@ -192,13 +191,13 @@ pub struct PromptSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogSettings {
-    /// The level, or levels by module. Reloadable.
+    /// The level, or levels by module.
     pub level: LogFilter,
     /// Text or JSON.
     pub format: LogFormat,
 }
 
-/// Bounds on what one customer may ask of us. All are reloadable.
+/// Bounds on what one customer may ask of us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitSettings {
