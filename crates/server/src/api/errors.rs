@@ -25,7 +25,7 @@ pub enum GatewayError {
     InvalidSignatureMethod,
     /// The time stamp has none of the accepted forms.
     TimestampFormat,
-    /// The time stamp is more than 15 minutes away from our clock.
+    /// The time stamp is further from our clock than the settings allow, 15 minutes by default.
     TimestampExpired,
     /// The nonce was used before by the same AccessKey.
     NonceUsed,

@@ -20,7 +20,7 @@ use super::actions::{self, Action, ActionContext, Answer, Failure, read_failure}
 use super::errors::{BusinessCode, GatewayError, Language};
 use super::limits::{RateKey, Rates, Throttle, Throttled};
 use super::metrics::ApiMetrics;
-use super::nonces::{NonceBounds, Nonces, Seen, nonce_hash};
+use super::nonces::{NonceBounds, NonceSpan, Nonces, Seen, nonce_hash};
 use super::params;
 use super::refusals::failure_of;
 use super::render::Format;
@@ -234,7 +234,8 @@ impl Gateway {
 
         let nonce_hash = nonce_hash(claim.key, claim.nonce);
         // A repeat takes nothing of the customer's rate.
-        if self.nonces.contains(nonce_hash, now) {
+        let span = NonceSpan::for_clock_skew(settings.clock_skew_ms);
+        if self.nonces.contains(nonce_hash, now, span) {
             return Err(GatewayError::NonceUsed.into());
         }
         let asking = RateKey {
@@ -250,7 +251,7 @@ impl Gateway {
             })?;
         let seen = self
             .nonces
-            .remember(&account, &key, nonce_hash, now, settings.nonces);
+            .remember(&account, &key, nonce_hash, now, span, settings.nonces);
         match seen {
             Seen::New => {}
             Seen::Before => return Err(GatewayError::NonceUsed.into()),

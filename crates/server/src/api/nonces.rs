@@ -1,10 +1,12 @@
 //! Nonces seen lately, so that a signed request is carried out once.
 //!
-//! A nonce may not return for about 31 minutes (a statement of the vendor's staff); here the scope
-//! is one AccessKey. The table lives in memory. For changes there is a second, durable check: the
-//! same hash is the id of the command, which the domain remembers through a crash.
+//! A nonce may not return for about 31 minutes (a statement of the vendor's staff), nor for as long as the
+//! time of its request could be right: a request whose time is ahead of ours by all that is allowed comes in
+//! time until ours is ahead of it by as much. Here the scope is one AccessKey. The table lives in memory. For
+//! changes there is a second, durable check: the same hash is the id of the command, which the domain
+//! remembers through a crash.
 //!
-//! Only a hash of 64 bits is kept, in slots of four minutes that are dropped whole, so a nonce costs
+//! Only a hash of 64 bits is kept, in slots of an eighth of the span that are dropped whole, so a nonce costs
 //! some 10 to 20 bytes and forgetting costs nothing. Two different nonces share a hash once in about
 //! 10^12 requests.
 //!
@@ -18,10 +20,9 @@ use maskline_domain::{AccessKeyId, AccountId, Timestamp};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-/// How long one slot is filled.
-const SLOT_MS: i64 = 4 * 60 * 1000;
-/// The slot being filled and eight full ones: a nonce stays for 32 to 36 minutes.
-const SLOTS: usize = 9;
+/// How many full slots there are of one span, beside the one that is being filled: a nonce stays for a span
+/// and up to an eighth more.
+const SLOTS: i64 = 8;
 /// Locks, so that growing one set delays few requests.
 const SHARDS: usize = 64;
 
@@ -40,6 +41,27 @@ pub enum Seen {
     /// All AccessKeys together have as many remembered as they may. It takes as many accounts as there
     /// is room for nonces.
     Full,
+}
+
+/// For how long nonces are remembered at least, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NonceSpan(i64);
+
+impl NonceSpan {
+    /// What the vendor promises, rounded up.
+    const MIN_MS: i64 = 32 * 60 * 1000;
+
+    /// As long as a request can be repeated whose time may be so far from ours, either way, in milliseconds.
+    #[must_use]
+    pub fn for_clock_skew(skew_ms: i64) -> Self {
+        // Until the end of the last millisecond.
+        let repeatable_ms = skew_ms.saturating_mul(2).saturating_add(1);
+        Self(repeatable_ms.max(Self::MIN_MS))
+    }
+
+    fn slot_ms(self) -> i64 {
+        self.0 / SLOTS
+    }
 }
 
 /// How many nonces are remembered at most.
@@ -86,9 +108,9 @@ impl Default for Nonces {
 
 impl Nonces {
     /// Whether a nonce is remembered, by its [`nonce_hash`]. Remembers nothing.
-    pub fn contains(&self, hash: u64, now: Timestamp) -> bool {
+    pub fn contains(&self, hash: u64, now: Timestamp, span: NonceSpan) -> bool {
         let mut shard = self.shard(hash).lock();
-        shard.advance(now);
+        shard.advance(now, span);
         shard.iter().any(|slot| slot.contains(&hash))
     }
 
@@ -99,14 +121,15 @@ impl Nonces {
         key: &AccessKeyId,
         hash: u64,
         now: Timestamp,
+        span: NonceSpan,
         bounds: NonceBounds,
     ) -> Seen {
         let mut shard = self.shard(hash).lock();
-        shard.advance(now);
+        shard.advance(now, span);
         if shard.iter().any(|slot| slot.contains(&hash)) {
             return Seen::Before;
         }
-        if let Err(full) = self.count(account, key, now, bounds) {
+        if let Err(full) = self.count(account, key, now, span, bounds) {
             return full;
         }
         shard.newest().insert(hash);
@@ -124,10 +147,11 @@ impl Nonces {
         account: &AccountId,
         key: &AccessKeyId,
         now: Timestamp,
+        span: NonceSpan,
         bounds: NonceBounds,
     ) -> Result<(), Seen> {
         let mut counts = self.counts.lock();
-        counts.advance(now);
+        counts.advance(now, span);
         let (mut of_key, mut of_account, mut total) = (0_u32, 0_u32, 0_u32);
         for slot in counts.iter() {
             of_key += slot.by_key.get(key).copied().unwrap_or(0);
@@ -160,46 +184,61 @@ struct Counts {
     by_account: HashMap<AccountId, u32>,
 }
 
-/// The newest slots, in the order of time.
+/// The newest slots, in the order of time. Each knows its end, so that the span may change; under one span they
+/// end at its multiples, so all of them are dropped together.
 #[derive(Debug)]
 struct Slots<T> {
-    /// Which slot since 1970 the last one is.
-    newest: i64,
-    slots: VecDeque<T>,
+    slots: VecDeque<Slot<T>>,
+    /// The latest time that was told, in milliseconds since 1970.
+    latest_ms: i64,
+}
+
+#[derive(Debug, Default)]
+struct Slot<T> {
+    /// What it holds came before this time, in milliseconds since 1970.
+    end_ms: i64,
+    held: T,
 }
 
 impl<T: Default> Default for Slots<T> {
     fn default() -> Self {
         Self {
-            newest: i64::MIN,
-            slots: VecDeque::from([T::default()]),
+            slots: VecDeque::from([Slot::default()]),
+            latest_ms: i64::MIN,
         }
     }
 }
 
 impl<T: Default> Slots<T> {
-    /// Begins the slot of `now`, dropping what is too old. A clock that steps back stays in the
-    /// newest slot.
-    fn advance(&mut self, now: Timestamp) {
-        let slot = now.millis().div_euclid(SLOT_MS);
-        if slot <= self.newest {
-            return;
+    /// Begins the slot of `now`, dropping what is older than a span. A clock that steps back stands still.
+    fn advance(&mut self, now: Timestamp, span: NonceSpan) {
+        self.latest_ms = self.latest_ms.max(now.millis());
+        let now_ms = self.latest_ms;
+        let end_ms = (now_ms.div_euclid(span.slot_ms()) + 1).saturating_mul(span.slot_ms());
+        let newest = self.newest_slot();
+        if now_ms < newest.end_ms {
+            // Under a span that has become shorter it ends earlier.
+            newest.end_ms = newest.end_ms.min(end_ms);
+        } else {
+            let held = T::default();
+            self.slots.push_back(Slot { end_ms, held });
         }
-        let steps = slot.saturating_sub(self.newest).min(SLOTS as i64);
-        for _ in 0..steps {
-            self.slots.push_back(T::default());
+        let is_old = |slot: &Slot<T>| slot.end_ms.saturating_add(span.0) <= now_ms;
+        while self.slots.len() > 1 && self.slots.front().is_some_and(is_old) {
+            self.slots.pop_front();
         }
-        let surplus = self.slots.len().saturating_sub(SLOTS);
-        self.slots.drain(..surplus);
-        self.newest = slot;
     }
 
-    fn newest(&mut self) -> &mut T {
+    fn newest_slot(&mut self) -> &mut Slot<T> {
         self.slots.back_mut().expect("there is always a slot")
     }
 
+    fn newest(&mut self) -> &mut T {
+        &mut self.newest_slot().held
+    }
+
     fn iter(&self) -> impl Iterator<Item = &T> {
-        self.slots.iter()
+        self.slots.iter().map(|slot| &slot.held)
     }
 }
 
@@ -214,6 +253,9 @@ mod tests {
         total_max: 8,
     };
 
+    /// That of the default setting.
+    const SPAN: NonceSpan = NonceSpan(NonceSpan::MIN_MS);
+
     fn key(name: &str) -> AccessKeyId {
         AccessKeyId::new(name)
     }
@@ -221,7 +263,7 @@ mod tests {
     impl Nonces {
         fn total(&self, now: Timestamp) -> u32 {
             let mut counts = self.counts.lock();
-            counts.advance(now);
+            counts.advance(now, SPAN);
             counts.iter().map(|slot| slot.total).sum()
         }
     }
@@ -233,17 +275,17 @@ mod tests {
     /// Each key is of the account with its first letter.
     fn remember(nonces: &Nonces, name: &str, nonce: &str, minute: i64) -> Seen {
         let (account, hash) = (AccountId::new(&name[..1]), nonce_hash(name, nonce));
-        nonces.remember(&account, &key(name), hash, moment(minute), BOUNDS)
+        nonces.remember(&account, &key(name), hash, moment(minute), SPAN, BOUNDS)
     }
 
     #[test]
     fn looking_remembers_nothing() {
         let nonces = Nonces::default();
         let hash = nonce_hash("k", "n");
-        assert!(!nonces.contains(hash, moment(0)));
+        assert!(!nonces.contains(hash, moment(0), SPAN));
         assert_eq!(remember(&nonces, "k", "n", 0), Seen::New);
-        assert!(nonces.contains(hash, moment(31)));
-        assert!(!nonces.contains(hash, moment(40)));
+        assert!(nonces.contains(hash, moment(31), SPAN));
+        assert!(!nonces.contains(hash, moment(40), SPAN));
     }
 
     #[test]
@@ -259,6 +301,79 @@ mod tests {
                 );
             }
             assert_eq!(remember(&nonces, "k", "n", start + 37), Seen::New);
+        }
+    }
+
+    #[test]
+    fn a_nonce_stays_for_twice_the_clock_skew_and_an_eighth_more_at_most() {
+        // The setting in seconds, and the span in minutes.
+        let rows = [
+            (1, 32),
+            (60, 32),
+            (900, 32),
+            (959, 32),
+            (960, 33),
+            (990, 34),
+            (1_800, 61),
+            (3_600, 121),
+            (7_200, 241),
+            (43_200, 1_441),
+            (86_400, 2_881),
+        ];
+        for (skew_s, minutes) in rows {
+            let span = NonceSpan::for_clock_skew(skew_s * 1_000);
+            assert!(span.0 > 2 * skew_s * 1_000 && span.0 <= minutes * MINUTE_MS);
+            for start in [0, 1, minutes / 3, minutes] {
+                let nonces = Nonces::default();
+                // Something comes all the time.
+                let tick = |minute: i64, hash: u64| {
+                    let (account, now) = (AccountId::new("a"), moment(minute));
+                    let bounds = NonceBounds::default();
+                    nonces.remember(&account, &key("a"), hash, now, span, bounds)
+                };
+                for minute in 0..start {
+                    tick(minute, 1_000 + minute as u64);
+                }
+                assert_eq!(tick(start, 1), Seen::New);
+                let last = start + span.0 / MINUTE_MS;
+                for minute in start..=last {
+                    assert_eq!(tick(minute, 1), Seen::Before, "{skew_s} {start} {minute}");
+                    tick(minute, 1_000 + minute as u64);
+                    let slots = nonces.counts.lock().slots.len();
+                    assert!(slots <= SLOTS as usize + 2, "{skew_s}: {slots}");
+                }
+                let over = start + minutes + minutes / SLOTS + 2;
+                assert_eq!(tick(over, 1), Seen::New, "{skew_s} {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_span_that_changes_forgets_nothing_that_the_new_one_keeps() {
+        let [short, long] = [900_000, 86_400_000].map(NonceSpan::for_clock_skew);
+        let nonces = Nonces::default();
+        let ask = |minute: i64, nonce: u64, span| {
+            let (account, bounds) = (AccountId::new("a"), NonceBounds::default());
+            nonces.remember(&account, &key("a"), nonce, moment(minute), span, bounds)
+        };
+        // At which minute, which nonce, under which span, and whether it is still known.
+        for (minute, nonce, span, seen) in [
+            (0, 1, short, Seen::New),
+            (20, 2, short, Seen::New),
+            (30, 1, long, Seen::Before),
+            (50, 1, long, Seen::Before),
+            (2_000, 1, long, Seen::Before),
+            (2_000, 3, long, Seen::New),
+            (2_010, 3, short, Seen::Before),
+            (2_010, 1, short, Seen::New),
+            (2_010, 2, short, Seen::New),
+            (2_030, 3, short, Seen::Before),
+            (2_050, 3, short, Seen::New),
+            (2_051, 3, long, Seen::Before),
+            (4_900, 3, long, Seen::Before),
+            (5_700, 3, long, Seen::New),
+        ] {
+            assert_eq!(ask(minute, nonce, span), seen, "{minute} {nonce}");
         }
     }
 
@@ -336,7 +451,7 @@ mod tests {
             let mut take = |account: &str| {
                 next += 1;
                 let account = AccountId::new(account);
-                nonces.remember(&account, &key("k"), next, moment(0), bounds) == Seen::New
+                nonces.remember(&account, &key("k"), next, moment(0), SPAN, bounds) == Seen::New
             };
             // One after the other in turns, until nobody gets any more.
             let names: Vec<String> = (0..accounts).map(|n| format!("greedy-{n}")).collect();

@@ -2,6 +2,7 @@
 
 use maskline_domain::AccessKeyId;
 use maskline_domain::ops::{DeleteKey, SetKeyActive};
+use maskline_server::api::gateway::Settings;
 
 use crate::api::client::Signer;
 use crate::api::world::{A, AXN, EXPIRATION, World, wall, wire_time};
@@ -11,6 +12,8 @@ const BIND: [(&str, &str); 3] = [
     ("PhoneNoA", A),
     ("Expiration", EXPIRATION),
 ];
+
+const QUERY: [(&str, &str); 2] = [("PoolKey", AXN), ("PhoneNoX", "17000000000")];
 
 #[tokio::test]
 async fn both_schemes_both_methods_and_both_places_are_served() {
@@ -177,6 +180,69 @@ async fn a_repeated_change_is_refused_by_the_ledger_alone() {
         (second.status, second.code().as_str()),
         (400, "SignatureNonceUsed")
     );
+}
+
+/// What protects reads is the table in memory alone, so it lasts for as long as the time of a request does,
+/// whatever the setting allows.
+#[tokio::test]
+async fn an_overheard_read_is_refused_for_as_long_as_its_time_is_right() {
+    const MINUTE_MS: i64 = 60_000;
+    let world = World::start().await;
+    let mut passed = 0;
+    // The setting, how far the caller's clock is from ours, when the request comes again, and the answer then;
+    // all in minutes.
+    for (skew, ahead, after, code) in [
+        (15, 0, 1, "SignatureNonceUsed"),
+        (15, 0, 14, "SignatureNonceUsed"),
+        (15, 14, 28, "SignatureNonceUsed"),
+        (15, 0, 16, "InvalidTimeStamp.Expired"),
+        (1, 0, 2, "InvalidTimeStamp.Expired"),
+        (20, 19, 38, "SignatureNonceUsed"),
+        (60, 0, 50, "SignatureNonceUsed"),
+        (60, 59, 118, "SignatureNonceUsed"),
+        (60, -50, 9, "SignatureNonceUsed"),
+        (60, 0, 61, "InvalidTimeStamp.Expired"),
+        (24 * 60, 0, 23 * 60, "SignatureNonceUsed"),
+        (24 * 60, 23 * 60, 46 * 60, "SignatureNonceUsed"),
+        (24 * 60, 0, 24 * 60 + 1, "InvalidTimeStamp.Expired"),
+    ] {
+        let row = format!("{skew} {ahead} {after}");
+        world.gateway.configure(Settings {
+            clock_skew_ms: skew * MINUTE_MS,
+            ..Settings::default()
+        });
+        let mut request = world.rpc("QuerySubsId", &QUERY);
+        let made_at = wall().plus_millis((passed + ahead) * MINUTE_MS);
+        request.set("Timestamp", &wire_time(made_at));
+        request.sign(&world.signer.secret);
+        let first = world.connection().exchange(&request.bytes()).await.unwrap();
+        assert_eq!(first.code(), "OK", "{row}: {first:?}");
+        passed += after;
+        world.skew_clock(passed * MINUTE_MS);
+        let again = world.connection().exchange(&request.bytes()).await.unwrap();
+        assert_eq!(again.code(), code, "{row}: {again:?}");
+    }
+    world.stop().await;
+}
+
+/// What is still remembered when the setting is raised stays for as long as it now must.
+#[tokio::test]
+async fn a_setting_that_is_raised_holds_for_reads_of_before() {
+    let world = World::start().await;
+    let mut request = world.rpc("QuerySubsId", &QUERY);
+    request.sign(&world.signer.secret);
+    let first = world.connection().exchange(&request.bytes()).await.unwrap();
+    assert_eq!(first.code(), "OK", "{first:?}");
+    world.gateway.configure(Settings {
+        clock_skew_ms: 24 * 3_600_000,
+        ..Settings::default()
+    });
+    for minutes in [1, 30, 40, 120, 23 * 60] {
+        world.skew_clock(minutes * 60_000);
+        let again = world.connection().exchange(&request.bytes()).await.unwrap();
+        assert_eq!(again.code(), "SignatureNonceUsed", "{minutes}: {again:?}");
+    }
+    world.stop().await;
 }
 
 #[tokio::test]
