@@ -6,9 +6,9 @@ use serde_json::Value;
 /// The width of one side, in characters.
 const SIDE: usize = 34;
 
-/// Draws the steps of a ladder, as a call record holds them: `at_ms` (or `ms`) since the call came, `leg`
-/// (`caller` or `callee`), `dir` (or `way`; `in` is towards us), `what`, `note`. A step of neither leg is
-/// ours. What a step lacks is left blank.
+/// Draws the steps of a ladder, as a call record holds them: `at_ms` since the call came, `leg` (`caller` or
+/// `callee`), `dir` (`in` is towards us), `what`, `note`. A step of neither leg is ours. What a step lacks is
+/// left blank.
 pub fn draw(steps: &[Value]) -> String {
     let mut text = format!(
         "{:>9}  {:<SIDE$}  {:^8}  {}\n",
@@ -16,11 +16,10 @@ pub fn draw(steps: &[Value]) -> String {
     );
     for step in steps {
         let field = |name: &str| step[name].as_str().unwrap_or_default();
-        let at_ms = step.get("at_ms").or_else(|| step.get("ms"));
-        let at = at_ms
-            .and_then(Value::as_f64)
+        let at = step["at_ms"]
+            .as_f64()
             .map_or_else(String::new, |at_ms| format!("{:.3}", at_ms / 1_000.0));
-        let (what, inward) = (field("what"), [field("dir"), field("way")].contains(&"in"));
+        let (what, inward) = (field("what"), field("dir") == "in");
         let (left, ours, right) = match field("leg") {
             "caller" => (arrow(what, inward), String::new(), String::new()),
             "callee" => (String::new(), String::new(), arrow(what, !inward)),
@@ -57,7 +56,7 @@ mod tests {
             {"at_ms": 0, "leg": "caller", "dir": "in", "what": "INVITE", "note": "139******00 dials 170******01"},
             {"at_ms": 2, "leg": "", "dir": "", "what": "routed", "note": ""},
             {"at_ms": 12, "leg": "callee", "dir": "out", "what": "INVITE"},
-            {"ms": 1500, "leg": "callee", "way": "in", "what": "200"},
+            {"at_ms": 1500, "leg": "callee", "dir": "in", "what": "200"},
             {"at_ms": 1501, "leg": "caller", "dir": "out", "what": "200"},
             "nonsense",
         ]);
