@@ -1,9 +1,9 @@
 //! The two sides of one call's media, without sockets: packets go in, packets for the other side come out.
 //!
 //! A packet is taken only from its side's own address, which is for `remote` to know; all others are counted
-//! and dropped, so nobody can listen in or speak in by guessing a port. Of a packet that is taken only the sound crosses, under names
-//! and numbers of ours: header extensions and contributing sources, which may name somebody, stay behind,
-//! and so does everything said by RTCP.
+//! and dropped, so nobody can listen in or speak in by guessing a port. Of a packet that is taken only the
+//! sound crosses, under names and numbers of ours: header extensions and contributing sources, which may name
+//! somebody, stay behind, and so does everything said by RTCP.
 
 mod latch;
 mod remote;

@@ -9,14 +9,14 @@
 //! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
 //!
 //! Who is who inside: `stateless` answers what needs no memory, `table` keeps transactions and deadlines,
-//! `by_hop` what goes over each connection, `clients` sends our requests, `addresses` knows who is where and who we are there, `origin` who is believed
-//! from where, `leg` is one party's
-//! side, `dialog` what both sides share of it; `uac` and `uas` are the two kinds of leg,
-//! `cancelling` stops the first kind, `early` is what is known of phones that ring, `in_dialog` the requests
-//! that come while a leg lives. Among these `remote_offer` and `local_offer` change the media, theirs and ours,
-//! `prack` acknowledges provisional responses, `session_timer` keeps long calls alive, `info` carries keys.
-//! `auth` is digest both ways and `auth_limit` its memory. `registration` (REGISTER) and `probing` (OPTIONS) make the
-//! requests outside calls, `peer_tasks` says when they are sent, and `types` is what the shell sees.
+//! `by_hop` what goes over each connection, `clients` sends our requests, `addresses` knows who is where and
+//! who we are there, `origin` who is believed from where, `leg` is one party's side, `dialog` what both sides
+//! share of it; `uac` and `uas` are the two kinds of leg, `cancelling` stops the first kind, `early` is what
+//! is known of phones that ring, `in_dialog` the requests that come while a leg lives. Among these
+//! `remote_offer` and `local_offer` change the media, theirs and ours, `prack` acknowledges provisional
+//! responses, `session_timer` keeps long calls alive, `info` carries keys. `auth` is digest both ways and
+//! `auth_limit` its memory. `registration` (REGISTER) and `probing` (OPTIONS) make the requests outside
+//! calls, `peer_tasks` says when they are sent, and `types` is what the shell sees.
 
 mod addresses;
 mod auth;

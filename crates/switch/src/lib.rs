@@ -5,12 +5,12 @@
 //! here from a few facts, never from the other side's message: who is shown (X), our own address, and an
 //! SDP written anew.
 //!
-//! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `actions` from calls
-//! to legs: what is to be done is decided by the call, how it is said in SIP here. `caller` tells it what becomes
-//! of its call, `media` holds what was agreed and `offers` changes it, `dtmf` passes keys on that come as INFO, `call_limits` and
-//! `trunk_load` count calls by number and by trunk, `trunks` keeps who may be called and who answers, `media_reach`
-//! where their media can be, `media_loops` finds media that would go round in a circle, `ladder` remembers what was
-//! said. `media_names` waits for host names in descriptions.
+//! Each stretch is a file: `arrival` up to the route, `events` from legs to calls, `actions` from calls to
+//! legs: what is to be done is decided by the call, how it is said in SIP here. `caller` tells it what
+//! becomes of its call, `media` holds what was agreed and `offers` changes it, `dtmf` passes keys on that
+//! come as INFO, `call_limits` and `trunk_load` count calls by number and by trunk, `trunks` keeps who may be
+//! called and who answers, `media_reach` where their media can be, `media_loops` finds media that would go
+//! round in a circle, `ladder` remembers what was said. `media_names` waits for host names in descriptions.
 
 mod actions;
 mod active_call;

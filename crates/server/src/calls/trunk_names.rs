@@ -14,7 +14,11 @@ use tokio::runtime::Handle;
 
 /// The most places of one trunk. What a name has beyond them is not used.
 pub const PLACES_MAX: usize = 8;
-/// How long what was found holds at least and at most, whatever its records say.
+/// How long what was found holds at least and at most, whatever its records say: a trunk's name is asked again
+/// all the time, so a record of no duration must not make that one question after the other, and one that its
+/// owner forgot to shorten must not keep calls from a carrier that moved for longer than an hour. Names in
+/// descriptions of media have bounds of their own (`switch::media_names`), since they are asked for as calls
+/// need them.
 const HOLDS_MIN: Duration = Duration::from_secs(5);
 const HOLDS_MAX: Duration = Duration::from_secs(3_600);
 /// After a look-up that failed: the first wait, which doubles, and the longest.

@@ -47,9 +47,9 @@ pub enum Command {
     /// Add the numbers of a CSV file, in bounded pieces; run again after an interruption, it goes on
     /// where it stopped
     ///
-    /// The file is read as a whole first, and with a mistake anywhere nothing is added. The first line names the columns: number and city, and optionally province, kind
-    /// (virtual_operator, carrier, service95), carrier (mobile, unicom, telecom) and certified
-    /// (true, false).
+    /// The file is read as a whole first, and with a mistake anywhere nothing is added. The first
+    /// line names the columns: number and city, and optionally province, kind (virtual_operator,
+    /// carrier, service95), carrier (mobile, unicom, telecom) and certified (true, false).
     Import(Import),
     /// Take numbers away for good; none of them may be bound
     Release {

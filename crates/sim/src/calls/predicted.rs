@@ -1,11 +1,11 @@
 //! What `maskline explain` predicts, held against what phones see.
 //!
-//! From a seed comes a state: pools that let A call back or not, bindings of both products with and without
-//! a default B, restricted, recorded, expired or undone, ring tones of pools and bindings of which some cannot
+//! From a seed comes a state: pools that let A call back or not, bindings of both products with and without a
+//! default B, restricted, recorded, expired or undone, ring tones of pools and bindings of which some cannot
 //! be played, and trunks with settings of their own. Then phones call through the switch, and what each call
 //! came to is read from the phones alone: who rang, the number shown, the ring tone, the prompt, the status,
-//! the cause. The function behind `maskline explain` is asked the same, and so
-//! is a list of the bindings that anyone can read. All three must say the same.
+//! the cause. The function behind `maskline explain` is asked the same, and so is a list of the bindings that
+//! anyone can read. All three must say the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,7 +1,7 @@
-//! When the requests outside calls are sent that `registration` and `probing` make, and what becomes of
-//! their answers: each kind is a task for each peer that wants it. Tasks go on for as long as the peer is known, and none keeps the endpoint
-//! from being idle. A peer with several places is asked at the next where one does not answer, and only
-//! when none does is it unreachable.
+//! When the requests outside calls are sent that `registration` and `probing` make, and what becomes of their
+//! answers: each kind is a task for each peer that wants it. Tasks go on for as long as the peer is known,
+//! and none keeps the endpoint from being idle. A peer with several places is asked at the next where one
+//! does not answer, and only when none does is it unreachable.
 
 use super::dialog::Head;
 use super::probing::{PROBE_EVERY_S_MIN, Tested};

@@ -9,7 +9,10 @@ use std::net::IpAddr;
 const NAMES_MAX: usize = 512;
 /// The most addresses of a name that are looked at.
 const ADDRESSES_MAX: usize = 8;
-/// How long addresses are believed at least and at most, whatever their records say, in milliseconds.
+/// How long addresses are believed at least and at most, whatever their records say, in milliseconds. At least
+/// for long enough that the offers and answers of one call, and calls that come together, share a look-up. At
+/// most for some minutes, less than the names of trunks (`trunk_names` of the server): no other address is tried
+/// when media does not arrive, and to ask once in five minutes costs one call a little time.
 const HOLDS_MIN_MS: u64 = 5_000;
 const HOLDS_MAX_MS: u64 = 300_000;
 /// How long it is believed that there are none, in milliseconds.

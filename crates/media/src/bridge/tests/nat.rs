@@ -63,8 +63,8 @@ impl World {
     }
 }
 
-/// Packets 20 ms apart from one place: a pause before them in milliseconds, the address they come from, the name of the stream,
-/// and how many.
+/// Packets 20 ms apart from one place: a pause before them in milliseconds, the address they come from, the
+/// name of the stream, and how many.
 type Stretch = (u64, &'static str, u32, u16);
 
 /// Why, whether there is NAT, who speaks, how many packets of it cross, and where the side is at the end.
