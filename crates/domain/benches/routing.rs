@@ -157,7 +157,7 @@ fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
         let command = Command::Bind(Box::new(BindRequest {
             pool: pool.clone(),
             product: Product::Axn,
-            a: a(size + n),
+            a: Party::of(a(size + n)).expect("a party"),
             b: None,
             x: None,
             city: (n % 3 > 0).then(|| City::new(&format!("city-{}", n % CITIES))),

@@ -10,7 +10,7 @@ use crate::account::AccessKeyId;
 use crate::binding::{Binding, Extras, Restriction};
 use crate::clock::Timestamp;
 use crate::inventory::City;
-use crate::number::PhoneNumber;
+use crate::number::{Party, PhoneNumber};
 use crate::product::Product;
 use crate::ring_config::RingConfig;
 
@@ -84,9 +84,9 @@ pub struct BindRequest {
     /// The product, which must be the pool's.
     pub product: Product,
     /// A.
-    pub a: PhoneNumber,
+    pub a: Party,
     /// B, or the default callee of A.
-    pub b: Option<PhoneNumber>,
+    pub b: Option<Party>,
     /// A wanted X; otherwise one is chosen.
     pub x: Option<PhoneNumber>,
     /// A wanted city.
@@ -109,9 +109,9 @@ pub struct BindRequest {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Update {
     /// Another A.
-    A(PhoneNumber),
+    A(Party),
     /// Another B, or the first.
-    B(PhoneNumber),
+    B(Party),
     /// Another end.
     ExpiresAt(Timestamp),
     /// Who may not dial.

@@ -43,7 +43,7 @@ pub use clock::Timestamp;
 pub use command::{Actor, BindRequest, CommandId, Note, Outcome, Update, Work};
 pub use event::{Entry, Event, Personal};
 pub use inventory::{Carrier, City, Number, NumberClass, NumberKind, NumberStatus};
-pub use number::PhoneNumber;
+pub use number::{Party, PhoneNumber};
 pub use ops::{Command, Decision, Envelope, TypedCommand, decide};
 pub use pool::{Pool, PoolKey};
 pub use product::{Product, Slot};

@@ -134,6 +134,42 @@ impl PhoneNumber {
     }
 }
 
+/// A number that may stand as A, as B or in a group, by its form: read at the door, so that inside
+/// nothing else can be given as a party. Whether it is on the list of emergency numbers is for the
+/// rules to say when they decide.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Party(PhoneNumber);
+
+impl Party {
+    /// Reads the digits of a number that may be a party; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        PhoneNumber::parse(text).ok().and_then(Self::of)
+    }
+
+    /// The number, if it may be a party.
+    pub fn of(number: PhoneNumber) -> Option<Self> {
+        number.is_party().then_some(Self(number))
+    }
+
+    /// The number.
+    pub fn number(self) -> PhoneNumber {
+        self.0
+    }
+}
+
+impl From<Party> for PhoneNumber {
+    fn from(party: Party) -> Self {
+        party.0
+    }
+}
+
+impl fmt::Debug for Party {
+    /// Masked, as the number shows itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl fmt::Display for PhoneNumber {
     /// The first three and the last two digits, stars between; short numbers
     /// show only their length.
@@ -205,6 +241,8 @@ mod tests {
         ] {
             let number = PhoneNumber::parse(text).expect("digits");
             assert_eq!(number.form(), form, "{text}");
+            let party = Party::parse(text).map(Party::number);
+            assert_eq!(party, (form != Form::Other).then_some(number), "{text}");
             assert_eq!(number.reveal(), text);
             assert_eq!(PhoneNumber::from_packed(number.packed()), Some(number));
         }

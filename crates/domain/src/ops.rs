@@ -40,7 +40,7 @@ use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
 use crate::command::{Actor, BindRequest, CommandId, Note, Outcome, Work};
 use crate::event::Event;
-use crate::number::PhoneNumber;
+use crate::number::{Party, PhoneNumber};
 use crate::pool::Pool;
 use crate::refusal::{Refusal, Refused};
 use crate::state::State;
@@ -281,13 +281,13 @@ fn binding_in(
     Ok(binding)
 }
 
-/// Whether a number may be A, B or a member of a group.
-fn party(state: &State, number: PhoneNumber) -> Result<(), Refusal> {
-    if number.is_party() && !state.emergency_numbers().contains(&number) {
-        Ok(())
-    } else {
-        Err(Refusal::NumberIllegal)
+/// The number of a party, which is none of the emergency numbers. That its form is right is in the type.
+fn party(state: &State, party: Party) -> Result<PhoneNumber, Refusal> {
+    let number = party.number();
+    if state.emergency_numbers().contains(&number) {
+        return Err(Refusal::NumberIllegal);
     }
+    Ok(number)
 }
 
 /// A, B and X are different numbers, as far as they are given.

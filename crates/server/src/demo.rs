@@ -13,7 +13,9 @@ use serde::Serialize;
 
 use maskline_domain::access::PoolRef;
 use maskline_domain::binding::Extras;
-use maskline_domain::{Actor, BindRequest, Envelope, PhoneNumber, PoolKey, Product, Restriction};
+use maskline_domain::{
+    Actor, BindRequest, Envelope, Party, PhoneNumber, PoolKey, Product, Restriction,
+};
 use maskline_journal::pipeline::Touch;
 
 use crate::admin::credentials::{new_key_id, new_secret, write_private};
@@ -175,7 +177,7 @@ async fn bind(admin: &Admin, x: PhoneNumber, a: PhoneNumber) -> Result<(), Strin
     let request = BindRequest {
         pool: PoolRef::Key(PoolKey::new(BOUND_POOL)),
         product: Product::Axn,
-        a,
+        a: Party::of(a).ok_or("a number of the demo that can be no party")?,
         b: None,
         x: Some(x),
         city: None,

@@ -25,13 +25,14 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
     if pool.product != request.product {
         return Err(Refusal::ProductMismatch.into());
     }
-    check(state, request, now)?;
+    let (a, b) = parties(state, request)?;
+    expiration(request.expires_at, now)?;
     let proposed = Binding {
         subs_id: state.next_subs_id(now),
         product: request.product,
         x: request.x.unwrap_or(PhoneNumber::ERASED),
-        a: request.a,
-        b: request.b,
+        a,
+        b,
         created_at: now,
         expires_at: request.expires_at,
         restriction: request.restriction,
@@ -62,15 +63,19 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
     Ok((events, binding))
 }
 
-fn check(state: &State, request: &BindRequest, now: Timestamp) -> Result<(), Refusal> {
-    party(state, request.a)?;
-    match request.b {
-        Some(b) => party(state, b)?,
-        None if request.product.needs_b() => return Err(Refusal::BMissing),
-        None => {}
+/// A and B, which may be parties, are there where the product needs them, and differ from each other and
+/// from X.
+fn parties(
+    state: &State,
+    request: &BindRequest,
+) -> Result<(PhoneNumber, Option<PhoneNumber>), Refusal> {
+    let a = party(state, request.a)?;
+    let b = request.b.map(|b| party(state, b)).transpose()?;
+    if b.is_none() && request.product.needs_b() {
+        return Err(Refusal::BMissing);
     }
-    differ(request.a, request.b, request.x)?;
-    expiration(request.expires_at, now)
+    differ(a, b, request.x)?;
+    Ok((a, b))
 }
 
 /// The ends of bindings that are over, as many as must be recorded for one more to fit into the account's

@@ -70,12 +70,10 @@ fn change(
 ) -> Result<(), Refusal> {
     match update {
         Update::A(number) => {
-            party(state, *number)?;
-            binding.a = *number;
+            binding.a = party(state, *number)?;
         }
         Update::B(number) => {
-            party(state, *number)?;
-            binding.b = Some(*number);
+            binding.b = Some(party(state, *number)?);
         }
         Update::ExpiresAt(expires_at) => {
             expiration(*expires_at, now)?;

@@ -73,7 +73,10 @@ fn command(world: &World, made: &[Binding], act: &Act) -> Option<Command> {
                 pool: pool_of(binding),
                 subs_id: binding.subs_id,
                 x: binding.x,
-                updates: vec![Update::A(number(&party(*a))), Update::ExpiresAt(later)],
+                updates: vec![
+                    Update::A(Party::parse(&party(*a)).expect("a party")),
+                    Update::ExpiresAt(later),
+                ],
             })
         }
         Act::Lock(x, on) => {
@@ -176,7 +179,7 @@ fn an_event_without_its_personal_values_tells_of_nobody() {
     let mut world = World::new();
     world.stock("FC1", "北京", &["17000000000"]);
     let mut order = axn("15000000000");
-    order.b = Some(number("15800000000"));
+    order.b = Party::parse("15800000000");
     order.extras.out_id = Some("for Li Lei".into());
     let binding = world.bind(order).expect("free");
     let (bare, personal) = Event::Bound(Box::new(binding.clone())).split();

@@ -27,7 +27,7 @@ fn anyone_reaches_a_and_a_reaches_the_default_b() {
     world.stock("FC1", "北京", &["17000000000", "17000000001"]);
     let with_b = world
         .bind(BindRequest {
-            b: Some(number(B)),
+            b: Party::parse(B),
             ..axn(A)
         })
         .expect("free");
@@ -100,7 +100,7 @@ fn a_restriction_stops_one_direction() {
         world.stock("FC1", "北京", &["17000000000"]);
         let bound = world
             .bind(BindRequest {
-                b: Some(number(B)),
+                b: Party::parse(B),
                 restriction,
                 ..axn(A)
             })
@@ -125,7 +125,7 @@ fn a_pool_may_keep_a_from_reaching_b() {
     world.stock("FC1", "北京", &["17000000000"]);
     let bound = world
         .bind(BindRequest {
-            b: Some(number(B)),
+            b: Party::parse(B),
             ..axn(A)
         })
         .expect("free");

@@ -8,8 +8,8 @@ use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk, Unbind};
 use maskline_domain::routing::{self, Dial, Route};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Envelope, Number,
-    NumberKind, PhoneNumber, Pool, PoolKey, Product, Restriction, RingConfig, RingTones, State,
-    SubsId, Timestamp, ToneCode, Trunk, TypedCommand, decide,
+    NumberKind, Party, PhoneNumber, Pool, PoolKey, Product, Restriction, RingConfig, RingTones,
+    State, SubsId, Timestamp, ToneCode, Trunk, TypedCommand, decide,
 };
 
 use std::collections::BTreeMap;
@@ -229,8 +229,8 @@ impl BindingWorld {
         let request = BindRequest {
             pool: PoolRef::Key(PoolKey::new(pool_kind.key)),
             product,
-            a,
-            b: with_b.then_some(b),
+            a: a_party(a),
+            b: with_b.then_some(b).map(a_party),
             x: None,
             city: None,
             expires_at: now.plus_secs(chance.between(10, 300)).ceil_secs(),
@@ -353,6 +353,10 @@ fn codes(chance: &mut Chance) -> Codes {
         true => chance.pick(&TONES).copied(),
         false => None,
     })
+}
+
+fn a_party(number: PhoneNumber) -> Party {
+    Party::of(number).expect("all numbers of this world may be parties")
 }
 
 /// What a customer writes to name these tones. AXB has always somebody to reach.

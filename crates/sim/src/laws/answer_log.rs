@@ -221,8 +221,8 @@ fn about(command: &Command) -> Option<SubsId> {
 
 fn change(binding: &mut Binding, update: &Update) {
     match update {
-        Update::A(a) => binding.a = *a,
-        Update::B(b) => binding.b = Some(*b),
+        Update::A(a) => binding.a = a.number(),
+        Update::B(b) => binding.b = Some(b.number()),
         Update::ExpiresAt(expires_at) => binding.expires_at = *expires_at,
         Update::Restriction(restriction) => binding.restriction = *restriction,
         Update::Record(on) => binding.record = *on,

@@ -3,8 +3,8 @@
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::{Lock, Unbind, Unlock, UpdateBinding};
 use maskline_domain::{
-    AccessKeyId, Actor, BindRequest, Binding, City, Command, CommandId, Envelope, PhoneNumber,
-    PoolKey, PoolRef, Product, Restriction, RingConfig, SubsId, Timestamp, Update,
+    AccessKeyId, Actor, BindRequest, Binding, City, Command, CommandId, Envelope, Party,
+    PhoneNumber, PoolKey, PoolRef, Product, Restriction, RingConfig, SubsId, Timestamp, Update,
 };
 
 use crate::world::World;
@@ -102,13 +102,12 @@ impl World {
         }
     }
 
-    fn party(&mut self) -> PhoneNumber {
+    fn party(&mut self) -> Party {
         let from = match self.chance.below(60) {
-            0 => names::strangers(),
             1 => vec![self.any_x()],
             _ => names::parties(),
         };
-        *self.chance.pick(&from).expect("none of the lists is empty")
+        names::party(*self.chance.pick(&from).expect("none of the lists is empty"))
     }
 
     pub(super) fn any_x(&mut self) -> PhoneNumber {
@@ -256,7 +255,9 @@ impl World {
 
     fn one_update(&mut self, x: PhoneNumber) -> Update {
         if self.chance.one_in(50) {
-            return self.chance.one_of([Update::A(x), Update::B(x)]);
+            return self
+                .chance
+                .one_of([Update::A(names::party(x)), Update::B(names::party(x))]);
         }
         match self.chance.weighed(&[6, 4, 6, 2, 1, 2, 1, 1, 1]) {
             0 => Update::A(self.party()),

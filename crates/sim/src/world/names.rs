@@ -4,7 +4,7 @@ use maskline_domain::inventory::NumberClass;
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     AccessKey, AccessKeyId, Account, AccountId, AccountStatus, Carrier, City, Number, NumberKind,
-    PhoneNumber, Pool, PoolKey, Product, Timestamp, User, UserName,
+    Party, PhoneNumber, Pool, PoolKey, Product, Timestamp, User, UserName,
     account::{Effect, Statement},
 };
 
@@ -46,16 +46,16 @@ pub fn x(n: usize) -> PhoneNumber {
     parsed(&format!("170000000{n:02}"))
 }
 
+/// A number that may be a party.
+pub fn party(number: PhoneNumber) -> Party {
+    Party::of(number).expect("all numbers of this world may be parties")
+}
+
 /// All that may be a party.
 pub fn parties() -> Vec<PhoneNumber> {
     let mobiles = (10..20).map(|n| parsed(&format!("138000000{n}")));
     let others = ["01088880021", "057188880022", "95023", "4008880024"];
     mobiles.chain(others.map(parsed)).collect()
-}
-
-/// Numbers that may never be a party.
-pub fn strangers() -> Vec<PhoneNumber> {
-    ["110", "12345678901", "8613800000010"].map(parsed).to_vec()
 }
 
 /// An account in good standing.

@@ -90,9 +90,9 @@ impl World {
                 subs_id: other,
                 x,
                 updates: vec![if self.chance.one_in(2) {
-                    Update::A(binding.a)
+                    Update::A(names::party(binding.a))
                 } else {
-                    Update::B(binding.a)
+                    Update::B(names::party(binding.a))
                 }],
             }),
             (1, None) => Command::Update(UpdateBinding {
@@ -103,11 +103,11 @@ impl World {
             }),
             _ => {
                 let parties = names::parties();
-                let drawn = |chance: &mut Chance| chance.pick(&parties).copied();
+                let drawn = |chance: &mut Chance| chance.pick(&parties).copied().map(names::party);
                 Command::Bind(Box::new(BindRequest {
                     pool,
                     product: binding.product,
-                    a: drawn(&mut self.chance).unwrap_or(binding.a),
+                    a: drawn(&mut self.chance).unwrap_or(names::party(binding.a)),
                     b: drawn(&mut self.chance),
                     x: Some(x),
                     city: None,

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::machine::{Machine, not_written};
 use crate::world::{bind, operator, unbind};
-use maskline_fixtures::domain::{POOL, founding, party, pool_ref, x};
+use maskline_fixtures::domain::{POOL, as_party, founding, party, pool_ref, x};
 
 const NUMBERS: u64 = 4;
 
@@ -102,7 +102,7 @@ fn command(machine: &Machine, step: &Step) -> Option<Envelope> {
             lasts_s,
         } => Some(bind(a, wanted.map(x), from_now(lasts_s))),
         Step::Unbind { which } => chosen(which).map(|(subs_id, x)| unbind(subs_id, x)),
-        Step::ChangeA { which, a } => update(which, Update::A(party(a))),
+        Step::ChangeA { which, a } => update(which, Update::A(as_party(party(a)))),
         Step::Extend { which, lasts_s } => update(which, Update::ExpiresAt(from_now(lasts_s))),
         Step::Lock { x: n } => Some(operator(Lock {
             pool: pool_ref(POOL),

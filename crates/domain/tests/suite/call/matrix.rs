@@ -9,7 +9,9 @@ use maskline_domain::call::{
 use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Dial, Route, route};
 use maskline_domain::trunk::PromptPolicy;
-use maskline_domain::{BindRequest, PoolKey, PoolRef, Product, Restriction, SubsId, ToneCode};
+use maskline_domain::{
+    BindRequest, Party, PoolKey, PoolRef, Product, Restriction, SubsId, ToneCode,
+};
 use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, number};
 
 const A: &str = "15000000000";
@@ -118,7 +120,7 @@ fn bound(request: BindRequest) -> (World, SubsId) {
 
 fn axn_with_b() -> BindRequest {
     BindRequest {
-        b: Some(number(B)),
+        b: Party::parse(B),
         ..axn(A)
     }
 }

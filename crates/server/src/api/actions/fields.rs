@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use maskline_domain::{City, PhoneNumber, Restriction, RingConfig, SubsId, Timestamp};
+use maskline_domain::{City, Party, PhoneNumber, Restriction, RingConfig, SubsId, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::api::errors::{BusinessCode, BusinessError};
@@ -20,12 +20,11 @@ const CITY_BYTES_MAX: usize = 64;
 type Field<T> = Result<T, BusinessError>;
 
 /// A, B, or another number that may take part in a call: digits only, of a form that can be called.
-pub(super) fn party(parameters: &Parameters, name: &str) -> Field<Option<PhoneNumber>> {
-    let number = number(parameters, name)?;
-    if number.is_some_and(|number| !number.is_party()) {
-        return Err(BusinessCode::MobileNumberIllegal.into());
-    }
-    Ok(number)
+pub(super) fn party(parameters: &Parameters, name: &str) -> Field<Option<Party>> {
+    parameters
+        .filled(name)
+        .map(|text| Party::parse(text).ok_or_else(|| BusinessCode::MobileNumberIllegal.into()))
+        .transpose()
 }
 
 /// An X number in a bind: digits only.
@@ -188,7 +187,7 @@ mod tests {
         let accepted = ["15000000000", "057112345678", "01012345678", "95123"];
         for text in accepted {
             let number = party(&with("PhoneNoA", text), "PhoneNoA").unwrap().unwrap();
-            assert_eq!(number.reveal(), text);
+            assert_eq!(number.number().reveal(), text);
         }
         let refused = [
             "0571-12345678",
