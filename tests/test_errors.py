@@ -50,24 +50,24 @@ def case(code, when, product="AXN"):
 
 @case("isp.RAM_PERMISSION_DENY", "the user's policy denies the action")
 def _(world):
-    clerk = world.operator.user(
+    ram_user = world.operator.user(
         world.account, allow=[("dypls:*", "*")], deny=[("dypls:BindAxn", "*")]
     )
-    api = world.gateway(world.operator.key(world.account, user=clerk))
+    api = world.gateway(world.operator.key(world.account, user=ram_user))
     return lambda: api.bind_axn(A)
 
 
 @case("isp.RAM_PERMISSION_DENY", "no policy allows the action")
 def _(world):
-    clerk = world.operator.user(world.account, allow=[("dypls:Query*", "*")])
-    api = world.gateway(world.operator.key(world.account, user=clerk))
+    ram_user = world.operator.user(world.account, allow=[("dypls:Query*", "*")])
+    api = world.gateway(world.operator.key(world.account, user=ram_user))
     return lambda: api.bind_axn(A)
 
 
 @case("isp.RAM_PERMISSION_DENY", "the user's policy is for another pool")
 def _(world):
-    clerk = world.operator.user(world.account, allow=[("dypls:*", "FC1")])
-    api = world.gateway(world.operator.key(world.account, user=clerk))
+    ram_user = world.operator.user(world.account, allow=[("dypls:*", "FC1")])
+    api = world.gateway(world.operator.key(world.account, user=ram_user))
     return lambda: api.bind_axn(A)
 
 

@@ -116,8 +116,8 @@ def test_user_of_one_pool_reads_nothing_of_another(service):
     operator.pool(other, world.account, product="axn")
     subs_id, x = ended(world)
     move(operator, x, other)
-    clerk = operator.key(world.account, operator.user(world.account, allow=[("dypls:*", other)]))
-    api = world.gateway(clerk)
+    ram_user = operator.key(world.account, operator.user(world.account, allow=[("dypls:*", other)]))
+    api = world.gateway(ram_user)
 
     assert api.with_pool(other).detail(subs_id, x).code == GONE
     assert api.with_pool(world.pool).detail(subs_id, x).code == DENIED

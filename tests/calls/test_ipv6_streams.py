@@ -18,11 +18,11 @@ pytestmark = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory):
+def deployment(tmp_path_factory):
     """A service on IPv6: the exchange, where it listens for each transport, and what its peers show and believe."""
     home = tmp_path_factory.mktemp("six")
     authority = Authority(home)
-    certificate, key, _ = authority.signed("office", HOST)
+    certificate, key, _ = authority.signed("deployment", HOST)
     port = free_port(HOST)
     settings = home / "settings.toml"
     settings.write_text(
@@ -59,8 +59,8 @@ def contexts(authority):
 
 
 @pytest.mark.parametrize("caller_by, callee_by", [("TCP", "TCP"), ("TLS", "TLS"), ("TCP", "TLS"), ("TLS", "TCP")])
-def test_a_call_is_carried_over_connections_of_ipv6(office, place, caller_by, callee_by):
-    exchange, ports, authority = office
+def test_a_call_is_carried_over_connections_of_ipv6(deployment, place, caller_by, callee_by):
+    exchange, ports, authority = deployment
     calls, called = contexts(authority)
     near, far = free_port(HOST), free_port(HOST)
     exchange.trunk("callers", f"[{HOST}]:{near}", transport=caller_by.lower(), outgoing=False)

@@ -18,9 +18,9 @@ CALLER_TONE, CALLEE_TONE, INTRUDER_TONE = 440, 1000, 1700
 
 
 @pytest.fixture
-def office(network, tmp_path):
-    with served(network, tmp_path, f"[calls]\nsilence_max_s = {SILENCE_MAX_S}\n") as office:
-        yield office
+def deployment(network, tmp_path):
+    with served(network, tmp_path, f"[calls]\nsilence_max_s = {SILENCE_MAX_S}\n") as deployment:
+        yield deployment
 
 
 def ports_held(service):
@@ -37,8 +37,8 @@ def ports_held(service):
     return held - {5060}
 
 
-def test_a_phone_behind_nat_is_heard_and_hears(network, office, scene):
-    server, exchange = office
+def test_a_phone_behind_nat_is_heard_and_hears(network, deployment, scene):
+    server, exchange = deployment
     callee_host = network.host("callee", CALLEE)
     phone_host = network.behind_nat("phone", INSIDE, OUTSIDE)
     a, n = exchange.party(), exchange.party()
@@ -64,8 +64,8 @@ def test_a_phone_behind_nat_is_heard_and_hears(network, office, scene):
         assert (record["situation"], record["one_way"]) == ("hung_up", 0)
 
 
-def test_an_intruder_neither_hears_nor_is_heard(network, office, scene):
-    server, exchange = office
+def test_an_intruder_neither_hears_nor_is_heard(network, deployment, scene):
+    server, exchange = deployment
     callee_host, caller_host = network.host("callee", CALLEE), network.host("caller", OUTSIDE)
     intruder_host = network.host("intruder", INTRUDER)
     a, n = exchange.party(), exchange.party()
@@ -93,8 +93,8 @@ def test_an_intruder_neither_hears_nor_is_heard(network, office, scene):
         assert exchange.record(x)["situation"] == "hung_up"
 
 
-def test_a_phone_that_vanishes_frees_its_ports(network, office, scene):
-    server, exchange = office
+def test_a_phone_that_vanishes_frees_its_ports(network, deployment, scene):
+    server, exchange = deployment
     callee_host, caller_host = network.host("callee", CALLEE), network.host("caller", OUTSIDE)
     a, n = exchange.party(), exchange.party()
     with callee_host:

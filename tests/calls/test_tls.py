@@ -16,10 +16,10 @@ from support.process import Maskline
 
 
 @pytest.fixture
-def office(tmp_path):
+def deployment(tmp_path):
     """A service that speaks TLS too: the exchange, the authority, and where TLS listens."""
     authority = Authority(tmp_path)
-    certificate, key, _ = authority.signed("office", PHONE_HOST)
+    certificate, key, _ = authority.signed("deployment", PHONE_HOST)
     port = free_port(PHONE_HOST)
     settings = tmp_path / "settings.toml"
     settings.write_text(
@@ -39,8 +39,8 @@ def office(tmp_path):
 
 
 @pytest.mark.parametrize("out", ["udp", "tls"])
-def test_legs_over_tls_are_heard(office, scene, out):
-    exchange, authority, port = office
+def test_legs_over_tls_are_heard(deployment, scene, out):
+    exchange, authority, port = deployment
     _, _, both = authority.signed("callee", PHONE_HOST)
     config = f"sip_certificate {both}\nsip_cafile {authority.certificate}"
     with (
@@ -63,8 +63,8 @@ def test_legs_over_tls_are_heard(office, scene, out):
         assert "RX TLS" in caller.trace() and ("RX TLS" in callee.trace()) == (out == "tls")
 
 
-def test_a_callee_whose_certificate_nobody_signed_is_not_called(office, scene):
-    exchange, authority, port = office
+def test_a_callee_whose_certificate_nobody_signed_is_not_called(deployment, scene):
+    exchange, authority, port = deployment
     other = scene / "other"
     other.mkdir()
     _, _, both = Authority(other).signed("callee", PHONE_HOST)
@@ -87,8 +87,8 @@ def test_a_callee_whose_certificate_nobody_signed_is_not_called(office, scene):
 @pytest.mark.parametrize(
     "name, reached", [("callee.example", True), ("other.example", False), (None, False)]
 )
-def test_a_callee_is_known_by_the_name_in_its_certificate(office, scene, name, reached):
-    exchange, authority, port = office
+def test_a_callee_is_known_by_the_name_in_its_certificate(deployment, scene, name, reached):
+    exchange, authority, port = deployment
     # Of no address is anything said in it.
     _, _, both = authority.signed("callee.example")
     trusting = f"sip_cafile {authority.certificate}"
@@ -111,8 +111,8 @@ def test_a_callee_is_known_by_the_name_in_its_certificate(office, scene, name, r
 
 
 @pytest.mark.parametrize("out", ["udp", "tls"])
-def test_hold_and_resume_cross_legs_over_tls(office, scene, out):
-    exchange, authority, port = office
+def test_hold_and_resume_cross_legs_over_tls(deployment, scene, out):
+    exchange, authority, port = deployment
     _, _, both = authority.signed("callee", PHONE_HOST)
     config = f"sip_certificate {both}\nsip_cafile {authority.certificate}"
     with (
@@ -183,7 +183,7 @@ def test_renewed_files_are_taken_at_a_reload_and_bad_ones_are_not(renewable):
 
     # Half of a renewal: a certificate that the key does not fit, a key that is gone, no authority.
     good = {file: file.read_bytes() for file in (certificate, key, clients)}
-    strange, _, _ = other.signed("office", PHONE_HOST)
+    strange, _, _ = other.signed("deployment", PHONE_HOST)
     for setting, file, text in [
         ("sip.certificate", certificate, strange.read_bytes()),
         ("sip.certificate", certificate, b"nonsense"),
@@ -216,7 +216,7 @@ def directory(parent, name):
 
 def renew(authority, certificate, key):
     """Puts a new pair of this authority where the service reads it."""
-    fresh, its_key, _ = authority.signed("office", PHONE_HOST)
+    fresh, its_key, _ = authority.signed("deployment", PHONE_HOST)
     shutil.copy(fresh, certificate)
     shutil.copy(its_key, key)
 

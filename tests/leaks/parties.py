@@ -8,7 +8,7 @@ EVENTS = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n
 
 
 @dataclass(frozen=True)
-class Person:
+class Party:
     number: str
     # As its network writes it.
     written: str
@@ -17,7 +17,7 @@ class Person:
     # Where its sound is, and the proxy that its messages came by.
     media_host: str
     diverter: str
-    # A word that names this person, this call and this machine; in Call-ID, tag and CNAME.
+    # A word that names this party, this call and this machine; in Call-ID, tag and CNAME.
     word: str
     product: str
     ssrc: int
@@ -44,7 +44,7 @@ class Person:
             Secret("ssrc", str(self.csrc)),
         ]
 
-    def baggage(self):
+    def headers(self):
         """Headers that say who this is, as phones, exchanges and applications send them."""
         number, written, name, ip, word = self.number, self.written, self.name, self.host, self.word
         return (
@@ -86,7 +86,7 @@ class Person:
         )
 
 
-CALLER = Person(
+CALLER = Party(
     number="13867594021",
     written="+8613867594021",
     name="Wang Mimi",
@@ -98,7 +98,7 @@ CALLER = Person(
     ssrc=0x9E41A07C,
     csrc=0x7310BE55,
 )
-CALLEE = Person(
+CALLEE = Party(
     number="057186421973",
     written="+8657186421973",
     name="王秘密",

@@ -185,9 +185,9 @@ def tls(certificate):
 class Media:
     """Two ports, RTP and RTCP. What is sent tells everything about its sender."""
 
-    def __init__(self, person):
-        self.person = person
-        self.rtp, self.rtcp = self._pair(person.media_host)
+    def __init__(self, party):
+        self.party = party
+        self.rtp, self.rtcp = self._pair(party.media_host)
         self.port = self.rtp.getsockname()[1]
         self.received = []
         self.sequence = 7_000
@@ -212,8 +212,8 @@ class Media:
 
     def speak(self, address, packets=40):
         """Sound, keys and reports, for `packets` of 20 ms."""
-        person = self.person
-        secret = person.number.encode()
+        party = self.party
+        secret = party.number.encode()
         secret += bytes(-len(secret) % 4)
         extension = struct.pack("!HH", 0xBEDE, len(secret) // 4) + secret
         for at in range(packets):
@@ -225,7 +225,7 @@ class Media:
                 timestamp = (self.sequence - at + 5) * 160
             head = struct.pack(
                 "!BBHIII", 0x91, EVENT if is_key else PCMA, self.sequence & 0xFFFF, timestamp & 0xFFFFFFFF,
-                person.ssrc, person.csrc,
+                party.ssrc, party.csrc,
             )
             self.rtp.sendto(head + extension + payload, address)
             if at % 10 == 0:
@@ -235,26 +235,26 @@ class Media:
             time.sleep(PACKET_S)
 
     def _report(self, timestamp):
-        person = self.person
-        report = struct.pack("!BBHIIIIII", 0x80, 200, 6, person.ssrc, 0xDEAD_0001, 5, timestamp & 0xFFFFFFFF, 9, 9)
+        party = self.party
+        report = struct.pack("!BBHIIIIII", 0x80, 200, 6, party.ssrc, 0xDEAD_0001, 5, timestamp & 0xFFFFFFFF, 9, 9)
         items = b"".join(
             bytes([kind, len(text.encode())]) + text.encode()
             for kind, text in enumerate(
                 (
-                    f"{person.word}@{person.host}", person.name, f"{person.number}@{person.host}", person.written,
-                    "under the roof", person.product, person.name,
+                    f"{party.word}@{party.host}", party.name, f"{party.number}@{party.host}", party.written,
+                    "under the roof", party.product, party.name,
                 ),
                 start=1,
             )
         )
         items += bytes(4 - len(items) % 4)
-        described = struct.pack("!BBHI", 0x81, 202, 1 + len(items) // 4, person.ssrc) + items
-        text = person.number.encode()
+        described = struct.pack("!BBHI", 0x81, 202, 1 + len(items) // 4, party.ssrc) + items
+        text = party.number.encode()
         text += bytes(-len(text) % 4)
-        own = struct.pack("!BBHI4s", 0x80, 204, 2 + len(text) // 4, person.ssrc, b"WHOM") + text
+        own = struct.pack("!BBHI4s", 0x80, 204, 2 + len(text) // 4, party.ssrc, b"WHOM") + text
         reason = bytes([len(text)]) + text
         reason += bytes(-len(reason) % 4)
-        goodbye = struct.pack("!BBHI", 0x81, 203, 1 + len(reason) // 4, person.ssrc) + reason
+        goodbye = struct.pack("!BBHI", 0x81, 203, 1 + len(reason) // 4, party.ssrc) + reason
         return report + described + own + goodbye
 
     def close(self):
@@ -265,9 +265,9 @@ class Media:
 class Phone:
     """One phone for one call."""
 
-    def __init__(self, person, link, is_caller):
-        self.person, self.link, self.is_caller = person, link, is_caller
-        self.media = Media(person)
+    def __init__(self, party, link, is_caller):
+        self.party, self.link, self.is_caller = party, link, is_caller
+        self.media = Media(party)
         self.received = []
         self.heard = queue.Queue()
         self.story = []
@@ -292,24 +292,24 @@ class Phone:
 
     @property
     def at(self):
-        return f"{self.person.host}:{self.link.port}"
+        return f"{self.party.host}:{self.link.port}"
 
     @property
     def tag(self):
-        return f"{self.person.word}-{self.person.number}"
+        return f"{self.party.word}-{self.party.number}"
 
     def sdp(self, **changes):
-        return self.person.sdp(self.media.port, direction=self.direction, **changes)
+        return self.party.sdp(self.media.port, direction=self.direction, **changes)
 
     # What the script makes it do
 
     def dial(self, x, body="audio", sender=None, headers=None):
         """Dials X; `sender` is what stands in From."""
-        person = self.person
-        sender = sender or f'"{person.name}" <sip:{person.written}@{self.at};x-line=1>'
+        party = self.party
+        sender = sender or f'"{party.name}" <sip:{party.written}@{self.at};x-line=1>'
         if headers is None:
-            headers = f'P-Asserted-Identity: "{person.name}" <sip:{person.written}@{person.host}>\r\n'
-        self.call_id = f"{person.word}-{time.monotonic_ns()}@{person.host}"
+            headers = f'P-Asserted-Identity: "{party.name}" <sip:{party.written}@{party.host}>\r\n'
+        self.call_id = f"{party.word}-{time.monotonic_ns()}@{party.host}"
         self.local = f"{sender};tag={self.tag}"
         host, port = self.link.switch
         self.target = f"sip:{x}@{host}:{port};user=phone{self.link.param}"
@@ -359,39 +359,39 @@ class Phone:
     # How it writes
 
     def _reason(self):
-        return f'Reason: Q.850;cause=16;text="{self.person.name} {self.person.number} hung up"\r\n'
+        return f'Reason: Q.850;cause=16;text="{self.party.name} {self.party.number} hung up"\r\n'
 
     def _branch(self):
-        return f"z9hG4bK{self.person.word}{self.branches}"
+        return f"z9hG4bK{self.party.word}{self.branches}"
 
     def _contact(self):
-        person = self.person
+        party = self.party
         return (
-            f'Contact: "{person.name}" <sip:{person.written};x-user={person.word}@{self.at};x={person.word}'
-            f'{self.link.param}>;+sip.instance="<urn:uuid:{person.word}>"\r\n'
+            f'Contact: "{party.name}" <sip:{party.written};x-user={party.word}@{self.at};x={party.word}'
+            f'{self.link.param}>;+sip.instance="<urn:uuid:{party.word}>"\r\n'
         )
 
     def _request(self, method, target, cseq, branch, headers="", kind="application/sdp", body=None):
         contact = self._contact() if method in ("INVITE", "UPDATE") else ""
         self._send(
             f"{method} {target} SIP/2.0\r\nVia: SIP/2.0/{self.link.name} {self.at};rport;branch={branch}\r\n"
-            f"Via: SIP/2.0/UDP {self.person.media_host};branch=z9hG4bK{self.person.word}inner\r\n"
+            f"Via: SIP/2.0/UDP {self.party.media_host};branch=z9hG4bK{self.party.word}inner\r\n"
             f"Max-Forwards: 66\r\nFrom: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\n"
-            f"CSeq: {cseq} {method}\r\n{contact}{self.person.baggage()}{headers}",
+            f"CSeq: {cseq} {method}\r\n{contact}{self.party.headers()}{headers}",
             kind,
             body,
         )
 
     def _respond(self, request, status, headers="", body=None):
-        person = self.person
-        head = f"SIP/2.0 {status} {person.name} {person.number} says so\r\n"
+        party = self.party
+        head = f"SIP/2.0 {status} {party.name} {party.number} says so\r\n"
         for name in ("Via", "Record-Route", "From", "Call-ID", "CSeq"):
             head += "".join(f"{name}: {value}\r\n" for value in fields(request, name))
         to = field(request, "To")
         if ";tag=" not in to:
             to += f";tag={self.tag}"
-        asserted = f'P-Asserted-Identity: "{person.name}" <tel:{person.written}>\r\n'
-        self._send(f"{head}To: {to}\r\n{self._contact()}{asserted}{person.baggage()}{headers}", body=body)
+        asserted = f'P-Asserted-Identity: "{party.name}" <tel:{party.written}>\r\n'
+        self._send(f"{head}To: {to}\r\n{self._contact()}{asserted}{party.headers()}{headers}", body=body)
 
     def _send(self, head, kind="application/sdp", body=None):
         body = (body or "").encode()

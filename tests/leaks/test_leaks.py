@@ -102,8 +102,8 @@ def hold_and_keys(exchange, caller, callee):
             holding.ask("INVITE", body=holding.sdp())
             await_any_answer(holding)
         holding.ask("UPDATE", body=holding.sdp())
-        holding.ask("INFO", kind="application/dtmf-relay", body=f"Signal=5\r\nX={holding.person.number}\r\n")
-        holding.ask("INFO", kind="text/plain", body=f"I am {holding.person.number}")
+        holding.ask("INFO", kind="application/dtmf-relay", body=f"Signal=5\r\nX={holding.party.number}\r\n")
+        holding.ask("INFO", kind="text/plain", body=f"I am {holding.party.number}")
     caller.bye()
     callee.await_heard("BYE")
 
@@ -118,7 +118,7 @@ def an_offer_only_in_the_answer(exchange, caller, callee):
 def odd_requests(exchange, caller, callee):
     connect(caller, callee, exchange.to_the_callee())
     for phone in (caller, callee):
-        who = phone.person.number
+        who = phone.party.number
         for method in ("REFER", "NOTIFY", "MESSAGE", "OPTIONS", "SUBSCRIBE", "WHOAMI"):
             phone.ask(method, f"Refer-To: <sip:{who}@h>\r\nEvent: {who}\r\n", "text/plain", f"from {who}")
     caller.bye()
@@ -298,19 +298,19 @@ def add(data, line):
 
 
 def test_what_belongs_to_nothing(exchange):
-    for person in (CALLER, CALLEE):
-        at = f"sip:{person.written}@{person.host}"
+    for party in (CALLER, CALLEE):
+        at = f"sip:{party.written}@{party.host}"
         for data in (
-            f"\x00\x01{person.number}\xff",
-            f"INVITE {at} SIP/2.0\r\nVia: SIP/2.0/UDP {person.host};branch=z9hG4bK{person.word}\r\n\r\n",
-            f"INVITE {at} SIP/2.0\r\nVia: {person.number}\r\nFrom: <{at}>\r\n\r\n",
-            f"REGISTER {at} SIP/2.0\r\nVia: SIP/2.0/UDP {person.host};rport;branch=z9hG4bK{person.word}2\r\n"
-            f"From: <{at}>;tag={person.word}\r\nTo: <{at}>\r\nCall-ID: {person.word}\r\nCSeq: 1 REGISTER\r\n"
+            f"\x00\x01{party.number}\xff",
+            f"INVITE {at} SIP/2.0\r\nVia: SIP/2.0/UDP {party.host};branch=z9hG4bK{party.word}\r\n\r\n",
+            f"INVITE {at} SIP/2.0\r\nVia: {party.number}\r\nFrom: <{at}>\r\n\r\n",
+            f"REGISTER {at} SIP/2.0\r\nVia: SIP/2.0/UDP {party.host};rport;branch=z9hG4bK{party.word}2\r\n"
+            f"From: <{at}>;tag={party.word}\r\nTo: <{at}>\r\nCall-ID: {party.word}\r\nCSeq: 1 REGISTER\r\n"
             "Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
-            f"SIP/2.0 200 {person.name}\r\nVia: SIP/2.0/UDP {person.host};branch=z9hG4bK{person.word}\r\n"
-            f"From: <{at}>;tag=1\r\nTo: <{at}>;tag=2\r\nCall-ID: {person.word}\r\nCSeq: 1 INVITE\r\n\r\n",
+            f"SIP/2.0 200 {party.name}\r\nVia: SIP/2.0/UDP {party.host};branch=z9hG4bK{party.word}\r\n"
+            f"From: <{at}>;tag=1\r\nTo: <{at}>;tag=2\r\nCall-ID: {party.word}\r\nCSeq: 1 INVITE\r\n\r\n",
         ):
-            for host in (NOBODY_HOST, person.host):
+            for host in (NOBODY_HOST, party.host):
                 exchange.stray(data.encode(), host)
     # What comes later has been read later.
     with exchange.phones("after strays") as (caller, callee):

@@ -8,7 +8,7 @@ from calls.exchange import PHONE_HOST, Exchange, place
 from support.process import Maskline
 
 
-class Office:
+class Deployment:
     """The exchange, where it takes TLS, and who signs the certificates of its phones."""
 
     def __init__(self, service, authority, tls_port):
@@ -23,10 +23,10 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory):
+def deployment(tmp_path_factory):
     home = tmp_path_factory.mktemp("peers")
     authority = Authority(home)
-    certificate, key, _ = authority.signed("office", PHONE_HOST)
+    certificate, key, _ = authority.signed("deployment", PHONE_HOST)
     port = free_port(PHONE_HOST)
     settings = home / "settings.toml"
     settings.write_text(
@@ -40,7 +40,7 @@ def office(tmp_path_factory):
     )
     service = Maskline(home / "data", args=["--config", str(settings)])
     try:
-        yield Office(service.start(), authority, port)
+        yield Deployment(service.start(), authority, port)
     finally:
         service.stop()
 

@@ -23,15 +23,15 @@ FOREIGN_MAX = 2 * (50 + 3)
 
 
 @pytest.fixture
-def office(network, tmp_path):
-    with served(network, tmp_path, f"[calls]\nsilence_max_s = {SILENCE_MAX_S}\n") as office:
-        yield office
+def deployment(network, tmp_path):
+    with served(network, tmp_path, f"[calls]\nsilence_max_s = {SILENCE_MAX_S}\n") as deployment:
+        yield deployment
 
 
 @contextlib.contextmanager
-def talk(network, office, scene, kind, transport="udp", other_kind=Phone, **of_other):
+def talk(network, deployment, scene, kind, transport="udp", other_kind=Phone, **of_other):
     """A peer behind NAT and another phone, in a call; the phones, what ends the test's part, and the peer's host."""
-    server, exchange = office
+    server, exchange = deployment
     phone_host, callee_host = network.behind_nat("phone", INSIDE, OUTSIDE), network.host("callee", CALLEE)
     with callee_host:
         other = other_kind(scene, "other", exchange.party(), host=CALLEE, voice=OTHER_TONE)
@@ -99,9 +99,9 @@ def hold_and_resume(one, other):
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_peer_behind_nat_is_called_back_in_the_call(network, office, scene, peer, transport):
+def test_a_peer_behind_nat_is_called_back_in_the_call(network, deployment, scene, peer, transport):
     """Sound both ways, a hold from each side, and the end from the other side."""
-    with talk(network, office, scene, PEERS[peer], transport) as (caller, other, _, record):
+    with talk(network, deployment, scene, PEERS[peer], transport) as (caller, other, _, record):
         other.do("hold")
         caller.await_event("CALL_HOLD")
         assert_silent(caller)
@@ -121,9 +121,9 @@ def test_a_peer_behind_nat_is_called_back_in_the_call(network, office, scene, pe
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_a_mapping_that_changes_in_the_call_is_followed(network, office, scene, peer):
+def test_a_mapping_that_changes_in_the_call_is_followed(network, deployment, scene, peer):
     """Sound comes from another port of the box and goes there, and so does what is said of the call."""
-    with talk(network, office, scene, PEERS[peer]) as (caller, other, host, record):
+    with talk(network, deployment, scene, PEERS[peer]) as (caller, other, host, record):
         for _ in range(2):
             host.rebind()
             assert_talk(caller, other)
@@ -143,10 +143,10 @@ def test_a_mapping_that_changes_in_the_call_is_followed(network, office, scene, 
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["one side", "both sides"])
-def test_a_stream_with_another_name_is_the_same_phone(network, office, scene, both):
+def test_a_stream_with_another_name_is_the_same_phone(network, deployment, scene, both):
     """RFC 3550 8.2: an SSRC may change. The call goes on beyond the time after which a silent one is cut."""
-    with talk(network, office, scene, Diago, other_kind=Diago, nat=True) as (caller, other, _, record):
-        names = Names(office[0])
+    with talk(network, deployment, scene, Diago, other_kind=Diago, nat=True) as (caller, other, _, record):
+        names = Names(deployment[0])
         assert_talk(caller, other)
         assert [len(names.of(at)) for at in (OUTSIDE, CALLEE)] == [1, 1]
         for phone in (caller, other) if both else (caller,):

@@ -75,14 +75,14 @@ def can(peer, feature):
 class Scene:
     """A peer and a baresip, and who of them calls: the trunk of the other is where calls go."""
 
-    def __init__(self, office, place, peer, role, transport="udp", trunk=(), of_other=(), **of_peer):
-        self.office, self.exchange = office, office.exchange
+    def __init__(self, deployment, place, peer, role, transport="udp", trunk=(), of_other=(), **of_peer):
+        self.deployment, self.exchange = deployment, deployment.exchange
         self.shares = SHARES.get(peer)
         self.host = PHONE_HOST if self.shares else OWN_HOST
-        certificate, key, _ = office.authority.signed(f"peer-{transport}", self.host)
+        certificate, key, _ = deployment.authority.signed(f"peer-{transport}", self.host)
         self.peer = PEERS[peer](
             place, peer, self.exchange.party(), host=self.host, transport=transport, voice=PEER_TONE,
-            certificate=str(certificate), key=str(key), authority=str(office.authority.certificate), **of_peer,
+            certificate=str(certificate), key=str(key), authority=str(deployment.authority.certificate), **of_peer,
         )  # fmt: skip
         self.transport, self.role, self.trunk = transport, role, dict(trunk)
         # A trunk has one transport; who calls by a trunk that others share speaks it too.
@@ -118,7 +118,7 @@ class Scene:
     def dial(self, **binding):
         """The caller dials X, under which the callee is reached; X, once the callee is called."""
         self.x = self.exchange.axn(self.callee.number, **binding)
-        uri = self.office.uri(self.x, self.transport if self.role == "caller" else self.other_speaks)
+        uri = self.deployment.uri(self.x, self.transport if self.role == "caller" else self.other_speaks)
         self.caller.do("dial", uri=uri)
         return self.x
 
@@ -147,10 +147,10 @@ class Scene:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("role", ["caller", "callee"])
-def test_call(office, scene, peer, role, transport):
+def test_call(deployment, scene, peer, role, transport):
     if role == "callee":
         can(peer, f"called over {transport}")
-    with Scene(office, scene, peer, role, transport) as call:
+    with Scene(deployment, scene, peer, role, transport) as call:
         x = call.connect()
         call.assert_talk()
         call.hang_up(call.peer if transport == "udp" else call.other)
@@ -162,8 +162,8 @@ def test_call(office, scene, peer, role, transport):
             assert f"/{transport.upper()}" in call.peer.trace()
 
 
-def test_early_media_is_heard_by_the_peer(office, scene, peer):
-    with Scene(office, scene, peer, "caller") as call:
+def test_early_media_is_heard_by_the_peer(deployment, scene, peer):
+    with Scene(deployment, scene, peer, "caller") as call:
         call.dial(RingConfig=json.dumps({"AXNRing_N": "0"}))
         call.callee.await_event("CALL_INCOMING")
         call.peer.await_event("CALL_PROGRESS")
@@ -176,8 +176,8 @@ def test_early_media_is_heard_by_the_peer(office, scene, peer):
         call.hang_up(call.peer)
 
 
-def test_early_media_of_the_peer_is_heard(office, scene, peer):
-    with Scene(office, scene, peer, "callee", early=True) as call:
+def test_early_media_of_the_peer_is_heard(deployment, scene, peer):
+    with Scene(deployment, scene, peer, "callee", early=True) as call:
         call.dial()
         call.peer.await_event("CALL_INCOMING")
         call.peer.do("early")
@@ -190,8 +190,8 @@ def test_early_media_of_the_peer_is_heard(office, scene, peer):
 
 
 @pytest.mark.parametrize("role", ["caller", "callee"])
-def test_hold_from_each_side(office, scene, peer, role):
-    with Scene(office, scene, peer, role) as call:
+def test_hold_from_each_side(deployment, scene, peer, role):
+    with Scene(deployment, scene, peer, role) as call:
         call.connect()
         call.assert_talk()
         call.peer.do("hold")
@@ -215,9 +215,9 @@ def test_hold_from_each_side(office, scene, peer, role):
 
 @pytest.mark.parametrize("role", ["caller", "callee"])
 @pytest.mark.parametrize("how", ["re-INVITE", "UPDATE"])
-def test_an_offer_in_mid_call(office, scene, peer, role, how):
+def test_an_offer_in_mid_call(deployment, scene, peer, role, how):
     can(peer, how)
-    with Scene(office, scene, peer, role) as call:
+    with Scene(deployment, scene, peer, role) as call:
         call.connect()
         call.assert_talk()
         call.peer.do({"re-INVITE": "reinvite", "UPDATE": "update"}[how])
@@ -236,9 +236,9 @@ def test_an_offer_in_mid_call(office, scene, peer, role, how):
 
 
 @pytest.mark.parametrize("role", ["caller", "callee"])
-def test_media_that_begins_anew_in_mid_call(office, scene, role):
+def test_media_that_begins_anew_in_mid_call(deployment, scene, role):
     """Another port and another SSRC at once; PJSIP alone of the peers does so when told."""
-    with Scene(office, scene, "pjsip", role) as call:
+    with Scene(deployment, scene, "pjsip", role) as call:
         call.connect()
         call.assert_talk()
         for _ in range(3):
@@ -251,8 +251,8 @@ def test_media_that_begins_anew_in_mid_call(office, scene, role):
 
 
 @pytest.mark.parametrize("how", ["rtpevent", "info"])
-def test_keys_of_the_peer_arrive(office, scene, peer, how):
-    with Scene(office, scene, peer, "caller", dtmf=how) as call:
+def test_keys_of_the_peer_arrive(deployment, scene, peer, how):
+    with Scene(deployment, scene, peer, "caller", dtmf=how) as call:
         call.connect()
         call.peer.do("dtmf", digits="159#", how=how)
         if (peer, how) == ("linphone", "info"):
@@ -264,11 +264,11 @@ def test_keys_of_the_peer_arrive(office, scene, peer, how):
 
 
 @pytest.mark.parametrize("how", ["rtpevent", "info"])
-def test_keys_reach_the_peer(office, scene, peer, how):
+def test_keys_reach_the_peer(deployment, scene, peer, how):
     if how == "info":
         can(peer, "keys by INFO, in")
     # Who uses INFO names no telephone-event, and then a softphone tells no keys in its stream either.
-    with Scene(office, scene, peer, "callee", dtmf=how, of_other={"dtmf": how}) as call:
+    with Scene(deployment, scene, peer, "callee", dtmf=how, of_other={"dtmf": how}) as call:
         call.connect()
         call.other.do("dtmf", digits="159#")
         assert call.peer.digits(4) == "159#"
@@ -278,8 +278,8 @@ def test_keys_reach_the_peer(office, scene, peer, how):
 
 
 @pytest.mark.parametrize("role", ["caller", "callee"])
-def test_cancel(office, scene, peer, role):
-    with Scene(office, scene, peer, role) as call:
+def test_cancel(deployment, scene, peer, role):
+    with Scene(deployment, scene, peer, role) as call:
         x = call.dial()
         call.callee.await_event("CALL_INCOMING")
         if call.callee is call.peer:
@@ -291,10 +291,10 @@ def test_cancel(office, scene, peer, role):
         assert (record["situation"], record["release_by"]) == ("caller_gave_up", "caller")
 
 
-def test_we_challenge_the_peer(office, scene, peer):
+def test_we_challenge_the_peer(deployment, scene, peer):
     trunk = {"challenge_username": "a-line", "challenge_secret": "open-sesame"}
     with Scene(
-        office, scene, peer, "caller", trunk=trunk, username="a-line", password="open-sesame"
+        deployment, scene, peer, "caller", trunk=trunk, username="a-line", password="open-sesame"
     ) as call:
         call.connect()
         call.assert_talk()
@@ -307,11 +307,11 @@ def test_we_challenge_the_peer(office, scene, peer):
 
 
 
-def test_the_peer_challenges_us(office, scene, peer):
+def test_the_peer_challenges_us(deployment, scene, peer):
     can(peer, "challenges us")
     trunk = {"auth_username": "maskline", "auth_secret": "open-sesame"}
     with Scene(
-        office, scene, peer, "callee", trunk=trunk, asks_username="maskline", asks_password="open-sesame"
+        deployment, scene, peer, "callee", trunk=trunk, asks_username="maskline", asks_password="open-sesame"
     ) as call:
         call.connect()
         call.assert_talk()
@@ -320,9 +320,9 @@ def test_the_peer_challenges_us(office, scene, peer):
 
 
 @pytest.mark.parametrize("role", ["caller", "callee"])
-def test_reliable_provisional_answers(office, scene, peer, role):
+def test_reliable_provisional_answers(deployment, scene, peer, role):
     can(peer, "100rel")
-    with Scene(office, scene, peer, role, reliable=True) as call:
+    with Scene(deployment, scene, peer, role, reliable=True) as call:
         call.dial(RingConfig=json.dumps({"AXNRing_N": "0"}))
         call.callee.await_event("CALL_INCOMING")
         if role == "callee":

@@ -203,7 +203,7 @@ mod tests {
     fn user(statements: &[(Effect, &str, &str)]) -> User {
         User {
             account: AccountId::new("acme"),
-            name: UserName::new("clerk"),
+            name: UserName::new("user1"),
             statements: statements
                 .iter()
                 .map(|&(effect, action, pool)| Statement {

@@ -1,4 +1,4 @@
-//! The record of a call: what is kept of it, one a call.
+//! The call record (CDR): what is kept of a call, one a call.
 
 use crate::call::{Closing, Reason};
 use crate::{Binding, PhoneNumber, SubsId, Timestamp};

@@ -341,7 +341,7 @@ mod tests {
         vec![
             Event::UserDeleted {
                 account: AccountId::new("acme"),
-                name: UserName::new("clerk"),
+                name: UserName::new("user1"),
             },
             Event::NumberLocked {
                 x: PhoneNumber::parse("17000000001").expect("digits"),

@@ -153,7 +153,7 @@ pub enum SubmitError {
     Deadline,
     /// It would end bindings while the clocks disagree; nothing was changed.
     #[error("the clocks disagree, so no binding is ended by time")]
-    ClockInDoubt,
+    ClocksDisagree,
     /// It does more than one command may; nothing was changed.
     #[error("the command is too large")]
     TooLarge,
@@ -435,7 +435,7 @@ impl<C> Pipeline<C> {
             return Err(SubmitError::TooLarge);
         }
         if self.watch.diverged() && events.iter().any(ends_by_time) {
-            return Err(SubmitError::ClockInDoubt);
+            return Err(SubmitError::ClocksDisagree);
         }
         let (mut draft, mut flight) = batch.take().unwrap_or_else(|| {
             let seq = self.tip.seq + 1;
@@ -539,7 +539,9 @@ impl<C> Pipeline<C> {
             Err(SubmitError::NotDurable) => &mut self.counters.not_durable,
             Err(SubmitError::Busy | SubmitError::Closed) => &mut self.counters.busy,
             Err(SubmitError::Deadline) => &mut self.counters.late,
-            Err(SubmitError::ClockInDoubt | SubmitError::TooLarge) => &mut self.counters.held_back,
+            Err(SubmitError::ClocksDisagree | SubmitError::TooLarge) => {
+                &mut self.counters.held_back
+            }
         };
         *counter += 1;
         self.outputs.push_back(Output::Answer { caller, answer });

@@ -118,7 +118,7 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
 ///
 /// # Errors
 /// Why it cannot be done.
-pub async fn furnish_phones(admin: &Admin, sandbox: SocketAddr) -> Result<(), String> {
+pub async fn set_up_phones(admin: &Admin, sandbox: SocketAddr) -> Result<(), String> {
     let trunk = |name: &str, peer: String, outgoing: bool| WantedTrunk {
         peer: Some(peer),
         outgoing: Some(outgoing),

@@ -135,7 +135,9 @@ async fn catch_up(
                 }
             }
             // Each of these is known to whoever watches the writer; the next tick tries again.
-            Err(SubmitError::ClockInDoubt) => return metrics.count(job.name, "clock_in_doubt", 0),
+            Err(SubmitError::ClocksDisagree) => {
+                return metrics.count(job.name, "clock_in_doubt", 0);
+            }
             Err(SubmitError::NotDurable) => return metrics.count(job.name, "not_durable", 0),
             Err(SubmitError::Busy | SubmitError::Deadline) => {
                 return metrics.count(job.name, "busy", 0);

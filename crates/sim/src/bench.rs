@@ -251,9 +251,10 @@ impl Bench {
         if events.len() > self.limits.command_events_max {
             return Err(SubmitError::TooLarge);
         }
-        let in_doubt = self.model_clock.in_doubt() && !self.plants(Fault::EndedInDoubt);
-        if in_doubt && events.iter().any(ends_by_time) {
-            return Err(SubmitError::ClockInDoubt);
+        let clocks_disagree =
+            self.model_clock.clocks_disagree() && !self.plants(Fault::EndedWhileClocksDisagree);
+        if clocks_disagree && events.iter().any(ends_by_time) {
+            return Err(SubmitError::ClocksDisagree);
         }
         if !events.is_empty() {
             let seq = self.tip.seq + 1;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::faults::Fault;
 use crate::world::{Tally, World, run};
 
-/// Lines of the diary that are shown of a failing run.
+/// Lines of the step_log that are shown of a failing run.
 const DIARY_LINES: usize = 60;
 
 /// One run to be played.
@@ -76,18 +76,18 @@ pub fn play(plan: Plan, progress: impl Fn(Tally) + Send) -> Result<Tally, Found>
 }
 
 /// The last lines of what happened in a run that fails.
-pub fn diary(plan: Plan) -> Vec<String> {
+pub fn step_log(plan: Plan) -> Vec<String> {
     let kept = Mutex::new(Vec::new());
     // A panic is part of the story, not the end of it.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(plan.seed, plan.fault);
         for step in 1..=plan.steps {
             if step + 200 > plan.steps {
-                world.keep_diary();
+                world.keep_step_log();
             }
             let held = world.step();
             if let Ok(mut kept) = kept.lock() {
-                *kept = world.diary().to_vec();
+                *kept = world.step_log().to_vec();
             }
             if held.is_err() {
                 break;

@@ -75,7 +75,7 @@ pub enum Fault {
     /// The time of a batch may be earlier than that of the one before.
     TimeGoesBack,
     /// Expiries are written while the clocks disagree.
-    EndedInDoubt,
+    EndedWhileClocksDisagree,
     /// An expired binding's number does not rest.
     ExpiryForgetsCooling,
     /// Who has an X reads what others bound on it.
@@ -117,7 +117,7 @@ impl Fault {
         Fault::UndoForgetsAnEvent,
         Fault::IdsFromTheClockAlone,
         Fault::TimeGoesBack,
-        Fault::EndedInDoubt,
+        Fault::EndedWhileClocksDisagree,
         Fault::ExpiryForgetsCooling,
         Fault::PastReadByOwnerOfX,
     ];
@@ -175,7 +175,7 @@ impl Fault {
             | Fault::UndoForgetsAnEvent
             | Fault::IdsFromTheClockAlone
             | Fault::TimeGoesBack
-            | Fault::EndedInDoubt
+            | Fault::EndedWhileClocksDisagree
             | Fault::ExpiryForgetsCooling => true,
         }
     }

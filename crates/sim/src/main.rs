@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use maskline_sim::calls::{self, predicted};
-use maskline_sim::campaign::{Found, Plan, campaign, diary, play};
+use maskline_sim::campaign::{Found, Plan, campaign, play, step_log};
 use maskline_sim::{Fault, Law, Tally};
 
 /// Plays worlds of customers, crashes and clocks from seeds, against a model,
@@ -176,7 +176,7 @@ fn report(tally: &Tally, began: Instant) {
 
 fn tell(found: &Found) {
     println!("--- how it came to that");
-    for line in diary(found.plan) {
+    for line in step_log(found.plan) {
         println!("{line}");
     }
     println!("--- a law is broken");

@@ -201,7 +201,7 @@ pub struct World {
     recent: VecDeque<Envelope>,
     next_caller: Caller,
     tally: Tally,
-    diary: Option<Vec<String>>,
+    step_log: Option<Vec<String>>,
 }
 
 impl World {
@@ -255,7 +255,7 @@ impl World {
             recent: VecDeque::new(),
             next_caller: 0,
             tally: Tally::default(),
-            diary: None,
+            step_log: None,
         }
     }
 
@@ -286,13 +286,13 @@ impl World {
     }
 
     /// Begins to write down what happens, for a look at a failing run.
-    pub fn keep_diary(&mut self) {
-        self.diary.get_or_insert_default();
+    pub fn keep_step_log(&mut self) {
+        self.step_log.get_or_insert_default();
     }
 
     /// What was written down.
-    pub fn diary(&self) -> &[String] {
-        self.diary.as_deref().unwrap_or_default()
+    pub fn step_log(&self) -> &[String] {
+        self.step_log.as_deref().unwrap_or_default()
     }
 
     /// The disk as it is.
@@ -306,8 +306,8 @@ impl World {
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {
-        if let Some(diary) = &mut self.diary {
-            diary.push(format!("{:>7} {}", self.tally.steps, line()));
+        if let Some(step_log) = &mut self.step_log {
+            step_log.push(format!("{:>7} {}", self.tally.steps, line()));
         }
     }
 

@@ -6,7 +6,7 @@ pub use health::{Registration, TrunkHealth};
 
 use super::{CallKey, Output, Switch, TrunkChange};
 use maskline_domain::call::Moment;
-use maskline_domain::trunk::{Full, Prospect, to_try};
+use maskline_domain::trunk::{Candidate, Full, to_try};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId, Tested};
 use maskline_sip::hop::Hop;
 
@@ -184,7 +184,7 @@ impl Switch {
         now: Moment,
     ) -> (Vec<Trunk>, u16) {
         let candidates = candidates.into_iter().map(|(fits, trunk)| {
-            let prospect = Prospect {
+            let prospect = Candidate {
                 fits,
                 has_room: self.admit(&trunk, now).is_ok(),
                 answers: !self.is_silent(&trunk),

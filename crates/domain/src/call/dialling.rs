@@ -1,4 +1,5 @@
-//! The second leg: one trunk after the other until one takes the call, then ringing until an answer.
+//! The second leg, with trunk failover: one trunk after the other until one takes the call, then ringing until an
+//! answer.
 
 use super::changes::Changes;
 use super::ending::is_trunk_failure;

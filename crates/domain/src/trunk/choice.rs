@@ -36,7 +36,7 @@ pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
 
 /// What is known of a candidate at the moment of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prospect {
+pub struct Candidate {
     /// Whether its codecs fit what the caller offers.
     pub fits: bool,
     /// Whether it takes one more call: [`Trunk::admits`].
@@ -48,11 +48,11 @@ pub struct Prospect {
 /// Which of the candidates a call tries, in order; the first [`TRUNKS_TRIED_MAX`] of them. Those without room
 /// are left out, and those that do not answer are tried when nobody else is left. One whose codecs do not fit
 /// is passed over; where none fits all are tried, so that this is why the call fails.
-pub fn to_try<T>(candidates: Vec<(T, Prospect)>) -> Vec<T> {
+pub fn to_try<T>(candidates: Vec<(T, Candidate)>) -> Vec<T> {
     let (fitting, others): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|(_, it)| it.fits);
     let mut left = if fitting.is_empty() { others } else { fitting };
-    left.retain(|(_, prospect)| prospect.has_room);
-    left.sort_by_key(|(_, prospect)| !prospect.answers);
+    left.retain(|(_, candidate)| candidate.has_room);
+    left.sort_by_key(|(_, candidate)| !candidate.answers);
     left.truncate(TRUNKS_TRIED_MAX);
     left.into_iter().map(|(candidate, _)| candidate).collect()
 }
@@ -215,12 +215,12 @@ mod tests {
             (&["cr", "cra", "cra", "cra", "cra"], &[1, 2, 3, 4]),
         ];
         for (candidates, expected) in rows {
-            let prospect = |said: &&str| Prospect {
+            let candidate = |said: &&str| Candidate {
                 fits: said.contains('c'),
                 has_room: said.contains('r'),
                 answers: said.contains('a'),
             };
-            let known = candidates.iter().map(prospect);
+            let known = candidates.iter().map(candidate);
             let tried = to_try(known.enumerate().collect());
             assert_eq!(tried, expected, "{candidates:?}");
         }

@@ -91,7 +91,7 @@ impl From<SubmitError> for AdminError {
             SubmitError::NotDurable
             | SubmitError::Busy
             | SubmitError::Deadline
-            | SubmitError::ClockInDoubt
+            | SubmitError::ClocksDisagree
             | SubmitError::Closed
             | SubmitError::OtherOutcome => Self::Unavailable(error.to_string()),
         }

@@ -122,7 +122,7 @@ pub fn plan(
         note("numbers", index, planner.numbers(wanted));
     }
     for (index, wanted) in document.trunks.iter().enumerate() {
-        planner.doubt_trunk(wanted);
+        planner.warn_of_trunk(wanted);
         note("trunk", index, planner.trunk(wanted, sealer));
     }
     if let Some(numbers) = &document.emergency_numbers {
@@ -261,7 +261,7 @@ mod tests {
 
         [[user]]
         account = "acme"
-        name = "clerk"
+        name = "user1"
         [[user.statement]]
         effect = "allow"
         actions = ["dypls:Query*"]
@@ -270,7 +270,7 @@ mod tests {
         [[key]]
         id = "KEY1"
         account = "acme"
-        user = "clerk"
+        user = "user1"
 
         [[pool]]
         key = "FC1"
@@ -309,7 +309,7 @@ mod tests {
             verbs,
             [
                 "account acme",
-                "user acme/clerk",
+                "user acme/user1",
                 "key KEY1",
                 "pool FC1",
                 "1000 number(s) of 北京 in FC1",
@@ -384,7 +384,7 @@ mod tests {
     fn removing_what_is_gone_is_no_mistake() {
         let mut state = State::default();
         apply(&mut state, FIRST).unwrap();
-        let gone = "[remove]\nkeys = [\"KEY1\"]\nusers = [\"acme/clerk\"]\ntrunks = [\"carrier\"]\nnumbers = [\"17000000001\"]\n";
+        let gone = "[remove]\nkeys = [\"KEY1\"]\nusers = [\"acme/user1\"]\ntrunks = [\"carrier\"]\nnumbers = [\"17000000001\"]\n";
         assert_eq!(apply(&mut state, gone).unwrap().steps.len(), 4);
         assert_eq!(state.numbers_len(), 2499);
         assert!(apply(&mut state, gone).unwrap().steps.is_empty());
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn two_trunks_at_one_peer_are_doubted() {
+    fn two_trunks_at_one_peer_are_warned_of() {
         let mut state = State::default();
         let one = "[[trunk]]\nname = \"one\"\npeer = \"192.0.2.2:5060\"\n";
         assert!(apply(&mut state, one).unwrap().warnings.is_empty());

@@ -413,7 +413,7 @@ fn submit_failure(error: SubmitError) -> Failure {
         SubmitError::NotDurable => BusinessCode::DaoException.into(),
         SubmitError::Busy
         | SubmitError::Deadline
-        | SubmitError::ClockInDoubt
+        | SubmitError::ClocksDisagree
         | SubmitError::TooLarge
         | SubmitError::Closed
         | SubmitError::OtherOutcome => BusinessCode::SystemError.into(),

@@ -255,8 +255,8 @@ mod tests {
         assert_eq!(calls_handle.live_calls().await, None);
         let mut asks = calls_handle.take_asks().expect("the first");
         assert!(calls_handle.take_asks().is_none());
-        let looker = calls_handle.clone();
-        let asked = tokio::spawn(async move { looker.live_calls().await });
+        let asker = calls_handle.clone();
+        let asked = tokio::spawn(async move { asker.live_calls().await });
         let Ask::Live(ask) = asks.recv().await.expect("a question") else {
             panic!("another question");
         };

@@ -66,8 +66,8 @@ mod tests {
         let waits = tokio::spawn(async move { asker.wait(LONG).await });
         wanted.changed().await.expect("a look");
         let look = *wanted.borrow_and_update();
-        let looker = Arc::clone(&freshness);
-        let looks = tokio::spawn(async move { looker.caught_up(2, look).await });
+        let asker = Arc::clone(&freshness);
+        let looks = tokio::spawn(async move { asker.caught_up(2, look).await });
         freshness.taken();
         assert!(!waits.is_finished(), "one list of two is taken");
         freshness.taken();

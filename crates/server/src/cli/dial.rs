@@ -70,7 +70,7 @@ pub fn run(common: &Common, args: Args) -> Result<(), Failure> {
         Some(file) => sounds(file)?,
         None => vec![Sound::Tone(TONE_HZ, None)],
     };
-    let teller = Announcer {
+    let announcer = Announcer {
         json: common.json,
         reveal: common.reveal,
         open: PhoneNumber::parse(x.trim_start_matches('+')).ok(),
@@ -84,8 +84,8 @@ pub fn run(common: &Common, args: Args) -> Result<(), Failure> {
             ..Order::new(server, x, caller)
         };
         let from = PhoneNumber::parse(caller.trim_start_matches('+')).ok();
-        eprintln!("{} calls {x} at {server}", teller.number(from));
-        make(order, args.record.clone(), &teller).await
+        eprintln!("{} calls {x} at {server}", announcer.number(from));
+        make(order, args.record.clone(), &announcer).await
     })?;
     judge(&report)
 }
@@ -94,7 +94,7 @@ pub fn run(common: &Common, args: Args) -> Result<(), Failure> {
 async fn make(
     order: Order,
     record: Option<PathBuf>,
-    teller: &Announcer,
+    announcer: &Announcer,
 ) -> Result<Report, Failure> {
     let server = order.server;
     let mut options = Options::new(facing(server)?);
@@ -110,7 +110,7 @@ async fn make(
         tokio::select! {
             event = events.recv() => {
                 let event = event.ok_or_else(ended)?;
-                if let Err(failure) = teller.tell(&event) {
+                if let Err(failure) = announcer.tell(&event) {
                     // Nobody reads any more; the other side must still hear that it is over.
                     phone.close().await;
                     return Err(failure);
@@ -127,7 +127,7 @@ async fn make(
     };
     phone.close().await;
     while let Ok(event) = events.try_recv() {
-        teller.tell(&event)?;
+        announcer.tell(&event)?;
     }
     Ok(*report)
 }

@@ -84,7 +84,7 @@ impl Args {
 
 pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
     let options = args.options()?;
-    let teller = Announcer {
+    let announcer = Announcer {
         json: common.json,
         reveal: common.reveal,
         open: None,
@@ -97,7 +97,7 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
             tokio::select! {
                 event = events.recv() => {
                     let Some(event) = event else { break Ok(()) };
-                    if let Err(failure) = teller.tell(&event) {
+                    if let Err(failure) = announcer.tell(&event) {
                         break Err(failure);
                     }
                     if args.once && matches!(event.what, What::Over(_)) {
@@ -110,7 +110,7 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
         phone.close().await;
         // What the end of the calls brought.
         while let Ok(event) = events.try_recv() {
-            teller.tell(&event)?;
+            announcer.tell(&event)?;
         }
         told
     })

@@ -73,7 +73,7 @@ impl Process {
             // Before the first call: then its trunks are known.
             let peer = parts::reachable(config.listen);
             let phones = calls::sandbox::start_somewhere(peer, stop.clone()).await?;
-            demo::furnish_phones(&admin, phones.address)
+            demo::set_up_phones(&admin, phones.address)
                 .await
                 .map_err(|error| failed("the phones of the demo", &error))?;
             tasks.spawn(named("the sandbox phones", phones.task));

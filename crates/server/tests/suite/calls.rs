@@ -73,7 +73,7 @@ impl CallsFixture {
         let sandbox = sandbox::start(local(0), local(0), stop_sandbox.clone())
             .await
             .expect("the sandbox starts");
-        furnish(&ledger, sandbox.address).await;
+        set_up(&ledger, sandbox.address).await;
         let calls_handle = CallsHandle::default();
         let mut config = Config {
             calls_handle: calls_handle.clone(),
@@ -141,7 +141,7 @@ async fn records(ledger: &Ledger) -> Vec<(CallRecord, bool)> {
     .collect()
 }
 
-async fn furnish(ledger: &Ledger, peer: SocketAddr) {
+async fn set_up(ledger: &Ledger, peer: SocketAddr) {
     let sandbox = Trunk::new(TrunkName::new("sandbox"), peer.to_string());
     let bind = BindRequest {
         x: Some(number(X)),

@@ -375,7 +375,7 @@ pub(super) fn address_named(name: &str) -> Option<IpAddr> {
 }
 
 /// What somebody does once the call stands, besides hanging up.
-pub(super) fn talker_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
+pub(super) fn talker_behaviour(chance: &mut Chance) -> Vec<(u64, Act)> {
     let mut acts = Vec::new();
     circle(chance, 0, &mut acts);
     if chance.one_in(4) {
@@ -395,7 +395,7 @@ pub(super) fn talker_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
 }
 
 /// What somebody does who is offered other media. Some never say a word.
-pub(super) fn offered_temper(chance: &mut Chance) -> Option<(u64, Act)> {
+pub(super) fn offered_behaviour(chance: &mut Chance) -> Option<(u64, Act)> {
     let after = chance.below(600);
     match chance.below(12) {
         0 => None,
@@ -405,7 +405,7 @@ pub(super) fn offered_temper(chance: &mut Chance) -> Option<(u64, Act)> {
 }
 
 /// What a callee does once it is called, and after how many milliseconds.
-pub(super) fn callee_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
+pub(super) fn callee_behaviour(chance: &mut Chance) -> Vec<(u64, Act)> {
     let ring = 20 + chance.below(800);
     let later = |chance: &mut Chance, most: u64| ring + 1 + chance.below(most);
     let mut acts = Vec::new();
@@ -453,7 +453,7 @@ pub(super) fn callee_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
 }
 
 /// What a caller does after dialling, whatever comes of it.
-pub(super) fn caller_temper(chance: &mut Chance) -> Vec<(u64, Act)> {
+pub(super) fn caller_behaviour(chance: &mut Chance) -> Vec<(u64, Act)> {
     let mut acts = Vec::new();
     if chance.one_in(5) {
         acts.push((chance.below(15_000), Act::HangUp));

@@ -174,7 +174,7 @@ impl Tally {
 /// The first call of which explanation, phones and list do not say the same.
 pub fn state(plan: Plan) -> Result<Tally, Found> {
     let mut chance = Chance::new(plan.seed);
-    let (bindings, now) = random_town(&mut chance);
+    let (bindings, now) = random_bindings(&mut chance);
     let notice = chance.one_of([Notice::None, Notice::Caller, Notice::Both]);
     let mut tally = Tally {
         states: 1,
@@ -334,7 +334,7 @@ fn listed(
 }
 
 /// Bindings that have come and gone for a while, and trunks.
-fn random_town(chance: &mut Chance) -> (BindingWorld, Timestamp) {
+fn random_bindings(chance: &mut Chance) -> (BindingWorld, Timestamp) {
     let mut bindings = BindingWorld::new(BEGIN);
     bindings.set_tones(chance, BEGIN);
     let mut now = BEGIN;

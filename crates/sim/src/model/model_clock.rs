@@ -12,7 +12,7 @@ pub struct ModelClock {
     right_at: Option<Clocks>,
     shown: Clocks,
     known_to_be_behind: bool,
-    in_doubt: bool,
+    clocks_disagree: bool,
 }
 
 impl ModelClock {
@@ -22,7 +22,7 @@ impl ModelClock {
             right_at: None,
             shown: Clocks::default(),
             known_to_be_behind: false,
-            in_doubt: false,
+            clocks_disagree: false,
         }
     }
 
@@ -36,25 +36,25 @@ impl ModelClock {
         }
         let by_monotonic = carried_on(right_at, clocks);
         let leapt = (clocks.wall.0 - by_monotonic.0).abs() > DIVERGENCE_MS_MAX;
-        self.in_doubt = leapt || (is_behind && !self.known_to_be_behind);
+        self.clocks_disagree = leapt || (is_behind && !self.known_to_be_behind);
     }
 
     /// An operator says that the wall clock is right.
     pub fn believe(&mut self) {
         self.right_at = Some(self.shown);
         self.known_to_be_behind = true;
-        self.in_doubt = false;
+        self.clocks_disagree = false;
     }
 
     /// Whether nothing may be ended by time now.
-    pub fn in_doubt(&self) -> bool {
-        self.in_doubt
+    pub fn clocks_disagree(&self) -> bool {
+        self.clocks_disagree
     }
 
     /// The time for a decision.
     pub fn to_decide(&self, journalled: Timestamp) -> Timestamp {
         let by_clocks = match self.right_at {
-            Some(right_at) if self.in_doubt => carried_on(right_at, self.shown),
+            Some(right_at) if self.clocks_disagree => carried_on(right_at, self.shown),
             _ => self.shown.wall,
         };
         by_clocks.max(journalled)

@@ -24,7 +24,7 @@ pub struct Circumstances {
     /// The time of the decision.
     pub now: Timestamp,
     /// Whether the clocks disagreed.
-    pub in_doubt: bool,
+    pub clocks_disagree: bool,
     /// How many events one command may emit.
     pub events_max: usize,
 }
@@ -81,8 +81,8 @@ impl Model {
         if needed == 0 {
             allowed.push(verdict.expected.silent_answer());
         }
-        if circumstances.in_doubt && tidied_max > 0 {
-            allowed.push(Err(SubmitError::ClockInDoubt));
+        if circumstances.clocks_disagree && tidied_max > 0 {
+            allowed.push(Err(SubmitError::ClocksDisagree));
         }
         if needed + tidied_max > circumstances.events_max {
             allowed.push(Err(SubmitError::TooLarge));
@@ -103,7 +103,11 @@ impl Model {
         events: &[Event],
         circumstances: Circumstances,
     ) -> Result<Answer, Broken> {
-        let Circumstances { now, in_doubt, .. } = circumstances;
+        let Circumstances {
+            now,
+            clocks_disagree,
+            ..
+        } = circumstances;
         let told = || {
             let (command, expected) = (&envelope.command, &verdict.expected);
             format!("{command:?} at {}: {events:?}, but {expected:?}", now.0)
@@ -140,8 +144,8 @@ impl Model {
         let mut own: VecDeque<&Event> = VecDeque::new();
         for event in events_left {
             if may_tidy(&envelope.command) && self.tidy(event, now, &mut tidied)? {
-                hold(!in_doubt || tidied.ended == 0, Law::Time, || {
-                    format!("something was ended in doubt: {}", told())
+                hold(!clocks_disagree || tidied.ended == 0, Law::Time, || {
+                    format!("something was ended while the clocks disagreed: {}", told())
                 })?;
                 self.apply(event)?;
             } else if let ExpectedOutcome::Done(_) = verdict.expected {

@@ -190,7 +190,7 @@ impl World {
         }
         let circumstances = Circumstances {
             now,
-            in_doubt: self.model_clock.in_doubt(),
+            clocks_disagree: self.model_clock.clocks_disagree(),
             events_max: self.limits.command_events_max,
         };
         for waiting in round.decided {
@@ -257,7 +257,7 @@ impl World {
             Ok(_)
             | Err(
                 SubmitError::Refused(_)
-                | SubmitError::ClockInDoubt
+                | SubmitError::ClocksDisagree
                 | SubmitError::TooLarge
                 | SubmitError::OtherOutcome,
             ) => {

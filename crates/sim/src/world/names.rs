@@ -11,13 +11,13 @@ use maskline_domain::{
 /// Accounts.
 pub const ACCOUNTS: [&str; 2] = ["acme", "birch"];
 /// Users of the first account.
-pub const USERS: [&str; 2] = ["clerk", "guest"];
+pub const USERS: [&str; 2] = ["user1", "user2"];
 /// Keys with their account and user.
 pub const KEYS: [(&str, usize, Option<usize>); 6] = [
     ("AK-acme-1", 0, None),
     ("AK-acme-2", 0, None),
-    ("AK-clerk", 0, Some(0)),
-    ("AK-guest", 0, Some(1)),
+    ("AK-user1", 0, Some(0)),
+    ("AK-user2", 0, Some(1)),
     ("AK-birch-1", 1, None),
     ("AK-birch-2", 1, None),
 ];

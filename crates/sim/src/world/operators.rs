@@ -18,7 +18,7 @@ use crate::world::names::{self, ACCOUNTS, CITIES, KEYS, NUMBERS, POOLS, USERS};
 
 impl World {
     /// Everything that there is at first.
-    pub(super) fn founding() -> Vec<Command> {
+    pub(super) fn initial_commands() -> Vec<Command> {
         let accounts =
             (0..ACCOUNTS.len()).map(|n| Command::SetAccount(SetAccount(names::account(n))));
         let users = (0..USERS.len()).map(|n| Command::SetUser(SetUser(names::user(n, 0))));
@@ -187,7 +187,7 @@ impl World {
     /// is anything.
     fn make_good(&mut self) -> Command {
         let model = &self.model;
-        let wrong: Vec<Command> = Self::founding()
+        let wrong: Vec<Command> = Self::initial_commands()
             .into_iter()
             .filter_map(|command| match command {
                 Command::SetAccount(SetAccount(account)) => {
@@ -226,8 +226,12 @@ impl World {
                 _ => None,
             })
             .collect();
-        let founding = Self::founding();
-        let from = if wrong.is_empty() { &founding } else { &wrong };
+        let initial_commands = Self::initial_commands();
+        let from = if wrong.is_empty() {
+            &initial_commands
+        } else {
+            &wrong
+        };
         self.chance
             .pick(from)
             .cloned()

@@ -100,7 +100,7 @@ impl World {
     /// The first start, and everything that there is at first.
     pub(super) fn found(&mut self) -> Held {
         self.start()?;
-        for command in Self::founding() {
+        for command in Self::initial_commands() {
             let envelope = self.operate(command);
             self.submit(envelope, None)?;
             self.drain()?;
@@ -244,8 +244,8 @@ impl World {
             Some(binding) if !self.chance.one_in(4) => binding.x,
             _ => self.any_x(),
         };
-        let strangers = names::parties();
-        let of_binding = binding.map_or(strangers[0], |binding| {
+        let parties = names::parties();
+        let of_binding = binding.map_or(parties[0], |binding| {
             let parties = [Some(binding.a), binding.b.or(Some(binding.a))];
             self.chance
                 .pick(&parties)
@@ -253,11 +253,11 @@ impl World {
                 .flatten()
                 .unwrap_or(binding.a)
         });
-        let stranger = self.chance.pick(&strangers).copied();
+        let party = self.chance.pick(&parties).copied();
         let caller: Option<PhoneNumber> = match self.chance.below(12) {
             0 => None,
             1 => Some(x),
-            2..=4 => stranger,
+            2..=4 => party,
             _ => Some(of_binding),
         };
         Dial { caller, x }

@@ -72,7 +72,7 @@ each! {
     undo_forgets_an_event: UndoForgetsAnEvent by UndoIsReload;
     ids_from_the_clock_alone: IdsFromTheClockAlone by IdsAscend;
     time_goes_back: TimeGoesBack by Time;
-    ended_in_doubt: EndedInDoubt by Time;
+    ended_while_clocks_disagree: EndedWhileClocksDisagree by Time;
     expiry_forgets_cooling: ExpiryForgetsCooling by OverIsOver;
     past_read_by_owner_of_x: PastReadByOwnerOfX by OwnOnly;
 }

@@ -37,8 +37,8 @@ fn the_plain_pipeline_breaks_no_law_either() {
 fn a_seed_plays_the_same_world_again() {
     let story = |seed, steps| {
         let mut world = World::new(seed, None);
-        world.keep_diary();
-        held(world, steps).diary().to_vec()
+        world.keep_step_log();
+        held(world, steps).step_log().to_vec()
     };
     let once = story(3, 1_500);
     assert_eq!(once, story(3, 1_500));

@@ -41,7 +41,7 @@ impl Endpoint {
         if let Some(peer) = peer
             && self.ask_for_proof(&request, from, peer, now)
         {
-            return self.doubt(id, method, now);
+            return self.on_unproven(id, method, now);
         }
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
@@ -82,11 +82,11 @@ impl Endpoint {
     }
 
     /// A request within the call was not proven.
-    fn doubt(&mut self, id: LegId, method: Method, now: Time) {
+    fn on_unproven(&mut self, id: LegId, method: Method, now: Time) {
         if method == Method::Bye
             && let Some(leg) = self.legs.get_mut(&id)
         {
-            leg.session.doubt(now);
+            leg.session.on_unproven_bye(now);
             self.reschedule(id);
         }
     }

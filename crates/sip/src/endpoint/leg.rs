@@ -89,7 +89,7 @@ impl Leg {
             State::Talking => self.session.deadline(),
             State::Closing => return None,
         };
-        let others = [self.negotiation.deadline(), self.wish_due()];
+        let others = [self.negotiation.deadline(), self.pending_offer_due()];
         others.into_iter().flatten().chain(own).min()
     }
 
@@ -199,7 +199,7 @@ impl Endpoint {
             State::Closing => {}
         }
         self.on_exchange_timeout(id, now);
-        self.send_wish(id, now);
+        self.send_pending_offer(id, now);
         self.reschedule(id);
     }
 
@@ -281,7 +281,7 @@ impl Endpoint {
     pub(super) fn close_exchange(&mut self, id: LegId, now: Time) {
         self.refuse_offer(id, 487, None, now);
         if let Some(leg) = self.legs.get_mut(&id) {
-            leg.negotiation.wish = None;
+            leg.negotiation.pending_offer = None;
             leg.negotiation.exchange = Exchange::Idle;
         }
     }

@@ -18,14 +18,14 @@ pub(super) const PENDING_MAX: Duration = Duration::from_secs(64);
 const CAUSE_TIMER: u8 = 102;
 
 /// An offer that waits for its time.
-pub(super) struct Wish {
+pub(super) struct PendingOffer {
     /// None: what we said last, to refresh the session.
     offer: Option<Arc<[u8]>>,
     not_before: Time,
     tries: u8,
 }
 
-impl Wish {
+impl PendingOffer {
     pub fn to_offer(sdp: &[u8], now: Time) -> Self {
         Self {
             offer: Some(sdp.into()),
@@ -87,19 +87,19 @@ impl Leg {
         }
     }
 
-    /// When a wish can be carried out.
-    pub(super) fn wish_due(&self) -> Option<Time> {
-        let wish = self.negotiation.wish.as_ref()?;
-        self.way_to_offer().map(|_| wish.not_before)
+    /// When the pending offer can be sent.
+    pub(super) fn pending_offer_due(&self) -> Option<Time> {
+        let pending_offer = self.negotiation.pending_offer.as_ref()?;
+        self.way_to_offer().map(|_| pending_offer.not_before)
     }
 }
 
 impl Endpoint {
     /// Whether [`super::Input::Offer`] would go out at once: before the answer an offer may have to wait for it.
     pub fn may_offer(&self, id: LegId) -> bool {
-        self.legs
-            .get(&id)
-            .is_some_and(|leg| leg.negotiation.wish.is_none() && leg.way_to_offer().is_some())
+        self.legs.get(&id).is_some_and(|leg| {
+            leg.negotiation.pending_offer.is_none() && leg.way_to_offer().is_some()
+        })
     }
 
     pub(super) fn offer(&mut self, id: LegId, sdp: &[u8], now: Time) {
@@ -108,9 +108,9 @@ impl Endpoint {
         };
         let negotiation = &mut leg.negotiation;
         let waits = negotiation
-            .wish
+            .pending_offer
             .as_ref()
-            .is_some_and(|wish| wish.offer.is_some());
+            .is_some_and(|pending_offer| pending_offer.offer.is_some());
         match &negotiation.exchange {
             _ if matches!(leg.state, State::Closing) => {}
             Exchange::Theirs(_) => self.event(Event::OfferRefused {
@@ -126,27 +126,27 @@ impl Endpoint {
                 status: 491,
             }),
             _ => {
-                negotiation.wish = Some(Wish::to_offer(sdp, now));
-                self.send_wish(id, now);
+                negotiation.pending_offer = Some(PendingOffer::to_offer(sdp, now));
+                self.send_pending_offer(id, now);
                 self.reschedule(id);
             }
         }
     }
 
     /// Sends what we want to offer, if there is something and its time has come.
-    pub(super) fn send_wish(&mut self, id: LegId, now: Time) {
+    pub(super) fn send_pending_offer(&mut self, id: LegId, now: Time) {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
         let Some(method) = leg.way_to_offer() else {
             return;
         };
-        let due = |wish: &mut Wish| wish.not_before <= now;
-        let Some(wish) = leg.negotiation.wish.take_if(due) else {
+        let due = |pending_offer: &mut PendingOffer| pending_offer.not_before <= now;
+        let Some(pending_offer) = leg.negotiation.pending_offer.take_if(due) else {
             return;
         };
         let local = leg.negotiation.local.clone();
-        let Some(offer) = wish.offer.clone().or(local) else {
+        let Some(offer) = pending_offer.offer.clone().or(local) else {
             return;
         };
         let Some((key, writer, to)) = self.request_within(id, method) else {
@@ -158,8 +158,8 @@ impl Endpoint {
                 key,
                 with,
                 offer: offer.clone(),
-                is_refresh: wish.offer.is_none(),
-                tries: wish.tries,
+                is_refresh: pending_offer.offer.is_none(),
+                tries: pending_offer.tries,
             });
         }
         let bytes = writer.finish_with_sdp(&offer);
@@ -238,7 +238,7 @@ impl Endpoint {
                 leg.negotiation.local = Some(ours.offer);
                 leg.renew(ours.with.as_deref().unwrap_or_default(), &sdp);
                 // What waits to be offered brings an answer of its own.
-                if !ours.is_refresh || (is_new && leg.negotiation.wish.is_none()) {
+                if !ours.is_refresh || (is_new && leg.negotiation.pending_offer.is_none()) {
                     self.event(Event::OfferAccepted { leg: id, sdp });
                 }
             }
@@ -273,9 +273,9 @@ impl Endpoint {
                 }
                 _ => false,
             };
-        if again && leg.negotiation.wish.is_none() {
+        if again && leg.negotiation.pending_offer.is_none() {
             let pause = if status == 491 { pause } else { Duration::ZERO };
-            leg.negotiation.wish = Some(Wish {
+            leg.negotiation.pending_offer = Some(PendingOffer {
                 offer: (!ours.is_refresh).then_some(ours.offer),
                 not_before: now + pause,
                 tries: ours.tries + 1,
@@ -340,8 +340,8 @@ impl Endpoint {
             return;
         };
         if !leg.negotiation.allows_update {
-            if leg.negotiation.wish.is_none() {
-                leg.negotiation.wish = Some(Wish::to_refresh(now));
+            if leg.negotiation.pending_offer.is_none() {
+                leg.negotiation.pending_offer = Some(PendingOffer::to_refresh(now));
             }
             return;
         }

@@ -1,6 +1,6 @@
 //! Provisional responses that are acknowledged: 100rel and PRACK (RFC 3262), on both sides.
 
-use super::local_offer::Wish;
+use super::local_offer::PendingOffer;
 use super::remote_offer::{Exchange, THINKING, Theirs, kept};
 use super::stateless::Hint;
 use super::{Endpoint, Event, LegId, Output, State, body_of, sdp_of};
@@ -134,7 +134,7 @@ impl Endpoint {
             && leg.negotiation.local.as_deref() != Some(sdp)
         {
             // What is agreed can only be changed by an offer of its own.
-            leg.negotiation.wish = Some(Wish::to_offer(sdp, now));
+            leg.negotiation.pending_offer = Some(PendingOffer::to_offer(sdp, now));
         }
         let is_delayed = ringing.is_delayed();
         let wanted = ringing.reliable.wanted;

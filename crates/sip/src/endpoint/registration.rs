@@ -1,4 +1,4 @@
-//! Registering with peers that want it (RFC 3261 section 10.2): what a REGISTER says, what its answer grants, and
+//! Registration with peers that want it (RFC 3261 section 10.2): what a REGISTER says, what its answer grants, and
 //! when the next one is due. `peer_tasks` sends it.
 
 use super::peer_tasks::{Sequence, TaskKind};

@@ -1,7 +1,7 @@
 //! Offers of theirs within a dialog: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311 section 5.2).
 
 use super::addresses::Way;
-use super::local_offer::{Ours, Wish};
+use super::local_offer::{Ours, PendingOffer};
 use super::stateless::{ALLOW, Hint};
 use super::{
     Endpoint, Event, Leg, LegId, Output, ServerId, State, Warning, body_of, sdp_of, session_timer,
@@ -25,7 +25,7 @@ pub(super) struct Negotiation {
     pub remote: Option<Arc<[u8]>>,
     pub exchange: Exchange,
     /// What we want to offer as soon as that can be.
-    pub wish: Option<Wish>,
+    pub pending_offer: Option<PendingOffer>,
     /// Whether they take UPDATE.
     pub allows_update: bool,
     /// Whether, before our answer to their INVITE, another exchange has followed the first.
@@ -67,7 +67,7 @@ impl Negotiation {
             local: local.and_then(kept),
             remote: remote.and_then(kept),
             exchange: Exchange::First,
-            wish: None,
+            pending_offer: None,
             allows_update: false,
             is_renewed: false,
         }
@@ -113,7 +113,9 @@ impl Negotiation {
 
     /// Gives up an offer that has not been sent yet; whether there was one.
     fn forgets_offer(&mut self) -> bool {
-        self.wish.take_if(|wish| wish.is_offer()).is_some()
+        self.pending_offer
+            .take_if(|pending_offer| pending_offer.is_offer())
+            .is_some()
     }
 
     /// Whether an offer says only what they said before. Its number ought to tell; some change the media

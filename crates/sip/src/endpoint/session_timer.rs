@@ -1,4 +1,4 @@
-//! How long a call may go without a sign of life, and who gives it (RFC 4028).
+//! The session timer: how long a call may go without a sign of life, and who gives it (RFC 4028).
 
 use super::stateless::SUPPORTED;
 use super::{ClientKey, Config};
@@ -13,7 +13,7 @@ const SHORTEST_S: u32 = 90;
 /// How long a request that was challenged may take to come again with its proof.
 const PROOF_WAIT: Duration = Duration::from_secs(1);
 /// Who says that a call is over and does not prove it is asked whether it stands, no more often than this.
-const DOUBT_EVERY: Duration = Duration::from_secs(32);
+const CHECK_EVERY: Duration = Duration::from_secs(32);
 
 /// How often we give in to a longer interval on one leg.
 const RAISES_MAX: u8 = 4;
@@ -32,11 +32,11 @@ pub(super) struct Session {
     refresh_at: Option<Time>,
     end_at: Option<Time>,
     /// When the other side is asked whether the call stands.
-    doubt_at: Option<Time>,
+    check_at: Option<Time>,
     /// Whether it has been asked and has not answered.
-    is_doubted: bool,
+    is_being_checked: bool,
     /// Before this it is not asked again.
-    trusted_until: Option<Time>,
+    next_check: Option<Time>,
     /// Our UPDATE without an offer that is under way.
     pub refreshing: Option<ClientKey>,
 }
@@ -51,16 +51,16 @@ impl Session {
             raised: 0,
             refresh_at: None,
             end_at: None,
-            doubt_at: None,
-            is_doubted: false,
-            trusted_until: None,
+            check_at: None,
+            is_being_checked: false,
+            next_check: None,
             refreshing: None,
         }
     }
 
     /// When something is to be done.
     pub fn deadline(&self) -> Option<Time> {
-        let times = [self.refresh_at, self.end_at, self.doubt_at];
+        let times = [self.refresh_at, self.end_at, self.check_at];
         times.into_iter().flatten().min()
     }
 
@@ -72,18 +72,18 @@ impl Session {
     /// once.
     pub fn is_refresh_due(&mut self, now: Time) -> bool {
         let is_due = self.refresh_at.take_if(|due| *due <= now).is_some();
-        let is_asked = self.doubt_at.take_if(|due| *due <= now).is_some();
-        self.is_doubted |= is_asked;
+        let is_asked = self.check_at.take_if(|due| *due <= now).is_some();
+        self.is_being_checked |= is_asked;
         is_due || is_asked
     }
 
     /// The other side said that the call is over, and was asked for a proof. Some never give one and are gone all
     /// the same: they refuse what they are asked in a while, and whoever goes on answers as ever, so that nobody can
     /// end a call by a BYE in somebody's name.
-    pub fn doubt(&mut self, now: Time) {
-        if self.trusted_until.is_none_or(|until| until <= now) {
-            self.doubt_at = Some(now + PROOF_WAIT);
-            self.trusted_until = Some(now + DOUBT_EVERY);
+    pub fn on_unproven_bye(&mut self, now: Time) {
+        if self.next_check.is_none_or(|until| until <= now) {
+            self.check_at = Some(now + PROOF_WAIT);
+            self.next_check = Some(now + CHECK_EVERY);
         }
     }
 
@@ -94,7 +94,7 @@ impl Session {
     pub fn is_over_by(&self, status: u16) -> bool {
         match status {
             408 | 481 => true,
-            400 | 404 | 410 | 416 | 480 | 482..=485 | 502 | 603 | 604 => self.is_doubted,
+            400 | 404 | 410 | 416 | 480 | 482..=485 | 502 | 603 | 604 => self.is_being_checked,
             _ => false,
         }
     }
@@ -190,7 +190,7 @@ impl Session {
 
     /// Settles what holds from now on, from the success of a request of ours (section 7.2).
     pub fn take_response(&mut self, response: &Message, now: Time) {
-        self.is_doubted = false;
+        self.is_being_checked = false;
         match expires(response) {
             Some((seconds, refresher)) => {
                 // Less than the shortest would make us send without end.

@@ -1,4 +1,4 @@
-//! Legs that we dial (RFC 3261 sections 13.2, 9.1 and 15.1.1).
+//! Legs that we dial, as their UAC (RFC 3261 sections 13.2, 9.1 and 15.1.1).
 
 use super::addresses::Way;
 use super::auth::proofs_of;

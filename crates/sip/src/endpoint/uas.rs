@@ -1,7 +1,7 @@
-//! Legs on which we are called (RFC 3261 sections 13.3 and 9.2).
+//! Legs on which we are called, as their UAS (RFC 3261 sections 13.3 and 9.2).
 
 use super::dialog::Dialog;
-use super::local_offer::Wish;
+use super::local_offer::PendingOffer;
 use super::origin::Ids;
 use super::prack::Reliable;
 use super::remote_offer::{Exchange, Negotiation, kept};
@@ -204,7 +204,7 @@ impl Endpoint {
             // It was agreed before; another SDP now is an offer of its own. Where there were further
             // exchanges, or one is under way, the call knows what is left to be told.
             let is_other = negotiation.local.as_deref() != Some(sdp);
-            negotiation.wish = is_other.then(|| Wish::to_offer(sdp, now));
+            negotiation.pending_offer = is_other.then(|| PendingOffer::to_offer(sdp, now));
         }
         // After an answer of theirs ours must not look like a new offer (RFC 3261 section 13.2.1), and after
         // another exchange it would look like a step back.

@@ -12,7 +12,7 @@ const SOURCE: &str = "127.0.0.2:5070";
 const OTHER_TRUNK: &str = "127.0.0.3:5070";
 const SECURE: &str = "127.0.0.4:5061";
 const ROUTE: &str = "127.0.0.7:5060";
-const STRANGER: &str = "127.0.0.9:5070";
+const UNKNOWN_SOURCE: &str = "127.0.0.9:5070";
 
 fn wire() -> Wire {
     let trunk = Peer {
@@ -54,8 +54,12 @@ fn places() -> [(&'static str, Hop, Option<u16>); 10] {
             None,
         ),
         ("it by TLS", Hop::tls(address("127.0.0.1:41000")), None),
-        ("a stranger", udp(STRANGER), Some(403)),
-        ("a stranger by TCP", Hop::tcp(address(STRANGER)), Some(403)),
+        ("a stranger", udp(UNKNOWN_SOURCE), Some(403)),
+        (
+            "a stranger by TCP",
+            Hop::tcp(address(UNKNOWN_SOURCE)),
+            Some(403),
+        ),
         ("another trunk", udp(OTHER_TRUNK), Some(481)),
         (
             "another trunk by TCP",
@@ -281,12 +285,15 @@ fn a_re_invite_of_a_stranger_moves_nothing() {
         "Contact: <sip:x@127.0.0.9:5070>\r\n",
         OTHER,
     );
-    call.say_from(STRANGER, forged.as_bytes());
+    call.say_from(UNKNOWN_SOURCE, forged.as_bytes());
     call.give(Input::HangUp(leg, None));
     let mut sent = Vec::new();
     call.endpoint.handle_input(Input::Timeout, call.now);
     sent.extend(call.drain());
-    assert!(sent.iter().all(|(to, _)| to.address != address(STRANGER)));
+    assert!(
+        sent.iter()
+            .all(|(to, _)| to.address != address(UNKNOWN_SOURCE))
+    );
     assert_eq!(call.endpoint.counts().unknown_sources, 1);
 }
 
@@ -351,7 +358,10 @@ fn copies_of_a_request_are_answered_for_its_sender_alone() {
     assert_eq!(statuses(&call.say(&info)), [200]);
     assert_eq!(statuses(&call.say(&info)), [200]);
     assert_eq!(statuses(&call.say_from(SOURCE, info.as_bytes())), [200]);
-    assert_eq!(statuses(&call.say_from(STRANGER, info.as_bytes())), [403]);
+    assert_eq!(
+        statuses(&call.say_from(UNKNOWN_SOURCE, info.as_bytes())),
+        [403]
+    );
     assert_eq!(
         statuses(&call.say_from(OTHER_TRUNK, info.as_bytes())),
         [481]
@@ -364,7 +374,7 @@ fn a_call_outlives_its_trunk_but_is_nobody_elses() {
     let tag = call.talking();
     call.endpoint
         .set_peers(vec![Peer::new(PeerId(2), udp(OTHER_TRUNK))]);
-    for (from, status) in [(STRANGER, 403), (OTHER_TRUNK, 481), (SOURCE, 200)] {
+    for (from, status) in [(UNKNOWN_SOURCE, 403), (OTHER_TRUNK, 481), (SOURCE, 200)] {
         let bye = within("BYE", 2, &tag);
         assert_eq!(
             statuses(&call.say_from(from, bye.as_bytes())),
@@ -398,7 +408,7 @@ fn a_trunk_that_moves_in_mid_call_is_believed_where_it_is_and_where_the_call_beg
         (&[&[MOVED], &[PEER]], MOVED, 403),
         (&[&[MOVED], &[]], PEER, 200),
         (&[&[MOVED], &[]], MOVED, 403),
-        (&[&[MOVED], &[MOVED]], STRANGER, 403),
+        (&[&[MOVED], &[MOVED]], UNKNOWN_SOURCE, 403),
     ];
     for (moves, from, status) in rows {
         let mut call = wire();

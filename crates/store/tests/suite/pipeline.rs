@@ -336,11 +336,11 @@ fn while_the_clocks_disagree_no_binding_is_ended_by_time() {
     assert!(machine.pipeline.clocks_disagree());
     assert_eq!(
         machine.done(operator(ExpireDue { at_most: 10 })),
-        Err(SubmitError::ClockInDoubt)
+        Err(SubmitError::ClocksDisagree)
     );
     assert_eq!(
         machine.done(bind(2, Some(x(0)), far.plus_millis(4 * HOUR_MS))),
-        Err(SubmitError::ClockInDoubt)
+        Err(SubmitError::ClocksDisagree)
     );
     assert_eq!(machine.rows(), before);
 

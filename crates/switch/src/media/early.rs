@@ -1,4 +1,5 @@
-//! Offers before the answer: what is agreed is kept where it can be, so that the other side need not be asked.
+//! Early media, and offers before the answer: what is agreed is kept where it can be, so that the other side need
+//! not be asked.
 
 use super::Media;
 use super::announcing::as_callee;

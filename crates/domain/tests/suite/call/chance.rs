@@ -15,7 +15,7 @@ use proptest::prelude::*;
 enum Wave {
     Connect {
         trunks: usize,
-        crowded: bool,
+        over_limit: bool,
         recorded: bool,
         toned: bool,
     },
@@ -53,7 +53,7 @@ impl Wave {
         Some(match *self {
             Self::Connect {
                 trunks,
-                crowded,
+                over_limit,
                 recorded,
                 toned,
             } => {
@@ -61,7 +61,7 @@ impl Wave {
                     return None;
                 };
                 connection.binding.record = recorded;
-                let over_limit = crowded.then_some(CallLimit::X);
+                let over_limit = over_limit.then_some(CallLimit::X);
                 let options = DialOptions {
                     trunks,
                     // Of some calls every second one is a further place.
@@ -126,7 +126,7 @@ fn wave() -> impl Strategy<Value = Wave> {
     ];
     prop_oneof![
         4 => (0_usize..6, prop::bool::weighted(0.1), any::<[bool; 2]>()).prop_map(
-            |(trunks, crowded, [recorded, toned])| Wave::Connect { trunks, crowded, recorded, toned }
+            |(trunks, over_limit, [recorded, toned])| Wave::Connect { trunks, over_limit, recorded, toned }
         ),
         1 => situation.prop_map(Wave::Refuse),
         1 => Just(Wave::RouteUnknown),

@@ -8,7 +8,7 @@ use super::*;
 const SIGNALLING: &str = "203.0.113.1:4000";
 const GATEWAY: &str = SBC;
 const OTHER_GATEWAY: &str = "203.0.113.9:4000";
-const STRANGER: &str = "203.0.113.77:9";
+const UNKNOWN_SOURCE: &str = "203.0.113.77:9";
 
 /// Why; who speaks: a pause before them in milliseconds, and all who then speak in turn, for so many rounds of
 /// 20 ms; and where the side is at the end.
@@ -23,8 +23,8 @@ const TURNS: &[Turns] = &[
         "who was left for being silent speaks again, though the other goes on",
         &[
             (0, &[GATEWAY], 50),
-            (2_000, &[STRANGER], 50),
-            (0, &[STRANGER, GATEWAY], 20),
+            (2_000, &[UNKNOWN_SOURCE], 50),
+            (0, &[UNKNOWN_SOURCE, GATEWAY], 20),
         ],
         GATEWAY,
     ),
@@ -32,8 +32,8 @@ const TURNS: &[Turns] = &[
         "the other has spoken for a long time",
         &[
             (0, &[GATEWAY], 50),
-            (2_000, &[STRANGER], 3_000),
-            (0, &[STRANGER, GATEWAY], 20),
+            (2_000, &[UNKNOWN_SOURCE], 3_000),
+            (0, &[UNKNOWN_SOURCE, GATEWAY], 20),
         ],
         GATEWAY,
     ),
@@ -41,8 +41,8 @@ const TURNS: &[Turns] = &[
         "its signalling's address speaks again",
         &[
             (0, &[SIGNALLING], 50),
-            (2_000, &[STRANGER], 50),
-            (0, &[STRANGER, SIGNALLING], 20),
+            (2_000, &[UNKNOWN_SOURCE], 50),
+            (0, &[UNKNOWN_SOURCE, SIGNALLING], 20),
         ],
         SIGNALLING,
     ),
@@ -50,14 +50,17 @@ const TURNS: &[Turns] = &[
         "the address that it says speaks again",
         &[
             (0, &[TOLD], 50),
-            (2_000, &[STRANGER], 50),
-            (0, &[STRANGER, TOLD], 20),
+            (2_000, &[UNKNOWN_SOURCE], 50),
+            (0, &[UNKNOWN_SOURCE, TOLD], 20),
         ],
         TOLD,
     ),
     (
         "its signalling's address speaks for the first time",
-        &[(0, &[STRANGER], 50), (0, &[STRANGER, SIGNALLING], 20)],
+        &[
+            (0, &[UNKNOWN_SOURCE], 50),
+            (0, &[UNKNOWN_SOURCE, SIGNALLING], 20),
+        ],
         SIGNALLING,
     ),
     (
@@ -67,7 +70,10 @@ const TURNS: &[Turns] = &[
     ),
     (
         "a stranger speaks while it does",
-        &[(0, &[SIGNALLING], 50), (0, &[SIGNALLING, STRANGER], 500)],
+        &[
+            (0, &[SIGNALLING], 50),
+            (0, &[SIGNALLING, UNKNOWN_SOURCE], 500),
+        ],
         SIGNALLING,
     ),
     (
@@ -94,9 +100,9 @@ const TURNS: &[Turns] = &[
         "who came back is left again, and the stranger has no right to come back",
         &[
             (0, &[GATEWAY], 50),
-            (2_000, &[STRANGER], 50),
+            (2_000, &[UNKNOWN_SOURCE], 50),
             (2_000, &[GATEWAY], 50),
-            (0, &[GATEWAY, STRANGER], 100),
+            (0, &[GATEWAY, UNKNOWN_SOURCE], 100),
         ],
         GATEWAY,
     ),
@@ -104,7 +110,7 @@ const TURNS: &[Turns] = &[
         "two strangers take turns in a pause",
         &[
             (0, &[GATEWAY], 50),
-            (2_000, &[STRANGER], 50),
+            (2_000, &[UNKNOWN_SOURCE], 50),
             (2_000, &["203.0.113.78:9"], 50),
             (0, &["203.0.113.78:9", GATEWAY], 20),
         ],
@@ -114,10 +120,10 @@ const TURNS: &[Turns] = &[
         "another stranger speaks between its packets as it comes back",
         &[
             (0, &[GATEWAY], 50),
-            (2_000, &[STRANGER], 50),
+            (2_000, &[UNKNOWN_SOURCE], 50),
             (
                 0,
-                &["203.0.113.78:9", STRANGER, GATEWAY, "203.0.113.79:9"],
+                &["203.0.113.78:9", UNKNOWN_SOURCE, GATEWAY, "203.0.113.79:9"],
                 20,
             ),
         ],
@@ -125,15 +131,15 @@ const TURNS: &[Turns] = &[
     ),
     (
         "a stranger speaks in a pause and the side does not come back",
-        &[(0, &[GATEWAY], 50), (2_000, &[STRANGER], 50)],
-        STRANGER,
+        &[(0, &[GATEWAY], 50), (2_000, &[UNKNOWN_SOURCE], 50)],
+        UNKNOWN_SOURCE,
     ),
     (
         "it comes back from another port of its machine",
         &[
             (0, &[GATEWAY], 50),
-            (2_000, &[STRANGER], 50),
-            (0, &[STRANGER, "203.0.113.5:9000"], 20),
+            (2_000, &[UNKNOWN_SOURCE], 50),
+            (0, &[UNKNOWN_SOURCE, "203.0.113.5:9000"], 20),
         ],
         "203.0.113.5:9000",
     ),

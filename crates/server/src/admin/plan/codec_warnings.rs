@@ -54,7 +54,7 @@ const CODECS: &[&str] = &[
 
 impl Planner {
     /// Notes what is odd about a trunk of the document.
-    pub(super) fn doubt_trunk(&mut self, wanted: &WantedTrunk) {
+    pub(super) fn warn_of_trunk(&mut self, wanted: &WantedTrunk) {
         let mut warn = |text: String| {
             let text = format!("trunk {}: {text}", wanted.name);
             self.plan.warnings.push(text);

@@ -128,7 +128,7 @@ mod tests {
 
     fn document(actions: &str, pools: &str) -> String {
         format!(
-            "{FIRST}[[user]]\naccount = \"acme\"\nname = \"clerk\"\n[[user.statement]]\n\
+            "{FIRST}[[user]]\naccount = \"acme\"\nname = \"user1\"\n[[user.statement]]\n\
              effect = \"deny\"\nactions = {actions}\npools = {pools}\n"
         )
     }
@@ -170,7 +170,7 @@ mod tests {
             let mut state = State::default();
             let error = apply(&mut state, &document(actions, pools)).expect_err(actions);
             let error = error.first();
-            assert_eq!(error.what, "user acme/clerk");
+            assert_eq!(error.what, "user acme/user1");
             assert!(error.reason.contains(reason), "{error}");
         }
     }

@@ -252,7 +252,7 @@ fn every_broken_line_of_a_file_is_told() {
 }
 
 #[test]
-fn too_few_ports_are_doubted_and_not_refused() {
+fn too_few_ports_are_warned_of_and_not_refused() {
     let file = file("[rtp]\nports = \"20000-20007\"\n");
     let loaded = load(&from_file(&file)).unwrap();
     let warnings = loaded.warnings();

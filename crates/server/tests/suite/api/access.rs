@@ -94,9 +94,9 @@ async fn the_state_of_the_account_is_told_by_its_code() {
 #[tokio::test]
 async fn policies_decide_what_a_users_key_may() {
     let world = World::start().await;
-    let clerk = Signer {
-        id: "clerkid".into(),
-        secret: "clerksecret".into(),
+    let ram_user = Signer {
+        id: "user1id".into(),
+        secret: "usersecret".into(),
     };
     let statement = |effect, action: &str, pool: &str| Statement {
         effect,
@@ -106,14 +106,14 @@ async fn policies_decide_what_a_users_key_may() {
     world
         .order(SetUser(User {
             account: AccountId::new("acme"),
-            name: UserName::new("clerk"),
+            name: UserName::new("user1"),
             statements: vec![
                 statement(Effect::Allow, "dypls:*", AXN),
                 statement(Effect::Deny, "dypls:LockSecretNo", "*"),
             ],
         }))
         .await;
-    world.add_user_key("acme", "clerk", &clerk).await;
+    world.add_user_key("acme", "user1", &ram_user).await;
     let ask = async |action: &str, pool: &str| {
         let pairs = [
             ("PoolKey", pool),
@@ -123,8 +123,8 @@ async fn policies_decide_what_a_users_key_may() {
             ("SecretNo", "17000000019"),
         ];
         let mut request = world.rpc(action, &pairs);
-        request.set("AccessKeyId", &clerk.id);
-        request.sign(&clerk.secret);
+        request.set("AccessKeyId", &ram_user.id);
+        request.sign(&ram_user.secret);
         world
             .connection()
             .exchange(&request.bytes())

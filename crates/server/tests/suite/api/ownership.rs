@@ -194,14 +194,14 @@ async fn an_unreadable_row_of_history_is_a_fault_and_no_erasure() {
 #[tokio::test]
 async fn a_user_of_one_pool_reads_nothing_that_was_made_in_another() {
     let world = World::start().await;
-    let clerk = signer("clerkid");
-    allow(&world, "clerk", &[(Effect::Allow, "dypls:*", STRICT)]).await;
-    world.add_user_key("acme", "clerk", &clerk).await;
+    let ram_user = signer("user1id");
+    allow(&world, "user1", &[(Effect::Allow, "dypls:*", STRICT)]).await;
+    world.add_user_key("acme", "user1", &ram_user).await;
     let (x, id) = ended(&world).await;
     hand_over(&world, &x, STRICT, Handover::Moved).await;
     for (pool, code) in [(STRICT, GONE), (AXN, DENIED)] {
         let pairs = [("PoolKey", pool), ("SubsId", &*id), ("PhoneNoX", &*x)];
-        let answer = as_who(&world, &clerk, "QuerySubscriptionDetail", &pairs).await;
+        let answer = as_who(&world, &ram_user, "QuerySubscriptionDetail", &pairs).await;
         assert_eq!(answer.code(), code, "{pool}: {answer:?}");
     }
     // The account itself may name either, and finds it where it was made.
@@ -238,20 +238,20 @@ async fn a_name_that_is_made_again_brings_nothing_back() {
     assert_eq!(ask().await, "isv.PARTNER_NOT_EXIST");
 
     // A user's keys go with them; a new user of that name has no part in the old policy.
-    let clerk = signer("clerkid");
-    allow(&world, "clerk", &[(Effect::Allow, "dypls:*", "*")]).await;
-    world.add_user_key("acme", "clerk", &clerk).await;
+    let ram_user = signer("user1id");
+    allow(&world, "user1", &[(Effect::Allow, "dypls:*", "*")]).await;
+    world.add_user_key("acme", "user1", &ram_user).await;
     let ask = async || {
-        as_who(&world, &clerk, "QuerySubscriptionDetail", &detail)
+        as_who(&world, &ram_user, "QuerySubscriptionDetail", &detail)
             .await
             .code()
     };
     assert_eq!(ask().await, "OK");
-    let (account, name) = (AccountId::new("acme"), UserName::new("clerk"));
+    let (account, name) = (AccountId::new("acme"), UserName::new("user1"));
     world.order(DeleteUser { account, name }).await;
-    allow(&world, "clerk", &[(Effect::Allow, "dypls:BindAxn", AXN)]).await;
+    allow(&world, "user1", &[(Effect::Allow, "dypls:BindAxn", AXN)]).await;
     assert_eq!(ask().await, "InvalidAccessKeyId.NotFound");
-    world.add_user_key("acme", "clerk", &clerk).await;
+    world.add_user_key("acme", "user1", &ram_user).await;
     assert_eq!(ask().await, DENIED);
     world.stop().await;
 }
@@ -294,9 +294,9 @@ async fn an_order_id_finds_no_binding_of_another_pool() {
 #[tokio::test]
 async fn a_denied_pool_is_denied_without_its_key_too() {
     let world = World::start().await;
-    let clerk = signer("clerkid");
+    let ram_user = signer("user1id");
     use Effect::{Allow, Deny};
-    world.add_user_and_key("acme", "clerk", &clerk).await;
+    world.add_user_and_key("acme", "user1", &ram_user).await;
     let (denied, other, foreign, none) =
         ("17000000019", "17000000200", "17000000300", "17000009999");
     let policies: [Policy<'_>; 7] = [
@@ -371,12 +371,12 @@ async fn a_denied_pool_is_denied_without_its_key_too() {
         ),
     ];
     for (policy, cases) in policies {
-        allow(&world, "clerk", policy).await;
+        allow(&world, "user1", policy).await;
         for (x, code) in cases {
-            let answer = as_who(&world, &clerk, "QuerySubsId", &[("PhoneNoX", x)]).await;
+            let answer = as_who(&world, &ram_user, "QuerySubsId", &[("PhoneNoX", x)]).await;
             assert_eq!(answer.code(), code, "{policy:?} {x}");
             let empty = [("PhoneNoX", x), ("PoolKey", "")];
-            let answer = as_who(&world, &clerk, "QuerySubsId", &empty).await;
+            let answer = as_who(&world, &ram_user, "QuerySubsId", &empty).await;
             assert_eq!(answer.code(), code, "an empty key is none: {policy:?} {x}");
         }
     }

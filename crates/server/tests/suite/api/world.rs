@@ -103,11 +103,11 @@ impl World {
             served: Some(served),
             store,
         };
-        world.furnish().await;
+        world.set_up().await;
         world
     }
 
-    async fn furnish(&self) {
+    async fn set_up(&self) {
         self.order(SetAccount(account("acme"))).await;
         self.order(SetAccount(account("rival"))).await;
         self.add_key("acme", &self.signer.id, &self.signer.secret)

@@ -30,7 +30,7 @@ pub fn complaints(scene: &Scene, world: impl Fn(Parties) -> World) -> Vec<String
             }
         }
         // Who speaks for a side learns no more than he has said: nothing of the other.
-        for (side, bytes) in &world.to_stranger {
+        for (side, bytes) in &world.to_unknown_source {
             let other = match side {
                 Side::Caller => parties.callee.secrets(),
                 Side::Callee => parties.caller.secrets(),

@@ -66,7 +66,7 @@ pub const SCENES: &[Scene] = &[
     Scene { name: "a caller who cannot prove who it is", bound: ToCallee, act: connected::caller_proves_nothing },
     Scene { name: "both carriers are registered with", bound: ToCallee, act: connected::registered },
     Scene { name: "the answer is never acknowledged", bound: ToCallee, act: connected::no_ack },
-    Scene { name: "strangers speak for both sides", bound: ToCallee, act: connected::strangers_speak },
+    Scene { name: "strangers speak for both sides", bound: ToCallee, act: connected::unknown_sources_speak },
     Scene { name: "nobody answers a goodbye", bound: ToCallee, act: connected::no_goodbye },
     Scene { name: "all calls are ended", bound: ToCallee, act: connected::ended_by_us },
     Scene { name: "the longest time", bound: ToCallee, act: connected::longest },

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub const X: &str = "17000000001";
 const SWITCH: &str = "192.0.2.1:5060";
 /// One who knows the calls and takes part in none.
-const STRANGER: &str = "203.0.113.200:5060";
+const UNKNOWN_SOURCE: &str = "203.0.113.200:5060";
 const BEGIN: Timestamp = fixtures::NOON;
 
 /// What X is bound to.
@@ -63,7 +63,7 @@ pub struct World {
     pub to_caller: Vec<Sent>,
     pub to_callee: Vec<Sent>,
     /// What a stranger was answered who spoke for a side.
-    pub to_stranger: Vec<(Side, Vec<u8>)>,
+    pub to_unknown_source: Vec<(Side, Vec<u8>)>,
     /// Names and notes that stand where people look who are of neither side.
     pub told: Vec<String>,
     pub finished: Vec<Option<CallRecord>>,
@@ -121,7 +121,7 @@ impl World {
             parties,
             to_caller: Vec::new(),
             to_callee: Vec::new(),
-            to_stranger: Vec::new(),
+            to_unknown_source: Vec::new(),
             told: Vec::new(),
             finished: Vec::new(),
             paths: Vec::new(),
@@ -353,7 +353,7 @@ impl World {
         phone.ask(method, "", kind, body);
         let text = phone.outbox.pop().expect("it was just said");
         let datagram = Input::Datagram {
-            from: Hop::udp(address(STRANGER)),
+            from: Hop::udp(address(UNKNOWN_SOURCE)),
             bytes: text.as_bytes(),
         };
         let moment = self.moment();
@@ -361,9 +361,9 @@ impl World {
         let mut answer = String::new();
         while let Some(output) = self.switch.poll_output() {
             match output {
-                Output::Send { to, bytes } if to.address == address(STRANGER) => {
+                Output::Send { to, bytes } if to.address == address(UNKNOWN_SOURCE) => {
                     answer = String::from_utf8_lossy(&bytes).into_owned();
-                    self.to_stranger.push((side, bytes.to_vec()));
+                    self.to_unknown_source.push((side, bytes.to_vec()));
                 }
                 output => self.carry_out(output),
             }

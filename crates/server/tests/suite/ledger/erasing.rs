@@ -33,7 +33,7 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
     ledger.submit(unbind(&later)).await.expect("unbound");
 
     let by = || Actor::Operator {
-        name: "clerk".into(),
+        name: "user1".into(),
     };
     let erased = ledger.erase(by(), person).await.expect("erased");
     assert_eq!((erased.bindings, erased.live), (2, 0));
@@ -102,7 +102,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     ledger.submit(unbind(&binding)).await.expect("unbound");
 
     let by = || Actor::Operator {
-        name: "clerk".into(),
+        name: "user1".into(),
     };
     ledger.erase(by(), person).await.expect("erased");
     ledger.erase(by(), stranger).await.expect("erased");

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::calls::laws::Track;
 use crate::calls::phone::{
-    Act, Make, Phone, PhoneId, callee_temper, caller_temper, offered_temper, talker_temper,
+    Act, Make, Phone, PhoneId, callee_behaviour, caller_behaviour, offered_behaviour,
+    talker_behaviour,
 };
 
 /// After so long without a word of media nothing is under way any more: a phone that never replies to an
@@ -72,7 +73,7 @@ impl World {
         let now = Time::from_millis(self.now_ms);
         phone.endpoint.handle_input(SipInput::Dial(leg, dial), now);
         self.drain_phone(id);
-        for (after, act) in caller_temper(&mut self.chance) {
+        for (after, act) in caller_behaviour(&mut self.chance) {
             self.plan(after, Coming::Act(id, act));
         }
     }
@@ -116,7 +117,7 @@ impl World {
         };
         let call = phone.call;
         if matches!(act, Act::Vanish | Act::GoDeaf) {
-            self.tally.mishaps += 1;
+            self.tally.phone_faults += 1;
         }
         if let Act::Key(key) = act {
             self.tracks[call].pressed[usize::from(!phone.is_caller)].push(key);
@@ -311,14 +312,14 @@ impl World {
         match event {
             Event::Incoming { leg, .. } => {
                 phone.leg = Some(leg);
-                for (after, act) in callee_temper(&mut self.chance) {
+                for (after, act) in callee_behaviour(&mut self.chance) {
                     self.plan(after, Coming::Act(id, act));
                 }
             }
             Event::Answered { .. } | Event::Confirmed { .. } => {
                 phone.is_talking = true;
                 self.plan(talk, Coming::Act(id, Act::HangUp));
-                for (after, act) in talker_temper(&mut self.chance) {
+                for (after, act) in talker_behaviour(&mut self.chance) {
                     self.plan(after, Coming::Act(id, act));
                 }
             }
@@ -326,7 +327,7 @@ impl World {
                 if let Some(Ok(described)) = sdp.as_deref().map(sdp::parse) {
                     phone.is_offered(&described.audio);
                 }
-                if let Some((after, act)) = offered_temper(&mut self.chance) {
+                if let Some((after, act)) = offered_behaviour(&mut self.chance) {
                     self.plan(after, Coming::Act(id, act));
                 }
             }

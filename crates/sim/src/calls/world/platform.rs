@@ -274,7 +274,7 @@ impl World {
             self.tally.outlived += u64::from(was != Some(is_still));
         }
         match record.situation.as_deref() {
-            Some("x_full" | "caller_full") => self.tally.crowded += 1,
+            Some("x_full" | "caller_full") => self.tally.over_limit += 1,
             Some("media_lost") => self.tally.media_lost += 1,
             _ => {}
         }

@@ -20,11 +20,11 @@ pub struct Tally {
     /// Calls that another trunk took over.
     pub failovers: u64,
     /// Calls that were one too many on X or by a caller.
-    pub crowded: u64,
+    pub over_limit: u64,
     /// Calls of which no side was heard any more.
     pub media_lost: u64,
     /// Phones that vanished or went deaf.
-    pub mishaps: u64,
+    pub phone_faults: u64,
     /// Changes of the media that the other side took: hold and resume.
     pub changes: u64,
     /// Changes of the media by UPDATE that were taken.
@@ -72,9 +72,9 @@ impl Tally {
             prompts,
             tones,
             failovers,
-            crowded,
+            over_limit,
             media_lost,
-            mishaps,
+            phone_faults,
             changes,
             updates,
             early,
@@ -100,9 +100,9 @@ impl Tally {
         self.prompts += prompts;
         self.tones += tones;
         self.failovers += failovers;
-        self.crowded += crowded;
+        self.over_limit += over_limit;
         self.media_lost += media_lost;
-        self.mishaps += mishaps;
+        self.phone_faults += phone_faults;
         self.changes += changes;
         self.updates += updates;
         self.early += early;
@@ -145,9 +145,9 @@ impl Tally {
             ("prompts", self.prompts),
             ("ring tones", self.tones),
             ("taken over by another trunk", self.failovers),
-            ("one too many", self.crowded),
+            ("one too many", self.over_limit),
             ("without sound", self.media_lost),
-            ("mishaps of phones", self.mishaps),
+            ("faults of phones", self.phone_faults),
             ("changes of media", self.changes),
             ("changes by UPDATE", self.updates),
             ("changes before the answer", self.early),

@@ -94,7 +94,7 @@ fn each_situation_is_told_in_its_own_way_and_recorded() {
 }
 
 #[test]
-fn a_crowd_on_x_or_by_a_caller_is_refused_and_recorded() {
+fn too_many_calls_on_x_or_by_a_caller_are_refused_and_recorded() {
     let rows: [(CallLimit, &[&str]); 2] = [
         (
             CallLimit::X,

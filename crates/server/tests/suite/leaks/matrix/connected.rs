@@ -354,7 +354,7 @@ pub(super) fn another_trunk_after_silence(world: &mut World) {
     world.settle();
 }
 
-pub(super) fn strangers_speak(world: &mut World) {
+pub(super) fn unknown_sources_speak(world: &mut World) {
     world.talk();
     let heard = |world: &World| (world.to_caller.len(), world.to_callee.len());
     let before = heard(world);
