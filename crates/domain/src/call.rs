@@ -23,7 +23,6 @@ mod dialling;
 pub mod ending;
 pub mod forecast;
 mod input;
-mod key;
 mod progress;
 pub mod prompt;
 pub mod ring_tone;
@@ -33,7 +32,6 @@ pub use action::{Action, AnnounceBy, ProgressMedia};
 pub use ending::{Ending, Reason};
 pub use forecast::{Forecast, Question, forecast, predict};
 pub use input::{CallerMedia, Input, MediaAccess, MediaFault};
-pub use key::CallKey;
 pub use prompt::{Notice, Prompt, Sound};
 
 use crate::binding::Binding;
@@ -58,6 +56,23 @@ pub const TRUNK_TRYING_WAIT_S: u64 = 32;
 pub const PROMPT_MAX_S: u64 = 30;
 /// The most trunks that are tried for one call.
 pub const TRUNKS_TRIED_MAX: usize = 4;
+
+/// The name of a call among the parts of a process, for as long as the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey(u64);
+
+impl CallKey {
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for CallKey {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
 
 /// When something happened, by two clocks: the wall clock for the record, and one that never jumps for
 /// deadlines.

@@ -5,7 +5,6 @@
 //! [`personal`] what can be erased of it; [`replay`] makes a state of batches again, [`snapshot`] is the form in
 //! which a whole state is kept, [`show`] a batch as text.
 
-pub mod append;
 pub mod batch;
 pub mod compression;
 pub mod payload;
@@ -15,5 +14,5 @@ pub mod replay;
 pub mod show;
 pub mod snapshot;
 
-pub use append::Append;
 pub use compression::{Compression, Uncompressed};
+pub use pipeline::Append;

@@ -34,7 +34,6 @@ use self::clock::Watch;
 pub use self::clock::{Clocks, DIVERGENCE_MS_MAX};
 pub use self::touch::Touch;
 use self::touch::Touched;
-use crate::append::Append;
 use crate::batch::{Hash, Tip};
 use crate::payload::Draft;
 
@@ -71,6 +70,21 @@ impl Limits {
 
 /// Fresh random bytes for one command: chance in the decision, and salts.
 pub type Seed = [u8; 32];
+
+/// How an append to the journal ended: three answers, and no fourth.
+///
+/// The distinction carries the second law: a batch that is *not written* may be undone and its callers refused;
+/// one whose outcome is *unknown* may have become durable, so the process must stop and let the journal decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Append {
+    /// Durable.
+    Written,
+    /// Certainly not there: disk full, a constraint, the file busy.
+    NotWritten(String),
+    /// Perhaps there, perhaps not: an I/O or fsync error, or anything that
+    /// was not expected. The process must exit.
+    Unknown(String),
+}
 
 /// What comes in. `C` stands for a caller: whatever the shell needs to answer
 /// one.
