@@ -253,6 +253,13 @@ mod tests {
         total_max: 8,
     };
 
+    /// More than any test uses.
+    const AMPLE: NonceBounds = NonceBounds {
+        per_key_max: 1_000_000,
+        per_account_max: 1_000_000,
+        total_max: 1_000_000,
+    };
+
     /// That of the default setting.
     const SPAN: NonceSpan = NonceSpan(NonceSpan::MIN_MS);
 
@@ -328,7 +335,7 @@ mod tests {
                 // Something comes all the time.
                 let tick = |minute: i64, hash: u64| {
                     let (account, now) = (AccountId::new("a"), moment(minute));
-                    let bounds = NonceBounds::default();
+                    let bounds = AMPLE;
                     nonces.remember(&account, &key("a"), hash, now, span, bounds)
                 };
                 for minute in 0..start {
@@ -353,7 +360,7 @@ mod tests {
         let [short, long] = [900_000, 86_400_000].map(NonceSpan::for_clock_skew);
         let nonces = Nonces::default();
         let ask = |minute: i64, nonce: u64, span| {
-            let (account, bounds) = (AccountId::new("a"), NonceBounds::default());
+            let (account, bounds) = (AccountId::new("a"), AMPLE);
             nonces.remember(&account, &key("a"), nonce, moment(minute), span, bounds)
         };
         // At which minute, which nonce, under which span, and whether it is still known.

@@ -5,7 +5,7 @@ use maskline_domain::ops::{DeleteKey, SetKeyActive};
 use maskline_server::api::gateway::Settings;
 
 use crate::api::client::Signer;
-use crate::api::world::{A, AXN, EXPIRATION, World, wall, wire_time};
+use crate::api::world::{A, AXN, EXPIRATION, World, settings, wall, wire_time};
 
 const BIND: [(&str, &str); 3] = [
     ("PoolKey", AXN),
@@ -209,7 +209,7 @@ async fn an_overheard_read_is_refused_for_as_long_as_its_time_is_right() {
         let row = format!("{skew} {ahead} {after}");
         world.gateway.configure(Settings {
             clock_skew_ms: skew * MINUTE_MS,
-            ..Settings::default()
+            ..settings()
         });
         let mut request = world.rpc("QuerySubsId", &QUERY);
         let made_at = wall().plus_millis((passed + ahead) * MINUTE_MS);
@@ -235,7 +235,7 @@ async fn a_setting_that_is_raised_holds_for_reads_of_before() {
     assert_eq!(first.code(), "OK", "{first:?}");
     world.gateway.configure(Settings {
         clock_skew_ms: 24 * 3_600_000,
-        ..Settings::default()
+        ..settings()
     });
     for minutes in [1, 30, 40, 120, 23 * 60] {
         world.skew_clock(minutes * 60_000);
