@@ -6,6 +6,7 @@
 //! that came through. `MASKLINE_BENCH_CALLS` (a list, as in `100,300`) and `MASKLINE_BENCH_SECONDS` change
 //! the size, `MASKLINE_BENCH_DIR` the disk. All traffic stays on the loopback address.
 
+use maskline_fixtures::sip::media_end;
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -20,10 +21,8 @@ use std::time::{Duration, Instant};
 use maskline_media::prompts::Language;
 use maskline_media::unheard::Limits;
 use maskline_media::{Config, MediaPlane, recorder};
-use maskline_sip::g711::Law;
 use maskline_sip::relay::{LeaseWish, MediaEnd, MediaPath, RecordWish};
 use maskline_sip::rtp::Packet;
-use maskline_sip::sdp::{Direction, Payloads};
 use tokio::sync::mpsc;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -195,24 +194,8 @@ impl Phones {
     }
 
     fn path(&self) -> Outcome<MediaPath> {
-        let end = |socket: &UdpSocket| -> io::Result<MediaEnd> {
-            Ok(MediaEnd {
-                address: socket.local_addr()?,
-                payloads: Payloads {
-                    codec: 8,
-                    events: Some(101),
-                },
-                law: Some(Law::A),
-                direction: Direction::SendRecv,
-                rtcp: None,
-                noise: false,
-                nat: false,
-                networks: Arc::new([]),
-                sources: Arc::new([]),
-                unheard: None,
-                version: 0,
-            })
-        };
+        let end =
+            |socket: &UdpSocket| -> io::Result<MediaEnd> { Ok(media_end(socket.local_addr()?)) };
         Ok(MediaPath {
             caller: Some(end(&self.caller)?),
             callee: Some(end(&self.callee)?),

@@ -2,10 +2,9 @@
 
 use super::*;
 use maskline_domain::call::Prompt;
-use maskline_sip::g711::Law;
+use maskline_fixtures::sip::media_end;
 use maskline_sip::relay::MediaEnd;
 use maskline_sip::rtp::Packet;
-use maskline_sip::sdp::{Direction, Payloads};
 use maskline_sip::wav;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -88,20 +87,8 @@ impl Phone {
 
     fn end(&self) -> MediaEnd {
         MediaEnd {
-            address: self.socket.local_addr().expect("bound"),
-            payloads: Payloads {
-                codec: 8,
-                events: Some(101),
-            },
-            law: Some(Law::A),
-            direction: Direction::SendRecv,
-            rtcp: None,
             noise: true,
-            nat: false,
-            networks: Arc::new([]),
-            sources: Arc::new([]),
-            unheard: None,
-            version: 0,
+            ..media_end(self.socket.local_addr().expect("bound"))
         }
     }
 

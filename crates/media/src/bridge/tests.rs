@@ -4,6 +4,7 @@ mod unheard;
 
 use super::*;
 use crate::unheard::Limits;
+use maskline_fixtures::sip::media_end;
 use maskline_sip::dtmf::Event;
 use maskline_sip::relay::Repeat;
 use maskline_sip::rtp::Loss;
@@ -21,20 +22,12 @@ fn at(port: u16) -> SocketAddr {
 
 fn end(port: u16, events: u8) -> MediaEnd {
     MediaEnd {
-        address: at(port),
         payloads: Payloads {
             codec: 8,
             events: Some(events),
         },
-        law: Some(Law::A),
-        direction: Direction::SendRecv,
-        rtcp: None,
         noise: true,
-        nat: false,
-        networks: Arc::new([]),
-        sources: Arc::new([]),
-        unheard: None,
-        version: 0,
+        ..media_end(at(port))
     }
 }
 

@@ -1,31 +1,18 @@
 //! A connection that breaks before an answer was sent over it (RFC 3261 section 18.2.2).
 
 use maskline_fixtures::sip::{
-    INVITE, OTHER, SDP, Wire, address, first_leg, invite_with, kind, to_tag, within, within_with,
+    INVITE, OTHER, SDP, Wire, address, first_leg, invite_with, to_tag, way, ways, within,
+    within_with,
 };
 use maskline_sip::endpoint::{Input, Refusal};
 use maskline_sip::hop::{Hop, Transport};
 
 fn give(wire: &mut Wire, input: Input<'_>) -> Vec<(String, String)> {
-    wire.endpoint.handle_input(input, wire.now);
-    let sent = wire.drain();
-    sent.iter()
-        .map(|(to, message)| (kind(message), to.to_string()))
-        .collect()
+    ways(&wire.give_to(input))
 }
 
 fn say(wire: &mut Wire, from: Hop, text: &str) -> Vec<(String, String)> {
-    give(
-        wire,
-        Input::Datagram {
-            from,
-            bytes: text.as_bytes(),
-        },
-    )
-}
-
-fn way(what: &str, to: &str) -> Vec<(String, String)> {
-    vec![(what.to_owned(), to.to_owned())]
+    ways(&wire.hear_to(from, text))
 }
 
 fn connection() -> Hop {

@@ -1,12 +1,11 @@
 //! Peers behind NAT: their `Via` and `Contact` tell addresses that nobody outside can reach.
 
 use maskline_fixtures::sip::{
-    INVITE, OTHER, PEER, SDP, Wire, address, first_leg, kind, response_with, to_tag, udp, within,
-    within_with,
+    INVITE, OTHER, PEER, SDP, Wire, address, first_leg, kind, response_with, to_tag, udp, way,
+    ways, within, within_with,
 };
 use maskline_sip::endpoint::{Input, LegId, Peer, PeerId};
 use maskline_sip::hop::Hop;
-use maskline_sip::message::Message;
 
 const PRIVATE: &str = "192.168.7.7:5062";
 const PROXY: &str = "127.0.0.7:5060";
@@ -17,22 +16,6 @@ fn wire(nat: bool) -> Wire {
         ..Peer::new(PeerId(1), udp(PEER))
     };
     Wire::with_peers(vec![peer])
-}
-
-fn give(wire: &mut Wire, input: Input<'_>) -> Vec<(Hop, Message)> {
-    wire.endpoint.handle_input(input, wire.now);
-    wire.drain()
-}
-
-/// Where each message goes, and which it is.
-fn ways(sent: &[(Hop, Message)]) -> Vec<(String, String)> {
-    sent.iter()
-        .map(|(to, message)| (kind(message), to.to_string()))
-        .collect()
-}
-
-fn way(what: &str, to: &str) -> Vec<(String, String)> {
-    vec![(what.to_owned(), to.to_owned())]
 }
 
 /// A call from behind NAT, with these header lines, that talks.
@@ -64,25 +47,20 @@ fn requests_go_where_those_of_the_peer_came_from() {
     for (what, nat, lines, to) in rows {
         let mut call = wire(nat);
         let (leg, _) = talking(&mut call, lines);
-        let sent = give(&mut call, Input::Offer(leg, OTHER.to_vec()));
+        let sent = call.give_to(Input::Offer(leg, OTHER.to_vec()));
         assert_eq!(ways(&sent), way("INVITE", &to), "{what}");
         let contact = format!("Contact: <sip:13800000000@{PRIVATE}>\r\n");
         let ok = response_with(&sent[0].1, "200 OK", "x", &contact, SDP).replace(";tag=x", "");
         let from = Hop::udp(to[4..].parse().expect("an address"));
-        let sent = give(
-            &mut call,
-            Input::Datagram {
-                from,
-                bytes: ok.as_bytes(),
-            },
-        );
+        let sent = call.hear_to(from, &ok);
         assert_eq!(ways(&sent), way("ACK", &to), "{what}");
-        let sent = give(
-            &mut call,
-            Input::Info(leg, b"application/dtmf".to_vec(), b"1".to_vec()),
-        );
+        let sent = call.give_to(Input::Info(
+            leg,
+            b"application/dtmf".to_vec(),
+            b"1".to_vec(),
+        ));
         assert_eq!(ways(&sent), way("INFO", &to), "{what}");
-        let sent = give(&mut call, Input::HangUp(leg, None));
+        let sent = call.give_to(Input::HangUp(leg, None));
         assert_eq!(ways(&sent), way("BYE", &to), "{what}");
     }
 }
@@ -99,7 +77,7 @@ fn a_binding_that_changes_is_followed() {
         within("INFO", 2, "0123456789abcdef").as_bytes(),
     );
     call.say_from(moved, within("INFO", 2, &tag).as_bytes());
-    let sent = give(&mut call, Input::HangUp(leg, None));
+    let sent = call.give_to(Input::HangUp(leg, None));
     assert_eq!(ways(&sent), way("BYE", &format!("udp:{moved}")));
 }
 
@@ -112,13 +90,7 @@ fn requests_are_answered_where_they_came_from_asked_or_not() {
             .replace("127.0.0.1:5070;branch", &format!("{PRIVATE};branch"))
             .replace(";rport", "");
         let from = udp("127.0.0.1:40404");
-        let sent = give(
-            &mut call,
-            Input::Datagram {
-                from,
-                bytes: bye.as_bytes(),
-            },
-        );
+        let sent = call.hear_to(from, &bye);
         assert_eq!(ways(&sent), way("200", &format!("udp:{to}")), "{nat}");
     }
 }
@@ -140,27 +112,15 @@ fn who_answers_our_call_is_asked_where_the_answer_came_from() {
         let ok = response_with(&invite, "200 OK", "b", &contact, SDP);
         let from = udp("127.0.0.1:40404");
         for _ in 0..2 {
-            let sent = give(
-                &mut call,
-                Input::Datagram {
-                    from,
-                    bytes: ok.as_bytes(),
-                },
-            );
+            let sent = call.hear_to(from, &ok);
             assert_eq!(ways(&sent), way("ACK", &to), "{what}");
         }
         // Another phone answers too: it is acknowledged and sent away.
         let fork = response_with(&invite, "200 OK", "c", &contact, SDP);
-        let sent = give(
-            &mut call,
-            Input::Datagram {
-                from,
-                bytes: fork.as_bytes(),
-            },
-        );
+        let sent = call.hear_to(from, &fork);
         let both = [way("ACK", &to), way("BYE", &to)].concat();
         assert_eq!(ways(&sent), both, "{what}");
-        let sent = give(&mut call, Input::HangUp(leg, None));
+        let sent = call.give_to(Input::HangUp(leg, None));
         assert_eq!(ways(&sent), way("BYE", &to), "{what}");
     }
 }
@@ -172,13 +132,7 @@ fn a_reliable_ringing_is_acknowledged_where_it_came_from() {
     let lines = format!("Contact: <sip:x@{PRIVATE}>\r\nRequire: 100rel\r\nRSeq: 1\r\n");
     let ringing = response_with(&invite, "183 Session Progress", "b", &lines, SDP);
     let from = udp("127.0.0.1:40404");
-    let sent = give(
-        &mut call,
-        Input::Datagram {
-            from,
-            bytes: ringing.as_bytes(),
-        },
-    );
+    let sent = call.hear_to(from, &ringing);
     assert_eq!(ways(&sent), way("PRACK", "udp:127.0.0.1:40404"));
 }
 
@@ -190,24 +144,18 @@ fn over_a_stream_the_connection_is_used() {
         "13800000000@127.0.0.1:5070",
         &format!("13800000000@{PRIVATE};transport=tcp"),
     );
-    give(
-        &mut call,
-        Input::Datagram {
-            from: connection,
-            bytes: invite.as_bytes(),
-        },
-    );
+    call.give_to(Input::Datagram {
+        from: connection,
+        bytes: invite.as_bytes(),
+    });
     let leg = first_leg(&call);
     let tag = to_tag(&call.give(Input::Answer(leg, SDP.to_vec()))[0]);
     let ack = within_with("ACK", 1, &tag, "", b"");
-    give(
-        &mut call,
-        Input::Datagram {
-            from: connection,
-            bytes: ack.as_bytes(),
-        },
-    );
-    let sent = give(&mut call, Input::HangUp(leg, None));
+    call.give_to(Input::Datagram {
+        from: connection,
+        bytes: ack.as_bytes(),
+    });
+    let sent = call.give_to(Input::HangUp(leg, None));
     assert_eq!(ways(&sent), way("BYE", "tcp:127.0.0.1:41000"));
 }
 
@@ -235,7 +183,7 @@ fn a_request_that_is_refused_moves_nothing() {
             from: elsewhere,
             bytes: request.as_bytes(),
         };
-        let sent = give(&mut call, input);
+        let sent = call.give_to(input);
         let told = sent
             .first()
             .map(|(_, message)| kind(message))
@@ -244,7 +192,7 @@ fn a_request_that_is_refused_moves_nothing() {
             told.starts_with(status),
             "{method} {number} {lines}: {told}"
         );
-        let sent = give(&mut call, Input::HangUp(leg, Some(16)));
+        let sent = call.give_to(Input::HangUp(leg, Some(16)));
         assert_eq!(
             ways(&sent),
             way("BYE", &format!("udp:{PEER}")),

@@ -112,10 +112,7 @@ fn an_offer_that_nobody_answers_is_declined_after_20_s() {
 
 #[test]
 fn an_offer_waits_for_the_acknowledgement() {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, caller, callee) = World::incoming_call();
     world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
     world.give(Side::Callee, Input::Offer(callee, sdp(2, "sendonly")));
     assert!(world.times(Side::Callee, "INVITE").is_empty());
@@ -275,10 +272,7 @@ fn without_session_timers_nothing_is_refreshed() {
 
 #[test]
 fn early_media_is_acknowledged_and_the_answer_waits_for_that() {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, caller, callee) = World::incoming_call();
     world.set_faults(DEAF);
     world.give(
         Side::Callee,
@@ -297,10 +291,7 @@ fn early_media_is_acknowledged_and_the_answer_waits_for_that() {
 
 #[test]
 fn early_media_that_is_never_acknowledged_ends_the_call() {
-    let mut world = World::new(1, FINE);
-    world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, _, callee) = World::incoming_call();
     world.set_faults(DEAF);
     world.give(
         Side::Callee,
@@ -319,10 +310,7 @@ fn early_media_that_is_never_acknowledged_ends_the_call() {
 
 #[test]
 fn an_early_dialog_is_changed_by_update() {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, caller, callee) = World::incoming_call();
     world.give(
         Side::Callee,
         Input::Progress(callee, 183, Some(SDP.to_vec())),

@@ -7,10 +7,7 @@ use std::collections::BTreeMap;
 
 #[test]
 fn a_call_is_made_and_ended_by_the_caller() {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, caller, callee) = World::incoming_call();
     world.give(Side::Callee, Input::Progress(callee, 180, None));
     world.run(10);
     world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
@@ -66,10 +63,7 @@ fn both_hang_up_at_once() {
 
 #[test]
 fn a_refusal_passes_with_its_cause() {
-    let mut world = World::new(1, FINE);
-    world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, _, callee) = World::incoming_call();
     world.give(
         Side::Callee,
         Input::Refuse(
@@ -98,10 +92,7 @@ fn a_refusal_passes_with_its_cause() {
 
 #[test]
 fn a_caller_who_gives_up_stops_the_ringing() {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, caller, callee) = World::incoming_call();
     world.give(Side::Callee, Input::Progress(callee, 180, None));
     world.run(10);
     world.give(Side::Caller, Input::HangUp(caller, Some(16)));
@@ -143,10 +134,7 @@ fn a_cancel_waits_until_something_was_heard() {
 
 #[test]
 fn an_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up() {
-    let mut world = World::new(1, FINE);
-    let caller = world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, caller, callee) = World::incoming_call();
     world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
     world.give(Side::Caller, Input::HangUp(caller, None));
     world.run(40_000);
@@ -184,10 +172,7 @@ fn successes(world: &World, began: u64) -> Vec<u64> {
 #[test]
 fn an_answer_is_repeated_until_acknowledged_and_then_hung_up_over_any_transport() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
-        let mut world = World::by(transport, 1, FINE);
-        world.dial();
-        world.run(10);
-        let callee = world.callee_leg();
+        let (mut world, _, callee) = World::by(transport, 1, FINE).called();
         world.set_faults(DEAF);
         world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
         let began = world.times(Side::Callee, "SIP/2.0 200")[0];
@@ -202,10 +187,7 @@ fn an_answer_is_repeated_until_acknowledged_and_then_hung_up_over_any_transport(
 #[test]
 fn an_answer_is_repeated_no_more_once_it_is_acknowledged_over_any_transport() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
-        let mut world = World::by(transport, 1, FINE);
-        world.dial();
-        world.run(10);
-        let callee = world.callee_leg();
+        let (mut world, _, callee) = World::by(transport, 1, FINE).called();
         world.set_faults(DEAF);
         world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
         let began = world.times(Side::Callee, "SIP/2.0 200")[0];
@@ -222,10 +204,7 @@ fn an_answer_is_repeated_no_more_once_it_is_acknowledged_over_any_transport() {
 #[test]
 fn the_answer_to_a_re_invite_is_repeated_over_any_transport() {
     for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
-        let mut world = World::by(transport, 1, FINE);
-        let caller = world.dial();
-        world.run(10);
-        let callee = world.callee_leg();
+        let (mut world, caller, callee) = World::by(transport, 1, FINE).called();
         world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
         world.run(1_000);
         world.give(Side::Caller, Input::Offer(caller, OTHER.to_vec()));
@@ -244,10 +223,7 @@ fn the_answer_to_a_re_invite_is_repeated_over_any_transport() {
 
 #[test]
 fn hanging_up_waits_for_the_acknowledgement() {
-    let mut world = World::new(1, FINE);
-    world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, _, callee) = World::incoming_call();
     world.give(Side::Callee, Input::Answer(callee, SDP.to_vec()));
     world.give(Side::Callee, Input::HangUp(callee, Some(16)));
     assert!(world.times(Side::Callee, "BYE ").is_empty());
@@ -259,10 +235,7 @@ fn hanging_up_waits_for_the_acknowledgement() {
 
 #[test]
 fn a_phone_that_rings_for_ever_is_stopped() {
-    let mut world = World::new(1, FINE);
-    world.dial();
-    world.run(10);
-    let callee = world.callee_leg();
+    let (mut world, _, callee) = World::incoming_call();
     world.give(Side::Callee, Input::Progress(callee, 180, None));
     world.run(350_000);
     assert_eq!(
@@ -393,10 +366,7 @@ fn over_a_stream_nothing_that_arrives_is_repeated_and_the_via_says_so() {
         (Transport::Tcp, "SIP/2.0/TCP", "transport=tcp"),
         (Transport::Tls, "SIP/2.0/TLS", "transport=tls"),
     ] {
-        let mut world = World::by(transport, 1, FINE);
-        let caller = world.dial();
-        world.run(10);
-        let callee = world.callee_leg();
+        let (mut world, caller, callee) = World::by(transport, 1, FINE).called();
         let Some((_, Event::Incoming { invite, .. })) = world.events.first() else {
             panic!("a call came");
         };

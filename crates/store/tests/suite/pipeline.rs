@@ -206,12 +206,8 @@ fn the_queue_is_bounded() {
     assert_eq!(machine.pipeline.counters().busy, 2);
 }
 
-#[test]
-fn a_batch_is_bounded_by_commands() {
-    let limits = Limits {
-        batch_commands_max: 4,
-        ..LIMITS
-    };
+/// How many batches ten binds make that come at once.
+fn batches_of_ten_binds(limits: Limits) -> usize {
     let mut machine = Machine::founded_with(20, limits);
     let written = machine.journal.len();
     let expires_at = machine.wall().plus_millis(HOUR_MS);
@@ -219,7 +215,16 @@ fn a_batch_is_bounded_by_commands() {
         machine.submit(bind(a, None, expires_at));
     }
     machine.write_all();
-    assert_eq!(machine.journal.len() - written, 3);
+    machine.journal.len() - written
+}
+
+#[test]
+fn a_batch_is_bounded_by_commands() {
+    let limits = Limits {
+        batch_commands_max: 4,
+        ..LIMITS
+    };
+    assert_eq!(batches_of_ten_binds(limits), 3);
 }
 
 #[test]
@@ -228,14 +233,7 @@ fn a_batch_is_bounded_by_bytes() {
         batch_bytes: 1,
         ..LIMITS
     };
-    let mut machine = Machine::founded_with(20, limits);
-    let written = machine.journal.len();
-    let expires_at = machine.wall().plus_millis(HOUR_MS);
-    for a in 0..10 {
-        machine.submit(bind(a, None, expires_at));
-    }
-    machine.write_all();
-    assert_eq!(machine.journal.len() - written, 10);
+    assert_eq!(batches_of_ten_binds(limits), 10);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::numbers;
+use maskline_fixtures::sip::media_end;
 
 #[test]
 fn a_call_connects_shows_x_and_closes_its_record() {
@@ -33,20 +34,13 @@ fn a_call_connects_shows_x_and_closes_its_record() {
         .collect();
     assert_eq!(names, [false, true], "ringing, then the answer");
     let end = |media, codec, version, unheard| MediaEnd {
-        address: address(media),
         payloads: Payloads {
             codec,
             events: Some(101),
         },
-        law: Some(Law::A),
-        direction: Direction::SendRecv,
-        rtcp: None,
-        noise: false,
-        nat: false,
-        networks: Arc::new([]),
-        sources: Arc::new([]),
         unheard: Some(unheard),
         version,
+        ..media_end(address(media))
     };
     // Anybody can have sent the INVITE; only the callee can have answered ours.
     let few = Unheard {

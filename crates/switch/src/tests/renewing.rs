@@ -93,6 +93,14 @@ fn the_server_may_hand_over_several_times() {
     assert_stands(world, callee, CALLER_MEDIA, CALLEE_MEDIA, Law::A);
 }
 
+/// The caller is offered another codec, and takes it.
+fn takes_mu_law(world: &mut World, caller: LegId) {
+    let offer = offered(&world.caller_events).expect("the caller is asked");
+    assert!(offer.contains("RTP/AVP 0 101\r\n"), "{offer}");
+    let reply = sdp_again(2, CALLER_MEDIA, "0 101", "sendrecv");
+    world.caller_does(SipInput::AcceptOffer(caller, reply));
+}
+
 #[test]
 fn another_codec_is_offered_to_a_caller_that_can_be_asked() {
     let (mut world, caller, callee) = early(None, SERVER_MEDIA, "8 101");
@@ -102,10 +110,7 @@ fn another_codec_is_offered_to_a_caller_that_can_be_asked() {
         None,
         "it waits for the caller"
     );
-    let offer = offered(&world.caller_events).expect("the caller is asked");
-    assert!(offer.contains("RTP/AVP 0 101\r\n"), "{offer}");
-    let reply = sdp_again(2, CALLER_MEDIA, "0 101", "sendrecv");
-    world.caller_does(SipInput::AcceptOffer(caller, reply));
+    takes_mu_law(&mut world, caller);
     assert!(accepted(&world.callee_events).is_some());
     assert_hears(&world, CALLER_MEDIA, CALLEE_MEDIA, Law::Mu);
     assert_stands(world, callee, CALLER_MEDIA, CALLEE_MEDIA, Law::Mu);
@@ -134,10 +139,7 @@ fn another_codec_is_taken_for_a_caller_that_cannot_be_asked_and_settled_after_th
     world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "0 101")));
     world.pass(10);
     // What it was told first is the answer to its offer; the rest is an offer of its own.
-    let offer = offered(&world.caller_events).expect("the caller is told");
-    assert!(offer.contains("RTP/AVP 0 101\r\n"), "{offer}");
-    let reply = sdp_again(2, CALLER_MEDIA, "0 101", "sendrecv");
-    world.caller_does(SipInput::AcceptOffer(caller, reply));
+    takes_mu_law(&mut world, caller);
     assert_hears(&world, CALLER_MEDIA, CALLEE_MEDIA, Law::Mu);
     world.caller_does(SipInput::HangUp(caller, None));
     assert!(world.is_clean());
@@ -544,10 +546,7 @@ fn an_answer_with_another_codec_than_the_early_one_is_offered_to_the_caller() {
         let answers: Vec<&[u8]> = answers.collect();
         assert_eq!(answers.len(), 2);
         assert_eq!(answers[0], answers[1], "{reliable}");
-        let offer = offered(&world.caller_events).expect("it is told");
-        assert!(offer.contains("RTP/AVP 0 101\r\n"), "{offer}");
-        let reply = sdp_again(2, CALLER_MEDIA, "0 101", "sendrecv");
-        world.caller_does(SipInput::AcceptOffer(caller, reply));
+        takes_mu_law(&mut world, caller);
         assert_hears(&world, CALLER_MEDIA, CALLEE_MEDIA, Law::Mu);
         world.caller_does(SipInput::HangUp(caller, None));
         assert!(world.is_clean());

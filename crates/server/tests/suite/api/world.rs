@@ -68,18 +68,8 @@ impl World {
         let sealer = Arc::new(sealer());
         let skew_ms = Arc::new(AtomicI64::new(0));
         let gateway = Arc::new(make_gateway(&store, &sealer, &skew_ms, settings));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let http = listener.local_addr().unwrap();
+        let (listeners, http) = listeners().await;
         let (stop, stopped) = oneshot::channel::<()>();
-        let listeners = Listeners {
-            http: Some(listener),
-            https: None,
-            connections: Connections::new(connections::Bounds {
-                total_max: 1_000,
-                per_source_max: 1_000,
-            }),
-            proxies: Arc::default(),
-        };
         let served = tokio::spawn(serve(
             Arc::clone(&gateway),
             listeners,
@@ -181,17 +171,7 @@ impl World {
     /// The address of another gateway over the same ledger, which knows no nonces.
     pub async fn second_gateway(&self) -> SocketAddr {
         let gateway = make_gateway(&self.store, &self.sealer, &self.skew_ms, settings());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let http = listener.local_addr().unwrap();
-        let listeners = Listeners {
-            http: Some(listener),
-            https: None,
-            connections: Connections::new(connections::Bounds {
-                total_max: 1_000,
-                per_source_max: 1_000,
-            }),
-            proxies: Arc::default(),
-        };
+        let (listeners, http) = listeners().await;
         tokio::spawn(serve(
             Arc::new(gateway),
             listeners,
@@ -294,6 +274,22 @@ impl World {
         }
         self.store.close().await;
     }
+}
+
+/// A free port, and bounds that no test meets.
+async fn listeners() -> (Listeners, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = listener.local_addr().unwrap();
+    let listeners = Listeners {
+        http: Some(listener),
+        https: None,
+        connections: Connections::new(connections::Bounds {
+            total_max: 1_000,
+            per_source_max: 1_000,
+        }),
+        proxies: Arc::default(),
+    };
+    (listeners, http)
 }
 
 fn make_gateway(
