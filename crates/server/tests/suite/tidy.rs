@@ -392,6 +392,44 @@ fn the_table_of_inner_rooms_in_the_architecture_is_this_one() {
     assert_eq!(told, held);
 }
 
+/// What one room of `server` does for all others: words that only its sources hold.
+const DONE_ONCE: [(&str, &str); 4] = [
+    (".accept().await", "tcp"),
+    ("PemObject", "tls"),
+    ("http1::Builder", "http_server"),
+    ("GracefulShutdown", "http_server"),
+];
+
+/// The lines of a source of a room that do what another room does for all.
+fn done_again(room: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (n, line) in code(text) {
+        for (word, doer) in DONE_ONCE {
+            if line.contains(word) && room != doer {
+                found.push(format!(
+                    "line {n} has {word}, which is the matter of {doer}"
+                ));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn connections_are_accepted_and_certificates_read_in_one_room() {
+    for (word, doer) in DONE_ONCE {
+        let planted = format!("let done = {word};");
+        assert_eq!(done_again("admin", &planted).len(), 1, "{word}");
+        assert_eq!(done_again(doer, &planted), [""; 0], "{word}");
+    }
+    for (room, _, path, text) in inner_sources() {
+        // Tests are peers, too.
+        if !path.ends_with("tests.rs") {
+            assert_eq!(done_again(&room, &text), [""; 0], "{}", path.display());
+        }
+    }
+}
+
 #[test]
 fn what_crosses_an_inner_wall_is_found() {
     let planted = [
