@@ -2,10 +2,12 @@
 
 import os
 import tempfile
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from calls.exchange import Exchange
 from calls.network import Network
 from support.process import Maskline, binary
 
@@ -32,6 +34,21 @@ def shared(tmp_path_factory):
     service = Maskline(tmp_path_factory.mktemp("shared") / "data")
     yield service.start()
     service.stop()
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory):
+    """A service for all calls of a module that leave it as they found it; tests that kill it have their own."""
+    service = Maskline(tmp_path_factory.mktemp("exchange") / "data")
+    yield Exchange(service.start())
+    service.stop()
+
+
+@pytest.fixture
+def place():
+    """Takes phones, names and the like, closes each at the end, and gives it back."""
+    with ExitStack() as stack:
+        yield lambda thing: stack.enter_context(closing(thing))
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 import threading
 import time
-from contextlib import ExitStack, closing
-
-import pytest
 
 from abuse.plain_phone import HEADERS_BYTES, Media, Phone, StreamPhone, media_in, sdp
 from abuse.test_media import carrier, switch, vacant
 from calls.addresses import free_port
-from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
-from support.process import Maskline
+from calls.exchange import CALLEE_HOST, CALLER_HOST
 
 VICTIM_HOST = "127.0.1.67"
 STREAM_HOST, STREAM_CALLED_HOST = "127.0.1.68", "127.0.1.69"
@@ -20,20 +16,6 @@ CALL_BYTES, SUM_BYTES = 4 * 1_024, 64 * 1_024
 CALL_FACTOR, SUM_FACTOR = 10, 4
 # By one caller, and on one number, there are no more calls at once.
 PER_CALLER, PER_X = 20, 30
-
-
-@pytest.fixture(scope="module")
-def exchange(tmp_path_factory):
-    service = Maskline(tmp_path_factory.mktemp("exchange") / "data")
-    service.start()
-    yield Exchange(service)
-    service.stop()
-
-
-@pytest.fixture
-def place():
-    with ExitStack() as stack:
-        yield lambda thing: stack.enter_context(closing(thing))
 
 
 class Victim(Media):

@@ -1,9 +1,5 @@
 """Media that names our own ports: a PBX beside us may connect two calls, and no packet goes round in a circle."""
 
-from contextlib import ExitStack, closing
-
-import pytest
-
 from abuse.plain_phone import Media, Phone, media_in, sdp
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
@@ -12,12 +8,6 @@ from support.process import Maskline
 
 SERVER, LATER = "10.78.0.1", "10.78.0.9"
 ATTEMPTS_MAX = 30
-
-
-@pytest.fixture
-def place():
-    with ExitStack() as stack:
-        yield lambda thing: stack.enter_context(closing(thing))
 
 
 class Calls:

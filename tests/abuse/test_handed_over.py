@@ -12,22 +12,13 @@ import pytest
 from abuse.connections import wait_for
 from abuse.plain_phone import Media, Phone, sdp
 from abuse.test_ownership import DENIED, GONE, NOWHERE, admin, move, remove_and_add
-from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
+from calls.exchange import CALLEE_HOST, CALLER_HOST
 from support.gateway import bound, china_time, expiration
-from support.process import Maskline
 
 pytestmark = pytest.mark.timeout(300)
 
 # Parties of the first owner, and of the second.
 A1, B1, A2, B2 = "13987651111", "15887652222", "13987653333", "15887654444"
-
-
-@pytest.fixture(scope="module")
-def exchange(tmp_path_factory):
-    service = Maskline(tmp_path_factory.mktemp("handed-over") / "data")
-    service.start()
-    yield Exchange(service)
-    service.stop()
 
 
 def new_second():

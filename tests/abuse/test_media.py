@@ -2,34 +2,16 @@
 
 import re
 import time
-from contextlib import ExitStack, closing
-
-import pytest
 
 from abuse.plain_phone import PACKET_S, Media, Phone, media_in, sdp
 from calls.addresses import free_port
-from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
-from support.process import Maskline
+from calls.exchange import CALLEE_HOST, CALLER_HOST
 from support.settings import default
 
 VICTIM_HOST = "127.0.1.66"
 STRANGER_HOST = "127.0.1.99"
 # What a caller is sent before anything has come from where it says it is.
 UNHEARD_BYTES = default("rtp", "unheard_kib_max") * 1_024
-
-
-@pytest.fixture(scope="module")
-def exchange(tmp_path_factory):
-    service = Maskline(tmp_path_factory.mktemp("exchange") / "data")
-    service.start()
-    yield Exchange(service)
-    service.stop()
-
-
-@pytest.fixture
-def place():
-    with ExitStack() as stack:
-        yield lambda thing: stack.enter_context(closing(thing))
 
 
 def switch(exchange):

@@ -1,18 +1,10 @@
-"""One service for all calls that leave it as they found it; tests that kill it have their own."""
+"""The matrix of calls, and a place for the traces of a scene."""
 
 import pytest
 
-from calls.exchange import Exchange, place
+from calls.exchange import place
 from calls.matrix import Matrix, put_words
 from support.process import Maskline
-
-
-@pytest.fixture(scope="module")
-def exchange(tmp_path_factory):
-    service = Maskline(tmp_path_factory.mktemp("exchange") / "data")
-    service.start()
-    yield Exchange(service)
-    service.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 test's own, since `[::]` is every address of a host."""
 
 import subprocess
-from contextlib import ExitStack, closing
 
 import pytest
 
@@ -47,12 +46,6 @@ def exchange(tmp_path_factory):
             yield Exchange(service.start())
         finally:
             service.stop()
-
-
-@pytest.fixture
-def place():
-    with ExitStack() as stack:
-        yield lambda thing: stack.enter_context(closing(thing))
 
 
 def trunk(exchange, name, family, host, port, **fields):

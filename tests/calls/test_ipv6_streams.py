@@ -1,7 +1,6 @@
 """Calls whose signalling and sound are of IPv6 alone, over TCP and TLS."""
 
 import ssl
-from contextlib import ExitStack, closing
 
 import pytest
 
@@ -41,12 +40,6 @@ def deployment(tmp_path_factory):
         yield exchange, {"TCP": int(exchange.sip.rpartition(":")[2]), "TLS": port}, authority
     finally:
         service.stop()
-
-
-@pytest.fixture
-def place():
-    with ExitStack() as stack:
-        yield lambda thing: stack.enter_context(closing(thing))
 
 
 def contexts(authority):

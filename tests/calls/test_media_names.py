@@ -2,7 +2,6 @@
 among trunks, and never long waited for."""
 
 import re
-from contextlib import ExitStack, closing
 
 import pytest
 
@@ -32,12 +31,6 @@ def named(tmp_path):
             yield exchange, names
         finally:
             service.stop()
-
-
-@pytest.fixture
-def place():
-    with ExitStack() as stack:
-        yield lambda thing: stack.enter_context(closing(thing))
 
 
 def switch(exchange):
