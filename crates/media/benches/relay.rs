@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use maskline_media::prompts::Language;
 use maskline_media::unheard::Limits;
 use maskline_media::{Config, MediaPlane, recorder};
-use maskline_sip::relay::{LeaseWish, MediaEnd, MediaPath, RecordWish};
+use maskline_sip::relay::{LeaseRequest, MediaEnd, MediaPath, RecordingRequest};
 use maskline_sip::rtp::Packet;
 use tokio::sync::mpsc;
 
@@ -285,12 +285,12 @@ fn plane(calls: usize, recordings: Option<&Path>, duration: Duration) -> Outcome
     let mut ports = Vec::new();
     for call in 0..calls as u64 {
         let lease = plane
-            .lease(call.into(), &LeaseWish::default())
+            .lease(call.into(), &LeaseRequest::default())
             .ok_or("no ports")?;
         plane.relay(call.into(), phones.path()?);
         if recordings.is_some() {
             let file = format!("day/{call}.wav");
-            plane.record(call.into(), RecordWish { file });
+            plane.record(call.into(), RecordingRequest { file });
         }
         ports.push((lease.caller, lease.callee));
     }

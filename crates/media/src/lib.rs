@@ -21,7 +21,9 @@ use bridge::SilenceMax;
 use commands::Command;
 use maskline_domain::ToneCode;
 use maskline_domain::call::{CallKey, Side, Sound};
-use maskline_sip::relay::{Lease, LeaseWish, LocalMedia, MediaPath, RecordWish, Repeat, Unheard};
+use maskline_sip::relay::{
+    Lease, LeaseRequest, LocalMedia, MediaPath, RecordingRequest, Repeat, Unheard,
+};
 use ports::Ports;
 use prompts::{Language, Library};
 use recorder::{Recorder, Work};
@@ -190,7 +192,7 @@ impl MediaPlane {
 
     /// Two pairs of ports for a call. None if no ports are free, or the thread that would carry the call
     /// cannot.
-    pub fn lease(&self, key: CallKey, wish: &LeaseWish) -> Option<Lease> {
+    pub fn lease(&self, key: CallKey, request: &LeaseRequest) -> Option<Lease> {
         if self.worker(key).state(self.clock.now_us()) != State::Well {
             return None;
         }
@@ -199,7 +201,7 @@ impl MediaPlane {
             SocketAddr::new(advertised.unwrap_or(self.told), port)
         };
         let lease = Lease {
-            caller: told(wish.caller_advertised, caller.port()),
+            caller: told(request.caller_advertised, caller.port()),
             callee: told(None, callee.port()),
         };
         let mut chances = [0; 6];
@@ -233,8 +235,8 @@ impl MediaPlane {
     }
 
     /// Records both sides from now on.
-    pub fn record(&self, key: CallKey, wish: RecordWish) {
-        self.tell(key, Command::Record(key, wish.file));
+    pub fn record(&self, key: CallKey, request: RecordingRequest) {
+        self.tell(key, Command::Record(key, request.file));
     }
 
     /// Presses a key for a side to hear, if it knows events.

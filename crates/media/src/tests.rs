@@ -59,7 +59,7 @@ fn world(first_port: u16, change: impl FnOnce(&mut Config)) -> World {
     let (told, news) = mpsc::channel(100);
     let plane = MediaPlane::start(config, told).expect("threads");
     let lease = plane
-        .lease(KEY.into(), &LeaseWish::default())
+        .lease(KEY.into(), &LeaseRequest::default())
         .expect("ports");
     let (caller, callee) = (Phone::new(lease.caller), Phone::new(lease.callee));
     let path = MediaPath {
@@ -186,7 +186,7 @@ fn a_recorded_call_leaves_one_file_with_a_side_on_each_channel() {
         directory,
         ..
     } = world(47_380, |_| {});
-    let wish = RecordWish {
+    let wish = RecordingRequest {
         file: "2026-11-25/call.wav".to_owned(),
     };
     plane.record(KEY.into(), wish);
@@ -346,7 +346,7 @@ fn addresses_are_told_as_wished_and_ports_run_out() {
         config.advertised = Some(IpAddr::from([192, 0, 2, 1]));
         config.threads = 3;
     });
-    let wish = LeaseWish {
+    let wish = LeaseRequest {
         caller_advertised: Some(IpAddr::from([198, 51, 100, 1])),
     };
     let lease = plane.lease(8.into(), &wish).expect("ports");
@@ -377,7 +377,7 @@ fn a_thread_that_has_ended_is_noticed_and_gets_no_calls() {
     assert_eq!(plane.threads().trouble(), None);
     let unfinished = plane.ports_lent();
     assert_eq!(unfinished, 2);
-    let wish = RecordWish {
+    let wish = RecordingRequest {
         file: "2026-11-25/lost.wav".to_owned(),
     };
     plane.record(KEY.into(), wish);
@@ -388,7 +388,7 @@ fn a_thread_that_has_ended_is_noticed_and_gets_no_calls() {
     await_that(|| plane.threads().ended == 1);
     assert!(plane.threads().trouble().is_some());
     assert!(plane.is_lost(KEY.into()));
-    assert_eq!(plane.lease(8.into(), &LeaseWish::default()), None);
+    assert_eq!(plane.lease(8.into(), &LeaseRequest::default()), None);
     let recorded = finish(plane).recording.expect("what there is of it");
     assert_eq!(recorded.file, "2026-11-25/lost.wav");
     assert!(plane.finish(8.into()).blocking_recv().is_err());

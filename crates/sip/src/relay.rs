@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// What the caller is to be told as our address for media, where its trunk wants another than the usual.
 /// The callee may be dialled by one trunk after the other, so that what it is told is decided later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LeaseWish {
+pub struct LeaseRequest {
     /// The caller's side.
     pub caller_advertised: Option<IpAddr>,
 }
@@ -97,7 +97,7 @@ pub enum Repeat {
 
 /// A recording that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecordWish {
+pub struct RecordingRequest {
     /// Its name. No number stands in it.
     pub file: String,
 }

@@ -5,7 +5,7 @@ use super::ladder::Way;
 use super::media::Unfit;
 use super::media_reach::Reach;
 use super::types::recording_file;
-use super::{CallKey, LeaseWish, Output, RecordWish, Switch};
+use super::{CallKey, LeaseRequest, Output, RecordingRequest, Switch};
 use crate::{Trunk, peers};
 use maskline_domain::call::{Action as CallAction, Input as CallInput, MediaFault, Moment, Side};
 use maskline_sip::endpoint::{self, Input as SipInput};
@@ -52,7 +52,7 @@ impl Switch {
                 let file = recording_file(now.wall, &live.record.call_id);
                 live.record.recording = Some(file.clone());
                 self.outputs
-                    .push_back(Output::Record(key, RecordWish { file }));
+                    .push_back(Output::Record(key, RecordingRequest { file }));
             }
             CallAction::Offer(side) => self.pass_offer_on(key, side, now),
             CallAction::OfferWhatIs(side) => self.offer_what_is(key, side, now),
@@ -87,10 +87,10 @@ impl Switch {
 
     pub(super) fn ask_for_ports(&mut self, key: CallKey) {
         if let Some(live) = self.calls.get(&key) {
-            let wish = LeaseWish {
+            let request = LeaseRequest {
                 caller_advertised: live.trunk_in.said.rtp_advertised,
             };
-            self.outputs.push_back(Output::LeaseMedia(key, wish));
+            self.outputs.push_back(Output::LeaseMedia(key, request));
         }
     }
 

@@ -45,7 +45,9 @@ use maskline_sip::endpoint::{
     self, Endpoint, Input as SipInput, LegId, Output as SipOutput, PeerId, Screen,
 };
 use maskline_sip::hop::Hop;
-pub use maskline_sip::relay::{Lease, LeaseWish, MediaEnd, MediaPath, RecordWish, Repeat, Unheard};
+pub use maskline_sip::relay::{
+    Lease, LeaseRequest, MediaEnd, MediaPath, RecordingRequest, Repeat, Unheard,
+};
 use maskline_sip::time::Time;
 use media_loops::MediaLoops;
 use media_names::MediaNames;

@@ -8,7 +8,7 @@ use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode, TrunkName};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::Method;
 use maskline_sip::relay::LocalMedia;
-use maskline_sip::relay::{Lease, LeaseWish, MediaPath, RecordWish, Repeat, Unheard};
+use maskline_sip::relay::{Lease, LeaseRequest, MediaPath, RecordingRequest, Repeat, Unheard};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ pub enum Output {
     /// Make the open row durable.
     OpenRow(CallKey, Box<CallRecord>),
     /// Find two ports for media.
-    LeaseMedia(CallKey, LeaseWish),
+    LeaseMedia(CallKey, LeaseRequest),
     /// Look up the addresses of this host name, which a description has in the place of an address. It is one
     /// by `maskline_host::is_host_name_from_root`, in small letters. At most eight are looked up at once; an
     /// answer that takes longer than two seconds is too late.
@@ -117,7 +117,7 @@ pub enum Output {
     /// Play no more to this side.
     StopPlaying(CallKey, Side),
     /// Record both sides from now on, until the end of the call.
-    Record(CallKey, RecordWish),
+    Record(CallKey, RecordingRequest),
     /// Send this key to one side as an RTP event (RFC 4733).
     SendDigit(CallKey, Side, char),
     /// The call is over. Stop its relay if it has one; close its record if it has one.

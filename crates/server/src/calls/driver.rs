@@ -265,8 +265,8 @@ impl Driver {
                 }
             }
             Output::OpenRow(key, record) => self.call_store.open_row(key, record),
-            Output::LeaseMedia(key, wish) => {
-                let lease = self.media.lease(key, &wish);
+            Output::LeaseMedia(key, request) => {
+                let lease = self.media.lease(key, &request);
                 self.give(Input::MediaLeased(key, lease));
             }
             Output::LocalMedia(local) => self.media.set_local_media(&local),
