@@ -53,7 +53,7 @@ use tokio::time::Instant;
 /// Events that wait for whoever listens. Beyond it they are lost, which a listener that reads never sees.
 const EVENTS_MAX: usize = 4_096;
 /// Wishes, and packets of sound, that wait for the phone.
-const WISHES_MAX: usize = 64;
+const COMMANDS_MAX: usize = 64;
 const PACKETS_MAX: usize = 1_024;
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 const PACKET_BYTES_MAX: usize = 2_048;
@@ -102,11 +102,11 @@ impl Order {
 #[derive(Debug)]
 pub struct Phone {
     address: SocketAddr,
-    wishes: mpsc::Sender<Wish>,
+    commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
 }
 
-enum Wish {
+enum Command {
     Dial(Box<Order>, oneshot::Sender<LegId>),
     Do(Input<'static>),
     Calls(oneshot::Sender<usize>),
@@ -132,7 +132,7 @@ impl Phone {
         settings.records = record.is_some();
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
-        let (wishes, wished) = mpsc::channel(WISHES_MAX);
+        let (commands, queue) = mpsc::channel(COMMANDS_MAX);
         let (events, told) = mpsc::channel(EVENTS_MAX);
         let (packets, heard) = mpsc::channel(PACKETS_MAX);
         let shell = Shell {
@@ -147,8 +147,8 @@ impl Phone {
         };
         let phone = Self {
             address,
-            wishes,
-            task: tokio::spawn(shell.run(wished, heard)),
+            commands,
+            task: tokio::spawn(shell.run(queue, heard)),
         };
         Ok((phone, told))
     }
@@ -161,51 +161,51 @@ impl Phone {
     /// Calls somebody; none if the phone has ended.
     pub async fn call(&self, order: Order) -> Option<LegId> {
         let (answer, call) = oneshot::channel();
-        let wish = Wish::Dial(Box::new(order), answer);
-        self.wishes.send(wish).await.ok()?;
+        let command = Command::Dial(Box::new(order), answer);
+        self.commands.send(command).await.ok()?;
         call.await.ok()
     }
 
     /// Answers a call that rings.
     pub async fn answer(&self, call: LegId) {
-        self.wish(Input::Answer(call)).await;
+        self.command(Input::Answer(call)).await;
     }
 
     /// Refuses a call that rings.
     pub async fn refuse(&self, call: LegId, status: u16, cause: Option<u8>) {
-        self.wish(Input::Refuse(call, status, cause)).await;
+        self.command(Input::Refuse(call, status, cause)).await;
     }
 
     /// Ends a call, whatever its state.
     pub async fn hang_up(&self, call: LegId) {
-        self.wish(Input::HangUp(call)).await;
+        self.command(Input::HangUp(call)).await;
     }
 
     /// Presses keys in a call.
     pub async fn press(&self, call: LegId, keys: &str) {
-        self.wish(Input::Press(call, keys.to_owned())).await;
+        self.command(Input::Press(call, keys.to_owned())).await;
     }
 
     /// Says something else in a call.
     pub async fn play(&self, call: LegId, sounds: Vec<Sound>) {
-        self.wish(Input::Play(call, sounds)).await;
+        self.command(Input::Play(call, sounds)).await;
     }
 
     /// Puts the other side on hold.
     pub async fn hold(&self, call: LegId) {
-        self.wish(Input::Hold(call)).await;
+        self.command(Input::Hold(call)).await;
     }
 
     /// Talks again.
     pub async fn resume(&self, call: LegId) {
-        self.wish(Input::Resume(call)).await;
+        self.command(Input::Resume(call)).await;
     }
 
     /// Calls that are not over.
     pub async fn calls(&self) -> usize {
         let (answer, calls) = oneshot::channel();
         // A phone that has ended has none.
-        if self.wishes.send(Wish::Calls(answer)).await.is_err() {
+        if self.commands.send(Command::Calls(answer)).await.is_err() {
             return 0;
         }
         calls.await.unwrap_or(0)
@@ -213,21 +213,21 @@ impl Phone {
 
     /// Hangs up what is left, and ends.
     pub async fn close(self) {
-        let _ = self.wishes.send(Wish::Close).await;
+        let _ = self.commands.send(Command::Close).await;
         // A panic has been told by its own message.
         let _ = self.task.await;
     }
 
     /// Lets the calls end by themselves, and ends with the last of them, but after `patience` in any case.
     pub async fn finish(self, patience: Duration) {
-        let _ = self.wishes.send(Wish::Finish(patience)).await;
+        let _ = self.commands.send(Command::Finish(patience)).await;
         // A panic has been told by its own message.
         let _ = self.task.await;
     }
 
-    async fn wish(&self, input: Input<'static>) {
-        // A phone that has ended wishes nothing.
-        let _ = self.wishes.send(Wish::Do(input)).await;
+    async fn command(&self, input: Input<'static>) {
+        // A phone that has ended takes no command.
+        let _ = self.commands.send(Command::Do(input)).await;
     }
 }
 
@@ -268,7 +268,11 @@ struct Shell {
 }
 
 impl Shell {
-    async fn run(mut self, mut wishes: mpsc::Receiver<Wish>, mut packets: mpsc::Receiver<Packet>) {
+    async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut packets: mpsc::Receiver<Packet>,
+    ) {
         let mut bytes = vec![0; DATAGRAM_BYTES_MAX];
         let mut closing: Option<Instant> = None;
         // A new socket counts as full until the system has said otherwise; the first message would be
@@ -283,13 +287,13 @@ impl Shell {
                 Some(Packet { call, from, control, bytes }) = packets.recv() => {
                     self.give(Input::Media { call, from, control, bytes: &bytes });
                 }
-                wish = wishes.recv(), if closing.is_none() => match wish {
-                    Some(Wish::Close) => {
+                command = commands.recv(), if closing.is_none() => match command {
+                    Some(Command::Close) => {
                         self.give(Input::HangUpAll);
                         closing = Some(Instant::now() + CLOSING_MAX);
                     }
-                    Some(Wish::Finish(patience)) => closing = Some(Instant::now() + patience),
-                    Some(wish) => self.grant(wish),
+                    Some(Command::Finish(patience)) => closing = Some(Instant::now() + patience),
+                    Some(command) => self.carry_out(command),
                     // Nobody has the phone any more.
                     None => return,
                 },
@@ -311,17 +315,17 @@ impl Shell {
         self.machine.poll_timeout().map(|due| due - self.now())
     }
 
-    fn grant(&mut self, wish: Wish) {
-        match wish {
-            Wish::Dial(order, answer) => {
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Dial(order, answer) => {
                 let call = self.machine.new_call();
                 // Before anything that happens in it.
                 let _ = answer.send(call);
                 self.give(Input::Dial(call, *order));
             }
-            Wish::Do(input) => self.give(input),
-            Wish::Calls(answer) => drop(answer.send(self.machine.calls())),
-            Wish::Close | Wish::Finish(_) => {}
+            Command::Do(input) => self.give(input),
+            Command::Calls(answer) => drop(answer.send(self.machine.calls())),
+            Command::Close | Command::Finish(_) => {}
         }
     }
 
