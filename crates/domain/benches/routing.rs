@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::Unbind;
-use maskline_domain::routing::{Dial, Route, route};
+use maskline_domain::routing::{Route, RouteQuery, route};
 use maskline_domain::*;
 use maskline_fixtures::domain::{self as fixtures, ACCOUNT, POOL, binding, idle_number};
 
@@ -113,14 +113,14 @@ fn bind_all(state: &mut State, size: usize) {
 
 fn lookups_per_s(state: &State, size: usize) -> f64 {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let dials: Vec<Dial> = (0..LOOKUPS.min(4 * size).max(100_000))
+    let queries: Vec<RouteQuery> = (0..LOOKUPS.min(4 * size).max(100_000))
         .map(|n| {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
             let target = (random % size as u64) as usize;
             let caller = if n % 4 == 0 { a(target) } else { a(n) };
-            Dial {
+            RouteQuery {
                 caller: Some(caller),
                 x: x(target),
             }
@@ -130,14 +130,14 @@ fn lookups_per_s(state: &State, size: usize) -> f64 {
     for _ in 0..3 {
         let begun = Instant::now();
         let mut connected = 0;
-        for dial in &dials {
+        for query in &queries {
             connected += u32::from(matches!(
-                black_box(route(state, dial, NOW)),
+                black_box(route(state, query, NOW)),
                 Route::Connect(_)
             ));
         }
         black_box(connected);
-        best = best.max(dials.len() as f64 / begun.elapsed().as_secs_f64());
+        best = best.max(queries.len() as f64 / begun.elapsed().as_secs_f64());
     }
     best
 }

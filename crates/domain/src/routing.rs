@@ -14,9 +14,9 @@ use crate::product::{Product, Role, Slot};
 use crate::state::State;
 use crate::tone::Scene;
 
-/// Somebody dials an X number.
+/// The question who is reached: somebody dials an X number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dial {
+pub struct RouteQuery {
     /// The caller; `None` when the number is withheld.
     pub caller: Option<PhoneNumber>,
     /// The number dialled.
@@ -141,14 +141,14 @@ pub struct Explanation {
 }
 
 /// What would be done with a call at `now`.
-pub fn route(state: &State, dial: &Dial, now: Timestamp) -> Route {
-    route_noting(state, dial, now, &mut Notes(None))
+pub fn route(state: &State, query: &RouteQuery, now: Timestamp) -> Route {
+    route_noting(state, query, now, &mut Notes(None))
 }
 
 /// The same, with the reasons.
-pub fn explain(state: &State, dial: &Dial, now: Timestamp) -> Explanation {
+pub fn explain(state: &State, query: &RouteQuery, now: Timestamp) -> Explanation {
     let mut steps = Vec::new();
-    let route = route_noting(state, dial, now, &mut Notes(Some(&mut steps)));
+    let route = route_noting(state, query, now, &mut Notes(Some(&mut steps)));
     Explanation { steps, route }
 }
 
@@ -163,14 +163,14 @@ impl Notes<'_> {
     }
 }
 
-fn route_noting(state: &State, dial: &Dial, now: Timestamp, notes: &mut Notes<'_>) -> Route {
+fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut Notes<'_>) -> Route {
     let refuse = |situation, binding: Option<Binding>| Route::Refuse {
         situation,
         binding: binding.map(Box::new),
     };
-    let Some(at) = state.inventory.find(dial.x) else {
+    let Some(at) = state.inventory.find(query.x) else {
         notes.add(|| Step::X {
-            x: dial.x,
+            x: query.x,
             pool: None,
         });
         return refuse(Situation::XUnknown, None);
@@ -181,13 +181,13 @@ fn route_noting(state: &State, dial: &Dial, now: Timestamp, notes: &mut Notes<'_
         .and_then(|class| class.pool.as_ref())
         .and_then(|key| state.pool(key));
     notes.add(|| Step::X {
-        x: dial.x,
+        x: query.x,
         pool: pool.map(|pool| pool.key.clone()),
     });
-    if dial.caller == Some(dial.x) {
+    if query.caller == Some(query.x) {
         return refuse(Situation::Loop, None);
     }
-    let slots = [dial.caller.map(Slot::Party), Some(Slot::Anyone)];
+    let slots = [query.caller.map(Slot::Party), Some(Slot::Anyone)];
     let mut hit = None;
     for slot in slots.into_iter().flatten() {
         let held = state.slot_at(at, slot).and_then(|b| state.binding_at(b));

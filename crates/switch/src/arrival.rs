@@ -12,7 +12,7 @@ use maskline_domain::PhoneNumber;
 use maskline_domain::call::admission::{Arrival, NotTaken, admit};
 use maskline_domain::call::{Call, DialOptions, Input as CallInput, Moment, Side, Terms};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::routing::Dial as Query;
+use maskline_domain::routing::RouteQuery;
 use maskline_sip::endpoint::{LegId, PeerId};
 use maskline_sip::identity::is_forwarded;
 use maskline_sip::message::Message;
@@ -90,7 +90,7 @@ impl Switch {
         self.legs.insert(leg, (key, Side::Caller));
         self.reschedule(key);
         self.outputs
-            .push_back(Output::AskRoute(key, Query { caller, x }));
+            .push_back(Output::AskRoute(key, RouteQuery { caller, x }));
     }
 
     /// The trunk by which a call comes and the number that it dials, if it is taken.

@@ -25,7 +25,7 @@ use super::*;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::Notice;
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::routing::{Dial as Query, Route, Situation};
+use maskline_domain::routing::{Route, RouteQuery, Situation};
 use maskline_domain::{AccountId, Binding, PoolKey, SubsId, Timestamp, ToneCode, TrunkName};
 use maskline_fixtures::Chance;
 use maskline_fixtures::domain::number;

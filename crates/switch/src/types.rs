@@ -3,7 +3,7 @@
 use crate::Trunk;
 use maskline_domain::call::{CallKey, Notice, Side, Sound};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::routing::{Dial as Query, Route};
+use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode, TrunkName};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::Method;
@@ -99,7 +99,7 @@ pub enum Output {
     /// Something has changed about a trunk, which operators want to know.
     TrunkChanged(TrunkName, TrunkChange),
     /// Ask the state for the route.
-    AskRoute(CallKey, Query),
+    AskRoute(CallKey, RouteQuery),
     /// Make the open row durable.
     OpenRow(CallKey, Box<CallRecord>),
     /// Find two ports for media.

@@ -4,7 +4,7 @@ use super::{CallLimit, DialOptions, Ending, Notice, Prompt, Reason, Sound, Terms
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
-use crate::routing::{self, Dial, Explanation, Route};
+use crate::routing::{self, Explanation, Route, RouteQuery};
 use crate::state::State;
 use crate::tone::ToneCode;
 use crate::trunk::{PromptPolicy, Trunk, TrunkName, candidates};
@@ -13,7 +13,7 @@ use crate::trunk::{PromptPolicy, Trunk, TrunkName, candidates};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The call.
-    pub dial: Dial,
+    pub query: RouteQuery,
     /// The trunk by which it comes; the first enabled one by name, if none is given.
     pub trunk: Option<TrunkName>,
     /// Who is told that a call is recorded, which is a setting of the process.
@@ -44,8 +44,8 @@ pub fn predict(
         prompts: by.map(|trunk| trunk.prompts).unwrap_or_default(),
         notice: question.notice,
     };
-    let explained = routing::explain(state, &question.dial, at);
-    let number = state.number(question.dial.x);
+    let explained = routing::explain(state, &question.query, at);
+    let number = state.number(question.query.x);
     let key = number.and_then(|number| number.class.pool);
     let pool = key.as_ref().and_then(|key| state.pool(key));
     let options = DialOptions {

@@ -1,6 +1,6 @@
 //! Who is reached by whom.
 
-use maskline_domain::routing::{Dial, Route, Situation, explain, route};
+use maskline_domain::routing::{Route, RouteQuery, Situation, explain, route};
 use maskline_domain::*;
 use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, number};
 
@@ -9,12 +9,12 @@ const B: &str = "15800000000";
 const N: &str = "13900000000";
 
 fn reached(world: &World, caller: Option<&str>, x: PhoneNumber) -> Result<String, Situation> {
-    let dial = Dial {
+    let query = RouteQuery {
         caller: caller.map(number),
         x,
     };
-    let found = route(&world.state, &dial, world.now);
-    assert_eq!(explain(&world.state, &dial, world.now).route, found);
+    let found = route(&world.state, &query, world.now);
+    assert_eq!(explain(&world.state, &query, world.now).route, found);
     match found {
         Route::Connect(connection) => Ok(connection.callee.reveal()),
         Route::Refuse { situation, .. } => Err(situation),
@@ -141,11 +141,11 @@ fn an_explanation_shows_no_whole_number() {
     let mut world = World::new();
     world.stock("FC1", "北京", &["17000000000"]);
     let bound = world.bind(axn(A)).expect("free");
-    let dial = Dial {
+    let query = RouteQuery {
         caller: Some(number(N)),
         x: bound.x,
     };
-    let explanation = explain(&world.state, &dial, world.now);
+    let explanation = explain(&world.state, &query, world.now);
     let text: String = explanation
         .steps
         .iter()

@@ -11,7 +11,7 @@ use crate::writer::{Ledger, ReadError, Records, Seeds, Touch};
 use arc_swap::ArcSwap;
 use maskline_domain::call::{Ending, Reason, ring_tone};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::routing::{self, Dial};
+use maskline_domain::routing::{self, RouteQuery};
 use maskline_domain::trunk::candidates;
 use maskline_domain::{State, ToneCode, TrunkName};
 use maskline_media::statistics::Statistics;
@@ -75,7 +75,7 @@ impl CallStore {
     /// Asks the state where the call goes.
     ///
     /// The answer comes at once if nothing that it rests on is being written; else as news.
-    pub fn ask_route(&self, key: CallKey, query: Dial) -> Option<Box<Routing>> {
+    pub fn ask_route(&self, key: CallKey, query: RouteQuery) -> Option<Box<Routing>> {
         // Chance shares the calls out among trunks; when the system gives none, the first will do.
         let seed = self.seeds.number().unwrap_or_default();
         let (trunks, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());

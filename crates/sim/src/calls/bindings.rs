@@ -5,7 +5,7 @@ use maskline_domain::binding::Extras;
 use maskline_domain::call::Prompt;
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk, Unbind};
-use maskline_domain::routing::{self, Dial, Route};
+use maskline_domain::routing::{self, Route, RouteQuery};
 use maskline_domain::{
     Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Envelope, Number,
     NumberKind, Party, PhoneNumber, Pool, PoolKey, Product, Restriction, RingConfig, RingTones,
@@ -153,8 +153,8 @@ impl BindingWorld {
 
     /// What the list says of the ring tone of a call that rings, or whose A has no B: the binding's if it
     /// can be played, else the pool's.
-    pub fn expected_tone(&self, dial: &Dial, now: Timestamp) -> Option<ToneCode> {
-        let (known, is_a) = self.known_of(dial, now)?;
+    pub fn expected_tone(&self, query: &RouteQuery, now: Timestamp) -> Option<ToneCode> {
+        let (known, is_a) = self.known_of(query, now)?;
         let place = match (is_a, known.b) {
             (true, Some(_)) => 0,
             (true, None) => 1,
@@ -287,8 +287,8 @@ impl BindingWorld {
     }
 
     /// What the real rules say.
-    pub fn route(&self, dial: &Dial, now: Timestamp) -> Route {
-        routing::route(&self.state, dial, now)
+    pub fn route(&self, query: &RouteQuery, now: Timestamp) -> Route {
+        routing::route(&self.state, query, now)
     }
 
     pub fn pool(&self, x: PhoneNumber) -> Option<PoolKey> {
@@ -296,15 +296,15 @@ impl BindingWorld {
     }
 
     /// What the list says, and the table of endings in plain words.
-    pub fn expected(&self, dial: &Dial, now: Timestamp) -> Expected {
-        if !self.numbers.contains(&dial.x) {
+    pub fn expected(&self, query: &RouteQuery, now: Timestamp) -> Expected {
+        if !self.numbers.contains(&query.x) {
             return Expected::Unknown;
         }
-        if dial.caller == Some(dial.x) {
+        if query.caller == Some(query.x) {
             return Expected::Refused(None, 482, 25);
         }
         let cannot = Expected::Refused(Some(Prompt::CannotConnect), 403, 21);
-        match self.known_of(dial, now) {
+        match self.known_of(query, now) {
             None => Expected::Refused(Some(Prompt::NotInUse), 404, 1),
             Some((known, true)) => match (known.restriction, known.b) {
                 (Restriction::AMayNotDial, _) => cannot,
@@ -320,21 +320,21 @@ impl BindingWorld {
     }
 
     /// Whether the call, if it goes through, is recorded.
-    pub fn is_recorded(&self, dial: &Dial, now: Timestamp) -> bool {
-        self.known_of(dial, now)
+    pub fn is_recorded(&self, query: &RouteQuery, now: Timestamp) -> bool {
+        self.known_of(query, now)
             .is_some_and(|(known, _)| known.is_recorded)
     }
 
     /// By which binding a call goes, and whether its A calls.
-    fn known_of(&self, dial: &Dial, now: Timestamp) -> Option<(&KnownBinding, bool)> {
-        let is_live = |known: &&KnownBinding| known.x == dial.x && now < known.expires_at;
+    fn known_of(&self, query: &RouteQuery, now: Timestamp) -> Option<(&KnownBinding, bool)> {
+        let is_live = |known: &&KnownBinding| known.x == query.x && now < known.expires_at;
         let mine: Vec<&KnownBinding> = self.known_bindings.iter().filter(is_live).collect();
-        if let Some(known) = mine.iter().find(|known| dial.caller == Some(known.a)) {
+        if let Some(known) = mine.iter().find(|known| query.caller == Some(known.a)) {
             return Some((known, true));
         }
         let is_for = |known: &&&KnownBinding| match known.pool_kind.product {
             Product::Axn => true,
-            Product::Axb => dial.caller.is_some() && dial.caller == known.b,
+            Product::Axb => query.caller.is_some() && query.caller == known.b,
         };
         mine.iter().find(is_for).map(|known| (*known, false))
     }

@@ -10,7 +10,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use maskline_domain::call::{Notice, Prompt, Question, Sound, predict, ring_tone};
-use maskline_domain::routing::{Dial, Route};
+use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy};
 use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
 
@@ -151,7 +151,7 @@ impl Tally {
         ]
     }
 
-    fn count(&mut self, dial: &Dial, seen: &Seen) {
+    fn count(&mut self, query: &RouteQuery, seen: &Seen) {
         self.calls += 1;
         self.rang += u64::from(seen.rang.is_some());
         let heard = |prompt: Prompt| u64::from(seen.sound == Some(prompt.into()));
@@ -163,7 +163,7 @@ impl Tally {
         }
         self.answered_in_vain += u64::from(seen.rang.is_none() && seen.status == 200);
         self.unsaid += u64::from(seen.status != 200 && seen.sound.is_none());
-        self.withheld += u64::from(dial.caller.is_none());
+        self.withheld += u64::from(query.caller.is_none());
         self.loops += u64::from(seen.status == 482);
     }
 }
@@ -182,19 +182,19 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
     };
     for _ in 0..CALLS_A_STATE {
         let (caller, x) = bindings.dial(&mut chance);
-        let dial = Dial { caller, x };
+        let query = RouteQuery { caller, x };
         let enabled: Vec<&Trunk> = bindings.state().trunks().filter(|it| it.enabled).collect();
         let Some(&by) = chance.pick(&enabled) else {
             break;
         };
         // Some bindings end while calls are made.
         let begin = now.plus_millis(chance.between(0, 60_000));
-        let outcome = single_call::call(&bindings, &mut chance, &dial, by, notice, begin);
+        let outcome = single_call::call(&bindings, &mut chance, &query, by, notice, begin);
         let seen = outcome.seen;
         let at = outcome.routed_at;
         let is_usual = enabled.first().is_some_and(|first| first.name == by.name);
         let question = Question {
-            dial,
+            query,
             trunk: (!is_usual || chance.one_in(2)).then(|| by.name.clone()),
             notice,
         };
@@ -204,7 +204,7 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             ..said
         };
         let predicted = explained(&bindings, &question, at, plan.slip).map(met);
-        let listed = met(listed(&bindings, &dial, by.prompts, notice, at));
+        let listed = met(listed(&bindings, &query, by.prompts, notice, at));
         if predicted != Some(seen) || listed != seen || !outcome.is_over {
             let predicted = predicted.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
             let left = if outcome.is_over {
@@ -222,8 +222,8 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             );
             return Err(Found { plan, what });
         }
-        tally.count(&dial, &seen);
-        tally.unknown += u64::from(bindings.expected(&dial, at) == Expected::Unknown);
+        tally.count(&query, &seen);
+        tally.unknown += u64::from(bindings.expected(&query, at) == Expected::Unknown);
     }
     Ok(tally)
 }
@@ -270,7 +270,7 @@ fn explained(
                 .cloned();
         }
         Some(Slip::Later) => at = at.plus_secs(100),
-        Some(Slip::Withheld) => question.dial.caller = None,
+        Some(Slip::Withheld) => question.query.caller = None,
         Some(Slip::NoNotice) => question.notice = Notice::None,
     }
     let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || bindings.has_tone(code);
@@ -278,7 +278,7 @@ fn explained(
     let (_, forecast) = predict(bindings.state(), &question, tone, at)?;
     Some(Seen {
         rang: forecast.rings,
-        shown: forecast.rings.map(|_| question.dial.x),
+        shown: forecast.rings.map(|_| question.query.x),
         ring_tone: forecast.ring_tone,
         sound: forecast.sound,
         status: forecast.ending.status,
@@ -289,12 +289,12 @@ fn explained(
 /// What the list of bindings says, and the table of endings in plain words.
 fn listed(
     bindings: &BindingWorld,
-    dial: &Dial,
+    query: &RouteQuery,
     prompts: PromptPolicy,
     notice: Notice,
     at: Timestamp,
 ) -> Seen {
-    let tone = bindings.expected_tone(dial, at);
+    let tone = bindings.expected_tone(query, at);
     let refused = |prompt: Option<Prompt>, status, cause| {
         let (prompt, status) = match (prompts, prompt) {
             (PromptPolicy::None, _) | (_, None) => (None, status),
@@ -313,17 +313,17 @@ fn listed(
             cause: Some(cause),
         }
     };
-    match bindings.expected(dial, at) {
+    match bindings.expected(query, at) {
         Expected::Unknown => refused(None, 404, 1),
         Expected::Refused(prompt, status, cause) => refused(prompt, status, cause),
         Expected::Rings(_) if !bindings.has_way_out() => {
             refused(Some(Prompt::Unreachable), 502, 38)
         }
         Expected::Rings(callee) => {
-            let is_told = notice != Notice::None && bindings.is_recorded(dial, at);
+            let is_told = notice != Notice::None && bindings.is_recorded(query, at);
             Seen {
                 rang: Some(callee),
-                shown: Some(dial.x),
+                shown: Some(query.x),
                 ring_tone: tone.filter(|_| prompts == PromptPolicy::Early),
                 sound: is_told.then_some(Sound::Prompt(Prompt::RecordingNotice)),
                 status: 200,

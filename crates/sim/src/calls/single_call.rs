@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use maskline_domain::call::{Moment, Notice, ring_tone};
-use maskline_domain::routing::Dial as Query;
+use maskline_domain::routing::RouteQuery;
 use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
@@ -121,7 +121,7 @@ pub(super) struct SingleCall<'a> {
 pub(super) fn call(
     bindings: &BindingWorld,
     chance: &mut Chance,
-    query: &Query,
+    query: &RouteQuery,
     by: &maskline_domain::Trunk,
     notice: Notice,
     begin: Timestamp,
@@ -445,7 +445,7 @@ impl SingleCall<'_> {
     }
 
     /// As the server reads it, now.
-    fn read_route(&mut self, query: &Query) -> Routing {
+    fn read_route(&mut self, query: &RouteQuery) -> Routing {
         let now = self.moment().wall;
         self.routed_at = Some(now);
         let seed = self.chance.word();

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use maskline_domain::call::{Moment, Notice};
-use maskline_domain::routing::Dial as Query;
+use maskline_domain::routing::RouteQuery;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{Timestamp, TrunkName};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
@@ -86,7 +86,7 @@ enum Coming {
     Outage,
     TrunksChange,
     Tell(Input<'static>),
-    RouteIsRead(CallKey, Query),
+    RouteIsRead(CallKey, RouteQuery),
 }
 
 pub(super) struct World {

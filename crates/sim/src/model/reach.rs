@@ -1,26 +1,26 @@
 //! Who is reached when somebody dials X: found by looking at every binding.
 
 use maskline_domain::product::Role;
-use maskline_domain::routing::{Connection, Dial, Route, Situation};
+use maskline_domain::routing::{Connection, Route, RouteQuery, Situation};
 use maskline_domain::{Binding, PhoneNumber, Product, Restriction, Timestamp};
 
 use crate::model::Model;
 
 impl Model {
     /// What is to be done with a call at `now`.
-    pub fn route(&self, dial: Dial, now: Timestamp) -> Route {
+    pub fn route(&self, query: RouteQuery, now: Timestamp) -> Route {
         let refuse = |situation, binding: Option<&Binding>| Route::Refuse {
             situation,
             binding: binding.cloned().map(Box::new),
         };
-        if !self.numbers.contains_key(&dial.x) {
+        if !self.numbers.contains_key(&query.x) {
             return refuse(Situation::XUnknown, None);
         }
-        if dial.caller == Some(dial.x) {
+        if query.caller == Some(query.x) {
             return refuse(Situation::Loop, None);
         }
         let (Some(pool), Some((binding, role))) =
-            (self.pool_of(dial.x), self.binding_for(dial, now))
+            (self.pool_of(query.x), self.binding_for(query, now))
         else {
             return refuse(Situation::NoBinding, None);
         };
@@ -49,10 +49,10 @@ impl Model {
         }))
     }
 
-    fn binding_for(&self, dial: Dial, now: Timestamp) -> Option<(&Binding, Role)> {
-        self.live_on(dial.x, now).find_map(|binding| {
-            let is_a = dial.caller == Some(binding.a);
-            let is_b = dial.caller.is_some() && dial.caller == binding.b;
+    fn binding_for(&self, query: RouteQuery, now: Timestamp) -> Option<(&Binding, Role)> {
+        self.live_on(query.x, now).find_map(|binding| {
+            let is_a = query.caller == Some(binding.a);
+            let is_b = query.caller.is_some() && query.caller == binding.b;
             match binding.product {
                 Product::Axn if is_a => Some((binding, Role::A)),
                 Product::Axn => Some((binding, Role::Other)),

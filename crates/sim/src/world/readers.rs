@@ -1,6 +1,6 @@
 //! Readers: callers who dial X numbers, and queries.
 
-use maskline_domain::routing::{Dial, Route, Situation, explain, route};
+use maskline_domain::routing::{Route, RouteQuery, Situation, explain, route};
 use maskline_domain::{AccessKeyId, PhoneNumber, PoolKey, State, SubsId, Timestamp};
 use maskline_journal::pipeline::Touch;
 
@@ -16,7 +16,7 @@ const WAITING_MAX: usize = 32;
 #[derive(Debug, Clone)]
 pub enum Read {
     /// Where a call goes.
-    Route(Dial),
+    Route(RouteQuery),
     /// A binding, known with its X.
     Binding(SubsId, PhoneNumber),
     /// A number and the bindings on it.
@@ -31,7 +31,7 @@ impl Read {
     /// What the server says it will look at.
     fn touch(&self) -> Touch {
         match self {
-            Read::Route(dial) => Touch::Number(dial.x),
+            Read::Route(query) => Touch::Number(query.x),
             Read::Binding(_, x) | Read::Number(x) => Touch::Number(*x),
             Read::Lists(..) => Touch::Lists,
             Read::Bindings => Touch::Scan,
@@ -78,14 +78,14 @@ impl World {
             )
         })?;
         let durable = self.durable();
-        if let Read::Route(dial) = read {
+        if let Read::Route(query) = read {
             let at = if self.plants(Fault::RouteEndsLate) {
                 now.plus_millis(-1)
             } else {
                 now
             };
-            let found = route(state, dial, at);
-            self.verify_route(state, *dial, &found, now)?;
+            let found = route(state, query, at);
+            self.verify_route(state, *query, &found, now)?;
             self.tally.routes += 1;
             self.tally.connected += u64::from(matches!(found, Route::Connect(_)));
             return Ok(());
@@ -132,25 +132,32 @@ impl World {
         Ok(())
     }
 
-    fn verify_route(&self, state: &State, dial: Dial, found: &Route, now: Timestamp) -> Held {
-        let expected = self.durable().route(dial, now);
+    fn verify_route(
+        &self,
+        state: &State,
+        query: RouteQuery,
+        found: &Route,
+        now: Timestamp,
+    ) -> Held {
+        let expected = self.durable().route(query, now);
         if !same_route(found, &expected) {
-            let law = if self.durable.is_some() && same_route(found, &self.model.route(dial, now)) {
+            let law = if self.durable.is_some() && same_route(found, &self.model.route(query, now))
+            {
                 Law::DurableReads
             } else {
                 Law::RightParty
             };
             return broken(
                 law,
-                format!("{dial:?} leads to {found:?}, not {expected:?}"),
+                format!("{query:?} leads to {found:?}, not {expected:?}"),
             );
         }
         // What is told to a person is what a call does.
-        let explained = explain(state, &dial, now);
+        let explained = explain(state, &query, now);
         hold(
             same_route(&explained.route, &expected),
             Law::RightParty,
-            || format!("{dial:?} is explained as {:?}", explained.route),
+            || format!("{query:?} is explained as {:?}", explained.route),
         )
     }
 }

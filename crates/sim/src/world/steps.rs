@@ -1,6 +1,6 @@
 //! What happens next.
 
-use maskline_domain::routing::Dial;
+use maskline_domain::routing::RouteQuery;
 use maskline_domain::{AccessKeyId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
 use maskline_journal::pipeline::Input;
 
@@ -142,8 +142,8 @@ impl World {
                 self.settle(outcome)?;
             }
             WorldStep::Dial => {
-                let dial = self.dial();
-                self.read(Read::Route(dial))?;
+                let query = self.query();
+                self.read(Read::Route(query))?;
             }
             WorldStep::Look => {
                 let read = self.look_at();
@@ -238,7 +238,7 @@ impl World {
         }
     }
 
-    fn dial(&mut self) -> Dial {
+    fn query(&mut self) -> RouteQuery {
         let binding = self.known();
         let x = match &binding {
             Some(binding) if !self.chance.one_in(4) => binding.x,
@@ -260,7 +260,7 @@ impl World {
             2..=4 => party,
             _ => Some(of_binding),
         };
-        Dial { caller, x }
+        RouteQuery { caller, x }
     }
 
     fn look_at(&mut self) -> Read {
@@ -310,7 +310,7 @@ impl World {
             }
             1 | 2 => {
                 let caller = self.chance.one_of([Some(binding.a), binding.b, None]);
-                self.read(Read::Route(Dial { caller, x }))
+                self.read(Read::Route(RouteQuery { caller, x }))
             }
             _ => Ok(()),
         }

@@ -346,7 +346,7 @@ impl World {
             Output::AskRoute(key, query) => {
                 assert_eq!(
                     query,
-                    Query {
+                    RouteQuery {
                         caller: Some(number(N)),
                         x: number(X)
                     }

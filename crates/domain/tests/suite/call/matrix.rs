@@ -7,7 +7,7 @@ use maskline_domain::call::{
     Sound, Terms, forecast, predict,
 };
 use maskline_domain::ops::Unbind;
-use maskline_domain::routing::{Dial, Route, route};
+use maskline_domain::routing::{Route, RouteQuery, route};
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{
     BindRequest, Party, PoolKey, PoolRef, Product, Restriction, SubsId, ToneCode,
@@ -53,11 +53,11 @@ fn meet_toned(
     terms: Terms,
     tone: Option<ToneCode>,
 ) -> (Met, Option<ToneCode>) {
-    let dial = Dial {
+    let query = RouteQuery {
         caller: caller.map(number),
         x: number(X),
     };
-    let routed = route(&world.state, &dial, world.now);
+    let routed = route(&world.state, &query, world.now);
     let options = DialOptions { tone, ..ONE_TRUNK };
     let expected = forecast(&routed, options, &terms);
     let mut call = Call::new(terms, moment(0));
@@ -297,7 +297,7 @@ fn a_foretold_tone_is_chosen_by_route_and_pool() {
     });
     let predicted = |caller| {
         let question = Question {
-            dial: Dial {
+            query: RouteQuery {
                 caller: Some(number(caller)),
                 x: number(X),
             },
@@ -324,11 +324,11 @@ fn a_foretold_tone_is_chosen_by_route_and_pool() {
 fn unbinding_and_expiry_during_a_call_leave_it_alone_and_stop_the_next() {
     for is_unbound in [true, false] {
         let (mut world, subs_id) = bound(axn_with_b());
-        let dial = Dial {
+        let query = RouteQuery {
             caller: Some(number(N)),
             x: number(X),
         };
-        let routed = route(&world.state, &dial, world.now);
+        let routed = route(&world.state, &query, world.now);
         let mut call = Call::new(TERMS, moment(0));
         call.handle(Input::Routed(routed, ONE_TRUNK), moment(0));
         call.handle(Input::RowOpened(true), moment(0));
@@ -346,7 +346,7 @@ fn unbinding_and_expiry_during_a_call_leave_it_alone_and_stop_the_next() {
         }
         assert!(call.is_talking());
         assert!(matches!(
-            route(&world.state, &dial, world.now),
+            route(&world.state, &query, world.now),
             Route::Refuse { .. }
         ));
         let actions = call.handle(Input::Gone(Side::Callee, None), moment(1));

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use maskline_domain::call::{Question, predict, ring_tone};
 use maskline_domain::clock::Timestamp;
-use maskline_domain::routing::{Dial, Route};
+use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::{Pool, TrunkName};
 use maskline_journal::pipeline::Touch;
 
@@ -61,7 +61,7 @@ pub async fn explain(
     };
     let now = admin.ledger.read(Touch::None, |_, now| now).await?;
     let question = Question {
-        dial: Dial { caller, x },
+        query: RouteQuery { caller, x },
         trunk: asked.trunk.as_deref().map(TrunkName::new),
         notice: admin.notice,
     };

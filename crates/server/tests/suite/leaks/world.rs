@@ -6,7 +6,7 @@ use crate::leaks::phone::Phone;
 use crate::leaks::plants::Plant;
 use maskline_domain::call::{Moment, Notice, Side};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::routing::{self, Dial};
+use maskline_domain::routing::{self, RouteQuery};
 use maskline_domain::*;
 use maskline_fixtures::domain::{
     self as fixtures, ACCOUNT, HOUR_MS, PAIR_POOL, POOL, bind_request, number,
@@ -336,7 +336,7 @@ impl World {
         self.told.push(text);
     }
 
-    fn route(&self, query: &Dial, now: Timestamp) -> Routing {
+    fn route(&self, query: &RouteQuery, now: Timestamp) -> Routing {
         let route = routing::route(&self.state, query, now);
         Routing {
             route,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::routing::{Dial as Query, Route};
+use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::{AccountId, ToneCode};
 use maskline_sip::g711::Law;
 use maskline_switch::{
@@ -152,7 +152,7 @@ impl World {
         self.tracks.get_mut(call)
     }
 
-    pub(super) fn ask_route(&mut self, key: CallKey, query: Query) {
+    pub(super) fn ask_route(&mut self, key: CallKey, query: RouteQuery) {
         let Some(call) = self.hearing else {
             return self.break_law("a call began without an INVITE".to_owned(), None);
         };
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    pub(super) fn read_route(&mut self, key: CallKey, query: Query) {
+    pub(super) fn read_route(&mut self, key: CallKey, query: RouteQuery) {
         if self.chance.one_in(100) {
             return self.tell(Input::Routed(key, None));
         }
@@ -265,11 +265,11 @@ impl World {
         let is_in_vain = record.answered_at.is_none() && record.sip_status == Some(200);
         self.tally.answered_in_vain += u64::from(is_in_vain);
         if let (Some(_), Some(x)) = (record.answered_at, record.x) {
-            let dial = Query {
+            let query = RouteQuery {
                 caller: record.caller,
                 x,
             };
-            let is_still = self.bindings.expected(&dial, self.moment().wall);
+            let is_still = self.bindings.expected(&query, self.moment().wall);
             let was = self.tracks[call].expected;
             self.tally.outlived += u64::from(was != Some(is_still));
         }
