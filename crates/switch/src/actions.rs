@@ -6,7 +6,7 @@ use super::media::Unfit;
 use super::media_reach::Reach;
 use super::types::recording_file;
 use super::{CallKey, LeaseRequest, Output, RecordingRequest, Switch};
-use crate::{Trunk, peers};
+use crate::{TrunkPeer, peers};
 use maskline_domain::call::{Action as CallAction, Input as CallInput, MediaFault, Moment, Side};
 use maskline_sip::endpoint::{self, Input as SipInput};
 
@@ -88,7 +88,7 @@ impl Switch {
     pub(super) fn ask_for_ports(&mut self, key: CallKey) {
         if let Some(live) = self.calls.get(&key) {
             let request = LeaseRequest {
-                caller_advertised: live.trunk_in.said.rtp_advertised,
+                caller_advertised: live.trunk_in.definition.rtp_advertised,
             };
             self.outputs.push_back(Output::LeaseMedia(key, request));
         }
@@ -141,24 +141,24 @@ impl Switch {
             return;
         };
         let (codecs, reach) = (
-            Codecs::of(&trunk.said),
+            Codecs::of(&trunk.definition),
             Reach::of_callee(&trunk, &self.setup),
         );
-        let advertised = trunk.said.rtp_advertised;
+        let advertised = trunk.definition.rtp_advertised;
         let Some(sdp) = live.media.offer_by(advertised, codecs, reach, session) else {
             return self.happen(key, CallInput::MediaRefused(MediaFault::Unfit), now);
         };
         live.callee_leg = Some(leg);
-        live.trunk_out = Some(trunk.said.name.clone());
-        self.loads.dial(&trunk.said, now.tick_ms);
-        live.record.trunk_out = Some(trunk.said.name.to_string());
-        let advertised = trunk.said.sip_advertised.unwrap_or(usual);
-        let note = format!("to {callee} by {}, shown {}", trunk.said.name, live.x);
+        live.trunk_out = Some(trunk.definition.name.clone());
+        self.loads.dial(&trunk.definition, now.tick_ms);
+        live.record.trunk_out = Some(trunk.definition.name.to_string());
+        let advertised = trunk.definition.sip_advertised.unwrap_or(usual);
+        let note = format!("to {callee} by {}, shown {}", trunk.definition.name, live.x);
         live.note(now, Side::Callee, Way::Out, "INVITE", note);
         let dial = endpoint::Dial {
             hop: trunk.peer.hop,
-            target: peers::target(&trunk.said, callee, trunk.peer.hop.address),
-            identity: peers::identity(&trunk.said, live.x, advertised),
+            target: peers::target(&trunk.definition, callee, trunk.peer.hop.address),
+            identity: peers::identity(&trunk.definition, live.x, advertised),
             max_forwards: live.max_forwards,
             sdp,
         };
@@ -166,9 +166,9 @@ impl Switch {
         self.sip(SipInput::Dial(leg, dial), now);
     }
 
-    fn pass_over(&mut self, key: CallKey, trunk: &Trunk, now: Moment) {
+    fn pass_over(&mut self, key: CallKey, trunk: &TrunkPeer, now: Moment) {
         if let Some(live) = self.calls.get_mut(&key) {
-            let note = format!("{} is full", trunk.said.name);
+            let note = format!("{} is full", trunk.definition.name);
             live.note(now, Side::Callee, Way::In, 503, note);
         }
         self.happen(key, CallInput::TrunkFull, now);
@@ -203,7 +203,7 @@ impl Switch {
             self.chains.leave(key, &lease);
         }
         self.call_limits.leave(live.x, live.record.caller);
-        self.loads.leave(&live.trunk_in.said.name);
+        self.loads.leave(&live.trunk_in.definition.name);
         self.legs.remove(&live.caller_leg);
         live.callee_leg.map(|leg| self.legs.remove(&leg));
         let is_recorded = live.record.released_at.is_some();

@@ -2,7 +2,7 @@
 
 use super::ladder::{Ladder, Way};
 use super::media::Media;
-use crate::Trunk;
+use crate::TrunkPeer;
 use maskline_domain::call::{AnnounceBy, Call, CallLimit, Closing, Moment, Side, Sound};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{PhoneNumber, TrunkName};
@@ -17,10 +17,10 @@ pub(super) struct ActiveCall {
     pub x: PhoneNumber,
     pub over_limit: Option<CallLimit>,
     pub caller_leg: LegId,
-    pub trunk_in: Trunk,
+    pub trunk_in: TrunkPeer,
     pub callee_leg: Option<LegId>,
     /// By which the second leg may be dialled, in order: a trunk at several places stands here once for each.
-    pub trunks: Vec<Trunk>,
+    pub trunks: Vec<TrunkPeer>,
     /// By which it is.
     pub trunk: usize,
     /// The trunk on which its second leg is counted.

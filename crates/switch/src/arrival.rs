@@ -7,7 +7,7 @@ use super::media::Media;
 use super::media_names::Resolved;
 use super::media_reach::Reach;
 use super::{CallKey, Output, Routing, Switch};
-use crate::{Trunk, numbers, peers};
+use crate::{TrunkPeer, numbers, peers};
 use maskline_domain::PhoneNumber;
 use maskline_domain::call::admission::{Arrival, NotTaken, admit};
 use maskline_domain::call::{Call, DialOptions, Input as CallInput, Moment, Side, Terms};
@@ -36,27 +36,27 @@ impl Switch {
         };
         self.last_call += 1;
         let key = CallKey::from(self.last_call);
-        let caller = peers::caller(&trunk_in.said, invite).number;
+        let caller = peers::caller(&trunk_in.definition, invite).number;
         let record = CallRecord {
             call_id: self.call_id(key, now),
             node: self.setup.node.clone(),
             boot: self.setup.boot.clone(),
             x: Some(x),
             caller,
-            trunk_in: Some(trunk_in.said.name.to_string()),
+            trunk_in: Some(trunk_in.definition.name.to_string()),
             arrived_at: now.wall,
             ..CallRecord::default()
         };
         let terms = Terms {
             duration_max_s: self.setup.duration_max_s,
-            prompts: trunk_in.said.prompts,
+            prompts: trunk_in.definition.prompts,
             notice: self.setup.notice,
         };
         let sessions = [
             self.session(key, b"caller", now),
             self.session(key, b"callee", now),
         ];
-        let codecs = Codecs::of(&trunk_in.said);
+        let codecs = Codecs::of(&trunk_in.definition);
         let said = invite.sdp().unwrap_or_default();
         let reach = Reach::of_caller(&trunk_in, &self.setup);
         let mut media = Media::from_offer(said, named.ok().flatten(), codecs, reach, sessions);
@@ -85,7 +85,7 @@ impl Switch {
         let who = caller.map_or_else(|| "a withheld number".into(), |caller| caller.to_string());
         let note = format!("{who} dials {x}");
         live.note(now, Side::Caller, Way::In, "INVITE", note);
-        self.loads.enter(&live.trunk_in.said.name);
+        self.loads.enter(&live.trunk_in.definition.name);
         self.calls.insert(key, Box::new(live));
         self.legs.insert(leg, (key, Side::Caller));
         self.reschedule(key);
@@ -99,17 +99,17 @@ impl Switch {
         peer: PeerId,
         invite: &Message,
         now: Moment,
-    ) -> Result<(Trunk, PhoneNumber), NotTaken> {
+    ) -> Result<(TrunkPeer, PhoneNumber), NotTaken> {
         let trunk = self.trunk_of(peer).ok_or(NotTaken::Overload)?.clone();
         let arrival = Arrival {
             is_draining: self.draining,
             calls: self.calls.len(),
             calls_max: self.setup.calls_max,
-            load: self.loads.of(&trunk.said.name, now.tick_ms),
+            load: self.loads.of(&trunk.definition.name, now.tick_ms),
             is_forwarded: is_forwarded(invite),
-            x: numbers::dialled_on(invite, trunk.said.home_area),
+            x: numbers::dialled_on(invite, trunk.definition.home_area),
         };
-        let x = admit(&trunk.said, arrival)?;
+        let x = admit(&trunk.definition, arrival)?;
         Ok((trunk, x))
     }
 
@@ -117,7 +117,7 @@ impl Switch {
         let Some(live) = self.calls.get(&key) else {
             return;
         };
-        let fits = |trunk: Trunk| (live.media.fits(&Codecs::of(&trunk.said)), trunk);
+        let fits = |trunk: TrunkPeer| (live.media.fits(&Codecs::of(&trunk.definition)), trunk);
         let trunks: Vec<_> = routing.trunks.into_iter().map(fits).collect();
         let (trunks, further) = self.choose(trunks, now);
         let Some(live) = self.calls.get_mut(&key) else {

@@ -138,7 +138,7 @@ impl Switch {
     fn dialled_by(&self, leg: LegId) -> Option<String> {
         let (key, side) = self.legs.get(&leg)?;
         let live = self.calls.get(key).filter(|_| *side == Side::Callee)?;
-        Some(live.trunks.get(live.trunk)?.said.name.to_string())
+        Some(live.trunks.get(live.trunk)?.definition.name.to_string())
     }
 
     /// Notes what a party said; none if its call is over.

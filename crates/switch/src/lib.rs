@@ -54,7 +54,7 @@ use media_names::MediaNames;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trunk_load::Loads;
-pub use trunks::{Registration, Trunk, TrunkHealth};
+pub use trunks::{Registration, TrunkHealth, TrunkPeer};
 
 /// See the module.
 pub struct Switch {
@@ -62,7 +62,7 @@ pub struct Switch {
     endpoint: Endpoint,
     /// In the order of their [`PeerId`]. A trunk keeps its place as long as the process lives, so that a
     /// number never means another one.
-    trunks: Vec<Trunk>,
+    trunks: Vec<TrunkPeer>,
     // Boxed, since what is moved within the map should be small.
     calls: BTreeMap<CallKey, Box<ActiveCall>>,
     call_limits: CallLimits,

@@ -8,7 +8,7 @@ mod shares;
 
 use super::media::Unfit;
 use super::{Output, Resolution, Switch};
-use crate::Trunk;
+use crate::TrunkPeer;
 use known::KnownNames;
 use maskline_domain::TrunkName;
 use maskline_domain::call::{Moment, Side};
@@ -128,7 +128,9 @@ impl Switch {
     }
 
     fn wait_for_name(&mut self, leg: LegId, name: Box<str>, event: Event, now: Moment) {
-        let trunk = self.trunk_behind(&event).map(|trunk| &trunk.said.name);
+        let trunk = self
+            .trunk_behind(&event)
+            .map(|trunk| &trunk.definition.name);
         let Some(trunk) = trunk.cloned() else {
             // It belongs to no call any more.
             return self.take_event(event, Err(Unfit::HostUnanswered), now);
@@ -235,7 +237,7 @@ impl Switch {
         };
         let told = self
             .trunk_behind(&event)
-            .and_then(|it| it.said.rtp_advertised);
+            .and_then(|it| it.definition.rtp_advertised);
         let local = &self.setup.local_media;
         let mut usual = (addresses.iter()).filter(|ip| local.can_speak_with(**ip, told));
         let Some(address) = usual.next().or(addresses.first()).copied() else {
@@ -245,7 +247,7 @@ impl Switch {
     }
 
     /// The trunk of the leg on which something happened; none if it is of no call any more.
-    fn trunk_behind(&self, event: &Event) -> Option<&Trunk> {
+    fn trunk_behind(&self, event: &Event) -> Option<&TrunkPeer> {
         if let Event::Incoming { peer, .. } = event {
             return self.trunk_of(*peer);
         }

@@ -1,7 +1,7 @@
 //! Where the media of a trunk can be, and with which addresses ours can exchange any.
 
 use super::{Output, Setup, Switch, Unheard};
-use crate::Trunk;
+use crate::TrunkPeer;
 use ipnet::IpNet;
 use maskline_sip::hop::Transport;
 use maskline_sip::relay::LocalMedia;
@@ -47,18 +47,18 @@ pub(super) struct Reach {
 impl Reach {
     /// The side that calls by this trunk. A datagram may come from anybody, whatever it says of its sender; a
     /// connection, or one who knows a password, does not.
-    pub fn of_caller(trunk: &Trunk, setup: &Setup) -> Self {
+    pub fn of_caller(trunk: &TrunkPeer, setup: &Setup) -> Self {
         let is_proven =
             trunk.peer.hop.transport != Transport::Udp || trunk.peer.challenge.is_some();
         Self::new(trunk, setup, is_proven)
     }
 
     /// The side that is called by this trunk, and answers what only it has got.
-    pub fn of_callee(trunk: &Trunk, setup: &Setup) -> Self {
+    pub fn of_callee(trunk: &TrunkPeer, setup: &Setup) -> Self {
         Self::new(trunk, setup, true)
     }
 
-    fn new(trunk: &Trunk, setup: &Setup, is_proven: bool) -> Self {
+    fn new(trunk: &TrunkPeer, setup: &Setup, is_proven: bool) -> Self {
         let proven = Unheard {
             bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
             ms: PROVEN_MS,
@@ -69,18 +69,18 @@ impl Reach {
             ms: UNPROVEN_MS,
             is_proven: false,
         };
-        let sources = match trunk.said.nat {
+        let sources = match trunk.definition.nat {
             true => trunk.peer.addresses().collect(),
             false => [].into(),
         };
         Self {
-            nat: trunk.said.nat,
-            networks: trunk.said.media_networks.as_slice().into(),
+            nat: trunk.definition.nat,
+            networks: trunk.definition.media_networks.as_slice().into(),
             sources,
             unlisted: if is_proven { proven } else { unproven },
             proven,
             local_media: Arc::clone(&setup.local_media),
-            told: trunk.said.rtp_advertised,
+            told: trunk.definition.rtp_advertised,
         }
     }
 

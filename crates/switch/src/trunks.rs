@@ -10,11 +10,11 @@ use maskline_domain::trunk::{Candidate, Full, to_try};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId, Tested};
 use maskline_sip::hop::Hop;
 
-/// A SIP link to a carrier.
+/// A SIP link to a carrier: as an operator defined it, and as the endpoint knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trunk {
+pub struct TrunkPeer {
     /// What the operator says of it.
-    pub said: maskline_domain::Trunk,
+    pub definition: maskline_domain::Trunk,
     /// The same for SIP; its number is the switch's to give.
     pub peer: Peer,
 }
@@ -28,20 +28,20 @@ const SILENT_MAX: usize = 1_024;
 
 impl Switch {
     /// From now on these are the trunks.
-    pub(super) fn set_trunks(&mut self, trunks: Vec<Trunk>) {
+    pub(super) fn set_trunks(&mut self, trunks: Vec<TrunkPeer>) {
         let before: Vec<bool> = self.trunks.iter().map(is_watched).collect();
         for known in &mut self.trunks {
-            known.said.enabled = false;
+            known.definition.enabled = false;
         }
         let advertised: Vec<_> = (trunks.iter())
-            .filter_map(|trunk| trunk.said.rtp_advertised)
+            .filter_map(|trunk| trunk.definition.rtp_advertised)
             .collect();
         self.change_local_media(|local| advertised.into_iter().for_each(|ip| local.add(ip)));
         for trunk in trunks {
             match self
                 .trunks
                 .iter_mut()
-                .find(|known| known.said.name == trunk.said.name)
+                .find(|known| known.definition.name == trunk.definition.name)
             {
                 Some(known) => *known = trunk,
                 None => self.trunks.push(trunk),
@@ -66,7 +66,7 @@ impl Switch {
         self.loads.retain(|name| {
             trunks
                 .iter()
-                .any(|trunk| trunk.said.enabled && trunk.said.name == *name)
+                .any(|trunk| trunk.definition.enabled && trunk.definition.name == *name)
         });
         self.endpoint.set_peers(self.peers());
     }
@@ -98,7 +98,7 @@ impl Switch {
         (0..)
             .map(PeerId)
             .zip(&self.trunks)
-            .find(|(_, trunk)| trunk.said.enabled && trunk.said.name.as_str() == name)
+            .find(|(_, trunk)| trunk.definition.enabled && trunk.definition.name.as_str() == name)
             .map(|(id, _)| id)
     }
 
@@ -113,7 +113,7 @@ impl Switch {
         };
         (0..)
             .zip(&self.trunks)
-            .filter(|(_, trunk)| trunk.said.enabled)
+            .filter(|(_, trunk)| trunk.definition.enabled)
             .map(|(id, trunk)| Peer {
                 id: PeerId(id),
                 ..said(&trunk.peer)
@@ -121,7 +121,7 @@ impl Switch {
             .collect()
     }
 
-    pub(super) fn trunk_of(&self, peer: PeerId) -> Option<&Trunk> {
+    pub(super) fn trunk_of(&self, peer: PeerId) -> Option<&TrunkPeer> {
         self.trunks.get(usize::try_from(peer.0).ok()?)
     }
 
@@ -137,7 +137,7 @@ impl Switch {
             (Some((false, _)), true) => TrunkChange::ReachableAgain(at),
             (None, true) => TrunkChange::Reachable(at),
         };
-        let name = trunk.said.name.clone();
+        let name = trunk.definition.name.clone();
         self.outputs.push_back(Output::TrunkChanged(name, change));
     }
 
@@ -152,7 +152,7 @@ impl Switch {
             (_, true) => TrunkChange::RegistrationRefused(status),
             (_, false) => TrunkChange::RegistrarSilent,
         };
-        let name = trunk.said.name.clone();
+        let name = trunk.definition.name.clone();
         self.outputs.push_back(Output::TrunkChanged(name, change));
     }
 
@@ -161,11 +161,11 @@ impl Switch {
         (0..)
             .map(PeerId)
             .zip(&self.trunks)
-            .filter(|(_, trunk)| trunk.said.enabled)
+            .filter(|(_, trunk)| trunk.definition.enabled)
             .map(|(id, trunk)| {
                 let registration = self.endpoint.registration(id);
                 TrunkHealth {
-                    name: trunk.said.name.to_string(),
+                    name: trunk.definition.name.to_string(),
                     hops: trunk.peer.hops().collect(),
                     reachable: self.answering.get(&id).map(|(reachable, _)| *reachable),
                     registration: registration
@@ -180,9 +180,9 @@ impl Switch {
     /// before, by bit. Of each candidate it is known whether its codecs fit.
     pub(super) fn choose(
         &mut self,
-        candidates: Vec<(bool, Trunk)>,
+        candidates: Vec<(bool, TrunkPeer)>,
         now: Moment,
-    ) -> (Vec<Trunk>, u16) {
+    ) -> (Vec<TrunkPeer>, u16) {
         let candidates = candidates.into_iter().map(|(fits, trunk)| {
             let prospect = Candidate {
                 fits,
@@ -198,7 +198,7 @@ impl Switch {
     /// These trunks, each once for every place of it that is tried: first where it answered when it was
     /// last asked, last where nobody answered lately. Beside them which are further places of the one
     /// before, by bit.
-    fn places(&self, trunks: Vec<Trunk>, now: Moment) -> (Vec<Trunk>, u16) {
+    fn places(&self, trunks: Vec<TrunkPeer>, now: Moment) -> (Vec<TrunkPeer>, u16) {
         let (mut places, mut further) = (Vec::with_capacity(trunks.len()), 0);
         for trunk in trunks {
             let answered_at = self.answering_of(&trunk).and_then(|(reachable, at)| {
@@ -234,21 +234,21 @@ impl Switch {
     }
 
     /// Whether a trunk has room for one more call that is sent to it.
-    pub(super) fn admit(&mut self, trunk: &Trunk, now: Moment) -> Result<(), Full> {
-        let load = self.loads.of(&trunk.said.name, now.tick_ms);
-        trunk.said.admits(load)
+    pub(super) fn admit(&mut self, trunk: &TrunkPeer, now: Moment) -> Result<(), Full> {
+        let load = self.loads.of(&trunk.definition.name, now.tick_ms);
+        trunk.definition.admits(load)
     }
 
-    fn is_silent(&self, trunk: &Trunk) -> bool {
+    fn is_silent(&self, trunk: &TrunkPeer) -> bool {
         matches!(self.answering_of(trunk), Some((false, _)))
     }
 
     /// Whether a trunk answered when it was last asked, and where.
-    fn answering_of(&self, trunk: &Trunk) -> Option<(bool, Hop)> {
+    fn answering_of(&self, trunk: &TrunkPeer) -> Option<(bool, Hop)> {
         let known = self
             .trunks
             .iter()
-            .position(|known| known.said.name == trunk.said.name)?;
+            .position(|known| known.definition.name == trunk.definition.name)?;
         let id = u32::try_from(known).ok()?;
         self.answering.get(&PeerId(id)).copied()
     }
@@ -263,7 +263,7 @@ impl Switch {
 }
 
 /// Whether it is learnt of this trunk if it answers.
-fn is_watched(trunk: &Trunk) -> bool {
+fn is_watched(trunk: &TrunkPeer) -> bool {
     let peer = &trunk.peer;
-    trunk.said.enabled && (peer.probe_every_s.is_some() || peer.registration.is_some())
+    trunk.definition.enabled && (peer.probe_every_s.is_some() || peer.registration.is_some())
 }

@@ -1,6 +1,6 @@
 //! What the shell sees of a switch: settings, inputs and outputs.
 
-use crate::Trunk;
+use crate::TrunkPeer;
 use maskline_domain::call::{CallKey, Notice, Side, Sound};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{Route, RouteQuery};
@@ -22,7 +22,7 @@ pub struct Routing {
     /// The account that owns the pool.
     pub account: Option<AccountId>,
     /// By which trunks the second leg may be dialled, in the order in which they are tried.
-    pub trunks: Vec<Trunk>,
+    pub trunks: Vec<TrunkPeer>,
     /// The ring tone that its caller is to hear; one that can be played.
     pub tone: Option<ToneCode>,
 }
@@ -71,7 +71,7 @@ pub enum Input<'a> {
     /// [`super::Switch::poll_timeout`] has come.
     Timeout,
     /// The trunks from which calls are taken from now on.
-    Trunks(Vec<Trunk>),
+    Trunks(Vec<TrunkPeer>),
     /// The machine's interfaces have these addresses now. Of use only where media is received at all of them.
     Interfaces(Vec<IpAddr>),
     /// Take no new calls from now on.

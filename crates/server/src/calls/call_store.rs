@@ -18,7 +18,7 @@ use maskline_media::statistics::Statistics;
 use maskline_sip::endpoint::{PeerId, Screen};
 use maskline_switch::peers::Passwords;
 use maskline_switch::{CallKey, Input, Routing};
-use maskline_switch::{Trunk, numbers, peers};
+use maskline_switch::{TrunkPeer, numbers, peers};
 use record_writer::{Job, RecordWriter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub struct CallStore {
     /// Opens the passwords of trunks.
     sealer: Option<Arc<Sealer>>,
     /// The trunks as they were last seen, with their passwords opened.
-    trunks: Arc<ArcSwap<Vec<Trunk>>>,
+    trunks: Arc<ArcSwap<Vec<TrunkPeer>>>,
     /// The ring tones that can be played.
     tones: Arc<BTreeSet<ToneCode>>,
     /// Where trunks are that name a host.
@@ -93,7 +93,7 @@ impl CallStore {
                 trunks: candidates(state, seed)
                     .into_iter()
                     .filter_map(|trunk| {
-                        let before = opened.iter().find(|opened| opened.said == *trunk);
+                        let before = opened.iter().find(|opened| opened.definition == *trunk);
                         before
                             .cloned()
                             .or_else(|| known(trunk, &names, sealer.as_deref()))
@@ -212,7 +212,7 @@ async fn read_trunks(
     ledger: &Ledger,
     names: &Arc<TrunkNames>,
     sealer: Option<&Sealer>,
-) -> Result<(Vec<Trunk>, Vec<TrunkName>), ReadError> {
+) -> Result<(Vec<TrunkPeer>, Vec<TrunkName>), ReadError> {
     let trunks: Vec<_> = ledger
         .read(Touch::Lists, |state: &State, _| {
             state.trunks().cloned().collect()
@@ -226,7 +226,7 @@ fn opened(
     trunks: &[maskline_domain::Trunk],
     names: &TrunkNames,
     sealer: Option<&Sealer>,
-) -> (Vec<Trunk>, Vec<TrunkName>) {
+) -> (Vec<TrunkPeer>, Vec<TrunkName>) {
     let (mut usable, mut sealed) = (Vec::new(), Vec::new());
     for trunk in trunks {
         match known(trunk, names, sealer) {
@@ -255,7 +255,7 @@ fn known(
     trunk: &maskline_domain::Trunk,
     names: &TrunkNames,
     sealer: Option<&Sealer>,
-) -> Option<Trunk> {
+) -> Option<TrunkPeer> {
     let places = names.places(trunk);
     let passwords = match sealer {
         Some(sealer) => passwords::open(trunk, sealer).ok()?,
@@ -263,8 +263,8 @@ fn known(
         None => Passwords::default(),
     };
     let peer = peers::peer(PeerId(0), trunk, &places, passwords)?;
-    Some(Trunk {
-        said: trunk.clone(),
+    Some(TrunkPeer {
+        definition: trunk.clone(),
         peer,
     })
 }
@@ -288,7 +288,7 @@ mod tests {
         let names = TrunkNames::new(None, Families { v4: true, v6: true });
         let (usable, shut) = opened(&[plain, sealed], &names, None);
         assert_eq!(usable.len(), 1);
-        assert_eq!(usable[0].said.name.as_str(), "plain");
+        assert_eq!(usable[0].definition.name.as_str(), "plain");
         assert_eq!(shut, [TrunkName::new("sealed")]);
     }
 }

@@ -19,7 +19,7 @@ use crate::clocks;
 use maskline_domain::call::Moment;
 use maskline_media::MediaPlane;
 use maskline_sip::hop::Hop;
-use maskline_switch::{Input, Output, Switch, Trunk, peers};
+use maskline_switch::{Input, Output, Switch, TrunkPeer, peers};
 use monitoring::log_trunk_change;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -218,16 +218,16 @@ impl Driver {
 
     /// Tells the connections who may connect, by which names those must be known that we connect to, and of whom
     /// it is remembered that they cannot be connected to.
-    fn introduce(&mut self, trunks: &[Trunk]) {
+    fn introduce(&mut self, trunks: &[TrunkPeer]) {
         self.connections.know(trunks.iter().flat_map(|trunk| {
-            let name: Arc<str> = trunk.said.name.as_str().into();
+            let name: Arc<str> = trunk.definition.name.as_str().into();
             trunk
                 .peer
                 .addresses()
                 .map(move |address| (address, name.clone()))
         }));
         let names = trunks.iter().flat_map(|trunk| {
-            let name = peers::tls_name(&trunk.said);
+            let name = peers::tls_name(&trunk.definition);
             let named = trunk
                 .peer
                 .hops()

@@ -22,7 +22,7 @@ use maskline_switch::{
     CallKey, Input, Lease, MediaPath, Output, Prompt, Repeat, Resolution, Routing, Setup, Side,
     Sound, Switch,
 };
-use maskline_switch::{Trunk, numbers, peers};
+use maskline_switch::{TrunkPeer, numbers, peers};
 
 use super::bindings::BindingWorld;
 use super::phone::{Act, Make, Phone};
@@ -505,9 +505,9 @@ fn heard(payload: &[u8]) -> Option<Sound> {
 }
 
 /// A trunk as calls know it.
-fn known(said: &maskline_domain::Trunk) -> Option<Trunk> {
-    Some(Trunk {
-        said: said.clone(),
-        peer: Peer::new(PeerId(0), peers::hop(said)?),
+fn known(definition: &maskline_domain::Trunk) -> Option<TrunkPeer> {
+    Some(TrunkPeer {
+        definition: definition.clone(),
+        peer: Peer::new(PeerId(0), peers::hop(definition)?),
     })
 }

@@ -18,8 +18,7 @@ use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
 use maskline_sip::hop::{Hop, Transport};
 use maskline_sip::relay::LocalMedia;
 use maskline_sip::time::Time;
-use maskline_switch::Trunk;
-use maskline_switch::{CallKey, Input, Setup, Switch};
+use maskline_switch::{CallKey, Input, Setup, Switch, TrunkPeer};
 
 use super::bindings::BindingWorld;
 use super::laws::Track;
@@ -350,11 +349,11 @@ fn hop_of(address: SocketAddr) -> Hop {
 }
 
 /// The carriers as the switch knows them, perhaps without one.
-fn trunks(without: Option<&str>) -> Vec<Trunk> {
+fn trunks(without: Option<&str>) -> Vec<TrunkPeer> {
     CARRIERS
         .iter()
-        .map(|(name, address, prompts)| Trunk {
-            said: maskline_domain::Trunk {
+        .map(|(name, address, prompts)| TrunkPeer {
+            definition: maskline_domain::Trunk {
                 enabled: without != Some(name),
                 prompts: *prompts,
                 ..maskline_domain::Trunk::new(TrunkName::new(name), String::new())

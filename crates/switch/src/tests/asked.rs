@@ -172,7 +172,7 @@ fn a_recorded_call_whose_offer_was_left_to_us_is_recorded_from_its_ack_on() {
 
 #[test]
 fn media_flows_once_the_caller_has_answered_our_offer() {
-    let codecs = Codecs::of(&trunk("any", CALLER, true).said);
+    let codecs = Codecs::of(&trunk("any", CALLER, true).definition);
     let mut media = Media::from_offer(b"", None, codecs.clone(), reach(), [1, 2]);
     media.lease(Lease {
         caller: address("192.0.2.1:20000"),

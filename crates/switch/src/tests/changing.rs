@@ -57,7 +57,7 @@ fn what_the_other_side_refuses_is_refused() {
 
 #[test]
 fn an_offer_that_waits_is_not_replaced_by_another() {
-    let codecs = Codecs::of(&trunk("any", CALLER, true).said);
+    let codecs = Codecs::of(&trunk("any", CALLER, true).definition);
     let mut media = Media::from_offer(
         &sdp_at(CALLER_MEDIA, "8"),
         None,
@@ -281,7 +281,7 @@ fn a_call_without_g711_is_relayed_unspoken_to_and_unrecorded_or_refused() {
     assert!(ladder.contains("without prompts or recording"), "{ladder}");
     let mut world = World::new();
     let mut incoming = trunk("in", CALLER, true);
-    incoming.said.without_g711 = WithoutG711::Refuse;
+    incoming.definition.without_g711 = WithoutG711::Refuse;
     world.tell(Input::Trunks(vec![incoming]));
     world.dial(sdp_at(CALLER_MEDIA, "18"), 70);
     assert_eq!(world.caller_end(), (488, Some(65)));

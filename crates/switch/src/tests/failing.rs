@@ -128,7 +128,7 @@ fn a_number_that_forwards_to_x_ends_within_the_cap_and_is_recorded() {
 fn one_call_too_many_takes_no_ports() {
     let mut world = World::new();
     for trunk in &mut world.switch.trunks {
-        trunk.said.prompts = maskline_domain::trunk::PromptPolicy::Early;
+        trunk.definition.prompts = maskline_domain::trunk::PromptPolicy::Early;
     }
     for _ in 0..2 {
         world.call();

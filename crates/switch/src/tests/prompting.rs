@@ -55,7 +55,7 @@ fn a_trunk_may_want_an_answer_for_the_prompt_or_none() {
         let mut world = World::new();
         world.answers = refused(Situation::NoBinding);
         let mut incoming = trunk("in", CALLER, true);
-        incoming.said.prompts = prompts;
+        incoming.definition.prompts = prompts;
         world.tell(Input::Trunks(vec![incoming]));
         world.call();
         assert_eq!(world.played.len(), prompts_played);
@@ -88,7 +88,7 @@ fn a_caller_whose_media_we_cannot_speak_gets_the_status_at_once() {
     ] {
         let mut world = World::new();
         let mut incoming = trunk("in", CALLER, true);
-        incoming.said.prompts = prompts;
+        incoming.definition.prompts = prompts;
         world.tell(Input::Trunks(vec![incoming]));
         world.answers = Answers {
             ports,

@@ -130,7 +130,7 @@ fn what_may_be_sent_before_it_is_heard_depends_on_who_can_have_asked_for_it() {
     let listing = |networks: &[&str]| {
         let mut trunk = plain();
         let networks = networks.iter().map(|it| it.parse().expect("a literal"));
-        trunk.said.media_networks = networks.collect();
+        trunk.definition.media_networks = networks.collect();
         trunk
     };
     let over = |transport| {
@@ -225,7 +225,7 @@ fn a_caller_that_acknowledges_something_may_be_sent_as_much_as_one_that_is_prove
     // Nothing is told where its trunk says where its media is, and there is no bound.
     let mut world = World::new();
     let mut listing = trunk("in", CALLER, true);
-    listing.said.media_networks = vec!["198.51.100.0/24".parse().expect("a literal")];
+    listing.definition.media_networks = vec!["198.51.100.0/24".parse().expect("a literal")];
     world.tell(Input::Trunks(vec![listing, trunk("out", CALLEE, true)]));
     world.talk();
     assert_eq!(world.unheard, []);
@@ -236,8 +236,8 @@ fn behind_nat_a_side_is_sought_where_its_trunk_is_and_anew_at_the_answer() {
     let mut world = World::new();
     let nat = |name: &str, peer: &str| {
         let mut trunk = trunk(name, peer, true);
-        trunk.said.nat = true;
-        trunk.said.media_networks = vec!["10.0.0.0/8".parse().expect("a literal")];
+        trunk.definition.nat = true;
+        trunk.definition.media_networks = vec!["10.0.0.0/8".parse().expect("a literal")];
         trunk.peer.sources = vec![ip("198.51.100.200")];
         trunk
     };

@@ -90,7 +90,7 @@ fn the_callee_is_offered_the_codec_of_the_tone_alone() {
     assert!(holds(&offered(&world), "RTP/AVP 0 101\r\n"));
     // As far as its trunk takes it.
     let mut world = with_tone();
-    world.answers.trunks[0].said.codecs = vec!["pcma".into()];
+    world.answers.trunks[0].definition.codecs = vec!["pcma".into()];
     world.dial(sdp_at(CALLER_MEDIA, "0 8 101"), 70);
     assert!(holds(&offered(&world), "RTP/AVP 8 101\r\n"));
     let callee = world.callee_leg();
@@ -165,7 +165,7 @@ fn a_caller_that_cannot_hear_it_rings_as_ever() {
     for prompts in [PromptPolicy::Answer, PromptPolicy::None] {
         let mut world = with_tone();
         let mut incoming = trunk("in", CALLER, true);
-        incoming.said.prompts = prompts;
+        incoming.definition.prompts = prompts;
         world.tell(Input::Trunks(vec![incoming]));
         world.call();
         rings(&mut world);

@@ -8,7 +8,7 @@ use maskline_sip::message::Message;
 fn world(say: impl Fn(&mut maskline_domain::Trunk)) -> World {
     let mut world = World::new();
     let mut out = trunk("out", CALLEE, true);
-    say(&mut out.said);
+    say(&mut out.definition);
     world.switch.setup.per_x_max = 10;
     world.switch.setup.per_caller_max = 10;
     world.answers.trunks = vec![out, trunk("spare", SPARE, true)];
@@ -90,7 +90,7 @@ fn when_all_trunks_are_full_the_call_is_recorded_and_refused() {
 fn more_calls_than_a_trunk_may_have_are_turned_away_and_counted() {
     let mut world = World::new();
     let mut from = trunk("in", CALLER, true);
-    from.said.calls_max = Some(1);
+    from.definition.calls_max = Some(1);
     world.tell(Input::Trunks(vec![from, trunk("out", CALLEE, true)]));
     world.call();
     world.call();
@@ -141,7 +141,7 @@ fn forwarded_calls_are_taken_or_refused_as_the_trunk_says() {
     ] {
         let mut world = World::new();
         let mut from = trunk("in", CALLER, true);
-        from.said.diversion = diversion;
+        from.definition.diversion = diversion;
         world.tell(Input::Trunks(vec![from, trunk("out", CALLEE, true)]));
         let leg = world.caller.new_leg();
         let dial = Dial {
@@ -201,11 +201,11 @@ fn trunks_whose_codecs_do_not_fit_are_passed_over_and_only_when_all_are_it_is_sa
     assert_eq!(incoming(&world), [0, 1]);
     // One that fits but is full does not make the codecs the reason.
     let spare = world.answers.trunks.last_mut().expect("the spare one");
-    spare.said.calls_max = Some(1);
+    spare.definition.calls_max = Some(1);
     world.call();
     assert_eq!(world.caller_end(), (502, Some(38)));
     let mut world = self::world(|out| out.codecs = vec!["opus".into()]);
-    world.answers.trunks[1].said.codecs = vec!["g722".into()];
+    world.answers.trunks[1].definition.codecs = vec!["g722".into()];
     world.call();
     assert_eq!(world.caller_end(), (488, Some(65)));
     assert_eq!(incoming(&world), [0, 0]);
@@ -217,7 +217,7 @@ fn trunks_whose_codecs_do_not_fit_are_passed_over_and_only_when_all_are_it_is_sa
 fn what_a_callers_trunk_may_not_use_is_offered_to_nobody() {
     let mut world = World::new();
     let mut from = trunk("in", CALLER, true);
-    from.said.codecs = vec!["pcma".into()];
+    from.definition.codecs = vec!["pcma".into()];
     world.tell(Input::Trunks(vec![from, trunk("out", CALLEE, true)]));
     world.call();
     let sdp = offered(&world.callee_events);
@@ -257,7 +257,7 @@ fn each_trunk_is_told_its_own_address_for_signalling() {
     ];
     trunks[0].peer.advertised = Some(address("198.51.100.97:5070"));
     trunks[1].peer.advertised = Some(address("198.51.100.98:5070"));
-    trunks[1].said.sip_advertised = trunks[1].peer.advertised;
+    trunks[1].definition.sip_advertised = trunks[1].peer.advertised;
     world.answers.trunks = vec![trunks[1].clone()];
     world.tell(Input::Trunks(trunks));
     world.call();

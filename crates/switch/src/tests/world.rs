@@ -34,7 +34,7 @@ pub fn sdp_at(media: &str, payload_types: &str) -> Vec<u8> {
 #[derive(Clone)]
 pub struct Answers {
     pub route: Option<Route>,
-    pub trunks: Vec<Trunk>,
+    pub trunks: Vec<TrunkPeer>,
     pub durable: bool,
     pub ports: bool,
     /// Whether prompts end.
@@ -55,9 +55,9 @@ pub fn well() -> Answers {
     }
 }
 
-pub fn trunk(name: &str, peer: &str, enabled: bool) -> Trunk {
-    Trunk {
-        said: maskline_domain::Trunk {
+pub fn trunk(name: &str, peer: &str, enabled: bool) -> TrunkPeer {
+    TrunkPeer {
+        definition: maskline_domain::Trunk {
             enabled,
             ..maskline_domain::Trunk::new(TrunkName::new(name), peer)
         },

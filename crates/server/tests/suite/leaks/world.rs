@@ -15,8 +15,9 @@ use maskline_fixtures::sip::address;
 use maskline_sip::endpoint::{Peer, PeerId};
 use maskline_sip::hop::Hop;
 use maskline_sip::relay::LocalMedia;
-use maskline_switch::Trunk as Link;
-use maskline_switch::{CallKey, Input, Lease, MediaPath, Output, Repeat, Routing, Setup, Switch};
+use maskline_switch::{
+    CallKey, Input, Lease, MediaPath, Output, Repeat, Routing, Setup, Switch, TrunkPeer,
+};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -155,17 +156,17 @@ impl World {
         self.agree(self.terms);
     }
 
-    fn link(&self, name: &str, party: &Party, at: u16) -> Link {
+    fn link(&self, name: &str, party: &Party, at: u16) -> TrunkPeer {
         let address = SocketAddr::new(party.host.ip(), party.host.port() + at);
-        let mut said = Trunk::new(TrunkName::new(name), address.to_string());
-        (self.terms)(&mut said);
+        let mut definition = Trunk::new(TrunkName::new(name), address.to_string());
+        (self.terms)(&mut definition);
         let mut peer = Peer::new(PeerId(0), Hop::udp(address));
         (self.bonds)(party, &mut peer);
-        Link { said, peer }
+        TrunkPeer { definition, peer }
     }
 
     /// Trunks to the callee's network, by one port after the other.
-    fn trunks_out(&self, count: usize) -> Vec<Link> {
+    fn trunks_out(&self, count: usize) -> Vec<TrunkPeer> {
         let link = |(at, name)| self.link(name, &self.parties.callee, at);
         (0..)
             .zip(["out", "out too"])
