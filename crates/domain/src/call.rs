@@ -200,7 +200,7 @@ pub struct Closing {
 
 /// By what rules a call is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct CallTerms {
     /// The longest call, in seconds.
     pub duration_max_s: u32,
     /// How the trunk of the caller lets prompts be heard.
@@ -283,12 +283,12 @@ pub struct Call {
     row: Row,
     milestones: Milestones,
     deadline_ms: Option<u64>,
-    terms: Terms,
+    terms: CallTerms,
 }
 
 impl Call {
     /// A call has arrived; its route is being looked up.
-    pub fn new(terms: Terms, now: Moment) -> Self {
+    pub fn new(terms: CallTerms, now: Moment) -> Self {
         let mut call = Self {
             state: State::Routing,
             tone: None,

@@ -10,7 +10,7 @@ use super::{CallKey, Output, Routing, Switch};
 use crate::{TrunkPeer, numbers, peers};
 use maskline_domain::PhoneNumber;
 use maskline_domain::call::admission::{Arrival, NotTaken, admit};
-use maskline_domain::call::{Call, DialOptions, Input as CallInput, Moment, Side, Terms};
+use maskline_domain::call::{Call, CallTerms, DialOptions, Input as CallInput, Moment, Side};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::RouteQuery;
 use maskline_sip::endpoint::{LegId, PeerId};
@@ -47,7 +47,7 @@ impl Switch {
             arrived_at: now.wall,
             ..CallRecord::default()
         };
-        let terms = Terms {
+        let terms = CallTerms {
             duration_max_s: self.setup.duration_max_s,
             prompts: trunk_in.definition.prompts,
             notice: self.setup.notice,

@@ -1,6 +1,6 @@
 //! What a caller meets, known before anybody is dialled. Calls and `maskline explain` both ask here.
 
-use super::{CallLimit, DialOptions, Ending, Notice, Prompt, Reason, Sound, Terms};
+use super::{CallLimit, CallTerms, DialOptions, Ending, Notice, Prompt, Reason, Sound};
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
@@ -39,7 +39,7 @@ pub fn predict(
     if by.is_none() && question.trunk.is_some() {
         return None;
     }
-    let terms = Terms {
+    let terms = CallTerms {
         duration_max_s: u32::MAX,
         prompts: by.map(|trunk| trunk.prompts).unwrap_or_default(),
         notice: question.notice,
@@ -74,7 +74,7 @@ pub struct Forecast {
 }
 
 /// What is to be expected of a call with this route.
-pub fn forecast(route: &Route, options: DialOptions, terms: &Terms) -> Forecast {
+pub fn forecast(route: &Route, options: DialOptions, terms: &CallTerms) -> Forecast {
     let refused = |reason| {
         let (ending, prompt) = told(Ending::of(reason), terms.prompts, false);
         Forecast {

@@ -10,21 +10,21 @@ mod told;
 mod tones;
 
 use maskline_domain::call::{
-    Action, AnnounceBy, Call, CallerMedia, Closing, DialOptions, Ending, Input, MediaAccess,
-    Moment, Notice, ProgressMedia, Terms,
+    Action, AnnounceBy, Call, CallTerms, CallerMedia, Closing, DialOptions, Ending, Input,
+    MediaAccess, Moment, Notice, ProgressMedia,
 };
 use maskline_domain::routing::Route;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_domain::{Binding, Timestamp};
 use maskline_fixtures::domain::{self as fixtures, number};
 
-const TERMS: Terms = Terms {
+const TERMS: CallTerms = CallTerms {
     duration_max_s: 3_600,
     prompts: PromptPolicy::None,
     notice: Notice::None,
 };
 
-const EARLY: Terms = Terms {
+const EARLY: CallTerms = CallTerms {
     prompts: PromptPolicy::Early,
     ..TERMS
 };
@@ -132,7 +132,7 @@ fn name(action: &Action) -> String {
 }
 
 /// Plays a story, one second between what happens, and checks what is done each time.
-fn play(terms: Terms, story: Vec<(Input, &[&str])>) {
+fn play(terms: CallTerms, story: Vec<(Input, &[&str])>) {
     let mut tick_ms = 0;
     let mut call = Call::new(terms, moment(0));
     for (input, expected) in story {

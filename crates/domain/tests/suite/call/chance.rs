@@ -3,8 +3,8 @@
 use super::{TERMS, binding, connection, moment, name};
 use maskline_domain::ToneCode;
 use maskline_domain::call::{
-    Action, AnnounceBy, Call, CallLimit, CallerMedia, DialOptions, Input, MediaAccess, MediaFault,
-    Notice, ProgressMedia, Side, Terms,
+    Action, AnnounceBy, Call, CallLimit, CallTerms, CallerMedia, DialOptions, Input, MediaAccess,
+    MediaFault, Notice, ProgressMedia, Side,
 };
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::trunk::PromptPolicy;
@@ -249,7 +249,7 @@ proptest! {
         prompts in prop_oneof![Just(PromptPolicy::Early), Just(PromptPolicy::Answer), Just(PromptPolicy::None)],
     ) {
         let mut now_ms = 0;
-        let terms = Terms { prompts, notice: Notice::Both, ..TERMS };
+        let terms = CallTerms { prompts, notice: Notice::Both, ..TERMS };
         let mut call = Call::new(terms, moment(now_ms));
         let mut tally = Tally::default();
         let mut is_known = false;

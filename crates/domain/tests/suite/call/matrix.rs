@@ -3,8 +3,8 @@
 
 use super::{ANSWERED, EARLY, ONE_TRUNK, TERMS, moment, progress};
 use maskline_domain::call::{
-    Action, AnnounceBy, Call, DialOptions, Input, Notice, ProgressMedia, Prompt, Question, Side,
-    Sound, Terms, forecast, predict,
+    Action, AnnounceBy, Call, CallTerms, DialOptions, Input, Notice, ProgressMedia, Prompt,
+    Question, Side, Sound, forecast, predict,
 };
 use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Route, RouteQuery, route};
@@ -39,7 +39,7 @@ fn cannot_connect() -> Met {
 }
 
 /// As [`meet_toned`] where no ring tone is there.
-fn meet(world: &World, caller: Option<&str>, terms: Terms) -> Met {
+fn meet(world: &World, caller: Option<&str>, terms: CallTerms) -> Met {
     let (met, rung) = meet_toned(world, caller, terms, None);
     assert_eq!(rung, None);
     met
@@ -50,7 +50,7 @@ fn meet(world: &World, caller: Option<&str>, terms: Terms) -> Met {
 fn meet_toned(
     world: &World,
     caller: Option<&str>,
-    terms: Terms,
+    terms: CallTerms,
     tone: Option<ToneCode>,
 ) -> (Met, Option<ToneCode>) {
     let query = RouteQuery {
@@ -245,7 +245,7 @@ fn a_pool_without_call_back_does_not_connect_a() {
 #[test]
 fn a_trunk_may_want_prompts_otherwise() {
     let (world, _) = bound(axn(A));
-    let by = |prompts| Terms { prompts, ..TERMS };
+    let by = |prompts| CallTerms { prompts, ..TERMS };
     assert_eq!(
         meet(&world, Some(A), by(PromptPolicy::None)),
         (None, None, 404, 1)
@@ -279,7 +279,7 @@ fn a_ring_tone_is_foreseen_where_the_caller_hears_it() {
     ];
     for (request, caller, prompts, expected, is_rung) in rows {
         let (world, _) = bound(request.clone());
-        let terms = Terms { prompts, ..TERMS };
+        let terms = CallTerms { prompts, ..TERMS };
         assert_eq!(
             meet_toned(&world, Some(caller), terms, Some(tone)),
             (expected, is_rung.then_some(tone)),

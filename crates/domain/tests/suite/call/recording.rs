@@ -2,11 +2,11 @@
 
 use super::stories::connect_recorded;
 use super::{TERMS, moment, name};
-use maskline_domain::call::{Call, Input, MediaAccess, Notice, Side, Terms};
+use maskline_domain::call::{Call, CallTerms, Input, MediaAccess, Notice, Side};
 
 /// What is done from the callee's answer on, for a call that is recorded or is not.
 fn done(is_recorded: bool, notice: Notice, story: Vec<Input>) -> Vec<String> {
-    let terms = Terms { notice, ..TERMS };
+    let terms = CallTerms { notice, ..TERMS };
     let mut call = Call::new(terms, moment(0));
     let route = match is_recorded {
         true => connect_recorded(),

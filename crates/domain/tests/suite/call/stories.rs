@@ -6,12 +6,12 @@ mod dialling;
 mod talking;
 
 use super::{ANSWERED, ONE_TRUNK, TERMS, binding, callee_refused, connection, play, progress};
-use maskline_domain::call::{DialOptions, Input, Notice, Side, Terms};
+use maskline_domain::call::{CallTerms, DialOptions, Input, Notice, Side};
 use maskline_domain::routing::{Route, Situation};
 
 type Part = (Input, &'static [&'static str]);
 
-const NOTICE: Terms = Terms {
+const NOTICE: CallTerms = CallTerms {
     notice: Notice::Both,
     ..TERMS
 };
@@ -58,7 +58,7 @@ fn played() -> Input {
 }
 
 /// The second leg is dialled; then `rest`.
-pub(super) fn dialled(terms: Terms, rest: Vec<Part>) {
+pub(super) fn dialled(terms: CallTerms, rest: Vec<Part>) {
     let mut story: Vec<Part> = vec![
         (connect(), &["open row"]),
         (Input::RowOpened(true), &["dial 13900000000 by 0"]),

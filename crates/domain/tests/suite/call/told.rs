@@ -4,16 +4,16 @@ use super::{
     EARLY, LISTENING, ONE_TRUNK, TERMS, callee_refused, connection, moment, name, progress,
 };
 use maskline_domain::ToneCode;
-use maskline_domain::call::{Call, CallerMedia, DialOptions, Input, MediaFault, Side, Terms};
+use maskline_domain::call::{Call, CallTerms, CallerMedia, DialOptions, Input, MediaFault, Side};
 use maskline_domain::trunk::PromptPolicy;
 
-const ANSWERING: Terms = Terms {
+const ANSWERING: CallTerms = CallTerms {
     prompts: PromptPolicy::Answer,
     ..TERMS
 };
 
 /// A call with or without a ring tone that is dialled by the first of two trunks.
-fn dialled(terms: Terms, has_tone: bool) -> Call {
+fn dialled(terms: CallTerms, has_tone: bool) -> Call {
     let options = DialOptions {
         trunks: 2,
         tone: ToneCode::parse("7").filter(|_| has_tone),
@@ -28,7 +28,7 @@ fn dialled(terms: Terms, has_tone: bool) -> Call {
 }
 
 /// What is done after it is dialled; a time-out comes when it is due.
-fn done(terms: Terms, has_tone: bool, story: Vec<Input>) -> Vec<String> {
+fn done(terms: CallTerms, has_tone: bool, story: Vec<Input>) -> Vec<String> {
     let mut call = dialled(terms, has_tone);
     let mut done = Vec::new();
     for input in story {
@@ -66,7 +66,7 @@ const NOT_READY: CallerMedia = CallerMedia {
 fn each_progress_is_told_by_what_the_caller_hears() {
     let begins = "tell 183 with tone 7";
     let goes_on = "tell 183, the tone goes on";
-    type Row<'a> = (Terms, bool, Vec<Input>, &'a [&'a str]);
+    type Row<'a> = (CallTerms, bool, Vec<Input>, &'a [&'a str]);
     let rows: [Row<'_>; 29] = [
         // Without a tone it is told what the callee's side said, but not that a number is forwarded.
         (EARLY, false, vec![progress(180, false)], &["tell 180"]),
@@ -330,7 +330,7 @@ fn why_a_call_fails_is_heard_by_early_media_an_answer_or_what_is_open_already() 
         "forget",
     ];
     let begins = "tell 183 with tone 7";
-    type Row<'a> = (Terms, bool, Vec<Input>, &'a [&'a str]);
+    type Row<'a> = (CallTerms, bool, Vec<Input>, &'a [&'a str]);
     let rows: [Row<'_>; 15] = [
         (EARLY, false, vec![busy()], &["play busy"]),
         (EARLY, true, vec![busy()], &["play busy"]),

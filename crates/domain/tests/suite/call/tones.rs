@@ -3,7 +3,7 @@
 use super::{
     ANSWERED, EARLY, ONE_TRUNK, TERMS, binding, callee_refused, connection, play, progress,
 };
-use maskline_domain::call::{DialOptions, Input, Side, Terms};
+use maskline_domain::call::{CallTerms, DialOptions, Input, Side};
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::tone::Scene;
 use maskline_domain::trunk::PromptPolicy;
@@ -28,7 +28,7 @@ fn with_tone() -> DialOptions {
 }
 
 /// The second leg of a call with a ring tone is dialled; then `rest`.
-fn dialled(terms: Terms, rest: Vec<Part>) {
+fn dialled(terms: CallTerms, rest: Vec<Part>) {
     let dialled: &[&str] = match terms.prompts {
         PromptPolicy::Early => &["dial 13900000000 by 0 with a tone"],
         _ => &["dial 13900000000 by 0"],
@@ -81,7 +81,7 @@ fn what_the_callees_network_plays_comes_before_ours() {
 
 #[test]
 fn a_trunk_without_early_media_rings_as_ever() {
-    let by_answer = Terms {
+    let by_answer = CallTerms {
         prompts: PromptPolicy::Answer,
         ..TERMS
     };

@@ -11,7 +11,7 @@ use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
 
 /// What differs between products.
-pub(super) struct Terms {
+pub(super) struct BindRules {
     /// The product.
     pub product: Product,
     /// What `CallTimeout` may be, in seconds.
@@ -20,8 +20,8 @@ pub(super) struct Terms {
 
 /// Reads the parameters in the order in which their errors take precedence (numbers, other forms,
 /// expiration), binds, and answers with a `SecretBindDTO`.
-pub(super) async fn bind(context: &ActionContext<'_>, terms: Terms) -> Answer {
-    let request = request(context, &terms)?;
+pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answer {
+    let request = request(context, &rules)?;
     let binding = context.submit(Box::new(request)).await?;
     let dto = Object::new()
         .with("SecretNo", binding.x.reveal())
@@ -30,14 +30,14 @@ pub(super) async fn bind(context: &ActionContext<'_>, terms: Terms) -> Answer {
     Ok(Object::new().with("SecretBindDTO", dto))
 }
 
-fn request(context: &ActionContext<'_>, terms: &Terms) -> Result<BindRequest, Failure> {
+fn request(context: &ActionContext<'_>, rules: &BindRules) -> Result<BindRequest, Failure> {
     let parameters = context.parameters;
     let pool = context.pool()?.clone();
     let a = fields::party(parameters, "PhoneNoA")?;
     let b = fields::party(parameters, "PhoneNoB")?;
     let x = fields::number(parameters, "PhoneNoX")?;
 
-    let ring_timeout_s = fields::integer(parameters, "CallTimeout", terms.ring_timeout_s.clone())?;
+    let ring_timeout_s = fields::integer(parameters, "CallTimeout", rules.ring_timeout_s.clone())?;
     fields::display_type(parameters)?;
     let restriction = fields::restriction(parameters)?.unwrap_or_default();
     let record = fields::flag(parameters, "IsRecordingEnabled")?.unwrap_or(false);
@@ -47,7 +47,7 @@ fn request(context: &ActionContext<'_>, terms: &Terms) -> Result<BindRequest, Fa
         out_id: fields::text(parameters, "OutId")?,
         out_order_id: fields::text(parameters, "OutOrderId")?,
         ring_config: fields::ring_config(parameters)?,
-        dtmf_config: match terms.product {
+        dtmf_config: match rules.product {
             Product::Axb => fields::dtmf_config(parameters)?,
             Product::Axn => None,
         },
@@ -58,7 +58,7 @@ fn request(context: &ActionContext<'_>, terms: &Terms) -> Result<BindRequest, Fa
 
     Ok(BindRequest {
         pool,
-        product: terms.product,
+        product: rules.product,
         a: a.ok_or_else(|| illegal("PhoneNoA", "is needed"))?,
         b,
         x,

@@ -9,14 +9,14 @@
 
 use maskline_domain::Product;
 
-use super::bind::{Terms, bind};
+use super::bind::{BindRules, bind};
 use super::{ActionContext, Answer};
 
 /// `CallTimeout`: the text says 5 to 20 seconds, the schema 0 to 180; the wider one is accepted.
 pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     bind(
         context,
-        Terms {
+        BindRules {
             product: Product::Axb,
             ring_timeout_s: 0..=180,
         },

@@ -9,14 +9,14 @@
 
 use maskline_domain::Product;
 
-use super::bind::{Terms, bind};
+use super::bind::{BindRules, bind};
 use super::{ActionContext, Answer};
 
 /// `CallTimeout` of the schema: 5 to 20 seconds.
 pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     bind(
         context,
-        Terms {
+        BindRules {
             product: Product::Axn,
             ring_timeout_s: 5..=20,
         },

@@ -2,7 +2,7 @@
 
 use super::{callee_refused, dialled, gone, played, progress, refuse, refused, silent};
 use crate::call::{EARLY, TERMS, play};
-use maskline_domain::call::{Input, Side, Terms};
+use maskline_domain::call::{CallTerms, Input, Side};
 use maskline_domain::routing::Situation;
 use maskline_domain::trunk::PromptPolicy;
 
@@ -96,7 +96,7 @@ fn what_the_callees_network_has_said_is_not_said_again() {
 
 #[test]
 fn a_trunk_without_early_media_is_answered_for_the_prompt() {
-    let terms = Terms {
+    let terms = CallTerms {
         prompts: PromptPolicy::Answer,
         ..TERMS
     };

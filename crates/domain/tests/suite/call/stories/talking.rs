@@ -6,7 +6,7 @@ use super::{
 };
 use crate::call::{TERMS, play};
 use maskline_domain::Timestamp;
-use maskline_domain::call::{Action, Call, Input, Milestones, Notice, Side, Terms};
+use maskline_domain::call::{Action, Call, CallTerms, Input, Milestones, Notice, Side};
 
 #[test]
 fn a_call_is_recorded_dialled_answered_and_ended_by_the_caller() {
@@ -54,11 +54,11 @@ fn a_recorded_call_is_recorded_from_the_answer_on_and_both_are_told() {
             "forget",
         ],
     );
-    let caller_only = Terms {
+    let caller_only = CallTerms {
         notice: Notice::Caller,
         ..TERMS
     };
-    let rows: [(Terms, &[&str]); 3] = [
+    let rows: [(CallTerms, &[&str]); 3] = [
         (TERMS, &["answer", "record"]),
         (
             caller_only,
