@@ -85,7 +85,7 @@ pub struct Listeners {
 
 /// Who asks, as far as the port knows.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking {
+pub struct RequestSource {
     /// Where the connection comes from.
     pub peer: IpAddr,
     /// A proxy asks for a client that has as many requests under way already as it may have connections.
@@ -102,7 +102,7 @@ pub async fn serve<H, F, B>(
     handler: H,
     stop: impl Future<Output = ()>,
 ) where
-    H: Fn(Request<Incoming>, Asking) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<Incoming>, RequestSource) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
@@ -242,7 +242,7 @@ struct Serving<H> {
 
 impl<H, F, B> Serving<H>
 where
-    H: Fn(Request<Incoming>, Asking) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<Incoming>, RequestSource) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
@@ -307,11 +307,11 @@ where
                 let client = proxies.and_then(|proxies| proxies.forwarded_for(request.headers()));
                 // Held while it is answered.
                 let share = client.map(|client| connections.share(client.into()));
-                let asking = Asking {
+                let source = RequestSource {
                     peer,
                     is_over_share: matches!(share, Some(None)),
                 };
-                Ok::<_, Infallible>(handler(request, asking).await)
+                Ok::<_, Infallible>(handler(request, source).await)
             }
         });
         let connection = http1::Builder::new()

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 
 use super::refusals::Peer;
 use crate::http_server::connections::{self, Connections};
-use crate::http_server::{self, Asking, Bounds, Listeners, Messages};
+use crate::http_server::{self, Bounds, Listeners, Messages, RequestSource};
 
 /// Connections at once. Half of them may be of one address, such as that of a proxy for the console.
 pub const CONNECTIONS: connections::Bounds = connections::Bounds {
@@ -47,8 +47,8 @@ pub async fn serve(
         connections,
         proxies: Arc::default(),
     };
-    let handler = move |mut request: Request<Incoming>, asking: Asking| {
-        request.extensions_mut().insert(Peer(asking.peer));
+    let handler = move |mut request: Request<Incoming>, source: RequestSource| {
+        request.extensions_mut().insert(Peer(source.peer));
         let router = router.clone();
         async move {
             let Ok(response) = router.oneshot(request.map(Body::new)).await;

@@ -238,13 +238,13 @@ impl Gateway {
         if self.nonces.contains(nonce_hash, now, span) {
             return Err(GatewayError::NonceUsed.into());
         }
-        let asking = RateKey {
+        let rate_key = RateKey {
             account: &account,
             account_per_s,
             action: action.name,
         };
         self.throttle
-            .admit(asking, &settings.rates, now)
+            .admit(rate_key, &settings.rates, now)
             .map_err(|passed| match passed {
                 Throttled::Total => Failure::from(GatewayError::ThrottledKey),
                 Throttled::Action => BusinessCode::FlowLimit.into(),

@@ -66,17 +66,17 @@ impl Throttle {
     /// [`Throttled`] when one of them is used up; the total is asked first.
     pub fn admit(
         &self,
-        asking: RateKey<'_>,
+        rate_key: RateKey<'_>,
         rates: &Rates,
         now: Timestamp,
     ) -> Result<(), Throttled> {
-        let total_per_s = asking.account_per_s.unwrap_or(rates.account_per_s);
-        let action_per_s = rates.of_action(asking.action);
+        let total_per_s = rate_key.account_per_s.unwrap_or(rates.account_per_s);
+        let action_per_s = rates.of_action(rate_key.action);
         if total_per_s == 0 && action_per_s == 0 {
             return Ok(());
         }
         let mut accounts = self.accounts.lock();
-        let buckets = accounts.entry(asking.account.clone()).or_default();
+        let buckets = accounts.entry(rate_key.account.clone()).or_default();
         if total_per_s > 0 {
             let bucket = buckets
                 .total
@@ -85,7 +85,7 @@ impl Throttle {
                 return Err(Throttled::Total);
             }
         }
-        if action_per_s > 0 && !buckets.action(asking.action, action_per_s, now) {
+        if action_per_s > 0 && !buckets.action(rate_key.action, action_per_s, now) {
             return Err(Throttled::Action);
         }
         Ok(())
@@ -118,12 +118,12 @@ mod tests {
         ms: i64,
     ) -> Result<(), Throttled> {
         let account = AccountId::new(account);
-        let asking = RateKey {
+        let rate_key = RateKey {
             account: &account,
             account_per_s: None,
             action,
         };
-        throttle.admit(asking, rates, Timestamp(ms))
+        throttle.admit(rate_key, rates, Timestamp(ms))
     }
 
     #[test]
@@ -170,14 +170,14 @@ mod tests {
         let throttle = Throttle::default();
         assert!((0..100_000).all(|_| ask(&throttle, &rates, "one", "BindAxn", 0).is_ok()));
         let account = AccountId::new("small");
-        let asking = RateKey {
+        let rate_key = RateKey {
             account: &account,
             account_per_s: Some(1),
             action: "BindAxn",
         };
-        assert_eq!(throttle.admit(asking, &rates, Timestamp(0)), Ok(()));
+        assert_eq!(throttle.admit(rate_key, &rates, Timestamp(0)), Ok(()));
         assert_eq!(
-            throttle.admit(asking, &rates, Timestamp(0)),
+            throttle.admit(rate_key, &rates, Timestamp(0)),
             Err(Throttled::Total)
         );
     }

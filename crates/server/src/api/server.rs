@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::Reply;
 use super::errors::GatewayError;
-use crate::http_server::{self, Asking, Listeners, Messages};
+use crate::http_server::{self, Listeners, Messages, RequestSource};
 
 /// The largest request head, in bytes; see [`Bounds::head_bytes_max`].
 pub const HEAD_BYTES_MAX: usize = 96 * 1024;
@@ -58,12 +58,12 @@ pub async fn serve<H, F>(
     F: Future<Output = Reply> + Send + 'static,
 {
     let kept = kept(&bounds);
-    let answer = move |request: Request<Incoming>, asking: Asking| {
+    let answer = move |request: Request<Incoming>, source: RequestSource| {
         let (handler, kept) = (handler.clone(), kept.clone());
         async move {
             let (head, body) = request.into_parts();
             let stays = wants_to_stay(&head);
-            let body = match asking.is_over_share {
+            let body = match source.is_over_share {
                 true => Err(GatewayError::Unavailable),
                 false => read_body(body, &bounds).await,
             };
