@@ -3,6 +3,7 @@
 //! fails here and not in a review. Each subject has a module.
 
 mod crates;
+mod map;
 mod purity;
 mod search_words;
 mod server_rooms;
