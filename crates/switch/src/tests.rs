@@ -1,18 +1,18 @@
 //! A caller, the switch and a callee in virtual time, and what each side gets to see.
 
-mod asked;
 mod chance;
 mod changing;
 mod connecting;
+mod delayed_offers;
 mod early;
+mod early_offers;
 mod failing;
 mod masking;
-mod naming;
+mod media_names;
+mod media_reach;
 mod preconditions;
 mod prompting;
-mod reaching;
 mod refusing;
-mod renewing;
 mod ringing;
 mod trunks;
 mod unfit;

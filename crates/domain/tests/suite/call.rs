@@ -4,9 +4,9 @@ mod admission;
 mod chance;
 mod changing;
 mod matrix;
+mod provisional_responses;
 mod recording;
-mod stories;
-mod told;
+mod scenarios;
 mod tones;
 
 use maskline_domain::call::{

@@ -1,23 +1,22 @@
 //! SIP through its public face: messages as bytes, endpoints in virtual time.
 
+mod address_validation;
 mod bounds;
 mod broken;
 mod challenge;
 mod corpus;
 mod digest;
 mod early;
-mod flaws;
 mod fuzz;
 mod in_dialog;
-mod named;
 mod nat;
 mod offers;
 mod origin;
 mod pair;
-mod refresh;
 mod registration;
+mod sdp_flaws;
+mod session_timer;
 mod stateless;
-
 mod torture;
 mod unproven;
 mod updates;

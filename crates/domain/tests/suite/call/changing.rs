@@ -1,6 +1,6 @@
 //! Changes of the media while a call stands: one at a time, and none that only one side believes in.
 
-use super::stories::{CALLER_HANGS_UP, dialled, talking};
+use super::scenarios::{CALLER_HANGS_UP, dialled, talking};
 use super::{ANSWERED, ONE_TRUNK, TERMS, callee_refused, connection, moment, name};
 use maskline_domain::call::{Call, Input, Side};
 

@@ -1,6 +1,6 @@
 //! When a call is recorded and who is told so: it depends on whether, and when, its media can be spoken into.
 
-use super::stories::connect_recorded;
+use super::scenarios::connect_recorded;
 use super::{TERMS, moment, name};
 use maskline_domain::call::{Call, CallTerms, Input, MediaAccess, Notice, Side};
 
@@ -10,7 +10,7 @@ fn done(is_recorded: bool, notice: Notice, story: Vec<Input>) -> Vec<String> {
     let mut call = Call::new(terms, moment(0));
     let route = match is_recorded {
         true => connect_recorded(),
-        false => super::stories::connect(),
+        false => super::scenarios::connect(),
     };
     for input in [route, Input::RowOpened(true)] {
         call.handle(input, moment(0));

@@ -1,4 +1,4 @@
-//! Each story of a call, by its stretches.
+//! Scenarios of a call, by its stretches: what happens to it in turn, and what is done.
 
 mod announcing;
 mod beginning;
