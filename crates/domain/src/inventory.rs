@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::name_type;
 use crate::clock::Timestamp;
+use crate::named_enum::named_enum;
 use crate::number::PhoneNumber;
 use crate::pool::{Pick, PoolKey};
 use crate::slab::{NONE, Slab};
@@ -94,18 +95,20 @@ pub struct NumberClass {
     pub purchased_at: Timestamp,
 }
 
-/// What an X number is doing (SecretStatus of the vendor).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NumberStatus {
-    /// Can be given out.
-    Free,
-    /// Carries a live binding.
-    Bound,
-    /// Taken out of selection.
-    Locked,
-    /// Cooling after its last binding.
-    Frozen,
+named_enum! {
+    /// What an X number is doing (SecretStatus of the vendor).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum NumberStatus {
+        /// Can be given out.
+        Free = "free",
+        /// Carries a live binding.
+        Bound = "bound",
+        /// Taken out of selection.
+        Locked = "locked",
+        /// Cooling after its last binding.
+        Frozen = "frozen",
+    }
 }
 
 /// A position in the inventory.

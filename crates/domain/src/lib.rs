@@ -34,6 +34,7 @@ pub mod trunk;
 mod allocation;
 mod bindings;
 mod memory;
+mod named_enum;
 mod slab;
 
 pub use access::{PoolRef, admit};

@@ -10,31 +10,23 @@ mod axn;
 use serde::{Deserialize, Serialize};
 
 use crate::binding::Binding;
+use crate::named_enum::named_enum;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
 
-/// What a pool sells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Product {
-    /// A behind X, for anyone.
-    Axn,
-    /// A and B, for each other only.
-    Axb,
+named_enum! {
+    /// What a pool sells.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Product {
+        /// A behind X, for anyone.
+        Axn = "axn",
+        /// A and B, for each other only.
+        Axb = "axb",
+    }
 }
 
 impl Product {
-    /// Every product there is.
-    pub const ALL: [Product; 2] = [Product::Axn, Product::Axb];
-
-    /// Its name in commands and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Product::Axn => "axn",
-            Product::Axb => "axb",
-        }
-    }
-
     /// The product of that name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|product| product.name() == name)

@@ -4,118 +4,61 @@
 //! through, and otherwise RFC 3398 section 7.2.4.1 maps a status to a cause.
 
 use super::MediaFault;
+use crate::named_enum::named_enum;
 use crate::routing::Situation;
 
-/// Why a call is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// X is not one of ours.
-    XUnknown,
-    /// The caller is X itself.
-    Loop,
-    /// No binding is in force for the caller.
-    NoBinding,
-    /// A dialled X and there is no default B.
-    VacantNumber,
-    /// The pool does not let A reach B.
-    CallBackOff,
-    /// The binding forbids this direction.
-    Restricted,
-    /// The caller, or the pair, is blacklisted.
-    Blacklisted,
-    /// Too many calls stand on this X: callers that forward to X end in a ring otherwise.
-    XFull,
-    /// Too many calls of this caller stand.
-    CallerFull,
-    /// The callee is busy.
-    Busy,
-    /// The callee did not answer in time.
-    NoAnswer,
-    /// The callee refused.
-    Declined,
-    /// The callee's number does not exist.
-    NoSuchNumber,
-    /// No trunk took the call, or none answered.
-    Unreachable,
-    /// The two sides have no codec in common, or one of them offered none that we carry.
-    NoCommonCodec,
-    /// A host name in the place of a media address was not looked up in time.
-    MediaUnresolved,
-    /// The callee's side failed otherwise.
-    Failed,
-    /// The caller gave up before an answer.
-    CallerGaveUp,
-    /// Somebody hung up after the answer.
-    HungUp,
-    /// Nothing was heard from either side for too long.
-    MediaLost,
-    /// The call reached the longest time allowed.
-    DurationMax,
-    /// We are full, or stopping.
-    Overload,
-    /// The process stopped while the call stood.
-    Stopped,
-    /// The call could not be recorded durably, or the route could not be read in time.
-    NotDurable,
-}
-
-impl Reason {
-    /// Every reason, in the order above.
-    pub const ALL: [Self; 24] = [
-        Self::XUnknown,
-        Self::Loop,
-        Self::NoBinding,
-        Self::VacantNumber,
-        Self::CallBackOff,
-        Self::Restricted,
-        Self::Blacklisted,
-        Self::XFull,
-        Self::CallerFull,
-        Self::Busy,
-        Self::NoAnswer,
-        Self::Declined,
-        Self::NoSuchNumber,
-        Self::Unreachable,
-        Self::NoCommonCodec,
-        Self::MediaUnresolved,
-        Self::Failed,
-        Self::CallerGaveUp,
-        Self::HungUp,
-        Self::MediaLost,
-        Self::DurationMax,
-        Self::Overload,
-        Self::Stopped,
-        Self::NotDurable,
-    ];
-
-    /// As it stands in the record, in one word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::XUnknown => "x_unknown",
-            Self::Loop => "loop",
-            Self::NoBinding => "no_binding",
-            Self::VacantNumber => "vacant_number",
-            Self::CallBackOff => "call_back_off",
-            Self::Restricted => "restricted",
-            Self::Blacklisted => "blacklisted",
-            Self::XFull => "x_full",
-            Self::CallerFull => "caller_full",
-            Self::Busy => "busy",
-            Self::NoAnswer => "no_answer",
-            Self::Declined => "declined",
-            Self::NoSuchNumber => "no_such_number",
-            Self::Unreachable => "unreachable",
-            Self::NoCommonCodec => "no_common_codec",
-            Self::MediaUnresolved => "media_unresolved",
-            Self::Failed => "failed",
-            Self::CallerGaveUp => "caller_gave_up",
-            Self::HungUp => "hung_up",
-            Self::MediaLost => "media_lost",
-            Self::DurationMax => "duration_max",
-            Self::Overload => "overload",
-            Self::Stopped => "stopped",
-            Self::NotDurable => "not_durable",
-        }
+named_enum! {
+    /// Why a call is over.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Reason {
+        /// X is not one of ours.
+        XUnknown = "x_unknown",
+        /// The caller is X itself.
+        Loop = "loop",
+        /// No binding is in force for the caller.
+        NoBinding = "no_binding",
+        /// A dialled X and there is no default B.
+        VacantNumber = "vacant_number",
+        /// The pool does not let A reach B.
+        CallBackOff = "call_back_off",
+        /// The binding forbids this direction.
+        Restricted = "restricted",
+        /// The caller, or the pair, is blacklisted.
+        Blacklisted = "blacklisted",
+        /// Too many calls stand on this X: callers that forward to X end in a ring otherwise.
+        XFull = "x_full",
+        /// Too many calls of this caller stand.
+        CallerFull = "caller_full",
+        /// The callee is busy.
+        Busy = "busy",
+        /// The callee did not answer in time.
+        NoAnswer = "no_answer",
+        /// The callee refused.
+        Declined = "declined",
+        /// The callee's number does not exist.
+        NoSuchNumber = "no_such_number",
+        /// No trunk took the call, or none answered.
+        Unreachable = "unreachable",
+        /// The two sides have no codec in common, or one of them offered none that we carry.
+        NoCommonCodec = "no_common_codec",
+        /// A host name in the place of a media address was not looked up in time.
+        MediaUnresolved = "media_unresolved",
+        /// The callee's side failed otherwise.
+        Failed = "failed",
+        /// The caller gave up before an answer.
+        CallerGaveUp = "caller_gave_up",
+        /// Somebody hung up after the answer.
+        HungUp = "hung_up",
+        /// Nothing was heard from either side for too long.
+        MediaLost = "media_lost",
+        /// The call reached the longest time allowed.
+        DurationMax = "duration_max",
+        /// We are full, or stopping.
+        Overload = "overload",
+        /// The process stopped while the call stood.
+        Stopped = "stopped",
+        /// The call could not be recorded durably, or the route could not be read in time.
+        NotDurable = "not_durable",
     }
 }
 

@@ -1,61 +1,36 @@
 //! What a party is told by voice.
 
 use super::{Reason, Side};
+use crate::named_enum::named_enum;
 use crate::tone::ToneCode;
 use std::fmt;
 
-/// A recording of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Prompt {
-    /// The number dialled does not exist (空号).
-    VacantNumber,
-    /// The number dialled is not in use.
-    NotInUse,
-    /// The call cannot be connected.
-    CannotConnect,
-    /// The party is busy.
-    Busy,
-    /// Nobody answers.
-    NoAnswer,
-    /// The party refuses the call.
-    Refused,
-    /// The party cannot be reached for now.
-    Unreachable,
-    /// The call will be recorded.
-    RecordingNotice,
-    /// It rings.
-    Ringback,
+named_enum! {
+    /// A recording of ours.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Prompt {
+        /// The number dialled does not exist (空号).
+        VacantNumber = "vacant_number",
+        /// The number dialled is not in use.
+        NotInUse = "not_in_use",
+        /// The call cannot be connected.
+        CannotConnect = "cannot_connect",
+        /// The party is busy.
+        Busy = "busy",
+        /// Nobody answers.
+        NoAnswer = "no_answer",
+        /// The party refuses the call.
+        Refused = "refused",
+        /// The party cannot be reached for now.
+        Unreachable = "unreachable",
+        /// The call will be recorded.
+        RecordingNotice = "recording_notice",
+        /// It rings.
+        Ringback = "ringback",
+    }
 }
 
 impl Prompt {
-    /// Each of them.
-    pub const ALL: [Self; 9] = [
-        Self::VacantNumber,
-        Self::NotInUse,
-        Self::CannotConnect,
-        Self::Busy,
-        Self::NoAnswer,
-        Self::Refused,
-        Self::Unreachable,
-        Self::RecordingNotice,
-        Self::Ringback,
-    ];
-
-    /// In one word, for settings, files and records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::VacantNumber => "vacant_number",
-            Self::NotInUse => "not_in_use",
-            Self::CannotConnect => "cannot_connect",
-            Self::Busy => "busy",
-            Self::NoAnswer => "no_answer",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::RecordingNotice => "recording_notice",
-            Self::Ringback => "ringback",
-        }
-    }
-
     /// What a caller is told when a call ends for this reason, if anything.
     pub fn of(reason: Reason) -> Option<Self> {
         match reason {

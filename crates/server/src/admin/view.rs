@@ -152,7 +152,7 @@ pub fn number(state: &State, number: &Number, now: Timestamp) -> Value {
         "kind": number.class.kind,
         "carrier": number.class.carrier,
         "certified": number.class.certified,
-        "status": status,
+        "status": status.name(),
         "locked": number.locked,
         "purchased_at": number.class.purchased_at.format_china(),
         "bindings": state.bindings_on(number.x).len(),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::access::PoolRef;
-use maskline_domain::{City, PoolKey, ops};
+use maskline_domain::{City, NumberStatus, PoolKey, ops};
 use maskline_journal::pipeline::Touch;
 
 use super::{Answer, Filter, Found, one_of, phone_number, there};
@@ -17,13 +17,11 @@ use crate::admin::view::Visibility;
 use crate::admin::{AdminError, view};
 use crate::writer::Ledger;
 
-/// What a number can be doing, as a list shows it.
-const STATUSES: [&str; 4] = ["free", "bound", "locked", "frozen"];
-
 pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account", "pool", "city", "status"])?;
     there(&ledger, filter.pool.as_deref(), filter.account.as_deref()).await?;
-    one_of("status", filter.status.as_deref(), &STATUSES)?;
+    let known = NumberStatus::ALL.map(NumberStatus::name);
+    one_of("status", filter.status.as_deref(), &known)?;
     let found = ledger
         .read(Touch::Scan, move |state, now| {
             let pool = filter.pool.as_deref().map(PoolKey::new);
