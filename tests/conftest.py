@@ -14,6 +14,7 @@ from support.process import Maskline, binary
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "offline: needs no maskline binary")
+    config.addinivalue_line("markers", "expiring: needs what has expired meanwhile, so it comes after the others of its folder")
 
 
 def pytest_report_header(config):

@@ -66,7 +66,7 @@ def sdp_at(place, word="forged"):
     )
 
 
-class _Paper:
+class _CapturingLink:
     """In the place of a link: keeps what would have been sent."""
 
     def __init__(self, link):
@@ -80,10 +80,10 @@ class _Paper:
 
 
 @contextmanager
-def on_paper(phone):
+def capturing(phone):
     """What the phone says within is not sent; it is in the list."""
     link = phone.link
-    phone.link = _Paper(link)
+    phone.link = _CapturingLink(link)
     try:
         yield phone.link.texts
     finally:
@@ -97,7 +97,7 @@ def forged(phone, method, body=None):
         kind, body = "application/dtmf-relay", "Signal=5\r\nDuration=160\r\n"
     if method == "PRACK":
         headers = "RAck: 1 4712 INVITE\r\n"
-    with on_paper(phone) as texts:
+    with capturing(phone) as texts:
         if method == "CANCEL":
             phone.cancel()
         else:
@@ -112,12 +112,12 @@ class Hidden(Phone):
 
     def _request(self, method, target, cseq, branch, headers="", kind="application/sdp", body=None):
         # Nor does its network know of rport.
-        with on_paper(self) as texts:
+        with capturing(self) as texts:
             super()._request(method, target, cseq, branch, headers, kind, body)
         self.link.send(texts[0].replace(";rport", "").encode())
 
 
-def proof(challenge, method, uri, username, password, count=1, **changes):
+def authorization(challenge, method, uri, username, password, count=1, **changes):
     """The answer to a challenge (RFC 7616), SHA-256 or MD5; `changes` are of what it is made with."""
     said = {**dict(_fields(challenge)), **changes}
     algorithm = said.get("algorithm", "MD5")

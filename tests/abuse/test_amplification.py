@@ -3,7 +3,7 @@
 import threading
 import time
 
-from abuse.plain_phone import HEADERS_BYTES, Media, Phone, StreamPhone, media_in, sdp
+from abuse.minimal_phone import HEADERS_BYTES, Media, Phone, StreamPhone, media_in, sdp
 from abuse.test_media import carrier, switch, vacant
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST

@@ -1,6 +1,6 @@
 """Media that names our own ports: a PBX beside us may connect two calls, and no packet goes round in a circle."""
 
-from abuse.plain_phone import Media, Phone, media_in, sdp
+from abuse.minimal_phone import Media, Phone, media_in, sdp
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from calls.network import Network

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 import pytest
 from abuse.dialogs import (
-    THIRD_HOST,
     Hidden,
     Place,
+    THIRD_HOST,
+    authorization,
+    capturing,
     challenge_of,
     forged,
-    on_paper,
-    proof,
     sdp_at,
     untold,
 )
@@ -250,7 +250,7 @@ def test_an_acknowledgement_of_others_moves_no_media(trunks, offers, request):
         callee.await_heard("INVITE")
         callee.reply(180)
         caller.await_heard("180 INVITE")
-        with on_paper(caller) as texts:
+        with capturing(caller) as texts:
             callee.reply(200, body="audio")
             caller.await_heard("200 INVITE")
             callee.await_heard("ACK")
@@ -294,7 +294,7 @@ def test_an_acknowledgement_of_others_answers_no_offer_of_ours_in_a_call(trunks,
     with exchange.phones("again") as (caller, callee), Place(THIRD_HOST, exchange.switch) as third:
         connect(exchange, caller, callee)
         caller.acknowledges_with_sdp = True
-        with on_paper(caller) as texts:
+        with capturing(caller) as texts:
             caller.ask("INVITE")
             caller.link.link.send(texts[0].encode())
             caller.await_heard("200 INVITE")
@@ -365,7 +365,7 @@ def test_a_challenged_trunk_proves_what_it_says_in_a_call(tmp_path):
         )
         x = exchange.to_the_callee()
         uri = f"sip:{x}@{exchange.switch[0]}"
-        proven(caller, lambda asked: caller.dial(x, headers=proof(asked, "INVITE", uri, "alice", "theirs")))
+        proven(caller, lambda asked: caller.dial(x, headers=authorization(asked, "INVITE", uri, "alice", "theirs")))
         callee.await_heard("INVITE")
         callee.reply(200, body="audio")
         caller.await_heard("200 INVITE")
@@ -376,9 +376,9 @@ def test_a_challenged_trunk_proves_what_it_says_in_a_call(tmp_path):
                 caller.await_heard(f"401 {method}")
             challenge = challenge_of(caller.received[-1].decode())
             for uri, password in ((caller.target, "guess"), ("sip:1@elsewhere.example", "theirs")):
-                caller.ask("BYE", proof(challenge, "BYE", uri, "alice", password))
+                caller.ask("BYE", authorization(challenge, "BYE", uri, "alice", password))
                 caller.await_heard("401 BYE")
-        caller.ask("BYE", proof(challenge, "BYE", caller.target, "alice", "theirs"))
+        caller.ask("BYE", authorization(challenge, "BYE", caller.target, "alice", "theirs"))
         caller.await_heard("200 BYE")
         callee.await_heard("BYE")
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from abuse.plain_phone import Media, Phone, sdp
-from abuse.test_handed_over import new_second
+from abuse.minimal_phone import Media, Phone, sdp
+from abuse.test_number_changes_owner import new_second
 from abuse.test_ownership import admin, audit
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from support.gateway import bound, expiration

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from abuse.prover import Prover
+from abuse.digest_caller import DigestCaller
 from abuse.test_dialogs import NO_X, SOURCE_HOST, served
 from leaks.parties import CALLER
 
@@ -72,35 +72,35 @@ PROOFS = [
 @pytest.mark.parametrize("stream", [False, True], ids=["udp", "tcp"])
 @pytest.mark.parametrize(("what", "asked", "made", "status"), PROOFS, ids=[row[0] for row in PROOFS])
 def test_a_proof_is_of_the_user_for_the_number_at_a_host_of_ours(exchange, uri, stream, what, asked, made, status):
-    with Prover(CALLER.host, exchange.switch, stream) as prover:
-        assert prover.prove(asked or uri, **made) == status, what
+    with DigestCaller(CALLER.host, exchange.switch, stream) as dialler:
+        assert dialler.authenticate(asked or uri, **made) == status, what
 
 
 def test_a_proof_is_taken_once(exchange, uri):
-    with Prover(CALLER.host, exchange.switch) as prover, Prover(SOURCE_HOST, exchange.switch) as other:
-        assert prover.prove(uri) == HEARD
-        overheard = prover.challenge
-        for again in (prover, other):
+    with DigestCaller(CALLER.host, exchange.switch) as dialler, DigestCaller(SOURCE_HOST, exchange.switch) as other:
+        assert dialler.authenticate(uri) == HEARD
+        overheard = dialler.challenge
+        for again in (dialler, other):
             again.challenge = overheard
-            assert again.prove(uri) == ASKED
-        prover.challenge = overheard
-        assert prover.prove(uri, count=2) == HEARD
+            assert again.authenticate(uri) == ASKED
+        dialler.challenge = overheard
+        assert dialler.authenticate(uri, count=2) == HEARD
 
 
-def guess(prover, uri, count=GUESSES):
+def guess(dialler, uri, count=GUESSES):
     """Guesses, each to the challenge that the one before brought."""
     for number in range(count):
-        assert prover.prove(uri, password=f"guess {number}") == ASKED
+        assert dialler.authenticate(uri, password=f"guess {number}") == ASKED
 
 
-def slow_down(prover, uri):
+def slow_down(dialler, uri):
     """Guesses until not even the right answer is looked at."""
     begun = None
     # Each is forgotten after two seconds: a machine that is busy has to guess again.
     while begun is None or time.monotonic() - begun > GUESSES:
         begun = time.monotonic()
-        guess(prover, uri)
-    assert prover.prove(uri) == ASKED, "guesses are not slowed down"
+        guess(dialler, uri)
+    assert dialler.authenticate(uri) == ASKED, "guesses are not slowed down"
 
 
 OTHERS = [
@@ -117,39 +117,39 @@ def test_who_guesses_is_slowed_down_and_nobody_else(exchange, uri, stream):
     stop = threading.Event()
     failures = []
 
-    def guess_on(prover):
+    def guess_on(dialler):
         try:
             while not stop.is_set():
-                guess(prover, uri, 1)
+                guess(dialler, uri, 1)
         except (AssertionError, OSError) as error:
             failures.append(error)
 
-    with Prover(SOURCE_HOST, exchange.switch, stream) as guesser:
+    with DigestCaller(SOURCE_HOST, exchange.switch, stream) as guesser:
         slow_down(guesser, uri)
         guessing = threading.Thread(target=guess_on, args=(guesser,))
         guessing.start()
         try:
             for what, host, by_stream in OTHERS * 3:
-                with Prover(host, exchange.switch, by_stream) as right:
-                    assert right.prove(uri) == HEARD, what
+                with DigestCaller(host, exchange.switch, by_stream) as right:
+                    assert right.authenticate(uri) == HEARD, what
         finally:
             stop.set()
             guessing.join()
         assert not failures, failures
         # Who stops guessing is heard again.
         deadline = time.monotonic() + 30
-        while guesser.prove(uri) != HEARD:
+        while guesser.authenticate(uri) != HEARD:
             assert time.monotonic() < deadline, "it is never heard again"
             time.sleep(0.2)
 
 
 def test_who_was_right_before_is_not_late_for_wrong_ones(exchange, uri):
-    with Prover(SOURCE_HOST, exchange.switch) as known, Prover(SOURCE_HOST, exchange.switch) as guesser:
-        assert known.prove(uri) == HEARD
+    with DigestCaller(SOURCE_HOST, exchange.switch) as known, DigestCaller(SOURCE_HOST, exchange.switch) as guesser:
+        assert known.authenticate(uri) == HEARD
         slow_down(guesser, uri)
         # Guesses at what was overheard of it, and its own mistakes.
         for number in range(GUESSES):
             guesser.challenge = known.challenge
-            assert guesser.prove(uri, password="guess", count=2 + number) == ASKED
+            assert guesser.authenticate(uri, password="guess", count=2 + number) == ASKED
         guess(known, uri)
-        assert known.prove(uri) == HEARD
+        assert known.authenticate(uri) == HEARD

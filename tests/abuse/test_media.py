@@ -3,7 +3,7 @@
 import re
 import time
 
-from abuse.plain_phone import PACKET_S, Media, Phone, media_in, sdp
+from abuse.minimal_phone import PACKET_S, Media, Phone, media_in, sdp
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST
 from support.settings import default

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from abuse.connections import metric, metric_now, wait_for
-from abuse.plain_phone import Media, Phone, sdp
+from abuse.minimal_phone import Media, Phone, sdp
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from support.gateway import bound, expiration
 from support.operator import Operator

@@ -1,10 +1,21 @@
 """The matrix of calls, and a place for the traces of a scene."""
 
+from pathlib import Path
+
 import pytest
 
 from calls.exchange import place
 from calls.matrix import Matrix, put_words
 from support.process import Maskline
+
+
+def pytest_collection_modifyitems(items):
+    """What must have expired gets old while the other tests of calls run, so it comes after them."""
+    late = [item for item in items if item.get_closest_marker("expiring")]
+    others = [item for item in items if item not in late]
+    ours = [place for place, item in enumerate(others) if item.path.parent == Path(__file__).parent]
+    end = ours[-1] + 1 if ours else 0
+    items[:] = others[:end] + late + others[end:]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from abuse.plain_phone import Media, Phone, field, host_port, media_in, sdp
+from abuse.minimal_phone import Media, Phone, field, host_port, media_in, sdp
 from calls.addresses import free_port
 from calls.exchange import Exchange
 from calls.names import AAAA, A, Names

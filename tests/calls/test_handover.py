@@ -5,7 +5,7 @@ import re
 
 import pytest
 from calls.exchange import CALLEE_HOST, CALLER_HOST
-from calls.raw_phone import Call, RawCaller, RawPhone, Sound, media, talk
+from calls.scripted_phone import Call, ScriptedCaller, ScriptedPhone, Sound, media, talk
 
 
 @pytest.mark.parametrize("reliable", [True, False], ids=["100rel", "without"])
@@ -86,12 +86,12 @@ def test_a_host_name_in_a_description_is_looked_up(exchange):
     host, port = exchange.sip.split(":")
     service = (host, int(port))
     a, n = exchange.party(), exchange.party()
-    callee = RawPhone(CALLEE_HOST, service)
+    callee = ScriptedPhone(CALLEE_HOST, service)
     exchange.carrier(port=callee.port)
     x = exchange.axn(a)
     # The one name that every machine knows.
     own, phone = Sound("127.0.0.1", 0x11), Sound("127.0.0.1", 0x22)
-    caller = RawCaller(CALLER_HOST, service)
+    caller = ScriptedCaller(CALLER_HOST, service)
     caller.dials(n, x, own.sdp(host="localhost"), reliable=False)
     invite = callee.hears("INVITE ")
     callee.replies(invite, "200 OK", tag="s", sdp=phone.sdp(formats="8", host="localhost"))
@@ -105,6 +105,6 @@ def test_a_host_name_in_a_description_is_looked_up(exchange):
     assert exchange.record(x)["situation"] == "hung_up"
 
     # A name that nobody has costs the call, and in time.
-    caller = RawCaller(CALLER_HOST, service)
+    caller = ScriptedCaller(CALLER_HOST, service)
     caller.dials(n, x, own.sdp(host="nobody.invalid"), reliable=False)
     assert "SIP/2.0 488" in caller.hears("SIP/2.0 4")

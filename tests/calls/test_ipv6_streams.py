@@ -4,7 +4,7 @@ import ssl
 
 import pytest
 
-from abuse.plain_phone import ListeningPhone, Media, StreamPhone, field, media_in, sdp
+from abuse.minimal_phone import ListeningPhone, Media, StreamPhone, field, media_in, sdp
 from calls.addresses import free_port
 from calls.certificates import Authority
 from calls.exchange import Exchange

@@ -21,3 +21,15 @@ def test_a_number_that_is_not_ours_is_refused_and_not_recorded(matrix, scene):
     ) as caller:
         caller.wait()
     assert matrix.exchange.records(strange) == []
+
+
+@pytest.fixture(scope="module")
+def aged(matrix):
+    matrix.dial_expired()
+    return matrix
+
+
+@pytest.mark.expiring
+@pytest.mark.parametrize("name", [str(cell) for cell in CELLS if cell.over == "expired"])
+def test_a_call_under_an_expired_binding_is_refused(aged, name):
+    aged.check(name)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from abuse.plain_phone import Media, Phone, field, media_in, sdp
+from abuse.minimal_phone import Media, Phone, field, media_in, sdp
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from calls.names import AAAA, A, Names

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from calls.exchange import CALLEE_HOST, CALLER_HOST
-from calls.raw_phone import PATIENCE_S, Call, Sound, header, media
+from calls.scripted_phone import PATIENCE_S, Call, Sound, header, media
 
 
 def test_an_answer_with_another_codec_than_the_unreliable_early_one(exchange):

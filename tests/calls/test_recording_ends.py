@@ -5,7 +5,7 @@ import time
 import pytest
 
 from calls.exchange import CALLEE_HOST, CALLER_HOST
-from calls.raw_phone import RawCaller, RawPhone, Sound, media
+from calls.scripted_phone import ScriptedCaller, ScriptedPhone, Sound, media
 from calls.voice import ALAW, RATE, energy, read_wav
 
 PACKET_S = 0.02
@@ -54,7 +54,7 @@ def call(exchange, lasts_s, caller_speaks, callee_speaks):
     """The record of such a call, its channels, and when each side spoke."""
     host, port = exchange.sip.split(":")
     service = (host, int(port))
-    callee, caller = RawPhone(CALLEE_HOST, service), RawCaller(CALLER_HOST, service)
+    callee, caller = ScriptedPhone(CALLEE_HOST, service), ScriptedCaller(CALLER_HOST, service)
     exchange.carrier(port=callee.port)
     x = exchange.axn(exchange.party(), IsRecordingEnabled="true")
     one, other = Sound(CALLER_HOST, CALLER_BYTE), Sound(CALLEE_HOST, CALLEE_BYTE)

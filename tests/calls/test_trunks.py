@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from abuse.plain_phone import Phone, sdp
+from abuse.minimal_phone import Phone, sdp
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST, PROXY_HOST, Exchange
 from calls.names import A, SRV, Names

@@ -1,15 +1,15 @@
-"""Who must prove who it is before its calls are heard: one socket, one question at a time."""
+"""A caller that is challenged (digest, RFC 3261 section 22) before its calls are taken: one socket, one INVITE at a time."""
 
 import itertools
 import socket
 
-from abuse.dialogs import challenge_of, proof
+from abuse.dialogs import authorization, challenge_of
 from leaks.phone import field
 
 _calls = itertools.count(1)
 
 
-class Prover:
+class DigestCaller:
     """Calls from one address and port, or over one connection."""
 
     def __init__(self, host, switch, stream=False, seconds=20):
@@ -46,12 +46,12 @@ class Prover:
             self.challenge = challenge_of(answer)
         return status
 
-    def prove(self, uri, password="theirs", username="alice", said=None, method="INVITE", count=1, **changes):
-        """The status of an INVITE that answers the last challenge; `said` is the URI in the proof."""
+    def authenticate(self, uri, password="theirs", username="alice", said=None, method="INVITE", count=1, **changes):
+        """The status of an INVITE that answers the last challenge; `said` is the URI in its Authorization."""
         if self.challenge is None:
             assert self.ask(uri) == 401, "no challenge"
         said = uri if said is None else said
-        return self.ask(uri, proof(self.challenge, method, said, username, password, count, **changes))
+        return self.ask(uri, authorization(self.challenge, method, said, username, password, count, **changes))
 
     def _send(self, text):
         if self.stream:

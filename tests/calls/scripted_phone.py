@@ -49,7 +49,7 @@ class Sound:
             self.heard.append((packet[1] & 0x7F, packet[12]))
 
 
-class RawPhone:
+class ScriptedPhone:
     """What speaks SIP for one side, message by message."""
 
     def __init__(self, host, service, port=0):
@@ -105,7 +105,7 @@ def media(text):
     return re.search(r"c=IN IP4 (\S+)", text)[1], int(re.search(r"m=audio (\d+)", text)[1])
 
 
-class RawCaller(RawPhone):
+class ScriptedCaller(ScriptedPhone):
     """The caller."""
 
     def dials(self, caller, x, sdp, reliable, *lines):
@@ -163,10 +163,10 @@ class Call:
         host, port = exchange.sip.split(":")
         self.exchange, self.service = exchange, (host, int(port))
         self.a, self.n = exchange.party(), exchange.party()
-        self.callee = RawPhone(CALLEE_HOST, self.service)
+        self.callee = ScriptedPhone(CALLEE_HOST, self.service)
         exchange.carrier(port=self.callee.port)
         self.x = exchange.axn(self.a)
-        self.caller = RawCaller(CALLER_HOST, self.service)
+        self.caller = ScriptedCaller(CALLER_HOST, self.service)
         self.own, self.phone = Sound(CALLER_HOST, 0x11), Sound(CALLEE_HOST, 0x22)
         self.reliable = reliable
         self.caller.dials(self.n, self.x, offer(self.own) if offer else self.own.sdp(), reliable, *lines)

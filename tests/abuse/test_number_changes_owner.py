@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from abuse.connections import wait_for
-from abuse.plain_phone import Media, Phone, sdp
+from abuse.minimal_phone import Media, Phone, sdp
 from abuse.test_ownership import DENIED, GONE, NOWHERE, admin, move, remove_and_add
 from calls.exchange import CALLEE_HOST, CALLER_HOST
 from support.gateway import bound, china_time, expiration

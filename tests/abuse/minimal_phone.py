@@ -1,4 +1,5 @@
-"""A telephone of a few lines that says exactly what a test wants, over datagrams."""
+"""A telephone of a few lines that says exactly what a test wants, over datagrams or a connection. Where a test
+writes each message of a call itself, or compares sound by its values: `calls.scripted_phone`."""
 
 import re
 import socket
