@@ -1,4 +1,4 @@
-"""Media where it should not go: to a victim who never called, to a stranger, and round in a circle."""
+"""Media where it should not go: to a victim who never called, to a stranger, and round in a loop."""
 
 import re
 import time
@@ -182,7 +182,7 @@ def test_a_new_offer_that_leads_back_is_refused_and_the_call_goes_on(exchange, p
     caller.await_message("^SIP/2.0 200")
 
 
-def test_two_calls_that_name_each_others_ports_do_not_make_a_circle(exchange, place):
+def test_two_calls_that_name_each_others_ports_do_not_make_a_media_loop(exchange, place):
     first, callee, x = ringing(exchange, place)
     first.dial(x, sdp(CALLER_HOST, 4_000))
     first_for_callee = media_in(callee.await_invite())

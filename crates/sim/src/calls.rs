@@ -52,7 +52,7 @@ pub enum Slip {
     /// Where media goes by an earlier offer is heard after the later one.
     StaleMedia,
     /// An offer is taken whose media comes back to its call.
-    Circle,
+    MediaLoop,
 }
 
 impl Slip {
@@ -68,7 +68,7 @@ impl Slip {
         Self::TwoCodecs,
         Self::LongTone,
         Self::StaleMedia,
-        Self::Circle,
+        Self::MediaLoop,
     ];
 }
 

@@ -102,11 +102,11 @@ impl Switch {
             return self.happen(key, CallInput::MediaRefused(MediaFault::NoPort), now);
         };
         live.media.lease(lease);
-        self.chains.enter(key, &lease);
+        self.media_loops.enter(key, &lease);
         // Its ports are known only now, but could be guessed.
-        if self.is_circular(key) {
+        if self.has_media_loop(key) {
             if let Some(live) = self.calls.get_mut(&key) {
-                live.media.is_found_unfit(Unfit::Circle);
+                live.media.is_found_unfit(Unfit::MediaLoop);
             }
             let refused = CallInput::MediaRefused(MediaFault::Unfit);
             return self.happen(key, refused, now);
@@ -200,7 +200,7 @@ impl Switch {
             self.deadlines.remove(&(deadline, key));
         }
         if let Some(lease) = live.media.leased() {
-            self.chains.leave(key, &lease);
+            self.media_loops.leave(key, &lease);
         }
         self.call_limits.leave(live.x, live.record.caller);
         self.loads.leave(&live.trunk_in.definition.name);

@@ -9,8 +9,8 @@
 //! legs: what is to be done is decided by the call, how it is said in SIP here. `caller` tells it what
 //! becomes of its call, `media` holds what was agreed and `offers` changes it, `dtmf` passes keys on that
 //! come as INFO, `call_limits` and `trunk_load` count calls by number and by trunk, `trunks` keeps who may be
-//! called and who answers, `media_reach` where their media can be, `media_loops` finds media that would go
-//! round in a circle, `ladder` remembers what was said. `media_names` waits for host names in descriptions.
+//! called and who answers, `media_reach` where their media can be, `media_loops` finds media that would
+//! loop, `ladder` remembers what was said. `media_names` waits for host names in descriptions.
 
 mod actions;
 mod active_call;
@@ -67,9 +67,9 @@ pub struct Switch {
     calls: BTreeMap<CallKey, Box<ActiveCall>>,
     call_limits: CallLimits,
     loads: Loads,
-    chains: MediaLoops,
+    media_loops: MediaLoops,
     /// Calls whose media would come back to themselves, and that are to be ended for it.
-    circles: BTreeSet<CallKey>,
+    looped_calls: BTreeSet<CallKey>,
     legs: BTreeMap<LegId, (CallKey, Side)>,
     deadlines: BTreeSet<(u64, CallKey)>,
     media_names: MediaNames,
@@ -100,8 +100,8 @@ impl Switch {
             calls: BTreeMap::new(),
             call_limits: CallLimits::default(),
             loads: Loads::default(),
-            chains: MediaLoops::default(),
-            circles: BTreeSet::new(),
+            media_loops: MediaLoops::default(),
+            looped_calls: BTreeSet::new(),
             legs: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             media_names: MediaNames::default(),
@@ -130,7 +130,7 @@ impl Switch {
         self.calls.is_empty()
             && self.call_limits.is_empty()
             && self.loads.is_empty()
-            && self.chains.is_empty()
+            && self.media_loops.is_empty()
             && self.legs.is_empty()
             && self.deadlines.is_empty()
             && self.media_names.is_idle()
@@ -194,7 +194,7 @@ impl Switch {
                 }
             }
         }
-        self.end_circles(now);
+        self.end_looped_calls(now);
     }
 
     fn sip(&mut self, input: SipInput<'_>, now: Moment) {

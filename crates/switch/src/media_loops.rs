@@ -9,7 +9,7 @@ use maskline_domain::call::{Input as CallInput, MediaFault, Moment, Side};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// So many calls may lie one behind the other; what is longer is taken for a circle.
+/// So many calls may lie one behind the other; what is longer is taken for a loop.
 const CALLS_MAX: usize = 16;
 
 /// Whose the lent ports are.
@@ -53,7 +53,7 @@ impl Switch {
         let mut at = address;
         for _ in 0..CALLS_MAX {
             let owner = match self.setup.local_media.is_media(at) {
-                true => self.chains.ports.get(&(at.port() & !1)),
+                true => self.media_loops.ports.get(&(at.port() & !1)),
                 false => None,
             };
             let Some((owner, side)) = owner.copied() else {
@@ -72,7 +72,7 @@ impl Switch {
     }
 
     /// Whether media of this call, as its sides have told so far, comes back to it.
-    pub(super) fn is_circular(&self, key: CallKey) -> bool {
+    pub(super) fn has_media_loop(&self, key: CallKey) -> bool {
         let Some(live) = self.calls.get(&key) else {
             return false;
         };
@@ -87,15 +87,15 @@ impl Switch {
         let ends = [path.caller.as_ref(), path.callee.as_ref()];
         let comes_back = (ends.into_iter().flatten()).any(|end| self.leads_back(key, end.address));
         if comes_back {
-            self.circles.insert(key);
+            self.looped_calls.insert(key);
         } else {
             self.outputs.push_back(super::Output::Relay(key, path));
         }
     }
 
     /// Ends the calls whose media would have come back.
-    pub(super) fn end_circles(&mut self, now: Moment) {
-        while let Some(key) = self.circles.pop_first() {
+    pub(super) fn end_looped_calls(&mut self, now: Moment) {
+        while let Some(key) = self.looped_calls.pop_first() {
             let refused = CallInput::MediaRefused(MediaFault::Unfit);
             self.happen(key, refused, now);
         }

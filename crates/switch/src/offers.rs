@@ -22,7 +22,7 @@ impl Switch {
         let live = self.calls.get(&key).ok_or(Unfit::Codec)?;
         let said = live.media.read(side, body, named)?;
         match self.leads_back(key, said.audio.address) {
-            true => Err(Unfit::Circle),
+            true => Err(Unfit::MediaLoop),
             false => Ok(said),
         }
     }

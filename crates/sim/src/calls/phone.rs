@@ -31,7 +31,7 @@ pub(super) enum Act {
     /// Another machine of its side takes its place: another port, perhaps another codec.
     HandOver(&'static str),
     /// It says that it hears at a media port of the switch: the one that it sends to, or the other side's.
-    Circle(bool),
+    MediaLoop(bool),
     /// It takes what it was offered last.
     Accept,
     /// It declines what it was offered last.
@@ -122,7 +122,7 @@ impl Media {
     }
 
     /// A description that says that it hears at this port of the switch.
-    fn circle(&mut self, told: SocketAddr, is_own: bool) -> Vec<u8> {
+    fn media_loop(&mut self, told: SocketAddr, is_own: bool) -> Vec<u8> {
         self.version += 1;
         // The ports of the two sides lie side by side.
         let port = told.port() ^ if is_own { 0 } else { PORTS_APART };
@@ -318,8 +318,8 @@ impl Phone {
             Act::HandOver(codecs) => {
                 Input::Offer(leg, self.media.new_sdp(Direction::SendRecv, codecs))
             }
-            Act::Circle(is_own) => match self.told {
-                Some(told) => Input::Offer(leg, self.media.circle(told, is_own)),
+            Act::MediaLoop(is_own) => match self.told {
+                Some(told) => Input::Offer(leg, self.media.media_loop(told, is_own)),
                 None => return,
             },
             Act::Accept => {
@@ -377,7 +377,7 @@ pub(super) fn address_named(name: &str) -> Option<IpAddr> {
 /// What somebody does once the call stands, besides hanging up.
 pub(super) fn talker_behaviour(chance: &mut Chance) -> Vec<(u64, Act)> {
     let mut acts = Vec::new();
-    circle(chance, 0, &mut acts);
+    media_loop(chance, 0, &mut acts);
     if chance.one_in(4) {
         let hold = chance.below(10_000);
         acts.push((hold, Act::Hold));
@@ -418,7 +418,7 @@ pub(super) fn callee_behaviour(chance: &mut Chance) -> Vec<(u64, Act)> {
                 let speaks = later(chance, 1_000);
                 acts.push((speaks, Act::Speak));
                 hand_over(chance, speaks, &mut acts);
-                circle(chance, speaks, &mut acts);
+                media_loop(chance, speaks, &mut acts);
             }
             if chance.one_in(3) {
                 acts.push((later(chance, 1_000), Act::Ring));
@@ -464,7 +464,7 @@ pub(super) fn caller_behaviour(chance: &mut Chance) -> Vec<(u64, Act)> {
     if chance.one_in(8) {
         hand_over(chance, 0, &mut acts);
     }
-    circle(chance, 0, &mut acts);
+    media_loop(chance, 0, &mut acts);
     misfortune(chance, &mut acts);
     acts
 }
@@ -482,10 +482,10 @@ fn hand_over(chance: &mut Chance, begin: u64, acts: &mut Vec<(u64, Act)>) {
 }
 
 /// As somebody does who would have media go round.
-fn circle(chance: &mut Chance, begin: u64, acts: &mut Vec<(u64, Act)>) {
+fn media_loop(chance: &mut Chance, begin: u64, acts: &mut Vec<(u64, Act)>) {
     if chance.one_in(10) {
         let at = begin + 50 + chance.below(6_000);
-        acts.push((at, Act::Circle(chance.one_in(2))));
+        acts.push((at, Act::MediaLoop(chance.one_in(2))));
     }
 }
 

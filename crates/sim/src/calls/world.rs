@@ -115,7 +115,7 @@ pub(super) struct World {
     unanswered: Vec<u64>,
     leases_given: u64,
     /// Offers whose media would come back: from where, and their method and number.
-    circles: BTreeSet<(SocketAddr, Vec<u8>)>,
+    media_loops: BTreeSet<(SocketAddr, Vec<u8>)>,
     tally: Tally,
     broken: Option<(String, Option<usize>)>,
     /// The call whose story is kept.
@@ -175,7 +175,7 @@ impl World {
             leases: 0,
             unanswered: Vec::new(),
             leases_given: 0,
-            circles: BTreeSet::new(),
+            media_loops: BTreeSet::new(),
             tally: Tally::default(),
             broken: None,
             watched,

@@ -45,7 +45,7 @@ fn each_slip_is_found() {
         (Slip::TwoCodecs, "the sides have two codecs"),
         (Slip::LongTone, "went on after the answer"),
         (Slip::StaleMedia, "and media goes to"),
-        (Slip::Circle, "whose media comes back was taken"),
+        (Slip::MediaLoop, "whose media comes back was taken"),
     ];
     assert_eq!(rows.map(|(slip, _)| slip), Slip::ALL);
     for (slip, expected) in rows {

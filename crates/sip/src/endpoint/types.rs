@@ -209,7 +209,7 @@ pub enum Warning {
     /// 301: its media is at an address of a kind that we do not have.
     AddressFormat,
     /// 399: media that is sent where it says would come back to the call.
-    Circle,
+    MediaLoop,
     /// 399: it names a host of which no address is known.
     Host,
 }
@@ -221,7 +221,7 @@ impl Warning {
             Self::AddressFormat => {
                 format!("301 {agent} \"Incompatible network address formats\"")
             }
-            Self::Circle => format!("399 {agent} \"Media would come back to the call\""),
+            Self::MediaLoop => format!("399 {agent} \"Media would come back to the call\""),
             Self::Host => format!("399 {agent} \"No address was found for the host name in c=\""),
         }
     }

@@ -11,7 +11,7 @@ pub enum Unfit {
     /// It names only addresses of a family that ours cannot speak with.
     Family,
     /// Media that is sent there would come back to the call.
-    Circle,
+    MediaLoop,
     /// It names a host that does not exist, or has no address.
     NoSuchHost,
     /// It names a host of which no server of names says anything in time, or too many names wait.
@@ -24,7 +24,7 @@ impl Unfit {
         match self {
             Self::Codec => None,
             Self::Family => Some(Warning::AddressFormat),
-            Self::Circle => Some(Warning::Circle),
+            Self::MediaLoop => Some(Warning::MediaLoop),
             Self::NoSuchHost | Self::HostUnanswered => Some(Warning::Host),
         }
     }
@@ -32,7 +32,7 @@ impl Unfit {
     /// The same for the ladder, where the description alone does not show it. A host's name may tell of a party.
     pub fn note(self) -> &'static str {
         match self {
-            Self::Codec | Self::Family | Self::Circle => "",
+            Self::Codec | Self::Family | Self::MediaLoop => "",
             Self::NoSuchHost => "the host of its media has no address",
             Self::HostUnanswered => "the host of its media was not found in time",
         }
@@ -43,7 +43,7 @@ impl From<Unfit> for MediaFault {
     fn from(unfit: Unfit) -> Self {
         match unfit {
             Unfit::HostUnanswered => Self::Unresolved,
-            Unfit::Codec | Unfit::Family | Unfit::Circle | Unfit::NoSuchHost => Self::Unfit,
+            Unfit::Codec | Unfit::Family | Unfit::MediaLoop | Unfit::NoSuchHost => Self::Unfit,
         }
     }
 }

@@ -76,16 +76,18 @@ fn assert_goes_on(mut world: World, when: When, callee: LegId, why: &str) {
 
 #[test]
 fn an_offer_that_cannot_be_used_is_refused_and_changes_nothing() {
-    let circle = format!("Warning: 399 {SWITCH} \"Media would come back to the call\"\r\n");
+    let media_loop = format!("Warning: 399 {SWITCH} \"Media would come back to the call\"\r\n");
     let family = format!("Warning: 301 {SWITCH} \"Incompatible network address formats\"\r\n");
-    let (circle, family) = (circle.as_str(), family.as_str());
+    let (media_loop, family) = (media_loop.as_str(), family.as_str());
     // When, who offers, where its media would be, by which formats, and the warning.
     let mut rows = Vec::new();
     for when in [When::Early, When::Talking] {
         for side in Side::BOTH {
             for at in [FOR_CALLER, FOR_CALLEE, "[::ffff:192.0.2.1]:20000"] {
                 // By the codec that is agreed, and by another.
-                rows.extend(["8 101", "0 101"].map(|formats| (when, side, at, formats, circle)));
+                rows.extend(
+                    ["8 101", "0 101"].map(|formats| (when, side, at, formats, media_loop)),
+                );
             }
             rows.push((when, side, ELSEWHERE, "8 101", family));
             rows.push((when, side, MOVED_MEDIA, "97 101", ""));
@@ -93,7 +95,7 @@ fn an_offer_that_cannot_be_used_is_refused_and_changes_nothing() {
     }
     for when in [When::Toned, When::Announced] {
         for at in [FOR_CALLER, FOR_CALLEE] {
-            rows.push((when, Side::Caller, at, "8 0 101", circle));
+            rows.push((when, Side::Caller, at, "8 0 101", media_loop));
         }
         rows.push((when, Side::Caller, ELSEWHERE, "8 0 101", family));
         rows.push((when, Side::Caller, MOVED_MEDIA, "97 101", ""));
@@ -118,7 +120,7 @@ fn an_offer_that_cannot_be_used_is_refused_and_changes_nothing() {
             Side::Callee => &world.to_callee,
         };
         let warned = ["Warning: 399 ", "Warning: 301 "].map(|begin| holds(told, begin));
-        assert_eq!(warned, [warning == circle, warning == family], "{why}");
+        assert_eq!(warned, [warning == media_loop, warning == family], "{why}");
         assert!(warning.is_empty() || holds(told, warning), "{why}");
         assert_eq!(world.paths.len(), paths, "{why}");
         assert_goes_on(world, when, callee, &why);
@@ -129,8 +131,8 @@ fn an_offer_that_cannot_be_used_is_refused_and_changes_nothing() {
 fn what_was_refused_stands_in_the_way_of_nothing() {
     for when in [When::Early, When::Toned, When::Announced, When::Talking] {
         let (mut world, caller, callee) = begin(when);
-        let circle = sdp_again(2, FOR_CALLER, "0 8 101", "sendrecv");
-        world.caller_does(SipInput::Offer(caller, circle));
+        let media_loop = sdp_again(2, FOR_CALLER, "0 8 101", "sendrecv");
+        world.caller_does(SipInput::Offer(caller, media_loop));
         assert_eq!(refused(&world.caller_events), Some(488), "{when:?}");
         // The next one is taken.
         let offer = sdp_again(3, MOVED_MEDIA, "8 0 101", "sendrecv");

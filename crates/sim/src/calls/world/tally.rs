@@ -34,7 +34,7 @@ pub struct Tally {
     /// Offers in a PRACK that were taken.
     pub by_prack_offered: u64,
     /// Offers that were refused since their media would have come back.
-    pub circles: u64,
+    pub media_loops: u64,
     /// Offers that phones asked for, and answered.
     pub asked: u64,
     /// Answers to our first offer that came in an ACK.
@@ -79,7 +79,7 @@ impl Tally {
             updates,
             early,
             by_prack_offered,
-            circles,
+            media_loops,
             asked,
             by_ack,
             by_prack,
@@ -107,7 +107,7 @@ impl Tally {
         self.updates += updates;
         self.early += early;
         self.by_prack_offered += by_prack_offered;
-        self.circles += circles;
+        self.media_loops += media_loops;
         self.asked += asked;
         self.by_ack += by_ack;
         self.by_prack += by_prack;
@@ -152,7 +152,7 @@ impl Tally {
             ("changes by UPDATE", self.updates),
             ("changes before the answer", self.early),
             ("offers in a PRACK", self.by_prack_offered),
-            ("offers whose media would come back", self.circles),
+            ("offers whose media would come back", self.media_loops),
             ("offers asked for", self.asked),
             ("late answers by ACK", self.by_ack),
             ("late answers by PRACK", self.by_prack),

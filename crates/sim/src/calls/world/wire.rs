@@ -21,10 +21,10 @@ impl World {
         if to == SWITCH {
             self.hearing = self.by_address.get(&from).map(|(_, call)| *call);
             let calls = self.switch.calls();
-            let is_circle = self.note_circle(from, bytes);
+            let is_media_loop = self.note_media_loop(from, bytes);
             let from = hop_of(from);
             self.tell(Input::Datagram { from, bytes });
-            if is_circle && self.switch.calls() != calls {
+            if is_media_loop && self.switch.calls() != calls {
                 let what = "an offer whose media would come back ended the call".to_owned();
                 self.break_law(what, self.hearing);
             }
@@ -52,16 +52,17 @@ impl World {
     }
 
     /// Notes an offer that says that its maker hears at a port of the switch; whether it is one.
-    fn note_circle(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
-        let is_circle = audio_in(bytes).is_some_and(|audio| audio.address.ip() == SWITCH.ip());
-        let offer = Message::parse(bytes).ok().filter(|_| is_circle);
+    fn note_media_loop(&mut self, from: SocketAddr, bytes: &[u8]) -> bool {
+        let is_media_loop = audio_in(bytes).is_some_and(|audio| audio.address.ip() == SWITCH.ip());
+        let offer = Message::parse(bytes).ok().filter(|_| is_media_loop);
         let cseq = offer.filter(|it| matches!(it.method(), Some(Method::Invite | Method::Update)));
         let cseq = cseq.and_then(|offer| offer.header(Name::CSeq).map(<[u8]>::to_vec));
-        cseq.map(|cseq| self.circles.insert((from, cseq))).is_some()
+        cseq.map(|cseq| self.media_loops.insert((from, cseq)))
+            .is_some()
     }
 
-    /// The law of circles: no such offer is taken. This is sent, and perhaps the answer to one.
-    fn look_at_circle(&mut self, to: SocketAddr, bytes: &[u8]) {
+    /// The law of media loops: no such offer is taken. This is sent, and perhaps the answer to one.
+    fn check_media_loop(&mut self, to: SocketAddr, bytes: &[u8]) {
         let answer = Message::parse(bytes).ok();
         let answered = answer.and_then(|answer| {
             let status = answer.status().filter(|status| *status >= 200)?;
@@ -70,11 +71,11 @@ impl World {
         // One that is only put off comes again under another number.
         let Some((status, _)) = answered.filter(|(_, cseq)| {
             let asked = (to, cseq.clone());
-            self.circles.remove(&asked)
+            self.media_loops.remove(&asked)
         }) else {
             return;
         };
-        self.tally.circles += u64::from(status == 488);
+        self.tally.media_loops += u64::from(status == 488);
         if status < 300 {
             let call = self.by_address.get(&to).map(|(_, call)| *call);
             self.break_law("an offer whose media comes back was taken".to_owned(), call);
@@ -150,13 +151,13 @@ impl World {
                 named = telltale(bytes, &self.tracks);
                 &named
             }
-            Some(Slip::Circle) if bytes.starts_with(REFUSED) => {
+            Some(Slip::MediaLoop) if bytes.starts_with(REFUSED) => {
                 named = [TAKEN, &bytes[REFUSED.len()..]].concat();
                 &named
             }
             _ => bytes,
         };
-        self.look_at_circle(to, bytes);
+        self.check_media_loop(to, bytes);
         let id = match to.port() {
             CARRIER_PORT => Message::parse(bytes)
                 .ok()

@@ -1,4 +1,4 @@
-"""Media that names our own ports: a PBX beside us may connect two calls, and no packet goes round in a circle."""
+"""Media that names our own ports: a PBX beside us may connect two calls, and no packet goes round in a loop."""
 
 from abuse.minimal_phone import Media, Phone, media_in, sdp
 from calls.addresses import free_port
