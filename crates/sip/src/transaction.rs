@@ -42,7 +42,7 @@ impl Default for Timing {
 
 impl Timing {
     /// 64 × T1: how long anyone tries at all; timers B, D, F, H, J, L and M.
-    pub fn patience(&self) -> Duration {
+    pub fn timeout_64_t1(&self) -> Duration {
         self.t1 * 64
     }
 }
@@ -117,7 +117,7 @@ pub(crate) struct Repeat {
 impl Repeat {
     pub(crate) fn new(
         first: Duration,
-        patience: Duration,
+        timeout: Duration,
         reliability: Reliability,
         now: Time,
     ) -> Self {
@@ -126,7 +126,7 @@ impl Repeat {
             next,
             interval: first,
             left: u8::MAX,
-            until: now + patience,
+            until: now + timeout,
         }
     }
 

@@ -218,9 +218,9 @@ impl Phone {
         let _ = self.task.await;
     }
 
-    /// Lets the calls end by themselves, and ends with the last of them, but after `patience` in any case.
-    pub async fn finish(self, patience: Duration) {
-        let _ = self.commands.send(Command::Finish(patience)).await;
+    /// Lets the calls end by themselves, and ends with the last of them, but after `wait_max` in any case.
+    pub async fn finish(self, wait_max: Duration) {
+        let _ = self.commands.send(Command::Finish(wait_max)).await;
         // A panic has been told by its own message.
         let _ = self.task.await;
     }
@@ -292,7 +292,7 @@ impl Shell {
                         self.give(Input::HangUpAll);
                         closing = Some(Instant::now() + CLOSING_MAX);
                     }
-                    Some(Command::Finish(patience)) => closing = Some(Instant::now() + patience),
+                    Some(Command::Finish(wait_max)) => closing = Some(Instant::now() + wait_max),
                     Some(command) => self.carry_out(command),
                     // Nobody has the phone any more.
                     None => return,

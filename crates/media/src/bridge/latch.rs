@@ -125,11 +125,12 @@ impl Latch {
     /// Whether nothing has come for so long that the side may well be there instead.
     fn is_silent_for(&self, rival: &Place, ssrc: u32, now_us: u64) -> bool {
         let goes_on = ssrc == self.ssrc && rival.address.ip() == self.holder.address.ip();
-        let patience_us = match goes_on || self.holder.packets < SETTLED_PACKETS {
+        let silence_min_us = match goes_on || self.holder.packets < SETTLED_PACKETS {
             true => HARDLY_HEARD_US,
             false => SILENT_US,
         };
-        now_us.saturating_sub(self.holder.heard_us) >= patience_us && rival.packets >= RIVAL_PACKETS
+        now_us.saturating_sub(self.holder.heard_us) >= silence_min_us
+            && rival.packets >= RIVAL_PACKETS
     }
 
     /// Whether the side is there although something still comes from where it was taken to be.

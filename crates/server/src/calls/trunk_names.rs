@@ -31,7 +31,7 @@ const REPEATS: usize = 2;
 const LOOKUP_MAX: Duration = Duration::from_secs(20);
 /// The longest that the servers of one name may be looked up; what was found by then is used. The SRV records
 /// before it take a few seconds more, within [`LOOKUP_MAX`].
-const PATIENCE: Duration = Duration::from_secs(12);
+const HOSTS_LOOKUP_MAX: Duration = Duration::from_secs(12);
 /// Look-ups that are under way at once.
 const AT_ONCE_MAX: usize = 16;
 
@@ -119,8 +119,8 @@ struct Found {
 pub struct TrunkNames {
     resolver: Resolver,
     families: Families,
-    /// [`PATIENCE`], but in tests.
-    patience: Duration,
+    /// [`HOSTS_LOOKUP_MAX`], but in tests.
+    hosts_lookup_max: Duration,
     /// Where look-ups run: apart from the loop of calls.
     runtime: Handle,
     known: Mutex<BTreeMap<Question, Known>>,
@@ -135,7 +135,7 @@ impl TrunkNames {
         Self {
             resolver: Resolver::new(server, ANSWER_WAIT, REPEATS),
             families,
-            patience: PATIENCE,
+            hosts_lookup_max: HOSTS_LOOKUP_MAX,
             runtime: Handle::current(),
             known: Mutex::default(),
             trunks: Mutex::default(),
@@ -292,7 +292,7 @@ impl TrunkNames {
         // Without chance the order is that of the weights.
         let _ = getrandom::fill(&mut chance);
         let (mut places, mut trouble) = (Vec::new(), String::new());
-        let deadline = tokio::time::Instant::now() + self.patience;
+        let deadline = tokio::time::Instant::now() + self.hosts_lookup_max;
         let ordered = in_order(records, u64::from_ne_bytes(chance)).into_iter();
         // Ordered first: an answer may name them in any order.
         for record in ordered.take(PLACES_MAX) {

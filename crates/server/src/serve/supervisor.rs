@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::calls::CallsHandle;
 use crate::writer::Ledger;
 
-/// Times within the supervisor's patience that it is told; more than twice, since one may be late.
+/// Times within the supervisor's watchdog time that it is told; more than twice, since one may be late.
 const TOLD_PER_WATCHDOG: u32 = 4;
 
 /// The service serves.
@@ -38,10 +38,10 @@ pub fn stopping() {
 /// (`WATCHDOG_USEC`) and this is polled: only while the ledger can be looked at and the loop of calls
 /// answers. After `stop` is cancelled calls may end, and no more than this runtime is asked.
 pub async fn keep_alive(ledger: Ledger, calls: CallsHandle, stop: CancellationToken) {
-    let Some(patience) = sd_notify::watchdog_enabled() else {
+    let Some(watchdog) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
-    let every = (patience / TOLD_PER_WATCHDOG).max(Duration::from_millis(10));
+    let every = (watchdog / TOLD_PER_WATCHDOG).max(Duration::from_millis(10));
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 /// Longer than anything here takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WATCHDOG: Duration = Duration::from_secs(30);
 const FROM: &str = "13811112222";
 const TO: &str = "13933334444";
 
@@ -35,7 +35,7 @@ fn answering(hz: u16) -> Options {
 }
 
 async fn next(events: &mut Receiver<Event>) -> Event {
-    let event = tokio::time::timeout(PATIENCE, events.recv()).await;
+    let event = tokio::time::timeout(WATCHDOG, events.recv()).await;
     event.expect("it goes on").expect("the phone runs")
 }
 

@@ -39,7 +39,7 @@ impl Endpoint {
     }
 
     pub(super) fn send_cancel(&mut self, id: LegId, key: ClientKey, cause: Option<u8>, now: Time) {
-        let give_up = now + self.config.timing.patience();
+        let give_up = now + self.config.timing.timeout_64_t1();
         if let Some(State::Calling(calling)) = self.legs.get_mut(&id).map(|leg| &mut leg.state) {
             calling.cancel = Cancel::Sent;
             calling.give_up = give_up;
@@ -81,7 +81,7 @@ impl Endpoint {
                 if let Some(State::Calling(calling)) =
                     self.legs.get_mut(&id).map(|leg| &mut leg.state)
                 {
-                    calling.give_up = now + self.config.timing.patience();
+                    calling.give_up = now + self.config.timing.timeout_64_t1();
                 }
                 self.event(Event::Refused {
                     leg: id,

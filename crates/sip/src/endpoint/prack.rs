@@ -190,7 +190,12 @@ impl Endpoint {
             bytes,
             to,
             // Over any transport: a proxy on the way may lose it.
-            repeat: Repeat::new(timing.t1, timing.patience(), Reliability::Unreliable, now),
+            repeat: Repeat::new(
+                timing.t1,
+                timing.timeout_64_t1(),
+                Reliability::Unreliable,
+                now,
+            ),
             sdp,
         });
     }

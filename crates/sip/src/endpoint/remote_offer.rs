@@ -301,7 +301,7 @@ impl Endpoint {
         let timing = self.config.timing;
         // Over any transport, as the first answer of a call.
         let unreliable = Reliability::Unreliable;
-        let repeat = Repeat::new(timing.t1, timing.patience(), unreliable, now);
+        let repeat = Repeat::new(timing.t1, timing.timeout_64_t1(), unreliable, now);
         let cseq = theirs.request.essentials().map(|found| found.cseq.number);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.negotiation.exchange = Exchange::Confirming(Confirming {

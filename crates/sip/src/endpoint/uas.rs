@@ -224,7 +224,7 @@ impl Endpoint {
         let timing = self.config.timing;
         // Over any transport, since a proxy on the way may use another (section 13.3.1.4).
         let unreliable = Reliability::Unreliable;
-        let repeat = Repeat::new(timing.t1, timing.patience(), unreliable, now);
+        let repeat = Repeat::new(timing.t1, timing.timeout_64_t1(), unreliable, now);
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };

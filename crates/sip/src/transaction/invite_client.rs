@@ -29,7 +29,7 @@ pub struct InviteClient {
 impl InviteClient {
     /// The request has just been sent.
     pub fn new(timing: Timing, reliability: Reliability, now: Time) -> Self {
-        let repeat = Repeat::new(timing.t1, timing.patience(), reliability, now);
+        let repeat = Repeat::new(timing.t1, timing.timeout_64_t1(), reliability, now);
         Self {
             state: State::Calling(repeat),
             timing,
@@ -64,13 +64,13 @@ impl InviteClient {
             }
             (State::Proceeding(_), 100..=199) => Step::DELIVER,
             (State::Calling(_) | State::Proceeding(_), 200..=299) => {
-                self.state = State::Accepted(now + self.timing.patience());
+                self.state = State::Accepted(now + self.timing.timeout_64_t1());
                 Step::DELIVER
             }
             (State::Calling(_) | State::Proceeding(_), _) => {
                 let end = match self.reliability {
                     Reliability::Unreliable => {
-                        self.state = State::Completed(now + self.timing.patience());
+                        self.state = State::Completed(now + self.timing.timeout_64_t1());
                         None
                     }
                     Reliability::Reliable => {

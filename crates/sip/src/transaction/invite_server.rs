@@ -41,11 +41,11 @@ impl InviteServer {
         }
         match status {
             100..=199 => {}
-            200..=299 => self.state = State::Accepted(now + self.timing.patience()),
+            200..=299 => self.state = State::Accepted(now + self.timing.timeout_64_t1()),
             _ => {
                 let repeat = Repeat::new(
                     self.timing.t1,
-                    self.timing.patience(),
+                    self.timing.timeout_64_t1(),
                     self.reliability,
                     now,
                 );

@@ -25,7 +25,7 @@ pub struct PlainClient {
 impl PlainClient {
     /// The request has just been sent.
     pub fn new(timing: Timing, reliability: Reliability, now: Time) -> Self {
-        let repeat = Repeat::new(timing.t1, timing.patience(), reliability, now);
+        let repeat = Repeat::new(timing.t1, timing.timeout_64_t1(), reliability, now);
         Self {
             state: State::Trying(repeat),
             timing,

@@ -39,7 +39,7 @@ impl PlainServer {
         }
         self.state = match (status, self.reliability) {
             (100..=199, _) => State::Proceeding,
-            (_, Reliability::Unreliable) => State::Completed(now + self.timing.patience()),
+            (_, Reliability::Unreliable) => State::Completed(now + self.timing.timeout_64_t1()),
             (_, Reliability::Reliable) => State::Completed(now),
         };
         true

@@ -49,7 +49,7 @@ fn an_unanswered_invite_is_repeated_at_doubling_intervals_for_32_s() {
 }
 
 #[test]
-fn over_tcp_nothing_is_repeated_but_patience_ends_all_the_same() {
+fn over_tcp_nothing_is_repeated_but_the_time_out_ends_all_the_same() {
     let client = InviteClient::new(Timing::default(), TCP, at(0));
     assert_eq!(alone!(client), (vec![], Some((32_000, End::TimedOut))));
     let client = PlainClient::new(Timing::default(), TCP, at(0));

@@ -401,7 +401,7 @@ async fn what_was_found_is_used_where_the_rest_takes_too_long() {
     let server = server(Some(zone)).await;
     let mut names = TrunkNames::new(Some(server), BOTH);
     // Less than one unanswered question takes.
-    names.patience = ANSWER_WAIT / 2;
+    names.hosts_lookup_max = ANSWER_WAIT / 2;
     let names = Arc::new(names);
     let trunk = trunk("far.example");
     let began = Instant::now();
@@ -413,7 +413,7 @@ async fn what_was_found_is_used_where_the_rest_takes_too_long() {
         .collect();
     assert_eq!(places, ["192.0.2.1:5071"]);
     let due = names.known.lock().values().map(|known| known.due).min();
-    let soon = began + names.patience + HOLDS_MIN * 2;
+    let soon = began + names.hosts_lookup_max + HOLDS_MIN * 2;
     assert!(due.is_some_and(|due| due < soon), "asked again soon");
     assert!(names.troubles().is_empty());
 }

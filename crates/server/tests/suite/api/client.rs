@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// Far more than an answer takes, so that only a hang meets it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WATCHDOG: Duration = Duration::from_secs(20);
 
 /// An answer as it came.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Connection {
 
     /// Sends bytes and reads one answer. `None` when the server closes without one.
     pub async fn exchange(&mut self, request: &[u8]) -> Option<Answer> {
-        timeout(PATIENCE, self.try_exchange(request))
+        timeout(WATCHDOG, self.try_exchange(request))
             .await
             .expect("the server hangs")
     }
@@ -88,7 +88,7 @@ impl Connection {
         let mut stream = TcpStream::connect(self.to).await.expect("the server is up");
         let _ = stream.write_all(request).await;
         let _ = stream.shutdown().await;
-        timeout(PATIENCE, read_answer(&mut stream))
+        timeout(WATCHDOG, read_answer(&mut stream))
             .await
             .expect("the server hangs")
     }

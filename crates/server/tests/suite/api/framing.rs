@@ -8,7 +8,7 @@ use tokio::time::{Duration, timeout};
 use crate::api::world::World;
 
 /// Far more than an answer takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const WATCHDOG: Duration = Duration::from_secs(20);
 
 /// Everything that the server says to these bytes until it closes.
 async fn said(world: &World, bytes: &[u8]) -> String {
@@ -18,7 +18,7 @@ async fn said(world: &World, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     // A reset after the answer is as good as an end.
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))
+    let _ = timeout(WATCHDOG, stream.read_to_end(&mut answer))
         .await
         .expect("the connection stays open");
     String::from_utf8_lossy(&answer).into_owned()

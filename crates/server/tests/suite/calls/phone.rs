@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::net::UdpSocket;
 
 /// Longer than anything here takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WATCHDOG: Duration = Duration::from_secs(10);
 
 /// What the server said about the call.
 #[derive(Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Phone {
             if let Some(said) = self.said.pop_front() {
                 return said;
             }
-            let got = tokio::time::timeout(PATIENCE, self.socket.recv_from(&mut bytes)).await;
+            let got = tokio::time::timeout(WATCHDOG, self.socket.recv_from(&mut bytes)).await;
             let (length, from) = got
                 .expect("the server says something")
                 .expect("the socket works");
@@ -139,7 +139,7 @@ impl Phone {
     /// The next packet of sound.
     pub async fn hear(&mut self) -> Heard {
         let mut bytes = vec![0; 2_048];
-        let got = tokio::time::timeout(PATIENCE, self.media.recv_from(&mut bytes)).await;
+        let got = tokio::time::timeout(WATCHDOG, self.media.recv_from(&mut bytes)).await;
         let (length, from) = got.expect("something is heard").expect("the socket works");
         assert_eq!(
             Some(from),

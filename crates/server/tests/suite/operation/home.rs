@@ -13,7 +13,7 @@ use serde_json::Value;
 pub const ANY: &str = "127.0.0.1:0";
 /// What an address, a port, a file or a disk does not allow.
 pub const SURROUNDINGS: i32 = 75;
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// A place for one data directory and its key.
 pub struct Home(tempfile::TempDir);
@@ -138,7 +138,7 @@ impl Server {
 
     /// A line of the log with these words, once it is there.
     pub fn log_line(&self, words: &str) -> String {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + WATCHDOG;
         loop {
             let log = read_log(&self.log);
             if let Some(line) = log.lines().find(|line| line.contains(words)) {

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use crate::operation::home::{ANY, Home, PATIENCE, SURROUNDINGS};
+use crate::operation::home::{ANY, Home, SURROUNDINGS, WATCHDOG};
 
 #[test]
 fn two_processes_never_share_a_data_directory() {
@@ -222,7 +222,7 @@ fn a_supervisor_is_told_ready_alive_reloading_and_stopping() {
     let home = Home::new();
     let socket = home.path("notify");
     let heard = UnixDatagram::bind(&socket).unwrap();
-    heard.set_read_timeout(Some(PATIENCE)).unwrap();
+    heard.set_read_timeout(Some(WATCHDOG)).unwrap();
     let next = |wanted: &str| {
         let mut buffer = [0; 4_096];
         loop {
