@@ -303,7 +303,7 @@ impl Bridge {
     }
 
     /// Whether nobody has been heard for too long. It is told once, and again when as much time has passed.
-    pub fn is_silent(&mut self, now_us: u64) -> bool {
+    pub fn take_silence(&mut self, now_us: u64) -> bool {
         let (Some(caller), Some(callee)) = (self.caller.end, self.callee.end) else {
             return false;
         };

@@ -420,7 +420,7 @@ impl MediaWorker {
         let unix_us = Clock::unix_us();
         let mut silent = Vec::new();
         for call in self.calls.iter_mut().flatten() {
-            if call.bridge.is_silent(now_us) {
+            if call.bridge.take_silence(now_us) {
                 silent.push(call.key);
             }
             if now_us < call.next_report_us {

@@ -143,7 +143,7 @@ impl Repeat {
     }
 
     /// Whether it is time to send again. The interval doubles up to `interval_max`.
-    pub(crate) fn is_due(&mut self, now: Time, interval_max: Duration) -> bool {
+    pub(crate) fn take_due(&mut self, now: Time, interval_max: Duration) -> bool {
         if self.next.is_none_or(|next| now < next) {
             return false;
         }
@@ -157,7 +157,7 @@ impl Repeat {
     fn on_timeout(&mut self, now: Time, interval_max: Duration) -> Step {
         if now >= self.until {
             Step::TIMED_OUT
-        } else if self.is_due(now, interval_max) {
+        } else if self.take_due(now, interval_max) {
             Step::SEND
         } else {
             Step::NOTHING

@@ -106,7 +106,7 @@ impl Switch {
         // Its ports are known only now, but could be guessed.
         if self.has_media_loop(key) {
             if let Some(live) = self.calls.get_mut(&key) {
-                live.media.is_found_unfit(Unfit::MediaLoop);
+                live.media.mark_unfit(Unfit::MediaLoop);
             }
             let refused = CallInput::MediaRefused(MediaFault::Unfit);
             return self.happen(key, refused, now);

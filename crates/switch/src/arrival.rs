@@ -61,7 +61,7 @@ impl Switch {
         let reach = Reach::of_caller(&trunk_in, &self.setup);
         let mut media = Media::from_offer(said, named.ok().flatten(), codecs, reach, sessions);
         if let Err(why) = named {
-            media.is_found_unfit(why);
+            media.mark_unfit(why);
         }
         let mut live = ActiveCall {
             call: Call::new(terms, now),

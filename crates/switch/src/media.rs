@@ -113,8 +113,8 @@ impl Media {
         self.unfit
     }
 
-    /// The caller's INVITE cannot be used for what it does not show by itself.
-    pub fn is_found_unfit(&mut self, why: Unfit) {
+    /// Notes that the caller's INVITE cannot be used for what it does not show by itself.
+    pub fn mark_unfit(&mut self, why: Unfit) {
         self.unfit = Some(why);
     }
 

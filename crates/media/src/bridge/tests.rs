@@ -396,20 +396,20 @@ fn hold_is_honoured_in_each_direction() {
 #[test]
 fn silence_is_told_after_the_time_that_the_path_allows() {
     let mut world = World::new();
-    assert!(!world.bridge.is_silent(29_999_999));
+    assert!(!world.bridge.take_silence(29_999_999));
     world.now_us = 29_000_000;
     world.say(Side::Callee, CALLEE, sound(1, b"alive"));
-    assert!(!world.bridge.is_silent(58_000_000));
-    assert!(world.bridge.is_silent(60_000_000));
-    assert!(!world.bridge.is_silent(61_000_000), "told once");
+    assert!(!world.bridge.take_silence(58_000_000));
+    assert!(world.bridge.take_silence(60_000_000));
+    assert!(!world.bridge.take_silence(61_000_000), "told once");
     world.now_us = 61_000_000;
     let direction = Direction::SendOnly;
     world.change(|path| path.callee = path.callee.take().map(|end| MediaEnd { direction, ..end }));
-    assert!(!world.bridge.is_silent(360_000_000));
-    assert!(world.bridge.is_silent(361_000_000));
+    assert!(!world.bridge.take_silence(360_000_000));
+    assert!(world.bridge.take_silence(361_000_000));
     world.change(|path| path.callee = None);
     assert!(
-        !world.bridge.is_silent(u64::MAX),
+        !world.bridge.take_silence(u64::MAX),
         "nobody is expected to speak"
     );
 }

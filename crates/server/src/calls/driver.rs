@@ -91,7 +91,7 @@ impl Driver {
                 readable = self.socket.readable() => {
                     let taken = if readable.is_ok() { self.receive(&mut bytes) } else { 0 };
                     // With as many as can be taken there are more.
-                    if self.pace.is_busy(taken) && taken < TAKEN_AT_ONCE {
+                    if self.pace.count(taken) && taken < TAKEN_AT_ONCE {
                         std::thread::sleep(REST);
                     }
                 }
@@ -326,7 +326,7 @@ impl Pace {
     }
 
     /// Counts those of one look, and says whether there are many.
-    fn is_busy(&mut self, taken: usize) -> bool {
+    fn count(&mut self, taken: usize) -> bool {
         self.taken += taken;
         if self.since.elapsed() >= WHILE {
             self.is_busy = self.taken > BUSY_DATAGRAMS;

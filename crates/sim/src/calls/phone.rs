@@ -241,8 +241,8 @@ impl Phone {
         }
     }
 
-    /// The other side's offer, which it will reply to.
-    pub fn is_offered(&mut self, offered: &Audio) {
+    /// Takes the other side's offer, which it will reply to.
+    pub fn take_offer(&mut self, offered: &Audio) {
         self.media.offered = (offered.direction, first_codec(offered));
     }
 

@@ -300,13 +300,13 @@ impl Endpoint {
         if !answer.is_right(credentials, realm, request.method_text())
             || !self.is_asked(&answer.uri(), request, peer)
         {
-            self.auth_limit.guesses.was_wrong(from, nonce, now);
+            self.auth_limit.guesses.count_wrong(from, nonce, now);
             return Verdict::Wrong;
         }
         if !self.auth_limit.nonces.take(nonce, count, now) {
             return Verdict::Stale;
         }
-        self.auth_limit.guesses.was_right(from, now);
+        self.auth_limit.guesses.trust(from, now);
         Verdict::Proven
     }
 }

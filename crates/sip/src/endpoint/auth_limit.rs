@@ -139,8 +139,8 @@ impl Guesses {
         forgotten.saturating_sub(now.as_millis()) > (GUESSES_MAX - 1) * GUESS_EVERY_MS
     }
 
-    /// An answer from there was wrong.
-    pub fn was_wrong(&mut self, from: Hop, nonce: (u64, u64), now: Time) {
+    /// Counts an answer from there that was wrong.
+    pub fn count_wrong(&mut self, from: Hop, nonce: (u64, u64), now: Time) {
         if self.spoilt.insert(nonce) {
             self.count(by_nonce(nonce), now);
         }
@@ -164,8 +164,8 @@ impl Guesses {
         *forgotten = now.max(*forgotten) + GUESS_EVERY_MS;
     }
 
-    /// An answer from there was right.
-    pub fn was_right(&mut self, from: Hop, now: Time) {
+    /// An answer from there was right: the place is trusted for a while.
+    pub fn trust(&mut self, from: Hop, now: Time) {
         if self.trusted.len() >= TRUSTED_MAX && !self.trusted.contains_key(&from) {
             let oldest = self.trusted.iter().min_by_key(|(_, last)| **last);
             let oldest = oldest.map(|(hop, _)| *hop);
@@ -219,7 +219,7 @@ mod tests {
         for tick in 0..6_000 {
             if guesses.look(from, NONCE, at(tick * 10)) == Look::Now {
                 looked_at += 1;
-                guesses.was_wrong(from, NONCE, at(tick * 10));
+                guesses.count_wrong(from, NONCE, at(tick * 10));
             }
         }
         assert_eq!(looked_at, GUESSES_MAX + 60_000 / GUESS_EVERY_MS - 1);
@@ -249,7 +249,7 @@ mod tests {
             let nonce = asked_by(1, tick);
             if guesses.look(from, nonce, at(tick * 10)) == Look::Now {
                 looked_at += 1;
-                guesses.was_wrong(from, nonce, at(tick * 10));
+                guesses.count_wrong(from, nonce, at(tick * 10));
             }
         }
         assert_eq!(looked_at, GUESSES_MAX + 60_000 / GUESS_EVERY_MS - 1);
@@ -261,7 +261,7 @@ mod tests {
             Look::Later
         );
         assert_eq!(guesses.look(from, other, at(59_999)), Look::Now);
-        guesses.was_right(from, at(59_999));
+        guesses.trust(from, at(59_999));
         assert_eq!(
             guesses.look(from, late, at(59_999)),
             Look::Now,
@@ -273,7 +273,7 @@ mod tests {
     fn of_an_overheard_nonce_the_first_wrong_answer_counts_for_who_asked() {
         let mut guesses = Guesses::default();
         for port in 1..=200 {
-            guesses.was_wrong(hop(&format!("192.0.2.1:{port}")), NONCE, at(0));
+            guesses.count_wrong(hop(&format!("192.0.2.1:{port}")), NONCE, at(0));
         }
         let own = (2, NONCE.1 | 1 << 32);
         assert_eq!(guesses.look(hop("192.0.2.1:5060"), own, at(0)), Look::Now);
@@ -298,7 +298,7 @@ mod tests {
         for (guesser, other, expected) in rows {
             let mut guesses = Guesses::default();
             for _ in 0..GUESSES_MAX {
-                guesses.was_wrong(hop(guesser), NONCE, at(0));
+                guesses.count_wrong(hop(guesser), NONCE, at(0));
             }
             let looked = guesses.look(hop(other), NONCE, at(0));
             assert_eq!(looked, expected, "{guesser} and {other}");
@@ -308,10 +308,10 @@ mod tests {
     #[test]
     fn who_was_right_is_not_late_for_what_others_guess_at_its_address() {
         let (mut guesses, carrier) = (Guesses::default(), hop("192.0.2.1:5060"));
-        guesses.was_right(carrier, at(0));
+        guesses.trust(carrier, at(0));
         let other = hop("192.0.2.1:7");
         while guesses.look(other, NONCE, at(1)) == Look::Now {
-            guesses.was_wrong(other, NONCE, at(1));
+            guesses.count_wrong(other, NONCE, at(1));
         }
         assert_eq!(guesses.look(carrier, NONCE, at(1)), Look::Now);
     }
@@ -323,8 +323,8 @@ mod tests {
             let address = IpAddr::from(number.to_be_bytes());
             let from = Hop::udp((address, 5060).into());
             let time = u64::from(number);
-            guesses.was_wrong(from, (time, time), at(time));
-            guesses.was_right(from, at(u64::from(number)));
+            guesses.count_wrong(from, (time, time), at(time));
+            guesses.trust(from, at(u64::from(number)));
         }
         assert!(guesses.wrong.len() <= GUESSERS_MAX);
         assert!(guesses.trusted.len() <= TRUSTED_MAX);

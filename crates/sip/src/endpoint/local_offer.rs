@@ -328,7 +328,7 @@ impl Endpoint {
         }
         if leg.session.is_over(now) {
             self.end_silent(id, Some(CAUSE_TIMER), now);
-        } else if leg.session.is_refresh_due(now) {
+        } else if leg.session.take_refresh_due(now) {
             self.refresh(id, now);
         }
     }

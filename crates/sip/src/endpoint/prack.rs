@@ -341,7 +341,7 @@ impl Endpoint {
         if now >= sent.repeat.until {
             return false;
         }
-        if sent.repeat.is_due(now, Duration::MAX) {
+        if sent.repeat.take_due(now, Duration::MAX) {
             let (to, bytes) = (sent.to, sent.bytes.clone());
             self.outputs.push_back(Output::Send { to, bytes });
         }

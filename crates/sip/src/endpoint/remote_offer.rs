@@ -354,7 +354,7 @@ impl Endpoint {
                 self.end_silent(id, None, now);
             }
             Exchange::Confirming(sent) => {
-                let due = sent.repeat.is_due(now, self.config.timing.t2);
+                let due = sent.repeat.take_due(now, self.config.timing.t2);
                 let again = due.then(|| Output::Send {
                     to: sent.to,
                     bytes: sent.ok.clone(),

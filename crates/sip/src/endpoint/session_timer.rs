@@ -70,7 +70,7 @@ impl Session {
 
     /// Whether it is our turn to refresh, or time to ask whether the call stands, which is the same request; asked
     /// once.
-    pub fn is_refresh_due(&mut self, now: Time) -> bool {
+    pub fn take_refresh_due(&mut self, now: Time) -> bool {
         let is_due = self.refresh_at.take_if(|due| *due <= now).is_some();
         let is_asked = self.check_at.take_if(|due| *due <= now).is_some();
         self.is_being_checked |= is_asked;

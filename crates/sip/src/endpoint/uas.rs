@@ -446,7 +446,7 @@ impl Endpoint {
                 Some(cause) => self.send_bye(id, cause, now),
                 None => self.end_silent(id, None, now),
             }
-        } else if answered.repeat.is_due(now, self.config.timing.t2) {
+        } else if answered.repeat.take_due(now, self.config.timing.t2) {
             self.outputs.push_back(Output::Send {
                 to: answered.to,
                 bytes: answered.ok.clone(),

@@ -325,7 +325,7 @@ impl World {
             }
             Event::Offered { sdp, .. } => {
                 if let Some(Ok(described)) = sdp.as_deref().map(sdp::parse) {
-                    phone.is_offered(&described.audio);
+                    phone.take_offer(&described.audio);
                 }
                 if let Some((after, act)) = offered_behaviour(&mut self.chance) {
                     self.plan(after, Coming::Act(id, act));
