@@ -277,7 +277,7 @@ impl World {
         if self.tally.steps == 1 {
             self.found()?;
         }
-        self.happen()
+        self.take_step()
     }
 
     /// What the run did so far.

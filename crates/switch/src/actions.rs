@@ -77,7 +77,7 @@ impl Switch {
         };
         if !live.media.is_usable() {
             let why = live.media.why_unfit().unwrap_or(Unfit::Codec);
-            self.happen(key, CallInput::MediaRefused(why.into()), now);
+            self.give_to_call(key, CallInput::MediaRefused(why.into()), now);
         } else if live.media.is_leased() {
             self.send_invite(key, now);
         } else {
@@ -99,7 +99,7 @@ impl Switch {
             return;
         };
         let Some(lease) = lease else {
-            return self.happen(key, CallInput::MediaRefused(MediaFault::NoPort), now);
+            return self.give_to_call(key, CallInput::MediaRefused(MediaFault::NoPort), now);
         };
         live.media.lease(lease);
         self.media_loops.enter(key, &lease);
@@ -109,7 +109,7 @@ impl Switch {
                 live.media.mark_unfit(Unfit::MediaLoop);
             }
             let refused = CallInput::MediaRefused(MediaFault::Unfit);
-            return self.happen(key, refused, now);
+            return self.give_to_call(key, refused, now);
         }
         let Some(live) = self.calls.get_mut(&key) else {
             return;
@@ -131,7 +131,7 @@ impl Switch {
         // The call dials only trunks of which it was told.
         let trunk = live.trunks.get(live.trunk);
         let (Some(callee), Some(trunk)) = (live.record.callee, trunk.cloned()) else {
-            return self.happen(key, CallInput::TrunkFull, now);
+            return self.give_to_call(key, CallInput::TrunkFull, now);
         };
         // Others may have filled it since it was chosen.
         if self.admit(&trunk, now).is_err() {
@@ -146,7 +146,7 @@ impl Switch {
         );
         let advertised = trunk.definition.rtp_advertised;
         let Some(sdp) = live.media.offer_by(advertised, codecs, reach, session) else {
-            return self.happen(key, CallInput::MediaRefused(MediaFault::Unfit), now);
+            return self.give_to_call(key, CallInput::MediaRefused(MediaFault::Unfit), now);
         };
         live.callee_leg = Some(leg);
         live.trunk_out = Some(trunk.definition.name.clone());
@@ -171,7 +171,7 @@ impl Switch {
             let note = format!("{} is full", trunk.definition.name);
             live.note(now, Side::Callee, Way::In, 503, note);
         }
-        self.happen(key, CallInput::TrunkFull, now);
+        self.give_to_call(key, CallInput::TrunkFull, now);
     }
 
     fn hang_up(&mut self, key: CallKey, side: Side, cause: u8, now: Moment) {

@@ -132,6 +132,6 @@ impl Switch {
             over_limit: live.over_limit,
             tone: routing.tone,
         };
-        self.happen(key, CallInput::Routed(routing.route, options), now);
+        self.give_to_call(key, CallInput::Routed(routing.route, options), now);
     }
 }

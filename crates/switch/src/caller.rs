@@ -115,7 +115,7 @@ impl Switch {
         }
         let Some((sdp, path)) = live.media.answer_alone() else {
             let refused = CallInput::MediaRefused(MediaFault::Unfit);
-            return self.happen(key, refused, now);
+            return self.give_to_call(key, refused, now);
         };
         let leg = live.caller_leg;
         let said = match by {

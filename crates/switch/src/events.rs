@@ -21,7 +21,7 @@ impl Switch {
             Event::Proven { leg } => self.on_proven(leg),
             Event::Trying { leg } => {
                 if let Some(key) = self.hear(leg, 100, "", now) {
-                    self.happen(key, CallInput::TrunkTrying, now);
+                    self.give_to_call(key, CallInput::TrunkTrying, now);
                 }
             }
             Event::Progress { leg, status, sdp } => {
@@ -42,7 +42,7 @@ impl Switch {
                         awaits_answer: !media.is_caller_listening(),
                     },
                 };
-                self.happen(key, progress, now);
+                self.give_to_call(key, progress, now);
             }
             Event::Answered { leg, sdp } => {
                 let note = named.err().map_or("", Unfit::note);
@@ -55,7 +55,7 @@ impl Switch {
                     Ok(()) => CallInput::CalleeAnswered(self.access(key)),
                     Err(unfit) => CallInput::MediaRefused(unfit.into()),
                 };
-                self.happen(key, input, now);
+                self.give_to_call(key, input, now);
                 self.tell_those_behind(key, now);
             }
             Event::Refused {
@@ -196,12 +196,12 @@ impl Switch {
         match named.and_then(|address| live.media.take_late_answer(sdp, address)) {
             Ok(holds) => {
                 self.relay(key);
-                self.happen(key, CallInput::CallerAnswered, now);
+                self.give_to_call(key, CallInput::CallerAnswered, now);
                 if holds {
-                    self.happen(key, CallInput::MediaChanged(Side::Caller), now);
+                    self.give_to_call(key, CallInput::MediaChanged(Side::Caller), now);
                 }
             }
-            Err(unfit) => self.happen(key, CallInput::MediaRefused(unfit.into()), now),
+            Err(unfit) => self.give_to_call(key, CallInput::MediaRefused(unfit.into()), now),
         }
     }
 
@@ -214,7 +214,7 @@ impl Switch {
                 rang || live.media.is_behind(side)
             });
             if is_behind {
-                self.happen(key, CallInput::MediaChanged(side.other()), now);
+                self.give_to_call(key, CallInput::MediaChanged(side.other()), now);
             }
         }
     }
@@ -224,7 +224,7 @@ impl Switch {
             if side == Side::Callee {
                 self.leave_trunk_out(key);
             }
-            self.happen(key, input(side), now);
+            self.give_to_call(key, input(side), now);
         }
     }
 

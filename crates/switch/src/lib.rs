@@ -166,19 +166,21 @@ impl Switch {
                     if let Some(live) = self.calls.get_mut(&key) {
                         live.scheduled = None;
                     }
-                    self.happen(key, CallInput::Timeout, now);
+                    self.give_to_call(key, CallInput::Timeout, now);
                 }
                 self.give_up_names(now);
                 self.sip(SipInput::Timeout, now);
             }
             Input::Resolved(name, found) => self.on_resolved(&name, found, now),
-            Input::Routed(key, None) => self.happen(key, CallInput::RouteUnknown, now),
+            Input::Routed(key, None) => self.give_to_call(key, CallInput::RouteUnknown, now),
             Input::Routed(key, Some(routing)) => self.on_route(key, *routing, now),
-            Input::RowOpened(key, durable) => self.happen(key, CallInput::RowOpened(durable), now),
+            Input::RowOpened(key, durable) => {
+                self.give_to_call(key, CallInput::RowOpened(durable), now)
+            }
             Input::MediaLeased(key, lease) => self.on_lease(key, lease, now),
-            Input::Played(key, side) => self.happen(key, CallInput::Played(side), now),
+            Input::Played(key, side) => self.give_to_call(key, CallInput::Played(side), now),
             Input::Digit(key, side, digit) => self.on_digit(key, side, digit, now),
-            Input::MediaLost(key) => self.happen(key, CallInput::MediaLost, now),
+            Input::MediaLost(key) => self.give_to_call(key, CallInput::MediaLost, now),
             Input::Trunks(trunks) => self.set_trunks(trunks),
             Input::Interfaces(addresses) => {
                 self.change_local_media(|local| local.set_interfaces(addresses));
@@ -190,7 +192,7 @@ impl Switch {
             Input::Leave => self.leave(now),
             Input::HangUpAll => {
                 for key in self.keys() {
-                    self.happen(key, CallInput::Stopping, now);
+                    self.give_to_call(key, CallInput::Stopping, now);
                 }
             }
         }
@@ -208,7 +210,8 @@ impl Switch {
         }
     }
 
-    fn happen(&mut self, key: CallKey, input: CallInput, now: Moment) {
+    /// Gives this to the machine of a call that is still there, and carries out what it wants.
+    fn give_to_call(&mut self, key: CallKey, input: CallInput, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };

@@ -97,7 +97,7 @@ impl Switch {
     pub(super) fn end_looped_calls(&mut self, now: Moment) {
         while let Some(key) = self.looped_calls.pop_first() {
             let refused = CallInput::MediaRefused(MediaFault::Unfit);
-            self.happen(key, refused, now);
+            self.give_to_call(key, refused, now);
         }
     }
 }

@@ -45,7 +45,7 @@ impl Switch {
         };
         let Some(body) = sdp else {
             live.note(now, side, Way::In, "offer", "wants ours");
-            return self.happen(key, CallInput::OfferWanted(side), now);
+            return self.give_to_call(key, CallInput::OfferWanted(side), now);
         };
         live.note(
             now,
@@ -67,10 +67,10 @@ impl Switch {
         // An UPDATE of before the answer may have come after it.
         if !can_wait && let Some(reply) = live.media.take_move(side, &offer) {
             live.reply = Some(reply);
-            return self.happen(key, CallInput::OfferFits(side), now);
+            return self.give_to_call(key, CallInput::OfferFits(side), now);
         }
         match live.media.take_offer(side, offer) {
-            Ok(()) => self.happen(key, CallInput::Offered(side), now),
+            Ok(()) => self.give_to_call(key, CallInput::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, None, now),
         }
     }
@@ -91,9 +91,9 @@ impl Switch {
         match live.media.take_early_offer(side, offer, across) {
             Ok(Some(reply)) => {
                 live.reply = Some(reply);
-                self.happen(key, CallInput::OfferFits(side), now);
+                self.give_to_call(key, CallInput::OfferFits(side), now);
             }
-            Ok(None) => self.happen(key, CallInput::Offered(side), now),
+            Ok(None) => self.give_to_call(key, CallInput::Offered(side), now),
             Err(status) => self.send_refusal(key, side, status, None, now),
         }
         self.hear_callee(key, was_heard, now);
@@ -103,7 +103,7 @@ impl Switch {
     fn hear_callee(&mut self, key: CallKey, was_heard: bool, now: Moment) {
         let live = self.calls.get(&key);
         if !was_heard && live.is_some_and(|live| live.media.is_callee_heard()) {
-            self.happen(key, CallInput::CalleeHeard, now);
+            self.give_to_call(key, CallInput::CalleeHeard, now);
         }
     }
 
@@ -117,7 +117,7 @@ impl Switch {
         };
         live.note(now, side, Way::In, "offer", "is withdrawn");
         live.media.forget_offer(side);
-        self.happen(key, CallInput::OfferWithdrawn(side), now);
+        self.give_to_call(key, CallInput::OfferWithdrawn(side), now);
     }
 
     pub(super) fn on_offer_accepted(
@@ -146,10 +146,10 @@ impl Switch {
         match live.media.take_reply(side, sdp, address) {
             Ok(reply) => {
                 live.reply = Some(reply);
-                self.happen(key, CallInput::OfferAccepted(side), now);
+                self.give_to_call(key, CallInput::OfferAccepted(side), now);
                 self.hear_callee(key, was_heard, now);
             }
-            Err(_) => self.happen(key, CallInput::AnswerUnfit(side), now),
+            Err(_) => self.give_to_call(key, CallInput::AnswerUnfit(side), now),
         }
     }
 
@@ -169,10 +169,10 @@ impl Switch {
         if taken.is_ok() {
             self.relay(key);
         }
-        self.happen(key, CallInput::OfferAccepted(side), now);
+        self.give_to_call(key, CallInput::OfferAccepted(side), now);
         self.tell_if_codecs_differ(key, side, now);
         if taken == Ok(true) {
-            self.happen(key, CallInput::MediaChanged(side), now);
+            self.give_to_call(key, CallInput::MediaChanged(side), now);
         }
     }
 
@@ -184,7 +184,7 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::In, status, "refuses the offer");
-        self.happen(key, CallInput::OfferRefused(side, status), now);
+        self.give_to_call(key, CallInput::OfferRefused(side, status), now);
         // Offers that cross are made again.
         if status != 491 {
             self.tell_if_codecs_differ(key, side, now);
@@ -195,7 +195,7 @@ impl Switch {
     fn tell_if_codecs_differ(&mut self, key: CallKey, side: Side, now: Moment) {
         let live = self.calls.get(&key);
         if live.is_some_and(|live| live.media.speaks_another(side)) {
-            self.happen(key, CallInput::CodecsDiffer, now);
+            self.give_to_call(key, CallInput::CodecsDiffer, now);
         }
     }
 
@@ -222,7 +222,7 @@ impl Switch {
                 live.note(now, side, Way::Out, "offer", "");
                 self.sip(SipInput::Offer(leg, offer), now);
             }
-            _ => self.happen(key, CallInput::OfferRefused(side, 488), now),
+            _ => self.give_to_call(key, CallInput::OfferRefused(side, 488), now),
         }
     }
 
@@ -238,7 +238,7 @@ impl Switch {
             }
             _ => {
                 self.send_refusal(key, side, 491, None, now);
-                self.happen(key, CallInput::OfferRefused(side, 491), now);
+                self.give_to_call(key, CallInput::OfferRefused(side, 491), now);
             }
         }
     }

@@ -244,7 +244,7 @@ impl SingleCall<'_> {
             && first.key().0 <= now_ms
         {
             let coming = first.remove();
-            return self.happen(coming);
+            return self.on_coming(coming);
         }
         if self.switch.poll_timeout().is_some_and(|at| at <= now_ms) {
             return self.tell(Input::Timeout);
@@ -274,7 +274,7 @@ impl SingleCall<'_> {
             .insert((self.now_ms + after_ms, self.sent), coming);
     }
 
-    fn happen(&mut self, coming: Coming) {
+    fn on_coming(&mut self, coming: Coming) {
         let now_ms = self.now_ms;
         match coming {
             Coming::Packet(from, SWITCH, bytes) => self.tell(Input::Datagram {

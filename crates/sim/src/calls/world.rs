@@ -202,7 +202,7 @@ impl World {
                 break;
             }
             self.now_ms = at;
-            self.happen(coming);
+            self.on_coming(coming);
             if self.broken.is_some() {
                 break;
             }
@@ -247,7 +247,7 @@ impl World {
         }
     }
 
-    fn happen(&mut self, coming: Coming) {
+    fn on_coming(&mut self, coming: Coming) {
         match coming {
             Coming::Packet(from, to, bytes) => self.deliver(from, to, &bytes),
             Coming::Broken(from, to) => self.break_stream(from, to),

@@ -111,8 +111,8 @@ impl World {
         Ok(())
     }
 
-    /// The next thing happens.
-    pub(super) fn happen(&mut self) -> Held {
+    /// Takes the next step of the workload.
+    pub(super) fn take_step(&mut self) -> Held {
         match self.workload.steps_left.checked_sub(1) {
             Some(left) => self.workload.steps_left = left,
             None => self.workload = Workload::draw(&mut self.chance),

@@ -578,7 +578,7 @@ fn a_change_that_comes_while_another_is_under_way_is_told_afterwards() {
     world.caller_does(SipInput::Offer(caller, offer));
     let moment = world.moment();
     let changed = CallInput::MediaChanged(Side::Caller);
-    world.switch.happen(CallKey::from(1), changed, moment);
+    world.switch.give_to_call(CallKey::from(1), changed, moment);
     world.to_callee.clear();
     let reply = sdp_again(2, CALLEE_MEDIA, "8 101", "recvonly");
     world.callee_does(SipInput::AcceptOffer(callee, reply));
