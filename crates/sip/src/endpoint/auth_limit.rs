@@ -164,7 +164,7 @@ impl Guesses {
         *forgotten = now.max(*forgotten) + GUESS_EVERY_MS;
     }
 
-    /// An answer from there was right: the place is trusted for a while.
+    /// An answer from there was right: wrong ones of others no longer slow it down.
     pub fn trust(&mut self, from: Hop, now: Time) {
         if self.trusted.len() >= TRUSTED_MAX && !self.trusted.contains_key(&from) {
             let oldest = self.trusted.iter().min_by_key(|(_, last)| **last);
