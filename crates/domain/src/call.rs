@@ -5,10 +5,10 @@
 //! whatever happens a call ends: every state that waits for something has a deadline.
 //!
 //! What goes in is `input`, what comes out `action`. Each stretch of a call is a file: `admission` before it is
-//! one, `begin` up to the open row, `dialling` with the change from one trunk to the next, `talking` until
-//! somebody hangs up, `announcing` where the caller hears why. `progress` says what the caller is told and hears
-//! while it waits, `ring_tone` which tone that is; `changes` are those of the media, before the answer and
-//! after. How each situation ends stands in `ending`, what is played in `prompt`, and `forecast` says beforehand
+//! one, `begin` up to the open row, `dialling` until the answer, `talking` until somebody hangs up, `announcing`
+//! where the caller hears why. `trunk_failover` says which trunk is dialled next, `progress` what the caller is
+//! told and hears while it waits, `ring_tone` which tone that is; `hold` are the changes of the media, before the
+//! answer and after. How each situation ends stands in `ending`, what is played in `prompt`, and `forecast` says beforehand
 //! what a caller will meet.
 //!
 //! A call lives by the binding as it was when the INVITE came. Unbinding and expiry during a call are no
@@ -18,15 +18,16 @@ mod action;
 pub mod admission;
 mod announcing;
 mod begin;
-mod changes;
 mod dialling;
 pub mod ending;
 pub mod forecast;
+mod hold;
 mod input;
 mod progress;
 pub mod prompt;
 pub mod ring_tone;
 mod talking;
+mod trunk_failover;
 
 pub use action::{Action, AnnounceBy, ProgressMedia};
 pub use ending::{Ending, Reason};
@@ -46,12 +47,6 @@ use talking::Talking;
 /// The longest wait for the route or for the open row, in seconds. Whoever is asked is expected to say no
 /// sooner than that.
 pub const ANSWER_WAIT_MAX_S: u64 = 10;
-/// How long a trunk may leave us without a word while another one is left, in seconds: then that one is tried.
-pub const TRUNK_WAIT_S: u64 = 16;
-/// The same, from the INVITE on, for a trunk that has said that it tries (100). It lives, so that it is not
-/// silence that is waited out (RFC 3261 section 17.1.1.2) but the search for the callee, which takes seconds
-/// in a telephone network. Without 100 a trunk would have lost the INVITE after as long (64 T1).
-pub const TRUNK_TRYING_WAIT_S: u64 = 32;
 /// The longest that a prompt keeps a call alive, in seconds.
 pub const PROMPT_MAX_S: u64 = 30;
 /// The most trunks that are tried for one call.
@@ -232,35 +227,6 @@ struct Plan {
     record: bool,
     trunks: usize,
     further: u16,
-}
-
-impl Plan {
-    /// What is tried after `trunk`: its further places too, or only another trunk.
-    fn next(&self, trunk: usize, with_places: bool) -> Option<usize> {
-        (trunk + 1..self.trunks).find(|&next| with_places || !self.is_further(next))
-    }
-
-    /// Whether this is only a further place of the trunk before.
-    fn is_further(&self, trunk: usize) -> bool {
-        is_further(self.further, trunk)
-    }
-}
-
-fn is_further(further: u16, trunk: usize) -> bool {
-    u32::try_from(trunk).is_ok_and(|bit| further.checked_shr(bit).is_some_and(|bits| bits & 1 == 1))
-}
-
-impl DialOptions {
-    /// How many of the trunks are tried, their further places counted.
-    fn tried(&self) -> usize {
-        let mut trunks = 0;
-        (0..self.trunks)
-            .take_while(|&place| {
-                trunks += usize::from(!is_further(self.further, place));
-                trunks <= TRUNKS_TRIED_MAX
-            })
-            .count()
-    }
 }
 
 /// What becomes of the record at the end.

@@ -11,7 +11,7 @@
 //! Who is who inside: `stateless` answers what needs no memory, `table` keeps transactions and deadlines,
 //! `by_hop` what goes over each connection, `clients` sends our requests, `addresses` knows who is where and
 //! who we are there, `origin` who is believed from where, `leg` is one party's side, `dialog` what both sides
-//! share of it; `uac` and `uas` are the two kinds of leg, `cancelling` stops the first kind, `early` is what
+//! share of it; `uac` and `uas` are the two kinds of leg, `cancelling` stops the first kind, `early_dialog` is what
 //! is known of phones that ring, `in_dialog` the requests that come while a leg lives. Among these
 //! `remote_offer` and `local_offer` change the media, theirs and ours, `prack` acknowledges provisional
 //! responses, `session_timer` keeps long calls alive, `info` carries keys. `auth` is digest both ways and
@@ -25,7 +25,7 @@ mod by_hop;
 mod cancelling;
 mod clients;
 mod dialog;
-mod early;
+mod early_dialog;
 mod in_dialog;
 mod info;
 mod leg;

@@ -2,14 +2,14 @@
 //! crosses from one side to the other is an [`Audio`], never a description.
 //!
 //! [`party`] is one side and [`call_codec`] what both have agreed on. `first_exchange` is the offer of the INVITE and
-//! its answer, [`early`] holds offers before the answer of the call and `reoffer` those after it; `announcing` and
+//! its answer, [`early_media`] holds offers before the answer of the call and `reoffer` those after it; `announcing` and
 //! [`ringing`] answer the caller alone, and [`unfit`] says why a description is of no use.
 //!
 //! [`Audio`]: maskline_sip::sdp::Audio
 
 mod announcing;
 mod call_codec;
-mod early;
+mod early_media;
 mod first_exchange;
 mod party;
 mod reoffer;
@@ -20,7 +20,7 @@ use super::codecs::Codecs;
 use super::media_reach::Reach;
 use super::{Lease, MediaPath, Unheard};
 use call_codec::CallCodec;
-pub(super) use early::Across;
+pub(super) use early_media::Across;
 use maskline_domain::call::Side;
 use maskline_sip::sdp::Description;
 use party::PartyMedia;

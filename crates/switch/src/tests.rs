@@ -4,7 +4,7 @@ mod chance;
 mod changing;
 mod connecting;
 mod delayed_offers;
-mod early;
+mod early_media;
 mod early_offers;
 mod failing;
 mod masking;

@@ -1,60 +1,37 @@
-//! The second leg, with trunk failover: one trunk after the other until one takes the call, then ringing until an
-//! answer.
+//! The second leg: dialled by one trunk after the other until one takes the call, then ringing until an answer.
 
-use super::changes::Changes;
-use super::ending::is_trunk_failure;
 use super::forecast::rung;
+use super::hold::Changes;
 use super::progress::Heard;
 use super::talking::Talking;
+use super::trunk_failover::{Attempt, TrunkRefusal};
 use super::{
     Action, Call, CallerMedia, Ending, Input, MediaAccess, Moment, Plan, Reason, Releaser, Side,
-    State, TRUNK_TRYING_WAIT_S, TRUNK_WAIT_S, passed_on,
+    State, passed_on,
 };
 use crate::tone::ToneCode;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Dialling {
-    /// The trunk by which it is dialled, in the order of the candidates.
-    trunk: usize,
-    /// Whether the callee's side has shown itself: from then on its word counts and no other trunk is
-    /// tried, or the callee would be rung twice.
-    is_reached: bool,
-    /// Whether it has said that it tries (100): its other places lead to the same callee, who may be rung
-    /// already. They are for a place that says nothing, or 503 (RFC 3263 section 4.3).
-    is_trying: bool,
+    attempt: Attempt,
     /// What the caller hears.
     heard: Heard,
     /// Offers before the answer. Nobody is told then of what has changed: the answer may change it again.
     changes: Changes,
-    /// When it was dialled, on the clock that never jumps.
-    began_ms: u64,
-    /// When ringing has been long enough, on the clock that never jumps.
-    ring_end_ms: u64,
 }
 
 impl Call {
     pub(super) fn dial(&mut self, plan: Plan, trunk: usize, now: Moment) -> Vec<Action> {
         self.milestones.dialled.get_or_insert(now.wall);
-        let ring_end_ms = now
-            .tick_ms
-            .saturating_add(u64::from(plan.ring_timeout_s) * 1_000);
-        self.state = State::Dialling(
-            plan,
-            Dialling {
-                trunk,
-                began_ms: now.tick_ms,
-                ring_end_ms,
-                ..Dialling::default()
-            },
-        );
-        let patience_ms = now.tick_ms.saturating_add(TRUNK_WAIT_S * 1_000);
-        self.deadline_ms = Some(match trunk + 1 < plan.trunks {
-            true => ring_end_ms.min(patience_ms),
-            false => ring_end_ms,
-        });
-        // A further place is tried only where the call was not taken at the one before.
-        let silent = trunk.checked_sub(1).filter(|_| plan.is_further(trunk));
-        let silent = silent.map(Action::PlaceSilent);
+        let attempt = Attempt::new(plan, trunk, now);
+        let dialling = Dialling {
+            attempt,
+            heard: Heard::default(),
+            changes: Changes::default(),
+        };
+        self.state = State::Dialling(plan, dialling);
+        self.deadline_ms = Some(attempt.deadline_ms(plan));
+        let silent = attempt.silent_place(plan).map(Action::PlaceSilent);
         silent
             .into_iter()
             .chain([self.dial_callee(plan, trunk)])
@@ -79,10 +56,6 @@ impl Call {
             return Vec::new();
         };
         let (plan, was) = (*plan, *dialling);
-        let left_for = |is_trying: bool| {
-            let next = plan.next(was.trunk, !is_trying);
-            next.filter(|_| !was.is_reached)
-        };
         match input {
             // Its offer comes with the answer.
             Input::OfferWanted(side) => return vec![Action::RefuseOffer(side, 491)],
@@ -94,14 +67,8 @@ impl Call {
         }
         match input {
             Input::TrunkTrying => {
-                dialling.is_trying = true;
-                self.deadline_ms = Some(match left_for(true) {
-                    Some(_) => {
-                        let patience_ms = was.began_ms.saturating_add(TRUNK_TRYING_WAIT_S * 1_000);
-                        was.ring_end_ms.min(patience_ms)
-                    }
-                    None => was.ring_end_ms,
-                });
+                dialling.attempt.is_trying = true;
+                self.deadline_ms = Some(dialling.attempt.deadline_ms(plan));
                 Vec::new()
             }
             // The end of an early dialog (RFC 6228): others may still ring.
@@ -119,18 +86,32 @@ impl Call {
                 status: 488 | 606,
                 narrowed: true,
                 ..
-            } if !was.is_reached => {
+            } if !was.attempt.is_reached => {
                 self.tone = None;
-                vec![self.dial_callee(plan, was.trunk)]
+                vec![self.dial_callee(plan, was.attempt.trunk)]
             }
             Input::CalleeRefused {
                 status,
                 cause,
                 silent,
                 narrowed: _,
-            } => self.refused(plan, was, (status, cause, silent), now),
+            } => {
+                let refusal = TrunkRefusal {
+                    status,
+                    cause,
+                    silent,
+                };
+                self.refused(plan, was, refusal, now)
+            }
             // A trunk that is full is as good as one that refuses, and says nothing of the callee.
-            Input::TrunkFull => self.refused(plan, was, (503, None, true), now),
+            Input::TrunkFull => {
+                let refusal = TrunkRefusal {
+                    status: 503,
+                    cause: None,
+                    silent: true,
+                };
+                self.refused(plan, was, refusal, now)
+            }
             Input::Gone(Side::Callee, _) => {
                 let ending = Ending::of(Reason::Failed);
                 self.fail_without_callee(ending, Releaser::Callee, was, now)
@@ -141,8 +122,8 @@ impl Call {
                 actions
             }
             Input::Timeout
-                if let Some(next) = left_for(was.is_trying)
-                    && now.tick_ms < was.ring_end_ms =>
+                if let Some(next) = was.attempt.next_after_silence(plan)
+                    && now.tick_ms < was.attempt.ring_end_ms =>
             {
                 let mut actions = vec![Action::HangUp(
                     Side::Callee,
@@ -170,9 +151,9 @@ impl Call {
         let State::Dialling(_, dialling) = &mut self.state else {
             return Vec::new();
         };
-        dialling.is_reached = true;
+        dialling.attempt.is_reached = true;
         self.milestones.ringing.get_or_insert(now.wall);
-        self.deadline_ms = Some(dialling.ring_end_ms);
+        self.deadline_ms = Some(dialling.attempt.ring_end_ms);
         dialling
             .heard
             .on_progress(status, early_media, caller, tone)
@@ -209,22 +190,18 @@ impl Call {
         &mut self,
         plan: Plan,
         was: Dialling,
-        (status, cause, silent): (u16, Option<u8>, bool),
+        refusal: TrunkRefusal,
         now: Moment,
     ) -> Vec<Action> {
-        // Who says no at one place says no at the others.
-        let next = plan.next(was.trunk, silent && !was.is_trying || status == 503);
-        if let Some(next) = next
-            && !was.is_reached
-            && is_trunk_failure(status, cause)
-        {
+        if let Some(next) = was.attempt.next_after_refusal(plan, refusal) {
             return self.dial(plan, next, now);
         }
-        let by = match silent {
+        let by = match refusal.silent {
             true => Releaser::Platform,
             false => Releaser::Callee,
         };
-        self.fail_without_callee(Ending::of_callee(status, cause), by, was, now)
+        let ending = Ending::of_callee(refusal.status, refusal.cause);
+        self.fail_without_callee(ending, by, was, now)
     }
 
     /// The callee's leg is over: the caller hears why.

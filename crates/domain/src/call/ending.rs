@@ -152,18 +152,8 @@ impl From<Situation> for Reason {
     }
 }
 
-/// Whether another trunk may fare better: this one is silent, wants something that we do not have, or
-/// failed by itself. A cause that speaks of the callee (RFC 3326) means that the callee was asked.
-pub fn is_trunk_failure(status: u16, cause: Option<u8>) -> bool {
-    match status {
-        408 | 401 | 407 | 300..=399 => true,
-        500..=599 => cause.and_then(of_the_callee).is_none(),
-        _ => false,
-    }
-}
-
 /// The causes of Q.850 that only the callee, or who knows its line, can give; the others are a network's.
-fn of_the_callee(cause: u8) -> Option<Reason> {
+pub(super) fn of_the_callee(cause: u8) -> Option<Reason> {
     match cause {
         1 | 22 | 28 => Some(Reason::NoSuchNumber),
         17 => Some(Reason::Busy),
@@ -207,32 +197,6 @@ mod tests {
             };
             assert_eq!(
                 Ending::of_callee(status, cause),
-                expected,
-                "{status} {cause:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn only_what_concerns_the_trunk_lets_another_be_tried() {
-        let rows = [
-            (408, None, true),
-            (500, None, true),
-            (503, None, true),
-            (500, Some(41), true),
-            (500, Some(17), false),
-            (407, None, true),
-            (302, None, true),
-            (486, None, false),
-            (603, None, false),
-            (404, None, false),
-            (480, None, false),
-            (403, None, false),
-            (488, None, false),
-        ];
-        for (status, cause, expected) in rows {
-            assert_eq!(
-                is_trunk_failure(status, cause),
                 expected,
                 "{status} {cause:?}"
             );

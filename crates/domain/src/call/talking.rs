@@ -1,6 +1,6 @@
 //! Both have answered, until somebody hangs up or a bound is reached.
 
-use super::changes::Changes;
+use super::hold::Changes;
 use super::{Action, Call, Ending, Input, Moment, Prompt, Reason, Side, State, passed_on};
 
 #[derive(Clone, Copy, Debug, Default)]

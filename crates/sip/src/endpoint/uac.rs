@@ -4,7 +4,7 @@ use super::addresses::Way;
 use super::auth::proofs_of;
 use super::cancelling::Cancel;
 use super::dialog::{self, Dialog, Head};
-use super::early::EarlyDialogs;
+use super::early_dialog::EarlyDialogs;
 use super::remote_offer::{Exchange, Negotiation, kept};
 use super::session_timer::Session;
 use super::stateless::{ALLOW, SUPPORTED};

@@ -1,5 +1,5 @@
-//! Changes of the media, before the answer and after it: hold and resume, a handover from one machine of a
-//! side to another, and what a side must hear of the other.
+//! Hold and resume, and the other changes of the media, before the answer and after it: a handover from one machine
+//! of a side to another, and what a side must hear of the other.
 
 use super::{Action, Input, Side};
 
