@@ -1,21 +1,21 @@
 //! A caller, the switch and a callee in virtual time, and what each side gets to see.
 
 mod chance;
-mod changing;
 mod connecting;
 mod delayed_offers;
 mod early_media;
 mod early_offers;
-mod failing;
 mod masking;
+mod media_changes;
 mod media_names;
 mod media_reach;
 mod preconditions;
-mod prompting;
+mod prompts;
 mod refusing;
-mod ringing;
+mod ring_tones;
+mod trunk_failures;
 mod trunks;
-mod unfit;
+mod unusable_offers;
 mod world;
 
 use super::codecs::Codecs;

@@ -2,8 +2,8 @@
 
 mod admission;
 mod chance;
-mod changing;
 mod matrix;
+mod media_changes;
 mod provisional_responses;
 mod recording;
 mod scenarios;

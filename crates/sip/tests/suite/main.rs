@@ -2,11 +2,11 @@
 
 mod address_validation;
 mod bounds;
-mod broken;
+mod broken_connections;
 mod challenge;
 mod corpus;
 mod digest;
-mod early;
+mod early_media;
 mod fuzz;
 mod in_dialog;
 mod nat;
