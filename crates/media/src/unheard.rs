@@ -9,7 +9,7 @@
 //! The buckets are bounded in number. Where all are in use a further destination gets nothing until one has
 //! drained: giving up one that is in use would let its sum begin anew for whoever names enough others. Calls
 //! whose signalling proves who asks have buckets of their own, which calls that anybody can forge do not use
-//! up. A proven call is not counted where media was heard lately: that is a gateway which speaks with us, and
+//! up. A verified call is not counted where media was heard lately: that is a gateway which speaks with us, and
 //! the bound of each call is enough.
 //!
 //! A side that has been heard in its call does not come here, nor does one that is where its trunk lists media.
@@ -34,22 +34,22 @@ const SEARCH_EVERY_US: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// By calls that anybody could have begun, in bytes.
-    pub unproven_bytes: u32,
+    pub unverified_bytes: u32,
     /// By all others, in bytes.
-    pub proven_bytes: u32,
+    pub verified_bytes: u32,
 }
 
 /// So many calls that anybody could have begun send as much as each may.
 const CALLS: u32 = 16;
 /// All others, in bytes.
-const PROVEN_BYTES: u32 = 2 * 1_024 * 1_024;
+const VERIFIED_BYTES: u32 = 2 * 1_024 * 1_024;
 
 impl Limits {
     /// The usual ones where a call that anybody could have begun sends so much.
-    pub fn for_calls(unproven_bytes: u32) -> Self {
+    pub fn for_calls(unverified_bytes: u32) -> Self {
         Self {
-            unproven_bytes: unproven_bytes.saturating_mul(CALLS),
-            proven_bytes: PROVEN_BYTES,
+            unverified_bytes: unverified_bytes.saturating_mul(CALLS),
+            verified_bytes: VERIFIED_BYTES,
         }
     }
 }
@@ -68,8 +68,8 @@ type Destination = u128;
 
 #[derive(Debug, Default)]
 struct Part {
-    unproven: Entries,
-    proven: Entries,
+    unverified: Entries,
+    verified: Entries,
     heard: Entries,
 }
 
@@ -96,20 +96,20 @@ impl UnheardBudget {
     }
 
     /// Whether so many bytes may be sent there by a call of which nothing has been heard from there; they count
-    /// as sent then. `is_proven` says whether the signalling of the call proves who wants that.
-    pub fn take(&self, to: IpAddr, bytes: usize, is_proven: bool, now_us: u64) -> bool {
+    /// as sent then. `is_source_verified` says whether the signalling of the call proves who wants that.
+    pub fn take(&self, to: IpAddr, bytes: usize, is_source_verified: bool, now_us: u64) -> bool {
         let destination = destination(to);
         let mut part = self.part(destination).lock();
-        let limit = match is_proven {
-            true => self.limits.proven_bytes,
-            false => self.limits.unproven_bytes,
+        let limit = match is_source_verified {
+            true => self.limits.verified_bytes,
+            false => self.limits.unverified_bytes,
         };
-        if is_proven && part.heard.get(destination, now_us).is_some() {
+        if is_source_verified && part.heard.get(destination, now_us).is_some() {
             return true;
         }
-        let buckets = match is_proven {
-            true => &mut part.proven,
-            false => &mut part.unproven,
+        let buckets = match is_source_verified {
+            true => &mut part.verified,
+            false => &mut part.unverified,
         };
         let drained_us = buckets.get(destination, now_us).unwrap_or(now_us);
         let drained_us = drained_us + drain_us(bytes, limit / 2);
@@ -135,7 +135,7 @@ impl UnheardBudget {
     fn len(&self) -> usize {
         let lengths = self.parts.iter().map(|part| {
             let part = part.lock();
-            [&part.unproven, &part.proven, &part.heard].map(|entries| entries.until_us.len())
+            [&part.unverified, &part.verified, &part.heard].map(|entries| entries.until_us.len())
         });
         lengths.flatten().sum()
     }

@@ -166,7 +166,7 @@ impl Challenge {
         cnonce: &str,
     ) -> String {
         let nc = format!("{count:08x}");
-        let proof = Proof {
+        let input = DigestInput {
             algorithm: self.algorithm,
             quality: self.quality,
             realm: &self.realm,
@@ -174,7 +174,7 @@ impl Challenge {
             nc: nc.as_bytes(),
             cnonce: cnonce.as_bytes(),
         };
-        let response = proof.response(credentials, request);
+        let response = input.response(credentials, request);
         let mut value = b"Digest username=".to_vec();
         let mut field = |name: &str, text: &[u8], quote: bool| {
             value.extend_from_slice(name.as_bytes());
@@ -212,7 +212,7 @@ impl Challenge {
     }
 }
 
-/// What of a request is proven.
+/// What of a request the digest is of.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The method.
@@ -223,7 +223,7 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-struct Proof<'a> {
+struct DigestInput<'a> {
     algorithm: Algorithm,
     quality: Quality,
     realm: &'a [u8],
@@ -232,7 +232,7 @@ struct Proof<'a> {
     cnonce: &'a [u8],
 }
 
-impl Proof<'_> {
+impl DigestInput<'_> {
     /// RFC 7616 section 3.4.1 to 3.4.3.
     fn response(&self, credentials: &Credentials, request: &Request<'_>) -> String {
         let hash = |parts: &[&[u8]]| self.algorithm.hash(parts);
@@ -321,7 +321,7 @@ impl Answer {
             return false;
         }
         let (nonce, nc, cnonce, uri) = (field("nonce"), field("nc"), field("cnonce"), field("uri"));
-        let proof = Proof {
+        let input = DigestInput {
             algorithm,
             quality: Quality::Auth,
             realm: realm.as_bytes(),
@@ -334,7 +334,7 @@ impl Answer {
             uri: &uri,
             body: &[],
         };
-        let right = proof.response(credentials, &request);
+        let right = input.response(credentials, &request);
         let said = field("response").to_ascii_lowercase();
         // Every byte is looked at, so that the time tells nothing.
         right.len() == said.len() && right.bytes().zip(said).fold(0, |all, (a, b)| all | a ^ b) == 0

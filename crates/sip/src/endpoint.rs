@@ -266,7 +266,7 @@ impl Endpoint {
         if let Some((status, hint)) = stateless::judge(&request, essentials.max_forwards) {
             return self.answer_at_once(&request, from, status, hint);
         }
-        if auth::needs_proof(method) && self.ask_for_proof(&request, from, peer, now) {
+        if auth::needs_auth(method) && self.challenge_request(&request, from, peer, now) {
             return;
         }
         match method {

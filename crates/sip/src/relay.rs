@@ -34,9 +34,9 @@ pub struct Unheard {
     pub bytes: u32,
     /// From the first packet on, in milliseconds.
     pub ms: u32,
-    /// Whether the signalling proves who wants it. What anybody could have asked for counts to a smaller sum of
-    /// all calls.
-    pub is_proven: bool,
+    /// Whether the signalling shows that who wants it is there. What anybody could have asked for counts to a
+    /// smaller sum of all calls.
+    pub is_source_verified: bool,
 }
 
 /// One side of a relay.

@@ -18,7 +18,7 @@ impl Switch {
                 invite,
                 max_forwards,
             } => self.on_incoming(leg, peer, &invite, max_forwards, named, now),
-            Event::Proven { leg } => self.on_proven(leg),
+            Event::SourceVerified { leg } => self.on_source_verified(leg),
             Event::Trying { leg } => {
                 if let Some(key) = self.hear(leg, 100, "", now) {
                     self.give_to_call(key, CallInput::TrunkTrying, now);
@@ -156,14 +156,14 @@ impl Switch {
     }
 
     /// The caller gets what we send it, so that nobody else has asked for its call: what it may be sent before it
-    /// is heard is as much as another who is proven.
-    fn on_proven(&mut self, leg: LegId) {
+    /// is heard is as much as another who is verified.
+    fn on_source_verified(&mut self, leg: LegId) {
         let found = self.legs.get(&leg).copied();
         let Some((key, Side::Caller)) = found else {
             return;
         };
         let live = self.calls.get_mut(&key);
-        if let Some(unheard) = live.and_then(|live| live.media.prove_caller()) {
+        if let Some(unheard) = live.and_then(|live| live.media.mark_caller_verified()) {
             self.outputs
                 .push_back(Output::Unheard(key, Side::Caller, unheard));
         }

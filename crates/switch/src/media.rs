@@ -132,9 +132,9 @@ impl Media {
         self.caller.reach.nat || self.callee.reach.nat
     }
 
-    /// The caller's signalling is proven now. What it may be sent before it is heard, if that changes.
-    pub fn prove_caller(&mut self) -> Option<Unheard> {
-        if !self.caller.reach.prove() {
+    /// The caller's signalling is verified now. What it may be sent before it is heard, if that changes.
+    pub fn mark_caller_verified(&mut self) -> Option<Unheard> {
+        if !self.caller.reach.mark_verified() {
             return None;
         }
         let theirs = self.caller.theirs.as_ref()?;

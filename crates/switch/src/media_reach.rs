@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// How long a party that may be anybody is sent something before it is heard, in milliseconds.
-const UNPROVEN_MS: u32 = 10_000;
+const UNVERIFIED_MS: u32 = 10_000;
 /// What a party is sent before it is heard that only the trunk's peer can be, or that has answered a call of
 /// ours, in bytes: a minute of sound.
-const PROVEN_BYTES: u32 = 768 * 1_024;
+const VERIFIED_BYTES: u32 = 768 * 1_024;
 /// And for how long, in milliseconds.
-const PROVEN_MS: u32 = 60_000;
+const VERIFIED_MS: u32 = 60_000;
 
 impl Switch {
     /// Changes what is known of the addresses of our media, and hands it on if that is something new.
@@ -39,7 +39,7 @@ pub(super) struct Reach {
     /// From where its signalling comes; none without NAT, when nobody asks.
     pub sources: Arc<[IpAddr]>,
     unlisted: Unheard,
-    proven: Unheard,
+    verified: Unheard,
     local_media: Arc<LocalMedia>,
     told: Option<IpAddr>,
 }
@@ -48,9 +48,9 @@ impl Reach {
     /// The side that calls by this trunk. A datagram may come from anybody, whatever it says of its sender; a
     /// connection, or one who knows a password, does not.
     pub fn of_caller(trunk: &TrunkPeer, setup: &Setup) -> Self {
-        let is_proven =
+        let is_source_verified =
             trunk.peer.hop.transport != Transport::Udp || trunk.peer.challenge.is_some();
-        Self::new(trunk, setup, is_proven)
+        Self::new(trunk, setup, is_source_verified)
     }
 
     /// The side that is called by this trunk, and answers what only it has got.
@@ -58,16 +58,16 @@ impl Reach {
         Self::new(trunk, setup, true)
     }
 
-    fn new(trunk: &TrunkPeer, setup: &Setup, is_proven: bool) -> Self {
-        let proven = Unheard {
-            bytes: PROVEN_BYTES.max(setup.unheard_bytes_max),
-            ms: PROVEN_MS,
-            is_proven: true,
+    fn new(trunk: &TrunkPeer, setup: &Setup, is_source_verified: bool) -> Self {
+        let verified = Unheard {
+            bytes: VERIFIED_BYTES.max(setup.unheard_bytes_max),
+            ms: VERIFIED_MS,
+            is_source_verified: true,
         };
-        let unproven = Unheard {
+        let unverified = Unheard {
             bytes: setup.unheard_bytes_max,
-            ms: UNPROVEN_MS,
-            is_proven: false,
+            ms: UNVERIFIED_MS,
+            is_source_verified: false,
         };
         let sources = match trunk.definition.nat {
             true => trunk.peer.addresses().collect(),
@@ -77,17 +77,21 @@ impl Reach {
             nat: trunk.definition.nat,
             networks: trunk.definition.media_networks.as_slice().into(),
             sources,
-            unlisted: if is_proven { proven } else { unproven },
-            proven,
+            unlisted: if is_source_verified {
+                verified
+            } else {
+                unverified
+            },
+            verified,
             local_media: Arc::clone(&setup.local_media),
             told: trunk.definition.rtp_advertised,
         }
     }
 
-    /// Its signalling is proven now. False if it was before.
-    pub fn prove(&mut self) -> bool {
-        let is_news = !self.unlisted.is_proven;
-        self.unlisted = self.proven;
+    /// Its signalling is verified now. False if it was before.
+    pub fn mark_verified(&mut self) -> bool {
+        let is_news = !self.unlisted.is_source_verified;
+        self.unlisted = self.verified;
         is_news
     }
 
@@ -106,7 +110,7 @@ impl Reach {
         let nothing = Unheard {
             bytes: 0,
             ms: 0,
-            is_proven: self.unlisted.is_proven,
+            is_source_verified: self.unlisted.is_source_verified,
         };
         (!is_listed).then_some(nothing)
     }

@@ -190,7 +190,7 @@ impl Remote {
         let since_us = *self.since_us.get_or_insert(now_us);
         let may = self.spent_bytes + bytes <= unheard.bytes as usize
             && now_us.saturating_sub(since_us) < u64::from(unheard.ms) * 1_000
-            && (self.budget).take(to.ip(), bytes, unheard.is_proven, now_us);
+            && (self.budget).take(to.ip(), bytes, unheard.is_source_verified, now_us);
         if may {
             self.spent_bytes += bytes;
         }

@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 const LIMITS: Limits = Limits {
-    unproven_bytes: 64 * 1_024,
-    proven_bytes: 2 * 1_024 * 1_024,
+    unverified_bytes: 64 * 1_024,
+    verified_bytes: 2 * 1_024 * 1_024,
 };
 /// A packet of 20 ms of G.711, with its headers, in bytes.
 const PACKET: usize = 200;
@@ -20,15 +20,15 @@ fn budget() -> UnheardBudget {
 
 impl UnheardBudget {
     /// How many of so many packets may be sent at once.
-    fn burst(&self, to: &str, packets: usize, is_proven: bool, now_us: u64) -> usize {
-        let may = |_: &usize| self.take(ip(to), PACKET, is_proven, now_us);
+    fn burst(&self, to: &str, packets: usize, is_source_verified: bool, now_us: u64) -> usize {
+        let may = |_: &usize| self.take(ip(to), PACKET, is_source_verified, now_us);
         (0..packets).filter(may).count()
     }
 }
 
 #[test]
 fn a_destination_gets_its_sum_whoever_names_it() {
-    // The destination, where all calls before it sent as much as they could, whether both are proven, and how much of
+    // The destination, where all calls before it sent as much as they could, whether both are verified, and how much of
     // what it may get it still gets.
     let rows = [
         ("192.0.2.66", "192.0.2.66", (false, false), false),
@@ -42,11 +42,11 @@ fn a_destination_gets_its_sum_whoever_names_it() {
         ("192.0.2.66", "192.0.2.66", (true, false), true),
         ("192.0.2.66", "192.0.2.66", (true, true), false),
     ];
-    for (first, then, (first_proven, then_proven), is_free) in rows {
+    for (first, then, (first_verified, then_verified), is_free) in rows {
         let budget = budget();
-        budget.burst(first, 20_000, first_proven, 0);
-        let got = budget.burst(then, 20_000, then_proven, 0);
-        let whole = match then_proven {
+        budget.burst(first, 20_000, first_verified, 0);
+        let got = budget.burst(then, 20_000, then_verified, 0);
+        let whole = match then_verified {
             true => 1_024 * 1_024 / PACKET,
             false => 32 * 1_024 / PACKET,
         };
@@ -70,7 +70,7 @@ fn a_destination_is_forgotten_a_minute_after_its_last_use() {
 }
 
 #[test]
-fn proven_calls_to_where_media_was_heard_have_no_sum_and_others_still_have_one() {
+fn verified_calls_to_where_media_was_heard_have_no_sum_and_others_still_have_one() {
     let budget = budget();
     budget.burst("192.0.2.66", 20_000, false, 0);
     budget.burst("192.0.2.66", 20_000, true, 0);
@@ -96,7 +96,7 @@ fn where_all_places_are_taken_a_further_destination_waits_and_none_begins_anew()
         .count();
     assert_eq!((taken, budget.len()), (8 * PARTS - 1, 8 * PARTS));
     assert!(budget.burst("192.0.2.66", 1_000, false, SECOND_US) <= 3);
-    // Proven calls have places of their own.
+    // Verified calls have places of their own.
     assert!(budget.burst("10.200.0.1", 1, true, SECOND_US) == 1);
     let again = others
         .iter()
@@ -115,21 +115,21 @@ proptest! {
     ) {
         let budget = UnheardBudget::with_entries(LIMITS, 1);
         let (mut now_us, mut sent) = (0, BTreeMap::<_, Vec<(u64, usize)>>::new());
-        for (pause_us, host, bytes, is_proven, heard) in steps {
+        for (pause_us, host, bytes, is_source_verified, heard) in steps {
             now_us += pause_us;
             if heard == 0 {
                 budget.hear(IpAddr::from([192, 0, 2, 200]), now_us);
             }
             let to = IpAddr::from([192, 0, 2, host]);
             for _ in 0..burst {
-                if budget.take(to, bytes, is_proven, now_us) {
-                    sent.entry((host, is_proven)).or_default().push((now_us, bytes));
+                if budget.take(to, bytes, is_source_verified, now_us) {
+                    sent.entry((host, is_source_verified)).or_default().push((now_us, bytes));
                 }
             }
             prop_assert!(budget.len() <= 3 * PARTS);
         }
-        for ((_, is_proven), sent) in sent {
-            let most = if is_proven { LIMITS.proven_bytes } else { LIMITS.unproven_bytes };
+        for ((_, is_source_verified), sent) in sent {
+            let most = if is_source_verified { LIMITS.verified_bytes } else { LIMITS.unverified_bytes };
             let mut first = 0;
             for last in 0..sent.len() {
                 while sent[last].0 - sent[first].0 > DRAINS_US {

@@ -1,9 +1,9 @@
-//! From a request to an answer: who asks, is it proven, may it be, and then the action.
+//! From a request to an answer: who asks, is that authentic, may it be, and then the action.
 //!
 //! The order of the checks: common parameters, action, version, AccessKey and its state, time,
 //! signature, whether the nonce was used, the rates, the action's required parameters; then, decided by
 //! the domain, policies, account and pool; then the action itself. A nonce is used up once the signature
-//! is proven and the rates let the request through, whatever comes after: nobody can use up another's
+//! is authenticated and the rates let the request through, whatever comes after: nobody can use up another's
 //! nonces, a request that was refused cannot be repeated by who overheard it, and what the rates turn
 //! away costs no memory.
 
@@ -61,7 +61,7 @@ pub struct Gateway {
     metrics: ApiMetrics,
 }
 
-/// A proven request: whose it is, and what makes it unique.
+/// An authenticated request: whose it is, and what makes it unique.
 struct Authenticated {
     key: AccessKeyId,
     account: AccountId,
@@ -154,7 +154,7 @@ impl Gateway {
         if claim.version != VERSION {
             return Err(GatewayError::Invalid("Version").into());
         }
-        let proven = self.prove(incoming, claim, action, settings).await?;
+        let authenticated = self.authenticate(incoming, claim, action, settings).await?;
         if let Some(parameter) = action.missing(incoming.parameters()) {
             return Err(GatewayError::Missing(parameter).into());
         }
@@ -171,7 +171,7 @@ impl Gateway {
         // of policies, account and pool before it tells what is wrong with other parameters, and so
         // that what may not be takes no place in the queue and no row in the journal.
         let admission = self.ledger.read(touch, |state, _| {
-            let admission = admit(state, &proven.key, &permission, pool.as_ref(), x)?;
+            let admission = admit(state, &authenticated.key, &permission, pool.as_ref(), x)?;
             Ok(admission.pool.map(|pool| pool.key.clone()))
         });
         let pool_key = admission.await.map_err(read_failure)?.map_err(failure_of)?;
@@ -180,18 +180,18 @@ impl Gateway {
             parameters: incoming.parameters(),
             action,
             ledger: &self.ledger,
-            key: proven.key,
-            account: proven.account,
+            key: authenticated.key,
+            account: authenticated.account,
             permission: &permission,
             pool,
             pool_key,
-            id: (CommandId(proven.nonce_hash), proven.until),
+            id: (CommandId(authenticated.nonce_hash), authenticated.until),
         };
         action.run(&context).await
     }
 
     /// Key, time, signature, rates, nonce.
-    async fn prove(
+    async fn authenticate(
         &self,
         incoming: &Incoming,
         claim: &Claim<'_>,
@@ -230,7 +230,7 @@ impl Gateway {
             tracing::error!(key = %key, %error, "the secret of an AccessKey does not open");
             GatewayError::Internal
         })?;
-        incoming.verify(&claim.proof, secret.expose())?;
+        incoming.verify(&claim.auth, secret.expose())?;
 
         let nonce_hash = nonce_hash(claim.key, claim.nonce);
         // A repeat takes nothing of the customer's rate.

@@ -1,4 +1,4 @@
-//! What a request says of itself, in either scheme: who, what, when, and its proof.
+//! What a request says of itself, in either scheme: who, what, when, and its signature.
 
 use std::borrow::Cow;
 
@@ -146,7 +146,7 @@ impl Incoming {
             key: common("AccessKeyId")?,
             timestamp: common("Timestamp")?,
             nonce: nonce(common("SignatureNonce")?)?,
-            proof: Proof::Rpc {
+            auth: RequestAuth::Rpc {
                 method: common("SignatureMethod")?,
                 version: common("SignatureVersion")?,
                 signature: common("Signature")?,
@@ -173,24 +173,24 @@ impl Incoming {
             key: authorization.credential,
             timestamp: common("x-acs-date", "Timestamp")?,
             nonce: nonce(common("x-acs-signature-nonce", "SignatureNonce")?)?,
-            proof: Proof::Acs3(authorization),
+            auth: RequestAuth::Acs3(authorization),
         })
     }
 
-    /// Whether the proof is one that the owner of `secret` made of this very request.
+    /// Whether the signature is one that the owner of `secret` made of this very request.
     ///
     /// # Errors
     ///
     /// Errors about the signature; [`GatewayError::SignatureDoesNotMatch`] and
     /// [`GatewayError::IncompleteSignature`] hold our string to sign.
-    pub fn verify(&self, proof: &Proof<'_>, secret: &[u8]) -> Result<(), GatewayError> {
-        match proof {
-            Proof::Rpc {
+    pub fn verify(&self, auth: &RequestAuth<'_>, secret: &[u8]) -> Result<(), GatewayError> {
+        match auth {
+            RequestAuth::Rpc {
                 method,
                 version,
                 signature,
             } => self.verify_rpc(method, version, signature, secret),
-            Proof::Acs3(authorization) => self.verify_acs3(authorization, secret),
+            RequestAuth::Acs3(authorization) => self.verify_acs3(authorization, secret),
         }
     }
 
@@ -248,7 +248,7 @@ impl Incoming {
     }
 }
 
-/// Who asks for what, as yet unproven.
+/// Who asks for what, not authenticated yet.
 #[derive(Debug)]
 pub struct Claim<'r> {
     /// The action's name.
@@ -262,12 +262,12 @@ pub struct Claim<'r> {
     /// What makes the request unique.
     pub nonce: &'r str,
     /// The signature.
-    pub proof: Proof<'r>,
+    pub auth: RequestAuth<'r>,
 }
 
 /// A signature and how it was made.
 #[derive(Debug)]
-pub enum Proof<'r> {
+pub enum RequestAuth<'r> {
     /// The older scheme.
     Rpc {
         /// `SignatureMethod`.

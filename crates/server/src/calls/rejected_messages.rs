@@ -74,7 +74,7 @@ pub(super) fn reasons(turned_away: TurnedAway) -> [(&'static str, u64); REASONS]
         ("stranger", counts.unknown_sources),
         ("astray", counts.astray),
         ("unknown_x", counts.screened),
-        ("unproven", counts.unproven),
+        ("unproven", counts.unauthenticated),
         ("stray_response", counts.stray_responses),
         ("overload", counts.overload),
         ("trunk_full", turned_away.trunk_full),

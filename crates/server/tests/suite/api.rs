@@ -4,12 +4,12 @@
 mod access;
 mod actions;
 mod answers;
+mod auth;
 mod client;
 mod forms;
 mod framing;
 mod mutations;
 mod ownership;
-mod proof;
 mod store;
 mod traps;
 mod world;

@@ -123,7 +123,7 @@ fn the_first_challenge_that_can_be_answered_is_taken() {
 #[test]
 fn auth_int_alone_covers_the_body() {
     let challenge = choose(&["Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\""]).expect("one");
-    let prove = |body| {
+    let answer_for = |body| {
         let request = Request {
             method: b"INVITE",
             uri: b"sip:a@h",
@@ -132,7 +132,7 @@ fn auth_int_alone_covers_the_body() {
         let value = challenge.answer(&mufasa("p"), &request, 1, "c");
         text_of(&challenges(value.as_bytes())[0], "response")
     };
-    assert_ne!(prove(b"one"), prove(b"two"));
+    assert_ne!(answer_for(b"one"), answer_for(b"two"));
     let body = Algorithm::MD5.hash(&[b"one"]);
     let secret = Algorithm::MD5.hash(&[b"Mufasa", b"r", b"p"]);
     let asked = Algorithm::MD5.hash(&[b"INVITE", b"sip:a@h", body.as_bytes()]);
@@ -144,7 +144,7 @@ fn auth_int_alone_covers_the_body() {
         b"auth-int",
         asked.as_bytes(),
     ]);
-    assert_eq!(prove(b"one"), right);
+    assert_eq!(answer_for(b"one"), right);
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Digest in the endpoint: we prove who we are, and have peers prove who they are (RFC 3261 section 22,
+//! Digest in the endpoint: we authenticate ourselves, and have peers do so (RFC 3261 section 22,
 //! RFC 7616, RFC 8760).
 //!
-//! A request that is challenged is sent once more with a proof, by a transaction of its own; whose request
-//! it is does not notice. The nonce is kept, and later requests to that peer carry a proof from the start.
+//! A request that is challenged is sent once more with credentials, by a transaction of its own; whose request
+//! it is does not notice. The nonce is kept, and later requests to that peer carry credentials from the start.
 
 use super::addresses::Way;
 use super::auth_limit::Look;
@@ -22,13 +22,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often one request is sent with a new proof: for a proxy and a server, and once more for either
+/// How often one request is sent with new credentials: for a proxy and a server, and once more for either
 /// whose nonce was too old.
-const PROOFS_MAX: u8 = 4;
+const AUTH_ATTEMPTS_MAX: u8 = 4;
 /// How long a nonce of ours may be used.
 pub(super) const NONCE_LIFE: Duration = Duration::from_secs(300);
 
-/// Who asks for a proof.
+/// Who asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ChallengeKind {
     Server,
@@ -76,7 +76,7 @@ impl Sessions {
 }
 
 enum Verdict {
-    Proven,
+    Authenticated,
     Missing,
     Stale,
     Wrong,
@@ -102,8 +102,8 @@ impl Endpoint {
         self.peers.iter().find(|peer| Some(peer.id) == id)
     }
 
-    /// Adds a proof to a request that is about to be sent, if the peer has asked for one before.
-    pub(super) fn prove_ahead(
+    /// Adds credentials to a request that is about to be sent, if the peer has asked for some before.
+    pub(super) fn authorize_ahead(
         &mut self,
         key: ClientKey,
         request: Arc<[u8]>,
@@ -122,7 +122,7 @@ impl Endpoint {
         let Ok(parsed) = Message::parse(&request) else {
             return request;
         };
-        let proven = Request {
+        let authenticated = Request {
             method: parsed.method_text(),
             uri: parsed.request_uri(),
             body: parsed.body(),
@@ -134,9 +134,10 @@ impl Endpoint {
             };
             session.count = session.count.saturating_add(1);
             let cnonce = hex64(self.chance.next_u64());
-            let value = session
-                .challenge
-                .answer(&credentials, &proven, session.count, &cnonce);
+            let value =
+                session
+                    .challenge
+                    .answer(&credentials, &authenticated, session.count, &cnonce);
             bytes = message::with_line(&bytes, kind.answer(), value.as_bytes());
         }
         bytes
@@ -163,8 +164,8 @@ impl Endpoint {
     ) -> Option<()> {
         let kind = ChallengeKind::of(status)?;
         let client = self.clients.get(&key)?;
-        let (leg, to, proofs) = (client.leg, client.to, client.proofs);
-        if key.is_cancel || proofs >= PROOFS_MAX {
+        let (leg, to, auth_attempts) = (client.leg, client.to, client.auth_attempts);
+        if key.is_cancel || auth_attempts >= AUTH_ATTEMPTS_MAX {
             return None;
         }
         // Nobody waits for it any more: the leg is gone, or its call was cancelled.
@@ -179,8 +180,8 @@ impl Endpoint {
         let request = Message::parse(&client.request).ok()?;
         let is_invite = client.invite().is_some();
         let challenge = Challenge::choose(response.headers(kind.challenge()))?;
-        let was_proven = request.header(kind.answer()).is_some();
-        if was_proven && proofs > 0 && !challenge.stale {
+        let had_authorization = request.header(kind.answer()).is_some();
+        if had_authorization && auth_attempts > 0 && !challenge.stale {
             self.sessions.0.remove(&(id, kind));
             return None;
         }
@@ -217,14 +218,14 @@ impl Endpoint {
         }
         self.start_client(again, machine, bytes, to, leg);
         if let Some(client) = self.clients.get_mut(&again) {
-            client.proofs = proofs + 1;
+            client.auth_attempts = auth_attempts + 1;
         }
         Some(())
     }
 
-    /// Asks a peer for a proof, if it must give one and this request has none that holds. True if it was
+    /// Asks a peer for credentials, if it must give them and this request has none that hold. True if it was
     /// asked, and the request goes no further.
-    pub(super) fn ask_for_proof(
+    pub(super) fn challenge_request(
         &mut self,
         request: &Message,
         from: Hop,
@@ -239,19 +240,19 @@ impl Endpoint {
         else {
             return false;
         };
-        let stale = match self.judge_proof(request, from, peer, &credentials, now) {
-            Verdict::Proven => return false,
+        let stale = match self.verify_authorization(request, from, peer, &credentials, now) {
+            Verdict::Authenticated => return false,
             Verdict::Missing => false,
             Verdict::Stale => true,
             // Who has guessed too often is told no more than that: told that it was too late he would try
             // again at once.
             Verdict::Wrong | Verdict::TooMany => {
-                self.counts.unproven += 1;
+                self.counts.unauthenticated += 1;
                 false
             }
             // It may be the right one, to a nonce that somebody else has spoilt: with another it is heard.
             Verdict::Spoilt => {
-                self.counts.unproven += 1;
+                self.counts.unauthenticated += 1;
                 true
             }
         };
@@ -267,7 +268,7 @@ impl Endpoint {
         true
     }
 
-    fn judge_proof(
+    fn verify_authorization(
         &mut self,
         request: &Message,
         from: Hop,
@@ -307,7 +308,7 @@ impl Endpoint {
             return Verdict::Stale;
         }
         self.auth_limit.guesses.trust(from, now);
-        Verdict::Proven
+        Verdict::Authenticated
     }
 }
 
@@ -326,9 +327,9 @@ impl Endpoint {
         self.chance.next_u64() << 32 | u64::from(mark)
     }
 
-    /// Whether the URI of a proof is what was asked. Proxies may have rewritten the Request-URI on its way, so
+    /// Whether the URI of credentials is what was asked. Proxies may have rewritten the Request-URI on its way, so
     /// the user must be the same, and the host one of ours or the same (RFC 7616 section 3.4.6 leaves it to the
-    /// server): a proof that was made for another number, or for another service, helps nobody here.
+    /// server): credentials that were made for another number, or for another service, help nobody here.
     fn is_asked(&self, said: &[u8], request: &Message, peer: PeerId) -> bool {
         let (Some(said), Some(asked)) = (Uri::parse(said), Uri::parse(request.request_uri()))
         else {
@@ -381,8 +382,8 @@ impl super::Leg {
     }
 }
 
-/// The proofs in a request of ours: the ACK of its success carries the same (RFC 3261 section 13.2.2.4).
-pub(super) fn proofs_of(request: &[u8]) -> Vec<(Name, Vec<u8>)> {
+/// The credentials in a request of ours: the ACK of its success carries the same (RFC 3261 section 13.2.2.4).
+pub(super) fn authorizations_of(request: &[u8]) -> Vec<(Name, Vec<u8>)> {
     let Ok(request) = Message::parse(request) else {
         return Vec::new();
     };
@@ -392,7 +393,7 @@ pub(super) fn proofs_of(request: &[u8]) -> Vec<(Name, Vec<u8>)> {
         .collect()
 }
 
-/// The address that asked is not part of it: a carrier's cluster may send the proof from another address than
+/// The address that asked is not part of it: a carrier's cluster may send the credentials from another address than
 /// the request that was challenged, and would be challenged for ever.
 fn nonce_mac(chance: &Chance, (time, random): (u64, u64), peer: PeerId) -> u128 {
     let parts: [&[u8]; 3] = [
@@ -418,8 +419,8 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether a peer has to prove who it is before it may ask for this.
-pub(super) fn needs_proof(method: Method) -> bool {
+/// Whether a peer has to authenticate itself before it may ask for this.
+pub(super) fn needs_auth(method: Method) -> bool {
     // A probe gets what any stranger could find out; all else outside a dialog is answered 481 anyway.
     method == Method::Invite
 }

@@ -1,4 +1,4 @@
-//! What is remembered of proofs that others gave: nonces that were used, so that none is taken twice, and wrong
+//! What is remembered of credentials that others gave: nonces that were used, so that none is taken twice, and wrong
 //! answers, so that a password cannot be guessed quickly.
 //!
 //! A right answer is never refused because of somebody else's wrong ones, so wrong ones are counted in two ways:

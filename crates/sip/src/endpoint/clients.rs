@@ -51,7 +51,7 @@ impl Endpoint {
             true => machine,
             false => machine.with_sends(UNHEARD_SENDS_MAX),
         };
-        let request = self.prove_ahead(key, request, to, leg);
+        let request = self.authorize_ahead(key, request, to, leg);
         self.outputs.push_back(Output::Send {
             to,
             bytes: request.clone(),
@@ -62,7 +62,7 @@ impl Endpoint {
             to,
             leg,
             acks: Vec::new(),
-            proofs: 0,
+            auth_attempts: 0,
             scheduled: None,
         };
         let deadline = client.deadline();

@@ -39,9 +39,9 @@ impl Endpoint {
         // PRACK too (RFC 3262 section 7.1), and before anything of the dialog moves.
         let peer = self.legs.get(&id).and_then(|leg| leg.origin.peer);
         if let Some(peer) = peer
-            && self.ask_for_proof(&request, from, peer, now)
+            && self.challenge_request(&request, from, peer, now)
         {
-            return self.on_unproven(id, method, now);
+            return self.on_unauthenticated(id, method, now);
         }
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
@@ -81,12 +81,12 @@ impl Endpoint {
         }
     }
 
-    /// A request within the call was not proven.
-    fn on_unproven(&mut self, id: LegId, method: Method, now: Time) {
+    /// A request within the call was not authenticated.
+    fn on_unauthenticated(&mut self, id: LegId, method: Method, now: Time) {
         if method == Method::Bye
             && let Some(leg) = self.legs.get_mut(&id)
         {
-            leg.session.on_unproven_bye(now);
+            leg.session.on_unauthenticated_bye(now);
             self.reschedule(id);
         }
     }

@@ -28,7 +28,7 @@ pub(super) struct Leg {
     pub heard: VecDeque<IpAddr>,
     /// Whether the peer itself has shown that it gets what we send: it knows our tag, a password, or a
     /// connection. Anybody can write its address on a datagram.
-    pub is_proven: bool,
+    pub is_source_verified: bool,
     pub state: State,
     pub negotiation: Negotiation,
     pub session: Session,
@@ -65,7 +65,7 @@ impl Leg {
     pub fn is_trusted(&self, hop: Hop) -> bool {
         let ip = hop.address.ip();
         let is_peer = self.hop.address.ip() == ip || self.origin.addresses.contains(&ip);
-        self.heard.contains(&ip) || (self.is_proven && is_peer)
+        self.heard.contains(&ip) || (self.is_source_verified && is_peer)
     }
 
     /// A message with our tag, or our branch, came from there. Says whether that proves the peer.
@@ -78,7 +78,7 @@ impl Leg {
             self.heard.push_back(ip);
         }
         let is_peer = self.hop.address.ip() == ip || self.origin.addresses.contains(&ip);
-        is_peer && !std::mem::replace(&mut self.is_proven, true)
+        is_peer && !std::mem::replace(&mut self.is_source_verified, true)
     }
 
     pub fn deadline(&self) -> Option<Time> {
@@ -248,7 +248,7 @@ impl Endpoint {
                 hop,
                 elsewhere,
                 heard: VecDeque::new(),
-                is_proven: we_called || hop.transport.is_stream() || origin.is_challenged,
+                is_source_verified: we_called || hop.transport.is_stream() || origin.is_challenged,
                 origin,
                 we_called,
                 state,

@@ -25,7 +25,7 @@ use std::net::IpAddr;
 pub(super) struct Origin {
     pub peer: Option<PeerId>,
     pub addresses: Box<[IpAddr]>,
-    /// Whether it must prove its calls by a password.
+    /// Whether it must authenticate its calls by a password.
     pub is_challenged: bool,
     /// Whether its messages tell addresses that only its own network knows.
     pub nat: bool,
@@ -208,7 +208,7 @@ impl Endpoint {
             self.note_hops(id);
         }
         if is_news {
-            self.event(Event::Proven { leg: id });
+            self.event(Event::SourceVerified { leg: id });
         }
     }
 

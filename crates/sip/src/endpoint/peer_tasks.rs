@@ -382,7 +382,7 @@ impl Endpoint {
             && work.pending == Some(key)
         {
             work.pending = None;
-            // A proof may have taken numbers of the sequence.
+            // Credentials may have taken numbers of the sequence.
             let number =
                 response.and_then(|response| Some(response.essentials().ok()?.cseq.number));
             work.sequence.cseq = work.sequence.cseq.max(number.unwrap_or_default());

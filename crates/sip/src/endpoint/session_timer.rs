@@ -10,9 +10,9 @@ use std::time::Duration;
 /// No session may be shorter, whatever anybody asks for (section 4).
 const SHORTEST_S: u32 = 90;
 
-/// How long a request that was challenged may take to come again with its proof.
-const PROOF_WAIT: Duration = Duration::from_secs(1);
-/// Who says that a call is over and does not prove it is asked whether it stands, no more often than this.
+/// How long a request that was challenged may take to come again with its credentials.
+const AUTH_WAIT: Duration = Duration::from_secs(1);
+/// Who says that a call is over and does not authenticate it is asked whether it stands, no more often than this.
 const CHECK_EVERY: Duration = Duration::from_secs(32);
 
 /// How often we give in to a longer interval on one leg.
@@ -77,12 +77,12 @@ impl Session {
         is_due || is_asked
     }
 
-    /// The other side said that the call is over, and was asked for a proof. Some never give one and are gone all
+    /// The other side said that the call is over, and was asked for credentials. Some never give them and are gone all
     /// the same: they refuse what they are asked in a while, and whoever goes on answers as ever, so that nobody can
     /// end a call by a BYE in somebody's name.
-    pub fn on_unproven_bye(&mut self, now: Time) {
+    pub fn on_unauthenticated_bye(&mut self, now: Time) {
         if self.next_check.is_none_or(|until| until <= now) {
-            self.check_at = Some(now + PROOF_WAIT);
+            self.check_at = Some(now + AUTH_WAIT);
             self.next_check = Some(now + CHECK_EVERY);
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct Client {
     /// For an INVITE: each tag that answered with a success, and the ACK that went to it.
     pub acks: Vec<Acknowledged>,
     /// How often it was sent anew because it was challenged.
-    pub proofs: u8,
+    pub auth_attempts: u8,
     pub scheduled: Option<Time>,
 }
 

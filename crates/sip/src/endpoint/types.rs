@@ -37,7 +37,7 @@ pub struct Config {
     pub min_se_s: u32,
     /// The realm of our own challenges.
     pub realm: String,
-    /// The host names by which others ask for us. A proof that answers a challenge of ours must be for one of
+    /// The host names by which others ask for us. Credentials that answer a challenge of ours must be for one of
     /// them or for an address of ours; without any, for the host of the Request-URI or an address of ours.
     pub domains: Vec<String>,
 }
@@ -299,7 +299,7 @@ pub enum Event {
     /// a password, or a message that has our tag. Anybody can write an address on a datagram. Told once, at the
     /// latest with [`Event::Confirmed`] if the peer itself confirms, and perhaps never: a proxy need not stay on
     /// the way.
-    Proven {
+    SourceVerified {
         /// The leg.
         leg: LegId,
     },
@@ -431,7 +431,7 @@ impl Event {
     pub fn leg(&self) -> Option<LegId> {
         match self {
             Self::Incoming { leg, .. }
-            | Self::Proven { leg }
+            | Self::SourceVerified { leg }
             | Self::Trying { leg }
             | Self::Progress { leg, .. }
             | Self::Answered { leg, .. }
@@ -462,8 +462,8 @@ pub struct Counts {
     pub astray: u64,
     /// New calls refused by the [`Screen`](super::Screen).
     pub screened: u64,
-    /// Requests that did not prove who they are from, those that were only asked to left out.
-    pub unproven: u64,
+    /// Requests whose sender did not authenticate itself; those that were only asked to are left out.
+    pub unauthenticated: u64,
     /// Responses to nothing we asked.
     pub stray_responses: u64,
     /// Requests turned away because we are full.

@@ -1,7 +1,7 @@
 //! Legs that we dial, as their UAC (RFC 3261 sections 13.2, 9.1 and 15.1.1).
 
 use super::addresses::Way;
-use super::auth::proofs_of;
+use super::auth::authorizations_of;
 use super::cancelling::Cancel;
 use super::dialog::{self, Dialog, Head};
 use super::early_dialog::EarlyDialogs;
@@ -267,7 +267,7 @@ impl Endpoint {
         let to = way.to;
         let (_, via) = self.fresh_via(way);
         let mut ack = dialog.numbered(Method::Ack, cseq, via.as_bytes());
-        for (name, value) in proofs_of(invite.bytes()) {
+        for (name, value) in authorizations_of(invite.bytes()) {
             ack.line(name, &[&value]);
         }
         let ack = ack.finish();

@@ -133,15 +133,15 @@ impl Endpoint {
         };
         let state = State::Ringing(Box::new(ringing));
         self.insert_leg(id, dialog, (from, elsewhere), state, negotiation);
-        let is_proven = self.legs.get(&id).is_some_and(|leg| leg.is_proven);
+        let is_source_verified = self.legs.get(&id).is_some_and(|leg| leg.is_source_verified);
         self.event(Event::Incoming {
             leg: id,
             peer,
             invite,
             max_forwards,
         });
-        if is_proven {
-            self.event(Event::Proven { leg: id });
+        if is_source_verified {
+            self.event(Event::SourceVerified { leg: id });
         }
     }
 

@@ -79,7 +79,7 @@ impl Writer {
 }
 
 /// A request of our own once more, as a transaction of its own: another `Via` and sequence number, and
-/// without its proofs, which are made anew. Each line of `instead` takes the place of those of its name,
+/// without its credentials, which are made anew. Each line of `instead` takes the place of those of its name,
 /// or is added.
 pub(crate) fn again(
     request: &Message,

@@ -224,7 +224,7 @@ fn who_answers_from_there_is_asked_as_often_as_it_takes() {
 }
 
 #[test]
-fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
+fn who_sends_a_datagram_is_verified_by_what_only_it_can_know() {
     let challenged = || Peer {
         challenge: Some(Credentials {
             username: "u".to_owned(),
@@ -266,12 +266,12 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
             true,
         ),
     ];
-    for (why, step, is_proven) in rows {
+    for (why, step, is_source_verified) in rows {
         let mut wire = wire();
         let (_, tag) = answered(&mut wire, VICTIM_CONTACT);
-        assert!(!wire.is_proven, "{why}");
+        assert!(!wire.is_source_verified, "{why}");
         step(&mut wire, &tag);
-        assert_eq!(wire.is_proven, is_proven, "{why}");
+        assert_eq!(wire.is_source_verified, is_source_verified, "{why}");
         // And what it is sent for want of an ACK follows.
         if why == "nothing" {
             let sent = sent(&mut wire);
@@ -286,19 +286,19 @@ fn who_sends_a_datagram_is_proven_by_what_only_it_can_know() {
         .give(Input::Progress(leg, 183, Some(SDP.to_vec())))
         .remove(0);
     let rack = format!("RAck: {} 1 INVITE\r\n", header(&told, Name::RSeq));
-    assert!(!wire.is_proven);
+    assert!(!wire.is_source_verified);
     wire.say(within_with("PRACK", 2, &to_tag(&told), &rack, b""));
-    assert!(wire.is_proven);
+    assert!(wire.is_source_verified);
     // A connection, and a password, prove it at once.
     let mut stream = wire_to(Peer::new(PeerId(1), udp(PEER)));
     stream.give(Input::Datagram {
         from: Hop::tcp(address("127.0.0.1:41000")),
         bytes: naming(VICTIM_CONTACT, "", SDP).as_bytes(),
     });
-    assert!(stream.is_proven);
+    assert!(stream.is_source_verified);
     let mut asked = wire_to(challenged());
     asked.say(naming(VICTIM_CONTACT, "", SDP));
-    assert!(!asked.is_proven, "it has been asked for one");
+    assert!(!asked.is_source_verified, "it has been asked for one");
 }
 
 #[test]

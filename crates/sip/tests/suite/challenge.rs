@@ -17,10 +17,12 @@ const INVITE: &str = "INVITE sip:17000000001@127.0.0.1:5060 SIP/2.0\r\n\
     From: <sip:13800000000@127.0.0.1>;tag=a\r\nTo: <sip:17000000001@127.0.0.1:5060>\r\n\
     Call-ID: callBRANCH\r\nCSeq: 1 INVITE\r\nContact: <sip:13800000000@127.0.0.1:5070>\r\n";
 
-fn invite(branch: u32, proof: Option<&str>) -> String {
-    let proof = proof.map_or(String::new(), |proof| format!("Authorization: {proof}\r\n"));
+fn invite(branch: u32, authorization: Option<&str>) -> String {
+    let authorization = authorization.map_or(String::new(), |authorization| {
+        format!("Authorization: {authorization}\r\n")
+    });
     let head = INVITE.replace("BRANCH", &branch.to_string());
-    format!("{head}{proof}Content-Length: 0\r\n\r\n")
+    format!("{head}{authorization}Content-Length: 0\r\n\r\n")
 }
 
 fn guarded() -> Wire {
@@ -35,7 +37,7 @@ fn asked(answer: &Message, which: usize) -> Challenge {
     Challenge::choose(answer.headers(Name::WwwAuthenticate).skip(which)).expect("a challenge")
 }
 
-fn prove(challenge: &Challenge, password: &str, count: u32) -> String {
+fn authorize(challenge: &Challenge, password: &str, count: u32) -> String {
     let request = Request {
         method: b"INVITE",
         uri: b"sip:17000000001@127.0.0.1:5060",
@@ -53,20 +55,20 @@ fn a_peer_that_must_prove_itself_is_asked_and_then_heard() {
         assert!(!to_tag(&answer[0]).is_empty());
         assert_eq!(answer[0].headers(Name::WwwAuthenticate).count(), 2);
         assert!(wire.endpoint.is_idle(), "nothing is remembered of it");
-        let proof = prove(&asked(&answer[0], which), "theirs", 1);
-        let answer = wire.say(invite(2, Some(&proof)));
+        let authorization = authorize(&asked(&answer[0], which), "theirs", 1);
+        let answer = wire.say(invite(2, Some(&authorization)));
         assert_eq!(kinds(&answer), ["100"]);
         assert!(matches!(wire.events.last(), Some(Event::Incoming { .. })));
     }
 }
 
 #[test]
-fn a_proof_holds_once_for_a_while_and_for_its_peer() {
+fn credentials_hold_once_for_a_while_and_for_its_peer() {
     let mut wire = guarded();
     let answer = wire.say(invite(1, None));
     let challenge = asked(&answer[0], 0);
-    let stale = |wire: &mut Wire, branch, proof: &str| {
-        let answer = wire.say(invite(branch, Some(proof)));
+    let stale = |wire: &mut Wire, branch, authorization: &str| {
+        let answer = wire.say(invite(branch, Some(authorization)));
         let lines: Vec<u8> = answer[0]
             .headers(Name::WwwAuthenticate)
             .flatten()
@@ -80,32 +82,32 @@ fn a_proof_holds_once_for_a_while_and_for_its_peer() {
     let yes = |kind: &str| (kind.to_owned(), true);
     let no = |kind: &str| (kind.to_owned(), false);
     assert_eq!(
-        stale(&mut wire, 2, &prove(&challenge, "wrong", 1)),
+        stale(&mut wire, 2, &authorize(&challenge, "wrong", 1)),
         no("401")
     );
-    assert_eq!(wire.endpoint.counts().unproven, 1);
+    assert_eq!(wire.endpoint.counts().unauthenticated, 1);
     assert_eq!(
-        stale(&mut wire, 3, &prove(&challenge, "theirs", 1)),
+        stale(&mut wire, 3, &authorize(&challenge, "theirs", 1)),
         no("100")
     );
-    let replayed = prove(&challenge, "theirs", 1);
+    let replayed = authorize(&challenge, "theirs", 1);
     assert_eq!(
         stale(&mut wire, 4, &replayed),
         yes("401"),
         "the same count again"
     );
     assert_eq!(
-        stale(&mut wire, 5, &prove(&challenge, "theirs", 5)),
+        stale(&mut wire, 5, &authorize(&challenge, "theirs", 5)),
         no("100")
     );
     assert_eq!(
-        stale(&mut wire, 6, &prove(&challenge, "theirs", 4)),
+        stale(&mut wire, 6, &authorize(&challenge, "theirs", 4)),
         yes("401"),
         "an older count"
     );
     wire.now = wire.now + std::time::Duration::from_secs(301);
     assert_eq!(
-        stale(&mut wire, 7, &prove(&challenge, "theirs", 9)),
+        stale(&mut wire, 7, &authorize(&challenge, "theirs", 9)),
         yes("401"),
         "too old"
     );
@@ -115,7 +117,7 @@ fn a_proof_holds_once_for_a_while_and_for_its_peer() {
         ..Peer::new(PeerId(2), udp(PEER))
     }]);
     assert_eq!(
-        stale(&mut other, 8, &prove(&challenge, "theirs", 1)),
+        stale(&mut other, 8, &authorize(&challenge, "theirs", 1)),
         yes("401"),
         "a nonce of another peer"
     );
@@ -127,23 +129,23 @@ fn counting_nonces_has_a_bound() {
     let mut wire = guarded();
     let first = wire.say(invite(1, None));
     let first = asked(&first[0], 0);
-    wire.say(invite(2, Some(&prove(&first, "theirs", 1))));
+    wire.say(invite(2, Some(&authorize(&first, "theirs", 1))));
     for branch in 0..4_200 {
         wire.now = wire.now + std::time::Duration::from_millis(10);
         let answer = wire.say(invite(10 + branch * 2, None));
-        let proof = prove(&asked(&answer[0], 0), "theirs", 1);
+        let authorization = authorize(&asked(&answer[0], 0), "theirs", 1);
         assert_eq!(
-            kinds(&wire.say(invite(11 + branch * 2, Some(&proof)))),
+            kinds(&wire.say(invite(11 + branch * 2, Some(&authorization)))),
             ["100"]
         );
     }
     // The first has been forgotten, so its count cannot be known to be new.
-    let late = wire.say(invite(3, Some(&prove(&first, "theirs", 2))));
+    let late = wire.say(invite(3, Some(&authorize(&first, "theirs", 2))));
     assert_eq!(kinds(&late), ["401"]);
 }
 
-/// A proof for this method and this URI.
-fn prove_for(challenge: &Challenge, method: &str, uri: &str, count: u32) -> String {
+/// credentials for this method and this URI.
+fn authorize_for(challenge: &Challenge, method: &str, uri: &str, count: u32) -> String {
     let request = Request {
         method: method.as_bytes(),
         uri: uri.as_bytes(),
@@ -153,11 +155,11 @@ fn prove_for(challenge: &Challenge, method: &str, uri: &str, count: u32) -> Stri
 }
 
 #[test]
-fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
+fn credentials_are_for_what_was_asked_at_one_of_our_hosts() {
     const X: &str = "sip:17000000001@127.0.0.1:5060";
     #[rustfmt::skip]
     let rows: [(&str, &str, &[&str], bool); 17] = [
-        // The Request-URI, the one in the proof, our domains, and whether that will do.
+        // The Request-URI, the one in the credentials, our domains, and whether that will do.
         (X, X, &[], true),
         (X, "sip:17000000001@127.0.0.1", &[], true),
         (X, "sip:17000000001@127.0.0.1:5060;transport=udp", &[], true),
@@ -179,7 +181,7 @@ fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
         (X, "/", &[], false),
         ("tel:17000000001", "tel:17000000001", &["calls.example"], true),
     ];
-    for (asked_for, proven, domains, will_do) in rows {
+    for (asked_for, authenticated, domains, will_do) in rows {
         let mut config = Config::new(address(US));
         config.domains = domains.iter().map(ToString::to_string).collect();
         let peer = Peer {
@@ -190,28 +192,28 @@ fn a_proof_is_for_what_was_asked_at_one_of_our_hosts() {
         let mut wire = Wire::with_peers(Vec::new());
         wire.endpoint = Endpoint::new(config, vec![peer], [7; 32]);
         let answer = wire.say(invite(1, None));
-        let proof = prove_for(&asked(&answer[0], 0), "INVITE", proven, 1);
-        let text = invite(2, Some(&proof));
+        let authorization = authorize_for(&asked(&answer[0], 0), "INVITE", authenticated, 1);
+        let text = invite(2, Some(&authorization));
         let text = text.replacen(X, asked_for, 1);
         let kind = if will_do { "100" } else { "401" };
         assert_eq!(
             kinds(&wire.say(&text)),
             [kind],
-            "{asked_for} by {proven} of {domains:?}"
+            "{asked_for} by {authenticated} of {domains:?}"
         );
         assert_eq!(
-            wire.endpoint.counts().unproven,
+            wire.endpoint.counts().unauthenticated,
             u64::from(!will_do),
-            "{proven}"
+            "{authenticated}"
         );
     }
 }
 
-/// A call from a peer that must prove itself, answered and acknowledged: our tag.
-fn proven_call(wire: &mut Wire) -> String {
+/// A call from a peer that must authenticate itself, answered and acknowledged: our tag.
+fn authenticated_call(wire: &mut Wire) -> String {
     let answer = wire.say(invite(1, None));
-    let proof = prove(&asked(&answer[0], 0), "theirs", 1);
-    wire.say(invite(2, Some(&proof)).replace(
+    let authorization = authorize(&asked(&answer[0], 0), "theirs", 1);
+    wire.say(invite(2, Some(&authorization)).replace(
         "Content-Length: 0",
         "Supported: 100rel\r\nContent-Length: 0",
     ));
@@ -229,8 +231,8 @@ fn proven_call(wire: &mut Wire) -> String {
     tag
 }
 
-fn within(tag: &str, method: &str, cseq: u32, proof: Option<&str>) -> String {
-    invite(2, proof)
+fn within(tag: &str, method: &str, cseq: u32, authorization: Option<&str>) -> String {
+    invite(2, authorization)
         .replacen("INVITE sip:17000000001@", &format!("{method} sip:"), 1)
         .replace("z9hG4bK2", &format!("z9hG4bK{method}{cseq}"))
         .replace("5060>\r\n", &format!("5060>;tag={tag}\r\n"))
@@ -238,7 +240,7 @@ fn within(tag: &str, method: &str, cseq: u32, proof: Option<&str>) -> String {
 }
 
 #[test]
-fn requests_within_a_call_are_proven_too() {
+fn requests_within_a_call_are_authenticated_too() {
     const URI: &str = "sip:127.0.0.1:5060";
     #[rustfmt::skip]
     let rows: [(&str, &str, &[&str]); 7] = [
@@ -253,36 +255,36 @@ fn requests_within_a_call_are_proven_too() {
     ];
     for (method, status, told) in rows {
         let mut wire = guarded();
-        let tag = proven_call(&mut wire);
+        let tag = authenticated_call(&mut wire);
         let answer = wire.say(within(&tag, method, 2, None));
         assert_eq!(kinds(&answer), ["401"], "{method}");
         assert!(wire.heard().is_empty(), "{method}");
         let challenge = asked(&answer[0], 0);
-        let wrong = prove_for(&challenge, "OTHER", URI, 1);
+        let wrong = authorize_for(&challenge, "OTHER", URI, 1);
         assert_eq!(
             kinds(&wire.say(within(&tag, method, 3, Some(&wrong)))),
             ["401"],
             "{method}"
         );
         assert!(wire.heard().is_empty(), "{method}");
-        let proof = prove_for(&challenge, method, URI, 1);
-        let right = within(&tag, method, 4, Some(&proof));
+        let authorization = authorize_for(&challenge, method, URI, 1);
+        let right = within(&tag, method, 4, Some(&authorization));
         assert_eq!(kinds(&wire.say(&right)), [status], "{method}");
         assert_eq!(wire.heard(), told, "{method}");
     }
 }
 
 #[test]
-fn a_number_that_was_not_proven_does_not_count() {
+fn a_number_that_was_not_authenticated_does_not_count() {
     let mut wire = guarded();
-    let tag = proven_call(&mut wire);
+    let tag = authenticated_call(&mut wire);
     // Would it count, the true BYE would be behind it.
     let far = within(&tag, "OPTIONS", 4_000_000, None);
     let answer = wire.say(&far);
     assert_eq!(kinds(&answer), ["401"]);
-    let proof = prove_for(&asked(&answer[0], 0), "BYE", "sip:127.0.0.1:5060", 1);
+    let authorization = authorize_for(&asked(&answer[0], 0), "BYE", "sip:127.0.0.1:5060", 1);
     assert_eq!(
-        kinds(&wire.say(within(&tag, "BYE", 2, Some(&proof)))),
+        kinds(&wire.say(within(&tag, "BYE", 2, Some(&authorization)))),
         ["200"]
     );
 }
@@ -291,8 +293,8 @@ fn a_number_that_was_not_proven_does_not_count() {
 fn a_cancel_is_not_challenged() {
     let mut wire = guarded();
     let answer = wire.say(invite(1, None));
-    let proof = prove(&asked(&answer[0], 0), "theirs", 1);
-    wire.say(invite(2, Some(&proof)));
+    let authorization = authorize(&asked(&answer[0], 0), "theirs", 1);
+    wire.say(invite(2, Some(&authorization)));
     let cancel = invite(2, None)
         .replacen("INVITE", "CANCEL", 1)
         .replace("1 INVITE", "1 CANCEL");
@@ -306,28 +308,28 @@ fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
     let challenge = asked(&first[0], 0);
     let mut answers = std::collections::BTreeMap::new();
     for guess in 0..200 {
-        let wrong = prove(&challenge, &format!("guess {guess}"), guess + 1);
+        let wrong = authorize(&challenge, &format!("guess {guess}"), guess + 1);
         let answer = wire.say(invite(10 + guess, Some(&wrong)));
         *answers.entry(kinds(&answer).concat()).or_insert(0) += 1;
     }
     assert_eq!(answers.get("401"), Some(&200), "{answers:?}");
     // Not even looked at: the nonce has had its guess, and the address too many.
-    let right = prove(&challenge, "theirs", 201);
+    let right = authorize(&challenge, "theirs", 201);
     let answer = wire.say(invite(300, Some(&right)));
     assert_eq!(kinds(&answer), ["401"]);
     // The answer to a nonce of one's own is.
-    let right = prove(&asked(&answer[0], 0), "theirs", 1);
+    let right = authorize(&asked(&answer[0], 0), "theirs", 1);
     assert_eq!(kinds(&wire.say(invite(301, Some(&right)))), ["100"]);
 
     // Who only writes the address of the carrier on his datagrams never reads a nonce.
     let mut wire = guarded();
     let made_up = challenge;
     for guess in 0..5_000 {
-        let wrong = prove(&made_up, "guess", guess + 1).replacen("nonce=\"0", "nonce=\"1", 1);
+        let wrong = authorize(&made_up, "guess", guess + 1).replacen("nonce=\"0", "nonce=\"1", 1);
         assert_eq!(kinds(&wire.say(invite(10 + guess, Some(&wrong)))), ["401"]);
     }
     let answer = wire.say(invite(1, None));
-    let right = prove(&asked(&answer[0], 0), "theirs", 1);
+    let right = authorize(&asked(&answer[0], 0), "theirs", 1);
     assert_eq!(
         kinds(&wire.say(invite(2, Some(&right)))),
         ["100"],
@@ -337,14 +339,17 @@ fn guesses_are_slowed_down_and_spoofed_ones_do_no_harm() {
     let answer = wire.say(invite(3, None));
     let challenge = asked(&answer[0], 0);
     for guess in 0..200 {
-        let wrong = invite(6_000 + guess, Some(&prove(&challenge, "guess", guess + 1)));
+        let wrong = invite(
+            6_000 + guess,
+            Some(&authorize(&challenge, "guess", guess + 1)),
+        );
         let from = udp("127.0.0.1:9999");
         wire.give(Input::Datagram {
             from,
             bytes: wrong.as_bytes(),
         });
     }
-    let right = prove(&challenge, "theirs", 201);
+    let right = authorize(&challenge, "theirs", 201);
     assert_eq!(
         kinds(&wire.say(invite(4, Some(&right)))),
         ["100"],
@@ -383,16 +388,20 @@ fn who_guesses_with_a_new_challenge_each_time_is_slowed_down_and_nobody_else() {
         for guess in 0..guesses {
             let wrong = invite(
                 10 + guess,
-                Some(&prove(&challenge, &format!("guess {guess}"), 1)),
+                Some(&authorize(&challenge, &format!("guess {guess}"), 1)),
             );
             let answer = wire.say_from(known, &wrong);
             assert_eq!(kinds(&answer), ["401"], "{row}");
             challenge = asked(&answer[0], 0);
         }
-        assert_eq!(wire.endpoint.counts().unproven, u64::from(guesses), "{row}");
+        assert_eq!(
+            wire.endpoint.counts().unauthenticated,
+            u64::from(guesses),
+            "{row}"
+        );
         wire.now = wire.now + std::time::Duration::from_millis(later_ms);
         let challenge = asked(&wire.say_from(from, invite(2, None))[0], 0);
-        let right = invite(3, Some(&prove(&challenge, "theirs", 1)));
+        let right = invite(3, Some(&authorize(&challenge, "theirs", 1)));
         let answer = wire.say_from(from, &right);
         let expected = if is_heard { "100" } else { "401" };
         assert_eq!(kinds(&answer), [expected], "{row}");
@@ -417,12 +426,12 @@ fn guesses_are_those_of_who_asked_whoever_sends_them() {
     // Asked for at one port, answered wrongly from that of a carrier, which was never heard before.
     for guess in 0..200 {
         let challenge = asked(&say_from(&mut wire, 9_999, &invite(10 + guess, None))[0], 0);
-        let wrong = invite(1_000 + guess, Some(&prove(&challenge, "guess", 1)));
+        let wrong = invite(1_000 + guess, Some(&authorize(&challenge, "guess", 1)));
         say_from(&mut wire, 5_070, &wrong);
     }
     for (port, kind, branch) in [(5_070, "100", 1), (9_999, "401", 3)] {
         let challenge = asked(&say_from(&mut wire, port, &invite(branch, None))[0], 0);
-        let right = invite(branch + 1, Some(&prove(&challenge, "theirs", 1)));
+        let right = invite(branch + 1, Some(&authorize(&challenge, "theirs", 1)));
         assert_eq!(kinds(&say_from(&mut wire, port, &right)), [kind], "{port}");
     }
 }
@@ -451,27 +460,30 @@ fn what_was_overheard_of_a_carrier_does_not_lock_it_out() {
         let row = format!("{replays} replays, {guesses} guesses after {later_s} s");
         let mut wire = guarded();
         let overheard = asked(&wire.say(invite(1, None))[0], 0);
-        let right = prove(&overheard, "theirs", 1);
+        let right = authorize(&overheard, "theirs", 1);
         assert_eq!(kinds(&wire.say(invite(2, Some(&right)))), ["100"]);
         wire.now = wire.now + std::time::Duration::from_secs(later_s);
-        let unproven = wire.endpoint.counts().unproven;
+        let unauthenticated = wire.endpoint.counts().unauthenticated;
         for port in 0..replays {
             let again = invite(10_000 + u32::from(port), Some(&right));
             let answer = say_from(&mut wire, 20_000 + port, &again);
             assert_eq!(kinds(&answer), ["401"], "{row}");
         }
         for guess in 0..guesses {
-            let wrong = invite(30_000 + guess, Some(&prove(&overheard, "guess", guess + 2)));
+            let wrong = invite(
+                30_000 + guess,
+                Some(&authorize(&overheard, "guess", guess + 2)),
+            );
             let answer = say_from(&mut wire, 9_999, &wrong);
             assert_eq!(kinds(&answer), ["401"], "{row}");
         }
-        let counted = wire.endpoint.counts().unproven - unproven;
+        let counted = wire.endpoint.counts().unauthenticated - unauthenticated;
         let expected = if later_s > 300 { 0 } else { u64::from(guesses) };
         assert_eq!(counted, expected, "{row}");
         // From where it was heard before, and from a port of its that was not.
         for (port, branch) in [(5_070, 3), (5_072, 5)] {
             let answer = say_from(&mut wire, port, &invite(branch, None));
-            let right = prove(&asked(&answer[0], 0), "theirs", 1);
+            let right = authorize(&asked(&answer[0], 0), "theirs", 1);
             let answer = say_from(&mut wire, port, &invite(branch + 1, Some(&right)));
             assert_eq!(kinds(&answer), ["100"], "{row}, port {port}");
         }

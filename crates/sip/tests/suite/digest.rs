@@ -17,10 +17,10 @@ fn peer() -> Peer {
     }
 }
 
-/// A field of a proof, without its quotes.
-fn field(proof: &str, name: &str) -> String {
-    let proof = proof.strip_prefix("Digest ").expect("a proof");
-    proof
+/// A field of credentials, without its quotes.
+fn field(authorization: &str, name: &str) -> String {
+    let authorization = authorization.strip_prefix("Digest ").expect("credentials");
+    authorization
         .split(", ")
         .filter_map(|part| part.split_once('='))
         .find(|(found, _)| *found == name)
@@ -28,15 +28,15 @@ fn field(proof: &str, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Works a proof out again, independently of the crate.
-fn is_right(proof: &str, method: &str) -> bool {
-    let algorithm = field(proof, "algorithm");
+/// Works credentials out again, independently of the crate.
+fn is_right(authorization: &str, method: &str) -> bool {
+    let algorithm = field(authorization, "algorithm");
     let hash = |text: String| match algorithm.as_str() {
         "SHA-256" => hex::encode(Sha256::digest(text)),
         "SHA-512-256" => hex::encode(Sha512_256::digest(text)),
         _ => hex::encode(Md5::digest(text)),
     };
-    let get = |name| field(proof, name);
+    let get = |name| field(authorization, name);
     let secret = hash(format!("alice:{}:secret", get("realm")));
     let asked = hash(format!("{method}:{}", get("uri")));
     let right = match get("qop").as_str() {
@@ -87,9 +87,9 @@ fn every_challenge_that_carriers_make_is_answered() {
         } else {
             Name::ProxyAuthorization
         };
-        let proof = header(&sent[1], name);
-        assert!(is_right(proof, "INVITE"), "{what}: {proof}");
-        assert_eq!(field(proof, "algorithm"), *algorithm, "{what}");
+        let authorization = header(&sent[1], name);
+        assert!(is_right(authorization, "INVITE"), "{what}: {authorization}");
+        assert_eq!(field(authorization, "algorithm"), *algorithm, "{what}");
         assert_eq!(header(&sent[1], Name::CSeq), "2 INVITE", "{what}");
         assert_eq!(sent[1].body(), SDP, "{what}");
         assert!(wire.heard().is_empty(), "{what}: the call hears nothing");
@@ -118,9 +118,9 @@ fn the_nonce_is_used_again_and_counted() {
     assert_eq!(wire.heard(), ["answered"]);
 
     let bye = wire.give(Input::HangUp(leg, None)).remove(0);
-    let proof = header(&bye, Name::Authorization);
-    assert!(is_right(proof, "BYE"));
-    assert_eq!(field(proof, "nc"), "00000002");
+    let authorization = header(&bye, Name::Authorization);
+    assert!(is_right(authorization, "BYE"));
+    assert_eq!(field(authorization, "nc"), "00000002");
     assert_eq!(header(&bye, Name::CSeq), "3 BYE");
     wire.say(response(&bye, "200 OK", "b", ""));
 
@@ -132,16 +132,16 @@ fn the_nonce_is_used_again_and_counted() {
     );
     let stale = challenge("n2").replace("qop", "stale=true, qop");
     let sent = wire.say(response(&invite, "401 U", "b", &stale));
-    let proof = header(&sent[1], Name::Authorization);
+    let authorization = header(&sent[1], Name::Authorization);
     assert_eq!(
-        (field(proof, "nonce"), field(proof, "nc")),
+        (field(authorization, "nonce"), field(authorization, "nc")),
         ("n2".into(), "00000001".into())
     );
-    assert!(is_right(proof, "INVITE"));
+    assert!(is_right(authorization, "INVITE"));
 }
 
 #[test]
-fn a_bye_is_proven_as_a_call_is() {
+fn a_bye_is_authenticated_as_a_call_is() {
     let mut wire = Wire::with_peers(vec![peer()]);
     let (leg, invite) = wire.dial();
     wire.say(response(
@@ -162,7 +162,7 @@ fn a_bye_is_proven_as_a_call_is() {
 }
 
 #[test]
-fn a_change_of_the_call_is_proven_too() {
+fn a_change_of_the_call_is_authenticated_too() {
     let mut wire = Wire::with_peers(vec![peer()]);
     let (leg, invite) = wire.dial();
     let ok = |request: &Message| {
@@ -262,7 +262,7 @@ fn a_call_that_was_cancelled_is_not_tried_again() {
 }
 
 #[test]
-fn a_registration_is_proven() {
+fn a_registration_is_authenticated() {
     let mut wire = Wire::with_peers(vec![Peer {
         registration: Some(Registration {
             address_of_record: "sip:alice@carrier.example".into(),
@@ -275,15 +275,19 @@ fn a_registration_is_proven() {
     let register = wire.pass(1).remove(0);
     let again = wire.say(response(&register, "401 U", "b", &challenge("n")));
     assert_eq!(kinds(&again), ["REGISTER"]);
-    let proof = header(&again[0], Name::Authorization);
-    assert!(is_right(proof, "REGISTER"));
-    assert_eq!(field(proof, "uri"), "sip:carrier.example");
+    let authorization = header(&again[0], Name::Authorization);
+    assert!(is_right(authorization, "REGISTER"));
+    assert_eq!(field(authorization, "uri"), "sip:carrier.example");
     wire.say(response(&again[0], "200 OK", "b", ""));
     assert_eq!(wire.heard(), ["reachable", "registered 200"]);
     let refreshed = wire.pass_timed(3_600_000);
-    let proof = header(&refreshed[0].1, Name::Authorization);
-    assert_eq!(field(proof, "nc"), "00000002", "the nonce is used again");
+    let authorization = header(&refreshed[0].1, Name::Authorization);
+    assert_eq!(
+        field(authorization, "nc"),
+        "00000002",
+        "the nonce is used again"
+    );
     assert_eq!(header(&refreshed[0].1, Name::CSeq), "3 REGISTER");
 }
 
-// The other way round: a peer that must prove who it is.
+// The other way round: a peer that must authenticate itself.

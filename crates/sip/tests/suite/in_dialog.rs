@@ -295,7 +295,7 @@ fn keys_by_info_are_told_and_other_info_is_refused() {
 }
 
 #[test]
-fn an_offer_that_is_challenged_is_proven_and_goes_on() {
+fn an_offer_that_is_challenged_is_authenticated_and_goes_on() {
     let credentials = maskline_sip::digest::Credentials {
         username: "alice".into(),
         password: "secret".into(),

@@ -18,6 +18,6 @@ mod sdp_flaws;
 mod session_timer;
 mod stateless;
 mod torture;
-mod unproven;
+mod unauthenticated_bye;
 mod updates;
 mod wire;

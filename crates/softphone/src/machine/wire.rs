@@ -109,7 +109,7 @@ impl Machine {
             // A phone neither registers nor asks whether others are there, and takes calls of anybody it is
             // told of.
             SipEvent::PeerState { .. }
-            | SipEvent::Proven { .. }
+            | SipEvent::SourceVerified { .. }
             | SipEvent::Registered { .. }
             | SipEvent::UnknownSource { .. } => {}
             // It answers offers at once, and that it tries tells nobody anything.

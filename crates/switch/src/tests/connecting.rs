@@ -46,12 +46,12 @@ fn a_call_connects_shows_x_and_closes_its_record() {
     let few = Unheard {
         bytes: 4_096,
         ms: 10_000,
-        is_proven: false,
+        is_source_verified: false,
     };
     let many = Unheard {
         bytes: 786_432,
         ms: 60_000,
-        is_proven: true,
+        is_source_verified: true,
     };
     let path = MediaPath {
         caller: Some(end(CALLER_MEDIA, 8, 0, few)),

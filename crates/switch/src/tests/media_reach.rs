@@ -117,15 +117,15 @@ fn an_answer_in_another_family_ends_the_call_and_a_later_offer_in_one_is_refused
 
 #[test]
 fn what_may_be_sent_before_it_is_heard_depends_on_who_can_have_asked_for_it() {
-    let bound = |bytes, ms, is_proven| {
+    let bound = |bytes, ms, is_source_verified| {
         Some(Unheard {
             bytes,
             ms,
-            is_proven,
+            is_source_verified,
         })
     };
     let (few, many) = (bound(4_096, 10_000, false), bound(786_432, 60_000, true));
-    let (none, none_proven) = (bound(0, 0, false), bound(0, 0, true));
+    let (none, none_verified) = (bound(0, 0, false), bound(0, 0, true));
     let plain = || trunk("in", CALLER, true);
     let listing = |networks: &[&str]| {
         let mut trunk = plain();
@@ -169,14 +169,14 @@ fn what_may_be_sent_before_it_is_heard_depends_on_who_can_have_asked_for_it() {
             listing(&["10.0.0.0/8"]),
             "198.51.100.7",
             none,
-            none_proven,
+            none_verified,
         ),
         (
             "the victim",
             listing(&["198.51.100.7/32"]),
             "198.51.100.8",
             none,
-            none_proven,
+            none_verified,
         ),
         (
             "listed, IPv6",
@@ -190,7 +190,7 @@ fn what_may_be_sent_before_it_is_heard_depends_on_who_can_have_asked_for_it() {
             listing(&["2001:db8::/32"]),
             "2001:db9::9",
             none,
-            none_proven,
+            none_verified,
         ),
     ];
     for (why, trunk, at, as_caller, as_callee) in rows {
@@ -203,11 +203,11 @@ fn what_may_be_sent_before_it_is_heard_depends_on_who_can_have_asked_for_it() {
 }
 
 #[test]
-fn a_caller_that_acknowledges_something_may_be_sent_as_much_as_one_that_is_proven() {
-    let proven = Unheard {
+fn a_caller_that_acknowledges_something_may_be_sent_as_much_as_one_that_is_verified() {
+    let verified = Unheard {
         bytes: 786_432,
         ms: 60_000,
-        is_proven: true,
+        is_source_verified: true,
     };
     // Whether the caller acknowledges what comes before the answer.
     for acknowledges in [false, true] {
@@ -220,7 +220,7 @@ fn a_caller_that_acknowledges_something_may_be_sent_as_much_as_one_that_is_prove
         let so_far = world.unheard.len();
         assert_eq!(so_far, usize::from(acknowledges));
         world.callee_does(SipInput::Answer(callee, sdp_at(CALLEE_MEDIA, "8 101")));
-        assert_eq!(world.unheard, [(Side::Caller, proven)], "told once");
+        assert_eq!(world.unheard, [(Side::Caller, verified)], "told once");
     }
     // Nothing is told where its trunk says where its media is, and there is no bound.
     let mut world = World::new();

@@ -18,7 +18,7 @@ fn bounded_beside(budget: &Arc<UnheardBudget>, bytes: u32, ms: u32) -> World {
             unheard: Some(Unheard {
                 bytes,
                 ms,
-                is_proven: true,
+                is_source_verified: true,
             }),
             ..end(CALLER, 101)
         });
@@ -157,8 +157,8 @@ fn who_names_its_own_address_and_a_victims_in_turn_has_no_more_for_the_victim() 
 #[test]
 fn many_calls_that_name_one_victim_share_its_sum_and_who_is_heard_has_no_part_in_it() {
     let limits = Limits {
-        unproven_bytes: 65_536,
-        proven_bytes: 131_072,
+        unverified_bytes: 65_536,
+        verified_bytes: 131_072,
     };
     let budget = Arc::new(UnheardBudget::new(limits));
     let mut worlds: Vec<World> = (0..300)
@@ -178,15 +178,15 @@ fn many_calls_that_name_one_victim_share_its_sum_and_who_is_heard_has_no_part_in
 }
 
 #[test]
-fn who_is_proven_later_may_be_sent_more_from_then_on() {
-    let proven = Unheard {
+fn who_is_verified_later_may_be_sent_more_from_then_on() {
+    let verified = Unheard {
         bytes: 20_000,
         ms: 60_000,
-        is_proven: true,
+        is_source_verified: true,
     };
     let mut world = bounded(4_096, 10_000);
     assert_eq!(world.played(100), 4_000);
-    world.bridge.allow(Side::Caller, proven);
+    world.bridge.allow(Side::Caller, verified);
     assert_eq!(world.played(1_000), 16_000, "what was sent before counts");
     // Nothing changes where there is no bound.
     world.change(|path| {
@@ -195,6 +195,6 @@ fn who_is_proven_later_may_be_sent_more_from_then_on() {
             ..end
         });
     });
-    world.bridge.allow(Side::Caller, proven);
+    world.bridge.allow(Side::Caller, verified);
     assert_eq!(world.played(1_000), 200_000);
 }

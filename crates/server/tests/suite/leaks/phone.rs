@@ -47,11 +47,11 @@ pub struct Phone {
     pub reply_kind: &'static str,
     /// What an offer is answered with.
     pub accepts: Option<String>,
-    /// With what it proves who it is.
+    /// With what it authenticates itself.
     pub credentials: Option<Credentials>,
     /// Whether it wants to know who calls or registers.
     pub asks_who: bool,
-    /// The request that it sent last, to be proven if it must be.
+    /// The request that it sent last, to be authenticated if it must be.
     asked: Asked,
 }
 
@@ -61,7 +61,7 @@ struct Asked {
     headers: String,
     kind: String,
     body: Option<String>,
-    proofs: u32,
+    auth_attempts: u32,
 }
 
 /// The value of the first header of this name.
@@ -213,7 +213,7 @@ impl Phone {
                 headers: headers.to_owned(),
                 kind: kind.to_owned(),
                 body: body.map(str::to_owned),
-                proofs: 0,
+                auth_attempts: 0,
             };
         }
         let (target, branch) = (self.dialog.target.clone(), self.branch());
@@ -325,19 +325,21 @@ impl Phone {
         )
     }
 
-    /// Repeats what it asked for, with the proof that was wanted.
-    fn prove(&mut self, text: &str, status: u16, wanted: &str) {
+    /// Repeats what it asked for, with the credentials that were wanted.
+    fn authenticate(&mut self, text: &str, status: u16, wanted: &str) {
         let Some(credentials) = self.credentials.clone() else {
             return;
         };
-        let (asks, proves) = match status {
+        let (asks, answers) = match status {
             401 => ("WWW-Authenticate", "Authorization"),
             _ => ("Proxy-Authenticate", "Proxy-Authorization"),
         };
         let asked = self.asked.clone();
         let challenge = Challenge::choose(fields(text, asks).map(str::as_bytes));
-        let (Some(challenge), true) = (challenge, asked.method == wanted && asked.proofs == 0)
-        else {
+        let (Some(challenge), true) = (
+            challenge,
+            asked.method == wanted && asked.auth_attempts == 0,
+        ) else {
             return;
         };
         let request = Request {
@@ -345,16 +347,16 @@ impl Phone {
             uri: self.dialog.target.as_bytes(),
             body: asked.body.as_deref().unwrap_or_default().as_bytes(),
         };
-        let proof = challenge.answer(&credentials, &request, 1, "0a4f113b");
-        let headers = format!("{}{proves}: {proof}\r\n", asked.headers);
+        let authorization = challenge.answer(&credentials, &request, 1, "0a4f113b");
+        let headers = format!("{}{answers}: {authorization}\r\n", asked.headers);
         self.ask(&asked.method, &headers, &asked.kind, asked.body.as_deref());
-        self.asked.proofs = 1;
+        self.asked.auth_attempts = 1;
         if asked.method == "INVITE" {
             self.note_invite();
         }
     }
 
-    /// What a network asks that knows nobody without a proof.
+    /// What a network asks that knows nobody without credentials.
     fn ask_who(&mut self, request: &str, status: u16, header: &str) {
         let Party {
             name, number, word, ..
@@ -385,7 +387,7 @@ impl Phone {
         if method != "INVITE" || status == 100 {
             if matches!(status, 401 | 407) {
                 let method = method.to_owned();
-                self.prove(text, status, &method);
+                self.authenticate(text, status, &method);
             }
             return;
         }
@@ -431,7 +433,7 @@ impl Phone {
                 self.dialog.remote = before;
                 self.outbox.push(ack);
                 if matches!(status, 401 | 407) {
-                    self.prove(text, status, "INVITE");
+                    self.authenticate(text, status, "INVITE");
                 }
             }
         }
@@ -441,13 +443,13 @@ impl Phone {
         self.heard.push(method.to_owned());
         let has_tag = field(text, "To").is_some_and(|to| to.contains(";tag="));
         let has_offer = text.contains("\r\nm=audio");
-        let is_proven =
+        let is_authenticated =
             field(text, "Authorization").is_some() || field(text, "Proxy-Authorization").is_some();
         match (method, has_tag) {
-            ("INVITE", false) if self.asks_who && !is_proven => {
+            ("INVITE", false) if self.asks_who && !is_authenticated => {
                 self.ask_who(text, 407, "Proxy-Authenticate");
             }
-            ("REGISTER", false) if self.asks_who && !is_proven => {
+            ("REGISTER", false) if self.asks_who && !is_authenticated => {
                 self.ask_who(text, 401, "WWW-Authenticate");
             }
             ("REGISTER", _) => {

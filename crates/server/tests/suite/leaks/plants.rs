@@ -202,7 +202,7 @@ noticed! {
 }
 
 #[test]
-fn what_is_proven_with_the_other_sides_secret() {
+fn what_is_authenticated_with_the_other_sides_secret() {
     let plant: Plant = |parties, side, sent| {
         let hash = hex::encode(Sha256::digest(hidden(parties, side).word));
         let begin = "Proxy-Authorization: Digest ";
@@ -210,7 +210,10 @@ fn what_is_proven_with_the_other_sides_secret() {
             format!("cnonce=\"{}\", {old}", &hash[..8])
         });
     };
-    assert!(is_noticed_in("the callee's carrier wants a proof", plant));
+    assert!(is_noticed_in(
+        "the callee's carrier wants credentials",
+        plant
+    ));
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn a_realm_of_the_other_sides() {
             format!("realm=\"{word}\", {old}")
         });
     };
-    assert!(is_noticed_in("the caller must prove who it is", plant));
+    assert!(is_noticed_in("the caller must authenticate itself", plant));
 }
 
 #[test]

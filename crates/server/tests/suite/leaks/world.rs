@@ -150,7 +150,7 @@ impl World {
         self.tell(Input::Trunks(trunks));
     }
 
-    /// Changes who proves what to whom, and where we register.
+    /// Changes who authenticates to whom, and where we register.
     pub fn bind_carriers(&mut self, bonds: fn(&Party, &mut Peer)) {
         self.bonds = bonds;
         self.agree(self.terms);

@@ -228,16 +228,20 @@ pub(super) fn credentials(party: &Party) -> Credentials {
     }
 }
 
-pub(super) fn we_prove(world: &mut World) {
+pub(super) fn we_authenticate(world: &mut World) {
     world.bind_carriers(|party, peer| peer.credentials = Some(credentials(party)));
     world.callee.asks_who = true;
     world.talk();
-    assert_eq!(world.callee.count("INVITE"), 2, "once more, with a proof");
+    assert_eq!(
+        world.callee.count("INVITE"),
+        2,
+        "once more, with credentials"
+    );
     world.callee.bye();
     world.settle();
 }
 
-pub(super) fn caller_proves(world: &mut World) {
+pub(super) fn caller_authenticates(world: &mut World) {
     world.bind_carriers(|party, peer| peer.challenge = Some(credentials(party)));
     world.caller.credentials = Some(credentials(&world.parties.caller));
     world.talk();
@@ -247,7 +251,7 @@ pub(super) fn caller_proves(world: &mut World) {
     assert!(world.callee.has_heard("BYE"));
 }
 
-pub(super) fn caller_proves_nothing(world: &mut World) {
+pub(super) fn caller_fails_to_authenticate(world: &mut World) {
     world.bind_carriers(|party, peer| peer.challenge = Some(credentials(party)));
     world.dial();
     assert!(world.to_callee.is_empty(), "the callee is left in peace");
@@ -266,7 +270,7 @@ pub(super) fn registered(world: &mut World) {
         });
     });
     world.pass(2_000);
-    // By two trunks with the callee's; each REGISTER once more, with a proof.
+    // By two trunks with the callee's; each REGISTER once more, with credentials.
     for (side, count) in [(Side::Caller, 2), (Side::Callee, 4)] {
         assert_eq!(world.phone(side).count("REGISTER"), count, "{side:?}");
     }

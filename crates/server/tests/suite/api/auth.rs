@@ -133,7 +133,7 @@ async fn keys_come_and_go_from_the_next_request_on() {
 }
 
 #[tokio::test]
-async fn a_nonce_is_used_once_by_a_proven_request() {
+async fn a_nonce_is_used_once_by_an_authenticated_request() {
     let world = World::start().await;
     for action in ["BindAxn", "QuerySubsId"] {
         let mut request = world.rpc(
@@ -329,7 +329,7 @@ async fn the_newer_scheme_does_not_need_the_host_among_the_signed_headers() {
         let answer = world.connection().exchange(&request.bytes()).await.unwrap();
         assert_eq!(answer.code(), "OK", "in the body: {in_body}: {answer:?}");
 
-        // Both places are proven.
+        // Both places are signed.
         request.set_header("x-acs-signature-nonce", &world.nonce());
         request.sign_but(&world.signer.secret, &unsigned);
         for (_, value) in &mut request.pairs {

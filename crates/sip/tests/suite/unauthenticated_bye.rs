@@ -1,4 +1,4 @@
-//! A goodbye that is challenged and never proven. It ends nothing by itself, since anybody could have said it; but
+//! A BYE that is challenged and never authenticated. It ends nothing by itself, since anybody could have said it; but
 //! who said it may have gone and know no better, so it is asked whether the call stands.
 
 use maskline_fixtures::sip::{PEER, SDP, Wire, header, kinds, response, udp};
@@ -13,7 +13,7 @@ fn credentials() -> Credentials {
     }
 }
 
-/// A call that stands, to a peer that must prove itself and says `lines` in its answer; the ACK.
+/// A call that stands, to a peer that must authenticate itself and says `lines` in its answer; the ACK.
 fn talking(lines: &str) -> (Wire, Message) {
     let mut wire = Wire::with_peers(vec![Peer {
         challenge: Some(credentials()),
@@ -38,11 +38,13 @@ fn uri(ack: &Message) -> String {
 }
 
 /// What the peer says within the call.
-fn bye(ack: &Message, number: u32, proof: Option<&str>) -> String {
-    let proof = proof.map_or(String::new(), |proof| format!("Authorization: {proof}\r\n"));
+fn bye(ack: &Message, number: u32, authorization: Option<&str>) -> String {
+    let authorization = authorization.map_or(String::new(), |authorization| {
+        format!("Authorization: {authorization}\r\n")
+    });
     format!(
         "BYE {} SIP/2.0\r\nVia: SIP/2.0/UDP {PEER};branch=z9hG4bKbye{number};rport\r\nFrom: {}\r\nTo: {}\r\n\
-         Call-ID: {}\r\nCSeq: {number} BYE\r\nMax-Forwards: 70\r\n{proof}Content-Length: 0\r\n\r\n",
+         Call-ID: {}\r\nCSeq: {number} BYE\r\nMax-Forwards: 70\r\n{authorization}Content-Length: 0\r\n\r\n",
         uri(ack),
         header(ack, Name::To),
         header(ack, Name::From),
@@ -56,7 +58,7 @@ fn asked(wire: &mut Wire, millis: u64) -> Vec<Message> {
 }
 
 #[test]
-fn who_says_goodbye_without_a_proof_and_has_gone_ends_the_call() {
+fn who_says_goodbye_without_credentials_and_has_gone_ends_the_call() {
     let rows = [
         // What it takes, how it is asked, what it says then.
         ("", "INVITE", "481 Gone"),
@@ -149,9 +151,12 @@ fn whoever_proves_its_goodbye_in_time_is_asked_nothing() {
         uri: uri.as_bytes(),
         body: b"",
     };
-    let proof = challenge.answer(&credentials(), &request, 1, "0123456789abcdef");
+    let authorization = challenge.answer(&credentials(), &request, 1, "0123456789abcdef");
     assert!(asked(&mut wire, 200).is_empty());
-    assert_eq!(kinds(&wire.say(bye(&ack, 8, Some(&proof)))), ["200"]);
+    assert_eq!(
+        kinds(&wire.say(bye(&ack, 8, Some(&authorization)))),
+        ["200"]
+    );
     assert_eq!(wire.heard(), ["ended"]);
     assert!(asked(&mut wire, 60_000).is_empty());
     assert!(wire.endpoint.is_idle());
