@@ -1,9 +1,9 @@
 //! Faults to be planted, so that it is known what the laws would catch.
 //!
-//! None of them needs a hook in `domain` or `store`. Faults of the outer half
+//! None of them needs a hook in `domain` or `journal`. Faults of the outer half
 //! (disk, replay, reads, delivery of answers) are done to what passes between
 //! the pipeline and the world; faults of the inner half (rules, undo, order of
-//! answers) are done in `bench.rs`, a plain pipeline of our own.
+//! answers) are done in `reference_pipeline.rs`, a plain one of our own.
 
 use std::fmt;
 
@@ -139,7 +139,7 @@ impl Fault {
         Self::ALL.into_iter().find(|fault| fault.name() == name)
     }
 
-    /// Whether it is planted in the inner half, see `bench.rs`.
+    /// Whether it is planted in the inner half, see `reference_pipeline.rs`.
     pub fn is_inner(self) -> bool {
         match self {
             Fault::AppendNotSynced

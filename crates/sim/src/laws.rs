@@ -15,7 +15,7 @@ use maskline_domain::{
 };
 
 use crate::model::Model;
-use crate::model::slots::{Claim, claims};
+use crate::model::{Claim, claims};
 
 /// Every law. A run ends with the first that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,13 +6,13 @@
 //! model that shares no rule with them says what must come of it, and the laws
 //! are checked at every step. See `docs/simulation.md`.
 
-mod bench;
 pub mod calls;
 pub mod campaign;
 pub mod chance;
 pub mod faults;
 pub mod laws;
 pub mod model;
+mod reference_pipeline;
 pub mod world;
 
 pub use faults::Fault;

@@ -10,7 +10,6 @@ pub mod model_clock;
 pub mod operators;
 pub mod reach;
 pub mod rules;
-pub mod slots;
 pub mod verify;
 
 use std::collections::BTreeMap;
@@ -208,4 +207,30 @@ impl Model {
 pub(crate) fn full_second(ms: i64) -> Timestamp {
     let over = ms.rem_euclid(1000);
     Timestamp(if over == 0 { ms } else { ms - over + 1000 })
+}
+
+/// Something on an X that at most one live binding may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// Callers without a claim of their own.
+    Anyone,
+    /// One caller.
+    Caller(PhoneNumber),
+}
+
+/// What a binding claims on its X, written down once more: AXN everybody and A, AXB A and B.
+pub fn claims(binding: &Binding) -> Vec<Claim> {
+    match binding.product {
+        Product::Axn => vec![Claim::Anyone, Claim::Caller(binding.a)],
+        Product::Axb => std::iter::once(binding.a)
+            .chain(binding.b)
+            .map(Claim::Caller)
+            .collect(),
+    }
+}
+
+/// Whether two bindings on one X would claim the same.
+pub fn collide(one: &Binding, other: &Binding) -> bool {
+    let theirs = claims(other);
+    claims(one).iter().any(|claim| theirs.contains(claim))
 }

@@ -260,7 +260,7 @@ impl World {
     }
 
     /// The same world around the plain pipeline in which inner faults are
-    /// planted, see `bench.rs`.
+    /// planted, see `reference_pipeline.rs`.
     pub fn on_the_bench(seed: u64) -> Self {
         Self {
             on_bench: true,

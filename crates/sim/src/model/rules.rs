@@ -17,7 +17,7 @@ use maskline_domain::{
 };
 
 use crate::model::Model;
-use crate::model::slots::{claims, collide};
+use crate::model::{claims, collide};
 
 /// What must come of a command.
 #[derive(Debug, Clone)]

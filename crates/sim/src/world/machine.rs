@@ -4,8 +4,8 @@ use maskline_domain::{State, Timestamp};
 use maskline_journal::batch::Tip;
 use maskline_journal::pipeline::{Clocks, Input, Limits, Output, Pipeline, Touch};
 
-use crate::bench::Bench;
 use crate::faults::Fault;
+use crate::reference_pipeline::ReferencePipeline;
 use crate::world::Caller;
 
 /// Either of the two, with one face.
@@ -14,7 +14,7 @@ pub enum Machine {
     /// The real pipeline.
     Real(Box<Pipeline<Caller>>),
     /// The plain one.
-    Bench(Box<Bench>),
+    Reference(Box<ReferencePipeline>),
 }
 
 impl Machine {
@@ -23,62 +23,62 @@ impl Machine {
     }
 
     pub fn bench(state: State, tip: Tip, limits: Limits, fault: Option<Fault>) -> Self {
-        Self::Bench(Box::new(Bench::new(state, tip, limits, fault)))
+        Self::Reference(Box::new(ReferencePipeline::new(state, tip, limits, fault)))
     }
 
     pub fn handle_input(&mut self, input: Input<Caller>, clocks: Clocks) {
         match self {
             Self::Real(pipeline) => pipeline.handle_input(input, clocks),
-            Self::Bench(bench) => bench.handle_input(input, clocks),
+            Self::Reference(reference) => reference.handle_input(input, clocks),
         }
     }
 
     pub fn poll_output(&mut self) -> Option<Output<Caller>> {
         match self {
             Self::Real(pipeline) => pipeline.poll_output(),
-            Self::Bench(bench) => bench.poll_output(),
+            Self::Reference(reference) => reference.poll_output(),
         }
     }
 
     pub fn poll_timeout(&self) -> Option<u64> {
         match self {
             Self::Real(pipeline) => pipeline.poll_timeout(),
-            Self::Bench(bench) => bench.poll_timeout(),
+            Self::Reference(reference) => reference.poll_timeout(),
         }
     }
 
     pub fn state(&self) -> &State {
         match self {
             Self::Real(pipeline) => pipeline.state(),
-            Self::Bench(bench) => bench.state(),
+            Self::Reference(reference) => reference.state(),
         }
     }
 
     pub fn now(&self, clocks: Clocks) -> Timestamp {
         match self {
             Self::Real(pipeline) => pipeline.now(clocks),
-            Self::Bench(bench) => bench.now(clocks),
+            Self::Reference(reference) => reference.now(clocks),
         }
     }
 
     pub fn must_wait(&self, touch: Touch) -> bool {
         match self {
             Self::Real(pipeline) => pipeline.must_wait(touch),
-            Self::Bench(bench) => bench.must_wait(touch),
+            Self::Reference(reference) => reference.must_wait(touch),
         }
     }
 
     pub fn queued(&self) -> usize {
         match self {
             Self::Real(pipeline) => pipeline.queued(),
-            Self::Bench(bench) => bench.queued(),
+            Self::Reference(reference) => reference.queued(),
         }
     }
 
     pub fn tip(&self) -> Tip {
         match self {
             Self::Real(pipeline) => pipeline.tip(),
-            Self::Bench(bench) => bench.tip(),
+            Self::Reference(reference) => reference.tip(),
         }
     }
 }

@@ -29,7 +29,7 @@ pub type Caller = u64;
 
 /// The plain pipeline.
 #[derive(Debug)]
-pub struct Bench {
+pub struct ReferencePipeline {
     fault: Option<Fault>,
     state: State,
     tip: Tip,
@@ -58,7 +58,7 @@ enum Mode {
     Stopped,
 }
 
-impl Bench {
+impl ReferencePipeline {
     /// Like [`maskline_journal::pipeline::Pipeline::new`], with a fault.
     pub fn new(state: State, tip: Tip, limits: Limits, fault: Option<Fault>) -> Self {
         Self {
