@@ -263,7 +263,7 @@ impl Endpoint {
             self.event(Event::UnknownSource { from, method });
             return self.answer_at_once(&request, from, 403, Hint::None);
         };
-        if let Some((status, hint)) = stateless::judge(&request, essentials.max_forwards) {
+        if let Some((status, hint)) = stateless::inspect(&request, essentials.max_forwards) {
             return self.answer_at_once(&request, from, status, hint);
         }
         if auth::needs_auth(method) && self.challenge_request(&request, from, peer, now) {

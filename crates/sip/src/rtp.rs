@@ -7,6 +7,10 @@ mod reception;
 pub use outgoing::{Outgoing, Stamp};
 pub use reception::{Loss, Reception};
 
+/// How far behind the newest packet of its source one may be, in packets, and only be late (RFC 3550
+/// appendix A.1).
+const MISORDER_MAX: u16 = 100;
+
 /// The payload type of comfort noise (RFC 3389), always the same.
 pub const COMFORT_NOISE: u8 = 13;
 

@@ -50,7 +50,7 @@ impl Endpoint {
         let goes_on = leg.advance(essentials.from.tag(), essentials.cseq.number);
         let refusal = match goes_on {
             false => Some((500, Hint::None)),
-            true => stateless::judge(&request, essentials.max_forwards),
+            true => stateless::inspect(&request, essentials.max_forwards),
         };
         if let Some((status, hint)) = refusal {
             let bytes = self.write_answer(&request, from, status, hint);
@@ -76,7 +76,7 @@ impl Endpoint {
                 self.respond_within(&request, from, key, id, (200, bytes), now);
                 self.on_bye(id, request.cause(), now);
             }
-            // `judge` has refused all others.
+            // `inspect` has refused all others.
             _ => {}
         }
     }

@@ -150,7 +150,7 @@ impl Endpoint {
         };
         let refusal = match too_short {
             Some(min_s) => Some((422, Hint::MinSe(min_s))),
-            None => judge_offer(leg, &request, offer.is_some()).map(|status| match status {
+            None => offer_refusal(leg, &request, offer.is_some()).map(|status| match status {
                 500 => (status, soon),
                 _ => (status, Hint::None),
             }),
@@ -417,7 +417,7 @@ fn tag_of(request: &Message) -> &[u8] {
 }
 
 /// Whether an offer may be taken up now. None: yes; else the status that says why not.
-fn judge_offer(leg: &Leg, request: &Message, offers: bool) -> Option<u16> {
+fn offer_refusal(leg: &Leg, request: &Message, offers: bool) -> Option<u16> {
     let is_invite = request.method() == Some(Method::Invite);
     let asks = is_invite || offers;
     match (&leg.state, is_invite) {

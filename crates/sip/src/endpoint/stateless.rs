@@ -39,8 +39,9 @@ pub(super) enum Hint {
     Warning(Warning),
 }
 
-/// Judges what holds for any request, within a dialog or not (RFC 3261 section 8.2). None: go on.
-pub(super) fn judge(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> {
+/// Inspects method and headers of any request, within a dialog or not (RFC 3261 sections 8.2.1 to 8.2.3).
+/// None: go on.
+pub(super) fn inspect(request: &Message, max_forwards: u8) -> Option<(u16, Hint)> {
     let method = request.method()?;
     if !request.is_version_2() {
         return Some((505, Hint::None));

@@ -5,11 +5,8 @@
 //! a break at each joint. So nothing of one side's names and numbers reaches the other, and a loss or a
 //! change of order on the way to us still shows as such.
 
-use super::Packet;
+use super::{MISORDER_MAX, Packet};
 use crate::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
-
-/// How far behind a packet may be and only be late (RFC 3550 appendix A.1).
-const MISORDER_MAX: u16 = 100;
 
 /// Numbers for one packet of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

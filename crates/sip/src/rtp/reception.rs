@@ -1,9 +1,9 @@
 //! What came from one side, by RFC 3550 appendices A.1, A.3 and A.8.
 
+use super::MISORDER_MAX;
+
 /// A larger step in the numbers than this is a sender that began anew, not a loss (RFC 3550 appendix A.1).
 const DROPOUT_MAX: u16 = 3_000;
-/// Further back than this is not a late packet (RFC 3550 appendix A.1).
-const MISORDER_MAX: u16 = 100;
 
 /// Counts the packets of one side, over all the sources that it used one after the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
