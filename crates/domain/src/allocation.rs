@@ -4,9 +4,10 @@
 //! however full the pool is.
 
 use crate::binding::{Binding, EndCause, Owner};
+use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::inventory::{At, City, Partition, mix};
+use crate::inventory::{At, City, Partition};
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool};
 use crate::product::{Product, Slot};
@@ -26,21 +27,6 @@ const TIDIED_MAX: usize = 256;
 pub(crate) struct Chosen {
     pub x: PhoneNumber,
     pub before: Vec<Event>,
-}
-
-/// Chance from a seed.
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below `bound`, which is not 0.
-    pub fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        ((u128::from(mix(self.0)) * bound as u128) >> 64) as usize
-    }
 }
 
 /// Checks that the wanted X can carry `proposed`.

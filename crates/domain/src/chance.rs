@@ -1,9 +1,28 @@
 //! Chance that comes in as a seed: whoever has the seed gets the same numbers.
 
+/// From one state of the generator to the next: the golden ratio, in 64 bits.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The sequence of numbers of a seed.
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        let drawn = mix(self.0);
+        self.0 = self.0.wrapping_add(STEP);
+        ((u128::from(drawn) * bound as u128) >> 64) as usize
+    }
+}
+
 /// A number that looks drawn, from a seed (SplitMix64): neighbouring seeds give unrelated numbers. What it
 /// gives may be the seed of the next one. It keeps no secret: one number tells the seed.
 pub fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = seed.wrapping_add(STEP);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
@@ -16,7 +35,6 @@ mod tests {
     /// The first numbers of the generator as its authors publish it.
     #[test]
     fn numbers_are_those_of_splitmix64() {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let drawn = [0, 1, 2].map(|n: u64| mix(STEP.wrapping_mul(n)));
         let expected = [
             0xe220_a839_7b1d_cdaf,

@@ -6,7 +6,7 @@
 //! [`State::apply`] makes an event part of the state. Time and chance come in
 //! as arguments; nothing here reads a clock, draws a random number or waits.
 //!
-//! Other rooms: `store` makes events durable, `server` talks to the world,
+//! Other rooms: `journal` batches decisions, `store` makes events durable, `server` talks to the world,
 //! `sim` plays this crate against a slow and obvious model.
 
 pub mod access;

@@ -1,7 +1,8 @@
 //! Making a binding.
 
-use crate::allocation::{Chance, Chosen, choose, ended, take_explicit};
+use crate::allocation::{Chosen, choose, ended, take_explicit};
 use crate::binding::{Binding, EndCause, Owner};
+use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::command::BindRequest;
 use crate::event::Event;
