@@ -1,7 +1,7 @@
 //! The processor time of a relayed packet: our media plane with and without recording, a task of tokio for
 //! each call, and rtpengine without its kernel module when it is installed, all in one run.
 //!
-//! `cargo bench -p maskline-server --bench relay`. Each call is 50 packets a second each way, 160 bytes of
+//! `cargo bench -p maskline-media --bench relay`. Each call is 50 packets a second each way, 160 bytes of
 //! A-law. What counts is the time that the kernel gave to the threads of the relay alone, for each packet
 //! that came through. `MASKLINE_BENCH_CALLS` (a list, as in `100,300`) and `MASKLINE_BENCH_SECONDS` change
 //! the size, `MASKLINE_BENCH_DIR` the disk. All traffic stays on the loopback address.
