@@ -50,6 +50,7 @@ pub use maskline_sip::relay::{
 };
 use maskline_sip::time::Time;
 use media_loops::MediaLoops;
+pub use media_names::LOOKUP_MS;
 use media_names::MediaNames;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -6,6 +6,8 @@
 mod known;
 mod shares;
 
+pub use shares::LOOKUP_MS;
+
 use super::media::Unfit;
 use super::{Output, Resolution, Switch};
 use crate::TrunkPeer;

@@ -105,8 +105,8 @@ pub enum Output {
     /// Find two ports for media.
     LeaseMedia(CallKey, LeaseRequest),
     /// Look up the addresses of this host name, which a description has in the place of an address. It is one
-    /// by `maskline_host::is_host_name_from_root`, in small letters. At most eight are looked up at once; an
-    /// answer that takes longer than two seconds is too late.
+    /// by `maskline_host::is_host_name_from_root`, in small letters. An answer that takes longer than
+    /// [`LOOKUP_MS`](crate::LOOKUP_MS) is too late.
     Resolve(Box<str>),
     /// Relay between these two from now on.
     Relay(CallKey, MediaPath),

@@ -2,15 +2,15 @@
 //! the switch's to say.
 
 use super::resolver::{LookupError, Resolver};
-use maskline_switch::{Input, Resolution};
+use maskline_switch::{Input, LOOKUP_MS, Resolution};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-/// The longest that one look-up may take. The switch waits as long.
-const LOOKUP_MAX: Duration = Duration::from_millis(2_000);
+/// The longest that one look-up may take: the switch waits no longer.
+const LOOKUP_MAX: Duration = Duration::from_millis(LOOKUP_MS);
 /// How long an answer is waited for, and how often a question is repeated within that.
 const ANSWER_WAIT: Duration = Duration::from_millis(900);
 const REPEATS: usize = 1;

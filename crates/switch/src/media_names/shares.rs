@@ -11,7 +11,7 @@ pub const AT_ONCE_MAX: usize = 8;
 pub const SHARE_MAX: usize = 2;
 /// The most names of one trunk that wait for their turn.
 pub const QUEUED_MAX: usize = 32;
-/// The longest that one look-up may take, in milliseconds.
+/// The longest that one look-up may take, in milliseconds. Whoever carries look-ups out waits no longer.
 pub const LOOKUP_MS: u64 = 2_000;
 
 /// Too many names of the trunk wait already.
