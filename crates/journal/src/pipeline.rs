@@ -19,7 +19,7 @@
 //!   expiry is written.
 //!
 //! After each input, drain [`Pipeline::poll_output`]. The shell is
-//! `server::writer`; `sim` drives the same machine with faults.
+//! `server::ledger`; `sim` drives the same machine with faults.
 
 mod clock;
 mod touch;

@@ -22,8 +22,8 @@ use maskline_fixtures::domain::{
     ACCOUNT, KEY, POOL, access_key, account, bind_request, idle_number, number, pool, pool_ref,
 };
 use maskline_server::config::Settings;
+use maskline_server::ledger::Ledger;
 use maskline_server::serve::ledger_options;
-use maskline_server::writer::Ledger;
 use maskline_store::recovery::{Progress, recover};
 use maskline_store::sqlite;
 
@@ -85,7 +85,7 @@ async fn main() -> Outcome<()> {
     println!("goals with 64 callers: ratio 8, p99 5 ms, p99.9 20 ms");
 
     let live = ledger
-        .read(maskline_server::writer::Touch::None, |state, _| {
+        .read(maskline_server::ledger::Touch::None, |state, _| {
             state.bindings_len()
         })
         .await?;

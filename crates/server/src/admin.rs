@@ -24,10 +24,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::calls::CallsHandle;
+use crate::ledger::Ledger;
 use crate::permissions::Permissions;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
-use crate::writer::Ledger;
 use axum::extract::FromRef;
 use maskline_domain::call::Notice;
 

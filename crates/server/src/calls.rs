@@ -8,10 +8,11 @@
 //! `rejected_messages` are those that became no call and [`unknown_sources`] where SIP comes from that
 //! belongs to no trunk; `trunk_freshness` tells whether changed trunks are in use, `trunk_tests` are those
 //! that somebody waits for; `passwords` opens those of trunks; `resolver` asks for host names, of trunks
-//! ([`trunk_names`]) and in descriptions of media (`lookups`); [`sandbox`] is a phone that answers by itself.
+//! ([`trunk_names`]) and in descriptions of media (`lookups`); [`demo_phones`] answer by themselves.
 
 pub mod call_store;
 pub mod calls_handle;
+pub mod demo_phones;
 mod driver;
 mod interfaces;
 mod lookups;
@@ -20,7 +21,6 @@ mod metrics;
 mod passwords;
 mod rejected_messages;
 mod resolver;
-pub mod sandbox;
 pub mod sip_connections;
 mod thread;
 mod trunk_freshness;
@@ -28,9 +28,9 @@ pub mod trunk_names;
 mod trunk_tests;
 pub mod unknown_sources;
 
+use crate::ledger::{CallRecords, Ledger};
 use crate::seal::Sealer;
 use crate::tls::Tls;
-use crate::writer::{Ledger, Records};
 use lookups::Lookups;
 use maskline_domain::call::Notice;
 use maskline_media::{self as media, MediaPlane};
@@ -116,7 +116,7 @@ pub struct Serving {
 pub async fn serve(
     mut config: Config,
     ledger: Ledger,
-    records: Records,
+    records: CallRecords,
     stop: CancellationToken,
 ) -> io::Result<Serving> {
     let (socket, tcp) = sip_connections::open(config.listen, config.tcp)?;

@@ -4,7 +4,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings, 3 the service cannot be
 //! reached, 75 the surroundings do not allow it now. 70 is the writer's
-//! ([`EXIT_UNKNOWN`](crate::writer::EXIT_UNKNOWN)).
+//! ([`EXIT_UNKNOWN`](crate::ledger::EXIT_UNKNOWN)).
 
 mod account;
 mod apply;
@@ -28,7 +28,6 @@ mod pool;
 mod records;
 mod serve;
 mod show;
-mod status;
 mod steps;
 mod trunk;
 mod user;
@@ -179,7 +178,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
             match other {
                 Command::Apply(args) => apply::run(&client, &args),
                 Command::Explain(args) => explain::run(&client, &args),
-                Command::Status => status::run(&client),
+                Command::Status => show::fields(&client, &client.get("/v1/status")?),
                 Command::Account(command) => account::run(&client, &command),
                 Command::Key(command) => key::run(&client, &command),
                 Command::User(command) => user::run(&client, &command),

@@ -22,7 +22,7 @@ use maskline_journal::pipeline::SubmitError;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::JobSettings;
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 /// Something to be done again and again.
 #[derive(Clone, Copy, Debug)]

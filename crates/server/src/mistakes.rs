@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Mistakes of one file that are told; a file that is something else entirely has one in each line.
+pub const FILE_MISTAKES_MAX: usize = 50;
+
 /// All that was found wrong, in the order in which it was found; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes<E>(Vec<E>);

@@ -36,9 +36,9 @@ use crate::config::{Inputs, Loaded, Reloader, load};
 use crate::demo;
 use crate::failure::Failure;
 use crate::http_server::connections::{self, Connections};
+use crate::ledger::{Ledger, Running, StartError};
 use crate::seal::Sealer;
 use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
-use crate::writer::{Ledger, Running, StartError};
 
 pub use addresses::Addresses;
 pub use check::check;

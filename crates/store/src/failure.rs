@@ -2,6 +2,17 @@
 
 use maskline_journal::Append;
 use sqlx::error::DatabaseError;
+use sqlx::query;
+use sqlx::sqlite::SqliteConnection;
+
+/// How a slice of work ended.
+#[derive(Debug)]
+pub enum Done<T> {
+    /// It is durable (or certainly is not, if `T` says so).
+    Known(T),
+    /// Nobody can tell; the process must exit.
+    Unknown(String),
+}
 
 /// Primary result codes of SQLite (<https://www.sqlite.org/rescode.html>)
 /// after which the statement is certainly rolled back and the file sound.
@@ -50,6 +61,14 @@ pub fn write(error: &sqlx::Error) -> Append {
     } else {
         Append::Unknown(error.to_string())
     }
+}
+
+/// Leaves no transaction open, and tells what the error means.
+pub(crate) async fn give_up(conn: &mut SqliteConnection, error: &sqlx::Error) -> Append {
+    // After some errors SQLite has rolled back by itself; then this fails, and
+    // that is well.
+    let _ = query("ROLLBACK").execute(conn).await;
+    write(error)
 }
 
 /// Whether a statement was refused by a constraint, which leaves the rest of

@@ -9,7 +9,7 @@ use maskline_domain::{AdminRefusal, Refusal};
 use maskline_journal::pipeline::SubmitError;
 
 use super::plan::Mistakes;
-use crate::writer::ReadError;
+use crate::ledger::ReadError;
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

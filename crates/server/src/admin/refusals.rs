@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use maskline_domain::{Actor, Envelope, Note};
 use parking_lot::Mutex;
 
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 /// How long an address is not told of again at first; each time it is told of it is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(60);

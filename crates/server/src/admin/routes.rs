@@ -31,8 +31,8 @@ use maskline_journal::pipeline::Touch;
 use super::auth::require_token;
 use super::extract::BodyTimeout;
 use super::{Admin, AdminError};
+use crate::ledger::Ledger;
 use crate::suggest;
-use crate::writer::Ledger;
 
 /// Rows of one answer.
 const LIMIT_DEFAULT: usize = 100;

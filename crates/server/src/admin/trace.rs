@@ -8,7 +8,7 @@ use maskline_journal::pipeline::Touch;
 
 use super::AdminError;
 use super::auth::Operator;
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 /// The longest text of what was asked, in bytes.
 const ASKED_BYTES_MAX: usize = 500;

@@ -30,7 +30,7 @@ use super::errors::{BusinessCode, BusinessError, GatewayError};
 use super::params::Parameters;
 use super::refusals::failure_of;
 use super::render::Object;
-use crate::writer::{Ledger, ReadError, SubmitError, Touch};
+use crate::ledger::{Ledger, ReadError, SubmitError, Touch};
 
 /// Every action of the vendor's list, the removed ones too.
 ///

@@ -27,8 +27,8 @@ use super::render::Format;
 use super::replies;
 use super::request::{Claim, Incoming, VERSION, parameters};
 use super::values;
+use crate::ledger::{Ledger, Touch};
 use crate::seal::Sealer;
-use crate::writer::{Ledger, Touch};
 
 /// The clock by which requests are judged, in UTC. Tests steer it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

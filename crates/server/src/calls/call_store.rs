@@ -6,8 +6,8 @@ mod record_writer;
 use super::calls_handle::CallsHandle;
 use super::passwords;
 use super::trunk_names::TrunkNames;
+use crate::ledger::{CallRecords, Ledger, ReadError, Seeds, Touch};
 use crate::seal::Sealer;
-use crate::writer::{Ledger, ReadError, Records, Seeds, Touch};
 use arc_swap::ArcSwap;
 use maskline_domain::call::{Ending, Reason, ring_tone};
 use maskline_domain::call_record::CallRecord;
@@ -19,7 +19,7 @@ use maskline_sip::endpoint::{PeerId, Screen};
 use maskline_switch::peers::Passwords;
 use maskline_switch::{CallKey, Input, Routing};
 use maskline_switch::{TrunkPeer, numbers, peers};
-use record_writer::{Job, RecordWriter};
+use record_writer::{RecordRequest, RecordWriter};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ const FINISH_WAIT_MAX: Duration = Duration::from_secs(10);
 pub struct CallStore {
     ledger: Ledger,
     news: mpsc::Sender<Input<'static>>,
-    record_writer: mpsc::UnboundedSender<Job>,
+    record_writer: mpsc::UnboundedSender<RecordRequest>,
     seeds: Seeds,
     /// Opens the passwords of trunks.
     sealer: Option<Arc<Sealer>>,
@@ -54,7 +54,7 @@ impl CallStore {
     /// A store that answers to `news`. It needs a runtime around it.
     pub fn new(
         ledger: Ledger,
-        records: Records,
+        records: CallRecords,
         news: mpsc::Sender<Input<'static>>,
         sealer: Option<Arc<Sealer>>,
         tones: Arc<BTreeSet<ToneCode>>,
@@ -130,7 +130,7 @@ impl CallStore {
 
     /// Makes the open row of a call durable; [`Input::RowOpened`] follows.
     pub fn open_row(&self, key: CallKey, record: Box<CallRecord>) {
-        self.hand_over(Job::Open(key, record));
+        self.hand_over(RecordRequest::Open(key, record));
     }
 
     /// Waits for what the media of a call came to and writes its end, trying again for as long as the disk
@@ -141,12 +141,12 @@ impl CallStore {
         record: Option<Box<CallRecord>>,
     ) {
         if let Some(record) = record {
-            self.hand_over(Job::Finish(statistics, record));
+            self.hand_over(RecordRequest::Finish(statistics, record));
         }
     }
 
-    fn hand_over(&self, job: Job) {
-        if self.record_writer.send(job).is_err() {
+    fn hand_over(&self, request: RecordRequest) {
+        if self.record_writer.send(request).is_err() {
             tracing::error!("a call cannot be recorded: nobody takes its rows");
         }
     }
@@ -199,7 +199,7 @@ impl CallStore {
     /// Waits, within reason, until every end is written.
     pub async fn finish(self) {
         let (left, all_written) = oneshot::channel();
-        self.hand_over(Job::Leave(left));
+        self.hand_over(RecordRequest::Leave(left));
         if !matches!(timeout(FINISH_WAIT_MAX, all_written).await, Ok(Ok(()))) {
             tracing::error!("some calls were not closed in the records; the next start does it");
         }

@@ -1,7 +1,7 @@
 //! The calls of a process that was killed: their rows are open, and their recordings may lie on the disk.
 
 use super::Config;
-use crate::writer::Records;
+use crate::ledger::CallRecords;
 use maskline_domain::Timestamp;
 use maskline_switch::recording_file;
 use std::path::Path;
@@ -10,7 +10,7 @@ const DAY_S: i64 = 86_400;
 
 /// Closes the calls that an earlier run of this node left open, and names the recordings of those that
 /// have one. What cannot be done now is done by the next start.
-pub(super) async fn close(config: &Config, records: &Records) {
+pub(super) async fn close(config: &Config, records: &CallRecords) {
     let directory = config.media.recordings.as_ref();
     let recording_of = |call_id: &str, arrived_at| {
         directory.and_then(|config| recording(&config.directory, call_id, arrived_at))

@@ -13,7 +13,7 @@ use super::rejected_messages::RejectedMessages;
 use super::sip_connections::SipConnections;
 use super::trunk_names::TrunkNames;
 use super::trunk_tests::TrunkTests;
-use crate::writer::{Ledger, Records};
+use crate::ledger::{CallRecords, Ledger};
 use maskline_media::MediaPlane;
 use maskline_switch::{Input, Switch};
 use std::io;
@@ -34,7 +34,7 @@ pub(super) struct Parts {
     /// What it tells.
     pub media_events: mpsc::Receiver<maskline_media::Event>,
     pub ledger: Ledger,
-    pub records: Records,
+    pub records: CallRecords,
     pub news: mpsc::Sender<Input<'static>>,
     pub heard: mpsc::Receiver<Input<'static>>,
     pub asked: mpsc::Receiver<Ask>,

@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::{Client, Common, Failure, show};
 use crate::config::{OffOr, Settings};
+use crate::ledger;
 use crate::seal::beside;
 use crate::serve::ledger_options;
-use crate::writer;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(2);
@@ -142,7 +142,7 @@ pub fn restore(common: &Common, args: &Restore) -> Result<(), Failure> {
         );
     }
     let restored = super::block_on(async {
-        writer::restore(
+        ledger::restore(
             &args.from,
             ledger_options(&settings, Path::new(&settings.data)),
             args.erasures.as_deref(),

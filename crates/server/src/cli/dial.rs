@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::phone::{number, seconds, sounds, start, told_to_stop};
-use super::steps::{Announcer, ending};
+use super::steps::{StepPrinter, ending};
 use super::{Client, Common, Failure, block_on, call};
 use crate::serve::Addresses;
 use maskline_domain::PhoneNumber;
@@ -70,7 +70,7 @@ pub fn run(common: &Common, args: Args) -> Result<(), Failure> {
         Some(file) => sounds(file)?,
         None => vec![Sound::Tone(TONE_HZ, None)],
     };
-    let announcer = Announcer {
+    let printer = StepPrinter {
         json: common.json,
         reveal: common.reveal,
         open: PhoneNumber::parse(x.trim_start_matches('+')).ok(),
@@ -84,17 +84,17 @@ pub fn run(common: &Common, args: Args) -> Result<(), Failure> {
             ..Order::new(server, x, caller)
         };
         let from = PhoneNumber::parse(caller.trim_start_matches('+')).ok();
-        eprintln!("{} calls {x} at {server}", announcer.number(from));
-        make(order, args.record.clone(), &announcer).await
+        eprintln!("{} calls {x} at {server}", printer.number(from));
+        make(order, args.record.clone(), &printer).await
     })?;
-    judge(&report)
+    outcome(&report)
 }
 
 /// Makes the call and prints it as it goes.
 async fn make(
     order: Order,
     record: Option<PathBuf>,
-    announcer: &Announcer,
+    printer: &StepPrinter,
 ) -> Result<Report, Failure> {
     let server = order.server;
     let mut options = Options::new(facing(server)?);
@@ -110,7 +110,7 @@ async fn make(
         tokio::select! {
             event = events.recv() => {
                 let event = event.ok_or_else(ended)?;
-                if let Err(failure) = announcer.tell(&event) {
+                if let Err(failure) = printer.tell(&event) {
                     // Nobody reads any more; the other side must still hear that it is over.
                     phone.close().await;
                     return Err(failure);
@@ -127,13 +127,13 @@ async fn make(
     };
     phone.close().await;
     while let Ok(event) = events.try_recv() {
-        announcer.tell(&event)?;
+        printer.tell(&event)?;
     }
     Ok(*report)
 }
 
-/// Whether the call was answered, and why not.
-fn judge(report: &Report) -> Result<(), Failure> {
+/// A call that was answered is a success; of any other the failure says why.
+fn outcome(report: &Report) -> Result<(), Failure> {
     if report.is_answered() {
         return Ok(());
     }

@@ -9,10 +9,8 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
 use crate::admin::document::Document;
+use crate::mistakes::FILE_MISTAKES_MAX;
 use crate::suggest;
-
-/// Mistakes of one file that are told.
-const MISTAKES_MAX: usize = 50;
 
 /// The tables of a document with an entry each, and what an entry needs: with these it is whole.
 const ENTRIES: [(&str, &[&str]); 6] = [
@@ -50,13 +48,13 @@ impl Written {
             (document, BTreeMap::new())
         } else {
             read_toml(text).map_err(|mistakes| {
-                let told = mistakes.iter().take(MISTAKES_MAX);
+                let told = mistakes.iter().take(FILE_MISTAKES_MAX);
                 let told = told.map(|(line, reason)| format!("{file}:{line}: {reason}"));
                 let mut told: Vec<String> = told.collect();
-                if mistakes.len() > MISTAKES_MAX {
+                if mistakes.len() > FILE_MISTAKES_MAX {
                     told.push(format!(
                         "{file}: and {} more",
-                        mistakes.len() - MISTAKES_MAX
+                        mistakes.len() - FILE_MISTAKES_MAX
                     ));
                 }
                 told.join("\n")

@@ -11,12 +11,11 @@ use maskline_domain::number::Form;
 use serde::de::DeserializeOwned;
 
 use crate::admin::plan::not_dialled;
+use crate::mistakes::FILE_MISTAKES_MAX;
 use crate::suggest;
 
 /// The largest file, in bytes: some ten million rows.
 const FILE_BYTES_MAX: u64 = 512 << 20;
-/// Mistakes of one file that are told.
-const MISTAKES_MAX: usize = 50;
 /// The columns that a file can have; the first two it must.
 const COLUMNS: [&str; 6] = ["number", "city", "province", "kind", "carrier", "certified"];
 const NEEDED: usize = 2;
@@ -215,7 +214,7 @@ struct Mistakes {
 impl Mistakes {
     fn add(&mut self, line: u64, reason: String) {
         self.count += 1;
-        if self.told.len() < MISTAKES_MAX {
+        if self.told.len() < FILE_MISTAKES_MAX {
             self.told.push((line, reason));
         }
     }
@@ -321,7 +320,7 @@ mod tests {
         }
         let many = format!("number,city\n{}", "x,y\n".repeat(80));
         let told = parse("f", many.as_bytes()).unwrap_err();
-        assert_eq!(told.lines().count(), MISTAKES_MAX + 1);
+        assert_eq!(told.lines().count(), FILE_MISTAKES_MAX + 1);
         assert!(told.ends_with("f: and 30 more"), "{told}");
     }
 }

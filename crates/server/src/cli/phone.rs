@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::steps::Announcer;
+use super::steps::StepPrinter;
 use super::{Common, Failure, block_on};
 use maskline_softphone::{Answering, Options, Phone, Reply, Sound, What, sound_files};
 
@@ -84,7 +84,7 @@ impl Args {
 
 pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
     let options = args.options()?;
-    let announcer = Announcer {
+    let printer = StepPrinter {
         json: common.json,
         reveal: common.reveal,
         open: None,
@@ -97,7 +97,7 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
             tokio::select! {
                 event = events.recv() => {
                     let Some(event) = event else { break Ok(()) };
-                    if let Err(failure) = announcer.tell(&event) {
+                    if let Err(failure) = printer.tell(&event) {
                         break Err(failure);
                     }
                     if args.once && matches!(event.what, What::Over(_)) {
@@ -110,7 +110,7 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
         phone.close().await;
         // What the end of the calls brought.
         while let Ok(event) = events.try_recv() {
-            announcer.tell(&event)?;
+            printer.tell(&event)?;
         }
         told
     })

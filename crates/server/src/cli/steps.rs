@@ -11,7 +11,7 @@ use maskline_softphone::{By, Event, Report, Seen, Way, What};
 
 /// Prints events.
 #[derive(Debug)]
-pub struct Announcer {
+pub struct StepPrinter {
     /// JSON instead of text.
     pub json: bool,
     /// Whole numbers.
@@ -20,7 +20,7 @@ pub struct Announcer {
     pub open: Option<PhoneNumber>,
 }
 
-impl Announcer {
+impl StepPrinter {
     /// Prints one event.
     pub fn tell(&self, event: &Event) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();

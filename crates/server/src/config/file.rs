@@ -11,13 +11,11 @@ use super::defaults;
 use super::error::{ConfigError, ConfigErrors, Fault, Source};
 use super::load::overlay;
 use super::settings::Settings;
+use crate::mistakes::FILE_MISTAKES_MAX;
 use crate::suggest;
 
 /// The largest settings file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// Mistakes of one file that are told; a file that is something else entirely has one in each line.
-const MISTAKES_MAX: usize = 50;
 
 /// What a file says.
 #[derive(Debug)]
@@ -59,7 +57,7 @@ pub(super) fn read(path: &Path, defaults: &Table) -> Result<Read, ConfigErrors> 
         })?;
 
     let (document, broken) = DeTable::parse_recoverable(&text);
-    let broken = broken.iter().take(MISTAKES_MAX).map(|error| {
+    let broken = broken.iter().take(FILE_MISTAKES_MAX).map(|error| {
         let line = error.span().map_or(0, |span| line_of(&text, span.start));
         at(line, String::new(), error.message().to_owned())
     });
@@ -84,7 +82,7 @@ pub(super) fn read(path: &Path, defaults: &Table) -> Result<Read, ConfigErrors> 
         Source::File { line, .. } => line,
         _ => 0,
     });
-    mistakes.truncate(MISTAKES_MAX);
+    mistakes.truncate(FILE_MISTAKES_MAX);
     Ok(Read {
         table,
         lines,

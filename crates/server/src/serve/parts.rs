@@ -27,8 +27,8 @@ use crate::config::{
     ConfigError, ConfigErrors, Language, Loaded, Part, RecordingNotice, Reload, Settings,
 };
 use crate::http_server::{TrustedProxies, connections};
+use crate::ledger::{self, Options};
 use crate::telemetry::Metrics;
-use crate::writer::{self, Options};
 use maskline_media as media;
 use maskline_media::recorder;
 
@@ -42,10 +42,10 @@ pub fn ledger_options(settings: &Settings, dir: &Path) -> Options {
         retention: Duration::from_secs(u64::from(settings.journal.retention_days) * 86_400),
         snapshot_every_batches: settings.journal.snapshot_every_batches,
         snapshot_every_bytes: settings.journal.snapshot_every_bytes,
-        read_wait_max: writer::READ_WAIT_MAX,
-        readers_max: writer::READERS_MAX,
+        read_wait_max: ledger::READ_WAIT_MAX,
+        readers_max: ledger::READERS_MAX,
         background: true,
-        on_unknown: writer::exit,
+        on_unknown: ledger::exit,
     }
 }
 

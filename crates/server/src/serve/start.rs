@@ -21,8 +21,8 @@ use crate::failure::Failure;
 use crate::http_server::Listeners;
 use crate::http_server::connections::{self, Connections};
 use crate::jobs::{self, JobMetrics};
+use crate::ledger::Ledger;
 use crate::seal::Sealer;
-use crate::writer::Ledger;
 
 /// What runs, and how to end it.
 pub struct Started {
@@ -72,7 +72,7 @@ impl Process {
         if settings.demo {
             // Before the first call: then its trunks are known.
             let peer = parts::reachable(config.listen);
-            let phones = calls::sandbox::start_somewhere(peer, stop.clone()).await?;
+            let phones = calls::demo_phones::start_somewhere(peer, stop.clone()).await?;
             demo::set_up_phones(&admin, phones.address)
                 .await
                 .map_err(|error| failed("the phones of the demo", &error))?;
@@ -166,7 +166,7 @@ impl Process {
         stop: &CancellationToken,
     ) -> Result<Serving, Failure> {
         let listen = config.listen;
-        calls::serve(config, ledger.clone(), ledger.records(), stop.clone())
+        calls::serve(config, ledger.clone(), ledger.call_records(), stop.clone())
             .await
             .map_err(|error| {
                 let reason = format!("cannot serve calls on {listen}: {error}");

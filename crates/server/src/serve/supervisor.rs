@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::CallsHandle;
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 /// Times within the supervisor's watchdog time that it is told; more than twice, since one may be late.
 const TOLD_PER_WATCHDOG: u32 = 4;

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use crate::calls::CallsHandle;
 use crate::clocks;
 use crate::http_server::connections::Connections;
+use crate::ledger::{Ledger, Running};
 use crate::telemetry::{LogLimit, Readiness};
-use crate::writer::{Ledger, Running};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often connections closed or refused at a bound are logged at most.

@@ -1,4 +1,4 @@
-//! Calls over real sockets and a real data directory: a phone dials X, the sandbox answers, sound passes,
+//! Calls over real sockets and a real data directory: a phone dials X, a phone of the demo answers, sound passes,
 //! and one row remains.
 
 mod calls_handle;
@@ -9,13 +9,13 @@ use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::ops::SetTrunk;
 use maskline_domain::{BindRequest, Command, Product, Trunk, TrunkName};
 use maskline_fixtures::domain::{POOL, bind_request, founding, number, operator};
-use maskline_server::calls::sandbox::{self, Sandbox};
+use maskline_server::calls::demo_phones::{self, DemoPhones};
 use maskline_server::calls::{self, CallsHandle, Config, Serving};
 use maskline_server::clocks;
 use maskline_server::config::{self, Inputs};
+use maskline_server::ledger::{Ledger, Running};
 use maskline_server::seal::{Secret, TrunkSecret};
 use maskline_server::serve::call_config;
-use maskline_server::writer::{Ledger, Running};
 use maskline_sip::g711::ALAW_1KHZ;
 use maskline_store::records::call::{self, Filter};
 use phone::{Phone, Said};
@@ -36,16 +36,16 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// A server with one AXN binding, and a sandbox phone behind its one trunk.
+/// A server with one AXN binding, and phones of the demo behind its one trunk.
 struct CallsFixture {
     ledger: Ledger,
     running: Running,
     serving: Serving,
     calls_handle: CallsHandle,
-    sandbox: Sandbox,
+    demo_phones: DemoPhones,
     stop: CancellationToken,
     /// The phone outlives the server, as phones do.
-    stop_sandbox: CancellationToken,
+    stop_demo_phones: CancellationToken,
 }
 
 /// As the program has it, with ports that are free.
@@ -69,11 +69,11 @@ impl CallsFixture {
 
     async fn with(dir: &Path, boot: &str, rtp_first: u16, drain_timeout: Duration) -> Self {
         let (ledger, running) = open(dir).await;
-        let (stop, stop_sandbox) = (CancellationToken::new(), CancellationToken::new());
-        let sandbox = sandbox::start(local(0), local(0), stop_sandbox.clone())
+        let (stop, stop_demo_phones) = (CancellationToken::new(), CancellationToken::new());
+        let demo_phones = demo_phones::start(local(0), local(0), stop_demo_phones.clone())
             .await
-            .expect("the sandbox starts");
-        set_up(&ledger, sandbox.address).await;
+            .expect("the phones start");
+        set_up(&ledger, demo_phones.address).await;
         let calls_handle = CallsHandle::default();
         let mut config = Config {
             calls_handle: calls_handle.clone(),
@@ -82,7 +82,7 @@ impl CallsFixture {
             ..config(dir, boot).await
         };
         config.media.ports = (rtp_first, rtp_first + 39);
-        let serving = calls::serve(config, ledger.clone(), ledger.records(), stop.clone())
+        let serving = calls::serve(config, ledger.clone(), ledger.call_records(), stop.clone())
             .await
             .expect("calls are served");
         Self {
@@ -90,17 +90,17 @@ impl CallsFixture {
             running,
             serving,
             calls_handle,
-            sandbox,
+            demo_phones,
             stop,
-            stop_sandbox,
+            stop_demo_phones,
         }
     }
 
     async fn close(self) {
         self.stop.cancel();
         self.serving.task.await.expect("no panic");
-        self.stop_sandbox.cancel();
-        self.sandbox.task.await.expect("no panic");
+        self.stop_demo_phones.cancel();
+        self.demo_phones.task.await.expect("no panic");
         drop(self.ledger);
         self.running.close().await;
     }
@@ -241,12 +241,12 @@ async fn a_call_that_died_with_its_process_is_closed_at_the_next_start() {
         ledger,
         running,
         serving,
-        sandbox,
+        demo_phones,
         ..
     } = fixture;
     // As near to a kill as a test within the process comes: nothing is said or written any more.
     serving.task.abort();
-    sandbox.task.abort();
+    demo_phones.task.abort();
     assert!(records(&ledger).await[0].1, "the row is open");
     drop(ledger);
     running.close().await;

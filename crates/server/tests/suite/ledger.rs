@@ -15,7 +15,7 @@ use maskline_fixtures::domain::{
     self as fixtures, POOL, bind_request, founding, operator, party, x,
 };
 use maskline_server::clocks;
-use maskline_server::writer::{Ledger, Touch};
+use maskline_server::ledger::{Ledger, Touch};
 use tempfile::TempDir;
 
 async fn found(ledger: &Ledger, numbers: u64) {

@@ -1,9 +1,9 @@
 //! What several subjects need of the server: ledgers in directories of their own, and a master key.
 
 use maskline_server::config::Settings;
+use maskline_server::ledger::{Ledger, Options, Running};
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::serve::ledger_options;
-use maskline_server::writer::{Ledger, Options, Running};
 use std::path::Path;
 
 /// A master key in the form of its file.

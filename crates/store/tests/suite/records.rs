@@ -2,7 +2,8 @@
 
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{SubsId, Timestamp};
-use maskline_store::jobs::{Done, RecordError, RecordWrite, write_records};
+use maskline_store::failure::Done;
+use maskline_store::record_writes::{RecordError, RecordWrite, write_records};
 use maskline_store::records::call::{self, Filter};
 use sqlx::query;
 

@@ -14,7 +14,7 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedAccount};
 use crate::admin::extract::Body;
 use crate::admin::{Admin, AdminError, Mode};
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 pub async fn list(State(ledger): State<Ledger>) -> Answer {
     let rows = ledger

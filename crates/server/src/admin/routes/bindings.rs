@@ -17,7 +17,7 @@ use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::Visibility;
 use crate::admin::{AdminError, view};
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 /// Where the ended bindings of a list begin that its others have filled: above every id.
 const NEWEST: SubsId = SubsId(1 << 53);

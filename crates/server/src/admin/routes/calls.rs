@@ -16,7 +16,7 @@ use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::{self, Visibility};
 use crate::calls::CallsHandle;
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 use maskline_switch::LiveCall;
 
 /// Which call records are asked for. Times are China time.

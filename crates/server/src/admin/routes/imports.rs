@@ -11,7 +11,7 @@ use maskline_journal::pipeline::Touch;
 use super::Answer;
 use crate::admin::auth::Operator;
 use crate::admin::extract::Body;
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 /// How far an import has come.
 #[derive(Debug, Deserialize)]

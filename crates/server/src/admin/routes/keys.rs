@@ -18,8 +18,8 @@ use crate::admin::credentials::new_key_id;
 use crate::admin::document::{Document, WantedKey};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{self, Admin, AdminError, Mode, view};
+use crate::ledger::Ledger;
 use crate::seal::{Sealer, TrunkSecret};
-use crate::writer::Ledger;
 
 pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;

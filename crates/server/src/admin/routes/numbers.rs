@@ -15,7 +15,7 @@ use crate::admin::extract::{Body, Query};
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::Visibility;
 use crate::admin::{AdminError, view};
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account", "pool", "city", "status"])?;

@@ -19,7 +19,7 @@ use crate::admin::extract::{Body, Query};
 use crate::admin::trace;
 use crate::admin::{Admin, AdminError, view};
 use crate::clocks;
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 /// The longest note of what was looked at, in bytes.
 const NOTE_BYTES_MAX: usize = 200;

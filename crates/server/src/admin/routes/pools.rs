@@ -14,7 +14,7 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedPool};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, Mode, view};
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;

@@ -17,7 +17,7 @@ use crate::admin::document::{Document, WantedTrunk};
 use crate::admin::extract::Body;
 use crate::admin::{Admin, AdminError, Mode, view};
 use crate::calls::CallsHandle;
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 pub async fn list(State(ledger): State<Ledger>, State(calls): State<CallsHandle>) -> Answer {
     let rows = ledger

@@ -15,7 +15,7 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedUser};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, Mode, view};
-use crate::writer::Ledger;
+use crate::ledger::Ledger;
 
 pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;

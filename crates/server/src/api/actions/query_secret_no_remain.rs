@@ -17,7 +17,7 @@ use super::fields::{self, illegal};
 use super::{ActionContext, Answer, Failure};
 use crate::api::params::Parameters;
 use crate::api::render::{Node, Object};
-use crate::writer::Touch;
+use crate::ledger::Touch;
 
 pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     let kind = kind(context.parameters)?;

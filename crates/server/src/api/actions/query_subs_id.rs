@@ -12,7 +12,7 @@
 use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
-use crate::writer::Touch;
+use crate::ledger::Touch;
 
 pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     let x = fields::known_number(context.parameters, "PhoneNoX", BusinessCode::NoNotExist)?;

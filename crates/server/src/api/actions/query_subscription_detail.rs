@@ -16,7 +16,7 @@ use maskline_store::records::history::Facts;
 use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
 use crate::api::render::Object;
-use crate::writer::Touch;
+use crate::ledger::Touch;
 
 pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     context.pool()?;

@@ -1,12 +1,12 @@
 //! Where the rows of calls are handed over to the ledger: one task for all calls, so that under load one
 //! wake serves many of them.
 
-use crate::writer::{Records, Written};
+use crate::ledger::{CallRecords, Written};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use maskline_domain::call_record::CallRecord;
 use maskline_media::statistics::Statistics;
-use maskline_store::jobs::{RecordError, RecordWrite};
+use maskline_store::record_writes::{RecordError, RecordWrite};
 use maskline_switch::{CallKey, Input};
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const AGAIN_MAX: Duration = Duration::from_secs(5);
 const STATISTICS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What the writer is given.
-pub(super) enum Job {
+pub(super) enum RecordRequest {
     /// Make the open row of a call durable, and say so as news.
     Open(CallKey, Box<CallRecord>),
     /// Write the end of a call, once it is known what became of its sound.
@@ -40,11 +40,11 @@ pub(super) enum Job {
 
 /// See the module.
 pub(super) struct RecordWriter {
-    records: Records,
+    records: CallRecords,
     news: mpsc::Sender<Input<'static>>,
-    jobs: mpsc::UnboundedReceiver<Job>,
+    requests: mpsc::UnboundedReceiver<RecordRequest>,
     /// For ends to come again; it does not keep the writer open.
-    again: mpsc::WeakUnboundedSender<Job>,
+    again: mpsc::WeakUnboundedSender<RecordRequest>,
     told: mpsc::UnboundedSender<Written>,
     written: mpsc::UnboundedReceiver<Written>,
     /// Calls that wait for their open row, by their ids, and since when.
@@ -60,16 +60,16 @@ impl RecordWriter {
     /// Opens a writer that tells `news` of open rows. It closes when it is left, or when nobody can hand
     /// it anything any more.
     pub(super) fn open(
-        records: Records,
+        records: CallRecords,
         news: mpsc::Sender<Input<'static>>,
-    ) -> mpsc::UnboundedSender<Job> {
+    ) -> mpsc::UnboundedSender<RecordRequest> {
         // Both hold at most two writes for each call that there is, and [`CLOSING_MAX`] ends of others.
-        let (sender, jobs) = mpsc::unbounded_channel();
+        let (sender, requests) = mpsc::unbounded_channel();
         let (told, written) = mpsc::unbounded_channel();
         let writer = Self {
             records,
             news,
-            jobs,
+            requests,
             again: sender.downgrade(),
             told,
             written,
@@ -88,17 +88,17 @@ impl RecordWriter {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                job = self.jobs.recv() => match job {
-                    Some(Job::Open(key, record)) => self.open_row(key, record),
-                    Some(Job::Finish(statistics, record)) if self.closing < CLOSING_MAX => {
+                request = self.requests.recv() => match request {
+                    Some(RecordRequest::Open(key, record)) => self.open_row(key, record),
+                    Some(RecordRequest::Finish(statistics, record)) if self.closing < CLOSING_MAX => {
                         self.closing += 1;
                         counting.push(counted(statistics, record));
                     }
-                    Some(Job::Finish(..)) => {
+                    Some(RecordRequest::Finish(..)) => {
                         tracing::error!("the end of a call is lost: too many wait for the disk");
                     }
-                    Some(Job::Again(record)) => self.close(record),
-                    Some(Job::Leave(left)) => self.leaving = Some(left),
+                    Some(RecordRequest::Again(record)) => self.close(record),
+                    Some(RecordRequest::Leave(left)) => self.leaving = Some(left),
                     None => return,
                 },
                 Some(written) = self.written.recv() => self.on_written(written).await,
@@ -173,7 +173,7 @@ impl RecordWriter {
         tokio::spawn(async move {
             sleep(wait).await;
             if let Some(writer) = writer.upgrade() {
-                let _ = writer.send(Job::Again(record));
+                let _ = writer.send(RecordRequest::Again(record));
             }
         });
     }

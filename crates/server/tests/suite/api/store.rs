@@ -1,7 +1,7 @@
 //! A ledger in a directory of its own.
 
 use crate::support;
-use maskline_server::writer::{Ledger, Running};
+use maskline_server::ledger::{Ledger, Running};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tempfile::TempDir;

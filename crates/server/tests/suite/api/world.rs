@@ -13,9 +13,9 @@ use maskline_domain::{
 use maskline_server::api::{ApiMetrics, Clock, Gateway, Settings, serve};
 use maskline_server::http_server::Listeners;
 use maskline_server::http_server::connections::{self, Connections};
+use maskline_server::ledger::Ledger;
 use maskline_server::seal::{Sealer, Secret};
 use maskline_server::serve::{api_bounds, gateway_settings};
-use maskline_server::writer::Ledger;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::net::TcpListener;

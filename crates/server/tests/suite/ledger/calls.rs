@@ -2,7 +2,7 @@
 
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{SubsId, Timestamp};
-use maskline_store::jobs::RecordError;
+use maskline_store::record_writes::RecordError;
 use maskline_store::records::call::{self, Filter};
 
 use super::temporary;
@@ -13,7 +13,7 @@ use maskline_fixtures::domain::{party, x};
 async fn a_call_is_opened_and_closed_once() {
     let dir = temporary();
     let (ledger, running) = open(dir.path()).await;
-    let records = ledger.records();
+    let records = ledger.call_records();
     let call = CallRecord {
         call_id: "c1".into(),
         node: "n".into(),
@@ -56,7 +56,7 @@ async fn a_call_is_opened_and_closed_once() {
         assert_eq!((call_id, arrived_at), ("c2", Timestamp(1000)));
         Some("day/c2.wav".to_owned())
     };
-    let records = ledger.records();
+    let records = ledger.call_records();
     let closed = records.close_lost_calls("n", "b2", recording_of).await;
     assert_eq!(closed.expect("closed"), 1);
     let again = records.close_lost_calls("n", "b2", recording_of).await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use maskline_server::writer::SubmitError;
+use maskline_server::ledger::SubmitError;
 use tempfile::TempDir;
 
 use super::{bind, found, rows, temporary};

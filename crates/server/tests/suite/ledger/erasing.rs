@@ -5,7 +5,7 @@ use std::path::Path;
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Actor, SubsId};
 use maskline_server::clocks;
-use maskline_server::writer::{Touch, restore};
+use maskline_server::ledger::{Touch, restore};
 use maskline_store::records::call;
 use maskline_store::records::history::Facts;
 use maskline_store::sqlite;
@@ -83,7 +83,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     found(&ledger, 10).await;
     let binding = bound(&ledger, 1).await;
     let (person, stranger) = (binding.a, party(7));
-    let records = ledger.records();
+    let records = ledger.call_records();
     let of_binding = CallRecord {
         a: Some(person),
         callee: Some(person),

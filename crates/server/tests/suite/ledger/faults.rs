@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use maskline_domain::call_record::CallRecord;
-use maskline_server::writer::{Ledger, Options, ReadError, SubmitError, Touch};
+use maskline_server::ledger::{Ledger, Options, ReadError, SubmitError, Touch};
 use maskline_store::sqlite;
 
 use super::{bind, found, temporary};
@@ -36,7 +36,7 @@ async fn after_an_unknown_outcome_nobody_is_answered_and_nothing_is_read() {
     assert_eq!(seen, Err(ReadError::Closed));
     assert!(
         ledger
-            .records()
+            .call_records()
             .open_call(CallRecord::default())
             .await
             .is_err()

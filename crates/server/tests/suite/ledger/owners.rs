@@ -7,7 +7,7 @@ use std::time::Duration;
 use maskline_domain::{Event, Note};
 use maskline_journal::payload::Draft;
 use maskline_server::clocks;
-use maskline_server::writer::{Ledger, Options};
+use maskline_server::ledger::{Ledger, Options};
 use maskline_store::{journal, sqlite};
 use tempfile::TempDir;
 

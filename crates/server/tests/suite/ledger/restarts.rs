@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use maskline_domain::{Binding, Refusal, Row, SubsId};
-use maskline_server::writer::{Ledger, Options, SubmitError, Touch};
+use maskline_server::ledger::{Ledger, Options, SubmitError, Touch};
 use maskline_store::sqlite;
 
 use super::{bind, bound, found, rows, temporary, unbind};

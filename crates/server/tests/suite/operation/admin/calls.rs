@@ -35,7 +35,7 @@ async fn recorded() -> World {
     let pool = |key: &str| json!({ "key": key, "account": "acme", "product": "axn" });
     let pools = json!({ "account": [{ "id": "acme" }], "pool": [pool("FC1"), pool("FC2")] });
     world.ok(Method::POST, "/v1/apply", pools).await;
-    let records = world.ledger.records();
+    let records = world.ledger.call_records();
     for (id, at_s, pool, situation) in [
         ("c1", 1_800_000_000, "FC1", "busy"),
         ("c2", 1_800_000_060, "FC1", "no_answer"),
@@ -97,7 +97,7 @@ async fn every_situation_that_a_record_can_have_can_be_asked_for() {
     let situations = Reason::ALL.into_iter().map(Reason::name);
     let situations: Vec<&str> = situations.chain([NODE_LOST]).collect();
     assert!(situations.len() > 20);
-    let records = world.ledger.records();
+    let records = world.ledger.call_records();
     for situation in &situations {
         let closed = record(
             &format!("of {situation}"),

@@ -42,7 +42,7 @@ async fn a_trunk_is_made_shown_changed_and_taken_away_and_its_password_never_sho
 
     let sealed = world
         .ledger
-        .read(maskline_server::writer::Touch::Lists, |state, _| {
+        .read(maskline_server::ledger::Touch::Lists, |state, _| {
             let trunk = state.trunks().next().expect("one").clone();
             (trunk.name, trunk.auth.expect("credentials").sealed_secret)
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use maskline_domain::Timestamp;
 use maskline_domain::call_record::CallRecord;
-use maskline_store::jobs::{RecordError, RecordWrite};
+use maskline_store::record_writes::{RecordError, RecordWrite};
 use maskline_store::records::call;
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,8 +13,8 @@ use crate::clocks;
 
 impl Ledger {
     /// Where calls are written down.
-    pub fn records(&self) -> Records {
-        Records {
+    pub fn call_records(&self) -> CallRecords {
+        CallRecords {
             shared: Arc::clone(&self.shared),
         }
     }
@@ -33,11 +33,11 @@ pub enum LostCallsError {
 
 /// Where calls are written down. Each method waits until the row is durable.
 #[derive(Clone)]
-pub struct Records {
+pub struct CallRecords {
     shared: Arc<Shared>,
 }
 
-impl Records {
+impl CallRecords {
     /// Writes the open row of a call, before its second leg is dialled.
     ///
     /// # Errors
@@ -89,26 +89,26 @@ impl Records {
     /// holds no more than was handed over here.
     pub fn hand_over(&self, write: RecordWrite, told: &mpsc::UnboundedSender<Written>) {
         let reply = Reply::Told(told.clone());
-        if let Err((job, error)) = self.queue(RecordJob { write, reply }) {
-            job.reply(Err(error));
+        if let Err((queued, error)) = self.queue(QueuedWrite { write, reply }) {
+            queued.reply(Err(error));
         }
     }
 
     async fn write(&self, write: RecordWrite) -> Result<u64, RecordError> {
         let (done, result) = oneshot::channel();
         let reply = Reply::Once(done);
-        self.queue(RecordJob { write, reply })
+        self.queue(QueuedWrite { write, reply })
             .map_err(|(_, error)| error)?;
         result.await.unwrap_or(Err(RecordError::Closed))
     }
 
-    fn queue(&self, job: RecordJob) -> Result<(), (RecordJob, RecordError)> {
+    fn queue(&self, queued: QueuedWrite) -> Result<(), (QueuedWrite, RecordError)> {
         self.shared
             .records
-            .try_send(job)
+            .try_send(queued)
             .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(job) => (job, RecordError::Busy),
-                mpsc::error::TrySendError::Closed(job) => (job, RecordError::Closed),
+                mpsc::error::TrySendError::Full(queued) => (queued, RecordError::Busy),
+                mpsc::error::TrySendError::Closed(queued) => (queued, RecordError::Closed),
             })
     }
 }
@@ -124,7 +124,7 @@ pub struct Written {
 
 /// A write on its way to the thread that writes.
 #[derive(Debug)]
-pub(super) struct RecordJob {
+pub(super) struct QueuedWrite {
     pub(super) write: RecordWrite,
     reply: Reply,
 }
@@ -135,7 +135,7 @@ enum Reply {
     Told(mpsc::UnboundedSender<Written>),
 }
 
-impl RecordJob {
+impl QueuedWrite {
     /// Tells whoever waits for it; somebody who has left needs no answer.
     pub(super) fn reply(self, result: Result<u64, RecordError>) {
         let write = self.write;

@@ -32,9 +32,9 @@ const CALLS_MAX: usize = 100;
 /// After the wish to stop, how long calls may still end in order.
 const LAST_CALLS_MAX: Duration = Duration::from_secs(60);
 
-/// Sandbox phones that are running.
+/// Phones of the demo that are running.
 #[derive(Debug)]
-pub struct Sandbox {
+pub struct DemoPhones {
     /// Where they listen, all of them.
     pub address: SocketAddr,
     /// Ends when it is told to, and the calls are over.
@@ -45,7 +45,7 @@ pub struct Sandbox {
 ///
 /// # Errors
 /// See [`start`].
-pub async fn start_somewhere(peer: SocketAddr, stop: CancellationToken) -> io::Result<Sandbox> {
+pub async fn start_somewhere(peer: SocketAddr, stop: CancellationToken) -> io::Result<DemoPhones> {
     match start((ADDRESS, 0).into(), peer, stop.clone()).await {
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
             start((Ipv4Addr::LOCALHOST, 0).into(), peer, stop).await
@@ -62,7 +62,7 @@ pub async fn start(
     listen: SocketAddr,
     peer: SocketAddr,
     stop: CancellationToken,
-) -> io::Result<Sandbox> {
+) -> io::Result<DemoPhones> {
     let mut options = Options::new(listen);
     let settings = &mut options.settings;
     settings.peer = Some(peer);
@@ -73,7 +73,7 @@ pub async fn start(
     settings.listens = false;
     settings.traces = false;
     let (phone, _) = Phone::start(options).await?;
-    Ok(Sandbox {
+    Ok(DemoPhones {
         address: phone.address(),
         task: tokio::spawn(async move {
             stop.cancelled().await;

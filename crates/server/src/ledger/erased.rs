@@ -7,7 +7,7 @@
 
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
-use maskline_store::jobs::RecordWrite;
+use maskline_store::record_writes::RecordWrite;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 use maskline_domain::{Owner, SubsId};
 use maskline_journal::batch::Batch;
 use maskline_journal::pipeline::Touch;
-use maskline_store::jobs::Maintenance;
+use maskline_store::maintenance::Maintenance;
 use maskline_store::records::history;
 use maskline_store::records::owners::Owners;
 use maskline_store::{journal, meta};

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use maskline_journal::payload::WRITER;
 use maskline_journal::snapshot::{Parts, Seal};
-use maskline_store::jobs::Maintenance;
 use maskline_store::journal;
+use maskline_store::maintenance::Maintenance;
 use maskline_store::records::projection;
 use maskline_store::recovery::{RecoverError, recover};
 use maskline_store::snapshot;

@@ -4,7 +4,6 @@
 //! or does a piece of maintenance, each at most so often while commands are waiting.
 
 use maskline_store::Zstd;
-use maskline_store::failure;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,7 +13,9 @@ use maskline_domain::Outcome;
 use maskline_journal::Append;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::{Input, Output, SubmitError};
-use maskline_store::jobs::{Done, do_maintenance, write_records};
+use maskline_store::failure::{self, Done};
+use maskline_store::maintenance::do_maintenance;
+use maskline_store::record_writes::write_records;
 use maskline_store::sqlite::{self, DataDir};
 use maskline_store::{journal, meta};
 use sqlx::sqlite::SqliteConnection;
@@ -22,8 +23,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::records::RecordJob;
-use super::{Caller, MaintenanceJob, Shared};
+use super::call_records::QueuedWrite;
+use super::{Caller, QueuedMaintenance, Shared};
 use crate::clocks;
 
 /// Records that somebody waits for are written at most this often, so that
@@ -62,8 +63,8 @@ pub(super) struct Parts {
     pub dir: DataDir,
     pub conn: SqliteConnection,
     pub submissions: mpsc::Receiver<Input<Caller>>,
-    pub records: mpsc::Receiver<RecordJob>,
-    pub maintenance: mpsc::Receiver<MaintenanceJob>,
+    pub records: mpsc::Receiver<QueuedWrite>,
+    pub maintenance: mpsc::Receiver<QueuedMaintenance>,
     pub closing: CancellationToken,
 }
 
@@ -91,12 +92,12 @@ struct Thread {
     /// Tells waiting reads of the batch in flight.
     append_outcome: watch::Sender<Option<bool>>,
     answers: Vec<(Caller, Result<Outcome, SubmitError>)>,
-    records_taken: Vec<RecordJob>,
+    records_taken: Vec<QueuedWrite>,
     /// When the first of them was taken.
     records_since: Instant,
     /// Whether somebody waits for one of them.
     records_awaited: bool,
-    maintenance_taken: Option<MaintenanceJob>,
+    maintenance_taken: Option<QueuedMaintenance>,
     records_written: Instant,
     records_took: Duration,
     /// How many of them somebody waited for.
@@ -270,13 +271,13 @@ impl Thread {
                 Some(input) => taken.push(input),
                 None => return false,
             },
-            Some(job) = parts.records.recv(), if takes_records => record = Some(job),
-            Some(job) = parts.maintenance.recv() => self.maintenance_taken = Some(job),
+            Some(queued) = parts.records.recv(), if takes_records => record = Some(queued),
+            Some(queued) = parts.maintenance.recv() => self.maintenance_taken = Some(queued),
             () = parts.closing.cancelled() => return false,
             () = sleep(until) => {}
         }
-        if let Some(job) = record {
-            self.take_record(job);
+        if let Some(queued) = record {
+            self.take_record(queued);
         }
         true
     }
@@ -294,9 +295,9 @@ impl Thread {
     /// What is done between appends.
     async fn other_work(&mut self) -> Result<(), Unknown> {
         while self.records_taken.len() < RECORDS_AT_A_TIME
-            && let Ok(job) = self.parts.records.try_recv()
+            && let Ok(queued) = self.parts.records.try_recv()
         {
-            self.take_record(job);
+            self.take_record(queued);
         }
         if self.records_due().is_some_and(|due| Instant::now() >= due) {
             self.write_records().await?;
@@ -310,12 +311,12 @@ impl Thread {
         Ok(())
     }
 
-    fn take_record(&mut self, job: RecordJob) {
+    fn take_record(&mut self, queued: QueuedWrite) {
         if self.records_taken.is_empty() {
             self.records_since = Instant::now();
         }
-        self.records_awaited |= job.write.is_urgent();
-        self.records_taken.push(job);
+        self.records_awaited |= queued.write.is_urgent();
+        self.records_taken.push(queued);
     }
 
     /// When the records that were taken are to be written; none without any.
@@ -338,27 +339,31 @@ impl Thread {
     }
 
     async fn write_records(&mut self) -> Result<(), Unknown> {
-        let mut jobs = std::mem::take(&mut self.records_taken);
+        let mut taken = std::mem::take(&mut self.records_taken);
         self.records_awaited = false;
-        if jobs.is_empty() {
+        if taken.is_empty() {
             return Ok(());
         }
-        self.records_urgent = jobs
+        self.records_urgent = taken
             .iter()
-            .map(|job| u32::from(job.write.is_urgent()))
+            .map(|queued| u32::from(queued.write.is_urgent()))
             .sum();
-        let writes = jobs.iter_mut().map(|job| &mut job.write);
+        let writes = taken.iter_mut().map(|queued| &mut queued.write);
         self.parts.shared.erased.apply(writes);
         let begun = Instant::now();
-        let done = write_records(&mut self.parts.conn, jobs.iter().map(|job| &job.write)).await;
+        let done = write_records(
+            &mut self.parts.conn,
+            taken.iter().map(|queued| &queued.write),
+        )
+        .await;
         let took = begun.elapsed();
         self.parts.shared.times.recorded(took);
         self.parts.shared.log.grew(COMMIT_OVERHEAD);
         (self.records_written, self.records_took) = (Instant::now(), took);
         match done {
             Done::Known(results) => {
-                for (job, result) in jobs.into_iter().zip(results) {
-                    job.reply(result);
+                for (queued, result) in taken.into_iter().zip(results) {
+                    queued.reply(result);
                 }
                 Ok(())
             }
@@ -367,7 +372,7 @@ impl Thread {
     }
 
     async fn do_maintenance(&mut self) -> Result<(), Unknown> {
-        let Some(job) = self
+        let Some(queued) = self
             .maintenance_taken
             .take()
             .or_else(|| self.parts.maintenance.try_recv().ok())
@@ -375,14 +380,14 @@ impl Thread {
             return Ok(());
         };
         let begun = Instant::now();
-        let done = do_maintenance(&mut self.parts.conn, &job.maintenance).await;
+        let done = do_maintenance(&mut self.parts.conn, &queued.maintenance).await;
         let took = begun.elapsed();
         self.parts.shared.times.chored(took);
         self.parts.shared.log.grew(MAINTENANCE_BYTES);
         self.maintenance_after = Instant::now() + MAINTENANCE_EVERY.max(took * MAINTENANCE_SHARE);
         match done {
             Done::Known(result) => {
-                let _ = job.done.send(result);
+                let _ = queued.done.send(result);
                 Ok(())
             }
             Done::Unknown(reason) => Err(self.stop(reason)),
@@ -428,8 +433,8 @@ impl Thread {
             let wanted = self.turn(taken.drain(..))?;
             self.carry_out(wanted).await?;
         }
-        while let Ok(job) = self.parts.records.try_recv() {
-            self.take_record(job);
+        while let Ok(queued) = self.parts.records.try_recv() {
+            self.take_record(queued);
             if self.records_taken.len() >= RECORDS_AT_A_TIME {
                 self.write_records().await?;
             }

@@ -12,7 +12,7 @@ use maskline_domain::ops::{BeginEpoch, NoteErasure, Unbind};
 use maskline_domain::{Actor, Binding, Envelope, PhoneNumber, PoolKey, SubsId};
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
-use maskline_store::jobs::Maintenance;
+use maskline_store::maintenance::Maintenance;
 use maskline_store::records::history;
 use maskline_store::sqlite::{self, DataDir, OpenError};
 use maskline_store::staging::Staging;

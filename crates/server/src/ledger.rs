@@ -1,22 +1,22 @@
 //! The ledger: every change goes through it, every read looks at it.
 //!
 //! One thread owns the only connection that writes. It takes what has queued,
-//! lets the pipeline of `store` decide it into a batch, appends that, and only
+//! lets the pipeline of `journal` decide it into a batch, appends that, and only
 //! then lets the callers know; between appends it writes call records and does
 //! a little of the maintenance for the background threads. The rules are the
 //! pipeline's; this is the shell around it.
 
 mod background;
+mod call_records;
 mod checkpointer;
 mod erase;
 mod erased;
 mod metrics;
 mod owners;
 mod projector;
-mod records;
 mod seeds;
 mod snapshotter;
-mod thread;
+mod writer_thread;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp, TypedCommand};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
-use maskline_store::jobs::Maintenance;
+use maskline_store::maintenance::Maintenance;
 use maskline_store::records::history::{self, Facts, Filter, Page, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::sqlite::{DataDir, OpenError};
@@ -37,9 +37,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::call_records::QueuedWrite;
+pub use self::call_records::{CallRecords, LostCallsError, Written};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
-use self::records::RecordJob;
-pub use self::records::{LostCallsError, Records, Written};
 pub use self::seeds::Seeds;
 use crate::clocks;
 pub use maskline_journal::pipeline::{SubmitError, Touch};
@@ -147,8 +147,8 @@ pub struct Running {
 struct Shared {
     core: RwLock<Core>,
     submissions: mpsc::Sender<Input<Caller>>,
-    records: mpsc::Sender<RecordJob>,
-    maintenance: mpsc::Sender<MaintenanceJob>,
+    records: mpsc::Sender<QueuedWrite>,
+    maintenance: mpsc::Sender<QueuedMaintenance>,
     readers: SqlitePool,
     seeds: Seeds,
     appended: Appended,
@@ -182,7 +182,7 @@ struct Appended {
 }
 
 #[derive(Debug)]
-struct MaintenanceJob {
+struct QueuedMaintenance {
     maintenance: Maintenance,
     done: oneshot::Sender<Result<u64, sqlx::Error>>,
 }
@@ -266,7 +266,7 @@ impl Ledger {
             erased: erased::Erasures::default(),
             options,
         });
-        let writer = thread::start(thread::Parts {
+        let writer = writer_thread::start(writer_thread::Parts {
             shared: Arc::clone(&shared),
             dir,
             conn,
@@ -497,9 +497,9 @@ impl Shared {
     /// Has the writer do a piece of maintenance, and waits for it.
     async fn maintain(&self, maintenance: Maintenance) -> Result<u64, sqlx::Error> {
         let (done, result) = oneshot::channel();
-        let job = MaintenanceJob { maintenance, done };
+        let queued = QueuedMaintenance { maintenance, done };
         self.maintenance
-            .send(job)
+            .send(queued)
             .await
             .map_err(|_| sqlx::Error::WorkerCrashed)?;
         result.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))

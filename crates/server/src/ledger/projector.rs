@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use maskline_store::jobs::Maintenance;
 use maskline_store::journal;
+use maskline_store::maintenance::Maintenance;
 use maskline_store::records::projection::Projection;
 use maskline_store::sqlite;
 use sqlx::SqlitePool;

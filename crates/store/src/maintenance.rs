@@ -1,0 +1,136 @@
+//! What the one write connection does between batches for threads in the background: parts of
+//! snapshots, pruning, projections, erasure. No caller waits for it.
+//!
+//! Every piece is small and may run twice.
+
+use maskline_domain::{Owner, PhoneNumber, SubsId};
+use sqlx::query;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::failure::{Done, give_up};
+use crate::records::call;
+use crate::records::history;
+use crate::records::projection::Projection;
+use crate::snapshot;
+use crate::{journal, meta, sqlite};
+use maskline_journal::Append;
+use maskline_journal::snapshot::Seal;
+
+/// A bounded piece of background work.
+#[derive(Debug)]
+pub enum Maintenance {
+    /// One part of a snapshot.
+    SnapshotPart {
+        /// The snapshot.
+        seq: u64,
+        /// Which part.
+        part: u64,
+        /// Its bytes.
+        payload: Vec<u8>,
+    },
+    /// The last row of a snapshot.
+    SnapshotSeal(Box<Seal>),
+    /// Takes away some parts of a snapshot.
+    DropSnapshotParts {
+        /// The snapshot.
+        seq: u64,
+        /// At most so many.
+        parts_max: u32,
+    },
+    /// Takes away some of the oldest batches.
+    Prune {
+        /// Those below this number.
+        below: u64,
+        /// At most so many.
+        rows_max: u32,
+    },
+    /// Rows of the projections.
+    Project(Projection),
+    /// Whose bindings were, where the history does not tell it yet.
+    FillOwners(Vec<(SubsId, Owner)>),
+    /// Other personal values for one batch.
+    BlankPersonal {
+        /// The batch.
+        seq: u64,
+        /// The values.
+        personal: Vec<u8>,
+    },
+    /// Blanks what the records tell of a person.
+    EraseRecords {
+        /// The person's number, if it is known.
+        number: Option<PhoneNumber>,
+        /// Ended bindings.
+        bindings: Vec<SubsId>,
+    },
+    /// Sets a fact of this store.
+    SetMeta {
+        /// The fact.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// Empties the write-ahead log; does 1 if that went, 0 if readers were in
+    /// the way.
+    TruncateLog,
+}
+
+/// Carries out one piece of maintenance in one transaction. Gives how much it did.
+pub async fn do_maintenance(
+    conn: &mut SqliteConnection,
+    maintenance: &Maintenance,
+) -> Done<Result<u64, sqlx::Error>> {
+    let outcome = async {
+        if let Maintenance::TruncateLog = maintenance {
+            return sqlite::truncate_log(conn).await.map(u64::from);
+        }
+        query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+        let did = maintenance.carry_out(conn).await?;
+        query("COMMIT").execute(&mut *conn).await?;
+        Ok(did)
+    };
+    match outcome.await {
+        Ok(did) => Done::Known(Ok(did)),
+        Err(error) => match give_up(conn, &error).await {
+            Append::Unknown(reason) => Done::Unknown(reason),
+            Append::Written | Append::NotWritten(_) => Done::Known(Err(error)),
+        },
+    }
+}
+
+impl Maintenance {
+    async fn carry_out(&self, conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+        match self {
+            Maintenance::SnapshotPart { seq, part, payload } => {
+                snapshot::write_part(conn, *seq, *part, payload).await?;
+                Ok(1)
+            }
+            Maintenance::SnapshotSeal(seal) => snapshot::write_seal(conn, seal).await.map(|()| 1),
+            Maintenance::DropSnapshotParts { seq, parts_max } => {
+                snapshot::drop_parts(conn, *seq, *parts_max).await
+            }
+            Maintenance::Prune { below, rows_max } => journal::prune(conn, *below, *rows_max).await,
+            Maintenance::Project(projection) => {
+                projection.write(conn).await?;
+                Ok(projection.rows() as u64)
+            }
+            Maintenance::FillOwners(owners) => history::own(conn, owners).await,
+            Maintenance::BlankPersonal { seq, personal } => {
+                journal::replace_personal(conn, *seq, personal).await?;
+                Ok(1)
+            }
+            Maintenance::EraseRecords { number, bindings } => {
+                let mut erased = 0;
+                for binding in bindings {
+                    erased += u64::from(history::erase(conn, *binding).await?);
+                    erased += call::erase(conn, *binding).await?;
+                }
+                if let Some(number) = number {
+                    erased += call::erase_number(conn, *number).await?;
+                }
+                Ok(erased)
+            }
+            Maintenance::SetMeta { name, value } => meta::set(conn, name, value).await.map(|()| 1),
+            Maintenance::TruncateLog => Ok(0),
+        }
+    }
+}
