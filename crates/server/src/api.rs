@@ -1,7 +1,7 @@
 //! The customers' interface: the vendor's RPC gateway, from a signed HTTP request to an action.
 //!
-//! [`server`] reads bodies and writes answers; [`request`], [`params`] and [`signature`] read and authenticate a
-//! request;
+//! [`server`] reads bodies and writes answers; [`request`], [`params`] and [`signature`] read a request
+//! and authenticate it;
 //! [`gateway`] is the way of a request through its checks; [`actions`] is the table of what can be
 //! asked; [`errors`], [`refusals`] and [`render`] say how answers look. Nothing here decides
 //! business: reads look at the state through the ledger, changes are commands that the domain
