@@ -1,6 +1,6 @@
 //! What a phone tells while its calls go on, and what it says of each at its end.
 
-use super::tone_detector::{Heard, Totals};
+use super::tone_detector::{DetectedSound, Totals};
 use maskline_domain::PhoneNumber;
 use maskline_sip::endpoint::LegId;
 use maskline_sip::message::{Message, Name, NameAddr};
@@ -15,15 +15,15 @@ pub struct Event {
     pub at_ms: u64,
     /// In which call; none for a message that belongs to no call yet.
     pub call: Option<LegId>,
-    /// What.
-    pub what: What,
+    /// What the phone saw or did.
+    pub kind: EventKind,
 }
 
 /// What a phone saw or did.
 #[derive(Clone, Debug)]
-pub enum What {
+pub enum EventKind {
     /// A SIP message came or went.
-    Message(Arc<Seen>),
+    Message(Arc<MessageSummary>),
     /// Somebody calls.
     Incoming {
         /// The number that is shown.
@@ -56,7 +56,7 @@ pub enum What {
     /// The other side takes no keys, so none are sent.
     NoKeys,
     /// What is heard has become something else.
-    Heard(Heard),
+    Heard(DetectedSound),
     /// A packet came to the call's sound; only if the settings want it.
     Packet {
         /// From where.
@@ -81,7 +81,7 @@ pub enum Way {
 
 /// One SIP message, with the few things of it that are worth a line.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct MessageSummary {
     /// Which way.
     pub way: Way,
     /// From whom, or to whom.
@@ -104,10 +104,10 @@ pub struct Seen {
     pub bytes: Arc<[u8]>,
 }
 
-impl std::fmt::Debug for Seen {
+impl std::fmt::Debug for MessageSummary {
     /// Numbers are masked; the bytes hold whole ones and are left out.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seen")
+        f.debug_struct("MessageSummary")
             .field("way", &self.way)
             .field("method", &self.method)
             .field("status", &self.status)
@@ -117,7 +117,7 @@ impl std::fmt::Debug for Seen {
     }
 }
 
-impl Seen {
+impl MessageSummary {
     pub(super) fn new(way: Way, peer: SocketAddr, message: &Message) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let status = message
@@ -160,7 +160,7 @@ pub(super) fn number(text: &str) -> Option<PhoneNumber> {
 
 /// Who ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum EndedBy {
     /// This phone.
     Us,
     /// The other side.
@@ -187,7 +187,7 @@ pub struct Report {
     /// It was over.
     pub ended_ms: u64,
     /// Who ended it.
-    pub by: By,
+    pub by: EndedBy,
     /// The status with which it was refused, if it was.
     pub status: Option<u16>,
     /// The Q.850 cause that was given.
@@ -214,7 +214,7 @@ impl Report {
             ringing_ms: None,
             answered_ms: None,
             ended_ms: began_ms,
-            by: By::Us,
+            by: EndedBy::Us,
             status: None,
             cause: None,
             early_media: false,
@@ -292,7 +292,7 @@ mod tests {
             let message = Message::parse(text.as_bytes()).expect("a message");
             let peer = SocketAddr::from(([192, 0, 2, 1], 5060));
             assert_eq!(
-                Seen::new(Way::In, peer, &message).has_sdp,
+                MessageSummary::new(Way::In, peer, &message).has_sdp,
                 has_sdp,
                 "{kind}"
             );

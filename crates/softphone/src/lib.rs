@@ -7,13 +7,13 @@
 //! takes calls, [`event`] what it tells.
 //!
 //! ```no_run
-//! # use maskline_softphone::{Options, Order, Phone, What};
+//! # use maskline_softphone::{Options, Order, Phone, EventKind};
 //! # async fn example() -> std::io::Result<()> {
 //! let (phone, mut events) = Phone::start(Options::new("127.0.0.1:0".parse().unwrap())).await?;
 //! let order = Order::new("127.0.0.1:5060".parse().unwrap(), "17000000001", "13900000000");
 //! phone.call(order).await;
 //! while let Some(event) = events.recv().await {
-//!     if let What::Over(report) = event.what {
+//!     if let EventKind::Over(report) = event.kind {
 //!         println!("talked for {} ms", report.talked_ms());
 //!         break;
 //!     }
@@ -30,12 +30,12 @@ pub mod sound_files;
 pub mod tone_detector;
 pub mod voice;
 
-pub use event::{By, Event, Report, Seen, Way, What};
+pub use event::{EndedBy, Event, EventKind, MessageSummary, Report, Way};
 pub use machine::{Order, Settings};
 pub use maskline_sip::endpoint::LegId;
 pub use reply::{Answering, Reply};
 pub use sound::Sound;
-pub use tone_detector::Heard;
+pub use tone_detector::DetectedSound;
 
 use machine::{Input, Machine, Output};
 use maskline_sip::time::Time;

@@ -13,7 +13,7 @@ mod wire;
 
 pub use types::{Input, Order, Output, Settings};
 
-use super::event::{By, Event, Packets, Report, What};
+use super::event::{EndedBy, Event, EventKind, Packets, Report};
 use super::reply::Reply;
 use super::sound::Sound;
 use super::voice::{Taken, Voice};
@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// Further behind than this, packets are left out rather than sent in a burst.
 const LATE_MAX: Duration = Duration::from_millis(200);
 
-struct Call {
+struct PhoneCall {
     report: Report,
     stage: Stage,
     voice: Voice,
@@ -42,7 +42,7 @@ struct Call {
     due: Option<(Time, Due)>,
 }
 
-impl Call {
+impl PhoneCall {
     fn offer(&mut self, direction: Direction) -> Option<Vec<u8>> {
         let own = self.media?;
         let audio = Audio {
@@ -83,7 +83,7 @@ pub struct Machine {
     settings: Settings,
     endpoint: Endpoint,
     seed: [u8; 32],
-    calls: BTreeMap<LegId, Call>,
+    calls: BTreeMap<LegId, PhoneCall>,
     /// Which call a message belongs to.
     by_call_id: BTreeMap<Box<[u8]>, LegId>,
     dues: BTreeSet<(Time, LegId)>,
@@ -189,7 +189,7 @@ impl Machine {
     fn insert(&mut self, id: LegId, report: Report, stage: Stage, play: Option<Vec<Sound>>) {
         let chance = self.chance(id);
         let play = play.unwrap_or_else(|| self.settings.play.clone());
-        let call = Call {
+        let call = PhoneCall {
             report,
             stage,
             voice: Voice::new(play, chance, self.settings.listens),
@@ -209,7 +209,7 @@ impl Machine {
         };
         call.media = address;
         match (&call.stage, address) {
-            (Stage::Dialling(_), None) => self.over(id, By::Us, Some(500), Some(47), now),
+            (Stage::Dialling(_), None) => self.over(id, EndedBy::Us, Some(500), Some(47), now),
             (_, None) => self.refuse(id, 500, Some(47), now),
             (Stage::Dialling(_), Some(_)) => self.send_invite(id, now),
             (Stage::Ringing { .. }, Some(_)) => self.ring(id, now),
@@ -224,10 +224,10 @@ impl Machine {
         };
         call.report.answered_ms = Some(now.as_millis());
         call.voice.speak();
-        let what = What::Answered {
+        let kind = EventKind::Answered {
             shown: call.report.shown,
         };
-        self.tell(Some(id), what, now);
+        self.tell(Some(id), kind, now);
     }
 
     fn hang_up(&mut self, id: LegId, now: Time) {
@@ -240,17 +240,17 @@ impl Machine {
         if !matches!(call.stage, Stage::Dialling(_)) {
             self.sip(SipInput::HangUp(id, Some(16)), now);
         }
-        self.over(id, By::Us, None, Some(16), now);
+        self.over(id, EndedBy::Us, None, Some(16), now);
     }
 
     fn capture(&mut self, id: LegId, from: SocketAddr, control: bool, bytes: &[u8], now: Time) {
         if self.settings.captures && self.calls.contains_key(&id) {
-            let what = What::Packet {
+            let kind = EventKind::Packet {
                 from,
                 control,
                 bytes: bytes.into(),
             };
-            self.tell(Some(id), what, now);
+            self.tell(Some(id), kind, now);
         }
     }
 
@@ -282,9 +282,9 @@ impl Machine {
         if self.settings.records && !samples.is_empty() {
             self.outputs.push_back(Output::Sound(id, samples));
         }
-        let key = key.map(What::Key);
-        for what in key.into_iter().chain(heard.map(What::Heard)) {
-            self.tell(Some(id), what, now);
+        let key = key.map(EventKind::Key);
+        for kind in key.into_iter().chain(heard.map(EventKind::Heard)) {
+            self.tell(Some(id), kind, now);
         }
     }
 
@@ -338,7 +338,7 @@ impl Machine {
     }
 
     /// The call is over: tells its report and gives back its media.
-    fn over(&mut self, id: LegId, by: By, status: Option<u16>, cause: Option<u8>, now: Time) {
+    fn over(&mut self, id: LegId, by: EndedBy, status: Option<u16>, cause: Option<u8>, now: Time) {
         self.set_due(id, None);
         let Some(call) = self.calls.remove(&id) else {
             return;
@@ -358,14 +358,14 @@ impl Machine {
             ..call.report
         };
         self.outputs.push_back(Output::CloseMedia(id));
-        self.tell(Some(id), What::Over(Box::new(report)), now);
+        self.tell(Some(id), EventKind::Over(Box::new(report)), now);
     }
 
-    fn tell(&mut self, call: Option<LegId>, what: What, now: Time) {
+    fn tell(&mut self, call: Option<LegId>, kind: EventKind, now: Time) {
         self.outputs.push_back(Output::Tell(Event {
             at_ms: now.as_millis(),
             call,
-            what,
+            kind,
         }));
     }
 

@@ -19,7 +19,7 @@ const TONES_MAX: usize = 16;
 
 /// A kind of sound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum DetectedSound {
     /// Nothing.
     Silence,
     /// One tone of so many Hz, to the nearest 10.
@@ -28,7 +28,7 @@ pub enum Heard {
     Speech,
 }
 
-impl Heard {
+impl DetectedSound {
     fn is_same(self, other: Self) -> bool {
         match (self, other) {
             (Self::Tone(one), Self::Tone(other)) => one.abs_diff(other) <= SAME_TONE_HZ,
@@ -37,7 +37,7 @@ impl Heard {
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for DetectedSound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silence => f.write_str("silence"),
@@ -66,11 +66,11 @@ impl Totals {
         times.map(|(_, ms)| ms).sum()
     }
 
-    fn add(&mut self, heard: Heard) {
+    fn add(&mut self, heard: DetectedSound) {
         match heard {
-            Heard::Silence => self.silence_ms += WINDOW_MS,
-            Heard::Speech => self.speech_ms += WINDOW_MS,
-            Heard::Tone(hz) => {
+            DetectedSound::Silence => self.silence_ms += WINDOW_MS,
+            DetectedSound::Speech => self.speech_ms += WINDOW_MS,
+            DetectedSound::Tone(hz) => {
                 let near = |tone: &&u16| tone.abs_diff(hz) <= SAME_TONE_HZ;
                 let known = self.tones.keys().find(near).copied().unwrap_or(hz);
                 if self.tones.len() < TONES_MAX || self.tones.contains_key(&known) {
@@ -87,8 +87,8 @@ impl Totals {
 #[derive(Clone, Debug, Default)]
 pub struct ToneDetector {
     window: Vec<i16>,
-    last: Option<Heard>,
-    told: Option<Heard>,
+    last: Option<DetectedSound>,
+    told: Option<DetectedSound>,
     /// All so far.
     pub totals: Totals,
 }
@@ -96,7 +96,7 @@ pub struct ToneDetector {
 impl ToneDetector {
     /// Takes samples; gives the kind of sound when it has become another. A change takes two windows in
     /// a row, lest the edge between two tones counts as speech.
-    pub fn take(&mut self, samples: &[i16]) -> Option<Heard> {
+    pub fn take(&mut self, samples: &[i16]) -> Option<DetectedSound> {
         let mut told = None;
         for &sample in samples {
             self.window.push(sample);
@@ -109,7 +109,7 @@ impl ToneDetector {
         told
     }
 
-    fn on_window(&mut self, heard: Heard) -> Option<Heard> {
+    fn on_window(&mut self, heard: DetectedSound) -> Option<DetectedSound> {
         self.totals.add(heard);
         let settled = self.last.is_some_and(|last| last.is_same(heard));
         self.last = Some(heard);
@@ -122,17 +122,17 @@ impl ToneDetector {
     }
 }
 
-fn classify(window: &[i16]) -> Heard {
+fn classify(window: &[i16]) -> DetectedSound {
     let energy: f64 = window.iter().map(|&sample| f64::from(sample).powi(2)).sum();
     if (energy / window.len() as f64).sqrt() < SILENCE_MAX {
-        return Heard::Silence;
+        return DetectedSound::Silence;
     }
     match frequency(window) {
         Some(hz) if share(window, hz, energy) >= TONE_SHARE_MIN => {
             // Below half the rate, so it fits.
-            Heard::Tone((hz / 10.0).round() as u16 * 10)
+            DetectedSound::Tone((hz / 10.0).round() as u16 * 10)
         }
-        _ => Heard::Speech,
+        _ => DetectedSound::Speech,
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
         for hz in [300, 440, 697, 1_000, 1_250, 3_000] {
             let mut detector = ToneDetector::default();
             let told = detector.take(&said(vec![Sound::Tone(hz, None)], 15));
-            let Some(Heard::Tone(found)) = told else {
+            let Some(DetectedSound::Tone(found)) = told else {
                 panic!("{hz} Hz is {told:?}");
             };
             assert!(found.abs_diff(hz) <= 10, "{hz} Hz is {found} Hz");
@@ -184,13 +184,13 @@ mod tests {
 
     #[test]
     fn silence_two_tones_at_once_and_noise_are_no_tone() {
-        assert_eq!(classify(&[8; WINDOW]), Heard::Silence);
+        assert_eq!(classify(&[8; WINDOW]), DetectedSound::Silence);
         let (one, other) = (
             said(vec![Sound::Tone(697, None)], 5),
             said(vec![Sound::Tone(1_209, None)], 5),
         );
         let both: Vec<i16> = one.iter().zip(&other).map(|(a, b)| a / 2 + b / 2).collect();
-        assert_eq!(classify(&both), Heard::Speech);
+        assert_eq!(classify(&both), DetectedSound::Speech);
         let mut state = 1u32;
         let noise: Vec<i16> = (0..WINDOW)
             .map(|_| {
@@ -198,7 +198,7 @@ mod tests {
                 (state >> 18) as i16 - 8_192
             })
             .collect();
-        assert_eq!(classify(&noise), Heard::Speech);
+        assert_eq!(classify(&noise), DetectedSound::Speech);
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
             .chunks(160)
             .filter_map(|frame| detector.take(frame))
             .collect();
-        assert_eq!(told, [Heard::Tone(440), Heard::Silence]);
+        assert_eq!(told, [DetectedSound::Tone(440), DetectedSound::Silence]);
         assert_eq!(detector.totals.silence_ms, 1_000);
     }
 }

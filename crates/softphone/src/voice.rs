@@ -2,7 +2,7 @@
 
 use super::event::Packets;
 use super::sound::{Playlist, Sound};
-use super::tone_detector::{Heard, ToneDetector};
+use super::tone_detector::{DetectedSound, ToneDetector};
 use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
 use maskline_sip::rtp::{HEADER_BYTES, Outgoing, Packet, Reception};
@@ -79,7 +79,7 @@ pub struct Taken {
     /// A key that was pressed.
     pub key: Option<char>,
     /// What is heard has become something else.
-    pub heard: Option<Heard>,
+    pub heard: Option<DetectedSound>,
     /// The packet that goes back at once.
     pub echo: Option<Vec<u8>>,
 }

@@ -11,7 +11,7 @@ use super::{Client, Common, Failure, block_on, call};
 use crate::serve::Addresses;
 use maskline_domain::PhoneNumber;
 use maskline_sip::dtmf::code_of;
-use maskline_softphone::{Answering, By, Options, Order, Reply, Report, Sound, What};
+use maskline_softphone::{Answering, EndedBy, EventKind, Options, Order, Reply, Report, Sound};
 
 /// What a caller says if no file is given: a tone that no phone of the demo has.
 const TONE_HZ: u16 = 440;
@@ -115,7 +115,7 @@ async fn make(
                     phone.close().await;
                     return Err(failure);
                 }
-                if let What::Over(report) = event.what {
+                if let EventKind::Over(report) = event.kind {
                     break report;
                 }
             }
@@ -137,7 +137,7 @@ fn outcome(report: &Report) -> Result<(), Failure> {
     if report.is_answered() {
         return Ok(());
     }
-    if report.by == By::Silence {
+    if report.by == EndedBy::Silence {
         let reason = "nobody answers SIP there; is the service running?";
         return Err(Failure::Unreachable(reason.to_owned()));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::steps::StepPrinter;
 use super::{Common, Failure, block_on};
-use maskline_softphone::{Answering, Options, Phone, Reply, Sound, What, sound_files};
+use maskline_softphone::{Answering, EventKind, Options, Phone, Reply, Sound, sound_files};
 
 /// The longest time that can be given.
 const SECONDS_MAX: f64 = 86_400.0;
@@ -100,7 +100,7 @@ pub fn run(common: &Common, args: &Args) -> Result<(), Failure> {
                     if let Err(failure) = printer.tell(&event) {
                         break Err(failure);
                     }
-                    if args.once && matches!(event.what, What::Over(_)) {
+                    if args.once && matches!(event.kind, EventKind::Over(_)) {
                         break Ok(());
                     }
                 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Failure;
 use maskline_domain::PhoneNumber;
 use maskline_softphone::event::{Packets, cause_name};
-use maskline_softphone::{By, Event, Report, Seen, Way, What};
+use maskline_softphone::{EndedBy, Event, EventKind, MessageSummary, Report, Way};
 
 /// Prints events.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl StepPrinter {
             writeln!(out, "{}", self.object(event))?;
         } else {
             let seconds = event.at_ms as f64 / 1_000.0;
-            for line in self.lines(&event.what) {
+            for line in self.lines(&event.kind) {
                 writeln!(out, "{seconds:>8.3}  {line}")?;
             }
         }
@@ -45,36 +45,38 @@ impl StepPrinter {
         }
     }
 
-    fn lines(&self, what: &What) -> Vec<String> {
-        let line = match what {
-            What::Message(seen) => self.message(seen),
-            What::Incoming { shown, dialled } => {
+    fn lines(&self, kind: &EventKind) -> Vec<String> {
+        let line = match kind {
+            EventKind::Message(seen) => self.message(seen),
+            EventKind::Incoming { shown, dialled } => {
                 let (shown, dialled) = (self.number(*shown), self.number(*dialled));
                 format!("{shown} calls {dialled}")
             }
-            What::Progress {
+            EventKind::Progress {
                 status: 180,
                 early_media: false,
             } => "it rings".to_owned(),
-            What::Progress {
+            EventKind::Progress {
                 early_media: true, ..
             } => "it can be heard before any answer (early media)".to_owned(),
-            What::Progress { status, .. } => format!("progress {status}"),
-            What::Answered { shown } => format!("answered; number shown: {}", self.number(*shown)),
-            What::Held => "put on hold by the other side".to_owned(),
-            What::Resumed => "taken from hold".to_owned(),
-            What::OfferAccepted => "the change was accepted".to_owned(),
-            What::OfferRefused(status) => format!("the change was refused: {status}"),
-            What::Key(key) => format!("key {key} was pressed"),
-            What::NoKeys => "the other side takes no keys; none are sent".to_owned(),
-            What::Heard(heard) => format!("heard: {heard}"),
-            What::Packet { .. } => return Vec::new(),
-            What::Over(report) => return self.report(report),
+            EventKind::Progress { status, .. } => format!("progress {status}"),
+            EventKind::Answered { shown } => {
+                format!("answered; number shown: {}", self.number(*shown))
+            }
+            EventKind::Held => "put on hold by the other side".to_owned(),
+            EventKind::Resumed => "taken from hold".to_owned(),
+            EventKind::OfferAccepted => "the change was accepted".to_owned(),
+            EventKind::OfferRefused(status) => format!("the change was refused: {status}"),
+            EventKind::Key(key) => format!("key {key} was pressed"),
+            EventKind::NoKeys => "the other side takes no keys; none are sent".to_owned(),
+            EventKind::Heard(heard) => format!("heard: {heard}"),
+            EventKind::Packet { .. } => return Vec::new(),
+            EventKind::Over(report) => return self.report(report),
         };
         vec![line]
     }
 
-    fn message(&self, seen: &Seen) -> String {
+    fn message(&self, seen: &MessageSummary) -> String {
         let way = match seen.way {
             Way::In => "<-",
             Way::Out => "->",
@@ -123,8 +125,8 @@ impl StepPrinter {
 
     fn object(&self, event: &Event) -> Value {
         let number = |number: &Option<PhoneNumber>| number.map(|number| self.number(Some(number)));
-        let mut object = match &event.what {
-            What::Message(seen) => json!({
+        let mut object = match &event.kind {
+            EventKind::Message(seen) => json!({
                 "event": "message",
                 "way": match seen.way { Way::In => "in", Way::Out => "out" },
                 "method": seen.method,
@@ -136,25 +138,25 @@ impl StepPrinter {
                 "cause": seen.cause,
                 "sdp": seen.has_sdp,
             }),
-            What::Incoming { shown, dialled } => {
+            EventKind::Incoming { shown, dialled } => {
                 json!({"event": "incoming", "shown": number(shown), "dialled": number(dialled)})
             }
-            What::Progress {
+            EventKind::Progress {
                 status,
                 early_media,
             } => json!({"event": "progress", "status": status, "early_media": early_media}),
-            What::Answered { shown } => json!({"event": "answered", "shown": number(shown)}),
-            What::Held => json!({"event": "held"}),
-            What::Resumed => json!({"event": "resumed"}),
-            What::OfferAccepted => json!({"event": "offer_accepted"}),
-            What::OfferRefused(status) => json!({"event": "offer_refused", "status": status}),
-            What::Key(key) => json!({"event": "key", "key": key.to_string()}),
-            What::NoKeys => json!({"event": "no_keys"}),
-            What::Heard(heard) => json!({"event": "heard", "heard": heard.to_string()}),
-            What::Packet { control, bytes, .. } => {
+            EventKind::Answered { shown } => json!({"event": "answered", "shown": number(shown)}),
+            EventKind::Held => json!({"event": "held"}),
+            EventKind::Resumed => json!({"event": "resumed"}),
+            EventKind::OfferAccepted => json!({"event": "offer_accepted"}),
+            EventKind::OfferRefused(status) => json!({"event": "offer_refused", "status": status}),
+            EventKind::Key(key) => json!({"event": "key", "key": key.to_string()}),
+            EventKind::NoKeys => json!({"event": "no_keys"}),
+            EventKind::Heard(heard) => json!({"event": "heard", "heard": heard.to_string()}),
+            EventKind::Packet { control, bytes, .. } => {
                 json!({"event": "packet", "control": control, "length": bytes.len()})
             }
-            What::Over(report) => json!({
+            EventKind::Over(report) => json!({
                 "event": "over",
                 "outgoing": report.outgoing,
                 "answered": report.is_answered(),
@@ -204,11 +206,11 @@ pub fn ending(report: &Report) -> String {
     line
 }
 
-fn by(by: By) -> &'static str {
+fn by(by: EndedBy) -> &'static str {
     match by {
-        By::Us => "this phone",
-        By::Them => "the other side",
-        By::Silence => "nobody",
+        EndedBy::Us => "this phone",
+        EndedBy::Them => "the other side",
+        EndedBy::Silence => "nobody",
     }
 }
 

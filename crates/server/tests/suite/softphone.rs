@@ -4,7 +4,7 @@ mod demo;
 
 use maskline_domain::PhoneNumber;
 use maskline_softphone::{
-    Answering, Event, LegId, Options, Order, Phone, Reply, Report, Sound, What, sound_files,
+    Answering, Event, EventKind, LegId, Options, Order, Phone, Reply, Report, Sound, sound_files,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,12 +40,12 @@ async fn next(events: &mut Receiver<Event>) -> Event {
 }
 
 /// Everything that is told until a call is over.
-async fn until_over(events: &mut Receiver<Event>) -> (Vec<What>, Report) {
+async fn until_over(events: &mut Receiver<Event>) -> (Vec<EventKind>, Report) {
     let mut told = Vec::new();
     loop {
-        match next(events).await.what {
-            What::Over(report) => return (told, *report),
-            what => told.push(what),
+        match next(events).await.kind {
+            EventKind::Over(report) => return (told, *report),
+            kind => told.push(kind),
         }
     }
 }
@@ -53,7 +53,7 @@ async fn until_over(events: &mut Receiver<Event>) -> (Vec<What>, Report) {
 async fn until_incoming(events: &mut Receiver<Event>) -> LegId {
     loop {
         let event = next(events).await;
-        if let (What::Incoming { .. }, Some(call)) = (event.what, event.call) {
+        if let (EventKind::Incoming { .. }, Some(call)) = (event.kind, event.call) {
             return call;
         }
     }
@@ -79,7 +79,7 @@ async fn two_phones_talk_press_keys_and_record() {
     let (told, from_callee) = until_over(&mut at_callee).await;
     let packets = told
         .iter()
-        .filter(|what| matches!(what, What::Packet { .. }));
+        .filter(|kind| matches!(kind, EventKind::Packet { .. }));
     assert!(packets.count() >= 80, "every packet can be looked into");
     assert!(from_caller.is_answered() && from_callee.is_answered());
     assert_eq!(
@@ -119,7 +119,7 @@ async fn a_phone_that_is_closed_hangs_up_and_one_that_rings_is_answered_by_hand(
             false => callee.refuse(call, 486, Some(17)).await,
         }
         if answers {
-            while !matches!(next(&mut at_caller).await.what, What::Answered { .. }) {}
+            while !matches!(next(&mut at_caller).await.kind, EventKind::Answered { .. }) {}
             callee.hang_up(call).await;
         }
         let (_, report) = until_over(&mut at_caller).await;

@@ -1,7 +1,7 @@
 //! Calls that come.
 
-use super::{Call, Due, Machine, Stage, TICK};
-use crate::event::{By, Report, What, number, number_in};
+use super::{Due, Machine, PhoneCall, Stage, TICK};
+use crate::event::{EndedBy, EventKind, Report, number, number_in};
 use crate::reply::Reply;
 use crate::voice::{Path, answering_audio};
 use maskline_sip::endpoint::{Input as SipInput, LegId, Refusal};
@@ -18,11 +18,11 @@ impl Machine {
         let mut report = Report::new(false, number(&dialled), now.as_millis());
         report.shown = shown;
         self.learn_call_id(invite, id);
-        let what = What::Incoming {
+        let kind = EventKind::Incoming {
             shown,
             dialled: number(&dialled),
         };
-        self.tell(Some(id), what, now);
+        self.tell(Some(id), kind, now);
         let reply = self.settings.answering.reply(&dialled);
         // The report must have its call, even if that is over at once.
         let wanted = match (&reply, invite.sdp().unwrap_or_default()) {
@@ -38,7 +38,7 @@ impl Machine {
                 report.status = Some(status);
                 report.cause = cause;
                 self.forget_call_id(id);
-                self.tell(Some(id), What::Over(Box::new(report)), now);
+                self.tell(Some(id), EventKind::Over(Box::new(report)), now);
             }
             Ok(offer) => {
                 let play = match &reply {
@@ -138,10 +138,10 @@ impl Machine {
     }
 
     pub(super) fn refuse(&mut self, id: LegId, status: u16, cause: Option<u8>, now: Time) {
-        let rings = |call: &Call| matches!(call.stage, Stage::Ringing { .. });
+        let rings = |call: &PhoneCall| matches!(call.stage, Stage::Ringing { .. });
         if self.calls.get(&id).is_some_and(rings) {
             self.sip(SipInput::Refuse(id, Refusal { status, cause }), now);
-            self.over(id, By::Us, Some(status), cause, now);
+            self.over(id, EndedBy::Us, Some(status), cause, now);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Calls that we make.
 
 use super::{Due, Machine, Order, Stage, TICK};
-use crate::event::{By, Report, What, number};
+use crate::event::{EndedBy, EventKind, Report, number};
 use crate::voice::Path;
 use maskline_sip::endpoint::{Dial, Input as SipInput, LegId};
 use maskline_sip::hop::Hop;
@@ -49,18 +49,18 @@ impl Machine {
         };
         call.report.ringing_ms.get_or_insert(now.as_millis());
         call.report.early_media |= early_media;
-        let what = What::Progress {
+        let kind = EventKind::Progress {
             status,
             early_media,
         };
-        self.tell(Some(id), what, now);
+        self.tell(Some(id), kind, now);
     }
 
     pub(super) fn on_answered(&mut self, id: LegId, sdp: Option<&[u8]>, now: Time) {
         if !self.take_answer(id, sdp.unwrap_or_default(), now) {
             // Answered with what we never offered: nobody could talk.
             self.sip(SipInput::HangUp(id, Some(65)), now);
-            return self.over(id, By::Us, None, Some(65), now);
+            return self.over(id, EndedBy::Us, None, Some(65), now);
         }
         let Some(call) = self.calls.get_mut(&id) else {
             return;

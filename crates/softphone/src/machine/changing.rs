@@ -1,7 +1,7 @@
 //! What happens while a call stands: other media, and keys.
 
-use super::{Call, Machine, Stage};
-use crate::event::What;
+use super::{Machine, PhoneCall, Stage};
+use crate::event::EventKind;
 use maskline_sip::dtmf;
 use maskline_sip::endpoint::{Input as SipInput, LegId};
 use maskline_sip::sdp::{self, Direction};
@@ -9,7 +9,7 @@ use maskline_sip::time::Time;
 
 impl Machine {
     pub(super) fn offer(&mut self, id: LegId, direction: Direction, now: Time) {
-        let talking = |call: &&mut Call| matches!(call.stage, Stage::Talking);
+        let talking = |call: &&mut PhoneCall| matches!(call.stage, Stage::Talking);
         let call = self.calls.get_mut(&id).filter(talking);
         if let Some(offer) = call.and_then(|call| call.offer(direction)) {
             self.sip(SipInput::Offer(id, offer), now);
@@ -42,8 +42,12 @@ impl Machine {
         let held = description.audio.is_on_hold();
         if held != call.held {
             call.held = held;
-            let what = if held { What::Held } else { What::Resumed };
-            self.tell(Some(id), what, now);
+            let kind = if held {
+                EventKind::Held
+            } else {
+                EventKind::Resumed
+            };
+            self.tell(Some(id), kind, now);
         }
     }
 
@@ -52,7 +56,7 @@ impl Machine {
         let key = dtmf::read_info(content_type, body).map(|(key, _)| key);
         if let (Some(call), Some(key)) = (self.calls.get_mut(&id), key) {
             call.report.keys.push(key);
-            self.tell(Some(id), What::Key(key), now);
+            self.tell(Some(id), EventKind::Key(key), now);
         }
     }
 
@@ -61,7 +65,7 @@ impl Machine {
             return;
         };
         if !call.voice.press(keys) {
-            self.tell(Some(id), What::NoKeys, now);
+            self.tell(Some(id), EventKind::NoKeys, now);
         }
     }
 }

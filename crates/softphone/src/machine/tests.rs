@@ -1,7 +1,7 @@
 //! Phone against phone in virtual time.
 
 use super::*;
-use crate::Heard;
+use crate::DetectedSound;
 use crate::event::{Way, number};
 use crate::reply::Answering;
 use crate::sound::{melody, special_information};
@@ -28,7 +28,7 @@ enum Packet {
 /// Two phones and the wire between them, on which everything takes a millisecond.
 struct World {
     phones: [Machine; 2],
-    told: [Vec<What>; 2],
+    told: [Vec<EventKind>; 2],
     /// When, to which phone, what.
     wire: VecDeque<(Time, usize, Packet)>,
     lines: [Option<LegId>; 2],
@@ -107,7 +107,7 @@ impl World {
                 }
                 Output::CloseMedia(call) => assert_eq!(self.lines[phone].take(), Some(call)),
                 Output::Sound(_, samples) => self.sounds.extend(samples),
-                Output::Tell(event) => self.told[phone].push(event.what),
+                Output::Tell(event) => self.told[phone].push(event.kind),
             }
         }
     }
@@ -169,8 +169,8 @@ impl World {
     fn report(&self, phone: usize) -> &Report {
         let reports: Vec<_> = self.told[phone]
             .iter()
-            .filter_map(|what| match what {
-                What::Over(report) => Some(report),
+            .filter_map(|kind| match kind {
+                EventKind::Over(report) => Some(report),
                 _ => None,
             })
             .collect();
@@ -178,9 +178,9 @@ impl World {
         reports[0]
     }
 
-    fn heard(&self, phone: usize) -> Vec<Heard> {
-        let heard = self.told[phone].iter().filter_map(|what| match what {
-            What::Heard(heard) => Some(*heard),
+    fn heard(&self, phone: usize) -> Vec<DetectedSound> {
+        let heard = self.told[phone].iter().filter_map(|kind| match kind {
+            EventKind::Heard(heard) => Some(*heard),
             _ => None,
         });
         heard.collect()
@@ -214,7 +214,7 @@ fn both_hear_each_other_see_each_others_number_and_count_every_packet() {
         (callee.shown, callee.dialled),
         (number_of(FROM), number_of(TO))
     );
-    assert_eq!((caller.by, callee.by), (By::Us, By::Them));
+    assert_eq!((caller.by, callee.by), (EndedBy::Us, EndedBy::Them));
     assert_eq!(callee.cause, Some(16));
     assert!(
         (4_000..4_100).contains(&caller.talked_ms()),
@@ -224,9 +224,13 @@ fn both_hear_each_other_see_each_others_number_and_count_every_packet() {
     let first = &world.heard(CALLER)[..3];
     assert_eq!(
         first,
-        [Heard::Tone(1_000), Heard::Tone(800), Heard::Tone(1_250)]
+        [
+            DetectedSound::Tone(1_000),
+            DetectedSound::Tone(800),
+            DetectedSound::Tone(1_250)
+        ]
     );
-    assert_eq!(world.heard(CALLEE), [Heard::Tone(440)]);
+    assert_eq!(world.heard(CALLEE), [DetectedSound::Tone(440)]);
     assert!(
         caller.packets.sent >= 195 && caller.packets.received >= 195,
         "{:?}",
@@ -248,8 +252,8 @@ fn every_message_is_told_on_both_sides() {
     world.call(1);
     world.run_until(3_000);
     let told = |phone: usize, way: Way| -> Vec<String> {
-        let lines = world.told[phone].iter().filter_map(|what| match what {
-            What::Message(seen) if seen.way == way => Some(match &seen.status {
+        let lines = world.told[phone].iter().filter_map(|kind| match kind {
+            EventKind::Message(seen) if seen.way == way => Some(match &seen.status {
                 Some((status, _)) => format!("{status} {}", seen.method),
                 None => seen.method.clone(),
             }),
@@ -288,7 +292,7 @@ fn a_refusal_is_told_with_its_cause() {
             assert_eq!((report.status, report.cause), (Some(status), cause));
             assert!(!report.is_answered());
         }
-        assert_eq!(world.report(CALLER).by, By::Them);
+        assert_eq!(world.report(CALLER).by, EndedBy::Them);
         world.assert_idle();
     }
 }
@@ -323,13 +327,13 @@ fn a_phone_that_rings_is_given_up_by_the_caller() {
     assert!(
         world.told[CALLER]
             .iter()
-            .any(|what| matches!(what, What::Progress { status: 180, .. }))
+            .any(|kind| matches!(kind, EventKind::Progress { status: 180, .. }))
     );
     world.give(CALLER, Input::HangUp(call));
     world.run_until(21_000);
-    assert_eq!(world.report(CALLER).by, By::Us);
+    assert_eq!(world.report(CALLER).by, EndedBy::Us);
     let callee = world.report(CALLEE);
-    assert_eq!((callee.by, callee.status), (By::Them, Some(487)));
+    assert_eq!((callee.by, callee.status), (EndedBy::Them, Some(487)));
     world.assert_idle();
 }
 
@@ -362,7 +366,7 @@ fn a_phone_hangs_up_when_its_time_has_come() {
     world.call(60);
     world.run_until(5_000);
     let caller = world.report(CALLER);
-    assert_eq!((caller.by, caller.cause), (By::Them, Some(16)));
+    assert_eq!((caller.by, caller.cause), (EndedBy::Them, Some(16)));
     assert!(
         (2_990..3_010).contains(&caller.talked_ms()),
         "{}",
@@ -397,7 +401,10 @@ fn an_echo_comes_back_and_what_is_said_can_be_changed() {
     world.run_until(3_000);
     world.give(CALLER, Input::Play(call, vec![Sound::Tone(2_000, None)]));
     world.run_until(8_000);
-    assert_eq!(world.heard(CALLER), [Heard::Tone(440), Heard::Tone(2_000)]);
+    assert_eq!(
+        world.heard(CALLER),
+        [DetectedSound::Tone(440), DetectedSound::Tone(2_000)]
+    );
     let report = world.report(CALLER);
     assert_eq!(report.packets.lost, 0);
 }
@@ -435,7 +442,7 @@ fn nobody_there_is_told_as_silence() {
         world.wire.clear();
     }
     let report = world.report(CALLER);
-    assert_eq!((report.by, report.status), (By::Silence, Some(408)));
+    assert_eq!((report.by, report.status), (EndedBy::Silence, Some(408)));
 }
 
 #[test]
@@ -457,8 +464,8 @@ fn garbage_and_strangers_change_nothing() {
 
 /// The version in the `o=` line of each description that a phone has sent, in order.
 fn versions(world: &World, phone: usize) -> Vec<u32> {
-    let sent = world.told[phone].iter().filter_map(|what| match what {
-        What::Message(seen) if seen.way == Way::Out && seen.has_sdp => Some(seen),
+    let sent = world.told[phone].iter().filter_map(|kind| match kind {
+        EventKind::Message(seen) if seen.way == Way::Out && seen.has_sdp => Some(seen),
         _ => None,
     });
     let origin = |bytes: &[u8]| {
@@ -500,13 +507,13 @@ fn a_call_is_put_on_hold_and_taken_back() {
     assert!(matches!(
         world.told[CALLEE]
             .iter()
-            .rfind(|what| !matches!(what, What::Heard(_) | What::Message(_))),
-        Some(What::Held)
+            .rfind(|kind| !matches!(kind, EventKind::Heard(_) | EventKind::Message(_))),
+        Some(EventKind::Held)
     ));
     assert!(
         world.told[CALLER]
             .iter()
-            .any(|what| matches!(what, What::OfferAccepted))
+            .any(|kind| matches!(kind, EventKind::OfferAccepted))
     );
     let heard_ms = world.sounds.len() / 8;
     world.run_until(5_000);
@@ -520,7 +527,7 @@ fn a_call_is_put_on_hold_and_taken_back() {
     assert!(
         world.told[CALLEE]
             .iter()
-            .any(|what| matches!(what, What::Resumed))
+            .any(|kind| matches!(kind, EventKind::Resumed))
     );
     assert!(world.sounds.len() / 8 >= heard_ms + 2_900);
     world.run_until(15_000);
@@ -541,7 +548,7 @@ fn what_cannot_be_carried_is_refused_and_the_call_goes_on() {
     assert!(
         world.told[CALLER]
             .iter()
-            .any(|what| matches!(what, What::OfferRefused(488)))
+            .any(|kind| matches!(kind, EventKind::OfferRefused(488)))
     );
     world.run_until(10_000);
     assert!(world.report(CALLER).talked_ms() >= 4_900);

@@ -1,7 +1,7 @@
 //! The wire: what comes, what goes, and what our endpoint makes of it.
 
 use super::{Machine, Output, peer};
-use crate::event::{By, Seen, Way, What, number_in};
+use crate::event::{EndedBy, EventKind, MessageSummary, Way, number_in};
 use maskline_sip::endpoint::{Event as SipEvent, Input as SipInput, LegId, Output as SipOutput};
 use maskline_sip::hop::Hop;
 use maskline_sip::message::{Message, Method, Name};
@@ -22,8 +22,8 @@ impl Machine {
             let call = call.copied();
             self.note_shown(call, &message);
             if self.settings.traces {
-                let seen = Seen::new(Way::In, from, &message);
-                self.tell(call, What::Message(Arc::new(seen)), now);
+                let seen = MessageSummary::new(Way::In, from, &message);
+                self.tell(call, EventKind::Message(Arc::new(seen)), now);
             }
         }
         let from = Hop::udp(from);
@@ -77,8 +77,8 @@ impl Machine {
                         .header(Name::CallId)
                         .and_then(|id| self.by_call_id.get(id));
                     let call = call.copied();
-                    let seen = Seen::new(Way::Out, to, &message);
-                    self.tell(call, What::Message(Arc::new(seen)), now);
+                    let seen = MessageSummary::new(Way::Out, to, &message);
+                    self.tell(call, EventKind::Message(Arc::new(seen)), now);
                 }
             }
         }
@@ -98,12 +98,22 @@ impl Machine {
                 cause,
                 silent,
             } => {
-                let by = if silent { By::Silence } else { By::Them };
+                let by = if silent {
+                    EndedBy::Silence
+                } else {
+                    EndedBy::Them
+                };
                 self.over(leg, by, Some(status), cause, now);
             }
-            SipEvent::Cancelled { leg, cause } => self.over(leg, By::Them, Some(487), cause, now),
+            SipEvent::Cancelled { leg, cause } => {
+                self.over(leg, EndedBy::Them, Some(487), cause, now)
+            }
             SipEvent::Ended { leg, cause, silent } => {
-                let by = if silent { By::Silence } else { By::Them };
+                let by = if silent {
+                    EndedBy::Silence
+                } else {
+                    EndedBy::Them
+                };
                 self.over(leg, by, None, cause, now);
             }
             // A phone neither registers nor asks whether others are there, and takes calls of anybody it is
@@ -124,14 +134,14 @@ impl Machine {
             }
             SipEvent::Offered { leg, sdp, .. } => self.on_offered(leg, sdp.as_deref(), now),
             SipEvent::OfferAccepted { leg, sdp } if sdp.is_empty() => {
-                self.tell(Some(leg), What::OfferRefused(488), now);
+                self.tell(Some(leg), EventKind::OfferRefused(488), now);
             }
             SipEvent::OfferAccepted { leg, sdp } => {
                 self.take_answer(leg, &sdp, now);
-                self.tell(Some(leg), What::OfferAccepted, now);
+                self.tell(Some(leg), EventKind::OfferAccepted, now);
             }
             SipEvent::OfferRefused { leg, status } => {
-                self.tell(Some(leg), What::OfferRefused(status), now);
+                self.tell(Some(leg), EventKind::OfferRefused(status), now);
             }
             SipEvent::Info {
                 leg,

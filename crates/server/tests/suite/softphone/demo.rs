@@ -1,7 +1,7 @@
 //! What README promises a newcomer: a demo, one command that makes a masked call, one that lists it.
 
 use super::{answering, number, until_over};
-use maskline_softphone::{Heard, Order, Phone, Report, What};
+use maskline_softphone::{DetectedSound, EventKind, Order, Phone, Report};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -52,11 +52,16 @@ impl Demo {
     }
 
     /// Calls X with a phone of the library; everything that was told, and the report.
-    async fn call(&self, x: &str, hang_up: Duration) -> (Vec<What>, Report) {
+    async fn call(&self, x: &str, hang_up: Duration) -> (Vec<EventKind>, Report) {
         self.call_from(CALLER, x, hang_up).await
     }
 
-    async fn call_from(&self, caller: &str, x: &str, hang_up: Duration) -> (Vec<What>, Report) {
+    async fn call_from(
+        &self,
+        caller: &str,
+        x: &str,
+        hang_up: Duration,
+    ) -> (Vec<EventKind>, Report) {
         let (phone, mut events) = Phone::start(answering(440)).await.expect("a phone");
         let order = Order {
             hang_up: Some(hang_up),
@@ -186,10 +191,10 @@ async fn every_special_number_does_what_it_says() {
         "{:?}",
         report.heard
     );
-    let early = |what: &What| {
+    let early = |kind: &EventKind| {
         matches!(
-            what,
-            What::Progress {
+            kind,
+            EventKind::Progress {
                 early_media: true,
                 ..
             }
@@ -222,8 +227,8 @@ async fn a_number_that_never_answers_rings_until_the_caller_gives_up() {
     let order = Order::new(demo.sip, "17080000002", CALLER);
     let call = phone.call(order).await.expect("it calls");
     while !matches!(
-        super::next(&mut events).await.what,
-        What::Progress { status: 180, .. }
+        super::next(&mut events).await.kind,
+        EventKind::Progress { status: 180, .. }
     ) {}
     phone.hang_up(call).await;
     let (_, report) = until_over(&mut events).await;
@@ -259,11 +264,11 @@ async fn both_sides_are_shown_x_and_hear_each_other() {
         "{:?}",
         callee_saw.heard
     );
-    let heard = told.iter().find_map(|what| match what {
-        What::Heard(heard) => Some(*heard),
+    let heard = told.iter().find_map(|kind| match kind {
+        EventKind::Heard(heard) => Some(*heard),
         _ => None,
     });
-    assert_eq!(heard, Some(Heard::Tone(1_250)));
+    assert_eq!(heard, Some(DetectedSound::Tone(1_250)));
     callee.close().await;
 }
 
