@@ -14,7 +14,7 @@ use crate::inventory::mix;
 pub(crate) const PER_KEY_MAX: u32 = 10_000_000;
 
 #[derive(Debug, Clone)]
-struct Seen {
+struct RememberedId {
     id: CommandId,
     until: Timestamp,
     key: u32,
@@ -23,7 +23,7 @@ struct Seen {
 /// Remembers ids until their time, and how many there are of each key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Memory {
-    seen: HashTable<Seen>,
+    seen: HashTable<RememberedId>,
     by_time: BTreeMap<Timestamp, Vec<CommandId>>,
     keys: Vec<(AccessKeyId, u32)>,
     key_ids: BTreeMap<AccessKeyId, u32>,
@@ -58,7 +58,9 @@ impl Memory {
         }
         self.by_time.entry(until).or_default().push(id);
         self.seen
-            .insert_unique(mix(id.0), Seen { id, until, key }, |seen| mix(seen.id.0));
+            .insert_unique(mix(id.0), RememberedId { id, until, key }, |seen| {
+                mix(seen.id.0)
+            });
     }
 
     pub fn remove(&mut self, id: CommandId) -> Option<(AccessKeyId, Timestamp)> {

@@ -77,11 +77,11 @@ pub enum Work {
 #[derive(Debug, Default)]
 pub struct Batch {
     bytes: Vec<u8>,
-    packets: Vec<Heard>,
+    packets: Vec<QueuedPacket>,
 }
 
 #[derive(Debug)]
-struct Heard {
+struct QueuedPacket {
     key: CallKey,
     side: Side,
     law: Law,
@@ -103,7 +103,7 @@ impl Batch {
     ) {
         let begin = self.bytes.len();
         self.bytes.extend_from_slice(sound);
-        self.packets.push(Heard {
+        self.packets.push(QueuedPacket {
             key,
             side,
             law,
@@ -352,7 +352,7 @@ impl Recording {
         at_us.saturating_sub(self.begun_us) * u64::from(SAMPLES_PER_SECOND) / 1_000_000
     }
 
-    fn put(&mut self, heard: &Heard, sound: &[u8]) {
+    fn put(&mut self, heard: &QueuedPacket, sound: &[u8]) {
         if self.file.is_none() {
             return;
         }

@@ -201,7 +201,7 @@ struct MediaWorker {
     queue: Queue,
     done: Arc<Done>,
     /// A call keeps its place, which the kernel tells with each socket.
-    calls: Vec<Option<Call>>,
+    calls: Vec<Option<RelayedCall>>,
     free: Vec<usize>,
     places: BTreeMap<CallKey, usize>,
     /// The places of calls that are played something.
@@ -217,7 +217,7 @@ struct MediaWorker {
     packets: u64,
 }
 
-struct Call {
+struct RelayedCall {
     key: CallKey,
     bridge: Bridge,
     caller: MediaSockets,
@@ -229,7 +229,7 @@ struct Call {
     next_report_us: u64,
 }
 
-impl Call {
+impl RelayedCall {
     fn sockets(&self, side: Side) -> &MediaSockets {
         match side {
             Side::Caller => &self.caller,

@@ -59,7 +59,7 @@ const DATA_USUAL: &str = "./maskline-data";
 
 /// What `demo.json` says.
 #[derive(Serialize)]
-struct Told {
+struct DemoFile {
     access_key_id: String,
     access_key_secret: String,
     pool_key: String,
@@ -89,7 +89,7 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
         .into_iter()
         .map(|product| (product.name().to_ascii_uppercase(), pool_key(product)))
         .collect();
-    let told = Told {
+    let demo = DemoFile {
         access_key_id: key.id.clone(),
         access_key_secret: key.secret.clone().unwrap_or_default(),
         pool_key: pool_key(Product::Axn),
@@ -104,7 +104,7 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
     )
     .await
     .map_err(|error| error.to_string())?;
-    let text = serde_json::to_string_pretty(&told).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&demo).map_err(|error| error.to_string())?;
     write_private(&file, format!("{text}\n").as_bytes())
         .map_err(|error| format!("{}: {error}", file.display()))?;
     tracing::info!(file = %file.display(), "made a demo account; its key is in the file");

@@ -44,7 +44,7 @@ pub use addresses::Addresses;
 pub use check::check;
 use descriptors::Budget;
 pub use parts::{api_bounds, call_config, gateway_settings, ledger_options, reachable};
-use signals::{Signals, Told};
+use signals::{SignalRequest, Signals};
 use start::Started;
 
 /// How long the runtime waits for tasks that did not end.
@@ -211,8 +211,8 @@ impl Process {
         loop {
             tokio::select! {
                 told = signals.next() => match told {
-                    Told::Stop => return Ok(()),
-                    Told::Reload => {
+                    SignalRequest::Stop => return Ok(()),
+                    SignalRequest::Reload => {
                         supervisor::reloading();
                         let done = tokio::task::block_in_place(|| reloader.reload());
                         parts::tell_reload(&reloads, done);
@@ -250,7 +250,7 @@ fn not_opened(error: StartError) -> Failure {
 
 /// Resolves when a stop is told; reloads in between are for later.
 async fn stop_told(signals: &mut Signals) {
-    while signals.next().await != Told::Stop {}
+    while signals.next().await != SignalRequest::Stop {}
 }
 
 /// The admin port: open from the beginning, with the admin API behind it once that exists.

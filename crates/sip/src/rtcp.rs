@@ -48,7 +48,7 @@ pub struct Block {
 
 /// What a peer said, as far as it concerns us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct PeerReport {
     /// The peer's last sender report.
     pub sender: Option<Sender>,
     /// What it says of our stream.
@@ -70,8 +70,8 @@ pub fn ntp_middle(ntp: u64) -> u32 {
 
 /// Reads a compound packet; `ours` is the name of our stream to this peer. None if it is no RTCP or does
 /// not add up.
-pub fn read(bytes: &[u8], ours: u32) -> Option<Heard> {
-    let mut heard = Heard::default();
+pub fn read(bytes: &[u8], ours: u32) -> Option<PeerReport> {
+    let mut heard = PeerReport::default();
     let mut rest = bytes.get(..bytes.len().min(RTCP_BYTES_MAX))?;
     if rest.is_empty() {
         return None;
@@ -112,7 +112,7 @@ pub fn read(bytes: &[u8], ours: u32) -> Option<Heard> {
     Some(heard)
 }
 
-fn blocks(count: u8, bytes: &[u8], ours: u32, heard: &mut Heard) -> Option<()> {
+fn blocks(count: u8, bytes: &[u8], ours: u32, heard: &mut PeerReport) -> Option<()> {
     for at in 0..usize::from(count) {
         let block = bytes.get(at * BLOCK_BYTES..(at + 1) * BLOCK_BYTES)?;
         let ssrc = word(block, 0)?;
@@ -232,7 +232,7 @@ mod tests {
                     let mut bytes = b"left over".to_vec();
                     write(&mut bytes, 99, sender.as_ref(), ours.as_ref(), cname);
                     assert_eq!(bytes.len() % 4, 0);
-                    let expected = Heard {
+                    let expected = PeerReport {
                         sender,
                         ours,
                         goodbye: false,

@@ -33,7 +33,7 @@ pub(super) struct Remote {
     local_media: Arc<LocalMedia>,
     budget: Arc<UnheardBudget>,
     /// What it says of itself.
-    told: Option<Told>,
+    told: Option<SignalledEnd>,
     /// Where it is, behind NAT.
     latch: Option<Latch>,
     /// Whether what is sent it has no bound: something has come from there, or its trunk says so.
@@ -49,7 +49,7 @@ pub(super) struct Remote {
 }
 
 #[derive(Debug)]
-struct Told {
+struct SignalledEnd {
     address: SocketAddr,
     rtcp: Option<SocketAddr>,
     is_behind_nat: bool,
@@ -89,7 +89,7 @@ impl Remote {
         {
             latch.open();
         }
-        self.told = end.map(|end| Told {
+        self.told = end.map(|end| SignalledEnd {
             address: end.address,
             rtcp: end.rtcp,
             is_behind_nat: end.nat,
@@ -241,7 +241,7 @@ impl Remote {
     }
 }
 
-impl Told {
+impl SignalledEnd {
     fn can_be_at(&self, ip: IpAddr) -> bool {
         let mut networks = self.networks.iter();
         self.right_at(ip) == Right::Own || networks.any(|network| network.contains(&ip))

@@ -6,7 +6,7 @@ use super::super::player::Player;
 use super::super::ports::MediaSockets;
 use super::super::recorder::Work;
 use super::super::statistics::{Recorded, Statistics, Stopped};
-use super::{Call, MediaWorker, REPORT_EVERY_US, TICK_US, Token};
+use super::{MediaWorker, REPORT_EVERY_US, RelayedCall, TICK_US, Token};
 use crate::Event;
 use maskline_domain::call::{CallKey, Side, Sound};
 use maskline_sip::relay::Repeat;
@@ -62,7 +62,7 @@ impl MediaWorker {
         }
     }
 
-    fn with(&mut self, key: CallKey, change: impl FnOnce(&mut Call)) {
+    fn with(&mut self, key: CallKey, change: impl FnOnce(&mut RelayedCall)) {
         let place = self.places.get(&key);
         if let Some(Some(call)) = place.and_then(|place| self.calls.get_mut(*place)) {
             change(call);
@@ -93,7 +93,7 @@ impl MediaWorker {
         let silence_max = self.tools.silence_max;
         let shared = (&self.tools.local_media, &self.tools.budget);
         let first_report_us = chances.next().unwrap_or(0) % REPORT_EVERY_US;
-        let call = Call {
+        let call = RelayedCall {
             key,
             bridge: Bridge::new(silence_max, shared, now_us, || chances.next().unwrap_or(0)),
             caller,

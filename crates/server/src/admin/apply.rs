@@ -8,7 +8,7 @@ use maskline_journal::pipeline::Touch;
 
 use super::auth::Operator;
 use super::document::Document;
-use super::plan::{Change, Known, NewKey, Verb, lists, number_rows, numbers_of, plan};
+use super::plan::{Change, KnownNumbers, NewKey, Verb, lists, number_rows, numbers_of, plan};
 use super::{Admin, AdminError};
 
 /// How many numbers are looked up at once.
@@ -35,7 +35,7 @@ pub struct Mode {
     /// Only tell what it would do.
     pub dry_run: bool,
     /// What becomes of numbers that are there already.
-    pub known: Known,
+    pub known: KnownNumbers,
 }
 
 /// Applies a document.

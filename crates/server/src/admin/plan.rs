@@ -29,7 +29,7 @@ use change::difference;
 pub use change::{Change, Verb};
 pub use key::NewKey;
 pub use mistake::{Entry, Mistakes, PlanError};
-pub use numbers::{Known, not_dialled, numbers_of};
+pub use numbers::{KnownNumbers, not_dialled, numbers_of};
 
 /// How many numbers one command adds or releases: well within the 4,096 events and 1 MiB that one
 /// command may be.
@@ -92,7 +92,7 @@ pub fn number_rows(state: &State, numbers: &[PhoneNumber]) -> Vec<Row> {
 pub fn plan(
     facts: State,
     document: &Document,
-    known: Known,
+    known: KnownNumbers,
     (sealer, permissions): (&Sealer, &Permissions),
     now: Timestamp,
 ) -> Result<Plan, Mistakes> {
@@ -140,7 +140,7 @@ pub fn plan(
 struct Planner {
     state: State,
     now: Timestamp,
-    known: Known,
+    known: KnownNumbers,
     plan: Plan,
 }
 
@@ -514,12 +514,12 @@ mod tests {
             numbers("FC1", "carrier = \"unicom\"\nprovince = \"河北\"")
         );
         apply(&mut state, &first).unwrap();
-        let same = apply_as(&mut state, &numbers("FC1", ""), Known::Refused).unwrap();
+        let same = apply_as(&mut state, &numbers("FC1", ""), KnownNumbers::Refused).unwrap();
         assert!(same.steps.is_empty(), "what is not said stays: {same:?}");
         let told = apply_as(
             &mut state,
             &numbers("FC2", "carrier = \"mobile\""),
-            Known::Refused,
+            KnownNumbers::Refused,
         );
         let told = told.unwrap_err().to_string();
         for part in [
@@ -540,7 +540,7 @@ mod tests {
     }
 
     pub(super) fn apply(state: &mut State, text: &str) -> Result<Plan, Mistakes> {
-        apply_as(state, text, Known::Changed)
+        apply_as(state, text, KnownNumbers::Changed)
     }
 
     /// Some actions of the vendor's.
@@ -553,7 +553,7 @@ mod tests {
         Permissions::new("dypls:", names.map(name))
     }
 
-    fn apply_as(state: &mut State, text: &str, known: Known) -> Result<Plan, Mistakes> {
+    fn apply_as(state: &mut State, text: &str, known: KnownNumbers) -> Result<Plan, Mistakes> {
         let document: Document = toml::from_str(text).expect("a document");
         let keys = MasterKeys::parse(&hex::encode([9; 32])).expect("a key");
         let now = Timestamp::from_secs(1_800_000_000);

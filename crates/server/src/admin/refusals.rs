@@ -38,7 +38,7 @@ pub struct Peer(pub IpAddr);
 /// What was refused lately.
 #[derive(Debug)]
 pub struct TokenRefusals {
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<RefusedAddresses>>,
     began: Instant,
 }
 
@@ -54,13 +54,13 @@ impl Default for TokenRefusals {
 struct Line {
     from: Box<str>,
     count: u64,
-    /// When [`Seen::again`] must be asked about it.
+    /// When [`RefusedAddresses::again`] must be asked about it.
     pause: Duration,
 }
 
 /// An address that was told of.
 #[derive(Debug)]
-struct Known {
+struct RefusedAddress {
     /// How often it was refused since.
     untold: u64,
     pause: Duration,
@@ -68,13 +68,13 @@ struct Known {
 
 /// The addresses that were told of within their pauses. Times are since any one moment.
 #[derive(Debug, Default)]
-struct Seen {
-    known: BTreeMap<Box<str>, Known>,
+struct RefusedAddresses {
+    known: BTreeMap<Box<str>, RefusedAddress>,
     /// When there will be as many lines to write as there can be: each moves it by [`LINE_EVERY`].
     full_at: Duration,
 }
 
-impl Seen {
+impl RefusedAddresses {
     /// Counts a refusal. Gives the line that tells of it now, if one does.
     fn count(&mut self, from: Box<str>, now: Duration) -> Option<Line> {
         if let Some(known) = self.known.get_mut(&from) {
@@ -90,7 +90,7 @@ impl Seen {
     /// What is told of an address after the pause of its last line; of one of which nothing came no
     /// more is known.
     fn again(&mut self, from: &str, now: Duration) -> Option<Line> {
-        let Known { untold, pause } = self.known.remove(from)?;
+        let RefusedAddress { untold, pause } = self.known.remove(from)?;
         if untold == 0 {
             return None;
         }
@@ -112,7 +112,8 @@ impl Seen {
     }
 
     fn tell(&mut self, from: Box<str>, count: u64, pause: Duration) -> Line {
-        self.known.insert(from.clone(), Known { untold: 0, pause });
+        self.known
+            .insert(from.clone(), RefusedAddress { untold: 0, pause });
         Line { from, count, pause }
     }
 
@@ -180,7 +181,7 @@ mod tests {
 
     /// Plays refusals: at each moment of `tick` all of `who` are refused once. The lines written.
     fn played(span: Duration, tick: Duration, who: impl Fn(u64) -> Vec<u64>) -> Vec<Line> {
-        let (mut seen, mut lines, mut due) = (Seen::default(), Vec::new(), Vec::new());
+        let (mut seen, mut lines, mut due) = (RefusedAddresses::default(), Vec::new(), Vec::new());
         let mut total = 0;
         for round in 0..(span.as_secs() / tick.as_secs()) {
             let now = tick * round as u32;
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn an_address_is_told_of_at_once_and_then_ever_less_often() {
-        let mut seen = Seen::default();
+        let mut seen = RefusedAddresses::default();
         let first = seen.count(name(1), MINUTE).expect("a line");
         assert_eq!((first.count, first.pause), (1, PAUSE_MIN));
         assert!((0..499).all(|_| seen.count(name(1), MINUTE).is_none()));
@@ -260,7 +261,7 @@ mod tests {
 
     #[test]
     fn many_addresses_are_told_of_as_one() {
-        let mut seen = Seen::default();
+        let mut seen = RefusedAddresses::default();
         let told: Vec<Line> = (0..1000)
             .filter_map(|number| seen.count(name(number), MINUTE))
             .collect();

@@ -20,7 +20,7 @@ use super::actions::{self, Action, ActionContext, Answer, Failure, read_failure}
 use super::errors::{BusinessCode, GatewayError, Language};
 use super::limits::{RateKey, Rates, Throttle, Throttled};
 use super::metrics::ApiMetrics;
-use super::nonces::{NonceBounds, NonceSpan, Nonces, Seen, nonce_hash};
+use super::nonces::{NonceBounds, NonceCheck, NonceSpan, Nonces, nonce_hash};
 use super::params;
 use super::refusals::failure_of;
 use super::render::Format;
@@ -253,10 +253,12 @@ impl Gateway {
             .nonces
             .remember(&account, &key, nonce_hash, now, span, settings.nonces);
         match seen {
-            Seen::New => {}
-            Seen::Before => return Err(GatewayError::NonceUsed.into()),
-            Seen::KeyFull | Seen::AccountFull => return Err(GatewayError::ThrottledKey.into()),
-            Seen::Full => return Err(GatewayError::Unavailable.into()),
+            NonceCheck::New => {}
+            NonceCheck::Before => return Err(GatewayError::NonceUsed.into()),
+            NonceCheck::KeyFull | NonceCheck::AccountFull => {
+                return Err(GatewayError::ThrottledKey.into());
+            }
+            NonceCheck::Full => return Err(GatewayError::Unavailable.into()),
         }
 
         // After this moment the time stamp alone refuses a repeat. The journal's clock may be ahead

@@ -28,7 +28,7 @@ const SHARDS: usize = 64;
 
 /// What the table says of a nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum NonceCheck {
     /// It is new and from now on remembered.
     New,
     /// It was used before.
@@ -123,17 +123,17 @@ impl Nonces {
         now: Timestamp,
         span: NonceSpan,
         bounds: NonceBounds,
-    ) -> Seen {
+    ) -> NonceCheck {
         let mut shard = self.shard(hash).lock();
         shard.advance(now, span);
         if shard.iter().any(|slot| slot.contains(&hash)) {
-            return Seen::Before;
+            return NonceCheck::Before;
         }
         if let Err(full) = self.count(account, key, now, span, bounds) {
             return full;
         }
         shard.newest().insert(hash);
-        Seen::New
+        NonceCheck::New
     }
 
     /// The hash is uniform, so any of its bits choose a shard.
@@ -149,7 +149,7 @@ impl Nonces {
         now: Timestamp,
         span: NonceSpan,
         bounds: NonceBounds,
-    ) -> Result<(), Seen> {
+    ) -> Result<(), NonceCheck> {
         let mut counts = self.counts.lock();
         counts.advance(now, span);
         let (mut of_key, mut of_account, mut total) = (0_u32, 0_u32, 0_u32);
@@ -159,14 +159,14 @@ impl Nonces {
             total += slot.total;
         }
         if of_key >= bounds.per_key_max {
-            return Err(Seen::KeyFull);
+            return Err(NonceCheck::KeyFull);
         }
         let free = bounds.total_max.saturating_sub(total);
         if free == 0 {
-            return Err(Seen::Full);
+            return Err(NonceCheck::Full);
         }
         if of_account >= bounds.per_account_max.min(free) {
-            return Err(Seen::AccountFull);
+            return Err(NonceCheck::AccountFull);
         }
         let newest = counts.newest();
         newest.total += 1;
@@ -280,7 +280,7 @@ mod tests {
     }
 
     /// Each key is of the account with its first letter.
-    fn remember(nonces: &Nonces, name: &str, nonce: &str, minute: i64) -> Seen {
+    fn remember(nonces: &Nonces, name: &str, nonce: &str, minute: i64) -> NonceCheck {
         let (account, hash) = (AccountId::new(&name[..1]), nonce_hash(name, nonce));
         nonces.remember(&account, &key(name), hash, moment(minute), SPAN, BOUNDS)
     }
@@ -290,7 +290,7 @@ mod tests {
         let nonces = Nonces::default();
         let hash = nonce_hash("k", "n");
         assert!(!nonces.contains(hash, moment(0), SPAN));
-        assert_eq!(remember(&nonces, "k", "n", 0), Seen::New);
+        assert_eq!(remember(&nonces, "k", "n", 0), NonceCheck::New);
         assert!(nonces.contains(hash, moment(31), SPAN));
         assert!(!nonces.contains(hash, moment(40), SPAN));
     }
@@ -299,15 +299,15 @@ mod tests {
     fn a_nonce_is_refused_for_more_than_31_minutes_and_not_much_longer() {
         for start in 0..5 {
             let nonces = Nonces::default();
-            assert_eq!(remember(&nonces, "k", "n", start), Seen::New);
+            assert_eq!(remember(&nonces, "k", "n", start), NonceCheck::New);
             for minute in start..=start + 31 {
                 assert_eq!(
                     remember(&nonces, "k", "n", minute),
-                    Seen::Before,
+                    NonceCheck::Before,
                     "{minute}"
                 );
             }
-            assert_eq!(remember(&nonces, "k", "n", start + 37), Seen::New);
+            assert_eq!(remember(&nonces, "k", "n", start + 37), NonceCheck::New);
         }
     }
 
@@ -341,16 +341,20 @@ mod tests {
                 for minute in 0..start {
                     tick(minute, 1_000 + minute as u64);
                 }
-                assert_eq!(tick(start, 1), Seen::New);
+                assert_eq!(tick(start, 1), NonceCheck::New);
                 let last = start + span.0 / MINUTE_MS;
                 for minute in start..=last {
-                    assert_eq!(tick(minute, 1), Seen::Before, "{skew_s} {start} {minute}");
+                    assert_eq!(
+                        tick(minute, 1),
+                        NonceCheck::Before,
+                        "{skew_s} {start} {minute}"
+                    );
                     tick(minute, 1_000 + minute as u64);
                     let slots = nonces.counts.lock().slots.len();
                     assert!(slots <= SLOTS as usize + 2, "{skew_s}: {slots}");
                 }
                 let over = start + minutes + minutes / SLOTS + 2;
-                assert_eq!(tick(over, 1), Seen::New, "{skew_s} {start}");
+                assert_eq!(tick(over, 1), NonceCheck::New, "{skew_s} {start}");
             }
         }
     }
@@ -365,20 +369,20 @@ mod tests {
         };
         // At which minute, which nonce, under which span, and whether it is still known.
         for (minute, nonce, span, seen) in [
-            (0, 1, short, Seen::New),
-            (20, 2, short, Seen::New),
-            (30, 1, long, Seen::Before),
-            (50, 1, long, Seen::Before),
-            (2_000, 1, long, Seen::Before),
-            (2_000, 3, long, Seen::New),
-            (2_010, 3, short, Seen::Before),
-            (2_010, 1, short, Seen::New),
-            (2_010, 2, short, Seen::New),
-            (2_030, 3, short, Seen::Before),
-            (2_050, 3, short, Seen::New),
-            (2_051, 3, long, Seen::Before),
-            (4_900, 3, long, Seen::Before),
-            (5_700, 3, long, Seen::New),
+            (0, 1, short, NonceCheck::New),
+            (20, 2, short, NonceCheck::New),
+            (30, 1, long, NonceCheck::Before),
+            (50, 1, long, NonceCheck::Before),
+            (2_000, 1, long, NonceCheck::Before),
+            (2_000, 3, long, NonceCheck::New),
+            (2_010, 3, short, NonceCheck::Before),
+            (2_010, 1, short, NonceCheck::New),
+            (2_010, 2, short, NonceCheck::New),
+            (2_030, 3, short, NonceCheck::Before),
+            (2_050, 3, short, NonceCheck::New),
+            (2_051, 3, long, NonceCheck::Before),
+            (4_900, 3, long, NonceCheck::Before),
+            (5_700, 3, long, NonceCheck::New),
         ] {
             assert_eq!(ask(minute, nonce, span), seen, "{minute} {nonce}");
         }
@@ -387,19 +391,19 @@ mod tests {
     #[test]
     fn a_long_silence_or_a_clock_stepping_back_forgets_nothing_too_early() {
         let nonces = Nonces::default();
-        assert_eq!(remember(&nonces, "k", "old", 0), Seen::New);
-        assert_eq!(remember(&nonces, "k", "new", 1_000), Seen::New);
-        assert_eq!(remember(&nonces, "k", "new", 0), Seen::Before);
-        assert_eq!(remember(&nonces, "k", "back", 0), Seen::New);
-        assert_eq!(remember(&nonces, "k", "back", 20), Seen::Before);
-        assert_eq!(remember(&nonces, "k", "old", 1_020), Seen::New);
+        assert_eq!(remember(&nonces, "k", "old", 0), NonceCheck::New);
+        assert_eq!(remember(&nonces, "k", "new", 1_000), NonceCheck::New);
+        assert_eq!(remember(&nonces, "k", "new", 0), NonceCheck::Before);
+        assert_eq!(remember(&nonces, "k", "back", 0), NonceCheck::New);
+        assert_eq!(remember(&nonces, "k", "back", 20), NonceCheck::Before);
+        assert_eq!(remember(&nonces, "k", "old", 1_020), NonceCheck::New);
     }
 
     #[test]
     fn keys_do_not_share_nonces() {
         let nonces = Nonces::default();
-        assert_eq!(remember(&nonces, "a", "n", 0), Seen::New);
-        assert_eq!(remember(&nonces, "b", "n", 0), Seen::New);
+        assert_eq!(remember(&nonces, "a", "n", 0), NonceCheck::New);
+        assert_eq!(remember(&nonces, "b", "n", 0), NonceCheck::New);
         assert_ne!(nonce_hash("ab", "c"), nonce_hash("a", "bc"));
     }
 
@@ -407,29 +411,29 @@ mod tests {
     fn bounds_hold_per_key_per_account_and_in_total_until_time_frees_room() {
         let nonces = Nonces::default();
         for nonce in ["1", "2", "3"] {
-            assert_eq!(remember(&nonces, "a", nonce, 0), Seen::New);
+            assert_eq!(remember(&nonces, "a", nonce, 0), NonceCheck::New);
         }
-        assert_eq!(remember(&nonces, "a", "4", 0), Seen::KeyFull);
-        assert_eq!(remember(&nonces, "a", "1", 0), Seen::Before);
-        assert_eq!(remember(&nonces, "a2", "1", 0), Seen::New);
-        assert_eq!(remember(&nonces, "a2", "2", 0), Seen::AccountFull);
-        assert_eq!(remember(&nonces, "a3", "1", 0), Seen::AccountFull);
+        assert_eq!(remember(&nonces, "a", "4", 0), NonceCheck::KeyFull);
+        assert_eq!(remember(&nonces, "a", "1", 0), NonceCheck::Before);
+        assert_eq!(remember(&nonces, "a2", "1", 0), NonceCheck::New);
+        assert_eq!(remember(&nonces, "a2", "2", 0), NonceCheck::AccountFull);
+        assert_eq!(remember(&nonces, "a3", "1", 0), NonceCheck::AccountFull);
         // Of the four that are left each account may take as many as remain.
         for (account, expected) in [
-            ("b", Seen::New),
-            ("b", Seen::New),
-            ("b", Seen::AccountFull),
-            ("c", Seen::New),
-            ("c", Seen::AccountFull),
-            ("d", Seen::New),
-            ("e", Seen::Full),
-            ("a", Seen::KeyFull),
+            ("b", NonceCheck::New),
+            ("b", NonceCheck::New),
+            ("b", NonceCheck::AccountFull),
+            ("c", NonceCheck::New),
+            ("c", NonceCheck::AccountFull),
+            ("d", NonceCheck::New),
+            ("e", NonceCheck::Full),
+            ("a", NonceCheck::KeyFull),
         ] {
             let nonce = nonces.total(moment(0)).to_string();
             assert_eq!(remember(&nonces, account, &nonce, 0), expected, "{account}");
         }
-        assert_eq!(remember(&nonces, "c", "late", 40), Seen::New);
-        assert_eq!(remember(&nonces, "a", "4", 40), Seen::New);
+        assert_eq!(remember(&nonces, "c", "late", 40), NonceCheck::New);
+        assert_eq!(remember(&nonces, "a", "4", 40), NonceCheck::New);
     }
 
     #[test]
@@ -458,7 +462,8 @@ mod tests {
             let mut take = |account: &str| {
                 next += 1;
                 let account = AccountId::new(account);
-                nonces.remember(&account, &key("k"), next, moment(0), SPAN, bounds) == Seen::New
+                nonces.remember(&account, &key("k"), next, moment(0), SPAN, bounds)
+                    == NonceCheck::New
             };
             // One after the other in turns, until nobody gets any more.
             let names: Vec<String> = (0..accounts).map(|n| format!("greedy-{n}")).collect();

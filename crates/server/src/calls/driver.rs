@@ -12,7 +12,7 @@ use super::calls_handle::Ask;
 use super::interfaces::Interfaces;
 use super::lookups::Lookups;
 use super::rejected_messages::RejectedMessages;
-use super::sip_connections::{Heard, SipConnections};
+use super::sip_connections::{ConnectionEvent, SipConnections};
 use super::trunk_names::TrunkNames;
 use super::trunk_tests::TrunkTests;
 use crate::clocks;
@@ -95,7 +95,7 @@ impl Driver {
                         std::thread::sleep(REST);
                     }
                 }
-                heard = self.connections.heard() => self.hear(heard),
+                event = self.connections.next_event() => self.on_connection(event),
                 1.. = media.recv_many(&mut told, TAKEN_AT_ONCE) => {
                     told.drain(..).for_each(|event| self.give(input_of(event)));
                 }
@@ -175,13 +175,13 @@ impl Driver {
         TAKEN_AT_ONCE
     }
 
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Message(from, bytes) => self.give(Input::Datagram {
+    fn on_connection(&mut self, event: ConnectionEvent) {
+        match event {
+            ConnectionEvent::Message(from, bytes) => self.give(Input::Datagram {
                 from,
                 bytes: &bytes,
             }),
-            Heard::Unreachable(hop) => self.give(Input::Unreachable(hop)),
+            ConnectionEvent::Unreachable(hop) => self.give(Input::Unreachable(hop)),
         }
     }
 

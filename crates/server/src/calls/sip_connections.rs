@@ -121,7 +121,7 @@ const NO_AUTHORITIES: &str = "TLS needs sip.server_authorities in the settings: 
     certificate of a peer can be believed, so none is connected to";
 
 /// What comes out of the connections.
-pub enum Heard {
+pub enum ConnectionEvent {
     /// A message.
     Message(Hop, Vec<u8>),
     /// The connection to this hop is gone, or could not be made; what was on its way there is lost.
@@ -158,7 +158,7 @@ pub struct SipConnections {
     news: mpsc::Receiver<News>,
     outgoing: Arc<Semaphore>,
     /// Which trunk each address belongs to; none until it is said for the first time.
-    known: watch::Sender<Option<Known>>,
+    known: watch::Sender<Option<TrunkAddresses>>,
     names: BTreeMap<SocketAddr, Box<str>>,
     /// Where trunks are.
     watched: BTreeSet<SocketAddr>,
@@ -169,7 +169,7 @@ pub struct SipConnections {
 }
 
 /// Which trunk an address belongs to.
-type Known = BTreeMap<IpAddr, Arc<str>>;
+type TrunkAddresses = BTreeMap<IpAddr, Arc<str>>;
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -276,7 +276,7 @@ impl SipConnections {
     /// From now on only these may connect, each address for the trunk of this name; connections that stand
     /// stay. Of several trunks at one address the first counts.
     pub fn know(&self, peers: impl Iterator<Item = (IpAddr, Arc<str>)>) {
-        let mut known = Known::new();
+        let mut known = TrunkAddresses::new();
         for (address, trunk) in peers {
             known.entry(address).or_insert(trunk);
         }
@@ -393,7 +393,7 @@ impl SipConnections {
     }
 
     /// The next thing that is heard. Nothing is lost when the future is dropped.
-    pub async fn heard(&mut self) -> Heard {
+    pub async fn next_event(&mut self) -> ConnectionEvent {
         loop {
             // This has a sender itself, so the channel never ends.
             let Some(news) = self.news.recv().await else {
@@ -402,7 +402,7 @@ impl SipConnections {
             match news {
                 News::Message(from, bytes) => {
                     self.troubles.remove(&from);
-                    return Heard::Message(from, bytes);
+                    return ConnectionEvent::Message(from, bytes);
                 }
                 News::Ping(from) => {
                     if let Some(connection) = self.connections.get(&from) {
@@ -422,7 +422,7 @@ impl SipConnections {
                         .is_some_and(|known| known.id == id)
                     {
                         self.connections.remove(&hop);
-                        return Heard::Unreachable(hop);
+                        return ConnectionEvent::Unreachable(hop);
                     }
                 }
             }
@@ -434,7 +434,7 @@ impl SipConnections {
 struct StreamListener {
     listener: TcpListener,
     tls: Option<Tls>,
-    known: watch::Receiver<Option<Known>>,
+    known: watch::Receiver<Option<TrunkAddresses>>,
     unknown: UnknownSources,
     shared: Shared,
 }

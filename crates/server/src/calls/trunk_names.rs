@@ -97,7 +97,7 @@ fn usual_port(service: &str) -> u16 {
 }
 
 /// What is known of a name.
-struct Known {
+struct NameState {
     /// Where it was last found; none before.
     places: Vec<SocketAddr>,
     /// Why the last look-up failed.
@@ -123,7 +123,7 @@ pub struct TrunkNames {
     hosts_lookup_max: Duration,
     /// Where look-ups run: apart from the loop of calls.
     runtime: Handle,
-    known: Mutex<BTreeMap<Question, Known>>,
+    known: Mutex<BTreeMap<Question, NameState>>,
     /// The trunks that are followed, and what is looked up for them.
     trunks: Mutex<Vec<(TrunkName, Question)>>,
 }
@@ -189,7 +189,7 @@ impl TrunkNames {
         let mut known = self.known.lock();
         known.retain(|question, _| wanted.contains(question));
         for question in wanted {
-            known.entry(question).or_insert_with(|| Known {
+            known.entry(question).or_insert_with(|| NameState {
                 places: Vec::new(),
                 trouble: None,
                 failures: 0,

@@ -15,7 +15,7 @@ use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, Promp
 use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
 
 use super::bindings::{BindingWorld, Expected};
-use super::single_call::{self, Seen};
+use super::single_call::{self, ObservedCall};
 use super::spread::spread;
 use crate::chance::Chance;
 
@@ -151,7 +151,7 @@ impl Tally {
         ]
     }
 
-    fn count(&mut self, query: &RouteQuery, seen: &Seen) {
+    fn count(&mut self, query: &RouteQuery, seen: &ObservedCall) {
         self.calls += 1;
         self.rang += u64::from(seen.rang.is_some());
         let heard = |prompt: Prompt| u64::from(seen.sound == Some(prompt.into()));
@@ -199,7 +199,7 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             notice,
         };
         // Who answers at once rings with no tone.
-        let met = |said: Seen| Seen {
+        let met = |said: ObservedCall| ObservedCall {
             ring_tone: said.ring_tone.filter(|_| outcome.has_rung),
             ..said
         };
@@ -252,7 +252,7 @@ fn explained(
     question: &Question,
     at: Timestamp,
     slip: Option<Slip>,
-) -> Option<Seen> {
+) -> Option<ObservedCall> {
     let mut question = question.clone();
     let mut at = at;
     match slip {
@@ -276,7 +276,7 @@ fn explained(
     let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || bindings.has_tone(code);
     let tone = |route: &Route, pool: Option<&Pool>| ring_tone::tone(route, pool, is_there);
     let (_, forecast) = predict(bindings.state(), &question, tone, at)?;
-    Some(Seen {
+    Some(ObservedCall {
         rang: forecast.rings,
         shown: forecast.rings.map(|_| question.query.x),
         ring_tone: forecast.ring_tone,
@@ -293,7 +293,7 @@ fn listed(
     prompts: PromptPolicy,
     notice: Notice,
     at: Timestamp,
-) -> Seen {
+) -> ObservedCall {
     let tone = bindings.expected_tone(query, at);
     let refused = |prompt: Option<Prompt>, status, cause| {
         let (prompt, status) = match (prompts, prompt) {
@@ -301,7 +301,7 @@ fn listed(
             (PromptPolicy::Early, Some(prompt)) => (Some(prompt), status),
             (PromptPolicy::Answer, Some(prompt)) => (Some(prompt), 200),
         };
-        Seen {
+        ObservedCall {
             rang: None,
             shown: None,
             ring_tone: None,
@@ -321,7 +321,7 @@ fn listed(
         }
         Expected::Rings(callee) => {
             let is_told = notice != Notice::None && bindings.is_recorded(query, at);
-            Seen {
+            ObservedCall {
                 rang: Some(callee),
                 shown: Some(query.x),
                 ring_tone: tone.filter(|_| prompts == PromptPolicy::Early),

@@ -38,7 +38,7 @@ const STEPS_MAX: u32 = 10_000;
 
 /// What can be seen of a call from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Seen {
+pub(super) struct ObservedCall {
     /// Who rang.
     pub rang: Option<PhoneNumber>,
     /// The number that the callee saw.
@@ -53,7 +53,7 @@ pub(super) struct Seen {
     pub cause: Option<u8>,
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for ObservedCall {
     /// In full: these numbers are nobody's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |number: Option<PhoneNumber>| {
@@ -78,7 +78,7 @@ impl fmt::Display for Seen {
 
 /// What a call came to.
 pub(super) struct Outcome {
-    pub seen: Seen,
+    pub seen: ObservedCall,
     /// When the route was read, or the call ended without one.
     pub routed_at: Timestamp,
     /// Whether the callee's telephone rang before it answered.
@@ -112,7 +112,7 @@ pub(super) struct SingleCall<'a> {
     /// The relay: its port towards the caller, and where it sends what.
     lease: Option<Lease>,
     path: MediaPath,
-    seen: Seen,
+    seen: ObservedCall,
     has_rung: bool,
     routed_at: Option<Timestamp>,
 }
@@ -187,7 +187,7 @@ pub(super) fn call(
         hears_from: None,
         lease: None,
         path: MediaPath::default(),
-        seen: Seen::default(),
+        seen: ObservedCall::default(),
         has_rung: false,
         routed_at: None,
     };

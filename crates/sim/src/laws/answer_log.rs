@@ -19,7 +19,7 @@ const ENDED_MAX: usize = 200;
 
 /// A binding as its customer knows it.
 #[derive(Debug, Clone)]
-struct Known {
+struct CustomerBinding {
     binding: Binding,
     /// The customer was told that it has ended.
     ended: bool,
@@ -28,7 +28,7 @@ struct Known {
 /// What customers know.
 #[derive(Debug, Clone, Default)]
 pub struct AnswerLog {
-    known: BTreeMap<SubsId, Known>,
+    known: BTreeMap<SubsId, CustomerBinding>,
     /// Commands about a binding that have not been answered.
     asked: BTreeMap<SubsId, u32>,
     /// Ids of commands that were answered by the rules, and their time.
@@ -107,7 +107,7 @@ impl AnswerLog {
         self.highest = self.highest.max(Some(binding.subs_id));
         self.known.insert(
             binding.subs_id,
-            Known {
+            CustomerBinding {
                 binding: binding.clone(),
                 ended: false,
             },

@@ -17,11 +17,11 @@ use super::projection::{Place, actor, runs};
 pub struct Change {
     place: Place,
     by: String,
-    what: What,
+    what: HistoryChange,
 }
 
 #[derive(Debug, Clone)]
-enum What {
+enum HistoryChange {
     Bound(Box<Binding>),
     Changed(Box<Binding>),
     Ended {
@@ -35,15 +35,15 @@ enum What {
 impl Change {
     pub(super) fn new(place: Place, by: &Actor, event: Event) -> Option<Self> {
         let what = match event {
-            Event::Bound(binding) => What::Bound(binding),
-            Event::BindingChanged(binding) => What::Changed(binding),
+            Event::Bound(binding) => HistoryChange::Bound(binding),
+            Event::BindingChanged(binding) => HistoryChange::Changed(binding),
             Event::Ended {
                 subs_id,
                 cause,
                 at,
                 owner,
                 ..
-            } => What::Ended {
+            } => HistoryChange::Ended {
                 subs_id,
                 cause,
                 at,
@@ -142,11 +142,11 @@ pub async fn write(conn: &mut SqliteConnection, changes: &[Change]) -> Result<()
     let mut ended = Vec::new();
     for change in changes {
         match &change.what {
-            What::Bound(binding) => made.push((change, &**binding)),
-            What::Changed(binding) => {
+            HistoryChange::Bound(binding) => made.push((change, &**binding)),
+            HistoryChange::Changed(binding) => {
                 changed.insert(binding.subs_id, (change, &**binding));
             }
-            What::Ended {
+            HistoryChange::Ended {
                 subs_id,
                 cause,
                 at,

@@ -21,11 +21,11 @@ const NOTHING_MS: u64 = 5_000;
 /// See the module.
 #[derive(Default)]
 pub struct KnownNames {
-    names: BTreeMap<Box<str>, Known>,
+    names: BTreeMap<Box<str>, KnownName>,
     learnt: u64,
 }
 
-struct Known {
+struct KnownName {
     /// None are there if there are none.
     addresses: Vec<IpAddr>,
     until_ms: u64,
@@ -68,7 +68,7 @@ impl KnownNames {
             self.forget_one();
         }
         self.learnt += 1;
-        let known = Known {
+        let known = KnownName {
             addresses,
             until_ms: now_ms.saturating_add(lasts),
             trunk,
@@ -84,7 +84,7 @@ impl KnownNames {
             *counts.entry(&known.trunk).or_default() += 1;
         }
         let most = counts.into_iter().max_by_key(|(_, count)| *count);
-        let of_most = |known: &Known| most.is_some_and(|(trunk, _)| known.trunk == *trunk);
+        let of_most = |known: &KnownName| most.is_some_and(|(trunk, _)| known.trunk == *trunk);
         let names = self.names.iter().filter(|(_, known)| of_most(known));
         let oldest = names.min_by_key(|(_, known)| known.order);
         if let Some(name) = oldest.map(|(name, _)| name.clone()) {

@@ -18,7 +18,7 @@ const WRONG_MAX: usize = 50;
 
 /// What becomes of numbers that are there already and would change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Known {
+pub enum KnownNumbers {
     /// They are changed, as the document says.
     #[default]
     Changed,
@@ -104,7 +104,7 @@ impl Planner {
                 Some(_) => {}
             }
         }
-        if self.known == Known::Refused && !changed.is_empty() {
+        if self.known == KnownNumbers::Refused && !changed.is_empty() {
             return Err(PlanError::new(&what, known_already(&changed)));
         }
         for chunk in created.chunks(NUMBERS_PER_COMMAND) {

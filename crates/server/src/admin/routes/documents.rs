@@ -11,7 +11,7 @@ use super::Answer;
 use crate::admin::auth::Operator;
 use crate::admin::document::Document;
 use crate::admin::extract::{Body, Query};
-use crate::admin::plan::Known;
+use crate::admin::plan::KnownNumbers;
 use crate::admin::{self, Admin, Mode};
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,8 +32,8 @@ pub async fn apply(
     let mode = Mode {
         dry_run: asked.dry_run,
         known: match asked.new_numbers_only {
-            true => Known::Refused,
-            false => Known::Changed,
+            true => KnownNumbers::Refused,
+            false => KnownNumbers::Changed,
         },
     };
     one(&admin, &operator, document, mode).await

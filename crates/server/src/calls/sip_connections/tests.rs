@@ -49,16 +49,16 @@ fn connections_within(
 }
 
 async fn message(connections: &mut SipConnections) -> (Hop, String) {
-    match connections.heard().await {
-        Heard::Message(from, bytes) => (from, String::from_utf8(bytes).expect("text")),
-        Heard::Unreachable(hop) => panic!("{hop} is gone"),
+    match connections.next_event().await {
+        ConnectionEvent::Message(from, bytes) => (from, String::from_utf8(bytes).expect("text")),
+        ConnectionEvent::Unreachable(hop) => panic!("{hop} is gone"),
     }
 }
 
 async fn gone(connections: &mut SipConnections) -> Hop {
-    match connections.heard().await {
-        Heard::Unreachable(hop) => hop,
-        Heard::Message(..) => panic!("nothing was said"),
+    match connections.next_event().await {
+        ConnectionEvent::Unreachable(hop) => hop,
+        ConnectionEvent::Message(..) => panic!("nothing was said"),
     }
 }
 
@@ -113,7 +113,7 @@ async fn strangers_are_not_heard_and_nonsense_ends_a_connection() {
     let mut pong = [0; 2];
     tokio::select! {
         read = peer.read_exact(&mut pong) => drop(read.unwrap()),
-        _ = connections.heard() => panic!("a ping is nobody's business"),
+        _ = connections.next_event() => panic!("a ping is nobody's business"),
     }
     assert_eq!(&pong, b"\r\n");
     peer.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
@@ -156,7 +156,7 @@ async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
         };
         let ended = async {
             loop {
-                if let Heard::Unreachable(_) = connections.heard().await {
+                if let ConnectionEvent::Unreachable(_) = connections.next_event().await {
                     break;
                 }
             }
@@ -172,7 +172,7 @@ async fn a_message_has_its_time_to_arrive_however_it_trickles_in() {
     let mut quiet = TcpStream::connect(address).await.unwrap();
     quiet.write_all(b"\r\n\r\n").await.unwrap();
     tokio::select! {
-        _ = connections.heard() => panic!("it is left alone"),
+        _ = connections.next_event() => panic!("it is left alone"),
         () = tokio::time::sleep(Duration::from_millis(700)) => {}
     }
     assert_eq!(connections.counts().late, 6);
@@ -196,9 +196,9 @@ async fn one_peer_cannot_take_all_places() {
     let mut peer = socket.connect(address).await.unwrap();
     peer.write_all(HELLO.as_bytes()).await.unwrap();
     let from = loop {
-        match connections.heard().await {
-            Heard::Message(from, _) => break from,
-            Heard::Unreachable(_) => {}
+        match connections.next_event().await {
+            ConnectionEvent::Message(from, _) => break from,
+            ConnectionEvent::Unreachable(_) => {}
         }
     };
     assert_eq!(from.address.ip(), other);
@@ -207,14 +207,14 @@ async fn one_peer_cannot_take_all_places() {
     drop(held);
     // Places that are given back can be taken again.
     loop {
-        let _ = tokio::time::timeout(Duration::from_millis(10), connections.heard()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(10), connections.next_event()).await;
         if connections.counts().incoming == 1 {
             break;
         }
     }
     let again = TcpStream::connect(address).await.unwrap();
     while connections.counts().incoming < 2 {
-        let _ = tokio::time::timeout(Duration::from_millis(10), connections.heard()).await;
+        let _ = tokio::time::timeout(Duration::from_millis(10), connections.next_event()).await;
     }
     drop(again);
 }
@@ -298,7 +298,7 @@ async fn tls_is_spoken_both_ways_with_those_who_prove_themselves() {
         bad.send(there, bytes(HELLO)).unwrap();
         tokio::select! {
             hop = gone(&mut bad) => assert_eq!(hop, there, "{who}"),
-            _ = server.heard() => panic!("{who} is not heard"),
+            _ = server.next_event() => panic!("{who} is not heard"),
         }
     }
 

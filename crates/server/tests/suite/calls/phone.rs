@@ -25,7 +25,7 @@ pub enum Said {
     Ended,
 }
 
-pub struct Heard {
+pub struct MediaPacket {
     pub payload: Vec<u8>,
 }
 
@@ -137,7 +137,7 @@ impl Phone {
     }
 
     /// The next packet of sound.
-    pub async fn hear(&mut self) -> Heard {
+    pub async fn hear(&mut self) -> MediaPacket {
         let mut bytes = vec![0; 2_048];
         let got = tokio::time::timeout(WATCHDOG, self.media.recv_from(&mut bytes)).await;
         let (length, from) = got.expect("something is heard").expect("the socket works");
@@ -147,7 +147,7 @@ impl Phone {
             "sound comes from where we send ours"
         );
         let packet = Packet::parse(&bytes[..length]).expect("it is RTP");
-        Heard {
+        MediaPacket {
             payload: packet.payload.to_vec(),
         }
     }
