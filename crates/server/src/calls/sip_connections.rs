@@ -331,7 +331,7 @@ impl SipConnections {
     ///
     /// # Errors
     /// When there are too many connections, or none can be made by this transport. A connection that fails
-    /// later is told by [`SipConnections::heard`].
+    /// later is told by [`SipConnections::next_event`].
     pub fn send(&mut self, to: Hop, bytes: Arc<[u8]>) -> Result<(), NoConnection> {
         if let Some(connection) = self.connections.get_mut(&to) {
             match connection.writes.try_send(bytes.clone()) {
