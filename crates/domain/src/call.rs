@@ -37,6 +37,7 @@ pub use prompt::{Notice, Prompt, Sound};
 
 use crate::binding::Binding;
 use crate::clock::Timestamp;
+use crate::named_enum::named_enum;
 use crate::number::PhoneNumber;
 use crate::tone::ToneCode;
 use crate::trunk::PromptPolicy;
@@ -106,6 +107,21 @@ impl Side {
             Self::Caller => "caller",
             Self::Callee => "callee",
         }
+    }
+}
+
+named_enum! {
+    /// How far a call is that has not ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Stage {
+        /// Its route is looked up, or its record opened.
+        Routing = "routing",
+        /// The second leg is dialled, and may ring.
+        Dialling = "dialling",
+        /// Both sides have answered.
+        Talking = "talking",
+        /// Nobody is left but the caller, who hears why the call fails.
+        Announcing = "announcing",
     }
 }
 
@@ -274,6 +290,17 @@ impl Call {
     /// When [`Input::Timeout`] is due, on the clock that never jumps.
     pub fn deadline(&self) -> Option<u64> {
         self.deadline_ms
+    }
+
+    /// How far it is; none once it is over.
+    pub fn stage(&self) -> Option<Stage> {
+        Some(match self.state {
+            State::Routing | State::Opening(_) => Stage::Routing,
+            State::Dialling(..) => Stage::Dialling,
+            State::Talking(_) => Stage::Talking,
+            State::Announcing(_) => Stage::Announcing,
+            State::Over => return None,
+        })
     }
 
     /// Whether the callee has answered and nobody has hung up.

@@ -1,5 +1,6 @@
 //! What a call wants done becomes messages and outputs.
 
+use super::active_call::WaitsForPorts;
 use super::codecs::Codecs;
 use super::ladder::Way;
 use super::media::Unfit;
@@ -41,7 +42,10 @@ impl Switch {
             CallAction::TellCaller { status, media } => self.tell_caller(key, status, media, now),
             CallAction::AnswerCaller => self.answer_caller(key, now),
             CallAction::RefuseCaller(ending) => self.refuse_caller(key, ending, now),
-            CallAction::HangUp(side, cause) => self.hang_up(key, side, cause, now),
+            CallAction::HangUp(side, cause) => self.end_leg(key, side, "BYE", cause, now),
+            CallAction::CancelCallee(cause) => {
+                self.end_leg(key, Side::Callee, "CANCEL", cause, now);
+            }
             CallAction::StopRinging => {
                 self.outputs
                     .push_back(Output::StopPlaying(key, Side::Caller));
@@ -81,12 +85,13 @@ impl Switch {
         } else if live.media.is_leased() {
             self.send_invite(key, now);
         } else {
-            self.ask_for_ports(key);
+            self.ask_for_ports(key, WaitsForPorts::Invite);
         }
     }
 
-    pub(super) fn ask_for_ports(&mut self, key: CallKey) {
-        if let Some(live) = self.calls.get(&key) {
+    pub(super) fn ask_for_ports(&mut self, key: CallKey, then: WaitsForPorts) {
+        if let Some(live) = self.calls.get_mut(&key) {
+            live.waits_for_ports = Some(then);
             let request = LeaseRequest {
                 caller_advertised: live.trunk_in.definition.rtp_advertised,
             };
@@ -114,10 +119,10 @@ impl Switch {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        match live.announcement.take() {
-            Some((sound, by)) => self.announce(key, sound, by, now),
-            None if live.call.is_announcing() => {}
-            None => self.send_invite(key, now),
+        match live.waits_for_ports.take() {
+            Some(WaitsForPorts::Announcement(sound, by)) => self.announce(key, sound, by, now),
+            Some(WaitsForPorts::Invite) => self.send_invite(key, now),
+            None => {}
         }
     }
 
@@ -174,12 +179,12 @@ impl Switch {
         self.give_to_call(key, CallInput::TrunkFull, now);
     }
 
-    fn hang_up(&mut self, key: CallKey, side: Side, cause: u8, now: Moment) {
+    /// `what` is how the ladder shows it. On the wire the leg's own state decides: its answer and our CANCEL may
+    /// cross (RFC 3261 section 9.1).
+    fn end_leg(&mut self, key: CallKey, side: Side, what: &str, cause: u8, now: Moment) {
         let Some(live) = self.calls.get_mut(&key) else {
             return;
         };
-        let is_answered = side == Side::Caller || live.call.milestones().answered.is_some();
-        let what = if is_answered { "BYE" } else { "CANCEL" };
         if let Some(leg) = live.leg(side)
             && self.legs.remove(&leg).is_some()
         {

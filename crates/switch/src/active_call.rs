@@ -8,6 +8,15 @@ use maskline_domain::call_record::CallRecord;
 use maskline_domain::{PhoneNumber, TrunkName};
 use maskline_sip::endpoint::LegId;
 
+/// What is done once a call has ports for its media: what was last wanted of it.
+#[derive(Clone, Copy)]
+pub(super) enum WaitsForPorts {
+    /// The second leg is dialled.
+    Invite,
+    /// The caller hears this.
+    Announcement(Sound, AnnounceBy),
+}
+
 pub(super) struct ActiveCall {
     pub call: Call,
     pub record: CallRecord,
@@ -27,8 +36,8 @@ pub(super) struct ActiveCall {
     pub trunk_out: Option<TrunkName>,
     pub max_forwards: u8,
     pub media: Media,
-    /// What is to be said to the caller once there are ports, and how.
-    pub announcement: Option<(Sound, AnnounceBy)>,
+    /// What is done once there are ports.
+    pub waits_for_ports: Option<WaitsForPorts>,
     /// The answer for a side whose offer the other one has taken.
     pub reply: Option<Vec<u8>>,
     pub scheduled: Option<u64>,

@@ -78,7 +78,7 @@ impl Switch {
             trunk: 0,
             trunk_out: None,
             max_forwards: max_forwards.saturating_sub(1),
-            announcement: None,
+            waits_for_ports: None,
             reply: None,
             scheduled: None,
         };

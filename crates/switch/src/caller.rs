@@ -1,11 +1,12 @@
 //! What becomes of a call is told its caller: progress, an answer, a refusal, or by voice why it fails.
 
+use super::active_call::WaitsForPorts;
 use super::ladder::Way;
 use super::media::Unfit;
 use super::{CallKey, Output, Repeat, Switch};
 use maskline_domain::ToneCode;
 use maskline_domain::call::{
-    AnnounceBy, Ending, Input as CallInput, MediaFault, Moment, ProgressMedia, Reason, Side, Sound,
+    AnnounceBy, Ending, Input as CallInput, MediaFault, Moment, ProgressMedia, Side, Sound,
 };
 use maskline_sip::endpoint::{Input as SipInput, LegId, Refusal};
 
@@ -83,7 +84,7 @@ impl Switch {
             return;
         };
         let unfit = live.media.why_unfit();
-        let unfit = unfit.filter(|unfit| ending.reason == Reason::from(MediaFault::from(*unfit)));
+        let unfit = unfit.filter(|_| ending.reason.blames_media());
         let mut note = format!("cause {}, {}", ending.q850, ending.reason.name());
         if let Some(why) = unfit.map(Unfit::note).filter(|why| !why.is_empty()) {
             note = format!("{note}: {why}");
@@ -110,10 +111,9 @@ impl Switch {
             return;
         };
         if live.media.is_usable() && !live.media.is_leased() {
-            live.announcement = Some((sound, by));
-            return self.ask_for_ports(key);
+            return self.ask_for_ports(key, WaitsForPorts::Announcement(sound, by));
         }
-        let Some((sdp, path)) = live.media.answer_alone() else {
+        let Some((sdp, path)) = live.media.answer_alone(by) else {
             let refused = CallInput::MediaRefused(MediaFault::Unfit);
             return self.give_to_call(key, refused, now);
         };

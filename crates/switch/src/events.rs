@@ -205,15 +205,12 @@ impl Switch {
         }
     }
 
-    /// The call stands: a side that has not heard how the other one's media is now hears it.
+    /// The callee has answered: a side that has not heard how the other one's media is hears it now, if the call
+    /// stands. Who has not is known from what each was offered and answered (RFC 3264), so that it is found here.
     fn tell_those_behind(&mut self, key: CallKey, now: Moment) {
         for side in Side::BOTH {
-            let live = self.calls.get(&key).filter(|live| live.call.is_talking());
-            let is_behind = live.is_some_and(|live| {
-                let rang = side == Side::Caller && live.media.has_rung_before_hold();
-                rang || live.media.is_behind(side)
-            });
-            if is_behind {
+            let live = self.calls.get(&key);
+            if live.is_some_and(|live| live.media.is_behind(side)) {
                 self.give_to_call(key, CallInput::MediaChanged(side.other()), now);
             }
         }

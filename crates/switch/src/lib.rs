@@ -37,7 +37,7 @@ pub use types::{Input, Output, Resolution, Routing, Setup, TrunkChange, recordin
 
 use active_call::ActiveCall;
 use call_limits::CallLimits;
-pub use live_calls::{LiveCall, Stage, TurnedAway};
+pub use live_calls::{LiveCall, TurnedAway};
 pub use maskline_domain::call::CallKey;
 use maskline_domain::call::{Input as CallInput, Moment};
 pub use maskline_domain::call::{Prompt, Side, Sound};

@@ -2,6 +2,7 @@
 
 use super::active_call::ActiveCall;
 use super::{CallKey, Switch};
+use maskline_domain::call::Stage;
 use maskline_domain::call::admission::NotTaken;
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 use maskline_sip::endpoint::Counts;
@@ -31,28 +32,6 @@ pub struct LiveCall {
     pub trunk_out: Option<String>,
 }
 
-/// How far a live call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// Its route is looked up, or its record opened.
-    Routing,
-    /// The second leg is dialled, and may ring.
-    Dialling,
-    /// Both sides have answered.
-    Talking,
-}
-
-impl Stage {
-    /// In one word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Routing => "routing",
-            Self::Dialling => "dialling",
-            Self::Talking => "talking",
-        }
-    }
-}
-
 /// What became no call, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnedAway {
@@ -79,7 +58,7 @@ impl TurnedAway {
 impl Switch {
     /// The calls that live, the oldest first.
     pub fn live_calls(&self) -> Vec<LiveCall> {
-        self.calls.values().map(|live| shown(live)).collect()
+        self.calls.values().filter_map(|live| shown(live)).collect()
     }
 
     /// The keys of the calls that live.
@@ -104,18 +83,11 @@ impl Switch {
     }
 }
 
-fn shown(live: &ActiveCall) -> LiveCall {
+fn shown(live: &ActiveCall) -> Option<LiveCall> {
     let record = &live.record;
-    let stage = if live.call.is_talking() {
-        Stage::Talking
-    } else if live.callee_leg.is_some() {
-        Stage::Dialling
-    } else {
-        Stage::Routing
-    };
-    LiveCall {
+    Some(LiveCall {
         call_id: record.call_id.clone(),
-        stage,
+        stage: live.call.stage()?,
         arrived_at: record.arrived_at,
         x: record.x,
         caller: record.caller,
@@ -124,5 +96,5 @@ fn shown(live: &ActiveCall) -> LiveCall {
         subs_id: record.subs_id,
         trunk_in: record.trunk_in.clone(),
         trunk_out: record.trunk_out.clone(),
-    }
+    })
 }

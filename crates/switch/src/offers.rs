@@ -78,14 +78,9 @@ impl Switch {
     /// The same before the answer. A ring-tone server hands over to the phone in this way (RFC 3311): the other
     /// side is asked only if what is agreed does not stay.
     fn on_early_offer(&mut self, key: CallKey, side: Side, offer: Description, now: Moment) {
+        let across = self.across(key, side);
         let Some(live) = self.calls.get_mut(&key) else {
             return;
-        };
-        let other = live.leg(side.other());
-        let across = match live.call.is_announcing() {
-            true => Across::Nobody,
-            false if other.is_some_and(|leg| self.endpoint.may_offer(leg)) => Across::Asked,
-            false => Across::Unasked,
         };
         let was_heard = live.media.is_callee_heard();
         match live.media.take_early_offer(side, offer, across) {
@@ -97,6 +92,19 @@ impl Switch {
             Err(status) => self.send_refusal(key, side, status, None, now),
         }
         self.hear_callee(key, was_heard, now);
+    }
+
+    /// Whether the other side can be asked, by the call and by where its dialog stands (RFC 3264 section 4).
+    fn across(&self, key: CallKey, side: Side) -> Across {
+        let Some(live) = self.calls.get(&key) else {
+            return Across::Nobody;
+        };
+        let other = live.leg(side.other());
+        match live.call.is_announcing() {
+            true => Across::Nobody,
+            false if other.is_some_and(|leg| self.endpoint.may_offer(leg)) => Across::Asked,
+            false => Across::Unasked,
+        }
     }
 
     /// The callee may mean to send only now.
@@ -184,11 +192,12 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::In, status, "refuses the offer");
-        self.give_to_call(key, CallInput::OfferRefused(side, status), now);
-        // Offers that cross are made again.
-        if status != 491 {
-            self.tell_if_codecs_differ(key, side, now);
-        }
+        let refused = CallInput::OfferRefused {
+            side,
+            status,
+            speaks_another: live.media.speaks_another(side),
+        };
+        self.give_to_call(key, refused, now);
     }
 
     /// The sides may have been answered with two codecs, of which this one does not take the other's.
@@ -222,7 +231,7 @@ impl Switch {
                 live.note(now, side, Way::Out, "offer", "");
                 self.sip(SipInput::Offer(leg, offer), now);
             }
-            _ => self.give_to_call(key, CallInput::OfferRefused(side, 488), now),
+            _ => self.give_to_call(key, not_offered(side, 488), now),
         }
     }
 
@@ -238,7 +247,7 @@ impl Switch {
             }
             _ => {
                 self.send_refusal(key, side, 491, None, now);
-                self.give_to_call(key, CallInput::OfferRefused(side, 491), now);
+                self.give_to_call(key, not_offered(side, 491), now);
             }
         }
     }
@@ -251,11 +260,9 @@ impl Switch {
             return;
         };
         live.note(now, side, Way::Out, 200, "takes the offer");
-        let across = match live.call.is_announcing() {
-            true => Across::Nobody,
-            false => Across::Asked,
-        };
-        let path = live.media.path_now(across);
+        let across = self.across(key, side);
+        let path = self.calls.get(&key);
+        let path = path.and_then(|live| live.media.path_now(across));
         if let Some(path) = path {
             self.relay_by(key, path);
         }
@@ -296,5 +303,14 @@ impl Switch {
         if let Some(path) = path {
             self.relay_by(key, path);
         }
+    }
+}
+
+/// There is nothing that this side could be offered. It has not been asked for its codec then.
+fn not_offered(side: Side, status: u16) -> CallInput {
+    CallInput::OfferRefused {
+        side,
+        status,
+        speaks_another: false,
     }
 }

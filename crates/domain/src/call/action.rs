@@ -37,8 +37,10 @@ pub enum Action {
     AnswerCaller,
     /// Refuse the caller.
     RefuseCaller(Ending),
-    /// Hang up on this side, or stop it ringing, with a Q.850 cause.
+    /// Hang up on this side, which has answered or was answered, with a Q.850 cause.
     HangUp(Side, u8),
+    /// Stop the callee ringing, with a Q.850 cause. It may have answered meanwhile.
+    CancelCallee(u8),
     /// Have the caller hear why the call fails, then say [`super::Input::Played`], or
     /// [`super::Input::MediaRefused`] if it cannot.
     Announce {

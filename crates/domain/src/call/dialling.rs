@@ -117,7 +117,7 @@ impl Call {
                 self.fail_without_callee(ending, Releaser::Callee, was, now)
             }
             Input::Gone(Side::Caller, cause) => {
-                let mut actions = vec![Action::HangUp(Side::Callee, passed_on(cause))];
+                let mut actions = vec![Action::CancelCallee(passed_on(cause))];
                 actions.extend(self.close(Ending::of(Reason::CallerGaveUp), Releaser::Caller, now));
                 actions
             }
@@ -125,10 +125,7 @@ impl Call {
                 if let Some(next) = was.attempt.next_after_silence(plan)
                     && now.tick_ms < was.attempt.ring_end_ms =>
             {
-                let mut actions = vec![Action::HangUp(
-                    Side::Callee,
-                    Ending::of(Reason::Unreachable).q850,
-                )];
+                let mut actions = vec![Action::CancelCallee(Ending::of(Reason::Unreachable).q850)];
                 actions.extend(self.dial(plan, next, now));
                 actions
             }
@@ -220,7 +217,7 @@ impl Call {
     /// We end it while the callee's leg still lives.
     fn give_up(&mut self, reason: Reason, was: Dialling, now: Moment) -> Vec<Action> {
         let ending = Ending::of(reason);
-        let mut actions = vec![Action::HangUp(Side::Callee, ending.q850)];
+        let mut actions = vec![Action::CancelCallee(ending.q850)];
         actions.extend(self.fail_without_callee(ending, Releaser::Platform, was, now));
         actions
     }

@@ -62,6 +62,14 @@ named_enum! {
     }
 }
 
+impl Reason {
+    /// Whether the description of a party is to blame, or a host that it names: who gets the refusal is told what is
+    /// wrong with it.
+    pub fn blames_media(self) -> bool {
+        matches!(self, Self::NoCommonCodec | Self::MediaUnresolved)
+    }
+}
+
 /// The end of a call as the other side hears of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ending {
@@ -201,5 +209,17 @@ mod tests {
                 "{status} {cause:?}"
             );
         }
+    }
+
+    #[test]
+    fn only_two_reasons_blame_what_a_party_says_of_its_media() {
+        for reason in Reason::ALL {
+            let expected = matches!(reason.name(), "no_common_codec" | "media_unresolved");
+            assert_eq!(reason.blames_media(), expected, "{}", reason.name());
+        }
+        for fault in [MediaFault::Unfit, MediaFault::Unresolved] {
+            assert!(Reason::from(fault).blames_media(), "{fault:?}");
+        }
+        assert!(!Reason::from(MediaFault::NoPort).blames_media());
     }
 }

@@ -54,7 +54,7 @@ impl Changes {
                 Vec::new()
             }
             Input::OfferAccepted(side) => self.on_accepted(side),
-            Input::OfferRefused(side, status) => {
+            Input::OfferRefused { side, status, .. } => {
                 let status = if status == 491 { 491 } else { 488 };
                 self.on_refused(side, status)
             }

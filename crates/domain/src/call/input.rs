@@ -62,8 +62,16 @@ pub enum Input {
     MediaChanged(Side),
     /// A party took what it was offered.
     OfferAccepted(Side),
-    /// A party refused what it was offered, with this status.
-    OfferRefused(Side, u16),
+    /// A party refused what it was offered, or could not be offered it.
+    OfferRefused {
+        /// Which party.
+        side: Side,
+        /// 300 to 699.
+        status: u16,
+        /// Whether it believes in another codec than the call has: the two were answered with different ones, and it
+        /// has been offered the call's.
+        speaks_another: bool,
+    },
     /// A party answered what the other one offered with what fits nothing.
     AnswerUnfit(Side),
     /// Each side believes in another codec, and does not take the other one's: nobody hears anything.

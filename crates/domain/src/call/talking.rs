@@ -21,6 +21,9 @@ impl Call {
         };
         if let Some(mut actions) = changes.take(&input) {
             actions.extend(changes.tell());
+            if settles_on_two_codecs(&input) {
+                actions.extend(self.hang_up_on_both(Reason::NoCommonCodec, now));
+            }
             return actions;
         }
         match input {
@@ -63,4 +66,17 @@ impl Call {
         actions.extend(self.close(ending, super::Releaser::Platform, now));
         actions
     }
+}
+
+/// Whether a side that believes in another codec will not take the call's. Offers that cross (491) are made again
+/// (RFC 3261 section 14.1).
+fn settles_on_two_codecs(input: &Input) -> bool {
+    matches!(
+        *input,
+        Input::OfferRefused {
+            status,
+            speaks_another: true,
+            ..
+        } if status != 491
+    )
 }

@@ -11,7 +11,7 @@ mod tones;
 
 use maskline_domain::call::{
     Action, AnnounceBy, Call, CallTerms, CallerMedia, Closing, DialOptions, Ending, Input,
-    MediaAccess, Moment, Notice, ProgressMedia,
+    MediaAccess, Moment, Notice, ProgressMedia, Side,
 };
 use maskline_domain::routing::Route;
 use maskline_domain::trunk::PromptPolicy;
@@ -63,6 +63,15 @@ fn callee_refused(status: u16, cause: Option<u8>, silent: bool) -> Input {
     }
 }
 
+/// A party refuses what it was offered, and both believe in one codec.
+fn offer_refused(side: Side, status: u16) -> Input {
+    Input::OfferRefused {
+        side,
+        status,
+        speaks_another: false,
+    }
+}
+
 fn binding() -> Binding {
     fixtures::binding(number("17000000001"), number("13900000000"))
 }
@@ -109,6 +118,7 @@ fn name(action: &Action) -> String {
         Action::StopRinging => "stop ringing".into(),
         Action::AnswerCaller => "answer".into(),
         Action::RefuseCaller(refusal) => format!("refuse {} {}", refusal.status, refusal.q850),
+        Action::CancelCallee(cause) => format!("cancel callee {cause}"),
         Action::HangUp(side, cause) => format!("hang up {} {cause}", side.name()),
         Action::Announce { sound, by } => {
             let how = match by {

@@ -3,15 +3,16 @@
 use super::Media;
 use super::call_codec::CallCodec;
 use crate::MediaPath;
+use maskline_domain::call::AnnounceBy;
 use maskline_sip::sdp::Audio;
 use std::net::SocketAddr;
 
 impl Media {
-    /// An answer of our own for the caller, so that it hears a prompt: what was agreed with a callee, or
-    /// else the caller's first choice.
-    pub fn answer_alone(&mut self) -> Option<(Vec<u8>, MediaPath)> {
-        if let Some(answer) = self.ring_tone_answer() {
-            return Some(answer);
+    /// An answer of our own for the caller, so that it hears a prompt: the one that it has, or else what was agreed
+    /// with a callee, or else the caller's first choice.
+    pub fn answer_alone(&mut self, by: AnnounceBy) -> Option<(Vec<u8>, MediaPath)> {
+        if by == AnnounceBy::Opened {
+            return self.ring_tone_answer();
         }
         let lease = self.lease?;
         let agreed = match &self.agreed {

@@ -192,6 +192,9 @@ impl Media {
             Side::Caller => self.caller.is_renewed,
             Side::Callee => self.caller.is_renewed || self.callee.is_renewed,
         };
+        if side == Side::Caller && self.was_caller_answered_before_hold() {
+            return true;
+        }
         // Who holds by itself is told of the other one's hold when it resumes.
         let hold_is_news = !party.holds && party.was_told_of_hold() == Some(!other.holds);
         can_be

@@ -45,7 +45,7 @@ impl Media {
 
     /// Whether the caller was answered for a tone, and the callee has held the call since, which that answer
     /// could not tell.
-    pub fn has_rung_before_hold(&self) -> bool {
+    pub(super) fn was_caller_answered_before_hold(&self) -> bool {
         self.ring_tone.is_some() && self.callee.holds
     }
 

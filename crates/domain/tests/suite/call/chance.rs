@@ -38,7 +38,7 @@ enum Wave {
     OfferWanted(Side),
     MediaChanged(Side),
     OfferAccepted(Side),
-    OfferRefused(Side),
+    OfferRefused(Side, u16, bool),
     AnswerUnfit(Side),
     CodecsDiffer,
     MediaLost,
@@ -103,7 +103,11 @@ impl Wave {
             Self::OfferWanted(side) => Input::OfferWanted(side),
             Self::MediaChanged(side) => Input::MediaChanged(side),
             Self::OfferAccepted(side) => Input::OfferAccepted(side),
-            Self::OfferRefused(side) => Input::OfferRefused(side, 488),
+            Self::OfferRefused(side, status, speaks_another) => Input::OfferRefused {
+                side,
+                status,
+                speaks_another,
+            },
             Self::AnswerUnfit(side) => Input::AnswerUnfit(side),
             Self::MediaLost => Input::MediaLost,
             Self::Stopping => Input::Stopping,
@@ -158,7 +162,8 @@ fn wave() -> impl Strategy<Value = Wave> {
         1 => side().prop_map(Wave::OfferWanted),
         1 => side().prop_map(Wave::MediaChanged),
         2 => side().prop_map(Wave::OfferAccepted),
-        1 => side().prop_map(Wave::OfferRefused),
+        1 => (side(), prop_oneof![Just(488), Just(491)], any::<bool>())
+            .prop_map(|(side, status, differs)| Wave::OfferRefused(side, status, differs)),
         1 => side().prop_map(Wave::AnswerUnfit),
         1 => Just(Wave::CodecsDiffer),
         1 => Just(Wave::MediaLost),
@@ -211,7 +216,7 @@ impl Tally {
                     self.toned = *toned;
                     self.ringing += 1;
                 }
-                Action::HangUp(Side::Callee, _) => self.ringing -= 1,
+                Action::CancelCallee(_) | Action::HangUp(Side::Callee, _) => self.ringing -= 1,
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! Changes of the media while a call stands: one at a time, and none that only one side believes in.
 
 use super::scenarios::{CALLER_HANGS_UP, dialled, talking};
-use super::{ANSWERED, ONE_TRUNK, TERMS, callee_refused, connection, moment, name};
+use super::{ANSWERED, ONE_TRUNK, TERMS, callee_refused, connection, moment, name, offer_refused};
 use maskline_domain::call::{Call, Input, Side};
 
 #[test]
@@ -14,7 +14,7 @@ fn hold_and_resume_go_to_the_other_side_and_back() {
         ),
         (Input::Offered(Side::Callee), &["offer to caller"]),
         (
-            Input::OfferRefused(Side::Caller, 606),
+            offer_refused(Side::Caller, 606),
             &["refuse offer of callee 488"],
         ),
         (Input::Offered(Side::Caller), &["offer to callee"]),
@@ -33,7 +33,7 @@ fn of_two_offers_at_once_the_later_is_put_off() {
         // An answer of the side that was not asked means nothing.
         (Input::OfferAccepted(Side::Caller), &[]),
         (
-            Input::OfferRefused(Side::Callee, 491),
+            offer_refused(Side::Callee, 491),
             &["refuse offer of caller 491"],
         ),
         CALLER_HANGS_UP,
@@ -66,7 +66,7 @@ fn an_offer_before_the_answer_is_carried_across_unless_it_fits() {
             // What fits does not wait for what does not.
             (Input::OfferFits(Side::Callee), &["accept offer of callee"]),
             (
-                Input::OfferRefused(Side::Caller, 488),
+                offer_refused(Side::Caller, 488),
                 &["refuse offer of callee 488"],
             ),
             (Input::Offered(Side::Caller), &["offer to callee"]),
@@ -97,7 +97,7 @@ fn what_changes_while_something_else_is_under_way_is_told_afterwards() {
         (Input::MediaChanged(Side::Callee), &[]),
         (Input::MediaChanged(Side::Callee), &[]),
         (
-            Input::OfferRefused(Side::Caller, 488),
+            offer_refused(Side::Caller, 488),
             &["tell caller of the change"],
         ),
         (
@@ -130,7 +130,7 @@ fn an_offer_that_is_withdrawn_is_undone_on_the_side_that_took_it() {
     talking(vec![
         (Input::Offered(Side::Caller), &["offer to callee"]),
         (Input::OfferWithdrawn(Side::Caller), &[]),
-        (Input::OfferRefused(Side::Callee, 488), &[]),
+        (offer_refused(Side::Callee, 488), &[]),
         (Input::Offered(Side::Callee), &["offer to caller"]),
         // That of the other side waits as before.
         (Input::OfferWithdrawn(Side::Caller), &[]),
@@ -166,12 +166,12 @@ fn who_wants_an_offer_is_given_what_is_and_the_other_hears_what_it_changed() {
             Input::Offered(Side::Caller),
             &["refuse offer of caller 491"],
         ),
-        (Input::OfferRefused(Side::Callee, 488), &[]),
+        (offer_refused(Side::Callee, 488), &[]),
         (
             Input::OfferWanted(Side::Callee),
             &["offer what is to callee"],
         ),
-        (Input::OfferRefused(Side::Callee, 488), &[]),
+        (offer_refused(Side::Callee, 488), &[]),
         (Input::Offered(Side::Caller), &["offer to callee"]),
         CALLER_HANGS_UP,
     ]);

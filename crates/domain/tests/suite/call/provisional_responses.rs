@@ -4,7 +4,9 @@ use super::{
     EARLY, LISTENING, ONE_TRUNK, TERMS, callee_refused, connection, moment, name, progress,
 };
 use maskline_domain::ToneCode;
-use maskline_domain::call::{Call, CallTerms, CallerMedia, DialOptions, Input, MediaFault, Side};
+use maskline_domain::call::{
+    Call, CallTerms, CallerMedia, DialOptions, Input, MediaFault, Side, Stage,
+};
 use maskline_domain::trunk::PromptPolicy;
 
 const ANSWERING: CallTerms = CallTerms {
@@ -348,7 +350,7 @@ fn why_a_call_fails_is_heard_by_early_media_an_answer_or_what_is_open_already() 
             EARLY,
             true,
             vec![rings(), Input::Timeout],
-            &[begins, "hang up callee 19", "go on to play no_answer"],
+            &[begins, "cancel callee 19", "go on to play no_answer"],
         ),
         (
             EARLY,
@@ -416,13 +418,56 @@ fn why_a_call_fails_is_heard_by_early_media_an_answer_or_what_is_open_already() 
 }
 
 #[test]
-fn a_call_that_is_announced_has_nobody_but_its_caller() {
-    let mut call = dialled(EARLY, false);
-    assert!(!call.is_announcing());
-    call.handle(callee_refused(486, None, false), moment(0));
-    assert!(call.is_announcing());
-    call.handle(Input::Played(Side::Caller), moment(0));
-    assert!(!call.is_announcing());
+fn a_call_tells_how_far_it_is() {
+    let routed = || Input::Routed(connection(), ONE_TRUNK);
+    let opened = || Input::RowOpened(true);
+    let refused = || callee_refused(486, None, false);
+    let gone = || Input::Gone(Side::Caller, None);
+    let rows: [(Vec<Input>, Option<Stage>); 14] = [
+        (vec![], Some(Stage::Routing)),
+        (vec![gone()], Some(Stage::Routing)),
+        (vec![Input::RouteUnknown], None),
+        (vec![routed()], Some(Stage::Routing)),
+        (vec![routed(), Input::RowOpened(false)], None),
+        (vec![routed(), opened()], Some(Stage::Dialling)),
+        (
+            vec![routed(), opened(), progress(180, false)],
+            Some(Stage::Dialling),
+        ),
+        (vec![routed(), opened(), gone()], None),
+        (
+            vec![routed(), opened(), super::ANSWERED],
+            Some(Stage::Talking),
+        ),
+        (vec![routed(), opened(), super::ANSWERED, gone()], None),
+        (vec![routed(), opened(), refused()], Some(Stage::Announcing)),
+        (
+            vec![routed(), opened(), refused(), super::ANSWERED],
+            Some(Stage::Announcing),
+        ),
+        (
+            vec![routed(), opened(), refused(), Input::Played(Side::Caller)],
+            None,
+        ),
+        (vec![routed(), opened(), refused(), gone()], None),
+    ];
+    for (row, (story, expected)) in rows.into_iter().enumerate() {
+        let mut call = Call::new(EARLY, moment(0));
+        for input in story {
+            call.handle(input, moment(0));
+        }
+        assert_eq!(call.stage(), expected, "row {row}");
+        assert_eq!(
+            call.is_talking(),
+            expected == Some(Stage::Talking),
+            "row {row}"
+        );
+        assert_eq!(
+            call.is_announcing(),
+            expected == Some(Stage::Announcing),
+            "row {row}"
+        );
+    }
 }
 
 #[test]
@@ -453,31 +498,31 @@ fn media_that_cannot_be_carried_ends_a_call_by_what_is_wrong_with_it() {
         (
             vec![],
             Unfit,
-            &["hang up callee 65", "refuse 488 65"],
+            &["cancel callee 65", "refuse 488 65"],
             "no_common_codec 488 65",
         ),
         (
             vec![],
             Unresolved,
-            &["hang up callee 41", "refuse 503 41"],
+            &["cancel callee 41", "refuse 503 41"],
             "media_unresolved 503 41",
         ),
         (
             vec![],
             NoPort,
-            &["hang up callee 42", "refuse 503 42"],
+            &["cancel callee 42", "refuse 503 42"],
             "overload 503 42",
         ),
         (
             vec![progress(180, true)],
             Unfit,
-            &["hang up callee 65", "refuse 488 65"],
+            &["cancel callee 65", "refuse 488 65"],
             "no_common_codec 488 65",
         ),
         (
             vec![progress(180, false)],
             Unresolved,
-            &["hang up callee 41", "refuse 503 41"],
+            &["cancel callee 41", "refuse 503 41"],
             "media_unresolved 503 41",
         ),
         // Once both have answered it is 200.

@@ -133,3 +133,86 @@ fn two_codecs_end_a_call_that_stands_and_nothing_else() {
         assert_eq!(done(false, Notice::None, story), expected, "row {row}");
     }
 }
+
+#[test]
+fn who_will_not_take_the_codec_of_the_call_ends_it_unless_offers_cross() {
+    let refused = |side, status, speaks_another| Input::OfferRefused {
+        side,
+        status,
+        speaks_another,
+    };
+    let answered = || Input::CalleeAnswered(MediaAccess::Ready);
+    let told = || Input::MediaChanged(Side::Callee);
+    let tell = "tell caller of the change";
+    let ended = [
+        "hang up caller 65",
+        "hang up callee 65",
+        "close row: no_common_codec 200 65 by platform",
+        "forget",
+    ];
+    let (caller, callee) = (Side::Caller, Side::Callee);
+    let rows: [(Vec<Input>, &[&str], bool); 11] = [
+        (
+            vec![answered(), told(), refused(caller, 488, true)],
+            &["answer", tell],
+            true,
+        ),
+        (
+            vec![answered(), told(), refused(caller, 606, true)],
+            &["answer", tell],
+            true,
+        ),
+        (
+            vec![answered(), told(), refused(caller, 408, true)],
+            &["answer", tell],
+            true,
+        ),
+        (
+            vec![answered(), told(), refused(caller, 491, true)],
+            &["answer", tell],
+            false,
+        ),
+        (
+            vec![answered(), told(), refused(caller, 488, false)],
+            &["answer", tell],
+            false,
+        ),
+        (
+            vec![answered(), told(), refused(caller, 491, false)],
+            &["answer", tell],
+            false,
+        ),
+        (
+            vec![answered(), refused(callee, 488, true)],
+            &["answer"],
+            true,
+        ),
+        (
+            vec![answered(), refused(callee, 491, true)],
+            &["answer"],
+            false,
+        ),
+        // Before the answer nothing is settled.
+        (vec![refused(caller, 488, true)], &[], false),
+        (
+            vec![refused(caller, 488, true), answered()],
+            &["answer"],
+            false,
+        ),
+        // Whose offer it was is told before the end.
+        (
+            vec![
+                answered(),
+                Input::Offered(caller),
+                refused(callee, 488, true),
+            ],
+            &["answer", "offer to callee", "refuse offer of caller 488"],
+            true,
+        ),
+    ];
+    for (row, (story, before, ends)) in rows.into_iter().enumerate() {
+        let end: &[&str] = if ends { &ended } else { &[] };
+        let expected: Vec<&str> = before.iter().chain(end).copied().collect();
+        assert_eq!(done(false, Notice::None, story), expected, "row {row}");
+    }
+}

@@ -105,7 +105,7 @@ fn a_callee_that_rang_in_vain_is_still_explained() {
             (progress(180, false), &["tell 183 with tone 100000001"]),
             (
                 Input::Timeout,
-                &["hang up callee 19", "go on to play no_answer"],
+                &["cancel callee 19", "go on to play no_answer"],
             ),
             (
                 Input::Played(Side::Caller),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use maskline_switch::Stage;
+use maskline_domain::call::Stage;
 use tempfile::TempDir;
 
 use crate::calls::phone::{Phone, Said};

@@ -16,7 +16,7 @@ fn an_answer_that_crosses_the_caller_leaving_changes_nothing() {
             (
                 gone(Side::Caller),
                 &[
-                    "hang up callee 16",
+                    "cancel callee 16",
                     "close row: caller_gave_up 487 16 by caller",
                     "forget",
                 ],
@@ -50,7 +50,7 @@ fn a_caller_may_give_up_at_any_time_before_the_answer() {
             (
                 gone(Side::Caller),
                 &[
-                    "hang up callee 16",
+                    "cancel callee 16",
                     "close row: caller_gave_up 487 16 by caller",
                     "forget",
                 ],
@@ -70,7 +70,7 @@ fn a_callee_that_does_not_answer_is_given_up_in_time() {
         EARLY,
         vec![
             (progress(180, false), &["tell 180"]),
-            (Input::Timeout, &["hang up callee 19", "play no_answer"]),
+            (Input::Timeout, &["cancel callee 19", "play no_answer"]),
             (played(), end),
         ],
     );
@@ -83,7 +83,7 @@ fn media_that_cannot_be_carried_ends_the_call() {
         vec![(
             Input::MediaRefused(MediaFault::Unfit),
             &[
-                "hang up callee 65",
+                "cancel callee 65",
                 "refuse 488 65",
                 "close row: no_common_codec 488 65 by platform",
                 "forget",
@@ -117,12 +117,12 @@ fn a_trunk_that_says_nothing_is_left_for_the_next_one() {
             (Input::RowOpened(true), &["dial 13900000000 by 0"]),
             (
                 Input::Timeout,
-                &["hang up callee 38", "dial 13900000000 by 1"],
+                &["cancel callee 38", "dial 13900000000 by 1"],
             ),
             (
                 Input::Timeout,
                 &[
-                    "hang up callee 19",
+                    "cancel callee 19",
                     "refuse 480 19",
                     "close row: no_answer 480 19 by platform",
                     "forget",
@@ -146,7 +146,7 @@ fn a_trunk_that_tries_is_given_longer_but_not_for_ever() {
     assert_eq!(call.deadline(), Some(33_000), "from the INVITE on");
     let actions = call.handle(Input::Timeout, moment(33_000));
     let done: Vec<String> = actions.iter().map(name).collect();
-    assert_eq!(done, ["hang up callee 38", "dial 13900000000 by 1"]);
+    assert_eq!(done, ["cancel callee 38", "dial 13900000000 by 1"]);
     // The last one may ring as long as any, and so may one that has rung.
     assert_eq!(call.deadline(), Some(93_000));
     call.handle(Input::TrunkTrying, moment(33_500));
@@ -326,7 +326,7 @@ fn who_has_said_100_is_not_asked_again_at_its_next_place() {
 fn a_place_that_did_not_take_the_call_is_tried_later_by_others_and_a_full_trunk_refuses() {
     type Row<'a> = (u16, Vec<Input>, &'a [&'a str]);
     let by = ["dial 13900000000 by 1", "dial 13900000000 by 2"];
-    let hung_up = "hang up callee 38";
+    let hung_up = "cancel callee 38";
     let unreachable = "close row: unreachable 502 38 by platform";
     // Three places, of which some are only further places of the trunk before.
     let rows: [Row<'_>; 10] = [
