@@ -1,9 +1,12 @@
 //! Chance that comes in as a seed: whoever has the seed gets the same numbers.
 
+use crate::inventory;
+
 /// From one state of the generator to the next: the golden ratio, in 64 bits.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The sequence of numbers of a seed.
+/// The sequence of numbers of a seed. It steps as SplitMix64 does and mixes by the hash of the tables, not by
+/// [`mix`]: with it the seeds of the simulator's worlds choose the X that they have always chosen.
 pub(crate) struct Chance(u64);
 
 impl Chance {
@@ -13,9 +16,8 @@ impl Chance {
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        let drawn = mix(self.0);
         self.0 = self.0.wrapping_add(STEP);
-        ((u128::from(drawn) * bound as u128) >> 64) as usize
+        ((u128::from(inventory::mix(self.0)) * bound as u128) >> 64) as usize
     }
 }
 
