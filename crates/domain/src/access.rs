@@ -2,18 +2,9 @@
 
 use crate::account::{AccessKeyId, Account, AccountStatus};
 use crate::number::PhoneNumber;
-use crate::pool::{Pool, PoolKey};
+use crate::pool::{Pool, PoolRef};
 use crate::refusal::Refusal;
 use crate::state::State;
-
-/// How a request names its pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PoolRef {
-    /// By its key.
-    Key(PoolKey),
-    /// By the account's number type (NoType, ProductType), such as `AXN_170`.
-    LegacyType(Box<str>),
-}
 
 /// What was found out about a request that may go on.
 #[derive(Debug, Clone, Copy)]

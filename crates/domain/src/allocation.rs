@@ -3,15 +3,16 @@
 //! Never a scan of the pool: a choice looks at a bounded number of numbers,
 //! however full the pool is.
 
-use crate::binding::{Binding, EndCause, Owner};
+use crate::binding::{Binding, EndCause};
 use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::inventory::{At, City, Partition};
 use crate::number::PhoneNumber;
+use crate::overdue::{Refused, ended};
 use crate::pool::{CityMatch, Pick, Pool};
-use crate::product::{Product, Slot};
-use crate::refusal::{Refusal, Refused};
+use crate::product::Slot;
+use crate::refusal::Refusal;
 use crate::state::State;
 
 /// How many numbers one choice looks at before it gives up. A partition of up to
@@ -74,7 +75,7 @@ pub(crate) fn take_explicit(
     if let Some(refusal) = live_conflict(state, at, proposed, now) {
         return Err(Refused { refusal, before });
     }
-    if live >= pool.product.bindings_per_x_max(pool) {
+    if live >= pool.product.bindings_per_x_max(pool.pairs_max) {
         return Err(Refused {
             refusal: Refusal::NumberTaken,
             before,
@@ -267,7 +268,7 @@ impl Search<'_> {
             .filter(|&place| self.state.bindings.expires_at(place) > self.now)
             .count();
         !self.state.inventory.is_locked(at)
-            && live < self.pool.product.bindings_per_x_max(self.pool) as usize
+            && live < self.pool.product.bindings_per_x_max(self.pool.pairs_max) as usize
     }
 
     /// Whether a number can carry the binding, and what must be recorded
@@ -344,35 +345,4 @@ pub(crate) fn live_conflict(
         }
     }
     refusal
-}
-
-/// The event that ends a binding, and until when its X cools (0: not at all).
-pub(crate) fn ended(
-    pool: &Pool,
-    binding: &Binding,
-    cause: EndCause,
-    at: Timestamp,
-    now: Timestamp,
-) -> (Event, Timestamp) {
-    let cooling_until = match (pool.cooling_s, binding.product) {
-        (0, _) | (_, Product::Axb) => Timestamp(0),
-        (cooling_s, Product::Axn) => {
-            let until = at.plus_secs(i64::from(cooling_s)).ceil_secs();
-            if until > now { until } else { Timestamp(0) }
-        }
-    };
-    let idle_since = match pool.pick {
-        Pick::LongestIdle => at.ceil_secs(),
-        Pick::Random => Timestamp(0),
-    };
-    let event = Event::Ended {
-        subs_id: binding.subs_id,
-        x: binding.x,
-        cause,
-        at,
-        cooling_until,
-        idle_since,
-        owner: Some(Owner::of(pool)),
-    };
-    (event, cooling_until)
 }

@@ -8,7 +8,7 @@ use crate::account::AccountId;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
-use crate::product::Product;
+use crate::product::{Product, Role, Slot};
 use crate::ring_config::RingConfig;
 
 /// The id of a binding: decimal, ascending in time, below 2^53 so that
@@ -159,6 +159,19 @@ impl Extras {
 }
 
 impl Binding {
+    /// The slots that this binding claims on its X, at most two.
+    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
+        self.product.slots(self.a, self.b)
+    }
+
+    /// The role of a caller who hit `slot`.
+    pub fn role_of(&self, slot: Slot) -> Role {
+        match slot {
+            Slot::Party(number) if number == self.a => Role::A,
+            Slot::Party(_) | Slot::Anyone => Role::Other,
+        }
+    }
+
     /// Whether it is over at `now`, swept or not.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.expires_at

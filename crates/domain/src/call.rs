@@ -40,7 +40,7 @@ use crate::clock::Timestamp;
 use crate::named_enum::named_enum;
 use crate::number::PhoneNumber;
 use crate::tone::ToneCode;
-use crate::trunk::PromptPolicy;
+use crate::trunk::{PromptPolicy, TRUNKS_TRIED_MAX};
 use announcing::Announcing;
 use dialling::Dialling;
 use talking::Talking;
@@ -50,8 +50,6 @@ use talking::Talking;
 pub const ANSWER_WAIT_MAX_S: u64 = 10;
 /// The longest that a prompt keeps a call alive, in seconds.
 pub const PROMPT_MAX_S: u64 = 30;
-/// The most trunks that are tried for one call.
-pub const TRUNKS_TRIED_MAX: usize = 4;
 
 /// The name of a call among the parts of a process, for as long as the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,12 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::PoolRef;
 use crate::account::AccessKeyId;
 use crate::binding::{Binding, Extras, Restriction};
 use crate::clock::Timestamp;
 use crate::inventory::City;
 use crate::number::{Party, PhoneNumber};
+use crate::pool::PoolRef;
 use crate::product::Product;
 use crate::ring_config::RingConfig;
 

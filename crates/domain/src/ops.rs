@@ -35,14 +35,15 @@ pub use self::trunks::{DeleteTrunk, SetTrunk};
 pub use self::unbind::Unbind;
 pub use self::update::UpdateBinding;
 
-use crate::access::{Admission, PoolRef, admit};
+use crate::access::{Admission, admit};
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
 use crate::command::{Actor, BindRequest, CommandId, Note, Outcome, Work};
 use crate::event::Event;
 use crate::number::{Party, PhoneNumber};
-use crate::pool::Pool;
-use crate::refusal::{Refusal, Refused};
+use crate::overdue::Refused;
+use crate::pool::{Pool, PoolRef};
+use crate::refusal::Refusal;
 use crate::state::State;
 
 /// A command that knows what comes of it.

@@ -107,6 +107,15 @@ pub enum Pick {
     LongestIdle,
 }
 
+/// How a request names its pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PoolRef {
+    /// By its key.
+    Key(PoolKey),
+    /// By the account's number type (NoType, ProductType), such as `AXN_170`.
+    LegacyType(Box<str>),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

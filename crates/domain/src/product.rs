@@ -9,10 +9,8 @@ mod axn;
 
 use serde::{Deserialize, Serialize};
 
-use crate::binding::Binding;
 use crate::named_enum::named_enum;
 use crate::number::PhoneNumber;
-use crate::pool::Pool;
 
 named_enum! {
     /// What a pool sells.
@@ -32,12 +30,28 @@ impl Product {
         Self::ALL.into_iter().find(|product| product.name() == name)
     }
 
-    /// How many live bindings one X of this pool may carry.
-    pub fn bindings_per_x_max(self, pool: &Pool) -> u32 {
+    /// How many live bindings one X may carry in a pool where it may carry so many pairs.
+    pub fn bindings_per_x_max(self, pairs_max: u32) -> u32 {
         match self {
             Product::Axn => axn::BINDINGS_PER_X_MAX,
-            Product::Axb => pool.pairs_max.max(1),
+            Product::Axb => pairs_max.max(1),
         }
+    }
+
+    /// The slots that a binding of these parties claims on its X, at most two.
+    pub(crate) fn slots(
+        self,
+        a: PhoneNumber,
+        b: Option<PhoneNumber>,
+    ) -> impl Iterator<Item = Slot> {
+        let slots = match self {
+            Product::Axn => axn::slots(a),
+            Product::Axb => axb::slots(a, b),
+        };
+        slots
+            .into_iter()
+            .flatten()
+            .filter(|slot| !matches!(slot, Slot::Party(number) if number.is_erased()))
     }
 
     /// Whether a binding must name B.
@@ -67,26 +81,4 @@ pub enum Role {
     Other,
 }
 
-impl Binding {
-    /// The slots that this binding claims on its X, at most two.
-    pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        let slots = match self.product {
-            Product::Axn => axn::slots(self),
-            Product::Axb => axb::slots(self),
-        };
-        slots
-            .into_iter()
-            .flatten()
-            .filter(|slot| !matches!(slot, Slot::Party(number) if number.is_erased()))
-    }
-
-    /// The role of a caller who hit `slot`.
-    pub fn role_of(&self, slot: Slot) -> Role {
-        match slot {
-            Slot::Party(number) if number == self.a => Role::A,
-            Slot::Party(_) | Slot::Anyone => Role::Other,
-        }
-    }
-}
-
-pub(crate) type Claims = [Option<Slot>; 2];
+type Claims = [Option<Slot>; 2];

@@ -2,8 +2,6 @@
 
 use thiserror::Error;
 
-use crate::event::Event;
-
 /// Every reason for which the rules say no. The API turns each into one of
 /// the vendor's codes, in one table without a wildcard.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -145,20 +143,4 @@ pub enum AdminRefusal {
         /// The limit.
         limit: usize,
     },
-}
-
-/// A refusal, and what must be recorded all the same: bindings that were found to be over on the way.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub refusal: Refusal,
-    pub before: Vec<Event>,
-}
-
-impl<R: Into<Refusal>> From<R> for Refused {
-    fn from(refusal: R) -> Self {
-        Self {
-            refusal: refusal.into(),
-            before: Vec::new(),
-        }
-    }
 }

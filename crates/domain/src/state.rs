@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::allocation::ended;
 use crate::binding::{Binding, EndCause, Owner, SubsId};
 use crate::bindings::Bindings;
 use crate::clock::Timestamp;
@@ -23,6 +22,7 @@ use crate::command::CommandId;
 use crate::inventory::{At, City, Inventory, Number, NumberKind, NumberStatus};
 use crate::memory::Memory;
 use crate::number::PhoneNumber;
+use crate::overdue::ended;
 use crate::pool::{Pool, PoolKey};
 use crate::product::Slot;
 use crate::slab::NONE;

@@ -38,7 +38,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 use unheard::{Limits, UnheardBudget};
-use worker::{State, Tools, WorkerHandle};
+use worker::{Tools, WorkerHandle};
 
 /// What a call's media tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,17 @@ pub enum Event {
     Digit(CallKey, Side, char),
     /// The relay of this call has heard nothing for too long, or there is none any more.
     Lost(CallKey),
+}
+
+/// How a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadState {
+    /// It does its work.
+    Well,
+    /// Much waits for it, or it has not been seen for five seconds.
+    Late,
+    /// It is gone, which only a fault can bring about. Nobody can be heard over it any more.
+    Ended,
 }
 
 /// How media is carried.
@@ -193,7 +204,7 @@ impl MediaPlane {
     /// Two pairs of ports for a call. None if no ports are free, or the thread that would carry the call
     /// cannot.
     pub fn lease(&self, key: CallKey, request: &LeaseRequest) -> Option<Lease> {
-        if self.worker(key).state(self.clock.now_us()) != State::Well {
+        if self.worker(key).state(self.clock.now_us()) != ThreadState::Well {
             return None;
         }
         let (caller, callee) = (self.ports.lend()?, self.ports.lend()?);
@@ -301,9 +312,9 @@ impl MediaPlane {
         let mut threads = Threads::default();
         for state in relays.chain(recorder) {
             match state {
-                State::Well => threads.well += 1,
-                State::Late => threads.late += 1,
-                State::Ended => threads.ended += 1,
+                ThreadState::Well => threads.well += 1,
+                ThreadState::Late => threads.late += 1,
+                ThreadState::Ended => threads.ended += 1,
             }
         }
         threads
@@ -311,7 +322,7 @@ impl MediaPlane {
 
     /// Whether nobody can be heard in this call any more, since its thread has ended.
     pub fn is_lost(&self, key: CallKey) -> bool {
-        self.worker(key).state(self.clock.now_us()) == State::Ended
+        self.worker(key).state(self.clock.now_us()) == ThreadState::Ended
     }
 
     fn worker(&self, key: CallKey) -> &WorkerHandle {

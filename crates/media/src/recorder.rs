@@ -4,9 +4,8 @@
 //! its queue is full, sound is dropped and counted. Once a second each file grows by what is complete and
 //! its header is written anew, so that a file is playable up to the last second whenever the process dies.
 
-use super::Clock;
 use super::statistics::{Recorded, Statistics, Stopped};
-use super::worker::State;
+use super::{Clock, ThreadState};
 use maskline_domain::call::{CallKey, Side};
 use maskline_sip::g711::{Law, SAMPLES_PER_SECOND};
 use maskline_sip::timeline::{Timeline, WINDOW};
@@ -158,10 +157,10 @@ impl Recorder {
 
 impl Recorder {
     /// How its thread is. It is never late: who hands it work drops sound that it has no room for.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ThreadState {
         match self.thread.is_finished() {
-            true => State::Ended,
-            false => State::Well,
+            true => ThreadState::Ended,
+            false => ThreadState::Well,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::prompts::Library;
 use super::recorder::{Batch, Work};
 use super::statistics::Recorded;
 use super::unheard::UnheardBudget;
-use super::{Clock, thread_cpu_ns};
+use super::{Clock, ThreadState, thread_cpu_ns};
 use crate::Event;
 use maskline_domain::call::{CallKey, Side};
 use maskline_sip::relay::LocalMedia;
@@ -52,17 +52,6 @@ const BUSY_PACKETS_PER_TICK: u64 = 60;
 const REST: Duration = Duration::from_millis(2);
 /// Not a socket, but the wish to be heard.
 const WAKE: u64 = u64::MAX;
-
-/// How a thread is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It does its work.
-    Well,
-    /// Much waits for it, or it has not been seen for five seconds.
-    Late,
-    /// It is gone, which only a fault can bring about. Nobody can be heard over it any more.
-    Ended,
-}
 
 /// What a thread has done so far.
 #[derive(Debug, Default)]
@@ -167,15 +156,15 @@ impl WorkerHandle {
     }
 
     /// How it is.
-    pub fn state(&self, now_us: u64) -> State {
+    pub fn state(&self, now_us: u64) -> ThreadState {
         let has_ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
         let unseen_us = now_us.saturating_sub(self.done.seen_us.load(Ordering::Relaxed));
         if has_ended {
-            State::Ended
+            ThreadState::Ended
         } else if unseen_us > LATE_US || self.commands.is_behind() {
-            State::Late
+            ThreadState::Late
         } else {
-            State::Well
+            ThreadState::Well
         }
     }
 }

@@ -14,6 +14,7 @@
 mod defaults;
 mod error;
 mod file;
+mod keys;
 mod load;
 mod reload;
 mod rules;

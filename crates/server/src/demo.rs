@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use maskline_domain::access::PoolRef;
+use maskline_domain::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::{
     Actor, BindRequest, Envelope, Party, PhoneNumber, PoolKey, Product, Restriction,

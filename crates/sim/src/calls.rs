@@ -10,6 +10,7 @@
 //! the one record that is owed; and when all calls are over nothing is left, neither a port nor a timer nor a
 //! transaction.
 
+mod addresses;
 mod agreed;
 mod bindings;
 mod laws;

@@ -10,6 +10,7 @@ pub mod calls;
 pub mod campaign;
 pub mod chance;
 pub mod faults;
+mod law;
 pub mod laws;
 pub mod model;
 mod reference_pipeline;

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 /// Keys that may wait to be sent.
 pub const KEYS_WAITING_MAX: usize = 32;
+/// The types of bodies in which INFO says a key.
+pub(crate) const INFO_TYPES: &[&[u8]] = &[b"application/dtmf-relay", b"application/dtmf"];
 /// The clock of RTP events, in units a millisecond.
 const UNITS_PER_MS: u16 = 8;
 /// Between two packets about one key, in units.

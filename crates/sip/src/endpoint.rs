@@ -30,6 +30,7 @@ mod in_dialog;
 mod info;
 mod leg;
 mod local_offer;
+mod negotiation;
 mod origin;
 mod peer_tasks;
 mod prack;
@@ -43,7 +44,7 @@ mod types;
 mod uac;
 mod uas;
 
-pub use probing::Tested;
+pub use peer_tasks::Tested;
 pub use types::{
     Config, Counts, Dial, Event, Input, LegId, Output, Peer, PeerId, Refusal, Registration,
     RegistrationState, Warning,
@@ -55,11 +56,10 @@ use crate::message::{Message, Method};
 use crate::time::Time;
 use by_hop::ByHop;
 use leg::{Leg, State};
-use origin::Ids;
 use stateless::Hint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use table::{Client, Owner, Server, ServerMachine, Servers, Timers};
+use table::{Client, Ids, Owner, Server, ServerMachine, Servers, Timers};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct ServerId(u64);

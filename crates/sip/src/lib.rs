@@ -43,4 +43,5 @@ pub mod uri;
 pub mod wav;
 
 mod chance;
+mod params;
 mod text;

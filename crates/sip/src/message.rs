@@ -10,9 +10,9 @@ mod name;
 mod parts;
 mod write;
 
+pub use crate::params::Params;
 pub use name::{Method, Name};
-pub use parts::{CSeq, NameAddr, Params, Via};
-pub(crate) use parts::{host_address, host_port};
+pub use parts::{CSeq, NameAddr, Via};
 pub use write::{Writer, phrase, reply};
 pub(crate) use write::{again, reply_head, with_line};
 

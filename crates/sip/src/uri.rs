@@ -1,7 +1,7 @@
 //! SIP, SIPS and `tel:` addresses (RFC 3261 section 19.1, RFC 3966).
 
 use crate::hop::{Hop, Transport};
-use crate::message::Params;
+use crate::params::{Params, host_address, host_port};
 use std::net::{IpAddr, SocketAddr};
 
 /// The kinds of URI that can name a telephone.
@@ -76,7 +76,7 @@ impl<'a> Uri<'a> {
                 .position(|&byte| byte == b';')
                 .unwrap_or(rest.len()),
         );
-        let (host, port) = crate::message::host_port(host)?;
+        let (host, port) = host_port(host)?;
         Some(Self {
             scheme,
             user,
@@ -118,7 +118,7 @@ impl<'a> Uri<'a> {
 
     /// Where to send what is addressed to this URI, if its host is an address and not a name.
     pub fn address(&self) -> Option<SocketAddr> {
-        let address = crate::message::host_address(self.host)?;
+        let address = host_address(self.host)?;
         Some(SocketAddr::new(address, self.port.unwrap_or(5060)))
     }
 
@@ -134,7 +134,7 @@ impl<'a> Uri<'a> {
                 .and_then(Transport::from_param)
                 .unwrap_or(usual),
         };
-        let address = crate::message::host_address(self.host)?;
+        let address = host_address(self.host)?;
         let port = self.port.unwrap_or(transport.usual_port());
         Some(Hop::new(transport, SocketAddr::new(address, port)))
     }

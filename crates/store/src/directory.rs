@@ -6,9 +6,63 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::sqlite::{FILE, OpenError};
+/// The database within the data directory.
+pub const FILE: &str = "maskline.db";
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process owns it.
+    #[error("{} is in use by another process", .0.display())]
+    Locked(PathBuf),
+    /// A restore into it has not come to its end.
+    #[error(
+        "a restore into {} has not come to its end; let it end, or begin it again",
+        .0.display()
+    )]
+    Restoring(PathBuf),
+    /// There is no database in it.
+    #[error("there is no {FILE} in {}", .0.display())]
+    Missing(PathBuf),
+    /// The directory or the lock cannot be made.
+    #[error("cannot use {}: {source}", path.display())]
+    Directory {
+        /// What was touched.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Others on this machine can look into the directory, and it is not ours to narrow.
+    #[error(
+        "others can look into {} (mode {mode:04o}), and {why}; name another directory, or make it \
+         fit for the data of a service, run: {mend}",
+        path.display()
+    )]
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// Why it is not narrowed.
+        why: String,
+        /// The command that makes it private.
+        mend: String,
+    },
+    /// The linked SQLite is too old to be safe.
+    #[error("SQLite {0} can corrupt a database in WAL mode; 3.51.3 or newer is needed")]
+    Version(String),
+    /// A setting did not hold.
+    #[error("the database refuses to set {0}")]
+    Setting(&'static str),
+    /// The tables are not those that this program knows.
+    #[error("cannot bring the tables up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database said no.
+    #[error("cannot open the database: {0}")]
+    Database(#[from] sqlx::Error),
+}
 
 /// Makes the directory and its name durable, or sees that the one that is there is private.
 ///
@@ -122,7 +176,6 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    use std::path::PathBuf;
 
     /// A directory with this mode and these files.
     fn directory(name: &str, mode: u32, files: &[&str]) -> (tempfile::TempDir, PathBuf) {

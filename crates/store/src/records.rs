@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod call;
+pub mod entry;
 pub mod history;
 pub mod owners;
 pub mod projection;

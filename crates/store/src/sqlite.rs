@@ -5,7 +5,6 @@
 //! connection writes. Others read: they are `query_only` and short.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,10 +15,9 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, query, query_scalar};
 
 use crate::directory::make_private;
+pub use crate::directory::{FILE, OpenError};
 use crate::schema::{Engine, migrator};
 
-/// The database within the data directory.
-pub const FILE: &str = "maskline.db";
 /// The lock within the data directory.
 const LOCK: &str = "lock";
 /// Where a restore works within the data directory until it has come to its end.
@@ -28,59 +26,6 @@ pub const RESTORING: &str = "restoring";
 /// Older versions can corrupt a WAL file that two connections use (the
 /// WAL-reset bug, release notes of SQLite 3.51.3).
 const VERSION_MIN: [u32; 3] = [3, 51, 3];
-
-/// Why a data directory cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process owns it.
-    #[error("{} is in use by another process", .0.display())]
-    Locked(PathBuf),
-    /// A restore into it has not come to its end.
-    #[error(
-        "a restore into {} has not come to its end; let it end, or begin it again",
-        .0.display()
-    )]
-    Restoring(PathBuf),
-    /// There is no database in it.
-    #[error("there is no {FILE} in {}", .0.display())]
-    Missing(PathBuf),
-    /// The directory or the lock cannot be made.
-    #[error("cannot use {}: {source}", path.display())]
-    Directory {
-        /// What was touched.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Others on this machine can look into the directory, and it is not ours to narrow.
-    #[error(
-        "others can look into {} (mode {mode:04o}), and {why}; name another directory, or make it \
-         fit for the data of a service, run: {mend}",
-        path.display()
-    )]
-    Exposed {
-        /// The directory.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-        /// Why it is not narrowed.
-        why: String,
-        /// The command that makes it private.
-        mend: String,
-    },
-    /// The linked SQLite is too old to be safe.
-    #[error("SQLite {0} can corrupt a database in WAL mode; 3.51.3 or newer is needed")]
-    Version(String),
-    /// A setting did not hold.
-    #[error("the database refuses to set {0}")]
-    Setting(&'static str),
-    /// The tables are not those that this program knows.
-    #[error("cannot bring the tables up to date: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// The database said no.
-    #[error("cannot open the database: {0}")]
-    Database(#[from] sqlx::Error),
-}
 
 /// A data directory that this process owns until the value is dropped.
 #[derive(Debug)]

@@ -50,7 +50,7 @@ pub fn predict(
     let pool = key.as_ref().and_then(|key| state.pool(key));
     let options = DialOptions {
         // In whatever order they are tried.
-        trunks: candidates(state, 0).len(),
+        trunks: candidates(state.trunks(), 0).len(),
         further: 0,
         over_limit: None,
         tone: tone(&explained.route, pool),

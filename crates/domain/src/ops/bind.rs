@@ -1,6 +1,6 @@
 //! Making a binding.
 
-use crate::allocation::{Chosen, choose, ended, take_explicit};
+use crate::allocation::{Chosen, choose, take_explicit};
 use crate::binding::{Binding, EndCause, Owner};
 use crate::chance::Chance;
 use crate::clock::Timestamp;
@@ -8,8 +8,9 @@ use crate::command::BindRequest;
 use crate::event::Event;
 use crate::number::PhoneNumber;
 use crate::ops::{Circumstances, Decided, differ, expiration, party, pool_for};
+use crate::overdue::{Refused, ended};
 use crate::pool::Pool;
-use crate::refusal::{Refusal, Refused};
+use crate::refusal::Refusal;
 use crate::state::State;
 
 /// The most ends that one bind records to make room in a quota. Only a quota that was lowered below what

@@ -1,10 +1,10 @@
 //! Recording the end of bindings that are over. Only tidies: routing and every
 //! decision treat them as over already.
 
-use crate::allocation::ended;
 use crate::binding::EndCause;
 use crate::command::{EVENTS_MAX, Work};
 use crate::ops::{Circumstances, Decided};
+use crate::overdue::ended;
 
 /// Record the end of bindings that are over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Taking an X out of selection and putting it back.
 
-use crate::access::PoolRef;
 use crate::event::Event;
 use crate::number::PhoneNumber;
 use crate::ops::{Circumstances, Decided, pool_for};
+use crate::pool::PoolRef;
 use crate::refusal::Refusal;
 
 /// Take an X out of selection.

@@ -79,7 +79,7 @@ pub(super) fn release(
                 Some(pool) if binding.is_over(now) => {
                     let cause = crate::binding::EndCause::Expired;
                     let at = binding.expires_at;
-                    events.push(crate::allocation::ended(pool, &binding, cause, at, now).0);
+                    events.push(crate::overdue::ended(pool, &binding, cause, at, now).0);
                 }
                 _ => return Err(AdminRefusal::InUse { what: "number" }.into()),
             }

@@ -1,10 +1,10 @@
 //! Ending a binding.
 
-use crate::access::PoolRef;
-use crate::allocation::ended;
 use crate::binding::{EndCause, SubsId};
 use crate::number::PhoneNumber;
 use crate::ops::{Circumstances, Decided, binding_in, pool_for};
+use crate::overdue::ended;
+use crate::pool::PoolRef;
 use crate::refusal::Refusal;
 
 /// End a binding; pool, id and X must belong together.

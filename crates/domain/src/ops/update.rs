@@ -1,13 +1,14 @@
 //! Changing a binding.
 
-use crate::access::PoolRef;
-use crate::allocation::{ended, live_conflict};
+use crate::allocation::live_conflict;
 use crate::binding::{Binding, EndCause, SubsId};
 use crate::clock::Timestamp;
 use crate::command::Update;
 use crate::event::Event;
 use crate::number::PhoneNumber;
 use crate::ops::{Circumstances, Decided, binding_in, differ, expiration, party, pool_for};
+use crate::overdue::ended;
+use crate::pool::PoolRef;
 use crate::refusal::Refusal;
 use crate::state::State;
 

@@ -253,7 +253,7 @@ impl State {
             &pool.key,
             PickRules {
                 pick: pool.pick,
-                bindings_per_x_max: pool.product.bindings_per_x_max(&pool),
+                bindings_per_x_max: pool.product.bindings_per_x_max(pool.pairs_max),
             },
         );
         self.pools.insert(pool.key.clone(), pool).map(Row::from)

@@ -1,16 +1,16 @@
 //! Which trunks a call may try, and in which order.
 
 use super::Trunk;
-use crate::call::TRUNKS_TRIED_MAX;
 use crate::chance::mix;
-use crate::state::State;
 
-/// The enabled trunks that calls are sent to, in the order in which a call tries them: by priority, and
+/// The most trunks that are tried for one call.
+pub const TRUNKS_TRIED_MAX: usize = 4;
+
+/// Those of the trunks, which come by name, that are enabled and that calls are sent to, in the order in which a call tries them: by priority, and
 /// within a priority at random by weight, as RFC 2782 orders servers; then those without weight, by name.
 /// Chance is in `seed` alone. Limits and health are for [`Trunk::admits`], since they are not in the state.
-pub fn candidates(state: &State, seed: u64) -> Vec<&Trunk> {
-    let mut left: Vec<&Trunk> = state
-        .trunks()
+pub fn candidates<'a>(trunks: impl Iterator<Item = &'a Trunk>, seed: u64) -> Vec<&'a Trunk> {
+    let mut left: Vec<&Trunk> = trunks
         .filter(|trunk| trunk.enabled && trunk.outgoing)
         .collect();
     left.sort_by_key(|trunk| trunk.priority);
@@ -114,6 +114,7 @@ impl Trunk {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::state::State;
     use crate::trunk::TrunkName;
 
     fn state(trunks: &[(&str, u16, u16, bool)]) -> State {
@@ -130,7 +131,7 @@ mod tests {
     }
 
     fn names(state: &State, seed: u64) -> Vec<&str> {
-        candidates(state, seed)
+        candidates(state.trunks(), seed)
             .into_iter()
             .map(|trunk| trunk.name.as_str())
             .collect()
@@ -187,7 +188,7 @@ mod tests {
         for seed in 0..100 {
             assert_eq!(names(&state, seed), ["one", "other"]);
         }
-        assert!(candidates(&State::default(), 3).is_empty());
+        assert!(candidates(State::default().trunks(), 3).is_empty());
     }
 
     #[test]

@@ -26,7 +26,8 @@ use maskline_domain::{
 };
 use maskline_store::records::history::Past;
 
-use super::errors::{BusinessCode, BusinessError, GatewayError};
+pub use super::errors::Failure;
+use super::errors::{BusinessCode, BusinessError};
 use super::params::Parameters;
 use super::refusals::failure_of;
 use super::render::Object;
@@ -179,44 +180,6 @@ type Handler =
 
 /// The payload members of a success (of a waybill those of its `Data`), or why there is none.
 pub type Answer = Result<Object, Failure>;
-
-/// Why an action gave no success.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// As an error of the gateway.
-    Gateway(GatewayError),
-    /// As a business error.
-    Business(BusinessError),
-}
-
-impl Failure {
-    /// Its code, from a closed list: without the name of a parameter.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Gateway(error) => error.label(),
-            Self::Business(error) => error.code.code(),
-        }
-    }
-}
-
-impl From<GatewayError> for Failure {
-    fn from(error: GatewayError) -> Self {
-        Self::Gateway(error)
-    }
-}
-
-impl From<BusinessError> for Failure {
-    fn from(error: BusinessError) -> Self {
-        Self::Business(error)
-    }
-}
-
-impl From<BusinessCode> for Failure {
-    fn from(code: BusinessCode) -> Self {
-        Self::Business(code.into())
-    }
-}
 
 /// The names of all actions, those that are not supported among them.
 pub fn names() -> impl Iterator<Item = &'static str> {

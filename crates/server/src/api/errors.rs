@@ -8,6 +8,44 @@ use std::borrow::Cow;
 
 use super::signature::acs3;
 
+/// Why an action gave no success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// As an error of the gateway.
+    Gateway(GatewayError),
+    /// As a business error.
+    Business(BusinessError),
+}
+
+impl Failure {
+    /// Its code, from a closed list: without the name of a parameter.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Gateway(error) => error.label(),
+            Self::Business(error) => error.code.code(),
+        }
+    }
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        Self::Gateway(error)
+    }
+}
+
+impl From<BusinessError> for Failure {
+    fn from(error: BusinessError) -> Self {
+        Self::Business(error)
+    }
+}
+
+impl From<BusinessCode> for Failure {
+    fn from(code: BusinessCode) -> Self {
+        Self::Business(code.into())
+    }
+}
+
 /// An error of the gateway: HTTP status 4xx or 5xx and a body of its own form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GatewayError {

@@ -113,7 +113,8 @@ impl Gateway {
             }
             Ok(incoming) => {
                 let (action, answer) = self.carry_out(&incoming, &settings).await;
-                let reply = replies::reply(id.clone(), &incoming, action, &answer, &settings);
+                let (language, page) = (settings.language, &settings.errors_page);
+                let reply = replies::reply(id.clone(), &incoming, action, &answer, language, page);
                 (action.map(|action| action.name), answer.err(), reply)
             }
         };

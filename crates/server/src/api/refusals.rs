@@ -3,8 +3,7 @@
 
 use maskline_domain::Refusal;
 
-use super::actions::Failure;
-use super::errors::{BusinessCode, BusinessError, GatewayError};
+use super::errors::{BusinessCode, BusinessError, Failure, GatewayError};
 
 /// The code of a refusal. The vendor publishes a list of codes but not when each is given; where the
 /// meaning left a choice, the reason stands here.

@@ -3,24 +3,22 @@
 use super::Reply;
 use super::actions::{Action, Answer, Failure, Family};
 use super::errors::{BusinessError, GatewayError, Language};
-use super::gateway::Settings;
 use super::render::{Format, Object, render};
 use super::request::{Incoming, host_id};
 
 /// The answer to a request that could be read. An action is there unless the failure is one of the
-/// gateway.
+/// gateway; `page` is the page about errors, or empty.
 pub(super) fn reply(
     request_id: String,
     incoming: &Incoming,
     action: Option<&'static Action>,
     answer: &Answer,
-    settings: &Settings,
+    language: Language,
+    page: &str,
 ) -> Reply {
     let format = incoming.format();
-    let gateway_error = |error| {
-        let page = &settings.errors_page;
-        gateway_error(request_id.clone(), format, Some(incoming), error, page)
-    };
+    let gateway_error =
+        |error| gateway_error(request_id.clone(), format, Some(incoming), error, page);
     let (action, members) = match (action, answer) {
         (_, Err(Failure::Gateway(error))) => return gateway_error(error),
         (None, _) => return gateway_error(&GatewayError::Internal),
@@ -29,7 +27,7 @@ pub(super) fn reply(
             (action, members)
         }
         (Some(action), Err(Failure::Business(error))) => {
-            let (id, language) = (request_id.clone(), settings.language);
+            let id = request_id.clone();
             (action, business_error(id, action.family, error, language))
         }
     };

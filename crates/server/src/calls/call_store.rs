@@ -90,7 +90,7 @@ impl CallStore {
                 route,
                 account: pool.map(|pool| pool.account.clone()),
                 pool: key,
-                trunks: candidates(state, seed)
+                trunks: candidates(state.trunks(), seed)
                     .into_iter()
                     .filter_map(|trunk| {
                         let before = opened.iter().find(|opened| opened.definition == *trunk);

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::load::look_up;
+use super::keys::look_up;
 use super::settings::Settings;
 
 /// The example file.

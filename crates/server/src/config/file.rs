@@ -9,7 +9,7 @@ use toml::{Spanned, Table, Value};
 
 use super::defaults;
 use super::error::{ConfigError, ConfigErrors, Fault, Source};
-use super::load::overlay;
+use super::keys::{alone, join, overlay};
 use super::settings::Settings;
 use crate::mistakes::FILE_MISTAKES_MAX;
 use crate::suggest;
@@ -160,16 +160,6 @@ pub(super) fn try_alone(key: &str, value: &Value) -> Result<(), String> {
     })
 }
 
-/// A table that holds nothing but a value at a dotted key.
-pub(super) fn alone(key: &str, value: Value) -> Table {
-    let (above, name) = key.rsplit_once('.').unwrap_or(("", key));
-    let table = Table::from_iter([(name.to_owned(), value)]);
-    match above {
-        "" => table,
-        above => alone(above, Value::Table(table)),
-    }
-}
-
 /// How the number of a key is counted; names end in their unit.
 pub(super) fn counted(key: &str) -> String {
     let units = [
@@ -199,13 +189,4 @@ fn collect_starts(above: &str, table: &DeTable<'_>, starts: &mut BTreeMap<String
 
 fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|b| *b == b'\n').count()
-}
-
-/// The dotted key of a name within a section.
-pub(super) fn join(above: &str, name: &str) -> String {
-    if above.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{above}.{name}")
-    }
 }

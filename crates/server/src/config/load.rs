@@ -8,7 +8,8 @@ use toml::{Table, Value};
 
 use super::defaults;
 use super::error::{ConfigError, ConfigErrors, Fault, Source};
-use super::file::{self, alone, join, try_alone};
+use super::file::{self, try_alone};
+use super::keys::{alone, keys, look_up, overlay};
 use super::settings::Settings;
 use crate::suggest;
 
@@ -169,18 +170,6 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, ConfigErrors> {
     Ok(loaded)
 }
 
-/// Puts the values of `above` over those of `below`.
-pub(super) fn overlay(below: &mut Table, above: Table) {
-    for (key, value) in above {
-        match (below.get_mut(&key), value) {
-            (Some(Value::Table(below)), Value::Table(above)) => overlay(below, above),
-            (_, value) => {
-                below.insert(key, value);
-            }
-        }
-    }
-}
-
 /// Sets one key from text, in the kind its default has, and checks it on its own.
 fn set(
     merged: &mut Table,
@@ -225,16 +214,6 @@ fn set(
     Ok(())
 }
 
-/// The value at a dotted key.
-pub(super) fn look_up<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
-    match table.get(first)? {
-        Value::Table(inner) if !rest.is_empty() => look_up(inner, rest),
-        value if rest.is_empty() => Some(value),
-        _ => None,
-    }
-}
-
 /// Each variable's name with the key it sets.
 fn variable_names(defaults: &Table) -> BTreeMap<String, String> {
     keys(defaults)
@@ -244,20 +223,6 @@ fn variable_names(defaults: &Table) -> BTreeMap<String, String> {
             (name, key)
         })
         .collect()
-}
-
-/// Every key that holds a single value, dotted.
-fn keys(table: &Table) -> Vec<String> {
-    let mut found = Vec::new();
-    for (name, value) in table {
-        match value {
-            Value::Table(inner) => {
-                found.extend(keys(inner).into_iter().map(|key| join(name, &key)));
-            }
-            _ => found.push(name.clone()),
-        }
-    }
-    found
 }
 
 #[cfg(test)]

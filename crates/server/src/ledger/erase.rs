@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use maskline_domain::access::PoolRef;
+use maskline_domain::PoolRef;
 use maskline_domain::ops::{BeginEpoch, NoteErasure, Unbind};
 use maskline_domain::{Actor, Binding, Envelope, PhoneNumber, PoolKey, SubsId};
 use maskline_store::backup::{self, BackupError, Manifest};

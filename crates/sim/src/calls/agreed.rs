@@ -6,7 +6,7 @@ use maskline_sip::message::{Message, Method, Name};
 use maskline_sip::sdp::{self, Codec};
 use std::net::SocketAddr;
 
-use super::phone::address_named;
+use super::addresses::address_named;
 
 /// A transaction of the call: whether the phone began it, and its number.
 type Exchange = (bool, u32);

@@ -1,6 +1,6 @@
 //! The bindings of a world: the real state, and beside it a list that anyone can read.
 
-use maskline_domain::access::PoolRef;
+use maskline_domain::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::Prompt;
 use maskline_domain::inventory::NumberClass;

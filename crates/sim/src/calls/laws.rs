@@ -6,8 +6,8 @@ use maskline_domain::call_record::CallRecord;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_switch::{MediaEnd, MediaPath, Repeat, Side};
 
+use super::addresses::{PhoneId, media_of};
 use super::bindings::Expected;
-use super::phone::{PhoneId, media_of};
 
 /// What is known of a call from outside.
 #[derive(Debug, Clone)]

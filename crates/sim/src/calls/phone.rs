@@ -1,6 +1,6 @@
 //! A phone: a SIP machine with a temper.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use maskline_sip::endpoint::{Config, Endpoint, Input, LegId, Peer, PeerId, Refusal};
 use maskline_sip::hop::{Hop, Transport};
@@ -8,13 +8,10 @@ use maskline_sip::message::Message;
 use maskline_sip::sdp::{self, Audio, Codec, Direction};
 use maskline_sip::time::Time;
 
+use super::addresses::{PORTS_APART, PhoneId, SWITCH, media_of, name_of};
 use super::agreed::Agreements;
 use super::rewriting::{Change, Done, Rewriter, as_multipart, without_100rel};
-use super::world::{PORTS_APART, SWITCH};
 use crate::chance::Chance;
-
-/// One phone, for as long as the world lasts.
-pub(super) type PhoneId = u64;
 
 /// What a phone does at some moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -347,31 +344,9 @@ pub(super) fn audio_in(bytes: &[u8]) -> Option<Audio> {
     Some(sdp::parse(message.sdp()?).ok()?.audio)
 }
 
-/// Where a phone hears its media.
-pub(super) fn media_of(id: PhoneId) -> Ipv4Addr {
-    let [.., a, b, c] = id.to_be_bytes();
-    Ipv4Addr::new(10, a, b, c)
-}
-
 /// Each description of a phone has a port of its own, as if it came from another machine.
 fn media_port(version: u32) -> u16 {
     4_000 + (version % 1_000) as u16 * 2
-}
-
-/// A host name that a phone has.
-fn name_of(id: PhoneId) -> String {
-    format!("m{id}.phones.example")
-}
-
-/// The phone that has this host name.
-pub(super) fn phone_named(name: &str) -> Option<PhoneId> {
-    let id = name.strip_prefix('m')?.strip_suffix(".phones.example")?;
-    id.parse().ok()
-}
-
-/// What a host name stands for, if a phone has it.
-pub(super) fn address_named(name: &str) -> Option<IpAddr> {
-    phone_named(name).map(|id| media_of(id).into())
 }
 
 /// What somebody does once the call stands, besides hanging up.

@@ -24,9 +24,9 @@ use maskline_switch::{
 };
 use maskline_switch::{TrunkPeer, numbers, peers};
 
+use super::addresses::SWITCH;
 use super::bindings::BindingWorld;
 use super::phone::{Act, Make, Phone};
-use super::world::SWITCH;
 use crate::chance::Chance;
 
 /// Beside the carrier's own, which is where a callee is.
@@ -459,7 +459,7 @@ impl SingleCall<'_> {
             route,
             pool,
             account: Some(AccountId::new("acme")),
-            trunks: candidates(self.bindings.state(), seed)
+            trunks: candidates(self.bindings.state().trunks(), seed)
                 .into_iter()
                 .filter_map(known)
                 .collect(),

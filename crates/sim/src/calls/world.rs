@@ -20,17 +20,15 @@ use maskline_sip::relay::LocalMedia;
 use maskline_sip::time::Time;
 use maskline_switch::{CallKey, Input, Setup, Switch, TrunkPeer};
 
+use super::addresses::{PhoneId, SWITCH};
 use super::bindings::BindingWorld;
 use super::laws::Track;
 use super::network::{Network, NetworkFaults, PhoneOptions};
-use super::phone::{Act, Phone, PhoneId};
+use super::phone::{Act, Phone};
 use super::{Plan, Slip};
 use crate::chance::Chance;
 pub use tally::Tally;
 
-/// Where the switch is.
-pub(super) const SWITCH: SocketAddr =
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5060);
 /// The carriers: phones are behind one of them, at ports of its address.
 const CARRIERS: [(&str, Ipv4Addr, PromptPolicy); 4] = [
     ("north", Ipv4Addr::new(198, 51, 100, 1), PromptPolicy::Early),
@@ -45,9 +43,6 @@ const CARRIER_PORT: u16 = 5060;
 const FIRST_PHONE_PORT: u16 = 10_000;
 /// Ports for media, in pairs of calls at once.
 const LEASES_MAX: usize = 60;
-/// Of the ports of a call, that for the callee lies so far above that for the caller; pairs begin at multiples
-/// of twice as much.
-pub(super) const PORTS_APART: u16 = 2;
 /// As many pairs are given away before one is given again.
 const LEASES_APART: u64 = 2_000;
 /// So long after the last call everything must be over.

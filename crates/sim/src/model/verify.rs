@@ -10,7 +10,7 @@ use maskline_domain::{
 };
 use maskline_journal::pipeline::SubmitError;
 
-use crate::laws::{Broken, Held, Law, broken, hold};
+use crate::law::{Broken, Held, Law, broken, hold};
 use crate::model::Model;
 use crate::model::operators::same_refusal;
 use crate::model::rules::{ExpectedOutcome, Verdict};

@@ -5,7 +5,7 @@
 //! it is does not notice. The nonce is kept, and later requests to that peer carry credentials from the start.
 
 use super::addresses::Way;
-use super::auth_limit::Look;
+use super::auth_limit::{Look, NONCE_LIFE, millis};
 use super::local_offer::PENDING_MAX;
 use super::table::ClientMachine;
 use super::{ClientKey, Endpoint, LegId, Peer, PeerId, State};
@@ -20,13 +20,10 @@ use crate::uri::Uri;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How often one request is sent with new credentials: for a proxy and a server, and once more for either
 /// whose nonce was too old.
 const AUTH_ATTEMPTS_MAX: u8 = 4;
-/// How long a nonce of ours may be used.
-pub(super) const NONCE_LIFE: Duration = Duration::from_secs(300);
 
 /// Who asks for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -345,7 +342,7 @@ impl Endpoint {
             domains.any(|domain| domain.as_bytes().eq_ignore_ascii_case(said.host))
         };
         let is_address = || {
-            let address = message::host_address(said.host);
+            let address = crate::params::host_address(said.host);
             address.is_some_and(|address| self.is_ours(address, peer))
         };
         // A telephone number has no host.
@@ -413,10 +410,6 @@ fn read_nonce(chance: &Chance, nonce: &[u8], peer: PeerId) -> Option<(u64, u64)>
     let random = text::parse_hex64(&nonce[16..32])?;
     let mac = text::parse_hex128(&nonce[32..])?;
     (mac == nonce_mac(chance, (time, random), peer)).then_some((time, random))
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether a peer has to authenticate itself before it may ask for this.

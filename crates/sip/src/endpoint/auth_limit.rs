@@ -19,12 +19,14 @@
 //! new one for each ten guesses is slowed down by that alone; and who spoils a nonce that he overheard makes its
 //! owner ask for another, which is no refusal.
 
-use super::auth::{NONCE_LIFE, millis};
 use crate::hop::Hop;
 use crate::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
 
+/// How long a nonce of ours may be used.
+pub(super) const NONCE_LIFE: Duration = Duration::from_secs(300);
 /// The most nonces of ours whose count is remembered. Beyond it the oldest count as too old.
 const NONCES_MAX: usize = 4_096;
 /// Wrong answers that may come at once.
@@ -195,6 +197,10 @@ fn network(address: IpAddr) -> IpAddr {
         }
         v4 @ IpAddr::V4(_) => v4,
     }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Requests within a dialog, whichever side began it (RFC 3261 sections 12.2.2, 14.2 and 15.1.2).
 
-use super::origin::Ids;
 use super::stateless::{self, Hint};
+use super::table::Ids;
 use super::table::ServerMachine;
 use super::{Endpoint, Event, LegId, ServerId, State};
 use crate::hop::Hop;

@@ -2,12 +2,11 @@
 
 use super::stateless::Hint;
 use super::{Endpoint, Event, LegId};
+use crate::dtmf;
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name};
 use crate::time::Time;
 
-/// What may be said by INFO.
-pub(super) const KINDS: &[&[u8]] = &[b"application/dtmf-relay", b"application/dtmf"];
 /// The most INFO requests of ours on one leg that wait for their answers.
 const WAITING_MAX: u8 = 8;
 
@@ -24,7 +23,7 @@ impl Endpoint {
             .header(Name::ContentType)
             .and_then(|kind| kind.split(|&byte| byte == b';').next())
             .map(|kind| crate::text::trim(kind).to_ascii_lowercase());
-        let known = kind.filter(|kind| KINDS.contains(&kind.as_slice()));
+        let known = kind.filter(|kind| dtmf::INFO_TYPES.contains(&kind.as_slice()));
         let (status, hint) = match &known {
             // We announce no package (RFC 6086 section 4.2.2).
             _ if request.header(Name::InfoPackage).is_some() => (469, Hint::None),

@@ -2,8 +2,8 @@
 
 use super::addresses::Way;
 use super::dialog::Dialog;
+use super::negotiation::{Exchange, Negotiation};
 use super::origin::Origin;
-use super::remote_offer::{Exchange, Negotiation};
 use super::session_timer::Session;
 use super::table::Owner;
 use super::uac::Calling;

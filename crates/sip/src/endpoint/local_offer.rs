@@ -1,13 +1,12 @@
 //! Offers of ours within a dialog, and the refreshing of sessions, which uses the same requests
 //! (RFC 3261 section 14.1, RFC 3311 section 5.1, RFC 4028 section 7.4).
 
-use super::remote_offer::Exchange;
+use super::negotiation::{Exchange, Ours, PendingOffer};
 use super::stateless::ALLOW;
 use super::{ClientKey, Endpoint, Event, Leg, LegId, State, body_of};
 use crate::hop::Hop;
 use crate::message::{Message, Method, Name, Writer};
 use crate::time::Time;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How often one offer is sent, crossings and other reasons to repeat it counted together.
@@ -16,52 +15,6 @@ const TRIES_MAX: u8 = 6;
 pub(super) const PENDING_MAX: Duration = Duration::from_secs(64);
 /// Q.850: recovery on timer expiry.
 const CAUSE_TIMER: u8 = 102;
-
-/// An offer that waits for its time.
-pub(super) struct PendingOffer {
-    /// None: what we said last, to refresh the session.
-    offer: Option<Arc<[u8]>>,
-    not_before: Time,
-    tries: u8,
-}
-
-impl PendingOffer {
-    pub fn to_offer(sdp: &[u8], now: Time) -> Self {
-        Self {
-            offer: Some(sdp.into()),
-            not_before: now,
-            tries: 0,
-        }
-    }
-
-    pub fn is_offer(&self) -> bool {
-        self.offer.is_some()
-    }
-
-    fn to_refresh(now: Time) -> Self {
-        Self {
-            offer: None,
-            not_before: now,
-            tries: 0,
-        }
-    }
-}
-
-/// An offer that is under way.
-pub(super) struct Ours {
-    key: ClientKey,
-    /// With whom: before the answer there may be several.
-    with: Option<Box<[u8]>>,
-    offer: Arc<[u8]>,
-    is_refresh: bool,
-    tries: u8,
-}
-
-impl Ours {
-    pub fn is_with_another(&self, tag: &[u8]) -> bool {
-        self.with.as_deref().is_some_and(|with| with != tag)
-    }
-}
 
 impl Leg {
     /// By which request an offer can be made now, if at all.

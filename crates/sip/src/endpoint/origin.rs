@@ -18,7 +18,6 @@ use super::table::{Client, Server};
 use super::{Endpoint, Event, Hint, Leg, LegId, Output, PeerId, ServerId};
 use crate::hop::{Hop, Transport};
 use crate::message::{Essentials, Message, Method};
-use crate::text;
 use std::net::IpAddr;
 
 /// Whose leg it is, as it was when the leg began: a peer may be dropped while calls with it go on.
@@ -29,47 +28,6 @@ pub(super) struct Origin {
     pub is_challenged: bool,
     /// Whether its messages tell addresses that only its own network knows.
     pub nat: bool,
-}
-
-/// By what an ACK or a CANCEL must be recognized as that of an INVITE.
-pub(super) struct Ids {
-    /// Call-ID, tag of the sender, number.
-    key: Box<[u8]>,
-    /// Our tag.
-    tag: u64,
-    /// Whether the INVITE had our tag already.
-    is_within: bool,
-}
-
-impl Ids {
-    /// Those of an INVITE that is answered with this tag of ours.
-    pub fn of_invite(essentials: &Essentials<'_>, tag: u64) -> Self {
-        Self {
-            key: key(essentials),
-            tag,
-            is_within: essentials.to.tag().is_some(),
-        }
-    }
-
-    /// Whether the request is of the same call, dialog and number. A CANCEL has the `To` of its INVITE
-    /// (section 9.1), an ACK that of the response (section 17.1.1.3).
-    fn fit(&self, essentials: &Essentials<'_>, method: Method) -> bool {
-        let tag = match essentials.to.tag() {
-            None => method == Method::Cancel && !self.is_within,
-            Some(tag) => text::parse_hex64(tag) == Some(self.tag),
-        };
-        tag && *self.key == *key(essentials)
-    }
-}
-
-/// Call-ID, tag of the sender and number in one.
-pub(super) fn key(essentials: &Essentials<'_>) -> Box<[u8]> {
-    let parts: [&[u8]; 3] = [
-        essentials.call_id,
-        essentials.from.tag().unwrap_or_default(),
-        &essentials.cseq.number.to_be_bytes(),
-    ];
-    parts.join(&0).into()
 }
 
 /// Whether what began by one transport may go on by another.

@@ -4,9 +4,7 @@
 //! does not answer, and only when none does is it unreachable.
 
 use super::dialog::Head;
-use super::probing::{PROBE_EVERY_S_MIN, Tested};
-use super::registration::{EXPIRES_S_MAX, EXPIRES_S_MIN};
-use super::table::{Owner, Timers};
+use super::table::{Owner, TaskKind, Timers};
 use super::{ClientKey, Endpoint, Event, Peer, PeerId};
 use crate::hop::Hop;
 use crate::message::{Message, Method, Writer};
@@ -15,12 +13,19 @@ use crate::time::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum TaskKind {
-    Register,
-    Probe,
-    /// OPTIONS, once, for an operator that asked.
-    Test,
+/// The shortest time between two probes of one peer, in seconds.
+const PROBE_EVERY_S_MIN: u16 = 5;
+/// The lifetimes of a registration that we ask for or believe, in seconds.
+pub(super) const EXPIRES_S_MIN: u32 = 60;
+pub(super) const EXPIRES_S_MAX: u32 = 86_400;
+
+/// What came of asking a peer once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tested {
+    /// Where it was asked.
+    pub at: Hop,
+    /// The status of its answer; none if it did not answer, or could not be connected to.
+    pub status: Option<u16>,
 }
 
 /// What the requests of one task have in common: by what they are told apart from others, and the number

@@ -1,7 +1,7 @@
 //! Provisional responses that are acknowledged: 100rel and PRACK (RFC 3262), on both sides.
 
-use super::local_offer::PendingOffer;
-use super::remote_offer::{Exchange, THINKING, Theirs, kept};
+use super::negotiation::{Exchange, PendingOffer, Theirs, kept};
+use super::remote_offer::THINKING;
 use super::stateless::Hint;
 use super::{Endpoint, Event, LegId, Output, State, body_of, sdp_of};
 use crate::hop::Hop;

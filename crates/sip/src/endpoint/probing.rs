@@ -1,25 +1,14 @@
 //! Asking peers by OPTIONS whether they answer (RFC 3261 section 11.1): from time to time, and once for an operator.
 //! `peer_tasks` sends it.
 
-use super::peer_tasks::{Sequence, Task, TaskKind};
+use super::peer_tasks::{Sequence, Task, Tested};
+use super::table::TaskKind;
 use super::{Endpoint, PeerId};
 use crate::hop::Hop;
 use crate::message::{Method, Name};
 use crate::time::Time;
 use crate::uri::host_text;
 use std::sync::Arc;
-
-/// The shortest time between two probes of one peer, in seconds.
-pub(super) const PROBE_EVERY_S_MIN: u16 = 5;
-
-/// What came of asking a peer once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tested {
-    /// Where it was asked.
-    pub at: Hop,
-    /// The status of its answer; none if it did not answer, or could not be connected to.
-    pub status: Option<u16>,
-}
 
 impl Endpoint {
     /// Asks a peer by OPTIONS once, at the next time-out, which is at once, and where it was heard last.

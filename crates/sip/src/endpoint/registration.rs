@@ -1,7 +1,8 @@
 //! Registration with peers that want it (RFC 3261 section 10.2): what a REGISTER says, what its answer grants, and
 //! when the next one is due. `peer_tasks` sends it.
 
-use super::peer_tasks::{Sequence, TaskKind};
+use super::peer_tasks::{EXPIRES_S_MAX, EXPIRES_S_MIN, Sequence};
+use super::table::TaskKind;
 use super::{Endpoint, Event, Peer, PeerId, Registration, RegistrationState};
 use crate::message::{Message, Method, Name, NameAddr};
 use crate::text;
@@ -10,9 +11,6 @@ use crate::uri::{Scheme, Uri, host_text};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The lifetimes of a registration that we ask for or believe, in seconds.
-pub(super) const EXPIRES_S_MIN: u32 = 60;
-pub(super) const EXPIRES_S_MAX: u32 = 86_400;
 /// After a registration that failed: the first wait, which doubles, and the longest (RFC 5626 section 4.5).
 const BACK_OFF_S: u64 = 30;
 const BACK_OFF_S_MAX: u64 = 1_800;

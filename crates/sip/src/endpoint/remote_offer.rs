@@ -1,14 +1,13 @@
 //! Offers of theirs within a dialog: re-INVITE (RFC 3261 section 14.2) and UPDATE (RFC 3311 section 5.2).
 
 use super::addresses::Way;
-use super::local_offer::{Ours, PendingOffer};
+use super::negotiation::{Confirming, Exchange, Theirs, kept};
 use super::stateless::{ALLOW, Hint};
 use super::{
     Endpoint, Event, Leg, LegId, Output, ServerId, State, Warning, body_of, sdp_of, session_timer,
 };
 use crate::hop::Hop;
 use crate::message::{self, Message, Method, Name, NameAddr};
-use crate::sdp;
 use crate::time::Time;
 use crate::transaction::{Reliability, Repeat};
 use std::sync::Arc;
@@ -16,121 +15,6 @@ use std::time::Duration;
 
 /// How long the call above may think about an offer; the sender of an UPDATE gives up after 32 s.
 pub(super) const THINKING: Duration = Duration::from_secs(20);
-
-/// Where offer and answer stand on one leg.
-pub(super) struct Negotiation {
-    /// What we said last, as far as it holds.
-    pub local: Option<Arc<[u8]>>,
-    /// What they said last, as far as it holds.
-    pub remote: Option<Arc<[u8]>>,
-    pub exchange: Exchange,
-    /// What we want to offer as soon as that can be.
-    pub pending_offer: Option<PendingOffer>,
-    /// Whether they take UPDATE.
-    pub allows_update: bool,
-    /// Whether, before our answer to their INVITE, another exchange has followed the first.
-    pub is_renewed: bool,
-}
-
-pub(super) enum Exchange {
-    /// That of the first INVITE is not finished.
-    First,
-    /// All is agreed.
-    Idle,
-    /// The call above thinks about their offer.
-    Theirs(Theirs),
-    /// Our success to their re-INVITE waits for its ACK.
-    Confirming(Confirming),
-    /// They think about our offer.
-    Ours(Ours),
-}
-
-pub(super) struct Theirs {
-    pub server: ServerId,
-    pub request: Arc<Message>,
-    pub source: Hop,
-    pub until: Time,
-}
-
-pub(super) struct Confirming {
-    ok: Arc<[u8]>,
-    to: Hop,
-    repeat: Repeat,
-    cseq: u32,
-    /// Our success made the offer, so the ACK has the answer.
-    wants_answer: bool,
-}
-
-impl Negotiation {
-    pub fn new(local: Option<&[u8]>, remote: Option<&[u8]>) -> Self {
-        Self {
-            local: local.and_then(kept),
-            remote: remote.and_then(kept),
-            exchange: Exchange::First,
-            pending_offer: None,
-            allows_update: false,
-            is_renewed: false,
-        }
-    }
-
-    pub fn deadline(&self) -> Option<Time> {
-        match &self.exchange {
-            Exchange::Theirs(theirs) => Some(theirs.until),
-            Exchange::Confirming(confirming) => Some(confirming.repeat.deadline()),
-            Exchange::First | Exchange::Idle | Exchange::Ours(_) => None,
-        }
-    }
-
-    /// Where a success of ours to a re-INVITE went that has no ACK yet.
-    pub fn confirms_at(&self) -> Option<Hop> {
-        match &self.exchange {
-            Exchange::Confirming(sent) => Some(sent.to),
-            _ => None,
-        }
-    }
-
-    /// That success goes to another hop from now on; it, if it is to be sent there.
-    pub fn redirect(&mut self, before: Hop, after: Hop) -> Option<Arc<[u8]>> {
-        match &mut self.exchange {
-            Exchange::Confirming(sent) if sent.to == before => {
-                sent.to = after;
-                Some(sent.ok.clone())
-            }
-            _ => None,
-        }
-    }
-
-    pub fn is_first(&self) -> bool {
-        matches!(self.exchange, Exchange::First)
-    }
-
-    /// Notes what a message of theirs says that they allow, if it says something.
-    pub fn learn(&mut self, message: &Message) {
-        if message.header(Name::Allow).is_some() {
-            self.allows_update = message.lists(Name::Allow, "UPDATE");
-        }
-    }
-
-    /// Gives up an offer that has not been sent yet; whether there was one.
-    fn forgets_offer(&mut self) -> bool {
-        self.pending_offer
-            .take_if(|pending_offer| pending_offer.is_offer())
-            .is_some()
-    }
-
-    /// Whether an offer says only what they said before. Its number ought to tell; some change the media
-    /// under the same one.
-    fn is_repeated(&self, offer: &[u8]) -> bool {
-        self.remote.as_deref().is_some_and(|before| {
-            sdp::origin(before) == sdp::origin(offer) && sdp::parse(before) == sdp::parse(offer)
-        })
-    }
-}
-
-/// What is longer than we read is not kept either.
-pub(super) fn kept(sdp: &[u8]) -> Option<Arc<[u8]>> {
-    (sdp.len() <= sdp::SDP_BYTES_MAX).then(|| sdp.into())
-}
 
 impl Endpoint {
     pub(super) fn on_offer(

@@ -163,7 +163,10 @@ impl Endpoint {
                 writer.line(Name::MinSe, &[seconds.to_string().as_bytes()]);
             }
             Hint::AcceptInfo => {
-                writer.line(Name::Accept, &[&super::info::KINDS.join(b", ".as_slice())]);
+                writer.line(
+                    Name::Accept,
+                    &[&crate::dtmf::INFO_TYPES.join(b", ".as_slice())],
+                );
             }
             Hint::Unsupported => {
                 let wanted: Vec<&[u8]> = unknown_extensions(request).collect();

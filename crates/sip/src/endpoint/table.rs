@@ -1,11 +1,10 @@
 //! Who is in what transaction, and when each must be looked at again.
 
 use super::by_hop::ByHop;
-use super::origin::Ids;
-use super::peer_tasks::TaskKind;
 use super::{ClientKey, LegId, PeerId, ServerId};
 use crate::hop::Hop;
 use crate::message::{Essentials, Message, Method};
+use crate::text;
 use crate::time::Time;
 use crate::transaction::{InviteClient, InviteServer, PlainClient, PlainServer, Step};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +12,15 @@ use std::sync::Arc;
 
 /// The most forks of one INVITE whose answers we remember.
 pub(super) const FORKS_MAX: usize = 8;
+
+/// A kind of request outside calls that is made for a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TaskKind {
+    Register,
+    Probe,
+    /// OPTIONS, once, for an operator that asked.
+    Test,
+}
 
 pub(super) enum ClientMachine {
     Invite(InviteClient),
@@ -86,6 +94,47 @@ impl Client {
             ClientMachine::Plain(_) => None,
         }
     }
+}
+
+/// By what an ACK or a CANCEL must be recognized as that of an INVITE.
+pub(super) struct Ids {
+    /// Call-ID, tag of the sender, number.
+    key: Box<[u8]>,
+    /// Our tag.
+    tag: u64,
+    /// Whether the INVITE had our tag already.
+    is_within: bool,
+}
+
+impl Ids {
+    /// Those of an INVITE that is answered with this tag of ours.
+    pub fn of_invite(essentials: &Essentials<'_>, tag: u64) -> Self {
+        Self {
+            key: key(essentials),
+            tag,
+            is_within: essentials.to.tag().is_some(),
+        }
+    }
+
+    /// Whether the request is of the same call, dialog and number. A CANCEL has the `To` of its INVITE
+    /// (section 9.1), an ACK that of the response (section 17.1.1.3).
+    pub fn fit(&self, essentials: &Essentials<'_>, method: Method) -> bool {
+        let tag = match essentials.to.tag() {
+            None => method == Method::Cancel && !self.is_within,
+            Some(tag) => text::parse_hex64(tag) == Some(self.tag),
+        };
+        tag && *self.key == *key(essentials)
+    }
+}
+
+/// Call-ID, tag of the sender and number in one.
+pub(super) fn key(essentials: &Essentials<'_>) -> Box<[u8]> {
+    let parts: [&[u8]; 3] = [
+        essentials.call_id,
+        essentials.from.tag().unwrap_or_default(),
+        &essentials.cseq.number.to_be_bytes(),
+    ];
+    parts.join(&0).into()
 }
 
 pub(super) enum ServerMachine {

@@ -5,7 +5,7 @@ use super::auth::authorizations_of;
 use super::cancelling::Cancel;
 use super::dialog::{self, Dialog, Head};
 use super::early_dialog::EarlyDialogs;
-use super::remote_offer::{Exchange, Negotiation, kept};
+use super::negotiation::{Exchange, Negotiation, kept};
 use super::session_timer::Session;
 use super::stateless::{ALLOW, SUPPORTED};
 use super::table::{Acknowledged, ClientMachine, FORKS_MAX};

@@ -1,11 +1,10 @@
 //! Legs on which we are called, as their UAS (RFC 3261 sections 13.3 and 9.2).
 
 use super::dialog::Dialog;
-use super::local_offer::PendingOffer;
-use super::origin::Ids;
+use super::negotiation::{Exchange, Negotiation, PendingOffer, kept};
 use super::prack::Reliable;
-use super::remote_offer::{Exchange, Negotiation, kept};
 use super::stateless::{ALLOW, Hint};
+use super::table::Ids;
 use super::table::ServerMachine;
 use super::{
     Endpoint, Event, LegId, Output, PeerId, Refusal, ServerId, State, Warning, body_of, reason,
@@ -94,7 +93,7 @@ impl Endpoint {
         if let Some(min_s) = session_timer::too_short(&invite, &self.config) {
             return self.answer_at_once(&invite, from, 422, Hint::MinSe(min_s));
         }
-        let merge_key = super::origin::key(&essentials);
+        let merge_key = super::table::key(&essentials);
         if self.unanswered.contains(&merge_key) {
             return self.answer_at_once(&invite, from, 482, Hint::None);
         }

@@ -1,9 +1,11 @@
 //! What we say to one side, from the first description to the last: each is a value of its own and is printed
 //! from that value, once and whole.
 
-use super::write::PLAIN;
 use super::{Agreed, Audio, Description, Direction, MediaLine};
 use std::net::SocketAddr;
+
+/// How audio goes where nobody has said it otherwise.
+const PLAIN: &str = "RTP/AVP";
 
 /// A description of ours. Nothing stands in what is printed but what stands here.
 #[derive(Clone, Debug, PartialEq, Eq)]

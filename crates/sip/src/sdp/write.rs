@@ -5,9 +5,6 @@ use super::{Audio, MediaLine};
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// How audio goes where nobody has said it otherwise.
-pub(super) const PLAIN: &str = "RTP/AVP";
-
 impl LocalDescription {
     /// As it is sent.
     pub fn print(&self) -> Vec<u8> {

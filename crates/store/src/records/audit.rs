@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{QueryBuilder, Sqlite, query_as};
 
-use super::projection::{Place, actor, runs};
+use super::entry::{Place, actor, runs};
 
 /// One line of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]

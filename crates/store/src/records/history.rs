@@ -10,7 +10,7 @@ use maskline_domain::{
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, query, query_as, query_scalar};
 
-use super::projection::{Place, actor, runs};
+use super::entry::{Place, actor, runs};
 
 /// What happened to one binding.
 #[derive(Debug, Clone)]

@@ -5,10 +5,11 @@
 //! rebuilding one is a matter of setting its position back.
 
 use crate::zstd::Zstd;
-use maskline_domain::{Actor, Event};
+use maskline_domain::Event;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_scalar};
 
+use super::entry::Place;
 use super::{audit, history};
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, Opened, PayloadError};
@@ -88,17 +89,6 @@ impl Projection {
     }
 }
 
-/// Where an event stands in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// The batch.
-    pub seq: u64,
-    /// Which of its events.
-    pub event: u32,
-    /// When the batch was decided.
-    pub at: maskline_domain::Timestamp,
-}
-
 /// The last batch that the projection holds; 0 when it has none.
 ///
 /// # Errors
@@ -109,41 +99,4 @@ pub async fn position(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
         .fetch_optional(conn)
         .await?;
     Ok(seq.map_or(0, |seq| seq as u64))
-}
-
-/// Cuts rows into runs of 64, 16, 4 and 1, so that a handful of statements
-/// serves any number of rows and each is prepared once.
-pub(super) fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = [64, 16, 4, 1]
-            .into_iter()
-            .find(|&size| rows.len() >= size)?;
-        let (run, rest) = rows.split_at(size);
-        rows = rest;
-        Some(run)
-    })
-}
-
-/// Who did it, in one word that people understand.
-pub(super) fn actor(by: &Actor) -> String {
-    match by {
-        Actor::Customer { key, .. } => format!("key:{key}"),
-        Actor::Operator { name } => format!("operator:{name}"),
-        Actor::Job { name } => format!("job:{name}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_hold_every_row_once_and_in_order() {
-        for count in [0_usize, 1, 3, 4, 63, 64, 65, 149, 200] {
-            let rows: Vec<usize> = (0..count).collect();
-            let runs: Vec<&[usize]> = runs(&rows).collect();
-            assert_eq!(runs.concat(), rows);
-            assert!(runs.iter().all(|run| [1, 4, 16, 64].contains(&run.len())));
-        }
-    }
 }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use maskline_domain::access::PoolRef;
+use maskline_domain::PoolRef;
 use maskline_domain::ops::Unbind;
 use maskline_domain::{AccountId, PoolKey, SubsId};
 use maskline_journal::pipeline::Touch;

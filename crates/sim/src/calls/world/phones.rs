@@ -14,12 +14,12 @@ use maskline_switch::numbers;
 
 use super::{
     CARRIER_PORT, CARRIERS, Coming, DELAYED_ROUNDS, EVENTS, FIRST_PHONE_PORT, HOPS, OUR_EVENTS,
-    SWITCH, World, hop_of,
+    World, hop_of,
 };
+use crate::calls::addresses::{PhoneId, SWITCH};
 use crate::calls::laws::Track;
 use crate::calls::phone::{
-    Act, Make, Phone, PhoneId, callee_behaviour, caller_behaviour, offered_behaviour,
-    talker_behaviour,
+    Act, Make, Phone, callee_behaviour, caller_behaviour, offered_behaviour, talker_behaviour,
 };
 
 /// After so long without a word of media nothing is under way any more: a phone that never replies to an

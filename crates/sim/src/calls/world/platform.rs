@@ -10,11 +10,11 @@ use maskline_switch::{
     CallKey, Input, Lease, Output, Prompt, Repeat, Resolution, Routing, Side, Sound,
 };
 
-use super::{Coming, LEASES_APART, LEASES_MAX, PORTS_APART, SWITCH, World, trunks};
+use super::{Coming, LEASES_APART, LEASES_MAX, World, trunks};
 use crate::calls::Slip;
+use crate::calls::addresses::{PORTS_APART, SWITCH, address_named, phone_named};
 use crate::calls::bindings::Expected;
 use crate::calls::laws::Track;
-use crate::calls::phone::{address_named, phone_named};
 
 /// How long the switch waits for the answer to a look-up, and how long at most for a host name in all.
 const LOOKUP_MS: u64 = 2_000;

@@ -9,8 +9,9 @@ use maskline_sip::message::{Message, Method, Name};
 use maskline_sip::time::Time;
 use maskline_switch::Input;
 
-use super::{CARRIER_PORT, Coming, SWITCH, World, hop_of};
+use super::{CARRIER_PORT, Coming, World, hop_of};
 use crate::calls::Slip;
+use crate::calls::addresses::SWITCH;
 use crate::calls::bindings::Expected;
 use crate::calls::laws::Track;
 use crate::calls::phone::audio_in;

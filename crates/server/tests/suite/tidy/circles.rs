@@ -1,0 +1,311 @@
+//! Modules of one crate that use each other in a circle: those beside each other below one parent, at every depth.
+//!
+//! Read from the paths that code names, tests left out. What is named by a word that its parent brings in counts as the
+//! parent's.
+
+use super::crates::DIRECTIONS;
+use super::{sources, workspace};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The circles that are left: the crate, the parent of the modules, the modules in order. ARCHITECTURE.md says why.
+const LEFT: [(&str, &str, &[&str]); 0] = [];
+
+/// Each module of a crate by its names below the root, which has none, and its code.
+type Modules = BTreeMap<Vec<String>, String>;
+
+/// Modules in a circle: the crate, their parent, their names in order.
+type Circle = (String, String, Vec<String>);
+
+fn modules(room: &str) -> Modules {
+    let root = workspace().join("crates").join(room).join("src");
+    sources(&root)
+        .into_iter()
+        .map(|(path, text)| {
+            let below = path.strip_prefix(&root).expect("it lies there");
+            let names = below.with_extension("");
+            let names = names.iter().filter_map(|name| name.to_str());
+            let mut names: Vec<String> = names.map(str::to_owned).collect();
+            names.retain(|name| name != "lib" && name != "main");
+            (names, without_tests(&text))
+        })
+        .filter(|(names, _)| !names.iter().any(|name| name == "tests" || name == "bin"))
+        .collect()
+}
+
+/// A source without comments and without what is compiled for tests alone.
+fn without_tests(text: &str) -> String {
+    let mut kept = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim().starts_with("//") {
+            continue;
+        }
+        if line.trim() != "#[cfg(test)]" {
+            kept.push_str(line);
+            kept.push('\n');
+            continue;
+        }
+        // The item behind it ends in its own line, or with a brace as far in as it begins.
+        let mut item = lines
+            .by_ref()
+            .skip_while(|line| line.trim().starts_with("#["));
+        let first = item.next().unwrap_or_default();
+        let indent = &first[..first.len() - first.trim_start().len()];
+        let end = format!("{indent}}}");
+        if !first.ends_with(';') && !first.ends_with('}') {
+            item.find(|line| line.starts_with(&end));
+        }
+    }
+    kept
+}
+
+/// The paths that code names behind `crate::`, `super::` or `self::`, lists in braces taken apart.
+fn paths(code: &str) -> Vec<Vec<String>> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(at) = ["crate::", "super::", "self::"]
+        .iter()
+        .filter_map(|root| rest.find(root))
+        .min()
+    {
+        let is_whole = !rest[..at].ends_with(|c| is_name(c) || c == ':');
+        let path = &rest[at..];
+        let end = path.find(|c| !is_name(c) && c != ':');
+        let (path, behind) = path.split_at(end.unwrap_or(path.len()));
+        rest = behind;
+        if !is_whole {
+            continue;
+        }
+        let tails = match behind.starts_with('{') {
+            true => listed(behind),
+            false => vec![String::new()],
+        };
+        found.extend(tails.into_iter().map(|tail| {
+            let path = format!("{path}{tail}");
+            let names = path.split("::").filter(|name| !name.is_empty());
+            names.map(str::to_owned).collect()
+        }));
+    }
+    found
+}
+
+/// The paths of a list that a text begins with, lists within it taken apart.
+fn listed(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut above: Vec<String> = Vec::new();
+    let mut path = String::new();
+    for c in text.chars() {
+        match c {
+            '{' => above.push(std::mem::take(&mut path)),
+            ',' | '}' => {
+                // What a name is called here is of no interest.
+                let name = path.split(" as ").next().unwrap_or_default().trim();
+                if !name.is_empty() {
+                    found.push(format!("{}{name}", above.concat()));
+                }
+                path.clear();
+                if c == '}' {
+                    above.pop();
+                    if above.is_empty() {
+                        break;
+                    }
+                }
+            }
+            c if c.is_whitespace() && path.is_empty() => {}
+            c => path.push(c),
+        }
+    }
+    found
+}
+
+/// The modules that each module uses.
+fn uses(modules: &Modules) -> BTreeSet<(&[String], &[String])> {
+    let mut found = BTreeSet::new();
+    for (module, code) in modules {
+        for path in paths(code) {
+            let supers = path.iter().take_while(|name| *name == "super").count();
+            let (above, names) = match path[0].as_str() {
+                "crate" => (0, &path[1..]),
+                "self" => (module.len(), &path[1..]),
+                _ => (module.len().saturating_sub(supers), &path[supers..]),
+            };
+            let whole = [&module[..above], names].concat();
+            // The longest part of it that is a module; behind that, items are named.
+            let used = (0..=whole.len())
+                .rev()
+                .find_map(|len| modules.get_key_value(&whole[..len]));
+            if let Some((used, _)) = used
+                && used != module
+            {
+                found.insert((module.as_slice(), used.as_slice()));
+            }
+        }
+    }
+    found
+}
+
+/// Every circle among the modules of a crate.
+fn circles(room: &str, modules: &Modules) -> BTreeSet<Circle> {
+    let uses = uses(modules);
+    let parents: BTreeSet<&[String]> = modules
+        .keys()
+        .flat_map(|names| (0..names.len()).map(|len| &names[..len]))
+        .collect();
+    let mut found = BTreeSet::new();
+    for parent in parents {
+        let child = |names: &[String]| names.strip_prefix(parent)?.first().cloned();
+        let mut reached: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in &uses {
+            if let (Some(from), Some(to)) = (child(from), child(to))
+                && from != to
+            {
+                reached.entry(from).or_default().insert(to);
+            }
+        }
+        // Whoever is reached, and whom they reach, until nothing is new.
+        loop {
+            let before: usize = reached.values().map(BTreeSet::len).sum();
+            let known = reached.clone();
+            for to in reached.values_mut() {
+                let further = to.iter().filter_map(|next| known.get(next)).flatten();
+                let further: Vec<String> = further.cloned().collect();
+                to.extend(further);
+            }
+            if before == reached.values().map(BTreeSet::len).sum() {
+                break;
+            }
+        }
+        let reaches = |one: &String, other: &String| {
+            let to = reached.get(one);
+            to.is_some_and(|to| to.contains(other))
+        };
+        for one in reached.keys().filter(|one| reaches(one, one)) {
+            let others = reached.keys();
+            let circle = others.filter(|other| reaches(one, other) && reaches(other, one));
+            let circle = circle.cloned().collect();
+            found.insert((room.to_owned(), parent.join("::"), circle));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_modules_use_each_other_in_a_circle_but_those_that_are_named() {
+    let found: BTreeSet<Circle> = DIRECTIONS
+        .iter()
+        .flat_map(|(room, _)| circles(room, &modules(room)))
+        .collect();
+    let left = LEFT.into_iter().map(|(room, parent, names)| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        (room.to_owned(), parent.to_owned(), names)
+    });
+    assert_eq!(found, left.collect());
+}
+
+#[test]
+fn a_circle_is_found() {
+    let row = |texts: &[(&str, &str)]| {
+        let modules = texts.iter().map(|(path, text)| {
+            let names = path.split("::").filter(|name| !name.is_empty());
+            (names.map(str::to_owned).collect(), without_tests(text))
+        });
+        let found = circles("planted", &modules.collect());
+        let found = found
+            .into_iter()
+            .map(|(_, parent, names)| format!("{parent}: {}", names.join(" ")));
+        found.collect::<Vec<String>>().join("; ")
+    };
+    let planted: [(&[(&str, &str)], &str); 12] = [
+        (
+            &[("a", "use crate::b::B;"), ("b", "use crate::a::A;")],
+            ": a b",
+        ),
+        (
+            &[
+                ("a", "use super::b::B;"),
+                ("b", "use super::{c, d};"),
+                ("c", "use crate::a;"),
+                ("d", ""),
+            ],
+            ": a b c",
+        ),
+        (
+            &[
+                ("a", "use crate::{\n    b::{B, One as Two},\n    c,\n};"),
+                ("b", "fn f() { crate::c::g() }"),
+                ("c", "use crate::b;"),
+            ],
+            ": b c",
+        ),
+        (
+            &[
+                ("p", ""),
+                ("p::a", "use super::b::B;"),
+                ("p::b", "    fn f(a: super::a::A) {}"),
+            ],
+            "p: a b",
+        ),
+        (
+            &[
+                ("p", ""),
+                ("p::a", "use crate::q;"),
+                ("q", "use crate::p::a::A;"),
+            ],
+            ": p q",
+        ),
+        (
+            &[
+                ("p", ""),
+                ("p::a::deep", "use super::super::b;"),
+                ("p::a", ""),
+                ("p::b", "use crate::p::a;"),
+            ],
+            "p: a b",
+        ),
+        (
+            &[
+                ("a", "use crate::b;"),
+                ("b", "use crate::a;"),
+                ("c", "use crate::d;"),
+                ("d", "use crate::c;"),
+            ],
+            ": a b; : c d",
+        ),
+        // One direction, names of tests and of comments, names that merely end so.
+        (&[("a", "use crate::b::B;"), ("b", "")], ""),
+        (
+            &[
+                ("a", "use crate::b::B;"),
+                (
+                    "b",
+                    "// use crate::a;\n#[cfg(test)]\nmod tests {\n    use crate::a;\n}\n",
+                ),
+            ],
+            "",
+        ),
+        (
+            &[
+                ("a", "use crate::b::B;"),
+                ("b", "#[cfg(test)]\nuse crate::a::A;\n"),
+            ],
+            "",
+        ),
+        (
+            &[("a", "use crate::b::B;"), ("b", "use othercrate::a::A;")],
+            "",
+        ),
+        // A parent and its own modules are one subject.
+        (
+            &[
+                ("", "use p::a;"),
+                ("p", "use self::a::A;"),
+                ("p::a", "use super::B;"),
+            ],
+            "",
+        ),
+    ];
+    for (texts, told) in planted {
+        assert_eq!(row(texts), told, "{texts:?}");
+    }
+}
