@@ -5,6 +5,7 @@
 mod circles;
 mod crates;
 mod map;
+mod outside;
 mod purity;
 mod search_words;
 mod server_rooms;

@@ -165,14 +165,14 @@ fn circles(room: &str, modules: &Modules) -> BTreeSet<Circle> {
         }
         // Whoever is reached, and whom they reach, until nothing is new.
         loop {
-            let before: usize = reached.values().map(BTreeSet::len).sum();
+            let before = reached.values().map(BTreeSet::len).sum::<usize>();
             let known = reached.clone();
             for to in reached.values_mut() {
                 let further = to.iter().filter_map(|next| known.get(next)).flatten();
                 let further: Vec<String> = further.cloned().collect();
                 to.extend(further);
             }
-            if before == reached.values().map(BTreeSet::len).sum() {
+            if before == reached.values().map(BTreeSet::len).sum::<usize>() {
                 break;
             }
         }
