@@ -1,6 +1,6 @@
 //! What a batch in flight may have changed under a reader's eyes.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use maskline_domain::{Event, PhoneNumber};
 
@@ -21,7 +21,7 @@ pub enum Touch {
 /// has events.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
-    numbers: HashSet<PhoneNumber>,
+    numbers: BTreeSet<PhoneNumber>,
     lists: bool,
 }
 
