@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from calls.exchange import Exchange
-from calls.network import Network
-from support.process import Maskline, binary
+# Their assertions speak as those of the tests do. Said here, so that campaigns and benchmarks, which use some of
+# them, need no pytest.
+pytest.register_assert_rewrite("calls.matrix", "calls.phone", "calls.sipp", "calls.exchange")
+
+from calls.exchange import Exchange  # noqa: E402
+from calls.network import Network  # noqa: E402
+from support.process import Maskline, binary  # noqa: E402
 
 
 def pytest_configure(config):
