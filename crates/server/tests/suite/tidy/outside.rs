@@ -133,7 +133,7 @@ fn unwanted(names: &BTreeSet<String>) -> Vec<&str> {
             name.strip_prefix(*word)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         };
-        MACHINERY.iter().any(|word| begins(word))
+        MACHINERY.iter().any(begins)
     };
     let names = names.iter().map(String::as_str);
     names
