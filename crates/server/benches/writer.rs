@@ -29,6 +29,10 @@ use maskline_store::sqlite;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
+/// As the program's: what is measured is how the program would run.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CITIES: usize = 300;
 const BLOCK: usize = 4096;
 
