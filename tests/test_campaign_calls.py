@@ -19,4 +19,4 @@ def test_calls_leave_nothing_behind_and_none_is_led_astray():
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "PASSED: 520 of 520 calls arrived, 0 wrong routes" in done.stdout
+    assert "PASSED: 720 of 720 calls arrived, 0 wrong routes" in done.stdout
