@@ -8,15 +8,16 @@
 //!
 //! **After every input, drain the outputs**, then ask [`Endpoint::poll_timeout`] when to come back.
 //!
-//! Who is who inside: `stateless` answers what needs no memory, `table` keeps transactions and deadlines,
-//! `by_hop` what goes over each connection, `clients` sends our requests, `addresses` knows who is where and
-//! who we are there, `origin` who is believed from where, `leg` is one party's side, `dialog` what both sides
-//! share of it; `uac` and `uas` are the two kinds of leg, `cancelling` stops the first kind, `early_dialog` is what
-//! is known of phones that ring, `in_dialog` the requests that come while a leg lives. Among these
-//! `remote_offer` and `local_offer` change the media, theirs and ours, `prack` acknowledges provisional
-//! responses, `session_timer` keeps long calls alive, `info` carries keys. `auth` is digest both ways and
-//! `auth_limit` its memory. `registration` (REGISTER) and `probing` (OPTIONS) make the requests outside
-//! calls, `peer_tasks` says when they are sent, and `types` is what the shell sees.
+//! Who is who inside: `stateless` answers what needs no memory, `table` keeps transactions and deadlines, `by_hop`
+//! what goes over each connection, `clients` sends our requests, `addresses` knows who is where and who we are
+//! there, `origin` who is believed from where, `leg` is one party's side, `leg_state` what is kept of it while it
+//! is called, rings or waits for its ACK, `dialog` what both sides share of it; `uac` and `uas` are the two kinds
+//! of leg, `cancelling` stops the first kind, `early_dialog` is what is known of phones that ring, `in_dialog` the
+//! requests that come while a leg lives. `negotiation` is where offer and answer stand; `remote_offer` and
+//! `local_offer` change the media, theirs and ours, `prack` acknowledges provisional responses, `session_timer`
+//! keeps long calls alive, `info` carries keys. `auth` is digest both ways and `auth_limit` its memory.
+//! `registration` (REGISTER) and `probing` (OPTIONS) make the requests outside calls, `peer_tasks` says when they
+//! are sent, and `types` is what the shell sees.
 
 mod addresses;
 mod auth;
@@ -29,6 +30,7 @@ mod early_dialog;
 mod in_dialog;
 mod info;
 mod leg;
+mod leg_state;
 mod local_offer;
 mod negotiation;
 mod origin;
@@ -55,7 +57,8 @@ use crate::hop::Hop;
 use crate::message::{Message, Method};
 use crate::time::Time;
 use by_hop::ByHop;
-use leg::{Leg, State};
+use leg::Leg;
+use leg_state::State;
 use stateless::Hint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

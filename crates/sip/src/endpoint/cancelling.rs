@@ -2,20 +2,12 @@
 //! section 9.1).
 
 use super::dialog;
+use super::leg_state::Cancel;
 use super::table::Client;
 use super::{ClientKey, Endpoint, Event, LegId, State, reason};
 use crate::message::{Message, Method, Name};
 use crate::time::Time;
 use crate::transaction::InviteClient;
-
-/// Whether the call is still wanted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cancel {
-    No,
-    /// To be sent as soon as there is a provisional response (RFC 3261 section 9.1).
-    Wanted(Option<u8>),
-    Sent,
-}
 
 impl Endpoint {
     pub(super) fn cancel(&mut self, id: LegId, cause: Option<u8>, now: Time) {

@@ -2,12 +2,10 @@
 
 use super::addresses::Way;
 use super::dialog::Dialog;
+use super::leg_state::{Origin, State};
 use super::negotiation::{Exchange, Negotiation};
-use super::origin::Origin;
 use super::session_timer::Session;
 use super::table::Owner;
-use super::uac::Calling;
-use super::uas::{Answered, Ringing};
 use super::{Endpoint, LegId, Refusal};
 use crate::hop::Hop;
 use crate::message::{Message, Name, NameAddr};
@@ -41,19 +39,6 @@ pub(super) struct Leg {
     pub scheduled: Option<Time>,
     /// The hops at which it is found when a connection breaks.
     pub noted: [Option<Hop>; 2],
-}
-
-pub(super) enum State {
-    /// We called; no final answer yet.
-    Calling(Calling),
-    /// They called; no final answer yet.
-    Ringing(Box<Ringing>),
-    /// They called and we answered; waiting for their ACK.
-    Answered(Answered),
-    /// The call stands.
-    Talking,
-    /// We sent BYE and wait for its answer.
-    Closing,
 }
 
 /// So many addresses from which something came are remembered on a leg.

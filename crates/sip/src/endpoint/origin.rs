@@ -14,21 +14,12 @@
 //!
 //! Who is refused learns nothing of the call: a stranger gets 403 and another peer 481, whether it exists or not.
 
+use super::leg_state::Origin;
 use super::table::{Client, Server};
-use super::{Endpoint, Event, Hint, Leg, LegId, Output, PeerId, ServerId};
+use super::{Endpoint, Event, Hint, Leg, LegId, Output, ServerId};
 use crate::hop::{Hop, Transport};
 use crate::message::{Essentials, Message, Method};
 use std::net::IpAddr;
-
-/// Whose leg it is, as it was when the leg began: a peer may be dropped while calls with it go on.
-pub(super) struct Origin {
-    pub peer: Option<PeerId>,
-    pub addresses: Box<[IpAddr]>,
-    /// Whether it must authenticate its calls by a password.
-    pub is_challenged: bool,
-    /// Whether its messages tell addresses that only its own network knows.
-    pub nat: bool,
-}
 
 /// Whether what began by one transport may go on by another.
 fn goes_on_by(began: Transport, now: Transport) -> bool {

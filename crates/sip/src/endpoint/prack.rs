@@ -1,5 +1,6 @@
 //! Provisional responses that are acknowledged: 100rel and PRACK (RFC 3262), on both sides.
 
+use super::leg_state::{Unacknowledged, Wanted};
 use super::negotiation::{Exchange, PendingOffer, Theirs, kept};
 use super::remote_offer::THINKING;
 use super::stateless::Hint;
@@ -9,91 +10,11 @@ use crate::message::{self, Message, Method, Name};
 use crate::text;
 use crate::time::Time;
 use crate::transaction::{Reliability, Repeat};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The most provisional responses that wait for the acknowledgement of an earlier one; the oldest go.
 const WAITING_MAX: usize = 4;
-
-/// What the caller said of 100rel.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// It does not know it.
-    Never,
-    /// It can: we use it where there is SDP, which must not be lost.
-    WithSdp,
-    /// It insists.
-    Always,
-}
-
-/// The provisional responses to one INVITE of theirs.
-pub(super) struct Reliable {
-    wanted: Wanted,
-    last: u32,
-    unacknowledged: Option<Unacknowledged>,
-    waiting: VecDeque<(u16, Option<Vec<u8>>)>,
-    /// The answer, which must wait until they know the SDP before it (section 3).
-    answer: Option<Vec<u8>>,
-    /// The answer to their offer that was told unreliably; the first one, which all later ones repeat.
-    said: Option<Vec<u8>>,
-}
-
-struct Unacknowledged {
-    rseq: u32,
-    bytes: Arc<[u8]>,
-    to: Hop,
-    repeat: Repeat,
-    sdp: Option<Vec<u8>>,
-}
-
-impl Reliable {
-    pub fn new(invite: &Message, drawn: u64) -> Self {
-        let wanted = if invite.lists(Name::Require, "100rel") {
-            Wanted::Always
-        } else if invite.lists(Name::Supported, "100rel") {
-            Wanted::WithSdp
-        } else {
-            Wanted::Never
-        };
-        Self {
-            wanted,
-            // Section 3: anywhere below 2^31, with room to count.
-            last: (drawn & 0x3fff_ffff) as u32,
-            unacknowledged: None,
-            waiting: VecDeque::new(),
-            answer: None,
-            said: None,
-        }
-    }
-
-    /// The answer to their offer that was told unreliably, if one was.
-    pub fn said(&self) -> Option<&[u8]> {
-        self.said.as_deref()
-    }
-
-    /// The number that a PRACK is still awaited for.
-    pub fn awaited(&self) -> Option<u32> {
-        self.unacknowledged.as_ref().map(|sent| sent.rseq)
-    }
-
-    /// What went to one hop goes to another from now on.
-    pub fn redirect(&mut self, before: Hop, after: Hop) {
-        if let Some(sent) = self
-            .unacknowledged
-            .as_mut()
-            .filter(|sent| sent.to == before)
-        {
-            sent.to = after;
-        }
-    }
-
-    pub fn deadline(&self) -> Option<Time> {
-        self.unacknowledged
-            .as_ref()
-            .map(|sent| sent.repeat.deadline())
-    }
-}
 
 impl Endpoint {
     /// Tells the caller about progress, at once or when an earlier word has been acknowledged.

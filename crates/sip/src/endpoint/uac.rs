@@ -2,9 +2,9 @@
 
 use super::addresses::Way;
 use super::auth::authorizations_of;
-use super::cancelling::Cancel;
 use super::dialog::{self, Dialog, Head};
 use super::early_dialog::EarlyDialogs;
+use super::leg_state::{Calling, Cancel, Words};
 use super::negotiation::{Exchange, Negotiation, kept};
 use super::session_timer::Session;
 use super::stateless::{ALLOW, SUPPORTED};
@@ -15,61 +15,9 @@ use crate::message::{self, Message, Method, Name};
 use crate::text::hex64;
 use crate::time::Time;
 use crate::transaction::InviteClient;
-use std::time::Duration;
 
 /// What a phone is told that answered too late.
 const ANSWERED_ELSEWHERE: &[u8] = b"SIP;cause=200;text=\"Call completed elsewhere\"";
-
-/// How often phones may say something before one answers: so often at once, and then once a second. Each
-/// word is told to the other side, and one that must be acknowledged costs a PRACK. RFC 3261 section
-/// 13.3.1.1 asks for one a minute.
-const WORDS_AT_ONCE: u64 = 32;
-
-/// How many words are still listened to.
-struct Words {
-    left: u64,
-    since: Time,
-}
-
-impl Words {
-    fn take(&mut self, now: Time) -> bool {
-        let seconds = (now - self.since).as_secs();
-        self.since = self.since + Duration::from_secs(seconds);
-        self.left = self.left.saturating_add(seconds).min(WORDS_AT_ONCE);
-        let is_heard = self.left > 0;
-        self.left -= u64::from(is_heard);
-        is_heard
-    }
-}
-
-pub(super) struct Calling {
-    pub invite: ClientKey,
-    pub cancel: Cancel,
-    words: Words,
-    /// Whether 100 has come.
-    is_tried: bool,
-    pub give_up: Time,
-    pub early: EarlyDialogs,
-}
-
-impl Calling {
-    /// Whether we still want the answer.
-    pub fn is_wanted(&self) -> bool {
-        self.cancel == Cancel::No
-    }
-
-    /// Whether a request of ours is worth another try: the INVITE only while we want its answer.
-    pub fn waits_for(&self, key: ClientKey) -> bool {
-        self.invite != key || self.is_wanted()
-    }
-
-    /// The INVITE goes on under another key.
-    pub fn rekey(&mut self, before: ClientKey, after: ClientKey) {
-        if self.invite == before {
-            self.invite = after;
-        }
-    }
-}
 
 impl Endpoint {
     pub(super) fn dial(&mut self, id: LegId, dial: Dial, now: Time) {
@@ -123,10 +71,7 @@ impl Endpoint {
         let calling = Calling {
             invite,
             cancel: Cancel::No,
-            words: Words {
-                left: WORDS_AT_ONCE,
-                since: now,
-            },
+            words: Words::new(now),
             is_tried: false,
             give_up: now + self.config.ring_max,
             early: EarlyDialogs::default(),

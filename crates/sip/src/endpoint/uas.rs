@@ -1,8 +1,8 @@
 //! Legs on which we are called, as their UAS (RFC 3261 sections 13.3 and 9.2).
 
 use super::dialog::Dialog;
+use super::leg_state::{Answered, Reliable, Ringing};
 use super::negotiation::{Exchange, Negotiation, PendingOffer, kept};
-use super::prack::Reliable;
 use super::stateless::{ALLOW, Hint};
 use super::table::Ids;
 use super::table::ServerMachine;
@@ -21,50 +21,6 @@ use std::time::Duration;
 
 /// A provisional response is sent again so often, lest a proxy gives up (RFC 3261 section 13.3.1.1).
 const REFRESH: Duration = Duration::from_secs(60);
-
-pub(super) struct Ringing {
-    pub server: ServerId,
-    pub invite: Arc<Message>,
-    source: Hop,
-    pub merge_key: Box<[u8]>,
-    pub reliable: Reliable,
-    refresh: Time,
-    give_up: Time,
-    /// Until when the caller wants an answer, if it says (RFC 3261 section 13.3.1).
-    expires: Option<Time>,
-}
-
-impl Ringing {
-    pub fn deadline(&self) -> Time {
-        let repeat = self.reliable.deadline();
-        let own = self.refresh.min(self.give_up);
-        [repeat, self.expires]
-            .into_iter()
-            .flatten()
-            .fold(own, Time::min)
-    }
-
-    /// Whether an offer of ours to it is open, which went reliably.
-    pub fn has_offered(&self) -> bool {
-        self.is_delayed() && self.reliable.awaited().is_some()
-    }
-
-    /// Whether the INVITE had no offer, so that we make it.
-    pub fn is_delayed(&self) -> bool {
-        self.invite.sdp().is_none()
-    }
-}
-
-pub(super) struct Answered {
-    pub ok: Arc<[u8]>,
-    pub to: Hop,
-    pub repeat: Repeat,
-    cseq: u32,
-    /// Our answer made the offer, so the ACK has theirs.
-    wants_answer: bool,
-    /// Hang up as soon as the ACK is here, with this cause.
-    pub hang_up: Option<Option<u8>>,
-}
 
 impl Endpoint {
     pub(super) fn on_invite(
