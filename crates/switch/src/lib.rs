@@ -33,7 +33,9 @@ mod trunk_load;
 mod trunks;
 mod types;
 
-pub use types::{Input, Output, Resolution, Routing, Setup, TrunkChange, recording_file};
+pub use types::{
+    Input, Output, Resolution, Routing, Setup, TrunkChange, TrunkPeer, recording_file,
+};
 
 use active_call::ActiveCall;
 use call_limits::CallLimits;
@@ -55,7 +57,7 @@ use media_names::MediaNames;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trunk_load::Loads;
-pub use trunks::{Registration, TrunkHealth, TrunkPeer};
+pub use trunks::{Registration, TrunkHealth};
 
 /// See the module.
 pub struct Switch {

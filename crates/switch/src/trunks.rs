@@ -4,20 +4,11 @@ mod health;
 
 pub use health::{Registration, TrunkHealth};
 
-use super::{CallKey, Output, Switch, TrunkChange};
+use super::{CallKey, Output, Switch, TrunkChange, TrunkPeer};
 use maskline_domain::call::Moment;
 use maskline_domain::trunk::{Candidate, Full, to_try};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId, Tested};
 use maskline_sip::hop::Hop;
-
-/// A SIP link to a carrier: as an operator defined it, and as the endpoint knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrunkPeer {
-    /// What the operator says of it.
-    pub definition: maskline_domain::Trunk,
-    /// The same for SIP; its number is the switch's to give.
-    pub peer: Peer,
-}
 
 /// The most places of one trunk that one call tries.
 const PLACES_TRIED_MAX: usize = 3;

@@ -1,16 +1,25 @@
 //! What the shell sees of a switch: settings, inputs and outputs.
 
-use crate::TrunkPeer;
 use maskline_domain::call::{CallKey, Notice, Side, Sound};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{Route, RouteQuery};
-use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode, TrunkName};
+use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode, Trunk, TrunkName};
+use maskline_sip::endpoint::Peer;
 use maskline_sip::hop::Hop;
 use maskline_sip::message::Method;
 use maskline_sip::relay::LocalMedia;
 use maskline_sip::relay::{Lease, LeaseRequest, MediaPath, RecordingRequest, Repeat, Unheard};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+/// A SIP link to a carrier: as an operator defined it, and as the endpoint knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkPeer {
+    /// What the operator says of it.
+    pub definition: Trunk,
+    /// The same for SIP; its number is the switch's to give.
+    pub peer: Peer,
+}
 
 /// What the state said about a call.
 #[derive(Debug)]
