@@ -20,7 +20,7 @@ use crate::number::PhoneNumber;
 
 pub(crate) use check::check;
 pub use check::{CODECS_MAX, HOME_PREFIXES_MAX, MEDIA_NETWORKS_MAX, SOURCES_MAX};
-pub use choice::{Candidate, Full, Load, TRUNKS_TRIED_MAX, candidates, to_try};
+pub use choice::{Candidate, Load, TRUNKS_TRIED_MAX, candidates, to_try};
 pub use form::{NumberForm, read};
 pub use peer::PeerAddress;
 

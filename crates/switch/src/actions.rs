@@ -36,7 +36,7 @@ impl Switch {
             } => {
                 live.record.callee = Some(callee);
                 live.trunk = trunk;
-                live.media.narrow_for_tone(toned);
+                live.media.set_toned(toned);
                 self.dial(key, now);
             }
             CallAction::TellCaller { status, media } => self.tell_caller(key, status, media, now),
@@ -139,7 +139,7 @@ impl Switch {
             return self.give_to_call(key, CallInput::TrunkFull, now);
         };
         // Others may have filled it since it was chosen.
-        if self.admit(&trunk, now).is_err() {
+        if !self.has_room(&trunk, now) {
             return self.pass_over(key, &trunk, now);
         }
         let Some(live) = self.calls.get_mut(&key) else {

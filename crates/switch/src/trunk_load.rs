@@ -16,7 +16,7 @@ pub(super) struct Loads {
 }
 
 impl Loads {
-    /// What a trunk carries at `now_ms`. Whether it answers is not known here.
+    /// What a trunk carries at `now_ms`.
     pub fn of(&mut self, trunk: &TrunkName, now_ms: u64) -> Load {
         let begun = self.begun.get_mut(trunk).map_or(0, |begun| {
             while begun
@@ -30,7 +30,6 @@ impl Loads {
         Load {
             calls: self.calls.get(trunk).copied().unwrap_or_default(),
             begun_last_s: u32::try_from(begun).unwrap_or(u32::MAX),
-            reachable: true,
         }
     }
 

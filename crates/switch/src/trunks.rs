@@ -6,7 +6,7 @@ pub use health::{Registration, TrunkHealth};
 
 use super::{CallKey, Output, Switch, TrunkChange, TrunkPeer};
 use maskline_domain::call::Moment;
-use maskline_domain::trunk::{Candidate, Full, to_try};
+use maskline_domain::trunk::{Candidate, to_try};
 use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId, Tested};
 use maskline_sip::hop::Hop;
 
@@ -24,10 +24,8 @@ impl Switch {
         for known in &mut self.trunks {
             known.definition.enabled = false;
         }
-        let advertised: Vec<_> = (trunks.iter())
-            .filter_map(|trunk| trunk.definition.rtp_advertised)
-            .collect();
-        self.change_local_media(|local| advertised.into_iter().for_each(|ip| local.add(ip)));
+        let advertised = (trunks.iter()).filter_map(|trunk| trunk.definition.rtp_advertised);
+        self.change_local_media(|local| advertised.for_each(|ip| local.add(ip)));
         for trunk in trunks {
             match self
                 .trunks
@@ -177,7 +175,7 @@ impl Switch {
         let candidates = candidates.into_iter().map(|(fits, trunk)| {
             let prospect = Candidate {
                 fits,
-                has_room: self.admit(&trunk, now).is_ok(),
+                has_room: self.has_room(&trunk, now),
                 answers: !self.is_silent(&trunk),
             };
             (trunk, prospect)
@@ -225,7 +223,7 @@ impl Switch {
     }
 
     /// Whether a trunk has room for one more call that is sent to it.
-    pub(super) fn admit(&mut self, trunk: &TrunkPeer, now: Moment) -> Result<(), Full> {
+    pub(super) fn has_room(&mut self, trunk: &TrunkPeer, now: Moment) -> bool {
         let load = self.loads.of(&trunk.definition.name, now.tick_ms);
         trunk.definition.admits(load)
     }

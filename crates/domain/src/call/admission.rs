@@ -53,7 +53,7 @@ pub fn admit(trunk: &Trunk, arrival: Arrival) -> Result<PhoneNumber, NotTaken> {
     if arrival.is_draining || arrival.calls >= arrival.calls_max {
         return Err(NotTaken::Overload);
     }
-    if trunk.admits_from(arrival.load).is_err() {
+    if !trunk.admits_from(arrival.load) {
         return Err(NotTaken::TrunkFull);
     }
     if trunk.diversion == Diversion::Refuse && arrival.is_forwarded {

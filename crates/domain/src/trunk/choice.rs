@@ -6,9 +6,10 @@ use crate::chance::mix;
 /// The most trunks that are tried for one call.
 pub const TRUNKS_TRIED_MAX: usize = 4;
 
-/// Those of the trunks, which come by name, that are enabled and that calls are sent to, in the order in which a call tries them: by priority, and
-/// within a priority at random by weight, as RFC 2782 orders servers; then those without weight, by name.
-/// Chance is in `seed` alone. Limits and health are for [`Trunk::admits`], since they are not in the state.
+/// Those of the trunks, which come by name, that are enabled and that calls are sent to, in the order in which a
+/// call tries them: by priority, and within a priority at random by weight, as RFC 2782 orders servers; then those
+/// without weight, by name. Chance is in `seed` alone. Limits are for [`Trunk::admits`] and health for [`to_try`],
+/// since neither is in the state.
 pub fn candidates<'a>(trunks: impl Iterator<Item = &'a Trunk>, seed: u64) -> Vec<&'a Trunk> {
     let mut left: Vec<&Trunk> = trunks
         .filter(|trunk| trunk.enabled && trunk.outgoing)
@@ -57,56 +58,29 @@ pub fn to_try<T>(candidates: Vec<(T, Candidate)>) -> Vec<T> {
     left.into_iter().map(|(candidate, _)| candidate).collect()
 }
 
-/// How a trunk is at this moment, counted by whoever carries calls.
+/// What a trunk carries at this moment, counted by whoever carries calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
     /// Calls on it, both directions.
     pub calls: u32,
     /// Calls sent to it within the last second.
     pub begun_last_s: u32,
-    /// Whether it answered when last asked; true where it is never asked.
-    pub reachable: bool,
-}
-
-/// Why a trunk does not take a call now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Full {
-    /// It does not answer.
-    Unreachable,
-    /// It has as many calls as it may have.
-    Calls,
-    /// It got as many calls in the last second as it may get.
-    CallsPerSecond,
 }
 
 impl Trunk {
     /// Whether one more call is taken from it. How many it is sent in a second says nothing of those that it
     /// sends.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn admits_from(&self, load: Load) -> Result<(), Full> {
+    pub fn admits_from(&self, load: Load) -> bool {
         self.admits(Load {
             begun_last_s: 0,
             ..load
         })
     }
 
-    /// Whether it takes one more call.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn admits(&self, load: Load) -> Result<(), Full> {
-        let is_at = |limit: Option<u32>, count| limit.is_some_and(|limit| count >= limit);
-        if !load.reachable {
-            Err(Full::Unreachable)
-        } else if is_at(self.calls_max, load.calls) {
-            Err(Full::Calls)
-        } else if is_at(self.calls_per_s_max, load.begun_last_s) {
-            Err(Full::CallsPerSecond)
-        } else {
-            Ok(())
-        }
+    /// Whether one more call may be sent to it: whether that keeps to the most at once, and to the most in a second.
+    pub fn admits(&self, load: Load) -> bool {
+        let is_below = |limit: Option<u32>, count| limit.is_none_or(|limit| count < limit);
+        is_below(self.calls_max, load.calls) && is_below(self.calls_per_s_max, load.begun_last_s)
     }
 }
 
@@ -237,10 +211,9 @@ mod tests {
         let load = |calls| Load {
             calls,
             begun_last_s: 9,
-            reachable: true,
         };
-        assert_eq!(trunk.admits_from(load(1)), Ok(()));
-        assert_eq!(trunk.admits_from(load(2)), Err(Full::Calls));
+        assert!(trunk.admits_from(load(1)));
+        assert!(!trunk.admits_from(load(2)));
     }
 
     #[test]
@@ -250,14 +223,12 @@ mod tests {
             calls_per_s_max: Some(1),
             ..Trunk::new(TrunkName::new("t"), "192.0.2.1:5060")
         };
-        let load = |calls, begun_last_s, reachable| Load {
+        let load = |calls, begun_last_s| Load {
             calls,
             begun_last_s,
-            reachable,
         };
-        assert_eq!(trunk.admits(load(1, 0, true)), Ok(()));
-        assert_eq!(trunk.admits(load(2, 0, true)), Err(Full::Calls));
-        assert_eq!(trunk.admits(load(0, 1, true)), Err(Full::CallsPerSecond));
-        assert_eq!(trunk.admits(load(0, 0, false)), Err(Full::Unreachable));
+        assert!(trunk.admits(load(1, 0)));
+        assert!(!trunk.admits(load(2, 0)), "calls at once");
+        assert!(!trunk.admits(load(0, 1)), "calls in a second");
     }
 }

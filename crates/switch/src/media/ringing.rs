@@ -17,7 +17,7 @@ pub(super) struct RingToneAnswer {
 impl Media {
     /// From now on a callee is offered all codecs that there are, or only the one in which the caller will hear
     /// a tone.
-    pub fn narrow_for_tone(&mut self, toned: bool) {
+    pub fn set_toned(&mut self, toned: bool) {
         self.is_toned = toned;
     }
 

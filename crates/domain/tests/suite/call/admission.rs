@@ -15,7 +15,6 @@ fn arrival() -> Arrival {
         load: Load {
             calls: 1,
             begun_last_s: 0,
-            reachable: true,
         },
         is_forwarded: false,
         x: Some(number("17000000001")),
@@ -28,7 +27,6 @@ fn a_call_is_taken_unless_something_stands_against_it_the_first_of_which_counts(
         load: Load {
             calls,
             begun_last_s,
-            reachable: true,
         },
         ..arrival()
     };
@@ -45,27 +43,19 @@ fn a_call_is_taken_unless_something_stands_against_it_the_first_of_which_counts(
         is_draining: true,
         ..arrival()
     };
-    let silent = Arrival {
-        load: Load {
-            reachable: false,
-            ..arrival().load
-        },
-        ..arrival()
-    };
     use Diversion::{Ignore, Refuse};
     type Row = (Diversion, Arrival, Option<(NotTaken, u16, u8)>);
     let overload = Some((NotTaken::Overload, 503, 42));
     let trunk_full = Some((NotTaken::TrunkFull, 503, 42));
     let refused = Some((NotTaken::Forwarded, 403, 21));
     let none = Some((NotTaken::NoNumber, 404, 1));
-    let rows: [Row; 15] = [
+    let rows: [Row; 14] = [
         (Ignore, arrival(), None),
         (Refuse, arrival(), None),
         (Ignore, with_calls(0, 0), None),
         // What it is sent in a second says nothing of what it sends.
         (Ignore, with_calls(1, 5), None),
         (Ignore, with_calls(2, 0), trunk_full),
-        (Ignore, silent, trunk_full),
         (Ignore, forwarded(arrival()), None),
         (Refuse, forwarded(arrival()), refused),
         (Ignore, no_number(arrival()), none),
