@@ -5,8 +5,12 @@ use std::collections::VecDeque;
 
 /// Keys that may wait to be sent.
 pub const KEYS_WAITING_MAX: usize = 32;
+/// The content type of [`relay_body`].
+pub const RELAY_TYPE: &str = "application/dtmf-relay";
+/// The content type whose body is the key alone.
+pub const PLAIN_TYPE: &str = "application/dtmf";
 /// The types of bodies in which INFO says a key.
-pub(crate) const INFO_TYPES: &[&[u8]] = &[b"application/dtmf-relay", b"application/dtmf"];
+pub(crate) const INFO_TYPES: &[&[u8]] = &[RELAY_TYPE.as_bytes(), PLAIN_TYPE.as_bytes()];
 /// The clock of RTP events, in units a millisecond.
 const UNITS_PER_MS: u16 = 8;
 /// Between two packets about one key, in units.
@@ -175,11 +179,6 @@ impl KeyWriter {
     }
 }
 
-/// The content type of [`relay_body`].
-pub const RELAY_TYPE: &str = "application/dtmf-relay";
-/// The content type whose body is the key alone.
-pub const PLAIN_TYPE: &str = "application/dtmf";
-
 /// The body of an INFO of the type [`RELAY_TYPE`].
 pub fn relay_body(key: char, held_ms: u16) -> Option<String> {
     let key = key_of(code_of(key)?)?;
@@ -288,40 +287,45 @@ mod tests {
 
     #[test]
     fn bodies_of_info_are_read() {
-        let rows = [
+        type Row = (&'static str, &'static [u8], Option<(char, u16)>);
+        let rows: [Row; 17] = [
             (
-                "application/dtmf-relay",
-                "Signal=5\r\nDuration=160\r\n",
+                RELAY_TYPE,
+                b"Signal=5\r\nDuration=160\r\n",
                 Some(('5', 160)),
             ),
             (
                 "Application/DTMF-Relay; x=y",
-                "Signal= *\r\nDuration= 250",
+                b"Signal= *\r\nDuration= 250",
                 Some(('*', 250)),
             ),
             (
-                "application/dtmf-relay",
-                "Signal=11\n",
-                Some(('#', HELD_MS)),
+                "Application/DTMF-Relay; x=y",
+                b"signal=a\r\n",
+                Some(('A', HELD_MS)),
             ),
+            (RELAY_TYPE, b"Signal= #\nDuration= 250\n", Some(('#', 250))),
+            (RELAY_TYPE, b"Signal=11\n", Some(('#', HELD_MS))),
             (
-                "application/dtmf-relay",
-                "signal:d\nduration:ages\n",
+                RELAY_TYPE,
+                b"signal:d\nduration:ages\n",
                 Some(('D', HELD_MS)),
             ),
-            ("application/dtmf-relay", "Duration=160\r\n", None),
-            ("application/dtmf", "7", Some(('7', HELD_MS))),
-            ("application/dtmf", " 10\r\n", Some(('*', HELD_MS))),
-            ("application/dtmf", "16", None),
-            ("application/dtmf", "", None),
-            ("text/plain", "5", None),
+            (RELAY_TYPE, b"Duration=160\r\n", None),
+            (RELAY_TYPE, b"Signal=\xff\r\n", None),
+            (PLAIN_TYPE, b"7", Some(('7', HELD_MS))),
+            (PLAIN_TYPE, b"7\r\n", Some(('7', HELD_MS))),
+            (PLAIN_TYPE, b"10", Some(('*', HELD_MS))),
+            (PLAIN_TYPE, b" 10\r\n", Some(('*', HELD_MS))),
+            (PLAIN_TYPE, b"16", None),
+            (PLAIN_TYPE, b"55", None),
+            (PLAIN_TYPE, b"", None),
+            ("text/plain", b"5", None),
+            ("application/media_control+xml", b"5", None),
         ];
         for (kind, body, expected) in rows {
-            assert_eq!(
-                read_info(kind.as_bytes(), body.as_bytes()),
-                expected,
-                "{kind} {body:?}"
-            );
+            let said = body.escape_ascii();
+            assert_eq!(read_info(kind.as_bytes(), body), expected, "{kind} {said}");
         }
         assert_eq!(
             relay_body('d', 100).as_deref(),

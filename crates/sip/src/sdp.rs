@@ -5,7 +5,7 @@
 //! forms, whether keys are sent as events and under what number, comfort noise, the packet time, the
 //! direction. Names, addresses, session numbers and unknown attributes stay behind.
 //!
-//! Other codecs cross only where that is asked for: [`parse_passing`] and [`agree_passing`].
+//! Other codecs cross only where that is asked for: [`parse_within`] and [`agree_passing`].
 
 mod local;
 mod pass_through;
@@ -15,7 +15,7 @@ mod write;
 pub use local::LocalSession;
 pub use pass_through::{Format, PassThrough};
 pub(crate) use read::origin;
-pub use read::{host_name, parse, parse_passing, parse_within};
+pub use read::{host_name, parse, parse_within};
 
 use crate::g711::Law;
 use std::net::SocketAddr;

@@ -9,9 +9,10 @@ use maskline_sip::endpoint::{Input as SipInput, LegId};
 impl Switch {
     /// A key by INFO goes on as an RTP event, or as INFO where the other side knows no events.
     pub(super) fn on_info(&mut self, leg: LegId, content_type: &[u8], body: &[u8], now: Moment) {
-        let (Some((key, side)), Some(digit)) =
-            (self.legs.get(&leg).copied(), from_info(content_type, body))
-        else {
+        let Some((key, side)) = self.legs.get(&leg).copied() else {
+            return;
+        };
+        let Some((digit, _)) = dtmf::read_info(content_type, body) else {
             return;
         };
         let to = side.other();
@@ -39,11 +40,6 @@ impl Switch {
     }
 }
 
-/// The key that an INFO tells, if it tells one.
-fn from_info(content_type: &[u8], body: &[u8]) -> Option<char> {
-    dtmf::read_info(content_type, body).map(|(key, _)| key)
-}
-
 /// An INFO that tells this key: what it holds, and the body. None for what is no key.
 fn to_info(key: char) -> Option<(Vec<u8>, Vec<u8>)> {
     let body = dtmf::relay_body(key, HELD_MS)?;
@@ -53,35 +49,12 @@ fn to_info(key: char) -> Option<(Vec<u8>, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use maskline_sip::dtmf::PLAIN_TYPE;
-
-    const RELAY: &[u8] = RELAY_TYPE.as_bytes();
-    const PLAIN: &[u8] = PLAIN_TYPE.as_bytes();
-
-    #[test]
-    fn keys_are_read_from_both_bodies() {
-        let rows: [(&[u8], &[u8], Option<char>); 10] = [
-            (RELAY, b"Signal=5\r\nDuration=160\r\n", Some('5')),
-            (RELAY, b"Signal= #\nDuration= 250\n", Some('#')),
-            (b"Application/DTMF-Relay; x=y", b"signal=a\r\n", Some('A')),
-            (PLAIN, b"7\r\n", Some('7')),
-            (PLAIN, b"10", Some('*')),
-            (PLAIN, b"", None),
-            (PLAIN, b"55", None),
-            (RELAY, b"Duration=160\r\n", None),
-            (RELAY, b"Signal=\xff\r\n", None),
-            (b"application/media_control+xml", b"5", None),
-        ];
-        for (kind, body, expected) in rows {
-            assert_eq!(from_info(kind, body), expected, "{body:?}");
-        }
-    }
 
     #[test]
     fn what_is_written_reads_as_the_same_key() {
         for key in "0123456789*#ABCD".chars() {
             let (kind, body) = to_info(key).expect("a key");
-            assert_eq!(from_info(&kind, &body), Some(key));
+            assert_eq!(dtmf::read_info(&kind, &body), Some((key, HELD_MS)));
         }
     }
 }

@@ -7,11 +7,9 @@ use std::net::SocketAddr;
 /// How audio goes where nobody has said it otherwise.
 const PLAIN: &str = "RTP/AVP";
 
-/// A description of ours. Nothing stands in what is printed but what stands here.
+/// A description of ours. Nothing stands in what is printed but what stands here, and the number of its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LocalDescription {
-    /// The number of the session in `o=`.
-    pub session: u64,
     /// The number of this description in `o=`, from 1.
     pub version: u32,
     /// Every media line in order; one of them is `audio`'s.
@@ -101,12 +99,11 @@ impl LocalSession {
             None => 1,
         };
         let said = LocalDescription {
-            session: self.id,
             version,
             media,
             audio,
         };
-        self.printed = said.print();
+        self.printed = said.print(self.id);
         self.said = Some(said);
         self.printed.clone()
     }
@@ -122,7 +119,7 @@ fn received_at(audio: Audio, ours: SocketAddr) -> Audio {
     let mut events_at = audio.events_at.clone();
     events_at.retain(|(clock_hz, _)| has_clock(*clock_hz));
     Audio {
-        address: SocketAddr::new(ours.ip(), ours.port()),
+        address: ours,
         rtcp: None,
         events_at,
         ..audio

@@ -56,17 +56,12 @@ impl Place<'_> {
 
 /// Reads an offer or an answer. Of its codecs only G.711 counts.
 pub fn parse(bytes: &[u8]) -> Result<Description, SdpError> {
-    parse_passing(bytes, &[])
+    parse_within(bytes, &[], None, |_| true)
 }
 
-/// Reads an offer or an answer of a side whose calls may also use these codecs.
-pub fn parse_passing(bytes: &[u8], pass_through: &[PassThrough]) -> Result<Description, SdpError> {
-    parse_within(bytes, pass_through, None, |_| true)
-}
-
-/// The same where `named` is the address that [`host_name`] stands for, if that is known, and where not every address
-/// can be spoken with: of several audio lines the first counts that has one that can; without such a one the first,
-/// so that whoever asked sees why it does not do.
+/// Reads an offer or an answer of a side whose calls may also use the codecs of `pass_through`. `named` is the address
+/// that [`host_name`] stands for, if that is known. Where not every address can be spoken with, of several audio lines
+/// the first counts that has one that can; without such a one the first, so that whoever asked sees why it does not do.
 pub fn parse_within(
     bytes: &[u8],
     pass_through: &[PassThrough],

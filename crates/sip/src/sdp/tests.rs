@@ -280,12 +280,16 @@ const FOREIGN: &str = "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 4000 RTP/AVP 18 96 97
     a=rtpmap:97 opus/48000/2\r\na=fmtp:97 useinbandfec=1;maxaveragebitrate=13800000000\r\n\
     a=fmtp:18 annexb=no\r\na=rtpmap:98 EVS/16000\r\na=rtpmap:101 telephone-event/8000\r\n";
 
+fn parse_passing(text: &str, pass_through: &[PassThrough]) -> Result<Description, SdpError> {
+    parse_within(text.as_bytes(), pass_through, None, |_| true)
+}
+
 #[test]
 fn other_codecs_cross_only_where_they_are_asked_for() {
     assert_eq!(parse(FOREIGN.as_bytes()), Err(SdpError::NoAudio));
-    let some = parse_passing(FOREIGN.as_bytes(), &[PassThrough::G722]).expect("there is G.722");
+    let some = parse_passing(FOREIGN, &[PassThrough::G722]).expect("there is G.722");
     assert_eq!(some.audio.pass_through.len(), 1);
-    let all = parse_passing(FOREIGN.as_bytes(), &PassThrough::ALL).expect("it is in order");
+    let all = parse_passing(FOREIGN, &PassThrough::ALL).expect("it is in order");
     let ours = String::from_utf8(offer(&all.audio, address("192.0.2.1:20000"), 7));
     let expected = "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
         m=audio 20000 RTP/AVP 18 96 97 9 101\r\na=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\n\
@@ -297,10 +301,10 @@ fn other_codecs_cross_only_where_they_are_asked_for() {
 
 #[test]
 fn a_call_that_is_only_passed_on_is_answered_with_its_one_codec() {
-    let offered = parse_passing(FOREIGN.as_bytes(), &PassThrough::ALL).expect("it is in order");
+    let offered = parse_passing(FOREIGN, &PassThrough::ALL).expect("it is in order");
     let text = "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 5000 RTP/AVP 110 100\r\n\
         a=rtpmap:110 amr/8000\r\na=fmtp:110 octet-align=1\r\na=rtpmap:100 telephone-event/8000\r\n";
-    let answered = parse_passing(text.as_bytes(), &PassThrough::ALL)
+    let answered = parse_passing(text, &PassThrough::ALL)
         .expect("it is in order")
         .audio;
     assert_eq!(
@@ -359,7 +363,7 @@ fn a_new_offer_keeps_the_numbers_that_the_side_knows() {
         .audio;
     let text = "v=0\r\nc=IN IP4 10.0.0.2\r\nm=audio 5000 RTP/AVP 0 97 8 101\r\n\
         a=rtpmap:97 telephone-event/8000\r\na=rtpmap:101 G722/8000\r\n";
-    let other = parse_passing(text.as_bytes(), &PassThrough::ALL)
+    let other = parse_passing(text, &PassThrough::ALL)
         .expect("it is in order")
         .audio;
     let renumbered = other.renumbered(&known);

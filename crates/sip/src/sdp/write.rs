@@ -6,14 +6,14 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 impl LocalDescription {
-    /// As it is sent.
-    pub fn print(&self) -> Vec<u8> {
+    /// As it is sent, within the session of this number in `o=`.
+    pub fn print(&self, session: u64) -> Vec<u8> {
         let mut text = String::with_capacity(256);
         let (kind, address) = match self.audio.address.ip() {
             IpAddr::V4(address) => ("IP4", address.to_string()),
             IpAddr::V6(address) => ("IP6", address.to_string()),
         };
-        let (session, version) = (short(self.session), self.version);
+        let (session, version) = (short(session), self.version);
         put(&mut text, format_args!("v=0"));
         put(
             &mut text,
