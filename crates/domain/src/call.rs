@@ -8,8 +8,8 @@
 //! one, `begin` up to the open row, `dialling` until the answer, `talking` until somebody hangs up, `announcing`
 //! where the caller hears why. `trunk_failover` says which trunk is dialled next, `progress` what the caller is
 //! told and hears while it waits, `ring_tone` which tone that is; `hold` are the changes of the media, before the
-//! answer and after. How each situation ends stands in `ending`, what is played in `prompt`, and `forecast` says beforehand
-//! what a caller will meet.
+//! answer and after. How each situation ends stands in `ending`, what is played in `prompt`, and `forecast` says
+//! beforehand what a caller will meet.
 //!
 //! A call lives by the binding as it was when the INVITE came. Unbinding and expiry during a call are no
 //! inputs: the call goes on, the next one fails.
@@ -315,11 +315,6 @@ impl Call {
     /// the caller does.
     pub fn passes_keys(&self) -> bool {
         self.milestones.answered.is_some()
-    }
-
-    /// When what has happened so far.
-    pub fn milestones(&self) -> &Milestones {
-        &self.milestones
     }
 
     /// Takes in what happened and says what to do, in order.

@@ -237,11 +237,11 @@ impl Switch {
             Ok(addresses) => addresses,
             Err(why) => return self.take_event(event, Err(*why), now),
         };
-        let told = self
+        let advertised = self
             .trunk_behind(&event)
             .and_then(|it| it.definition.rtp_advertised);
         let local = &self.setup.local_media;
-        let mut usual = (addresses.iter()).filter(|ip| local.can_speak_with(**ip, told));
+        let mut usual = (addresses.iter()).filter(|ip| local.can_speak_with(**ip, advertised));
         let Some(address) = usual.next().or(addresses.first()).copied() else {
             return self.take_event(event, Err(Unfit::NoSuchHost), now);
         };

@@ -41,7 +41,7 @@ pub(super) struct Reach {
     unlisted: Unheard,
     verified: Unheard,
     local_media: Arc<LocalMedia>,
-    told: Option<IpAddr>,
+    advertised: Option<IpAddr>,
 }
 
 impl Reach {
@@ -84,7 +84,7 @@ impl Reach {
             },
             verified,
             local_media: Arc::clone(&setup.local_media),
-            told: trunk.definition.rtp_advertised,
+            advertised: trunk.definition.rtp_advertised,
         }
     }
 
@@ -97,7 +97,7 @@ impl Reach {
 
     /// Whether our media can exchange anything with this address.
     pub fn can_speak_with(&self, ip: IpAddr) -> bool {
-        self.local_media.can_speak_with(ip, self.told)
+        self.local_media.can_speak_with(ip, self.advertised)
     }
 
     /// What this address may be sent before it has been heard. What is not where the trunk says that its

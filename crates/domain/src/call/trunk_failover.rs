@@ -10,6 +10,7 @@ const TRUNK_WAIT_S: u64 = 16;
 /// silence that is waited out (RFC 3261 section 17.1.1.2) but the search for the callee, which takes seconds
 /// in a telephone network. Without 100 a trunk would have lost the INVITE after as long (64 T1).
 const TRUNK_TRYING_WAIT_S: u64 = 32;
+
 /// One try to reach the callee, by one trunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::binding::EndCause;
 use crate::clock::Timestamp;
 use crate::command::EVENTS_MAX;
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::ops::{Circumstances, Decided};
+use crate::overdue;
 use crate::refusal::AdminRefusal;
 use crate::state::State;
 
@@ -77,9 +79,9 @@ pub(super) fn release(
         for binding in state.bindings_on(x) {
             match pool {
                 Some(pool) if binding.is_over(now) => {
-                    let cause = crate::binding::EndCause::Expired;
+                    let cause = EndCause::Expired;
                     let at = binding.expires_at;
-                    events.push(crate::overdue::ended(pool, &binding, cause, at, now).0);
+                    events.push(overdue::ended(pool, &binding, cause, at, now).0);
                 }
                 _ => return Err(AdminRefusal::InUse { what: "number" }.into()),
             }

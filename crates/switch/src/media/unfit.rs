@@ -6,7 +6,7 @@ use maskline_sip::endpoint::Warning;
 /// Why what a side says of its media cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// There is no plain audio, or no codec that may cross.
+    /// There is no plain audio, or no codec that may cross; or nothing was offered that this could answer.
     Codec,
     /// It names only addresses of a family that ours cannot speak with.
     Family,
