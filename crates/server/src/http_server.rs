@@ -119,6 +119,12 @@ pub async fn serve<H, F, B>(
     let (https, tls) = https.unzip();
 
     let begin = |tasks: &mut JoinSet<()>, accepted: Accepted| {
+        // Its certificate is the newest one. Where there is none, nothing is answered in the clear instead.
+        let acceptor = match (accepted.is_secure, tls.as_ref().and_then(Tls::acceptor)) {
+            (false, _) => None,
+            (true, Some(acceptor)) => Some(acceptor),
+            (true, None) => return,
+        };
         let is_proxy = proxies.contains(accepted.peer);
         let source = (!is_proxy).then(|| accepted.peer.into());
         // One too many is closed at once; that is counted where it is refused.
@@ -134,9 +140,7 @@ pub async fn serve<H, F, B>(
             proxies: is_proxy.then(|| proxies.clone()),
             connections: connections.clone(),
         };
-        // Its certificate is the newest one.
-        let tls = tls.as_ref().filter(|_| accepted.is_secure);
-        tasks.spawn(serving.run(accepted.stream, tls.and_then(Tls::acceptor)));
+        tasks.spawn(serving.run(accepted.stream, acceptor));
     };
 
     let failing = Failing::new(messages.not_accepted);
@@ -149,7 +153,7 @@ pub async fn serve<H, F, B>(
         };
         failing.end();
         begin(&mut tasks, accepted);
-        while tasks.try_join_next().is_some() {}
+        still_open(&mut tasks);
     }
 
     // Clients whose connection the kernel has taken already count as accepted.
@@ -162,13 +166,27 @@ pub async fn serve<H, F, B>(
         begin(&mut tasks, accepted);
     }
     drop((http, https));
-    if timeout(bounds.drain_timeout, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!(connections = tasks.len(), "{}", messages.cut_off);
+    let answered = graceful.shutdown();
+    if let Some(connections) = drain(answered, bounds.drain_timeout, &mut tasks).await {
+        tracing::warn!(connections, "{}", messages.cut_off);
     }
     tasks.shutdown().await;
+}
+
+/// Waits for the last answers, at most so long. When they take longer: how many connections are open still.
+async fn drain(
+    answered: impl Future<Output = ()>,
+    wait_max: Duration,
+    tasks: &mut JoinSet<()>,
+) -> Option<usize> {
+    let is_late = timeout(wait_max, answered).await.is_err();
+    is_late.then(|| still_open(tasks))
+}
+
+/// How many connections have not ended; those that have are let go.
+fn still_open(tasks: &mut JoinSet<()>) -> usize {
+    while tasks.try_join_next().is_some() {}
+    tasks.len()
 }
 
 /// Whether the system has no connections to give. That is told when it begins, not twenty times a second
@@ -331,3 +349,6 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     socket2::SockRef::from(stream).set_tcp_user_timeout(Some(SEND_TIMEOUT))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
