@@ -174,9 +174,6 @@ pub enum SubmitError {
     /// The writer has stopped. The command may or may not take effect.
     #[error("the writer has stopped")]
     Closed,
-    /// It took effect, and what came of it is not what such a command gives: a fault of ours.
-    #[error("the outcome is that of another command")]
-    OtherOutcome,
 }
 
 /// What the machine has done since it was made; for metrics.
@@ -548,7 +545,7 @@ impl<C> Pipeline<C> {
 
     fn answer(&mut self, caller: C, answer: Result<Outcome, SubmitError>) {
         let counter = match &answer {
-            Ok(_) | Err(SubmitError::OtherOutcome) => &mut self.counters.done,
+            Ok(_) => &mut self.counters.done,
             Err(SubmitError::Refused(_)) => &mut self.counters.refused,
             Err(SubmitError::NotDurable) => &mut self.counters.not_durable,
             Err(SubmitError::Busy | SubmitError::Closed) => &mut self.counters.busy,

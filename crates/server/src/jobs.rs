@@ -143,11 +143,7 @@ async fn catch_up(
                 return metrics.count(job.name, "busy", 0);
             }
             Err(SubmitError::Closed) => return,
-            Err(
-                error @ (SubmitError::Refused(_)
-                | SubmitError::TooLarge
-                | SubmitError::OtherOutcome),
-            ) => {
+            Err(error @ (SubmitError::Refused(_) | SubmitError::TooLarge)) => {
                 metrics.count(job.name, "refused", 0);
                 tracing::error!(job = job.name, %error, "a job's command was refused");
                 return;

@@ -65,8 +65,6 @@ pub struct Options {
     pub snapshot_every_batches: u64,
     /// or after so many bytes of journal.
     pub snapshot_every_bytes: u64,
-    /// Connections for queries of the records.
-    pub readers_max: u32,
     /// Whether snapshots, projections and pruning run.
     pub background: bool,
     /// What to do when an append's outcome is unknown. Must not return to
@@ -76,9 +74,6 @@ pub struct Options {
 
 /// The usual [`Options::read_wait_max`].
 pub const READ_WAIT_MAX: Duration = Duration::from_secs(2);
-
-/// The usual [`Options::readers_max`].
-pub const READERS_MAX: u32 = 4;
 
 /// The usual [`Options::on_unknown`]: ends the process with [`EXIT_UNKNOWN`].
 pub fn exit(reason: &str) {
@@ -217,7 +212,7 @@ impl Ledger {
     pub async fn open(options: Options) -> Result<(Ledger, Running), StartError> {
         let dir = DataDir::own(&options.dir)?;
         let mut conn = dir.writer().await?;
-        let readers = dir.readers(options.readers_max).await?;
+        let readers = dir.readers(READERS_MAX).await?;
         let begun = std::time::Instant::now();
         let recovered = recover(&mut conn, None, told(begun)).await?;
         tracing::info!(
@@ -298,7 +293,8 @@ impl Ledger {
         envelope: Envelope<C>,
     ) -> Result<C::Outcome, SubmitError> {
         let outcome = self.submit_any(envelope.untyped()).await?;
-        C::Outcome::try_from(outcome).map_err(|_| SubmitError::OtherOutcome)
+        Ok(C::Outcome::try_from(outcome)
+            .unwrap_or_else(|_| unreachable!("the table of commands gives each its own outcome")))
     }
 
     async fn submit_any(&self, envelope: Envelope) -> Result<Outcome, SubmitError> {
@@ -488,6 +484,8 @@ fn history_failed(error: sqlx::Error) -> ReadError {
     ReadError::Closed
 }
 
+/// Connections for queries of the records.
+const READERS_MAX: u32 = 4;
 /// Records that may wait to be written.
 const RECORDS_QUEUE_MAX: usize = 4_096;
 /// Pieces of maintenance that may wait; the background threads ask for one after the other.

@@ -92,8 +92,7 @@ impl From<SubmitError> for AdminError {
             | SubmitError::Busy
             | SubmitError::Deadline
             | SubmitError::ClocksDisagree
-            | SubmitError::Closed
-            | SubmitError::OtherOutcome => Self::Unavailable(error.to_string()),
+            | SubmitError::Closed => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -24,6 +24,7 @@ pub const CONNECTIONS: connections::Bounds = connections::Bounds {
 };
 
 const BOUNDS: Bounds = Bounds {
+    // As `hyper` bounds them by itself: a first buffer of 8 KiB, and 4 KiB for each of 100 headers.
     head_bytes_max: 408 * 1024,
     head_timeout: Duration::from_secs(30),
     drain_timeout: Duration::from_secs(5),

@@ -26,8 +26,7 @@ use maskline_domain::{
 };
 use maskline_store::records::history::Past;
 
-pub use super::errors::Failure;
-use super::errors::{BusinessCode, BusinessError};
+use super::errors::{BusinessCode, BusinessError, Failure};
 use super::params::Parameters;
 use super::refusals::failure_of;
 use super::render::Object;
@@ -116,6 +115,9 @@ pub const ACTIONS: &[Action] = &[
     unsupported("InitFaceVerify", Family::Common, None),
     unsupported("GetFaceVerify", Family::Common, None),
 ];
+
+/// What stands before the name of an action in the name of its permission.
+pub(super) const PERMISSION_PREFIX: &str = "dypls:";
 
 /// Whether an action changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,7 +232,7 @@ impl Action {
     /// The name under which policies allow or deny it.
     #[must_use]
     pub fn permission(&self) -> String {
-        format!("dypls:{}", self.name)
+        format!("{PERMISSION_PREFIX}{}", self.name)
     }
 
     /// The first required parameter that is absent or empty.
@@ -378,8 +380,7 @@ fn submit_failure(error: SubmitError) -> Failure {
         | SubmitError::Deadline
         | SubmitError::ClocksDisagree
         | SubmitError::TooLarge
-        | SubmitError::Closed
-        | SubmitError::OtherOutcome => BusinessCode::SystemError.into(),
+        | SubmitError::Closed => BusinessCode::SystemError.into(),
     }
 }
 

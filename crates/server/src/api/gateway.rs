@@ -16,8 +16,8 @@ use http::request;
 use maskline_domain::{AccessKeyId, AccountId, CommandId, Timestamp, admit};
 
 use super::Reply;
-use super::actions::{self, Action, ActionContext, Answer, Failure, read_failure};
-use super::errors::{BusinessCode, GatewayError, Language};
+use super::actions::{self, Action, ActionContext, Answer, read_failure};
+use super::errors::{BusinessCode, Failure, GatewayError, Language};
 use super::limits::{RateKey, Rates, Throttle, Throttled};
 use super::metrics::ApiMetrics;
 use super::nonces::{NonceBounds, NonceCheck, NonceSpan, Nonces, nonce_hash};

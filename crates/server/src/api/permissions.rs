@@ -1,11 +1,8 @@
 //! The permissions that the actions are given, as statements of policies spell them: `dypls:BindAxn`,
 //! `dypls:Query*`, `*`.
 
-use super::actions::{ACTIONS, Action, PoolBy};
+use super::actions::{ACTIONS, Action, PERMISSION_PREFIX, PoolBy};
 use crate::permissions::{Permission, Permissions};
-
-/// What stands before the name of an action.
-const PREFIX: &str = "dypls:";
 
 /// One permission for each action, those that are not supported among them.
 #[must_use]
@@ -14,7 +11,7 @@ pub fn permissions() -> Permissions {
         name: action.permission(),
         has_no_pool: action.supported && action.pool == PoolBy::Nothing,
     };
-    Permissions::new(PREFIX, ACTIONS.iter().map(of))
+    Permissions::new(PERMISSION_PREFIX, ACTIONS.iter().map(of))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The bodies of answers: success, business error, gateway error.
 
 use super::Reply;
-use super::actions::{Action, Answer, Failure, Family};
-use super::errors::{BusinessError, GatewayError, Language};
+use super::actions::{Action, Answer, Family};
+use super::errors::{BusinessError, Failure, GatewayError, Language};
 use super::render::{Format, Object, render};
 use super::request::{Incoming, host_id};
 

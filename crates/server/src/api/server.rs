@@ -17,23 +17,18 @@ use super::Reply;
 use super::errors::GatewayError;
 use crate::http_server::{self, Listeners, Messages, RequestSource};
 
-/// The largest request head, in bytes; see [`Bounds::head_bytes_max`].
+/// The largest request head, in bytes; see [`http_server::Bounds::head_bytes_max`].
 pub const HEAD_BYTES_MAX: usize = 96 * 1024;
 
 /// Bounds of what customers ask.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Largest request head (request line and headers), in bytes; at least 8192. The number of
-    /// headers is bounded to 100 by `hyper`.
-    pub head_bytes_max: usize,
+    /// Those of every port.
+    pub requests: http_server::Bounds,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
-    /// How long a request head may take to arrive, and how long a connection may be idle.
-    pub head_timeout: Duration,
     /// How long a request body may take to arrive.
     pub body_timeout: Duration,
-    /// How long a stop waits for the last answers.
-    pub drain_timeout: Duration,
 }
 
 /// How much of an oversized body is read and dropped, so that its sender gets to read the error
@@ -57,7 +52,7 @@ pub async fn serve<H, F>(
     H: Fn(request::Parts, Result<Bytes, GatewayError>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
-    let kept = kept(&bounds);
+    let kept = kept(bounds.requests.head_timeout);
     let answer = move |request: Request<Incoming>, source: RequestSource| {
         let (handler, kept) = (handler.clone(), kept.clone());
         async move {
@@ -75,12 +70,7 @@ pub async fn serve<H, F>(
             response(handler(head, body).await, end)
         }
     };
-    let of_requests = http_server::Bounds {
-        head_bytes_max: bounds.head_bytes_max,
-        head_timeout: bounds.head_timeout,
-        drain_timeout: bounds.drain_timeout,
-    };
-    http_server::serve(listeners, of_requests, MESSAGES, answer, stop).await;
+    http_server::serve(listeners, bounds.requests, MESSAGES, answer, stop).await;
 }
 
 async fn read_body(body: Incoming, bounds: &Bounds) -> Result<Bytes, GatewayError> {
@@ -139,13 +129,9 @@ const TRACE_ID: HeaderName = HeaderName::from_static("x-acs-trace-id");
 /// connection that is just being closed.
 const KEPT_LESS_S: u64 = 5;
 
-/// The `Keep-Alive` of connections with these bounds, as the vendor's gateway sends it.
-fn kept(bounds: &Bounds) -> HeaderValue {
-    let seconds = bounds
-        .head_timeout
-        .as_secs()
-        .saturating_sub(KEPT_LESS_S)
-        .max(1);
+/// The `Keep-Alive` of connections that may be idle so long, as the vendor's gateway sends it.
+fn kept(idle_max: Duration) -> HeaderValue {
+    let seconds = idle_max.as_secs().saturating_sub(KEPT_LESS_S).max(1);
     HeaderValue::try_from(format!("timeout={seconds}"))
         .expect("a word, a sign and digits are a header value")
 }

@@ -141,11 +141,12 @@ impl Driver {
                 let _ = answer.send(self.switch.live_calls());
             }
             Ask::Test(name, answer) => {
-                if !self.switch.test(&name, now()) {
+                let now = now();
+                if !self.switch.test(&name, now) {
                     let _ = answer.send(None);
                     return;
                 }
-                self.tests.begin(name, now().tick_ms, answer);
+                self.tests.begin(name, now.tick_ms, answer);
                 self.flush();
             }
         }
@@ -186,11 +187,12 @@ impl Driver {
     }
 
     fn give(&mut self, input: Input<'_>) {
+        let now = now();
         let brings_trunks = matches!(input, Input::Trunks(_));
         if let Input::Trunks(trunks) = &input {
             self.introduce(trunks);
         }
-        self.switch.handle_input(input, now());
+        self.switch.handle_input(input, now);
         if brings_trunks {
             self.config.calls_handle.freshness().taken();
         }
@@ -198,7 +200,7 @@ impl Driver {
         let calls = self.switch.calls();
         self.config.calls_handle.metrics().set_live(calls);
         let trouble = |hop| self.connections.trouble(hop);
-        (self.tests).answer(&mut self.switch, now().tick_ms, trouble);
+        (self.tests).answer(&mut self.switch, now.tick_ms, trouble);
     }
 
     /// Tells the switch which addresses the machine has, where that matters.

@@ -69,6 +69,9 @@ mod tests {
         let asker = Arc::clone(&freshness);
         let looks = tokio::spawn(async move { asker.caught_up(2, look).await });
         freshness.taken();
+        // Who waits looks at the first list now.
+        tokio::task::yield_now().await;
+        assert!(!looks.is_finished(), "one list of two is taken");
         assert!(!waits.is_finished(), "one list of two is taken");
         freshness.taken();
         looks.await.expect("no panic");

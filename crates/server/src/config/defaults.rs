@@ -26,13 +26,15 @@ pub(super) fn table() -> &'static Table {
     &TABLE
 }
 
-/// The default of a single value at a dotted key, as a flag would say it; empty where there is no such
-/// setting.
+/// The default of a single value at a dotted key, as a flag would say it.
+///
+/// # Panics
+/// When there is no such setting. A test builds every help text that shows a default.
 pub fn default_text(key: &str) -> String {
     match look_up(table(), key) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
-        None => String::new(),
+        None => panic!("{key} is no setting"),
     }
 }
 
@@ -67,6 +69,12 @@ fn without_mark(line: &str) -> &str {
 mod tests {
     use super::*;
     use crate::config::{Inputs, load};
+
+    #[test]
+    #[should_panic(expected = "api.lisen is no setting")]
+    fn a_default_of_no_setting_is_not_shown() {
+        default_text("api.lisen");
+    }
 
     /// What of an example is not as the settings want it; none if nothing is.
     fn disagreement(example: &str) -> Option<String> {

@@ -6,6 +6,7 @@
 use toml::{Table, Value};
 
 use super::error::{ConfigError, ConfigErrors};
+use super::keys::join;
 use super::load::{Inputs, Loaded, load};
 use super::settings::Settings;
 
@@ -139,11 +140,7 @@ fn compare(above: &str, old: &Table, new: &Table, found: &mut Vec<String>) {
     names.sort();
     names.dedup();
     for name in names {
-        let key = if above.is_empty() {
-            name.clone()
-        } else {
-            format!("{above}.{name}")
-        };
+        let key = join(above, name);
         match (old.get(name), new.get(name)) {
             (Some(Value::Table(old)), Some(Value::Table(new))) => compare(&key, old, new, found),
             (old, new) if old != new => found.push(key),

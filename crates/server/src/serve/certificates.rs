@@ -34,7 +34,10 @@ pub fn https(loaded: &Loaded, data: &Path) -> Result<Option<Tls>, ConfigError> {
 }
 
 /// TLS of the HTTPS port by the files that the settings name; none where they name none.
-fn https_named(loaded: &Loaded) -> Result<Option<Tls>, ConfigError> {
+///
+/// # Errors
+/// When one cannot be read or used; told at the setting that named it.
+pub fn https_named(loaded: &Loaded) -> Result<Option<Tls>, ConfigError> {
     let api = &loaded.settings.api;
     let chain = read(loaded, "api.certificate", &api.certificate)?;
     let key = read(loaded, "api.private_key", &api.private_key)?;

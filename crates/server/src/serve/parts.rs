@@ -26,7 +26,7 @@ use crate::calls::{self, CallsHandle, sip_connections};
 use crate::config::{
     ConfigError, ConfigErrors, Language, Loaded, Part, RecordingNotice, Reload, Settings,
 };
-use crate::http_server::{TrustedProxies, connections};
+use crate::http_server::{self, TrustedProxies, connections};
 use crate::ledger::{self, Options};
 use crate::telemetry::Metrics;
 use maskline_media as media;
@@ -43,7 +43,6 @@ pub fn ledger_options(settings: &Settings, dir: &Path) -> Options {
         snapshot_every_batches: settings.journal.snapshot_every_batches,
         snapshot_every_bytes: settings.journal.snapshot_every_bytes,
         read_wait_max: ledger::READ_WAIT_MAX,
-        readers_max: ledger::READERS_MAX,
         background: true,
         on_unknown: ledger::exit,
     }
@@ -52,11 +51,13 @@ pub fn ledger_options(settings: &Settings, dir: &Path) -> Options {
 /// Bounds of what customers ask.
 pub fn api_bounds(settings: &Settings) -> api::Bounds {
     api::Bounds {
-        head_bytes_max: api::HEAD_BYTES_MAX,
+        requests: http_server::Bounds {
+            head_bytes_max: api::HEAD_BYTES_MAX,
+            head_timeout: seconds(settings.api.idle_timeout_s),
+            drain_timeout: seconds(settings.process.drain_timeout_s),
+        },
         body_bytes_max: settings.api.body_max_bytes as usize,
-        head_timeout: seconds(settings.api.idle_timeout_s),
         body_timeout: seconds(settings.api.body_timeout_s),
-        drain_timeout: seconds(settings.process.drain_timeout_s),
     }
 }
 

@@ -255,12 +255,7 @@ impl World {
                 | SubmitError::Closed,
             ) => {}
             Ok(_)
-            | Err(
-                SubmitError::Refused(_)
-                | SubmitError::ClocksDisagree
-                | SubmitError::TooLarge
-                | SubmitError::OtherOutcome,
-            ) => {
+            | Err(SubmitError::Refused(_) | SubmitError::ClocksDisagree | SubmitError::TooLarge) => {
                 self.told = self.told.max(rests_on);
             }
         }

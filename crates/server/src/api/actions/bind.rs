@@ -6,8 +6,8 @@ use maskline_domain::binding::Extras;
 use maskline_domain::{BindRequest, Product};
 
 use super::fields::{self, illegal};
-use super::{ActionContext, Answer, Failure};
-use crate::api::errors::BusinessCode;
+use super::{ActionContext, Answer};
+use crate::api::errors::{BusinessCode, Failure};
 use crate::api::render::Object;
 
 /// What differs between products.

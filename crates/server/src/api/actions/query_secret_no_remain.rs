@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use maskline_domain::{City, NumberKind, PhoneNumber};
 
 use super::fields::{self, illegal};
-use super::{ActionContext, Answer, Failure};
+use super::{ActionContext, Answer};
+use crate::api::errors::Failure;
 use crate::api::params::Parameters;
 use crate::api::render::{Node, Object};
 use crate::ledger::Touch;

@@ -13,8 +13,8 @@ use maskline_domain::ops::UpdateBinding;
 use maskline_domain::{PhoneNumber, Refusal, SubsId, Update};
 
 use super::fields::{self, illegal};
-use super::{ActionContext, Answer, Failure};
-use crate::api::errors::{BusinessCode, BusinessError};
+use super::{ActionContext, Answer};
+use crate::api::errors::{BusinessCode, BusinessError, Failure};
 use crate::api::params::Parameters;
 use crate::api::refusals::failure_of;
 use crate::api::render::Object;

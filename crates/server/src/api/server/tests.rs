@@ -58,11 +58,13 @@ where
 /// Bounds that no test meets that does not want to.
 fn usual() -> Bounds {
     Bounds {
-        head_bytes_max: HEAD_BYTES_MAX,
+        requests: http_server::Bounds {
+            head_bytes_max: HEAD_BYTES_MAX,
+            head_timeout: LONG,
+            drain_timeout: LONG,
+        },
         body_bytes_max: 64 * 1024,
-        head_timeout: LONG,
         body_timeout: LONG,
-        drain_timeout: LONG,
     }
 }
 
@@ -173,7 +175,10 @@ async fn bodies_above_the_bound_are_refused_and_the_error_is_read() {
 #[tokio::test]
 async fn heads_above_the_bounds_are_refused() {
     let bounds = Bounds {
-        head_bytes_max: 8192,
+        requests: http_server::Bounds {
+            head_bytes_max: 8192,
+            ..usual().requests
+        },
         ..usual()
     };
     let running = start(bounds, echo).await;
@@ -220,7 +225,10 @@ const SHORT: Duration = Duration::from_millis(50);
 #[tokio::test]
 async fn slow_heads_end_the_connection() {
     let bounds = Bounds {
-        head_timeout: SHORT,
+        requests: http_server::Bounds {
+            head_timeout: SHORT,
+            ..usual().requests
+        },
         body_timeout: LONG,
         ..usual()
     };
@@ -233,7 +241,10 @@ async fn slow_heads_end_the_connection() {
 #[tokio::test]
 async fn slow_bodies_get_an_error() {
     let bounds = Bounds {
-        head_timeout: LONG,
+        requests: http_server::Bounds {
+            head_timeout: LONG,
+            ..usual().requests
+        },
         body_timeout: SHORT,
         ..usual()
     };
@@ -252,7 +263,10 @@ async fn slow_bodies_get_an_error() {
 async fn an_idle_connection_ends_after_its_answer() {
     // The head is read in this time, too: far more than a machine stands still.
     let bounds = Bounds {
-        head_timeout: Duration::from_secs(5),
+        requests: http_server::Bounds {
+            head_timeout: Duration::from_secs(5),
+            ..usual().requests
+        },
         body_timeout: LONG,
         ..usual()
     };
@@ -381,7 +395,10 @@ async fn requests_behind_a_proxy_are_counted_apart_by_x_forwarded_for() {
         }
     };
     let bounds = Bounds {
-        drain_timeout: Duration::ZERO,
+        requests: http_server::Bounds {
+            drain_timeout: Duration::ZERO,
+            ..usual().requests
+        },
         ..usual()
     };
     let running = start_with(bounds, handler, ONE_EACH, proxies(false)).await;
@@ -475,7 +492,10 @@ async fn a_stop_answers_what_was_accepted_and_ends_idle_connections() {
 #[tokio::test]
 async fn a_stop_waits_no_longer_than_it_may() {
     let bounds = Bounds {
-        drain_timeout: Duration::from_millis(50),
+        requests: http_server::Bounds {
+            drain_timeout: Duration::from_millis(50),
+            ..usual().requests
+        },
         ..usual()
     };
     let arrived = Arc::new(Notify::new());
