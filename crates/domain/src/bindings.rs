@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 
 use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
-use crate::inventory::{At, mix};
+use crate::inventory::{At, hash_u64};
 use crate::number::PhoneNumber;
 use crate::product::{Product, Slot};
 use crate::slab::{NONE, Slab};
@@ -72,7 +72,7 @@ fn entries(binding: &Binding) -> impl Iterator<Item = Slot> + use<> {
 }
 
 fn party_hash(x: At, party: PhoneNumber) -> u64 {
-    mix(party.packed() ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
+    hash_u64(party.packed() ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
 }
 
 impl Bindings {
@@ -82,7 +82,7 @@ impl Bindings {
 
     pub fn find(&self, id: SubsId) -> Option<u32> {
         self.by_id
-            .find(mix(id.0), |&at| self.id(at) == Some(id))
+            .find(hash_u64(id.0), |&at| self.id(at) == Some(id))
             .copied()
     }
 
@@ -181,8 +181,8 @@ impl Bindings {
             by_party,
             by_out_order,
         } = self;
-        by_id.insert_unique(mix(id.0), at, |&at| {
-            mix(cells.get(at).map_or(0, |c| c.subs_id.0))
+        by_id.insert_unique(hash_u64(id.0), at, |&at| {
+            hash_u64(cells.get(at).map_or(0, |c| c.subs_id.0))
         });
         for slot in entries {
             if let Slot::Party(party) = slot {
@@ -217,7 +217,7 @@ impl Bindings {
         }
         if let Ok(entry) = self
             .by_id
-            .find_entry(mix(binding.subs_id.0), |&other| other == at)
+            .find_entry(hash_u64(binding.subs_id.0), |&other| other == at)
         {
             entry.remove();
         }

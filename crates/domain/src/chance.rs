@@ -17,7 +17,7 @@ impl Chance {
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(STEP);
-        ((u128::from(inventory::mix(self.0)) * bound as u128) >> 64) as usize
+        ((u128::from(inventory::hash_u64(self.0)) * bound as u128) >> 64) as usize
     }
 }
 

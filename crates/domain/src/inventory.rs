@@ -238,11 +238,11 @@ pub(crate) struct Inventory {
 }
 
 fn hash(number: PhoneNumber) -> u64 {
-    mix(number.packed())
+    hash_u64(number.packed())
 }
 
-/// A fixed mixing function: spreads any integer over 64 bits.
-pub(crate) fn mix(value: u64) -> u64 {
+/// The hash of the tables: spreads any integer over 64 bits, in every process alike.
+pub(crate) fn hash_u64(value: u64) -> u64 {
     use std::hash::BuildHasher;
     foldhash::fast::FixedState::with_seed(0).hash_one(value)
 }

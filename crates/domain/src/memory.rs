@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use crate::account::AccessKeyId;
 use crate::clock::Timestamp;
 use crate::command::CommandId;
-use crate::inventory::mix;
+use crate::inventory::hash_u64;
 
 /// The most ids remembered for one key: a quarter of an hour at the published
 /// 5,000 requests a second, twice over.
@@ -31,7 +31,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub fn get(&self, id: CommandId) -> Option<(AccessKeyId, Timestamp)> {
-        let seen = self.seen.find(mix(id.0), |seen| seen.id == id)?;
+        let seen = self.seen.find(hash_u64(id.0), |seen| seen.id == id)?;
         let (key, _) = self.keys.get(seen.key as usize)?;
         Some((key.clone(), seen.until))
     }
@@ -58,13 +58,16 @@ impl Memory {
         }
         self.by_time.entry(until).or_default().push(id);
         self.seen
-            .insert_unique(mix(id.0), RememberedId { id, until, key }, |seen| {
-                mix(seen.id.0)
+            .insert_unique(hash_u64(id.0), RememberedId { id, until, key }, |seen| {
+                hash_u64(seen.id.0)
             });
     }
 
     pub fn remove(&mut self, id: CommandId) -> Option<(AccessKeyId, Timestamp)> {
-        let entry = self.seen.find_entry(mix(id.0), |seen| seen.id == id).ok()?;
+        let entry = self
+            .seen
+            .find_entry(hash_u64(id.0), |seen| seen.id == id)
+            .ok()?;
         let (seen, _) = entry.remove();
         if let Some(ids) = self.by_time.get_mut(&seen.until) {
             // Undo takes back the newest, so the search begins at the end.

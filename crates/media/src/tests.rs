@@ -10,7 +10,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 
 /// How long anything may take.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 /// The range of ports of each test, so that tests can run at once.
 const PAIRS: u16 = 10;
 
@@ -79,9 +79,7 @@ fn world(first_port: u16, change: impl FnOnce(&mut Config)) -> World {
 impl Phone {
     fn new(to: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        socket
-            .set_read_timeout(Some(SILENCE_MAX))
-            .expect("a time-out");
+        socket.set_read_timeout(Some(WAIT_MAX)).expect("a time-out");
         Self { socket, to }
     }
 
@@ -232,7 +230,7 @@ fn a_recorder_that_takes_nothing_does_not_hold_up_the_relay() {
     // Its beginning and its end come through all the same, and the end says what is missing.
     assert!(matches!(queue.recv(), Ok(recorder::Work::Begin { .. })));
     let dropped = loop {
-        let work = queue.recv_timeout(SILENCE_MAX).expect("the end comes");
+        let work = queue.recv_timeout(WAIT_MAX).expect("the end comes");
         if let recorder::Work::End { dropped, .. } = work {
             break dropped;
         }
@@ -406,7 +404,7 @@ fn a_recorder_that_has_ended_is_noticed() {
 }
 
 fn await_that(mut so: impl FnMut() -> bool) {
-    let until = Instant::now() + SILENCE_MAX;
+    let until = Instant::now() + WAIT_MAX;
     while !so() {
         assert!(Instant::now() < until, "it is not so in time");
         std::thread::sleep(Duration::from_millis(1));

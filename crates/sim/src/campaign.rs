@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::faults::Fault;
 use crate::world::{Tally, World, run};
 
-/// Lines of the step_log that are shown of a failing run.
-const DIARY_LINES: usize = 60;
+/// Lines of the step log that are shown of a failing run.
+const STEP_LOG_LINES: usize = 60;
 
 /// One run to be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub fn step_log(plan: Plan) -> Vec<String> {
         }
     }));
     let lines = kept.into_inner().unwrap_or_default();
-    lines[lines.len().saturating_sub(DIARY_LINES)..].to_vec()
+    lines[lines.len().saturating_sub(STEP_LOG_LINES)..].to_vec()
 }
 
 /// Plays `runs` runs with seeds from `first_seed` on, on `threads` threads,

@@ -173,7 +173,8 @@ struct Expected {
 pub struct World {
     chance: Chance,
     fault: Option<Fault>,
-    on_bench: bool,
+    /// The reference pipeline is under test instead of the real one.
+    uses_reference: bool,
     workload: Workload,
     limits: Limits,
     clocks: Clocks,
@@ -232,7 +233,7 @@ impl World {
         Self {
             chance,
             fault,
-            on_bench: fault.is_some_and(Fault::is_inner),
+            uses_reference: fault.is_some_and(Fault::is_inner),
             workload,
             limits,
             clocks,
@@ -261,9 +262,9 @@ impl World {
 
     /// The same world around the plain pipeline in which inner faults are
     /// planted, see `reference_pipeline.rs`.
-    pub fn on_the_bench(seed: u64) -> Self {
+    pub fn with_reference_pipeline(seed: u64) -> Self {
         Self {
-            on_bench: true,
+            uses_reference: true,
             ..Self::new(seed, None)
         }
     }

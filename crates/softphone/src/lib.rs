@@ -52,7 +52,7 @@ use tokio::time::Instant;
 
 /// Events that wait for whoever listens. Beyond it they are lost, which a listener that reads never sees.
 const EVENTS_MAX: usize = 4_096;
-/// Wishes, and packets of sound, that wait for the phone.
+/// Commands, and packets of sound, that wait for the phone.
 const COMMANDS_MAX: usize = 64;
 const PACKETS_MAX: usize = 1_024;
 const DATAGRAM_BYTES_MAX: usize = 65_535;

@@ -269,7 +269,7 @@ impl Machine {
             key,
             heard,
             echo,
-        } = call.voice.take(from, bytes, now);
+        } = call.voice.take(from, bytes);
         if let Some(bytes) = echo {
             let echo = Output::SendMedia {
                 call: id,
@@ -314,7 +314,7 @@ impl Machine {
                     continue;
                 };
                 voices += 1;
-                let packet = call.voice.tick(tick);
+                let packet = call.voice.tick();
                 self.outputs.extend(packet.map(|bytes| Output::SendMedia {
                     call: *id,
                     to,

@@ -7,7 +7,6 @@ use maskline_sip::dtmf::{HELD_MS, KeyReader, KeyWriter};
 use maskline_sip::g711::{SAMPLES_PER_PACKET, SAMPLES_PER_SECOND};
 use maskline_sip::rtp::{HEADER_BYTES, Outgoing, Packet, Reception};
 use maskline_sip::sdp::{Agreement, Audio, Codec, Description, Payloads, SdpError, agree};
-use maskline_sip::time::Time;
 use std::net::SocketAddr;
 
 const PTIME_MS: u8 = 20;
@@ -154,7 +153,7 @@ impl Voice {
     }
 
     /// The packet for the next 20 ms.
-    pub fn tick(&mut self, now: Time) -> Option<Vec<u8>> {
+    pub fn tick(&mut self) -> Option<Vec<u8>> {
         let path = self.path.filter(|path| path.sends && self.speaks)?;
         if let Some(events) = path.send.events
             && let Some(press) = self.pressing.next_packet()
@@ -167,13 +166,13 @@ impl Voice {
             };
             self.since_sent = before + SAMPLES_PER_PACKET;
             let payload = press.event.to_bytes();
-            return Some(self.packet(press.first, events, samples, &payload, now));
+            return Some(self.packet(press.first, events, samples, &payload));
         }
         let samples = self.playlist.next_frame()?;
         let since = std::mem::replace(&mut self.since_sent, SAMPLES_PER_PACKET);
         let law = path.codec.law();
         let payload = samples.map(|sample| law.from_linear(sample));
-        Some(self.packet(false, path.send.codec, since, &payload, now))
+        Some(self.packet(false, path.send.codec, since, &payload))
     }
 
     /// A packet so many samples after the last one.
@@ -183,12 +182,12 @@ impl Voice {
         payload_type: u8,
         samples: u32,
         payload: &[u8],
-        now: Time,
     ) -> Vec<u8> {
-        let now_us = now.as_millis().saturating_mul(1_000);
+        // The stream needs the time for a second beginning and for sender reports; here is neither.
+        const NOW_US: u64 = 0;
         let mut stamp = match self.sent.sent() {
-            (0, _) => self.sent.begin(payload.len(), now_us),
-            _ => self.sent.go_on(samples, payload.len(), now_us),
+            (0, _) => self.sent.begin(payload.len(), NOW_US),
+            _ => self.sent.go_on(samples, payload.len(), NOW_US),
         };
         stamp.marker |= is_key_begun;
         let mut bytes = Vec::with_capacity(payload.len() + HEADER_BYTES);
@@ -197,7 +196,7 @@ impl Voice {
     }
 
     /// Takes what came.
-    pub fn take(&mut self, from: SocketAddr, bytes: &[u8], now: Time) -> Taken {
+    pub fn take(&mut self, from: SocketAddr, bytes: &[u8]) -> Taken {
         let (Some(path), Some(packet)) = (
             self.path.filter(|path| path.peer == from),
             Packet::parse(bytes),
@@ -226,7 +225,7 @@ impl Voice {
         if self.playlist.is_echo() && self.speaks && path.sends {
             let samples = packet.payload.len() as u32;
             let since = std::mem::replace(&mut self.since_sent, samples);
-            taken.echo = Some(self.packet(false, path.send.codec, since, packet.payload, now));
+            taken.echo = Some(self.packet(false, path.send.codec, since, packet.payload));
         }
         taken
     }
@@ -277,8 +276,6 @@ mod tests {
     use super::*;
     use maskline_sip::sdp::{self, Direction, LocalSession};
 
-    const NOW: Time = Time::from_millis(0);
-
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
@@ -302,8 +299,8 @@ mod tests {
     fn a_tone_is_heard_and_every_packet_is_counted() {
         let (mut one, mut two) = pair(vec![Sound::Tone(440, None)], vec![]);
         for _ in 0..50 {
-            let packet = one.tick(NOW).unwrap();
-            two.take(address(1), &packet, NOW);
+            let packet = one.tick().unwrap();
+            two.take(address(1), &packet);
         }
         assert_eq!(two.heard().unwrap().totals.tone_ms(440), 1_000);
         let packets = two.packets();
@@ -316,16 +313,16 @@ mod tests {
     #[test]
     fn lost_packets_are_silence_late_ones_are_left_out_and_strangers_are_not_heard() {
         let (mut one, mut two) = pair(vec![Sound::Tone(440, None)], vec![]);
-        let mut packets: Vec<_> = (0..10).map(|_| one.tick(NOW).unwrap()).collect();
+        let mut packets: Vec<_> = (0..10).map(|_| one.tick().unwrap()).collect();
         packets.swap(7, 8);
         packets.remove(3);
         let taken: Vec<usize> = packets
             .iter()
-            .map(|packet| two.take(address(1), packet, NOW).samples.len())
+            .map(|packet| two.take(address(1), packet).samples.len())
             .collect();
         assert_eq!(taken, [160, 160, 160, 320, 160, 160, 320, 0, 160]);
-        assert_eq!(two.take(address(9), &packets[0], NOW), Taken::default());
-        assert_eq!(two.take(address(1), b"noise", NOW), Taken::default());
+        assert_eq!(two.take(address(9), &packets[0]), Taken::default());
+        assert_eq!(two.take(address(1), b"noise"), Taken::default());
         let packets = two.packets();
         assert_eq!((packets.received, packets.lost, packets.foreign), (9, 1, 2));
     }
@@ -337,8 +334,8 @@ mod tests {
         let mut keys = String::new();
         for _ in 0..60 {
             keys.extend(
-                one.tick(NOW)
-                    .and_then(|packet| two.take(address(1), &packet, NOW).key),
+                one.tick()
+                    .and_then(|packet| two.take(address(1), &packet).key),
             );
         }
         assert_eq!(keys, "42#");
@@ -354,9 +351,9 @@ mod tests {
     #[test]
     fn an_echo_gives_each_packet_back() {
         let (mut one, mut two) = pair(vec![Sound::Tone(440, None)], vec![Sound::Echo]);
-        assert_eq!(two.tick(NOW), None);
-        let said = one.tick(NOW).unwrap();
-        let echo = two.take(address(1), &said, NOW).echo.unwrap();
+        assert_eq!(two.tick(), None);
+        let said = one.tick().unwrap();
+        let echo = two.take(address(1), &said).echo.unwrap();
         let (said, echo) = (Packet::parse(&said).unwrap(), Packet::parse(&echo).unwrap());
         assert_eq!(said.payload, echo.payload);
         assert_ne!((said.ssrc, said.sequence), (echo.ssrc, echo.sequence));
@@ -374,20 +371,20 @@ mod tests {
         let mut voice = Voice::new(melody(), 1, false);
         voice.speak();
         voice.set_path(Path::of_offer(&offer.audio, agreement));
-        assert_eq!(voice.tick(NOW), None);
+        assert_eq!(voice.tick(), None);
     }
 
     #[test]
     fn a_new_count_is_no_loss() {
         let (mut one, mut two) = pair(melody(), vec![]);
         for _ in 0..3 {
-            let packet = one.tick(NOW).unwrap();
-            two.take(address(1), &packet, NOW);
+            let packet = one.tick().unwrap();
+            two.take(address(1), &packet);
         }
         one.sent = Outgoing::new(one.sent.ssrc(), 20_000, 0);
         for _ in 0..3 {
-            let packet = one.tick(NOW).unwrap();
-            two.take(address(1), &packet, NOW);
+            let packet = one.tick().unwrap();
+            two.take(address(1), &packet);
         }
         assert_eq!(two.packets().lost, 0);
     }

@@ -550,7 +550,7 @@ fn more_than_a_minute_ahead(end: Timestamp, now: Timestamp) -> Result<(), Refusa
     }
 }
 
-/// A mobile, a landline with its area code, or a service number.
+/// Whether the pattern of a statement, open where it ends with `*`, covers a text.
 fn fits(pattern: &str, text: &str) -> bool {
     if let Some(beginning) = pattern.strip_suffix('*') {
         text.starts_with(beginning)
@@ -563,6 +563,7 @@ fn fits(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// A mobile, a landline with its area code, or a service number.
     fn looks_like_a_party(digits: &str) -> bool {
         let second = digits.chars().nth(1).unwrap_or(' ');
         let length = digits.len();

@@ -1,4 +1,4 @@
-//! The pipeline under test: the real one, or the bench with a fault in it.
+//! The pipeline under test: the real one, or the reference with a fault in it or none.
 
 use maskline_domain::{State, Timestamp};
 use maskline_journal::batch::Tip;
@@ -22,7 +22,7 @@ impl Machine {
         Self::Real(Box::new(Pipeline::new(state, tip, limits)))
     }
 
-    pub fn bench(state: State, tip: Tip, limits: Limits, fault: Option<Fault>) -> Self {
+    pub fn reference(state: State, tip: Tip, limits: Limits, fault: Option<Fault>) -> Self {
         Self::Reference(Box::new(ReferencePipeline::new(state, tip, limits, fault)))
     }
 

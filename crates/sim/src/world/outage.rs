@@ -260,8 +260,8 @@ impl World {
         self.tip = tip;
         self.snapshot_writer = Some(SnapshotWriter::new(snapshot_has.0, snapshot_has.1));
         self.model_clock = ModelClock::new();
-        self.machine = Some(if self.on_bench {
-            Machine::bench(state, tip, self.limits, self.fault)
+        self.machine = Some(if self.uses_reference {
+            Machine::reference(state, tip, self.limits, self.fault)
         } else {
             Machine::real(state, tip, self.limits)
         });

@@ -29,7 +29,7 @@ fn no_law_is_broken() {
 
 #[test]
 fn the_plain_pipeline_breaks_no_law_either() {
-    let tally = held(World::on_the_bench(7), 10_000).tally();
+    let tally = held(World::with_reference_pipeline(7), 10_000).tally();
     assert!(tally.bound > 100 && tally.crashes > 5, "{tally:?}");
 }
 
