@@ -1,7 +1,7 @@
 //! How a call ends: each situation with its SIP status and its Q.850 cause, in one table.
 //!
 //! Telephone practice, not the vendor, sets these; a cause that the callee's network gives passes
-//! through, and otherwise RFC 3398 section 7.2.4.1 maps a status to a cause.
+//! through, and otherwise RFC 3398 section 8.2.6.1 maps a status to a cause.
 
 use super::MediaFault;
 use crate::named_enum::named_enum;
