@@ -46,7 +46,7 @@ pub enum Refusal {
     #[error("a party's number is not acceptable")]
     NumberIllegal,
     /// B is missing where the product needs one.
-    #[error("PhoneNoB is needed for this product")]
+    #[error("B is needed for this product")]
     BMissing,
     /// Two of A, B and X are the same number.
     #[error("A, B and X must be different numbers")]

@@ -6,6 +6,7 @@ mod circles;
 mod crates;
 mod map;
 mod outside;
+mod paths;
 mod purity;
 mod search_words;
 mod server_rooms;
@@ -25,18 +26,18 @@ pub(crate) fn workspace() -> PathBuf {
         .to_path_buf()
 }
 
-fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder can be read") {
-        let path = entry.expect("so can its entries").path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let text = fs::read_to_string(&path).expect("sources are UTF-8");
-            found.push((path, text));
-        }
+/// The sources of a folder and of those below it, or the one that a path names.
+fn sources(path: &Path) -> Vec<(PathBuf, String)> {
+    if path.is_dir() {
+        let entries = fs::read_dir(path).expect("the folder can be read");
+        let entries = entries.map(|entry| entry.expect("so can its entries").path());
+        return entries.flat_map(|path| sources(&path)).collect();
     }
-    found
+    if path.extension().is_none_or(|ending| ending != "rs") {
+        return Vec::new();
+    }
+    let text = fs::read_to_string(path).expect("sources are there, and UTF-8");
+    vec![(path.to_path_buf(), text)]
 }
 
 /// Lines of code, without comments.

@@ -1,6 +1,7 @@
 //! Which crate may use which: read from the manifests, and from the sources.
 
 use super::{code, sources, workspace};
+use std::collections::BTreeSet;
 use std::fs;
 
 /// Each room of ours and the rooms it may use.
@@ -37,10 +38,9 @@ const FIXTURES: &str = "fixtures";
 #[test]
 fn rooms_use_only_what_lies_inward() {
     for (room, _) in DIRECTIONS {
-        let folder = workspace().join("crates").join(room);
-        let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("every room has one");
-        assert_eq!(forbidden_dependencies(room, &manifest), [""; 0]);
-        for (path, text) in sources(&folder.join("src")) {
+        assert_eq!(forbidden_dependencies(room, &manifest(room)), [""; 0]);
+        let folder = workspace().join("crates").join(room).join("src");
+        for (path, text) in sources(&folder) {
             assert_eq!(forbidden_uses(room, &text), [""; 0], "{}", path.display());
         }
     }
@@ -80,16 +80,43 @@ fn what_crosses_a_wall_is_found() {
     }
     let manifest = "[dependencies]\nmaskline-store.workspace = true\n[dev-dependencies]\n";
     assert_eq!(forbidden_dependencies("switch", manifest).len(), 1);
+    let table = "[dev-dependencies]\n[dependencies.maskline-store]\nworkspace = true\n";
+    assert_eq!(forbidden_dependencies("switch", table).len(), 1);
     let of_tests = "[dependencies]\n[dev-dependencies]\nmaskline-store.workspace = true\n";
     assert_eq!(forbidden_dependencies("sim", of_tests).len(), 0);
 }
 
+/// The manifest of a room.
+pub(super) fn manifest(room: &str) -> String {
+    let path = workspace().join("crates").join(room).join("Cargo.toml");
+    fs::read_to_string(path).expect("every room has one")
+}
+
+/// What a manifest names for what is no test, for whatever target.
+pub(super) fn named(manifest: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut is_listed = false;
+    for line in manifest.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[') {
+            let section = section.trim_end_matches(']');
+            let is_of_tests = section.contains("dev-dependencies");
+            is_listed = section.ends_with("dependencies") && !is_of_tests;
+            // One may have a table of its own.
+            let table = section
+                .rsplit_once("dependencies.")
+                .filter(|_| !is_of_tests);
+            found.extend(table.map(|(_, name)| name.to_owned()));
+        } else if is_listed && !line.starts_with('#') && line.contains('=') {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            found.insert(name.to_owned());
+        }
+    }
+    found
+}
+
 /// The rooms that a manifest names although `room` may not use them. What only its tests use, it may.
 fn forbidden_dependencies(room: &str, manifest: &str) -> Vec<String> {
-    let used = manifest
-        .split("[dev-dependencies]")
-        .next()
-        .unwrap_or_default();
+    let used = named(manifest);
     forbidden(room)
         .filter(|other| used.contains(&format!("maskline-{other}")))
         .map(|other| format!("{room} must not depend on {other}"))

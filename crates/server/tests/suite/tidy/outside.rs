@@ -3,7 +3,7 @@
 //! What comes in is read from `Cargo.lock`, which holds every target and every feature that somebody in the workspace
 //! wants, so at least what is built.
 
-use super::crates::DIRECTIONS;
+use super::crates::{DIRECTIONS, manifest, named};
 use super::workspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -89,21 +89,6 @@ fn lock(text: &str) -> Lock {
     found
 }
 
-/// What a manifest names for what is no test, for whatever target.
-fn named(manifest: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut is_listed = false;
-    for line in manifest.lines().map(str::trim) {
-        if let Some(section) = line.strip_prefix('[') {
-            is_listed = section.ends_with("dependencies]") && !section.contains("dev-");
-        } else if is_listed && !line.starts_with('#') && line.contains('=') {
-            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
-            found.insert(name.to_owned());
-        }
-    }
-    found
-}
-
 /// What comes into a build with these names, without the tests of ours.
 fn behind(
     names: BTreeSet<String>,
@@ -139,11 +124,6 @@ fn unwanted(names: &BTreeSet<String>) -> Vec<&str> {
     names
         .filter(|name| is_c(name) || is_machinery(name))
         .collect()
-}
-
-fn manifest(room: &str) -> String {
-    let path = workspace().join("crates").join(room).join("Cargo.toml");
-    fs::read_to_string(path).expect("every room has one")
 }
 
 fn lock_file() -> Lock {
@@ -185,8 +165,12 @@ fn what_must_not_come_in_is_found() {
         ),
         ("[dependencies]\naxum = \"0.8\"\n", "hyper"),
         (
-            "[dependencies.rustls]\nversion = \"0\"\n[dependencies]\nrustls = \"0\"\n",
+            "[dependencies]\n[dependencies.rustls]\nversion = \"0\"\n",
             "ring",
+        ),
+        (
+            "[target.'cfg(unix)'.dependencies.tokio]\nworkspace = true\n",
+            "mio",
         ),
         (
             "[target.'cfg(unix)'.dependencies]\ntokio.workspace = true\n",
@@ -203,8 +187,8 @@ fn what_must_not_come_in_is_found() {
         let names = behind(named(text), &lock, manifest);
         assert!(unwanted(&names).contains(&expected), "{text}: {expected}");
     }
-    let of_tests =
-        "[dependencies]\nserde.workspace = true\n[dev-dependencies]\nzstd.workspace = true\n";
+    let of_tests = "[dependencies]\nserde.workspace = true\n[dev-dependencies]\nzstd.workspace = true\n\
+                    [dev-dependencies.tokio]\nworkspace = true\n";
     assert_eq!(unwanted(&behind(named(of_tests), &lock, manifest)), [""; 0]);
     // A crate that is no room would have no line.
     assert!(

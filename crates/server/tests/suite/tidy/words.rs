@@ -1,6 +1,7 @@
 //! Rooms that use of another one a few words and nothing else.
 
-use super::{code, covers, sources, workspace};
+use super::paths::paths;
+use super::{covers, sources, workspace};
 
 /// The room, the other one, and the words. What the other one decides is none of its business.
 const WORDS: [(&str, &str, &[&str]); 2] = [
@@ -23,32 +24,14 @@ fn forbidden_words(room: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (_, other, words) in WORDS.into_iter().filter(|(name, ..)| *name == room) {
         let root = format!("maskline_{other}::");
-        for (n, line) in code(text) {
-            let used = line.split(&root).skip(1).flat_map(names_behind);
-            let is_forbidden = |name: &String| !words.iter().any(|word| covers(word, name));
-            found.extend(
-                used.filter(is_forbidden)
-                    .map(|name| format!("line {n} uses {name} of {other}")),
-            );
+        for (n, names) in paths(text, &[&root]) {
+            let name = names[1..].join("::");
+            if !words.iter().any(|word| covers(word, &name)) {
+                found.push(format!("line {n} uses {name} of {other}"));
+            }
         }
     }
     found
-}
-
-/// The paths that a text begins with: one, or those of a list in braces. A list that goes on in the next line ends in
-/// a path without a name.
-fn names_behind(text: &str) -> Vec<String> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let end = text.find(|c| !is_name(c)).unwrap_or(text.len());
-    let (begin, rest) = text.split_at(end);
-    match rest.strip_prefix('{') {
-        Some(list) => {
-            let list = list.split('}').next().unwrap_or_default();
-            let names = list.split(',').map(str::trim);
-            names.map(|name| format!("{begin}{name}")).collect()
-        }
-        None => vec![begin.to_owned()],
-    }
 }
 
 #[test]
@@ -67,7 +50,12 @@ fn any_other_word_is_found() {
         ("media", "use maskline_domain::call::{Call, Side};", 1),
         ("media", "use maskline_domain::State;", 1),
         ("media", "use maskline_domain::call;", 1),
-        ("media", "use maskline_domain::call::{", 1),
+        (
+            "media",
+            "use maskline_domain::call::{\n    Call,\n    Side,\n};",
+            1,
+        ),
+        ("media", "use maskline_domain::call::*;", 1),
         ("media", "let at = maskline_domain::call::Side::BOTH;", 0),
         (
             "media",
