@@ -9,7 +9,7 @@ import pytest
 
 # Their assertions speak as those of the tests do. Said here, so that campaigns and benchmarks, which use some of
 # them, need no pytest.
-pytest.register_assert_rewrite("calls.matrix", "calls.phone", "calls.sipp", "calls.exchange")
+pytest.register_assert_rewrite("calls.exchange", "calls.hearing", "calls.matrix", "calls.phone", "calls.sipp")
 
 from calls.exchange import Exchange  # noqa: E402
 from calls.network import Network  # noqa: E402

@@ -1,4 +1,4 @@
-"""Phones whose messages somebody else sends, and what somebody else gets."""
+"""Phones whose messages somebody else sends, what somebody else gets, and a service with trunks of both."""
 
 import hashlib
 import re
@@ -6,9 +6,15 @@ import socket
 import time
 from contextlib import contextmanager
 
-from leaks.phone import Phone, field
+from leaks.exchange import Exchange
+from leaks.phone import Phone, Stream, field
+from support.process import Maskline
 
 THIRD_HOST = "127.0.0.98"
+OTHER_TRUNK_HOST = "127.0.0.61"
+SOURCE_HOST = "127.0.0.62"
+# A number that is nobody's X.
+NO_X = "17099999999"
 
 
 class Place:
@@ -169,3 +175,46 @@ def _new(phone, mark):
 
 def challenge_of(message):
     return field(message, "WWW-Authenticate")
+
+
+@contextmanager
+def served(place, *words, settings="", **params):
+    """A service of its own, with trunks to both phones, another trunk, and a second address of the caller's."""
+    (place / "settings.toml").write_text(settings)
+    service = Maskline(place / "data", args=["--log-level", "debug", "--config", place / "settings.toml"])
+    service.start()
+    try:
+        made = Exchange(service, *words, **params)
+        made.operator.apply(
+            f"""
+            [[trunk]]
+            name = "z-other"
+            peer = "{OTHER_TRUNK_HOST}:5060"
+            outgoing = false
+            [[trunk]]
+            name = "b-caller"
+            sources = ["{SOURCE_HOST}"]
+            """
+        )
+        until_known(made, OTHER_TRUNK_HOST)
+        until_known(made, SOURCE_HOST, stream=made.transport is Stream)
+        yield made
+    finally:
+        service.stop()
+
+
+def until_known(exchange, host, stream=False):
+    """Waits until requests from there are a trunk's: a probe is not refused any more."""
+    deadline = time.monotonic() + 20
+    while True:
+        with Place(host, exchange.switch, stream) as place:
+            at = f"{place.host}:{place.port}"
+            place.say(
+                f"OPTIONS sip:{at} SIP/2.0\r\nVia: SIP/2.0/{'TCP' if stream else 'UDP'} {at};rport;branch=z9hG4bK{at}{time.monotonic_ns()}\r\n"
+                f"From: <sip:{at}>;tag=1\r\nTo: <sip:{at}>\r\nCall-ID: {time.monotonic_ns()}\r\n"
+                "CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+            )
+            if place.status() == 200:
+                return
+        assert time.monotonic() < deadline, f"{host} is taken for a stranger"
+        time.sleep(0.1)

@@ -6,6 +6,9 @@ import socket
 import struct
 import time
 
+from calls.addresses import free_port
+from calls.exchange import CALLEE_HOST
+
 HEADERS_BYTES = 28  # of IPv4 and UDP
 PACKET_S = 0.02
 
@@ -258,3 +261,10 @@ class ListeningPhone(StreamPhone):
         self.listener.close()
         if self.socket is not None:
             self.socket.close()
+
+
+def carrier(exchange, place, **fields):
+    """A carrier that calls from one address and is called at another; the phone that is called."""
+    port = free_port(CALLEE_HOST)
+    exchange.carrier(port, prompts="early", **fields)
+    return place(Phone(CALLEE_HOST, exchange.switch, port))

@@ -3,8 +3,7 @@
 import threading
 import time
 
-from abuse.minimal_phone import HEADERS_BYTES, Media, Phone, StreamPhone, media_in, sdp
-from abuse.test_media import carrier, switch, vacant
+from abuse.minimal_phone import HEADERS_BYTES, Media, Phone, StreamPhone, carrier, media_in, sdp
 from calls.addresses import free_port
 from calls.exchange import CALLEE_HOST, CALLER_HOST
 
@@ -44,9 +43,9 @@ def calls_that_name(exchange, place, victim, count, kind=Phone, host=CALLER_HOST
     """So many calls to numbers that play a prompt, whose media is said to be at the victim; bytes of the INVITEs."""
     phones = []
     for number in range(count):
-        phone = place(kind(host, switch(exchange)))
+        phone = place(kind(host, exchange.switch))
         phone.number = f"1380000{number // PER_CALLER:04}"
-        phone.dial(vacant(exchange, number // PER_X), sdp(victim.host, victim.port))
+        phone.dial(exchange.vacant(number // PER_X), sdp(victim.host, victim.port))
         phones.append(phone)
     return phones, sum(phone.sent_bytes for phone in phones)
 
@@ -93,9 +92,9 @@ def test_who_speaks_is_sent_everything_while_others_have_used_up_the_sum(exchang
     victim = Victim()
     phones, _ = calls_that_name(exchange, place, victim, 30)
     media = place(Media(VICTIM_HOST))
-    caller = place(Phone(CALLER_HOST, switch(exchange)))
+    caller = place(Phone(CALLER_HOST, exchange.switch))
     caller.number = "13800009999"
-    caller.dial(vacant(exchange, 1), sdp(media.host, media.port))
+    caller.dial(exchange.vacant(1), sdp(media.host, media.port))
     media.say(media_in(caller.await_message("^SIP/2.0 183")))
     media.heard()
     caller.await_final()
@@ -111,9 +110,9 @@ def test_who_speaks_is_sent_everything_while_others_have_used_up_the_sum(exchang
 def test_who_acknowledges_the_early_answer_hears_the_prompt_without_speaking(exchange, place):
     carrier(exchange, place)
     media = place(Media("127.0.1.70"))
-    caller = place(Phone(CALLER_HOST, switch(exchange)))
+    caller = place(Phone(CALLER_HOST, exchange.switch))
     caller.number = "13800008888"
-    caller.dial(vacant(exchange, 2), sdp(media.host, media.port), "Supported: 100rel\r\n")
+    caller.dial(exchange.vacant(2), sdp(media.host, media.port), "Supported: 100rel\r\n")
     caller.prack(caller.await_message("^SIP/2.0 183"))
     caller.await_final()
     assert media.heard_bytes() > 2 * 16 * 1_024
@@ -184,8 +183,8 @@ def test_who_is_named_in_a_contact_is_sent_little(exchange, place, record_proper
     for row, (attack, who, most) in enumerate(NAMED):
         named = place(Named())
         # One at a time, since all calls go to one port.
-        callee = place(Phone(CALLEE_HOST, switch(exchange), port))
-        caller = place(Phone(CALLER_HOST, switch(exchange)))
+        callee = place(Phone(CALLEE_HOST, exchange.switch, port))
+        caller = place(Phone(CALLER_HOST, exchange.switch))
         caller.number = f"1380000777{row}"
         (caller if who == "caller" else callee).contact = named.contact
         caller.dial(exchange.axn(exchange.party()), sdp(CALLER_HOST, 4_000))

@@ -8,8 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from abuse.minimal_phone import Media, Phone, sdp
-from abuse.test_number_changes_owner import new_second
-from abuse.test_ownership import admin, audit
+from abuse.ownership import admin, audit, new_second
 from calls.exchange import CALLEE_HOST, CALLER_HOST, Exchange
 from support.gateway import bound, expiration
 from support.process import Maskline
@@ -58,13 +57,11 @@ class Texts:
         self.refused = self._refused(pairs)
 
     def _call(self):
-        host, _, port = self.exchange.sip.rpartition(":")
+        switch = self.exchange.switch
         with ExitStack() as stack:
             callee, caller, media = (
                 stack.enter_context(closing(thing))
-                for thing in (
-                    Phone(CALLEE_HOST, (host, int(port))), Phone(CALLER_HOST, (host, int(port))), Media(CALLER_HOST),
-                )
+                for thing in (Phone(CALLEE_HOST, switch), Phone(CALLER_HOST, switch), Media(CALLER_HOST))
             )
             self.exchange.carrier(callee.port, prompts="none")
             caller.dial(self.x, sdp(media.host, media.port))

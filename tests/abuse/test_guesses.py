@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from abuse.dialogs import NO_X, SOURCE_HOST, served
 from abuse.digest_caller import DigestCaller
-from abuse.test_dialogs import NO_X, SOURCE_HOST, served
 from leaks.parties import CALLER
 
 pytestmark = pytest.mark.timeout(300)

@@ -3,8 +3,7 @@
 import re
 import time
 
-from abuse.minimal_phone import PACKET_S, Media, Phone, media_in, sdp
-from calls.addresses import free_port
+from abuse.minimal_phone import PACKET_S, Media, Phone, carrier, media_in, sdp
 from calls.exchange import CALLEE_HOST, CALLER_HOST
 from support.settings import default
 
@@ -14,27 +13,10 @@ STRANGER_HOST = "127.0.1.99"
 UNHEARD_BYTES = default("rtp", "unheard_kib_max") * 1_024
 
 
-def switch(exchange):
-    host, _, port = exchange.sip.rpartition(":")
-    return host, int(port)
-
-
-def carrier(exchange, place, **fields):
-    """A carrier that calls from one address and is called at another; the phone that is called."""
-    port = free_port(CALLEE_HOST)
-    exchange.carrier(port, prompts="early", **fields)
-    return place(Phone(CALLEE_HOST, switch(exchange), port))
-
-
-def vacant(exchange, place=0):
-    """An X that leads nowhere, which is what a caller hears; with another place another one."""
-    return next(list(reversed(numbers))[place] for numbers in exchange.world.numbers.values())
-
-
 def prompted(exchange, place, media, speaks=False):
     """Calls an X that plays a prompt, with media at `media`: bytes sent to it, and bytes that asked for it."""
-    caller = place(Phone(CALLER_HOST, switch(exchange)))
-    caller.dial(vacant(exchange), sdp(media.host, media.port))
+    caller = place(Phone(CALLER_HOST, exchange.switch))
+    caller.dial(exchange.vacant(), sdp(media.host, media.port))
     progress = caller.await_message("^SIP/2.0 183")
     if speaks:
         media.say(media_in(progress))
@@ -71,7 +53,7 @@ def test_a_trunk_that_lists_its_networks_has_prompts_there_and_nowhere_else(exch
 def ringing(exchange, place, **fields):
     """A call that rings: the phones, and what each was told of our media."""
     callee = carrier(exchange, place, **fields)
-    caller = place(Phone(CALLER_HOST, switch(exchange)))
+    caller = place(Phone(CALLER_HOST, exchange.switch))
     x = exchange.axn(exchange.party())
     return caller, callee, x
 
@@ -189,7 +171,7 @@ def test_two_calls_that_name_each_others_ports_do_not_make_a_media_loop(exchange
     callee.reply(200, sdp(CALLEE_HOST, 4_000))
     first_for_caller = media_in(first.await_final())
     # The second call leads into the first one, at both of its sides.
-    second = place(Phone(CALLER_HOST, switch(exchange)))
+    second = place(Phone(CALLER_HOST, exchange.switch))
     second.dial(exchange.axn(exchange.party()), sdp(*first_for_caller))
     second_for_callee = media_in(callee.await_invite())
     callee.reply(200, sdp(*first_for_callee))
@@ -212,7 +194,7 @@ def test_media_at_an_address_of_ipv6_is_refused_with_a_warning_or_taken_at_the_o
     assert answer.startswith("SIP/2.0 488")
     assert re.search(r'(?m)^Warning: 301 \S+ "', answer), answer
     # Both are there: the one that can be spoken with is taken, and the other line refused.
-    caller = place(Phone(CALLER_HOST, switch(exchange)))
+    caller = place(Phone(CALLER_HOST, exchange.switch))
     media, other = place(Media(CALLER_HOST)), place(Media(CALLEE_HOST))
     both = sdp("2001:db8::7", 4_000, family=6)
     both += f"m=audio {media.port} RTP/AVP 8 101\r\nc=IN IP4 {media.host}\r\na=rtpmap:101 telephone-event/8000\r\n"

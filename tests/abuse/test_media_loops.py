@@ -15,8 +15,7 @@ class Calls:
 
     def __init__(self, service, place):
         self.exchange, self.place = Exchange(service), place
-        host, _, port = self.exchange.sip.rpartition(":")
-        self.switch = host, int(port)
+        self.switch = self.exchange.switch
         called = free_port(CALLEE_HOST)
         self.exchange.carrier(called, prompts="early")
         self.callee = place(Phone(CALLEE_HOST, self.switch, called))

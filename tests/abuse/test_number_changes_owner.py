@@ -2,32 +2,20 @@
 for users who may look at one of two pools alone."""
 
 import json
-import time
 from contextlib import ExitStack, closing
-from datetime import datetime, timezone
 from urllib.parse import quote
 
 import pytest
 
-from abuse.connections import wait_for
 from abuse.minimal_phone import Media, Phone, sdp
-from abuse.test_ownership import DENIED, GONE, NOWHERE, admin, move, remove_and_add
+from abuse.ownership import DENIED, GONE, NOWHERE, admin, move, new_second, remove_and_add
 from calls.exchange import CALLEE_HOST, CALLER_HOST
-from support.gateway import bound, china_time, expiration
+from support.gateway import bound, expiration
 
 pytestmark = pytest.mark.timeout(300)
 
 # Parties of the first owner, and of the second.
 A1, B1, A2, B2 = "13987651111", "15887652222", "13987653333", "15887654444"
-
-
-def new_second():
-    """A moment, in whole seconds, that is behind all that was and before all that comes."""
-    begun = time.time()
-    wait_for(lambda: int(time.time()) > int(begun))
-    now = datetime.now(timezone.utc)
-    wait_for(lambda: time.time() >= int(now.timestamp()) + 1)
-    return china_time(now)
 
 
 class Story:
@@ -38,13 +26,12 @@ class Story:
         self.exchange, operator = exchange, exchange.operator
         self.first, self.second = operator.world({"北京": 1}), operator.world({"北京": 1})
         [self.x] = self.first.numbers["北京"]
-        host, _, port = exchange.sip.rpartition(":")
         with ExitStack() as stack:
 
             def place(thing):
                 return stack.enter_context(closing(thing))
 
-            switch = (host, int(port))
+            switch = exchange.switch
             callee, media = place(Phone(CALLEE_HOST, switch)), place(Media(CALLER_HOST))
             exchange.carrier(callee.port, prompts="none")
 

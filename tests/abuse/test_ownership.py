@@ -4,20 +4,17 @@ Everything goes the way it does in practice: the real binary, signed requests, a
 operator.
 """
 
-import http.client
 import json
 
 import pytest
 
 from abuse.connections import ask
+from abuse.ownership import DENIED, GONE, NOWHERE, admin, audit, move, remove_and_add
 from support.gateway import bound, expiration
 from support.operator import Operator
 from support.process import Maskline
 
 A, B = "13987650001", "15887650002"
-GONE = "isv.SUBS_NOT_EXIST"
-NOWHERE = "isv.NO_NOT_EXIST"
-DENIED = "isp.RAM_PERMISSION_DENY"
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +30,6 @@ def ended(world):
     subs_id, x = bound(api.bind_axn(A, PhoneNoB=B, OutId="of the first owner"))
     assert api.unbind(subs_id, x).code == "OK"
     return subs_id, x
-
-
-def move(operator, x, pool):
-    operator.numbers(pool, "北京", [x])
-
-
-def remove_and_add(operator, x, pool):
-    operator.apply(f'[remove]\nnumbers = ["{x}"]\n')
-    operator.numbers(pool, "北京", [x])
 
 
 def tells_a_party(answer):
@@ -185,21 +173,6 @@ def test_denied_pool_is_denied_without_its_key(service):
 
 
 # A5: what is written down
-
-
-def admin(service, path, token=None, method="GET", body=None):
-    link = http.client.HTTPConnection(service.ready["admin"], timeout=30)
-    token = token or service.credentials()["admin_token"]
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    link.request(method, path, body=body, headers=headers)
-    answer = link.getresponse()
-    return answer.status, answer.read().decode()
-
-
-def audit(service):
-    # Asking for an ended binding waits until the projections are up to date.
-    service.cli("binding", "show", "1", check=False)
-    return json.loads(service.cli("audit", "--limit", "200", "--json").stdout)["items"]
 
 
 def test_looks_and_wrong_tokens_leave_their_traces(service):

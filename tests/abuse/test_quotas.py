@@ -92,19 +92,17 @@ def test_an_account_has_no_more_bindings_than_its_quota(service):
 @pytest.mark.parametrize("prompts", ["early", "answer", "none"])
 def test_one_call_too_many_takes_no_ports(service, prompts):
     exchange = Exchange(service)
-    host, _, port = exchange.sip.rpartition(":")
-    switch = (host, int(port))
     with ExitStack() as stack:
 
         def place(thing):
             return stack.enter_context(closing(thing))
 
         def caller(media):
-            phone = place(Phone(CALLER_HOST, switch))
+            phone = place(Phone(CALLER_HOST, exchange.switch))
             phone.dial(x, sdp(media.host, media.port))
             return phone
 
-        callee, media = place(Phone(CALLEE_HOST, switch)), place(Media(CALLER_HOST))
+        callee, media = place(Phone(CALLEE_HOST, exchange.switch)), place(Media(CALLER_HOST))
         exchange.carrier(callee.port, prompts=prompts)
         x = exchange.axn(exchange.party())
         standing = []

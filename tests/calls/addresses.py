@@ -44,6 +44,16 @@ def _is_free(host, port, kind):
         return True
 
 
+def has_ipv6():
+    """Whether this machine has a loopback address of IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def await_listening(host, port, transport="udp", seconds=20, process=None):
     """Waits until somebody listens there; at once an error if `process`, who was to listen, has ended.
 

@@ -37,8 +37,14 @@ class Exchange:
         return self.service.ready["sip"]
 
     @property
+    def switch(self):
+        """Host and port of the SIP listener."""
+        host, _, port = self.sip.rpartition(":")
+        return host, int(port)
+
+    @property
     def host(self):
-        return self.sip.rpartition(":")[0]
+        return self.switch[0]
 
     def party(self):
         """A mobile number that nobody else here has."""
@@ -70,6 +76,10 @@ class Exchange:
     def axn(self, a, api=None, **params):
         """X of a new AXN binding."""
         return bound((api or self.api).bind_axn(a, **params))[1]
+
+    def vacant(self, which=0):
+        """An X that leads nowhere, which is what a caller hears; with another `which` another one."""
+        return next(list(reversed(numbers))[which] for numbers in self.world.numbers.values())
 
     # Recordings
 

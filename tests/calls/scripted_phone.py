@@ -160,8 +160,7 @@ class Call:
 
     def __init__(self, exchange, offer=None, reliable=True, lines=()):
         """`offer` makes the caller's description of its sound; with `reliable` it knows 100rel."""
-        host, port = exchange.sip.split(":")
-        self.exchange, self.service = exchange, (host, int(port))
+        self.exchange, self.service = exchange, exchange.switch
         self.a, self.n = exchange.party(), exchange.party()
         self.callee = ScriptedPhone(CALLEE_HOST, self.service)
         exchange.carrier(port=self.callee.port)

@@ -83,8 +83,7 @@ def takes_codec(call, method):
 
 
 def test_a_host_name_in_a_description_is_looked_up(exchange):
-    host, port = exchange.sip.split(":")
-    service = (host, int(port))
+    service = exchange.switch
     a, n = exchange.party(), exchange.party()
     callee = ScriptedPhone(CALLEE_HOST, service)
     exchange.carrier(port=callee.port)

@@ -4,8 +4,8 @@ import array
 
 import pytest
 
-from calls import test_two_phones
-from calls.test_two_phones import assert_hears, assert_silent
+from calls import hearing
+from calls.hearing import assert_hears, assert_silent
 from calls.voice import RATE, SAME_MIN, Voice, likeness
 
 pytestmark = pytest.mark.offline
@@ -52,7 +52,7 @@ def test_a_stutter_is_not_like_the_voice_and_is_waited_out():
 
 @pytest.mark.parametrize("heard", [said(3), array.array("h", [0] * 2 * RATE)])
 def test_who_hears_another_or_nothing_does_not_hear(monkeypatch, heard):
-    monkeypatch.setattr(test_two_phones, "HEARS_S", 0)
+    monkeypatch.setattr(hearing, "HEARS_S", 0)
     with pytest.raises(AssertionError, match="of the other's voice"):
         assert_hears(Fake(1, [heard]), Fake(2))
 
@@ -65,6 +65,6 @@ def test_who_hears_itself_fails_at_once():
 def test_what_was_under_way_when_a_hold_began_may_be_heard_and_no_more(monkeypatch):
     quiet = array.array("h", [0] * RATE)
     assert_silent(Fake(1, [said(2), quiet]), seconds=0)
-    monkeypatch.setattr(test_two_phones, "HEARS_S", 0)
+    monkeypatch.setattr(hearing, "HEARS_S", 0)
     with pytest.raises(AssertionError, match="while on hold"):
         assert_silent(Fake(1, [said(2)]), seconds=0)

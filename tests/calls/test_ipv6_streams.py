@@ -5,10 +5,9 @@ import ssl
 import pytest
 
 from abuse.minimal_phone import ListeningPhone, Media, StreamPhone, field, media_in, sdp
-from calls.addresses import free_port
+from calls.addresses import free_port, has_ipv6
 from calls.certificates import Authority
 from calls.exchange import Exchange
-from calls.test_trunks import has_ipv6
 from support.process import Maskline
 
 HOST = "::1"

@@ -33,19 +33,14 @@ def named(tmp_path):
             service.stop()
 
 
-def switch(exchange):
-    host, _, port = exchange.sip.rpartition(":")
-    return host, int(port)
-
-
 def called(exchange, place, **fields):
     port = free_port(CALLEE_HOST)
     exchange.trunk("carrier", f"{CALLEE_HOST}:{port}", **fields)
-    return place(Phone(CALLEE_HOST, switch(exchange), port))
+    return place(Phone(CALLEE_HOST, exchange.switch, port))
 
 
 def calling(exchange, place, host=CALLER_HOST):
-    return place(Phone(host, switch(exchange)))
+    return place(Phone(host, exchange.switch))
 
 
 def talk(exchange, place, caller_at, callee_at):

@@ -5,13 +5,11 @@ import time
 import pytest
 
 from calls.exchange import CALLEE_HOST, CALLER_HOST
+from calls.hearing import APART_MAX_S
 from calls.scripted_phone import ScriptedCaller, ScriptedPhone, Sound, media
 from calls.voice import ALAW, RATE, energy, read_wav
 
 PACKET_S = 0.02
-# How far the sound in the file may be from the record's own times. The exact rule is held on virtual time; here two
-# processes see a moment at different times, so what is silent lasts far longer than a machine stands still.
-APART_MAX_S = 2.5
 CALLER_BYTE, CALLEE_BYTE = 0x11, 0x33
 
 # (what happens, how long the talk lasts, when the caller speaks, when the callee does), in seconds.
@@ -52,8 +50,7 @@ def talk(lasts_s, sides):
 
 def call(exchange, lasts_s, caller_speaks, callee_speaks):
     """The record of such a call, its channels, and when each side spoke."""
-    host, port = exchange.sip.split(":")
-    service = (host, int(port))
+    service = exchange.switch
     callee, caller = ScriptedPhone(CALLEE_HOST, service), ScriptedCaller(CALLER_HOST, service)
     exchange.carrier(port=callee.port)
     x = exchange.axn(exchange.party(), IsRecordingEnabled="true")

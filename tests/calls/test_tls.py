@@ -9,8 +9,8 @@ import pytest
 
 from calls.certificates import Authority
 from calls.exchange import PHONE_HOST, Exchange
+from calls.hearing import assert_hears, assert_silent
 from calls.phone import Phone
-from calls.test_two_phones import assert_hears, assert_silent
 from calls.addresses import free_port
 from support.process import Maskline
 

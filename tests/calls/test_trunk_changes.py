@@ -24,12 +24,11 @@ def asked(exchange, number):
         link.bind((CALLER_HOST, 0))
         link.settimeout(10)
         at = "{}:{}".format(*link.getsockname())
-        host, _, port = exchange.sip.rpartition(":")
         link.sendto(
             f"OPTIONS sip:{at} SIP/2.0\r\nVia: SIP/2.0/UDP {at};rport;branch=z9hG4bK{number}\r\n"
             f"From: <sip:{at}>;tag=1\r\nTo: <sip:{at}>\r\nCall-ID: asks-{number}\r\n"
             "CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n".encode(),
-            (host, int(port)),
+            exchange.switch,
         )
         return status_of(link.recv(4096).decode())
 

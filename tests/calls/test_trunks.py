@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from abuse.minimal_phone import Phone, sdp
-from calls.addresses import free_port
+from calls.addresses import free_port, has_ipv6
 from calls.exchange import CALLEE_HOST, CALLER_HOST, PROXY_HOST, Exchange
 from calls.names import A, SRV, Names
 from calls.registrar import Registrar, response
@@ -145,7 +145,6 @@ def test_a_tls_trunk_without_authorities_says_so(exchange, passing):
 
 
 def test_strangers_are_listed_with_what_they_asked_and_nothing_else(exchange):
-    host, _, port = exchange.sip.rpartition(":")
     request = (
         "INVITE sip:17100000000@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.1.9:5060;branch=z9hG4bK{0};rport\r\n"
         "From: <sip:13912345678@127.0.1.9>;tag=1\r\nTo: <sip:17100000000@127.0.0.1>\r\nCall-ID: {0}\r\n"
@@ -155,9 +154,9 @@ def test_strangers_are_listed_with_what_they_asked_and_nothing_else(exchange):
         stranger.bind((STRANGER_HOST, 0))
         stranger.settimeout(60)
         for count in range(30):
-            stranger.sendto(request.format(count).encode(), (host, int(port)))
+            stranger.sendto(request.format(count).encode(), exchange.switch)
             assert stranger.recv(4096).startswith(b"SIP/2.0 403 ")
-    with socket.create_connection((host, int(port)), timeout=60, source_address=("127.0.1.8", 0)) as knock:
+    with socket.create_connection(exchange.switch, timeout=60, source_address=("127.0.1.8", 0)) as knock:
         assert knock.recv(1) == b"", "closed unheard"
     listing = exchange.service.cli("trunk", "strangers", "--json").stdout
     strangers = {row["address"]: row for row in json.loads(listing)}
@@ -256,8 +255,7 @@ def test_a_trunk_whose_name_leads_elsewhere_in_mid_call_goes_on_with_it_from_the
     exchange.trunk("carrier", f"{CALLEE_HOST}:{port}")
     await_trunk(exchange, "moving", lambda trunk: trunk["addresses"] == [f"{CALLER_HOST}:5060"])
     exchange.await_trunks()
-    host, _, sip = exchange.sip.rpartition(":")
-    switch = (host, int(sip))
+    switch = exchange.switch
     with (
         closing(Phone(CALLER_HOST, switch)) as caller,
         closing(Phone(new_host, switch)) as moved,
@@ -283,15 +281,6 @@ def test_a_trunk_whose_name_leads_elsewhere_in_mid_call_goes_on_with_it_from_the
         moved.await_message("^SIP/2.0 200")
         callee.await_message("^BYE ")
     assert exchange.record(x)["situation"] == "hung_up"
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
 
 
 SDP6 = (

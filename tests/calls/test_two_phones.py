@@ -1,17 +1,11 @@
 """Two softphones talk through an AXN number: each hears the other, and each is shown X alone."""
 
-import time
-
 import pytest
 
 from calls.exchange import PHONE_HOST
+from calls.hearing import APART_MAX_S, TALK_S, assert_hears, assert_silent
 from calls.phone import Phone
-from calls.test_recording_ends import APART_MAX_S
-from calls.voice import OTHER_MAX, QUIET, RATE, SAME_MIN, energy, likeness, read_wav
-
-TALK_S = 2
-# A watchdog, no more: it bounds how long a sound, or silence, is waited for.
-HEARS_S = 40
+from calls.voice import OTHER_MAX, RATE, SAME_MIN, likeness, read_wav
 
 
 def dial(exchange, x, suffix=""):
@@ -41,30 +35,6 @@ def connect(exchange, caller, callee, **binding):
     assert x in established["peer"], established
     callee.await_event("CALL_ESTABLISHED")
     return x
-
-
-def assert_hears(phone, other, seconds=TALK_S):
-    """So much of the other's voice is heard in one piece. On a busy machine a softphone stutters, and what was
-    heard while it did is like no voice: only who never hears the other right does not hear it."""
-    deadline = time.monotonic() + HEARS_S
-    while True:
-        heard = phone.await_sound(seconds, phone.heard_bytes())
-        same, own = likeness(heard, other.voice), likeness(heard, phone.voice)
-        assert own < OTHER_MAX, f"{phone.name} heard {own:.2f} of its own voice"
-        if same > SAME_MIN:
-            return
-        assert time.monotonic() < deadline, f"{phone.name} heard {same:.2f} of the other's voice"
-
-
-def assert_silent(phone, seconds=1.0):
-    """For so long nothing is heard. What was said before the hold may be on its way still when it begins."""
-    deadline = time.monotonic() + HEARS_S
-    while True:
-        since = phone.heard_bytes()
-        time.sleep(seconds)
-        if energy(phone.heard(since)) < QUIET / 100:
-            return
-        assert time.monotonic() < deadline, f"{phone.name} hears something while on hold"
 
 
 def test_each_hears_the_other_and_sees_x_alone(exchange, phones):

@@ -9,7 +9,7 @@ import pytest
 
 from calls.addresses import await_listening
 from calls.phone import Phone
-from calls.voice import RATE
+from calls.voice import RATE, Tone
 from support.process import REPOSITORY
 
 HERE = REPOSITORY / "tests" / "peers"
@@ -17,6 +17,8 @@ PJSIP = REPOSITORY / ".venv" / "pjsip" / "bin" / "python"
 DIAGO = REPOSITORY / ".venv" / "diago" / "diago-phone"
 # What a WAV file has in front of its samples, as PJSIP and linphone write it.
 WAV_HEAD = 44
+# What a peer says, and what the other phone does.
+PEER_TONE, OTHER_TONE = Tone(440), Tone(1000)
 CREDENTIALS = {"username": "", "password": ""}
 CERTIFICATES = {"certificate": "", "key": "", "authority": ""}
 
@@ -168,3 +170,6 @@ class Linphone(WavPhone):
                 "reject": "terminate", "hangup": "terminate", "reinvite": "conference add 1",
             }[what].format(**more)
         )  # fmt: skip
+
+
+PEERS = {"pjsip": Pjsip, "diago": Diago, "linphone": Linphone}

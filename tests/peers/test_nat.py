@@ -10,11 +10,10 @@ import time
 
 import pytest
 
-from calls.network import CALLEE, INSIDE, OUTSIDE, SERVER, served
+from calls.hearing import assert_hears_tone, assert_silent
+from calls.network import CALLEE, INSIDE, OUTSIDE, served
 from calls.phone import Phone
-from calls.test_two_phones import assert_silent
-from peers.peer import Diago
-from peers.test_peers import OTHER_TONE, PEER_TONE, PEERS, assert_hears
+from peers.peer import OTHER_TONE, PEER_TONE, PEERS, Diago
 
 SILENCE_MAX_S = 8
 # docs/media.md: a second of silence at the old place, and three packets from the new one. Of a phone that sends
@@ -84,8 +83,8 @@ class Names:
 
 
 def assert_talk(caller, other):
-    assert_hears(caller, other)
-    assert_hears(other, caller)
+    assert_hears_tone(caller, other)
+    assert_hears_tone(other, caller)
 
 
 def hold_and_resume(one, other):

@@ -11,10 +11,9 @@ import time
 import pytest
 
 from calls.exchange import PHONE_HOST
+from calls.hearing import assert_hears_tone, assert_silent
 from calls.phone import EVENT_S, Phone
-from calls.test_two_phones import HEARS_S, assert_silent
-from calls.voice import Tone
-from peers.peer import Diago, Linphone, Pjsip
+from peers.peer import OTHER_TONE, PEER_TONE, PEERS
 from sip.media import share_of
 
 # An address of its own, so that what one side learns of the other can be told.
@@ -23,9 +22,7 @@ OWN_HOST = "127.0.1.5"
 # media from where the routes say: as from behind NAT. Both hold with the softphone's address, whose trunk it
 # shares, and with `nat`.
 SHARES = {"linphone": {"nat": True}}
-PEERS = {"pjsip": Pjsip, "diago": Diago, "linphone": Linphone}
 TRANSPORTS = ("udp", "tcp", "tls")
-PEER_TONE, OTHER_TONE = Tone(440), Tone(1000)
 # (peer, feature): why there is no such thing.
 CANNOT = {
     ("linphone", "called over tls"): "linphone takes no TLS connections; its log: arriving on TLS, not handled",
@@ -38,19 +35,6 @@ CANNOT = {
 @pytest.fixture(params=PEERS)
 def peer(request):
     return request.param
-
-
-def assert_hears(phone, other, seconds=1.5):
-    """The other's tone is heard, and its own is not."""
-    deadline = time.monotonic() + HEARS_S
-    while True:
-        heard = phone.await_sound(seconds, phone.heard_bytes())
-        own = share_of(heard, phone.voice.frequency)
-        assert own < 0.05, f"{phone.name} heard {own:.0%} of its own tone"
-        share = share_of(heard, other.voice.frequency)
-        if share > 0.8:
-            return
-        assert time.monotonic() < deadline, f"{phone.name} heard {share:.0%} of the other's tone"
 
 
 def assert_told_by_info(phone, keys):
@@ -141,8 +125,8 @@ class Scene:
         return record
 
     def assert_talk(self):
-        assert_hears(self.peer, self.other)
-        assert_hears(self.other, self.peer)
+        assert_hears_tone(self.peer, self.other)
+        assert_hears_tone(self.other, self.peer)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -182,7 +166,7 @@ def test_early_media_of_the_peer_is_heard(deployment, scene, peer):
         call.peer.await_event("CALL_INCOMING")
         call.peer.do("early")
         call.other.await_event("CALL_PROGRESS")
-        assert_hears(call.other, call.peer)
+        assert_hears_tone(call.other, call.peer)
         call.peer.do("answer")
         call.other.await_event("CALL_ESTABLISHED")
         call.assert_talk()
