@@ -1,9 +1,10 @@
 //! Modules of one crate that use each other in a circle: those beside each other below one parent, at every depth.
 //!
-//! Read from the paths that code names, tests left out. What is named by a word that its parent brings in counts as the
-//! parent's.
+//! Read from the paths that code names, tests left out. What a module brings in by `use` and others name as the
+//! module's counts as that of where it stands.
 
 use super::crates::DIRECTIONS;
+use super::paths::{listed, paths};
 use super::{sources, workspace};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,18 +19,19 @@ type Circle = (String, String, Vec<String>);
 
 fn modules(room: &str) -> Modules {
     let root = workspace().join("crates").join(room).join("src");
-    sources(&root)
-        .into_iter()
-        .map(|(path, text)| {
-            let below = path.strip_prefix(&root).expect("it lies there");
-            let names = below.with_extension("");
-            let names = names.iter().filter_map(|name| name.to_str());
-            let mut names: Vec<String> = names.map(str::to_owned).collect();
-            names.retain(|name| name != "lib" && name != "main");
-            (names, without_tests(&text))
-        })
-        .filter(|(names, _)| !names.iter().any(|name| name == "tests" || name == "bin"))
-        .collect()
+    let mut found = Modules::new();
+    for (path, text) in sources(&root) {
+        let below = path.strip_prefix(&root).expect("it lies there");
+        let names = below.with_extension("");
+        let names = names.iter().filter_map(|name| name.to_str());
+        let mut names: Vec<String> = names.map(str::to_owned).collect();
+        names.retain(|name| name != "lib" && name != "main");
+        if !names.iter().any(|name| name == "tests" || name == "bin") {
+            let code = found.entry(names).or_default();
+            code.push_str(&without_tests(&text));
+        }
+    }
+    found
 }
 
 /// A source without comments and without what is compiled for tests alone.
@@ -59,86 +61,85 @@ fn without_tests(text: &str) -> String {
     kept
 }
 
-/// The paths that code names behind `crate::`, `super::` or `self::`, lists in braces taken apart.
-fn paths(code: &str) -> Vec<Vec<String>> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut found = Vec::new();
-    let mut rest = code;
-    while let Some(at) = ["crate::", "super::", "self::"]
-        .iter()
-        .filter_map(|root| rest.find(root))
-        .min()
-    {
-        let is_whole = !rest[..at].ends_with(|c| is_name(c) || c == ':');
-        let path = &rest[at..];
-        let end = path.find(|c| !is_name(c) && c != ':');
-        let (path, behind) = path.split_at(end.unwrap_or(path.len()));
-        rest = behind;
-        if !is_whole {
+/// What a module brings in: each name with its path from the root of the crate on.
+type Imports = BTreeMap<String, Vec<String>>;
+
+/// What `use` brings into a module, that of its functions left out.
+fn imports(module: &[String], code: &str) -> Imports {
+    let mut found = Imports::new();
+    for (at, word) in code.match_indices("use ") {
+        let before = code[..at].rsplit('\n').next().unwrap_or_default();
+        if !before.is_empty() && !before.starts_with("pub") {
             continue;
         }
-        let tails = match behind.starts_with('{') {
-            true => listed(behind),
-            false => vec![String::new()],
-        };
-        found.extend(tails.into_iter().map(|tail| {
-            let path = format!("{path}{tail}");
-            let names = path.split("::").filter(|name| !name.is_empty());
-            names.map(str::to_owned).collect()
-        }));
+        let tree = code[at + word.len()..].split(';').next();
+        for path in listed(&format!("{{{}}}", tree.unwrap_or_default())) {
+            let (path, called) = match path.split_once(" as ") {
+                Some((path, called)) => (path, Some(called)),
+                None => (path.as_str(), None),
+            };
+            let path = path.strip_suffix("::self").unwrap_or(path);
+            let names: Vec<String> = path.split("::").map(str::to_owned).collect();
+            let last = names[names.len() - 1].clone();
+            let called = called.map_or(last, str::to_owned);
+            found.insert(called, from_root(module, &names));
+        }
     }
     found
 }
 
-/// The paths of a list that a text begins with, lists within it taken apart.
-fn listed(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut above: Vec<String> = Vec::new();
-    let mut path = String::new();
-    for c in text.chars() {
-        match c {
-            '{' => above.push(std::mem::take(&mut path)),
-            ',' | '}' => {
-                // What a name is called here is of no interest.
-                let name = path.split(" as ").next().unwrap_or_default().trim();
-                if !name.is_empty() {
-                    found.push(format!("{}{name}", above.concat()));
-                }
-                path.clear();
-                if c == '}' {
-                    above.pop();
-                    if above.is_empty() {
-                        break;
-                    }
-                }
+/// A path that a module names, from the root of the crate on. One that begins with a crate of others then leads to
+/// nothing but the module.
+fn from_root(module: &[String], path: &[String]) -> Vec<String> {
+    let supers = path.iter().take_while(|name| *name == "super").count();
+    let (above, names) = match path[0].as_str() {
+        "crate" => (0, &path[1..]),
+        "self" => (module.len(), &path[1..]),
+        _ => (module.len().saturating_sub(supers), &path[supers..]),
+    };
+    [&module[..above], names].concat()
+}
+
+/// How many modules may hand on a name. Names of others' crates are handed on by their module for ever.
+const HOPS_MAX: usize = 8;
+
+/// The module that has what a path from the root names: where a module on the way brings it in from another, that one.
+fn home<'a>(
+    mut path: Vec<String>,
+    modules: &'a Modules,
+    imports: &BTreeMap<&[String], Imports>,
+) -> Option<&'a [String]> {
+    let mut hops = 0;
+    loop {
+        // The longest part of it that is a module; behind that, items are named.
+        let (module, _) = (0..=path.len())
+            .rev()
+            .find_map(|len| modules.get_key_value(&path[..len]))?;
+        let item = path.get(module.len());
+        match item.and_then(|name| imports.get(module.as_slice())?.get(name)) {
+            Some(brought) if hops < HOPS_MAX => {
+                path = [brought, &path[module.len() + 1..]].concat();
+                hops += 1;
             }
-            c if c.is_whitespace() && path.is_empty() => {}
-            c => path.push(c),
+            _ => return Some(module),
         }
     }
-    found
 }
 
 /// The modules that each module uses.
 fn uses(modules: &Modules) -> BTreeSet<(&[String], &[String])> {
+    let brought: BTreeMap<&[String], Imports> = modules
+        .iter()
+        .map(|(module, code)| (module.as_slice(), imports(module, code)))
+        .collect();
     let mut found = BTreeSet::new();
     for (module, code) in modules {
-        for path in paths(code) {
-            let supers = path.iter().take_while(|name| *name == "super").count();
-            let (above, names) = match path[0].as_str() {
-                "crate" => (0, &path[1..]),
-                "self" => (module.len(), &path[1..]),
-                _ => (module.len().saturating_sub(supers), &path[supers..]),
-            };
-            let whole = [&module[..above], names].concat();
-            // The longest part of it that is a module; behind that, items are named.
-            let used = (0..=whole.len())
-                .rev()
-                .find_map(|len| modules.get_key_value(&whole[..len]));
-            if let Some((used, _)) = used
+        for (_, path) in paths(code, &["crate::", "super::", "self::"]) {
+            let used = home(from_root(module, &path), modules, &brought);
+            if let Some(used) = used
                 && used != module
             {
-                found.insert((module.as_slice(), used.as_slice()));
+                found.insert((module.as_slice(), used));
             }
         }
     }
@@ -216,7 +217,7 @@ fn a_circle_is_found() {
             .map(|(_, parent, names)| format!("{parent}: {}", names.join(" ")));
         found.collect::<Vec<String>>().join("; ")
     };
-    let planted: [(&[(&str, &str)], &str); 12] = [
+    let planted: [(&[(&str, &str)], &str); 16] = [
         (
             &[("a", "use crate::b::B;"), ("b", "use crate::a::A;")],
             ": a b",
@@ -271,6 +272,47 @@ fn a_circle_is_found() {
                 ("d", "use crate::c;"),
             ],
             ": a b; : c d",
+        ),
+        // Names that their parent, or another module, has from elsewhere.
+        (
+            &[
+                ("", "pub use a::A;\nmod a;\nmod b;"),
+                ("a", "use crate::b::B;"),
+                ("b", "use crate::A;"),
+            ],
+            ": a b",
+        ),
+        (
+            &[
+                (
+                    "p",
+                    "pub(crate) use self::{\n    a::{A as One, Two},\n    b::B,\n};",
+                ),
+                ("p::a", "fn f(b: super::B) {}"),
+                ("p::b", "use super::One;"),
+            ],
+            "p: a b",
+        ),
+        (
+            &[
+                ("", "use c::deep;"),
+                ("a", "use crate::deep::B;"),
+                ("b", "use crate::a;"),
+                ("c", ""),
+                ("c::deep", "pub use crate::b::B;"),
+            ],
+            ": a b",
+        ),
+        (
+            &[
+                (
+                    "",
+                    "use std::fmt;\nuse time::time;\nfn f() {\n    use b::B;\n}",
+                ),
+                ("a", "use crate::{fmt, time};"),
+                ("b", "use crate::a::A;"),
+            ],
+            "",
         ),
         // One direction, names of tests and of comments, names that merely end so.
         (&[("a", "use crate::b::B;"), ("b", "")], ""),
