@@ -1,0 +1,24 @@
+"""All that the commands tell of a data directory and that stays true while nothing is changed."""
+
+import json
+
+LISTS = {
+    "accounts": ("account", "ls"),
+    "users": ("user", "ls"),
+    "keys": ("key", "ls"),
+    "pools": ("pool", "ls"),
+    "trunks": ("trunk", "ls"),
+    "numbers": ("number", "ls", "--limit", "10000"),
+    "bindings": ("binding", "ls", "--limit", "10000"),
+    "ended bindings": ("binding", "ls", "--ended", "--limit", "10000"),
+    "calls": ("call", "ls", "--limit", "10000"),
+}
+
+
+def told_of(service):
+    told = {name: json.loads(service.cli(*words, "--json", "--reveal").stdout) for name, words in LISTS.items()}
+    told["every binding"] = [
+        json.loads(service.cli("binding", "show", one["subs_id"], "--json", "--reveal").stdout)
+        for one in told["bindings"]["items"]
+    ]
+    return told
