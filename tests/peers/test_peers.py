@@ -61,6 +61,7 @@ class Scene:
 
     def __init__(self, deployment, place, peer, role, transport="udp", trunk=(), of_other=(), **of_peer):
         self.deployment, self.exchange = deployment, deployment.exchange
+        self.x = None
         self.shares = SHARES.get(peer)
         self.host = PHONE_HOST if self.shares else OWN_HOST
         certificate, key, _ = deployment.authority.signed(f"peer-{transport}", self.host)
@@ -94,10 +95,19 @@ class Scene:
         exchange.await_trunks()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, _kind, error, _trace):
         self.peer.end()
         self.other.end()
+        if error is not None and self.x is not None:
+            error.add_note(self.told())
         self.exchange.operator.apply(f"[remove]\ntrunks = {json.dumps(self.trunks)}\n")
+
+    def told(self):
+        """What the service and the baresip know of a call that failed: whose sound came, and how far it came."""
+        service = self.exchange.operator.service
+        calls = json.loads(service.cli("call", "ls", "--x", self.x, "--json").stdout)["items"]
+        shown = [service.cli("call", "show", call["call_id"], "--json").stdout for call in calls]
+        return "\n".join([*shown, self.other.trace()[-3000:]])
 
     def dial(self, **binding):
         """The caller dials X, under which the callee is reached; X, once the callee is called."""
