@@ -5,6 +5,7 @@ import tarfile
 
 import pytest
 
+from abuse.ownership import admin
 from past.told import told_of
 from support.gateway import bound
 from support.process import REPOSITORY, Maskline
@@ -28,6 +29,7 @@ def test_directory_of_an_older_program_tells_the_same_and_goes_on(past):
 
     service.start()
     assert comparable(told_of(service)) == comparable(told)
+    assert admin(service, "/v1/imports/half-of-it") == (200, '{"rows":7}')
 
     kept = bound(service.gateway().bind_axn(a="13900000070", OutId="of today"))
     gone = bound(service.gateway().bind_axn(a="13900000071"))
