@@ -68,7 +68,7 @@ pub const ACTIONS: &[Action] = &[
     unsupported("QueryPhoneNoAByTrackNo", Family::Common, Some(5_000)),
     unsupported("CreatePickUpWaybillPreQuery", Family::WaybillQuery, Some(100)),
     unsupported("CreatePickUpWaybill", Family::Waybill, Some(100)),
-    unsupported("CancelPickUpWaybill", Family::Common, Some(100)),
+    unsupported("CancelPickUpWaybill", Family::WaybillCancel, Some(100)),
 
     unsupported("GetDyplsOSSInfoForUploadFile", Family::WithSuccess, None),
     unsupported("CreatePhoneNoAReport", Family::WithSuccess, None),
@@ -76,34 +76,34 @@ pub const ACTIONS: &[Action] = &[
     unsupported("QuerySecretAPhoneNoToCust", Family::WithSuccess, None),
     unsupported("DeleteSecretAPhoneNoToCust", Family::WithSuccess, None),
 
-    unsupported("BindXB", Family::WithSuccess, None),
-    unsupported("UnBindXB", Family::WithSuccess, None),
-    unsupported("BindAXBCall", Family::WithSuccess, None),
-    unsupported("UnBindAXB", Family::WithSuccess, None),
-    unsupported("ConfigX", Family::WithSuccess, None),
-    unsupported("GetXConfig", Family::WithSuccess, None),
-    unsupported("GetXDefaultConfig", Family::WithSuccess, None),
-    unsupported("ListXTelephones", Family::WithSuccess, None),
-    unsupported("CreateSmsSign", Family::WithSuccess, None),
-    unsupported("QuerySoundRecord", Family::WithSuccess, None),
+    unsupported("BindXB", Family::WorkNumber, None),
+    unsupported("UnBindXB", Family::WorkNumberOutcome, None),
+    unsupported("BindAXBCall", Family::WorkNumber, None),
+    unsupported("UnBindAXB", Family::WorkNumberOutcome, None),
+    unsupported("ConfigX", Family::WorkNumberOutcome, None),
+    unsupported("GetXConfig", Family::WorkNumber, None),
+    unsupported("GetXDefaultConfig", Family::WorkNumber, None),
+    unsupported("ListXTelephones", Family::WorkNumber, None),
+    unsupported("CreateSmsSign", Family::WorkNumber, None),
+    unsupported("QuerySoundRecord", Family::WorkNumber, None),
 
     unsupported("BindAxb700", Family::WithSuccess, None),
     unsupported("BindGxb700", Family::WithSuccess, None),
     unsupported("UpdateSubs700", Family::WithSuccess, None),
     unsupported("UnbindSubs700", Family::WithSuccess, None),
 
-    unsupported("BindAxbFixedLine", Family::WithSuccess, None),
-    unsupported("UpdateAxbBindFixedLine", Family::WithSuccess, None),
-    unsupported("DeleteAxbBindFixedLine", Family::WithSuccess, None),
-    unsupported("QueryAxbBindFixedLine", Family::WithSuccess, None),
-    unsupported("BindAxnFixedLine", Family::WithSuccess, None),
-    unsupported("UpdateAxnBindFixedLine", Family::WithSuccess, None),
-    unsupported("DeleteAxnBindFixedLine", Family::WithSuccess, None),
-    unsupported("QueryAxnBindFixedLine", Family::WithSuccess, None),
-    unsupported("BindAxnExtensionFixedLine", Family::WithSuccessText, None),
-    unsupported("UpdateAxnExtensionBindFixedLine", Family::WithSuccess, None),
-    unsupported("DeleteAxnExtensionBindFixedLine", Family::WithSuccess, None),
-    unsupported("QueryAxnExtensionBindFixedLine", Family::WithSuccess, None),
+    unsupported("BindAxbFixedLine", Family::Landline, None),
+    unsupported("UpdateAxbBindFixedLine", Family::LandlineOutcome, None),
+    unsupported("DeleteAxbBindFixedLine", Family::LandlineOutcome, None),
+    unsupported("QueryAxbBindFixedLine", Family::Landline, None),
+    unsupported("BindAxnFixedLine", Family::Landline, None),
+    unsupported("UpdateAxnBindFixedLine", Family::LandlineOutcome, None),
+    unsupported("DeleteAxnBindFixedLine", Family::LandlineOutcome, None),
+    unsupported("QueryAxnBindFixedLine", Family::Landline, None),
+    unsupported("BindAxnExtensionFixedLine", Family::LandlineExtension, None),
+    unsupported("UpdateAxnExtensionBindFixedLine", Family::LandlineOutcome, None),
+    unsupported("DeleteAxnExtensionBindFixedLine", Family::LandlineOutcome, None),
+    unsupported("QueryAxnExtensionBindFixedLine", Family::Landline, None),
 
     unsupported("QueryCallStatus", Family::Common, None),
     unsupported("ConfirmSendSms", Family::Common, None),
@@ -141,19 +141,30 @@ pub enum PoolBy {
     KeyOr(&'static str),
 }
 
-/// What the answers of an action look like.
+/// What the answers of an action look like: how a success is told, and where it stands. The payload
+/// of a handler stands where [`Answer`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// `RequestId`, `Code`, `Message`, payload.
+    /// `RequestId`, `Code` (`OK`), `Message`, payload.
     Common,
-    /// The same and a boolean `Success`: registrations, work numbers, 700 numbers, landlines.
+    /// The same and a boolean `Success`: registrations of A numbers, 700 numbers.
     WithSuccess,
-    /// The same with `Success` as text.
-    WithSuccessText,
+    /// Work numbers: a boolean `Success`, and `Code` is `0000`.
+    WorkNumber,
+    /// The same where nothing is given back: `Data` tells `Code`, `Message` and `Success` again.
+    WorkNumberOutcome,
+    /// Landlines: a boolean `Success`, and `Code` is `0`.
+    Landline,
+    /// The same where nothing is given back: `Data` tells `Code`, `Message` and `Success` again.
+    LandlineOutcome,
+    /// A bind of a landline with extension: `Success` is text.
+    LandlineExtension,
     /// No `Code`: `HttpStatusCode`, `Message`, and a textual `Success` in `Data`.
     Waybill,
     /// No `Code`: `HttpStatusCode`, `Message`, and a boolean `Success` in `Data`.
     WaybillQuery,
+    /// `Code` (`OK`), `Message`, and `Message` and a boolean `Success` in `Data` too.
+    WaybillCancel,
 }
 
 /// One action.
@@ -180,7 +191,8 @@ pub struct Action {
 type Handler =
     for<'a> fn(&'a ActionContext<'a>) -> Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
-/// The payload members of a success (of a waybill those of its `Data`), or why there is none.
+/// The payload members of a success, or why there is none. Of a family that has `Data` of its own
+/// (waybills, and what gives nothing back) they stand in it; any other gives a `Data` whole.
 pub type Answer = Result<Object, Failure>;
 
 /// The names of all actions, those that are not supported among them.

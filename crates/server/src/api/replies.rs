@@ -39,29 +39,51 @@ pub(super) fn reply(
     }
 }
 
-/// Official programs compare `Code` with `OK`; the newest samples have `OK` as `Message` too. Those
-/// of waybills test `HttpStatusCode` and the `Success` in `Data`, where the payload stands.
+/// Official programs compare `Code` with the word of the family; the newest samples have `OK` as
+/// `Message` everywhere. Those of waybills test `HttpStatusCode` and the `Success` in `Data`.
 fn success(request_id: String, family: Family, payload: &Object) -> Object {
     let payload = payload.clone();
     let members = Object::new().with("RequestId", request_id);
-    let common = |members: Object| members.with("Code", "OK").with("Message", "OK");
+    let done = |members: Object, code: &'static str| members.with("Code", code).with("Message", OK);
+    let flagged = |members, code| done(members, code).with("Success", true);
+    // What is told once more in `Data`.
+    let outcome = |code| flagged(Object::new(), code).and(payload.clone());
     match family {
-        Family::Common => common(members).and(payload),
-        Family::WithSuccess => common(members).with("Success", true).and(payload),
-        Family::WithSuccessText => common(members).with("Success", "true").and(payload),
+        Family::Common => done(members, OK).and(payload),
+        Family::WithSuccess => flagged(members, OK).and(payload),
+        Family::WorkNumber => flagged(members, WORK_NUMBER_OK).and(payload),
+        Family::WorkNumberOutcome => {
+            flagged(members, WORK_NUMBER_OK).with("Data", outcome(WORK_NUMBER_OK))
+        }
+        Family::Landline => flagged(members, LANDLINE_OK).and(payload),
+        Family::LandlineOutcome => flagged(members, LANDLINE_OK).with("Data", outcome(LANDLINE_OK)),
+        Family::LandlineExtension => done(members, LANDLINE_OK)
+            .with("Success", "true")
+            .and(payload),
         Family::Waybill => members
             .with("HttpStatusCode", WAYBILL_DONE)
-            .with("Message", "OK")
+            .with("Message", OK)
             .with("Data", payload.with("Success", "true")),
-        Family::WaybillQuery => {
-            let done = Object::new().with("Code", "OK").with("Message", "OK");
-            members
-                .with("HttpStatusCode", WAYBILL_DONE)
-                .with("Message", "OK")
-                .with("Data", done.and(payload).with("Success", true))
+        Family::WaybillQuery => members
+            .with("HttpStatusCode", WAYBILL_DONE)
+            .with("Message", OK)
+            .with(
+                "Data",
+                done(Object::new(), OK).and(payload).with("Success", true),
+            ),
+        Family::WaybillCancel => {
+            let data = Object::new().with("Message", OK).and(payload);
+            done(members, OK).with("Data", data.with("Success", true))
         }
     }
 }
+
+/// `Code` of a success, and `Message` of every one.
+const OK: &str = "OK";
+/// `Code` of a success of the work numbers.
+const WORK_NUMBER_OK: &str = "0000";
+/// `Code` of a success of the landlines.
+const LANDLINE_OK: &str = "0";
 
 /// The `HttpStatusCode` member of a waybill that was taken.
 const WAYBILL_DONE: i64 = 200;
@@ -78,8 +100,14 @@ fn business_error(
     let common = |members: Object, message| members.with("Code", code).with("Message", message);
     match family {
         Family::Common => common(members, message),
-        Family::WithSuccess => common(members, message).with("Success", false),
-        Family::WithSuccessText => common(members, message).with("Success", "false"),
+        Family::WithSuccess
+        | Family::WorkNumber
+        | Family::WorkNumberOutcome
+        | Family::Landline
+        | Family::LandlineOutcome => common(members, message).with("Success", false),
+        Family::LandlineExtension => common(members, message).with("Success", "false"),
+        Family::WaybillCancel => common(members, message.clone())
+            .with("Data", waybill_data(code, message).with("Success", false)),
         Family::Waybill => members
             .with("HttpStatusCode", WAYBILL_REFUSED)
             .with("Message", message.clone())
@@ -143,6 +171,7 @@ pub(super) fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::actions;
     use crate::api::errors::BusinessCode;
 
     fn json(family: Family, language: Language) -> serde_json::Value {
@@ -162,7 +191,7 @@ mod tests {
             false
         );
         assert_eq!(
-            json(Family::WithSuccessText, Language::English)["Success"],
+            json(Family::LandlineExtension, Language::English)["Success"],
             "false"
         );
         let waybill = json(Family::Waybill, Language::English);
@@ -184,29 +213,54 @@ mod tests {
         };
         let rows = [
             (
-                Family::Common,
+                "BindAxn",
                 r#"{"RequestId":"ID","Code":"OK","Message":"OK","MailNo":"SF1"}"#,
             ),
             (
-                Family::WithSuccess,
+                "CreatePhoneNoAReport",
                 r#"{"RequestId":"ID","Code":"OK","Message":"OK","Success":true,"MailNo":"SF1"}"#,
             ),
             (
-                Family::WithSuccessText,
-                r#"{"RequestId":"ID","Code":"OK","Message":"OK","Success":"true","MailNo":"SF1"}"#,
+                "BindAxb700",
+                r#"{"RequestId":"ID","Code":"OK","Message":"OK","Success":true,"MailNo":"SF1"}"#,
             ),
             (
-                Family::Waybill,
+                "BindXB",
+                r#"{"RequestId":"ID","Code":"0000","Message":"OK","Success":true,"MailNo":"SF1"}"#,
+            ),
+            (
+                "ConfigX",
+                r#"{"RequestId":"ID","Code":"0000","Message":"OK","Success":true,"Data":{"Code":"0000","Message":"OK","Success":true,"MailNo":"SF1"}}"#,
+            ),
+            (
+                "QueryAxnBindFixedLine",
+                r#"{"RequestId":"ID","Code":"0","Message":"OK","Success":true,"MailNo":"SF1"}"#,
+            ),
+            (
+                "DeleteAxbBindFixedLine",
+                r#"{"RequestId":"ID","Code":"0","Message":"OK","Success":true,"Data":{"Code":"0","Message":"OK","Success":true,"MailNo":"SF1"}}"#,
+            ),
+            (
+                "BindAxnExtensionFixedLine",
+                r#"{"RequestId":"ID","Code":"0","Message":"OK","Success":"true","MailNo":"SF1"}"#,
+            ),
+            (
+                "CreatePickUpWaybill",
                 r#"{"RequestId":"ID","HttpStatusCode":200,"Message":"OK","Data":{"MailNo":"SF1","Success":"true"}}"#,
             ),
             (
-                Family::WaybillQuery,
+                "CreatePickUpWaybillPreQuery",
                 r#"{"RequestId":"ID","HttpStatusCode":200,"Message":"OK","Data":{"Code":"OK","Message":"OK","MailNo":"SF1","Success":true}}"#,
             ),
+            (
+                "CancelPickUpWaybill",
+                r#"{"RequestId":"ID","Code":"OK","Message":"OK","Data":{"Message":"OK","MailNo":"SF1","Success":true}}"#,
+            ),
         ];
-        for (family, expected) in rows {
+        for (action, expected) in rows {
+            let family = actions::find(action).expect("one of the table").family;
             let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
-            assert_eq!(json(family), expected, "{family:?}");
+            assert_eq!(json(family), expected, "{action}");
         }
     }
 
