@@ -8,6 +8,7 @@ use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::inventory::{At, hash_u64};
 use crate::number::PhoneNumber;
+use crate::ordered::Ordered;
 use crate::product::{Product, Slot};
 use crate::slab::{NONE, Slab};
 
@@ -39,6 +40,7 @@ const RINGS: u8 = 4;
 pub(crate) struct Bindings {
     cells: Slab<Cell>,
     by_id: HashTable<u32>,
+    in_order: Ordered<SubsId>,
     /// (X, party) → binding. A binding that holds the slot of anyone is kept
     /// with its number and found there, so its party has no entry here.
     by_party: HashTable<Claim>,
@@ -178,12 +180,13 @@ impl Bindings {
         let Self {
             cells,
             by_id,
+            in_order,
             by_party,
             by_out_order,
         } = self;
-        by_id.insert_unique(hash_u64(id.0), at, |&at| {
-            hash_u64(cells.get(at).map_or(0, |c| c.subs_id.0))
-        });
+        let id_of = |at| cells.get(at).map_or(SubsId(0), |cell| cell.subs_id);
+        by_id.insert_unique(hash_u64(id.0), at, |&at| hash_u64(id_of(at).0));
+        in_order.insert(id, at, id_of);
         for slot in entries {
             if let Slot::Party(party) = slot {
                 let claim = Claim::new(at, party == a);
@@ -221,6 +224,7 @@ impl Bindings {
         {
             entry.remove();
         }
+        self.in_order.remove(binding.subs_id, at);
         if let Some(out_order) = &binding.extras.out_order_id
             && let Some(places) = self.by_out_order.get_mut(out_order)
         {
@@ -244,7 +248,14 @@ impl Bindings {
         }
     }
 
+    /// All positions, by id.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.cells.iter().map(|(at, _)| at)
+        self.in_order.iter()
+    }
+
+    /// The same from this id on, which need not be there.
+    pub fn iter_from(&self, id: SubsId) -> impl Iterator<Item = u32> + '_ {
+        self.in_order
+            .from(id, |at| self.id(at).unwrap_or(SubsId(0)))
     }
 }

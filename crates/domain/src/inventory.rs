@@ -15,6 +15,7 @@ use crate::account::name_type;
 use crate::clock::Timestamp;
 use crate::named_enum::named_enum;
 use crate::number::PhoneNumber;
+use crate::ordered::Ordered;
 use crate::pool::{Pick, PoolKey};
 use crate::slab::{NONE, Slab};
 
@@ -229,6 +230,8 @@ pub(crate) struct Inventory {
     cells: Slab<Cell>,
     notes: Slab<Note>,
     by_digits: HashTable<At>,
+    /// All of them, by length and then by digits.
+    in_order: Ordered<PhoneNumber>,
     classes: Vec<NumberClass>,
     class_ids: BTreeMap<NumberClass, u32>,
     class_partitions: Vec<u32>,
@@ -302,11 +305,14 @@ impl Inventory {
                     link: NOWHERE,
                 });
                 let Self {
-                    by_digits, cells, ..
+                    by_digits,
+                    in_order,
+                    cells,
+                    ..
                 } = self;
-                by_digits.insert_unique(hash(number.x), at, |&at| {
-                    hash(cells.get(at).map_or(PhoneNumber::ERASED, |cell| cell.x))
-                });
+                let x = |at| cells.get(at).map_or(PhoneNumber::ERASED, |cell| cell.x);
+                by_digits.insert_unique(hash(number.x), at, |&at| hash(x(at)));
+                in_order.insert(number.x, at, x);
                 (at, None)
             }
         };
@@ -334,6 +340,7 @@ impl Inventory {
         if let Ok(entry) = found {
             entry.remove();
         }
+        self.in_order.remove(x, at);
         old
     }
 
@@ -449,8 +456,14 @@ impl Inventory {
         }
     }
 
+    /// All positions, by their digits' number and then by the digits.
     pub fn iter(&self) -> impl Iterator<Item = At> + '_ {
-        self.cells.iter().map(|(at, _)| at)
+        self.in_order.iter()
+    }
+
+    /// The same from this number on, which need not be there.
+    pub fn iter_from(&self, x: PhoneNumber) -> impl Iterator<Item = At> + '_ {
+        self.in_order.from(x, |at| self.x(at))
     }
 
     fn intern(&mut self, class: &NumberClass) -> u32 {

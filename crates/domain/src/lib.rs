@@ -35,6 +35,7 @@ mod allocation;
 mod bindings;
 mod memory;
 mod named_enum;
+mod ordered;
 mod overdue;
 mod slab;
 

@@ -189,10 +189,18 @@ impl State {
         self.inventory.len()
     }
 
-    /// All X numbers, in no particular order.
+    /// All X numbers, the shorter first, those of one length by their digits.
     pub fn numbers(&self) -> impl Iterator<Item = Number> + '_ {
         self.inventory
             .iter()
+            .filter_map(|at| self.inventory.number(at))
+    }
+
+    /// The X numbers from `x` on, in the order of [`State::numbers`]; `x` need not be one of them. Where they begin
+    /// is found without a look at those before.
+    pub fn numbers_from(&self, x: PhoneNumber) -> impl Iterator<Item = Number> + '_ {
+        self.inventory
+            .iter_from(x)
             .filter_map(|at| self.inventory.number(at))
     }
 
@@ -233,9 +241,17 @@ impl State {
         self.binding_at(self.bindings.find(id)?)
     }
 
-    /// All bindings that have not been swept, in no particular order.
+    /// All bindings that have not been swept, by id.
     pub fn bindings(&self) -> impl Iterator<Item = Binding> + '_ {
         self.bindings.iter().filter_map(|at| self.binding_at(at))
+    }
+
+    /// The bindings from `id` on that have not been swept, by id; there need not be one of that id. Where they begin
+    /// is found without a look at those before.
+    pub fn bindings_from(&self, id: SubsId) -> impl Iterator<Item = Binding> + '_ {
+        self.bindings
+            .iter_from(id)
+            .filter_map(|at| self.binding_at(at))
     }
 
     /// The bindings on X that have not been swept, by id.

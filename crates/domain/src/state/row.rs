@@ -11,7 +11,7 @@ use crate::account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, 
 use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::command::CommandId;
-use crate::inventory::{At, Number};
+use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool, PoolKey};
 use crate::product::Product;
@@ -290,10 +290,6 @@ impl Row {
 impl State {
     /// Every row, in an order that depends on the content alone.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
-        let mut numbers: Vec<At> = self.inventory.iter().collect();
-        numbers.sort_unstable_by_key(|&at| self.inventory.x(at));
-        let mut bindings: Vec<u32> = self.bindings.iter().collect();
-        bindings.sort_unstable_by_key(|&at| self.bindings.id(at));
         let mut commands: Vec<_> = self.memory.iter().collect();
         commands.sort_unstable_by_key(|&(id, ..)| id);
 
@@ -308,12 +304,8 @@ impl State {
             .chain(self.keys.values().cloned().map(Row::Key))
             .chain(self.pools.values().cloned().map(Row::from))
             .chain(self.trunks.values().cloned().map(Row::from))
-            .chain(
-                numbers
-                    .into_iter()
-                    .filter_map(|at| self.inventory.number(at).map(Row::Number)),
-            )
-            .chain(bindings.into_iter().filter_map(|at| {
+            .chain(self.numbers().map(Row::Number))
+            .chain(self.bindings.iter().filter_map(|at| {
                 self.bindings
                     .get(at, |x| self.inventory.x(x))
                     .map(Row::from)

@@ -261,3 +261,50 @@ fn the_cursor_of_an_import_goes_forward_and_survives_a_snapshot() {
         Err(Refusal::Admin(AdminRefusal::TooMany { limit: 64, .. }))
     ));
 }
+
+#[test]
+fn numbers_and_bindings_begin_where_they_are_asked_to() {
+    let mut world = World::new();
+    world.stock(
+        "FC1",
+        "北京",
+        &["17000000005", "17000000001", "95013", "17000000003"],
+    );
+    for a in ["13800000001", "13800000002", "13800000003"] {
+        world.bind(axn(a)).expect("a number is left");
+    }
+    let state = &world.state;
+    let from = |x| -> Vec<String> {
+        let numbers = state.numbers_from(number(x));
+        numbers.map(|number| number.x.reveal()).collect()
+    };
+    let all = ["95013", "17000000001", "17000000003", "17000000005"];
+    // Where the numbers begin, and how many of them are left out.
+    let rows = [
+        ("0", 0),
+        ("10000", 0),
+        ("95013", 0),
+        ("95014", 1),
+        ("99999", 1),
+        ("00000000000", 1),
+        ("17000000001", 1),
+        ("17000000002", 2),
+        ("17000000004", 3),
+        ("17000000005", 3),
+        ("17000000006", 4),
+        ("100000000000", 4),
+    ];
+    for (x, out) in rows {
+        assert_eq!(from(x), all[out..], "from {x} on");
+    }
+    assert_eq!(state.numbers().count(), all.len());
+    let ids: Vec<SubsId> = state.bindings().map(|binding| binding.subs_id).collect();
+    assert!(ids.is_sorted());
+    assert_eq!(ids.len(), 3);
+    for (place, id) in ids.iter().enumerate() {
+        let rest: Vec<SubsId> = state.bindings_from(*id).map(|b| b.subs_id).collect();
+        assert_eq!(rest, ids[place..]);
+        let rest = state.bindings_from(SubsId(id.0 + 1)).map(|b| b.subs_id);
+        assert_eq!(rest.collect::<Vec<SubsId>>(), ids[place + 1..]);
+    }
+}

@@ -67,7 +67,7 @@ impl States {
     }
 }
 
-/// First what is in the state, in no particular order, then what has ended, the newest first.
+/// First what is in the state, by id, then what has ended, the newest first.
 pub async fn list(
     State(ledger): State<Ledger>,
     operator: Operator,
