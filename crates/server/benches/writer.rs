@@ -24,8 +24,8 @@ use maskline_fixtures::domain::{
 use maskline_server::config::Settings;
 use maskline_server::ledger::Ledger;
 use maskline_server::serve::ledger_options;
+use maskline_store::directory;
 use maskline_store::recovery::{Progress, recover};
-use maskline_store::sqlite;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -109,10 +109,10 @@ async fn main() -> Outcome<()> {
 
 /// Where the time of a start goes: the snapshot, and the journal after it.
 async fn tell_recovery(data: &Path) -> Outcome<()> {
-    let readers = sqlite::readers(data, 1).await?;
+    let readers = directory::readers(data, 1).await?;
     let begun = Instant::now();
     let mut loaded = (0, Duration::ZERO);
-    let recovered = recover(&mut *readers.acquire().await?, None, |progress| {
+    let recovered = recover(&mut readers.acquire().await?, None, |progress| {
         if let Progress::SnapshotLoaded { rows, .. } = progress {
             loaded = (rows, begun.elapsed());
         }

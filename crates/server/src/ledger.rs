@@ -27,12 +27,12 @@ use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp, TypedCommand};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
+use maskline_store::db::{self, ErrorKind, Readers};
+use maskline_store::directory::{DataDir, OpenError};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::history::{self, Facts, Filter, Page, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
-use maskline_store::sqlite::{DataDir, OpenError};
 use parking_lot::RwLock;
-use sqlx::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -95,7 +95,7 @@ pub enum StartError {
     Recover(#[from] RecoverError),
     /// The database said no.
     #[error("cannot read the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] db::Error),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -144,7 +144,7 @@ struct Shared {
     submissions: mpsc::Sender<Input<Caller>>,
     records: mpsc::Sender<QueuedWrite>,
     maintenance: mpsc::Sender<QueuedMaintenance>,
-    readers: SqlitePool,
+    readers: Readers,
     seeds: Seeds,
     appended: Appended,
     /// The last batch in the projections.
@@ -179,7 +179,7 @@ struct Appended {
 #[derive(Debug)]
 struct QueuedMaintenance {
     maintenance: Maintenance,
-    done: oneshot::Sender<Result<u64, sqlx::Error>>,
+    done: oneshot::Sender<Result<u64, db::Error>>,
 }
 
 /// How the ledger is.
@@ -411,7 +411,7 @@ impl Ledger {
     }
 
     /// Connections for queries of the records; they cannot write.
-    pub fn readers(&self) -> &SqlitePool {
+    pub fn readers(&self) -> &Readers {
         &self.shared.readers
     }
 
@@ -479,7 +479,7 @@ impl Ledger {
     }
 }
 
-fn history_failed(error: sqlx::Error) -> ReadError {
+fn history_failed(error: db::Error) -> ReadError {
     tracing::error!(%error, "cannot read the binding history");
     ReadError::Closed
 }
@@ -493,14 +493,13 @@ const MAINTENANCE_QUEUE_MAX: usize = 8;
 
 impl Shared {
     /// Has the writer do a piece of maintenance, and waits for it.
-    async fn maintain(&self, maintenance: Maintenance) -> Result<u64, sqlx::Error> {
+    async fn maintain(&self, maintenance: Maintenance) -> Result<u64, db::Error> {
         let (done, result) = oneshot::channel();
         let queued = QueuedMaintenance { maintenance, done };
-        self.maintenance
-            .send(queued)
-            .await
-            .map_err(|_| sqlx::Error::WorkerCrashed)?;
-        result.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        let stopped = || db::Error::new(ErrorKind::Unknown, "the writer has stopped");
+        let sent = self.maintenance.send(queued).await;
+        sent.map_err(|_| stopped())?;
+        result.await.unwrap_or_else(|_| Err(stopped()))
     }
 }
 

@@ -25,8 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use maskline_store::directory::OpenError;
 use maskline_store::recovery::RecoverError;
-use maskline_store::sqlite::OpenError;
+use maskline_store::sqlite;
 use parking_lot::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -235,9 +236,11 @@ fn not_opened(error: StartError) -> Failure {
     let reason = error.to_string();
     match error {
         StartError::Open(
-            OpenError::Version(_)
-            | OpenError::Setting(_)
-            | OpenError::Migrate(_)
+            OpenError::Database(
+                sqlite::OpenError::Version(_)
+                | sqlite::OpenError::Setting(_)
+                | sqlite::OpenError::Migrate(_),
+            )
             | OpenError::Exposed { .. },
         ) => Failure::Failed(reason),
         StartError::Recover(RecoverError::Database(_) | RecoverError::Thread(_))

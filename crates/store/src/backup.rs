@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sqlx::{Connection as _, query, query_scalar};
 
+use crate::db::{Error, sqlite};
+use crate::directory::{self, FILE, OpenError};
 use crate::journal;
-use crate::sqlite::{self, FILE, OpenError};
 use maskline_journal::batch::Tip;
 use maskline_journal::payload::WRITER;
 
@@ -56,7 +56,7 @@ pub enum BackupError {
     Open(#[from] OpenError),
     /// The database said no.
     #[error("cannot copy the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] Error),
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -84,14 +84,13 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
 pub async fn backup(dir: &Path, to: &Path) -> Result<Manifest, BackupError> {
     make_empty(to)?;
     let copy = to.join(FILE);
-    let source = sqlite::readers(dir, 1).await?;
+    let source = directory::readers(dir, 1).await?;
     let mut conn = source.acquire().await?;
     // A path that cannot be said in UTF-8 could not be said in SQL either.
     let name = copy
         .to_str()
         .ok_or_else(|| BackupError::Damaged("the path is not UTF-8".to_owned()))?;
-    query("PRAGMA query_only = OFF").execute(&mut *conn).await?;
-    let copied = query("VACUUM INTO $1").bind(name).execute(&mut *conn).await;
+    let copied = sqlite::vacuum_into(&mut conn, name).await;
     drop(conn);
     source.close().await;
     copied?;
@@ -140,12 +139,10 @@ pub fn unpack(backup: &Path, dir: &Path) -> Result<Manifest, BackupError> {
 
 /// Reads the copy as a whole.
 async fn verify(to: &Path) -> Result<Tip, BackupError> {
-    let mut conn = sqlite::copy(to).await?;
-    let rows: Vec<String> = query_scalar("PRAGMA quick_check")
-        .fetch_all(&mut conn)
-        .await?;
-    if rows != ["ok"] {
-        return Err(BackupError::Damaged(rows.join("; ")));
+    let mut conn = directory::copy(to).await?;
+    let problems = sqlite::quick_check(&mut conn).await?;
+    if !problems.is_empty() {
+        return Err(BackupError::Damaged(problems.join("; ")));
     }
     let tip = journal::tip(&mut conn).await?;
     conn.close().await?;

@@ -4,9 +4,8 @@ use crate::zstd::Zstd;
 use std::collections::{BTreeMap, HashMap};
 
 use maskline_domain::{Binding, Event, PhoneNumber, Slot, State, SubsId};
-use sqlx::query_scalar;
-use sqlx::sqlite::SqliteConnection;
 
+use crate::db::{Connection, Error, sql, sqlite};
 use crate::journal;
 use crate::records::projection;
 use crate::recovery::{self, RecoverError};
@@ -42,7 +41,7 @@ pub struct Report {
 pub enum CheckError {
     /// The database said no.
     #[error("cannot read the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] Error),
 }
 
 /// Checks everything, in a read-only connection. `progress` is told the batch
@@ -52,20 +51,15 @@ pub enum CheckError {
 /// [`CheckError`] when the database itself cannot be read; everything else is
 /// in the report.
 pub async fn check(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Report, CheckError> {
     let mut report = Report::default();
-    for row in query_scalar::<_, String>("PRAGMA integrity_check(20)")
-        .fetch_all(&mut *conn)
-        .await?
-    {
-        if row != "ok" {
-            report
-                .problems
-                .push(format!("the database file is damaged: {row}"));
-        }
-    }
+    let damage = sqlite::integrity_check(conn).await?;
+    let damage = damage
+        .iter()
+        .map(|told| format!("the database file is damaged: {told}"));
+    report.problems.extend(damage);
     let newest = journal::tip(conn).await?;
     report.seq = newest.seq;
     let seals = seals(conn, &mut report).await?;
@@ -86,7 +80,7 @@ pub async fn check(
 
 /// The sealed snapshots, by batch.
 async fn seals(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     report: &mut Report,
 ) -> Result<BTreeMap<u64, Seal>, CheckError> {
     let mut seals = BTreeMap::new();
@@ -104,7 +98,7 @@ async fn seals(
 }
 
 async fn load(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     seal: &Seal,
 ) -> Result<Result<State, SnapshotError>, CheckError> {
     match recovery::load(conn, seal).await {
@@ -115,7 +109,7 @@ async fn load(
 
 /// Follows the whole journal; `None` when it has no usable beginning.
 async fn replay(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     seals: &BTreeMap<u64, Seal>,
     newest: Tip,
     report: &mut Report,
@@ -166,7 +160,7 @@ async fn replay(
 }
 
 async fn begin(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     seal: &Seal,
     report: &mut Report,
 ) -> Result<Option<(State, Tip)>, CheckError> {
@@ -280,7 +274,7 @@ fn check_slots(state: &State, report: &mut Report) {
 
 /// Compares the records with the state, as far as they have read the journal.
 async fn check_records(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     state: &State,
     newest: Tip,
     report: &mut Report,
@@ -300,9 +294,8 @@ async fn check_records(
         ));
     }
     if position == newest.seq {
-        let live: i64 = query_scalar("SELECT COUNT(*) FROM binding_history WHERE ended_at IS NULL")
-            .fetch_one(conn)
-            .await?;
+        let live = sql("SELECT COUNT(*) AS live FROM binding_history WHERE ended_at IS NULL");
+        let live: i64 = conn.fetch_one(live).await?.get("live")?;
         if live as usize != state.bindings_len() {
             report.problems.push(format!(
                 "the binding history knows {live} live bindings, the state {}",

@@ -1,15 +1,24 @@
-//! The directory that a store lies in: of its owner alone.
+//! The data directory of one machine: one process owns it, by a lock of the operating system, and it is of its owner
+//! alone.
+//!
+//! In its database one connection writes. Others read: they are `query_only` and short.
 //!
 //! It holds the numbers of people, so nobody else on the machine may read in it. A directory that we
 //! make is so from the start; one that is there already is narrowed where it is surely ours to
 //! narrow, and otherwise refused, with the command that makes it fit.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::db::{Connection, Readers, sqlite};
+
 /// The database within the data directory.
 pub const FILE: &str = "maskline.db";
+/// Where a restore works within the data directory until it has come to its end.
+pub const RESTORING: &str = "restoring";
+/// The lock within the data directory.
+const LOCK: &str = "lock";
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,25 +59,107 @@ pub enum OpenError {
         /// The command that makes it private.
         mend: String,
     },
-    /// The linked SQLite is too old to be safe.
-    #[error("SQLite {0} can corrupt a database in WAL mode; 3.51.3 or newer is needed")]
-    Version(String),
-    /// A setting did not hold.
-    #[error("the database refuses to set {0}")]
-    Setting(&'static str),
-    /// The tables are not those that this program knows.
-    #[error("cannot bring the tables up to date: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
-    /// The database said no.
-    #[error("cannot open the database: {0}")]
-    Database(#[from] sqlx::Error),
+    /// Its database cannot be opened.
+    #[error(transparent)]
+    Database(#[from] sqlite::OpenError),
+}
+
+/// A data directory that this process owns until the value is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    // The lock is released when the file is closed.
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if need be, readable by its owner alone, and takes
+    /// its lock. One that is there is narrowed, if it is ours.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] when another process has it;
+    /// [`OpenError::Exposed`] when others can look into one that is not ours;
+    /// [`OpenError::Restoring`] when what is to lie there is not whole yet.
+    pub fn own(path: &Path) -> Result<Self, OpenError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Directory { path, source }
+        };
+        if path.join(RESTORING).exists() {
+            return Err(OpenError::Restoring(path.to_owned()));
+        }
+        make_private(path)?;
+        let lock_path = path.join(LOCK);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(failed(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+            Err(TryLockError::Error(source)) => Err(failed(&lock_path)(source)),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the write connection, of which there must be one, and brings the
+    /// tables up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`]; among others for a SQLite that is too old.
+    pub async fn writer(&self) -> Result<Connection, OpenError> {
+        Ok(sqlite::writer(&self.path.join(FILE)).await?)
+    }
+
+    /// Connections that can only read, at most `connections_max` of them.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn readers(&self, connections_max: u32) -> Result<Readers, OpenError> {
+        readers(&self.path, connections_max).await
+    }
+}
+
+/// Connections that can only read, for a directory that another process may
+/// own.
+///
+/// # Errors
+/// [`OpenError::Missing`] when there is no database.
+pub async fn readers(dir: &Path, connections_max: u32) -> Result<Readers, OpenError> {
+    let file = dir.join(FILE);
+    if !file.exists() {
+        return Err(OpenError::Missing(dir.to_owned()));
+    }
+    Ok(sqlite::readers(&file, connections_max).await?)
+}
+
+/// A connection to a copy that nobody else uses and that is not to be changed,
+/// not even by making files beside it.
+///
+/// # Errors
+/// [`OpenError::Missing`] when there is no database.
+pub async fn copy(dir: &Path) -> Result<Connection, OpenError> {
+    let file = dir.join(FILE);
+    if !file.exists() {
+        return Err(OpenError::Missing(dir.to_owned()));
+    }
+    Ok(sqlite::copy(&file).await?)
 }
 
 /// Makes the directory and its name durable, or sees that the one that is there is private.
 ///
 /// # Errors
 /// [`OpenError::Exposed`] when others can look into a directory that is not ours to narrow.
-pub(crate) fn make_private(path: &Path) -> Result<(), OpenError> {
+fn make_private(path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Directory {
         path: path.to_owned(),
         source,

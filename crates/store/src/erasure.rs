@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 
 use maskline_domain::{PhoneNumber, SubsId};
 use serde::{Deserialize, Serialize};
-use sqlx::sqlite::SqliteConnection;
 
+use crate::db::{Connection, Error};
 use crate::journal;
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, PayloadError};
@@ -40,7 +40,7 @@ pub enum EraseError {
     Payload(#[from] PayloadError),
     /// The database said no.
     #[error("cannot read the journal: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] Error),
 }
 
 /// The bindings in whose events `number` is, or ever was, A or B.
@@ -48,7 +48,7 @@ pub enum EraseError {
 /// # Errors
 /// [`EraseError`].
 pub async fn find(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     number: PhoneNumber,
 ) -> Result<BTreeSet<SubsId>, EraseError> {
     let mut found = BTreeSet::new();
@@ -80,7 +80,7 @@ pub async fn find(
 /// # Errors
 /// [`EraseError`].
 pub async fn blanked(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     from: u64,
     ids: &BTreeSet<SubsId>,
 ) -> Result<(Vec<(u64, Vec<u8>)>, Option<u64>), EraseError> {

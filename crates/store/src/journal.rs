@@ -3,12 +3,12 @@
 //! This file knows rows and bytes; what the bytes say is [`maskline_journal::payload`]'s
 //! business, and who may append is [`maskline_journal::pipeline`]'s.
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row as _, query, query_scalar};
+use std::borrow::Cow;
 
 use maskline_journal::Append;
 use maskline_journal::batch::{Batch, Hash, Tip};
 
+use crate::db::{Connection, Error, Row, sql};
 use crate::failure;
 
 /// The only partition there is for now; others are for sharding by pool.
@@ -18,14 +18,14 @@ pub const PARTITION: i64 = 0;
 /// before it must be there with that very hash.
 const APPEND: &str = "\
     INSERT INTO journal (partition, seq, at, prev_hash, hash, payload, personal) \
-    SELECT $1, $2, $3, $4, $5, $6, $7 \
-    WHERE $2 = 1 OR EXISTS (SELECT 1 FROM journal WHERE partition = $1 AND seq = $2 - 1 AND hash = $4)";
+    SELECT ?, ?, ?, ?, ?, ?, ? \
+    WHERE ? = 1 OR EXISTS (SELECT 1 FROM journal WHERE partition = ? AND seq = ? - 1 AND hash = ?)";
 
 /// Makes `batch` durable, in a transaction of its own.
 ///
 /// Never fails otherwise than by its answer, which the caller must obey.
-pub async fn append(conn: &mut SqliteConnection, batch: &Batch) -> Append {
-    let done = query(APPEND)
+pub async fn append(conn: &mut Connection, batch: &Batch) -> Append {
+    let insert = sql(APPEND)
         .bind(PARTITION)
         .bind(batch.seq as i64)
         .bind(batch.at)
@@ -33,10 +33,12 @@ pub async fn append(conn: &mut SqliteConnection, batch: &Batch) -> Append {
         .bind(&batch.hash.0[..])
         .bind(&batch.payload)
         .bind(&batch.personal)
-        .execute(conn)
-        .await;
-    match done {
-        Ok(done) if done.rows_affected() == 1 => Append::Written,
+        .bind(batch.seq as i64)
+        .bind(PARTITION)
+        .bind(batch.seq as i64)
+        .bind(&batch.prev_hash.0[..]);
+    match conn.execute(insert).await {
+        Ok(1) => Append::Written,
         Ok(_) => Append::Unknown("another writer owns the journal".to_owned()),
         Err(error) => failure::append(&error),
     }
@@ -46,14 +48,12 @@ pub async fn append(conn: &mut SqliteConnection, batch: &Batch) -> Append {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn tip(conn: &mut SqliteConnection) -> Result<Tip, sqlx::Error> {
-    let row = query("SELECT seq, hash FROM journal WHERE partition = $1 ORDER BY seq DESC LIMIT 1")
-        .bind(PARTITION)
-        .fetch_optional(conn)
-        .await?;
+pub async fn tip(conn: &mut Connection) -> Result<Tip, Error> {
+    let newest = sql("SELECT seq, hash FROM journal WHERE partition = ? ORDER BY seq DESC LIMIT 1");
+    let row = conn.fetch_optional(newest.bind(PARTITION)).await?;
     row.map_or(Ok(Tip::GENESIS), |row| {
         Ok(Tip {
-            seq: row.try_get::<i64, _>("seq")? as u64,
+            seq: row.get::<i64>("seq")? as u64,
             hash: hash_at(&row, "hash")?,
         })
     })
@@ -63,11 +63,9 @@ pub async fn tip(conn: &mut SqliteConnection) -> Result<Tip, sqlx::Error> {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn first(conn: &mut SqliteConnection) -> Result<Option<u64>, sqlx::Error> {
-    let seq: Option<i64> = query_scalar("SELECT MIN(seq) FROM journal WHERE partition = $1")
-        .bind(PARTITION)
-        .fetch_one(conn)
-        .await?;
+pub async fn first(conn: &mut Connection) -> Result<Option<u64>, Error> {
+    let oldest = sql("SELECT MIN(seq) AS seq FROM journal WHERE partition = ?").bind(PARTITION);
+    let seq: Option<i64> = conn.fetch_one(oldest).await?.get("seq")?;
     Ok(seq.map(|seq| seq as u64))
 }
 
@@ -75,30 +73,23 @@ pub async fn first(conn: &mut SqliteConnection) -> Result<Option<u64>, sqlx::Err
 ///
 /// # Errors
 /// Those of the database.
-pub async fn read(
-    conn: &mut SqliteConnection,
-    from: u64,
-    rows_max: u32,
-) -> Result<Vec<Batch>, sqlx::Error> {
-    query(
+pub async fn read(conn: &mut Connection, from: u64, rows_max: u32) -> Result<Vec<Batch>, Error> {
+    let select = sql(
         "SELECT seq, at, prev_hash, hash, payload, personal FROM journal \
-         WHERE partition = $1 AND seq >= $2 ORDER BY seq LIMIT $3",
+         WHERE partition = ? AND seq >= ? ORDER BY seq LIMIT ?",
     )
     .bind(PARTITION)
     .bind(from as i64)
-    .bind(i64::from(rows_max))
-    .fetch_all(conn)
-    .await?
-    .iter()
-    .map(batch)
-    .collect()
+    .bind(rows_max);
+    let rows = conn.fetch_all(select).await?;
+    rows.iter().map(batch).collect()
 }
 
 /// The row with number `seq`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(conn: &mut SqliteConnection, seq: u64) -> Result<Option<Batch>, sqlx::Error> {
+pub async fn get(conn: &mut Connection, seq: u64) -> Result<Option<Batch>, Error> {
     Ok(read(conn, seq, 1)
         .await?
         .into_iter()
@@ -109,7 +100,7 @@ pub async fn get(conn: &mut SqliteConnection, seq: u64) -> Result<Option<Batch>,
 ///
 /// # Errors
 /// Those of the database.
-pub async fn first_at(conn: &mut SqliteConnection, at: i64) -> Result<Option<u64>, sqlx::Error> {
+pub async fn first_at(conn: &mut Connection, at: i64) -> Result<Option<u64>, Error> {
     // Times never go back along the journal, so halving finds it by the
     // primary key alone.
     let (Some(mut low), mut high) = (first(conn).await?, tip(conn).await?.seq + 1) else {
@@ -118,12 +109,11 @@ pub async fn first_at(conn: &mut SqliteConnection, at: i64) -> Result<Option<u64
     let end = high;
     while low < high {
         let middle = low + (high - low) / 2;
-        let found: Option<i64> =
-            query_scalar("SELECT at FROM journal WHERE partition = $1 AND seq = $2")
-                .bind(PARTITION)
-                .bind(middle as i64)
-                .fetch_optional(&mut *conn)
-                .await?;
+        let select = sql("SELECT at FROM journal WHERE partition = ? AND seq = ?")
+            .bind(PARTITION)
+            .bind(middle as i64);
+        let row = conn.fetch_optional(select).await?;
+        let found: Option<i64> = row.map(|row| row.get("at")).transpose()?;
         if found.is_some_and(|found| found >= at) {
             high = middle;
         } else {
@@ -138,23 +128,17 @@ pub async fn first_at(conn: &mut SqliteConnection, at: i64) -> Result<Option<u64
 ///
 /// # Errors
 /// Those of the database.
-pub async fn prune(
-    conn: &mut SqliteConnection,
-    below: u64,
-    rows_max: u32,
-) -> Result<u64, sqlx::Error> {
+pub async fn prune(conn: &mut Connection, below: u64, rows_max: u32) -> Result<u64, Error> {
     let Some(first) = first(conn).await? else {
         return Ok(0);
     };
     let below = below
         .min(tip(conn).await?.seq)
         .min(first.saturating_add(u64::from(rows_max)));
-    let done = query("DELETE FROM journal WHERE partition = $1 AND seq < $2")
+    let delete = sql("DELETE FROM journal WHERE partition = ? AND seq < ?")
         .bind(PARTITION)
-        .bind(below as i64)
-        .execute(conn)
-        .await?;
-    Ok(done.rows_affected())
+        .bind(below as i64);
+    conn.execute(delete).await
 }
 
 /// Puts other personal values in the place of those of row `seq`.
@@ -162,34 +146,33 @@ pub async fn prune(
 /// # Errors
 /// Those of the database.
 pub async fn replace_personal(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     seq: u64,
     personal: &[u8],
-) -> Result<(), sqlx::Error> {
-    query("UPDATE journal SET personal = $3 WHERE partition = $1 AND seq = $2")
-        .bind(PARTITION)
-        .bind(seq as i64)
+) -> Result<(), Error> {
+    let update = sql("UPDATE journal SET personal = ? WHERE partition = ? AND seq = ?")
         .bind(personal)
-        .execute(conn)
-        .await?;
+        .bind(PARTITION)
+        .bind(seq as i64);
+    conn.execute(update).await?;
     Ok(())
 }
 
-fn batch(row: &SqliteRow) -> Result<Batch, sqlx::Error> {
+fn batch(row: &Row) -> Result<Batch, Error> {
     Ok(Batch {
-        seq: row.try_get::<i64, _>("seq")? as u64,
-        at: row.try_get("at")?,
+        seq: row.get::<i64>("seq")? as u64,
+        at: row.get("at")?,
         prev_hash: hash_at(row, "prev_hash")?,
         hash: hash_at(row, "hash")?,
-        payload: row.try_get("payload")?,
-        personal: row.try_get("personal")?,
+        payload: row.get("payload")?,
+        personal: row.get("personal")?,
     })
 }
 
-fn hash_at(row: &SqliteRow, column: &str) -> Result<Hash, sqlx::Error> {
-    let bytes: &[u8] = row.try_get(column)?;
-    let bytes = bytes
-        .try_into()
-        .map_err(|_| sqlx::Error::Decode("a hash has 32 bytes".into()))?;
-    Ok(Hash(bytes))
+fn hash_at(row: &Row, column: &str) -> Result<Hash, Error> {
+    let bytes: Cow<'_, [u8]> = row.get(column)?;
+    let bytes = <[u8; 32]>::try_from(&*bytes);
+    bytes
+        .map(Hash)
+        .map_err(|_| Error::in_column(column, &"a hash has 32 bytes"))
 }

@@ -5,7 +5,8 @@
 
 pub mod backup;
 pub mod check;
-mod directory;
+pub mod db;
+pub mod directory;
 pub mod erasure;
 pub mod failure;
 pub mod journal;
@@ -15,10 +16,10 @@ mod read_ahead;
 pub mod record_writes;
 pub mod records;
 pub mod recovery;
-pub mod schema;
+mod schema;
 pub mod snapshot;
-pub mod sqlite;
 pub mod staging;
 mod zstd;
 
+pub use db::sqlite;
 pub use zstd::Zstd;

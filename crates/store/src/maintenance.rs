@@ -4,15 +4,14 @@
 //! Every piece is small and may run twice.
 
 use maskline_domain::{Owner, PhoneNumber, SubsId};
-use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
 
-use crate::failure::{Done, give_up};
+use crate::db::{Connection, Error, sqlite};
+use crate::failure::{self, Done};
 use crate::records::call;
 use crate::records::history;
 use crate::records::projection::Projection;
 use crate::snapshot;
-use crate::{journal, meta, sqlite};
+use crate::{journal, meta};
 use maskline_journal::Append;
 use maskline_journal::snapshot::Seal;
 
@@ -76,21 +75,19 @@ pub enum Maintenance {
 
 /// Carries out one piece of maintenance in one transaction. Gives how much it did.
 pub async fn do_maintenance(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     maintenance: &Maintenance,
-) -> Done<Result<u64, sqlx::Error>> {
-    let outcome = async {
-        if let Maintenance::TruncateLog = maintenance {
-            return sqlite::truncate_log(conn).await.map(u64::from);
+) -> Done<Result<u64, Error>> {
+    let outcome = match maintenance {
+        Maintenance::TruncateLog => sqlite::truncate_log(conn).await.map(u64::from),
+        piece => {
+            conn.transaction(async |conn| piece.carry_out(conn).await)
+                .await
         }
-        query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
-        let did = maintenance.carry_out(conn).await?;
-        query("COMMIT").execute(&mut *conn).await?;
-        Ok(did)
     };
-    match outcome.await {
+    match outcome {
         Ok(did) => Done::Known(Ok(did)),
-        Err(error) => match give_up(conn, &error).await {
+        Err(error) => match failure::write(&error) {
             Append::Unknown(reason) => Done::Unknown(reason),
             Append::Written | Append::NotWritten(_) => Done::Known(Err(error)),
         },
@@ -98,7 +95,7 @@ pub async fn do_maintenance(
 }
 
 impl Maintenance {
-    async fn carry_out(&self, conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    async fn carry_out(&self, conn: &mut Connection) -> Result<u64, Error> {
         match self {
             Maintenance::SnapshotPart { seq, part, payload } => {
                 snapshot::write_part(conn, *seq, *part, payload).await?;

@@ -1,7 +1,6 @@
 //! A few named facts about a store: its epoch, its check values.
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{query, query_scalar};
+use crate::db::{Connection, Error, sql};
 
 /// Overwritten to find out whether the disk takes writes again.
 const PROBE: &str = "probe";
@@ -13,26 +12,22 @@ const PROBE_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(conn: &mut SqliteConnection, name: &str) -> Result<Option<String>, sqlx::Error> {
-    query_scalar("SELECT value FROM meta WHERE name = $1")
-        .bind(name)
-        .fetch_optional(conn)
-        .await
+pub async fn get(conn: &mut Connection, name: &str) -> Result<Option<String>, Error> {
+    let select = sql("SELECT value FROM meta WHERE name = ?").bind(name);
+    let row = conn.fetch_optional(select).await?;
+    row.map(|row| row.get("value")).transpose()
 }
 
 /// Makes `value` the fact called `name`.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn set(conn: &mut SqliteConnection, name: &str, value: &str) -> Result<(), sqlx::Error> {
-    query(
-        "INSERT INTO meta (name, value) VALUES ($1, $2) \
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )
+pub async fn set(conn: &mut Connection, name: &str, value: &str) -> Result<(), Error> {
+    let upsert = sql("INSERT INTO meta (name, value) VALUES (?, ?) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value")
     .bind(name)
-    .bind(value)
-    .execute(conn)
-    .await?;
+    .bind(value);
+    conn.execute(upsert).await?;
     Ok(())
 }
 
@@ -40,7 +35,7 @@ pub async fn set(conn: &mut SqliteConnection, name: &str, value: &str) -> Result
 ///
 /// # Errors
 /// Those of the database: the disk is still not to be written to.
-pub async fn probe(conn: &mut SqliteConnection, at: i64) -> Result<(), sqlx::Error> {
+pub async fn probe(conn: &mut Connection, at: i64) -> Result<(), Error> {
     let value = format!("{at} {}", "x".repeat(PROBE_BYTES));
     set(conn, PROBE, &value).await
 }

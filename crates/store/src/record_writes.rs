@@ -4,10 +4,9 @@
 //! Every piece is small and may run twice.
 
 use maskline_domain::Timestamp;
-use sqlx::query;
-use sqlx::sqlite::SqliteConnection;
 
-use crate::failure::{Done, give_up, is_constraint};
+use crate::db::{Connection, Error};
+use crate::failure::{self, Done};
 use crate::records::call::{self, RowChange};
 use maskline_domain::call_record::CallRecord;
 use maskline_journal::Append;
@@ -66,26 +65,21 @@ impl RecordWrite {
 /// Calls are opened before any is closed, so that the two writes of one call
 /// keep their order.
 pub async fn write_records<'a>(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     writes: impl ExactSizeIterator<Item = &'a RecordWrite>,
 ) -> Done<Vec<Result<u64, RecordError>>> {
     let mut slice = Slice::new(writes);
     // Each statement costs a turn of the thread that runs SQLite, and that of
     // one call alone is a transaction anyway.
     let is_several = slice.results.len() > 1 || !slice.others.is_empty();
-    let outcome = async {
-        if is_several {
-            query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
-        }
-        slice.write(conn).await?;
-        if is_several {
-            query("COMMIT").execute(&mut *conn).await?;
-        }
-        Ok(())
+    let outcome = if is_several {
+        conn.transaction(async |conn| slice.write(conn).await).await
+    } else {
+        slice.write(conn).await
     };
-    match outcome.await {
+    match outcome {
         Ok(()) => Done::Known(slice.results),
-        Err(error) => match give_up(conn, &error).await {
+        Err(error) => match failure::write(&error) {
             Append::Unknown(reason) => Done::Unknown(reason),
             Append::Written | Append::NotWritten(_) => {
                 let failed = slice.results.iter().map(|_| Err(RecordError::NotDurable));
@@ -128,7 +122,7 @@ impl<'a> Slice<'a> {
         slice
     }
 
-    async fn write(&mut self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn write(&mut self, conn: &mut Connection) -> Result<(), Error> {
         self.opened
             .write(conn, RowChange::Open, &mut self.results)
             .await?;
@@ -161,16 +155,16 @@ impl<'a> Calls<'a> {
     /// and then one after the other is tried alone.
     async fn write(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Connection,
         change: RowChange,
         results: &mut [Result<u64, RecordError>],
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), Error> {
         let (mut done, mut is_alone) = (0, false);
         while let Some(rest) = self.records.get(done..).filter(|rest| !rest.is_empty()) {
             let rest = if is_alone { &rest[..1] } else { rest };
             match call::write(conn, change, rest).await {
                 Ok(rows) => done += rows,
-                Err(error) if !is_constraint(&error) => return Err(error),
+                Err(error) if !error.is_constraint() => return Err(error),
                 Err(_) if rest.len() > 1 => is_alone = true,
                 Err(_) => {
                     results[self.places[done]] = Err(RecordError::Conflict);

@@ -5,8 +5,8 @@ use maskline_domain::{Row, State};
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::replay::{Decoded, ReplayError, apply, count, decode};
 use maskline_journal::snapshot::Seal;
-use sqlx::sqlite::SqliteConnection;
 
+use crate::db::{Connection, Error};
 use crate::journal;
 use crate::read_ahead::Ahead;
 use crate::snapshot::{self, SnapshotError};
@@ -40,7 +40,7 @@ pub enum RecoverError {
     Thread(std::io::Error),
     /// The database said no.
     #[error("cannot read the journal: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] Error),
 }
 
 /// How far a recovery has come; told now and then.
@@ -87,7 +87,7 @@ pub struct Recovered {
 /// # Errors
 /// [`RecoverError`]; nothing was changed.
 pub async fn recover(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     upto: Option<u64>,
     mut progress: impl FnMut(Progress),
 ) -> Result<Recovered, RecoverError> {
@@ -149,7 +149,7 @@ pub async fn recover(
 /// The state of the newest snapshot that holds, or an empty one if the journal
 /// is whole.
 async fn begin(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     progress: &mut impl FnMut(Progress),
 ) -> Result<(State, Tip, Option<Seal>), RecoverError> {
     for (_, seal) in snapshot::list(conn).await? {
@@ -183,7 +183,7 @@ async fn begin(
 ///
 /// # Errors
 /// [`SnapshotError`].
-pub async fn load(conn: &mut SqliteConnection, seal: &Seal) -> Result<State, SnapshotError> {
+pub async fn load(conn: &mut Connection, seal: &Seal) -> Result<State, SnapshotError> {
     let mut state = State::default();
     snapshot::load(conn, seal, |row: Row| state.restore(row)).await?;
     Ok(state)

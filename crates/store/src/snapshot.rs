@@ -4,9 +4,8 @@ use maskline_journal::batch::Hash;
 use maskline_journal::snapshot::{PartError, Seal, rows_of, unpack};
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{query, query_as, query_scalar};
 
+use crate::db::{Connection, Error, sql};
 use crate::journal::PARTITION;
 use crate::read_ahead::Ahead;
 use crate::zstd::Zstd;
@@ -49,7 +48,7 @@ pub enum SnapshotError {
     Thread(std::io::Error),
     /// The database said no.
     #[error("cannot read a snapshot: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] Error),
 }
 
 /// Writes one part of snapshot `seq`, in a transaction of its own.
@@ -57,18 +56,17 @@ pub enum SnapshotError {
 /// # Errors
 /// Those of the database.
 pub async fn write_part(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     seq: u64,
     part: u64,
     payload: &[u8],
-) -> Result<(), sqlx::Error> {
-    query("INSERT INTO snapshot (partition, seq, part, payload) VALUES ($1, $2, $3, $4)")
+) -> Result<(), Error> {
+    let insert = sql("INSERT INTO snapshot (partition, seq, part, payload) VALUES (?, ?, ?, ?)")
         .bind(PARTITION)
         .bind(seq as i64)
         .bind(part as i64)
-        .bind(payload)
-        .execute(conn)
-        .await?;
+        .bind(payload);
+    conn.execute(insert).await?;
     Ok(())
 }
 
@@ -76,7 +74,7 @@ pub async fn write_part(
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write_seal(conn: &mut SqliteConnection, seal: &Seal) -> Result<(), sqlx::Error> {
+pub async fn write_seal(conn: &mut Connection, seal: &Seal) -> Result<(), Error> {
     write_part(conn, seal.seq, seal.parts, &seal.write()).await
 }
 
@@ -85,15 +83,15 @@ pub async fn write_seal(conn: &mut SqliteConnection, seal: &Seal) -> Result<(), 
 ///
 /// # Errors
 /// Those of the database.
-pub async fn list(conn: &mut SqliteConnection) -> Result<Vec<(u64, Option<Seal>)>, sqlx::Error> {
-    let lasts: Vec<(i64, i64)> = query_as(
-        "SELECT seq, MAX(part) FROM snapshot WHERE partition = $1 GROUP BY seq ORDER BY seq DESC",
-    )
-    .bind(PARTITION)
-    .fetch_all(&mut *conn)
-    .await?;
+pub async fn list(conn: &mut Connection) -> Result<Vec<(u64, Option<Seal>)>, Error> {
+    let lasts = sql(
+        "SELECT seq, MAX(part) AS part FROM snapshot WHERE partition = ? \
+         GROUP BY seq ORDER BY seq DESC",
+    );
+    let lasts = conn.fetch_all(lasts.bind(PARTITION)).await?;
     let mut found = Vec::with_capacity(lasts.len());
-    for (seq, part) in lasts {
+    for last in lasts {
+        let (seq, part): (i64, i64) = (last.get("seq")?, last.get("part")?);
         let payload = part_payload(conn, seq as u64, part as u64).await?;
         let seal = payload
             .and_then(|payload| Seal::read(&payload))
@@ -108,16 +106,16 @@ pub async fn list(conn: &mut SqliteConnection) -> Result<Vec<(u64, Option<Seal>)
 /// # Errors
 /// Those of the database.
 pub async fn part_payload(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     seq: u64,
     part: u64,
-) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    query_scalar("SELECT payload FROM snapshot WHERE partition = $1 AND seq = $2 AND part = $3")
+) -> Result<Option<Vec<u8>>, Error> {
+    let select = sql("SELECT payload FROM snapshot WHERE partition = ? AND seq = ? AND part = ?")
         .bind(PARTITION)
         .bind(seq as i64)
-        .bind(part as i64)
-        .fetch_optional(conn)
-        .await
+        .bind(part as i64);
+    let row = conn.fetch_optional(select).await?;
+    row.map(|row| row.get("payload")).transpose()
 }
 
 /// Hands every row of a sealed snapshot to `take`, in order.
@@ -125,7 +123,7 @@ pub async fn part_payload(
 /// # Errors
 /// [`SnapshotError`]; then some rows may have been handed over already.
 pub async fn load<R: DeserializeOwned + Send + 'static>(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     seal: &Seal,
     mut take: impl FnMut(R),
 ) -> Result<(), SnapshotError> {
@@ -168,19 +166,15 @@ pub async fn load<R: DeserializeOwned + Send + 'static>(
 ///
 /// # Errors
 /// Those of the database.
-pub async fn drop_parts(
-    conn: &mut SqliteConnection,
-    seq: u64,
-    parts_max: u32,
-) -> Result<u64, sqlx::Error> {
-    let done = query(
-        "DELETE FROM snapshot WHERE partition = $1 AND seq = $2 AND part IN \
-         (SELECT part FROM snapshot WHERE partition = $1 AND seq = $2 ORDER BY part DESC LIMIT $3)",
+pub async fn drop_parts(conn: &mut Connection, seq: u64, parts_max: u32) -> Result<u64, Error> {
+    let delete = sql(
+        "DELETE FROM snapshot WHERE partition = ? AND seq = ? AND part IN \
+         (SELECT part FROM snapshot WHERE partition = ? AND seq = ? ORDER BY part DESC LIMIT ?)",
     )
     .bind(PARTITION)
     .bind(seq as i64)
-    .bind(i64::from(parts_max))
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+    .bind(PARTITION)
+    .bind(seq as i64)
+    .bind(parts_max);
+    conn.execute(delete).await
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use crate::backup::{BackupError, at};
+use crate::directory::{FILE, RESTORING};
 use crate::erasure::LIST;
-use crate::sqlite::{FILE, RESTORING};
 
 /// A data directory in the making.
 #[derive(Debug)]

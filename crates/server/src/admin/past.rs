@@ -5,11 +5,10 @@ use std::path::Path;
 
 use maskline_domain::{State, Timestamp};
 use maskline_journal::batch::Tip;
-use maskline_store::journal;
+use maskline_store::db::Connection;
 use maskline_store::recovery::{self, RecoverError};
 use maskline_store::snapshot::{self, SnapshotError};
-use maskline_store::sqlite;
-use sqlx::sqlite::SqliteConnection;
+use maskline_store::{directory, journal};
 
 use super::AdminError;
 
@@ -23,7 +22,7 @@ const BATCHES: u32 = 256;
 /// When the journal does not reach back so far, or cannot be read.
 pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
     let fault = |error: &dyn std::fmt::Display| AdminError::Internal(format!("the past: {error}"));
-    let readers = sqlite::readers(data, 1)
+    let readers = directory::readers(data, 1)
         .await
         .map_err(|error| fault(&error))?;
     let mut conn = readers.acquire().await.map_err(|error| fault(&error))?;
@@ -62,10 +61,7 @@ pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
 }
 
 /// The newest snapshot that is not after batch `last`, or an empty state if the journal is whole.
-async fn beginning(
-    conn: &mut SqliteConnection,
-    last: u64,
-) -> Result<Option<(State, Tip)>, RecoverError> {
+async fn beginning(conn: &mut Connection, last: u64) -> Result<Option<(State, Tip)>, RecoverError> {
     for (seq, seal) in snapshot::list(conn).await? {
         let Some(seal) = seal.filter(|_| seq <= last) else {
             continue;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use maskline_domain::PhoneNumber;
 use maskline_store::erasure::LIST;
-use maskline_store::{backup, check, sqlite};
+use maskline_store::{backup, check, directory};
 use serde_json::json;
 
 use super::{Client, Common, Failure, show};
@@ -172,7 +172,7 @@ pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
     let settings = common.load()?.settings;
     let report = super::block_on(async {
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-        let readers = sqlite::readers(Path::new(&settings.data), 1)
+        let readers = directory::readers(Path::new(&settings.data), 1)
             .await
             .map_err(|error| failed(&error))?;
         let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;

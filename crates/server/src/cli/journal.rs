@@ -8,7 +8,7 @@ use std::path::Path;
 use clap::Subcommand;
 use maskline_domain::Timestamp;
 use maskline_journal::show;
-use maskline_store::{journal, sqlite};
+use maskline_store::{directory, journal};
 use serde_json::json;
 
 use super::{Client, Common, Failure};
@@ -77,7 +77,7 @@ enum Begin {
 /// The batches that are there to be printed, at most `limit`.
 async fn find(data: &Path, begin: Begin, limit: u64) -> Result<Range<u64>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let readers = sqlite::readers(data, 1)
+    let readers = directory::readers(data, 1)
         .await
         .map_err(|error| failed(&error))?;
     let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;
@@ -103,7 +103,7 @@ async fn find(data: &Path, begin: Begin, limit: u64) -> Result<Range<u64>, Failu
 
 async fn print(data: &Path, range: Range<u64>, reveal: bool) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-    let readers = sqlite::readers(data, 1)
+    let readers = directory::readers(data, 1)
         .await
         .map_err(|error| failed(&error))?;
     let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;

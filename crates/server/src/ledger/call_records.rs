@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use maskline_domain::Timestamp;
 use maskline_domain::call_record::CallRecord;
+use maskline_store::db;
 use maskline_store::record_writes::{RecordError, RecordWrite};
 use maskline_store::records::call;
 use tokio::sync::{mpsc, oneshot};
@@ -25,7 +26,7 @@ impl Ledger {
 pub enum LostCallsError {
     /// They cannot be found.
     #[error("cannot read the records: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] db::Error),
     /// Their ends are not written.
     #[error(transparent)]
     Record(#[from] RecordError),

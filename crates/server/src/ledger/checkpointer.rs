@@ -15,9 +15,8 @@ use std::time::{Duration, Instant};
 
 use maskline_journal::Append;
 use maskline_journal::pipeline::Input;
-use maskline_store::failure;
-use maskline_store::sqlite;
-use sqlx::SqlitePool;
+use maskline_store::db::{self, Readers, sqlite};
+use maskline_store::{directory, failure};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +68,7 @@ pub(super) fn start(shared: Arc<Shared>, closing: CancellationToken) -> io::Resu
 async fn run(shared: &Shared, closing: CancellationToken) {
     let log = &shared.log;
     let mut asked_at = Instant::now();
-    let Ok(readers) = sqlite::readers(&shared.options.dir, 1).await else {
+    let Ok(readers) = directory::readers(&shared.options.dir, 1).await else {
         // It could be opened a moment ago.
         stop(
             shared,
@@ -126,7 +125,7 @@ fn stop(shared: &Shared, reason: String) {
 }
 
 /// Copies what can be copied. Gives how many pages the log has.
-async fn checkpoint(shared: &Shared, readers: &SqlitePool) -> Result<i64, sqlx::Error> {
+async fn checkpoint(shared: &Shared, readers: &Readers) -> Result<i64, db::Error> {
     let begun = Instant::now();
     let mut conn = readers.acquire().await?;
     let (pages, _) = sqlite::checkpoint(&mut conn).await?;

@@ -11,10 +11,11 @@ use maskline_domain::PoolRef;
 use maskline_domain::ops::{BeginEpoch, NoteErasure, Unbind};
 use maskline_domain::{Actor, Binding, Envelope, PhoneNumber, PoolKey, SubsId};
 use maskline_store::backup::{self, BackupError, Manifest};
+use maskline_store::db::{self, sqlite};
+use maskline_store::directory::{self, DataDir, OpenError};
 use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::history;
-use maskline_store::sqlite::{self, DataDir, OpenError};
 use maskline_store::staging::Staging;
 
 use super::snapshotter::{self, SnapshotterError};
@@ -46,7 +47,7 @@ pub enum EraseError {
     Search(#[from] SearchError),
     /// The database said no.
     #[error("cannot erase: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] db::Error),
     /// The database cannot be opened for reading.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -104,7 +105,7 @@ impl Ledger {
     /// it is run again.
     pub async fn erase(&self, by: Actor, number: PhoneNumber) -> Result<Erased, EraseError> {
         let mut ids = {
-            let readers = sqlite::readers(&self.shared.options.dir, 1).await?;
+            let readers = directory::readers(&self.shared.options.dir, 1).await?;
             let mut conn = readers.acquire().await?;
             erasure::find(&mut conn, number).await?
         };
@@ -191,7 +192,7 @@ impl Ledger {
         if ids.is_empty() {
             return Ok(());
         }
-        let readers = sqlite::readers(&self.shared.options.dir, 1).await?;
+        let readers = directory::readers(&self.shared.options.dir, 1).await?;
         let mut from = Some(1);
         while let Some(seq) = from {
             let (changes, next) = {

@@ -4,12 +4,11 @@
 use maskline_domain::{Owner, SubsId};
 use maskline_journal::batch::Batch;
 use maskline_journal::pipeline::Touch;
+use maskline_store::db::{self, Connection, Readers};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::history;
 use maskline_store::records::owners::Owners;
 use maskline_store::{journal, meta};
-use sqlx::SqlitePool;
-use sqlx::sqlite::SqliteConnection;
 
 use super::{Ledger, ReadError};
 
@@ -50,7 +49,7 @@ enum Stage {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FillError {
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(#[from] db::Error),
     #[error(transparent)]
     Payload(#[from] maskline_journal::payload::PayloadError),
     #[error(transparent)]
@@ -63,10 +62,10 @@ pub(super) enum FillError {
 /// What there is to be filled in, given the newest batch and the last one in
 /// the history.
 pub(super) async fn wanted(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     tip: u64,
     projected: u64,
-) -> Result<Option<Filling>, sqlx::Error> {
+) -> Result<Option<Filling>, db::Error> {
     if meta::get(conn, DONE).await?.is_some() {
         return Ok(None);
     }
@@ -83,7 +82,7 @@ pub(super) async fn wanted(
 /// as they are; operators alone read those.
 pub(super) async fn fill(
     ledger: &Ledger,
-    readers: &SqlitePool,
+    readers: &Readers,
     filling: Filling,
 ) -> Result<Option<Filling>, FillError> {
     let until = filling.until;
@@ -160,7 +159,7 @@ pub(super) async fn fill(
     Ok(Some(Filling { until, stage }))
 }
 
-async fn begin(ledger: &Ledger, readers: &SqlitePool) -> Result<Stage, FillError> {
+async fn begin(ledger: &Ledger, readers: &Readers) -> Result<Stage, FillError> {
     let first = {
         let mut conn = readers.acquire().await?;
         journal::first(&mut conn).await?.unwrap_or(1)
@@ -191,7 +190,7 @@ async fn begin(ledger: &Ledger, readers: &SqlitePool) -> Result<Stage, FillError
 }
 
 /// The batches from `next` on, without a gap, at least one.
-async fn batches(readers: &SqlitePool, next: u64, until: u64) -> Result<Vec<Batch>, FillError> {
+async fn batches(readers: &Readers, next: u64, until: u64) -> Result<Vec<Batch>, FillError> {
     let wanted = (until + 1 - next).min(BATCHES.into()) as u32;
     let mut conn = readers.acquire().await?;
     let batches = journal::read(&mut conn, next, wanted).await?;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use maskline_store::journal;
+use maskline_store::db::{self, Readers};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::projection::Projection;
-use maskline_store::sqlite;
-use sqlx::SqlitePool;
+use maskline_store::{directory, journal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +36,7 @@ async fn run(ledger: &Ledger, mut filling: Option<Filling>, closing: Cancellatio
     let shared = &*ledger.shared;
     let mut tip = shared.tip.subscribe();
     let readers = loop {
-        match sqlite::readers(&shared.options.dir, 1).await {
+        match directory::readers(&shared.options.dir, 1).await {
             Ok(readers) => break readers,
             Err(error) => {
                 tracing::error!(%error, "the projector cannot read the database");
@@ -98,7 +97,7 @@ async fn paused(closing: &CancellationToken) -> bool {
 }
 
 /// Takes the next stretch of the journal after `seq`.
-async fn project(shared: &Shared, readers: &SqlitePool, seq: u64) -> Result<(), ProjectError> {
+async fn project(shared: &Shared, readers: &Readers, seq: u64) -> Result<(), ProjectError> {
     let batches = {
         let mut conn = readers.acquire().await?;
         journal::read(&mut conn, seq + 1, BATCHES).await?
@@ -121,7 +120,7 @@ async fn project(shared: &Shared, readers: &SqlitePool, seq: u64) -> Result<(), 
 #[derive(Debug, thiserror::Error)]
 enum ProjectError {
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(#[from] db::Error),
     #[error(transparent)]
     Payload(#[from] maskline_journal::payload::PayloadError),
 }

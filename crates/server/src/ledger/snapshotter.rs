@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use maskline_journal::payload::WRITER;
 use maskline_journal::snapshot::{Parts, Seal};
+use maskline_store::db::{self, Readers};
+use maskline_store::directory::{self, OpenError};
 use maskline_store::journal;
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::projection;
 use maskline_store::recovery::{RecoverError, recover};
 use maskline_store::snapshot;
-use maskline_store::sqlite::{self, OpenError};
-use sqlx::SqlitePool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +48,7 @@ const PARTS_AT_A_TIME: u32 = 1;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SnapshotterError {
     #[error(transparent)]
-    Database(#[from] sqlx::Error),
+    Database(#[from] db::Error),
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -106,7 +106,7 @@ fn is_due(shared: &Shared, taken_at: Option<Instant>) -> bool {
 /// caller holds `keeping`, here and in [`tidy`].
 pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterError> {
     let begun = Instant::now();
-    let readers = sqlite::readers(&shared.options.dir, 1).await?;
+    let readers = directory::readers(&shared.options.dir, 1).await?;
     let upto = *shared.tip.borrow();
     let batches = shared.appended.batches.load(Ordering::Relaxed);
     let events = shared.appended.events.load(Ordering::Relaxed);
@@ -166,8 +166,8 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterErr
 }
 
 /// Takes away what a crash left of a snapshot.
-async fn drop_unsealed(shared: &Shared, readers: &SqlitePool) -> Result<(), SnapshotterError> {
-    let found = snapshot::list(&mut *readers.acquire().await?).await?;
+async fn drop_unsealed(shared: &Shared, readers: &Readers) -> Result<(), SnapshotterError> {
+    let found = snapshot::list(&mut readers.acquire().await?).await?;
     for (seq, seal) in found {
         if seal.is_none() {
             drop_snapshot(shared, seq).await?;
@@ -187,8 +187,8 @@ async fn drop_snapshot(shared: &Shared, seq: u64) -> Result<(), SnapshotterError
 
 /// Drops superfluous snapshots and batches.
 pub(super) async fn tidy(shared: &Shared) -> Result<(), SnapshotterError> {
-    let readers = sqlite::readers(&shared.options.dir, 1).await?;
-    let found = snapshot::list(&mut *readers.acquire().await?).await?;
+    let readers = directory::readers(&shared.options.dir, 1).await?;
+    let found = snapshot::list(&mut readers.acquire().await?).await?;
     for seq in maskline_journal::snapshot::superfluous(&found, None) {
         drop_snapshot(shared, seq).await?;
     }

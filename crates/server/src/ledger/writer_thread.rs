@@ -13,12 +13,12 @@ use maskline_domain::Outcome;
 use maskline_journal::Append;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::{Input, Output, SubmitError};
+use maskline_store::db::{Connection, sqlite};
+use maskline_store::directory::DataDir;
 use maskline_store::failure::{self, Done};
 use maskline_store::maintenance::do_maintenance;
 use maskline_store::record_writes::write_records;
-use maskline_store::sqlite::{self, DataDir};
 use maskline_store::{journal, meta};
-use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ const MAINTENANCE_BYTES: u64 = 512 << 10;
 pub(super) struct Parts {
     pub shared: Arc<Shared>,
     pub dir: DataDir,
-    pub conn: SqliteConnection,
+    pub conn: Connection,
     pub submissions: mpsc::Receiver<Input<Caller>>,
     pub records: mpsc::Receiver<QueuedWrite>,
     pub maintenance: mpsc::Receiver<QueuedMaintenance>,
@@ -445,7 +445,7 @@ impl Thread {
         }
         self.checkpoint().await?;
         let Parts { conn, dir, .. } = self.parts;
-        if let Err(error) = sqlx::Connection::close(conn).await {
+        if let Err(error) = conn.close().await {
             tracing::warn!(%error, "the database did not close in order");
         }
         drop(dir);

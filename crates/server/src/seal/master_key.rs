@@ -215,7 +215,7 @@ pub fn find(
 ) -> Result<Option<(MasterKeys, KeyOrigin)>, KeyError> {
     let file = place.file(data);
     let is_by_file = variable.is_none() && place.command.is_empty();
-    let is_new = || !file.exists() && !data.join(maskline_store::sqlite::FILE).exists();
+    let is_new = || !file.exists() && !data.join(maskline_store::directory::FILE).exists();
     if is_by_file && is_new() && !is_inside(&file, data) {
         return Ok(None);
     }
@@ -251,7 +251,7 @@ fn read_or_make(file: &Path, data: &Path) -> Result<(Zeroizing<String>, KeyOrigi
             Ok((text, KeyOrigin::File(file.to_owned())))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            if data.join(maskline_store::sqlite::FILE).exists() {
+            if data.join(maskline_store::directory::FILE).exists() {
                 return Err(KeyError::Lost {
                     file: file.to_owned(),
                     data: data.to_owned(),

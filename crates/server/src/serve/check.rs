@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 
-use maskline_store::sqlite;
+use maskline_store::directory;
 use tokio::net::lookup_host;
 
 use super::{certificates, master};
@@ -41,7 +41,7 @@ pub fn check(inputs: &Inputs) -> Result<Checked, Failure> {
         .warnings
         .extend(found.map(|warning| warning.to_string()));
     checked.warnings.extend(elsewhere(&loaded)?);
-    if key.is_none() && !data.join(sqlite::FILE).exists() {
+    if key.is_none() && !data.join(directory::FILE).exists() {
         let text = "there is no data yet; the first start makes it, and a master key";
         checked.warnings.push(text.to_owned());
     }

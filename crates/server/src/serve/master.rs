@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use maskline_store::directory::DataDir;
 use maskline_store::meta;
-use maskline_store::sqlite::DataDir;
 
 use super::not_opened;
 use crate::config::Loaded;
@@ -88,9 +88,7 @@ async fn prove(sealer: &Sealer, origin: &KeyOrigin, data: &Path) -> Result<(), F
             .await
             .map_err(|error| text(&error))?;
     }
-    sqlx::Connection::close(conn)
-        .await
-        .map_err(|error| text(&error))
+    conn.close().await.map_err(|error| text(&error))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod paths;
 mod purity;
 mod search_words;
 mod server_rooms;
+mod sql;
 mod test_binaries;
 mod vendor;
 mod words;

@@ -5,7 +5,8 @@ use maskline_domain::Row;
 use maskline_journal::Append;
 use maskline_journal::snapshot::{Parts, Seal};
 use maskline_sim::World;
-use maskline_store::sqlite::DataDir;
+use maskline_store::db::sql;
+use maskline_store::directory::DataDir;
 use maskline_store::{Zstd, journal, recovery, snapshot};
 
 #[tokio::test]
@@ -25,9 +26,9 @@ async fn sqlite_recovers_what_the_model_has() {
         // first row cannot be appended to nothing, so it is put in by hand.
         let first = batches.first().expect("some batches");
         if first.seq > 1 {
-            sqlx::query(
+            let insert = sql(
                 "INSERT INTO journal (partition, seq, at, prev_hash, hash, payload, personal) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
             )
             .bind(journal::PARTITION)
             .bind(first.seq as i64)
@@ -35,10 +36,8 @@ async fn sqlite_recovers_what_the_model_has() {
             .bind(&first.prev_hash.0[..])
             .bind(&first.hash.0[..])
             .bind(&first.payload)
-            .bind(&first.personal)
-            .execute(&mut conn)
-            .await
-            .expect("an empty table takes it");
+            .bind(&first.personal);
+            conn.execute(insert).await.expect("an empty table takes it");
         }
         for batch in batches
             .iter()

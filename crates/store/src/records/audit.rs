@@ -2,10 +2,9 @@
 
 use maskline_domain::{Actor, Event, Timestamp};
 use serde_json::Value;
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{QueryBuilder, Sqlite, query_as};
 
 use super::entry::{Place, actor, runs};
+use crate::db::{Connection, Error, Readers, Row, sql};
 
 /// One line of the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,20 +72,19 @@ fn conceal(facts: &mut Value) {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write(conn: &mut SqliteConnection, entries: &[AuditEntry]) -> Result<(), sqlx::Error> {
+pub async fn write(conn: &mut Connection, entries: &[AuditEntry]) -> Result<(), Error> {
     for some in runs(entries) {
-        let mut insert =
-            QueryBuilder::<Sqlite>::new("INSERT INTO audit (seq, event, at, actor, deed, facts) ");
-        insert.push_values(some, |mut row, entry| {
-            row.push_bind(entry.place.seq as i64)
-                .push_bind(i64::from(entry.place.event))
-                .push_bind(entry.place.at.0)
-                .push_bind(&entry.actor)
-                .push_bind(&entry.action)
-                .push_bind(&entry.facts);
-        });
-        insert.push(" ON CONFLICT (seq, event) DO NOTHING");
-        insert.build().execute(&mut *conn).await?;
+        let insert = sql("INSERT INTO audit (seq, event, at, actor, deed, facts) ")
+            .push_rows(some, |row, entry| {
+                row.bind(entry.place.seq as i64)
+                    .bind(entry.place.event)
+                    .bind(entry.place.at.0)
+                    .bind(&entry.actor)
+                    .bind(&entry.action)
+                    .bind(&entry.facts)
+            })
+            .push(" ON CONFLICT (seq, event) DO NOTHING");
+        conn.execute(insert).await?;
     }
     Ok(())
 }
@@ -96,31 +94,31 @@ pub async fn write(conn: &mut SqliteConnection, entries: &[AuditEntry]) -> Resul
 /// # Errors
 /// Those of the database.
 pub async fn list(
-    readers: &SqlitePool,
+    readers: &Readers,
     before: Option<u64>,
     limit: u32,
-) -> Result<Vec<AuditEntry>, sqlx::Error> {
-    let rows: Vec<(i64, i64, i64, String, String, String)> = query_as(
-        "SELECT seq, event, at, actor, deed, facts FROM audit WHERE seq < $1 \
-         ORDER BY seq DESC, event DESC LIMIT $2",
+) -> Result<Vec<AuditEntry>, Error> {
+    let select = sql(
+        "SELECT seq, event, at, actor, deed, facts FROM audit WHERE seq < ? \
+         ORDER BY seq DESC, event DESC LIMIT ?",
     )
     .bind(before.map_or(i64::MAX, |seq| seq as i64))
-    .bind(i64::from(limit))
-    .fetch_all(readers)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(seq, event, at, actor, action, facts)| AuditEntry {
-            place: Place {
-                seq: seq as u64,
-                event: event as u32,
-                at: Timestamp(at),
-            },
-            actor,
-            action,
-            facts,
-        })
-        .collect())
+    .bind(limit);
+    let rows = readers.fetch_all(select).await?;
+    rows.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<AuditEntry, Error> {
+    Ok(AuditEntry {
+        place: Place {
+            seq: row.get::<i64>("seq")? as u64,
+            event: row.get::<i64>("event")? as u32,
+            at: Timestamp(row.get("at")?),
+        },
+        actor: row.get("actor")?,
+        action: row.get("deed")?,
+        facts: row.get("facts")?,
+    })
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 //! dies with its node still has a record; closing it is one transaction.
 
 use std::array;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, query, query_as};
+
+use crate::db::{Connection, Error, Readers, Row, Statement, sql};
 
 /// The columns after `state`, in the order in which they are bound and read.
 const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, caller, callee, \
@@ -43,8 +44,6 @@ static OPENING: LazyLock<[String; ROWS_MAX]> =
 static CLOSING: LazyLock<[String; ROWS_MAX]> =
     LazyLock::new(|| array::from_fn(|before| statement("closed", before + 1, CLOSED_BEFORE)));
 
-/// Parameters have no numbers: SQLite looks numbered ones up in a list, which
-/// for many rows takes longer than all the rest.
 fn statement(state: &str, rows: usize, conflict: &str) -> String {
     let row = format!("('{state}'{})", ", ?".repeat(COLUMNS_COUNT));
     let rows = vec![row; rows].join(", ");
@@ -66,10 +65,10 @@ pub enum RowChange {
 /// # Errors
 /// Those of the database.
 pub async fn write(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     change: RowChange,
     calls: &[&CallRecord],
-) -> Result<usize, sqlx::Error> {
+) -> Result<usize, Error> {
     let calls = &calls[..calls.len().min(ROWS_MAX)];
     let Some(before) = calls.len().checked_sub(1) else {
         return Ok(0);
@@ -78,10 +77,9 @@ pub async fn write(
         RowChange::Open => &OPENING[before],
         RowChange::Close => &CLOSING[before],
     };
-    let bound = (calls.iter()).fold(query(AssertSqlSafe(statement.as_str())), |query, call| {
-        bind(query, call)
-    });
-    bound.execute(conn).await?;
+    let statement = sql(statement).with_room(calls.len() * COLUMNS_COUNT);
+    let bound = calls.iter().fold(statement, |rows, call| bind(rows, call));
+    conn.execute(bound).await?;
     Ok(calls.len())
 }
 
@@ -91,22 +89,19 @@ pub async fn write(
 /// # Errors
 /// Those of the database.
 pub async fn lost(
-    readers: &SqlitePool,
+    readers: &Readers,
     node: &str,
     boot: &str,
-) -> Result<Vec<(String, Timestamp)>, sqlx::Error> {
-    let rows: Vec<(String, i64)> = query_as(
-        "SELECT call_id, arrived_at FROM call_record \
-         WHERE state = 'open' AND node = $1 AND boot <> $2 ORDER BY call_id",
-    )
+) -> Result<Vec<(String, Timestamp)>, Error> {
+    let select = sql("SELECT call_id, arrived_at FROM call_record \
+         WHERE state = 'open' AND node = ? AND boot <> ? ORDER BY call_id")
     .bind(node)
-    .bind(boot)
-    .fetch_all(readers)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, at)| (id, Timestamp(at)))
-        .collect())
+    .bind(boot);
+    let rows = readers.fetch_all(select).await?;
+    let call = |row: &Row| -> Result<(String, Timestamp), Error> {
+        Ok((row.get("call_id")?, Timestamp(row.get("arrived_at")?)))
+    };
+    rows.iter().map(call).collect()
 }
 
 /// Closes the calls of `node` that an earlier run than `boot` left open, and
@@ -116,31 +111,29 @@ pub async fn lost(
 /// # Errors
 /// Those of the database.
 pub async fn close_lost(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     node: &str,
     boot: &str,
     at: Timestamp,
     recordings: &[(String, String)],
-) -> Result<u64, sqlx::Error> {
+) -> Result<u64, Error> {
     // Before they are closed, since then nothing tells them from others.
     for (call_id, file) in recordings {
-        query("UPDATE call_record SET recording = $2 WHERE call_id = $1 AND state = 'open'")
-            .bind(call_id)
-            .bind(file)
-            .execute(&mut *conn)
-            .await?;
+        let update =
+            sql("UPDATE call_record SET recording = ? WHERE call_id = ? AND state = 'open'")
+                .bind(file)
+                .bind(call_id);
+        conn.execute(update).await?;
     }
-    let done = query(
-        "UPDATE call_record SET state = 'closed', released_at = $3, situation = $4, \
-         release_by = 'platform' WHERE state = 'open' AND node = $1 AND boot <> $2",
+    let update = sql(
+        "UPDATE call_record SET state = 'closed', released_at = ?, situation = ?, \
+         release_by = 'platform' WHERE state = 'open' AND node = ? AND boot <> ?",
     )
-    .bind(node)
-    .bind(boot)
     .bind(at.0)
     .bind(NODE_LOST)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+    .bind(node)
+    .bind(boot);
+    conn.execute(update).await
 }
 
 /// Which calls to list.
@@ -173,7 +166,7 @@ pub struct Unreadable {
     /// The call.
     pub call_id: String,
     /// What is wrong with the row; it names the column and not its content.
-    pub source: sqlx::Error,
+    pub source: Error,
 }
 
 /// A call with whether it is still open, if its row can be read.
@@ -183,70 +176,68 @@ pub type Listed = Result<(CallRecord, bool), Unreadable>;
 ///
 /// # Errors
 /// Those of the database.
-pub async fn list(readers: &SqlitePool, filter: &Filter) -> Result<Vec<Listed>, sqlx::Error> {
-    let rows = select("", filter).build().fetch_all(readers).await?;
+pub async fn list(readers: &Readers, filter: &Filter) -> Result<Vec<Listed>, Error> {
+    let rows = readers.fetch_all(select(filter)).await?;
     Ok(rows.iter().map(listed).collect())
 }
 
-/// The query of a list, behind a word such as `EXPLAIN`. Whatever is given, an
-/// index leads to the rows and gives them in their order, so that no list reads
-/// the calls of others.
-fn select(word: &str, filter: &Filter) -> QueryBuilder<Sqlite> {
+/// The query of a list. Whatever is given, an index leads to the rows and gives
+/// them in their order, so that no list reads the calls of others.
+fn select(filter: &Filter) -> Statement<'_> {
     // Open calls are few: they are looked through whatever else is wanted, and never looked for
     // among all that ever were. The limit keeps the two queries apart.
-    let of = match filter.open {
-        Some(true) => format!("(SELECT * FROM call_record WHERE state = 'open' LIMIT {OPEN_MAX})"),
-        Some(false) | None => "call_record".to_owned(),
+    let mut select = sql("SELECT state, ").push(COLUMNS);
+    select = match filter.open {
+        Some(true) => select
+            .push(" FROM (SELECT * FROM call_record WHERE state = 'open' LIMIT ?) AS open_call")
+            .bind(OPEN_MAX),
+        Some(false) | None => select.push(" FROM call_record"),
     };
-    let mut select = QueryBuilder::<Sqlite>::new(format!(
-        "{word} SELECT state, {COLUMNS} FROM {of} WHERE arrived_at < "
-    ));
-    select.push_bind(filter.before.map_or(i64::MAX, |at| at.0));
+    select = select
+        .push(" WHERE arrived_at < ?")
+        .bind(filter.before.map_or(i64::MAX, |at| at.0));
     if let Some(x) = filter.x {
-        select.push(" AND x = ").push_bind(x.reveal());
+        select = select.push(" AND x = ?").bind(x.reveal());
     }
     if let Some(since) = filter.since {
-        select.push(" AND arrived_at >= ").push_bind(since.0);
+        select = select.push(" AND arrived_at >= ?").bind(since.0);
     }
     if let Some(pool) = &filter.pool {
-        select.push(" AND pool = ").push_bind(pool.clone());
+        select = select.push(" AND pool = ?").bind(pool);
     }
     if let Some(account) = &filter.account {
-        select.push(" AND account = ").push_bind(account.clone());
+        select = select.push(" AND account = ?").bind(account);
     }
     if let Some(situation) = &filter.situation {
-        select
-            .push(" AND situation = ")
-            .push_bind(situation.clone());
+        select = select.push(" AND situation = ?").bind(situation);
     }
     if let Some(id) = filter.subs_id {
-        select.push(" AND subs_id = ").push_bind(id.0 as i64);
+        select = select.push(" AND subs_id = ?").bind(id.0 as i64);
     }
     if filter.open == Some(false) {
-        select.push(" AND state = 'closed'");
+        select = select.push(" AND state = 'closed'");
     }
     select
-        .push(" ORDER BY arrived_at DESC, call_id DESC LIMIT ")
-        .push_bind(i64::from(filter.limit));
-    select
+        .push(" ORDER BY arrived_at DESC, call_id DESC LIMIT ?")
+        .bind(filter.limit)
 }
 
 /// One call.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(readers: &SqlitePool, call_id: &str) -> Result<Option<Listed>, sqlx::Error> {
-    let sql = format!("SELECT state, {COLUMNS} FROM call_record WHERE call_id = $1");
-    query(AssertSqlSafe(sql))
-        .bind(call_id)
-        .fetch_optional(readers)
-        .await
-        .map(|row| row.as_ref().map(listed))
+pub async fn get(readers: &Readers, call_id: &str) -> Result<Option<Listed>, Error> {
+    let select = sql("SELECT state, ")
+        .push(COLUMNS)
+        .push(" FROM call_record WHERE call_id = ?")
+        .bind(call_id);
+    let row = readers.fetch_optional(select).await?;
+    Ok(row.as_ref().map(listed))
 }
 
-fn listed(row: &SqliteRow) -> Listed {
+fn listed(row: &Row) -> Listed {
     read(row).map_err(|source| Unreadable {
-        call_id: row.try_get("call_id").unwrap_or_default(),
+        call_id: row.get("call_id").unwrap_or_default(),
         source,
     })
 }
@@ -258,15 +249,13 @@ fn listed(row: &SqliteRow) -> Listed {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn erase(conn: &mut SqliteConnection, subs_id: SubsId) -> Result<u64, sqlx::Error> {
-    let done = query(
+pub async fn erase(conn: &mut Connection, subs_id: SubsId) -> Result<u64, Error> {
+    let update = sql(
         "UPDATE call_record SET caller = NULL, callee = NULL, a = NULL, b = NULL, \
-         out_id = NULL, out_order_id = NULL, ladder = NULL WHERE subs_id = $1",
+         out_id = NULL, out_order_id = NULL, ladder = NULL WHERE subs_id = ?",
     )
-    .bind(subs_id.0 as i64)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+    .bind(subs_id.0 as i64);
+    conn.execute(update).await
 }
 
 /// Blanks `number` wherever it is a party of a call. Says in how many records.
@@ -274,29 +263,22 @@ pub async fn erase(conn: &mut SqliteConnection, subs_id: SubsId) -> Result<u64, 
 ///
 /// # Errors
 /// Those of the database.
-pub async fn erase_number(
-    conn: &mut SqliteConnection,
-    number: PhoneNumber,
-) -> Result<u64, sqlx::Error> {
-    let done = query(
-        "UPDATE call_record SET caller = NULLIF(caller, $1), callee = NULLIF(callee, $1), \
-         a = NULLIF(a, $1), b = NULLIF(b, $1), ladder = NULL \
-         WHERE caller = $1 OR callee = $1 OR a = $1 OR b = $1",
-    )
-    .bind(number.reveal())
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected())
+pub async fn erase_number(conn: &mut Connection, number: PhoneNumber) -> Result<u64, Error> {
+    let update = sql(
+        "UPDATE call_record SET caller = NULLIF(caller, ?), callee = NULLIF(callee, ?), \
+         a = NULLIF(a, ?), b = NULLIF(b, ?), ladder = NULL \
+         WHERE caller = ? OR callee = ? OR a = ? OR b = ?",
+    );
+    let digits = number.reveal();
+    let update = (0..8).fold(update, |update, _| update.bind(&digits));
+    conn.execute(update).await
 }
 
-type Query<'q> = sqlx::query::Query<'q, Sqlite, SqliteArguments>;
-
 /// As many values as [`COLUMNS_COUNT`] says.
-fn bind<'q>(query: Query<'q>, call: &'q CallRecord) -> Query<'q> {
+fn bind<'a>(row: Statement<'a>, call: &'a CallRecord) -> Statement<'a> {
     let digits = |number: Option<PhoneNumber>| number.map(PhoneNumber::reveal);
     let moment = |at: Option<Timestamp>| at.map(|at| at.0);
-    query
-        .bind(&call.call_id)
+    row.bind(&call.call_id)
         .bind(&call.node)
         .bind(&call.boot)
         .bind(&call.account)
@@ -329,36 +311,29 @@ fn bind<'q>(query: Query<'q>, call: &'q CallRecord) -> Query<'q> {
 }
 
 /// A whole number of few digits.
-fn small<T: TryFrom<i64>>(number: Option<i64>, column: &str) -> Result<Option<T>, sqlx::Error>
+fn small<T: TryFrom<i64>>(number: Option<i64>, column: &str) -> Result<Option<T>, Error>
 where
-    T::Error: std::error::Error + Send + Sync + 'static,
+    T::Error: std::fmt::Display,
 {
     let number = number.map(T::try_from).transpose();
-    number.map_err(|error| in_column(column, error))
+    number.map_err(|error| Error::in_column(column, &error))
 }
 
-/// What is wrong with a column. None of the errors given here shows its content.
-fn in_column(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::ColumnDecode {
-        index: column.to_owned(),
-        source: Box::new(error),
-    }
-}
-
-fn read(row: &SqliteRow) -> Result<(CallRecord, bool), sqlx::Error> {
-    let text = |column: &str| row.try_get::<Option<String>, _>(column);
-    let number = |column: &str| -> Result<Option<PhoneNumber>, sqlx::Error> {
-        let digits: Option<&str> = row.try_get(column)?;
+/// What an error tells names the column and nothing of its content.
+fn read(row: &Row) -> Result<(CallRecord, bool), Error> {
+    let text = |column: &str| row.get::<Option<String>>(column);
+    let number = |column: &str| -> Result<Option<PhoneNumber>, Error> {
+        let digits: Option<Cow<'_, str>> = row.get(column)?;
         let number = digits.filter(|digits| !digits.is_empty());
-        let number = number.map(PhoneNumber::parse).transpose();
-        number.map_err(|error| in_column(column, error))
+        let number = number.map(|digits| PhoneNumber::parse(&digits)).transpose();
+        number.map_err(|error| Error::in_column(column, &error))
     };
-    let integer = |column: &str| row.try_get::<Option<i64>, _>(column);
-    let moment = |column: &str| Ok::<_, sqlx::Error>(integer(column)?.map(Timestamp));
+    let integer = |column: &str| row.get::<Option<i64>>(column);
+    let moment = |column: &str| Ok::<_, Error>(integer(column)?.map(Timestamp));
     let call = CallRecord {
-        call_id: row.try_get("call_id")?,
-        node: row.try_get("node")?,
-        boot: row.try_get("boot")?,
+        call_id: row.get("call_id")?,
+        node: row.get("node")?,
+        boot: row.get("boot")?,
         account: text("account")?,
         pool: text("pool")?,
         product: text("product")?,
@@ -373,7 +348,7 @@ fn read(row: &SqliteRow) -> Result<(CallRecord, bool), sqlx::Error> {
         out_order_id: text("out_order_id")?,
         trunk_in: text("trunk_in")?,
         trunk_out: text("trunk_out")?,
-        arrived_at: Timestamp(row.try_get("arrived_at")?),
+        arrived_at: Timestamp(row.get("arrived_at")?),
         dialled_at: moment("dialled_at")?,
         ringing_at: moment("ringing_at")?,
         answered_at: moment("answered_at")?,
@@ -387,7 +362,7 @@ fn read(row: &SqliteRow) -> Result<(CallRecord, bool), sqlx::Error> {
         media: text("media")?,
         ladder: text("ladder")?,
     };
-    let state: &str = row.try_get("state")?;
+    let state: Cow<'_, str> = row.get("state")?;
     Ok((call, state == "open"))
 }
 

@@ -2,15 +2,15 @@
 //!
 //! Serves queries for bindings that are no longer in the state.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use maskline_domain::{
     AccountId, Actor, Binding, EndCause, Event, Owner, PhoneNumber, PoolKey, SubsId, Timestamp,
 };
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{AssertSqlSafe, QueryBuilder, Sqlite, query, query_as, query_scalar};
 
 use super::entry::{Place, actor, runs};
+use crate::db::{Connection, Error, Readers, Row, Statement, sql};
 
 /// What happened to one binding.
 #[derive(Debug, Clone)]
@@ -133,7 +133,7 @@ struct End<'a> {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write(conn: &mut SqliteConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Error> {
     // A binding is made before it is changed, and changed before it ends, so
     // the three may be written one after the other; of several changes only
     // the last one counts.
@@ -172,29 +172,26 @@ pub async fn write(conn: &mut SqliteConnection, changes: &[Change]) -> Result<()
     Ok(())
 }
 
-async fn write_made(
-    conn: &mut SqliteConnection,
-    made: &[(&Change, &Binding)],
-) -> Result<(), sqlx::Error> {
-    let mut insert = QueryBuilder::<Sqlite>::new(
+async fn write_made(conn: &mut Connection, made: &[(&Change, &Binding)]) -> Result<(), Error> {
+    let insert = sql(
         "INSERT INTO binding_history (subs_id, x, a, b, bound_at, bound_by, facts, seq, event, \
          pool, account) ",
-    );
-    insert.push_values(made, |mut row, (change, binding)| {
-        row.push_bind(binding.subs_id.0 as i64)
-            .push_bind(binding.x.reveal())
-            .push_bind(party(Some(binding.a)))
-            .push_bind(party(binding.b))
-            .push_bind(binding.created_at.0)
-            .push_bind(&change.by)
-            .push_bind(facts(binding))
-            .push_bind(change.place.seq as i64)
-            .push_bind(i64::from(change.place.event))
-            .push_bind(binding.owner.as_ref().map(pool))
-            .push_bind(binding.owner.as_ref().map(account));
-    });
-    insert.push(" ON CONFLICT (subs_id) DO NOTHING");
-    insert.build().execute(conn).await?;
+    )
+    .push_rows(made, |row, (change, binding)| {
+        row.bind(binding.subs_id.0 as i64)
+            .bind(binding.x.reveal())
+            .bind(party(Some(binding.a)))
+            .bind(party(binding.b))
+            .bind(binding.created_at.0)
+            .bind(&change.by)
+            .bind(facts(binding))
+            .bind(change.place.seq as i64)
+            .bind(change.place.event)
+            .bind(binding.owner.as_ref().map(pool))
+            .bind(binding.owner.as_ref().map(account))
+    })
+    .push(" ON CONFLICT (subs_id) DO NOTHING");
+    conn.execute(insert).await?;
     Ok(())
 }
 
@@ -204,50 +201,50 @@ const IF_LATER: &str = ") AS new WHERE binding_history.subs_id = new.column1 \
     OR (binding_history.seq = new.column2 AND binding_history.event < new.column3))";
 
 async fn write_changed(
-    conn: &mut SqliteConnection,
+    conn: &mut Connection,
     changed: &[(&Change, &Binding)],
-) -> Result<(), sqlx::Error> {
-    let mut update = QueryBuilder::<Sqlite>::new(
+) -> Result<(), Error> {
+    let update = sql(
         "UPDATE binding_history SET seq = new.column2, event = new.column3, \
          facts = new.column4, changed_by = new.column5, a = new.column6, b = new.column7, \
          pool = COALESCE(binding_history.pool, new.column8), \
          account = COALESCE(binding_history.account, new.column9) FROM (",
-    );
-    update.push_values(changed, |mut row, (change, binding)| {
-        row.push_bind(binding.subs_id.0 as i64)
-            .push_bind(change.place.seq as i64)
-            .push_bind(i64::from(change.place.event))
-            .push_bind(facts(binding))
-            .push_bind(&change.by)
-            .push_bind(party(Some(binding.a)))
-            .push_bind(party(binding.b))
-            .push_bind(binding.owner.as_ref().map(pool))
-            .push_bind(binding.owner.as_ref().map(account));
-    });
-    update.push(IF_LATER);
-    update.build().execute(conn).await?;
+    )
+    .push_rows(changed, |row, (change, binding)| {
+        row.bind(binding.subs_id.0 as i64)
+            .bind(change.place.seq as i64)
+            .bind(change.place.event)
+            .bind(facts(binding))
+            .bind(&change.by)
+            .bind(party(Some(binding.a)))
+            .bind(party(binding.b))
+            .bind(binding.owner.as_ref().map(pool))
+            .bind(binding.owner.as_ref().map(account))
+    })
+    .push(IF_LATER);
+    conn.execute(update).await?;
     Ok(())
 }
 
-async fn write_ended(conn: &mut SqliteConnection, ended: &[End<'_>]) -> Result<(), sqlx::Error> {
-    let mut update = QueryBuilder::<Sqlite>::new(
+async fn write_ended(conn: &mut Connection, ended: &[End<'_>]) -> Result<(), Error> {
+    let update = sql(
         "UPDATE binding_history SET seq = new.column2, event = new.column3, \
          ended_at = new.column4, ended_by = new.column5, end_cause = new.column6, \
          pool = COALESCE(binding_history.pool, new.column7), \
          account = COALESCE(binding_history.account, new.column8) FROM (",
-    );
-    update.push_values(ended, |mut row, end| {
-        row.push_bind(end.subs_id.0 as i64)
-            .push_bind(end.change.place.seq as i64)
-            .push_bind(i64::from(end.change.place.event))
-            .push_bind(end.at.0)
-            .push_bind(&end.change.by)
-            .push_bind(cause_name(end.cause))
-            .push_bind(end.owner.map(pool))
-            .push_bind(end.owner.map(account));
-    });
-    update.push(IF_LATER);
-    update.build().execute(conn).await?;
+    )
+    .push_rows(ended, |row, end| {
+        row.bind(end.subs_id.0 as i64)
+            .bind(end.change.place.seq as i64)
+            .bind(end.change.place.event)
+            .bind(end.at.0)
+            .bind(&end.change.by)
+            .bind(cause_name(end.cause))
+            .bind(end.owner.map(pool))
+            .bind(end.owner.map(account))
+    })
+    .push(IF_LATER);
+    conn.execute(update).await?;
     Ok(())
 }
 
@@ -256,22 +253,15 @@ async fn write_ended(conn: &mut SqliteConnection, ended: &[End<'_>]) -> Result<(
 ///
 /// # Errors
 /// Those of the database.
-pub async fn own(
-    conn: &mut SqliteConnection,
-    owners: &[(SubsId, Owner)],
-) -> Result<u64, sqlx::Error> {
+pub async fn own(conn: &mut Connection, owners: &[(SubsId, Owner)]) -> Result<u64, Error> {
     let mut filled = 0;
     for (subs_id, owner) in owners {
-        let done = query(
-            "UPDATE binding_history SET pool = $2, account = $3 \
-             WHERE subs_id = $1 AND pool IS NULL",
-        )
-        .bind(subs_id.0 as i64)
+        let update = sql("UPDATE binding_history SET pool = ?, account = ? \
+             WHERE subs_id = ? AND pool IS NULL")
         .bind(pool(owner))
         .bind(account(owner))
-        .execute(&mut *conn)
-        .await?;
-        filled += done.rows_affected();
+        .bind(subs_id.0 as i64);
+        filled += conn.execute(update).await?;
     }
     Ok(filled)
 }
@@ -280,20 +270,17 @@ pub async fn own(
 ///
 /// # Errors
 /// Those of the database.
-pub async fn any_unowned(conn: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let found: Option<i64> =
-        query_scalar("SELECT subs_id FROM binding_history WHERE pool IS NULL LIMIT 1")
-            .fetch_optional(conn)
-            .await?;
-    Ok(found.is_some())
+pub async fn any_unowned(conn: &mut Connection) -> Result<bool, Error> {
+    let select = sql("SELECT subs_id FROM binding_history WHERE pool IS NULL LIMIT 1");
+    Ok(conn.fetch_optional(select).await?.is_some())
 }
 
-fn pool(owner: &Owner) -> String {
-    owner.pool.as_str().to_owned()
+fn pool(owner: &Owner) -> &str {
+    owner.pool.as_str()
 }
 
-fn account(owner: &Owner) -> String {
-    owner.account.as_str().to_owned()
+fn account(owner: &Owner) -> &str {
+    owner.account.as_str()
 }
 
 /// A binding whose person was erased has no facts. Its owner stands beside them.
@@ -321,34 +308,21 @@ fn cause_name(cause: EndCause) -> &'static str {
     }
 }
 
-/// What [`past`] reads, in its order.
+/// What [`past`] reads.
 const COLUMNS: &str = "subs_id, x, bound_by, changed_by, ended_at, ended_by, end_cause, facts, \
     pool, account";
-
-type Columns = (
-    i64,
-    String,
-    String,
-    Option<String>,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-);
 
 /// What is known of one binding.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn get(readers: &SqlitePool, subs_id: SubsId) -> Result<Option<Past>, sqlx::Error> {
-    let sql = format!("SELECT {COLUMNS} FROM binding_history WHERE subs_id = $1");
-    let row: Option<Columns> = query_as(AssertSqlSafe(sql))
-        .bind(subs_id.0 as i64)
-        .fetch_optional(readers)
-        .await?;
-    Ok(row.map(past))
+pub async fn get(readers: &Readers, subs_id: SubsId) -> Result<Option<Past>, Error> {
+    let select = sql("SELECT ")
+        .push(COLUMNS)
+        .push(" FROM binding_history WHERE subs_id = ?")
+        .bind(subs_id.0 as i64);
+    let row = readers.fetch_optional(select).await?;
+    row.as_ref().map(past).transpose()
 }
 
 /// The bindings on X that were in force at some moment from `from` to `to`,
@@ -357,24 +331,24 @@ pub async fn get(readers: &SqlitePool, subs_id: SubsId) -> Result<Option<Past>, 
 /// # Errors
 /// Those of the database.
 pub async fn on_x(
-    readers: &SqlitePool,
+    readers: &Readers,
     x: PhoneNumber,
     from: Timestamp,
     to: Timestamp,
     limit: u32,
-) -> Result<Vec<Past>, sqlx::Error> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM binding_history WHERE x = $1 AND bound_at <= $3 \
-         AND (ended_at IS NULL OR ended_at > $2) ORDER BY bound_at DESC LIMIT $4"
-    );
-    let rows: Vec<Columns> = query_as(AssertSqlSafe(sql))
+) -> Result<Vec<Past>, Error> {
+    let select = sql("SELECT ")
+        .push(COLUMNS)
+        .push(
+            " FROM binding_history WHERE x = ? AND bound_at <= ? \
+             AND (ended_at IS NULL OR ended_at > ?) ORDER BY bound_at DESC LIMIT ?",
+        )
         .bind(x.reveal())
-        .bind(from.0)
         .bind(to.0)
-        .bind(i64::from(limit))
-        .fetch_all(readers)
-        .await?;
-    Ok(rows.into_iter().map(past).collect())
+        .bind(from.0)
+        .bind(limit);
+    let rows = readers.fetch_all(select).await?;
+    rows.iter().map(past).collect()
 }
 
 /// Which ended bindings to list.
@@ -412,76 +386,68 @@ pub const VISITED_MAX: u32 = 200_000;
 ///
 /// # Errors
 /// Those of the database.
-pub async fn ended(readers: &SqlitePool, filter: &Filter) -> Result<Page, sqlx::Error> {
-    let before = filter
-        .before
-        .and_then(|id| i64::try_from(id.0).ok())
-        .unwrap_or(i64::MAX);
-    // Pool and X have an index; what has none is looked for among a bounded number of rows.
-    let among = |select: &mut QueryBuilder<Sqlite>| {
-        select
-            .push(" FROM binding_history WHERE subs_id < ")
-            .push_bind(before);
-        if let Some(x) = filter.x {
-            select.push(" AND x = ").push_bind(x.reveal());
-        }
-        if let Some(pool) = &filter.pool {
-            select
-                .push(" AND pool = ")
-                .push_bind(pool.as_str().to_owned());
-        }
-        select.push(" ORDER BY subs_id DESC LIMIT ");
-    };
-    let mut select = QueryBuilder::<Sqlite>::new(format!("SELECT {COLUMNS} FROM (SELECT * "));
-    among(&mut select);
-    select
-        .push_bind(i64::from(VISITED_MAX))
-        .push(") WHERE ended_at IS NOT NULL");
+pub async fn ended(readers: &Readers, filter: &Filter) -> Result<Page, Error> {
+    let mut select = sql("SELECT ").push(COLUMNS).push(" FROM (SELECT *");
+    select = among(select, filter)
+        .push(" LIMIT ?) AS visited WHERE ended_at IS NOT NULL")
+        .bind(VISITED_MAX);
     if let Some(account) = &filter.account {
-        select
-            .push(" AND account = ")
-            .push_bind(account.as_str().to_owned());
+        select = select.push(" AND account = ?").bind(account.as_str());
     }
     if let Some(party) = filter.party {
         let digits = party.reveal();
-        select.push(" AND (a = ").push_bind(digits.clone());
-        select.push(" OR b = ").push_bind(digits).push(")");
+        select = select
+            .push(" AND (a = ? OR b = ?)")
+            .bind(digits.clone())
+            .bind(digits);
     }
-    select
-        .push(" ORDER BY subs_id DESC LIMIT ")
-        .push_bind(i64::from(filter.limit) + 1);
-    let rows: Vec<Columns> = select.build_query_as().fetch_all(readers).await?;
-    let mut rows: Vec<Past> = rows.into_iter().map(past).collect();
+    select = select
+        .push(" ORDER BY subs_id DESC LIMIT ?")
+        .bind(i64::from(filter.limit) + 1);
+    let rows = readers.fetch_all(select).await?;
+    let mut rows = rows.iter().map(past).collect::<Result<Vec<Past>, _>>()?;
     if rows.len() > filter.limit as usize {
         rows.truncate(filter.limit as usize);
         let next = rows.last().map(|last| last.subs_id);
         return Ok(Page { rows, next });
     }
     // The last row that was looked at, if there were as many as are looked at.
-    let mut last = QueryBuilder::<Sqlite>::new("SELECT subs_id ");
-    among(&mut last);
-    last.push("1 OFFSET ").push_bind(i64::from(VISITED_MAX) - 1);
-    let next: Option<(i64,)> = last.build_query_as().fetch_optional(readers).await?;
-    let next = next.map(|(id,)| SubsId(id as u64));
+    let last = among(sql("SELECT subs_id"), filter)
+        .push(" LIMIT 1 OFFSET ?")
+        .bind(VISITED_MAX - 1);
+    let last = readers.fetch_optional(last).await?;
+    let next = last.map(|row| subs_id(&row)).transpose()?;
     Ok(Page { rows, next })
+}
+
+/// The rows that are looked at for a page, ended or not. Pool and X have an index; what has none is looked for among a
+/// bounded number of rows.
+fn among<'a>(select: Statement<'a>, filter: &'a Filter) -> Statement<'a> {
+    let before = filter.before.and_then(|id| i64::try_from(id.0).ok());
+    let mut select = select
+        .push(" FROM binding_history WHERE subs_id < ?")
+        .bind(before.unwrap_or(i64::MAX));
+    if let Some(x) = filter.x {
+        select = select.push(" AND x = ?").bind(x.reveal());
+    }
+    if let Some(pool) = &filter.pool {
+        select = select.push(" AND pool = ?").bind(pool.as_str());
+    }
+    select.push(" ORDER BY subs_id DESC")
 }
 
 /// The ended bindings in whose last facts `number` is A or B.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn ended_with(
-    readers: &SqlitePool,
-    number: PhoneNumber,
-) -> Result<Vec<SubsId>, sqlx::Error> {
-    let ids: Vec<i64> = query_scalar(
-        "SELECT subs_id FROM binding_history \
-         WHERE ended_at IS NOT NULL AND (a = $1 OR b = $1) ORDER BY subs_id",
-    )
-    .bind(number.reveal())
-    .fetch_all(readers)
-    .await?;
-    Ok(ids.into_iter().map(|id| SubsId(id as u64)).collect())
+pub async fn ended_with(readers: &Readers, number: PhoneNumber) -> Result<Vec<SubsId>, Error> {
+    let digits = number.reveal();
+    let select = sql("SELECT subs_id FROM binding_history \
+         WHERE ended_at IS NOT NULL AND (a = ? OR b = ?) ORDER BY subs_id")
+    .bind(&digits)
+    .bind(&digits);
+    let rows = readers.fetch_all(select).await?;
+    rows.iter().map(subs_id).collect()
 }
 
 /// Blanks what tells of a person in one ended binding. Says whether there was
@@ -489,26 +455,31 @@ pub async fn ended_with(
 ///
 /// # Errors
 /// Those of the database.
-pub async fn erase(conn: &mut SqliteConnection, subs_id: SubsId) -> Result<bool, sqlx::Error> {
-    let done = query(
+pub async fn erase(conn: &mut Connection, subs_id: SubsId) -> Result<bool, Error> {
+    let update = sql(
         "UPDATE binding_history SET facts = NULL, a = NULL, b = NULL \
-         WHERE subs_id = $1 AND ended_at IS NOT NULL AND facts IS NOT NULL",
+         WHERE subs_id = ? AND ended_at IS NOT NULL AND facts IS NOT NULL",
     )
-    .bind(subs_id.0 as i64)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() > 0)
+    .bind(subs_id.0 as i64);
+    Ok(conn.execute(update).await? > 0)
 }
 
-fn past(row: Columns) -> Past {
-    let (subs_id, x, bound_by, changed_by, ended_at, ended_by, end_cause, facts, pool, account) =
-        row;
-    let owner = pool.zip(account).map(|(pool, account)| Owner {
+fn subs_id(row: &Row) -> Result<SubsId, Error> {
+    Ok(SubsId(row.get::<i64>("subs_id")? as u64))
+}
+
+fn past(row: &Row) -> Result<Past, Error> {
+    let text = |column: &str| row.get::<Option<Cow<'_, str>>>(column);
+    let owner = text("pool")?.zip(text("account")?);
+    let owner = owner.map(|(pool, account)| Owner {
         pool: PoolKey::new(&pool),
         account: AccountId::new(&account),
     });
-    let x = PhoneNumber::parse(&x).ok();
-    let facts = match facts.as_deref().map(serde_json::from_str::<Binding>) {
+    let x = PhoneNumber::parse(&row.get::<Cow<'_, str>>("x")?).ok();
+    let facts = match text("facts")?
+        .as_deref()
+        .map(serde_json::from_str::<Binding>)
+    {
         None if x.is_some() => Facts::Erased,
         Some(Ok(binding)) if x == Some(binding.x) => Facts::Known(Box::new(Binding {
             owner: owner.clone(),
@@ -516,17 +487,21 @@ fn past(row: Columns) -> Past {
         })),
         None | Some(_) => Facts::Unreadable,
     };
-    Past {
+    let ended_at: Option<i64> = row.get("ended_at")?;
+    let ended = ended_at.map(|at| {
+        Ok::<_, Error>(Ended {
+            at: Timestamp(at),
+            by: row.get::<Option<_>>("ended_by")?.unwrap_or_default(),
+            cause: row.get::<Option<_>>("end_cause")?.unwrap_or_default(),
+        })
+    });
+    Ok(Past {
         facts,
         owner,
-        subs_id: SubsId(subs_id as u64),
+        subs_id: subs_id(row)?,
         x: x.unwrap_or(PhoneNumber::ERASED),
-        bound_by,
-        changed_by,
-        ended: ended_at.map(|at| Ended {
-            at: Timestamp(at),
-            by: ended_by.unwrap_or_default(),
-            cause: end_cause.unwrap_or_default(),
-        }),
-    }
+        bound_by: row.get("bound_by")?,
+        changed_by: row.get("changed_by")?,
+        ended: ended.transpose()?,
+    })
 }

@@ -6,11 +6,10 @@
 
 use crate::zstd::Zstd;
 use maskline_domain::Event;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{query, query_scalar};
 
 use super::entry::Place;
 use super::{audit, history};
+use crate::db::{Connection, Error, sql};
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, Opened, PayloadError};
 
@@ -74,17 +73,16 @@ impl Projection {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn write(&self, conn: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    pub async fn write(&self, conn: &mut Connection) -> Result<(), Error> {
         history::write(conn, &self.history).await?;
         audit::write(conn, &self.audit).await?;
-        query(
-            "INSERT INTO projection (name, seq, position) VALUES ($1, $2, 0) \
+        let reached = sql(
+            "INSERT INTO projection (name, seq, position) VALUES (?, ?, 0) \
              ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, position = excluded.position",
         )
         .bind(NAME)
-        .bind(self.seq as i64)
-        .execute(conn)
-        .await?;
+        .bind(self.seq as i64);
+        conn.execute(reached).await?;
         Ok(())
     }
 }
@@ -93,10 +91,8 @@ impl Projection {
 ///
 /// # Errors
 /// Those of the database.
-pub async fn position(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-    let seq: Option<i64> = query_scalar("SELECT seq FROM projection WHERE name = $1")
-        .bind(NAME)
-        .fetch_optional(conn)
-        .await?;
-    Ok(seq.map_or(0, |seq| seq as u64))
+pub async fn position(conn: &mut Connection) -> Result<u64, Error> {
+    let select = sql("SELECT seq FROM projection WHERE name = ?").bind(NAME);
+    let row = conn.fetch_optional(select).await?;
+    row.map_or(Ok(0), |row| Ok(row.get::<i64>("seq")? as u64))
 }

@@ -1,7 +1,7 @@
 //! Who may open a data directory, and with what settings.
 
-use maskline_store::sqlite::{self, DataDir, OpenError};
-use sqlx::{query, query_scalar};
+use maskline_store::db::sql;
+use maskline_store::directory::{self, DataDir, OpenError};
 
 use crate::support::store;
 
@@ -19,39 +19,32 @@ async fn a_directory_has_one_owner() {
 #[tokio::test]
 async fn appends_are_synced_to_the_disk() {
     let mut store = store().await;
-    let synchronous: i64 = query_scalar("PRAGMA synchronous")
-        .fetch_one(&mut store.conn)
-        .await
-        .expect("a pragma answers");
-    let mode: String = query_scalar("PRAGMA journal_mode")
-        .fetch_one(&mut store.conn)
-        .await
-        .expect("a pragma answers");
-    let erasing: i64 = query_scalar("PRAGMA secure_delete")
-        .fetch_one(&mut store.conn)
-        .await
-        .expect("a pragma answers");
-    assert_eq!((synchronous, mode.as_str(), erasing), (2, "wal", 1));
+    let mut setting = async |text| store.conn.fetch_one(sql(text)).await.expect("an answer");
+    let synchronous = setting("PRAGMA synchronous").await;
+    let mode = setting("PRAGMA journal_mode").await;
+    let erasing = setting("PRAGMA secure_delete").await;
+    assert_eq!(synchronous.get::<i64>("synchronous"), Ok(2));
+    assert_eq!(mode.get::<String>("journal_mode"), Ok("wal".to_owned()));
+    assert_eq!(erasing.get::<i64>("secure_delete"), Ok(1));
 }
 
 #[tokio::test]
 async fn readers_cannot_write() {
     let store = store().await;
     let readers = store.owned.readers(2).await.expect("there is a database");
-    let refused = query("INSERT INTO meta (name, value) VALUES ('a', 'b')")
-        .execute(&readers)
-        .await;
-    assert!(refused.is_err());
+    let mut conn = readers.acquire().await.expect("one is free");
+    let insert = sql("INSERT INTO meta (name, value) VALUES ('a', 'b')");
+    assert!(conn.execute(insert).await.is_err());
 }
 
 #[tokio::test]
 async fn a_directory_without_a_database_is_not_made_into_one_by_reading() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     assert!(matches!(
-        sqlite::readers(dir.path(), 1).await,
+        directory::readers(dir.path(), 1).await,
         Err(OpenError::Missing(_))
     ));
-    assert!(!dir.path().join(sqlite::FILE).exists());
+    assert!(!dir.path().join(directory::FILE).exists());
 }
 
 #[tokio::test]
@@ -61,11 +54,9 @@ async fn opening_again_changes_nothing() {
     drop(store.owned);
     let owned = DataDir::own(store.dir.path()).expect("free again");
     let mut conn = owned.writer().await.expect("it opens a second time");
-    let tables: i64 = query_scalar("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'")
-        .fetch_one(&mut conn)
-        .await
-        .expect("a count");
-    assert_eq!(tables, 8);
+    let tables = sql("SELECT COUNT(*) AS tables FROM sqlite_master WHERE type = 'table'");
+    let tables = conn.fetch_one(tables).await.expect("a count");
+    assert_eq!(tables.get::<i64>("tables"), Ok(8));
 }
 
 #[cfg(unix)]

@@ -2,9 +2,9 @@
 
 use maskline_journal::Append;
 use maskline_journal::batch::{ChainError, Hash, Tip};
+use maskline_store::db::sql;
 use maskline_store::journal;
 use maskline_store::meta;
-use sqlx::query;
 
 use crate::support::{Store, next, run, store};
 
@@ -115,7 +115,7 @@ async fn tampering_shows() {
         ),
     ] {
         let mut store = filled(3).await;
-        query(change).execute(&mut store.conn).await.expect("SQL");
+        store.conn.execute(sql(change)).await.expect("SQL");
         assert_eq!(follow_all(&mut store).await, Err(expected), "{change}");
     }
 }
@@ -180,8 +180,9 @@ async fn a_moment_is_found_in_a_pruned_journal() {
 async fn a_full_database_is_not_written_to_and_recovers() {
     let mut store = filled(3).await;
     let tip = journal::tip(&mut store.conn).await.expect("SQL");
-    query("PRAGMA max_page_count = 1")
-        .execute(&mut store.conn)
+    store
+        .conn
+        .execute(sql("PRAGMA max_page_count = 1"))
         .await
         .expect("SQL");
     let mut large = next(tip);
@@ -193,8 +194,9 @@ async fn a_full_database_is_not_written_to_and_recovers() {
     assert!(meta::probe(&mut store.conn, 0).await.is_err(), "still full");
     assert_eq!(journal::tip(&mut store.conn).await.expect("SQL"), tip);
 
-    query("PRAGMA max_page_count = 1000000")
-        .execute(&mut store.conn)
+    store
+        .conn
+        .execute(sql("PRAGMA max_page_count = 1000000"))
         .await
         .expect("SQL");
     meta::probe(&mut store.conn, 0).await.expect("room again");

@@ -10,10 +10,10 @@ use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, Draft};
 use maskline_journal::show;
 use maskline_store::Zstd;
+use maskline_store::db::sql;
 use maskline_store::records::history::{self, Facts, Filter};
 use maskline_store::records::owners::Owners;
 use maskline_store::records::projection::Projection;
-use sqlx::query;
 
 use crate::machine::Machine;
 use crate::support::{Store, store};
@@ -306,18 +306,16 @@ async fn an_unreadable_row_is_not_taken_for_an_erased_one() {
         ("x = '17000000009'", Facts::Unreadable),
         ("facts = NULL", Facts::Erased),
     ] {
-        let sql = format!("UPDATE binding_history SET {damage}");
-        query(sqlx::AssertSqlSafe(sql))
-            .execute(&mut store.conn)
-            .await
-            .expect("SQL");
+        let update = format!("UPDATE binding_history SET {damage}");
+        store.conn.execute(sql(update.leak())).await.expect("SQL");
         let past = history::get(&readers, id)
             .await
             .expect("SQL")
             .expect("there");
         assert_eq!(past.facts, facts, "{damage}");
-        query("DELETE FROM binding_history")
-            .execute(&mut store.conn)
+        store
+            .conn
+            .execute(sql("DELETE FROM binding_history"))
             .await
             .expect("SQL");
         project(&mut store, &machine.journal).await;

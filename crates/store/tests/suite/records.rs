@@ -2,10 +2,10 @@
 
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{SubsId, Timestamp};
+use maskline_store::db::sql;
 use maskline_store::failure::Done;
 use maskline_store::record_writes::{RecordError, RecordWrite, write_records};
 use maskline_store::records::call::{self, Filter};
-use sqlx::query;
 
 use crate::support::{Store, store};
 use maskline_fixtures::domain::{party, x};
@@ -91,8 +91,9 @@ async fn a_large_slice_opens_and_closes_each_call_once() {
 async fn a_full_disk_fails_a_whole_slice_and_leaves_no_transaction() {
     let mut store = store().await;
     slice(&mut store, &[open("c0")]).await;
-    query("PRAGMA max_page_count = 1")
-        .execute(&mut store.conn)
+    store
+        .conn
+        .execute(sql("PRAGMA max_page_count = 1"))
         .await
         .expect("SQL");
     let mut large = record("c2", 2);
@@ -101,8 +102,9 @@ async fn a_full_disk_fails_a_whole_slice_and_leaves_no_transaction() {
     let results = slice(&mut store, &writes).await;
     assert_eq!(results, vec![Err(RecordError::NotDurable); 2]);
 
-    query("PRAGMA max_page_count = 1000000")
-        .execute(&mut store.conn)
+    store
+        .conn
+        .execute(sql("PRAGMA max_page_count = 1000000"))
         .await
         .expect("SQL");
     assert_eq!(slice(&mut store, &writes).await, [Ok(1), Ok(1)]);
@@ -243,11 +245,8 @@ async fn an_unreadable_record_is_told_and_not_taken_for_an_erased_one() {
     ] {
         let mut store = store().await;
         slice(&mut store, &[open("c1"), open("c2")]).await;
-        let sql = format!("UPDATE call_record SET {damage} WHERE call_id = 'c1'");
-        query(sqlx::AssertSqlSafe(sql))
-            .execute(&mut store.conn)
-            .await
-            .expect("SQL");
+        let update = format!("UPDATE call_record SET {damage} WHERE call_id = 'c1'");
+        store.conn.execute(sql(update.leak())).await.expect("SQL");
         let readers = store.owned.readers(1).await.expect("readable");
         let found = call::get(&readers, "c1")
             .await

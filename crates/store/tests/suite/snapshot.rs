@@ -5,8 +5,8 @@ use maskline_journal::batch::Hash;
 use maskline_journal::payload::READER;
 use maskline_journal::snapshot::{Parts, Seal};
 use maskline_store::Zstd;
+use maskline_store::db::sql;
 use maskline_store::snapshot::{self, SnapshotError};
-use sqlx::query;
 
 use crate::support::{Store, store};
 
@@ -127,7 +127,7 @@ async fn a_missing_or_broken_part_is_noticed() {
         let mut store = store().await;
         let seal = write(&mut store, 7, 50_000).await;
         assert!(seal.parts > 3);
-        query(change).execute(&mut store.conn).await.expect("SQL");
+        store.conn.execute(sql(change)).await.expect("SQL");
         assert!(load(&mut store, &seal).await.is_err(), "{change}");
     }
 }
@@ -136,8 +136,9 @@ async fn a_missing_or_broken_part_is_noticed() {
 async fn a_form_of_the_future_is_named() {
     let mut store = store().await;
     let seal = write(&mut store, 7, 10).await;
-    query("UPDATE snapshot SET payload = x'63' WHERE part = 0")
-        .execute(&mut store.conn)
+    store
+        .conn
+        .execute(sql("UPDATE snapshot SET payload = x'63' WHERE part = 0"))
         .await
         .expect("SQL");
     assert!(matches!(

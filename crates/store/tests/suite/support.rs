@@ -1,13 +1,13 @@
 //! A store in a directory of its own, and batches to put into it.
 
 use maskline_journal::batch::{Batch, Hash, Tip};
-use maskline_store::sqlite::DataDir;
-use sqlx::sqlite::SqliteConnection;
+use maskline_store::db::Connection;
+use maskline_store::directory::DataDir;
 use tempfile::TempDir;
 
 pub struct Store {
     pub owned: DataDir,
-    pub conn: SqliteConnection,
+    pub conn: Connection,
     pub dir: TempDir,
 }
 

@@ -7,13 +7,13 @@ use maskline_journal::replay::ReplayError;
 use maskline_journal::snapshot::{Parts, Seal};
 use maskline_journal::{personal, show};
 use maskline_store::Zstd;
+use maskline_store::db::sql;
 use maskline_store::journal;
 use maskline_store::records::history;
 use maskline_store::records::projection::{self, Projection};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::snapshot;
-use maskline_store::{backup, check, erasure, sqlite};
-use sqlx::query;
+use maskline_store::{backup, check, directory, erasure, sqlite};
 
 use crate::machine::Machine;
 use crate::support::{Store, store};
@@ -126,8 +126,11 @@ async fn a_broken_snapshot_falls_back_to_the_one_before() {
     take_snapshot(&mut store, 5).await;
     take_snapshot(&mut store, 8).await;
     journal::prune(&mut store.conn, 6, 100).await.expect("SQL");
-    query("UPDATE snapshot SET payload = substr(payload, 1, 40) WHERE seq = 8 AND part = 0")
-        .execute(&mut store.conn)
+    store
+        .conn
+        .execute(sql(
+            "UPDATE snapshot SET payload = substr(payload, 1, 40) WHERE seq = 8 AND part = 0",
+        ))
         .await
         .expect("SQL");
 
@@ -155,8 +158,9 @@ async fn without_a_beginning_there_is_no_state() {
         "{gap:?}"
     );
 
-    query("DELETE FROM snapshot")
-        .execute(&mut store.conn)
+    store
+        .conn
+        .execute(sql("DELETE FROM snapshot"))
         .await
         .expect("SQL");
     let nothing = recover(&mut store.conn, None, |_| ()).await;
@@ -218,10 +222,7 @@ async fn every_kind_of_damage_is_a_problem() {
         let (_, mut store, _) = filled().await;
         project_all(&mut store).await;
         take_snapshot(&mut store, 8).await;
-        query(sqlx::AssertSqlSafe(damage))
-            .execute(&mut store.conn)
-            .await
-            .expect("SQL");
+        store.conn.execute(sql(damage)).await.expect("SQL");
         let problems = problems(&mut store).await;
         // A snapshot under another number is no longer sealed, so it does not
         // count and does no harm.
@@ -392,13 +393,13 @@ async fn a_backup_made_in_use_is_the_whole_store() {
         backup::unpack(&copy, &restored).expect("unpacked"),
         manifest
     );
-    let owned = sqlite::DataDir::own(&restored).expect("free");
+    let owned = directory::DataDir::own(&restored).expect("free");
     let mut conn = owned.writer().await.expect("it opens");
     let recovered = recover(&mut conn, None, |_| ()).await.expect("whole");
     assert!(recovered.state.rows().eq(machine.rows()));
     assert_eq!(recovered.tip, machine.pipeline.tip());
 
-    let file = copy.join(sqlite::FILE);
+    let file = copy.join(directory::FILE);
     let mut bytes = std::fs::read(&file).expect("readable");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

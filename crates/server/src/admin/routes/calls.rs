@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use maskline_domain::Timestamp;
 use maskline_domain::call_record::{CallRecord, situations};
+use maskline_store::db;
 use maskline_store::records::call;
 
 use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, one_of, phone_number, there};
@@ -225,6 +226,6 @@ fn moment(text: &str) -> Result<Timestamp, AdminError> {
     })
 }
 
-fn fault(error: sqlx::Error) -> AdminError {
+fn fault(error: db::Error) -> AdminError {
     AdminError::Internal(format!("call records: {error}"))
 }

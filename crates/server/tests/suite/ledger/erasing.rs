@@ -6,9 +6,9 @@ use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Actor, SubsId};
 use maskline_server::clocks;
 use maskline_server::ledger::{Touch, restore};
+use maskline_store::directory;
 use maskline_store::records::call;
 use maskline_store::records::history::Facts;
-use maskline_store::sqlite;
 
 use super::{arrived, bound, found, rows, temporary, unbind};
 use crate::support::{open, options};
@@ -152,7 +152,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
 }
 
 async fn assert_is_whole(dir: &Path) {
-    let readers = sqlite::readers(dir, 1).await.expect("readable");
+    let readers = directory::readers(dir, 1).await.expect("readable");
     let mut conn = readers.acquire().await.expect("a connection");
     let report = maskline_store::check::check(&mut conn, |_, _| ())
         .await

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use maskline_domain::call_record::CallRecord;
 use maskline_server::ledger::{Ledger, Options, ReadError, SubmitError, Touch};
-use maskline_store::sqlite;
+use maskline_store::directory;
 
 use super::{bind, found, temporary};
 use crate::support::{open, options};
@@ -20,7 +20,7 @@ async fn after_an_unknown_outcome_nobody_is_answered_and_nothing_is_read() {
     let (ledger, running) = Ledger::open(watched).await.expect("it opens");
     found(&ledger, 5).await;
     // Somebody writes the next batch behind our back.
-    let url = format!("sqlite://{}", dir.path().join(sqlite::FILE).display());
+    let url = format!("sqlite://{}", dir.path().join(directory::FILE).display());
     let intruder = sqlx::SqlitePool::connect(&url)
         .await
         .expect("a lock does not hinder it");

@@ -8,7 +8,9 @@ use maskline_domain::{Event, Note};
 use maskline_journal::payload::Draft;
 use maskline_server::clocks;
 use maskline_server::ledger::{Ledger, Options};
-use maskline_store::{journal, sqlite};
+use maskline_store::db::sql;
+use maskline_store::directory::DataDir;
+use maskline_store::journal;
 use tempfile::TempDir;
 
 use super::{bind, bound, found, temporary, unbind};
@@ -27,18 +29,16 @@ async fn an_older_history_learns_whose_bindings_were_at_the_first_start() {
     ledger.past(live.subs_id).await.expect("readable");
     running.close().await;
 
-    let file = dir.path().join(sqlite::FILE);
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
-    let mut conn = sqlx::ConnectOptions::connect(&options)
-        .await
-        .expect("opens");
-    for sql in [
+    let owned = DataDir::own(dir.path()).expect("nobody has it");
+    let mut conn = owned.writer().await.expect("opens");
+    for text in [
         "UPDATE binding_history SET pool = NULL, account = NULL",
         "DELETE FROM meta WHERE name = 'history_owners'",
     ] {
-        sqlx::query(sql).execute(&mut conn).await.expect("SQL");
+        conn.execute(sql(text)).await.expect("SQL");
     }
-    sqlx::Connection::close(conn).await.expect("closed");
+    conn.close().await.expect("closed");
+    drop(owned);
 
     let (ledger, running) = open(dir.path()).await;
     for binding in [&ended, &live] {
@@ -59,17 +59,15 @@ async fn an_older_history_learns_whose_bindings_were_at_the_first_start() {
 
 /// Makes a data directory look like one of before the history kept owners, with so many batches more.
 async fn age(dir: &Path, batches: u64) {
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(dir.join(sqlite::FILE));
-    let mut conn = sqlx::ConnectOptions::connect(&options)
-        .await
-        .expect("opens");
+    let owned = DataDir::own(dir).expect("nobody has it");
+    let mut conn = owned.writer().await.expect("opens");
     let mut tip = journal::tip(&mut conn).await.expect("SQL");
-    for sql in [
+    for text in [
         "UPDATE binding_history SET pool = NULL, account = NULL",
         "DELETE FROM meta WHERE name = 'history_owners'",
         "BEGIN IMMEDIATE",
     ] {
-        sqlx::query(sql).execute(&mut conn).await.expect("SQL");
+        conn.execute(sql(text)).await.expect("SQL");
     }
     let by = bind(0).by;
     for _ in 0..batches {
@@ -80,8 +78,8 @@ async fn age(dir: &Path, batches: u64) {
         journal::append(&mut conn, &batch).await;
         (tip.seq, tip.hash) = (batch.seq, batch.hash);
     }
-    sqlx::query("COMMIT").execute(&mut conn).await.expect("SQL");
-    sqlx::Connection::close(conn).await.expect("closed");
+    conn.execute(sql("COMMIT")).await.expect("SQL");
+    conn.close().await.expect("closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,11 +98,8 @@ async fn the_history_is_read_while_owners_of_before_are_filled_in() {
     .await
     .expect("it opens");
     let is_filled = async || {
-        let done: Option<String> =
-            sqlx::query_scalar("SELECT value FROM meta WHERE name = 'history_owners'")
-                .fetch_optional(ledger.readers())
-                .await
-                .expect("SQL");
+        let select = sql("SELECT value FROM meta WHERE name = 'history_owners'");
+        let done = ledger.readers().fetch_optional(select).await.expect("SQL");
         done.is_some()
     };
     // The owners are filled in from when the history holds what was there at the start.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use maskline_domain::{Binding, Refusal, Row, SubsId};
 use maskline_server::ledger::{Ledger, Options, SubmitError, Touch};
-use maskline_store::sqlite;
+use maskline_store::db::sql;
+use maskline_store::directory;
 
 use super::{bind, bound, found, rows, temporary, unbind};
 use crate::support::{open, options};
@@ -102,7 +103,7 @@ async fn a_restart_goes_on_from_a_snapshot() {
     };
     let (ledger, running) = Ledger::open(eager).await.expect("it opens");
     found(&ledger, 50).await;
-    let readers = sqlite::readers(dir.path(), 1).await.expect("readable");
+    let readers = directory::readers(dir.path(), 1).await.expect("readable");
     let mut a = 0;
     // Until two snapshots are there and the journal before them is gone.
     loop {
@@ -110,13 +111,14 @@ async fn a_restart_goes_on_from_a_snapshot() {
         let binding = bound(&ledger, (a + 1) % 10_000).await;
         ledger.submit(unbind(&binding)).await.expect("unbound");
         a += 1;
-        let (snapshots, first): (i64, i64) = sqlx::query_as(
-            "SELECT (SELECT COUNT(DISTINCT seq) FROM snapshot), (SELECT MIN(seq) FROM journal)",
-        )
-        .fetch_one(&readers)
-        .await
-        .expect("readable");
-        if snapshots == 2 && first > 1 {
+        let counts = sql(
+            "SELECT (SELECT COUNT(DISTINCT seq) FROM snapshot) AS snapshots, \
+             (SELECT MIN(seq) FROM journal) AS first",
+        );
+        let row = readers.fetch_optional(counts).await.expect("readable");
+        let row = row.expect("counts always come");
+        let count = |column| row.get::<i64>(column).expect("a count");
+        if count("snapshots") == 2 && count("first") > 1 {
             break;
         }
         let oldest = rows(&ledger).await.into_iter().find_map(|row| match row {

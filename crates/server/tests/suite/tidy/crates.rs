@@ -66,7 +66,7 @@ fn what_crosses_a_wall_is_found() {
         ("switch", "use maskline_store::records::call;"),
         ("switch", "use maskline_media::MediaPlane;"),
         ("media", "use maskline_switch::Switch;"),
-        ("journal", "use maskline_store::sqlite::DataDir;"),
+        ("journal", "use maskline_store::directory::DataDir;"),
         ("sim", "use maskline_server::api;"),
         ("softphone", "use maskline_switch::peers;"),
     ];

@@ -1,16 +1,12 @@
 //! How the database finds the rows of each list of calls.
 
 use super::*;
-use crate::sqlite::DataDir;
+use crate::db::sqlite;
+use crate::directory::DataDir;
 
 /// The plan for a filter, its lines joined.
-async fn plan(conn: &mut SqliteConnection, filter: &Filter) -> String {
-    let rows = select("EXPLAIN QUERY PLAN", filter)
-        .build()
-        .fetch_all(conn)
-        .await
-        .expect("SQL");
-    let lines: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+async fn plan(conn: &mut Connection, filter: &Filter) -> String {
+    let lines = sqlite::plan(conn, select(filter)).await.expect("SQL");
     lines.join("; ")
 }
 

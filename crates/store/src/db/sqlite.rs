@@ -1,0 +1,420 @@
+//! The engine of one machine: SQLite, and what it alone can do. No other file names the library that speaks to it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{
+    Arguments, AssertSqlSafe, ConnectOptions as _, Connection as _, Decode, Row as _,
+    SqlSafeStr as _, Sqlite, TypeInfo as _, ValueRef as _, query_with,
+};
+
+use super::error::{Error, ErrorKind};
+use super::statement::{Statement, sql};
+use super::value::Value;
+use super::{Connection, Readers};
+use crate::schema::MIGRATIONS;
+
+/// Older versions can corrupt a WAL file that two connections use (the
+/// WAL-reset bug, release notes of SQLite 3.51.3).
+const VERSION_MIN: [u32; 3] = [3, 51, 3];
+
+/// Takes the right to write at once, rather than with the first statement that does.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Why a database file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The linked SQLite is too old to be safe.
+    #[error("SQLite {0} can corrupt a database in WAL mode; 3.51.3 or newer is needed")]
+    Version(String),
+    /// A setting did not hold.
+    #[error("the database refuses to set {0}")]
+    Setting(&'static str),
+    /// The tables are not those that this program knows.
+    #[error("cannot bring the tables up to date: {0}")]
+    Migrate(String),
+    /// The database said no.
+    #[error("cannot open the database: {0}")]
+    Database(#[from] Error),
+}
+
+/// Opens the write connection to a file, of which there must be one, and brings the tables up to date.
+///
+/// # Errors
+/// [`OpenError`]; among others for a SQLite that is too old.
+pub(crate) async fn writer(file: &Path) -> Result<Connection, OpenError> {
+    let conn = options(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        // Checkpoints are made between appends, never inside one.
+        .pragma("wal_autocheckpoint", "0")
+        .pragma("journal_size_limit", "67108864")
+        // What is erased or pruned is overwritten with zeros.
+        .pragma("secure_delete", "ON")
+        .pragma("cache_size", "-32768")
+        // What a statement over many rows needs to be undone; else it is a file each time.
+        .pragma("temp_store", "MEMORY")
+        .connect()
+        .await
+        .map_err(told)?;
+    let mut conn = Connection(Link::Own(conn));
+    check_version(&mut conn).await?;
+    check_settings(&mut conn).await?;
+    let migrated = migrator().run_direct(None, conn.0.raw(), false).await;
+    migrated.map_err(|error| OpenError::Migrate(error.to_string()))?;
+    Ok(conn)
+}
+
+/// Opens connections to a file that can only read, at most `connections_max` of them.
+///
+/// # Errors
+/// [`OpenError`]; among others for a SQLite that is too old.
+pub(crate) async fn readers(file: &Path, connections_max: u32) -> Result<Readers, OpenError> {
+    let pool = PoolOptions::new()
+        .max_connections(connections_max)
+        .test_before_acquire(false)
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(options(file).pragma("query_only", "ON"))
+        .await
+        .map_err(told)?;
+    let readers = Readers(Pool(pool));
+    check_version(&mut readers.acquire().await?).await?;
+    Ok(readers)
+}
+
+/// Opens a connection to a file that nobody else uses and that is not to be changed, not even by making files beside it.
+///
+/// # Errors
+/// [`OpenError`].
+pub(crate) async fn copy(file: &Path) -> Result<Connection, OpenError> {
+    let options = options(file).read_only(true).immutable(true);
+    let conn = options.connect().await.map_err(told)?;
+    Ok(Connection(Link::Own(conn)))
+}
+
+/// Copies what the write-ahead log holds into the database file, as far as
+/// readers allow, without stopping anyone. Says how many pages the log had and
+/// how many of them are copied.
+///
+/// # Errors
+/// Those of the database.
+pub async fn checkpoint(conn: &mut Connection) -> Result<(i64, i64), Error> {
+    let done = conn
+        .fetch_one(sql("PRAGMA wal_checkpoint(PASSIVE)"))
+        .await?;
+    Ok((done.get("log")?, done.get("checkpointed")?))
+}
+
+/// Copies the whole write-ahead log and empties its file, so that nothing of
+/// what was erased stays in it. Gives `false` when readers were in the way; it
+/// does not wait for them long, since appends wait meanwhile.
+///
+/// # Errors
+/// Those of the database.
+pub async fn truncate_log(conn: &mut Connection) -> Result<bool, Error> {
+    conn.execute(sql("PRAGMA busy_timeout = 100")).await?;
+    let done = conn.fetch_one(sql("PRAGMA wal_checkpoint(TRUNCATE)")).await;
+    conn.execute(sql("PRAGMA busy_timeout = 5000")).await?;
+    Ok(done?.get::<i64>("busy")? == 0)
+}
+
+/// Copies the whole database, as it is at one moment, into a new file. A connection that could only read can write from
+/// then on.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn vacuum_into(conn: &mut Connection, file: &str) -> Result<(), Error> {
+    conn.execute(sql("PRAGMA query_only = OFF")).await?;
+    conn.execute(sql("VACUUM INTO ?").bind(file)).await?;
+    Ok(())
+}
+
+/// What is wrong with the structure of the file, the contents of indexes left out.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn quick_check(conn: &mut Connection) -> Result<Vec<String>, Error> {
+    problems(conn, sql("PRAGMA quick_check"), "quick_check").await
+}
+
+/// What is wrong with the structure of the file and with its indexes: at most 20 findings.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) async fn integrity_check(conn: &mut Connection) -> Result<Vec<String>, Error> {
+    problems(conn, sql("PRAGMA integrity_check(20)"), "integrity_check").await
+}
+
+/// How the rows of a query would be found, a step a line.
+#[cfg(test)]
+pub(crate) async fn plan(
+    conn: &mut Connection,
+    query: Statement<'_>,
+) -> Result<Vec<String>, Error> {
+    let rows = conn.fetch_all(query.behind("EXPLAIN QUERY PLAN ")).await?;
+    rows.iter().map(|row| row.get("detail")).collect()
+}
+
+async fn problems(
+    conn: &mut Connection,
+    check: Statement<'_>,
+    column: &str,
+) -> Result<Vec<String>, Error> {
+    let rows = conn.fetch_all(check).await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let told: String = row.get(column)?;
+        if told != "ok" {
+            found.push(told);
+        }
+    }
+    Ok(found)
+}
+
+/// A connection of SQLite.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// One of its own.
+    Own(SqliteConnection),
+    /// One that goes back to its pool.
+    Pooled(PoolConnection<Sqlite>),
+}
+
+impl Link {
+    pub async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Error> {
+        let (text, arguments) = prepared(statement)?;
+        let done = query_with(text, arguments).execute(self.raw()).await;
+        done.map(|done| done.rows_affected()).map_err(told)
+    }
+
+    pub async fn fetch_all(&mut self, query: Statement<'_>) -> Result<Vec<Columns>, Error> {
+        let (text, arguments) = prepared(query)?;
+        let rows = query_with(text, arguments).fetch_all(self.raw()).await;
+        let rows = rows.map_err(told)?;
+        Ok(rows.into_iter().map(Columns).collect())
+    }
+
+    pub async fn fetch_optional(&mut self, query: Statement<'_>) -> Result<Option<Columns>, Error> {
+        let (text, arguments) = prepared(query)?;
+        let row = query_with(text, arguments).fetch_optional(self.raw()).await;
+        row.map(|row| row.map(Columns)).map_err(told)
+    }
+
+    pub async fn close(self) -> Result<(), Error> {
+        match self {
+            Link::Own(conn) => conn.close().await.map_err(told),
+            Link::Pooled(conn) => conn.close().await.map_err(told),
+        }
+    }
+
+    fn raw(&mut self) -> &mut SqliteConnection {
+        match self {
+            Link::Own(conn) => conn,
+            Link::Pooled(conn) => conn,
+        }
+    }
+}
+
+/// Connections of SQLite that can only read.
+#[derive(Debug, Clone)]
+pub(super) struct Pool(SqlitePool);
+
+impl Pool {
+    pub async fn acquire(&self) -> Result<Link, Error> {
+        self.0.acquire().await.map(Link::Pooled).map_err(told)
+    }
+
+    pub async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
+/// The columns of one row.
+pub(super) struct Columns(SqliteRow);
+
+/// Shows nothing of what they hold.
+impl fmt::Debug for Columns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Columns").finish_non_exhaustive()
+    }
+}
+
+impl Columns {
+    /// What a column holds. A text that is no UTF-8 is a blob.
+    pub fn value(&self, column: &str) -> Result<Value<'_>, Error> {
+        let raw = self.0.try_get_raw(column).map_err(told)?;
+        if raw.is_null() {
+            return Ok(Value::Null);
+        }
+        let kind = raw.type_info().into_owned();
+        let bytes = <&[u8] as Decode<Sqlite>>::decode;
+        let value = match kind.name() {
+            "INTEGER" => <i64 as Decode<Sqlite>>::decode(raw).map(Value::Integer),
+            "TEXT" => bytes(raw).map(|bytes| match str::from_utf8(bytes) {
+                Ok(text) => Value::Text(text.into()),
+                Err(_) => Value::Blob(bytes.into()),
+            }),
+            "BLOB" => bytes(raw).map(|bytes| Value::Blob(bytes.into())),
+            _ => return Err(Error::in_column(column, &"a value of no kind that is kept")),
+        };
+        value.map_err(|error| Error::in_column(column, &error))
+    }
+}
+
+fn prepared(
+    statement: Statement<'_>,
+) -> Result<(AssertSqlSafe<Cow<'static, str>>, SqliteArguments), Error> {
+    let (text, values) = statement.into_parts();
+    let mut arguments = SqliteArguments::default();
+    Arguments::reserve(&mut arguments, values.len(), 0);
+    for value in values {
+        let added = match value {
+            Value::Null => Arguments::add(&mut arguments, None::<i64>),
+            Value::Integer(number) => Arguments::add(&mut arguments, number),
+            Value::Text(text) => Arguments::add(&mut arguments, text),
+            Value::Blob(bytes) => Arguments::add(&mut arguments, bytes),
+        };
+        added.map_err(|error| told(sqlx::Error::Encode(error)))?;
+    }
+    // A statement is made of pieces that stand in the program.
+    Ok((AssertSqlSafe(text), arguments))
+}
+
+/// What an error of the library means. Its text is about the statement, not about values.
+fn told(error: sqlx::Error) -> Error {
+    let kind = match &error {
+        sqlx::Error::Database(refusal) => {
+            let code = refusal.code().and_then(|code| code.parse().ok());
+            code.map_or(ErrorKind::Unknown, kind_of)
+        }
+        sqlx::Error::RowNotFound
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. }
+        | sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::Encode(_) => ErrorKind::Unreadable,
+        _ => ErrorKind::Unknown,
+    };
+    Error::new(kind, error.to_string())
+}
+
+/// What an extended result code of SQLite means (<https://www.sqlite.org/rescode.html>).
+pub(crate) fn kind_of(code: i32) -> ErrorKind {
+    // Extended codes that tell that somebody else has written this row.
+    const PRIMARY_KEY: i32 = 1555;
+    const UNIQUE: i32 = 2067;
+    const ROWID: i32 = 2579;
+    // Primary codes after which the statement is certainly rolled back and the file sound.
+    const BUSY: i32 = 5; // the write lock was never had
+    const LOCKED: i32 = 6; // likewise, within the process
+    const FULL: i32 = 13; // a page could not be written; the commit frame is last
+    const TOO_BIG: i32 = 18; // refused before any page was touched
+    const CONSTRAINT: i32 = 19;
+    match (code, code & 0xff) {
+        (PRIMARY_KEY | UNIQUE | ROWID, _) => ErrorKind::Duplicate,
+        (_, CONSTRAINT) => ErrorKind::Constraint,
+        (_, BUSY | LOCKED | FULL | TOO_BIG) => ErrorKind::Refused,
+        _ => ErrorKind::Unknown,
+    }
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(128)
+        .disable_statement_logging()
+}
+
+fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|&(version, name, text)| {
+        let text = text.into_sql_str();
+        Migration::new(version, name.into(), MigrationType::Simple, text, false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+async fn check_version(conn: &mut Connection) -> Result<(), OpenError> {
+    let row = conn
+        .fetch_one(sql("SELECT sqlite_version() AS version"))
+        .await?;
+    let version: String = row.get("version")?;
+    if is_safe(&version) {
+        Ok(())
+    } else {
+        Err(OpenError::Version(version))
+    }
+}
+
+fn is_safe(version: &str) -> bool {
+    let parts: Option<Vec<u32>> = version.split('.').map(|part| part.parse().ok()).collect();
+    parts.is_some_and(|parts| parts.as_slice() >= VERSION_MIN.as_slice())
+}
+
+async fn check_settings(conn: &mut Connection) -> Result<(), OpenError> {
+    let mode = conn.fetch_one(sql("PRAGMA journal_mode")).await?;
+    if mode.get::<String>("journal_mode")? != "wal" {
+        return Err(OpenError::Setting("journal_mode=WAL"));
+    }
+    let synchronous = conn.fetch_one(sql("PRAGMA synchronous")).await?;
+    if synchronous.get::<i64>("synchronous")? < 2 {
+        return Err(OpenError::Setting("synchronous=FULL"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_with_the_wal_reset_bug_are_refused() {
+        for (version, safe) in [
+            ("3.51.3", true),
+            ("3.51.10", true),
+            ("3.53.0", true),
+            ("4.0.0", true),
+            ("3.51.2", false),
+            ("3.7.0", false),
+            ("3.40.1", false),
+            ("unheard of", false),
+            ("", false),
+        ] {
+            assert_eq!(is_safe(version), safe, "{version}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_of_the_database_is_unknown() {
+        for error in [
+            sqlx::Error::WorkerCrashed,
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::Protocol("odd".to_owned()),
+        ] {
+            let text = error.to_string();
+            assert_eq!(told(error).kind(), ErrorKind::Unknown, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_of_an_answer_is_no_failed_write() {
+        for error in [
+            sqlx::Error::RowNotFound,
+            sqlx::Error::ColumnNotFound("x".to_owned()),
+            sqlx::Error::Decode("odd".into()),
+            sqlx::Error::Encode("odd".into()),
+        ] {
+            let text = error.to_string();
+            assert_eq!(told(error).kind(), ErrorKind::Unreadable, "{text}");
+        }
+    }
+}
