@@ -47,8 +47,10 @@ def test_directory_of_an_older_program_tells_the_same_and_goes_on(past):
 
 
 def comparable(told):
-    """Without the order of numbers, which means nothing, and what passes: the year for which a number rests."""
+    """Without the order of numbers and bindings, which changed, and what passes: the year for which a number rests."""
     told["numbers"]["items"].sort(key=lambda number: number["x"])
+    for bindings in (told["bindings"]["items"], told["every binding"]):
+        bindings.sort(key=lambda binding: binding["subs_id"])
     for number in told["numbers"]["items"]:
         if number["status"] == "frozen":
             number["status"] = "free"
