@@ -11,22 +11,18 @@ use maskline_journal::batch::{Batch, Hash, Tip};
 use crate::db::{Connection, Error, Row, sql};
 use crate::failure;
 
-/// The only partition there is for now; others are for sharding by pool.
-pub const PARTITION: i64 = 0;
-
 /// Appends, if the batch it was decided on top of is the newest: the row
 /// before it must be there with that very hash.
 const APPEND: &str = "\
-    INSERT INTO journal (partition, seq, at, prev_hash, hash, payload, personal) \
-    SELECT ?, ?, ?, ?, ?, ?, ? \
-    WHERE ? = 1 OR EXISTS (SELECT 1 FROM journal WHERE partition = ? AND seq = ? - 1 AND hash = ?)";
+    INSERT INTO journal (seq, at, prev_hash, hash, payload, personal) \
+    SELECT ?, ?, ?, ?, ?, ? \
+    WHERE ? = 1 OR EXISTS (SELECT 1 FROM journal WHERE seq = ? - 1 AND hash = ?)";
 
 /// Makes `batch` durable, in a transaction of its own.
 ///
 /// Never fails otherwise than by its answer, which the caller must obey.
 pub async fn append(conn: &mut Connection, batch: &Batch) -> Append {
     let insert = sql(APPEND)
-        .bind(PARTITION)
         .bind(batch.seq as i64)
         .bind(batch.at)
         .bind(&batch.prev_hash.0[..])
@@ -34,7 +30,6 @@ pub async fn append(conn: &mut Connection, batch: &Batch) -> Append {
         .bind(&batch.payload)
         .bind(&batch.personal)
         .bind(batch.seq as i64)
-        .bind(PARTITION)
         .bind(batch.seq as i64)
         .bind(&batch.prev_hash.0[..]);
     match conn.execute(insert).await {
@@ -49,8 +44,8 @@ pub async fn append(conn: &mut Connection, batch: &Batch) -> Append {
 /// # Errors
 /// Those of the database.
 pub async fn tip(conn: &mut Connection) -> Result<Tip, Error> {
-    let newest = sql("SELECT seq, hash FROM journal WHERE partition = ? ORDER BY seq DESC LIMIT 1");
-    let row = conn.fetch_optional(newest.bind(PARTITION)).await?;
+    let newest = sql("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1");
+    let row = conn.fetch_optional(newest).await?;
     row.map_or(Ok(Tip::GENESIS), |row| {
         Ok(Tip {
             seq: row.get::<i64>("seq")? as u64,
@@ -64,7 +59,7 @@ pub async fn tip(conn: &mut Connection) -> Result<Tip, Error> {
 /// # Errors
 /// Those of the database.
 pub async fn first(conn: &mut Connection) -> Result<Option<u64>, Error> {
-    let oldest = sql("SELECT MIN(seq) AS seq FROM journal WHERE partition = ?").bind(PARTITION);
+    let oldest = sql("SELECT MIN(seq) AS seq FROM journal");
     let seq: Option<i64> = conn.fetch_one(oldest).await?.get("seq")?;
     Ok(seq.map(|seq| seq as u64))
 }
@@ -76,9 +71,8 @@ pub async fn first(conn: &mut Connection) -> Result<Option<u64>, Error> {
 pub async fn read(conn: &mut Connection, from: u64, rows_max: u32) -> Result<Vec<Batch>, Error> {
     let select = sql(
         "SELECT seq, at, prev_hash, hash, payload, personal FROM journal \
-         WHERE partition = ? AND seq >= ? ORDER BY seq LIMIT ?",
+         WHERE seq >= ? ORDER BY seq LIMIT ?",
     )
-    .bind(PARTITION)
     .bind(from as i64)
     .bind(rows_max);
     let rows = conn.fetch_all(select).await?;
@@ -109,9 +103,7 @@ pub async fn first_at(conn: &mut Connection, at: i64) -> Result<Option<u64>, Err
     let end = high;
     while low < high {
         let middle = low + (high - low) / 2;
-        let select = sql("SELECT at FROM journal WHERE partition = ? AND seq = ?")
-            .bind(PARTITION)
-            .bind(middle as i64);
+        let select = sql("SELECT at FROM journal WHERE seq = ?").bind(middle as i64);
         let row = conn.fetch_optional(select).await?;
         let found: Option<i64> = row.map(|row| row.get("at")).transpose()?;
         if found.is_some_and(|found| found >= at) {
@@ -135,9 +127,7 @@ pub async fn prune(conn: &mut Connection, below: u64, rows_max: u32) -> Result<u
     let below = below
         .min(tip(conn).await?.seq)
         .min(first.saturating_add(u64::from(rows_max)));
-    let delete = sql("DELETE FROM journal WHERE partition = ? AND seq < ?")
-        .bind(PARTITION)
-        .bind(below as i64);
+    let delete = sql("DELETE FROM journal WHERE seq < ?").bind(below as i64);
     conn.execute(delete).await
 }
 
@@ -150,9 +140,8 @@ pub async fn replace_personal(
     seq: u64,
     personal: &[u8],
 ) -> Result<(), Error> {
-    let update = sql("UPDATE journal SET personal = ? WHERE partition = ? AND seq = ?")
+    let update = sql("UPDATE journal SET personal = ? WHERE seq = ?")
         .bind(personal)
-        .bind(PARTITION)
         .bind(seq as i64);
     conn.execute(update).await?;
     Ok(())

@@ -4,7 +4,7 @@
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 5] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -17,5 +17,10 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 5] = [
         5,
         "call filters",
         include_str!("../migrations/0005_call_filters.sql"),
+    ),
+    (
+        7,
+        "one journal",
+        include_str!("../migrations/0007_one_journal.sql"),
     ),
 ];

@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::db::{Connection, Error, sql};
-use crate::journal::PARTITION;
 use crate::read_ahead::Ahead;
 use crate::zstd::Zstd;
 
@@ -61,8 +60,7 @@ pub async fn write_part(
     part: u64,
     payload: &[u8],
 ) -> Result<(), Error> {
-    let insert = sql("INSERT INTO snapshot (partition, seq, part, payload) VALUES (?, ?, ?, ?)")
-        .bind(PARTITION)
+    let insert = sql("INSERT INTO snapshot (seq, part, payload) VALUES (?, ?, ?)")
         .bind(seq as i64)
         .bind(part as i64)
         .bind(payload);
@@ -84,11 +82,8 @@ pub async fn write_seal(conn: &mut Connection, seal: &Seal) -> Result<(), Error>
 /// # Errors
 /// Those of the database.
 pub async fn list(conn: &mut Connection) -> Result<Vec<(u64, Option<Seal>)>, Error> {
-    let lasts = sql(
-        "SELECT seq, MAX(part) AS part FROM snapshot WHERE partition = ? \
-         GROUP BY seq ORDER BY seq DESC",
-    );
-    let lasts = conn.fetch_all(lasts.bind(PARTITION)).await?;
+    let lasts = sql("SELECT seq, MAX(part) AS part FROM snapshot GROUP BY seq ORDER BY seq DESC");
+    let lasts = conn.fetch_all(lasts).await?;
     let mut found = Vec::with_capacity(lasts.len());
     for last in lasts {
         let (seq, part): (i64, i64) = (last.get("seq")?, last.get("part")?);
@@ -110,8 +105,7 @@ pub async fn part_payload(
     seq: u64,
     part: u64,
 ) -> Result<Option<Vec<u8>>, Error> {
-    let select = sql("SELECT payload FROM snapshot WHERE partition = ? AND seq = ? AND part = ?")
-        .bind(PARTITION)
+    let select = sql("SELECT payload FROM snapshot WHERE seq = ? AND part = ?")
         .bind(seq as i64)
         .bind(part as i64);
     let row = conn.fetch_optional(select).await?;
@@ -167,13 +161,9 @@ pub async fn load<R: DeserializeOwned + Send + 'static>(
 /// # Errors
 /// Those of the database.
 pub async fn drop_parts(conn: &mut Connection, seq: u64, parts_max: u32) -> Result<u64, Error> {
-    let delete = sql(
-        "DELETE FROM snapshot WHERE partition = ? AND seq = ? AND part IN \
-         (SELECT part FROM snapshot WHERE partition = ? AND seq = ? ORDER BY part DESC LIMIT ?)",
-    )
-    .bind(PARTITION)
+    let delete = sql("DELETE FROM snapshot WHERE seq = ? AND part IN \
+         (SELECT part FROM snapshot WHERE seq = ? ORDER BY part DESC LIMIT ?)")
     .bind(seq as i64)
-    .bind(PARTITION)
     .bind(seq as i64)
     .bind(parts_max);
     conn.execute(delete).await

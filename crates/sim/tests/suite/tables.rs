@@ -27,10 +27,9 @@ async fn sqlite_recovers_what_the_model_has() {
         let first = batches.first().expect("some batches");
         if first.seq > 1 {
             let insert = sql(
-                "INSERT INTO journal (partition, seq, at, prev_hash, hash, payload, personal) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO journal (seq, at, prev_hash, hash, payload, personal) \
+                 VALUES (?, ?, ?, ?, ?, ?)",
             )
-            .bind(journal::PARTITION)
             .bind(first.seq as i64)
             .bind(first.at)
             .bind(&first.prev_hash.0[..])

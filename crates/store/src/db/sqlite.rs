@@ -69,7 +69,9 @@ pub(crate) async fn writer(file: &Path) -> Result<Connection, OpenError> {
     let mut conn = Connection(Link::Own(conn));
     check_version(&mut conn).await?;
     check_settings(&mut conn).await?;
-    let migrated = migrator().run_direct(None, conn.0.raw(), false).await;
+    let migrated = migrator(&MIGRATIONS)
+        .run_direct(None, conn.0.raw(), false)
+        .await;
     migrated.map_err(|error| OpenError::Migrate(error.to_string()))?;
     Ok(conn)
 }
@@ -335,8 +337,9 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.iter().map(|&(version, name, text)| {
+/// With some of the migrations: all but in tests.
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations.iter().map(|&(version, name, text)| {
         let text = text.into_sql_str();
         Migration::new(version, name.into(), MigrationType::Simple, text, false)
     });
@@ -391,6 +394,86 @@ mod tests {
         ] {
             assert_eq!(is_safe(version), safe, "{version}");
         }
+    }
+
+    /// A file with the tables of the first `count` migrations.
+    async fn aged(file: &Path, count: usize) -> Connection {
+        let options = options(file).create_if_missing(true);
+        let conn = options.connect().await.expect("a new file opens");
+        let mut conn = Connection(Link::Own(conn));
+        let older = migrator(&MIGRATIONS[..count]);
+        let done = older.run_direct(None, conn.0.raw(), false).await;
+        done.expect("the older tables");
+        conn
+    }
+
+    #[tokio::test]
+    async fn tables_of_before_lose_their_partition_and_keep_every_row() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("aged.db");
+        let mut conn = aged(&file, 5).await;
+        for seq in 1..=40_i64 {
+            let batch = sql(
+                "INSERT INTO journal (partition, seq, at, prev_hash, hash, payload, personal) \
+                 VALUES (0, ?, ?, ?, ?, ?, ?)",
+            );
+            let batch = batch.bind(seq).bind(seq * 1000);
+            let bytes = |first: u8| vec![first, seq as u8];
+            let batch = (0..4).fold(batch, |batch, first| batch.bind(bytes(first)));
+            conn.execute(batch).await.expect("SQL");
+            let part =
+                sql("INSERT INTO snapshot (partition, seq, part, payload) VALUES (0, 7, ?, ?)");
+            let part = part.bind(seq - 1).bind(bytes(9));
+            conn.execute(part).await.expect("SQL");
+        }
+        conn.close().await.expect("closed");
+
+        let mut conn = writer(&file).await.expect("brought up to date");
+        let rows = conn
+            .fetch_all(sql("SELECT * FROM journal ORDER BY seq"))
+            .await;
+        let rows = rows.expect("SQL");
+        for (row, seq) in rows.iter().zip(1_i64..) {
+            let number = |column: &str| row.get::<i64>(column).expect("a number");
+            assert_eq!((number("seq"), number("at")), (seq, seq * 1000));
+            for (first, column) in (0_u8..).zip(["prev_hash", "hash", "payload", "personal"]) {
+                let bytes: Vec<u8> = row.get(column).expect("bytes");
+                assert_eq!(bytes, [first, seq as u8], "{column}");
+            }
+            assert!(row.get::<i64>("partition").is_err(), "it is gone");
+        }
+        let parts = conn
+            .fetch_all(sql("SELECT * FROM snapshot ORDER BY part"))
+            .await;
+        let parts = parts.expect("SQL");
+        for (part, n) in parts.iter().zip(0_i64..) {
+            assert_eq!(part.get::<i64>("part"), Ok(n));
+            assert_eq!(part.get::<i64>("seq"), Ok(7));
+            let bytes: Vec<u8> = part.get("payload").expect("bytes");
+            assert_eq!(bytes, [9, n as u8 + 1]);
+            assert!(part.get::<i64>("partition").is_err(), "it is gone");
+        }
+        assert_eq!((rows.len(), parts.len()), (40, 40));
+        let key = plan(
+            &mut conn,
+            sql("SELECT at FROM journal WHERE seq = ?").bind(7_i64),
+        )
+        .await;
+        assert!(key.expect("SQL")[0].contains("INDEX"), "the key is kept");
+    }
+
+    #[tokio::test]
+    async fn an_older_program_refuses_newer_tables() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("newer.db");
+        let mut conn = aged(&file, MIGRATIONS.len()).await;
+        let older = migrator(&MIGRATIONS[..MIGRATIONS.len() - 1]);
+        let refused = older.run_direct(None, conn.0.raw(), false).await;
+        let told = refused
+            .expect_err("it does not know the last one")
+            .to_string();
+        let (last, ..) = MIGRATIONS[MIGRATIONS.len() - 1];
+        assert!(told.contains(&format!("migration {last} ")), "{told}");
     }
 
     #[test]

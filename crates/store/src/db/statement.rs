@@ -113,6 +113,7 @@ mod tests {
         assert!(shown.contains("a text of 11 bytes"), "{shown}");
     }
 
+    #[cfg(debug_assertions)]
     #[test]
     #[should_panic(expected = "1 values")]
     fn a_value_too_few_is_found() {

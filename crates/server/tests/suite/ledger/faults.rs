@@ -24,7 +24,7 @@ async fn after_an_unknown_outcome_nobody_is_answered_and_nothing_is_read() {
     let intruder = sqlx::SqlitePool::connect(&url)
         .await
         .expect("a lock does not hinder it");
-    sqlx::query("INSERT INTO journal SELECT partition, seq + 1, at, hash, hash, payload, personal FROM journal ORDER BY seq DESC LIMIT 1")
+    sqlx::query("INSERT INTO journal SELECT seq + 1, at, hash, hash, payload, personal FROM journal ORDER BY seq DESC LIMIT 1")
         .execute(&intruder)
         .await
         .expect("SQL");
