@@ -337,11 +337,10 @@ pub(crate) fn live_conflict(
             .filter(|holder| holder.subs_id != proposed.subs_id && !holder.is_over(now));
         match (slot, holder) {
             (_, None) => {}
-            (Slot::Party(_), Some(_)) => return Some(Refusal::BindConflict),
-            (Slot::Anyone, Some(holder)) if holder.a == proposed.a => {
-                return Some(Refusal::BindConflict);
+            (Slot::Anyone, Some(holder)) if holder.a != proposed.a => {
+                refusal = Some(Refusal::NumberTaken);
             }
-            (Slot::Anyone, Some(_)) => refusal = Some(Refusal::NumberTaken),
+            (_, Some(_)) => return Some(Refusal::BindConflict),
         }
     }
     refusal

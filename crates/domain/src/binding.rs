@@ -8,7 +8,7 @@ use crate::account::AccountId;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
-use crate::product::{Product, Role, Slot};
+use crate::product::{Claim, Product, Role, Slot};
 use crate::ring_config::RingConfig;
 
 /// The id of a binding: decimal, ascending in time, below 2^53 so that
@@ -159,17 +159,21 @@ impl Extras {
 }
 
 impl Binding {
-    /// The slots that this binding claims on its X, at most two.
+    /// The slots that this binding claims on its X, as many as its product does.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        self.product.slots(self.a, self.b)
+        self.claims().map(|(_, slot)| slot)
     }
 
-    /// The role of a caller who hit `slot`.
+    /// The same, and by what it claims each.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (Claim, Slot)> + use<> {
+        self.product.claims(self.a, self.b)
+    }
+
+    /// The role of a caller who hit `slot`: the other side where it is none of this binding's.
     pub fn role_of(&self, slot: Slot) -> Role {
-        match slot {
-            Slot::Party(number) if number == self.a => Role::A,
-            Slot::Party(_) | Slot::Anyone => Role::Other,
-        }
+        let mut claims = self.claims();
+        let hit = claims.find(|(_, claimed)| *claimed == slot);
+        hit.map_or(Role::Other, |(claim, _)| claim.role())
     }
 
     /// Whether it is over at `now`, swept or not.

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::inventory::{At, hash_u64};
 use crate::number::PhoneNumber;
 use crate::ordered::Ordered;
-use crate::product::{Product, Slot};
+use crate::product::{Claim, Product, Slot};
 use crate::slab::{NONE, Slab};
 
 /// A binding as it lies in memory: 64 bytes and, if it carries any, its extras.
@@ -41,40 +41,63 @@ pub(crate) struct Bindings {
     cells: Slab<Cell>,
     by_id: HashTable<u32>,
     in_order: Ordered<SubsId>,
-    /// (X, party) → binding. A binding that holds the slot of anyone is kept
-    /// with its number and found there, so its party has no entry here.
-    by_party: HashTable<Claim>,
+    /// (X, slot) → binding. A binding that holds the slot of anyone is kept
+    /// with its number and found there, so none of its slots has an entry here.
+    by_slot: HashTable<Entry>,
     /// Live bindings that carry an OutOrderId, by X's pool and that id.
     by_out_order: BTreeMap<Box<str>, Vec<u32>>,
 }
 
-/// A binding's position and whether the party is its A, in 32 bits.
+/// A binding's position and by which of its claims it has the slot, in 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Claim(u32);
+struct Entry(u32);
 
-impl Claim {
-    fn new(at: u32, is_a: bool) -> Self {
-        debug_assert!(at < 1 << 31, "two thousand million bindings are enough");
-        Self(at << 1 | u32::from(is_a))
+impl Entry {
+    /// Room for so many bits of a claim: eight kinds, of which a binding has each once.
+    const CLAIM_BITS: u32 = 3;
+
+    fn new(at: u32, claim: Claim) -> Self {
+        const {
+            assert!(
+                Claim::ALL.len() <= 1 << Self::CLAIM_BITS,
+                "every claim has its bits"
+            );
+        }
+        debug_assert!(
+            at < 1 << (u32::BITS - Self::CLAIM_BITS),
+            "five hundred million bindings are enough"
+        );
+        Self(at << Self::CLAIM_BITS | claim as u32)
     }
 
     fn at(self) -> u32 {
-        self.0 >> 1
+        self.0 >> Self::CLAIM_BITS
     }
 
-    fn is_a(self) -> bool {
-        self.0 & 1 == 1
+    fn claim(self) -> Option<Claim> {
+        let place = self.0 & ((1 << Self::CLAIM_BITS) - 1);
+        Claim::ALL.get(place as usize).copied()
+    }
+
+    /// The slot that the entry is of.
+    fn slot(self, cell: &Cell) -> Option<Slot> {
+        self.claim()?.slot(cell.a, cell.b)
     }
 }
 
-/// The slots of a binding that have an entry of their own.
-fn entries(binding: &Binding) -> impl Iterator<Item = Slot> + use<> {
+/// What of a binding has an entry of its own: its claims, and their slots.
+fn entries(binding: &Binding) -> impl Iterator<Item = (Claim, Slot)> + use<> {
     let kept_with_number = binding.slots().any(|slot| slot == Slot::Anyone);
-    binding.slots().filter(move |_| !kept_with_number)
+    binding.claims().filter(move |_| !kept_with_number)
 }
 
-fn party_hash(x: At, party: PhoneNumber) -> u64 {
-    hash_u64(party.packed() ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
+fn slot_hash(x: At, slot: Slot) -> u64 {
+    let packed = match slot {
+        Slot::Party(party) => party.packed(),
+        // Kept with the number, never here.
+        Slot::Anyone => 0,
+    };
+    hash_u64(packed ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
 }
 
 impl Bindings {
@@ -88,20 +111,23 @@ impl Bindings {
             .copied()
     }
 
-    /// Whether the binding at this position is `party`'s by its A.
-    pub fn is_of(&self, at: u32, party: PhoneNumber) -> bool {
-        self.cells.get(at).is_some_and(|cell| cell.a == party)
+    /// Whether the binding at this position holds `slot` of its X.
+    pub fn holds(&self, at: u32, slot: Slot) -> bool {
+        self.cells.get(at).is_some_and(|cell| {
+            let mut claims = cell.product.claims(cell.a, cell.b);
+            claims.any(|(_, claimed)| claimed == slot)
+        })
     }
 
-    pub fn find_party(&self, x: At, party: PhoneNumber) -> Option<u32> {
-        self.by_party
-            .find(party_hash(x, party), |claim| {
-                self.cells.get(claim.at()).is_some_and(|cell| {
-                    let holder = if claim.is_a() { Some(cell.a) } else { cell.b };
-                    cell.x == x && holder == Some(party)
-                })
+    /// The binding that holds `slot` of `x`, unless it holds that of anyone too.
+    pub fn holder(&self, x: At, slot: Slot) -> Option<u32> {
+        self.by_slot
+            .find(slot_hash(x, slot), |entry| {
+                self.cells
+                    .get(entry.at())
+                    .is_some_and(|cell| cell.x == x && entry.slot(cell) == Some(slot))
             })
-            .map(|claim| claim.at())
+            .map(|entry| entry.at())
     }
 
     pub fn with_out_order<'a>(&'a self, id: &str) -> impl Iterator<Item = u32> + 'a {
@@ -157,11 +183,11 @@ impl Bindings {
         ] {
             flags |= if given { flag } else { 0 };
         }
-        let (a, id) = (binding.a, binding.subs_id);
+        let id = binding.subs_id;
         let out_order = binding.extras.out_order_id.clone();
         let at = self.cells.insert(Cell {
             subs_id: id,
-            a,
+            a: binding.a,
             b: binding.b,
             created_at: binding.created_at,
             expires_at: binding.expires_at,
@@ -181,21 +207,18 @@ impl Bindings {
             cells,
             by_id,
             in_order,
-            by_party,
+            by_slot,
             by_out_order,
         } = self;
         let id_of = |at| cells.get(at).map_or(SubsId(0), |cell| cell.subs_id);
         by_id.insert_unique(hash_u64(id.0), at, |&at| hash_u64(id_of(at).0));
         in_order.insert(id, at, id_of);
-        for slot in entries {
-            if let Slot::Party(party) = slot {
-                let claim = Claim::new(at, party == a);
-                by_party.insert_unique(party_hash(x, party), claim, |claim| {
-                    let cell = cells.get(claim.at()).expect("every indexed binding exists");
-                    let party = if claim.is_a() { Some(cell.a) } else { cell.b };
-                    party_hash(cell.x, party.expect("B is indexed only where there is one"))
-                });
-            }
+        for (claim, slot) in entries {
+            by_slot.insert_unique(slot_hash(x, slot), Entry::new(at, claim), |entry| {
+                let cell = cells.get(entry.at()).expect("every indexed binding exists");
+                let slot = entry.slot(cell);
+                slot_hash(cell.x, slot.expect("only slots that are held are indexed"))
+            });
         }
         if let Some(out_order) = out_order {
             by_out_order.entry(out_order).or_default().push(at);
@@ -207,15 +230,13 @@ impl Bindings {
     /// is given back.
     pub fn remove(&mut self, at: u32, binding: &Binding, head: u32) -> u32 {
         let Some(x) = self.x(at) else { return head };
-        for slot in entries(binding) {
-            if let Slot::Party(party) = slot {
-                let claim = Claim::new(at, party == binding.a);
-                let entry = self
-                    .by_party
-                    .find_entry(party_hash(x, party), |&other| other == claim);
-                if let Ok(entry) = entry {
-                    entry.remove();
-                }
+        for (claim, slot) in entries(binding) {
+            let entry = Entry::new(at, claim);
+            let entry = self
+                .by_slot
+                .find_entry(slot_hash(x, slot), |&other| other == entry);
+            if let Ok(entry) = entry {
+                entry.remove();
             }
         }
         if let Ok(entry) = self
@@ -257,5 +278,20 @@ impl Bindings {
     pub fn iter_from(&self, id: SubsId) -> impl Iterator<Item = u32> + '_ {
         self.in_order
             .from(id, |at| self.id(at).unwrap_or(SubsId(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_keeps_every_claim_at_every_position() {
+        for at in [0, 1, 2, 12_345_678, (1 << 29) - 1] {
+            for claim in Claim::ALL {
+                let entry = Entry::new(at, claim);
+                assert_eq!((entry.at(), entry.claim()), (at, Some(claim)));
+            }
+        }
     }
 }

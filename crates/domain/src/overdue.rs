@@ -5,7 +5,6 @@ use crate::binding::{Binding, EndCause, Owner};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::pool::{Pick, Pool};
-use crate::product::Product;
 use crate::refusal::Refusal;
 
 /// The event that ends a binding, and until when its X cools (0: not at all).
@@ -16,9 +15,9 @@ pub(crate) fn ended(
     at: Timestamp,
     now: Timestamp,
 ) -> (Event, Timestamp) {
-    let cooling_until = match (pool.cooling_s, binding.product) {
-        (0, _) | (_, Product::Axb) => Timestamp(0),
-        (cooling_s, Product::Axn) => {
+    let cooling_until = match (pool.cooling_s, binding.product.cools()) {
+        (0, _) | (_, false) => Timestamp(0),
+        (cooling_s, true) => {
             let until = at.plus_secs(i64::from(cooling_s)).ceil_secs();
             if until > now { until } else { Timestamp(0) }
         }

@@ -28,8 +28,8 @@ pub struct RingConfig(Box<Read>);
 #[derive(Clone, PartialEq, Eq)]
 struct Read {
     text: Box<str>,
-    axn: RingTones,
-    axb: RingTones,
+    /// By product, each at its place.
+    tones: [RingTones; Product::ALL.len()],
 }
 
 /// A text that is no RingConfig: longer than 4096 bytes, or no JSON object whose members are all strings.
@@ -62,17 +62,15 @@ impl RingConfig {
 
     fn of(text: Box<str>, members: &Map<String, Value>) -> Self {
         let tone = |key: &str| ToneCode::parse(members.get(key)?.as_str()?);
-        let axn = RingTones {
-            a: tone("AXNRing_AB"),
-            a_alone: tone("AXNRing_A"),
-            other: tone("AXNRing_N"),
-        };
-        let axb = RingTones {
-            a: tone("AXBRing_A"),
-            a_alone: None,
-            other: tone("AXBRing_B"),
-        };
-        Self(Box::new(Read { text, axn, axb }))
+        let tones = Product::ALL.map(|product| {
+            let keys = product.ring_keys();
+            RingTones {
+                a: tone(keys.a),
+                a_alone: keys.a_alone.and_then(tone),
+                other: tone(keys.other),
+            }
+        });
+        Self(Box::new(Read { text, tones }))
     }
 
     /// The text as it was given.
@@ -83,10 +81,7 @@ impl RingConfig {
     /// The tones that it names for a product; none for scenes that it does not name, or names with
     /// something that cannot be a code.
     pub fn tones(&self, product: Product) -> RingTones {
-        match product {
-            Product::Axn => self.0.axn,
-            Product::Axb => self.0.axb,
-        }
+        self.0.tones[product as usize]
     }
 }
 

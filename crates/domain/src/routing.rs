@@ -10,7 +10,7 @@ use crate::binding::{Binding, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
-use crate::product::{Product, Role, Slot};
+use crate::product::{Caller, Reached, Role, Slot};
 use crate::state::State;
 use crate::tone::Scene;
 
@@ -224,20 +224,18 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     if stops {
         return refuse(Situation::Restricted, Some(binding));
     }
-    let callee = match role {
-        Role::Other => Some(binding.a),
-        Role::A => {
-            if binding.product == Product::Axn {
-                notes.add(|| Step::CallBack {
-                    allowed: pool.a_call_back,
-                });
-                if !pool.a_call_back {
-                    return refuse(Situation::CallBackOff, Some(binding));
-                }
-            }
-            binding.b
+    let Reached { call_back, callee } = binding.product.reached(&Caller {
+        role,
+        a: binding.a,
+        b: binding.b,
+        a_call_back: pool.a_call_back,
+    });
+    if let Some(allowed) = call_back {
+        notes.add(|| Step::CallBack { allowed });
+        if !allowed {
+            return refuse(Situation::CallBackOff, Some(binding));
         }
-    };
+    }
     notes.add(|| Step::Callee(callee));
     match callee {
         Some(callee) => Route::Connect(Box::new(Connection {

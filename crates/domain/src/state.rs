@@ -332,18 +332,12 @@ impl State {
     }
 
     pub(crate) fn slot_at(&self, x: At, slot: Slot) -> Option<u32> {
-        match slot {
-            Slot::Anyone => Some(self.inventory.anyone(x)).filter(|&at| at != NONE),
-            Slot::Party(party) => {
-                let anyone = self.inventory.anyone(x);
-                if self.bindings.is_of(anyone, party) {
-                    return Some(anyone);
-                }
-                // Where somebody holds the slot of anyone, X is theirs alone.
-                (anyone == NONE)
-                    .then(|| self.bindings.find_party(x, party))
-                    .flatten()
-            }
+        let anyone = Some(self.inventory.anyone(x)).filter(|&at| at != NONE);
+        match (slot, anyone) {
+            (Slot::Anyone, _) => anyone,
+            // Where somebody holds the slot of anyone, X is theirs alone.
+            (_, Some(at)) => anyone.filter(|_| self.bindings.holds(at, slot)),
+            (_, None) => self.bindings.holder(x, slot),
         }
     }
 

@@ -16,6 +16,7 @@ mod bindings;
 mod laws;
 mod network;
 mod phone;
+mod pool_kinds;
 pub mod predicted;
 mod rewriting;
 mod single_call;

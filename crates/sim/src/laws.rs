@@ -15,7 +15,7 @@ use maskline_domain::{
 
 pub use crate::law::{Broken, Held, Law, broken, hold};
 use crate::model::Model;
-use crate::model::{Claim, claims};
+use crate::model::product::{Claim, claims};
 
 /// Two lists of rows are the same.
 pub fn same_rows(law: Law, left: (&str, &[Row]), right: (&str, &[Row])) -> Held {

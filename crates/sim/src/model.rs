@@ -3,11 +3,12 @@
 //!
 //! It shares no rule with `domain`; only plain data types. [`rules`] says what
 //! a command must lead to, [`verify`] compares that with what was journalled
-//! and makes it part of the model, [`reach`] routes calls, [`model_clock`] tells
-//! the time.
+//! and makes it part of the model, [`reach`] routes calls, [`product`] says what
+//! products differ in, [`model_clock`] tells the time.
 
 pub mod model_clock;
 pub mod operators;
+pub mod product;
 pub mod reach;
 pub mod rules;
 pub mod verify;
@@ -18,7 +19,7 @@ use maskline_domain::pool::Pick;
 use maskline_domain::state::Clock;
 use maskline_domain::{
     AccessKey, AccessKeyId, Account, AccountId, Binding, CommandId, Number, NumberStatus, Owner,
-    PhoneNumber, Pool, PoolKey, Product, Row, SubsId, Timestamp, Trunk, TrunkName, User, UserName,
+    PhoneNumber, Pool, PoolKey, Row, SubsId, Timestamp, Trunk, TrunkName, User, UserName,
 };
 
 /// All there is, as the journal tells it.
@@ -137,7 +138,7 @@ impl Model {
     /// need not, or need not any more.
     pub fn rest(&self, binding: &Binding, ended_at: Timestamp, now: Timestamp) -> Timestamp {
         let cooling_s = self.pool_of(binding.x).map_or(0, |pool| pool.cooling_s);
-        if binding.product != Product::Axn || cooling_s == 0 {
+        if !product::rests(binding.product) || cooling_s == 0 {
             return Timestamp(0);
         }
         let until_ms = ended_at.0 + i64::from(cooling_s) * 1000;
@@ -172,14 +173,6 @@ impl Model {
         recorded || by_ended
     }
 
-    /// How many bindings X can carry.
-    pub fn room_on(&self, pool: &Pool) -> usize {
-        match pool.product {
-            Product::Axn => 1,
-            Product::Axb => pool.pairs_max as usize,
-        }
-    }
-
     /// What X does at `now`. A binding that is over counts for nothing, but its
     /// number may have to rest.
     pub fn status(&self, x: PhoneNumber, now: Timestamp) -> Option<NumberStatus> {
@@ -198,7 +191,7 @@ impl Model {
     /// Whether a number lies ready by what is recorded: not locked, not
     /// cooling or cooled but not put back, and with room left.
     pub fn is_available(&self, number: &Number) -> bool {
-        let room = self.pool_of(number.x).map_or(1, |pool| self.room_on(pool));
+        let room = self.pool_of(number.x).map_or(1, product::room_on);
         !number.locked && number.cooling_until == Timestamp(0) && self.on(number.x).count() < room
     }
 }
@@ -207,30 +200,4 @@ impl Model {
 pub(crate) fn full_second(ms: i64) -> Timestamp {
     let over = ms.rem_euclid(1000);
     Timestamp(if over == 0 { ms } else { ms - over + 1000 })
-}
-
-/// Something on an X that at most one live binding may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Claim {
-    /// Callers without a claim of their own.
-    Anyone,
-    /// One caller.
-    Caller(PhoneNumber),
-}
-
-/// What a binding claims on its X, written down once more: AXN everybody and A, AXB A and B.
-pub fn claims(binding: &Binding) -> Vec<Claim> {
-    match binding.product {
-        Product::Axn => vec![Claim::Anyone, Claim::Caller(binding.a)],
-        Product::Axb => std::iter::once(binding.a)
-            .chain(binding.b)
-            .map(Claim::Caller)
-            .collect(),
-    }
-}
-
-/// Whether two bindings on one X would claim the same.
-pub fn collide(one: &Binding, other: &Binding) -> bool {
-    let theirs = claims(other);
-    claims(one).iter().any(|claim| theirs.contains(claim))
 }

@@ -250,19 +250,10 @@ fn compare(state: &State, seal: &Seal, tip: Tip, report: &mut Report) {
 
 /// Looks for doubled slots without asking the state's own indexes.
 fn check_slots(state: &State, report: &mut Report) {
-    #[derive(PartialEq, Eq, Hash)]
-    enum Key {
-        Anyone(PhoneNumber),
-        Party(PhoneNumber, PhoneNumber),
-    }
-    let mut holders: HashMap<Key, SubsId> = HashMap::new();
+    let mut holders: HashMap<(PhoneNumber, Slot), SubsId> = HashMap::new();
     for binding in state.bindings() {
         for slot in binding.slots() {
-            let key = match slot {
-                Slot::Anyone => Key::Anyone(binding.x),
-                Slot::Party(party) => Key::Party(binding.x, party),
-            };
-            if let Some(other) = holders.insert(key, binding.subs_id) {
+            if let Some(other) = holders.insert((binding.x, slot), binding.subs_id) {
                 report.problems.push(format!(
                     "bindings {} and {other} hold the same slot of an X number",
                     binding.subs_id

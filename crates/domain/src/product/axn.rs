@@ -1,14 +1,33 @@
 //! AXN: anyone (N) who dials X reaches A; A reaches the default B, or hears
 //! that the number is vacant.
 
-use super::{Claims, Slot};
-use crate::number::PhoneNumber;
+use super::{Caller, Claim, Reached, RingKeys, Role, Rules};
 
-/// X is dedicated to one A.
-pub(super) const BINDINGS_PER_X_MAX: u32 = 1;
-/// Without B, A dialling X hears the vacant-number prompt.
-pub(super) const NEEDS_B: bool = false;
+pub(super) static RULES: Rules = Rules {
+    claims: &[Claim::Anyone, Claim::A],
+    // Without B, A dialling X hears the vacant-number prompt.
+    needs_b: false,
+    // X is dedicated to one A.
+    bindings_per_x_max: |_| 1,
+    reached,
+    cools: true,
+    ring_keys: RingKeys {
+        a: "AXNRing_AB",
+        a_alone: Some("AXNRing_A"),
+        other: "AXNRing_N",
+    },
+    takes_dtmf_config: false,
+};
 
-pub(super) fn slots(a: PhoneNumber) -> Claims {
-    [Some(Slot::Anyone), Some(Slot::Party(a))]
+fn reached(caller: &Caller) -> Reached {
+    match caller.role {
+        Role::A => Reached {
+            call_back: Some(caller.a_call_back),
+            callee: caller.b,
+        },
+        Role::Other => Reached {
+            call_back: None,
+            callee: Some(caller.a),
+        },
+    }
 }

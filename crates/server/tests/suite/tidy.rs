@@ -7,6 +7,7 @@ mod crates;
 mod map;
 mod outside;
 mod paths;
+mod products;
 mod purity;
 mod search_words;
 mod server_rooms;

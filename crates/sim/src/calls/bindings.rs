@@ -14,7 +14,9 @@ use maskline_domain::{
 
 use std::collections::BTreeMap;
 
+use super::pool_kinds::{POOL_KINDS, PoolKind};
 use crate::chance::Chance;
+use crate::model::product::{heeds_call_back, is_for_anyone, needs_b, ring_keys};
 
 const NUMBERS_A_POOL: u64 = 12;
 const PARTIES: u64 = 40;
@@ -34,33 +36,6 @@ pub(super) enum Expected {
     /// It is none of our numbers: 404, and no record.
     Unknown,
 }
-
-/// A pool of numbers.
-#[derive(Debug, Clone, Copy)]
-struct PoolKind {
-    key: &'static str,
-    product: Product,
-    /// Whether A reaches the default B.
-    calls_back: bool,
-}
-
-const POOL_KINDS: [PoolKind; 3] = [
-    PoolKind {
-        key: "FC1",
-        product: Product::Axn,
-        calls_back: true,
-    },
-    PoolKind {
-        key: "FC2",
-        product: Product::Axb,
-        calls_back: true,
-    },
-    PoolKind {
-        key: "FC3",
-        product: Product::Axn,
-        calls_back: false,
-    },
-];
 
 #[derive(Debug, Clone)]
 struct KnownBinding {
@@ -213,8 +188,8 @@ impl BindingWorld {
         let pool_kind = POOL_KINDS[chance.weighed(&[4, 4, 1])];
         let product = pool_kind.product;
         let (a, b) = (self.party(chance), self.party(chance));
-        let with_b = a != b && (product == Product::Axb || chance.one_in(2));
-        if product == Product::Axb && !with_b {
+        let with_b = a != b && (needs_b(product) || chance.one_in(2));
+        if needs_b(product) && !with_b {
             return;
         }
         let restriction = match chance.below(8) {
@@ -308,9 +283,7 @@ impl BindingWorld {
             None => Expected::Refused(Some(Prompt::NotInUse), 404, 1),
             Some((known, true)) => match (known.restriction, known.b) {
                 (Restriction::AMayNotDial, _) => cannot,
-                _ if known.pool_kind.product == Product::Axn && !known.pool_kind.calls_back => {
-                    cannot
-                }
+                _ if is_turned_away(known.pool_kind) => cannot,
                 (_, Some(b)) => Expected::Rings(b),
                 (_, None) => Expected::Refused(Some(Prompt::VacantNumber), 404, 1),
             },
@@ -332,12 +305,17 @@ impl BindingWorld {
         if let Some(known) = mine.iter().find(|known| query.caller == Some(known.a)) {
             return Some((known, true));
         }
-        let is_for = |known: &&&KnownBinding| match known.pool_kind.product {
-            Product::Axn => true,
-            Product::Axb => query.caller.is_some() && query.caller == known.b,
+        let is_for = |known: &&&KnownBinding| {
+            let is_b = query.caller.is_some() && query.caller == known.b;
+            is_b || is_for_anyone(known.pool_kind.product)
         };
         mine.iter().find(is_for).map(|known| (*known, false))
     }
+}
+
+/// Whether A is kept from B by its pool.
+fn is_turned_away(kind: PoolKind) -> bool {
+    heeds_call_back(kind.product) && !kind.calls_back
 }
 
 /// A pool without ring tones.
@@ -359,13 +337,9 @@ fn a_party(number: PhoneNumber) -> Party {
     Party::of(number).expect("all numbers of this world may be parties")
 }
 
-/// What a customer writes to name these tones. AXB has always somebody to reach.
+/// What a customer writes to name these tones.
 fn ring_config(product: Product, tones: Codes) -> Option<RingConfig> {
-    let keys = match product {
-        Product::Axn => ["AXNRing_AB", "AXNRing_A", "AXNRing_N"],
-        Product::Axb => ["AXBRing_A", "AXNRing_A", "AXBRing_B"],
-    };
-    let named = keys.into_iter().zip(tones);
+    let named = ring_keys(product).into_iter().zip(tones);
     let members: Vec<String> = named
         .filter_map(|(key, code)| Some(format!(r#""{key}":"{}""#, code?)))
         .collect();

@@ -2,9 +2,9 @@
 
 use maskline_domain::product::Role;
 use maskline_domain::routing::{Connection, Route, RouteQuery, Situation};
-use maskline_domain::{Binding, PhoneNumber, Product, Restriction, Timestamp};
+use maskline_domain::{Binding, Restriction, Timestamp};
 
-use crate::model::Model;
+use crate::model::{Model, product};
 
 impl Model {
     /// What is to be done with a call at `now`.
@@ -30,10 +30,11 @@ impl Model {
             }
             _ => {}
         }
-        if binding.product == Product::Axn && role == Role::A && !pool.a_call_back {
+        let heeds_call_back = product::heeds_call_back(binding.product);
+        if heeds_call_back && role == Role::A && !pool.a_call_back {
             return refuse(Situation::CallBackOff, Some(binding));
         }
-        let Some(callee) = other_side(binding, role) else {
+        let Some(callee) = product::other_side(binding, role) else {
             return refuse(Situation::VacantNumber, Some(binding));
         };
         let ring_timeout_s = match binding.ring_timeout_s {
@@ -50,23 +51,7 @@ impl Model {
     }
 
     fn binding_for(&self, query: RouteQuery, now: Timestamp) -> Option<(&Binding, Role)> {
-        self.live_on(query.x, now).find_map(|binding| {
-            let is_a = query.caller == Some(binding.a);
-            let is_b = query.caller.is_some() && query.caller == binding.b;
-            match binding.product {
-                Product::Axn if is_a => Some((binding, Role::A)),
-                Product::Axn => Some((binding, Role::Other)),
-                Product::Axb if is_a => Some((binding, Role::A)),
-                Product::Axb if is_b => Some((binding, Role::Other)),
-                Product::Axb => None,
-            }
-        })
-    }
-}
-
-fn other_side(binding: &Binding, caller: Role) -> Option<PhoneNumber> {
-    match caller {
-        Role::A => binding.b,
-        Role::Other => Some(binding.a),
+        self.live_on(query.x, now)
+            .find_map(|binding| Some((binding, product::role(binding, query.caller)?)))
     }
 }

@@ -12,12 +12,12 @@ use maskline_domain::ops::{
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     AccessKeyId, AccountStatus, Actor, BindRequest, Binding, Command, CommandId, EndCause,
-    Envelope, Event, Number, Owner, Party, PhoneNumber, Pool, PoolRef, Product, Refusal, SubsId,
+    Envelope, Event, Number, Owner, Party, PhoneNumber, Pool, PoolRef, Refusal, SubsId,
     Timestamp, Update, Work,
 };
 
 use crate::model::Model;
-use crate::model::{claims, collide};
+use crate::model::product::{self, claims, collide, room_on};
 
 /// What must come of a command.
 #[derive(Debug, Clone)]
@@ -246,10 +246,10 @@ impl Model {
             return Err(Refusal::ProductMismatch);
         }
         let a = self.party(ask.a)?;
-        let b = match (ask.b, ask.product) {
-            (Some(b), _) => Some(self.party(b)?),
-            (None, Product::Axb) => return Err(Refusal::BMissing),
-            (None, Product::Axn) => None,
+        let b = match ask.b {
+            Some(b) => Some(self.party(b)?),
+            None if product::needs_b(ask.product) => return Err(Refusal::BMissing),
+            None => None,
         };
         let given: Vec<PhoneNumber> = [Some(a), b, ask.x].into_iter().flatten().collect();
         let different: BTreeSet<PhoneNumber> = given.iter().copied().collect();
@@ -358,14 +358,10 @@ impl Model {
             return Err(Refusal::NumberFrozen);
         }
         let live: Vec<&Binding> = self.live_on(x, now).collect();
-        let of_a_party = |there: &&&Binding| match wanted.product {
-            Product::Axn => there.a == wanted.a,
-            Product::Axb => collide(there, wanted),
-        };
-        if live.iter().find(of_a_party).is_some() {
+        if live.iter().any(|there| product::is_of_a_party(there, wanted)) {
             return Err(Refusal::BindConflict);
         }
-        if live.len() >= self.room_on(pool) {
+        if live.len() >= room_on(pool) {
             return Err(Refusal::NumberTaken);
         }
         Ok(())
@@ -388,7 +384,7 @@ impl Model {
             .filter(|number| number.x != wanted.a && Some(number.x) != wanted.b)
             .filter(|number| {
                 let live: Vec<&Binding> = self.live_on(number.x, now).collect();
-                live.len() < self.room_on(pool) && !live.iter().any(|there| collide(there, wanted))
+                live.len() < room_on(pool) && !live.iter().any(|there| collide(there, wanted))
             })
             .collect();
         let in_city: Vec<&Number> = can_carry

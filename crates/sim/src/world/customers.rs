@@ -7,6 +7,7 @@ use maskline_domain::{
     PhoneNumber, PoolKey, PoolRef, Product, Restriction, RingConfig, SubsId, Timestamp, Update,
 };
 
+use crate::model::product::needs_b;
 use crate::world::World;
 use crate::world::names::{self, CITIES, KEYS, NUMBERS, POOLS};
 
@@ -145,11 +146,11 @@ impl World {
         let pool = self.chance.below(POOLS.len() as u64) as usize;
         let mut product = POOLS[pool].2;
         if self.chance.one_in(80) {
-            product = self.chance.one_of([Product::Axn, Product::Axb]);
+            product = self.chance.one_of(Product::ALL);
         }
-        let has_b = match product {
-            Product::Axb => !self.chance.one_in(60),
-            Product::Axn => self.chance.one_in(2),
+        let has_b = match needs_b(product) {
+            true => !self.chance.one_in(60),
+            false => self.chance.one_in(2),
         };
         let x = match self.chance.below(6) {
             0 => Some(self.any_x()),

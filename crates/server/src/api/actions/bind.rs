@@ -47,9 +47,9 @@ fn request(context: &ActionContext<'_>, rules: &BindRules) -> Result<BindRequest
         out_id: fields::text(parameters, "OutId")?,
         out_order_id: fields::text(parameters, "OutOrderId")?,
         ring_config: fields::ring_config(parameters)?,
-        dtmf_config: match rules.product {
-            Product::Axb => fields::dtmf_config(parameters)?,
-            Product::Axn => None,
+        dtmf_config: match rules.product.takes_dtmf_config() {
+            true => fields::dtmf_config(parameters)?,
+            false => None,
         },
         speech_model: fields::text(parameters, "ASRModelId")?,
         extend: fields::text(parameters, "Extend")?,

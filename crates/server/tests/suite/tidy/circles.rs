@@ -35,7 +35,7 @@ fn modules(room: &str) -> Modules {
 }
 
 /// A source without comments and without what is compiled for tests alone.
-fn without_tests(text: &str) -> String {
+pub(super) fn without_tests(text: &str) -> String {
     let mut kept = String::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
