@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p maskline-domain` prints, for each size: look-ups a second on
 //! one thread over random callers, the decline against the smallest size, and
-//! the heap that the state takes, counted by the allocator.
+//! the heap that the state takes, counted by the allocator; then the same for pairs
+//! of AXB, many on an X.
 //! `MASKLINE_BENCH_SIZES=10000,1000000,10000000` chooses the sizes.
 
 // A counting allocator cannot be written without `unsafe`; it only forwards.
@@ -13,11 +14,10 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use maskline_domain::binding::Extras;
 use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Route, RouteQuery, route};
 use maskline_domain::*;
-use maskline_fixtures::domain::{self as fixtures, ACCOUNT, POOL, binding, idle_number};
+use maskline_fixtures::domain::{self as fixtures, ACCOUNT, PAIR_POOL, POOL, binding, idle_number};
 
 struct Counting;
 
@@ -56,13 +56,16 @@ fn main() {
         "bindings", "look-ups/s", "decline", "bytes/number", "bytes/binding"
     );
     let mut first = None;
-    for size in sizes {
+    for &size in &sizes {
         let empty = LIVE.load(Ordering::Relaxed);
         let mut state = stocked(size);
         let stocked = LIVE.load(Ordering::Relaxed);
         bind_all(&mut state, size);
         let bound = LIVE.load(Ordering::Relaxed);
-        let rate = lookups_per_s(&state, size);
+        let rate = lookups_per_s(&state, size, |n, target| RouteQuery {
+            caller: Some(if n % 4 == 0 { a(target) } else { a(n) }),
+            x: x(target),
+        });
         let first = *first.get_or_insert(rate);
         println!(
             "{size:>10} {rate:>14.0} {:>10.2} {:>16.1} {:>18.1}",
@@ -70,6 +73,9 @@ fn main() {
             (stocked - empty) as f64 / size as f64,
             (bound - stocked) as f64 / size as f64,
         );
+    }
+    for size in sizes {
+        pairs(size);
     }
     for share_bound in [0.5, 0.99] {
         let rate = decisions_per_s(100_000, share_bound);
@@ -111,7 +117,41 @@ fn bind_all(state: &mut State, size: usize) {
     }
 }
 
-fn lookups_per_s(state: &State, size: usize) -> f64 {
+/// Tells the same of pairs whose B dials X.
+fn pairs(size: usize) {
+    const PAIRS_ON_X: usize = 100;
+    let b = |n: usize| PhoneNumber::parse(&format!("18{n:09}")).expect("digits");
+    let mut state = State::default();
+    state.apply(&Event::AccountSet(fixtures::account(ACCOUNT)));
+    state.apply(&Event::PoolSet(fixtures::pool(PAIR_POOL, Product::Axb)));
+    for n in 0..size.div_ceil(PAIRS_ON_X) {
+        let city = format!("city-{}", n % CITIES);
+        state.apply(&Event::NumberSet(idle_number(x(n), PAIR_POOL, &city)));
+    }
+    let stocked = LIVE.load(Ordering::Relaxed);
+    for n in 0..size {
+        state.apply(&Event::Bound(Box::new(Binding {
+            subs_id: SubsId(1_000_000_000_000_000 + n as u64),
+            product: Product::Axb,
+            b: Some(b(n)),
+            created_at: NOW,
+            expires_at: NOW.plus_secs(3600 + (n % 86_400) as i64),
+            ..binding(x(n / PAIRS_ON_X), a(n))
+        })));
+    }
+    let bound = LIVE.load(Ordering::Relaxed);
+    let rate = lookups_per_s(&state, size, |_, target| RouteQuery {
+        caller: Some(b(target)),
+        x: x(target / PAIRS_ON_X),
+    });
+    println!(
+        "{size:>10} {rate:>14.0} look-ups/s of pairs, {:.1} bytes each",
+        (bound - stocked) as f64 / size as f64
+    );
+}
+
+/// `query` is given its place, and the binding that it is after.
+fn lookups_per_s(state: &State, size: usize, query: impl Fn(usize, usize) -> RouteQuery) -> f64 {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     let queries: Vec<RouteQuery> = (0..LOOKUPS.min(4 * size).max(100_000))
         .map(|n| {
@@ -119,11 +159,7 @@ fn lookups_per_s(state: &State, size: usize) -> f64 {
             random ^= random >> 7;
             random ^= random << 17;
             let target = (random % size as u64) as usize;
-            let caller = if n % 4 == 0 { a(target) } else { a(n) };
-            RouteQuery {
-                caller: Some(caller),
-                x: x(target),
-            }
+            query(n, target)
         })
         .collect();
     let mut best = 0.0_f64;
@@ -154,19 +190,11 @@ fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
     let pool = PoolRef::Key(PoolKey::new("FC1"));
     let mut binding_s = 0.0;
     for n in 0..ROUNDS {
+        let party = Party::of(a(size + n)).expect("a party");
+        let expires_at = NOW.plus_secs(7200);
         let command = Command::Bind(Box::new(BindRequest {
-            pool: pool.clone(),
-            product: Product::Axn,
-            a: Party::of(a(size + n)).expect("a party"),
-            b: None,
-            x: None,
             city: (n % 3 > 0).then(|| City::new(&format!("city-{}", n % CITIES))),
-            expires_at: NOW.plus_secs(7200),
-            restriction: Restriction::None,
-            record: false,
-            speech_recognition: false,
-            ring_timeout_s: None,
-            extras: Extras::default(),
+            ..BindRequest::new(pool.clone(), Product::Axn, party, expires_at)
         }));
         let envelope = Envelope {
             by: by.clone(),

@@ -1,6 +1,7 @@
 //! Bindings: which two parties an X number joins, and on what terms.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +160,32 @@ impl Extras {
 }
 
 impl Binding {
+    /// A binding with what each must have, and nothing that a customer may leave out; its term ends with the first
+    /// moment at which it is over. Whoever knows more sets it: `Binding { b, ..Binding::new(…) }`.
+    pub fn new(
+        subs_id: SubsId,
+        product: Product,
+        x: PhoneNumber,
+        a: PhoneNumber,
+        term: Range<Timestamp>,
+    ) -> Self {
+        Self {
+            subs_id,
+            product,
+            x,
+            a,
+            b: None,
+            created_at: term.start,
+            expires_at: term.end,
+            restriction: Restriction::default(),
+            record: false,
+            speech_recognition: false,
+            ring_timeout_s: None,
+            extras: Extras::default(),
+            owner: None,
+        }
+    }
+
     /// The slots that this binding claims on its X, as many as its product does.
     pub fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
         self.claims().map(|(_, slot)| slot)

@@ -153,6 +153,7 @@ impl Bindings {
     }
 
     /// The binding in full but for its owner; `x` gives the digits of a position.
+    // Written out, as is the packing in `insert`: a field that neither keeps would be lost.
     pub fn get(&self, at: u32, x: impl FnOnce(At) -> PhoneNumber) -> Option<Binding> {
         let cell = self.cells.get(at)?;
         Some(Binding {
@@ -175,30 +176,44 @@ impl Bindings {
     /// Adds a binding at the head of the list of its X; gives its position.
     pub fn insert(&mut self, binding: Binding, x: At, next: u32) -> u32 {
         let entries = entries(&binding);
+        let Binding {
+            subs_id,
+            product,
+            x: _,
+            a,
+            b,
+            created_at,
+            expires_at,
+            restriction,
+            record,
+            speech_recognition,
+            ring_timeout_s,
+            extras,
+            owner: _,
+        } = binding;
         let mut flags = 0;
         for (given, flag) in [
-            (binding.record, RECORD),
-            (binding.speech_recognition, SPEECH),
-            (binding.ring_timeout_s.is_some(), RINGS),
+            (record, RECORD),
+            (speech_recognition, SPEECH),
+            (ring_timeout_s.is_some(), RINGS),
         ] {
             flags |= if given { flag } else { 0 };
         }
-        let id = binding.subs_id;
-        let out_order = binding.extras.out_order_id.clone();
+        let out_order = extras.out_order_id.clone();
         let at = self.cells.insert(Cell {
-            subs_id: id,
-            a: binding.a,
-            b: binding.b,
-            created_at: binding.created_at,
-            expires_at: binding.expires_at,
-            extras: (!binding.extras.is_empty()).then(|| Box::new(binding.extras)),
+            subs_id,
+            a,
+            b,
+            created_at,
+            expires_at,
+            extras: (!extras.is_empty()).then(|| Box::new(extras)),
             x,
             next,
             previous: NONE,
-            product: binding.product,
-            restriction: binding.restriction,
+            product,
+            restriction,
             flags,
-            ring_timeout_s: binding.ring_timeout_s.unwrap_or(0),
+            ring_timeout_s: ring_timeout_s.unwrap_or(0),
         });
         if let Some(cell) = self.cells.get_mut(next) {
             cell.previous = at;
@@ -211,8 +226,8 @@ impl Bindings {
             by_out_order,
         } = self;
         let id_of = |at| cells.get(at).map_or(SubsId(0), |cell| cell.subs_id);
-        by_id.insert_unique(hash_u64(id.0), at, |&at| hash_u64(id_of(at).0));
-        in_order.insert(id, at, id_of);
+        by_id.insert_unique(hash_u64(subs_id.0), at, |&at| hash_u64(id_of(at).0));
+        in_order.insert(subs_id, at, id_of);
         for (claim, slot) in entries {
             by_slot.insert_unique(slot_hash(x, slot), Entry::new(at, claim), |entry| {
                 let cell = cells.get(entry.at()).expect("every indexed binding exists");

@@ -105,6 +105,27 @@ pub struct BindRequest {
     pub extras: Extras,
 }
 
+impl BindRequest {
+    /// A wish with what each must have, and nothing that may be left out. Whoever wants more sets it:
+    /// `BindRequest { x, ..BindRequest::new(…) }`.
+    pub fn new(pool: PoolRef, product: Product, a: Party, expires_at: Timestamp) -> Self {
+        Self {
+            pool,
+            product,
+            a,
+            b: None,
+            x: None,
+            city: None,
+            expires_at,
+            restriction: Restriction::default(),
+            record: false,
+            speech_recognition: false,
+            ring_timeout_s: None,
+            extras: Extras::default(),
+        }
+    }
+}
+
 /// One change to a binding.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Update {
@@ -229,21 +250,13 @@ mod tests {
     #[test]
     fn only_its_own_outcome_is_taken_for_that_of_a_command() {
         let number = |digits| PhoneNumber::parse(digits).expect("digits");
-        let binding = Box::new(Binding {
-            subs_id: SubsId(1),
-            product: Product::Axn,
-            x: number("17000000000"),
-            a: number("15000000000"),
-            b: None,
-            created_at: Timestamp(0),
-            expires_at: Timestamp(1),
-            restriction: Restriction::None,
-            record: false,
-            speech_recognition: false,
-            ring_timeout_s: None,
-            extras: Extras::default(),
-            owner: None,
-        });
+        let binding = Box::new(Binding::new(
+            SubsId(1),
+            Product::Axn,
+            number("17000000000"),
+            number("15000000000"),
+            Timestamp(0)..Timestamp(1),
+        ));
         let work = Work {
             count: 1,
             more: true,

@@ -12,10 +12,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use maskline_domain::PoolRef;
-use maskline_domain::binding::Extras;
-use maskline_domain::{
-    Actor, BindRequest, Envelope, Party, PhoneNumber, PoolKey, Product, Restriction,
-};
+use maskline_domain::{Actor, BindRequest, Envelope, Party, PhoneNumber, PoolKey, Product};
 use maskline_journal::pipeline::Touch;
 
 use crate::admin::credentials::{new_key_id, new_secret, write_private};
@@ -174,19 +171,13 @@ async fn bind(admin: &Admin, x: PhoneNumber, a: PhoneNumber) -> Result<(), Strin
     if bound {
         return Ok(());
     }
+    let pool = PoolRef::Key(PoolKey::new(BOUND_POOL));
+    let a = Party::of(a).ok_or("a number of the demo that can be no party")?;
+    let expires_at = clocks::read().wall.plus_secs(BOUND_FOR_S);
     let request = BindRequest {
-        pool: PoolRef::Key(PoolKey::new(BOUND_POOL)),
-        product: Product::Axn,
-        a: Party::of(a).ok_or("a number of the demo that can be no party")?,
-        b: None,
         x: Some(x),
-        city: None,
-        expires_at: clocks::read().wall.plus_secs(BOUND_FOR_S),
-        restriction: Restriction::None,
         record: true,
-        speech_recognition: false,
-        ring_timeout_s: None,
-        extras: Extras::default(),
+        ..BindRequest::new(pool, Product::Axn, a, expires_at)
     };
     let envelope = Envelope {
         by: Actor::Operator {

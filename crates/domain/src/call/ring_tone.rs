@@ -27,29 +27,23 @@ mod tests {
     use crate::product::Role;
     use crate::routing::Connection;
     use crate::{
-        AccountId, Binding, PhoneNumber, PoolKey, Product, Restriction, RingConfig, RingTones,
-        SubsId, Timestamp,
+        AccountId, Binding, PhoneNumber, PoolKey, Product, RingConfig, RingTones, SubsId, Timestamp,
     };
 
     fn rings(config: Option<&str>) -> Route {
         let number = |digits| PhoneNumber::parse(digits).expect("digits");
         let binding = Binding {
-            subs_id: SubsId(1),
-            product: Product::Axn,
-            x: number("17000000001"),
-            a: number("13900000000"),
-            b: None,
-            created_at: Timestamp(0),
-            expires_at: Timestamp(i64::MAX),
-            restriction: Restriction::None,
-            record: false,
-            speech_recognition: false,
-            ring_timeout_s: None,
             extras: Extras {
                 ring_config: config.map(|text| RingConfig::parse(text).expect("a configuration")),
                 ..Extras::default()
             },
-            owner: None,
+            ..Binding::new(
+                SubsId(1),
+                Product::Axn,
+                number("17000000001"),
+                number("13900000000"),
+                Timestamp(0)..Timestamp(i64::MAX),
+            )
         };
         Route::Connect(Box::new(Connection {
             callee: binding.a,

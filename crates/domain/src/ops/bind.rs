@@ -1,7 +1,7 @@
 //! Making a binding.
 
 use crate::allocation::{Chosen, choose, take_explicit};
-use crate::binding::{Binding, EndCause, Owner};
+use crate::binding::{Binding, EndCause, Owner, SubsId};
 use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::command::BindRequest;
@@ -30,19 +30,9 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
     let (a, b) = parties(state, request)?;
     expiration(request.expires_at, now)?;
     let proposed = Binding {
-        subs_id: state.next_subs_id(now),
-        product: request.product,
-        x: request.x.unwrap_or(PhoneNumber::ERASED),
-        a,
         b,
-        created_at: now,
-        expires_at: request.expires_at,
-        restriction: request.restriction,
-        record: request.record,
-        speech_recognition: request.speech_recognition,
-        ring_timeout_s: request.ring_timeout_s,
-        extras: request.extras.clone(),
         owner: Some(Owner::of(pool)),
+        ..proposed(request, state.next_subs_id(now), a, now)
     };
     if let Some(binding) = same_order(state, pool, request, &proposed, now) {
         return Ok((Vec::new(), Box::new(binding)));
@@ -63,6 +53,34 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
     }
     events.push(Event::Bound(binding.clone()));
     Ok((events, binding))
+}
+
+/// What is asked for, as a binding; without B, and without X where none is wanted.
+fn proposed(request: &BindRequest, id: SubsId, a: PhoneNumber, now: Timestamp) -> Binding {
+    // Taken apart in full: a wish that is not looked at would be forgotten.
+    let BindRequest {
+        pool: _,
+        product,
+        a: _,
+        b: _,
+        x,
+        city: _,
+        expires_at,
+        restriction,
+        record,
+        speech_recognition,
+        ring_timeout_s,
+        extras,
+    } = request;
+    let x = x.unwrap_or(PhoneNumber::ERASED);
+    Binding {
+        restriction: *restriction,
+        record: *record,
+        speech_recognition: *speech_recognition,
+        ring_timeout_s: *ring_timeout_s,
+        extras: extras.clone(),
+        ..Binding::new(id, *product, x, a, now..*expires_at)
+    }
 }
 
 /// A and B, which may be parties, are there where the product needs them, and differ from each other and

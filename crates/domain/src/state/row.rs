@@ -193,40 +193,51 @@ impl fmt::Debug for PlainBinding {
 }
 
 impl From<Binding> for PlainBinding {
+    // Taken apart in full: a field that no row kept would be lost with the next snapshot.
     fn from(binding: Binding) -> Self {
+        let Binding {
+            subs_id,
+            product,
+            x,
+            a,
+            b,
+            created_at,
+            expires_at,
+            restriction,
+            record,
+            speech_recognition,
+            ring_timeout_s,
+            extras,
+            owner: _,
+        } = binding;
         PlainBinding {
-            subs_id: binding.subs_id,
-            product: binding.product,
-            x: binding.x,
-            a: binding.a,
-            b: binding.b,
-            created_at: binding.created_at,
-            expires_at: binding.expires_at,
-            restriction: binding.restriction,
-            record: binding.record,
-            speech_recognition: binding.speech_recognition,
-            ring_timeout_s: binding.ring_timeout_s,
-            extras: binding.extras,
+            subs_id,
+            product,
+            x,
+            a,
+            b,
+            created_at,
+            expires_at,
+            restriction,
+            record,
+            speech_recognition,
+            ring_timeout_s,
+            extras,
         }
     }
 }
 
 impl From<PlainBinding> for Binding {
     fn from(plain: PlainBinding) -> Self {
+        let term = plain.created_at..plain.expires_at;
         Binding {
-            subs_id: plain.subs_id,
-            product: plain.product,
-            x: plain.x,
-            a: plain.a,
             b: plain.b,
-            created_at: plain.created_at,
-            expires_at: plain.expires_at,
             restriction: plain.restriction,
             record: plain.record,
             speech_recognition: plain.speech_recognition,
             ring_timeout_s: plain.ring_timeout_s,
             extras: plain.extras,
-            owner: None,
+            ..Binding::new(plain.subs_id, plain.product, plain.x, plain.a, term)
         }
     }
 }

@@ -14,6 +14,7 @@ mod server_rooms;
 mod sql;
 mod test_binaries;
 mod vendor;
+mod whole_bindings;
 mod words;
 
 use std::fs;

@@ -201,22 +201,17 @@ impl BindingWorld {
             true => Codes::default(),
             false => codes(chance),
         };
+        let pool = PoolRef::Key(PoolKey::new(pool_kind.key));
+        let expires_at = now.plus_secs(chance.between(10, 300)).ceil_secs();
         let request = BindRequest {
-            pool: PoolRef::Key(PoolKey::new(pool_kind.key)),
-            product,
-            a: a_party(a),
             b: with_b.then_some(b).map(a_party),
-            x: None,
-            city: None,
-            expires_at: now.plus_secs(chance.between(10, 300)).ceil_secs(),
             restriction,
             record: chance.one_in(4),
-            speech_recognition: false,
-            ring_timeout_s: None,
             extras: Extras {
                 ring_config: ring_config(product, tones),
                 ..Extras::default()
             },
+            ..BindRequest::new(pool, product, a_party(a), expires_at)
         };
         if let Some(binding) = self.command(Box::new(request), now) {
             self.known_bindings.push(KnownBinding {

@@ -12,8 +12,8 @@ use maskline_domain::ops::{
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
     AccessKeyId, AccountStatus, Actor, BindRequest, Binding, Command, CommandId, EndCause,
-    Envelope, Event, Number, Owner, Party, PhoneNumber, Pool, PoolRef, Refusal, SubsId,
-    Timestamp, Update, Work,
+    Envelope, Event, Number, Owner, Party, PhoneNumber, Pool, PoolRef, Refusal, SubsId, Timestamp,
+    Update, Work,
 };
 
 use crate::model::Model;
@@ -258,14 +258,9 @@ impl Model {
         }
         more_than_a_minute_ahead(ask.expires_at, now)?;
 
+        let x = ask.x.unwrap_or(PhoneNumber::ERASED);
         let wanted = Binding {
-            subs_id: SubsId(0),
-            product: ask.product,
-            x: ask.x.unwrap_or(PhoneNumber::ERASED),
-            a,
             b,
-            created_at: now,
-            expires_at: ask.expires_at,
             restriction: ask.restriction,
             record: ask.record,
             speech_recognition: ask.speech_recognition,
@@ -275,6 +270,7 @@ impl Model {
                 pool: pool.key.clone(),
                 account: pool.account.clone(),
             }),
+            ..Binding::new(SubsId(0), ask.product, x, a, now..ask.expires_at)
         };
         if let Some(same) = self.same_order(pool, ask, &wanted, now) {
             return Ok(ExpectedOutcome::Existing(Box::new(same.clone())));
@@ -358,7 +354,10 @@ impl Model {
             return Err(Refusal::NumberFrozen);
         }
         let live: Vec<&Binding> = self.live_on(x, now).collect();
-        if live.iter().any(|there| product::is_of_a_party(there, wanted)) {
+        if live
+            .iter()
+            .any(|there| product::is_of_a_party(there, wanted))
+        {
             return Err(Refusal::BindConflict);
         }
         if live.len() >= room_on(pool) {

@@ -166,19 +166,22 @@ impl World {
             out_order_id: self.text("order"),
             ..Extras::default()
         };
+        // Drawn in this order, so that a seed stays the world that it was.
+        let (pool_ref, a) = (self.pool_ref(pool), self.party());
+        let b = has_b.then(|| self.party());
         let request = BindRequest {
-            pool: self.pool_ref(pool),
-            product,
-            a: self.party(),
-            b: has_b.then(|| self.party()),
+            b,
             x,
             city,
-            expires_at: self.end(),
+            extras,
+            ..BindRequest::new(pool_ref, product, a, self.end())
+        };
+        let request = BindRequest {
             restriction: self.restriction(),
             record: self.chance.one_in(8),
             speech_recognition: self.chance.one_in(16),
             ring_timeout_s: self.chance.one_of([None, None, None, Some(0), Some(25)]),
-            extras,
+            ..request
         };
         ("dypls:Bind", Command::Bind(Box::new(request)), pool)
     }

@@ -1,6 +1,5 @@
 //! Operators and jobs: what makes the world, changes it and tidies it.
 
-use maskline_domain::binding::Extras;
 use maskline_domain::ops::{
     AddNumbers, BeginEpoch, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, ExpireDue,
     ForgetCommands, NoteErasure, NoteImport, NoteReveal, ReleaseNumbers, ResealKey, SetAccount,
@@ -104,19 +103,12 @@ impl World {
             _ => {
                 let parties = names::parties();
                 let drawn = |chance: &mut Chance| chance.pick(&parties).copied().map(names::party);
+                let a = drawn(&mut self.chance).unwrap_or(names::party(binding.a));
                 Command::Bind(Box::new(BindRequest {
-                    pool,
-                    product: binding.product,
-                    a: drawn(&mut self.chance).unwrap_or(names::party(binding.a)),
                     b: drawn(&mut self.chance),
                     x: Some(x),
-                    city: None,
-                    expires_at: end,
                     restriction: binding.restriction,
-                    record: false,
-                    speech_recognition: false,
-                    ring_timeout_s: None,
-                    extras: Extras::default(),
+                    ..BindRequest::new(pool, binding.product, a, end)
                 }))
             }
         };

@@ -56,14 +56,11 @@ fn request(context: &ActionContext<'_>, rules: &BindRules) -> Result<BindRequest
     };
     let expires_at = fields::expiration(parameters)?.ok_or(BusinessCode::ExpireDateIllegal)?;
 
+    let a = a.ok_or_else(|| illegal("PhoneNoA", "is needed"))?;
     Ok(BindRequest {
-        pool,
-        product: rules.product,
-        a: a.ok_or_else(|| illegal("PhoneNoA", "is needed"))?,
         b,
         x,
         city,
-        expires_at,
         restriction,
         record,
         speech_recognition,
@@ -72,5 +69,6 @@ fn request(context: &ActionContext<'_>, rules: &BindRules) -> Result<BindRequest
             .and_then(|seconds| u8::try_from(seconds).ok())
             .filter(|seconds| *seconds > 0),
         extras,
+        ..BindRequest::new(pool, rules.product, a, expires_at)
     })
 }
