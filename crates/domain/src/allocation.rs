@@ -104,6 +104,7 @@ pub(crate) fn choose(
         pool,
         proposed,
         now,
+        bindings_max: pool.product.bindings_per_x_max(pool.pairs_max),
         tries_left: TRIES_MAX,
         tidied: Vec::new(),
     };
@@ -116,9 +117,10 @@ pub(crate) fn choose(
     if city.is_none() || pool.city_match == CityMatch::Loose {
         let partitions: Vec<(&City, &Partition)> =
             state.inventory.partitions_of(Some(&pool.key)).collect();
+        let bindings_max = search.bindings_max;
         let total: usize = partitions
             .iter()
-            .map(|(_, partition)| partition.free_count())
+            .map(|(_, partition)| partition.free_count(bindings_max))
             .sum();
         // Begin with the partition on which a number drawn from all of them lies,
         // then go round.
@@ -129,8 +131,9 @@ pub(crate) fn choose(
             partitions
                 .iter()
                 .position(|(_, partition)| {
-                    let here = drawn < partition.free_count();
-                    drawn = drawn.saturating_sub(partition.free_count());
+                    let free = partition.free_count(bindings_max);
+                    let here = drawn < free;
+                    drawn = drawn.saturating_sub(free);
                     here
                 })
                 .unwrap_or(0)
@@ -157,6 +160,8 @@ struct Search<'a> {
     pool: &'a Pool,
     proposed: &'a Binding,
     now: Timestamp,
+    /// How many bindings one X may carry.
+    bindings_max: u32,
     tries_left: usize,
     /// What was found to be over or cooled while nothing was free.
     tidied: Vec<Event>,
@@ -170,48 +175,59 @@ impl Search<'_> {
     }
 
     fn among_free(&mut self, partition: &Partition, chance: &mut Chance) -> Option<Chosen> {
-        match self.pool.pick {
-            Pick::LongestIdle => {
-                for at in partition.longest_idle() {
-                    if let Some(before) = self.try_number(at)? {
-                        return Some(self.chosen(at, before));
-                    }
-                }
-                None
-            }
-            Pick::Random => {
-                let count = partition.free_count();
-                if count == 0 {
-                    return None;
-                }
-                let first = chance.below(count);
-                // A small partition is looked through in full; on a large one every
-                // try is a fresh draw, so that a run of taken numbers does
-                // not use the tries up.
-                for step in 0..count {
-                    let n = if count <= TRIES_MAX || step == 0 {
-                        (first + step) % count
-                    } else {
-                        chance.below(count)
-                    };
-                    let at = partition.nth_free(n)?;
-                    if let Some(before) = self.try_number(at)? {
-                        return Some(self.chosen(at, before));
-                    }
-                }
-                None
+        let bindings_max = self.bindings_max;
+        if self.pool.pick == Pick::LongestIdle {
+            return self.first_fitting(partition.longest_idle(bindings_max));
+        }
+        let count = partition.free_count(bindings_max);
+        if count == 0 {
+            return None;
+        }
+        let drawn = chance.below(count);
+        let unordered = partition.unordered_count(bindings_max);
+        // Where the pool gave out the longest idle before, numbers still stand by their idle time. They have their
+        // share of the draws, and go in that order.
+        let idle_first = drawn >= unordered;
+        if idle_first && let Some(chosen) = self.first_fitting(partition.by_idle(bindings_max)) {
+            return Some(chosen);
+        }
+        // A small partition is looked through in full; on a large one every
+        // try is a fresh draw, so that a run of taken numbers does
+        // not use the tries up.
+        for step in 0..unordered {
+            let n = if unordered <= TRIES_MAX || step == 0 {
+                (drawn + step) % unordered
+            } else {
+                chance.below(unordered)
+            };
+            let at = partition.nth_unordered(n, bindings_max)?;
+            if let Some(before) = self.try_number(at)? {
+                return Some(self.chosen(at, before));
             }
         }
+        if idle_first {
+            return None;
+        }
+        self.first_fitting(partition.by_idle(bindings_max))
+    }
+
+    fn first_fitting(&mut self, candidates: impl Iterator<Item = At>) -> Option<Chosen> {
+        for at in candidates {
+            if let Some(before) = self.try_number(at)? {
+                return Some(self.chosen(at, before));
+            }
+        }
+        None
     }
 
     /// Numbers that have cooled but have not been put back yet.
     fn among_cooled(&mut self, partition: &Partition) -> Option<Chosen> {
-        for &(until_s, at) in &partition.cooling {
-            let cooled = Timestamp::from_secs(i64::from(until_s)) <= self.now;
-            if !cooled || self.tidied.len() >= TIDIED_MAX {
+        let state = self.state;
+        for at in state.inventory.cooled_in(partition.id, self.now) {
+            if self.tidied.len() >= TIDIED_MAX {
                 return None;
             }
-            let x = self.state.inventory.x(at);
+            let x = state.inventory.x(at);
             if self.is_usable(at)
                 && let Some(mut before) = self.try_number(at)?
             {
@@ -225,12 +241,16 @@ impl Search<'_> {
 
     /// Numbers whose binding is over but has not been swept yet.
     fn among_ended(&mut self, partition: &Partition) -> Option<Chosen> {
-        for &(_, place) in partition.expiring.range(..=(self.now, u32::MAX)) {
+        let state = self.state;
+        for place in state
+            .inventory
+            .expiring
+            .in_partition(partition.id, self.now)
+        {
             if self.tidied.len() >= TIDIED_MAX {
                 return None;
             }
-            let (Some(binding), Some(at)) =
-                (self.state.binding_at(place), self.state.bindings.x(place))
+            let (Some(binding), Some(at)) = (state.binding_at(place), state.bindings.x(place))
             else {
                 continue;
             };
@@ -267,8 +287,7 @@ impl Search<'_> {
             .places_on(at)
             .filter(|&place| self.state.bindings.expires_at(place) > self.now)
             .count();
-        !self.state.inventory.is_locked(at)
-            && live < self.pool.product.bindings_per_x_max(self.pool.pairs_max) as usize
+        !self.state.inventory.is_locked(at) && live < self.bindings_max as usize
     }
 
     /// Whether a number can carry the binding, and what must be recorded

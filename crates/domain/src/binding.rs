@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::AccountId;
 use crate::clock::Timestamp;
+use crate::inventory::hash_of;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
 use crate::product::{Claim, Product, Role, Slot};
@@ -206,6 +207,18 @@ impl Binding {
     /// Whether it is over at `now`, swept or not.
     pub fn is_over(&self, now: Timestamp) -> bool {
         now >= self.expires_at
+    }
+
+    /// A hash of the terms: equal where [`Binding::same_terms`] holds. A term that it leaves out costs only time.
+    pub(crate) fn terms_hash(&self) -> u64 {
+        let extras = &self.extras;
+        hash_of(&(
+            (self.product, self.a, self.b, self.expires_at),
+            (self.restriction as u8, self.record, self.speech_recognition),
+            (self.ring_timeout_s, &extras.out_id, &extras.out_order_id),
+            extras.ring_config.as_ref().map(RingConfig::as_str),
+            (&extras.dtmf_config, &extras.speech_model, &extras.extend),
+        ))
     }
 
     /// Whether another request for a binding asks for the same as this one.

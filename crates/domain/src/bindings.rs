@@ -1,6 +1,6 @@
 //! The live bindings and the ways to find one.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
@@ -11,6 +11,7 @@ use crate::number::PhoneNumber;
 use crate::ordered::Ordered;
 use crate::product::{Claim, Product, Slot};
 use crate::slab::{NONE, Slab};
+use crate::visits::visit;
 
 /// A binding as it lies in memory: 64 bytes and, if it carries any, its extras.
 #[derive(Debug, Clone)]
@@ -44,8 +45,8 @@ pub(crate) struct Bindings {
     /// (X, slot) → binding. A binding that holds the slot of anyone is kept
     /// with its number and found there, so none of its slots has an entry here.
     by_slot: HashTable<Entry>,
-    /// Live bindings that carry an OutOrderId, by X's pool and that id.
-    by_out_order: BTreeMap<Box<str>, Vec<u32>>,
+    /// Those that carry an OutOrderId, by the hash of their terms and by id.
+    by_order: BTreeSet<(u64, SubsId, u32)>,
 }
 
 /// A binding's position and by which of its claims it has the slot, in 32 bits.
@@ -130,8 +131,13 @@ impl Bindings {
             .map(|entry| entry.at())
     }
 
-    pub fn with_out_order<'a>(&'a self, id: &str) -> impl Iterator<Item = u32> + 'a {
-        self.by_out_order.get(id).into_iter().flatten().copied()
+    /// Those that carry an OutOrderId and whose terms have this hash, by id.
+    pub fn of_order(&self, terms_hash: u64) -> impl Iterator<Item = u32> + '_ {
+        let all = (terms_hash, SubsId(0), 0)..=(terms_hash, SubsId(u64::MAX), u32::MAX);
+        self.by_order
+            .range(all)
+            .inspect(|_| visit())
+            .map(|&(.., at)| at)
     }
 
     pub fn id(&self, at: u32) -> Option<SubsId> {
@@ -176,6 +182,8 @@ impl Bindings {
     /// Adds a binding at the head of the list of its X; gives its position.
     pub fn insert(&mut self, binding: Binding, x: At, next: u32) -> u32 {
         let entries = entries(&binding);
+        let is_order = binding.extras.out_order_id.is_some();
+        let order = is_order.then(|| binding.terms_hash());
         let Binding {
             subs_id,
             product,
@@ -199,7 +207,6 @@ impl Bindings {
         ] {
             flags |= if given { flag } else { 0 };
         }
-        let out_order = extras.out_order_id.clone();
         let at = self.cells.insert(Cell {
             subs_id,
             a,
@@ -223,7 +230,7 @@ impl Bindings {
             by_id,
             in_order,
             by_slot,
-            by_out_order,
+            by_order,
         } = self;
         let id_of = |at| cells.get(at).map_or(SubsId(0), |cell| cell.subs_id);
         by_id.insert_unique(hash_u64(subs_id.0), at, |&at| hash_u64(id_of(at).0));
@@ -235,8 +242,8 @@ impl Bindings {
                 slot_hash(cell.x, slot.expect("only slots that are held are indexed"))
             });
         }
-        if let Some(out_order) = out_order {
-            by_out_order.entry(out_order).or_default().push(at);
+        if let Some(terms_hash) = order {
+            by_order.insert((terms_hash, subs_id, at));
         }
         at
     }
@@ -261,13 +268,9 @@ impl Bindings {
             entry.remove();
         }
         self.in_order.remove(binding.subs_id, at);
-        if let Some(out_order) = &binding.extras.out_order_id
-            && let Some(places) = self.by_out_order.get_mut(out_order)
-        {
-            places.retain(|&other| other != at);
-            if places.is_empty() {
-                self.by_out_order.remove(out_order);
-            }
+        if binding.extras.out_order_id.is_some() {
+            self.by_order
+                .remove(&(binding.terms_hash(), binding.subs_id, at));
         }
         let Some(cell) = self.cells.remove(at) else {
             return head;

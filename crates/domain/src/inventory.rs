@@ -2,22 +2,31 @@
 //!
 //! An idle number costs one cell of 16 bytes, one place in the look-up by
 //! digits and one place on its partition. Only numbers that are bound, locked,
-//! cooling or in a partition ordered by idle time have a note beside the cell.
+//! cooling or have a known idle time have a note beside the cell.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod note;
+mod partition;
+mod stock_counts;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
+use self::note::{KIND, NOTED, NOWHERE, Note, SOLE};
+pub(crate) use self::partition::Partition;
+use self::stock_counts::{StockCounts, UNCOUNTED_DIGITS};
 use crate::account::name_type;
 use crate::clock::Timestamp;
+use crate::due::Due;
 use crate::named_enum::named_enum;
-use crate::number::PhoneNumber;
+use crate::number::{DIGITS_MAX, PhoneNumber};
 use crate::ordered::Ordered;
-use crate::pool::{Pick, PoolKey};
-use crate::slab::{NONE, Slab};
+use crate::pool::PoolKey;
+use crate::slab::Slab;
+use crate::visits::visit;
 
 name_type!(
     /// The name of a city, without the ending 市.
@@ -125,105 +134,6 @@ struct Cell {
     link: u32,
 }
 
-const NOTED: u32 = 0b10 << 30;
-const SOLE: u32 = 0b01 << 30;
-const KIND: u32 = 0b11 << 30;
-/// Not in a partition.
-const NOWHERE: u32 = SOLE - 1;
-
-/// What there is to know of a number's doings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Note {
-    /// First of the bindings on this X.
-    bindings: u32,
-    bindings_count: u32,
-    /// The binding that holds the slot of anyone.
-    anyone: u32,
-    partition_place: u32,
-    cooling_until_s: u32,
-    idle_since_s: u32,
-    locked: bool,
-}
-
-impl Note {
-    fn idle(partition_place: u32) -> Self {
-        Self {
-            bindings: NONE,
-            bindings_count: 0,
-            anyone: NONE,
-            partition_place,
-            cooling_until_s: 0,
-            idle_since_s: 0,
-            locked: false,
-        }
-    }
-
-    fn sole(binding: u32) -> Self {
-        Self {
-            bindings: binding,
-            bindings_count: 1,
-            anyone: binding,
-            ..Self::idle(NOWHERE)
-        }
-    }
-
-    /// The note as a link, if it is one of the two plain cases.
-    fn as_link(&self) -> Option<u32> {
-        if *self == Self::idle(self.partition_place) {
-            Some(self.partition_place)
-        } else if self.bindings < SOLE && *self == Self::sole(self.bindings) {
-            Some(SOLE | self.bindings)
-        } else {
-            None
-        }
-    }
-}
-
-/// The numbers of one city in one pool.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Partition {
-    /// Those that can be given out, in no order.
-    free: Vec<At>,
-    /// The same by idle time, where the pool wants that order.
-    by_idle: BTreeSet<(u32, At)>,
-    /// Those that cool, by the second at which they are ready.
-    pub cooling: BTreeSet<(u32, At)>,
-    /// The bindings on these numbers, by expiry.
-    pub expiring: BTreeSet<(Timestamp, u32)>,
-    pub total: u32,
-}
-
-impl Partition {
-    pub fn free_count(&self) -> usize {
-        self.free.len() + self.by_idle.len()
-    }
-
-    /// The `n`th number that can be given out, in the order of preference
-    /// where there is one.
-    pub fn nth_free(&self, n: usize) -> Option<At> {
-        match self.free.get(n) {
-            Some(&at) => Some(at),
-            None => self.by_idle.iter().nth(n).map(|&(_, at)| at),
-        }
-    }
-
-    /// All that can be given out.
-    pub fn free(&self) -> impl Iterator<Item = At> {
-        self.free.iter().copied().chain(self.longest_idle())
-    }
-
-    pub fn longest_idle(&self) -> impl Iterator<Item = At> {
-        self.by_idle.iter().map(|&(_, at)| at)
-    }
-}
-
-/// How numbers of a pool are partitioned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct PickRules {
-    pub pick: Pick,
-    pub bindings_per_x_max: u32,
-}
-
 /// All X numbers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inventory {
@@ -237,7 +147,22 @@ pub(crate) struct Inventory {
     class_partitions: Vec<u32>,
     partitions: Vec<Partition>,
     partition_ids: BTreeMap<Option<PoolKey>, BTreeMap<City, u32>>,
-    pick_rules: BTreeMap<PoolKey, PickRules>,
+    /// How many bindings a number of each pool may carry at most, whatever is set.
+    caps: BTreeMap<PoolKey, u32>,
+    /// Those that cool, by the second at which they are ready.
+    cooling: Due<u32>,
+    /// The bindings, by expiry.
+    pub expiring: Due<Timestamp>,
+    stock_counts: StockCounts,
+}
+
+/// The cap of the stock, and of a pool of which none is known.
+const CAP_USUAL: u32 = 1;
+
+/// The hash of anything, in every process alike.
+pub(crate) fn hash_of(value: &impl std::hash::Hash) -> u64 {
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::with_seed(0).hash_one(value)
 }
 
 fn hash(number: PhoneNumber) -> u64 {
@@ -246,8 +171,7 @@ fn hash(number: PhoneNumber) -> u64 {
 
 /// The hash of the tables: spreads any integer over 64 bits, in every process alike.
 pub(crate) fn hash_u64(value: u64) -> u64 {
-    use std::hash::BuildHasher;
-    foldhash::fast::FixedState::with_seed(0).hash_one(value)
+    hash_of(&value)
 }
 
 impl Inventory {
@@ -365,12 +289,12 @@ impl Inventory {
         self.note(at).bindings_count
     }
 
-    /// The first of the bindings on X, or [`NONE`].
+    /// The first of the bindings on X, or [`NONE`](crate::slab::NONE).
     pub fn first_binding(&self, at: At) -> u32 {
         self.note(at).bindings
     }
 
-    /// The binding that holds the slot of anyone, or [`NONE`].
+    /// The binding that holds the slot of anyone, or [`NONE`](crate::slab::NONE).
     pub fn anyone(&self, at: At) -> u32 {
         self.note(at).anyone
     }
@@ -395,10 +319,6 @@ impl Inventory {
         self.class_partitions.get(class as usize).copied()
     }
 
-    pub fn partition_mut(&mut self, id: u32) -> Option<&mut Partition> {
-        self.partitions.get_mut(id as usize)
-    }
-
     /// The partition of one city in a pool.
     pub fn partition_in(&self, pool: &PoolKey, city: &City) -> Option<&Partition> {
         let id = *self.partition_ids.get(&Some(pool.clone()))?.get(city)?;
@@ -415,43 +335,75 @@ impl Inventory {
             .get(&pool.cloned())
             .into_iter()
             .flatten()
+            .inspect(|_| visit())
             .filter_map(|(city, &id)| Some((city, self.partitions.get(id as usize)?)))
     }
 
-    pub fn all_partitions(&self) -> impl Iterator<Item = &Partition> {
-        self.partitions.iter()
-    }
-
-    /// Tells how the numbers of a pool are to be partitioned, and does it over if
-    /// that changed.
-    pub fn set_pick_rules(&mut self, pool: &PoolKey, rules: PickRules) {
-        if self.pick_rules.insert(pool.clone(), rules) == Some(rules) {
-            return;
-        }
-        let numbers: Vec<At> = self
-            .cells
-            .iter()
-            .map(|(at, _)| at)
-            .filter(|&at| {
-                self.class(at)
-                    .is_some_and(|class| class.pool.as_ref() == Some(pool))
-            })
+    /// How many numbers of the stock are of that sort and begin so, by city.
+    pub fn stock_of(&self, kind: NumberKind, prefix: Option<PhoneNumber>) -> BTreeMap<City, u64> {
+        let counted = |partition: &Partition| self.stock_counts.get(partition.id, kind, prefix);
+        let mut counts: BTreeMap<City, u64> = self
+            .partitions_of(None)
+            .map(|(city, partition)| (city.clone(), u64::from(counted(partition))))
+            .filter(|(_, count)| *count > 0)
             .collect();
-        for partition in self
-            .partition_ids
-            .get(&Some(pool.clone()))
-            .into_iter()
-            .flatten()
-        {
-            if let Some(partition) = self.partitions.get_mut(*partition.1 as usize) {
-                partition.free.clear();
-                partition.by_idle.clear();
-                partition.cooling.clear();
-                partition.total = 0;
+        for at in prefix.into_iter().flat_map(|prefix| self.uncounted(prefix)) {
+            if let Some(class) = self.class(at)
+                && class.pool.is_none()
+                && class.kind == kind
+                && self.note(at).is_selectable()
+                && self.note(at).bindings_count < CAP_USUAL
+            {
+                *counts.entry(class.city.clone()).or_default() += 1;
             }
         }
+        counts
+    }
+
+    /// The numbers that begin so and have so few digits more that they are not counted by it.
+    fn uncounted(&self, prefix: PhoneNumber) -> impl Iterator<Item = At> + '_ {
+        let lengths = 0..=UNCOUNTED_DIGITS.min(DIGITS_MAX - prefix.len());
+        lengths.flat_map(move |open| {
+            let scale = 10_u64.pow(open as u32);
+            let beyond = (prefix.packed() + 1) * scale;
+            PhoneNumber::from_packed(prefix.packed() * scale)
+                .into_iter()
+                .flat_map(move |lowest| self.iter_from(lowest))
+                .take_while(move |&at| self.x(at).packed() < beyond)
+        })
+    }
+
+    /// Numbers of all partitions that have cooled at `now` and have not been put back.
+    pub fn cooled(&self, now: Timestamp) -> impl Iterator<Item = At> + '_ {
+        self.cooling.until(seconds_passed(now))
+    }
+
+    /// Those of one partition.
+    pub fn cooled_in(&self, partition: u32, now: Timestamp) -> impl Iterator<Item = At> + '_ {
+        self.cooling.in_partition(partition, seconds_passed(now))
+    }
+
+    /// Tells how many bindings a number of a pool may carry at most, whatever is set of the pool: who carries so many
+    /// is on no list. A pool keeps its product and with it this cap, so that no number has to be listed anew unless a
+    /// journal tells of numbers before their pool.
+    pub fn set_cap(&mut self, pool: &PoolKey, cap: u32) {
+        let before = self.caps.insert(pool.clone(), cap);
+        if before.unwrap_or(CAP_USUAL) == cap {
+            return;
+        }
+        let is_empty = self
+            .partitions_of(Some(pool))
+            .all(|(_, partition)| partition.total == 0);
+        if is_empty {
+            return;
+        }
+        let of_pool = |at: &At| {
+            self.class(*at)
+                .is_some_and(|class| class.pool.as_ref() == Some(pool))
+        };
+        let numbers: Vec<At> = self.iter().filter(of_pool).collect();
         for at in numbers {
-            self.with_note(at, |note| note.partition_place = NOWHERE);
+            self.unshelve(at);
             self.shelve(at);
         }
     }
@@ -477,8 +429,9 @@ impl Inventory {
             .or_default()
             .entry(class.city.clone())
             .or_insert_with(|| {
-                partitions.push(Partition::default());
-                (partitions.len() - 1) as u32
+                let id = partitions.len() as u32;
+                partitions.push(Partition::new(id));
+                id
             });
         let id = self.classes.len() as u32;
         self.classes.push(class.clone());
@@ -526,76 +479,80 @@ impl Inventory {
         }
     }
 
+    /// Puts a number where its partition has it: among those that cool, on a list of those that can be given out, or
+    /// nowhere.
     fn shelve(&mut self, at: At) {
-        let Some(class) = self.cells.get(at).map(|cell| cell.class as usize) else {
+        let note = self.note(at);
+        let Some(cell) = self.cells.get(at) else {
             return;
         };
-        let (Some(&partition_id), Some(class)) =
-            (self.class_partitions.get(class), self.classes.get(class))
-        else {
+        let (x, class_id) = (cell.x, cell.class as usize);
+        let (Some(&partition_id), Some(class)) = (
+            self.class_partitions.get(class_id),
+            self.classes.get(class_id),
+        ) else {
             return;
         };
-        let rules = class
-            .pool
-            .as_ref()
-            .and_then(|pool| self.pick_rules.get(pool))
-            .copied()
-            .unwrap_or(PickRules {
-                pick: Pick::Random,
-                bindings_per_x_max: 1,
-            });
-        let Note {
-            bindings_count: count,
-            locked,
-            cooling_until_s,
-            idle_since_s,
-            ..
-        } = self.note(at);
         let Some(partition) = self.partitions.get_mut(partition_id as usize) else {
             return;
         };
         partition.total += 1;
-        if cooling_until_s > 0 {
-            partition.cooling.insert((cooling_until_s, at));
+        if note.cooling_until_s > 0 {
+            self.cooling.insert(partition_id, note.cooling_until_s, at);
+        }
+        let cap = (class.pool.as_ref())
+            .and_then(|pool| self.caps.get(pool))
+            .copied()
+            .unwrap_or(CAP_USUAL);
+        if !note.is_selectable() || note.bindings_count >= cap {
             return;
         }
-        if locked || count >= rules.bindings_per_x_max {
-            return;
+        if class.pool.is_none() {
+            self.stock_counts.add(partition_id, class.kind, x);
         }
-        match rules.pick {
-            Pick::Random => {
-                partition.free.push(at);
-                let place = (partition.free.len() - 1) as u32;
-                self.with_note(at, |note| note.partition_place = place);
-            }
-            Pick::LongestIdle => {
-                partition.by_idle.insert((idle_since_s, at));
-            }
+        if let Some(place) = partition.list(at, note.bindings_count, note.idle_since_s) {
+            self.with_note(at, |note| note.partition_place = place);
         }
     }
 
     fn unshelve(&mut self, at: At) {
-        let Some(partition_id) = self.partition_of(at) else {
+        let note = self.note(at);
+        let Some(cell) = self.cells.get(at) else {
             return;
         };
-        let note = self.note(at);
-        let place = note.partition_place;
+        let (x, class_id) = (cell.x, cell.class as usize);
+        let (Some(&partition_id), Some(class)) = (
+            self.class_partitions.get(class_id),
+            self.classes.get(class_id),
+        ) else {
+            return;
+        };
         let Some(partition) = self.partitions.get_mut(partition_id as usize) else {
             return;
         };
         partition.total = partition.total.saturating_sub(1);
-        partition.cooling.remove(&(note.cooling_until_s, at));
-        partition.by_idle.remove(&(note.idle_since_s, at));
-        if place == NOWHERE {
-            return;
+        if note.cooling_until_s > 0 {
+            self.cooling.remove(partition_id, note.cooling_until_s, at);
         }
-        partition.free.swap_remove(place as usize);
-        let moved = partition.free.get(place as usize).copied();
-        if let Some(moved) = moved {
+        let place = Some(note.partition_place).filter(|&place| place != NOWHERE);
+        let Some(delisted) = partition.delist(at, note.bindings_count, note.idle_since_s, place)
+        else {
+            return;
+        };
+        if class.pool.is_none() {
+            self.stock_counts.take(partition_id, class.kind, x);
+        }
+        let Some(place) = place else { return };
+        if let Some(moved) = delisted.moved {
             self.with_note(moved, |note| note.partition_place = place);
         }
         self.with_note(at, |note| note.partition_place = NOWHERE);
     }
+}
+
+/// The whole seconds since 1970 that have passed, as far as 32 bits reach.
+fn seconds_passed(now: Timestamp) -> u32 {
+    u32::try_from(now.millis().max(0) / 1000).unwrap_or(u32::MAX)
 }
 
 /// Whole seconds since 1970, as far as 32 bits reach (the year 2106).

@@ -30,9 +30,11 @@ pub mod state;
 pub mod throttle;
 pub mod tone;
 pub mod trunk;
+pub mod visits;
 
 mod allocation;
 mod bindings;
+mod due;
 mod memory;
 mod named_enum;
 mod ordered;

@@ -1,6 +1,6 @@
 //! The ids of commands that must not come again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashTable;
 
@@ -8,6 +8,7 @@ use crate::account::AccessKeyId;
 use crate::clock::Timestamp;
 use crate::command::CommandId;
 use crate::inventory::hash_u64;
+use crate::visits::visit;
 
 /// The most ids remembered for one key: a quarter of an hour at the published
 /// 5,000 requests a second, twice over.
@@ -24,7 +25,7 @@ struct RememberedId {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Memory {
     seen: HashTable<RememberedId>,
-    by_time: BTreeMap<Timestamp, Vec<CommandId>>,
+    by_time: BTreeMap<Timestamp, BTreeSet<CommandId>>,
     keys: Vec<(AccessKeyId, u32)>,
     key_ids: BTreeMap<AccessKeyId, u32>,
 }
@@ -56,7 +57,7 @@ impl Memory {
         if let Some((_, count)) = self.keys.get_mut(key as usize) {
             *count += 1;
         }
-        self.by_time.entry(until).or_default().push(id);
+        self.by_time.entry(until).or_default().insert(id);
         self.seen
             .insert_unique(hash_u64(id.0), RememberedId { id, until, key }, |seen| {
                 hash_u64(seen.id.0)
@@ -70,10 +71,7 @@ impl Memory {
             .ok()?;
         let (seen, _) = entry.remove();
         if let Some(ids) = self.by_time.get_mut(&seen.until) {
-            // Undo takes back the newest, so the search begins at the end.
-            if let Some(place) = ids.iter().rposition(|&other| other == id) {
-                ids.swap_remove(place);
-            }
+            ids.remove(&id);
             if ids.is_empty() {
                 self.by_time.remove(&seen.until);
             }
@@ -87,7 +85,8 @@ impl Memory {
     pub fn due(&self, before: Timestamp) -> Vec<CommandId> {
         self.by_time
             .range(..before)
-            .flat_map(|(_, ids)| ids.iter().rev().copied())
+            .flat_map(|(_, ids)| ids.iter().copied())
+            .inspect(|_| visit())
             .collect()
     }
 
@@ -96,6 +95,7 @@ impl Memory {
     pub fn due_boundary(&self, now: Timestamp, at_most: usize) -> Option<(Timestamp, usize)> {
         let mut found: Option<(Timestamp, usize)> = None;
         for (&until, ids) in self.by_time.range(..now) {
+            visit();
             let count = found.map_or(0, |(_, count)| count) + ids.len();
             if found.is_some() && count > at_most {
                 break;
@@ -105,8 +105,14 @@ impl Memory {
         found
     }
 
+    /// Whether ids are due that were not before `from`.
+    pub fn is_due_between(&self, from: Timestamp, now: Timestamp) -> bool {
+        from < now && self.by_time.range(from..now).next().is_some()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (CommandId, &AccessKeyId, Timestamp)> {
         self.seen.iter().filter_map(|seen| {
+            visit();
             let (key, _) = self.keys.get(seen.key as usize)?;
             Some((seen.id, key, seen.until))
         })

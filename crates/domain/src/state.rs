@@ -11,6 +11,7 @@ pub use row::{
 };
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,7 @@ use crate::pool::{Pool, PoolKey};
 use crate::product::Slot;
 use crate::slab::NONE;
 use crate::trunk::{Trunk, TrunkName};
+use crate::visits::visit;
 
 /// Accounts, keys, pools, numbers, bindings and what else routing and the API
 /// rest on.
@@ -42,7 +44,7 @@ pub struct State {
     users: BTreeMap<(AccountId, UserName), User>,
     keys: BTreeMap<AccessKeyId, AccessKey>,
     pools: BTreeMap<PoolKey, Pool>,
-    trunks: BTreeMap<TrunkName, Trunk>,
+    trunks: Arc<Trunks>,
     imports: BTreeMap<Box<str>, u64>,
     /// Of each account that has bindings: when each ends, and its place; over but not yet swept ones too.
     /// Follows from the bindings.
@@ -51,6 +53,9 @@ pub struct State {
     pub(crate) bindings: Bindings,
     pub(crate) memory: Memory,
 }
+
+/// Trunks by name.
+pub type Trunks = BTreeMap<TrunkName, Trunk>;
 
 /// The newest journalled moment and what else only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -135,6 +140,12 @@ impl State {
         self.trunks.values()
     }
 
+    /// All trunks as they are now, to be kept: as long as they are kept, a state gives the same ones again
+    /// ([`Arc::ptr_eq`]) only where none has changed.
+    pub fn trunks_now(&self) -> Arc<Trunks> {
+        Arc::clone(&self.trunks)
+    }
+
     /// How many rows of an import under way are in.
     pub fn import(&self, name: &str) -> Option<u64> {
         self.imports.get(name).copied()
@@ -207,28 +218,22 @@ impl State {
     /// How many numbers of a pool (or of the stock) there are in each city,
     /// and how many of them can be given out. Cities in order.
     pub fn stock(&self, pool: Option<&PoolKey>) -> impl Iterator<Item = (&City, u32, u32)> {
+        let bindings_max = pool
+            .and_then(|key| self.pool(key))
+            .map_or(1, |pool| pool.product.bindings_per_x_max(pool.pairs_max));
         self.inventory
             .partitions_of(pool)
-            .map(|(city, partition)| (city, partition.total, partition.free_count() as u32))
+            .map(move |(city, partition)| {
+                let free = partition.free_count(bindings_max) as u32;
+                (city, partition.total, free)
+            })
     }
 
     /// How many numbers of the stock are of `kind` and begin with `prefix`, by
-    /// city. Reads every number of the stock, but none of any pool.
+    /// city. They are counted as they come and go: a look reads the counts and, below a prefix,
+    /// at most 111 numbers.
     pub fn stock_of(&self, kind: NumberKind, prefix: Option<PhoneNumber>) -> BTreeMap<City, u64> {
-        let mut counts = BTreeMap::new();
-        for (city, partition) in self.inventory.partitions_of(None) {
-            let wanted = partition.free().filter(|&at| {
-                self.inventory
-                    .class(at)
-                    .is_some_and(|class| class.kind == kind)
-                    && prefix.is_none_or(|prefix| self.inventory.x(at).starts_with(prefix))
-            });
-            let count = wanted.count() as u64;
-            if count > 0 {
-                counts.insert(city.clone(), count);
-            }
-        }
-        counts
+        self.inventory.stock_of(kind, prefix)
     }
 
     /// How many bindings there are, live or over but not yet swept.
@@ -267,6 +272,12 @@ impl State {
         found
     }
 
+    /// How many bindings on X have not been swept.
+    pub fn bindings_count_on(&self, x: PhoneNumber) -> u32 {
+        let at = self.inventory.find(x);
+        at.map_or(0, |at| self.inventory.bindings_count(at))
+    }
+
     /// The binding that holds a slot of X, over or not.
     pub fn slot(&self, x: PhoneNumber, slot: Slot) -> Option<Binding> {
         let at = self.inventory.find(x)?;
@@ -286,11 +297,7 @@ impl State {
     /// How many bindings are over at `now` but not yet swept; stops counting at
     /// `at_most`.
     pub fn overdue(&self, now: Timestamp, at_most: usize) -> usize {
-        self.inventory
-            .all_partitions()
-            .flat_map(|partition| partition.expiring.range(..=(now, u32::MAX)))
-            .take(at_most)
-            .count()
+        self.inventory.expiring.until(now).take(at_most).count()
     }
 
     /// How many bindings an account has in all its pools, those that are over but not yet swept too.
@@ -312,6 +319,7 @@ impl State {
             .get(account)
             .into_iter()
             .flat_map(move |expiring| expiring.range(..=(now, u32::MAX)))
+            .inspect(|_| visit())
             .filter_map(|&(_, place)| self.binding_at(place))
     }
 

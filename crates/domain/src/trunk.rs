@@ -2,12 +2,13 @@
 //!
 //! Here is what can be said of one; `check` refuses what cannot be meant, `choice` says which
 //! trunks a call may try and in which order, `form` how numbers look on a trunk's wire, `peer` how the place
-//! of a peer is written.
+//! of a peer is written, and `weights` draws by weight.
 
 mod check;
 mod choice;
 mod form;
 mod peer;
+mod weights;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

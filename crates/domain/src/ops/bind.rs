@@ -136,19 +136,18 @@ fn same_order(
     if !pool.same_out_order_returns {
         return None;
     }
-    let out_order = request.extras.out_order_id.as_deref()?;
-    state
-        .bindings
-        .with_out_order(out_order)
-        .filter_map(|place| state.binding_at(place))
-        .filter(|binding| {
-            let in_pool = state
-                .number(binding.x)
-                .is_some_and(|number| number.class.pool.as_ref() == Some(&pool.key));
-            in_pool
-                && !binding.is_over(now)
-                && binding.same_terms(proposed)
-                && request.x.is_none_or(|x| x == binding.x)
-        })
-        .min_by_key(|binding| binding.subs_id)
+    request.extras.out_order_id.as_deref()?;
+    let is_same = |binding: &Binding| !binding.is_over(now) && binding.same_terms(proposed);
+    match request.x {
+        // Whoever has the same terms on this X holds the slots that are asked for.
+        Some(x) => {
+            let slot = proposed.slots().next()?;
+            state.slot(x, slot).filter(is_same)
+        }
+        None => state
+            .bindings
+            .of_order(proposed.terms_hash())
+            .filter_map(|place| state.binding_at(place))
+            .find(is_same),
+    }
 }

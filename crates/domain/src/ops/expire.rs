@@ -18,9 +18,9 @@ pub(super) fn expire_due(on: &Circumstances<'_>, asked: &ExpireDue) -> Decided<W
     let at_most = (asked.at_most as usize).min(EVENTS_MAX);
     let mut due = state
         .inventory
-        .all_partitions()
-        .flat_map(|partition| partition.expiring.range(..=(now, u32::MAX)))
-        .filter_map(|&(_, place)| state.binding_at(place));
+        .expiring
+        .until(now)
+        .filter_map(|place| state.binding_at(place));
     let mut events = Vec::new();
     for binding in due.by_ref().take(at_most) {
         let pool = state

@@ -20,10 +20,9 @@ pub(super) fn forget_commands(on: &Circumstances<'_>, asked: &ForgetCommands) ->
         };
         return Ok((Vec::new(), nothing));
     };
-    let all = memory.due_boundary(on.now, usize::MAX);
     let work = Work {
         count: count as u32,
-        more: all.map(|(_, all)| all) > Some(count),
+        more: memory.is_due_between(before, on.now),
     };
     Ok((vec![Event::CommandsForgotten { before }], work))
 }

@@ -45,7 +45,7 @@ pub(super) fn add(on: &Circumstances<'_>, AddNumbers(numbers): &AddNumbers) -> D
         let before = state.number(number.x);
         if let Some(before) = &before {
             let moves = before.class.pool != number.class.pool;
-            if moves && !state.bindings_on(number.x).is_empty() {
+            if moves && state.bindings_count_on(number.x) > 0 {
                 return Err(AdminRefusal::InUse { what: "number" }.into());
             }
         }

@@ -1,6 +1,5 @@
 //! Putting numbers that have cooled back among those that can be given out.
 
-use crate::clock::Timestamp;
 use crate::command::{EVENTS_MAX, Work};
 use crate::event::Event;
 use crate::ops::{Circumstances, Decided};
@@ -15,12 +14,7 @@ pub struct ThawDue {
 pub(super) fn thaw_due(on: &Circumstances<'_>, asked: &ThawDue) -> Decided<Work> {
     let &Circumstances { state, now, .. } = on;
     let at_most = (asked.at_most as usize).min(EVENTS_MAX);
-    let mut due = state
-        .inventory
-        .all_partitions()
-        .flat_map(|partition| &partition.cooling)
-        .filter(|&&(until_s, _)| Timestamp::from_secs(i64::from(until_s)) <= now)
-        .map(|&(_, at)| state.inventory.x(at));
+    let mut due = state.inventory.cooled(now).map(|at| state.inventory.x(at));
     let events: Vec<Event> = due
         .by_ref()
         .take(at_most)

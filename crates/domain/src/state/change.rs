@@ -1,11 +1,13 @@
 //! How the state changes, and is put back.
 
+use std::sync::Arc;
+
 use super::{Clock, Row, RowKey, State};
 use crate::account::{AccessKeyId, Account};
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::inventory::{Number, PickRules};
+use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
 use crate::product::Slot;
@@ -221,7 +223,7 @@ impl State {
                 .map(Row::User),
             RowKey::Key(id) => self.keys.remove(id).map(Row::Key),
             RowKey::Pool(key) => self.pools.remove(key).map(Row::from),
-            RowKey::Trunk(name) => self.trunks.remove(name).map(Row::from),
+            RowKey::Trunk(name) => Arc::make_mut(&mut self.trunks).remove(name).map(Row::from),
             RowKey::Number(x) => {
                 let at = self.inventory.find(*x)?;
                 if self.inventory.bindings_count(at) > 0 {
@@ -249,18 +251,15 @@ impl State {
     }
 
     fn put_pool(&mut self, pool: Pool) -> Option<Row> {
-        self.inventory.set_pick_rules(
-            &pool.key,
-            PickRules {
-                pick: pool.pick,
-                bindings_per_x_max: pool.product.bindings_per_x_max(pool.pairs_max),
-            },
-        );
+        let cap = pool.product.bindings_per_x_max(u32::MAX);
+        self.inventory.set_cap(&pool.key, cap);
         self.pools.insert(pool.key.clone(), pool).map(Row::from)
     }
 
     fn put_trunk(&mut self, trunk: Trunk) -> Option<Row> {
-        self.trunks.insert(trunk.name.clone(), trunk).map(Row::from)
+        Arc::make_mut(&mut self.trunks)
+            .insert(trunk.name.clone(), trunk)
+            .map(Row::from)
     }
 
     /// Puts a number in. When that moves it to another partition, the expiries of
@@ -279,16 +278,12 @@ impl State {
                 .places_on(at)
                 .map(|binding| (self.bindings.expires_at(binding), binding))
                 .collect();
-            for expiry in expiries {
-                if let Some(partition) =
-                    partition_before.and_then(|id| self.inventory.partition_mut(id))
-                {
-                    partition.expiring.remove(&expiry);
+            for (expires_at, binding) in expiries {
+                if let Some(before) = partition_before {
+                    self.inventory.expiring.remove(before, expires_at, binding);
                 }
-                if let Some(partition) =
-                    partition_now.and_then(|id| self.inventory.partition_mut(id))
-                {
-                    partition.expiring.insert(expiry);
+                if let Some(now) = partition_now {
+                    self.inventory.expiring.insert(now, expires_at, binding);
                 }
             }
         }
@@ -313,12 +308,8 @@ impl State {
         if holds_anyone {
             self.inventory.set_anyone(x, at);
         }
-        if let Some(partition) = self
-            .inventory
-            .partition_of(x)
-            .and_then(|id| self.inventory.partition_mut(id))
-        {
-            partition.expiring.insert((expires_at, at));
+        if let Some(partition) = self.inventory.partition_of(x) {
+            self.inventory.expiring.insert(partition, expires_at, at);
         }
     }
 
@@ -342,12 +333,10 @@ impl State {
         }
         self.inventory
             .set_bindings(x, head, count.saturating_sub(1));
-        if let Some(partition) = self
-            .inventory
-            .partition_of(x)
-            .and_then(|id| self.inventory.partition_mut(id))
-        {
-            partition.expiring.remove(&(binding.expires_at, at));
+        if let Some(partition) = self.inventory.partition_of(x) {
+            self.inventory
+                .expiring
+                .remove(partition, binding.expires_at, at);
         }
         Some(binding)
     }

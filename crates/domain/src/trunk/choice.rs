@@ -1,6 +1,7 @@
 //! Which trunks a call may try, and in which order.
 
 use super::Trunk;
+use super::weights::Weights;
 use crate::chance::mix;
 
 /// The most trunks that are tried for one call.
@@ -11,26 +12,23 @@ pub const TRUNKS_TRIED_MAX: usize = 4;
 /// without weight, by name. Chance is in `seed` alone. Limits are for [`Trunk::admits`] and health for [`to_try`],
 /// since neither is in the state.
 pub fn candidates<'a>(trunks: impl Iterator<Item = &'a Trunk>, seed: u64) -> Vec<&'a Trunk> {
-    let mut left: Vec<&Trunk> = trunks
+    let mut trunks: Vec<&Trunk> = trunks
         .filter(|trunk| trunk.enabled && trunk.outgoing)
         .collect();
-    left.sort_by_key(|trunk| trunk.priority);
-    let mut ordered = Vec::with_capacity(left.len());
+    trunks.sort_by_key(|trunk| trunk.priority);
+    let mut ordered = Vec::with_capacity(trunks.len());
     let mut chance = seed;
-    while let Some(first) = left.first() {
-        let priority = first.priority;
-        let peers = left.iter().take_while(|trunk| trunk.priority == priority);
-        let total: u64 = peers.clone().map(|trunk| u64::from(trunk.weight)).sum();
-        chance = mix(chance);
-        // Each has as many numbers below the total as it has weight; without any, the first by name.
-        let mut draw = chance.checked_rem(total);
-        let drawn = peers.enumerate().find_map(|(place, trunk)| {
-            let weight = u64::from(trunk.weight);
-            let left = draw?;
-            draw = left.checked_sub(weight);
-            draw.is_none().then_some(place)
-        });
-        ordered.push(left.remove(drawn.unwrap_or(0)));
+    for peers in trunks.chunk_by(|one, other| one.priority == other.priority) {
+        let mut weights = Weights::new(peers.iter().map(|trunk| u64::from(trunk.weight)));
+        // Each has as many numbers below the total as it has weight.
+        while weights.total() > 0 {
+            chance = mix(chance);
+            ordered.push(peers[weights.draw(chance % weights.total())]);
+        }
+        for without in peers.iter().copied().filter(|trunk| trunk.weight == 0) {
+            chance = mix(chance);
+            ordered.push(without);
+        }
     }
     ordered
 }
@@ -154,6 +152,40 @@ mod tests {
         }
         assert!((7_200..7_800).contains(&first[0]), "{first:?}");
         assert_eq!(names(&state, 7), names(&state, 7));
+    }
+
+    /// As the order is meant: a walk along all that are left, for each of them.
+    fn walked<'a>(trunks: impl Iterator<Item = &'a Trunk>, seed: u64) -> Vec<&'a str> {
+        let mut left: Vec<&Trunk> = trunks.filter(|trunk| trunk.enabled).collect();
+        left.sort_by_key(|trunk| trunk.priority);
+        let (mut ordered, mut chance) = (Vec::new(), seed);
+        while let Some(first) = left.first() {
+            let peers = left
+                .iter()
+                .take_while(|trunk| trunk.priority == first.priority);
+            let total: u64 = peers.clone().map(|trunk| u64::from(trunk.weight)).sum();
+            chance = mix(chance);
+            let mut draw = chance.checked_rem(total);
+            let drawn = peers.enumerate().find_map(|(place, trunk)| {
+                draw = draw?.checked_sub(u64::from(trunk.weight));
+                draw.is_none().then_some(place)
+            });
+            ordered.push(left.remove(drawn.unwrap_or(0)).name.as_str());
+        }
+        ordered
+    }
+
+    #[test]
+    fn many_trunks_come_in_the_order_of_a_walk_along_all() {
+        let names_of: Vec<String> = (0..60).map(|n| format!("trunk-{n:02}")).collect();
+        for seed in 0..200 {
+            let drawn = |n: usize, below: u64| (mix(mix(seed) ^ n as u64) % below) as u16;
+            let trunks: Vec<_> = (names_of.iter().enumerate())
+                .map(|(n, name)| (name.as_str(), drawn(n, 3), drawn(n + 99, 5), n % 9 != 0))
+                .collect();
+            let state = state(&trunks);
+            assert_eq!(names(&state, seed), walked(state.trunks(), seed));
+        }
     }
 
     #[test]

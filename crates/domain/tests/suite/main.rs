@@ -2,5 +2,7 @@
 
 mod bind;
 mod call;
+mod counts;
 mod replay;
 mod routing;
+mod visits;

