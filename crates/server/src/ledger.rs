@@ -14,6 +14,7 @@ mod erased;
 mod metrics;
 mod owners;
 mod projector;
+mod reads;
 mod seeds;
 mod snapshotter;
 mod writer_thread;
@@ -25,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use maskline_domain::{Envelope, Outcome, State, SubsId, Timestamp, TypedCommand};
+use maskline_domain::{Envelope, Outcome, SubsId, TypedCommand};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
 use maskline_store::db::{self, ErrorKind, Readers};
 use maskline_store::directory::{DataDir, OpenError};
@@ -40,6 +41,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::call_records::QueuedWrite;
 pub use self::call_records::{CallRecords, LostCallsError, Written};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
+pub use self::reads::ReadError;
 pub use self::seeds::Seeds;
 use crate::clocks;
 pub use maskline_journal::pipeline::{SubmitError, Touch};
@@ -101,20 +103,6 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// Why a read has no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// What it saw could not be made durable.
-    #[error("what was read could not be made durable")]
-    NotDurable,
-    /// The batch in flight took too long.
-    #[error("the deadline passed")]
-    Deadline,
-    /// The writer has stopped.
-    #[error("the writer has stopped")]
-    Closed,
-}
-
 type Caller = oneshot::Sender<Result<Outcome, SubmitError>>;
 
 /// The only way to change the state, and the way to look at it. Clones share
@@ -156,6 +144,8 @@ struct Shared {
     times: metrics::Times,
     /// Rows of the records that were asked for and could not be read.
     unreadable: AtomicU64,
+    /// See [`Ledger::take_visits_max`].
+    visits_max: AtomicU64,
     log: checkpointer::Log,
     erased: erased::Erasures,
     options: Options,
@@ -257,6 +247,7 @@ impl Ledger {
             keeping: tokio::sync::Mutex::new(()),
             times: metrics::Times::default(),
             unreadable: AtomicU64::new(0),
+            visits_max: AtomicU64::new(0),
             log: checkpointer::Log::default(),
             erased: erased::Erasures::default(),
             options,
@@ -323,62 +314,6 @@ impl Ledger {
             Ok(Err(_)) => Err(SubmitError::Closed),
             Err(_) => Err(SubmitError::Deadline),
         }
-    }
-
-    /// Looks at the state, with the time at which to judge it. `look` is run
-    /// at once and must be short; what it gives is handed out only when
-    /// nothing that it could have seen can be undone any more.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn read<R>(
-        &self,
-        touch: Touch,
-        look: impl FnOnce(&State, Timestamp) -> R,
-    ) -> Result<R, ReadError> {
-        let (seen, append_outcome) = {
-            let core = self.shared.core.read();
-            if core.pipeline.is_stopped() {
-                return Err(ReadError::Closed);
-            }
-            let seen = look(core.pipeline.state(), core.pipeline.now(clocks::read()));
-            let append_outcome = core
-                .pipeline
-                .must_wait(touch)
-                .then(|| core.append_outcome.clone());
-            (seen, append_outcome)
-        };
-        let Some(mut append_outcome) = append_outcome else {
-            return Ok(seen);
-        };
-        let settled = timeout(
-            self.shared.options.read_wait_max,
-            append_outcome.wait_for(Option::is_some),
-        )
-        .await;
-        match settled {
-            Err(_) => Err(ReadError::Deadline),
-            Ok(Err(_)) => Err(ReadError::Closed),
-            Ok(Ok(durable)) if *durable == Some(true) => Ok(seen),
-            Ok(Ok(_)) => Err(ReadError::NotDurable),
-        }
-    }
-
-    /// Looks at the state if that need not wait; `None` if [`Ledger::read`]
-    /// must do it.
-    pub fn try_read<R>(
-        &self,
-        touch: Touch,
-        look: impl FnOnce(&State, Timestamp) -> R,
-    ) -> Option<R> {
-        let core = self.shared.core.try_read()?;
-        if core.pipeline.is_stopped() || core.pipeline.must_wait(touch) {
-            return None;
-        }
-        Some(look(
-            core.pipeline.state(),
-            core.pipeline.now(clocks::read()),
-        ))
     }
 
     /// Confirms that the wall clock is right, although it leapt.

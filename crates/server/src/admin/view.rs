@@ -155,7 +155,7 @@ pub fn number(state: &State, number: &Number, now: Timestamp) -> Value {
         "status": status.name(),
         "locked": number.locked,
         "purchased_at": number.class.purchased_at.format_china(),
-        "bindings": state.bindings_on(number.x).len(),
+        "bindings": state.bindings_count_on(number.x),
     })
 }
 

@@ -1,26 +1,26 @@
 //! What calls need of the ledger: routes from the state, rows in the records. Nothing here makes the loop
 //! of calls wait; each answer comes back to it as news.
 
+mod known_trunks;
 mod record_writer;
 
 use super::calls_handle::CallsHandle;
-use super::passwords;
 use super::trunk_names::TrunkNames;
 use crate::ledger::{CallRecords, Ledger, ReadError, Seeds, Touch};
 use crate::seal::Sealer;
 use arc_swap::ArcSwap;
+use known_trunks::{KnownTrunks, known};
 use maskline_domain::call::{Ending, Reason, ring_tone};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{self, RouteQuery};
+use maskline_domain::state::Trunks;
 use maskline_domain::trunk::candidates;
 use maskline_domain::{State, ToneCode, TrunkName};
 use maskline_media::statistics::Statistics;
-use maskline_sip::endpoint::{PeerId, Screen};
-use maskline_switch::peers::Passwords;
-use maskline_switch::{CallKey, Input, Routing};
-use maskline_switch::{TrunkPeer, numbers, peers};
+use maskline_sip::endpoint::Screen;
+use maskline_switch::{CallKey, Input, Routing, TrunkPeer, numbers};
 use record_writer::{RecordRequest, RecordWriter};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -42,8 +42,8 @@ pub struct CallStore {
     seeds: Seeds,
     /// Opens the passwords of trunks.
     sealer: Option<Arc<Sealer>>,
-    /// The trunks as they were last seen, with their passwords opened.
-    trunks: Arc<ArcSwap<Vec<TrunkPeer>>>,
+    /// The trunks as they were last seen, with their passwords opened, by name.
+    trunks: Arc<ArcSwap<BTreeMap<TrunkName, TrunkPeer>>>,
     /// The ring tones that can be played.
     tones: Arc<BTreeSet<ToneCode>>,
     /// Where trunks are that name a host.
@@ -78,36 +78,43 @@ impl CallStore {
     pub fn ask_route(&self, key: CallKey, query: RouteQuery) -> Option<Box<Routing>> {
         // Chance shares the calls out among trunks; when the system gives none, the first will do.
         let seed = self.seeds.number().unwrap_or_default();
-        let (trunks, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());
+        let (opened, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());
         let (tones, names) = (Arc::clone(&self.tones), Arc::clone(&self.names));
         let look = move |state: &State, now| {
             let key = state.number(query.x).and_then(|number| number.class.pool);
             let pool = key.as_ref().and_then(|key| state.pool(key));
-            let opened = trunks.load();
             let route = routing::route(state, &query, now);
-            Box::new(Routing {
+            let routing = Box::new(Routing {
                 tone: ring_tone::tone(&route, pool, |code| tones.contains(&code)),
                 route,
                 account: pool.map(|pool| pool.account.clone()),
                 pool: key,
-                trunks: candidates(state.trunks(), seed)
-                    .into_iter()
-                    .filter_map(|trunk| {
-                        let before = opened.iter().find(|opened| opened.definition == *trunk);
-                        before
-                            .cloned()
-                            .or_else(|| known(trunk, &names, sealer.as_deref()))
-                    })
-                    .collect(),
-            })
+                trunks: Vec::new(),
+            });
+            (routing, state.trunks_now())
+        };
+        // In which order trunks are tried takes longer, and nobody needs to wait for it.
+        let choose = move |(mut routing, trunks): (Box<Routing>, Arc<Trunks>)| {
+            let opened = opened.load();
+            let candidates = candidates(trunks.values(), seed).into_iter();
+            routing.trunks = candidates
+                .filter_map(|trunk| {
+                    let before = opened.get(&trunk.name);
+                    let before = before.filter(|before| before.definition == *trunk);
+                    before
+                        .cloned()
+                        .or_else(|| known(trunk, &names, sealer.as_deref()))
+                })
+                .collect();
+            routing
         };
         let touch = Touch::Number(query.x);
-        if let Some(routing) = self.ledger.try_read(touch, look.clone()) {
-            return Some(routing);
+        if let Some(looked) = self.ledger.try_read(touch, look.clone()) {
+            return Some(choose(looked));
         }
         let (ledger, news) = (self.ledger.clone(), self.news.clone());
         tokio::spawn(async move {
-            let routing = ledger.read(touch, look).await;
+            let routing = ledger.read_unblocking(touch, look).await.map(choose);
             if let Err(error) = &routing {
                 tracing::error!(%error, "the route of a call cannot be read");
             }
@@ -157,12 +164,13 @@ impl CallStore {
     /// # Errors
     /// When the state cannot be read.
     pub async fn follow_trunks(&self, calls_handle: CallsHandle) -> Result<(), ReadError> {
-        let (ledger, news) = (self.ledger.clone(), self.news.clone());
-        let sealer = self.sealer.clone();
-        let (opened, names) = (Arc::clone(&self.trunks), Arc::clone(&self.names));
-        let (mut known, mut sealed) = read_trunks(&ledger, &names, sealer.as_deref()).await?;
+        let news = self.news.clone();
+        let opened = Arc::clone(&self.trunks);
+        let (ledger, names) = (self.ledger.clone(), Arc::clone(&self.names));
+        let mut reader = KnownTrunks::new(ledger, names, self.sealer.clone());
+        let (mut known, mut sealed) = reader.read().await?;
         tell_sealed(&sealed, &[]);
-        opened.store(Arc::new(known.clone()));
+        opened.store(Arc::new(by_name(&known)));
         let _ = news.send(Input::Trunks(known.clone())).await;
         let mut lists = 1;
         let mut wanted = calls_handle.freshness().wanted_looks();
@@ -176,15 +184,14 @@ impl CallStore {
                     () = news.closed() => return,
                 }
                 let look = *wanted.borrow_and_update();
-                let Ok((trunks, shut)) = read_trunks(&ledger, &names, sealer.as_deref()).await
-                else {
+                let Ok((trunks, shut)) = reader.read().await else {
                     continue;
                 };
                 tell_sealed(&shut, &sealed);
                 sealed = shut;
                 if trunks != known {
                     known = trunks;
-                    opened.store(Arc::new(known.clone()));
+                    opened.store(Arc::new(by_name(&known)));
                     if news.send(Input::Trunks(known.clone())).await.is_err() {
                         return;
                     }
@@ -206,36 +213,11 @@ impl CallStore {
     }
 }
 
-/// The trunks that can be used, and the names of those whose passwords cannot be opened. Hosts are looked up
-/// beside it; as long as a trunk's was not found, it is neither.
-async fn read_trunks(
-    ledger: &Ledger,
-    names: &Arc<TrunkNames>,
-    sealer: Option<&Sealer>,
-) -> Result<(Vec<TrunkPeer>, Vec<TrunkName>), ReadError> {
-    let trunks: Vec<_> = ledger
-        .read(Touch::Lists, |state: &State, _| {
-            state.trunks().cloned().collect()
-        })
-        .await?;
-    names.follow(&trunks);
-    Ok(opened(&trunks, names, sealer))
-}
-
-fn opened(
-    trunks: &[maskline_domain::Trunk],
-    names: &TrunkNames,
-    sealer: Option<&Sealer>,
-) -> (Vec<TrunkPeer>, Vec<TrunkName>) {
-    let (mut usable, mut sealed) = (Vec::new(), Vec::new());
-    for trunk in trunks {
-        match known(trunk, names, sealer) {
-            Some(trunk) => usable.push(trunk),
-            None if names.places(trunk).is_empty() => {}
-            None => sealed.push(trunk.name.clone()),
-        }
-    }
-    (usable, sealed)
+fn by_name(trunks: &[TrunkPeer]) -> BTreeMap<TrunkName, TrunkPeer> {
+    let named = trunks.iter().cloned();
+    named
+        .map(|trunk| (trunk.definition.name.clone(), trunk))
+        .collect()
 }
 
 /// Tells once of each trunk that is not used, since its password cannot be opened.
@@ -246,49 +228,5 @@ fn tell_sealed(sealed: &[TrunkName], told: &[TrunkName]) {
             trunk,
             "a trunk is not used: its password cannot be opened with this master key"
         );
-    }
-}
-
-/// A trunk as calls know it. One whose password cannot be opened is none: we would be asked, or believe,
-/// wrongly.
-fn known(
-    trunk: &maskline_domain::Trunk,
-    names: &TrunkNames,
-    sealer: Option<&Sealer>,
-) -> Option<TrunkPeer> {
-    let places = names.places(trunk);
-    let passwords = match sealer {
-        Some(sealer) => passwords::open(trunk, sealer).ok()?,
-        None if trunk.auth.is_some() || trunk.challenge.is_some() => return None,
-        None => Passwords::default(),
-    };
-    let peer = peers::peer(PeerId(0), trunk, &places, passwords)?;
-    Some(TrunkPeer {
-        definition: trunk.clone(),
-        peer,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::trunk_names::Families;
-    use super::*;
-
-    #[tokio::test]
-    async fn a_trunk_whose_password_cannot_be_opened_is_named_and_not_used() {
-        let plain = maskline_domain::Trunk::new(TrunkName::new("plain"), "192.0.2.1:5060");
-        let sealed = maskline_domain::Trunk {
-            name: TrunkName::new("sealed"),
-            auth: Some(maskline_domain::trunk::Credentials {
-                username: "us".into(),
-                sealed_secret: Box::new([1, 2, 3]),
-            }),
-            ..plain.clone()
-        };
-        let names = TrunkNames::new(None, Families { v4: true, v6: true });
-        let (usable, shut) = opened(&[plain, sealed], &names, None);
-        assert_eq!(usable.len(), 1);
-        assert_eq!(usable[0].definition.name.as_str(), "plain");
-        assert_eq!(shut, [TrunkName::new("sealed")]);
     }
 }

@@ -177,8 +177,8 @@ impl TrunkNames {
     }
 
     /// Looks up the names of these trunks that are due, each in a task of its own, and forgets the others.
-    pub fn follow(self: &Arc<Self>, trunks: &[Trunk]) {
-        let enabled = trunks.iter().filter(|trunk| trunk.enabled);
+    pub fn follow<'a>(self: &Arc<Self>, trunks: impl Iterator<Item = &'a Trunk>) {
+        let enabled = trunks.filter(|trunk| trunk.enabled);
         let asked: Vec<_> = enabled
             .filter_map(|trunk| Some((trunk.name.clone(), Question::of(trunk)?)))
             .collect();

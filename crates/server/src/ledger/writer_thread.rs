@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use maskline_domain::Outcome;
+use maskline_domain::{Outcome, visits};
 use maskline_journal::Append;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::{Input, Output, SubmitError};
@@ -177,10 +177,12 @@ impl Thread {
         let now = clocks::read();
         let mut wanted = Wanted::Nothing;
         let mut core = self.parts.shared.core.write();
+        let visited = visits::count();
         core.pipeline.handle_input(Input::Tick, now);
         for input in inputs {
             core.pipeline.handle_input(input, now);
         }
+        self.parts.shared.note_visits(visited);
         while let Some(output) = core.pipeline.poll_output() {
             match output {
                 Output::Answer { caller, answer } => self.answers.push((caller, answer)),

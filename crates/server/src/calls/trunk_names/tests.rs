@@ -248,7 +248,7 @@ async fn follow(names: &Arc<TrunkNames>, trunk: &Trunk) {
     for known in names.known.lock().values_mut() {
         known.due = Instant::now();
     }
-    names.follow(std::slice::from_ref(trunk));
+    names.follow(std::iter::once(trunk));
     while names.known.lock().values().any(|known| known.is_asked) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -295,7 +295,7 @@ async fn a_name_moves_with_its_records_and_stays_where_it_was_while_they_are_gon
     assert!(names.troubles().is_empty());
 
     // Nobody wants to know any more.
-    names.follow(&[]);
+    names.follow(std::iter::empty());
     assert!(names.known.lock().is_empty());
 }
 

@@ -4,6 +4,7 @@ mod calls;
 mod explain;
 mod traces;
 mod trunks;
+mod visits;
 
 use maskline_store::Zstd;
 use std::sync::Arc;
