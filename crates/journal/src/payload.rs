@@ -5,7 +5,7 @@
 //! older program stops with a clear message and never skips.
 
 use maskline_domain::{Actor, Entry, Event, Personal, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::batch::{Batch, Hash};
@@ -36,12 +36,8 @@ pub struct Draft {
     personal: Vec<Option<Vec<u8>>>,
     personal_bytes: usize,
     oldest_reader: u32,
-}
-
-#[derive(Serialize)]
-struct EntryOut<'a> {
-    by: &'a Actor,
-    events: &'a [Event],
+    /// The same once more, as it was decided.
+    decided: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +116,7 @@ impl Draft {
             personal: Vec::new(),
             personal_bytes: 0,
             oldest_reader: 1,
+            decided: Vec::new(),
         }
     }
 
@@ -143,28 +140,42 @@ impl Draft {
         self.entries.len() + self.personal_bytes
     }
 
+    /// What its entries take in memory, in bytes: each event, and at most as
+    /// much behind it as is written of it.
+    pub fn memory(&self) -> usize {
+        self.bytes() + self.events() * size_of::<Event>()
+    }
+
+    /// Takes out what its commands did, as [`open`] will read it from the
+    /// bytes; these are made all the same.
+    pub fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.decided)
+    }
+
     /// Adds what one command did. Gives the size of the entry in bytes, or
     /// `None`, having added nothing, if that were more than `bytes_max`.
-    pub fn push(&mut self, by: &Actor, events: Vec<Event>, bytes_max: usize) -> Option<usize> {
+    pub fn push(&mut self, by: Actor, events: Vec<Event>, bytes_max: usize) -> Option<usize> {
         let (entries_before, personal_before) = (self.entries.len(), self.personal.len());
         let mut personal_bytes = 0;
         let mut oldest_reader = self.oldest_reader;
-        let mut bare = Vec::with_capacity(events.len());
-        for event in events {
+        let mut values = Vec::with_capacity(events.len());
+        let part = |event: Event| {
             oldest_reader = oldest_reader.max(event.oldest_reader());
             let (event, personal) = event.split();
-            let personal = personal.map(|personal| {
-                serde_json::to_vec(&personal).expect("plain values always serialise")
+            let written = personal.as_ref().map(|personal| {
+                serde_json::to_vec(personal).expect("plain values always serialise")
             });
-            personal_bytes += personal.as_ref().map_or(0, Vec::len);
-            self.personal.push(personal);
-            bare.push(event);
-        }
+            personal_bytes += written.as_ref().map_or(0, Vec::len);
+            self.personal.push(written);
+            values.push(personal);
+            event
+        };
+        let events = events.into_iter().map(part).collect();
         if !self.entries.is_empty() {
             self.entries.push(b',');
         }
-        let entry = EntryOut { by, events: &bare };
-        serde_json::to_writer(&mut self.entries, &entry).expect("writing to memory cannot fail");
+        let bare = Entry { by, events };
+        serde_json::to_writer(&mut self.entries, &bare).expect("writing to memory cannot fail");
         let bytes = self.entries.len() - entries_before + personal_bytes;
         if bytes > bytes_max {
             self.entries.truncate(entries_before);
@@ -173,6 +184,13 @@ impl Draft {
         }
         self.personal_bytes += personal_bytes;
         self.oldest_reader = oldest_reader;
+        let mut values = values.into_iter();
+        let Entry { by, events } = bare;
+        let events = events
+            .into_iter()
+            .map(|event| event.join(values.next().flatten()))
+            .collect();
+        self.decided.push(Entry { by, events });
         Some(bytes)
     }
 
@@ -356,7 +374,7 @@ mod tests {
     fn draft() -> Draft {
         let mut draft = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
         draft
-            .push(&operator(), events(), usize::MAX)
+            .push(operator(), events(), usize::MAX)
             .expect("no limit");
         draft
     }
@@ -387,7 +405,7 @@ mod tests {
     fn what_is_too_large_is_not_added() {
         let mut draft = draft();
         let (bytes, count) = (draft.bytes(), draft.events());
-        assert_eq!(draft.push(&operator(), events(), 10), None);
+        assert_eq!(draft.push(operator(), events(), 10), None);
         assert_eq!((draft.bytes(), draft.events()), (bytes, count));
         assert_eq!(
             open(&draft.seal(&Uncompressed), &Uncompressed)
@@ -427,7 +445,7 @@ mod tests {
         let mut draft = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
         draft
             .push(
-                &operator(),
+                operator(),
                 vec![Event::TrunkSet(Box::new(trunk))],
                 usize::MAX,
             )

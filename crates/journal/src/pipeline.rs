@@ -27,7 +27,7 @@ mod touch;
 use std::collections::VecDeque;
 
 use maskline_domain::{
-    EndCause, Envelope, Event, Outcome, Refusal, State, Timestamp, Undo, command, decide,
+    Actor, EndCause, Envelope, Event, Outcome, Refusal, State, Timestamp, Undo, command, decide,
 };
 
 use self::clock::Watch;
@@ -421,7 +421,7 @@ impl<C> Pipeline<C> {
         let decision = decide(&self.state, &envelope, now, first_word(&seed));
         let mut answer = decision.answer.map_err(SubmitError::Refused);
         if !decision.events.is_empty()
-            && let Err(error) = self.take_in(batch, &envelope, decision.events, now, seed)
+            && let Err(error) = self.take_in(batch, envelope.by, decision.events, now, seed)
         {
             answer = Err(error);
         }
@@ -437,7 +437,7 @@ impl<C> Pipeline<C> {
     fn take_in(
         &mut self,
         batch: &mut Option<(Draft, Flight<C>)>,
-        envelope: &Envelope,
+        by: Actor,
         events: Vec<Event>,
         now: Timestamp,
         seed: Seed,
@@ -465,7 +465,7 @@ impl<C> Pipeline<C> {
             flight.touched.add(event);
         }
         let count = events.len() as u64;
-        let taken = draft.push(&envelope.by, events, self.limits.command_bytes_max);
+        let taken = draft.push(by, events, self.limits.command_bytes_max);
         let result = if taken.is_some() {
             flight.events += count;
             flight.undo.append(undo);

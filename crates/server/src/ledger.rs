@@ -11,6 +11,7 @@ mod call_records;
 mod checkpointer;
 mod erase;
 mod erased;
+mod feeds;
 mod metrics;
 mod owners;
 mod projector;
@@ -41,6 +42,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::call_records::QueuedWrite;
 pub use self::call_records::{CallRecords, LostCallsError, Written};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
+pub use self::feeds::Followed;
 pub use self::reads::ReadError;
 pub use self::seeds::Seeds;
 use crate::clocks;
@@ -139,8 +141,10 @@ struct Shared {
     projected: watch::Sender<u64>,
     /// The newest durable batch.
     tip: watch::Sender<u64>,
-    /// Held by whoever replaces snapshots.
-    keeping: tokio::sync::Mutex<()>,
+    feeds: feeds::Feeds,
+    /// Held by whoever replaces snapshots: the state that they are made of,
+    /// while it is kept between two.
+    keeping: tokio::sync::Mutex<Option<snapshotter::Kept>>,
     times: metrics::Times,
     /// Rows of the records that were asked for and could not be read.
     unreadable: AtomicU64,
@@ -183,6 +187,10 @@ pub struct Status {
     pub seq: u64,
     /// The last batch in the binding history and the audit.
     pub projected: u64,
+    /// How the binding history and the audit came to what they hold,
+    pub projection: Followed,
+    /// and the state that snapshots are made of, while it is kept.
+    pub snapshots: Followed,
     /// What the pipeline has done since the start.
     pub counters: Counters,
     /// Commands that wait.
@@ -244,7 +252,8 @@ impl Ledger {
             },
             projected: watch::channel(projected).0,
             tip: watch::channel(recovered.tip.seq).0,
-            keeping: tokio::sync::Mutex::new(()),
+            feeds: feeds::Feeds::default(),
+            keeping: tokio::sync::Mutex::new(None),
             times: metrics::Times::default(),
             unreadable: AtomicU64::new(0),
             visits_max: AtomicU64::new(0),
@@ -338,6 +347,8 @@ impl Ledger {
             clocks_disagree: core.pipeline.clocks_disagree(),
             seq: core.pipeline.tip().seq,
             projected: *self.shared.projected.borrow(),
+            projection: self.shared.feeds.projection.followed(),
+            snapshots: self.shared.feeds.snapshots.followed(),
             counters: core.pipeline.counters(),
             queued: core.pipeline.queued() + self.queued_outside(),
             bindings: core.pipeline.state().bindings_len(),

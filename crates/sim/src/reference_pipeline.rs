@@ -281,7 +281,7 @@ impl ReferencePipeline {
                 }
             }
             flight.events.extend(events.iter().cloned());
-            draft.push(&envelope.by, events, usize::MAX);
+            draft.push(envelope.by.clone(), events, usize::MAX);
         }
         answer.map_err(SubmitError::Refused)
     }

@@ -16,10 +16,13 @@ mod readers;
 mod steps;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use maskline_domain::{Envelope, Row, State, Timestamp};
 use maskline_journal::batch::{Batch, Tip};
+use maskline_journal::feed::Bounds;
 use maskline_journal::pipeline::{Clocks, Limits};
+use maskline_journal::replay::Decoded;
 use maskline_journal::{Compression, Uncompressed};
 
 use self::disk::{Disk, SnapshotWriter};
@@ -54,6 +57,8 @@ pub struct Tally {
     pub bound: u64,
     /// Batches that became durable.
     pub batches: u64,
+    /// Batches that the writer of snapshots got by memory.
+    pub handed_on: u64,
     /// Batches that were undone.
     pub undone: u64,
     /// Crashes of the process.
@@ -82,7 +87,7 @@ pub struct Tally {
 
 impl Tally {
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 19] {
+    pub fn lines(&self) -> [(&'static str, u64); 20] {
         [
             ("steps", self.steps),
             ("commands", self.commands),
@@ -91,6 +96,7 @@ impl Tally {
             ("turned away", self.turned_away),
             ("bindings acknowledged", self.bound),
             ("batches durable", self.batches),
+            ("batches handed on", self.handed_on),
             ("batches undone", self.undone),
             ("crashes", self.crashes),
             ("starts", self.starts),
@@ -116,6 +122,7 @@ impl Tally {
             turned_away,
             bound,
             batches,
+            handed_on,
             undone,
             crashes,
             starts,
@@ -136,6 +143,7 @@ impl Tally {
         *turned_away += other.turned_away;
         *bound += other.bound;
         *batches += other.batches;
+        *handed_on += other.handed_on;
         *undone += other.undone;
         *crashes += other.crashes;
         *starts += other.starts;
@@ -181,6 +189,9 @@ pub struct World {
     model_clock: ModelClock,
     disk: Disk,
     snapshot_writer: Option<SnapshotWriter>,
+    /// What may wait for it, and chance of its own.
+    feed_bounds: Bounds,
+    feed_chance: Chance,
     machine: Option<Machine>,
     /// The outputs of the machine ended in an exit.
     exited: bool,
@@ -192,6 +203,8 @@ pub struct World {
     /// The world without the batch in flight, while there is one.
     durable: Option<Model>,
     flight: Option<Batch>,
+    /// What it says and takes in memory, to be handed on when it is durable.
+    decided: Option<(Arc<Decoded>, usize)>,
     tip: Tip,
     queue: VecDeque<Waiting>,
     expected: BTreeMap<Caller, Expected>,
@@ -230,6 +243,8 @@ impl World {
             monotonic_ms: chance.below(1_000_000),
         };
         let workload = Workload::draw(&mut chance);
+        // Apart, so that a seed plays what it played before there were feeds.
+        let mut feed_chance = Chance::new(!seed);
         Self {
             chance,
             fault,
@@ -240,6 +255,11 @@ impl World {
             model_clock: ModelClock::new(),
             disk: Disk::new(compression),
             snapshot_writer: None,
+            feed_bounds: Bounds {
+                batches: feed_chance.one_of([1, 2, 6, 40]),
+                bytes: feed_chance.one_of([4_000, 40_000, 1 << 20]),
+            },
+            feed_chance,
             machine: None,
             exited: false,
             serving: true,
@@ -247,6 +267,7 @@ impl World {
             model: Model::default(),
             durable: None,
             flight: None,
+            decided: None,
             tip: Tip::GENESIS,
             queue: VecDeque::new(),
             expected: BTreeMap::new(),
@@ -283,7 +304,12 @@ impl World {
 
     /// What the run did so far.
     pub fn tally(&self) -> Tally {
-        self.tally
+        let writer = self.snapshot_writer.as_ref();
+        let handed_on = writer.map_or(0, |writer| writer.handed_on);
+        Tally {
+            handed_on: self.tally.handed_on + handed_on,
+            ..self.tally
+        }
     }
 
     /// Begins to write down what happens, for a look at a failing run.

@@ -121,7 +121,10 @@ impl Ledger {
         number: Option<PhoneNumber>,
     ) -> Result<Erased, EraseError> {
         let shared = &*self.shared;
-        let _alone = shared.keeping.lock().await;
+        // A state that was kept for snapshots, and with it what was handed on
+        // to it, goes: the new ones are made of what the tables hold.
+        let mut keeping = shared.keeping.lock().await;
+        snapshotter::let_go(shared, &mut keeping);
         let (ended, live) = self.ended(ids).await?;
         if !ended.is_empty() {
             note(&shared.options.dir, &ended)?;
@@ -153,7 +156,7 @@ impl Ledger {
 
         // Two snapshots of states in which none of these bindings is; then the
         // older ones go.
-        snapshotter::take_snapshot(shared).await?;
+        snapshotter::take_snapshot(shared, None).await?;
         let command = NoteErasure {
             bindings: ended.len() as u32,
         };
@@ -163,7 +166,7 @@ impl Ledger {
             command,
         })
         .await?;
-        snapshotter::take_snapshot(shared).await?;
+        snapshotter::take_snapshot(shared, None).await?;
         snapshotter::tidy(shared).await?;
         self.truncate_log().await?;
         Ok(Erased {

@@ -150,6 +150,16 @@ impl Collector for LedgerCollector {
                 counters.undone,
             ),
             (
+                "journal_batches_handed_on",
+                "Batches that the binding history and the state for snapshots got by memory",
+                status.projection.handed_on + status.snapshots.handed_on,
+            ),
+            (
+                "journal_batches_read_again",
+                "Batches that they read from the journal, being behind",
+                status.projection.read + status.snapshots.read,
+            ),
+            (
                 "records_unreadable",
                 "Rows of the binding history and of call records that could not be read",
                 self.0.shared.unreadable.load(Ordering::Relaxed),

@@ -1,10 +1,14 @@
-//! Reads the journal into the binding history and the audit.
+//! Puts the journal into the binding history and the audit: what the writer
+//! hands on, and after a start or when it is behind what it reads.
 
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use maskline_journal::batch::Batch;
+use maskline_journal::feed::Next;
+use maskline_journal::replay::Decoded;
 use maskline_store::db::{self, Readers};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::projection::Projection;
@@ -17,8 +21,8 @@ use super::{Ledger, Shared, background};
 
 /// Rows after which a projection is written.
 const ROWS: usize = 200;
-/// Batches read at a time.
-const BATCHES: u32 = 64;
+/// Batches taken or read at a time.
+const BATCHES: usize = 64;
 /// How long to wait after something went wrong.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -96,11 +100,26 @@ async fn paused(closing: &CancellationToken) -> bool {
     }
 }
 
+/// A batch to be projected.
+enum Source {
+    HandedOn(Arc<Decoded>),
+    Read(Batch),
+}
+
 /// Takes the next stretch of the journal after `seq`.
+///
+/// What was handed on and could not be written is read at the next try: the
+/// history has not got so far then, and an erasure waits until it has.
 async fn project(shared: &Shared, readers: &Readers, seq: u64) -> Result<(), ProjectError> {
-    let batches = {
-        let mut conn = readers.acquire().await?;
-        journal::read(&mut conn, seq + 1, BATCHES).await?
+    let tip = *shared.tip.borrow();
+    let batches: Vec<Source> = match shared.feeds.projection.next(seq, tip, BATCHES) {
+        Next::Nothing => return Ok(()),
+        Next::Batches(batches) => batches.into_iter().map(Source::HandedOn).collect(),
+        Next::Journal { from, upto } => {
+            let mut conn = readers.acquire().await?;
+            let read = journal::read(&mut conn, from, (upto + 1 - from) as u32).await?;
+            read.into_iter().map(Source::Read).collect()
+        }
     };
     let mut batches = batches.into_iter().peekable();
     while batches.peek().is_some() {
@@ -108,7 +127,10 @@ async fn project(shared: &Shared, readers: &Readers, seq: u64) -> Result<(), Pro
         while next.rows() < ROWS
             && let Some(batch) = batches.next()
         {
-            next.add(&batch)?;
+            match batch {
+                Source::HandedOn(batch) => next.take(batch.tip.seq, &batch.opened),
+                Source::Read(batch) => next.add(&batch)?,
+            }
         }
         let reached = next.seq;
         shared.maintain(Maintenance::Project(next)).await?;
@@ -124,3 +146,6 @@ enum ProjectError {
     #[error(transparent)]
     Payload(#[from] maskline_journal::payload::PayloadError),
 }
+
+#[cfg(test)]
+mod tests;

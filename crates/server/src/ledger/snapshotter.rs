@@ -3,7 +3,9 @@
 //!
 //! A snapshot is made from a state of the snapshotter's own, brought up from the
 //! tables as a start would do it, so it is also a rehearsal of the next start;
-//! while none is being made, that state takes no memory.
+//! while none is being made, that state takes no memory. Only when one follows
+//! closely upon another is it kept in between, and takes in what the writer hands
+//! on: then no batch is read again, and the next snapshot begins at once.
 
 use maskline_store::Zstd;
 use std::io;
@@ -12,7 +14,11 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use maskline_domain::State;
+use maskline_journal::batch::{ChainError, Tip};
+use maskline_journal::feed::Next;
 use maskline_journal::payload::WRITER;
+use maskline_journal::replay::{self, ReplayError};
 use maskline_journal::snapshot::{Parts, Seal};
 use maskline_store::db::{self, Readers};
 use maskline_store::directory::{self, OpenError};
@@ -30,6 +36,17 @@ use crate::clocks;
 
 /// How often the snapshotter looks whether there is anything to do.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often a state that is kept takes in what was handed on: more often than
+/// a feed fills.
+const FOLLOW_EVERY: Duration = Duration::from_millis(50);
+/// A state is kept after a snapshot if the one before it was made no longer ago
+/// than this, and let go if no other is due for as long.
+const KEPT_MAX: Duration = Duration::from_secs(600);
+/// A state that has been kept for so long is let go after a snapshot: once in a
+/// while each is to be a rehearsal of the next start.
+const REHEARSED_EVERY: Duration = Duration::from_secs(3_600);
+/// Batches that a kept state takes in at a time.
+const BATCHES: usize = 64;
 /// How often the retention is looked at.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 /// After so many events a snapshot is made whatever the options say, since
@@ -53,6 +70,20 @@ pub(super) enum SnapshotterError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Recover(#[from] RecoverError),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+/// The state that snapshots are made of.
+pub(super) struct Kept {
+    state: State,
+    tip: Tip,
+    /// The newest batch of which there is a snapshot; 0 without any.
+    snapshot: u64,
+    /// When it was brought up from the tables.
+    since: Instant,
 }
 
 pub(super) fn start(shared: Arc<Shared>, closing: CancellationToken) -> io::Result<JoinHandle<()>> {
@@ -64,20 +95,33 @@ pub(super) fn start(shared: Arc<Shared>, closing: CancellationToken) -> io::Resu
 async fn run(shared: &Shared, closing: CancellationToken) {
     let mut pruned_at: Option<Instant> = None;
     let mut taken_at: Option<Instant> = None;
+    let mut is_kept = false;
     loop {
         let work = async {
-            sleep(LOOK_EVERY).await;
+            sleep(if is_kept { FOLLOW_EVERY } else { LOOK_EVERY }).await;
+            let mut keeping = shared.keeping.lock().await;
+            if taken_at.is_none_or(|at| at.elapsed() >= KEPT_MAX) {
+                let_go(shared, &mut keeping);
+            }
+            if let Some(kept) = follow_up(shared, keeping.take()).await? {
+                *keeping = Some(kept);
+            }
             if is_due(shared, taken_at) {
-                let _alone = shared.keeping.lock().await;
-                take_snapshot(shared).await?;
+                let again_soon = taken_at.is_some_and(|at| at.elapsed() < KEPT_MAX);
+                let kept = take_snapshot(shared, keeping.take()).await?;
+                if again_soon && kept.since.elapsed() < REHEARSED_EVERY {
+                    *keeping = Some(kept);
+                } else {
+                    shared.feeds.snapshots.leave();
+                }
                 taken_at = Some(Instant::now());
                 pruned_at = None;
             }
             if pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
-                let _alone = shared.keeping.lock().await;
                 tidy(shared).await?;
                 pruned_at = Some(Instant::now());
             }
+            is_kept = keeping.is_some();
             Ok::<(), SnapshotterError>(())
         };
         let outcome = tokio::select! {
@@ -85,6 +129,7 @@ async fn run(shared: &Shared, closing: CancellationToken) {
             () = closing.cancelled() => return,
         };
         if let Err(error) = outcome {
+            shared.feeds.snapshots.leave();
             tracing::warn!(%error, "no snapshot could be made; trying again later");
             tokio::select! {
                 () = sleep(PAUSE) => {}
@@ -102,9 +147,66 @@ fn is_due(shared: &Shared, taken_at: Option<Instant>) -> bool {
         || shared.appended.bytes.load(Ordering::Relaxed) >= options.snapshot_every_bytes
 }
 
-/// Writes a snapshot of the newest durable batch. Says which one that was. The
-/// caller holds `keeping`, here and in [`tidy`].
-pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterError> {
+/// Lets a kept state go, and what waits for it.
+pub(super) fn let_go(shared: &Shared, keeping: &mut Option<Kept>) {
+    if keeping.take().is_some() {
+        shared.feeds.snapshots.leave();
+    }
+}
+
+/// Brings a state that is kept up to the newest durable batch.
+async fn follow_up(shared: &Shared, kept: Option<Kept>) -> Result<Option<Kept>, SnapshotterError> {
+    let Some(mut kept) = kept else {
+        return Ok(None);
+    };
+    let upto = *shared.tip.borrow();
+    follow(shared, &mut kept, upto).await?;
+    Ok(Some(kept))
+}
+
+/// Brings a state up to batch `upto` or a little further: by what the writer
+/// has handed on, or from the journal where it is behind that. After an error
+/// it must not be used any more.
+async fn follow(shared: &Shared, kept: &mut Kept, upto: u64) -> Result<(), SnapshotterError> {
+    let mut readers = None;
+    while kept.tip.seq < upto {
+        match shared.feeds.snapshots.next(kept.tip.seq, upto, BATCHES) {
+            Next::Nothing => return Ok(()),
+            Next::Batches(batches) => {
+                for batch in batches {
+                    replay::take_in(&mut kept.state, &mut kept.tip, &batch)?;
+                }
+            }
+            Next::Journal { from, upto } => {
+                let readers = match &readers {
+                    Some(readers) => readers,
+                    None => readers.insert(directory::readers(&shared.options.dir, 1).await?),
+                };
+                let batches = {
+                    let mut conn = readers.acquire().await?;
+                    journal::read(&mut conn, from, (upto + 1 - from) as u32).await?
+                };
+                if batches.is_empty() {
+                    let (expected, found) = (from, upto + 1);
+                    return Err(ChainError::Gap { expected, found }.into());
+                }
+                for batch in &batches {
+                    replay::follow(&mut kept.state, &mut kept.tip, batch, &Zstd)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a snapshot of a batch that is not older than the newest durable one
+/// of this moment, from a state that was kept, or else from the tables. Gives
+/// the state that it was made of. The caller holds `keeping`, here and in
+/// [`tidy`].
+pub(super) async fn take_snapshot(
+    shared: &Shared,
+    kept: Option<Kept>,
+) -> Result<Kept, SnapshotterError> {
     let begun = Instant::now();
     let readers = directory::readers(&shared.options.dir, 1).await?;
     let upto = *shared.tip.borrow();
@@ -112,17 +214,19 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterErr
     let events = shared.appended.events.load(Ordering::Relaxed);
     let bytes = shared.appended.bytes.load(Ordering::Relaxed);
     drop_unsealed(shared, &readers).await?;
-    let recovered = {
-        let mut conn = readers.acquire().await?;
-        recover(&mut conn, Some(upto), |_| ()).await?
+    let was_kept = kept.is_some();
+    let mut kept = match kept {
+        Some(kept) => kept,
+        None => read(&readers, upto).await?,
     };
-    let seq = recovered.tip.seq;
-    if seq == 0 || recovered.snapshot.is_some_and(|seal| seal.seq == seq) {
-        return Ok(seq);
+    follow(shared, &mut kept, upto).await?;
+    let seq = kept.tip.seq;
+    if seq == kept.snapshot {
+        return Ok(kept);
     }
     let mut parts = Parts::new(&Zstd);
     let mut part = 0;
-    for row in recovered.state.rows() {
+    for row in kept.state.rows() {
         if let Some(payload) = parts.push(&row) {
             shared
                 .maintain(Maintenance::SnapshotPart { seq, part, payload })
@@ -139,8 +243,8 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterErr
     }
     let seal = Seal {
         seq,
-        at: recovered.state.now().0,
-        hash: recovered.tip.hash.to_string(),
+        at: kept.state.now().0,
+        hash: kept.tip.hash.to_string(),
         parts: part,
         rows: total.rows,
         digest: total.digest.to_string(),
@@ -149,6 +253,7 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterErr
     shared
         .maintain(Maintenance::SnapshotSeal(Box::new(seal)))
         .await?;
+    kept.snapshot = seq;
     shared
         .appended
         .batches
@@ -159,10 +264,23 @@ pub(super) async fn take_snapshot(shared: &Shared) -> Result<u64, SnapshotterErr
         batch = seq,
         rows = total.rows,
         parts = part,
+        from_memory = was_kept,
         took_ms = begun.elapsed().as_millis() as u64,
         "snapshot written"
     );
-    Ok(seq)
+    Ok(kept)
+}
+
+/// The state after batch `upto`, from the tables.
+async fn read(readers: &Readers, upto: u64) -> Result<Kept, SnapshotterError> {
+    let mut conn = readers.acquire().await?;
+    let recovered = recover(&mut conn, Some(upto), |_| ()).await?;
+    Ok(Kept {
+        state: recovered.state,
+        tip: recovered.tip,
+        snapshot: recovered.snapshot.map_or(0, |seal| seal.seq),
+        since: Instant::now(),
+    })
 }
 
 /// Takes away what a crash left of a snapshot.

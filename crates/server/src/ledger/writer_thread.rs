@@ -13,6 +13,7 @@ use maskline_domain::{Outcome, visits};
 use maskline_journal::Append;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::{Input, Output, SubmitError};
+use maskline_journal::replay;
 use maskline_store::db::{Connection, sqlite};
 use maskline_store::directory::DataDir;
 use maskline_store::failure::{self, Done};
@@ -223,15 +224,16 @@ impl Thread {
     /// pipeline than went into this one.
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.parts.shared);
-        let events = draft.events() as u64;
-        let batch = draft.seal(&Zstd);
-        let bytes = (batch.payload.len() + batch.personal.len()) as u64;
+        let (events, memory) = (draft.events() as u64, draft.memory());
+        let (batch, decided) = replay::seal(draft, &Zstd);
+        let bytes = decided.bytes;
         let begun = Instant::now();
         let outcome = journal::append(&mut self.parts.conn, &batch).await;
         shared.times.appended(begun.elapsed());
         match &outcome {
             Append::Written => {
                 shared.appended.add(events, bytes);
+                shared.feeds.push(decided, memory);
                 shared.log.grew(bytes + COMMIT_OVERHEAD);
             }
             Append::NotWritten(reason) => {

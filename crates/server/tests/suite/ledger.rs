@@ -5,6 +5,7 @@ mod calls;
 mod disk;
 mod erasing;
 mod faults;
+mod following;
 mod owners;
 mod restarts;
 
@@ -16,6 +17,8 @@ use maskline_fixtures::domain::{
 };
 use maskline_server::clocks;
 use maskline_server::ledger::{Ledger, Touch};
+use maskline_store::directory;
+use std::path::Path;
 use tempfile::TempDir;
 
 async fn found(ledger: &Ledger, numbers: u64) {
@@ -44,6 +47,32 @@ async fn rows(ledger: &Ledger) -> Vec<Row> {
         .read(Touch::Scan, |state, _| state.rows().collect())
         .await
         .expect("readable")
+}
+
+/// The journal replays to what its snapshots hold, and nothing else is wrong with it.
+async fn assert_is_whole(dir: &Path) {
+    let readers = directory::readers(dir, 1).await.expect("readable");
+    let mut conn = readers.acquire().await.expect("a connection");
+    let report = maskline_store::check::check(&mut conn, |_, _| ())
+        .await
+        .expect("readable");
+    assert_eq!(report.problems, Vec::<String>::new());
+    assert!(report.batches > 0);
+    drop(conn);
+    // Its files beside the database are gone when it is closed, not before.
+    readers.close().await;
+}
+
+/// Whether any file of the directory holds this text.
+fn assert_holds(dir: &Path, text: &str, expected: bool) {
+    let files: Vec<_> = std::fs::read_dir(dir).expect("listable").collect();
+    let holds = files.into_iter().any(|file| {
+        let bytes = std::fs::read(file.expect("entry").path()).expect("readable");
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    });
+    assert_eq!(holds, expected);
 }
 
 fn temporary() -> TempDir {

@@ -2,11 +2,13 @@
 
 use maskline_journal::Compression;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use maskline_domain::{Actor, Entry, Envelope, Event, Outcome, Refusal, Timestamp};
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, Draft};
 use maskline_journal::pipeline::{Input, Output, SubmitError};
+use maskline_journal::replay;
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, hold};
@@ -152,10 +154,17 @@ impl World {
 
     fn append(&mut self, draft: Draft, round: Round) -> Held {
         let compression = self.disk.compression;
-        let mut batch = draft.seal(compression);
-        if let Some(fault) = self.fault {
-            batch = spoil(batch, fault, compression);
+        let memory = draft.memory();
+        let (mut batch, decided) = replay::seal(draft, compression);
+        self.decided = match self.fault {
+            // What is written wrongly is handed on as wrongly.
+            Some(fault) => {
+                batch = spoil(batch, fault, compression);
+                replay::decode(&mut self.tip.clone(), &batch, compression).ok()
+            }
+            None => Some(decided),
         }
+        .map(|decided| (Arc::new(decided), memory));
         self.close(round, Some(&batch))?;
         self.flight = Some(batch);
         Ok(())
@@ -182,7 +191,13 @@ impl World {
                 },
             )?;
             match payload::open(batch, self.disk.compression) {
-                Ok(opened) => entries.extend(opened.entries),
+                Ok(opened) => {
+                    let decided = self.decided.as_ref().map(|(decided, _)| &decided.opened);
+                    hold(decided.is_none_or(|d| *d == opened), Law::SameRows, || {
+                        format!("batch {} is handed on other than it is written", batch.seq)
+                    })?;
+                    entries.extend(opened.entries);
+                }
                 Err(error) => return broken(Law::SameRows, error.to_string()),
             }
             self.durable = Some(self.model.clone());
@@ -325,7 +340,7 @@ fn spoil(batch: Batch, fault: Fault, compression: &dyn Compression) -> Batch {
         if fault == Fault::PersonalValuesLost {
             events = events.into_iter().map(|event| event.split().0).collect();
         }
-        draft.push(&by, events, usize::MAX);
+        draft.push(by, events, usize::MAX);
     }
     draft.seal(compression)
 }

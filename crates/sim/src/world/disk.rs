@@ -4,15 +4,21 @@
 use maskline_domain::{Row, State, SubsId};
 use maskline_journal::Compression;
 use maskline_journal::batch::{Batch, Hash, Tip};
+use maskline_journal::feed::{Bounds, Feed, Next};
 use maskline_journal::payload::{self, WRITER};
 use maskline_journal::personal::{self, Kept};
+use maskline_journal::replay::{self, Decoded};
 use maskline_journal::snapshot::Seal;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::faults::Fault;
 
 /// Rows in one part of a snapshot: few, so that crashes fall between parts.
 const ROWS_IN_A_PART: usize = 40;
+
+/// Batches that are taken from memory or from the journal at a time.
+const BATCHES_AT_A_TIME: usize = 3;
 
 /// What is on the disk.
 pub struct Disk {
@@ -122,6 +128,12 @@ impl Disk {
         Ok((state, tip))
     }
 
+    /// The batches with these numbers that there are.
+    fn stretch(&self, from: u64, upto: u64) -> impl Iterator<Item = &Batch> {
+        let all = self.journal.iter().chain(&self.unsynced);
+        all.filter(move |batch| (from..=upto).contains(&batch.seq))
+    }
+
     /// Brings a state up to the newest batch.
     ///
     /// # Errors
@@ -143,7 +155,7 @@ impl Disk {
                 follow_but_last_entry(state, tip, batch, self.compression)?;
                 break;
             }
-            maskline_journal::replay::follow(state, tip, batch, self.compression)
+            replay::follow(state, tip, batch, self.compression)
                 .map_err(|error| NoStart(error.to_string()))?;
         }
         Ok(())
@@ -280,12 +292,21 @@ fn follow_but_last_entry(
 }
 
 /// Writes snapshots in the background, from a state of its own that follows
-/// the journal.
+/// the journal: by what is handed on to it, and by the journal where it is
+/// behind that. Beside it another one follows by the journal alone, and the two
+/// must be the same.
 #[derive(Debug)]
 pub struct SnapshotWriter {
+    /// By the journal alone.
     state: State,
     tip: Tip,
+    /// By what was handed on.
+    followed: State,
+    followed_to: Tip,
+    feed: Feed,
     writing: Option<Writing>,
+    /// Batches that it got by memory.
+    pub handed_on: u64,
 }
 
 #[derive(Debug)]
@@ -297,13 +318,50 @@ struct Writing {
 }
 
 impl SnapshotWriter {
-    /// One that begins with what a start has made.
-    pub fn new(state: State, tip: Tip) -> Self {
+    /// One that begins with what a start has made. So much may wait for it.
+    pub fn new(state: State, tip: Tip, bounds: Bounds) -> Self {
         Self {
+            followed: state.clone(),
+            followed_to: tip,
             state,
             tip,
+            feed: Feed::new(bounds),
             writing: None,
+            handed_on: 0,
         }
+    }
+
+    /// Takes what the machine has made durable, or leaves it to the journal.
+    pub fn hand_on(&mut self, batch: &Arc<Decoded>, bytes: usize) {
+        self.feed.push(batch, bytes);
+    }
+
+    /// Takes in at most so many batches; says whether there may be more.
+    ///
+    /// # Errors
+    /// [`NoStart`] when one is missing or comes twice.
+    pub fn follow(&mut self, disk: &Disk, batches_max: usize) -> Result<bool, NoStart> {
+        let failed = |error: &dyn fmt::Display| NoStart(format!("what is handed on: {error}"));
+        let (state, tip) = (&mut self.followed, &mut self.followed_to);
+        match self.feed.next(tip.seq, disk.newest(), batches_max) {
+            Next::Nothing => return Ok(false),
+            Next::Batches(batches) => {
+                self.handed_on += batches.len() as u64;
+                for batch in batches {
+                    replay::take_in(state, tip, &batch).map_err(|error| failed(&error))?;
+                }
+            }
+            Next::Journal { from, upto } => {
+                for batch in disk.stretch(from, upto) {
+                    replay::follow(state, tip, batch, disk.compression)
+                        .map_err(|error| failed(&error))?;
+                }
+                if tip.seq != upto {
+                    return Err(failed(&format_args!("the journal has no batch {upto}")));
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// The rows that the journal makes, by replay.
@@ -357,7 +415,14 @@ impl SnapshotWriter {
     }
 
     fn begin(&mut self, disk: &mut Disk, fault: Option<Fault>) -> Result<(), NoStart> {
-        let mut rows = self.rows(disk)?;
+        let replayed = self.rows(disk)?;
+        while self.follow(disk, BATCHES_AT_A_TIME)? {}
+        let mut rows: Vec<Row> = self.followed.rows().collect();
+        if self.followed_to != self.tip || rows != replayed {
+            return Err(NoStart(
+                "what was handed on makes another state than the journal".to_owned(),
+            ));
+        }
         let seq = self.tip.seq;
         let exists = disk
             .snapshots

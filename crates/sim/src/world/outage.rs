@@ -1,9 +1,12 @@
 //! How appends end, how the process dies, and how it comes back.
 
+use std::sync::Arc;
+
 use maskline_domain::State;
 use maskline_journal::Append;
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::pipeline::{Input, SubmitError};
+use maskline_journal::replay::Decoded;
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, counts, hold, one_owner, same_rows};
@@ -35,10 +38,11 @@ impl World {
         let Some(batch) = self.flight.take() else {
             return Ok(());
         };
+        let decided = self.decided.take();
         self.note(|| format!("batch {}: {append:?}", batch.seq));
         let reason = || "made up".to_owned();
         match append {
-            AppendOutcome::Written => self.written(batch),
+            AppendOutcome::Written => self.written(batch, decided),
             AppendOutcome::NotWritten if self.plants(Fault::NotWrittenTakenForWritten) => {
                 self.durable = None;
                 self.tip = tip_of(&batch);
@@ -72,13 +76,14 @@ impl World {
         }
     }
 
-    fn written(&mut self, batch: Batch) -> Held {
+    fn written(&mut self, batch: Batch, decided: Option<(Arc<Decoded>, usize)>) -> Held {
         if self.plants(Fault::AppendNotSynced) {
             self.disk.append_unsynced(batch.clone());
         } else {
             self.disk.append(batch.clone());
         }
         self.tally.batches += 1;
+        self.hand_on(decided)?;
         self.durable = None;
         self.tip = tip_of(&batch);
         self.report(&batch, Append::Written)?;
@@ -89,6 +94,34 @@ impl World {
                 self.tip
             )
         })
+    }
+
+    /// Hands on what is durable, mostly: the writer does not wait for a follower.
+    fn hand_on(&mut self, decided: Option<(Arc<Decoded>, usize)>) -> Held {
+        let Some(snapshot_writer) = &mut self.snapshot_writer else {
+            return Ok(());
+        };
+        if let Some((batch, bytes)) = decided
+            && !self.feed_chance.one_in(12)
+        {
+            snapshot_writer.hand_on(&batch, bytes);
+        }
+        self.follow()
+    }
+
+    /// The writer of snapshots takes something in, if it has the processor.
+    pub(super) fn follow(&mut self) -> Held {
+        let Some(snapshot_writer) = &mut self.snapshot_writer else {
+            return Ok(());
+        };
+        if !self.feed_chance.one_in(2) {
+            return Ok(());
+        }
+        let batches_max = self.feed_chance.one_of([1, 2, 5]);
+        match snapshot_writer.follow(&self.disk, batches_max) {
+            Ok(_) => Ok(()),
+            Err(error) => broken(Law::SameRows, error.to_string()),
+        }
     }
 
     fn not_written(&mut self, batch: &Batch) -> Held {
@@ -197,7 +230,10 @@ impl World {
         self.note(|| "crash".to_owned());
         self.tally.crashes += 1;
         self.machine = None;
-        self.snapshot_writer = None;
+        if let Some(snapshot_writer) = self.snapshot_writer.take() {
+            self.tally.handed_on += snapshot_writer.handed_on;
+        }
+        self.decided = None;
         self.exited = false;
         self.serving = true;
         self.probing = false;
@@ -256,9 +292,8 @@ impl World {
             (&name, &made),
             ("the model", &self.model.rows()),
         )?;
-        let snapshot_has = (state.clone(), tip);
         self.tip = tip;
-        self.snapshot_writer = Some(SnapshotWriter::new(snapshot_has.0, snapshot_has.1));
+        self.snapshot_writer = Some(SnapshotWriter::new(state.clone(), tip, self.feed_bounds));
         self.model_clock = ModelClock::new();
         self.machine = Some(if self.uses_reference {
             Machine::reference(state, tip, self.limits, self.fault)

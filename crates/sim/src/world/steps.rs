@@ -335,6 +335,7 @@ impl World {
     }
 
     fn write_snapshot(&mut self) -> Held {
+        self.follow()?;
         if self.disk.full {
             return Ok(());
         }

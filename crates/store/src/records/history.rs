@@ -33,10 +33,10 @@ enum HistoryChange {
 }
 
 impl Change {
-    pub(super) fn new(place: Place, by: &Actor, event: Event) -> Option<Self> {
+    pub(super) fn new(place: Place, by: &Actor, event: &Event) -> Option<Self> {
         let what = match event {
-            Event::Bound(binding) => HistoryChange::Bound(binding),
-            Event::BindingChanged(binding) => HistoryChange::Changed(binding),
+            Event::Bound(binding) => HistoryChange::Bound(binding.clone()),
+            Event::BindingChanged(binding) => HistoryChange::Changed(binding.clone()),
             Event::Ended {
                 subs_id,
                 cause,
@@ -44,10 +44,10 @@ impl Change {
                 owner,
                 ..
             } => HistoryChange::Ended {
-                subs_id,
-                cause,
-                at,
-                owner,
+                subs_id: *subs_id,
+                cause: *cause,
+                at: *at,
+                owner: owner.clone(),
             },
             _ => return None,
         };

@@ -34,14 +34,15 @@ impl Projection {
     /// [`PayloadError`] when it cannot be read.
     pub fn add(&mut self, batch: &Batch) -> Result<(), PayloadError> {
         let opened = payload::open(batch, &Zstd)?;
-        self.take(batch.seq, opened);
+        self.take(batch.seq, &opened);
         Ok(())
     }
 
-    fn take(&mut self, seq: u64, opened: Opened) {
+    /// Takes in what the next batch says.
+    pub fn take(&mut self, seq: u64, opened: &Opened) {
         let mut index = 0;
-        for entry in opened.entries {
-            for event in entry.events {
+        for entry in &opened.entries {
+            for event in &entry.events {
                 let place = Place {
                     seq,
                     event: index,
@@ -57,7 +58,7 @@ impl Projection {
                     }
                     other => self
                         .audit
-                        .push(audit::AuditEntry::new(place, &entry.by, &other)),
+                        .push(audit::AuditEntry::new(place, &entry.by, other)),
                 }
             }
         }

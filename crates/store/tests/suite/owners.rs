@@ -102,7 +102,7 @@ fn older(journal: &[Batch]) -> Vec<Batch> {
         let mut draft = Draft::new(batch.seq, opened.at, prev, [0; 32]);
         for entry in opened.entries {
             let events = entry.events.into_iter().map(bare).collect();
-            draft.push(&entry.by, events, usize::MAX).expect("small");
+            draft.push(entry.by, events, usize::MAX).expect("small");
         }
         let batch = draft.seal(&Zstd);
         prev = batch.hash;

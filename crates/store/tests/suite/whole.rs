@@ -254,7 +254,7 @@ async fn a_doubled_slot_is_a_problem() {
         .by
         .clone();
     draft
-        .push(&by, vec![Event::Bound(Box::new(stolen))], usize::MAX)
+        .push(by, vec![Event::Bound(Box::new(stolen))], usize::MAX)
         .expect("small");
     journal::append(&mut store.conn, &draft.seal(&Zstd)).await;
     let problems = problems(&mut store).await;

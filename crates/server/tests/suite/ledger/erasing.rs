@@ -1,16 +1,13 @@
 //! A person that wants to be forgotten.
 
-use std::path::Path;
-
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Actor, SubsId};
 use maskline_server::clocks;
 use maskline_server::ledger::{Touch, restore};
-use maskline_store::directory;
 use maskline_store::records::call;
 use maskline_store::records::history::Facts;
 
-use super::{arrived, bound, found, rows, temporary, unbind};
+use super::{arrived, assert_holds, assert_is_whole, bound, found, rows, temporary, unbind};
 use crate::support::{open, options};
 use maskline_fixtures::domain::party;
 
@@ -149,28 +146,4 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     let (call, _) = found.expect("recorded").expect("whole");
     assert_eq!(call.caller, Some(person));
     running.close().await;
-}
-
-async fn assert_is_whole(dir: &Path) {
-    let readers = directory::readers(dir, 1).await.expect("readable");
-    let mut conn = readers.acquire().await.expect("a connection");
-    let report = maskline_store::check::check(&mut conn, |_, _| ())
-        .await
-        .expect("readable");
-    assert_eq!(report.problems, Vec::<String>::new());
-    assert!(report.batches > 0);
-    drop(conn);
-    // Its files beside the database are gone when it is closed, not before.
-    readers.close().await;
-}
-
-fn assert_holds(dir: &Path, text: &str, expected: bool) {
-    let files: Vec<_> = std::fs::read_dir(dir).expect("listable").collect();
-    let holds = files.into_iter().any(|file| {
-        let bytes = std::fs::read(file.expect("entry").path()).expect("readable");
-        bytes
-            .windows(text.len())
-            .any(|part| part == text.as_bytes())
-    });
-    assert_eq!(holds, expected);
 }

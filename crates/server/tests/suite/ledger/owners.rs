@@ -73,7 +73,9 @@ async fn age(dir: &Path, batches: u64) {
     for _ in 0..batches {
         let mut draft = Draft::new(tip.seq + 1, clocks::read().wall, tip.hash, [0; 32]);
         let event = Event::Noted(Note::Drained { calls: 0 });
-        draft.push(&by, vec![event], usize::MAX).expect("small");
+        draft
+            .push(by.clone(), vec![event], usize::MAX)
+            .expect("small");
         let batch = draft.seal(&Zstd);
         journal::append(&mut conn, &batch).await;
         (tip.seq, tip.hash) = (batch.seq, batch.hash);
