@@ -1,14 +1,16 @@
 //! The writer over SQLite: binds a second and their latency with 1, 64 and 512
 //! callers, beside the rate of bare append + fdatasync on the same disk in the
-//! same minute; then the time from opening the data to being ready.
+//! same minute, and what part of the processors each thread took with 64; then
+//! the time from opening the data to being ready.
 //!
 //! `cargo bench -p maskline-server --bench writer`. Sixty commands in a hundred
 //! bind, thirty unbind, ten change an expiry; every command carries a nonce to
 //! be remembered. `MASKLINE_BENCH_NUMBERS`, `MASKLINE_BENCH_BOUND` and
 //! `MASKLINE_BENCH_SECONDS` change the size, `MASKLINE_BENCH_DIR` the disk.
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -66,6 +68,7 @@ async fn main() -> Outcome<()> {
     );
     for callers in [1, 64, 512] {
         let mut rounds = Vec::new();
+        let before = Processors::read();
         for _ in 0..3 {
             let raw_before = raw_syncs_per_s(folder.path())?;
             let duration = Duration::from_secs(seconds);
@@ -73,6 +76,7 @@ async fn main() -> Outcome<()> {
             let raw = (raw_before + raw_syncs_per_s(folder.path())?) / 2.0;
             rounds.push((done, raw));
         }
+        let took = Processors::read().since(&before);
         rounds.sort_by(|(one, _), (other, _)| one.binds_per_s.total_cmp(&other.binds_per_s));
         let (done, raw) = &rounds[rounds.len() / 2];
         let ms = |quantile| done.latency.value_at_quantile(quantile) as f64 / 1000.0;
@@ -85,6 +89,9 @@ async fn main() -> Outcome<()> {
             ms(0.999),
             done.binds_per_s / raw,
         );
+        if callers == 64 {
+            took.print();
+        }
     }
     println!("goals with 64 callers: ratio 8, p99 5 ms, p99.9 20 ms");
 
@@ -148,8 +155,67 @@ fn raw_syncs_per_s(folder: &Path) -> Outcome<f64> {
         count += 1;
     }
     let rate = f64::from(count) / begun.elapsed().as_secs_f64();
-    std::fs::remove_file(path)?;
+    fs::remove_file(path)?;
     Ok(rate)
+}
+
+/// Time of the processors by name of the thread, in ticks of the system
+/// (proc_pid_stat(5)); empty where there is no such file.
+#[derive(Default)]
+struct Processors(BTreeMap<String, u64>);
+
+/// What threads took that have ended since, such as those that read for a snapshot.
+const ENDED: &str = "(ended)";
+
+impl Processors {
+    fn read() -> Self {
+        let mut ticks = BTreeMap::new();
+        let mut running = 0;
+        for task in fs::read_dir("/proc/self/task")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if let Some((name, took)) = Self::of(&task.path()) {
+                *ticks.entry(name).or_default() += took;
+                running += took;
+            }
+        }
+        if let Some((_, all)) = Self::of(Path::new("/proc/self")) {
+            ticks.insert(ENDED.to_owned(), all.saturating_sub(running));
+        }
+        Self(ticks)
+    }
+
+    fn of(task: &Path) -> Option<(String, u64)> {
+        let stat = fs::read_to_string(task.join("stat")).ok()?;
+        let (name, fields) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let mut times = fields.split_whitespace().skip(11);
+        let user: u64 = times.next()?.parse().ok()?;
+        let system: u64 = times.next()?.parse().ok()?;
+        Some((name.to_owned(), user + system))
+    }
+
+    fn since(self, before: &Self) -> Self {
+        let took = self.0.into_iter().map(|(name, ticks)| {
+            let earlier = before.0.get(&name).copied().unwrap_or_default();
+            (name, ticks.saturating_sub(earlier))
+        });
+        Self(took.collect())
+    }
+
+    fn print(&self) {
+        let all: u64 = self.0.values().sum::<u64>().max(1);
+        let mut parts: Vec<(u64, &String)> = self.0.iter().map(|(name, n)| (*n, name)).collect();
+        parts.sort_unstable_by(|one, other| other.cmp(one));
+        let parts: Vec<String> = parts
+            .into_iter()
+            .map(|(ticks, name)| (ticks * 100 / all, name))
+            .filter(|(share, _)| *share > 0)
+            .map(|(share, name)| format!("{name} {share} %"))
+            .collect();
+        println!("of the time of the processors: {}", parts.join(", "));
+    }
 }
 
 fn now() -> Timestamp {
