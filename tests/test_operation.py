@@ -249,6 +249,46 @@ def test_journal_can_be_read_as_text(maskline):
     assert "13912345678" not in text
 
 
+def test_long_lists_go_on_by_themselves_and_say_where(maskline):
+    maskline.cli("number", "add", "--first", "16890000000", "--count", 2_300, "--city", "那曲")
+    world = Operator(maskline).world(numbers={"北京": 3})
+    made = [bound(world.gateway().bind_axn(f"1391234567{n}"))[0] for n in range(3)]
+
+    def told(*words):
+        return json.loads(maskline.cli(*words, "--json").stdout)
+
+    numbers = ("number", "ls", "--city", "那曲", "--limit")
+    whole = [f"1689{n:07}" for n in range(2_300)]
+    listed = told(*numbers, 5_000)
+    assert [number["x"] for number in listed["items"]] == whole
+    assert (listed["more"], listed["next"]) == (False, None)
+    first = told(*numbers, 2_100)
+    rest = told(*numbers, 5_000, "--after", first["next"])
+    assert [number["x"] for number in first["items"] + rest["items"]] == whole
+    assert (first["more"], rest["more"]) == (True, False)
+    said = maskline.cli(*numbers, 3).stderr
+    assert f"--after {whole[2]}" in said
+
+    assert isinstance(told("pool", "ls"), list) and isinstance(told("trunk", "ls"), list)
+    for words in (("binding", "ls", "--pool", world.pool), ("audit",)):
+        whole = told(*words, "--limit", 10_000)["items"]
+        walked, place = [], ()
+        while True:
+            page = told(*words, "--limit", 2, *place)
+            walked += page["items"]
+            if not page["more"]:
+                break
+            place = ("--after", page["next"])
+            if len(walked) > 12:
+                walked += told(*words, "--limit", 10_000, *place)["items"]
+                break
+        # The service may have done something by itself meanwhile.
+        assert walked[-len(whole) :] == whole
+    listed = told("binding", "ls", "--party", "13912345671")
+    assert [binding["subs_id"] for binding in listed["items"]] == [made[1]]
+    assert told("call", "ls", "--party", "13912345671", "--caller", "13912345672")["items"] == []
+
+
 # What must not be seen
 
 

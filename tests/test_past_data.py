@@ -47,10 +47,13 @@ def test_directory_of_an_older_program_tells_the_same_and_goes_on(past):
 
 
 def comparable(told):
-    """Without the order of numbers and bindings, which changed, and what passes: the year for which a number rests."""
+    """Without what older programs did not say: an order of numbers and of bindings in force, where a list goes on.
+    And without what passes: the year for which a number rests."""
     told["numbers"]["items"].sort(key=lambda number: number["x"])
     for bindings in (told["bindings"]["items"], told["every binding"]):
         bindings.sort(key=lambda binding: binding["subs_id"])
+    for name in ("numbers", "bindings", "ended bindings", "calls"):
+        assert told[name].pop("next", None) is None, f"{name} were told whole"
     for number in told["numbers"]["items"]:
         if number["status"] == "frozen":
             number["status"] = "free"

@@ -107,6 +107,24 @@ impl<K: Ord + Copy> Ordered<K> {
         let others = self.blocks.range(after).flat_map(|(_, block)| block);
         first.iter().chain(others).copied()
     }
+
+    /// The positions below this key, that of the highest first.
+    pub fn below<'a>(
+        &'a self,
+        key: K,
+        key_of: impl Fn(u32) -> K + 'a,
+    ) -> impl Iterator<Item = u32> + 'a
+    where
+        K: 'a,
+    {
+        let mut blocks = self.blocks.range(..key).rev().map(|(_, block)| block);
+        let first = blocks.next().map_or(&[][..], |block| {
+            let place = block.partition_point(|&at| key_of(at) < key);
+            block.get(..place).unwrap_or_default()
+        });
+        let others = blocks.flat_map(|block| block.iter().rev());
+        first.iter().rev().chain(others).copied()
+    }
 }
 
 #[cfg(test)]
@@ -178,6 +196,8 @@ mod tests {
             for key in [0, key - 1, key, u64::MAX] {
                 let rest: Vec<u32> = plain.range((key, 0)..).map(|&(_, at)| at).collect();
                 prop_assert_eq!(ordered.from(key, key_of).collect::<Vec<u32>>(), rest);
+                let below: Vec<u32> = plain.range(..(key, 0)).rev().map(|&(_, at)| at).collect();
+                prop_assert_eq!(ordered.below(key, key_of).collect::<Vec<u32>>(), below);
             }
             prop_assert!(ordered.blocks.values().all(|block| !block.is_empty()));
         }

@@ -1,8 +1,9 @@
 //! The routing state: one value, changed by events only.
 //!
-//! Here is what can be asked of it; `row` writes it down, `change` applies events.
+//! Here is what can be asked of it, in `ordered_from` what lists ask; `row` writes it down, `change` applies events.
 
 mod change;
+mod ordered_from;
 mod row;
 
 pub use change::Undo;

@@ -21,6 +21,7 @@ mod explain;
 mod journal;
 mod key;
 mod ladder;
+mod list;
 mod number;
 mod number_file;
 mod phone;

@@ -376,13 +376,14 @@ impl Ledger {
         Ok(past)
     }
 
-    /// A page of bindings that have ended; waits and fails as [`Ledger::past`].
+    /// A page of bindings out of the history; waits and fails as [`Ledger::past`]. Those that have not
+    /// ended are there as they were when they were last changed, which the state may know better.
     ///
     /// # Errors
     /// Those of [`Ledger::past`].
     pub async fn past_bindings(&self, filter: &Filter) -> Result<Page, ReadError> {
         self.history_reached().await?;
-        let page = history::ended(self.readers(), filter).await;
+        let page = history::list(self.readers(), filter).await;
         let page = page.map_err(history_failed)?;
         self.count_unreadable(&page.rows);
         Ok(page)

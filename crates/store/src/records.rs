@@ -10,4 +10,5 @@ pub mod call;
 pub mod entry;
 pub mod history;
 pub mod owners;
+pub(crate) mod party_key;
 pub mod projection;

@@ -4,7 +4,7 @@
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 6] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -17,6 +17,11 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 6] = [
         5,
         "call filters",
         include_str!("../migrations/0005_call_filters.sql"),
+    ),
+    (
+        6,
+        "party keys",
+        include_str!("../migrations/0006_party_keys.sql"),
     ),
     (
         7,

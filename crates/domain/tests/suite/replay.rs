@@ -304,6 +304,8 @@ fn numbers_and_bindings_begin_where_they_are_asked_to() {
     for (place, id) in ids.iter().enumerate() {
         let rest: Vec<SubsId> = state.bindings_from(*id).map(|b| b.subs_id).collect();
         assert_eq!(rest, ids[place..]);
+        let below: Vec<SubsId> = state.bindings_below(*id).map(|b| b.subs_id).collect();
+        assert!(below.iter().rev().eq(&ids[..place]));
         let rest = state.bindings_from(SubsId(id.0 + 1)).map(|b| b.subs_id);
         assert_eq!(rest.collect::<Vec<SubsId>>(), ids[place + 1..]);
     }

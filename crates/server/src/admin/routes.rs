@@ -12,6 +12,7 @@ mod imports;
 mod keys;
 mod numbers;
 mod operation;
+mod page;
 mod pools;
 mod trunks;
 mod users;
@@ -23,9 +24,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, patch, post, put};
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use maskline_domain::PhoneNumber;
+use maskline_domain::{AccountId, PhoneNumber, PoolKey};
 use maskline_journal::pipeline::Touch;
 
 use super::auth::require_token;
@@ -33,13 +34,6 @@ use super::extract::BodyTimeout;
 use super::{Admin, AdminError};
 use crate::ledger::Ledger;
 use crate::suggest;
-
-/// Rows of one answer.
-const LIMIT_DEFAULT: usize = 100;
-const LIMIT_MAX: usize = 10_000;
-
-/// How many things a list looks at before it gives up: it holds the state while it looks.
-const VISITED_MAX: usize = 200_000;
 
 /// A handler's answer.
 type Answer = Result<Json<Value>, AdminError>;
@@ -77,6 +71,7 @@ pub fn router(admin: Arc<Admin>, body_bytes_max: usize, body_timeout: BodyTimeou
             "/v1/imports/{name}",
             get(imports::show).put(imports::put).delete(imports::end),
         )
+        .route("/v1/imports", get(imports::list))
         .route("/v1/trunks", get(trunks::list))
         .route(
             "/v1/trunks/{name}",
@@ -108,6 +103,7 @@ struct Filter {
     pool: Option<String>,
     city: Option<String>,
     status: Option<String>,
+    after: Option<String>,
     limit: Option<usize>,
     reveal: bool,
 }
@@ -137,7 +133,7 @@ impl Filter {
     }
 
     fn limit(&self) -> usize {
-        self.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX)
+        page::limit(self.limit)
     }
 }
 
@@ -161,60 +157,30 @@ async fn there(
     let (pool, account) = (pool.map(str::to_owned), account.map(str::to_owned));
     let missing = ledger
         .read(Touch::Lists, move |state, _| {
-            let pools: Vec<&str> = state.pools().map(|pool| pool.key.as_str()).collect();
-            let accounts: Vec<&str> = state
-                .accounts()
-                .map(|account| account.id.as_str())
-                .collect();
-            missing("pool", pool.as_deref(), &pools)
-                .or_else(|| missing("account", account.as_deref(), &accounts))
+            let pool = pool.filter(|pool| state.pool(&PoolKey::new(pool)).is_none());
+            let account = account.filter(|id| state.account(&AccountId::new(id)).is_none());
+            let pools = state.pools().map(|pool| pool.key.as_str());
+            let accounts = state.accounts().map(|account| account.id.as_str());
+            missing("pool", pool.as_deref(), pools)
+                .or_else(|| missing("account", account.as_deref(), accounts))
         })
         .await?;
     missing.map_or(Ok(()), |reason| Err(AdminError::Malformed(reason)))
 }
 
-fn missing(what: &str, wanted: Option<&str>, known: &[&str]) -> Option<String> {
+/// How many names are looked at for the one that was meant.
+const NAMES_MAX: usize = 1_000;
+
+fn missing<'a>(
+    what: &str,
+    wanted: Option<&str>,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<String> {
     let wanted = wanted?;
-    if known.contains(&wanted) {
-        return None;
-    }
-    let hint = suggest::hint(wanted, known.iter().copied());
+    let hint = suggest::hint(wanted, known.take(NAMES_MAX));
     Some(format!("there is no {what} `{wanted}`{hint}"))
 }
 
 fn phone_number(text: &str) -> Result<PhoneNumber, AdminError> {
     PhoneNumber::parse(text).map_err(|error| AdminError::Malformed(error.to_string()))
-}
-
-/// A list that was found by looking through many things: rows, and whether there may be more.
-#[derive(Default)]
-struct Found {
-    rows: Vec<Value>,
-    more: bool,
-}
-
-impl Found {
-    /// Takes what `show` makes of the items, up to a limit of rows and of items visited.
-    fn among<T>(
-        items: impl Iterator<Item = T>,
-        limit: usize,
-        mut show: impl FnMut(T) -> Option<Value>,
-    ) -> Self {
-        let mut rows = Vec::new();
-        for (visited, item) in items.enumerate() {
-            if visited == VISITED_MAX {
-                return Self { rows, more: true };
-            }
-            let Some(row) = show(item) else { continue };
-            if rows.len() == limit {
-                return Self { rows, more: true };
-            }
-            rows.push(row);
-        }
-        Self { rows, more: false }
-    }
-
-    fn into_json(self) -> Json<Value> {
-        Json(json!({ "items": self.rows, "more": self.more }))
-    }
 }

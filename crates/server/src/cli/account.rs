@@ -69,7 +69,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Ls => show::rows(
             client,
-            &client.get("/v1/accounts")?,
+            &client.all("/v1/accounts", &[])?,
             &[
                 ("ACCOUNT", "id"),
                 ("STATUS", "status"),

@@ -1,6 +1,5 @@
 //! `maskline audit`.
 
-use super::client::query;
 use super::{Client, Failure, show};
 
 #[derive(Debug, clap::Args)]
@@ -8,14 +7,15 @@ pub struct Args {
     /// No more than so many
     #[arg(long, default_value_t = 50)]
     limit: u32,
+    /// Only what was done before this place: the `next` of a list before
+    #[arg(long, value_name = "KEY")]
+    after: Option<String>,
 }
 
 pub fn run(client: &Client, args: &Args) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let query = query(&[("limit", Some(&limit))]);
     show::rows(
         client,
-        &client.get(&format!("/v1/audit{query}"))?,
+        &client.list("/v1/audit", &[], args.after.as_deref(), Some(args.limit))?,
         &[
             ("BATCH", "batch"),
             ("AT", "at"),

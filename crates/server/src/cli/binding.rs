@@ -2,12 +2,12 @@
 
 use clap::Subcommand;
 
-use super::client::{part, query};
+use super::client::part;
 use super::{Client, Failure, show};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List the bindings in force, or with --ended those that have ended
+    /// List the bindings in force, or with --ended those that have ended; the newest first
     Ls {
         /// Only those of this account
         #[arg(long)]
@@ -21,12 +21,12 @@ pub enum Command {
         /// Only those of this party, A or B
         #[arg(long, value_name = "NUMBER")]
         party: Option<String>,
-        /// Those that have ended, the newest first
+        /// Those that have ended
         #[arg(long)]
         ended: bool,
-        /// Only ended ones with a lower SubsId, for the next page
-        #[arg(long, value_name = "SUBS_ID", requires = "ended")]
-        before: Option<String>,
+        /// Only those behind this place: the `next` of a list before
+        #[arg(long, value_name = "KEY", alias = "before")]
+        after: Option<String>,
         /// No more than so many
         #[arg(long, default_value_t = 100)]
         limit: u32,
@@ -51,23 +51,20 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             x,
             party,
             ended,
-            before,
+            after,
             limit,
         } => {
             let state = if *ended { "ended" } else { "live,over" };
-            let limit = limit.to_string();
-            let query = query(&[
+            let filters = [
                 ("account", account.as_deref()),
                 ("state", Some(state)),
-                ("before", before.as_deref()),
                 ("pool", pool.as_deref()),
                 ("x", x.as_deref()),
                 ("party", party.as_deref()),
-                ("limit", Some(&limit)),
-            ]);
+            ];
             show::rows(
                 client,
-                &client.get(&format!("/v1/bindings{query}"))?,
+                &client.list("/v1/bindings", &filters, after.as_deref(), Some(*limit))?,
                 &[
                     ("SUBS ID", "subs_id"),
                     ("POOL", "pool"),

@@ -7,7 +7,7 @@ use super::{Client, Failure, records};
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List call records, the newest first
-    Ls(records::Ls),
+    Ls(Box<records::Ls>),
     /// Show one call
     Show(records::Show),
     /// List the calls that last

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::client::{part, query};
+use super::client::part;
 use super::{Client, Failure, show};
 
 #[derive(Debug, Subcommand)]
@@ -48,10 +48,10 @@ pub enum Command {
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Ls { account } => {
-            let query = query(&[("account", account.as_deref())]);
+            let filters = [("account", account.as_deref())];
             show::rows(
                 client,
-                &client.get(&format!("/v1/keys{query}"))?,
+                &client.all("/v1/keys", &filters)?,
                 &[
                     ("ACCESS KEY ID", "id"),
                     ("ACCOUNT", "account"),

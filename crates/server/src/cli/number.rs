@@ -11,7 +11,7 @@ use maskline_domain::inventory::{Carrier, NumberKind};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::client::{Mode, part, query};
+use super::client::{Mode, part};
 use super::number_file::Row;
 use super::{Client, Failure, number_file, show};
 use crate::admin::document::{Document, Unwanted, WantedNumbers};
@@ -36,6 +36,9 @@ pub enum Command {
         /// No more than so many
         #[arg(long, default_value_t = 100)]
         limit: u32,
+        /// Only those behind this place: the `next` of a list before
+        #[arg(long, value_name = "KEY")]
+        after: Option<String>,
     },
     /// Show one X number and its bindings
     Show {
@@ -118,17 +121,16 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             city,
             status,
             limit,
+            after,
         } => {
-            let limit = limit.to_string();
-            let query = query(&[
+            let filters = [
                 ("pool", pool.as_deref()),
                 ("city", city.as_deref()),
                 ("status", status.as_deref()),
-                ("limit", Some(&limit)),
-            ]);
+            ];
             show::rows(
                 client,
-                &client.get(&format!("/v1/numbers{query}"))?,
+                &client.list("/v1/numbers", &filters, after.as_deref(), Some(*limit))?,
                 &[
                     ("X", "x"),
                     ("POOL", "pool"),

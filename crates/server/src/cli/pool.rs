@@ -4,7 +4,7 @@ use clap::Subcommand;
 use maskline_domain::Product;
 use maskline_domain::pool::{CityMatch, Pick};
 
-use super::client::{part, query};
+use super::client::part;
 use super::{Client, Failure, show};
 use crate::admin::document::{Document, WantedPool};
 
@@ -101,10 +101,10 @@ pub enum Choice {
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
     let wanted = match command {
         Command::Ls { account } => {
-            let query = query(&[("account", account.as_deref())]);
+            let filters = [("account", account.as_deref())];
             return show::rows(
                 client,
-                &client.get(&format!("/v1/pools{query}"))?,
+                &client.all("/v1/pools", &filters)?,
                 &[
                     ("POOL", "key"),
                     ("ACCOUNT", "account"),

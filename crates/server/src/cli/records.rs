@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::client::{part, query};
+use super::client::part;
 use super::{Client, Failure, ladder, show};
 
 /// Which call records to list.
@@ -14,6 +14,12 @@ pub struct Ls {
     /// Only those of this pool
     #[arg(long, value_name = "KEY")]
     pool: Option<String>,
+    /// Only those of this person: the caller, the callee, A or B
+    #[arg(long, value_name = "NUMBER")]
+    party: Option<String>,
+    /// Only those of this caller
+    #[arg(long, value_name = "NUMBER")]
+    caller: Option<String>,
     /// Only those that came at this moment or later, as 'yyyy-MM-dd HH:mm:ss' in China time
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -29,6 +35,9 @@ pub struct Ls {
     /// No more than so many
     #[arg(long, default_value_t = 20)]
     limit: u32,
+    /// Only those that came before this place: the `next` of a list before
+    #[arg(long, value_name = "KEY")]
+    after: Option<String>,
 }
 
 /// Which call to show.
@@ -42,19 +51,20 @@ pub struct Show {
 }
 
 pub fn ls(client: &Client, args: &Ls) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let query = query(&[
+    let filters = [
         ("x", args.x.as_deref()),
         ("pool", args.pool.as_deref()),
+        ("party", args.party.as_deref()),
+        ("caller", args.caller.as_deref()),
         ("since", args.since.as_deref()),
         ("until", args.until.as_deref()),
         ("situation", args.situation.as_deref()),
         ("open", args.open.then_some("true")),
-        ("limit", Some(&limit)),
-    ]);
+    ];
+    let after = args.after.as_deref();
     show::rows(
         client,
-        &client.get(&format!("/v1/calls{query}"))?,
+        &client.list("/v1/calls", &filters, after, Some(args.limit))?,
         &[
             ("CALL", "call_id"),
             ("ARRIVED", "arrived_at"),
@@ -91,7 +101,7 @@ pub fn show(client: &Client, args: &Show) -> Result<(), Failure> {
 pub fn live(client: &Client) -> Result<(), Failure> {
     show::rows(
         client,
-        &client.get("/v1/calls/live")?,
+        &client.list("/v1/calls/live", &[], None, None)?,
         &[
             ("CALL", "call_id"),
             ("STAGE", "stage"),

@@ -28,7 +28,10 @@ pub fn rows(client: &Client, answer: &Value, columns: &[(&str, &str)]) -> Result
     let mut out = std::io::stdout().lock();
     write!(out, "{}", aligned(&table))?;
     if answer.get("more").and_then(Value::as_bool) == Some(true) {
-        eprintln!("(there are more; ask for fewer by a filter, or for more with --limit)");
+        let next = answer["next"].as_str().unwrap_or_default();
+        eprintln!(
+            "(there are more: ask for fewer by a filter, for more with --limit, or go on with --after {next})"
+        );
     }
     Ok(())
 }

@@ -170,7 +170,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
         Command::Ls => {
             return show::rows(
                 client,
-                &client.get("/v1/trunks")?,
+                &client.all("/v1/trunks", &[])?,
                 &[
                     ("TRUNK", "name"),
                     ("PEER", "peer"),
@@ -263,7 +263,7 @@ fn one(wanted: WantedTrunk) -> Document {
 }
 
 fn exists(client: &Client, name: &str) -> Result<bool, Failure> {
-    let trunks = client.get("/v1/trunks")?;
+    let trunks = client.all("/v1/trunks", &[])?;
     let trunks = trunks.as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(trunks.iter().any(|trunk| trunk["name"] == name))
 }

@@ -3,7 +3,6 @@
 use clap::Subcommand;
 use maskline_domain::account::{Effect, Statement};
 
-use super::client::query;
 use super::{Client, Failure, show};
 use crate::admin::document::{Document, Unwanted, WantedUser};
 
@@ -37,10 +36,10 @@ pub enum Command {
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Ls { account } => {
-            let query = query(&[("account", account.as_deref())]);
+            let filters = [("account", account.as_deref())];
             show::rows(
                 client,
-                &client.get(&format!("/v1/users{query}"))?,
+                &client.all("/v1/users", &filters)?,
                 &[
                     ("ACCOUNT", "account"),
                     ("USER", "name"),

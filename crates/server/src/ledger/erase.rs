@@ -15,7 +15,7 @@ use maskline_store::db::{self, sqlite};
 use maskline_store::directory::{self, DataDir, OpenError};
 use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
 use maskline_store::maintenance::Maintenance;
-use maskline_store::records::history;
+use maskline_store::records::{call, history};
 use maskline_store::staging::Staging;
 
 use super::snapshotter::{self, SnapshotterError};
@@ -148,11 +148,9 @@ impl Ledger {
             };
             records += shared.maintain(maintenance).await?;
         }
-        let maintenance = Maintenance::EraseRecords {
-            number,
-            bindings: Vec::new(),
-        };
-        records += shared.maintain(maintenance).await?;
+        if let Some(number) = number {
+            records += self.erase_calls(number).await?;
+        }
 
         // Two snapshots of states in which none of these bindings is; then the
         // older ones go.
@@ -174,6 +172,22 @@ impl Ledger {
             records,
             live,
         })
+    }
+
+    /// Blanks a person in the call records, piece by piece.
+    async fn erase_calls(&self, number: PhoneNumber) -> Result<u64, EraseError> {
+        let mut records = 0;
+        loop {
+            let maintenance = Maintenance::EraseRecords {
+                number: Some(number),
+                bindings: Vec::new(),
+            };
+            let some = self.shared.maintain(maintenance).await?;
+            records += some;
+            if some < u64::from(call::ERASED_AT_ONCE) {
+                return Ok(records);
+            }
+        }
     }
 
     /// Parts bindings into those that have ended and the number of those that

@@ -136,6 +136,7 @@ async fn records(ledger: &Ledger) -> Vec<(CallRecord, bool)> {
     )
     .await
     .expect("the records can be read")
+    .rows
     .into_iter()
     .map(|listed| listed.expect("whole"))
     .collect()

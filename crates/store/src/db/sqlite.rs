@@ -378,6 +378,8 @@ async fn check_settings(conn: &mut Connection) -> Result<(), OpenError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::party_key::{party_key, party_keys};
+    use maskline_domain::PhoneNumber;
 
     #[test]
     fn versions_with_the_wal_reset_bug_are_refused() {
@@ -460,6 +462,72 @@ mod tests {
         )
         .await;
         assert!(key.expect("SQL")[0].contains("INDEX"), "the key is kept");
+    }
+
+    /// What migration 6 fills in is what this program writes.
+    #[tokio::test]
+    async fn rows_of_before_get_the_keys_that_new_ones_have() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("aged.db");
+        let mut conn = aged(&file, 5).await;
+        let (a, b, n) = (
+            Some("13900000001"),
+            Some("13900000002"),
+            Some("13900000003"),
+        );
+        let rows = [
+            [n, a, a, None],
+            [a, b, a, b],
+            [b, a, a, b],
+            [a, None, a, b],
+            [None, a, a, None],
+            [None, None, a, b],
+            [None, None, None, None],
+            [n, None, None, None],
+            [a, a, a, a],
+            [Some("010"), a, b, n],
+            [n, a, Some("010"), a],
+            [b, None, None, b],
+        ];
+        for (place, [caller, callee, a, b]) in (0_i64..).zip(rows) {
+            let call = sql(
+                "INSERT INTO call_record (call_id, node, boot, state, x, arrived_at, caller, callee, a, b) \
+                 VALUES (?, 'n', 'b', 'closed', '1', 1, ?, ?, ?, ?)",
+            );
+            let call = call.bind(format!("{place:02}")).bind(caller).bind(callee);
+            conn.execute(call.bind(a).bind(b)).await.expect("SQL");
+            let binding = sql(
+                "INSERT INTO binding_history (subs_id, x, bound_at, bound_by, seq, event, a, b) \
+                 VALUES (?, '1', 1, 'b', 1, 0, ?, ?)",
+            );
+            let binding = binding.bind(place).bind(a).bind(b);
+            conn.execute(binding).await.expect("SQL");
+        }
+        conn.close().await.expect("closed");
+
+        let mut conn = writer(&file).await.expect("brought up to date");
+        let calls = conn
+            .fetch_all(sql("SELECT * FROM call_record ORDER BY call_id"))
+            .await;
+        let bindings = conn
+            .fetch_all(sql("SELECT * FROM binding_history ORDER BY subs_id"))
+            .await;
+        let (calls, bindings) = (calls.expect("SQL"), bindings.expect("SQL"));
+        assert_eq!((calls.len(), bindings.len()), (rows.len(), rows.len()));
+        let number =
+            |text: Option<&str>| text.map(|text| PhoneNumber::parse(text).expect("digits"));
+        let key = |row: &crate::db::Row, column: &str| -> Option<Vec<u8>> {
+            row.get(column).expect("a key or none")
+        };
+        for ((call, binding), numbers) in calls.iter().zip(&bindings).zip(rows) {
+            let numbers = numbers.map(number);
+            let columns = ["caller_key", "callee_key", "a_key", "b_key"];
+            let keys = columns.map(|column| key(call, column));
+            assert_eq!(keys, party_keys(numbers), "{numbers:?}");
+            let keys = ["a_key", "b_key"].map(|column| key(binding, column));
+            let [.., a, b] = numbers.map(|number| number.and_then(party_key));
+            assert_eq!(keys, [a, b], "{numbers:?}");
+        }
     }
 
     #[tokio::test]

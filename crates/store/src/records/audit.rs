@@ -89,20 +89,25 @@ pub async fn write(conn: &mut Connection, entries: &[AuditEntry]) -> Result<(), 
     Ok(())
 }
 
-/// The newest `limit` entries before the batch `before`, the newest first.
+/// The newest `limit` entries before `before`, which is a batch and which of its events; the newest
+/// first.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn list(
     readers: &Readers,
-    before: Option<u64>,
+    before: Option<(u64, u32)>,
     limit: u32,
 ) -> Result<Vec<AuditEntry>, Error> {
+    let (seq, event) = before.map_or((i64::MAX, 0), |(seq, event)| {
+        (i64::try_from(seq).unwrap_or(i64::MAX), event)
+    });
     let select = sql(
-        "SELECT seq, event, at, actor, deed, facts FROM audit WHERE seq < ? \
+        "SELECT seq, event, at, actor, deed, facts FROM audit WHERE (seq, event) < (?, ?) \
          ORDER BY seq DESC, event DESC LIMIT ?",
     )
-    .bind(before.map_or(i64::MAX, |seq| seq as i64))
+    .bind(seq)
+    .bind(event)
     .bind(limit);
     let rows = readers.fetch_all(select).await?;
     rows.iter().map(read).collect()

@@ -10,15 +10,18 @@ use std::sync::LazyLock;
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 
-use crate::db::{Connection, Error, Readers, Row, Statement, sql};
+use super::party_key::{party_key, party_keys};
+use crate::db::{Connection, Error, Readers, Row, Statement, Value, sql};
 
 /// The columns after `state`, in the order in which they are bound and read.
 const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, caller, callee, \
     a, b, extension, out_id, out_order_id, trunk_in, trunk_out, arrived_at, dialled_at, \
     ringing_at, answered_at, released_at, situation, release_by, sip_status, q850_cause, \
     one_way, recording, media, ladder";
-/// How many those are.
-const COLUMNS_COUNT: usize = 30;
+/// The columns that are written and never read: the keys of [`parties`], in their order.
+const KEYS: [&str; 4] = ["caller_key", "callee_key", "a_key", "b_key"];
+/// How many those of both are.
+const COLUMNS_COUNT: usize = 34;
 
 /// Closing writes the whole row anew, so a call that was refused before any
 /// row was opened is recorded by the same statement. A closed row stays.
@@ -29,7 +32,8 @@ const CLOSED_BEFORE: &str = "ON CONFLICT (call_id) DO UPDATE SET state = 'closed
     situation = excluded.situation, release_by = excluded.release_by, \
     sip_status = excluded.sip_status, q850_cause = excluded.q850_cause, \
     one_way = excluded.one_way, recording = excluded.recording, media = excluded.media, \
-    ladder = excluded.ladder \
+    ladder = excluded.ladder, caller_key = excluded.caller_key, \
+    callee_key = excluded.callee_key, a_key = excluded.a_key, b_key = excluded.b_key \
     WHERE call_record.state = 'open'";
 
 /// The most open calls that are looked through: more than a node can carry.
@@ -47,7 +51,8 @@ static CLOSING: LazyLock<[String; ROWS_MAX]> =
 fn statement(state: &str, rows: usize, conflict: &str) -> String {
     let row = format!("('{state}'{})", ", ?".repeat(COLUMNS_COUNT));
     let rows = vec![row; rows].join(", ");
-    format!("INSERT INTO call_record (state, {COLUMNS}) VALUES {rows} {conflict}")
+    let keys = KEYS.join(", ");
+    format!("INSERT INTO call_record (state, {COLUMNS}, {keys}) VALUES {rows} {conflict}")
 }
 
 /// What is to happen to the row of a call.
@@ -147,10 +152,16 @@ pub struct Filter {
     pub account: Option<String>,
     /// Only those of this binding.
     pub subs_id: Option<SubsId>,
+    /// Only those in which this is the caller, the callee, A or B.
+    pub party: Option<PhoneNumber>,
+    /// Only those in which this is the caller.
+    pub caller: Option<PhoneNumber>,
     /// Only those that came at this moment or later.
     pub since: Option<Timestamp>,
-    /// Only those that came before this moment; for the next page.
+    /// Only those that came before this moment.
     pub before: Option<Timestamp>,
+    /// Only those that follow this one in the list; for the next page.
+    pub after: Option<CallKey>,
     /// Only those that are open, or only those that are closed.
     pub open: Option<bool>,
     /// Only those that ended so.
@@ -158,6 +169,9 @@ pub struct Filter {
     /// At most so many.
     pub limit: u32,
 }
+
+/// Where a call stands in a list: when it came, and its id.
+pub type CallKey = (Timestamp, String);
 
 /// A row that does not hold what was written there: a fault, and no erasure.
 #[derive(Debug, thiserror::Error)]
@@ -172,18 +186,59 @@ pub struct Unreadable {
 /// A call with whether it is still open, if its row can be read.
 pub type Listed = Result<(CallRecord, bool), Unreadable>;
 
-/// Calls, the newest first.
+/// A page of calls, the newest first; of one moment, those with the highest ids.
+#[derive(Debug)]
+pub struct Page {
+    /// The calls.
+    pub rows: Vec<Listed>,
+    /// Where the next page begins ([`Filter::after`]), if there is one.
+    pub next: Option<CallKey>,
+}
+
+/// Calls.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn list(readers: &Readers, filter: &Filter) -> Result<Vec<Listed>, Error> {
-    let rows = readers.fetch_all(select(filter)).await?;
-    Ok(rows.iter().map(listed).collect())
+pub async fn list(readers: &Readers, filter: &Filter) -> Result<Page, Error> {
+    let mut rows: Vec<(CallKey, Row)> = Vec::new();
+    for person in persons(filter) {
+        for row in readers.fetch_all(select(filter, person)).await? {
+            let key = (Timestamp(row.get("arrived_at")?), row.get("call_id")?);
+            rows.push((key, row));
+        }
+    }
+    // Those found by several columns come one column after the other, and a call that was closed
+    // meanwhile perhaps by two of them.
+    rows.sort_by(|(one, _), (other, _)| other.cmp(one));
+    rows.dedup_by(|(one, _), (other, _)| one == other);
+    let limit = filter.limit as usize;
+    let is_more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().map(|(key, _)| key.clone());
+    Ok(Page {
+        rows: rows.iter().map(|(_, row)| listed(row)).collect(),
+        next: last.filter(|_| is_more),
+    })
+}
+
+/// A person that is looked for, and the column of keys.
+type Person = (&'static str, PhoneNumber);
+
+/// Each is looked for by a query of its own: an index gives the rows of one in their order. A person
+/// stands in one of these columns only; the end of a call may move one forward, so the last column is
+/// read first.
+fn persons(filter: &Filter) -> Vec<Option<Person>> {
+    let keys = KEYS.into_iter().rev();
+    match (filter.caller, filter.party) {
+        (Some(caller), _) => vec![Some(("caller_key", caller))],
+        (None, Some(party)) => keys.map(|key| Some((key, party))).collect(),
+        (None, None) => vec![None],
+    }
 }
 
 /// The query of a list. Whatever is given, an index leads to the rows and gives
 /// them in their order, so that no list reads the calls of others.
-fn select(filter: &Filter) -> Statement<'_> {
+fn select(filter: &Filter, person: Option<Person>) -> Statement<'_> {
     // Open calls are few: they are looked through whatever else is wanted, and never looked for
     // among all that ever were. The limit keeps the two queries apart.
     let mut select = sql("SELECT state, ").push(COLUMNS);
@@ -193,33 +248,63 @@ fn select(filter: &Filter) -> Statement<'_> {
             .bind(OPEN_MAX),
         Some(false) | None => select.push(" FROM call_record"),
     };
-    select = select
-        .push(" WHERE arrived_at < ?")
-        .bind(filter.before.map_or(i64::MAX, |at| at.0));
-    if let Some(x) = filter.x {
-        select = select.push(" AND x = ?").bind(x.reveal());
-    }
+    // One upper bound, the lower of the two.
+    let before = filter.before.unwrap_or(Timestamp(i64::MAX));
+    select = match &filter.after {
+        Some((at, id)) if *at < before => {
+            let select = select.push(" WHERE (arrived_at, call_id) < (?, ?)");
+            select.bind(at.0).bind(id)
+        }
+        _ => select.push(" WHERE arrived_at < ?").bind(before.0),
+    };
     if let Some(since) = filter.since {
         select = select.push(" AND arrived_at >= ?").bind(since.0);
     }
-    if let Some(pool) = &filter.pool {
-        select = select.push(" AND pool = ?").bind(pool);
+    if let Some((column, number)) = person {
+        select = select.push(" AND ").push(column).push(" = ?");
+        select = select.bind(party_key(number));
     }
-    if let Some(account) = &filter.account {
-        select = select.push(" AND account = ?").bind(account);
+    let x = filter.x.map(PhoneNumber::reveal);
+    let equals: [(&'static str, &'static str, Value<'_>); 5] = [
+        ("x", "COALESCE(x, '')", x.into()),
+        ("pool", "COALESCE(pool, '')", filter.pool.as_ref().into()),
+        (
+            "account",
+            "COALESCE(account, '')",
+            filter.account.as_ref().into(),
+        ),
+        (
+            "situation",
+            "COALESCE(situation, '')",
+            filter.situation.as_ref().into(),
+        ),
+        (
+            "subs_id",
+            "COALESCE(subs_id, 0)",
+            filter.subs_id.map(|id| id.0 as i64).into(),
+        ),
+    ];
+    for (column, without_index, value) in equals {
+        if value != Value::Null {
+            // A person has fewer calls than anything else, so no other index is to lead.
+            let column = if person.is_some() {
+                without_index
+            } else {
+                column
+            };
+            select = select.push(" AND ").push(column).push(" = ?").bind(value);
+        }
     }
-    if let Some(situation) = &filter.situation {
-        select = select.push(" AND situation = ?").bind(situation);
-    }
-    if let Some(id) = filter.subs_id {
-        select = select.push(" AND subs_id = ?").bind(id.0 as i64);
+    if let (Some(_), Some(party)) = (filter.caller, filter.party) {
+        select = select.push(" AND ? IN (caller_key, callee_key, a_key, b_key)");
+        select = select.bind(party_key(party));
     }
     if filter.open == Some(false) {
         select = select.push(" AND state = 'closed'");
     }
     select
         .push(" ORDER BY arrived_at DESC, call_id DESC LIMIT ?")
-        .bind(filter.limit)
+        .bind(i64::from(filter.limit) + 1)
 }
 
 /// One call.
@@ -252,33 +337,48 @@ fn listed(row: &Row) -> Listed {
 pub async fn erase(conn: &mut Connection, subs_id: SubsId) -> Result<u64, Error> {
     let update = sql(
         "UPDATE call_record SET caller = NULL, callee = NULL, a = NULL, b = NULL, \
+         caller_key = NULL, callee_key = NULL, a_key = NULL, b_key = NULL, \
          out_id = NULL, out_order_id = NULL, ladder = NULL WHERE subs_id = ?",
     )
     .bind(subs_id.0 as i64);
     conn.execute(update).await
 }
 
-/// Blanks `number` wherever it is a party of a call. Says in how many records.
-/// Of a call that still lasts the same is true as for [`erase`].
+/// How many records [`erase_number`] blanks at once: appends wait meanwhile.
+pub const ERASED_AT_ONCE: u32 = 256;
+
+/// Blanks `number` wherever it is a party of a call, in at most [`ERASED_AT_ONCE`] records. Says in
+/// how many; if in as many, there may be more. Of a call that still lasts the same is true as for
+/// [`erase`].
 ///
 /// # Errors
 /// Those of the database.
 pub async fn erase_number(conn: &mut Connection, number: PhoneNumber) -> Result<u64, Error> {
+    conn.execute(blank(number)).await
+}
+
+/// A person stands in one column of keys and may stand in several others of the row.
+fn blank<'a>(number: PhoneNumber) -> Statement<'a> {
+    let (digits, key) = (number.reveal(), party_key(number));
     let update = sql(
         "UPDATE call_record SET caller = NULLIF(caller, ?), callee = NULLIF(callee, ?), \
-         a = NULLIF(a, ?), b = NULLIF(b, ?), ladder = NULL \
-         WHERE caller = ? OR callee = ? OR a = ? OR b = ?",
+         a = NULLIF(a, ?), b = NULLIF(b, ?), ladder = NULL, \
+         caller_key = NULLIF(caller_key, ?), callee_key = NULLIF(callee_key, ?), \
+         a_key = NULLIF(a_key, ?), b_key = NULLIF(b_key, ?) \
+         WHERE call_id IN (SELECT call_id FROM call_record \
+         WHERE caller_key = ? OR callee_key = ? OR a_key = ? OR b_key = ? LIMIT ?)",
     );
-    let digits = number.reveal();
-    let update = (0..8).fold(update, |update, _| update.bind(&digits));
-    conn.execute(update).await
+    let update = (0..4).fold(update, |update, _| update.bind(digits.clone()));
+    let update = (0..8).fold(update, |update, _| update.bind(key.clone()));
+    update.bind(ERASED_AT_ONCE)
 }
 
 /// As many values as [`COLUMNS_COUNT`] says.
 fn bind<'a>(row: Statement<'a>, call: &'a CallRecord) -> Statement<'a> {
     let digits = |number: Option<PhoneNumber>| number.map(PhoneNumber::reveal);
     let moment = |at: Option<Timestamp>| at.map(|at| at.0);
-    row.bind(&call.call_id)
+    let row = row
+        .bind(&call.call_id)
         .bind(&call.node)
         .bind(&call.boot)
         .bind(&call.account)
@@ -307,7 +407,14 @@ fn bind<'a>(row: Statement<'a>, call: &'a CallRecord) -> Statement<'a> {
         .bind(call.one_way.map(i64::from))
         .bind(&call.recording)
         .bind(&call.media)
-        .bind(&call.ladder)
+        .bind(&call.ladder);
+    let keys = party_keys(parties(call)).into_iter();
+    keys.fold(row, Statement::bind)
+}
+
+/// The parties of a call, in the order of [`KEYS`].
+fn parties(call: &CallRecord) -> [Option<PhoneNumber>; 4] {
+    [call.caller, call.callee, call.a, call.b]
 }
 
 /// A whole number of few digits.

@@ -3,6 +3,7 @@
 //! Serves queries for bindings that are no longer in the state.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use maskline_domain::{
@@ -10,7 +11,8 @@ use maskline_domain::{
 };
 
 use super::entry::{Place, actor, runs};
-use crate::db::{Connection, Error, Readers, Row, Statement, sql};
+use super::party_key::party_key;
+use crate::db::{Connection, Error, Readers, Row, Statement, Value, sql};
 
 /// What happened to one binding.
 #[derive(Debug, Clone)]
@@ -175,7 +177,7 @@ pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Erro
 async fn write_made(conn: &mut Connection, made: &[(&Change, &Binding)]) -> Result<(), Error> {
     let insert = sql(
         "INSERT INTO binding_history (subs_id, x, a, b, bound_at, bound_by, facts, seq, event, \
-         pool, account) ",
+         pool, account, a_key, b_key) ",
     )
     .push_rows(made, |row, (change, binding)| {
         row.bind(binding.subs_id.0 as i64)
@@ -189,6 +191,8 @@ async fn write_made(conn: &mut Connection, made: &[(&Change, &Binding)]) -> Resu
             .bind(change.place.event)
             .bind(binding.owner.as_ref().map(pool))
             .bind(binding.owner.as_ref().map(account))
+            .bind(party_key(binding.a))
+            .bind(binding.b.and_then(party_key))
     })
     .push(" ON CONFLICT (subs_id) DO NOTHING");
     conn.execute(insert).await?;
@@ -208,7 +212,8 @@ async fn write_changed(
         "UPDATE binding_history SET seq = new.column2, event = new.column3, \
          facts = new.column4, changed_by = new.column5, a = new.column6, b = new.column7, \
          pool = COALESCE(binding_history.pool, new.column8), \
-         account = COALESCE(binding_history.account, new.column9) FROM (",
+         account = COALESCE(binding_history.account, new.column9), \
+         a_key = new.column10, b_key = new.column11 FROM (",
     )
     .push_rows(changed, |row, (change, binding)| {
         row.bind(binding.subs_id.0 as i64)
@@ -220,6 +225,8 @@ async fn write_changed(
             .bind(party(binding.b))
             .bind(binding.owner.as_ref().map(pool))
             .bind(binding.owner.as_ref().map(account))
+            .bind(party_key(binding.a))
+            .bind(binding.b.and_then(party_key))
     })
     .push(IF_LATER);
     conn.execute(update).await?;
@@ -325,33 +332,7 @@ pub async fn get(readers: &Readers, subs_id: SubsId) -> Result<Option<Past>, Err
     row.as_ref().map(past).transpose()
 }
 
-/// The bindings on X that were in force at some moment from `from` to `to`,
-/// the newest first; at most `limit`.
-///
-/// # Errors
-/// Those of the database.
-pub async fn on_x(
-    readers: &Readers,
-    x: PhoneNumber,
-    from: Timestamp,
-    to: Timestamp,
-    limit: u32,
-) -> Result<Vec<Past>, Error> {
-    let select = sql("SELECT ")
-        .push(COLUMNS)
-        .push(
-            " FROM binding_history WHERE x = ? AND bound_at <= ? \
-             AND (ended_at IS NULL OR ended_at > ?) ORDER BY bound_at DESC LIMIT ?",
-        )
-        .bind(x.reveal())
-        .bind(to.0)
-        .bind(from.0)
-        .bind(limit);
-    let rows = readers.fetch_all(select).await?;
-    rows.iter().map(past).collect()
-}
-
-/// Which ended bindings to list.
+/// Which bindings to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only those on this X.
@@ -364,11 +345,13 @@ pub struct Filter {
     pub account: Option<AccountId>,
     /// Only those with a lower id; for the next page.
     pub before: Option<SubsId>,
+    /// Only those that have ended, or only those that have not.
+    pub ended: Option<bool>,
     /// At most so many.
     pub limit: u32,
 }
 
-/// A page of ended bindings, the newest ids first.
+/// A page of bindings, the newest ids first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The bindings.
@@ -380,60 +363,119 @@ pub struct Page {
 }
 
 /// How many rows are looked at for one page.
-pub const VISITED_MAX: u32 = 200_000;
+pub const VISITED_MAX: u32 = 20_000;
 
-/// Ended bindings.
+/// Bindings that were projected.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn ended(readers: &Readers, filter: &Filter) -> Result<Page, Error> {
-    let mut select = sql("SELECT ").push(COLUMNS).push(" FROM (SELECT *");
-    select = among(select, filter)
-        .push(" LIMIT ?) AS visited WHERE ended_at IS NOT NULL")
-        .bind(VISITED_MAX);
-    if let Some(account) = &filter.account {
-        select = select.push(" AND account = ?").bind(account.as_str());
+pub async fn list(readers: &Readers, filter: &Filter) -> Result<Page, Error> {
+    let mut rows: Vec<Past> = Vec::new();
+    let mut floor = None;
+    for lead in leads(filter) {
+        let lowest = readers.fetch_optional(lowest(filter, &lead)).await?;
+        let lowest = lowest.as_ref().map(subs_id).transpose()?;
+        for row in readers.fetch_all(select(filter, &lead, lowest)).await? {
+            rows.push(past(&row)?);
+        }
+        floor = floor.max(lowest);
     }
-    if let Some(party) = filter.party {
-        let digits = party.reveal();
-        select = select
-            .push(" AND (a = ? OR b = ?)")
-            .bind(digits.clone())
-            .bind(digits);
-    }
-    select = select
-        .push(" ORDER BY subs_id DESC LIMIT ?")
-        .bind(i64::from(filter.limit) + 1);
-    let rows = readers.fetch_all(select).await?;
-    let mut rows = rows.iter().map(past).collect::<Result<Vec<Past>, _>>()?;
-    if rows.len() > filter.limit as usize {
-        rows.truncate(filter.limit as usize);
-        let next = rows.last().map(|last| last.subs_id);
-        return Ok(Page { rows, next });
-    }
-    // The last row that was looked at, if there were as many as are looked at.
-    let last = among(sql("SELECT subs_id"), filter)
-        .push(" LIMIT 1 OFFSET ?")
-        .bind(VISITED_MAX - 1);
-    let last = readers.fetch_optional(last).await?;
-    let next = last.map(|row| subs_id(&row)).transpose()?;
-    Ok(Page { rows, next })
+    // Those found by A and by B come one after the other, down to different ids.
+    rows.sort_by_key(|past| Reverse(past.subs_id));
+    rows.dedup_by_key(|past| past.subs_id);
+    rows.retain(|past| floor.is_none_or(|floor| past.subs_id >= floor));
+    let limit = filter.limit as usize;
+    let is_more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().map(|past| past.subs_id).filter(|_| is_more);
+    Ok(Page {
+        next: last.or(floor),
+        rows,
+    })
 }
 
-/// The rows that are looked at for a page, ended or not. Pool and X have an index; what has none is looked for among a
-/// bounded number of rows.
-fn among<'a>(select: Statement<'a>, filter: &'a Filter) -> Statement<'a> {
+/// What leads to the rows: a column that stands before the id in an index, and its value.
+#[derive(Debug)]
+struct Lead {
+    column: Option<&'static str>,
+    value: Value<'static>,
+}
+
+/// A person is looked for as A and as B, by a query each, so that an index gives the rows in their
+/// order.
+fn leads(filter: &Filter) -> Vec<Lead> {
+    let by = |column, value| Lead {
+        column: Some(column),
+        value,
+    };
+    let pool = |pool: &PoolKey| pool.as_str().to_owned().into();
+    match (filter.party, filter.x, &filter.pool) {
+        (Some(party), ..) => ["a_key", "b_key"]
+            .map(|column| by(column, party_key(party).into()))
+            .into(),
+        (None, Some(x), _) => vec![by("x", x.reveal().into())],
+        (None, None, Some(key)) => vec![by("pool", pool(key))],
+        (None, None, None) => vec![Lead {
+            column: None,
+            value: Value::Null,
+        }],
+    }
+}
+
+/// From the newest id that is asked for downwards.
+fn among<'a>(select: Statement<'a>, filter: &Filter, lead: &Lead) -> Statement<'a> {
     let before = filter.before.and_then(|id| i64::try_from(id.0).ok());
-    let mut select = select
+    let select = select
         .push(" FROM binding_history WHERE subs_id < ?")
         .bind(before.unwrap_or(i64::MAX));
-    if let Some(x) = filter.x {
-        select = select.push(" AND x = ?").bind(x.reveal());
+    match lead.column {
+        Some(column) => select
+            .push(" AND ")
+            .push(column)
+            .push(" = ?")
+            .bind(lead.value.clone()),
+        None => select,
     }
-    if let Some(pool) = &filter.pool {
-        select = select.push(" AND pool = ?").bind(pool.as_str());
+}
+
+/// The query for the lowest id that is looked at, if not all are.
+fn lowest<'a>(filter: &Filter, lead: &Lead) -> Statement<'a> {
+    among(sql("SELECT subs_id"), filter, lead)
+        .push(" ORDER BY subs_id DESC LIMIT 1 OFFSET ?")
+        .bind(VISITED_MAX - 1)
+}
+
+/// The query for rows down to that id.
+fn select<'a>(filter: &'a Filter, lead: &Lead, lowest: Option<SubsId>) -> Statement<'a> {
+    let mut select = among(sql("SELECT ").push(COLUMNS), filter, lead);
+    if let Some(lowest) = lowest {
+        select = select.push(" AND subs_id >= ?").bind(lowest.0 as i64);
     }
-    select.push(" ORDER BY subs_id DESC")
+    select = match filter.ended {
+        Some(true) => select.push(" AND ended_at IS NOT NULL"),
+        Some(false) => select.push(" AND ended_at IS NULL"),
+        None => select,
+    };
+    let pool = filter.pool.as_ref().map(PoolKey::as_str);
+    let account = filter.account.as_ref().map(AccountId::as_str);
+    let equals: [(&str, &'static str, Value<'a>); 3] = [
+        (
+            "x",
+            " AND COALESCE(x, '') = ?",
+            filter.x.map(PhoneNumber::reveal).into(),
+        ),
+        ("pool", " AND COALESCE(pool, '') = ?", pool.into()),
+        ("account", " AND COALESCE(account, '') = ?", account.into()),
+    ];
+    for (column, text, value) in equals {
+        // No other index is to lead than the one whose rows are counted.
+        if value != Value::Null && lead.column != Some(column) {
+            select = select.push(text).bind(value);
+        }
+    }
+    select
+        .push(" ORDER BY subs_id DESC LIMIT ?")
+        .bind(i64::from(filter.limit) + 1)
 }
 
 /// The ended bindings in whose last facts `number` is A or B.
@@ -441,13 +483,15 @@ fn among<'a>(select: Statement<'a>, filter: &'a Filter) -> Statement<'a> {
 /// # Errors
 /// Those of the database.
 pub async fn ended_with(readers: &Readers, number: PhoneNumber) -> Result<Vec<SubsId>, Error> {
-    let digits = number.reveal();
-    let select = sql("SELECT subs_id FROM binding_history \
-         WHERE ended_at IS NOT NULL AND (a = ? OR b = ?) ORDER BY subs_id")
-    .bind(&digits)
-    .bind(&digits);
-    let rows = readers.fetch_all(select).await?;
+    let rows = readers.fetch_all(with(number)).await?;
     rows.iter().map(subs_id).collect()
+}
+
+fn with<'a>(number: PhoneNumber) -> Statement<'a> {
+    sql("SELECT subs_id FROM binding_history \
+         WHERE ended_at IS NOT NULL AND (a_key = ? OR b_key = ?) ORDER BY subs_id")
+    .bind(party_key(number))
+    .bind(party_key(number))
 }
 
 /// Blanks what tells of a person in one ended binding. Says whether there was
@@ -457,7 +501,7 @@ pub async fn ended_with(readers: &Readers, number: PhoneNumber) -> Result<Vec<Su
 /// Those of the database.
 pub async fn erase(conn: &mut Connection, subs_id: SubsId) -> Result<bool, Error> {
     let update = sql(
-        "UPDATE binding_history SET facts = NULL, a = NULL, b = NULL \
+        "UPDATE binding_history SET facts = NULL, a = NULL, b = NULL, a_key = NULL, b_key = NULL \
          WHERE subs_id = ? AND ended_at IS NOT NULL AND facts IS NOT NULL",
     )
     .bind(subs_id.0 as i64);
@@ -505,3 +549,6 @@ fn past(row: &Row) -> Result<Past, Error> {
         ended: ended.transpose()?,
     })
 }
+
+#[cfg(test)]
+mod plans;

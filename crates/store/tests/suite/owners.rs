@@ -226,11 +226,12 @@ async fn ended_bindings_are_listed_in_pages() {
     let readers = store.owned.readers(1).await.expect("readable");
     ids.reverse();
     let all = Filter {
+        ended: Some(true),
         limit: 10,
         ..Filter::default()
     };
     let with = async |filter: Filter| {
-        let page = history::ended(&readers, &filter).await.expect("SQL");
+        let page = history::list(&readers, &filter).await.expect("SQL");
         let ids: Vec<SubsId> = page.rows.iter().map(|past| past.subs_id).collect();
         (ids, page.next)
     };

@@ -41,6 +41,7 @@ async fn listed(store: &Store, filter: Filter) -> Vec<String> {
     let readers = store.owned.readers(1).await.expect("readable");
     let calls = call::list(&readers, &filter).await.expect("SQL");
     let ids = calls
+        .rows
         .into_iter()
         .map(|listed| listed.expect("readable").0.call_id);
     ids.collect()
@@ -198,6 +199,138 @@ async fn calls_are_found_by_what_they_have() {
 }
 
 #[tokio::test]
+async fn thousands_of_calls_of_one_moment_are_each_on_one_page() {
+    let mut store = store().await;
+    let record = |n: usize| CallRecord {
+        caller: Some(party(n as u64 % 2)),
+        callee: Some(party(9)),
+        pool: n.is_multiple_of(3).then(|| "FC1".to_owned()),
+        ..record(&format!("c{n}"), 5)
+    };
+    let writes: Vec<_> = (0..3_000)
+        .map(|n| RecordWrite::CloseCall(Box::new(record(n))))
+        .collect();
+    slice(&mut store, &writes).await;
+    let readers = store.owned.readers(1).await.expect("readable");
+    let all = Filter::default;
+    for (filter, count) in [
+        (all(), 3_000),
+        (
+            Filter {
+                pool: Some("FC1".into()),
+                ..all()
+            },
+            1_000,
+        ),
+        (
+            Filter {
+                x: Some(x(1)),
+                ..all()
+            },
+            3_000,
+        ),
+        (
+            Filter {
+                subs_id: Some(SubsId(7)),
+                ..all()
+            },
+            3_000,
+        ),
+        (
+            Filter {
+                party: Some(party(9)),
+                ..all()
+            },
+            3_000,
+        ),
+        (
+            Filter {
+                party: Some(party(1)),
+                ..all()
+            },
+            1_500,
+        ),
+        (
+            Filter {
+                caller: Some(party(1)),
+                ..all()
+            },
+            1_500,
+        ),
+        (
+            Filter {
+                caller: Some(party(0)),
+                pool: Some("FC1".into()),
+                ..all()
+            },
+            500,
+        ),
+        (
+            Filter {
+                party: Some(party(3)),
+                ..all()
+            },
+            3_000,
+        ),
+        (
+            Filter {
+                party: Some(party(4)),
+                ..all()
+            },
+            0,
+        ),
+    ] {
+        for limit in [97, 999, 1_000, 1_500, 2_999, 3_000, 3_001] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let filter = Filter {
+                    after,
+                    limit,
+                    ..filter.clone()
+                };
+                let page = call::list(&readers, &filter).await.expect("SQL");
+                assert!(page.rows.len() <= limit as usize);
+                found.extend(
+                    page.rows
+                        .into_iter()
+                        .map(|row| row.expect("whole").0.call_id),
+                );
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert!(found.is_sorted_by(|one, next| one > next), "{filter:?}");
+            assert_eq!(found.len(), count, "{filter:?}, {limit} a page");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_erased_from_many_calls_piece_by_piece() {
+    let mut store = store().await;
+    let most = u64::from(call::ERASED_AT_ONCE);
+    let writes: Vec<_> = (0..most + 10).map(|n| open(&format!("c{n}"))).collect();
+    slice(&mut store, &writes).await;
+    for erased in [most, 10, 0] {
+        let done = call::erase_number(&mut store.conn, party(3)).await;
+        assert_eq!(done.expect("SQL"), erased);
+    }
+    let of = |person| Filter {
+        party: Some(person),
+        limit: 1_000,
+        ..Filter::default()
+    };
+    assert_eq!(listed(&store, of(party(3))).await, [""; 0]);
+    let others = listed(&store, of(party(2))).await;
+    assert_eq!(
+        others.len() as u64,
+        most + 10,
+        "the other party is found as before"
+    );
+}
+
+#[tokio::test]
 async fn erasing_blanks_the_parties_and_keeps_the_call() {
     let mut store = store().await;
     slice(&mut store, &[open("c1")]).await;
@@ -259,7 +392,7 @@ async fn an_unreadable_record_is_told_and_not_taken_for_an_erased_one() {
             limit: 9,
             ..Filter::default()
         };
-        let listed = call::list(&readers, &filter).await.expect("SQL");
+        let listed = call::list(&readers, &filter).await.expect("SQL").rows;
         let readable = listed.iter().filter(|listed| listed.is_ok()).count();
         assert_eq!(
             (listed.len(), readable),

@@ -284,9 +284,13 @@ async fn the_history_tells_of_every_binding() {
         assert_eq!(past.ended.is_some(), n < 2);
         assert_eq!(past.bound_by, "operator:tester");
     }
-    let end = maskline_domain::Timestamp(i64::MAX);
-    let on_x = history::on_x(&readers, x(0), maskline_domain::Timestamp(0), end, 10);
-    assert_eq!(on_x.await.expect("SQL").len(), 1);
+    let on_x = history::Filter {
+        x: Some(x(0)),
+        limit: 10,
+        ..history::Filter::default()
+    };
+    let on_x = history::list(&readers, &on_x).await.expect("SQL");
+    assert_eq!(on_x.rows.len(), 1);
     let position = projection::position(&mut store.conn).await.expect("SQL");
     assert_eq!(position, 11);
 }

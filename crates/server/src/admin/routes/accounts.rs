@@ -9,21 +9,27 @@ use serde_json::{Value, json};
 use maskline_domain::{Account, AccountId, state};
 use maskline_journal::pipeline::Touch;
 
-use super::{Answer, documents};
+use super::page::{self, Gathered};
+use super::{Answer, Filter, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedAccount};
-use crate::admin::extract::Body;
+use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, Mode};
 use crate::ledger::Ledger;
 
-pub async fn list(State(ledger): State<Ledger>) -> Answer {
-    let rows = ledger
-        .read(Touch::Lists, |state, _| {
-            let rows = state.accounts().map(|account| view(state, account));
-            json!(rows.collect::<Vec<_>>())
-        })
-        .await?;
-    Ok(Json(rows))
+pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
+    filter.only(&[])?;
+    let after = filter.after.as_deref().map(AccountId::new);
+    let found = page::gather(
+        &ledger,
+        Touch::Lists,
+        Gathered::new(after, filter.limit()),
+        |state, _, found| {
+            let accounts = state.accounts_after(found.after().as_ref());
+            found.take(accounts.map(|account| (account.id.clone(), Some(view(state, account)))));
+        },
+    );
+    found.await?.into_page(AccountId::to_string).answer()
 }
 
 pub async fn show(State(ledger): State<Ledger>, Path(id): Path<String>) -> Answer {

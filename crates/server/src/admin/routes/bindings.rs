@@ -1,5 +1,7 @@
 //! Bindings, as an operator sees and ends them.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -7,11 +9,12 @@ use serde_json::{Value, json};
 
 use maskline_domain::PoolRef;
 use maskline_domain::ops::Unbind;
-use maskline_domain::{AccountId, PoolKey, SubsId};
+use maskline_domain::{AccountId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
 use maskline_journal::pipeline::Touch;
 use maskline_store::records::history::{self, Facts};
 
-use super::{Answer, Filter, Found, LIMIT_DEFAULT, LIMIT_MAX, phone_number, there};
+use super::page::{self, Gathered, Page};
+use super::{Answer, Filter, phone_number, there};
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
@@ -19,8 +22,8 @@ use crate::admin::view::Visibility;
 use crate::admin::{AdminError, view};
 use crate::ledger::Ledger;
 
-/// Where the ended bindings of a list begin that its others have filled: above every id.
-const NEWEST: SubsId = SubsId(1 << 53);
+/// How many bindings are looked up while the state is held.
+const LOOKED_UP_AT_ONCE: usize = 50;
 
 /// Which bindings are asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -32,8 +35,9 @@ pub struct Wanted {
     party: Option<String>,
     /// `live`, `over` (not yet tidied) and `ended`, joined by commas; without it all of them.
     state: Option<String>,
-    /// Only ended ones with a lower id: the `next` of the page before.
-    before: Option<String>,
+    /// Only those with a lower id: the `next` of the page before.
+    #[serde(alias = "before")]
+    after: Option<String>,
     limit: Option<usize>,
     reveal: bool,
 }
@@ -65,6 +69,14 @@ impl States {
             ended: names.contains(&"ended"),
         })
     }
+
+    /// Whether a binding of the state is in one of them.
+    fn have(self, binding: &Binding, now: Timestamp) -> bool {
+        match binding.is_over(now) {
+            true => self.over,
+            false => self.live,
+        }
+    }
 }
 
 /// First what is in the state, by id, then what has ended, the newest first.
@@ -77,8 +89,7 @@ pub async fn list(
     let states = States::parse(wanted.state.as_deref())?;
     let x = wanted.x.as_deref().map(phone_number).transpose()?;
     let party = wanted.party.as_deref().map(phone_number).transpose()?;
-    let before = wanted.before.as_deref().map(subs_id_of).transpose()?;
-    let limit = wanted.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let before = wanted.after.as_deref().map(subs_id_of).transpose()?;
     let asked = Asked::for_("bindings")
         .with("account", wanted.account.as_deref())
         .with("pool", wanted.pool.as_deref())
@@ -93,47 +104,118 @@ pub async fn list(
         pool: wanted.pool.as_deref().map(PoolKey::new),
         account: wanted.account.as_deref().map(AccountId::new),
         before,
-        limit: 0,
+        ended: None,
+        limit: page::limit(wanted.limit) as u32,
     };
     let visibility = Visibility {
         reveal: wanted.reveal,
     };
-    let mut found = Found::default();
-    if before.is_none() && (states.live || states.over) {
-        found = standing(&ledger, &filter, states, limit, visibility).await?;
-    }
-    let mut next = None;
-    if states.ended && !found.more {
-        let left = (limit - found.rows.len()) as u32;
-        if left == 0 {
-            next = Some(NEWEST);
-        } else {
-            let filter = history::Filter {
-                limit: left,
-                ..filter
-            };
-            let page = ledger.past_bindings(&filter).await?;
-            let rows = page
-                .rows
-                .iter()
-                .map(|past| view::past_line(past, visibility));
-            found.rows.extend(rows);
-            next = page.next;
-        }
-    }
+    let page = match party {
+        Some(party) => of_person(&ledger, party, filter, states, visibility).await?,
+        None => of_all(&ledger, filter, states, visibility).await?,
+    };
     trace::leave(
         &ledger,
         &operator,
         asked,
         visibility.reveal,
-        found.rows.len(),
+        page.rows.len(),
     )
     .await?;
-    let more = found.more || next.is_some();
-    let next = next.map(|next| next.to_string());
-    Ok(Json(
-        json!({ "items": found.rows, "more": more, "next": next }),
-    ))
+    page.answer()
+}
+
+/// The bindings of a person. The history finds them by the key of the person, those in force too; of
+/// these the state says how they are.
+async fn of_person(
+    ledger: &Ledger,
+    party: PhoneNumber,
+    filter: history::Filter,
+    states: States,
+    visibility: Visibility,
+) -> Result<Page, AdminError> {
+    let ended = match (states.live || states.over, states.ended) {
+        (true, true) => None,
+        (_, ended) => Some(ended),
+    };
+    let page = ledger
+        .past_bindings(&history::Filter { ended, ..filter })
+        .await?;
+    let in_force: Vec<SubsId> = page
+        .rows
+        .iter()
+        .filter(|past| past.ended.is_none())
+        .map(|past| past.subs_id)
+        .collect();
+    let mut known = BTreeMap::new();
+    for ids in in_force.chunks(LOOKED_UP_AT_ONCE) {
+        let rows = ledger.read(Touch::Scan, |state, now| {
+            let bindings = ids.iter().filter_map(|&id| state.binding(id));
+            let rows = bindings.map(|binding| {
+                let is_party = binding.a == party || binding.b == Some(party);
+                let is_wanted = is_party && states.have(&binding, now);
+                let row = is_wanted.then(|| view::binding_line(&binding, now, visibility));
+                (binding.subs_id, row)
+            });
+            rows.collect::<Vec<_>>()
+        });
+        known.extend(rows.await?);
+    }
+    let mut rows = Vec::new();
+    for past in &page.rows {
+        let row = match (&past.ended, known.remove(&past.subs_id)) {
+            (Some(_), _) => Some(view::past_line(past, visibility)),
+            (None, Some(row)) => row,
+            // It has ended since.
+            (None, None) if states.ended => {
+                let past = ledger.past(past.subs_id).await?;
+                past.map(|past| view::past_line(&past, visibility))
+            }
+            (None, None) => None,
+        };
+        rows.extend(row);
+    }
+    let next = page.next.map(|id| id.to_string());
+    Ok(Page { rows, next })
+}
+
+/// The bindings of everybody: those of the state and those of the history, each where it is known best.
+async fn of_all(
+    ledger: &Ledger,
+    filter: history::Filter,
+    states: States,
+    visibility: Visibility,
+) -> Result<Page, AdminError> {
+    let limit = filter.limit as usize;
+    let mut rows = BTreeMap::new();
+    // Below it, one of the two was not looked through.
+    let mut floor = None;
+    if states.live || states.over {
+        let found = standing(ledger, &filter, states, visibility).await?;
+        let (found, next) = found.into_rows();
+        rows.extend(found);
+        floor = floor.max(next);
+    }
+    // Read after the state, so that what leaves it meanwhile is found here.
+    if states.ended {
+        let ended = Some(true);
+        let page = ledger
+            .past_bindings(&history::Filter { ended, ..filter })
+            .await?;
+        let past = page.rows.iter();
+        rows.extend(past.map(|past| (past.subs_id, view::past_line(past, visibility))));
+        floor = floor.max(page.next);
+    }
+    if let Some(floor) = floor {
+        rows = rows.split_off(&floor);
+    }
+    let surplus = rows.len().saturating_sub(limit);
+    let mut rows = rows.into_iter().skip(surplus).peekable();
+    let last = rows.peek().map(|(id, _)| *id).filter(|_| surplus > 0);
+    let mut rows: Vec<Value> = rows.map(|(_, row)| row).collect();
+    rows.reverse();
+    let next = last.or(floor).map(|id| id.to_string());
+    Ok(Page { rows, next })
 }
 
 /// The bindings in the state.
@@ -141,36 +223,31 @@ async fn standing(
     ledger: &Ledger,
     filter: &history::Filter,
     states: States,
-    limit: usize,
     visibility: Visibility,
-) -> Result<Found, AdminError> {
-    let filter = filter.clone();
-    let found = ledger
-        .read(Touch::Scan, move |state, now| {
-            let candidates: Box<dyn Iterator<Item = _>> = match filter.x {
-                Some(x) => Box::new(state.bindings_on(x).into_iter()),
-                None => Box::new(state.bindings()),
-            };
-            Found::among(candidates, limit, |binding| {
-                let of_party = filter
-                    .party
-                    .is_none_or(|n| binding.a == n || binding.b == Some(n));
-                let owner = binding.owner.as_ref();
-                let in_pool = (filter.pool.as_ref())
-                    .is_none_or(|pool| owner.is_some_and(|owner| owner.pool == *pool));
-                let of_account = (filter.account.as_ref())
-                    .is_none_or(|account| owner.is_some_and(|owner| owner.account == *account));
-                let in_state = if binding.is_over(now) {
-                    states.over
-                } else {
-                    states.live
-                };
-                (of_party && in_pool && of_account && in_state)
-                    .then(|| view::binding_line(&binding, now, visibility))
-            })
-        })
-        .await?;
-    Ok(found)
+) -> Result<Gathered<SubsId>, AdminError> {
+    let found = Gathered::new(filter.before, filter.limit as usize);
+    let found = page::gather(ledger, Touch::Scan, found, |state, now, found| {
+        let before = found.after().unwrap_or(SubsId(u64::MAX));
+        let row = |binding: Binding| {
+            let owner = binding.owner.as_ref();
+            let in_pool = (filter.pool.as_ref())
+                .is_none_or(|pool| owner.is_some_and(|owner| owner.pool == *pool));
+            let of_account = (filter.account.as_ref())
+                .is_none_or(|account| owner.is_some_and(|owner| owner.account == *account));
+            let is_wanted = in_pool && of_account && states.have(&binding, now);
+            let row = is_wanted.then(|| view::binding_line(&binding, now, visibility));
+            (binding.subs_id, row)
+        };
+        match filter.x {
+            Some(x) => {
+                let bindings = state.bindings_on(x).into_iter().rev();
+                let bindings = bindings.filter(|binding| binding.subs_id < before);
+                found.take(bindings.map(row));
+            }
+            None => found.take(state.bindings_below(before).map(row)),
+        }
+    });
+    Ok(found.await?)
 }
 
 pub async fn show(

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use maskline_domain::Timestamp;
 use maskline_domain::call_record::{CallRecord, situations};
 use maskline_store::db;
-use maskline_store::records::call;
+use maskline_store::records::call::{self, CallKey};
 
-use super::{Answer, Filter, LIMIT_DEFAULT, LIMIT_MAX, one_of, phone_number, there};
+use super::page::{self, Page};
+use super::{Answer, Filter, one_of, phone_number, there};
 use crate::admin::AdminError;
 use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
@@ -27,10 +28,14 @@ pub struct Wanted {
     x: Option<String>,
     account: Option<String>,
     pool: Option<String>,
+    /// In which this is the caller, the callee, A or B.
+    party: Option<String>,
+    caller: Option<String>,
     since: Option<String>,
     until: Option<String>,
     situation: Option<String>,
     open: Option<bool>,
+    after: Option<String>,
     limit: Option<usize>,
     reveal: bool,
 }
@@ -43,11 +48,16 @@ pub async fn list(
     let known: Vec<&str> = situations().collect();
     one_of("situation", filter.situation.as_deref(), &known)?;
     there(&ledger, filter.pool.as_deref(), filter.account.as_deref()).await?;
-    let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, LIMIT_MAX);
+    let limit = page::limit(filter.limit);
+    let after = filter.after.as_deref().map(key_of).transpose()?;
+    let party = filter.party.as_deref().map(phone_number).transpose()?;
+    let caller = filter.caller.as_deref().map(phone_number).transpose()?;
     let x = filter.x.as_deref().map(phone_number).transpose()?;
     let asked = Asked::for_("calls")
         .on(&ledger, x)
         .await?
+        .by("party", party)
+        .by("caller", caller)
         .with("account", filter.account.as_deref())
         .with("pool", filter.pool.as_deref())
         .with("since", filter.since.as_deref())
@@ -56,7 +66,8 @@ pub async fn list(
         .with(
             "open",
             filter.open.map(|open| if open { "true" } else { "false" }),
-        );
+        )
+        .later(after.is_some());
     let visibility = Visibility {
         reveal: filter.reveal,
     };
@@ -68,14 +79,16 @@ pub async fn list(
         before: filter.until.as_deref().map(moment).transpose()?,
         situation: filter.situation,
         open: filter.open,
-        limit: limit as u32 + 1,
+        party,
+        caller,
+        after,
+        limit: limit as u32,
         ..call::Filter::default()
     };
     let found = call::list(ledger.readers(), &wanted).await.map_err(fault)?;
-    let more = found.len() > limit;
     let rows: Vec<Value> = found
+        .rows
         .iter()
-        .take(limit)
         .map(|listed| match listed {
             Ok((call, open)) => line(call, *open, visibility),
             Err(unreadable) => {
@@ -85,7 +98,19 @@ pub async fn list(
         })
         .collect();
     trace::leave(&ledger, &operator, asked, visibility.reveal, rows.len()).await?;
-    Ok(Json(json!({ "items": rows, "more": more })))
+    let next = found.next.as_ref().map(key_text);
+    Page { rows, next }.answer()
+}
+
+/// Where a page of calls begins, as its `next` is written.
+fn key_text((at, call_id): &CallKey) -> String {
+    format!("{}.{call_id}", at.millis())
+}
+
+fn key_of(text: &str) -> Result<CallKey, AdminError> {
+    let (at, call_id) = text.split_once('.').ok_or_else(page::no_key)?;
+    let at = at.parse().map_err(|_| page::no_key())?;
+    Ok((Timestamp(at), call_id.to_owned()))
 }
 
 /// The calls that last, as the loop that carries them knows them.
@@ -99,22 +124,38 @@ pub async fn live(
     let visibility = Visibility {
         reveal: filter.reveal,
     };
+    let after = filter.after.as_deref().map(key_of).transpose()?;
     let calls = calls
         .live_calls()
         .await
         .ok_or_else(|| AdminError::Unavailable("the calls cannot be looked at now".to_owned()))?;
-    let limit = filter.limit();
+    let count = calls.len();
+    let asked = Asked::for_("live calls").later(after.is_some());
+    let (calls, next) = live_page(calls, after.as_ref(), filter.limit());
     let rows: Vec<Value> = calls
         .iter()
-        .take(limit)
         .map(|call| live_line(call, visibility))
         .collect();
-    let asked = Asked::for_("live calls");
     trace::leave(&ledger, &operator, asked, visibility.reveal, rows.len()).await?;
-    let more = calls.len() > limit;
-    Ok(Json(
-        json!({ "items": rows, "more": more, "calls": calls.len() }),
-    ))
+    let mut shown = Page { rows, next }.into_json();
+    shown["calls"] = json!(count);
+    Ok(Json(shown))
+}
+
+/// The calls behind one, who came first at first, and where the next page begins.
+fn live_page(
+    mut calls: Vec<LiveCall>,
+    after: Option<&CallKey>,
+    limit: usize,
+) -> (Vec<LiveCall>, Option<String>) {
+    let key = |call: &LiveCall| (call.arrived_at, call.call_id.clone());
+    calls.retain(|call| after.is_none_or(|after| key(call) > *after));
+    calls.sort_by_cached_key(key);
+    let is_more = calls.len() > limit;
+    calls.truncate(limit);
+    let last = calls.last().filter(|_| is_more);
+    let next = last.map(|call| key_text(&key(call)));
+    (calls, next)
 }
 
 fn live_line(call: &LiveCall, visibility: Visibility) -> Value {

@@ -8,9 +8,10 @@ use serde_json::json;
 use maskline_domain::ops::NoteImport;
 use maskline_journal::pipeline::Touch;
 
-use super::Answer;
+use super::page::{self, Gathered};
+use super::{Answer, Filter};
 use crate::admin::auth::Operator;
-use crate::admin::extract::Body;
+use crate::admin::extract::{Body, Query};
 use crate::ledger::Ledger;
 
 /// How far an import has come.
@@ -19,6 +20,24 @@ use crate::ledger::Ledger;
 pub struct Cursor {
     /// How many of its rows are in.
     rows: u64,
+}
+
+/// Imports under way.
+pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
+    filter.only(&[])?;
+    let limit = filter.limit();
+    let found = page::gather(
+        &ledger,
+        Touch::Lists,
+        Gathered::new(filter.after, limit),
+        |state, _, found| {
+            let imports = state.imports_after(found.after().as_deref());
+            found.take(imports.map(|(name, rows)| {
+                (name.to_owned(), Some(json!({ "name": name, "rows": rows })))
+            }));
+        },
+    );
+    found.await?.into_page(String::clone).answer()
 }
 
 pub async fn show(State(ledger): State<Ledger>, Path(name): Path<String>) -> Answer {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use maskline_domain::ops::{DeleteKey, ResealKey, SetKeyActive, SetTrunk};
 use maskline_domain::trunk::Credentials;
 use maskline_domain::{AccessKeyId, Trunk};
 use maskline_journal::pipeline::Touch;
 
+use super::page::{self, Gathered};
 use super::{Answer, Filter, there};
 use crate::admin::auth::Operator;
 use crate::admin::credentials::new_key_id;
@@ -24,17 +25,21 @@ use crate::seal::{Sealer, TrunkSecret};
 pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;
     there(&ledger, None, filter.account.as_deref()).await?;
-    let rows: Value = ledger
-        .read(Touch::Lists, move |state, _| {
-            let wanted = filter.account.as_deref();
-            state
-                .keys()
-                .filter(|key| wanted.is_none_or(|account| key.account.as_str() == account))
-                .map(view::key)
-                .collect()
-        })
-        .await?;
-    Ok(Json(rows))
+    let after = filter.after.as_deref().map(AccessKeyId::new);
+    let wanted = filter.account.as_deref();
+    let found = page::gather(
+        &ledger,
+        Touch::Lists,
+        Gathered::new(after, filter.limit()),
+        |state, _, found| {
+            let keys = state.keys_after(found.after().as_ref());
+            found.take(keys.map(|key| {
+                let is_wanted = wanted.is_none_or(|account| key.account.as_str() == account);
+                (key.id.clone(), is_wanted.then(|| view::key(key)))
+            }));
+        },
+    );
+    found.await?.into_page(AccessKeyId::to_string).answer()
 }
 
 #[derive(Deserialize)]

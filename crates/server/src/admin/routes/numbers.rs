@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use maskline_domain::PoolRef;
-use maskline_domain::{City, NumberStatus, PoolKey, ops};
+use maskline_domain::{City, Number, NumberStatus, PhoneNumber, PoolKey, ops};
 use maskline_journal::pipeline::Touch;
 
-use super::{Answer, Filter, Found, one_of, phone_number, there};
+use super::page::{self, Gathered};
+use super::{Answer, Filter, one_of, phone_number, there};
 use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
 use crate::admin::trace::{self, Asked};
@@ -22,31 +23,39 @@ pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) ->
     there(&ledger, filter.pool.as_deref(), filter.account.as_deref()).await?;
     let known = NumberStatus::ALL.map(NumberStatus::name);
     one_of("status", filter.status.as_deref(), &known)?;
-    let found = ledger
-        .read(Touch::Scan, move |state, now| {
-            let pool = filter.pool.as_deref().map(PoolKey::new);
-            let city = filter.city.as_deref().map(City::from_wire);
-            Found::among(state.numbers(), filter.limit(), |number| {
-                let wanted = pool
-                    .as_ref()
-                    .is_none_or(|pool| number.class.pool.as_ref() == Some(pool))
-                    && city.as_ref().is_none_or(|city| number.class.city == *city)
+    let pool = filter.pool.as_deref().map(PoolKey::new);
+    let city = filter.city.as_deref().map(City::from_wire);
+    let after = filter.after.as_deref().map(phone_number).transpose()?;
+    let found = page::gather(
+        &ledger,
+        Touch::Scan,
+        Gathered::new(after, filter.limit()),
+        |state, now, found| {
+            let after = found.after();
+            let is_wanted = |number: &Number| {
+                let class = &number.class;
+                pool.as_ref()
+                    .is_none_or(|pool| class.pool.as_ref() == Some(pool))
+                    && city.as_ref().is_none_or(|city| class.city == *city)
                     && filter.account.as_deref().is_none_or(|account| {
                         let pool = state.pool_of(number.x);
                         pool.is_some_and(|pool| pool.account.as_str() == account)
-                    });
-                if !wanted {
-                    return None;
-                }
-                let shown = view::number(state, &number, now);
-                let status = filter.status.as_deref();
-                status
-                    .is_none_or(|status| shown["status"] == status)
-                    .then_some(shown)
-            })
-        })
-        .await?;
-    Ok(found.into_json())
+                    })
+                    && filter.status.as_deref().is_none_or(|status| {
+                        let known = state.number_status(number.x, now);
+                        known.is_some_and(|known| known.name() == status)
+                    })
+            };
+            let numbers = state.numbers_from(after.unwrap_or(PhoneNumber::ERASED));
+            let numbers = numbers.skip_while(|number| Some(number.x) == after);
+            found.take(numbers.map(|number| {
+                let row = is_wanted(&number).then(|| view::number(state, &number, now));
+                (number.x, row)
+            }));
+        },
+    );
+    let text = |x: &PhoneNumber| x.reveal();
+    found.await?.into_page(text).answer()
 }
 
 pub async fn show(

@@ -13,6 +13,7 @@ use maskline_domain::{Note, PhoneNumber};
 use maskline_journal::pipeline::Touch;
 use maskline_store::records::audit;
 
+use super::page::{self, Page};
 use super::{Answer, Filter};
 use crate::admin::auth::Operator;
 use crate::admin::extract::{Body, Query};
@@ -68,10 +69,15 @@ pub async fn drain(State(admin): State<Arc<Admin>>, operator: Operator) -> Answe
 /// What operators and jobs changed, the newest first; bindings have their own history.
 pub async fn audit(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&[])?;
+    let before = filter.after.as_deref().map(audit_key).transpose()?;
     let limit = filter.limit();
-    let entries = audit::list(ledger.readers(), None, limit as u32)
+    let mut entries = audit::list(ledger.readers(), before, limit as u32 + 1)
         .await
         .map_err(|error| AdminError::Internal(format!("audit: {error}")))?;
+    let is_more = entries.len() > limit;
+    entries.truncate(limit);
+    let last = entries.last().filter(|_| is_more);
+    let next = last.map(|entry| format!("{}.{}", entry.place.seq, entry.place.event));
     let rows: Vec<Value> = entries
         .iter()
         .map(|entry| {
@@ -85,7 +91,16 @@ pub async fn audit(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -
             })
         })
         .collect();
-    Ok(Json(json!({ "items": rows, "more": rows.len() == limit })))
+    Page { rows, next }.answer()
+}
+
+/// Where a page of the audit begins: a batch, and which of its events.
+fn audit_key(text: &str) -> Result<(u64, u32), AdminError> {
+    let (seq, event) = text.split_once('.').ok_or_else(page::no_key)?;
+    seq.parse()
+        .ok()
+        .zip(event.parse().ok())
+        .ok_or_else(page::no_key)
 }
 
 #[derive(Deserialize)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::Value;
 
 use maskline_domain::PoolKey;
 use maskline_journal::pipeline::Touch;
 
+use super::page::{self, Gathered};
 use super::{Answer, Filter, documents, there};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedPool};
@@ -16,20 +16,27 @@ use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, Mode, view};
 use crate::ledger::Ledger;
 
+/// How many pools are looked at while the state is held: each adds up what its cities have.
+const POOLS_AT_ONCE: usize = 10;
+
 pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
     filter.only(&["account"])?;
     there(&ledger, None, filter.account.as_deref()).await?;
-    let rows: Value = ledger
-        .read(Touch::Scan, move |state, _| {
-            let wanted = filter.account.as_deref();
-            state
-                .pools()
-                .filter(|pool| wanted.is_none_or(|account| pool.account.as_str() == account))
-                .map(|pool| view::pool(state, pool))
-                .collect()
-        })
-        .await?;
-    Ok(Json(rows))
+    let after = filter.after.as_deref().map(PoolKey::new);
+    let wanted = filter.account.as_deref();
+    let found = page::gather(
+        &ledger,
+        Touch::Scan,
+        Gathered::new(after, filter.limit()).each_of_many(POOLS_AT_ONCE),
+        |state, _, found| {
+            let pools = state.pools_after(found.after().as_ref());
+            found.take(pools.map(|pool| {
+                let is_wanted = wanted.is_none_or(|account| pool.account.as_str() == account);
+                (pool.key.clone(), is_wanted.then(|| view::pool(state, pool)))
+            }));
+        },
+    );
+    found.await?.into_page(PoolKey::to_string).answer()
 }
 
 pub async fn show(State(ledger): State<Ledger>, Path(key): Path<String>) -> Answer {

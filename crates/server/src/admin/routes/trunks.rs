@@ -11,22 +11,35 @@ use maskline_domain::ops::DeleteTrunk;
 use maskline_journal::pipeline::Touch;
 use maskline_sip::message::phrase;
 
-use super::{Answer, documents};
+use super::page::{self, Gathered};
+use super::{Answer, Filter, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedTrunk};
-use crate::admin::extract::Body;
+use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, Mode, view};
 use crate::calls::CallsHandle;
 use crate::ledger::Ledger;
 
-pub async fn list(State(ledger): State<Ledger>, State(calls): State<CallsHandle>) -> Answer {
-    let rows = ledger
-        .read(Touch::Lists, |state, _| {
-            state.trunks().map(view::trunk).collect::<Vec<Value>>()
-        })
-        .await?;
-    let rows = rows.into_iter().map(|row| with_health(&calls, row));
-    Ok(Json(rows.collect()))
+pub async fn list(
+    State(ledger): State<Ledger>,
+    State(calls): State<CallsHandle>,
+    Query(filter): Query<Filter>,
+) -> Answer {
+    filter.only(&[])?;
+    let after = filter.after.as_deref().map(TrunkName::new);
+    let found = page::gather(
+        &ledger,
+        Touch::Lists,
+        Gathered::new(after, filter.limit()),
+        |state, _, found| {
+            let trunks = state.trunks_after(found.after().as_ref());
+            found.take(trunks.map(|trunk| (trunk.name.clone(), Some(view::trunk(trunk)))));
+        },
+    );
+    let mut page = found.await?.into_page(TrunkName::to_string);
+    let rows = page.rows.into_iter().map(|row| with_health(&calls, row));
+    page.rows = rows.collect();
+    page.answer()
 }
 
 pub async fn show(

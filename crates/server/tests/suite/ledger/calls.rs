@@ -69,7 +69,11 @@ async fn a_call_is_opened_and_closed_once() {
     let calls = call::list(ledger.readers(), &filter)
         .await
         .expect("readable");
-    let calls: Vec<_> = calls.into_iter().map(|call| call.expect("whole")).collect();
+    let calls: Vec<_> = calls
+        .rows
+        .into_iter()
+        .map(|call| call.expect("whole"))
+        .collect();
     let situations: Vec<_> = calls
         .iter()
         .map(|(call, open)| {

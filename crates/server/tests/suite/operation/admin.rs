@@ -2,6 +2,7 @@
 
 mod calls;
 mod explain;
+mod lists;
 mod traces;
 mod trunks;
 mod visits;
@@ -66,15 +67,15 @@ async fn a_secret_is_shown_once_and_its_key_is_switched_and_deleted() {
     assert!(secret.len() >= 30);
     let listed = world.get("/v1/keys?account=acme").await;
     assert!(listed.to_string().contains(id) && !listed.to_string().contains(secret));
-    assert_eq!(listed[0]["active"], true);
+    assert_eq!(listed["items"][0]["active"], true);
 
     let path = format!("/v1/keys/{id}");
     world
         .ok(Method::PATCH, &path, json!({ "active": false }))
         .await;
-    assert_eq!(world.get("/v1/keys").await[0]["active"], false);
+    assert_eq!(world.get("/v1/keys").await["items"][0]["active"], false);
     world.ok(Method::DELETE, &path, Value::Null).await;
-    assert_eq!(world.get("/v1/keys").await, json!([]));
+    assert_eq!(world.get("/v1/keys").await["items"], json!([]));
     let (status, gone) = world.ask(Method::DELETE, &path, Value::Null).await;
     assert_eq!(
         (status, &gone["error"]),
@@ -100,7 +101,7 @@ async fn a_dry_run_changes_nothing_and_a_second_run_neither() {
         json!([]),
         "a secret that will not be kept is not shown"
     );
-    assert_eq!(world.get("/v1/accounts").await, json!([]));
+    assert_eq!(world.get("/v1/accounts").await["items"], json!([]));
     let done = world.ok(Method::POST, "/v1/apply", document.clone()).await;
     assert_eq!(done["new_keys"][0]["access_key_id"], "KEY1");
     let again = world.ok(Method::POST, "/v1/apply", document).await;

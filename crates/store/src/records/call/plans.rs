@@ -4,10 +4,95 @@ use super::*;
 use crate::db::sqlite;
 use crate::directory::DataDir;
 
-/// The plan for a filter, its lines joined.
+/// The plan for a filter that names no person, its lines joined.
 async fn plan(conn: &mut Connection, filter: &Filter) -> String {
-    let lines = sqlite::plan(conn, select(filter)).await.expect("SQL");
-    lines.join("; ")
+    plan_for(conn, filter, None).await
+}
+
+async fn plan_for(conn: &mut Connection, filter: &Filter, person: Option<Person>) -> String {
+    let lines = sqlite::plan(conn, select(filter, person)).await;
+    lines.expect("SQL").join("; ")
+}
+
+#[tokio::test]
+async fn the_calls_of_a_person_are_found_by_the_keys_of_that_person_alone() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let owned = DataDir::own(dir.path()).expect("nobody else has it");
+    let mut conn = owned.writer().await.expect("a new database opens");
+    let all = Filter::default;
+    let word = || Some("acme".to_owned());
+    let person = PhoneNumber::parse("13900000001").ok();
+    let after = Some((Timestamp(7), "c7".to_owned()));
+    let (since, before) = (Some(Timestamp(5)), Some(Timestamp(9)));
+    let x = PhoneNumber::parse("17000000001").ok();
+    #[rustfmt::skip]
+    let filters = [
+        all(),
+        Filter { since, ..all() },
+        Filter { before, ..all() },
+        Filter { after: after.clone(), ..all() },
+        Filter { since, before, after: after.clone(), ..all() },
+        Filter { account: word(), ..all() },
+        Filter { pool: word(), after: after.clone(), ..all() },
+        Filter { x, ..all() },
+        Filter { situation: word(), since, ..all() },
+        Filter { open: Some(false), ..all() },
+        Filter { subs_id: Some(SubsId(7)), ..all() },
+        Filter { account: word(), pool: word(), x, situation: word(), since, after, ..all() },
+    ];
+    for filter in filters {
+        for (name, wanted) in [
+            (
+                "party",
+                Filter {
+                    party: person,
+                    ..filter.clone()
+                },
+            ),
+            (
+                "caller",
+                Filter {
+                    caller: person,
+                    ..filter.clone()
+                },
+            ),
+            (
+                "both",
+                Filter {
+                    caller: person,
+                    party: person,
+                    ..filter
+                },
+            ),
+        ] {
+            let persons = persons(&wanted);
+            assert_eq!(persons.len(), if name == "party" { 4 } else { 1 });
+            for person in persons {
+                let column = person.expect("somebody").0;
+                let plan = plan_for(&mut conn, &wanted, person).await;
+                let index = column.trim_end_matches("_key");
+                let leads = format!(
+                    "SEARCH call_record USING INDEX call_record_by_{index} ({column}=? AND arrived_at"
+                );
+                assert!(plan.starts_with(&leads), "{wanted:?}: {plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_person_is_erased_without_a_look_at_the_calls_of_others() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let owned = DataDir::own(dir.path()).expect("nobody else has it");
+    let mut conn = owned.writer().await.expect("a new database opens");
+    let person = PhoneNumber::parse("13900000001").expect("digits");
+    let plan = sqlite::plan(&mut conn, blank(person)).await;
+    let plan = plan.expect("SQL").join("; ");
+    assert!(!plan.contains("SCAN"), "{plan}");
+    for column in KEYS {
+        let search = format!("({column}=?)");
+        assert!(plan.contains(&search), "{plan}");
+    }
 }
 
 #[tokio::test]
@@ -21,6 +106,7 @@ async fn every_filter_of_a_list_is_bounded_by_an_index() {
     let (since, before) = (Some(Timestamp(5)), Some(Timestamp(9)));
     let (account, pool, situation) = (word(), word(), word());
     let by_arrival = "call_record_by_arrival (arrived_at<?)";
+    let after = || Some((Timestamp(7), "c7".to_owned()));
     #[rustfmt::skip]
     let rows = [
         // Filters, and what leads to their rows: equal terms first, then the time.
@@ -40,6 +126,15 @@ async fn every_filter_of_a_list_is_bounded_by_an_index() {
         (Filter { x, since, ..all() }, "call_record_by_x (x=? AND arrived_at>? AND arrived_at<?)"),
         (Filter { subs_id: Some(SubsId(7)), ..all() }, "call_record_by_binding (subs_id=? AND arrived_at<?)"),
         (Filter { subs_id: Some(SubsId(7)), since, ..all() }, "call_record_by_binding (subs_id=? AND arrived_at>? AND arrived_at<?)"),
+        // Later pages.
+        (Filter { after: after(), ..all() }, "call_record_by_arrival ((arrived_at,call_id)<(?,?))"),
+        (Filter { after: after(), before, ..all() }, "call_record_by_arrival ((arrived_at,call_id)<(?,?))"),
+        (Filter { after: after(), before: Some(Timestamp(7)), ..all() }, by_arrival),
+        (Filter { after: after(), since, ..all() }, "call_record_by_arrival (arrived_at>? AND (arrived_at,call_id)<(?,?))"),
+        (Filter { after: after(), account: account.clone(), ..all() }, "call_record_by_account (account=? AND (arrived_at,call_id)<(?,?))"),
+        (Filter { after: after(), pool: pool.clone(), ..all() }, "call_record_by_pool (pool=? AND (arrived_at,call_id)<(?,?))"),
+        (Filter { after: after(), situation: situation.clone(), ..all() }, "call_record_by_situation (situation=? AND (arrived_at,call_id)<(?,?))"),
+        (Filter { after: after(), x, ..all() }, "call_record_by_x (x=? AND arrived_at<?)"),
     ];
     for (filter, expected) in rows {
         let plan = plan(&mut conn, &filter).await;
@@ -104,6 +199,8 @@ async fn the_order_of_a_list_is_that_of_its_index() {
         Filter { account: word(), ..all() },
         Filter { pool: word(), ..all() },
         Filter { situation: word(), ..all() },
+        Filter { after: Some((Timestamp(7), "c7".into())), ..all() },
+        Filter { account: word(), after: Some((Timestamp(7), "c7".into())), ..all() },
     ];
     for filter in filters {
         let plan = plan(&mut conn, &filter).await;

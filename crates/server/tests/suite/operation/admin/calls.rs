@@ -68,6 +68,12 @@ async fn call_records_are_found_by_what_is_known_of_them() {
         (format!("since={}", time(1_800_000_060)), "c4 c3 c2"),
         (format!("until={}", time(1_800_000_060)), "c1"),
         ("limit=2".into(), "c4 c3"),
+        (format!("party={N}"), "c4 c3 c2 c1"),
+        (format!("party={A}"), "c4 c3 c2 c1"),
+        (format!("caller={N}&pool=FC1"), "c4 c2 c1"),
+        (format!("caller={A}"), ""),
+        (format!("caller={N}&party={A}&situation=busy"), "c3 c1"),
+        ("party=13811111111".into(), ""),
     ] {
         let answer = world.get(&format!("/v1/calls?{query}")).await;
         let items = answer["items"].as_array().expect("items");

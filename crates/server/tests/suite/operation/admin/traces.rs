@@ -122,6 +122,18 @@ async fn every_look_at_a_person_leaves_what_was_asked_and_how_much_was_shown() {
             0,
         ),
         (
+            "/v1/calls?party=13812345678",
+            "searched",
+            "calls party=138******78",
+            0,
+        ),
+        (
+            "/v1/calls?caller=13812345678&x=17000000001&pool=FC1",
+            "searched",
+            "calls x=17000000001 caller=138******78 pool=FC1",
+            0,
+        ),
+        (
             "/v1/explain?caller=13812345678&x=17000000001",
             "searched",
             "explanation caller=138******78 x=17000000001",
