@@ -3,7 +3,7 @@
 //!
 //! A slot of an X number belongs to at most one live binding. Routing looks
 //! slots up; conflict checking is the same rule seen from the other side. A
-//! further product is a file here with its [`Rules`], and in this file its module, its name and its rules.
+//! further product is a file here with its `Rules`, and in this file its module, its name and its rules.
 
 mod axb;
 mod axn;
