@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use maskline_domain::{
     AccountId, Actor, Binding, EndCause, Event, Owner, PhoneNumber, PoolKey, SubsId, Timestamp,
@@ -24,8 +25,8 @@ pub struct Change {
 
 #[derive(Debug, Clone)]
 enum HistoryChange {
-    Bound(Box<Binding>),
-    Changed(Box<Binding>),
+    Bound(Box<BindingColumns>),
+    Changed(Box<BindingColumns>),
     Ended {
         subs_id: SubsId,
         cause: EndCause,
@@ -34,11 +35,51 @@ enum HistoryChange {
     },
 }
 
+/// A binding as its row tells it. Made by who reads the journal, since appends
+/// wait while the rows are written.
+#[derive(Clone)]
+struct BindingColumns {
+    subs_id: SubsId,
+    x: String,
+    a: Option<String>,
+    b: Option<String>,
+    a_key: Option<Vec<u8>>,
+    b_key: Option<Vec<u8>>,
+    created_at: Timestamp,
+    facts: Option<String>,
+    owner: Option<Owner>,
+}
+
+impl BindingColumns {
+    fn of(binding: &Binding) -> Box<Self> {
+        Box::new(Self {
+            subs_id: binding.subs_id,
+            x: binding.x.reveal(),
+            a: party(Some(binding.a)),
+            b: party(binding.b),
+            a_key: party_key(binding.a),
+            b_key: binding.b.and_then(party_key),
+            created_at: binding.created_at,
+            facts: facts(binding),
+            owner: binding.owner.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for BindingColumns {
+    /// Without what tells of persons.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BindingColumns")
+            .field("subs_id", &self.subs_id)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Change {
     pub(super) fn new(place: Place, by: &Actor, event: &Event) -> Option<Self> {
         let what = match event {
-            Event::Bound(binding) => HistoryChange::Bound(binding.clone()),
-            Event::BindingChanged(binding) => HistoryChange::Changed(binding.clone()),
+            Event::Bound(binding) => HistoryChange::Bound(BindingColumns::of(binding)),
+            Event::BindingChanged(binding) => HistoryChange::Changed(BindingColumns::of(binding)),
             Event::Ended {
                 subs_id,
                 cause,
@@ -174,25 +215,28 @@ pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Erro
     Ok(())
 }
 
-async fn write_made(conn: &mut Connection, made: &[(&Change, &Binding)]) -> Result<(), Error> {
+async fn write_made(
+    conn: &mut Connection,
+    made: &[(&Change, &BindingColumns)],
+) -> Result<(), Error> {
     let insert = sql(
         "INSERT INTO binding_history (subs_id, x, a, b, bound_at, bound_by, facts, seq, event, \
          pool, account, a_key, b_key) ",
     )
     .push_rows(made, |row, (change, binding)| {
         row.bind(binding.subs_id.0 as i64)
-            .bind(binding.x.reveal())
-            .bind(party(Some(binding.a)))
-            .bind(party(binding.b))
+            .bind(&binding.x)
+            .bind(&binding.a)
+            .bind(&binding.b)
             .bind(binding.created_at.0)
             .bind(&change.by)
-            .bind(facts(binding))
+            .bind(&binding.facts)
             .bind(change.place.seq as i64)
             .bind(change.place.event)
             .bind(binding.owner.as_ref().map(pool))
             .bind(binding.owner.as_ref().map(account))
-            .bind(party_key(binding.a))
-            .bind(binding.b.and_then(party_key))
+            .bind(binding.a_key.as_deref())
+            .bind(binding.b_key.as_deref())
     })
     .push(" ON CONFLICT (subs_id) DO NOTHING");
     conn.execute(insert).await?;
@@ -206,7 +250,7 @@ const IF_LATER: &str = ") AS new WHERE binding_history.subs_id = new.column1 \
 
 async fn write_changed(
     conn: &mut Connection,
-    changed: &[(&Change, &Binding)],
+    changed: &[(&Change, &BindingColumns)],
 ) -> Result<(), Error> {
     let update = sql(
         "UPDATE binding_history SET seq = new.column2, event = new.column3, \
@@ -219,14 +263,14 @@ async fn write_changed(
         row.bind(binding.subs_id.0 as i64)
             .bind(change.place.seq as i64)
             .bind(change.place.event)
-            .bind(facts(binding))
+            .bind(&binding.facts)
             .bind(&change.by)
-            .bind(party(Some(binding.a)))
-            .bind(party(binding.b))
+            .bind(&binding.a)
+            .bind(&binding.b)
             .bind(binding.owner.as_ref().map(pool))
             .bind(binding.owner.as_ref().map(account))
-            .bind(party_key(binding.a))
-            .bind(binding.b.and_then(party_key))
+            .bind(binding.a_key.as_deref())
+            .bind(binding.b_key.as_deref())
     })
     .push(IF_LATER);
     conn.execute(update).await?;

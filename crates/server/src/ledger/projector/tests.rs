@@ -1,5 +1,5 @@
-use maskline_domain::{Actor, BindRequest, Envelope, Product};
-use maskline_fixtures::domain::{POOL, bind_request, founding, operator, party, unbind};
+use maskline_domain::{Actor, BindRequest, Envelope};
+use maskline_fixtures::domain::{axn, founding, operator, party, unbind};
 use maskline_journal::pipeline::Limits;
 use maskline_store::erasure;
 use maskline_store::records::history::Facts;
@@ -41,7 +41,7 @@ async fn what_was_handed_on_before_a_person_was_erased_is_not_written_after() {
     let person = party(1);
     let bind: Envelope<Box<BindRequest>> = operator(Box::new(BindRequest {
         expires_at: clocks::read().wall.plus_secs(3_600),
-        ..bind_request(POOL, Product::Axn, person, None)
+        ..axn(&person.reveal())
     }));
     let binding = *ledger.submit(bind).await.expect("bound");
     let end = operator(unbind(binding.subs_id, binding.x));
