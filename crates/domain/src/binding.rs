@@ -199,9 +199,8 @@ impl Binding {
 
     /// The role of a caller who hit `slot`: the other side where it is none of this binding's.
     pub fn role_of(&self, slot: Slot) -> Role {
-        let mut claims = self.claims();
-        let hit = claims.find(|(_, claimed)| *claimed == slot);
-        hit.map_or(Role::Other, |(claim, _)| claim.role())
+        let claim = self.product.claim_of(slot, self.a, self.b);
+        claim.map_or(Role::Other, Claim::role)
     }
 
     /// Whether it is over at `now`, swept or not.

@@ -114,10 +114,8 @@ impl Bindings {
 
     /// Whether the binding at this position holds `slot` of its X.
     pub fn holds(&self, at: u32, slot: Slot) -> bool {
-        self.cells.get(at).is_some_and(|cell| {
-            let mut claims = cell.product.claims(cell.a, cell.b);
-            claims.any(|(_, claimed)| claimed == slot)
-        })
+        let cell = self.cells.get(at);
+        cell.is_some_and(|cell| cell.product.claim_of(slot, cell.a, cell.b).is_some())
     }
 
     /// The binding that holds `slot` of `x`, unless it holds that of anyone too.

@@ -3,29 +3,33 @@
 
 use super::{Caller, Claim, Reached, RingKeys, Role, Rules};
 
-pub(super) static RULES: Rules = Rules {
-    claims: &[Claim::A, Claim::B],
-    // The newest SDK calls B optional, the official page mandatory; a pair
-    // without B could be reached by nobody, so it is needed.
-    needs_b: true,
-    bindings_per_x_max: |pairs_max| pairs_max.max(1),
-    reached,
-    // Other pairs go on using X.
-    cools: false,
-    ring_keys: RingKeys {
+pub(super) struct Axb;
+
+impl Rules for Axb {
+    const CLAIMS: &'static [Claim] = &[Claim::A, Claim::B];
+    /// The newest SDK calls B optional, the official page mandatory; a pair
+    /// without B could be reached by nobody, so it is needed.
+    const NEEDS_B: bool = true;
+    /// Other pairs go on using X.
+    const COOLS: bool = false;
+    const RING_KEYS: RingKeys = RingKeys {
         a: "AXBRing_A",
         a_alone: None,
         other: "AXBRing_B",
-    },
-    takes_dtmf_config: true,
-};
+    };
+    const TAKES_DTMF_CONFIG: bool = true;
 
-fn reached(caller: &Caller) -> Reached {
-    Reached {
-        call_back: None,
-        callee: match caller.role {
-            Role::A => caller.b,
-            Role::Other => Some(caller.a),
-        },
+    fn bindings_per_x_max(pairs_max: u32) -> u32 {
+        pairs_max.max(1)
+    }
+
+    fn reached(caller: &Caller) -> Reached {
+        Reached {
+            call_back: None,
+            callee: match caller.role {
+                Role::A => caller.b,
+                Role::Other => Some(caller.a),
+            },
+        }
     }
 }

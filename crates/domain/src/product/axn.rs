@@ -3,31 +3,35 @@
 
 use super::{Caller, Claim, Reached, RingKeys, Role, Rules};
 
-pub(super) static RULES: Rules = Rules {
-    claims: &[Claim::Anyone, Claim::A],
-    // Without B, A dialling X hears the vacant-number prompt.
-    needs_b: false,
-    // X is dedicated to one A.
-    bindings_per_x_max: |_| 1,
-    reached,
-    cools: true,
-    ring_keys: RingKeys {
+pub(super) struct Axn;
+
+impl Rules for Axn {
+    const CLAIMS: &'static [Claim] = &[Claim::Anyone, Claim::A];
+    /// Without B, A dialling X hears the vacant-number prompt.
+    const NEEDS_B: bool = false;
+    const COOLS: bool = true;
+    const RING_KEYS: RingKeys = RingKeys {
         a: "AXNRing_AB",
         a_alone: Some("AXNRing_A"),
         other: "AXNRing_N",
-    },
-    takes_dtmf_config: false,
-};
+    };
+    const TAKES_DTMF_CONFIG: bool = false;
 
-fn reached(caller: &Caller) -> Reached {
-    match caller.role {
-        Role::A => Reached {
-            call_back: Some(caller.a_call_back),
-            callee: caller.b,
-        },
-        Role::Other => Reached {
-            call_back: None,
-            callee: Some(caller.a),
-        },
+    /// X is dedicated to one A.
+    fn bindings_per_x_max(_pairs_max: u32) -> u32 {
+        1
+    }
+
+    fn reached(caller: &Caller) -> Reached {
+        match caller.role {
+            Role::A => Reached {
+                call_back: Some(caller.a_call_back),
+                callee: caller.b,
+            },
+            Role::Other => Reached {
+                call_back: None,
+                callee: Some(caller.a),
+            },
+        }
     }
 }
