@@ -13,12 +13,17 @@ kill the service is started again and asked about every X:
 A request without an answer may have happened or not; what is found is then taken as what happened.
 
     python3 tests/campaigns/kill9.py --kills 200 [--seed N] [--workers N] [--keep DIR]
+        [--past tests/past/form-1.tar.xz]
+
+With `--past` the service begins with what an older program wrote, so that it is killed, too, while its journal
+is of both.
 """
 
 import argparse
 import random
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -54,12 +59,18 @@ def arguments():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--keep", help="keep the data directory and the log here")
+    parser.add_argument("--past", help="begin with the data directory in this archive, of an older program")
     return parser.parse_args()
 
 
 def campaign(options, rng, home):
+    if options.past:
+        with tarfile.open(options.past) as packed:
+            packed.extractall(home, filter="data")
     service = Maskline(
-        home / "data", env={"MASKLINE_JOURNAL_SNAPSHOT_EVERY_BATCHES": SNAPSHOT_EVERY}
+        home / "data",
+        demo=not options.past,
+        env={"MASKLINE_JOURNAL_SNAPSHOT_EVERY_BATCHES": SNAPSHOT_EVERY},
     )
     began = time.monotonic()
     with Ledger(home / "acknowledged.log") as ledger:

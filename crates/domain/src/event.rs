@@ -7,12 +7,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::binding::{Binding, EndCause, Owner, SubsId};
+use crate::binding::{Binding, EndCause, Extras, Owner, SubsId};
 use crate::clock::Timestamp;
 use crate::command::{Actor, CommandId, Note};
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
+use crate::ring_config::RingConfig;
 use crate::trunk::{Trunk, TrunkName};
 
 /// The newest form of events, and of the rows that snapshots keep of them, that this program understands.
@@ -159,45 +160,160 @@ pub enum Event {
     },
 }
 
+/// What of an event tells of one subject: each part is kept for itself and can be erased without the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A's number.
+    A,
+    /// B's number.
+    B,
+    /// The customer's texts, all of which may name anybody.
+    Texts,
+}
+
 /// The values in an event that tell of a person, kept apart in the journal so
-/// that they can be erased while the chain of hashes stays whole.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// that they can be erased while the chain of hashes stays whole. Those of one
+/// [`Part`], or of several; what is not theirs, or not given, is not there.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Personal {
     /// A.
-    pub a: PhoneNumber,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "digits")]
+    pub a: Option<PhoneNumber>,
     /// B.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "digits")]
     pub b: Option<PhoneNumber>,
     /// The customer's own value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_id: Option<Box<str>>,
     /// The customer's order id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_order_id: Option<Box<str>>,
+    /// Ring tones by scene.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ring_config: Option<RingConfig>,
+    /// Key dialogue after the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtmf_config: Option<Box<str>>,
+    /// Speech recognition model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speech_model: Option<Box<str>>,
+    /// The vendor's undocumented extra.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extend: Option<Box<str>>,
+}
+
+/// Numbers of persons are written as their digits in every format: whoever looks for what was kept of a number
+/// finds it.
+mod digits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::number::PhoneNumber;
+
+    pub(super) fn serialize<S: Serializer>(
+        number: &Option<PhoneNumber>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        number.map(PhoneNumber::reveal).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<PhoneNumber>, D::Error> {
+        let digits = Option::<String>::deserialize(deserializer)?;
+        let read = |digits: String| match digits.as_str() {
+            "" => Ok(PhoneNumber::ERASED),
+            digits => PhoneNumber::parse(digits).map_err(de::Error::custom),
+        };
+        digits.map(read).transpose()
+    }
+}
+
+impl Personal {
+    /// The values of these texts.
+    fn of_texts(texts: Extras) -> Self {
+        // Taken apart in full: a text that is not moved here would stand in the journal for ever.
+        let Extras {
+            out_id,
+            out_order_id,
+            ring_config,
+            dtmf_config,
+            speech_model,
+            extend,
+        } = texts;
+        Self {
+            a: None,
+            b: None,
+            out_id,
+            out_order_id,
+            ring_config,
+            dtmf_config,
+            speech_model,
+            extend,
+        }
+    }
+
+    /// Puts what is here into its place in the binding, and leaves the rest as it is.
+    fn put_into(self, binding: &mut Binding) {
+        let Personal {
+            a,
+            b,
+            out_id,
+            out_order_id,
+            ring_config,
+            dtmf_config,
+            speech_model,
+            extend,
+        } = self;
+        fn put<T>(place: &mut Option<T>, value: Option<T>) {
+            if value.is_some() {
+                *place = value;
+            }
+        }
+        binding.a = a.unwrap_or(binding.a);
+        put(&mut binding.b, b);
+        let texts = &mut binding.extras;
+        put(&mut texts.out_id, out_id);
+        put(&mut texts.out_order_id, out_order_id);
+        put(&mut texts.ring_config, ring_config);
+        put(&mut texts.dtmf_config, dtmf_config);
+        put(&mut texts.speech_model, speech_model);
+        put(&mut texts.extend, extend);
+    }
 }
 
 impl Event {
-    /// Parts the event from its personal values.
-    pub fn split(mut self) -> (Event, Option<Personal>) {
-        let personal = match &mut self {
-            Event::Bound(binding) | Event::BindingChanged(binding) => Some(Personal {
-                a: std::mem::replace(&mut binding.a, PhoneNumber::ERASED),
-                b: binding.b.take(),
-                out_id: binding.extras.out_id.take(),
-                out_order_id: binding.extras.out_order_id.take(),
-            }),
-            _ => None,
-        };
-        (self, personal)
+    /// Parts the event from its personal values, in the order of [`Part`].
+    pub fn split(mut self) -> (Event, Vec<(Part, Personal)>) {
+        let mut parts = Vec::new();
+        if let Event::Bound(binding) | Event::BindingChanged(binding) = &mut self {
+            let a = Some(std::mem::replace(&mut binding.a, PhoneNumber::ERASED));
+            let of_a = Personal {
+                a,
+                ..Personal::default()
+            };
+            parts.push((Part::A, of_a));
+            if let b @ Some(_) = binding.b.take() {
+                let of_b = Personal {
+                    b,
+                    ..Personal::default()
+                };
+                parts.push((Part::B, of_b));
+            }
+            if !binding.extras.is_empty() {
+                let texts = std::mem::take(&mut binding.extras);
+                parts.push((Part::Texts, Personal::of_texts(texts)));
+            }
+        }
+        (self, parts)
     }
 
-    /// Puts personal values back. Without them the event tells of an erased
-    /// person.
-    pub fn join(mut self, personal: Option<Personal>) -> Event {
-        if let (Event::Bound(binding) | Event::BindingChanged(binding), Some(personal)) =
-            (&mut self, personal)
-        {
-            binding.a = personal.a;
-            binding.b = personal.b;
-            binding.extras.out_id = personal.out_id;
-            binding.extras.out_order_id = personal.out_order_id;
+    /// Puts personal values back. What is missing was erased, or never given.
+    pub fn join(mut self, personal: impl IntoIterator<Item = Personal>) -> Event {
+        if let Event::Bound(binding) | Event::BindingChanged(binding) = &mut self {
+            for values in personal {
+                values.put_into(binding);
+            }
         }
         self
     }

@@ -46,7 +46,7 @@ pub use account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, Use
 pub use binding::{Binding, EndCause, Owner, Restriction, SubsId};
 pub use clock::Timestamp;
 pub use command::{Actor, BindRequest, CommandId, Note, Outcome, Update, Work};
-pub use event::{Entry, Event, Personal};
+pub use event::{Entry, Event, Part, Personal};
 pub use inventory::{Carrier, City, Number, NumberClass, NumberKind, NumberStatus};
 pub use number::{Party, PhoneNumber};
 pub use ops::{Command, Decision, Envelope, TypedCommand, decide};

@@ -6,6 +6,7 @@
 //! those who follow, [`snapshot`] is the form in which a whole state is kept, [`show`] a batch as text.
 
 pub mod batch;
+mod cbor;
 pub mod compression;
 pub mod feed;
 pub mod payload;

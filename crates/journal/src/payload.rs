@@ -1,16 +1,25 @@
 //! What a batch says, and how it is written down.
 //!
-//! A payload is a version byte and compressed JSON, so that any tool can read
-//! it in twenty years. It names the oldest reader that understands it; an
-//! older program stops with a clear message and never skips.
+//! A payload (form 2) is a byte for the form and a compressed CBOR map: number,
+//! time and writer of the batch, the oldest reader that understands it, what
+//! each command did, and under `subjects` whom it tells of. Everything has its
+//! name, so that a field is added without a new form and any tool can read it in
+//! twenty years; telephone numbers are integers, a 1 before their digits. An
+//! older program stops with a clear message and never skips. Form 1 is [`v1`].
 
-use maskline_domain::{Actor, Entry, Event, Personal, Timestamp};
+pub mod v1;
+
+use cbor4ii::core::enc::{Encode as _, Write as _};
+use cbor4ii::core::types::{Array, Bytes as ByteString, Map};
+use cbor4ii::core::utils::BufWriter;
+use maskline_domain::{Actor, Entry, Event, Part, Personal, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::batch::{Batch, Hash};
+use crate::cbor;
 use crate::compression::Compression;
-use crate::personal::{self, Kept, PersonalError};
+use crate::personal::{self, Bytes, Kept, PersonalError, Subject};
 
 /// The newest payload this program understands; a batch is written for the
 /// oldest reader that understands all that is in it.
@@ -20,10 +29,10 @@ pub use maskline_domain::event::READER;
 pub const WRITER: &str = env!("CARGO_PKG_VERSION");
 
 /// The version of the outer form: this byte, then what the compression made.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// A payload is never believed to be larger than this, in bytes.
-const JSON_BYTES_MAX: usize = 64 * 1024 * 1024;
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A batch that has been decided but has no bytes and no hash yet.
 #[derive(Debug)]
@@ -32,21 +41,52 @@ pub struct Draft {
     at: Timestamp,
     prev_hash: Hash,
     salt_seed: [u8; 32],
+    /// One after the other, as CBOR.
     entries: Vec<u8>,
-    personal: Vec<Option<Vec<u8>>>,
-    personal_bytes: usize,
+    entries_count: usize,
+    events: usize,
+    /// Personal values, one after the other, as CBOR.
+    values: Vec<u8>,
+    parts: Vec<Drafted>,
     oldest_reader: u32,
-    /// The same once more, as it was decided.
+    /// What its entries say, as it was decided.
     decided: Vec<Entry>,
 }
 
+/// What a draft has of one subject's values.
+#[derive(Debug)]
+struct Drafted {
+    /// The event, by its place in the batch.
+    event: usize,
+    of: u64,
+    part: Part,
+    /// Where the values end in those of the draft; they begin where those before them end.
+    end: usize,
+}
+
 #[derive(Deserialize)]
-struct Body {
+struct Body<'a> {
     seq: u64,
     at: Timestamp,
     oldest_reader: u32,
     entries: Vec<Entry>,
-    commitments: Vec<Option<String>>,
+    #[serde(borrow)]
+    subjects: Vec<Named<'a>>,
+}
+
+/// Whom an event tells of.
+#[derive(Deserialize)]
+struct Named<'a> {
+    event: usize,
+    #[expect(
+        dead_code,
+        reason = "for people, and for tools that look into a journal"
+    )]
+    part: Part,
+    of: u64,
+    n: u32,
+    #[serde(borrow)]
+    commitment: Bytes<'a>,
 }
 
 #[derive(Deserialize)]
@@ -104,8 +144,9 @@ pub struct Opened {
 }
 
 impl Draft {
-    /// An empty batch that is to follow the one with `prev_hash`. Salts are
-    /// made from `salt_seed`, which is never written down and must be secret.
+    /// An empty batch that is to follow the one with `prev_hash`. Salts and
+    /// subjects are drawn from `salt_seed`, which is never written down and must
+    /// be secret.
     pub fn new(seq: u64, at: Timestamp, prev_hash: Hash, salt_seed: [u8; 32]) -> Self {
         Self {
             seq,
@@ -113,8 +154,10 @@ impl Draft {
             prev_hash,
             salt_seed,
             entries: Vec::with_capacity(16 * 1024),
-            personal: Vec::new(),
-            personal_bytes: 0,
+            entries_count: 0,
+            events: 0,
+            values: Vec::new(),
+            parts: Vec::new(),
             oldest_reader: 1,
             decided: Vec::new(),
         }
@@ -132,12 +175,12 @@ impl Draft {
 
     /// How many events are in it.
     pub fn events(&self) -> usize {
-        self.personal.len()
+        self.events
     }
 
     /// The size of its entries and personal values, uncompressed, in bytes.
     pub fn bytes(&self) -> usize {
-        self.entries.len() + self.personal_bytes
+        self.entries.len() + self.values.len()
     }
 
     /// What its entries take in memory, in bytes: each event, and at most as
@@ -155,40 +198,47 @@ impl Draft {
     /// Adds what one command did. Gives the size of the entry in bytes, or
     /// `None`, having added nothing, if that were more than `bytes_max`.
     pub fn push(&mut self, by: Actor, events: Vec<Event>, bytes_max: usize) -> Option<usize> {
-        let (entries_before, personal_before) = (self.entries.len(), self.personal.len());
-        let mut personal_bytes = 0;
+        let bytes_before = self.bytes();
+        let (entries_before, values_before) = (self.entries.len(), self.values.len());
+        let parts_before = self.parts.len();
         let mut oldest_reader = self.oldest_reader;
-        let mut values = Vec::with_capacity(events.len());
-        let part = |event: Event| {
-            oldest_reader = oldest_reader.max(event.oldest_reader());
-            let (event, personal) = event.split();
-            let written = personal.as_ref().map(|personal| {
-                serde_json::to_vec(personal).expect("plain values always serialise")
-            });
-            personal_bytes += written.as_ref().map_or(0, Vec::len);
-            self.personal.push(written);
-            values.push(personal);
-            event
+        let mut kept_apart = Vec::with_capacity(events.len());
+        let mut bare = Entry {
+            by,
+            events: Vec::with_capacity(events.len()),
         };
-        let events = events.into_iter().map(part).collect();
-        if !self.entries.is_empty() {
-            self.entries.push(b',');
+        for (place, event) in events.into_iter().enumerate() {
+            oldest_reader = oldest_reader.max(event.oldest_reader());
+            let of = event.subs_id().map_or(0, |id| id.0);
+            let (event, parts) = event.split();
+            for (part, values) in &parts {
+                self.values = cbor::append(std::mem::take(&mut self.values), values);
+                self.parts.push(Drafted {
+                    event: self.events + place,
+                    of,
+                    part: *part,
+                    end: self.values.len(),
+                });
+            }
+            bare.events.push(event);
+            kept_apart.push(parts);
         }
-        let bare = Entry { by, events };
-        serde_json::to_writer(&mut self.entries, &bare).expect("writing to memory cannot fail");
-        let bytes = self.entries.len() - entries_before + personal_bytes;
+        self.entries = cbor::append(std::mem::take(&mut self.entries), &bare);
+        let bytes = self.bytes() - bytes_before;
         if bytes > bytes_max {
             self.entries.truncate(entries_before);
-            self.personal.truncate(personal_before);
+            self.values.truncate(values_before);
+            self.parts.truncate(parts_before);
             return None;
         }
-        self.personal_bytes += personal_bytes;
         self.oldest_reader = oldest_reader;
-        let mut values = values.into_iter();
+        self.entries_count += 1;
+        self.events += bare.events.len();
         let Entry { by, events } = bare;
         let events = events
             .into_iter()
-            .map(|event| event.join(values.next().flatten()))
+            .zip(kept_apart)
+            .map(|(event, parts)| event.join(parts.into_iter().map(|(_, values)| values)))
             .collect();
         self.decided.push(Entry { by, events });
         Some(bytes)
@@ -197,68 +247,104 @@ impl Draft {
     /// Turns it into bytes. Takes tens of microseconds, so it is done while no
     /// lock is held.
     pub fn seal(self, compression: &dyn Compression) -> Batch {
-        let mut column = personal::Column::new(self.personal.len(), self.personal_bytes);
-        let mut json = format!(
-            r#"{{"seq":{},"at":{},"writer":"{WRITER}","oldest_reader":{},"entries":["#,
-            self.seq, self.at.0, self.oldest_reader
-        )
-        .into_bytes();
-        json.reserve(self.entries.len() + self.personal.len() * 68 + 32);
-        json.extend_from_slice(&self.entries);
-        json.extend_from_slice(br#"],"commitments":["#);
-        for (index, values) in self.personal.iter().enumerate() {
-            if index > 0 {
-                json.push(b',');
-            }
-            match values {
-                None => {
-                    column.push_nothing();
-                    json.extend_from_slice(b"null");
-                }
-                Some(values) => {
-                    let commitment = column.push_values(salt(&self.salt_seed, index), values);
-                    json.push(b'"');
-                    commitment.write_hex(&mut json);
-                    json.push(b'"');
-                }
-            }
-        }
-        json.extend_from_slice(b"]}");
-
-        let mut payload = Vec::with_capacity(json.len() / 2);
+        let (body, personal) = self.write();
+        let mut payload = Vec::with_capacity(body.len() / 2);
         payload.push(FORM);
-        compression.compress(&json, &mut payload);
+        compression.compress(&body, &mut payload);
         Batch {
             seq: self.seq,
             at: self.at.0,
             prev_hash: self.prev_hash,
             hash: Hash::link(self.prev_hash, &payload),
             payload,
-            personal: column.finish(),
+            personal,
         }
+    }
+
+    /// The body of the payload, and the personal column.
+    fn write(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut column = personal::Column::new(self.parts.len(), self.values.len());
+        let size = self.entries.len() + self.parts.len() * 96 + 128;
+        let mut body = BufWriter::new(Vec::with_capacity(size));
+        let mut write = || {
+            let out = &mut body;
+            Map::bounded(6, out)?;
+            "seq".encode(out)?;
+            self.seq.encode(out)?;
+            "at".encode(out)?;
+            self.at.0.encode(out)?;
+            "writer".encode(out)?;
+            WRITER.encode(out)?;
+            "oldest_reader".encode(out)?;
+            self.oldest_reader.encode(out)?;
+            "entries".encode(out)?;
+            Array::bounded(self.entries_count, out)?;
+            out.push(&self.entries)
+                .map_err(cbor4ii::core::enc::Error::Write)?;
+            "subjects".encode(out)?;
+            Array::bounded(self.parts.len(), out)?;
+            let mut begin = 0;
+            for (index, drafted) in self.parts.iter().enumerate() {
+                let Drafted {
+                    event,
+                    of,
+                    part,
+                    end,
+                } = *drafted;
+                let (salt, n) = drawn(&self.salt_seed, index);
+                let subject = Subject { of, n };
+                let commitment = column.push_values(subject, salt, &self.values[begin..end]);
+                begin = end;
+                Map::bounded(5, out)?;
+                "event".encode(out)?;
+                (event as u64).encode(out)?;
+                "part".encode(out)?;
+                name(part).encode(out)?;
+                "of".encode(out)?;
+                of.encode(out)?;
+                "n".encode(out)?;
+                n.encode(out)?;
+                "commitment".encode(out)?;
+                ByteString(&commitment.0[..]).encode(out)?;
+            }
+            Ok::<(), cbor4ii::core::enc::Error<std::collections::TryReserveError>>(())
+        };
+        write().expect("memory takes what is written");
+        (body.into_inner(), column.finish())
     }
 }
 
-fn salt(seed: &[u8; 32], index: usize) -> [u8; 16] {
+/// The name of a part, as serde reads it.
+fn name(part: Part) -> &'static str {
+    match part {
+        Part::A => "a",
+        Part::B => "b",
+        Part::Texts => "texts",
+    }
+}
+
+/// The salt of the values with this place among those of a batch, and the
+/// number of their subject: different parts of one hash, so that the number,
+/// which stays, tells nothing of the salt, which is erased.
+fn drawn(seed: &[u8; 32], index: usize) -> ([u8; 16], u32) {
     let mut hasher = Sha256::new();
     hasher.update(seed);
     hasher.update((index as u64).to_le_bytes());
     let digest: [u8; 32] = hasher.finalize().into();
-    let mut salt = [0; 16];
+    let (mut salt, mut n) = ([0; 16], [0; 4]);
     salt.copy_from_slice(&digest[..16]);
-    salt
+    n.copy_from_slice(&digest[16..20]);
+    (salt, u32::from_le_bytes(n))
 }
 
-/// The JSON of a payload, as text.
-///
-/// # Errors
-/// [`PayloadError::Form`] and [`PayloadError::Broken`].
-pub fn json(batch: &Batch, compression: &dyn Compression) -> Result<Vec<u8>, PayloadError> {
+/// The form of a batch, and its body uncompressed.
+fn unpack(batch: &Batch, compression: &dyn Compression) -> Result<(u8, Vec<u8>), PayloadError> {
     let seq = batch.seq;
     let broken = |why| PayloadError::Broken { seq, why };
     match batch.payload.split_first() {
-        Some((&FORM, packed)) => compression
-            .decompress(packed, JSON_BYTES_MAX)
+        Some((&form @ (v1::FORM | FORM), packed)) => compression
+            .decompress(packed, BODY_BYTES_MAX)
+            .map(|body| (form, body))
             .ok_or_else(|| broken("it does not decompress")),
         Some((&form, _)) => Err(PayloadError::Form { seq, form }),
         None => Err(broken("it is empty")),
@@ -271,257 +357,141 @@ pub fn json(batch: &Batch, compression: &dyn Compression) -> Result<Vec<u8>, Pay
 /// # Errors
 /// [`PayloadError`].
 pub fn open(batch: &Batch, compression: &dyn Compression) -> Result<Opened, PayloadError> {
+    let (form, body) = unpack(batch, compression)?;
+    if form == v1::FORM {
+        return v1::open(batch, &body);
+    }
     let seq = batch.seq;
     let broken = |why| PayloadError::Broken { seq, why };
-    let json = json(batch, compression)?;
-    let body: Body = match serde_json::from_slice(&json) {
-        Ok(body) => body,
-        Err(_) => return Err(too_new(seq, &json).unwrap_or(broken("it is not a batch"))),
+    let head = || cbor::read::<Head>(&body);
+    let Some(read) = cbor::read::<Body<'_>>(&body) else {
+        return Err(too_new(seq, head()).unwrap_or(broken("it is not a batch")));
     };
-    if body.oldest_reader > READER {
-        return Err(too_new(seq, &json).unwrap_or(broken("it is not a batch")));
+    if read.oldest_reader > READER {
+        return Err(too_new(seq, head()).unwrap_or(broken("it is not a batch")));
     }
-    if body.seq != seq || body.at.0 != batch.at {
+    if read.seq != seq || read.at.0 != batch.at {
         return Err(broken("its number or time is not that of its row"));
     }
     let kept =
         personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
-    let events: usize = body.entries.iter().map(|entry| entry.events.len()).sum();
-    if events != body.commitments.len() || events != kept.len() {
-        return Err(broken("events and personal values are not as many"));
+    if read.subjects.len() != kept.len() {
+        return Err(broken("subjects and personal values are not as many"));
     }
-    let mut erased = 0;
-    let mut values = Vec::with_capacity(events);
-    for (index, (kept, commitment)) in kept.into_iter().zip(&body.commitments).enumerate() {
-        let commitment = match commitment {
-            None => None,
-            Some(text) => Some(Hash::parse(text).ok_or(broken("a commitment is no hash"))?),
-        };
-        if !kept.matches(commitment) {
-            return Err(PayloadError::Personal {
-                seq,
-                source: PersonalError::Commitment(index),
-            });
+    let mut values = values(seq, read.subjects, kept)?.into_iter().peekable();
+    let (mut erased, mut place) = (0, 0);
+    let mut join = |event: Event| {
+        let mut of_event = Vec::new();
+        let mut is_erased = false;
+        while let Some((_, values)) = values.next_if(|&(event, _)| event == place) {
+            is_erased |= values.is_none();
+            of_event.extend(values);
         }
-        values.push(match kept {
-            Kept::Nothing => None,
-            Kept::Erased => {
-                erased += 1;
-                None
-            }
-            Kept::Values { values, .. } => {
-                let personal: Personal = serde_json::from_slice(&values)
-                    .map_err(|_| broken("personal values are not readable"))?;
-                Some(personal)
-            }
-        });
-    }
-    let mut values = values.into_iter();
-    let entries = body
+        erased += usize::from(is_erased);
+        place += 1;
+        event.join(of_event)
+    };
+    let entries = read
         .entries
         .into_iter()
-        .map(|entry| Entry {
-            by: entry.by,
-            events: entry
-                .events
-                .into_iter()
-                .zip(values.by_ref())
-                .map(|(event, personal)| event.join(personal))
-                .collect(),
+        .map(|Entry { by, events }| Entry {
+            by,
+            events: events.into_iter().map(&mut join).collect(),
         })
         .collect();
+    if values.next().is_some() {
+        return Err(broken("a subject is of no event, or not in order"));
+    }
     Ok(Opened {
-        at: body.at,
+        at: read.at,
         entries,
         erased,
     })
 }
 
-fn too_new(seq: u64, json: &[u8]) -> Option<PayloadError> {
-    let head: Head = serde_json::from_slice(json).ok()?;
+/// The values of each subject, with the event that they are of; none where
+/// they were erased.
+fn values(
+    seq: u64,
+    subjects: Vec<Named<'_>>,
+    kept: Vec<Kept>,
+) -> Result<Vec<(usize, Option<Personal>)>, PayloadError> {
+    let broken = |why| PayloadError::Broken { seq, why };
+    let mut values = Vec::with_capacity(kept.len());
+    for (named, kept) in subjects.into_iter().zip(kept) {
+        let commitment = <[u8; 32]>::try_from(&*named.commitment.0)
+            .map_err(|_| broken("a commitment is no hash"))?;
+        let subject = Subject {
+            of: named.of,
+            n: named.n,
+        };
+        if !kept.matches(subject, Hash(commitment)) {
+            return Err(PayloadError::Personal {
+                seq,
+                source: PersonalError::Commitment(named.event),
+            });
+        }
+        let read = match kept {
+            Kept::Erased { .. } => None,
+            Kept::Values { values, .. } => Some(
+                cbor::read::<Personal>(&values)
+                    .ok_or(broken("personal values are not readable"))?,
+            ),
+        };
+        values.push((named.event, read));
+    }
+    Ok(values)
+}
+
+fn too_new(seq: u64, head: Option<Head>) -> Option<PayloadError> {
+    let head = head?;
     (head.oldest_reader > READER).then_some(PayloadError::TooNew {
         seq,
         writer: head.writer,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compression::Uncompressed;
-    use maskline_domain::{AccountId, PhoneNumber, SubsId, Trunk, TrunkName, UserName};
+/// What the personal column of a batch becomes when the values of some
+/// subjects are blanked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blanked {
+    /// The new column.
+    pub personal: Vec<u8>,
+    /// How many entries lost their values.
+    pub entries: usize,
+}
 
-    fn operator() -> Actor {
-        Actor::Operator { name: "op".into() }
+/// Blanks the values of the subjects that `is_meant`; `None` if none of theirs
+/// are kept. Of a batch of form 1 they are all those of an event together.
+///
+/// # Errors
+/// [`PayloadError`].
+pub fn blank(
+    batch: &Batch,
+    compression: &dyn Compression,
+    is_meant: impl Fn(Subject) -> bool,
+) -> Result<Option<Blanked>, PayloadError> {
+    let seq = batch.seq;
+    // Form 1 has the subjects in its payload alone.
+    if batch.payload.first() == Some(&v1::FORM) {
+        let (_, body) = unpack(batch, compression)?;
+        return v1::blank(batch, &body, is_meant);
     }
-
-    fn events() -> Vec<Event> {
-        vec![
-            Event::UserDeleted {
-                account: AccountId::new("acme"),
-                name: UserName::new("user1"),
-            },
-            Event::NumberLocked {
-                x: PhoneNumber::parse("17000000001").expect("digits"),
-            },
-            Event::EpochBegun {
-                epoch: 2,
-                subs_id_floor: SubsId(9),
-            },
-        ]
-    }
-
-    fn draft() -> Draft {
-        let mut draft = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
-        draft
-            .push(operator(), events(), usize::MAX)
-            .expect("no limit");
-        draft
-    }
-
-    /// A batch with other JSON in its payload.
-    fn forged(change: impl Fn(String) -> String) -> Batch {
-        let batch = draft().seal(&Uncompressed);
-        let text =
-            String::from_utf8(json(&batch, &Uncompressed).expect("readable")).expect("UTF-8");
-        let mut payload = vec![FORM];
-        Uncompressed.compress(change(text).as_bytes(), &mut payload);
-        Batch { payload, ..batch }
-    }
-
-    #[test]
-    fn a_batch_reads_as_it_was_written() {
-        let opened = open(&draft().seal(&Uncompressed), &Uncompressed).expect("readable");
-        assert_eq!(opened.at, Timestamp(77));
-        assert_eq!(opened.erased, 0);
-        let expected = Entry {
-            by: operator(),
-            events: events(),
-        };
-        assert_eq!(opened.entries, [expected]);
-    }
-
-    #[test]
-    fn what_is_too_large_is_not_added() {
-        let mut draft = draft();
-        let (bytes, count) = (draft.bytes(), draft.events());
-        assert_eq!(draft.push(operator(), events(), 10), None);
-        assert_eq!((draft.bytes(), draft.events()), (bytes, count));
-        assert_eq!(
-            open(&draft.seal(&Uncompressed), &Uncompressed)
-                .expect("readable")
-                .entries
-                .len(),
-            1
-        );
-    }
-
-    #[test]
-    fn a_batch_of_a_newer_program_is_named_not_skipped() {
-        let newer = forged(|text| {
-            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":99"#)
-                .replace(WRITER, "9.9.9")
-        });
-        let expected = PayloadError::TooNew {
-            seq: 3,
-            writer: "9.9.9".into(),
-        };
-        assert_eq!(open(&newer, &Uncompressed), Err(expected.clone()));
-        let unknown_event = forged(|text| {
-            text.replace(r#""oldest_reader":1"#, r#""oldest_reader":99"#)
-                .replace(WRITER, "9.9.9")
-                .replace("number_locked", "number_painted")
-        });
-        assert_eq!(open(&unknown_event, &Uncompressed), Err(expected));
-        let mut form = draft().seal(&Uncompressed);
-        form.payload[0] = 9;
-        assert_eq!(
-            open(&form, &Uncompressed),
-            Err(PayloadError::Form { seq: 3, form: 9 })
-        );
-    }
-
-    fn trunk_batch(trunk: Trunk) -> Batch {
-        let mut draft = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
-        draft
-            .push(
-                operator(),
-                vec![Event::TrunkSet(Box::new(trunk))],
-                usize::MAX,
-            )
-            .expect("no limit");
-        draft.seal(&Uncompressed)
-    }
-
-    #[test]
-    fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
-        let reader = |batch: &Batch| -> u32 {
-            let head: Head = serde_json::from_slice(&json(batch, &Uncompressed).expect("readable"))
-                .expect("JSON");
-            head.oldest_reader
-        };
-        let plain = Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060");
-        let more = Trunk {
-            calls_max: Some(30),
-            ..plain.clone()
-        };
-        assert_eq!(reader(&draft().seal(&Uncompressed)), 1);
-        assert_eq!(reader(&trunk_batch(plain)), 1);
-        let batch = trunk_batch(more.clone());
-        assert_eq!(reader(&batch), 2);
-        let opened = open(&batch, &Uncompressed).expect("readable");
-        assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(more))]);
-    }
-
-    #[test]
-    fn a_trunk_of_the_first_release_reads_as_it_was_meant() {
-        let first = r#"{"trunk_set":{"name":"carrier","peer":"192.0.2.1:5060","enabled":false}}"#;
-        let now = Trunk {
-            enabled: false,
-            ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
-        };
-        let batch = trunk_batch(now.clone());
-        let text =
-            String::from_utf8(json(&batch, &Uncompressed).expect("readable")).expect("UTF-8");
-        let from = text.find(r#"{"trunk_set""#).expect("the event");
-        let to = text
-            .find("]}],\"commitments")
-            .expect("the end of the events");
-        let mut payload = vec![FORM];
-        let old = format!("{}{first}{}", &text[..from], &text[to..]);
-        Uncompressed.compress(old.as_bytes(), &mut payload);
-        let opened = open(&Batch { payload, ..batch }, &Uncompressed).expect("readable");
-        assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(now))]);
-    }
-
-    #[test]
-    fn an_unknown_event_is_an_error() {
-        let unknown = forged(|text| text.replace("number_locked", "number_painted"));
-        assert!(matches!(
-            open(&unknown, &Uncompressed),
-            Err(PayloadError::Broken { .. })
-        ));
-    }
-
-    #[test]
-    fn the_row_cannot_tell_another_number_or_time_than_the_payload() {
-        let batch = draft().seal(&Uncompressed);
-        let renumbered = Batch {
-            seq: 4,
-            ..batch.clone()
-        };
-        let redated = Batch { at: 78, ..batch };
-        for batch in [renumbered, redated] {
-            assert!(matches!(
-                open(&batch, &Uncompressed),
-                Err(PayloadError::Broken { .. })
-            ));
+    let mut kept =
+        personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
+    let mut entries = 0;
+    for kept in &mut kept {
+        let subject = kept.subject();
+        if matches!(kept, Kept::Values { .. }) && is_meant(subject) {
+            *kept = Kept::Erased { subject };
+            entries += 1;
         }
     }
-
-    #[test]
-    fn salts_differ_by_event_and_by_seed() {
-        let salts = [salt(&[1; 32], 0), salt(&[1; 32], 1), salt(&[2; 32], 0)];
-        assert!(salts[0] != salts[1] && salts[0] != salts[2] && salts[1] != salts[2]);
-    }
+    Ok((entries > 0).then(|| Blanked {
+        personal: personal::write(&kept),
+        entries,
+    }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,43 +1,68 @@
 //! Personal values, kept apart from what the hash chain covers.
 //!
-//! An event's phone numbers and the like are not in the journal's payload.
+//! An event's phone numbers and texts are not in the journal's payload.
 //! The payload holds a commitment to them, H(salt ‖ values); salt and values
 //! stand in a column of their own. So they can be blanked, and the chain
 //! stays whole; and without the salt nobody can find the numbers by trying
 //! them all against the commitment.
+//!
+//! The column (form 2) is a byte for the form and a CBOR array with one entry
+//! for each subject of each event, in the order in which the payload names
+//! them. An entry is a map: the subject; the salt and the values, which are a
+//! CBOR map within a byte string, or nothing more once they were blanked. It
+//! has room for the id of a key that seals the values. Form 1 is [`v1`].
 
+pub mod v1;
+
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::batch::Hash;
+use crate::cbor;
 
 /// The version of the column's form.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
-/// What is kept of one event's personal values.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Whom values tell of: one person, or one set of texts, in one object. Says
+/// nothing of who that is, so it may stand where it cannot be erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// The object: the id of a binding.
+    pub of: u64,
+    /// Drawn; never made from what the values say. Each event draws its own:
+    /// who stays in a binding that changes has another one afterwards, and the
+    /// state need not keep any. In form 1, which kept all values of an event
+    /// together, always 0.
+    pub n: u32,
+}
+
+/// What is kept of one subject's values in one event.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Kept {
-    /// The event has none.
-    Nothing,
     /// As they were written.
     Values {
+        /// Whose they are.
+        subject: Subject,
         /// Makes the commitment hold its secret.
         salt: [u8; 16],
-        /// The values, as JSON.
+        /// The values, as CBOR.
         values: Vec<u8>,
     },
     /// They were blanked at a person's request.
-    Erased,
+    Erased {
+        /// Whose they were.
+        subject: Subject,
+    },
 }
 
 impl fmt::Debug for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kept::Nothing => "Nothing",
             Kept::Values { .. } => "Values",
-            Kept::Erased => "Erased",
+            Kept::Erased { .. } => "Erased",
         })
     }
 }
@@ -57,56 +82,97 @@ pub enum PersonalError {
 }
 
 impl Kept {
-    /// What the payload says of these values: `None` where there are none.
-    /// An erased value has a commitment, but no longer the means to make it.
-    pub fn commitment(&self) -> Option<Hash> {
+    /// Whose they are, or were.
+    pub fn subject(&self) -> Subject {
         match self {
-            Kept::Nothing | Kept::Erased => None,
-            Kept::Values { salt, values } => Some(commitment(salt, values)),
+            Kept::Values { subject, .. } | Kept::Erased { subject } => *subject,
         }
     }
 
-    /// Whether these are the values that were committed to.
-    pub fn matches(&self, commitment: Option<Hash>) -> bool {
-        match self {
-            Kept::Erased => commitment.is_some(),
-            Kept::Nothing | Kept::Values { .. } => self.commitment() == commitment,
-        }
+    /// Whether these are the values of this subject that were committed to, or
+    /// their place after they were blanked.
+    pub fn matches(&self, subject: Subject, committed: Hash) -> bool {
+        self.subject() == subject
+            && match self {
+                Kept::Erased { .. } => true,
+                Kept::Values { salt, values, .. } => commitment(salt, values) == committed,
+            }
     }
 }
 
-fn commitment(salt: &[u8; 16], values: &[u8]) -> Hash {
+/// What the payload says of values: H(salt ‖ values).
+pub(crate) fn commitment(salt: &[u8; 16], values: &[u8]) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(salt);
     hasher.update(values);
     Hash(hasher.finalize().into())
 }
 
-/// [`Kept`] with values that are borrowed; written in the same form.
-#[derive(Serialize)]
-enum KeptOut<'a> {
-    Nothing,
-    Values { salt: [u8; 16], values: &'a [u8] },
+/// An entry as it is written.
+#[derive(Serialize, Deserialize)]
+struct Written<'a> {
+    subject: Subject,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow)]
+    salt: Option<Bytes<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow)]
+    values: Option<Bytes<'a>>,
+    /// The key that the values are sealed under, of a program that seals them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<u64>,
 }
 
-/// The column of one batch in the making, event by event.
+/// A byte string, which serde otherwise writes as a list of numbers.
+pub(crate) struct Bytes<'a>(pub Cow<'a, [u8]>);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Bytes<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Bytes<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a byte string")
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+                Ok(Bytes(Cow::Borrowed(bytes)))
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Self::Value, E> {
+                Ok(Bytes(Cow::Owned(bytes)))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// The column of one batch in the making, entry by entry.
 pub(crate) struct Column(Vec<u8>);
 
 impl Column {
-    pub fn new(events: usize, bytes: usize) -> Self {
-        let mut column = Vec::with_capacity(16 + events * 24 + bytes);
+    /// A column that will have so many entries, and so many bytes of values.
+    pub fn new(entries: usize, bytes: usize) -> Self {
+        let mut column = Vec::with_capacity(16 + entries * 64 + bytes);
         column.push(FORM);
-        // A list begins with its length.
-        Self(append(column, &events))
+        Self(cbor::begin_array(column, entries))
     }
 
-    pub fn push_nothing(&mut self) {
-        self.push(&KeptOut::Nothing);
-    }
-
-    /// Gives the commitment to the values.
-    pub fn push_values(&mut self, salt: [u8; 16], values: &[u8]) -> Hash {
-        self.push(&KeptOut::Values { salt, values });
+    /// Adds values, and gives the commitment to them.
+    pub fn push_values(&mut self, subject: Subject, salt: [u8; 16], values: &[u8]) -> Hash {
+        self.push(&Written {
+            subject,
+            salt: Some(Bytes(Cow::Borrowed(&salt))),
+            values: Some(Bytes(Cow::Borrowed(values))),
+            key: None,
+        });
         commitment(&salt, values)
     }
 
@@ -114,40 +180,80 @@ impl Column {
         self.0
     }
 
-    fn push(&mut self, kept: &KeptOut<'_>) {
-        self.0 = append(std::mem::take(&mut self.0), kept);
+    fn push(&mut self, entry: &Written<'_>) {
+        self.0 = cbor::append(std::mem::take(&mut self.0), entry);
     }
-}
-
-fn append(bytes: Vec<u8>, value: &impl Serialize) -> Vec<u8> {
-    postcard::to_extend(value, bytes).expect("plain values always serialise")
 }
 
 /// The column for one batch.
 pub fn write(kept: &[Kept]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(kept.len() * 160);
-    bytes.push(FORM);
-    append(bytes, &kept)
+    let mut column = Column::new(kept.len(), kept.len() * 32);
+    for kept in kept {
+        match kept {
+            Kept::Values {
+                subject,
+                salt,
+                values,
+            } => {
+                column.push_values(*subject, *salt, values);
+            }
+            Kept::Erased { subject } => column.push(&Written {
+                subject: *subject,
+                salt: None,
+                values: None,
+                key: None,
+            }),
+        }
+    }
+    column.finish()
 }
 
-/// The values of one batch, by event.
+/// The values of one batch, in order.
 ///
 /// # Errors
-/// [`PersonalError::Form`] and [`PersonalError::Broken`].
+/// [`PersonalError::Form`] for another form than this, also for form 1;
+/// [`PersonalError::Broken`], also for values that are sealed.
 pub fn read(bytes: &[u8]) -> Result<Vec<Kept>, PersonalError> {
-    match bytes.split_first() {
-        Some((&FORM, rest)) => postcard::from_bytes(rest).map_err(|_| PersonalError::Broken),
-        Some((&form, _)) => Err(PersonalError::Form(form)),
-        None => Err(PersonalError::Broken),
-    }
+    let written: Vec<Written<'_>> = match bytes.split_first() {
+        Some((&FORM, rest)) => cbor::read(rest).ok_or(PersonalError::Broken)?,
+        Some((&form, _)) => return Err(PersonalError::Form(form)),
+        None => return Err(PersonalError::Broken),
+    };
+    let kept = |entry: Written<'_>| match entry {
+        Written {
+            subject,
+            salt: Some(salt),
+            values: Some(values),
+            key: None,
+        } => Some(Kept::Values {
+            subject,
+            salt: (*salt.0).try_into().ok()?,
+            values: values.0.into_owned(),
+        }),
+        Written {
+            subject,
+            salt: None,
+            values: None,
+            key: None,
+        } => Some(Kept::Erased { subject }),
+        Written { .. } => None,
+    };
+    let all: Option<Vec<Kept>> = written.into_iter().map(kept).collect();
+    all.ok_or(PersonalError::Broken)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SUBJECT: Subject = Subject {
+        of: 1_700_000_000_000_000,
+        n: 0xdead_beef,
+    };
+
     fn values(salt: u8, text: &str) -> Kept {
         Kept::Values {
+            subject: SUBJECT,
             salt: [salt; 16],
             values: text.as_bytes().to_vec(),
         }
@@ -155,38 +261,60 @@ mod tests {
 
     #[test]
     fn a_batch_reads_as_it_was_written() {
-        let kept = vec![Kept::Nothing, values(7, "abc"), Kept::Erased];
-        assert_eq!(read(&write(&kept)), Ok(kept));
+        let erased = Kept::Erased {
+            subject: Subject { of: 1, n: 2 },
+        };
+        for kept in [vec![], vec![values(7, "abc"), erased, values(8, "")]] {
+            assert_eq!(read(&write(&kept)), Ok(kept));
+        }
     }
 
     #[test]
-    fn a_column_made_event_by_event_is_the_same() {
-        let kept = [values(7, "abc"), Kept::Nothing, values(8, "")];
-        let mut column = Column::new(3, 3);
-        assert_eq!(
-            Some(column.push_values([7; 16], b"abc")),
-            kept[0].commitment()
-        );
-        column.push_nothing();
-        column.push_values([8; 16], b"");
-        assert_eq!(column.finish(), write(&kept));
-    }
-
-    #[test]
-    fn only_the_written_values_match_their_commitment() {
-        let commitment = values(7, "abc").commitment();
-        assert!(values(7, "abc").matches(commitment));
-        assert!(!values(7, "abd").matches(commitment));
-        assert!(!values(8, "abc").matches(commitment));
-        assert!(!Kept::Nothing.matches(commitment));
-        assert!(Kept::Erased.matches(commitment));
-        assert!(!Kept::Erased.matches(None), "nothing was there to erase");
+    fn only_the_written_values_of_the_subject_match_their_commitment() {
+        let committed = commitment(&[7; 16], b"abc");
+        let other = Subject { n: 1, ..SUBJECT };
+        let erased = Kept::Erased { subject: SUBJECT };
+        assert!(values(7, "abc").matches(SUBJECT, committed));
+        assert!(!values(7, "abd").matches(SUBJECT, committed));
+        assert!(!values(8, "abc").matches(SUBJECT, committed));
+        assert!(!values(7, "abc").matches(other, committed));
+        assert!(erased.matches(SUBJECT, committed));
+        assert!(!erased.matches(other, committed));
     }
 
     #[test]
     fn unknown_and_broken_forms_are_told_apart() {
         assert_eq!(read(&[9, 1, 2]), Err(PersonalError::Form(9)));
+        assert_eq!(read(&v1::write(&[])), Err(PersonalError::Form(1)));
         assert_eq!(read(&[]), Err(PersonalError::Broken));
         assert_eq!(read(&[FORM, 200, 200]), Err(PersonalError::Broken));
+        let mut long = write(&[values(7, "abc")]);
+        long.push(0);
+        assert_eq!(read(&long), Err(PersonalError::Broken));
+    }
+
+    #[test]
+    fn values_without_their_salt_and_sealed_values_are_not_taken_for_erased() {
+        let entry = |salt, key| Written {
+            subject: SUBJECT,
+            salt,
+            values: Some(Bytes(Cow::Borrowed(b"abc"))),
+            key,
+        };
+        let salt = || Some(Bytes(Cow::Borrowed(&[7; 16][..])));
+        for (salt, key, expected) in [
+            (salt(), None, Ok(vec![values(7, "abc")])),
+            (None, None, Err(PersonalError::Broken)),
+            (
+                Some(Bytes(Cow::Borrowed(&[7; 15][..]))),
+                None,
+                Err(PersonalError::Broken),
+            ),
+            (salt(), Some(1), Err(PersonalError::Broken)),
+        ] {
+            let mut column = Column::new(1, 3);
+            column.push(&entry(salt, key));
+            assert_eq!(read(&column.finish()), expected);
+        }
     }
 }

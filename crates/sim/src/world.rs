@@ -18,6 +18,7 @@ mod steps;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use maskline_domain::chance::mix;
 use maskline_domain::{Envelope, Row, State, Timestamp};
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::feed::Bounds;
@@ -36,6 +37,9 @@ use crate::laws::{Broken, Held};
 use crate::model::Model;
 use crate::model::model_clock::ModelClock;
 use crate::model::verify::Answer;
+
+/// So many of the first batches of a world may be written in form 1.
+const FORM_1_BATCHES_MAX: u64 = 200;
 
 /// Whom to answer.
 pub type Caller = u64;
@@ -183,6 +187,8 @@ pub struct World {
     fault: Option<Fault>,
     /// The reference pipeline is under test instead of the real one.
     uses_reference: bool,
+    /// Batches up to this one are written in form 1, as by a program before an update.
+    form_1_upto: u64,
     workload: Workload,
     limits: Limits,
     clocks: Clocks,
@@ -249,6 +255,12 @@ impl World {
             chance,
             fault,
             uses_reference: fault.is_some_and(Fault::is_inner),
+            // Not drawn: the seeds of today play the runs that they have always played.
+            form_1_upto: if seed.is_multiple_of(2) {
+                0
+            } else {
+                mix(seed) % FORM_1_BATCHES_MAX
+            },
             workload,
             limits,
             clocks,

@@ -7,14 +7,13 @@
 use crate::zstd::Zstd;
 use std::collections::BTreeSet;
 
-use maskline_domain::{PhoneNumber, SubsId};
+use maskline_domain::{Event, PhoneNumber, SubsId};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Connection, Error};
 use crate::journal;
-use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, PayloadError};
-use maskline_journal::personal::{self, Kept};
+use maskline_journal::personal::Subject;
 
 /// The list of erasures within the data directory. It is no part of a backup:
 /// a restore needs the newest one, to erase again what the backup still holds.
@@ -62,10 +61,10 @@ pub async fn find(
         for batch in &batches {
             for entry in payload::open(batch, &Zstd)?.entries {
                 for event in entry.events {
-                    let id = event.subs_id();
-                    let (_, personal) = event.split();
-                    if personal.is_some_and(|p| p.a == number || p.b == Some(number)) {
-                        found.extend(id);
+                    if let Event::Bound(binding) | Event::BindingChanged(binding) = event
+                        && (binding.a == number || binding.b == Some(number))
+                    {
+                        found.insert(binding.subs_id);
                     }
                 }
             }
@@ -87,29 +86,10 @@ pub async fn blanked(
     let batches = journal::read(conn, from, BATCHES).await?;
     let mut changes = Vec::new();
     for batch in &batches {
-        if let Some(personal) = blank(batch, ids)? {
-            changes.push((batch.seq, personal));
+        let is_meant = |subject: Subject| ids.contains(&SubsId(subject.of));
+        if let Some(blanked) = payload::blank(batch, &Zstd, is_meant)? {
+            changes.push((batch.seq, blanked.personal));
         }
     }
     Ok((changes, batches.last().map(|last| last.seq + 1)))
-}
-
-/// The personal column of a batch without what concerns `ids`; `None` if it
-/// has nothing of theirs.
-fn blank(batch: &Batch, ids: &BTreeSet<SubsId>) -> Result<Option<Vec<u8>>, PayloadError> {
-    let opened = payload::open(batch, &Zstd)?;
-    let events = opened.entries.iter().flat_map(|entry| &entry.events);
-    let mut kept = personal::read(&batch.personal).map_err(|source| PayloadError::Personal {
-        seq: batch.seq,
-        source,
-    })?;
-    let mut changed = false;
-    for (event, kept) in events.zip(&mut kept) {
-        let concerned = event.subs_id().is_some_and(|id| ids.contains(&id));
-        if concerned && matches!(kept, Kept::Values { .. }) {
-            *kept = Kept::Erased;
-            changed = true;
-        }
-    }
-    Ok(changed.then(|| personal::write(&kept)))
 }

@@ -1,5 +1,6 @@
 //! Events alone make the state: replay, undo and snapshots agree.
 
+use maskline_domain::binding::Extras;
 use maskline_domain::ops::{
     ExpireDue, ForgetCommands, Lock, NoteImport, ThawDue, Unbind, Unlock, UpdateBinding,
 };
@@ -138,8 +139,8 @@ proptest! {
                 world.state.apply(event);
                 let text = serde_json::to_string(event).expect("events are plain data");
                 let read: Event = serde_json::from_str(&text).expect("what was written");
-                let (bare, personal) = read.split();
-                replayed.apply(&bare.join(personal));
+                let (bare, parts) = read.split();
+                replayed.apply(&bare.join(parts.into_iter().map(|(_, values)| values)));
             }
             prop_assert_eq!(world.rows(), after.clone(), "apply after undo of {:?}", act);
             prop_assert_eq!(replayed.rows().collect::<Vec<_>>(), after, "replay of {:?}", act);
@@ -180,14 +181,49 @@ fn an_event_without_its_personal_values_tells_of_nobody() {
     world.stock("FC1", "北京", &["17000000000"]);
     let mut order = axn("15000000000");
     order.b = Party::parse("15800000000");
-    order.extras.out_id = Some("for Li Lei".into());
+    order.extras = Extras {
+        out_id: Some("for Li Lei".into()),
+        out_order_id: Some("order of Li Lei".into()),
+        ring_config: RingConfig::parse(r#"{"AXNRing_N":"Li Lei"}"#).ok(),
+        dtmf_config: Some("keys of Li Lei".into()),
+        speech_model: Some("voice of Li Lei".into()),
+        extend: Some("more of Li Lei".into()),
+    };
     let binding = world.bind(order).expect("free");
-    let (bare, personal) = Event::Bound(Box::new(binding.clone())).split();
+    let (bare, parts) = Event::Bound(Box::new(binding.clone())).split();
     let text = serde_json::to_string(&bare).expect("plain data");
     for secret in ["15000000000", "15800000000", "Li Lei"] {
         assert!(!text.contains(secret), "{text}");
     }
-    assert_eq!(bare.join(personal), Event::Bound(Box::new(binding)));
+    let names: Vec<Part> = parts.iter().map(|&(part, _)| part).collect();
+    assert_eq!(names, [Part::A, Part::B, Part::Texts]);
+    let values = parts.into_iter().map(|(_, values)| values);
+    assert_eq!(bare.join(values), Event::Bound(Box::new(binding)));
+}
+
+#[test]
+fn each_part_of_an_event_can_be_erased_without_the_others() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000"]);
+    let mut order = axn("15000000000");
+    order.b = Party::parse("15800000000");
+    order.extras.extend = Some("more".into());
+    let binding = world.bind(order).expect("free");
+    let erased = |binding: &Binding, part| {
+        let mut binding = binding.clone();
+        match part {
+            Part::A => binding.a = PhoneNumber::ERASED,
+            Part::B => binding.b = None,
+            Part::Texts => binding.extras = Extras::default(),
+        }
+        binding
+    };
+    for part in [Part::A, Part::B, Part::Texts] {
+        let (bare, parts) = Event::Bound(Box::new(binding.clone())).split();
+        let others = parts.into_iter().filter(|(its, _)| *its != part);
+        let read = bare.join(others.map(|(_, values)| values));
+        assert_eq!(read, Event::Bound(Box::new(erased(&binding, part))));
+    }
 }
 
 #[test]

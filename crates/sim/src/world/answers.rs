@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use maskline_domain::{Actor, Entry, Envelope, Event, Outcome, Refusal, Timestamp};
 use maskline_journal::batch::Batch;
-use maskline_journal::payload::{self, Draft};
+use maskline_journal::payload::v1::writer;
+use maskline_journal::payload::{self, Draft, Opened};
 use maskline_journal::pipeline::{Input, Output, SubmitError};
 use maskline_journal::replay;
 
@@ -155,7 +156,12 @@ impl World {
     fn append(&mut self, draft: Draft, round: Round) -> Held {
         let compression = self.disk.compression;
         let memory = draft.memory();
-        let (mut batch, decided) = replay::seal(draft, compression);
+        let (mut batch, mut decided) = replay::seal(draft, compression);
+        if batch.seq <= self.form_1_upto {
+            batch = in_form_1(batch, compression);
+            decided.tip.hash = batch.hash;
+            decided.bytes = (batch.payload.len() + batch.personal.len()) as u64;
+        }
         self.decided = match self.fault {
             // What is written wrongly is handed on as wrongly.
             Some(fault) => {
@@ -312,6 +318,18 @@ fn is_of(entry: &Entry, envelope: &Envelope) -> bool {
         (Actor::Customer { .. }, _) | (Actor::Operator { .. } | Actor::Job { .. }, _) => true,
     };
     entry.by == envelope.by && id_is_its
+}
+
+/// The same batch as a program before form 2 would have written it.
+fn in_form_1(batch: Batch, compression: &dyn Compression) -> Batch {
+    match payload::open(&batch, compression) {
+        Ok(Opened { at, entries, .. }) => {
+            let place = (batch.seq, at);
+            writer::write(place, batch.prev_hash, [9; 32], entries, compression)
+        }
+        // Whoever judges it will say so.
+        Err(_) => batch,
+    }
 }
 
 /// Writes a batch anew as a fault would have it.

@@ -6,7 +6,6 @@ use maskline_journal::Compression;
 use maskline_journal::batch::{Batch, Hash, Tip};
 use maskline_journal::feed::{Bounds, Feed, Next};
 use maskline_journal::payload::{self, WRITER};
-use maskline_journal::personal::{self, Kept};
 use maskline_journal::replay::{self, Decoded};
 use maskline_journal::snapshot::Seal;
 use std::fmt;
@@ -200,7 +199,7 @@ impl Disk {
     }
 
     /// Blanks what the journal tells of the parties of a binding that has
-    /// ended. Says in how many events.
+    /// ended. Says how many entries that were.
     ///
     /// # Errors
     /// [`NoStart`] when a batch cannot be read.
@@ -208,18 +207,11 @@ impl Disk {
         let failed = |error: &dyn std::fmt::Display| NoStart(error.to_string());
         let mut erased = 0;
         for batch in self.journal.iter_mut().chain(&mut self.unsynced) {
-            let opened = payload::open(batch, self.compression).map_err(|error| failed(&error))?;
-            let mut kept = personal::read(&batch.personal).map_err(|error| failed(&error))?;
-            let events = opened.entries.iter().flat_map(|entry| &entry.events);
-            let before = erased;
-            for (event, kept) in events.zip(&mut kept) {
-                if event.subs_id() == Some(binding) && matches!(kept, Kept::Values { .. }) {
-                    *kept = Kept::Erased;
-                    erased += 1;
-                }
-            }
-            if erased > before {
-                batch.personal = personal::write(&kept);
+            let blanked =
+                payload::blank(batch, self.compression, |subject| subject.of == binding.0);
+            if let Some(blanked) = blanked.map_err(|error| failed(&error))? {
+                batch.personal = blanked.personal;
+                erased += blanked.entries;
             }
         }
         Ok(erased)

@@ -28,6 +28,32 @@ fn no_law_is_broken() {
 }
 
 #[test]
+fn worlds_play_both_forms_of_the_journal_and_the_change_between_them() {
+    let mut mixed = 0;
+    for seed in [11, 12, 13, 15] {
+        let mut world = World::new(seed, None);
+        let mut is_mixed = false;
+        for _ in 0..4_000 {
+            world
+                .step()
+                .unwrap_or_else(|broken| panic!("{seed}: {broken:?}"));
+            let forms = world
+                .disk()
+                .contents()
+                .0
+                .iter()
+                .map(|batch| batch.payload[0]);
+            let forms: Vec<u8> = forms.collect();
+            assert!(forms.is_sorted(), "{seed}: form 1 comes first");
+            is_mixed |= forms.first() == Some(&1) && forms.last() == Some(&2);
+        }
+        mixed += usize::from(is_mixed);
+        assert!(seed % 2 == 1 || !is_mixed);
+    }
+    assert_eq!(mixed, 3);
+}
+
+#[test]
 fn the_plain_pipeline_breaks_no_law_either() {
     let tally = held(World::with_reference_pipeline(7), 10_000).tally();
     assert!(tally.bound > 100 && tally.crashes > 5, "{tally:?}");

@@ -351,6 +351,12 @@ async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
             .expect("readable")
             .is_empty()
     );
+    for batch in journal::read(&mut store.conn, 1, 100).await.expect("SQL") {
+        let text = show::batch(&batch, &Zstd, true).expect("readable");
+        for told in [&party(0).reveal(), "order of 0", "more of 0"] {
+            assert!(!text.contains(told), "{text}");
+        }
+    }
     for file in std::fs::read_dir(store.dir.path()).expect("listable") {
         let bytes = std::fs::read(file.expect("entry").path()).expect("readable");
         let holds = |text: &str| {

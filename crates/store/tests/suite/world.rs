@@ -14,6 +14,7 @@ pub fn bind(a: u64, at: Option<PhoneNumber>, expires_at: Timestamp) -> Envelope 
         expires_at,
         extras: Extras {
             out_id: Some(format!("order of {a}").into()),
+            extend: Some(format!("more of {a}").into()),
             ..Extras::default()
         },
         ..bind_request(POOL, Product::Axn, party(a), None)

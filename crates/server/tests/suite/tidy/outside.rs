@@ -28,6 +28,7 @@ const NAMED: [(&str, &[&str]); 6] = [
     (
         "journal",
         &[
+            "cbor4ii",
             "hex",
             "postcard",
             "serde",

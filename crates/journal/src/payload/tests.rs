@@ -1,0 +1,348 @@
+use super::*;
+use crate::compression::Uncompressed;
+use maskline_domain::binding::{Extras, Owner};
+use maskline_domain::{
+    AccessKey, AccessKeyId, AccountId, Binding, PhoneNumber, PoolKey, Product, RingConfig, SubsId,
+    Trunk, TrunkName, UserName,
+};
+
+fn operator() -> Actor {
+    Actor::Operator { name: "op".into() }
+}
+
+fn number(digits: &str) -> PhoneNumber {
+    PhoneNumber::parse(digits).expect("digits")
+}
+
+fn events() -> Vec<Event> {
+    vec![
+        Event::UserDeleted {
+            account: AccountId::new("acme"),
+            name: UserName::new("user1"),
+        },
+        Event::NumberLocked {
+            x: number("17000000001"),
+        },
+        Event::EpochBegun {
+            epoch: 2,
+            subs_id_floor: SubsId(9),
+        },
+    ]
+}
+
+/// A binding that tells of everybody it can.
+pub(super) fn binding() -> Binding {
+    let term = Timestamp(5)..Timestamp(500);
+    let (x, a) = (number("17000000001"), number("15000000000"));
+    Binding {
+        b: Some(number("15800000000")),
+        record: true,
+        ring_timeout_s: Some(30),
+        extras: Extras {
+            out_id: Some("for Li Lei".into()),
+            out_order_id: Some("order of Li Lei".into()),
+            ring_config: RingConfig::parse(r#"{"AXNRing_N":"100000001"}"#).ok(),
+            dtmf_config: Some("keys of Li Lei".into()),
+            speech_model: Some("voice of Li Lei".into()),
+            extend: Some("more of Li Lei".into()),
+        },
+        owner: Some(Owner {
+            pool: PoolKey::new("FC1"),
+            account: AccountId::new("acme"),
+        }),
+        ..Binding::new(SubsId(7_000_000), Product::Axn, x, a, term)
+    }
+}
+
+fn draft_of(all: impl IntoIterator<Item = Vec<Event>>) -> Draft {
+    let mut draft = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
+    for events in all {
+        draft
+            .push(operator(), events, usize::MAX)
+            .expect("no limit");
+    }
+    draft
+}
+
+fn draft() -> Draft {
+    draft_of([events()])
+}
+
+/// Two commands, three events that tell of persons, and others around them.
+fn personal_events() -> [Vec<Event>; 2] {
+    let bare = Binding {
+        b: None,
+        extras: Extras::default(),
+        ..binding()
+    };
+    let mut first = events();
+    first.insert(1, Event::Bound(Box::new(binding())));
+    let changed = Event::BindingChanged(Box::new(bare.clone()));
+    [first, vec![changed, Event::Bound(Box::new(bare))]]
+}
+
+/// The body of a payload with another in its place, in the same row.
+fn forged(batch: &Batch, from: &str, to: &str) -> Batch {
+    assert_eq!(from.len(), to.len(), "no length in the body changes");
+    let (form, body) = unpack(batch, &Uncompressed).expect("readable");
+    let at = body
+        .windows(from.len())
+        .position(|part| part == from.as_bytes());
+    let at = at.expect("it is there");
+    let mut payload = vec![form];
+    payload.extend_from_slice(&body);
+    payload[1 + at..][..to.len()].copy_from_slice(to.as_bytes());
+    Batch {
+        payload,
+        ..batch.clone()
+    }
+}
+
+/// A batch of a program to come.
+fn newer(mut draft: Draft) -> Batch {
+    draft.oldest_reader = READER + 1;
+    draft.seal(&Uncompressed)
+}
+
+#[test]
+fn a_batch_reads_as_it_was_written() {
+    let opened = open(&draft().seal(&Uncompressed), &Uncompressed).expect("readable");
+    assert_eq!(opened.at, Timestamp(77));
+    assert_eq!(opened.erased, 0);
+    let expected = Entry {
+        by: operator(),
+        events: events(),
+    };
+    assert_eq!(opened.entries, [expected]);
+}
+
+#[test]
+fn personal_values_are_read_again_and_stand_beside_the_payload() {
+    let batch = draft_of(personal_events()).seal(&Uncompressed);
+    for told in ["Li Lei", "100000001"] {
+        let holds = |bytes: &[u8]| {
+            bytes
+                .windows(told.len())
+                .any(|part| part == told.as_bytes())
+        };
+        assert!(!holds(&batch.payload) && holds(&batch.personal), "{told}");
+    }
+    for party in ["15000000000", "15800000000"] {
+        let holds = |bytes: &[u8], told: &[u8]| bytes.windows(told.len()).any(|part| part == told);
+        assert!(holds(&batch.personal, party.as_bytes()));
+        for told in [party.as_bytes(), &number(party).packed().to_be_bytes()] {
+            assert!(!holds(&batch.payload, told), "{party}");
+        }
+    }
+    let opened = open(&batch, &Uncompressed).expect("readable");
+    let read = opened.entries.into_iter().map(|entry| entry.events);
+    assert_eq!(read.collect::<Vec<_>>(), personal_events());
+}
+
+#[test]
+fn each_subject_of_an_event_has_values_of_its_own() {
+    let batch = draft_of(personal_events()).seal(&Uncompressed);
+    let kept = personal::read(&batch.personal).expect("readable");
+    // A, B and texts of the first; A alone of the others.
+    assert_eq!(kept.len(), 5);
+    let subjects: Vec<Subject> = kept.iter().map(Kept::subject).collect();
+    assert!(subjects.iter().all(|subject| subject.of == 7_000_000));
+    let mut numbers: Vec<u32> = subjects.iter().map(|subject| subject.n).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 5);
+
+    let whole = binding();
+    for (gone, left) in [
+        (
+            0,
+            Binding {
+                a: PhoneNumber::ERASED,
+                ..whole.clone()
+            },
+        ),
+        (
+            1,
+            Binding {
+                b: None,
+                ..whole.clone()
+            },
+        ),
+        (
+            2,
+            Binding {
+                extras: Extras::default(),
+                ..whole.clone()
+            },
+        ),
+    ] {
+        let blanked = blank(&batch, &Uncompressed, |subject| subject == subjects[gone]);
+        let blanked = blanked.expect("readable").expect("it is there");
+        assert_eq!(blanked.entries, 1);
+        let batch = Batch {
+            personal: blanked.personal,
+            ..batch.clone()
+        };
+        let opened = open(&batch, &Uncompressed).expect("readable");
+        assert_eq!(opened.erased, 1);
+        assert_eq!(opened.entries[0].events[1], Event::Bound(Box::new(left)));
+        let [_, second] = personal_events();
+        assert_eq!(opened.entries[1].events, second);
+        let again = blank(&batch, &Uncompressed, |subject| subject == subjects[gone]);
+        assert_eq!(again, Ok(None));
+    }
+    let of_another = blank(&batch, &Uncompressed, |subject| subject.of == 1);
+    assert_eq!(of_another, Ok(None));
+}
+
+#[test]
+fn values_of_another_subject_are_not_taken() {
+    let batch = draft_of(personal_events()).seal(&Uncompressed);
+    let mut kept = personal::read(&batch.personal).expect("readable");
+    let mut broken = Vec::new();
+    kept.swap(0, 1);
+    broken.push(kept.clone());
+    kept.swap(0, 1);
+    let subject = kept[0].subject();
+    kept[1] = Kept::Erased { subject };
+    broken.push(kept.clone());
+    kept.pop();
+    broken.push(kept);
+    for kept in broken {
+        let batch = Batch {
+            personal: personal::write(&kept),
+            ..batch.clone()
+        };
+        assert!(open(&batch, &Uncompressed).is_err());
+    }
+}
+
+#[test]
+fn what_is_too_large_is_not_added() {
+    let mut draft = draft_of(personal_events());
+    let (bytes, count) = (draft.bytes(), draft.events());
+    let [more, _] = personal_events();
+    assert_eq!(draft.push(operator(), more, 10), None);
+    assert_eq!((draft.bytes(), draft.events()), (bytes, count));
+    let opened = open(&draft.seal(&Uncompressed), &Uncompressed).expect("readable");
+    let read = opened.entries.into_iter().map(|entry| entry.events);
+    assert_eq!(read.collect::<Vec<_>>(), personal_events());
+}
+
+#[test]
+fn a_batch_of_a_newer_program_is_named_not_skipped() {
+    let batch = newer(draft());
+    let expected = PayloadError::TooNew {
+        seq: 3,
+        writer: WRITER.to_owned(),
+    };
+    assert_eq!(open(&batch, &Uncompressed), Err(expected.clone()));
+    let unknown_event = forged(&batch, "number_locked", "number_washed");
+    assert_eq!(open(&unknown_event, &Uncompressed), Err(expected));
+    let mut form = draft().seal(&Uncompressed);
+    form.payload[0] = 9;
+    assert_eq!(
+        open(&form, &Uncompressed),
+        Err(PayloadError::Form { seq: 3, form: 9 })
+    );
+}
+
+#[test]
+fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
+    let reader = |batch: &Batch| -> u32 {
+        let (_, body) = unpack(batch, &Uncompressed).expect("readable");
+        cbor::read::<Head>(&body).expect("a head").oldest_reader
+    };
+    let trunk_batch =
+        |trunk: Trunk| draft_of([vec![Event::TrunkSet(Box::new(trunk))]]).seal(&Uncompressed);
+    let plain = Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060");
+    let more = Trunk {
+        calls_max: Some(30),
+        sources: vec![[192, 0, 2, 7].into()],
+        ..plain.clone()
+    };
+    assert_eq!(reader(&draft().seal(&Uncompressed)), 1);
+    assert_eq!(reader(&trunk_batch(plain)), 1);
+    let batch = trunk_batch(more.clone());
+    assert_eq!(reader(&batch), 2);
+    let opened = open(&batch, &Uncompressed).expect("readable");
+    assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(more))]);
+}
+
+#[test]
+fn addresses_networks_and_secrets_read_as_they_were_written() {
+    let trunk = Trunk {
+        sources: vec![
+            [192, 0, 2, 7].into(),
+            [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(),
+        ],
+        media_networks: ["198.51.100.0/24", "2001:db8::/32"]
+            .map(|network| network.parse().expect("a network"))
+            .to_vec(),
+        sip_advertised: "198.51.100.1:5060".parse().ok(),
+        rtp_advertised: "2001:db8::7".parse().ok(),
+        home_area: Some(number("0571")),
+        ..Trunk::new(TrunkName::new("carrier"), "sip.carrier.example")
+    };
+    let key = AccessKey {
+        id: AccessKeyId::new("LTAI1"),
+        account: AccountId::new("acme"),
+        user: Some(UserName::new("user1")),
+        sealed_secret: vec![0, 23, 24, 255].into(),
+        active: true,
+        created_at: Timestamp(-5),
+    };
+    let events = vec![
+        Event::TrunkSet(Box::new(trunk)),
+        Event::KeySet(key),
+        Event::EmergencyNumbersSet {
+            numbers: vec![number("110"), number("4001234567")],
+        },
+    ];
+    let batch = draft_of([events.clone()]).seal(&Uncompressed);
+    let opened = open(&batch, &Uncompressed).expect("readable");
+    assert_eq!(opened.entries[0].events, events);
+}
+
+#[test]
+fn an_unknown_event_is_an_error() {
+    let unknown = forged(
+        &draft().seal(&Uncompressed),
+        "number_locked",
+        "number_washed",
+    );
+    assert!(matches!(
+        open(&unknown, &Uncompressed),
+        Err(PayloadError::Broken { .. })
+    ));
+}
+
+#[test]
+fn the_row_cannot_tell_another_number_or_time_than_the_payload() {
+    let batch = draft().seal(&Uncompressed);
+    let renumbered = Batch {
+        seq: 4,
+        ..batch.clone()
+    };
+    let redated = Batch { at: 78, ..batch };
+    for batch in [renumbered, redated] {
+        assert!(matches!(
+            open(&batch, &Uncompressed),
+            Err(PayloadError::Broken { .. })
+        ));
+    }
+}
+
+#[test]
+fn salts_differ_by_place_and_by_seed() {
+    let salts = [drawn(&[1; 32], 0), drawn(&[1; 32], 1), drawn(&[2; 32], 0)];
+    assert!(salts[0] != salts[1] && salts[0] != salts[2] && salts[1] != salts[2]);
+}
+
+#[test]
+fn the_names_of_parts_are_those_that_are_read() {
+    for part in [Part::A, Part::B, Part::Texts] {
+        let named = cbor::append(Vec::new(), &name(part));
+        assert_eq!(cbor::read(&named), Some(part));
+    }
+}
