@@ -9,7 +9,8 @@
 //! where the caller hears why. `trunk_failover` says which trunk is dialled next, `progress` what the caller is
 //! told and hears while it waits, `ring_tone` which tone that is; `hold` are the changes of the media, before the
 //! answer and after. How each situation ends stands in `ending`, what is played in `prompt`, and `forecast` says
-//! beforehand what a caller will meet.
+//! beforehand what a caller will meet. While it lasts a call tells its `milestone`s, each with the write of the record
+//! that it belongs to.
 //!
 //! A call lives by the binding as it was when the INVITE came. Unbinding and expiry during a call are no
 //! inputs: the call goes on, the next one fails.
@@ -23,6 +24,7 @@ pub mod ending;
 pub mod forecast;
 mod hold;
 mod input;
+pub mod milestone;
 mod progress;
 pub mod prompt;
 pub mod ring_tone;
@@ -33,6 +35,7 @@ pub use action::{Action, AnnounceBy, ProgressMedia};
 pub use ending::{Ending, Reason};
 pub use forecast::{Forecast, Question, forecast, predict};
 pub use input::{CallerMedia, Input, MediaAccess, MediaFault};
+pub use milestone::{Milestone, Owed, Reached};
 pub use prompt::{Notice, Prompt, Sound};
 
 use crate::binding::Binding;
@@ -261,6 +264,8 @@ pub struct Call {
     /// Why the call must not go on, though an answer is still awaited.
     halted: Option<(Reason, Releaser)>,
     row: Row,
+    /// Whether recording has begun.
+    is_recorded: bool,
     milestones: Milestones,
     deadline_ms: Option<u64>,
     terms: CallTerms,
@@ -274,6 +279,7 @@ impl Call {
             tone: None,
             halted: None,
             row: Row::Unwritten(None),
+            is_recorded: false,
             milestones: Milestones {
                 arrived: now.wall,
                 ..Milestones::default()
@@ -342,18 +348,38 @@ impl Call {
     }
 
     /// The end: the record is written or closed, and nothing is awaited any more.
-    fn close(&mut self, ending: Ending, released_by: Releaser, now: Moment) -> [Action; 2] {
+    fn close(&mut self, ending: Ending, released_by: Releaser, now: Moment) -> Vec<Action> {
         self.over(now);
+        let reached = |milestone| {
+            Action::Reached(Reached {
+                milestone,
+                at: now.wall,
+            })
+        };
+        let mut actions = Vec::from([reached(Milestone::Ended)]);
+        actions.extend(self.is_recorded.then(|| reached(Milestone::Recorded)));
         let closing = Closing {
             milestones: self.milestones,
             ending,
             released_by,
         };
         let row = match std::mem::replace(&mut self.row, Row::Unwritten(None)) {
-            Row::Unwritten(binding) => Action::WriteRow(binding, closing),
+            Row::Unwritten(binding) => {
+                actions.insert(0, self.started(now));
+                Action::WriteRow(binding, closing)
+            }
             Row::Opened => Action::CloseRow(closing),
         };
-        [row, Action::Forget]
+        actions.extend([row, Action::Forget]);
+        actions
+    }
+
+    /// The call has its record from when its route was known, whenever that is written.
+    fn started(&self, now: Moment) -> Action {
+        Action::Reached(Reached {
+            milestone: Milestone::Started,
+            at: self.milestones.routed.unwrap_or(now.wall),
+        })
     }
 
     fn over(&mut self, now: Moment) {

@@ -1,6 +1,6 @@
 //! The call record (CDR): what is kept of a call, one a call.
 
-use crate::call::{Closing, Reason};
+use crate::call::{Closing, Milestone, Reached, Reason, Releaser};
 use crate::{Binding, PhoneNumber, SubsId, Timestamp};
 use std::fmt;
 
@@ -100,6 +100,23 @@ impl CallRecord {
         self.b = binding.b;
         self.out_id = binding.extras.out_id.as_deref().map(str::to_owned);
         self.out_order_id = binding.extras.out_order_id.as_deref().map(str::to_owned);
+    }
+
+    /// Takes when the call came to a milestone, so that its record tells it while it lasts.
+    pub fn take_milestone(&mut self, reached: Reached) {
+        match reached.milestone {
+            Milestone::Ringing => self.ringing_at = Some(reached.at),
+            Milestone::Answered => self.answered_at = Some(reached.at),
+            Milestone::Started | Milestone::Ended | Milestone::Recorded => {}
+        }
+    }
+
+    /// Takes that its node died with the call, as its next start finds it, and what was recorded of it.
+    pub fn take_loss(&mut self, at: Timestamp, recording: Option<String>) {
+        self.released_at = Some(at);
+        self.situation = Some(NODE_LOST.to_owned());
+        self.release_by = Some(Releaser::Platform.name().to_owned());
+        self.recording = recording.or_else(|| self.recording.take());
     }
 
     /// Takes how the call went.

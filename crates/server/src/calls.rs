@@ -3,8 +3,8 @@
 //! [`maskline_switch`] is the heart: it turns datagrams and answers into what is to be sent, asked, recorded
 //! and relayed. The `driver` carries that out on a thread of its own, `thread`. [`sip_connections`] are the
 //! streams beside the datagrams; [`maskline_media`] carries the sound, plays and records; [`call_store`] asks
-//! the ledger and writes the records; `lost_calls` closes those of a process that was killed; `interfaces`
-//! are the addresses of the machine. [`calls_handle`] shows what goes on, `metrics` counts it,
+//! the ledger and writes the records, with what is [`owed`] for milestones; `lost_calls` closes those of a
+//! process that was killed; `interfaces` are the addresses of the machine. [`calls_handle`] shows what goes on, `metrics` counts it,
 //! `rejected_messages` are those that became no call and [`unknown_sources`] where SIP comes from that
 //! belongs to no trunk; `trunk_freshness` tells whether changed trunks are in use, `trunk_tests` are those
 //! that somebody waits for; `passwords` opens those of trunks; `resolver` asks for host names, of trunks
@@ -18,6 +18,7 @@ mod interfaces;
 mod lookups;
 mod lost_calls;
 mod metrics;
+pub mod owed;
 mod passwords;
 mod rejected_messages;
 mod resolver;

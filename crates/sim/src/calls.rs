@@ -41,6 +41,8 @@ pub enum Slip {
     NoEnd,
     /// A call leaves no record.
     NoRecord,
+    /// A milestone of a call that lasts is kept to itself.
+    NoMilestone,
     /// Ports are not given back.
     KeptPorts,
     /// Media goes to somebody else.
@@ -59,11 +61,12 @@ pub enum Slip {
 
 impl Slip {
     /// Each of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::WrongParty,
         Self::Telltale,
         Self::NoEnd,
         Self::NoRecord,
+        Self::NoMilestone,
         Self::KeptPorts,
         Self::StrayMedia,
         Self::WrongKey,

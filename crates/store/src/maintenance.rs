@@ -9,6 +9,7 @@ use crate::db::{Connection, Error, sqlite};
 use crate::failure::{self, Done};
 use crate::records::call;
 use crate::records::history;
+use crate::records::owed;
 use crate::records::projection::Projection;
 use crate::snapshot;
 use crate::{journal, meta};
@@ -119,9 +120,11 @@ impl Maintenance {
                 let mut erased = 0;
                 for binding in bindings {
                     erased += u64::from(history::erase(conn, *binding).await?);
+                    owed::erase(conn, *binding).await?;
                     erased += call::erase(conn, *binding).await?;
                 }
                 if let Some(number) = number {
+                    owed::erase_number(conn, *number).await?;
                     erased += call::erase_number(conn, *number).await?;
                 }
                 Ok(erased)

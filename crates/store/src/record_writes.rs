@@ -1,5 +1,5 @@
 //! What the one write connection writes of calls besides the journal: their records, which callers
-//! wait for.
+//! wait for, each with what is owed for the milestones that it tells, in one transaction.
 //!
 //! Every piece is small and may run twice.
 
@@ -8,16 +8,20 @@ use maskline_domain::Timestamp;
 use crate::db::{Connection, Error};
 use crate::failure::{self, Done};
 use crate::records::call::{self, RowChange};
+use crate::records::owed;
+use maskline_domain::call::Owed;
 use maskline_domain::call_record::CallRecord;
 use maskline_journal::Append;
 
 /// A write to the records that somebody waits for.
 #[derive(Debug)]
 pub enum RecordWrite {
-    /// The open row of a call.
-    OpenCall(Box<CallRecord>),
-    /// The end of a call.
-    CloseCall(Box<CallRecord>),
+    /// The open row of a call, and what is owed for its beginning.
+    OpenCall(Box<CallRecord>, Vec<Owed>),
+    /// How far a call is that lasts, and what is owed for that. Not worth a write if nothing is.
+    UpdateCall(Box<CallRecord>, Vec<Owed>),
+    /// The end of a call, and what is owed for it.
+    CloseCall(Box<CallRecord>, Vec<Owed>),
     /// Closes what earlier runs of a node left open.
     CloseLostCalls {
         /// The node.
@@ -28,6 +32,8 @@ pub enum RecordWrite {
         at: Timestamp,
         /// Those of them that have a recording, each with its file.
         recordings: Vec<(String, String)>,
+        /// What is owed for the ends of them, each with its call.
+        owed: Box<[(String, Owed)]>,
     },
 }
 
@@ -54,7 +60,7 @@ impl RecordWrite {
     pub fn is_urgent(&self) -> bool {
         matches!(
             self,
-            RecordWrite::OpenCall(_) | RecordWrite::CloseLostCalls { .. }
+            RecordWrite::OpenCall(..) | RecordWrite::CloseLostCalls { .. }
         )
     }
 }
@@ -62,16 +68,16 @@ impl RecordWrite {
 /// Carries out a slice of record writes in one transaction. A conflict fails
 /// one of them; a full disk fails all.
 ///
-/// Calls are opened before any is closed, so that the two writes of one call
-/// keep their order.
+/// Calls are opened before any is updated or closed, so that the writes of one
+/// call keep their order. What is owed with a write that fails is not written.
 pub async fn write_records<'a>(
     conn: &mut Connection,
     writes: impl ExactSizeIterator<Item = &'a RecordWrite>,
 ) -> Done<Vec<Result<u64, RecordError>>> {
     let mut slice = Slice::new(writes);
     // Each statement costs a turn of the thread that runs SQLite, and that of
-    // one call alone is a transaction anyway.
-    let is_several = slice.results.len() > 1 || !slice.others.is_empty();
+    // one call alone that owes nothing is a transaction anyway.
+    let is_several = slice.results.len() > 1 || !slice.others.is_empty() || slice.owes();
     let outcome = if is_several {
         conn.transaction(async |conn| slice.write(conn).await).await
     } else {
@@ -92,6 +98,7 @@ pub async fn write_records<'a>(
 /// Record writes, sorted by what they need, and what became of each.
 struct Slice<'a> {
     opened: Calls<'a>,
+    updated: Calls<'a>,
     closed: Calls<'a>,
     others: Vec<(usize, &'a RecordWrite)>,
     results: Vec<Result<u64, RecordError>>,
@@ -102,41 +109,63 @@ struct Slice<'a> {
 struct Calls<'a> {
     records: Vec<&'a CallRecord>,
     places: Vec<usize>,
+    /// What is owed with each.
+    owed: Vec<&'a [Owed]>,
 }
 
 impl<'a> Slice<'a> {
     fn new(writes: impl ExactSizeIterator<Item = &'a RecordWrite>) -> Self {
         let mut slice = Self {
             opened: Calls::default(),
+            updated: Calls::default(),
             closed: Calls::default(),
             others: Vec::new(),
             results: vec![Ok(1); writes.len()],
         };
         for (place, write) in writes.enumerate() {
             match write {
-                RecordWrite::OpenCall(record) => slice.opened.add(record, place),
-                RecordWrite::CloseCall(record) => slice.closed.add(record, place),
+                RecordWrite::OpenCall(record, owed) => slice.opened.add(record, owed, place),
+                RecordWrite::UpdateCall(record, owed) => slice.updated.add(record, owed, place),
+                RecordWrite::CloseCall(record, owed) => slice.closed.add(record, owed, place),
                 RecordWrite::CloseLostCalls { .. } => slice.others.push((place, write)),
             }
         }
         slice
     }
 
+    /// Whether anything is owed with any of them.
+    fn owes(&self) -> bool {
+        let all = [&self.opened, &self.updated, &self.closed];
+        all.into_iter()
+            .any(|calls| calls.owed.iter().any(|owed| !owed.is_empty()))
+    }
+
     async fn write(&mut self, conn: &mut Connection) -> Result<(), Error> {
         self.opened
             .write(conn, RowChange::Open, &mut self.results)
             .await?;
+        for record in &self.updated.records {
+            call::update(conn, record).await?;
+        }
         self.closed
             .write(conn, RowChange::Close, &mut self.results)
             .await?;
+        for calls in [&self.opened, &self.updated, &self.closed] {
+            owed::write(conn, &calls.owed_with(&self.results)).await?;
+        }
         for &(place, write) in &self.others {
             if let RecordWrite::CloseLostCalls {
                 node,
                 boot,
                 at,
                 recordings,
+                owed,
             } = write
             {
+                let owed: Vec<_> = (owed.iter())
+                    .map(|(call_id, owed)| (call_id.as_str(), owed))
+                    .collect();
+                owed::write(conn, &owed).await?;
                 let closed = call::close_lost(conn, node, boot, *at, recordings).await?;
                 self.results[place] = Ok(closed);
             }
@@ -146,9 +175,18 @@ impl<'a> Slice<'a> {
 }
 
 impl<'a> Calls<'a> {
-    fn add(&mut self, record: &'a CallRecord, place: usize) {
+    fn add(&mut self, record: &'a CallRecord, owed: &'a [Owed], place: usize) {
         self.records.push(record);
         self.places.push(place);
+        self.owed.push(owed);
+    }
+
+    /// What is owed with those of them that were written, each with its call.
+    fn owed_with(&self, results: &[Result<u64, RecordError>]) -> Vec<(&'a str, &'a Owed)> {
+        let each = self.records.iter().zip(&self.places).zip(&self.owed);
+        each.filter(|((_, place), _)| results[**place].is_ok())
+            .flat_map(|((record, _), owed)| owed.iter().map(|owed| (record.call_id.as_str(), owed)))
+            .collect()
     }
 
     /// When several rows together meet a constraint, none of them is written,

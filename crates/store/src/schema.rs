@@ -4,7 +4,7 @@
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 7] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -28,4 +28,5 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 7] = [
         "one journal",
         include_str!("../migrations/0007_one_journal.sql"),
     ),
+    (8, "owed", include_str!("../migrations/0008_owed.sql")),
 ];

@@ -1,6 +1,6 @@
 //! What a call wants done becomes messages and outputs.
 
-use super::active_call::WaitsForPorts;
+use super::active_call::{ActiveCall, WaitsForPorts};
 use super::codecs::Codecs;
 use super::ladder::Way;
 use super::media::Unfit;
@@ -8,7 +8,9 @@ use super::media_reach::Reach;
 use super::types::recording_file;
 use super::{CallKey, LeaseRequest, Output, RecordingRequest, Switch};
 use crate::{TrunkPeer, peers};
-use maskline_domain::call::{Action as CallAction, Input as CallInput, MediaFault, Moment, Side};
+use maskline_domain::call::{
+    Action as CallAction, Input as CallInput, MediaFault, Milestone, Moment, Reached, Side,
+};
 use maskline_sip::endpoint::{self, Input as SipInput};
 
 impl Switch {
@@ -17,11 +19,13 @@ impl Switch {
             return;
         };
         match action {
+            CallAction::Reached(reached) => self.reach(key, reached),
             CallAction::OpenRow(connection) => {
                 live.record.take_binding(&connection.binding);
                 live.record.callee = Some(connection.callee);
                 let row = Box::new(live.record.opened(now.wall));
-                self.outputs.push_back(Output::OpenRow(key, row));
+                let reached = std::mem::take(&mut live.reached);
+                self.outputs.push_back(Output::OpenRow(key, row, reached));
             }
             CallAction::PlaceSilent(place) => {
                 let silent = live.trunks.get(place).map(|trunk| trunk.peer.hop);
@@ -71,6 +75,24 @@ impl Switch {
             }
             CallAction::CloseRow(closing) => live.take_closing(&closing),
             CallAction::Forget => self.forget(key),
+        }
+    }
+
+    /// Its beginning and its end go with rows that are written anyway; what is between has none.
+    fn reach(&mut self, key: CallKey, reached: Reached) {
+        let Some(live) = self.calls.get_mut(&key) else {
+            return;
+        };
+        live.record.take_milestone(reached);
+        match reached.milestone {
+            Milestone::Ringing | Milestone::Answered => {
+                let record = Box::new(live.record.clone());
+                let output = Output::Reached(key, record, reached);
+                self.outputs.push_back(output);
+            }
+            Milestone::Started | Milestone::Ended | Milestone::Recorded => {
+                live.reached.push(reached);
+            }
         }
     }
 
@@ -212,9 +234,10 @@ impl Switch {
         self.legs.remove(&live.caller_leg);
         live.callee_leg.map(|leg| self.legs.remove(&leg));
         let is_recorded = live.record.released_at.is_some();
-        self.outputs.push_back(Output::Finish(
-            key,
-            is_recorded.then(|| Box::new(live.record)),
-        ));
+        let ActiveCall {
+            record, reached, ..
+        } = *live;
+        let record = is_recorded.then(|| Box::new(record));
+        self.outputs.push_back(Output::Finish(key, record, reached));
     }
 }

@@ -3,7 +3,7 @@
 use super::ladder::{Ladder, Way};
 use super::media::Media;
 use crate::TrunkPeer;
-use maskline_domain::call::{AnnounceBy, Call, CallLimit, Closing, Moment, Side, Sound};
+use maskline_domain::call::{AnnounceBy, Call, CallLimit, Closing, Moment, Reached, Side, Sound};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{PhoneNumber, TrunkName};
 use maskline_sip::endpoint::LegId;
@@ -20,6 +20,8 @@ pub(super) enum WaitsForPorts {
 pub(super) struct ActiveCall {
     pub call: Call,
     pub record: CallRecord,
+    /// Milestones to which it has come, and that go with the next write of its row.
+    pub reached: Vec<Reached>,
     pub ladder: Ladder,
     /// When it arrived, on the clock that never jumps.
     pub began_ms: u64,

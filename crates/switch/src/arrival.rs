@@ -66,6 +66,7 @@ impl Switch {
         let mut live = ActiveCall {
             call: Call::new(terms, now),
             record,
+            reached: Vec::new(),
             ladder: Default::default(),
             began_ms: now.tick_ms,
             x,

@@ -1,6 +1,6 @@
 //! What the shell sees of a switch: settings, inputs and outputs.
 
-use maskline_domain::call::{CallKey, Notice, Side, Sound};
+use maskline_domain::call::{CallKey, Notice, Reached, Side, Sound};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::{AccountId, PoolKey, Timestamp, ToneCode, Trunk, TrunkName};
@@ -109,8 +109,10 @@ pub enum Output {
     TrunkChanged(TrunkName, TrunkChange),
     /// Ask the state for the route.
     AskRoute(CallKey, RouteQuery),
-    /// Make the open row durable.
-    OpenRow(CallKey, Box<CallRecord>),
+    /// Make the open row durable, with what is owed for the milestones to which the call has come by it.
+    OpenRow(CallKey, Box<CallRecord>, Vec<Reached>),
+    /// A call that lasts has come to a milestone. Only if something is owed for it, this is written into its open row.
+    Reached(CallKey, Box<CallRecord>, Reached),
     /// Find two ports for media.
     LeaseMedia(CallKey, LeaseRequest),
     /// Look up the addresses of this host name, which a description has in the place of an address. It is one
@@ -129,8 +131,11 @@ pub enum Output {
     Record(CallKey, RecordingRequest),
     /// Send this key to one side as an RTP event (RFC 4733).
     SendDigit(CallKey, Side, char),
-    /// The call is over. Stop its relay if it has one; close its record if it has one.
-    Finish(CallKey, Option<Box<CallRecord>>),
+    /// The call is over. Stop its relay if it has one; close its record if it has one, with what is owed for the
+    /// milestones to which the call has come by it. Of these [`Milestone::Recorded`] holds only if the file is whole.
+    ///
+    /// [`Milestone::Recorded`]: maskline_domain::call::Milestone::Recorded
+    Finish(CallKey, Option<Box<CallRecord>>, Vec<Reached>),
 }
 
 /// What can change about a trunk.

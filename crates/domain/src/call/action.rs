@@ -1,6 +1,6 @@
 //! What a call wants done. How that is said in SIP is for who carries it out; what is said, and when, is not.
 
-use super::{Closing, Ending, Prompt, Side, Sound};
+use super::{Closing, Ending, Prompt, Reached, Side, Sound};
 use crate::binding::Binding;
 use crate::number::PhoneNumber;
 use crate::routing::Connection;
@@ -9,6 +9,9 @@ use crate::tone::ToneCode;
 /// What is to be done.
 #[derive(Debug)]
 pub enum Action {
+    /// The call has come to a milestone. What is owed for it is written with the row that is written next among the
+    /// same actions; where none is, by a write of its own, if anything is owed.
+    Reached(Reached),
     /// Make the open row durable, then say [`super::Input::RowOpened`].
     OpenRow(Box<Connection>),
     /// Nobody took the call at this place, counted like [`Action::DialCallee::trunk`]: for a while others are

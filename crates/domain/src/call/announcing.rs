@@ -83,7 +83,7 @@ impl Call {
                     status,
                     ..announcing.ending
                 };
-                self.close(ending, Releaser::Caller, now).into()
+                self.close(ending, Releaser::Caller, now)
             }
             // It hears on at its new address.
             Input::OfferFits(Side::Caller) => vec![Action::AcceptOffer(Side::Caller)],

@@ -63,7 +63,7 @@ impl Call {
         });
         self.wait_for(super::ANSWER_WAIT_MAX_S, now);
         self.row = Row::Opened;
-        vec![Action::OpenRow(connection)]
+        vec![self.started(now), Action::OpenRow(connection)]
     }
 
     pub(super) fn on_opening(&mut self, plan: Plan, input: Input, now: Moment) -> Vec<Action> {
@@ -105,7 +105,7 @@ impl Call {
     fn refuse_before_dialling(&mut self, reason: Reason, now: Moment) -> Vec<Action> {
         match self.halted {
             Some((reason, Releaser::Caller)) => {
-                self.close(Ending::of(reason), Releaser::Caller, now).into()
+                self.close(Ending::of(reason), Releaser::Caller, now)
             }
             Some((reason, by)) => self.announce(Ending::of(reason), by, Heard::default(), now),
             None => self.announce(

@@ -6,8 +6,8 @@ use super::progress::Heard;
 use super::talking::Talking;
 use super::trunk_failover::{Attempt, TrunkRefusal};
 use super::{
-    Action, Call, CallerMedia, Ending, Input, MediaAccess, Moment, Plan, Reason, Releaser, Side,
-    State, passed_on,
+    Action, Call, CallerMedia, Ending, Input, MediaAccess, Milestone, Moment, Plan, Reached,
+    Reason, Releaser, Side, State, passed_on,
 };
 use crate::tone::ToneCode;
 
@@ -149,11 +149,17 @@ impl Call {
             return Vec::new();
         };
         dialling.attempt.is_reached = true;
+        let is_first = self.milestones.ringing.is_none();
         self.milestones.ringing.get_or_insert(now.wall);
         self.deadline_ms = Some(dialling.attempt.ring_end_ms);
-        dialling
+        let told = dialling
             .heard
-            .on_progress(status, early_media, caller, tone)
+            .on_progress(status, early_media, caller, tone);
+        let reached = is_first.then_some(Action::Reached(Reached {
+            milestone: Milestone::Ringing,
+            at: now.wall,
+        }));
+        reached.into_iter().chain(told).collect()
     }
 
     fn answered(
@@ -172,8 +178,12 @@ impl Call {
             records_later: plan.record && access == MediaAccess::Awaited,
         });
         let stop = was.heard.tone_plays.then_some(Action::StopRinging);
+        let reached = Action::Reached(Reached {
+            milestone: Milestone::Answered,
+            at: now.wall,
+        });
         let mut actions: Vec<Action> = stop.into_iter().collect();
-        actions.push(Action::AnswerCaller);
+        actions.extend([Action::AnswerCaller, reached]);
         // What we do not understand we cannot record, nor speak into.
         if plan.record && access == MediaAccess::Ready {
             actions.extend(self.record());

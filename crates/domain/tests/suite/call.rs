@@ -4,6 +4,7 @@ mod admission;
 mod chance;
 mod matrix;
 mod media_changes;
+mod milestones;
 mod provisional_responses;
 mod recording;
 mod scenarios;
@@ -99,6 +100,7 @@ fn name(action: &Action) -> String {
         )
     };
     match action {
+        Action::Reached(reached) => format!("reached {}", reached.milestone.name()),
         Action::OpenRow(_) => "open row".into(),
         Action::PlaceSilent(place) => format!("silent place {place}"),
         Action::DialCallee {
@@ -141,6 +143,13 @@ fn name(action: &Action) -> String {
     }
 }
 
+/// The same of several, without milestones: those have a table of their own.
+fn names(actions: impl IntoIterator<Item = Action>) -> Vec<String> {
+    let is_done = |action: &Action| !matches!(action, Action::Reached(_));
+    let done = actions.into_iter().filter(is_done);
+    done.map(|action| name(&action)).collect()
+}
+
 /// Plays a story, one second between what happens, and checks what is done each time.
 fn play(terms: CallTerms, story: Vec<(Input, &[&str])>) {
     let mut tick_ms = 0;
@@ -152,7 +161,7 @@ fn play(terms: CallTerms, story: Vec<(Input, &[&str])>) {
         };
         let shown = format!("{input:?}");
         let actions = call.handle(input, moment(tick_ms));
-        let done: Vec<String> = actions.iter().map(name).collect();
+        let done = names(actions);
         assert_eq!(done, expected, "after {shown}");
     }
     assert_eq!(

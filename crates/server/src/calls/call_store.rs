@@ -5,12 +5,13 @@ mod known_trunks;
 mod record_writer;
 
 use super::calls_handle::CallsHandle;
+use super::owed::OWES;
 use super::trunk_names::TrunkNames;
 use crate::ledger::{CallRecords, Ledger, ReadError, Seeds, Touch};
 use crate::seal::Sealer;
 use arc_swap::ArcSwap;
 use known_trunks::{KnownTrunks, known};
-use maskline_domain::call::{Ending, Reason, ring_tone};
+use maskline_domain::call::{Ending, Reached, Reason, ring_tone};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{self, RouteQuery};
 use maskline_domain::state::Trunks;
@@ -62,7 +63,7 @@ impl CallStore {
     ) -> Self {
         Self {
             ledger,
-            record_writer: RecordWriter::open(records, news.clone()),
+            record_writer: RecordWriter::open(records, news.clone(), OWES),
             news,
             seeds: Seeds::default(),
             sealer,
@@ -136,8 +137,15 @@ impl CallStore {
     }
 
     /// Makes the open row of a call durable; [`Input::RowOpened`] follows.
-    pub fn open_row(&self, key: CallKey, record: Box<CallRecord>) {
-        self.hand_over(RecordRequest::Open(key, record));
+    pub fn open_row(&self, key: CallKey, record: Box<CallRecord>, reached: Vec<Reached>) {
+        self.hand_over(RecordRequest::Open(key, record, reached));
+    }
+
+    /// Writes what is owed for a milestone of a call that lasts, and how far it is; nothing if nothing is owed.
+    pub fn note_milestone(&self, record: Box<CallRecord>, reached: Reached) {
+        if let Some(update) = RecordRequest::update(OWES, record, reached) {
+            self.hand_over(update);
+        }
     }
 
     /// Waits for what the media of a call came to and writes its end, trying again for as long as the disk
@@ -146,9 +154,10 @@ impl CallStore {
         &self,
         statistics: oneshot::Receiver<Statistics>,
         record: Option<Box<CallRecord>>,
+        reached: Vec<Reached>,
     ) {
         if let Some(record) = record {
-            self.hand_over(RecordRequest::Finish(statistics, record));
+            self.hand_over(RecordRequest::Finish(statistics, record, reached));
         }
     }
 

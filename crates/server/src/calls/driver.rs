@@ -266,7 +266,8 @@ impl Driver {
                     self.give(Input::Routed(key, Some(routing)));
                 }
             }
-            Output::OpenRow(key, record) => self.call_store.open_row(key, record),
+            Output::OpenRow(key, record, reached) => self.call_store.open_row(key, record, reached),
+            Output::Reached(_, record, reached) => self.call_store.note_milestone(record, reached),
             Output::LeaseMedia(key, request) => {
                 let lease = self.media.lease(key, &request);
                 self.give(Input::MediaLeased(key, lease));
@@ -279,10 +280,10 @@ impl Driver {
             Output::StopPlaying(key, side) => self.media.stop_playing(key, side),
             Output::Record(key, wish) => self.media.record(key, wish),
             Output::SendDigit(key, side, digit) => self.media.send_digit(key, side, digit),
-            Output::Finish(key, record) => {
+            Output::Finish(key, record, reached) => {
                 self.config.calls_handle.metrics().ended(record.as_deref());
                 let statistics = self.media.finish(key);
-                self.call_store.finish_call(statistics, record);
+                self.call_store.finish_call(statistics, record, reached);
             }
         }
     }

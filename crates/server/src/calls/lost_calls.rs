@@ -1,6 +1,7 @@
 //! The calls of a process that was killed: their rows are open, and their recordings may lie on the disk.
 
 use super::Config;
+use super::owed::OWES;
 use crate::ledger::CallRecords;
 use maskline_domain::Timestamp;
 use maskline_switch::recording_file;
@@ -16,7 +17,7 @@ pub(super) async fn close(config: &Config, records: &CallRecords) {
         directory.and_then(|config| recording(&config.directory, call_id, arrived_at))
     };
     match records
-        .close_lost_calls(&config.node, &config.boot, recording_of)
+        .close_lost_calls(&config.node, &config.boot, recording_of, OWES)
         .await
     {
         Ok(0) => {}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use maskline_domain::Timestamp;
+use maskline_domain::call::{Milestone, Owed, Reached};
 use maskline_domain::call_record::CallRecord;
 use maskline_store::db;
 use maskline_store::record_writes::{RecordError, RecordWrite};
@@ -44,7 +45,7 @@ impl CallRecords {
     /// # Errors
     /// [`RecordError`].
     pub async fn open_call(&self, call: CallRecord) -> Result<(), RecordError> {
-        let write = RecordWrite::OpenCall(Box::new(call));
+        let write = RecordWrite::OpenCall(Box::new(call), Vec::new());
         self.write(write).await.map(|_| ())
     }
 
@@ -53,13 +54,14 @@ impl CallRecords {
     /// # Errors
     /// [`RecordError`].
     pub async fn close_call(&self, call: CallRecord) -> Result<(), RecordError> {
-        let write = RecordWrite::CloseCall(Box::new(call));
+        let write = RecordWrite::CloseCall(Box::new(call), Vec::new());
         self.write(write).await.map(|_| ())
     }
 
     /// Closes the calls that earlier runs of this node left open, and says how
     /// many there were. `recording_of` is asked for the recording of each, by
-    /// its id and when it arrived.
+    /// its id and when it arrived; `owes` for what is owed for its end, and for
+    /// a recording that there is.
     ///
     /// # Errors
     /// [`LostCallsError`].
@@ -68,20 +70,36 @@ impl CallRecords {
         node: &str,
         boot: &str,
         recording_of: impl Fn(&str, Timestamp) -> Option<String>,
+        owes: impl Fn(Reached, &CallRecord) -> Vec<Owed>,
     ) -> Result<u64, LostCallsError> {
         let lost = call::lost(&self.shared.readers, node, boot).await?;
         if lost.is_empty() {
             return Ok(0);
         }
-        let recordings = lost.into_iter().filter_map(|(call_id, arrived_at)| {
-            let file = recording_of(&call_id, arrived_at)?;
-            Some((call_id, file))
-        });
+        let at = clocks::read().wall;
+        let (mut recordings, mut owed) = (Vec::new(), Vec::new());
+        for call in lost {
+            let recording = recording_of(&call.call_id, call.arrived_at);
+            let ended = [Milestone::Ended].into_iter();
+            let reached = ended.chain(recording.is_some().then_some(Milestone::Recorded));
+            match call.record {
+                Ok(mut record) => {
+                    record.take_loss(at, recording.clone());
+                    let owes =
+                        reached.flat_map(|milestone| owes(Reached { milestone, at }, &record));
+                    owed.extend(owes.map(|owed| (call.call_id.clone(), owed)));
+                }
+                // It is closed all the same; nobody can say what would be owed for it.
+                Err(error) => tracing::error!(%error, "what is owed for a lost call is not known"),
+            }
+            recordings.extend(recording.map(|file| (call.call_id, file)));
+        }
         let write = RecordWrite::CloseLostCalls {
             node: node.to_owned(),
             boot: boot.to_owned(),
-            at: clocks::read().wall,
-            recordings: recordings.collect(),
+            at,
+            recordings,
+            owed: owed.into(),
         };
         Ok(self.write(write).await?)
     }

@@ -2,7 +2,8 @@
 //!
 //! A call carries its record until it ends, and opens and closes its row from
 //! it. So the writer takes an erased person out of each record that it is
-//! handed, if the call arrived before the erasure. Kept in memory alone: calls
+//! handed, if the call arrived before the erasure, and writes nothing that is
+//! owed with it, which may tell of that person. Kept in memory alone: calls
 //! do not outlive the process, and what a restart closes it does not fill.
 
 use maskline_domain::call_record::CallRecord;
@@ -51,26 +52,35 @@ impl Erasures {
             return;
         }
         for write in writes {
-            if let RecordWrite::OpenCall(record) | RecordWrite::CloseCall(record) = write {
-                erased.apply(record);
+            if let RecordWrite::OpenCall(record, owed)
+            | RecordWrite::UpdateCall(record, owed)
+            | RecordWrite::CloseCall(record, owed) = write
+                && erased.apply(record)
+            {
+                owed.clear();
             }
         }
     }
 }
 
 impl Erased {
-    fn apply(&self, record: &mut CallRecord) {
+    /// Says whether anybody was taken out.
+    fn apply(&self, record: &mut CallRecord) -> bool {
+        let mut is_changed = false;
         // A binding that has ended decides over no later call.
         let binding = record.subs_id;
         if binding.is_some_and(|binding| self.bindings.contains_key(&binding)) {
             record.erase();
+            is_changed = true;
         }
         let parties = [record.caller, record.callee, record.a, record.b];
         for party in parties.into_iter().flatten() {
             let erased_at = self.numbers.get(&party);
             if erased_at.is_some_and(|at| record.arrived_at <= *at) {
                 record.erase_number(party);
+                is_changed = true;
             }
         }
+        is_changed
     }
 }

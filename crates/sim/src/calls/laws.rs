@@ -1,7 +1,7 @@
 //! What must hold of each call, looked at when it is over.
 
 use maskline_domain::PhoneNumber;
-use maskline_domain::call::Prompt;
+use maskline_domain::call::{Milestone, Prompt, Reached};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::trunk::PromptPolicy;
 use maskline_switch::{MediaEnd, MediaPath, Repeat, Side};
@@ -20,6 +20,8 @@ pub(super) struct Track {
     pub callee_phones: Vec<PhoneId>,
     /// The id under which a row was opened.
     pub opened: Option<String>,
+    /// Milestones, with the writes of its row in their order.
+    pub milestones: Vec<Reached>,
     pub played: Option<Prompt>,
     /// How the trunk of the caller lets prompts be heard.
     pub prompts: PromptPolicy,
@@ -59,6 +61,7 @@ impl Track {
             expected: None,
             callee_phones: Vec::new(),
             opened: None,
+            milestones: Vec::new(),
             played: None,
             prompts,
             ended: None,
@@ -93,6 +96,31 @@ impl Track {
         }
     }
 
+    /// The law of milestones: each that the record knows of was told once, in order, at the same time, and no other.
+    fn has_told_milestones(&self, record: Option<&CallRecord>) -> Result<(), String> {
+        let known = record.map_or_else(Vec::new, |record| {
+            let recorded = record.recording.as_ref().and(record.released_at);
+            let known = [
+                (Milestone::Ringing, record.ringing_at),
+                (Milestone::Answered, record.answered_at),
+                (Milestone::Ended, record.released_at),
+                (Milestone::Recorded, recorded),
+            ];
+            let reached =
+                |(milestone, at): (Milestone, Option<_>)| at.map(|at| Reached { milestone, at });
+            known.into_iter().filter_map(reached).collect()
+        });
+        let (started, told) = match self.milestones.split_first() {
+            Some((first, rest)) if first.milestone == Milestone::Started => (true, rest),
+            _ => (false, &self.milestones[..]),
+        };
+        if started != record.is_some() || told != known {
+            let told = &self.milestones;
+            return Err(format!("it told the milestones {told:?}: {record:?}"));
+        }
+        Ok(())
+    }
+
     /// The law of the one record. `record` is what the switch hands over at the end.
     ///
     /// # Errors
@@ -105,12 +133,13 @@ impl Track {
         let Some(record) = record else {
             return match is_owed {
                 true => Err("it left no record".to_owned()),
-                false => Ok(()),
+                false => self.has_told_milestones(None),
             };
         };
         if !is_owed {
             return Err("it left a record that nobody asked for".to_owned());
         }
+        self.has_told_milestones(Some(record))?;
         let wrong = |what: &str| Err(format!("its record has another {what}: {record:?}"));
         let at = |moment: Option<maskline_domain::Timestamp>| moment.map(|at| at.millis());
         let released = at(record.released_at);

@@ -418,7 +418,7 @@ impl SingleCall<'_> {
                 let routed = Input::Routed(key, Some(Box::new(routing)));
                 self.plan(1, Coming::Tell(routed));
             }
-            Output::OpenRow(key, _) => self.plan(1, Coming::Tell(Input::RowOpened(key, true))),
+            Output::OpenRow(key, ..) => self.plan(1, Coming::Tell(Input::RowOpened(key, true))),
             Output::LeaseMedia(key, _) => {
                 let at = |port| SocketAddr::new(SWITCH.ip(), port);
                 let lease = Lease {
@@ -439,6 +439,7 @@ impl SingleCall<'_> {
             }
             Output::StopPlaying(..)
             | Output::Record(..)
+            | Output::Reached(..)
             | Output::SendDigit(..)
             | Output::Finish(..) => {}
         }

@@ -39,6 +39,7 @@ fn each_slip_is_found() {
         (Slip::Telltale, "a number was told to the other side"),
         (Slip::NoEnd, "it ended 0 times"),
         (Slip::NoRecord, "it left no record"),
+        (Slip::NoMilestone, "it told the milestones"),
         (Slip::KeptPorts, "leases are left"),
         (Slip::StrayMedia, "media goes to somebody else"),
         (Slip::WrongKey, "which nobody pressed"),

@@ -88,23 +88,51 @@ pub async fn write(
     Ok(calls.len())
 }
 
-/// The calls of `node` that an earlier run than `boot` left open: their ids, and
-/// when they arrived.
+/// Writes into the open row of a call how far it is, so that the row tells it even if its node dies. A closed row
+/// stays.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn lost(
-    readers: &Readers,
-    node: &str,
-    boot: &str,
-) -> Result<Vec<(String, Timestamp)>, Error> {
-    let select = sql("SELECT call_id, arrived_at FROM call_record \
-         WHERE state = 'open' AND node = ? AND boot <> ? ORDER BY call_id")
-    .bind(node)
-    .bind(boot);
+pub async fn update(conn: &mut Connection, call: &CallRecord) -> Result<(), Error> {
+    let update = sql(
+        "UPDATE call_record SET trunk_out = ?, ringing_at = ?, answered_at = ? \
+         WHERE call_id = ? AND state = 'open'",
+    )
+    .bind(&call.trunk_out)
+    .bind(call.ringing_at.map(|at| at.0))
+    .bind(call.answered_at.map(|at| at.0))
+    .bind(&call.call_id);
+    conn.execute(update).await.map(|_| ())
+}
+
+/// A call that an earlier run left open.
+#[derive(Debug)]
+pub struct LostCall {
+    /// Its id.
+    pub call_id: String,
+    /// When it arrived.
+    pub arrived_at: Timestamp,
+    /// What is known of it, if its row can be read.
+    pub record: Result<CallRecord, Unreadable>,
+}
+
+/// The calls of `node` that an earlier run than `boot` left open. There are no more than a node carries at once.
+///
+/// # Errors
+/// Those of the database.
+pub async fn lost(readers: &Readers, node: &str, boot: &str) -> Result<Vec<LostCall>, Error> {
+    let select = sql("SELECT state, ")
+        .push(COLUMNS)
+        .push(" FROM call_record WHERE state = 'open' AND node = ? AND boot <> ? ORDER BY call_id")
+        .bind(node)
+        .bind(boot);
     let rows = readers.fetch_all(select).await?;
-    let call = |row: &Row| -> Result<(String, Timestamp), Error> {
-        Ok((row.get("call_id")?, Timestamp(row.get("arrived_at")?)))
+    let call = |row: &Row| -> Result<LostCall, Error> {
+        Ok(LostCall {
+            call_id: row.get("call_id")?,
+            arrived_at: Timestamp(row.get("arrived_at")?),
+            record: listed(row).map(|(record, _)| record),
+        })
     };
     rows.iter().map(call).collect()
 }

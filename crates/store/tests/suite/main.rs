@@ -3,6 +3,7 @@
 mod directory;
 mod journal;
 mod machine;
+mod owed;
 mod owners;
 mod pipeline;
 mod records;

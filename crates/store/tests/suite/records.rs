@@ -27,7 +27,7 @@ fn record(id: &str, arrived_at: i64) -> CallRecord {
 }
 
 fn open(id: &str) -> RecordWrite {
-    RecordWrite::OpenCall(Box::new(record(id, 1)))
+    RecordWrite::OpenCall(Box::new(record(id, 1)), Vec::new())
 }
 
 async fn slice(store: &mut Store, writes: &[RecordWrite]) -> Vec<Result<u64, RecordError>> {
@@ -71,7 +71,7 @@ async fn a_large_slice_opens_and_closes_each_call_once() {
             released_at: Some(Timestamp(9)),
             ..record(id, 1)
         };
-        RecordWrite::CloseCall(Box::new(record))
+        RecordWrite::CloseCall(Box::new(record), Vec::new())
     };
     writes.splice(0..0, ids.iter().skip(1).map(closed));
     let results = slice(&mut store, &writes).await;
@@ -99,7 +99,10 @@ async fn a_full_disk_fails_a_whole_slice_and_leaves_no_transaction() {
         .expect("SQL");
     let mut large = record("c2", 2);
     large.ladder = Some("x".repeat(1 << 20));
-    let writes = [open("c1"), RecordWrite::OpenCall(Box::new(large))];
+    let writes = [
+        open("c1"),
+        RecordWrite::OpenCall(Box::new(large), Vec::new()),
+    ];
     let results = slice(&mut store, &writes).await;
     assert_eq!(results, vec![Err(RecordError::NotDurable); 2]);
 
@@ -121,7 +124,7 @@ async fn a_refused_call_is_recorded_by_closing_it() {
         one_way: Some(false),
         ..record("c1", 5)
     };
-    let write = RecordWrite::CloseCall(Box::new(refused.clone()));
+    let write = RecordWrite::CloseCall(Box::new(refused.clone()), Vec::new());
     assert_eq!(slice(&mut store, &[write]).await, [Ok(1)]);
     let readers = store.owned.readers(1).await.expect("readable");
     let found = call::get(&readers, "c1").await.expect("SQL");
@@ -132,10 +135,10 @@ async fn a_refused_call_is_recorded_by_closing_it() {
 async fn calls_are_found_by_what_they_have() {
     let mut store = store().await;
     for (id, at) in [("c1", 10), ("c2", 20), ("c3", 30)] {
-        let write = RecordWrite::OpenCall(Box::new(record(id, at)));
+        let write = RecordWrite::OpenCall(Box::new(record(id, at)), Vec::new());
         slice(&mut store, &[write]).await;
     }
-    let close = RecordWrite::CloseCall(Box::new(record("c2", 20)));
+    let close = RecordWrite::CloseCall(Box::new(record("c2", 20)), Vec::new());
     slice(&mut store, &[close]).await;
     let all = Filter {
         limit: 9,
@@ -208,7 +211,7 @@ async fn thousands_of_calls_of_one_moment_are_each_on_one_page() {
         ..record(&format!("c{n}"), 5)
     };
     let writes: Vec<_> = (0..3_000)
-        .map(|n| RecordWrite::CloseCall(Box::new(record(n))))
+        .map(|n| RecordWrite::CloseCall(Box::new(record(n)), Vec::new()))
         .collect();
     slice(&mut store, &writes).await;
     let readers = store.owned.readers(1).await.expect("readable");
@@ -338,7 +341,11 @@ async fn erasing_blanks_the_parties_and_keeps_the_call() {
     assert_eq!(erased.expect("SQL"), 1, "though it goes on");
     let mut closed = record("c1", 1);
     closed.erase_number(party(2));
-    slice(&mut store, &[RecordWrite::CloseCall(Box::new(closed))]).await;
+    slice(
+        &mut store,
+        &[RecordWrite::CloseCall(Box::new(closed), Vec::new())],
+    )
+    .await;
     let readers = store.owned.readers(1).await.expect("readable");
     let found = call::get(&readers, "c1").await.expect("SQL").expect("kept");
     let (found, _) = found.expect("readable");

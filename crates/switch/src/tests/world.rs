@@ -109,6 +109,8 @@ pub struct World {
     pub to_callee: Vec<u8>,
     pub opened: Vec<CallRecord>,
     pub finished: Vec<Option<CallRecord>>,
+    /// Milestones, each behind the write that it goes with.
+    pub milestones: Vec<String>,
     pub paths: Vec<MediaPath>,
     /// What a side may be sent before it is heard, where that has changed.
     pub unheard: Vec<(Side, Unheard)>,
@@ -194,6 +196,7 @@ impl World {
             to_callee: Vec::new(),
             opened: Vec::new(),
             finished: Vec::new(),
+            milestones: Vec::new(),
             paths: Vec::new(),
             unheard: Vec::new(),
             played: Vec::new(),
@@ -364,7 +367,8 @@ impl World {
                 self.switch
                     .handle_input(Input::Routed(key, routing), moment);
             }
-            Output::OpenRow(key, record) => {
+            Output::OpenRow(key, record, reached) => {
+                self.note_milestones("open", &record, &reached);
                 self.opened.push(*record);
                 self.switch
                     .handle_input(Input::RowOpened(key, self.answers.durable), moment);
@@ -404,7 +408,29 @@ impl World {
                 assert!(path.is_some(), "what is recorded is known before");
                 self.files.push(wish.file);
             }
-            Output::Finish(_, record) => self.finished.push(record.map(|record| *record)),
+            Output::Reached(_, record, reached) => {
+                self.note_milestones("on its own", &record, &[reached]);
+            }
+            Output::Finish(_, record, reached) => {
+                let written = record.as_deref().cloned().unwrap_or_default();
+                self.note_milestones("closed", &written, &reached);
+                self.finished.push(record.map(|record| *record));
+            }
+        }
+    }
+
+    /// By which write a call tells its milestones, and whether its record has their times.
+    fn note_milestones(&mut self, write: &str, record: &CallRecord, reached: &[Reached]) {
+        for Reached { milestone, at } in reached {
+            let known = match milestone {
+                Milestone::Started => Some(record.arrived_at).filter(|arrived| arrived <= at),
+                Milestone::Ringing => record.ringing_at.filter(|rang| rang == at),
+                Milestone::Answered => record.answered_at.filter(|answered| answered == at),
+                Milestone::Ended | Milestone::Recorded => record.released_at,
+            };
+            assert!(known.is_some(), "{milestone:?} is not in {record:?}");
+            self.milestones
+                .push(format!("{write}: {}", milestone.name()));
         }
     }
 

@@ -4,7 +4,7 @@ use super::{TERMS, binding, connection, moment, name};
 use maskline_domain::ToneCode;
 use maskline_domain::call::{
     Action, AnnounceBy, Call, CallLimit, CallTerms, CallerMedia, DialOptions, Input, MediaAccess,
-    MediaFault, Notice, ProgressMedia, Side,
+    MediaFault, Milestone, Notice, ProgressMedia, Side,
 };
 use maskline_domain::routing::{Route, Situation};
 use maskline_domain::trunk::PromptPolicy;
@@ -187,6 +187,10 @@ struct Tally {
     /// Whether the callee was offered the codec of the tone alone.
     toned: bool,
     recordings: u32,
+    /// Milestones, in the order in which they came.
+    milestones: Vec<Milestone>,
+    /// Those of them that wait for the row that is written next.
+    unwritten: Vec<Milestone>,
     /// Legs that were dialled and not hung up.
     ringing: i32,
 }
@@ -196,9 +200,24 @@ impl Tally {
         for action in actions {
             assert_eq!(self.forgotten, 0, "after forget: {}", name(action));
             match action {
-                Action::OpenRow(_) => self.opened_rows += 1,
-                Action::WriteRow(..) => self.written += 1,
-                Action::CloseRow(_) => self.closed += 1,
+                Action::Reached(reached) => self.reach(reached.milestone),
+                Action::OpenRow(_) => {
+                    self.opened_rows += 1;
+                    assert_eq!(std::mem::take(&mut self.unwritten), [Milestone::Started]);
+                }
+                Action::WriteRow(..) => {
+                    self.written += 1;
+                    let expected = [Milestone::Started, Milestone::Ended];
+                    assert_eq!(std::mem::take(&mut self.unwritten), expected);
+                }
+                Action::CloseRow(_) => {
+                    self.closed += 1;
+                    let expected: &[Milestone] = match self.recordings {
+                        0 => &[Milestone::Ended],
+                        _ => &[Milestone::Ended, Milestone::Recorded],
+                    };
+                    assert_eq!(std::mem::take(&mut self.unwritten), expected);
+                }
                 Action::Forget => self.forgotten += 1,
                 Action::TellCaller { status, media } => self.tell(*status, *media),
                 Action::StopRinging => {
@@ -218,6 +237,19 @@ impl Tally {
                 }
                 Action::CancelCallee(_) | Action::HangUp(Side::Callee, _) => self.ringing -= 1,
                 _ => {}
+            }
+        }
+        assert!(self.unwritten.is_empty(), "its row is written at once");
+    }
+
+    fn reach(&mut self, milestone: Milestone) {
+        let before = self.milestones.last();
+        assert!(before < Some(&milestone), "each comes once, and in order");
+        self.milestones.push(milestone);
+        match milestone {
+            Milestone::Ringing | Milestone::Answered => assert_eq!(self.opened_rows, 1),
+            Milestone::Started | Milestone::Ended | Milestone::Recorded => {
+                self.unwritten.push(milestone);
             }
         }
     }
@@ -285,6 +317,10 @@ proptest! {
         prop_assert!(tally.recordings <= 1);
         prop_assert_eq!(tally.opened_rows, tally.closed, "an opened row is closed once");
         prop_assert_eq!(tally.opened_rows + tally.written, u32::from(is_known), "a known call has one row");
+        let is_told = tally.milestones.first() == Some(&Milestone::Started)
+            && tally.milestones.contains(&Milestone::Ended);
+        prop_assert_eq!(is_told, is_known, "a known call tells its beginning and its end");
+        prop_assert_eq!(tally.milestones.is_empty(), !is_known);
         prop_assert_eq!(tally.ringing, 0, "no leg is left");
     }
 }

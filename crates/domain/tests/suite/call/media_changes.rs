@@ -1,7 +1,7 @@
 //! Changes of the media while a call stands: one at a time, and none that only one side believes in.
 
 use super::scenarios::{CALLER_HANGS_UP, dialled, talking};
-use super::{ANSWERED, ONE_TRUNK, TERMS, callee_refused, connection, moment, name, offer_refused};
+use super::{ANSWERED, ONE_TRUNK, TERMS, callee_refused, connection, moment, names, offer_refused};
 use maskline_domain::call::{Call, Input, Side};
 
 #[test]
@@ -264,7 +264,7 @@ fn an_answer_that_fits_nothing_is_a_refusal_and_who_gave_it_hears_what_holds() {
         let actions = inputs
             .into_iter()
             .flat_map(|input| call.handle(input, moment(0)));
-        let done: Vec<String> = actions.map(|action| name(&action)).collect();
+        let done = names(actions);
         assert_eq!(done, expected, "row {row}");
     }
 }

@@ -1,7 +1,7 @@
 //! What a caller is told and hears before the answer: which provisional response, with whose media.
 
 use super::{
-    EARLY, LISTENING, ONE_TRUNK, TERMS, callee_refused, connection, moment, name, progress,
+    EARLY, LISTENING, ONE_TRUNK, TERMS, callee_refused, connection, moment, names, progress,
 };
 use maskline_domain::ToneCode;
 use maskline_domain::call::{
@@ -38,8 +38,7 @@ fn done(terms: CallTerms, has_tone: bool, story: Vec<Input>) -> Vec<String> {
             Input::Timeout => call.deadline().unwrap_or_default(),
             _ => 0,
         };
-        let actions = call.handle(input, moment(at_ms));
-        done.extend(actions.iter().map(name));
+        done.extend(names(call.handle(input, moment(at_ms))));
     }
     done
 }
@@ -548,8 +547,7 @@ fn media_that_cannot_be_carried_ends_a_call_by_what_is_wrong_with_it() {
         for input in before {
             call.handle(input, moment(0));
         }
-        let actions = call.handle(refused(fault), moment(0));
-        let done: Vec<String> = actions.iter().map(name).collect();
+        let done = names(call.handle(refused(fault), moment(0)));
         let (legs_done, rest) = done.split_at(legs.len());
         assert_eq!(legs_done, legs, "row {row}");
         assert!(

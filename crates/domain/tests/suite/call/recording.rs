@@ -1,7 +1,7 @@
 //! When a call is recorded and who is told so: it depends on whether, and when, its media can be spoken into.
 
 use super::scenarios::connect_recorded;
-use super::{TERMS, moment, name};
+use super::{TERMS, moment, names};
 use maskline_domain::call::{Call, CallTerms, Input, MediaAccess, Notice, Side};
 
 /// What is done from the callee's answer on, for a call that is recorded or is not.
@@ -18,7 +18,7 @@ fn done(is_recorded: bool, notice: Notice, story: Vec<Input>) -> Vec<String> {
     let actions = story
         .into_iter()
         .flat_map(|input| call.handle(input, moment(0)));
-    actions.map(|action| name(&action)).collect()
+    names(actions)
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Where the rows of calls are handed over to the ledger: one task for all calls, so that under load one
 //! wake serves many of them.
 
+use super::super::owed::{Owes, for_all};
 use crate::ledger::{CallRecords, Written};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use maskline_domain::call::{Milestone, Owed, Reached};
 use maskline_domain::call_record::CallRecord;
-use maskline_media::statistics::Statistics;
+use maskline_media::statistics::{Recorded, Statistics, Stopped};
 use maskline_store::record_writes::{RecordError, RecordWrite};
 use maskline_switch::{CallKey, Input};
 use std::collections::HashMap;
@@ -17,8 +19,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 const OPEN_WAIT_MAX: Duration = Duration::from_secs(4);
 /// How often it is looked whether one has waited so long.
 const OPEN_LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Closed calls that may wait for the disk. Beyond it, which takes a disk that stays full, one is lost
-/// and the log says so.
+/// Closed calls, and updates for what is owed, that may wait for the disk. Beyond it, which takes a disk that
+/// stays full, one is lost and the log says so.
 const CLOSING_MAX: usize = 20_000;
 /// How long to wait before an end is written again: first, and at most.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
@@ -29,18 +31,29 @@ const STATISTICS_WAIT_MAX: Duration = Duration::from_secs(5);
 /// What the writer is given.
 pub(super) enum RecordRequest {
     /// Make the open row of a call durable, and say so as news.
-    Open(CallKey, Box<CallRecord>),
+    Open(CallKey, Box<CallRecord>, Vec<Reached>),
+    /// Write how far a call is, for the sake of what is owed for that.
+    Update(Box<CallRecord>, Vec<Owed>),
     /// Write the end of a call, once it is known what became of its sound.
-    Finish(oneshot::Receiver<Statistics>, Box<CallRecord>),
-    /// Write an end that was not written before.
-    Again(Box<CallRecord>),
-    /// Answer when all ends are written, and close.
+    Finish(oneshot::Receiver<Statistics>, Box<CallRecord>, Vec<Reached>),
+    /// Write an end, or an update, that was not written before.
+    Again(RecordWrite),
+    /// Answer when all ends and updates are written, and close.
     Leave(oneshot::Sender<()>),
+}
+
+impl RecordRequest {
+    /// What a milestone of a call that lasts is worth: none if nothing is owed for it.
+    pub fn update(owes: Owes, record: Box<CallRecord>, reached: Reached) -> Option<Self> {
+        let owed = owes(reached, &record);
+        (!owed.is_empty()).then_some(Self::Update(record, owed))
+    }
 }
 
 /// See the module.
 pub(super) struct RecordWriter {
     records: CallRecords,
+    owes: Owes,
     news: mpsc::Sender<Input<'static>>,
     requests: mpsc::UnboundedReceiver<RecordRequest>,
     /// For ends to come again; it does not keep the writer open.
@@ -49,9 +62,11 @@ pub(super) struct RecordWriter {
     written: mpsc::UnboundedReceiver<Written>,
     /// Calls that wait for their open row, by their ids, and since when.
     opening: HashMap<String, (CallKey, Instant)>,
-    /// How long to wait before the next try, for ends whose last one failed.
+    /// What is owed for the beginning of calls whose open row was not written: it goes with their ends.
+    unopened: HashMap<String, Vec<Owed>>,
+    /// How long to wait before the next try, for calls of which the last one failed.
     waits: HashMap<String, Duration>,
-    /// Ends that are not durable yet.
+    /// Ends and updates that are not durable yet.
     closing: usize,
     leaving: Option<oneshot::Sender<()>>,
 }
@@ -62,18 +77,21 @@ impl RecordWriter {
     pub(super) fn open(
         records: CallRecords,
         news: mpsc::Sender<Input<'static>>,
+        owes: Owes,
     ) -> mpsc::UnboundedSender<RecordRequest> {
-        // Both hold at most two writes for each call that there is, and [`CLOSING_MAX`] ends of others.
+        // Both hold at most four writes for each call that there is, and [`CLOSING_MAX`] ends of others.
         let (sender, requests) = mpsc::unbounded_channel();
         let (told, written) = mpsc::unbounded_channel();
         let writer = Self {
             records,
+            owes,
             news,
             requests,
             again: sender.downgrade(),
             told,
             written,
             opening: HashMap::new(),
+            unopened: HashMap::new(),
             waits: HashMap::new(),
             closing: 0,
             leaving: None,
@@ -89,20 +107,27 @@ impl RecordWriter {
         loop {
             tokio::select! {
                 request = self.requests.recv() => match request {
-                    Some(RecordRequest::Open(key, record)) => self.open_row(key, record),
-                    Some(RecordRequest::Finish(statistics, record)) if self.closing < CLOSING_MAX => {
+                    Some(RecordRequest::Open(key, record, reached)) => self.open_row(key, record, &reached),
+                    Some(RecordRequest::Update(record, owed)) if self.closing < CLOSING_MAX => {
                         self.closing += 1;
-                        counting.push(counted(statistics, record));
+                        self.write(RecordWrite::UpdateCall(record, owed));
+                    }
+                    Some(RecordRequest::Update(..)) => {
+                        tracing::error!("what is owed for a call is lost: too many wait for the disk");
+                    }
+                    Some(RecordRequest::Finish(statistics, record, reached)) if self.closing < CLOSING_MAX => {
+                        self.closing += 1;
+                        counting.push(counted(statistics, record, reached));
                     }
                     Some(RecordRequest::Finish(..)) => {
                         tracing::error!("the end of a call is lost: too many wait for the disk");
                     }
-                    Some(RecordRequest::Again(record)) => self.close(record),
+                    Some(RecordRequest::Again(write)) => self.write(write),
                     Some(RecordRequest::Leave(left)) => self.leaving = Some(left),
                     None => return,
                 },
                 Some(written) = self.written.recv() => self.on_written(written).await,
-                Some(record) = counting.next() => self.close(record),
+                Some((record, reached)) = counting.next() => self.close(record, &reached),
                 _ = looks.tick(), if !self.opening.is_empty() => self.give_up_late().await,
             }
             if self.closing == 0
@@ -115,23 +140,32 @@ impl RecordWriter {
         }
     }
 
-    fn open_row(&mut self, key: CallKey, record: Box<CallRecord>) {
+    fn open_row(&mut self, key: CallKey, record: Box<CallRecord>, reached: &[Reached]) {
         let since = Instant::now();
         self.opening.insert(record.call_id.clone(), (key, since));
-        self.records
-            .hand_over(RecordWrite::OpenCall(record), &self.told);
+        let owed = for_all(self.owes, reached, &record);
+        self.write(RecordWrite::OpenCall(record, owed));
     }
 
-    fn close(&mut self, record: Box<CallRecord>) {
-        self.records
-            .hand_over(RecordWrite::CloseCall(record), &self.told);
+    fn close(&mut self, record: Box<CallRecord>, reached: &[Reached]) {
+        let mut owed = self.unopened.remove(&record.call_id).unwrap_or_default();
+        owed.extend(for_all(self.owes, reached, &record));
+        self.write(RecordWrite::CloseCall(record, owed));
+    }
+
+    fn write(&self, write: RecordWrite) {
+        self.records.hand_over(write, &self.told);
     }
 
     async fn on_written(&mut self, written: Written) {
         match (written.write, written.result) {
-            (RecordWrite::OpenCall(record), result) => {
+            (RecordWrite::OpenCall(record, owed), result) => {
+                let opening = self.opening.remove(&record.call_id);
+                if result.is_err() && !owed.is_empty() {
+                    self.owe_later(record.clone(), owed, opening.is_some());
+                }
                 // One that has waited too long was turned away.
-                let Some((key, _)) = self.opening.remove(&record.call_id) else {
+                let Some((key, _)) = opening else {
                     return;
                 };
                 if let Err(error) = &result {
@@ -139,19 +173,33 @@ impl RecordWriter {
                 }
                 self.tell(Input::RowOpened(key, result.is_ok())).await;
             }
-            (RecordWrite::CloseCall(record), Ok(_)) => {
+            (RecordWrite::CloseCall(record, _), Ok(_)) => {
                 self.closed(&record);
                 log(&record);
             }
+            (RecordWrite::UpdateCall(record, _), Ok(_)) => self.closed(&record),
             (
-                RecordWrite::CloseCall(record),
+                RecordWrite::CloseCall(record, owed),
                 Err(error @ (RecordError::NotDurable | RecordError::Busy)),
             ) => {
-                tracing::warn!(%error, call = record.call_id, "the end of a call is not written yet");
-                self.try_again(record);
+                let call = record.call_id.clone();
+                tracing::warn!(%error, call, "the end of a call is not written yet");
+                self.try_again(call, RecordWrite::CloseCall(record, owed));
             }
-            (RecordWrite::CloseCall(record), Err(error)) => {
+            (
+                RecordWrite::UpdateCall(record, owed),
+                Err(error @ (RecordError::NotDurable | RecordError::Busy)),
+            ) => {
+                let call = record.call_id.clone();
+                tracing::warn!(%error, call, "what is owed for a call is not written yet");
+                self.try_again(call, RecordWrite::UpdateCall(record, owed));
+            }
+            (RecordWrite::CloseCall(record, _), Err(error)) => {
                 tracing::error!(%error, call = record.call_id, "the end of a call cannot be written");
+                self.closed(&record);
+            }
+            (RecordWrite::UpdateCall(record, _), Err(error)) => {
+                tracing::error!(%error, call = record.call_id, "what is owed for a call cannot be written");
                 self.closed(&record);
             }
             // Not handed over here.
@@ -164,16 +212,27 @@ impl RecordWriter {
         self.closing -= 1;
     }
 
-    fn try_again(&mut self, record: Box<CallRecord>) {
-        let wait = self.waits.get(&record.call_id).copied();
+    /// What was owed with an open row that was not written goes with the end of its call; by itself if that end may be
+    /// on its way already.
+    fn owe_later(&mut self, record: Box<CallRecord>, owed: Vec<Owed>, lasts: bool) {
+        if lasts {
+            self.unopened.insert(record.call_id.clone(), owed);
+        } else {
+            self.closing += 1;
+            self.write(RecordWrite::UpdateCall(record, owed));
+        }
+    }
+
+    fn try_again(&mut self, call: String, write: RecordWrite) {
+        let wait = self.waits.get(&call).copied();
         let wait = wait.unwrap_or(AGAIN_FIRST);
         let next = (wait * 2).min(AGAIN_MAX);
-        self.waits.insert(record.call_id.clone(), next);
+        self.waits.insert(call, next);
         let writer = self.again.clone();
         tokio::spawn(async move {
             sleep(wait).await;
             if let Some(writer) = writer.upgrade() {
-                let _ = writer.send(RecordRequest::Again(record));
+                let _ = writer.send(RecordRequest::Again(write));
             }
         });
     }
@@ -199,16 +258,29 @@ impl RecordWriter {
 }
 
 /// A call that never had ports has no statistics, and one whose recording hangs on a dead disk is closed
-/// without.
+/// without. Only a recording that has come to its end is one.
 async fn counted(
     statistics: oneshot::Receiver<Statistics>,
     mut record: Box<CallRecord>,
-) -> Box<CallRecord> {
+    mut reached: Vec<Reached>,
+) -> (Box<CallRecord>, Vec<Reached>) {
+    let mut is_recorded = false;
     if let Ok(Ok(statistics)) = timeout(STATISTICS_WAIT_MAX, statistics).await {
+        is_recorded = statistics.recording.as_ref().is_some_and(has_sound);
         record.one_way = record.answered_at.map(|_| statistics.is_one_way());
         record.media = serde_json::to_string(&statistics).ok();
     }
-    record
+    reached.retain(|reached| is_recorded || reached.milestone != Milestone::Recorded);
+    (record, reached)
+}
+
+/// Whether there is a file that can be heard: one that ended early, since the disk was full, can.
+fn has_sound(recorded: &Recorded) -> bool {
+    match recorded.stopped {
+        None => true,
+        Some(Stopped::DiskFull) => recorded.milliseconds > 0,
+        Some(Stopped::Failed | Stopped::Codec) => false,
+    }
 }
 
 /// One line for each call, once its record is closed; numbers show themselves masked.
@@ -233,3 +305,6 @@ fn log(record: &CallRecord) {
         "a call has ended"
     );
 }
+
+#[cfg(test)]
+mod tests;

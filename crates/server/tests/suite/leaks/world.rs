@@ -279,7 +279,7 @@ impl World {
                 let routing = Input::Routed(key, Some(Box::new(self.route(&query, moment.wall))));
                 self.switch.handle_input(routing, moment);
             }
-            Output::OpenRow(key, record) => {
+            Output::OpenRow(key, record, _) => {
                 self.note(record.call_id);
                 self.switch
                     .handle_input(Input::RowOpened(key, true), moment);
@@ -294,7 +294,7 @@ impl World {
             }
             Output::Resolve(name) => self.note(name.into()),
             Output::Relay(_, path) => self.paths.push(path),
-            Output::Unheard(..) => {}
+            Output::Unheard(..) | Output::Reached(..) => {}
             Output::Play(key, side, sound, repeat) => {
                 self.sound(side, format!("plays {sound}"));
                 if repeat == Repeat::Once {
@@ -307,7 +307,7 @@ impl World {
             }
             Output::SendDigit(_, side, key) => self.sound(side, format!("hears key {key}")),
             Output::Record(_, wish) => self.note(wish.file),
-            Output::Finish(_, record) => {
+            Output::Finish(_, record, _) => {
                 let record = record.map(|record| *record);
                 let ladder = record.as_ref().and_then(|record| record.ladder.clone());
                 self.note(ladder.unwrap_or_default());

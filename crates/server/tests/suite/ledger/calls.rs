@@ -1,9 +1,11 @@
 //! Records of calls.
 
+use maskline_domain::call::{Milestone, Owed, Reached};
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{SubsId, Timestamp};
 use maskline_store::record_writes::RecordError;
 use maskline_store::records::call::{self, Filter};
+use maskline_store::records::owed;
 
 use super::temporary;
 use crate::support::open;
@@ -57,10 +59,29 @@ async fn a_call_is_opened_and_closed_once() {
         Some("day/c2.wav".to_owned())
     };
     let records = ledger.call_records();
-    let closed = records.close_lost_calls("n", "b2", recording_of).await;
-    assert_eq!(closed.expect("closed"), 1);
-    let again = records.close_lost_calls("n", "b2", recording_of).await;
-    assert_eq!(again.expect("nothing to do"), 0);
+    let owes = |reached: Reached, record: &CallRecord| {
+        assert_eq!(record.situation.as_deref(), Some(NODE_LOST));
+        assert_eq!(record.release_by.as_deref(), Some("platform"));
+        assert_eq!(record.released_at, Some(reached.at));
+        vec![Owed {
+            reached,
+            kind: "receipt".into(),
+            key: record.recording.clone().unwrap_or_default(),
+            body: record.call_id.clone().into_bytes(),
+        }]
+    };
+    for lost in [1, 0] {
+        let closed = records.close_lost_calls("n", "b2", recording_of, owes);
+        assert_eq!(closed.await.expect("closed"), lost);
+        let owed = owed::list(ledger.readers(), 10).await.expect("readable");
+        let owed = owed.iter().map(|(call_id, owed)| {
+            let milestone = owed.reached.milestone;
+            (call_id.as_str(), milestone, owed.key.as_str())
+        });
+        let expected = [Milestone::Ended, Milestone::Recorded];
+        let expected = expected.map(|milestone| ("c2", milestone, "day/c2.wav"));
+        assert_eq!(owed.collect::<Vec<_>>(), expected, "once");
+    }
     let filter = Filter {
         x: Some(x(1)),
         limit: 10,

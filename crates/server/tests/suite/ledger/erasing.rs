@@ -1,11 +1,13 @@
 //! A person that wants to be forgotten.
 
+use maskline_domain::call::{Milestone, Owed, Reached};
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::{Actor, SubsId};
 use maskline_server::clocks;
 use maskline_server::ledger::{Touch, restore};
-use maskline_store::records::call;
+use maskline_store::record_writes::RecordWrite;
 use maskline_store::records::history::Facts;
+use maskline_store::records::{call, owed};
 
 use super::{arrived, assert_holds, assert_is_whole, bound, found, rows, temporary, unbind};
 use crate::support::{open, options};
@@ -98,6 +100,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     let late = arrived("late", clocks::read().wall);
     ledger.submit(unbind(&binding)).await.expect("unbound");
 
+    let before = clocks::read().wall;
     let by = || Actor::Operator {
         name: "user1".into(),
     };
@@ -133,6 +136,41 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
         assert_holds(dir.path(), &gone, false);
     }
     assert_holds(dir.path(), "order-of-the-person", false);
+
+    // What is owed for such a call would tell of the person.
+    let owed = |id: &str| Owed {
+        reached: Reached {
+            milestone: Milestone::Ended,
+            at: clocks::read().wall,
+        },
+        kind: "receipt".into(),
+        key: id.into(),
+        body: b"tells-of-the-person".to_vec(),
+    };
+    let (told, mut written) = tokio::sync::mpsc::unbounded_channel();
+    let of_person = CallRecord {
+        caller: Some(person),
+        ..arrived("owing", before)
+    };
+    for call in [of_person.clone(), arrived("other", before)] {
+        let owed = vec![owed(&call.call_id)];
+        let opened = match call.caller {
+            Some(_) => RecordWrite::OpenCall(Box::new(call), owed),
+            None => RecordWrite::CloseCall(Box::new(call), owed),
+        };
+        records.hand_over(opened, &told);
+    }
+    for write in [RecordWrite::UpdateCall, RecordWrite::CloseCall] {
+        let owed = vec![owed("later")];
+        records.hand_over(write(Box::new(of_person.clone()), owed), &told);
+    }
+    for _ in 0..4 {
+        let written = written.recv().await.expect("told");
+        assert_eq!(written.result, Ok(1));
+    }
+    let left = owed::list(ledger.readers(), 9).await.expect("readable");
+    let left: Vec<_> = left.iter().map(|(call_id, _)| call_id.as_str()).collect();
+    assert_eq!(left, ["other"]);
 
     // Who calls again is recorded again.
     let again = CallRecord {

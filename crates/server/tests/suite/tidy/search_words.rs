@@ -14,6 +14,7 @@ fn words_of_the_field_lead_to_the_file_that_does_it() {
         ("session timer", "sip/src/endpoint/session_timer.rs"),
         ("PRACK", "sip/src/endpoint/prack.rs"),
         ("early dialog", "sip/src/endpoint/early_dialog.rs"),
+        ("milestone", "domain/src/call/milestone.rs"),
         ("call record", "domain/src/call_record.rs"),
         ("hold", "domain/src/call/hold.rs"),
         ("early media", "switch/src/media/early_media.rs"),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use maskline_domain::call::Reached;
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::{AccountId, ToneCode};
@@ -26,7 +27,8 @@ impl World {
             Output::Send { to, bytes } => self.send_from_switch(to.address, &bytes),
             Output::UnknownSource(..) | Output::TrunkChanged(..) | Output::LocalMedia(_) => {}
             Output::AskRoute(key, query) => self.ask_route(key, query),
-            Output::OpenRow(key, record) => {
+            Output::OpenRow(key, record, reached) => {
+                self.note_milestones(key, reached);
                 let durable = !self.chance.one_in(60);
                 if let Some(track) = self.track_of(key) {
                     let twice = track.opened.replace(record.call_id).is_some();
@@ -107,9 +109,20 @@ impl World {
                 }
             }
             Output::Record(..) => {}
+            Output::Reached(..) if self.slips(Slip::NoMilestone) => {}
+            Output::Reached(key, _, reached) => self.note_milestones(key, vec![reached]),
             Output::Finish(..) if self.slips(Slip::NoEnd) => {}
-            Output::Finish(key, _) if self.slips(Slip::NoRecord) => self.finish(key, None),
-            Output::Finish(key, record) => self.finish(key, record.as_deref()),
+            Output::Finish(key, ..) if self.slips(Slip::NoRecord) => self.finish(key, None),
+            Output::Finish(key, record, reached) => {
+                self.note_milestones(key, reached);
+                self.finish(key, record.as_deref());
+            }
+        }
+    }
+
+    fn note_milestones(&mut self, key: CallKey, reached: Vec<Reached>) {
+        if let Some(track) = self.track_of(key) {
+            track.milestones.extend(reached);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{
     ANSWERED, CALLER_HANGS_UP, Part, callee_refused, connect, connect_by, dialled, gone, played,
     progress, refuse, refused, silent,
 };
-use crate::call::{EARLY, ONE_TRUNK, TERMS, connection, moment, name, play};
+use crate::call::{EARLY, ONE_TRUNK, TERMS, connection, moment, names, play};
 use maskline_domain::call::{Action, Call, DialOptions, Input, MediaFault, Side};
 use maskline_domain::routing::Situation;
 
@@ -144,8 +144,7 @@ fn a_trunk_that_tries_is_given_longer_but_not_for_ever() {
     assert_eq!(call.deadline(), Some(17_000));
     call.handle(Input::TrunkTrying, moment(1_500));
     assert_eq!(call.deadline(), Some(33_000), "from the INVITE on");
-    let actions = call.handle(Input::Timeout, moment(33_000));
-    let done: Vec<String> = actions.iter().map(name).collect();
+    let done = names(call.handle(Input::Timeout, moment(33_000)));
     assert_eq!(done, ["cancel callee 38", "dial 13900000000 by 1"]);
     // The last one may ring as long as any, and so may one that has rung.
     assert_eq!(call.deadline(), Some(93_000));
@@ -236,7 +235,8 @@ fn a_timeout_that_comes_early_is_ignored() {
     call.handle(connect(), moment(0));
     call.handle(Input::RowOpened(true), moment(0));
     assert!(call.handle(Input::Timeout, moment(59_999)).is_empty());
-    assert_eq!(call.handle(Input::Timeout, moment(60_000)).len(), 4);
+    let done = names(call.handle(Input::Timeout, moment(60_000)));
+    assert_eq!(done.len(), 4);
 }
 
 /// The places that are dialled one after the other, by these options and while this happens.
@@ -372,7 +372,7 @@ fn a_place_that_did_not_take_the_call_is_tried_later_by_others_and_a_full_trunk_
                 Input::Timeout => call.deadline().unwrap_or_default(),
                 _ => 0,
             };
-            done.extend(call.handle(input, moment(at_ms)).iter().map(name));
+            done.extend(names(call.handle(input, moment(at_ms))));
         }
         assert_eq!(done, expected, "row {row}");
     }
