@@ -6,7 +6,7 @@ import tarfile
 import pytest
 
 from abuse.ownership import admin
-from past.told import told_of
+from past.told import comparable, told_of
 from support.gateway import bound
 from support.process import REPOSITORY, Maskline
 
@@ -46,15 +46,32 @@ def test_directory_of_an_older_program_tells_the_same_and_goes_on(past):
     assert service.cli("check").returncode == 0
 
 
-def comparable(told):
-    """Without what older programs did not say: an order of numbers and of bindings in force, where a list goes on.
-    And without what passes: the year for which a number rests."""
-    told["numbers"]["items"].sort(key=lambda number: number["x"])
-    for bindings in (told["bindings"]["items"], told["every binding"]):
-        bindings.sort(key=lambda binding: binding["subs_id"])
-    for name in ("numbers", "bindings", "ended bindings", "calls"):
-        assert told[name].pop("next", None) is None, f"{name} were told whole"
-    for number in told["numbers"]["items"]:
-        if number["status"] == "frozen":
-            number["status"] = "free"
-    return told
+def test_person_of_an_older_directory_is_erased_from_both_forms(past):
+    service, told = past
+    service.start()
+    ended = next(one for one in told["every binding"] if one["b"])
+    person, other = ended["a"], ended["b"]
+    service.cli("binding", "unbind", ended["subs_id"])
+    renewed = bound(service.gateway().bind_axn(a=person, OutId="for the person of today"))
+    assert service.gateway().unbind(*renewed).code == "OK"
+
+    erased = json.loads(service.cli("erase", person, "--yes", "--json").stdout)
+    assert erased["bindings"] >= 2
+    rows = {one["subs_id"]: one for one in everybody(service)}
+    for subs_id in (ended["subs_id"], renewed[0]):
+        assert rows[subs_id]["erased"] is True
+        assert person not in json.dumps(rows[subs_id])
+    assert rows[ended["subs_id"]]["b"] == other, "who shared the binding is kept"
+    before = told_of(service)
+
+    service.restart()
+    assert comparable(told_of(service)) == comparable(before)
+    service.terminate()
+    assert service.cli("check").returncode == 0
+    for file in service.data.glob("maskline.db*"):
+        assert b"for the person of today" not in file.read_bytes()
+
+
+def everybody(service):
+    listed = service.cli("binding", "ls", "--ended", "--limit", "10000", "--json", "--reveal")
+    return json.loads(listed.stdout)["items"]

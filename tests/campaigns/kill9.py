@@ -15,16 +15,18 @@ A request without an answer may have happened or not; what is found is then take
     python3 tests/campaigns/kill9.py --kills 200 [--seed N] [--workers N] [--keep DIR]
         [--past tests/past/form-1.tar.xz]
 
-With `--past` the service begins with what an older program wrote, so that it is killed, too, while its journal
-is of both.
+With `--past` the service begins with what an older program wrote: it is killed while it opens that, then its tables
+and forms change, and while its journal is of both. What the older program told must still be told then.
 """
 
 import argparse
+import json
 import random
 import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -32,14 +34,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from campaigns.ledger import Ledger  # noqa: E402
 from campaigns.load import Load, StockedPool  # noqa: E402
+from past.told import comparable, told_of  # noqa: E402
 from support.operator import Operator  # noqa: E402
-from support.process import REPOSITORY, Maskline, binary  # noqa: E402
+from support.process import REPOSITORY, Maskline, NotReady, binary  # noqa: E402
 
 # Small enough that snapshots are killed too: the service looks every two seconds whether one is due,
 # so a part of the rounds goes on until about then.
 SNAPSHOT_EVERY = "100"
 LONG_ROUNDS = 0.2
 LONG_ROUND_S = (2.0, 2.6)
+# How often the service is killed while it opens the data of an older program, and after how long at most.
+FIRST_STARTS = 12
+FIRST_START_S = 1.0
 
 
 def main():
@@ -74,8 +80,15 @@ def campaign(options, rng, home):
     )
     began = time.monotonic()
     with Ledger(home / "acknowledged.log") as ledger:
+        if options.past:
+            kill_first_starts(service, rng)
         service.start()
         try:
+            if options.past:
+                told = json.loads((home / "told.json").read_text())
+                if comparable(told_of(service)) != comparable(told):
+                    print("kill9: FAILED: the data of the older program tell something else")
+                    return False
             world, pools = stock(service)
             for kill in range(1, options.kills + 1):
                 one_kill(service, world, ledger, pools, rng, options.workers)
@@ -110,6 +123,30 @@ def one_kill(service, world, ledger, pools, rng, workers):
     load.join()
     ledger.kills += 1
     service.start()
+
+
+def kill_first_starts(service, rng):
+    """SIGKILL while it opens what an older program wrote, now here, now there."""
+    opened = 0
+    for _ in range(FIRST_STARTS):
+        killer = threading.Timer(rng.uniform(0.0, FIRST_START_S), lambda: kill_process(service))
+        killer.start()
+        try:
+            service.start()
+            opened += 1
+            service.kill()
+        except NotReady:
+            pass
+        finally:
+            killer.cancel()
+            killer.join()
+    print(f"kill9: killed in {FIRST_STARTS - opened} of {FIRST_STARTS} first starts before it was ready", flush=True)
+
+
+def kill_process(service):
+    process = service.process
+    if process is not None:
+        process.kill()
 
 
 def stock(service):

@@ -22,3 +22,17 @@ def told_of(service):
         for one in told["bindings"]["items"]
     ]
     return told
+
+
+def comparable(told):
+    """Without what older programs did not say: an order of numbers and of bindings in force, where a list goes on.
+    And without what passes: the year for which a number rests."""
+    told["numbers"]["items"].sort(key=lambda number: number["x"])
+    for bindings in (told["bindings"]["items"], told["every binding"]):
+        bindings.sort(key=lambda binding: binding["subs_id"])
+    for name in ("numbers", "bindings", "ended bindings", "calls"):
+        assert told[name].pop("next", None) is None, f"{name} were told whole"
+    for number in told["numbers"]["items"]:
+        if number["status"] == "frozen":
+            number["status"] = "free"
+    return told

@@ -12,6 +12,7 @@ use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
 use crate::product::{Claim, Product, Role, Slot};
 use crate::ring_config::RingConfig;
+use crate::subject::Part;
 
 /// The id of a binding: decimal, ascending in time, below 2^53 so that
 /// JavaScript reads it exactly.
@@ -201,6 +202,20 @@ impl Binding {
     pub fn role_of(&self, slot: Slot) -> Role {
         let claim = self.product.claim_of(slot, self.a, self.b);
         claim.map_or(Role::Other, Claim::role)
+    }
+
+    /// Forgets one part: the number of a party, whose place tells that there was one, or the texts.
+    pub fn erase(&mut self, part: Part) {
+        match part {
+            Part::A => self.a = PhoneNumber::ERASED,
+            Part::B => self.b = Some(PhoneNumber::ERASED),
+            Part::Texts => self.extras = Extras::default(),
+        }
+    }
+
+    /// Whether it tells of no party any more.
+    pub fn is_erased(&self) -> bool {
+        self.a.is_erased() && self.b.is_none_or(PhoneNumber::is_erased)
     }
 
     /// Whether it is over at `now`, swept or not.

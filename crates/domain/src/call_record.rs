@@ -145,6 +145,11 @@ impl CallRecord {
         for number in [&mut self.caller, &mut self.callee, &mut self.a, &mut self.b] {
             *number = None;
         }
+        self.erase_texts();
+    }
+
+    /// Blanks the customer's texts and what was told of the call, which may name anybody.
+    pub fn erase_texts(&mut self) {
         for text in [&mut self.out_id, &mut self.out_order_id, &mut self.ladder] {
             *text = None;
         }

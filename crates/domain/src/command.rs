@@ -67,6 +67,13 @@ pub enum Note {
         /// The moment that it showed.
         at: Timestamp,
     },
+    /// What is kept of an erased person is gone from everywhere.
+    ErasureFinished {
+        /// From how many bindings.
+        bindings: u64,
+        /// From how many rows of the history and the call records.
+        records: u64,
+    },
     /// Requests to the admin interface were refused for want of the token.
     TokenRefused {
         /// The address that they came from.
@@ -74,6 +81,19 @@ pub enum Note {
         /// How many they were since this address was last told of.
         count: u64,
     },
+}
+
+impl Note {
+    /// The oldest reader that knows it, as of an event.
+    pub(crate) fn oldest_reader(&self) -> u32 {
+        match self {
+            Note::Searched { .. }
+            | Note::Drained { .. }
+            | Note::ClockTrusted { .. }
+            | Note::TokenRefused { .. } => 3,
+            Note::ErasureFinished { .. } => 4,
+        }
+    }
 }
 
 /// What a customer asks of a new binding.

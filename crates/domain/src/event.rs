@@ -14,12 +14,13 @@ use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
 use crate::ring_config::RingConfig;
+use crate::subject::{ErasedParts, Part, Subject};
 use crate::trunk::{Trunk, TrunkName};
 
 /// The newest form of events, and of the rows that snapshots keep of them, that this program understands.
 /// Raise it with every event or field that an older program must not overlook, and let
 /// [`Event::oldest_reader`] say so.
-pub const READER: u32 = 3;
+pub const READER: u32 = 4;
 
 /// Everything that one command did, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,10 +135,16 @@ pub enum Event {
     },
     /// Something else was written down. Changes nothing; kept for audit.
     Noted(Note),
-    /// A person's data were erased. Changes nothing; kept for audit.
+    /// A person's data were erased: what lives on of the subjects goes with them. Names nobody.
     PersonErased {
         /// From how many bindings.
         bindings: u32,
+        /// The subjects of the journal's values that were the person's; older journals do not tell them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        subjects: Vec<Subject>,
+        /// The same of the bindings as they were last, from which the history and whatever else keeps them follow.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        last: Vec<ErasedParts>,
     },
     /// An import of many commands has come so far.
     ImportAdvanced {
@@ -158,18 +165,6 @@ pub enum Event {
         /// No id below this one is given any more.
         subs_id_floor: SubsId,
     },
-}
-
-/// What of an event tells of one subject: each part is kept for itself and can be erased without the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    /// A's number.
-    A,
-    /// B's number.
-    B,
-    /// The customer's texts, all of which may name anybody.
-    Texts,
 }
 
 /// The values in an event that tell of a person, kept apart in the journal so
@@ -253,6 +248,20 @@ impl Personal {
         }
     }
 
+    /// Which part these are the values of; of several the first.
+    pub fn part(&self) -> Part {
+        match (self.a, self.b) {
+            (Some(_), _) => Part::A,
+            (None, Some(_)) => Part::B,
+            (None, None) => Part::Texts,
+        }
+    }
+
+    /// Whether a party in them is this person.
+    pub fn names(&self, number: PhoneNumber) -> bool {
+        [self.a, self.b].contains(&Some(number))
+    }
+
     /// Puts what is here into its place in the binding, and leaves the rest as it is.
     fn put_into(self, binding: &mut Binding) {
         let Personal {
@@ -318,14 +327,24 @@ impl Event {
         self
     }
 
+    /// Says of an event whose values of one part were erased that it had some: of B, whom not every binding has.
+    #[must_use]
+    pub fn without(mut self, part: Part) -> Event {
+        if let Event::Bound(binding) | Event::BindingChanged(binding) = &mut self {
+            binding.erase(part);
+        }
+        self
+    }
+
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
-    /// journal, 2 for imports, 3 for notes; for trunks see [`Trunk::oldest_reader`].
+    /// journal, 2 for imports, 3 for notes, 4 for erasures; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
             Event::AccountSet(account) if account.bindings_max.is_some() => 3,
             Event::TrunkSet(trunk) => trunk.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
-            Event::Noted(_) => 3,
+            Event::Noted(note) => note.oldest_reader(),
+            Event::PersonErased { .. } => 4,
             _ => 1,
         }
     }

@@ -8,6 +8,7 @@ mod access;
 mod audit;
 mod bind;
 mod epoch;
+mod erase;
 mod expire;
 mod forget;
 mod imports;
@@ -22,8 +23,9 @@ mod update;
 pub use self::access::{
     CreateKey, DeleteKey, DeleteUser, ResealKey, SetAccount, SetKeyActive, SetUser,
 };
-pub use self::audit::{NoteErasure, NoteReveal};
+pub use self::audit::NoteReveal;
 pub use self::epoch::BeginEpoch;
+pub use self::erase::{ERASED_MAX, ErasePerson};
 pub use self::expire::ExpireDue;
 pub use self::forget::ForgetCommands;
 pub use self::imports::NoteImport;
@@ -134,8 +136,8 @@ commands! {
     NoteReveal(NoteReveal) -> (): audit::note_reveal;
     /// Write down something else for the audit.
     Note(Note) -> (): audit::note;
-    /// Write down that a person's data were erased.
-    NoteErasure(NoteErasure) -> (): audit::note_erasure;
+    /// Erase a person from bindings that have ended.
+    ErasePerson(ErasePerson) -> (): erase::erase_person;
     /// Begin a new epoch after a restore.
     BeginEpoch(BeginEpoch) -> (): epoch::begin;
 

@@ -9,17 +9,19 @@
 
 pub mod v1;
 
+use std::fmt;
+
 use cbor4ii::core::enc::{Encode as _, Write as _};
 use cbor4ii::core::types::{Array, Bytes as ByteString, Map};
 use cbor4ii::core::utils::BufWriter;
-use maskline_domain::{Actor, Entry, Event, Part, Personal, Timestamp};
+use maskline_domain::{Actor, Entry, Event, Part, Personal, Subject, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::batch::{Batch, Hash};
 use crate::cbor;
 use crate::compression::Compression;
-use crate::personal::{self, Bytes, Kept, PersonalError, Subject};
+use crate::personal::{self, Bytes, Kept, PersonalError};
 
 /// The newest payload this program understands; a batch is written for the
 /// oldest reader that understands all that is in it.
@@ -78,10 +80,6 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct Named<'a> {
     event: usize,
-    #[expect(
-        dead_code,
-        reason = "for people, and for tools that look into a journal"
-    )]
     part: Part,
     of: u64,
     n: u32,
@@ -139,8 +137,17 @@ pub struct Opened {
     pub at: Timestamp,
     /// What each command did, personal values put back where they are kept.
     pub entries: Vec<Entry>,
-    /// How many events tell of a person whose data were erased.
-    pub erased: usize,
+    /// What was erased: of which event, by its place in the batch, which part; in order.
+    pub erased: Vec<(usize, Part)>,
+}
+
+impl Opened {
+    /// How many events lost personal values.
+    pub fn events_erased(&self) -> usize {
+        let mut events: Vec<usize> = self.erased.iter().map(|&(event, _)| event).collect();
+        events.dedup();
+        events.len()
+    }
 }
 
 impl Draft {
@@ -299,7 +306,7 @@ impl Draft {
                 "event".encode(out)?;
                 (event as u64).encode(out)?;
                 "part".encode(out)?;
-                name(part).encode(out)?;
+                part.name().encode(out)?;
                 "of".encode(out)?;
                 of.encode(out)?;
                 "n".encode(out)?;
@@ -311,15 +318,6 @@ impl Draft {
         };
         write().expect("memory takes what is written");
         (body.into_inner(), column.finish())
-    }
-}
-
-/// The name of a part, as serde reads it.
-fn name(part: Part) -> &'static str {
-    match part {
-        Part::A => "a",
-        Part::B => "b",
-        Part::Texts => "texts",
     }
 }
 
@@ -379,15 +377,16 @@ pub fn open(batch: &Batch, compression: &dyn Compression) -> Result<Opened, Payl
         return Err(broken("subjects and personal values are not as many"));
     }
     let mut values = values(seq, read.subjects, kept)?.into_iter().peekable();
-    let (mut erased, mut place) = (0, 0);
-    let mut join = |event: Event| {
+    let (mut erased, mut place) = (Vec::new(), 0);
+    let mut join = |mut event: Event| {
         let mut of_event = Vec::new();
-        let mut is_erased = false;
-        while let Some((_, values)) = values.next_if(|&(event, _)| event == place) {
-            is_erased |= values.is_none();
+        while let Some((_, part, values)) = values.next_if(|&(event, ..)| event == place) {
+            if values.is_none() {
+                erased.push((place, part));
+                event = event.without(part);
+            }
             of_event.extend(values);
         }
-        erased += usize::from(is_erased);
         place += 1;
         event.join(of_event)
     };
@@ -415,7 +414,7 @@ fn values(
     seq: u64,
     subjects: Vec<Named<'_>>,
     kept: Vec<Kept>,
-) -> Result<Vec<(usize, Option<Personal>)>, PayloadError> {
+) -> Result<Vec<(usize, Part, Option<Personal>)>, PayloadError> {
     let broken = |why| PayloadError::Broken { seq, why };
     let mut values = Vec::with_capacity(kept.len());
     for (named, kept) in subjects.into_iter().zip(kept) {
@@ -433,12 +432,9 @@ fn values(
         }
         let read = match kept {
             Kept::Erased { .. } => None,
-            Kept::Values { values, .. } => Some(
-                cbor::read::<Personal>(&values)
-                    .ok_or(broken("personal values are not readable"))?,
-            ),
+            Kept::Values { values, .. } => Some(readable(seq, &values)?),
         };
-        values.push((named.event, read));
+        values.push((named.event, named.part, read));
     }
     Ok(values)
 }
@@ -461,28 +457,82 @@ pub struct Blanked {
     pub entries: usize,
 }
 
-/// Blanks the values of the subjects that `is_meant`; `None` if none of theirs
-/// are kept. Of a batch of form 1 they are all those of an event together.
+/// The values of one subject that are still kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Whom they tell of; in form 1 all whom an event names, as one.
+    pub subject: Subject,
+    /// The values.
+    pub values: Personal,
+}
+
+impl fmt::Debug for Told {
+    /// Without the values.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Told").field(&self.subject).finish()
+    }
+}
+
+/// All personal values in a batch that are still kept, in order.
+///
+/// # Errors
+/// [`PayloadError`]; that the values are those that were committed to is not
+/// looked at.
+pub fn told(batch: &Batch, compression: &dyn Compression) -> Result<Vec<Told>, PayloadError> {
+    let seq = batch.seq;
+    if batch.payload.first() == Some(&v1::FORM) {
+        let (_, body) = unpack(batch, compression)?;
+        return v1::told(batch, &body);
+    }
+    let kept =
+        personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
+    let kept = kept.into_iter().filter_map(|kept| match kept {
+        Kept::Values {
+            subject, values, ..
+        } => Some((subject, values)),
+        Kept::Erased { .. } => None,
+    });
+    kept.map(|(subject, values)| {
+        let values = readable(seq, &values)?;
+        Ok(Told { subject, values })
+    })
+    .collect()
+}
+
+fn readable(seq: u64, values: &[u8]) -> Result<Personal, PayloadError> {
+    let why = "personal values are not readable";
+    cbor::read(values).ok_or(PayloadError::Broken { seq, why })
+}
+
+/// Blanks the values that `is_meant`; `None` if none of them are kept. It is
+/// told whose they are and of which part; of a batch of form 1, where all
+/// values of an event are one, of none.
 ///
 /// # Errors
 /// [`PayloadError`].
 pub fn blank(
     batch: &Batch,
     compression: &dyn Compression,
-    is_meant: impl Fn(Subject) -> bool,
+    is_meant: impl Fn(Subject, Option<Part>) -> bool,
 ) -> Result<Option<Blanked>, PayloadError> {
     let seq = batch.seq;
     // Form 1 has the subjects in its payload alone.
     if batch.payload.first() == Some(&v1::FORM) {
         let (_, body) = unpack(batch, compression)?;
-        return v1::blank(batch, &body, is_meant);
+        return v1::blank(batch, &body, |subject| is_meant(subject, None));
     }
     let mut kept =
         personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
     let mut entries = 0;
     for kept in &mut kept {
-        let subject = kept.subject();
-        if matches!(kept, Kept::Values { .. }) && is_meant(subject) {
+        let Kept::Values {
+            subject, values, ..
+        } = &*kept
+        else {
+            continue;
+        };
+        let (subject, part) = (*subject, readable(seq, values)?.part());
+        if is_meant(subject, Some(part)) {
             *kept = Kept::Erased { subject };
             entries += 1;
         }

@@ -17,6 +17,7 @@ pub mod v1;
 use std::borrow::Cow;
 use std::fmt;
 
+use maskline_domain::Subject;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -25,19 +26,6 @@ use crate::cbor;
 
 /// The version of the column's form.
 const FORM: u8 = 2;
-
-/// Whom values tell of: one person, or one set of texts, in one object. Says
-/// nothing of who that is, so it may stand where it cannot be erased.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Subject {
-    /// The object: the id of a binding.
-    pub of: u64,
-    /// Drawn; never made from what the values say. Each event draws its own:
-    /// who stays in a binding that changes has another one afterwards, and the
-    /// state need not keep any. In form 1, which kept all values of an event
-    /// together, always 0.
-    pub n: u32,
-}
 
 /// What is kept of one subject's values in one event.
 #[derive(Clone, PartialEq, Eq)]

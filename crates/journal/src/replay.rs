@@ -51,7 +51,7 @@ pub fn seal(mut draft: Draft, compression: &dyn Compression) -> (Batch, Decoded)
     let opened = Opened {
         at: draft.at(),
         entries: draft.take_entries(),
-        erased: 0,
+        erased: Vec::new(),
     };
     let batch = draft.seal(compression);
     let decoded = Decoded {

@@ -35,18 +35,18 @@ pub fn batch(
         "batch {} at {} hash {:?}",
         batch.seq, opened.at, batch.hash
     );
+    let mut place = 0;
     for entry in &opened.entries {
         let _ = writeln!(text, "  {}", actor(&entry.by));
         for event in &entry.events {
             let _ = writeln!(text, "    {}", line(event, reveal));
+            let parts = opened.erased.iter().filter(|(of, _)| *of == place);
+            let parts: Vec<&str> = parts.map(|&(_, part)| part.name()).collect();
+            if !parts.is_empty() {
+                let _ = writeln!(text, "      (erased: {})", parts.join(", "));
+            }
+            place += 1;
         }
-    }
-    if opened.erased > 0 {
-        let _ = writeln!(
-            text,
-            "  ({} events with erased personal values)",
-            opened.erased
-        );
     }
     Ok(text)
 }

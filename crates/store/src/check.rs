@@ -194,7 +194,7 @@ fn follow(
         }
     };
     report.batches += 1;
-    report.erased += opened.erased as u64;
+    report.erased += opened.events_erased() as u64;
     let events = opened.entries.iter().flat_map(|entry| &entry.events);
     report.events += events.clone().count() as u64;
     let Some((state, tip)) = replayed else {

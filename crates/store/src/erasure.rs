@@ -4,16 +4,15 @@
 //! The chain of hashes stays whole, because it covers commitments to personal
 //! values, not the values.
 
-use crate::zstd::Zstd;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use maskline_domain::{Event, PhoneNumber, SubsId};
+use maskline_domain::{ErasedParts, Part, PhoneNumber, Subject, SubsId};
 use serde::{Deserialize, Serialize};
 
 use crate::db::{Connection, Error};
 use crate::journal;
+use crate::zstd::Zstd;
 use maskline_journal::payload::{self, PayloadError};
-use maskline_journal::personal::Subject;
 
 /// The list of erasures within the data directory. It is no part of a backup:
 /// a restore needs the newest one, to erase again what the backup still holds.
@@ -27,8 +26,104 @@ const BATCHES: u32 = 256;
 pub struct Erasure {
     /// When it was done, UTC milliseconds.
     pub at: i64,
-    /// The bindings whose personal values were erased.
+    /// The bindings from which a person was erased.
     pub bindings: Vec<SubsId>,
+    /// Whose values these were. A line of an older program does not tell it:
+    /// it erased all that a binding holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subjects: Option<Vec<Subject>>,
+    /// Which parts of the bindings were the person's at last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last: Vec<ErasedParts>,
+}
+
+impl Erasure {
+    /// What was found of a person, as it is noted.
+    pub fn new(at: i64, found: &Found) -> Self {
+        Self {
+            at,
+            bindings: found.keys().copied().collect(),
+            subjects: Some(subjects(found).collect()),
+            last: last(found).collect(),
+        }
+    }
+
+    /// Adds what it erased to what is to be erased again.
+    pub fn add_to(self, found: &mut Found) {
+        let Some(subjects) = self.subjects else {
+            let all = self.bindings.into_iter().map(|id| (id, Traces::ALL));
+            return found.extend(all);
+        };
+        for id in self.bindings {
+            found.entry(id).or_default();
+        }
+        for Subject { of, n } in subjects {
+            found.entry(SubsId(of)).or_default().subjects.insert(n);
+        }
+        for ErasedParts { of, parts } in self.last {
+            let traces = found.entry(SubsId(of)).or_default();
+            traces.a |= parts.contains(&Part::A);
+            traces.b |= parts.contains(&Part::B);
+        }
+    }
+}
+
+/// What is kept of a person, by binding. The texts of these bindings are meant
+/// too: any of them may name the person.
+pub type Found = BTreeMap<SubsId, Traces>;
+
+/// What of one binding is a person's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traces {
+    /// The subjects of values in the journal, by their `n`.
+    pub subjects: BTreeSet<u32>,
+    /// Whether A was the person when the binding was changed last,
+    pub a: bool,
+    /// or B.
+    pub b: bool,
+    /// Whether everything is meant, whosever it is.
+    pub all: bool,
+}
+
+impl Traces {
+    /// Everything that a binding holds.
+    pub const ALL: Self = Self {
+        subjects: BTreeSet::new(),
+        a: true,
+        b: true,
+        all: true,
+    };
+
+    /// Which parts of the binding go, as it was last.
+    pub fn parts(&self) -> Vec<Part> {
+        let parties = [(Part::A, self.a), (Part::B, self.b)];
+        let parties = parties.into_iter().filter(|(_, is_meant)| *is_meant);
+        parties.map(|(part, _)| part).chain([Part::Texts]).collect()
+    }
+
+    /// Whether these values are meant. All of an event are in form 1, where
+    /// they are of no part.
+    fn mean(&self, subject: Subject, part: Option<Part>) -> bool {
+        self.all
+            || part.is_none_or(|part| part == Part::Texts)
+            || self.subjects.contains(&subject.n)
+    }
+}
+
+/// The subjects that were found.
+pub fn subjects(found: &Found) -> impl Iterator<Item = Subject> {
+    found.iter().flat_map(|(id, traces)| {
+        let subject = |&n| Subject { of: id.0, n };
+        traces.subjects.iter().map(subject)
+    })
+}
+
+/// Which parts of the bindings go, as they were last.
+pub fn last(found: &Found) -> impl Iterator<Item = ErasedParts> {
+    found.iter().map(|(id, traces)| ErasedParts {
+        of: id.0,
+        parts: traces.parts(),
+    })
 }
 
 /// Why the journal cannot be searched.
@@ -42,15 +137,13 @@ pub enum EraseError {
     Database(#[from] Error),
 }
 
-/// The bindings in whose events `number` is, or ever was, A or B.
+/// The bindings in whose events `number` is, or ever was, A or B, and by which
+/// subjects.
 ///
 /// # Errors
 /// [`EraseError`].
-pub async fn find(
-    conn: &mut Connection,
-    number: PhoneNumber,
-) -> Result<BTreeSet<SubsId>, EraseError> {
-    let mut found = BTreeSet::new();
+pub async fn find(conn: &mut Connection, number: PhoneNumber) -> Result<Found, EraseError> {
+    let mut found = Found::new();
     let mut from = 1;
     loop {
         let batches = journal::read(conn, from, BATCHES).await?;
@@ -59,34 +152,42 @@ pub async fn find(
         };
         from = last.seq + 1;
         for batch in &batches {
-            for entry in payload::open(batch, &Zstd)?.entries {
-                for event in entry.events {
-                    if let Event::Bound(binding) | Event::BindingChanged(binding) = event
-                        && (binding.a == number || binding.b == Some(number))
-                    {
-                        found.insert(binding.subs_id);
-                    }
+            for told in payload::told(batch, &Zstd)? {
+                let (id, values) = (SubsId(told.subject.of), told.values);
+                if values.names(number) {
+                    let traces = found.entry(id).or_default();
+                    traces.subjects.insert(told.subject.n);
+                }
+                // Who is a party is told anew by every event of a binding.
+                if let Some(traces) = found.get_mut(&id) {
+                    let is_person = |party: Option<PhoneNumber>, before: bool| {
+                        party.map_or(before, |party| party == number)
+                    };
+                    traces.a = is_person(values.a, traces.a);
+                    traces.b = is_person(values.b, traces.b);
                 }
             }
         }
     }
 }
 
-/// The next batches from `from` on that hold personal values of `ids`, each
-/// with what its personal column is to become; and where to go on, or `None`
-/// at the end.
+/// The next batches from `from` on that hold what was `found`, each with what
+/// its personal column is to become; and where to go on, or `None` at the end.
 ///
 /// # Errors
 /// [`EraseError`].
 pub async fn blanked(
     conn: &mut Connection,
     from: u64,
-    ids: &BTreeSet<SubsId>,
+    found: &Found,
 ) -> Result<(Vec<(u64, Vec<u8>)>, Option<u64>), EraseError> {
     let batches = journal::read(conn, from, BATCHES).await?;
     let mut changes = Vec::new();
     for batch in &batches {
-        let is_meant = |subject: Subject| ids.contains(&SubsId(subject.of));
+        let is_meant = |subject: Subject, part| {
+            let traces = found.get(&SubsId(subject.of));
+            traces.is_some_and(|traces| traces.mean(subject, part))
+        };
         if let Some(blanked) = payload::blank(batch, &Zstd, is_meant)? {
             changes.push((batch.seq, blanked.personal));
         }

@@ -6,6 +6,7 @@
 use maskline_domain::{Owner, PhoneNumber, SubsId};
 
 use crate::db::{Connection, Error, sqlite};
+use crate::erasure::Traces;
 use crate::failure::{self, Done};
 use crate::records::call;
 use crate::records::history;
@@ -55,12 +56,13 @@ pub enum Maintenance {
         /// The values.
         personal: Vec<u8>,
     },
-    /// Blanks what the records tell of a person.
-    EraseRecords {
+    /// Blanks what the call records tell of a person. The history follows from
+    /// the journal.
+    EraseCalls {
         /// The person's number, if it is known.
         number: Option<PhoneNumber>,
-        /// Ended bindings.
-        bindings: Vec<SubsId>,
+        /// Ended bindings, and what of them is the person's.
+        bindings: Vec<(SubsId, Traces)>,
     },
     /// Sets a fact of this store.
     SetMeta {
@@ -116,12 +118,18 @@ impl Maintenance {
                 journal::replace_personal(conn, *seq, personal).await?;
                 Ok(1)
             }
-            Maintenance::EraseRecords { number, bindings } => {
+            Maintenance::EraseCalls { number, bindings } => {
                 let mut erased = 0;
-                for binding in bindings {
-                    erased += u64::from(history::erase(conn, *binding).await?);
+                for (binding, traces) in bindings {
                     owed::erase(conn, *binding).await?;
-                    erased += call::erase(conn, *binding).await?;
+                    erased += match *number {
+                        Some(number) => call::erase_person(conn, *binding, number).await?,
+                        // Who was a party earlier only cannot be told from the others.
+                        None if traces.all || !(traces.a || traces.b) => {
+                            call::erase(conn, *binding).await?
+                        }
+                        None => call::erase_parties(conn, *binding, traces.a, traces.b).await?,
+                    };
                 }
                 if let Some(number) = number {
                     owed::erase_number(conn, *number).await?;

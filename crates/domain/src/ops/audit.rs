@@ -13,13 +13,6 @@ pub struct NoteReveal {
     pub rows: Option<u64>,
 }
 
-/// Write down that a person's data were erased.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoteErasure {
-    /// From how many bindings.
-    pub bindings: u32,
-}
-
 pub(super) fn note_reveal(_: &Circumstances<'_>, asked: &NoteReveal) -> Decided<()> {
     let NoteReveal { what, rows } = asked.clone();
     Ok((vec![Event::Revealed { what, rows }], ()))
@@ -27,9 +20,4 @@ pub(super) fn note_reveal(_: &Circumstances<'_>, asked: &NoteReveal) -> Decided<
 
 pub(super) fn note(_: &Circumstances<'_>, note: &Note) -> Decided<()> {
     Ok((vec![Event::Noted(note.clone())], ()))
-}
-
-pub(super) fn note_erasure(_: &Circumstances<'_>, asked: &NoteErasure) -> Decided<()> {
-    let NoteErasure { bindings } = *asked;
-    Ok((vec![Event::PersonErased { bindings }], ()))
 }

@@ -12,6 +12,7 @@ use crate::number::PhoneNumber;
 use crate::pool::Pool;
 use crate::product::Slot;
 use crate::slab::NONE;
+use crate::subject::ErasedParts;
 use crate::trunk::Trunk;
 
 /// How things were before events were applied; see [`State::undo`].
@@ -147,7 +148,21 @@ impl State {
                 };
                 self.set(Row::Clock(clock), undo);
             }
-            Event::Revealed { .. } | Event::Noted(_) | Event::PersonErased { .. } => {}
+            Event::PersonErased { last, .. } => {
+                for erased in last {
+                    self.forget(erased, undo);
+                }
+            }
+            Event::Revealed { .. } | Event::Noted(_) => {}
+        }
+    }
+
+    /// Forgets what lives on of an erased person. No decision erases a binding that is in force; a state that still
+    /// had one would otherwise keep what the journal no longer holds.
+    fn forget(&mut self, erased: &ErasedParts, undo: &mut Undo) {
+        if let Some(mut binding) = self.binding(SubsId(erased.of)) {
+            erased.parts.iter().for_each(|&part| binding.erase(part));
+            self.set(Row::from(binding), undo);
         }
     }
 

@@ -3,6 +3,7 @@
 mod bind;
 mod call;
 mod counts;
+mod erase;
 mod replay;
 mod routing;
 mod visits;

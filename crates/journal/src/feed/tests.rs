@@ -17,7 +17,7 @@ fn batch(seq: u64) -> Arc<Decoded> {
         opened: Opened {
             at: Timestamp(seq as i64),
             entries: Vec::new(),
-            erased: 0,
+            erased: Vec::new(),
         },
     })
 }

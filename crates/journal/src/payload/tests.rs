@@ -2,8 +2,8 @@ use super::*;
 use crate::compression::Uncompressed;
 use maskline_domain::binding::{Extras, Owner};
 use maskline_domain::{
-    AccessKey, AccessKeyId, AccountId, Binding, PhoneNumber, PoolKey, Product, RingConfig, SubsId,
-    Trunk, TrunkName, UserName,
+    AccessKey, AccessKeyId, AccountId, Binding, ErasedParts, PhoneNumber, PoolKey, Product,
+    RingConfig, SubsId, Trunk, TrunkName, UserName,
 };
 
 fn operator() -> Actor {
@@ -108,7 +108,7 @@ fn newer(mut draft: Draft) -> Batch {
 fn a_batch_reads_as_it_was_written() {
     let opened = open(&draft().seal(&Uncompressed), &Uncompressed).expect("readable");
     assert_eq!(opened.at, Timestamp(77));
-    assert_eq!(opened.erased, 0);
+    assert_eq!(opened.erased, []);
     let expected = Entry {
         by: operator(),
         events: events(),
@@ -153,9 +153,10 @@ fn each_subject_of_an_event_has_values_of_its_own() {
     assert_eq!(numbers.len(), 5);
 
     let whole = binding();
-    for (gone, left) in [
+    for (gone, part, left) in [
         (
             0,
+            Part::A,
             Binding {
                 a: PhoneNumber::ERASED,
                 ..whole.clone()
@@ -163,20 +164,23 @@ fn each_subject_of_an_event_has_values_of_its_own() {
         ),
         (
             1,
+            Part::B,
             Binding {
-                b: None,
+                b: Some(PhoneNumber::ERASED),
                 ..whole.clone()
             },
         ),
         (
             2,
+            Part::Texts,
             Binding {
                 extras: Extras::default(),
                 ..whole.clone()
             },
         ),
     ] {
-        let blanked = blank(&batch, &Uncompressed, |subject| subject == subjects[gone]);
+        let is_meant = |subject, of| subject == subjects[gone] && of == Some(part);
+        let blanked = blank(&batch, &Uncompressed, is_meant);
         let blanked = blanked.expect("readable").expect("it is there");
         assert_eq!(blanked.entries, 1);
         let batch = Batch {
@@ -184,14 +188,13 @@ fn each_subject_of_an_event_has_values_of_its_own() {
             ..batch.clone()
         };
         let opened = open(&batch, &Uncompressed).expect("readable");
-        assert_eq!(opened.erased, 1);
+        assert_eq!(opened.erased, [(1, part)]);
         assert_eq!(opened.entries[0].events[1], Event::Bound(Box::new(left)));
         let [_, second] = personal_events();
         assert_eq!(opened.entries[1].events, second);
-        let again = blank(&batch, &Uncompressed, |subject| subject == subjects[gone]);
-        assert_eq!(again, Ok(None));
+        assert_eq!(blank(&batch, &Uncompressed, is_meant), Ok(None));
     }
-    let of_another = blank(&batch, &Uncompressed, |subject| subject.of == 1);
+    let of_another = blank(&batch, &Uncompressed, |subject, _| subject.of == 1);
     assert_eq!(of_another, Ok(None));
 }
 
@@ -342,7 +345,78 @@ fn salts_differ_by_place_and_by_seed() {
 #[test]
 fn the_names_of_parts_are_those_that_are_read() {
     for part in [Part::A, Part::B, Part::Texts] {
-        let named = cbor::append(Vec::new(), &name(part));
+        let named = cbor::append(Vec::new(), &part.name());
         assert_eq!(cbor::read(&named), Some(part));
+    }
+}
+
+#[test]
+fn an_erasure_names_subjects_and_nobody() {
+    let subject = Subject {
+        of: 7,
+        n: 0xdead_beef,
+    };
+    let last = vec![ErasedParts {
+        of: 7,
+        parts: vec![Part::B, Part::Texts],
+    }];
+    let erased = Event::PersonErased {
+        bindings: 1,
+        subjects: vec![subject],
+        last,
+    };
+    // As older programs wrote it.
+    let counted = Event::PersonErased {
+        bindings: 3,
+        subjects: Vec::new(),
+        last: Vec::new(),
+    };
+    let events = vec![erased, counted];
+    let batch = draft_of([events.clone()]).seal(&Uncompressed);
+    let (_, body) = unpack(&batch, &Uncompressed).expect("readable");
+    let head = cbor::read::<Head>(&body).expect("a head");
+    assert_eq!(head.oldest_reader, READER, "no older program overlooks it");
+    let opened = open(&batch, &Uncompressed).expect("readable");
+    assert_eq!(opened.entries[0].events, events);
+    let old: Event = serde_json::from_str(r#"{"person_erased":{"bindings":3}}"#).expect("an event");
+    assert_eq!(old, events[1]);
+}
+
+#[test]
+fn the_kind_of_an_object_can_be_told_without_a_new_form() {
+    #[derive(serde::Serialize)]
+    struct OfAnotherKind {
+        of: u64,
+        n: u32,
+        kind: &'static str,
+    }
+    let (of, n) = (7, 9);
+    let kind = "group_member";
+    let written = cbor::append(Vec::new(), &OfAnotherKind { of, n, kind });
+    assert_eq!(cbor::read(&written), Some(Subject { of, n }));
+}
+
+#[test]
+fn what_is_told_of_a_person_is_found_in_either_form() {
+    let form_1 = || {
+        let by = operator();
+        let [events, _] = personal_events();
+        let entries = vec![Entry { by, events }];
+        let (at, prev_hash) = (Timestamp(77), Hash([1; 32]));
+        v1::writer::write((3, at), prev_hash, [5; 32], entries, &Uncompressed)
+    };
+    let form_2 = draft_of(personal_events()).seal(&Uncompressed);
+    let (a, b) = (number("15000000000"), number("15800000000"));
+    for (form, batch, subjects) in [(2, form_2, [3, 1]), (1, form_1(), [1, 1])] {
+        let told = told(&batch, &Uncompressed).expect("readable");
+        for (person, count) in [a, b].into_iter().zip(subjects) {
+            let theirs = told.iter().filter(|told| told.values.names(person));
+            assert_eq!(theirs.count(), count, "form {form}, {person}");
+        }
+        // Once blanked nobody is found.
+        let all = blank(&batch, &Uncompressed, |_, _| true);
+        let personal = all.expect("readable").expect("there is some").personal;
+        let blanked = Batch { personal, ..batch };
+        assert_eq!(super::told(&blanked, &Uncompressed), Ok(Vec::new()));
     }
 }

@@ -4,13 +4,13 @@
 #[cfg(any(test, feature = "past"))]
 pub mod writer;
 
-use maskline_domain::{Entry, Event, Personal, Timestamp};
+use maskline_domain::{Entry, Event, Part, Personal, Subject, Timestamp};
 use serde::Deserialize;
 
-use super::{Blanked, Head, Opened, PayloadError, READER, too_new};
+use super::{Blanked, Head, Opened, PayloadError, READER, Told, too_new};
 use crate::batch::{Batch, Hash};
+use crate::personal::PersonalError;
 use crate::personal::v1::{self as personal, Kept};
-use crate::personal::{PersonalError, Subject};
 
 /// The byte that a payload of this form begins with.
 pub(super) const FORM: u8 = 1;
@@ -59,7 +59,7 @@ pub(super) fn open(batch: &Batch, json: &[u8]) -> Result<Opened, PayloadError> {
     let seq = batch.seq;
     let broken = |why| PayloadError::Broken { seq, why };
     let (body, kept) = read(batch, json)?;
-    let mut erased = 0;
+    let mut erased = Vec::new();
     let mut values = Vec::with_capacity(kept.len());
     for (index, (kept, commitment)) in kept.into_iter().zip(&body.commitments).enumerate() {
         let commitment = match commitment {
@@ -75,14 +75,11 @@ pub(super) fn open(batch: &Batch, json: &[u8]) -> Result<Opened, PayloadError> {
         values.push(match kept {
             Kept::Nothing => None,
             Kept::Erased => {
-                erased += 1;
+                // Which of them there were nobody knows any more.
+                erased.extend([Part::A, Part::B, Part::Texts].map(|part| (index, part)));
                 None
             }
-            Kept::Values { values, .. } => {
-                let personal: Personal = serde_json::from_slice(&values)
-                    .map_err(|_| broken("personal values are not readable"))?;
-                Some(personal)
-            }
+            Kept::Values { values, .. } => Some(readable(seq, &values)?),
         });
     }
     let mut values = values.into_iter();
@@ -103,6 +100,27 @@ pub(super) fn open(batch: &Batch, json: &[u8]) -> Result<Opened, PayloadError> {
         entries,
         erased,
     })
+}
+
+/// [`super::told`] for a batch of this form, whose JSON this is.
+pub(super) fn told(batch: &Batch, json: &[u8]) -> Result<Vec<Told>, PayloadError> {
+    let (body, kept) = read(batch, json)?;
+    let events = body.entries.iter().flat_map(|entry| &entry.events);
+    let mut told = Vec::new();
+    for (event, kept) in events.zip(&kept) {
+        if let Kept::Values { values, .. } = kept
+            && let Some(subject) = subject(event)
+        {
+            let values = readable(batch.seq, values)?;
+            told.push(Told { subject, values });
+        }
+    }
+    Ok(told)
+}
+
+fn readable(seq: u64, values: &[u8]) -> Result<Personal, PayloadError> {
+    let why = "personal values are not readable";
+    serde_json::from_slice(values).map_err(|_| PayloadError::Broken { seq, why })
 }
 
 /// [`super::blank`] for a batch of this form, whose JSON this is.

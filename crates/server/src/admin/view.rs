@@ -202,7 +202,7 @@ pub fn past_line(past: &Past, visibility: Visibility) -> Value {
         "expires_at": binding.map(|binding| binding.expires_at.format_china()),
         "ended_at": ended.map(|ended| ended.at.format_china()),
         "ended_how": ended.map(|ended| ended.cause.clone()),
-        "erased": past.facts == Facts::Erased,
+        "erased": past.is_erased(),
     })
 }
 

@@ -1,19 +1,21 @@
 //! Erasing what is kept of a person, and restoring a backup without what was
 //! erased since.
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use maskline_domain::PoolRef;
-use maskline_domain::ops::{BeginEpoch, NoteErasure, Unbind};
-use maskline_domain::{Actor, Binding, Envelope, PhoneNumber, PoolKey, SubsId};
+use maskline_domain::command::Note;
+use maskline_domain::ops::{BeginEpoch, ERASED_MAX, ErasePerson, Unbind};
+use maskline_domain::{
+    Actor, Binding, Envelope, ErasedParts, PhoneNumber, PoolKey, Subject, TypedCommand,
+};
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::db::{self, sqlite};
 use maskline_store::directory::{self, DataDir, OpenError};
-use maskline_store::erasure::{self, EraseError as SearchError, Erasure, LIST};
+use maskline_store::erasure::{self, EraseError as SearchError, Erasure, Found, LIST};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::{call, history};
 use maskline_store::staging::Staging;
@@ -98,26 +100,31 @@ impl From<SnapshotterError> for EraseError {
 
 impl Ledger {
     /// Erases what is kept of the person with this number in ended bindings,
-    /// the history and the call records. `by` is who asked for it.
+    /// the history and the call records: their number, and the texts of their
+    /// bindings, which may name them. `by` is who asked for it.
     ///
     /// # Errors
     /// [`EraseError`]; whatever was done stays done, and the rest is done when
     /// it is run again.
     pub async fn erase(&self, by: Actor, number: PhoneNumber) -> Result<Erased, EraseError> {
-        let mut ids = {
+        let mut found = {
             let readers = directory::readers(&self.shared.options.dir, 1).await?;
             let mut conn = readers.acquire().await?;
             erasure::find(&mut conn, number).await?
         };
-        ids.extend(history::ended_with(self.readers(), number).await?);
-        self.erase_bindings(by, ids, Some(number)).await
+        // Of what the journal no longer holds the history knows; of the rest the
+        // journal knows better.
+        for (id, traces) in history::ended_with(self.readers(), number).await? {
+            found.entry(id).or_insert(traces);
+        }
+        self.erase_found(by, found, Some(number)).await
     }
 
-    /// Erases what is kept of the persons in these bindings.
-    async fn erase_bindings(
+    /// Erases what was found of a person, or of several.
+    async fn erase_found(
         &self,
         by: Actor,
-        ids: BTreeSet<SubsId>,
+        found: Found,
         number: Option<PhoneNumber>,
     ) -> Result<Erased, EraseError> {
         let shared = &*self.shared;
@@ -125,26 +132,24 @@ impl Ledger {
         // to it, goes: the new ones are made of what the tables hold.
         let mut keeping = shared.keeping.lock().await;
         snapshotter::let_go(shared, &mut keeping);
-        let (ended, live) = self.ended(ids).await?;
+        let (ended, live) = self.ended(found).await?;
         if !ended.is_empty() {
             note(&shared.options.dir, &ended)?;
         }
-        (shared.erased).note(clocks::read().wall, number, ended.clone());
+        let bindings = ended.keys().copied();
+        (shared.erased).note(clocks::read().wall, number, bindings);
         self.blank_journal(&ended).await?;
-        // What the projector had read before must be written before it is
-        // blanked.
+        // From here on every node forgets them, and the history follows.
+        self.tell_erased(&by, &ended).await?;
         self.projected().await?;
-        let mut records = 0;
-        for some in ended
-            .iter()
-            .copied()
-            .collect::<Vec<_>>()
-            .chunks(BINDINGS_AT_A_TIME)
-        {
-            let bindings = some.to_vec();
-            let maintenance = Maintenance::EraseRecords {
-                number: None,
-                bindings,
+        let mut records = ended.len() as u64;
+        let bindings: Vec<_> = (ended.iter())
+            .map(|(&id, traces)| (id, traces.clone()))
+            .collect();
+        for some in bindings.chunks(BINDINGS_AT_A_TIME) {
+            let maintenance = Maintenance::EraseCalls {
+                number,
+                bindings: some.to_vec(),
             };
             records += shared.maintain(maintenance).await?;
         }
@@ -155,15 +160,9 @@ impl Ledger {
         // Two snapshots of states in which none of these bindings is; then the
         // older ones go.
         snapshotter::take_snapshot(shared, None).await?;
-        let command = NoteErasure {
-            bindings: ended.len() as u32,
-        };
-        self.submit(Envelope {
-            by,
-            id: None,
-            command,
-        })
-        .await?;
+        let bindings = ended.len() as u64;
+        self.give(&by, Note::ErasureFinished { bindings, records })
+            .await?;
         snapshotter::take_snapshot(shared, None).await?;
         snapshotter::tidy(shared).await?;
         self.truncate_log().await?;
@@ -174,11 +173,44 @@ impl Ledger {
         })
     }
 
+    /// Has it journalled who is erased, in as many commands as it takes.
+    async fn tell_erased(&self, by: &Actor, ended: &Found) -> Result<(), EraseError> {
+        let subjects: Vec<Subject> = erasure::subjects(ended).collect();
+        let last: Vec<ErasedParts> = erasure::last(ended).collect();
+        let mut subjects = subjects.chunks(ERASED_MAX);
+        let mut last = last.chunks(ERASED_MAX);
+        loop {
+            let some = (subjects.next(), last.next());
+            if some == (None, None) {
+                return Ok(());
+            }
+            let command = ErasePerson {
+                subjects: some.0.unwrap_or_default().to_vec(),
+                last: some.1.unwrap_or_default().to_vec(),
+            };
+            self.give(by, command).await?;
+        }
+    }
+
+    async fn give<C: TypedCommand>(
+        &self,
+        by: &Actor,
+        command: C,
+    ) -> Result<C::Outcome, SubmitError> {
+        let by = by.clone();
+        self.submit(Envelope {
+            by,
+            id: None,
+            command,
+        })
+        .await
+    }
+
     /// Blanks a person in the call records, piece by piece.
     async fn erase_calls(&self, number: PhoneNumber) -> Result<u64, EraseError> {
         let mut records = 0;
         loop {
-            let maintenance = Maintenance::EraseRecords {
+            let maintenance = Maintenance::EraseCalls {
                 number: Some(number),
                 bindings: Vec::new(),
             };
@@ -190,23 +222,20 @@ impl Ledger {
         }
     }
 
-    /// Parts bindings into those that have ended and the number of those that
-    /// are still in the state.
-    async fn ended(&self, ids: BTreeSet<SubsId>) -> Result<(BTreeSet<SubsId>, usize), ReadError> {
+    /// Leaves out the bindings that are still in the state, and says how many
+    /// they are.
+    async fn ended(&self, mut found: Found) -> Result<(Found, usize), ReadError> {
         self.read(Touch::Scan, |state, _| {
-            let all = ids.len();
-            let ended: BTreeSet<SubsId> = ids
-                .into_iter()
-                .filter(|&id| state.binding(id).is_none())
-                .collect();
-            let live = all - ended.len();
-            (ended, live)
+            let all = found.len();
+            found.retain(|&id, _| state.binding(id).is_none());
+            let live = all - found.len();
+            (found, live)
         })
         .await
     }
 
-    async fn blank_journal(&self, ids: &BTreeSet<SubsId>) -> Result<(), EraseError> {
-        if ids.is_empty() {
+    async fn blank_journal(&self, found: &Found) -> Result<(), EraseError> {
+        if found.is_empty() {
             return Ok(());
         }
         let readers = directory::readers(&self.shared.options.dir, 1).await?;
@@ -214,7 +243,7 @@ impl Ledger {
         while let Some(seq) = from {
             let (changes, next) = {
                 let mut conn = readers.acquire().await?;
-                erasure::blanked(&mut conn, seq, ids).await?
+                erasure::blanked(&mut conn, seq, found).await?
             };
             for (seq, personal) in changes {
                 self.shared
@@ -283,7 +312,7 @@ pub async fn restore(
 async fn put_back(
     backup: &Path,
     options: Options,
-    erased: BTreeSet<SubsId>,
+    erased: Found,
 ) -> Result<Manifest, RestoreError> {
     let manifest = backup::unpack(backup, &options.dir)?;
     let (ledger, running) = Ledger::open(options).await?;
@@ -311,7 +340,7 @@ async fn empty_log(dir: &Path) -> Result<(), RestoreError> {
     Err(EraseError::LogInUse.into())
 }
 
-async fn begin_again(ledger: &Ledger, ids: BTreeSet<SubsId>) -> Result<(), RestoreError> {
+async fn begin_again(ledger: &Ledger, found: Found) -> Result<(), RestoreError> {
     let by = || Actor::Operator {
         name: "restore".into(),
     };
@@ -322,12 +351,15 @@ async fn begin_again(ledger: &Ledger, ids: BTreeSet<SubsId>) -> Result<(), Resto
             command: BeginEpoch,
         })
         .await?;
-    if ids.is_empty() {
+    if found.is_empty() {
         return Ok(());
     }
     // Since the backup they have ended; otherwise they could not have been
     // erased.
-    for (pool, binding) in still_bound(ledger, &ids).await.map_err(EraseError::from)? {
+    for (pool, binding) in still_bound(ledger, &found)
+        .await
+        .map_err(EraseError::from)?
+    {
         let command = Unbind {
             pool: PoolRef::Key(pool),
             subs_id: binding.subs_id,
@@ -341,17 +373,14 @@ async fn begin_again(ledger: &Ledger, ids: BTreeSet<SubsId>) -> Result<(), Resto
             })
             .await?;
     }
-    ledger.erase_bindings(by(), ids, None).await?;
+    ledger.erase_found(by(), found, None).await?;
     Ok(())
 }
 
-async fn still_bound(
-    ledger: &Ledger,
-    ids: &BTreeSet<SubsId>,
-) -> Result<Vec<(PoolKey, Binding)>, ReadError> {
+async fn still_bound(ledger: &Ledger, found: &Found) -> Result<Vec<(PoolKey, Binding)>, ReadError> {
     ledger
         .read(Touch::Scan, |state, _| {
-            ids.iter()
+            (found.keys())
                 .filter_map(|&id| {
                     let binding = state.binding(id)?;
                     let pool = state.number(binding.x)?.class.pool?;
@@ -363,12 +392,9 @@ async fn still_bound(
 }
 
 /// Adds a line to the list of erasures, before anything is erased.
-fn note(dir: &Path, ids: &BTreeSet<SubsId>) -> Result<(), EraseError> {
+fn note(dir: &Path, found: &Found) -> Result<(), EraseError> {
     let path = dir.join(LIST);
-    let erasure = Erasure {
-        at: clocks::read().wall.0,
-        bindings: ids.iter().copied().collect(),
-    };
+    let erasure = Erasure::new(clocks::read().wall.0, found);
     let write = || -> io::Result<()> {
         let mut line = serde_json::to_vec(&erasure)?;
         line.push(b'\n');
@@ -383,15 +409,14 @@ fn note(dir: &Path, ids: &BTreeSet<SubsId>) -> Result<(), EraseError> {
     })
 }
 
-fn read_list(path: &Path) -> Result<BTreeSet<SubsId>, EraseError> {
-    let read = || -> io::Result<BTreeSet<SubsId>> {
+fn read_list(path: &Path) -> Result<Found, EraseError> {
+    let read = || -> io::Result<Found> {
         let text = std::fs::read_to_string(path)?;
-        let mut ids = BTreeSet::new();
+        let mut found = Found::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let erasure: Erasure = serde_json::from_str(line)?;
-            ids.extend(erasure.bindings);
+            serde_json::from_str::<Erasure>(line)?.add_to(&mut found);
         }
-        Ok(ids)
+        Ok(found)
     };
     read().map_err(|source| EraseError::List {
         path: path.to_owned(),

@@ -70,7 +70,7 @@ impl Erased {
         // A binding that has ended decides over no later call.
         let binding = record.subs_id;
         if binding.is_some_and(|binding| self.bindings.contains_key(&binding)) {
-            record.erase();
+            record.erase_texts();
             is_changed = true;
         }
         let parties = [record.caller, record.callee, record.a, record.b];

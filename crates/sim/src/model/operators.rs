@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use maskline_domain::ops::{
-    AddNumbers, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, NoteErasure, NoteImport, NoteReveal,
+    AddNumbers, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, ErasePerson, NoteImport, NoteReveal,
     ReleaseNumbers, ResealKey, SetAccount, SetEmergencyNumbers, SetKeyActive, SetPool, SetTrunk,
     SetUser,
 };
 use maskline_domain::{
-    AccessKey, AdminRefusal, Command, Event, Number, PhoneNumber, Refusal, Timestamp,
+    AccessKey, AdminRefusal, Command, Event, Number, PhoneNumber, Refusal, SubsId, Timestamp,
 };
 
 use crate::model::Model;
@@ -164,9 +164,17 @@ impl Model {
                 rows: *rows,
             }]),
             Command::Note(note) => done(vec![Event::Noted(note.clone())]),
-            Command::NoteErasure(NoteErasure { bindings }) => done(vec![Event::PersonErased {
-                bindings: *bindings,
-            }]),
+            Command::ErasePerson(ErasePerson { subjects, last }) => {
+                let has_ended = |of: u64| !self.bindings.contains_key(&SubsId(of));
+                let (mut subjects, mut last) = (subjects.clone(), last.clone());
+                subjects.retain(|subject| has_ended(subject.of));
+                last.retain(|erased| has_ended(erased.of));
+                done(vec![Event::PersonErased {
+                    bindings: last.len() as u32,
+                    subjects,
+                    last,
+                }])
+            }
             // The rest is ruled elsewhere; see `rules`.
             _ => done(Vec::new()),
         }

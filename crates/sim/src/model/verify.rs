@@ -416,6 +416,7 @@ impl Model {
             Event::ImportEnded { name } => {
                 self.imports.remove(name);
             }
+            // An erasure takes nothing from what is in force.
             Event::Revealed { .. } | Event::Noted(_) | Event::PersonErased { .. } => {}
         }
         Ok(())

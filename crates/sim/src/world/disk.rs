@@ -1,7 +1,7 @@
 //! The disk: a journal and snapshots that survive, and a page cache that need
 //! not.
 
-use maskline_domain::{Row, State, SubsId};
+use maskline_domain::{Part, Row, State, Subject, SubsId};
 use maskline_journal::Compression;
 use maskline_journal::batch::{Batch, Hash, Tip};
 use maskline_journal::feed::{Bounds, Feed, Next};
@@ -198,17 +198,19 @@ impl Disk {
         Ok((state, tip))
     }
 
-    /// Blanks what the journal tells of the parties of a binding that has
+    /// Blanks what the journal tells of these parts of a binding that has
     /// ended. Says how many entries that were.
     ///
     /// # Errors
     /// [`NoStart`] when a batch cannot be read.
-    pub fn erase(&mut self, binding: SubsId) -> Result<usize, NoStart> {
+    pub fn erase(&mut self, binding: SubsId, parts: &[Part]) -> Result<usize, NoStart> {
         let failed = |error: &dyn std::fmt::Display| NoStart(error.to_string());
         let mut erased = 0;
         for batch in self.journal.iter_mut().chain(&mut self.unsynced) {
-            let blanked =
-                payload::blank(batch, self.compression, |subject| subject.of == binding.0);
+            let is_meant = |subject: Subject, part: Option<Part>| {
+                subject.of == binding.0 && part.is_none_or(|part| parts.contains(&part))
+            };
+            let blanked = payload::blank(batch, self.compression, is_meant);
             if let Some(blanked) = blanked.map_err(|error| failed(&error))? {
                 batch.personal = blanked.personal;
                 erased += blanked.entries;

@@ -1,14 +1,14 @@
 //! Operators and jobs: what makes the world, changes it and tidies it.
 
 use maskline_domain::ops::{
-    AddNumbers, BeginEpoch, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, ExpireDue,
-    ForgetCommands, NoteErasure, NoteImport, NoteReveal, ReleaseNumbers, ResealKey, SetAccount,
+    AddNumbers, BeginEpoch, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, ErasePerson, ExpireDue,
+    ForgetCommands, NoteImport, NoteReveal, ReleaseNumbers, ResealKey, SetAccount,
     SetEmergencyNumbers, SetKeyActive, SetPool, SetTrunk, SetUser, ThawDue, Unbind, UpdateBinding,
 };
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    AccountId, AccountStatus, Actor, BindRequest, Binding, Command, Envelope, Number, Pool,
-    PoolKey, PoolRef, ToneCode, Trunk, TrunkName, Update, UserName,
+    AccountId, AccountStatus, Actor, BindRequest, Binding, Command, Envelope, ErasedParts, Number,
+    Part, Pool, PoolKey, PoolRef, Subject, SubsId, ToneCode, Trunk, TrunkName, Update, UserName,
 };
 
 use crate::chance::Chance;
@@ -60,7 +60,7 @@ impl World {
                 rows: Some(1),
             }),
             10 if self.chance.one_in(40) => Command::BeginEpoch(BeginEpoch),
-            10 if self.chance.one_in(3) => Command::NoteErasure(NoteErasure { bindings: 1 }),
+            10 if self.chance.one_in(3) => Command::ErasePerson(self.erase_person()),
             10 => Command::NoteImport(NoteImport {
                 name: self.chance.one_of(["first", "third"]).into(),
                 rows: (!self.chance.one_in(4)).then(|| self.chance.below(50) * 5_000),
@@ -68,6 +68,24 @@ impl World {
             _ => self.for_a_customer(),
         };
         self.operate(command)
+    }
+
+    /// Somebody is erased from a binding, which may be in force: then nothing of it goes.
+    fn erase_person(&mut self) -> ErasePerson {
+        let bindings: Vec<SubsId> = self.model.bindings.keys().copied().collect();
+        let id = match self.chance.pick(&bindings) {
+            Some(&id) if self.chance.one_in(2) => id,
+            _ => SubsId(self.chance.below(1_000)),
+        };
+        let part = self.chance.one_of([Part::A, Part::B]);
+        let n = self.chance.below(9) as u32;
+        ErasePerson {
+            subjects: vec![Subject { of: id.0, n }],
+            last: vec![ErasedParts {
+                of: id.0,
+                parts: vec![part, Part::Texts],
+            }],
+        }
     }
 
     /// Something about a binding that is about to end: to end it, to change

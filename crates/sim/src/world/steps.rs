@@ -1,7 +1,7 @@
 //! What happens next.
 
 use maskline_domain::routing::RouteQuery;
-use maskline_domain::{AccessKeyId, Binding, PhoneNumber, PoolKey, SubsId, Timestamp};
+use maskline_domain::{AccessKeyId, Binding, Part, PhoneNumber, PoolKey, SubsId, Timestamp};
 use maskline_journal::pipeline::Input;
 
 use crate::chance::Chance;
@@ -351,8 +351,8 @@ impl World {
         }
     }
 
-    /// The parties of an ended binding are erased from the journal, which must
-    /// replay as before.
+    /// Parts of an ended binding are erased from the journal, which must replay
+    /// as before.
     fn erase(&mut self) -> Held {
         let now = self.about_now();
         let durable = self.durable();
@@ -366,7 +366,12 @@ impl World {
         let Some(id) = self.chance.pick(&gone).copied() else {
             return Ok(());
         };
-        match self.disk.erase(id) {
+        let parts = self.chance.one_of([
+            &[Part::A, Part::B, Part::Texts][..],
+            &[Part::A, Part::Texts],
+            &[Part::B, Part::Texts],
+        ]);
+        match self.disk.erase(id, parts) {
             Ok(events) => {
                 self.note(|| format!("binding {id} is erased from {events} events"));
                 self.tally.erased += u64::from(events > 0);

@@ -43,6 +43,11 @@ fn described(event: &Event) -> (String, Value) {
                 serde_json::json!({ "count": count }),
             );
         }
+        // From which bindings stands in the journal.
+        Event::PersonErased { bindings, .. } => {
+            let facts = serde_json::json!({ "bindings": bindings });
+            return ("person_erased".to_owned(), facts);
+        }
         // A note is told by its own name.
         Event::Noted(note) => serde_json::to_value(note).unwrap_or(Value::Null),
         other => serde_json::to_value(other).unwrap_or(Value::Null),

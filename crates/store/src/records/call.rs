@@ -372,6 +372,47 @@ pub async fn erase(conn: &mut Connection, subs_id: SubsId) -> Result<u64, Error>
     conn.execute(update).await
 }
 
+/// Blanks one person, and the texts, in the records of calls on one binding,
+/// open ones too; the same is true as for [`erase`], whose part
+/// [`CallRecord::erase_texts`] and [`CallRecord::erase_number`] have. Says how
+/// many records there were.
+///
+/// # Errors
+/// Those of the database.
+pub async fn erase_person(
+    conn: &mut Connection,
+    subs_id: SubsId,
+    number: PhoneNumber,
+) -> Result<u64, Error> {
+    let update = without(number).push(", out_id = NULL, out_order_id = NULL WHERE subs_id = ?");
+    conn.execute(update.bind(subs_id.0 as i64)).await
+}
+
+/// The same of whoever was A or B of the binding, as its calls copied them.
+///
+/// # Errors
+/// Those of the database.
+pub async fn erase_parties(
+    conn: &mut Connection,
+    subs_id: SubsId,
+    a: bool,
+    b: bool,
+) -> Result<u64, Error> {
+    let select = sql("SELECT DISTINCT a, b FROM call_record WHERE subs_id = ?");
+    let rows = conn.fetch_all(select.bind(subs_id.0 as i64)).await?;
+    let mut erased = 0;
+    for row in rows {
+        for (column, is_meant) in [("a", a), ("b", b)] {
+            let digits = row.get::<Option<Cow<'_, str>>>(column)?;
+            let number = digits.and_then(|digits| PhoneNumber::parse(&digits).ok());
+            if let Some(number) = number.filter(|_| is_meant) {
+                erased += erase_person(conn, subs_id, number).await?;
+            }
+        }
+    }
+    Ok(erased)
+}
+
 /// How many records [`erase_number`] blanks at once: appends wait meanwhile.
 pub const ERASED_AT_ONCE: u32 = 256;
 
@@ -387,18 +428,26 @@ pub async fn erase_number(conn: &mut Connection, number: PhoneNumber) -> Result<
 
 /// A person stands in one column of keys and may stand in several others of the row.
 fn blank<'a>(number: PhoneNumber) -> Statement<'a> {
+    let key = party_key(number);
+    let update = without(number).push(
+        " WHERE call_id IN (SELECT call_id FROM call_record \
+         WHERE caller_key = ? OR callee_key = ? OR a_key = ? OR b_key = ? LIMIT ?)",
+    );
+    let update = (0..4).fold(update, |update, _| update.bind(key.clone()));
+    update.bind(ERASED_AT_ONCE)
+}
+
+/// The beginning of an update that takes one person out of every column.
+fn without<'a>(number: PhoneNumber) -> Statement<'a> {
     let (digits, key) = (number.reveal(), party_key(number));
     let update = sql(
         "UPDATE call_record SET caller = NULLIF(caller, ?), callee = NULLIF(callee, ?), \
          a = NULLIF(a, ?), b = NULLIF(b, ?), ladder = NULL, \
          caller_key = NULLIF(caller_key, ?), callee_key = NULLIF(callee_key, ?), \
-         a_key = NULLIF(a_key, ?), b_key = NULLIF(b_key, ?) \
-         WHERE call_id IN (SELECT call_id FROM call_record \
-         WHERE caller_key = ? OR callee_key = ? OR a_key = ? OR b_key = ? LIMIT ?)",
+         a_key = NULLIF(a_key, ?), b_key = NULLIF(b_key, ?)",
     );
     let update = (0..4).fold(update, |update, _| update.bind(digits.clone()));
-    let update = (0..8).fold(update, |update, _| update.bind(key.clone()));
-    update.bind(ERASED_AT_ONCE)
+    (0..4).fold(update, |update, _| update.bind(key.clone()))
 }
 
 /// As many values as [`COLUMNS_COUNT`] says.

@@ -2,15 +2,19 @@
 //!
 //! Serves queries for bindings that are no longer in the state.
 
+mod erasing;
+
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use maskline_domain::{
-    AccountId, Actor, Binding, EndCause, Event, Owner, PhoneNumber, PoolKey, SubsId, Timestamp,
+    AccountId, Actor, Binding, EndCause, Event, Owner, Part, PhoneNumber, PoolKey, SubsId,
+    Timestamp,
 };
 
+pub use self::erasing::{ended_with, erase};
 use super::entry::{Place, actor, runs};
 use super::party_key::party_key;
 use crate::db::{Connection, Error, Readers, Row, Statement, Value, sql};
@@ -32,6 +36,10 @@ enum HistoryChange {
         cause: EndCause,
         at: Timestamp,
         owner: Option<Owner>,
+    },
+    Erased {
+        subs_id: SubsId,
+        parts: Vec<Part>,
     },
 }
 
@@ -124,9 +132,9 @@ pub struct Past {
 /// What is still known of the terms of a binding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Facts {
-    /// As they were last.
+    /// As they were last; a party that was erased is [`PhoneNumber::ERASED`].
     Known(Box<Binding>),
-    /// They were erased at a person's request.
+    /// They were erased at the request of everybody whom they named.
     Erased,
     /// They stand there, but not as this program writes them: a fault of the
     /// database or of ours, and no erasure.
@@ -139,6 +147,18 @@ impl Past {
         match &self.facts {
             Facts::Known(binding) => Some(binding),
             Facts::Erased | Facts::Unreadable => None,
+        }
+    }
+
+    /// Whether anybody was erased from it.
+    pub fn is_erased(&self) -> bool {
+        match &self.facts {
+            Facts::Known(binding) => {
+                let parties = [Some(binding.a), binding.b];
+                parties.into_iter().flatten().any(PhoneNumber::is_erased)
+            }
+            Facts::Erased => true,
+            Facts::Unreadable => false,
         }
     }
 
@@ -177,12 +197,13 @@ struct End<'a> {
 /// # Errors
 /// Those of the database.
 pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Error> {
-    // A binding is made before it is changed, and changed before it ends, so
-    // the three may be written one after the other; of several changes only
-    // the last one counts.
+    // A binding is made before it is changed, changed before it ends, and ends
+    // before a person is erased from it, so these may be written one after the
+    // other; of several changes only the last one counts.
     let mut made = Vec::new();
     let mut changed = BTreeMap::new();
     let mut ended = Vec::new();
+    let mut erased = Vec::new();
     for change in changes {
         match &change.what {
             HistoryChange::Bound(binding) => made.push((change, &**binding)),
@@ -201,6 +222,7 @@ pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Erro
                 at: *at,
                 owner: owner.as_ref(),
             }),
+            HistoryChange::Erased { subs_id, parts } => erased.push((*subs_id, parts)),
         }
     }
     for some in runs(&made) {
@@ -211,6 +233,9 @@ pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Erro
     }
     for some in runs(&ended) {
         write_ended(conn, some).await?;
+    }
+    for (subs_id, parts) in erased {
+        erase(conn, subs_id, parts).await?;
     }
     Ok(())
 }
@@ -334,9 +359,9 @@ fn account(owner: &Owner) -> &str {
     owner.account.as_str()
 }
 
-/// A binding whose person was erased has no facts. Its owner stands beside them.
+/// A binding from which everybody was erased has no facts. Its owner stands beside them.
 fn facts(binding: &Binding) -> Option<String> {
-    (!binding.a.is_erased()).then(|| {
+    (!binding.is_erased()).then(|| {
         let bare = Binding {
             owner: None,
             ..binding.clone()
@@ -520,36 +545,6 @@ fn select<'a>(filter: &'a Filter, lead: &Lead, lowest: Option<SubsId>) -> Statem
     select
         .push(" ORDER BY subs_id DESC LIMIT ?")
         .bind(i64::from(filter.limit) + 1)
-}
-
-/// The ended bindings in whose last facts `number` is A or B.
-///
-/// # Errors
-/// Those of the database.
-pub async fn ended_with(readers: &Readers, number: PhoneNumber) -> Result<Vec<SubsId>, Error> {
-    let rows = readers.fetch_all(with(number)).await?;
-    rows.iter().map(subs_id).collect()
-}
-
-fn with<'a>(number: PhoneNumber) -> Statement<'a> {
-    sql("SELECT subs_id FROM binding_history \
-         WHERE ended_at IS NOT NULL AND (a_key = ? OR b_key = ?) ORDER BY subs_id")
-    .bind(party_key(number))
-    .bind(party_key(number))
-}
-
-/// Blanks what tells of a person in one ended binding. Says whether there was
-/// anything.
-///
-/// # Errors
-/// Those of the database.
-pub async fn erase(conn: &mut Connection, subs_id: SubsId) -> Result<bool, Error> {
-    let update = sql(
-        "UPDATE binding_history SET facts = NULL, a = NULL, b = NULL, a_key = NULL, b_key = NULL \
-         WHERE subs_id = ? AND ended_at IS NOT NULL AND facts IS NOT NULL",
-    )
-    .bind(subs_id.0 as i64);
-    Ok(conn.execute(update).await? > 0)
 }
 
 fn subs_id(row: &Row) -> Result<SubsId, Error> {

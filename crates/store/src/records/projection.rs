@@ -56,9 +56,12 @@ impl Projection {
                         self.history
                             .extend(history::Change::new(place, &entry.by, event));
                     }
-                    other => self
-                        .audit
-                        .push(audit::AuditEntry::new(place, &entry.by, other)),
+                    other => {
+                        let erasures = history::Change::erasures(place, &entry.by, other);
+                        self.history.extend(erasures);
+                        self.audit
+                            .push(audit::AuditEntry::new(place, &entry.by, other));
+                    }
                 }
             }
         }

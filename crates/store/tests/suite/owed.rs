@@ -4,6 +4,7 @@ use maskline_domain::call::{Milestone, Owed, Reached};
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{SubsId, Timestamp};
 use maskline_store::db::sql;
+use maskline_store::erasure::Traces;
 use maskline_store::failure::Done;
 use maskline_store::maintenance::{Maintenance, do_maintenance};
 use maskline_store::record_writes::{RecordError, RecordWrite, write_records};
@@ -293,7 +294,11 @@ async fn a_lost_call_owes_its_end_once_beside_what_it_owed_before() {
 
 #[tokio::test]
 async fn an_erasure_takes_what_is_owed_for_calls_of_the_person() {
-    let erase = |number, bindings| Maintenance::EraseRecords { number, bindings };
+    let erase = |number, bindings: Vec<SubsId>| {
+        let all = bindings.into_iter().map(|id| (id, Traces::ALL));
+        let bindings = all.collect();
+        Maintenance::EraseCalls { number, bindings }
+    };
     #[rustfmt::skip]
     let rows: [(&str, Maintenance, &[&str]); 5] = [
         ("the binding", erase(None, vec![SubsId(7)]), &["c2 started a"]),

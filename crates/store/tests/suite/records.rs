@@ -373,6 +373,43 @@ async fn erasing_blanks_the_parties_and_keeps_the_call() {
 }
 
 #[tokio::test]
+async fn who_talked_to_an_erased_person_stays_in_the_record() {
+    let (caller, callee) = (party(2), party(3));
+    // The caller is A of the binding, the callee B.
+    for (a, b, left) in [
+        (true, false, (None, Some(callee))),
+        (false, true, (Some(caller), None)),
+        (true, true, (None, None)),
+    ] {
+        let mut store = store().await;
+        let of_binding = CallRecord {
+            a: Some(caller),
+            b: Some(callee),
+            ..record("c1", 1)
+        };
+        let open = RecordWrite::OpenCall(Box::new(of_binding), Vec::new());
+        slice(&mut store, &[open]).await;
+        let erased = call::erase_parties(&mut store.conn, SubsId(7), a, b).await;
+        assert!(erased.expect("SQL") > 0);
+        let readers = store.owned.readers(1).await.expect("readable");
+        let found = call::get(&readers, "c1").await.expect("SQL").expect("kept");
+        let (found, _) = found.expect("readable");
+        assert_eq!((found.caller, found.callee), left);
+        assert_eq!((found.a, found.b), left);
+        assert_eq!((found.out_id, found.ladder), (None, None));
+        for (person, is_found) in [(caller, left.0), (callee, left.1)] {
+            let of = Filter {
+                party: Some(person),
+                limit: 9,
+                ..Filter::default()
+            };
+            let count = listed(&store, of).await.len();
+            assert_eq!(count, usize::from(is_found.is_some()), "{person}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_unreadable_record_is_told_and_not_taken_for_an_erased_one() {
     for damage in [
         "caller = '13x'",

@@ -323,7 +323,7 @@ async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
     let found = erasure::find(&mut store.conn, party(0))
         .await
         .expect("readable");
-    assert_eq!(found.iter().copied().collect::<Vec<_>>(), [ids[0]]);
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [ids[0]]);
     let (changes, next) = erasure::blanked(&mut store.conn, 1, &found)
         .await
         .expect("readable");
@@ -333,11 +333,15 @@ async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
             .await
             .expect("SQL");
     }
-    assert!(history::erase(&mut store.conn, ids[0]).await.expect("SQL"));
-    assert!(
-        !history::erase(&mut store.conn, ids[4]).await.expect("SQL"),
-        "it is in force"
-    );
+    let parts = found[&ids[0]].parts();
+    for (id, expected) in [(ids[0], true), (ids[0], false), (ids[4], false)] {
+        let erased = history::erase(&mut store.conn, id, &parts).await;
+        assert_eq!(
+            erased.expect("SQL"),
+            expected,
+            "{id}, which may be in force"
+        );
+    }
     assert!(sqlite::truncate_log(&mut store.conn).await.expect("SQL"));
 
     let report = check::check(&mut store.conn, |_, _| ())

@@ -42,7 +42,7 @@ fn forged(batch: &Batch, change: impl Fn(String) -> String) -> Batch {
 fn a_batch_of_form_1_reads_as_it_was_written() {
     let batch = batch_of(events());
     let opened = open(&batch, &Uncompressed).expect("readable");
-    assert_eq!((opened.at, opened.erased), (Timestamp(77), 0));
+    assert_eq!((opened.at, opened.erased), (Timestamp(77), Vec::new()));
     assert_eq!(opened.entries[0].events, events());
 }
 
@@ -64,9 +64,11 @@ fn the_bytes_of_the_last_program_that_wrote_form_1_are_read() {
 #[test]
 fn the_values_of_an_event_are_blanked_together() {
     let batch = batch_of(events());
-    let none = blank(&batch, &Uncompressed, |subject| subject.of == 1);
+    let none = blank(&batch, &Uncompressed, |subject, _| subject.of == 1);
     assert_eq!(none, Ok(None));
-    let blanked = blank(&batch, &Uncompressed, |subject| subject.of == 7_000_000);
+    let blanked = blank(&batch, &Uncompressed, |subject, part| {
+        subject.of == 7_000_000 && part.is_none()
+    });
     let blanked = blanked.expect("readable").expect("it is there");
     assert_eq!(blanked.entries, 1);
     let batch = Batch {
@@ -74,7 +76,8 @@ fn the_values_of_an_event_are_blanked_together() {
         ..batch
     };
     let opened = open(&batch, &Uncompressed).expect("readable");
-    assert_eq!(opened.erased, 1);
+    let parts = [Part::A, Part::B, Part::Texts];
+    assert_eq!(opened.erased, parts.map(|part| (1, part)));
     // What form 1 kept in the events stays there.
     let whole = binding();
     let left = Binding {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `CallRestrict`, `ASRModelId` and `PhoneNoB` are left out when there is none. An ended binding is
-//! answered from the history for as long as that is kept and the person's data were not erased, and
+//! answered from the history for as long as that is kept and A's data were not erased (B's are left out), and
 //! to the pool in which it was made alone: X may be another's by now.
 
 use maskline_domain::{Binding, Restriction};
@@ -31,6 +31,10 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     let dto = match present.await? {
         Some(dto) => dto,
         None => match context.past(subs_id, x).await?.map(|past| past.facts) {
+            // A detail without A would be none.
+            Some(Facts::Known(binding)) if binding.a.is_erased() => {
+                return Err(BusinessCode::SubsNotExist.into());
+            }
             Some(Facts::Known(binding)) => detail(&binding, false),
             // It is there, and what it says is lost by a fault of ours.
             Some(Facts::Unreadable) => return Err(BusinessCode::SystemError.into()),
@@ -46,13 +50,14 @@ fn detail(binding: &Binding, in_force: bool) -> Object {
         Restriction::AMayNotDial => Some("CONTROL_AX_DISABLE"),
         Restriction::OthersMayNotDial => Some("CONTROL_BX_DISABLE"),
     };
+    let b = binding.b.filter(|b| !b.is_erased());
     let model = binding.extras.speech_model.as_deref().map(str::to_owned);
     Object::new()
         .with("SubsId", binding.subs_id.to_string())
         .with("Status", i64::from(in_force))
         .with("PhoneNoA", binding.a.reveal())
         .with("PhoneNoX", binding.x.reveal())
-        .with_some("PhoneNoB", binding.b.map(|b| b.reveal()))
+        .with_some("PhoneNoB", b.map(|b| b.reveal()))
         .with("GmtCreate", binding.created_at.format_china())
         .with("ExpireDate", binding.expires_at.format_china())
         .with("NeedRecord", binding.record)

@@ -1,17 +1,20 @@
 //! A person that wants to be forgotten.
 
+use maskline_domain::binding::Extras;
 use maskline_domain::call::{Milestone, Owed, Reached};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::{Actor, SubsId};
+use maskline_domain::{Actor, BindRequest, Binding, Party, PhoneNumber, SubsId};
 use maskline_server::clocks;
-use maskline_server::ledger::{Touch, restore};
+use maskline_server::ledger::{Ledger, Touch, restore};
+use maskline_store::db::sql;
+use maskline_store::directory::DataDir;
 use maskline_store::record_writes::RecordWrite;
-use maskline_store::records::history::Facts;
+use maskline_store::records::history::{Facts, Filter};
 use maskline_store::records::{call, owed};
 
 use super::{arrived, assert_holds, assert_is_whole, bound, found, rows, temporary, unbind};
 use crate::support::{open, options};
-use maskline_fixtures::domain::party;
+use maskline_fixtures::domain::{operator, party};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_erased_and_stays_erased_after_a_restore() {
@@ -73,6 +76,119 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
     let hour_ahead = SubsId::earliest_at(clocks::read().wall.plus_secs(3500));
     assert!(anew.subs_id > hour_ahead, "ids skip ahead");
     running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_keeps_the_other_party_in_the_journal_the_history_and_the_calls() {
+    for (person, other) in [(party(1), party(2)), (party(2), party(1))] {
+        let dir = temporary();
+        let (ledger, running) = open(dir.path()).await;
+        found(&ledger, 10).await;
+        let request = BindRequest {
+            b: Party::parse(&party(2).reveal()),
+            extras: Extras {
+                out_id: Some("order-of-the-person".into()),
+                ..Extras::default()
+            },
+            ..*super::bind(1).command
+        };
+        let binding = *ledger
+            .submit(operator(Box::new(request)))
+            .await
+            .expect("bound");
+        let record = CallRecord {
+            a: Some(binding.a),
+            b: binding.b,
+            caller: Some(binding.a),
+            callee: binding.b,
+            subs_id: Some(binding.subs_id),
+            out_id: Some("order-of-the-person".into()),
+            ..arrived("call", clocks::read().wall)
+        };
+        let records = ledger.call_records();
+        records.close_call(record).await.expect("closed");
+        ledger.submit(unbind(&binding)).await.expect("unbound");
+        let place = temporary();
+        let copy = place.path().join("copy");
+        let copied = maskline_store::backup::backup(dir.path(), &copy).await;
+        copied.expect("copied");
+
+        let by = Actor::Operator {
+            name: "user1".into(),
+        };
+        let erased = ledger.erase(by, person).await.expect("erased");
+        assert_eq!((erased.bindings, erased.records, erased.live), (1, 2, 0));
+        let left = Binding {
+            a: if person == binding.a {
+                PhoneNumber::ERASED
+            } else {
+                binding.a
+            },
+            b: if person == binding.a {
+                binding.b
+            } else {
+                Some(PhoneNumber::ERASED)
+            },
+            extras: Extras::default(),
+            ..binding.clone()
+        };
+        assert_kept(&ledger, &left, other).await;
+        let before = rows(&ledger).await;
+        running.close().await;
+        assert_is_whole(dir.path()).await;
+        let list = dir.path().join(maskline_store::erasure::LIST);
+        let told = std::fs::read_to_string(&list).expect("readable");
+        for gone in [person.reveal(), "order-of-the-person".to_owned()] {
+            assert_holds(dir.path(), &gone, false);
+        }
+        assert!(!told.contains(&other.reveal()), "{told}");
+        assert_holds(dir.path(), &other.reveal(), true);
+
+        // The history is made anew of what the journal holds.
+        let owned = DataDir::own(dir.path()).expect("nobody else has it");
+        let mut conn = owned.writer().await.expect("it opens");
+        for text in ["DELETE FROM binding_history", "DELETE FROM projection"] {
+            conn.execute(sql(text)).await.expect("SQL");
+        }
+        conn.close().await.expect("closed");
+        drop(owned);
+        let (ledger, running) = open(dir.path()).await;
+        assert_eq!(rows(&ledger).await, before);
+        assert_kept(&ledger, &left, other).await;
+        running.close().await;
+
+        let restored = place.path().join("restored");
+        let done = restore(&copy, options(&restored), Some(&list)).await;
+        done.expect("restored");
+        assert_is_whole(&restored).await;
+        for gone in [person.reveal(), "order-of-the-person".to_owned()] {
+            assert_holds(&restored, &gone, false);
+        }
+        let (ledger, running) = open(&restored).await;
+        assert_kept(&ledger, &left, other).await;
+        running.close().await;
+    }
+}
+
+/// What the history and the record of the call keep.
+async fn assert_kept(ledger: &Ledger, left: &Binding, other: PhoneNumber) {
+    let past = ledger.past(left.subs_id).await.expect("readable");
+    let past = past.expect("known");
+    assert_eq!(past.binding(), Some(left));
+    assert!(past.is_erased());
+    let of_other = Filter {
+        party: Some(other),
+        limit: 9,
+        ..Filter::default()
+    };
+    let page = ledger.past_bindings(&of_other).await.expect("readable");
+    assert_eq!(page.rows, [past]);
+    let call = call::get(ledger.readers(), "call").await.expect("readable");
+    let (call, _) = call.expect("recorded").expect("whole");
+    let present = |number: Option<PhoneNumber>| number.filter(|number| !number.is_erased());
+    let (a, b) = (present(Some(left.a)), present(left.b));
+    assert_eq!((call.a, call.b, call.caller, call.callee), (a, b, a, b));
+    assert_eq!(call.out_id, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

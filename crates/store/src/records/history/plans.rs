@@ -1,5 +1,6 @@
 //! How the database finds the rows of each list of bindings.
 
+use super::erasing::with;
 use super::*;
 use crate::db::sqlite;
 use crate::directory::DataDir;
