@@ -7,9 +7,7 @@ mod ordered_from;
 mod row;
 
 pub use change::Undo;
-pub use row::{
-    LinkTrunk, PlainAccount, PlainBinding, PlainPool, PlainTrunk, Row, RowKey, TrunkDocument,
-};
+pub use row::{BindingRow, Classes, NumberRow, Row, RowKey, Stored, read as rows, v1 as rows_v1};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use cbor4ii::core::dec::Read as _;
 use cbor4ii::core::types::Array;
 use cbor4ii::core::utils::{BufWriter, SliceReader};
 use cbor4ii::serde::Deserializer;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Appends a value. A structure is a map from the names of its fields.
@@ -25,6 +26,20 @@ pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     let mut rest = reader.into_inner();
     let is_all = rest.fill(1).is_ok_and(|rest| rest.as_ref().is_empty());
     is_all.then_some(value)
+}
+
+/// The values that stand one after the other in these bytes; none if not all of them are such.
+pub fn read_all<T: DeserializeOwned>(bytes: &[u8]) -> Option<Vec<T>> {
+    let mut values = Vec::new();
+    let mut reader = Deserializer::new(SliceReader::new(bytes));
+    loop {
+        let mut rest = reader.into_inner();
+        if rest.fill(1).is_ok_and(|rest| rest.as_ref().is_empty()) {
+            return Some(values);
+        }
+        reader = Deserializer::new(rest);
+        values.push(T::deserialize(&mut reader).ok()?);
+    }
 }
 
 #[cfg(test)]

@@ -4,17 +4,27 @@
 //! A snapshot is a run of parts and one last row that tells how many parts and
 //! rows there are and what digest the state must have. Without its last row it
 //! does not count, so a crash while writing leaves nothing that looks whole.
+//!
+//! A part (form 2) is a byte for the form, one for what it is, and compressed
+//! CBOR: its rows, one after the other ([`maskline_domain::Stored`]). It ends
+//! behind the row with which it has [`PART_BYTES`]. The digest is the SHA-256 of
+//! the bytes of all parts before they are compressed, with the rows in the order
+//! of [`maskline_domain::State::rows`], so that it is the same on every node. In
+//! form 1 rows were postcard ([`maskline_domain::rows_v1`]); it is read for ever.
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use maskline_domain::{Classes, Row, Stored, rows, rows_v1};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::batch::Hash;
+use crate::cbor;
 use crate::compression::Compression;
 
 /// Rows of a state gathered into one part before it is compressed, in bytes.
-/// A part must stay below 1 MiB, since its write holds up the next append.
+/// A part must stay below 1 MiB, since its write holds up the next append. The
+/// digest depends on it: another size is another form.
 pub const PART_BYTES: usize = 512 * 1024;
 
 /// The largest part that is believed, uncompressed, in bytes.
@@ -24,7 +34,9 @@ const PART_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const KEPT: usize = 2;
 
 /// The version of the form of a part and of the rows in it.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+/// The form before, whose rows have no names.
+const FORM_1: u8 = 1;
 /// Marks a part with rows, and the last row of a snapshot.
 const ROWS: u8 = b'R';
 const END: u8 = b'E';
@@ -46,14 +58,37 @@ pub struct Seal {
     pub digest: String,
     /// Which program wrote it.
     pub writer: String,
+    /// The oldest reader that overlooks nothing in its rows; in form 1 rows say it for themselves.
+    #[serde(default)]
+    pub oldest_reader: u32,
 }
 
 /// Gathers rows of state into parts.
 pub struct Parts {
     compression: &'static dyn Compression,
-    open: Vec<u8>,
+    open: Open,
     rows: u64,
     digest: Sha256,
+}
+
+/// A part that is being written.
+#[derive(Debug, Default)]
+struct Open {
+    bytes: Vec<u8>,
+    classes: Classes,
+}
+
+impl Open {
+    fn push(&mut self, row: Row) {
+        let (class, row) = self.classes.stored(row);
+        for stored in class.iter().chain([&row]) {
+            self.bytes = cbor::append(std::mem::take(&mut self.bytes), stored);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes.len() >= PART_BYTES
+    }
 }
 
 /// What [`Parts`] took in, for the last row.
@@ -80,51 +115,49 @@ impl Parts {
     pub fn new(compression: &'static dyn Compression) -> Self {
         Self {
             compression,
-            open: Vec::new(),
+            open: Open::default(),
             rows: 0,
             digest: Sha256::new(),
         }
     }
 
     /// Takes a row; gives a part when enough have come.
-    pub fn push<R: Serialize>(&mut self, row: &R) -> Option<Vec<u8>> {
-        let open = std::mem::take(&mut self.open);
-        self.open = postcard::to_extend(row, open).expect("rows of state always serialise");
+    pub fn push(&mut self, row: Row) -> Option<Vec<u8>> {
+        self.open.push(row);
         self.rows += 1;
-        (self.open.len() >= PART_BYTES).then(|| self.close())
+        self.open.is_full().then(|| self.close())
     }
 
     /// Ends the run of rows.
     pub fn finish(mut self) -> Total {
         Total {
-            part: (!self.open.is_empty()).then(|| self.close()),
+            part: (!self.open.bytes.is_empty()).then(|| self.close()),
             rows: self.rows,
             digest: Hash(self.digest.finalize().into()),
         }
     }
 
     fn close(&mut self) -> Vec<u8> {
-        self.digest.update(&self.open);
+        let rows = std::mem::take(&mut self.open).bytes;
+        self.digest.update(&rows);
         let mut part = vec![FORM, ROWS];
-        self.compression.compress(&self.open, &mut part);
-        self.open.clear();
+        self.compression.compress(&rows, &mut part);
         part
     }
 }
 
 /// The digest of a state: SHA-256 of its rows in their order, as snapshots
 /// write them. Two states of the same content have the same.
-pub fn digest<R: Serialize>(rows: impl Iterator<Item = R>) -> Hash {
+pub fn digest(rows: impl Iterator<Item = Row>) -> Hash {
     let mut digest = Sha256::new();
-    let mut bytes = Vec::new();
+    let mut open = Open::default();
     for row in rows {
-        bytes = postcard::to_extend(&row, bytes).expect("rows of state always serialise");
-        if bytes.len() >= PART_BYTES {
-            digest.update(&bytes);
-            bytes.clear();
+        open.push(row);
+        if open.is_full() {
+            digest.update(std::mem::take(&mut open).bytes);
         }
     }
-    digest.update(&bytes);
+    digest.update(&open.bytes);
     Hash(digest.finalize().into())
 }
 
@@ -137,19 +170,61 @@ pub enum PartError {
     Form(u8),
 }
 
-/// The bytes of the rows in a part.
+/// A part that has been unpacked.
+#[derive(Debug)]
+pub struct Unpacked {
+    form: u8,
+    /// The bytes of its rows, which the digest of its snapshot is over.
+    pub bytes: Vec<u8>,
+}
+
+/// Unpacks a part.
 ///
 /// # Errors
 /// [`PartError`].
-pub fn unpack(payload: &[u8], compression: &dyn Compression) -> Result<Vec<u8>, PartError> {
-    let packed = match payload {
-        [FORM, ROWS, packed @ ..] => packed,
-        [FORM, ..] | [] => return Err(PartError::Broken),
+pub fn unpack(payload: &[u8], compression: &dyn Compression) -> Result<Unpacked, PartError> {
+    let (form, packed) = match payload {
+        [form @ (FORM | FORM_1), ROWS, packed @ ..] => (*form, packed),
+        [FORM | FORM_1, ..] | [] => return Err(PartError::Broken),
         [form, ..] => return Err(PartError::Form(*form)),
     };
-    compression
+    let bytes = compression
         .decompress(packed, PART_BYTES_MAX)
-        .ok_or(PartError::Broken)
+        .ok_or(PartError::Broken)?;
+    Ok(Unpacked { form, bytes })
+}
+
+/// The bytes of rows as one part holds them, before they are compressed.
+pub fn write_rows(rows: impl Iterator<Item = Row>) -> Vec<u8> {
+    let mut open = Open::default();
+    rows.for_each(|row| open.push(row));
+    open.bytes
+}
+
+/// The rows in what [`write_rows`] wrote; none if it did not write all of it.
+pub fn read_rows(bytes: &[u8]) -> Option<Vec<Row>> {
+    rows(cbor::read_all(bytes)?)
+}
+
+/// The rows of a part, as it holds them; none if its bytes are no rows.
+pub fn rows_of(part: &Unpacked) -> Option<Vec<Stored>> {
+    match part.form {
+        FORM_1 => rows_of_form_1(&part.bytes),
+        _ => cbor::read_all(&part.bytes),
+    }
+}
+
+fn rows_of_form_1(mut bytes: &[u8]) -> Option<Vec<Stored>> {
+    let mut classes = Classes::default();
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let (row, rest) = postcard::take_from_bytes::<rows_v1::Row>(bytes).ok()?;
+        let (class, row) = classes.stored(row.into());
+        rows.extend(class);
+        rows.push(row);
+        bytes = rest;
+    }
+    Some(rows)
 }
 
 impl Seal {
@@ -168,21 +243,10 @@ impl Seal {
     /// Reads the payload of such a row; none if it is another.
     pub fn read(payload: &[u8]) -> Option<Self> {
         match payload {
-            [FORM, END, json @ ..] => serde_json::from_slice(json).ok(),
+            [FORM | FORM_1, END, json @ ..] => serde_json::from_slice(json).ok(),
             _ => None,
         }
     }
-}
-
-/// The rows in the bytes of a part; none if they are no rows.
-pub fn rows_of<R: DeserializeOwned>(mut bytes: &[u8]) -> Option<Vec<R>> {
-    let mut rows = Vec::new();
-    while !bytes.is_empty() {
-        let (row, rest) = postcard::take_from_bytes(bytes).ok()?;
-        rows.push(row);
-        bytes = rest;
-    }
-    Some(rows)
 }
 
 /// Which snapshots go: the unsealed and those beyond the newest [`KEPT`]
@@ -201,3 +265,6 @@ pub fn superfluous(found: &[(u64, Option<Seal>)], writing: Option<u64>) -> Vec<u
         .map(|(seq, _)| *seq)
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

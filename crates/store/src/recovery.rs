@@ -1,7 +1,7 @@
 //! From the tables back to a state: the newest snapshot that holds, and the
 //! journal after it.
 
-use maskline_domain::{Row, State};
+use maskline_domain::State;
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::replay::{Decoded, ReplayError, apply, count, decode};
 use maskline_journal::snapshot::Seal;
@@ -185,6 +185,6 @@ async fn begin(
 /// [`SnapshotError`].
 pub async fn load(conn: &mut Connection, seal: &Seal) -> Result<State, SnapshotError> {
     let mut state = State::default();
-    snapshot::load(conn, seal, |row: Row| state.restore(row)).await?;
+    snapshot::load(conn, seal, |row| state.restore(row)).await?;
     Ok(state)
 }

@@ -1,8 +1,9 @@
 //! The table of snapshots. A start takes the newest that holds, and falls back to the one before it.
 
+use maskline_domain::event::READER;
+use maskline_domain::{Row, rows};
 use maskline_journal::batch::Hash;
 use maskline_journal::snapshot::{PartError, Seal, rows_of, unpack};
-use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use crate::db::{Connection, Error, sql};
@@ -41,6 +42,14 @@ pub enum SnapshotError {
         seq: u64,
         /// The unknown form.
         form: u8,
+    },
+    /// Its rows are of a newer program.
+    #[error("snapshot {seq} was written by Maskline {writer}; this program is too old to read it")]
+    TooNew {
+        /// Which snapshot.
+        seq: u64,
+        /// The version that wrote it.
+        writer: String,
     },
     /// No thread can be started to read it.
     #[error("cannot start a thread: {0}")]
@@ -116,40 +125,50 @@ pub async fn part_payload(
 ///
 /// # Errors
 /// [`SnapshotError`]; then some rows may have been handed over already.
-pub async fn load<R: DeserializeOwned + Send + 'static>(
+pub async fn load(
     conn: &mut Connection,
     seal: &Seal,
-    mut take: impl FnMut(R),
+    mut take: impl FnMut(Row),
 ) -> Result<(), SnapshotError> {
     let seq = seal.seq;
+    if seal.oldest_reader > READER {
+        let writer = seal.writer.clone();
+        return Err(SnapshotError::TooNew { seq, writer });
+    }
+    let parts = seal.parts;
+    let mut digest = Sha256::new();
+    // All that takes long is done on the thread that reads ahead; here the state is filled.
     let mut decoder = Ahead::start(move |(part, payload): (u64, Vec<u8>)| {
-        let bytes = unpack(&payload, &Zstd).map_err(|error| match error {
+        let unpacked = unpack(&payload, &Zstd).map_err(|error| match error {
             PartError::Broken => SnapshotError::Broken { seq, part },
             PartError::Form(form) => SnapshotError::Form { seq, form },
         })?;
-        let rows = rows_of(&bytes).ok_or(SnapshotError::Broken { seq, part })?;
-        Ok::<(Vec<u8>, Vec<R>), SnapshotError>((bytes, rows))
+        digest.update(&unpacked.bytes);
+        let rows = rows_of(&unpacked)
+            .and_then(rows)
+            .ok_or(SnapshotError::Broken { seq, part })?;
+        let of_all = (part + 1 == parts).then(|| Hash(digest.clone().finalize().into()));
+        Ok::<(Option<Hash>, Vec<Row>), SnapshotError>((of_all, rows))
     })
     .map_err(SnapshotError::Thread)?;
     let mut rows = 0;
-    let mut digest = Sha256::new();
-    for part in 0..=seal.parts {
-        if part < seal.parts {
+    let mut digest = (parts == 0).then(|| Hash(Sha256::new().finalize().into()));
+    for part in 0..=parts {
+        if part < parts {
             let payload = part_payload(conn, seq, part)
                 .await?
                 .ok_or(SnapshotError::Missing { seq, part })?;
             decoder.send((part, payload));
         }
-        let left = if part < seal.parts { 2 } else { 0 };
+        let left = if part < parts { 2 } else { 0 };
         while let Some(decoded) = decoder.take(left) {
-            let (bytes, some) = decoded?;
-            digest.update(&bytes);
+            let (of_all, some) = decoded?;
+            digest = of_all.or(digest);
             rows += some.len() as u64;
             some.into_iter().for_each(&mut take);
         }
     }
-    let digest = Hash(digest.finalize().into());
-    if rows != seal.rows || digest.to_string() != seal.digest {
+    if rows != seal.rows || digest.is_none_or(|digest| digest.to_string() != seal.digest) {
         return Err(SnapshotError::Digest { seq });
     }
     Ok(())

@@ -197,21 +197,17 @@ impl State {
                 &mut self.emergency,
                 numbers,
             ))),
-            Row::Account(account) => self.put_account(account.into()),
-            Row::AccountWithQuota(account) => self.put_account(*account),
+            Row::Account(account) => self.put_account(*account),
             Row::User(user) => self
                 .users
                 .insert((user.account.clone(), user.name.clone()), user)
                 .map(Row::User),
             Row::Key(key) => self.keys.insert(key.id.clone(), key).map(Row::Key),
-            Row::Pool(pool) => self.put_pool(pool.into()),
-            Row::RingingPool(pool) => self.put_pool(*pool),
-            Row::Trunk(trunk) => self.put_trunk(trunk.into()),
-            Row::Link(trunk) => self.put_trunk((*trunk).into()),
-            Row::TrunkDocument(document) => self.put_trunk(*document.0),
+            Row::Pool(pool) => self.put_pool(*pool),
+            Row::Trunk(trunk) => self.put_trunk(*trunk),
             Row::Number(number) => self.put_number(number).map(Row::Number),
             Row::Binding(binding) => {
-                let old = self.take_binding(binding.subs_id);
+                let old = self.take_binding(binding.subs_id());
                 self.insert_binding((*binding).into());
                 old.map(Row::from)
             }

@@ -1,46 +1,47 @@
-//! The state in rows, as snapshots keep it.
+//! The state in rows. What snapshots keep of them is [`Stored`].
 
-mod trunks;
-
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+mod binding;
+mod kind;
+mod number;
+mod stored;
+pub mod v1;
 
 use super::{Clock, State};
-use crate::account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, User, UserName};
-use crate::binding::{Binding, Extras, Restriction, SubsId};
+use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
+use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
 use crate::command::CommandId;
+use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
-use crate::pool::{CityMatch, Pick, Pool, PoolKey};
-use crate::product::Product;
-use crate::tone::RingTones;
-use crate::trunk::TrunkName;
-pub use trunks::{LinkTrunk, PlainTrunk, TrunkDocument};
+use crate::pool::{Pool, PoolKey};
+use crate::trunk::{Trunk, TrunkName};
+pub use binding::BindingRow;
+pub use number::NumberRow;
+pub use stored::{Classes, Stored, read};
 
-/// One thing in the state, as snapshots keep it. Their form has no names and no defaults: what is here
-/// stays as it is and where it is, and a thing that needs more gets a new variant at the end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One thing in the state. A field that is added has a default, and raises [`Row::oldest_reader`] where an older
+/// program must not overlook it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Row {
     /// The scalars. The first row of every snapshot.
     Clock(Clock),
     /// Numbers that may never be a party.
     Emergency(Vec<PhoneNumber>),
-    /// An account without a quota.
-    Account(PlainAccount),
+    /// An account.
+    Account(Box<Account>),
     /// A user.
     User(User),
     /// A key.
     Key(AccessKey),
-    /// A pool without ring tones.
-    Pool(PlainPool),
-    /// A trunk of which no more is said than a name, a peer and a switch.
-    Trunk(PlainTrunk),
+    /// A pool.
+    Pool(Box<Pool>),
+    /// A trunk.
+    Trunk(Box<Trunk>),
     /// An X number.
     Number(Number),
     /// A binding.
-    Binding(Box<PlainBinding>),
+    Binding(Box<BindingRow>),
     /// The id of a command that must not come again.
     Command {
         /// The id.
@@ -57,194 +58,49 @@ pub enum Row {
         /// How many of its rows are in.
         rows: u64,
     },
-    /// A trunk as the second form of trunks could hold it.
-    Link(Box<LinkTrunk>),
-    /// Any other pool.
-    RingingPool(Box<Pool>),
-    /// Any other trunk.
-    TrunkDocument(TrunkDocument),
-    /// Any other account.
-    AccountWithQuota(Box<Account>),
-}
-
-/// The first form of an account. What it can hold is kept in it, so that a state has the same digest
-/// whichever release wrote it down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlainAccount {
-    id: AccountId,
-    status: AccountStatus,
-    real_name_verified: bool,
-    communications_opened: bool,
-    product_opened: bool,
-    requests_per_s_max: Option<u32>,
 }
 
 impl From<Account> for Row {
     fn from(account: Account) -> Self {
-        if account.bindings_max.is_some() {
-            return Row::AccountWithQuota(Box::new(account));
-        }
-        Row::Account(PlainAccount {
-            id: account.id,
-            status: account.status,
-            real_name_verified: account.real_name_verified,
-            communications_opened: account.communications_opened,
-            product_opened: account.product_opened,
-            requests_per_s_max: account.requests_per_s_max,
-        })
+        Row::Account(Box::new(account))
     }
-}
-
-impl From<PlainAccount> for Account {
-    fn from(plain: PlainAccount) -> Self {
-        Account {
-            id: plain.id,
-            status: plain.status,
-            real_name_verified: plain.real_name_verified,
-            communications_opened: plain.communications_opened,
-            product_opened: plain.product_opened,
-            requests_per_s_max: plain.requests_per_s_max,
-            bindings_max: None,
-        }
-    }
-}
-
-/// The first form of a pool, kept so that a state has the same digest whichever release wrote it down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlainPool {
-    key: PoolKey,
-    account: AccountId,
-    product: Product,
-    open: bool,
-    city_match: CityMatch,
-    pick: Pick,
-    a_call_back: bool,
-    cooling_s: u32,
-    pairs_max: u32,
-    same_out_order_returns: bool,
-    ring_timeout_s: u16,
-    legacy_type: Option<String>,
 }
 
 impl From<Pool> for Row {
     fn from(pool: Pool) -> Self {
-        if pool.ring_tones != RingTones::default() {
-            return Row::RingingPool(Box::new(pool));
-        }
-        Row::Pool(PlainPool {
-            key: pool.key,
-            account: pool.account,
-            product: pool.product,
-            open: pool.open,
-            city_match: pool.city_match,
-            pick: pool.pick,
-            a_call_back: pool.a_call_back,
-            cooling_s: pool.cooling_s,
-            pairs_max: pool.pairs_max,
-            same_out_order_returns: pool.same_out_order_returns,
-            ring_timeout_s: pool.ring_timeout_s,
-            legacy_type: pool.legacy_type,
-        })
+        Row::Pool(Box::new(pool))
     }
 }
 
-impl From<PlainPool> for Pool {
-    fn from(plain: PlainPool) -> Self {
-        Pool {
-            key: plain.key,
-            account: plain.account,
-            product: plain.product,
-            open: plain.open,
-            city_match: plain.city_match,
-            pick: plain.pick,
-            a_call_back: plain.a_call_back,
-            cooling_s: plain.cooling_s,
-            pairs_max: plain.pairs_max,
-            same_out_order_returns: plain.same_out_order_returns,
-            ring_timeout_s: plain.ring_timeout_s,
-            legacy_type: plain.legacy_type,
-            ring_tones: RingTones::default(),
-        }
-    }
-}
-
-/// A binding without its owner, whom the pool of its X tells.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlainBinding {
-    pub(super) subs_id: SubsId,
-    product: Product,
-    x: PhoneNumber,
-    a: PhoneNumber,
-    b: Option<PhoneNumber>,
-    created_at: Timestamp,
-    expires_at: Timestamp,
-    restriction: Restriction,
-    record: bool,
-    speech_recognition: bool,
-    ring_timeout_s: Option<u8>,
-    extras: Extras,
-}
-
-impl fmt::Debug for PlainBinding {
-    /// As a [`Binding`] shows itself: masked.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Binding::from(self.clone()).fmt(f)
-    }
-}
-
-impl From<Binding> for PlainBinding {
-    // Taken apart in full: a field that no row kept would be lost with the next snapshot.
-    fn from(binding: Binding) -> Self {
-        let Binding {
-            subs_id,
-            product,
-            x,
-            a,
-            b,
-            created_at,
-            expires_at,
-            restriction,
-            record,
-            speech_recognition,
-            ring_timeout_s,
-            extras,
-            owner: _,
-        } = binding;
-        PlainBinding {
-            subs_id,
-            product,
-            x,
-            a,
-            b,
-            created_at,
-            expires_at,
-            restriction,
-            record,
-            speech_recognition,
-            ring_timeout_s,
-            extras,
-        }
-    }
-}
-
-impl From<PlainBinding> for Binding {
-    fn from(plain: PlainBinding) -> Self {
-        let term = plain.created_at..plain.expires_at;
-        Binding {
-            b: plain.b,
-            restriction: plain.restriction,
-            record: plain.record,
-            speech_recognition: plain.speech_recognition,
-            ring_timeout_s: plain.ring_timeout_s,
-            extras: plain.extras,
-            ..Binding::new(plain.subs_id, plain.product, plain.x, plain.a, term)
-        }
+impl From<Trunk> for Row {
+    fn from(trunk: Trunk) -> Self {
+        Row::Trunk(Box::new(trunk))
     }
 }
 
 impl From<Binding> for Row {
     fn from(binding: Binding) -> Self {
         Row::Binding(Box::new(binding.into()))
+    }
+}
+
+impl Row {
+    /// The oldest reader of [`crate::event::READER`] that overlooks nothing in it: that of the event which says the
+    /// same.
+    pub fn oldest_reader(&self) -> u32 {
+        match self {
+            Row::Account(account) => Event::AccountSet(Account::clone(account)).oldest_reader(),
+            Row::Trunk(trunk) => trunk.oldest_reader(),
+            Row::Import { .. } => 2,
+            Row::Clock(_)
+            | Row::Emergency(_)
+            | Row::User(_)
+            | Row::Key(_)
+            | Row::Pool(_)
+            | Row::Number(_)
+            | Row::Binding(_)
+            | Row::Command { .. } => 1,
+        }
     }
 }
 
@@ -281,16 +137,12 @@ impl Row {
             Row::Clock(_) => RowKey::Clock,
             Row::Emergency(_) => RowKey::Emergency,
             Row::Account(account) => RowKey::Account(account.id.clone()),
-            Row::AccountWithQuota(account) => RowKey::Account(account.id.clone()),
             Row::User(user) => RowKey::User(user.account.clone(), user.name.clone()),
             Row::Key(key) => RowKey::Key(key.id.clone()),
             Row::Pool(pool) => RowKey::Pool(pool.key.clone()),
-            Row::RingingPool(pool) => RowKey::Pool(pool.key.clone()),
             Row::Trunk(trunk) => RowKey::Trunk(trunk.name.clone()),
-            Row::Link(trunk) => RowKey::Trunk(trunk.name.clone()),
-            Row::TrunkDocument(document) => RowKey::Trunk(document.0.name.clone()),
             Row::Number(number) => RowKey::Number(number.x),
-            Row::Binding(binding) => RowKey::Binding(binding.subs_id),
+            Row::Binding(binding) => RowKey::Binding(binding.subs_id()),
             Row::Command { id, .. } => RowKey::Command(*id),
             Row::Import { name, .. } => RowKey::Import(name.clone()),
         }

@@ -226,8 +226,10 @@ pub(super) async fn take_snapshot(
     }
     let mut parts = Parts::new(&Zstd);
     let mut part = 0;
+    let mut oldest_reader = 1;
     for row in kept.state.rows() {
-        if let Some(payload) = parts.push(&row) {
+        oldest_reader = oldest_reader.max(row.oldest_reader());
+        if let Some(payload) = parts.push(row) {
             shared
                 .maintain(Maintenance::SnapshotPart { seq, part, payload })
                 .await?;
@@ -249,6 +251,7 @@ pub(super) async fn take_snapshot(
         rows: total.rows,
         digest: total.digest.to_string(),
         writer: WRITER.to_owned(),
+        oldest_reader,
     };
     shared
         .maintain(Maintenance::SnapshotSeal(Box::new(seal)))
@@ -349,6 +352,7 @@ mod tests {
             rows: 0,
             digest: String::new(),
             writer: String::new(),
+            oldest_reader: 1,
         };
         (seq, Some(seal))
     }

@@ -7,7 +7,7 @@ use maskline_journal::batch::{Batch, Hash, Tip};
 use maskline_journal::feed::{Bounds, Feed, Next};
 use maskline_journal::payload::{self, WRITER};
 use maskline_journal::replay::{self, Decoded};
-use maskline_journal::snapshot::Seal;
+use maskline_journal::snapshot::{self as form, Seal};
 use std::fmt;
 use std::sync::Arc;
 
@@ -170,13 +170,9 @@ impl Disk {
         let mut state = State::default();
         let mut rows = 0;
         for part in &snapshot.parts {
-            let mut rest = part.as_slice();
-            while !rest.is_empty() {
-                let (row, left) =
-                    postcard::take_from_bytes::<Row>(rest).map_err(|_| failed("cannot be read"))?;
+            for row in form::read_rows(part).ok_or(failed("cannot be read"))? {
                 state.restore(row);
                 rows += 1;
-                rest = left;
             }
         }
         let careless = [
@@ -187,7 +183,7 @@ impl Disk {
             return Ok((state, snapshot.tip));
         }
         let seal = snapshot.seal.as_ref().ok_or(failed("is not finished"))?;
-        let digest = maskline_journal::snapshot::digest(state.rows()).to_string();
+        let digest = form::digest(state.rows()).to_string();
         if (seal.rows, &seal.digest) != (rows, &digest) {
             return Err(failed("does not have the rows that were written"));
         }
@@ -251,21 +247,12 @@ impl Disk {
             let rows = snapshot
                 .parts
                 .iter()
-                .flat_map(|part| rows_of(part))
+                .flat_map(|part| form::read_rows(part).unwrap_or_default())
                 .collect();
             Some((snapshot.seal.as_ref()?, rows))
         });
         (&self.journal, snapshots.collect())
     }
-}
-
-fn rows_of(mut part: &[u8]) -> Vec<Row> {
-    let mut rows = Vec::new();
-    while let Ok((row, rest)) = postcard::take_from_bytes::<Row>(part) {
-        rows.push(row);
-        part = rest;
-    }
-    rows
 }
 
 fn follow_but_last_entry(
@@ -394,14 +381,18 @@ impl SnapshotWriter {
                 rows: writing.rows.len() as u64,
                 digest: writing.digest.to_string(),
                 writer: WRITER.to_owned(),
+                oldest_reader: writing
+                    .rows
+                    .iter()
+                    .map(Row::oldest_reader)
+                    .max()
+                    .unwrap_or(1),
             });
             disk.tidy(None);
             return Ok(true);
         }
         let rows = &left[..left.len().min(ROWS_IN_A_PART)];
-        let part = rows.iter().fold(Vec::new(), |part, row| {
-            postcard::to_extend(row, part).expect("rows of state always serialise")
-        });
+        let part = form::write_rows(rows.iter().cloned());
         writing.written += rows.len();
         snapshot.parts.push(part);
         self.writing = Some(writing);
@@ -425,7 +416,7 @@ impl SnapshotWriter {
         if exists {
             return Ok(());
         }
-        let digest = maskline_journal::snapshot::digest(rows.iter());
+        let digest = form::digest(rows.iter().cloned());
         if fault == Some(Fault::SnapshotMissesARow) {
             rows.pop();
         }

@@ -47,7 +47,7 @@ async fn sqlite_recovers_what_the_model_has() {
         for (seal, rows) in &snapshots {
             let mut parts = Parts::new(&Zstd);
             for row in rows {
-                assert_eq!(parts.push(row), None, "a small world is one part");
+                assert_eq!(parts.push(row.clone()), None, "a small world is one part");
             }
             let total = parts.finish();
             assert_eq!(total.digest.to_string(), seal.digest);

@@ -1,16 +1,17 @@
 //! Which snapshots count, and which are kept.
 
-use maskline_domain::{Event, Row as StateRow, State, Trunk, TrunkName};
+use maskline_domain::{Row, State, Trunk, TrunkName};
+use maskline_journal::Compression as _;
 use maskline_journal::batch::Hash;
 use maskline_journal::payload::READER;
-use maskline_journal::snapshot::{Parts, Seal};
+use maskline_journal::snapshot::{Parts, Seal, digest, read_rows, write_rows};
 use maskline_store::Zstd;
 use maskline_store::db::sql;
 use maskline_store::snapshot::{self, SnapshotError};
 
-use crate::support::{Store, store};
+use sha2::{Digest as _, Sha256};
 
-type Row = (u64, String);
+use crate::support::{Store, store};
 
 /// A trunk of which everything is said, as the release before domains and media networks wrote it into
 /// snapshots, and the same as JSON.
@@ -29,11 +30,9 @@ const LINK_JSON: &str = r#"{"name":"carrier","peer":"192.0.2.1:5061","enabled":f
     "sealed_secret":[4]},"register":{"registrar":"sip.example","expires_s":600}}"#;
 
 fn rows(count: u64) -> impl Iterator<Item = Row> {
-    (0..count).map(|n| {
-        (
-            n,
-            format!("row {n} {}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        )
+    (0..count).map(|n| Row::Import {
+        name: format!("row {n} {}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into(),
+        rows: n,
     })
 }
 
@@ -41,7 +40,7 @@ async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
     let mut parts = Parts::new(&Zstd);
     let mut written = 0;
     for row in rows(count) {
-        if let Some(part) = parts.push(&row) {
+        if let Some(part) = parts.push(row) {
             put(store, seq, &mut written, &part).await;
         }
     }
@@ -49,10 +48,7 @@ async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
     if let Some(part) = &total.part {
         put(store, seq, &mut written, part).await;
     }
-    assert_eq!(
-        total.digest,
-        maskline_journal::snapshot::digest(rows(count))
-    );
+    assert_eq!(total.digest, digest(rows(count)));
     let seal = Seal {
         seq,
         at: 0,
@@ -61,6 +57,7 @@ async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
         rows: total.rows,
         digest: total.digest.to_string(),
         writer: "test".into(),
+        oldest_reader: 2,
     };
     snapshot::write_seal(&mut store.conn, &seal)
         .await
@@ -169,67 +166,56 @@ async fn two_whole_snapshots_are_kept() {
     );
 }
 
-#[tokio::test]
-async fn a_snapshot_of_the_first_release_gives_the_same_state_and_digest() {
-    // As that release wrote them: the seventh kind of row, its name, its peer, its switch.
-    let first: Vec<u8> = [&[6, 7][..], b"carrier", &[14], b"192.0.2.1:5060", &[0]].concat();
-    let trunk = Trunk {
-        enabled: false,
-        ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
+/// The same rows as a program before version 2 sealed them: kinds by their places, no names.
+async fn write_form_1(store: &mut Store, rows: &[u8], count: u64) -> Seal {
+    let mut part = vec![1, b'R'];
+    Zstd.compress(rows, &mut part);
+    snapshot::write_part(&mut store.conn, 7, 0, &part)
+        .await
+        .expect("SQL");
+    let digest: [u8; 32] = Sha256::digest(rows).into();
+    let seal = Seal {
+        seq: 7,
+        at: 0,
+        hash: Hash::GENESIS.to_string(),
+        parts: 1,
+        rows: count,
+        digest: Hash(digest).to_string(),
+        writer: "0.1.0".into(),
+        oldest_reader: 0,
     };
-    let row: StateRow = postcard::from_bytes(&first).expect("a row");
-    let mut state = State::default();
-    state.restore(row);
-    assert_eq!(state.trunks().collect::<Vec<_>>(), [&trunk]);
-
-    let mut replayed = State::default();
-    replayed.apply(&Event::TrunkSet(Box::new(trunk)));
-    assert_eq!(
-        maskline_journal::snapshot::digest(state.rows()),
-        maskline_journal::snapshot::digest(replayed.rows())
-    );
-    let written = postcard::to_allocvec(&StateRow::from(
-        replayed.trunks().next().expect("one").clone(),
-    ));
-    assert_eq!(written.expect("plain values"), first);
+    snapshot::write_seal(&mut store.conn, &seal)
+        .await
+        .expect("SQL");
+    seal
 }
 
 #[tokio::test]
-async fn a_trunk_with_more_to_say_survives_a_snapshot_whole() {
-    let trunk = Trunk {
-        calls_max: Some(30),
-        sources: vec![[192, 0, 2, 2].into()],
-        ..Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060")
-    };
-    let mut state = State::default();
-    state.apply(&Event::TrunkSet(Box::new(trunk.clone())));
-    let mut again = State::default();
-    for row in state.rows() {
-        let bytes = postcard::to_allocvec(&row).expect("plain values");
-        again.restore(postcard::from_bytes(&bytes).expect("the same row"));
-    }
-    assert_eq!(again.trunks().collect::<Vec<_>>(), [&trunk]);
-}
-
-fn restored(row: StateRow) -> Trunk {
-    let mut state = State::default();
-    state.restore(row);
-    state.trunks().next().expect("one").clone()
-}
-
-#[tokio::test]
-async fn a_trunk_of_the_second_form_reads_and_is_written_as_it_was() {
-    // As the release before domains and media networks wrote it, every field said.
+async fn a_snapshot_of_form_1_is_checked_by_its_bytes_and_gives_rows_of_today() {
+    // The seventh kind of row, its name, its peer, its switch; then one of the second form of trunks.
+    let first: Vec<u8> = [&[6, 5][..], b"plain", &[14], b"192.0.2.1:5060", &[0]].concat();
     let second = hex::decode(LINK_ROW).expect("hexadecimal");
-    let expected: Trunk = serde_json::from_str(LINK_JSON).expect("a trunk");
-    let trunk = restored(postcard::from_bytes(&second).expect("a row"));
-    assert_eq!(trunk, expected);
-    let written = postcard::to_allocvec(&StateRow::from(trunk)).expect("plain values");
-    assert_eq!(written, second, "the digest stays");
+    let mut store = store().await;
+    let bytes = [first, second].concat();
+    let seal = write_form_1(&mut store, &bytes, 2).await;
+    let plain = Trunk {
+        enabled: false,
+        ..Trunk::new(TrunkName::new("plain"), "192.0.2.1:5060")
+    };
+    let link: Trunk = serde_json::from_str(LINK_JSON).expect("a trunk");
+    let expected = [Row::from(plain), Row::from(link)];
+    assert_eq!(load(&mut store, &seal).await.expect("whole"), expected);
+
+    let seal = Seal {
+        digest: Hash::GENESIS.to_string(),
+        ..seal
+    };
+    let loaded = load(&mut store, &seal).await;
+    assert!(matches!(loaded, Err(SnapshotError::Digest { seq: 7 })));
 }
 
 #[tokio::test]
-async fn whatever_else_is_said_of_a_trunk_survives_a_snapshot() {
+async fn whatever_is_said_of_a_trunk_survives_a_snapshot() {
     let link: Trunk = serde_json::from_str(LINK_JSON).expect("a trunk");
     let trunks = [
         Trunk::new(TrunkName::new("carrier"), "sip.carrier.example"),
@@ -239,29 +225,35 @@ async fn whatever_else_is_said_of_a_trunk_survives_a_snapshot() {
         },
         Trunk {
             media_networks: vec!["2001:db8::/32".parse().expect("a network")],
-            ..link
+            ..link.clone()
         },
+        link,
     ];
     for trunk in trunks {
-        let bytes = postcard::to_allocvec(&StateRow::from(trunk.clone())).expect("plain values");
-        assert_eq!(
-            restored(postcard::from_bytes(&bytes).expect("a row")),
-            trunk
-        );
+        let mut state = State::default();
+        state.restore(Row::from(trunk.clone()));
+        let bytes = write_rows(state.rows());
+        let mut again = State::default();
+        for row in read_rows(&bytes).expect("rows") {
+            again.restore(row);
+        }
+        assert_eq!(again.trunks().collect::<Vec<_>>(), [&trunk]);
+        assert_eq!(digest(again.rows()), digest(state.rows()));
     }
 }
 
 #[tokio::test]
-async fn a_trunk_of_a_newer_program_is_not_read_in_part() {
-    let trunk = Trunk::new(TrunkName::new("carrier"), "sip.carrier.example");
-    let mut bytes = postcard::to_allocvec(&StateRow::from(trunk)).expect("plain values");
-    assert!(postcard::from_bytes::<StateRow>(&bytes).is_ok());
-    // Behind the kind of row stands the oldest reader. Rows and batches are of the same program, so they
-    // are read up to the same one.
-    let newest = u8::try_from(READER).expect("one byte");
-    for (reader, is_read) in [(newest, true), (newest + 1, false), (99, false)] {
-        bytes[1] = reader;
-        let row = postcard::from_bytes::<StateRow>(&bytes);
-        assert_eq!(row.is_ok(), is_read, "{reader}");
+async fn rows_of_a_newer_program_are_not_read_in_part() {
+    let mut store = store().await;
+    let seal = write(&mut store, 7, 10).await;
+    // Rows and batches are of the same program, so they are read up to the same one.
+    for (oldest_reader, is_read) in [(READER, true), (READER + 1, false), (99, false)] {
+        let seal = Seal {
+            oldest_reader,
+            ..seal.clone()
+        };
+        let loaded = load(&mut store, &seal).await;
+        let is_too_new = matches!(loaded, Err(SnapshotError::TooNew { seq: 7, .. }));
+        assert_eq!((loaded.is_ok(), is_too_new), (is_read, !is_read));
     }
 }

@@ -63,7 +63,7 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
     assert_eq!(recovered.tip.seq, upto);
     let mut parts = Parts::new(&Zstd);
     for row in recovered.state.rows() {
-        assert!(parts.push(&row).is_none(), "a small state");
+        assert!(parts.push(row).is_none(), "a small state");
     }
     let total = parts.finish();
     let payload = total.part.expect("not empty");
@@ -78,6 +78,7 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
         rows: total.rows,
         digest: total.digest.to_string(),
         writer: "test".into(),
+        oldest_reader: 1,
     };
     snapshot::write_seal(&mut store.conn, &seal)
         .await

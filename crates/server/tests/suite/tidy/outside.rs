@@ -38,10 +38,7 @@ const NAMED: [(&str, &[&str]); 6] = [
         ],
     ),
     ("switch", &["ipnet", "serde", "serde_json", "sha2"]),
-    (
-        "sim",
-        &["clap", "postcard", "rand", "rand_chacha", "thiserror"],
-    ),
+    ("sim", &["clap", "rand", "rand_chacha", "thiserror"]),
 ];
 
 /// What builds C, or looks for libraries that are C.

@@ -10,7 +10,7 @@ use std::fs;
 const WHOLE: [&str; 3] = [
     "domain/src/bindings.rs",
     "domain/src/ops/bind.rs",
-    "domain/src/state/row.rs",
+    "domain/src/state/row/binding.rs",
 ];
 
 /// The row of ARCHITECTURE.md that leads to them.

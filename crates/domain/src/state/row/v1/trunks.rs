@@ -2,10 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::Row;
 use crate::event::READER;
 use crate::number::PhoneNumber;
 use crate::trunk::{
@@ -15,7 +13,7 @@ use crate::trunk::{
 
 /// The first form of a trunk. What it can hold is kept in it, so that a state has the same digest
 /// whichever release wrote it down.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PlainTrunk {
     pub(super) name: TrunkName,
     peer: String,
@@ -23,7 +21,7 @@ pub struct PlainTrunk {
 }
 
 /// The second form of a trunk: every field that there was, in its place. Kept for the same reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct LinkTrunk {
     pub(super) name: TrunkName,
     peer: String,
@@ -59,39 +57,18 @@ pub struct LinkTrunk {
 }
 
 /// The form of every other trunk: a document that has names, so that it survives new fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "Written")]
-pub struct TrunkDocument(pub(in crate::state) Box<Trunk>);
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct TrunkDocument(pub(super) Box<Trunk>);
 
 /// A [`TrunkDocument`] as it stands in a row.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Written {
     /// The oldest reader that overlooks nothing in it; see [`Trunk::oldest_reader`].
     oldest_reader: u32,
     /// JSON, in which only stands what is not as in every trunk: a field of a later release changes
     /// nothing in the documents of those who do not use it, and so neither their digest.
     json: String,
-}
-
-impl From<TrunkDocument> for Written {
-    fn from(TrunkDocument(trunk): TrunkDocument) -> Self {
-        let usual = fields(&Trunk::new(trunk.name.clone(), ""));
-        let mut said = fields(&trunk);
-        said.retain(|name, value| {
-            matches!(name.as_str(), "name" | "peer" | "enabled") || usual.get(name) != Some(value)
-        });
-        Self {
-            oldest_reader: trunk.oldest_reader(),
-            json: Value::Object(said).to_string(),
-        }
-    }
-}
-
-fn fields(trunk: &Trunk) -> serde_json::Map<String, Value> {
-    match serde_json::to_value(trunk) {
-        Ok(Value::Object(fields)) => fields,
-        _ => unreachable!("a trunk is a structure of plain values, whose JSON is an object"),
-    }
 }
 
 impl TryFrom<Written> for TrunkDocument {
@@ -106,20 +83,6 @@ impl TryFrom<Written> for TrunkDocument {
     }
 }
 
-impl From<Trunk> for Row {
-    fn from(trunk: Trunk) -> Self {
-        match trunk.oldest_reader() {
-            1 => Row::Trunk(PlainTrunk {
-                name: trunk.name,
-                peer: trunk.peer,
-                enabled: trunk.enabled,
-            }),
-            2 => Row::Link(Box::new(LinkTrunk::from(trunk))),
-            _ => Row::TrunkDocument(TrunkDocument(Box::new(trunk))),
-        }
-    }
-}
-
 impl From<PlainTrunk> for Trunk {
     fn from(plain: PlainTrunk) -> Self {
         Trunk {
@@ -129,15 +92,9 @@ impl From<PlainTrunk> for Trunk {
     }
 }
 
-/// Writes both directions between a trunk and its second form, field by field.
+/// A trunk of its second form, field by field.
 macro_rules! link_fields {
     ($($field:ident),* $(,)?) => {
-        impl From<Trunk> for LinkTrunk {
-            fn from(trunk: Trunk) -> Self {
-                Self { name: trunk.name, peer: trunk.peer, $($field: trunk.$field),* }
-            }
-        }
-
         impl From<LinkTrunk> for Trunk {
             fn from(link: LinkTrunk) -> Self {
                 Trunk { $($field: link.$field,)* ..Trunk::new(link.name, link.peer) }
