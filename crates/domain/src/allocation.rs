@@ -177,7 +177,8 @@ impl Search<'_> {
     fn among_free(&mut self, partition: &Partition, chance: &mut Chance) -> Option<Chosen> {
         let bindings_max = self.bindings_max;
         if self.pool.pick == Pick::LongestIdle {
-            return self.first_fitting(partition.longest_idle(bindings_max));
+            let inventory = &self.state.inventory;
+            return self.first_fitting(inventory.longest_idle(partition, bindings_max));
         }
         let count = partition.free_count(bindings_max);
         if count == 0 {
@@ -200,7 +201,8 @@ impl Search<'_> {
             } else {
                 chance.below(unordered)
             };
-            let at = partition.nth_unordered(n, bindings_max)?;
+            let inventory = &self.state.inventory;
+            let at = inventory.nth_unordered(partition, n, bindings_max)?;
             if let Some(before) = self.try_number(at)? {
                 return Some(self.chosen(at, before));
             }

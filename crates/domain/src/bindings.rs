@@ -101,6 +101,13 @@ fn slot_hash(x: At, slot: Slot) -> u64 {
     hash_u64(packed ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
 }
 
+/// The hash of an entry that is in the table.
+fn entry_hash(cells: &Slab<Cell>, entry: Entry) -> u64 {
+    let cell = cells.get(entry.at()).expect("every indexed binding exists");
+    let slot = entry.slot(cell);
+    slot_hash(cell.x, slot.expect("only slots that are held are indexed"))
+}
+
 impl Bindings {
     pub fn len(&self) -> usize {
         self.cells.len()
@@ -234,11 +241,8 @@ impl Bindings {
         by_id.insert_unique(hash_u64(subs_id.0), at, |&at| hash_u64(id_of(at).0));
         in_order.insert(subs_id, at, id_of);
         for (claim, slot) in entries {
-            by_slot.insert_unique(slot_hash(x, slot), Entry::new(at, claim), |entry| {
-                let cell = cells.get(entry.at()).expect("every indexed binding exists");
-                let slot = entry.slot(cell);
-                slot_hash(cell.x, slot.expect("only slots that are held are indexed"))
-            });
+            let entry = Entry::new(at, claim);
+            by_slot.insert_unique(slot_hash(x, slot), entry, |entry| entry_hash(cells, *entry));
         }
         if let Some(terms_hash) = order {
             by_order.insert((terms_hash, subs_id, at));
@@ -282,6 +286,26 @@ impl Bindings {
                 head
             }
             None => cell.next,
+        }
+    }
+
+    /// Notes that the number which carries this binding has another position now.
+    pub fn move_x(&mut self, at: u32, x: At) {
+        let Some(binding) = self.get(at, |_| PhoneNumber::ERASED) else {
+            return;
+        };
+        let Self { cells, by_slot, .. } = self;
+        let Some(cell) = cells.get_mut(at) else {
+            return;
+        };
+        let before = std::mem::replace(&mut cell.x, x);
+        for (claim, slot) in entries(&binding) {
+            let entry = Entry::new(at, claim);
+            let found = by_slot.find_entry(slot_hash(before, slot), |&other| other == entry);
+            if let Ok(found) = found {
+                found.remove();
+            }
+            by_slot.insert_unique(slot_hash(x, slot), entry, |entry| entry_hash(cells, *entry));
         }
     }
 

@@ -1,12 +1,18 @@
 //! X numbers and the partitions they are in.
 //!
-//! An idle number costs one cell of 16 bytes, one place in the look-up by
-//! digits and one place on its partition. Only numbers that are bound, locked,
-//! cooling or have a known idle time have a note beside the cell.
+//! An idle number costs its digits and its part of a block's header, nine bytes, one entry of six bytes in the order
+//! of the digits, and a sixteenth of its block's place among those that have a free one. Only where a number of a
+//! chunk is bound, locked, cooling or has a known idle time do its numbers have links; see [`blocks`].
 
+mod blocks;
+mod by_digits;
+mod free_blocks;
+mod listing;
 mod note;
 mod partition;
 mod stock_counts;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,18 +21,18 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use self::note::{KIND, NOTED, NOWHERE, Note, SOLE};
+use self::blocks::Blocks;
+use self::by_digits::ByDigits;
+use self::note::{KIND, NOTED, Note, SOLE};
 pub(crate) use self::partition::Partition;
-use self::stock_counts::{StockCounts, UNCOUNTED_DIGITS};
+use self::stock_counts::StockCounts;
 use crate::account::name_type;
 use crate::clock::Timestamp;
 use crate::due::Due;
 use crate::named_enum::named_enum;
-use crate::number::{DIGITS_MAX, PhoneNumber};
-use crate::ordered::Ordered;
+use crate::number::PhoneNumber;
 use crate::pool::PoolKey;
 use crate::slab::Slab;
-use crate::visits::visit;
 
 name_type!(
     /// The name of a city, without the ending 市.
@@ -124,27 +130,23 @@ named_enum! {
 /// A position in the inventory.
 pub(crate) type At = u32;
 
+/// What a class has beside what its numbers have in common.
 #[derive(Debug, Clone)]
-struct Cell {
-    x: PhoneNumber,
-    class: u32,
-    /// What the number is doing, by its two highest bits: lying idle, with its
-    /// place in the partition; carrying one binding that holds the slot of anyone,
-    /// and nothing else; or anything else, with the position of a [`Note`].
-    link: u32,
+struct Class {
+    class: NumberClass,
+    partition: u32,
+    /// Its blocks that have room for one more.
+    with_room: Vec<u32>,
 }
 
 /// All X numbers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inventory {
-    cells: Slab<Cell>,
+    blocks: Blocks,
     notes: Slab<Note>,
-    by_digits: HashTable<At>,
-    /// All of them, by length and then by digits.
-    in_order: Ordered<PhoneNumber>,
-    classes: Vec<NumberClass>,
-    class_ids: BTreeMap<NumberClass, u32>,
-    class_partitions: Vec<u32>,
+    by_digits: ByDigits,
+    classes: Vec<Class>,
+    class_ids: HashTable<u32>,
     partitions: Vec<Partition>,
     partition_ids: BTreeMap<Option<PoolKey>, BTreeMap<City, u32>>,
     /// How many bindings a number of each pool may carry at most, whatever is set.
@@ -156,17 +158,10 @@ pub(crate) struct Inventory {
     stock_counts: StockCounts,
 }
 
-/// The cap of the stock, and of a pool of which none is known.
-const CAP_USUAL: u32 = 1;
-
 /// The hash of anything, in every process alike.
 pub(crate) fn hash_of(value: &impl std::hash::Hash) -> u64 {
     use std::hash::BuildHasher;
     foldhash::fast::FixedState::with_seed(0).hash_one(value)
-}
-
-fn hash(number: PhoneNumber) -> u64 {
-    hash_u64(number.packed())
 }
 
 /// The hash of the tables: spreads any integer over 64 bits, in every process alike.
@@ -176,33 +171,35 @@ pub(crate) fn hash_u64(value: u64) -> u64 {
 
 impl Inventory {
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.blocks.len()
     }
 
     pub fn find(&self, x: PhoneNumber) -> Option<At> {
-        self.by_digits
-            .find(hash(x), |&at| {
-                self.cells.get(at).is_some_and(|cell| cell.x == x)
-            })
-            .copied()
+        self.by_digits.find(x.packed(), |at| self.x(at).packed())
     }
 
     pub fn x(&self, at: At) -> PhoneNumber {
-        self.cells
-            .get(at)
-            .map_or(PhoneNumber::ERASED, |cell| cell.x)
+        self.blocks.x(at)
     }
 
     pub fn class(&self, at: At) -> Option<&NumberClass> {
-        self.classes.get(self.cells.get(at)?.class as usize)
+        self.class_of(at).map(|class| &class.class)
+    }
+
+    pub fn partition_of(&self, at: At) -> Option<u32> {
+        self.class_of(at).map(|class| class.partition)
+    }
+
+    fn class_of(&self, at: At) -> Option<&Class> {
+        self.classes.get(self.blocks.class(at)? as usize)
     }
 
     pub fn number(&self, at: At) -> Option<Number> {
-        let cell = self.cells.get(at)?;
+        let class = self.class(at)?.clone();
         let note = self.note(at);
         Some(Number {
-            x: cell.x,
-            class: self.classes.get(cell.class as usize)?.clone(),
+            x: self.x(at),
+            class,
             locked: note.locked,
             cooling_until: Timestamp::from_secs(i64::from(note.cooling_until_s)),
             idle_since: Timestamp::from_secs(i64::from(note.idle_since_s)),
@@ -210,34 +207,23 @@ impl Inventory {
     }
 
     /// Adds or changes a number; what stood there before is given back.
-    /// Bindings on it stay.
+    /// Bindings on it stay. A number whose class changes has another position then.
     pub fn put(&mut self, number: Number) -> Option<Number> {
         let class = self.intern(&number.class);
-        let (at, old) = match self.find(number.x) {
+        let found = self.find(number.x);
+        let old = found.and_then(|at| self.number(at));
+        let at = match found {
             Some(at) => {
-                let old = self.number(at);
                 self.unshelve(at);
-                if let Some(cell) = self.cells.get_mut(at) {
-                    cell.class = class;
-                }
-                (at, old)
+                self.move_to_class(at, number.x, class)
             }
             None => {
-                let at = self.cells.insert(Cell {
-                    x: number.x,
-                    class,
-                    link: NOWHERE,
-                });
+                let at = self.insert_block(number.x, class);
                 let Self {
-                    by_digits,
-                    in_order,
-                    cells,
-                    ..
+                    by_digits, blocks, ..
                 } = self;
-                let x = |at| cells.get(at).map_or(PhoneNumber::ERASED, |cell| cell.x);
-                by_digits.insert_unique(hash(number.x), at, |&at| hash(x(at)));
-                in_order.insert(number.x, at, x);
-                (at, None)
+                by_digits.insert(number.x.packed(), at, |at| blocks.x(at).packed());
+                at
             }
         };
         let cooling_until_s = seconds(number.cooling_until);
@@ -256,16 +242,41 @@ impl Inventory {
         let at = self.find(x)?;
         let old = self.number(at);
         self.unshelve(at);
-        let cell = self.cells.remove(at)?;
-        if cell.link & KIND == NOTED {
-            self.notes.remove(cell.link & !KIND);
+        let link = self.blocks.link(at);
+        if link & KIND == NOTED {
+            self.notes.remove(link & !KIND);
         }
-        let found = self.by_digits.find_entry(hash(x), |&other| other == at);
-        if let Ok(entry) = found {
-            entry.remove();
-        }
-        self.in_order.remove(x, at);
+        let blocks = &self.blocks;
+        self.by_digits
+            .remove(x.packed(), |at| blocks.x(at).packed());
+        self.remove_from_block(at);
         old
+    }
+
+    /// Moves a number that is on no list to a block of its class, with all that is known of it; gives its position.
+    fn move_to_class(&mut self, at: At, x: PhoneNumber, class: u32) -> At {
+        if self.blocks.class(at) == Some(class) {
+            return at;
+        }
+        let moved = self.insert_block(x, class);
+        self.blocks.set_link(moved, self.blocks.link(at));
+        let blocks = &self.blocks;
+        self.by_digits
+            .replace(x.packed(), moved, |at| blocks.x(at).packed());
+        self.remove_from_block(at);
+        moved
+    }
+
+    fn insert_block(&mut self, x: PhoneNumber, class: u32) -> At {
+        let kept = &mut self.classes[class as usize];
+        self.blocks.insert(x, class, &mut kept.with_room)
+    }
+
+    fn remove_from_block(&mut self, at: At) {
+        let class = self.blocks.class(at);
+        if let Some(class) = class.and_then(|class| self.classes.get_mut(class as usize)) {
+            self.blocks.remove(at, &mut class.with_room);
+        }
     }
 
     pub fn status(&self, at: At, now: Timestamp) -> NumberStatus {
@@ -314,112 +325,21 @@ impl Inventory {
         self.shelve(at);
     }
 
-    pub fn partition_of(&self, at: At) -> Option<u32> {
-        let class = self.cells.get(at)?.class;
-        self.class_partitions.get(class as usize).copied()
-    }
-
-    /// The partition of one city in a pool.
-    pub fn partition_in(&self, pool: &PoolKey, city: &City) -> Option<&Partition> {
-        let id = *self.partition_ids.get(&Some(pool.clone()))?.get(city)?;
-        self.partitions.get(id as usize)
-    }
-
-    /// The partitions of a pool (or of the stock), by city.
-    pub fn partitions_of(
-        &self,
-        pool: Option<&PoolKey>,
-    ) -> impl Iterator<Item = (&City, &Partition)> {
-        // The map is keyed by an owned option; the clone is one short string.
-        self.partition_ids
-            .get(&pool.cloned())
-            .into_iter()
-            .flatten()
-            .inspect(|_| visit())
-            .filter_map(|(city, &id)| Some((city, self.partitions.get(id as usize)?)))
-    }
-
-    /// How many numbers of the stock are of that sort and begin so, by city.
-    pub fn stock_of(&self, kind: NumberKind, prefix: Option<PhoneNumber>) -> BTreeMap<City, u64> {
-        let counted = |partition: &Partition| self.stock_counts.get(partition.id, kind, prefix);
-        let mut counts: BTreeMap<City, u64> = self
-            .partitions_of(None)
-            .map(|(city, partition)| (city.clone(), u64::from(counted(partition))))
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        for at in prefix.into_iter().flat_map(|prefix| self.uncounted(prefix)) {
-            if let Some(class) = self.class(at)
-                && class.pool.is_none()
-                && class.kind == kind
-                && self.note(at).is_selectable()
-                && self.note(at).bindings_count < CAP_USUAL
-            {
-                *counts.entry(class.city.clone()).or_default() += 1;
-            }
-        }
-        counts
-    }
-
-    /// The numbers that begin so and have so few digits more that they are not counted by it.
-    fn uncounted(&self, prefix: PhoneNumber) -> impl Iterator<Item = At> + '_ {
-        let lengths = 0..=UNCOUNTED_DIGITS.min(DIGITS_MAX - prefix.len());
-        lengths.flat_map(move |open| {
-            let scale = 10_u64.pow(open as u32);
-            let beyond = (prefix.packed() + 1) * scale;
-            PhoneNumber::from_packed(prefix.packed() * scale)
-                .into_iter()
-                .flat_map(move |lowest| self.iter_from(lowest))
-                .take_while(move |&at| self.x(at).packed() < beyond)
-        })
-    }
-
-    /// Numbers of all partitions that have cooled at `now` and have not been put back.
-    pub fn cooled(&self, now: Timestamp) -> impl Iterator<Item = At> + '_ {
-        self.cooling.until(seconds_passed(now))
-    }
-
-    /// Those of one partition.
-    pub fn cooled_in(&self, partition: u32, now: Timestamp) -> impl Iterator<Item = At> + '_ {
-        self.cooling.in_partition(partition, seconds_passed(now))
-    }
-
-    /// Tells how many bindings a number of a pool may carry at most, whatever is set of the pool: who carries so many
-    /// is on no list. A pool keeps its product and with it this cap, so that no number has to be listed anew unless a
-    /// journal tells of numbers before their pool.
-    pub fn set_cap(&mut self, pool: &PoolKey, cap: u32) {
-        let before = self.caps.insert(pool.clone(), cap);
-        if before.unwrap_or(CAP_USUAL) == cap {
-            return;
-        }
-        let is_empty = self
-            .partitions_of(Some(pool))
-            .all(|(_, partition)| partition.total == 0);
-        if is_empty {
-            return;
-        }
-        let of_pool = |at: &At| {
-            self.class(*at)
-                .is_some_and(|class| class.pool.as_ref() == Some(pool))
-        };
-        let numbers: Vec<At> = self.iter().filter(of_pool).collect();
-        for at in numbers {
-            self.unshelve(at);
-            self.shelve(at);
-        }
-    }
-
     /// All positions, by their digits' number and then by the digits.
     pub fn iter(&self) -> impl Iterator<Item = At> + '_ {
-        self.in_order.iter()
+        self.by_digits.iter()
     }
 
     /// The same from this number on, which need not be there.
     pub fn iter_from(&self, x: PhoneNumber) -> impl Iterator<Item = At> + '_ {
-        self.in_order.from(x, |at| self.x(at))
+        self.by_digits.from(x.packed(), |at| self.x(at).packed())
     }
 
     fn intern(&mut self, class: &NumberClass) -> u32 {
-        if let Some(&id) = self.class_ids.get(class) {
+        let hash = hash_of(class);
+        let classes = &mut self.classes;
+        let known = |&id: &u32| classes.get(id as usize).is_some_and(|c| c.class == *class);
+        if let Some(&id) = self.class_ids.find(hash, known) {
             return id;
         }
         let partitions = &mut self.partitions;
@@ -433,120 +353,54 @@ impl Inventory {
                 partitions.push(Partition::new(id));
                 id
             });
-        let id = self.classes.len() as u32;
-        self.classes.push(class.clone());
-        self.class_partitions.push(partition);
-        self.class_ids.insert(class.clone(), id);
+        let id = classes.len() as u32;
+        classes.push(Class {
+            class: class.clone(),
+            partition,
+            with_room: Vec::new(),
+        });
+        self.class_ids.insert_unique(hash, id, |&id| {
+            let class = classes.get(id as usize);
+            class.map_or(0, |class| hash_of(&class.class))
+        });
         id
     }
 
     fn note(&self, at: At) -> Note {
-        let Some(cell) = self.cells.get(at) else {
-            return Note::idle(NOWHERE);
-        };
-        match cell.link & KIND {
-            NOTED => self
-                .notes
-                .get(cell.link & !KIND)
-                .copied()
-                .unwrap_or(Note::idle(NOWHERE)),
-            SOLE => Note::sole(cell.link & !KIND),
-            _ => Note::idle(cell.link),
+        let link = self.blocks.link(at);
+        match link & KIND {
+            NOTED => {
+                let note = self.notes.get(link & !KIND);
+                note.copied().unwrap_or(Note::IDLE)
+            }
+            SOLE => Note::sole(link & !KIND),
+            _ => Note::IDLE,
         }
     }
 
-    /// Changes what is known of a number, keeping it in the cell where it
+    /// Changes what is known of a number, keeping it in the link where it
     /// fits there.
     fn with_note(&mut self, at: At, change: impl FnOnce(&mut Note)) {
         let mut note = self.note(at);
         change(&mut note);
-        let Some(cell) = self.cells.get_mut(at) else {
-            return;
-        };
-        let kept = (cell.link & KIND == NOTED).then_some(cell.link & !KIND);
+        let link = self.blocks.link(at);
+        let kept = (link & KIND == NOTED).then_some(link & !KIND);
         match (kept, note.as_link()) {
             (Some(id), Some(link)) => {
                 self.notes.remove(id);
-                cell.link = link;
+                self.blocks.set_link(at, link);
             }
             (Some(id), None) => {
                 if let Some(place) = self.notes.get_mut(id) {
                     *place = note;
                 }
             }
-            (None, Some(link)) => cell.link = link,
-            (None, None) => cell.link = NOTED | self.notes.insert(note),
+            (None, Some(link)) => self.blocks.set_link(at, link),
+            (None, None) => {
+                let id = self.notes.insert(note);
+                self.blocks.set_link(at, NOTED | id);
+            }
         }
-    }
-
-    /// Puts a number where its partition has it: among those that cool, on a list of those that can be given out, or
-    /// nowhere.
-    fn shelve(&mut self, at: At) {
-        let note = self.note(at);
-        let Some(cell) = self.cells.get(at) else {
-            return;
-        };
-        let (x, class_id) = (cell.x, cell.class as usize);
-        let (Some(&partition_id), Some(class)) = (
-            self.class_partitions.get(class_id),
-            self.classes.get(class_id),
-        ) else {
-            return;
-        };
-        let Some(partition) = self.partitions.get_mut(partition_id as usize) else {
-            return;
-        };
-        partition.total += 1;
-        if note.cooling_until_s > 0 {
-            self.cooling.insert(partition_id, note.cooling_until_s, at);
-        }
-        let cap = (class.pool.as_ref())
-            .and_then(|pool| self.caps.get(pool))
-            .copied()
-            .unwrap_or(CAP_USUAL);
-        if !note.is_selectable() || note.bindings_count >= cap {
-            return;
-        }
-        if class.pool.is_none() {
-            self.stock_counts.add(partition_id, class.kind, x);
-        }
-        if let Some(place) = partition.list(at, note.bindings_count, note.idle_since_s) {
-            self.with_note(at, |note| note.partition_place = place);
-        }
-    }
-
-    fn unshelve(&mut self, at: At) {
-        let note = self.note(at);
-        let Some(cell) = self.cells.get(at) else {
-            return;
-        };
-        let (x, class_id) = (cell.x, cell.class as usize);
-        let (Some(&partition_id), Some(class)) = (
-            self.class_partitions.get(class_id),
-            self.classes.get(class_id),
-        ) else {
-            return;
-        };
-        let Some(partition) = self.partitions.get_mut(partition_id as usize) else {
-            return;
-        };
-        partition.total = partition.total.saturating_sub(1);
-        if note.cooling_until_s > 0 {
-            self.cooling.remove(partition_id, note.cooling_until_s, at);
-        }
-        let place = Some(note.partition_place).filter(|&place| place != NOWHERE);
-        let Some(delisted) = partition.delist(at, note.bindings_count, note.idle_since_s, place)
-        else {
-            return;
-        };
-        if class.pool.is_none() {
-            self.stock_counts.take(partition_id, class.kind, x);
-        }
-        let Some(place) = place else { return };
-        if let Some(moved) = delisted.moved {
-            self.with_note(moved, |note| note.partition_place = place);
-        }
-        self.with_note(at, |note| note.partition_place = NOWHERE);
     }
 }
 

@@ -190,7 +190,8 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     let slots = [query.caller.map(Slot::Party), Some(Slot::Anyone)];
     let mut hit = None;
     for slot in slots.into_iter().flatten() {
-        let held = state.slot_at(at, slot).and_then(|b| state.binding_at(b));
+        let held = state.slot_at(at, slot);
+        let held = held.and_then(|place| state.binding_on(at, query.x, place));
         notes.add(|| Step::SlotTried {
             slot,
             held_by: held.as_ref().map(|binding| binding.subs_id),

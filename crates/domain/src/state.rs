@@ -328,9 +328,14 @@ impl State {
     }
 
     pub(crate) fn binding_at(&self, at: u32) -> Option<Binding> {
-        let mut binding = self.bindings.get(at, |x| self.inventory.x(x))?;
-        let pool = self.bindings.x(at).and_then(|x| self.pool_at(x));
-        binding.owner = pool.map(Owner::of);
+        let x = self.bindings.x(at)?;
+        self.binding_on(x, self.inventory.x(x), at)
+    }
+
+    /// The same of one on an X whose position and digits are known: nothing has to be read to find these.
+    pub(crate) fn binding_on(&self, x: At, digits: PhoneNumber, at: u32) -> Option<Binding> {
+        let mut binding = self.bindings.get(at, |_| digits)?;
+        binding.owner = self.pool_at(x).map(Owner::of);
         Some(binding)
     }
 

@@ -1,12 +1,15 @@
-//! What there is to know of a number's doings, and how the plain cases fit into its cell.
+//! What there is to know of a number's doings, and how the plain cases fit into its link.
 
+use super::blocks::IDLE;
 use crate::slab::NONE;
 
-pub(super) const NOTED: u32 = 0b10 << 30;
-pub(super) const SOLE: u32 = 0b01 << 30;
+/// The two highest bits of a link tell what the others are: nothing in [`IDLE`], the position of the one binding that
+/// the number carries and that holds the slot of anyone, or the position of a [`Note`].
 pub(super) const KIND: u32 = 0b11 << 30;
-/// Not in a partition.
-pub(super) const NOWHERE: u32 = SOLE - 1;
+pub(super) const SOLE: u32 = 0b01 << 30;
+pub(super) const NOTED: u32 = 0b10 << 30;
+/// On no list of those that carry bindings.
+pub(super) const NOWHERE: u32 = u32::MAX;
 
 /// What there is to know of a number's doings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,7 @@ pub(super) struct Note {
     pub bindings_count: u32,
     /// The binding that holds the slot of anyone.
     pub anyone: u32,
+    /// Its place among those of its partition that carry as many.
     pub partition_place: u32,
     pub cooling_until_s: u32,
     pub idle_since_s: u32,
@@ -23,31 +27,29 @@ pub(super) struct Note {
 }
 
 impl Note {
-    pub fn idle(partition_place: u32) -> Self {
-        Self {
-            bindings: NONE,
-            bindings_count: 0,
-            anyone: NONE,
-            partition_place,
-            cooling_until_s: 0,
-            idle_since_s: 0,
-            locked: false,
-        }
-    }
+    pub const IDLE: Self = Self {
+        bindings: NONE,
+        bindings_count: 0,
+        anyone: NONE,
+        partition_place: NOWHERE,
+        cooling_until_s: 0,
+        idle_since_s: 0,
+        locked: false,
+    };
 
     pub fn sole(binding: u32) -> Self {
         Self {
             bindings: binding,
             bindings_count: 1,
             anyone: binding,
-            ..Self::idle(NOWHERE)
+            ..Self::IDLE
         }
     }
 
     /// The note as a link, if it is one of the two plain cases.
     pub fn as_link(&self) -> Option<u32> {
-        if *self == Self::idle(self.partition_place) {
-            Some(self.partition_place)
+        if *self == Self::IDLE {
+            Some(IDLE)
         } else if self.bindings < SOLE && *self == Self::sole(self.bindings) {
             Some(SOLE | self.bindings)
         } else {

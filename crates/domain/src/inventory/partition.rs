@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::At;
+use super::blocks::Blocks;
+use super::free_blocks::FreeBlocks;
 use crate::visits::visit;
 
 /// The numbers of one city in one pool.
@@ -13,7 +15,10 @@ use crate::visits::visit;
 pub(crate) struct Partition {
     pub id: u32,
     pub total: u32,
-    /// Those that are neither locked nor cooling, by how many bindings they carry; see [`super::Inventory::set_cap`].
+    /// Those that carry no binding, are neither locked nor cooling and of which no idle time is known.
+    idle: FreeBlocks,
+    /// The others that are neither locked nor cooling, by how many bindings they carry; see
+    /// [`super::Inventory::set_cap`].
     by_bindings: BTreeMap<u32, Listed>,
 }
 
@@ -43,19 +48,30 @@ impl Partition {
 
     /// How many numbers carry fewer bindings than that, and can be given out.
     pub fn free_count(&self, bindings_max: u32) -> usize {
-        self.below(bindings_max)
-            .map(|listed| listed.unordered.len() + listed.by_idle.len())
-            .sum()
+        let by_idle = self.below(bindings_max).map(|listed| listed.by_idle.len());
+        self.unordered_count(bindings_max) + by_idle.sum::<usize>()
     }
 
     /// How many of them have no known idle time.
     pub fn unordered_count(&self, bindings_max: u32) -> usize {
-        let counts = self.below(bindings_max);
-        counts.map(|listed| listed.unordered.len()).sum()
+        let in_use = self
+            .below(bindings_max)
+            .map(|listed| listed.unordered.len());
+        self.idle(bindings_max).map_or(0, FreeBlocks::len) + in_use.sum::<usize>()
     }
 
     /// The `n`th of those that have no known idle time.
-    pub fn nth_unordered(&self, mut n: usize, bindings_max: u32) -> Option<At> {
+    pub(super) fn nth_unordered(
+        &self,
+        mut n: usize,
+        bindings_max: u32,
+        blocks: &Blocks,
+    ) -> Option<At> {
+        let idle = self.idle(bindings_max)?;
+        if n < idle.len() {
+            return idle.nth(n, blocks);
+        }
+        n -= idle.len();
         for listed in self.below(bindings_max) {
             if let Some(&at) = listed.unordered.get(n) {
                 return Some(at);
@@ -82,11 +98,22 @@ impl Partition {
     }
 
     /// All that can be given out, those that have not been used first and then the longest idle.
-    pub fn longest_idle(&self, bindings_max: u32) -> impl Iterator<Item = At> {
-        self.below(bindings_max)
-            .flat_map(|listed| listed.unordered.iter().copied())
+    pub(super) fn longest_idle(
+        &self,
+        bindings_max: u32,
+        blocks: &Blocks,
+    ) -> impl Iterator<Item = At> {
+        let in_use = self.below(bindings_max);
+        self.idle(bindings_max)
+            .into_iter()
+            .flat_map(|idle| idle.iter(blocks))
+            .chain(in_use.flat_map(|listed| listed.unordered.iter().copied()))
             .inspect(|_| visit())
             .chain(self.by_idle(bindings_max))
+    }
+
+    fn idle(&self, bindings_max: u32) -> Option<&FreeBlocks> {
+        (bindings_max > 0).then_some(&self.idle)
     }
 
     fn below(&self, bindings_max: u32) -> impl Iterator<Item = &Listed> {
@@ -97,7 +124,17 @@ impl Partition {
     }
 
     /// Puts a number on its list, and says its place there if it has one.
-    pub(super) fn list(&mut self, at: At, bindings: u32, idle_since_s: u32) -> Option<u32> {
+    pub(super) fn list(
+        &mut self,
+        at: At,
+        bindings: u32,
+        idle_since_s: u32,
+        blocks: &mut Blocks,
+    ) -> Option<u32> {
+        if bindings == 0 && idle_since_s == 0 {
+            self.idle.add(at, blocks);
+            return None;
+        }
         let listed = self.by_bindings.entry(bindings).or_default();
         if idle_since_s > 0 {
             listed.by_idle.insert((idle_since_s, at));
@@ -114,7 +151,15 @@ impl Partition {
         bindings: u32,
         idle_since_s: u32,
         place: Option<u32>,
+        blocks: &mut Blocks,
     ) -> Option<Delisted> {
+        if bindings == 0 && idle_since_s == 0 {
+            if !blocks.is_free(at) {
+                return None;
+            }
+            self.idle.take(at, blocks);
+            return Some(Delisted { moved: None });
+        }
         let listed = self.by_bindings.get_mut(&bindings)?;
         let moved = match place {
             Some(place) => {
@@ -126,8 +171,8 @@ impl Partition {
             None if listed.by_idle.remove(&(idle_since_s, at)) => None,
             None => return None,
         };
-        // Lists of numbers in use come and go; that of the idle ones stays.
-        if bindings > 0 && listed.unordered.is_empty() && listed.by_idle.is_empty() {
+        // Lists come and go.
+        if listed.unordered.is_empty() && listed.by_idle.is_empty() {
             self.by_bindings.remove(&bindings);
         }
         Some(Delisted { moved })

@@ -273,29 +273,29 @@ impl State {
             .map(Row::from)
     }
 
-    /// Puts a number in. When that moves it to another partition, the expiries of
-    /// its bindings move with it.
+    /// Puts a number in. When that moves it to another position or partition, its bindings are told so.
     fn put_number(&mut self, number: Number) -> Option<Number> {
         let x = number.x;
-        let partition_before = self
-            .inventory
-            .find(x)
-            .and_then(|at| self.inventory.partition_of(at));
+        let at_before = self.inventory.find(x);
+        let partition_before = at_before.and_then(|at| self.inventory.partition_of(at));
         let old = self.inventory.put(number);
         let at = self.inventory.find(x)?;
+        if at_before.is_none_or(|before| before == at) {
+            return old;
+        }
         let partition_now = self.inventory.partition_of(at);
-        if partition_before.is_some() && partition_before != partition_now {
-            let expiries: Vec<(Timestamp, u32)> = self
-                .places_on(at)
-                .map(|binding| (self.bindings.expires_at(binding), binding))
-                .collect();
-            for (expires_at, binding) in expiries {
-                if let Some(before) = partition_before {
-                    self.inventory.expiring.remove(before, expires_at, binding);
-                }
-                if let Some(now) = partition_now {
-                    self.inventory.expiring.insert(now, expires_at, binding);
-                }
+        let bindings: Vec<u32> = self.places_on(at).collect();
+        for binding in bindings {
+            self.bindings.move_x(binding, at);
+            if partition_before == partition_now {
+                continue;
+            }
+            let expires_at = self.bindings.expires_at(binding);
+            if let Some(before) = partition_before {
+                self.inventory.expiring.remove(before, expires_at, binding);
+            }
+            if let Some(now) = partition_now {
+                self.inventory.expiring.insert(now, expires_at, binding);
             }
         }
         old

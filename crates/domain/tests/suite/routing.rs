@@ -2,7 +2,7 @@
 
 use maskline_domain::routing::{Route, RouteQuery, Situation, explain, route};
 use maskline_domain::*;
-use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, number};
+use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, number, pool_ref, unbind};
 
 const A: &str = "15000000000";
 const B: &str = "15800000000";
@@ -43,6 +43,54 @@ fn anyone_reaches_a_and_a_reaches_the_default_b() {
     assert_eq!(
         reached(&world, Some(&with_b.x.reveal()), with_b.x),
         Err(Situation::Loop)
+    );
+}
+
+/// Where a number lies in memory follows from what it has in common with others; who is bound to it must not notice.
+#[test]
+fn a_number_that_changes_keeps_its_bindings() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000"]);
+    world.stock("FC2", "北京", &["17100000000"]);
+    let pairs = [
+        ("15000000001", "15800000001"),
+        ("15000000002", "15800000002"),
+    ];
+    let pairs = pairs.map(|(a, b)| (a, b, world.bind(axb(a, b)).expect("free")));
+    let sole = world.bind(axn(A)).expect("free");
+    for city in ["上海", "杭州", "北京"] {
+        for x in [pairs[0].2.x, sole.x] {
+            let mut changed = world.state.number(x).expect("it stands");
+            changed.class.city = City::new(city);
+            world.state.apply(&Event::NumberSet(changed));
+        }
+        // What was left is taken by others.
+        let others = world.state.numbers_len() as u64;
+        for (pool, n) in [("FC1", others), ("FC2", others + 1)] {
+            world.stock(pool, "北京", &[&format!("172{n:08}")]);
+        }
+        for (a, b, pair) in &pairs {
+            assert_eq!(reached(&world, Some(a), pair.x), Ok((*b).into()), "{city}");
+            assert_eq!(reached(&world, Some(b), pair.x), Ok((*a).into()), "{city}");
+        }
+        assert_eq!(reached(&world, Some(N), sole.x), Ok(A.into()), "{city}");
+    }
+    let [(_, _, first), (a, b, second)] = pairs;
+    for (pool, binding) in [("FC2", &first), ("FC1", &sole)] {
+        let ended = world.ask(ops::Unbind {
+            pool: pool_ref(pool),
+            ..unbind(binding.subs_id, binding.x)
+        });
+        assert_eq!(ended, Ok(()));
+    }
+    assert_eq!(reached(&world, Some(a), second.x), Ok(b.into()));
+    assert_eq!(world.state.bindings_len(), 1);
+    world.pass_ms(HOUR_MS);
+    world.operate(ops::ExpireDue { at_most: 10 });
+    assert_eq!(world.state.bindings_len(), 0);
+    assert_eq!(
+        world.state.number_status(second.x, world.now),
+        Some(NumberStatus::Free)
     );
 }
 
