@@ -319,12 +319,6 @@ impl Bindings {
         self.in_order
             .below(id, |at| self.id(at).unwrap_or(SubsId(0)))
     }
-
-    /// The same from this id on, which need not be there.
-    pub fn iter_from(&self, id: SubsId) -> impl Iterator<Item = u32> + '_ {
-        self.in_order
-            .from(id, |at| self.id(at).unwrap_or(SubsId(0)))
-    }
 }
 
 #[cfg(test)]

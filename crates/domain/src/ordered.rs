@@ -4,7 +4,6 @@
 //! a snapshot, and at most as much again where they come in any.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 
 /// The most positions in a block. Who changes a block moves at most so many, 512 bytes.
 const BLOCK_MAX: usize = 128;
@@ -87,25 +86,6 @@ impl<K: Ord + Copy> Ordered<K> {
     /// All positions, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.blocks.values().flatten().copied()
-    }
-
-    /// The positions from this key on, in the order of their keys.
-    pub fn from<'a>(
-        &'a self,
-        key: K,
-        key_of: impl Fn(u32) -> K + 'a,
-    ) -> impl Iterator<Item = u32> + 'a
-    where
-        K: 'a,
-    {
-        let around = self.blocks.range(..=key).next_back();
-        let first = around.map_or(&[][..], |(_, block)| {
-            let place = block.partition_point(|&at| key_of(at) < key);
-            block.get(place..).unwrap_or_default()
-        });
-        let after = (Bound::Excluded(key), Bound::Unbounded);
-        let others = self.blocks.range(after).flat_map(|(_, block)| block);
-        first.iter().chain(others).copied()
     }
 
     /// The positions below this key, that of the highest first.
@@ -194,8 +174,6 @@ mod tests {
             prop_assert_eq!(ordered.iter().collect::<Vec<u32>>(), all);
             let key = key_of(place(from)) + 1;
             for key in [0, key - 1, key, u64::MAX] {
-                let rest: Vec<u32> = plain.range((key, 0)..).map(|&(_, at)| at).collect();
-                prop_assert_eq!(ordered.from(key, key_of).collect::<Vec<u32>>(), rest);
                 let below: Vec<u32> = plain.range(..(key, 0)).rev().map(|&(_, at)| at).collect();
                 prop_assert_eq!(ordered.below(key, key_of).collect::<Vec<u32>>(), below);
             }

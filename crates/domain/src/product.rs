@@ -44,7 +44,7 @@ trait Rules {
     fn bindings_per_x_max(pairs_max: u32) -> u32;
 
     /// Whom a caller reaches.
-    fn reached(caller: &Caller) -> Reached;
+    fn destination(caller: &Caller) -> Destination;
 }
 
 /// An expression about the rules of a product. Every call looks at some of them, so they are chosen by a match and
@@ -109,8 +109,8 @@ impl Product {
     }
 
     /// Whom a caller reaches.
-    pub(crate) fn reached(self, caller: &Caller) -> Reached {
-        by_rules!(self, Its => Its::reached(caller))
+    pub(crate) fn destination(self, caller: &Caller) -> Destination {
+        by_rules!(self, Its => Its::destination(caller))
     }
 
     /// Whether X cools after a binding, in a pool where numbers cool.
@@ -189,7 +189,7 @@ pub(crate) struct Caller {
 }
 
 /// Whom a caller reaches.
-pub(crate) struct Reached {
+pub(crate) struct Destination {
     /// Whether the pool lets this caller through; `None` where it is not asked.
     pub call_back: Option<bool>,
     /// The callee; `None`: the number is vacant for this caller.

@@ -10,7 +10,7 @@ use crate::binding::{Binding, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::{Pool, PoolKey};
-use crate::product::{Caller, Reached, Role, Slot};
+use crate::product::{Caller, Destination, Role, Slot};
 use crate::state::State;
 use crate::tone::Scene;
 
@@ -225,7 +225,7 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     if stops {
         return refuse(Situation::Restricted, Some(binding));
     }
-    let Reached { call_back, callee } = binding.product.reached(&Caller {
+    let Destination { call_back, callee } = binding.product.destination(&Caller {
         role,
         a: binding.a,
         b: binding.b,

@@ -250,14 +250,6 @@ impl State {
         self.bindings.iter().filter_map(|at| self.binding_at(at))
     }
 
-    /// The bindings from `id` on that have not been swept, by id; there need not be one of that id. Where they begin
-    /// is found without a look at those before.
-    pub fn bindings_from(&self, id: SubsId) -> impl Iterator<Item = Binding> + '_ {
-        self.bindings
-            .iter_from(id)
-            .filter_map(|at| self.binding_at(at))
-    }
-
     /// The bindings on X that have not been swept, by id.
     pub fn bindings_on(&self, x: PhoneNumber) -> Vec<Binding> {
         let Some(at) = self.inventory.find(x) else {

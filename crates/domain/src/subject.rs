@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// What of an event tells of one subject: each part is kept for itself and can be erased without the others.
+///
+/// A reader must know every part that a batch names, so the events that have a new one tell a new
+/// [`READER`](crate::event::READER) by [`Event::oldest_reader`](crate::Event::oldest_reader).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {

@@ -36,6 +36,10 @@ const FORM: u8 = 2;
 /// A payload is never believed to be larger than this, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// What a subject takes beside its values, in bytes: in the payload, with its commitment, at most 96; in the column,
+/// with its salt, at most 64.
+const SUBJECT_BYTES: usize = 160;
+
 /// A batch that has been decided but has no bytes and no hash yet.
 #[derive(Debug)]
 pub struct Draft {
@@ -185,9 +189,9 @@ impl Draft {
         self.events
     }
 
-    /// The size of its entries and personal values, uncompressed, in bytes.
+    /// The size of its entries, personal values and subjects, uncompressed, in bytes.
     pub fn bytes(&self) -> usize {
-        self.entries.len() + self.values.len()
+        self.entries.len() + self.values.len() + self.parts.len() * SUBJECT_BYTES
     }
 
     /// What its entries take in memory, in bytes: each event, and at most as
@@ -271,7 +275,7 @@ impl Draft {
     /// The body of the payload, and the personal column.
     fn write(&self) -> (Vec<u8>, Vec<u8>) {
         let mut column = personal::Column::new(self.parts.len(), self.values.len());
-        let size = self.entries.len() + self.parts.len() * 96 + 128;
+        let size = self.entries.len() + self.parts.len() * SUBJECT_BYTES + 128;
         let mut body = BufWriter::new(Vec::with_capacity(size));
         let mut write = || {
             let out = &mut body;

@@ -58,8 +58,8 @@ impl fmt::Debug for Kept {
 /// Why a row's personal values cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PersonalError {
-    /// Written by a program newer than this one.
-    #[error("personal values in form {0}, which this program does not know")]
+    /// Not of the form that belongs to such a payload; if it is a higher one, perhaps of a newer program.
+    #[error("personal values in form {0}, which does not belong to such a payload")]
     Form(u8),
     /// Not what this form looks like.
     #[error("personal values cannot be read")]

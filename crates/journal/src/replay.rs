@@ -82,8 +82,7 @@ pub fn take_in(state: &mut State, tip: &mut Tip, batch: &Decoded) -> Result<(), 
 /// Makes the next batch of the chain part of a state, and gives what it says.
 ///
 /// # Errors
-/// [`ReplayError`]; the state is as it
-/// was.
+/// [`ReplayError`]; the state is as it was.
 pub fn follow(
     state: &mut State,
     tip: &mut Tip,

@@ -1,7 +1,7 @@
 //! AXB: A and B, and nobody else, reach each other through X. One X carries
 //! many pairs, none of whose numbers repeat.
 
-use super::{Caller, Claim, Reached, RingKeys, Role, Rules};
+use super::{Caller, Claim, Destination, RingKeys, Role, Rules};
 
 pub(super) struct Axb;
 
@@ -23,8 +23,8 @@ impl Rules for Axb {
         pairs_max.max(1)
     }
 
-    fn reached(caller: &Caller) -> Reached {
-        Reached {
+    fn destination(caller: &Caller) -> Destination {
+        Destination {
             call_back: None,
             callee: match caller.role {
                 Role::A => caller.b,

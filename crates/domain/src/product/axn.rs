@@ -1,7 +1,7 @@
 //! AXN: anyone (N) who dials X reaches A; A reaches the default B, or hears
 //! that the number is vacant.
 
-use super::{Caller, Claim, Reached, RingKeys, Role, Rules};
+use super::{Caller, Claim, Destination, RingKeys, Role, Rules};
 
 pub(super) struct Axn;
 
@@ -22,13 +22,13 @@ impl Rules for Axn {
         1
     }
 
-    fn reached(caller: &Caller) -> Reached {
+    fn destination(caller: &Caller) -> Destination {
         match caller.role {
-            Role::A => Reached {
+            Role::A => Destination {
                 call_back: Some(caller.a_call_back),
                 callee: caller.b,
             },
-            Role::Other => Reached {
+            Role::Other => Destination {
                 call_back: None,
                 callee: Some(caller.a),
             },

@@ -195,7 +195,7 @@ fn no_read_looks_at_more_where_there_is_more() {
         ("the bindings of a number", read(|s| s.bindings_on(x(1, 3)))),
         (
             "a page of bindings",
-            read(|s| s.bindings_from(id(500)).take(100).count()),
+            read(|s| s.bindings_below(id(500)).take(100).count()),
         ),
         (
             "the first bindings",

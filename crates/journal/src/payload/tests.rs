@@ -221,6 +221,17 @@ fn values_of_another_subject_are_not_taken() {
 }
 
 #[test]
+fn a_batch_is_no_larger_than_its_draft_says() {
+    for commands in [0, 1, 10, 1_000] {
+        let binds = (0..commands).flat_map(|_| personal_events());
+        let draft = draft_of(binds);
+        let (body, column) = draft.write();
+        let (size, says) = (body.len() + column.len(), draft.bytes());
+        assert!(size <= says + 128, "{commands}: {size} bytes for {says}");
+    }
+}
+
+#[test]
 fn what_is_too_large_is_not_added() {
     let mut draft = draft_of(personal_events());
     let (bytes, count) = (draft.bytes(), draft.events());

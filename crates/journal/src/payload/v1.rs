@@ -1,5 +1,8 @@
 //! Form 1 of a payload: compressed JSON, with one commitment for each event that tells of persons. Its values are
-//! A, B, OutId and OutOrderId; other texts stand in the events. Read for ever, written no more.
+//! A, B, OutId and OutOrderId; other texts stand in the events, under the hash. Read for ever, written no more.
+//!
+//! So an erasure cannot take these other texts out of a batch: they stay in it as bytes until the batch is pruned.
+//! Whoever reads it through [`open`] does not get them.
 
 #[cfg(any(test, feature = "past"))]
 pub mod writer;
@@ -54,6 +57,13 @@ fn read(batch: &Batch, json: &[u8]) -> Result<(Body, Vec<Kept>), PayloadError> {
     Ok((body, kept))
 }
 
+/// Of whom an event tells.
+enum Of {
+    Nobody,
+    Persons(Personal),
+    Erased,
+}
+
 /// Reads a batch of this form, whose JSON this is.
 pub(super) fn open(batch: &Batch, json: &[u8]) -> Result<Opened, PayloadError> {
     let seq = batch.seq;
@@ -73,13 +83,13 @@ pub(super) fn open(batch: &Batch, json: &[u8]) -> Result<Opened, PayloadError> {
             });
         }
         values.push(match kept {
-            Kept::Nothing => None,
+            Kept::Nothing => Of::Nobody,
             Kept::Erased => {
                 // Which of them there were nobody knows any more.
                 erased.extend([Part::A, Part::B, Part::Texts].map(|part| (index, part)));
-                None
+                Of::Erased
             }
-            Kept::Values { values, .. } => Some(readable(seq, &values)?),
+            Kept::Values { values, .. } => Of::Persons(readable(seq, &values)?),
         });
     }
     let mut values = values.into_iter();
@@ -91,7 +101,12 @@ pub(super) fn open(batch: &Batch, json: &[u8]) -> Result<Opened, PayloadError> {
             events: events
                 .into_iter()
                 .zip(values.by_ref())
-                .map(|(event, personal)| event.join(personal))
+                .map(|(event, of)| match of {
+                    Of::Nobody => event,
+                    Of::Persons(values) => event.join([values]),
+                    // With the texts that stand in it.
+                    Of::Erased => event.split().0,
+                })
                 .collect(),
         })
         .collect();

@@ -3,8 +3,11 @@ use super::super::{blank, open, unpack};
 use super::*;
 use crate::compression::{Compression as _, Uncompressed};
 use crate::payload::WRITER;
-use maskline_domain::binding::Extras;
-use maskline_domain::{Actor, Binding, PhoneNumber, Trunk, TrunkName};
+use maskline_domain::binding::{Extras, Owner};
+use maskline_domain::{
+    AccessKeyId, AccountId, Actor, Binding, PhoneNumber, PoolKey, Product, Restriction, RingConfig,
+    SubsId, Trunk, TrunkName,
+};
 
 fn batch_of(events: Vec<Event>) -> Batch {
     let by = Actor::Operator { name: "op".into() };
@@ -46,8 +49,68 @@ fn a_batch_of_form_1_reads_as_it_was_written() {
     assert_eq!(opened.entries[0].events, events());
 }
 
+/// A batch as the last program that wrote form 1 left it in its tables, its JSON and its column.
+fn of_the_last_program() -> Batch {
+    let json = r#"{"seq":45,"at":1796042139542,"writer":"0.1.0","oldest_reader":1,"entries":[{"by":{"customer":{"key":"key-of-acme","permission":"dypls:BindAxn"}},"events":[{"command_answered":{"id":3078562883073175063,"key":"key-of-acme","until":1796043040541}},{"bound":{"subs_id":1796042139542000,"product":"axn","x":"17300000027","a":"","b":null,"created_at":1796042139542,"expires_at":2426762139000,"restriction":"others_may_not_dial","record":true,"speech_recognition":true,"ring_timeout_s":15,"extras":{"out_id":null,"out_order_id":null,"ring_config":"{\"AXNRing_AB\": \"1\", \"AXNRing_A\": \"2\", \"AXNRing_N\": \"3\"}","dtmf_config":null,"speech_model":"model","extend":null},"owner":{"pool":"FC900","account":"acme"}}}]}],"commitments":[null,"e651759c6c8132c4a68107cd609310207518b3581e4cda84e5010003e5ac621b"]}"#;
+    let mut payload = vec![FORM];
+    Uncompressed.compress(json.as_bytes(), &mut payload);
+    // Its form, two entries, nothing, and values: their salt, their length, they themselves.
+    let salt = b"\xa0\xf2\x6a\x06\x30\x13\x62\xd1\x06\x7b\xfa\x70\x61\x7f\x7c\xe2";
+    let values =
+        br#"{"a":"13900000002","b":"13900000003","out_id":"out-1","out_order_id":"order-1"}"#;
+    let personal = [&[1, 2, 0, 1][..], salt, &[79], values].concat();
+    Batch {
+        seq: 45,
+        at: 1_796_042_139_542,
+        prev_hash: Hash([1; 32]),
+        hash: Hash::link(Hash([1; 32]), &payload),
+        payload,
+        personal,
+    }
+}
+
 #[test]
 fn the_bytes_of_the_last_program_that_wrote_form_1_are_read() {
+    let opened = open(&of_the_last_program(), &Uncompressed).expect("readable");
+    assert_eq!(opened.at, Timestamp(1_796_042_139_542));
+    assert_eq!(opened.erased, []);
+    let [entry] = &opened.entries[..] else {
+        panic!("{} entries", opened.entries.len());
+    };
+    let permission = "dypls:BindAxn".into();
+    let key = AccessKeyId::new("key-of-acme");
+    assert_eq!(entry.by, Actor::Customer { key, permission });
+    let [Event::CommandAnswered { .. }, Event::Bound(bound)] = &entry.events[..] else {
+        panic!("{:?}", entry.events);
+    };
+    let number = |digits| PhoneNumber::parse(digits).expect("digits");
+    let term = Timestamp(1_796_042_139_542)..Timestamp(2_426_762_139_000);
+    let (x, a) = (number("17300000027"), number("13900000002"));
+    let rings = r#"{"AXNRing_AB": "1", "AXNRing_A": "2", "AXNRing_N": "3"}"#;
+    let expected = Binding {
+        b: Some(number("13900000003")),
+        restriction: Restriction::OthersMayNotDial,
+        record: true,
+        speech_recognition: true,
+        ring_timeout_s: Some(15),
+        extras: Extras {
+            out_id: Some("out-1".into()),
+            out_order_id: Some("order-1".into()),
+            ring_config: RingConfig::parse(rings).ok(),
+            speech_model: Some("model".into()),
+            ..Extras::default()
+        },
+        owner: Some(Owner {
+            pool: PoolKey::new("FC900"),
+            account: AccountId::new("acme"),
+        }),
+        ..Binding::new(SubsId(1_796_042_139_542_000), Product::Axn, x, a, term)
+    };
+    assert_eq!(**bound, expected);
+}
+
+#[test]
+fn the_writer_of_form_1_writes_as_its_last_program_did() {
     let text = text(&batch_of(events()));
     // Its commitment covers the values as they stood in its column.
     let values = r#"{"a":"15000000000","b":"15800000000","out_id":"for Li Lei","out_order_id":"order of Li Lei"}"#;
@@ -78,17 +141,13 @@ fn the_values_of_an_event_are_blanked_together() {
     let opened = open(&batch, &Uncompressed).expect("readable");
     let parts = [Part::A, Part::B, Part::Texts];
     assert_eq!(opened.erased, parts.map(|part| (1, part)));
-    // What form 1 kept in the events stays there.
-    let whole = binding();
+    // What form 1 kept in the events stays in the bytes, and is not told.
+    assert!(text(&batch).contains("more of Li Lei"));
     let left = Binding {
         a: PhoneNumber::ERASED,
         b: None,
-        extras: Extras {
-            out_id: None,
-            out_order_id: None,
-            ..whole.extras.clone()
-        },
-        ..whole
+        extras: Extras::default(),
+        ..binding()
     };
     assert_eq!(opened.entries[0].events[1], Event::Bound(Box::new(left)));
 }

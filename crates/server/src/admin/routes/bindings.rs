@@ -79,7 +79,7 @@ impl States {
     }
 }
 
-/// First what is in the state, by id, then what has ended, the newest first.
+/// The newest first, by id, whether they are in force or have ended.
 pub async fn list(
     State(ledger): State<Ledger>,
     operator: Operator,
