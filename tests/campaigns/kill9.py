@@ -45,7 +45,7 @@ LONG_ROUNDS = 0.2
 LONG_ROUND_S = (2.0, 2.6)
 # How often the service is killed while it opens the data of an older program, and after how long at most.
 FIRST_STARTS = 12
-FIRST_START_S = 1.0
+FIRST_START_S = 0.6
 
 
 def main():

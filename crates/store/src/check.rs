@@ -7,7 +7,7 @@ use maskline_domain::{Binding, Event, PhoneNumber, Slot, State, SubsId};
 
 use crate::db::{Connection, Error, sql, sqlite};
 use crate::journal;
-use crate::records::projection;
+use crate::records::{call, history, projection};
 use crate::recovery::{self, RecoverError};
 use crate::snapshot::{self, SnapshotError};
 use maskline_journal::batch::{Batch, Hash, Tip};
@@ -16,6 +16,10 @@ use maskline_journal::snapshot::Seal;
 
 /// Batches read at a time.
 const BATCHES: u32 = 256;
+/// Rows of the records read at a time.
+const ROWS: u32 = 1_000;
+/// So many rows of a table that cannot be read are named; the others are counted.
+const NAMED_MAX: usize = 20;
 
 /// What was found. Everything is well when `problems` is empty.
 #[derive(Debug, Default)]
@@ -75,6 +79,7 @@ pub async fn check(
     report.bindings = state.bindings_len();
     check_slots(&state, &mut report);
     check_records(conn, &state, newest, &mut report).await?;
+    check_rows(conn, &mut report).await?;
     Ok(report)
 }
 
@@ -304,4 +309,46 @@ async fn check_records(
         }
     }
     Ok(())
+}
+
+/// Reads every row of the records. Those in tables of an older program are brought into the form of today by the next
+/// start, and not read before.
+async fn check_rows(conn: &mut Connection, report: &mut Report) -> Result<(), CheckError> {
+    if !sqlite::tables_are_of_today(conn).await? {
+        return Ok(());
+    }
+    let mut unreadable = Vec::new();
+    let (mut found, mut last) = history::unreadable(conn, None, ROWS).await?;
+    while last.is_some() {
+        unreadable.extend(found.into_iter().map(|id| id.to_string()));
+        (found, last) = history::unreadable(conn, last, ROWS).await?;
+    }
+    name(
+        unreadable,
+        "the row of binding",
+        "rows of the history",
+        report,
+    );
+    let mut unreadable = Vec::new();
+    let (mut found, mut last) = call::unreadable(conn, "", ROWS).await?;
+    while let Some(after) = last {
+        unreadable.extend(found.into_iter().map(|record| record.call_id));
+        (found, last) = call::unreadable(conn, &after, ROWS).await?;
+    }
+    name(unreadable, "the record of call", "call records", report);
+    Ok(())
+}
+
+/// Tells of rows that cannot be read.
+fn name(unreadable: Vec<String>, one: &str, many: &str, report: &mut Report) {
+    let all = unreadable.len();
+    let named = unreadable.iter().take(NAMED_MAX);
+    let named = named.map(|id| format!("{one} {id} cannot be read"));
+    report.problems.extend(named);
+    if let Some(more) = all.checked_sub(NAMED_MAX + 1) {
+        let more = more + 1;
+        report
+            .problems
+            .push(format!("{more} more {many} cannot be read"));
+    }
 }

@@ -4,7 +4,7 @@
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 8] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -29,4 +29,9 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 8] = [
         include_str!("../migrations/0007_one_journal.sql"),
     ),
     (8, "owed", include_str!("../migrations/0008_owed.sql")),
+    (
+        9,
+        "history form",
+        include_str!("../migrations/0009_history_form.sql"),
+    ),
 ];

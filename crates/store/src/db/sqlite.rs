@@ -1,5 +1,7 @@
 //! The engine of one machine: SQLite, and what it alone can do. No other file names the library that speaks to it.
 
+mod tables;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
@@ -16,6 +18,8 @@ use sqlx::{
     SqlSafeStr as _, Sqlite, TypeInfo as _, ValueRef as _, query_with,
 };
 
+pub use self::tables::tables_are_of_today;
+use self::tables::{check_tables, refused};
 use super::error::{Error, ErrorKind};
 use super::statement::{Statement, sql};
 use super::value::Value;
@@ -38,6 +42,9 @@ pub enum OpenError {
     /// A setting did not hold.
     #[error("the database refuses to set {0}")]
     Setting(&'static str),
+    /// The tables are of a newer program.
+    #[error("the tables are those of a newer Maskline (version {0}; this one knows {known}); a newer Maskline is needed", known = MIGRATIONS.len())]
+    Newer(i64),
     /// The tables are not those that this program knows.
     #[error("cannot bring the tables up to date: {0}")]
     Migrate(String),
@@ -72,7 +79,7 @@ pub(crate) async fn writer(file: &Path) -> Result<Connection, OpenError> {
     let migrated = migrator(&MIGRATIONS)
         .run_direct(None, conn.0.raw(), false)
         .await;
-    migrated.map_err(|error| OpenError::Migrate(error.to_string()))?;
+    migrated.map_err(refused)?;
     Ok(conn)
 }
 
@@ -89,7 +96,10 @@ pub(crate) async fn readers(file: &Path, connections_max: u32) -> Result<Readers
         .await
         .map_err(told)?;
     let readers = Readers(Pool(pool));
-    check_version(&mut readers.acquire().await?).await?;
+    let mut conn = readers.acquire().await?;
+    check_version(&mut conn).await?;
+    check_tables(&mut conn).await?;
+    drop(conn);
     Ok(readers)
 }
 
@@ -536,12 +546,27 @@ mod tests {
         let file = dir.path().join("newer.db");
         let mut conn = aged(&file, MIGRATIONS.len()).await;
         let older = migrator(&MIGRATIONS[..MIGRATIONS.len() - 1]);
-        let refused = older.run_direct(None, conn.0.raw(), false).await;
-        let told = refused
-            .expect_err("it does not know the last one")
-            .to_string();
+        let error = older.run_direct(None, conn.0.raw(), false).await;
+        let told = refused(error.expect_err("it does not know the last one")).to_string();
         let (last, ..) = MIGRATIONS[MIGRATIONS.len() - 1];
-        assert!(told.contains(&format!("migration {last} ")), "{told}");
+        assert!(told.contains(&format!("(version {last};")), "{told}");
+        assert!(told.contains("a newer Maskline is needed"), "{told}");
+
+        // Who only reads is told the same.
+        assert!(readers(&file, 1).await.is_ok());
+        let plant = sql("UPDATE _sqlx_migrations SET version = 999 WHERE version = ?");
+        conn.execute(plant.bind(last)).await.expect("SQL");
+        conn.close().await.expect("closed");
+        for told in [
+            readers(&file, 1)
+                .await
+                .expect_err("it is newer")
+                .to_string(),
+            writer(&file).await.expect_err("it is newer").to_string(),
+        ] {
+            assert!(told.contains("(version 999;"), "{told}");
+            assert!(told.contains("a newer Maskline is needed"), "{told}");
+        }
     }
 
     #[test]

@@ -348,6 +348,27 @@ pub async fn get(readers: &Readers, call_id: &str) -> Result<Option<Listed>, Err
     Ok(row.as_ref().map(listed))
 }
 
+/// Of the next records behind `after`, by id: those that cannot be read, and
+/// where to go on; `None` at the end.
+///
+/// # Errors
+/// Those of the database.
+pub async fn unreadable(
+    conn: &mut Connection,
+    after: &str,
+    rows_max: u32,
+) -> Result<(Vec<Unreadable>, Option<String>), Error> {
+    let select = sql("SELECT state, ")
+        .push(COLUMNS)
+        .push(" FROM call_record WHERE call_id > ? ORDER BY call_id LIMIT ?")
+        .bind(after)
+        .bind(rows_max);
+    let rows = conn.fetch_all(select).await?;
+    let last = rows.last().map(|row| row.get("call_id")).transpose()?;
+    let unreadable = rows.iter().filter_map(|row| listed(row).err()).collect();
+    Ok((unreadable, last))
+}
+
 fn listed(row: &Row) -> Listed {
     read(row).map_err(|source| Unreadable {
         call_id: row.get("call_id").unwrap_or_default(),

@@ -3,6 +3,7 @@
 //! Serves queries for bindings that are no longer in the state.
 
 mod erasing;
+mod faults;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -15,9 +16,13 @@ use maskline_domain::{
 };
 
 pub use self::erasing::{ended_with, erase};
+pub use self::faults::unreadable;
 use super::entry::{Place, actor, runs};
 use super::party_key::party_key;
 use crate::db::{Connection, Error, Readers, Row, Statement, Value, sql};
+
+/// The form of the facts in a row: JSON.
+const FORM: i64 = 1;
 
 /// What happened to one binding.
 #[derive(Debug, Clone)]
@@ -136,8 +141,8 @@ pub enum Facts {
     Known(Box<Binding>),
     /// They were erased at the request of everybody whom they named.
     Erased,
-    /// They stand there, but not as this program writes them: a fault of the
-    /// database or of ours, and no erasure.
+    /// They stand there, but not as this program writes them: in a form of a
+    /// newer one, or by a fault of the database or of ours. No erasure.
     Unreadable,
 }
 
@@ -246,7 +251,7 @@ async fn write_made(
 ) -> Result<(), Error> {
     let insert = sql(
         "INSERT INTO binding_history (subs_id, x, a, b, bound_at, bound_by, facts, seq, event, \
-         pool, account, a_key, b_key) ",
+         pool, account, a_key, b_key, form) ",
     )
     .push_rows(made, |row, (change, binding)| {
         row.bind(binding.subs_id.0 as i64)
@@ -262,6 +267,7 @@ async fn write_made(
             .bind(binding.owner.as_ref().map(account))
             .bind(binding.a_key.as_deref())
             .bind(binding.b_key.as_deref())
+            .bind(FORM)
     })
     .push(" ON CONFLICT (subs_id) DO NOTHING");
     conn.execute(insert).await?;
@@ -282,7 +288,7 @@ async fn write_changed(
          facts = new.column4, changed_by = new.column5, a = new.column6, b = new.column7, \
          pool = COALESCE(binding_history.pool, new.column8), \
          account = COALESCE(binding_history.account, new.column9), \
-         a_key = new.column10, b_key = new.column11 FROM (",
+         a_key = new.column10, b_key = new.column11, form = new.column12 FROM (",
     )
     .push_rows(changed, |row, (change, binding)| {
         row.bind(binding.subs_id.0 as i64)
@@ -296,6 +302,7 @@ async fn write_changed(
             .bind(binding.owner.as_ref().map(account))
             .bind(binding.a_key.as_deref())
             .bind(binding.b_key.as_deref())
+            .bind(FORM)
     })
     .push(IF_LATER);
     conn.execute(update).await?;
@@ -386,7 +393,7 @@ fn cause_name(cause: EndCause) -> &'static str {
 
 /// What [`past`] reads.
 const COLUMNS: &str = "subs_id, x, bound_by, changed_by, ended_at, ended_by, end_cause, facts, \
-    pool, account";
+    pool, account, form";
 
 /// What is known of one binding.
 ///
@@ -559,16 +566,17 @@ fn past(row: &Row) -> Result<Past, Error> {
         account: AccountId::new(&account),
     });
     let x = PhoneNumber::parse(&row.get::<Cow<'_, str>>("x")?).ok();
-    let facts = match text("facts")?
-        .as_deref()
-        .map(serde_json::from_str::<Binding>)
-    {
-        None if x.is_some() => Facts::Erased,
-        Some(Ok(binding)) if x == Some(binding.x) => Facts::Known(Box::new(Binding {
-            owner: owner.clone(),
-            ..binding
-        })),
-        None | Some(_) => Facts::Unreadable,
+    let is_known = row.get::<i64>("form")? == FORM;
+    let facts = match text("facts")? {
+        _ if !is_known || x.is_none() => Facts::Unreadable,
+        None => Facts::Erased,
+        Some(facts) => match serde_json::from_str::<Binding>(&facts) {
+            Ok(binding) if x == Some(binding.x) => Facts::Known(Box::new(Binding {
+                owner: owner.clone(),
+                ..binding
+            })),
+            Ok(_) | Err(_) => Facts::Unreadable,
+        },
     };
     let ended_at: Option<i64> = row.get("ended_at")?;
     let ended = ended_at.map(|at| {

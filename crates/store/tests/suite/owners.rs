@@ -305,6 +305,10 @@ async fn an_unreadable_row_is_not_taken_for_an_erased_one() {
         ("facts = 'null'", Facts::Unreadable),
         ("x = 'none'", Facts::Unreadable),
         ("x = '17000000009'", Facts::Unreadable),
+        ("form = 2", Facts::Unreadable),
+        ("form = 0", Facts::Unreadable),
+        ("form = 2, facts = NULL", Facts::Unreadable),
+        ("facts = replace(facts, 'axn', 'axz')", Facts::Unreadable),
         ("facts = NULL", Facts::Erased),
     ] {
         let update = format!("UPDATE binding_history SET {damage}");
@@ -314,6 +318,10 @@ async fn an_unreadable_row_is_not_taken_for_an_erased_one() {
             .expect("SQL")
             .expect("there");
         assert_eq!(past.facts, facts, "{damage}");
+        let rows = history::unreadable(&mut store.conn, None, 1_000).await;
+        let (unreadable, _) = rows.expect("SQL");
+        let is_told = unreadable.contains(&id);
+        assert_eq!(is_told, facts == Facts::Unreadable, "{damage}");
         store
             .conn
             .execute(sql("DELETE FROM binding_history"))

@@ -438,3 +438,30 @@ async fn recovery_stops_where_it_is_told_to() {
         .expect("whole");
     assert_eq!(nothing.tip, Tip::GENESIS);
 }
+
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_told_of_and_are_no_erasure() {
+    let (_, mut store, ids) = filled().await;
+    project_all(&mut store).await;
+    let report = check::check(&mut store.conn, |_, _| ()).await;
+    assert_eq!(report.expect("readable").problems, Vec::<String>::new());
+    let damage = sql("UPDATE binding_history SET form = 7 WHERE subs_id = ?");
+    let damage = damage.bind(ids[1].0 as i64);
+    store.conn.execute(damage).await.expect("SQL");
+    let report = check::check(&mut store.conn, |_, _| ()).await;
+    let expected = format!("the row of binding {} cannot be read", ids[1]);
+    assert_eq!(report.expect("readable").problems, [expected]);
+    // Of many the first are named.
+    for n in 0..25_i64 {
+        let insert = sql(
+            "INSERT INTO binding_history (subs_id, x, bound_at, bound_by, seq, event, ended_at) \
+             VALUES (?, 'none', 0, 'nobody', 0, 0, 0)",
+        );
+        let inserted = store.conn.execute(insert.bind(n)).await;
+        inserted.expect("SQL");
+    }
+    let report = check::check(&mut store.conn, |_, _| ()).await;
+    let problems = report.expect("readable").problems;
+    assert_eq!(problems.len(), 21);
+    assert_eq!(problems[20], "6 more rows of the history cannot be read");
+}

@@ -6,7 +6,7 @@ use maskline_domain::{Actor, Binding, ErasedParts, Event, Part, PhoneNumber, Sub
 
 use super::super::entry::{Place, actor};
 use super::super::party_key::party_key;
-use super::{BindingColumns, Change, HistoryChange, subs_id};
+use super::{BindingColumns, Change, FORM, HistoryChange, subs_id};
 use crate::db::{Connection, Error, Readers, Row, Statement, sql};
 use crate::erasure::{Found, Traces};
 
@@ -60,21 +60,22 @@ pub(super) fn with<'a>(number: PhoneNumber) -> Statement<'a> {
 /// # Errors
 /// Those of the database.
 pub async fn erase(conn: &mut Connection, subs_id: SubsId, parts: &[Part]) -> Result<bool, Error> {
-    let select = sql("SELECT facts FROM binding_history \
+    let select = sql("SELECT facts, form FROM binding_history \
          WHERE subs_id = ? AND ended_at IS NOT NULL AND facts IS NOT NULL")
     .bind(subs_id.0 as i64);
     let Some(row) = conn.fetch_optional(select).await? else {
         return Ok(false);
     };
     let before: Cow<'_, str> = row.get("facts")?;
-    let left = serde_json::from_str::<Binding>(&before);
-    let left = left.ok().map(|mut binding| {
+    let is_known = row.get::<i64>("form")? == FORM;
+    let left = serde_json::from_str::<Binding>(&before).ok();
+    let left = left.filter(|_| is_known).map(|mut binding| {
         parts.iter().for_each(|&part| binding.erase(part));
         BindingColumns::of(&binding)
     });
     let left = left.as_deref();
     let update = sql(
-        "UPDATE binding_history SET facts = ?, a = ?, b = ?, a_key = ?, b_key = ? \
+        "UPDATE binding_history SET facts = ?, a = ?, b = ?, a_key = ?, b_key = ?, form = ? \
          WHERE subs_id = ?",
     )
     .bind(left.and_then(|left| left.facts.as_deref()))
@@ -82,6 +83,7 @@ pub async fn erase(conn: &mut Connection, subs_id: SubsId, parts: &[Part]) -> Re
     .bind(left.and_then(|left| left.b.as_deref()))
     .bind(left.and_then(|left| left.a_key.as_deref()))
     .bind(left.and_then(|left| left.b_key.as_deref()))
+    .bind(FORM)
     .bind(subs_id.0 as i64);
     conn.execute(update).await?;
     Ok(left.and_then(|left| left.facts.as_deref()) != Some(&*before))
