@@ -56,6 +56,7 @@ campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 
 bench: build ## The benchmarks behind docs/performance.md
 	cargo bench --locked -p maskline-domain --bench routing
 	cargo bench --locked -p maskline-store --bench forms
+	cargo bench --locked -p maskline-store --bench start
 	cargo bench --locked -p maskline-server --bench writer
 	cargo bench --locked -p maskline-server --bench http
 	$(MAKE) bench-calls

@@ -47,6 +47,8 @@ pub(crate) struct Bindings {
     by_slot: HashTable<Entry>,
     /// Those that carry an OutOrderId, by the hash of their terms and by id.
     by_order: BTreeSet<(u64, SubsId, u32)>,
+    /// Whether bindings are left out of `by_id`, `in_order` and `by_slot` for now; see [`Bindings::index_all`].
+    is_unindexed: bool,
 }
 
 /// A binding's position and by which of its claims it has the slot, in 32 bits.
@@ -86,10 +88,15 @@ impl Entry {
     }
 }
 
-/// What of a binding has an entry of its own: its claims, and their slots.
-fn entries(binding: &Binding) -> impl Iterator<Item = (Claim, Slot)> + use<> {
-    let kept_with_number = binding.slots().any(|slot| slot == Slot::Anyone);
-    binding.claims().filter(move |_| !kept_with_number)
+/// What of a binding of these parties has an entry of its own: its claims, and their slots.
+fn entries(
+    product: Product,
+    a: PhoneNumber,
+    b: Option<PhoneNumber>,
+) -> impl Iterator<Item = (Claim, Slot)> {
+    let mut slots = product.claims(a, b).map(|(_, slot)| slot);
+    let kept_with_number = slots.any(|slot| slot == Slot::Anyone);
+    product.claims(a, b).filter(move |_| !kept_with_number)
 }
 
 fn slot_hash(x: At, slot: Slot) -> u64 {
@@ -109,6 +116,47 @@ fn entry_hash(cells: &Slab<Cell>, entry: Entry) -> u64 {
 }
 
 impl Bindings {
+    /// While many bindings come in, with none before: they are not found until [`Bindings::index_all`].
+    pub fn leave_unindexed(&mut self) {
+        self.is_unindexed = true;
+    }
+
+    /// Lets all bindings be found. One index after the other, in loops that do nothing else, so that the processor
+    /// waits for many places of memory at once.
+    pub fn index_all(&mut self) {
+        if !std::mem::take(&mut self.is_unindexed) {
+            return;
+        }
+        let Self {
+            cells,
+            by_id,
+            in_order,
+            by_slot,
+            ..
+        } = self;
+        let places = || (0..cells.len() as u32).filter_map(|at| Some((at, cells.get(at)?)));
+        let id_of = |at| cells.get(at).map_or(SubsId(0), |cell| cell.subs_id);
+        let hash_at = |&at: &u32| hash_u64(id_of(at).0);
+        by_id.reserve(cells.len(), hash_at);
+        for (at, cell) in places() {
+            by_id.insert_unique(hash_u64(cell.subs_id.0), at, hash_at);
+        }
+        for (at, cell) in places() {
+            in_order.insert(cell.subs_id, at, id_of);
+        }
+        let hash_of = |entry: &Entry| entry_hash(cells, *entry);
+        let entries = || {
+            places().flat_map(|(at, cell)| {
+                let entries = entries(cell.product, cell.a, cell.b);
+                entries.map(move |(claim, slot)| (slot_hash(cell.x, slot), Entry::new(at, claim)))
+            })
+        };
+        by_slot.reserve(entries().count(), hash_of);
+        for (hash, entry) in entries() {
+            by_slot.insert_unique(hash, entry, hash_of);
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.cells.len()
     }
@@ -186,7 +234,6 @@ impl Bindings {
 
     /// Adds a binding at the head of the list of its X; gives its position.
     pub fn insert(&mut self, binding: Binding, x: At, next: u32) -> u32 {
-        let entries = entries(&binding);
         let is_order = binding.extras.out_order_id.is_some();
         let order = is_order.then(|| binding.terms_hash());
         let Binding {
@@ -236,16 +283,20 @@ impl Bindings {
             in_order,
             by_slot,
             by_order,
+            is_unindexed,
         } = self;
+        if let Some(terms_hash) = order {
+            by_order.insert((terms_hash, subs_id, at));
+        }
+        if *is_unindexed {
+            return at;
+        }
         let id_of = |at| cells.get(at).map_or(SubsId(0), |cell| cell.subs_id);
         by_id.insert_unique(hash_u64(subs_id.0), at, |&at| hash_u64(id_of(at).0));
         in_order.insert(subs_id, at, id_of);
-        for (claim, slot) in entries {
+        for (claim, slot) in entries(product, a, b) {
             let entry = Entry::new(at, claim);
             by_slot.insert_unique(slot_hash(x, slot), entry, |entry| entry_hash(cells, *entry));
-        }
-        if let Some(terms_hash) = order {
-            by_order.insert((terms_hash, subs_id, at));
         }
         at
     }
@@ -254,7 +305,7 @@ impl Bindings {
     /// is given back.
     pub fn remove(&mut self, at: u32, binding: &Binding, head: u32) -> u32 {
         let Some(x) = self.x(at) else { return head };
-        for (claim, slot) in entries(binding) {
+        for (claim, slot) in entries(binding.product, binding.a, binding.b) {
             let entry = Entry::new(at, claim);
             let entry = self
                 .by_slot
@@ -291,15 +342,13 @@ impl Bindings {
 
     /// Notes that the number which carries this binding has another position now.
     pub fn move_x(&mut self, at: u32, x: At) {
-        let Some(binding) = self.get(at, |_| PhoneNumber::ERASED) else {
-            return;
-        };
         let Self { cells, by_slot, .. } = self;
         let Some(cell) = cells.get_mut(at) else {
             return;
         };
+        let (product, a, b) = (cell.product, cell.a, cell.b);
         let before = std::mem::replace(&mut cell.x, x);
-        for (claim, slot) in entries(&binding) {
+        for (claim, slot) in entries(product, a, b) {
             let entry = Entry::new(at, claim);
             let found = by_slot.find_entry(slot_hash(before, slot), |&other| other == entry);
             if let Ok(found) = found {

@@ -23,6 +23,18 @@ impl<M> Default for Due<M> {
 }
 
 impl<M: Ord + Copy> Due<M> {
+    /// Takes in all that is due in a partition that has nothing yet; in order, it costs a step for each.
+    pub fn fill(&mut self, partition: u32, due: Vec<(M, u32)>) {
+        let Some(&(first, at)) = due.first() else {
+            return;
+        };
+        // Makes the place of the partition, and notes the earliest.
+        self.insert(partition, first, at);
+        if let Some(kept) = self.by_partition.get_mut(partition as usize) {
+            *kept = due.into_iter().collect();
+        }
+    }
+
     pub fn insert(&mut self, partition: u32, moment: M, at: u32) {
         let place = partition as usize;
         if self.by_partition.len() <= place {

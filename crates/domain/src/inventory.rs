@@ -156,6 +156,8 @@ pub(crate) struct Inventory {
     /// The bindings, by expiry.
     pub expiring: Due<Timestamp>,
     stock_counts: StockCounts,
+    /// Whether numbers are left off all lists for now; see [`Inventory::list_all`].
+    is_unlisted: bool,
 }
 
 /// The hash of anything, in every process alike.

@@ -55,7 +55,7 @@ pub use pool::{Pool, PoolKey, PoolRef};
 pub use product::{Product, Slot};
 pub use refusal::{AdminRefusal, Refusal};
 pub use ring_config::RingConfig;
-pub use state::{Classes, Row, RowKey, State, Stored, Undo, rows, rows_v1};
+pub use state::{Classes, Restoring, Row, RowKey, State, Stored, Undo, rows, rows_v1};
 pub use subject::{ErasedParts, Part, Subject};
 pub use tone::{RingTones, ToneCode};
 pub use trunk::{Trunk, TrunkName};

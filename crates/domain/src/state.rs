@@ -4,9 +4,11 @@
 
 mod change;
 mod ordered_from;
+mod restoring;
 mod row;
 
 pub use change::Undo;
+pub use restoring::Restoring;
 pub use row::{BindingRow, Classes, NumberRow, Row, RowKey, Stored, read as rows, v1 as rows_v1};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -54,6 +54,9 @@ pub struct Seal {
     pub parts: u64,
     /// How many rows of state they hold.
     pub rows: u64,
+    /// How many of them are bindings, for which room is made; 0 where it is not told.
+    #[serde(default)]
+    pub bindings: u64,
     /// The digest of the state, hexadecimal.
     pub digest: String,
     /// Which program wrote it.
@@ -68,6 +71,7 @@ pub struct Parts {
     compression: &'static dyn Compression,
     open: Open,
     rows: u64,
+    bindings: u64,
     digest: Sha256,
 }
 
@@ -98,6 +102,8 @@ pub struct Total {
     pub part: Option<Vec<u8>>,
     /// How many rows there were.
     pub rows: u64,
+    /// How many of them were bindings.
+    pub bindings: u64,
     /// The digest of the state that they make up.
     pub digest: Hash,
 }
@@ -117,14 +123,16 @@ impl Parts {
             compression,
             open: Open::default(),
             rows: 0,
+            bindings: 0,
             digest: Sha256::new(),
         }
     }
 
     /// Takes a row; gives a part when enough have come.
     pub fn push(&mut self, row: Row) -> Option<Vec<u8>> {
-        self.open.push(row);
         self.rows += 1;
+        self.bindings += u64::from(matches!(row, Row::Binding(_)));
+        self.open.push(row);
         self.open.is_full().then(|| self.close())
     }
 
@@ -133,6 +141,7 @@ impl Parts {
         Total {
             part: (!self.open.bytes.is_empty()).then(|| self.close()),
             rows: self.rows,
+            bindings: self.bindings,
             digest: Hash(self.digest.finalize().into()),
         }
     }

@@ -185,6 +185,7 @@ async fn write_snapshot(conn: &mut Connection, tip: Tip, size: u64) -> Outcome<u
         hash: tip.hash.to_string(),
         parts: count,
         rows: total.rows,
+        bindings: total.bindings,
         digest: total.digest.to_string(),
         writer: "bench".to_owned(),
         oldest_reader: 1,

@@ -184,7 +184,7 @@ async fn begin(
 /// # Errors
 /// [`SnapshotError`].
 pub async fn load(conn: &mut Connection, seal: &Seal) -> Result<State, SnapshotError> {
-    let mut state = State::default();
-    snapshot::load(conn, seal, |row| state.restore(row)).await?;
-    Ok(state)
+    let mut restoring = State::restoring();
+    snapshot::load(conn, seal, |rows| restoring.put(rows)).await?;
+    Ok(restoring.finish())
 }

@@ -121,14 +121,14 @@ pub async fn part_payload(
     row.map(|row| row.get("payload")).transpose()
 }
 
-/// Hands every row of a sealed snapshot to `take`, in order.
+/// Hands the rows of a sealed snapshot to `take`, in order and as many at a time as a part has.
 ///
 /// # Errors
 /// [`SnapshotError`]; then some rows may have been handed over already.
 pub async fn load(
     conn: &mut Connection,
     seal: &Seal,
-    mut take: impl FnMut(Row),
+    mut take: impl FnMut(Vec<Row>),
 ) -> Result<(), SnapshotError> {
     let seq = seal.seq;
     if seal.oldest_reader > READER {
@@ -165,7 +165,7 @@ pub async fn load(
             let (of_all, some) = decoded?;
             digest = of_all.or(digest);
             rows += some.len() as u64;
-            some.into_iter().for_each(&mut take);
+            take(some);
         }
     }
     if rows != seal.rows || digest.is_none_or(|digest| digest.to_string() != seal.digest) {

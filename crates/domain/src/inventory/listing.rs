@@ -117,9 +117,25 @@ impl Inventory {
         }
     }
 
+    /// While many numbers come in, with none before: leaves them off all lists until [`Inventory::list_all`].
+    pub fn leave_unlisted(&mut self) {
+        self.is_unlisted = true;
+    }
+
+    /// Puts all numbers onto their lists.
+    pub fn list_all(&mut self) {
+        if std::mem::take(&mut self.is_unlisted) {
+            let all: Vec<At> = self.iter().collect();
+            all.into_iter().for_each(|at| self.shelve(at));
+        }
+    }
+
     /// Puts a number where its partition has it: among those that cool, on a list of those that can be given out, or
     /// nowhere.
     pub(super) fn shelve(&mut self, at: At) {
+        if self.is_unlisted {
+            return;
+        }
         let note = self.note(at);
         let Some(class) = self.class_of(at) else {
             return;
@@ -153,6 +169,9 @@ impl Inventory {
     }
 
     pub(super) fn unshelve(&mut self, at: At) {
+        if self.is_unlisted {
+            return;
+        }
         let note = self.note(at);
         let Some(class) = self.class_of(at) else {
             return;

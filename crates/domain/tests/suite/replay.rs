@@ -5,7 +5,7 @@ use maskline_domain::ops::{
     ExpireDue, ForgetCommands, Lock, NoteImport, ThawDue, Unbind, Unlock, UpdateBinding,
 };
 use maskline_domain::*;
-use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, customer, number};
+use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, customer, number, operator};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -149,6 +149,42 @@ proptest! {
             }
             one_owner_per_slot(&world);
         }
+        same_when_restored(&world);
+    }
+}
+
+/// A state made of rows, in parts of any size, is as one that was made of events: in its rows, in what follows from
+/// them, and in what comes after.
+fn same_when_restored(world: &World) {
+    for rows_in_a_part in [1, 3, 1_000] {
+        let mut restoring = State::restoring();
+        for part in world.rows().chunks(rows_in_a_part) {
+            restoring.put(part.to_vec());
+        }
+        let mut restored = restoring.finish();
+        let mut applied = world.state.clone();
+        let told = |state: &State| {
+            let stock = ["FC1", "FC2"].map(|pool| {
+                let pool = PoolKey::new(pool);
+                let stock = state.stock(Some(&pool));
+                let stock = stock.map(|(city, total, free)| (city.clone(), total, free));
+                stock.collect::<Vec<_>>()
+            });
+            let later = world.now.plus_millis(HOUR_MS / 2);
+            let of_account = state.bindings_of_account(&AccountId::new("acme"));
+            let rows: Vec<Row> = state.rows().collect();
+            (rows, stock, of_account, state.overdue(later, usize::MAX))
+        };
+        assert_eq!(told(&restored), told(&applied));
+
+        let envelope = operator(Command::ExpireDue(ExpireDue { at_most: 1_000 }));
+        let decision = decide(&applied, &envelope, world.now.plus_millis(4 * HOUR_MS), 1);
+        for event in &decision.events {
+            applied.apply(event);
+            restored.apply(event);
+        }
+        assert_eq!(applied.bindings_len(), 0, "all are over");
+        assert_eq!(told(&restored), told(&applied));
     }
 }
 

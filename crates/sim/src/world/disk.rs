@@ -379,6 +379,7 @@ impl SnapshotWriter {
                 hash: snapshot.tip.hash.to_string(),
                 parts: snapshot.parts.len() as u64,
                 rows: writing.rows.len() as u64,
+                bindings: 0,
                 digest: writing.digest.to_string(),
                 writer: WRITER.to_owned(),
                 oldest_reader: writing

@@ -55,6 +55,7 @@ async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
         hash: Hash::GENESIS.to_string(),
         parts: written,
         rows: total.rows,
+        bindings: total.bindings,
         digest: total.digest.to_string(),
         writer: "test".into(),
         oldest_reader: 2,
@@ -75,7 +76,7 @@ async fn put(store: &mut Store, seq: u64, written: &mut u64, part: &[u8]) {
 
 async fn load(store: &mut Store, seal: &Seal) -> Result<Vec<Row>, SnapshotError> {
     let mut rows = Vec::new();
-    snapshot::load(&mut store.conn, seal, |row| rows.push(row)).await?;
+    snapshot::load(&mut store.conn, seal, |part| rows.extend(part)).await?;
     Ok(rows)
 }
 
@@ -180,6 +181,7 @@ async fn write_form_1(store: &mut Store, rows: &[u8], count: u64) -> Seal {
         hash: Hash::GENESIS.to_string(),
         parts: 1,
         rows: count,
+        bindings: 0,
         digest: Hash(digest).to_string(),
         writer: "0.1.0".into(),
         oldest_reader: 0,

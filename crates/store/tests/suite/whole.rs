@@ -76,6 +76,7 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
         hash: recovered.tip.hash.to_string(),
         parts: 1,
         rows: total.rows,
+        bindings: total.bindings,
         digest: total.digest.to_string(),
         writer: "test".into(),
         oldest_reader: 1,

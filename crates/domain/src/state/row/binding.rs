@@ -22,6 +22,10 @@ impl BindingRow {
         self.0.subs_id
     }
 
+    pub(in crate::state) fn x(&self) -> PhoneNumber {
+        self.0.x
+    }
+
     /// The values that every binding has.
     const ALWAYS: usize = 6;
     /// Those that it may have.
