@@ -23,12 +23,13 @@ mod writer_thread;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use maskline_domain::{Envelope, Outcome, SubsId, TypedCommand};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
+use maskline_journal::tail::Tail;
 use maskline_store::db::{self, ErrorKind, Readers};
 use maskline_store::directory::{DataDir, OpenError};
 use maskline_store::maintenance::Maintenance;
@@ -168,6 +169,10 @@ struct Appended {
     batches: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
+    /// The most events that there have been since the start.
+    longest: AtomicU64,
+    /// Whether the next snapshot is being made, so that it helps to wait for it.
+    is_snapshotting: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -199,6 +204,12 @@ pub struct Status {
     pub bindings: usize,
     /// X numbers in the state.
     pub numbers: usize,
+    /// Events of the journal after the newest snapshot, which a start has to replay,
+    pub tail_events: u64,
+    /// the most of them since the start,
+    pub tail_events_longest: u64,
+    /// and for how long batches have waited so that they keep to their bound.
+    pub slowed: Duration,
 }
 
 impl Ledger {
@@ -249,6 +260,7 @@ impl Ledger {
                 batches: since_snapshot.into(),
                 events: recovered.events.into(),
                 bytes: recovered.bytes.into(),
+                ..Appended::default()
             },
             projected: watch::channel(projected).0,
             tip: watch::channel(recovered.tip.seq).0,
@@ -353,6 +365,9 @@ impl Ledger {
             queued: core.pipeline.queued() + self.queued_outside(),
             bindings: core.pipeline.state().bindings_len(),
             numbers: core.pipeline.state().numbers_len(),
+            tail_events: self.shared.appended.events.load(Ordering::Relaxed),
+            tail_events_longest: self.shared.appended.longest.load(Ordering::Relaxed),
+            slowed: self.shared.times.slowed_in_all(),
         }
     }
 
@@ -453,8 +468,24 @@ impl Shared {
 impl Appended {
     fn add(&self, events: u64, bytes: u64) {
         self.batches.fetch_add(1, Ordering::Relaxed);
-        self.events.fetch_add(events, Ordering::Relaxed);
+        let before = self.events.fetch_add(events, Ordering::Relaxed);
+        self.longest.fetch_max(before + events, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn tail(&self) -> Tail {
+        Tail {
+            events: self.events.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How long a batch of so many events waits, so that the tail keeps to its bound.
+    fn pause(&self, events: u64) -> Duration {
+        match self.is_snapshotting.load(Ordering::Relaxed) {
+            true => self.tail().pause(events),
+            false => Duration::ZERO,
+        }
     }
 }
 

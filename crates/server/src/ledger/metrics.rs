@@ -1,7 +1,7 @@
 //! What the ledger shows of itself in the metrics.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -21,6 +21,7 @@ pub(super) struct Times {
     maintenance: Histogram,
     checkpoint: Histogram,
     checkpoint_end: Histogram,
+    slowed_us: AtomicU64,
 }
 
 /// Upper bounds in seconds.
@@ -37,6 +38,7 @@ impl Default for Times {
             maintenance: histogram(),
             checkpoint: histogram(),
             checkpoint_end: histogram(),
+            slowed_us: AtomicU64::new(0),
         }
     }
 }
@@ -60,6 +62,17 @@ impl Times {
 
     pub fn finished(&self, took: Duration) {
         self.checkpoint_end.observe(took.as_secs_f64());
+    }
+
+    /// A batch has waited for a snapshot.
+    pub fn slowed(&self, pause: Duration) {
+        let micros = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX);
+        self.slowed_us.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// How long all of them have waited.
+    pub fn slowed_in_all(&self) -> Duration {
+        Duration::from_micros(self.slowed_us.load(Ordering::Relaxed))
     }
 
     fn register(&self, registry: &mut Registry) {
@@ -160,6 +173,11 @@ impl Collector for LedgerCollector {
                 status.projection.read + status.snapshots.read,
             ),
             (
+                "journal_slowed_ms",
+                "Milliseconds for which batches have waited for a snapshot",
+                status.slowed.as_millis() as u64,
+            ),
+            (
                 "records_unreadable",
                 "Rows of the binding history and of call records that could not be read",
                 self.0.shared.unreadable.load(Ordering::Relaxed),
@@ -176,6 +194,11 @@ impl Collector for LedgerCollector {
                 status.queued as i64,
             ),
             ("journal_seq", "The newest durable batch", status.seq as i64),
+            (
+                "journal_tail_events",
+                "Events after the newest snapshot, which a start replays",
+                i64::try_from(status.tail_events).unwrap_or(i64::MAX),
+            ),
             (
                 "projection_lag_batches",
                 "Batches not yet in the binding history and the audit",

@@ -49,10 +49,8 @@ const REHEARSED_EVERY: Duration = Duration::from_secs(3_600);
 const BATCHES: usize = 64;
 /// How often the retention is looked at.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
-/// After so many events a snapshot is made whatever the options say, since
-/// they are what a start has to replay;
-const EVENTS_MAX: u64 = 1_000_000;
-/// but for that reason not more often than this.
+/// Because of what a start would have to replay ([`tail`](maskline_journal::tail)) a snapshot is made whatever the
+/// options say, but not more often than this, unless it presses.
 const APART: Duration = Duration::from_secs(20);
 /// How long to wait after something went wrong.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -108,7 +106,16 @@ async fn run(shared: &Shared, closing: CancellationToken) {
             }
             if is_due(shared, taken_at) {
                 let again_soon = taken_at.is_some_and(|at| at.elapsed() < KEPT_MAX);
-                let kept = take_snapshot(shared, keeping.take()).await?;
+                shared
+                    .appended
+                    .is_snapshotting
+                    .store(true, Ordering::Relaxed);
+                let taken = take_snapshot(shared, keeping.take()).await;
+                shared
+                    .appended
+                    .is_snapshotting
+                    .store(false, Ordering::Relaxed);
+                let kept = taken?;
                 if again_soon && kept.since.elapsed() < REHEARSED_EVERY {
                     *keeping = Some(kept);
                 } else {
@@ -141,9 +148,10 @@ async fn run(shared: &Shared, closing: CancellationToken) {
 
 fn is_due(shared: &Shared, taken_at: Option<Instant>) -> bool {
     let options = &shared.options;
-    let many = shared.appended.events.load(Ordering::Relaxed) >= EVENTS_MAX
-        && taken_at.is_none_or(|at| at.elapsed() >= APART);
-    many || shared.appended.batches.load(Ordering::Relaxed) >= options.snapshot_every_batches
+    let tail = shared.appended.tail();
+    let many = tail.wants_snapshot() && taken_at.is_none_or(|at| at.elapsed() >= APART);
+    many || tail.is_pressing()
+        || shared.appended.batches.load(Ordering::Relaxed) >= options.snapshot_every_batches
         || shared.appended.bytes.load(Ordering::Relaxed) >= options.snapshot_every_bytes
 }
 

@@ -48,13 +48,17 @@ const RECORDS_HELD_MAX: Duration = Duration::from_millis(100);
 const RECORDS_AT_A_TIME: usize = 64;
 /// While commands wait, maintenance is done at most this often,
 const MAINTENANCE_EVERY: Duration = Duration::from_millis(20);
-/// and for no larger a part of the time than one in so many.
+/// and for no larger a part of the time than one in so many;
 const MAINTENANCE_SHARE: u32 = 12;
+/// a larger one when a snapshot presses.
+const MAINTENANCE_SHARE_PRESSING: u32 = 2;
 /// Commands taken out of the channel at a time.
 const TAKEN_AT_A_TIME: usize = 512;
 /// What a commit adds to the log besides the batch itself, in bytes: pages of
 /// indexes, filling of pages.
 const COMMIT_OVERHEAD: u64 = 16 << 10;
+/// Between pieces of maintenance while commands are slowed.
+const SLOWED_STEP: Duration = Duration::from_millis(5);
 /// What one piece of maintenance is taken to add to the log, in bytes.
 const MAINTENANCE_BYTES: u64 = 512 << 10;
 
@@ -105,6 +109,7 @@ struct Thread {
     records_urgent: u32,
     maintenance_after: Instant,
     was_serving: bool,
+    was_slowed: bool,
 }
 
 /// What the pipeline wants done next.
@@ -130,6 +135,7 @@ impl Thread {
             records_urgent: 0,
             maintenance_after: now,
             was_serving: true,
+            was_slowed: false,
         }
     }
 
@@ -225,6 +231,7 @@ impl Thread {
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.parts.shared);
         let (events, memory) = (draft.events() as u64, draft.memory());
+        self.keep_tail_short(shared.appended.pause(events)).await?;
         let (batch, decided) = replay::seal(draft, &Zstd);
         let bytes = decided.bytes;
         let begun = Instant::now();
@@ -246,6 +253,26 @@ impl Thread {
         // Nothing else goes in with it, so that callers are answered before
         // the next batch is decided.
         self.turn(std::iter::once(appended))
+    }
+
+    /// Lets the snapshot that is being written come nearer to its end before the journal grows.
+    async fn keep_tail_short(&mut self, pause: Duration) -> Result<(), Unknown> {
+        let is_slowed = !pause.is_zero();
+        if is_slowed && !self.was_slowed {
+            tracing::warn!(
+                events = self.parts.shared.appended.tail().events,
+                "commands are slowed until a snapshot is written, so that the next start does not take too long"
+            );
+        }
+        let until = Instant::now() + pause;
+        self.was_slowed = is_slowed;
+        while is_slowed && Instant::now() < until {
+            self.do_maintenance().await?;
+            let left = until.saturating_duration_since(Instant::now());
+            sleep(left.min(SLOWED_STEP)).await;
+        }
+        self.parts.shared.times.slowed(pause);
+        Ok(())
     }
 
     async fn probe(&mut self) -> Result<Wanted, Unknown> {
@@ -388,7 +415,11 @@ impl Thread {
         let took = begun.elapsed();
         self.parts.shared.times.chored(took);
         self.parts.shared.log.grew(MAINTENANCE_BYTES);
-        self.maintenance_after = Instant::now() + MAINTENANCE_EVERY.max(took * MAINTENANCE_SHARE);
+        let apart = match self.parts.shared.appended.tail().is_pressing() {
+            true => took * MAINTENANCE_SHARE_PRESSING,
+            false => MAINTENANCE_EVERY.max(took * MAINTENANCE_SHARE),
+        };
+        self.maintenance_after = Instant::now() + apart;
         match done {
             Done::Known(result) => {
                 let _ = queued.done.send(result);
