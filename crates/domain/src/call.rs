@@ -35,7 +35,10 @@ pub use action::{Action, AnnounceBy, ProgressMedia};
 pub use ending::{Ending, Reason};
 pub use forecast::{Forecast, Question, forecast, predict};
 pub use input::{CallerMedia, Input, MediaAccess, MediaFault};
-pub use milestone::{Milestone, Owed, Reached};
+pub use milestone::{
+    Milestone, OWED_BODY_BYTES_MAX, OWED_KEY_BYTES_MAX, OWED_KIND_BYTES_MAX, Owed, OwedError,
+    Reached,
+};
 pub use prompt::{Notice, Prompt, Sound};
 
 use crate::binding::Binding;
@@ -264,8 +267,6 @@ pub struct Call {
     /// Why the call must not go on, though an answer is still awaited.
     halted: Option<(Reason, Releaser)>,
     row: Row,
-    /// Whether recording has begun.
-    is_recorded: bool,
     milestones: Milestones,
     deadline_ms: Option<u64>,
     terms: CallTerms,
@@ -279,7 +280,6 @@ impl Call {
             tone: None,
             halted: None,
             row: Row::Unwritten(None),
-            is_recorded: false,
             milestones: Milestones {
                 arrived: now.wall,
                 ..Milestones::default()
@@ -350,14 +350,11 @@ impl Call {
     /// The end: the record is written or closed, and nothing is awaited any more.
     fn close(&mut self, ending: Ending, released_by: Releaser, now: Moment) -> Vec<Action> {
         self.over(now);
-        let reached = |milestone| {
-            Action::Reached(Reached {
-                milestone,
-                at: now.wall,
-            })
+        let ended = Reached {
+            milestone: Milestone::Ended,
+            at: now.wall,
         };
-        let mut actions = Vec::from([reached(Milestone::Ended)]);
-        actions.extend(self.is_recorded.then(|| reached(Milestone::Recorded)));
+        let mut actions = Vec::from([Action::Reached(ended)]);
         let closing = Closing {
             milestones: self.milestones,
             ending,

@@ -25,9 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use maskline_store::db::sqlite;
 use maskline_store::directory::OpenError;
 use maskline_store::recovery::RecoverError;
-use maskline_store::sqlite;
 use parking_lot::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -237,9 +237,10 @@ fn not_opened(error: StartError) -> Failure {
     match error {
         StartError::Open(
             OpenError::Database(
-                sqlite::OpenError::Version(_)
-                | sqlite::OpenError::Setting(_)
-                | sqlite::OpenError::Migrate(_),
+                sqlite::FileError::Version(_)
+                | sqlite::FileError::Setting(_)
+                | sqlite::FileError::Migrate(_)
+                | sqlite::FileError::Newer(_),
             )
             | OpenError::Exposed { .. },
         ) => Failure::Failed(reason),

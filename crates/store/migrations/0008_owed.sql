@@ -11,4 +11,4 @@ CREATE TABLE owed (
     body BLOB NOT NULL,
     PRIMARY KEY (call_id, milestone, kind, owed_key)
 );
-CREATE INDEX owed_by_time ON owed (at, call_id);
+CREATE INDEX owed_by_time ON owed (at, call_id, milestone, kind, owed_key);

@@ -15,15 +15,26 @@ pub use value::{FromValue, Mismatch, Value};
 
 /// A connection to the database: one of its own, or one of [`Readers`], to which it goes back.
 #[derive(Debug)]
-pub struct Connection(sqlite::Link);
+pub struct Connection {
+    link: sqlite::Link,
+    /// A transaction may be open of which nobody knows any more, so that what is written would be a part of it.
+    is_torn: bool,
+}
 
 impl Connection {
+    fn new(link: sqlite::Link) -> Self {
+        Self {
+            link,
+            is_torn: false,
+        }
+    }
+
     /// Carries out a statement. Says how many rows it wrote or took away.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn execute(&mut self, statement: Statement<'_>) -> Result<u64, Error> {
-        self.0.execute(statement).await
+        self.link.execute(statement).await
     }
 
     /// All rows of a query, which bounds them itself.
@@ -31,7 +42,7 @@ impl Connection {
     /// # Errors
     /// Those of the database.
     pub async fn fetch_all(&mut self, query: Statement<'_>) -> Result<Vec<Row>, Error> {
-        let rows = self.0.fetch_all(query).await?;
+        let rows = self.link.fetch_all(query).await?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
@@ -40,7 +51,7 @@ impl Connection {
     /// # Errors
     /// Those of the database.
     pub async fn fetch_optional(&mut self, query: Statement<'_>) -> Result<Option<Row>, Error> {
-        Ok(self.0.fetch_optional(query).await?.map(Row))
+        Ok(self.link.fetch_optional(query).await?.map(Row))
     }
 
     /// The first row of a query that always has one.
@@ -58,31 +69,70 @@ impl Connection {
     }
 
     /// Does `work` in one transaction, which has the right to write from its beginning on. Nothing of it is written when
-    /// `work` fails, and the transaction is over in any case.
+    /// `work` fails, and the transaction is over in any case: if its future is dropped, before the next one begins.
     ///
     /// # Errors
     /// Those of `work` and of the database. Whether everything or nothing was written is then told by
-    /// [`Error::kind`].
+    /// [`Error::kind`]. One of [`Readers`] is refused.
     pub async fn transaction<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let outcome = self.attempt(work).await;
-        if outcome.is_err() {
-            // After some errors the engine has rolled back by itself; then this fails, and that is well.
-            let _ = self.execute(sql("ROLLBACK")).await;
+        if self.link.is_readers() {
+            return Err(Error::new(ErrorKind::Refused, "a reader does not write"));
+        }
+        let open = self.begin(sqlite::BEGIN).await?;
+        let outcome = match work(&mut *open.0).await {
+            Ok(done) => open.0.execute(sql("COMMIT")).await.map(|_| done),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(_) => open.over(),
+            Err(_) => open.undo().await,
         }
         outcome
     }
 
-    async fn attempt<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut Self) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.execute(sql(sqlite::BEGIN)).await?;
-        let done = work(self).await?;
-        self.execute(sql("COMMIT")).await?;
-        Ok(done)
+    /// What is there at one moment, whatever is written meanwhile, until [`Moment::end`]. To be short: what is written
+    /// meanwhile cannot be tidied.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn at_one_moment(&mut self) -> Result<Moment<'_>, Error> {
+        self.begin("BEGIN").await.map(Moment)
+    }
+
+    async fn begin(&mut self, begin: &'static str) -> Result<Open<'_>, Error> {
+        let open = Open(self.outside().await?);
+        open.0.is_torn = true;
+        match open.0.execute(sql(begin)).await {
+            Ok(_) => Ok(open),
+            Err(error) => {
+                open.undo().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The connection, in no transaction: for one statement that is to be a transaction of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unknown`] when an earlier transaction cannot be ended.
+    pub(crate) async fn outside(&mut self) -> Result<&mut Self, Error> {
+        if self.is_torn && !self.roll_back().await {
+            let text = "an earlier transaction cannot be ended";
+            return Err(Error::new(ErrorKind::Unknown, text));
+        }
+        self.is_torn = false;
+        Ok(self)
+    }
+
+    /// Says whether there is certainly no transaction any more. After some errors the engine has rolled back by itself:
+    /// then it refuses to do it again, and lets another one begin.
+    async fn roll_back(&mut self) -> bool {
+        self.execute(sql("ROLLBACK")).await.is_ok()
+            || (self.execute(sql("BEGIN")).await.is_ok()
+                && self.execute(sql("ROLLBACK")).await.is_ok())
     }
 
     /// Closes it in order.
@@ -90,7 +140,58 @@ impl Connection {
     /// # Errors
     /// Those of the database.
     pub async fn close(self) -> Result<(), Error> {
-        self.0.close().await
+        self.link.close().await
+    }
+}
+
+/// A transaction that is open, or may be. Dropped before it is over, it marks its connection.
+#[derive(Debug)]
+struct Open<'c>(&'c mut Connection);
+
+impl Open<'_> {
+    fn over(self) {
+        self.0.is_torn = false;
+    }
+
+    async fn undo(self) {
+        if self.0.roll_back().await {
+            self.over();
+        }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if self.0.is_torn {
+            self.0.link.keep_from_others();
+        }
+    }
+}
+
+/// A connection to which nothing changes; see [`Connection::at_one_moment`].
+#[derive(Debug)]
+pub struct Moment<'c>(Open<'c>);
+
+impl Moment<'_> {
+    /// See [`Connection::fetch_all`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch_all(&mut self, query: Statement<'_>) -> Result<Vec<Row>, Error> {
+        self.0.0.fetch_all(query).await
+    }
+
+    /// See [`Connection::fetch_optional`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fetch_optional(&mut self, query: Statement<'_>) -> Result<Option<Row>, Error> {
+        self.0.0.fetch_optional(query).await
+    }
+
+    /// Lets what changes be seen again. A moment that is dropped ends too, with a connection that is not used again.
+    pub async fn end(self) {
+        self.0.undo().await;
     }
 }
 
@@ -104,7 +205,7 @@ impl Readers {
     /// # Errors
     /// Those of the database, and when none becomes free in time.
     pub async fn acquire(&self) -> Result<Connection, Error> {
-        self.0.acquire().await.map(Connection)
+        self.0.acquire().await.map(Connection::new)
     }
 
     /// All rows of a query, which bounds them itself.

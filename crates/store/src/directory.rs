@@ -61,7 +61,7 @@ pub enum OpenError {
     },
     /// Its database cannot be opened.
     #[error(transparent)]
-    Database(#[from] sqlite::OpenError),
+    Database(#[from] sqlite::FileError),
 }
 
 /// A data directory that this process owns until the value is dropped.

@@ -32,6 +32,7 @@ pub fn write(error: &Error) -> Append {
         ErrorKind::Duplicate
         | ErrorKind::Constraint
         | ErrorKind::Refused
+        | ErrorKind::Unavailable
         | ErrorKind::Unreadable => Append::NotWritten(error.to_string()),
         ErrorKind::Unknown => Append::Unknown(error.to_string()),
     }
@@ -83,8 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_understood_is_not_written() {
-        let error = Error::new(ErrorKind::Unreadable, "made up");
-        assert_eq!(class(append(&error)), "not written");
+    fn what_was_not_understood_or_never_asked_is_not_written() {
+        for kind in [ErrorKind::Unreadable, ErrorKind::Unavailable] {
+            let error = Error::new(kind, "made up");
+            assert_eq!(class(append(&error)), "not written");
+            assert_eq!(class(write(&error)), "not written");
+        }
     }
 }

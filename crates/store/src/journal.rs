@@ -32,7 +32,11 @@ pub async fn append(conn: &mut Connection, batch: &Batch) -> Append {
         .bind(batch.seq as i64)
         .bind(batch.seq as i64)
         .bind(&batch.prev_hash.0[..]);
-    match conn.execute(insert).await {
+    let done = match conn.outside().await {
+        Ok(conn) => conn.execute(insert).await,
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(1) => Append::Written,
         Ok(_) => Append::Unknown("another writer owns the journal".to_owned()),
         Err(error) => failure::append(&error),

@@ -21,5 +21,4 @@ pub mod snapshot;
 pub mod staging;
 mod zstd;
 
-pub use db::sqlite;
 pub use zstd::Zstd;

@@ -6,7 +6,6 @@
 use maskline_domain::{Owner, PhoneNumber, SubsId};
 
 use crate::db::{Connection, Error, sqlite};
-use crate::erasure::Traces;
 use crate::failure::{self, Done};
 use crate::records::call;
 use crate::records::history;
@@ -45,6 +44,8 @@ pub enum Maintenance {
         /// At most so many.
         rows_max: u32,
     },
+    /// Takes away what is no longer owed for milestones of calls.
+    SettleOwed(Vec<owed::Place>),
     /// Rows of the projections.
     Project(Projection),
     /// Whose bindings were, where the history does not tell it yet.
@@ -56,14 +57,17 @@ pub enum Maintenance {
         /// The values.
         personal: Vec<u8>,
     },
-    /// Blanks what the call records tell of a person. The history follows from
-    /// the journal.
+    /// Blanks what the records of some calls tell of persons, and their texts.
+    /// The history follows from the journal.
     EraseCalls {
-        /// The person's number, if it is known.
-        number: Option<PhoneNumber>,
-        /// Ended bindings, and what of them is the person's.
-        bindings: Vec<(SubsId, Traces)>,
+        /// Their ids, at most [`call::ERASED_AT_ONCE`].
+        calls: Vec<String>,
+        /// The persons; everybody, where it is not known who is meant.
+        persons: Option<Vec<PhoneNumber>>,
     },
+    /// Blanks this number in at most [`call::ERASED_AT_ONCE`] records of calls
+    /// in which it is a party.
+    EraseNumber(PhoneNumber),
     /// Sets a fact of this store.
     SetMeta {
         /// The fact.
@@ -109,6 +113,7 @@ impl Maintenance {
                 snapshot::drop_parts(conn, *seq, *parts_max).await
             }
             Maintenance::Prune { below, rows_max } => journal::prune(conn, *below, *rows_max).await,
+            Maintenance::SettleOwed(places) => owed::settle(conn, places).await,
             Maintenance::Project(projection) => {
                 projection.write(conn).await?;
                 Ok(projection.rows() as u64)
@@ -118,25 +123,11 @@ impl Maintenance {
                 journal::replace_personal(conn, *seq, personal).await?;
                 Ok(1)
             }
-            Maintenance::EraseCalls { number, bindings } => {
-                let mut erased = 0;
-                for (binding, traces) in bindings {
-                    owed::erase(conn, *binding).await?;
-                    erased += match *number {
-                        Some(number) => call::erase_person(conn, *binding, number).await?,
-                        // Who was a party earlier only cannot be told from the others.
-                        None if traces.all || !(traces.a || traces.b) => {
-                            call::erase(conn, *binding).await?
-                        }
-                        None => call::erase_parties(conn, *binding, traces.a, traces.b).await?,
-                    };
-                }
-                if let Some(number) = number {
-                    owed::erase_number(conn, *number).await?;
-                    erased += call::erase_number(conn, *number).await?;
-                }
-                Ok(erased)
-            }
+            Maintenance::EraseCalls { calls, persons } => match persons {
+                Some(persons) => call::erase_persons(conn, calls, persons).await,
+                None => call::erase(conn, calls).await,
+            },
+            Maintenance::EraseNumber(number) => call::erase_number(conn, *number).await,
             Maintenance::SetMeta { name, value } => meta::set(conn, name, value).await.map(|()| 1),
             Maintenance::TruncateLog => Ok(0),
         }

@@ -7,7 +7,7 @@ use maskline_domain::Timestamp;
 
 use crate::db::{Connection, Error};
 use crate::failure::{self, Done};
-use crate::records::call::{self, RowChange};
+use crate::records::call;
 use crate::records::owed;
 use maskline_domain::call::Owed;
 use maskline_domain::call_record::CallRecord;
@@ -40,8 +40,8 @@ pub enum RecordWrite {
 /// Why a record was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// A constraint forbids it.
-    #[error("the record contradicts another one")]
+    /// There is a row already, or there is none.
+    #[error("the record contradicts what is there")]
     Conflict,
     /// The disk takes no writes; nothing was changed.
     #[error("the record could not be made durable")]
@@ -65,11 +65,13 @@ impl RecordWrite {
     }
 }
 
-/// Carries out a slice of record writes in one transaction. A conflict fails
-/// one of them; a full disk fails all.
+/// Carries out a slice of record writes in one transaction. A conflict, which
+/// is an open row whose id is taken or an update of a row that is not there,
+/// fails one of them; anything else fails all.
 ///
 /// Calls are opened before any is updated or closed, so that the writes of one
-/// call keep their order. What is owed with a write that fails is not written.
+/// call keep their order. What is owed with a write that fails is not written:
+/// without a row nobody could tell whose it is, and no erasure would find it.
 pub async fn write_records<'a>(
     conn: &mut Connection,
     writes: impl ExactSizeIterator<Item = &'a RecordWrite>,
@@ -81,7 +83,10 @@ pub async fn write_records<'a>(
     let outcome = if is_several {
         conn.transaction(async |conn| slice.write(conn).await).await
     } else {
-        slice.write(conn).await
+        match conn.outside().await {
+            Ok(conn) => slice.write(conn).await,
+            Err(error) => Err(error),
+        }
     };
     match outcome {
         Ok(()) => Done::Known(slice.results),
@@ -141,15 +146,25 @@ impl<'a> Slice<'a> {
     }
 
     async fn write(&mut self, conn: &mut Connection) -> Result<(), Error> {
-        self.opened
-            .write(conn, RowChange::Open, &mut self.results)
-            .await?;
-        for record in &self.updated.records {
-            call::update(conn, record).await?;
+        let is_new = call::open(conn, &self.opened.records).await?;
+        for (&place, is_new) in self.opened.places.iter().zip(is_new) {
+            if !is_new {
+                self.results[place] = Err(RecordError::Conflict);
+            }
         }
-        self.closed
-            .write(conn, RowChange::Close, &mut self.results)
-            .await?;
+        let mut missing = Vec::new();
+        for (record, &place) in self.updated.records.iter().zip(&self.updated.places) {
+            if !call::update(conn, record).await? {
+                missing.push((record.call_id.as_str(), place));
+            }
+        }
+        call::close(conn, &self.closed.records).await?;
+        // A call that was never opened may be closed in this slice.
+        for (call_id, place) in missing {
+            if !call::is_there(conn, call_id).await? {
+                self.results[place] = Err(RecordError::Conflict);
+            }
+        }
         for calls in [&self.opened, &self.updated, &self.closed] {
             owed::write(conn, &calls.owed_with(&self.results)).await?;
         }
@@ -162,10 +177,13 @@ impl<'a> Slice<'a> {
                 owed,
             } = write
             {
-                let owed: Vec<_> = (owed.iter())
-                    .map(|(call_id, owed)| (call_id.as_str(), owed))
-                    .collect();
-                owed::write(conn, &owed).await?;
+                let mut of_rows = Vec::with_capacity(owed.len());
+                for (call_id, owed) in owed.iter() {
+                    if call::is_there(conn, call_id).await? {
+                        of_rows.push((call_id.as_str(), owed));
+                    }
+                }
+                owed::write(conn, &of_rows).await?;
                 let closed = call::close_lost(conn, node, boot, *at, recordings).await?;
                 self.results[place] = Ok(closed);
             }
@@ -187,29 +205,5 @@ impl<'a> Calls<'a> {
         each.filter(|((_, place), _)| results[**place].is_ok())
             .flat_map(|((record, _), owed)| owed.iter().map(|owed| (record.call_id.as_str(), owed)))
             .collect()
-    }
-
-    /// When several rows together meet a constraint, none of them is written,
-    /// and then one after the other is tried alone.
-    async fn write(
-        &self,
-        conn: &mut Connection,
-        change: RowChange,
-        results: &mut [Result<u64, RecordError>],
-    ) -> Result<(), Error> {
-        let (mut done, mut is_alone) = (0, false);
-        while let Some(rest) = self.records.get(done..).filter(|rest| !rest.is_empty()) {
-            let rest = if is_alone { &rest[..1] } else { rest };
-            match call::write(conn, change, rest).await {
-                Ok(rows) => done += rows,
-                Err(error) if !error.is_constraint() => return Err(error),
-                Err(_) if rest.len() > 1 => is_alone = true,
-                Err(_) => {
-                    results[self.places[done]] = Err(RecordError::Conflict);
-                    done += 1;
-                }
-            }
-        }
-        Ok(())
     }
 }

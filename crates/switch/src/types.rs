@@ -132,9 +132,8 @@ pub enum Output {
     /// Send this key to one side as an RTP event (RFC 4733).
     SendDigit(CallKey, Side, char),
     /// The call is over. Stop its relay if it has one; close its record if it has one, with what is owed for the
-    /// milestones to which the call has come by it. Of these [`Milestone::Recorded`] holds only if the file is whole.
-    ///
-    /// [`Milestone::Recorded`]: maskline_domain::call::Milestone::Recorded
+    /// milestones to which the call has come by it. Whether there is a recording is not among them: that is known once
+    /// the relay has stopped.
     Finish(CallKey, Option<Box<CallRecord>>, Vec<Reached>),
 }
 

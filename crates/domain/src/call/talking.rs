@@ -49,8 +49,7 @@ impl Call {
     }
 
     /// Recording begins, with the notice. That is part of it, which shows that it was given.
-    pub(super) fn record(&mut self) -> Vec<Action> {
-        self.is_recorded = true;
+    pub(super) fn record(&self) -> Vec<Action> {
         let told = self.terms.notice.heard_by().iter();
         let notices = told.map(|&side| Action::Play(side, Prompt::RecordingNotice));
         [Action::Record].into_iter().chain(notices).collect()

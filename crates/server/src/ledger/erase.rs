@@ -10,12 +10,12 @@ use maskline_domain::PoolRef;
 use maskline_domain::command::Note;
 use maskline_domain::ops::{BeginEpoch, ERASED_MAX, ErasePerson, Unbind};
 use maskline_domain::{
-    Actor, Binding, Envelope, ErasedParts, PhoneNumber, PoolKey, Subject, TypedCommand,
+    Actor, Binding, Envelope, ErasedParts, PhoneNumber, PoolKey, Subject, SubsId, TypedCommand,
 };
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::db::{self, sqlite};
 use maskline_store::directory::{self, DataDir, OpenError};
-use maskline_store::erasure::{self, EraseError as SearchError, Erasure, Found, LIST};
+use maskline_store::erasure::{self, EraseError as SearchError, Erasure, Found, LIST, Traces};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::{call, history};
 use maskline_store::staging::Staging;
@@ -24,8 +24,6 @@ use super::snapshotter::{self, SnapshotterError};
 use super::{Ledger, Options, ReadError, StartError, SubmitError, Touch};
 use crate::clocks;
 
-/// Bindings whose records are blanked in one piece.
-const BINDINGS_AT_A_TIME: usize = 32;
 /// How often the write-ahead log is tried to be emptied, and how long apart.
 const TRUNCATE_TRIES: u32 = 20;
 const TRUNCATE_PAUSE: Duration = Duration::from_millis(250);
@@ -143,18 +141,11 @@ impl Ledger {
         self.tell_erased(&by, &ended).await?;
         self.projected().await?;
         let mut records = ended.len() as u64;
-        let bindings: Vec<_> = (ended.iter())
-            .map(|(&id, traces)| (id, traces.clone()))
-            .collect();
-        for some in bindings.chunks(BINDINGS_AT_A_TIME) {
-            let maintenance = Maintenance::EraseCalls {
-                number,
-                bindings: some.to_vec(),
-            };
-            records += shared.maintain(maintenance).await?;
+        for (&id, traces) in &ended {
+            records += self.erase_calls_on(id, traces, number).await?;
         }
         if let Some(number) = number {
-            records += self.erase_calls(number).await?;
+            records += self.erase_calls_of(number).await?;
         }
 
         // Two snapshots of states in which none of these bindings is; then the
@@ -206,15 +197,43 @@ impl Ledger {
         .await
     }
 
+    /// Blanks a person, and the texts, in the records of calls on an ended
+    /// binding, piece by piece.
+    async fn erase_calls_on(
+        &self,
+        id: SubsId,
+        traces: &Traces,
+        number: Option<PhoneNumber>,
+    ) -> Result<u64, EraseError> {
+        let persons = match number {
+            Some(number) => Some(vec![number]),
+            // Who was a party earlier only cannot be told from the others.
+            None if traces.all || !(traces.a || traces.b) => None,
+            None => Some(call::parties_on(self.readers(), id, traces.a, traces.b).await?),
+        };
+        let (mut records, mut after) = (0, None);
+        loop {
+            let some = call::on_binding(self.readers(), id, after.as_ref()).await?;
+            let Some(last) = some.last() else {
+                return Ok(records);
+            };
+            after = Some(last.clone());
+            let maintenance = Maintenance::EraseCalls {
+                calls: some.into_iter().map(|(_, call_id)| call_id).collect(),
+                persons: persons.clone(),
+            };
+            records += self.shared.maintain(maintenance).await?;
+        }
+    }
+
     /// Blanks a person in the call records, piece by piece.
-    async fn erase_calls(&self, number: PhoneNumber) -> Result<u64, EraseError> {
+    async fn erase_calls_of(&self, number: PhoneNumber) -> Result<u64, EraseError> {
         let mut records = 0;
         loop {
-            let maintenance = Maintenance::EraseCalls {
-                number: Some(number),
-                bindings: Vec::new(),
-            };
-            let some = self.shared.maintain(maintenance).await?;
+            let some = self
+                .shared
+                .maintain(Maintenance::EraseNumber(number))
+                .await?;
             records += some;
             if some < u64::from(call::ERASED_AT_ONCE) {
                 return Ok(records);

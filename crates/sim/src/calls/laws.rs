@@ -97,14 +97,13 @@ impl Track {
     }
 
     /// The law of milestones: each that the record knows of was told once, in order, at the same time, and no other.
+    /// That there is a recording is known to who writes the file alone, and so is never told here.
     fn has_told_milestones(&self, record: Option<&CallRecord>) -> Result<(), String> {
         let known = record.map_or_else(Vec::new, |record| {
-            let recorded = record.recording.as_ref().and(record.released_at);
             let known = [
                 (Milestone::Ringing, record.ringing_at),
                 (Milestone::Answered, record.answered_at),
                 (Milestone::Ended, record.released_at),
-                (Milestone::Recorded, recorded),
             ];
             let reached =
                 |(milestone, at): (Milestone, Option<_>)| at.map(|at| Reached { milestone, at });

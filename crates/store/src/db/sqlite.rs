@@ -19,7 +19,7 @@ use sqlx::{
 };
 
 pub use self::tables::tables_are_of_today;
-use self::tables::{check_tables, refused};
+use self::tables::{bring_up_to_date, check_tables};
 use super::error::{Error, ErrorKind};
 use super::statement::{Statement, sql};
 use super::value::Value;
@@ -30,12 +30,15 @@ use crate::schema::MIGRATIONS;
 /// WAL-reset bug, release notes of SQLite 3.51.3).
 const VERSION_MIN: [u32; 3] = [3, 51, 3];
 
+/// Version, name and text.
+type TextOfMigration = (i64, &'static str, &'static str);
+
 /// Takes the right to write at once, rather than with the first statement that does.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Why a database file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum FileError {
     /// The linked SQLite is too old to be safe.
     #[error("SQLite {0} can corrupt a database in WAL mode; 3.51.3 or newer is needed")]
     Version(String),
@@ -56,8 +59,12 @@ pub enum OpenError {
 /// Opens the write connection to a file, of which there must be one, and brings the tables up to date.
 ///
 /// # Errors
-/// [`OpenError`]; among others for a SQLite that is too old.
-pub(crate) async fn writer(file: &Path) -> Result<Connection, OpenError> {
+/// [`FileError`]; among others for a SQLite that is too old.
+pub(crate) async fn writer(file: &Path) -> Result<Connection, FileError> {
+    writer_with(file, &MIGRATIONS).await
+}
+
+async fn writer_with(file: &Path, migrations: &[TextOfMigration]) -> Result<Connection, FileError> {
     let conn = options(file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -68,26 +75,25 @@ pub(crate) async fn writer(file: &Path) -> Result<Connection, OpenError> {
         // What is erased or pruned is overwritten with zeros.
         .pragma("secure_delete", "ON")
         .pragma("cache_size", "-32768")
-        // What a statement over many rows needs to be undone; else it is a file each time.
-        .pragma("temp_store", "MEMORY")
+        // For what makes the tables anew: an index of a large table is sorted in files, and not all of it in memory.
+        .pragma("temp_store", "FILE")
         .connect()
         .await
         .map_err(told)?;
-    let mut conn = Connection(Link::Own(conn));
+    let mut conn = Connection::new(Link::Own(conn));
     check_version(&mut conn).await?;
     check_settings(&mut conn).await?;
-    let migrated = migrator(&MIGRATIONS)
-        .run_direct(None, conn.0.raw(), false)
-        .await;
-    migrated.map_err(refused)?;
+    bring_up_to_date(&mut conn, migrations).await?;
+    // What a statement over many rows needs to be undone; else it is a file each time.
+    conn.execute(sql("PRAGMA temp_store = MEMORY")).await?;
     Ok(conn)
 }
 
 /// Opens connections to a file that can only read, at most `connections_max` of them.
 ///
 /// # Errors
-/// [`OpenError`]; among others for a SQLite that is too old.
-pub(crate) async fn readers(file: &Path, connections_max: u32) -> Result<Readers, OpenError> {
+/// [`FileError`]; among others for a SQLite that is too old.
+pub(crate) async fn readers(file: &Path, connections_max: u32) -> Result<Readers, FileError> {
     let pool = PoolOptions::new()
         .max_connections(connections_max)
         .test_before_acquire(false)
@@ -106,11 +112,11 @@ pub(crate) async fn readers(file: &Path, connections_max: u32) -> Result<Readers
 /// Opens a connection to a file that nobody else uses and that is not to be changed, not even by making files beside it.
 ///
 /// # Errors
-/// [`OpenError`].
-pub(crate) async fn copy(file: &Path) -> Result<Connection, OpenError> {
+/// [`FileError`].
+pub(crate) async fn copy(file: &Path) -> Result<Connection, FileError> {
     let options = options(file).read_only(true).immutable(true);
     let conn = options.connect().await.map_err(told)?;
-    Ok(Connection(Link::Own(conn)))
+    Ok(Connection::new(Link::Own(conn)))
 }
 
 /// Copies what the write-ahead log holds into the database file, as far as
@@ -228,6 +234,20 @@ impl Link {
         }
     }
 
+    /// Whether it is one of those that only read.
+    pub fn is_readers(&self) -> bool {
+        matches!(self, Link::Pooled(_))
+    }
+
+    /// It does not go back to its pool.
+    pub fn keep_from_others(&mut self) {
+        match self {
+            // Its owner knows.
+            Link::Own(_) => {}
+            Link::Pooled(conn) => conn.close_on_drop(),
+        }
+    }
+
     fn raw(&mut self) -> &mut SqliteConnection {
         match self {
             Link::Own(conn) => conn,
@@ -314,9 +334,10 @@ fn told(error: sqlx::Error) -> Error {
         | sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::Decode(_)
         | sqlx::Error::Encode(_) => ErrorKind::Unreadable,
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => ErrorKind::Unavailable,
         _ => ErrorKind::Unknown,
     };
-    Error::new(kind, error.to_string())
+    Error::new(kind, error.to_string()).because(error)
 }
 
 /// What an extended result code of SQLite means (<https://www.sqlite.org/rescode.html>).
@@ -348,7 +369,7 @@ fn options(file: &Path) -> SqliteConnectOptions {
 }
 
 /// With some of the migrations: all but in tests.
-fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+fn migrator(migrations: &[TextOfMigration]) -> Migrator {
     let migrations = migrations.iter().map(|&(version, name, text)| {
         let text = text.into_sql_str();
         Migration::new(version, name.into(), MigrationType::Simple, text, false)
@@ -356,7 +377,7 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     Migrator::with_migrations(migrations.collect())
 }
 
-async fn check_version(conn: &mut Connection) -> Result<(), OpenError> {
+async fn check_version(conn: &mut Connection) -> Result<(), FileError> {
     let row = conn
         .fetch_one(sql("SELECT sqlite_version() AS version"))
         .await?;
@@ -364,7 +385,7 @@ async fn check_version(conn: &mut Connection) -> Result<(), OpenError> {
     if is_safe(&version) {
         Ok(())
     } else {
-        Err(OpenError::Version(version))
+        Err(FileError::Version(version))
     }
 }
 
@@ -373,20 +394,21 @@ fn is_safe(version: &str) -> bool {
     parts.is_some_and(|parts| parts.as_slice() >= VERSION_MIN.as_slice())
 }
 
-async fn check_settings(conn: &mut Connection) -> Result<(), OpenError> {
+async fn check_settings(conn: &mut Connection) -> Result<(), FileError> {
     let mode = conn.fetch_one(sql("PRAGMA journal_mode")).await?;
     if mode.get::<String>("journal_mode")? != "wal" {
-        return Err(OpenError::Setting("journal_mode=WAL"));
+        return Err(FileError::Setting("journal_mode=WAL"));
     }
     let synchronous = conn.fetch_one(sql("PRAGMA synchronous")).await?;
     if synchronous.get::<i64>("synchronous")? < 2 {
-        return Err(OpenError::Setting("synchronous=FULL"));
+        return Err(FileError::Setting("synchronous=FULL"));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::tables::refused;
     use super::*;
     use crate::records::party_key::{party_key, party_keys};
     use maskline_domain::PhoneNumber;
@@ -412,9 +434,9 @@ mod tests {
     async fn aged(file: &Path, count: usize) -> Connection {
         let options = options(file).create_if_missing(true);
         let conn = options.connect().await.expect("a new file opens");
-        let mut conn = Connection(Link::Own(conn));
+        let mut conn = Connection::new(Link::Own(conn));
         let older = migrator(&MIGRATIONS[..count]);
-        let done = older.run_direct(None, conn.0.raw(), false).await;
+        let done = older.run_direct(None, conn.link.raw(), false).await;
         done.expect("the older tables");
         conn
     }
@@ -472,6 +494,32 @@ mod tests {
         )
         .await;
         assert!(key.expect("SQL")[0].contains("INDEX"), "the key is kept");
+    }
+
+    #[tokio::test]
+    async fn what_makes_the_tables_anew_needs_files_and_not_memory() {
+        const TOLD: TextOfMigration = (
+            99,
+            "told",
+            "CREATE TABLE told AS SELECT temp_store FROM pragma_temp_store",
+        );
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for known in [0, 5, MIGRATIONS.len()] {
+            let file = dir.path().join(format!("{known}.db"));
+            if known > 0 {
+                drop(aged(&file, known).await);
+            }
+            let migrations = [&MIGRATIONS[..], &[TOLD]].concat();
+            let conn = writer_with(&file, &migrations).await;
+            let mut conn = conn.expect("brought up to date");
+            let mut store = async |select| {
+                let row = conn.fetch_one(sql(select)).await.expect("SQL");
+                row.get::<i64>("temp_store")
+            };
+            let (files, memory) = (Ok(1), Ok(2));
+            assert_eq!(store("SELECT temp_store FROM told").await, files, "{known}");
+            assert_eq!(store("PRAGMA temp_store").await, memory, "{known}");
+        }
     }
 
     /// What migration 6 fills in is what this program writes.
@@ -546,7 +594,7 @@ mod tests {
         let file = dir.path().join("newer.db");
         let mut conn = aged(&file, MIGRATIONS.len()).await;
         let older = migrator(&MIGRATIONS[..MIGRATIONS.len() - 1]);
-        let error = older.run_direct(None, conn.0.raw(), false).await;
+        let error = older.run_direct(None, conn.link.raw(), false).await;
         let told = refused(error.expect_err("it does not know the last one")).to_string();
         let (last, ..) = MIGRATIONS[MIGRATIONS.len() - 1];
         assert!(told.contains(&format!("(version {last};")), "{told}");
@@ -573,12 +621,27 @@ mod tests {
     fn what_is_no_answer_of_the_database_is_unknown() {
         for error in [
             sqlx::Error::WorkerCrashed,
-            sqlx::Error::PoolTimedOut,
             sqlx::Error::Protocol("odd".to_owned()),
         ] {
             let text = error.to_string();
             assert_eq!(told(error).kind(), ErrorKind::Unknown, "{text}");
         }
+    }
+
+    #[test]
+    fn without_a_connection_nothing_is_written() {
+        for error in [sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed] {
+            let text = error.to_string();
+            assert_eq!(told(error).kind(), ErrorKind::Unavailable, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_its_cause() {
+        let error = told(sqlx::Error::PoolClosed);
+        let cause = std::error::Error::source(&error).expect("what the library said");
+        assert!(cause.is::<sqlx::Error>(), "{cause:?}");
+        assert_eq!(error, told(sqlx::Error::PoolClosed));
     }
 
     #[test]

@@ -66,6 +66,31 @@ impl<'a> Statement<'a> {
         self.push(")")
     }
 
+    /// Adds `(VALUES (?, …), (?, …))`, a table with the columns `column1` and so on, in the way of
+    /// [`Statement::push_rows`]. Only a column of texts may be without a value: what has none in any row is one of
+    /// texts to PostgreSQL.
+    pub fn push_table<T>(
+        self,
+        rows: impl IntoIterator<Item = T>,
+        bind: impl Fn(Self, T) -> Self,
+    ) -> Self {
+        let (first, mut count) = (self.values.len(), 0);
+        let rows = rows.into_iter().inspect(|_| count += 1);
+        let table = self.push("(").push_rows(rows, bind).push(")");
+        debug_assert!(is_typed(&table.values[first..], count), "{table:?}");
+        table
+    }
+
+    /// Adds `(?, …)`: these values. There must be one.
+    pub fn push_list(mut self, values: impl IntoIterator<Item = impl Into<Value<'a>>>) -> Self {
+        let mut before = "(?";
+        for value in values {
+            self = self.push(before).bind(value);
+            before = ", ?";
+        }
+        self.push(")")
+    }
+
     /// The statement behind such words.
     #[cfg(test)]
     pub(super) fn behind(self, words: &'static str) -> Self {
@@ -82,6 +107,16 @@ impl<'a> Statement<'a> {
         );
         (self.text, self.values)
     }
+}
+
+/// Whether only columns of texts are without a value, of a table with so many rows.
+fn is_typed(values: &[Value<'_>], rows: usize) -> bool {
+    let width = values.len().checked_div(rows).unwrap_or_default();
+    (0..width).all(|column| {
+        let mut column = values.iter().skip(column).step_by(width);
+        let is_whole = column.clone().all(|value| *value != Value::Null);
+        is_whole || column.all(|value| matches!(value, Value::Null | Value::Text(_)))
+    })
 }
 
 #[cfg(test)]
@@ -102,6 +137,43 @@ mod tests {
         let expected = ["one", "two"].into_iter().zip(1_i64..);
         let expected = expected.flat_map(|(word, n)| [Value::from(n), Value::from(word)]);
         assert_eq!(values, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_list_and_a_table_are_in_brackets() {
+        let rows = [(1, Some("one")), (2, None)];
+        let update = sql("UPDATE t SET word = new.column2 FROM ")
+            .push_table(rows, |row, (n, word)| row.bind(i64::from(n)).bind(word))
+            .push(" AS new WHERE n IN ")
+            .push_list(["a", "b", "c"]);
+        let (text, values) = update.into_parts();
+        assert_eq!(
+            text,
+            "UPDATE t SET word = new.column2 FROM (VALUES (?, ?), (?, ?)) AS new WHERE n IN (?, ?, ?)"
+        );
+        assert_eq!(values.len(), 7);
+    }
+
+    #[test]
+    fn only_texts_may_be_missing_from_a_table() {
+        let blob = || Value::from(vec![7_u8]);
+        let (n, text, none) = (Value::from(1_i64), Value::from("a"), Value::Null);
+        for (values, rows, expected) in [
+            (vec![n.clone(), text.clone()], 1, true),
+            (vec![n.clone(), none.clone()], 1, true),
+            (
+                vec![n.clone(), none.clone(), n.clone(), text.clone()],
+                2,
+                true,
+            ),
+            (vec![n.clone(), none.clone(), n.clone(), blob()], 2, false),
+            (vec![n.clone(), blob(), n.clone(), none.clone()], 2, false),
+            (vec![none.clone(), blob(), n.clone(), blob()], 2, false),
+            (vec![n.clone(), blob(), n.clone(), blob()], 2, true),
+            (Vec::new(), 0, true),
+        ] {
+            assert_eq!(is_typed(&values, rows), expected, "{values:?}");
+        }
     }
 
     #[test]

@@ -3,13 +3,19 @@
 //! The open row is durable before the second leg is dialled, so a call that
 //! dies with its node still has a record; closing it is one transaction.
 
+mod erasing;
+
 use std::array;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 
+pub use self::erasing::{
+    ERASED_AT_ONCE, erase, erase_number, erase_persons, on_binding, parties_on,
+};
 use super::party_key::{party_key, party_keys};
 use crate::db::{Connection, Error, Readers, Row, Statement, Value, sql};
 
@@ -22,6 +28,9 @@ const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, 
 const KEYS: [&str; 4] = ["caller_key", "callee_key", "a_key", "b_key"];
 /// How many those of both are.
 const COLUMNS_COUNT: usize = 34;
+
+/// A row that is there already is no error, after which an engine may give up the whole transaction.
+const TAKEN_BEFORE: &str = "ON CONFLICT (call_id) DO NOTHING RETURNING call_id";
 
 /// Closing writes the whole row anew, so a call that was refused before any
 /// row was opened is recorded by the same statement. A closed row stays.
@@ -44,56 +53,62 @@ const ROWS_MAX: usize = 32;
 
 /// Statements for one row, two, and so on.
 static OPENING: LazyLock<[String; ROWS_MAX]> =
-    LazyLock::new(|| array::from_fn(|before| statement("open", before + 1, "")));
+    LazyLock::new(|| array::from_fn(|before| text("open", before + 1, TAKEN_BEFORE)));
 static CLOSING: LazyLock<[String; ROWS_MAX]> =
-    LazyLock::new(|| array::from_fn(|before| statement("closed", before + 1, CLOSED_BEFORE)));
+    LazyLock::new(|| array::from_fn(|before| text("closed", before + 1, CLOSED_BEFORE)));
 
-fn statement(state: &str, rows: usize, conflict: &str) -> String {
+fn text(state: &str, rows: usize, conflict: &str) -> String {
     let row = format!("('{state}'{})", ", ?".repeat(COLUMNS_COUNT));
     let rows = vec![row; rows].join(", ");
     let keys = KEYS.join(", ");
     format!("INSERT INTO call_record (state, {COLUMNS}, {keys}) VALUES {rows} {conflict}")
 }
 
-/// What is to happen to the row of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowChange {
-    /// Open it. An id that is taken is a conflict.
-    Open,
-    /// Close it, opened before or not. Closing twice changes nothing.
-    Close,
-}
-
-/// Writes as many of the first calls as fit into one statement, all or none of
-/// them, and says how many those were.
+/// Opens rows of calls. Says of each whether it is new: of those with one id the
+/// first one is, unless there was one before.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn write(
-    conn: &mut Connection,
-    change: RowChange,
-    calls: &[&CallRecord],
-) -> Result<usize, Error> {
-    let calls = &calls[..calls.len().min(ROWS_MAX)];
-    let Some(before) = calls.len().checked_sub(1) else {
-        return Ok(0);
-    };
-    let statement = match change {
-        RowChange::Open => &OPENING[before],
-        RowChange::Close => &CLOSING[before],
-    };
-    let statement = sql(statement).with_room(calls.len() * COLUMNS_COUNT);
-    let bound = calls.iter().fold(statement, |rows, call| bind(rows, call));
-    conn.execute(bound).await?;
-    Ok(calls.len())
+pub async fn open(conn: &mut Connection, calls: &[&CallRecord]) -> Result<Vec<bool>, Error> {
+    let mut is_new = Vec::with_capacity(calls.len());
+    for some in calls.chunks(ROWS_MAX) {
+        let rows = conn.fetch_all(statement(&OPENING, some)).await?;
+        let ids = rows.iter().map(|row| row.get::<String>("call_id"));
+        let mut ids: BTreeSet<String> = ids.collect::<Result<_, Error>>()?;
+        is_new.extend(some.iter().map(|call| ids.remove(&call.call_id)));
+    }
+    Ok(is_new)
+}
+
+/// Closes rows of calls, opened before or not. Closing twice changes nothing.
+///
+/// # Errors
+/// Those of the database.
+pub async fn close(conn: &mut Connection, calls: &[&CallRecord]) -> Result<(), Error> {
+    // In one statement PostgreSQL writes a row once.
+    let mut seen = BTreeSet::new();
+    let calls = calls.iter().copied();
+    let calls: Vec<&CallRecord> = calls
+        .filter(|call| seen.insert(call.call_id.as_str()))
+        .collect();
+    for some in calls.chunks(ROWS_MAX) {
+        conn.execute(statement(&CLOSING, some)).await?;
+    }
+    Ok(())
+}
+
+/// Of 1 to [`ROWS_MAX`] calls.
+fn statement<'a>(texts: &'static [String; ROWS_MAX], calls: &[&'a CallRecord]) -> Statement<'a> {
+    let statement = sql(&texts[calls.len() - 1]).with_room(calls.len() * COLUMNS_COUNT);
+    calls.iter().fold(statement, |rows, call| bind(rows, call))
 }
 
 /// Writes into the open row of a call how far it is, so that the row tells it even if its node dies. A closed row
-/// stays.
+/// stays. Says whether there is a row.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn update(conn: &mut Connection, call: &CallRecord) -> Result<(), Error> {
+pub async fn update(conn: &mut Connection, call: &CallRecord) -> Result<bool, Error> {
     let update = sql(
         "UPDATE call_record SET trunk_out = ?, ringing_at = ?, answered_at = ? \
          WHERE call_id = ? AND state = 'open'",
@@ -102,7 +117,16 @@ pub async fn update(conn: &mut Connection, call: &CallRecord) -> Result<(), Erro
     .bind(call.ringing_at.map(|at| at.0))
     .bind(call.answered_at.map(|at| at.0))
     .bind(&call.call_id);
-    conn.execute(update).await.map(|_| ())
+    Ok(conn.execute(update).await? > 0 || is_there(conn, &call.call_id).await?)
+}
+
+/// Whether there is a row of a call, open or closed.
+///
+/// # Errors
+/// Those of the database.
+pub async fn is_there(conn: &mut Connection, call_id: &str) -> Result<bool, Error> {
+    let select = sql("SELECT call_id FROM call_record WHERE call_id = ?").bind(call_id);
+    Ok(conn.fetch_optional(select).await?.is_some())
 }
 
 /// A call that an earlier run left open.
@@ -374,101 +398,6 @@ fn listed(row: &Row) -> Listed {
         call_id: row.get("call_id").unwrap_or_default(),
         source,
     })
-}
-
-/// Blanks what tells of a person in the records of calls on one binding, open
-/// ones too. Says how many there were. A call that still lasts would fill its
-/// row again: what it writes later has to be blanked by
-/// [`CallRecord::erase`].
-///
-/// # Errors
-/// Those of the database.
-pub async fn erase(conn: &mut Connection, subs_id: SubsId) -> Result<u64, Error> {
-    let update = sql(
-        "UPDATE call_record SET caller = NULL, callee = NULL, a = NULL, b = NULL, \
-         caller_key = NULL, callee_key = NULL, a_key = NULL, b_key = NULL, \
-         out_id = NULL, out_order_id = NULL, ladder = NULL WHERE subs_id = ?",
-    )
-    .bind(subs_id.0 as i64);
-    conn.execute(update).await
-}
-
-/// Blanks one person, and the texts, in the records of calls on one binding,
-/// open ones too; the same is true as for [`erase`], whose part
-/// [`CallRecord::erase_texts`] and [`CallRecord::erase_number`] have. Says how
-/// many records there were.
-///
-/// # Errors
-/// Those of the database.
-pub async fn erase_person(
-    conn: &mut Connection,
-    subs_id: SubsId,
-    number: PhoneNumber,
-) -> Result<u64, Error> {
-    let update = without(number).push(", out_id = NULL, out_order_id = NULL WHERE subs_id = ?");
-    conn.execute(update.bind(subs_id.0 as i64)).await
-}
-
-/// The same of whoever was A or B of the binding, as its calls copied them.
-///
-/// # Errors
-/// Those of the database.
-pub async fn erase_parties(
-    conn: &mut Connection,
-    subs_id: SubsId,
-    a: bool,
-    b: bool,
-) -> Result<u64, Error> {
-    let select = sql("SELECT DISTINCT a, b FROM call_record WHERE subs_id = ?");
-    let rows = conn.fetch_all(select.bind(subs_id.0 as i64)).await?;
-    let mut erased = 0;
-    for row in rows {
-        for (column, is_meant) in [("a", a), ("b", b)] {
-            let digits = row.get::<Option<Cow<'_, str>>>(column)?;
-            let number = digits.and_then(|digits| PhoneNumber::parse(&digits).ok());
-            if let Some(number) = number.filter(|_| is_meant) {
-                erased += erase_person(conn, subs_id, number).await?;
-            }
-        }
-    }
-    Ok(erased)
-}
-
-/// How many records [`erase_number`] blanks at once: appends wait meanwhile.
-pub const ERASED_AT_ONCE: u32 = 256;
-
-/// Blanks `number` wherever it is a party of a call, in at most [`ERASED_AT_ONCE`] records. Says in
-/// how many; if in as many, there may be more. Of a call that still lasts the same is true as for
-/// [`erase`].
-///
-/// # Errors
-/// Those of the database.
-pub async fn erase_number(conn: &mut Connection, number: PhoneNumber) -> Result<u64, Error> {
-    conn.execute(blank(number)).await
-}
-
-/// A person stands in one column of keys and may stand in several others of the row.
-fn blank<'a>(number: PhoneNumber) -> Statement<'a> {
-    let key = party_key(number);
-    let update = without(number).push(
-        " WHERE call_id IN (SELECT call_id FROM call_record \
-         WHERE caller_key = ? OR callee_key = ? OR a_key = ? OR b_key = ? LIMIT ?)",
-    );
-    let update = (0..4).fold(update, |update, _| update.bind(key.clone()));
-    update.bind(ERASED_AT_ONCE)
-}
-
-/// The beginning of an update that takes one person out of every column.
-fn without<'a>(number: PhoneNumber) -> Statement<'a> {
-    let (digits, key) = (number.reveal(), party_key(number));
-    let update = sql(
-        "UPDATE call_record SET caller = NULLIF(caller, ?), callee = NULLIF(callee, ?), \
-         a = NULLIF(a, ?), b = NULLIF(b, ?), ladder = NULL, \
-         caller_key = NULLIF(caller_key, ?), callee_key = NULLIF(callee_key, ?), \
-         a_key = NULLIF(a_key, ?), b_key = NULLIF(b_key, ?)",
-    );
-    let update = (0..4).fold(update, |update, _| update.bind(digits.clone()));
-    (0..4).fold(update, |update, _| update.bind(key.clone()))
 }
 
 /// As many values as [`COLUMNS_COUNT`] says.

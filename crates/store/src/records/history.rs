@@ -274,8 +274,11 @@ async fn write_made(
     Ok(())
 }
 
+/// A key in a table of values, in the place of one that there is not.
+const NO_KEY: &[u8] = &[];
+
 /// Only what comes later in the journal than what is there.
-const IF_LATER: &str = ") AS new WHERE binding_history.subs_id = new.column1 \
+const IF_LATER: &str = " AS new WHERE binding_history.subs_id = new.column1 \
     AND (binding_history.seq < new.column2 \
     OR (binding_history.seq = new.column2 AND binding_history.event < new.column3))";
 
@@ -288,9 +291,12 @@ async fn write_changed(
          facts = new.column4, changed_by = new.column5, a = new.column6, b = new.column7, \
          pool = COALESCE(binding_history.pool, new.column8), \
          account = COALESCE(binding_history.account, new.column9), \
-         a_key = new.column10, b_key = new.column11, form = new.column12 FROM (",
+         a_key = NULLIF(new.column10, ?), b_key = NULLIF(new.column11, ?), \
+         form = new.column12 FROM ",
     )
-    .push_rows(changed, |row, (change, binding)| {
+    .bind(NO_KEY)
+    .bind(NO_KEY)
+    .push_table(changed, |row, (change, binding)| {
         row.bind(binding.subs_id.0 as i64)
             .bind(change.place.seq as i64)
             .bind(change.place.event)
@@ -300,8 +306,8 @@ async fn write_changed(
             .bind(&binding.b)
             .bind(binding.owner.as_ref().map(pool))
             .bind(binding.owner.as_ref().map(account))
-            .bind(binding.a_key.as_deref())
-            .bind(binding.b_key.as_deref())
+            .bind(binding.a_key.as_deref().unwrap_or(NO_KEY))
+            .bind(binding.b_key.as_deref().unwrap_or(NO_KEY))
             .bind(FORM)
     })
     .push(IF_LATER);
@@ -314,9 +320,9 @@ async fn write_ended(conn: &mut Connection, ended: &[End<'_>]) -> Result<(), Err
         "UPDATE binding_history SET seq = new.column2, event = new.column3, \
          ended_at = new.column4, ended_by = new.column5, end_cause = new.column6, \
          pool = COALESCE(binding_history.pool, new.column7), \
-         account = COALESCE(binding_history.account, new.column8) FROM (",
+         account = COALESCE(binding_history.account, new.column8) FROM ",
     )
-    .push_rows(ended, |row, end| {
+    .push_table(ended, |row, end| {
         row.bind(end.subs_id.0 as i64)
             .bind(end.change.place.seq as i64)
             .bind(end.change.place.event)
@@ -446,16 +452,20 @@ pub const VISITED_MAX: u32 = 20_000;
 /// # Errors
 /// Those of the database.
 pub async fn list(readers: &Readers, filter: &Filter) -> Result<Page, Error> {
+    let mut conn = readers.acquire().await?;
+    // A and B are read one after the other: at one moment, or a change that exchanges the two would hide its row.
+    let mut moment = conn.at_one_moment().await?;
     let mut rows: Vec<Past> = Vec::new();
     let mut floor = None;
     for lead in leads(filter) {
-        let lowest = readers.fetch_optional(lowest(filter, &lead)).await?;
+        let lowest = moment.fetch_optional(lowest(filter, &lead)).await?;
         let lowest = lowest.as_ref().map(subs_id).transpose()?;
-        for row in readers.fetch_all(select(filter, &lead, lowest)).await? {
+        for row in moment.fetch_all(select(filter, &lead, lowest)).await? {
             rows.push(past(&row)?);
         }
         floor = floor.max(lowest);
     }
+    moment.end().await;
     // Those found by A and by B come one after the other, down to different ids.
     rows.sort_by_key(|past| Reverse(past.subs_id));
     rows.dedup_by_key(|past| past.subs_id);

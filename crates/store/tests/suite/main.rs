@@ -9,6 +9,7 @@ mod pipeline;
 mod records;
 mod snapshot;
 mod support;
+mod transactions;
 mod undo;
 mod whole;
 mod world;

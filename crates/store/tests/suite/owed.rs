@@ -1,10 +1,9 @@
 //! What is owed for milestones of calls: with the row of the call or not at all, and once.
 
-use maskline_domain::call::{Milestone, Owed, Reached};
+use maskline_domain::call::{Milestone, OWED_BODY_BYTES_MAX, Owed, Reached};
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{SubsId, Timestamp};
 use maskline_store::db::sql;
-use maskline_store::erasure::Traces;
 use maskline_store::failure::Done;
 use maskline_store::maintenance::{Maintenance, do_maintenance};
 use maskline_store::record_writes::{RecordError, RecordWrite, write_records};
@@ -50,15 +49,12 @@ fn closed(id: &str) -> Box<CallRecord> {
 /// For this milestone, to a receiver of this name.
 fn to(receiver: &str, milestone: Milestone) -> Owed {
     let place = Milestone::ALL.iter().position(|one| *one == milestone);
-    Owed {
-        reached: Reached {
-            milestone,
-            at: Timestamp(10 + place.unwrap_or_default() as i64),
-        },
-        kind: "receipt".into(),
-        key: receiver.into(),
-        body: format!("to {receiver}").into_bytes(),
-    }
+    let reached = Reached {
+        milestone,
+        at: Timestamp(10 + place.unwrap_or_default() as i64),
+    };
+    let body = format!("to {receiver}").into_bytes();
+    Owed::new(reached, "receipt", receiver, body).expect("small")
 }
 
 fn owed(milestones: &[Milestone]) -> Vec<Owed> {
@@ -89,10 +85,12 @@ async fn write(store: &mut Store, writes: &[RecordWrite]) -> Vec<Result<u64, Rec
 
 async fn owed_now(store: &Store) -> Vec<String> {
     let readers = store.owned.readers(1).await.expect("readable");
-    let owed = owed::list(&readers, 99).await.expect("whole");
-    let shown = owed.iter().map(|(call_id, owed)| {
-        assert_eq!(owed.body, format!("to {}", owed.key).into_bytes());
-        format!("{call_id} {} {}", owed.reached.milestone.name(), owed.key)
+    let page = owed::list(&readers, None, 99).await.expect("SQL");
+    let shown = page.rows.iter().map(|listed| {
+        let (call_id, owed) = (listed.place.call_id(), listed.owed.as_ref().expect("whole"));
+        assert_eq!(owed.body(), format!("to {}", owed.key()).as_bytes());
+        let milestone = owed.reached().milestone.name();
+        format!("{call_id} {milestone} {}", owed.key())
     });
     shown.collect()
 }
@@ -110,14 +108,14 @@ async fn rows_now(store: &Store) -> Vec<(CallRecord, bool)> {
         .collect()
 }
 
-/// The statements of a write, each of which may be the one before which the process dies.
+/// The statements of a write, each of which may be the one that fails.
 const CUTS: [&str; 3] = [
     "INSERT ON owed",
     "INSERT ON call_record",
     "UPDATE ON call_record",
 ];
 
-/// From here on this statement fails, as if the process died right before it.
+/// From here on this statement fails, as on a full disk, and with it all that is to be written together.
 async fn cut(store: &mut Store, statement: &str) {
     let trigger = [
         "CREATE TRIGGER cut BEFORE ",
@@ -184,9 +182,10 @@ async fn a_row_and_what_is_owed_with_it_are_written_together_or_not_at_all() {
             }
             cut(&mut store, statement).await;
             let results = write(&mut store, &writes).await;
-            assert!(
-                results.iter().all(Result::is_err),
-                "{row}, {statement}: {results:?}"
+            assert_eq!(
+                results,
+                vec![Err(RecordError::NotDurable); writes.len()],
+                "{row}, {statement}"
             );
             mend(&mut store).await;
             assert_eq!(
@@ -216,9 +215,12 @@ async fn a_full_disk_takes_neither_the_row_nor_what_is_owed() {
     let mut store = store().await;
     let full = sql("PRAGMA max_page_count = 1");
     store.conn.execute(full).await.expect("SQL");
-    let mut large = to("a", Started);
-    large.body = vec![b'x'; 1 << 20];
-    let writes = [RecordWrite::OpenCall(record("c1"), vec![large])];
+    let reached = to("a", Started).reached();
+    let large = Owed::new(reached, "receipt", "a", vec![b'x'; OWED_BODY_BYTES_MAX]);
+    let writes = [RecordWrite::OpenCall(
+        record("c1"),
+        vec![large.expect("as large as may be")],
+    )];
     let results = write(&mut store, &writes).await;
     assert_eq!(results, [Err(RecordError::NotDurable)]);
     assert_eq!(rows_now(&store).await, []);
@@ -251,6 +253,30 @@ async fn a_write_that_conflicts_owes_nothing() {
     let results = write(&mut store, &[open("a"), open("b")]).await;
     assert_eq!(results, [Ok(1), Err(RecordError::Conflict)]);
     assert_eq!(owed_now(&store).await, ["c1 started a"]);
+}
+
+#[tokio::test]
+async fn nothing_is_owed_for_a_call_without_a_row() {
+    let open = || RecordWrite::OpenCall(record("c1"), Vec::new());
+    let update = |id| RecordWrite::UpdateCall(rings(id), owed(&[Ringing]));
+    let close = || RecordWrite::CloseCall(closed("c1"), Vec::new());
+    let conflict = Err(RecordError::Conflict);
+    #[rustfmt::skip]
+    let rows: [(&str, Vec<RecordWrite>, Vec<Result<u64, RecordError>>, &[&str]); 6] = [
+        ("never opened", vec![update("c1")], vec![conflict.clone()], &[]),
+        ("never opened, twice", vec![update("c1"), update("c1")], vec![conflict.clone(), conflict.clone()], &[]),
+        ("beside one that is there", vec![open(), update("c1"), update("c2")], vec![Ok(1), Ok(1), conflict],
+            &["c1 ringing a"]),
+        ("closed", vec![close(), update("c1")], vec![Ok(1), Ok(1)], &["c1 ringing a"]),
+        ("lost, as somebody thinks", vec![lost(of("c1", &[Ended]))], vec![Ok(0)], &[]),
+        ("lost beside one that is there", vec![open(), lost([of("c1", &[Ended]), of("c2", &[Ended])].concat())],
+            vec![Ok(1), Ok(1)], &["c1 ended a"]),
+    ];
+    for (row, writes, expected, owed) in rows {
+        let mut store = store().await;
+        assert_eq!(write(&mut store, &writes).await, expected, "{row}");
+        assert_eq!(owed_now(&store).await, owed, "{row}");
+    }
 }
 
 #[tokio::test]
@@ -294,18 +320,19 @@ async fn a_lost_call_owes_its_end_once_beside_what_it_owed_before() {
 
 #[tokio::test]
 async fn an_erasure_takes_what_is_owed_for_calls_of_the_person() {
-    let erase = |number, bindings: Vec<SubsId>| {
-        let all = bindings.into_iter().map(|id| (id, Traces::ALL));
-        let bindings = all.collect();
-        Maintenance::EraseCalls { number, bindings }
+    let of = |calls: &[&str], persons| Maintenance::EraseCalls {
+        calls: calls.iter().map(|id| (*id).to_owned()).collect(),
+        persons,
     };
     #[rustfmt::skip]
-    let rows: [(&str, Maintenance, &[&str]); 5] = [
-        ("the binding", erase(None, vec![SubsId(7)]), &["c2 started a"]),
-        ("another binding", erase(None, vec![SubsId(9)]), &["c1 started a", "c2 started a"]),
-        ("the caller of one", erase(Some(party(2)), Vec::new()), &["c2 started a"]),
-        ("who is reached by both", erase(Some(party(3)), Vec::new()), &[]),
-        ("a stranger", erase(Some(party(8)), Vec::new()), &["c1 started a", "c2 started a"]),
+    let rows: [(&str, Maintenance, &[&str]); 7] = [
+        ("everybody in one", of(&["c1"], None), &["c2 started a"]),
+        ("one person in one", of(&["c1"], Some(vec![party(2)])), &["c2 started a"]),
+        ("nobody who is known in both", of(&["c1", "c2"], Some(Vec::new())), &[]),
+        ("no call", of(&[], None), &["c1 started a", "c2 started a"]),
+        ("the caller of one", Maintenance::EraseNumber(party(2)), &["c2 started a"]),
+        ("who is reached by both", Maintenance::EraseNumber(party(3)), &[]),
+        ("a stranger", Maintenance::EraseNumber(party(8)), &["c1 started a", "c2 started a"]),
     ];
     for (row, maintenance, expected) in rows {
         let mut store = store().await;
@@ -325,4 +352,81 @@ async fn an_erasure_takes_what_is_owed_for_calls_of_the_person() {
         }
         assert_eq!(owed_now(&store).await, expected, "{row}");
     }
+}
+
+/// Everything, in pages of so many rows, each shown as its call and milestone, or as what is wrong with it.
+async fn in_pages(store: &Store, limit: u32) -> Vec<String> {
+    let readers = store.owned.readers(1).await.expect("readable");
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = owed::list(&readers, after.as_ref(), limit)
+            .await
+            .expect("SQL");
+        assert!(page.rows.len() <= limit as usize);
+        all.extend(page.rows.iter().map(|listed| {
+            let what = match &listed.owed {
+                Ok(owed) => owed.reached().milestone.name().to_owned(),
+                Err(error) => error.to_string(),
+            };
+            format!("{} {what}", listed.place.call_id())
+        }));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return all,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_no_other_one_from_being_sent() {
+    let mut store = store().await;
+    for id in ["c1", "c2", "c3"] {
+        let open = RecordWrite::OpenCall(record(id), owed(&[Started, Ringing]));
+        write(&mut store, &[open]).await;
+    }
+    for spoil in [
+        "UPDATE owed SET milestone = 'of a newer program' WHERE call_id = 'c1' AND milestone = 'started'",
+        "UPDATE owed SET body = 7 WHERE call_id = 'c2' AND milestone = 'ringing'",
+        "UPDATE owed SET kind = '' WHERE call_id = 'c3' AND milestone = 'ringing'",
+    ] {
+        assert_eq!(store.conn.execute(sql(spoil)).await, Ok(1));
+    }
+    let expected = [
+        "c1 column milestone cannot be read: no milestone",
+        "c2 started",
+        "c3 started",
+        "c1 ringing",
+        "c2 column body cannot be read: a blob was expected, but there is an integer",
+        "c3 column kind cannot be read: the name of its kind is empty or too long",
+    ];
+    for limit in [1, 2, 3, 5, 6, 7] {
+        assert_eq!(in_pages(&store, limit).await, expected, "{limit} a page");
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_is_owed_no_more_and_the_rest_is() {
+    let mut store = store().await;
+    let writes = ["c1", "c2"].map(|id| {
+        let two = vec![to("a", Started), to("b", Started)];
+        RecordWrite::OpenCall(record(id), two)
+    });
+    write(&mut store, &writes).await;
+    let readers = store.owned.readers(1).await.expect("readable");
+    let page = owed::list(&readers, None, 99).await.expect("SQL");
+    let places: Vec<_> = page.rows.into_iter().map(|listed| listed.place).collect();
+    for (some, expected) in [(&places[1..3], 2), (&places[1..3], 0), (&[][..], 0)] {
+        let settle = Maintenance::SettleOwed(some.to_vec());
+        match do_maintenance(&mut store.conn, &settle).await {
+            Done::Known(settled) => assert_eq!(settled, Ok(expected)),
+            Done::Unknown(reason) => panic!("{reason}"),
+        }
+        assert_eq!(owed_now(&store).await, ["c1 started a", "c2 started b"]);
+    }
+    // A key with which to go on may be of a row that is gone.
+    let rest = owed::list(&readers, Some(&places[1]), 99)
+        .await
+        .expect("SQL");
+    let rest: Vec<_> = rest.rows.into_iter().map(|listed| listed.place).collect();
+    assert_eq!(rest, places[3..]);
 }

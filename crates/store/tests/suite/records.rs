@@ -334,6 +334,37 @@ async fn a_person_is_erased_from_many_calls_piece_by_piece() {
 }
 
 #[tokio::test]
+async fn the_calls_on_a_binding_are_found_piece_by_piece() {
+    let mut store = store().await;
+    let most = call::ERASED_AT_ONCE as usize;
+    // Several came at one moment, and one on another binding.
+    let writes: Vec<_> = (0..2 * most + 10)
+        .map(|n| record(&format!("c{n:03}"), n as i64 / 3))
+        .chain([CallRecord {
+            subs_id: Some(SubsId(8)),
+            ..record("other", 5)
+        }])
+        .map(|call| RecordWrite::OpenCall(Box::new(call), Vec::new()))
+        .collect();
+    slice(&mut store, &writes).await;
+    let readers = store.owned.readers(1).await.expect("readable");
+    let (mut found, mut sizes, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let some = call::on_binding(&readers, SubsId(7), after.as_ref()).await;
+        let some = some.expect("SQL");
+        sizes.push(some.len());
+        after = some.last().cloned();
+        found.extend(some.into_iter().map(|(_, call_id)| call_id));
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [most, most, 10, 0]);
+    let expected: Vec<_> = (0..2 * most + 10).map(|n| format!("c{n:03}")).collect();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
 async fn erasing_blanks_the_parties_and_keeps_the_call() {
     let mut store = store().await;
     slice(&mut store, &[open("c1")]).await;
@@ -354,10 +385,8 @@ async fn erasing_blanks_the_parties_and_keeps_the_call() {
         (None, Some(party(3)), Some(x(1)))
     );
 
-    assert_eq!(
-        call::erase(&mut store.conn, SubsId(7)).await.expect("SQL"),
-        1
-    );
+    let erased = call::erase(&mut store.conn, &["c1".to_owned()]).await;
+    assert_eq!(erased.expect("SQL"), 1);
     let found = call::get(&readers, "c1").await.expect("SQL").expect("kept");
     let (found, _) = found.expect("readable");
     assert_eq!((found.callee, found.a), (None, None));
@@ -389,9 +418,13 @@ async fn who_talked_to_an_erased_person_stays_in_the_record() {
         };
         let open = RecordWrite::OpenCall(Box::new(of_binding), Vec::new());
         slice(&mut store, &[open]).await;
-        let erased = call::erase_parties(&mut store.conn, SubsId(7), a, b).await;
-        assert!(erased.expect("SQL") > 0);
         let readers = store.owned.readers(1).await.expect("readable");
+        let persons = call::parties_on(&readers, SubsId(7), a, b)
+            .await
+            .expect("SQL");
+        let calls = ["c1".to_owned()];
+        let erased = call::erase_persons(&mut store.conn, &calls, &persons).await;
+        assert!(erased.expect("SQL") > 0);
         let found = call::get(&readers, "c1").await.expect("SQL").expect("kept");
         let (found, _) = found.expect("readable");
         assert_eq!((found.caller, found.callee), left);

@@ -7,13 +7,13 @@ use maskline_journal::replay::ReplayError;
 use maskline_journal::snapshot::{Parts, Seal};
 use maskline_journal::{personal, show};
 use maskline_store::Zstd;
-use maskline_store::db::sql;
+use maskline_store::db::{sql, sqlite};
 use maskline_store::journal;
 use maskline_store::records::history;
 use maskline_store::records::projection::{self, Projection};
 use maskline_store::recovery::{Progress, RecoverError, recover};
 use maskline_store::snapshot;
-use maskline_store::{backup, check, directory, erasure, sqlite};
+use maskline_store::{backup, check, directory, erasure};
 
 use crate::machine::Machine;
 use crate::support::{Store, store};

@@ -58,7 +58,7 @@ fn milestones_come_with_the_row_that_is_written_or_on_their_own() {
         ("rings, then answered", well(), Rings, &[STARTED, RINGS, TALKS, ENDED]),
         ("rings twice", well(), RingsTwice, &[STARTED, RINGS, TALKS, ENDED]),
         ("busy", well(), Busy, &[STARTED, ENDED]),
-        ("recorded", recorded(), Rings, &[STARTED, RINGS, TALKS, ENDED, "closed: recorded"]),
+        ("recorded", recorded(), Rings, &[STARTED, RINGS, TALKS, ENDED]),
         ("no binding", refused(Situation::NoBinding), Absent, ONLY),
         ("restricted", refused(Situation::Restricted), Absent, ONLY),
         ("another's number", refused(Situation::XUnknown), Absent, &[]),

@@ -426,7 +426,9 @@ impl World {
                 Milestone::Started => Some(record.arrived_at).filter(|arrived| arrived <= at),
                 Milestone::Ringing => record.ringing_at.filter(|rang| rang == at),
                 Milestone::Answered => record.answered_at.filter(|answered| answered == at),
-                Milestone::Ended | Milestone::Recorded => record.released_at,
+                Milestone::Ended => record.released_at,
+                // What became of the file is not known here.
+                Milestone::Recorded => None,
             };
             assert!(known.is_some(), "{milestone:?} is not in {record:?}");
             self.milestones

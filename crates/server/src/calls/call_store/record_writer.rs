@@ -198,6 +198,13 @@ impl RecordWriter {
                 tracing::error!(%error, call = record.call_id, "the end of a call cannot be written");
                 self.closed(&record);
             }
+            // Its row may be on its way: that of a call whose beginning was not written comes with its end.
+            (RecordWrite::UpdateCall(record, owed), Err(RecordError::Conflict))
+                if self.may_come(&record.call_id) =>
+            {
+                let call = record.call_id.clone();
+                self.try_again(call, RecordWrite::UpdateCall(record, owed));
+            }
             (RecordWrite::UpdateCall(record, _), Err(error)) => {
                 tracing::error!(%error, call = record.call_id, "what is owed for a call cannot be written");
                 self.closed(&record);
@@ -221,6 +228,11 @@ impl RecordWriter {
             self.closing += 1;
             self.write(RecordWrite::UpdateCall(record, owed));
         }
+    }
+
+    /// Whether the end of a call may still be on its way, by how often it was tried: for longer than an end waits.
+    fn may_come(&self, call: &str) -> bool {
+        self.waits.get(call).is_none_or(|next| *next < AGAIN_MAX)
     }
 
     fn try_again(&mut self, call: String, write: RecordWrite) {
@@ -258,24 +270,27 @@ impl RecordWriter {
 }
 
 /// A call that never had ports has no statistics, and one whose recording hangs on a dead disk is closed
-/// without. Only a recording that has come to its end is one.
+/// without. That there is a recording is known here first, so it is told here.
 async fn counted(
     statistics: oneshot::Receiver<Statistics>,
     mut record: Box<CallRecord>,
     mut reached: Vec<Reached>,
 ) -> (Box<CallRecord>, Vec<Reached>) {
-    let mut is_recorded = false;
     if let Ok(Ok(statistics)) = timeout(STATISTICS_WAIT_MAX, statistics).await {
-        is_recorded = statistics.recording.as_ref().is_some_and(has_sound);
+        let recording = statistics.recording.as_ref().filter(has_sound);
+        let recorded = recording.and(record.released_at).map(|at| Reached {
+            milestone: Milestone::Recorded,
+            at,
+        });
+        reached.extend(recorded);
         record.one_way = record.answered_at.map(|_| statistics.is_one_way());
         record.media = serde_json::to_string(&statistics).ok();
     }
-    reached.retain(|reached| is_recorded || reached.milestone != Milestone::Recorded);
     (record, reached)
 }
 
 /// Whether there is a file that can be heard: one that ended early, since the disk was full, can.
-fn has_sound(recorded: &Recorded) -> bool {
+fn has_sound(recorded: &&Recorded) -> bool {
     match recorded.stopped {
         None => true,
         Some(Stopped::DiskFull) => recorded.milliseconds > 0,

@@ -63,20 +63,17 @@ async fn a_call_is_opened_and_closed_once() {
         assert_eq!(record.situation.as_deref(), Some(NODE_LOST));
         assert_eq!(record.release_by.as_deref(), Some("platform"));
         assert_eq!(record.released_at, Some(reached.at));
-        vec![Owed {
-            reached,
-            kind: "receipt".into(),
-            key: record.recording.clone().unwrap_or_default(),
-            body: record.call_id.clone().into_bytes(),
-        }]
+        let key = record.recording.clone().unwrap_or_default();
+        let body = record.call_id.clone().into_bytes();
+        vec![Owed::new(reached, "receipt", key, body).expect("small")]
     };
     for lost in [1, 0] {
         let closed = records.close_lost_calls("n", "b2", recording_of, owes);
         assert_eq!(closed.await.expect("closed"), lost);
-        let owed = owed::list(ledger.readers(), 10).await.expect("readable");
-        let owed = owed.iter().map(|(call_id, owed)| {
-            let milestone = owed.reached.milestone;
-            (call_id.as_str(), milestone, owed.key.as_str())
+        let owed = owed::list(ledger.readers(), None, 10).await.expect("SQL");
+        let owed = owed.rows.iter().map(|listed| {
+            let owed = listed.owed.as_ref().expect("readable");
+            (listed.place.call_id(), owed.reached().milestone, owed.key())
         });
         let expected = [Milestone::Ended, Milestone::Recorded];
         let expected = expected.map(|milestone| ("c2", milestone, "day/c2.wav"));

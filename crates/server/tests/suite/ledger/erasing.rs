@@ -254,14 +254,12 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     assert_holds(dir.path(), "order-of-the-person", false);
 
     // What is owed for such a call would tell of the person.
-    let owed = |id: &str| Owed {
-        reached: Reached {
+    let owed = |id: &str| {
+        let reached = Reached {
             milestone: Milestone::Ended,
             at: clocks::read().wall,
-        },
-        kind: "receipt".into(),
-        key: id.into(),
-        body: b"tells-of-the-person".to_vec(),
+        };
+        Owed::new(reached, "receipt", id, b"tells-of-the-person".to_vec()).expect("small")
     };
     let (told, mut written) = tokio::sync::mpsc::unbounded_channel();
     let of_person = CallRecord {
@@ -284,8 +282,12 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
         let written = written.recv().await.expect("told");
         assert_eq!(written.result, Ok(1));
     }
-    let left = owed::list(ledger.readers(), 9).await.expect("readable");
-    let left: Vec<_> = left.iter().map(|(call_id, _)| call_id.as_str()).collect();
+    let left = owed::list(ledger.readers(), None, 9).await.expect("SQL");
+    let left: Vec<_> = left
+        .rows
+        .iter()
+        .map(|listed| listed.place.call_id())
+        .collect();
     assert_eq!(left, ["other"]);
 
     // Who calls again is recorded again.

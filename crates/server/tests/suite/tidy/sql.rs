@@ -58,6 +58,17 @@ fn wrong(path: &str, line: &str) -> Option<&'static str> {
         Some("speaks SQL outside the store")
     } else if is_source && is_store && SQLITE_ALONE.iter().any(|word| line.contains(word)) {
         Some("is understood by SQLite alone")
+    } else if is_source && is_store && line.contains("FROM (\"") {
+        Some("makes a table of values past the seam")
+    } else if is_source
+        && is_store
+        && !path.starts_with("store/src/db/")
+        && path != "store/src/failure.rs"
+        && ["ErrorKind::Constraint", "ErrorKind::Duplicate"]
+            .iter()
+            .any(|kind| line.contains(kind))
+    {
+        Some("goes on where PostgreSQL has given up the transaction")
     } else if is_source && is_store && has_number(line) {
         Some("numbers a placeholder")
     } else {
@@ -119,6 +130,8 @@ fn what_goes_past_the_seam_is_found() {
     let abroad = Some("speaks SQL outside the store");
     let alone = Some("is understood by SQLite alone");
     let numbered = Some("numbers a placeholder");
+    let table = Some("makes a table of values past the seam");
+    let goes_on = Some("goes on where PostgreSQL has given up the transaction");
     let (journal, ledger) = ("store/src/journal.rs", "server/src/ledger.rs");
     #[rustfmt::skip]
     let rows = [
@@ -139,7 +152,12 @@ fn what_goes_past_the_seam_is_found() {
         ("store/src/maintenance.rs", "conn.execute(sql(\"BEGIN IMMEDIATE\")).await?;", alone),
         ("store/src/meta.rs", "sql(\"SELECT value FROM meta WHERE name = $1\")", numbered),
         ("store/src/records/audit.rs", "\"ORDER BY seq DESC LIMIT $12\"", numbered),
+        ("store/src/records/history.rs", "         a_key = new.column10, b_key = new.column11 FROM (\",", table),
+        ("store/src/record_writes.rs", "Err(error) if error.kind() == ErrorKind::Duplicate => is_alone = true,", goes_on),
         // What is right.
+        ("store/src/records/history.rs", "         end_cause = new.column6 FROM \",", None),
+        ("store/src/records/call/list.rs", ".push(\" FROM (SELECT * FROM call_record LIMIT ?) AS open_call\")", None),
+        ("store/src/failure.rs", "        ErrorKind::Duplicate => {", None),
         (ENGINE, "use sqlx::sqlite::SqliteConnection;", None),
         (ENGINE, "conn.fetch_one(sql(\"PRAGMA journal_mode\")).await?;", None),
         ("server/tests/suite/ledger/faults.rs", "sqlx::SqlitePool::connect(&url)", None),

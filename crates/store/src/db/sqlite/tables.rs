@@ -1,23 +1,53 @@
-//! Of which program the tables of a file are.
+//! Of which program the tables of a file are, and how they become those of this one.
+
+use std::time::Instant;
 
 use sqlx::migrate::MigrateError;
 
-use super::OpenError;
+use super::{FileError, TextOfMigration, migrator};
 use crate::db::{Connection, Error, sql};
 use crate::schema::MIGRATIONS;
 
+/// Brings the tables up to date, and says so in the log, for what is there may take long. New ones take no time.
+pub(super) async fn bring_up_to_date(
+    conn: &mut Connection,
+    migrations: &[TextOfMigration],
+) -> Result<(), FileError> {
+    let known = version(conn).await?.unwrap_or(i64::MAX);
+    for (before, (version, name, _)) in migrations.iter().enumerate() {
+        if *version <= known {
+            continue;
+        }
+        let begin = Instant::now();
+        tracing::info!(
+            version,
+            name,
+            "bringing the tables up to date, which may take minutes; if it is interrupted, the next start begins it again"
+        );
+        let until = migrator(&migrations[..=before]);
+        let done = until.run_direct(None, conn.link.raw(), false).await;
+        done.map_err(refused)?;
+        let seconds = begin.elapsed().as_secs();
+        tracing::info!(version, name, seconds, "the tables are one step further");
+    }
+    // All of a new file; of any other one, whether these are the tables that this program knows.
+    let all = migrator(migrations);
+    let done = all.run_direct(None, conn.link.raw(), false).await;
+    done.map_err(refused)
+}
+
 /// What a failed change of the tables is to people.
-pub(super) fn refused(error: MigrateError) -> OpenError {
+pub(super) fn refused(error: MigrateError) -> FileError {
     match error {
-        MigrateError::VersionMissing(version) => OpenError::Newer(version),
-        other => OpenError::Migrate(other.to_string()),
+        MigrateError::VersionMissing(version) => FileError::Newer(version),
+        other => FileError::Migrate(other.to_string()),
     }
 }
 
 /// Refuses the tables of a newer program to those who only read them.
-pub(super) async fn check_tables(conn: &mut Connection) -> Result<(), OpenError> {
+pub(super) async fn check_tables(conn: &mut Connection) -> Result<(), FileError> {
     match version(conn).await? {
-        Some(version) if Some(version) > known() => Err(OpenError::Newer(version)),
+        Some(version) if Some(version) > known() => Err(FileError::Newer(version)),
         _ => Ok(()),
     }
 }

@@ -81,21 +81,6 @@ async fn the_calls_of_a_person_are_found_by_the_keys_of_that_person_alone() {
 }
 
 #[tokio::test]
-async fn a_person_is_erased_without_a_look_at_the_calls_of_others() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let owned = DataDir::own(dir.path()).expect("nobody else has it");
-    let mut conn = owned.writer().await.expect("a new database opens");
-    let person = PhoneNumber::parse("13900000001").expect("digits");
-    let plan = sqlite::plan(&mut conn, blank(person)).await;
-    let plan = plan.expect("SQL").join("; ");
-    assert!(!plan.contains("SCAN"), "{plan}");
-    for column in KEYS {
-        let search = format!("({column}=?)");
-        assert!(plan.contains(&search), "{plan}");
-    }
-}
-
-#[tokio::test]
 async fn every_filter_of_a_list_is_bounded_by_an_index() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let owned = DataDir::own(dir.path()).expect("nobody else has it");
