@@ -264,19 +264,23 @@ impl Leaf {
             return None;
         }
         let sought = low(key);
-        for (n, lows) in self.lows.chunks_exact(LANES).enumerate() {
-            // Compared without a branch, so that many are at once.
-            if !(lows.iter()).fold(false, |found, &low| found | (low == sought)) {
-                continue;
-            }
-            let found = (n * LANES..(n + 1) * LANES)
-                .take_while(|&place| place < self.len())
-                .find(|&place| self.lows[place] == sought && self.key(place, &key_of) == key);
-            if found.is_some() {
-                return found;
-            }
+        let is_it = |&place: &usize| self.lows[place] == sought && self.key(place, &key_of) == key;
+        // All are compared, and without a branch, so that many are at once and none is guessed wrong.
+        let lanes = self.lows.chunks_exact(LANES).enumerate();
+        let has_it = |lows: &[u16]| lows.iter().fold(false, |any, &low| any | (low == sought));
+        let chunks = lanes.fold(0_u32, |all, (n, lows)| all | u32::from(has_it(lows)) << n);
+        if chunks == 0 {
+            return None;
         }
-        None
+        let first = chunks.trailing_zeros() as usize * LANES;
+        let lows = self.lows.get(first..first + LANES)?.iter().enumerate();
+        let matches = lows.fold(0_u32, |all, (n, &low)| all | u32::from(low == sought) << n);
+        let place = first + matches.trailing_zeros() as usize;
+        if place < self.len() && is_it(&place) {
+            return Some(place);
+        }
+        // Several have these low bits.
+        (0..self.len()).find(is_it)
     }
 
     /// How many keys lie below this one.
