@@ -15,14 +15,18 @@ use crate::product::Slot;
 use crate::refusal::Refusal;
 use crate::state::State;
 
-/// How many numbers one choice looks at before it gives up. A partition of up to
-/// this size is searched in full; in a larger one, giving up wrongly takes a
-/// party that is bound to nearly every number of the partition.
-const TRIES_MAX: usize = 4096;
+/// How many numbers one choice looks at before it gives up, so that calls and other commands do not wait for it: half
+/// of them in the wanted city, where another would do. A partition of up to half this size is searched in full, and a number
+/// that carries nothing fits at once. In a larger one all of whose numbers are in use, giving up wrongly takes a party
+/// that is bound to nearly every number: to 19 of 20, and it happens in one choice of 13.
+const TRIES_MAX: usize = 100;
 
-/// How many ended bindings or cooled numbers one choice tidies up, when
-/// nothing is free.
-const TIDIED_MAX: usize = 256;
+/// How many ended bindings or cooled numbers one choice tidies up, when nothing is free. The earliest come first, so
+/// that those that still cool are looked at after all that can be given out.
+const TIDIED_MAX: usize = 8;
+
+/// How many bindings that are over one bind on a wanted number records the ends of, besides those in its way.
+const ENDS_MAX: usize = 8;
 
 /// A number to bind, and what must be recorded first.
 pub(crate) struct Chosen {
@@ -54,17 +58,22 @@ pub(crate) fn take_explicit(
     if number.locked {
         return Err(Refusal::NumberLocked.into());
     }
+    let is_live = |&place: &u32| state.bindings.expires_at(place) > now;
+    let live = state.places_on(at).filter(is_live).count();
+    // Those in the way first: they must have ended.
+    let in_the_way = proposed.slots().filter_map(|slot| state.slot_at(at, slot));
+    let over = state.places_on(at).filter(|place| !is_live(place));
+    let over = in_the_way
+        .filter(|place| !is_live(place))
+        .chain(over.take(ENDS_MAX));
     let mut before = Vec::new();
-    let mut live = 0;
     let mut cooling_until = number.cooling_until;
-    for binding in state.places_on(at).filter_map(|b| state.binding_at(b)) {
-        if !binding.is_over(now) {
-            live += 1;
-            continue;
-        }
+    for binding in over.filter_map(|place| state.binding_at(place)) {
         let (event, until) = ended(pool, &binding, EndCause::Expired, binding.expires_at, now);
         cooling_until = cooling_until.max(until);
-        before.push(event);
+        if !before.contains(&event) {
+            before.push(event);
+        }
     }
     if cooling_until > now {
         return Err(Refused {
@@ -75,7 +84,7 @@ pub(crate) fn take_explicit(
     if let Some(refusal) = live_conflict(state, at, proposed, now) {
         return Err(Refused { refusal, before });
     }
-    if live >= pool.product.bindings_per_x_max(pool.pairs_max) {
+    if live >= pool.product.bindings_per_x_max(pool.pairs_max) as usize {
         return Err(Refused {
             refusal: Refusal::NumberTaken,
             before,
@@ -105,7 +114,7 @@ pub(crate) fn choose(
         proposed,
         now,
         bindings_max: pool.product.bindings_per_x_max(pool.pairs_max),
-        tries_left: TRIES_MAX,
+        tries_left: TRIES_MAX / 2,
         tidied: Vec::new(),
     };
     let wanted = city.and_then(|city| state.inventory.partition_in(&pool.key, city));
@@ -138,9 +147,12 @@ pub(crate) fn choose(
                 })
                 .unwrap_or(0)
         };
-        search.tries_left = TRIES_MAX;
+        search.tries_left += TRIES_MAX / 2;
         for step in 0..partitions.len() {
             let (name, partition) = partitions[(first + step) % partitions.len()];
+            if search.tries_left == 0 {
+                break;
+            }
             if Some(name) == city {
                 continue;
             }
@@ -194,12 +206,13 @@ impl Search<'_> {
         }
         // A small partition is looked through in full; on a large one every
         // try is a fresh draw, so that a run of taken numbers does
-        // not use the tries up.
+        // not use the tries up. The last tries are of the first numbers, which carry least.
+        let in_full = unordered <= self.tries_left;
         for step in 0..unordered {
-            let n = if unordered <= TRIES_MAX || step == 0 {
-                (drawn + step) % unordered
-            } else {
-                chance.below(unordered)
+            let n = match (in_full, step, self.tries_left) {
+                (true, ..) | (_, 0, _) => (drawn + step) % unordered,
+                (.., left @ 1..=2) => 2 - left,
+                _ => chance.below(unordered),
             };
             let inventory = &self.state.inventory;
             let at = inventory.nth_unordered(partition, n, bindings_max)?;
@@ -283,13 +296,22 @@ impl Search<'_> {
 
     /// Whether a number that is not in the partition could be: it is not locked, and
     /// below the cap without what is over. The cap may have been lowered.
-    fn is_usable(&self, at: At) -> bool {
-        let live = self
-            .state
-            .places_on(at)
-            .filter(|&place| self.state.bindings.expires_at(place) > self.now)
-            .count();
-        !self.state.inventory.is_locked(at) && live < self.bindings_max as usize
+    fn is_usable(&mut self, at: At) -> bool {
+        let state = self.state;
+        if state.inventory.is_locked(at) {
+            return false;
+        }
+        let count = state.inventory.bindings_count(at);
+        if count < self.bindings_max {
+            return true;
+        }
+        // To look at all that a number carries takes as long as to try some others.
+        self.tries_left = self.tries_left.saturating_sub(count as usize / 4);
+        if self.tries_left == 0 {
+            return false;
+        }
+        let is_live = |&place: &u32| state.bindings.expires_at(place) > self.now;
+        state.places_on(at).filter(is_live).count() < self.bindings_max as usize
     }
 
     /// Whether a number can carry the binding, and what must be recorded
@@ -354,14 +376,17 @@ pub(crate) fn live_conflict(
     for slot in proposed.slots() {
         let holder = state
             .slot_at(at, slot)
-            .and_then(|place| state.binding_at(place))
-            .filter(|holder| holder.subs_id != proposed.subs_id && !holder.is_over(now));
-        match (slot, holder) {
-            (_, None) => {}
-            (Slot::Anyone, Some(holder)) if holder.a != proposed.a => {
-                refusal = Some(Refusal::NumberTaken);
-            }
-            (_, Some(_)) => return Some(Refusal::BindConflict),
+            .filter(|&place| state.bindings.expires_at(place) > now)
+            .filter(|&place| state.bindings.id(place) != Some(proposed.subs_id));
+        let Some(holder) = holder else { continue };
+        let is_of_another = || {
+            let holder = state.binding_at(holder);
+            holder.is_some_and(|holder| holder.a != proposed.a)
+        };
+        if slot == Slot::Anyone && is_of_another() {
+            refusal = Some(Refusal::NumberTaken);
+        } else {
+            return Some(Refusal::BindConflict);
         }
     }
     refusal

@@ -46,8 +46,11 @@ pub enum Event {
     },
     /// Ids of commands were forgotten.
     CommandsForgotten {
-        /// Those that could be forgotten by this moment.
+        /// Those that could be forgotten before this moment,
         before: Timestamp,
+        /// and of those that can be forgotten at it, the ones up to this id. Very many may share a moment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        through: Option<CommandId>,
     },
     /// An account was made or changed.
     AccountSet(Account),

@@ -81,33 +81,26 @@ impl Memory {
         Some((key.clone(), seen.until))
     }
 
-    /// Ids whose time is before `before`.
-    pub fn due(&self, before: Timestamp) -> Vec<CommandId> {
-        self.by_time
-            .range(..before)
-            .flat_map(|(_, ids)| ids.iter().copied())
+    /// Ids whose time is before `before`, and of those of that very moment the ones up to `through`.
+    pub fn due(&self, before: Timestamp, through: Option<CommandId>) -> Vec<CommandId> {
+        let earlier = self.by_time.range(..before).flat_map(|(_, ids)| ids);
+        let of_moment = through
+            .and_then(|through| Some(self.by_time.get(&before)?.range(..=through)))
+            .into_iter()
+            .flatten();
+        earlier
+            .chain(of_moment)
+            .copied()
             .inspect(|_| visit())
             .collect()
     }
 
-    /// A moment, not after `now`, before which about `at_most` ids are due (at
-    /// least those of the earliest moment), and how many they are.
-    pub fn due_boundary(&self, now: Timestamp, at_most: usize) -> Option<(Timestamp, usize)> {
-        let mut found: Option<(Timestamp, usize)> = None;
-        for (&until, ids) in self.by_time.range(..now) {
-            visit();
-            let count = found.map_or(0, |(_, count)| count) + ids.len();
-            if found.is_some() && count > at_most {
-                break;
-            }
-            found = Some((until.plus_millis(1), count));
-        }
-        found
-    }
-
-    /// Whether ids are due that were not before `from`.
-    pub fn is_due_between(&self, from: Timestamp, now: Timestamp) -> bool {
-        from < now && self.by_time.range(from..now).next().is_some()
+    /// Those whose time is before `now`, by their time and then by themselves.
+    pub fn due_at(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, CommandId)> + '_ {
+        self.by_time
+            .range(..now)
+            .flat_map(|(&until, ids)| ids.iter().map(move |&id| (until, id)))
+            .inspect(|_| visit())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (CommandId, &AccessKeyId, Timestamp)> {

@@ -48,6 +48,10 @@ use crate::pool::{Pool, PoolRef};
 use crate::refusal::Refusal;
 use crate::state::State;
 
+/// How many things a job does in one command, and how many numbers an operator adds in one, so that nobody waits long
+/// for who holds the state. More is done by many commands, which can share a batch.
+pub const AT_ONCE: u32 = 12;
+
 /// A command that knows what comes of it.
 pub trait TypedCommand: Into<Command> {
     /// What comes of it when it is not refused.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, name_type};
-use crate::product::Product;
+use crate::product::{PAIRS_MAX, Product};
 use crate::tone::RingTones;
 use std::fmt;
 
@@ -21,10 +21,6 @@ impl PoolKey {
         })
     }
 }
-
-/// The most AXB pairs that one X may carry unless a pool says otherwise
-/// (community article 1744014).
-pub const PAIRS_MAX_DEFAULT: u32 = 200;
 
 /// A stock of X numbers of one product, owned by one account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +71,7 @@ impl Pool {
             pick: Pick::Random,
             a_call_back: true,
             cooling_s: 0,
-            pairs_max: PAIRS_MAX_DEFAULT,
+            pairs_max: PAIRS_MAX,
             same_out_order_returns: false,
             ring_timeout_s: 60,
             legacy_type: None,

@@ -26,6 +26,10 @@ named_enum! {
     }
 }
 
+/// The most pairs that one X may carry (community article 1744014); a pool may say fewer. Some looks at a number read
+/// all of them.
+pub const PAIRS_MAX: u32 = 200;
+
 /// What products differ in. What none does yet, such as asking a caller for the digits of an extension, becomes
 /// an item here with the first that does.
 trait Rules {

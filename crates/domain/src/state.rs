@@ -180,15 +180,18 @@ impl State {
             .class(at)
             .and_then(|class| class.pool.as_ref())
             .and_then(|key| self.pool(key));
-        let mut cools = false;
-        for binding in self.places_on(at).filter_map(|b| self.binding_at(b)) {
-            if !binding.is_over(now) {
-                return Some(NumberStatus::Bound);
-            }
-            let cause = EndCause::Expired;
-            cools |= pool
-                .is_some_and(|pool| ended(pool, &binding, cause, binding.expires_at, now).1 > now);
+        let is_live = |place| self.bindings.expires_at(place) > now;
+        if self.places_on(at).any(is_live) {
+            return Some(NumberStatus::Bound);
         }
+        // What other bindings share does not cool.
+        let cooling = pool.filter(|pool| pool.product.cools());
+        let cools = cooling.is_some_and(|pool| {
+            let over = self.places_on(at).filter_map(|b| self.binding_at(b));
+            let mut until =
+                over.map(|over| ended(pool, &over, EndCause::Expired, over.expires_at, now).1);
+            until.any(|until| until > now)
+        });
         Some(if cools {
             NumberStatus::Frozen
         } else {
@@ -259,7 +262,7 @@ impl State {
         };
         let mut found: Vec<Binding> = self
             .places_on(at)
-            .filter_map(|b| self.binding_at(b))
+            .filter_map(|b| self.binding_on(at, x, b))
             .collect();
         found.sort_by_key(|binding| binding.subs_id);
         found
@@ -302,18 +305,18 @@ impl State {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
-    /// The bindings of an account that are over at `now` and not yet swept.
+    /// The bindings of an account that are over at `now` and not yet swept, the earliest first.
     pub(crate) fn over_of_account(
         &self,
         account: &AccountId,
         now: Timestamp,
-    ) -> impl Iterator<Item = Binding> {
+    ) -> impl Iterator<Item = u32> {
         self.bindings_by_account
             .get(account)
             .into_iter()
             .flat_map(move |expiring| expiring.range(..=(now, u32::MAX)))
             .inspect(|_| visit())
-            .filter_map(|&(_, place)| self.binding_at(place))
+            .map(|&(_, place)| place)
     }
 
     /// The pool that X is in, if it is in one.

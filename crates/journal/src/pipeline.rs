@@ -135,8 +135,14 @@ pub enum Output<C> {
         /// With what.
         answer: Result<Outcome, SubmitError>,
     },
+    /// One command is decided and others wait, so that a batch is being gathered. Nothing is to be done; whoever
+    /// guards the machine with a lock may let others look at it before the next output is asked for.
+    Decided {
+        /// How much the command has changed.
+        events: u64,
+    },
     /// The batch in flight is settled: reads that waited for it may go on
-    /// (`durable`), or fail.
+    /// (`durable`), or fail. Reads that must wait from now on wait for the next batch.
     Settled {
         /// Whether it is durable.
         durable: bool,
@@ -208,6 +214,8 @@ pub struct Pipeline<C> {
     state: State,
     tip: Tip,
     queue: VecDeque<Waiting<C>>,
+    /// The batch that takes further commands.
+    gathered: Gathered<C>,
     flight: Option<Flight<C>>,
     mode: Mode,
     outputs: VecDeque<Output<C>>,
@@ -222,6 +230,27 @@ struct Waiting<C> {
     envelope: Box<Envelope>,
     seed: Seed,
     deadline_ms: Option<u64>,
+}
+
+/// A batch while commands are decided into it, one by one.
+#[derive(Debug)]
+struct Gathered<C> {
+    /// When it is decided, the same for all its commands.
+    now: Timestamp,
+    /// Commands looked at.
+    commands: usize,
+    /// What was decided, and what hangs on it; `None` before the first event.
+    batch: Option<(Draft, Flight<C>)>,
+}
+
+impl<C> Default for Gathered<C> {
+    fn default() -> Self {
+        Self {
+            now: Timestamp(0),
+            commands: 0,
+            batch: None,
+        }
+    }
 }
 
 /// The batch that is being appended, and what hangs on it.
@@ -253,6 +282,7 @@ impl<C> Pipeline<C> {
             state,
             tip,
             queue: VecDeque::new(),
+            gathered: Gathered::default(),
             flight: None,
             mode: Mode::Serving,
             outputs: VecDeque::new(),
@@ -292,7 +322,7 @@ impl<C> Pipeline<C> {
     pub fn poll_output(&mut self) -> Option<Output<C>> {
         if self.outputs.is_empty() {
             match self.mode {
-                Mode::Serving if self.flight.is_none() => self.decide_batch(),
+                Mode::Serving if self.flight.is_none() => self.decide_next(),
                 Mode::ReadOnly { probe_at_ms }
                     if self.watch.latest().monotonic_ms >= probe_at_ms =>
                 {
@@ -325,11 +355,10 @@ impl<C> Pipeline<C> {
     }
 
     /// Whether a read that looks at `touch` now may only be answered after the
-    /// batch in flight is settled, and not at all if that fails.
+    /// batch in flight, or being gathered, is settled, and not at all if that fails.
     pub fn must_wait(&self, touch: Touch) -> bool {
-        self.flight
-            .as_ref()
-            .is_some_and(|flight| flight.touched.concerns(touch))
+        let gathered = self.gathered.batch.as_ref().map(|(_, flight)| flight);
+        (self.flight.as_ref().or(gathered)).is_some_and(|flight| flight.touched.concerns(touch))
     }
 
     /// The newest durable batch.
@@ -361,7 +390,10 @@ impl<C> Pipeline<C> {
 
     /// Whether every command taken has been answered.
     pub fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.flight.is_none() && self.outputs.is_empty()
+        self.queue.is_empty()
+            && self.gathered.batch.is_none()
+            && self.flight.is_none()
+            && self.outputs.is_empty()
     }
 
     /// What has been done so far.
@@ -380,23 +412,31 @@ impl<C> Pipeline<C> {
         }
     }
 
-    /// Decides what has queued, on the newest state, into one batch.
-    fn decide_batch(&mut self) {
-        let now = self.watch.for_decisions().max(self.state.now());
-        let mut batch: Option<(Draft, Flight<C>)> = None;
-        for _ in 0..self.limits.batch_commands_max {
-            let is_full = batch
-                .as_ref()
-                .is_some_and(|(draft, _)| draft.bytes() >= self.limits.batch_bytes);
-            if is_full {
-                break;
-            }
-            let Some(waiting) = self.queue.pop_front() else {
-                break;
-            };
-            self.decide_one(waiting, now, &mut batch);
+    /// Decides the next of what has queued, on the newest state, and ends the batch after the last that it takes.
+    fn decide_next(&mut self) {
+        if self.gathered.commands == 0 {
+            self.gathered.now = self.watch.for_decisions().max(self.state.now());
         }
-        if let Some((draft, flight)) = batch {
+        let events_of = |gathered: &Gathered<C>| {
+            let batch = gathered.batch.as_ref();
+            batch.map_or(0, |(_, flight)| flight.events)
+        };
+        let before = events_of(&self.gathered);
+        if let Some(waiting) = self.queue.pop_front() {
+            let mut batch = self.gathered.batch.take();
+            self.decide_one(waiting, self.gathered.now, &mut batch);
+            self.gathered.batch = batch;
+            self.gathered.commands += 1;
+        }
+        let bytes = (self.gathered.batch.as_ref()).map_or(0, |(draft, _)| draft.bytes());
+        let is_full = self.gathered.commands >= self.limits.batch_commands_max
+            || bytes >= self.limits.batch_bytes;
+        if !is_full && !self.queue.is_empty() {
+            let events = events_of(&self.gathered) - before;
+            self.outputs.push_back(Output::Decided { events });
+            return;
+        }
+        if let Some((draft, flight)) = std::mem::take(&mut self.gathered).batch {
             self.flight = Some(flight);
             self.outputs.push_back(Output::Append(draft));
         }
@@ -539,6 +579,7 @@ impl<C> Pipeline<C> {
     fn stop(&mut self, reason: String) {
         self.mode = Mode::Stopped;
         self.queue.clear();
+        self.gathered = Gathered::default();
         self.flight = None;
         self.outputs.push_back(Output::Exit { reason });
     }

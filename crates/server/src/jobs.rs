@@ -17,6 +17,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use futures_util::future::join_all;
+use maskline_domain::ops::AT_ONCE;
 use maskline_domain::{Actor, Envelope, TypedCommand, Work};
 use maskline_journal::pipeline::SubmitError;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +117,28 @@ pub async fn run(
     }
 }
 
+/// Gives a job's command as often as it takes to do `at_most` things. Each does few, so that others look at the state
+/// in between; where the first has left something over, all others are given together and share a write.
+async fn give_all(job: &Job, ledger: &Ledger, at_most: u32) -> Result<Work, SubmitError> {
+    let piece = |done: u32| {
+        let by = Actor::Job {
+            name: job.name.into(),
+        };
+        (job.give)(ledger, by, AT_ONCE.min(at_most - done))
+    };
+    let mut all = piece(0).await?;
+    if !all.more {
+        return Ok(all);
+    }
+    let others = (AT_ONCE..at_most).step_by(AT_ONCE as usize).map(piece);
+    // They are decided in this order. What stands against one is told when it is given again.
+    for Work { count, more } in join_all(others).await.into_iter().flatten() {
+        all.count += count;
+        all.more = more;
+    }
+    Ok(all)
+}
+
 /// Gives a job's command until nothing more is due.
 async fn catch_up(
     job: &Job,
@@ -124,10 +148,7 @@ async fn catch_up(
     stop: &CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let by = Actor::Job {
-            name: job.name.into(),
-        };
-        match (job.give)(ledger, by, at_most).await {
+        match give_all(job, ledger, at_most).await {
             Ok(Work { count, more }) => {
                 metrics.count(job.name, "done", count);
                 if !more {

@@ -158,7 +158,7 @@ struct Shared {
 
 struct Core {
     pipeline: Pipeline<Caller>,
-    /// Becomes `Some` when the batch in flight is settled: whether it is
+    /// Becomes `Some` when the batch in flight, or else the next, is settled: whether it is
     /// durable.
     append_outcome: watch::Receiver<Option<bool>>,
 }

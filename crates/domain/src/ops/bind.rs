@@ -15,7 +15,10 @@ use crate::state::State;
 
 /// The most ends that one bind records to make room in a quota. Only a quota that was lowered below what
 /// an account has needs more than one.
-const ENDS_MAX: usize = 1_024;
+const ENDS_MAX: usize = 8;
+/// How many bindings one bind counts that are over and not yet recorded. Where there are more, which the job that
+/// records them has in hand, binds are refused until it comes to an end.
+const OVER_MAX: usize = 200;
 
 /// The order of checks is the vendor's, as far as it is known (`errors`,
 /// "Suggested precedence for a bind").
@@ -109,15 +112,16 @@ fn room_in_quota(state: &State, pool: &Pool, now: Timestamp) -> Result<Vec<Event
         return Ok(Vec::new());
     };
     let excess = excess as usize;
-    let before: Vec<Event> = state
-        .over_of_account(&pool.account, now)
+    let over = || state.over_of_account(&pool.account, now);
+    let before: Vec<Event> = over()
         .take(excess.min(ENDS_MAX))
+        .filter_map(|place| state.binding_at(place))
         .filter_map(|binding| {
             let pool = state.pool_of(binding.x)?;
             Some(ended(pool, &binding, EndCause::Expired, binding.expires_at, now).0)
         })
         .collect();
-    if before.len() < excess {
+    if over().take(excess.min(OVER_MAX)).count() < excess {
         let refusal = Refusal::BindingsFull;
         return Err(Refused { refusal, before });
     }

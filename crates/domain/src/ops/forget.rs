@@ -12,17 +12,20 @@ pub struct ForgetCommands {
 }
 
 pub(super) fn forget_commands(on: &Circumstances<'_>, asked: &ForgetCommands) -> Decided<Work> {
-    let memory = &on.state.memory;
-    let Some((before, count)) = memory.due_boundary(on.now, asked.at_most as usize) else {
-        let nothing = Work {
-            count: 0,
-            more: false,
-        };
-        return Ok((Vec::new(), nothing));
-    };
+    let mut due = on.state.memory.due_at(on.now);
+    let mut last = None;
+    let mut count = 0;
+    for due in due.by_ref().take(asked.at_most as usize) {
+        last = Some(due);
+        count += 1;
+    }
     let work = Work {
-        count: count as u32,
-        more: memory.is_due_between(before, on.now),
+        count,
+        more: due.next().is_some(),
     };
-    Ok((vec![Event::CommandsForgotten { before }], work))
+    let event = last.map(|(before, id)| Event::CommandsForgotten {
+        before,
+        through: Some(id),
+    });
+    Ok((event.into_iter().collect(), work))
 }

@@ -22,6 +22,10 @@ const PLACE_BYTES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddNumbers(pub Vec<Number>);
 
+/// The most bindings that are over and not yet recorded on one number that is taken away; one with more is in use
+/// until the job that records them has come to it.
+const ENDS_MAX: usize = 8;
+
 /// Take X numbers away; at most [`EVENTS_MAX`], none of them bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseNumbers(pub Vec<PhoneNumber>);
@@ -75,6 +79,10 @@ pub(super) fn release(
         let number = state
             .number(x)
             .ok_or(AdminRefusal::NotFound { what: "number" })?;
+        let in_use = AdminRefusal::InUse { what: "number" };
+        if state.bindings_count_on(x) as usize > ENDS_MAX {
+            return Err(in_use.into());
+        }
         let pool = number.class.pool.and_then(|key| state.pool(&key));
         for binding in state.bindings_on(x) {
             match pool {
@@ -83,7 +91,7 @@ pub(super) fn release(
                     let at = binding.expires_at;
                     events.push(overdue::ended(pool, &binding, cause, at, now).0);
                 }
-                _ => return Err(AdminRefusal::InUse { what: "number" }.into()),
+                _ => return Err(in_use.into()),
             }
         }
         events.push(Event::NumberReleased { x });

@@ -3,14 +3,13 @@
 use crate::event::Event;
 use crate::ops::{Circumstances, Decided};
 use crate::pool::Pool;
+use crate::product::PAIRS_MAX;
 use crate::refusal::AdminRefusal;
 
 /// The longest cooling time: a year.
 const COOLING_S_MAX: u32 = 366 * 24 * 3600;
 /// The longest ring time.
 const RING_TIMEOUT_S_MAX: u16 = 180;
-/// The most pairs on one X.
-const PAIRS_MAX: u32 = 4000;
 
 /// Make or change a pool. Account and product of a pool never change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub(super) fn set_pool(on: &Circumstances<'_>, SetPool(pool): &SetPool) -> Decid
         return malformed("ring time-out", "1 to 180 seconds");
     }
     if !(1..=PAIRS_MAX).contains(&pool.pairs_max) {
-        return malformed("pairs per number", "1 to 4000");
+        return malformed("pairs per number", "1 to 200");
     }
     if pool.legacy_type.as_ref().is_some_and(|t| t.len() > 64) {
         return malformed("legacy type", "at most 64 bytes");

@@ -1,7 +1,7 @@
 //! AXB: A and B, and nobody else, reach each other through X. One X carries
 //! many pairs, none of whose numbers repeat.
 
-use super::{Caller, Claim, Destination, RingKeys, Role, Rules};
+use super::{Caller, Claim, Destination, PAIRS_MAX, RingKeys, Role, Rules};
 
 pub(super) struct Axb;
 
@@ -20,7 +20,7 @@ impl Rules for Axb {
     const TAKES_DTMF_CONFIG: bool = true;
 
     fn bindings_per_x_max(pairs_max: u32) -> u32 {
-        pairs_max.max(1)
+        pairs_max.clamp(1, PAIRS_MAX)
     }
 
     fn destination(caller: &Caller) -> Destination {

@@ -75,8 +75,8 @@ impl State {
                 },
                 undo,
             ),
-            Event::CommandsForgotten { before } => {
-                for id in self.memory.due(*before) {
+            Event::CommandsForgotten { before, through } => {
+                for id in self.memory.due(*before, *through) {
                     self.unset(RowKey::Command(id), undo);
                 }
             }

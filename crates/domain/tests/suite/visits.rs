@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex};
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::*;
 use maskline_domain::pool::Pick;
+use maskline_domain::product::PAIRS_MAX;
 use maskline_domain::routing::{RouteQuery, explain, route};
 use maskline_domain::*;
 use maskline_fixtures::domain::{
@@ -23,8 +24,12 @@ const SLACK: u64 = 24;
 /// In this pool the longest idle number is given out.
 const IDLE_POOL: &str = "FC3";
 const CITIES: u64 = 20;
-/// So many are due for each job.
-const DUE: u32 = 10;
+/// So many are due for each job, at the least: more than one command of a job does.
+const DUE: u64 = 100;
+/// In this pool every number carries a pair of [`busy`], so that there is none for another.
+const BUSY_POOL: &str = "FC4";
+/// A number of it, which carries as many pairs as one may, all of them over.
+const FULL: u64 = 7;
 
 fn sizes() -> [u64; 2] {
     let Ok(sizes) = std::env::var("MASKLINE_VISITS_SIZES") else {
@@ -54,12 +59,18 @@ fn b(n: u64) -> PhoneNumber {
     number(&format!("13{n:09}"))
 }
 
+/// Party to a pair on each number of [`BUSY_POOL`].
+fn busy() -> PhoneNumber {
+    number("15999999999")
+}
+
 fn id(n: u64) -> SubsId {
     SubsId(SubsId::earliest_at(NOON).0 - 100_000_000 + n)
 }
 
 /// A state with `size` numbers and bindings: half of [`POOL`] is bound, with one order for all; a tenth cools. Each
-/// number of [`PAIR_POOL`] carries a pair, the whole stock is for sale, and so many ids are remembered.
+/// number of [`PAIR_POOL`] and of [`BUSY_POOL`] carries a pair, the whole stock is for sale, and so many ids are
+/// remembered.
 fn state(size: u64) -> State {
     let mut state = State::default();
     let mut apply = |event: Event| state.apply(&event);
@@ -69,6 +80,7 @@ fn state(size: u64) -> State {
         (POOL, Product::Axn, Pick::Random),
         (PAIR_POOL, Product::Axb, Pick::Random),
         (IDLE_POOL, Product::Axn, Pick::LongestIdle),
+        (BUSY_POOL, Product::Axb, Pick::Random),
     ] {
         apply(Event::PoolSet(Pool {
             pick,
@@ -78,14 +90,15 @@ fn state(size: u64) -> State {
         }));
     }
     let far = NOON.plus_millis(HOUR_MS);
+    let quarter = size / 4;
+    let is_over = |n: u64| n < 3 * quarter && n.is_multiple_of(size / DUE / 2);
     let bound = |n: u64, binding: Binding| {
         Event::Bound(Box::new(Binding {
             subs_id: id(n),
             created_at: NOON.plus_millis(-2 * HOUR_MS),
-            expires_at: if n.is_multiple_of(size / u64::from(DUE)) {
-                NOON
-            } else {
-                far
+            expires_at: match is_over(n) || binding.expires_at == NOON {
+                true => NOON,
+                false => far,
             },
             extras: Extras {
                 out_order_id: Some("one for all".into()),
@@ -94,12 +107,11 @@ fn state(size: u64) -> State {
             ..binding
         }))
     };
-    let quarter = size / 4;
     for n in 0..2 * quarter {
         let is_bound = n.is_multiple_of(2);
         apply(Event::NumberSet(Number {
             cooling_until: match n % 10 {
-                1 if n < 10 * u64::from(DUE) => NOON,
+                1 if n < 10 * DUE => NOON,
                 1 => far,
                 _ => Timestamp(0),
             },
@@ -130,8 +142,30 @@ fn state(size: u64) -> State {
         apply(Event::CommandAnswered {
             id: CommandId(n),
             key: AccessKeyId::new(KEY),
-            until: NOON.plus_millis(n as i64 - i64::from(DUE)),
+            // Many at a moment.
+            until: match n < DUE {
+                true => NOON.plus_millis(-1),
+                false => NOON.plus_millis(n as i64),
+            },
         });
+    }
+    for n in 0..quarter {
+        apply(Event::NumberSet(idle_number(x(4, n), BUSY_POOL, &city(n))));
+        let of = |a, b| Binding {
+            product: Product::Axb,
+            b: Some(b),
+            ..binding(x(4, n), a)
+        };
+        apply(bound(4 * quarter + n, of(busy(), b(n))));
+    }
+    for n in 1..u64::from(PAIRS_MAX) {
+        let over = Binding {
+            product: Product::Axb,
+            b: Some(b(n)),
+            expires_at: NOON,
+            ..binding(x(4, FULL), a(n))
+        };
+        apply(bound(5 * quarter + n, over));
     }
     state
 }
@@ -193,6 +227,14 @@ fn no_read_looks_at_more_where_there_is_more() {
         ("the first numbers", read(|s| s.numbers().take(100).count())),
         ("a binding", read(|s| s.binding(id(2)))),
         ("the bindings of a number", read(|s| s.bindings_on(x(1, 3)))),
+        (
+            "the bindings of a full number",
+            read(|s| s.bindings_on(x(4, FULL))),
+        ),
+        (
+            "what a full number is doing",
+            read(|s| s.number_status(x(4, FULL), NOON)),
+        ),
         (
             "a page of bindings",
             read(|s| s.bindings_below(id(500)).take(100).count()),
@@ -259,10 +301,24 @@ fn by<C: TypedCommand + Clone + 'static>(by: Actor, command: C) -> Case {
     })
 }
 
+/// A command that is refused.
+fn refused(refusal: Refusal, command: impl TypedCommand) -> Case {
+    let envelope = operator(command).untyped();
+    Box::new(move |state: &mut State| {
+        let (visits, undo) = give_for(state, &envelope, Err(&refusal));
+        state.undo(undo);
+        visits
+    })
+}
+
 fn give(state: &mut State, envelope: &Envelope) -> (u64, Undo) {
+    give_for(state, envelope, Ok(()))
+}
+
+fn give_for(state: &mut State, envelope: &Envelope, expected: Result<(), &Refusal>) -> (u64, Undo) {
     counted(|| {
         let decision = decide(state, envelope, NOON, 7);
-        decision.answer.expect("nothing refuses it");
+        assert_eq!(decision.answer.as_ref().map(|_| ()), expected);
         let mut undo = Undo::default();
         for event in &decision.events {
             undo.append(state.apply_undoable(event));
@@ -330,9 +386,20 @@ fn no_command_looks_at_more_where_there_is_more() {
         x: x(0, 2),
     };
     let longest_idle = changed(POOL, Product::Axn, |pool| pool.pick = Pick::LongestIdle);
+    let busy_pair = |change: &dyn Fn(&mut BindRequest)| {
+        let (a, b) = (busy(), Some(b(9_000_001)));
+        let mut request = bind_request(BUSY_POOL, Product::Axb, a, b);
+        change(&mut request);
+        Box::new(request)
+    };
+    let lowered = SetAccount(Account {
+        bindings_max: Some(1),
+        ..account(ACCOUNT)
+    });
+    let stock = |numbers: std::ops::Range<u64>| numbers.map(|n| x(3, n)).collect();
     let random = changed(IDLE_POOL, Product::Axn, |_| ());
     let fewer = changed(PAIR_POOL, Product::Axb, |pool| pool.pairs_max = 1);
-    let more = changed(PAIR_POOL, Product::Axb, |pool| pool.pairs_max = 4_000);
+    let more = changed(PAIR_POOL, Product::Axb, |pool| pool.pairs_max = PAIRS_MAX);
     let request = |change: fn(&mut BindRequest)| Box::new(bind(change));
     check(vec![
         ("bind any", asked(request(|_| ()))),
@@ -365,6 +432,35 @@ fn no_command_looks_at_more_where_there_is_more() {
         ),
         ("bind a pair", asked(Box::new(pair.clone()))),
         ("bind the longest idle", asked(Box::new(idle.clone()))),
+        (
+            "bind where the party is on every number",
+            refused(Refusal::NoNumberLeft, busy_pair(&|_| ())),
+        ),
+        (
+            "bind in a city where the party is on every number",
+            refused(
+                Refusal::NoNumberLeft,
+                busy_pair(&|r| r.city = Some(City::new("city-3"))),
+            ),
+        ),
+        (
+            "bind on a full number, all over",
+            asked(busy_pair(&|r| {
+                r.a = as_party(a(9_000_001));
+                r.x = Some(x(4, FULL));
+            })),
+        ),
+        (
+            "bind below a quota that was lowered",
+            Box::new(move |state: &mut State| {
+                let (_, undo) = give(state, &operator(lowered.clone()).untyped());
+                let bind = operator(Box::new(bind(|_| ()))).untyped();
+                let (visits, undo_bind) = give_for(state, &bind, Err(&Refusal::BindingsFull));
+                state.undo(undo_bind);
+                state.undo(undo);
+                visits
+            }),
+        ),
         ("unbind", asked(unbind)),
         (
             "change an end",
@@ -410,19 +506,34 @@ fn no_command_looks_at_more_where_there_is_more() {
         ("change a number", operated(AddNumbers(vec![known]))),
         ("release a number", operated(ReleaseNumbers(vec![x(0, 5)]))),
         (
+            "add as many numbers as go at once",
+            operated(AddNumbers(
+                (0..u64::from(AT_ONCE))
+                    .map(|n| idle_number(x(8, n), POOL, &city(n)))
+                    .collect(),
+            )),
+        ),
+        (
+            "release as many numbers as go at once",
+            operated(ReleaseNumbers(stock(0..u64::from(AT_ONCE)))),
+        ),
+        (
             "release a number of the stock",
             operated(ReleaseNumbers(vec![x(3, 5)])),
         ),
         (
-            "expire all that is due",
-            operated(ExpireDue { at_most: 200 }),
+            "expire what goes at once",
+            operated(ExpireDue { at_most: AT_ONCE }),
         ),
         ("expire some", operated(ExpireDue { at_most: 3 })),
-        ("thaw all that is due", operated(ThawDue { at_most: 200 })),
+        (
+            "thaw what goes at once",
+            operated(ThawDue { at_most: AT_ONCE }),
+        ),
         ("thaw some", operated(ThawDue { at_most: 3 })),
         (
-            "forget all that is due",
-            operated(ForgetCommands { at_most: 200 }),
+            "forget what goes at once",
+            operated(ForgetCommands { at_most: AT_ONCE }),
         ),
         ("forget some", operated(ForgetCommands { at_most: 3 })),
         (

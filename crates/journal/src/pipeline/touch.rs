@@ -1,5 +1,7 @@
 //! What a batch in flight may have changed under a reader's eyes.
 
+use std::collections::BTreeSet;
+
 use maskline_domain::{Event, PhoneNumber};
 
 /// What a read looks at, and so for what it must wait.
@@ -15,13 +17,17 @@ pub enum Touch {
     Scan,
 }
 
-/// What the batch in flight has touched. Small: at most as many numbers as the batch
-/// has events. Numbers are noted for each event and looked up for few reads, so they
-/// lie in no order and perhaps twice: a look at a thousand takes less than noting a
-/// few in a set.
+/// How many numbers lie in a list. They are noted for each event and looked up for few reads, so that a look at so
+/// many takes less than noting a few in a set.
+const LISTED_MAX: usize = 256;
+
+/// What the batch in flight, or one that is being gathered, has touched: at most as many numbers as it has events.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
-    numbers: Vec<PhoneNumber>,
+    /// The first, in no order and perhaps twice.
+    listed: Vec<PhoneNumber>,
+    /// The others. Nothing ever goes through them one by one.
+    others: BTreeSet<PhoneNumber>,
     lists: bool,
 }
 
@@ -36,7 +42,7 @@ impl Touched {
             | Event::NumberThawed { .. }
             | Event::Bound(_)
             | Event::BindingChanged(_)
-            | Event::Ended { .. } => self.numbers.extend(event.x()),
+            | Event::Ended { .. } => event.x().into_iter().for_each(|x| self.note(x)),
             // What every request and every route reads.
             Event::AccountSet(_)
             | Event::KeySet(_)
@@ -59,11 +65,22 @@ impl Touched {
         }
     }
 
+    fn note(&mut self, x: PhoneNumber) {
+        if self.listed.last() == Some(&x) {
+            return;
+        }
+        if self.listed.len() < LISTED_MAX {
+            self.listed.push(x);
+        } else {
+            self.others.insert(x);
+        }
+    }
+
     pub fn concerns(&self, touch: Touch) -> bool {
         match touch {
             Touch::None => false,
             Touch::Lists => self.lists,
-            Touch::Number(x) => self.lists || self.numbers.contains(&x),
+            Touch::Number(x) => self.lists || self.listed.contains(&x) || self.others.contains(&x),
             Touch::Scan => true,
         }
     }

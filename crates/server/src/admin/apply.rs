@@ -1,10 +1,13 @@
 //! Carrying a document out: plan on a copy, then one command after the other.
 
+use std::ops::ControlFlow;
+
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use maskline_domain::Command;
-use maskline_domain::ops::{AddNumbers, ReleaseNumbers};
-use maskline_journal::pipeline::Touch;
+use maskline_domain::ops::{AT_ONCE, AddNumbers, ReleaseNumbers};
+use maskline_journal::pipeline::{SubmitError, Touch};
 
 use super::auth::Operator;
 use super::document::Document;
@@ -12,7 +15,7 @@ use super::plan::{Change, KnownNumbers, NewKey, Verb, lists, number_rows, number
 use super::{Admin, AdminError};
 
 /// How many numbers are looked up at once.
-const NUMBERS_AT_A_TIME: usize = 5_000;
+const NUMBERS_AT_A_TIME: usize = 128;
 
 /// What a document did, or with `dry_run` would do.
 #[derive(Debug, Serialize)]
@@ -56,12 +59,18 @@ pub async fn apply(
         .read(Touch::Lists, |state, now| (lists(state), now))
         .await?;
     // In pieces, since nothing is written while somebody looks at the state.
-    for piece in numbers.chunks(NUMBERS_AT_A_TIME) {
-        let rows = ledger
-            .read(Touch::Scan, |state, _| number_rows(state, piece))
-            .await?;
-        rows.into_iter().for_each(|row| copy.restore(row));
-    }
+    let mut pieces = numbers.chunks(NUMBERS_AT_A_TIME);
+    let mut rows = Vec::new();
+    ledger
+        .read_in_steps(Touch::Scan, |state, _| match pieces.next() {
+            None => ControlFlow::Break(()),
+            Some(piece) => {
+                rows.extend(number_rows(state, piece));
+                ControlFlow::Continue(())
+            }
+        })
+        .await?;
+    rows.into_iter().for_each(|row| copy.restore(row));
     let (sealer, permissions) = (admin.sealer.clone(), admin.permissions.clone());
     let planning = move || plan(copy, &document, mode.known, (&sealer, &permissions), now);
     let mut plan = tokio::task::spawn_blocking(planning)
@@ -81,8 +90,7 @@ pub async fn apply(
     for step in plan.steps {
         let numbers = numbers_in(&step.command);
         if !dry_run {
-            let done = admin.ledger.submit(operator.envelope(step.command)).await;
-            if let Err(error) = done {
+            if let Err(error) = submit(admin, operator, step.command).await {
                 let done = applied.changes.len();
                 let what = &step.change.what;
                 let mut reason =
@@ -107,6 +115,31 @@ pub async fn apply(
         tracing::info!(changes = total, "a document was applied");
     }
     Ok(applied)
+}
+
+/// Gives a command to the ledger; one about many numbers in pieces, which share a write, so that others look at the
+/// state in between.
+async fn submit(admin: &Admin, operator: &Operator, command: Command) -> Result<(), SubmitError> {
+    fn pieces<N: Clone, C: Into<Command>>(numbers: &[N], make: fn(Vec<N>) -> C) -> Vec<Command> {
+        let pieces = numbers.chunks(AT_ONCE as usize);
+        pieces.map(|piece| make(piece.to_vec()).into()).collect()
+    }
+    let commands = match command {
+        Command::AddNumbers(AddNumbers(numbers)) => pieces(&numbers, AddNumbers),
+        Command::ReleaseNumbers(ReleaseNumbers(numbers)) => pieces(&numbers, ReleaseNumbers),
+        other => vec![other],
+    };
+    let is_one = commands.len() == 1;
+    let given = |command: &Command| admin.ledger.submit(operator.envelope(command.clone()));
+    let done = join_all(commands.iter().map(given)).await;
+    for (command, done) in commands.iter().zip(done) {
+        match done {
+            // Too many pieces for the queue: one after the other.
+            Err(SubmitError::Busy) if !is_one => given(command).await?,
+            done => done?,
+        };
+    }
+    Ok(())
 }
 
 fn numbers_in(command: &Command) -> usize {

@@ -262,7 +262,7 @@ pub struct JobSettings {
     pub enabled: bool,
     /// How often a job looks for work, in milliseconds.
     pub interval_ms: u32,
-    /// How much one job does in one command at most.
+    /// How much one job gives to the writer at a time, in commands that each do little.
     pub batch_max: u32,
 }
 

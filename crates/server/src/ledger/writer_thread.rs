@@ -20,6 +20,7 @@ use maskline_store::failure::{self, Done};
 use maskline_store::maintenance::do_maintenance;
 use maskline_store::record_writes::write_records;
 use maskline_store::{journal, meta};
+use parking_lot::RwLockWriteGuard;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,12 @@ const MAINTENANCE_EVERY: Duration = Duration::from_millis(20);
 const MAINTENANCE_SHARE: u32 = 12;
 /// a larger one when a snapshot presses.
 const MAINTENANCE_SHARE_PRESSING: u32 = 2;
+/// While it decides a batch, the state is let go after so many commands and events: to hand it over costs as much as
+/// some commands, and so many look at fewer than a thousand things, with the last of them one that does
+/// [`AT_ONCE`](maskline_domain::ops::AT_ONCE) things.
+const HELD_WORK: u64 = 12;
+/// And in any case after so long: a refusal without events may have looked at much.
+const HELD_FOR: Duration = Duration::from_micros(100);
 /// Commands taken out of the channel at a time.
 const TAKEN_AT_A_TIME: usize = 512;
 /// What a commit adds to the log besides the batch itself, in bytes: pages of
@@ -122,9 +129,11 @@ enum Wanted {
 impl Thread {
     fn new(parts: Parts) -> Self {
         let now = Instant::now();
+        let append_outcome = watch::channel(None).0;
+        parts.shared.core.write().append_outcome = append_outcome.subscribe();
         Self {
             parts,
-            append_outcome: watch::channel(None).0,
+            append_outcome,
             answers: Vec::new(),
             records_taken: Vec::with_capacity(RECORDS_AT_A_TIME),
             records_since: now,
@@ -184,27 +193,34 @@ impl Thread {
         let now = clocks::read();
         let mut wanted = Wanted::Nothing;
         let mut core = self.parts.shared.core.write();
-        let visited = visits::count();
+        let (mut work, mut held_since, mut visited) = (0, Instant::now(), visits::count());
         core.pipeline.handle_input(Input::Tick, now);
         for input in inputs {
             core.pipeline.handle_input(input, now);
         }
-        self.parts.shared.note_visits(visited);
         while let Some(output) = core.pipeline.poll_output() {
             match output {
                 Output::Answer { caller, answer } => self.answers.push((caller, answer)),
+                // A large batch takes longer to decide than a call or a request should wait.
+                Output::Decided { events } => {
+                    work += 1 + events;
+                    if work >= HELD_WORK || held_since.elapsed() >= HELD_FOR {
+                        self.parts.shared.note_visits(visited);
+                        RwLockWriteGuard::bump(&mut core);
+                        (work, held_since, visited) = (0, Instant::now(), visits::count());
+                    }
+                }
                 Output::Settled { durable } => {
                     self.append_outcome.send_replace(Some(durable));
-                }
-                Output::Append(draft) => {
                     self.append_outcome = watch::channel(None).0;
                     core.append_outcome = self.append_outcome.subscribe();
-                    wanted = Wanted::Append(draft);
                 }
+                Output::Append(draft) => wanted = Wanted::Append(draft),
                 Output::Probe => wanted = Wanted::Probe,
                 Output::Exit { reason } => return Err(Unknown(reason)),
             }
         }
+        self.parts.shared.note_visits(visited);
         let serving = core.pipeline.takes_commands();
         let tip = core.pipeline.tip().seq;
         drop(core);

@@ -12,4 +12,5 @@ mod mutations;
 mod ownership;
 mod store;
 mod traps;
+mod visits;
 mod world;

@@ -1,5 +1,7 @@
 //! What several subjects need of the server: ledgers in directories of their own, and a master key.
 
+use futures_util::future::join_all;
+use maskline_domain::{Envelope, TypedCommand};
 use maskline_server::config::Settings;
 use maskline_server::ledger::{Ledger, Options, Running};
 use maskline_server::seal::{MasterKeys, Sealer};
@@ -24,4 +26,14 @@ pub fn options(dir: &Path) -> Options {
 
 pub async fn open(dir: &Path) -> (Ledger, Running) {
     Ledger::open(options(dir)).await.expect("it opens")
+}
+
+/// Gives commands together, none of which may be refused.
+pub async fn all_done<C: TypedCommand>(ledger: &Ledger, commands: Vec<Envelope<C>>) {
+    let answers = commands.into_iter().map(|command| ledger.submit(command));
+    for answer in join_all(answers).await {
+        if let Err(error) = answer {
+            panic!("it is refused: {error}");
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Model {
                     pool.ring_timeout_s == 0 || pool.ring_timeout_s > 180,
                     MALFORMED,
                 )?;
-                unless(pool.pairs_max == 0 || pool.pairs_max > 4000, MALFORMED)?;
+                unless(pool.pairs_max == 0 || pool.pairs_max > 200, MALFORMED)?;
                 let before = self.pools.get(&pool.key);
                 if before == Some(pool) {
                     return done(Vec::new());
@@ -222,6 +222,8 @@ impl Model {
         for &x in &numbers {
             unless(!self.numbers.contains_key(&x), NOT_FOUND)?;
             unless(self.live_on(x, now).next().is_some(), IN_USE)?;
+            // Very many that are over are recorded by their job first.
+            unless(self.on(x).count() > 8, IN_USE)?;
         }
         done(
             numbers

@@ -42,7 +42,7 @@ pub fn is_of_a_party(there: &Binding, wanted: &Binding) -> bool {
 pub fn room_on(pool: &Pool) -> usize {
     match pool.product {
         Product::Axn => 1,
-        Product::Axb => pool.pairs_max as usize,
+        Product::Axb => pool.pairs_max.min(200) as usize,
     }
 }
 

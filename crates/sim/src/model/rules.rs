@@ -49,7 +49,7 @@ pub enum ExpectedOutcome {
     /// So many numbers that have cooled are put back.
     Thawed(Work),
     /// So many ids are forgotten: all whose time is before the moment.
-    Forgotten(Work, Option<Timestamp>),
+    Forgotten(Work, Option<(Timestamp, CommandId)>),
     /// A new epoch.
     NewEpoch,
 }
@@ -493,27 +493,16 @@ impl Model {
     }
 
     fn rule_forget(&self, at_most: u32, now: Timestamp) -> ExpectedOutcome {
-        let mut times: Vec<Timestamp> = self
+        let mut due: Vec<(Timestamp, CommandId)> = self
             .commands
-            .values()
-            .map(|(_, until)| *until)
-            .filter(|until| *until < now)
+            .iter()
+            .map(|(id, (_, until))| (*until, *id))
+            .filter(|(until, _)| *until < now)
             .collect();
-        times.sort_unstable();
-        // All ids of one moment go together, and those of the first always.
-        let mut count = 0;
-        while count < times.len() {
-            let of_moment = times.iter().filter(|time| **time == times[count]).count();
-            if count > 0 && count + of_moment > at_most as usize {
-                break;
-            }
-            count += of_moment;
-        }
-        let work = Work {
-            count: count as u32,
-            more: times.len() > count,
-        };
-        ExpectedOutcome::Forgotten(work, count.checked_sub(1).map(|last| times[last]))
+        due.sort_unstable();
+        let work = work(due.len(), at_most);
+        let last = work.count.checked_sub(1).map(|last| due[last as usize]);
+        ExpectedOutcome::Forgotten(work, last)
     }
 
     /// The binding that must lose its claims before `binding` can have them:

@@ -202,9 +202,10 @@ impl Model {
                 })?;
                 Ok(Outcome::Worked(work))
             }
-            ExpectedOutcome::Forgotten(work, newest) => {
-                let expected = newest.map(|newest| Event::CommandsForgotten {
-                    before: newest.plus_millis(1),
+            ExpectedOutcome::Forgotten(work, last) => {
+                let expected = last.map(|(before, id)| Event::CommandsForgotten {
+                    before,
+                    through: Some(id),
                 });
                 hold(own.pop_front() == expected.as_ref(), Law::OnceOnly, || {
                     format!("not what may be forgotten, which is {expected:?}")
@@ -337,8 +338,11 @@ impl Model {
             Event::CommandAnswered { id, key, until } => {
                 self.commands.insert(*id, (key.clone(), *until));
             }
-            Event::CommandsForgotten { before } => {
-                self.commands.retain(|_, (_, until)| *until >= *before);
+            Event::CommandsForgotten { before, through } => {
+                let up_to = |id| through.is_some_and(|through| id <= through);
+                self.commands.retain(|id, (_, until)| {
+                    *until > *before || (*until == *before && !up_to(*id))
+                });
             }
             Event::AccountSet(account) => {
                 self.accounts.insert(account.id.clone(), account.clone());
@@ -444,7 +448,7 @@ impl ExpectedOutcome {
             ExpectedOutcome::Done(events) => events.len(),
             ExpectedOutcome::Bound { .. } | ExpectedOutcome::NewEpoch => 1,
             ExpectedOutcome::Expired(work) | ExpectedOutcome::Thawed(work) => work.count as usize,
-            ExpectedOutcome::Forgotten(_, newest) => usize::from(newest.is_some()),
+            ExpectedOutcome::Forgotten(_, last) => usize::from(last.is_some()),
         }
     }
 

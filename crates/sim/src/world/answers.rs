@@ -85,6 +85,7 @@ impl World {
     /// Carries out all that the machine wants, except to finish an append.
     pub(super) fn drain(&mut self) -> Held {
         let mut round = None;
+        let mut gathers = false;
         let mut released: Vec<(Caller, Answer)> = Vec::new();
         loop {
             let Some(machine) = &mut self.machine else {
@@ -94,17 +95,16 @@ impl World {
             let output = machine.poll_output();
             let decided = queued.saturating_sub(machine.queued());
             if decided > 0 {
-                if let Some(round) = round.take() {
+                if let Some(round) = round.take_if(|_| !gathers) {
                     self.close(round, None)?;
                 }
+                gathers = false;
                 let known = self.queue.len();
                 hold(decided <= known, Law::RightAnswer, || {
                     format!("{decided} commands were decided, but only {known} wait")
                 })?;
-                round = Some(Round {
-                    decided: self.queue.drain(..decided).collect(),
-                    answers: Vec::new(),
-                });
+                let round: &mut Round = round.get_or_insert_default();
+                round.decided.extend(self.queue.drain(..decided));
             }
             match output {
                 None => break,
@@ -116,6 +116,10 @@ impl World {
                     Some(round) => round.answers.push((caller, answer)),
                     None => released.push((caller, answer)),
                 },
+                Some(Output::Decided { .. }) => {
+                    gathers = true;
+                    self.read_meanwhile()?;
+                }
                 Some(Output::Settled { durable }) => self.settle_reads(durable)?,
                 Some(Output::Probe) => self.probing = true,
                 Some(Output::Exit { reason }) => {

@@ -55,6 +55,20 @@ impl World {
         self.look(&read)
     }
 
+    /// Reads a number while a batch is being gathered. What that batch does is in no model yet, so who must wait does
+    /// not look, whatever fault is planted.
+    pub(super) fn read_meanwhile(&mut self) -> Held {
+        let nth = self.tally.reads as usize % self.model.numbers.len().max(1);
+        let (Some(&x), Some(machine)) = (self.model.numbers.keys().nth(nth), &self.machine) else {
+            return Ok(());
+        };
+        let read = Read::Number(x);
+        match machine.must_wait(read.touch()) {
+            true => Ok(()),
+            false => self.look(&read),
+        }
+    }
+
     /// The batch in flight is settled: reads go on or fail.
     pub(super) fn settle_reads(&mut self, durable: bool) -> Held {
         for read in std::mem::take(&mut self.reads) {

@@ -98,6 +98,7 @@ impl Machine {
                     self.pending = Some(draft.seal(&Zstd));
                 }
                 Output::Answer { caller, answer } => self.answers.push((caller, answer)),
+                Output::Decided { .. } => {}
                 Output::Settled { durable } => self.settled.push(durable),
                 Output::Probe => self.probes += 1,
                 Output::Exit { reason } => self.exit = Some(reason),

@@ -3,7 +3,7 @@
 use maskline_domain::ops::{ExpireDue, SetEmergencyNumbers};
 use maskline_domain::{Outcome, Refusal, SubsId, Work};
 use maskline_journal::Append;
-use maskline_journal::pipeline::{Input, Limits, PROBE_EVERY_MS, SubmitError, Touch};
+use maskline_journal::pipeline::{Input, Limits, Output, PROBE_EVERY_MS, SubmitError, Touch};
 
 use crate::machine::{Answer, LIMITS, Machine, not_written};
 use crate::world::{bind, hopeless, operator, unbind};
@@ -303,6 +303,48 @@ fn reads_wait_only_for_what_is_in_flight_under_their_eyes() {
     assert_eq!(waits(&machine), [false, true, true, true, true]);
     machine.settle(not_written());
     assert_eq!(waits(&machine), [false; 5]);
+}
+
+#[test]
+fn who_looks_between_two_commands_of_a_batch_waits_for_what_the_first_did() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let touches = [Touch::Lists, Touch::Number(x(0)), Touch::Number(x(1))];
+    let waits = |machine: &Machine| touches.map(|touch| machine.pipeline.must_wait(touch));
+    let before = machine.rows();
+
+    for n in [0, 1] {
+        machine.submit(bind(1, Some(x(n)), expires_at));
+    }
+    let output = machine.pipeline.poll_output();
+    assert!(
+        matches!(output, Some(Output::Decided { events: 1 })),
+        "{output:?}"
+    );
+    assert_eq!(waits(&machine), [false, true, false]);
+    assert!(machine.pipeline.must_wait(Touch::Scan));
+    assert!(!machine.pipeline.is_idle());
+
+    machine.drain();
+    assert_eq!(waits(&machine), [false, true, true]);
+    machine.settle(not_written());
+    assert_eq!(waits(&machine), [false; 3]);
+    assert_eq!(machine.rows(), before);
+}
+
+#[test]
+fn what_a_large_batch_touches_is_known_as_exactly_as_what_a_small_one_does() {
+    let mut machine = Machine::founded(1_500);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let touched = 0..1_500;
+    for n in touched.clone().step_by(3) {
+        machine.submit(bind(1_000 + n, Some(x(n)), expires_at));
+    }
+    machine.drain();
+    for n in touched {
+        let waits = machine.pipeline.must_wait(Touch::Number(x(n)));
+        assert_eq!(waits, n.is_multiple_of(3), "number {n}");
+    }
 }
 
 #[test]
