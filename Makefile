@@ -49,7 +49,7 @@ outside: ## The tests from outside, on the real binary (ARGS="-k word" to choose
 test: tools lint unit outside ## Everything that must hold before a change lands
 
 .PHONY: campaign
-campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 10^4 explained states, 200 kills, 12,000 calls (SEED=...)
+campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 10^4 explained states, looks at 10^6 numbers, 200 kills, 12,000 calls (SEED=...)
 	MASKLINE_TEST_BIN=$(RELEASE_BIN) scripts/campaign $(SEED)
 
 .PHONY: bench
@@ -59,6 +59,7 @@ bench: build ## The benchmarks behind docs/performance.md
 	cargo bench --locked -p maskline-store --bench start
 	cargo bench --locked -p maskline-server --bench writer
 	cargo bench --locked -p maskline-server --bench http
+	cargo bench --locked -p maskline-server --bench beside
 	$(MAKE) bench-calls
 
 .PHONY: bench-calls
