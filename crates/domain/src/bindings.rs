@@ -6,15 +6,18 @@ use hashbrown::HashTable;
 
 use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
+use crate::hashed::Hashed;
 use crate::inventory::{At, hash_u64};
 use crate::number::PhoneNumber;
 use crate::ordered::Ordered;
 use crate::product::{Claim, Product, Slot};
-use crate::slab::{NONE, Slab};
+use crate::slab::{Column, NONE, Slab};
 use crate::visits::visit;
 
-/// A binding as it lies in memory: 64 bytes and, if it carries any, its extras.
+/// A binding as it lies in memory: 64 bytes, which are one line of the processor's cache, and, if it carries any, its
+/// extras.
 #[derive(Debug, Clone)]
+#[repr(align(64))]
 struct Cell {
     subs_id: SubsId,
     a: PhoneNumber,
@@ -32,6 +35,15 @@ struct Cell {
     ring_timeout_s: u8,
 }
 
+/// What a look-up needs to know of the X of a binding, so that it need not read the number. Beside the cell, for which
+/// it would be too much; both are read at once.
+#[derive(Debug, Clone, Copy)]
+#[repr(Rust, packed(4))]
+struct OnX {
+    x: PhoneNumber,
+    class: u32,
+}
+
 const RECORD: u8 = 1;
 const SPEECH: u8 = 2;
 const RINGS: u8 = 4;
@@ -40,14 +52,17 @@ const RINGS: u8 = 4;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bindings {
     cells: Slab<Cell>,
+    on_x: Column<OnX>,
     by_id: HashTable<u32>,
     in_order: Ordered<SubsId>,
-    /// (X, slot) → binding. A binding that holds the slot of anyone is kept
-    /// with its number and found there, so none of its slots has an entry here.
-    by_slot: HashTable<Entry>,
+    /// (X, slot) → binding. A binding that holds the slot of anyone is found
+    /// by its X, so none of its slots has an entry here.
+    by_slot: Hashed,
+    /// The digits of X → the binding that holds the slot of anyone.
+    by_x: Hashed,
     /// Those that carry an OutOrderId, by the hash of their terms and by id.
     by_order: BTreeSet<(u64, SubsId, u32)>,
-    /// Whether bindings are left out of `by_id`, `in_order` and `by_slot` for now; see [`Bindings::index_all`].
+    /// Whether bindings are left out of `by_id`, `in_order`, `by_slot` and `by_x` for now; see [`Bindings::index_all`].
     is_unindexed: bool,
 }
 
@@ -102,7 +117,7 @@ fn entries(
 fn slot_hash(x: At, slot: Slot) -> u64 {
     let packed = match slot {
         Slot::Party(party) => party.packed(),
-        // Kept with the number, never here.
+        // Found by X, never here.
         Slot::Anyone => 0,
     };
     hash_u64(packed ^ (u64::from(x) << 32 | u64::from(x)).rotate_left(17))
@@ -132,6 +147,7 @@ impl Bindings {
             by_id,
             in_order,
             by_slot,
+            by_x,
             ..
         } = self;
         let places = || (0..cells.len() as u32).filter_map(|at| Some((at, cells.get(at)?)));
@@ -144,16 +160,25 @@ impl Bindings {
         for (at, cell) in places() {
             in_order.insert(cell.subs_id, at, id_of);
         }
-        let hash_of = |entry: &Entry| entry_hash(cells, *entry);
         let entries = || {
             places().flat_map(|(at, cell)| {
                 let entries = entries(cell.product, cell.a, cell.b);
                 entries.map(move |(claim, slot)| (slot_hash(cell.x, slot), Entry::new(at, claim)))
             })
         };
-        by_slot.reserve(entries().count(), hash_of);
+        by_slot.make_room(entries().count());
         for (hash, entry) in entries() {
-            by_slot.insert_unique(hash, entry, hash_of);
+            by_slot.insert(hash, entry.0, |entry| entry_hash(cells, Entry(entry)));
+        }
+        let holds_anyone =
+            |cell: &Cell| (cell.product.claim_of(Slot::Anyone, cell.a, cell.b)).is_some();
+        let of_anyone = || places().filter(|(_, cell)| holds_anyone(cell));
+        by_x.make_room(of_anyone().count());
+        let of_anyone: Vec<u32> = of_anyone().map(|(at, _)| at).collect();
+        for at in of_anyone {
+            if let Some(x) = self.on_x.get(at).map(|on| on.x) {
+                self.set_holder_of_anyone(x, Some(at));
+            }
         }
     }
 
@@ -177,11 +202,39 @@ impl Bindings {
     pub fn holder(&self, x: At, slot: Slot) -> Option<u32> {
         self.by_slot
             .find(slot_hash(x, slot), |entry| {
+                let entry = Entry(entry);
                 self.cells
                     .get(entry.at())
                     .is_some_and(|cell| cell.x == x && entry.slot(cell) == Some(slot))
             })
-            .map(|entry| entry.at())
+            .map(|entry| Entry(entry).at())
+    }
+
+    /// The binding that holds the slot of anyone on X.
+    pub fn holder_of_anyone(&self, x: PhoneNumber) -> Option<u32> {
+        let is_on_x = |at| self.on_x.get(at).is_some_and(|on| { on.x } == x);
+        self.by_x.find(hash_u64(x.packed()), is_on_x)
+    }
+
+    /// Notes that another binding on X holds the slot of anyone, or none does.
+    pub fn set_holder_of_anyone(&mut self, x: PhoneNumber, holder: Option<u32>) {
+        if self.is_unindexed {
+            return;
+        }
+        let hash = hash_u64(x.packed());
+        if let Some(before) = self.holder_of_anyone(x) {
+            self.by_x.remove(hash, before);
+        }
+        let on_x = &self.on_x;
+        let hash_of = |at| hash_u64(on_x.get(at).map_or(0, |on| { on.x }.packed()));
+        if let Some(at) = holder {
+            self.by_x.insert(hash, at, hash_of);
+        }
+    }
+
+    /// The class of the number that carries a binding.
+    pub fn class(&self, at: u32) -> Option<u32> {
+        self.on_x.get(at).map(|on| on.class)
     }
 
     /// Those that carry an OutOrderId and whose terms have this hash, by id.
@@ -211,14 +264,14 @@ impl Bindings {
             .map_or(Timestamp(0), |cell| cell.expires_at)
     }
 
-    /// The binding in full but for its owner; `x` gives the digits of a position.
+    /// The binding in full but for its owner.
     // Written out, as is the packing in `insert`: a field that neither keeps would be lost.
-    pub fn get(&self, at: u32, x: impl FnOnce(At) -> PhoneNumber) -> Option<Binding> {
+    pub fn get(&self, at: u32) -> Option<Binding> {
         let cell = self.cells.get(at)?;
         Some(Binding {
             subs_id: cell.subs_id,
             product: cell.product,
-            x: x(cell.x),
+            x: self.on_x.get(at)?.x,
             a: cell.a,
             b: cell.b,
             created_at: cell.created_at,
@@ -232,8 +285,12 @@ impl Bindings {
         })
     }
 
-    /// Adds a binding at the head of the list of its X; gives its position.
-    pub fn insert(&mut self, binding: Binding, x: At, next: u32) -> u32 {
+    /// Adds a binding at the head of the list of its X, a number of this class; gives its position.
+    pub fn insert(&mut self, binding: Binding, x: At, class: u32, next: u32) -> u32 {
+        let on = OnX {
+            x: binding.x,
+            class,
+        };
         let is_order = binding.extras.out_order_id.is_some();
         let order = is_order.then(|| binding.terms_hash());
         let Binding {
@@ -277,6 +334,7 @@ impl Bindings {
         if let Some(cell) = self.cells.get_mut(next) {
             cell.previous = at;
         }
+        self.on_x.set(at, on);
         let Self {
             cells,
             by_id,
@@ -284,6 +342,7 @@ impl Bindings {
             by_slot,
             by_order,
             is_unindexed,
+            ..
         } = self;
         if let Some(terms_hash) = order {
             by_order.insert((terms_hash, subs_id, at));
@@ -296,7 +355,9 @@ impl Bindings {
         in_order.insert(subs_id, at, id_of);
         for (claim, slot) in entries(product, a, b) {
             let entry = Entry::new(at, claim);
-            by_slot.insert_unique(slot_hash(x, slot), entry, |entry| entry_hash(cells, *entry));
+            by_slot.insert(slot_hash(x, slot), entry.0, |entry| {
+                entry_hash(cells, Entry(entry))
+            });
         }
         at
     }
@@ -307,12 +368,7 @@ impl Bindings {
         let Some(x) = self.x(at) else { return head };
         for (claim, slot) in entries(binding.product, binding.a, binding.b) {
             let entry = Entry::new(at, claim);
-            let entry = self
-                .by_slot
-                .find_entry(slot_hash(x, slot), |&other| other == entry);
-            if let Ok(entry) = entry {
-                entry.remove();
-            }
+            self.by_slot.remove(slot_hash(x, slot), entry.0);
         }
         if let Ok(entry) = self
             .by_id
@@ -340,21 +396,31 @@ impl Bindings {
         }
     }
 
-    /// Notes that the number which carries this binding has another position now.
-    pub fn move_x(&mut self, at: u32, x: At) {
-        let Self { cells, by_slot, .. } = self;
+    /// Notes that the number which carries this binding has another position or class now.
+    pub fn move_x(&mut self, at: u32, x: At, class: u32) {
+        let Self {
+            cells,
+            by_slot,
+            on_x,
+            ..
+        } = self;
+        if let Some(on) = on_x.get_mut(at) {
+            on.class = class;
+        }
         let Some(cell) = cells.get_mut(at) else {
             return;
         };
         let (product, a, b) = (cell.product, cell.a, cell.b);
         let before = std::mem::replace(&mut cell.x, x);
         for (claim, slot) in entries(product, a, b) {
+            by_slot.remove(slot_hash(before, slot), Entry::new(at, claim).0);
+        }
+        // Not before all are out: those that are in must stand by the hash that they have now.
+        for (claim, slot) in entries(product, a, b) {
             let entry = Entry::new(at, claim);
-            let found = by_slot.find_entry(slot_hash(before, slot), |&other| other == entry);
-            if let Ok(found) = found {
-                found.remove();
-            }
-            by_slot.insert_unique(slot_hash(x, slot), entry, |entry| entry_hash(cells, *entry));
+            by_slot.insert(slot_hash(x, slot), entry.0, |entry| {
+                entry_hash(cells, Entry(entry))
+            });
         }
     }
 
@@ -373,6 +439,11 @@ impl Bindings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_binding_lies_in_one_line_of_the_cache() {
+        assert_eq!(Slab::<Cell>::PLACE_SIZE, 64);
+    }
 
     #[test]
     fn an_entry_keeps_every_claim_at_every_position() {

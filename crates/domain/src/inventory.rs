@@ -184,6 +184,15 @@ impl Inventory {
         self.blocks.x(at)
     }
 
+    /// By which a class is found again.
+    pub fn class_id(&self, at: At) -> Option<u32> {
+        self.blocks.class(at)
+    }
+
+    pub fn class_by_id(&self, id: u32) -> Option<&NumberClass> {
+        self.classes.get(id as usize).map(|class| &class.class)
+    }
+
     pub fn class(&self, at: At) -> Option<&NumberClass> {
         self.class_of(at).map(|class| &class.class)
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use crate::binding::{Binding, Restriction, SubsId};
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
-use crate::pool::{Pool, PoolKey};
+use crate::pool::PoolKey;
 use crate::product::{Caller, Destination, Role, Slot};
 use crate::state::State;
 use crate::tone::Scene;
@@ -168,18 +168,14 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
         situation,
         binding: binding.map(Box::new),
     };
-    let Some(at) = state.inventory.find(query.x) else {
+    let Some(dialled) = state.dialled(query.x) else {
         notes.add(|| Step::X {
             x: query.x,
             pool: None,
         });
         return refuse(Situation::XUnknown, None);
     };
-    let pool: Option<&Pool> = state
-        .inventory
-        .class(at)
-        .and_then(|class| class.pool.as_ref())
-        .and_then(|key| state.pool(key));
+    let pool = dialled.pool;
     notes.add(|| Step::X {
         x: query.x,
         pool: pool.map(|pool| pool.key.clone()),
@@ -190,8 +186,8 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     let slots = [query.caller.map(Slot::Party), Some(Slot::Anyone)];
     let mut hit = None;
     for slot in slots.into_iter().flatten() {
-        let held = state.slot_at(at, slot);
-        let held = held.and_then(|place| state.binding_on(at, query.x, place));
+        let held = state.slot_of(&dialled, slot);
+        let held = held.and_then(|at| state.binding_in(at, pool));
         notes.add(|| Step::SlotTried {
             slot,
             held_by: held.as_ref().map(|binding| binding.subs_id),

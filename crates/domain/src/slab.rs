@@ -35,6 +35,10 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    /// What a value costs, in bytes.
+    #[cfg(test)]
+    pub const PLACE_SIZE: usize = size_of::<Place<T>>();
+
     pub fn len(&self) -> usize {
         self.len
     }
@@ -100,6 +104,47 @@ impl<T> Slab<T> {
         visit();
         let at = at as usize;
         self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
+    }
+}
+
+/// Values beside those of a [`Slab`], at the same positions: what is read at once with them, or seldom. Nothing tells
+/// which are in use; the slab does.
+#[derive(Debug, Clone)]
+pub(crate) struct Column<T> {
+    chunks: Vec<Vec<T>>,
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new() }
+    }
+}
+
+impl<T> Column<T> {
+    pub fn get(&self, at: u32) -> Option<&T> {
+        let at = at as usize;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        let at = at as usize;
+        self.chunks.get_mut(at / CHUNK)?.get_mut(at % CHUNK)
+    }
+
+    /// Sets what stands at a position of the slab, be it old or the one just added.
+    pub fn set(&mut self, at: u32, value: T) {
+        if let Some(kept) = self.get_mut(at) {
+            *kept = value;
+            return;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
+            let room = if self.chunks.is_empty() { 64 } else { CHUNK };
+            self.chunks.push(Vec::with_capacity(room));
+        }
+        let chunks = self.chunks.len();
+        let chunk = self.chunks.last_mut().expect("one was just made");
+        debug_assert_eq!(at as usize, (chunks - 1) * CHUNK + chunk.len());
+        chunk.push(value);
     }
 }
 

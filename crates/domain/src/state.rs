@@ -21,6 +21,7 @@ use crate::binding::{Binding, EndCause, Owner, SubsId};
 use crate::bindings::Bindings;
 use crate::clock::Timestamp;
 use crate::command::CommandId;
+use crate::due::DueAt;
 use crate::inventory::{At, City, Inventory, Number, NumberKind, NumberStatus};
 use crate::memory::Memory;
 use crate::number::PhoneNumber;
@@ -49,7 +50,7 @@ pub struct State {
     imports: BTreeMap<Box<str>, u64>,
     /// Of each account that has bindings: when each ends, and its place; over but not yet swept ones too.
     /// Follows from the bindings.
-    bindings_by_account: BTreeMap<AccountId, BTreeSet<(Timestamp, u32)>>,
+    bindings_by_account: BTreeMap<AccountId, BTreeSet<DueAt<Timestamp>>>,
     pub(crate) inventory: Inventory,
     pub(crate) bindings: Bindings,
     pub(crate) memory: Memory,
@@ -67,6 +68,21 @@ pub struct Clock {
     pub last_subs_id: u64,
     /// How many restores there have been.
     pub epoch: u32,
+}
+
+/// An X number as a look-up found it.
+pub(crate) struct Dialled<'a> {
+    /// Its pool, if it is in one.
+    pub pool: Option<&'a Pool>,
+    held: Held,
+}
+
+#[derive(Clone, Copy)]
+enum Held {
+    /// By the binding that holds the slot of anyone, and no other.
+    ByOne(u32),
+    /// By whoever has the slot of each caller on the number that stands here.
+    BySlots(At),
 }
 
 /// Content: reading.
@@ -262,7 +278,7 @@ impl State {
         };
         let mut found: Vec<Binding> = self
             .places_on(at)
-            .filter_map(|b| self.binding_on(at, x, b))
+            .filter_map(|b| self.binding_at(b))
             .collect();
         found.sort_by_key(|binding| binding.subs_id);
         found
@@ -276,8 +292,7 @@ impl State {
 
     /// The binding that holds a slot of X, over or not.
     pub fn slot(&self, x: PhoneNumber, slot: Slot) -> Option<Binding> {
-        let at = self.inventory.find(x)?;
-        self.binding_at(self.slot_at(at, slot)?)
+        self.binding_at(self.slot_of(&self.dialled(x)?, slot)?)
     }
 
     /// Whether a command of this id was decided and must not come again.
@@ -314,9 +329,9 @@ impl State {
         self.bindings_by_account
             .get(account)
             .into_iter()
-            .flat_map(move |expiring| expiring.range(..=(now, u32::MAX)))
+            .flat_map(move |expiring| expiring.range(..=DueAt::last_of(now)))
             .inspect(|_| visit())
-            .map(|&(_, place)| place)
+            .map(|due| due.at())
     }
 
     /// The pool that X is in, if it is in one.
@@ -325,29 +340,60 @@ impl State {
     }
 
     pub(crate) fn binding_at(&self, at: u32) -> Option<Binding> {
-        let x = self.bindings.x(at)?;
-        self.binding_on(x, self.inventory.x(x), at)
+        let class = self.bindings.class(at)?;
+        self.binding_in(at, self.pool_of_class(class))
     }
 
-    /// The same of one on an X whose position and digits are known: nothing has to be read to find these.
-    pub(crate) fn binding_on(&self, x: At, digits: PhoneNumber, at: u32) -> Option<Binding> {
-        let mut binding = self.bindings.get(at, |_| digits)?;
-        binding.owner = self.pool_at(x).map(Owner::of);
+    /// The same where its pool is known.
+    pub(crate) fn binding_in(&self, at: u32, pool: Option<&Pool>) -> Option<Binding> {
+        let mut binding = self.bindings.get(at)?;
+        binding.owner = pool.map(Owner::of);
         Some(binding)
     }
 
     fn pool_at(&self, x: At) -> Option<&Pool> {
-        self.pool(self.inventory.class(x)?.pool.as_ref()?)
+        self.pool_of_class(self.inventory.class_id(x)?)
     }
 
+    fn pool_of_class(&self, class: u32) -> Option<&Pool> {
+        self.pool(self.inventory.class_by_id(class)?.pool.as_ref()?)
+    }
+
+    /// What was dialled, if it is a number of ours.
+    pub(crate) fn dialled(&self, x: PhoneNumber) -> Option<Dialled<'_>> {
+        // Where somebody holds the slot of anyone, their binding tells all, and the number is not read.
+        let anyone = self.bindings.holder_of_anyone(x);
+        if let Some(anyone) = anyone
+            && let Some(class) = self.bindings.class(anyone)
+        {
+            return Some(Dialled {
+                pool: self.pool_of_class(class),
+                held: Held::ByOne(anyone),
+            });
+        }
+        let at = self.inventory.find(x)?;
+        Some(Dialled {
+            pool: self.pool_at(at),
+            held: Held::BySlots(at),
+        })
+    }
+
+    /// The binding that holds a slot of what was dialled.
+    pub(crate) fn slot_of(&self, dialled: &Dialled<'_>, slot: Slot) -> Option<u32> {
+        match (dialled.held, slot) {
+            (Held::ByOne(at), Slot::Anyone) => Some(at),
+            // X is theirs alone.
+            (Held::ByOne(at), Slot::Party(_)) => Some(at).filter(|_| self.bindings.holds(at, slot)),
+            (Held::BySlots(_), Slot::Anyone) => None,
+            (Held::BySlots(at), Slot::Party(_)) => self.bindings.holder(at, slot),
+        }
+    }
+
+    /// The same of the number that stands at `x`.
     pub(crate) fn slot_at(&self, x: At, slot: Slot) -> Option<u32> {
         let anyone = Some(self.inventory.anyone(x)).filter(|&at| at != NONE);
-        match (slot, anyone) {
-            (Slot::Anyone, _) => anyone,
-            // Where somebody holds the slot of anyone, X is theirs alone.
-            (_, Some(at)) => anyone.filter(|_| self.bindings.holds(at, slot)),
-            (_, None) => self.bindings.holder(x, slot),
-        }
+        let held = anyone.map_or(Held::BySlots(x), Held::ByOne);
+        self.slot_of(&Dialled { pool: None, held }, slot)
     }
 
     pub(crate) fn places_on(&self, x: At) -> impl Iterator<Item = u32> + '_ {

@@ -6,6 +6,7 @@ use super::{Clock, Row, RowKey, State};
 use crate::account::{AccessKeyId, Account};
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
+use crate::due::DueAt;
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
@@ -273,20 +274,24 @@ impl State {
             .map(Row::from)
     }
 
-    /// Puts a number in. When that moves it to another position or partition, its bindings are told so.
+    /// Puts a number in. When that moves it to another position, class or partition, its bindings are told so.
     fn put_number(&mut self, number: Number) -> Option<Number> {
         let x = number.x;
+        let place = |state: &Self, at| (at, state.inventory.class_id(at));
         let at_before = self.inventory.find(x);
+        let before = at_before.map(|at| place(self, at));
         let partition_before = at_before.and_then(|at| self.inventory.partition_of(at));
         let old = self.inventory.put(number);
         let at = self.inventory.find(x)?;
-        if at_before.is_none_or(|before| before == at) {
+        let now = place(self, at);
+        let (_, Some(class)) = now else { return old };
+        if before.is_none_or(|before| before == now) {
             return old;
         }
         let partition_now = self.inventory.partition_of(at);
         let bindings: Vec<u32> = self.places_on(at).collect();
         for binding in bindings {
-            self.bindings.move_x(binding, at);
+            self.bindings.move_x(binding, at, class);
             if partition_before == partition_now {
                 continue;
             }
@@ -308,16 +313,21 @@ impl State {
         };
         let expires_at = binding.expires_at;
         let holds_anyone = binding.slots().any(|slot| slot == Slot::Anyone);
+        let Some(class) = self.inventory.class_id(x) else {
+            return;
+        };
         let head = self.inventory.first_binding(x);
         let count = self.inventory.bindings_count(x);
-        let at = self.bindings.insert(binding, x, head);
+        let digits = binding.x;
+        let at = self.bindings.insert(binding, x, class, head);
         if let Some(account) = self.pool_at(x).map(|pool| pool.account.clone()) {
             let of_account = self.bindings_by_account.entry(account).or_default();
-            of_account.insert((expires_at, at));
+            of_account.insert(DueAt::new(expires_at, at));
         }
         self.inventory.set_bindings(x, at, count + 1);
         if holds_anyone {
             self.inventory.set_anyone(x, at);
+            self.bindings.set_holder_of_anyone(digits, Some(at));
         }
         if let Some(partition) = self.inventory.partition_of(x) {
             self.inventory.expiring.insert(partition, expires_at, at);
@@ -333,7 +343,7 @@ impl State {
         if let Some(owner) = &binding.owner
             && let Some(of_account) = self.bindings_by_account.get_mut(&owner.account)
         {
-            of_account.remove(&(binding.expires_at, at));
+            of_account.remove(&DueAt::new(binding.expires_at, at));
             if of_account.is_empty() {
                 self.bindings_by_account.remove(&owner.account);
             }
@@ -341,6 +351,7 @@ impl State {
         let head = self.bindings.remove(at, &binding, head);
         if self.inventory.anyone(x) == at {
             self.inventory.set_anyone(x, NONE);
+            self.bindings.set_holder_of_anyone(binding.x, None);
         }
         self.inventory
             .set_bindings(x, head, count.saturating_sub(1));

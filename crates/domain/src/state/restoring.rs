@@ -10,6 +10,7 @@ use super::{Row, State};
 use crate::account::AccountId;
 use crate::binding::Binding;
 use crate::clock::Timestamp;
+use crate::due::DueAt;
 use crate::inventory::At;
 use crate::product::Slot;
 
@@ -69,7 +70,10 @@ impl Restoring {
         let expires_at = binding.expires_at;
         let holds_anyone = binding.slots().any(|slot| slot == Slot::Anyone);
         let (head, count) = (inventory.first_binding(x), inventory.bindings_count(x));
-        let at = bindings.insert(binding, x, head);
+        let Some(class) = inventory.class_id(x) else {
+            return;
+        };
+        let at = bindings.insert(binding, x, class, head);
         inventory.set_bindings(x, at, count + 1);
         if holds_anyone {
             inventory.set_anyone(x, at);
@@ -101,7 +105,8 @@ impl Restoring {
         for (account, mut ends) in by_account {
             // Runs that are in their order already.
             ends.sort();
-            let ends = ends.into_iter().collect();
+            let ends = ends.into_iter().map(|(moment, at)| DueAt::new(moment, at));
+            let ends = ends.collect();
             state.bindings_by_account.insert(account, ends);
         }
         state

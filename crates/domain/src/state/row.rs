@@ -168,11 +168,11 @@ impl State {
             .chain(self.pools.values().cloned().map(Row::from))
             .chain(self.trunks.values().cloned().map(Row::from))
             .chain(self.numbers().map(Row::Number))
-            .chain(self.bindings.iter().filter_map(|at| {
+            .chain(
                 self.bindings
-                    .get(at, |x| self.inventory.x(x))
-                    .map(Row::from)
-            }))
+                    .iter()
+                    .filter_map(|at| self.bindings.get(at).map(Row::from)),
+            )
             .chain(commands.into_iter().map(|(id, key, until)| Row::Command {
                 id,
                 key: key.clone(),
