@@ -173,7 +173,13 @@ fn same_when_restored(world: &World) {
             let later = world.now.plus_millis(HOUR_MS / 2);
             let of_account = state.bindings_of_account(&AccountId::new("acme"));
             let rows: Vec<Row> = state.rows().collect();
-            (rows, stock, of_account, state.overdue(later, usize::MAX))
+            let slots = |binding: Binding| {
+                let slots = binding.slots().map(|slot| state.slot(binding.x, slot));
+                slots.collect::<Vec<_>>()
+            };
+            let held: Vec<_> = state.bindings().map(slots).collect();
+            let overdue = state.overdue(later, usize::MAX);
+            (rows, stock, of_account, held, overdue)
         };
         assert_eq!(told(&restored), told(&applied));
 
