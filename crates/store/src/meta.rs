@@ -31,11 +31,11 @@ pub async fn set(conn: &mut Connection, name: &str, value: &str) -> Result<(), E
     Ok(())
 }
 
-/// Writes something of no meaning, durably.
+/// Writes something of no meaning, durably, in a transaction of its own.
 ///
 /// # Errors
 /// Those of the database: the disk is still not to be written to.
 pub async fn probe(conn: &mut Connection, at: i64) -> Result<(), Error> {
     let value = format!("{at} {}", "x".repeat(PROBE_BYTES));
-    set(conn, PROBE, &value).await
+    set(conn.outside().await?, PROBE, &value).await
 }

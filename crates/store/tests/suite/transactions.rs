@@ -45,6 +45,12 @@ async fn what_is_written_after_a_transaction_that_was_given_up_is_no_part_of_it(
         assert_eq!(tip_of_others(&store).await, seq, "it is durable");
     }
     give_up(&mut store.conn).await;
+    meta::probe(&mut store.conn, 5).await.expect("written");
+    let readers = store.owned.readers(1).await.expect("readable");
+    let mut reader = readers.acquire().await.expect("one is free");
+    let probed = meta::get(&mut reader, "probe").await.expect("SQL");
+    assert!(probed.is_some_and(|probed| probed.starts_with("5 ")));
+    give_up(&mut store.conn).await;
     let kept = store.conn.transaction(async |conn: &mut Connection| {
         meta::set(conn, "kept", "yes").await?;
         Ok(7)
