@@ -1,6 +1,7 @@
 //! The tables, as migrations of one text for every engine.
 //!
-//! The engines' words for one type differ: what SQLite calls BLOB is BYTEA to PostgreSQL. Nothing else is translated.
+//! The engines' words for one type differ: what SQLite calls BLOB is BYTEA to PostgreSQL. They are written in SQLite's,
+//! and nothing is translated yet; another engine has to translate that word, in casts too, and no other.
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
