@@ -18,7 +18,7 @@ pub mod chance;
 pub mod clock;
 pub mod command;
 pub mod event;
-mod inventory;
+pub mod inventory;
 pub mod number;
 pub mod ops;
 pub mod pool;
