@@ -89,20 +89,17 @@ pub async fn apply(
     };
     for step in plan.steps {
         let numbers = numbers_in(&step.command);
-        if !dry_run {
-            if let Err(error) = submit(admin, operator, step.command).await {
-                let done = applied.changes.len();
-                let what = &step.change.what;
-                let mut reason =
-                    format!("{what}: {error}; {done} of {total} changes were made before");
-                if !applied.new_keys.is_empty() {
-                    reason.push_str("; delete new keys, whose secrets nobody has seen");
-                }
-                return Err(match AdminError::from(error) {
-                    AdminError::Unavailable(_) => AdminError::Unavailable(reason),
-                    _ => AdminError::Refused(reason),
-                });
+        if !dry_run && let Err(error) = submit(admin, operator, step.command).await {
+            let done = applied.changes.len();
+            let what = &step.change.what;
+            let mut reason = format!("{what}: {error}; {done} of {total} changes were made before");
+            if !applied.new_keys.is_empty() {
+                reason.push_str("; delete new keys, whose secrets nobody has seen");
             }
+            return Err(match AdminError::from(error) {
+                AdminError::Unavailable(_) => AdminError::Unavailable(reason),
+                _ => AdminError::Refused(reason),
+            });
         }
         applied.numbers_changed += numbers;
         if step.change.verb == Verb::Create {
