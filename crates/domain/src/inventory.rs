@@ -2,7 +2,7 @@
 //!
 //! An idle number costs its digits and its part of a block's header, nine bytes, one entry of six bytes in the order
 //! of the digits, and a sixteenth of its block's place among those that have a free one. Only where a number of a
-//! chunk is bound, locked, cooling or has a known idle time do its numbers have links; see [`blocks`].
+//! chunk is bound, locked, cooling or has a known idle time do its numbers have links; see `blocks`.
 
 mod blocks;
 mod by_digits;
