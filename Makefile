@@ -54,9 +54,11 @@ campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 
 
 .PHONY: bench
 bench: build ## The benchmarks behind docs/performance.md
+	-scripts/install-bench-tools
 	cargo bench --locked -p maskline-domain --bench routing
 	cargo bench --locked -p maskline-store --bench forms
 	cargo bench --locked -p maskline-store --bench start
+	cargo bench --locked -p maskline-store --bench lists
 	cargo bench --locked -p maskline-server --bench writer
 	cargo bench --locked -p maskline-server --bench http
 	cargo bench --locked -p maskline-server --bench beside

@@ -270,3 +270,63 @@ fn moment(text: &str) -> Result<Timestamp, AdminError> {
 fn fault(error: db::Error) -> AdminError {
     AdminError::Internal(format!("call records: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maskline_domain::call::Stage;
+    use std::collections::BTreeSet;
+
+    fn call(n: i64) -> LiveCall {
+        LiveCall {
+            // Most came in one millisecond.
+            call_id: format!("call-{:05}", n * 7_919 % 99_991),
+            stage: Stage::Talking,
+            arrived_at: Timestamp(1_800_000_000_000 + n / 2_000),
+            x: None,
+            caller: None,
+            callee: None,
+            pool: None,
+            subs_id: None,
+            trunk_in: None,
+            trunk_out: None,
+        }
+    }
+
+    #[test]
+    fn every_live_call_is_on_one_page_while_others_come_and_go() {
+        #[rustfmt::skip]
+        let rows = [
+            // Calls, rows of a page.
+            (200, 1), (300, 2), (900, 7), (3_000, 97), (3_000, 999), (3_000, 1_000), (3_000, 2_999), (3_000, 3_000), (3_000, 3_001),
+        ];
+        for (count, limit) in rows {
+            // Those of an odd number stay; for a while each page an even one goes and a new one comes.
+            let mut calls: Vec<LiveCall> = (0..count).map(call).collect();
+            let (mut given, mut after) = (Vec::new(), None);
+            for page in 1.. {
+                let (rows, next) = live_page(calls.clone(), after.as_ref(), limit);
+                assert!(rows.len() <= limit, "{limit} a page");
+                given.extend(rows.into_iter().map(|call| call.call_id));
+                let Some(next) = next else { break };
+                after = key_of(&next).ok();
+                assert!(after.is_some(), "{next}");
+                if page < count / 4 {
+                    let gone = call(page * 2).call_id;
+                    calls.retain(|call| call.call_id != gone);
+                    calls.push(call(count + page));
+                }
+            }
+            let once: BTreeSet<&String> = given.iter().collect();
+            assert_eq!(once.len(), given.len(), "{limit} a page");
+            let stayed = (1..count).step_by(2).map(call);
+            for call in stayed {
+                assert!(
+                    once.contains(&call.call_id),
+                    "{}, {limit} a page",
+                    call.call_id
+                );
+            }
+        }
+    }
+}

@@ -142,7 +142,7 @@ fn what_goes_past_the_seam_is_found() {
         ("store/src/db.rs", "pub struct Row(sqlx::sqlite::SqliteRow);", named),
         ("store/src/db/statement.rs", "use sqlx::PgConnection;", named),
         (ledger, "readers: sqlx::SqlitePool,", named),
-        ("server/benches/writer.rs", "sqlx::query(text);", named),
+        ("server/benches/writer/main.rs", "sqlx::query(text);", named),
         ("server/tests/suite/ledger/owners.rs", "sqlx::query(text);", named),
         ("store/tests/suite/journal.rs", "use sqlx::query;", named),
         (ledger, "conn.execute(sql(\"DELETE FROM journal\")).await?;", abroad),

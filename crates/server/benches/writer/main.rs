@@ -1,22 +1,26 @@
 //! The writer over SQLite: binds a second and their latency with 1, 64 and 512
 //! callers, beside the rate of bare append + fdatasync on the same disk in the
-//! same minute, and what part of the processors each thread took with 64; then
-//! the time from opening the data to being ready.
+//! same minute, and what part of the processors each thread took with 64; with 64
+//! callers Redis and PostgreSQL as well, turn by turn with ours; then the time
+//! from opening the data to being ready.
 //!
 //! `cargo bench -p maskline-server --bench writer`. Sixty commands in a hundred
 //! bind, thirty unbind, ten change an expiry; every command carries a nonce to
 //! be remembered. `MASKLINE_BENCH_NUMBERS`, `MASKLINE_BENCH_BOUND` and
 //! `MASKLINE_BENCH_SECONDS` change the size, `MASKLINE_BENCH_DIR` the disk.
 
-use std::collections::BTreeMap;
+mod compared;
+mod load;
+mod processors;
+
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use hdrhistogram::Histogram;
+use compared::Comparison;
+use load::{Caller, Done, Load, Until, call, names_city};
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool, Unbind, UpdateBinding};
 use maskline_domain::*;
@@ -28,6 +32,7 @@ use maskline_server::ledger::Ledger;
 use maskline_server::serve::ledger_options;
 use maskline_store::directory;
 use maskline_store::recovery::{Progress, recover};
+use processors::{Processors, of_this_process};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -37,6 +42,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const CITIES: usize = 300;
 const BLOCK: usize = 4096;
+const ROUNDS: usize = 3;
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Outcome<()> {
@@ -62,38 +68,52 @@ async fn main() -> Outcome<()> {
         bound as f64 / begun.elapsed().as_secs_f64()
     );
 
+    let mut stores = compared::start(folder.path(), numbers, bound)?;
+    let duration = Duration::from_secs(seconds);
     println!(
         "{:>8} {:>12} {:>10} {:>9} {:>9} {:>9} {:>12} {:>7}",
         "callers", "commands/s", "binds/s", "p50 ms", "p99 ms", "p99.9 ms", "raw syncs/s", "ratio"
     );
     for callers in [1, 64, 512] {
         let mut rounds = Vec::new();
-        let before = Processors::read();
-        for _ in 0..3 {
+        let mut took = Processors::default();
+        let mut comparison = Comparison::default();
+        for _ in 0..ROUNDS {
+            if callers == 64 {
+                compared::settle(&mut stores)?;
+            }
             let raw_before = raw_syncs_per_s(folder.path())?;
-            let duration = Duration::from_secs(seconds);
+            let (before, spent) = (Processors::read(), of_this_process());
             let done = run(&ledger, Load::mixed(callers, Until::Time(duration))).await?;
+            took.add(Processors::read().since(&before));
+            let spent = of_this_process().0 - spent.0;
             let raw = (raw_before + raw_syncs_per_s(folder.path())?) / 2.0;
+            if callers == 64 && !stores.is_empty() {
+                comparison.ours(&done, spent / duration.as_secs_f64());
+                comparison.others(&mut stores, callers, duration)?;
+            }
             rounds.push((done, raw));
         }
-        let took = Processors::read().since(&before);
         rounds.sort_by(|(one, _), (other, _)| one.binds_per_s.total_cmp(&other.binds_per_s));
         let (done, raw) = &rounds[rounds.len() / 2];
-        let ms = |quantile| done.latency.value_at_quantile(quantile) as f64 / 1000.0;
         println!(
             "{callers:>8} {:>12.0} {:>10.0} {:>9.2} {:>9.2} {:>9.2} {raw:>12.0} {:>7.1}",
             done.commands_per_s,
             done.binds_per_s,
-            ms(0.5),
-            ms(0.99),
-            ms(0.999),
+            done.ms(0.5),
+            done.ms(0.99),
+            done.ms(0.999),
             done.binds_per_s / raw,
         );
         if callers == 64 {
             took.print();
+            comparison.print();
         }
     }
-    println!("goals with 64 callers: ratio 8, p99 5 ms, p99.9 20 ms");
+    drop(stores);
+    println!(
+        "goals with 64 callers: ratio 8, p99 5 ms, p99.9 20 ms; 2 times Redis, 8 times PostgreSQL"
+    );
 
     let live = ledger
         .read(maskline_server::ledger::Touch::None, |state, _| {
@@ -159,65 +179,6 @@ fn raw_syncs_per_s(folder: &Path) -> Outcome<f64> {
     Ok(rate)
 }
 
-/// Time of the processors by name of the thread, in ticks of the system
-/// (proc_pid_stat(5)); empty where there is no such file.
-#[derive(Default)]
-struct Processors(BTreeMap<String, u64>);
-
-/// What threads took that have ended since, such as those that read for a snapshot.
-const ENDED: &str = "(ended)";
-
-impl Processors {
-    fn read() -> Self {
-        let mut ticks = BTreeMap::new();
-        let mut running = 0;
-        for task in fs::read_dir("/proc/self/task")
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            if let Some((name, took)) = Self::of(&task.path()) {
-                *ticks.entry(name).or_default() += took;
-                running += took;
-            }
-        }
-        if let Some((_, all)) = Self::of(Path::new("/proc/self")) {
-            ticks.insert(ENDED.to_owned(), all.saturating_sub(running));
-        }
-        Self(ticks)
-    }
-
-    fn of(task: &Path) -> Option<(String, u64)> {
-        let stat = fs::read_to_string(task.join("stat")).ok()?;
-        let (name, fields) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let mut times = fields.split_whitespace().skip(11);
-        let user: u64 = times.next()?.parse().ok()?;
-        let system: u64 = times.next()?.parse().ok()?;
-        Some((name.to_owned(), user + system))
-    }
-
-    fn since(self, before: &Self) -> Self {
-        let took = self.0.into_iter().map(|(name, ticks)| {
-            let earlier = before.0.get(&name).copied().unwrap_or_default();
-            (name, ticks.saturating_sub(earlier))
-        });
-        Self(took.collect())
-    }
-
-    fn print(&self) {
-        let all: u64 = self.0.values().sum::<u64>().max(1);
-        let mut parts: Vec<(u64, &String)> = self.0.iter().map(|(name, n)| (*n, name)).collect();
-        parts.sort_unstable_by(|one, other| other.cmp(one));
-        let parts: Vec<String> = parts
-            .into_iter()
-            .map(|(ticks, name)| (ticks * 100 / all, name))
-            .filter(|(share, _)| *share > 0)
-            .map(|(share, name)| format!("{name} {share} %"))
-            .collect();
-        println!("of the time of the processors: {}", parts.join(", "));
-    }
-}
-
 fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -262,133 +223,80 @@ fn city(n: usize) -> String {
     format!("city-{}", n % CITIES)
 }
 
-#[derive(Clone, Copy)]
-enum Until {
-    Time(Duration),
-    Binds(usize),
-}
-
-#[derive(Clone, Copy)]
-struct Load {
-    callers: usize,
-    until: Until,
-    bind_only: bool,
-}
-
-impl Load {
-    fn mixed(callers: usize, until: Until) -> Self {
-        Self {
-            callers,
-            until,
-            bind_only: false,
-        }
-    }
-}
-
-struct Done {
-    commands_per_s: f64,
-    binds_per_s: f64,
-    latency: Histogram<u64>,
-}
-
 async fn run(ledger: &Ledger, load: Load) -> Outcome<Done> {
     let begun = Instant::now();
-    let mut callers = Vec::new();
-    for caller in 0..load.callers {
-        let ledger = ledger.clone();
-        callers.push(tokio::spawn(call(ledger, caller, load, begun)));
-    }
-    let mut latency = Histogram::new(3)?;
-    let (mut commands, mut binds) = (0, 0);
+    let callers: Vec<_> = (0..load.callers)
+        .map(|place| {
+            let caller = OfLedger {
+                ledger: ledger.clone(),
+                place,
+                key: AccessKeyId::new(KEY),
+            };
+            tokio::spawn(call(caller, place, load, begun))
+        })
+        .collect();
+    let mut counts = Vec::new();
     for caller in callers {
-        let (of_one, commands_of_one, binds_of_one) = caller.await??;
-        latency.add(of_one)?;
-        commands += commands_of_one;
-        binds += binds_of_one;
+        counts.push(caller.await??);
     }
-    let seconds = begun.elapsed().as_secs_f64();
-    Ok(Done {
-        commands_per_s: commands as f64 / seconds,
-        binds_per_s: binds as f64 / seconds,
-        latency,
-    })
+    Done::of(begun, counts)
 }
 
-/// One caller: waits for each durable answer before the next command. The
-/// latency is that of binds.
-async fn call(
+/// A caller of our writer.
+struct OfLedger {
     ledger: Ledger,
-    caller: usize,
-    load: Load,
-    begun: Instant,
-) -> Outcome<(Histogram<u64>, usize, usize)> {
-    let key = AccessKeyId::new(KEY);
-    let permission: Arc<str> = "dypls:BindAxn".into();
-    let mut latency = Histogram::new(3)?;
-    let mut mine: Vec<(SubsId, PhoneNumber)> = Vec::new();
-    let (mut commands, mut binds) = (0, 0);
-    let started = now().millis() as u64;
-    loop {
-        let over = match load.until {
-            Until::Time(duration) => begun.elapsed() >= duration,
-            Until::Binds(total) => binds >= total / load.callers,
-        };
-        if over {
-            return Ok((latency, commands, binds));
-        }
-        let turn = commands % 10;
-        let pool = pool_ref(POOL);
-        let (command, is_bind) = match mine.last().copied() {
-            Some((subs_id, x)) if !load.bind_only && turn >= 7 => {
-                mine.pop();
-                (Command::Unbind(Unbind { pool, subs_id, x }), false)
-            }
-            Some((subs_id, x)) if !load.bind_only && turn == 6 => {
-                let updates = vec![Update::ExpiresAt(now().plus_secs(172_800))];
-                (
-                    Command::Update(UpdateBinding {
-                        pool,
-                        subs_id,
-                        x,
-                        updates,
-                    }),
-                    false,
-                )
-            }
-            _ => (bind(caller, commands), true),
-        };
-        let nonce = (started << 20) ^ ((caller as u64) << 44) ^ commands as u64;
+    place: usize,
+    key: AccessKeyId,
+}
+
+impl OfLedger {
+    async fn submit(&self, nonce: u64, command: Command) -> Outcome<maskline_domain::Outcome> {
         let envelope = Envelope {
             by: Actor::Customer {
-                key: key.clone(),
-                permission: (*permission).into(),
+                key: self.key.clone(),
+                permission: "dypls:BindAxn".into(),
             },
-            id: Some((
-                CommandId(nonce.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-                now().plus_secs(900),
-            )),
+            id: Some((CommandId(nonce), now().plus_secs(900))),
             command,
         };
-        let sent = Instant::now();
-        let answer = ledger.submit(envelope).await?;
-        if let (true, maskline_domain::Outcome::Bound(binding)) = (is_bind, answer) {
-            latency.record(sent.elapsed().as_micros() as u64)?;
-            mine.push((binding.subs_id, binding.x));
-            binds += 1;
-        }
-        commands += 1;
+        Ok(self.ledger.submit(envelope).await?)
     }
 }
 
-fn bind(caller: usize, n: usize) -> Command {
-    let a = number(&format!("15{:03}{:06}", caller, n % 1_000_000));
-    Command::Bind(Box::new(BindRequest {
-        city: (!n.is_multiple_of(4)).then(|| City::new(&city(caller + n))),
-        expires_at: now().plus_secs(86_400),
-        extras: Extras {
-            out_id: Some(format!("order-{n:08}").into()),
-            ..Extras::default()
-        },
-        ..bind_request(POOL, Product::Axn, a, None)
-    }))
+impl Caller for OfLedger {
+    type Binding = (SubsId, PhoneNumber);
+
+    async fn bind(&mut self, nonce: u64, n: usize) -> Outcome<Self::Binding> {
+        let a = number(&format!("15{:03}{:06}", self.place, n % 1_000_000));
+        let command = Command::Bind(Box::new(BindRequest {
+            city: names_city(n).then(|| City::new(&city(self.place + n))),
+            expires_at: now().plus_secs(86_400),
+            extras: Extras {
+                out_id: Some(format!("order-{n:08}").into()),
+                ..Extras::default()
+            },
+            ..bind_request(POOL, Product::Axn, a, None)
+        }));
+        match self.submit(nonce, command).await? {
+            maskline_domain::Outcome::Bound(binding) => Ok((binding.subs_id, binding.x)),
+            other => Err(format!("a bind was answered {other:?}").into()),
+        }
+    }
+
+    async fn update(&mut self, nonce: u64, binding: &Self::Binding) -> Outcome<()> {
+        let (subs_id, x) = *binding;
+        let command = Command::Update(UpdateBinding {
+            pool: pool_ref(POOL),
+            subs_id,
+            x,
+            updates: vec![Update::ExpiresAt(now().plus_secs(172_800))],
+        });
+        self.submit(nonce, command).await.map(drop)
+    }
+
+    async fn unbind(&mut self, nonce: u64, (subs_id, x): Self::Binding) -> Outcome<()> {
+        let pool = pool_ref(POOL);
+        let command = Command::Unbind(Unbind { pool, subs_id, x });
+        self.submit(nonce, command).await.map(drop)
+    }
 }
