@@ -4,6 +4,7 @@
 //! dies with its node still has a record; closing it is one transaction.
 
 mod erasing;
+mod list;
 
 use std::array;
 use std::borrow::Cow;
@@ -16,8 +17,9 @@ use maskline_domain::{PhoneNumber, SubsId, Timestamp};
 pub use self::erasing::{
     ERASED_AT_ONCE, erase, erase_number, erase_persons, on_binding, parties_on,
 };
-use super::party_key::{party_key, party_keys};
-use crate::db::{Connection, Error, Readers, Row, Statement, Value, sql};
+pub use self::list::{CallKey, Filter, Page, VISITED_MAX, list};
+use super::party_key::party_keys;
+use crate::db::{Connection, Error, Readers, Row, Statement, sql};
 
 /// The columns after `state`, in the order in which they are bound and read.
 const COLUMNS: &str = "call_id, node, boot, account, pool, product, subs_id, x, caller, callee, \
@@ -44,9 +46,6 @@ const CLOSED_BEFORE: &str = "ON CONFLICT (call_id) DO UPDATE SET state = 'closed
     ladder = excluded.ladder, caller_key = excluded.caller_key, \
     callee_key = excluded.callee_key, a_key = excluded.a_key, b_key = excluded.b_key \
     WHERE call_record.state = 'open'";
-
-/// The most open calls that are looked through: more than a node can carry.
-const OPEN_MAX: u32 = 1_000_000;
 
 /// The most rows in one statement.
 const ROWS_MAX: usize = 32;
@@ -193,38 +192,6 @@ pub async fn close_lost(
     conn.execute(update).await
 }
 
-/// Which calls to list.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only those on this X.
-    pub x: Option<PhoneNumber>,
-    /// Only those of the pool that X was in when they came.
-    pub pool: Option<String>,
-    /// Only those of the account that this pool is of.
-    pub account: Option<String>,
-    /// Only those of this binding.
-    pub subs_id: Option<SubsId>,
-    /// Only those in which this is the caller, the callee, A or B.
-    pub party: Option<PhoneNumber>,
-    /// Only those in which this is the caller.
-    pub caller: Option<PhoneNumber>,
-    /// Only those that came at this moment or later.
-    pub since: Option<Timestamp>,
-    /// Only those that came before this moment.
-    pub before: Option<Timestamp>,
-    /// Only those that follow this one in the list; for the next page.
-    pub after: Option<CallKey>,
-    /// Only those that are open, or only those that are closed.
-    pub open: Option<bool>,
-    /// Only those that ended so.
-    pub situation: Option<String>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// Where a call stands in a list: when it came, and its id.
-pub type CallKey = (Timestamp, String);
-
 /// A row that does not hold what was written there: a fault, and no erasure.
 #[derive(Debug, thiserror::Error)]
 #[error("the record of call {call_id} cannot be read: {source}")]
@@ -237,127 +204,6 @@ pub struct Unreadable {
 
 /// A call with whether it is still open, if its row can be read.
 pub type Listed = Result<(CallRecord, bool), Unreadable>;
-
-/// A page of calls, the newest first; of one moment, those with the highest ids.
-#[derive(Debug)]
-pub struct Page {
-    /// The calls.
-    pub rows: Vec<Listed>,
-    /// Where the next page begins ([`Filter::after`]), if there is one.
-    pub next: Option<CallKey>,
-}
-
-/// Calls.
-///
-/// # Errors
-/// Those of the database.
-pub async fn list(readers: &Readers, filter: &Filter) -> Result<Page, Error> {
-    let mut rows: Vec<(CallKey, Row)> = Vec::new();
-    for person in persons(filter) {
-        for row in readers.fetch_all(select(filter, person)).await? {
-            let key = (Timestamp(row.get("arrived_at")?), row.get("call_id")?);
-            rows.push((key, row));
-        }
-    }
-    // Those found by several columns come one column after the other, and a call that was closed
-    // meanwhile perhaps by two of them.
-    rows.sort_by(|(one, _), (other, _)| other.cmp(one));
-    rows.dedup_by(|(one, _), (other, _)| one == other);
-    let limit = filter.limit as usize;
-    let is_more = rows.len() > limit;
-    rows.truncate(limit);
-    let last = rows.last().map(|(key, _)| key.clone());
-    Ok(Page {
-        rows: rows.iter().map(|(_, row)| listed(row)).collect(),
-        next: last.filter(|_| is_more),
-    })
-}
-
-/// A person that is looked for, and the column of keys.
-type Person = (&'static str, PhoneNumber);
-
-/// Each is looked for by a query of its own: an index gives the rows of one in their order. A person
-/// stands in one of these columns only; the end of a call may move one forward, so the last column is
-/// read first.
-fn persons(filter: &Filter) -> Vec<Option<Person>> {
-    let keys = KEYS.into_iter().rev();
-    match (filter.caller, filter.party) {
-        (Some(caller), _) => vec![Some(("caller_key", caller))],
-        (None, Some(party)) => keys.map(|key| Some((key, party))).collect(),
-        (None, None) => vec![None],
-    }
-}
-
-/// The query of a list. Whatever is given, an index leads to the rows and gives
-/// them in their order, so that no list reads the calls of others.
-fn select(filter: &Filter, person: Option<Person>) -> Statement<'_> {
-    // Open calls are few: they are looked through whatever else is wanted, and never looked for
-    // among all that ever were. The limit keeps the two queries apart.
-    let mut select = sql("SELECT state, ").push(COLUMNS);
-    select = match filter.open {
-        Some(true) => select
-            .push(" FROM (SELECT * FROM call_record WHERE state = 'open' LIMIT ?) AS open_call")
-            .bind(OPEN_MAX),
-        Some(false) | None => select.push(" FROM call_record"),
-    };
-    // One upper bound, the lower of the two.
-    let before = filter.before.unwrap_or(Timestamp(i64::MAX));
-    select = match &filter.after {
-        Some((at, id)) if *at < before => {
-            let select = select.push(" WHERE (arrived_at, call_id) < (?, ?)");
-            select.bind(at.0).bind(id)
-        }
-        _ => select.push(" WHERE arrived_at < ?").bind(before.0),
-    };
-    if let Some(since) = filter.since {
-        select = select.push(" AND arrived_at >= ?").bind(since.0);
-    }
-    if let Some((column, number)) = person {
-        select = select.push(" AND ").push(column).push(" = ?");
-        select = select.bind(party_key(number));
-    }
-    let x = filter.x.map(PhoneNumber::reveal);
-    let equals: [(&'static str, &'static str, Value<'_>); 5] = [
-        ("x", "COALESCE(x, '')", x.into()),
-        ("pool", "COALESCE(pool, '')", filter.pool.as_ref().into()),
-        (
-            "account",
-            "COALESCE(account, '')",
-            filter.account.as_ref().into(),
-        ),
-        (
-            "situation",
-            "COALESCE(situation, '')",
-            filter.situation.as_ref().into(),
-        ),
-        (
-            "subs_id",
-            "COALESCE(subs_id, 0)",
-            filter.subs_id.map(|id| id.0 as i64).into(),
-        ),
-    ];
-    for (column, without_index, value) in equals {
-        if value != Value::Null {
-            // A person has fewer calls than anything else, so no other index is to lead.
-            let column = if person.is_some() {
-                without_index
-            } else {
-                column
-            };
-            select = select.push(" AND ").push(column).push(" = ?").bind(value);
-        }
-    }
-    if let (Some(_), Some(party)) = (filter.caller, filter.party) {
-        select = select.push(" AND ? IN (caller_key, callee_key, a_key, b_key)");
-        select = select.bind(party_key(party));
-    }
-    if filter.open == Some(false) {
-        select = select.push(" AND state = 'closed'");
-    }
-    select
-        .push(" ORDER BY arrived_at DESC, call_id DESC LIMIT ?")
-        .bind(i64::from(filter.limit) + 1)
-}
 
 /// One call.
 ///
@@ -499,6 +345,3 @@ fn read(row: &Row) -> Result<(CallRecord, bool), Error> {
     let state: Cow<'_, str> = row.get("state")?;
     Ok((call, state == "open"))
 }
-
-#[cfg(test)]
-mod plans;

@@ -445,7 +445,7 @@ pub struct Page {
 }
 
 /// How many rows are looked at for one page.
-pub const VISITED_MAX: u32 = 20_000;
+pub const VISITED_MAX: u32 = 5_000;
 
 /// Bindings that were projected.
 ///

@@ -2,6 +2,7 @@
 
 mod directory;
 mod journal;
+mod lists;
 mod machine;
 mod owed;
 mod owners;

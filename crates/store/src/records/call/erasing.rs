@@ -177,7 +177,7 @@ mod tests {
             (select_on(SubsId(7), None), &["(subs_id=?)"]),
             (
                 select_on(SubsId(7), Some(&after)),
-                &["(subs_id=? AND arrived_at>"],
+                &["(subs_id=? AND (arrived_at,call_id)>"],
             ),
             (in_ids(without(person)), &["(call_id=?)"]),
             (in_ids(sql("DELETE FROM owed")), &["(call_id=?)"]),
