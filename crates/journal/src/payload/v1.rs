@@ -2,7 +2,7 @@
 //! A, B, OutId and OutOrderId; other texts stand in the events, under the hash. Read for ever, written no more.
 //!
 //! So an erasure cannot take these other texts out of a batch: they stay in it as bytes until the batch is pruned.
-//! Whoever reads it through [`open`] does not get them.
+//! Whoever opens it does not get them.
 
 #[cfg(any(test, feature = "past"))]
 pub mod writer;

@@ -255,6 +255,14 @@ async fn a_write_that_conflicts_owes_nothing() {
     assert_eq!(owed_now(&store).await, ["c1 started a"]);
 }
 
+/// A name, what is written together, what comes of each write, and what is owed then.
+type Written = (
+    &'static str,
+    Vec<RecordWrite>,
+    Vec<Result<u64, RecordError>>,
+    &'static [&'static str],
+);
+
 #[tokio::test]
 async fn nothing_is_owed_for_a_call_without_a_row() {
     let open = || RecordWrite::OpenCall(record("c1"), Vec::new());
@@ -262,7 +270,7 @@ async fn nothing_is_owed_for_a_call_without_a_row() {
     let close = || RecordWrite::CloseCall(closed("c1"), Vec::new());
     let conflict = Err(RecordError::Conflict);
     #[rustfmt::skip]
-    let rows: [(&str, Vec<RecordWrite>, Vec<Result<u64, RecordError>>, &[&str]); 6] = [
+    let rows: [Written; 6] = [
         ("never opened", vec![update("c1")], vec![conflict.clone()], &[]),
         ("never opened, twice", vec![update("c1"), update("c1")], vec![conflict.clone(), conflict.clone()], &[]),
         ("beside one that is there", vec![open(), update("c1"), update("c2")], vec![Ok(1), Ok(1), conflict],
