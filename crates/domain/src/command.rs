@@ -17,11 +17,6 @@ use crate::ring_config::RingConfig;
 /// The most events that one command may emit.
 pub const EVENTS_MAX: usize = 4096;
 
-/// A short hash of the key and nonce of a signed request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CommandId(pub u64);
-
 /// Who gives a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

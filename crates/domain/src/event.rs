@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, EndCause, Extras, Owner, SubsId};
 use crate::clock::Timestamp;
-use crate::command::{Actor, CommandId, Note};
+use crate::command::{Actor, Note};
+use crate::command_id::{Answered, AttemptId, CommandId};
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
@@ -39,10 +40,17 @@ pub enum Event {
     CommandAnswered {
         /// The id.
         id: CommandId,
-        /// The key that signed it.
-        key: AccessKeyId,
+        /// The key that signed it; none of an operator's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<AccessKeyId>,
         /// When the id may be forgotten.
         until: Timestamp,
+        /// Which try it was; older journals do not tell it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<AttemptId>,
+        /// What came of it, where a word is enough to say it again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        answered: Option<Answered>,
     },
     /// Ids of commands were forgotten.
     CommandsForgotten {
@@ -340,14 +348,14 @@ impl Event {
     }
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
-    /// journal, 2 for imports, 3 for notes, 4 for erasures; for trunks see [`Trunk::oldest_reader`].
+    /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
             Event::AccountSet(account) if account.bindings_max.is_some() => 3,
             Event::TrunkSet(trunk) => trunk.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
             Event::Noted(note) => note.oldest_reader(),
-            Event::PersonErased { .. } => 4,
+            Event::CommandAnswered { .. } | Event::PersonErased { .. } => 4,
             _ => 1,
         }
     }

@@ -37,10 +37,14 @@ pub use self::trunks::{DeleteTrunk, SetTrunk};
 pub use self::unbind::Unbind;
 pub use self::update::UpdateBinding;
 
+use std::any::TypeId;
+
 use crate::access::{Admission, admit};
+use crate::account::AccessKeyId;
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
-use crate::command::{Actor, BindRequest, CommandId, Note, Outcome, Work};
+use crate::command::{Actor, BindRequest, Note, Outcome, Work};
+use crate::command_id::{Answered, CommandKey};
 use crate::event::Event;
 use crate::number::{Party, PhoneNumber};
 use crate::overdue::Refused;
@@ -83,6 +87,15 @@ macro_rules! commands {
                 type Outcome = $outcome;
             }
         )*
+
+        impl Command {
+            /// Whether nothing more can be said of it than that it was done.
+            fn is_only_done(&self) -> bool {
+                match self {
+                    $(Command::$name(_) => TypeId::of::<$outcome>() == TypeId::of::<()>(),)*
+                }
+            }
+        }
 
         fn rule(on: &Circumstances<'_>, command: &Command) -> Decision {
             match command {
@@ -159,8 +172,8 @@ commands! {
 pub struct Envelope<C = Command> {
     /// Who gives it.
     pub by: Actor,
-    /// Its id, and until when that must be remembered.
-    pub id: Option<(CommandId, Timestamp)>,
+    /// By what it is known again.
+    pub id: Option<CommandKey>,
     /// What is asked.
     pub command: C,
 }
@@ -205,29 +218,19 @@ type Decided<O> = Result<(Vec<Event>, O), Refused>;
 /// Decides a command on a state, changing nothing.
 ///
 /// `now` is not before [`State::now`]; `seed` is the only source of chance. A
-/// command whose id is remembered is refused without any event; every other
-/// command with an id leaves [`Event::CommandAnswered`], refused or not.
+/// command whose id is remembered leaves no event: the same try of it is told
+/// again what came of it, another one is refused. Every other command with an
+/// id leaves [`Event::CommandAnswered`], refused or not.
 pub fn decide(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> Decision {
-    let mut events = Vec::new();
-    if let (Some((id, until)), Actor::Customer { key, .. }) = (envelope.id, &envelope.by) {
-        let refusal = if state.remembers(id, now) {
-            Some(Refusal::CommandRepeated)
-        } else if state.memory.is_full(key) {
-            Some(Refusal::CommandsTooMany)
-        } else {
-            None
-        };
-        if let Some(refusal) = refusal {
-            return Decision {
-                events,
-                answer: Err(refusal),
-            };
-        }
-        events.push(Event::CommandAnswered {
-            id,
-            key: key.clone(),
-            until,
-        });
+    let key = match &envelope.by {
+        Actor::Customer { key, .. } => Some(key.clone()),
+        Actor::Operator { .. } | Actor::Job { .. } => None,
+    };
+    if let Some(given) = envelope.id
+        && let Some(answer) = known_answer(state, given, &key, &envelope.command, now)
+    {
+        let events = Vec::new();
+        return Decision { events, answer };
     }
     let on = Circumstances {
         state,
@@ -235,11 +238,55 @@ pub fn decide(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> 
         now,
         seed,
     };
-    let decision = rule(&on, &envelope.command);
-    events.extend(decision.events);
-    Decision {
-        events,
-        answer: decision.answer,
+    let Decision { events, answer } = rule(&on, &envelope.command);
+    let Some(given) = envelope.id else {
+        return Decision { events, answer };
+    };
+    let answered = Event::CommandAnswered {
+        id: given.id,
+        key,
+        until: given.until,
+        attempt: Some(given.attempt),
+        answered: Answered::of(&answer),
+    };
+    let events = std::iter::once(answered).chain(events).collect();
+    Decision { events, answer }
+}
+
+/// The answer to a command that is not decided: it was before, or cannot be remembered.
+fn known_answer(
+    state: &State,
+    given: CommandKey,
+    key: &Option<AccessKeyId>,
+    command: &Command,
+    now: Timestamp,
+) -> Option<Result<Outcome, Refusal>> {
+    let Some(before) = state.remembered(given.id, now) else {
+        let is_full = state.memory.is_full(key);
+        return is_full.then_some(Err(Refusal::CommandsTooMany));
+    };
+    if before.attempt != Some(given.attempt) {
+        return Some(Err(Refusal::CommandRepeated));
+    }
+    // One that was refused in words has changed nothing, and is decided anew.
+    match (before.answered?, command) {
+        (Answered::Refused(code), _) => Refusal::by_code(code).map(Err),
+        (Answered::Bound { subs_id, x }, Command::Bind(request)) => {
+            let binding = state.binding(subs_id).filter(|binding| binding.x == x);
+            // It has ended since; whoever asked is told what was made.
+            let binding = binding.unwrap_or_else(|| {
+                let term = now..request.expires_at;
+                let a = request.a.number();
+                Binding {
+                    b: request.b.map(Party::number),
+                    ..Binding::new(subs_id, request.product, x, a, term)
+                }
+            });
+            Some(Ok(Outcome::Bound(Box::new(binding))))
+        }
+        (Answered::Done, command) if command.is_only_done() => Some(Ok(Outcome::Done)),
+        // Another command than the one that was decided.
+        (Answered::Bound { .. } | Answered::Done, _) => Some(Err(Refusal::CommandRepeated)),
     }
 }
 

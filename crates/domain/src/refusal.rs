@@ -98,6 +98,84 @@ pub enum Refusal {
     Admin(#[from] AdminRefusal),
 }
 
+impl Refusal {
+    /// Those that a code says, in the order of their codes from 1 on; new ones come last.
+    const CODED: [Self; 29] = [
+        Self::KeyInactive,
+        Self::PermissionDenied,
+        Self::AccountUnknown,
+        Self::AccountAbnormal,
+        Self::AccountInArrears,
+        Self::CommunicationsNotOpened,
+        Self::ProductNotOpened,
+        Self::PoolUnknown,
+        Self::PoolNotNamed,
+        Self::PoolForeign,
+        Self::PoolClosed,
+        Self::ProductMismatch,
+        Self::NumberIllegal,
+        Self::BMissing,
+        Self::NumbersEqual,
+        Self::ExpirationIllegal,
+        Self::NumberUnknown,
+        Self::NumberElsewhere,
+        Self::NumberLocked,
+        Self::NumberFrozen,
+        Self::BindConflict,
+        Self::NumberTaken,
+        Self::BindingsFull,
+        Self::NoNumberLeft,
+        Self::BindingUnknown,
+        Self::BindingOver,
+        Self::UpdateConflict,
+        Self::CommandRepeated,
+        Self::CommandsTooMany,
+    ];
+
+    /// Its code, by which a journal names it for ever. An operator's refusal is told in words and has none.
+    pub fn code(&self) -> Option<u8> {
+        let code = match self {
+            Self::KeyInactive => 1,
+            Self::PermissionDenied => 2,
+            Self::AccountUnknown => 3,
+            Self::AccountAbnormal => 4,
+            Self::AccountInArrears => 5,
+            Self::CommunicationsNotOpened => 6,
+            Self::ProductNotOpened => 7,
+            Self::PoolUnknown => 8,
+            Self::PoolNotNamed => 9,
+            Self::PoolForeign => 10,
+            Self::PoolClosed => 11,
+            Self::ProductMismatch => 12,
+            Self::NumberIllegal => 13,
+            Self::BMissing => 14,
+            Self::NumbersEqual => 15,
+            Self::ExpirationIllegal => 16,
+            Self::NumberUnknown => 17,
+            Self::NumberElsewhere => 18,
+            Self::NumberLocked => 19,
+            Self::NumberFrozen => 20,
+            Self::BindConflict => 21,
+            Self::NumberTaken => 22,
+            Self::BindingsFull => 23,
+            Self::NoNumberLeft => 24,
+            Self::BindingUnknown => 25,
+            Self::BindingOver => 26,
+            Self::UpdateConflict => 27,
+            Self::CommandRepeated => 28,
+            Self::CommandsTooMany => 29,
+            Self::Admin(_) => return None,
+        };
+        Some(code)
+    }
+
+    /// The refusal of that code.
+    pub fn by_code(code: u8) -> Option<Self> {
+        let place = usize::from(code).checked_sub(1)?;
+        Self::CODED.get(place).cloned()
+    }
+}
+
 /// Why an operator's command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AdminRefusal {
@@ -143,4 +221,23 @@ pub enum AdminRefusal {
         /// The limit.
         limit: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_says_its_refusal() {
+        for (place, refusal) in Refusal::CODED.into_iter().enumerate() {
+            let code = place as u8 + 1;
+            assert_eq!(refusal.code(), Some(code), "{refusal}");
+            assert_eq!(Refusal::by_code(code), Some(refusal));
+        }
+        let beyond = Refusal::CODED.len() as u8 + 1;
+        assert_eq!(
+            (Refusal::by_code(0), Refusal::by_code(beyond)),
+            (None, None)
+        );
+    }
 }

@@ -20,7 +20,7 @@ use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName}
 use crate::binding::{Binding, EndCause, Owner, SubsId};
 use crate::bindings::Bindings;
 use crate::clock::Timestamp;
-use crate::command::CommandId;
+use crate::command_id::{CommandId, Remembered};
 use crate::due::DueAt;
 use crate::inventory::{At, City, Inventory, Number, NumberKind, NumberStatus};
 use crate::memory::Memory;
@@ -297,7 +297,13 @@ impl State {
 
     /// Whether a command of this id was decided and must not come again.
     pub fn remembers(&self, id: CommandId, now: Timestamp) -> bool {
-        self.memory.get(id).is_some_and(|(_, until)| until > now)
+        self.remembered(id, now).is_some()
+    }
+
+    /// What is remembered of a command that must not come again.
+    pub fn remembered(&self, id: CommandId, now: Timestamp) -> Option<Remembered> {
+        let (_, remembered) = self.memory.get(id, now)?;
+        Some(remembered)
     }
 
     /// How many command ids are remembered.

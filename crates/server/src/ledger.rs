@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use maskline_domain::{Envelope, Outcome, SubsId, TypedCommand};
+use maskline_domain::{AttemptId, Envelope, Outcome, SubsId, TypedCommand};
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
 use maskline_journal::tail::Tail;
 use maskline_store::db::{self, ErrorKind, Readers};
@@ -307,6 +307,17 @@ impl Ledger {
         let outcome = self.submit_any(envelope.untyped()).await?;
         Ok(C::Outcome::try_from(outcome)
             .unwrap_or_else(|_| unreachable!("the table of commands gives each its own outcome")))
+    }
+
+    /// A new try of a command: nobody else's is the same.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`] when the system has no randomness to give.
+    pub fn attempt(&self) -> Result<AttemptId, SubmitError> {
+        self.shared.seeds.number().map(AttemptId).map_err(|error| {
+            tracing::error!(%error, "the system has no randomness to give");
+            SubmitError::Busy
+        })
     }
 
     async fn submit_any(&self, envelope: Envelope) -> Result<Outcome, SubmitError> {

@@ -38,6 +38,8 @@ pub enum Fault {
     ReplayDropsLastBatch,
     /// A start ignores the last entry of the newest batch.
     ReplayDropsLastEntry,
+    /// A start reads no B in the first form of the journal.
+    FirstFormLosesB,
     /// A snapshot leaves a row out.
     SnapshotMissesARow,
     /// A start believes a snapshot that was not finished.
@@ -84,7 +86,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 35] = [
+    pub const ALL: [Fault; 36] = [
         Fault::AnswerBeforeDurable,
         Fault::RefusalBeforeDurable,
         Fault::AppendNotSynced,
@@ -99,6 +101,7 @@ impl Fault {
         Fault::PersonalValuesLost,
         Fault::ReplayDropsLastBatch,
         Fault::ReplayDropsLastEntry,
+        Fault::FirstFormLosesB,
         Fault::SnapshotMissesARow,
         Fault::HalfSnapshotBelieved,
         Fault::ReadDoesNotWait,
@@ -153,6 +156,7 @@ impl Fault {
             | Fault::PersonalValuesLost
             | Fault::ReplayDropsLastBatch
             | Fault::ReplayDropsLastEntry
+            | Fault::FirstFormLosesB
             | Fault::SnapshotMissesARow
             | Fault::HalfSnapshotBelieved
             | Fault::ReadDoesNotWait

@@ -19,7 +19,8 @@ use maskline_domain::pool::Pick;
 use maskline_domain::state::Clock;
 use maskline_domain::{
     AccessKey, AccessKeyId, Account, AccountId, Binding, CommandId, Number, NumberStatus, Owner,
-    PhoneNumber, Pool, PoolKey, Row, SubsId, Timestamp, Trunk, TrunkName, User, UserName,
+    PhoneNumber, Pool, PoolKey, Remembered, Row, SubsId, Timestamp, Trunk, TrunkName, User,
+    UserName,
 };
 
 /// All there is, as the journal tells it.
@@ -47,8 +48,8 @@ pub struct Model {
     pub numbers: BTreeMap<PhoneNumber, Number>,
     /// Bindings whose end is not recorded, over or not.
     pub bindings: BTreeMap<SubsId, Binding>,
-    /// Ids of commands that are remembered, with their key and time.
-    pub commands: BTreeMap<CommandId, (AccessKeyId, Timestamp)>,
+    /// Ids of commands that are remembered, and what is of each.
+    pub commands: BTreeMap<CommandId, Remembered>,
     /// Imports under way, and how many of their rows are in.
     pub imports: BTreeMap<Box<str>, u64>,
     /// The newest bindings that were made, ended or not.
@@ -85,11 +86,8 @@ impl Model {
         rows.extend(self.trunks.values().cloned().map(Row::from));
         rows.extend(self.numbers.values().cloned().map(Row::Number));
         rows.extend(self.bindings.values().cloned().map(Row::from));
-        rows.extend(self.commands.iter().map(|(id, (key, until))| Row::Command {
-            id: *id,
-            key: key.clone(),
-            until: *until,
-        }));
+        let commands = self.commands.iter();
+        rows.extend(commands.map(|(id, remembered)| Row::Command(*id, remembered.clone())));
         rows.extend(self.imports.iter().map(|(name, &rows)| Row::Import {
             name: name.clone(),
             rows,

@@ -256,7 +256,7 @@ impl World {
             fault,
             uses_reference: fault.is_some_and(Fault::is_inner),
             // Not drawn: the seeds of today play the runs that they have always played.
-            form_1_upto: if seed.is_multiple_of(2) {
+            form_1_upto: if seed.is_multiple_of(2) && fault != Some(Fault::FirstFormLosesB) {
                 0
             } else {
                 mix(seed) % FORM_1_BATCHES_MAX

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use maskline_domain::binding::{Extras, Owner};
 use maskline_domain::{
-    AccessKeyId, AccountId, Actor, Binding, CommandId, Entry, Event, PhoneNumber, PoolKey, Product,
-    SubsId, Timestamp,
+    AccessKeyId, AccountId, Actor, Answered, AttemptId, Binding, CommandId, Entry, Event,
+    PhoneNumber, PoolKey, Product, SubsId, Timestamp,
 };
 use maskline_journal::batch::{Batch, Hash};
 use maskline_journal::payload::v1::writer;
@@ -29,9 +29,11 @@ fn number(first: u64, n: u64) -> PhoneNumber {
 fn entry(n: u64) -> Entry {
     let key = AccessKeyId::new("LTAI5tExampleExampleKey");
     let answered = Event::CommandAnswered {
-        id: CommandId(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        key: key.clone(),
+        id: CommandId(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        key: Some(key.clone()),
         until: AT.plus_millis(900_000),
+        attempt: Some(AttemptId(n)),
+        answered: Some(Answered::Done),
     };
     let id = SubsId(AT.0.unsigned_abs() * 1_000 + n);
     let (x, a) = (number(17_000_000_000, n), number(13_800_000_000, n));

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use maskline_domain::binding::{EndCause, Extras, Owner};
 use maskline_domain::{
-    AccessKeyId, Actor, Binding, CommandId, Event, Number, PhoneNumber, Pool, Product, Row, State,
-    SubsId, Timestamp,
+    AccessKeyId, Actor, Answered, AttemptId, Binding, CommandId, Event, Number, PhoneNumber, Pool,
+    Product, Row, State, SubsId, Timestamp,
 };
 use maskline_fixtures::domain::{
     ACCOUNT, KEY, NOON, PAIR_POOL, POOL, access_key, account, idle_number, number, pool,
@@ -276,9 +276,11 @@ fn command(n: u64, size: u64) -> (Actor, Vec<Event>) {
     let old = bound(n / 2, nth, size);
     let owner = Some(Owner::of(&pool_of(place(nth, size), size)));
     let answered = Event::CommandAnswered {
-        id: CommandId(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        key: key.clone(),
+        id: CommandId(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        key: Some(key.clone()),
         until: NOON.plus_millis(HOUR_MS / 4),
+        attempt: Some(AttemptId(n)),
+        answered: Some(Answered::Done),
     };
     let what = if n.is_multiple_of(2) {
         Event::Ended {

@@ -6,6 +6,7 @@ use super::{Clock, Row, RowKey, State};
 use crate::account::{AccessKeyId, Account};
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
+use crate::command_id::Remembered;
 use crate::due::DueAt;
 use crate::event::Event;
 use crate::inventory::Number;
@@ -68,14 +69,21 @@ impl State {
 
     fn change(&mut self, event: &Event, undo: &mut Undo) {
         match event {
-            Event::CommandAnswered { id, key, until } => self.set(
-                Row::Command {
-                    id: *id,
+            Event::CommandAnswered {
+                id,
+                key,
+                until,
+                attempt,
+                answered,
+            } => {
+                let remembered = Remembered {
                     key: key.clone(),
                     until: *until,
-                },
-                undo,
-            ),
+                    attempt: *attempt,
+                    answered: *answered,
+                };
+                self.set(Row::Command(*id, remembered), undo);
+            }
             Event::CommandsForgotten { before, through } => {
                 for id in self.memory.due(*before, *through) {
                     self.unset(RowKey::Command(id), undo);
@@ -212,10 +220,10 @@ impl State {
                 self.insert_binding((*binding).into());
                 old.map(Row::from)
             }
-            Row::Command { id, key, until } => {
+            Row::Command(id, remembered) => {
                 let old = self.memory.remove(id);
-                self.memory.insert(id, key, until);
-                old.map(|(key, until)| Row::Command { id, key, until })
+                self.memory.insert(id, &remembered);
+                old.map(|remembered| Row::Command(id, remembered))
             }
             Row::Import { name, rows } => self
                 .imports
@@ -244,11 +252,10 @@ impl State {
                 self.inventory.remove(*x).map(Row::Number)
             }
             RowKey::Binding(id) => self.take_binding(*id).map(Row::from),
-            RowKey::Command(id) => self.memory.remove(*id).map(|(key, until)| Row::Command {
-                id: *id,
-                key,
-                until,
-            }),
+            RowKey::Command(id) => self
+                .memory
+                .remove(*id)
+                .map(|remembered| Row::Command(*id, remembered)),
             RowKey::Import(name) => self.imports.remove(name).map(|rows| Row::Import {
                 name: name.clone(),
                 rows,

@@ -9,8 +9,7 @@ pub mod v1;
 use super::{Clock, State};
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, SubsId};
-use crate::clock::Timestamp;
-use crate::command::CommandId;
+use crate::command_id::{CommandId, Remembered};
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
@@ -43,14 +42,7 @@ pub enum Row {
     /// A binding.
     Binding(Box<BindingRow>),
     /// The id of a command that must not come again.
-    Command {
-        /// The id.
-        id: CommandId,
-        /// The key that signed it.
-        key: AccessKeyId,
-        /// When it may be forgotten.
-        until: Timestamp,
-    },
+    Command(CommandId, Remembered),
     /// How far an import that is under way has come.
     Import {
         /// Its name.
@@ -92,14 +84,15 @@ impl Row {
             Row::Account(account) => Event::AccountSet(Account::clone(account)).oldest_reader(),
             Row::Trunk(trunk) => trunk.oldest_reader(),
             Row::Import { .. } => 2,
+            // A program that knows but half of an id would let it come again.
+            Row::Command(..) => 4,
             Row::Clock(_)
             | Row::Emergency(_)
             | Row::User(_)
             | Row::Key(_)
             | Row::Pool(_)
             | Row::Number(_)
-            | Row::Binding(_)
-            | Row::Command { .. } => 1,
+            | Row::Binding(_) => 1,
         }
     }
 }
@@ -143,7 +136,7 @@ impl Row {
             Row::Trunk(trunk) => RowKey::Trunk(trunk.name.clone()),
             Row::Number(number) => RowKey::Number(number.x),
             Row::Binding(binding) => RowKey::Binding(binding.subs_id()),
-            Row::Command { id, .. } => RowKey::Command(*id),
+            Row::Command(id, _) => RowKey::Command(*id),
             Row::Import { name, .. } => RowKey::Import(name.clone()),
         }
     }
@@ -154,7 +147,7 @@ impl State {
     /// Every row, in an order that depends on the content alone.
     pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         let mut commands: Vec<_> = self.memory.iter().collect();
-        commands.sort_unstable_by_key(|&(id, ..)| id);
+        commands.sort_unstable_by_key(|&(id, _)| id);
 
         let scalars = [
             Row::Clock(self.clock),
@@ -173,11 +166,7 @@ impl State {
                     .iter()
                     .filter_map(|at| self.bindings.get(at).map(Row::from)),
             )
-            .chain(commands.into_iter().map(|(id, key, until)| Row::Command {
-                id,
-                key: key.clone(),
-                until,
-            }))
+            .chain((commands.into_iter()).map(|(id, remembered)| Row::Command(id, remembered)))
             .chain(self.imports.iter().map(|(name, &rows)| Row::Import {
                 name: name.clone(),
                 rows,

@@ -121,7 +121,7 @@ proptest! {
             }
             let Some(command) = command(&world, &made, act) else { continue };
             let id = match act {
-                Act::Command(id) => Some((CommandId(u64::from(*id)), world.now.plus_millis(HOUR_MS))),
+                Act::Command(id) => Some(known_as(u128::from(*id), 1, world.now.plus_millis(HOUR_MS))),
                 _ => None,
             };
             let envelope = Envelope { by: customer("K1"), id, command };
@@ -272,7 +272,9 @@ fn each_part_of_an_event_can_be_erased_without_the_others() {
 fn a_command_id_does_not_come_again_until_its_time() {
     let mut world = World::new();
     world.stock("FC1", "北京", &["17000000000", "17000000001"]);
-    let id = Some((CommandId(7), world.now.plus_millis(900_000)));
+    let until = world.now.plus_millis(900_000);
+    let id = Some(known_as(7, 1, until));
+    let again = Some(known_as(7, 2, until));
     let bind = |world: &World| {
         Command::Bind(Box::new(BindRequest {
             expires_at: world.now.plus_millis(HOUR_MS),
@@ -282,10 +284,11 @@ fn a_command_id_does_not_come_again_until_its_time() {
     let command = bind(&world);
     assert!(world.give(customer("K1"), id, command.clone()).is_ok());
     assert_eq!(
-        world.give(customer("K1"), id, command),
+        world.give(customer("K1"), again, command),
         Err(Refusal::CommandRepeated)
     );
-    let refused = Some((CommandId(8), world.now.plus_millis(900_000)));
+    let refused = Some(known_as(8, 1, until));
+    let refused_again = Some(known_as(8, 2, until));
     let bad = Command::Lock(Lock {
         pool: PoolRef::Key(PoolKey::new("FC9")),
         x: number("17000000000"),
@@ -295,7 +298,7 @@ fn a_command_id_does_not_come_again_until_its_time() {
         Err(Refusal::PoolUnknown)
     );
     assert_eq!(
-        world.give(customer("K1"), refused, bad),
+        world.give(customer("K1"), refused_again, bad),
         Err(Refusal::CommandRepeated)
     );
     world.pass_ms(900_000);
@@ -385,4 +388,124 @@ fn numbers_and_bindings_begin_where_they_are_asked_to() {
         let below = state.bindings_below(SubsId(id.0 + 1)).map(|b| b.subs_id);
         assert!(below.eq(ids[..=place].iter().rev().copied()));
     }
+}
+
+fn known_as(id: u128, attempt: u64, until: Timestamp) -> CommandKey {
+    CommandKey {
+        id: CommandId(id),
+        attempt: AttemptId(attempt),
+        until,
+    }
+}
+
+/// A node that got no answer asks again, with the same attempt; whoever repeats a request has another one.
+#[test]
+fn the_same_attempt_is_told_what_came_of_it_and_another_one_is_a_repeat() {
+    let mut world = World::new();
+    world.stock(
+        "FC1",
+        "北京",
+        &["17000000000", "17000000001", "17000000002"],
+    );
+    let until = world.now.plus_millis(900_000);
+    let bind = Box::new(BindRequest {
+        expires_at: world.now.plus_millis(HOUR_MS),
+        ..axn("15000000000")
+    });
+    let made = world.give(customer("K1"), Some(known_as(1, 1, until)), bind.clone());
+    let made = *made.expect("free");
+    let end = Unbind {
+        pool: PoolRef::Key(PoolKey::new("FC1")),
+        subs_id: made.subs_id,
+        x: made.x,
+    };
+    let elsewhere = Lock {
+        pool: PoolRef::Key(PoolKey::new("FC9")),
+        x: number("17000000000"),
+    };
+    let lock = Lock {
+        pool: PoolRef::Key(PoolKey::new("FC1")),
+        x: number("17000000002"),
+    };
+    let by = || customer("K1");
+    assert_eq!(
+        world.give(by(), Some(known_as(2, 1, until)), lock.clone()),
+        Ok(())
+    );
+    let refused = world.give(by(), Some(known_as(3, 1, until)), elsewhere.clone());
+    assert_eq!(refused, Err(Refusal::PoolUnknown));
+    let state = world.rows();
+
+    let commands: [(u128, Command, Result<Outcome, Refusal>); 3] = [
+        (
+            1,
+            bind.clone().into(),
+            Ok(Outcome::Bound(Box::new(made.clone()))),
+        ),
+        (2, lock.into(), Ok(Outcome::Done)),
+        (3, elsewhere.into(), Err(Refusal::PoolUnknown)),
+    ];
+    for (id, command, expected) in commands {
+        let given = |attempt| Some(known_as(id, attempt, until));
+        let told = world.give(by(), given(1), command.clone());
+        assert_eq!(told, expected, "{command:?}");
+        let told = world.give(by(), given(2), command.clone());
+        assert_eq!(told, Err(Refusal::CommandRepeated), "{command:?}");
+    }
+    // Another command under the id and attempt of one that was decided.
+    let told = world.give(by(), Some(known_as(2, 1, until)), bind.clone());
+    assert_eq!(told, Err(Refusal::CommandRepeated));
+    assert_eq!(world.rows(), state, "nothing happened again");
+
+    // What was made is told, also when it has ended since, and after a snapshot.
+    assert_eq!(world.operate(end), ());
+    let mut reloaded = World::new();
+    reloaded.state = State::default();
+    world
+        .rows()
+        .into_iter()
+        .for_each(|row| reloaded.state.restore(row));
+    reloaded.now = world.now;
+    let told = reloaded.give(by(), Some(known_as(1, 1, until)), bind.clone());
+    let told = *told.expect("it was made");
+    assert_eq!(
+        (told.subs_id, told.x, told.a),
+        (made.subs_id, made.x, made.a)
+    );
+
+    // After its time it is forgotten.
+    reloaded.pass_ms(900_000);
+    let told = reloaded.give(by(), Some(known_as(1, 2, until.plus_millis(1))), bind);
+    assert_ne!(told.expect("as new").subs_id, made.subs_id);
+}
+
+#[test]
+fn an_id_of_64_bits_that_an_older_program_remembers_does_not_come_again() {
+    let mut world = World::new();
+    world.stock("FC1", "北京", &["17000000000"]);
+    let until = world.now.plus_millis(900_000);
+    let old: Event = serde_json::from_value(serde_json::json!({
+        "command_answered": { "id": 7, "key": "K1", "until": until }
+    }))
+    .expect("as form 1 has it");
+    world.state.apply(&old);
+    let bind = |world: &World| {
+        Box::new(BindRequest {
+            expires_at: world.now.plus_millis(HOUR_MS),
+            ..axn("15000000000")
+        })
+    };
+    let (head, other) = (7_u128 << 64 | 99, 8_u128 << 64 | 99);
+    let command = bind(&world);
+    let told = world.give(
+        customer("K1"),
+        Some(known_as(head, 1, until)),
+        command.clone(),
+    );
+    assert_eq!(told, Err(Refusal::CommandRepeated));
+    assert!(
+        world
+            .give(customer("K1"), Some(known_as(other, 1, until)), command)
+            .is_ok()
+    );
 }

@@ -140,13 +140,15 @@ fn state(size: u64) -> State {
         stock.class.pool = None;
         apply(Event::NumberSet(stock));
         apply(Event::CommandAnswered {
-            id: CommandId(n),
-            key: AccessKeyId::new(KEY),
+            id: CommandId::short(n),
+            key: Some(AccessKeyId::new(KEY)),
             // Many at a moment.
             until: match n < DUE {
                 true => NOON.plus_millis(-1),
                 false => NOON.plus_millis(n as i64),
             },
+            attempt: None,
+            answered: None,
         });
     }
     for n in 0..quarter {
@@ -269,7 +271,7 @@ fn no_read_looks_at_more_where_there_is_more() {
         ("what is overdue", read(|s| s.overdue(NOON, 1_000))),
         (
             "a remembered id",
-            read(|s| s.remembers(CommandId(77), NOON)),
+            read(|s| s.remembers(CommandId::short(77), NOON)),
         ),
         (
             "the route of a stranger",
@@ -294,7 +296,7 @@ fn no_read_looks_at_more_where_there_is_more() {
 fn by<C: TypedCommand + Clone + 'static>(by: Actor, command: C) -> Case {
     Box::new(move |state: &mut State| {
         let command = command.clone().into();
-        let (by, id) = (by.clone(), Some((CommandId(u64::MAX), NOON)));
+        let (by, id) = (by.clone(), Some(key_of(u128::MAX)));
         let (visits, undo) = give(state, &Envelope { by, id, command });
         state.undo(undo);
         visits
@@ -555,4 +557,12 @@ fn no_command_looks_at_more_where_there_is_more() {
             operated(SetEmergencyNumbers(vec![number("110")])),
         ),
     ]);
+}
+
+fn key_of(id: u128) -> CommandKey {
+    CommandKey {
+        id: CommandId(id),
+        attempt: AttemptId(1),
+        until: NOON,
+    }
 }

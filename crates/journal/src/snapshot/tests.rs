@@ -2,8 +2,8 @@ use super::*;
 use crate::compression::Uncompressed;
 use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::{
-    AccessKeyId, Binding, Carrier, City, CommandId, Number, NumberClass, NumberKind, PhoneNumber,
-    PoolKey, Product, RingConfig, SubsId, Timestamp,
+    AccessKeyId, Answered, AttemptId, Binding, Carrier, City, CommandId, Number, NumberClass,
+    NumberKind, PhoneNumber, PoolKey, Product, Remembered, RingConfig, SubsId, Timestamp,
 };
 
 fn digits(text: &str) -> PhoneNumber {
@@ -115,16 +115,42 @@ fn table() -> Vec<Row> {
             extend: text(),
             ..usual()
         }),
-        Row::Command {
-            id: CommandId(77),
-            key: AccessKeyId::new("LTAI"),
-            until: Timestamp(3_000),
-        },
+        Row::Command(CommandId::short(77), remembered(None, None)),
+        Row::Command(
+            CommandId(u128::MAX),
+            remembered(Some(AttemptId(7)), Some(Answered::Done)),
+        ),
+        Row::Command(
+            CommandId(1),
+            remembered(Some(AttemptId(u64::MAX)), Some(Answered::Refused(24))),
+        ),
+        Row::Command(
+            CommandId(2),
+            Remembered {
+                key: None,
+                ..remembered(
+                    Some(AttemptId(0)),
+                    Some(Answered::Bound {
+                        subs_id: SubsId(7_000_000),
+                        x: digits("17000000001"),
+                    }),
+                )
+            },
+        ),
         Row::Import {
             name: "stock".into(),
             rows: 4_096,
         },
     ]
+}
+
+fn remembered(attempt: Option<AttemptId>, answered: Option<Answered>) -> Remembered {
+    Remembered {
+        key: Some(AccessKeyId::new("LTAI")),
+        until: Timestamp(3_000),
+        attempt,
+        answered,
+    }
 }
 
 #[test]

@@ -40,6 +40,8 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Spreads numbers over 128 bits.
+const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 const CITIES: usize = 300;
 const BLOCK: usize = 4096;
 const ROUNDS: usize = 3;
@@ -256,7 +258,11 @@ impl OfLedger {
                 key: self.key.clone(),
                 permission: "dypls:BindAxn".into(),
             },
-            id: Some((CommandId(nonce), now().plus_secs(900))),
+            id: Some(CommandKey {
+                id: CommandId(u128::from(nonce).wrapping_mul(SPREAD)),
+                attempt: AttemptId(nonce),
+                until: now().plus_secs(900),
+            }),
             command,
         };
         Ok(self.ledger.submit(envelope).await?)

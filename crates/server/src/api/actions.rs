@@ -21,8 +21,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use maskline_domain::{
-    AccessKeyId, AccountId, Actor, CommandId, Envelope, PhoneNumber, PoolKey, PoolRef, State,
-    SubsId, Timestamp, TypedCommand,
+    AccessKeyId, AccountId, Actor, CommandId, CommandKey, Envelope, PhoneNumber, PoolKey, PoolRef,
+    State, SubsId, Timestamp, TypedCommand,
 };
 use maskline_store::records::history::Past;
 
@@ -344,12 +344,14 @@ impl ActionContext<'_> {
             "{} only reads",
             self.action.name
         );
+        let (id, until) = self.id;
+        let attempt = self.ledger.attempt().map_err(submit_failure)?;
         let envelope = Envelope {
             by: Actor::Customer {
                 key: self.key.clone(),
                 permission: self.permission.into(),
             },
-            id: Some(self.id),
+            id: Some(CommandKey { id, attempt, until }),
             command,
         };
         self.ledger.submit(envelope).await.map_err(submit_failure)

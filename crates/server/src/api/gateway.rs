@@ -65,7 +65,7 @@ pub struct Gateway {
 struct Authenticated {
     key: AccessKeyId,
     account: AccountId,
-    nonce_hash: u64,
+    nonce_hash: CommandId,
     /// Until when a change must not come again.
     until: Timestamp,
 }
@@ -186,7 +186,7 @@ impl Gateway {
             permission: &permission,
             pool,
             pool_key,
-            id: (CommandId(authenticated.nonce_hash), authenticated.until),
+            id: (authenticated.nonce_hash, authenticated.until),
         };
         action.run(&context).await
     }
@@ -236,7 +236,7 @@ impl Gateway {
         let nonce_hash = nonce_hash(claim.key, claim.nonce);
         // A repeat takes nothing of the customer's rate.
         let span = NonceSpan::for_clock_skew(settings.clock_skew_ms);
-        if self.nonces.contains(nonce_hash, now, span) {
+        if self.nonces.contains(nonce_hash.head(), now, span) {
             return Err(GatewayError::NonceUsed.into());
         }
         let rate_key = RateKey {
@@ -250,9 +250,10 @@ impl Gateway {
                 Throttled::Total => Failure::from(GatewayError::ThrottledKey),
                 Throttled::Action => BusinessCode::FlowLimit.into(),
             })?;
+        let hash = nonce_hash.head();
         let seen = self
             .nonces
-            .remember(&account, &key, nonce_hash, now, span, settings.nonces);
+            .remember(&account, &key, hash, now, span, settings.nonces);
         match seen {
             NonceCheck::New => {}
             NonceCheck::Before => return Err(GatewayError::NonceUsed.into()),

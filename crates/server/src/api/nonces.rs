@@ -3,7 +3,7 @@
 //! A nonce may not return for about 31 minutes (a statement of the vendor's staff), nor for as long as the
 //! time of its request could be right: a request whose time is ahead of ours by all that is allowed comes in
 //! time until ours is ahead of it by as much. Here the scope is one AccessKey. The table lives in memory. For
-//! changes there is a second, durable check: the same hash is the id of the command, which the domain
+//! changes there is a second, durable check: 128 bits of the same hash are the id of the command, which the domain
 //! remembers through a crash.
 //!
 //! Only a hash of 64 bits is kept, in slots of an eighth of the span that are dropped whole, so a nonce costs
@@ -16,7 +16,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use maskline_domain::{AccessKeyId, AccountId, Timestamp};
+use maskline_domain::{AccessKeyId, AccountId, CommandId, Timestamp};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
@@ -75,19 +75,19 @@ pub struct NonceBounds {
     pub total_max: u32,
 }
 
-/// The hash of a nonce and its AccessKey: the first 8 bytes of SHA-256 over key, a zero byte and
-/// nonce. It is also the id of the command that a change becomes.
+/// The hash of a nonce and its AccessKey: the first 16 bytes of SHA-256 over key, a zero byte and
+/// nonce. It is the id of the command that a change becomes; the table keeps the first 8 of them.
 #[must_use]
-pub fn nonce_hash(key: &str, nonce: &str) -> u64 {
+pub fn nonce_hash(key: &str, nonce: &str) -> CommandId {
     let digest = Sha256::new()
         .chain_update(key)
         .chain_update([0])
         .chain_update(nonce)
         .finalize();
     let (head, _) = digest
-        .split_first_chunk::<8>()
+        .split_first_chunk::<16>()
         .expect("SHA-256 has 32 bytes");
-    u64::from_be_bytes(*head)
+    CommandId(u128::from_be_bytes(*head))
 }
 
 /// The table.
@@ -107,14 +107,14 @@ impl Default for Nonces {
 }
 
 impl Nonces {
-    /// Whether a nonce is remembered, by its [`nonce_hash`]. Remembers nothing.
+    /// Whether a nonce is remembered, by the head of its [`nonce_hash`]. Remembers nothing.
     pub fn contains(&self, hash: u64, now: Timestamp, span: NonceSpan) -> bool {
         let mut shard = self.shard(hash).lock();
         shard.advance(now, span);
         shard.iter().any(|slot| slot.contains(&hash))
     }
 
-    /// Looks a nonce up by its [`nonce_hash`] and remembers it.
+    /// Looks a nonce up by the head of its [`nonce_hash`] and remembers it.
     pub fn remember(
         &self,
         account: &AccountId,
@@ -281,14 +281,15 @@ mod tests {
 
     /// Each key is of the account with its first letter.
     fn remember(nonces: &Nonces, name: &str, nonce: &str, minute: i64) -> NonceCheck {
-        let (account, hash) = (AccountId::new(&name[..1]), nonce_hash(name, nonce));
+        let hash = nonce_hash(name, nonce).head();
+        let account = AccountId::new(&name[..1]);
         nonces.remember(&account, &key(name), hash, moment(minute), SPAN, BOUNDS)
     }
 
     #[test]
     fn looking_remembers_nothing() {
         let nonces = Nonces::default();
-        let hash = nonce_hash("k", "n");
+        let hash = nonce_hash("k", "n").head();
         assert!(!nonces.contains(hash, moment(0), SPAN));
         assert_eq!(remember(&nonces, "k", "n", 0), NonceCheck::New);
         assert!(nonces.contains(hash, moment(31), SPAN));
@@ -489,6 +490,6 @@ mod tests {
     /// First 8 bytes of `printf 'testid\0abc' | sha256sum`.
     #[test]
     fn the_hash_is_that_of_the_command_id() {
-        assert_eq!(nonce_hash("testid", "abc"), 0x8416c12fca0e5d5b);
+        assert_eq!(nonce_hash("testid", "abc").head(), 0x8416c12fca0e5d5b);
     }
 }

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use maskline_domain::ops::{Unbind, UpdateBinding};
 use maskline_domain::{
-    Binding, Command, CommandId, Envelope, Outcome, Refusal, State, SubsId, Timestamp, Update,
+    Answered, Binding, Command, CommandId, CommandKey, Envelope, Outcome, Refusal, State, SubsId,
+    Timestamp, Update,
 };
 use maskline_journal::pipeline::SubmitError;
 
-use crate::laws::{Held, Law, broken, hold};
+use crate::laws::{Broken, Held, Law, broken, hold};
 use crate::model::verify::Answer;
 
 /// How many ended bindings are kept in mind.
@@ -25,14 +26,21 @@ struct CustomerBinding {
     ended: bool,
 }
 
+/// A command that was answered by the rules.
+#[derive(Debug, Clone, Copy)]
+struct Accepted {
+    given: CommandKey,
+    answered: Option<Answered>,
+}
+
 /// What customers know.
 #[derive(Debug, Clone, Default)]
 pub struct AnswerLog {
     known: BTreeMap<SubsId, CustomerBinding>,
     /// Commands about a binding that have not been answered.
     asked: BTreeMap<SubsId, u32>,
-    /// Ids of commands that were answered by the rules, and their time.
-    accepted: BTreeMap<CommandId, Timestamp>,
+    /// Commands that were answered by the rules.
+    accepted: BTreeMap<CommandId, Accepted>,
     /// The highest id of a new binding so far.
     highest: Option<SubsId>,
 }
@@ -58,7 +66,9 @@ impl AnswerLog {
                 self.asked.remove(&id);
             }
         }
-        self.once_only(envelope, answer, decided_at)?;
+        if self.is_told_again(envelope, answer, decided_at)? {
+            return Ok(());
+        }
         let Ok(outcome) = answer else {
             return Ok(());
         };
@@ -115,26 +125,38 @@ impl AnswerLog {
         Ok(())
     }
 
-    fn once_only(&mut self, envelope: &Envelope, answer: &Answer, decided_at: Timestamp) -> Held {
-        let Some((id, until)) = envelope.id else {
-            return Ok(());
+    /// Whether a command with this id was answered before, so that the same try of it is told the same.
+    pub fn was_answered(&self, id: CommandId) -> bool {
+        self.accepted.contains_key(&id)
+    }
+
+    /// Whether the answer is no news, since the same try had it before.
+    fn is_told_again(
+        &mut self,
+        envelope: &Envelope,
+        answer: &Answer,
+        decided_at: Timestamp,
+    ) -> Result<bool, Broken> {
+        let Some(given) = envelope.id else {
+            return Ok(false);
         };
-        let accepted = match answer {
-            Ok(_) => true,
-            Err(SubmitError::Refused(refusal)) => {
-                !matches!(refusal, Refusal::CommandRepeated | Refusal::CommandsTooMany)
+        let answered = match answer {
+            Ok(outcome) => Answered::of(&Ok(outcome.clone())),
+            Err(SubmitError::Refused(Refusal::CommandRepeated | Refusal::CommandsTooMany)) => {
+                return Ok(false);
             }
-            Err(_) => false,
+            Err(SubmitError::Refused(refusal)) => Answered::of(&Err(refusal.clone())),
+            Err(_) => return Ok(false),
         };
-        if !accepted {
-            return Ok(());
-        }
-        let before = self.accepted.insert(id, until);
-        hold(
-            before.is_none_or(|until| until <= decided_at),
-            Law::OnceOnly,
-            || format!("command {} was accepted twice", id.0),
-        )
+        let before = self.accepted.insert(given.id, Accepted { given, answered });
+        let Some(before) = before.filter(|before| before.given.until > decided_at) else {
+            return Ok(false);
+        };
+        let is_same = before.given.attempt == given.attempt && before.answered == answered;
+        hold(is_same, Law::OnceOnly, || {
+            format!("command {} was accepted twice", given.id)
+        })?;
+        Ok(true)
     }
 
     /// Looks for all that was acknowledged in the state after a start, whose
@@ -188,7 +210,8 @@ impl AnswerLog {
         for id in ended.into_iter().take(superfluous) {
             self.known.remove(&id);
         }
-        self.accepted.retain(|_, until| until.0 + 900_000 > now.0);
+        self.accepted
+            .retain(|_, accepted| accepted.given.until.0 + 900_000 > now.0);
     }
 
     /// The bindings that customers take to be in force at `now`.

@@ -11,9 +11,9 @@ use maskline_domain::ops::{
 };
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    AccessKeyId, AccountStatus, Actor, BindRequest, Binding, Command, CommandId, EndCause,
-    Envelope, Event, Number, Owner, Party, PhoneNumber, Pool, PoolRef, Refusal, SubsId, Timestamp,
-    Update, Work,
+    AccessKeyId, AccountStatus, Actor, Answered, BindRequest, Binding, Command, CommandId,
+    CommandKey, EndCause, Envelope, Event, Number, Owner, Party, PhoneNumber, Pool, PoolRef,
+    Refusal, SubsId, Timestamp, Update, Work,
 };
 
 use crate::model::Model;
@@ -22,8 +22,8 @@ use crate::model::product::{self, claims, collide, room_on};
 /// What must come of a command.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    /// The id that must be remembered, with its key and time.
-    pub remembered: Option<(CommandId, AccessKeyId, Timestamp)>,
+    /// By what the command must be known again, and whose it is.
+    pub remembered: Option<(CommandKey, AccessKeyId)>,
     /// What the command itself leads to.
     pub expected: ExpectedOutcome,
 }
@@ -58,14 +58,15 @@ impl Model {
     /// What must come of `envelope` at `now`.
     pub fn verdict(&self, envelope: &Envelope, now: Timestamp) -> Verdict {
         let mut remembered = None;
-        if let (Actor::Customer { key, .. }, Some((id, until))) = (&envelope.by, envelope.id) {
-            if self.is_remembered(id, now) {
+        if let (Actor::Customer { key, .. }, Some(given)) = (&envelope.by, envelope.id) {
+            if self.is_remembered(given.id, now) {
+                let expected = self.known_outcome(given, &envelope.command, now);
                 return Verdict {
                     remembered,
-                    expected: ExpectedOutcome::Refused(Refusal::CommandRepeated),
+                    expected,
                 };
             }
-            remembered = Some((id, key.clone(), until));
+            remembered = Some((given, key.clone()));
         }
         let expected = self
             .rule(envelope, now)
@@ -80,7 +81,34 @@ impl Model {
     pub fn is_remembered(&self, id: CommandId, now: Timestamp) -> bool {
         self.commands
             .get(&id)
-            .is_some_and(|(_, until)| *until > now)
+            .is_some_and(|remembered| remembered.until > now)
+    }
+
+    /// What must come of a command that was decided before: of the same try the same, of another one a refusal.
+    fn known_outcome(
+        &self,
+        given: CommandKey,
+        command: &Command,
+        now: Timestamp,
+    ) -> ExpectedOutcome {
+        let before = self.commands.get(&given.id);
+        let before = before.filter(|before| before.attempt == Some(given.attempt));
+        match (before.and_then(|before| before.answered), command) {
+            (Some(Answered::Done), _) => ExpectedOutcome::Done(Vec::new()),
+            (Some(Answered::Bound { subs_id, x }), Command::Bind(request)) => {
+                let (a, term) = (request.a.number(), now..request.expires_at);
+                let made = Binding {
+                    b: request.b.map(Party::number),
+                    ..Binding::new(subs_id, request.product, x, a, term)
+                };
+                let known = self.bindings.get(&subs_id).cloned();
+                ExpectedOutcome::Existing(Box::new(known.unwrap_or(made)))
+            }
+            (Some(Answered::Refused(code)), _) => {
+                ExpectedOutcome::Refused(Refusal::by_code(code).unwrap_or(Refusal::CommandRepeated))
+            }
+            _ => ExpectedOutcome::Refused(Refusal::CommandRepeated),
+        }
     }
 
     fn rule(&self, envelope: &Envelope, now: Timestamp) -> Result<ExpectedOutcome, Refusal> {
@@ -496,7 +524,7 @@ impl Model {
         let mut due: Vec<(Timestamp, CommandId)> = self
             .commands
             .iter()
-            .map(|(id, (_, until))| (*until, *id))
+            .map(|(id, remembered)| (remembered.until, *id))
             .filter(|(until, _)| *until < now)
             .collect();
         due.sort_unstable();

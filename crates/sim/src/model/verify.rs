@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use maskline_domain::ops::{ExpireDue, ReleaseNumbers, ThawDue, UpdateBinding};
 use maskline_domain::{
-    Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber, Refusal, SubsId,
-    Timestamp,
+    Actor, Answered, Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber,
+    Remembered, SubsId, Timestamp,
 };
 use maskline_journal::pipeline::SubmitError;
 
@@ -118,22 +118,25 @@ impl Model {
             || format!("too many events: {}", told()),
         )?;
         let mut events_left: VecDeque<&Event> = events.iter().collect();
-        if let Some((id, key, until)) = &verdict.remembered {
+        let mut remembered = None;
+        if let Some((given, key)) = &verdict.remembered {
+            let first = events_left.pop_front();
+            if let Some(Event::CommandAnswered { answered, .. }) = first {
+                remembered = Some(*answered);
+            }
             let expected = Event::CommandAnswered {
-                id: *id,
-                key: key.clone(),
-                until: *until,
+                id: given.id,
+                key: Some(key.clone()),
+                until: given.until,
+                attempt: Some(given.attempt),
+                answered: remembered.flatten(),
             };
-            hold(
-                events_left.pop_front() == Some(&expected),
-                Law::OnceOnly,
-                || format!("the id is not remembered: {}", told()),
-            )?;
+            hold(first == Some(&expected), Law::OnceOnly, || {
+                format!("the id is not remembered: {}", told())
+            })?;
             self.apply(&expected)?;
-        } else if matches!(
-            verdict.expected,
-            ExpectedOutcome::Refused(Refusal::CommandRepeated)
-        ) {
+        } else if let (Actor::Customer { .. }, Some(_)) = (&envelope.by, envelope.id) {
+            // Repeated, or asked again by the same try.
             return broken(
                 Law::OnceOnly,
                 format!("a repeated command did something: {}", told()),
@@ -156,11 +159,22 @@ impl Model {
                 own.push_back(event);
             }
         }
-        self.close(verdict.expected.clone(), own, tidied, now)
+        let answer = self
+            .close(verdict.expected.clone(), own, tidied, now)
             .map_err(|broken| Broken {
                 what: format!("{}: {}", broken.what, told()),
                 ..broken
-            })
+            })?;
+        let given = match &answer {
+            Ok(outcome) => Answered::of(&Ok(outcome.clone())),
+            Err(SubmitError::Refused(refusal)) => Answered::of(&Err(refusal.clone())),
+            Err(_) => None,
+        };
+        let is_same = remembered.is_none_or(|remembered| remembered == given);
+        hold(is_same, Law::RightAnswer, || {
+            format!("remembered is {remembered:?}, told {given:?}: {}", told())
+        })?;
+        Ok(answer)
     }
 
     /// The facts of the command itself must be those that the model expects.
@@ -335,12 +349,24 @@ impl Model {
     /// Makes an event part of the model.
     fn apply(&mut self, event: &Event) -> Held {
         match event {
-            Event::CommandAnswered { id, key, until } => {
-                self.commands.insert(*id, (key.clone(), *until));
+            Event::CommandAnswered {
+                id,
+                key,
+                until,
+                attempt,
+                answered,
+            } => {
+                let remembered = Remembered {
+                    key: key.clone(),
+                    until: *until,
+                    attempt: *attempt,
+                    answered: *answered,
+                };
+                self.commands.insert(*id, remembered);
             }
             Event::CommandsForgotten { before, through } => {
                 let up_to = |id| through.is_some_and(|through| id <= through);
-                self.commands.retain(|id, (_, until)| {
+                self.commands.retain(|id, Remembered { until, .. }| {
                     *until > *before || (*until == *before && !up_to(*id))
                 });
             }

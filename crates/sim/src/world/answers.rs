@@ -295,9 +295,6 @@ impl World {
                 tally.bound += u64::from(matches!(outcome, Outcome::Bound(_)));
             }
             Err(SubmitError::Refused(refusal)) => {
-                if std::env::var_os("HIST").is_some() {
-                    eprintln!("HIST {refusal:?}");
-                }
                 tally.refused += 1;
                 tally.repeated += u64::from(*refusal == Refusal::CommandRepeated);
             }
@@ -316,7 +313,7 @@ impl World {
 fn is_of(entry: &Entry, envelope: &Envelope) -> bool {
     let id_is_its = match (&envelope.by, entry.events.first()) {
         (Actor::Customer { .. }, Some(Event::CommandAnswered { id, .. })) => {
-            envelope.id.is_some_and(|(its, _)| its == *id)
+            envelope.id.is_some_and(|given| given.id == *id)
         }
         // The mark is missing; the model will say so.
         (Actor::Customer { .. }, _) | (Actor::Operator { .. } | Actor::Job { .. }, _) => true,

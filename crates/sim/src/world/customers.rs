@@ -3,8 +3,9 @@
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::{Lock, Unbind, Unlock, UpdateBinding};
 use maskline_domain::{
-    AccessKeyId, Actor, BindRequest, Binding, City, Command, CommandId, Envelope, Party,
-    PhoneNumber, PoolKey, PoolRef, Product, Restriction, RingConfig, SubsId, Timestamp, Update,
+    AccessKeyId, Actor, AttemptId, BindRequest, Binding, City, Command, CommandId, CommandKey,
+    Envelope, Party, PhoneNumber, PoolKey, PoolRef, Product, Restriction, RingConfig, SubsId,
+    Timestamp, Update,
 };
 
 use crate::model::product::needs_b;
@@ -29,13 +30,12 @@ impl World {
             .chance
             .one_of([900_000, 60_000, 60_000, 30_000, 20_000, 5_000, 1_500, 0]);
         let until = self.about_now().plus_millis(lasts_ms);
-        let id = CommandId(self.chance.word());
         let envelope = Envelope {
             by: Actor::Customer {
                 key,
                 permission: permission.into(),
             },
-            id: Some((id, until)),
+            id: Some(self.command_key(until)),
             command,
         };
         if self.recent.len() >= RECENT_MAX {
@@ -51,10 +51,25 @@ impl World {
         let mut envelope = self.recent.get(at)?.clone();
         if self.chance.one_in(3) {
             let until = self.about_now().plus_millis(900_000);
-            envelope.id = Some((CommandId(self.chance.word()), until));
+            envelope.id = Some(self.command_key(until));
             self.perhaps_elsewhere(&mut envelope.command);
+        } else if let Some(given) = &mut envelope.id {
+            // A customer's repeat is another try; a node that got no answer asks again with the same one.
+            let is_retry = self.chance.one_in(3) && self.answer_log.was_answered(given.id);
+            if !is_retry {
+                given.attempt = AttemptId(self.chance.word());
+            }
         }
         Some(envelope)
+    }
+
+    fn command_key(&mut self, until: Timestamp) -> CommandKey {
+        let halves = [self.chance.word(), self.chance.word()].map(u128::from);
+        CommandKey {
+            id: CommandId(halves[0] << 64 | halves[1]),
+            attempt: AttemptId(self.chance.word()),
+            until,
+        }
     }
 
     /// The same order, now and then to another pool of the same customer.

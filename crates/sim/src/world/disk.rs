@@ -1,12 +1,12 @@
 //! The disk: a journal and snapshots that survive, and a page cache that need
 //! not.
 
-use maskline_domain::{Part, Row, State, Subject, SubsId};
+use maskline_domain::{Event, Part, Row, State, Subject, SubsId};
 use maskline_journal::Compression;
 use maskline_journal::batch::{Batch, Hash, Tip};
 use maskline_journal::feed::{Bounds, Feed, Next};
-use maskline_journal::payload::{self, WRITER};
-use maskline_journal::replay::{self, Decoded};
+use maskline_journal::payload::{self, Opened, WRITER};
+use maskline_journal::replay::{self, Decoded, ReplayError};
 use maskline_journal::snapshot::{self as form, Seal};
 use std::fmt;
 use std::sync::Arc;
@@ -154,8 +154,16 @@ impl Disk {
                 follow_but_last_entry(state, tip, batch, self.compression)?;
                 break;
             }
-            replay::follow(state, tip, batch, self.compression)
-                .map_err(|error| NoStart(error.to_string()))?;
+            let failed = |error: ReplayError| NoStart(error.to_string());
+            if fault == Some(Fault::FirstFormLosesB) && batch.payload.first() == Some(&1) {
+                let mut read = replay::decode(&mut tip.clone(), batch, self.compression);
+                let read = read.as_mut().map_err(|error| failed(error.clone()))?;
+                without_b(&mut read.opened);
+                let taken = replay::take_in(state, tip, read);
+                taken.map_err(|error| failed(error.into()))?;
+                continue;
+            }
+            replay::follow(state, tip, batch, self.compression).map_err(failed)?;
         }
         Ok(())
     }
@@ -252,6 +260,16 @@ impl Disk {
             Some((snapshot.seal.as_ref()?, rows))
         });
         (&self.journal, snapshots.collect())
+    }
+}
+
+/// Takes B out of every binding that a batch tells of.
+fn without_b(opened: &mut Opened) {
+    let events = (opened.entries.iter_mut()).flat_map(|entry| &mut entry.events);
+    for event in events {
+        if let Event::Bound(binding) | Event::BindingChanged(binding) = event {
+            binding.b = None;
+        }
     }
 }
 

@@ -288,7 +288,11 @@ impl World {
             .collect();
         if self.chance.one_in(3) {
             let cooled = self.model.numbers.values().map(|n| n.cooling_until);
-            let forgotten = self.model.commands.values().map(|(_, until)| *until);
+            let forgotten = self
+                .model
+                .commands
+                .values()
+                .map(|remembered| remembered.until);
             edges = cooled.chain(forgotten).map(|edge| (edge, None)).collect();
         }
         edges.retain(|(edge, _)| is_near(*edge));

@@ -54,6 +54,7 @@ each! {
     personal_values_lost: PersonalValuesLost by RightAnswer;
     replay_drops_last_batch: ReplayDropsLastBatch by SameRows, NothingLost;
     replay_drops_last_entry: ReplayDropsLastEntry by SameRows, NothingLost;
+    first_form_loses_b: FirstFormLosesB by SameRows, NothingLost;
     snapshot_misses_a_row: SnapshotMissesARow by SameRows, NothingLost;
     half_snapshot_believed: HalfSnapshotBelieved by SameRows, NothingLost;
     read_does_not_wait: ReadDoesNotWait by DurableReads;

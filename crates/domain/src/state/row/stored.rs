@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kind::{Kind, next, rest_of};
 use super::{BindingRow, NumberRow, Row};
+use crate::command_id::Remembered;
 use crate::inventory::{NumberClass, hash_of};
 
 /// A row as a part holds it.
@@ -86,8 +87,14 @@ impl Serialize for Stored {
             Row::Trunk(trunk) => (Kind::Trunk, trunk).serialize(serializer),
             Row::Number(_) => Err(serde::ser::Error::custom("a number has its class by place")),
             Row::Binding(binding) => binding.serialize(serializer),
-            Row::Command { id, key, until } => {
-                (Kind::Command, id, key, until).serialize(serializer)
+            Row::Command(id, remembered) => {
+                let Remembered {
+                    key,
+                    until,
+                    attempt,
+                    answered,
+                } = remembered;
+                (Kind::Command, id, key, until, attempt, answered).serialize(serializer)
             }
             Row::Import { name, rows } => (Kind::Import, name, rows).serialize(serializer),
         }
@@ -133,11 +140,16 @@ impl<'de> Visitor<'de> for Values {
             kind if kind == Kind::Key as u8 => Row::Key(next(values)?),
             kind if kind == Kind::Pool as u8 => Row::Pool(next(values)?),
             kind if kind == Kind::Trunk as u8 => Row::Trunk(next(values)?),
-            kind if kind == Kind::Command as u8 => Row::Command {
-                id: next(values)?,
-                key: next(values)?,
-                until: next(values)?,
-            },
+            kind if kind == Kind::Command as u8 => {
+                let id = next(values)?;
+                let remembered = Remembered {
+                    key: next(values)?,
+                    until: next(values)?,
+                    attempt: next(values)?,
+                    answered: next(values)?,
+                };
+                Row::Command(id, remembered)
+            }
             kind if kind == Kind::Import as u8 => Row::Import {
                 name: next(values)?,
                 rows: next(values)?,

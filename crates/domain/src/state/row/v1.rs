@@ -11,7 +11,7 @@ use super::Row as Newest;
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, AccountStatus, User};
 use crate::binding::{Binding, Extras, Restriction, SubsId};
 use crate::clock::Timestamp;
-use crate::command::CommandId;
+use crate::command_id::{CommandId, Remembered};
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool, PoolKey};
@@ -42,8 +42,8 @@ pub enum Row {
     Binding(Box<PlainBinding>),
     /// The id of a command that must not come again.
     Command {
-        /// The id.
-        id: CommandId,
+        /// The first 64 bits of the id.
+        id: u64,
         /// The key that signed it.
         key: AccessKeyId,
         /// When it may be forgotten.
@@ -184,7 +184,15 @@ impl From<Row> for Newest {
             Row::TrunkDocument(document) => Newest::Trunk(document.0),
             Row::Number(number) => Newest::Number(number),
             Row::Binding(binding) => Newest::from(Binding::from(*binding)),
-            Row::Command { id, key, until } => Newest::Command { id, key, until },
+            Row::Command { id, key, until } => {
+                let remembered = Remembered {
+                    key: Some(key),
+                    until,
+                    attempt: None,
+                    answered: None,
+                };
+                Newest::Command(CommandId::short(id), remembered)
+            }
             Row::Import { name, rows } => Newest::Import { name, rows },
         }
     }
