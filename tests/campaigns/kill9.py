@@ -22,6 +22,7 @@ and forms change, and while its journal is of both. What the older program told 
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -43,9 +44,14 @@ from support.process import REPOSITORY, Maskline, NotReady, binary  # noqa: E402
 SNAPSHOT_EVERY = "100"
 LONG_ROUNDS = 0.2
 LONG_ROUND_S = (2.0, 2.6)
-# How often the service is killed while it opens the data of an older program, and after how long at most.
-FIRST_STARTS = 12
-FIRST_START_S = 0.6
+# How often the service is killed while it changes the tables of an older program, out of how many tries at most: some
+# find a step done already. At which of the steps to come, and how long after it began at most.
+KILLS_IN_STEPS = 6
+FIRST_STARTS = 60
+STEPS_AHEAD = 4
+IN_STEP_S = 0.002
+STEP_BEGINS = "bringing the tables up to date"
+STEP_ENDS = "the tables are one step further"
 
 
 def main():
@@ -71,8 +77,7 @@ def arguments():
 
 def campaign(options, rng, home):
     if options.past:
-        with tarfile.open(options.past) as packed:
-            packed.extractall(home, filter="data")
+        unpack(options.past, home)
     service = Maskline(
         home / "data",
         demo=not options.past,
@@ -80,8 +85,9 @@ def campaign(options, rng, home):
     )
     began = time.monotonic()
     with Ledger(home / "acknowledged.log") as ledger:
-        if options.past:
-            kill_first_starts(service, rng)
+        if options.past and not kill_first_starts(service, rng, options.past, home):
+            print("kill9: FAILED: no kill fell into a change of the tables often enough")
+            return False
         service.start()
         try:
             if options.past:
@@ -125,28 +131,60 @@ def one_kill(service, world, ledger, pools, rng, workers):
     service.start()
 
 
-def kill_first_starts(service, rng):
-    """SIGKILL while it opens what an older program wrote, now here, now there."""
-    opened = 0
-    for _ in range(FIRST_STARTS):
-        killer = threading.Timer(rng.uniform(0.0, FIRST_START_S), lambda: kill_process(service))
+def unpack(archive, home):
+    shutil.rmtree(home / "data", ignore_errors=True)
+    with tarfile.open(archive) as packed:
+        packed.extractall(home, filter="data")
+
+
+def kill_first_starts(service, rng, archive, home):
+    """SIGKILL while it changes the tables of an older program, at one step or another; the next start goes on with what
+    is left, and with new ones of that program once all is changed. Ends with a change that was interrupted."""
+    in_steps = tries = 0
+    while in_steps < KILLS_IN_STEPS and tries < FIRST_STARTS:
+        tries += 1
+        after = service.log_path.stat().st_size if service.log_path.exists() else 0
+        over = threading.Event()
+        wait_s = rng.uniform(0.0, IN_STEP_S)
+        killer = threading.Thread(
+            target=kill_in_step, args=(service, after, rng.randint(1, STEPS_AHEAD), wait_s, over)
+        )
         killer.start()
         try:
             service.start()
-            opened += 1
-            service.kill()
+            is_changed = True
         except NotReady:
-            pass
+            is_changed = False
         finally:
-            killer.cancel()
+            over.set()
             killer.join()
-    print(f"kill9: killed in {FIRST_STARTS - opened} of {FIRST_STARTS} first starts before it was ready", flush=True)
+        log = log_behind(service, after)
+        in_steps += log.count(STEP_BEGINS) > log.count(STEP_ENDS)
+        if is_changed:
+            service.kill()
+            unpack(archive, home)
+    print(f"kill9: of {tries} first starts {in_steps} were killed while the tables changed", flush=True)
+    return in_steps >= KILLS_IN_STEPS
 
 
-def kill_process(service):
-    process = service.process
-    if process is not None:
-        process.kill()
+def kill_in_step(service, after, step, wait_s, over):
+    """SIGKILL once the log behind the byte `after` tells that so many steps have begun."""
+    while not over.is_set():
+        if log_behind(service, after).count(STEP_BEGINS) >= step:
+            time.sleep(wait_s)
+            process = service.process
+            if process is not None and not over.is_set():
+                process.kill()
+            return
+        time.sleep(0.0005)
+
+
+def log_behind(service, after):
+    if not service.log_path.exists():
+        return ""
+    with open(service.log_path, "rb") as log:
+        log.seek(after)
+        return log.read().decode(errors="replace")
 
 
 def stock(service):
