@@ -66,7 +66,7 @@ pub enum Note {
     ErasureFinished {
         /// From how many bindings.
         bindings: u64,
-        /// From how many rows of the history and the call records.
+        /// From how many rows: one of the history for each of them, and the call records.
         records: u64,
     },
     /// Requests to the admin interface were refused for want of the token.

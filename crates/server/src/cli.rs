@@ -144,7 +144,8 @@ enum Command {
     Restore(data::Restore),
     /// Replay and verify everything in the data directory, or in a backup named by --data
     Check(data::Check),
-    /// Erase what is kept of a person
+    /// Erase what is kept of a person in bindings that have ended and in call records; the other party of a binding
+    /// stays, and bindings in force are left as they are
     Erase(data::Erase),
 }
 

@@ -146,6 +146,8 @@ struct Shared {
     /// Held by whoever replaces snapshots: the state that they are made of,
     /// while it is kept between two.
     keeping: tokio::sync::Mutex<Option<snapshotter::Kept>>,
+    /// Held by an erasure from its beginning to its end.
+    erasing: tokio::sync::Mutex<()>,
     times: metrics::Times,
     /// Rows of the records that were asked for and could not be read.
     unreadable: AtomicU64,
@@ -222,6 +224,7 @@ impl Ledger {
         let dir = DataDir::own(&options.dir)?;
         let mut conn = dir.writer().await?;
         let readers = dir.readers(READERS_MAX).await?;
+        erase::tell_unfinished(&options.dir);
         let begun = std::time::Instant::now();
         let recovered = recover(&mut conn, None, told(begun)).await?;
         tracing::info!(
@@ -266,6 +269,7 @@ impl Ledger {
             tip: watch::channel(recovered.tip.seq).0,
             feeds: feeds::Feeds::default(),
             keeping: tokio::sync::Mutex::new(None),
+            erasing: tokio::sync::Mutex::new(()),
             times: metrics::Times::default(),
             unreadable: AtomicU64::new(0),
             visits_max: AtomicU64::new(0),

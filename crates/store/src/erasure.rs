@@ -35,24 +35,62 @@ pub struct Erasure {
     /// Which parts of the bindings were the person's at last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last: Vec<ErasedParts>,
+    /// How far it had come. A line of an older program does not tell it, and
+    /// counts as finished.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<Step>,
+}
+
+/// How far an erasure had come when its line was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Nothing is blanked yet.
+    Begun,
+    /// This one and all before it are done. The line names no binding.
+    Finished,
 }
 
 impl Erasure {
-    /// What was found of a person, as it is noted.
-    pub fn new(at: i64, found: &Found) -> Self {
+    /// What was found of a person, as it is noted before it is blanked: those
+    /// bindings of which everything goes are told apart from the others.
+    pub fn begun(at: i64, found: &Found) -> Vec<Self> {
+        let (all, some): (Found, Found) = (found.iter())
+            .map(|(id, traces)| (*id, traces.clone()))
+            .partition(|(_, traces)| traces.all);
+        let line = |of: Found, tells_subjects: bool| Self {
+            at,
+            bindings: of.keys().copied().collect(),
+            subjects: tells_subjects.then(|| subjects(&of).collect()),
+            last: match tells_subjects {
+                true => last(&of).collect(),
+                false => Vec::new(),
+            },
+            step: Some(Step::Begun),
+        };
+        let lines = [line(some, true), line(all, false)];
+        let lines = lines.into_iter();
+        lines.filter(|line| !line.bindings.is_empty()).collect()
+    }
+
+    /// That all that was begun before is finished.
+    pub fn finished(at: i64) -> Self {
         Self {
             at,
-            bindings: found.keys().copied().collect(),
-            subjects: Some(subjects(found).collect()),
-            last: last(found).collect(),
+            bindings: Vec::new(),
+            subjects: Some(Vec::new()),
+            last: Vec::new(),
+            step: Some(Step::Finished),
         }
     }
 
     /// Adds what it erased to what is to be erased again.
     pub fn add_to(self, found: &mut Found) {
         let Some(subjects) = self.subjects else {
-            let all = self.bindings.into_iter().map(|id| (id, Traces::ALL));
-            return found.extend(all);
+            for id in self.bindings {
+                found.entry(id).or_default().merge(Traces::ALL);
+            }
+            return;
         };
         for id in self.bindings {
             found.entry(id).or_default();
@@ -93,6 +131,14 @@ impl Traces {
         b: true,
         all: true,
     };
+
+    /// Takes in what else of the same binding is meant.
+    pub fn merge(&mut self, other: Self) {
+        self.subjects.extend(other.subjects);
+        self.a |= other.a;
+        self.b |= other.b;
+        self.all |= other.all;
+    }
 
     /// Which parts of the binding go, as it was last.
     pub fn parts(&self) -> Vec<Part> {

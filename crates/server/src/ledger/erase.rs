@@ -1,8 +1,9 @@
 //! Erasing what is kept of a person, and restoring a backup without what was
 //! erased since.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+mod list;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use maskline_domain::{
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::db::{self, sqlite};
 use maskline_store::directory::{self, DataDir, OpenError};
-use maskline_store::erasure::{self, EraseError as SearchError, Erasure, Found, LIST, Traces};
+use maskline_store::erasure::{self, EraseError as SearchError, Found, Traces};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::{call, history};
 use maskline_store::staging::Staging;
@@ -31,9 +32,11 @@ const TRUNCATE_PAUSE: Duration = Duration::from_millis(250);
 /// What an erasure did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Erased {
-    /// Ended bindings whose personal values are gone.
+    /// Ended bindings whose personal values are gone, those of an erasure that
+    /// had failed before among them.
     pub bindings: usize,
-    /// Rows of history and call records that were blanked.
+    /// The rows that tell of them: one of the history for each of the bindings,
+    /// and the records of calls that were on them or were the person's.
     pub records: u64,
     /// Bindings of this person that are in force and were left as they are.
     pub live: usize,
@@ -96,17 +99,36 @@ impl From<SnapshotterError> for EraseError {
     }
 }
 
+/// Tells of an erasure that failed in this directory, until one has finished it.
+pub(super) fn tell_unfinished(dir: &Path) {
+    match list::unfinished(dir) {
+        Ok(left) if left.is_empty() => {}
+        Ok(left) => tracing::warn!(
+            bindings = left.len(),
+            "an erasure was not finished; erase that person again"
+        ),
+        Err(error) => tracing::error!(%error, "whether an erasure was finished is not known"),
+    }
+}
+
 impl Ledger {
     /// Erases what is kept of the person with this number in ended bindings,
     /// the history and the call records: their number, and the texts of their
     /// bindings, which may name them. `by` is who asked for it.
     ///
+    /// Where an erasure had failed before, this one finishes it, whosever it
+    /// was; but for the number of somebody else in call records, by which they
+    /// are found when they are erased again.
+    ///
     /// # Errors
     /// [`EraseError`]; whatever was done stays done, and the rest is done when
     /// it is run again.
     pub async fn erase(&self, by: Actor, number: PhoneNumber) -> Result<Erased, EraseError> {
+        let shared = &*self.shared;
+        // One after the other, so that what is not finished is of one that failed.
+        let _alone = shared.erasing.lock().await;
         let mut found = {
-            let readers = directory::readers(&self.shared.options.dir, 1).await?;
+            let readers = directory::readers(&shared.options.dir, 1).await?;
             let mut conn = readers.acquire().await?;
             erasure::find(&mut conn, number).await?
         };
@@ -115,10 +137,17 @@ impl Ledger {
         for (id, traces) in history::ended_with(self.readers(), number).await? {
             found.entry(id).or_insert(traces);
         }
+        // Both may have been blanked before it failed.
+        for (id, traces) in list::unfinished(&shared.options.dir)? {
+            found.entry(id).or_default().merge(traces);
+        }
         self.erase_found(by, found, Some(number)).await
     }
 
     /// Erases what was found of a person, or of several.
+    ///
+    /// It is noted first, and noted as finished last: until then each step is
+    /// taken again by the next erasure.
     async fn erase_found(
         &self,
         by: Actor,
@@ -126,14 +155,12 @@ impl Ledger {
         number: Option<PhoneNumber>,
     ) -> Result<Erased, EraseError> {
         let shared = &*self.shared;
-        // A state that was kept for snapshots, and with it what was handed on
-        // to it, goes: the new ones are made of what the tables hold.
-        let mut keeping = shared.keeping.lock().await;
-        snapshotter::let_go(shared, &mut keeping);
+        let dir = &shared.options.dir;
+        // A state that was kept for snapshots goes, and with it what was handed
+        // on to it.
+        snapshotter::let_go(shared, &mut *shared.keeping.lock().await);
         let (ended, live) = self.ended(found).await?;
-        if !ended.is_empty() {
-            note(&shared.options.dir, &ended)?;
-        }
+        list::begin(dir, &ended)?;
         let bindings = ended.keys().copied();
         (shared.erased).note(clocks::read().wall, number, bindings);
         self.blank_journal(&ended).await?;
@@ -147,21 +174,35 @@ impl Ledger {
         if let Some(number) = number {
             records += self.erase_calls_of(number).await?;
         }
-
-        // Two snapshots of states in which none of these bindings is; then the
-        // older ones go.
-        snapshotter::take_snapshot(shared, None).await?;
-        let bindings = ended.len() as u64;
-        self.give(&by, Note::ErasureFinished { bindings, records })
+        let bindings = ended.len();
+        self.replace_snapshots(&by, bindings as u64, records)
             .await?;
-        snapshotter::take_snapshot(shared, None).await?;
-        snapshotter::tidy(shared).await?;
         self.truncate_log().await?;
+        list::finish(dir)?;
         Ok(Erased {
-            bindings: ended.len(),
+            bindings,
             records,
             live,
         })
+    }
+
+    /// Makes two snapshots of states in which nobody is who was erased; then the
+    /// older ones go. Only for that long the snapshotter has to wait.
+    async fn replace_snapshots(
+        &self,
+        by: &Actor,
+        bindings: u64,
+        records: u64,
+    ) -> Result<(), EraseError> {
+        let shared = &*self.shared;
+        let mut keeping = shared.keeping.lock().await;
+        // They are made of what the tables hold.
+        snapshotter::let_go(shared, &mut keeping);
+        snapshotter::take_snapshot(shared, None).await?;
+        self.give(by, Note::ErasureFinished { bindings, records })
+            .await?;
+        snapshotter::take_snapshot(shared, None).await?;
+        Ok(snapshotter::tidy(shared).await?)
     }
 
     /// Has it journalled who is erased, in as many commands as it takes.
@@ -309,7 +350,7 @@ pub async fn restore(
     list: Option<&Path>,
 ) -> Result<Restored, RestoreError> {
     // A list that cannot be read must not be noticed after the data are there.
-    let erased = list.map(read_list).transpose()?.unwrap_or_default();
+    let erased = list.map(list::read).transpose()?.unwrap_or_default();
     let take_owner = rustix::process::geteuid().is_root();
     let staging = Staging::begin(&options.dir, take_owner)?;
     let options = Options {
@@ -408,37 +449,4 @@ async fn still_bound(ledger: &Ledger, found: &Found) -> Result<Vec<(PoolKey, Bin
                 .collect()
         })
         .await
-}
-
-/// Adds a line to the list of erasures, before anything is erased.
-fn note(dir: &Path, found: &Found) -> Result<(), EraseError> {
-    let path = dir.join(LIST);
-    let erasure = Erasure::new(clocks::read().wall.0, found);
-    let write = || -> io::Result<()> {
-        let mut line = serde_json::to_vec(&erasure)?;
-        line.push(b'\n');
-        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-        file.write_all(&line)?;
-        file.sync_all()?;
-        File::open(dir)?.sync_all()
-    };
-    write().map_err(|source| EraseError::List {
-        path: path.clone(),
-        source,
-    })
-}
-
-fn read_list(path: &Path) -> Result<Found, EraseError> {
-    let read = || -> io::Result<Found> {
-        let text = std::fs::read_to_string(path)?;
-        let mut found = Found::new();
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            serde_json::from_str::<Erasure>(line)?.add_to(&mut found);
-        }
-        Ok(found)
-    };
-    read().map_err(|source| EraseError::List {
-        path: path.to_owned(),
-        source,
-    })
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod disk;
 mod erasing;
+mod erasing_again;
 mod faults;
 mod following;
 mod owners;

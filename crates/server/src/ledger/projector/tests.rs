@@ -67,6 +67,9 @@ async fn what_was_handed_on_before_a_person_was_erased_is_not_written_after() {
     timeout(WATCHDOG, blanked).await.expect("blanked");
     readers.close().await;
     assert_eq!(*shared.projected.borrow(), 0, "nothing is written yet");
+    // However long that takes, snapshots are made meanwhile.
+    let keeping = timeout(WATCHDOG, shared.keeping.lock()).await;
+    drop(keeping.expect("nobody holds it"));
 
     // Only now does the projector go on, with the person in its memory.
     let closing = CancellationToken::new();

@@ -82,8 +82,7 @@ pub async fn erase(conn: &mut Connection, calls: &[String]) -> Result<u64, Error
     of_calls(conn, calls, update).await
 }
 
-/// Blanks some persons, and the texts, in the records of these calls, open ones too. Says how many records that were,
-/// for each of the persons.
+/// Blanks some persons, and the texts, in the records of these calls, open ones too. Says how many records that were.
 ///
 /// # Errors
 /// Those of the database.
@@ -93,12 +92,11 @@ pub async fn erase_persons(
     persons: &[PhoneNumber],
 ) -> Result<u64, Error> {
     owed::erase(conn, calls).await?;
-    let mut erased = 0;
     for &person in persons {
-        let update = || without(person).push(", out_id = NULL, out_order_id = NULL");
-        erased += of_calls(conn, calls, update).await?;
+        of_calls(conn, calls, || without(person)).await?;
     }
-    Ok(erased)
+    let texts = || sql("UPDATE call_record SET out_id = NULL, out_order_id = NULL, ladder = NULL");
+    of_calls(conn, calls, texts).await
 }
 
 /// Blanks `number` wherever it is a party of a call, in at most [`ERASED_AT_ONCE`] records. Says in how many; if in as
