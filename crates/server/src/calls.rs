@@ -160,6 +160,7 @@ pub async fn serve(
         notice: config.notice,
         local_media,
         unheard_bytes_max: config.unheard_bytes_max,
+        tells_milestones: owed::OWES.is_some(),
         seed,
     });
     let asked = config

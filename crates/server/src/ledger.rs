@@ -41,7 +41,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::call_records::QueuedWrite;
-pub use self::call_records::{CallRecords, LostCallsError, Written};
+pub use self::call_records::{CallRecords, LostCallsError, LostRecording, Written};
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
 pub use self::feeds::Followed;
 pub use self::reads::ReadError;

@@ -32,8 +32,8 @@ pub enum RecordWrite {
         at: Timestamp,
         /// Those of them that have a recording, each with its file.
         recordings: Vec<(String, String)>,
-        /// What is owed for the ends of them, each with its call.
-        owed: Box<[(String, Owed)]>,
+        /// What is owed for the ends of them, each with the record of its call as it is closed.
+        owed: Box<[(CallRecord, Vec<Owed>)]>,
     },
 }
 
@@ -178,9 +178,10 @@ impl<'a> Slice<'a> {
             } = write
             {
                 let mut of_rows = Vec::with_capacity(owed.len());
-                for (call_id, owed) in owed.iter() {
+                for (record, owed) in owed.iter().filter(|(_, owed)| !owed.is_empty()) {
+                    let call_id = record.call_id.as_str();
                     if call::is_there(conn, call_id).await? {
-                        of_rows.push((call_id.as_str(), owed));
+                        of_rows.extend(owed.iter().map(|owed| (call_id, owed)));
                     }
                 }
                 owed::write(conn, &of_rows).await?;

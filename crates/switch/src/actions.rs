@@ -85,6 +85,8 @@ impl Switch {
         };
         live.record.take_milestone(reached);
         match reached.milestone {
+            // The record has their times; nobody asks for more.
+            Milestone::Ringing | Milestone::Answered if !self.setup.tells_milestones => {}
             Milestone::Ringing | Milestone::Answered => {
                 let record = Box::new(live.record.clone());
                 let output = Output::Reached(key, record, reached);

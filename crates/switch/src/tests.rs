@@ -40,5 +40,5 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use world::{
     A, Answers, CALLEE, CALLEE_MEDIA, CALLER, CALLER_MEDIA, DEAD, N, SPARE, SWITCH, World, X,
-    holds, reach, sdp_at, trunk, well,
+    holds, reach, sdp_at, setup, trunk, well,
 };

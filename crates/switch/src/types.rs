@@ -111,7 +111,8 @@ pub enum Output {
     AskRoute(CallKey, RouteQuery),
     /// Make the open row durable, with what is owed for the milestones to which the call has come by it.
     OpenRow(CallKey, Box<CallRecord>, Vec<Reached>),
-    /// A call that lasts has come to a milestone. Only if something is owed for it, this is written into its open row.
+    /// A call that lasts has come to a milestone. Only if something is owed for it, this is written into its open row;
+    /// see [`Setup::tells_milestones`].
     Reached(CallKey, Box<CallRecord>, Reached),
     /// Find two ports for media.
     LeaseMedia(CallKey, LeaseRequest),
@@ -185,6 +186,8 @@ pub struct Setup {
     /// What a party may be sent before anything has come from where its description says it is, if its trunk
     /// says nothing of its media and anybody could have sent its INVITE, in bytes.
     pub unheard_bytes_max: u32,
+    /// Whether [`Output::Reached`] is wanted, which costs a copy of the record.
+    pub tells_milestones: bool,
     /// A fresh secret.
     pub seed: [u8; 32],
 }

@@ -5,7 +5,7 @@ mod known_trunks;
 mod record_writer;
 
 use super::calls_handle::CallsHandle;
-use super::owed::OWES;
+use super::owed::{OWES, nothing};
 use super::trunk_names::TrunkNames;
 use crate::ledger::{CallRecords, Ledger, ReadError, Seeds, Touch};
 use crate::seal::Sealer;
@@ -20,7 +20,7 @@ use maskline_domain::{State, ToneCode, TrunkName};
 use maskline_media::statistics::Statistics;
 use maskline_sip::endpoint::Screen;
 use maskline_switch::{CallKey, Input, Routing, TrunkPeer, numbers};
-use record_writer::{RecordRequest, RecordWriter};
+use record_writer::{CLOSING_MAX, RecordRequest, RecordWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,12 @@ impl CallStore {
     ) -> Self {
         Self {
             ledger,
-            record_writer: RecordWriter::open(records, news.clone(), OWES),
+            record_writer: RecordWriter::open(
+                records,
+                news.clone(),
+                OWES.unwrap_or(nothing),
+                CLOSING_MAX,
+            ),
             news,
             seeds: Seeds::default(),
             sealer,
@@ -143,7 +148,8 @@ impl CallStore {
 
     /// Writes what is owed for a milestone of a call that lasts, and how far it is; nothing if nothing is owed.
     pub fn note_milestone(&self, record: Box<CallRecord>, reached: Reached) {
-        if let Some(update) = RecordRequest::update(OWES, record, reached) {
+        let update = OWES.and_then(|owes| RecordRequest::update(owes, record, reached));
+        if let Some(update) = update {
             self.hand_over(update);
         }
     }

@@ -8,10 +8,10 @@ use maskline_domain::call_record::CallRecord;
 /// the same whenever it is asked the same.
 pub type Owes = fn(Reached, &CallRecord) -> Vec<Owed>;
 
-/// What is owed for the milestones of all calls.
-pub(super) const OWES: Owes = nothing;
+/// What is owed for the milestones of all calls. None: no message to a customer is known.
+pub(super) const OWES: Option<Owes> = None;
 
-/// Nothing is: no message to a customer is known.
+/// Nothing is.
 pub fn nothing(_: Reached, _: &CallRecord) -> Vec<Owed> {
     Vec::new()
 }

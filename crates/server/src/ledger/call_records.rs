@@ -33,6 +33,15 @@ pub enum LostCallsError {
     Record(#[from] RecordError),
 }
 
+/// The recording of a call that an earlier run left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostRecording {
+    /// Its file, which the record of the call names.
+    pub file: String,
+    /// Whether there is any sound in it: otherwise nothing is owed for it.
+    pub has_sound: bool,
+}
+
 /// Where calls are written down. Each method waits until the row is durable.
 #[derive(Clone)]
 pub struct CallRecords {
@@ -61,7 +70,7 @@ impl CallRecords {
     /// Closes the calls that earlier runs of this node left open, and says how
     /// many there were. `recording_of` is asked for the recording of each, by
     /// its id and when it arrived; `owes` for what is owed for its end, and for
-    /// a recording that there is.
+    /// a recording with sound.
     ///
     /// # Errors
     /// [`LostCallsError`].
@@ -69,7 +78,7 @@ impl CallRecords {
         &self,
         node: &str,
         boot: &str,
-        recording_of: impl Fn(&str, Timestamp) -> Option<String>,
+        recording_of: impl Fn(&str, Timestamp) -> Option<LostRecording>,
         owes: impl Fn(Reached, &CallRecord) -> Vec<Owed>,
     ) -> Result<u64, LostCallsError> {
         let lost = call::lost(&self.shared.readers, node, boot).await?;
@@ -81,13 +90,17 @@ impl CallRecords {
         for call in lost {
             let recording = recording_of(&call.call_id, call.arrived_at);
             let ended = [Milestone::Ended].into_iter();
-            let reached = ended.chain(recording.is_some().then_some(Milestone::Recorded));
+            let has_sound = recording.as_ref().is_some_and(|found| found.has_sound);
+            let reached = ended.chain(has_sound.then_some(Milestone::Recorded));
+            let recording = recording.map(|found| found.file);
             match call.record {
                 Ok(mut record) => {
                     record.take_loss(at, recording.clone());
                     let owes =
                         reached.flat_map(|milestone| owes(Reached { milestone, at }, &record));
-                    owed.extend(owes.map(|owed| (call.call_id.clone(), owed)));
+                    let owes: Vec<Owed> = owes.collect();
+                    // With its parties: one of them may be erased before this is written.
+                    owed.extend((!owes.is_empty()).then_some((record, owes)));
                 }
                 // It is closed all the same; nobody can say what would be owed for it.
                 Err(error) => tracing::error!(%error, "what is owed for a lost call is not known"),

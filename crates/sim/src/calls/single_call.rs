@@ -144,6 +144,7 @@ pub(super) fn call(
             (20_000, 29_999),
         )),
         unheard_bytes_max: 4 * 1_024,
+        tells_milestones: true,
         seed: chance.bytes(),
     });
     let moment = Moment {

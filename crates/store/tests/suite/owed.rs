@@ -61,7 +61,7 @@ fn owed(milestones: &[Milestone]) -> Vec<Owed> {
     milestones.iter().map(|one| to("a", *one)).collect()
 }
 
-fn lost(owed: Vec<(String, Owed)>) -> RecordWrite {
+fn lost(owed: Vec<(CallRecord, Vec<Owed>)>) -> RecordWrite {
     RecordWrite::CloseLostCalls {
         node: "n".into(),
         boot: "later".into(),
@@ -71,9 +71,8 @@ fn lost(owed: Vec<(String, Owed)>) -> RecordWrite {
     }
 }
 
-fn of(id: &str, milestones: &[Milestone]) -> Vec<(String, Owed)> {
-    let owed = owed(milestones);
-    owed.into_iter().map(|owed| (id.to_owned(), owed)).collect()
+fn of(id: &str, milestones: &[Milestone]) -> Vec<(CallRecord, Vec<Owed>)> {
+    vec![(*record(id), owed(milestones))]
 }
 
 async fn write(store: &mut Store, writes: &[RecordWrite]) -> Vec<Result<u64, RecordError>> {

@@ -84,6 +84,7 @@ pub fn setup() -> Setup {
             (20_000, 29_999),
         )),
         unheard_bytes_max: 4 * 1_024,
+        tells_milestones: true,
         seed: [9; 32],
     }
 }
@@ -107,6 +108,8 @@ pub struct World {
     /// Every byte sent to each side.
     pub to_caller: Vec<u8>,
     pub to_callee: Vec<u8>,
+    /// The last message of the callee.
+    pub from_callee: Vec<u8>,
     pub opened: Vec<CallRecord>,
     pub finished: Vec<Option<CallRecord>>,
     /// Milestones, each behind the write that it goes with.
@@ -172,7 +175,11 @@ pub fn connection() -> Route {
 
 impl World {
     pub fn new() -> Self {
-        let mut switch = Switch::new(setup());
+        Self::of(setup())
+    }
+
+    pub fn of(setup: Setup) -> Self {
+        let mut switch = Switch::new(setup);
         switch.set_trunks(vec![
             trunk("in", CALLER, true),
             trunk("out", CALLEE, true),
@@ -194,6 +201,7 @@ impl World {
             spare_events: Vec::new(),
             to_caller: Vec::new(),
             to_callee: Vec::new(),
+            from_callee: Vec::new(),
             opened: Vec::new(),
             finished: Vec::new(),
             milestones: Vec::new(),
@@ -298,6 +306,9 @@ impl World {
             let bytes = self.on_the_way(from, to, bytes);
             let bytes = bytes.as_slice();
             if to == udp(SWITCH) {
+                if from == udp(CALLEE) {
+                    self.from_callee = bytes.to_vec();
+                }
                 let moment = self.moment();
                 self.switch
                     .handle_input(Input::Datagram { from, bytes }, moment);
@@ -426,7 +437,7 @@ impl World {
                 Milestone::Started => Some(record.arrived_at).filter(|arrived| arrived <= at),
                 Milestone::Ringing => record.ringing_at.filter(|rang| rang == at),
                 Milestone::Answered => record.answered_at.filter(|answered| answered == at),
-                Milestone::Ended => record.released_at,
+                Milestone::Ended => record.released_at.filter(|released| released == at),
                 // What became of the file is not known here.
                 Milestone::Recorded => None,
             };

@@ -21,7 +21,7 @@ const OPEN_WAIT_MAX: Duration = Duration::from_secs(4);
 const OPEN_LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Closed calls, and updates for what is owed, that may wait for the disk. Beyond it, which takes a disk that
 /// stays full, one is lost and the log says so.
-const CLOSING_MAX: usize = 20_000;
+pub(super) const CLOSING_MAX: usize = 20_000;
 /// How long to wait before an end is written again: first, and at most.
 const AGAIN_FIRST: Duration = Duration::from_millis(50);
 const AGAIN_MAX: Duration = Duration::from_secs(5);
@@ -66,20 +66,23 @@ pub(super) struct RecordWriter {
     unopened: HashMap<String, Vec<Owed>>,
     /// How long to wait before the next try, for calls of which the last one failed.
     waits: HashMap<String, Duration>,
-    /// Ends and updates that are not durable yet.
+    /// Ends and updates that are not durable yet,
     closing: usize,
+    /// and how many there may be.
+    closing_max: usize,
     leaving: Option<oneshot::Sender<()>>,
 }
 
 impl RecordWriter {
     /// Opens a writer that tells `news` of open rows. It closes when it is left, or when nobody can hand
-    /// it anything any more.
+    /// it anything any more. Of ends and updates it holds `closing_max`, usually [`CLOSING_MAX`].
     pub(super) fn open(
         records: CallRecords,
         news: mpsc::Sender<Input<'static>>,
         owes: Owes,
+        closing_max: usize,
     ) -> mpsc::UnboundedSender<RecordRequest> {
-        // Both hold at most four writes for each call that there is, and [`CLOSING_MAX`] ends of others.
+        // Both hold at most four writes for each call that there is, and `closing_max` ends of others.
         let (sender, requests) = mpsc::unbounded_channel();
         let (told, written) = mpsc::unbounded_channel();
         let writer = Self {
@@ -94,6 +97,7 @@ impl RecordWriter {
             unopened: HashMap::new(),
             waits: HashMap::new(),
             closing: 0,
+            closing_max,
             leaving: None,
         };
         tokio::spawn(writer.run());
@@ -108,20 +112,18 @@ impl RecordWriter {
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(RecordRequest::Open(key, record, reached)) => self.open_row(key, record, &reached),
-                    Some(RecordRequest::Update(record, owed)) if self.closing < CLOSING_MAX => {
+                    Some(RecordRequest::Update(record, owed)) if self.closing < self.closing_max => {
                         self.closing += 1;
                         self.write(RecordWrite::UpdateCall(record, owed));
                     }
                     Some(RecordRequest::Update(..)) => {
                         tracing::error!("what is owed for a call is lost: too many wait for the disk");
                     }
-                    Some(RecordRequest::Finish(statistics, record, reached)) if self.closing < CLOSING_MAX => {
+                    Some(RecordRequest::Finish(statistics, record, reached)) if self.closing < self.closing_max => {
                         self.closing += 1;
                         counting.push(counted(statistics, record, reached));
                     }
-                    Some(RecordRequest::Finish(..)) => {
-                        tracing::error!("the end of a call is lost: too many wait for the disk");
-                    }
+                    Some(RecordRequest::Finish(_, record, _)) => self.lose(&record),
                     Some(RecordRequest::Again(write)) => self.write(write),
                     Some(RecordRequest::Leave(left)) => self.leaving = Some(left),
                     None => return,
@@ -151,6 +153,16 @@ impl RecordWriter {
         let mut owed = self.unopened.remove(&record.call_id).unwrap_or_default();
         owed.extend(for_all(self.owes, reached, &record));
         self.write(RecordWrite::CloseCall(record, owed));
+    }
+
+    /// Turns the end of a call away, and what was to go with it.
+    fn lose(&mut self, record: &CallRecord) {
+        let owed = self.unopened.remove(&record.call_id);
+        tracing::error!(
+            call = record.call_id,
+            owed_before = owed.map_or(0, |owed| owed.len()),
+            "the end of a call is lost, and what is owed for it: too many wait for the disk"
+        );
     }
 
     fn write(&self, write: RecordWrite) {

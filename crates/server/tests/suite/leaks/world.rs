@@ -112,6 +112,7 @@ impl World {
                 (20_000, 29_999),
             )),
             unheard_bytes_max: 16 * 1_024,
+            tells_milestones: true,
             seed: [9; 32],
         });
         let mut world = Self {

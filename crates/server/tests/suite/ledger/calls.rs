@@ -3,6 +3,7 @@
 use maskline_domain::call::{Milestone, Owed, Reached};
 use maskline_domain::call_record::{CallRecord, NODE_LOST};
 use maskline_domain::{SubsId, Timestamp};
+use maskline_server::ledger::LostRecording;
 use maskline_store::record_writes::RecordError;
 use maskline_store::records::call::{self, Filter};
 use maskline_store::records::owed;
@@ -56,7 +57,10 @@ async fn a_call_is_opened_and_closed_once() {
     let (ledger, running) = open(dir.path()).await;
     let recording_of = |call_id: &str, arrived_at: Timestamp| {
         assert_eq!((call_id, arrived_at), ("c2", Timestamp(1000)));
-        Some("day/c2.wav".to_owned())
+        Some(LostRecording {
+            file: "day/c2.wav".to_owned(),
+            has_sound: true,
+        })
     };
     let records = ledger.call_records();
     let owes = |reached: Reached, record: &CallRecord| {

@@ -52,6 +52,10 @@ struct World {
 
 impl World {
     async fn new(owes: Owes) -> Self {
+        Self::with_room(owes, CLOSING_MAX).await
+    }
+
+    async fn with_room(owes: Owes, closing_max: usize) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let options = Options {
             dir: dir.path().to_owned(),
@@ -67,7 +71,7 @@ impl World {
         let (ledger, running) = Ledger::open(options).await.expect("it opens");
         let (tell, news) = mpsc::channel(8);
         Self {
-            writer: RecordWriter::open(ledger.call_records(), tell, owes),
+            writer: RecordWriter::open(ledger.call_records(), tell, owes, closing_max),
             ledger,
             running,
             news,
@@ -199,6 +203,36 @@ async fn what_was_owed_with_a_row_that_was_not_opened_goes_with_the_end() {
     assert_eq!(page.expect("SQL").rows, [], "not yet");
     world.end(closed("c1"), None, vec![reached(Milestone::Ended)]);
     assert_eq!(world.owed().await, ["c1 started: ", "c1 ended: over"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_for_a_call_whose_end_was_turned_away() {
+    let mut world = World::with_room(everything, 1).await;
+    world.ask(RecordRequest::Open(key(), record("c1"), Vec::new()));
+    assert!(world.is_opened().await);
+    let started = vec![reached(Milestone::Started)];
+    world.ask(RecordRequest::Open(key(), record("c1"), started));
+    assert!(!world.is_opened().await, "its id is taken");
+    // One end waits for its sound, and there is room for no other.
+    let (told, statistics) = oneshot::channel();
+    let waiting = RecordRequest::Finish(statistics, closed("c2"), Vec::new());
+    world.ask(waiting);
+    world.end(closed("c1"), None, vec![reached(Milestone::Ended)]);
+    // It was turned away once something later is done.
+    world.ask(RecordRequest::Open(key(), record("c3"), Vec::new()));
+    assert!(world.is_opened().await);
+    told.send(Statistics::default()).expect("it waits");
+    loop {
+        let found = records::call::get(world.ledger.readers(), "c2").await;
+        if found.expect("SQL").is_some() {
+            break;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    world.ask(RecordRequest::Open(key(), record("c4"), Vec::new()));
+    assert!(world.is_opened().await, "and c2 was told before");
+    world.end(closed("c1"), None, vec![reached(Milestone::Ended)]);
+    assert_eq!(world.owed().await, ["c1 ended: over"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
