@@ -52,7 +52,7 @@ fn only_what_has_ended_is_erased_and_the_event_names_it() {
         subjects: of_ended.subjects,
         last: of_ended.last,
     };
-    assert_eq!(decision.events, [expected.clone()]);
+    assert_eq!(decision.events, std::slice::from_ref(&expected));
     let mut state = world.state.clone();
     let undo = state.apply_undoable(&expected);
     assert!(undo.is_empty(), "it knew nothing of it any more");
