@@ -502,6 +502,21 @@ impl Appended {
             false => Duration::ZERO,
         }
     }
+
+    /// Says that a snapshot is being made, until what is given back is dropped.
+    fn snapshotting(&self) -> Snapshotting<'_> {
+        self.is_snapshotting.store(true, Ordering::Relaxed);
+        Snapshotting(&self.is_snapshotting)
+    }
+}
+
+/// See [`Appended::snapshotting`]. It ends with who makes the snapshot, also if that is given up in the midst.
+struct Snapshotting<'a>(&'a AtomicBool);
+
+impl Drop for Snapshotting<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Running {

@@ -1,8 +1,8 @@
 //! Looks at the state, which is held meanwhile, and what they wait for before anybody hears of them.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use maskline_domain::{State, Timestamp, visits};
 use maskline_journal::pipeline::Touch;
@@ -11,9 +11,6 @@ use tokio::time::timeout;
 
 use super::{Core, Ledger, Shared};
 use crate::clocks;
-
-/// How long [`Ledger::read_unblocking`] leaves the state to who holds it, before it tries again.
-const HELD_PAUSE: Duration = Duration::from_millis(1);
 
 /// Why a read has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,25 +49,31 @@ impl Ledger {
         Ok(seen)
     }
 
-    /// Looks at the state as [`Ledger::read`] does, without ever holding up the thread: while the writer has the
-    /// state, others go on, and it is tried again a moment later. For who shares a thread with calls.
+    /// Looks at the state as [`Ledger::read`] does, without ever holding up the thread. For who shares a thread with
+    /// calls. While somebody has the state, a thread of its own waits for it: the writer lets the state go in the
+    /// midst of a batch to those who wait in the lock, and to nobody who only tries.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn read_unblocking<R>(
+    pub async fn read_unblocking<R: Send + 'static>(
         &self,
         touch: Touch,
-        look: impl FnOnce(&State, Timestamp) -> R,
+        look: impl FnOnce(&State, Timestamp) -> R + Send + 'static,
     ) -> Result<R, ReadError> {
-        let begun = tokio::time::Instant::now();
-        let (seen, append_outcome) = loop {
-            if let Some(core) = self.shared.core.try_read() {
-                break self.shared.look(&core, touch, look)?;
+        let (seen, append_outcome) = match self.shared.look_at_once(touch, look) {
+            Ok(seen) => seen?,
+            Err(look) => {
+                let shared = Arc::clone(&self.shared);
+                let waiting = tokio::task::spawn_blocking(move || {
+                    let core = shared.core.read();
+                    shared.look(&core, touch, look)
+                });
+                match timeout(self.shared.options.read_wait_max, waiting).await {
+                    Err(_) => return Err(ReadError::Deadline),
+                    Ok(Err(_)) => return Err(ReadError::Closed),
+                    Ok(Ok(seen)) => seen?,
+                }
             }
-            if begun.elapsed() > self.shared.options.read_wait_max {
-                return Err(ReadError::Deadline);
-            }
-            tokio::time::sleep(HELD_PAUSE).await;
         };
         self.settled(append_outcome).await?;
         Ok(seen)
@@ -155,6 +158,17 @@ impl Ledger {
 }
 
 impl Shared {
+    /// What a look sees if nobody has the state; else the look, for another try.
+    fn look_at_once<R, L>(&self, touch: Touch, look: L) -> Result<Result<Seen<R>, ReadError>, L>
+    where
+        L: FnOnce(&State, Timestamp) -> R,
+    {
+        match self.core.try_read() {
+            Some(core) => Ok(self.look(&core, touch, look)),
+            None => Err(look),
+        }
+    }
+
     /// What a look sees, and whose end it must wait for.
     fn look<R>(
         &self,
@@ -181,3 +195,6 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,16 +106,7 @@ async fn run(shared: &Shared, closing: CancellationToken) {
             }
             if is_due(shared, taken_at) {
                 let again_soon = taken_at.is_some_and(|at| at.elapsed() < KEPT_MAX);
-                shared
-                    .appended
-                    .is_snapshotting
-                    .store(true, Ordering::Relaxed);
-                let taken = take_snapshot(shared, keeping.take()).await;
-                shared
-                    .appended
-                    .is_snapshotting
-                    .store(false, Ordering::Relaxed);
-                let kept = taken?;
+                let kept = take_snapshot(shared, keeping.take()).await?;
                 if again_soon && kept.since.elapsed() < REHEARSED_EVERY {
                     *keeping = Some(kept);
                 } else {
@@ -216,6 +207,7 @@ pub(super) async fn take_snapshot(
     kept: Option<Kept>,
 ) -> Result<Kept, SnapshotterError> {
     let begun = Instant::now();
+    let _snapshotting = shared.appended.snapshotting();
     let readers = directory::readers(&shared.options.dir, 1).await?;
     let upto = *shared.tip.borrow();
     let batches = shared.appended.batches.load(Ordering::Relaxed);

@@ -117,6 +117,8 @@ struct Thread {
     maintenance_after: Instant,
     was_serving: bool,
     was_slowed: bool,
+    /// Events that were appended since commands could last be slowed for them.
+    unpaused: u64,
 }
 
 /// What the pipeline wants done next.
@@ -145,12 +147,14 @@ impl Thread {
             maintenance_after: now,
             was_serving: true,
             was_slowed: false,
+            unpaused: 0,
         }
     }
 
     async fn run(mut self) -> Result<(), Unknown> {
         let mut taken = Vec::with_capacity(TAKEN_AT_A_TIME);
         while !self.parts.closing.is_cancelled() {
+            self.keep_tail_short().await?;
             self.take_submissions(&mut taken);
             let wanted = self.turn(taken.drain(..))?;
             let was_idle = matches!(wanted, Wanted::Nothing);
@@ -211,6 +215,13 @@ impl Thread {
                     }
                 }
                 Output::Settled { durable } => {
+                    // Who is woken may go on to the history, up to the batch that is told here.
+                    let tip = core.pipeline.tip().seq;
+                    self.parts.shared.tip.send_if_modified(|known| {
+                        let is_news = *known != tip;
+                        *known = tip;
+                        is_news
+                    });
                     self.append_outcome.send_replace(Some(durable));
                     self.append_outcome = watch::channel(None).0;
                     core.append_outcome = self.append_outcome.subscribe();
@@ -222,13 +233,7 @@ impl Thread {
         }
         self.parts.shared.note_visits(visited);
         let serving = core.pipeline.takes_commands();
-        let tip = core.pipeline.tip().seq;
         drop(core);
-        self.parts.shared.tip.send_if_modified(|known| {
-            let is_news = *known != tip;
-            *known = tip;
-            is_news
-        });
         if serving != self.was_serving {
             self.was_serving = serving;
             if serving {
@@ -247,7 +252,6 @@ impl Thread {
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.parts.shared);
         let (events, memory) = (draft.events() as u64, draft.memory());
-        self.keep_tail_short(shared.appended.pause(events)).await?;
         let (batch, decided) = replay::seal(draft, &Zstd);
         let bytes = decided.bytes;
         let begun = Instant::now();
@@ -255,6 +259,7 @@ impl Thread {
         shared.times.appended(begun.elapsed());
         match &outcome {
             Append::Written => {
+                self.unpaused += events;
                 shared.appended.add(events, bytes);
                 shared.feeds.push(decided, memory);
                 shared.log.grew(bytes + COMMIT_OVERHEAD);
@@ -266,28 +271,32 @@ impl Thread {
         }
         let hash = batch.hash;
         let appended = Input::Appended { hash, outcome };
-        // Nothing else goes in with it, so that callers are answered before
-        // the next batch is decided.
+        // Nothing else goes in with it: what has queued meanwhile is taken once callers are answered.
         self.turn(std::iter::once(appended))
     }
 
-    /// Lets the snapshot that is being written come nearer to its end before the journal grows.
-    async fn keep_tail_short(&mut self, pause: Duration) -> Result<(), Unknown> {
+    /// Lets the snapshot that is being written come nearer to its end before the journal grows further. Nothing is
+    /// decided and not yet durable meanwhile, so that nobody who reads waits for this.
+    async fn keep_tail_short(&mut self) -> Result<(), Unknown> {
+        let shared = Arc::clone(&self.parts.shared);
+        let pause = shared.appended.pause(std::mem::take(&mut self.unpaused));
         let is_slowed = !pause.is_zero();
         if is_slowed && !self.was_slowed {
             tracing::warn!(
-                events = self.parts.shared.appended.tail().events,
+                events = shared.appended.tail().events,
                 "commands are slowed until a snapshot is written, so that the next start does not take too long"
             );
         }
-        let until = Instant::now() + pause;
         self.was_slowed = is_slowed;
-        while is_slowed && Instant::now() < until {
+        let begun = Instant::now();
+        while begun.elapsed() < pause && !self.parts.closing.is_cancelled() {
+            self.other_work().await?;
             self.do_maintenance().await?;
-            let left = until.saturating_duration_since(Instant::now());
-            sleep(left.min(SLOWED_STEP)).await;
+            sleep(SLOWED_STEP.min(pause.saturating_sub(begun.elapsed()))).await;
         }
-        self.parts.shared.times.slowed(pause);
+        if is_slowed {
+            shared.times.slowed(begun.elapsed());
+        }
         Ok(())
     }
 
