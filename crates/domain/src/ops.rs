@@ -30,7 +30,7 @@ pub use self::expire::ExpireDue;
 pub use self::forget::ForgetCommands;
 pub use self::imports::NoteImport;
 pub use self::lock::{Lock, Unlock};
-pub use self::numbers::{AddNumbers, ReleaseNumbers, SetEmergencyNumbers};
+pub use self::numbers::{AddNumbers, ENDS_MAX, ReleaseNumbers, SetEmergencyNumbers};
 pub use self::pools::SetPool;
 pub use self::thaw::ThawDue;
 pub use self::trunks::{DeleteTrunk, SetTrunk};

@@ -117,6 +117,11 @@ impl State {
         self.accounts.values()
     }
 
+    /// How many accounts there are.
+    pub fn accounts_len(&self) -> usize {
+        self.accounts.len()
+    }
+
     /// A user.
     pub fn user(&self, account: &AccountId, name: &UserName) -> Option<&User> {
         self.users.get(&(account.clone(), name.clone()))
@@ -137,6 +142,11 @@ impl State {
         self.keys.values()
     }
 
+    /// How many keys there are.
+    pub fn keys_len(&self) -> usize {
+        self.keys.len()
+    }
+
     /// A pool by its key.
     pub fn pool(&self, key: &PoolKey) -> Option<&Pool> {
         self.pools.get(key)
@@ -145,6 +155,11 @@ impl State {
     /// All pools, by key.
     pub fn pools(&self) -> impl Iterator<Item = &Pool> {
         self.pools.values()
+    }
+
+    /// How many pools there are.
+    pub fn pools_len(&self) -> usize {
+        self.pools.len()
     }
 
     /// A trunk by name.
@@ -282,6 +297,15 @@ impl State {
             .collect();
         found.sort_by_key(|binding| binding.subs_id);
         found
+    }
+
+    /// Some of the bindings on X that have not been swept, at most so many, in no order.
+    pub fn some_bindings_on(&self, x: PhoneNumber, at_most: usize) -> Vec<Binding> {
+        let at = self.inventory.find(x).into_iter();
+        at.flat_map(|at| self.places_on(at))
+            .take(at_most)
+            .filter_map(|b| self.binding_at(b))
+            .collect()
     }
 
     /// How many bindings on X have not been swept.

@@ -37,7 +37,7 @@ pub use credentials::AdminToken;
 pub use error::AdminError;
 pub use extract::BodyTimeout;
 pub use refusals::TokenRefusals;
-pub use routes::router;
+pub use routes::{ROUTES, router};
 pub use server::{CONNECTIONS, serve};
 
 /// What the handlers work with. One that needs no more takes the ledger, or the calls, alone.

@@ -1,6 +1,7 @@
 //! Where a number is listed: in its partition, among those that cool, and in the counts of the stock.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::note::NOWHERE;
 use super::stock_counts::UNCOUNTED_DIGITS;
@@ -25,11 +26,21 @@ impl Inventory {
         &self,
         pool: Option<&PoolKey>,
     ) -> impl Iterator<Item = (&City, &Partition)> {
+        self.partitions_after(pool, None)
+    }
+
+    /// The same behind this city, which need not be there.
+    pub fn partitions_after(
+        &self,
+        pool: Option<&PoolKey>,
+        city: Option<&City>,
+    ) -> impl Iterator<Item = (&City, &Partition)> {
+        let begin = city.map_or(Bound::Unbounded, Bound::Excluded);
         // The map is keyed by an owned option; the clone is one short string.
         self.partition_ids
             .get(&pool.cloned())
             .into_iter()
-            .flatten()
+            .flat_map(move |cities| cities.range((begin, Bound::Unbounded)))
             .inspect(|_| visit())
             .filter_map(|(city, &id)| Some((city, self.partitions.get(id as usize)?)))
     }

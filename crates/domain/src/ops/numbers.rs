@@ -24,7 +24,7 @@ pub struct AddNumbers(pub Vec<Number>);
 
 /// The most bindings that are over and not yet recorded on one number that is taken away; one with more is in use
 /// until the job that records them has come to it.
-const ENDS_MAX: usize = 8;
+pub const ENDS_MAX: usize = 8;
 
 /// Take X numbers away; at most [`EVENTS_MAX`], none of them bound.
 #[derive(Debug, Clone, PartialEq, Eq)]

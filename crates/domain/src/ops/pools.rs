@@ -30,13 +30,17 @@ pub(super) fn set_pool(on: &Circumstances<'_>, SetPool(pool): &SetPool) -> Decid
     if !(1..=RING_TIMEOUT_S_MAX).contains(&pool.ring_timeout_s) {
         return malformed("ring time-out", "1 to 180 seconds");
     }
-    if !(1..=PAIRS_MAX).contains(&pool.pairs_max) {
-        return malformed("pairs per number", "1 to 200");
-    }
     if pool.legacy_type.as_ref().is_some_and(|t| t.len() > 64) {
         return malformed("legacy type", "at most 64 bytes");
     }
-    if let Some(before) = state.pool(&pool.key) {
+    let before = state.pool(&pool.key);
+    // A pool of before may have more, of which its numbers carry as many as others; that it says so is no reason to
+    // leave it as it is.
+    let is_known = before.is_some_and(|before| before.pairs_max == pool.pairs_max);
+    if !is_known && !(1..=PAIRS_MAX).contains(&pool.pairs_max) {
+        return malformed("pairs per number", "1 to 200");
+    }
+    if let Some(before) = before {
         if before == pool {
             return Ok((Vec::new(), ()));
         }

@@ -2,14 +2,16 @@
 //! begin is found without a look at what is before.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, btree_map};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::State;
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, SubsId};
+use crate::inventory::City;
 use crate::pool::{Pool, PoolKey};
 use crate::trunk::{Trunk, TrunkName};
+use crate::visits::visit;
 
 impl State {
     /// The accounts behind this name, which need not be there; all of them without one. By name.
@@ -52,6 +54,23 @@ impl State {
         after(&self.trunks, name).map(|(_, trunk)| trunk)
     }
 
+    /// How many numbers of a pool there are in each city behind this one, and how many of them can be given out; in
+    /// all its cities without one. By city. Where numbers carry several bindings each, every city takes a look at as
+    /// many counts as a number of the pool may have bindings.
+    pub fn stock_after(
+        &self,
+        pool: &Pool,
+        city: Option<&City>,
+    ) -> impl Iterator<Item = (&City, u32, u32)> {
+        let bindings_max = pool.product.bindings_per_x_max(pool.pairs_max);
+        self.inventory
+            .partitions_after(Some(&pool.key), city)
+            .map(move |(city, partition)| {
+                let free = partition.free_count(bindings_max) as u32;
+                (city, partition.total, free)
+            })
+    }
+
     /// The bindings below this id that have not been swept, the newest first; there need not be one of that id.
     pub fn bindings_below(&self, id: SubsId) -> impl Iterator<Item = Binding> + '_ {
         let places = self.bindings.iter_below(id);
@@ -67,11 +86,15 @@ impl State {
     }
 }
 
-fn after<'a, K, V, Q>(map: &'a BTreeMap<K, V>, key: Option<&Q>) -> btree_map::Range<'a, K, V>
+fn after<'a, K, V, Q>(
+    map: &'a BTreeMap<K, V>,
+    key: Option<&Q>,
+) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V, Q>
 where
     K: Ord + Borrow<Q>,
     Q: Ord + ?Sized,
 {
     let begin = key.map_or(Bound::Unbounded, Bound::Excluded);
     map.range::<Q, _>((begin, Bound::Unbounded))
+        .inspect(|_| visit())
 }

@@ -252,6 +252,41 @@ fn a_number_carries_no_more_pairs_than_the_pool_says() {
 }
 
 #[test]
+fn a_pool_of_before_keeps_its_many_pairs_while_something_else_changes() {
+    let mut world = World::new();
+    world.set_pool("FC2", Product::Axb, |_| ());
+    let before = Pool {
+        pairs_max: 1_000,
+        ..world.state.pool(&PoolKey::new("FC2")).expect("set").clone()
+    };
+    world.state.apply(&Event::PoolSet(before.clone()));
+    for (pairs_max, cooling_s, is_taken) in [
+        (1_000, 0, true),
+        (1_000, 60, true),
+        (1_000, 600, true),
+        (1_000, u32::MAX, false),
+        (1_001, 600, false),
+        (999, 600, false),
+        (4_000, 600, false),
+        (201, 600, false),
+        (0, 600, false),
+        (200, 600, true),
+        // It has become one of today.
+        (1_000, 600, false),
+        (201, 600, false),
+        (1, 600, true),
+    ] {
+        let wanted = Pool {
+            pairs_max,
+            cooling_s,
+            ..before.clone()
+        };
+        let answer = world.ask(SetPool(wanted));
+        assert_eq!(answer.is_ok(), is_taken, "{pairs_max} {cooling_s}");
+    }
+}
+
+#[test]
 fn the_longest_idle_number_is_taken_first_where_the_pool_wants_it() {
     let mut world = World::new();
     world.set_pool("FC1", Product::Axn, |pool| pool.pick = Pick::LongestIdle);

@@ -14,7 +14,8 @@ mod user;
 
 use maskline_domain::clock::Timestamp;
 use maskline_domain::ops::{
-    DeleteKey, DeleteTrunk, DeleteUser, ReleaseNumbers, SetAccount, SetEmergencyNumbers, SetPool,
+    DeleteKey, DeleteTrunk, DeleteUser, ENDS_MAX, ReleaseNumbers, SetAccount, SetEmergencyNumbers,
+    SetPool,
 };
 use maskline_domain::{
     AccessKeyId, AccountId, Actor, Command, Envelope, PhoneNumber, PoolKey, Row, State, TrunkName,
@@ -55,37 +56,17 @@ pub struct Step {
     pub command: Command,
 }
 
-/// Copies the things out of the state that are few and come whole: accounts, users, keys, pools,
-/// trunks, the list of emergency numbers.
-pub fn lists(state: &State) -> State {
-    let mut copy = State::default();
-    copy.advance(state.now());
-    let rows = [Row::Emergency(state.emergency_numbers().to_vec())]
-        .into_iter()
-        .chain(state.accounts().cloned().map(Row::from))
-        .chain(state.users().cloned().map(Row::User))
-        .chain(state.keys().cloned().map(Row::Key))
-        .chain(state.pools().cloned().map(Row::from))
-        .chain(state.trunks().cloned().map(Row::from));
-    for row in rows {
-        copy.restore(row);
-    }
-    copy
+/// What the state knows of a number: itself, and of the bindings on it as many as rules about numbers tell apart. To be
+/// added to a copy of what is few and comes whole.
+pub fn number_rows(state: &State, x: PhoneNumber) -> Vec<Row> {
+    let known = state.number(x).map(Row::Number);
+    let bindings = state.some_bindings_on(x, ENDS_MAX + 1);
+    let bindings = bindings.into_iter().map(Row::from);
+    known.into_iter().chain(bindings).collect()
 }
 
-/// What the state knows of some numbers: the numbers, then the bindings on them. To be added to
-/// [`lists`].
-pub fn number_rows(state: &State, numbers: &[PhoneNumber]) -> Vec<Row> {
-    let known = numbers.iter().filter_map(|&x| state.number(x));
-    let bindings = numbers.iter().flat_map(|&x| state.bindings_on(x));
-    known
-        .map(Row::Number)
-        .chain(bindings.map(Row::from))
-        .collect()
-}
-
-/// Works out what has to change, given what there is: [`lists`], and the [`number_rows`] of
-/// [`numbers_of`] the document.
+/// Works out what has to change, given what there is: all accounts, users, keys, pools and trunks, the list of
+/// emergency numbers, and the [`number_rows`] of each of [`numbers_of`] the document.
 ///
 /// # Errors
 /// Every entry that breaks a rule. An entry that rests on one of them is told too.
@@ -557,10 +538,18 @@ mod tests {
         let document: Document = toml::from_str(text).expect("a document");
         let keys = MasterKeys::parse(&hex::encode([9; 32])).expect("a key");
         let now = Timestamp::from_secs(1_800_000_000);
-        let mut copy = lists(state);
-        for row in number_rows(state, &numbers_of(&document)?) {
-            copy.restore(row);
-        }
+        let mut copy = State::default();
+        copy.advance(state.now());
+        let lists = [Row::Emergency(state.emergency_numbers().to_vec())]
+            .into_iter()
+            .chain(state.accounts().cloned().map(Row::from))
+            .chain(state.users().cloned().map(Row::User))
+            .chain(state.keys().cloned().map(Row::Key))
+            .chain(state.pools().cloned().map(Row::from))
+            .chain(state.trunks().cloned().map(Row::from));
+        let numbers = numbers_of(&document)?;
+        let numbers = numbers.iter().flat_map(|&x| number_rows(state, x));
+        lists.chain(numbers).for_each(|row| copy.restore(row));
         let plan = plan(
             copy,
             &document,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, patch, post, put};
+use axum::routing::MethodRouter;
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::Value;
@@ -38,57 +38,54 @@ use crate::suggest;
 /// A handler's answer.
 type Answer = Result<Json<Value>, AdminError>;
 
+/// The table: for each path its methods, each with what answers it.
+macro_rules! routes {
+    ($($path:literal { $($method:ident $handler:path),+ })+) => {
+        /// Every route: its path, and its methods in small letters.
+        pub const ROUTES: &[(&str, &[&str])] = &[$(($path, &[$(stringify!($method)),+])),+];
+
+        fn table() -> Router<Arc<Admin>> {
+            Router::new()$(.route($path, MethodRouter::new()$(.$method($handler))+))+
+        }
+    };
+}
+
+routes! {
+    "/v1/status" { get operation::status }
+    "/v1/audit" { get operation::audit }
+    "/v1/reveals" { post operation::note_reveal }
+    "/v1/erasures" { post operation::erase }
+    "/v1/clock/trust" { post operation::trust_clock }
+    "/v1/apply" { post documents::apply }
+    "/v1/accounts" { get accounts::list }
+    "/v1/accounts/{id}" { get accounts::show, put accounts::put }
+    "/v1/users" { get users::list }
+    "/v1/users/{account}/{name}" { put users::put, delete users::delete }
+    "/v1/keys" { get keys::list, post keys::create }
+    "/v1/keys/{id}" { patch keys::set_active, delete keys::delete }
+    "/v1/reseal" { post keys::reseal }
+    "/v1/pools" { get pools::list }
+    "/v1/pools/{key}" { get pools::show, put pools::put }
+    "/v1/numbers" { get numbers::list }
+    "/v1/numbers/{x}" { get numbers::show, patch numbers::set_locked }
+    "/v1/imports/{name}" { get imports::show, put imports::put, delete imports::end }
+    "/v1/imports" { get imports::list }
+    "/v1/trunks" { get trunks::list }
+    "/v1/trunks/{name}" { get trunks::show, put trunks::put, delete trunks::delete }
+    "/v1/strangers" { get trunks::unknown_sources }
+    "/v1/trunks/{name}/test" { post trunks::test }
+    "/v1/bindings" { get bindings::list }
+    "/v1/bindings/{subs_id}" { get bindings::show, delete bindings::unbind }
+    "/v1/calls" { get calls::list }
+    "/v1/calls/live" { get calls::live }
+    "/v1/drain" { post operation::drain }
+    "/v1/calls/{call_id}" { get calls::show }
+    "/v1/explain" { get explain::explain }
+}
+
 /// All routes, each behind the token.
 pub fn router(admin: Arc<Admin>, body_bytes_max: usize, body_timeout: BodyTimeout) -> Router {
-    Router::new()
-        .route("/v1/status", get(operation::status))
-        .route("/v1/audit", get(operation::audit))
-        .route("/v1/reveals", post(operation::note_reveal))
-        .route("/v1/erasures", post(operation::erase))
-        .route("/v1/clock/trust", post(operation::trust_clock))
-        .route("/v1/apply", post(documents::apply))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/accounts/{id}", get(accounts::show).put(accounts::put))
-        .route("/v1/users", get(users::list))
-        .route(
-            "/v1/users/{account}/{name}",
-            put(users::put).delete(users::delete),
-        )
-        .route("/v1/keys", get(keys::list).post(keys::create))
-        .route(
-            "/v1/keys/{id}",
-            patch(keys::set_active).delete(keys::delete),
-        )
-        .route("/v1/reseal", post(keys::reseal))
-        .route("/v1/pools", get(pools::list))
-        .route("/v1/pools/{key}", get(pools::show).put(pools::put))
-        .route("/v1/numbers", get(numbers::list))
-        .route(
-            "/v1/numbers/{x}",
-            get(numbers::show).patch(numbers::set_locked),
-        )
-        .route(
-            "/v1/imports/{name}",
-            get(imports::show).put(imports::put).delete(imports::end),
-        )
-        .route("/v1/imports", get(imports::list))
-        .route("/v1/trunks", get(trunks::list))
-        .route(
-            "/v1/trunks/{name}",
-            get(trunks::show).put(trunks::put).delete(trunks::delete),
-        )
-        .route("/v1/strangers", get(trunks::unknown_sources))
-        .route("/v1/trunks/{name}/test", post(trunks::test))
-        .route("/v1/bindings", get(bindings::list))
-        .route(
-            "/v1/bindings/{subs_id}",
-            get(bindings::show).delete(bindings::unbind),
-        )
-        .route("/v1/calls", get(calls::list))
-        .route("/v1/calls/live", get(calls::live))
-        .route("/v1/drain", post(operation::drain))
-        .route("/v1/calls/{call_id}", get(calls::show))
-        .route("/v1/explain", get(explain::explain))
+    table()
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(Extension(body_timeout))
         .layer(from_fn_with_state(admin.clone(), require_token))
@@ -169,7 +166,7 @@ async fn there(
 }
 
 /// How many names are looked at for the one that was meant.
-const NAMES_MAX: usize = 1_000;
+const NAMES_MAX: usize = 500;
 
 fn missing<'a>(
     what: &str,

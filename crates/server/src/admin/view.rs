@@ -7,7 +7,8 @@ use maskline_domain::call::{Forecast, Sound};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{
-    AccessKey, Binding, Number, NumberStatus, PhoneNumber, Pool, RingConfig, State, Trunk, User,
+    AccessKey, Binding, City, Number, NumberStatus, PhoneNumber, Pool, RingConfig, State, Trunk,
+    User,
 };
 use maskline_store::records::history::{Facts, Past};
 
@@ -75,17 +76,15 @@ pub fn user(user: &User) -> Value {
     })
 }
 
-/// A pool, with how many numbers it has.
-pub fn pool(state: &State, pool: &Pool) -> Value {
-    let (numbers, free) = state
-        .stock(Some(&pool.key))
-        .fold((0_u64, 0_u64), |(numbers, free), (_, total, idle)| {
-            (numbers + u64::from(total), free + u64::from(idle))
-        });
-    let mut shown = settings(pool);
+/// How many numbers of a pool there are in a city, and how many of them can be given out.
+pub type InCity = (City, u32, u32);
+
+/// Adds to the settings of a pool how many numbers it has.
+pub fn add_stock(shown: &mut Value, cities: &[InCity]) {
+    let sum = |count: fn(&InCity) -> u32| cities.iter().map(|city| u64::from(count(city))).sum();
+    let (numbers, free): (u64, u64) = (sum(|city| city.1), sum(|city| city.2));
     shown["numbers"] = json!(numbers);
     shown["free"] = json!(free);
-    shown
 }
 
 /// What is set of a pool, in the words of a document.
@@ -108,9 +107,9 @@ pub fn settings(pool: &Pool) -> Value {
 }
 
 /// The cities of a pool.
-pub fn cities(state: &State, pool: &Pool) -> Value {
-    state
-        .stock(Some(&pool.key))
+pub fn cities(cities: &[InCity]) -> Value {
+    cities
+        .iter()
         .map(|(city, numbers, free)| json!({ "city": city, "numbers": numbers, "free": free }))
         .collect()
 }

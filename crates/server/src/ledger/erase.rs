@@ -4,6 +4,7 @@
 mod list;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use maskline_domain::PoolRef;
 use maskline_domain::command::Note;
 use maskline_domain::ops::{BeginEpoch, ERASED_MAX, ErasePerson, Unbind};
 use maskline_domain::{
-    Actor, Binding, Envelope, ErasedParts, PhoneNumber, PoolKey, Subject, SubsId, TypedCommand,
+    Actor, Binding, Envelope, ErasedParts, PhoneNumber, PoolKey, State, Subject, SubsId, Timestamp,
+    TypedCommand,
 };
 use maskline_store::backup::{self, BackupError, Manifest};
 use maskline_store::db::{self, sqlite};
@@ -28,6 +30,9 @@ use crate::clocks;
 /// How often the write-ahead log is tried to be emptied, and how long apart.
 const TRUNCATE_TRIES: u32 = 20;
 const TRUNCATE_PAUSE: Duration = Duration::from_millis(250);
+
+/// How many bindings are looked up while the state is held.
+const LOOKED_UP_AT_ONCE: usize = 50;
 
 /// What an erasure did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,13 +290,14 @@ impl Ledger {
     /// Leaves out the bindings that are still in the state, and says how many
     /// they are.
     async fn ended(&self, mut found: Found) -> Result<(Found, usize), ReadError> {
-        self.read(Touch::Scan, |state, _| {
-            let all = found.len();
-            found.retain(|&id, _| state.binding(id).is_none());
-            let live = all - found.len();
-            (found, live)
-        })
-        .await
+        let standing = look_up(self, &found, |state, id| {
+            state.binding(id).map(|binding| binding.subs_id)
+        });
+        let standing = standing.await?;
+        for id in &standing {
+            found.remove(id);
+        }
+        Ok((found, standing.len()))
     }
 
     async fn blank_journal(&self, found: &Found) -> Result<(), EraseError> {
@@ -438,15 +444,34 @@ async fn begin_again(ledger: &Ledger, found: Found) -> Result<(), RestoreError> 
 }
 
 async fn still_bound(ledger: &Ledger, found: &Found) -> Result<Vec<(PoolKey, Binding)>, ReadError> {
-    ledger
-        .read(Touch::Scan, |state, _| {
-            (found.keys())
-                .filter_map(|&id| {
-                    let binding = state.binding(id)?;
-                    let pool = state.number(binding.x)?.class.pool?;
-                    Some((pool, binding))
-                })
-                .collect()
-        })
-        .await
+    look_up(ledger, found, |state, id| {
+        let binding = state.binding(id)?;
+        let pool = state.number(binding.x)?.class.pool?;
+        Some((pool, binding))
+    })
+    .await
+}
+
+/// What the state has of bindings that were found, which may be many: some at once.
+async fn look_up<T>(
+    ledger: &Ledger,
+    found: &Found,
+    look: impl Fn(&State, SubsId) -> Option<T>,
+) -> Result<Vec<T>, ReadError> {
+    let mut ids = found.keys();
+    let mut known = Vec::new();
+    let step = |state: &State, _: Timestamp| {
+        let left = ids.len();
+        known.extend(
+            ids.by_ref()
+                .take(LOOKED_UP_AT_ONCE)
+                .filter_map(|&id| look(state, id)),
+        );
+        match left <= LOOKED_UP_AT_ONCE {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    ledger.read_in_steps(Touch::Scan, step).await?;
+    Ok(known)
 }

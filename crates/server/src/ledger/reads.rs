@@ -114,6 +114,29 @@ impl Ledger {
         Ok(found)
     }
 
+    /// Copies things out of the state, in as many steps as it takes. `behind` gives the next ones behind the last that
+    /// it gave, or the first where there is none; once it gives none, that is all.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn read_all<T>(
+        &self,
+        touch: Touch,
+        behind: impl Fn(&State, Option<&T>) -> Vec<T>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut all = Vec::new();
+        let step = |state: &State, _: Timestamp| {
+            let some = behind(state, all.last());
+            if some.is_empty() {
+                return ControlFlow::Break(());
+            }
+            all.extend(some);
+            ControlFlow::Continue(())
+        };
+        self.read_in_steps(touch, step).await?;
+        Ok(all)
+    }
+
     /// Waits until what was seen can be undone no more.
     async fn settled(
         &self,

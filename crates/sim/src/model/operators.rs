@@ -116,8 +116,10 @@ impl Model {
                     pool.ring_timeout_s == 0 || pool.ring_timeout_s > 180,
                     MALFORMED,
                 )?;
-                unless(pool.pairs_max == 0 || pool.pairs_max > 200, MALFORMED)?;
                 let before = self.pools.get(&pool.key);
+                let is_other = before.is_none_or(|b| b.pairs_max != pool.pairs_max);
+                let is_wrong = pool.pairs_max == 0 || pool.pairs_max > 200;
+                unless(is_other && is_wrong, MALFORMED)?;
                 if before == Some(pool) {
                     return done(Vec::new());
                 }

@@ -22,9 +22,6 @@ use crate::admin::view::Visibility;
 use crate::admin::{AdminError, view};
 use crate::ledger::Ledger;
 
-/// How many bindings are looked up while the state is held.
-const LOOKED_UP_AT_ONCE: usize = 50;
-
 /// Which bindings are asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,7 +86,8 @@ pub async fn list(
     let states = States::parse(wanted.state.as_deref())?;
     let x = wanted.x.as_deref().map(phone_number).transpose()?;
     let party = wanted.party.as_deref().map(phone_number).transpose()?;
-    let before = wanted.after.as_deref().map(subs_id_of).transpose()?;
+    let key = |text| SubsId::parse(text).ok_or_else(page::no_key);
+    let before = wanted.after.as_deref().map(key).transpose()?;
     let asked = Asked::for_("bindings")
         .with("account", wanted.account.as_deref())
         .with("pool", wanted.pool.as_deref())
@@ -148,7 +146,7 @@ async fn of_person(
         .map(|past| past.subs_id)
         .collect();
     let mut known = BTreeMap::new();
-    for ids in in_force.chunks(LOOKED_UP_AT_ONCE) {
+    for ids in in_force.chunks(page::VISITED_AT_ONCE) {
         let rows = ledger.read(Touch::Scan, |state, now| {
             let bindings = ids.iter().filter_map(|&id| state.binding(id));
             let rows = bindings.map(|binding| {

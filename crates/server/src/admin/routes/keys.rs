@@ -117,18 +117,19 @@ pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answ
 
 async fn reseal_keys(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
     let sealer = admin.sealer.clone();
-    let old: Vec<(AccessKeyId, Box<[u8]>)> = admin
-        .ledger
-        .read(Touch::Lists, move |state, _| {
-            state
-                .keys()
-                .filter(|key| !sealer.is_current(&key.sealed_secret))
-                .map(|key| (key.id.clone(), key.sealed_secret.clone()))
-                .collect()
-        })
-        .await?;
-    let count = old.len();
-    for (id, sealed) in old {
+    let all = admin.ledger.read_all(Touch::Lists, |state, last| {
+        let keys = state.keys_after(last.map(|(id, _)| id));
+        let known = keys.map(|key| {
+            let is_old = !sealer.is_current(&key.sealed_secret);
+            (key.id.clone(), is_old.then(|| key.sealed_secret.clone()))
+        });
+        known.take(page::VISITED_AT_ONCE).collect()
+    });
+    let all: Vec<(AccessKeyId, Option<Box<[u8]>>)> = all.await?;
+    let mut count = 0;
+    for (id, sealed) in all {
+        let Some(sealed) = sealed else { continue };
+        count += 1;
         let failed =
             |error: &dyn std::fmt::Display| AdminError::Refused(format!("key {id}: {error}"));
         let secret = admin
@@ -150,19 +151,18 @@ async fn reseal_keys(admin: &Admin, operator: &Operator) -> Result<usize, AdminE
 
 async fn reseal_trunks(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
     let sealer = admin.sealer.clone();
-    let old: Vec<Trunk> = admin
-        .ledger
-        .read(Touch::Lists, move |state, _| {
-            let is_old = |known: &Credentials| !sealer.is_current(&known.sealed_secret);
-            let has_old = |trunk: &&Trunk| {
-                let known = [&trunk.auth, &trunk.challenge];
-                known.into_iter().flatten().any(is_old)
-            };
-            state.trunks().filter(has_old).cloned().collect()
-        })
-        .await?;
+    let is_old = |known: &Credentials| !sealer.is_current(&known.sealed_secret);
+    let has_old = |trunk: &Trunk| {
+        let known = [&trunk.auth, &trunk.challenge];
+        known.into_iter().flatten().any(is_old)
+    };
+    let all = admin.ledger.read_all(Touch::Lists, |state, last| {
+        let trunks = state.trunks_after(last.map(|trunk: &Trunk| &trunk.name));
+        trunks.take(page::VISITED_AT_ONCE).cloned().collect()
+    });
+    let all: Vec<Trunk> = all.await?;
     let mut count = 0;
-    for mut trunk in old {
+    for mut trunk in all.into_iter().filter(has_old) {
         count += reseal_trunk(&admin.sealer, &mut trunk)?;
         let command = SetTrunk(Box::new(trunk));
         admin.ledger.submit(operator.envelope(command)).await?;

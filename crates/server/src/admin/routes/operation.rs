@@ -30,9 +30,9 @@ pub async fn status(State(admin): State<Arc<Admin>>) -> Answer {
         .ledger
         .read(Touch::None, |state, now| {
             json!({
-                "accounts": state.accounts().count(),
-                "keys": state.keys().count(),
-                "pools": state.pools().count(),
+                "accounts": state.accounts_len(),
+                "keys": state.keys_len(),
+                "pools": state.pools_len(),
                 "numbers": state.numbers_len(),
                 "bindings": state.bindings_len(),
                 "epoch": state.epoch(),

@@ -20,7 +20,7 @@ const LIMIT_MAX: usize = 10_000;
 /// How many things are looked at for one page, which may end short of its rows then.
 const VISITED_MAX: usize = 50_000;
 /// How many are looked at while the state is held; each leads to up to a dozen others.
-const VISITED_AT_ONCE: usize = 50;
+pub const VISITED_AT_ONCE: usize = 50;
 
 /// How many rows are asked for.
 pub fn limit(wanted: Option<usize>) -> usize {
@@ -43,10 +43,7 @@ impl Page {
         json!({ "items": self.rows, "more": self.next.is_some(), "next": self.next })
     }
 
-    /// The same as a whole answer.
-    ///
-    /// # Errors
-    /// None.
+    /// The same as a whole answer, which always is one.
     pub fn answer(self) -> Answer {
         Ok(Json(self.into_json()))
     }
@@ -66,7 +63,6 @@ pub struct Gathered<K> {
     reached: Option<K>,
     is_end: bool,
     visited: usize,
-    at_once: usize,
 }
 
 impl<K> Gathered<K> {
@@ -78,13 +74,7 @@ impl<K> Gathered<K> {
             reached: after,
             is_end: false,
             visited: 0,
-            at_once: VISITED_AT_ONCE,
         }
-    }
-
-    /// The same of things that each take a look at many others.
-    pub fn each_of_many(self, at_once: usize) -> Self {
-        Self { at_once, ..self }
     }
 
     /// The key behind which is to be looked on.
@@ -100,7 +90,7 @@ impl<K> Gathered<K> {
     where
         K: Clone,
     {
-        for _ in 0..self.at_once {
+        for _ in 0..VISITED_AT_ONCE {
             let Some((key, row)) = things.next() else {
                 self.is_end = true;
                 return;

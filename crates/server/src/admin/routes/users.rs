@@ -25,6 +25,9 @@ pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) ->
     let after = match filter.after.as_deref().map(key_of).transpose()? {
         // Users of one account stand together, behind the name that nobody has.
         None => account.clone().map(|account| (account, UserName::new(""))),
+        Some((of, _)) if account.as_ref().is_some_and(|account| of != *account) => {
+            return Err(page::no_key());
+        }
         after => after,
     };
     let found = page::gather(

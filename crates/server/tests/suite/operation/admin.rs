@@ -3,6 +3,7 @@
 mod calls;
 mod explain;
 mod lists;
+mod meanwhile;
 mod traces;
 mod trunks;
 mod visits;

@@ -10,9 +10,10 @@ const ENGINE: &str = "store/src/db/sqlite.rs";
 const ENGINE_FOLDER: &str = "store/src/db/sqlite/";
 
 /// Tests that play another program that writes into our file; and these.
-const OUTSIDERS: [&str; 3] = [
+const OUTSIDERS: [&str; 4] = [
     "server/tests/suite/api/store.rs",
     "server/tests/suite/ledger/faults.rs",
+    "server/tests/suite/operation/admin/meanwhile.rs",
     "server/tests/suite/tidy/",
 ];
 

@@ -361,6 +361,9 @@ async fn a_page_begins_at_a_key_of_its_list_or_not_at_all() {
     let world = World::filled(4).await;
     for path in [
         "/v1/users?after=nobody",
+        "/v1/users?account=account-2&after=account-1%2Fuser-3",
+        "/v1/users?account=account-1&after=account-2%2Fuser-1",
+        "/v1/users?account=account-1&after=nobody%2F",
         "/v1/numbers?after=x",
         "/v1/numbers?after=",
         "/v1/bindings?after=x",
@@ -376,11 +379,18 @@ async fn a_page_begins_at_a_key_of_its_list_or_not_at_all() {
     ] {
         let (status, answer) = world.ask(Method::GET, path, Value::Null).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+        // A number that is none is told as such, as it is anywhere else.
+        let is_told = answer["reason"].to_string().contains("of the same list");
+        let is_number = path.starts_with("/v1/numbers") || path.contains("&before=");
+        assert!(is_told || is_number, "{path}: {answer}");
     }
     // One that is not there any more is as good as one that is.
     for (path, rows) in [
         ("/v1/accounts?after=account-2x", 2),
         ("/v1/users?after=account-2%2F", 3),
+        ("/v1/users?account=account-2&after=account-2%2F", 2),
+        ("/v1/users?account=account-2&after=account-2%2Fuser-1", 1),
+        ("/v1/users?account=account-2&after=account-2%2Fz", 0),
         ("/v1/keys?after=KEY", 4),
         ("/v1/keys?after=KEY9", 0),
         ("/v1/pools?after=FC0003x", 1),
