@@ -173,11 +173,6 @@ impl Collector for LedgerCollector {
                 status.projection.read + status.snapshots.read,
             ),
             (
-                "journal_slowed_ms",
-                "Milliseconds for which batches have waited for a snapshot",
-                status.slowed.as_millis() as u64,
-            ),
-            (
                 "records_unreadable",
                 "Rows of the binding history and of call records that could not be read",
                 self.0.shared.unreadable.load(Ordering::Relaxed),
@@ -187,6 +182,10 @@ impl Collector for LedgerCollector {
             let place = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
             metric.encode(place)?;
         }
+        let slowed = ConstCounter::new(status.slowed.as_secs_f64());
+        let help = "How long commands have waited for a snapshot";
+        let (unit, kind) = (Some(&Unit::Seconds), slowed.metric_type());
+        slowed.encode(encoder.encode_descriptor("journal_slowed", help, unit, kind)?)?;
         for (name, help, value) in [
             (
                 "commands_queued",

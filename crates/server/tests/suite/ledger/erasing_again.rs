@@ -154,6 +154,8 @@ async fn make_what_tells_of(dir: &Path, person: PhoneNumber, others: [PhoneNumbe
     assert!(past.is_some_and(|past| past.ended.is_some()));
     let tip = ledger.status().seq;
     running.close().await;
+    // Who closes last takes files away, and these are about to be copied.
+    ledger.readers().close().await;
     tip
 }
 
@@ -196,6 +198,8 @@ async fn subjects_of(dir: &Path, person: PhoneNumber) -> BTreeSet<(u64, u32)> {
     let readers = directory::readers(dir, 1).await.expect("readable");
     let mut conn: Connection = readers.acquire().await.expect("a connection");
     let found = erasure::find(&mut conn, person).await.expect("readable");
+    drop(conn);
+    readers.close().await;
     erasure::subjects(&found)
         .map(|Subject { of, n }| (of, n))
         .collect()
