@@ -81,7 +81,8 @@ impl Entry {
                 "every claim has its bits"
             );
         }
-        debug_assert!(
+        // Beyond it the entry would be of another binding, and a call would reach another party.
+        assert!(
             at < 1 << (u32::BITS - Self::CLAIM_BITS),
             "five hundred million bindings are enough"
         );

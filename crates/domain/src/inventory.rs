@@ -139,6 +139,13 @@ struct Class {
     with_room: Vec<u32>,
 }
 
+impl Class {
+    /// The sort of its numbers, by which the stock is counted; `None` in a pool.
+    fn kind_in_stock(&self) -> Option<NumberKind> {
+        self.class.pool.is_none().then_some(self.class.kind)
+    }
+}
+
 /// All X numbers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inventory {

@@ -171,8 +171,6 @@ struct Appended {
     batches: AtomicU64,
     events: AtomicU64,
     bytes: AtomicU64,
-    /// The most events that there have been since the start.
-    longest: AtomicU64,
     /// Whether the next snapshot is being made, so that it helps to wait for it.
     is_snapshotting: AtomicBool,
 }
@@ -208,9 +206,7 @@ pub struct Status {
     pub numbers: usize,
     /// Events of the journal after the newest snapshot, which a start has to replay,
     pub tail_events: u64,
-    /// the most of them since the start,
-    pub tail_events_longest: u64,
-    /// and for how long batches have waited so that they keep to their bound.
+    /// and for how long commands have waited so that they keep to their bound.
     pub slowed: Duration,
 }
 
@@ -381,7 +377,6 @@ impl Ledger {
             bindings: core.pipeline.state().bindings_len(),
             numbers: core.pipeline.state().numbers_len(),
             tail_events: self.shared.appended.events.load(Ordering::Relaxed),
-            tail_events_longest: self.shared.appended.longest.load(Ordering::Relaxed),
             slowed: self.shared.times.slowed_in_all(),
         }
     }
@@ -483,8 +478,7 @@ impl Shared {
 impl Appended {
     fn add(&self, events: u64, bytes: u64) {
         self.batches.fetch_add(1, Ordering::Relaxed);
-        let before = self.events.fetch_add(events, Ordering::Relaxed);
-        self.longest.fetch_max(before + events, Ordering::Relaxed);
+        self.events.fetch_add(events, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 

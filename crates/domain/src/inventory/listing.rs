@@ -151,11 +151,7 @@ impl Inventory {
         let Some(class) = self.class_of(at) else {
             return;
         };
-        let (id, kind, is_stock) = (
-            class.partition,
-            class.class.kind,
-            class.class.pool.is_none(),
-        );
+        let (id, in_stock) = (class.partition, class.kind_in_stock());
         let cap = (class.class.pool.as_ref())
             .and_then(|pool| self.caps.get(pool))
             .copied()
@@ -170,7 +166,7 @@ impl Inventory {
         if !note.is_selectable() || note.bindings_count >= cap {
             return;
         }
-        if is_stock {
+        if let Some(kind) = in_stock {
             self.stock_counts.add(id, kind, self.blocks.x(at));
         }
         let (count, idle_since_s) = (note.bindings_count, note.idle_since_s);
@@ -187,11 +183,7 @@ impl Inventory {
         let Some(class) = self.class_of(at) else {
             return;
         };
-        let (id, kind, is_stock) = (
-            class.partition,
-            class.class.kind,
-            class.class.pool.is_none(),
-        );
+        let (id, in_stock) = (class.partition, class.kind_in_stock());
         let Some(partition) = self.partitions.get_mut(id as usize) else {
             return;
         };
@@ -205,7 +197,7 @@ impl Inventory {
         let Some(delisted) = delisted else {
             return;
         };
-        if is_stock {
+        if let Some(kind) = in_stock {
             self.stock_counts.take(id, kind, self.blocks.x(at));
         }
         let Some(place) = place else { return };
