@@ -40,9 +40,11 @@ def test_ten_thousand_idle_connections_of_one_address_do_not_stop_the_api(start)
         assert connections.await_open(1_000) >= 900
         assert metric(admin, "maskline_api_connections") <= 1_001
         assert metric(admin, "maskline_api_connections_closed_idle_total") >= count - 1_001
+        # What is told there is looked up now and then.
+        wait_for(lambda: "1000 of one address" in ask(admin, "/readyz")[1])
         status, ready = ask(admin, "/readyz")
         assert status == 200, "an attacker cannot make it unready"
-        assert "1000 of one address" in ready and "127.0.0.1" not in ready, "no token was asked"
+        assert "127.0.0.1" not in ready, "no token was asked"
         log = service.await_log("connections were closed or refused at a bound")
         assert "127.0.0.1" in log
         assert log.count("connections were closed or refused at a bound") < 20
