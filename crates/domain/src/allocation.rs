@@ -21,8 +21,9 @@ use crate::state::State;
 /// that is bound to nearly every number: to 19 of 20, and it happens in one choice of 13.
 const TRIES_MAX: usize = 100;
 
-/// How many ended bindings or cooled numbers one choice tidies up, when nothing is free. The earliest come first, so
-/// that those that still cool are looked at after all that can be given out.
+/// How many ended bindings or cooled numbers one choice tidies up, when nothing is free, besides what is in the way on
+/// the number that it takes. The earliest come first, so that those that still cool are looked at after all that can
+/// be given out.
 const TIDIED_MAX: usize = 8;
 
 /// How many bindings that are over one bind on a wanted number records the ends of, besides those in its way.
@@ -124,13 +125,13 @@ pub(crate) fn choose(
         return Ok(chosen);
     }
     if city.is_none() || pool.city_match == CityMatch::Loose {
-        let partitions: Vec<(&City, &Partition)> =
-            state.inventory.partitions_of(Some(&pool.key)).collect();
         let bindings_max = search.bindings_max;
-        let total: usize = partitions
-            .iter()
-            .map(|(_, partition)| partition.free_count(bindings_max))
-            .sum();
+        let partitions: Vec<(&City, &Partition, usize)> = state
+            .inventory
+            .partitions_of(Some(&pool.key))
+            .map(|(city, partition)| (city, partition, partition.free_count(bindings_max)))
+            .collect();
+        let total: usize = partitions.iter().map(|&(.., free)| free).sum();
         // Begin with the partition on which a number drawn from all of them lies,
         // then go round.
         let first = if total == 0 {
@@ -139,8 +140,7 @@ pub(crate) fn choose(
             let mut drawn = chance.below(total);
             partitions
                 .iter()
-                .position(|(_, partition)| {
-                    let free = partition.free_count(bindings_max);
+                .position(|&(.., free)| {
                     let here = drawn < free;
                     drawn = drawn.saturating_sub(free);
                     here
@@ -149,7 +149,7 @@ pub(crate) fn choose(
         };
         search.tries_left += TRIES_MAX / 2;
         for step in 0..partitions.len() {
-            let (name, partition) = partitions[(first + step) % partitions.len()];
+            let (name, partition, _) = partitions[(first + step) % partitions.len()];
             if search.tries_left == 0 {
                 break;
             }
@@ -239,17 +239,12 @@ impl Search<'_> {
     fn among_cooled(&mut self, partition: &Partition) -> Option<Chosen> {
         let state = self.state;
         for at in state.inventory.cooled_in(partition.id, self.now) {
-            if self.tidied.len() >= TIDIED_MAX {
-                return None;
-            }
             let x = state.inventory.x(at);
-            if self.is_usable(at)
-                && let Some(mut before) = self.try_number(at)?
-            {
+            if let Some(mut before) = self.try_given_out(at)? {
                 before.push(Event::NumberThawed { x });
                 return Some(self.chosen(at, before));
             }
-            self.tidied.push(Event::NumberThawed { x });
+            self.passed_over(Event::NumberThawed { x });
         }
         None
     }
@@ -262,9 +257,6 @@ impl Search<'_> {
             .expiring
             .in_partition(partition.id, self.now)
         {
-            if self.tidied.len() >= TIDIED_MAX {
-                return None;
-            }
             let (Some(binding), Some(at)) = (state.binding_at(place), state.bindings.x(place))
             else {
                 continue;
@@ -276,11 +268,11 @@ impl Search<'_> {
                 binding.expires_at,
                 self.now,
             );
-            let cooled = cooling_until <= self.now;
-            if cooled
-                && self.is_usable(at)
-                && let Some(mut before) = self.try_number(at)?
-            {
+            let fits = match cooling_until <= self.now {
+                true => self.try_given_out(at)?,
+                false => self.no_try()?,
+            };
+            if let Some(mut before) = fits {
                 if !before.contains(&event) {
                     before.push(event);
                 }
@@ -289,9 +281,30 @@ impl Search<'_> {
                 }
                 return Some(self.chosen(at, before));
             }
-            self.tidied.push(event);
+            self.passed_over(event);
         }
         None
+    }
+
+    /// As [`Self::try_number`], for a number that is not in the partition.
+    fn try_given_out(&mut self, at: At) -> Option<Option<Vec<Event>>> {
+        match self.is_usable(at) {
+            true => self.try_number(at),
+            false => self.no_try(),
+        }
+    }
+
+    /// A number that fits nobody: to have looked at it was a try.
+    fn no_try(&mut self) -> Option<Option<Vec<Event>>> {
+        self.tries_left = self.tries_left.checked_sub(1)?;
+        Some(None)
+    }
+
+    /// Tidies up what could not be taken, unless that was done for enough.
+    fn passed_over(&mut self, event: Event) {
+        if self.tidied.len() < TIDIED_MAX {
+            self.tidied.push(event);
+        }
     }
 
     /// Whether a number that is not in the partition could be: it is not locked, and

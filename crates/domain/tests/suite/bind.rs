@@ -179,6 +179,33 @@ fn a_full_pool_gives_out_ended_numbers_without_any_sweep() {
     assert_eq!(world.bind(request).expect("over").x, number(X2));
 }
 
+/// Nothing is swept, and those that ended first are on locked numbers.
+#[test]
+fn a_number_that_ended_late_is_found_behind_many_that_cannot_be_given_out() {
+    let mut world = World::new();
+    let xs: Vec<String> = (0..20).map(|n| format!("170000000{n:02}")).collect();
+    let all: Vec<&str> = xs.iter().map(String::as_str).collect();
+    world.stock("FC1", "北京", &all);
+    for (n, x) in xs.iter().enumerate() {
+        let bound = world.bind(BindRequest {
+            x: Some(number(x)),
+            expires_at: NOON.plus_millis(HOUR_MS + n as i64 * 1_000),
+            ..axn(&format!("150001000{n:02}"))
+        });
+        assert!(bound.is_ok());
+    }
+    for x in &xs[..19] {
+        let pool = key("FC1");
+        assert!(world.ask(Lock { pool, x: number(x) }).is_ok());
+    }
+    world.pass_ms(2 * HOUR_MS);
+    let bound = world.bind(BindRequest {
+        expires_at: world.now.plus_millis(HOUR_MS),
+        ..axn(A)
+    });
+    assert_eq!(bound.expect("the last of them is free").x, number(&xs[19]));
+}
+
 #[test]
 fn a_number_rests_for_the_cooling_time() {
     let mut world = World::new();
