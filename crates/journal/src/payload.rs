@@ -174,6 +174,11 @@ impl Draft {
         }
     }
 
+    /// What it is to follow, where that had no hash when it was made.
+    pub fn follow(&mut self, prev_hash: Hash) {
+        self.prev_hash = prev_hash;
+    }
+
     /// Its number.
     pub fn seq(&self) -> u64 {
         self.seq
@@ -182,6 +187,11 @@ impl Draft {
     /// When it was decided.
     pub fn at(&self) -> Timestamp {
         self.at
+    }
+
+    /// The last of its commands was decided later than those before it. Only the last time is written.
+    pub fn decided_at(&mut self, at: Timestamp) {
+        self.at = at;
     }
 
     /// How many events are in it.

@@ -1,18 +1,18 @@
 //! The commit pipeline: how a command becomes a durable fact and an answer.
 //!
-//! A pure machine. Commands queue; when no batch is in flight, all that has
-//! queued is decided on the newest state and becomes one batch, which the
-//! shell appends to the journal; the outcome of the append comes back as an
-//! input, and only then are the callers answered. The state already holds what
-//! the batch in flight did, so its changes are kept undoable until it is
-//! durable, and reads that it touches wait.
+//! A pure machine. Commands queue and are decided on the newest state into a
+//! batch, which the shell appends to the journal; the outcome of the append
+//! comes back as an input, and only then are the callers answered. One batch is
+//! in flight; what is decided meanwhile is gathered into the next one, on top
+//! of it. The state already holds what both did, so their changes are kept
+//! undoable until they are durable, and reads that they touch wait.
 //!
 //! The rules, each of which closes a hole:
 //!
 //! - Every answer that rests on the state, a refusal or a no-op too, is
 //!   released only when the batch decided before it is durable.
-//! - A batch that is certainly *not written* is undone and its callers are
-//!   refused; from then on only reads are served, until a probe write goes
+//! - A batch that is certainly *not written* is undone, with the one gathered
+//!   on top of it, and their callers are refused; from then on only reads are served, until a probe write goes
 //!   through.
 //! - A batch whose outcome is *unknown* ends the process: the journal decides.
 //! - Time in the journal never goes back, and while the clocks disagree no
@@ -135,14 +135,14 @@ pub enum Output<C> {
         /// With what.
         answer: Result<Outcome, SubmitError>,
     },
-    /// One command is decided and others wait, so that a batch is being gathered. Nothing is to be done; whoever
-    /// guards the machine with a lock may let others look at it before the next output is asked for.
+    /// One command is decided. Nothing is to be done; whoever guards the machine with a lock may let others look at it
+    /// before the next output is asked for.
     Decided {
         /// How much the command has changed.
         events: u64,
     },
-    /// The batch in flight is settled: reads that waited for it may go on
-    /// (`durable`), or fail. Reads that must wait from now on wait for the next batch.
+    /// The oldest batch that was not settled is: reads that waited for it may go on
+    /// (`durable`), or fail. Where one gathered on top of a batch fails with it, there are two of these.
     Settled {
         /// Whether it is durable.
         durable: bool,
@@ -235,8 +235,6 @@ struct Waiting<C> {
 /// A batch while commands are decided into it, one by one.
 #[derive(Debug)]
 struct Gathered<C> {
-    /// When it is decided, the same for all its commands.
-    now: Timestamp,
     /// Commands looked at.
     commands: usize,
     /// What was decided, and what hangs on it; `None` before the first event.
@@ -246,10 +244,16 @@ struct Gathered<C> {
 impl<C> Default for Gathered<C> {
     fn default() -> Self {
         Self {
-            now: Timestamp(0),
             commands: 0,
             batch: None,
         }
+    }
+}
+
+impl<C> Gathered<C> {
+    fn is_full(&self, limits: &Limits) -> bool {
+        let bytes = (self.batch.as_ref()).map_or(0, |(draft, _)| draft.bytes());
+        self.commands >= limits.batch_commands_max || bytes >= limits.batch_bytes
     }
 }
 
@@ -322,14 +326,14 @@ impl<C> Pipeline<C> {
     pub fn poll_output(&mut self) -> Option<Output<C>> {
         if self.outputs.is_empty() {
             match self.mode {
-                Mode::Serving if self.flight.is_none() => self.decide_next(),
+                Mode::Serving => self.decide_next(),
                 Mode::ReadOnly { probe_at_ms }
                     if self.watch.latest().monotonic_ms >= probe_at_ms =>
                 {
                     self.mode = Mode::Probing;
                     return Some(Output::Probe);
                 }
-                Mode::Serving | Mode::ReadOnly { .. } | Mode::Probing | Mode::Stopped => {}
+                Mode::ReadOnly { .. } | Mode::Probing | Mode::Stopped => {}
             }
         }
         self.outputs.pop_front()
@@ -354,11 +358,20 @@ impl<C> Pipeline<C> {
         self.watch.for_reads(clocks).max(self.state.now())
     }
 
-    /// Whether a read that looks at `touch` now may only be answered after the
+    /// Whether a read that looks at `touch` now may only be answered after a
     /// batch in flight, or being gathered, is settled, and not at all if that fails.
     pub fn must_wait(&self, touch: Touch) -> bool {
-        let gathered = self.gathered.batch.as_ref().map(|(_, flight)| flight);
-        (self.flight.as_ref().or(gathered)).is_some_and(|flight| flight.touched.concerns(touch))
+        self.unsettled(touch).is_some()
+    }
+
+    /// The newest batch that touches what a read looks at now and is not settled, by its place among those that are not:
+    /// 0, and the read may be answered after the next [`Output::Settled`]; 1, and after the one behind that.
+    pub fn unsettled(&self, touch: Touch) -> Option<usize> {
+        let concerned = |batch: &Flight<C>| batch.touched.concerns(touch);
+        match &self.gathered.batch {
+            Some((_, gathered)) if concerned(gathered) => Some(usize::from(self.flight.is_some())),
+            _ => self.flight.as_ref().is_some_and(concerned).then_some(0),
+        }
     }
 
     /// The newest durable batch.
@@ -412,42 +425,37 @@ impl<C> Pipeline<C> {
         }
     }
 
-    /// Decides the next of what has queued, on the newest state, and ends the batch after the last that it takes.
+    /// Decides the next of what has queued, on the newest state. Once that is all, or the batch takes no more, and the
+    /// batch before it is settled, lets it go to the journal.
     fn decide_next(&mut self) {
-        if self.gathered.commands == 0 {
-            self.gathered.now = self.watch.for_decisions().max(self.state.now());
+        if self.queue.is_empty() || self.gathered.is_full(&self.limits) {
+            if self.flight.is_some() {
+                return;
+            }
+            // Where nothing came of those that were gathered, the next ones make a batch of their own.
+            if let Some((mut draft, flight)) = std::mem::take(&mut self.gathered).batch {
+                draft.follow(self.tip.hash);
+                self.flight = Some(flight);
+                self.outputs.push_back(Output::Append(draft));
+                return;
+            }
         }
-        let events_of = |gathered: &Gathered<C>| {
-            let batch = gathered.batch.as_ref();
-            batch.map_or(0, |(_, flight)| flight.events)
-        };
-        let before = events_of(&self.gathered);
-        if let Some(waiting) = self.queue.pop_front() {
-            let mut batch = self.gathered.batch.take();
-            self.decide_one(waiting, self.gathered.now, &mut batch);
-            self.gathered.batch = batch;
-            self.gathered.commands += 1;
-        }
-        let bytes = (self.gathered.batch.as_ref()).map_or(0, |(draft, _)| draft.bytes());
-        let is_full = self.gathered.commands >= self.limits.batch_commands_max
-            || bytes >= self.limits.batch_bytes;
-        if !is_full && !self.queue.is_empty() {
-            let events = events_of(&self.gathered) - before;
-            self.outputs.push_back(Output::Decided { events });
+        let Some(waiting) = self.queue.pop_front() else {
             return;
-        }
-        if let Some((draft, flight)) = std::mem::take(&mut self.gathered).batch {
-            self.flight = Some(flight);
-            self.outputs.push_back(Output::Append(draft));
-        }
+        };
+        let mut batch = self.gathered.batch.take();
+        let events_of = |batch: &Option<(Draft, Flight<C>)>| {
+            batch.as_ref().map_or(0, |(_, flight)| flight.events)
+        };
+        let before = events_of(&batch);
+        self.decide_one(waiting, &mut batch);
+        let events = events_of(&batch) - before;
+        self.gathered.batch = batch;
+        self.gathered.commands += 1;
+        self.outputs.push_back(Output::Decided { events });
     }
 
-    fn decide_one(
-        &mut self,
-        waiting: Waiting<C>,
-        now: Timestamp,
-        batch: &mut Option<(Draft, Flight<C>)>,
-    ) {
+    fn decide_one(&mut self, waiting: Waiting<C>, batch: &mut Option<(Draft, Flight<C>)>) {
         let Waiting {
             caller,
             envelope,
@@ -458,6 +466,7 @@ impl<C> Pipeline<C> {
             self.answer(caller, Err(SubmitError::Deadline));
             return;
         }
+        let now = self.watch.for_decisions().max(self.state.now());
         let decision = decide(&self.state, &envelope, now, first_word(&seed));
         let mut answer = decision.answer.map_err(SubmitError::Refused);
         if !decision.events.is_empty()
@@ -465,9 +474,10 @@ impl<C> Pipeline<C> {
         {
             answer = Err(error);
         }
-        match batch {
-            // The answer rests on what is in flight.
-            Some((_, flight)) => flight.answers.push((caller, answer)),
+        let newest = batch.as_mut().map(|(_, flight)| flight);
+        match newest.or(self.flight.as_mut()) {
+            // The answer rests on what is not yet durable.
+            Some(flight) => flight.answers.push((caller, answer)),
             // Everything it rests on is durable.
             None => self.answer(caller, answer),
         }
@@ -489,17 +499,18 @@ impl<C> Pipeline<C> {
             return Err(SubmitError::ClocksDisagree);
         }
         let (mut draft, mut flight) = batch.take().unwrap_or_else(|| {
-            let seq = self.tip.seq + 1;
+            let before = (self.flight.as_ref()).map_or(self.tip.seq, |flight| flight.seq);
+            let seq = before + 1;
             let flight = Flight {
                 seq,
                 events: 0,
-                undo: self.state.advance(now),
+                undo: Undo::default(),
                 touched: Touched::default(),
                 answers: Vec::new(),
             };
             (Draft::new(seq, now, self.tip.hash, seed), flight)
         });
-        let mut undo = Undo::default();
+        let mut undo = self.state.advance(now);
         for event in &events {
             undo.append(self.state.apply_undoable(event));
             flight.touched.add(event);
@@ -507,6 +518,7 @@ impl<C> Pipeline<C> {
         let count = events.len() as u64;
         let taken = draft.push(by, events, self.limits.command_bytes_max);
         let result = if taken.is_some() {
+            draft.decided_at(now);
             flight.events += count;
             flight.undo.append(undo);
             Ok(())
@@ -516,8 +528,6 @@ impl<C> Pipeline<C> {
         };
         if draft.events() > 0 {
             *batch = Some((draft, flight));
-        } else {
-            self.state.undo(flight.undo);
         }
         result
     }
@@ -541,12 +551,17 @@ impl<C> Pipeline<C> {
                 }
             }
             Append::NotWritten(_) => {
-                self.state.undo(flight.undo);
-                self.counters.undone += 1;
                 self.mode = self.read_only();
-                self.outputs.push_back(Output::Settled { durable: false });
-                for (caller, _) in flight.answers {
-                    self.answer(caller, Err(SubmitError::NotDurable));
+                // What was decided on top of it goes with it, and first.
+                let gathered = std::mem::take(&mut self.gathered).batch;
+                let undone = [gathered.map(|(_, flight)| flight), Some(flight)];
+                for flight in undone.into_iter().flatten() {
+                    self.state.undo(flight.undo);
+                    self.counters.undone += 1;
+                    self.outputs.push_back(Output::Settled { durable: false });
+                    for (caller, _) in flight.answers {
+                        self.answer(caller, Err(SubmitError::NotDurable));
+                    }
                 }
                 // Those that have not been decided fare alike: waiting for a
                 // disk to be emptied helps nobody.

@@ -160,9 +160,9 @@ struct Shared {
 
 struct Core {
     pipeline: Pipeline<Caller>,
-    /// Becomes `Some` when the batch in flight, or else the next, is settled: whether it is
-    /// durable.
-    append_outcome: watch::Receiver<Option<bool>>,
+    /// Of the batches that can be unsettled, the older one and the one after it: each becomes `Some` when its batch is
+    /// settled, whether it is durable.
+    append_outcomes: [watch::Receiver<Option<bool>>; 2],
 }
 
 /// The journal since the last snapshot.
@@ -248,7 +248,7 @@ impl Ledger {
         let shared = Arc::new(Shared {
             core: RwLock::new(Core {
                 pipeline: Pipeline::new(recovered.state, recovered.tip, options.limits),
-                append_outcome: watch::channel(None).1,
+                append_outcomes: [(); 2].map(|()| watch::channel(None).1),
             }),
             submissions,
             records,

@@ -26,6 +26,7 @@ use maskline_journal::pipeline::{Clocks, Limits};
 use maskline_journal::replay::Decoded;
 use maskline_journal::{Compression, Uncompressed};
 
+use self::answers::Round;
 use self::disk::{Disk, SnapshotWriter};
 use self::machine::Machine;
 use self::readers::Read;
@@ -212,6 +213,8 @@ pub struct World {
     /// What it says and takes in memory, to be handed on when it is durable.
     decided: Option<(Arc<Decoded>, usize)>,
     tip: Tip,
+    /// Commands decided, perhaps on top of the batch in flight, that are in no batch yet.
+    gathering: Option<Round>,
     queue: VecDeque<Waiting>,
     expected: BTreeMap<Caller, Expected>,
     /// The newest batch that an answer told rests on.
@@ -281,6 +284,7 @@ impl World {
             flight: None,
             decided: None,
             tip: Tip::GENESIS,
+            gathering: None,
             queue: VecDeque::new(),
             expected: BTreeMap::new(),
             told: 0,

@@ -206,8 +206,11 @@ impl Shared {
         let before = visits::count();
         let seen = look(pipeline.state(), pipeline.now(clocks::read()));
         self.note_visits(before);
-        let waits = pipeline.must_wait(touch);
-        Ok((seen, waits.then(|| core.append_outcome.clone())))
+        let unsettled = pipeline.unsettled(touch);
+        Ok((
+            seen,
+            unsettled.map(|place| core.append_outcomes[place].clone()),
+        ))
     }
 
     /// Notes what this thread has looked at since it had looked at so many things.

@@ -3,28 +3,30 @@
 //! Appends come first. Between two of them it writes a slice of call records
 //! or does a piece of maintenance, each at most so often while commands are waiting.
 
-use maskline_store::Zstd;
+mod turns;
+
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use maskline_domain::{Outcome, visits};
 use maskline_journal::Append;
 use maskline_journal::payload::Draft;
-use maskline_journal::pipeline::{Input, Output, SubmitError};
+use maskline_journal::pipeline::Input;
 use maskline_journal::replay;
+use maskline_store::Zstd;
 use maskline_store::db::{Connection, sqlite};
 use maskline_store::directory::DataDir;
 use maskline_store::failure::{self, Done};
 use maskline_store::maintenance::do_maintenance;
 use maskline_store::record_writes::write_records;
 use maskline_store::{journal, meta};
-use parking_lot::RwLockWriteGuard;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use self::turns::{Turns, Wanted};
 use super::call_records::QueuedWrite;
 use super::{Caller, QueuedMaintenance, Shared};
 use crate::clocks;
@@ -53,14 +55,6 @@ const MAINTENANCE_EVERY: Duration = Duration::from_millis(20);
 const MAINTENANCE_SHARE: u32 = 12;
 /// a larger one when a snapshot presses.
 const MAINTENANCE_SHARE_PRESSING: u32 = 2;
-/// While it decides a batch, the state is let go after so many commands and events: to hand it over costs as much as
-/// some commands, and so many look at fewer than a thousand things, with the last of them one that does
-/// [`AT_ONCE`](maskline_domain::ops::AT_ONCE) things.
-const HELD_WORK: u64 = 12;
-/// And in any case after so long: a refusal without events may have looked at much.
-const HELD_FOR: Duration = Duration::from_micros(100);
-/// Commands taken out of the channel at a time.
-const TAKEN_AT_A_TIME: usize = 512;
 /// What a commit adds to the log besides the batch itself, in bytes: pages of
 /// indexes, filling of pages.
 const COMMIT_OVERHEAD: u64 = 16 << 10;
@@ -86,11 +80,12 @@ pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
+    let shared = Arc::clone(&parts.shared);
+    let thread = Thread::new(parts);
     std::thread::Builder::new()
         .name("maskline-writer".to_owned())
         .spawn(move || {
-            let shared = Arc::clone(&parts.shared);
-            if let Err(Unknown(reason)) = runtime.block_on(Thread::new(parts).run()) {
+            if let Err(Unknown(reason)) = runtime.block_on(thread.run()) {
                 (shared.options.on_unknown)(&reason);
             }
         })
@@ -100,10 +95,13 @@ pub(super) fn start(parts: Parts) -> io::Result<JoinHandle<()>> {
 struct Unknown(String);
 
 struct Thread {
-    parts: Parts,
-    /// Tells waiting reads of the batch in flight.
-    append_outcome: watch::Sender<Option<bool>>,
-    answers: Vec<(Caller, Result<Outcome, SubmitError>)>,
+    shared: Arc<Shared>,
+    conn: Connection,
+    dir: DataDir,
+    records: mpsc::Receiver<QueuedWrite>,
+    maintenance: mpsc::Receiver<QueuedMaintenance>,
+    closing: CancellationToken,
+    turns: Turns,
     records_taken: Vec<QueuedWrite>,
     /// When the first of them was taken.
     records_since: Instant,
@@ -115,28 +113,31 @@ struct Thread {
     /// How many of them somebody waited for.
     records_urgent: u32,
     maintenance_after: Instant,
-    was_serving: bool,
     was_slowed: bool,
     /// Events that were appended since commands could last be slowed for them.
     unpaused: u64,
 }
 
-/// What the pipeline wants done next.
-enum Wanted {
-    Append(Draft),
-    Probe,
-    Nothing,
-}
-
 impl Thread {
     fn new(parts: Parts) -> Self {
         let now = Instant::now();
-        let append_outcome = watch::channel(None).0;
-        parts.shared.core.write().append_outcome = append_outcome.subscribe();
+        let Parts {
+            shared,
+            dir,
+            conn,
+            submissions,
+            records,
+            maintenance,
+            closing,
+        } = parts;
         Self {
-            parts,
-            append_outcome,
-            answers: Vec::new(),
+            turns: Turns::new(Arc::clone(&shared), submissions),
+            shared,
+            conn,
+            dir,
+            records,
+            maintenance,
+            closing,
             records_taken: Vec::with_capacity(RECORDS_AT_A_TIME),
             records_since: now,
             records_awaited: false,
@@ -145,117 +146,67 @@ impl Thread {
             records_took: Duration::ZERO,
             records_urgent: 0,
             maintenance_after: now,
-            was_serving: true,
             was_slowed: false,
             unpaused: 0,
         }
     }
 
     async fn run(mut self) -> Result<(), Unknown> {
-        let mut taken = Vec::with_capacity(TAKEN_AT_A_TIME);
-        while !self.parts.closing.is_cancelled() {
-            self.keep_tail_short().await?;
-            self.take_submissions(&mut taken);
-            let wanted = self.turn(taken.drain(..))?;
+        let mut wanted = Wanted::Nothing;
+        loop {
+            if matches!(wanted, Wanted::Nothing) {
+                // Nothing is decided and not yet durable.
+                if self.closing.is_cancelled() {
+                    break;
+                }
+                self.keep_tail_short().await?;
+                wanted = self.turns.take_in()?;
+            }
             let was_idle = matches!(wanted, Wanted::Nothing);
-            self.carry_out(wanted).await?;
-            self.other_work().await?;
-            if was_idle && !self.wait(&mut taken).await {
+            wanted = self.carry_out(wanted).await?;
+            let is_pressed = self.turns.is_pressed() || !matches!(wanted, Wanted::Nothing);
+            self.other_work(is_pressed).await?;
+            if was_idle && !self.wait().await {
                 break;
             }
         }
-        self.finish(taken).await
+        self.finish().await
     }
 
-    /// Does what the pipeline wants until it wants nothing more.
-    async fn carry_out(&mut self, mut wanted: Wanted) -> Result<(), Unknown> {
-        loop {
-            wanted = match wanted {
-                Wanted::Append(draft) => self.append(draft).await?,
-                Wanted::Probe => self.probe().await?,
-                Wanted::Nothing => return Ok(()),
-            };
-        }
-    }
-
-    /// Whether commands are waiting to be decided.
-    fn is_pressed(&self) -> bool {
-        !self.parts.submissions.is_empty()
-    }
-
-    fn take_submissions(&mut self, taken: &mut Vec<Input<Caller>>) {
-        while taken.len() < TAKEN_AT_A_TIME {
-            match self.parts.submissions.try_recv() {
-                Ok(input) => taken.push(input),
-                Err(_) => break,
-            }
+    /// Does what the pipeline wants, and gives what it wants then.
+    async fn carry_out(&mut self, wanted: Wanted) -> Result<Wanted, Unknown> {
+        match wanted {
+            Wanted::Append(draft) => self.append(draft).await,
+            Wanted::Probe => self.probe().await,
+            Wanted::Nothing => Ok(Wanted::Nothing),
         }
     }
 
-    /// Hands inputs to the pipeline and does what can be done at once.
-    fn turn(&mut self, inputs: impl Iterator<Item = Input<Caller>>) -> Result<Wanted, Unknown> {
-        let now = clocks::read();
-        let mut wanted = Wanted::Nothing;
-        let mut core = self.parts.shared.core.write();
-        let (mut work, mut held_since, mut visited) = (0, Instant::now(), visits::count());
-        core.pipeline.handle_input(Input::Tick, now);
-        for input in inputs {
-            core.pipeline.handle_input(input, now);
-        }
-        while let Some(output) = core.pipeline.poll_output() {
-            match output {
-                Output::Answer { caller, answer } => self.answers.push((caller, answer)),
-                // A large batch takes longer to decide than a call or a request should wait.
-                Output::Decided { events } => {
-                    work += 1 + events;
-                    if work >= HELD_WORK || held_since.elapsed() >= HELD_FOR {
-                        self.parts.shared.note_visits(visited);
-                        RwLockWriteGuard::bump(&mut core);
-                        (work, held_since, visited) = (0, Instant::now(), visits::count());
-                    }
-                }
-                Output::Settled { durable } => {
-                    // Who is woken may go on to the history, up to the batch that is told here.
-                    let tip = core.pipeline.tip().seq;
-                    self.parts.shared.tip.send_if_modified(|known| {
-                        let is_news = *known != tip;
-                        *known = tip;
-                        is_news
-                    });
-                    self.append_outcome.send_replace(Some(durable));
-                    self.append_outcome = watch::channel(None).0;
-                    core.append_outcome = self.append_outcome.subscribe();
-                }
-                Output::Append(draft) => wanted = Wanted::Append(draft),
-                Output::Probe => wanted = Wanted::Probe,
-                Output::Exit { reason } => return Err(Unknown(reason)),
-            }
-        }
-        self.parts.shared.note_visits(visited);
-        let serving = core.pipeline.takes_commands();
-        drop(core);
-        if serving != self.was_serving {
-            self.was_serving = serving;
-            if serving {
-                tracing::info!("the disk takes writes again");
-            }
-        }
-        // A caller who has left is answered by nobody's loss.
-        for (caller, answer) in self.answers.drain(..) {
-            let _ = caller.send(answer);
-        }
-        Ok(wanted)
-    }
-
-    /// Gives what is wanted next: another batch, if more had queued in the
-    /// pipeline than went into this one.
+    /// Appends a batch. Commands that come meanwhile are decided into the next one, which is what is wanted then.
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
-        let shared = Arc::clone(&self.parts.shared);
+        let shared = Arc::clone(&self.shared);
         let (events, memory) = (draft.events() as u64, draft.memory());
         let (batch, decided) = replay::seal(draft, &Zstd);
         let bytes = decided.bytes;
+        // A writer that is to pause, or to end, comes to a point at which nothing is decided.
+        let gathers = shared.appended.pause(1).is_zero() && !self.closing.is_cancelled();
         let begun = Instant::now();
-        let outcome = journal::append(&mut self.parts.conn, &batch).await;
+        let outcome = {
+            let mut appending = pin!(journal::append(&mut self.conn, &batch));
+            loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut appending => break outcome,
+                    submitted = self.turns.submitted(), if gathers => {
+                        if submitted {
+                            self.turns.take_in()?;
+                        } else {
+                            break appending.await;
+                        }
+                    }
+                }
+            }
+        };
         shared.times.appended(begun.elapsed());
         match &outcome {
             Append::Written => {
@@ -270,15 +221,13 @@ impl Thread {
             Append::Unknown(_) => {}
         }
         let hash = batch.hash;
-        let appended = Input::Appended { hash, outcome };
-        // Nothing else goes in with it: what has queued meanwhile is taken once callers are answered.
-        self.turn(std::iter::once(appended))
+        self.turns.turn(Input::Appended { hash, outcome })
     }
 
     /// Lets the snapshot that is being written come nearer to its end before the journal grows further. Nothing is
     /// decided and not yet durable meanwhile, so that nobody who reads waits for this.
     async fn keep_tail_short(&mut self) -> Result<(), Unknown> {
-        let shared = Arc::clone(&self.parts.shared);
+        let shared = Arc::clone(&self.shared);
         let pause = shared.appended.pause(std::mem::take(&mut self.unpaused));
         let is_slowed = !pause.is_zero();
         if is_slowed && !self.was_slowed {
@@ -289,8 +238,8 @@ impl Thread {
         }
         self.was_slowed = is_slowed;
         let begun = Instant::now();
-        while begun.elapsed() < pause && !self.parts.closing.is_cancelled() {
-            self.other_work().await?;
+        while begun.elapsed() < pause && !self.closing.is_cancelled() {
+            self.other_work(self.turns.is_pressed()).await?;
             self.do_maintenance().await?;
             sleep(SLOWED_STEP.min(pause.saturating_sub(begun.elapsed()))).await;
         }
@@ -301,35 +250,31 @@ impl Thread {
     }
 
     async fn probe(&mut self) -> Result<Wanted, Unknown> {
-        let outcome = match meta::probe(&mut self.parts.conn, clocks::read().wall.0).await {
+        let outcome = match meta::probe(&mut self.conn, clocks::read().wall.0).await {
             Ok(()) => Append::Written,
             Err(error) => failure::write(&error),
         };
-        self.turn(std::iter::once(Input::Probed(outcome)))
+        self.turns.turn(Input::Probed(outcome))
     }
 
     /// Waits for anything to do; `false` when the ledger is to be closed.
-    async fn wait(&mut self, taken: &mut Vec<Input<Caller>>) -> bool {
+    async fn wait(&mut self) -> bool {
         if self.maintenance_taken.is_some() {
             return true;
         }
         let mut until = self.next_timeout();
-        if let Some(due) = self.records_due() {
+        if let Some(due) = self.records_due(false) {
             until = until.min(due.saturating_duration_since(Instant::now()));
         }
         let mut record = None;
         // With one that somebody waits for, it is known when they are written; the rest comes then.
         let takes_records = !self.records_awaited && self.records_taken.len() < RECORDS_AT_A_TIME;
-        let parts = &mut self.parts;
         tokio::select! {
             biased;
-            input = parts.submissions.recv() => match input {
-                Some(input) => taken.push(input),
-                None => return false,
-            },
-            Some(queued) = parts.records.recv(), if takes_records => record = Some(queued),
-            Some(queued) = parts.maintenance.recv() => self.maintenance_taken = Some(queued),
-            () = parts.closing.cancelled() => return false,
+            submitted = self.turns.submitted() => if !submitted { return false },
+            Some(queued) = self.records.recv(), if takes_records => record = Some(queued),
+            Some(queued) = self.maintenance.recv() => self.maintenance_taken = Some(queued),
+            () = self.closing.cancelled() => return false,
             () = sleep(until) => {}
         }
         if let Some(queued) = record {
@@ -339,7 +284,7 @@ impl Thread {
     }
 
     fn next_timeout(&self) -> Duration {
-        let probe = self.parts.shared.core.read().pipeline.poll_timeout();
+        let probe = self.shared.core.read().pipeline.poll_timeout();
         match probe {
             Some(at_ms) => {
                 Duration::from_millis(at_ms.saturating_sub(clocks::read().monotonic_ms).max(1))
@@ -349,19 +294,20 @@ impl Thread {
     }
 
     /// What is done between appends.
-    async fn other_work(&mut self) -> Result<(), Unknown> {
+    async fn other_work(&mut self, is_pressed: bool) -> Result<(), Unknown> {
         while self.records_taken.len() < RECORDS_AT_A_TIME
-            && let Ok(queued) = self.parts.records.try_recv()
+            && let Ok(queued) = self.records.try_recv()
         {
             self.take_record(queued);
         }
-        if self.records_due().is_some_and(|due| Instant::now() >= due) {
+        let due = self.records_due(is_pressed);
+        if due.is_some_and(|due| Instant::now() >= due) {
             self.write_records().await?;
         }
-        if !self.is_pressed() || Instant::now() >= self.maintenance_after {
+        if !is_pressed || Instant::now() >= self.maintenance_after {
             self.do_maintenance().await?;
         }
-        if self.parts.shared.log.is_to_be_finished() {
+        if self.shared.log.is_to_be_finished() {
             self.checkpoint().await?;
         }
         Ok(())
@@ -376,9 +322,9 @@ impl Thread {
     }
 
     /// When the records that were taken are to be written; none without any.
-    fn records_due(&self) -> Option<Instant> {
+    fn records_due(&self, is_pressed: bool) -> Option<Instant> {
         let is_urgent = self.records_awaited || self.records_taken.len() >= RECORDS_AT_A_TIME;
-        let earliest = match self.is_pressed() {
+        let earliest = match is_pressed {
             true => {
                 RECORDS_EVERY_PRESSED.max((self.records_took * RECORDS_SHARE).min(RECORDS_HELD_MAX))
             }
@@ -405,16 +351,12 @@ impl Thread {
             .map(|queued| u32::from(queued.write.is_urgent()))
             .sum();
         let writes = taken.iter_mut().map(|queued| &mut queued.write);
-        self.parts.shared.erased.apply(writes);
+        self.shared.erased.apply(writes);
         let begun = Instant::now();
-        let done = write_records(
-            &mut self.parts.conn,
-            taken.iter().map(|queued| &queued.write),
-        )
-        .await;
+        let done = write_records(&mut self.conn, taken.iter().map(|queued| &queued.write)).await;
         let took = begun.elapsed();
-        self.parts.shared.times.recorded(took);
-        self.parts.shared.log.grew(COMMIT_OVERHEAD);
+        self.shared.times.recorded(took);
+        self.shared.log.grew(COMMIT_OVERHEAD);
         (self.records_written, self.records_took) = (Instant::now(), took);
         match done {
             Done::Known(results) => {
@@ -431,16 +373,16 @@ impl Thread {
         let Some(queued) = self
             .maintenance_taken
             .take()
-            .or_else(|| self.parts.maintenance.try_recv().ok())
+            .or_else(|| self.maintenance.try_recv().ok())
         else {
             return Ok(());
         };
         let begun = Instant::now();
-        let done = do_maintenance(&mut self.parts.conn, &queued.maintenance).await;
+        let done = do_maintenance(&mut self.conn, &queued.maintenance).await;
         let took = begun.elapsed();
-        self.parts.shared.times.chored(took);
-        self.parts.shared.log.grew(MAINTENANCE_BYTES);
-        let apart = match self.parts.shared.appended.tail().is_pressing() {
+        self.shared.times.chored(took);
+        self.shared.log.grew(MAINTENANCE_BYTES);
+        let apart = match self.shared.appended.tail().is_pressing() {
             true => took * MAINTENANCE_SHARE_PRESSING,
             false => MAINTENANCE_EVERY.max(took * MAINTENANCE_SHARE),
         };
@@ -457,8 +399,8 @@ impl Thread {
     /// Ends what the checkpointer has begun.
     async fn checkpoint(&mut self) -> Result<(), Unknown> {
         let begun = Instant::now();
-        let done = sqlite::checkpoint(&mut self.parts.conn).await;
-        self.parts.shared.times.finished(begun.elapsed());
+        let done = sqlite::checkpoint(&mut self.conn).await;
+        self.shared.times.finished(begun.elapsed());
         match done {
             Ok(_) => Ok(()),
             Err(error) => match failure::write(&error) {
@@ -474,41 +416,41 @@ impl Thread {
         let stop = Input::Broken {
             reason: reason.clone(),
         };
-        match self.turn(std::iter::once(stop)) {
+        match self.turns.turn(stop) {
             Err(unknown) => unknown,
             Ok(_) => Unknown(reason),
         }
     }
 
     /// Writes what has been taken, and ends.
-    async fn finish(mut self, mut taken: Vec<Input<Caller>>) -> Result<(), Unknown> {
-        self.parts.submissions.close();
-        self.parts.records.close();
-        self.parts.maintenance.close();
+    async fn finish(mut self) -> Result<(), Unknown> {
+        self.turns.close();
+        self.records.close();
+        self.maintenance.close();
         loop {
-            self.take_submissions(&mut taken);
-            if taken.is_empty() {
+            let mut wanted = self.turns.take_in()?;
+            if matches!(wanted, Wanted::Nothing) && !self.turns.is_pressed() {
                 break;
             }
-            let wanted = self.turn(taken.drain(..))?;
-            self.carry_out(wanted).await?;
+            while !matches!(wanted, Wanted::Nothing) {
+                wanted = self.carry_out(wanted).await?;
+            }
         }
-        while let Ok(queued) = self.parts.records.try_recv() {
+        while let Ok(queued) = self.records.try_recv() {
             self.take_record(queued);
             if self.records_taken.len() >= RECORDS_AT_A_TIME {
                 self.write_records().await?;
             }
         }
         self.write_records().await?;
-        while self.maintenance_taken.is_some() || !self.parts.maintenance.is_empty() {
+        while self.maintenance_taken.is_some() || !self.maintenance.is_empty() {
             self.do_maintenance().await?;
         }
         self.checkpoint().await?;
-        let Parts { conn, dir, .. } = self.parts;
-        if let Err(error) = conn.close().await {
+        if let Err(error) = self.conn.close().await {
             tracing::warn!(%error, "the database did not close in order");
         }
-        drop(dir);
+        drop(self.dir);
         Ok(())
     }
 }

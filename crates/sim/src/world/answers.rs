@@ -12,16 +12,34 @@ use maskline_journal::pipeline::{Input, Output, SubmitError};
 use maskline_journal::replay;
 
 use crate::faults::Fault;
-use crate::laws::{Held, Law, broken, hold};
+use crate::laws::{Broken, Held, Law, broken, hold};
 use crate::model::verify::{Answer, Circumstances, is_allowed};
 use crate::world::{Caller, Expected, Waiting, World};
 
 /// Commands decided together, until it is known whether they made a batch.
-#[derive(Default)]
-struct Round {
-    decided: Vec<Waiting>,
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    decided: Vec<Decided>,
     /// Answers that came before the batch.
     answers: Vec<(Caller, Answer)>,
+    /// It was begun while another batch was in flight, on which its answers rest before it makes one of its own.
+    rests_on_flight: bool,
+}
+
+/// A command that has been decided.
+#[derive(Debug)]
+struct Decided {
+    waiting: Waiting,
+    at: Timestamp,
+    clocks_disagree: bool,
+}
+
+impl Round {
+    /// Whom it has to answer.
+    pub fn into_callers(self) -> impl Iterator<Item = (Caller, Envelope)> {
+        let waiting = self.decided.into_iter().map(|decided| decided.waiting);
+        waiting.map(|waiting| (waiting.caller, waiting.envelope))
+    }
 }
 
 impl World {
@@ -45,7 +63,7 @@ impl World {
             },
             clocks,
         );
-        self.model_clock.show(clocks, self.model.now);
+        self.model_clock.show(clocks, self.newest());
         self.note(|| format!("caller {caller}: {envelope:?}, until {deadline_ms:?}"));
         self.answer_log.asked(&envelope);
         let at_once = if !self.serving {
@@ -82,12 +100,20 @@ impl World {
         self.expected.insert(caller, expected);
     }
 
+    /// The newest time that the machine has decided at: what it gathers is in no model yet.
+    pub(super) fn newest(&self) -> Timestamp {
+        match (&self.machine, &self.gathering) {
+            (Some(machine), Some(_)) => machine.state().now(),
+            _ => self.model.now,
+        }
+    }
+
     /// Carries out all that the machine wants, except to finish an append.
     pub(super) fn drain(&mut self) -> Held {
-        let mut round = None;
         let mut gathers = false;
         let mut released: Vec<(Caller, Answer)> = Vec::new();
         loop {
+            let at = self.model_clock.to_decide(self.newest());
             let Some(machine) = &mut self.machine else {
                 return Ok(());
             };
@@ -95,27 +121,24 @@ impl World {
             let output = machine.poll_output();
             let decided = queued.saturating_sub(machine.queued());
             if decided > 0 {
-                if let Some(round) = round.take_if(|_| !gathers) {
+                let is_next = |round: &mut Round| !gathers && !round.rests_on_flight;
+                if let Some(round) = self.gathering.take_if(is_next) {
                     self.close(round, None)?;
                 }
                 gathers = false;
-                let known = self.queue.len();
-                hold(decided <= known, Law::RightAnswer, || {
-                    format!("{decided} commands were decided, but only {known} wait")
-                })?;
-                let round: &mut Round = round.get_or_insert_default();
-                round.decided.extend(self.queue.drain(..decided));
+                self.gather(decided, at)?;
             }
             match output {
                 None => break,
                 Some(Output::Append(draft)) => {
-                    let round = round.take().unwrap_or_default();
+                    let round = self.gathering.take().unwrap_or_default();
                     self.append(draft, round)?;
                 }
-                Some(Output::Answer { caller, answer }) => match &mut round {
-                    Some(round) => round.answers.push((caller, answer)),
-                    None => released.push((caller, answer)),
-                },
+                Some(Output::Answer { caller, answer }) => {
+                    if let Some(early) = self.release(caller, answer)? {
+                        released.push(early);
+                    }
+                }
                 Some(Output::Decided { .. }) => {
                     gathers = true;
                     self.read_meanwhile()?;
@@ -125,10 +148,13 @@ impl World {
                 Some(Output::Exit { reason }) => {
                     self.note(|| format!("exit: {reason}"));
                     self.exited = true;
+                    self.gathering = None;
                 }
             }
         }
-        if let Some(round) = round.take() {
+        if self.flight.is_none()
+            && let Some(round) = self.gathering.take()
+        {
             self.close(round, None)?;
         }
         self.deliver(released)?;
@@ -136,6 +162,63 @@ impl World {
         hold(!idle || self.expected.is_empty(), Law::RightAnswer, || {
             format!("nobody answers {:?}", self.expected.keys())
         })
+    }
+
+    /// So many of those that wait were decided at this time.
+    fn gather(&mut self, decided: usize, at: Timestamp) -> Held {
+        let known = self.queue.len();
+        hold(decided <= known, Law::RightAnswer, || {
+            format!("{decided} commands were decided, but only {known} wait")
+        })?;
+        let clocks_disagree = self.model_clock.clocks_disagree();
+        let mut round = self.gathering.take().unwrap_or_else(|| Round {
+            rests_on_flight: self.flight.is_some(),
+            ..Round::default()
+        });
+        for waiting in self.queue.drain(..decided).collect::<Vec<_>>() {
+            if (waiting.deadline_ms).is_some_and(|d| d <= self.clocks.monotonic_ms) {
+                let late = vec![Err(SubmitError::Deadline)];
+                self.expect(waiting.caller, waiting.envelope, late, 0);
+                continue;
+            }
+            round.decided.push(Decided {
+                waiting,
+                at,
+                clocks_disagree,
+            });
+        }
+        self.gathering = Some(round);
+        Ok(())
+    }
+
+    /// An answer that comes out of the machine. Gives it back if it may be told now; else it is told, and judged, with
+    /// the batch.
+    fn release(
+        &mut self,
+        caller: Caller,
+        answer: Answer,
+    ) -> Result<Option<(Caller, Answer)>, Broken> {
+        let Some(round) = &mut self.gathering else {
+            return Ok(Some((caller, answer)));
+        };
+        if self.expected.contains_key(&caller) {
+            return Ok(Some((caller, answer)));
+        }
+        if !round.rests_on_flight {
+            round.answers.push((caller, answer));
+            return Ok(None);
+        }
+        // Whoever was decided up to this one has changed nothing, or there would be a batch to wait for.
+        let is_theirs = |decided: &Decided| decided.waiting.caller == caller;
+        if let Some(place) = round.decided.iter().position(is_theirs) {
+            let decided = round.decided.drain(..=place).collect();
+            let before = Round {
+                decided,
+                ..Round::default()
+            };
+            self.close(before, None)?;
+        }
+        Ok(Some((caller, answer)))
     }
 
     /// Brings answers to their callers, rightly or not.
@@ -182,24 +265,21 @@ impl World {
 
     /// Judges the commands of a round by the batch that they made.
     fn close(&mut self, round: Round, batch: Option<&Batch>) -> Held {
-        let now = self.model_clock.to_decide(self.model.now);
         let mut entries = VecDeque::new();
         let mut rests_on = self.tip.seq;
+        let before = self.model.now;
         if let Some(batch) = batch {
             let follows = (batch.seq, batch.prev_hash) == (self.tip.seq + 1, self.tip.hash);
             hold(follows, Law::SameRows, || {
                 format!("batch {} does not follow {:?}", batch.seq, self.tip)
             })?;
-            hold(
-                batch.at == now.0 && now >= self.model.now,
-                Law::Time,
-                || {
-                    format!(
-                        "batch {} is of {}, the clocks give {}, the journal {}",
-                        batch.seq, batch.at, now.0, self.model.now.0
-                    )
-                },
-            )?;
+            let is_of_a_decision = round.decided.iter().any(|decided| decided.at.0 == batch.at);
+            hold(is_of_a_decision && batch.at >= before.0, Law::Time, || {
+                format!(
+                    "batch {} is of {}, when nothing was decided, the journal of {}",
+                    batch.seq, batch.at, before.0
+                )
+            })?;
             match payload::open(batch, self.disk.compression) {
                 Ok(opened) => {
                     let decided = self.decided.as_ref().map(|(decided, _)| &decided.opened);
@@ -211,40 +291,48 @@ impl World {
                 Err(error) => return broken(Law::SameRows, error.to_string()),
             }
             self.durable = Some(self.model.clone());
-            self.model.now = now;
+            self.model.now = Timestamp(batch.at);
         }
-        let circumstances = Circumstances {
-            now,
-            clocks_disagree: self.model_clock.clocks_disagree(),
-            events_max: self.limits.command_events_max,
-        };
-        for waiting in round.decided {
-            let Waiting {
-                caller,
-                envelope,
-                deadline_ms,
-            } = waiting;
-            let allowed = if deadline_ms.is_some_and(|d| d <= self.clocks.monotonic_ms) {
-                vec![Err(SubmitError::Deadline)]
-            } else {
-                let entry = entries.pop_front_if(|entry| is_of(entry, &envelope));
-                if let (Some(_), Some(batch)) = (&entry, batch) {
-                    rests_on = batch.seq;
-                }
-                let events = entry.as_ref().map(|entry| entry.events.as_slice());
-                self.model.verify(&envelope, events, circumstances)?
+        let mut newest = before;
+        for decided in round.decided {
+            let Decided {
+                waiting: Waiting {
+                    caller, envelope, ..
+                },
+                at,
+                clocks_disagree,
+            } = decided;
+            let entry = entries.pop_front_if(|entry| is_of(entry, &envelope));
+            if let (Some(_), Some(batch)) = (&entry, batch) {
+                rests_on = batch.seq;
+                newest = at;
+            }
+            let events = entry.as_ref().map(|entry| entry.events.as_slice());
+            let circumstances = Circumstances {
+                now: at,
+                clocks_disagree,
+                events_max: self.limits.command_events_max,
             };
+            let allowed = self.model.verify(&envelope, events, circumstances)?;
             let expected = Expected {
                 envelope,
                 allowed,
                 rests_on,
-                decided_at: now,
+                decided_at: at,
             };
             self.expected.insert(caller, expected);
         }
         hold(entries.is_empty(), Law::RightAnswer, || {
             format!("nobody asked for {entries:?}")
         })?;
+        if let Some(batch) = batch {
+            hold(batch.at == newest.0, Law::Time, || {
+                format!(
+                    "batch {} is of {}, its last command of {}",
+                    batch.seq, batch.at, newest.0
+                )
+            })?;
+        }
         self.deliver(round.answers)
     }
 

@@ -11,6 +11,7 @@ use maskline_journal::replay::Decoded;
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, counts, hold, one_owner, same_rows};
 use crate::model::model_clock::ModelClock;
+use crate::world::answers::Round;
 use crate::world::disk::SnapshotWriter;
 use crate::world::machine::Machine;
 use crate::world::{World, rows};
@@ -145,9 +146,16 @@ impl World {
         for expected in self.expected.values_mut() {
             expected.allowed = vec![Err(SubmitError::NotDurable)];
         }
-        for waiting in std::mem::take(&mut self.queue) {
+        let gathered = self
+            .gathering
+            .take()
+            .into_iter()
+            .flat_map(Round::into_callers);
+        let waiting = std::mem::take(&mut self.queue).into_iter();
+        let waiting = waiting.map(|waiting| (waiting.caller, waiting.envelope));
+        for (caller, envelope) in gathered.chain(waiting).collect::<Vec<_>>() {
             let refused = vec![Err(SubmitError::NotDurable)];
-            self.expect(waiting.caller, waiting.envelope, refused, 0);
+            self.expect(caller, envelope, refused, 0);
         }
     }
 
@@ -158,7 +166,7 @@ impl World {
             let hash = batch.hash;
             machine.handle_input(Input::Appended { hash, outcome }, clocks);
         }
-        self.model_clock.show(clocks, self.model.now);
+        self.model_clock.show(clocks, self.newest());
         if not_written && let Some(durable) = self.durable.take() {
             self.model = durable;
         }
@@ -217,7 +225,7 @@ impl World {
         if let Some(machine) = &mut self.machine {
             let believes = matches!(input, Input::TrustClock);
             machine.handle_input(input, clocks);
-            self.model_clock.show(clocks, self.model.now);
+            self.model_clock.show(clocks, self.newest());
             if believes {
                 self.model_clock.believe();
             }
@@ -238,6 +246,7 @@ impl World {
         self.serving = true;
         self.probing = false;
         self.flight = None;
+        self.gathering = None;
         self.queue.clear();
         self.expected.clear();
         self.reads.clear();
@@ -308,6 +317,9 @@ impl World {
         let Some(machine) = &self.machine else {
             return Ok(());
         };
+        if self.gathering.is_some() {
+            return Ok(());
+        }
         self.tally.compared += 1;
         let now = machine.now(self.clocks);
         let state = machine.state();

@@ -84,7 +84,7 @@ impl World {
             return Ok(());
         };
         let (state, now) = (machine.state(), machine.now(self.clocks));
-        let expected_now = self.model_clock.to_read(self.clocks, self.model.now);
+        let expected_now = self.model_clock.to_read(self.clocks, self.newest());
         hold(now == expected_now, Law::Time, || {
             format!(
                 "reads are told {}, the clocks give {}",
@@ -106,7 +106,7 @@ impl World {
         }
         if !same(read, state, durable) {
             // What is only in flight was seen, or something that is nowhere.
-            let law = if same(read, state, &self.model) {
+            let law = if self.gathering.is_some() || same(read, state, &self.model) {
                 Law::DurableReads
             } else {
                 Law::SameRows
@@ -155,8 +155,10 @@ impl World {
     ) -> Held {
         let expected = self.durable().route(query, now);
         if !same_route(found, &expected) {
-            let law = if self.durable.is_some() && same_route(found, &self.model.route(query, now))
-            {
+            let in_flight =
+                || self.durable.is_some() && same_route(found, &self.model.route(query, now));
+            // What is being gathered is in no model.
+            let law = if self.gathering.is_some() || in_flight() {
                 Law::DurableReads
             } else {
                 Law::RightParty

@@ -1,6 +1,6 @@
 //! When a caller is answered, and what a failed append leaves behind.
 
-use maskline_domain::ops::{ExpireDue, SetEmergencyNumbers};
+use maskline_domain::ops::{ExpireDue, ReleaseNumbers, SetEmergencyNumbers};
 use maskline_domain::{Outcome, Refusal, SubsId, Work};
 use maskline_journal::Append;
 use maskline_journal::pipeline::{Input, Limits, Output, PROBE_EVERY_MS, SubmitError, Touch};
@@ -35,28 +35,121 @@ fn nobody_is_answered_before_their_batch_is_durable() {
 }
 
 #[test]
-fn commands_that_come_meanwhile_make_the_next_batch() {
+fn commands_that_come_meanwhile_are_decided_into_the_next_batch() {
     let mut machine = Machine::founded(10);
     let expires_at = machine.wall().plus_millis(HOUR_MS);
     let first = machine.submit(bind(1, None, expires_at));
     machine.drain();
+    let before = machine.journal.len();
     let later = [2, 3].map(|a| machine.submit(bind(a, None, expires_at)));
     machine.drain();
-    assert_eq!(machine.pipeline.queued(), 2);
+    assert_eq!(machine.pipeline.queued(), 0, "they are decided");
+    assert_eq!(machine.journal.len(), before, "nothing is appended twice");
 
     machine.settle(Append::Written);
     bound(machine.answer_to(first));
-    assert!(
-        later
-            .iter()
-            .all(|&caller| machine.answer_to(caller).is_none())
-    );
+    let answers = |machine: &Machine| later.map(|caller| machine.answer_to(caller));
+    assert_eq!(answers(&machine), [None, None]);
     machine.settle(Append::Written);
-    assert!(
-        later
-            .iter()
-            .all(|&caller| machine.answer_to(caller).is_some())
+    assert!(answers(&machine).iter().all(Option::is_some));
+    assert_eq!(machine.journal.len(), before + 2);
+    assert_eq!(machine.rows(), machine.replayed());
+}
+
+/// What was decided on top of a batch that is not written goes with it.
+#[test]
+fn a_batch_that_is_not_written_takes_the_gathered_one_with_it() {
+    let mut machine = Machine::founded(10);
+    let before = machine.rows();
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let first = machine.submit(bind(1, Some(x(0)), expires_at));
+    machine.drain();
+    machine.pass(5);
+    let taken = machine.submit(bind(2, Some(x(0)), expires_at));
+    let later = machine.submit(bind(2, Some(x(1)), expires_at));
+    machine.drain();
+    machine.settle(not_written());
+    for caller in [first, taken, later] {
+        assert_eq!(
+            machine.answer_to(caller),
+            Some(Err(SubmitError::NotDurable)),
+            "{caller}"
+        );
+    }
+    assert_eq!(machine.settled, [false, false]);
+    assert_eq!(machine.rows(), before);
+    assert!(machine.pipeline.is_idle());
+}
+
+/// What changes nothing has no batch of its own to wait for, but rests on the one in flight.
+#[test]
+fn a_refusal_without_an_event_waits_for_the_batch_in_flight() {
+    let mut machine = Machine::founded(1);
+    let before = machine.journal.len();
+    machine.submit(operator(SetEmergencyNumbers(vec![party(9)])));
+    machine.drain();
+    let refused = machine.submit(operator(ReleaseNumbers(vec![x(7)])));
+    machine.drain();
+    assert_eq!(machine.answer_to(refused), None);
+    machine.settle(Append::Written);
+    assert!(matches!(
+        machine.answer_to(refused),
+        Some(Err(SubmitError::Refused(_)))
+    ));
+    assert_eq!(machine.journal.len(), before + 1);
+    assert!(machine.pipeline.is_idle());
+}
+
+#[test]
+fn commands_of_a_batch_are_decided_at_their_own_time_and_it_bears_the_last() {
+    let mut machine = Machine::founded(10);
+    let begun = machine.wall();
+    let ends_soon = begun.plus_millis(60_001);
+    machine.done(bind(1, Some(x(0)), ends_soon)).expect("free");
+    machine.submit(operator(SetEmergencyNumbers(vec![party(9)])));
+    machine.drain();
+
+    let while_bound = machine.submit(bind(2, Some(x(0)), begun.plus_millis(HOUR_MS)));
+    machine.drain();
+    machine.pass(60_001);
+    let when_over = machine.submit(bind(3, Some(x(0)), begun.plus_millis(HOUR_MS)));
+    machine.drain();
+    machine.settle(Append::Written);
+    machine.settle(Append::Written);
+    assert_eq!(
+        machine.answer_to(while_bound),
+        Some(Err(SubmitError::Refused(Refusal::NumberTaken)))
     );
+    bound(machine.answer_to(when_over));
+    let last = machine.journal.last().expect("written");
+    assert_eq!(last.at, ends_soon.0);
+    assert_eq!(machine.rows(), machine.replayed());
+}
+
+/// A read waits for the newest batch that it has seen, by its place among the unsettled ones.
+#[test]
+fn reads_wait_for_the_newest_batch_that_touches_what_they_saw() {
+    let mut machine = Machine::founded(10);
+    let expires_at = machine.wall().plus_millis(HOUR_MS);
+    let unsettled = |machine: &Machine| {
+        [x(0), x(1), x(2)].map(|x| machine.pipeline.unsettled(Touch::Number(x)))
+    };
+    machine.submit(bind(1, Some(x(0)), expires_at));
+    machine.submit(bind(1, Some(x(1)), expires_at));
+    machine.drain();
+    assert_eq!(unsettled(&machine), [Some(0), Some(0), None]);
+    let unbound = machine.submit(bind(2, Some(x(1)), expires_at));
+    machine.submit(bind(2, Some(x(2)), expires_at));
+    machine.drain();
+    assert_eq!(machine.answer_to(unbound), None);
+    assert_eq!(unsettled(&machine), [Some(0), Some(0), Some(1)]);
+    assert_eq!(machine.pipeline.unsettled(Touch::Scan), Some(1));
+    machine.settle(Append::Written);
+    assert_eq!(machine.settled, [true]);
+    assert_eq!(unsettled(&machine), [None, None, Some(0)]);
+    machine.settle(Append::Written);
+    assert_eq!(machine.settled, [true, true]);
+    assert_eq!(unsettled(&machine), [None, None, None]);
 }
 
 #[test]
