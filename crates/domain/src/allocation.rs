@@ -26,6 +26,9 @@ const TRIES_MAX: usize = 100;
 /// be given out.
 const TIDIED_MAX: usize = 8;
 
+/// What looking at one of these costs in tries, besides the try itself.
+const PASSED_OVER_TRIES: usize = 2;
+
 /// How many bindings that are over one bind on a wanted number records the ends of, besides those in its way.
 const ENDS_MAX: usize = 8;
 
@@ -240,7 +243,10 @@ impl Search<'_> {
         let state = self.state;
         for at in state.inventory.cooled_in(partition.id, self.now) {
             let x = state.inventory.x(at);
-            if let Some(mut before) = self.try_given_out(at)? {
+            if self.has_looked_enough() {
+                return None;
+            }
+            if let Some(mut before) = self.try_given_out(at) {
                 before.push(Event::NumberThawed { x });
                 return Some(self.chosen(at, before));
             }
@@ -257,6 +263,9 @@ impl Search<'_> {
             .expiring
             .in_partition(partition.id, self.now)
         {
+            if self.has_looked_enough() {
+                return None;
+            }
             let (Some(binding), Some(at)) = (state.binding_at(place), state.bindings.x(place))
             else {
                 continue;
@@ -268,11 +277,9 @@ impl Search<'_> {
                 binding.expires_at,
                 self.now,
             );
-            let fits = match cooling_until <= self.now {
-                true => self.try_given_out(at)?,
-                false => self.no_try()?,
-            };
-            if let Some(mut before) = fits {
+            if cooling_until <= self.now
+                && let Some(mut before) = self.try_given_out(at)
+            {
                 if !before.contains(&event) {
                     before.push(event);
                 }
@@ -286,25 +293,26 @@ impl Search<'_> {
         None
     }
 
-    /// As [`Self::try_number`], for a number that is not in the partition.
-    fn try_given_out(&mut self, at: At) -> Option<Option<Vec<Event>>> {
-        match self.is_usable(at) {
-            true => self.try_number(at),
-            false => self.no_try(),
+    /// Whether neither another number may be tried nor another one tidied.
+    fn has_looked_enough(&self) -> bool {
+        self.tries_left == 0 && self.tidied.len() >= TIDIED_MAX
+    }
+
+    /// As [`Self::try_number`], for a number that is not in the partition. Without tries left it fits nobody.
+    fn try_given_out(&mut self, at: At) -> Option<Vec<Event>> {
+        match self.tries_left > 0 && self.is_usable(at) {
+            true => self.try_number(at).flatten(),
+            false => None,
         }
     }
 
-    /// A number that fits nobody: to have looked at it was a try.
-    fn no_try(&mut self) -> Option<Option<Vec<Event>>> {
-        self.tries_left = self.tries_left.checked_sub(1)?;
-        Some(None)
-    }
-
-    /// Tidies up what could not be taken, unless that was done for enough.
+    /// Tidies up what could not be taken, unless that was done for enough, so that at least the next choice finds it:
+    /// also when the tries are used up. To have looked at it costs as much as some tries.
     fn passed_over(&mut self, event: Event) {
         if self.tidied.len() < TIDIED_MAX {
             self.tidied.push(event);
         }
+        self.tries_left = self.tries_left.saturating_sub(PASSED_OVER_TRIES);
     }
 
     /// Whether a number that is not in the partition could be: it is not locked, and

@@ -206,6 +206,30 @@ fn a_number_that_ended_late_is_found_behind_many_that_cannot_be_given_out() {
     assert_eq!(bound.expect("the last of them is free").x, number(&xs[19]));
 }
 
+/// To look at all that a full number carries takes all tries of a choice; what is over is recorded all the same, so
+/// that the next choice finds room.
+#[test]
+fn a_number_full_of_pairs_that_are_over_is_given_out_without_any_sweep() {
+    let mut world = World::new();
+    world.stock("FC2", "北京", &[X]);
+    world.set_pool("FC2", Product::Axb, |pool| {
+        pool.pairs_max = 200;
+        pool.city_match = CityMatch::Strict;
+    });
+    for n in 0..200 {
+        let (one, other) = (format!("15000100{n:03}"), format!("15000200{n:03}"));
+        assert!(world.bind(axb(&one, &other)).is_ok(), "{n}");
+    }
+    world.pass_ms(HOUR_MS);
+    let again = BindRequest {
+        city: Some(City::new("北京")),
+        expires_at: world.now.plus_millis(HOUR_MS),
+        ..axb(A, B)
+    };
+    let answers = [again.clone(), again].map(|request| world.bind(request));
+    assert!(answers.iter().any(Result::is_ok), "{answers:?}");
+}
+
 #[test]
 fn a_number_rests_for_the_cooling_time() {
     let mut world = World::new();

@@ -18,7 +18,7 @@ pub enum ReadError {
     /// What it saw could not be made durable.
     #[error("what was read could not be made durable")]
     NotDurable,
-    /// The batch in flight took too long.
+    /// The batch that it rests on took too long.
     #[error("the deadline passed")]
     Deadline,
     /// The writer has stopped.

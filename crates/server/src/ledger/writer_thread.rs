@@ -188,8 +188,11 @@ impl Thread {
         let (events, memory) = (draft.events() as u64, draft.memory());
         let (batch, decided) = replay::seal(draft, &Zstd);
         let bytes = decided.bytes;
-        // A writer that is to pause, or to end, comes to a point at which nothing is decided.
-        let gathers = shared.appended.pause(1).is_zero() && !self.closing.is_cancelled();
+        let is_slowed = !shared.appended.pause(1).is_zero();
+        // A writer that is to pause, to do something else or to end comes to a point at which nothing is decided that
+        // readers would have to wait for.
+        let gathers = !is_slowed && !self.closing.is_cancelled() && !self.has_other_work();
+        let mut has_queued = gathers;
         let begun = Instant::now();
         let outcome = {
             let mut appending = pin!(journal::append(&mut self.conn, &batch));
@@ -197,6 +200,10 @@ impl Thread {
                 tokio::select! {
                     biased;
                     outcome = &mut appending => break outcome,
+                    () = std::future::ready(()), if has_queued => {
+                        has_queued = false;
+                        self.turns.take_in()?;
+                    }
                     submitted = self.turns.submitted(), if gathers => {
                         if submitted {
                             self.turns.take_in()?;
@@ -210,7 +217,8 @@ impl Thread {
         shared.times.appended(begun.elapsed());
         match &outcome {
             Append::Written => {
-                self.unpaused += events;
+                // Those before it went unslowed.
+                self.unpaused = events + if is_slowed { self.unpaused } else { 0 };
                 shared.appended.add(events, bytes);
                 shared.feeds.push(decided, memory);
                 shared.log.grew(bytes + COMMIT_OVERHEAD);
@@ -291,6 +299,15 @@ impl Thread {
             }
             None => Duration::from_secs(60),
         }
+    }
+
+    /// Whether something else than commands is due.
+    fn has_other_work(&self) -> bool {
+        let now = Instant::now();
+        let has_maintenance = self.maintenance_taken.is_some() || !self.maintenance.is_empty();
+        self.records_due(true).is_some_and(|due| now >= due)
+            || (has_maintenance && now >= self.maintenance_after)
+            || self.shared.log.is_to_be_finished()
     }
 
     /// What is done between appends.

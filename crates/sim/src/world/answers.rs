@@ -187,8 +187,12 @@ impl World {
                 clocks_disagree,
             });
         }
+        let now = (self.machine.as_ref()).map_or(self.model.now, |machine| machine.state().now());
+        let is_theirs = now == self.model.now || round.decided.iter().any(|d| d.at == now);
         self.gathering = Some(round);
-        Ok(())
+        hold(is_theirs, Law::Time, || {
+            format!("the state is of {}, when nothing was decided", now.0)
+        })
     }
 
     /// An answer that comes out of the machine. Gives it back if it may be told now; else it is told, and judged, with
@@ -266,7 +270,9 @@ impl World {
     /// Judges the commands of a round by the batch that they made.
     fn close(&mut self, round: Round, batch: Option<&Batch>) -> Held {
         let mut entries = VecDeque::new();
-        let mut rests_on = self.tip.seq;
+        // Nobody is answered in the name of a batch before it is settled.
+        let in_flight = self.flight.as_ref().map(|batch| batch.seq);
+        let mut rests_on = in_flight.unwrap_or(self.tip.seq);
         let before = self.model.now;
         if let Some(batch) = batch {
             let follows = (batch.seq, batch.prev_hash) == (self.tip.seq + 1, self.tip.hash);

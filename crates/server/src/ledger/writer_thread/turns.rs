@@ -130,7 +130,11 @@ impl Turns {
                     *settled = std::mem::replace(next, watch::channel(None).0);
                     core.append_outcomes = [settled.subscribe(), next.subscribe()];
                 }
-                Output::Append(draft) => wanted = Wanted::Append(draft),
+                // What has queued beyond it is decided while it is appended.
+                Output::Append(draft) => {
+                    wanted = Wanted::Append(draft);
+                    break;
+                }
                 Output::Probe => wanted = Wanted::Probe,
                 Output::Exit { reason } => return Err(Unknown(reason)),
             }
