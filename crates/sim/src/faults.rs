@@ -14,6 +14,12 @@ pub enum Fault {
     AnswerBeforeDurable,
     /// A refusal does not wait for the batch it rests on.
     RefusalBeforeDurable,
+    /// A refusal that changes nothing does not wait for the batch in flight.
+    RefusalForgetsFlight,
+    /// When a batch is not written, what was decided on top of it stays in the state.
+    GatheredNotUndone,
+    /// Then the older of the two is undone first.
+    UndoneInWrongOrder,
     /// The last append is not yet durable when it is reported so.
     AppendNotSynced,
     /// After an unknown outcome the process goes on as if nothing was written.
@@ -86,9 +92,12 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 36] = [
+    pub const ALL: [Fault; 39] = [
         Fault::AnswerBeforeDurable,
         Fault::RefusalBeforeDurable,
+        Fault::RefusalForgetsFlight,
+        Fault::GatheredNotUndone,
+        Fault::UndoneInWrongOrder,
         Fault::AppendNotSynced,
         Fault::UnknownTakenForNotWritten,
         Fault::NotWrittenTakenForWritten,
@@ -164,6 +173,9 @@ impl Fault {
             | Fault::PastReadByOwnerOfX => false,
             Fault::AnswerBeforeDurable
             | Fault::RefusalBeforeDurable
+            | Fault::RefusalForgetsFlight
+            | Fault::GatheredNotUndone
+            | Fault::UndoneInWrongOrder
             | Fault::NonceForgottenEarly
             | Fault::DecisionEndsLate
             | Fault::EndedStillConflicts

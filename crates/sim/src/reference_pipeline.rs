@@ -1,8 +1,8 @@
 //! A plain pipeline of our own, in which faults of the inner half are planted.
 //!
 //! It speaks like [`maskline_journal::pipeline::Pipeline`] and keeps the same
-//! rules: one batch in flight, answers when it is durable, undo when it is
-//! not. Without a fault it breaks no law either, which a test shows; so what a
+//! rules: one batch in flight and one gathered on top of it, answers when they
+//! are durable, undo when they are not. Without a fault it breaks no law either, which a test shows; so what a
 //! law catches here, it would catch there.
 
 use std::collections::VecDeque;
@@ -38,8 +38,17 @@ pub struct ReferencePipeline {
     clocks: Clocks,
     queue: VecDeque<(Caller, Envelope, Seed, Option<u64>)>,
     flight: Option<Flight>,
+    gathered: Gathered,
     outputs: VecDeque<Output<Caller>>,
     mode: Mode,
+}
+
+/// The batch that is to follow the one in flight.
+#[derive(Debug, Default)]
+struct Gathered {
+    commands: usize,
+    draft: Option<Draft>,
+    flight: Option<Flight>,
 }
 
 #[derive(Debug)]
@@ -70,6 +79,7 @@ impl ReferencePipeline {
             clocks: Clocks::default(),
             queue: VecDeque::new(),
             flight: None,
+            gathered: Gathered::default(),
             outputs: VecDeque::new(),
             mode: Mode::Serving,
         }
@@ -105,7 +115,7 @@ impl ReferencePipeline {
 
     /// Whether a read must wait: this one waits for everything in flight.
     pub fn must_wait(&self, touch: Touch) -> bool {
-        touch != Touch::None && self.flight.is_some()
+        touch != Touch::None && (self.flight.is_some() || self.gathered.flight.is_some())
     }
 
     fn plants(&self, fault: Fault) -> bool {
@@ -168,7 +178,7 @@ impl ReferencePipeline {
     pub fn poll_output(&mut self) -> Option<Output<Caller>> {
         if self.outputs.is_empty() {
             match self.mode {
-                Mode::Serving if self.flight.is_none() => self.decide_batch(),
+                Mode::Serving => self.decide_batch(),
                 Mode::ReadOnly { probe_at_ms } if self.clocks.monotonic_ms >= probe_at_ms => {
                     self.mode = Mode::Probing;
                     self.outputs.push_back(Output::Probe);
@@ -188,21 +198,33 @@ impl ReferencePipeline {
     fn stop(&mut self, reason: String) {
         self.mode = Mode::Stopped;
         self.queue.clear();
+        self.gathered = Gathered::default();
         self.outputs.push_back(Output::Exit { reason });
     }
 
     fn give_up(&mut self, mut flight: Flight) {
+        let gathered = std::mem::take(&mut self.gathered).flight;
         if self.plants(Fault::UndoForgetsAnEvent) && flight.undo.len() > 1 {
             flight.undo.remove(1);
         }
-        for undo in flight.undo.into_iter().rev() {
-            self.state.undo(undo);
+        let stays = self.plants(Fault::GatheredNotUndone);
+        let gathered = gathered.map(|flight| (flight, !stays));
+        let mut failed: Vec<(Flight, bool)> =
+            gathered.into_iter().chain([(flight, true)]).collect();
+        if self.plants(Fault::UndoneInWrongOrder) {
+            failed.reverse();
         }
         self.mode = self.read_only();
-        self.outputs.push_back(Output::Settled { durable: false });
-        let waiting: Vec<Caller> = self.queue.drain(..).map(|(caller, ..)| caller).collect();
-        let in_flight = flight.answers.into_iter().map(|(caller, _)| caller);
-        for caller in in_flight.chain(waiting).collect::<Vec<_>>() {
+        let mut refused = Vec::new();
+        for (flight, is_undone) in failed {
+            for undo in flight.undo.into_iter().rev().filter(|_| is_undone) {
+                self.state.undo(undo);
+            }
+            self.outputs.push_back(Output::Settled { durable: false });
+            refused.extend(flight.answers.into_iter().map(|(caller, _)| caller));
+        }
+        refused.extend(self.queue.drain(..).map(|(caller, ..)| caller));
+        for caller in refused {
             self.answer(caller, Err(SubmitError::NotDurable));
         }
     }
@@ -216,32 +238,41 @@ impl ReferencePipeline {
         if self.plants(Fault::TimeGoesBack) {
             now = self.clocks.wall;
         }
-        let mut draft: Option<Draft> = None;
-        for _ in 0..self.limits.batch_commands_max {
+        while self.gathered.commands < self.limits.batch_commands_max {
             let Some((caller, envelope, seed, deadline_ms)) = self.queue.pop_front() else {
                 break;
             };
+            self.gathered.commands += 1;
             if deadline_ms.is_some_and(|deadline| deadline <= self.clocks.monotonic_ms) {
                 self.answer(caller, Err(SubmitError::Deadline));
                 continue;
             }
             let decision = self.decide(&envelope, now, &seed);
-            let answer = self.take_in(&mut draft, &envelope, decision, now, seed);
+            let answer = self.take_in(&envelope, decision, now, seed);
             let early = self.plants(Fault::AnswerBeforeDurable)
                 || (self.plants(Fault::RefusalBeforeDurable) && answer.is_err());
-            match &mut self.flight {
+            let in_flight = match self.plants(Fault::RefusalForgetsFlight) {
+                true => None,
+                false => self.flight.as_mut(),
+            };
+            match self.gathered.flight.as_mut().or(in_flight) {
                 Some(flight) if !early => flight.answers.push((caller, answer)),
                 _ => self.answer(caller, answer),
             }
         }
-        if let Some(draft) = draft {
+        if self.flight.is_some() {
+            return;
+        }
+        let Gathered { draft, flight, .. } = std::mem::take(&mut self.gathered);
+        if let Some(mut draft) = draft {
+            draft.follow(self.tip.hash);
+            self.flight = flight;
             self.outputs.push_back(Output::Append(draft));
         }
     }
 
     fn take_in(
         &mut self,
-        draft: &mut Option<Draft>,
         envelope: &Envelope,
         decision: Decision,
         now: Timestamp,
@@ -257,16 +288,19 @@ impl ReferencePipeline {
             return Err(SubmitError::ClocksDisagree);
         }
         if !events.is_empty() {
-            let seq = self.tip.seq + 1;
+            let seq = 1 + (self.flight.as_ref()).map_or(self.tip.seq, |flight| flight.seq);
             let hash = self.tip.hash;
-            let draft = draft.get_or_insert_with(|| Draft::new(seq, now, hash, seed));
+            let gathered = &mut self.gathered;
+            let draft = (gathered.draft).get_or_insert_with(|| Draft::new(seq, now, hash, seed));
             let state = &mut self.state;
-            let flight = self.flight.get_or_insert_with(|| Flight {
+            let flight = gathered.flight.get_or_insert_with(|| Flight {
                 seq,
-                undo: vec![state.advance(now)],
+                undo: Vec::new(),
                 events: Vec::new(),
                 answers: Vec::new(),
             });
+            flight.undo.push(state.advance(now));
+            draft.decided_at(now);
             for event in &events {
                 let left = self.fault == Some(Fault::UnbindLeavesSlot)
                     && matches!(

@@ -30,6 +30,10 @@ const DUE: u64 = 100;
 const BUSY_POOL: &str = "FC4";
 /// A number of it, which carries as many pairs as one may, all of them over.
 const FULL: u64 = 7;
+/// In this pool every number carries as many pairs as one may: one of [`busy`], one of others and one that is over.
+const FULL_POOL: &str = "FC5";
+/// Numbers of it.
+const FULL_NUMBERS: u64 = 200;
 
 fn sizes() -> [u64; 2] {
     let Ok(sizes) = std::env::var("MASKLINE_VISITS_SIZES") else {
@@ -46,7 +50,7 @@ fn city(n: u64) -> String {
     format!("city-{}", n % CITIES)
 }
 
-/// 1700…, 1701…, 1702… and 1703… are X numbers of the three pools and of the stock.
+/// 1700…, 1701… and 1702… are X numbers of the first three pools, 1703… of the stock, 1704… and 1705… of the others.
 fn x(of: u64, n: u64) -> PhoneNumber {
     number(&format!("170{of}{n:07}"))
 }
@@ -159,6 +163,24 @@ fn state(size: u64) -> State {
             ..binding(x(4, n), a)
         };
         apply(bound(4 * quarter + n, of(busy(), b(n))));
+    }
+    let three = Pool {
+        pairs_max: 3,
+        ..pool(FULL_POOL, Product::Axb)
+    };
+    apply(Event::PoolSet(three));
+    for n in 0..FULL_NUMBERS {
+        apply(Event::NumberSet(idle_number(x(5, n), FULL_POOL, &city(n))));
+        let parties = [(busy(), b(n)), (a(n), b(n + 1)), (a(n + 1), b(n + 2))];
+        for (nth, (a, b)) in (0..).zip(parties) {
+            let pair = Binding {
+                product: Product::Axb,
+                b: Some(b),
+                expires_at: if nth == 2 { NOON } else { far },
+                ..binding(x(5, n), a)
+            };
+            apply(bound(6 * quarter + 3 * n + nth, pair));
+        }
     }
     for n in 1..u64::from(PAIRS_MAX) {
         let over = Binding {
@@ -443,6 +465,13 @@ fn no_command_looks_at_more_where_there_is_more() {
             refused(
                 Refusal::NoNumberLeft,
                 busy_pair(&|r| r.city = Some(City::new("city-3"))),
+            ),
+        ),
+        (
+            "bind where the party is on every number, all of them full",
+            refused(
+                Refusal::NoNumberLeft,
+                busy_pair(&|r| r.pool = pool_ref(FULL_POOL)),
             ),
         ),
         (

@@ -208,7 +208,11 @@ impl World {
         if self.expected.contains_key(&caller) {
             return Ok(Some((caller, answer)));
         }
-        if !round.rests_on_flight {
+        if let Some(batch) = &self.flight {
+            // It is told while that may yet be lost on which it rests, whatever becomes of its own.
+            self.told = self.told.max(batch.seq);
+        }
+        if !round.rests_on_flight || self.flight.is_some() {
             round.answers.push((caller, answer));
             return Ok(None);
         }
@@ -270,9 +274,7 @@ impl World {
     /// Judges the commands of a round by the batch that they made.
     fn close(&mut self, round: Round, batch: Option<&Batch>) -> Held {
         let mut entries = VecDeque::new();
-        // Nobody is answered in the name of a batch before it is settled.
-        let in_flight = self.flight.as_ref().map(|batch| batch.seq);
-        let mut rests_on = in_flight.unwrap_or(self.tip.seq);
+        let mut rests_on = self.tip.seq;
         let before = self.model.now;
         if let Some(batch) = batch {
             let follows = (batch.seq, batch.prev_hash) == (self.tip.seq + 1, self.tip.hash);

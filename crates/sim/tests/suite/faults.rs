@@ -42,6 +42,9 @@ macro_rules! each {
 each! {
     answer_before_durable: AnswerBeforeDurable by NothingLost;
     refusal_before_durable: RefusalBeforeDurable by NothingLost;
+    refusal_forgets_flight: RefusalForgetsFlight by NothingLost;
+    gathered_not_undone: GatheredNotUndone by UndoIsReload;
+    undone_in_wrong_order: UndoneInWrongOrder by UndoIsReload;
     append_not_synced: AppendNotSynced by NothingLost, SameRows;
     unknown_taken_for_not_written: UnknownTakenForNotWritten by SameRows, NothingLost;
     not_written_taken_for_written: NotWrittenTakenForWritten by SameRows, NothingLost;
@@ -69,7 +72,7 @@ each! {
     pairs_cap_ignored: PairsCapIgnored by RightAnswer;
     slot_of_b_not_claimed: SlotOfBNotClaimed by OneOwner, RightAnswer;
     update_skips_conflicts: UpdateSkipsConflicts by OneOwner, RightAnswer, RightParty;
-    unbind_leaves_slot: UnbindLeavesSlot by RightParty, SameRows, UndoIsReload;
+    unbind_leaves_slot: UnbindLeavesSlot by RightParty, RightAnswer, SameRows, UndoIsReload;
     undo_forgets_an_event: UndoForgetsAnEvent by UndoIsReload;
     ids_from_the_clock_alone: IdsFromTheClockAlone by IdsAscend;
     time_goes_back: TimeGoesBack by Time;
