@@ -48,8 +48,10 @@ impl Partition {
 
     /// How many numbers carry fewer bindings than that, and can be given out.
     pub fn free_count(&self, bindings_max: u32) -> usize {
-        let by_idle = self.below(bindings_max).map(|listed| listed.by_idle.len());
-        self.unordered_count(bindings_max) + by_idle.sum::<usize>()
+        let in_use = self
+            .below(bindings_max)
+            .map(|listed| listed.unordered.len() + listed.by_idle.len());
+        self.idle(bindings_max).map_or(0, FreeBlocks::len) + in_use.sum::<usize>()
     }
 
     /// How many of them have no known idle time.
