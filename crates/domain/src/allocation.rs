@@ -26,7 +26,7 @@ const TRIES_MAX: usize = 100;
 /// be given out.
 const TIDIED_MAX: usize = 8;
 
-/// What looking at one of these costs in tries, besides the try itself.
+/// What it costs in tries to look at one of these in vain, besides the try itself.
 const PASSED_OVER_TRIES: usize = 2;
 
 /// How many bindings that are over one bind on a wanted number records the ends of, besides those in its way.
@@ -242,10 +242,10 @@ impl Search<'_> {
     fn among_cooled(&mut self, partition: &Partition) -> Option<Chosen> {
         let state = self.state;
         for at in state.inventory.cooled_in(partition.id, self.now) {
-            let x = state.inventory.x(at);
             if self.has_looked_enough() {
                 return None;
             }
+            let x = state.inventory.x(at);
             if let Some(mut before) = self.try_given_out(at) {
                 before.push(Event::NumberThawed { x });
                 return Some(self.chosen(at, before));

@@ -12,8 +12,8 @@
 //! - Every answer that rests on the state, a refusal or a no-op too, is
 //!   released only when the batch decided before it is durable.
 //! - A batch that is certainly *not written* is undone, with the one gathered
-//!   on top of it, and their callers are refused; from then on only reads are served, until a probe write goes
-//!   through.
+//!   on top of it, and their callers are refused; from then on only reads are
+//!   served, until a probe write goes through.
 //! - A batch whose outcome is *unknown* ends the process: the journal decides.
 //! - Time in the journal never goes back, and while the clocks disagree no
 //!   expiry is written.

@@ -1,9 +1,9 @@
 //! How far the journal may go beyond the newest snapshot: it is what a start has to replay.
 //!
 //! A snapshot is begun when a quarter of the bound is reached, at once after the one before it if need be. Beyond half
-//! of it the parts of a snapshot get a larger share of the writer. Beyond three quarters the writer pauses between batches while
-//! a snapshot is being written: so much that the bound holds for snapshots that take minutes. Where none can
-//! be written, nobody waits for one, and the tail grows; that is told.
+//! of it the parts of a snapshot get a larger share of the writer. Beyond three quarters the writer pauses between
+//! batches while a snapshot is being written: so much that the bound holds for snapshots that take minutes. Where
+//! none can be written, nobody waits for one, and the tail grows; that is told.
 //!
 //! The shell is `server::ledger::snapshotter` and the writer.
 

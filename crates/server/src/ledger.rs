@@ -2,9 +2,9 @@
 //!
 //! One thread owns the only connection that writes. It takes what has queued,
 //! lets the pipeline of `journal` decide it into a batch, appends that while it
-//! has the next one decided, and only then lets the callers know; between appends it writes call records and does
-//! a little of the maintenance for the background threads. The rules are the
-//! pipeline's; this is the shell around it.
+//! has the next one decided, and only then lets the callers know; between
+//! appends it writes call records and does a little of the maintenance for the
+//! background threads. The rules are the pipeline's; this is the shell around it.
 
 mod background;
 mod call_records;
