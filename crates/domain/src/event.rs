@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, EndCause, Extras, Owner, SubsId};
+use crate::carrier::{Carrier, CarrierName};
 use crate::clock::Timestamp;
 use crate::command::{Actor, Note};
 use crate::command_id::{Answered, AttemptId, CommandId};
@@ -21,7 +22,7 @@ use crate::trunk::{Trunk, TrunkName};
 /// The newest form of events, and of the rows that snapshots keep of them, that this program understands.
 /// Raise it with every event or field that an older program must not overlook, and let
 /// [`Event::oldest_reader`] say so.
-pub const READER: u32 = 4;
+pub const READER: u32 = 5;
 
 /// Everything that one command did, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,13 @@ pub enum Event {
     TrunkDeleted {
         /// Its name.
         name: TrunkName,
+    },
+    /// A carrier was made or changed.
+    CarrierSet(Box<Carrier>),
+    /// A carrier was taken away.
+    CarrierDeleted {
+        /// Its name.
+        name: CarrierName,
     },
     /// The list of numbers that may never be a party was replaced.
     EmergencyNumbersSet {
@@ -348,11 +356,13 @@ impl Event {
     }
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
-    /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits; for trunks see [`Trunk::oldest_reader`].
+    /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits, 5 for carriers; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
             Event::AccountSet(account) if account.bindings_max.is_some() => 3,
             Event::TrunkSet(trunk) => trunk.oldest_reader(),
+            Event::CarrierSet(_) | Event::CarrierDeleted { .. } => 5,
+            Event::PoolSet(pool) => pool.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
             Event::Noted(note) => note.oldest_reader(),
             Event::CommandAnswered { .. } | Event::PersonErased { .. } => 4,

@@ -66,7 +66,7 @@ pub enum NumberKind {
 /// The carrier an X number comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Carrier {
+pub enum NumberCarrier {
     /// China Mobile.
     Mobile,
     /// China Unicom.
@@ -104,7 +104,7 @@ pub struct NumberClass {
     /// Sort.
     pub kind: NumberKind,
     /// Where it comes from.
-    pub carrier: Carrier,
+    pub carrier: NumberCarrier,
     /// Whether its registration is proved (CertifyStatus).
     pub certified: bool,
     /// When it came into its pool or the stock.

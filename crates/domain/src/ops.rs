@@ -7,6 +7,7 @@
 mod access;
 mod audit;
 mod bind;
+mod carriers;
 mod epoch;
 mod erase;
 mod expire;
@@ -24,6 +25,7 @@ pub use self::access::{
     CreateKey, DeleteKey, DeleteUser, ResealKey, SetAccount, SetKeyActive, SetUser,
 };
 pub use self::audit::NoteReveal;
+pub use self::carriers::{DeleteCarrier, SetCarrier};
 pub use self::epoch::BeginEpoch;
 pub use self::erase::{ERASED_MAX, ErasePerson};
 pub use self::expire::ExpireDue;
@@ -140,6 +142,10 @@ commands! {
     SetTrunk(SetTrunk) -> (): trunks::set_trunk;
     /// Take a trunk away.
     DeleteTrunk(DeleteTrunk) -> (): trunks::delete_trunk;
+    /// Make or change a carrier.
+    SetCarrier(SetCarrier) -> (): carriers::set_carrier;
+    /// Take a carrier away.
+    DeleteCarrier(DeleteCarrier) -> (): carriers::delete_carrier;
     /// Replace the list of numbers that may never be a party.
     SetEmergencyNumbers(SetEmergencyNumbers) -> (): numbers::set_emergency;
     /// Add X numbers, or change their facts.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, name_type};
+use crate::carrier::CarrierName;
 use crate::product::{PAIRS_MAX, Product};
 use crate::tone::RingTones;
 use std::fmt;
@@ -57,6 +58,10 @@ pub struct Pool {
     /// What a caller hears of us while it rings, where a binding names no tone that is there.
     #[serde(default)]
     pub ring_tones: RingTones,
+    /// Whose its numbers are: a carrier that is told of their bindings, and whose trunks may show them. None: nobody
+    /// is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<CarrierName>,
 }
 
 impl Pool {
@@ -76,6 +81,15 @@ impl Pool {
             ring_timeout_s: 60,
             legacy_type: None,
             ring_tones: RingTones::default(),
+            carrier: None,
+        }
+    }
+
+    /// The oldest reader of a journal that does not overlook what is said of it.
+    pub fn oldest_reader(&self) -> u32 {
+        match self.carrier {
+            Some(_) => 5,
+            None => 1,
         }
     }
 }

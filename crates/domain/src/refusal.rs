@@ -93,6 +93,15 @@ pub enum Refusal {
     /// The key has too many commands that must still be remembered.
     #[error("too many commands of this key are remembered")]
     CommandsTooMany,
+    /// The carrier of the pool refused it.
+    #[error("the carrier refused")]
+    CarrierRefused,
+    /// The carrier of the pool gave an answer that says nothing known.
+    #[error("the carrier's answer is not understood")]
+    CarrierUnclear,
+    /// The carrier of the pool cannot be asked, or did not answer in time.
+    #[error("the carrier is not available")]
+    CarrierUnavailable,
     /// An operator's command cannot be done.
     #[error(transparent)]
     Admin(#[from] AdminRefusal),
@@ -100,7 +109,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Those that a code says, in the order of their codes from 1 on; new ones come last.
-    const CODED: [Self; 29] = [
+    const CODED: [Self; 32] = [
         Self::KeyInactive,
         Self::PermissionDenied,
         Self::AccountUnknown,
@@ -130,6 +139,9 @@ impl Refusal {
         Self::UpdateConflict,
         Self::CommandRepeated,
         Self::CommandsTooMany,
+        Self::CarrierRefused,
+        Self::CarrierUnclear,
+        Self::CarrierUnavailable,
     ];
 
     /// Its code, by which a journal names it for ever. An operator's refusal is told in words and has none.
@@ -164,6 +176,9 @@ impl Refusal {
             Self::UpdateConflict => 27,
             Self::CommandRepeated => 28,
             Self::CommandsTooMany => 29,
+            Self::CarrierRefused => 30,
+            Self::CarrierUnclear => 31,
+            Self::CarrierUnavailable => 32,
             Self::Admin(_) => return None,
         };
         Some(code)

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, EndCause, Owner, SubsId};
 use crate::bindings::Bindings;
+use crate::carrier::{Carrier, CarrierName};
 use crate::clock::Timestamp;
 use crate::command_id::{CommandId, Remembered};
 use crate::due::DueAt;
@@ -47,6 +48,7 @@ pub struct State {
     keys: BTreeMap<AccessKeyId, AccessKey>,
     pools: BTreeMap<PoolKey, Pool>,
     trunks: Arc<Trunks>,
+    carriers: BTreeMap<CarrierName, Carrier>,
     imports: BTreeMap<Box<str>, u64>,
     /// Of each account that has bindings: when each ends, and its place; over but not yet swept ones too.
     /// Follows from the bindings.
@@ -176,6 +178,16 @@ impl State {
     /// ([`Arc::ptr_eq`]) only where none has changed.
     pub fn trunks_now(&self) -> Arc<Trunks> {
         Arc::clone(&self.trunks)
+    }
+
+    /// A carrier by name.
+    pub fn carrier(&self, name: &CarrierName) -> Option<&Carrier> {
+        self.carriers.get(name)
+    }
+
+    /// All carriers, by name.
+    pub fn carriers(&self) -> impl Iterator<Item = &Carrier> {
+        self.carriers.values()
     }
 
     /// How many rows of an import under way are in.

@@ -18,9 +18,9 @@ use std::collections::BTreeMap;
 use maskline_domain::pool::Pick;
 use maskline_domain::state::Clock;
 use maskline_domain::{
-    AccessKey, AccessKeyId, Account, AccountId, Binding, CommandId, Number, NumberStatus, Owner,
-    PhoneNumber, Pool, PoolKey, Remembered, Row, SubsId, Timestamp, Trunk, TrunkName, User,
-    UserName,
+    AccessKey, AccessKeyId, Account, AccountId, Binding, Carrier, CarrierName, CommandId, Number,
+    NumberStatus, Owner, PhoneNumber, Pool, PoolKey, Remembered, Row, SubsId, Timestamp, Trunk,
+    TrunkName, User, UserName,
 };
 
 /// All there is, as the journal tells it.
@@ -44,6 +44,8 @@ pub struct Model {
     pub pools: BTreeMap<PoolKey, Pool>,
     /// Trunks.
     pub trunks: BTreeMap<TrunkName, Trunk>,
+    /// Carriers.
+    pub carriers: BTreeMap<CarrierName, Carrier>,
     /// X numbers.
     pub numbers: BTreeMap<PhoneNumber, Number>,
     /// Bindings whose end is not recorded, over or not.
@@ -84,6 +86,7 @@ impl Model {
         rows.extend(self.keys.values().cloned().map(Row::Key));
         rows.extend(self.pools.values().cloned().map(Row::from));
         rows.extend(self.trunks.values().cloned().map(Row::from));
+        rows.extend(self.carriers.values().cloned().map(Row::from));
         rows.extend(self.numbers.values().cloned().map(Row::Number));
         rows.extend(self.bindings.values().cloned().map(Row::from));
         let commands = self.commands.iter();

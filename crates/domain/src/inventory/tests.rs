@@ -67,7 +67,7 @@ fn number(n: u32, (pool, city, purchased_at): (usize, usize, i64)) -> Number {
             city: City::new(CITIES[city]),
             province: "".into(),
             kind: NumberKind::Carrier,
-            carrier: Carrier::Unicom,
+            carrier: NumberCarrier::Unicom,
             certified: true,
             purchased_at: Timestamp::from_secs(purchased_at),
         },

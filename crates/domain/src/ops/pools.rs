@@ -33,6 +33,11 @@ pub(super) fn set_pool(on: &Circumstances<'_>, SetPool(pool): &SetPool) -> Decid
     if pool.legacy_type.as_ref().is_some_and(|t| t.len() > 64) {
         return malformed("legacy type", "at most 64 bytes");
     }
+    if let Some(carrier) = &pool.carrier
+        && state.carrier(carrier).is_none()
+    {
+        return Err(AdminRefusal::NotFound { what: "carrier" }.into());
+    }
     let before = state.pool(&pool.key);
     // A pool of before may have more, of which its numbers carry as many as others; that it says so is no reason to
     // leave it as it is.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Clock, Row, RowKey, State};
 use crate::account::{AccessKeyId, Account};
 use crate::binding::{Binding, SubsId};
+use crate::carrier::Carrier;
 use crate::clock::Timestamp;
 use crate::command_id::Remembered;
 use crate::due::DueAt;
@@ -108,6 +109,8 @@ impl State {
             Event::PoolSet(pool) => self.set(Row::from(pool.clone()), undo),
             Event::TrunkSet(trunk) => self.set(Row::from(Trunk::clone(trunk)), undo),
             Event::TrunkDeleted { name } => self.unset(RowKey::Trunk(name.clone()), undo),
+            Event::CarrierSet(carrier) => self.set(Row::from(Carrier::clone(carrier)), undo),
+            Event::CarrierDeleted { name } => self.unset(RowKey::Carrier(name.clone()), undo),
             Event::EmergencyNumbersSet { numbers } => {
                 self.set(Row::Emergency(numbers.clone()), undo);
             }
@@ -214,6 +217,9 @@ impl State {
             Row::Key(key) => self.keys.insert(key.id.clone(), key).map(Row::Key),
             Row::Pool(pool) => self.put_pool(*pool),
             Row::Trunk(trunk) => self.put_trunk(*trunk),
+            Row::Carrier(carrier) => (self.carriers)
+                .insert(carrier.name.clone(), *carrier)
+                .map(Row::from),
             Row::Number(number) => self.put_number(number).map(Row::Number),
             Row::Binding(binding) => {
                 let old = self.take_binding(binding.subs_id());
@@ -244,6 +250,7 @@ impl State {
             RowKey::Key(id) => self.keys.remove(id).map(Row::Key),
             RowKey::Pool(key) => self.pools.remove(key).map(Row::from),
             RowKey::Trunk(name) => Arc::make_mut(&mut self.trunks).remove(name).map(Row::from),
+            RowKey::Carrier(name) => self.carriers.remove(name).map(Row::from),
             RowKey::Number(x) => {
                 let at = self.inventory.find(*x)?;
                 if self.inventory.bindings_count(at) > 0 {

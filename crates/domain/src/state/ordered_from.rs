@@ -8,6 +8,7 @@ use std::ops::Bound;
 use super::State;
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, SubsId};
+use crate::carrier::{Carrier, CarrierName};
 use crate::inventory::City;
 use crate::pool::{Pool, PoolKey};
 use crate::trunk::{Trunk, TrunkName};
@@ -52,6 +53,14 @@ impl State {
         name: Option<&TrunkName>,
     ) -> impl Iterator<Item = &'a Trunk> + use<'a> {
         after(&self.trunks, name).map(|(_, trunk)| trunk)
+    }
+
+    /// The carriers behind this name, as [`State::accounts_after`]. By name.
+    pub fn carriers_after<'a>(
+        &'a self,
+        name: Option<&CarrierName>,
+    ) -> impl Iterator<Item = &'a Carrier> + use<'a> {
+        after(&self.carriers, name).map(|(_, carrier)| carrier)
     }
 
     /// How many numbers of a pool there are in each city behind this one, and how many of them can be given out; in

@@ -9,6 +9,7 @@ pub mod v1;
 use super::{Clock, State};
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, SubsId};
+use crate::carrier::{Carrier, CarrierName};
 use crate::command_id::{CommandId, Remembered};
 use crate::event::Event;
 use crate::inventory::Number;
@@ -37,6 +38,8 @@ pub enum Row {
     Pool(Box<Pool>),
     /// A trunk.
     Trunk(Box<Trunk>),
+    /// A carrier.
+    Carrier(Box<Carrier>),
     /// An X number.
     Number(Number),
     /// A binding.
@@ -70,6 +73,12 @@ impl From<Trunk> for Row {
     }
 }
 
+impl From<Carrier> for Row {
+    fn from(carrier: Carrier) -> Self {
+        Row::Carrier(Box::new(carrier))
+    }
+}
+
 impl From<Binding> for Row {
     fn from(binding: Binding) -> Self {
         Row::Binding(Box::new(binding.into()))
@@ -83,6 +92,8 @@ impl Row {
         match self {
             Row::Account(account) => Event::AccountSet(Account::clone(account)).oldest_reader(),
             Row::Trunk(trunk) => trunk.oldest_reader(),
+            Row::Carrier(_) => 5,
+            Row::Pool(pool) => pool.oldest_reader(),
             Row::Import { .. } => 2,
             // A program that knows but half of an id would let it come again.
             Row::Command(..) => 4,
@@ -90,7 +101,6 @@ impl Row {
             | Row::Emergency(_)
             | Row::User(_)
             | Row::Key(_)
-            | Row::Pool(_)
             | Row::Number(_)
             | Row::Binding(_) => 1,
         }
@@ -114,6 +124,8 @@ pub enum RowKey {
     Pool(PoolKey),
     /// A trunk.
     Trunk(TrunkName),
+    /// A carrier.
+    Carrier(CarrierName),
     /// An X number.
     Number(PhoneNumber),
     /// A binding.
@@ -134,6 +146,7 @@ impl Row {
             Row::Key(key) => RowKey::Key(key.id.clone()),
             Row::Pool(pool) => RowKey::Pool(pool.key.clone()),
             Row::Trunk(trunk) => RowKey::Trunk(trunk.name.clone()),
+            Row::Carrier(carrier) => RowKey::Carrier(carrier.name.clone()),
             Row::Number(number) => RowKey::Number(number.x),
             Row::Binding(binding) => RowKey::Binding(binding.subs_id()),
             Row::Command(id, _) => RowKey::Command(*id),
@@ -160,6 +173,7 @@ impl State {
             .chain(self.keys.values().cloned().map(Row::Key))
             .chain(self.pools.values().cloned().map(Row::from))
             .chain(self.trunks.values().cloned().map(Row::from))
+            .chain(self.carriers.values().cloned().map(Row::from))
             .chain(self.numbers().map(Row::Number))
             .chain(
                 self.bindings

@@ -132,7 +132,7 @@ fn the_stock_is_counted_by_city_kind_and_prefix() {
             city: City::new(city),
             province: "".into(),
             kind,
-            carrier: Carrier::Unicom,
+            carrier: NumberCarrier::Unicom,
             certified: true,
             purchased_at: NOON,
         },

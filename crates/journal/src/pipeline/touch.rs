@@ -52,6 +52,8 @@ impl Touched {
             | Event::PoolSet(_)
             | Event::TrunkSet(_)
             | Event::TrunkDeleted { .. }
+            | Event::CarrierSet(_)
+            | Event::CarrierDeleted { .. }
             | Event::EmergencyNumbersSet { .. } => self.lists = true,
             // What no read by X or by list shows.
             Event::CommandAnswered { .. }

@@ -2,7 +2,7 @@ use super::*;
 use crate::compression::Uncompressed;
 use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::{
-    AccessKeyId, Answered, AttemptId, Binding, Carrier, City, CommandId, Number, NumberClass,
+    AccessKeyId, Answered, AttemptId, Binding, City, CommandId, Number, NumberCarrier, NumberClass,
     NumberKind, PhoneNumber, PoolKey, Product, Remembered, RingConfig, SubsId, Timestamp,
 };
 
@@ -16,7 +16,7 @@ fn class(city: &str) -> NumberClass {
         city: City::new(city),
         province: "".into(),
         kind: NumberKind::VirtualOperator,
-        carrier: Carrier::Mobile,
+        carrier: NumberCarrier::Mobile,
         certified: true,
         purchased_at: Timestamp(7_000),
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use maskline_domain::account::{AccountStatus, Statement};
 use maskline_domain::clock::Timestamp;
-use maskline_domain::inventory::{Carrier, NumberClass, NumberKind};
+use maskline_domain::inventory::{NumberCarrier, NumberClass, NumberKind};
 use maskline_domain::{Account, AccountId, City, Number, PhoneNumber, PoolKey, User, UserName};
 
 pub use pool::WantedPool;
@@ -138,7 +138,7 @@ pub struct WantedNumbers {
     pub kind: Option<NumberKind>,
     /// Where they come from; China Mobile where none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub carrier: Option<Carrier>,
+    pub carrier: Option<NumberCarrier>,
     /// Whether their registration is proved; it is where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certified: Option<bool>,
@@ -278,7 +278,7 @@ impl WantedNumbers {
                 carrier: self
                     .carrier
                     .or(known.map(|class| class.carrier))
-                    .unwrap_or(Carrier::Mobile),
+                    .unwrap_or(NumberCarrier::Mobile),
                 certified: self
                     .certified
                     .or(known.map(|class| class.certified))

@@ -78,6 +78,7 @@ impl From<Refusal> for AdminError {
             Refusal::PoolUnknown => Self::NotFound("pool"),
             Refusal::NumberUnknown => Self::NotFound("number"),
             Refusal::BindingUnknown => Self::NotFound("binding"),
+            Refusal::CarrierUnavailable => Self::Unavailable(refusal.to_string()),
             _ => Self::Refused(refusal.to_string()),
         }
     }

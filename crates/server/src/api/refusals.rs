@@ -47,6 +47,9 @@ pub fn failure_of(refusal: Refusal) -> Failure {
         Refusal::UpdateConflict => Code::UpdateConflict.into(),
         Refusal::CommandRepeated => GatewayError::NonceUsed.into(),
         Refusal::CommandsTooMany => GatewayError::ThrottledKey.into(),
+        Refusal::CarrierRefused => Code::VendorBindFailed.into(),
+        Refusal::CarrierUnclear => Code::UnknownErrCode.into(),
+        Refusal::CarrierUnavailable => Code::VendorUnavailable.into(),
         // Only operators' commands are refused so; a customer's action never gives one.
         Refusal::Admin(_) => Code::SystemError.into(),
     }

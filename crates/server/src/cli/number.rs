@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use maskline_domain::PhoneNumber;
-use maskline_domain::inventory::{Carrier, NumberKind};
+use maskline_domain::inventory::{NumberCarrier, NumberKind};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -261,7 +261,7 @@ fn document_of(rows: Vec<Row>, pool: Option<&str>) -> Document {
         String,
         Option<String>,
         Option<NumberKind>,
-        Option<Carrier>,
+        Option<NumberCarrier>,
         Option<bool>,
     );
     let mut classes: BTreeMap<Class, Vec<PhoneNumber>> = BTreeMap::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder, Trim};
 use maskline_domain::PhoneNumber;
-use maskline_domain::inventory::{Carrier, NumberKind};
+use maskline_domain::inventory::{NumberCarrier, NumberKind};
 use maskline_domain::number::Form;
 use serde::de::DeserializeOwned;
 
@@ -32,7 +32,7 @@ pub struct Row {
     /// Sort, where it is said.
     pub kind: Option<NumberKind>,
     /// Where it comes from, where it is said.
-    pub carrier: Option<Carrier>,
+    pub carrier: Option<NumberCarrier>,
     /// Whether its registration is proved, where it is said.
     pub certified: Option<bool>,
 }
@@ -161,7 +161,7 @@ fn row(record: &ByteRecord, columns: &[Option<usize>; COLUMNS.len()]) -> Result<
         wrong.push("city: missing".to_owned());
     }
     let kind: Option<NumberKind> = word("kind", kind.as_deref(), &mut wrong);
-    let carrier: Option<Carrier> = word("carrier", carrier.as_deref(), &mut wrong);
+    let carrier: Option<NumberCarrier> = word("carrier", carrier.as_deref(), &mut wrong);
     let certified = match certified.as_deref() {
         None => None,
         Some("true") => Some(true),
@@ -299,7 +299,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(rows.len(), 1);
-        assert_eq!(rows[0].carrier, Some(Carrier::Unicom));
+        assert_eq!(rows[0].carrier, Some(NumberCarrier::Unicom));
     }
 
     #[test]

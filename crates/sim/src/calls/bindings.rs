@@ -7,7 +7,7 @@ use maskline_domain::inventory::NumberClass;
 use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk, Unbind};
 use maskline_domain::routing::{self, Route, RouteQuery};
 use maskline_domain::{
-    Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, City, Envelope, Number,
+    Account, AccountId, AccountStatus, Actor, BindRequest, City, Envelope, Number, NumberCarrier,
     NumberKind, Party, PhoneNumber, Pool, PoolKey, Product, Restriction, RingConfig, RingTones,
     State, SubsId, Timestamp, ToneCode, Trunk, TypedCommand, decide,
 };
@@ -351,7 +351,7 @@ fn number_in(x: PhoneNumber, kind: PoolKind, now: Timestamp) -> Number {
             city: City::new("杭州"),
             province: "浙江".into(),
             kind: NumberKind::VirtualOperator,
-            carrier: Carrier::Mobile,
+            carrier: NumberCarrier::Mobile,
             certified: true,
             purchased_at: now,
         },

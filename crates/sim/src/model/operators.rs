@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use maskline_domain::ops::{
-    AddNumbers, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, ErasePerson, NoteImport, NoteReveal,
-    ReleaseNumbers, ResealKey, SetAccount, SetEmergencyNumbers, SetKeyActive, SetPool, SetTrunk,
-    SetUser,
+    AddNumbers, CreateKey, DeleteCarrier, DeleteKey, DeleteTrunk, DeleteUser, ErasePerson,
+    NoteImport, NoteReveal, ReleaseNumbers, ResealKey, SetAccount, SetCarrier, SetEmergencyNumbers,
+    SetKeyActive, SetPool, SetTrunk, SetUser,
 };
 use maskline_domain::{
-    AccessKey, AdminRefusal, Command, Event, Number, PhoneNumber, Refusal, SubsId, Timestamp,
+    AccessKey, AdminRefusal, Carrier, Command, Event, Number, PhoneNumber, Refusal, SubsId,
+    Timestamp,
 };
 
 use crate::model::Model;
@@ -116,6 +117,9 @@ impl Model {
                     pool.ring_timeout_s == 0 || pool.ring_timeout_s > 180,
                     MALFORMED,
                 )?;
+                let carrier = pool.carrier.as_ref();
+                let is_known = carrier.is_none_or(|name| self.carriers.contains_key(name));
+                unless(!is_known, NOT_FOUND)?;
                 let before = self.pools.get(&pool.key);
                 let is_other = before.is_none_or(|b| b.pairs_max != pool.pairs_max);
                 let is_wrong = pool.pairs_max == 0 || pool.pairs_max > 200;
@@ -137,6 +141,25 @@ impl Model {
             Command::DeleteTrunk(DeleteTrunk { name }) => {
                 unless(!self.trunks.contains_key(name), NOT_FOUND)?;
                 done(vec![Event::TrunkDeleted { name: name.clone() }])
+            }
+            Command::SetCarrier(SetCarrier(wanted)) => {
+                unless(!is_name(wanted.name.as_str()), MALFORMED)?;
+                let before = self.carriers.get(&wanted.name);
+                let carrier = Carrier {
+                    reconciled_epoch: before.map_or(self.epoch, |before| before.reconciled_epoch),
+                    ..Carrier::clone(wanted)
+                };
+                let is_new = before != Some(&carrier);
+                changed(is_new, Event::CarrierSet(Box::new(carrier)))
+            }
+            Command::DeleteCarrier(DeleteCarrier { name }) => {
+                unless(!self.carriers.contains_key(name), NOT_FOUND)?;
+                let mut pools = self.pools.values();
+                unless(
+                    pools.any(|pool| pool.carrier.as_ref() == Some(name)),
+                    IN_USE,
+                )?;
+                done(vec![Event::CarrierDeleted { name: name.clone() }])
             }
             Command::SetEmergencyNumbers(SetEmergencyNumbers(numbers)) => {
                 unless(numbers.len() > 1000, TOO_MANY)?;

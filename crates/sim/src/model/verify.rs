@@ -397,6 +397,13 @@ impl Model {
             Event::TrunkDeleted { name } => {
                 self.trunks.remove(name);
             }
+            Event::CarrierSet(carrier) => {
+                self.carriers
+                    .insert(carrier.name.clone(), (**carrier).clone());
+            }
+            Event::CarrierDeleted { name } => {
+                self.carriers.remove(name);
+            }
             Event::EmergencyNumbersSet { numbers } => self.emergency.clone_from(numbers),
             Event::NumberSet(number) => {
                 self.numbers.insert(number.x, number.clone());

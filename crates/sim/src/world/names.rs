@@ -3,8 +3,8 @@
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    AccessKey, AccessKeyId, Account, AccountId, AccountStatus, Carrier, City, Number, NumberKind,
-    Party, PhoneNumber, Pool, PoolKey, Product, Timestamp, User, UserName,
+    AccessKey, AccessKeyId, Account, AccountId, AccountStatus, City, Number, NumberCarrier,
+    NumberKind, Party, PhoneNumber, Pool, PoolKey, Product, Timestamp, User, UserName,
     account::{Effect, Statement},
 };
 
@@ -150,7 +150,7 @@ pub fn number(n: usize, pool: Option<usize>, city: usize) -> Number {
             city: City::new(CITIES[city]),
             province: "".into(),
             kind: NumberKind::VirtualOperator,
-            carrier: Carrier::Mobile,
+            carrier: NumberCarrier::Mobile,
             certified: n.is_multiple_of(2),
             purchased_at: Timestamp(0),
         },

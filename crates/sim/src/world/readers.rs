@@ -209,6 +209,7 @@ fn same(read: &Read, state: &State, model: &Model) -> bool {
                 && state.accounts().eq(model.accounts.values())
                 && state.users().eq(model.users.values())
                 && state.trunks().eq(model.trunks.values())
+                && state.carriers().eq(model.carriers.values())
         }
         Read::Bindings => {
             let mut ids: Vec<SubsId> = state.bindings().map(|binding| binding.subs_id).collect();

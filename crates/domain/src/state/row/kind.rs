@@ -19,6 +19,7 @@ pub(super) enum Kind {
     Binding = 9,
     Command = 10,
     Import = 11,
+    Carrier = 12,
 }
 
 impl Serialize for Kind {

@@ -85,6 +85,7 @@ impl Serialize for Stored {
             Row::Key(key) => (Kind::Key, key).serialize(serializer),
             Row::Pool(pool) => (Kind::Pool, pool).serialize(serializer),
             Row::Trunk(trunk) => (Kind::Trunk, trunk).serialize(serializer),
+            Row::Carrier(carrier) => (Kind::Carrier, carrier).serialize(serializer),
             Row::Number(_) => Err(serde::ser::Error::custom("a number has its class by place")),
             Row::Binding(binding) => binding.serialize(serializer),
             Row::Command(id, remembered) => {
@@ -140,6 +141,7 @@ impl<'de> Visitor<'de> for Values {
             kind if kind == Kind::Key as u8 => Row::Key(next(values)?),
             kind if kind == Kind::Pool as u8 => Row::Pool(next(values)?),
             kind if kind == Kind::Trunk as u8 => Row::Trunk(next(values)?),
+            kind if kind == Kind::Carrier as u8 => Row::Carrier(next(values)?),
             kind if kind == Kind::Command as u8 => {
                 let id = next(values)?;
                 let remembered = Remembered {

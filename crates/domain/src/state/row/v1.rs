@@ -125,6 +125,7 @@ impl From<PlainPool> for Pool {
             ring_timeout_s: plain.ring_timeout_s,
             legacy_type: plain.legacy_type,
             ring_tones: RingTones::default(),
+            carrier: None,
         }
     }
 }

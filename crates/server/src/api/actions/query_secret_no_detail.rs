@@ -6,7 +6,7 @@
 //! {"RequestId":"066E6E47-04CB-4774-A976-4F73CB76D4A3","Code":"OK","Message":"OK","SecretNoInfoDTO":{"Province":"四川","City":"成都","Vendor":1,"SecretStatus":0,"CertifyStatus":0,"PurchaseTime":"2021-12-03 15:19:27"}}
 //! ```
 
-use maskline_domain::{Carrier, Number, NumberStatus};
+use maskline_domain::{Number, NumberCarrier, NumberStatus};
 
 use super::{ActionContext, Answer, fields};
 use crate::api::errors::BusinessCode;
@@ -28,9 +28,9 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
 fn info(number: &Number, status: NumberStatus) -> Object {
     let class = &number.class;
     let vendor = match class.carrier {
-        Carrier::Mobile => 1,
-        Carrier::Unicom => 2,
-        Carrier::Telecom => 3,
+        NumberCarrier::Mobile => 1,
+        NumberCarrier::Unicom => 2,
+        NumberCarrier::Telecom => 3,
     };
     let status = match status {
         NumberStatus::Free => 0,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use maskline_domain::inventory::NumberClass;
 use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool, SetUser};
 use maskline_domain::{
-    AccessKey, AccessKeyId, Account, AccountId, Carrier, Number, Pool, PoolKey, Product, Timestamp,
-    TypedCommand, User, UserName,
+    AccessKey, AccessKeyId, Account, AccountId, Number, NumberCarrier, Pool, PoolKey, Product,
+    Timestamp, TypedCommand, User, UserName,
 };
 use maskline_server::api::{ApiMetrics, Clock, Gateway, Settings, serve};
 use maskline_server::http_server::Listeners;
@@ -333,7 +333,7 @@ pub fn number(digits: &str, pool: Option<&str>, city: &str) -> Number {
         class: NumberClass {
             pool: pool.map(PoolKey::new),
             province: "浙江".into(),
-            carrier: Carrier::Unicom,
+            carrier: NumberCarrier::Unicom,
             purchased_at: Timestamp::parse_china("2021-12-03 15:19:27").unwrap(),
             ..idle.class
         },

@@ -1,0 +1,47 @@
+//! Carriers.
+
+use crate::carrier::{self, Carrier, CarrierName};
+use crate::event::Event;
+use crate::ops::{Circumstances, Decided};
+use crate::refusal::AdminRefusal;
+
+/// Make or change a carrier. What it was compared by stays as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetCarrier(pub Box<Carrier>);
+
+/// Take a carrier away that no pool names and that holds nothing of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteCarrier {
+    /// The carrier.
+    pub name: CarrierName,
+}
+
+pub(super) fn set_carrier(on: &Circumstances<'_>, SetCarrier(wanted): &SetCarrier) -> Decided<()> {
+    carrier::check(wanted)?;
+    let before = on.state.carrier(&wanted.name);
+    // Of a new one nothing can have been lost.
+    let reconciled_epoch = before.map_or(on.state.epoch(), |before| before.reconciled_epoch);
+    let after = Carrier {
+        reconciled_epoch,
+        ..Carrier::clone(wanted)
+    };
+    if before == Some(&after) {
+        return Ok((Vec::new(), ()));
+    }
+    Ok((vec![Event::CarrierSet(Box::new(after))], ()))
+}
+
+pub(super) fn delete_carrier(on: &Circumstances<'_>, asked: &DeleteCarrier) -> Decided<()> {
+    let DeleteCarrier { name } = asked;
+    if on.state.carrier(name).is_none() {
+        return Err(AdminRefusal::NotFound { what: "carrier" }.into());
+    }
+    let is_named = on
+        .state
+        .pools()
+        .any(|pool| pool.carrier.as_ref() == Some(name));
+    if is_named {
+        return Err(AdminRefusal::InUse { what: "carrier" }.into());
+    }
+    Ok((vec![Event::CarrierDeleted { name: name.clone() }], ()))
+}
