@@ -1,20 +1,15 @@
 //! Carriers: parties that must be told of a binding before its X carries calls, as the state knows them.
 
-mod request;
-
-pub use self::request::{Answer, HeldThere, Operation, Request, Terms};
-
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::{is_name, name_type};
 use crate::named_enum::named_enum;
-use crate::pool::PoolKey;
 use crate::refusal::AdminRefusal;
 
 name_type!(
-    /// The name of a carrier. It never has the form of a [`PoolKey`], so that trunks can name either.
+    /// The name of a carrier. It never has the form of a pool's key, so that trunks can name either.
     CarrierName
 );
 
@@ -128,9 +123,9 @@ pub(crate) fn check(carrier: &Carrier) -> Result<(), AdminRefusal> {
     let is_told = carrier.provisions();
     let rules: [(bool, &'static str, &'static str); 10] = [
         (
-            is_name(name) && !PoolKey::new(name).is_well_formed(),
+            is_name(name),
             "carrier name",
-            "1 to 64 letters, digits, '-', '_', '.' or '@', and not like a pool key",
+            "1 to 64 letters, digits, '-', '_', '.' or '@'",
         ),
         (
             url.is_none_or(is_url),

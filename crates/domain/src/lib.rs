@@ -25,6 +25,7 @@ pub mod number;
 pub mod ops;
 pub mod pool;
 pub mod product;
+pub mod provisioning;
 pub mod refusal;
 pub mod ring_config;
 pub mod routing;

@@ -3,6 +3,7 @@
 use crate::carrier::{self, Carrier, CarrierName};
 use crate::event::Event;
 use crate::ops::{Circumstances, Decided};
+use crate::pool::PoolKey;
 use crate::refusal::AdminRefusal;
 
 /// Make or change a carrier. What it was compared by stays as it is known.
@@ -18,6 +19,13 @@ pub struct DeleteCarrier {
 
 pub(super) fn set_carrier(on: &Circumstances<'_>, SetCarrier(wanted): &SetCarrier) -> Decided<()> {
     carrier::check(wanted)?;
+    if PoolKey::new(wanted.name.as_str()).is_well_formed() {
+        return Err(AdminRefusal::Malformed {
+            what: "carrier name",
+            why: "it must not look like the key of a pool",
+        }
+        .into());
+    }
     let before = on.state.carrier(&wanted.name);
     // Of a new one nothing can have been lost.
     let reconciled_epoch = before.map_or(on.state.epoch(), |before| before.reconciled_epoch);
