@@ -52,6 +52,19 @@ EXCUSED = {
     ("docs/install.md", "sudo groupadd"): "makes a group on the machine; test_certificates.py does without one",
     ("docs/install.md", "sudo maskline-deploy-certificate"): "test_certificates.py runs it",
     ("docs/install.md", "sudo ln -s"): "certbot is not on the machine",
+    **{
+        (page, begin): f"carriers/{file} runs it"
+        for page in ("docs/carrier-protocol.md", "docs/carrier-protocol.zh-CN.md")
+        for begin, file in (
+            ("{", "test_protocol_page.py"),
+            ("import json", "test_protocol_page.py"),
+            ("python3 examples/carrier/check.py", "test_kamailio_example.py"),
+        )
+    },
+    **{
+        ("examples/carrier/README.md", begin): "carriers/test_kamailio_example.py runs it"
+        for begin in ("apt-get install kamailio", "python3 check.py", "kamcmd")
+    },
 }
 # (page, how a block begins): the command that prints this. Numbers may differ, and lines may stand between.
 PRINTED = {

@@ -46,7 +46,7 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading():
 
 @pytest.mark.offline
 def test_every_file_of_the_repository_that_a_page_names_is_there():
-    found = list(named(r"(?<![\w/])((?:tests|scripts|packaging|docs)/[\w./-]*\w)"))
+    found = list(named(r"(?<![\w/])((?:tests|scripts|packaging|docs|examples)/[\w./-]*\w)"))
     assert len(found) > 10
     missing = [(page, name) for page, name in found if not (REPOSITORY / name).exists()]
     assert not missing

@@ -23,7 +23,7 @@ class Block:
 
 
 def pages():
-    found = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
+    found = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md"), *(REPOSITORY / "examples").rglob("*.md")]
     names = sorted(str(page.relative_to(REPOSITORY)) for page in found)
     return [name for name in names if not any(name.startswith(kept) for kept in REPORTS)]
 

@@ -8,7 +8,14 @@ use std::path::Path;
 use crate::tidy::workspace;
 
 /// The folders whose files are read, and whose names begin a path.
-const FOLDERS: [&str; 5] = ["crates", "docs", "packaging", "scripts", "tests"];
+const FOLDERS: [&str; 6] = [
+    "crates",
+    "docs",
+    "examples",
+    "packaging",
+    "scripts",
+    "tests",
+];
 
 /// Folders of what is built or fetched.
 const NOT_OURS: [&str; 3] = ["__pycache__", "node_modules", "target"];
