@@ -11,6 +11,7 @@ mod apply;
 mod audit;
 mod binding;
 mod call;
+mod carrier;
 mod client;
 mod clock;
 mod data;
@@ -27,6 +28,7 @@ mod number_file;
 mod phone;
 mod pool;
 mod records;
+mod secret_file;
 mod serve;
 mod show;
 mod steps;
@@ -97,7 +99,7 @@ pub struct Common {
 enum Command {
     /// Run the service
     Serve(serve::Args),
-    /// Make accounts, users, keys, pools, numbers and trunks as a file says
+    /// Make accounts, users, keys, carriers, pools, numbers and trunks as a file says
     Apply(apply::Args),
     /// Tell what a call would do, rule by rule
     Explain(explain::Args),
@@ -121,6 +123,9 @@ enum Command {
     /// Bindings
     #[command(subcommand)]
     Binding(binding::Command),
+    /// Carriers, which are told of bindings
+    #[command(subcommand)]
+    Carrier(carrier::Command),
     /// SIP trunks
     #[command(subcommand)]
     Trunk(trunk::Command),
@@ -187,6 +192,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 Command::Pool(command) => pool::run(&client, &command),
                 Command::Number(command) => number::run(&client, &command),
                 Command::Binding(command) => binding::run(&client, &command),
+                Command::Carrier(command) => carrier::run(&client, &command),
                 Command::Trunk(command) => trunk::run(&client, &command),
                 Command::Drain(args) => drain::run(&client, &args),
                 Command::Audit(args) => audit::run(&client, &args),

@@ -1,5 +1,5 @@
-//! Secrets at rest: those of AccessKeys and the passwords of trunks are sealed under a master key that
-//! never enters the database, the journal or a backup.
+//! Secrets at rest: those of AccessKeys and carriers and the passwords of trunks are sealed under a master key
+//! that never enters the database, the journal or a backup.
 //!
 //! A sealed value is `version (1 byte) ‖ key id (8 bytes) ‖ nonce (12 bytes) ‖ AES-256-GCM ciphertext
 //! and tag`. The name of its owner is authenticated beside it, so a sealed secret moved to another
@@ -17,7 +17,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use maskline_domain::{AccessKeyId, TrunkName};
+use maskline_domain::{AccessKeyId, CarrierName, TrunkName};
 
 pub use master_key::{KeyError, KeyOrigin, MasterKeyPlace, MasterKeys, beside, find, obtain};
 
@@ -90,6 +90,11 @@ impl TrunkSecret {
     }
 }
 
+/// No AccessKeyId can be this, for the colon.
+fn carrier_owner(carrier: &CarrierName) -> String {
+    format!("carrier:{carrier}:secret")
+}
+
 /// Seals and opens secrets.
 pub struct Sealer {
     /// The first seals; all of them open.
@@ -160,6 +165,30 @@ impl Sealer {
         sealed: &[u8],
     ) -> Result<Secret, OpenError> {
         self.open_for(&purpose.owner(trunk), sealed)
+    }
+
+    /// Seals the key that signs what a carrier is told.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn seal_for_carrier(
+        &self,
+        carrier: &CarrierName,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, getrandom::Error> {
+        self.seal_for(&carrier_owner(carrier), secret.expose())
+    }
+
+    /// Opens what [`Sealer::seal_for_carrier`] sealed for the same carrier.
+    ///
+    /// # Errors
+    /// When the value is damaged, not this carrier's, or under a key that is not here.
+    pub fn open_for_carrier(
+        &self,
+        carrier: &CarrierName,
+        sealed: &[u8],
+    ) -> Result<Secret, OpenError> {
+        self.open_for(&carrier_owner(carrier), sealed)
     }
 
     /// Whether a value is sealed under the key that seals now; if not, it waits to be sealed anew.

@@ -112,6 +112,14 @@ impl Tls {
     }
 }
 
+/// Whether these certificates can be believed as authorities.
+///
+/// # Errors
+/// [`TlsError`] when they are no PEM, none, or none that sign others.
+pub fn check_authorities(pem: &[u8]) -> Result<(), TlsError> {
+    roots(pem).map(|_| ())
+}
+
 fn server_config(
     provider: &Arc<CryptoProvider>,
     chain: &[u8],

@@ -2,8 +2,8 @@ use super::*;
 use crate::compression::Uncompressed;
 use maskline_domain::binding::{Extras, Owner};
 use maskline_domain::{
-    AccessKey, AccessKeyId, AccountId, Binding, ErasedParts, PhoneNumber, PoolKey, Product,
-    RingConfig, SubsId, Trunk, TrunkName, UserName,
+    AccessKey, AccessKeyId, AccountId, Binding, Carrier, CarrierKind, CarrierName, ErasedParts,
+    PhoneNumber, Pool, PoolKey, Product, RingConfig, SubsId, Trunk, TrunkName, UserName,
 };
 
 fn operator() -> Actor {
@@ -281,6 +281,22 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
     assert_eq!(reader(&batch), 2);
     let opened = open(&batch, &Uncompressed).expect("readable");
     assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(more))]);
+    // Who overlooked a carrier would bind without telling it.
+    let unicom = || CarrierName::new("unicom");
+    let pool = Pool::new(PoolKey::new("FC1"), AccountId::new("acme"), Product::Axn);
+    let of_carrier = Pool {
+        carrier: Some(unicom()),
+        ..pool.clone()
+    };
+    for (event, oldest) in [
+        (Event::CarrierSet(Box::new(Carrier::new(unicom()))), 5),
+        (Event::CarrierDeleted { name: unicom() }, 5),
+        (Event::PoolSet(of_carrier), 5),
+        (Event::PoolSet(pool), 1),
+    ] {
+        let batch = draft_of([vec![event]]).seal(&Uncompressed);
+        assert_eq!(reader(&batch), oldest);
+    }
 }
 
 #[test]
@@ -306,9 +322,32 @@ fn addresses_networks_and_secrets_read_as_they_were_written() {
         active: true,
         created_at: Timestamp(-5),
     };
+    let carrier = Carrier {
+        kind: CarrierKind::Http,
+        url: Some("https://carrier.example/maskline".into()),
+        ca: Some("-----BEGIN CERTIFICATE-----".into()),
+        sealed_secret: Some(vec![0, 23, 24, 255].into()),
+        connect_timeout_ms: 50,
+        request_timeout_ms: 60_000,
+        deadline_ms: 100,
+        concurrency: 1_024,
+        breaker_failures: 1_000,
+        breaker_open_ms: 600_000,
+        reconciled_epoch: 7,
+        ..Carrier::new(CarrierName::new("unicom"))
+    };
+    let pool = Pool {
+        carrier: Some(CarrierName::new("unicom")),
+        ..Pool::new(PoolKey::new("FC1"), AccountId::new("acme"), Product::Axn)
+    };
     let events = vec![
         Event::TrunkSet(Box::new(trunk)),
         Event::KeySet(key),
+        Event::CarrierSet(Box::new(carrier)),
+        Event::PoolSet(pool),
+        Event::CarrierDeleted {
+            name: CarrierName::new("unicom"),
+        },
         Event::EmergencyNumbersSet {
             numbers: vec![number("110"), number("4001234567")],
         },
@@ -386,7 +425,7 @@ fn an_erasure_names_subjects_and_nobody() {
     let batch = draft_of([events.clone()]).seal(&Uncompressed);
     let (_, body) = unpack(&batch, &Uncompressed).expect("readable");
     let head = cbor::read::<Head>(&body).expect("a head");
-    assert_eq!(head.oldest_reader, READER, "no older program overlooks it");
+    assert_eq!(head.oldest_reader, 4, "no older program overlooks it");
     let opened = open(&batch, &Uncompressed).expect("readable");
     assert_eq!(opened.entries[0].events, events);
     let old: Event = serde_json::from_str(r#"{"person_erased":{"bindings":3}}"#).expect("an event");

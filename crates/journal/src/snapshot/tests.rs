@@ -2,8 +2,9 @@ use super::*;
 use crate::compression::Uncompressed;
 use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::{
-    AccessKeyId, Answered, AttemptId, Binding, City, CommandId, Number, NumberCarrier, NumberClass,
-    NumberKind, PhoneNumber, PoolKey, Product, Remembered, RingConfig, SubsId, Timestamp,
+    AccessKeyId, AccountId, Answered, AttemptId, Binding, Carrier, CarrierKind, CarrierName, City,
+    CommandId, Number, NumberCarrier, NumberClass, NumberKind, PhoneNumber, Pool, PoolKey, Product,
+    Remembered, RingConfig, SubsId, Timestamp,
 };
 
 fn digits(text: &str) -> PhoneNumber {
@@ -141,6 +142,24 @@ fn table() -> Vec<Row> {
             name: "stock".into(),
             rows: 4_096,
         },
+        Row::from(Pool::new(
+            PoolKey::new("FC1"),
+            AccountId::new("acme"),
+            Product::Axn,
+        )),
+        Row::from(Pool {
+            carrier: Some(CarrierName::new("unicom")),
+            ..Pool::new(PoolKey::new("FC2"), AccountId::new("acme"), Product::Axb)
+        }),
+        Row::from(Carrier::new(CarrierName::new("telecom"))),
+        Row::from(Carrier {
+            kind: CarrierKind::Http,
+            url: Some("https://carrier.example/".into()),
+            ca: Some("PEM".into()),
+            sealed_secret: Some([0, 23, 24, 255].into()),
+            reconciled_epoch: 7,
+            ..Carrier::new(CarrierName::new("unicom"))
+        }),
     ]
 }
 

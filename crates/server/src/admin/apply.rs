@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use maskline_domain::ops::{AT_ONCE, AddNumbers, ReleaseNumbers};
 use maskline_domain::{
-    AccessKey, Account, Command, PhoneNumber, Pool, Row, State, Timestamp, Trunk, User,
+    AccessKey, Account, Carrier, Command, PhoneNumber, Pool, Row, State, Timestamp, Trunk, User,
 };
 use maskline_journal::pipeline::{SubmitError, Touch};
 
@@ -136,6 +136,11 @@ async fn copy_of(
         keys.take(COPIED_AT_ONCE).cloned().collect()
     });
     (keys.await?.into_iter()).for_each(|key| copy.restore(Row::Key(key)));
+    let carriers = ledger.read_all(Touch::Lists, |state, last: Option<&Carrier>| {
+        let carriers = state.carriers_after(last.map(|carrier| &carrier.name));
+        carriers.take(COPIED_AT_ONCE).cloned().collect()
+    });
+    (carriers.await?.into_iter()).for_each(|carrier| copy.restore(carrier.into()));
     let pools = ledger.read_all(Touch::Lists, |state, last: Option<&Pool>| {
         let pools = state.pools_after(last.map(|pool| &pool.key));
         pools.take(COPIED_AT_ONCE).cloned().collect()

@@ -5,6 +5,7 @@
 //! are named under `remove`. So a document can be applied any number of times, and two documents can
 //! describe different parts of one installation.
 
+mod carrier;
 mod pool;
 mod trunk;
 
@@ -15,6 +16,7 @@ use maskline_domain::clock::Timestamp;
 use maskline_domain::inventory::{NumberCarrier, NumberClass, NumberKind};
 use maskline_domain::{Account, AccountId, City, Number, PhoneNumber, PoolKey, User, UserName};
 
+pub use carrier::WantedCarrier;
 pub use pool::WantedPool;
 pub use trunk::WantedTrunk;
 
@@ -34,6 +36,9 @@ pub struct Document {
     /// AccessKeys.
     #[serde(rename = "key", skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<WantedKey>,
+    /// Carriers.
+    #[serde(rename = "carrier", skip_serializing_if = "Vec::is_empty")]
+    pub carriers: Vec<WantedCarrier>,
     /// Pools.
     #[serde(rename = "pool", skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<WantedPool>,
@@ -169,6 +174,9 @@ pub struct Unwanted {
     /// Trunks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trunks: Vec<String>,
+    /// Carriers that no pool names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carriers: Vec<String>,
 }
 
 impl Unwanted {
@@ -321,6 +329,13 @@ fn kind_by_digits(x: PhoneNumber) -> NumberKind {
         NumberKind::VirtualOperator
     } else {
         NumberKind::Carrier
+    }
+}
+
+/// Takes a text that can be absent; an empty one takes it away.
+fn take_text(into: &mut Option<Box<str>>, wanted: Option<&str>) {
+    if let Some(text) = wanted {
+        *into = (!text.is_empty()).then(|| text.into());
     }
 }
 

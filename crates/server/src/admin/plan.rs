@@ -4,6 +4,7 @@
 //! command is decided there by the same rules that the writer uses, so a document that breaks a rule
 //! is refused as a whole before anything has changed, and `--dry-run` shows what would happen.
 
+mod carrier;
 mod change;
 mod codec_warnings;
 mod key;
@@ -14,18 +15,19 @@ mod user;
 
 use maskline_domain::clock::Timestamp;
 use maskline_domain::ops::{
-    DeleteKey, DeleteTrunk, DeleteUser, ENDS_MAX, ReleaseNumbers, SetAccount, SetEmergencyNumbers,
-    SetPool,
+    DeleteCarrier, DeleteKey, DeleteTrunk, DeleteUser, ENDS_MAX, ReleaseNumbers, SetAccount,
+    SetEmergencyNumbers, SetPool,
 };
 use maskline_domain::{
-    AccessKeyId, AccountId, Actor, Command, Envelope, PhoneNumber, PoolKey, Row, State, TrunkName,
-    UserName, decide,
+    AccessKeyId, AccountId, Actor, CarrierName, Command, Envelope, PhoneNumber, PoolKey, Row,
+    State, TrunkName, UserName, decide,
 };
 
 use super::document::{Document, Unwanted, WantedAccount, WantedPool};
 use super::view;
 use crate::permissions::Permissions;
 use crate::seal::Sealer;
+use crate::suggest;
 use change::difference;
 pub use change::{Change, Verb};
 pub use key::NewKey;
@@ -35,6 +37,9 @@ pub use numbers::{KnownNumbers, not_dialled, numbers_of};
 /// How many numbers one command adds or releases: well within the 4,096 events and 1 MiB that one
 /// command may be.
 const NUMBERS_PER_COMMAND: usize = 1_000;
+
+/// How many names are looked at for the one that was meant.
+const NAMES_MAX: usize = 500;
 
 /// What has to be done, in order.
 #[derive(Debug, Default)]
@@ -65,7 +70,7 @@ pub fn number_rows(state: &State, x: PhoneNumber) -> Vec<Row> {
     known.into_iter().chain(bindings).collect()
 }
 
-/// Works out what has to change, given what there is: all accounts, users, keys, pools and trunks, the list of
+/// Works out what has to change, given what there is: all accounts, users, keys, carriers, pools and trunks, the list of
 /// emergency numbers, and the [`number_rows`] of each of [`numbers_of`] the document.
 ///
 /// # Errors
@@ -95,6 +100,9 @@ pub fn plan(
     }
     for (index, wanted) in document.keys.iter().enumerate() {
         note("key", index, planner.key(wanted, sealer));
+    }
+    for (index, wanted) in document.carriers.iter().enumerate() {
+        note("carrier", index, planner.carrier(wanted, sealer));
     }
     for (index, wanted) in document.pools.iter().enumerate() {
         note("pool", index, planner.pool(wanted));
@@ -137,6 +145,14 @@ impl Planner {
         let what = format!("pool {}", wanted.key);
         let before = self.state.pool(&PoolKey::new(&wanted.key)).cloned();
         let after = wanted.over(before.as_ref()).map_err(refused(&what))?;
+        if let Some(carrier) = &after.carrier
+            && self.state.carrier(carrier).is_none()
+        {
+            let known = self.state.carriers().map(|known| known.name.as_str());
+            let hint = suggest::hint(carrier.as_str(), known.take(NAMES_MAX));
+            let reason = format!("there is no carrier `{carrier}`{hint}");
+            return Err(PlanError::new(&what, reason));
+        }
         let shown = before.as_ref().map(view::settings);
         let change = difference(what, shown.as_ref(), &view::settings(&after));
         self.step(change, SetPool(after))
@@ -208,6 +224,15 @@ impl Planner {
             let name = TrunkName::new(trunk);
             if self.state.trunk(&name).is_some() {
                 self.step(removal(format!("trunk {trunk}")), DeleteTrunk { name })?;
+            }
+        }
+        for carrier in &unwanted.carriers {
+            let name = CarrierName::new(carrier);
+            if self.state.carrier(&name).is_some() {
+                self.step(
+                    removal(format!("carrier {carrier}")),
+                    DeleteCarrier { name },
+                )?;
             }
         }
         let there: Vec<PhoneNumber> = unwanted
@@ -306,6 +331,39 @@ mod tests {
             again.steps.is_empty() && again.new_keys.is_empty(),
             "{again:?}"
         );
+    }
+
+    #[test]
+    fn carriers_come_before_the_pools_that_name_them_and_go_when_none_does() {
+        let mut state = State::default();
+        apply(&mut state, FIRST).unwrap();
+        let named = "[[pool]]\nkey = \"FC1\"\ncarrier = \"unicom\"\n";
+        let told = apply(&mut state, named).unwrap_err().to_string();
+        assert!(
+            told.contains("pool FC1: there is no carrier `unicom`"),
+            "{told}"
+        );
+        let both = format!("{named}[[carrier]]\nname = \"unicom\"\n");
+        let made = apply(&mut state, &both).unwrap();
+        let whats: Vec<_> = made.steps.iter().map(|s| s.change.what.as_str()).collect();
+        assert_eq!(whats, ["carrier unicom", "pool FC1"]);
+        let fields = &made.steps[1].change.fields;
+        assert_eq!(
+            *fields,
+            [("carrier".into(), String::new(), "unicom".into())]
+        );
+        assert!(apply(&mut state, &both).unwrap().steps.is_empty());
+        let told = apply(&mut state, &named.replace("unicom", "unicorn")).unwrap_err();
+        assert!(told.to_string().contains("did you mean unicom?"), "{told}");
+        let remove = "[remove]\ncarriers = [\"unicom\", \"nobody\"]\n";
+        let told = apply(&mut state, remove).unwrap_err().to_string();
+        assert!(told.contains("carrier unicom: "), "{told}");
+        // The pool lets go of it in the same document.
+        let freed = named.replace("unicom", "");
+        let gone = apply(&mut state, &format!("{freed}{remove}")).unwrap();
+        let whats: Vec<_> = gone.steps.iter().map(|s| s.change.what.as_str()).collect();
+        assert_eq!(whats, ["pool FC1", "carrier unicom"]);
+        assert_eq!(state.carriers().count(), 0);
     }
 
     #[test]
@@ -545,6 +603,7 @@ mod tests {
             .chain(state.accounts().cloned().map(Row::from))
             .chain(state.users().cloned().map(Row::User))
             .chain(state.keys().cloned().map(Row::Key))
+            .chain(state.carriers().cloned().map(Row::from))
             .chain(state.pools().cloned().map(Row::from))
             .chain(state.trunks().cloned().map(Row::from));
         let numbers = numbers_of(&document)?;

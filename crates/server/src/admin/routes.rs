@@ -6,6 +6,7 @@
 mod accounts;
 mod bindings;
 mod calls;
+mod carriers;
 mod documents;
 mod explain;
 mod imports;
@@ -64,6 +65,8 @@ routes! {
     "/v1/keys" { get keys::list, post keys::create }
     "/v1/keys/{id}" { patch keys::set_active, delete keys::delete }
     "/v1/reseal" { post keys::reseal }
+    "/v1/carriers" { get carriers::list }
+    "/v1/carriers/{name}" { get carriers::show, put carriers::put, delete carriers::delete }
     "/v1/pools" { get pools::list }
     "/v1/pools/{key}" { get pools::show, put pools::put }
     "/v1/numbers" { get numbers::list }

@@ -7,8 +7,8 @@ use maskline_domain::call::{Forecast, Sound};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Explanation, Route, Step};
 use maskline_domain::{
-    AccessKey, Binding, City, Number, NumberStatus, PhoneNumber, Pool, RingConfig, State, Trunk,
-    User,
+    AccessKey, Binding, Carrier, City, Number, NumberStatus, PhoneNumber, Pool, RingConfig, State,
+    Trunk, User,
 };
 use maskline_store::records::history::{Facts, Past};
 
@@ -135,6 +135,20 @@ pub fn trunk(trunk: &Trunk) -> Value {
     );
     let expires_s = json!(register.map(|r| r.expires_s));
     fields.insert("register_expires_s".to_owned(), expires_s);
+    shown
+}
+
+/// A carrier, in the words of a document. Its secret is never shown, only that there is one.
+pub fn carrier(carrier: &Carrier) -> Value {
+    let mut shown = json!(carrier);
+    let Some(fields) = shown.as_object_mut() else {
+        return shown;
+    };
+    fields.remove("sealed_secret");
+    // Of no document: how far it was compared.
+    fields.remove("reconciled_epoch");
+    let secret = carrier.sealed_secret.as_ref().map(|_| "sealed");
+    fields.insert("secret".to_owned(), json!(secret));
     shown
 }
 

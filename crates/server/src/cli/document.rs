@@ -13,10 +13,11 @@ use crate::mistakes::FILE_MISTAKES_MAX;
 use crate::suggest;
 
 /// The tables of a document with an entry each, and what an entry needs: with these it is whole.
-const ENTRIES: [(&str, &[&str]); 6] = [
+const ENTRIES: [(&str, &[&str]); 7] = [
     ("account", &["id"]),
     ("user", &["account", "name"]),
     ("key", &["id"]),
+    ("carrier", &["name"]),
     ("pool", &["key"]),
     ("numbers", &["city"]),
     ("trunk", &["name"]),

@@ -78,6 +78,9 @@ pub struct Set {
     /// The same for the other side: B, or whoever dials X
     #[arg(long, value_name = "CODE")]
     ring_tone_other: Option<String>,
+    /// The carrier whose its numbers are; an empty one takes it away
+    #[arg(long, value_name = "NAME")]
+    carrier: Option<String>,
 }
 
 /// City match, as the command line spells it.
@@ -111,6 +114,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                     ("PRODUCT", "product"),
                     ("OPEN", "open"),
                     ("CITY MATCH", "city_match"),
+                    ("CARRIER", "carrier"),
                     ("NUMBERS", "numbers"),
                     ("FREE", "free"),
                 ],
@@ -137,6 +141,7 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             ring_tone_a: set.ring_tone_a.clone(),
             ring_tone_a_alone: set.ring_tone_a_alone.clone(),
             ring_tone_other: set.ring_tone_other.clone(),
+            carrier: set.carrier.clone(),
             ..WantedPool::keyed(&set.key)
         },
         Command::Open { key } | Command::Close { key } => {

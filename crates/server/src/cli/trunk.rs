@@ -1,13 +1,12 @@
 //! `maskline trunk`.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
 use super::client::part;
-use super::{Client, Failure, show};
+use super::{Client, Failure, secret_file, show};
 use crate::admin::document::{Document, Unwanted, WantedTrunk};
 use crate::suggest;
 
@@ -341,20 +340,8 @@ fn parts(list: &str) -> Vec<&str> {
         .collect()
 }
 
-/// A password out of a file, so that it does not stand in the list of processes.
 fn secret(file: Option<&Path>) -> Result<Option<String>, Failure> {
-    let Some(file) = file else { return Ok(None) };
-    let mut text = String::new();
-    let read = if file.as_os_str() == "-" {
-        std::io::stdin()
-            .take(SECRET_FILE_BYTES_MAX)
-            .read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file)
-            .and_then(|file| file.take(SECRET_FILE_BYTES_MAX).read_to_string(&mut text))
-    };
-    read.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
-    Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    secret_file::text(file, SECRET_FILE_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -423,14 +410,5 @@ mod tests {
             let error = wanted(&line).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
-    }
-
-    #[test]
-    fn a_password_comes_from_a_file_without_its_line_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("secret");
-        std::fs::write(&file, "pass word\n").unwrap();
-        assert_eq!(secret(Some(&file)).unwrap().as_deref(), Some("pass word"));
-        assert!(secret(Some(&dir.path().join("none"))).is_err());
     }
 }

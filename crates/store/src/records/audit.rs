@@ -135,7 +135,9 @@ fn read(row: &Row) -> Result<AuditEntry, Error> {
 mod tests {
     use super::*;
     use maskline_domain::trunk::Credentials;
-    use maskline_domain::{AccessKey, AccessKeyId, AccountId, PhoneNumber, Trunk, TrunkName};
+    use maskline_domain::{
+        AccessKey, AccessKeyId, AccountId, Carrier, CarrierName, PhoneNumber, Trunk, TrunkName,
+    };
 
     #[test]
     fn a_sealed_secret_does_not_show() {
@@ -160,6 +162,16 @@ mod tests {
         };
         let (_, facts) = described(&Event::TrunkSet(Box::new(trunk)));
         assert_eq!(facts["auth"]["username"], "line-1");
+        assert!(!facts.to_string().contains("201"), "{facts}");
+        let carrier = Carrier {
+            sealed_secret: Some(vec![201, 202, 203].into()),
+            ..Carrier::new(CarrierName::new("unicom"))
+        };
+        let (action, facts) = described(&Event::CarrierSet(Box::new(carrier)));
+        assert_eq!(
+            (&*action, &facts["name"]),
+            ("carrier_set", &"unicom".into())
+        );
         assert!(!facts.to_string().contains("201"), "{facts}");
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use maskline_domain::pool::{CityMatch, Pick};
-use maskline_domain::{AccountId, Pool, PoolKey, Product, ToneCode};
+use maskline_domain::{AccountId, CarrierName, Pool, PoolKey, Product, ToneCode};
 
 use super::take;
 
@@ -55,6 +55,9 @@ pub struct WantedPool {
     /// The same for the other side: B, or whoever dials X.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ring_tone_other: Option<String>,
+    /// The carrier whose its numbers are; an empty text takes it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
 }
 
 impl WantedPool {
@@ -76,6 +79,7 @@ impl WantedPool {
             ring_tone_a: None,
             ring_tone_a_alone: None,
             ring_tone_other: None,
+            carrier: None,
         }
     }
 
@@ -116,6 +120,9 @@ impl WantedPool {
             self.ring_tone_a_alone.as_deref(),
         )?;
         take_tone(&mut pool.ring_tones.other, self.ring_tone_other.as_deref())?;
+        if let Some(carrier) = &self.carrier {
+            pool.carrier = (!carrier.is_empty()).then(|| CarrierName::new(carrier));
+        }
         Ok(pool)
     }
 }
@@ -146,6 +153,19 @@ mod tests {
         assert_eq!(pool.legacy_type.as_deref(), Some("AXN_170"));
         wanted.legacy_type = Some(String::new());
         assert_eq!(wanted.over(Some(&pool)).unwrap().legacy_type, None);
+    }
+
+    #[test]
+    fn a_carrier_stays_and_is_taken_away_by_an_empty_text() {
+        let mut wanted = WantedPool::keyed("FC1");
+        (wanted.account, wanted.product) = (Some("acme".into()), Some(Product::Axn));
+        wanted.carrier = Some("unicom".into());
+        let named = wanted.over(None).unwrap();
+        assert_eq!(named.carrier, Some(CarrierName::new("unicom")));
+        wanted.carrier = None;
+        assert_eq!(wanted.over(Some(&named)).unwrap(), named);
+        wanted.carrier = Some(String::new());
+        assert_eq!(wanted.over(Some(&named)).unwrap().carrier, None);
     }
 
     #[test]

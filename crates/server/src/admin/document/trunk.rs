@@ -12,7 +12,7 @@ use maskline_domain::trunk::{
 };
 use maskline_domain::{PhoneNumber, Trunk, TrunkName};
 
-use super::take;
+use super::{take, take_text};
 use crate::seal::{Sealer, Secret, TrunkSecret};
 
 /// How long a registration lasts where nothing is said, in seconds.
@@ -317,12 +317,6 @@ fn network(text: &str) -> Result<IpNet, String> {
         ));
     }
     Ok(network)
-}
-
-fn take_text(into: &mut Option<Box<str>>, wanted: Option<&str>) {
-    if let Some(text) = wanted {
-        *into = (!text.is_empty()).then(|| text.into());
-    }
 }
 
 fn take_limit<T: Default + PartialEq>(into: &mut Option<T>, wanted: Option<T>) {

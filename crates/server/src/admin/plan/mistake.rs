@@ -74,6 +74,14 @@ pub(super) fn told_twice(document: &Document) -> Vec<PlanError> {
             document.keys.iter().map(|key| key.id.clone()).collect(),
         ),
         named(
+            "carrier",
+            document
+                .carriers
+                .iter()
+                .map(|carrier| carrier.name.clone())
+                .collect(),
+        ),
+        named(
             "pool",
             document.pools.iter().map(|pool| pool.key.clone()).collect(),
         ),

@@ -7,9 +7,9 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use maskline_domain::ops::{DeleteKey, ResealKey, SetKeyActive, SetTrunk};
+use maskline_domain::ops::{DeleteKey, ResealKey, SetCarrier, SetKeyActive, SetTrunk};
 use maskline_domain::trunk::Credentials;
-use maskline_domain::{AccessKeyId, Trunk};
+use maskline_domain::{AccessKeyId, Carrier, Trunk};
 use maskline_journal::pipeline::Touch;
 
 use super::page::{self, Gathered};
@@ -107,12 +107,13 @@ pub async fn delete(
     Ok(Json(json!({})))
 }
 
-/// Seals every secret anew that is not sealed under the current master key: those of AccessKeys and the
-/// passwords of trunks.
+/// Seals every secret anew that is not sealed under the current master key: those of AccessKeys and
+/// carriers and the passwords of trunks.
 pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
     let keys = reseal_keys(&admin, &operator).await?;
     let passwords = reseal_trunks(&admin, &operator).await?;
-    Ok(Json(json!({ "resealed": keys + passwords })))
+    let carriers = reseal_carriers(&admin, &operator).await?;
+    Ok(Json(json!({ "resealed": keys + passwords + carriers })))
 }
 
 async fn reseal_keys(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
@@ -191,4 +192,37 @@ fn reseal_trunk(sealer: &Sealer, trunk: &mut Trunk) -> Result<usize, AdminError>
         resealed += 1;
     }
     Ok(resealed)
+}
+
+async fn reseal_carriers(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
+    let sealer = &admin.sealer;
+    let all = admin.ledger.read_all(Touch::Lists, |state, last| {
+        let carriers = state.carriers_after(last.map(|carrier: &Carrier| &carrier.name));
+        carriers.take(page::VISITED_AT_ONCE).cloned().collect()
+    });
+    let all: Vec<Carrier> = all.await?;
+    let mut count = 0;
+    for carrier in all {
+        let name = &carrier.name;
+        let failed =
+            |error: &dyn std::fmt::Display| AdminError::Refused(format!("carrier {name}: {error}"));
+        let sealed = match &carrier.sealed_secret {
+            Some(sealed) if !sealer.is_current(sealed) => sealed,
+            _ => continue,
+        };
+        let secret = sealer
+            .open_for_carrier(name, sealed)
+            .map_err(|error| failed(&error))?;
+        let sealed = sealer
+            .seal_for_carrier(name, &secret)
+            .map_err(|error| failed(&error))?;
+        let resealed = Carrier {
+            sealed_secret: Some(sealed.into()),
+            ..carrier.clone()
+        };
+        let command = SetCarrier(Box::new(resealed));
+        admin.ledger.submit(operator.envelope(command)).await?;
+        count += 1;
+    }
+    Ok(count)
 }

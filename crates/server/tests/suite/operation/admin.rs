@@ -1,6 +1,7 @@
 //! The admin API over its router, on a ledger of its own.
 
 mod calls;
+mod carriers;
 mod explain;
 mod lists;
 mod meanwhile;

@@ -50,6 +50,7 @@ const INNER: [(&str, &[&str]); 19] = [
             "calls",
             "telemetry",
             "http_server",
+            "tls::check_authorities",
             "seal",
             "ledger",
             "permissions",

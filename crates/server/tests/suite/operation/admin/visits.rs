@@ -4,11 +4,13 @@
 use super::World;
 use axum::http::{Method, StatusCode};
 use futures_util::future::join_all;
-use maskline_domain::ops::{AddNumbers, CreateKey, SetAccount, SetPool, SetTrunk, SetUser};
+use maskline_domain::ops::{
+    AddNumbers, CreateKey, SetAccount, SetCarrier, SetPool, SetTrunk, SetUser,
+};
 use maskline_domain::product::PAIRS_MAX;
 use maskline_domain::{
-    AccountId, Command, Envelope, PhoneNumber, Pool, PoolKey, Product, Timestamp, Trunk, TrunkName,
-    User, UserName,
+    AccountId, Carrier, CarrierName, Command, Envelope, PhoneNumber, Pool, PoolKey, Product,
+    Timestamp, Trunk, TrunkName, User, UserName,
 };
 use maskline_fixtures::domain::{
     access_key, account, bind_request, idle_number, number, operator, party,
@@ -18,8 +20,8 @@ use serde_json::Value;
 
 /// The most that is looked at while the state is held.
 const VISITS_MAX: u64 = 1_000;
-/// Numbers; half of them are bound. Of accounts, users, keys and pools there are a tenth as many. Of cities and trunks
-/// there are more in the larger one too, and in both more than are looked at in one hold.
+/// Numbers; half of them are bound. Of accounts, users, keys and pools there are a tenth as many. Of cities, carriers and
+/// trunks there are more in the larger one too, and in both more than are looked at in one hold.
 const SIZES: [u64; 2] = [1_000, 10_000];
 const SLACK: u64 = 24;
 /// X of AXB that carry as many pairs as one may.
@@ -59,6 +61,11 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("get", "/v1/pools/FC1", ""),
     ("get", "/v1/pools/FC2", ""),
     ("put", "/v1/pools/FC1", r#"{"key":"FC1","cooling_s":7}"#),
+    ("get", "/v1/carriers", ""),
+    ("get", "/v1/carriers?limit=10000", ""),
+    ("get", "/v1/carriers/carrier-7", ""),
+    ("put", "/v1/carriers/more", r#"{"name":"more"}"#),
+    ("delete", "/v1/carriers/more", ""),
     ("get", "/v1/trunks", ""),
     ("get", "/v1/trunks/trunk-7", ""),
     (
@@ -140,6 +147,8 @@ const UNCOUNTED: &[(&str, &str)] = &[
     ("delete", "/v1/users/acme/more"),
     ("patch", "/v1/keys/MORE"),
     ("delete", "/v1/keys/MORE"),
+    ("get", "/v1/carriers/carrier-7"),
+    ("delete", "/v1/carriers/more"),
     ("get", "/v1/trunks/trunk-7"),
     ("post", "/v1/trunks/more/test"),
     ("delete", "/v1/trunks/more"),
@@ -192,6 +201,8 @@ async fn filled(size: u64) -> World {
         let name = TrunkName::new(&format!("trunk-{n}"));
         let peer = format!("192.0.2.{}:5060", n + 10);
         founding.push(SetTrunk(Box::new(Trunk::new(name, peer))).into());
+        let carrier = Carrier::new(CarrierName::new(&format!("carrier-{n}")));
+        founding.push(SetCarrier(Box::new(carrier)).into());
     }
     for piece in founding.chunks(500) {
         give(&world, piece.iter().cloned().map(operator).collect()).await;

@@ -1,0 +1,130 @@
+//! What has to change about a carrier.
+
+use maskline_domain::ops::SetCarrier;
+use maskline_domain::{Carrier, CarrierName};
+
+use super::change::{difference, text_of};
+use super::{Change, PlanError, Planner, refused};
+use crate::admin::document::WantedCarrier;
+use crate::admin::view;
+use crate::seal::Sealer;
+
+impl Planner {
+    pub(super) fn carrier(
+        &mut self,
+        wanted: &WantedCarrier,
+        sealer: &Sealer,
+    ) -> Result<(), PlanError> {
+        let what = format!("carrier {}", wanted.name);
+        let before = self.state.carrier(&CarrierName::new(&wanted.name)).cloned();
+        let after = wanted
+            .over(before.as_ref(), sealer)
+            .map_err(|reason| refused(&what)(&reason))?;
+        let change = carrier_change(what, before.as_ref(), &after);
+        self.step(change, SetCarrier(Box::new(after)))
+    }
+}
+
+/// The fields as they are shown. A secret and certificates are told by a word. Of a new carrier only what is not as
+/// in every other one.
+fn carrier_change(what: String, before: Option<&Carrier>, after: &Carrier) -> Change {
+    let shown = |carrier: &Carrier| {
+        let mut shown = view::carrier(carrier);
+        if carrier.ca.is_some() {
+            shown["ca"] = "given".into();
+        }
+        shown
+    };
+    let mut change = difference(what, before.map(shown).as_ref(), &shown(after));
+    let Some(before) = before else {
+        let usual = shown(&Carrier::new(after.name.clone()));
+        let is_usual = |name: &str, value: &str| {
+            name != "name" && usual.get(name).map(text_of).as_deref() == Some(value)
+        };
+        change
+            .fields
+            .retain(|(name, _, value)| !is_usual(name, value));
+        return change;
+    };
+    let is_another = [
+        ("ca", "given", before.ca != after.ca),
+        (
+            "secret",
+            "sealed",
+            before.sealed_secret != after.sealed_secret,
+        ),
+    ];
+    for (name, word, is_another) in is_another {
+        if is_another && !change.fields.iter().any(|(field, ..)| field == name) {
+            change
+                .fields
+                .push((name.to_owned(), word.to_owned(), "another".to_owned()));
+        }
+    }
+    change
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maskline_domain::CarrierKind;
+
+    fn carrier(secret: u8) -> Carrier {
+        Carrier {
+            kind: CarrierKind::Http,
+            url: Some("https://carrier.example/maskline".into()),
+            ca: Some("PEM".into()),
+            sealed_secret: Some([secret].into()),
+            concurrency: 8,
+            ..Carrier::new(CarrierName::new("unicom"))
+        }
+    }
+
+    fn fields(change: &Change) -> Vec<(&str, &str, &str)> {
+        change
+            .fields
+            .iter()
+            .map(|(name, old, new)| (name.as_str(), old.as_str(), new.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn a_new_carrier_tells_what_is_special_about_it() {
+        let change = carrier_change("carrier unicom".into(), None, &carrier(1));
+        assert_eq!(
+            fields(&change),
+            [
+                ("ca", "", "given"),
+                ("concurrency", "", "8"),
+                ("kind", "", "http"),
+                ("name", "", "unicom"),
+                ("secret", "", "sealed"),
+                ("url", "", "https://carrier.example/maskline"),
+            ]
+        );
+    }
+
+    #[test]
+    fn another_secret_and_other_certificates_are_told_without_them() {
+        let after = Carrier {
+            ca: Some("another PEM".into()),
+            concurrency: 9,
+            ..carrier(2)
+        };
+        let change = carrier_change("carrier unicom".into(), Some(&carrier(1)), &after);
+        assert_eq!(
+            fields(&change),
+            [
+                ("concurrency", "8", "9"),
+                ("ca", "given", "another"),
+                ("secret", "sealed", "another"),
+            ]
+        );
+        let without = Carrier {
+            ca: None,
+            ..carrier(1)
+        };
+        let change = carrier_change("carrier unicom".into(), Some(&carrier(1)), &without);
+        assert_eq!(fields(&change), [("ca", "given", "none")]);
+    }
+}

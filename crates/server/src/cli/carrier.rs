@@ -1,0 +1,130 @@
+//! `maskline carrier`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use maskline_domain::CarrierKind;
+use maskline_domain::carrier::CA_BYTES_MAX;
+
+use super::client::part;
+use super::{Client, Failure, secret_file, show};
+use crate::admin::document::{Document, Unwanted, WantedCarrier};
+use crate::suggest;
+
+/// The largest file with a secret that is read, in bytes.
+const SECRET_FILE_BYTES_MAX: u64 = 4 << 10;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List carriers
+    Ls,
+    /// Show everything about one carrier but its secret
+    Show {
+        /// The carrier's name
+        name: String,
+    },
+    /// Make a carrier, or change one; what is not said stays as it is
+    Set(Box<Set>),
+    /// Take a carrier away that no pool names
+    #[command(visible_alias = "delete")]
+    Rm {
+        /// The carrier's name
+        name: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Set {
+    /// The carrier's name
+    name: String,
+    /// How it is told of bindings: none, http
+    #[arg(long, value_parser = kind)]
+    kind: Option<CarrierKind>,
+    /// Where it is told; an empty one takes it away
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// A file with the secret that signs what it is told, whsec_ and base64; `-` reads standard input
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+    /// A PEM file of who signs its certificate; an empty file means the system's authorities
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// How long a connection may take to come about, in milliseconds
+    #[arg(long, value_name = "MS")]
+    connect_timeout_ms: Option<u32>,
+    /// How long a request may take, in milliseconds
+    #[arg(long, value_name = "MS")]
+    request_timeout_ms: Option<u32>,
+    /// How long a customer's bind or update waits for it, in milliseconds
+    #[arg(long, value_name = "MS")]
+    deadline_ms: Option<u32>,
+    /// How many requests it may have at once
+    #[arg(long, value_name = "COUNT")]
+    concurrency: Option<u16>,
+    /// After how many failures in a row it is let alone for a while
+    #[arg(long, value_name = "COUNT")]
+    breaker_failures: Option<u16>,
+    /// For how long, in milliseconds
+    #[arg(long, value_name = "MS")]
+    breaker_open_ms: Option<u32>,
+}
+
+pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
+    let document = match command {
+        Command::Ls => {
+            return show::rows(
+                client,
+                &client.all("/v1/carriers", &[])?,
+                &[
+                    ("CARRIER", "name"),
+                    ("KIND", "kind"),
+                    ("URL", "url"),
+                    ("CONCURRENCY", "concurrency"),
+                    ("DEADLINE MS", "deadline_ms"),
+                ],
+            );
+        }
+        Command::Show { name } => {
+            let answer = client.get(&format!("/v1/carriers/{}", part(name)))?;
+            return show::fields(client, &answer);
+        }
+        Command::Set(set) => Document {
+            carriers: vec![set.wanted()?],
+            ..Document::default()
+        },
+        Command::Rm { name } => Document {
+            remove: Unwanted {
+                carriers: vec![name.clone()],
+                ..Unwanted::default()
+            },
+            ..Document::default()
+        },
+    };
+    show::changes(client, &client.apply(&document, false)?, false)
+}
+
+impl Set {
+    fn wanted(&self) -> Result<WantedCarrier, Failure> {
+        Ok(WantedCarrier {
+            kind: self.kind,
+            url: self.url.clone(),
+            secret: secret_file::text(self.secret_file.as_deref(), SECRET_FILE_BYTES_MAX)?,
+            ca: secret_file::text(self.ca_file.as_deref(), CA_BYTES_MAX as u64 + 1)?,
+            connect_timeout_ms: self.connect_timeout_ms,
+            request_timeout_ms: self.request_timeout_ms,
+            deadline_ms: self.deadline_ms,
+            concurrency: self.concurrency,
+            breaker_failures: self.breaker_failures,
+            breaker_open_ms: self.breaker_open_ms,
+            ..WantedCarrier::named(&self.name)
+        })
+    }
+}
+
+fn kind(text: &str) -> Result<CarrierKind, String> {
+    let mut kinds = CarrierKind::ALL.into_iter();
+    kinds.find(|kind| kind.name() == text).ok_or_else(|| {
+        let names = CarrierKind::ALL.map(CarrierKind::name);
+        suggest::among(text, &names)
+    })
+}
