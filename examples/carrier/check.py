@@ -126,7 +126,7 @@ class Check:
         update = self.request("update", 0, 2, 2, b=C)
         self.answers("an update is carried out", update, ["ok"], {0: 2})
         self.answers("a bind that comes late is stale", bind, ["stale"], {0: 2})
-        self.answers("an unbind that comes late is stale", self.request("unbind", 0, 2, 1), ["stale"], {0: 2})
+        self.answers("an unbind that comes late is stale", self.request("unbind", 0, 9, 1), ["stale"], {0: 2})
         other = self.request("bind", 2, 1, 2, a=C, b=A)
         self.answers("another request with a fence that was seen is not carried out", other, ["refused", "stale"], {0: 2})
 
