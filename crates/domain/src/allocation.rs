@@ -62,7 +62,7 @@ pub(crate) fn take_explicit(
     if number.locked {
         return Err(Refusal::NumberLocked.into());
     }
-    let is_live = |&place: &u32| state.bindings.expires_at(place) > now;
+    let is_live = |&place: &u32| state.bindings.holds_slots(place, now);
     let live = state.places_on(at).filter(is_live).count();
     // Those in the way first: they must have ended.
     let in_the_way = proposed.slots().filter_map(|slot| state.slot_at(at, slot));
@@ -270,6 +270,14 @@ impl Search<'_> {
             else {
                 continue;
             };
+            // Its carrier must let it go first.
+            if binding.provision.is_some() {
+                self.tries_left = self.tries_left.saturating_sub(PASSED_OVER_TRIES);
+                if self.tries_left == 0 {
+                    return None;
+                }
+                continue;
+            }
             let (event, cooling_until) = ended(
                 self.pool,
                 &binding,
@@ -331,7 +339,7 @@ impl Search<'_> {
         if self.tries_left == 0 {
             return false;
         }
-        let is_live = |&place: &u32| state.bindings.expires_at(place) > self.now;
+        let is_live = |&place: &u32| state.bindings.holds_slots(place, self.now);
         state.places_on(at).filter(is_live).count() < self.bindings_max as usize
     }
 
@@ -397,9 +405,19 @@ pub(crate) fn live_conflict(
     for slot in proposed.slots() {
         let holder = state
             .slot_at(at, slot)
-            .filter(|&place| state.bindings.expires_at(place) > now)
+            .filter(|&place| state.bindings.holds_slots(place, now))
             .filter(|&place| state.bindings.id(place) != Some(proposed.subs_id));
-        let Some(holder) = holder else { continue };
+        // A change that a carrier is asked for holds its slots too.
+        let by_change = || match slot {
+            Slot::Party(party) => {
+                let x = state.inventory.x(at);
+                (state.bindings).claimed_by_change(x, party, proposed.subs_id)
+            }
+            Slot::Anyone => None,
+        };
+        let Some(holder) = holder.or_else(by_change) else {
+            continue;
+        };
         let is_of_another = || {
             let holder = state.binding_at(holder);
             holder.is_some_and(|holder| holder.a != proposed.a)

@@ -1,5 +1,9 @@
 //! Bindings: which two parties an X number joins, and on what terms.
 
+mod provision;
+
+pub use self::provision::{Phase, Provision};
+
 use std::fmt;
 use std::ops::Range;
 
@@ -88,6 +92,9 @@ pub struct Binding {
     /// do not tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// How far a carrier knows of it; none where none must be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provision: Option<Box<Provision>>,
 }
 
 /// Whose a binding is: the pool that its X is in, and the account of that
@@ -185,6 +192,7 @@ impl Binding {
             ring_timeout_s: None,
             extras: Extras::default(),
             owner: None,
+            provision: None,
         }
     }
 
@@ -211,11 +219,24 @@ impl Binding {
             Part::B => self.b = Some(PhoneNumber::ERASED),
             Part::Texts => self.extras = Extras::default(),
         }
+        if let Some(provision) = &mut self.provision {
+            provision.proposed = None;
+        }
     }
 
     /// Whether it tells of no party any more.
     pub fn is_erased(&self) -> bool {
         self.a.is_erased() && self.b.is_none_or(PhoneNumber::is_erased)
+    }
+
+    /// Whether calls go by it at `now`: it is not over, and a carrier that must know of it does.
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        !self.is_over(now) && self.routes()
+    }
+
+    /// Whether a carrier that must know of it does; true where none must.
+    pub fn routes(&self) -> bool {
+        (self.provision.as_ref()).is_none_or(|provision| provision.phase.routes())
     }
 
     /// Whether it is over at `now`, swept or not.
@@ -241,6 +262,7 @@ impl Binding {
             subs_id: SubsId(0),
             x: self.x,
             created_at: Timestamp(0),
+            provision: None,
             ..binding.clone()
         };
         comparable(self) == comparable(other)
@@ -269,4 +291,6 @@ pub enum EndCause {
     Unbound,
     /// Its time was over.
     Expired,
+    /// It never was in force: a carrier did not take it.
+    NotProvisioned,
 }

@@ -1,10 +1,11 @@
 //! The live bindings and the ways to find one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashTable;
 
-use crate::binding::{Binding, Extras, Restriction, SubsId};
+use crate::binding::{Binding, Extras, Phase, Provision, Restriction, SubsId};
+use crate::carrier::CarrierName;
 use crate::clock::Timestamp;
 use crate::hashed::Hashed;
 use crate::inventory::{At, hash_u64};
@@ -47,6 +48,8 @@ struct OnX {
 const RECORD: u8 = 1;
 const SPEECH: u8 = 2;
 const RINGS: u8 = 4;
+/// A carrier must know of it: there is more in [`Bindings::provisions`].
+const PROVISIONED: u8 = 8;
 
 /// All live bindings, and those that are over but not yet swept.
 #[derive(Debug, Clone, Default)]
@@ -62,8 +65,34 @@ pub(crate) struct Bindings {
     by_x: Hashed,
     /// Those that carry an OutOrderId, by the hash of their terms and by id.
     by_order: BTreeSet<(u64, SubsId, u32)>,
+    /// How far carriers know of those of which one must.
+    provisions: BTreeMap<u32, Provision>,
+    /// The slots of changes that carriers were asked for and that are not settled: X, party, and the binding.
+    claimed: BTreeSet<(PhoneNumber, PhoneNumber, u32)>,
+    /// By carrier, what it was asked, by fence.
+    by_carrier: BTreeMap<CarrierName, ByCarrier>,
     /// Whether bindings are left out of `by_id`, `in_order`, `by_slot` and `by_x` for now; see [`Bindings::index_all`].
     is_unindexed: bool,
+}
+
+/// The bindings that one carrier must know of.
+#[derive(Debug, Clone, Default)]
+struct ByCarrier {
+    count: usize,
+    /// For whose answer somebody waits.
+    asked: BTreeSet<(u64, u32)>,
+    /// Of which it must be told.
+    owed: BTreeSet<(u64, u32)>,
+}
+
+impl ByCarrier {
+    fn list_of(&mut self, phase: Phase) -> Option<&mut BTreeSet<(u64, u32)>> {
+        match phase {
+            phase if phase.is_asked() => Some(&mut self.asked),
+            phase if phase.is_owed() => Some(&mut self.owed),
+            _ => None,
+        }
+    }
 }
 
 /// A binding's position and by which of its claims it has the slot, in 32 bits.
@@ -265,6 +294,29 @@ impl Bindings {
             .map_or(Timestamp(0), |cell| cell.expires_at)
     }
 
+    /// Whether its slots are held at `now`: until it is over, or until the carrier that must know of it lets it go.
+    pub fn holds_slots(&self, at: u32, now: Timestamp) -> bool {
+        self.expires_at(at) > now || self.is_provisioned(at)
+    }
+
+    /// When its end is to be recorded, or its carrier told of it; never once that is done.
+    pub fn ends_at(&self, at: u32) -> Timestamp {
+        let is_releasing =
+            |provision: &Provision| matches!(provision.phase, Phase::Releasing { .. });
+        match self.provision(at).is_some_and(is_releasing) {
+            true => Timestamp::NEVER,
+            false => self.expires_at(at),
+        }
+    }
+
+    /// When it gives up its place in the quota of its account by time alone.
+    pub fn leaves_quota_at(&self, at: u32) -> Timestamp {
+        match self.is_provisioned(at) {
+            true => Timestamp::NEVER,
+            false => self.expires_at(at),
+        }
+    }
+
     /// The binding in full but for its owner.
     // Written out, as is the packing in `insert`: a field that neither keeps would be lost.
     pub fn get(&self, at: u32) -> Option<Binding> {
@@ -283,6 +335,7 @@ impl Bindings {
             ring_timeout_s: (cell.flags & RINGS != 0).then_some(cell.ring_timeout_s),
             extras: cell.extras.as_deref().cloned().unwrap_or_default(),
             owner: None,
+            provision: self.provision(at).cloned().map(Box::new),
         })
     }
 
@@ -308,12 +361,14 @@ impl Bindings {
             ring_timeout_s,
             extras,
             owner: _,
+            provision,
         } = binding;
         let mut flags = 0;
         for (given, flag) in [
             (record, RECORD),
             (speech_recognition, SPEECH),
             (ring_timeout_s.is_some(), RINGS),
+            (provision.is_some(), PROVISIONED),
         ] {
             flags |= if given { flag } else { 0 };
         }
@@ -336,6 +391,9 @@ impl Bindings {
             cell.previous = at;
         }
         self.on_x.set(at, on);
+        if let Some(provision) = provision {
+            self.insert_provision(at, on.x, *provision);
+        }
         let Self {
             cells,
             by_id,
@@ -382,6 +440,7 @@ impl Bindings {
             self.by_order
                 .remove(&(binding.terms_hash(), binding.subs_id, at));
         }
+        self.remove_provision(at, binding.x);
         let Some(cell) = self.cells.remove(at) else {
             return head;
         };
@@ -394,6 +453,85 @@ impl Bindings {
                 head
             }
             None => cell.next,
+        }
+    }
+
+    /// How far a carrier knows of a binding; none where none must.
+    pub fn provision(&self, at: u32) -> Option<&Provision> {
+        let is_provisioned = (self.cells.get(at)).is_some_and(|cell| cell.flags & PROVISIONED != 0);
+        is_provisioned.then(|| self.provisions.get(&at)).flatten()
+    }
+
+    /// Whether a carrier must know of it: then it holds its slots until that carrier does not hold it, over or not.
+    pub fn is_provisioned(&self, at: u32) -> bool {
+        self.provision(at).is_some()
+    }
+
+    /// Another binding on X than this one, a change of which claims the slot of this party there.
+    pub fn claimed_by_change(
+        &self,
+        x: PhoneNumber,
+        party: PhoneNumber,
+        but: SubsId,
+    ) -> Option<u32> {
+        let all = (x, party, 0)..=(x, party, u32::MAX);
+        (self.claimed.range(all))
+            .map(|&(.., at)| at)
+            .find(|&at| self.id(at) != Some(but))
+    }
+
+    /// How many bindings a carrier must know of.
+    pub fn count_of(&self, carrier: &CarrierName) -> usize {
+        self.by_carrier.get(carrier).map_or(0, |of| of.count)
+    }
+
+    /// Those for whose answer from this carrier somebody waits, from a fence on.
+    pub fn asked_of(&self, carrier: &CarrierName, fence: u64) -> impl Iterator<Item = u32> + '_ {
+        let of = self.by_carrier.get(carrier);
+        from(of.map(|of| &of.asked), fence)
+    }
+
+    /// Those of which this carrier must be told, from a fence on.
+    pub fn owed_to(&self, carrier: &CarrierName, fence: u64) -> impl Iterator<Item = u32> + '_ {
+        let of = self.by_carrier.get(carrier);
+        from(of.map(|of| &of.owed), fence)
+    }
+
+    /// How many these are.
+    pub fn owed_len(&self, carrier: &CarrierName) -> usize {
+        self.by_carrier.get(carrier).map_or(0, |of| of.owed.len())
+    }
+
+    fn insert_provision(&mut self, at: u32, x: PhoneNumber, provision: Provision) {
+        let of = self
+            .by_carrier
+            .entry(provision.carrier.clone())
+            .or_default();
+        of.count += 1;
+        if let Some(list) = of.list_of(provision.phase) {
+            list.insert((provision.fence, at));
+        }
+        for party in changed_parties(&provision) {
+            self.claimed.insert((x, party, at));
+        }
+        self.provisions.insert(at, provision);
+    }
+
+    fn remove_provision(&mut self, at: u32, x: PhoneNumber) {
+        let Some(provision) = self.provisions.remove(&at) else {
+            return;
+        };
+        if let Some(of) = self.by_carrier.get_mut(&provision.carrier) {
+            of.count -= 1;
+            if let Some(list) = of.list_of(provision.phase) {
+                list.remove(&(provision.fence, at));
+            }
+            if of.count == 0 {
+                self.by_carrier.remove(&provision.carrier);
+            }
+        }
+        for party in changed_parties(&provision) {
+            self.claimed.remove(&(x, party, at));
         }
     }
 
@@ -435,6 +573,20 @@ impl Bindings {
         self.in_order
             .below(id, |at| self.id(at).unwrap_or(SubsId(0)))
     }
+}
+
+fn from(list: Option<&BTreeSet<(u64, u32)>>, fence: u64) -> impl Iterator<Item = u32> + '_ {
+    list.into_iter()
+        .flat_map(move |list| list.range((fence, 0)..))
+        .inspect(|_| visit())
+        .map(|&(_, at)| at)
+}
+
+/// Who of a change that is not settled may have a slot.
+fn changed_parties(provision: &Provision) -> impl Iterator<Item = PhoneNumber> + use<> {
+    let proposed = provision.proposed.as_deref();
+    let parties = proposed.map(|proposed| [Some(proposed.a), proposed.b]);
+    parties.into_iter().flatten().flatten()
 }
 
 #[cfg(test)]

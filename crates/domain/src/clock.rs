@@ -21,6 +21,9 @@ const WIRE: &[BorrowedFormatItem<'static>] =
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
+    /// Later than any that is.
+    pub const NEVER: Self = Self(i64::MAX);
+
     /// The moment from whole seconds since 1970.
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs * 1000)

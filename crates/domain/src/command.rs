@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::AccessKeyId;
 use crate::binding::{Binding, Extras, Restriction};
+use crate::carrier::CarrierName;
 use crate::clock::Timestamp;
 use crate::inventory::City;
 use crate::number::{Party, PhoneNumber};
@@ -118,6 +119,8 @@ pub struct BindRequest {
     pub ring_timeout_s: Option<u8>,
     /// The rest.
     pub extras: Extras,
+    /// Carriers that cannot be asked now: no binding that one of them must know of is made.
+    pub carriers_down: Vec<CarrierName>,
 }
 
 impl BindRequest {
@@ -137,6 +140,7 @@ impl BindRequest {
             speech_recognition: false,
             ring_timeout_s: None,
             extras: Extras::default(),
+            carriers_down: Vec::new(),
         }
     }
 }
@@ -189,8 +193,22 @@ pub enum Outcome {
     Bound(Box<Binding>),
     /// It is as was asked.
     Done,
+    /// A binding was changed, or its carrier is asked for it.
+    Updated(Updated),
     /// A job did so much, and there may be more of it.
     Worked(Work),
+    /// A request to a carrier has this fence.
+    Drawn(Fence),
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Updated {
+    /// It is as was asked.
+    AtOnce,
+    /// The carrier of this binding is asked for it, and must answer first. The binding is as it was; what is asked is in
+    /// its provision.
+    Asked(Box<Binding>),
 }
 
 /// How much a job did.
@@ -206,32 +224,44 @@ pub struct Work {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherOutcome;
 
-impl From<Box<Binding>> for Outcome {
-    fn from(binding: Box<Binding>) -> Self {
-        Self::Bound(binding)
-    }
+/// The fence of a request to a carrier that was drawn for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence(pub u64);
+
+/// Between an outcome of one command and that of any.
+macro_rules! outcome_of {
+    ($($own:ty: $outcome:ident;)*) => {
+        $(
+            impl From<$own> for Outcome {
+                fn from(own: $own) -> Self {
+                    Self::$outcome(own)
+                }
+            }
+
+            impl TryFrom<Outcome> for $own {
+                type Error = OtherOutcome;
+
+                fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
+                    match outcome {
+                        Outcome::$outcome(own) => Ok(own),
+                        _ => Err(OtherOutcome),
+                    }
+                }
+            }
+        )*
+    };
+}
+
+outcome_of! {
+    Box<Binding>: Bound;
+    Updated: Updated;
+    Work: Worked;
+    Fence: Drawn;
 }
 
 impl From<()> for Outcome {
     fn from((): ()) -> Self {
         Self::Done
-    }
-}
-
-impl From<Work> for Outcome {
-    fn from(work: Work) -> Self {
-        Self::Worked(work)
-    }
-}
-
-impl TryFrom<Outcome> for Box<Binding> {
-    type Error = OtherOutcome;
-
-    fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
-        match outcome {
-            Outcome::Bound(binding) => Ok(binding),
-            Outcome::Done | Outcome::Worked(_) => Err(OtherOutcome),
-        }
     }
 }
 
@@ -241,18 +271,7 @@ impl TryFrom<Outcome> for () {
     fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
         match outcome {
             Outcome::Done => Ok(()),
-            Outcome::Bound(_) | Outcome::Worked(_) => Err(OtherOutcome),
-        }
-    }
-}
-
-impl TryFrom<Outcome> for Work {
-    type Error = OtherOutcome;
-
-    fn try_from(outcome: Outcome) -> Result<Self, OtherOutcome> {
-        match outcome {
-            Outcome::Worked(work) => Ok(work),
-            Outcome::Done | Outcome::Bound(_) => Err(OtherOutcome),
+            _ => Err(OtherOutcome),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::account::AccessKeyId;
 use crate::binding::SubsId;
 use crate::clock::Timestamp;
-use crate::command::Outcome;
+use crate::command::{Outcome, Updated};
 use crate::number::PhoneNumber;
 use crate::refusal::Refusal;
 
@@ -121,20 +121,47 @@ pub enum Answered {
         /// Its X.
         x: PhoneNumber,
     },
+    /// A carrier was asked for it.
+    Asked {
+        /// The id of the binding.
+        subs_id: SubsId,
+        /// The fence of the request.
+        fence: u64,
+    },
     /// It was refused, for a reason of this code ([`Refusal::code`]).
     Refused(u8),
 }
 
 impl Answered {
+    /// The oldest reader of [`READER`](crate::event::READER) that knows it.
+    pub(crate) fn oldest_reader(self) -> u32 {
+        match self {
+            Self::Asked { .. } => 5,
+            // Refusals of carriers.
+            Self::Refused(30..) => 5,
+            Self::Done | Self::Bound { .. } | Self::Refused(_) => 4,
+        }
+    }
+
     /// An answer as it is remembered; none for what only words or numbers can say.
     pub fn of(answer: &Result<Outcome, Refusal>) -> Option<Self> {
         match answer {
-            Ok(Outcome::Done) => Some(Self::Done),
-            Ok(Outcome::Bound(binding)) => Some(Self::Bound {
-                subs_id: binding.subs_id,
-                x: binding.x,
-            }),
-            Ok(Outcome::Worked(_)) => None,
+            Ok(Outcome::Done | Outcome::Updated(Updated::AtOnce)) => Some(Self::Done),
+            Ok(Outcome::Bound(binding) | Outcome::Updated(Updated::Asked(binding))) => {
+                let provision = binding.provision.as_deref();
+                let asked = provision.filter(|provision| provision.phase.is_asked());
+                Some(match asked {
+                    Some(provision) => Self::Asked {
+                        subs_id: binding.subs_id,
+                        fence: provision.fence,
+                    },
+                    None => Self::Bound {
+                        subs_id: binding.subs_id,
+                        x: binding.x,
+                    },
+                })
+            }
+            Ok(Outcome::Worked(_) | Outcome::Drawn(_)) => None,
             Err(refusal) => refusal.code().map(Self::Refused),
         }
     }

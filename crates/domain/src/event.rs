@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::binding::{Binding, EndCause, Extras, Owner, SubsId};
+use crate::binding::{Binding, EndCause, Extras, Owner, Phase, SubsId};
 use crate::carrier::{Carrier, CarrierName};
 use crate::clock::Timestamp;
 use crate::command::{Actor, Note};
@@ -126,6 +126,47 @@ pub enum Event {
     Bound(Box<Binding>),
     /// A binding was changed; this is how it is now.
     BindingChanged(Box<Binding>),
+    /// A carrier is asked to hold a binding on other terms: this is how it would be. Until that is settled it is as it
+    /// was, and holds the slots of both.
+    ChangeProposed {
+        /// The binding with the other terms.
+        binding: Box<Binding>,
+        /// Of the request to the carrier.
+        revision: u32,
+        /// Its fence.
+        fence: u64,
+    },
+    /// How far a carrier knows of a binding has changed. Once it is confirmed, no change of it is left.
+    ProvisionChanged {
+        /// The binding.
+        subs_id: SubsId,
+        /// Its X.
+        x: PhoneNumber,
+        /// How far it knows of it now.
+        phase: Phase,
+        /// Of the newest request to the carrier.
+        revision: u32,
+        /// Its fence.
+        fence: u64,
+    },
+    /// What a carrier holds was compared with what is bound.
+    CarrierReconciled {
+        /// The carrier.
+        name: CarrierName,
+        /// In which epoch.
+        epoch: u32,
+    },
+    /// A carrier is told to hold a binding no more that is none of ours.
+    OrphanReleasing {
+        /// The carrier.
+        carrier: CarrierName,
+        /// What it calls the binding.
+        subs_id: SubsId,
+        /// The X.
+        x: PhoneNumber,
+        /// The fence of the request.
+        fence: u64,
+    },
     /// A binding ended.
     Ended {
         /// Its id.
@@ -314,7 +355,11 @@ impl Event {
     /// Parts the event from its personal values, in the order of [`Part`].
     pub fn split(mut self) -> (Event, Vec<(Part, Personal)>) {
         let mut parts = Vec::new();
-        if let Event::Bound(binding) | Event::BindingChanged(binding) = &mut self {
+        if let Some(binding) = self.personal_mut() {
+            // No event but the one that proposes a change has parties of it, and that one has them in its binding.
+            if let Some(provision) = &mut binding.provision {
+                provision.proposed = None;
+            }
             let a = Some(std::mem::replace(&mut binding.a, PhoneNumber::ERASED));
             let of_a = Personal {
                 a,
@@ -336,9 +381,19 @@ impl Event {
         (self, parts)
     }
 
+    /// The binding whose values are personal.
+    fn personal_mut(&mut self) -> Option<&mut Binding> {
+        match self {
+            Event::Bound(binding)
+            | Event::BindingChanged(binding)
+            | Event::ChangeProposed { binding, .. } => Some(binding),
+            _ => None,
+        }
+    }
+
     /// Puts personal values back. What is missing was erased, or never given.
     pub fn join(mut self, personal: impl IntoIterator<Item = Personal>) -> Event {
-        if let Event::Bound(binding) | Event::BindingChanged(binding) = &mut self {
+        if let Some(binding) = self.personal_mut() {
             for values in personal {
                 values.put_into(binding);
             }
@@ -349,7 +404,7 @@ impl Event {
     /// Says of an event whose values of one part were erased that it had some: of B, whom not every binding has.
     #[must_use]
     pub fn without(mut self, part: Part) -> Event {
-        if let Event::Bound(binding) | Event::BindingChanged(binding) = &mut self {
+        if let Some(binding) = self.personal_mut() {
             binding.erase(part);
         }
         self
@@ -361,11 +416,22 @@ impl Event {
         match self {
             Event::AccountSet(account) if account.bindings_max.is_some() => 3,
             Event::TrunkSet(trunk) => trunk.oldest_reader(),
-            Event::CarrierSet(_) | Event::CarrierDeleted { .. } => 5,
+            Event::CarrierSet(_)
+            | Event::CarrierDeleted { .. }
+            | Event::ChangeProposed { .. }
+            | Event::ProvisionChanged { .. }
+            | Event::CarrierReconciled { .. }
+            | Event::OrphanReleasing { .. } => 5,
+            Event::Bound(binding) if binding.provision.is_some() => 5,
+            Event::Ended {
+                cause: EndCause::NotProvisioned,
+                ..
+            } => 5,
             Event::PoolSet(pool) => pool.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
             Event::Noted(note) => note.oldest_reader(),
-            Event::CommandAnswered { .. } | Event::PersonErased { .. } => 4,
+            Event::CommandAnswered { answered, .. } => answered.map_or(4, Answered::oldest_reader),
+            Event::PersonErased { .. } => 4,
             _ => 1,
         }
     }
@@ -374,11 +440,14 @@ impl Event {
     pub fn x(&self) -> Option<PhoneNumber> {
         match self {
             Event::NumberSet(number) => Some(number.x),
-            Event::Bound(binding) | Event::BindingChanged(binding) => Some(binding.x),
+            Event::Bound(binding)
+            | Event::BindingChanged(binding)
+            | Event::ChangeProposed { binding, .. } => Some(binding.x),
             Event::NumberReleased { x }
             | Event::NumberLocked { x }
             | Event::NumberUnlocked { x }
             | Event::NumberThawed { x }
+            | Event::ProvisionChanged { x, .. }
             | Event::Ended { x, .. } => Some(*x),
             _ => None,
         }
@@ -387,8 +456,12 @@ impl Event {
     /// The binding that the event concerns.
     pub fn subs_id(&self) -> Option<SubsId> {
         match self {
-            Event::Bound(binding) | Event::BindingChanged(binding) => Some(binding.subs_id),
-            Event::Ended { subs_id, .. } => Some(*subs_id),
+            Event::Bound(binding)
+            | Event::BindingChanged(binding)
+            | Event::ChangeProposed { binding, .. } => Some(binding.subs_id),
+            Event::Ended { subs_id, .. } | Event::ProvisionChanged { subs_id, .. } => {
+                Some(*subs_id)
+            }
             _ => None,
         }
     }

@@ -25,7 +25,7 @@ struct Cell {
     id: [u64; 2],
     until: Timestamp,
     attempt: u64,
-    /// Of a binding that was made, its id and its X.
+    /// Of a binding that was made, its id and its X; of one that a carrier is asked for, its id and the fence.
     subs_id: u64,
     x: u64,
     key: u32,
@@ -35,6 +35,7 @@ struct Cell {
 }
 
 const UNKNOWN: u8 = 0;
+const ASKED: u8 = 253;
 const DONE: u8 = 254;
 const BOUND: u8 = 255;
 
@@ -44,6 +45,7 @@ impl Cell {
             None => (UNKNOWN, 0, 0),
             Some(Answered::Done) => (DONE, 0, 0),
             Some(Answered::Bound { subs_id, x }) => (BOUND, subs_id.0, x.packed()),
+            Some(Answered::Asked { subs_id, fence }) => (ASKED, subs_id.0, fence),
             Some(Answered::Refused(code)) => (code, 0, 0),
         };
         Self {
@@ -70,6 +72,10 @@ impl Cell {
             BOUND => PhoneNumber::from_packed(self.x).map(|x| Answered::Bound {
                 subs_id: SubsId(self.subs_id),
                 x,
+            }),
+            ASKED => Some(Answered::Asked {
+                subs_id: SubsId(self.subs_id),
+                fence: self.x,
             }),
             code => Some(Answered::Refused(code)),
         };
@@ -236,7 +242,7 @@ mod tests {
             Some(Answered::Done),
             Some(Answered::Bound { subs_id, x }),
             Some(Answered::Refused(1)),
-            Some(Answered::Refused(253)),
+            Some(Answered::Refused(252)),
         ];
         let mut memory = Memory::default();
         let mut all = Vec::new();

@@ -16,6 +16,7 @@ mod imports;
 mod lock;
 mod numbers;
 mod pools;
+mod provisions;
 mod thaw;
 mod trunks;
 mod unbind;
@@ -34,18 +35,22 @@ pub use self::imports::NoteImport;
 pub use self::lock::{Lock, Unlock};
 pub use self::numbers::{AddNumbers, ENDS_MAX, ReleaseNumbers, SetEmergencyNumbers};
 pub use self::pools::SetPool;
+pub use self::provisions::{
+    AbandonAsked, NoteReconciled, ReleaseOrphan, RenewProvision, SettleProvision, Settlement,
+};
 pub use self::thaw::ThawDue;
 pub use self::trunks::{DeleteTrunk, SetTrunk};
 pub use self::unbind::Unbind;
 pub use self::update::UpdateBinding;
 
 use std::any::TypeId;
+use std::cell::Cell;
 
 use crate::access::{Admission, admit};
 use crate::account::AccessKeyId;
 use crate::binding::{Binding, SubsId};
 use crate::clock::Timestamp;
-use crate::command::{Actor, BindRequest, Note, Outcome, Work};
+use crate::command::{Actor, BindRequest, Fence, Note, Outcome, Updated, Work};
 use crate::command_id::{Answered, CommandKey};
 use crate::event::Event;
 use crate::number::{Party, PhoneNumber};
@@ -116,7 +121,7 @@ commands! {
     /// End a binding.
     Unbind(Unbind) -> (): unbind::unbind;
     /// Change a binding.
-    Update(UpdateBinding) -> (): update::update;
+    Update(UpdateBinding) -> Updated: update::update;
     /// Take an X out of selection.
     Lock(Lock) -> (): lock::lock;
     /// Put an X back.
@@ -163,6 +168,17 @@ commands! {
     ErasePerson(ErasePerson) -> (): erase::erase_person;
     /// Begin a new epoch after a restore.
     BeginEpoch(BeginEpoch) -> (): epoch::begin;
+
+    /// Settle a request to a carrier.
+    SettleProvision(SettleProvision) -> (): provisions::settle;
+    /// Give up the requests to a carrier for whose answers nobody waits any more.
+    AbandonAsked(AbandonAsked) -> Work: provisions::abandon;
+    /// Have a carrier told once more of a binding.
+    RenewProvision(RenewProvision) -> (): provisions::renew;
+    /// Have a carrier let go what is none of ours.
+    ReleaseOrphan(ReleaseOrphan) -> Fence: provisions::release_orphan;
+    /// Write down that what a carrier holds was compared.
+    NoteReconciled(NoteReconciled) -> (): provisions::note_reconciled;
 
     /// Record the end of bindings that are over.
     ExpireDue(ExpireDue) -> Work: expire::expire_due;
@@ -216,6 +232,17 @@ struct Circumstances<'a> {
     now: Timestamp,
     /// The only source of chance.
     seed: u64,
+    /// The next id of a binding or fence of a request that is drawn.
+    next_id: Cell<u64>,
+}
+
+impl Circumstances<'_> {
+    /// Draws an id or a fence: each is higher than all before.
+    fn next_id(&self) -> u64 {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        id
+    }
 }
 
 /// What a rule gives: facts and a good answer.
@@ -243,6 +270,7 @@ pub fn decide(state: &State, envelope: &Envelope, now: Timestamp, seed: u64) -> 
         by: &envelope.by,
         now,
         seed,
+        next_id: Cell::new(state.next_subs_id(now).0),
     };
     let Decision { events, answer } = rule(&on, &envelope.command);
     let Some(given) = envelope.id else {
@@ -291,8 +319,35 @@ fn known_answer(
             Some(Ok(Outcome::Bound(Box::new(binding))))
         }
         (Answered::Done, command) if command.is_only_done() => Some(Ok(Outcome::Done)),
+        (Answered::Done, Command::Update(_)) => Some(Ok(Outcome::Updated(Updated::AtOnce))),
+        (Answered::Asked { subs_id, fence }, Command::Bind(_) | Command::Update(_)) => {
+            Some(asked_before(state, subs_id, fence, command))
+        }
         // Another command than the one that was decided.
-        (Answered::Bound { .. } | Answered::Done, _) => Some(Err(Refusal::CommandRepeated)),
+        (Answered::Bound { .. } | Answered::Done | Answered::Asked { .. }, _) => {
+            Some(Err(Refusal::CommandRepeated))
+        }
+    }
+}
+
+/// What came of a request for which a carrier was asked, as far as it is known. When it is not any more, whoever asks
+/// is told that the carrier did not answer: an answer that all is well would need one that still holds it.
+fn asked_before(
+    state: &State,
+    subs_id: SubsId,
+    fence: u64,
+    command: &Command,
+) -> Result<Outcome, Refusal> {
+    let binding = state.binding(subs_id).ok_or(Refusal::CarrierUnavailable)?;
+    let provision = binding.provision.as_deref();
+    let provision = provision.ok_or(Refusal::CarrierUnavailable)?;
+    let is_asked = provision.fence == fence && provision.phase.is_asked();
+    match command {
+        Command::Bind(_) if provision.phase.routes() || is_asked => {
+            Ok(Outcome::Bound(Box::new(binding)))
+        }
+        Command::Update(_) if is_asked => Ok(Outcome::Updated(Updated::Asked(Box::new(binding)))),
+        _ => Err(Refusal::CarrierUnavailable),
     }
 }
 

@@ -1,12 +1,13 @@
 //! Who is reached when somebody dials X.
 //!
 //! One rule: look up the slot of the caller; else the slot of anyone; else
-//! there is no binding. Then expiry, then restriction. [`explain`] is the same
+//! there is no binding. Then expiry, what a carrier knows of it, restriction. [`explain`] is the same
 //! function with its steps kept.
 
 use std::fmt;
 
-use crate::binding::{Binding, Restriction, SubsId};
+use crate::binding::{Binding, Phase, Restriction, SubsId};
+use crate::carrier::CarrierName;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::PoolKey;
@@ -113,6 +114,13 @@ pub enum Step {
         /// Whether that has come.
         over: bool,
     },
+    /// Whether a carrier that must know of the binding does.
+    Provision {
+        /// The carrier.
+        carrier: CarrierName,
+        /// How far it knows of it.
+        phase: Phase,
+    },
     /// The caller's role in the binding.
     Caller(Role),
     /// What the binding forbids.
@@ -208,6 +216,15 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     if over {
         return refuse(Situation::NoBinding, Some(binding));
     }
+    if let Some(provision) = &binding.provision {
+        notes.add(|| Step::Provision {
+            carrier: provision.carrier.clone(),
+            phase: provision.phase,
+        });
+        if !provision.phase.routes() {
+            return refuse(Situation::NoBinding, Some(binding));
+        }
+    }
     let role = binding.role_of(slot);
     notes.add(|| Step::Caller(role));
     let stops = matches!(
@@ -275,6 +292,28 @@ impl fmt::Display for Step {
                 expires_at,
                 over: false,
             } => write!(f, "The binding is in force until {expires_at}."),
+            Step::Provision { carrier, phase } => match phase {
+                Phase::Reserved => {
+                    write!(f, "The carrier {carrier} has not confirmed the binding.")
+                }
+                Phase::Releasing { .. } => {
+                    write!(
+                        f,
+                        "The binding has ended, and the carrier {carrier} is told so."
+                    )
+                }
+                Phase::Confirmed => write!(f, "The carrier {carrier} holds the binding."),
+                Phase::Changing => write!(
+                    f,
+                    "The carrier {carrier} holds the binding, and is asked for a change that does not count yet."
+                ),
+                Phase::Renewing => {
+                    write!(
+                        f,
+                        "The binding is in force, and the carrier {carrier} is told of it again."
+                    )
+                }
+            },
             Step::Caller(Role::A) => f.write_str("The caller is A."),
             Step::Caller(Role::Other) => f.write_str("The caller is not A."),
             Step::Restriction { restriction, stops } => {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
-use crate::binding::{Binding, EndCause, Owner, SubsId};
+use crate::binding::{Binding, EndCause, Owner, Provision, SubsId};
 use crate::bindings::Bindings;
 use crate::carrier::{Carrier, CarrierName};
 use crate::clock::Timestamp;
@@ -223,7 +223,7 @@ impl State {
             .class(at)
             .and_then(|class| class.pool.as_ref())
             .and_then(|key| self.pool(key));
-        let is_live = |place| self.bindings.expires_at(place) > now;
+        let is_live = |place| self.bindings.holds_slots(place, now);
         if self.places_on(at).any(is_live) {
             return Some(NumberStatus::Bound);
         }
@@ -291,6 +291,33 @@ impl State {
     /// A binding that has not been swept, over or not.
     pub fn binding(&self, id: SubsId) -> Option<Binding> {
         self.binding_at(self.bindings.find(id)?)
+    }
+
+    /// How far a carrier knows of a binding; none where none must.
+    pub fn provision(&self, id: SubsId) -> Option<&Provision> {
+        self.bindings.provision(self.bindings.find(id)?)
+    }
+
+    /// How many bindings a carrier must know of.
+    pub fn provisioned_len(&self, carrier: &CarrierName) -> usize {
+        self.bindings.count_of(carrier)
+    }
+
+    /// The bindings for whose answer from this carrier somebody waits, by the fence of the request.
+    pub fn asked_of(&self, carrier: &CarrierName) -> impl Iterator<Item = Binding> + '_ {
+        let asked = self.bindings.asked_of(carrier, 0);
+        asked.filter_map(|at| self.binding_at(at))
+    }
+
+    /// The bindings of which this carrier must be told, by the fence of the request, from this one on.
+    pub fn owed_to(&self, carrier: &CarrierName, fence: u64) -> impl Iterator<Item = Binding> + '_ {
+        let owed = self.bindings.owed_to(carrier, fence);
+        owed.filter_map(|at| self.binding_at(at))
+    }
+
+    /// How many these are.
+    pub fn owed_len(&self, carrier: &CarrierName) -> usize {
+        self.bindings.owed_len(carrier)
     }
 
     /// All bindings that have not been swept, by id.

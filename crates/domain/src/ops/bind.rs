@@ -1,7 +1,7 @@
 //! Making a binding.
 
 use crate::allocation::{Chosen, choose, take_explicit};
-use crate::binding::{Binding, EndCause, Owner, SubsId};
+use crate::binding::{Binding, EndCause, Owner, Phase, Provision, SubsId};
 use crate::chance::Chance;
 use crate::clock::Timestamp;
 use crate::command::BindRequest;
@@ -35,7 +35,7 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
     let proposed = Binding {
         b,
         owner: Some(Owner::of(pool)),
-        ..proposed(request, state.next_subs_id(now), a, now)
+        ..proposed(request, SubsId(on.next_id()), a, now)
     };
     if let Some(binding) = same_order(state, pool, request, &proposed, now) {
         return Ok((Vec::new(), Box::new(binding)));
@@ -48,7 +48,24 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
             choose(state, pool, &proposed, request.city.as_ref(), now, chance)?
         }
     };
-    let binding = Box::new(Binding { x, ..proposed });
+    let provision = match reserved(state, pool, request, proposed.subs_id) {
+        Ok(provision) => provision,
+        Err(refusal) => {
+            events.extend(
+                before
+                    .into_iter()
+                    .filter(|event| !events.contains(event))
+                    .collect::<Vec<_>>(),
+            );
+            let before = events;
+            return Err(Refused { refusal, before });
+        }
+    };
+    let binding = Box::new(Binding {
+        x,
+        provision,
+        ..proposed
+    });
     for event in before {
         if !events.contains(&event) {
             events.push(event);
@@ -56,6 +73,31 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
     }
     events.push(Event::Bound(binding.clone()));
     Ok((events, binding))
+}
+
+/// What the carrier of a pool is to know of a new binding, where there is one that must.
+fn reserved(
+    state: &State,
+    pool: &Pool,
+    request: &BindRequest,
+    subs_id: SubsId,
+) -> Result<Option<Box<Provision>>, Refusal> {
+    let carrier = pool.carrier.as_ref().and_then(|name| state.carrier(name));
+    let Some(carrier) = carrier.filter(|carrier| carrier.provisions()) else {
+        return Ok(None);
+    };
+    // After a restore the carrier may hold what is not known here.
+    let is_reconciled = carrier.reconciled_epoch >= state.epoch();
+    if !is_reconciled || request.carriers_down.contains(&carrier.name) {
+        return Err(Refusal::CarrierUnavailable);
+    }
+    Ok(Some(Box::new(Provision {
+        carrier: carrier.name.clone(),
+        phase: Phase::Reserved,
+        revision: 1,
+        fence: subs_id.0,
+        proposed: None,
+    })))
 }
 
 /// What is asked for, as a binding; without B, and without X where none is wanted.
@@ -74,6 +116,7 @@ fn proposed(request: &BindRequest, id: SubsId, a: PhoneNumber, now: Timestamp) -
         speech_recognition,
         ring_timeout_s,
         extras,
+        carriers_down: _,
     } = request;
     let x = x.unwrap_or(PhoneNumber::ERASED);
     Binding {
@@ -141,7 +184,14 @@ fn same_order(
         return None;
     }
     request.extras.out_order_id.as_deref()?;
-    let is_same = |binding: &Binding| !binding.is_over(now) && binding.same_terms(proposed);
+    // One that is asked for is waited for; one that is let go is none.
+    let is_leaving = |binding: &Binding| {
+        let provision = binding.provision.as_ref();
+        provision.is_some_and(|provision| matches!(provision.phase, Phase::Releasing { .. }))
+    };
+    let is_same = |binding: &Binding| {
+        !binding.is_over(now) && !is_leaving(binding) && binding.same_terms(proposed)
+    };
     match request.x {
         // Whoever has the same terms on this X holds the slots that are asked for.
         Some(x) => {

@@ -48,7 +48,7 @@ pub(super) fn delete_carrier(on: &Circumstances<'_>, asked: &DeleteCarrier) -> D
         .state
         .pools()
         .any(|pool| pool.carrier.as_ref() == Some(name));
-    if is_named {
+    if is_named || on.state.provisioned_len(name) > 0 {
         return Err(AdminRefusal::InUse { what: "carrier" }.into());
     }
     Ok((vec![Event::CarrierDeleted { name: name.clone() }], ()))

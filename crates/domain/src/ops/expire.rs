@@ -3,6 +3,7 @@
 
 use crate::binding::EndCause;
 use crate::command::{EVENTS_MAX, Work};
+use crate::ops::provisions::releasing;
 use crate::ops::{Circumstances, Decided};
 use crate::overdue::ended;
 
@@ -27,7 +28,10 @@ pub(super) fn expire_due(on: &Circumstances<'_>, asked: &ExpireDue) -> Decided<W
             .number(binding.x)
             .and_then(|number| number.class.pool)
             .and_then(|key| state.pool(&key));
-        if let Some(pool) = pool {
+        if let Some(provision) = binding.provision.as_deref() {
+            let (cause, at) = (EndCause::Expired, binding.expires_at);
+            events.push(releasing(on, &binding, provision, cause, at));
+        } else if let Some(pool) = pool {
             events.push(ended(pool, &binding, EndCause::Expired, binding.expires_at, now).0);
         }
     }

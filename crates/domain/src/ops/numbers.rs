@@ -86,7 +86,7 @@ pub(super) fn release(
         let pool = number.class.pool.and_then(|key| state.pool(&key));
         for binding in state.bindings_on(x) {
             match pool {
-                Some(pool) if binding.is_over(now) => {
+                Some(pool) if binding.is_over(now) && binding.provision.is_none() => {
                     let cause = EndCause::Expired;
                     let at = binding.expires_at;
                     events.push(overdue::ended(pool, &binding, cause, at, now).0);

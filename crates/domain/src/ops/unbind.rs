@@ -2,6 +2,7 @@
 
 use crate::binding::{EndCause, SubsId};
 use crate::number::PhoneNumber;
+use crate::ops::provisions::releasing;
 use crate::ops::{Circumstances, Decided, binding_in, pool_for};
 use crate::overdue::ended;
 use crate::pool::PoolRef;
@@ -27,6 +28,11 @@ pub(super) fn unbind(on: &Circumstances<'_>, asked: &Unbind) -> Decided<()> {
     if binding.is_over(now) {
         return Err(Refusal::BindingUnknown.into());
     }
-    let (event, _) = ended(pool, &binding, EndCause::Unbound, now, now);
+    let event = match binding.provision.as_deref() {
+        None => ended(pool, &binding, EndCause::Unbound, now, now).0,
+        // Nobody was told of it yet, or it has ended already.
+        Some(provision) if !provision.phase.routes() => return Err(Refusal::BindingUnknown.into()),
+        Some(provision) => releasing(on, &binding, provision, EndCause::Unbound, now),
+    };
     Ok((vec![event], ()))
 }

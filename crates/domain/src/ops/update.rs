@@ -1,9 +1,10 @@
 //! Changing a binding.
 
 use crate::allocation::live_conflict;
-use crate::binding::{Binding, EndCause, SubsId};
+use crate::binding::{Binding, EndCause, Phase, Provision, SubsId};
+use crate::carrier::CarrierName;
 use crate::clock::Timestamp;
-use crate::command::Update;
+use crate::command::{Update, Updated};
 use crate::event::Event;
 use crate::number::PhoneNumber;
 use crate::ops::{Circumstances, Decided, binding_in, differ, expiration, party, pool_for};
@@ -23,9 +24,11 @@ pub struct UpdateBinding {
     pub x: PhoneNumber,
     /// What to change, in order.
     pub updates: Vec<Update>,
+    /// Carriers that cannot be asked now: what one of them must know of is not changed.
+    pub carriers_down: Vec<CarrierName>,
 }
 
-pub(super) fn update(on: &Circumstances<'_>, asked: &UpdateBinding) -> Decided<()> {
+pub(super) fn update(on: &Circumstances<'_>, asked: &UpdateBinding) -> Decided<Updated> {
     let &Circumstances { state, now, .. } = on;
     let (subs_id, x) = (asked.subs_id, asked.x);
     let pool = pool_for(on, &asked.pool)?;
@@ -33,12 +36,24 @@ pub(super) fn update(on: &Circumstances<'_>, asked: &UpdateBinding) -> Decided<(
     if before.is_over(now) {
         return Err(Refusal::BindingOver.into());
     }
-    let mut after = before.clone();
+    if !before.routes() {
+        return Err(Refusal::BindingUnknown.into());
+    }
+    let provision = before.provision.as_deref();
+    if provision.is_some_and(|provision| provision.phase == Phase::Changing) {
+        // Another change is being asked for, and takes its place as a whole.
+        return Err(Refusal::UpdateConflict.into());
+    }
+    let present = Binding {
+        provision: None,
+        ..before.clone()
+    };
+    let mut after = present.clone();
     for update in &asked.updates {
         change(state, &mut after, update, now)?;
     }
-    if after == before {
-        return Ok((Vec::new(), ()));
+    if after == present {
+        return Ok((Vec::new(), Updated::AtOnce));
     }
     differ(after.a, after.b, Some(x))?;
     let at = state.inventory.find(x).ok_or(Refusal::BindingUnknown)?;
@@ -59,8 +74,54 @@ pub(super) fn update(on: &Circumstances<'_>, asked: &UpdateBinding) -> Decided<(
             }
         }
     }
-    events.push(Event::BindingChanged(Box::new(after)));
-    Ok((events, ()))
+    let to_ask = match before.provision.as_deref() {
+        Some(provision) if concerns_carrier(&before, &after) => {
+            Some(proposed(on, asked, provision, &after)?)
+        }
+        _ => None,
+    };
+    let Some(proposed) = to_ask else {
+        events.push(Event::BindingChanged(Box::new(after)));
+        return Ok((events, Updated::AtOnce));
+    };
+    let (revision, fence) = (proposed.revision, proposed.fence);
+    events.push(Event::ChangeProposed {
+        binding: Box::new(after),
+        revision,
+        fence,
+    });
+    let asked = Binding {
+        provision: Some(Box::new(proposed)),
+        ..before.clone()
+    };
+    Ok((events, Updated::Asked(Box::new(asked))))
+}
+
+/// What the carrier is asked for.
+fn proposed(
+    on: &Circumstances<'_>,
+    asked: &UpdateBinding,
+    provision: &Provision,
+    after: &Binding,
+) -> Result<Provision, Refusal> {
+    // It is to be told something first that it could not be told yet.
+    let is_settled = provision.phase == Phase::Confirmed;
+    if !is_settled || asked.carriers_down.contains(&provision.carrier) {
+        return Err(Refusal::CarrierUnavailable);
+    }
+    Ok(Provision {
+        phase: Phase::Changing,
+        revision: provision.revision.saturating_add(1),
+        fence: on.next_id(),
+        proposed: Some(Box::new(after.clone())),
+        ..provision.clone()
+    })
+}
+
+/// Whether a carrier must know of the difference.
+fn concerns_carrier(before: &Binding, after: &Binding) -> bool {
+    let known = |of: &Binding| (of.a, of.b, of.expires_at);
+    known(before) != known(after)
 }
 
 fn change(

@@ -1,6 +1,6 @@
 //! What a carrier is told, and what it may answer; how both are written is the business of each kind.
 
-use crate::binding::SubsId;
+use crate::binding::{Binding, Phase, SubsId};
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::PoolKey;
@@ -69,6 +69,8 @@ pub enum Answer {
     Refused,
     /// A newer fence of this X is known there, and nothing has changed.
     Stale,
+    /// There is no connection, so it was not sent.
+    NotSent,
     /// No answer, or one that says no more than that there is trouble: whether it was carried out is not known.
     Unavailable,
     /// An answer that says nothing known.
@@ -82,6 +84,7 @@ impl Answer {
             Self::Done => "done",
             Self::Refused => "refused",
             Self::Stale => "stale",
+            Self::NotSent => "not_sent",
             Self::Unavailable => "unavailable",
             Self::Unclear => "unclear",
         }
@@ -99,4 +102,33 @@ pub struct HeldThere {
     pub revision: u32,
     /// The fence of that request.
     pub fence: u64,
+}
+
+impl Request {
+    /// What the carrier of a binding is to be told now; nothing where none must be told, or it holds what it should.
+    pub fn of(binding: &Binding) -> Option<Self> {
+        let provision = binding.provision.as_deref()?;
+        let terms = |of: &Binding| {
+            Some(Terms {
+                pool: binding.owner.as_ref()?.pool.clone(),
+                product: of.product,
+                a: of.a,
+                b: of.b,
+                expires_at: of.expires_at,
+            })
+        };
+        let operation = match provision.phase {
+            Phase::Confirmed => return None,
+            Phase::Reserved | Phase::Renewing => Operation::Bind(terms(binding)?),
+            Phase::Changing => Operation::Update(terms(provision.proposed.as_deref()?)?),
+            Phase::Releasing { .. } => Operation::Unbind,
+        };
+        Some(Self {
+            subs_id: binding.subs_id,
+            revision: provision.revision,
+            fence: provision.fence,
+            x: binding.x,
+            operation,
+        })
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Clock, Row, RowKey, State};
 use crate::account::{AccessKeyId, Account};
-use crate::binding::{Binding, SubsId};
+use crate::binding::{Binding, Phase, Provision, SubsId};
 use crate::carrier::Carrier;
 use crate::clock::Timestamp;
 use crate::command_id::Remembered;
@@ -122,15 +122,47 @@ impl State {
                 self.change_number(*x, undo, |n| n.cooling_until = Timestamp(0));
             }
             Event::Bound(binding) => {
-                let id = binding.subs_id.0.max(self.clock.last_subs_id);
-                let clock = Clock {
-                    last_subs_id: id,
-                    ..self.clock
-                };
-                self.set(Row::Clock(clock), undo);
+                self.note_id(binding.subs_id.0, undo);
                 self.set(Row::from(Binding::clone(binding)), undo);
             }
-            Event::BindingChanged(binding) => self.set(Row::from(Binding::clone(binding)), undo),
+            Event::BindingChanged(binding) => {
+                // How far a carrier knows of it is told by events of its own.
+                let provision = self.provision(binding.subs_id).cloned().map(Box::new);
+                let binding = Binding {
+                    provision,
+                    ..Binding::clone(binding)
+                };
+                self.set(Row::from(binding), undo);
+            }
+            Event::ChangeProposed {
+                binding: proposed,
+                revision,
+                fence,
+            } => self.change_provision(proposed.subs_id, *fence, undo, |provision| {
+                provision.phase = Phase::Changing;
+                provision.revision = *revision;
+                provision.proposed = Some(proposed.clone());
+            }),
+            Event::ProvisionChanged {
+                subs_id,
+                phase,
+                revision,
+                fence,
+                ..
+            } => self.change_provision(*subs_id, *fence, undo, |provision| {
+                provision.phase = *phase;
+                provision.revision = *revision;
+                if *phase == Phase::Confirmed {
+                    provision.proposed = None;
+                }
+            }),
+            Event::CarrierReconciled { name, epoch } => {
+                if let Some(mut carrier) = self.carrier(name).cloned() {
+                    carrier.reconciled_epoch = *epoch;
+                    self.set(Row::from(carrier), undo);
+                }
+            }
+            Event::OrphanReleasing { fence, .. } => self.note_id(*fence, undo),
             Event::Ended {
                 subs_id,
                 x,
@@ -174,6 +206,33 @@ impl State {
     fn forget(&mut self, erased: &ErasedParts, undo: &mut Undo) {
         if let Some(mut binding) = self.binding(SubsId(erased.of)) {
             erased.parts.iter().for_each(|&part| binding.erase(part));
+            self.set(Row::from(binding), undo);
+        }
+    }
+
+    /// Notes that ids have been given up to this one.
+    fn note_id(&mut self, id: u64, undo: &mut Undo) {
+        let clock = Clock {
+            last_subs_id: id.max(self.clock.last_subs_id),
+            ..self.clock
+        };
+        self.set(Row::Clock(clock), undo);
+    }
+
+    fn change_provision(
+        &mut self,
+        subs_id: SubsId,
+        fence: u64,
+        undo: &mut Undo,
+        change: impl FnOnce(&mut Provision),
+    ) {
+        self.note_id(fence, undo);
+        let Some(mut binding) = self.binding(subs_id) else {
+            return;
+        };
+        if let Some(provision) = &mut binding.provision {
+            provision.fence = fence;
+            change(provision);
             self.set(Row::from(binding), undo);
         }
     }
@@ -309,12 +368,12 @@ impl State {
             if partition_before == partition_now {
                 continue;
             }
-            let expires_at = self.bindings.expires_at(binding);
+            let ends_at = self.bindings.ends_at(binding);
             if let Some(before) = partition_before {
-                self.inventory.expiring.remove(before, expires_at, binding);
+                self.inventory.expiring.remove(before, ends_at, binding);
             }
             if let Some(now) = partition_now {
-                self.inventory.expiring.insert(now, expires_at, binding);
+                self.inventory.expiring.insert(now, ends_at, binding);
             }
         }
         old
@@ -325,7 +384,6 @@ impl State {
         let Some(x) = self.inventory.find(binding.x) else {
             return;
         };
-        let expires_at = binding.expires_at;
         let holds_anyone = binding.slots().any(|slot| slot == Slot::Anyone);
         let Some(class) = self.inventory.class_id(x) else {
             return;
@@ -336,7 +394,7 @@ impl State {
         let at = self.bindings.insert(binding, x, class, head);
         if let Some(account) = self.pool_at(x).map(|pool| pool.account.clone()) {
             let of_account = self.bindings_by_account.entry(account).or_default();
-            of_account.insert(DueAt::new(expires_at, at));
+            of_account.insert(DueAt::new(self.bindings.leaves_quota_at(at), at));
         }
         self.inventory.set_bindings(x, at, count + 1);
         if holds_anyone {
@@ -344,7 +402,8 @@ impl State {
             self.bindings.set_holder_of_anyone(digits, Some(at));
         }
         if let Some(partition) = self.inventory.partition_of(x) {
-            self.inventory.expiring.insert(partition, expires_at, at);
+            let ends_at = self.bindings.ends_at(at);
+            self.inventory.expiring.insert(partition, ends_at, at);
         }
     }
 
@@ -354,10 +413,12 @@ impl State {
         let x = self.bindings.x(at)?;
         let head = self.inventory.first_binding(x);
         let count = self.inventory.bindings_count(x);
+        let (ends_at, leaves_quota_at) =
+            (self.bindings.ends_at(at), self.bindings.leaves_quota_at(at));
         if let Some(owner) = &binding.owner
             && let Some(of_account) = self.bindings_by_account.get_mut(&owner.account)
         {
-            of_account.remove(&DueAt::new(binding.expires_at, at));
+            of_account.remove(&DueAt::new(leaves_quota_at, at));
             if of_account.is_empty() {
                 self.bindings_by_account.remove(&owner.account);
             }
@@ -370,9 +431,7 @@ impl State {
         self.inventory
             .set_bindings(x, head, count.saturating_sub(1));
         if let Some(partition) = self.inventory.partition_of(x) {
-            self.inventory
-                .expiring
-                .remove(partition, binding.expires_at, at);
+            self.inventory.expiring.remove(partition, ends_at, at);
         }
         Some(binding)
     }

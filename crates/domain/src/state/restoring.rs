@@ -67,7 +67,6 @@ impl Restoring {
             inventory,
             ..
         } = &mut self.state;
-        let expires_at = binding.expires_at;
         let holds_anyone = binding.slots().any(|slot| slot == Slot::Anyone);
         let (head, count) = (inventory.first_binding(x), inventory.bindings_count(x));
         let Some(class) = inventory.class_id(x) else {
@@ -83,7 +82,7 @@ impl Restoring {
             if self.ends.len() <= partition {
                 self.ends.resize_with(partition + 1, Vec::new);
             }
-            self.ends[partition].push((expires_at, at));
+            self.ends[partition].push((bindings.ends_at(at), at));
         }
     }
 
@@ -98,7 +97,10 @@ impl Restoring {
             let x = ends.first().and_then(|&(_, at)| state.bindings.x(at));
             if let Some(pool) = x.and_then(|x| state.pool_at(x)) {
                 let of_account = by_account.entry(pool.account.clone()).or_default();
-                of_account.extend_from_slice(&ends);
+                let leaves = ends
+                    .iter()
+                    .map(|&(_, at)| (state.bindings.leaves_quota_at(at), at));
+                of_account.extend(leaves);
             }
             state.inventory.expiring.fill(partition as u32, ends);
         }

@@ -10,7 +10,7 @@ use super::{Clock, State};
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, SubsId};
 use crate::carrier::{Carrier, CarrierName};
-use crate::command_id::{CommandId, Remembered};
+use crate::command_id::{Answered, CommandId, Remembered};
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
@@ -96,13 +96,9 @@ impl Row {
             Row::Pool(pool) => pool.oldest_reader(),
             Row::Import { .. } => 2,
             // A program that knows but half of an id would let it come again.
-            Row::Command(..) => 4,
-            Row::Clock(_)
-            | Row::Emergency(_)
-            | Row::User(_)
-            | Row::Key(_)
-            | Row::Number(_)
-            | Row::Binding(_) => 1,
+            Row::Command(_, remembered) => remembered.answered.map_or(4, Answered::oldest_reader),
+            Row::Clock(_) | Row::Emergency(_) | Row::User(_) | Row::Key(_) | Row::Number(_) => 1,
+            Row::Binding(binding) => binding.oldest_reader(),
         }
     }
 }

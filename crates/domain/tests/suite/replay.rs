@@ -71,6 +71,7 @@ fn command(world: &World, made: &[Binding], act: &Act) -> Option<Command> {
         Act::Move(n, a) => {
             let binding = chosen(*n)?;
             Command::Update(UpdateBinding {
+                carriers_down: Vec::new(),
                 pool: pool_of(binding),
                 subs_id: binding.subs_id,
                 x: binding.x,

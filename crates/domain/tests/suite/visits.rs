@@ -389,6 +389,7 @@ fn changed(key: &str, product: Product, change: impl FnOnce(&mut Pool)) -> SetPo
 
 fn update(updates: Vec<Update>) -> UpdateBinding {
     UpdateBinding {
+        carriers_down: Vec::new(),
         pool: pool_ref(POOL),
         subs_id: id(2),
         x: x(0, 2),

@@ -42,6 +42,8 @@ impl Touched {
             | Event::NumberThawed { .. }
             | Event::Bound(_)
             | Event::BindingChanged(_)
+            | Event::ChangeProposed { .. }
+            | Event::ProvisionChanged { .. }
             | Event::Ended { .. } => event.x().into_iter().for_each(|x| self.note(x)),
             // What every request and every route reads.
             Event::AccountSet(_)
@@ -54,12 +56,14 @@ impl Touched {
             | Event::TrunkDeleted { .. }
             | Event::CarrierSet(_)
             | Event::CarrierDeleted { .. }
+            | Event::CarrierReconciled { .. }
             | Event::EmergencyNumbersSet { .. } => self.lists = true,
             // What no read by X or by list shows.
             Event::CommandAnswered { .. }
             | Event::CommandsForgotten { .. }
             | Event::Revealed { .. }
             | Event::Noted(_)
+            | Event::OrphanReleasing { .. }
             | Event::PersonErased { .. }
             | Event::ImportAdvanced { .. }
             | Event::ImportEnded { .. }

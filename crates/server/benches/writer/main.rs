@@ -292,6 +292,7 @@ impl Caller for OfLedger {
     async fn update(&mut self, nonce: u64, binding: &Self::Binding) -> Outcome<()> {
         let (subs_id, x) = *binding;
         let command = Command::Update(UpdateBinding {
+            carriers_down: Vec::new(),
             pool: pool_ref(POOL),
             subs_id,
             x,

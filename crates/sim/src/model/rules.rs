@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use maskline_domain::account::Effect;
+use maskline_domain::command::Updated;
 use maskline_domain::ops::{
     BeginEpoch, ExpireDue, ForgetCommands, Lock, ThawDue, Unbind, Unlock, UpdateBinding,
 };
@@ -35,6 +36,8 @@ pub enum ExpectedOutcome {
     Refused(Refusal),
     /// Yes, and exactly these facts.
     Done(Vec<Event>),
+    /// A binding is changed so, by exactly these facts.
+    Updated(Vec<Event>, Updated),
     /// A new binding like this one, on one of these numbers.
     Bound {
         /// All of it but X and id.
@@ -94,6 +97,9 @@ impl Model {
         let before = self.commands.get(&given.id);
         let before = before.filter(|before| before.attempt == Some(given.attempt));
         match (before.and_then(|before| before.answered), command) {
+            (Some(Answered::Done), Command::Update(_)) => {
+                ExpectedOutcome::Updated(Vec::new(), Updated::AtOnce)
+            }
             (Some(Answered::Done), _) => ExpectedOutcome::Done(Vec::new()),
             (Some(Answered::Bound { subs_id, x }), Command::Bind(request)) => {
                 let (a, term) = (request.a.number(), now..request.expires_at);
@@ -135,6 +141,7 @@ impl Model {
                 subs_id,
                 x,
                 updates,
+                ..
             }) => {
                 let before = self.named(by, pool, *subs_id, *x)?;
                 self.rule_update(before, updates, now)
@@ -481,7 +488,7 @@ impl Model {
             }
         }
         if after == *before {
-            return Ok(ExpectedOutcome::Done(Vec::new()));
+            return Ok(ExpectedOutcome::Updated(Vec::new(), Updated::AtOnce));
         }
         let parties: Vec<PhoneNumber> = std::iter::once(after.a).chain(after.b).collect();
         if parties.contains(&after.x) || after.b == Some(after.a) {
@@ -494,9 +501,8 @@ impl Model {
         {
             return Err(Refusal::UpdateConflict);
         }
-        Ok(ExpectedOutcome::Done(vec![Event::BindingChanged(
-            Box::new(after),
-        )]))
+        let changed = vec![Event::BindingChanged(Box::new(after))];
+        Ok(ExpectedOutcome::Updated(changed, Updated::AtOnce))
     }
 
     fn rule_lock(

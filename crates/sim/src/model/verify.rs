@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use maskline_domain::binding::{Phase, Provision};
 use maskline_domain::ops::{ExpireDue, ReleaseNumbers, ThawDue, UpdateBinding};
 use maskline_domain::{
     Actor, Answered, Binding, Command, EndCause, Envelope, Event, Number, Outcome, PhoneNumber,
@@ -151,7 +152,8 @@ impl Model {
                     format!("something was ended while the clocks disagreed: {}", told())
                 })?;
                 self.apply(event)?;
-            } else if let ExpectedOutcome::Done(_) = verdict.expected {
+            } else if let ExpectedOutcome::Done(_) | ExpectedOutcome::Updated(..) = verdict.expected
+            {
                 // Facts of its own may stand between tidying ones.
                 own.push_back(event);
                 self.apply(event)?;
@@ -195,6 +197,14 @@ impl Model {
                 })?;
                 own.clear();
                 Ok(Outcome::Done)
+            }
+            ExpectedOutcome::Updated(expected, updated) => {
+                let same = own.iter().copied().eq(expected.iter());
+                hold(same, Law::RightAnswer, || {
+                    format!("not what was asked, which is {expected:?}")
+                })?;
+                own.clear();
+                Ok(Outcome::Updated(updated))
             }
             ExpectedOutcome::Bound { binding, allowed } => {
                 let Some(event @ Event::Bound(made)) = own.pop_front() else {
@@ -425,7 +435,48 @@ impl Model {
                 self.bindings.insert(binding.subs_id, (**binding).clone());
             }
             Event::BindingChanged(binding) => {
-                self.bindings.insert(binding.subs_id, (**binding).clone());
+                let before = self.bindings.get(&binding.subs_id);
+                let binding = Binding {
+                    provision: before.and_then(|before| before.provision.clone()),
+                    ..(**binding).clone()
+                };
+                self.bindings.insert(binding.subs_id, binding);
+            }
+            Event::ChangeProposed {
+                binding,
+                revision,
+                fence,
+            } => {
+                self.last_subs_id = self.last_subs_id.max(*fence);
+                self.change_provision(binding.subs_id, |provision| {
+                    provision.phase = Phase::Changing;
+                    (provision.revision, provision.fence) = (*revision, *fence);
+                    provision.proposed = Some(binding.clone());
+                });
+            }
+            Event::ProvisionChanged {
+                subs_id,
+                phase,
+                revision,
+                fence,
+                ..
+            } => {
+                self.last_subs_id = self.last_subs_id.max(*fence);
+                self.change_provision(*subs_id, |provision| {
+                    provision.phase = *phase;
+                    (provision.revision, provision.fence) = (*revision, *fence);
+                    if *phase == Phase::Confirmed {
+                        provision.proposed = None;
+                    }
+                });
+            }
+            Event::CarrierReconciled { name, epoch } => {
+                if let Some(carrier) = self.carriers.get_mut(name) {
+                    carrier.reconciled_epoch = *epoch;
+                }
+            }
+            Event::OrphanReleasing { fence, .. } => {
+                self.last_subs_id = self.last_subs_id.max(*fence);
             }
             Event::Ended {
                 subs_id,
@@ -459,6 +510,13 @@ impl Model {
         Ok(())
     }
 
+    fn change_provision(&mut self, subs_id: SubsId, change: impl FnOnce(&mut Provision)) {
+        let binding = self.bindings.get_mut(&subs_id);
+        if let Some(provision) = binding.and_then(|binding| binding.provision.as_mut()) {
+            change(provision);
+        }
+    }
+
     fn change_number(&mut self, x: PhoneNumber, change: impl FnOnce(&mut Number)) {
         if let Some(number) = self.numbers.get_mut(&x) {
             change(number);
@@ -478,7 +536,7 @@ impl ExpectedOutcome {
     fn events(&self) -> usize {
         match self {
             ExpectedOutcome::Refused(_) | ExpectedOutcome::Existing(_) => 0,
-            ExpectedOutcome::Done(events) => events.len(),
+            ExpectedOutcome::Done(events) | ExpectedOutcome::Updated(events, _) => events.len(),
             ExpectedOutcome::Bound { .. } | ExpectedOutcome::NewEpoch => 1,
             ExpectedOutcome::Expired(work) | ExpectedOutcome::Thawed(work) => work.count as usize,
             ExpectedOutcome::Forgotten(_, last) => usize::from(last.is_some()),
@@ -490,6 +548,7 @@ impl ExpectedOutcome {
         match self {
             ExpectedOutcome::Refused(refusal) => Err(SubmitError::Refused(refusal.clone())),
             ExpectedOutcome::Existing(binding) => Ok(Outcome::Bound(binding.clone())),
+            ExpectedOutcome::Updated(_, updated) => Ok(Outcome::Updated(updated.clone())),
             ExpectedOutcome::Expired(work)
             | ExpectedOutcome::Thawed(work)
             | ExpectedOutcome::Forgotten(work, _) => Ok(Outcome::Worked(*work)),

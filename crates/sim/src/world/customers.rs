@@ -264,6 +264,7 @@ impl World {
         let count = self.chance.one_of([1, 1, 1, 2, 3]);
         let updates = (0..count).map(|_| self.one_update(x)).collect();
         let command = Command::Update(UpdateBinding {
+            carriers_down: Vec::new(),
             pool: pool_ref,
             subs_id,
             x,

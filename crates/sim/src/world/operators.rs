@@ -103,6 +103,7 @@ impl World {
         let command = match (self.chance.below(5), beside) {
             (0, _) => Command::Unbind(Unbind { pool, subs_id, x }),
             (1 | 2, Some(other)) => Command::Update(UpdateBinding {
+                carriers_down: Vec::new(),
                 pool,
                 subs_id: other,
                 x,
@@ -113,6 +114,7 @@ impl World {
                 }],
             }),
             (1, None) => Command::Update(UpdateBinding {
+                carriers_down: Vec::new(),
                 pool,
                 subs_id,
                 x,

@@ -10,6 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use maskline_domain::binding::Phase;
 use maskline_domain::{
     AccountId, Actor, Binding, EndCause, Event, Owner, Part, PhoneNumber, PoolKey, SubsId,
     Timestamp,
@@ -105,6 +106,17 @@ impl Change {
                 at: *at,
                 owner: owner.clone(),
             },
+            // No call goes by it from then on; that its carrier lets it go changes nothing of that.
+            Event::ProvisionChanged {
+                subs_id,
+                phase: Phase::Releasing { cause, at },
+                ..
+            } => HistoryChange::Ended {
+                subs_id: *subs_id,
+                cause: *cause,
+                at: *at,
+                owner: None,
+            },
             _ => return None,
         };
         Some(Self {
@@ -183,7 +195,7 @@ pub struct Ended {
     pub at: Timestamp,
     /// Who ended it.
     pub by: String,
-    /// How: `unbound` or `expired`.
+    /// How: `unbound`, `expired` or `not_provisioned`.
     pub cause: String,
 }
 
@@ -318,7 +330,9 @@ async fn write_changed(
 async fn write_ended(conn: &mut Connection, ended: &[End<'_>]) -> Result<(), Error> {
     let update = sql(
         "UPDATE binding_history SET seq = new.column2, event = new.column3, \
-         ended_at = new.column4, ended_by = new.column5, end_cause = new.column6, \
+         ended_at = COALESCE(binding_history.ended_at, new.column4), \
+         ended_by = COALESCE(binding_history.ended_by, new.column5), \
+         end_cause = COALESCE(binding_history.end_cause, new.column6), \
          pool = COALESCE(binding_history.pool, new.column7), \
          account = COALESCE(binding_history.account, new.column8) FROM ",
     )
@@ -377,6 +391,7 @@ fn facts(binding: &Binding) -> Option<String> {
     (!binding.is_erased()).then(|| {
         let bare = Binding {
             owner: None,
+            provision: None,
             ..binding.clone()
         };
         serde_json::to_string(&bare).expect("plain values always serialise")
@@ -394,6 +409,7 @@ fn cause_name(cause: EndCause) -> &'static str {
     match cause {
         EndCause::Unbound => "unbound",
         EndCause::Expired => "expired",
+        EndCause::NotProvisioned => "not_provisioned",
     }
 }
 

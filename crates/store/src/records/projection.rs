@@ -52,7 +52,12 @@ impl Projection {
                 match event {
                     // Every signed command leaves one; it says nothing to people.
                     Event::CommandAnswered { .. } | Event::CommandsForgotten { .. } => {}
-                    Event::Bound(_) | Event::BindingChanged(_) | Event::Ended { .. } => {
+                    // Nothing has changed yet, and it may never.
+                    Event::ChangeProposed { .. } => {}
+                    Event::Bound(_)
+                    | Event::BindingChanged(_)
+                    | Event::ProvisionChanged { .. }
+                    | Event::Ended { .. } => {
                         self.history
                             .extend(history::Change::new(place, &entry.by, event));
                     }

@@ -88,6 +88,7 @@ fn command(machine: &Machine, step: &Step) -> Option<Envelope> {
     let update = |which, update| {
         let (subs_id, x) = chosen(which)?;
         Some(operator(UpdateBinding {
+            carriers_down: Vec::new(),
             pool: pool_ref(POOL),
             subs_id,
             x,

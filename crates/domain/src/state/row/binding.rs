@@ -26,10 +26,18 @@ impl BindingRow {
         self.0.x
     }
 
+    /// The oldest reader that overlooks nothing in it.
+    pub(super) fn oldest_reader(&self) -> u32 {
+        match self.0.provision {
+            Some(_) => 5,
+            None => 1,
+        }
+    }
+
     /// The values that every binding has.
     const ALWAYS: usize = 6;
     /// Those that it may have.
-    const SOMETIMES: usize = 10;
+    const SOMETIMES: usize = 11;
 
     /// How many of its values must be written: those behind are as usual.
     fn told(&self) -> usize {
@@ -45,6 +53,7 @@ impl BindingRow {
             extras.dtmf_config.is_some(),
             extras.speech_model.is_some(),
             extras.extend.is_some(),
+            self.0.provision.is_some(),
         ];
         let last = unusual.iter().rposition(|&unusual| unusual);
         Self::ALWAYS + last.map_or(0, |last| last + 1)
@@ -76,6 +85,7 @@ impl BindingRow {
         binding.extras.dtmf_config = values.next_element()?.flatten();
         binding.extras.speech_model = values.next_element()?.flatten();
         binding.extras.extend = values.next_element()?.flatten();
+        binding.provision = values.next_element()?.flatten();
         rest_of(values)?;
         Ok(Self(binding))
     }
@@ -99,6 +109,7 @@ impl Serialize for BindingRow {
             ring_timeout_s,
             extras,
             owner: _,
+            provision,
         } = &self.0;
         let Extras {
             out_id,
@@ -138,6 +149,7 @@ impl Serialize for BindingRow {
             dtmf_config,
             speech_model,
             extend,
+            provision,
         );
         debug_assert_eq!(told, 0, "every value that is told was written");
         values.end()

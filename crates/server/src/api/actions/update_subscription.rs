@@ -27,13 +27,14 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     let x = fields::known_number(context.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
     let subs_id = fields::subs_id(context.parameters)?;
     let update = UpdateBinding {
+        carriers_down: Vec::new(),
         pool,
         subs_id,
         x,
         updates,
     };
     match context.submit(update).await {
-        Ok(()) => Ok(Object::new()),
+        Ok(_) => Ok(Object::new()),
         Err(failure) if failure == BusinessCode::SubsNotExist.into() => {
             Err(expired(context, subs_id, x).await?.unwrap_or(failure))
         }

@@ -139,6 +139,7 @@ async fn make_what_tells_of(dir: &Path, person: PhoneNumber, others: [PhoneNumbe
     };
     records.close_call(unbound).await.expect("closed");
     let handed_on = UpdateBinding {
+        carriers_down: Vec::new(),
         pool: pool_ref(maskline_fixtures::domain::POOL),
         subs_id: bindings[1].subs_id,
         x: bindings[1].x,

@@ -1,0 +1,229 @@
+//! What comes of asking carriers: bindings that they hold, refuse, or must be told of again.
+
+use crate::binding::{Binding, EndCause, Phase, Provision, SubsId};
+use crate::carrier::CarrierName;
+use crate::clock::Timestamp;
+use crate::command::{EVENTS_MAX, Fence, Work};
+use crate::event::Event;
+use crate::number::PhoneNumber;
+use crate::ops::{Circumstances, Decided};
+use crate::overdue::ended;
+use crate::refusal::{AdminRefusal, Refusal};
+
+/// Settle a request to a carrier. Of all that is said of one request only what is decided first counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettleProvision {
+    /// The binding.
+    pub subs_id: SubsId,
+    /// The fence of the request; an older one than the binding has is settled already.
+    pub fence: u64,
+    /// What came of it.
+    pub settlement: Settlement,
+}
+
+/// What came of a request to a carrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// The carrier has done it.
+    Done,
+    /// It has not, and never will.
+    NotDone,
+    /// It is given up: the carrier may have done it, or may do it yet.
+    Unsure,
+    /// The carrier knows a newer fence of this X, so it needs a newer one.
+    Stale,
+}
+
+/// Give up all requests for whose answers somebody waited: after a start, nobody does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbandonAsked {
+    /// Those to this carrier.
+    pub carrier: CarrierName,
+    /// No more than so many.
+    pub at_most: u32,
+}
+
+/// Have a carrier told once more of a binding that it has lost. Nothing is done unless it still is as when it was
+/// compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenewProvision {
+    /// The binding.
+    pub subs_id: SubsId,
+    /// The fence that it had then.
+    pub fence: u64,
+}
+
+/// Have a carrier let go what it holds though it is none of ours; the outcome has the fence of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseOrphan {
+    /// The carrier.
+    pub carrier: CarrierName,
+    /// What it calls the binding.
+    pub subs_id: SubsId,
+    /// The X.
+    pub x: PhoneNumber,
+}
+
+/// Write down that all that a carrier holds was compared with what is bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteReconciled {
+    /// The carrier.
+    pub carrier: CarrierName,
+    /// In which epoch it began.
+    pub epoch: u32,
+}
+
+pub(super) fn settle(on: &Circumstances<'_>, asked: &SettleProvision) -> Decided<()> {
+    let binding = on.state.binding(asked.subs_id);
+    let binding = binding.ok_or(Refusal::BindingUnknown)?;
+    let provision = binding.provision.as_deref();
+    let provision = provision.filter(|provision| provision.fence == asked.fence);
+    let provision = provision.ok_or(Refusal::BindingUnknown)?;
+    let events = match (provision.phase, asked.settlement) {
+        // Nobody asked.
+        (Phase::Confirmed, _) => return Err(Refusal::BindingUnknown.into()),
+
+        (Phase::Reserved, Settlement::Done) => vec![confirmed(&binding, provision)],
+        (Phase::Reserved, Settlement::NotDone) => {
+            gone(on, &binding, EndCause::NotProvisioned, on.now)
+        }
+        (Phase::Reserved, Settlement::Unsure | Settlement::Stale) => {
+            vec![releasing(
+                on,
+                &binding,
+                provision,
+                EndCause::NotProvisioned,
+                on.now,
+            )]
+        }
+
+        (Phase::Changing, Settlement::Done) => {
+            let proposed = provision.proposed.clone();
+            let changed = proposed.map(Event::BindingChanged);
+            let confirmed = confirmed(&binding, provision);
+            changed.into_iter().chain([confirmed]).collect()
+        }
+        (Phase::Changing, Settlement::NotDone) => vec![confirmed(&binding, provision)],
+        (Phase::Changing, Settlement::Unsure | Settlement::Stale) => {
+            vec![moved(on, &binding, provision, Phase::Renewing)]
+        }
+
+        (Phase::Renewing, Settlement::Done) => vec![confirmed(&binding, provision)],
+        (Phase::Releasing { cause, at }, Settlement::Done) => gone(on, &binding, cause, at),
+        // It must be done, so it is asked again, with a fence that is not too old.
+        (phase @ (Phase::Renewing | Phase::Releasing { .. }), Settlement::Stale) => {
+            vec![moved(on, &binding, provision, phase)]
+        }
+        (Phase::Renewing | Phase::Releasing { .. }, Settlement::NotDone | Settlement::Unsure) => {
+            Vec::new()
+        }
+    };
+    Ok((events, ()))
+}
+
+pub(super) fn abandon(on: &Circumstances<'_>, asked: &AbandonAsked) -> Decided<Work> {
+    let at_most = (asked.at_most as usize).min(EVENTS_MAX);
+    let mut waiting = on.state.asked_of(&asked.carrier);
+    let mut events = Vec::new();
+    for binding in waiting.by_ref().take(at_most) {
+        let Some(provision) = binding.provision.as_deref() else {
+            continue;
+        };
+        events.push(match provision.phase {
+            Phase::Changing => moved(on, &binding, provision, Phase::Renewing),
+            _ => releasing(on, &binding, provision, EndCause::NotProvisioned, on.now),
+        });
+    }
+    let work = Work {
+        count: events.len() as u32,
+        more: waiting.next().is_some(),
+    };
+    Ok((events, work))
+}
+
+pub(super) fn renew(on: &Circumstances<'_>, asked: &RenewProvision) -> Decided<()> {
+    let binding = on.state.binding(asked.subs_id);
+    let binding = binding.ok_or(Refusal::BindingUnknown)?;
+    let events = match binding.provision.as_deref() {
+        Some(provision)
+            if (provision.phase, provision.fence) == (Phase::Confirmed, asked.fence) =>
+        {
+            vec![moved(on, &binding, provision, Phase::Renewing)]
+        }
+        _ => Vec::new(),
+    };
+    Ok((events, ()))
+}
+
+pub(super) fn release_orphan(on: &Circumstances<'_>, asked: &ReleaseOrphan) -> Decided<Fence> {
+    let state = on.state;
+    if state.carrier(&asked.carrier).is_none() {
+        return Err(AdminRefusal::NotFound { what: "carrier" }.into());
+    }
+    let is_ours = (state.provision(asked.subs_id))
+        .is_some_and(|provision| provision.carrier == asked.carrier);
+    if is_ours {
+        return Err(AdminRefusal::InUse { what: "binding" }.into());
+    }
+    let fence = on.next_id();
+    let event = Event::OrphanReleasing {
+        carrier: asked.carrier.clone(),
+        subs_id: asked.subs_id,
+        x: asked.x,
+        fence,
+    };
+    Ok((vec![event], Fence(fence)))
+}
+
+pub(super) fn note_reconciled(on: &Circumstances<'_>, asked: &NoteReconciled) -> Decided<()> {
+    let carrier = on.state.carrier(&asked.carrier);
+    let carrier = carrier.ok_or(AdminRefusal::NotFound { what: "carrier" })?;
+    if asked.epoch <= carrier.reconciled_epoch {
+        return Ok((Vec::new(), ()));
+    }
+    let event = Event::CarrierReconciled {
+        name: asked.carrier.clone(),
+        epoch: asked.epoch,
+    };
+    Ok((vec![event], ()))
+}
+
+/// The carrier holds what is confirmed now.
+fn confirmed(binding: &Binding, provision: &Provision) -> Event {
+    Event::ProvisionChanged {
+        subs_id: binding.subs_id,
+        x: binding.x,
+        phase: Phase::Confirmed,
+        revision: provision.revision,
+        fence: provision.fence,
+    }
+}
+
+/// The carrier must be told something, in a further request.
+fn moved(on: &Circumstances<'_>, binding: &Binding, provision: &Provision, phase: Phase) -> Event {
+    Event::ProvisionChanged {
+        subs_id: binding.subs_id,
+        x: binding.x,
+        phase,
+        revision: provision.revision.saturating_add(1),
+        fence: on.next_id(),
+    }
+}
+
+/// No call goes by the binding any more, and the carrier must be told so.
+pub(super) fn releasing(
+    on: &Circumstances<'_>,
+    binding: &Binding,
+    provision: &Provision,
+    cause: EndCause,
+    at: Timestamp,
+) -> Event {
+    moved(on, binding, provision, Phase::Releasing { cause, at })
+}
+
+/// The carrier does not hold it, and nothing of it is left.
+fn gone(on: &Circumstances<'_>, binding: &Binding, cause: EndCause, at: Timestamp) -> Vec<Event> {
+    let pool = on.state.pool_of(binding.x);
+    let ended = pool.map(|pool| ended(pool, binding, cause, at, on.now).0);
+    ended.into_iter().collect()
+}

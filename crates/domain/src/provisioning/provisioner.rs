@@ -1,0 +1,492 @@
+//! What one carrier is asked, in which order, and for how long.
+//!
+//! A machine without clock and socket: whoever drives it sends what it says, tells it what came back, and settles what
+//! it has settled. Requests about one X go one at a time and in the order of their fences, so that none makes another
+//! one stale that is still worth something. Those for which a customer waits go before those that are owed, and have a
+//! deadline; the others are told until they are done.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::breaker::{Breaker, BreakerState};
+use super::request::{Answer, Request};
+use crate::binding::SubsId;
+use crate::carrier::Carrier;
+use crate::clock::Timestamp;
+use crate::number::PhoneNumber;
+use crate::ops::Settlement;
+
+/// The most requests at once for which somebody waits.
+pub const ASKED_MAX: usize = 4_096;
+/// The most requests at once that are owed. What is more is told later.
+pub const OWED_MAX: usize = 4_096;
+/// After how many tries an owed request makes room for others, until it is told again.
+const TRIES_MAX: u32 = 8;
+/// How long a request for which somebody waits rests after the first try, doubling with each, in milliseconds.
+const ASKED_REST_MS: i64 = 100;
+/// The same of one that is owed.
+const OWED_REST_MS: i64 = 1_000;
+/// The longest rest, in milliseconds.
+const REST_MAX_MS: i64 = 60_000;
+
+/// The settings of a carrier that matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How many requests it may have at once.
+    pub concurrency: usize,
+    /// After how many failures in a row it is left alone.
+    pub breaker_failures: u32,
+    /// For how long, in milliseconds.
+    pub breaker_open_ms: i64,
+}
+
+impl Settings {
+    /// Those of a carrier.
+    pub fn of(carrier: &Carrier) -> Self {
+        Self {
+            concurrency: usize::from(carrier.concurrency),
+            breaker_failures: u32::from(carrier.breaker_failures),
+            breaker_open_ms: i64::from(carrier.breaker_open_ms),
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send it; what comes of it is told by [`Provisioner::answered`], once.
+    Send(Request),
+    /// Settle it.
+    Settle(Settled),
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The binding.
+    pub subs_id: SubsId,
+    /// The fence of the request.
+    pub fence: u64,
+    /// What is known of it at the carrier.
+    pub settlement: Settlement,
+    /// Why: the last answer.
+    pub answer: Answer,
+}
+
+/// A request was not taken: the carrier is left alone, or has too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotTaken;
+
+#[derive(Debug)]
+struct Item {
+    request: Request,
+    /// When nobody waits any more; none of one that is owed.
+    deadline: Option<Timestamp>,
+    place: Place,
+    tries: u32,
+    /// Whether the carrier may have carried it out without saying so.
+    is_unsure: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the line of its X.
+    InLine,
+    /// Sent.
+    UnderWay,
+    /// Resting until then.
+    Resting(Timestamp),
+}
+
+/// The requests about one X that could be sent.
+#[derive(Debug, Default)]
+struct OfX {
+    is_busy: bool,
+    /// By fence, and whether somebody waits for it.
+    line: BTreeMap<u64, bool>,
+    /// Where it stands among the others: whether nobody waits for any of them, and the fence of the first.
+    listed: Option<(bool, u64)>,
+}
+
+/// The requests to one carrier.
+#[derive(Debug)]
+pub struct Provisioner {
+    concurrency: usize,
+    breaker: Breaker,
+    /// By fence.
+    items: BTreeMap<u64, Item>,
+    asked: usize,
+    by_x: BTreeMap<PhoneNumber, OfX>,
+    /// The X numbers about which something can be sent, those first for which somebody waits.
+    ready: BTreeSet<(bool, u64, PhoneNumber)>,
+    /// When to look at an item again.
+    times: BTreeSet<(Timestamp, u64)>,
+    /// The fences of requests that are under way, also of those for which nobody waits any more.
+    under_way: BTreeSet<u64>,
+    outputs: VecDeque<Output>,
+}
+
+impl Provisioner {
+    /// One that asks nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            concurrency: settings.concurrency,
+            breaker: Breaker::new(settings.breaker_failures, settings.breaker_open_ms),
+            items: BTreeMap::new(),
+            asked: 0,
+            by_x: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            times: BTreeSet::new(),
+            under_way: BTreeSet::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Other settings from now on.
+    pub fn set(&mut self, settings: Settings) {
+        self.concurrency = settings.concurrency;
+        self.breaker
+            .set(settings.breaker_failures, settings.breaker_open_ms);
+        self.send();
+    }
+
+    /// Whether a request for which somebody would wait is not taken now.
+    pub fn is_down(&self, now: Timestamp) -> bool {
+        let is_open = match self.breaker.state() {
+            BreakerState::Closed { .. } => false,
+            BreakerState::Open { until } => until > now,
+            // What is owed tries it first: a request that may or may not be carried out keeps its X from others.
+            BreakerState::HalfOpen { probing } => probing || self.owed_len() > 0,
+        };
+        is_open || self.asked >= ASKED_MAX
+    }
+
+    /// Whether the carrier is asked at all.
+    pub fn breaker(&self) -> BreakerState {
+        self.breaker.state()
+    }
+
+    /// How many requests there are for which somebody waits.
+    pub fn asked_len(&self) -> usize {
+        self.asked
+    }
+
+    /// How many owed ones there are here.
+    pub fn owed_len(&self) -> usize {
+        self.items.len() - self.asked
+    }
+
+    /// How many are under way.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Asks the carrier, and settles it at the latest at the deadline.
+    ///
+    /// # Errors
+    /// It is not taken, and the carrier will not learn of it.
+    pub fn ask(
+        &mut self,
+        request: Request,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), NotTaken> {
+        self.advance(now);
+        if self.is_down(now) || self.is_known(request.fence) {
+            return Err(NotTaken);
+        }
+        self.asked += 1;
+        self.times.insert((deadline, request.fence));
+        self.put_in_line(Item {
+            request,
+            deadline: Some(deadline),
+            place: Place::InLine,
+            tries: 0,
+            is_unsure: false,
+        });
+        self.send();
+        Ok(())
+    }
+
+    /// Tells the carrier, until that is done. What is known already changes nothing.
+    ///
+    /// # Errors
+    /// There is no room; it is to be told again later.
+    pub fn tell(&mut self, request: Request, now: Timestamp) -> Result<(), NotTaken> {
+        if self.is_known(request.fence) {
+            return Ok(());
+        }
+        if self.owed_len() >= OWED_MAX {
+            return Err(NotTaken);
+        }
+        self.put_in_line(Item {
+            request,
+            deadline: None,
+            place: Place::InLine,
+            tries: 0,
+            is_unsure: false,
+        });
+        self.advance(now);
+        Ok(())
+    }
+
+    /// What came of a request that was sent.
+    pub fn answered(&mut self, fence: u64, answer: Answer, now: Timestamp) {
+        if !self.under_way.remove(&fence) {
+            return;
+        }
+        self.breaker.answered(answer, now);
+        if let Some(item) = self.items.get_mut(&fence) {
+            item.is_unsure |= matches!(answer, Answer::Unavailable | Answer::Unclear);
+            let x = item.request.x;
+            let next = match item.deadline {
+                Some(deadline) => after_asked(item, answer, deadline, now),
+                None => after_owed(item, answer, now),
+            };
+            match next {
+                Next::Settle(settlement) => self.settle(fence, settlement, answer),
+                Next::Forget => self.forget(fence),
+                Next::Rest(until) => {
+                    item.place = Place::Resting(until);
+                    self.times.insert((until, fence));
+                }
+            }
+            self.free(x);
+        }
+        self.fail_fast();
+        self.advance(now);
+    }
+
+    /// Time has come to `now`.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.breaker.advance(now);
+        self.wake_a_probe();
+        while let Some(&(at, fence)) = self.times.first()
+            && at <= now
+        {
+            self.times.pop_first();
+            let Some(item) = self.items.get_mut(&fence) else {
+                continue;
+            };
+            if item.deadline.is_some_and(|deadline| deadline <= now) {
+                self.give_up(fence);
+            } else if item.place == Place::Resting(at)
+                && let Some(mut item) = self.items.remove(&fence)
+            {
+                item.place = Place::InLine;
+                self.put_in_line(item);
+            }
+        }
+        self.send();
+    }
+
+    /// When time matters next.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        let times = self.times.first().map(|&(at, _)| at);
+        let opens = self.breaker.opens_until();
+        times.into_iter().chain(opens).min()
+    }
+
+    /// What is to be done, in order; none when it waits.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn is_known(&self, fence: u64) -> bool {
+        self.items.contains_key(&fence) || self.under_way.contains(&fence)
+    }
+
+    /// Sends as much as may be under way.
+    fn send(&mut self) {
+        while self.under_way.len() < self.concurrency && self.breaker.lets_through() {
+            let is_tried = matches!(self.breaker.state(), BreakerState::HalfOpen { .. });
+            let owed = is_tried.then(|| self.ready.last().filter(|(is_owed, ..)| *is_owed));
+            let Some(&(_, fence, x)) = owed.flatten().or_else(|| self.ready.first()) else {
+                return;
+            };
+            let Some(item) = self.items.get_mut(&fence) else {
+                return;
+            };
+            item.place = Place::UnderWay;
+            item.tries += 1;
+            let request = item.request.clone();
+            if let Some(of_x) = self.by_x.get_mut(&x) {
+                of_x.line.remove(&fence);
+                of_x.is_busy = true;
+            }
+            self.list(x);
+            self.under_way.insert(fence);
+            self.breaker.sent();
+            self.outputs.push_back(Output::Send(request));
+        }
+    }
+
+    /// What is owed and rests need not wait any longer once the carrier may be tried.
+    fn wake_a_probe(&mut self) {
+        let is_idle = matches!(
+            self.breaker.state(),
+            BreakerState::HalfOpen { probing: false }
+        );
+        if !is_idle || !self.ready.is_empty() {
+            return;
+        }
+        let resting = self.times.iter().find_map(|&(at, fence)| {
+            let item = self.items.get(&fence)?;
+            (item.deadline.is_none() && item.place == Place::Resting(at)).then_some((at, fence))
+        });
+        if let Some((at, fence)) = resting
+            && let Some(mut item) = self.items.remove(&fence)
+        {
+            self.times.remove(&(at, fence));
+            item.place = Place::InLine;
+            self.put_in_line(item);
+        }
+    }
+
+    /// A carrier that is left alone keeps nobody waiting.
+    fn fail_fast(&mut self) {
+        if !matches!(self.breaker.state(), BreakerState::Open { .. }) || self.asked == 0 {
+            return;
+        }
+        let waiting = self
+            .items
+            .iter()
+            .filter(|(_, item)| item.deadline.is_some() && item.place != Place::UnderWay);
+        let waiting: Vec<u64> = waiting.map(|(&fence, _)| fence).collect();
+        waiting.into_iter().for_each(|fence| self.give_up(fence));
+    }
+
+    /// Nobody waits for it any more.
+    fn give_up(&mut self, fence: u64) {
+        let Some(item) = self.items.get(&fence) else {
+            return;
+        };
+        let x = item.request.x;
+        let is_under_way = item.place == Place::UnderWay;
+        let settlement = match item.is_unsure || is_under_way {
+            true => Settlement::Unsure,
+            // It never reached the carrier.
+            false => Settlement::NotDone,
+        };
+        self.settle(fence, settlement, Answer::Unavailable);
+        if is_under_way {
+            self.free(x);
+        }
+    }
+
+    fn settle(&mut self, fence: u64, settlement: Settlement, answer: Answer) {
+        let Some(item) = self.items.get(&fence) else {
+            return;
+        };
+        self.outputs.push_back(Output::Settle(Settled {
+            subs_id: item.request.subs_id,
+            fence,
+            settlement,
+            answer,
+        }));
+        self.forget(fence);
+    }
+
+    fn forget(&mut self, fence: u64) {
+        let Some(item) = self.items.remove(&fence) else {
+            return;
+        };
+        if let Some(deadline) = item.deadline {
+            self.asked -= 1;
+            self.times.remove(&(deadline, fence));
+        }
+        match item.place {
+            Place::Resting(until) => {
+                self.times.remove(&(until, fence));
+            }
+            Place::InLine => {
+                if let Some(of_x) = self.by_x.get_mut(&item.request.x) {
+                    of_x.line.remove(&fence);
+                }
+                self.list(item.request.x);
+            }
+            Place::UnderWay => {}
+        }
+    }
+
+    fn put_in_line(&mut self, item: Item) {
+        let (fence, x) = (item.request.fence, item.request.x);
+        let of_x = self.by_x.entry(x).or_default();
+        of_x.line.insert(fence, item.deadline.is_some());
+        self.items.insert(fence, item);
+        self.list(x);
+    }
+
+    /// Nothing about X is under way any more that counts.
+    fn free(&mut self, x: PhoneNumber) {
+        if let Some(of_x) = self.by_x.get_mut(&x) {
+            of_x.is_busy = false;
+        }
+        self.list(x);
+    }
+
+    /// Puts X to its place among those about which something can be sent.
+    fn list(&mut self, x: PhoneNumber) {
+        let Some(of_x) = self.by_x.get_mut(&x) else {
+            return;
+        };
+        if let Some((is_owed, fence)) = of_x.listed.take() {
+            self.ready.remove(&(is_owed, fence, x));
+        }
+        let first = of_x.line.keys().next().copied();
+        match first.filter(|_| !of_x.is_busy) {
+            Some(fence) => {
+                let is_owed = !of_x.line.values().any(|&is_asked| is_asked);
+                of_x.listed = Some((is_owed, fence));
+                self.ready.insert((is_owed, fence, x));
+            }
+            None if of_x.line.is_empty() && !of_x.is_busy => {
+                self.by_x.remove(&x);
+            }
+            None => {}
+        }
+    }
+}
+
+/// What becomes of a request after an answer.
+enum Next {
+    Settle(Settlement),
+    Rest(Timestamp),
+    Forget,
+}
+
+fn rest(first_ms: i64, tries: u32) -> i64 {
+    let doubled = 1_i64 << tries.saturating_sub(1).min(16);
+    first_ms.saturating_mul(doubled).min(REST_MAX_MS)
+}
+
+fn after_asked(item: &Item, answer: Answer, deadline: Timestamp, now: Timestamp) -> Next {
+    // What is not done now may have been done by a try before that was not answered.
+    let not_done = match item.is_unsure {
+        true => Settlement::Unsure,
+        false => Settlement::NotDone,
+    };
+    match answer {
+        Answer::Done => Next::Settle(Settlement::Done),
+        Answer::Refused | Answer::Stale => Next::Settle(not_done),
+        Answer::Unclear => Next::Settle(Settlement::Unsure),
+        Answer::Unavailable | Answer::NotSent => {
+            let until = now.plus_millis(rest(ASKED_REST_MS, item.tries));
+            match until < deadline {
+                true => Next::Rest(until),
+                false => Next::Settle(not_done),
+            }
+        }
+    }
+}
+
+fn after_owed(item: &Item, answer: Answer, now: Timestamp) -> Next {
+    match answer {
+        Answer::Done => Next::Settle(Settlement::Done),
+        Answer::Stale => Next::Settle(Settlement::Stale),
+        _ if item.tries >= TRIES_MAX => Next::Forget,
+        _ => Next::Rest(now.plus_millis(rest(OWED_REST_MS, item.tries))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::provisioning::Operation;
+
+fn request(fence: u64, x: u64) -> Request {
+    Request {
+        subs_id: SubsId(fence),
+        revision: 1,
+        fence,
+        x: PhoneNumber::parse(&(17_000_000_000 + x).to_string()).expect("digits"),
+        operation: Operation::Unbind,
+    }
+}
+
+fn provisioner(concurrency: usize) -> Provisioner {
+    Provisioner::new(Settings {
+        concurrency,
+        breaker_failures: 3,
+        breaker_open_ms: 1_000,
+    })
+}
+
+fn outputs(of: &mut Provisioner) -> Vec<Output> {
+    std::iter::from_fn(|| of.poll()).collect()
+}
+
+fn sent(outputs: &[Output]) -> Vec<u64> {
+    let fence = |output: &Output| match output {
+        Output::Send(request) => Some(request.fence),
+        Output::Settle(_) => None,
+    };
+    outputs.iter().filter_map(fence).collect()
+}
+
+fn settled(outputs: &[Output]) -> Vec<(u64, Settlement, Answer)> {
+    let fence = |output: &Output| match output {
+        Output::Send(_) => None,
+        Output::Settle(settled) => Some((settled.fence, settled.settlement, settled.answer)),
+    };
+    outputs.iter().filter_map(fence).collect()
+}
+
+/// What one answer, or the deadline, makes of a request for which somebody waits.
+#[test]
+fn what_was_asked_is_settled_by_what_is_known_of_it() {
+    use Answer::{Done, NotSent, Refused, Stale, Unavailable, Unclear};
+    let rows: [(&[Answer], Settlement, Answer); 12] = [
+        (&[Done], Settlement::Done, Done),
+        (&[Refused], Settlement::NotDone, Refused),
+        (&[Stale], Settlement::NotDone, Stale),
+        (&[Unclear], Settlement::Unsure, Unclear),
+        (&[Unavailable, Done], Settlement::Done, Done),
+        (&[Unavailable, Refused], Settlement::Unsure, Refused),
+        (&[NotSent, Refused], Settlement::NotDone, Refused),
+        (&[NotSent, Unavailable, Stale], Settlement::Unsure, Stale),
+        (&[NotSent, Done], Settlement::Done, Done),
+        (&[NotSent], Settlement::NotDone, Unavailable),
+        (&[Unavailable], Settlement::Unsure, Unavailable),
+        (&[], Settlement::Unsure, Unavailable),
+    ];
+    for (answers, settlement, answer) in rows {
+        let mut asked = provisioner(1);
+        let mut now = Timestamp(0);
+        asked
+            .ask(request(7, 0), Timestamp(2_500), now)
+            .expect("room");
+        for &answer in answers {
+            while sent(&outputs(&mut asked)).is_empty() {
+                now = asked.next_at().expect("it waits for a time");
+                asked.advance(now);
+            }
+            asked.answered(7, answer, now);
+        }
+        let mut seen = settled(&outputs(&mut asked));
+        if seen.is_empty() {
+            asked.advance(Timestamp(2_500));
+            seen = settled(&outputs(&mut asked));
+        }
+        assert_eq!(seen, [(7, settlement, answer)], "{answers:?}");
+        assert_eq!(asked.asked_len(), 0, "{answers:?}");
+    }
+}
+
+#[test]
+fn what_is_owed_is_told_until_it_is_done() {
+    let mut owed = provisioner(1);
+    let mut now = Timestamp(0);
+    owed.tell(request(7, 0), now).expect("room");
+    for answer in [Answer::Refused, Answer::Unclear, Answer::Unavailable] {
+        assert_eq!(sent(&outputs(&mut owed)), [7]);
+        owed.answered(7, answer, now);
+        assert_eq!(outputs(&mut owed), []);
+        now = owed.next_at().expect("it rests");
+        owed.advance(now);
+    }
+    assert_eq!(now, Timestamp(7_000), "1, 2 and 4 seconds");
+    assert_eq!(sent(&outputs(&mut owed)), [7]);
+    owed.answered(7, Answer::Stale, now);
+    let stale = (7, Settlement::Stale, Answer::Stale);
+    assert_eq!(settled(&outputs(&mut owed)), [stale]);
+}
+
+#[test]
+fn requests_about_one_x_go_in_the_order_of_their_fences() {
+    let mut asked = provisioner(8);
+    let (now, deadline) = (Timestamp(0), Timestamp(1_000));
+    for (fence, x) in [(3, 1), (5, 1), (4, 1), (6, 2)] {
+        asked.ask(request(fence, x), deadline, now).expect("room");
+    }
+    assert_eq!(sent(&outputs(&mut asked)), [3, 6]);
+    asked.answered(3, Answer::Done, now);
+    assert_eq!(sent(&outputs(&mut asked)), [4]);
+    // Its deadline frees X; the late answer changes nothing.
+    asked.advance(deadline);
+    asked.answered(4, Answer::Done, deadline);
+    let seen = outputs(&mut asked);
+    let given_up = |fence, settlement| (fence, settlement, Answer::Unavailable);
+    assert_eq!(
+        settled(&seen),
+        [
+            (3, Settlement::Done, Answer::Done),
+            given_up(4, Settlement::Unsure),
+            given_up(5, Settlement::NotDone),
+            given_up(6, Settlement::Unsure)
+        ][1..]
+    );
+    assert_eq!(asked.under_way(), 1, "6 was never answered");
+}
+
+#[test]
+fn a_carrier_that_does_not_answer_keeps_nobody_waiting() {
+    let mut asked = provisioner(2);
+    let (now, deadline) = (Timestamp(0), Timestamp(10_000));
+    for fence in 1..=6 {
+        asked
+            .ask(request(fence, fence), deadline, now)
+            .expect("room");
+    }
+    asked.tell(request(9, 9), now).expect("room");
+    let mut answered = 0;
+    while !asked.is_down(now) {
+        for fence in sent(&outputs(&mut asked)) {
+            asked.answered(fence, Answer::Unavailable, now);
+            answered += 1;
+        }
+    }
+    assert!((3..=4).contains(&answered), "{answered}");
+    let waits = asked.ask(request(10, 10), deadline, now);
+    assert_eq!(waits, Err(NotTaken));
+    let mut seen = settled(&outputs(&mut asked));
+    for fence in asked.under_way.clone() {
+        asked.answered(fence, Answer::Unavailable, now);
+    }
+    seen.extend(settled(&outputs(&mut asked)));
+    assert_eq!(asked.asked_len(), 0, "{seen:?}");
+    // What is owed tries it, and nobody waits meanwhile.
+    let until = asked.next_at().expect("it opens again");
+    asked.advance(until);
+    assert_eq!(sent(&outputs(&mut asked)), [9]);
+    assert!(asked.is_down(until));
+    asked.answered(9, Answer::Done, until);
+    assert!(!asked.is_down(until));
+}
+
+proptest! {
+    /// Whatever comes: never two about one X, never more than may be, each settled once, and by its deadline.
+    #[test]
+    fn each_request_is_settled_once(
+        steps in prop::collection::vec((0..10_u8, 0..4_u64, 0..6_u8), 1..200),
+        concurrency in 1..4_usize,
+    ) {
+        use Answer::{Done, NotSent, Refused, Stale, Unavailable, Unclear};
+        let mut machine = provisioner(concurrency);
+        let mut now = Timestamp(0);
+        let mut fence = 0;
+        let mut under_way: BTreeMap<u64, PhoneNumber> = BTreeMap::new();
+        let mut open: BTreeMap<u64, Option<Timestamp>> = BTreeMap::new();
+        let mut late = 0;
+        for (step, pick, answer) in steps {
+            match step {
+                0..3 => {
+                    fence += 1;
+                    let deadline = now.plus_millis(500);
+                    if machine.ask(request(fence, pick), deadline, now).is_ok() {
+                        open.insert(fence, Some(deadline));
+                    }
+                }
+                3 => {
+                    fence += 1;
+                    if machine.tell(request(fence, pick), now).is_ok() {
+                        open.insert(fence, None);
+                    }
+                }
+                4..8 => {
+                    let chosen = under_way.keys().copied().nth(pick as usize);
+                    if let Some(chosen) = chosen {
+                        under_way.remove(&chosen);
+                        let answers = [Done, Refused, Stale, Unclear, Unavailable, NotSent];
+                        machine.answered(chosen, answers[answer as usize], now);
+                    }
+                }
+                _ => {
+                    now = now.plus_millis(i64::from(answer) * 100);
+                    machine.advance(now);
+                }
+            }
+            for output in outputs(&mut machine) {
+                match output {
+                    Output::Send(request) => {
+                        let is_open = |fence: &u64| open.contains_key(fence);
+                        let mut same_x = under_way.iter().filter(|(_, x)| **x == request.x);
+                        prop_assert!(!same_x.any(|(fence, _)| is_open(fence)), "two about one X");
+                        prop_assert!(is_open(&request.fence), "settled and sent");
+                        under_way.insert(request.fence, request.x);
+                    }
+                    Output::Settle(settled) => {
+                        prop_assert!(open.remove(&settled.fence).is_some(), "settled twice");
+                    }
+                }
+            }
+            prop_assert!(under_way.len() <= concurrency);
+            prop_assert_eq!(machine.under_way(), under_way.len());
+            late = open.values().flatten().filter(|deadline| **deadline < now).count();
+            prop_assert_eq!(late, 0, "nobody waits beyond the deadline");
+        }
+        prop_assert_eq!(late, 0);
+    }
+}
