@@ -248,6 +248,8 @@ def handler(adapter, secret):
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
+            # That this answer belongs to this request. Only then the connection is used for another one.
+            self.send_header("webhook-id", self.headers.get("webhook-id", ""))
             self.end_headers()
             self.wfile.write(body)
 

@@ -177,6 +177,8 @@ class Answer:
     status: int
     body: bytes
     outcome: str
+    # Of which request it says that it is the answer, or None.
+    name: str = None
 
     @property
     def data(self):
@@ -208,7 +210,8 @@ class Client:
             link.request(method, path or self.path, text, {name: one for name, one in named.items() if one is not None})
             got = link.getresponse()
             read = got.read()
-            return Answer(got.status, read, outcome(got.status, read, request.get("op") == "query"))
+            meant = outcome(got.status, read, request.get("op") == "query")
+            return Answer(got.status, read, meant, got.headers.get("webhook-id"))
         finally:
             link.close()
 

@@ -171,11 +171,11 @@ class Simulator:
         # The same for the same seed, in whichever order requests come.
         chance = random.Random(f"{self.seed}/{name}/{self.tries[name]}")
         if request["op"] == "query":
-            return await self._answer(request, chance, writer)
+            return await self._answer(name, request, chance, writer)
         await self._check_turn(request["x"], reader)
         self.under_way.setdefault(request["x"], []).append(reader)
         try:
-            return await self._answer(request, chance, writer)
+            return await self._answer(name, request, chance, writer)
         finally:
             self.under_way[request["x"]].remove(reader)
             if not self.under_way[request["x"]]:
@@ -196,13 +196,13 @@ class Simulator:
         if self.bodies.setdefault(name, digest) != digest:
             raise protocol.Wrong("a retry differs from what it repeats")
 
-    async def _answer(self, request, chance, writer):
+    async def _answer(self, name, request, chance, writer):
         """Lets happen what is to go wrong, and answers. Whether the connection goes on."""
         faults = self.faults
-        happens = {name: chance.random() < getattr(faults, name) for name in SHARES}
+        happens = {fault: chance.random() < getattr(faults, fault) for fault in SHARES}
         done_before = chance.random() < 0.5
-        for name in SHARES:
-            self.counts[f"fault {name}"] += happens[name]
+        for fault in SHARES:
+            self.counts[f"fault {fault}"] += happens[fault]
         if happens["delay"]:
             await asyncio.sleep(chance.uniform(0, faults.delay_s))
         if happens["error"] or happens["close"] or happens["nonsense"]:
@@ -222,7 +222,8 @@ class Simulator:
         wait_s = faults.slow_s + (chance.uniform(0, faults.late_s) if happens["late"] else 0)
         if wait_s:
             await asyncio.sleep(wait_s)
-        sent = answer_bytes(status, json.dumps(answer).encode())
+        # Without this the connection would not be used again.
+        sent = answer_bytes(status, json.dumps(answer).encode(), f"webhook-id: {name}\r\n")
         if happens["twice"] and done_before:
             sent += sent
         await send(writer, sent)
@@ -254,6 +255,7 @@ class Simulator:
 
     def violation(self, text):
         self.counts["violations"] += 1
+        self.journal.write(time.monotonic_ns(), "violation", text=text)
         if len(self.violations) < VIOLATIONS_MAX:
             self.violations.append(text)
 

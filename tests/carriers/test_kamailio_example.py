@@ -155,6 +155,8 @@ def test_a_bound_x_is_answered_and_an_unbound_one_is_not(scene):
 
 
 def test_it_keeps_every_rule_of_the_protocol(scene):
+    # So that connections are kept.
+    assert scene.carrier.send(protocol.bind(X, fence=scene.next_fence())).name == f"{scene.fence}-1"
     code, told = scene.adapter.check(Y)
     assert code == 0 and not adapters.failed_rules(told), told
 

@@ -143,6 +143,10 @@ def test_requests_against_the_protocol_are_told_and_not_carried_out(carrier):
     assert client.send(B10).outcome == "ok"
     assert client.send({**B10, "a": "13800000002"}).outcome == "unknown"
     assert any("differs" in one for one in carrier.seen()[1])
+    # Those are remembered over its deaths, too.
+    carrier.restart()
+    assert carrier.seen()[1] == []
+    assert sum(entry["did"] == "violation" for entry in carrier.history()) == len(WRONG) + 2
 
 
 @pytest.mark.parametrize(
