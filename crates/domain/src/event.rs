@@ -148,6 +148,9 @@ pub enum Event {
         revision: u32,
         /// Its fence.
         fence: u64,
+        /// The fence of the request by which the carrier holds what is confirmed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        held: Option<u64>,
     },
     /// What a carrier holds was compared with what is bound.
     CarrierReconciled {

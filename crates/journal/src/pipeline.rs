@@ -26,6 +26,7 @@ mod touch;
 
 use std::collections::VecDeque;
 
+use maskline_domain::binding::Phase;
 use maskline_domain::{
     Actor, EndCause, Envelope, Event, Outcome, Refusal, State, Timestamp, Undo, command, decide,
 };
@@ -616,13 +617,15 @@ impl<C> Pipeline<C> {
 }
 
 fn ends_by_time(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Ended {
-            cause: EndCause::Expired,
+    let cause = match event {
+        Event::Ended { cause, .. }
+        | Event::ProvisionChanged {
+            phase: Phase::Releasing { cause, .. },
             ..
-        }
-    )
+        } => *cause,
+        _ => return false,
+    };
+    cause == EndCause::Expired
 }
 
 fn first_word(seed: &Seed) -> u64 {

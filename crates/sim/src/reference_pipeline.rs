@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use maskline_domain::binding::Phase;
 use maskline_domain::ops::{ForgetCommands, UpdateBinding};
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
@@ -419,13 +420,15 @@ impl ReferencePipeline {
 }
 
 fn ends_by_time(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Ended {
-            cause: EndCause::Expired,
+    let cause = match event {
+        Event::Ended { cause, .. }
+        | Event::ProvisionChanged {
+            phase: Phase::Releasing { cause, .. },
             ..
-        }
-    )
+        } => *cause,
+        _ => return false,
+    };
+    cause == EndCause::Expired
 }
 
 fn change_pools(state: &mut State, change: impl Fn(&mut maskline_domain::Pool)) {

@@ -28,6 +28,9 @@ pub struct Provision {
     pub revision: u32,
     /// The fence of that request.
     pub fence: u64,
+    /// The fence of the request by which the carrier holds what is confirmed; none while it holds nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<u64>,
     /// The binding as the carrier was asked to hold it, and may hold it, in place of what is confirmed. Its own
     /// provision is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

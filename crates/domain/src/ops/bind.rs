@@ -96,6 +96,7 @@ fn reserved(
         phase: Phase::Reserved,
         revision: 1,
         fence: subs_id.0,
+        held: None,
         proposed: None,
     })))
 }

@@ -33,6 +33,14 @@ pub(super) fn set_carrier(on: &Circumstances<'_>, SetCarrier(wanted): &SetCarrie
         reconciled_epoch,
         ..Carrier::clone(wanted)
     };
+    let is_other = before.is_some_and(|before| before.kind != after.kind);
+    if is_other && on.state.provisioned_len(&after.name) > 0 {
+        return Err(AdminRefusal::Fixed {
+            what: "carrier",
+            why: "it holds bindings, which it must be told of by the protocol that it has",
+        }
+        .into());
+    }
     if before == Some(&after) {
         return Ok((Vec::new(), ()));
     }

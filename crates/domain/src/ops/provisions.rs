@@ -83,7 +83,9 @@ pub(super) fn settle(on: &Circumstances<'_>, asked: &SettleProvision) -> Decided
         // Nobody asked.
         (Phase::Confirmed, _) => return Err(Refusal::BindingUnknown.into()),
 
-        (Phase::Reserved, Settlement::Done) => vec![confirmed(&binding, provision)],
+        (Phase::Reserved, Settlement::Done) => {
+            vec![confirmed(&binding, provision, Some(provision.fence))]
+        }
         (Phase::Reserved, Settlement::NotDone) => {
             gone(on, &binding, EndCause::NotProvisioned, on.now)
         }
@@ -100,15 +102,19 @@ pub(super) fn settle(on: &Circumstances<'_>, asked: &SettleProvision) -> Decided
         (Phase::Changing, Settlement::Done) => {
             let proposed = provision.proposed.clone();
             let changed = proposed.map(Event::BindingChanged);
-            let confirmed = confirmed(&binding, provision);
+            let confirmed = confirmed(&binding, provision, Some(provision.fence));
             changed.into_iter().chain([confirmed]).collect()
         }
-        (Phase::Changing, Settlement::NotDone) => vec![confirmed(&binding, provision)],
+        (Phase::Changing, Settlement::NotDone) => {
+            vec![confirmed(&binding, provision, provision.held)]
+        }
         (Phase::Changing, Settlement::Unsure | Settlement::Stale) => {
             vec![moved(on, &binding, provision, Phase::Renewing)]
         }
 
-        (Phase::Renewing, Settlement::Done) => vec![confirmed(&binding, provision)],
+        (Phase::Renewing, Settlement::Done) => {
+            vec![confirmed(&binding, provision, Some(provision.fence))]
+        }
         (Phase::Releasing { cause, at }, Settlement::Done) => gone(on, &binding, cause, at),
         // It must be done, so it is asked again, with a fence that is not too old.
         (phase @ (Phase::Renewing | Phase::Releasing { .. }), Settlement::Stale) => {
@@ -188,14 +194,15 @@ pub(super) fn note_reconciled(on: &Circumstances<'_>, asked: &NoteReconciled) ->
     Ok((vec![event], ()))
 }
 
-/// The carrier holds what is confirmed now.
-fn confirmed(binding: &Binding, provision: &Provision) -> Event {
+/// The carrier holds what is confirmed now, by the request with this fence.
+fn confirmed(binding: &Binding, provision: &Provision, held: Option<u64>) -> Event {
     Event::ProvisionChanged {
         subs_id: binding.subs_id,
         x: binding.x,
         phase: Phase::Confirmed,
         revision: provision.revision,
         fence: provision.fence,
+        held,
     }
 }
 
@@ -207,6 +214,7 @@ fn moved(on: &Circumstances<'_>, binding: &Binding, provision: &Provision, phase
         phase,
         revision: provision.revision.saturating_add(1),
         fence: on.next_id(),
+        held: provision.held,
     }
 }
 

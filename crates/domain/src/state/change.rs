@@ -148,10 +148,12 @@ impl State {
                 phase,
                 revision,
                 fence,
+                held,
                 ..
             } => self.change_provision(*subs_id, *fence, undo, |provision| {
                 provision.phase = *phase;
                 provision.revision = *revision;
+                provision.held = *held;
                 if *phase == Phase::Confirmed {
                     provision.proposed = None;
                 }

@@ -459,12 +459,14 @@ impl Model {
                 phase,
                 revision,
                 fence,
+                held,
                 ..
             } => {
                 self.last_subs_id = self.last_subs_id.max(*fence);
                 self.change_provision(*subs_id, |provision| {
                     provision.phase = *phase;
                     (provision.revision, provision.fence) = (*revision, *fence);
+                    provision.held = *held;
                     if *phase == Phase::Confirmed {
                         provision.proposed = None;
                     }
