@@ -33,7 +33,7 @@ mod trunk_failover;
 
 pub use action::{Action, AnnounceBy, ProgressMedia};
 pub use ending::{Ending, Reason};
-pub use forecast::{Forecast, Question, forecast, predict};
+pub use forecast::{Forecast, Prediction, Question, forecast, predict};
 pub use input::{CallerMedia, Input, MediaAccess, MediaFault};
 pub use milestone::{
     Milestone, OWED_BODY_BYTES_MAX, OWED_KEY_BYTES_MAX, OWED_KIND_BYTES_MAX, Owed, OwedError,

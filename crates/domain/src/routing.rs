@@ -14,6 +14,7 @@ use crate::pool::PoolKey;
 use crate::product::{Caller, Destination, Role, Slot};
 use crate::state::State;
 use crate::tone::Scene;
+use crate::trunk::Outbound;
 
 /// The question who is reached: somebody dials an X number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,17 @@ pub struct Connection {
     pub caller_role: Role,
     /// Ring time in seconds.
     pub ring_timeout_s: u16,
+}
+
+impl Connection {
+    /// What trunks are told apart by: the X that is shown, of a pool of this carrier, and who is called.
+    pub fn outbound<'a>(&'a self, carrier: Option<&'a CarrierName>) -> Outbound<'a> {
+        Outbound {
+            pool: &self.pool,
+            carrier,
+            callee: self.callee,
+        }
+    }
 }
 
 /// Why a call is not connected, before any second leg is tried.

@@ -1,11 +1,12 @@
 //! Trunks: the SIP connections to carriers, as the state knows them.
 //!
-//! Here is what can be said of one; `check` refuses what cannot be meant, `choice` says which
-//! trunks a call may try and in which order, `form` how numbers look on a trunk's wire, `peer` how the place
-//! of a peer is written, and `weights` draws by weight.
+//! Here is what can be said of one; `check` refuses what cannot be meant, `fit` says whether a call may leave by
+//! a trunk, `choice` which of those it tries and in which order, `form` how numbers look on a trunk's wire, `peer`
+//! how the place of a peer is written, and `weights` draws by weight.
 
 mod check;
 mod choice;
+mod fit;
 mod form;
 mod peer;
 mod weights;
@@ -20,8 +21,11 @@ use crate::account::name_type;
 use crate::number::PhoneNumber;
 
 pub(crate) use check::check;
-pub use check::{CODECS_MAX, HOME_PREFIXES_MAX, MEDIA_NETWORKS_MAX, SOURCES_MAX};
+pub use check::{
+    CODECS_MAX, HOME_PREFIXES_MAX, MEDIA_NETWORKS_MAX, PRESENTS_MAX, ROUTES_MAX, SOURCES_MAX,
+};
 pub use choice::{Candidate, Load, TRUNKS_TRIED_MAX, candidates, to_try};
+pub use fit::{Misfit, Outbound, fits, nearest_misfit};
 pub use form::{NumberForm, read};
 pub use peer::PeerAddress;
 
@@ -137,6 +141,14 @@ pub struct Trunk {
     /// Networks in which the peer's media is; any if there are none.
     #[serde(default)]
     pub media_networks: Vec<IpNet>,
+    /// Whose X it may show: names of carriers, each for all pools that name it, and keys of pools; at most
+    /// [`PRESENTS_MAX`]. Any X if there are none.
+    #[serde(default)]
+    pub presents: Vec<Box<str>>,
+    /// Which callees it takes: beginnings of their numbers in national form, such as 1, 0571 or 95; at most
+    /// [`ROUTES_MAX`]. Any callee if there are none.
+    #[serde(default)]
+    pub routes: Vec<PhoneNumber>,
 }
 
 /// A name and a sealed password for digest authentication.
@@ -291,6 +303,8 @@ impl Trunk {
             register: None,
             domain: None,
             media_networks: Vec::new(),
+            presents: Vec::new(),
+            routes: Vec::new(),
         }
     }
 
@@ -305,10 +319,11 @@ impl Trunk {
     }
 
     /// The oldest reader of a journal that does not overlook what is said of it: 1 where it is plain, 3 where
-    /// it has a domain, media networks or a host name for a peer, else 2.
+    /// it has a domain, media networks or a host name for a peer, 5 where it does not take every call, else 2.
     pub fn oldest_reader(&self) -> u32 {
         let has_name = matches!(self.address(), Some(PeerAddress::Name { .. }));
         match self {
+            _ if !self.presents.is_empty() || !self.routes.is_empty() => 5,
             _ if has_name || self.domain.is_some() || !self.media_networks.is_empty() => 3,
             _ if self.is_plain() => 1,
             _ => 2,

@@ -5,7 +5,7 @@
 //! deaf in the middle of a call or vanish. Some answer late or change the media in odd ways, some would have
 //! their media go round, and one carrier speaks over streams. Carriers have outages, ports run out, the ledger
 //! is slow or full, bindings come and go. The laws: whoever rings is whom the bindings of that moment name, and
-//! sees X; no side gets a byte that names the other; both speak one codec; media that would come back to its
+//! sees X, over a trunk that may show that X and takes that callee; no side gets a byte that names the other; both speak one codec; media that would come back to its
 //! own call is refused, and the call goes on; a ring tone is over when somebody answers; every call ends, with
 //! the one record that is owed; and when all calls are over nothing is left, neither a port nor a timer nor a
 //! transaction.
@@ -57,11 +57,15 @@ pub enum Slip {
     StaleMedia,
     /// An offer is taken whose media comes back to its call.
     MediaLoop,
+    /// A trunk is chosen as if X were of another pool.
+    OtherX,
+    /// A trunk is chosen as if somebody else were called.
+    OtherCallee,
 }
 
 impl Slip {
     /// Each of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::WrongParty,
         Self::Telltale,
         Self::NoEnd,
@@ -74,6 +78,8 @@ impl Slip {
         Self::LongTone,
         Self::StaleMedia,
         Self::MediaLoop,
+        Self::OtherX,
+        Self::OtherCallee,
     ];
 }
 

@@ -1,13 +1,14 @@
 //! What a caller meets, known before anybody is dialled. Calls and `maskline explain` both ask here.
 
 use super::{CallLimit, CallTerms, DialOptions, Ending, Notice, Prompt, Reason, Sound};
+use crate::carrier::CarrierName;
 use crate::clock::Timestamp;
 use crate::number::PhoneNumber;
 use crate::pool::Pool;
 use crate::routing::{self, Explanation, Route, RouteQuery};
 use crate::state::State;
 use crate::tone::ToneCode;
-use crate::trunk::{PromptPolicy, Trunk, TrunkName, candidates};
+use crate::trunk::{Misfit, PromptPolicy, Trunk, TrunkName, fits};
 
 /// What an operator asks: what would become of this call?
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,19 @@ pub struct Question {
     pub trunk: Option<TrunkName>,
     /// Who is told that a call is recorded, which is a setting of the process.
     pub notice: Notice,
+}
+
+/// What is known of a call before it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// The route with its reasons.
+    pub explained: Explanation,
+    /// What the caller would meet.
+    pub forecast: Forecast,
+    /// The carrier that the pool of X names.
+    pub carrier: Option<CarrierName>,
+    /// Of a call that has somebody to reach: what each trunk says to it, as [`fits`] has it.
+    pub trunks: Vec<(TrunkName, Result<usize, Misfit>)>,
 }
 
 /// The route with its reasons, and what the caller would meet if nothing else stood in the way: the trunks
@@ -31,7 +45,7 @@ pub fn predict(
     question: &Question,
     tone: impl Fn(&Route, Option<&Pool>) -> Option<ToneCode>,
     at: Timestamp,
-) -> Option<(Explanation, Forecast)> {
+) -> Option<Prediction> {
     let is_asked_for = |trunk: &Trunk| question.trunk.as_ref().is_none_or(|it| *it == trunk.name);
     let by = state
         .trunks()
@@ -48,15 +62,25 @@ pub fn predict(
     let number = state.number(question.query.x);
     let key = number.and_then(|number| number.class.pool);
     let pool = key.as_ref().and_then(|key| state.pool(key));
+    let carrier = pool.and_then(|pool| pool.carrier.as_ref());
+    let trunks = match &explained.route {
+        Route::Connect(connection) => fits(state.trunks(), &connection.outbound(carrier)),
+        Route::Refuse { .. } => Vec::new(),
+    };
     let options = DialOptions {
         // In whatever order they are tried.
-        trunks: candidates(state.trunks(), 0).len(),
+        trunks: trunks.iter().filter(|(_, fit)| fit.is_ok()).count(),
         further: 0,
         over_limit: None,
         tone: tone(&explained.route, pool),
     };
     let forecast = forecast(&explained.route, options, &terms);
-    Some((explained, forecast))
+    Some(Prediction {
+        explained,
+        forecast,
+        carrier: carrier.cloned(),
+        trunks,
+    })
 }
 
 /// What is to be expected of a call.

@@ -14,6 +14,10 @@ pub const HOME_PREFIXES_MAX: usize = 4_096;
 pub const MEDIA_NETWORKS_MAX: usize = 64;
 /// The most codecs.
 pub const CODECS_MAX: usize = 16;
+/// The most carriers and pools whose X a trunk presents. A trunk for more pools names their carrier.
+pub const PRESENTS_MAX: usize = 256;
+/// The most beginnings of callees. Each call compares its callee with those of each trunk.
+pub const ROUTES_MAX: usize = 512;
 
 /// The longest name of a certificate, a registrar or a user, in bytes.
 const TEXT_BYTES_MAX: usize = 253;
@@ -23,7 +27,7 @@ const TEXT_BYTES_MAX: usize = 253;
 /// # Errors
 /// The first value that cannot.
 pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
-    let rules: [(bool, &'static str, &'static str); 23] = [
+    let rules: [(bool, &'static str, &'static str); 27] = [
         (
             is_name(trunk.name.as_str()),
             "trunk name",
@@ -153,6 +157,26 @@ pub(crate) fn check(trunk: &Trunk) -> Result<(), AdminRefusal> {
             "trunk media_networks",
             "at most 64 networks",
         ),
+        (
+            trunk.presents.len() <= PRESENTS_MAX,
+            "trunk presents",
+            "at most 256 names",
+        ),
+        (
+            trunk.presents.iter().all(|name| is_name(name)),
+            "trunk presents",
+            "names of carriers and keys of pools, such as unicom or FC12345",
+        ),
+        (
+            trunk.routes.len() <= ROUTES_MAX,
+            "trunk routes",
+            "at most 512 beginnings of numbers",
+        ),
+        (
+            trunk.routes.iter().copied().all(begins_callees),
+            "trunk routes",
+            "1 to 18 digits with which callees begin in national form, such as 1, 0571 or 95, without 0086 or 86",
+        ),
     ];
     for (holds, what, why) in rules {
         if !holds {
@@ -210,6 +234,12 @@ fn begins_mobiles(prefix: PhoneNumber) -> bool {
     matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..]) && (3..=11).contains(&digits.len())
 }
 
+/// Whether it is not one of the forms of the wire, in which no callee is kept: such a route would take nobody.
+fn begins_callees(prefix: PhoneNumber) -> bool {
+    let digits = prefix.reveal();
+    !digits.is_empty() && !digits.starts_with("00") && !digits.starts_with("86")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,7 +261,7 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_name_and_the_reason() {
         let number = |text: &str| PhoneNumber::parse(text).expect("digits");
-        let rows: [(&str, Trunk); 26] = [
+        let rows: [(&str, Trunk); 33] = [
             ("trunk peer", trunk(|t| t.peer = "192.0.2.1".into())),
             ("trunk peer", trunk(|t| t.peer = "0.0.0.0:5060".into())),
             ("trunk peer", trunk(|t| t.peer = "192.0.2.1:0".into())),
@@ -317,6 +347,28 @@ mod tests {
                 "trunk rtp_advertised",
                 trunk(|t| t.rtp_advertised = Some([0, 0, 0, 0].into())),
             ),
+            (
+                "trunk presents",
+                trunk(|t| t.presents = vec!["unicom".into(); PRESENTS_MAX + 1]),
+            ),
+            (
+                "trunk presents",
+                trunk(|t| t.presents = vec!["china unicom".into()]),
+            ),
+            ("trunk presents", trunk(|t| t.presents = vec!["".into()])),
+            (
+                "trunk routes",
+                trunk(|t| t.routes = vec![number("1"); ROUTES_MAX + 1]),
+            ),
+            (
+                "trunk routes",
+                trunk(|t| t.routes = vec![number("0086571")]),
+            ),
+            ("trunk routes", trunk(|t| t.routes = vec![number("86")])),
+            (
+                "trunk routes",
+                trunk(|t| t.routes = vec![PhoneNumber::ERASED]),
+            ),
         ];
         for (expected, trunk) in rows {
             match check(&trunk) {
@@ -345,6 +397,8 @@ mod tests {
             t.peer = "sip.example".into();
             t.domain = Some("2001:db8::5".into());
             t.media_networks = vec!["198.51.100.0/24".parse().expect("a network")];
+            t.presents = vec!["unicom".into(), "FC12345".into()];
+            t.routes = ["1", "0571", "95", "800"].map(number).to_vec();
             t.auth = credentials("line-1");
             t.challenge = credentials("carrier");
             t.register = Some(Register {

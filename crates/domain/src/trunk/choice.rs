@@ -1,31 +1,42 @@
 //! Which trunks a call may try, and in which order.
 
+use std::cmp::Reverse;
+
 use super::Trunk;
+use super::fit::Outbound;
 use super::weights::Weights;
 use crate::chance::mix;
 
 /// The most trunks that are tried for one call.
 pub const TRUNKS_TRIED_MAX: usize = 4;
 
-/// Those of the trunks, which come by name, that are enabled and that calls are sent to, in the order in which a
-/// call tries them: by priority, and within a priority at random by weight, as RFC 2782 orders servers; then those
-/// without weight, by name. Chance is in `seed` alone. Limits are for [`Trunk::admits`] and health for [`to_try`],
-/// since neither is in the state.
-pub fn candidates<'a>(trunks: impl Iterator<Item = &'a Trunk>, seed: u64) -> Vec<&'a Trunk> {
-    let mut trunks: Vec<&Trunk> = trunks
-        .filter(|trunk| trunk.enabled && trunk.outgoing)
+/// Those of the trunks, which come by name, by which this call may leave ([`Trunk::fit`]), in the order in which
+/// it tries them: first those with the longest route to its callee; among these by priority, and within a priority
+/// at random by weight, as RFC 2782 orders servers; then those without weight, by name. A call may so fall back from
+/// a longer route to a shorter one, but to no trunk that may not show its X. Chance is in `seed` alone. Limits are
+/// for [`Trunk::admits`] and health for [`to_try`], since neither is in the state.
+pub fn candidates<'a>(
+    trunks: impl Iterator<Item = &'a Trunk>,
+    call: &Outbound<'_>,
+    seed: u64,
+) -> Vec<&'a Trunk> {
+    let mut trunks: Vec<(usize, &Trunk)> = trunks
+        .filter_map(|trunk| Some((trunk.fit(call).ok()?, trunk)))
         .collect();
-    trunks.sort_by_key(|trunk| trunk.priority);
+    let rank = |(digits, trunk): &(usize, &Trunk)| (Reverse(*digits), trunk.priority);
+    trunks.sort_by_key(rank);
     let mut ordered = Vec::with_capacity(trunks.len());
     let mut chance = seed;
-    for peers in trunks.chunk_by(|one, other| one.priority == other.priority) {
-        let mut weights = Weights::new(peers.iter().map(|trunk| u64::from(trunk.weight)));
+    for peers in trunks.chunk_by(|one, other| rank(one) == rank(other)) {
+        let weights = peers.iter().map(|(_, trunk)| u64::from(trunk.weight));
+        let mut weights = Weights::new(weights);
         // Each has as many numbers below the total as it has weight.
         while weights.total() > 0 {
             chance = mix(chance);
-            ordered.push(peers[weights.draw(chance % weights.total())]);
+            ordered.push(peers[weights.draw(chance % weights.total())].1);
         }
-        for without in peers.iter().copied().filter(|trunk| trunk.weight == 0) {
+        let without = peers.iter().filter(|(_, trunk)| trunk.weight == 0);
+        for (_, without) in without {
             chance = mix(chance);
             ordered.push(without);
         }
@@ -86,6 +97,8 @@ impl Trunk {
 mod tests {
     use super::*;
     use crate::event::Event;
+    use crate::number::PhoneNumber;
+    use crate::pool::PoolKey;
     use crate::state::State;
     use crate::trunk::TrunkName;
 
@@ -102,8 +115,17 @@ mod tests {
         state
     }
 
+    fn call(pool: &PoolKey) -> Outbound<'_> {
+        Outbound {
+            pool,
+            carrier: None,
+            callee: PhoneNumber::parse("13900000000").expect("digits"),
+        }
+    }
+
     fn names(state: &State, seed: u64) -> Vec<&str> {
-        candidates(state.trunks(), seed)
+        let pool = PoolKey::new("FC1");
+        candidates(state.trunks(), &call(&pool), seed)
             .into_iter()
             .map(|trunk| trunk.name.as_str())
             .collect()
@@ -194,7 +216,7 @@ mod tests {
         for seed in 0..100 {
             assert_eq!(names(&state, seed), ["one", "other"]);
         }
-        assert!(candidates(State::default().trunks(), 3).is_empty());
+        assert!(names(&State::default(), 3).is_empty());
     }
 
     #[test]

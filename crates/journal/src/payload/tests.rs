@@ -280,7 +280,28 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
     let batch = trunk_batch(more.clone());
     assert_eq!(reader(&batch), 2);
     let opened = open(&batch, &Uncompressed).expect("readable");
-    assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(more))]);
+    assert_eq!(
+        opened.entries[0].events,
+        [Event::TrunkSet(Box::new(more.clone()))]
+    );
+    // An older program would send calls over a trunk that may not show their X.
+    let presenting = Trunk {
+        presents: vec!["unicom".into()],
+        ..more.clone()
+    };
+    let routing = Trunk {
+        routes: vec![number("0571")],
+        ..more
+    };
+    for limited in [presenting, routing] {
+        let batch = trunk_batch(limited.clone());
+        assert_eq!(reader(&batch), 5);
+        let opened = open(&batch, &Uncompressed).expect("readable");
+        assert_eq!(
+            opened.entries[0].events,
+            [Event::TrunkSet(Box::new(limited))]
+        );
+    }
     // Who overlooked a carrier would bind without telling it.
     let unicom = || CarrierName::new("unicom");
     let pool = Pool::new(PoolKey::new("FC1"), AccountId::new("acme"), Product::Axn);

@@ -12,6 +12,7 @@ mod mistake;
 mod numbers;
 mod trunk;
 mod user;
+mod ways_out;
 
 use maskline_domain::clock::Timestamp;
 use maskline_domain::ops::{
@@ -118,6 +119,7 @@ pub fn plan(
         note("emergency_numbers", 0, planner.emergency_numbers(numbers));
     }
     note("remove", 0, planner.remove(&document.remove));
+    planner.warn_of_ways_out(document);
     let users = document.users.iter();
     let told = users.flat_map(|wanted| user::warnings(&planner.state, wanted, permissions));
     let told: Vec<String> = told.collect();

@@ -3,14 +3,18 @@
 
 use serde_json::{Value, json};
 
-use maskline_domain::call::{Forecast, Sound};
+use maskline_domain::call::{Prediction, Sound};
 use maskline_domain::clock::Timestamp;
-use maskline_domain::routing::{Explanation, Route, Step};
+use maskline_domain::routing::{Route, Step};
+use maskline_domain::trunk::Misfit;
 use maskline_domain::{
-    AccessKey, Binding, Carrier, City, Number, NumberStatus, PhoneNumber, Pool, RingConfig, State,
-    Trunk, User,
+    AccessKey, Binding, Carrier, CarrierName, City, Number, NumberStatus, PhoneNumber, Pool,
+    PoolKey, RingConfig, State, Trunk, TrunkName, User,
 };
 use maskline_store::records::history::{Facts, Past};
+
+/// Of so many trunks it is told what they say to a call.
+const TRUNKS_TOLD_MAX: usize = 50;
 
 /// Whether whole numbers of parties may be seen.
 #[derive(Clone, Copy, Debug)]
@@ -261,12 +265,12 @@ pub fn extend(shown: &mut Value, more: Value) {
 
 /// An explanation, as sentences and as fields: `route` is what the bindings say, `expect` what the caller
 /// would meet.
-pub fn explanation(
-    explained: &Explanation,
-    forecast: &Forecast,
-    x: PhoneNumber,
-    visibility: Visibility,
-) -> Value {
+pub fn explanation(predicted: &Prediction, x: PhoneNumber, visibility: Visibility) -> Value {
+    let Prediction {
+        explained,
+        forecast,
+        ..
+    } = predicted;
     let mut steps: Vec<String> = explained
         .steps
         .iter()
@@ -299,6 +303,12 @@ pub fn explanation(
     );
     let (result, fields) = match &explained.route {
         Route::Connect(connection) => {
+            let carrier = predicted.carrier.as_ref();
+            let trunks = predicted.trunks.iter().take(TRUNKS_TOLD_MAX);
+            steps.extend(trunks.map(|judged| judgement(judged, &connection.pool, carrier)));
+            if let left @ 1.. = predicted.trunks.len().saturating_sub(TRUNKS_TOLD_MAX) {
+                steps.push(format!("There are {left} trunks more."));
+            }
             let callee = visibility.party(connection.callee);
             let x = x.reveal();
             let ring_timeout_s = connection.ring_timeout_s;
@@ -312,7 +322,7 @@ pub fn explanation(
                     )
                 }
                 None => {
-                    steps.push("No trunk is there to take the call.".to_owned());
+                    steps.push("No trunk takes the call.".to_owned());
                     format!("Not connected: {callee} cannot be reached. {told}")
                 }
             };
@@ -337,5 +347,46 @@ pub fn explanation(
             }),
         ),
     };
-    json!({ "steps": steps, "result": result, "route": fields, "expect": expect })
+    let trunks = predicted.trunks.iter().take(TRUNKS_TOLD_MAX);
+    let trunks: Vec<Value> = trunks.map(|(name, fit)| trunk_fit(name, *fit)).collect();
+    json!({
+        "steps": steps,
+        "result": result,
+        "route": fields,
+        "trunks": trunks,
+        "expect": expect,
+    })
+}
+
+/// What a trunk says to a call, as a sentence. Digits of a route are the callee's, so that only their number is told.
+fn judgement(
+    (name, fit): &(TrunkName, Result<usize, Misfit>),
+    pool: &PoolKey,
+    carrier: Option<&CarrierName>,
+) -> String {
+    let says = match fit {
+        Ok(0) => "may show X and takes any callee".to_owned(),
+        Ok(digits) => {
+            format!("may show X and takes this callee, by the first {digits} digits of its number")
+        }
+        Err(Misfit::Disabled) => "is disabled".to_owned(),
+        Err(Misfit::BringsOnly) => "only brings calls".to_owned(),
+        Err(Misfit::OtherX) => match carrier {
+            Some(carrier) => format!("presents neither pool {pool} nor its carrier {carrier}"),
+            None => format!("does not present pool {pool}, which names no carrier"),
+        },
+        Err(Misfit::OtherCallee) => "has no route that begins the callee's number".to_owned(),
+    };
+    format!("Trunk {name} {says}.")
+}
+
+/// The same as fields.
+fn trunk_fit(name: &TrunkName, fit: Result<usize, Misfit>) -> Value {
+    let why = fit.err().map(|misfit| match misfit {
+        Misfit::Disabled => "disabled",
+        Misfit::BringsOnly => "brings_only",
+        Misfit::OtherX => "other_x",
+        Misfit::OtherCallee => "other_callee",
+    });
+    json!({ "trunk": name, "fits": fit.is_ok(), "route_digits": fit.ok(), "why": why })
 }

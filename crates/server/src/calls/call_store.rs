@@ -13,9 +13,10 @@ use arc_swap::ArcSwap;
 use known_trunks::{KnownTrunks, known};
 use maskline_domain::call::{Ending, Reached, Reason, ring_tone};
 use maskline_domain::call_record::CallRecord;
-use maskline_domain::routing::{self, RouteQuery};
+use maskline_domain::carrier::CarrierName;
+use maskline_domain::routing::{self, Route, RouteQuery};
 use maskline_domain::state::Trunks;
-use maskline_domain::trunk::candidates;
+use maskline_domain::trunk::{candidates, nearest_misfit};
 use maskline_domain::{State, ToneCode, TrunkName};
 use maskline_media::statistics::Statistics;
 use maskline_sip::endpoint::Screen;
@@ -49,6 +50,7 @@ pub struct CallStore {
     tones: Arc<BTreeSet<ToneCode>>,
     /// Where trunks are that name a host.
     names: Arc<TrunkNames>,
+    calls_handle: CallsHandle,
 }
 
 impl CallStore {
@@ -60,6 +62,7 @@ impl CallStore {
         sealer: Option<Arc<Sealer>>,
         tones: Arc<BTreeSet<ToneCode>>,
         names: Arc<TrunkNames>,
+        calls_handle: CallsHandle,
     ) -> Self {
         Self {
             ledger,
@@ -75,6 +78,7 @@ impl CallStore {
             trunks: Arc::default(),
             tones,
             names,
+            calls_handle,
         }
     }
 
@@ -86,10 +90,12 @@ impl CallStore {
         let seed = self.seeds.number().unwrap_or_default();
         let (opened, sealer) = (Arc::clone(&self.trunks), self.sealer.clone());
         let (tones, names) = (Arc::clone(&self.tones), Arc::clone(&self.names));
+        let calls_handle = self.calls_handle.clone();
         let look = move |state: &State, now| {
             let key = state.number(query.x).and_then(|number| number.class.pool);
             let pool = key.as_ref().and_then(|key| state.pool(key));
             let route = routing::route(state, &query, now);
+            let carrier = pool.and_then(|pool| pool.carrier.clone());
             let routing = Box::new(Routing {
                 tone: ring_tone::tone(&route, pool, |code| tones.contains(&code)),
                 route,
@@ -97,13 +103,23 @@ impl CallStore {
                 pool: key,
                 trunks: Vec::new(),
             });
-            (routing, state.trunks_now())
+            (routing, carrier, state.trunks_now())
         };
         // In which order trunks are tried takes longer, and nobody needs to wait for it.
-        let choose = move |(mut routing, trunks): (Box<Routing>, Arc<Trunks>)| {
+        type Looked = (Box<Routing>, Option<CarrierName>, Arc<Trunks>);
+        let choose = move |(mut routing, carrier, trunks): Looked| {
+            let Route::Connect(connection) = &routing.route else {
+                return routing;
+            };
+            let call = connection.outbound(carrier.as_ref());
+            let candidates = candidates(trunks.values(), &call, seed);
+            if candidates.is_empty() {
+                let nearest = nearest_misfit(trunks.values(), &call);
+                calls_handle.metrics().without_trunk(nearest);
+            }
             let opened = opened.load();
-            let candidates = candidates(trunks.values(), seed).into_iter();
             routing.trunks = candidates
+                .into_iter()
                 .filter_map(|trunk| {
                     let before = opened.get(&trunk.name);
                     let before = before.filter(|before| before.definition == *trunk);
@@ -178,8 +194,8 @@ impl CallStore {
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub async fn follow_trunks(&self, calls_handle: CallsHandle) -> Result<(), ReadError> {
-        let news = self.news.clone();
+    pub async fn follow_trunks(&self) -> Result<(), ReadError> {
+        let (news, calls_handle) = (self.news.clone(), self.calls_handle.clone());
         let opened = Arc::clone(&self.trunks);
         let (ledger, names) = (self.ledger.clone(), Arc::clone(&self.names));
         let mut reader = KnownTrunks::new(ledger, names, self.sealer.clone());

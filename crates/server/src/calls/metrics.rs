@@ -3,6 +3,7 @@
 use super::rejected_messages::reasons;
 use super::sip_connections::Counts as StreamCounts;
 use maskline_domain::call_record::CallRecord;
+use maskline_domain::trunk::Misfit;
 use maskline_media::Threads;
 use maskline_switch::{Registration, TrunkHealth, TurnedAway};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -20,6 +21,7 @@ const UNRECORDED: &str = "unrecorded";
 #[derive(Default)]
 pub(super) struct CallMetrics {
     ended: Family<SituationLabel, Counter>,
+    without_trunk: Family<WhyLabel, Counter>,
     live: Gauge,
     legs: Gauge,
     ports: Gauge,
@@ -60,6 +62,16 @@ impl CallMetrics {
             "Calls that ended, by situation",
             self.ended.clone(),
         );
+        registry.register(
+            "calls_without_trunk",
+            "Calls by no trunk, by what they lack: x (none that may show their X), callee (none of those takes \
+             their callee), trunk (none that is enabled and sent calls)",
+            self.without_trunk.clone(),
+        );
+        // Alerts want a 0 before the first.
+        for why in ["x", "callee", "trunk"] {
+            drop(self.without_trunk.get_or_create(&WhyLabel { why }));
+        }
         registry.register("calls_live", "Calls that last", self.live.clone());
         registry.register("call_legs_live", "Legs that last", self.legs.clone());
         registry.register(
@@ -111,6 +123,16 @@ impl CallMetrics {
         let situation = situation.unwrap_or(UNRECORDED).to_owned();
         let label = SituationLabel { situation };
         self.ended.get_or_create(&label).inc();
+    }
+
+    /// A call has somebody to reach, and no trunk by which it may leave; `nearest` says how near one came.
+    pub fn without_trunk(&self, nearest: Option<Misfit>) {
+        let why = match nearest {
+            Some(Misfit::OtherCallee) => "callee",
+            Some(Misfit::OtherX) => "x",
+            Some(Misfit::BringsOnly | Misfit::Disabled) | None => "trunk",
+        };
+        self.without_trunk.get_or_create(&WhyLabel { why }).inc();
     }
 
     /// How many calls are live.
@@ -221,6 +243,8 @@ mod tests {
         };
         calls.ended(Some(&record));
         calls.ended(None);
+        calls.without_trunk(Some(Misfit::OtherX));
+        calls.without_trunk(None);
         calls.set_live(7);
         let counts = TurnedAway {
             sip: Counts {
@@ -263,6 +287,9 @@ mod tests {
         for line in [
             "maskline_calls_total{situation=\"busy\"} 1",
             "maskline_calls_total{situation=\"unrecorded\"} 1",
+            "maskline_calls_without_trunk_total{why=\"x\"} 1",
+            "maskline_calls_without_trunk_total{why=\"callee\"} 0",
+            "maskline_calls_without_trunk_total{why=\"trunk\"} 1",
             "maskline_calls_live 7",
             "maskline_call_legs_live 13",
             "maskline_rtp_ports_lent 14",

@@ -116,11 +116,9 @@ async fn carry(parts: Parts, ready: oneshot::Sender<io::Result<()>>) {
             sealer,
             tones,
             names,
+            parts.config.calls_handle.clone(),
         );
-        call_store
-            .follow_trunks(parts.config.calls_handle.clone())
-            .await
-            .map_err(io::Error::other)?;
+        call_store.follow_trunks().await.map_err(io::Error::other)?;
         Ok((socket, call_store))
     };
     let (socket, call_store) = match prepared.await {

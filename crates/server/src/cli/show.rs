@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::{Client, Failure};
 
+/// Of a list within a row no more is printed; `show` has all of it.
+const ITEMS_IN_CELL_MAX: usize = 4;
+
 /// Prints a list: one line for a row, with the columns named. `columns` are heading and field.
 pub fn rows(client: &Client, answer: &Value, columns: &[(&str, &str)]) -> Result<(), Failure> {
     if client.json {
@@ -129,7 +132,14 @@ fn write_change(out: &mut impl Write, change: &Value) -> std::io::Result<()> {
 }
 
 fn cell(row: &Value, field: &str) -> String {
-    row.get(field).map_or_else(String::new, text)
+    match row.get(field) {
+        Some(Value::Array(items)) if items.len() > ITEMS_IN_CELL_MAX => {
+            let first = items.iter().take(ITEMS_IN_CELL_MAX).map(text);
+            let first: Vec<String> = first.collect();
+            format!("{}, … ({})", first.join(", "), items.len())
+        }
+        value => value.map_or_else(String::new, text),
+    }
 }
 
 fn text(value: &Value) -> String {

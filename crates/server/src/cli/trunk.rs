@@ -162,6 +162,12 @@ pub struct Set {
     /// Networks in which its media is, such as 198.51.100.0/24; empty for any
     #[arg(long, value_name = "NETWORK,…")]
     media_networks: Option<String>,
+    /// Whose X it may show: names of carriers and keys of pools; empty for any
+    #[arg(long, value_name = "NAME,…")]
+    presents: Option<String>,
+    /// Which callees it takes: with which digits their numbers begin, such as 1 or 0571; empty for any
+    #[arg(long, value_name = "DIGITS,…")]
+    routes: Option<String>,
 }
 
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
@@ -183,6 +189,8 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                     ("WEIGHT", "weight"),
                     ("CALLS MAX", "calls_max"),
                     ("NUMBERS", "number_out"),
+                    ("PRESENTS", "presents"),
+                    ("ROUTES", "routes"),
                     ("TROUBLE", "trouble"),
                 ],
             );
@@ -295,6 +303,8 @@ impl Set {
             ("home_prefixes", &self.home_prefixes),
             ("codecs", &self.codecs),
             ("media_networks", &self.media_networks),
+            ("presents", &self.presents),
+            ("routes", &self.routes),
         ];
         let others = [
             ("enabled", json!(self.enabled)),
@@ -347,6 +357,7 @@ fn secret(file: Option<&Path>) -> Result<Option<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use maskline_domain::PhoneNumber;
     use maskline_domain::trunk::{IdentityOut, NumberForm};
 
     use super::*;
@@ -382,6 +393,10 @@ mod tests {
             "ims.example",
             "--media-networks",
             "198.51.100.0/24,2001:db8::/32",
+            "--presents",
+            "unicom, FC12345",
+            "--routes",
+            "1,0571",
         ])
         .unwrap();
         let expected = WantedTrunk {
@@ -392,6 +407,11 @@ mod tests {
             calls_max: Some(30),
             domain: Some("ims.example".into()),
             media_networks: Some(vec!["198.51.100.0/24".into(), "2001:db8::/32".into()]),
+            presents: Some(vec!["unicom".into(), "FC12345".into()]),
+            routes: ["1", "0571"]
+                .map(|digits| PhoneNumber::parse(digits).ok())
+                .into_iter()
+                .collect(),
             ..WantedTrunk::named("carrier")
         };
         assert!(wanted == expected, "{wanted:?}");

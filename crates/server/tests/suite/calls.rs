@@ -3,6 +3,7 @@
 
 mod calls_handle;
 mod phone;
+mod ways_out;
 
 use crate::support::{open, sealer};
 use maskline_domain::call_record::{CallRecord, NODE_LOST};

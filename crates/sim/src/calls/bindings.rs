@@ -4,12 +4,12 @@ use maskline_domain::PoolRef;
 use maskline_domain::binding::Extras;
 use maskline_domain::call::Prompt;
 use maskline_domain::inventory::NumberClass;
-use maskline_domain::ops::{AddNumbers, SetAccount, SetPool, SetTrunk, Unbind};
+use maskline_domain::ops::{AddNumbers, SetAccount, SetCarrier, SetPool, SetTrunk, Unbind};
 use maskline_domain::routing::{self, Route, RouteQuery};
 use maskline_domain::{
-    Account, AccountId, AccountStatus, Actor, BindRequest, City, Envelope, Number, NumberCarrier,
-    NumberKind, Party, PhoneNumber, Pool, PoolKey, Product, Restriction, RingConfig, RingTones,
-    State, SubsId, Timestamp, ToneCode, Trunk, TypedCommand, decide,
+    Account, AccountId, AccountStatus, Actor, BindRequest, Carrier, CarrierName, City, Envelope,
+    Number, NumberCarrier, NumberKind, Party, PhoneNumber, Pool, PoolKey, Product, Restriction,
+    RingConfig, RingTones, State, SubsId, Timestamp, ToneCode, Trunk, TypedCommand, decide,
 };
 
 use std::collections::BTreeMap;
@@ -92,6 +92,10 @@ impl BindingWorld {
             now,
         );
         for (place, kind) in (0..).zip(POOL_KINDS) {
+            if let Some(name) = kind.carrier {
+                let carrier = Carrier::new(CarrierName::new(name));
+                bindings.command(SetCarrier(Box::new(carrier)), now);
+            }
             bindings.command(SetPool(pool(kind)), now);
             let first = 17_000_000_000 + place * 100;
             let numbers: Vec<PhoneNumber> =
@@ -148,11 +152,33 @@ impl BindingWorld {
         &self.state
     }
 
-    /// Whether any trunk takes calls to callees.
-    pub fn has_way_out(&self) -> bool {
-        self.state
-            .trunks()
-            .any(|trunk| trunk.enabled && trunk.outgoing)
+    /// Whether, by the list, any trunk takes a call from this X to this callee.
+    pub fn has_way_out(&self, x: PhoneNumber, callee: PhoneNumber) -> bool {
+        let mut trunks = self.state.trunks();
+        trunks.any(|trunk| {
+            let names: Vec<&str> = trunk.presents.iter().map(AsRef::as_ref).collect();
+            let routes: Vec<String> = trunk.routes.iter().map(|it| it.reveal()).collect();
+            let routes: Vec<&str> = routes.iter().map(AsRef::as_ref).collect();
+            trunk.enabled && trunk.outgoing && self.may_leave(&names, &routes, x, callee)
+        })
+    }
+
+    /// Whether who presents these names and takes callees that begin so may be sent a call from this X to this
+    /// callee. Nothing named means anything.
+    pub fn may_leave(
+        &self,
+        presents: &[&str],
+        routes: &[&str],
+        x: PhoneNumber,
+        callee: PhoneNumber,
+    ) -> bool {
+        let callee = callee.reveal();
+        let place = self.numbers.iter().position(|number| *number == x);
+        let kind = place.and_then(|place| POOL_KINDS.get(place / NUMBERS_A_POOL as usize));
+        let is_owner =
+            |name: &&str| kind.is_some_and(|kind| *name == kind.key || Some(*name) == kind.carrier);
+        (presents.is_empty() || presents.iter().any(is_owner))
+            && (routes.is_empty() || routes.iter().any(|route| callee.starts_with(route)))
     }
 
     /// Has the operator set a trunk; whether that is allowed.
@@ -318,6 +344,7 @@ fn pool(kind: PoolKind) -> Pool {
     let mut pool = Pool::new(PoolKey::new(kind.key), AccountId::new("acme"), kind.product);
     pool.ring_timeout_s = 20;
     pool.a_call_back = kind.calls_back;
+    pool.carrier = kind.carrier.map(CarrierName::new);
     pool
 }
 

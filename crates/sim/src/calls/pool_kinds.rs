@@ -9,6 +9,8 @@ pub(super) struct PoolKind {
     pub product: Product,
     /// Whether A reaches the default B.
     pub calls_back: bool,
+    /// Whose its numbers are.
+    pub carrier: Option<&'static str>,
 }
 
 pub(super) const POOL_KINDS: [PoolKind; 3] = [
@@ -16,15 +18,18 @@ pub(super) const POOL_KINDS: [PoolKind; 3] = [
         key: "FC1",
         product: Product::Axn,
         calls_back: true,
+        carrier: Some("unicom"),
     },
     PoolKind {
         key: "FC2",
         product: Product::Axb,
         calls_back: true,
+        carrier: Some("telecom"),
     },
     PoolKind {
         key: "FC3",
         product: Product::Axn,
         calls_back: false,
+        carrier: None,
     },
 ];

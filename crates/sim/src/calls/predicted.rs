@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use maskline_domain::call::{Notice, Prompt, Question, Sound, predict, ring_tone};
 use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::trunk::{IdentityIn, IdentityOut, NumberForm, Privacy, PromptPolicy};
-use maskline_domain::{Pool, Timestamp, ToneCode, Trunk, TrunkName};
+use maskline_domain::{PhoneNumber, Pool, Timestamp, ToneCode, Trunk, TrunkName};
 
 use super::bindings::{BindingWorld, Expected};
 use super::single_call::{self, ObservedCall};
@@ -86,6 +86,8 @@ pub struct Tally {
     pub calls: u64,
     /// Calls for which somebody rang.
     pub rang: u64,
+    /// Calls that had somebody to reach, and no trunk that could be sent them, though there was one for others.
+    pub without_trunk: u64,
     /// Rung calls whose caller heard that they are recorded.
     pub noticed: u64,
     /// Rung calls whose caller heard a ring tone of ours meanwhile.
@@ -112,6 +114,7 @@ impl Tally {
         self.states += other.states;
         self.calls += other.calls;
         self.rang += other.rang;
+        self.without_trunk += other.without_trunk;
         self.noticed += other.noticed;
         self.toned += other.toned;
         self.toned_alone += other.toned_alone;
@@ -136,6 +139,7 @@ impl Tally {
             ("states", self.states),
             ("calls", self.calls),
             ("somebody rang", self.rang),
+            ("no trunk fits", self.without_trunk),
             ("heard of a recording", self.noticed),
             ("heard a ring tone", self.toned),
             ("heard a ring tone alone", self.toned_alone),
@@ -223,6 +227,12 @@ pub fn state(plan: Plan) -> Result<Tally, Found> {
             return Err(Found { plan, what });
         }
         tally.count(&query, &seen);
+        if let Expected::Rings(callee) = bindings.expected(&query, at) {
+            let is_way_out = |trunk: &&Trunk| trunk.enabled && trunk.outgoing;
+            let others = bindings.state().trunks().find(is_way_out);
+            let is_without = others.is_some() && !bindings.has_way_out(x, callee);
+            tally.without_trunk += u64::from(is_without);
+        }
         tally.unknown += u64::from(bindings.expected(&query, at) == Expected::Unknown);
     }
     Ok(tally)
@@ -275,7 +285,7 @@ fn explained(
     }
     let is_there = |code: ToneCode| slip == Some(Slip::AllTones) || bindings.has_tone(code);
     let tone = |route: &Route, pool: Option<&Pool>| ring_tone::tone(route, pool, is_there);
-    let (_, forecast) = predict(bindings.state(), &question, tone, at)?;
+    let forecast = predict(bindings.state(), &question, tone, at)?.forecast;
     Some(ObservedCall {
         rang: forecast.rings,
         shown: forecast.rings.map(|_| question.query.x),
@@ -316,7 +326,7 @@ fn listed(
     match bindings.expected(query, at) {
         Expected::Unknown => refused(None, 404, 1),
         Expected::Refused(prompt, status, cause) => refused(prompt, status, cause),
-        Expected::Rings(_) if !bindings.has_way_out() => {
+        Expected::Rings(callee) if !bindings.has_way_out(query.x, callee) => {
             refused(Some(Prompt::Unreachable), 502, 38)
         }
         Expected::Rings(callee) => {
@@ -375,6 +385,25 @@ fn random_trunk(chance: &mut Chance, name: &str, place: u8, enabled: bool) -> Tr
         identity_in: chance.one_of([IdentityIn::Pai, IdentityIn::Rpid, IdentityIn::From]),
         identity_out: chance.one_of([IdentityOut::From, IdentityOut::Pai, IdentityOut::Rpid]),
         privacy: chance.one_of([Privacy::Omit, Privacy::None]),
+        presents: some_of(
+            chance,
+            &["unicom", "telecom", "FC1", "FC2", "FC3"],
+            |name| name.into(),
+        ),
+        routes: some_of(
+            chance,
+            &["1", "139000000", "1390000001", "1390000002", "0571"],
+            |digits| PhoneNumber::parse(digits).expect("digits"),
+        ),
         ..Trunk::new(TrunkName::new(name), peer.to_string())
     }
+}
+
+/// None of these in two of three cases, else some.
+fn some_of<T>(chance: &mut Chance, all: &[&str], make: impl Fn(&str) -> T) -> Vec<T> {
+    if !chance.one_in(3) {
+        return Vec::new();
+    }
+    let chosen = all.iter().filter(|_| chance.one_in(2));
+    chosen.map(|one| make(one)).collect()
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use maskline_domain::call::{Moment, Notice, ring_tone};
-use maskline_domain::routing::RouteQuery;
+use maskline_domain::routing::{Route, RouteQuery};
 use maskline_domain::trunk::candidates;
 use maskline_domain::{AccountId, PhoneNumber, Timestamp, ToneCode};
 use maskline_sip::endpoint::{Dial, Event, Input as SipInput, Output as SipOutput, Peer, PeerId};
@@ -456,15 +456,20 @@ impl SingleCall<'_> {
         let said = pool
             .as_ref()
             .and_then(|key| self.bindings.state().pool(key));
+        let carrier = said.and_then(|pool| pool.carrier.as_ref());
+        let trunks = match &route {
+            Route::Connect(connection) => {
+                let call = connection.outbound(carrier);
+                candidates(self.bindings.state().trunks(), &call, seed)
+            }
+            Route::Refuse { .. } => Vec::new(),
+        };
         Routing {
             tone: ring_tone::tone(&route, said, |code| self.bindings.has_tone(code)),
             route,
             pool,
             account: Some(AccountId::new("acme")),
-            trunks: candidates(self.bindings.state().trunks(), seed)
-                .into_iter()
-                .filter_map(known)
-                .collect(),
+            trunks: trunks.into_iter().filter_map(known).collect(),
         }
     }
 

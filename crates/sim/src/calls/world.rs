@@ -1,6 +1,7 @@
-//! One world: everything that is under way, in order of time. What phones do, what becomes of packets and
+//! One world: everything that is under way, in order of time. Which carriers there are, what phones do, what becomes of packets and
 //! what the switch asks for is a file each.
 
+mod carriers;
 mod phones;
 mod platform;
 mod tally;
@@ -10,15 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use maskline_domain::Timestamp;
 use maskline_domain::call::{Moment, Notice};
 use maskline_domain::routing::RouteQuery;
-use maskline_domain::trunk::PromptPolicy;
-use maskline_domain::{Timestamp, TrunkName};
-use maskline_sip::endpoint::{Input as SipInput, Peer, PeerId};
+use maskline_sip::endpoint::Input as SipInput;
 use maskline_sip::hop::{Hop, Transport};
 use maskline_sip::relay::LocalMedia;
 use maskline_sip::time::Time;
-use maskline_switch::{CallKey, Input, Setup, Switch, TrunkPeer};
+use maskline_switch::{CallKey, Input, Setup, Switch};
 
 use super::addresses::{PhoneId, SWITCH};
 use super::bindings::BindingWorld;
@@ -27,15 +27,9 @@ use super::network::{Network, NetworkFaults, PhoneOptions};
 use super::phone::{Act, Phone};
 use super::{Plan, Slip};
 use crate::chance::Chance;
+use carriers::{CARRIERS, trunks};
 pub use tally::Tally;
 
-/// The carriers: phones are behind one of them, at ports of its address.
-const CARRIERS: [(&str, Ipv4Addr, PromptPolicy); 4] = [
-    ("north", Ipv4Addr::new(198, 51, 100, 1), PromptPolicy::Early),
-    ("west", Ipv4Addr::new(203, 0, 113, 1), PromptPolicy::Answer),
-    ("east", Ipv4Addr::new(203, 0, 113, 2), PromptPolicy::None),
-    ("south", Ipv4Addr::new(198, 51, 100, 2), PromptPolicy::Early),
-];
 /// The carrier that speaks over streams.
 const STREAMS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// Where a carrier takes calls.
@@ -275,7 +269,7 @@ impl World {
             }
             Coming::Outage => {
                 if self.calls_left > 0 {
-                    let (_, carrier, _) = self.chance.one_of(CARRIERS);
+                    let carrier = self.chance.one_of(CARRIERS).address;
                     let until = self.now_ms + 1_000 + self.chance.below(40_000);
                     self.network.cut(carrier.into(), until);
                     self.tally.outages += 1;
@@ -283,7 +277,7 @@ impl World {
                 }
             }
             Coming::TrunksChange => {
-                let (name, ..) = self.chance.one_of(CARRIERS);
+                let name = self.chance.one_of(CARRIERS).name;
                 let is_off = self.calls_left > 0 && self.chance.one_in(2);
                 self.tell(Input::Trunks(trunks(is_off.then_some(name))));
                 if self.calls_left > 0 {
@@ -342,22 +336,4 @@ fn hop_of(address: SocketAddr) -> Hop {
         false => Transport::Udp,
     };
     Hop { address, transport }
-}
-
-/// The carriers as the switch knows them, perhaps without one.
-fn trunks(without: Option<&str>) -> Vec<TrunkPeer> {
-    CARRIERS
-        .iter()
-        .map(|(name, address, prompts)| TrunkPeer {
-            definition: maskline_domain::Trunk {
-                enabled: without != Some(name),
-                prompts: *prompts,
-                ..maskline_domain::Trunk::new(TrunkName::new(name), String::new())
-            },
-            peer: Peer::new(
-                PeerId(0),
-                hop_of(SocketAddr::new((*address).into(), CARRIER_PORT)),
-            ),
-        })
-        .collect()
 }

@@ -47,6 +47,8 @@ fn each_slip_is_found() {
         (Slip::LongTone, "went on after the answer"),
         (Slip::StaleMedia, "and media goes to"),
         (Slip::MediaLoop, "whose media comes back was taken"),
+        (Slip::OtherX, "left by a trunk that is not for it"),
+        (Slip::OtherCallee, "left by a trunk that is not for it"),
     ];
     assert_eq!(rows.map(|(slip, _)| slip), Slip::ALL);
     for (slip, expected) in rows {

@@ -1,6 +1,6 @@
 //! Which snapshots count, and which are kept.
 
-use maskline_domain::{Row, State, Trunk, TrunkName};
+use maskline_domain::{PhoneNumber, Row, State, Trunk, TrunkName};
 use maskline_journal::Compression as _;
 use maskline_journal::batch::Hash;
 use maskline_journal::payload::READER;
@@ -227,6 +227,11 @@ async fn whatever_is_said_of_a_trunk_survives_a_snapshot() {
         },
         Trunk {
             media_networks: vec!["2001:db8::/32".parse().expect("a network")],
+            ..link.clone()
+        },
+        Trunk {
+            presents: vec!["unicom".into(), "FC12345".into()],
+            routes: vec![PhoneNumber::parse("0571").expect("digits")],
             ..link.clone()
         },
         link,

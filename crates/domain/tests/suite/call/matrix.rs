@@ -313,7 +313,7 @@ fn a_foretold_tone_is_chosen_by_route_and_pool() {
             },
             world.now,
         );
-        told.expect("no trunk is asked for").1.sound
+        told.expect("no trunk is asked for").forecast.sound
     };
     assert_eq!(predicted(A), Some(Sound::Tone(tone)));
     let unreachable = Sound::from(Prompt::Unreachable);

@@ -132,6 +132,12 @@ pub struct WantedTrunk {
     /// The networks in which its media is, the whole list; empty means any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_networks: Option<Vec<String>>,
+    /// Whose X it may show: names of carriers and keys of pools, the whole list; empty means any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presents: Option<Vec<String>>,
+    /// Which callees it takes: beginnings of their numbers, the whole list; empty means any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routes: Option<Vec<PhoneNumber>>,
 }
 
 impl std::fmt::Debug for WantedTrunk {
@@ -215,6 +221,10 @@ impl WantedTrunk {
             let networks = networks.iter().map(|text| network(text));
             trunk.media_networks = networks.collect::<Result<_, _>>()?;
         }
+        if let Some(names) = &self.presents {
+            trunk.presents = names.iter().map(|name| name.as_str().into()).collect();
+        }
+        take(&mut trunk.routes, self.routes.clone());
         Ok(trunk)
     }
 
@@ -373,7 +383,8 @@ mod tests {
             "peer = \"192.0.2.1:5060\"\nauth_username = \"line\"\nauth_secret = \"pass\"\n\
              registrar = \"sip.example\"\ncalls_max = 30\npilot = \"057100000000\"\n\
              identity_out = \"pai\"\nnumber_out = \"+86\"\nrtp_advertised = \"192.0.2.9\"\n\
-             domain = \"ims.example\"\nmedia_networks = [\"198.51.100.0/24\", \"2001:db8::7\"]",
+             domain = \"ims.example\"\nmedia_networks = [\"198.51.100.0/24\", \"2001:db8::7\"]\n\
+             presents = [\"unicom\", \"FC12345\"]\nroutes = [\"1\", \"0571\"]",
         )
         .over(None, sealer)
         .expect("a trunk")
@@ -385,6 +396,10 @@ mod tests {
         let trunk = carrier(&sealer);
         assert_eq!(trunk.number_out, NumberForm::Plus);
         assert_eq!(trunk.domain.as_deref(), Some("ims.example"));
+        let presented: Vec<&str> = trunk.presents.iter().map(AsRef::as_ref).collect();
+        assert_eq!(presented, ["unicom", "FC12345"]);
+        let routes: Vec<String> = trunk.routes.iter().map(|route| route.reveal()).collect();
+        assert_eq!(routes, ["1", "0571"]);
         let media = |text: &str| trunk.has_media_at(text.parse().expect("an address"));
         assert!(media("198.51.100.77") && media("2001:db8::7") && media("::ffff:198.51.100.1"));
         assert!(!media("198.51.101.1") && !media("2001:db8::8"));
@@ -395,7 +410,7 @@ mod tests {
         let plain = wanted(
             "auth_username = \"\"\nregistrar = \"\"\ncalls_max = 0\npilot = \"\"\n\
              identity_out = \"from\"\nnumber_out = \"bare\"\nrtp_advertised = \"\"\n\
-             domain = \"\"\nmedia_networks = []",
+             domain = \"\"\nmedia_networks = []\npresents = []\nroutes = []",
         )
         .over(Some(&trunk), &sealer)
         .expect("a trunk");

@@ -90,8 +90,8 @@ pub async fn explain(
             (explained, now, "")
         }
     };
-    let (explained, forecast) = explained.ok_or(AdminError::NotFound("enabled trunk"))?;
-    let mut answer = view::explanation(&explained, &forecast, x, visibility);
+    let predicted = explained.ok_or(AdminError::NotFound("enabled trunk"))?;
+    let mut answer = view::explanation(&predicted, x, visibility);
     let trace = Trace::for_("explanation")
         .by("caller", caller)
         .on(&admin.ledger, Some(x))

@@ -12,9 +12,9 @@ use maskline_sip::time::Time;
 use maskline_switch::Input;
 use maskline_switch::numbers;
 
+use super::carriers::{CARRIERS, WorldCarrier};
 use super::{
-    CARRIER_PORT, CARRIERS, Coming, DELAYED_ROUNDS, EVENTS, FIRST_PHONE_PORT, HOPS, OUR_EVENTS,
-    World, hop_of,
+    CARRIER_PORT, Coming, DELAYED_ROUNDS, EVENTS, FIRST_PHONE_PORT, HOPS, OUR_EVENTS, World, hop_of,
 };
 use crate::calls::addresses::{PhoneId, SWITCH};
 use crate::calls::laws::Track;
@@ -39,7 +39,11 @@ impl World {
         self.plan(pause, Coming::Call);
         let (caller, x) = self.bindings.dial(&mut self.chance);
         let call = self.tracks.len();
-        let (_, carrier, prompts) = self.chance.one_of(CARRIERS);
+        let WorldCarrier {
+            address: carrier,
+            prompts,
+            ..
+        } = self.chance.one_of(CARRIERS);
         let make = Make {
             events: Some(events_mark(call)),
             codecs: self.chance.one_of(["8 0", "8", "0 8", "8", "18"]),
@@ -245,7 +249,32 @@ impl World {
         if let Err(what) = self.tracks[call].may_ring(callee, shown) {
             self.break_law(what, Some(call));
         }
+        if let Some(callee) = callee
+            && let Err(what) = self.may_be_called(ip, self.tracks[call].x, callee)
+        {
+            self.break_law(what, Some(call));
+        }
         Some(id)
+    }
+
+    /// The law of the right trunk: a call leaves by none that may not show its X, or does not take its callee.
+    fn may_be_called(
+        &self,
+        carrier: Ipv4Addr,
+        x: PhoneNumber,
+        callee: PhoneNumber,
+    ) -> Result<(), String> {
+        let mut carriers = CARRIERS.iter();
+        let carrier = carriers.find(|it| it.address == carrier);
+        let is_right = carrier.is_some_and(|it| {
+            it.is_called && self.bindings.may_leave(it.presents, it.routes, x, callee)
+        });
+        match is_right {
+            true => Ok(()),
+            false => Err(format!(
+                "a call left by a trunk that is not for it: {carrier:?}"
+            )),
+        }
     }
 
     /// The youngest call with these marks that is still under way.

@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 use maskline_domain::call::Reached;
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::routing::{Route, RouteQuery};
-use maskline_domain::{AccountId, ToneCode};
+use maskline_domain::trunk::candidates;
+use maskline_domain::{AccountId, PoolKey, ToneCode};
 use maskline_sip::g711::Law;
 use maskline_switch::{
-    CallKey, Input, Lease, Output, Prompt, Repeat, Resolution, Routing, Side, Sound,
+    CallKey, Input, Lease, Output, Prompt, Repeat, Resolution, Routing, Side, Sound, TrunkPeer,
 };
 
-use super::{Coming, LEASES_APART, LEASES_MAX, World, trunks};
+use super::carriers::trunks;
+use super::{Coming, LEASES_APART, LEASES_MAX, World};
 use crate::calls::Slip;
 use crate::calls::addresses::{PORTS_APART, SWITCH, address_named, phone_named};
 use crate::calls::bindings::Expected;
 use crate::calls::laws::Track;
+use crate::calls::pool_kinds::POOL_KINDS;
 
 /// How long the switch waits for the answer to a look-up, and how long at most for a host name in all.
 const LOOKUP_MS: u64 = 2_000;
@@ -199,11 +202,7 @@ impl World {
             self.tally.refused += 1;
         }
         let route = self.bindings.route(&query, now);
-        let mut trunks = trunks(None);
-        trunks.remove(0);
-        if self.chance.one_in(2) {
-            trunks.reverse();
-        }
+        let trunks = self.choose_trunks(&route);
         let routing = Routing {
             route: self.slip_on_route(route),
             pool: self.bindings.pool(query.x),
@@ -212,6 +211,42 @@ impl World {
             tone: self.chance.one_in(3).then_some(ToneCode::NETWORK),
         };
         self.tell(Input::Routed(key, Some(Box::new(routing))));
+    }
+
+    /// By which trunks a call with this route may leave, as the server chooses them.
+    fn choose_trunks(&mut self, route: &Route) -> Vec<TrunkPeer> {
+        let Route::Connect(connection) = route else {
+            return Vec::new();
+        };
+        let mut connection = connection.clone();
+        if self.slips(Slip::OtherX) {
+            // As if X were of the next pool.
+            let place = POOL_KINDS
+                .iter()
+                .position(|kind| kind.key == connection.pool.as_str());
+            let next = place.map_or(0, |place| (place + 1) % POOL_KINDS.len());
+            connection.pool = PoolKey::new(POOL_KINDS[next].key);
+        }
+        if self.slips(Slip::OtherCallee) {
+            connection.callee = self
+                .bindings
+                .dial(&mut self.chance)
+                .0
+                .unwrap_or(connection.callee);
+        }
+        let pool = self.bindings.state().pool(&connection.pool);
+        let call = connection.outbound(pool.and_then(|pool| pool.carrier.as_ref()));
+        let known = trunks(None);
+        let chosen = candidates(
+            known.iter().map(|it| &it.definition),
+            &call,
+            self.chance.word(),
+        );
+        self.tally.without_trunk += u64::from(chosen.is_empty());
+        let chosen = chosen.into_iter();
+        chosen
+            .filter_map(|chosen| known.iter().find(|it| it.definition == *chosen).cloned())
+            .collect()
     }
 
     /// Whether a planted slip happens now.

@@ -19,6 +19,8 @@ pub struct Tally {
     pub tones: u64,
     /// Calls that another trunk took over.
     pub failovers: u64,
+    /// Calls that no trunk could be sent.
+    pub without_trunk: u64,
     /// Calls that were one too many on X or by a caller.
     pub over_limit: u64,
     /// Calls of which no side was heard any more.
@@ -72,6 +74,7 @@ impl Tally {
             prompts,
             tones,
             failovers,
+            without_trunk,
             over_limit,
             media_lost,
             phone_faults,
@@ -100,6 +103,7 @@ impl Tally {
         self.prompts += prompts;
         self.tones += tones;
         self.failovers += failovers;
+        self.without_trunk += without_trunk;
         self.over_limit += over_limit;
         self.media_lost += media_lost;
         self.phone_faults += phone_faults;
@@ -136,7 +140,7 @@ impl Tally {
     }
 
     /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 27] {
+    pub fn lines(&self) -> [(&'static str, u64); 28] {
         [
             ("calls", self.calls),
             ("with a record", self.recorded),
@@ -145,6 +149,7 @@ impl Tally {
             ("prompts", self.prompts),
             ("ring tones", self.tones),
             ("taken over by another trunk", self.failovers),
+            ("without a trunk", self.without_trunk),
             ("one too many", self.over_limit),
             ("without sound", self.media_lost),
             ("faults of phones", self.phone_faults),

@@ -164,3 +164,60 @@ async fn an_explanation_names_the_ring_tone_that_the_caller_hears() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_explanation_says_of_each_trunk_why_the_call_does_not_leave_by_it() {
+    let world = World::stocked().await;
+    world.bind().await;
+    let trunks = [
+        ("a-other", json!({ "presents": ["FC9"] })),
+        ("b-south", json!({ "routes": ["0755", "95"] })),
+        ("c-closed", json!({ "enabled": false })),
+        ("d-inward", json!({ "outgoing": false })),
+        ("e-any", json!({ "priority": 1 })),
+        (
+            "f-mobiles",
+            json!({ "presents": ["FC1"], "routes": ["1", "13"], "priority": 9 }),
+        ),
+    ];
+    for (name, mut trunk) in trunks {
+        (trunk["name"], trunk["peer"]) = (json!(name), json!("127.0.0.1:5070"));
+        let path = format!("/v1/trunks/{name}");
+        world.ok(Method::PUT, &path, trunk).await;
+    }
+    let asked = format!("/v1/explain?caller=13800002222&x={X}");
+    let told = world.get(&asked).await;
+    let steps: Vec<&str> = (told["steps"].as_array().expect("steps").iter())
+        .filter_map(Value::as_str)
+        .filter(|step| step.starts_with("Trunk "))
+        .collect();
+    let expected = [
+        "Trunk f-mobiles may show X and takes this callee, by the first 2 digits of its number.",
+        "Trunk e-any may show X and takes any callee.",
+        "Trunk a-other does not present pool FC1, which names no carrier.",
+        "Trunk b-south has no route that begins the callee's number.",
+        "Trunk c-closed is disabled.",
+        "Trunk d-inward only brings calls.",
+    ];
+    assert_eq!(steps, expected);
+    let fit = |name: &str, digits: Value, why: Value| json!({ "trunk": name, "fits": why.is_null(), "route_digits": digits, "why": why });
+    let expected = json!([
+        fit("f-mobiles", json!(2), Value::Null),
+        fit("e-any", json!(0), Value::Null),
+        fit("a-other", Value::Null, json!("other_x")),
+        fit("b-south", Value::Null, json!("other_callee")),
+        fit("c-closed", Value::Null, json!("disabled")),
+        fit("d-inward", Value::Null, json!("brings_only")),
+    ]);
+    assert_eq!(told["trunks"], expected);
+    for name in ["e-any", "f-mobiles"] {
+        let closed = json!({ "name": name, "enabled": false });
+        world
+            .ok(Method::PUT, &format!("/v1/trunks/{name}"), closed)
+            .await;
+    }
+    let told = world.get(&asked).await;
+    assert_eq!(told["expect"]["reason"], "unreachable");
+    assert_eq!(told["expect"]["rings"], Value::Null);
+    world.end().await;
+}
