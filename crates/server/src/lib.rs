@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod api;
 pub mod calls;
+pub mod carrier_client;
 pub mod cli;
 pub mod clocks;
 pub mod config;

@@ -4,7 +4,7 @@
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
@@ -112,6 +112,31 @@ impl Tls {
     }
 }
 
+/// TLS to peers that are asked and show no certificate of ours: they must show one for their name that these
+/// authorities signed, or without any that an authority of the system did. Those are read from the disk.
+///
+/// # Errors
+/// [`TlsError`] when there is nobody to believe.
+pub fn connector_to(authorities: Option<&[u8]>) -> Result<TlsConnector, TlsError> {
+    let roots = match authorities {
+        Some(pem) => roots(pem)?,
+        None => {
+            let mut roots = RootCertStore::empty();
+            // Some of a system's may be unusable; they sign nothing then.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(TlsError::Empty);
+            }
+            roots
+        }
+    };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = client_builder(&provider)
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
 /// Whether these certificates can be believed as authorities.
 ///
 /// # Errors
@@ -149,16 +174,19 @@ fn client_config(
     authorities: &[u8],
     own: Option<&(Vec<u8>, Vec<u8>)>,
 ) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .expect("ring has cipher suites for TLS 1.2 and 1.3")
-        .with_root_certificates(roots(authorities)?);
+    let builder = client_builder(provider).with_root_certificates(roots(authorities)?);
     match own {
         None => Ok(builder.with_no_client_auth()),
         Some((chain, key)) => builder
             .with_client_auth_cert(certificates(chain)?, private_key(key)?)
             .map_err(TlsError::Mismatch),
     }
+}
+
+fn client_builder(provider: &Arc<CryptoProvider>) -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3")
 }
 
 fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {

@@ -2,6 +2,7 @@
 
 mod api;
 mod calls;
+mod carrier_client;
 mod leaks;
 mod ledger;
 mod named_files;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Each room of `server` and what of the others it may use: a whole room, or one door of it. The order is
 /// that of the program: who stands further up may use who stands further down.
-const INNER: [(&str, &[&str]); 19] = [
+const INNER: [(&str, &[&str]); 20] = [
     (
         "cli",
         &[
@@ -67,6 +67,7 @@ const INNER: [(&str, &[&str]); 19] = [
         "calls",
         &["telemetry", "tcp", "tls", "seal", "ledger", "clocks"],
     ),
+    ("carrier_client", &["tls", "seal", "clocks"]),
     ("telemetry", &["config", "clocks"]),
     ("config", &["mistakes", "suggest"]),
     ("http_server", &["tcp", "tls"]),

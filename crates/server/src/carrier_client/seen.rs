@@ -1,0 +1,120 @@
+//! What was seen of a carrier's answer, in words that may stand in a log.
+
+use std::fmt;
+
+/// The longest text, in characters.
+const CHARACTERS_MAX: usize = 200;
+/// So many characters may stand between two digits of one number.
+const GAP_MAX: usize = 3;
+/// So many digits in a row may be a person's number.
+const DIGITS_MIN: usize = 5;
+
+/// What was seen of an answer, for logs and operators: one line, bounded, and without anything that may be a person's
+/// number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen(Box<str>);
+
+impl Seen {
+    /// A text of ours or of a carrier's, made fit. Digits are masked where 5 and more come in a row, also with
+    /// up to three blanks, hyphens or the like between two of them.
+    pub(super) fn new(text: &str) -> Self {
+        let mut fit = String::new();
+        let rest = text.chars().take(CHARACTERS_MAX + 1);
+        let mut run = String::new();
+        let mut gap = String::new();
+        let mut characters = 0;
+        let end = |fit: &mut String, run: &mut String, gap: &mut String| {
+            let digits = run.chars().filter(|c| c.is_numeric()).count();
+            match digits {
+                0..DIGITS_MIN => fit.push_str(run),
+                _ => fit.push_str("***"),
+            }
+            run.clear();
+            fit.push_str(gap);
+            gap.clear();
+        };
+        for next in rest {
+            characters += 1;
+            if characters > CHARACTERS_MAX {
+                gap.push('…');
+                break;
+            }
+            if next.is_numeric() {
+                run.push_str(&gap);
+                gap.clear();
+                run.push(next);
+            } else if !run.is_empty() && gap.chars().count() < GAP_MAX && is_between(next) {
+                gap.push(next);
+            } else {
+                end(&mut fit, &mut run, &mut gap);
+                fit.push(if next.is_control() { ' ' } else { next });
+            }
+        }
+        end(&mut fit, &mut run, &mut gap);
+        Self(fit.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What people write between the digits of a number. Not the dot: it stands in addresses of machines.
+fn is_between(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '-' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{3000}' | '/' | ',' | '_' | '(' | ')'
+    )
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_people_are_masked_and_all_else_can_be_read() {
+        for (text, fit) in [
+            ("no route to 13800138000", "no route to ***"),
+            ("13800138000", "***"),
+            ("138 0013 8000 is barred", "*** is barred"),
+            ("138-0013-8000, 0571 8888-7777", "***"),
+            ("(0571)88887777!", "(***!"),
+            ("+86 (138) 0013-8000", "+***"),
+            ("1234    5678", "1234    5678"),
+            ("１３８００１３８０００", "***"),
+            ("١٣٨٠٠١٣٨٠٠٠", "***"),
+            ("+8613800138000.", "+***."),
+            ("a13800b1", "a***b1"),
+            (
+                "status 503 of 127.0.0.1:8080",
+                "status 503 of 127.0.0.1:8080",
+            ),
+            ("code 1234 (56)", "code ***)"),
+            ("code 1234", "code 1234"),
+            ("1 2", "1 2"),
+            ("12 - 34", "12 - 34"),
+            ("12 - 345", "***"),
+            ("ends 1234 ", "ends 1234 "),
+            ("两\nlines\u{1b}[1m", "两 lines [1m"),
+            ("", ""),
+        ] {
+            assert_eq!(Seen::new(text).as_str(), fit, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_a_number_at_the_cut_is_masked() {
+        let long = "x".repeat(500);
+        let fit = Seen::new(&long);
+        assert_eq!(fit.as_str().chars().count(), CHARACTERS_MAX + 1);
+        let at_the_cut = format!("{}13800138000", "x".repeat(CHARACTERS_MAX - 7));
+        assert!(Seen::new(&at_the_cut).as_str().ends_with("x***…"));
+    }
+}
