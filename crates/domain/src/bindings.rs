@@ -63,7 +63,7 @@ pub(crate) struct Bindings {
     by_slot: Hashed,
     /// The digits of X → the binding that holds the slot of anyone.
     by_x: Hashed,
-    /// Those that carry an OutOrderId, by the hash of their terms and by id.
+    /// Those that carry an OutOrderId and are not let go, by the hash of their terms and by id.
     by_order: BTreeSet<(u64, SubsId, u32)>,
     /// How far carriers know of those of which one must.
     provisions: BTreeMap<u32, Provision>,
@@ -267,7 +267,7 @@ impl Bindings {
         self.on_x.get(at).map(|on| on.class)
     }
 
-    /// Those that carry an OutOrderId and whose terms have this hash, by id.
+    /// Those that carry an OutOrderId, are not let go, and whose terms have this hash, by id.
     pub fn of_order(&self, terms_hash: u64) -> impl Iterator<Item = u32> + '_ {
         let all = (terms_hash, SubsId(0), 0)..=(terms_hash, SubsId(u64::MAX), u32::MAX);
         self.by_order
@@ -301,9 +301,8 @@ impl Bindings {
 
     /// When its end is to be recorded, or its carrier told of it; never once that is done.
     pub fn ends_at(&self, at: u32) -> Timestamp {
-        let is_releasing =
-            |provision: &Provision| matches!(provision.phase, Phase::Releasing { .. });
-        match self.provision(at).is_some_and(is_releasing) {
+        let provision = self.provision(at);
+        match provision.is_some_and(|provision| provision.phase.is_releasing()) {
             true => Timestamp::NEVER,
             false => self.expires_at(at),
         }
@@ -345,7 +344,8 @@ impl Bindings {
             x: binding.x,
             class,
         };
-        let is_order = binding.extras.out_order_id.is_some();
+        // What is let go is nobody's order any more, and there may be very many on the same terms.
+        let is_order = binding.extras.out_order_id.is_some() && !is_releasing(&binding);
         let order = is_order.then(|| binding.terms_hash());
         let Binding {
             subs_id,
@@ -436,7 +436,7 @@ impl Bindings {
             entry.remove();
         }
         self.in_order.remove(binding.subs_id, at);
-        if binding.extras.out_order_id.is_some() {
+        if binding.extras.out_order_id.is_some() && !is_releasing(binding) {
             self.by_order
                 .remove(&(binding.terms_hash(), binding.subs_id, at));
         }
@@ -573,6 +573,11 @@ impl Bindings {
         self.in_order
             .below(id, |at| self.id(at).unwrap_or(SubsId(0)))
     }
+}
+
+fn is_releasing(binding: &Binding) -> bool {
+    let provision = binding.provision.as_deref();
+    provision.is_some_and(|provision| provision.phase.is_releasing())
 }
 
 fn from(list: Option<&BTreeSet<(u64, u32)>>, fence: u64) -> impl Iterator<Item = u32> + '_ {

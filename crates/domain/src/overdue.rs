@@ -15,7 +15,9 @@ pub(crate) fn ended(
     at: Timestamp,
     now: Timestamp,
 ) -> (Event, Timestamp) {
-    let cooling_until = match (pool.cooling_s, binding.product.cools()) {
+    // Nobody ever dialled a binding that never was in force.
+    let cools = binding.product.cools() && cause != EndCause::NotProvisioned;
+    let cooling_until = match (pool.cooling_s, cools) {
         (0, _) | (_, false) => Timestamp(0),
         (cooling_s, true) => {
             let until = at.plus_secs(i64::from(cooling_s)).ceil_secs();

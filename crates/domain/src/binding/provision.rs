@@ -64,6 +64,11 @@ impl Phase {
         !matches!(self, Phase::Reserved | Phase::Releasing { .. })
     }
 
+    /// Whether its carrier is to hold it no more.
+    pub fn is_releasing(self) -> bool {
+        matches!(self, Phase::Releasing { .. })
+    }
+
     /// Whether somebody waits for the carrier's answer.
     pub fn is_asked(self) -> bool {
         matches!(self, Phase::Reserved | Phase::Changing)

@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::command::BindRequest;
 use crate::event::Event;
 use crate::number::PhoneNumber;
+use crate::ops::provisions::may_be_asked;
 use crate::ops::{Circumstances, Decided, differ, expiration, party, pool_for};
 use crate::overdue::{Refused, ended};
 use crate::pool::Pool;
@@ -86,11 +87,7 @@ fn reserved(
     let Some(carrier) = carrier.filter(|carrier| carrier.provisions()) else {
         return Ok(None);
     };
-    // After a restore the carrier may hold what is not known here.
-    let is_reconciled = carrier.reconciled_epoch >= state.epoch();
-    if !is_reconciled || request.carriers_down.contains(&carrier.name) {
-        return Err(Refusal::CarrierUnavailable);
-    }
+    may_be_asked(state, carrier, &request.carriers_down)?;
     Ok(Some(Box::new(Provision {
         carrier: carrier.name.clone(),
         phase: Phase::Reserved,
@@ -188,7 +185,7 @@ fn same_order(
     // One that is asked for is waited for; one that is let go is none.
     let is_leaving = |binding: &Binding| {
         let provision = binding.provision.as_ref();
-        provision.is_some_and(|provision| matches!(provision.phase, Phase::Releasing { .. }))
+        provision.is_some_and(|provision| provision.phase.is_releasing())
     };
     let is_same = |binding: &Binding| {
         !binding.is_over(now) && !is_leaving(binding) && binding.same_terms(proposed)

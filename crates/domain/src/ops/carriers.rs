@@ -6,7 +6,8 @@ use crate::ops::{Circumstances, Decided};
 use crate::pool::PoolKey;
 use crate::refusal::AdminRefusal;
 
-/// Make or change a carrier. What it was compared by stays as it is known.
+/// Make or change a carrier. What it was compared by stays as it is known; one that holds something of ours must go
+/// on being told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetCarrier(pub Box<Carrier>);
 

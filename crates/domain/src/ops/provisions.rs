@@ -1,7 +1,7 @@
 //! What comes of asking carriers: bindings that they hold, refuse, or must be told of again.
 
 use crate::binding::{Binding, EndCause, Phase, Provision, SubsId};
-use crate::carrier::CarrierName;
+use crate::carrier::{Carrier, CarrierName};
 use crate::clock::Timestamp;
 use crate::command::{EVENTS_MAX, Fence, Work};
 use crate::event::Event;
@@ -9,6 +9,7 @@ use crate::number::PhoneNumber;
 use crate::ops::{Circumstances, Decided};
 use crate::overdue::ended;
 use crate::refusal::{AdminRefusal, Refusal};
+use crate::state::State;
 
 /// Settle a request to a carrier. Of all that is said of one request only what is decided first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +193,20 @@ pub(super) fn note_reconciled(on: &Circumstances<'_>, asked: &NoteReconciled) ->
         epoch: asked.epoch,
     };
     Ok((vec![event], ()))
+}
+
+/// Refuses what a carrier would be asked for that cannot be asked now.
+pub(super) fn may_be_asked(
+    state: &State,
+    carrier: &Carrier,
+    carriers_down: &[CarrierName],
+) -> Result<(), Refusal> {
+    // After a restore it may hold what is not known here, on slots that look free.
+    let is_reconciled = carrier.reconciled_epoch >= state.epoch();
+    match is_reconciled && !carriers_down.contains(&carrier.name) {
+        true => Ok(()),
+        false => Err(Refusal::CarrierUnavailable),
+    }
 }
 
 /// The carrier holds what is confirmed now, by the request with this fence.

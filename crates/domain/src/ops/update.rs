@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::command::{Update, Updated};
 use crate::event::Event;
 use crate::number::PhoneNumber;
+use crate::ops::provisions::may_be_asked;
 use crate::ops::{Circumstances, Decided, binding_in, differ, expiration, party, pool_for};
 use crate::overdue::ended;
 use crate::pool::PoolRef;
@@ -105,10 +106,12 @@ fn proposed(
     after: &Binding,
 ) -> Result<Provision, Refusal> {
     // It is to be told something first that it could not be told yet.
-    let is_settled = provision.phase == Phase::Confirmed;
-    if !is_settled || asked.carriers_down.contains(&provision.carrier) {
+    if provision.phase != Phase::Confirmed {
         return Err(Refusal::CarrierUnavailable);
     }
+    let carrier = on.state.carrier(&provision.carrier);
+    let carrier = carrier.ok_or(Refusal::CarrierUnavailable)?;
+    may_be_asked(on.state, carrier, &asked.carriers_down)?;
     Ok(Provision {
         phase: Phase::Changing,
         revision: provision.revision.saturating_add(1),

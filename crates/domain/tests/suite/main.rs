@@ -4,6 +4,7 @@ mod bind;
 mod call;
 mod counts;
 mod erase;
+mod provisioning;
 mod replay;
 mod routing;
 mod visits;

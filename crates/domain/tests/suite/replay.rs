@@ -1,8 +1,10 @@
 //! Events alone make the state: replay, undo and snapshots agree.
 
+use crate::provisioning::{carrier_name, with_carrier};
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::{
-    ExpireDue, ForgetCommands, Lock, NoteImport, ThawDue, Unbind, Unlock, UpdateBinding,
+    AbandonAsked, ExpireDue, ForgetCommands, Lock, NoteImport, RenewProvision, SettleProvision,
+    Settlement, ThawDue, Unbind, Unlock, UpdateBinding,
 };
 use maskline_domain::*;
 use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, customer, number, operator};
@@ -20,6 +22,10 @@ enum Act {
     Thaw,
     Command(u8),
     Forget,
+    /// Of the newest request about a binding, or of the one before.
+    Settle(u8, u8, bool),
+    Abandon,
+    Renew(u8),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -34,6 +40,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Thaw),
         1 => (0..20u8).prop_map(Act::Command),
         1 => Just(Act::Forget),
+        6 => (0..20u8, 0..4u8, prop::bool::weighted(0.9)).prop_map(|(n, how, is_newest)| Act::Settle(n, how, is_newest)),
+        1 => Just(Act::Abandon),
+        1 => (0..20u8).prop_map(Act::Renew),
     ]
 }
 
@@ -94,6 +103,30 @@ fn command(world: &World, made: &[Binding], act: &Act) -> Option<Command> {
         Act::Thaw => Command::ThawDue(ThawDue { at_most: 3 }),
         Act::Forget => Command::ForgetCommands(ForgetCommands { at_most: 2 }),
         Act::Command(_) => Command::ExpireDue(ExpireDue { at_most: 0 }),
+        Act::Settle(n, how, is_newest) => {
+            let settlement = [
+                Settlement::Done,
+                Settlement::NotDone,
+                Settlement::Unsure,
+                Settlement::Stale,
+            ][usize::from(*how)];
+            let subs_id = chosen(*n)?.subs_id;
+            let fence = world.state.provision(subs_id)?.fence - u64::from(!is_newest);
+            Command::SettleProvision(SettleProvision {
+                subs_id,
+                fence,
+                settlement,
+            })
+        }
+        Act::Abandon => Command::AbandonAsked(AbandonAsked {
+            carrier: carrier_name(),
+            at_most: 2,
+        }),
+        Act::Renew(n) => {
+            let subs_id = chosen(*n)?.subs_id;
+            let fence = world.state.provision(subs_id)?.fence;
+            Command::RenewProvision(RenewProvision { subs_id, fence })
+        }
         Act::Pass(_) => return None,
     })
 }
@@ -102,9 +135,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn replay_undo_and_snapshot_give_the_same_state(acts in prop::collection::vec(act(), 1..80)) {
+    fn replay_undo_and_snapshot_give_the_same_state(
+        acts in prop::collection::vec(act(), 1..80),
+        has_carrier in any::<bool>(),
+    ) {
         let mut world = World::new();
-        world.set_pool("FC1", Product::Axn, |pool| pool.cooling_s = 900);
+        if has_carrier {
+            with_carrier(&mut world);
+        }
+        world.set_pool("FC1", Product::Axn, |pool| {
+            pool.cooling_s = 900;
+            pool.carrier = has_carrier.then(carrier_name);
+        });
         world.stock("FC1", "北京", &["17000000000", "17000000001", "17000000002"]);
         world.stock("FC1", "上海", &["17000000003", "17000000004"]);
         world.stock("FC2", "北京", &["17100000000", "17100000001"]);
@@ -180,18 +222,35 @@ fn same_when_restored(world: &World) {
             };
             let held: Vec<_> = state.bindings().map(slots).collect();
             let overdue = state.overdue(later, usize::MAX);
-            (rows, stock, of_account, held, overdue)
+            let name = carrier_name();
+            let asked: Vec<Binding> = state.asked_of(&name).collect();
+            let owed: Vec<Binding> = state.owed_to(&name, 0).collect();
+            let provisioned = (asked, owed, state.provisioned_len(&name));
+            (rows, stock, of_account, held, overdue, provisioned)
         };
         assert_eq!(told(&restored), told(&applied));
 
-        let envelope = operator(Command::ExpireDue(ExpireDue { at_most: 1_000 }));
-        let decision = decide(&applied, &envelope, world.now.plus_millis(4 * HOUR_MS), 1);
-        for event in &decision.events {
-            applied.apply(event);
-            restored.apply(event);
+        let mut decide_both = |command: Command| {
+            let at = world.now.plus_millis(4 * HOUR_MS);
+            let decision = decide(&applied, &operator(command), at, 1);
+            for event in &decision.events {
+                applied.apply(event);
+                restored.apply(event);
+            }
+            assert_eq!(told(&restored), told(&applied));
+            applied.owed_to(&carrier_name(), 0).next()
+        };
+        let mut owed = decide_both(Command::ExpireDue(ExpireDue { at_most: 1_000 }));
+        // Carriers let go one by one.
+        while let Some(binding) = owed {
+            let provision = binding.provision.expect("a carrier must know of it");
+            owed = decide_both(Command::SettleProvision(SettleProvision {
+                subs_id: binding.subs_id,
+                fence: provision.fence,
+                settlement: Settlement::Done,
+            }));
         }
         assert_eq!(applied.bindings_len(), 0, "all are over");
-        assert_eq!(told(&restored), told(&applied));
     }
 }
 
@@ -199,7 +258,16 @@ fn same_when_restored(world: &World) {
 fn one_owner_per_slot(world: &World) {
     let mut owners = std::collections::BTreeMap::new();
     for binding in world.state.bindings() {
-        for slot in binding.slots() {
+        let proposed = binding.provision.as_ref().and_then(|provision| {
+            let proposed = provision.proposed.as_ref()?;
+            Some(proposed.slots().filter(|&slot| slot != Slot::Anyone))
+        });
+        // What a change holds besides.
+        let proposed: Vec<Slot> = proposed.into_iter().flatten().collect();
+        let claimed = proposed
+            .into_iter()
+            .filter(|slot| binding.slots().all(|own| own != *slot));
+        for slot in binding.slots().chain(claimed) {
             let other = owners.insert(
                 (
                     binding.x,

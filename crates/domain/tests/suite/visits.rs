@@ -3,6 +3,8 @@
 //!
 //! `MASKLINE_VISITS_SIZES=10000,1000000` compares other sizes than the usual ones.
 
+mod carriers;
+
 use std::sync::{LazyLock, Mutex};
 
 use maskline_domain::binding::Extras;
@@ -34,7 +36,6 @@ const FULL: u64 = 7;
 const FULL_POOL: &str = "FC5";
 /// Numbers of it.
 const FULL_NUMBERS: u64 = 200;
-
 fn sizes() -> [u64; 2] {
     let Ok(sizes) = std::env::var("MASKLINE_VISITS_SIZES") else {
         return [10_000, 100_000];
@@ -191,6 +192,7 @@ fn state(size: u64) -> State {
         };
         apply(bound(5 * quarter + n, over));
     }
+    carriers::add(&mut state, size);
     state
 }
 
@@ -290,7 +292,7 @@ fn no_read_looks_at_more_where_there_is_more() {
             "the stock that is one number",
             read(move |s| s.stock_of(kind, Some(x(3, 17)))),
         ),
-        ("what is overdue", read(|s| s.overdue(NOON, 1_000))),
+        ("what is overdue", read(|s| s.overdue(NOON, 900))),
         (
             "a remembered id",
             read(|s| s.remembers(CommandId::short(77), NOON)),
