@@ -11,6 +11,7 @@
 
 pub mod actions;
 pub mod errors;
+pub mod fault_numbers;
 pub mod gateway;
 pub mod limits;
 pub mod metrics;
@@ -46,6 +47,8 @@ pub struct Reply {
     pub content_type: &'static str,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether it is lost on purpose: the connection ends instead.
+    pub is_lost: bool,
 }
 
 /// Serves customers until `stop` resolves and what was accepted is answered; see [`server::serve`].

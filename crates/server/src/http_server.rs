@@ -13,7 +13,6 @@ pub mod connections;
 mod framing;
 mod proxies;
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::io;
@@ -70,6 +69,11 @@ pub struct Messages {
     /// A stop has waited as long as it may.
     pub cut_off: &'static str,
 }
+
+/// An extension of a response that is not to be sent: the connection ends instead, as if the answer were lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not answered")]
+pub struct Unanswered;
 
 /// The open ports of one interface.
 pub struct Listeners {
@@ -329,7 +333,11 @@ where
                     peer,
                     is_over_share: matches!(share, Some(None)),
                 };
-                Ok::<_, Infallible>(handler(request, source).await)
+                let response = handler(request, source).await;
+                match response.extensions().get() {
+                    Some(Unanswered) => Err(Unanswered),
+                    None => Ok(response),
+                }
             }
         });
         let connection = http1::Builder::new()

@@ -305,6 +305,8 @@ pub struct ActionContext<'a> {
     pub(super) pool_key: Option<PoolKey>,
     /// The id of the command, and until when it must be remembered.
     pub(super) id: (CommandId, Timestamp),
+    /// Whether fault numbers are faults.
+    pub(super) fault_numbers: bool,
 }
 
 impl ActionContext<'_> {

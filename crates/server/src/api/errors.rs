@@ -15,6 +15,8 @@ pub enum Failure {
     Gateway(GatewayError),
     /// As a business error.
     Business(BusinessError),
+    /// Not at all: the connection ends; see [`super::fault_numbers`].
+    Unanswered,
 }
 
 impl Failure {
@@ -24,6 +26,7 @@ impl Failure {
         match self {
             Self::Gateway(error) => error.label(),
             Self::Business(error) => error.code.code(),
+            Self::Unanswered => "unanswered",
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Settings {
     pub language: Language,
     /// The page that `Recommend` leads to, without a fragment; empty for none.
     pub errors_page: Arc<str>,
+    /// Whether fault numbers make a bind fail; see [`super::fault_numbers`].
+    pub fault_numbers: bool,
 }
 
 /// The gateway of one process.
@@ -187,6 +189,7 @@ impl Gateway {
             pool,
             pool_key,
             id: (authenticated.nonce_hash, authenticated.until),
+            fault_numbers: settings.fault_numbers,
         };
         action.run(&context).await
     }

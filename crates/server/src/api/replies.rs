@@ -21,6 +21,12 @@ pub(super) fn reply(
         |error| gateway_error(request_id.clone(), format, Some(incoming), error, page);
     let (action, members) = match (action, answer) {
         (_, Err(Failure::Gateway(error))) => return gateway_error(error),
+        (_, Err(Failure::Unanswered)) => {
+            return Reply {
+                is_lost: true,
+                ..gateway_error(&GatewayError::Internal)
+            };
+        }
         (None, _) => return gateway_error(&GatewayError::Internal),
         (Some(action), Ok(payload)) => {
             let members = success(request_id.clone(), action.family, payload);
@@ -36,6 +42,7 @@ pub(super) fn reply(
         status: 200,
         content_type: format.content_type(),
         body: render(format, &format!("{}Response", action.name), &members),
+        is_lost: false,
     }
 }
 
@@ -156,6 +163,7 @@ pub(super) fn gateway_error(
         status: error.status(),
         content_type: format.content_type(),
         body: render(format, "Error", &members),
+        is_lost: false,
     }
 }
 

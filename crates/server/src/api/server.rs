@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::Reply;
 use super::errors::GatewayError;
-use crate::http_server::{self, Listeners, Messages, RequestSource};
+use crate::http_server::{self, Listeners, Messages, RequestSource, Unanswered};
 
 /// The largest request head, in bytes; see [`http_server::Bounds::head_bytes_max`].
 pub const HEAD_BYTES_MAX: usize = 96 * 1024;
@@ -155,6 +155,9 @@ fn has_option(headers: &HeaderMap, option: &str) -> bool {
 
 fn response(reply: Reply, end: End) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    if reply.is_lost {
+        response.extensions_mut().insert(Unanswered);
+    }
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();

@@ -31,6 +31,7 @@ reloadable![
     limits,
     api.language,
     api.errors_page,
+    api.fault_numbers,
     api.certificate,
     api.private_key,
     sip.certificate,

@@ -68,6 +68,8 @@ pub struct ApiSettings {
     /// The page that the `Recommend` of an error leads to, a URL without a fragment; off means that it
     /// stays empty.
     pub errors_page: OffOr<String>,
+    /// Whether reserved numbers of A make a bind fail on purpose, for tests of customers; with `demo` they do.
+    pub fault_numbers: bool,
     /// Open connections at most, both listeners together.
     pub connections_max: u32,
     /// Open connections of one address at most (of one /64 network, where it is IPv6). At either bound the

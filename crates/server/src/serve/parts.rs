@@ -108,6 +108,7 @@ pub fn gateway_settings(settings: &Settings) -> gateway::Settings {
             .get()
             .map_or("", |page| page)
             .into(),
+        fault_numbers: settings.api.fault_numbers || settings.demo,
     }
 }
 

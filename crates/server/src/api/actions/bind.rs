@@ -4,10 +4,12 @@ use std::ops::RangeInclusive;
 
 use maskline_domain::binding::Extras;
 use maskline_domain::{BindRequest, Product};
+use tokio::time::sleep;
 
 use super::fields::{self, illegal};
 use super::{ActionContext, Answer};
 use crate::api::errors::{BusinessCode, Failure};
+use crate::api::fault_numbers::{self, Fault, fault_of};
 use crate::api::render::Object;
 
 /// What differs between products.
@@ -19,10 +21,24 @@ pub(super) struct BindRules {
 }
 
 /// Reads the parameters in the order in which their errors take precedence (numbers, other forms,
-/// expiration), binds, and answers with a `SecretBindDTO`.
+/// expiration), raises the fault of a fault number, binds, and answers with a `SecretBindDTO`.
 pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answer {
     let request = request(context, &rules)?;
+    let fault = match context.fault_numbers {
+        true => fault_of(request.a.number()),
+        false => None,
+    };
+    match fault {
+        Some(Fault::Code(code)) => return Err(code.into()),
+        Some(Fault::LostBefore) => return Err(Failure::Unanswered),
+        Some(Fault::Slow | Fault::LostBehind) | None => {}
+    }
     let binding = context.submit(Box::new(request)).await?;
+    match fault {
+        Some(Fault::LostBehind) => return Err(Failure::Unanswered),
+        Some(Fault::Slow) => sleep(fault_numbers::SLOW).await,
+        Some(Fault::Code(_) | Fault::LostBefore) | None => {}
+    }
     let dto = Object::new()
         .with("SecretNo", binding.x.reveal())
         .with("SubsId", binding.subs_id.to_string())

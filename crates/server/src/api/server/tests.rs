@@ -44,6 +44,7 @@ async fn echo(head: request::Parts, body: Result<Bytes, GatewayError>) -> Reply 
         status: 200,
         content_type: "text/plain",
         body,
+        is_lost: false,
     }
 }
 

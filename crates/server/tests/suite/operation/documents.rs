@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use maskline_server::admin::document::Document;
+use maskline_server::api::errors::Language;
+use maskline_server::api::fault_numbers::{FAULT_NUMBERS, Fault, SLOW};
 use maskline_server::config::Settings;
 use toml::{Table, Value};
 
@@ -35,6 +37,36 @@ fn the_example_of_a_document_says_all_that_one_can_say() {
     let trunk = serde_json::to_value(&document.trunks[0]).expect("plain values");
     let members = trunk.as_object().expect("members").len();
     assert_eq!(members, 38, "the example leaves a member of a trunk out");
+}
+
+/// Number and answer of each row, in order; in Chinese, with the text that is answered.
+#[test]
+fn the_pages_about_fault_numbers_list_all_of_them() {
+    for (page, language) in [
+        ("docs/fault-numbers.md", Language::English),
+        ("docs/fault-numbers.zh-CN.md", Language::Chinese),
+    ] {
+        let text = read(page);
+        let rows = text.lines().filter(|line| line.starts_with("| `179"));
+        let told: Vec<Vec<&str>> = rows
+            .map(|row| row.split('|').map(str::trim).skip(1).take(3).collect())
+            .collect();
+        assert_eq!(told.len(), FAULT_NUMBERS.len(), "{page}");
+        for (row, (digits, fault)) in told.iter().zip(FAULT_NUMBERS) {
+            assert_eq!(row[0], format!("`{digits}`"), "{page}");
+            let (answer, text) = match fault {
+                Fault::Code(code) => (format!("`{}`", code.code()), Some(code.message(language))),
+                Fault::Slow => ("slow".to_owned(), None),
+                Fault::LostBehind => ("lost behind".to_owned(), None),
+                Fault::LostBefore => ("lost before".to_owned(), None),
+            };
+            assert_eq!(row[1], answer, "{page}: {digits}");
+            assert!(text.is_none_or(|text| row[2] == text), "{page}: {digits}");
+        }
+        let seconds = format!("{} ", SLOW.as_secs());
+        let slow = told.iter().find(|row| row[1] == "slow").expect("a row");
+        assert!(slow[2].contains(&seconds), "{page}");
+    }
 }
 
 #[test]
