@@ -85,14 +85,18 @@ class Script:
         """Acknowledges the answer, or a refusal (which belongs to the INVITE's own transaction)."""
         if not refusal:
             return self._request("ACK", "[branch]", self.cseq, retrans=False)
-        branch = f"[branch-{len(self.steps) - self.invite_at}]"
+        branch = f"[branch-{self._messages_since_invite()}]"
         uri = "sip:[service]@[remote_ip]:[remote_port]"
         return self._request("ACK", branch, self.cseq, uri=uri, retrans=False)
 
     def cancels(self):
-        branch = f"[branch-{len(self.steps) - self.invite_at}]"
+        branch = f"[branch-{self._messages_since_invite()}]"
         uri = "sip:[service]@[remote_ip]:[remote_port]"
         return self._request("CANCEL", branch, self.cseq, tagged=False, uri=uri)
+
+    def _messages_since_invite(self):
+        """How far back the INVITE is for sipp, to which a label is no step."""
+        return len([step for step in self.steps[self.invite_at:] if "<label " not in step])
 
     def hangs_up(self):
         self.cseq += 1
@@ -103,13 +107,15 @@ class Script:
     def pauses(self, milliseconds):
         return self._add(f'  <pause milliseconds="{milliseconds}"/>')
 
-    def hears(self, what, optional=False, tells_port=None):
-        """A status or a method. Where media is told of, the port goes to [fifo]."""
+    def hears(self, what, optional=False, tells_port=None, turns=None):
+        """A status or a method. Where media is told of, the port goes to [fifo]. `turns` is the label at which it goes
+        on then."""
         is_status = isinstance(what, int)
         if tells_port is None:
             tells_port = what in (183, 200) and not self._said_bye() or what == "INVITE"
         kind = f'response="{what}"' if is_status else f'request="{what}"'
         kind += ' optional="true"' if optional else ""
+        kind += f' next="{turns}"' if turns else ""
         kind += ' rrs="true"' if what in (200, "INVITE") else ""
         actions = TELLS_PORT if tells_port else ""
         if tells_port:
@@ -140,6 +146,13 @@ class Script:
         )
         return self
 
+    def notes_caller(self, variable, pattern):
+        """Notes whether the number that the next INVITE shows in From is of this pattern, for `turns_if`."""
+        self.notes.append(
+            f'\n      <ereg regexp="sip:{pattern}@" search_in="hdr" header="From:" check_it="false" assign_to="{variable}"/>'
+        )
+        return self
+
     def logs_invite(self):
         """Writes who is dialled and who is shown, of each INVITE, to sipp's log."""
         self.variables += ["dialled_line", "dialled", "shown_line", "shown"]
@@ -149,6 +162,9 @@ class Script:
             '\n      <log message="[$dialled] [$shown]"/>'
         )
         return self
+
+    def logs(self, message):
+        return self._add(f'  <nop><action><log message="{message}"/></action></nop>')
 
     def turns_if(self, variable, label):
         return self._add(f'  <nop next="{label}" test="{variable}"/>')

@@ -313,10 +313,13 @@ impl World {
             return Command::DeleteTrunk(DeleteTrunk { name });
         }
         let peer = self.chance.one_of(["192.0.2.1:5060", "no where"]);
+        let (enabled, is_limited) = (self.chance.one_in(2), self.chance.one_in(2));
         Command::SetTrunk(SetTrunk(Box::new(Trunk {
-            enabled: self.chance.one_in(2),
-            // A plain trunk and one with more to say are kept in different rows.
-            priority: u16::from(self.chance.one_in(2)),
+            enabled,
+            // A plain trunk and one with more to say are for different readers.
+            priority: u16::from(is_limited),
+            presents: is_limited.then(|| "unicom".into()).into_iter().collect(),
+            routes: is_limited.then_some(names::x(0)).into_iter().collect(),
             ..Trunk::new(name, peer)
         })))
     }
