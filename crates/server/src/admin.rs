@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::calls::CallsHandle;
+use crate::carriers::Carriers;
 use crate::ledger::Ledger;
 use crate::permissions::Permissions;
 use crate::seal::Sealer;
@@ -54,6 +55,8 @@ pub struct Admin {
     pub readiness: Readiness,
     /// For `/v1/status`.
     pub started: Instant,
+    /// The carriers that are told of bindings.
+    pub carriers: Carriers,
     /// The calls that last, and for explanations the ring tones that callers can hear.
     pub calls: CallsHandle,
     /// Who is told that a call is recorded, for explanations.
@@ -69,6 +72,12 @@ pub struct Admin {
 impl FromRef<Arc<Admin>> for Ledger {
     fn from_ref(admin: &Arc<Admin>) -> Self {
         admin.ledger.clone()
+    }
+}
+
+impl FromRef<Arc<Admin>> for Carriers {
+    fn from_ref(admin: &Arc<Admin>) -> Self {
+        admin.carriers.clone()
     }
 }
 

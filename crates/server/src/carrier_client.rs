@@ -33,7 +33,7 @@ pub struct Page {
 
 impl CarrierClient {
     /// What this carrier is asked by; `None` for one that is told nothing. Of a carrier that cannot be asked, as for a
-    /// secret that does not open, every answer is unavailable and says why.
+    /// secret that does not open, every answer is that nothing was sent, and says why.
     ///
     /// May read the system's authorities from the disk.
     pub fn new(carrier: &Carrier, sealer: &Sealer) -> Option<Self> {
@@ -50,7 +50,7 @@ impl CarrierClient {
     pub async fn ask(&self, request: &Request) -> (Answer, Seen) {
         match &self.0 {
             Ok(Protocol::Http(http)) => http.ask(request).await,
-            Err(why) => (Answer::Unavailable, why.clone()),
+            Err(why) => (Answer::NotSent, why.clone()),
         }
     }
 
@@ -61,7 +61,7 @@ impl CarrierClient {
     pub async fn query(&self, after: Option<&str>, limit: u16) -> Result<Page, (Answer, Seen)> {
         match &self.0 {
             Ok(Protocol::Http(http)) => http.query(after, limit).await,
-            Err(why) => Err((Answer::Unavailable, why.clone())),
+            Err(why) => Err((Answer::NotSent, why.clone())),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod api;
 pub mod calls;
 pub mod carrier_client;
+pub mod carriers;
 pub mod cli;
 pub mod clocks;
 pub mod config;

@@ -141,6 +141,7 @@ impl Process {
             mut reloader,
             work,
             mut tasks,
+            carriers,
             alive,
         } = started;
         let mut alive = std::pin::pin!(alive);
@@ -169,6 +170,8 @@ impl Process {
             () = &mut alive => {}
             () = stop_told(signals) => tracing::warn!("told again: not waiting any longer"),
         }
+        // Last, as requests that were accepted wait for them.
+        carriers.close().await;
         ended
     }
 

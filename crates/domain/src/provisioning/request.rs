@@ -28,7 +28,7 @@ pub struct Request {
 pub enum Operation {
     /// Hold a binding that is new.
     Bind(Terms),
-    /// Hold it on these terms from now on.
+    /// Hold it on these terms from now on, whether it is held or not.
     Update(Terms),
     /// Hold it no more.
     Unbind,
@@ -119,7 +119,8 @@ impl Request {
         };
         let operation = match provision.phase {
             Phase::Confirmed => return None,
-            Phase::Reserved | Phase::Renewing => Operation::Bind(terms(binding)?),
+            Phase::Reserved => Operation::Bind(terms(binding)?),
+            Phase::Renewing => Operation::Update(terms(binding)?),
             Phase::Changing => Operation::Update(terms(provision.proposed.as_deref()?)?),
             Phase::Releasing { .. } => Operation::Unbind,
         };

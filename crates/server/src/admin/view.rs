@@ -186,8 +186,32 @@ pub fn binding_line(binding: &Binding, now: Timestamp, visibility: Visibility) -
         "x": binding.x.reveal(),
         "a": visibility.party(binding.a),
         "b": binding.b.map(|b| visibility.party(b)),
-        "state": if binding.is_over(now) { "over" } else { "live" },
+        "state": binding_state(binding, now),
         "expires_at": binding.expires_at.format_china(),
+    })
+}
+
+/// What a binding of the state is at the moment: `live`, `over`, or in a pool with a carrier `reserved` or `releasing`.
+pub fn binding_state(binding: &Binding, now: Timestamp) -> &'static str {
+    let provision = binding.provision.as_ref();
+    let phase = provision.map(|provision| provision.phase);
+    match phase.filter(|phase| !phase.routes()) {
+        Some(phase) => phase.name(),
+        None if binding.is_over(now) => "over",
+        None => "live",
+    }
+}
+
+/// How far a carrier knows of a binding; null where none must.
+fn provision(binding: &Binding) -> Value {
+    let Some(provision) = binding.provision.as_deref() else {
+        return Value::Null;
+    };
+    json!({
+        "carrier": provision.carrier,
+        "phase": provision.phase.name(),
+        "revision": provision.revision,
+        "fence": provision.fence.to_string(),
     })
 }
 
@@ -195,6 +219,7 @@ pub fn binding_line(binding: &Binding, now: Timestamp, visibility: Visibility) -
 pub fn binding(binding: &Binding, now: Timestamp, visibility: Visibility) -> Value {
     let mut shown = binding_line(binding, now, visibility);
     extend(&mut shown, terms(binding, visibility));
+    shown["provision"] = provision(binding);
     shown
 }
 

@@ -19,10 +19,11 @@ mod update_subscription;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 use maskline_domain::{
-    AccessKeyId, AccountId, Actor, CommandId, CommandKey, Envelope, PhoneNumber, PoolKey, PoolRef,
-    State, SubsId, Timestamp, TypedCommand,
+    AccessKeyId, AccountId, Actor, Binding, CarrierName, CommandId, CommandKey, Envelope,
+    PhoneNumber, PoolKey, PoolRef, State, SubsId, Timestamp, TypedCommand,
 };
 use maskline_store::records::history::Past;
 
@@ -30,6 +31,7 @@ use super::errors::{BusinessCode, BusinessError, Failure};
 use super::params::Parameters;
 use super::refusals::failure_of;
 use super::render::Object;
+use crate::carriers::{Carriers, Failed};
 use crate::ledger::{Ledger, ReadError, SubmitError, Touch};
 
 /// Every action of the vendor's list, the removed ones too.
@@ -293,6 +295,10 @@ pub struct ActionContext<'a> {
     pub(super) action: &'static Action,
     /// The state and the way to change it.
     pub(super) ledger: &'a Ledger,
+    /// The carriers that are told of bindings.
+    pub(super) carriers: Option<&'a Carriers>,
+    /// When the request was here.
+    pub(super) began: Instant,
     /// Whose AccessKey signed.
     pub(super) key: AccessKeyId,
     /// The account of that key.
@@ -357,6 +363,40 @@ impl ActionContext<'_> {
             command,
         };
         self.ledger.submit(envelope).await.map_err(submit_failure)
+    }
+
+    /// Carriers that cannot be asked now.
+    pub(super) fn carriers_down(&self) -> Vec<CarrierName> {
+        self.carriers.map(Carriers::down).unwrap_or_default()
+    }
+
+    /// Waits for the carrier of a binding, if it is asked.
+    ///
+    /// # Errors
+    ///
+    /// The carrier's refusal, or that there is no answer.
+    pub(super) async fn settled(&self, binding: &Binding) -> Result<(), Failure> {
+        let asked = binding.provision.as_deref();
+        if asked.is_none_or(|provision| !provision.phase.is_asked()) {
+            return Ok(());
+        }
+        let carriers = self.carriers.ok_or(BusinessCode::SystemError)?.clone();
+        let (binding, began) = (binding.clone(), self.began);
+        // Whoever asked may go; what was begun is ended all the same.
+        let settling = tokio::spawn(async move { carriers.settled(&binding, began).await });
+        match settling.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(Failed::Refused(refusal))) => Err(failure_of(refusal)),
+            Ok(Err(Failed::NotSettled(error))) => Err(submit_failure(error)),
+            Err(_) => Err(BusinessCode::SystemError.into()),
+        }
+    }
+
+    /// Has carriers told what they are owed now.
+    pub(super) fn wake_carriers(&self) {
+        if let Some(carriers) = self.carriers {
+            carriers.wake();
+        }
     }
 
     /// Looks at the state.

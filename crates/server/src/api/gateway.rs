@@ -27,6 +27,7 @@ use super::render::Format;
 use super::replies;
 use super::request::{Claim, Incoming, VERSION, parameters};
 use super::values;
+use crate::carriers::Carriers;
 use crate::ledger::{Ledger, Touch};
 use crate::seal::Sealer;
 
@@ -55,6 +56,7 @@ pub struct Settings {
 /// The gateway of one process.
 pub struct Gateway {
     ledger: Ledger,
+    carriers: Option<Carriers>,
     sealer: Arc<Sealer>,
     clock: Clock,
     settings: ArcSwap<Settings>,
@@ -84,12 +86,22 @@ impl Gateway {
     ) -> Self {
         Self {
             ledger,
+            carriers: None,
             sealer,
             clock,
             settings: ArcSwap::from_pointee(settings),
             nonces: Nonces::default(),
             throttle: Throttle::default(),
             metrics,
+        }
+    }
+
+    /// The same, with carriers that are told of bindings.
+    #[must_use]
+    pub fn with_carriers(self, carriers: Carriers) -> Self {
+        Self {
+            carriers: Some(carriers),
+            ..self
         }
     }
 
@@ -114,7 +126,7 @@ impl Gateway {
                 (None, Some(Failure::Gateway(error)), reply)
             }
             Ok(incoming) => {
-                let (action, answer) = self.carry_out(&incoming, &settings).await;
+                let (action, answer) = self.carry_out(&incoming, &settings, began).await;
                 let (language, page) = (settings.language, &settings.errors_page);
                 let reply = replies::reply(id.clone(), &incoming, action, &answer, language, page);
                 (action.map(|action| action.name), answer.err(), reply)
@@ -133,6 +145,7 @@ impl Gateway {
         &self,
         incoming: &Incoming,
         settings: &Settings,
+        began: Instant,
     ) -> (Option<&'static Action>, Answer) {
         let claim = match incoming.claim() {
             Ok(claim) => claim,
@@ -143,7 +156,7 @@ impl Gateway {
         };
         (
             Some(action),
-            self.run(incoming, &claim, action, settings).await,
+            self.run(incoming, &claim, action, settings, began).await,
         )
     }
 
@@ -153,6 +166,7 @@ impl Gateway {
         claim: &Claim<'_>,
         action: &'static Action,
         settings: &Settings,
+        began: Instant,
     ) -> Answer {
         if claim.version != VERSION {
             return Err(GatewayError::Invalid("Version").into());
@@ -183,6 +197,8 @@ impl Gateway {
             parameters: incoming.parameters(),
             action,
             ledger: &self.ledger,
+            carriers: self.carriers.as_ref(),
+            began,
             key: authenticated.key,
             account: authenticated.account,
             permission: &permission,

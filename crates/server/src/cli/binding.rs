@@ -54,7 +54,11 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             after,
             limit,
         } => {
-            let state = if *ended { "ended" } else { "live,over" };
+            let state = if *ended {
+                "ended"
+            } else {
+                "live,reserved,releasing,over"
+            };
             let filters = [
                 ("account", account.as_deref()),
                 ("state", Some(state)),

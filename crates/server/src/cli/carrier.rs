@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use maskline_domain::CarrierKind;
 use maskline_domain::carrier::CA_BYTES_MAX;
+use serde_json::Value;
 
 use super::client::part;
 use super::{Client, Failure, secret_file, show};
@@ -25,6 +26,15 @@ pub enum Command {
     },
     /// Make a carrier, or change one; what is not said stays as it is
     Set(Box<Set>),
+    /// Compare what a carrier holds with what is bound: what it lacks it is told again, what is none of ours it is to
+    /// let go
+    Reconcile {
+        /// The carrier's name
+        name: String,
+        /// Only say what differs
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Take a carrier away that no pool names
     #[command(visible_alias = "delete")]
     Rm {
@@ -79,6 +89,9 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                     ("CARRIER", "name"),
                     ("KIND", "kind"),
                     ("URL", "url"),
+                    ("BREAKER", "breaker"),
+                    ("WAITING", "waiting"),
+                    ("OWED", "owed"),
                     ("CONCURRENCY", "concurrency"),
                     ("DEADLINE MS", "deadline_ms"),
                 ],
@@ -87,6 +100,11 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
         Command::Show { name } => {
             let answer = client.get(&format!("/v1/carriers/{}", part(name)))?;
             return show::fields(client, &answer);
+        }
+        Command::Reconcile { name, dry_run } => {
+            let path = format!("/v1/carriers/{}/reconcile?dry_run={dry_run}", part(name));
+            let found = client.post(&path, &Value::Null)?;
+            return show::fields(client, &found);
         }
         Command::Set(set) => Document {
             carriers: vec![set.wanted()?],

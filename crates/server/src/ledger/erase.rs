@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use maskline_domain::PoolRef;
+use maskline_domain::binding::Phase;
 use maskline_domain::command::Note;
-use maskline_domain::ops::{BeginEpoch, ERASED_MAX, ErasePerson, Unbind};
+use maskline_domain::ops::{
+    AT_ONCE, BeginEpoch, ERASED_MAX, ErasePerson, ExpireDue, SettleProvision, Settlement, Unbind,
+};
 use maskline_domain::{
     Actor, Binding, Envelope, ErasedParts, PhoneNumber, PoolKey, State, Subject, SubsId, Timestamp,
     TypedCommand,
@@ -422,25 +425,67 @@ async fn begin_again(ledger: &Ledger, found: Found) -> Result<(), RestoreError> 
     }
     // Since the backup they have ended; otherwise they could not have been
     // erased.
+    while give(ledger, by(), ExpireDue { at_most: AT_ONCE })
+        .await?
+        .more
+    {}
     for (pool, binding) in still_bound(ledger, &found)
         .await
         .map_err(EraseError::from)?
     {
+        end(ledger, by(), pool, &binding).await?;
+    }
+    ledger.erase_found(by(), found, None).await?;
+    Ok(())
+}
+
+/// Ends a binding that is known to have ended since the backup, and of which its carrier has been told.
+async fn end(
+    ledger: &Ledger,
+    by: Actor,
+    pool: PoolKey,
+    binding: &Binding,
+) -> Result<(), RestoreError> {
+    let phase = binding
+        .provision
+        .as_deref()
+        .map(|provision| provision.phase);
+    if phase.is_none_or(Phase::routes) {
         let command = Unbind {
             pool: PoolRef::Key(pool),
             subs_id: binding.subs_id,
             x: binding.x,
         };
-        ledger
-            .submit(Envelope {
-                by: by(),
-                id: None,
-                command,
-            })
-            .await?;
+        give(ledger, by.clone(), command).await?;
     }
-    ledger.erase_found(by(), found, None).await?;
+    let subs_id = binding.subs_id;
+    let left = ledger
+        .read(Touch::Scan, move |state, _| {
+            state.provision(subs_id).cloned()
+        })
+        .await
+        .map_err(EraseError::from)?;
+    let Some(left) = left else { return Ok(()) };
+    let settlement = match left.phase {
+        Phase::Reserved => Settlement::NotDone,
+        _ => Settlement::Done,
+    };
+    let command = SettleProvision {
+        subs_id,
+        fence: left.fence,
+        settlement,
+    };
+    give(ledger, by, command).await?;
     Ok(())
+}
+
+async fn give<C: TypedCommand>(
+    ledger: &Ledger,
+    by: Actor,
+    command: C,
+) -> Result<C::Outcome, SubmitError> {
+    let id = None;
+    ledger.submit(Envelope { by, id, command }).await
 }
 
 async fn still_bound(ledger: &Ledger, found: &Found) -> Result<Vec<(PoolKey, Binding)>, ReadError> {

@@ -14,6 +14,7 @@ use super::{Addresses, AdminFront, Process, certificates, listen, parts, supervi
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, CallsHandle, Serving};
+use crate::carriers::Carriers;
 use crate::clocks;
 use crate::config::Reloader;
 use crate::demo;
@@ -34,6 +35,8 @@ pub struct Started {
     pub work: DropGuard,
     /// The parts, each by name; none ends before it is told to.
     pub tasks: JoinSet<&'static str>,
+    /// Told of bindings until nobody waits for them any more.
+    pub carriers: Carriers,
     /// Tells the supervisor that it is alive, for as long as it is polled.
     pub alive: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -53,7 +56,18 @@ impl Process {
         let calls_handle = CallsHandle::default();
         self.metrics
             .register(|registry| calls_handle.register(registry));
-        let admin = Arc::new(self.admin(ledger, sealer.clone(), calls_handle.clone())?);
+        let carriers = Carriers::start(ledger.clone(), sealer.clone())
+            .await
+            .map_err(|error| failed("the carriers cannot be read", &error))?;
+        self.metrics
+            .register(|registry| carriers.register(registry));
+        let admin = self.admin(
+            ledger,
+            sealer.clone(),
+            calls_handle.clone(),
+            carriers.clone(),
+        )?;
+        let admin = Arc::new(admin);
         if settings.demo {
             demo::prepare(&admin, &self.data)
                 .await
@@ -98,7 +112,7 @@ impl Process {
             admin: front.address.clone(),
             sip: Some(sip.to_string()),
         };
-        let gateway = self.gateway(ledger, sealer);
+        let gateway = self.gateway(ledger, sealer, carriers.clone());
         let mut reloader = Reloader::new(self.inputs.clone(), &self.loaded);
         reloader.follow(self.log.follower());
         let https = listeners.https.as_ref().map(|(_, tls)| tls.clone());
@@ -131,6 +145,7 @@ impl Process {
             reloader,
             work,
             tasks,
+            carriers,
             alive: Box::pin(alive),
         })
     }
@@ -140,6 +155,7 @@ impl Process {
         ledger: &Ledger,
         sealer: Arc<Sealer>,
         calls: CallsHandle,
+        carriers: Carriers,
     ) -> Result<Admin, Failure> {
         let file = self.data.join("admin.token");
         let token = AdminToken::read_or_make(&file)
@@ -151,6 +167,7 @@ impl Process {
             permissions: api::permissions::permissions(),
             readiness: self.readiness.clone(),
             started: Instant::now(),
+            carriers,
             calls,
             notice: parts::notice(&self.loaded.settings),
             data: self.data.clone(),
@@ -204,16 +221,17 @@ impl Process {
         })
     }
 
-    fn gateway(&self, ledger: &Ledger, sealer: Arc<Sealer>) -> Arc<Gateway> {
+    fn gateway(&self, ledger: &Ledger, sealer: Arc<Sealer>, carriers: Carriers) -> Arc<Gateway> {
         let metrics = ApiMetrics::default();
         self.metrics.register(|registry| metrics.register(registry));
-        Arc::new(Gateway::new(
+        let gateway = Gateway::new(
             ledger.clone(),
             sealer,
             Arc::new(|| clocks::read().wall),
             parts::gateway_settings(&self.loaded.settings),
             metrics,
-        ))
+        );
+        Arc::new(gateway.with_carriers(carriers))
     }
 
     fn jobs(

@@ -20,6 +20,7 @@ use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked};
 use crate::admin::view::Visibility;
 use crate::admin::{AdminError, view};
+use crate::carriers::Carriers;
 use crate::ledger::Ledger;
 
 /// Which bindings are asked for.
@@ -43,6 +44,8 @@ pub struct Wanted {
 #[derive(Clone, Copy, Debug)]
 struct States {
     live: bool,
+    reserved: bool,
+    releasing: bool,
     over: bool,
     ended: bool,
 }
@@ -50,28 +53,43 @@ struct States {
 impl States {
     fn parse(text: Option<&str>) -> Result<Self, AdminError> {
         let Some(text) = text else {
-            let (live, over, ended) = (true, true, true);
-            return Ok(Self { live, over, ended });
+            return Ok(Self {
+                live: true,
+                reserved: true,
+                releasing: true,
+                over: true,
+                ended: true,
+            });
         };
         let names: Vec<&str> = text.split(',').map(str::trim).collect();
-        let known = ["live", "over", "ended"];
+        let known = ["live", "over", "ended", "reserved", "releasing"];
         if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
             return Err(AdminError::Malformed(format!(
-                "`{unknown}` is no state of a binding; those are live, over and ended"
+                "`{unknown}` is no state of a binding; those are live, over and ended, and with a carrier reserved and \
+                 releasing"
             )));
         }
         Ok(Self {
             live: names.contains(&"live"),
+            reserved: names.contains(&"reserved"),
+            releasing: names.contains(&"releasing"),
             over: names.contains(&"over"),
             ended: names.contains(&"ended"),
         })
     }
 
+    /// Whether bindings of the state are in any of them.
+    fn has_present(self) -> bool {
+        self.live || self.reserved || self.releasing || self.over
+    }
+
     /// Whether a binding of the state is in one of them.
     fn have(self, binding: &Binding, now: Timestamp) -> bool {
-        match binding.is_over(now) {
-            true => self.over,
-            false => self.live,
+        match view::binding_state(binding, now) {
+            "reserved" => self.reserved,
+            "releasing" => self.releasing,
+            "over" => self.over,
+            _ => self.live,
         }
     }
 }
@@ -132,7 +150,7 @@ async fn of_person(
     states: States,
     visibility: Visibility,
 ) -> Result<Page, AdminError> {
-    let ended = match (states.live || states.over, states.ended) {
+    let ended = match (states.has_present(), states.ended) {
         (true, true) => None,
         (_, ended) => Some(ended),
     };
@@ -188,7 +206,7 @@ async fn of_all(
     let mut rows = BTreeMap::new();
     // Below it, one of the two was not looked through.
     let mut floor = None;
-    if states.live || states.over {
+    if states.has_present() {
         let found = standing(ledger, &filter, states, visibility).await?;
         let (found, next) = found.into_rows();
         rows.extend(found);
@@ -288,6 +306,7 @@ async fn ended(ledger: &Ledger, id: SubsId, visibility: Visibility) -> Result<Va
 
 pub async fn unbind(
     State(ledger): State<Ledger>,
+    State(carriers): State<Carriers>,
     operator: Operator,
     Path(subs_id): Path<String>,
 ) -> Answer {
@@ -305,6 +324,7 @@ pub async fn unbind(
         x,
     };
     ledger.submit(operator.envelope(command)).await?;
+    carriers.wake();
     Ok(Json(json!({})))
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use maskline_domain::CarrierName;
 use maskline_domain::ops::DeleteCarrier;
@@ -16,9 +17,14 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedCarrier};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, Mode, view};
+use crate::carriers::{Carriers, ReconcileError};
 use crate::ledger::Ledger;
 
-pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -> Answer {
+pub async fn list(
+    State(ledger): State<Ledger>,
+    State(carriers): State<Carriers>,
+    Query(filter): Query<Filter>,
+) -> Answer {
     filter.only(&[])?;
     let after = filter.after.as_deref().map(CarrierName::new);
     let found = page::gather(
@@ -31,17 +37,76 @@ pub async fn list(State(ledger): State<Ledger>, Query(filter): Query<Filter>) ->
                 .take(carriers.map(|carrier| (carrier.name.clone(), Some(view::carrier(carrier)))));
         },
     );
-    found.await?.into_page(CarrierName::to_string).answer()
+    let mut page = found.await?.into_page(CarrierName::to_string);
+    let rows = page.rows.into_iter();
+    page.rows = rows.map(|row| with_health(&carriers, row)).collect();
+    page.answer()
 }
 
-pub async fn show(State(ledger): State<Ledger>, Path(name): Path<String>) -> Answer {
+/// Adds how a carrier is asked at the moment; null for one that is told nothing.
+fn with_health(carriers: &Carriers, mut row: Value) -> Value {
+    let name = CarrierName::new(row["name"].as_str().unwrap_or_default());
+    let health = carriers.health(&name);
+    row["breaker"] = json!(health.map(|health| health.breaker));
+    row["waiting"] = json!(health.map(|health| health.waiting));
+    row["owed"] = json!(health.map(|health| health.owed));
+    row["under_way"] = json!(health.map(|health| health.under_way));
+    row
+}
+
+/// What a reconciliation may be told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    dry_run: bool,
+}
+
+/// Compares what a carrier holds with what is bound, and mends the difference. May take as long as the carrier takes to
+/// say all that it holds; goes on to its end though nobody waits for it.
+pub async fn reconcile(
+    State(carriers): State<Carriers>,
+    operator: Operator,
+    Path(name): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Answer {
+    let by = operator.name().to_owned();
+    tracing::info!(
+        carrier = name,
+        dry_run = wanted.dry_run,
+        by,
+        "a carrier is being reconciled"
+    );
+    let name = CarrierName::new(&name);
+    let running = tokio::spawn(async move { carriers.reconcile(&name, wanted.dry_run).await });
+    let found = running
+        .await
+        .map_err(|error| AdminError::Internal(error.to_string()))?;
+    match found {
+        Ok(found) => Ok(Json(json!(found))),
+        Err(ReconcileError::Unknown) => {
+            Err(AdminError::NotFound("carrier that is told of bindings"))
+        }
+        Err(ReconcileError::UnderWay) => {
+            Err(AdminError::Refused(ReconcileError::UnderWay.to_string()))
+        }
+        Err(ReconcileError::Submit(error)) => Err(error.into()),
+        Err(error) => Err(AdminError::Unavailable(error.to_string())),
+    }
+}
+
+pub async fn show(
+    State(ledger): State<Ledger>,
+    State(carriers): State<Carriers>,
+    Path(name): Path<String>,
+) -> Answer {
     let name = CarrierName::new(&name);
     let found = ledger
         .read(Touch::Lists, move |state, _| {
             state.carrier(&name).map(view::carrier)
         })
         .await?;
-    found.map(Json).ok_or(AdminError::NotFound("carrier"))
+    let found = found.map(|row| Json(with_health(&carriers, row)));
+    found.ok_or(AdminError::NotFound("carrier"))
 }
 
 pub async fn put(

@@ -23,7 +23,10 @@ pub(super) struct BindRules {
 /// Reads the parameters in the order in which their errors take precedence (numbers, other forms,
 /// expiration), raises the fault of a fault number, binds, and answers with a `SecretBindDTO`.
 pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answer {
-    let request = request(context, &rules)?;
+    let request = BindRequest {
+        carriers_down: context.carriers_down(),
+        ..request(context, &rules)?
+    };
     let fault = match context.fault_numbers {
         true => fault_of(request.a.number()),
         false => None,
@@ -34,6 +37,7 @@ pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answe
         Some(Fault::Slow | Fault::LostBehind) | None => {}
     }
     let binding = context.submit(Box::new(request)).await?;
+    context.settled(&binding).await?;
     match fault {
         Some(Fault::LostBehind) => return Err(Failure::Unanswered),
         Some(Fault::Slow) => sleep(fault_numbers::SLOW).await,

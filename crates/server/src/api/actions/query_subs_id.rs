@@ -21,7 +21,7 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
             let live = state
                 .bindings_on(x)
                 .into_iter()
-                .filter(|binding| !binding.is_over(now));
+                .filter(|binding| binding.is_in_force(now));
             live.map(|binding| binding.subs_id.to_string())
                 .collect::<Vec<_>>()
         })

@@ -26,7 +26,7 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
         let binding = state.binding(subs_id).filter(|binding| binding.x == x)?;
         context
             .owns(state, x)
-            .then(|| detail(&binding, !binding.is_over(now)))
+            .then(|| detail(&binding, binding.is_in_force(now)))
     });
     let dto = match present.await? {
         Some(dto) => dto,

@@ -9,6 +9,7 @@
 //! Other properties that the request carries are ignored, except `RingConfig`, `ASRStatus` and
 //! `ASRModelId`: no `OperateType` names them, so they are applied whenever they are there.
 
+use maskline_domain::command::Updated;
 use maskline_domain::ops::UpdateBinding;
 use maskline_domain::{PhoneNumber, Refusal, SubsId, Update};
 
@@ -27,14 +28,18 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     let x = fields::known_number(context.parameters, "PhoneNoX", BusinessCode::SubsNotExist)?;
     let subs_id = fields::subs_id(context.parameters)?;
     let update = UpdateBinding {
-        carriers_down: Vec::new(),
+        carriers_down: context.carriers_down(),
         pool,
         subs_id,
         x,
         updates,
     };
     match context.submit(update).await {
-        Ok(_) => Ok(Object::new()),
+        Ok(Updated::AtOnce) => Ok(Object::new()),
+        Ok(Updated::Asked(binding)) => {
+            context.settled(&binding).await?;
+            Ok(Object::new())
+        }
         Err(failure) if failure == BusinessCode::SubsNotExist.into() => {
             Err(expired(context, subs_id, x).await?.unwrap_or(failure))
         }

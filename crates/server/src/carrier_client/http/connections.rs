@@ -146,10 +146,10 @@ impl Connections {
 
     async fn connect(&self) -> Result<SendRequest<Body>, (Answer, Seen)> {
         match timeout(self.connect_timeout, self.target.connect()).await {
-            Ok(made) => made.map_err(|why| unavailable(&format!("no connection: {why}"))),
+            Ok(made) => made.map_err(|why| not_sent(&format!("no connection: {why}"))),
             Err(_) => {
                 let ms = self.connect_timeout.as_millis();
-                Err(unavailable(&format!("no connection within {ms} ms")))
+                Err(not_sent(&format!("no connection within {ms} ms")))
             }
         }
     }
@@ -187,6 +187,11 @@ where
         let _ = connection.await;
     });
     Ok(sender)
+}
+
+/// Nothing has gone out.
+fn not_sent(why: &str) -> (Answer, Seen) {
+    (Answer::NotSent, Seen::new(why))
 }
 
 /// No head of an answer: none at all, or one that is not HTTP.

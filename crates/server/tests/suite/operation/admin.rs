@@ -26,6 +26,7 @@ use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
 use maskline_server::api::permissions::permissions;
 use maskline_server::calls::CallsHandle;
+use maskline_server::carriers::Carriers;
 use maskline_server::ledger::{Ledger, Running, Touch};
 use maskline_server::seal::{MasterKeys, Sealer};
 use maskline_server::telemetry::Readiness;
@@ -353,9 +354,12 @@ impl World {
         let token = AdminToken::read_or_make(&token_file).expect("a token");
         let text = token.expose().to_owned();
         let calls = CallsHandle::default();
+        let sealer = Arc::new(Sealer::new(&MasterKeys::parse(master_keys).expect("keys")));
+        let carriers = Carriers::start(ledger.clone(), sealer.clone());
         let admin = Arc::new(Admin {
             ledger: ledger.clone(),
-            sealer: Arc::new(Sealer::new(&MasterKeys::parse(master_keys).expect("keys"))),
+            carriers: carriers.await.expect("the carriers"),
+            sealer,
             token,
             permissions: permissions(),
             readiness: Readiness::default(),

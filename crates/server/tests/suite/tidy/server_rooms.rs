@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Each room of `server` and what of the others it may use: a whole room, or one door of it. The order is
 /// that of the program: who stands further up may use who stands further down.
-const INNER: [(&str, &[&str]); 20] = [
+const INNER: [(&str, &[&str]); 21] = [
     (
         "cli",
         &[
@@ -31,6 +31,7 @@ const INNER: [(&str, &[&str]); 20] = [
             "admin",
             "api",
             "calls",
+            "carriers",
             "telemetry",
             "config",
             "http_server",
@@ -48,6 +49,7 @@ const INNER: [(&str, &[&str]); 20] = [
         "admin",
         &[
             "calls",
+            "carriers",
             "telemetry",
             "http_server",
             "tls::check_authorities",
@@ -61,12 +63,20 @@ const INNER: [(&str, &[&str]); 20] = [
     ),
     (
         "api",
-        &["http_server", "tls", "seal", "ledger", "permissions"],
+        &[
+            "carriers",
+            "http_server",
+            "tls",
+            "seal",
+            "ledger",
+            "permissions",
+        ],
     ),
     (
         "calls",
         &["telemetry", "tcp", "tls", "seal", "ledger", "clocks"],
     ),
+    ("carriers", &["carrier_client", "seal", "ledger", "clocks"]),
     ("carrier_client", &["tls", "seal", "clocks"]),
     ("telemetry", &["config", "clocks"]),
     ("config", &["mistakes", "suggest"]),

@@ -1,0 +1,398 @@
+//! Telling carriers of bindings, and waiting for their answers.
+//!
+//! Each carrier has a task of its own, which asks as the [`Provisioner`] of `domain` says: however slow one is, nobody
+//! waits for it but who binds in its pools. Only what is durable is told, and what comes of it is settled by a command.
+//! Changes of carriers are followed within a second.
+
+mod metrics;
+mod reconciliation;
+mod settling;
+mod task;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use maskline_domain::ops::{AbandonAsked, SettleProvision, Settlement};
+use maskline_domain::provisioning::{Answer, Request};
+use maskline_domain::{Actor, Binding, Carrier, CarrierName, Envelope, Refusal, TypedCommand};
+use maskline_journal::pipeline::{SubmitError, Touch};
+use parking_lot::RwLock;
+use prometheus_client::registry::Registry;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::metrics::CarrierMetrics;
+pub use self::reconciliation::{ReconcileError, Reconciled};
+use self::task::{Ask, Input, Status, Task};
+use crate::carrier_client::CarrierClient;
+use crate::ledger::{Ledger, ReadError};
+use crate::seal::Sealer;
+
+/// How often carriers are compared with those that are asked.
+const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
+/// The most requests that wait until a carrier's task takes them.
+const QUEUE_MAX: usize = 1_024;
+/// How many requests for which nobody waits any more one command gives up.
+const ABANDONED_AT_ONCE: u32 = maskline_domain::ops::AT_ONCE;
+/// By whom commands are given.
+const JOB: &str = "carriers";
+
+/// The carriers that are asked. Clones share them.
+#[derive(Clone)]
+pub struct Carriers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    ledger: Ledger,
+    sealer: Arc<Sealer>,
+    metrics: CarrierMetrics,
+    /// What moments are told by.
+    begun: Instant,
+    tasks: RwLock<BTreeMap<CarrierName, Handle>>,
+    /// Held by whoever starts and ends tasks.
+    following: Mutex<()>,
+    closing: CancellationToken,
+}
+
+struct Handle {
+    carrier: Carrier,
+    client: Arc<CarrierClient>,
+    inputs: mpsc::Sender<Input>,
+    status: watch::Receiver<Status>,
+    /// Held by a reconciliation from its beginning to its end.
+    reconciling: Arc<Mutex<()>>,
+    /// Whether the state was restored, and the carrier has not been compared since.
+    is_unreconciled: bool,
+    task: JoinHandle<()>,
+}
+
+/// Whether a process has just begun: what a carrier was asked before, nobody waits for.
+struct AtStart(bool);
+
+/// How a carrier is asked at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it is asked at all: `closed`, `half_open` or `open`.
+    pub breaker: &'static str,
+    /// Requests for whose answers customers wait.
+    pub waiting: usize,
+    /// Bindings of which it must still be told.
+    pub owed: usize,
+    /// Requests under way.
+    pub under_way: usize,
+}
+
+/// Why a customer's request that needs a carrier was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failed {
+    /// For a reason that the carrier gave, or for want of one.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// What came of it cannot be written down.
+    #[error(transparent)]
+    NotSettled(#[from] SubmitError),
+}
+
+impl fmt::Debug for Carriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tasks = self.shared.tasks.read();
+        f.debug_tuple("Carriers").field(&tasks.keys()).finish()
+    }
+}
+
+impl Carriers {
+    /// Begins to ask the carriers of the state, and to follow their changes. What was asked before a start is given
+    /// up: nobody waits for it.
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub async fn start(ledger: Ledger, sealer: Arc<Sealer>) -> Result<Self, ReadError> {
+        let shared = Arc::new(Shared {
+            ledger,
+            sealer,
+            metrics: CarrierMetrics::default(),
+            begun: Instant::now(),
+            tasks: RwLock::default(),
+            following: Mutex::default(),
+            closing: CancellationToken::new(),
+        });
+        let carriers = Self { shared };
+        carriers.follow(AtStart(true)).await?;
+        let following = carriers.clone();
+        tokio::spawn(async move { following.keep_following().await });
+        Ok(carriers)
+    }
+
+    /// Registers what is counted.
+    pub fn register(&self, registry: &mut Registry) {
+        self.shared.metrics.register(registry);
+    }
+
+    /// Ends all tasks. Who still waits is told that there is no answer.
+    pub async fn close(&self) {
+        self.shared.closing.cancel();
+        let _following = self.shared.following.lock().await;
+        let tasks = std::mem::take(&mut *self.shared.tasks.write());
+        for (name, handle) in tasks {
+            if handle.task.await.is_err() {
+                tracing::error!(carrier = %name, "the task of a carrier did not end in order");
+            }
+        }
+    }
+
+    /// The carriers that take no request for which somebody would wait.
+    pub fn down(&self) -> Vec<CarrierName> {
+        let tasks = self.shared.tasks.read();
+        let down = tasks
+            .iter()
+            .filter(|(_, handle)| handle.status.borrow().is_down);
+        down.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How a carrier is asked; none for one that is told nothing.
+    pub fn health(&self, name: &CarrierName) -> Option<Health> {
+        let tasks = self.shared.tasks.read();
+        let status = *tasks.get(name)?.status.borrow();
+        Some(status.health)
+    }
+
+    /// Has carriers told what they are owed, without a wait for the next look.
+    pub fn wake(&self) {
+        for handle in self.shared.tasks.read().values() {
+            // One that has much to do looks anyway.
+            let _ = handle.inputs.try_send(Input::Wake);
+        }
+    }
+
+    /// Waits until the carrier of a binding has answered what it is asked, no longer than from `arrived` on it may take,
+    /// and until that is durable. The binding is as a command gave it; one of which no carrier is asked is there at
+    /// once.
+    ///
+    /// # Errors
+    /// [`Failed`]. From then on all that is done leads to a binding that is released, or is as it was.
+    pub async fn settled(&self, binding: &Binding, arrived: Instant) -> Result<(), Failed> {
+        let Some(provision) = binding.provision.as_deref() else {
+            return Ok(());
+        };
+        if !provision.phase.is_asked() {
+            return Ok(());
+        }
+        let Some(request) = Request::of(binding) else {
+            return Ok(());
+        };
+        let (done, answer) = oneshot::channel();
+        let asked = match self.task_of(&provision.carrier).await {
+            Some((inputs, deadline)) => {
+                let ask = Ask {
+                    request: request.clone(),
+                    deadline: self.shared.moment(arrived + deadline),
+                    done,
+                };
+                inputs.try_send(Input::Ask(Box::new(ask))).is_ok()
+            }
+            None => false,
+        };
+        if asked && let Ok(settled) = answer.await {
+            return settled;
+        }
+        // It never came to the carrier.
+        let not_asked = SettleProvision {
+            subs_id: request.subs_id,
+            fence: request.fence,
+            settlement: Settlement::NotDone,
+        };
+        match asked {
+            // The process ends; the next start gives it up.
+            true => Err(SubmitError::Closed.into()),
+            false => {
+                let ledger = &self.shared.ledger;
+                settling::settle(ledger, not_asked, Answer::NotSent).await
+            }
+        }
+    }
+
+    async fn task_of(&self, name: &CarrierName) -> Option<(mpsc::Sender<Input>, Duration)> {
+        if let Some(found) = self.known_task_of(name) {
+            return Some(found);
+        }
+        // It may have been declared a moment ago.
+        self.refresh().await;
+        self.known_task_of(name)
+    }
+
+    fn known_task_of(&self, name: &CarrierName) -> Option<(mpsc::Sender<Input>, Duration)> {
+        let tasks = self.shared.tasks.read();
+        let handle = tasks.get(name)?;
+        let deadline = Duration::from_millis(handle.carrier.deadline_ms.into());
+        Some((handle.inputs.clone(), deadline))
+    }
+
+    async fn keep_following(&self) {
+        let shared = &self.shared;
+        loop {
+            tokio::select! {
+                () = shared.closing.cancelled() => return,
+                () = tokio::time::sleep(FOLLOWED_EVERY) => {}
+            }
+            self.refresh().await;
+            self.reconcile_restored();
+        }
+    }
+
+    /// Follows changes of carriers now.
+    pub async fn refresh(&self) {
+        if let Err(error) = self.follow(AtStart(false)).await {
+            tracing::warn!(%error, "the carriers cannot be read");
+        }
+    }
+
+    /// Compares carriers that have not been since a restore, each in a task of its own: until that is done, nothing is
+    /// bound in their pools.
+    fn reconcile_restored(&self) {
+        let unreconciled: Vec<CarrierName> = {
+            let tasks = self.shared.tasks.read();
+            let due = tasks.iter().filter(|(_, handle)| handle.is_unreconciled);
+            due.filter(|(_, handle)| handle.reconciling.try_lock().is_ok())
+                .map(|(name, _)| name.clone())
+                .collect()
+        };
+        for name in unreconciled {
+            let carriers = self.clone();
+            tokio::spawn(async move {
+                match carriers.reconcile(&name, false).await {
+                    Ok(_) | Err(ReconcileError::UnderWay | ReconcileError::Unknown) => {}
+                    Err(error) => tracing::warn!(
+                        carrier = %name, %error,
+                        "nothing is bound in the pools of a carrier until it is reconciled after the restore"
+                    ),
+                }
+            });
+        }
+    }
+
+    /// Starts tasks of carriers that are new, ends those of carriers that are gone, and has others take changes.
+    async fn follow(&self, at_start: AtStart) -> Result<(), ReadError> {
+        let shared = &self.shared;
+        let _following = shared.following.lock().await;
+        if shared.closing.is_cancelled() {
+            return Ok(());
+        }
+        // Few, and made by operators alone.
+        let (wanted, epoch): (Vec<Carrier>, u32) = (shared.ledger)
+            .read(Touch::Lists, |state, _| {
+                let told = state.carriers().filter(|carrier| carrier.provisions());
+                (told.cloned().collect(), state.epoch())
+            })
+            .await?;
+        let is_wanted = |name: &CarrierName| wanted.iter().any(|carrier| carrier.name == *name);
+        shared.tasks.write().retain(|name, _| is_wanted(name));
+        for carrier in wanted {
+            let known = shared
+                .tasks
+                .read()
+                .get(&carrier.name)
+                .map(|handle| handle.carrier.clone());
+            let (name, is_unreconciled) = (carrier.name.clone(), carrier.reconciled_epoch < epoch);
+            if known.as_ref() != Some(&carrier) {
+                self.start_task(carrier, known, &at_start).await;
+            }
+            if let Some(handle) = shared.tasks.write().get_mut(&name) {
+                handle.is_unreconciled = is_unreconciled;
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_task(&self, carrier: Carrier, before: Option<Carrier>, at_start: &AtStart) {
+        let shared = &self.shared;
+        let is_same = |before: &Carrier| {
+            Carrier {
+                reconciled_epoch: carrier.reconciled_epoch,
+                ..before.clone()
+            } == carrier
+        };
+        if before.is_some_and(|before| is_same(&before)) {
+            if let Some(handle) = shared.tasks.write().get_mut(&carrier.name) {
+                handle.carrier = carrier;
+            }
+            return;
+        }
+        let (opened, sealer) = (carrier.clone(), Arc::clone(&shared.sealer));
+        let client = tokio::task::spawn_blocking(move || CarrierClient::new(&opened, &sealer));
+        let Ok(Some(client)) = client.await else {
+            return;
+        };
+        let client = Arc::new(client);
+        let name = carrier.name.clone();
+        if let Some(handle) = shared.tasks.write().get_mut(&name) {
+            let changed = Input::Set(Box::new(carrier.clone()), Arc::clone(&client));
+            // A task that takes nothing now is told in a second.
+            if handle.inputs.try_send(changed).is_ok() {
+                (handle.carrier, handle.client) = (carrier, client);
+            }
+            return;
+        }
+        let (inputs, inputs_in) = mpsc::channel(QUEUE_MAX);
+        let mut is_fresh = true;
+        if at_start.0
+            && let Err(error) = self.abandon(&name).await
+        {
+            tracing::warn!(carrier = %name, %error, "what was asked before the start cannot be given up yet");
+            is_fresh = false;
+        }
+        let (task, status) = Task::new(
+            self.clone(),
+            &carrier,
+            Arc::clone(&client),
+            inputs_in,
+            is_fresh,
+        );
+        let task = tokio::spawn(task.run());
+        let handle = Handle {
+            carrier,
+            client,
+            inputs,
+            status,
+            reconciling: Arc::default(),
+            is_unreconciled: false,
+            task,
+        };
+        shared.tasks.write().insert(name, handle);
+    }
+
+    /// Gives up what a carrier was asked before this process was there. Until that is done it is not asked.
+    async fn abandon(&self, carrier: &CarrierName) -> Result<(), SubmitError> {
+        loop {
+            let abandoned = AbandonAsked {
+                carrier: carrier.clone(),
+                at_most: ABANDONED_AT_ONCE,
+            };
+            let work = self.shared.ledger.submit(by_job(abandoned)).await?;
+            if work.count > 0 {
+                tracing::info!(%carrier, requests = work.count, "what was asked before the start is given up");
+            }
+            if !work.more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn moment(&self, at: Instant) -> maskline_domain::Timestamp {
+        let since = at.saturating_duration_since(self.begun);
+        maskline_domain::Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+fn by_job<C: TypedCommand>(command: C) -> Envelope<C> {
+    Envelope {
+        by: Actor::Job { name: JOB.into() },
+        id: None,
+        command,
+    }
+}
