@@ -307,6 +307,7 @@ def test_no_whole_number_and_no_secret_in_log_metrics_or_lists(tmp_path):
         api.unbind(subs_id, x)
         said = {
             "explain": service.cli("explain", c, x).stdout,
+            "explain bind": service.cli("explain", "bind", "--pool", world.pool, "--a", c, "--b", a).stdout,
             "binding ls": service.cli("binding", "ls").stdout,
             "binding show": service.cli("binding", "show", subs_id).stdout,
             "journal": service.cli("journal", "show", "--limit", "100").stdout,
@@ -340,3 +341,30 @@ def get(address, path):
     text = answer.read().decode()
     assert answer.status == 200, f"{path}: {answer.status} {text}"
     return text
+
+
+def test_explain_tells_of_a_bind_what_it_would_come_to(maskline):
+    world = Operator(maskline).world(numbers={"北京": 1})
+
+    def told(*flags):
+        asked = ("explain", "bind", "--pool", world.pool, *flags, "--json")
+        return json.loads(maskline.cli(*asked).stdout)["bind"]
+
+    [x] = world.numbers["北京"]
+    foretold = told("--a", "13900001111")
+    assert (foretold["bound"], foretold["x"], foretold["city"]) == (True, x, "北京")
+    _, got = bound(world.gateway().bind_axn("13900001111"))
+    assert got == x
+    for flags in (("--a", "13700000000"), ("--a", "13700000000", "--x", x), ("--a", "13900001111", "--x", x)):
+        foretold = told(*flags)
+        params = {"PhoneNoX": x} if "--x" in flags else {}
+        refused = world.gateway().bind_axn(flags[1], **params)
+        assert (foretold["bound"], foretold["code"]) == (False, refused.code), foretold
+    text = maskline.cli("explain", "bind", "--pool", world.pool, "--a", "13700000000").stdout
+    assert "137******00 is to be bound in pool" in text
+    assert "Refused: no X number is available. The customer gets isv.NO_AVAILABLE_NUMBER." in text
+    whole = maskline.cli("explain", "bind", "--pool", world.pool, "--a", "13700000000", "--reveal").stdout
+    assert "13700000000 is to be bound" in whole
+    # A call is explained as ever, and needs both numbers.
+    assert "13900001111" not in maskline.cli("explain", "13700000000", x).stdout
+    assert maskline.cli("explain", "13700000000", check=False).returncode == 2

@@ -66,13 +66,30 @@ pub fn admit<'a>(
             if pool.account != account.id {
                 return Err(Refusal::PoolForeign);
             }
-            if !pool.open {
-                return Err(Refusal::PoolClosed);
-            }
+            is_open(pool)?;
             Some(pool)
         }
     };
     Ok(Admission { account, pool })
+}
+
+/// Whether requests about a pool may go on that its own account makes, by a key that may do everything.
+///
+/// # Errors
+/// As [`admit`].
+pub fn may_serve(state: &State, pool: &Pool) -> Result<(), Refusal> {
+    let account = state
+        .account(&pool.account)
+        .ok_or(Refusal::AccountUnknown)?;
+    good_standing(account)?;
+    is_open(pool)
+}
+
+fn is_open(pool: &Pool) -> Result<(), Refusal> {
+    match pool.open {
+        true => Ok(()),
+        false => Err(Refusal::PoolClosed),
+    }
 }
 
 fn good_standing(account: &Account) -> Result<(), Refusal> {

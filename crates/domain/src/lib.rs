@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod account;
+pub mod bind_forecast;
 pub mod binding;
 pub mod call;
 pub mod call_record;

@@ -30,6 +30,7 @@ use crate::permissions::Permissions;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
 use axum::extract::FromRef;
+use maskline_domain::Refusal;
 use maskline_domain::call::Notice;
 
 pub use apply::{Applied, Mode, apply};
@@ -51,6 +52,8 @@ pub struct Admin {
     pub token: AdminToken,
     /// The permissions that policies may name.
     pub permissions: Permissions,
+    /// The code that a customer gets for a refusal of the rules, for explanations.
+    pub code_of: fn(Refusal) -> &'static str,
     /// For `/v1/status`.
     pub readiness: Readiness,
     /// For `/v1/status`.

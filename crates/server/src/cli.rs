@@ -101,7 +101,7 @@ enum Command {
     Serve(serve::Args),
     /// Make accounts, users, keys, carriers, pools, numbers and trunks as a file says
     Apply(apply::Args),
-    /// Tell what a call would do, rule by rule
+    /// Tell what a call or a bind would do, rule by rule
     Explain(explain::Args),
     /// Tell how the service is
     Status,

@@ -1,6 +1,7 @@
 //! The rules through their public face.
 
 mod bind;
+mod bind_forecast;
 mod call;
 mod counts;
 mod erase;

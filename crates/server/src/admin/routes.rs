@@ -9,6 +9,7 @@ mod calls;
 mod carriers;
 mod documents;
 mod explain;
+mod explain_bind;
 mod imports;
 mod keys;
 mod numbers;
@@ -85,6 +86,7 @@ routes! {
     "/v1/drain" { post operation::drain }
     "/v1/calls/{call_id}" { get calls::show }
     "/v1/explain" { get explain::explain }
+    "/v1/explain/bind" { get explain_bind::explain }
 }
 
 /// All routes, each behind the token.

@@ -165,6 +165,7 @@ impl Process {
             sealer,
             token,
             permissions: api::permissions::permissions(),
+            code_of: |refusal| api::refusals::failure_of(refusal).label(),
             readiness: self.readiness.clone(),
             started: Instant::now(),
             carriers,

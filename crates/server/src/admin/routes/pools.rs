@@ -65,7 +65,10 @@ pub async fn show(State(ledger): State<Ledger>, Path(key): Path<String>) -> Answ
 
 /// What the cities of each of these pools have, in order. The state is let go between some cities and others, so that
 /// their counts may be of different moments.
-async fn stock_of(ledger: &Ledger, keys: &[PoolKey]) -> Result<Vec<Vec<InCity>>, ReadError> {
+pub(super) async fn stock_of(
+    ledger: &Ledger,
+    keys: &[PoolKey],
+) -> Result<Vec<Vec<InCity>>, ReadError> {
     let mut found = Vec::with_capacity(keys.len());
     let mut left = keys.iter();
     let mut now_at = left.next();

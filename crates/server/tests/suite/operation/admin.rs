@@ -3,6 +3,7 @@
 mod calls;
 mod carriers;
 mod explain;
+mod explain_bind;
 mod lists;
 mod meanwhile;
 mod traces;
@@ -25,6 +26,7 @@ use maskline_fixtures::domain::{bind_request, number};
 use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
 use maskline_server::api::permissions::permissions;
+use maskline_server::api::refusals::failure_of;
 use maskline_server::calls::CallsHandle;
 use maskline_server::carriers::Carriers;
 use maskline_server::ledger::{Ledger, Running, Touch};
@@ -362,6 +364,7 @@ impl World {
             sealer,
             token,
             permissions: permissions(),
+            code_of: |refusal| failure_of(refusal).label(),
             readiness: Readiness::default(),
             started: Instant::now(),
             calls: calls.clone(),

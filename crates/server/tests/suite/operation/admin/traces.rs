@@ -73,6 +73,18 @@ async fn every_look_at_a_person_leaves_what_was_asked_and_how_much_was_shown() {
             1,
         ),
         (
+            "/v1/explain/bind?pool=FC1&a=13812345678&b=13812345679&x=17000000001&city=x&reveal=true",
+            "revealed",
+            "explanation of a bind a=138******78 b=138******79 x=17000000001 pool=FC1 city=x",
+            1,
+        ),
+        (
+            "/v1/explain/bind?pool=FC9&a=13812345678",
+            "searched",
+            "explanation of a bind a=138******78",
+            1,
+        ),
+        (
             "/v1/calls?reveal=true&pool=FC1&x=17000000001",
             "revealed",
             "calls x=17000000001 pool=FC1",

@@ -103,6 +103,17 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("get", "/v1/calls/none", ""),
     ("get", "/v1/explain?caller=13800000000&x=17000000002", ""),
     ("get", "/v1/explain?caller=13800000000&x=17100000002", ""),
+    // Without a city a bind looks at every city of its pool.
+    (
+        "get",
+        "/v1/explain/bind?pool=FC1&a=13700000000&city=city-7",
+        "",
+    ),
+    (
+        "get",
+        "/v1/explain/bind?pool=FC2&a=13700000000&b=13700000001",
+        "",
+    ),
     (
         "post",
         "/v1/apply",
