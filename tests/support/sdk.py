@@ -3,7 +3,7 @@
 A runner in tests/clients gets a plan on standard input:
 
     {"endpoint": "HOST:PORT", "scheme": "http" | "https", "ca_file": PATH or null,
-     "format": "JSON" | "XML", "method": "GET" | "POST",
+     "format": "JSON" | "XML", "method": "GET" | "POST", "at_once": BOOLEAN (Node alone),
      "calls": [{"action": ..., "params": {...}, "key_id": ..., "secret": ...}]}
 
 and prints one line per call: {"returned": TYPE, "body": TEXT} or
@@ -72,14 +72,16 @@ ALL_JAVA = (JAVA_ASYNC_QUERY, JAVA_ASYNC_FORM, JAVA_V1_RPC, JAVA_V1_V3)
 ALL = (PYTHON_V1, PYTHON_V2_RPC, PYTHON_V2_ACS3, POP_CORE_GET, POP_CORE_POST)
 
 
-def run(sdk, gateway, calls, format="JSON"):
-    """One process of `sdk` makes all `calls`; a call may name another key_id or secret."""
+def run(sdk, gateway, calls, format="JSON", at_once=False):
+    """One process of `sdk` makes all `calls`, in turn or at once; a call may name another key_id or secret."""
+    assert not at_once or sdk in (POP_CORE_GET, POP_CORE_POST), f"{sdk} calls in turn"
     plan = {
         "endpoint": f"{gateway.host}:{gateway.port}",
         "scheme": gateway.scheme,
         "ca_file": str(gateway.ca_file) if gateway.ca_file else None,
         "format": format,
         "method": sdk.method,
+        "at_once": at_once,
         "calls": [
             {"key_id": gateway.key_id, "secret": gateway.secret, **call} for call in calls
         ],

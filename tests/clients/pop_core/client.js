@@ -36,6 +36,11 @@ async function main() {
     text += chunk;
   }
   const plan = JSON.parse(text);
+  if (plan.at_once) {
+    const outcomes = await Promise.all(plan.calls.map((call) => outcome(plan, call)));
+    outcomes.forEach((one) => console.log(JSON.stringify(one)));
+    return;
+  }
   for (const call of plan.calls) {
     console.log(JSON.stringify(await outcome(plan, call)));
   }
