@@ -91,7 +91,8 @@ def read_request(body):
     for member, bounds in (("revision", range(1, 2**31)), ("fence", range(1, FENCE_END))):
         if type(request[member]) is not int or request[member] not in bounds:
             raise Wrong(member)
-    if (op == "bind") != (request["revision"] == 1):
+    # A bind with a later revision says once more what is to be held.
+    if op != "bind" and request["revision"] == 1:
         raise Wrong("revision")
     for member, form in MEMBERS.items():
         if member in request and not (isinstance(request[member], str) and form.fullmatch(request[member])):

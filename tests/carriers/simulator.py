@@ -11,10 +11,10 @@ against the protocol. What was held when is in the journal, a file that may be r
 What goes wrong, as members of the faults, each a share of the requests from 0 to 1 unless it says otherwise:
 
 | refuse | a bind or update is refused; its fence is kept |
-| delay, delay_s | it is looked at only after a while of up to `delay_s`, whoever still waits for it |
-| late, late_s | it is carried out at once and answered after a while of up to `late_s` |
+| delay, delay_s | it is looked at only after a while, whoever still waits for it: up to so many seconds, or [least, most] |
+| late, late_s | it is carried out at once and answered after such a while |
 | twice | it is answered twice, at once or a moment later |
-| nonsense | the answer is none of the protocol; it was carried out or not |
+| nonsense, nonsense_kind | the answer is none of the protocol, of this kind or any; it was carried out or not |
 | error | 5xx; it was carried out or not |
 | close | the connection is closed without an answer; it was carried out or not |
 | die | the process ends behind carrying it out and before answering |
@@ -42,8 +42,6 @@ from carriers import protocol  # noqa: E402
 
 HEAD_MAX = 16 * 1024
 VIOLATIONS_MAX = 100
-# An unfinished request about the same X whose connection ends within this was given up before the next one was sent.
-SETTLE_S = 0.25
 HUGE = 2 * 1024 * 1024
 REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 409: "Conflict"}
 
@@ -52,11 +50,12 @@ REASONS = {200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 409
 class Faults:
     refuse: float = 0
     delay: float = 0
-    delay_s: float = 1
+    delay_s: object = 1
     late: float = 0
-    late_s: float = 1
+    late_s: object = 1
     twice: float = 0
     nonsense: float = 0
+    nonsense_kind: str = ""
     error: float = 0
     close: float = 0
     die: float = 0
@@ -116,8 +115,8 @@ class Simulator:
         # How often each key was asked, and what its body was.
         self.tries = Counter()
         self.bodies = {}
-        # Connections of requests about an X that are not answered yet.
-        self.under_way = {}
+        # How many requests about an X are not answered yet.
+        self.under_way = Counter()
         self.open = set()
 
     def _lose(self, options, entries):
@@ -172,28 +171,19 @@ class Simulator:
         chance = random.Random(f"{self.seed}/{name}/{self.tries[name]}")
         if request["op"] == "query":
             return await self._answer(name, request, chance, writer)
-        await self._check_turn(request["x"], reader)
-        self.under_way.setdefault(request["x"], []).append(reader)
+        self.counts["overlapping"] += self.under_way[request["x"]] > 0
+        self.under_way[request["x"]] += 1
         try:
             return await self._answer(name, request, chance, writer)
         finally:
-            self.under_way[request["x"]].remove(reader)
-            if not self.under_way[request["x"]]:
-                del self.under_way[request["x"]]
-
-    async def _check_turn(self, x, reader):
-        """Requests about one X come one at a time; one that was given up has no connection any more."""
-        waiting = [one for one in self.under_way.get(x, []) if not one.at_eof() and one is not reader]
-        if waiting:
-            await asyncio.sleep(SETTLE_S)
-            if any(not one.at_eof() for one in waiting if one in self.under_way.get(x, [])):
-                self.violation(f"two requests about {x} at a time")
+            self.under_way[request["x"]] -= 1
 
     def _check_key(self, name, request, body):
         if name != protocol.key_name(request):
             raise protocol.Wrong("webhook-id is not the key")
         digest = hashlib.blake2b(body, digest_size=8).digest()
-        if self.bodies.setdefault(name, digest) != digest:
+        # A binding that is not known any more is ended by the number behind that of its holding, perhaps once more.
+        if self.bodies.setdefault((name, request["fence"]), digest) != digest:
             raise protocol.Wrong("a retry differs from what it repeats")
 
     async def _answer(self, name, request, chance, writer):
@@ -204,7 +194,7 @@ class Simulator:
         for fault in SHARES:
             self.counts[f"fault {fault}"] += happens[fault]
         if happens["delay"]:
-            await asyncio.sleep(chance.uniform(0, faults.delay_s))
+            await asyncio.sleep(while_of(chance, faults.delay_s))
         if happens["error"] or happens["close"] or happens["nonsense"]:
             if done_before:
                 self.carry_out(request)
@@ -213,13 +203,13 @@ class Simulator:
             if happens["error"]:
                 await send(writer, answer_bytes(chance.choice((500, 502, 503, 504)), b"<html>trouble</html>"))
                 return True
-            bytes_, is_last = NONSENSE[chance.choice(sorted(NONSENSE))]()
+            bytes_, is_last = NONSENSE[faults.nonsense_kind or chance.choice(sorted(NONSENSE))]()
             await send(writer, bytes_)
             return not is_last
         status, answer = self.carry_out(request, refuse=happens["refuse"])
         if happens["die"]:
             raise Died
-        wait_s = faults.slow_s + (chance.uniform(0, faults.late_s) if happens["late"] else 0)
+        wait_s = faults.slow_s + (while_of(chance, faults.late_s) if happens["late"] else 0)
         if wait_s:
             await asyncio.sleep(wait_s)
         # Without this the connection would not be used again.
@@ -313,6 +303,11 @@ class Simulator:
 
 
 SHARES = ("refuse", "delay", "late", "twice", "nonsense", "error", "close", "die")
+
+
+def while_of(chance, seconds):
+    least, most = seconds if isinstance(seconds, list) else (0, seconds)
+    return chance.uniform(least, most)
 
 
 async def send(writer, bytes_):

@@ -15,13 +15,15 @@ from pathlib import Path
 import pytest
 
 from calls.addresses import await_listening, free_port
+from calls.exchange import Exchange
 from calls.kamailio import modules
 from calls.script import answers, calls, is_refused
 from calls.sipp import Sipp
 from carriers import adapters, protocol
+from support.gateway import bound
+from support.operator import Operator
 from support.process import clean_environment
 
-pytestmark = pytest.mark.offline
 EDGE_HOST, CALLER_HOST, SERVICE_HOST = "127.0.1.5", "127.0.1.2", "127.0.1.3"
 A, B, C = "13800000001", "13900000001", "13700000001"
 X, Y = "17000000001", "17000000002"
@@ -62,12 +64,12 @@ class Edge:
 
 
 class Scene:
-    """Edge, adapter, and a place to call from."""
+    """Edge, adapter, and a place to call from. Without a `next_hop` a sipp answers what passes the edge."""
 
-    def __init__(self, home, place):
+    def __init__(self, home, place, next_hop=None):
         self.home = home
-        self.service = place_sipp(home, place)
-        self.edge = place(Edge(home, f"{SERVICE_HOST}:{self.service.port}")).start()
+        next_hop = next_hop or f"{SERVICE_HOST}:{place_sipp(home, place).port}"
+        self.edge = place(Edge(home, next_hop)).start()
         self.adapter = place(adapters.of_example(home, self.edge.socket)).start()
         self.carrier = protocol.Client(self.adapter.url, adapters.SECRET, timeout=WATCHDOG_S)
         self.dialled = 0
@@ -95,7 +97,7 @@ class Scene:
     def dial(self, caller, x, is_answered):
         """A call by way of the edge, which must be answered, or refused with 404."""
         self.dialled += 1
-        script = calls(talk_ms=0) if is_answered else is_refused(404)
+        script = calls(talk_ms=100) if is_answered else is_refused(404)
         with Sipp(
             self.home, f"call-{self.dialled}", script, CALLER_HOST, remote=f"{EDGE_HOST}:{self.edge.port}", service=x,
             caller=caller,
@@ -123,6 +125,7 @@ def scene():
         yield Scene(Path(home), lambda thing: stack.enter_context(closing(thing)))
 
 
+@pytest.mark.offline
 def test_a_bound_x_is_answered_and_an_unbound_one_is_not(scene):
     scene.dial(C, X, False)
 
@@ -154,6 +157,7 @@ def test_a_bound_x_is_answered_and_an_unbound_one_is_not(scene):
         scene.dial(caller, Y, is_answered)
 
 
+@pytest.mark.offline
 def test_it_keeps_every_rule_of_the_protocol(scene):
     # So that connections are kept.
     assert scene.carrier.send(protocol.bind(X, fence=scene.next_fence())).name == f"{scene.fence}-1"
@@ -161,6 +165,7 @@ def test_it_keeps_every_rule_of_the_protocol(scene):
     assert code == 0 and not adapters.failed_rules(told), told
 
 
+@pytest.mark.offline
 def test_holdings_and_fences_outlive_the_adapter_and_kamailio(scene):
     anyone = scene.bind(X, product="AXN", a=A)
     gone = scene.bind(Y, product="AXN", a=A)
@@ -197,6 +202,7 @@ def test_holdings_and_fences_outlive_the_adapter_and_kamailio(scene):
     scene.dial(C, X, False)
 
 
+@pytest.mark.offline
 def test_an_adapter_that_was_killed_between_book_and_kamailio_makes_both_agree(scene):
     bound = scene.bind(X, product="AXN", a=A)
     scene.await_filled(1)
@@ -224,3 +230,32 @@ def ask_in_vain(carrier, request):
         carrier.send(request)
     except (OSError, HTTPException):
         pass
+
+
+def test_a_customer_s_bind_lets_calls_through_the_edge_and_its_end_stops_them(maskline):
+    """All of it: the customer's API, Maskline, the adapter, Kamailio, and the call back through both to A."""
+    with tempfile.TemporaryDirectory(prefix="edge-") as name, ExitStack() as stack:
+        home = Path(name)
+        scene = Scene(home, lambda thing: stack.enter_context(closing(thing)), maskline.ready["sip"])
+        Operator(maskline).apply(
+            f'[[carrier]]\nname = "edge"\nkind = "http"\nurl = "{scene.adapter.url}"\n'
+            f'secret = "{adapters.SECRET}"\ndeadline_ms = 30000\nrequest_timeout_ms = 20000\n'
+        )
+        scene.await_filled(1)
+        exchange = Exchange(maskline, numbers=4, carrier="edge")
+        callee = Sipp(home, "callee", answers(ring_ms=0), SERVICE_HOST, calls=10, seconds=170)
+        stack.callback(callee.stop)
+        exchange.carrier(callee.await_listening().port, SERVICE_HOST, sources=(EDGE_HOST,))
+        free = exchange.world.numbers["北京"][0]
+        scene.dial(C, free, False)
+        subs_id, x = bound(exchange.api.bind_axn(A, PhoneNoX=free))
+        assert [(one["x"], one["subs_id"]) for one in scene.carrier.held()] == [(x, subs_id)]
+        scene.dial(C, x, True)
+        assert exchange.api.unbind(subs_id, x).code == "OK"
+        # The end is the customer's at once, the carrier hears of it behind that.
+        deadline = time.monotonic() + WATCHDOG_S
+        while scene.carrier.held():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        scene.dial(C, x, False)
+        assert [record["x"] for record in exchange.records()] == [x]
