@@ -63,6 +63,9 @@ pub struct Carrier {
     pub breaker_failures: u16,
     /// For how long, in milliseconds: 100 to 600,000; then one request tries it.
     pub breaker_open_ms: u32,
+    /// How often what it holds is compared with what is bound, in seconds: 60 to 2,678,400; never if 0.
+    #[serde(default = "daily")]
+    pub reconcile_every_s: u32,
     /// The last epoch in which what it holds was compared with what is bound; see [`Clock`](crate::state::Clock).
     #[serde(default)]
     pub reconciled_epoch: u32,
@@ -83,6 +86,7 @@ impl Carrier {
             concurrency: 32,
             breaker_failures: 5,
             breaker_open_ms: 10_000,
+            reconcile_every_s: daily(),
             reconciled_epoch: 0,
         }
     }
@@ -104,6 +108,11 @@ impl fmt::Debug for Carrier {
     }
 }
 
+/// The default of [`Carrier::reconcile_every_s`].
+fn daily() -> u32 {
+    86_400
+}
+
 /// Whether a carrier can be meant as it is.
 ///
 /// # Errors
@@ -121,7 +130,7 @@ pub(crate) fn check(carrier: &Carrier) -> Result<(), AdminRefusal> {
             && url.bytes().all(is_plain)
     };
     let is_told = carrier.provisions();
-    let rules: [(bool, &'static str, &'static str); 10] = [
+    let rules: [(bool, &'static str, &'static str); 11] = [
         (
             is_name(name),
             "carrier name",
@@ -175,6 +184,11 @@ pub(crate) fn check(carrier: &Carrier) -> Result<(), AdminRefusal> {
                 && (100..=600_000).contains(&carrier.breaker_open_ms),
             "carrier breaker",
             "1 to 1000 failures, open for 100 to 600000 milliseconds",
+        ),
+        (
+            carrier.reconcile_every_s == 0 || (60..=2_678_400).contains(&carrier.reconcile_every_s),
+            "carrier reconcile_every_s",
+            "60 to 2678400, or 0 for never",
         ),
     ];
     match rules.into_iter().find(|(is_met, ..)| !is_met) {

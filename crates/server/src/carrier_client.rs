@@ -1,4 +1,4 @@
-//! Asks carriers: one client for each carrier, a file for each kind of protocol and a line in [`Protocol`].
+//! Asks carriers: one client for each carrier, a file for each kind of protocol and a line in `Protocol`.
 //!
 //! It sends what it is told to send, once, and says what came back. In which order, how often and how many at once
 //! is decided by who asks. Nothing is asked again by itself, except what has provably not left this machine.

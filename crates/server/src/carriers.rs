@@ -1,9 +1,10 @@
 //! Telling carriers of bindings, and waiting for their answers.
 //!
-//! Each carrier has a task of its own, which asks as the [`Provisioner`] of `domain` says: however slow one is, nobody
+//! Each carrier has a task of its own, which asks as the `Provisioner` of `domain` says: however slow one is, nobody
 //! waits for it but who binds in its pools. Only what is durable is told, and what comes of it is settled by a command.
 //! Changes of carriers are followed within a second.
 
+mod answers;
 mod metrics;
 mod reconciliation;
 mod settling;
@@ -16,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use maskline_domain::ops::{AbandonAsked, SettleProvision, Settlement};
 use maskline_domain::provisioning::{Answer, Request};
-use maskline_domain::{Actor, Binding, Carrier, CarrierName, Envelope, Refusal, TypedCommand};
+use maskline_domain::{
+    Actor, Binding, Carrier, CarrierName, Envelope, Refusal, SubsId, TypedCommand,
+};
 use maskline_journal::pipeline::{SubmitError, Touch};
 use parking_lot::RwLock;
 use prometheus_client::registry::Registry;
@@ -24,6 +27,8 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use self::answers::LastAnswer;
+use self::answers::LastAnswers;
 use self::metrics::CarrierMetrics;
 pub use self::reconciliation::{ReconcileError, Reconciled};
 use self::task::{Ask, Input, Status, Task};
@@ -37,6 +42,8 @@ const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 const QUEUE_MAX: usize = 1_024;
 /// How many requests for which nobody waits any more one command gives up.
 const ABANDONED_AT_ONCE: u32 = maskline_domain::ops::AT_ONCE;
+/// How often it is tried after a restore to compare what a carrier holds.
+const RESTORED_EVERY: Duration = Duration::from_secs(10);
 /// By whom commands are given.
 const JOB: &str = "carriers";
 
@@ -50,6 +57,7 @@ struct Shared {
     ledger: Ledger,
     sealer: Arc<Sealer>,
     metrics: CarrierMetrics,
+    answers: parking_lot::Mutex<LastAnswers>,
     /// What moments are told by.
     begun: Instant,
     tasks: RwLock<BTreeMap<CarrierName, Handle>>,
@@ -67,6 +75,8 @@ struct Handle {
     reconciling: Arc<Mutex<()>>,
     /// Whether the state was restored, and the carrier has not been compared since.
     is_unreconciled: bool,
+    /// When a reconciliation was last begun by itself.
+    reconciled_at: Option<Instant>,
     task: JoinHandle<()>,
 }
 
@@ -115,6 +125,7 @@ impl Carriers {
             ledger,
             sealer,
             metrics: CarrierMetrics::default(),
+            answers: parking_lot::Mutex::default(),
             begun: Instant::now(),
             tasks: RwLock::default(),
             following: Mutex::default(),
@@ -158,6 +169,11 @@ impl Carriers {
         let tasks = self.shared.tasks.read();
         let status = *tasks.get(name)?.status.borrow();
         Some(status.health)
+    }
+
+    /// What a carrier last answered about a binding, if it did not do what it was asked and that is not long ago.
+    pub fn last_answer(&self, binding: SubsId) -> Option<LastAnswer> {
+        self.shared.answers.lock().get(binding).cloned()
     }
 
     /// Has carriers told what they are owed, without a wait for the next look.
@@ -239,7 +255,7 @@ impl Carriers {
                 () = tokio::time::sleep(FOLLOWED_EVERY) => {}
             }
             self.refresh().await;
-            self.reconcile_restored();
+            self.reconcile_due();
         }
     }
 
@@ -250,25 +266,30 @@ impl Carriers {
         }
     }
 
-    /// Compares carriers that have not been since a restore, each in a task of its own: until that is done, nothing is
-    /// bound in their pools.
-    fn reconcile_restored(&self) {
-        let unreconciled: Vec<CarrierName> = {
-            let tasks = self.shared.tasks.read();
-            let due = tasks.iter().filter(|(_, handle)| handle.is_unreconciled);
-            due.filter(|(_, handle)| handle.reconciling.try_lock().is_ok())
-                .map(|(name, _)| name.clone())
-                .collect()
-        };
-        for name in unreconciled {
+    /// Compares carriers whose time has come, and at once those that have not been since a restore: until that is done,
+    /// nothing is bound in their pools. Each in a task of its own.
+    fn reconcile_due(&self) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for (name, handle) in self.shared.tasks.write().iter_mut() {
+            let since = now - handle.reconciled_at.unwrap_or(self.shared.begun);
+            let is_first = handle.reconciled_at.is_none();
+            let every = Duration::from_secs(handle.carrier.reconcile_every_s.into());
+            let is_time = !every.is_zero() && since >= every;
+            if is_time || (handle.is_unreconciled && (is_first || since >= RESTORED_EVERY)) {
+                handle.reconciled_at = Some(now);
+                due.push(name.clone());
+            }
+        }
+        for name in due {
             let carriers = self.clone();
             tokio::spawn(async move {
-                match carriers.reconcile(&name, false).await {
+                let by = Actor::Job { name: JOB.into() };
+                match carriers.reconcile(&name, false, by).await {
                     Ok(_) | Err(ReconcileError::UnderWay | ReconcileError::Unknown) => {}
-                    Err(error) => tracing::warn!(
-                        carrier = %name, %error,
-                        "nothing is bound in the pools of a carrier until it is reconciled after the restore"
-                    ),
+                    Err(error) => {
+                        tracing::warn!(carrier = %name, %error, "a carrier is not reconciled");
+                    }
                 }
             });
         }
@@ -359,6 +380,7 @@ impl Carriers {
             status,
             reconciling: Arc::default(),
             is_unreconciled: false,
+            reconciled_at: None,
             task,
         };
         shared.tasks.write().insert(name, handle);

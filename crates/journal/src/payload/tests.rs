@@ -354,6 +354,7 @@ fn addresses_networks_and_secrets_read_as_they_were_written() {
         concurrency: 1_024,
         breaker_failures: 1_000,
         breaker_open_ms: 600_000,
+        reconcile_every_s: 0,
         reconciled_epoch: 7,
         ..Carrier::new(CarrierName::new("unicom"))
     };

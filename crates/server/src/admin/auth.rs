@@ -44,11 +44,6 @@ pub async fn require_token(
 pub struct Operator(Box<str>);
 
 impl Operator {
-    /// The name that was given.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-
     /// The operator, as the journal names them.
     pub fn actor(&self) -> Actor {
         Actor::Operator {

@@ -17,7 +17,7 @@ pub struct Seen(Box<str>);
 impl Seen {
     /// A text of ours or of a carrier's, made fit. Digits are masked where 5 and more come in a row, also with
     /// up to three blanks, hyphens or the like between two of them.
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let mut fit = String::new();
         let rest = text.chars().take(CHARACTERS_MAX + 1);
         let mut run = String::new();

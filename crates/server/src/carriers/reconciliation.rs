@@ -12,14 +12,16 @@ use futures_util::future::join_all;
 use maskline_domain::binding::Phase;
 use maskline_domain::ops::{NoteReconciled, ReleaseOrphan, RenewProvision};
 use maskline_domain::provisioning::{Answer, HeldThere, Operation, Request};
-use maskline_domain::{Binding, CarrierName, State, SubsId, Timestamp};
+use maskline_domain::{
+    Actor, Binding, CarrierName, Envelope, PhoneNumber, State, SubsId, Timestamp, TypedCommand,
+};
 use maskline_journal::pipeline::{SubmitError, Touch};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::Carriers;
 use super::task::Input;
-use super::{Carriers, by_job};
 use crate::carrier_client::{CarrierClient, Page, Seen};
 use crate::ledger::{Ledger, ReadError};
 
@@ -68,7 +70,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    fn new(subs_id: SubsId, x: maskline_domain::PhoneNumber) -> Self {
+    fn new(subs_id: SubsId, x: PhoneNumber) -> Self {
         Self {
             subs_id: subs_id.to_string(),
             x: x.reveal(),
@@ -106,6 +108,7 @@ impl Carriers {
         &self,
         name: &CarrierName,
         dry_run: bool,
+        by: Actor,
     ) -> Result<Reconciled, ReconcileError> {
         let (client, inputs, reconciling) = {
             let tasks = self.shared.tasks.read();
@@ -122,6 +125,7 @@ impl Carriers {
             .map_err(|_| ReconcileError::UnderWay)?;
         let mut run = Run {
             ledger: &self.shared.ledger,
+            by,
             name,
             client: &client,
             inputs,
@@ -141,7 +145,7 @@ impl Carriers {
         if !dry_run {
             let carrier = name.clone();
             let note = NoteReconciled { carrier, epoch };
-            run.ledger.submit(by_job(note)).await?;
+            run.give(note).await?;
             self.wake();
         }
         let found = run.found;
@@ -161,6 +165,7 @@ impl Carriers {
 
 struct Run<'a> {
     ledger: &'a Ledger,
+    by: Actor,
     name: &'a CarrierName,
     client: &'a CarrierClient,
     inputs: mpsc::Sender<Input>,
@@ -170,6 +175,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    async fn give<C: TypedCommand>(&self, command: C) -> Result<C::Outcome, SubmitError> {
+        let (by, id) = (self.by.clone(), None);
+        self.ledger.submit(Envelope { by, id, command }).await
+    }
+
     async fn page(&self, after: Option<&str>) -> Result<Page, ReconcileError> {
         let mut tries = 0;
         loop {
@@ -262,7 +272,7 @@ impl Run<'_> {
                 subs_id,
                 x,
             };
-            let fence = match self.ledger.submit(by_job(release)).await {
+            let fence = match self.give(release).await {
                 Ok(fence) => fence.0,
                 // It is ours after all.
                 Err(SubmitError::Refused(_)) => continue,
@@ -293,7 +303,7 @@ impl Run<'_> {
             let (name, held) = (self.name, &self.held);
             let mut ours = 0;
             let look = |state: &State, _: Timestamp| {
-                let mut missing: Vec<(SubsId, u64, maskline_domain::PhoneNumber)> = Vec::new();
+                let mut missing: Vec<(SubsId, u64, PhoneNumber)> = Vec::new();
                 let mut last = None;
                 for binding in state.bindings_below(below).take(COMPARED_AT_ONCE) {
                     last = Some(binding.subs_id);
@@ -330,15 +340,11 @@ impl Run<'_> {
         }
     }
 
-    async fn renew(
-        &self,
-        missing: &[(SubsId, u64, maskline_domain::PhoneNumber)],
-    ) -> Result<(), ReconcileError> {
+    async fn renew(&self, missing: &[(SubsId, u64, PhoneNumber)]) -> Result<(), ReconcileError> {
         for some in missing.chunks(GIVEN_AT_ONCE) {
-            let given = some.iter().map(|&(subs_id, fence, _)| {
-                self.ledger
-                    .submit(by_job(RenewProvision { subs_id, fence }))
-            });
+            let given = some
+                .iter()
+                .map(|&(subs_id, fence, _)| self.give(RenewProvision { subs_id, fence }));
             for told in join_all(given).await {
                 match told {
                     // It has ended meanwhile.

@@ -13,8 +13,10 @@ use maskline_journal::pipeline::Touch;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Tick, sleep_until};
 
+use super::answers::LastAnswer;
 use super::{Carriers, Failed, Health, settling};
 use crate::carrier_client::CarrierClient;
+use crate::clocks;
 
 /// How often it looks what is owed though nobody told it to.
 const LOOKED_EVERY: Duration = Duration::from_secs(1);
@@ -248,13 +250,13 @@ impl Task {
 
     fn send(&self, request: Request) {
         let (client, answers) = (Arc::clone(&self.client), self.answers.clone());
-        let (name, metrics) = (self.name.clone(), self.carriers.shared.metrics.clone());
+        let (name, shared) = (self.name.clone(), Arc::clone(&self.carriers.shared));
         tokio::spawn(async move {
             let begun = Instant::now();
             let (answer, seen) = client.ask(&request).await;
             let took = begun.elapsed();
             let operation = request.operation.name();
-            metrics.answered(&name, operation, answer, took);
+            shared.metrics.answered(&name, operation, answer, took);
             let (binding, x) = (request.subs_id, request.x);
             let (fence, answer_name) = (request.fence, answer.name());
             let took_ms = took.as_millis() as u64;
@@ -262,10 +264,20 @@ impl Task {
                 Answer::Done => tracing::debug!(
                     carrier = %name, operation, %binding, x = x.reveal(), fence, took_ms, "a carrier has done it"
                 ),
-                _ => tracing::warn!(
-                    carrier = %name, operation, %binding, x = x.reveal(), fence, took_ms,
-                    answer = answer_name, %seen, "a carrier has not done it"
-                ),
+                _ => {
+                    tracing::warn!(
+                        carrier = %name, operation, %binding, x = x.reveal(), fence, took_ms,
+                        answer = answer_name, %seen, "a carrier has not done it"
+                    );
+                    let at = clocks::read().wall;
+                    let last = LastAnswer {
+                        operation,
+                        answer,
+                        seen,
+                        at,
+                    };
+                    shared.answers.lock().put(binding, last);
+                }
             }
             let _ = answers.send(Answered { fence, answer });
         });

@@ -77,6 +77,9 @@ pub struct Set {
     /// For how long, in milliseconds
     #[arg(long, value_name = "MS")]
     breaker_open_ms: Option<u32>,
+    /// How often what it holds is compared with what is bound, in seconds; 0 means never
+    #[arg(long, value_name = "SECONDS")]
+    reconcile_every_s: Option<u32>,
 }
 
 pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
@@ -134,6 +137,7 @@ impl Set {
             concurrency: self.concurrency,
             breaker_failures: self.breaker_failures,
             breaker_open_ms: self.breaker_open_ms,
+            reconcile_every_s: self.reconcile_every_s,
             ..WantedCarrier::named(&self.name)
         })
     }

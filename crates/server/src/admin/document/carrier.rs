@@ -54,6 +54,8 @@ pub struct WantedCarrier {
     /// For how long, in milliseconds; 10000 in a new one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker_open_ms: Option<u32>,
+    /// How often what it holds is compared with what is bound, in seconds; 0 means never.
+    pub reconcile_every_s: Option<u32>,
 }
 
 impl std::fmt::Debug for WantedCarrier {
@@ -103,6 +105,7 @@ impl WantedCarrier {
         take(&mut carrier.concurrency, self.concurrency);
         take(&mut carrier.breaker_failures, self.breaker_failures);
         take(&mut carrier.breaker_open_ms, self.breaker_open_ms);
+        take(&mut carrier.reconcile_every_s, self.reconcile_every_s);
         Ok(carrier)
     }
 

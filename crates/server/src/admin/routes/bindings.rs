@@ -218,8 +218,11 @@ async fn of_all(
         let page = ledger
             .past_bindings(&history::Filter { ended, ..filter })
             .await?;
-        let past = page.rows.iter();
-        rows.extend(past.map(|past| (past.subs_id, view::past_line(past, visibility))));
+        for past in &page.rows {
+            // What a carrier has not let go yet is told of by the state.
+            let line = || view::past_line(past, visibility);
+            rows.entry(past.subs_id).or_insert_with(line);
+        }
         floor = floor.max(page.next);
     }
     if let Some(floor) = floor {
@@ -268,6 +271,7 @@ async fn standing(
 
 pub async fn show(
     State(ledger): State<Ledger>,
+    State(carriers): State<Carriers>,
     operator: Operator,
     Path(subs_id): Path<String>,
     Query(filter): Query<Filter>,
@@ -283,10 +287,18 @@ pub async fn show(
             Some(view::binding(&binding, now, visibility))
         })
         .await?;
-    let shown = match found {
+    let mut shown = match found {
         Some(shown) => shown,
         None => ended(&ledger, id, visibility).await?,
     };
+    shown["carrier_answer"] = json!(carriers.last_answer(id).map(|last| {
+        json!({
+            "operation": last.operation,
+            "answer": last.answer.name(),
+            "seen": last.seen.as_str(),
+            "at": last.at.format_china(),
+        })
+    }));
     let asked = Asked::for_(format!("binding {id}"));
     trace::leave(&ledger, &operator, asked, visibility.reveal, 1).await?;
     Ok(Json(shown))

@@ -69,15 +69,9 @@ pub async fn reconcile(
     Path(name): Path<String>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let by = operator.name().to_owned();
-    tracing::info!(
-        carrier = name,
-        dry_run = wanted.dry_run,
-        by,
-        "a carrier is being reconciled"
-    );
+    let by = operator.actor();
     let name = CarrierName::new(&name);
-    let running = tokio::spawn(async move { carriers.reconcile(&name, wanted.dry_run).await });
+    let running = tokio::spawn(async move { carriers.reconcile(&name, wanted.dry_run, by).await });
     let found = running
         .await
         .map_err(|error| AdminError::Internal(error.to_string()))?;

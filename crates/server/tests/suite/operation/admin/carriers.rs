@@ -37,7 +37,8 @@ async fn a_carrier_is_made_shown_changed_and_taken_away_and_its_secret_never_sho
     let expected = json!({
         "name": "unicom", "kind": "http", "url": "https://carrier.example/maskline", "secret": "sealed",
         "ca": null, "connect_timeout_ms": 1000, "request_timeout_ms": 2000, "deadline_ms": 2000,
-        "concurrency": 32, "breaker_failures": 3, "breaker_open_ms": 10000,
+        "concurrency": 32, "breaker_failures": 3, "breaker_open_ms": 10000, "reconcile_every_s": 86400,
+        "breaker": null, "waiting": null, "owed": null, "under_way": null,
     });
     for (member, value) in expected.as_object().expect("members") {
         assert_eq!(&shown[member], value, "{member}");
@@ -87,6 +88,7 @@ async fn a_carrier_that_cannot_be_is_refused_with_its_reason() {
         ("concurrency", json!(0), "1 to 1024"),
         ("breaker_failures", json!(0), "1 to 1000"),
         ("breaker_open_ms", json!(600_001), "100 to 600000"),
+        ("reconcile_every_s", json!(59), "60 to 2678400"),
         ("colour", json!("red"), "unknown field"),
     ] {
         let mut wanted = wanted();
