@@ -180,3 +180,20 @@ def test_a_reconciliation_mends_what_differs(service, carrier):
     done = json.loads(service.cli("carrier", "reconcile", CARRIER, "--json").stdout)
     assert (done["missing"], done["orphans"], done["released"]) == (1, 1, 1)
     until(lambda: set(carrier.held()) == {(x, subs_id) for subs_id, x in kept})
+
+
+def test_explain_tells_whether_the_carrier_of_a_bind_can_be_asked(service, carrier):
+    world = declare(service, carrier, breaker_failures=1, breaker_open_ms=600_000)
+
+    def told():
+        return json.loads(service.cli("explain", "bind", "--pool", world.pool, "--a", A, "--json").stdout)
+
+    foretold = told()
+    assert foretold["bind"]["bound"] and foretold["bind"]["carrier"]["breaker"] == "closed", foretold
+    assert foretold["result"].endswith(f", if carrier {CARRIER} agrees."), foretold
+    carrier.set(outage=True)
+    refused = world.gateway().bind_axn(A)
+    assert refused.code == "isp.VENDOR_UNAVAILABLE", str(refused)
+    foretold = until(lambda: (found := told())["bind"]["carrier"]["breaker"] == "open" and found)
+    assert foretold["bind"]["code"] == "isp.VENDOR_UNAVAILABLE", foretold
+    assert any("its breaker is open" in step for step in foretold["steps"]), foretold

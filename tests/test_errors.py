@@ -1,9 +1,9 @@
 """The error table: every code that needs no carrier, raised over HTTP by a configuration that an
 operator can make, and the state unchanged after each.
 
-The three codes of the starting document that only a carrier can cause are not here.
-The two that need a fault of the machine, isp.DAO_EXCEPTION and isp.SYSTEM_ERROR, are in
-test_faults.py.
+The three codes of the starting document that only a carrier can cause are in test_carriers.py, the two
+that need a fault of the machine, isp.DAO_EXCEPTION and isp.SYSTEM_ERROR, in test_faults.py, and all 22
+as official clients meet them in test_errors_by_clients.py.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use maskline_domain::bind_forecast::{BindForecast, BindQuestion, forecast};
+use maskline_domain::bind_forecast::{BindForecast, BindQuestion, CarrierForecast, forecast};
 use maskline_domain::clock::Timestamp;
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{CarrierKind, City, Party, PhoneNumber, Pool, PoolKey};
@@ -19,6 +19,7 @@ use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked as Trace};
 use crate::admin::view::{InCity, Visibility};
 use crate::admin::{Admin, AdminError, view};
+use crate::carriers::Health;
 
 /// For how long a binding is asked for where nothing is said, in seconds: a day.
 const EXPIRES_IN_S: i64 = 86_400;
@@ -60,6 +61,7 @@ pub async fn explain(
     let seed = getrandom::u64().map_err(|error| AdminError::Internal(error.to_string()))?;
     let pool = PoolKey::new(&asked.pool);
     let wanted = city.clone();
+    let carriers_down = admin.carriers.down();
     let look = move |state: &_, now: Timestamp| {
         let question = BindQuestion {
             pool,
@@ -68,7 +70,7 @@ pub async fn explain(
             x,
             city: wanted,
             expires_at: expires_at.unwrap_or(now.plus_secs(EXPIRES_IN_S)),
-            carriers_down: Vec::new(),
+            carriers_down,
         };
         let foretold = forecast(state, &question, now, seed);
         (foretold, question.expires_at)
@@ -97,15 +99,30 @@ pub async fn explain(
         asked.pool,
         expires_at.format_china()
     );
-    let steps = steps(&foretold, x, city.as_ref(), &stock);
+    let carrier = foretold.carrier.as_ref();
+    let health = match carrier {
+        Some(carrier) if carrier.kind != CarrierKind::None => health_of(&admin, carrier).await,
+        _ => None,
+    };
+    let mut steps = steps(&foretold, x, city.as_ref(), &stock);
+    steps.extend(carrier.map(|carrier| asked_of(carrier, health)));
     let code = foretold.outcome.as_ref().err();
     let code = code.map_or("OK", |refusal| (admin.code_of)(refusal.clone()));
     Ok(Json(json!({
         "question": question,
         "steps": steps,
         "result": result(&foretold, x, code),
-        "bind": fields(&foretold, code, stock),
+        "bind": fields(&foretold, code, stock, health),
     })))
+}
+
+/// How a carrier is asked. One that was declared a moment ago is asked when it is needed, and so it is here.
+async fn health_of(admin: &Admin, carrier: &CarrierForecast) -> Option<Health> {
+    if let Some(health) = admin.carriers.health(&carrier.name) {
+        return Some(health);
+    }
+    admin.carriers.refresh().await;
+    admin.carriers.health(&carrier.name)
 }
 
 /// What is looked at, in the order of the rules.
@@ -132,22 +149,31 @@ fn steps(
         Some(x) => steps.push(format!("X {} is wanted.", x.reveal())),
         None => steps.extend(choice(pool, city, stock)),
     }
-    if let Some(carrier) = &foretold.carrier {
-        steps.push(match (carrier.kind, carrier.is_reconciled) {
-            (CarrierKind::None, _) => {
-                format!("The numbers are those of carrier {}, which is told nothing.", carrier.name)
-            }
-            (CarrierKind::Http, true) => {
-                format!("Carrier {} must agree.", carrier.name)
-            }
-            (CarrierKind::Http, false) => format!(
-                "Carrier {} must agree, and cannot be asked: what it holds was not yet compared with what is bound \
-                 since the data were restored.",
-                carrier.name
-            ),
-        });
-    }
     steps
+}
+
+/// What the carrier of the pool has to do with it.
+fn asked_of(carrier: &CarrierForecast, health: Option<Health>) -> String {
+    let name = &carrier.name;
+    let why = match (carrier.kind, carrier.is_reconciled) {
+        (CarrierKind::None, _) => {
+            return format!("The numbers are those of carrier {name}, which is told nothing.");
+        }
+        (CarrierKind::Http, false) => {
+            "and cannot be asked: what it holds was not yet compared with what is bound since the data were restored"
+        }
+        (CarrierKind::Http, true) => match health {
+            Some(health) if health.breaker == "open" => {
+                "and cannot be asked now: it has failed too often (its breaker is open)"
+            }
+            Some(health) if health.breaker == "half_open" => {
+                "and has failed; it is being tried again (its breaker is half open)"
+            }
+            Some(_) => "and can be asked",
+            None => "and cannot be asked yet",
+        },
+    };
+    format!("Carrier {name} must agree, {why}.")
 }
 
 /// How an X is chosen, and among how many.
@@ -209,7 +235,12 @@ fn result(foretold: &BindForecast, x: Option<PhoneNumber>, code: &str) -> String
     format!("Bound to X {}{city}{drawn}{agreed}.", binding.x.reveal())
 }
 
-fn fields(foretold: &BindForecast, code: &str, mut stock: Vec<InCity>) -> Value {
+fn fields(
+    foretold: &BindForecast,
+    code: &str,
+    mut stock: Vec<InCity>,
+    health: Option<Health>,
+) -> Value {
     let free = |city: &InCity| u64::from(city.2);
     let free_in_all: u64 = stock.iter().map(free).sum();
     // Where equally many are free, by name.
@@ -228,6 +259,7 @@ fn fields(foretold: &BindForecast, code: &str, mut stock: Vec<InCity>) -> Value 
             "name": carrier.name,
             "kind": carrier.kind,
             "reconciled": carrier.is_reconciled,
+            "breaker": health.map(|health| health.breaker),
         })),
         "free": free_in_all,
         "cities": view::cities(&stock),

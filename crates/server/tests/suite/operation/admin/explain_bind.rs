@@ -170,12 +170,16 @@ async fn the_carrier_that_must_agree_is_told() {
     world.ok(Method::PUT, "/v1/pools/FC1", other).await;
     let told = explained(&world, &format!("pool=FC1&a={A}&x={X}")).await;
     let steps = told["steps"].to_string();
-    assert!(steps.contains("Carrier unicom must agree."), "{steps}");
+    assert!(
+        steps.contains("Carrier unicom must agree, and can be asked."),
+        "{steps}"
+    );
     assert_eq!(
         told["result"],
         format!("Bound to X {X} of 北京, if carrier unicom agrees.")
     );
-    let carrier = json!({ "name": "unicom", "kind": "http", "reconciled": true });
+    let carrier =
+        json!({ "name": "unicom", "kind": "http", "reconciled": true, "breaker": "closed" });
     assert_eq!(told["bind"]["carrier"], carrier);
     world.end().await;
 }
