@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from calls.registrar import Registrar
+from carriers.simulated import SimulatedCarrier
 from peers import test_peers
 from support.operator import Operator
 from support.pages import pages, uncommented
@@ -163,8 +164,14 @@ def test_every_metric_that_a_page_names_is_shown(tmp_path):
     found = list(named(r"`(maskline_[a-z_]+)`"))
     assert len(found) > 8
     service = Maskline(tmp_path / "data").start()
+    told = SimulatedCarrier(tmp_path).start()
     try:
-        # Some are there only with a trunk that is asked whether it is there, and that takes registrations.
+        # Some are there only with a carrier that is told of bindings, and that was reconciled.
+        Operator(service).apply(
+            f'[[carrier]]\nname = "told"\nkind = "http"\nurl = "{told.url}"\nsecret = "{told.secret}"\n'
+        )
+        reconcile("told", service)
+        # Others only with a trunk that is asked whether it is there, and that takes registrations.
         with Registrar("127.0.0.1", lambda *_: ["200 OK", "Expires: 3600"]) as carrier:
             Operator(service).apply(
                 f'''
@@ -184,6 +191,15 @@ def test_every_metric_that_a_page_names_is_shown(tmp_path):
                 time.sleep(0.2)
     finally:
         service.stop()
+        told.close()
+
+
+def reconcile(name, service):
+    """As soon as the service has noticed that there is such a carrier."""
+    deadline = time.monotonic() + SHOWN_S
+    while service.cli("carrier", "reconcile", name, check=False).returncode != 0:
+        assert time.monotonic() < deadline, "the carrier is never reconciled"
+        time.sleep(0.2)
 
 
 def metrics(service):

@@ -65,6 +65,7 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("get", "/v1/carriers?limit=10000", ""),
     ("get", "/v1/carriers/carrier-7", ""),
     ("put", "/v1/carriers/more", r#"{"name":"more"}"#),
+    ("post", "/v1/carriers/more/reconcile", "{}"),
     ("delete", "/v1/carriers/more", ""),
     ("get", "/v1/trunks", ""),
     ("get", "/v1/trunks/trunk-7", ""),
@@ -140,10 +141,12 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("post", "/v1/drain", "{}"),
 ];
 
-/// What is refused once it has looked: no calls are carried and none is known here, and keys hold no secrets.
-const REFUSED: [&str; 4] = [
+/// What is refused once it has looked: no calls are carried and none is known here, keys hold no secrets, and no
+/// carrier is told anything.
+const REFUSED: [&str; 5] = [
     "/v1/calls/live",
     "/v1/calls/none",
+    "/v1/carriers/more/reconcile",
     "/v1/trunks/more/test",
     "/v1/reseal",
 ];
@@ -159,6 +162,7 @@ const UNCOUNTED: &[(&str, &str)] = &[
     ("patch", "/v1/keys/MORE"),
     ("delete", "/v1/keys/MORE"),
     ("get", "/v1/carriers/carrier-7"),
+    ("post", "/v1/carriers/more/reconcile"),
     ("delete", "/v1/carriers/more"),
     ("get", "/v1/trunks/trunk-7"),
     ("post", "/v1/trunks/more/test"),
