@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,13 +32,15 @@ def service(tmp_path):
     service.stop()
 
 
-def declare(service, carrier, **settings):
+def declare(service, carrier, same_out_order_returns=None, **settings):
     """Makes the carrier known, and a pool of its numbers."""
     operator = Operator(service)
     told = {"name": CARRIER, "kind": "http", "url": carrier.url, "secret": carrier.secret, **settings}
     lines = [f"{key} = {json.dumps(value)}" for key, value in told.items()]
     operator.apply("\n".join(["[[carrier]]", *lines, ""]))
-    return operator.world(numbers={CITY: 3}, carrier=CARRIER)
+    return operator.world(
+        numbers={CITY: 3}, carrier=CARRIER, same_out_order_returns=same_out_order_returns
+    )
 
 
 def until(happens, seconds=30):
@@ -122,6 +125,45 @@ def test_each_way_to_fail_has_its_code_and_leaves_nothing(service, carrier, faul
     assert carrier.held()[kept[1], kept[0]]["terms"]["a"] == B
     # One that was left alone is tried again after a while.
     until(lambda: api.bind_axn(A).code == "OK")
+
+
+def test_one_order_that_is_bound_twice_at_once_is_one_binding(service, carrier):
+    world = declare(service, carrier, same_out_order_returns=True)
+    api = world.gateway()
+    carrier.set(slow_s=1)
+    order = {"OutOrderId": "order-1", "Expiration": expiration()}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: api.bind_axn(A, **order), range(4)))
+    assert len({bound(answer) for answer in answers}) == 1, answers
+    assert set(carrier.held()) == {(x, subs_id) for subs_id, x in map(bound, answers)}
+
+
+def test_after_a_restore_nothing_is_bound_until_the_carrier_is_reconciled(service, carrier, tmp_path):
+    world = declare(service, carrier)
+    api = world.gateway()
+    kept = bound(api.bind_axn(A))
+    ended = bound(api.bind_axn(B))
+    service.cli("backup", tmp_path / "backup")
+    assert api.unbind(*ended).code == "OK"
+    since = bound(api.bind_axn(C))
+    until(lambda: len(carrier.held()) == 2)
+    service.stop()
+    other = Maskline(
+        tmp_path / "other", demo=False, env={"MASKLINE_MASTER_KEY_FILE": str(service.data.with_name(f"{service.data.name}.key"))}
+    )
+    other.cli("restore", tmp_path / "backup")
+    carrier.set(outage=True)
+    other.start()
+    try:
+        api = world.moved_to(other).gateway()
+        assert api.bind_axn(A).code == "isp.VENDOR_UNAVAILABLE"
+        carrier.set()
+        until(lambda: api.bind_axn(A).code == "OK", 60)
+        # What was acknowledged before the backup is there again, and what came after it is let go.
+        until(lambda: {(x, subs_id) for subs_id, x in (kept, ended)} <= set(carrier.held()))
+        assert (since[1], since[0]) not in carrier.held()
+    finally:
+        other.stop()
 
 
 def test_a_carrier_that_does_not_answer_is_left_alone(service, carrier):

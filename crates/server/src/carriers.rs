@@ -215,11 +215,11 @@ impl Carriers {
         if asked && let Ok(settled) = answer.await {
             return settled;
         }
-        // It never came to the carrier.
+        // The carrier's task did not take it. Somebody else may have asked for the same.
         let not_asked = SettleProvision {
             subs_id: request.subs_id,
             fence: request.fence,
-            settlement: Settlement::NotDone,
+            settlement: Settlement::Unsure,
         };
         match asked {
             // The process ends; the next start gives it up.

@@ -196,6 +196,7 @@ impl Run<'_> {
 
     async fn compare_theirs(&mut self, fence: u64) -> Result<(), ReconcileError> {
         let mut after: Option<String> = None;
+        let mut cursors = HashSet::new();
         loop {
             let page = self.page(after.as_deref()).await?;
             self.found.theirs += page.held.len() as u64;
@@ -218,9 +219,12 @@ impl Run<'_> {
                 self.release(orphans.collect()).await?;
             }
             match page.next {
-                // A carrier that goes round would never end.
-                Some(next) if Some(&next) != after.as_ref() => after = Some(next),
-                _ => return Ok(()),
+                Some(next) if cursors.insert(next.clone()) => after = Some(next),
+                Some(_) => {
+                    let why = "its pages go round: a cursor came twice";
+                    return Err(ReconcileError::Query(why.to_owned()));
+                }
+                None => return Ok(()),
             }
         }
     }

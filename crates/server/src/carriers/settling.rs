@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use maskline_domain::Refusal;
+use maskline_domain::binding::{Phase, Provision};
 use maskline_domain::ops::{SettleProvision, Settlement};
 use maskline_domain::provisioning::Answer;
-use maskline_journal::pipeline::SubmitError;
+use maskline_journal::pipeline::{SubmitError, Touch};
 use tokio::time::sleep;
 
 use super::{Failed, by_job};
@@ -25,8 +26,21 @@ pub(super) async fn settle(
 ) -> Result<(), Failed> {
     match ledger.submit(by_job(settlement)).await {
         Ok(()) => outcome(settlement.settlement, answer),
-        // Something else was decided before: an end, or another answer.
-        Err(SubmitError::Refused(_)) => Err(Refusal::CarrierUnavailable.into()),
+        // Something was decided before: an end, or an answer, which may have been the same one.
+        Err(SubmitError::Refused(_)) => {
+            let SettleProvision { subs_id, fence, .. } = settlement;
+            let is_held = ledger.read(Touch::Scan, move |state, _| {
+                let provision = state.provision(subs_id);
+                let is_confirmed = |known: &Provision| {
+                    known.phase == Phase::Confirmed && known.held == Some(fence)
+                };
+                provision.is_some_and(is_confirmed)
+            });
+            match (settlement.settlement, is_held.await) {
+                (Settlement::Done, Ok(true)) => Ok(()),
+                _ => Err(Refusal::CarrierUnavailable.into()),
+            }
+        }
         Err(error) => {
             let ledger = ledger.clone();
             tokio::spawn(async move { settle_later(&ledger, settlement).await });

@@ -67,7 +67,8 @@ pub(super) struct Task {
     inputs: mpsc::Receiver<Input>,
     answers: mpsc::UnboundedSender<Answered>,
     answers_in: mpsc::UnboundedReceiver<Answered>,
-    waiting: BTreeMap<u64, oneshot::Sender<Result<(), Failed>>>,
+    /// Who waits for a request, by its fence: several where one order is bound twice.
+    waiting: BTreeMap<u64, Vec<oneshot::Sender<Result<(), Failed>>>>,
     told: BTreeMap<u64, oneshot::Sender<Answer>>,
     status: watch::Sender<Status>,
     /// The fence from which what is owed has not been looked at.
@@ -183,7 +184,11 @@ impl Task {
                     done,
                 } = *ask;
                 let (subs_id, fence) = (request.subs_id, request.fence);
-                self.waiting.insert(fence, done);
+                let waiting = self.waiting.entry(fence).or_default();
+                waiting.push(done);
+                if waiting.len() > 1 {
+                    return;
+                }
                 let is_taken =
                     self.is_fresh && self.provisioner.ask(request, deadline, now).is_ok();
                 if !is_taken {
@@ -294,7 +299,7 @@ impl Task {
             let _ = done.send(answer);
             return;
         }
-        let done = self.waiting.remove(&fence);
+        let waiting = self.waiting.remove(&fence).unwrap_or_default();
         let carriers = self.carriers.clone();
         tokio::spawn(async move {
             let settlement = SettleProvision {
@@ -307,9 +312,9 @@ impl Task {
                 // What was given up is owed now.
                 carriers.wake();
             }
-            if let Some(done) = done {
+            for done in waiting {
                 // Whoever asked may be gone.
-                let _ = done.send(told);
+                let _ = done.send(told.clone());
             }
         });
     }
