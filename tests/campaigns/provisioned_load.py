@@ -34,6 +34,7 @@ class StockedPool:
     product: str
     action: str
     numbers: tuple
+    # What gives the customer's API, or None while the service is not there.
     gateway: object
 
 
@@ -103,9 +104,10 @@ class Customer:
                     self.step()
                 except GONE:
                     pass
-        except AssertionError as surprise:
+        except Exception as surprise:
+            # Without customers the campaign would never end.
             with self.ledger.lock:
-                self.ledger.findings.note("surprise", str(surprise))
+                self.ledger.findings.note("surprise", f"{type(surprise).__name__}: {surprise}")
         finally:
             self.link.close()
 
@@ -130,7 +132,10 @@ class Customer:
 
     def ask(self, pool, action, **params):
         """(code, answer, moments before and behind); the request was answered."""
-        request = pool.gateway().rpc(action, {"PoolKey": pool.key, **params})
+        gateway = pool.gateway()
+        if gateway is None:
+            raise ConnectionError("the service is not there")
+        request = gateway.rpc(action, {"PoolKey": pool.key, **params})
         sent_ns = time.monotonic_ns()
         answer = self.link.send(request)
         return answer["Code"], answer, (sent_ns, time.monotonic_ns())

@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from campaigns.provisioned import Ledger, from_china  # noqa: E402
 from campaigns.provisioned_load import SHORT_S, Customers, StockedPool  # noqa: E402
 from carriers.simulated import SimulatedCarrier  # noqa: E402
-from support.gateway import expiration  # noqa: E402
+from support.gateway import Gateway, expiration  # noqa: E402
 from support.operator import Operator  # noqa: E402
 from support.process import REPOSITORY, Maskline, binary, clean_environment  # noqa: E402
 
@@ -146,11 +146,16 @@ class Campaign:
         pairs = [f"1729000{place:04}" for place in range(AXB_NUMBERS)]
         operator.pool(shared, world.account, product="axb", carrier=CARRIER)
         operator.numbers(shared, "上海", pairs)
-        self.world = world
+        self.key = world.first_key
         self.pools = [
-            StockedPool(world.pool, "AXN", "BindAxn", tuple(world.numbers["北京"]), world.gateway),
-            StockedPool(shared, "AXB", "BindAxb", tuple(pairs), world.gateway),
+            StockedPool(world.pool, "AXN", "BindAxn", tuple(world.numbers["北京"]), self.gateway),
+            StockedPool(shared, "AXB", "BindAxb", tuple(pairs), self.gateway),
         ]
+
+    def gateway(self):
+        # It is gone from one moment to the next when the service is killed.
+        ready = self.service.ready
+        return ready and Gateway(f"http://{ready['api']}", self.key.id, self.key.secret)
 
     # Under load
 

@@ -54,8 +54,16 @@ class SimulatedCarrier:
                 )  # fmt: skip
             await_listening(HOST, self.control_port, "tcp", READY_S, self.process)
             if not self.faults.get("outage"):
-                await_listening(HOST, self.port, "tcp", READY_S, self.process)
+                self._await_port()
         return self
+
+    def _await_port(self):
+        """Until it listens, or has died of the first request, as its faults may want it."""
+        try:
+            await_listening(HOST, self.port, "tcp", READY_S, self.process)
+        except AssertionError:
+            if self.process.poll() is None or not self.faults.get("die"):
+                raise
 
     @property
     def alive(self):
@@ -82,8 +90,13 @@ class SimulatedCarrier:
         """What goes wrong from now on, also behind a start; nothing by default."""
         with self.lock:
             self.faults = faults
-            if self.alive:
+            if not self.alive:
+                return
+            try:
                 self._ask("POST", "/faults", faults)
+            except (OSError, http.client.HTTPException):
+                # It has died of what it had before; it starts with these.
+                self.process.wait(READY_S)
 
     def held(self):
         """{(x, subs_id): holding with its terms}."""
