@@ -119,6 +119,9 @@ impl Task {
         let mut look_at = Tick::now();
         let mut round_at = Tick::now() + ROUND_EVERY;
         let mut received = Vec::new();
+        // One to which nothing has happened yet has its figures, too.
+        let metrics = &self.carriers.shared.metrics;
+        metrics.status(&self.name, self.provisioner.breaker(), 0, 0);
         loop {
             if look_at <= Tick::now() {
                 look_at = Tick::now() + LOOKED_EVERY;
