@@ -587,11 +587,15 @@ fn from(list: Option<&BTreeSet<(u64, u32)>>, fence: u64) -> impl Iterator<Item =
         .map(|&(_, at)| at)
 }
 
-/// Who of a change that is not settled may have a slot.
-fn changed_parties(provision: &Provision) -> impl Iterator<Item = PhoneNumber> + use<> {
+/// Who has a slot by a change that is not settled.
+fn changed_parties(provision: &Provision) -> impl Iterator<Item = PhoneNumber> + '_ {
     let proposed = provision.proposed.as_deref();
-    let parties = proposed.map(|proposed| [Some(proposed.a), proposed.b]);
-    parties.into_iter().flatten().flatten()
+    let slots = proposed.into_iter().flat_map(Binding::slots);
+    slots.filter_map(|slot| match slot {
+        Slot::Party(party) => Some(party),
+        // Whoever has it on X has it before and after.
+        Slot::Anyone => None,
+    })
 }
 
 #[cfg(test)]

@@ -259,6 +259,9 @@ pub struct Personal {
     /// The vendor's undocumented extra.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extend: Option<Box<str>>,
+    /// They are of a change that a carrier is asked for: the binding need not have become so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proposed: bool,
 }
 
 /// Numbers of persons are written as their digits in every format: whoever looks for what was kept of a number
@@ -308,6 +311,7 @@ impl Personal {
             dtmf_config,
             speech_model,
             extend,
+            proposed: false,
         }
     }
 
@@ -336,6 +340,7 @@ impl Personal {
             dtmf_config,
             speech_model,
             extend,
+            proposed: _,
         } = self;
         fn put<T>(place: &mut Option<T>, value: Option<T>) {
             if value.is_some() {
@@ -357,7 +362,8 @@ impl Personal {
 impl Event {
     /// Parts the event from its personal values, in the order of [`Part`].
     pub fn split(mut self) -> (Event, Vec<(Part, Personal)>) {
-        let mut parts = Vec::new();
+        let mut parts: Vec<(Part, Personal)> = Vec::new();
+        let proposed = matches!(self, Event::ChangeProposed { .. });
         if let Some(binding) = self.personal_mut() {
             // No event but the one that proposes a change has parties of it, and that one has them in its binding.
             if let Some(provision) = &mut binding.provision {
@@ -381,6 +387,7 @@ impl Event {
                 parts.push((Part::Texts, Personal::of_texts(texts)));
             }
         }
+        (parts.iter_mut()).for_each(|(_, values)| values.proposed = proposed);
         (self, parts)
     }
 

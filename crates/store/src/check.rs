@@ -301,7 +301,16 @@ async fn check_records(
     if position == newest.seq {
         let live = sql("SELECT COUNT(*) AS live FROM binding_history WHERE ended_at IS NULL");
         let live: i64 = conn.fetch_one(live).await?.get("live")?;
-        if live as usize != state.bindings_len() {
+        // What a carrier is told to let go has ended.
+        let is_let_go = |binding: &Binding| {
+            let provision = binding.provision.as_deref();
+            provision.is_some_and(|provision| provision.phase.is_releasing())
+        };
+        let known = state
+            .bindings()
+            .filter(|binding| !is_let_go(binding))
+            .count();
+        if live as usize != known {
             report.problems.push(format!(
                 "the binding history knows {live} live bindings, the state {}",
                 state.bindings_len()

@@ -204,8 +204,10 @@ pub async fn find(conn: &mut Connection, number: PhoneNumber) -> Result<Found, E
                     let traces = found.entry(id).or_default();
                     traces.subjects.insert(told.subject.n);
                 }
-                // Who is a party is told anew by every event of a binding.
-                if let Some(traces) = found.get_mut(&id) {
+                // Who is a party is told anew by every event of a binding, but for what it never became.
+                if let Some(traces) = found.get_mut(&id)
+                    && !values.proposed
+                {
                     let is_person = |party: Option<PhoneNumber>, before: bool| {
                         party.map_or(before, |party| party == number)
                     };

@@ -199,9 +199,12 @@ pub struct Ended {
     pub cause: String,
 }
 
-/// One end that is to be written.
+/// One end that is to be written: as the first event tells it that says so. What comes after brings no more than whose
+/// the binding was.
 struct End<'a> {
     change: &'a Change,
+    /// The last event that says so.
+    last: &'a Place,
     subs_id: SubsId,
     cause: EndCause,
     at: Timestamp,
@@ -219,7 +222,7 @@ pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Erro
     // other; of several changes only the last one counts.
     let mut made = Vec::new();
     let mut changed = BTreeMap::new();
-    let mut ended = Vec::new();
+    let mut ended: BTreeMap<SubsId, End<'_>> = BTreeMap::new();
     let mut erased = Vec::new();
     for change in changes {
         match &change.what {
@@ -232,13 +235,18 @@ pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Erro
                 cause,
                 at,
                 owner,
-            } => ended.push(End {
-                change,
-                subs_id: *subs_id,
-                cause: *cause,
-                at: *at,
-                owner: owner.as_ref(),
-            }),
+            } => {
+                let end = ended.entry(*subs_id).or_insert(End {
+                    change,
+                    last: &change.place,
+                    subs_id: *subs_id,
+                    cause: *cause,
+                    at: *at,
+                    owner: None,
+                });
+                end.last = &change.place;
+                end.owner = end.owner.or(owner.as_ref());
+            }
             HistoryChange::Erased { subs_id, parts } => erased.push((*subs_id, parts)),
         }
     }
@@ -248,7 +256,7 @@ pub async fn write(conn: &mut Connection, changes: &[Change]) -> Result<(), Erro
     for some in runs(&changed.into_values().collect::<Vec<_>>()) {
         write_changed(conn, some).await?;
     }
-    for some in runs(&ended) {
+    for some in runs(&ended.into_values().collect::<Vec<_>>()) {
         write_ended(conn, some).await?;
     }
     for (subs_id, parts) in erased {
@@ -338,8 +346,8 @@ async fn write_ended(conn: &mut Connection, ended: &[End<'_>]) -> Result<(), Err
     )
     .push_table(ended, |row, end| {
         row.bind(end.subs_id.0 as i64)
-            .bind(end.change.place.seq as i64)
-            .bind(end.change.place.event)
+            .bind(end.last.seq as i64)
+            .bind(end.last.event)
             .bind(end.at.0)
             .bind(&end.change.by)
             .bind(cause_name(end.cause))

@@ -7,6 +7,7 @@ mod machine;
 mod owed;
 mod owners;
 mod pipeline;
+mod provisions;
 mod records;
 mod snapshot;
 mod support;

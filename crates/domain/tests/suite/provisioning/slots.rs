@@ -100,6 +100,28 @@ fn a_change_holds_the_slots_of_both_until_it_is_settled() {
     });
 }
 
+/// The B of an AXN binding has no slot, so a change of it holds none.
+#[test]
+fn a_change_holds_no_more_than_slots() {
+    let mut world = world();
+    let bound = Stage::Confirmed.reach(&mut world, Product::Axn);
+    let to_b = Update::B(Party::parse(B).expect("a party"));
+    let asked = world.ask(update(&bound, vec![to_b, to_a(OTHER_A)]));
+    assert!(matches!(asked, Ok(Updated::Asked(_))));
+    let now = world.now;
+    for (a, expected) in [
+        (B, Refusal::NumberTaken),
+        (A, Refusal::BindConflict),
+        (OTHER_A, Refusal::BindConflict),
+    ] {
+        let wanted = BindRequest {
+            x: Some(number(X)),
+            ..bind_request(Product::Axn, a, now)
+        };
+        assert_eq!(world.bind(wanted), Err(expected), "{a}");
+    }
+}
+
 #[test]
 fn settled_changes_give_up_what_they_do_not_need() {
     for (settlement, free, taken) in [
