@@ -49,7 +49,7 @@ outside: ## The tests from outside, on the real binary (ARGS="-k word" to choose
 test: tools lint unit outside ## Everything that must hold before a change lands
 
 .PHONY: campaign
-campaign: build ## The long counts: 10^6 simulated steps, 10^5 simulated calls, 10^4 explained states, looks at 10^6 numbers, 200 kills, 10^5 operations with a carrier, 24,000 calls (SEED=...)
+campaign: build ## The long counts: 10^6 simulated steps and as many with carriers, 10^5 simulated calls, 10^4 explained states, looks at 10^6 numbers, 200 kills, 10^5 operations with a carrier, 24,000 calls (SEED=...)
 	MASKLINE_TEST_BIN=$(RELEASE_BIN) scripts/campaign $(SEED)
 
 .PHONY: bench

@@ -19,6 +19,17 @@ pub struct Plan {
     pub steps: u64,
     /// The fault that is planted in it.
     pub fault: Option<Fault>,
+    /// Whether some pools name carriers that must be told of bindings.
+    pub carriers: bool,
+}
+
+impl Plan {
+    fn world(self) -> World {
+        match self.carriers {
+            true => World::with_carriers(self.seed, self.fault),
+            false => World::new(self.seed, self.fault),
+        }
+    }
 }
 
 /// A run that failed, and how it is played again.
@@ -33,9 +44,15 @@ pub struct Found {
 impl Found {
     /// The command that plays it again.
     pub fn command(&self) -> String {
-        let Plan { seed, steps, fault } = self.plan;
+        let Plan {
+            seed,
+            steps,
+            fault,
+            carriers,
+        } = self.plan;
         let fault = fault.map_or(String::new(), |fault| format!(" --fault {fault}"));
-        format!("maskline-sim --seed {seed} --steps {steps}{fault}")
+        let carriers = if carriers { " --carriers" } else { "" };
+        format!("maskline-sim --seed {seed} --steps {steps}{fault}{carriers}")
     }
 }
 
@@ -47,7 +64,7 @@ pub fn play(plan: Plan, progress: impl Fn(Tally) + Send) -> Result<Tally, Found>
     const EVERY: u64 = 1_000;
     let step = AtomicU64::new(0);
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let world = World::new(plan.seed, plan.fault);
+        let world = plan.world();
         run(world, plan.steps, |world| {
             let tally = world.tally();
             step.store(tally.steps, Ordering::Relaxed);
@@ -80,7 +97,7 @@ pub fn step_log(plan: Plan) -> Vec<String> {
     let kept = Mutex::new(Vec::new());
     // A panic is part of the story, not the end of it.
     let _ = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(plan.seed, plan.fault);
+        let mut world = plan.world();
         for step in 1..=plan.steps {
             if step + 200 > plan.steps {
                 world.keep_step_log();

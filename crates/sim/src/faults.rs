@@ -88,11 +88,27 @@ pub enum Fault {
     ExpiryForgetsCooling,
     /// Who has an X reads what others bound on it.
     PastReadByOwnerOfX,
+    /// A request that is sent again to a carrier has another fence and revision.
+    RetryWithNewKey,
+    /// A request that is given up counts as not done.
+    ReleasedBeforeAnswer,
+    /// Calls go by a binding that a carrier is told to let go.
+    RouteAfterReleasing,
+    /// An answer that comes too late counts for whatever is asked of the carrier now.
+    LateAnswerConfirms,
+    /// No answer counts as done.
+    SilenceTakenForDone,
+    /// A carrier is asked for what is not durable yet.
+    AskedBeforeDurable,
+    /// After a start nobody gives up what carriers were asked for.
+    StartForgetsAsked,
+    /// What a carrier holds and was not ours at the beginning is released after one look.
+    OrphanReleasedAfterOneLook,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 39] = [
+    pub const ALL: [Fault; 47] = [
         Fault::AnswerBeforeDurable,
         Fault::RefusalBeforeDurable,
         Fault::RefusalForgetsFlight,
@@ -132,6 +148,14 @@ impl Fault {
         Fault::EndedWhileClocksDisagree,
         Fault::ExpiryForgetsCooling,
         Fault::PastReadByOwnerOfX,
+        Fault::RetryWithNewKey,
+        Fault::ReleasedBeforeAnswer,
+        Fault::RouteAfterReleasing,
+        Fault::LateAnswerConfirms,
+        Fault::SilenceTakenForDone,
+        Fault::AskedBeforeDurable,
+        Fault::StartForgetsAsked,
+        Fault::OrphanReleasedAfterOneLook,
     ];
 
     /// Its name: the words of the variant with hyphens.
@@ -149,6 +173,21 @@ impl Fault {
     /// The fault of that name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// Whether it can show only in worlds with carriers.
+    pub fn needs_carriers(self) -> bool {
+        matches!(
+            self,
+            Fault::RetryWithNewKey
+                | Fault::ReleasedBeforeAnswer
+                | Fault::RouteAfterReleasing
+                | Fault::LateAnswerConfirms
+                | Fault::SilenceTakenForDone
+                | Fault::AskedBeforeDurable
+                | Fault::StartForgetsAsked
+                | Fault::OrphanReleasedAfterOneLook
+        )
     }
 
     /// Whether it is planted in the inner half, see `reference_pipeline.rs`.
@@ -170,7 +209,15 @@ impl Fault {
             | Fault::HalfSnapshotBelieved
             | Fault::ReadDoesNotWait
             | Fault::RouteEndsLate
-            | Fault::PastReadByOwnerOfX => false,
+            | Fault::PastReadByOwnerOfX
+            | Fault::RetryWithNewKey
+            | Fault::ReleasedBeforeAnswer
+            | Fault::RouteAfterReleasing
+            | Fault::LateAnswerConfirms
+            | Fault::SilenceTakenForDone
+            | Fault::AskedBeforeDurable
+            | Fault::StartForgetsAsked
+            | Fault::OrphanReleasedAfterOneLook => false,
             Fault::AnswerBeforeDurable
             | Fault::RefusalBeforeDurable
             | Fault::RefusalForgetsFlight

@@ -33,11 +33,15 @@ pub enum Law {
     /// No customer reads a binding that was never theirs, whoever has its X
     /// now; who had it reads it still.
     OwnOnly,
+    /// A carrier holds what is confirmed, and nothing that is not bound here.
+    CarrierHolds,
+    /// A customer hears OK only of what the carrier has done, and of what it heard an error never comes about.
+    CarrierAnswer,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Law; 13] = [
+    pub const ALL: [Law; 15] = [
         Law::RightParty,
         Law::NothingLost,
         Law::OneOwner,
@@ -51,6 +55,8 @@ impl Law {
         Law::RightAnswer,
         Law::Time,
         Law::OwnOnly,
+        Law::CarrierHolds,
+        Law::CarrierAnswer,
     ];
 
     /// Its name.
@@ -69,6 +75,8 @@ impl Law {
             Law::RightAnswer => "right-answer",
             Law::Time => "time",
             Law::OwnOnly => "own-only",
+            Law::CarrierHolds => "carrier-holds",
+            Law::CarrierAnswer => "carrier-answer",
         }
     }
 }

@@ -10,12 +10,13 @@ pub mod answer_log;
 use std::collections::BTreeMap;
 
 use maskline_domain::{
-    Number, NumberKind, NumberStatus, PhoneNumber, PoolKey, Row, State, SubsId, Timestamp,
+    Binding, Number, NumberKind, NumberStatus, PhoneNumber, PoolKey, Row, State, SubsId, Timestamp,
 };
 
 pub use crate::law::{Broken, Held, Law, broken, hold};
 use crate::model::Model;
-use crate::model::product::{Claim, claims};
+use crate::model::phases::{is_due, keeps_others_out};
+use crate::model::product::{Claim, kept};
 
 /// Two lists of rows are the same.
 pub fn same_rows(law: Law, left: (&str, &[Row]), right: (&str, &[Row])) -> Held {
@@ -43,9 +44,11 @@ pub fn same_rows(law: Law, left: (&str, &[Row]), right: (&str, &[Row])) -> Held 
 /// No slot has two live owners.
 pub fn one_owner(state: &State, now: Timestamp) -> Held {
     let mut owners: BTreeMap<(PhoneNumber, Claim), SubsId> = BTreeMap::new();
-    for binding in state.bindings().filter(|b| b.expires_at > now) {
-        for claim in claims(&binding) {
-            if let Some(other) = owners.insert((binding.x, claim), binding.subs_id) {
+    let holding = |binding: &Binding| keeps_others_out(binding, now);
+    for binding in state.bindings().filter(holding) {
+        for claim in kept(&binding) {
+            let other = owners.insert((binding.x, claim), binding.subs_id);
+            if let Some(other) = other.filter(|&other| other != binding.subs_id) {
                 return broken(
                     Law::OneOwner,
                     format!(
@@ -88,7 +91,7 @@ pub fn counts(state: &State, model: &Model, now: Timestamp) -> Held {
     for pool in stocks {
         stock(state, model, pool)?;
     }
-    let overdue = model.bindings.values().filter(|b| b.expires_at <= now);
+    let overdue = model.bindings.values().filter(|b| is_due(b, now));
     let (overdue, told) = (overdue.count(), state.overdue(now, usize::MAX));
     hold(overdue == told, Law::Counts, || {
         format!("{told} bindings are said to be overdue, {overdue} are")

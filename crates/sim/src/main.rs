@@ -26,6 +26,9 @@ struct Arguments {
     /// Play so many runs, with seeds one after the other, on all processors.
     #[arg(long, value_name = "RUNS")]
     campaign: Option<u64>,
+    /// Let some pools name carriers that must be told of bindings, with all that goes wrong with these.
+    #[arg(long)]
+    carriers: bool,
     /// Name the laws and the faults.
     #[arg(long)]
     list: bool,
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         seed: arguments.seed,
         steps: arguments.steps,
         fault: arguments.fault,
+        carriers: arguments.carriers,
     };
     let began = Instant::now();
     let played = match arguments.campaign {

@@ -2,12 +2,15 @@
 //! maps, everything found by looking at all of it.
 //!
 //! It shares no rule with `domain`; only plain data types. [`rules`] says what
-//! a command must lead to, [`verify`] compares that with what was journalled
+//! a command must lead to, [`carriers`] what comes of asking carriers, by
+//! [`phases`]; [`verify`] compares that with what was journalled
 //! and makes it part of the model, [`reach`] routes calls, [`product`] says what
 //! products differ in, [`model_clock`] tells the time.
 
+pub mod carriers;
 pub mod model_clock;
 pub mod operators;
+pub mod phases;
 pub mod product;
 pub mod reach;
 pub mod rules;
@@ -130,9 +133,16 @@ impl Model {
         self.bindings.values().filter(move |binding| binding.x == x)
     }
 
-    /// The bindings on X that are in force at `now`.
+    /// The bindings on X by which calls go at `now`.
     pub fn live_on(&self, x: PhoneNumber, now: Timestamp) -> impl Iterator<Item = &Binding> {
-        self.on(x).filter(move |binding| binding.expires_at > now)
+        self.on(x)
+            .filter(move |binding| binding.expires_at > now && phases::carries_calls(binding))
+    }
+
+    /// The bindings on X that keep others out at `now`.
+    pub fn holding_on(&self, x: PhoneNumber, now: Timestamp) -> impl Iterator<Item = &Binding> {
+        self.on(x)
+            .filter(move |binding| phases::keeps_others_out(binding, now))
     }
 
     /// Until when X rests when a binding on it ended at `ended_at`; 0 if it
@@ -169,7 +179,7 @@ impl Model {
             .is_some_and(|number| number.cooling_until > now);
         let by_ended = self
             .on(x)
-            .filter(|binding| binding.expires_at <= now)
+            .filter(|binding| !phases::keeps_others_out(binding, now))
             .any(|binding| self.rest(binding, binding.expires_at, now) > now);
         recorded || by_ended
     }
@@ -180,7 +190,7 @@ impl Model {
         let number = self.numbers.get(&x)?;
         Some(if number.locked {
             NumberStatus::Locked
-        } else if self.live_on(x, now).next().is_some() {
+        } else if self.holding_on(x, now).next().is_some() {
             NumberStatus::Bound
         } else if self.rests(x, now) {
             NumberStatus::Frozen

@@ -6,6 +6,7 @@
 //! seed plays the same run, whatever the number of steps.
 
 mod answers;
+mod carriers;
 mod customers;
 pub mod disk;
 mod machine;
@@ -27,6 +28,7 @@ use maskline_journal::replay::Decoded;
 use maskline_journal::{Compression, Uncompressed};
 
 use self::answers::Round;
+use self::carriers::Carriers;
 use self::disk::{Disk, SnapshotWriter};
 use self::machine::Machine;
 use self::readers::Read;
@@ -88,12 +90,34 @@ pub struct Tally {
     pub compared: u64,
     /// Persons erased from the journal.
     pub erased: u64,
+    /// Binds and changes that a carrier has done.
+    pub provisioned: u64,
+    /// Binds and changes of which a customer heard that a carrier did not do them.
+    pub not_provisioned: u64,
+    /// Comparisons of what a carrier holds that came to an end.
+    pub reconciled: u64,
+    /// Carriers that came back with less than they had.
+    pub carrier_losses: u64,
+    /// Backups that were restored.
+    pub restored: u64,
+    /// Times at which nothing was left to be done about carriers, and all was compared.
+    pub calms: u64,
 }
 
 impl Tally {
-    /// Each count with its name.
-    pub fn lines(&self) -> [(&'static str, u64); 20] {
-        [
+    /// Each count with its name; those about carriers where there are any.
+    pub fn lines(&self) -> Vec<(&'static str, u64)> {
+        let of_carriers = [
+            ("provisioned by carriers", self.provisioned),
+            ("not provisioned", self.not_provisioned),
+            ("reconciliations", self.reconciled),
+            ("losses of carriers", self.carrier_losses),
+            ("restores", self.restored),
+            ("calms", self.calms),
+        ];
+        let has_carriers = of_carriers.iter().any(|&(_, count)| count > 0);
+        let of_carriers = of_carriers.into_iter().filter(|_| has_carriers);
+        let lines = [
             ("steps", self.steps),
             ("commands", self.commands),
             ("done", self.done),
@@ -114,7 +138,8 @@ impl Tally {
             ("leaps of the wall clock", self.leaps),
             ("states compared", self.compared),
             ("persons erased", self.erased),
-        ]
+        ];
+        lines.into_iter().chain(of_carriers).collect()
     }
 
     /// Adds the counts of another run.
@@ -140,6 +165,12 @@ impl Tally {
             leaps,
             compared,
             erased,
+            provisioned,
+            not_provisioned,
+            reconciled,
+            carrier_losses,
+            restored,
+            calms,
         } = self;
         *steps += other.steps;
         *commands += other.commands;
@@ -161,6 +192,12 @@ impl Tally {
         *leaps += other.leaps;
         *compared += other.compared;
         *erased += other.erased;
+        *provisioned += other.provisioned;
+        *not_provisioned += other.not_provisioned;
+        *reconciled += other.reconciled;
+        *carrier_losses += other.carrier_losses;
+        *restored += other.restored;
+        *calms += other.calms;
     }
 }
 
@@ -225,6 +262,8 @@ pub struct World {
     next_caller: Caller,
     tally: Tally,
     step_log: Option<Vec<String>>,
+    /// In worlds whose pools name some.
+    carriers: Option<Box<Carriers>>,
 }
 
 impl World {
@@ -294,6 +333,25 @@ impl World {
             next_caller: 0,
             tally: Tally::default(),
             step_log: None,
+            carriers: None,
+        }
+        .perhaps_with_carriers(seed, fault.is_some_and(Fault::needs_carriers))
+    }
+
+    /// The same, in which some pools name carriers, with all that can go wrong with these.
+    pub fn with_carriers(seed: u64, fault: Option<Fault>) -> Self {
+        Self::new(seed, fault).perhaps_with_carriers(seed, true)
+    }
+
+    fn perhaps_with_carriers(self, seed: u64, has_carriers: bool) -> Self {
+        match has_carriers {
+            true => Self {
+                // No program that wrote form 1 knew any.
+                form_1_upto: 0,
+                carriers: Some(Box::new(Carriers::new(seed))),
+                ..self
+            },
+            false => self,
         }
     }
 
@@ -366,6 +424,9 @@ impl World {
     fn pass(&mut self, ms: i64) {
         self.clocks.wall = self.clocks.wall.plus_millis(ms);
         self.clocks.monotonic_ms += ms.unsigned_abs();
+        if let Some(carriers) = &mut self.carriers {
+            carriers.ms += ms;
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use maskline_domain::{
 use maskline_journal::pipeline::SubmitError;
 
 use crate::laws::{Broken, Held, Law, broken, hold};
+use crate::model::phases::is_let_go;
 use crate::model::verify::Answer;
 
 /// How many ended bindings are kept in mind.
@@ -58,6 +59,29 @@ impl AnswerLog {
     /// # Errors
     /// The law that the answer breaks by itself.
     pub fn told(&mut self, envelope: &Envelope, answer: &Answer, decided_at: Timestamp) -> Held {
+        self.hear(envelope, answer, decided_at, false)
+    }
+
+    /// The same of an answer that waited for a carrier, so that later ones may have come before it.
+    ///
+    /// # Errors
+    /// The law that the answer breaks by itself.
+    pub fn told_late(
+        &mut self,
+        envelope: &Envelope,
+        answer: &Answer,
+        decided_at: Timestamp,
+    ) -> Held {
+        self.hear(envelope, answer, decided_at, true)
+    }
+
+    fn hear(
+        &mut self,
+        envelope: &Envelope,
+        answer: &Answer,
+        decided_at: Timestamp,
+        is_late: bool,
+    ) -> Held {
         if let Some(id) = about(&envelope.command)
             && let Some(asked) = self.asked.get_mut(&id)
         {
@@ -73,7 +97,10 @@ impl AnswerLog {
             return Ok(());
         };
         match (&envelope.command, outcome) {
-            (Command::Bind(_), Outcome::Bound(binding)) => self.bound(binding),
+            (Command::Bind(_), Outcome::Bound(binding)) => {
+                let is_late = is_late || binding.provision.is_some();
+                self.bound(&as_known(binding), is_late)
+            }
             (Command::Unbind(Unbind { subs_id, .. }), _) => {
                 if let Some(known) = self.known.get_mut(subs_id) {
                     known.ended = true;
@@ -97,7 +124,7 @@ impl AnswerLog {
         }
     }
 
-    fn bound(&mut self, binding: &Binding) -> Held {
+    fn bound(&mut self, binding: &Binding, is_late: bool) -> Held {
         let known = self.known.get(&binding.subs_id);
         if let Some(known) = known {
             let in_doubt = self.asked.contains_key(&binding.subs_id);
@@ -108,7 +135,8 @@ impl AnswerLog {
         }
         // An order that is asked again may be answered with a binding whose
         // first answer was lost; only its content is news.
-        if self.highest >= Some(binding.subs_id) && binding.extras.out_order_id.is_none() {
+        let is_news = !is_late && binding.extras.out_order_id.is_none();
+        if self.highest >= Some(binding.subs_id) && is_news {
             return broken(
                 Law::IdsAscend,
                 format!("id {} was told after {:?}", binding.subs_id, self.highest),
@@ -141,10 +169,18 @@ impl AnswerLog {
             return Ok(false);
         };
         let answered = match answer {
+            // How far a carrier knows of it is no news.
+            Ok(Outcome::Bound(binding)) => Answered::of(&Ok(as_known(binding).into())),
             Ok(outcome) => Answered::of(&Ok(outcome.clone())),
-            Err(SubmitError::Refused(Refusal::CommandRepeated | Refusal::CommandsTooMany)) => {
-                return Ok(false);
-            }
+            // Of what a carrier did not do, whoever asks again may hear no more than that it is not to be had.
+            Err(SubmitError::Refused(
+                Refusal::CommandRepeated
+                | Refusal::CommandsTooMany
+                | Refusal::CarrierRefused
+                | Refusal::CarrierUnclear
+                | Refusal::CarrierUnavailable,
+            )) => return Ok(false),
+
             Err(SubmitError::Refused(refusal)) => Answered::of(&Err(refusal.clone())),
             Err(_) => return Ok(false),
         };
@@ -167,7 +203,8 @@ impl AnswerLog {
     pub fn look_for_all(&mut self, state: &State, now: Timestamp) -> Held {
         let asked = std::mem::take(&mut self.asked);
         for (id, known) in &mut self.known {
-            let found = state.binding(*id);
+            let found = state.binding(*id).filter(|binding| !is_let_go(binding));
+            let found = found.map(|binding| *as_known(&binding));
             if asked.contains_key(id) {
                 match found {
                     Some(binding) => known.binding = binding,
@@ -231,6 +268,14 @@ impl AnswerLog {
             .map(|known| &known.binding)
             .collect()
     }
+}
+
+/// A binding as its customer knows it: how far a carrier does is not the customer's business.
+fn as_known(binding: &Binding) -> Box<Binding> {
+    Box::new(Binding {
+        provision: None,
+        ..binding.clone()
+    })
 }
 
 /// The binding that a command would change.

@@ -149,6 +149,8 @@ impl Model {
                     reconciled_epoch: before.map_or(self.epoch, |before| before.reconciled_epoch),
                     ..Carrier::clone(wanted)
                 };
+                let is_other = before.is_some_and(|before| before.kind != carrier.kind);
+                unless(is_other && self.is_told_of_any(&carrier.name), FIXED)?;
                 let is_new = before != Some(&carrier);
                 changed(is_new, Event::CarrierSet(Box::new(carrier)))
             }
@@ -159,6 +161,7 @@ impl Model {
                     pools.any(|pool| pool.carrier.as_ref() == Some(name)),
                     IN_USE,
                 )?;
+                unless(self.is_told_of_any(name), IN_USE)?;
                 done(vec![Event::CarrierDeleted { name: name.clone() }])
             }
             Command::SetEmergencyNumbers(SetEmergencyNumbers(numbers)) => {
@@ -246,7 +249,7 @@ impl Model {
         let numbers: BTreeSet<PhoneNumber> = numbers.iter().copied().collect();
         for &x in &numbers {
             unless(!self.numbers.contains_key(&x), NOT_FOUND)?;
-            unless(self.live_on(x, now).next().is_some(), IN_USE)?;
+            unless(self.holding_on(x, now).next().is_some(), IN_USE)?;
             // Very many that are over are recorded by their job first.
             unless(self.on(x).count() > 8, IN_USE)?;
         }

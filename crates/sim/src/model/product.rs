@@ -23,17 +23,25 @@ pub fn claims(binding: &Binding) -> Vec<Claim> {
     }
 }
 
-/// Whether two bindings on one X would claim the same.
-pub fn collide(one: &Binding, other: &Binding) -> bool {
-    let theirs = claims(other);
-    claims(one).iter().any(|claim| theirs.contains(claim))
+/// What a binding keeps others out of: what it claims, and what it would by a change that a carrier is asked for.
+pub fn kept(binding: &Binding) -> Vec<Claim> {
+    let mut kept = claims(binding);
+    let proposed = binding.provision.iter().flat_map(|p| &p.proposed);
+    kept.extend(proposed.flat_map(|proposed| claims(proposed)));
+    kept
+}
+
+/// Whether somebody who wants a binding is kept out by one that is there on the same X.
+pub fn collide(there: &Binding, wanted: &Binding) -> bool {
+    let kept = kept(there);
+    claims(wanted).iter().any(|claim| kept.contains(claim))
 }
 
 /// Whether somebody who wants a binding on X is in the way of this one as a party; otherwise it is only X that is
 /// taken.
 pub fn is_of_a_party(there: &Binding, wanted: &Binding) -> bool {
     match wanted.product {
-        Product::Axn => there.a == wanted.a,
+        Product::Axn => kept(there).contains(&Claim::Caller(wanted.a)),
         Product::Axb => collide(there, wanted),
     }
 }

@@ -12,13 +12,16 @@ use maskline_domain::ops::{
 };
 use maskline_domain::pool::{CityMatch, Pick};
 use maskline_domain::{
-    AccessKeyId, AccountStatus, Actor, Answered, BindRequest, Binding, Command, CommandId,
-    CommandKey, EndCause, Envelope, Event, Number, Owner, Party, PhoneNumber, Pool, PoolRef,
-    Refusal, SubsId, Timestamp, Update, Work,
+    AccessKeyId, AccountStatus, Actor, Answered, BindRequest, Binding, CarrierName, Command,
+    CommandId, CommandKey, EndCause, Envelope, Event, Number, Outcome, Owner, Party, PhoneNumber,
+    Pool, PoolRef, Refusal, SubsId, Timestamp, Update, Work,
 };
 
 use crate::model::Model;
-use crate::model::product::{self, claims, collide, room_on};
+use crate::model::phases::{
+    carries_calls, is_changing, is_due, is_let_go, keeps_others_out, must_be_told,
+};
+use crate::model::product::{self, collide, room_on};
 
 /// What must come of a command.
 #[derive(Debug, Clone)]
@@ -36,8 +39,8 @@ pub enum ExpectedOutcome {
     Refused(Refusal),
     /// Yes, and exactly these facts.
     Done(Vec<Event>),
-    /// A binding is changed so, by exactly these facts.
-    Updated(Vec<Event>, Updated),
+    /// Exactly these facts, and this answer.
+    Exactly(Vec<Event>, Outcome),
     /// A new binding like this one, on one of these numbers.
     Bound {
         /// All of it but X and id.
@@ -98,7 +101,7 @@ impl Model {
         let before = before.filter(|before| before.attempt == Some(given.attempt));
         match (before.and_then(|before| before.answered), command) {
             (Some(Answered::Done), Command::Update(_)) => {
-                ExpectedOutcome::Updated(Vec::new(), Updated::AtOnce)
+                ExpectedOutcome::Exactly(Vec::new(), Updated::AtOnce.into())
             }
             (Some(Answered::Done), _) => ExpectedOutcome::Done(Vec::new()),
             (Some(Answered::Bound { subs_id, x }), Command::Bind(request)) => {
@@ -109,6 +112,9 @@ impl Model {
                 };
                 let known = self.bindings.get(&subs_id).cloned();
                 ExpectedOutcome::Existing(Box::new(known.unwrap_or(made)))
+            }
+            (Some(Answered::Asked { subs_id, fence }), Command::Bind(_) | Command::Update(_)) => {
+                self.asked_before(subs_id, fence, command)
             }
             (Some(Answered::Refused(code)), _) => {
                 ExpectedOutcome::Refused(Refusal::by_code(code).unwrap_or(Refusal::CommandRepeated))
@@ -123,33 +129,29 @@ impl Model {
             Command::Bind(request) => self.rule_bind(by, request, now),
             Command::Unbind(Unbind { pool, subs_id, x }) => {
                 let binding = self.named(by, pool, *subs_id, *x)?;
-                if binding.expires_at <= now {
+                if binding.expires_at <= now || !carries_calls(binding) {
                     return Err(Refusal::BindingUnknown);
                 }
-                Ok(ExpectedOutcome::Done(vec![Event::Ended {
-                    subs_id: *subs_id,
-                    x: *x,
-                    cause: EndCause::Unbound,
-                    at: now,
-                    cooling_until: self.rest(binding, now, now),
-                    idle_since: self.idle(*x, now),
-                    owner: self.owner_of(*x),
-                }]))
+                let event = match binding.provision.is_some() {
+                    true => self.let_go(binding, EndCause::Unbound, now, self.next_id(now)),
+                    false => self.end(binding, EndCause::Unbound, now, now),
+                };
+                Ok(ExpectedOutcome::Done(event.into_iter().collect()))
             }
             Command::Update(UpdateBinding {
                 pool,
                 subs_id,
                 x,
                 updates,
-                ..
+                carriers_down,
             }) => {
                 let before = self.named(by, pool, *subs_id, *x)?;
-                self.rule_update(before, updates, now)
+                self.rule_update(before, updates, carriers_down, now)
             }
             Command::Lock(Lock { pool, x }) => self.rule_lock(by, pool, *x, true),
             Command::Unlock(Unlock { pool, x }) => self.rule_lock(by, pool, *x, false),
             Command::ExpireDue(ExpireDue { at_most }) => {
-                let due = self.bindings.values().filter(|b| b.expires_at <= now);
+                let due = self.bindings.values().filter(|b| is_due(b, now));
                 Ok(ExpectedOutcome::Expired(work(due.count(), *at_most)))
             }
             Command::ThawDue(ThawDue { at_most }) => {
@@ -163,6 +165,11 @@ impl Model {
                 Ok(self.rule_forget(*at_most, now))
             }
             Command::BeginEpoch(BeginEpoch) => Ok(ExpectedOutcome::NewEpoch),
+            Command::SettleProvision(asked) => self.rule_settle(*asked, now),
+            Command::AbandonAsked(asked) => Ok(self.rule_abandon(asked, now)),
+            Command::RenewProvision(asked) => self.rule_renew(*asked, now),
+            Command::ReleaseOrphan(asked) => self.rule_orphan(asked, now),
+            Command::NoteReconciled(asked) => self.rule_reconciled(asked),
             other => self.rule_operator(other, now),
         }
     }
@@ -317,7 +324,7 @@ impl Model {
         let in_force = self
             .bindings
             .values()
-            .filter(|there| there.expires_at > now)
+            .filter(|there| keeps_others_out(there, now))
             .filter(|there| {
                 self.pool_of(there.x)
                     .is_some_and(|its| its.account == pool.account)
@@ -336,6 +343,11 @@ impl Model {
         if allowed.is_empty() {
             return Err(Refusal::NoNumberLeft);
         }
+        let provision = self.reserved(pool, &ask.carriers_down)?;
+        let wanted = Binding {
+            provision,
+            ..wanted
+        };
         Ok(ExpectedOutcome::Bound {
             binding: Box::new(wanted),
             allowed,
@@ -359,10 +371,12 @@ impl Model {
                 subs_id: wanted.subs_id,
                 created_at: wanted.created_at,
                 x: wanted.x,
+                provision: None,
                 ..(*there).clone()
             };
             as_wanted == *wanted
                 && there.expires_at > now
+                && !is_let_go(there)
                 && self.pool_of(there.x).is_some_and(|its| its.key == pool.key)
                 && ask.x.is_none_or(|x| x == there.x)
         })
@@ -388,7 +402,7 @@ impl Model {
         if self.rests(x, now) {
             return Err(Refusal::NumberFrozen);
         }
-        let live: Vec<&Binding> = self.live_on(x, now).collect();
+        let live: Vec<&Binding> = self.holding_on(x, now).collect();
         if live
             .iter()
             .any(|there| product::is_of_a_party(there, wanted))
@@ -417,7 +431,7 @@ impl Model {
             .filter(|number| !number.locked && !self.rests(number.x, now))
             .filter(|number| number.x != wanted.a && Some(number.x) != wanted.b)
             .filter(|number| {
-                let live: Vec<&Binding> = self.live_on(number.x, now).collect();
+                let live: Vec<&Binding> = self.holding_on(number.x, now).collect();
                 live.len() < room_on(pool) && !live.iter().any(|there| collide(there, wanted))
             })
             .collect();
@@ -461,12 +475,23 @@ impl Model {
         &self,
         before: &Binding,
         updates: &[Update],
+        carriers_down: &[CarrierName],
         now: Timestamp,
     ) -> Result<ExpectedOutcome, Refusal> {
         if before.expires_at <= now {
             return Err(Refusal::BindingOver);
         }
-        let mut after = before.clone();
+        if !carries_calls(before) {
+            return Err(Refusal::BindingUnknown);
+        }
+        if is_changing(before) {
+            return Err(Refusal::UpdateConflict);
+        }
+        let present = Binding {
+            provision: None,
+            ..before.clone()
+        };
+        let mut after = present.clone();
         for update in updates {
             match update {
                 Update::A(a) => {
@@ -487,22 +512,25 @@ impl Model {
                 Update::SpeechModel(text) => after.extras.speech_model = text.clone(),
             }
         }
-        if after == *before {
-            return Ok(ExpectedOutcome::Updated(Vec::new(), Updated::AtOnce));
+        if after == present {
+            return Ok(ExpectedOutcome::Exactly(Vec::new(), Updated::AtOnce.into()));
         }
         let parties: Vec<PhoneNumber> = std::iter::once(after.a).chain(after.b).collect();
         if parties.contains(&after.x) || after.b == Some(after.a) {
             return Err(Refusal::NumbersEqual);
         }
-        let others = self.live_on(after.x, now);
+        let others = self.holding_on(after.x, now);
         if others
             .filter(|other| other.subs_id != after.subs_id)
             .any(|other| collide(other, &after))
         {
             return Err(Refusal::UpdateConflict);
         }
+        if before.provision.is_some() && must_be_told(&present, &after) {
+            return self.propose(before, after, carriers_down, now);
+        }
         let changed = vec![Event::BindingChanged(Box::new(after))];
-        Ok(ExpectedOutcome::Updated(changed, Updated::AtOnce))
+        Ok(ExpectedOutcome::Exactly(changed, Updated::AtOnce.into()))
     }
 
     fn rule_lock(
@@ -545,14 +573,13 @@ impl Model {
         &'a self,
         binding: &'a Binding,
     ) -> impl Iterator<Item = &'a Binding> + 'a {
-        let wanted = claims(binding);
         self.on(binding.x)
             .filter(|other| other.subs_id != binding.subs_id)
-            .filter(move |other| claims(other).iter().any(|claim| wanted.contains(claim)))
+            .filter(move |other| collide(other, binding))
     }
 }
 
-fn work(due: usize, at_most: u32) -> Work {
+pub(super) fn work(due: usize, at_most: u32) -> Work {
     let count = due.min(at_most as usize);
     Work {
         count: count as u32,

@@ -14,6 +14,7 @@ use maskline_journal::pipeline::SubmitError;
 use crate::law::{Broken, Held, Law, broken, hold};
 use crate::model::Model;
 use crate::model::operators::same_refusal;
+use crate::model::phases::{ends_by_time, is_due, keeps_others_out};
 use crate::model::rules::{ExpectedOutcome, Verdict};
 
 /// What a caller may be told.
@@ -82,7 +83,8 @@ impl Model {
         if needed == 0 {
             allowed.push(verdict.expected.silent_answer());
         }
-        if circumstances.clocks_disagree && tidied_max > 0 {
+        let ends_by_time = tidied_max > 0 || verdict.expected.ends_by_time();
+        if circumstances.clocks_disagree && ends_by_time {
             allowed.push(Err(SubmitError::ClocksDisagree));
         }
         if needed + tidied_max > circumstances.events_max {
@@ -147,12 +149,21 @@ impl Model {
         let mut tidied = Tidied::default();
         let mut own: VecDeque<&Event> = VecDeque::new();
         for event in events_left {
-            if may_tidy(&envelope.command) && self.tidy(event, now, &mut tidied)? {
-                hold(!clocks_disagree || tidied.ended == 0, Law::Time, || {
-                    format!("something was ended while the clocks disagreed: {}", told())
-                })?;
+            let lets_go = matches!(envelope.command, Command::ExpireDue(_));
+            hold(!clocks_disagree || !ends_by_time(event), Law::Time, || {
+                format!("something was ended while the clocks disagreed: {}", told())
+            })?;
+            let tidies = match event {
+                Event::ProvisionChanged { .. } if lets_go => {
+                    self.let_go_rightly(event, now)?;
+                    tidied.ended += 1;
+                    true
+                }
+                _ => may_tidy(&envelope.command) && self.tidy(event, now, &mut tidied)?,
+            };
+            if tidies {
                 self.apply(event)?;
-            } else if let ExpectedOutcome::Done(_) | ExpectedOutcome::Updated(..) = verdict.expected
+            } else if let ExpectedOutcome::Done(_) | ExpectedOutcome::Exactly(..) = verdict.expected
             {
                 // Facts of its own may stand between tidying ones.
                 own.push_back(event);
@@ -198,13 +209,13 @@ impl Model {
                 own.clear();
                 Ok(Outcome::Done)
             }
-            ExpectedOutcome::Updated(expected, updated) => {
+            ExpectedOutcome::Exactly(expected, outcome) => {
                 let same = own.iter().copied().eq(expected.iter());
                 hold(same, Law::RightAnswer, || {
                     format!("not what was asked, which is {expected:?}")
                 })?;
                 own.clear();
-                Ok(Outcome::Updated(updated))
+                Ok(outcome)
             }
             ExpectedOutcome::Bound { binding, allowed } => {
                 let Some(event @ Event::Bound(made)) = own.pop_front() else {
@@ -275,18 +286,21 @@ impl Model {
         hold(made.subs_id.0 > self.last_subs_id, Law::IdsAscend, || {
             format!("id {} after {}", made.subs_id, self.last_subs_id)
         })?;
-        let by_clock = now.0.max(0) as u64 * 1000;
-        let expected = Binding {
-            subs_id: SubsId(by_clock.max(self.last_subs_id + 1)),
+        let id = self.next_id(now);
+        let mut expected = Binding {
+            subs_id: SubsId(id),
             x: made.x,
             ..wanted.clone()
         };
+        if let Some(provision) = &mut expected.provision {
+            provision.fence = id;
+        }
         hold(*made == expected, Law::RightAnswer, || {
             format!("{made:?} is not {expected:?}")
         })?;
         let taken = self
             .in_the_way(made)
-            .find(|other| other.expires_at > now)
+            .find(|other| keeps_others_out(other, now))
             .map(|other| other.subs_id);
         hold(taken.is_none(), Law::OneOwner, || {
             format!("what {} claims belongs to {taken:?}", made.subs_id)
@@ -320,6 +334,9 @@ impl Model {
                 hold(binding.expires_at <= now, Law::OverIsOver, || {
                     format!("{subs_id} ended before its time")
                 })?;
+                hold(binding.provision.is_none(), Law::CarrierHolds, || {
+                    format!("{subs_id} ended, which a carrier may hold")
+                })?;
                 let expected = (
                     binding.expires_at,
                     self.rest(binding, binding.expires_at, now),
@@ -348,7 +365,7 @@ impl Model {
 
     /// How many things could be tidied at `now`.
     fn due(&self, now: Timestamp) -> usize {
-        let ended = self.bindings.values().filter(|b| b.expires_at <= now);
+        let ended = self.bindings.values().filter(|b| is_due(b, now));
         let cooled = self
             .numbers
             .values()
@@ -534,11 +551,21 @@ struct Tidied {
 }
 
 impl ExpectedOutcome {
+    /// Whether its facts say that something is over because its time has come.
+    fn ends_by_time(&self) -> bool {
+        match self {
+            ExpectedOutcome::Done(events) | ExpectedOutcome::Exactly(events, _) => {
+                events.iter().any(ends_by_time)
+            }
+            _ => false,
+        }
+    }
+
     /// How many events it needs.
     fn events(&self) -> usize {
         match self {
             ExpectedOutcome::Refused(_) | ExpectedOutcome::Existing(_) => 0,
-            ExpectedOutcome::Done(events) | ExpectedOutcome::Updated(events, _) => events.len(),
+            ExpectedOutcome::Done(events) | ExpectedOutcome::Exactly(events, _) => events.len(),
             ExpectedOutcome::Bound { .. } | ExpectedOutcome::NewEpoch => 1,
             ExpectedOutcome::Expired(work) | ExpectedOutcome::Thawed(work) => work.count as usize,
             ExpectedOutcome::Forgotten(_, last) => usize::from(last.is_some()),
@@ -550,7 +577,7 @@ impl ExpectedOutcome {
         match self {
             ExpectedOutcome::Refused(refusal) => Err(SubmitError::Refused(refusal.clone())),
             ExpectedOutcome::Existing(binding) => Ok(Outcome::Bound(binding.clone())),
-            ExpectedOutcome::Updated(_, updated) => Ok(Outcome::Updated(updated.clone())),
+            ExpectedOutcome::Exactly(_, outcome) => Ok(outcome.clone()),
             ExpectedOutcome::Expired(work)
             | ExpectedOutcome::Thawed(work)
             | ExpectedOutcome::Forgotten(work, _) => Ok(Outcome::Worked(*work)),

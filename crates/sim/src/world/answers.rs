@@ -44,7 +44,7 @@ impl Round {
 
 impl World {
     /// Hands a command in.
-    pub(super) fn submit(&mut self, envelope: Envelope, deadline_ms: Option<u64>) -> Held {
+    pub(super) fn submit(&mut self, mut envelope: Envelope, deadline_ms: Option<u64>) -> Held {
         let seed = self.chance.bytes();
         let clocks = self.clocks;
         let Some(machine) = &mut self.machine else {
@@ -53,6 +53,9 @@ impl World {
         let caller = self.next_caller;
         self.next_caller += 1;
         self.tally.commands += 1;
+        if let Some(carriers) = &mut self.carriers {
+            carriers.came(caller, &mut envelope);
+        }
         let is_full = machine.queued() >= self.limits.queue_max;
         machine.handle_input(
             Input::Submit {
@@ -365,20 +368,14 @@ impl World {
         hold(is_allowed(&answer, &allowed), law, || {
             format!("{envelope:?} is told {answer:?}, not {allowed:?}")
         })?;
-        self.answer_log.told(&envelope, &answer, decided_at)?;
         self.tally_answer(&answer);
-        match answer {
-            // These say nothing about the state.
-            Err(
-                SubmitError::NotDurable
-                | SubmitError::Busy
-                | SubmitError::Deadline
-                | SubmitError::Closed,
-            ) => {}
-            Ok(_)
-            | Err(SubmitError::Refused(_) | SubmitError::ClocksDisagree | SubmitError::TooLarge) => {
-                self.told = self.told.max(rests_on);
-            }
+        let rests = rests_on_state(&answer);
+        let told = self.carriers_answered(caller, &envelope, answer, decided_at)?;
+        if let Some(answer) = told {
+            self.answer_log.told(&envelope, &answer, decided_at)?;
+        }
+        if rests {
+            self.told = self.told.max(rests_on);
         }
         Ok(())
     }
@@ -401,6 +398,22 @@ impl World {
     /// The present time by both clocks, for those who ask for an end.
     pub(super) fn about_now(&self) -> Timestamp {
         self.clocks.wall.max(self.model.now)
+    }
+}
+
+/// Whether an answer says something about the state.
+fn rests_on_state(answer: &Answer) -> bool {
+    match answer {
+        Err(
+            SubmitError::NotDurable
+            | SubmitError::Busy
+            | SubmitError::Deadline
+            | SubmitError::Closed,
+        ) => false,
+        Ok(_)
+        | Err(SubmitError::Refused(_) | SubmitError::ClocksDisagree | SubmitError::TooLarge) => {
+            true
+        }
     }
 }
 

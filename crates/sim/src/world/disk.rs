@@ -87,6 +87,21 @@ impl Disk {
         self.unsynced = None;
     }
 
+    /// Whether a start could come to the state of this batch.
+    pub fn can_go_back_to(&self, seq: u64) -> bool {
+        let whole = self.journal.first().is_some_and(|batch| batch.seq == 1);
+        let mut snapshots = self.snapshots.iter();
+        let has_snapshot =
+            snapshots.any(|snapshot| snapshot.seal.is_some() && snapshot.tip.seq <= seq);
+        (whole || has_snapshot) && self.journal.iter().any(|batch| batch.seq == seq)
+    }
+
+    /// Drops all that came after this batch, as a backup does not have it.
+    pub fn go_back_to(&mut self, seq: u64) {
+        self.journal.retain(|batch| batch.seq <= seq);
+        self.snapshots.retain(|snapshot| snapshot.tip.seq <= seq);
+    }
+
     /// The number of the newest batch.
     pub fn newest(&self) -> u64 {
         let newest = self.unsynced.as_ref().or(self.journal.last());

@@ -2,7 +2,7 @@
 
 use maskline_domain::ops::{
     AddNumbers, BeginEpoch, CreateKey, DeleteKey, DeleteTrunk, DeleteUser, ErasePerson, ExpireDue,
-    ForgetCommands, NoteImport, NoteReveal, ReleaseNumbers, ResealKey, SetAccount,
+    ForgetCommands, NoteImport, NoteReveal, ReleaseNumbers, ResealKey, SetAccount, SetCarrier,
     SetEmergencyNumbers, SetKeyActive, SetPool, SetTrunk, SetUser, ThawDue, Unbind, UpdateBinding,
 };
 use maskline_domain::pool::{CityMatch, Pick};
@@ -12,21 +12,28 @@ use maskline_domain::{
 };
 
 use crate::chance::Chance;
-use crate::world::World;
 use crate::world::names::{self, ACCOUNTS, CITIES, KEYS, NUMBERS, POOLS, USERS};
+use crate::world::{World, carriers};
 
 impl World {
     /// Everything that there is at first.
-    pub(super) fn initial_commands() -> Vec<Command> {
+    pub(super) fn initial_commands(&self) -> Vec<Command> {
+        let has_carriers = self.carriers.is_some();
+        let carriers = carriers::founding().filter(|_| has_carriers);
+        let pool = |n| match has_carriers {
+            true => carriers::with_carrier(n, names::pool(n)),
+            false => names::pool(n),
+        };
         let accounts =
             (0..ACCOUNTS.len()).map(|n| Command::SetAccount(SetAccount(names::account(n))));
         let users = (0..USERS.len()).map(|n| Command::SetUser(SetUser(names::user(n, 0))));
         let keys = (0..KEYS.len()).map(|n| Command::CreateKey(CreateKey(names::key(n))));
-        let pools = (0..POOLS.len()).map(|n| Command::SetPool(SetPool(names::pool(n))));
+        let pools = (0..POOLS.len()).map(|n| Command::SetPool(SetPool(pool(n))));
         let stock = (0..POOLS.len()).map(|n| Command::AddNumbers(AddNumbers(names::stock_of(n))));
         accounts
             .chain(users)
             .chain(keys)
+            .chain(carriers)
             .chain(pools)
             .chain(stock)
             .collect()
@@ -199,7 +206,8 @@ impl World {
     /// is anything.
     fn make_good(&mut self) -> Command {
         let model = &self.model;
-        let wrong: Vec<Command> = Self::initial_commands()
+        let wrong: Vec<Command> = self
+            .initial_commands()
             .into_iter()
             .filter_map(|command| match command {
                 Command::SetAccount(SetAccount(account)) => {
@@ -228,6 +236,10 @@ impl World {
                         }))
                     })
                 }
+                Command::SetCarrier(SetCarrier(carrier)) => {
+                    let is_missing = !model.carriers.contains_key(&carrier.name);
+                    is_missing.then_some(Command::SetCarrier(SetCarrier(carrier)))
+                }
                 Command::AddNumbers(AddNumbers(numbers)) => {
                     let missing: Vec<Number> = numbers
                         .into_iter()
@@ -238,7 +250,7 @@ impl World {
                 _ => None,
             })
             .collect();
-        let initial_commands = Self::initial_commands();
+        let initial_commands = self.initial_commands();
         let from = if wrong.is_empty() {
             &initial_commands
         } else {

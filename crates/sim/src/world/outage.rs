@@ -238,6 +238,9 @@ impl World {
         self.note(|| "crash".to_owned());
         self.tally.crashes += 1;
         self.machine = None;
+        if let Some(carriers) = &mut self.carriers {
+            carriers.crashed();
+        }
         if let Some(snapshot_writer) = self.snapshot_writer.take() {
             self.tally.handed_on += snapshot_writer.handed_on;
         }
@@ -304,6 +307,9 @@ impl World {
         self.tip = tip;
         self.snapshot_writer = Some(SnapshotWriter::new(state.clone(), tip, self.feed_bounds));
         self.model_clock = ModelClock::new();
+        if let Some(carriers) = &mut self.carriers {
+            carriers.started(self.fault);
+        }
         self.machine = Some(if self.uses_reference {
             Machine::reference(state, tip, self.limits, self.fault)
         } else {
@@ -329,7 +335,8 @@ impl World {
             ("the model", &self.model.rows()),
         )?;
         one_owner(state, now)?;
-        counts(state, &self.model, now)
+        counts(state, &self.model, now)?;
+        self.carriers_agree()
     }
 }
 

@@ -1,12 +1,14 @@
 //! Readers: callers who dial X numbers, and queries.
 
+use maskline_domain::binding::Phase;
 use maskline_domain::routing::{Route, RouteQuery, Situation, explain, route};
-use maskline_domain::{AccessKeyId, PhoneNumber, PoolKey, State, SubsId, Timestamp};
+use maskline_domain::{AccessKeyId, Event, PhoneNumber, PoolKey, State, SubsId, Timestamp};
 use maskline_journal::pipeline::Touch;
 
 use crate::faults::Fault;
 use crate::laws::{Held, Law, broken, hold};
 use crate::model::Model;
+use crate::model::phases::is_let_go;
 use crate::world::World;
 
 /// How many reads may wait for a batch.
@@ -98,7 +100,10 @@ impl World {
             } else {
                 now
             };
-            let found = route(state, query, at);
+            let found = match self.plants(Fault::RouteAfterReleasing) {
+                true => route(&as_before_release(state, query.x), query, at),
+                false => route(state, query, at),
+            };
             self.verify_route(state, *query, &found, now)?;
             self.tally.routes += 1;
             self.tally.connected += u64::from(matches!(found, Route::Connect(_)));
@@ -176,6 +181,24 @@ impl World {
             || format!("{query:?} is explained as {:?}", explained.route),
         )
     }
+}
+
+/// The fault: a state in which what a carrier is told to let go is confirmed still.
+fn as_before_release(state: &State, x: PhoneNumber) -> State {
+    let mut state = state.clone();
+    for binding in state.bindings_on(x).iter().filter(|b| is_let_go(b)) {
+        if let Some(provision) = &binding.provision {
+            state.apply(&Event::ProvisionChanged {
+                subs_id: binding.subs_id,
+                x,
+                phase: Phase::Confirmed,
+                revision: provision.revision,
+                fence: provision.fence,
+                held: provision.held,
+            });
+        }
+    }
+    state
 }
 
 /// Whether two routes do the same with the call. A call that finds no binding

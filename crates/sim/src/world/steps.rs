@@ -100,7 +100,7 @@ impl World {
     /// The first start, and everything that there is at first.
     pub(super) fn found(&mut self) -> Held {
         self.start()?;
-        for command in Self::initial_commands() {
+        for command in self.initial_commands() {
             let envelope = self.operate(command);
             self.submit(envelope, None)?;
             self.drain()?;
@@ -113,6 +113,15 @@ impl World {
 
     /// Takes the next step of the workload.
     pub(super) fn take_step(&mut self) -> Held {
+        self.step_of_workload()?;
+        if self.carriers.is_none() {
+            return Ok(());
+        }
+        self.happen_to_carriers()?;
+        self.work_with_carriers()
+    }
+
+    fn step_of_workload(&mut self) -> Held {
         match self.workload.steps_left.checked_sub(1) {
             Some(left) => self.workload.steps_left = left,
             None => self.workload = Workload::draw(&mut self.chance),
@@ -122,7 +131,16 @@ impl World {
         }
         let (step, _) = USUAL[self.chance.weighed(&self.workload.weights)];
         self.note(|| format!("{step:?}"));
+        let is_served = match step {
+            WorldStep::Customer
+            | WorldStep::Again
+            | WorldStep::Operator
+            | WorldStep::Job
+            | WorldStep::Edge => self.carriers.as_ref().is_none_or(|c| !c.is_starting()),
+            _ => true,
+        };
         match step {
+            _ if !is_served => {}
             WorldStep::Customer => self.rush()?,
             WorldStep::Again => {
                 if let Some(envelope) = self.again() {
@@ -375,6 +393,10 @@ impl World {
             &[Part::A, Part::Texts],
             &[Part::B, Part::Texts],
         ]);
+        if let Some(carriers) = &mut self.carriers {
+            // It is cut out of the same journal.
+            carriers.forget_backup();
+        }
         match self.disk.erase(id, parts) {
             Ok(events) => {
                 self.note(|| format!("binding {id} is erased from {events} events"));

@@ -79,4 +79,12 @@ each! {
     ended_while_clocks_disagree: EndedWhileClocksDisagree by Time;
     expiry_forgets_cooling: ExpiryForgetsCooling by OverIsOver;
     past_read_by_owner_of_x: PastReadByOwnerOfX by OwnOnly;
+    retry_with_new_key: RetryWithNewKey by CarrierHolds, CarrierAnswer;
+    released_before_answer: ReleasedBeforeAnswer by CarrierHolds;
+    route_after_releasing: RouteAfterReleasing by RightParty, DurableReads;
+    late_answer_confirms: LateAnswerConfirms by CarrierHolds, CarrierAnswer;
+    silence_taken_for_done: SilenceTakenForDone by CarrierAnswer;
+    asked_before_durable: AskedBeforeDurable by CarrierHolds;
+    start_forgets_asked: StartForgetsAsked by CarrierHolds;
+    orphan_released_after_one_look: OrphanReleasedAfterOneLook by CarrierHolds, CarrierAnswer;
 }

@@ -17,11 +17,29 @@ fn no_law_is_broken() {
         seed: 100,
         steps: 10_000,
         fault: None,
+        carriers: false,
     };
     let sum = campaign(first, 4, 2, |_, _| ()).unwrap_or_else(|found| {
         panic!("{}\nagain: {}", found.what, found.command());
     });
     assert_eq!(sum.steps, 40_000);
+    for (what, count) in sum.lines() {
+        assert!(count > 0, "these runs had no {what}");
+    }
+}
+
+/// Carriers that refuse, are late, lose what they had, and go down, with crashes and restores of ours.
+#[test]
+fn no_law_is_broken_with_carriers() {
+    let first = Plan {
+        seed: 200,
+        steps: 10_000,
+        fault: None,
+        carriers: true,
+    };
+    let sum = campaign(first, 4, 2, |_, _| ()).unwrap_or_else(|found| {
+        panic!("{}\nagain: {}", found.what, found.command());
+    });
     for (what, count) in sum.lines() {
         assert!(count > 0, "these runs had no {what}");
     }
@@ -78,6 +96,7 @@ fn a_failing_run_is_found_again_by_its_command() {
         seed: 1,
         steps: 100_000,
         fault: Some(Fault::ReadDoesNotWait),
+        carriers: false,
     };
     let found = play(plan, |_: Tally| ()).expect_err("planted");
     assert_eq!(
