@@ -4,10 +4,11 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
-from carriers import protocol
+from carriers import adapters, protocol
 from carriers.simulated import SimulatedCarrier
 from support.gateway import bound, expiration
 from support.operator import Operator
@@ -239,3 +240,26 @@ def test_explain_tells_whether_the_carrier_of_a_bind_can_be_asked(service, carri
     foretold = until(lambda: (found := told())["bind"]["carrier"]["breaker"] == "open" and found)
     assert foretold["bind"]["code"] == "isp.VENDOR_UNAVAILABLE", foretold
     assert any("its breaker is open" in step for step in foretold["steps"]), foretold
+
+
+def test_the_adapter_of_the_page_believes_what_is_signed(service, tmp_path):
+    """It checks signatures by the stock library of Standard Webhooks, and every operation passes."""
+    adapter = adapters.of_page(tmp_path).start()
+    try:
+        world = declare(service, SimpleNamespace(url=adapter.url, secret=adapters.SECRET))
+        api = world.gateway()
+        subs_id, x = bound(api.bind_axn(A))
+        changed = {"OperateType": "updateNoA", "SubsId": subs_id, "PhoneNoX": x, "PhoneNoA": C}
+        assert api.call("UpdateSubscription", **changed).code == "OK"
+        told = json.loads(service.cli("carrier", "reconcile", CARRIER, "--dry-run", "--json").stdout)
+        assert (told["theirs"], told["ours"], told["missing"], told["orphans"]) == (1, 1, 0, 0), told
+        assert api.unbind(subs_id, x).code == "OK"
+        until(lambda: free(world))
+        wrong = f"whsec_{'A' * 32}"
+        Operator(service).apply(f'[[carrier]]\nname = "{CARRIER}"\nsecret = "{wrong}"\n')
+        # Followed within a second. What is asked next is asked with the new one.
+        until(lambda: service.cli("carrier", "reconcile", CARRIER, "--dry-run", check=False).returncode != 0)
+        refused = api.bind_axn(A)
+        assert refused.code == "isp.UNKNOWN_ERR_CODE", str(refused)
+    finally:
+        adapter.close()
