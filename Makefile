@@ -62,6 +62,7 @@ bench: build ## The benchmarks behind docs/performance.md
 	cargo bench --locked -p maskline-server --bench writer
 	cargo bench --locked -p maskline-server --bench http
 	cargo bench --locked -p maskline-server --bench beside
+	cargo bench --locked -p maskline-server --bench carriers
 	$(MAKE) bench-calls
 
 .PHONY: bench-calls

@@ -1,6 +1,9 @@
 """What pages say in words, tables and links rather than in blocks: each name of ours in them is one that there is."""
 
+import json
 import re
+import shutil
+import subprocess
 import time
 import tomllib
 import urllib.error
@@ -11,6 +14,7 @@ import pytest
 from calls.registrar import Registrar
 from carriers.simulated import SimulatedCarrier
 from peers import test_peers
+from support.gateway import bound
 from support.operator import Operator
 from support.pages import pages, uncommented
 from support.process import REPOSITORY, Maskline
@@ -166,14 +170,16 @@ def test_every_metric_that_a_page_names_is_shown(tmp_path):
     service = Maskline(tmp_path / "data").start()
     told = SimulatedCarrier(tmp_path).start()
     try:
-        # Some are there only with a carrier that is told of bindings, and that was reconciled.
-        Operator(service).apply(
+        # Some are there only with a carrier that was told of a binding, and reconciled.
+        operator = Operator(service)
+        operator.apply(
             f'[[carrier]]\nname = "told"\nkind = "http"\nurl = "{told.url}"\nsecret = "{told.secret}"\n'
         )
+        bound(operator.world(numbers={"北京": 1}, carrier="told").gateway().bind_axn("13900000000"))
         reconcile("told", service)
         # Others only with a trunk that is asked whether it is there, and that takes registrations.
         with Registrar("127.0.0.1", lambda *_: ["200 OK", "Expires: 3600"]) as carrier:
-            Operator(service).apply(
+            operator.apply(
                 f'''
                 [[trunk]]
                 name = "carrier"
@@ -200,6 +206,29 @@ def reconcile(name, service):
     while service.cli("carrier", "reconcile", name, check=False).returncode != 0:
         assert time.monotonic() < deadline, "the carrier is never reconciled"
         time.sleep(0.2)
+
+
+@pytest.mark.offline
+def test_prometheus_takes_the_alerts_for_carriers_that_the_pages_tell(tmp_path):
+    """Each expression is one, and of metrics that the page names."""
+    promtool = shutil.which("promtool")
+    assert promtool, "Debian's package `prometheus` has it; `make tools` installs it"
+    told = {}
+    for page in ("docs/carriers.md", "docs/carriers.zh-CN.md"):
+        text = (REPOSITORY / page).read_text(encoding="utf-8")
+        rows = re.findall(r"(?m)^\| ([^|]+) \| `((?:[^`|]|\\\|)*maskline_(?:[^`|]|\\\|)*[><] [^`|]*)` \|", text)
+        # In a table the bar of an expression is written with a backslash, which is none of it.
+        told[page] = [expression.replace("\\|", "|") for _, expression in rows]
+        known = set(re.findall(r"`(maskline_[a-z_]+)`", text))
+        used = {re.sub(r"_bucket$", "", name) for one in told[page] for name in re.findall(r"maskline_\w+", one)}
+        assert used <= known, used - known
+    english, chinese = told.values()
+    assert english == chinese and len(english) >= 6, told
+    rules = [{"alert": f"alert{n}", "expr": expression} for n, expression in enumerate(english)]
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "carriers", "rules": rules}]}), encoding="utf-8")
+    checked = subprocess.run([promtool, "check", "rules", file], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def metrics(service):

@@ -2,11 +2,11 @@
 //!
 //! `cargo bench -p maskline-domain` prints, for each size: look-ups a second of processor time on
 //! one thread over random callers, the decline against the smallest size, and
-//! the heap that the state takes, counted by the allocator; then the same for pairs
-//! of AXB, many on an X. What it takes to read the queries alone is taken off. The allocator is
+//! the heap that the state takes, counted by the allocator; then the same for bindings that a carrier holds, and for
+//! pairs of AXB, many on an X. What it takes to read the queries alone is taken off. The allocator is
 //! the program's, which asks for huge pages, so that look-ups miss the processor's tables of pages as seldom as there.
 //! `MASKLINE_BENCH_SIZES=10000,1000000,10000000` chooses the sizes,
-//! `MASKLINE_BENCH_PARTS=routes,pairs,decisions` what is measured.
+//! `MASKLINE_BENCH_PARTS=routes,held,pairs,decisions` what is measured.
 
 // A counting allocator cannot be written without `unsafe`; it only forwards.
 #![allow(unsafe_code)]
@@ -16,6 +16,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use maskline_domain::binding::{Phase, Provision};
 use maskline_domain::ops::Unbind;
 use maskline_domain::routing::{Route, RouteQuery, route};
 use maskline_domain::*;
@@ -56,7 +57,7 @@ fn main() {
         .split(',')
         .filter_map(|size| size.trim().parse().ok())
         .collect();
-    let parts = chosen("MASKLINE_BENCH_PARTS", "routes,pairs,decisions");
+    let parts = chosen("MASKLINE_BENCH_PARTS", "routes,held,pairs,decisions");
     if parts.contains("routes") {
         println!(
             "{:>10} {:>14} {:>10} {:>16} {:>18}",
@@ -64,7 +65,14 @@ fn main() {
         );
         let mut first = None;
         for &size in &sizes {
-            routes(size, &mut first);
+            routes(size, &mut first, None);
+        }
+    }
+    if parts.contains("held") {
+        println!("held by a carrier:");
+        let mut first = None;
+        for &size in &sizes {
+            routes(size, &mut first, Some(&CarrierName::new("unicom")));
         }
     }
     if parts.contains("pairs") {
@@ -86,11 +94,11 @@ fn main() {
 }
 
 /// Tells of bindings with an X each; one look-up in four is made by A. `first` is the rate at the first size.
-fn routes(size: usize, first: &mut Option<f64>) {
+fn routes(size: usize, first: &mut Option<f64>, carrier: Option<&CarrierName>) {
     let empty = LIVE.load(Ordering::Relaxed);
     let mut state = stocked(size);
     let stocked = LIVE.load(Ordering::Relaxed);
-    bind_all(&mut state, size);
+    bind_all(&mut state, size, carrier);
     let bound = LIVE.load(Ordering::Relaxed);
     let rate = lookups_per_s(&state, size, |n, target| RouteQuery {
         caller: Some(if n % 4 == 0 { a(target) } else { a(n) }),
@@ -123,10 +131,20 @@ fn stocked(size: usize) -> State {
     state
 }
 
-fn bind_all(state: &mut State, size: usize) {
+fn bind_all(state: &mut State, size: usize, carrier: Option<&CarrierName>) {
     for n in 0..size {
+        let fence = 1_000_000_000_000_000 + n as u64;
+        let held = |carrier: &CarrierName| Provision {
+            carrier: carrier.clone(),
+            phase: Phase::Confirmed,
+            revision: 1,
+            fence,
+            held: Some(fence),
+            proposed: None,
+        };
         state.apply(&Event::Bound(Box::new(Binding {
-            subs_id: SubsId(1_000_000_000_000_000 + n as u64),
+            subs_id: SubsId(fence),
+            provision: carrier.map(|carrier| Box::new(held(carrier))),
             created_at: NOW,
             expires_at: NOW.plus_secs(3600 + (n % 86_400) as i64),
             ..binding(x(n), a(n))
@@ -211,7 +229,7 @@ fn processor_time() -> Duration {
 fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
     const ROUNDS: usize = 100_000;
     let mut state = stocked(size);
-    bind_all(&mut state, (size as f64 * share_bound) as usize);
+    bind_all(&mut state, (size as f64 * share_bound) as usize, None);
     let by = Actor::Operator {
         name: "bench".into(),
     };
