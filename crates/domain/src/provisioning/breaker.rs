@@ -95,15 +95,23 @@ impl Breaker {
         }
     }
 
-    /// What came of one. Any answer shows that somebody is there, also one that is not understood.
-    pub fn answered(&mut self, answer: Answer, now: Timestamp) {
+    /// What came of one. Any answer shows that somebody is there, also one that is not understood. That a request has no
+    /// answer for which nobody waits opens nothing: it may be the request that the carrier cannot bear, and is told again
+    /// and again, while all others would do.
+    pub fn answered(&mut self, answer: Answer, is_awaited: bool, now: Timestamp) {
         let open = BreakerState::Open {
             until: now.plus_millis(self.open_ms),
         };
         self.state = match (self.state, answer) {
             // What was sent before it opened says nothing new.
             (open @ BreakerState::Open { .. }, _) => open,
-            (BreakerState::HalfOpen { .. }, Answer::Unavailable | Answer::NotSent) => open,
+            (BreakerState::HalfOpen { .. }, Answer::Unavailable | Answer::NotSent) => {
+                match is_awaited {
+                    true => open,
+                    false => BreakerState::HalfOpen { probing: false },
+                }
+            }
+            (closed, Answer::Unavailable | Answer::NotSent) if !is_awaited => closed,
             (BreakerState::Closed { failures }, Answer::Unavailable | Answer::NotSent) => {
                 match failures.saturating_add(1) {
                     failures if failures >= self.failures_max => open,
@@ -130,23 +138,28 @@ mod tests {
             Answer::Unavailable,
             Answer::Unavailable,
         ] {
-            breaker.answered(answer, at(0));
+            breaker.answered(answer, true, at(0));
             assert!(breaker.lets_through());
         }
-        breaker.answered(Answer::Unavailable, at(10));
+        breaker.answered(Answer::Unavailable, false, at(5));
+        assert!(breaker.lets_through(), "nobody waits for that one");
+        breaker.answered(Answer::Unavailable, true, at(10));
         assert_eq!(breaker.opens_until(), Some(at(1_010)));
-        breaker.answered(Answer::Done, at(500));
+        breaker.answered(Answer::Done, true, at(500));
         breaker.advance(at(1_009));
         assert!(!breaker.lets_through(), "an old answer does not close it");
         breaker.advance(at(1_010));
         assert!(breaker.lets_through());
         breaker.sent();
         assert!(!breaker.lets_through(), "one at a time tries it");
-        breaker.answered(Answer::Unavailable, at(1_020));
+        breaker.answered(Answer::Unavailable, false, at(1_015));
+        assert!(breaker.lets_through(), "another one may try it");
+        breaker.sent();
+        breaker.answered(Answer::Unavailable, true, at(1_020));
         assert_eq!(breaker.opens_until(), Some(at(2_020)));
         breaker.advance(at(2_020));
         breaker.sent();
-        breaker.answered(Answer::Unclear, at(2_030));
+        breaker.answered(Answer::Unclear, false, at(2_030));
         assert_eq!(breaker.state(), BreakerState::Closed { failures: 0 });
     }
 }

@@ -154,8 +154,7 @@ impl Provisioner {
         let is_open = match self.breaker.state() {
             BreakerState::Closed { .. } => false,
             BreakerState::Open { until } => until > now,
-            // What is owed tries it first: a request that may or may not be carried out keeps its X from others.
-            BreakerState::HalfOpen { probing } => probing || self.owed_len() > 0,
+            BreakerState::HalfOpen { probing } => probing,
         };
         is_open || self.asked >= ASKED_MAX
     }
@@ -234,7 +233,9 @@ impl Provisioner {
         if !self.under_way.remove(&fence) {
             return;
         }
-        self.breaker.answered(answer, now);
+        // One that is not here any more was given up by who waited for it.
+        let is_awaited = (self.items.get(&fence)).is_none_or(|item| item.deadline.is_some());
+        self.breaker.answered(answer, is_awaited, now);
         if let Some(item) = self.items.get_mut(&fence) {
             item.is_unsure |= matches!(answer, Answer::Unavailable | Answer::Unclear);
             let x = item.request.x;
