@@ -190,6 +190,32 @@ def test_what_was_sent_against_the_protocol_is_found(ledger):
     assert dict(ledger.compare_with_history(entries).counts) == {"against the protocol": 1}
 
 
+PAIR = {**TERMS, "product": "AXB", "b": "13900000003"}
+APART = {**PAIR, "a": "13900000004", "b": "13900000005"}
+CROSSING = {**PAIR, "a": "13900000003", "b": "13900000006"}
+DOUBLED = {
+    "one behind the other": ([entry(1, 1), entry(2, 2, "unbind"), entry(3, 3, subs_id="2")], 0),
+    "one beside the other": ([entry(1, 1), entry(2, 2, subs_id="2"), entry(3, 3, "unbind")], 1),
+    "the same once more": ([entry(1, 1), entry(2, 2, "update", terms=CHANGED), entry(3, 3)], 0),
+    "pairs apart": ([entry(1, 1, terms=PAIR), entry(2, 2, subs_id="2", terms=APART)], 0),
+    "pairs that cross": ([entry(1, 1, terms=PAIR), entry(2, 2, subs_id="2", terms=CROSSING)], 1),
+    "pairs that come to cross": (
+        [entry(1, 1, terms=PAIR), entry(2, 2, subs_id="2", terms=APART), entry(3, 3, "update", "2", CROSSING)],
+        1,
+    ),
+    "a late one, after newer fences were lost": (
+        [entry(2, 2, "unbind"), lost(3, 3, 2), entry(4, 4, subs_id="2"), entry(1, 5)],
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOUBLED)
+def test_slots_that_were_given_away_too_early_are_found_in_a_history(name):
+    entries, count = DOUBLED[name]
+    assert dict(Ledger().compare_with_history(entries).counts) == ({"doubled at the carrier": count} if count else {})
+
+
 def test_holding_times_end_with_a_loss_or_the_next_change():
     entries = [entry(1, 10), entry(2, 20, "update", terms=CHANGED), lost(3, 30, 2), entry(4, 40, "unbind")]
     assert [span[:2] for span in holding_times(entries)[X, "1"]] == [(10, 20), (20, 30)]

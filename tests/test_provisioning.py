@@ -15,7 +15,7 @@ OPERATIONS, KILLS = 300, 3
 def test_customers_and_carrier_agree_after_kills_of_both(tmp_path):
     done = subprocess.run(
         [sys.executable, str(REPOSITORY / "tests/campaigns/provisioning.py"), "--operations", str(OPERATIONS),
-         "--kills", str(KILLS), "--customers", "12", "--keep", str(tmp_path / "kept")],
+         "--kills", str(KILLS), "--customers", "12", "--short-share", "0.2", "--keep", str(tmp_path / "kept")],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=580,
     )  # fmt: skip
 

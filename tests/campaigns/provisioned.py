@@ -154,8 +154,7 @@ class Ledger:
     def _doubled(self, rows):
         holders = {}
         for row in rows:
-            parties = ["anyone"] if row["product"].upper() == "AXN" else [row["a"], row["b"]]
-            for party in parties:
+            for party in parties(terms_of_row(row)):
                 if other := holders.get((row["x"], party)):
                     self.findings.note("doubled", f"{row['subs_id']} and {other} on {row['x']}")
                 holders[row["x"], party] = row["subs_id"]
@@ -181,6 +180,8 @@ class Ledger:
                 terms == one.terms and begin <= one.received_ns and end >= one.sent_ns for begin, end, terms in spans
             ):
                 self.findings.note("OK without a carrier", f"{one.subs_id} on {one.x} with {one.terms}")
+        for text in doubled_there(entries):
+            self.findings.note("doubled at the carrier", text)
         for entry in entries:
             if entry["did"] == "violation":
                 self.findings.note("against the protocol", entry["text"])
@@ -201,6 +202,28 @@ def terms_of_row(row):
         "expires_at": utc(from_china(row["expires_at"])),
     }
     return {**terms, "b": row["b"]} if row.get("b") else terms
+
+
+def parties(terms):
+    return {"anyone"} if terms["product"] == "AXN" else {terms["a"], terms["b"]}
+
+
+def doubled_there(entries):
+    """Where the carrier was told of a binding while it held another one in the same place: its slots were given away too
+    early. What came only because a carrier came back without newer fences does not count."""
+    held, newest = {}, {}
+    for entry in entries:
+        if entry["did"] not in ("bind", "update", "unbind") or entry["fence"] < newest.get(entry["x"], 0):
+            continue
+        newest[entry["x"]] = entry["fence"]
+        on_x = held.setdefault(entry["x"], {})
+        if entry["did"] == "unbind":
+            on_x.pop(entry["subs_id"], None)
+            continue
+        for other, terms in on_x.items():
+            if other != entry["subs_id"] and parties(terms) & parties(entry["terms"]):
+                yield f"{entry['subs_id']} and {other} on {entry['x']}, line {entry['n']}"
+        on_x[entry["subs_id"]] = entry["terms"]
 
 
 EVER = 2**63

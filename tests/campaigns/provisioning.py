@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from campaigns.provisioned import Ledger, from_china  # noqa: E402
-from campaigns.provisioned_load import SHORT_S, Customers, StockedPool  # noqa: E402
+from campaigns.provisioned_load import Customers, StockedPool, is_short  # noqa: E402
 from carriers.simulated import SimulatedCarrier  # noqa: E402
 from support.gateway import Gateway, expiration  # noqa: E402
 from support.operator import Operator  # noqa: E402
@@ -84,7 +84,7 @@ def arguments():
     parser.add_argument("--kills", type=int, default=40, help="of the service, and as many of the carrier")
     parser.add_argument("--customers", type=int, default=32)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
-    parser.add_argument("--short-share", type=float, default=0.15, help="of bindings that end by themselves")
+    parser.add_argument("--short-share", type=float, default=0.08, help="of bindings that end by themselves")
     parser.add_argument("--keep", help="keep the data directory and the carrier's journal here")
     return parser.parse_args()
 
@@ -230,7 +230,7 @@ class Campaign:
         for process in self.reconciling:
             # Of a service that was killed since, or of a carrier that could not answer.
             process.communicate(timeout=RECONCILED_S)
-        last = max((one.expires_at for one in self.ledger.live.values() if is_short(one)), default=None)
+        last = max((one.expires_at for one in self.ledger.live.values() if is_short(one.expires_at)), default=None)
         if last:
             time.sleep(max(0, (last - datetime.now(timezone.utc)).total_seconds() + 1))
         self.await_settled()
@@ -324,10 +324,6 @@ class Campaign:
     def bind(self, pool, x):
         params = {"PhoneNoA": "13911110001", "PhoneNoB": "13911110002", "PhoneNoX": x, "Expiration": expiration()}
         return pool.gateway().with_pool(pool.key).call(pool.action, **params)
-
-
-def is_short(binding):
-    return binding.expires_at < datetime.now(timezone.utc) + timedelta(seconds=SHORT_S[1] + 5)
 
 
 def commit():

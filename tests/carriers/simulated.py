@@ -52,15 +52,15 @@ class SimulatedCarrier:
                     [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     env=clean_environment(), start_new_session=True,
                 )  # fmt: skip
-            await_listening(HOST, self.control_port, "tcp", READY_S, self.process)
-            if not self.faults.get("outage"):
-                self._await_port()
+            self._await_ports()
         return self
 
-    def _await_port(self):
+    def _await_ports(self):
         """Until it listens, or has died of the first request, as its faults may want it."""
+        ports = [self.control_port] if self.faults.get("outage") else [self.control_port, self.port]
         try:
-            await_listening(HOST, self.port, "tcp", READY_S, self.process)
+            for port in ports:
+                await_listening(HOST, port, "tcp", READY_S, self.process)
         except AssertionError:
             if self.process.poll() is None or not self.faults.get("die"):
                 raise
