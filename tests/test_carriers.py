@@ -97,7 +97,7 @@ def test_a_binding_counts_once_its_carrier_holds_it(service, carrier):
     ("faults", "code"),
     [
         ({"refuse": 1}, "isv.VENDOR_BIND_FAILED"),
-        ({"nonsense": 1}, "isp.UNKNOWN_ERR_CODE"),
+        ({"nonsense": 1, "nonsense_kind": "no JSON"}, "isp.UNKNOWN_ERR_CODE"),
         ({"error": 1}, "isp.VENDOR_UNAVAILABLE"),
         ({"close": 1}, "isp.VENDOR_UNAVAILABLE"),
         ({"slow_s": 4}, "isp.VENDOR_UNAVAILABLE"),

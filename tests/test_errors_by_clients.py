@@ -28,7 +28,7 @@ CODES = (
 # What the carrier does, and which code that is.
 CARRIER_FAULTS = {
     "isv.VENDOR_BIND_FAILED": {"refuse": 1},
-    "isp.UNKNOWN_ERR_CODE": {"nonsense": 1},
+    "isp.UNKNOWN_ERR_CODE": {"nonsense": 1, "nonsense_kind": "no JSON"},
     "isp.VENDOR_UNAVAILABLE": {"error": 1},
 }
 # Of which the settings or the machine must be such.
