@@ -28,8 +28,8 @@ pub(super) fn set_carrier(on: &Circumstances<'_>, SetCarrier(wanted): &SetCarrie
         .into());
     }
     let before = on.state.carrier(&wanted.name);
-    // Of a new one nothing can have been lost.
-    let reconciled_epoch = before.map_or(on.state.epoch(), |before| before.reconciled_epoch);
+    // One that is new here may have been known before a restore, and hold what is not known any more.
+    let reconciled_epoch = before.map_or(0, |before| before.reconciled_epoch);
     let after = Carrier {
         reconciled_epoch,
         ..Carrier::clone(wanted)

@@ -32,6 +32,7 @@ struct CustomerBinding {
 struct Accepted {
     given: CommandKey,
     answered: Option<Answered>,
+    decided_at: Timestamp,
 }
 
 /// What customers know.
@@ -184,8 +185,18 @@ impl AnswerLog {
             Err(SubmitError::Refused(refusal)) => Answered::of(&Err(refusal.clone())),
             Err(_) => return Ok(false),
         };
-        let before = self.accepted.insert(given.id, Accepted { given, answered });
-        let Some(before) = before.filter(|before| before.given.until > decided_at) else {
+        let accepted = Accepted {
+            given,
+            answered,
+            decided_at,
+        };
+        let before = self.accepted.insert(given.id, accepted);
+        // Who waited for a carrier may be told after one whose command was decided later.
+        let is_within = |before: &Accepted| match before.decided_at <= decided_at {
+            true => before.given.until > decided_at,
+            false => given.until > before.decided_at,
+        };
+        let Some(before) = before.filter(is_within) else {
             return Ok(false);
         };
         let is_same = before.given.attempt == given.attempt && before.answered == answered;

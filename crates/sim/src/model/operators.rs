@@ -146,7 +146,7 @@ impl Model {
                 unless(!is_name(wanted.name.as_str()), MALFORMED)?;
                 let before = self.carriers.get(&wanted.name);
                 let carrier = Carrier {
-                    reconciled_epoch: before.map_or(self.epoch, |before| before.reconciled_epoch),
+                    reconciled_epoch: before.map_or(0, |before| before.reconciled_epoch),
                     ..Carrier::clone(wanted)
                 };
                 let is_other = before.is_some_and(|before| before.kind != carrier.kind);
