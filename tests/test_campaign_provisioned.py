@@ -203,6 +203,11 @@ DOUBLED = {
         [entry(1, 1, terms=PAIR), entry(2, 2, subs_id="2", terms=APART), entry(3, 3, "update", "2", CROSSING)],
         1,
     ),
+    "a late end, after newer fences were lost": (
+        [entry(1, 1, terms=PAIR), entry(3, 3, subs_id="2", terms=APART), lost(4, 4, 3), entry(2, 5, "unbind"),
+         entry(6, 6, subs_id="3", terms=PAIR)],
+        0,
+    ),
     "a late one, after newer fences were lost": (
         [entry(2, 2, "unbind"), lost(3, 3, 2), entry(4, 4, subs_id="2"), entry(1, 5)],
         0,

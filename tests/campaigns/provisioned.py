@@ -210,15 +210,18 @@ def parties(terms):
 
 def doubled_there(entries):
     """Where the carrier was told of a binding while it held another one in the same place: its slots were given away too
-    early. What came only because a carrier came back without newer fences does not count."""
+    early. A bind that came late and was carried out only because the carrier had lost newer fences does not count; what
+    is ended is ended, however late."""
     held, newest = {}, {}
     for entry in entries:
-        if entry["did"] not in ("bind", "update", "unbind") or entry["fence"] < newest.get(entry["x"], 0):
+        if entry["did"] not in ("bind", "update", "unbind"):
             continue
-        newest[entry["x"]] = entry["fence"]
         on_x = held.setdefault(entry["x"], {})
+        is_late = entry["fence"] < newest.get(entry["x"], 0)
+        newest[entry["x"]] = max(entry["fence"], newest.get(entry["x"], 0))
         if entry["did"] == "unbind":
             on_x.pop(entry["subs_id"], None)
+        if entry["did"] == "unbind" or is_late:
             continue
         for other, terms in on_x.items():
             if other != entry["subs_id"] and parties(terms) & parties(entry["terms"]):
