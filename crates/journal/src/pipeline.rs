@@ -496,7 +496,8 @@ impl<C> Pipeline<C> {
         if events.len() > self.limits.command_events_max {
             return Err(SubmitError::TooLarge);
         }
-        if self.watch.diverged() && events.iter().any(ends_by_time) {
+        let ends_now = |event: &Event| ends_by_time(event) && !self.has_ended(event);
+        if self.watch.diverged() && events.iter().any(ends_now) {
             return Err(SubmitError::ClocksDisagree);
         }
         let (mut draft, mut flight) = batch.take().unwrap_or_else(|| {
@@ -598,6 +599,15 @@ impl<C> Pipeline<C> {
         self.gathered = Gathered::default();
         self.flight = None;
         self.outputs.push_back(Output::Exit { reason });
+    }
+
+    /// Whether a binding has ended already, and its carrier has let it go: that is no matter of time any more.
+    fn has_ended(&self, event: &Event) -> bool {
+        let Event::Ended { subs_id, .. } = event else {
+            return false;
+        };
+        let provision = self.state.provision(*subs_id);
+        provision.is_some_and(|known| known.phase.is_releasing())
     }
 
     fn answer(&mut self, caller: C, answer: Result<Outcome, SubmitError>) {

@@ -15,8 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use maskline_domain::ops::{AbandonAsked, SettleProvision, Settlement};
-use maskline_domain::provisioning::{Answer, Request};
+use maskline_domain::ops::AbandonAsked;
+use maskline_domain::provisioning::Request;
 use maskline_domain::{
     Actor, Binding, Carrier, CarrierName, Envelope, Refusal, SubsId, TypedCommand,
 };
@@ -176,9 +176,26 @@ impl Carriers {
         self.shared.answers.lock().get(binding).cloned()
     }
 
-    /// Has carriers told what they are owed, without a wait for the next look.
-    pub fn wake(&self) {
-        for handle in self.shared.tasks.read().values() {
+    /// Whether any carrier is told of bindings.
+    pub fn has_any(&self) -> bool {
+        !self.shared.tasks.read().is_empty()
+    }
+
+    /// Has the carrier of a binding told what it is owed, without a wait for the next look.
+    pub async fn wake_of(&self, binding: SubsId) {
+        if !self.has_any() {
+            return;
+        }
+        let carrier = self.shared.ledger.read(Touch::None, move |state, _| {
+            state.provision(binding).map(|known| known.carrier.clone())
+        });
+        if let Ok(Some(carrier)) = carrier.await {
+            self.wake(&carrier);
+        }
+    }
+
+    fn wake(&self, carrier: &CarrierName) {
+        if let Some(handle) = self.shared.tasks.read().get(carrier) {
             // One that has much to do looks anyway.
             let _ = handle.inputs.try_send(Input::Wake);
         }
@@ -215,18 +232,13 @@ impl Carriers {
         if asked && let Ok(settled) = answer.await {
             return settled;
         }
-        // The carrier's task did not take it. Somebody else may have asked for the same.
-        let not_asked = SettleProvision {
-            subs_id: request.subs_id,
-            fence: request.fence,
-            settlement: Settlement::Unsure,
-        };
+        // The carrier's task did not take it, or ends. What is reserved is given up by a look of its, or by the next
+        // start.
         match asked {
-            // The process ends; the next start gives it up.
             true => Err(SubmitError::Closed.into()),
             false => {
-                let ledger = &self.shared.ledger;
-                settling::settle(ledger, not_asked, Answer::NotSent).await
+                self.wake(&provision.carrier);
+                Err(Refusal::CarrierUnavailable.into())
             }
         }
     }

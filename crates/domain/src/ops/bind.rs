@@ -39,6 +39,11 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
         ..proposed(request, SubsId(on.next_id()), a, now)
     };
     if let Some(binding) = same_order(state, pool, request, &proposed, now) {
+        // The carrier has lost it, or may hold other terms, until it has been told again.
+        let phase = binding.provision.as_ref().map(|provision| provision.phase);
+        if phase == Some(Phase::Renewing) {
+            return Err(Refusal::CarrierUnavailable.into());
+        }
         return Ok((Vec::new(), Box::new(binding)));
     }
     let mut events = room_in_quota(state, pool, now)?;

@@ -31,6 +31,9 @@ pub enum Settlement {
     NotDone,
     /// It is given up: the carrier may have done it, or may do it yet.
     Unsure,
+    /// Whoever asked was told that it failed: what the carrier holds by it is let go, also if that was confirmed
+    /// meanwhile.
+    Abandoned,
     /// The carrier knows a newer fence of this X, so it needs a newer one.
     Stale,
 }
@@ -81,6 +84,11 @@ pub(super) fn settle(on: &Circumstances<'_>, asked: &SettleProvision) -> Decided
     let provision = provision.filter(|provision| provision.fence == asked.fence);
     let provision = provision.ok_or(Refusal::BindingUnknown)?;
     let events = match (provision.phase, asked.settlement) {
+        // Nobody knows of a new binding but who was told that there is none.
+        (Phase::Confirmed, Settlement::Abandoned) if provision.revision == 1 => {
+            let cause = EndCause::NotProvisioned;
+            vec![releasing(on, &binding, provision, cause, on.now)]
+        }
         // Nobody asked.
         (Phase::Confirmed, _) => return Err(Refusal::BindingUnknown.into()),
 
@@ -90,7 +98,7 @@ pub(super) fn settle(on: &Circumstances<'_>, asked: &SettleProvision) -> Decided
         (Phase::Reserved, Settlement::NotDone) => {
             gone(on, &binding, EndCause::NotProvisioned, on.now)
         }
-        (Phase::Reserved, Settlement::Unsure | Settlement::Stale) => {
+        (Phase::Reserved, Settlement::Unsure | Settlement::Abandoned | Settlement::Stale) => {
             vec![releasing(
                 on,
                 &binding,
@@ -109,7 +117,7 @@ pub(super) fn settle(on: &Circumstances<'_>, asked: &SettleProvision) -> Decided
         (Phase::Changing, Settlement::NotDone) => {
             vec![confirmed(&binding, provision, provision.held)]
         }
-        (Phase::Changing, Settlement::Unsure | Settlement::Stale) => {
+        (Phase::Changing, Settlement::Unsure | Settlement::Abandoned | Settlement::Stale) => {
             vec![moved(on, &binding, provision, Phase::Renewing)]
         }
 
@@ -121,9 +129,10 @@ pub(super) fn settle(on: &Circumstances<'_>, asked: &SettleProvision) -> Decided
         (phase @ (Phase::Renewing | Phase::Releasing { .. }), Settlement::Stale) => {
             vec![moved(on, &binding, provision, phase)]
         }
-        (Phase::Renewing | Phase::Releasing { .. }, Settlement::NotDone | Settlement::Unsure) => {
-            Vec::new()
-        }
+        (
+            Phase::Renewing | Phase::Releasing { .. },
+            Settlement::NotDone | Settlement::Unsure | Settlement::Abandoned,
+        ) => Vec::new(),
     };
     Ok((events, ()))
 }

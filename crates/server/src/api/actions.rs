@@ -346,6 +346,51 @@ impl ActionContext<'_> {
     ///
     /// The refusal of the domain, or the ledger's failure, as the caller is told of it.
     pub async fn submit<C: TypedCommand>(&self, command: C) -> Result<C::Outcome, Failure> {
+        let envelope = self.envelope(command)?;
+        self.ledger.submit(envelope).await.map_err(submit_failure)
+    }
+
+    /// The same, and waits for the carrier of the binding that `asked` finds in what came of it, if there is one. Whoever
+    /// asked may go meanwhile: what was begun is ended all the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::submit`]; the carrier's refusal, or that there is no answer.
+    pub(super) async fn submit_asking<C>(
+        &self,
+        command: C,
+        asked: fn(&C::Outcome) -> Option<&Binding>,
+    ) -> Result<C::Outcome, Failure>
+    where
+        C: TypedCommand + Send + 'static,
+        C::Outcome: Send + 'static,
+    {
+        let Some(carriers) = self.carriers.cloned() else {
+            return self.submit(command).await;
+        };
+        let has_any = carriers.has_any();
+        let envelope = self.envelope(command)?;
+        let (ledger, began) = (self.ledger.clone(), self.began);
+        let work = async move {
+            let outcome = ledger.submit(envelope).await.map_err(submit_failure)?;
+            if let Some(binding) = asked(&outcome) {
+                let settled = carriers.settled(binding, began).await;
+                settled.map_err(|failed| match failed {
+                    Failed::Refused(refusal) => failure_of(refusal),
+                    Failed::NotSettled(error) => submit_failure(error),
+                })?;
+            }
+            Ok(outcome)
+        };
+        match has_any {
+            true => tokio::spawn(work)
+                .await
+                .unwrap_or_else(|_| Err(BusinessCode::SystemError.into())),
+            false => work.await,
+        }
+    }
+
+    fn envelope<C>(&self, command: C) -> Result<Envelope<C>, Failure> {
         debug_assert_eq!(
             self.action.kind,
             Kind::Change,
@@ -354,15 +399,14 @@ impl ActionContext<'_> {
         );
         let (id, until) = self.id;
         let attempt = self.ledger.attempt().map_err(submit_failure)?;
-        let envelope = Envelope {
+        Ok(Envelope {
             by: Actor::Customer {
                 key: self.key.clone(),
                 permission: self.permission.into(),
             },
             id: Some(CommandKey { id, attempt, until }),
             command,
-        };
-        self.ledger.submit(envelope).await.map_err(submit_failure)
+        })
     }
 
     /// Carriers that cannot be asked now.
@@ -370,32 +414,10 @@ impl ActionContext<'_> {
         self.carriers.map(Carriers::down).unwrap_or_default()
     }
 
-    /// Waits for the carrier of a binding, if it is asked.
-    ///
-    /// # Errors
-    ///
-    /// The carrier's refusal, or that there is no answer.
-    pub(super) async fn settled(&self, binding: &Binding) -> Result<(), Failure> {
-        let asked = binding.provision.as_deref();
-        if asked.is_none_or(|provision| !provision.phase.is_asked()) {
-            return Ok(());
-        }
-        let carriers = self.carriers.ok_or(BusinessCode::SystemError)?.clone();
-        let (binding, began) = (binding.clone(), self.began);
-        // Whoever asked may go; what was begun is ended all the same.
-        let settling = tokio::spawn(async move { carriers.settled(&binding, began).await });
-        match settling.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Failed::Refused(refusal))) => Err(failure_of(refusal)),
-            Ok(Err(Failed::NotSettled(error))) => Err(submit_failure(error)),
-            Err(_) => Err(BusinessCode::SystemError.into()),
-        }
-    }
-
-    /// Has carriers told what they are owed now.
-    pub(super) fn wake_carriers(&self) {
+    /// Has the carrier of a binding told what it is owed now.
+    pub(super) async fn wake_carrier_of(&self, binding: SubsId) {
         if let Some(carriers) = self.carriers {
-            carriers.wake();
+            carriers.wake_of(binding).await;
         }
     }
 

@@ -146,7 +146,7 @@ impl Carriers {
             let carrier = name.clone();
             let note = NoteReconciled { carrier, epoch };
             run.give(note).await?;
-            self.wake();
+            self.wake(name);
         }
         let found = run.found;
         self.shared.metrics.reconciled(

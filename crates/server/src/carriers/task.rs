@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use maskline_domain::ops::SettleProvision;
+use maskline_domain::ops::Settlement;
 use maskline_domain::provisioning::{
     Answer, BreakerState, Output, Provisioner, Request, Settings, Settled,
 };
-use maskline_domain::{Carrier, CarrierName, Timestamp};
-use maskline_journal::pipeline::Touch;
+use maskline_domain::{Carrier, CarrierName, Refusal, SubsId, Timestamp};
+use maskline_journal::pipeline::{SubmitError, Touch};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Tick, sleep_until};
 
 use super::answers::LastAnswer;
-use super::{Carriers, Failed, Health, settling};
+use super::settling::{self, Written};
+use super::{Carriers, Failed, Health};
 use crate::carrier_client::CarrierClient;
 use crate::clocks;
 
@@ -24,6 +25,12 @@ const LOOKED_EVERY: Duration = Duration::from_secs(1);
 const ROUND_EVERY: Duration = Duration::from_secs(60);
 /// How many that are owed one look at the state gives.
 const OWED_AT_ONCE: usize = 256;
+/// How many that are asked, to find those for which nobody waits.
+const ASKED_AT_ONCE: usize = 256;
+/// How long after its deadline something that was reserved is given up for which nobody asked.
+const STRAYS_AFTER: Duration = Duration::from_secs(10);
+/// After how long a settlement is written again that could not be.
+const WRITTEN_AGAIN: Duration = Duration::from_millis(500);
 /// How many inputs it takes before it looks at its outputs.
 const INPUTS_AT_ONCE: usize = 64;
 
@@ -53,10 +60,34 @@ pub(super) struct Status {
     pub health: Health,
 }
 
-/// Something came back.
-struct Answered {
-    fence: u64,
-    answer: Answer,
+/// Something that was begun has come to its end.
+enum Happened {
+    /// A carrier answered, or did not.
+    Answered { fence: u64, answer: Answer },
+    /// A settlement was written down, or was not.
+    Written { fence: u64, written: Written },
+    /// What is owed was looked at; nothing where the state could not be read.
+    Looked(Option<Looked>),
+}
+
+/// What one look at the state gave.
+struct Looked {
+    /// What is owed from the cursor on, and how much in all.
+    owed: Vec<Request>,
+    owed_len: usize,
+    /// The first requests for whose answers somebody waits, or should.
+    asked: Vec<(SubsId, u64)>,
+    /// Whether what was asked before the start is given up.
+    is_fresh: bool,
+}
+
+/// A settlement that is not written down yet. There is one for each request.
+struct Unsettled {
+    settled: Settled,
+    /// When to try again; none while it is being written.
+    retry_at: Option<Tick>,
+    /// Whether whoever waited was told that it failed.
+    was_told: bool,
 }
 
 pub(super) struct Task {
@@ -65,11 +96,16 @@ pub(super) struct Task {
     client: Arc<CarrierClient>,
     provisioner: Provisioner,
     inputs: mpsc::Receiver<Input>,
-    answers: mpsc::UnboundedSender<Answered>,
-    answers_in: mpsc::UnboundedReceiver<Answered>,
+    happenings: mpsc::UnboundedSender<Happened>,
+    happenings_in: mpsc::UnboundedReceiver<Happened>,
     /// Who waits for a request, by its fence: several where one order is bound twice.
     waiting: BTreeMap<u64, Vec<oneshot::Sender<Result<(), Failed>>>>,
+    unsettled: BTreeMap<u64, Unsettled>,
     told: BTreeMap<u64, oneshot::Sender<Answer>>,
+    /// Requests that the state has as asked, and of which nothing is known here: since when.
+    strays: BTreeMap<u64, Tick>,
+    deadline: Duration,
+    is_looking: bool,
     status: watch::Sender<Status>,
     /// The fence from which what is owed has not been looked at.
     cursor: u64,
@@ -94,18 +130,22 @@ impl Task {
         };
         let is_down = !is_fresh;
         let (status, seen) = watch::channel(Status { is_down, health });
-        // As many as are under way at most.
-        let (answers, answers_in) = mpsc::unbounded_channel();
+        // One for each request under way, each settlement, and one look.
+        let (happenings, happenings_in) = mpsc::unbounded_channel();
         let task = Self {
             carriers,
             name: carrier.name.clone(),
             client,
             provisioner: Provisioner::new(Settings::of(carrier)),
             inputs,
-            answers,
-            answers_in,
+            happenings,
+            happenings_in,
             waiting: BTreeMap::new(),
+            unsettled: BTreeMap::new(),
             told: BTreeMap::new(),
+            strays: BTreeMap::new(),
+            deadline: Duration::from_millis(carrier.deadline_ms.into()),
+            is_looking: false,
             status,
             cursor: 0,
             is_fresh,
@@ -123,25 +163,26 @@ impl Task {
         let metrics = &self.carriers.shared.metrics;
         metrics.status(&self.name, self.provisioner.breaker(), 0, 0);
         loop {
-            if look_at <= Tick::now() {
-                look_at = Tick::now() + LOOKED_EVERY;
-                if round_at <= Tick::now() {
-                    round_at = Tick::now() + ROUND_EVERY;
+            let tick = Tick::now();
+            if look_at <= tick {
+                look_at = tick + LOOKED_EVERY;
+                if round_at <= tick {
+                    round_at = tick + ROUND_EVERY;
                     self.cursor = 0;
                 }
-                self.look().await;
+                self.look();
             }
+            self.retry(tick);
             self.provisioner.advance(self.now());
             self.carry_out();
             self.tell_status();
-            let wakes_at = self.provisioner.next_at().map_or(look_at, |at| {
-                let since = Duration::from_millis(at.0.max(0) as u64);
-                look_at.min(Tick::from_std(self.carriers.shared.begun + since))
-            });
+            let wakes_at = self.wakes_at(look_at);
             tokio::select! {
                 () = closing.cancelled() => return,
-                Some(Answered { fence, answer }) = self.answers_in.recv() => {
-                    self.provisioner.answered(fence, answer, self.now());
+                Some(happened) = self.happenings_in.recv() => {
+                    if self.happened(happened) {
+                        look_at = Tick::now();
+                    }
                 }
                 count = self.inputs.recv_many(&mut received, INPUTS_AT_ONCE) => {
                     // The carrier is gone from the state, and so is all that it was owed.
@@ -162,6 +203,34 @@ impl Task {
         }
     }
 
+    /// When time matters next.
+    fn wakes_at(&self, look_at: Tick) -> Tick {
+        let next = self.provisioner.next_at().map(|at| {
+            let since = Duration::from_millis(at.0.max(0) as u64);
+            Tick::from_std(self.carriers.shared.begun + since)
+        });
+        let retries = self
+            .unsettled
+            .values()
+            .filter_map(|unsettled| unsettled.retry_at);
+        retries.chain(next).fold(look_at, Tick::min)
+    }
+
+    /// Takes in what came to its end; says whether something may be owed now.
+    fn happened(&mut self, happened: Happened) -> bool {
+        match happened {
+            Happened::Answered { fence, answer } => {
+                self.provisioner.answered(fence, answer, self.now());
+                false
+            }
+            Happened::Written { fence, written } => self.written(fence, written),
+            Happened::Looked(looked) => {
+                self.is_looking = false;
+                looked.is_some_and(|looked| self.looked(looked))
+            }
+        }
+    }
+
     fn now(&self) -> Timestamp {
         self.carriers.shared.moment(Instant::now())
     }
@@ -172,6 +241,7 @@ impl Task {
             Input::Wake => {}
             Input::Set(carrier, client) => {
                 self.client = client;
+                self.deadline = Duration::from_millis(carrier.deadline_ms.into());
                 self.provisioner.set(Settings::of(&carrier));
             }
             Input::Tell(request, done) => {
@@ -187,18 +257,31 @@ impl Task {
                     done,
                 } = *ask;
                 let (subs_id, fence) = (request.subs_id, request.fence);
+                if self
+                    .unsettled
+                    .get(&fence)
+                    .is_some_and(|known| known.was_told)
+                {
+                    let _ = done.send(Err(Refusal::CarrierUnavailable.into()));
+                    return;
+                }
                 let waiting = self.waiting.entry(fence).or_default();
                 waiting.push(done);
-                if waiting.len() > 1 {
+                if waiting.len() > 1 || self.unsettled.contains_key(&fence) {
                     return;
                 }
                 let is_taken =
                     self.is_fresh && self.provisioner.ask(request, deadline, now).is_ok();
                 if !is_taken {
+                    // Before it is fresh, an earlier process may have asked for the same.
+                    let settlement = match self.is_fresh {
+                        true => Settlement::NotDone,
+                        false => Settlement::Unsure,
+                    };
                     self.settle(Settled {
                         subs_id,
                         fence,
-                        settlement: maskline_domain::ops::Settlement::NotDone,
+                        settlement,
                         answer: Answer::NotSent,
                     });
                 }
@@ -206,43 +289,61 @@ impl Task {
         }
     }
 
-    /// Looks at what is owed. At first what nobody waits for any more is given up.
-    async fn look(&mut self) {
-        if !self.is_fresh {
-            match self.carriers.abandon(&self.name).await {
-                Ok(()) => self.is_fresh = true,
-                Err(error) => {
-                    tracing::warn!(carrier = %self.name, %error, "what was asked before the start cannot be given up yet");
-                    return;
-                }
-            }
+    /// Begins to look at what is owed, and whether somebody should have asked and did not. At first what nobody waits
+    /// for any more is given up.
+    fn look(&mut self) {
+        if self.is_looking {
+            return;
         }
-        loop {
-            let (name, cursor) = (self.name.clone(), self.cursor);
-            let look = move |state: &maskline_domain::State, _| {
-                let owed = state.owed_to(&name, cursor).take(OWED_AT_ONCE);
-                let requests: Vec<Request> =
-                    owed.filter_map(|binding| Request::of(&binding)).collect();
-                (requests, state.owed_len(&name))
-            };
-            let (requests, owed) = match self.carriers.shared.ledger.read(Touch::Scan, look).await {
-                Ok(found) => found,
-                Err(error) => {
-                    tracing::warn!(carrier = %self.name, %error, "what a carrier is owed cannot be read");
-                    return;
-                }
-            };
-            self.owed = owed;
-            let (now, count) = (self.now(), requests.len());
-            for request in requests {
-                let fence = request.fence;
-                if self.provisioner.tell(request, now).is_err() {
-                    return;
-                }
-                self.cursor = fence + 1;
+        self.is_looking = true;
+        let (carriers, happenings) = (self.carriers.clone(), self.happenings.clone());
+        let (name, cursor, is_fresh) = (self.name.clone(), self.cursor, self.is_fresh);
+        tokio::spawn(async move {
+            let looked = look(&carriers, &name, cursor, is_fresh).await;
+            let looked = looked.map_err(|error| {
+                tracing::warn!(carrier = %name, error, "what a carrier is asked and owed cannot be read yet");
+            });
+            let _ = happenings.send(Happened::Looked(looked.ok()));
+        });
+    }
+
+    /// Takes in what was seen; says whether there may be more.
+    fn looked(&mut self, looked: Looked) -> bool {
+        self.is_fresh |= looked.is_fresh;
+        self.owed = looked.owed_len;
+        let (now, count) = (self.now(), looked.owed.len());
+        for request in looked.owed {
+            let fence = request.fence;
+            if !self.unsettled.contains_key(&fence) && self.provisioner.tell(request, now).is_err()
+            {
+                return false;
             }
-            if count < OWED_AT_ONCE {
-                return;
+            self.cursor = fence + 1;
+        }
+        self.give_up_strays(&looked.asked);
+        count == OWED_AT_ONCE
+    }
+
+    /// A command whose sender went, or gave it up, may have reserved something for which nobody asks.
+    fn give_up_strays(&mut self, asked: &[(SubsId, u64)]) {
+        let tick = Tick::now();
+        let (waiting, unsettled) = (&self.waiting, &self.unsettled);
+        let is_stray = |fence: &u64| !waiting.contains_key(fence) && !unsettled.contains_key(fence);
+        let strays: Vec<(SubsId, u64)> = (asked.iter().copied())
+            .filter(|(_, fence)| is_stray(fence))
+            .collect();
+        self.strays
+            .retain(|fence, _| strays.iter().any(|(_, stray)| stray == fence));
+        for (subs_id, fence) in strays {
+            let since = *self.strays.entry(fence).or_insert(tick);
+            if tick - since >= self.deadline + STRAYS_AFTER {
+                tracing::warn!(carrier = %self.name, binding = %subs_id, "nobody waits for what a carrier was to be asked");
+                self.settle(Settled {
+                    subs_id,
+                    fence,
+                    settlement: Settlement::Abandoned,
+                    answer: Answer::NotSent,
+                });
             }
         }
     }
@@ -257,7 +358,7 @@ impl Task {
     }
 
     fn send(&self, request: Request) {
-        let (client, answers) = (Arc::clone(&self.client), self.answers.clone());
+        let (client, happenings) = (Arc::clone(&self.client), self.happenings.clone());
         let (name, shared) = (self.name.clone(), Arc::clone(&self.carriers.shared));
         tokio::spawn(async move {
             let begun = Instant::now();
@@ -287,39 +388,77 @@ impl Task {
                     shared.answers.lock().put(binding, last);
                 }
             }
-            let _ = answers.send(Answered { fence, answer });
+            let _ = happenings.send(Happened::Answered { fence, answer });
         });
     }
 
+    /// Writes down what came of a request, unless that is done already.
     fn settle(&mut self, settled: Settled) {
-        let Settled {
-            subs_id,
-            fence,
-            settlement,
-            answer,
-        } = settled;
+        let fence = settled.fence;
         if let Some(done) = self.told.remove(&fence) {
-            let _ = done.send(answer);
+            let _ = done.send(settled.answer);
             return;
         }
-        let waiting = self.waiting.remove(&fence).unwrap_or_default();
-        let carriers = self.carriers.clone();
+        if self.unsettled.contains_key(&fence) {
+            return;
+        }
+        let unsettled = Unsettled {
+            settled,
+            retry_at: None,
+            was_told: false,
+        };
+        self.unsettled.insert(fence, unsettled);
+        self.write(settled);
+    }
+
+    fn write(&self, settled: Settled) {
+        let (ledger, happenings) = (self.carriers.shared.ledger.clone(), self.happenings.clone());
         tokio::spawn(async move {
-            let settlement = SettleProvision {
-                subs_id,
-                fence,
-                settlement,
-            };
-            let told = settling::settle(&carriers.shared.ledger, settlement, answer).await;
-            if told.is_err() {
-                // What was given up is owed now.
-                carriers.wake();
-            }
-            for done in waiting {
-                // Whoever asked may be gone.
-                let _ = done.send(told.clone());
-            }
+            let written = settling::write(&ledger, settled).await;
+            let fence = settled.fence;
+            let _ = happenings.send(Happened::Written { fence, written });
         });
+    }
+
+    fn retry(&mut self, tick: Tick) {
+        let mut due = Vec::new();
+        for unsettled in self.unsettled.values_mut() {
+            if unsettled.retry_at.is_some_and(|at| at <= tick) {
+                unsettled.retry_at = None;
+                due.push(unsettled.settled);
+            }
+        }
+        due.into_iter().for_each(|settled| self.write(settled));
+    }
+
+    /// Tells those who waited; says whether something may be owed now. Once they were told that it failed, all that is
+    /// done leads to a binding that is let go, or is as it was.
+    fn written(&mut self, fence: u64, written: Written) -> bool {
+        let waiting = self.waiting.remove(&fence).unwrap_or_default();
+        let Some(unsettled) = self.unsettled.get_mut(&fence) else {
+            return false;
+        };
+        let told = settling::told(&unsettled.settled, &written);
+        let is_awaited = !waiting.is_empty();
+        for done in waiting {
+            // Whoever asked may be gone.
+            let _ = done.send(told.clone());
+        }
+        match written {
+            Written::Not(SubmitError::Closed) => false,
+            Written::Not(_) => {
+                if is_awaited {
+                    unsettled.was_told = true;
+                    unsettled.settled.settlement = Settlement::Abandoned;
+                }
+                unsettled.retry_at = Some(Tick::now() + WRITTEN_AGAIN);
+                false
+            }
+            Written::Done | Written::Superseded { .. } => {
+                self.unsettled.remove(&fence);
+                told.is_err()
+            }
+        }
     }
 
     fn tell_status(&mut self) {
@@ -344,4 +483,30 @@ impl Task {
             metrics.status(&self.name, breaker, health.waiting, health.owed);
         }
     }
+}
+
+async fn look(
+    carriers: &Carriers,
+    name: &CarrierName,
+    cursor: u64,
+    is_fresh: bool,
+) -> Result<Looked, String> {
+    if !is_fresh {
+        let abandoned = carriers.abandon(name).await;
+        abandoned.map_err(|error| error.to_string())?;
+    }
+    let ledger = &carriers.shared.ledger;
+    let looked = ledger.read(Touch::Scan, |state, _| {
+        let owed = state.owed_to(name, cursor).take(OWED_AT_ONCE);
+        let asked = state.asked_of(name).take(ASKED_AT_ONCE);
+        Looked {
+            owed: owed.filter_map(|binding| Request::of(&binding)).collect(),
+            owed_len: state.owed_len(name),
+            asked: asked
+                .filter_map(|binding| Some((binding.subs_id, binding.provision?.fence)))
+                .collect(),
+            is_fresh: true,
+        }
+    });
+    looked.await.map_err(|error| error.to_string())
 }

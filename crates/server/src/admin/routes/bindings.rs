@@ -336,7 +336,7 @@ pub async fn unbind(
         x,
     };
     ledger.submit(operator.envelope(command)).await?;
-    carriers.wake();
+    carriers.wake_of(id).await;
     Ok(Json(json!({})))
 }
 

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use maskline_domain::binding::Extras;
-use maskline_domain::{BindRequest, Product};
+use maskline_domain::binding::{Extras, Phase};
+use maskline_domain::{BindRequest, Binding, Product};
 use tokio::time::sleep;
 
 use super::fields::{self, illegal};
@@ -36,8 +36,9 @@ pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answe
         Some(Fault::LostBefore) => return Err(Failure::Unanswered),
         Some(Fault::Slow | Fault::LostBehind) | None => {}
     }
-    let binding = context.submit(Box::new(request)).await?;
-    context.settled(&binding).await?;
+    let binding = context
+        .submit_asking(Box::new(request), |bound| reserved(bound))
+        .await?;
     match fault {
         Some(Fault::LostBehind) => return Err(Failure::Unanswered),
         Some(Fault::Slow) => sleep(fault_numbers::SLOW).await,
@@ -48,6 +49,13 @@ pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answe
         .with("SubsId", binding.subs_id.to_string())
         .with("Extension", "");
     Ok(Object::new().with("SecretBindDTO", dto))
+}
+
+/// The binding where its carrier is asked whether it takes it. One of the same order that is there already, and is being
+/// changed, is there all the same.
+fn reserved(binding: &Binding) -> Option<&Binding> {
+    let phase = binding.provision.as_ref().map(|provision| provision.phase);
+    (phase == Some(Phase::Reserved)).then_some(binding)
 }
 
 fn request(context: &ActionContext<'_>, rules: &BindRules) -> Result<BindRequest, Failure> {

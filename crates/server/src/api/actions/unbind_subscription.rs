@@ -20,6 +20,6 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
     let x = fields::known_number(context.parameters, "SecretNo", BusinessCode::SubsNotExist)?;
     let subs_id = fields::subs_id(context.parameters)?;
     context.submit(Unbind { pool, subs_id, x }).await?;
-    context.wake_carriers();
+    context.wake_carrier_of(subs_id).await;
     Ok(Object::new())
 }

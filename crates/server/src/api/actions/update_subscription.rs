@@ -11,7 +11,7 @@
 
 use maskline_domain::command::Updated;
 use maskline_domain::ops::UpdateBinding;
-use maskline_domain::{PhoneNumber, Refusal, SubsId, Update};
+use maskline_domain::{Binding, PhoneNumber, Refusal, SubsId, Update};
 
 use super::fields::{self, illegal};
 use super::{ActionContext, Answer};
@@ -34,16 +34,20 @@ pub(super) async fn run(context: &ActionContext<'_>) -> Answer {
         x,
         updates,
     };
-    match context.submit(update).await {
-        Ok(Updated::AtOnce) => Ok(Object::new()),
-        Ok(Updated::Asked(binding)) => {
-            context.settled(&binding).await?;
-            Ok(Object::new())
-        }
+    match context.submit_asking(update, asked).await {
+        Ok(_) => Ok(Object::new()),
         Err(failure) if failure == BusinessCode::SubsNotExist.into() => {
             Err(expired(context, subs_id, x).await?.unwrap_or(failure))
         }
         Err(failure) => Err(failure),
+    }
+}
+
+/// The binding where its carrier is asked for the change.
+fn asked(updated: &Updated) -> Option<&Binding> {
+    match updated {
+        Updated::AtOnce => None,
+        Updated::Asked(binding) => Some(binding),
     }
 }
 
