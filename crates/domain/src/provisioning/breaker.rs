@@ -11,6 +11,23 @@ pub struct Breaker {
     failures_max: u32,
     /// For how long.
     open_ms: i64,
+    /// The request that tries it, by its fence.
+    probe: Option<u64>,
+    /// Until then only a request for which somebody waits may try it.
+    spared_until: Option<Timestamp>,
+}
+
+/// Which requests may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Through {
+    /// All.
+    All,
+    /// One; rather one for which nobody waits.
+    One,
+    /// One, for which somebody waits.
+    OneAwaited,
+    /// None.
+    Nobody,
 }
 
 /// What a breaker lets through.
@@ -51,6 +68,8 @@ impl Breaker {
             state: BreakerState::Closed { failures: 0 },
             failures_max,
             open_ms,
+            probe: None,
+            spared_until: None,
         }
     }
 
@@ -64,62 +83,77 @@ impl Breaker {
         self.state
     }
 
-    /// Whether a request may be sent.
-    pub fn lets_through(&self) -> bool {
-        match self.state {
-            BreakerState::Closed { .. } => true,
-            BreakerState::Open { .. } => false,
-            BreakerState::HalfOpen { probing } => !probing,
+    /// Which requests may be sent.
+    pub fn lets_through(&self) -> Through {
+        match (self.state, self.spared_until) {
+            (BreakerState::Closed { .. }, _) => Through::All,
+            (BreakerState::HalfOpen { probing: false }, None) => Through::One,
+            (BreakerState::HalfOpen { probing: false }, Some(_)) => Through::OneAwaited,
+            (BreakerState::Open { .. } | BreakerState::HalfOpen { probing: true }, _) => {
+                Through::Nobody
+            }
         }
     }
 
-    /// When it will let a request through again; none if it does, or waits for an answer.
-    pub fn opens_until(&self) -> Option<Timestamp> {
+    /// When it will let more through than now; none if that is up to an answer.
+    pub fn next_at(&self) -> Option<Timestamp> {
         match self.state {
+            BreakerState::Closed { .. } => None,
             BreakerState::Open { until } => Some(until),
-            _ => None,
+            BreakerState::HalfOpen { .. } => self.spared_until,
         }
     }
 
     /// Time has come to `now`.
     pub fn advance(&mut self, now: Timestamp) {
-        if self.opens_until().is_some_and(|until| until <= now) {
+        if let BreakerState::Open { until } = self.state
+            && until <= now
+        {
             self.state = BreakerState::HalfOpen { probing: false };
         }
+        self.spared_until = self.spared_until.filter(|&until| until > now);
     }
 
     /// A request was sent.
-    pub fn sent(&mut self) {
+    pub fn sent(&mut self, fence: u64) {
         if let BreakerState::HalfOpen { probing } = &mut self.state {
             *probing = true;
+            self.probe = Some(fence);
         }
     }
 
-    /// What came of one. Any answer shows that somebody is there, also one that is not understood. That a request has no
-    /// answer for which nobody waits opens nothing: it may be the request that the carrier cannot bear, and is told again
-    /// and again, while all others would do.
-    pub fn answered(&mut self, answer: Answer, is_awaited: bool, now: Timestamp) {
-        let open = BreakerState::Open {
-            until: now.plus_millis(self.open_ms),
-        };
-        self.state = match (self.state, answer) {
+    /// What came of one. Any answer shows that somebody is there, also one that is not understood.
+    ///
+    /// That a request has no answer for which nobody waits opens nothing that is closed: it may be the request that the
+    /// carrier cannot bear, and is told again and again, while all others would do. For the same reason it is the turn
+    /// of one for which somebody waits when such a request has tried in vain; only when none comes for as long as the
+    /// carrier is left alone, one that is owed tries again. So a dead carrier is tried once in that time at most, however
+    /// much it is owed, and one request keeps nobody out for longer than twice that time.
+    pub fn answered(&mut self, fence: u64, answer: Answer, is_awaited: bool, now: Timestamp) {
+        let is_failure = matches!(answer, Answer::Unavailable | Answer::NotSent);
+        let is_probe = self.probe == Some(fence);
+        let until = now.plus_millis(self.open_ms);
+        match (self.state, is_failure) {
             // What was sent before it opened says nothing new.
-            (open @ BreakerState::Open { .. }, _) => open,
-            (BreakerState::HalfOpen { .. }, Answer::Unavailable | Answer::NotSent) => {
-                match is_awaited {
-                    true => open,
-                    false => BreakerState::HalfOpen { probing: false },
-                }
+            (BreakerState::Open { .. }, _) => {}
+            (BreakerState::HalfOpen { .. }, true) if !is_probe => {}
+            (BreakerState::HalfOpen { .. }, true) => {
+                self.state = BreakerState::Open { until };
+                self.spared_until = (!is_awaited).then(|| until.plus_millis(self.open_ms));
             }
-            (closed, Answer::Unavailable | Answer::NotSent) if !is_awaited => closed,
-            (BreakerState::Closed { failures }, Answer::Unavailable | Answer::NotSent) => {
-                match failures.saturating_add(1) {
-                    failures if failures >= self.failures_max => open,
-                    failures => BreakerState::Closed { failures },
-                }
+            (BreakerState::Closed { .. }, true) if !is_awaited => {}
+            (BreakerState::Closed { failures }, true) => {
+                let failures = failures.saturating_add(1);
+                self.state = match failures >= self.failures_max {
+                    true => BreakerState::Open { until },
+                    false => BreakerState::Closed { failures },
+                };
             }
-            (_, _) => BreakerState::Closed { failures: 0 },
-        };
+            (_, false) => {
+                self.state = BreakerState::Closed { failures: 0 };
+                self.spared_until = None;
+            }
+        }
     }
 }
 
@@ -138,28 +172,45 @@ mod tests {
             Answer::Unavailable,
             Answer::Unavailable,
         ] {
-            breaker.answered(answer, true, at(0));
-            assert!(breaker.lets_through());
+            breaker.answered(1, answer, true, at(0));
+            assert_eq!(breaker.lets_through(), Through::All);
         }
-        breaker.answered(Answer::Unavailable, false, at(5));
-        assert!(breaker.lets_through(), "nobody waits for that one");
-        breaker.answered(Answer::Unavailable, true, at(10));
-        assert_eq!(breaker.opens_until(), Some(at(1_010)));
-        breaker.answered(Answer::Done, true, at(500));
+        breaker.answered(2, Answer::Unavailable, false, at(5));
+        let through = breaker.lets_through();
+        assert_eq!(through, Through::All, "nobody waits for that one");
+        breaker.answered(3, Answer::Unavailable, true, at(10));
+        assert_eq!(breaker.next_at(), Some(at(1_010)));
+        breaker.answered(4, Answer::Done, true, at(500));
         breaker.advance(at(1_009));
-        assert!(!breaker.lets_through(), "an old answer does not close it");
+        let through = breaker.lets_through();
+        assert_eq!(through, Through::Nobody, "an old answer does not close it");
         breaker.advance(at(1_010));
-        assert!(breaker.lets_through());
-        breaker.sent();
-        assert!(!breaker.lets_through(), "one at a time tries it");
-        breaker.answered(Answer::Unavailable, false, at(1_015));
-        assert!(breaker.lets_through(), "another one may try it");
-        breaker.sent();
-        breaker.answered(Answer::Unavailable, true, at(1_020));
-        assert_eq!(breaker.opens_until(), Some(at(2_020)));
-        breaker.advance(at(2_020));
-        breaker.sent();
-        breaker.answered(Answer::Unclear, false, at(2_030));
+        assert_eq!(breaker.lets_through(), Through::One);
+        breaker.sent(5);
+        let through = breaker.lets_through();
+        assert_eq!(through, Through::Nobody, "one at a time tries it");
+        breaker.answered(4, Answer::Unavailable, true, at(1_012));
+        let probing = BreakerState::HalfOpen { probing: true };
+        assert_eq!(breaker.state(), probing, "that one does not try it");
+        breaker.answered(5, Answer::Unavailable, false, at(1_015));
+        assert_eq!(breaker.next_at(), Some(at(2_015)));
+        breaker.advance(at(2_015));
+        assert_eq!(breaker.lets_through(), Through::OneAwaited);
+        assert_eq!(breaker.next_at(), Some(at(3_015)));
+        breaker.sent(6);
+        breaker.answered(6, Answer::Unavailable, true, at(2_020));
+        breaker.advance(at(3_020));
+        assert_eq!(breaker.lets_through(), Through::One);
+        breaker.sent(7);
+        breaker.answered(7, Answer::Unavailable, false, at(3_030));
+        breaker.advance(at(5_029));
+        assert_eq!(breaker.lets_through(), Through::OneAwaited);
+        breaker.advance(at(5_030));
+        let through = breaker.lets_through();
+        assert_eq!(through, Through::One, "nobody came");
+        breaker.sent(8);
+        breaker.answered(8, Answer::Unclear, false, at(5_040));
         assert_eq!(breaker.state(), BreakerState::Closed { failures: 0 });
+        assert_eq!(breaker.next_at(), None);
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! A machine without clock and socket: whoever drives it sends what it says, tells it what came back, and settles what
 //! it has settled. Requests about one X go one at a time and in the order of their fences, so that none makes another
-//! one stale that is still worth something. Those for which a customer waits go before those that are owed, and have a
-//! deadline; the others are told until they are done.
+//! one stale that is still worth something: one for which a customer waits keeps its place while it rests. One that is
+//! owed and rests lets others pass; it is told with a newer fence then. Those for which a customer waits go before those
+//! that are owed, and have a deadline; the others are told until they are done, or until a newer one about their binding
+//! takes their place.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::breaker::{Breaker, BreakerState};
+use super::breaker::{Breaker, BreakerState, Through};
 use super::request::{Answer, Request};
 use crate::binding::SubsId;
 use crate::carrier::Carrier;
@@ -19,8 +21,8 @@ use crate::ops::Settlement;
 pub const ASKED_MAX: usize = 4_096;
 /// The most requests at once that are owed. What is more is told later.
 pub const OWED_MAX: usize = 4_096;
-/// After how many tries an owed request makes room for others, until it is told again.
-const TRIES_MAX: u32 = 8;
+/// After how many tries, and a last rest, an owed request makes room for others, until it is told again.
+const TRIES_MAX: u32 = 7;
 /// How long a request for which somebody waits rests after the first try, doubling with each, in milliseconds.
 const ASKED_REST_MS: i64 = 100;
 /// The same of one that is owed.
@@ -85,6 +87,8 @@ struct Item {
     tries: u32,
     /// Whether the carrier may have carried it out without saying so.
     is_unsure: bool,
+    /// Whether a newer one about its binding is known, so that it is not sent again.
+    is_superseded: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,13 +97,25 @@ enum Place {
     InLine,
     /// Sent.
     UnderWay,
-    /// Resting until then.
-    Resting(Timestamp),
+    /// Resting.
+    Resting(Timestamp, AfterRest),
+}
+
+/// What becomes of a request when it has rested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AfterRest {
+    /// It is sent again.
+    Again,
+    /// It is settled as stale: it needs a newer fence.
+    Stale,
+    /// It makes room for others.
+    Forget,
 }
 
 /// The requests about one X that could be sent.
 #[derive(Debug, Default)]
 struct OfX {
+    /// One is under way, or rests and is waited for.
     is_busy: bool,
     /// By fence, and whether somebody waits for it.
     line: BTreeMap<u64, bool>,
@@ -115,6 +131,10 @@ pub struct Provisioner {
     /// By fence.
     items: BTreeMap<u64, Item>,
     asked: usize,
+    /// The fences of the items about each binding.
+    of_bindings: BTreeSet<(PhoneNumber, SubsId, u64)>,
+    /// How often what is owed about a binding was tried when it was stale, so that rests grow though its fence is new.
+    stale_tries: BTreeMap<(PhoneNumber, SubsId), u32>,
     by_x: BTreeMap<PhoneNumber, OfX>,
     /// The X numbers about which something can be sent, those first for which somebody waits.
     ready: BTreeSet<(bool, u64, PhoneNumber)>,
@@ -133,6 +153,8 @@ impl Provisioner {
             breaker: Breaker::new(settings.breaker_failures, settings.breaker_open_ms),
             items: BTreeMap::new(),
             asked: 0,
+            of_bindings: BTreeSet::new(),
+            stale_tries: BTreeMap::new(),
             by_x: BTreeMap::new(),
             ready: BTreeSet::new(),
             times: BTreeSet::new(),
@@ -141,12 +163,11 @@ impl Provisioner {
         }
     }
 
-    /// Other settings from now on.
+    /// Other settings from now on; they show when time is told next.
     pub fn set(&mut self, settings: Settings) {
         self.concurrency = settings.concurrency;
         self.breaker
             .set(settings.breaker_failures, settings.breaker_open_ms);
-        self.send();
     }
 
     /// Whether a request for which somebody would wait is not taken now.
@@ -182,7 +203,7 @@ impl Provisioner {
     /// Asks the carrier, and settles it at the latest at the deadline.
     ///
     /// # Errors
-    /// It is not taken, and the carrier will not learn of it.
+    /// It is not taken, and the carrier will not learn of it; nor is what comes at its deadline or later.
     pub fn ask(
         &mut self,
         request: Request,
@@ -190,40 +211,36 @@ impl Provisioner {
         now: Timestamp,
     ) -> Result<(), NotTaken> {
         self.advance(now);
-        if self.is_down(now) || self.is_known(request.fence) {
+        if self.is_known(request.fence) || self.is_superseded(&request) {
+            return Err(NotTaken);
+        }
+        self.supersede(&request);
+        if deadline <= now || self.is_down(now) {
             return Err(NotTaken);
         }
         self.asked += 1;
         self.times.insert((deadline, request.fence));
-        self.put_in_line(Item {
-            request,
-            deadline: Some(deadline),
-            place: Place::InLine,
-            tries: 0,
-            is_unsure: false,
-        });
+        self.put(request, Some(deadline), 0);
         self.send();
         Ok(())
     }
 
-    /// Tells the carrier, until that is done. What is known already changes nothing.
+    /// Tells the carrier, until that is done. What is known already changes nothing, nor what is older than what is known
+    /// of its binding.
     ///
     /// # Errors
     /// There is no room; it is to be told again later.
     pub fn tell(&mut self, request: Request, now: Timestamp) -> Result<(), NotTaken> {
-        if self.is_known(request.fence) {
+        if self.is_known(request.fence) || self.is_superseded(&request) {
             return Ok(());
         }
+        self.supersede(&request);
         if self.owed_len() >= OWED_MAX {
             return Err(NotTaken);
         }
-        self.put_in_line(Item {
-            request,
-            deadline: None,
-            place: Place::InLine,
-            tries: 0,
-            is_unsure: false,
-        });
+        let stale = self.stale_tries.get(&(request.x, request.subs_id));
+        let tries = stale.copied().unwrap_or(0);
+        self.put(request, None, tries);
         self.advance(now);
         Ok(())
     }
@@ -235,23 +252,39 @@ impl Provisioner {
         }
         // One that is not here any more was given up by who waited for it.
         let is_awaited = (self.items.get(&fence)).is_none_or(|item| item.deadline.is_some());
-        self.breaker.answered(answer, is_awaited, now);
+        self.breaker.answered(fence, answer, is_awaited, now);
         if let Some(item) = self.items.get_mut(&fence) {
             item.is_unsure |= matches!(answer, Answer::Unavailable | Answer::Unclear);
-            let x = item.request.x;
+            let (x, subs_id) = (item.request.x, item.request.subs_id);
             let next = match item.deadline {
                 Some(deadline) => after_asked(item, answer, deadline, now),
                 None => after_owed(item, answer, now),
             };
+            // One for which somebody waits keeps its place.
+            let frees = match next {
+                Next::Rest(until, then) => {
+                    item.place = Place::Resting(until, then);
+                    self.times.insert((until, fence));
+                    item.deadline.is_none()
+                }
+                Next::Settle(_) | Next::Forget => true,
+            };
+            let stale_tries = item.tries;
+            match (is_awaited, answer) {
+                (false, Answer::Stale) => self.note_stale((x, subs_id), stale_tries),
+                (false, Answer::Done) => {
+                    self.stale_tries.remove(&(x, subs_id));
+                }
+                _ => {}
+            }
             match next {
                 Next::Settle(settlement) => self.settle(fence, settlement, answer),
                 Next::Forget => self.forget(fence),
-                Next::Rest(until) => {
-                    item.place = Place::Resting(until);
-                    self.times.insert((until, fence));
-                }
+                Next::Rest(..) => {}
             }
-            self.free(x);
+            if frees {
+                self.free(x);
+            }
         }
         self.fail_fast();
         self.advance(now);
@@ -260,7 +293,6 @@ impl Provisioner {
     /// Time has come to `now`.
     pub fn advance(&mut self, now: Timestamp) {
         self.breaker.advance(now);
-        self.wake_a_probe();
         while let Some(&(at, fence)) = self.times.first()
             && at <= now
         {
@@ -270,11 +302,10 @@ impl Provisioner {
             };
             if item.deadline.is_some_and(|deadline| deadline <= now) {
                 self.give_up(fence);
-            } else if item.place == Place::Resting(at)
-                && let Some(mut item) = self.items.remove(&fence)
+            } else if let Place::Resting(until, then) = item.place
+                && until == at
             {
-                item.place = Place::InLine;
-                self.put_in_line(item);
+                self.wake(fence, then);
             }
         }
         self.send();
@@ -283,7 +314,7 @@ impl Provisioner {
     /// When time matters next.
     pub fn next_at(&self) -> Option<Timestamp> {
         let times = self.times.first().map(|&(at, _)| at);
-        let opens = self.breaker.opens_until();
+        let opens = self.breaker.next_at();
         times.into_iter().chain(opens).min()
     }
 
@@ -296,19 +327,46 @@ impl Provisioner {
         self.items.contains_key(&fence) || self.under_way.contains(&fence)
     }
 
+    /// Whether a newer one about the same binding is known.
+    fn is_superseded(&self, request: &Request) -> bool {
+        let (x, subs_id) = (request.x, request.subs_id);
+        let newest = self
+            .of_bindings
+            .range((x, subs_id, 0)..=(x, subs_id, u64::MAX));
+        (newest.last()).is_some_and(|&(_, _, newest)| newest > request.fence)
+    }
+
+    /// What is older about the binding is not worth sending any more, and could undo what is newer where that is lost
+    /// or settled otherwise.
+    fn supersede(&mut self, request: &Request) {
+        let (x, subs_id) = (request.x, request.subs_id);
+        let older = self
+            .of_bindings
+            .range((x, subs_id, 0)..(x, subs_id, request.fence));
+        let older: Vec<u64> = older.map(|&(_, _, fence)| fence).collect();
+        for fence in older {
+            let Some(item) = self.items.get_mut(&fence) else {
+                continue;
+            };
+            match (item.place, item.deadline) {
+                (Place::UnderWay, _) => item.is_superseded = true,
+                (_, Some(_)) => self.give_up(fence),
+                (_, None) => self.forget(fence),
+            }
+        }
+    }
+
     /// Sends as much as may be under way.
     fn send(&mut self) {
-        while self.under_way.len() < self.concurrency && self.breaker.lets_through() {
-            let is_tried = matches!(self.breaker.state(), BreakerState::HalfOpen { .. });
-            let owed = is_tried.then(|| self.ready.last().filter(|(is_owed, ..)| *is_owed));
-            let Some(&(_, fence, x)) = owed.flatten().or_else(|| self.ready.first()) else {
+        while self.under_way.len() < self.concurrency {
+            let Some((fence, x)) = self.next_to_send() else {
                 return;
             };
             let Some(item) = self.items.get_mut(&fence) else {
                 return;
             };
             item.place = Place::UnderWay;
-            item.tries += 1;
+            item.tries = item.tries.saturating_add(1);
             let request = item.request.clone();
             if let Some(of_x) = self.by_x.get_mut(&x) {
                 of_x.line.remove(&fence);
@@ -316,30 +374,50 @@ impl Provisioner {
             }
             self.list(x);
             self.under_way.insert(fence);
-            self.breaker.sent();
+            self.breaker.sent(fence);
             self.outputs.push_back(Output::Send(request));
         }
     }
 
-    /// What is owed and rests need not wait any longer once the carrier may be tried.
-    fn wake_a_probe(&mut self) {
-        let is_idle = matches!(
-            self.breaker.state(),
-            BreakerState::HalfOpen { probing: false }
-        );
-        if !is_idle || !self.ready.is_empty() {
-            return;
+    fn next_to_send(&self) -> Option<(u64, PhoneNumber)> {
+        let is_owed = |&&(is_owed, ..): &&(bool, u64, PhoneNumber)| is_owed;
+        let first = || self.ready.first();
+        let next = match self.breaker.lets_through() {
+            Through::Nobody => None,
+            Through::All => first(),
+            Through::One => self.ready.last().filter(is_owed).or_else(first),
+            // One that is owed may go before it on its X.
+            Through::OneAwaited => self.ready.iter().take_while(|its| !its.0).find(|its| {
+                let item = self.items.get(&its.1);
+                item.is_some_and(|item| item.deadline.is_some())
+            }),
+        };
+        next.map(|&(_, fence, x)| (fence, x))
+    }
+
+    /// It has rested.
+    fn wake(&mut self, fence: u64, then: AfterRest) {
+        match then {
+            AfterRest::Again => {
+                let Some(item) = self.items.get_mut(&fence) else {
+                    return;
+                };
+                item.place = Place::InLine;
+                let (x, is_asked) = (item.request.x, item.deadline.is_some());
+                self.put_in_line(x, fence, is_asked);
+                if is_asked {
+                    self.free(x);
+                }
+            }
+            AfterRest::Stale => self.settle(fence, Settlement::Stale, Answer::Stale),
+            AfterRest::Forget => self.forget(fence),
         }
-        let resting = self.times.iter().find_map(|&(at, fence)| {
-            let item = self.items.get(&fence)?;
-            (item.deadline.is_none() && item.place == Place::Resting(at)).then_some((at, fence))
-        });
-        if let Some((at, fence)) = resting
-            && let Some(mut item) = self.items.remove(&fence)
-        {
-            self.times.remove(&(at, fence));
-            item.place = Place::InLine;
-            self.put_in_line(item);
+    }
+
+    fn note_stale(&mut self, of: (PhoneNumber, SubsId), tries: u32) {
+        self.stale_tries.insert(of, tries);
+        if self.stale_tries.len() > OWED_MAX {
+            self.stale_tries.pop_first();
         }
     }
 
@@ -391,29 +469,47 @@ impl Provisioner {
         let Some(item) = self.items.remove(&fence) else {
             return;
         };
+        let x = item.request.x;
+        self.of_bindings.remove(&(x, item.request.subs_id, fence));
         if let Some(deadline) = item.deadline {
             self.asked -= 1;
             self.times.remove(&(deadline, fence));
         }
         match item.place {
-            Place::Resting(until) => {
+            Place::Resting(until, _) => {
                 self.times.remove(&(until, fence));
+                if item.deadline.is_some() {
+                    self.free(x);
+                }
             }
             Place::InLine => {
-                if let Some(of_x) = self.by_x.get_mut(&item.request.x) {
+                if let Some(of_x) = self.by_x.get_mut(&x) {
                     of_x.line.remove(&fence);
                 }
-                self.list(item.request.x);
+                self.list(x);
             }
             Place::UnderWay => {}
         }
     }
 
-    fn put_in_line(&mut self, item: Item) {
-        let (fence, x) = (item.request.fence, item.request.x);
-        let of_x = self.by_x.entry(x).or_default();
-        of_x.line.insert(fence, item.deadline.is_some());
+    fn put(&mut self, request: Request, deadline: Option<Timestamp>, tries: u32) {
+        let (fence, x) = (request.fence, request.x);
+        self.of_bindings.insert((x, request.subs_id, fence));
+        let item = Item {
+            request,
+            deadline,
+            place: Place::InLine,
+            tries,
+            is_unsure: false,
+            is_superseded: false,
+        };
         self.items.insert(fence, item);
+        self.put_in_line(x, fence, deadline.is_some());
+    }
+
+    fn put_in_line(&mut self, x: PhoneNumber, fence: u64, is_asked: bool) {
+        let of_x = self.by_x.entry(x).or_default();
+        of_x.line.insert(fence, is_asked);
         self.list(x);
     }
 
@@ -449,9 +545,10 @@ impl Provisioner {
 }
 
 /// What becomes of a request after an answer.
+#[derive(Debug, Clone, Copy)]
 enum Next {
     Settle(Settlement),
-    Rest(Timestamp),
+    Rest(Timestamp, AfterRest),
     Forget,
 }
 
@@ -472,8 +569,8 @@ fn after_asked(item: &Item, answer: Answer, deadline: Timestamp, now: Timestamp)
         Answer::Unclear => Next::Settle(Settlement::Unsure),
         Answer::Unavailable | Answer::NotSent => {
             let until = now.plus_millis(rest(ASKED_REST_MS, item.tries));
-            match until < deadline {
-                true => Next::Rest(until),
+            match until < deadline && !item.is_superseded {
+                true => Next::Rest(until, AfterRest::Again),
                 false => Next::Settle(not_done),
             }
         }
@@ -481,11 +578,14 @@ fn after_asked(item: &Item, answer: Answer, deadline: Timestamp, now: Timestamp)
 }
 
 fn after_owed(item: &Item, answer: Answer, now: Timestamp) -> Next {
+    let until = now.plus_millis(rest(OWED_REST_MS, item.tries));
     match answer {
         Answer::Done => Next::Settle(Settlement::Done),
-        Answer::Stale => Next::Settle(Settlement::Stale),
-        _ if item.tries >= TRIES_MAX => Next::Forget,
-        _ => Next::Rest(now.plus_millis(rest(OWED_REST_MS, item.tries))),
+        _ if item.is_superseded => Next::Forget,
+        // A carrier may say so whatever the fence is, and each newer one is written down.
+        Answer::Stale => Next::Rest(until, AfterRest::Stale),
+        _ if item.tries >= TRIES_MAX => Next::Rest(until, AfterRest::Forget),
+        _ => Next::Rest(until, AfterRest::Again),
     }
 }
 

@@ -1,13 +1,17 @@
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
+mod laws;
+mod rests;
 
 use super::*;
 use crate::provisioning::Operation;
 
 fn request(fence: u64, x: u64) -> Request {
+    of_binding(fence, fence, x)
+}
+
+/// A request about a binding of that number.
+fn of_binding(binding: u64, fence: u64, x: u64) -> Request {
     Request {
-        subs_id: SubsId(fence),
+        subs_id: SubsId(binding),
         revision: 1,
         fence,
         x: PhoneNumber::parse(&(17_000_000_000 + x).to_string()).expect("digits"),
@@ -99,6 +103,8 @@ fn what_is_owed_is_told_until_it_is_done() {
     assert_eq!(now, Timestamp(7_000), "1, 2 and 4 seconds");
     assert_eq!(sent(&outputs(&mut owed)), [7]);
     owed.answered(7, Answer::Stale, now);
+    assert_eq!(outputs(&mut owed), []);
+    owed.advance(Timestamp(15_000));
     let stale = (7, Settlement::Stale, Answer::Stale);
     assert_eq!(settled(&outputs(&mut owed)), [stale]);
 }
@@ -163,69 +169,4 @@ fn a_carrier_that_does_not_answer_keeps_nobody_waiting() {
     assert!(asked.is_down(until));
     asked.answered(9, Answer::Done, until);
     assert!(!asked.is_down(until));
-}
-
-proptest! {
-    /// Whatever comes: never two about one X, never more than may be, each settled once, and by its deadline.
-    #[test]
-    fn each_request_is_settled_once(
-        steps in prop::collection::vec((0..10_u8, 0..4_u64, 0..6_u8), 1..200),
-        concurrency in 1..4_usize,
-    ) {
-        use Answer::{Done, NotSent, Refused, Stale, Unavailable, Unclear};
-        let mut machine = provisioner(concurrency);
-        let mut now = Timestamp(0);
-        let mut fence = 0;
-        let mut under_way: BTreeMap<u64, PhoneNumber> = BTreeMap::new();
-        let mut open: BTreeMap<u64, Option<Timestamp>> = BTreeMap::new();
-        let mut late = 0;
-        for (step, pick, answer) in steps {
-            match step {
-                0..3 => {
-                    fence += 1;
-                    let deadline = now.plus_millis(500);
-                    if machine.ask(request(fence, pick), deadline, now).is_ok() {
-                        open.insert(fence, Some(deadline));
-                    }
-                }
-                3 => {
-                    fence += 1;
-                    if machine.tell(request(fence, pick), now).is_ok() {
-                        open.insert(fence, None);
-                    }
-                }
-                4..8 => {
-                    let chosen = under_way.keys().copied().nth(pick as usize);
-                    if let Some(chosen) = chosen {
-                        under_way.remove(&chosen);
-                        let answers = [Done, Refused, Stale, Unclear, Unavailable, NotSent];
-                        machine.answered(chosen, answers[answer as usize], now);
-                    }
-                }
-                _ => {
-                    now = now.plus_millis(i64::from(answer) * 100);
-                    machine.advance(now);
-                }
-            }
-            for output in outputs(&mut machine) {
-                match output {
-                    Output::Send(request) => {
-                        let is_open = |fence: &u64| open.contains_key(fence);
-                        let mut same_x = under_way.iter().filter(|(_, x)| **x == request.x);
-                        prop_assert!(!same_x.any(|(fence, _)| is_open(fence)), "two about one X");
-                        prop_assert!(is_open(&request.fence), "settled and sent");
-                        under_way.insert(request.fence, request.x);
-                    }
-                    Output::Settle(settled) => {
-                        prop_assert!(open.remove(&settled.fence).is_some(), "settled twice");
-                    }
-                }
-            }
-            prop_assert!(under_way.len() <= concurrency);
-            prop_assert_eq!(machine.under_way(), under_way.len());
-            late = open.values().flatten().filter(|deadline| **deadline < now).count();
-            prop_assert_eq!(late, 0, "nobody waits beyond the deadline");
-        }
-        prop_assert_eq!(late, 0);
-    }
 }
