@@ -4,9 +4,11 @@
 mod breaker;
 mod provisioner;
 mod request;
+mod rounds;
 
 pub use self::breaker::{Breaker, BreakerState};
 pub use self::provisioner::{
     ASKED_MAX, NotTaken, OWED_MAX, Output, Provisioner, Settings, Settled,
 };
 pub use self::request::{Answer, HeldThere, Operation, Request, Terms};
+pub use self::rounds::Rounds;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use maskline_domain::ops::Settlement;
 use maskline_domain::provisioning::{
-    Answer, BreakerState, Output, Provisioner, Request, Settings, Settled,
+    Answer, BreakerState, Output, Provisioner, Request, Rounds, Settings, Settled,
 };
 use maskline_domain::{Carrier, CarrierName, Refusal, SubsId, Timestamp};
 use maskline_journal::pipeline::{SubmitError, Touch};
@@ -107,8 +107,8 @@ pub(super) struct Task {
     deadline: Duration,
     is_looking: bool,
     status: watch::Sender<Status>,
-    /// The fence from which what is owed has not been looked at.
-    cursor: u64,
+    /// How far the carrier was told what it is owed.
+    rounds: Rounds,
     /// Whether what was asked before the start is given up.
     is_fresh: bool,
     owed: usize,
@@ -147,7 +147,7 @@ impl Task {
             deadline: Duration::from_millis(carrier.deadline_ms.into()),
             is_looking: false,
             status,
-            cursor: 0,
+            rounds: Rounds::default(),
             is_fresh,
             owed: 0,
         };
@@ -166,9 +166,8 @@ impl Task {
             let tick = Tick::now();
             if look_at <= tick {
                 look_at = tick + LOOKED_EVERY;
-                if round_at <= tick {
+                if round_at <= tick && !self.is_looking && self.rounds.begin_again() {
                     round_at = tick + ROUND_EVERY;
-                    self.cursor = 0;
                 }
                 self.look();
             }
@@ -297,7 +296,7 @@ impl Task {
         }
         self.is_looking = true;
         let (carriers, happenings) = (self.carriers.clone(), self.happenings.clone());
-        let (name, cursor, is_fresh) = (self.name.clone(), self.cursor, self.is_fresh);
+        let (name, cursor, is_fresh) = (self.name.clone(), self.rounds.next_fence(), self.is_fresh);
         tokio::spawn(async move {
             let looked = look(&carriers, &name, cursor, is_fresh).await;
             let looked = looked.map_err(|error| {
@@ -311,17 +310,15 @@ impl Task {
     fn looked(&mut self, looked: Looked) -> bool {
         self.is_fresh |= looked.is_fresh;
         self.owed = looked.owed_len;
-        let (now, count) = (self.now(), looked.owed.len());
-        for request in looked.owed {
-            let fence = request.fence;
-            if !self.unsettled.contains_key(&fence) && self.provisioner.tell(request, now).is_err()
-            {
-                return false;
-            }
-            self.cursor = fence + 1;
-        }
         self.give_up_strays(&looked.asked);
-        count == OWED_AT_ONCE
+        let (now, unsettled) = (self.now(), &self.unsettled);
+        let provisioner = &mut self.provisioner;
+        self.rounds.tell(looked.owed, OWED_AT_ONCE, |request| {
+            match unsettled.contains_key(&request.fence) {
+                true => Ok(()),
+                false => provisioner.tell(request, now),
+            }
+        })
     }
 
     /// A command whose sender went, or gave it up, may have reserved something for which nobody asks.
