@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use maskline_domain::account::Effect;
+use maskline_domain::binding::Phase;
 use maskline_domain::command::Updated;
 use maskline_domain::ops::{
     BeginEpoch, ExpireDue, ForgetCommands, Lock, ThawDue, Unbind, Unlock, UpdateBinding,
@@ -315,6 +316,10 @@ impl Model {
             ..Binding::new(SubsId(0), ask.product, x, a, now..ask.expires_at)
         };
         if let Some(same) = self.same_order(pool, ask, &wanted, now) {
+            let provision = same.provision.as_ref();
+            if provision.is_some_and(|provision| provision.phase == Phase::Renewing) {
+                return Err(Refusal::CarrierUnavailable);
+            }
             return Ok(ExpectedOutcome::Existing(Box::new(same.clone())));
         }
         let quota = self
