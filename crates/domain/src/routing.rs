@@ -75,11 +75,18 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// What trunks are told apart by: the X that is shown, of a pool of this carrier, and who is called.
-    pub fn outbound<'a>(&'a self, carrier: Option<&'a CarrierName>) -> Outbound<'a> {
+    /// The carrier whose X it is: that which holds the binding, else that which the pool names. A pool may have come to
+    /// name another one since, which knows nothing of the binding.
+    pub fn carrier<'a>(&'a self, of_pool: Option<&'a CarrierName>) -> Option<&'a CarrierName> {
+        let provision = self.binding.provision.as_deref();
+        provision.map(|provision| &provision.carrier).or(of_pool)
+    }
+
+    /// What trunks are told apart by: the X that is shown, of a pool that names this carrier, and who is called.
+    pub fn outbound<'a>(&'a self, of_pool: Option<&'a CarrierName>) -> Outbound<'a> {
         Outbound {
             pool: &self.pool,
-            carrier,
+            carrier: self.carrier(of_pool),
             callee: self.callee,
         }
     }

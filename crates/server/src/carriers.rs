@@ -7,6 +7,7 @@
 mod answers;
 mod metrics;
 mod reconciliation;
+mod schedule;
 mod settling;
 mod task;
 
@@ -31,6 +32,7 @@ pub use self::answers::LastAnswer;
 use self::answers::LastAnswers;
 use self::metrics::CarrierMetrics;
 pub use self::reconciliation::{ReconcileError, Reconciled};
+use self::schedule::Schedule;
 use self::task::{Ask, Input, Status, Task};
 use crate::carrier_client::CarrierClient;
 use crate::ledger::{Ledger, ReadError};
@@ -42,8 +44,6 @@ const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 const QUEUE_MAX: usize = 1_024;
 /// How many requests for which nobody waits any more one command gives up.
 const ABANDONED_AT_ONCE: u32 = maskline_domain::ops::AT_ONCE;
-/// How often it is tried after a restore to compare what a carrier holds.
-const RESTORED_EVERY: Duration = Duration::from_secs(10);
 /// By whom commands are given.
 const JOB: &str = "carriers";
 
@@ -75,8 +75,8 @@ struct Handle {
     reconciling: Arc<Mutex<()>>,
     /// Whether the state was restored, and the carrier has not been compared since.
     is_unreconciled: bool,
-    /// When a reconciliation was last begun by itself.
-    reconciled_at: Option<Instant>,
+    /// When it is compared by itself.
+    schedule: Schedule,
     task: JoinHandle<()>,
 }
 
@@ -281,15 +281,12 @@ impl Carriers {
     /// Compares carriers whose time has come, and at once those that have not been since a restore: until that is done,
     /// nothing is bound in their pools. Each in a task of its own.
     fn reconcile_due(&self) {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut due = Vec::new();
         for (name, handle) in self.shared.tasks.write().iter_mut() {
-            let since = now - handle.reconciled_at.unwrap_or(self.shared.begun);
-            let is_first = handle.reconciled_at.is_none();
             let every = Duration::from_secs(handle.carrier.reconcile_every_s.into());
-            let is_time = !every.is_zero() && since >= every;
-            if is_time || (handle.is_unreconciled && (is_first || since >= RESTORED_EVERY)) {
-                handle.reconciled_at = Some(now);
+            if handle.schedule.is_due(every, handle.is_unreconciled, now) {
+                handle.schedule.tried(now);
                 due.push(name.clone());
             }
         }
@@ -298,9 +295,18 @@ impl Carriers {
             tokio::spawn(async move {
                 let by = Actor::Job { name: JOB.into() };
                 match carriers.reconcile(&name, false, by).await {
-                    Ok(_) | Err(ReconcileError::UnderWay | ReconcileError::Unknown) => {}
+                    Ok(_) | Err(ReconcileError::Unknown) => {}
+                    // What somebody began before may be of no use: it is looked at again in a second.
+                    Err(ReconcileError::UnderWay) => {
+                        if let Some(handle) = carriers.shared.tasks.write().get_mut(&name) {
+                            handle.schedule.not_tried();
+                        }
+                    }
                     Err(error) => {
                         tracing::warn!(carrier = %name, %error, "a carrier is not reconciled");
+                        if let Some(handle) = carriers.shared.tasks.write().get_mut(&name) {
+                            handle.schedule.tried(tokio::time::Instant::now());
+                        }
                     }
                 }
             });
@@ -365,6 +371,9 @@ impl Carriers {
             let changed = Input::Set(Box::new(carrier.clone()), Arc::clone(&client));
             // A task that takes nothing now is told in a second.
             if handle.inputs.try_send(changed).is_ok() {
+                if handle.carrier.url != carrier.url {
+                    handle.schedule.moved();
+                }
                 (handle.carrier, handle.client) = (carrier, client);
             }
             return;
@@ -392,9 +401,10 @@ impl Carriers {
             status,
             reconciling: Arc::default(),
             is_unreconciled: false,
-            reconciled_at: None,
+            schedule: Schedule::new(tokio::time::Instant::now()),
             task,
         };
+        shared.metrics.begin(&name);
         shared.tasks.write().insert(name, handle);
     }
 

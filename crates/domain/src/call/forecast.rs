@@ -28,7 +28,7 @@ pub struct Prediction {
     pub explained: Explanation,
     /// What the caller would meet.
     pub forecast: Forecast,
-    /// The carrier that the pool of X names.
+    /// The carrier whose X it is: that of the binding, else the one that the pool names.
     pub carrier: Option<CarrierName>,
     /// Of a call that has somebody to reach: what each trunk says to it, as [`fits`] has it.
     pub trunks: Vec<(TrunkName, Result<usize, Misfit>)>,
@@ -62,10 +62,13 @@ pub fn predict(
     let number = state.number(question.query.x);
     let key = number.and_then(|number| number.class.pool);
     let pool = key.as_ref().and_then(|key| state.pool(key));
-    let carrier = pool.and_then(|pool| pool.carrier.as_ref());
-    let trunks = match &explained.route {
-        Route::Connect(connection) => fits(state.trunks(), &connection.outbound(carrier)),
-        Route::Refuse { .. } => Vec::new(),
+    let of_pool = pool.and_then(|pool| pool.carrier.as_ref());
+    let (carrier, trunks) = match &explained.route {
+        Route::Connect(connection) => (
+            connection.carrier(of_pool).cloned(),
+            fits(state.trunks(), &connection.outbound(of_pool)),
+        ),
+        Route::Refuse { .. } => (of_pool.cloned(), Vec::new()),
     };
     let options = DialOptions {
         // In whatever order they are tried.
@@ -78,7 +81,7 @@ pub fn predict(
     Some(Prediction {
         explained,
         forecast,
-        carrier: carrier.cloned(),
+        carrier,
         trunks,
     })
 }

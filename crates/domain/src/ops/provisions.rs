@@ -176,9 +176,11 @@ pub(super) fn release_orphan(on: &Circumstances<'_>, asked: &ReleaseOrphan) -> D
     if state.carrier(&asked.carrier).is_none() {
         return Err(AdminRefusal::NotFound { what: "carrier" }.into());
     }
-    let is_ours = (state.provision(asked.subs_id))
-        .is_some_and(|provision| provision.carrier == asked.carrier);
-    if is_ours {
+    let is_ours = |binding: &Binding| {
+        let provision = binding.provision.as_deref();
+        binding.x == asked.x && provision.is_some_and(|known| known.carrier == asked.carrier)
+    };
+    if state.binding(asked.subs_id).as_ref().is_some_and(is_ours) {
         return Err(AdminRefusal::InUse { what: "binding" }.into());
     }
     let fence = on.next_id();

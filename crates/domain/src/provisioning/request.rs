@@ -78,6 +78,16 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Each of them.
+    pub const ALL: [Self; 6] = [
+        Self::Done,
+        Self::Refused,
+        Self::Stale,
+        Self::NotSent,
+        Self::Unavailable,
+        Self::Unclear,
+    ];
+
     /// Its name in logs and metrics.
     pub fn name(self) -> &'static str {
         match self {

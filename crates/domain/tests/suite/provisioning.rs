@@ -5,6 +5,7 @@ mod journal;
 mod order;
 mod settling;
 mod slots;
+mod trunks;
 
 use maskline_domain::binding::{Phase, Provision};
 use maskline_domain::command::Updated;

@@ -1,6 +1,7 @@
 //! What was seen of a carrier's answer, in words that may stand in a log.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 /// The longest text, in characters.
 const CHARACTERS_MAX: usize = 200;
@@ -16,7 +17,7 @@ pub struct Seen(Box<str>);
 
 impl Seen {
     /// A text of ours or of a carrier's, made fit. Digits are masked where 5 and more come in a row, also with
-    /// up to three blanks, hyphens or the like between two of them.
+    /// up to three blanks, hyphens, dots or the like between two of them. An IPv4 address that stands alone is none.
     pub(crate) fn new(text: &str) -> Self {
         let mut fit = String::new();
         let rest = text.chars().take(CHARACTERS_MAX + 1);
@@ -25,8 +26,10 @@ impl Seen {
         let mut characters = 0;
         let end = |fit: &mut String, run: &mut String, gap: &mut String| {
             let digits = run.chars().filter(|c| c.is_numeric()).count();
+            let is_address = run.parse::<Ipv4Addr>().is_ok();
             match digits {
                 0..DIGITS_MIN => fit.push_str(run),
+                _ if is_address => fit.push_str(run),
                 _ => fit.push_str("***"),
             }
             run.clear();
@@ -60,11 +63,12 @@ impl Seen {
     }
 }
 
-/// What people write between the digits of a number. Not the dot: it stands in addresses of machines.
+/// What people write between the digits of a number.
 fn is_between(c: char) -> bool {
     matches!(
         c,
-        ' ' | '-' | '\u{a0}' | '\u{2010}'..='\u{2015}' | '\u{3000}' | '/' | ',' | '_' | '(' | ')'
+        ' ' | '-' | '.' | '．' | '·' | '\u{a0}' | '\u{2010}'
+            ..='\u{2015}' | '\u{3000}' | '/' | ',' | '_' | '(' | ')'
     )
 }
 
@@ -96,6 +100,23 @@ mod tests {
                 "status 503 of 127.0.0.1:8080",
                 "status 503 of 127.0.0.1:8080",
             ),
+            ("no route to 138.0013.8000", "no route to ***"),
+            ("138.00138000", "***"),
+            ("1.3800.138.000", "***"),
+            ("138．0013．8000", "***"),
+            ("138·0013·8000", "***"),
+            ("138.001.380.00.1", "***"),
+            ("138.001.380 00", "***"),
+            ("0571.8888.7777, 10.0.0.1", "***"),
+            ("10.0.0.1, 13800138000", "***"),
+            (
+                "from 192.168.100.200 port 80",
+                "from 192.168.100.200 port 80",
+            ),
+            ("10.0.0.1: 138.0013.8000", "10.0.0.1: ***"),
+            ("took 12.5 ms", "took 12.5 ms"),
+            ("version 2.11.3.", "version 2.11.3."),
+            ("at 1788.134400", "at ***"),
             ("code 1234 (56)", "code ***)"),
             ("code 1234", "code 1234"),
             ("1 2", "1 2"),

@@ -14,6 +14,9 @@ use prometheus_client::registry::Registry;
 /// Upper bounds of the time that a request takes, in seconds.
 const SECONDS: [f64; 9] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
 
+/// What carriers are asked, as `Operation::name` has it.
+const OPERATIONS: [&str; 3] = ["bind", "update", "unbind"];
+
 /// The families. Clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct CarrierMetrics {
@@ -139,17 +142,44 @@ impl CarrierMetrics {
         self.owed.get_or_create(&label).set(owed as i64);
     }
 
-    pub fn reconciled(&self, carrier: &CarrierName, orphans: u64, missing: u64, at_s: i64) {
+    /// Of a carrier that was not compared yet: it was at 0 seconds, which alerts tell.
+    pub fn begin(&self, carrier: &CarrierName) {
+        self.compared(carrier, 0, 0);
+        self.reconciled(carrier, 0);
+    }
+
+    pub fn compared(&self, carrier: &CarrierName, orphans: u64, missing: u64) {
         let label = label(carrier);
         self.orphans.get_or_create(&label).set(orphans as i64);
         self.missing.get_or_create(&label).set(missing as i64);
-        self.reconciled_at.get_or_create(&label).set(at_s);
+    }
+
+    pub fn reconciled(&self, carrier: &CarrierName, at_s: i64) {
+        self.reconciled_at.get_or_create(&label(carrier)).set(at_s);
     }
 
     pub fn forget(&self, carrier: &CarrierName) {
+        for operation in OPERATIONS {
+            for answer in Answer::ALL {
+                self.requests.remove(&RequestLabels {
+                    carrier: carrier.to_string(),
+                    operation,
+                    answer: answer.name(),
+                });
+            }
+        }
         let label = label(carrier);
-        self.breaker.remove(&label);
-        self.waiting.remove(&label);
-        self.owed.remove(&label);
+        self.seconds.remove(&label);
+        let gauges = [
+            &self.breaker,
+            &self.waiting,
+            &self.owed,
+            &self.orphans,
+            &self.missing,
+            &self.reconciled_at,
+        ];
+        for gauge in gauges {
+            gauge.remove(&label);
+        }
     }
 }

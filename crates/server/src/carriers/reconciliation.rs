@@ -1,7 +1,8 @@
 //! Comparing what a carrier holds with what is bound, and mending the difference.
 //!
 //! What it holds though it is none of ours must be missing here before and after it is read there once more: it may
-//! just have ended. What it lacks was confirmed before all was read, and still is afterwards.
+//! just have ended. What it lacks was confirmed before anything was read, and still is afterwards. It is written down
+//! that a carrier was compared only if it has let go all that is none of ours.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -18,7 +19,7 @@ use maskline_domain::{
 use maskline_journal::pipeline::{SubmitError, Touch};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Carriers;
 use super::task::Input;
@@ -36,8 +37,12 @@ const REST: Duration = Duration::from_secs(1);
 const GIVEN_AT_ONCE: usize = 64;
 /// How many of each kind of difference are told one by one.
 const TOLD_MAX: usize = 100;
-/// How long a carrier may take to let go what is none of ours, before it is left to the next reconciliation.
-const RELEASED_WITHIN: Duration = Duration::from_secs(60);
+/// How long a carrier may take to let go what of a page is none of ours, all at once, and what of all pages. What is
+/// left then is left to the next reconciliation.
+const RELEASED_WITHIN: Duration = Duration::from_secs(20);
+const ALL_RELEASED_WITHIN: Duration = Duration::from_secs(600);
+/// A carrier may tell of twice as many bindings as it must know of, and so many more; an empty page counts as one.
+const ROWS_MORE_MAX: u64 = 20_000;
 
 /// What a reconciliation found, and did about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -90,6 +95,22 @@ pub enum ReconcileError {
     /// It does not say what it holds.
     #[error("the carrier does not say what it holds: {0}")]
     Query(String),
+    /// It tells of more than can be.
+    #[error("the carrier tells of more than {0} bindings, more than twice as many as it must hold")]
+    TooMany(u64),
+    /// It still holds what is none of ours.
+    #[error(
+        "{left} of {orphans} X numbers without a binding are still live at the carrier; run it again"
+    )]
+    OrphansLeft {
+        /// Those that it has not let go.
+        left: u64,
+        /// All that were found.
+        orphans: u64,
+    },
+    /// Another address was set, so what was compared is not what the carrier holds now.
+    #[error("the carrier was changed or taken away while it was reconciled; run it again")]
+    Changed,
     /// The state cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -110,12 +131,12 @@ impl Carriers {
         dry_run: bool,
         by: Actor,
     ) -> Result<Reconciled, ReconcileError> {
-        let (client, inputs, reconciling) = {
+        let (client, url, inputs, reconciling) = {
             let tasks = self.shared.tasks.read();
             let handle = tasks.get(name).ok_or(ReconcileError::Unknown)?;
-            let client = Arc::clone(&handle.client);
             (
-                client,
+                Arc::clone(&handle.client),
+                handle.carrier.url.clone(),
                 handle.inputs.clone(),
                 Arc::clone(&handle.reconciling),
             )
@@ -133,34 +154,57 @@ impl Carriers {
                 dry_run,
                 ..Reconciled::default()
             },
+            releases_until: Instant::now() + ALL_RELEASED_WITHIN,
+            rows_max: 0,
             held: HashSet::new(),
+            pending: HashSet::new(),
         };
-        let (epoch, fence) = (run.ledger)
-            .read(Touch::Scan, |state, now| {
-                (state.epoch(), state.next_subs_id(now).0)
-            })
-            .await?;
-        run.compare_theirs(fence).await?;
-        run.compare_ours(fence).await?;
-        if !dry_run {
-            let carrier = name.clone();
-            let note = NoteReconciled { carrier, epoch };
-            run.give(note).await?;
-            self.wake(name);
-        }
-        let found = run.found;
-        self.shared.metrics.reconciled(
-            name,
-            found.orphans,
-            found.missing,
-            crate::clocks::read().wall.millis() / 1_000,
-        );
+        let begun = run.begin().await?;
+        run.compare_theirs().await?;
+        run.compare_ours(begun.fence).await?;
+        let found = run.found.clone();
+        let left = found.orphans - found.released;
         tracing::info!(
             carrier = %name, dry_run, theirs = found.theirs, ours = found.ours, missing = found.missing,
-            orphans = found.orphans, released = found.released, "a carrier was reconciled"
+            orphans = found.orphans, released = found.released, "a carrier was compared"
         );
-        Ok(found)
+        if dry_run {
+            return Ok(found);
+        }
+        self.wake(name);
+        if run.url().await? != url {
+            return Err(ReconcileError::Changed);
+        }
+        if left == 0 {
+            let (carrier, epoch) = (name.clone(), begun.epoch);
+            run.give(NoteReconciled { carrier, epoch }).await?;
+        }
+        let at_s = crate::clocks::read().wall.millis() / 1_000;
+        if let Some(handle) = self.shared.tasks.write().get_mut(name)
+            && Arc::ptr_eq(&handle.reconciling, &reconciling)
+        {
+            let metrics = &self.shared.metrics;
+            metrics.compared(name, found.orphans, found.missing);
+            if left == 0 && Arc::ptr_eq(&handle.client, &client) {
+                metrics.reconciled(name, at_s);
+                handle.schedule.succeeded(Instant::now());
+            }
+        }
+        match left {
+            0 => Ok(found),
+            _ => Err(ReconcileError::OrphansLeft {
+                left,
+                orphans: found.orphans,
+            }),
+        }
     }
+}
+
+/// What a reconciliation begins with.
+struct Begun {
+    epoch: u32,
+    /// All that is asked from now on has this fence or a later one.
+    fence: u64,
 }
 
 struct Run<'a> {
@@ -170,14 +214,70 @@ struct Run<'a> {
     client: &'a CarrierClient,
     inputs: mpsc::Sender<Input>,
     found: Reconciled,
-    /// What the carrier holds: the binding, and by which request.
-    held: HashSet<(SubsId, u64)>,
+    /// Until when it is to let go what is none of ours.
+    releases_until: Instant,
+    /// Of how many bindings it may tell.
+    rows_max: u64,
+    /// What the carrier holds of ours: the binding, its X, and by which request.
+    held: HashSet<(SubsId, PhoneNumber, u64)>,
+    /// The bindings of which it was still being told at the beginning: pages may have been read before they were there.
+    pending: HashSet<SubsId>,
 }
 
 impl Run<'_> {
     async fn give<C: TypedCommand>(&self, command: C) -> Result<C::Outcome, SubmitError> {
         let (by, id) = (self.by.clone(), None);
         self.ledger.submit(Envelope { by, id, command }).await
+    }
+
+    /// Looks at what can be judged at all. First the fence: what is confirmed between both looks was so before
+    /// anything is read there.
+    async fn begin(&mut self) -> Result<Begun, ReconcileError> {
+        let name = self.name;
+        let look = |state: &State, now: Timestamp| {
+            let begun = Begun {
+                epoch: state.epoch(),
+                fence: state.next_subs_id(now).0,
+            };
+            (begun, state.provisioned_len(name) as u64)
+        };
+        let (begun, known) = self.ledger.read(Touch::Scan, look).await?;
+        self.rows_max = known.saturating_mul(2).saturating_add(ROWS_MORE_MAX);
+        // No more than wait for an answer at once.
+        let look = |state: &State, _: Timestamp| -> Vec<SubsId> {
+            let asked = state.asked_of(name);
+            asked.map(|binding| binding.subs_id).collect()
+        };
+        self.pending
+            .extend(self.ledger.read(Touch::Scan, look).await?);
+        let (pending, mut from) = (&mut self.pending, 0);
+        let step = |state: &State, _: Timestamp| {
+            let mut is_last = true;
+            for owed in state.owed_to(name, from).take(COMPARED_AT_ONCE) {
+                let Some(provision) = owed.provision.as_deref() else {
+                    continue;
+                };
+                from = provision.fence + 1;
+                is_last = from > begun.fence;
+                // What is let go is not confirmed any more.
+                if provision.phase == Phase::Renewing {
+                    pending.insert(owed.subs_id);
+                }
+            }
+            match is_last {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        };
+        self.ledger.read_in_steps(Touch::Scan, step).await?;
+        Ok(begun)
+    }
+
+    /// Where the carrier is asked as the state has it now.
+    async fn url(&self) -> Result<Option<Box<str>>, ReadError> {
+        let name = self.name;
+        let look = |state: &State, _: Timestamp| state.carrier(name)?.url.clone();
+        self.ledger.read(Touch::Scan, look).await
     }
 
     async fn page(&self, after: Option<&str>) -> Result<Page, ReconcileError> {
@@ -194,29 +294,40 @@ impl Run<'_> {
         }
     }
 
-    async fn compare_theirs(&mut self, fence: u64) -> Result<(), ReconcileError> {
+    async fn compare_theirs(&mut self) -> Result<(), ReconcileError> {
         let mut after: Option<String> = None;
         let mut cursors = HashSet::new();
+        let mut rows = 0;
         loop {
             let page = self.page(after.as_deref()).await?;
             self.found.theirs += page.held.len() as u64;
-            self.held
-                .extend(page.held.iter().map(|held| (held.subs_id, held.fence)));
+            rows += page.held.len().max(1) as u64;
+            if rows > self.rows_max {
+                return Err(ReconcileError::TooMany(self.rows_max));
+            }
             let strangers = self.strangers(&page.held).await?;
+            let is_stranger: HashSet<(SubsId, PhoneNumber)> = strangers
+                .iter()
+                .map(|held| (held.subs_id, held.x))
+                .collect();
+            let ours = page.held.iter();
+            let ours = ours.filter(|held| !is_stranger.contains(&(held.subs_id, held.x)));
+            self.held
+                .extend(ours.map(|held| (held.subs_id, held.x, held.fence)));
             if !strangers.is_empty() {
-                // They may have ended while the page was on its way: what is still there is looked up once more.
+                // They may have ended while the page was on its way: what is still there is looked up once more. What
+                // is not ours now and still told was never ours, or is held although it was let go: ids never come
+                // back, and nothing is asked before it stands in the state.
                 let again = self.page(after.as_deref()).await?;
-                let is_there = |one: &&HeldThere| {
-                    again
-                        .held
-                        .iter()
-                        .any(|held| (held.subs_id, held.x) == (one.subs_id, one.x))
-                };
-                let left: Vec<HeldThere> = strangers.iter().filter(is_there).copied().collect();
+                let again = again.held.into_iter();
+                let is_there: HashSet<(SubsId, PhoneNumber)> =
+                    again.map(|held| (held.subs_id, held.x)).collect();
+                let left = strangers.iter().copied();
+                let left: Vec<HeldThere> = left
+                    .filter(|held| is_there.contains(&(held.subs_id, held.x)))
+                    .collect();
                 let orphans = self.strangers(&left).await?;
-                // What came since the beginning is judged by the next one.
-                let orphans = orphans.into_iter().filter(|held| held.fence < fence);
-                self.release(orphans.collect()).await?;
+                self.release(&orphans).await?;
             }
             match page.next {
                 Some(next) if cursors.insert(next.clone()) => after = Some(next),
@@ -252,14 +363,10 @@ impl Run<'_> {
         Ok(strangers)
     }
 
-    async fn release(&mut self, orphans: Vec<HeldThere>) -> Result<(), ReconcileError> {
+    /// Has the carrier let go what is none of ours, all of a page at once.
+    async fn release(&mut self, orphans: &[HeldThere]) -> Result<(), ReconcileError> {
         for orphan in orphans {
-            let HeldThere {
-                x,
-                subs_id,
-                revision,
-                ..
-            } = orphan;
+            let HeldThere { x, subs_id, .. } = *orphan;
             self.found.orphans += 1;
             tracing::warn!(
                 carrier = %self.name, binding = %subs_id, x = x.reveal(),
@@ -268,43 +375,61 @@ impl Run<'_> {
             if self.found.orphan_bindings.len() < TOLD_MAX {
                 self.found.orphan_bindings.push(Difference::new(subs_id, x));
             }
-            if self.found.dry_run {
-                continue;
-            }
-            let release = ReleaseOrphan {
-                carrier: self.name.clone(),
-                subs_id,
-                x,
-            };
-            let fence = match self.give(release).await {
-                Ok(fence) => fence.0,
-                // It is ours after all.
-                Err(SubmitError::Refused(_)) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let request = Request {
-                subs_id,
-                revision: revision.saturating_add(1),
-                fence,
-                x,
-                operation: Operation::Unbind,
-            };
-            let (done, answer) = oneshot::channel();
-            let told = self.inputs.send(Input::Tell(request, done)).await.is_ok();
-            let answer = timeout(RELEASED_WITHIN, answer).await;
-            if told && matches!(answer, Ok(Ok(Answer::Done))) {
-                self.found.released += 1;
+        }
+        let until = self.releases_until.min(Instant::now() + RELEASED_WITHIN);
+        if self.found.dry_run || Instant::now() >= until {
+            return Ok(());
+        }
+        let mut requests = Vec::with_capacity(orphans.len());
+        for some in orphans.chunks(GIVEN_AT_ONCE) {
+            for request in join_all(some.iter().map(|orphan| self.decide(orphan))).await {
+                requests.extend(request?);
             }
         }
+        let told = requests
+            .into_iter()
+            .map(|request| timeout_at(until, self.tell(request)));
+        let told = join_all(told).await;
+        let released = told.iter().filter(|told| matches!(told, Ok(true)));
+        self.found.released += released.count() as u64;
         Ok(())
     }
 
-    /// What is confirmed here, and not held there by the same request. Only what has not changed since the beginning can
-    /// be judged.
+    /// The request by which the carrier lets it go; none if it is ours after all, or the carrier is none any more.
+    async fn decide(&self, orphan: &HeldThere) -> Result<Option<Request>, SubmitError> {
+        let (subs_id, x) = (orphan.subs_id, orphan.x);
+        let carrier = self.name.clone();
+        let release = ReleaseOrphan {
+            carrier,
+            subs_id,
+            x,
+        };
+        match self.give(release).await {
+            Ok(fence) => Ok(Some(Request {
+                subs_id,
+                revision: orphan.revision.saturating_add(1),
+                fence: fence.0,
+                x,
+                operation: Operation::Unbind,
+            })),
+            Err(SubmitError::Refused(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the carrier has done it.
+    async fn tell(&self, request: Request) -> bool {
+        let (done, answer) = oneshot::channel();
+        let told = self.inputs.send(Input::Tell(request, done)).await;
+        told.is_ok() && matches!(answer.await, Ok(Answer::Done))
+    }
+
+    /// What is confirmed here, and not held there by the same request. Only what was confirmed at the beginning and has
+    /// not changed since can be judged.
     async fn compare_ours(&mut self, fence: u64) -> Result<(), ReconcileError> {
         let mut below = SubsId(fence);
         loop {
-            let (name, held) = (self.name, &self.held);
+            let (name, held, pending) = (self.name, &self.held, &self.pending);
             let mut ours = 0;
             let look = |state: &State, _: Timestamp| {
                 let mut missing: Vec<(SubsId, u64, PhoneNumber)> = Vec::new();
@@ -316,12 +441,13 @@ impl Run<'_> {
                         known.carrier == *name
                             && known.phase == Phase::Confirmed
                             && known.fence < fence
+                            && !pending.contains(&binding.subs_id)
                     }) else {
                         continue;
                     };
                     ours += 1;
                     let by = provision.held.unwrap_or(provision.fence);
-                    if !held.contains(&(binding.subs_id, by)) {
+                    if !held.contains(&(binding.subs_id, binding.x, by)) {
                         missing.push((binding.subs_id, provision.fence, binding.x));
                     }
                 }

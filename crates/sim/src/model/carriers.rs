@@ -267,7 +267,7 @@ impl Model {
         }
         if self
             .bindings_of(&asked.carrier)
-            .any(|binding| binding.subs_id == asked.subs_id)
+            .any(|binding| (binding.subs_id, binding.x) == (asked.subs_id, asked.x))
         {
             return Err(AdminRefusal::InUse { what: "" }.into());
         }

@@ -185,6 +185,47 @@ fn after_a_restore_a_carrier_is_asked_for_nothing_new_until_it_is_compared() {
     assert_eq!((reconciled("new"), reconciled(CARRIER)), (Some(0), Some(3)));
 }
 
+/// Whatever was declared and taken away before: binds in the pools of a carrier need one comparison in the epoch, and
+/// none where data were never restored.
+#[test]
+fn a_carrier_declared_after_a_restore_is_compared_before_it_is_asked() {
+    for (epochs, is_known_before, is_noted, is_asked) in [
+        (0, false, false, true),
+        (0, true, false, true),
+        (0, false, true, true),
+        (1, false, false, false),
+        (1, true, false, false),
+        (1, false, true, true),
+        (1, true, true, true),
+        (3, false, false, false),
+        (3, true, false, false),
+        (3, false, true, true),
+        (3, true, true, true),
+    ] {
+        let mut world = world();
+        let declare = || SetCarrier(Box::new(told_carrier("late")));
+        if is_known_before {
+            world.operate(declare());
+        }
+        for _ in 0..epochs {
+            world.operate(BeginEpoch);
+        }
+        world.operate(declare());
+        let epoch = world.state.epoch();
+        if is_noted {
+            let carrier = CarrierName::new("late");
+            world.operate(NoteReconciled { carrier, epoch });
+        }
+        let known = world.state.carrier(&CarrierName::new("late"));
+        let known = known.expect("declared");
+        assert_eq!(
+            known.reconciled_epoch >= epoch,
+            is_asked,
+            "{epochs} {is_known_before} {is_noted}"
+        );
+    }
+}
+
 /// Fences and ids come from one sequence, in one command too.
 #[test]
 fn every_request_has_a_higher_fence_than_all_before() {
@@ -243,5 +284,11 @@ fn what_is_ours_is_no_orphan() {
         world.operate(SetCarrier(Box::new(told_carrier("another"))));
         assert!(world.ask(orphan("another", binding.subs_id)).is_ok());
         assert!(world.ask(orphan(CARRIER, SubsId(1))).is_ok());
+        // By its id alone it is not ours: on that X nothing is bound.
+        let elsewhere = maskline_domain::ops::ReleaseOrphan {
+            x: number("17000000099"),
+            ..orphan(CARRIER, binding.subs_id)
+        };
+        assert!(world.ask(elsewhere).is_ok(), "{stage:?}");
     });
 }
