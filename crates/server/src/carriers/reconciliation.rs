@@ -41,8 +41,10 @@ const TOLD_MAX: usize = 100;
 /// left then is left to the next reconciliation.
 const RELEASED_WITHIN: Duration = Duration::from_secs(20);
 const ALL_RELEASED_WITHIN: Duration = Duration::from_secs(600);
-/// A carrier may tell of twice as many bindings as it must know of, and so many more; an empty page counts as one.
+/// A carrier may tell of twice as many bindings as it must know of, and so many more.
 const ROWS_MORE_MAX: u64 = 20_000;
+/// As how many bindings an empty page counts.
+const EMPTY_PAGE_ROWS: u64 = 20;
 
 /// What a reconciliation found, and did about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -301,7 +303,10 @@ impl Run<'_> {
         loop {
             let page = self.page(after.as_deref()).await?;
             self.found.theirs += page.held.len() as u64;
-            rows += page.held.len().max(1) as u64;
+            rows += match page.held.len() {
+                0 => EMPTY_PAGE_ROWS,
+                count => count as u64,
+            };
             if rows > self.rows_max {
                 return Err(ReconcileError::TooMany(self.rows_max));
             }
