@@ -59,7 +59,7 @@ pub enum Row {
     /// A trunk as the second form of trunks could hold it.
     Link(Box<LinkTrunk>),
     /// Any other pool.
-    RingingPool(Box<Pool>),
+    RingingPool(Box<RingingPool>),
     /// Any other trunk.
     TrunkDocument(TrunkDocument),
     /// Any other account.
@@ -130,6 +130,23 @@ impl From<PlainPool> for Pool {
     }
 }
 
+/// The second form of a pool: its values stand one behind the other, so a pool of today, which has more, would not be
+/// read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RingingPool {
+    plain: PlainPool,
+    ring_tones: RingTones,
+}
+
+impl From<RingingPool> for Pool {
+    fn from(ringing: RingingPool) -> Self {
+        Pool {
+            ring_tones: ringing.ring_tones,
+            ..ringing.plain.into()
+        }
+    }
+}
+
 /// A binding without its owner, whom the pool of its X tells.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct PlainBinding {
@@ -179,7 +196,7 @@ impl From<Row> for Newest {
             Row::User(user) => Newest::User(user),
             Row::Key(key) => Newest::Key(key),
             Row::Pool(pool) => Newest::Pool(Box::new(pool.into())),
-            Row::RingingPool(pool) => Newest::Pool(pool),
+            Row::RingingPool(pool) => Newest::Pool(Box::new((*pool).into())),
             Row::Trunk(trunk) => Newest::Trunk(Box::new(trunk.into())),
             Row::Link(trunk) => Newest::Trunk(Box::new((*trunk).into())),
             Row::TrunkDocument(document) => Newest::Trunk(document.0),
