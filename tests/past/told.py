@@ -24,9 +24,24 @@ def told_of(service):
     return told
 
 
+# What older programs did not know of, as it is told of what they made.
+NEW = {"provision": None, "carrier_answer": None, "carrier": None, "presents": [], "routes": []}
+
+
+def _without_new(told):
+    if isinstance(told, list):
+        return [_without_new(one) for one in told]
+    if not isinstance(told, dict):
+        return told
+    known = {name: value for name, value in told.items() if name not in NEW or value != NEW[name]}
+    return {name: _without_new(value) for name, value in known.items()}
+
+
 def comparable(told):
-    """Without what older programs did not say: an order of numbers and of bindings in force, where a list goes on.
+    """Without what older programs did not say: members that are new, an order of numbers and of bindings in force, where
+    a list goes on.
     And without what passes: the year for which a number rests."""
+    told = _without_new(told)
     told["numbers"]["items"].sort(key=lambda number: number["x"])
     for bindings in (told["bindings"]["items"], told["every binding"]):
         bindings.sort(key=lambda binding: binding["subs_id"])
