@@ -36,9 +36,7 @@ def service(tmp_path):
 def declare(service, carrier, same_out_order_returns=None, **settings):
     """Makes the carrier known, and a pool of its numbers."""
     operator = Operator(service)
-    told = {"name": CARRIER, "kind": "http", "url": carrier.url, "secret": carrier.secret, **settings}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in told.items()]
-    operator.apply("\n".join(["[[carrier]]", *lines, ""]))
+    operator.carrier(CARRIER, carrier, **settings)
     return operator.world(
         numbers={CITY: 3}, carrier=CARRIER, same_out_order_returns=same_out_order_returns
     )

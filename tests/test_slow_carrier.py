@@ -43,9 +43,7 @@ def service(tmp_path):
 
 def declare(service, carrier, **settings):
     operator = Operator(service)
-    told = {"name": CARRIER, "kind": "http", "url": carrier.url, "secret": carrier.secret, **settings}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in told.items()]
-    operator.apply("\n".join(["[[carrier]]", *lines, ""]))
+    operator.carrier(CARRIER, carrier, **settings)
     return operator.world(numbers={"北京": NUMBERS}, carrier=CARRIER)
 
 

@@ -22,7 +22,7 @@ SHORT_S = (62, 75)
 LEFT_ALONE_S = 20
 LONG_S = 86_400
 # How long a customer waits who hears that the carrier is not well.
-CALM_S = (0.1, 0.6)
+PAUSE_S = (0.1, 0.6)
 UNAVAILABLE = "isp.VENDOR_UNAVAILABLE"
 CARRIER_CODES = {"isv.VENDOR_BIND_FAILED", "isp.UNKNOWN_ERR_CODE", UNAVAILABLE}
 BIND_CODES = CARRIER_CODES | {"isv.BIND_CONFLICT", "isv.NO_USED_BY_OTHERS", "isv.NO_AVAILABLE_NUMBER"}
@@ -144,9 +144,9 @@ class Customer:
         answer = self.link.send(request)
         return answer["Code"], answer, (sent_ns, time.monotonic_ns())
 
-    def calm(self, code):
+    def pause(self, code):
         if code == UNAVAILABLE:
-            self.all.over.wait(self.rng.uniform(*CALM_S))
+            self.all.over.wait(self.rng.uniform(*PAUSE_S))
 
     def bind(self, pool):
         a, token, expiry = self.party(), uuid.uuid4().hex, self.expiry()
@@ -173,7 +173,7 @@ class Customer:
             self.ledger.bind_failed(token, code)
         if code == "OK" or code in CARRIER_CODES:
             self.ledger.answered("bind", code)
-        self.calm(code)
+        self.pause(code)
 
     def change(self, binding):
         pool = next(one for one in self.all.pools if one.key == binding.terms["pool"])
@@ -204,7 +204,7 @@ class Customer:
             self.ledger.change_failed(binding)
         if code == "OK" or code in CARRIER_CODES:
             self.ledger.answered(kind, code)
-        self.calm(code)
+        self.pause(code)
 
     def end(self, binding):
         pool = next(one for one in self.all.pools if one.key == binding.terms["pool"])

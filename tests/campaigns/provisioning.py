@@ -39,14 +39,14 @@ CARRIER = "simulated"
 SNAPSHOT_EVERY = "200"
 AXN_NUMBERS, AXB_NUMBERS = 1_200, 60
 # How a carrier can be, and for how long at most: none of it is to eat up the time of the others.
-CALM = {}
+NO_FAULTS = {}
 ROUGH = {
     "refuse": 0.05, "delay": 0.03, "delay_s": 1, "late": 0.03, "late_s": 1, "twice": 0.05, "nonsense": 0.02,
     "error": 0.03, "close": 0.03,
 }  # fmt: skip
 # (how often, how, for how many seconds at most).
-WEATHER = [
-    (6, CALM, 3.0),
+FAULT_PROFILES = [
+    (6, NO_FAULTS, 3.0),
     (6, ROUGH, 4.0),
     (1, {"delay": 0.1, "delay_s": 6}, 3.0),
     (1, {"late": 0.1, "late_s": 6}, 3.0),
@@ -58,8 +58,8 @@ WEATHER = [
     (1, {"outage": True}, 1.0),
     (1, {"die": 0.02, "delay": 0.05, "delay_s": 2}, 2.0),
 ]
-# How much is asked for before the weather changes.
-OPERATIONS_OF_WEATHER = 400
+# How much is asked for before other faults come.
+OPERATIONS_OF_FAULTS = 400
 LESS = [{}, {}, {"lose_last": 3}, {"lose_last": 50}, {"lose_share": 0.05}]
 RECONCILED_OFTEN = 0.4
 SETTLED_S = 240
@@ -98,7 +98,6 @@ class Campaign:
         self.deaths = 0
         # Reconciliations that were begun in the middle of it all.
         self.reconciling = []
-        self.weather = iter(())
 
     def run(self):
         began = time.monotonic()
@@ -169,7 +168,7 @@ class Campaign:
         kills = [(round(step * (place + 1)), place % 2 == 0) for place in range(2 * options.kills)]
         reported = 0
         while self.ledger.operations < options.operations and not self.ledger.findings.counts["surprise"]:
-            self.change_weather()
+            self.change_faults()
             if kills and self.ledger.operations >= kills[0][0]:
                 _, is_ours = kills.pop(0)
                 if is_ours:
@@ -184,10 +183,10 @@ class Campaign:
         customers.join()
         self.never_bound_again = {one.subs_id for one in self.ledger.acknowledged}
 
-    def change_weather(self):
-        [(_, faults, seconds)] = self.rng.choices(WEATHER, [often for often, _, _ in WEATHER])
+    def change_faults(self):
+        [(_, faults, seconds)] = self.rng.choices(FAULT_PROFILES, [often for often, _, _ in FAULT_PROFILES])
         self.carrier.set(**faults)
-        goal = self.ledger.operations + min(OPERATIONS_OF_WEATHER, max(20, self.options.operations // 30))
+        goal = self.ledger.operations + min(OPERATIONS_OF_FAULTS, max(20, self.options.operations // 30))
         until = time.monotonic() + self.rng.uniform(0.3, 1) * seconds
         while time.monotonic() < until and not self.ledger.await_operations(goal, LOOK_S):
             if not self.carrier.alive:

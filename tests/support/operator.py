@@ -45,6 +45,11 @@ class Operator:
     def pool(self, key, account, **changes):
         self.apply(_table("pool", key=key, account=account, **changes))
 
+    def carrier(self, name, simulated, **changes):
+        """A carrier that is told of bindings; `simulated` has its url and secret."""
+        told = {"kind": "http", "url": simulated.url, "secret": simulated.secret, **changes}
+        self.apply(_table("carrier", name=name, **told))
+
     def numbers(self, pool, city, numbers):
         self.apply(_table("numbers", pool=pool, city=city, list=numbers))
 

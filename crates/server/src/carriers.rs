@@ -218,10 +218,10 @@ impl Carriers {
             return Ok(());
         };
         let (done, answer) = oneshot::channel();
-        let asked = match self.task_of(&provision.carrier).await {
+        let is_asked = match self.task_of(&provision.carrier).await {
             Some((inputs, deadline)) => {
                 let ask = Ask {
-                    request: request.clone(),
+                    request,
                     deadline: self.shared.moment(arrived + deadline),
                     done,
                 };
@@ -229,17 +229,13 @@ impl Carriers {
             }
             None => false,
         };
-        if asked && let Ok(settled) = answer.await {
-            return settled;
-        }
-        // The carrier's task did not take it, or ends. What is reserved is given up by a look of its, or by the next
-        // start.
-        match asked {
-            true => Err(SubmitError::Closed.into()),
-            false => {
-                self.wake(&provision.carrier);
-                Err(Refusal::CarrierUnavailable.into())
-            }
+        // What is reserved and not asked for is given up by a look of the carrier's task; what its task leaves open when
+        // it ends, by the next start.
+        match is_asked {
+            true => answer
+                .await
+                .unwrap_or_else(|_| Err(SubmitError::Closed.into())),
+            false => Err(Refusal::CarrierUnavailable.into()),
         }
     }
 

@@ -101,7 +101,7 @@ pub struct Tally {
     /// Backups that were restored.
     pub restored: u64,
     /// Times at which nothing was left to be done about carriers, and all was compared.
-    pub calms: u64,
+    pub quiescences: u64,
 }
 
 impl Tally {
@@ -113,7 +113,7 @@ impl Tally {
             ("reconciliations", self.reconciled),
             ("losses of carriers", self.carrier_losses),
             ("restores", self.restored),
-            ("calms", self.calms),
+            ("quiescences", self.quiescences),
         ];
         let has_carriers = of_carriers.iter().any(|&(_, count)| count > 0);
         let of_carriers = of_carriers.into_iter().filter(|_| has_carriers);
@@ -170,7 +170,7 @@ impl Tally {
             reconciled,
             carrier_losses,
             restored,
-            calms,
+            quiescences,
         } = self;
         *steps += other.steps;
         *commands += other.commands;
@@ -197,7 +197,7 @@ impl Tally {
         *reconciled += other.reconciled;
         *carrier_losses += other.carrier_losses;
         *restored += other.restored;
-        *calms += other.calms;
+        *quiescences += other.quiescences;
     }
 }
 

@@ -310,16 +310,14 @@ impl Run<'_> {
             if rows > self.rows_max {
                 return Err(ReconcileError::TooMany(self.rows_max));
             }
-            let strangers = self.strangers(&page.held).await?;
-            let is_stranger: HashSet<(SubsId, PhoneNumber)> = strangers
-                .iter()
-                .map(|held| (held.subs_id, held.x))
-                .collect();
+            let unknown = self.unknown(&page.held).await?;
+            let is_unknown: HashSet<(SubsId, PhoneNumber)> =
+                unknown.iter().map(|held| (held.subs_id, held.x)).collect();
             let ours = page.held.iter();
-            let ours = ours.filter(|held| !is_stranger.contains(&(held.subs_id, held.x)));
+            let ours = ours.filter(|held| !is_unknown.contains(&(held.subs_id, held.x)));
             self.held
                 .extend(ours.map(|held| (held.subs_id, held.x, held.fence)));
-            if !strangers.is_empty() {
+            if !unknown.is_empty() {
                 // They may have ended while the page was on its way: what is still there is looked up once more. What
                 // is not ours now and still told was never ours, or is held although it was let go: ids never come
                 // back, and nothing is asked before it stands in the state.
@@ -327,11 +325,11 @@ impl Run<'_> {
                 let again = again.held.into_iter();
                 let is_there: HashSet<(SubsId, PhoneNumber)> =
                     again.map(|held| (held.subs_id, held.x)).collect();
-                let left = strangers.iter().copied();
+                let left = unknown.iter().copied();
                 let left: Vec<HeldThere> = left
                     .filter(|held| is_there.contains(&(held.subs_id, held.x)))
                     .collect();
-                let orphans = self.strangers(&left).await?;
+                let orphans = self.unknown(&left).await?;
                 self.release(&orphans).await?;
             }
             match page.next {
@@ -346,14 +344,14 @@ impl Run<'_> {
     }
 
     /// Those of what the carrier holds that are none of ours.
-    async fn strangers(&self, held: &[HeldThere]) -> Result<Vec<HeldThere>, ReadError> {
-        let mut strangers = Vec::new();
+    async fn unknown(&self, held: &[HeldThere]) -> Result<Vec<HeldThere>, ReadError> {
+        let mut unknown = Vec::new();
         let mut left = held.chunks(COMPARED_AT_ONCE);
         let step = |state: &State, _: Timestamp| {
             let Some(some) = left.next() else {
                 return ControlFlow::Break(());
             };
-            strangers.extend(some.iter().copied().filter(|held| {
+            unknown.extend(some.iter().copied().filter(|held| {
                 let ours = state.binding(held.subs_id);
                 let is_ours = |binding: &Binding| {
                     let provision = binding.provision.as_deref();
@@ -365,7 +363,7 @@ impl Run<'_> {
             ControlFlow::Continue(())
         };
         self.ledger.read_in_steps(Touch::Scan, step).await?;
-        Ok(strangers)
+        Ok(unknown)
     }
 
     /// Has the carrier let go what is none of ours, all of a page at once.

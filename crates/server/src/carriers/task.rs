@@ -311,6 +311,8 @@ impl Task {
         self.is_fresh |= looked.is_fresh;
         self.owed = looked.owed_len;
         self.give_up_strays(&looked.asked);
+        // A release that made room for others is not told any more, and nobody waits for it.
+        self.told.retain(|_, done| !done.is_closed());
         let (now, unsettled) = (self.now(), &self.unsettled);
         let provisioner = &mut self.provisioner;
         self.rounds.tell(looked.owed, OWED_AT_ONCE, |request| {

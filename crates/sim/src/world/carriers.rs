@@ -5,8 +5,8 @@
 //! hear of it when that is durable. The network and the carriers outlive our process.
 
 mod book;
-mod calm;
 mod comparing;
+mod quiescence;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

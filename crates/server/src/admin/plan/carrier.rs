@@ -3,7 +3,7 @@
 use maskline_domain::ops::SetCarrier;
 use maskline_domain::{Carrier, CarrierName};
 
-use super::change::{difference, text_of};
+use super::change::difference;
 use super::{Change, PlanError, Planner, refused};
 use crate::admin::document::WantedCarrier;
 use crate::admin::view;
@@ -38,12 +38,7 @@ fn carrier_change(what: String, before: Option<&Carrier>, after: &Carrier) -> Ch
     let mut change = difference(what, before.map(shown).as_ref(), &shown(after));
     let Some(before) = before else {
         let usual = shown(&Carrier::new(after.name.clone()));
-        let is_usual = |name: &str, value: &str| {
-            name != "name" && usual.get(name).map(text_of).as_deref() == Some(value)
-        };
-        change
-            .fields
-            .retain(|(name, _, value)| !is_usual(name, value));
+        change.leave_out_usual(&usual);
         return change;
     };
     let is_another = [

@@ -14,6 +14,17 @@ pub struct Change {
     pub fields: Vec<(String, String, String)>,
 }
 
+impl Change {
+    /// Leaves out what is as in every other one, but for its name. `usual` is such a one as it is shown.
+    pub(super) fn leave_out_usual(&mut self, usual: &Value) {
+        let is_usual = |name: &str, value: &str| {
+            name != "name" && usual.get(name).map(text_of).as_deref() == Some(value)
+        };
+        self.fields
+            .retain(|(name, _, value)| !is_usual(name, value));
+    }
+}
+
 /// What happens to a thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,7 +4,7 @@ use maskline_domain::ops::SetTrunk;
 use maskline_domain::trunk::Credentials;
 use maskline_domain::{Trunk, TrunkName};
 
-use super::change::{difference, text_of};
+use super::change::difference;
 use super::codec_warnings::check_codecs;
 use super::{Change, PlanError, Planner, refused};
 use crate::admin::document::WantedTrunk;
@@ -31,12 +31,7 @@ fn trunk_change(what: String, before: Option<&Trunk>, after: &Trunk) -> Change {
     let mut change = difference(what, before.map(view::trunk).as_ref(), &shown);
     if before.is_none() {
         let usual = view::trunk(&Trunk::new(after.name.clone(), ""));
-        let is_usual = |name: &str, value: &str| {
-            name != "name" && usual.get(name).map(text_of).as_deref() == Some(value)
-        };
-        change
-            .fields
-            .retain(|(name, _, value)| !is_usual(name, value));
+        change.leave_out_usual(&usual);
     }
     let secret = |credentials: &Option<Credentials>| {
         credentials

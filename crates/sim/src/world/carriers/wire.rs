@@ -166,16 +166,16 @@ impl Side {
             true => SLOW_MS,
             false => 0,
         };
-        let is_calm = self.is_calm(now);
+        let is_faultless = self.is_faultless(now);
         let arrives_ms = match chance.below(40) {
-            _ if is_calm => 5,
+            _ if is_faultless => 5,
             0 => return,
             1 | 2 => chance.between(1_500, 6_000),
             3 => chance.between(6_000, 120_000),
             _ => chance.between(1, 60),
         };
         let arrives_at = now + arrives_ms + slow_ms;
-        if !is_calm && chance.one_in(15) {
+        if !is_faultless && chance.one_in(15) {
             // Somebody on the way hears nothing, and sends it once more.
             let unheard = What::Request(request.clone(), None);
             self.post(arrives_at, now, unheard);
@@ -187,7 +187,7 @@ impl Side {
     }
 
     /// Nothing goes wrong any more, as far as it is up to chance.
-    fn is_calm(&self, now: i64) -> bool {
+    fn is_faultless(&self, now: i64) -> bool {
         self.down_until < 0 && self.slow_until <= now
     }
 
@@ -212,7 +212,7 @@ impl Side {
                 }
                 let (page, next) = self.book.page(after, PAGE);
                 let takes_ms = match chance.below(20) {
-                    _ if self.is_calm(now) => 5,
+                    _ if self.is_faultless(now) => 5,
                     0 => TIMEOUT_MS + 1,
                     _ => chance.between(1, 400),
                 };
@@ -236,7 +236,7 @@ impl Side {
             return;
         }
         let manner = match chance.weighed(&[170, 12, 4, 3, 3, 3, 3]) {
-            _ if self.is_calm(now) => Manner::Well,
+            _ if self.is_faultless(now) => Manner::Well,
             0 => Manner::Well,
             1 => Manner::Refuses,
             2 => Manner::Nonsense(true),
@@ -268,13 +268,13 @@ impl Side {
             return;
         };
         let takes_ms = match chance.below(30) {
-            _ if self.is_calm(now) => 5,
+            _ if self.is_faultless(now) => 5,
             0 => return,
             1 => chance.between(1_500, 9_000),
             _ => chance.between(1, 80),
         };
         self.post(now + takes_ms, now, What::Answer(one, answer));
-        if !self.is_calm(now) && chance.one_in(15) {
+        if !self.is_faultless(now) && chance.one_in(15) {
             // It answers twice.
             let again_ms = takes_ms + chance.between(1, 3_000);
             self.post(now + again_ms, now, What::Answer(one, answer));
@@ -286,7 +286,7 @@ impl Side {
         self.next_try += 1;
         let number = self.next_try;
         self.post(now + TIMEOUT_MS, now, What::QueryTimeOut(number));
-        if self.is_calm(now) || !chance.one_in(25) {
+        if self.is_faultless(now) || !chance.one_in(25) {
             let ms = chance.between(1, 300);
             self.post(now + ms, now, What::Query(number, after));
         }

@@ -14,7 +14,7 @@ use crate::world::World;
 use crate::world::names::POOLS;
 use crate::world::outage::AppendOutcome;
 
-/// How many rounds a calm may take until nothing is left to be done.
+/// How many rounds quiescence may take until nothing is left to be done.
 const ROUNDS_MAX: u32 = 20_000;
 
 impl World {
@@ -29,7 +29,7 @@ impl World {
         let at = chance.below(CARRIERS.len() as u64) as usize;
         let side = &mut carriers.sides[at];
         let mut is_restored = false;
-        let mut is_calm = false;
+        let mut is_faultless = false;
         let mut is_backed_up = false;
         let mut is_compared = side.lost_at.is_some() && chance.one_in(60);
         match chance.below(8_000) {
@@ -54,7 +54,7 @@ impl World {
                 self.tally.carrier_losses += 1;
             }
             64..=103 => is_compared = true,
-            104..=106 => is_calm = true,
+            104..=106 => is_faultless = true,
             107..=118 => is_backed_up = true,
             119..=120 => is_restored = true,
             121..=130 => return self.operate_on_carriers(),
@@ -78,8 +78,8 @@ impl World {
         if is_restored {
             return self.restore();
         }
-        if is_calm {
-            return self.calm();
+        if is_faultless {
+            return self.quiesce();
         }
         Ok(())
     }
@@ -224,13 +224,13 @@ impl World {
     }
 
     /// Nothing goes wrong for a while: then carriers are compared, and nothing is left to be done.
-    fn calm(&mut self) -> Held {
+    fn quiesce(&mut self) -> Held {
         if self.machine.is_none() || self.carriers.as_ref().is_none_or(|c| c.is_starting()) {
             return Ok(());
         }
-        self.note(|| "calm".to_owned());
-        self.tally.calms += 1;
-        self.set_calm(true);
+        self.note(|| "quiescence".to_owned());
+        self.tally.quiescences += 1;
+        self.set_faultless(true);
         self.come_to_rest()?;
         for at in 0..CARRIERS.len() {
             if let Some(carriers) = &mut self.carriers {
@@ -245,16 +245,16 @@ impl World {
         if empties {
             self.unbind_all()?;
         }
-        self.set_calm(false);
+        self.set_faultless(false);
         Ok(())
     }
 
-    fn set_calm(&mut self, is_calm: bool) {
+    fn set_faultless(&mut self, is_faultless: bool) {
         self.disk.full = false;
         if let Some(carriers) = &mut self.carriers {
             for side in &mut carriers.sides {
-                side.down_until = if is_calm { i64::MIN } else { 0 };
-                side.slow_until = if is_calm { i64::MIN } else { 0 };
+                side.down_until = if is_faultless { i64::MIN } else { 0 };
+                side.slow_until = if is_faultless { i64::MIN } else { 0 };
             }
         }
     }
@@ -281,7 +281,7 @@ impl World {
                 self.pass(next.unwrap_or(1_000).clamp(1, 2_000));
             }
             if self.machine.is_none() {
-                return broken(Law::CarrierHolds, "the process ends in a calm");
+                return broken(Law::CarrierHolds, "the process ends in quiescence");
             }
         }
         let left = self.carriers.as_ref().map(|carriers| {
