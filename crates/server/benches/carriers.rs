@@ -3,13 +3,14 @@
 //! others. One refuses connections, one takes them and never answers, one answers after 4 seconds.
 //!
 //! `cargo bench -p maskline-server --bench carriers`. The release binary must have been built; `MASKLINE_BIN` names
-//! another one. `MASKLINE_BENCH_ROUNDS` and `MASKLINE_BENCH_SECONDS` (of each measurement) change how long it takes,
+//! another one. `MASKLINE_BENCH_ROUNDS`, `MASKLINE_BENCH_SECONDS` (of each measurement) and `MASKLINE_BENCH_WARM_SECONDS`
+//! (how long the load beside is there before something is measured) change how long it takes,
 //! `MASKLINE_BENCH_CUSTOMERS` how many bind in the pools of the three, `MASKLINE_BENCH_BREAKER_FAILURES` after how
 //! many failures those are left alone: the most, 1,000, keeps customers waiting for most of the time.
 //!
 //! A customer waits for its answer, rests for 50 ms and asks again. Their requests take processor time whatever
 //! they meet, so as many a second are also sent to a pool whose numbers are all bound. The load and the carriers run
-//! on the same machine. Rounds alternate, and the medians of their ratios count.
+//! on the same machine. Rounds alternate, and so does which pool is measured first; the medians of their ratios count.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -33,8 +34,8 @@ const CONNECTIONS: usize = 16;
 const REST: Duration = Duration::from_millis(50);
 /// How long the slow carrier takes.
 const SLOW: Duration = Duration::from_secs(4);
-/// How long the load beside is there before something is measured, and how long all rests afterwards.
-const WARM: Duration = Duration::from_secs(1);
+/// How long all rests after a measurement.
+const RESTS: Duration = Duration::from_secs(1);
 /// Numbers of each pool.
 const NUMBERS: usize = 200_000;
 /// A port where nobody listens.
@@ -75,15 +76,21 @@ fn main() -> Outcome<()> {
     let rounds = setting("MASKLINE_BENCH_ROUNDS", 8);
     let lasts = Duration::from_secs(setting("MASKLINE_BENCH_SECONDS", 3) as u64);
     let customers = setting("MASKLINE_BENCH_CUSTOMERS", 64);
+    let warm = Duration::from_secs(setting("MASKLINE_BENCH_WARM_SECONDS", 5) as u64);
     let failures = setting("MASKLINE_BENCH_BREAKER_FAILURES", 5);
     let server = Server::start(failures)?;
     println!(
-        "{BINDS_PER_S} binds and unbinds a second, then {CONNECTIONS} connections without a pause, {lasts:?} each; \
-         {customers} customers beside; carriers are left alone after {failures} failures; ms"
+        "{BINDS_PER_S} binds and unbinds a second, then {CONNECTIONS} connections without a pause, {lasts:?} each, after \
+         {warm:?}; {customers} customers beside; carriers are left alone after {failures} failures; ms"
     );
     // Caches and the pools in trouble are warmed.
-    measure(&server, Beside::Nothing, lasts, customers)?;
-    let (_, mut told) = measure(&server, Beside::Carriers, lasts, customers)?;
+    let mut schedule = Schedule {
+        warm,
+        lasts,
+        pools: [("none", PLAIN), ("well", WELL)],
+    };
+    measure(&server, Beside::Nothing, &schedule, customers)?;
+    let (_, mut told) = measure(&server, Beside::Carriers, &schedule, customers)?;
     let (mut nothing, mut carriers, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         let rate = Beside::Refused(told.requests_per_s);
@@ -91,8 +98,12 @@ fn main() -> Outcome<()> {
         if round % 2 == 0 {
             order.reverse();
         }
+        // Each order of the pools with each of what is beside.
+        if round % 2 == 1 {
+            schedule.pools.reverse();
+        }
         for beside in order {
-            let (row, asked) = measure(&server, beside, lasts, customers)?;
+            let (row, asked) = measure(&server, beside, &schedule, customers)?;
             println!(
                 "{round} {:<9} {} | {:.0} requests/s: {:?}",
                 beside.name(),
@@ -172,11 +183,21 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
+/// What is measured one after the other, and for how long.
+struct Schedule {
+    /// How long what is beside goes on before.
+    warm: Duration,
+    /// How long each measurement takes.
+    lasts: Duration,
+    /// The pools, each with a word for it.
+    pools: [(&'static str, &'static str); 2],
+}
+
 /// Both loads on both pools, one after the other, beside something.
 fn measure(
     server: &Server,
     beside: Beside,
-    lasts: Duration,
+    schedule: &Schedule,
     customers: usize,
 ) -> Outcome<(Row, Customers)> {
     let is_over = AtomicBool::new(false);
@@ -192,12 +213,12 @@ fn measure(
                 scope.spawn(move || customer(server, beside, (n, count), is_over))
             })
             .collect();
-        std::thread::sleep(WARM);
+        std::thread::sleep(schedule.warm);
         let mut row = Row::new();
         let mut measured = Ok(());
-        for (name, pool) in [("none", PLAIN), ("well", WELL)] {
+        for (name, pool) in schedule.pools {
             for (load, rate) in [("steady", Some(BINDS_PER_S)), ("closed", None)] {
-                match run(server, pool, rate, lasts) {
+                match run(server, pool, rate, schedule.lasts) {
                     Ok(times) => {
                         row.insert((name, load), times);
                     }
@@ -214,7 +235,7 @@ fn measure(
             }
         }
         measured?;
-        std::thread::sleep(WARM);
+        std::thread::sleep(RESTS);
         let requests: usize = codes.values().sum();
         let requests_per_s = requests as f64 / took.as_secs_f64();
         Ok((

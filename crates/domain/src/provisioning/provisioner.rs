@@ -115,7 +115,7 @@ enum AfterRest {
 /// The requests about one X that could be sent.
 #[derive(Debug, Default)]
 struct OfX {
-    /// One is under way, or rests and is waited for.
+    /// One is under way, whether or not somebody waits for it still, or rests and is waited for.
     is_busy: bool,
     /// By fence, and whether somebody waits for it.
     line: BTreeMap<u64, bool>,
@@ -140,8 +140,8 @@ pub struct Provisioner {
     ready: BTreeSet<(bool, u64, PhoneNumber)>,
     /// When to look at an item again.
     times: BTreeSet<(Timestamp, u64)>,
-    /// The fences of requests that are under way, also of those for which nobody waits any more.
-    under_way: BTreeSet<u64>,
+    /// The requests that are under way, also those for which nobody waits any more: fence and X.
+    under_way: BTreeMap<u64, PhoneNumber>,
     outputs: VecDeque<Output>,
 }
 
@@ -158,7 +158,7 @@ impl Provisioner {
             by_x: BTreeMap::new(),
             ready: BTreeSet::new(),
             times: BTreeSet::new(),
-            under_way: BTreeSet::new(),
+            under_way: BTreeMap::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -247,15 +247,15 @@ impl Provisioner {
 
     /// What came of a request that was sent.
     pub fn answered(&mut self, fence: u64, answer: Answer, now: Timestamp) {
-        if !self.under_way.remove(&fence) {
+        let Some(x) = self.under_way.remove(&fence) else {
             return;
-        }
+        };
         // One that is not here any more was given up by who waited for it.
         let is_awaited = (self.items.get(&fence)).is_none_or(|item| item.deadline.is_some());
         self.breaker.answered(fence, answer, is_awaited, now);
         if let Some(item) = self.items.get_mut(&fence) {
             item.is_unsure |= matches!(answer, Answer::Unavailable | Answer::Unclear);
-            let (x, subs_id) = (item.request.x, item.request.subs_id);
+            let subs_id = item.request.subs_id;
             let next = match item.deadline {
                 Some(deadline) => after_asked(item, answer, deadline, now),
                 None => after_owed(item, answer, now),
@@ -285,6 +285,8 @@ impl Provisioner {
             if frees {
                 self.free(x);
             }
+        } else {
+            self.free(x);
         }
         self.fail_fast();
         self.advance(now);
@@ -324,7 +326,7 @@ impl Provisioner {
     }
 
     fn is_known(&self, fence: u64) -> bool {
-        self.items.contains_key(&fence) || self.under_way.contains(&fence)
+        self.items.contains_key(&fence) || self.under_way.contains_key(&fence)
     }
 
     /// Whether a newer one about the same binding is known.
@@ -373,7 +375,7 @@ impl Provisioner {
                 of_x.is_busy = true;
             }
             self.list(x);
-            self.under_way.insert(fence);
+            self.under_way.insert(fence, x);
             self.breaker.sent(fence);
             self.outputs.push_back(Output::Send(request));
         }
@@ -434,22 +436,17 @@ impl Provisioner {
         waiting.into_iter().for_each(|fence| self.give_up(fence));
     }
 
-    /// Nobody waits for it any more.
+    /// Nobody waits for it any more. While it is under way no other goes about its X.
     fn give_up(&mut self, fence: u64) {
         let Some(item) = self.items.get(&fence) else {
             return;
         };
-        let x = item.request.x;
-        let is_under_way = item.place == Place::UnderWay;
-        let settlement = match item.is_unsure || is_under_way {
+        let settlement = match item.is_unsure || item.place == Place::UnderWay {
             true => Settlement::Unsure,
             // It never reached the carrier.
             false => Settlement::NotDone,
         };
         self.settle(fence, settlement, Answer::Unavailable);
-        if is_under_way {
-            self.free(x);
-        }
     }
 
     fn settle(&mut self, fence: u64, settlement: Settlement, answer: Answer) {
