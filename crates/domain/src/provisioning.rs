@@ -5,6 +5,7 @@ mod breaker;
 mod provisioner;
 mod request;
 mod rounds;
+mod settling;
 
 pub use self::breaker::{Breaker, BreakerState};
 pub use self::provisioner::{
@@ -12,3 +13,4 @@ pub use self::provisioner::{
 };
 pub use self::request::{Answer, HeldThere, Operation, Request, Terms};
 pub use self::rounds::Rounds;
+pub use self::settling::{NotDone, Settling, Told, Wait, Written};

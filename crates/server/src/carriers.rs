@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use maskline_domain::ops::AbandonAsked;
-use maskline_domain::provisioning::Request;
+use maskline_domain::provisioning::{NotDone, Request};
 use maskline_domain::{
     Actor, Binding, Carrier, CarrierName, Envelope, Refusal, SubsId, TypedCommand,
 };
@@ -105,6 +105,15 @@ pub enum Failed {
     /// What came of it cannot be written down.
     #[error(transparent)]
     NotSettled(#[from] SubmitError),
+}
+
+impl From<NotDone<SubmitError>> for Failed {
+    fn from(why: NotDone<SubmitError>) -> Self {
+        match why {
+            NotDone::Refused(refusal) => refusal.into(),
+            NotDone::NotSettled(error) => error.into(),
+        }
+    }
 }
 
 impl fmt::Debug for Carriers {

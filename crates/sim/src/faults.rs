@@ -98,6 +98,8 @@ pub enum Fault {
     LateAnswerConfirms,
     /// No answer counts as done.
     SilenceTakenForDone,
+    /// What a customer was told of as failed, since it could not be written down, is confirmed afterwards.
+    FailedIsConfirmed,
     /// A carrier is asked for what is not durable yet.
     AskedBeforeDurable,
     /// After a start nobody gives up what carriers were asked for.
@@ -108,7 +110,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 47] = [
+    pub const ALL: [Fault; 48] = [
         Fault::AnswerBeforeDurable,
         Fault::RefusalBeforeDurable,
         Fault::RefusalForgetsFlight,
@@ -153,6 +155,7 @@ impl Fault {
         Fault::RouteAfterReleasing,
         Fault::LateAnswerConfirms,
         Fault::SilenceTakenForDone,
+        Fault::FailedIsConfirmed,
         Fault::AskedBeforeDurable,
         Fault::StartForgetsAsked,
         Fault::OrphanReleasedAfterOneLook,
@@ -184,6 +187,7 @@ impl Fault {
                 | Fault::RouteAfterReleasing
                 | Fault::LateAnswerConfirms
                 | Fault::SilenceTakenForDone
+                | Fault::FailedIsConfirmed
                 | Fault::AskedBeforeDurable
                 | Fault::StartForgetsAsked
                 | Fault::OrphanReleasedAfterOneLook
@@ -215,6 +219,7 @@ impl Fault {
             | Fault::RouteAfterReleasing
             | Fault::LateAnswerConfirms
             | Fault::SilenceTakenForDone
+            | Fault::FailedIsConfirmed
             | Fault::AskedBeforeDurable
             | Fault::StartForgetsAsked
             | Fault::OrphanReleasedAfterOneLook => false,

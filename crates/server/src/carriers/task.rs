@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use maskline_domain::ops::Settlement;
 use maskline_domain::provisioning::{
-    Answer, BreakerState, Output, Provisioner, Request, Rounds, Settings, Settled,
+    Answer, BreakerState, Output, Provisioner, Request, Rounds, Settings, Settled, Settling, Wait,
+    Written,
 };
 use maskline_domain::{Carrier, CarrierName, Refusal, SubsId, Timestamp};
 use maskline_journal::pipeline::{SubmitError, Touch};
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Tick, sleep_until};
 
 use super::answers::LastAnswer;
-use super::settling::{self, Written};
+use super::settling;
 use super::{Carriers, Failed, Health};
 use crate::carrier_client::CarrierClient;
 use crate::clocks;
@@ -29,8 +30,6 @@ const OWED_AT_ONCE: usize = 256;
 const ASKED_AT_ONCE: usize = 256;
 /// How long after its deadline something that was reserved is given up for which nobody asked.
 const STRAYS_AFTER: Duration = Duration::from_secs(10);
-/// After how long a settlement is written again that could not be.
-const WRITTEN_AGAIN: Duration = Duration::from_millis(500);
 /// How many inputs it takes before it looks at its outputs.
 const INPUTS_AT_ONCE: usize = 64;
 
@@ -65,7 +64,10 @@ enum Happened {
     /// A carrier answered, or did not.
     Answered { fence: u64, answer: Answer },
     /// A settlement was written down, or was not.
-    Written { fence: u64, written: Written },
+    Written {
+        fence: u64,
+        written: Written<SubmitError>,
+    },
     /// What is owed was looked at; nothing where the state could not be read.
     Looked(Option<Looked>),
 }
@@ -81,15 +83,6 @@ struct Looked {
     is_fresh: bool,
 }
 
-/// A settlement that is not written down yet. There is one for each request.
-struct Unsettled {
-    settled: Settled,
-    /// When to try again; none while it is being written.
-    retry_at: Option<Tick>,
-    /// Whether whoever waited was told that it failed.
-    was_told: bool,
-}
-
 pub(super) struct Task {
     carriers: Carriers,
     name: CarrierName,
@@ -98,12 +91,8 @@ pub(super) struct Task {
     inputs: mpsc::Receiver<Input>,
     happenings: mpsc::UnboundedSender<Happened>,
     happenings_in: mpsc::UnboundedReceiver<Happened>,
-    /// Who waits for a request, by its fence: several where one order is bound twice.
-    waiting: BTreeMap<u64, Vec<oneshot::Sender<Result<(), Failed>>>>,
-    unsettled: BTreeMap<u64, Unsettled>,
+    settling: Settling<oneshot::Sender<Result<(), Failed>>>,
     told: BTreeMap<u64, oneshot::Sender<Answer>>,
-    /// Requests that the state has as asked, and of which nothing is known here: since when.
-    strays: BTreeMap<u64, Tick>,
     deadline: Duration,
     is_looking: bool,
     status: watch::Sender<Status>,
@@ -140,10 +129,8 @@ impl Task {
             inputs,
             happenings,
             happenings_in,
-            waiting: BTreeMap::new(),
-            unsettled: BTreeMap::new(),
+            settling: Settling::default(),
             told: BTreeMap::new(),
-            strays: BTreeMap::new(),
             deadline: Duration::from_millis(carrier.deadline_ms.into()),
             is_looking: false,
             status,
@@ -171,7 +158,7 @@ impl Task {
                 }
                 self.look();
             }
-            self.retry(tick);
+            self.write_again();
             self.provisioner.advance(self.now());
             self.carry_out();
             self.tell_status();
@@ -204,15 +191,12 @@ impl Task {
 
     /// When time matters next.
     fn wakes_at(&self, look_at: Tick) -> Tick {
-        let next = self.provisioner.next_at().map(|at| {
+        let next = [self.provisioner.next_at(), self.settling.next_at()];
+        let next = next.into_iter().flatten().map(|at| {
             let since = Duration::from_millis(at.0.max(0) as u64);
             Tick::from_std(self.carriers.shared.begun + since)
         });
-        let retries = self
-            .unsettled
-            .values()
-            .filter_map(|unsettled| unsettled.retry_at);
-        retries.chain(next).fold(look_at, Tick::min)
+        next.fold(look_at, Tick::min)
     }
 
     /// Takes in what came to its end; says whether something may be owed now.
@@ -256,18 +240,13 @@ impl Task {
                     done,
                 } = *ask;
                 let (subs_id, fence) = (request.subs_id, request.fence);
-                if self
-                    .unsettled
-                    .get(&fence)
-                    .is_some_and(|known| known.was_told)
-                {
-                    let _ = done.send(Err(Refusal::CarrierUnavailable.into()));
-                    return;
-                }
-                let waiting = self.waiting.entry(fence).or_default();
-                waiting.push(done);
-                if waiting.len() > 1 || self.unsettled.contains_key(&fence) {
-                    return;
+                match self.settling.wait(fence, done) {
+                    Wait::Ask => {}
+                    Wait::Joined => return,
+                    Wait::Failed(done) => {
+                        let _ = done.send(Err(Refusal::CarrierUnavailable.into()));
+                        return;
+                    }
                 }
                 let is_taken =
                     self.is_fresh && self.provisioner.ask(request, deadline, now).is_ok();
@@ -313,37 +292,24 @@ impl Task {
         self.give_up_strays(&looked.asked);
         // A release that made room for others is not told any more, and nobody waits for it.
         self.told.retain(|_, done| !done.is_closed());
-        let (now, unsettled) = (self.now(), &self.unsettled);
+        let (now, settling) = (self.now(), &self.settling);
         let provisioner = &mut self.provisioner;
         self.rounds.tell(looked.owed, OWED_AT_ONCE, |request| {
-            match unsettled.contains_key(&request.fence) {
+            match settling.is_settling(request.fence) {
                 true => Ok(()),
                 false => provisioner.tell(request, now),
             }
         })
     }
 
-    /// A command whose sender went, or gave it up, may have reserved something for which nobody asks.
     fn give_up_strays(&mut self, asked: &[(SubsId, u64)]) {
-        let tick = Tick::now();
-        let (waiting, unsettled) = (&self.waiting, &self.unsettled);
-        let is_stray = |fence: &u64| !waiting.contains_key(fence) && !unsettled.contains_key(fence);
-        let strays: Vec<(SubsId, u64)> = (asked.iter().copied())
-            .filter(|(_, fence)| is_stray(fence))
-            .collect();
-        self.strays
-            .retain(|fence, _| strays.iter().any(|(_, stray)| stray == fence));
-        for (subs_id, fence) in strays {
-            let since = *self.strays.entry(fence).or_insert(tick);
-            if tick - since >= self.deadline + STRAYS_AFTER {
-                tracing::warn!(carrier = %self.name, binding = %subs_id, "nobody waits for what a carrier was to be asked");
-                self.settle(Settled {
-                    subs_id,
-                    fence,
-                    settlement: Settlement::Abandoned,
-                    answer: Answer::NotSent,
-                });
-            }
+        let after = self.deadline + STRAYS_AFTER;
+        let after_ms = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        for stray in self.settling.strays(asked, after_ms, self.now()) {
+            tracing::warn!(
+                carrier = %self.name, binding = %stray.subs_id, "nobody waits for what a carrier was to be asked"
+            );
+            self.settle(stray);
         }
     }
 
@@ -398,16 +364,9 @@ impl Task {
             let _ = done.send(settled.answer);
             return;
         }
-        if self.unsettled.contains_key(&fence) {
-            return;
+        if self.settling.settle(settled) {
+            self.write(settled);
         }
-        let unsettled = Unsettled {
-            settled,
-            retry_at: None,
-            was_told: false,
-        };
-        self.unsettled.insert(fence, unsettled);
-        self.write(settled);
     }
 
     fn write(&self, settled: Settled) {
@@ -419,45 +378,24 @@ impl Task {
         });
     }
 
-    fn retry(&mut self, tick: Tick) {
-        let mut due = Vec::new();
-        for unsettled in self.unsettled.values_mut() {
-            if unsettled.retry_at.is_some_and(|at| at <= tick) {
-                unsettled.retry_at = None;
-                due.push(unsettled.settled);
-            }
+    fn write_again(&mut self) {
+        let now = self.now();
+        for settled in self.settling.due(now) {
+            self.write(settled);
         }
-        due.into_iter().for_each(|settled| self.write(settled));
     }
 
-    /// Tells those who waited; says whether something may be owed now. Once they were told that it failed, all that is
-    /// done leads to a binding that is let go, or is as it was.
-    fn written(&mut self, fence: u64, written: Written) -> bool {
-        let waiting = self.waiting.remove(&fence).unwrap_or_default();
-        let Some(unsettled) = self.unsettled.get_mut(&fence) else {
+    /// Tells those who waited; says whether something may be owed now.
+    fn written(&mut self, fence: u64, written: Written<SubmitError>) -> bool {
+        let Some(told) = self.settling.written(fence, written, self.now()) else {
             return false;
         };
-        let told = settling::told(&unsettled.settled, &written);
-        let is_awaited = !waiting.is_empty();
-        for done in waiting {
+        let answer = told.answer.map_err(Failed::from);
+        for done in told.waiting {
             // Whoever asked may be gone.
-            let _ = done.send(told.clone());
+            let _ = done.send(answer.clone());
         }
-        match written {
-            Written::Not(SubmitError::Closed) => false,
-            Written::Not(_) => {
-                if is_awaited {
-                    unsettled.was_told = true;
-                    unsettled.settled.settlement = Settlement::Abandoned;
-                }
-                unsettled.retry_at = Some(Tick::now() + WRITTEN_AGAIN);
-                false
-            }
-            Written::Done | Written::Superseded { .. } => {
-                self.unsettled.remove(&fence);
-                told.is_err()
-            }
-        }
+        told.may_owe
     }
 
     fn tell_status(&mut self) {

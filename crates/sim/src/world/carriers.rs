@@ -17,8 +17,8 @@ use maskline_domain::ops::{
     AbandonAsked, BeginEpoch, NoteReconciled, ReleaseOrphan, RenewProvision, SetCarrier,
     SettleProvision, Settlement,
 };
-use maskline_domain::provisioning::{Answer as Said, HeldThere, Provisioner, Request, Settings};
-use maskline_domain::provisioning::{Settled, Terms};
+use maskline_domain::provisioning::{Answer as Said, HeldThere, NotDone, Provisioner, Request};
+use maskline_domain::provisioning::{Settings, Settled, Settling, Terms, Wait, Written};
 use maskline_domain::{
     Actor, Binding, Carrier, CarrierKind, CarrierName, Command, Envelope, Outcome, Pool, Refusal,
     SubsId, Timestamp,
@@ -56,10 +56,7 @@ pub(super) struct Carriers {
     given: BTreeMap<Caller, Given>,
     /// Those that are to be given, for the first time or again.
     due: VecDeque<Given>,
-    /// Fences of requests of which it is known what came of them, and not yet written down.
-    settling: BTreeSet<u64>,
-    /// Who waits for what comes of a request, by its fence.
-    waiting: BTreeMap<u64, Vec<Waiter>>,
+    settling: Settling<Waiter>,
     /// When those came who may have to wait.
     arrived: BTreeMap<Caller, i64>,
     /// Fences of requests of which a customer heard an error.
@@ -187,8 +184,7 @@ impl Carriers {
             sides: CARRIERS.map(Side::new).into(),
             given: BTreeMap::new(),
             due: VecDeque::new(),
-            settling: BTreeSet::new(),
-            waiting: BTreeMap::new(),
+            settling: Settling::default(),
             arrived: BTreeMap::new(),
             failed: BTreeSet::new(),
             starting: VecDeque::new(),
@@ -210,8 +206,7 @@ impl Carriers {
         self.sides.iter_mut().for_each(Side::forget_ours);
         self.given.clear();
         self.due.clear();
-        self.settling.clear();
-        self.waiting.clear();
+        self.settling = Settling::default();
         self.arrived.clear();
         self.starting.clear();
     }
@@ -253,12 +248,22 @@ impl Carriers {
     }
 
     fn is_known(&self, fence: u64) -> bool {
-        self.settling.contains(&fence)
+        self.settling.is_settling(fence)
     }
 
     /// What came of a request is to be written down.
     fn settle(&mut self, settled: Settled) {
-        if self.settling.insert(settled.fence) {
+        if self.settling.settle(settled) {
+            self.due.push_back(Given::Settle(settled));
+        }
+    }
+
+    /// Has settlements written that could not be.
+    fn write_again(&mut self, fault: Option<Fault>) {
+        for mut settled in self.settling.due(Timestamp(self.ms)) {
+            if fault == Some(Fault::FailedIsConfirmed) && settled.answer == Said::Done {
+                settled.settlement = Settlement::Done;
+            }
             self.due.push_back(Given::Settle(settled));
         }
     }
@@ -310,6 +315,7 @@ impl World {
         };
         let late = carriers.let_time_pass(self.fault);
         if self.machine.is_some() {
+            carriers.write_again(self.fault);
             carriers.tell_owed(self.durable());
             for subs_id in late {
                 self.confirm_late(&mut carriers, subs_id);
@@ -417,10 +423,15 @@ impl World {
             subs_id: binding.subs_id,
             side,
         };
-        let waiting = carriers.waiting.entry(fence).or_default();
-        waiting.push(waiter);
-        if waiting.len() > 1 || self.fault == Some(Fault::AskedBeforeDurable) {
-            return Ok(None);
+        match carriers.settling.wait(fence, waiter) {
+            Wait::Ask if self.fault == Some(Fault::AskedBeforeDurable) => return Ok(None),
+            Wait::Ask => {}
+            Wait::Joined => return Ok(None),
+            Wait::Failed(waiter) => {
+                let refused = Err(NotDone::Refused(Refusal::CarrierUnavailable));
+                self.is_told(waiter, fence, &refused)?;
+                return Ok(None);
+            }
         }
         let deadline = Timestamp(arrived.unwrap_or(carriers.ms) + DEADLINE_MS);
         let machine = &mut carriers.sides[side].provisioner;
@@ -440,6 +451,9 @@ impl World {
         let Some(carriers) = &mut self.carriers else {
             return Ok(());
         };
+        if let Given::Settle(settled) = given {
+            return self.settlement_answered(settled, answer);
+        }
         let told = match answer {
             Ok(outcome) => Ok(outcome),
             Err(SubmitError::Refused(refusal)) => Err(refusal),
@@ -460,13 +474,7 @@ impl World {
             (Given::Abandon(_), _) => {
                 carriers.starting.pop_front();
             }
-            (Given::Settle(settled), told) => {
-                carriers.settling.remove(&settled.fence);
-                let waiting = carriers.waiting.remove(&settled.fence);
-                for waiter in waiting.unwrap_or_default() {
-                    self.settled(waiter, settled, told.is_ok())?;
-                }
-            }
+            (Given::Settle(_), _) => {}
             (Given::Orphan(side, number, held), Ok(Outcome::Drawn(fence))) => {
                 carriers.let_orphan_go(side, number, held, fence.0);
             }
@@ -478,34 +486,60 @@ impl World {
         Ok(())
     }
 
-    /// What came of a request is durable: whoever waits is told.
-    fn settled(&mut self, waiter: Waiter, settled: Settled, is_decided: bool) -> Held {
-        let is_done = is_decided && settled.settlement == Settlement::Done;
-        if is_done {
-            self.is_held(&waiter, settled.fence)?;
-            self.tally.provisioned += 1;
-        } else {
-            self.tally.not_provisioned += 1;
-        }
+    /// What came of a request is written down, or cannot be: whoever waits is told.
+    fn settlement_answered(&mut self, settled: Settled, answer: Answer) -> Held {
+        let fence = settled.fence;
+        let written = match answer {
+            Ok(_) => Written::Done,
+            Err(SubmitError::Refused(_)) => {
+                let binding = self.durable().bindings.get(&settled.subs_id);
+                let provision = binding.and_then(|binding| binding.provision.as_deref());
+                let is_held = provision
+                    .is_some_and(|its| its.phase == Phase::Confirmed && its.held == Some(fence));
+                Written::Superseded { is_held }
+            }
+            Err(error) => Written::Not { error, again: true },
+        };
         let Some(carriers) = &mut self.carriers else {
             return Ok(());
         };
-        let answer: Answer = match (is_done, settled.answer) {
-            (true, _) => Ok(match waiter.outcome {
+        let now = Timestamp(carriers.ms);
+        let Some(told) = carriers.settling.written(fence, written, now) else {
+            return broken(
+                Law::CarrierAnswer,
+                "what was never settled was written down",
+            );
+        };
+        for waiter in told.waiting {
+            self.is_told(waiter, fence, &told.answer)?;
+        }
+        Ok(())
+    }
+
+    /// Who waited for a request is told what came of it.
+    fn is_told(
+        &mut self,
+        waiter: Waiter,
+        fence: u64,
+        told: &Result<(), NotDone<SubmitError>>,
+    ) -> Held {
+        if told.is_ok() {
+            self.is_held(&waiter, fence)?;
+            self.tally.provisioned += 1;
+        } else {
+            self.tally.not_provisioned += 1;
+            if let Some(carriers) = &mut self.carriers {
+                carriers.failed.insert(fence);
+            }
+        }
+        let answer: Answer = match told {
+            Ok(()) => Ok(match waiter.outcome {
                 Outcome::Updated(_) => Updated::AtOnce.into(),
                 outcome => outcome,
             }),
-            (false, Said::Refused | Said::Stale) if is_decided => {
-                Err(SubmitError::Refused(Refusal::CarrierRefused))
-            }
-            (false, Said::Unclear) if is_decided => {
-                Err(SubmitError::Refused(Refusal::CarrierUnclear))
-            }
-            _ => Err(SubmitError::Refused(Refusal::CarrierUnavailable)),
+            Err(NotDone::Refused(refusal)) => Err(SubmitError::Refused(refusal.clone())),
+            Err(NotDone::NotSettled(error)) => Err(error.clone()),
         };
-        if !is_done {
-            carriers.failed.insert(settled.fence);
-        }
         self.error_stands()?;
         self.note(|| format!("{} is told {answer:?}", waiter.subs_id));
         self.answer_log
@@ -546,8 +580,10 @@ impl World {
                 continue;
             };
             let is_failed = |fence: u64| carriers.failed.contains(&fence);
-            let stands = provision.held.is_some_and(is_failed)
-                || (is_failed(binding.subs_id.0) && !is_let_go(binding));
+            // What is reserved still is given up as soon as that can be written.
+            let is_over = provision.phase == Phase::Reserved || is_let_go(binding);
+            let stands =
+                provision.held.is_some_and(is_failed) || (is_failed(binding.subs_id.0) && !is_over);
             hold(!stands, Law::CarrierAnswer, || {
                 format!("{} stands, of which an error was told", binding.subs_id)
             })?;

@@ -84,7 +84,8 @@ each! {
     route_after_releasing: RouteAfterReleasing by RightParty, DurableReads;
     late_answer_confirms: LateAnswerConfirms by CarrierHolds, CarrierAnswer;
     silence_taken_for_done: SilenceTakenForDone by CarrierAnswer;
-    asked_before_durable: AskedBeforeDurable by CarrierHolds;
+    failed_is_confirmed: FailedIsConfirmed by CarrierAnswer;
+    asked_before_durable: AskedBeforeDurable by CarrierHolds, CarrierAnswer;
     start_forgets_asked: StartForgetsAsked by CarrierHolds;
     orphan_released_after_one_look: OrphanReleasedAfterOneLook by CarrierHolds, CarrierAnswer;
 }

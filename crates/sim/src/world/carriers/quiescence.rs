@@ -288,11 +288,11 @@ impl World {
             let sides = carriers.sides.iter();
             let sides = sides.map(|s| (s.has_messages(), s.comparing.is_some()));
             let (due, given) = (&carriers.due, carriers.given.values());
-            let waiting: Vec<&u64> = carriers.waiting.keys().collect();
+            let is_settled = carriers.settling.is_idle();
             let owed = self.durable().bindings.values().filter(|b| is_owed(b));
             let owed: Vec<_> = owed.map(|b| (b.subs_id, &b.provision)).collect();
             format!(
-                "{due:?} {owed:?} {:?} {waiting:?} {:?} {:?} {:?}",
+                "{due:?} {owed:?} {:?} {is_settled} {:?} {:?} {:?}",
                 given.collect::<Vec<_>>(),
                 sides.collect::<Vec<_>>(),
                 self.flight.is_some(),
@@ -311,7 +311,7 @@ impl World {
             (carriers.sides.iter()).all(|side| !side.has_messages() && side.comparing.is_none());
         let owes = self.durable().bindings.values().any(is_owed);
         let is_written = self.flight.is_none() && self.queue.is_empty();
-        is_idle && is_quiet && is_written && carriers.waiting.is_empty() && !owes
+        is_idle && is_quiet && is_written && carriers.settling.is_idle() && !owes
     }
 
     /// Each carrier holds what is confirmed and nothing else, and nothing is open.
