@@ -92,7 +92,7 @@ def campaign(options, rng, home):
         try:
             if options.past:
                 told = json.loads((home / "told.json").read_text())
-                if comparable(told_of(service)) != comparable(told):
+                if comparable(told_of(service), told) != comparable(told):
                     print("kill9: FAILED: the data of the older program tell something else")
                     return False
             world, pools = stock(service)
