@@ -165,7 +165,7 @@ pub enum Event {
         carrier: CarrierName,
         /// What it calls the binding.
         subs_id: SubsId,
-        /// The X.
+        /// The X; [`PhoneNumber::ERASED`] where the carrier named what is no number of ours.
         x: PhoneNumber,
         /// The fence of the request.
         fence: u64,

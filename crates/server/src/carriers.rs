@@ -70,6 +70,8 @@ struct Handle {
     carrier: Carrier,
     client: Arc<CarrierClient>,
     inputs: mpsc::Sender<Input>,
+    /// Ends the task.
+    ending: CancellationToken,
     status: watch::Receiver<Status>,
     /// Held by a reconciliation from its beginning to its end.
     reconciling: Arc<Mutex<()>>,
@@ -333,7 +335,20 @@ impl Carriers {
             })
             .await?;
         let is_wanted = |name: &CarrierName| wanted.iter().any(|carrier| carrier.name == *name);
-        shared.tasks.write().retain(|name, _| is_wanted(name));
+        let gone: Vec<Handle> = {
+            let mut tasks = shared.tasks.write();
+            let gone: Vec<CarrierName> = (tasks.keys().filter(|name| !is_wanted(name)))
+                .cloned()
+                .collect();
+            gone.iter().filter_map(|name| tasks.remove(name)).collect()
+        };
+        // Before one of the same name begins: it may be declared again at any time.
+        for handle in gone {
+            handle.ending.cancel();
+            if handle.task.await.is_err() {
+                tracing::error!(carrier = %handle.carrier.name, "the task of a carrier did not end in order");
+            }
+        }
         for carrier in wanted {
             let known = shared
                 .tasks
@@ -398,11 +413,13 @@ impl Carriers {
             inputs_in,
             is_fresh,
         );
-        let task = tokio::spawn(task.run());
+        let ending = CancellationToken::new();
+        let task = tokio::spawn(task.run(ending.clone()));
         let handle = Handle {
             carrier,
             client,
             inputs,
+            ending,
             status,
             reconciling: Arc::default(),
             is_unreconciled: false,

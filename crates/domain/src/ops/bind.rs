@@ -39,9 +39,9 @@ pub(super) fn bind(on: &Circumstances<'_>, request: &BindRequest) -> Decided<Box
         ..proposed(request, SubsId(on.next_id()), a, now)
     };
     if let Some(binding) = same_order(state, pool, request, &proposed, now) {
-        // The carrier has lost it, or may hold other terms, until it has been told again.
+        // The carrier may hold other terms, or has lost it, until it has answered.
         let phase = binding.provision.as_ref().map(|provision| provision.phase);
-        if phase == Some(Phase::Renewing) {
+        if matches!(phase, Some(Phase::Changing | Phase::Renewing)) {
             return Err(Refusal::CarrierUnavailable.into());
         }
         return Ok((Vec::new(), Box::new(binding)));

@@ -184,10 +184,16 @@ pub(super) fn release_orphan(on: &Circumstances<'_>, asked: &ReleaseOrphan) -> D
         return Err(AdminRefusal::InUse { what: "binding" }.into());
     }
     let fence = on.next_id();
+    // What is no number of ours may be a person's, which a carrier took for an X.
+    let is_number = state.inventory.find(asked.x).is_some();
     let event = Event::OrphanReleasing {
         carrier: asked.carrier.clone(),
         subs_id: asked.subs_id,
-        x: asked.x,
+        x: if is_number {
+            asked.x
+        } else {
+            PhoneNumber::ERASED
+        },
         fence,
     };
     Ok((vec![event], Fence(fence)))

@@ -34,13 +34,17 @@ pub(super) fn update(on: &Circumstances<'_>, asked: &UpdateBinding) -> Decided<U
     let (subs_id, x) = (asked.subs_id, asked.x);
     let pool = pool_for(on, &asked.pool)?;
     let before = binding_in(state, pool, subs_id, x)?;
-    if before.is_over(now) {
+    let provision = before.provision.as_deref();
+    let is_unbound = provision.is_some_and(|provision| match provision.phase {
+        Phase::Releasing { cause, .. } => cause != EndCause::Expired,
+        _ => false,
+    });
+    if before.is_over(now) && !is_unbound {
         return Err(Refusal::BindingOver.into());
     }
     if !before.routes() {
         return Err(Refusal::BindingUnknown.into());
     }
-    let provision = before.provision.as_deref();
     if provision.is_some_and(|provision| provision.phase == Phase::Changing) {
         // Another change is being asked for, and takes its place as a whole.
         return Err(Refusal::UpdateConflict.into());
@@ -54,7 +58,14 @@ pub(super) fn update(on: &Circumstances<'_>, asked: &UpdateBinding) -> Decided<U
         change(state, &mut after, update, now)?;
     }
     if after == present {
-        return Ok((Vec::new(), Updated::AtOnce));
+        let of_carrier = asked.updates.iter().any(is_known_to_carrier);
+        return match provision {
+            // The carrier may hold other terms than these, or none.
+            Some(provision) if of_carrier && provision.phase != Phase::Confirmed => {
+                Err(Refusal::CarrierUnavailable.into())
+            }
+            _ => Ok((Vec::new(), Updated::AtOnce)),
+        };
     }
     differ(after.a, after.b, Some(x))?;
     let at = state.inventory.find(x).ok_or(Refusal::BindingUnknown)?;
@@ -125,6 +136,11 @@ fn proposed(
 fn concerns_carrier(before: &Binding, after: &Binding) -> bool {
     let known = |of: &Binding| (of.a, of.b, of.expires_at);
     known(before) != known(after)
+}
+
+/// Whether it is of what [`concerns_carrier`] compares.
+fn is_known_to_carrier(update: &Update) -> bool {
+    matches!(update, Update::A(_) | Update::B(_) | Update::ExpiresAt(_))
 }
 
 fn change(

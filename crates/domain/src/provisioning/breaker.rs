@@ -78,6 +78,11 @@ impl Breaker {
         (self.failures_max, self.open_ms) = (failures_max, open_ms);
     }
 
+    /// It is closed, and nothing is known.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.failures_max, self.open_ms);
+    }
+
     /// What it lets through.
     pub fn state(&self) -> BreakerState {
         self.state

@@ -253,6 +253,13 @@ impl Provisioner {
         // One that is not here any more was given up by who waited for it.
         let is_awaited = (self.items.get(&fence)).is_none_or(|item| item.deadline.is_some());
         self.breaker.answered(fence, answer, is_awaited, now);
+        self.came_of(fence, x, answer, now);
+        self.fail_fast();
+        self.advance(now);
+    }
+
+    /// What becomes of a request that is not under way any more.
+    fn came_of(&mut self, fence: u64, x: PhoneNumber, answer: Answer, now: Timestamp) {
         if let Some(item) = self.items.get_mut(&fence) {
             item.is_unsure |= matches!(answer, Answer::Unavailable | Answer::Unclear);
             let subs_id = item.request.subs_id;
@@ -270,7 +277,7 @@ impl Provisioner {
                 Next::Settle(_) | Next::Forget => true,
             };
             let stale_tries = item.tries;
-            match (is_awaited, answer) {
+            match (item.deadline.is_some(), answer) {
                 (false, Answer::Stale) => self.note_stale((x, subs_id), stale_tries),
                 (false, Answer::Done) => {
                     self.stale_tries.remove(&(x, subs_id));
@@ -288,7 +295,15 @@ impl Provisioner {
         } else {
             self.free(x);
         }
-        self.fail_fast();
+    }
+
+    /// The carrier is somewhere else now: what is under way went elsewhere, and counts as not answered.
+    pub fn moved(&mut self, now: Timestamp) {
+        // Nothing is known of how it answers there.
+        self.breaker.reset();
+        for (fence, x) in std::mem::take(&mut self.under_way) {
+            self.came_of(fence, x, Answer::Unavailable, now);
+        }
         self.advance(now);
     }
 

@@ -122,6 +122,11 @@ impl<W> Settling<W> {
         self.unsettled.contains_key(&fence)
     }
 
+    /// The requests of which it is known what came of them, and which is not written down: their fences, ascending.
+    pub fn unsettled(&self) -> impl Iterator<Item = u64> + '_ {
+        self.unsettled.keys().copied()
+    }
+
     /// Whether nobody waits, and all that came of requests is written down.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.unsettled.is_empty()

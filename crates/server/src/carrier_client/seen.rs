@@ -1,7 +1,7 @@
 //! What was seen of a carrier's answer, in words that may stand in a log.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The longest text, in characters.
 const CHARACTERS_MAX: usize = 200;
@@ -17,7 +17,8 @@ pub struct Seen(Box<str>);
 
 impl Seen {
     /// A text of ours or of a carrier's, made fit. Digits are masked where 5 and more come in a row, also with
-    /// up to three blanks, hyphens, dots or the like between two of them. An IPv4 address that stands alone is none.
+    /// up to three characters between two of them that are neither letters nor digits. An IPv4 address that stands
+    /// alone is none, with or without a port, unless its digits are a mobile number.
     pub(crate) fn new(text: &str) -> Self {
         let mut fit = String::new();
         let rest = text.chars().take(CHARACTERS_MAX + 1);
@@ -26,10 +27,9 @@ impl Seen {
         let mut characters = 0;
         let end = |fit: &mut String, run: &mut String, gap: &mut String| {
             let digits = run.chars().filter(|c| c.is_numeric()).count();
-            let is_address = run.parse::<Ipv4Addr>().is_ok();
             match digits {
                 0..DIGITS_MIN => fit.push_str(run),
-                _ if is_address => fit.push_str(run),
+                _ if is_address(run) => fit.push_str(run),
                 _ => fit.push_str("***"),
             }
             run.clear();
@@ -46,7 +46,7 @@ impl Seen {
                 run.push_str(&gap);
                 gap.clear();
                 run.push(next);
-            } else if !run.is_empty() && gap.chars().count() < GAP_MAX && is_between(next) {
+            } else if !run.is_empty() && gap.chars().count() < GAP_MAX && !next.is_alphanumeric() {
                 gap.push(next);
             } else {
                 end(&mut fit, &mut run, &mut gap);
@@ -63,13 +63,17 @@ impl Seen {
     }
 }
 
-/// What people write between the digits of a number.
-fn is_between(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '-' | '.' | '．' | '·' | '\u{a0}' | '\u{2010}'
-            ..='\u{2015}' | '\u{3000}' | '/' | ',' | '_' | '(' | ')'
-    )
+/// Whether digits and what is between them are an address and nothing else.
+fn is_address(run: &str) -> bool {
+    let ip = match run.parse::<SocketAddrV4>() {
+        Ok(address) => Some(*address.ip()),
+        Err(_) => run.parse::<Ipv4Addr>().ok(),
+    };
+    ip.is_some_and(|ip| {
+        let digits = ip.to_string().replace('.', "");
+        let is_mobile = digits.len() == 11 && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', ..]);
+        !is_mobile
+    })
 }
 
 impl fmt::Display for Seen {
@@ -102,6 +106,10 @@ mod tests {
             ),
             ("no route to 138.0013.8000", "no route to ***"),
             ("138.00138000", "***"),
+            ("138:0013:8000 and 138|0013|8000", "*** and ***"),
+            ("138+0013+8000; 138；0013；8000", "***"),
+            ("138\u{200b}0013\u{202f}8000\u{2212}1\t2", "***"),
+            ("138.100.138.10 is no address", "*** is no address"),
             ("1.3800.138.000", "***"),
             ("138．0013．8000", "***"),
             ("138·0013·8000", "***"),
@@ -113,7 +121,7 @@ mod tests {
                 "from 192.168.100.200 port 80",
                 "from 192.168.100.200 port 80",
             ),
-            ("10.0.0.1: 138.0013.8000", "10.0.0.1: ***"),
+            ("10.0.0.1: 138.0013.8000", "***"),
             ("took 12.5 ms", "took 12.5 ms"),
             ("version 2.11.3.", "version 2.11.3."),
             ("at 1788.134400", "at ***"),

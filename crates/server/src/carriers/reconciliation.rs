@@ -72,15 +72,15 @@ pub struct Reconciled {
 pub struct Difference {
     /// The binding.
     pub subs_id: String,
-    /// Its X.
+    /// Its X; masked if it is no number of ours, since it may be a person's then.
     pub x: String,
 }
 
 impl Difference {
-    fn new(subs_id: SubsId, x: PhoneNumber) -> Self {
+    fn new(subs_id: SubsId, x: String) -> Self {
         Self {
             subs_id: subs_id.to_string(),
-            x: x.reveal(),
+            x,
         }
     }
 }
@@ -161,6 +161,7 @@ impl Carriers {
             held: HashSet::new(),
             pending: HashSet::new(),
         };
+        run.catch_up().await?;
         let begun = run.begin().await?;
         run.compare_theirs().await?;
         run.compare_ours(begun.fence).await?;
@@ -230,6 +231,18 @@ impl Run<'_> {
     async fn give<C: TypedCommand>(&self, command: C) -> Result<C::Outcome, SubmitError> {
         let (by, id) = (self.by.clone(), None);
         self.ledger.submit(Envelope { by, id, command }).await
+    }
+
+    /// Waits until all is written down that the carrier said where it was before: what is confirmed from now on, it holds
+    /// where it is.
+    async fn catch_up(&self) -> Result<(), ReconcileError> {
+        let (done, caught_up) = oneshot::channel();
+        let sent = self.inputs.send(Input::Caught(done)).await;
+        let caught_up = timeout_at(Instant::now() + RELEASED_WITHIN, caught_up).await;
+        match (sent, caught_up) {
+            (Ok(()), Ok(Ok(()))) => Ok(()),
+            _ => Err(ReconcileError::Changed),
+        }
     }
 
     /// Looks at what can be judged at all. First the fence: what is confirmed between both looks was so before
@@ -366,13 +379,32 @@ impl Run<'_> {
         Ok(unknown)
     }
 
+    /// How the X of each is shown.
+    async fn shown(&self, orphans: &[HeldThere]) -> Result<Vec<String>, ReadError> {
+        let mut shown = Vec::with_capacity(orphans.len());
+        let mut left = orphans.chunks(COMPARED_AT_ONCE);
+        let step = |state: &State, _: Timestamp| {
+            let Some(some) = left.next() else {
+                return ControlFlow::Break(());
+            };
+            shown.extend(some.iter().map(|held| match state.has_number(held.x) {
+                true => held.x.reveal(),
+                false => held.x.to_string(),
+            }));
+            ControlFlow::Continue(())
+        };
+        self.ledger.read_in_steps(Touch::Scan, step).await?;
+        Ok(shown)
+    }
+
     /// Has the carrier let go what is none of ours, all of a page at once.
     async fn release(&mut self, orphans: &[HeldThere]) -> Result<(), ReconcileError> {
-        for orphan in orphans {
-            let HeldThere { x, subs_id, .. } = *orphan;
+        let shown = self.shown(orphans).await?;
+        for (orphan, x) in orphans.iter().zip(shown) {
+            let subs_id = orphan.subs_id;
             self.found.orphans += 1;
             tracing::warn!(
-                carrier = %self.name, binding = %subs_id, x = x.reveal(),
+                carrier = %self.name, binding = %subs_id, x,
                 "an X number is live at a carrier without a binding"
             );
             if self.found.orphan_bindings.len() < TOLD_MAX {
@@ -461,7 +493,7 @@ impl Run<'_> {
             self.found.missing += missing.len() as u64;
             let untold = TOLD_MAX.saturating_sub(self.found.missing_bindings.len());
             let told = missing.iter().take(untold);
-            let told = told.map(|&(subs_id, _, x)| Difference::new(subs_id, x));
+            let told = told.map(|&(subs_id, _, x)| Difference::new(subs_id, x.reveal()));
             self.found.missing_bindings.extend(told);
             if !self.found.dry_run {
                 self.renew(&missing).await?;

@@ -1,6 +1,6 @@
 //! The task of one carrier: drives its [`Provisioner`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use maskline_domain::{Carrier, CarrierName, Refusal, SubsId, Timestamp};
 use maskline_journal::pipeline::{SubmitError, Touch};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant as Tick, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::answers::LastAnswer;
 use super::settling;
@@ -43,6 +44,8 @@ pub(super) enum Input {
     Wake,
     /// The carrier was changed.
     Set(Box<Carrier>, Arc<CarrierClient>),
+    /// To be answered when all is written down that the carrier said at addresses before this one.
+    Caught(oneshot::Sender<()>),
 }
 
 /// A request for whose answer somebody waits.
@@ -62,7 +65,12 @@ pub(super) struct Status {
 /// Something that was begun has come to its end.
 enum Happened {
     /// A carrier answered, or did not.
-    Answered { fence: u64, answer: Answer },
+    Answered {
+        fence: u64,
+        answer: Answer,
+        /// At which of the carrier's addresses it was asked, counted from 0.
+        address: u64,
+    },
     /// A settlement was written down, or was not.
     Written {
         fence: u64,
@@ -87,6 +95,13 @@ pub(super) struct Task {
     carriers: Carriers,
     name: CarrierName,
     client: Arc<CarrierClient>,
+    url: Option<Box<str>>,
+    /// How often the address was changed.
+    address: u64,
+    /// What it said at the addresses before and is not written down, by fence.
+    said_before: BTreeSet<u64>,
+    /// Who is told when that is written down.
+    catching: Vec<oneshot::Sender<()>>,
     provisioner: Provisioner,
     inputs: mpsc::Receiver<Input>,
     happenings: mpsc::UnboundedSender<Happened>,
@@ -125,6 +140,10 @@ impl Task {
             carriers,
             name: carrier.name.clone(),
             client,
+            url: carrier.url.clone(),
+            address: 0,
+            said_before: BTreeSet::new(),
+            catching: Vec::new(),
             provisioner: Provisioner::new(Settings::of(carrier)),
             inputs,
             happenings,
@@ -141,7 +160,7 @@ impl Task {
         (task, seen)
     }
 
-    pub async fn run(mut self) {
+    pub async fn run(mut self, ending: CancellationToken) {
         let closing = self.carriers.shared.closing.clone();
         let mut look_at = Tick::now();
         let mut round_at = Tick::now() + ROUND_EVERY;
@@ -165,15 +184,18 @@ impl Task {
             let wakes_at = self.wakes_at(look_at);
             tokio::select! {
                 () = closing.cancelled() => return,
+                // The carrier is gone from the state, and so is all that it was owed.
+                () = ending.cancelled() => {
+                    self.carriers.shared.metrics.forget(&self.name);
+                    return;
+                }
                 Some(happened) = self.happenings_in.recv() => {
                     if self.happened(happened) {
                         look_at = Tick::now();
                     }
                 }
                 count = self.inputs.recv_many(&mut received, INPUTS_AT_ONCE) => {
-                    // The carrier is gone from the state, and so is all that it was owed.
                     if count == 0 {
-                        self.carriers.shared.metrics.forget(&self.name);
                         return;
                     }
                     for input in received.drain(..) {
@@ -202,11 +224,17 @@ impl Task {
     /// Takes in what came to its end; says whether something may be owed now.
     fn happened(&mut self, happened: Happened) -> bool {
         match happened {
-            Happened::Answered { fence, answer } => {
+            // Whoever is asked now has not done what was asked elsewhere.
+            Happened::Answered { address, .. } if address != self.address => false,
+            Happened::Answered { fence, answer, .. } => {
                 self.provisioner.answered(fence, answer, self.now());
                 false
             }
-            Happened::Written { fence, written } => self.written(fence, written),
+            Happened::Written { fence, written } => {
+                let may_owe = self.written(fence, written);
+                self.tell_caught();
+                may_owe
+            }
             Happened::Looked(looked) => {
                 self.is_looking = false;
                 looked.is_some_and(|looked| self.looked(looked))
@@ -226,6 +254,16 @@ impl Task {
                 self.client = client;
                 self.deadline = Duration::from_millis(carrier.deadline_ms.into());
                 self.provisioner.set(Settings::of(&carrier));
+                if self.url != carrier.url {
+                    self.url.clone_from(&carrier.url);
+                    self.address += 1;
+                    self.provisioner.moved(now);
+                    self.said_before.extend(self.settling.unsettled());
+                }
+            }
+            Input::Caught(done) => {
+                self.catching.push(done);
+                self.tell_caught();
             }
             Input::Tell(request, done) => {
                 let fence = request.fence;
@@ -325,22 +363,28 @@ impl Task {
     fn send(&self, request: Request) {
         let (client, happenings) = (Arc::clone(&self.client), self.happenings.clone());
         let (name, shared) = (self.name.clone(), Arc::clone(&self.carriers.shared));
+        let address = self.address;
+        // What is none of ours may be a person's number, which the carrier took for an X.
+        let x = match self.told.contains_key(&request.fence) {
+            true => request.x.to_string(),
+            false => request.x.reveal(),
+        };
         tokio::spawn(async move {
             let begun = Instant::now();
             let (answer, seen) = client.ask(&request).await;
             let took = begun.elapsed();
             let operation = request.operation.name();
             shared.metrics.answered(&name, operation, answer, took);
-            let (binding, x) = (request.subs_id, request.x);
+            let binding = request.subs_id;
             let (fence, answer_name) = (request.fence, answer.name());
             let took_ms = took.as_millis() as u64;
             match answer {
                 Answer::Done => tracing::debug!(
-                    carrier = %name, operation, %binding, x = x.reveal(), fence, took_ms, "a carrier has done it"
+                    carrier = %name, operation, %binding, x, fence, took_ms, "a carrier has done it"
                 ),
                 _ => {
                     tracing::warn!(
-                        carrier = %name, operation, %binding, x = x.reveal(), fence, took_ms,
+                        carrier = %name, operation, %binding, x, fence, took_ms,
                         answer = answer_name, %seen, "a carrier has not done it"
                     );
                     let at = clocks::read().wall;
@@ -353,7 +397,11 @@ impl Task {
                     shared.answers.lock().put(binding, last);
                 }
             }
-            let _ = happenings.send(Happened::Answered { fence, answer });
+            let _ = happenings.send(Happened::Answered {
+                fence,
+                answer,
+                address,
+            });
         });
     }
 
@@ -396,6 +444,17 @@ impl Task {
             let _ = done.send(answer.clone());
         }
         told.may_owe
+    }
+
+    fn tell_caught(&mut self) {
+        let settling = &self.settling;
+        self.said_before
+            .retain(|&fence| settling.is_settling(fence));
+        if self.said_before.is_empty() {
+            for done in self.catching.drain(..) {
+                let _ = done.send(());
+            }
+        }
     }
 
     fn tell_status(&mut self) {

@@ -10,8 +10,8 @@ use maskline_domain::ops::{
     AbandonAsked, NoteReconciled, ReleaseOrphan, RenewProvision, SettleProvision, Settlement,
 };
 use maskline_domain::{
-    AdminRefusal, Binding, CarrierName, Command, EndCause, Event, Outcome, Pool, Refusal, SubsId,
-    Timestamp,
+    AdminRefusal, Binding, CarrierName, Command, EndCause, Event, Outcome, PhoneNumber, Pool,
+    Refusal, SubsId, Timestamp,
 };
 
 use crate::law::{Held, Law, broken, hold};
@@ -275,7 +275,10 @@ impl Model {
         let event = Event::OrphanReleasing {
             carrier: asked.carrier.clone(),
             subs_id: asked.subs_id,
-            x: asked.x,
+            x: match self.numbers.contains_key(&asked.x) {
+                true => asked.x,
+                false => PhoneNumber::ERASED,
+            },
             fence,
         };
         Ok(ExpectedOutcome::Exactly(

@@ -13,6 +13,14 @@ pub fn is_let_go(binding: &Binding) -> bool {
     matches!(phase(binding), Some(Phase::Releasing { .. }))
 }
 
+/// Whether the carrier is to hold it no more for another reason than its time.
+pub fn is_unbound(binding: &Binding) -> bool {
+    match phase(binding) {
+        Some(Phase::Releasing { cause, .. }) => cause != EndCause::Expired,
+        _ => false,
+    }
+}
+
 /// Whether a carrier is asked for a change of it.
 pub fn is_changing(binding: &Binding) -> bool {
     phase(binding) == Some(Phase::Changing)

@@ -20,7 +20,7 @@ use maskline_domain::{
 
 use crate::model::Model;
 use crate::model::phases::{
-    carries_calls, is_changing, is_due, is_let_go, keeps_others_out, must_be_told,
+    carries_calls, is_changing, is_due, is_let_go, is_unbound, keeps_others_out, must_be_told,
 };
 use crate::model::product::{self, collide, room_on};
 
@@ -317,7 +317,8 @@ impl Model {
         };
         if let Some(same) = self.same_order(pool, ask, &wanted, now) {
             let provision = same.provision.as_ref();
-            if provision.is_some_and(|provision| provision.phase == Phase::Renewing) {
+            let is_uncertain = |phase| matches!(phase, Phase::Changing | Phase::Renewing);
+            if provision.is_some_and(|provision| is_uncertain(provision.phase)) {
                 return Err(Refusal::CarrierUnavailable);
             }
             return Ok(ExpectedOutcome::Existing(Box::new(same.clone())));
@@ -483,7 +484,7 @@ impl Model {
         carriers_down: &[CarrierName],
         now: Timestamp,
     ) -> Result<ExpectedOutcome, Refusal> {
-        if before.expires_at <= now {
+        if before.expires_at <= now && !is_unbound(before) {
             return Err(Refusal::BindingOver);
         }
         if !carries_calls(before) {
@@ -518,7 +519,14 @@ impl Model {
             }
         }
         if after == present {
-            return Ok(ExpectedOutcome::Exactly(Vec::new(), Updated::AtOnce.into()));
+            let told = |update: &Update| {
+                matches!(update, Update::A(_) | Update::B(_) | Update::ExpiresAt(_))
+            };
+            let provision = before.provision.as_deref();
+            return match provision.is_some_and(|its| its.phase != Phase::Confirmed) {
+                true if updates.iter().any(told) => Err(Refusal::CarrierUnavailable),
+                _ => Ok(ExpectedOutcome::Exactly(Vec::new(), Updated::AtOnce.into())),
+            };
         }
         let parties: Vec<PhoneNumber> = std::iter::once(after.a).chain(after.b).collect();
         if parties.contains(&after.x) || after.b == Some(after.a) {

@@ -141,6 +141,33 @@ fn requests_about_one_x_go_in_the_order_of_their_fences() {
 }
 
 #[test]
+fn what_is_under_way_to_a_carrier_that_moves_is_sent_anew_and_says_nothing_of_it() {
+    let mut asked = provisioner(8);
+    let (now, deadline) = (Timestamp(0), Timestamp(1_000));
+    for fence in 1..=6 {
+        let request = request(fence, fence);
+        asked.ask(request, deadline, now).expect("room");
+    }
+    asked.tell(request(7, 7), now).expect("room");
+    assert_eq!(sent(&outputs(&mut asked)), [1, 2, 3, 4, 5, 6, 7]);
+    asked.moved(now);
+    assert_eq!((asked.under_way(), outputs(&mut asked)), (0, vec![]));
+    assert_eq!(asked.breaker(), BreakerState::Closed { failures: 0 });
+    asked.advance(Timestamp(100));
+    assert_eq!(sent(&outputs(&mut asked)), [1, 2, 3, 4, 5, 6]);
+    asked.answered(1, Answer::Done, Timestamp(200));
+    // Nobody knows what became of it where it went first.
+    asked.answered(2, Answer::Refused, Timestamp(200));
+    let seen = [
+        (1, Settlement::Done, Answer::Done),
+        (2, Settlement::Unsure, Answer::Refused),
+    ];
+    assert_eq!(settled(&outputs(&mut asked)), seen);
+    asked.advance(Timestamp(1_000));
+    assert!(sent(&outputs(&mut asked)).contains(&7));
+}
+
+#[test]
 fn a_carrier_that_does_not_answer_keeps_nobody_waiting() {
     let mut asked = provisioner(2);
     let (now, deadline) = (Timestamp(0), Timestamp(10_000));

@@ -240,12 +240,47 @@ fn a_change_is_asked_for_only_of_what_is_confirmed() {
 
 #[test]
 fn a_change_to_what_is_there_already_asks_nobody() {
+    at_every_stage(|stage, mut world, binding| {
+        let rows = world.rows();
+        let unheld = match stage.phase() {
+            "confirmed" => Ok(Updated::AtOnce),
+            // What the carrier holds may be something else.
+            "renewing" => Err(Refusal::CarrierUnavailable),
+            "changing" => Err(Refusal::UpdateConflict),
+            _ => Err(Refusal::BindingUnknown),
+        };
+        let answer = world.ask(update(&binding, vec![to_a(A)]));
+        assert_eq!(answer, unheld, "{stage:?}");
+        if stage.phase() == "renewing" {
+            let answer = world.ask(update(&binding, vec![Update::Record(binding.record)]));
+            assert_eq!(answer, Ok(Updated::AtOnce), "no carrier knows of it");
+        }
+        assert_eq!(world.rows(), rows, "{stage:?}");
+    });
+}
+
+#[test]
+fn what_was_unbound_is_unknown_also_when_it_would_have_been_over() {
     let mut world = world();
-    let binding = Stage::Confirmed.reach(&mut world, Product::Axb);
-    let rows = world.rows();
-    let answer = world.ask(update(&binding, vec![to_a(A)]));
-    assert_eq!(answer, Ok(Updated::AtOnce));
-    assert_eq!(world.rows(), rows);
+    let unbound = Stage::Confirmed.reach(&mut world, Product::Axn);
+    world.ask(unbind(&unbound)).expect("it is bound");
+    world.pass_ms(2 * HOUR_MS);
+    let answer = world.ask(update(&unbound, vec![to_a("15000000002")]));
+    assert_eq!(answer, Err(Refusal::BindingUnknown));
+    let (over, mut world) = one_over();
+    let answer = world.ask(update(&over, vec![to_a("15000000002")]));
+    assert_eq!(answer, Err(Refusal::BindingOver));
+    world.operate(ExpireDue { at_most: 10 });
+    let answer = world.ask(update(&over, vec![to_a("15000000002")]));
+    assert_eq!(answer, Err(Refusal::BindingOver), "until it is let go");
+}
+
+/// A binding that is over, which its carrier has not been told.
+fn one_over() -> (Binding, World) {
+    let mut world = world();
+    let over = Stage::Confirmed.reach(&mut world, Product::Axn);
+    world.pass_ms(2 * HOUR_MS);
+    (over, world)
 }
 
 #[test]

@@ -118,12 +118,13 @@ pub async fn put(
 }
 
 pub async fn delete(
-    State(ledger): State<Ledger>,
+    State(admin): State<Arc<Admin>>,
     operator: Operator,
     Path(name): Path<String>,
 ) -> Answer {
     let name = CarrierName::new(&name);
     let command = DeleteCarrier { name };
-    ledger.submit(operator.envelope(command)).await?;
+    admin.ledger.submit(operator.envelope(command)).await?;
+    admin.carriers.refresh().await;
     Ok(Json(json!({})))
 }

@@ -41,7 +41,11 @@ pub async fn apply(
 
 /// Applies a document and shows what it did.
 pub async fn one(admin: &Admin, operator: &Operator, document: Document, mode: Mode) -> Answer {
-    Ok(Json(json!(
-        admin::apply(admin, operator, document, mode).await?
-    )))
+    let of_carriers = !document.carriers.is_empty() || !document.remove.carriers.is_empty();
+    let applied = admin::apply(admin, operator, document, mode).await;
+    // Whoever binds after the answer is asked for where the carrier is now; some changes may be made in any case.
+    if of_carriers && !mode.dry_run {
+        admin.carriers.refresh().await;
+    }
+    Ok(Json(json!(applied?)))
 }
