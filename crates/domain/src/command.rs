@@ -70,6 +70,13 @@ pub enum Note {
         /// From how many rows: one of the history for each of them, and the call records.
         records: u64,
     },
+    /// An operator had a carrier forgotten that is gone for good. Written down before anything is done about it.
+    CarrierForgotten {
+        /// The carrier.
+        carrier: CarrierName,
+        /// Of how many bindings it had to know then.
+        bindings: u64,
+    },
     /// Requests to the admin interface were refused for want of the token.
     TokenRefused {
         /// The address that they came from.
@@ -88,6 +95,7 @@ impl Note {
             | Note::ClockTrusted { .. }
             | Note::TokenRefused { .. } => 3,
             Note::ErasureFinished { .. } => 4,
+            Note::CarrierForgotten { .. } => 6,
         }
     }
 }

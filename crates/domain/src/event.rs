@@ -22,7 +22,7 @@ use crate::trunk::{Trunk, TrunkName};
 /// The newest form of events, and of the rows that snapshots keep of them, that this program understands.
 /// Raise it with every event or field that an older program must not overlook, and let
 /// [`Event::oldest_reader`] say so.
-pub const READER: u32 = 5;
+pub const READER: u32 = 6;
 
 /// Everything that one command did, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +151,14 @@ pub enum Event {
         /// The fence of the request by which the carrier holds what is confirmed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<u64>,
+    },
+    /// A binding was parted from its carrier, which is gone for good: it is as it was last confirmed, and no carrier must
+    /// know of it any more.
+    ProvisionDropped {
+        /// The binding.
+        subs_id: SubsId,
+        /// Its X.
+        x: PhoneNumber,
     },
     /// What a carrier holds was compared with what is bound.
     CarrierReconciled {
@@ -421,7 +429,8 @@ impl Event {
     }
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
-    /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits, 5 for carriers; for trunks see [`Trunk::oldest_reader`].
+    /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits, 5 for carriers, 6 for
+    /// bindings that are parted from theirs; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
             Event::AccountSet(account) if account.bindings_max.is_some() => 3,
@@ -437,6 +446,7 @@ impl Event {
                 cause: EndCause::NotProvisioned,
                 ..
             } => 5,
+            Event::ProvisionDropped { .. } => 6,
             Event::PoolSet(pool) => pool.oldest_reader(),
             Event::ImportAdvanced { .. } | Event::ImportEnded { .. } => 2,
             Event::Noted(note) => note.oldest_reader(),
@@ -458,6 +468,7 @@ impl Event {
             | Event::NumberUnlocked { x }
             | Event::NumberThawed { x }
             | Event::ProvisionChanged { x, .. }
+            | Event::ProvisionDropped { x, .. }
             | Event::Ended { x, .. } => Some(*x),
             _ => None,
         }
@@ -469,9 +480,9 @@ impl Event {
             Event::Bound(binding)
             | Event::BindingChanged(binding)
             | Event::ChangeProposed { binding, .. } => Some(binding.subs_id),
-            Event::Ended { subs_id, .. } | Event::ProvisionChanged { subs_id, .. } => {
-                Some(*subs_id)
-            }
+            Event::Ended { subs_id, .. }
+            | Event::ProvisionChanged { subs_id, .. }
+            | Event::ProvisionDropped { subs_id, .. } => Some(*subs_id),
             _ => None,
         }
     }

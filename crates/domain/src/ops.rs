@@ -36,7 +36,8 @@ pub use self::lock::{Lock, Unlock};
 pub use self::numbers::{AddNumbers, ENDS_MAX, ReleaseNumbers, SetEmergencyNumbers};
 pub use self::pools::SetPool;
 pub use self::provisions::{
-    AbandonAsked, NoteReconciled, ReleaseOrphan, RenewProvision, SettleProvision, Settlement,
+    AbandonAsked, ForgetCarrier, NoteReconciled, ReleaseOrphan, RenewProvision, SettleProvision,
+    Settlement,
 };
 pub use self::thaw::ThawDue;
 pub use self::trunks::{DeleteTrunk, SetTrunk};
@@ -173,6 +174,8 @@ commands! {
     SettleProvision(SettleProvision) -> (): provisions::settle;
     /// Give up the requests to a carrier for whose answers nobody waits any more.
     AbandonAsked(AbandonAsked) -> Work: provisions::abandon;
+    /// Part bindings from a carrier that is gone for good.
+    ForgetCarrier(ForgetCarrier) -> Work: provisions::forget;
     /// Have a carrier told once more of a binding.
     RenewProvision(RenewProvision) -> (): provisions::renew;
     /// Have a carrier let go what is none of ours.
@@ -340,12 +343,11 @@ fn asked_before(
 ) -> Result<Outcome, Refusal> {
     let binding = state.binding(subs_id).ok_or(Refusal::CarrierUnavailable)?;
     let provision = binding.provision.as_deref();
-    let provision = provision.ok_or(Refusal::CarrierUnavailable)?;
-    let is_asked = provision.fence == fence && provision.phase.is_asked();
+    let is_asked = provision.is_some_and(|its| its.fence == fence && its.phase.is_asked());
+    // One that was parted from its carrier had been confirmed.
+    let stands = provision.is_none_or(|its| its.phase.routes());
     match command {
-        Command::Bind(_) if provision.phase.routes() || is_asked => {
-            Ok(Outcome::Bound(Box::new(binding)))
-        }
+        Command::Bind(_) if stands || is_asked => Ok(Outcome::Bound(Box::new(binding))),
         Command::Update(_) if is_asked => Ok(Outcome::Updated(Updated::Asked(Box::new(binding)))),
         _ => Err(Refusal::CarrierUnavailable),
     }

@@ -228,6 +228,16 @@ pub enum AdminRefusal {
         /// What sort of thing.
         what: &'static str,
     },
+    /// A carrier cannot be forgotten, since new bindings would need it.
+    #[error(
+        "carrier {carrier} cannot be forgotten: pool {pool} still names it; name another there, or none"
+    )]
+    CarrierNamed {
+        /// The carrier.
+        carrier: Box<str>,
+        /// The first pool that names it.
+        pool: Box<str>,
+    },
     /// The command is larger than one command may be.
     #[error("too many {what} in one command; at most {limit}")]
     TooMany {

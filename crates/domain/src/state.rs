@@ -159,6 +159,12 @@ impl State {
         self.pools.values()
     }
 
+    /// The pools whose new bindings this carrier must know of, by key.
+    pub fn pools_naming<'a>(&'a self, carrier: &'a CarrierName) -> impl Iterator<Item = &'a Pool> {
+        let names = |pool: &&Pool| pool.carrier.as_ref() == Some(carrier);
+        self.pools().filter(names)
+    }
+
     /// How many pools there are.
     pub fn pools_len(&self) -> usize {
         self.pools.len()

@@ -5,6 +5,7 @@
 //! Changes of carriers are followed within a second.
 
 mod answers;
+mod forgetting;
 mod metrics;
 mod reconciliation;
 mod schedule;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::answers::LastAnswer;
 use self::answers::LastAnswers;
+pub use self::forgetting::{ForgetError, Forgotten};
 use self::metrics::CarrierMetrics;
 pub use self::reconciliation::{ReconcileError, Reconciled};
 use self::schedule::Schedule;

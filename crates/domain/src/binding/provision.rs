@@ -9,6 +9,9 @@
 //!  Releasing ──▶ gone
 //! ```
 //!
+//! Bindings of a carrier that is gone for good leave this picture: what is reserved or releasing is gone, all others have
+//! no provision any more.
+//!
 //! Slots are held in every phase, also those of a change; calls go by the binding as it was last confirmed.
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +23,7 @@ use crate::clock::Timestamp;
 /// How far a carrier knows of a binding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provision {
-    /// The carrier. It stays, whatever becomes of the pool.
+    /// The carrier. It stays, whatever becomes of the pool, unless it is forgotten.
     pub carrier: CarrierName,
     /// How far.
     pub phase: Phase,

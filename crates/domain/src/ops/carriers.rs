@@ -53,10 +53,7 @@ pub(super) fn delete_carrier(on: &Circumstances<'_>, asked: &DeleteCarrier) -> D
     if on.state.carrier(name).is_none() {
         return Err(AdminRefusal::NotFound { what: "carrier" }.into());
     }
-    let is_named = on
-        .state
-        .pools()
-        .any(|pool| pool.carrier.as_ref() == Some(name));
+    let is_named = on.state.pools_naming(name).next().is_some();
     if is_named || on.state.provisioned_len(name) > 0 {
         return Err(AdminRefusal::InUse { what: "carrier" }.into());
     }

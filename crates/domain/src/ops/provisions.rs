@@ -1,5 +1,7 @@
 //! What comes of asking carriers: bindings that they hold, refuse, or must be told of again.
 
+use std::collections::BTreeSet;
+
 use crate::binding::{Binding, EndCause, Phase, Provision, SubsId};
 use crate::carrier::{Carrier, CarrierName};
 use crate::clock::Timestamp;
@@ -45,6 +47,16 @@ pub struct AbandonAsked {
     pub carrier: CarrierName,
     /// No more than so many.
     pub at_most: u32,
+}
+
+/// Part bindings from a carrier that is gone for good, and that no pool names any more. What it was to let go has ended;
+/// what it was asked for first never was; all others stay as they were last confirmed, and no carrier must know of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgetCarrier {
+    /// The carrier.
+    pub carrier: CarrierName,
+    /// The bindings; of which it must not know, nothing is done.
+    pub bindings: BTreeSet<SubsId>,
 }
 
 /// Have a carrier told once more of a binding that it has lost. Nothing is done unless it still is as when it was
@@ -153,6 +165,52 @@ pub(super) fn abandon(on: &Circumstances<'_>, asked: &AbandonAsked) -> Decided<W
     let work = Work {
         count: events.len() as u32,
         more: waiting.next().is_some(),
+    };
+    Ok((events, work))
+}
+
+pub(super) fn forget(on: &Circumstances<'_>, asked: &ForgetCarrier) -> Decided<Work> {
+    let state = on.state;
+    let ForgetCarrier { carrier, bindings } = asked;
+    if state.carrier(carrier).is_none() {
+        return Err(AdminRefusal::NotFound { what: "carrier" }.into());
+    }
+    if let Some(pool) = state.pools_naming(carrier).next() {
+        return Err(AdminRefusal::CarrierNamed {
+            carrier: carrier.as_str().into(),
+            pool: pool.key.as_str().into(),
+        }
+        .into());
+    }
+    if bindings.len() > EVENTS_MAX {
+        return Err(AdminRefusal::TooMany {
+            what: "bindings",
+            limit: EVENTS_MAX,
+        }
+        .into());
+    }
+    let mut events = Vec::new();
+    for binding in bindings.iter().filter_map(|&id| state.binding(id)) {
+        let provision = binding.provision.as_deref();
+        let Some(provision) = provision.filter(|known| known.carrier == *carrier) else {
+            continue;
+        };
+        match provision.phase {
+            Phase::Releasing { cause, at } => events.extend(gone(on, &binding, cause, at)),
+            Phase::Reserved => {
+                events.extend(gone(on, &binding, EndCause::NotProvisioned, on.now));
+            }
+            Phase::Confirmed | Phase::Changing | Phase::Renewing => {
+                events.push(Event::ProvisionDropped {
+                    subs_id: binding.subs_id,
+                    x: binding.x,
+                });
+            }
+        }
+    }
+    let work = Work {
+        count: events.len() as u32,
+        more: state.provisioned_len(carrier) > events.len(),
     };
     Ok((events, work))
 }

@@ -245,6 +245,22 @@ impl Provisioner {
         Ok(())
     }
 
+    /// Nothing of what it was told matters any more: nobody waits longer, and nothing is sent again.
+    pub fn withdraw(&mut self) {
+        let all: Vec<u64> = self.items.keys().copied().collect();
+        for fence in all {
+            let Some(item) = self.items.get_mut(&fence) else {
+                continue;
+            };
+            match (item.place, item.deadline) {
+                (_, Some(_)) => self.give_up(fence),
+                (Place::UnderWay, None) => item.is_superseded = true,
+                (_, None) => self.forget(fence),
+            }
+        }
+        self.stale_tries.clear();
+    }
+
     /// What came of a request that was sent.
     pub fn answered(&mut self, fence: u64, answer: Answer, now: Timestamp) {
         let Some(x) = self.under_way.remove(&fence) else {

@@ -158,6 +158,18 @@ impl State {
                     provision.proposed = None;
                 }
             }),
+            Event::ProvisionDropped { subs_id, .. } => {
+                if let Some(binding) = self.binding(*subs_id)
+                    && binding.provision.is_some()
+                {
+                    let provision = None;
+                    let parted = Binding {
+                        provision,
+                        ..binding
+                    };
+                    self.set(Row::from(parted), undo);
+                }
+            }
             Event::CarrierReconciled { name, epoch } => {
                 if let Some(mut carrier) = self.carrier(name).cloned() {
                     carrier.reconciled_epoch = *epoch;

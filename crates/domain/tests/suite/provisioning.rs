@@ -1,6 +1,7 @@
 //! Bindings of which a carrier must know: what is decided at each stage of one, and what each stage holds.
 
 mod asked_again;
+mod forgetting;
 mod journal;
 mod order;
 mod settling;

@@ -3,8 +3,8 @@
 use crate::provisioning::{carrier_name, with_carrier};
 use maskline_domain::binding::Extras;
 use maskline_domain::ops::{
-    AbandonAsked, ExpireDue, ForgetCommands, Lock, NoteImport, RenewProvision, SettleProvision,
-    Settlement, ThawDue, Unbind, Unlock, UpdateBinding,
+    AbandonAsked, ExpireDue, ForgetCarrier, ForgetCommands, Lock, NoteImport, RenewProvision,
+    SetPool, SettleProvision, Settlement, ThawDue, Unbind, Unlock, UpdateBinding,
 };
 use maskline_domain::*;
 use maskline_fixtures::domain::{HOUR_MS, World, axb, axn, customer, number, operator};
@@ -26,6 +26,10 @@ enum Act {
     Settle(u8, u8, bool),
     Abandon,
     Renew(u8),
+    /// Which pool, and whether it names the carrier from now on.
+    Name(u8, bool),
+    /// The carrier is gone for good.
+    Part(u8),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -43,6 +47,8 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (0..20u8, 0..4u8, prop::bool::weighted(0.9)).prop_map(|(n, how, is_newest)| Act::Settle(n, how, is_newest)),
         1 => Just(Act::Abandon),
         1 => (0..20u8).prop_map(Act::Renew),
+        3 => (0..2u8, any::<bool>()).prop_map(|(n, on)| Act::Name(n, on)),
+        2 => (0..20u8).prop_map(Act::Part),
     ]
 }
 
@@ -127,6 +133,21 @@ fn command(world: &World, made: &[Binding], act: &Act) -> Option<Command> {
             let fence = world.state.provision(subs_id)?.fence;
             Command::RenewProvision(RenewProvision { subs_id, fence })
         }
+        Act::Name(n, on) => {
+            let key = PoolKey::new(["FC1", "FC2"][usize::from(*n)]);
+            let pool = world.state.pool(&key)?.clone();
+            let carrier =
+                (*on && world.state.carrier(&carrier_name()).is_some()).then(carrier_name);
+            Command::SetPool(SetPool(Pool { carrier, ..pool }))
+        }
+        Act::Part(n) => Command::ForgetCarrier(ForgetCarrier {
+            carrier: carrier_name(),
+            bindings: made
+                .iter()
+                .skip(usize::from(*n))
+                .map(|binding| binding.subs_id)
+                .collect(),
+        }),
         Act::Pass(_) => return None,
     })
 }

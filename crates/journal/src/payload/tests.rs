@@ -314,6 +314,14 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
         (Event::CarrierDeleted { name: unicom() }, 5),
         (Event::PoolSet(of_carrier), 5),
         (Event::PoolSet(pool), 1),
+        // Who overlooked it would tell a carrier that is gone, and never free the X.
+        (
+            Event::ProvisionDropped {
+                subs_id: SubsId(7),
+                x: number("17000000001"),
+            },
+            6,
+        ),
     ] {
         let batch = draft_of([vec![event]]).seal(&Uncompressed);
         assert_eq!(reader(&batch), oldest);

@@ -44,6 +44,7 @@ impl Touched {
             | Event::BindingChanged(_)
             | Event::ChangeProposed { .. }
             | Event::ProvisionChanged { .. }
+            | Event::ProvisionDropped { .. }
             | Event::Ended { .. } => event.x().into_iter().for_each(|x| self.note(x)),
             // What every request and every route reads.
             Event::AccountSet(_)

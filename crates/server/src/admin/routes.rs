@@ -69,6 +69,7 @@ routes! {
     "/v1/carriers" { get carriers::list }
     "/v1/carriers/{name}" { get carriers::show, put carriers::put, delete carriers::delete }
     "/v1/carriers/{name}/reconcile" { post carriers::reconcile }
+    "/v1/carriers/{name}/forget" { post carriers::forget }
     "/v1/pools" { get pools::list }
     "/v1/pools/{key}" { get pools::show, put pools::put }
     "/v1/numbers" { get numbers::list }

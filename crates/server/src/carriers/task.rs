@@ -42,6 +42,8 @@ pub(super) enum Input {
     Tell(Request, oneshot::Sender<Answer>),
     /// Something is owed.
     Wake,
+    /// Its bindings were parted from the carrier: nothing that it was told matters any more.
+    Withdraw,
     /// The carrier was changed.
     Set(Box<Carrier>, Arc<CarrierClient>),
     /// To be answered when all is written down that the carrier said at addresses before this one.
@@ -110,6 +112,8 @@ pub(super) struct Task {
     told: BTreeMap<u64, oneshot::Sender<Answer>>,
     deadline: Duration,
     is_looking: bool,
+    /// Whether the look that is under way may see what does not matter any more.
+    is_look_void: bool,
     status: watch::Sender<Status>,
     /// How far the carrier was told what it is owed.
     rounds: Rounds,
@@ -152,6 +156,7 @@ impl Task {
             told: BTreeMap::new(),
             deadline: Duration::from_millis(carrier.deadline_ms.into()),
             is_looking: false,
+            is_look_void: false,
             status,
             rounds: Rounds::default(),
             is_fresh,
@@ -237,6 +242,9 @@ impl Task {
             }
             Happened::Looked(looked) => {
                 self.is_looking = false;
+                if std::mem::take(&mut self.is_look_void) {
+                    return true;
+                }
                 looked.is_some_and(|looked| self.looked(looked))
             }
         }
@@ -250,6 +258,11 @@ impl Task {
         let now = self.now();
         match input {
             Input::Wake => {}
+            Input::Withdraw => {
+                self.provisioner.withdraw();
+                self.owed = 0;
+                self.is_look_void = self.is_looking;
+            }
             Input::Set(carrier, client) => {
                 self.client = client;
                 self.deadline = Duration::from_millis(carrier.deadline_ms.into());

@@ -35,6 +35,15 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Part all bindings from a carrier that is gone for good: what it was to let go is gone, the others stay and route
+    /// without it. No pool may name it any more. Without --force only says which there are
+    Forget {
+        /// The carrier's name
+        name: String,
+        /// Do it; a carrier that comes back is told nothing of them any more
+        #[arg(long)]
+        force: bool,
+    },
     /// Take a carrier away that no pool names
     #[command(visible_alias = "delete")]
     Rm {
@@ -108,6 +117,15 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             let path = format!("/v1/carriers/{}/reconcile?dry_run={dry_run}", part(name));
             let found = client.post(&path, &Value::Null)?;
             return show::fields(client, &found);
+        }
+        Command::Forget { name, force } => {
+            let path = format!("/v1/carriers/{}/forget?force={force}", part(name));
+            let found = client.post(&path, &Value::Null)?;
+            show::fields(client, &found)?;
+            if !force && !client.json {
+                eprintln!("(nothing is done without --force)");
+            }
+            return Ok(());
         }
         Command::Set(set) => Document {
             carriers: vec![set.wanted()?],

@@ -7,7 +7,8 @@
 use maskline_domain::binding::{Phase, Provision};
 use maskline_domain::command::{Fence, Updated};
 use maskline_domain::ops::{
-    AbandonAsked, NoteReconciled, ReleaseOrphan, RenewProvision, SettleProvision, Settlement,
+    AbandonAsked, ForgetCarrier, NoteReconciled, ReleaseOrphan, RenewProvision, SettleProvision,
+    Settlement,
 };
 use maskline_domain::{
     AdminRefusal, Binding, CarrierName, Command, EndCause, Event, Outcome, PhoneNumber, Pool,
@@ -124,7 +125,7 @@ impl Model {
             let phases = [Phase::Reserved, Phase::Changing];
             provision.is_some_and(|its| its.fence == fence && phases.contains(&its.phase))
         });
-        let stands = binding.filter(|b| b.provision.is_some() && carries_calls(b));
+        let stands = binding.filter(|b| carries_calls(b));
         match (command, waits, waits.or(stands)) {
             (Command::Bind(_), _, Some(binding)) => {
                 ExpectedOutcome::Existing(Box::new(binding.clone()))
@@ -240,6 +241,40 @@ impl Model {
             false => self.let_go(binding, EndCause::NotProvisioned, now, fence),
         });
         ExpectedOutcome::Exactly(events.collect(), work.into())
+    }
+
+    pub(super) fn rule_forget_carrier(
+        &self,
+        asked: &ForgetCarrier,
+        now: Timestamp,
+    ) -> Result<ExpectedOutcome, Refusal> {
+        let carrier = &asked.carrier;
+        if !self.carriers.contains_key(carrier) {
+            return Err(AdminRefusal::NotFound { what: "" }.into());
+        }
+        let mut pools = self.pools.values();
+        if let Some(pool) = pools.find(|pool| pool.carrier.as_ref() == Some(carrier)) {
+            let (carrier, pool) = (carrier.as_str().into(), pool.key.as_str().into());
+            return Err(AdminRefusal::CarrierNamed { carrier, pool }.into());
+        }
+        let all = self.bindings_of(carrier).count();
+        let parted = self.bindings_of(carrier);
+        let parted = parted.filter(|binding| asked.bindings.contains(&binding.subs_id));
+        let parted: Vec<&Binding> = parted.collect();
+        let work = work(all, parted.len() as u32);
+        let events = parted
+            .into_iter()
+            .filter_map(|binding| match phase(binding)? {
+                Phase::Reserved => self.end(binding, EndCause::NotProvisioned, now, now),
+                Phase::Releasing { cause, at } => self.end(binding, cause, at, now),
+                Phase::Confirmed | Phase::Changing | Phase::Renewing => {
+                    Some(Event::ProvisionDropped {
+                        subs_id: binding.subs_id,
+                        x: binding.x,
+                    })
+                }
+            });
+        Ok(ExpectedOutcome::Exactly(events.collect(), work.into()))
     }
 
     pub(super) fn rule_renew(

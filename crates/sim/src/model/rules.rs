@@ -168,6 +168,7 @@ impl Model {
             Command::BeginEpoch(BeginEpoch) => Ok(ExpectedOutcome::NewEpoch),
             Command::SettleProvision(asked) => self.rule_settle(*asked, now),
             Command::AbandonAsked(asked) => Ok(self.rule_abandon(asked, now)),
+            Command::ForgetCarrier(asked) => self.rule_forget_carrier(asked, now),
             Command::RenewProvision(asked) => self.rule_renew(*asked, now),
             Command::ReleaseOrphan(asked) => self.rule_orphan(asked, now),
             Command::NoteReconciled(asked) => self.rule_reconciled(asked),

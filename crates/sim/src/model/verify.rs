@@ -151,7 +151,10 @@ impl Model {
         for event in events_left {
             let lets_go = matches!(envelope.command, Command::ExpireDue(_));
             // What a carrier has let go has ended before.
-            let has_ended = matches!(envelope.command, Command::SettleProvision(_));
+            let has_ended = matches!(
+                envelope.command,
+                Command::SettleProvision(_) | Command::ForgetCarrier(_)
+            );
             let ends_now = ends_by_time(event) && !has_ended;
             hold(!clocks_disagree || !ends_now, Law::Time, || {
                 format!("something was ended while the clocks disagreed: {}", told())
@@ -491,6 +494,11 @@ impl Model {
                         provision.proposed = None;
                     }
                 });
+            }
+            Event::ProvisionDropped { subs_id, .. } => {
+                if let Some(binding) = self.bindings.get_mut(subs_id) {
+                    binding.provision = None;
+                }
             }
             Event::CarrierReconciled { name, epoch } => {
                 if let Some(carrier) = self.carriers.get_mut(name) {

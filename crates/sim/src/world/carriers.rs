@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use maskline_domain::binding::Phase;
 use maskline_domain::command::Updated;
 use maskline_domain::ops::{
-    AbandonAsked, BeginEpoch, NoteReconciled, ReleaseOrphan, RenewProvision, SetCarrier,
-    SettleProvision, Settlement,
+    AbandonAsked, BeginEpoch, ForgetCarrier, NoteReconciled, ReleaseOrphan, RenewProvision,
+    SetCarrier, SettleProvision, Settlement,
 };
 use maskline_domain::provisioning::{Answer as Said, HeldThere, NotDone, Provisioner, Request};
 use maskline_domain::provisioning::{Settings, Settled, Settling, Terms, Wait, Written};
@@ -110,6 +110,8 @@ enum Given {
     Renew(usize, u64, RenewProvision),
     Orphan(usize, u64, HeldThere),
     Reconciled(usize, u32),
+    /// A carrier, and the bindings that are parted from it.
+    Forget(usize, BTreeSet<SubsId>),
 }
 
 /// A world that can be restored.
@@ -374,6 +376,10 @@ impl World {
                 carrier: name(*side),
                 epoch: *epoch,
             }),
+            Given::Forget(side, bindings) => Command::ForgetCarrier(ForgetCarrier {
+                carrier: name(*side),
+                bindings: bindings.clone(),
+            }),
         };
         let caller = self.next_caller;
         carriers.given.insert(caller, given);
@@ -482,6 +488,20 @@ impl World {
                 carriers.mended(side, number);
             }
             (Given::Reconciled(side, _), _) => self.compared(side)?,
+            (Given::Forget(side, _), Ok(Outcome::Worked(work))) => {
+                self.tally.parted += u64::from(work.count);
+                let now = carriers.ms;
+                let told = &mut carriers.sides[side];
+                // What it holds is none of ours from now on.
+                told.lost_at = Some(now);
+                told.provisioner.withdraw();
+                let is_worth_more = work.more && work.count > 0;
+                if is_worth_more {
+                    self.forget_some(side);
+                }
+            }
+            // A pool names it again, or it has been taken away.
+            (Given::Forget(..), _) => {}
         }
         Ok(())
     }

@@ -54,6 +54,8 @@ impl Projection {
                     Event::CommandAnswered { .. } | Event::CommandsForgotten { .. } => {}
                     // Nothing has changed yet, and it may never.
                     Event::ChangeProposed { .. } => {}
+                    // The binding is as it was. That the carrier was forgotten stands in the audit once.
+                    Event::ProvisionDropped { .. } => {}
                     Event::Bound(_)
                     | Event::BindingChanged(_)
                     | Event::ProvisionChanged { .. }

@@ -109,6 +109,36 @@ fn what_is_owed_is_told_until_it_is_done() {
     assert_eq!(settled(&outputs(&mut owed)), [stale]);
 }
 
+/// Nobody waits any longer, and nothing is sent again; what is under way may still be answered.
+#[test]
+fn what_is_withdrawn_is_not_sent_again() {
+    let mut all = provisioner(2);
+    let (now, deadline) = (Timestamp(0), Timestamp(60_000));
+    all.ask(request(1, 1), deadline, now).expect("room");
+    all.tell(request(2, 2), now).expect("room");
+    assert_eq!(sent(&outputs(&mut all)), [1, 2]);
+    all.ask(request(3, 3), deadline, now).expect("room");
+    for fence in [4, 5] {
+        all.tell(request(fence, fence), now).expect("room");
+    }
+    all.withdraw();
+    let given_up = [
+        (1, Settlement::Unsure, Answer::Unavailable),
+        (3, Settlement::NotDone, Answer::Unavailable),
+    ];
+    let seen = outputs(&mut all);
+    assert_eq!((settled(&seen), sent(&seen)), (given_up.into(), vec![]));
+    for fence in [1, 2] {
+        all.answered(fence, Answer::Unavailable, now);
+    }
+    all.advance(deadline);
+    assert_eq!(outputs(&mut all), []);
+    let left = (all.asked_len(), all.owed_len(), all.under_way());
+    assert_eq!(left, (0, 0, 0));
+    all.tell(request(6, 4), deadline).expect("room");
+    assert_eq!(sent(&outputs(&mut all)), [6]);
+}
+
 #[test]
 fn requests_about_one_x_go_in_the_order_of_their_fences() {
     let mut asked = provisioner(8);

@@ -1,6 +1,7 @@
 //! The same attempt at a command that asked a carrier comes again.
 
 use super::*;
+use maskline_domain::ops::{ForgetCarrier, SetPool};
 use maskline_fixtures::domain::{NOON, customer};
 
 fn key(id: u128) -> Option<CommandKey> {
@@ -47,6 +48,36 @@ fn a_bind_that_comes_again_is_told_what_is_known_of_it() {
             assert_eq!(again, Err(Refusal::CarrierUnavailable), "{stage:?}");
         }
     }
+}
+
+/// One that was confirmed stands without its carrier, too; of a change nobody knows whether it came about.
+#[test]
+fn what_comes_again_once_the_carrier_is_forgotten_is_told_what_stands() {
+    let mut world = world();
+    let request = Box::new(bind_request(Product::Axn, A, world.now));
+    let by = || customer("K1");
+    let made = world.give(by(), key(1), request.clone()).expect("free");
+    Stage::Confirmed.bring(&mut world, &made);
+    let change = update(&made, vec![to_a(OTHER_A)]);
+    let asked = world.give(by(), key(2), change.clone());
+    assert!(matches!(asked, Ok(Updated::Asked(_))));
+    for key in [POOL, PAIR_POOL] {
+        let pool = world.state.pool(&PoolKey::new(key)).expect("a pool");
+        let carrier = None;
+        let pool = Pool {
+            carrier,
+            ..pool.clone()
+        };
+        world.operate(SetPool(pool));
+    }
+    world.operate(ForgetCarrier {
+        carrier: carrier_name(),
+        bindings: [made.subs_id].into(),
+    });
+    let again = world.give(by(), key(1), request);
+    assert_eq!(again.map(|found| found.subs_id), Ok(made.subs_id));
+    let again = world.give(by(), key(2), change);
+    assert_eq!(again, Err(Refusal::CarrierUnavailable));
 }
 
 fn remembered(world: &World, id: u128) -> Option<Answered> {

@@ -11,10 +11,14 @@ const RELEASING_POOL: &str = "FC6";
 const OVER_POOL: &str = "FC7";
 /// In this pool every number carries one for which the carrier is asked.
 const ASKED_POOL: &str = "FC8";
+/// In this pool, which names no carrier any more, every number carries one that another carrier holds.
+const PARTED_POOL: &str = "FC9";
+const GONE: &str = "telecom";
 /// The ids of these begin here.
 const RELEASING_ID: u64 = 10_000_000;
 const OVER_ID: u64 = 20_000_000;
 const ASKED_ID: u64 = 30_000_000;
+const PARTED_ID: u64 = 40_000_000;
 
 /// Adds the pools with a carrier: so many bindings that are let go, and a quarter of it in the other two.
 pub(super) fn add(state: &mut State, size: u64) {
@@ -22,6 +26,7 @@ pub(super) fn add(state: &mut State, size: u64) {
     apply(Event::CarrierSet(Box::new(told_carrier(
         carrier_name().as_str(),
     ))));
+    apply(Event::CarrierSet(Box::new(told_carrier(GONE))));
     let far = NOON.plus_millis(HOUR_MS);
     let releasing = Phase::Releasing {
         cause: EndCause::NotProvisioned,
@@ -31,10 +36,15 @@ pub(super) fn add(state: &mut State, size: u64) {
         (RELEASING_POOL, RELEASING_ID, releasing, far, size),
         (OVER_POOL, OVER_ID, Phase::Confirmed, NOON, size / 4),
         (ASKED_POOL, ASKED_ID, Phase::Reserved, far, size / 4),
+        (PARTED_POOL, PARTED_ID, Phase::Confirmed, far, size / 4),
     ];
     for (key, first_id, phase, expires_at, count) in pools {
+        let carrier = match key {
+            PARTED_POOL => CarrierName::new(GONE),
+            _ => carrier_name(),
+        };
         apply(Event::PoolSet(Pool {
-            carrier: Some(carrier_name()),
+            carrier: (key != PARTED_POOL).then(carrier_name),
             same_out_order_returns: true,
             ..pool(key, Product::Axn)
         }));
@@ -46,11 +56,11 @@ pub(super) fn add(state: &mut State, size: u64) {
                 created_at: NOON.plus_millis(-HOUR_MS),
                 expires_at,
                 extras: Extras {
-                    out_order_id: Some("one for all".into()),
+                    out_order_id: (key != PARTED_POOL).then(|| "one for all".into()),
                     ..Extras::default()
                 },
                 provision: Some(Box::new(Provision {
-                    carrier: carrier_name(),
+                    carrier: carrier.clone(),
                     phase,
                     revision: 1,
                     fence: subs_id.0,
@@ -66,17 +76,22 @@ pub(super) fn add(state: &mut State, size: u64) {
     }
 }
 
-/// A number of a pool with a carrier: they begin with 1706, 1709 and, from 17070010000 on, 1707.
+/// A number of a pool with a carrier: they begin with 1706, 1709, 1708 and, from 17070010000 on, 1707.
 fn x_told(pool: &str, n: u64) -> PhoneNumber {
     match pool {
         RELEASING_POOL => x(6, n),
         OVER_POOL => x(9, n),
+        PARTED_POOL => x(8, 20_000 + n),
         _ => x(7, 10_000 + n),
     }
 }
 
 #[test]
 fn no_carrier_makes_anything_look_at_more_where_there_is_more() {
+    let forget = |carrier: &CarrierName, first: u64| ForgetCarrier {
+        carrier: carrier.clone(),
+        bindings: (first..).map(id).take(AT_ONCE as usize).collect(),
+    };
     let settle = |of: u64, settlement| {
         operated(SettleProvision {
             subs_id: id(of),
@@ -153,6 +168,20 @@ fn no_carrier_makes_anything_look_at_more_where_there_is_more() {
                 carrier: carrier_name(),
                 at_most: AT_ONCE,
             }),
+        ),
+        (
+            "forget a carrier that a pool names",
+            refused(
+                Refusal::Admin(AdminRefusal::CarrierNamed {
+                    carrier: carrier_name().as_str().into(),
+                    pool: RELEASING_POOL.into(),
+                }),
+                forget(&carrier_name(), RELEASING_ID),
+            ),
+        ),
+        (
+            "part as many bindings from another carrier as go at once",
+            operated(forget(&CarrierName::new(GONE), PARTED_ID)),
         ),
         (
             "tell again",

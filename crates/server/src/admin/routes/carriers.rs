@@ -17,7 +17,7 @@ use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedCarrier};
 use crate::admin::extract::{Body, Query};
 use crate::admin::{Admin, AdminError, Mode, view};
-use crate::carriers::{Carriers, ReconcileError};
+use crate::carriers::{Carriers, ForgetError, ReconcileError};
 use crate::ledger::Ledger;
 
 pub async fn list(
@@ -85,6 +85,34 @@ pub async fn reconcile(
         }
         Err(ReconcileError::Submit(error)) => Err(error.into()),
         Err(error) => Err(AdminError::Unavailable(error.to_string())),
+    }
+}
+
+/// What is wanted of a carrier that is gone for good.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Forgetting {
+    force: bool,
+}
+
+/// Parts all bindings from a carrier that is gone for good, or only says which there are; goes on to its end though
+/// nobody waits for it.
+pub async fn forget(
+    State(carriers): State<Carriers>,
+    operator: Operator,
+    Path(name): Path<String>,
+    Query(wanted): Query<Forgetting>,
+) -> Answer {
+    let by = operator.actor();
+    let name = CarrierName::new(&name);
+    let running = tokio::spawn(async move { carriers.forget(&name, wanted.force, by).await });
+    let found = running
+        .await
+        .map_err(|error| AdminError::Internal(error.to_string()))?;
+    match found {
+        Ok(found) => Ok(Json(json!(found))),
+        Err(ForgetError::Submit(error)) => Err(error.into()),
+        Err(ForgetError::Read(error)) => Err(error.into()),
     }
 }
 

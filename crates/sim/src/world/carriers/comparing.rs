@@ -245,7 +245,10 @@ impl World {
         };
         let side = &carriers.sides[at];
         let is_newer = |lost: i64| comparing.began_at > lost && !side.has_old_requests(lost);
-        if side.lost_at.is_some_and(is_newer) && self.agrees(at).is_ok() {
+        // What is being decided may part bindings from it.
+        let mut given = carriers.given.values();
+        let is_forgotten = given.any(|given| matches!(given, Given::Forget(its, _) if *its == at));
+        if side.lost_at.is_some_and(is_newer) && !is_forgotten && self.agrees(at).is_ok() {
             // From here on they must agree.
             if let Some(carriers) = &mut self.carriers {
                 carriers.sides[at].lost_at = None;

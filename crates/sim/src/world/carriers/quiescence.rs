@@ -7,7 +7,7 @@ use maskline_domain::ops::{DeleteCarrier, ExpireDue, SetCarrier, SetPool, Unbind
 use maskline_domain::{Binding, CarrierName, Command, Pool, PoolKey, PoolRef};
 use maskline_journal::pipeline::Input;
 
-use super::{Backup, CARRIERS, described};
+use super::{Backup, CARRIERS, Given, described};
 use crate::laws::{Held, Law, broken, hold};
 use crate::model::phases::carries_calls;
 use crate::world::World;
@@ -58,6 +58,7 @@ impl World {
             107..=118 => is_backed_up = true,
             119..=120 => is_restored = true,
             121..=130 => return self.operate_on_carriers(),
+            131..=133 => return self.part_from(at),
             _ => {
                 let durable = self.durable.as_ref().unwrap_or(&self.model);
                 let carrier = durable.carriers.get(&side.name);
@@ -116,6 +117,38 @@ impl World {
         let envelope = self.operate(command);
         self.submit(envelope, None)?;
         self.drain()
+    }
+
+    /// A carrier is gone for good: pools name it no more, and it is forgotten, unless something comes in between.
+    fn part_from(&mut self, at: usize) -> Held {
+        if self.machine.is_none() || self.carriers.as_ref().is_none_or(|c| c.is_starting()) {
+            return Ok(());
+        }
+        let name = CarrierName::new(CARRIERS[at]);
+        let pools = self.model.pools.values();
+        let naming = pools.filter(|pool| pool.carrier.as_ref() == Some(&name));
+        let naming: Vec<Pool> = naming.cloned().collect();
+        for pool in naming {
+            let carrier = None;
+            let moved = Pool { carrier, ..pool };
+            let envelope = self.operate(Command::SetPool(SetPool(moved)));
+            self.submit(envelope, None)?;
+        }
+        if let Some(carriers) = &mut self.carriers {
+            carriers.sides[at].lost_at = Some(carriers.ms);
+        }
+        self.forget_some(at);
+        self.drain()
+    }
+
+    /// Some bindings are to be parted from a carrier, of those that are seen now.
+    pub(super) fn forget_some(&mut self, at: usize) {
+        let durable = self.durable.as_ref().unwrap_or(&self.model);
+        if let Some(carriers) = &mut self.carriers {
+            let seen = durable.bindings_of(&carriers.sides[at].name);
+            let some = seen.map(|binding| binding.subs_id).take(3).collect();
+            carriers.due.push_back(Given::Forget(at, some));
+        }
     }
 
     /// Takes a copy of all that is durable.
@@ -351,7 +384,7 @@ impl World {
     fn unbind_all(&mut self) -> Held {
         for _ in 0..50 {
             let now = self.about_now();
-            let due = self.operate(Command::ExpireDue(ExpireDue { at_most: 10 }));
+            let due = self.operate(Command::ExpireDue(ExpireDue { at_most: 4_096 }));
             self.submit(due, None)?;
             self.come_to_rest()?;
             let left: Vec<_> = (self.durable().bindings.values())
@@ -374,7 +407,7 @@ impl World {
             }
             self.come_to_rest()?;
         }
-        let due = self.operate(Command::ExpireDue(ExpireDue { at_most: 10 }));
+        let due = self.operate(Command::ExpireDue(ExpireDue { at_most: 4_096 }));
         self.submit(due, None)?;
         self.come_to_rest()?;
         let left = (self.durable().bindings.values()).find(|b| b.provision.is_some());
