@@ -248,3 +248,46 @@ def test_a_carrier_that_is_asked_elsewhere_is_compared_at_once(service, scripted
     until(lambda: world.operator.binding(subs_id)["provision"]["phase"] == "confirmed")
     until(lambda: (figure(service, "missing"), figure(service, "orphans")) == (1, 0))
     assert bound(world.gateway().bind_axn(B))
+
+
+def test_a_binding_of_ours_at_another_carrier_is_let_go_there(service, scripted):  # noqa: F811
+    carrier, other = scripted(), scripted()
+    Operator(service).carrier("telecom", other)
+    world = declared(service, carrier)
+    subs_id, x = bound(world.gateway().bind_axn(A))
+    held = {(x, subs_id)}
+
+    def elsewhere(request):
+        if request["op"] == "query":
+            return page(sorted(held))
+        held.discard((request["x"], request["subs_id"]))
+        return OK
+
+    other.answer = elsewhere
+    carrier.answer = lambda request: page([(x, subs_id)]) if request["op"] == "query" else OK
+    done = json.loads(service.cli("carrier", "reconcile", "telecom", "--json").stdout)
+    assert (done["orphans"], done["released"], done["ours"]) == (1, 1, 0), done
+    assert held == set() and carrier.asked("unbind") == []
+    done = json.loads(reconcile(service).stdout)
+    assert (done["orphans"], done["missing"], done["ours"]) == (0, 0, 1), done
+    assert world.operator.binding(subs_id)["provision"]["phase"] == "confirmed"
+
+
+def test_a_binding_of_ours_that_is_held_on_another_x_alone_is_told_again(service, scripted):  # noqa: F811
+    carrier = scripted()
+    world = declared(service, carrier)
+    subs_id, x = bound(world.gateway().bind_axn(A))
+    [elsewhere, *_] = [number for number in world.numbers[CITY] if number != x]
+    held = {(elsewhere, subs_id)}
+
+    def answered(request):
+        if request["op"] == "query":
+            return page(sorted(held))
+        place = request["x"], request["subs_id"]
+        held.discard(place) if request["op"] == "unbind" else held.add(place)
+        return OK
+
+    carrier.answer = answered
+    done = json.loads(reconcile(service).stdout)
+    assert (done["orphans"], done["released"], done["missing"]) == (1, 1, 1), done
+    until(lambda: held == {(x, subs_id)})

@@ -1,8 +1,11 @@
-//! Carriers, and their secrets, which nobody sees again.
+//! Carriers, and their secrets, which nobody sees again; what is reserved though nobody asks a carrier for it.
+
+use std::time::Duration;
 
 use crate::support::{MASTER_KEY, sealer};
 use axum::http::{Method, StatusCode};
-use maskline_domain::Carrier;
+use maskline_domain::{BindRequest, Carrier, Product, Timestamp};
+use maskline_fixtures::domain::{bind_request, operator, party};
 use maskline_server::ledger::Touch;
 use maskline_store::records::audit;
 use serde_json::{Value, json};
@@ -153,5 +156,45 @@ async fn secrets_of_carriers_are_sealed_anew_too() {
     assert_eq!(again["changes"], json!([]));
     let resealed = world.ok(Method::POST, "/v1/reseal", json!({})).await;
     assert_eq!(resealed["resealed"], 0);
+    world.end().await;
+}
+
+/// Whoever gave the command is gone, and with it who would have asked the carrier.
+#[tokio::test]
+async fn what_is_reserved_and_nobody_asks_for_is_given_up() {
+    let world = World::stocked().await;
+    let document = json!({
+        "carrier": [{
+            "name": "unicom", "kind": "http", "url": "http://127.0.0.1:9/", "secret": SECRET, "deadline_ms": 100,
+        }],
+        "pool": [{ "key": "FC1", "carrier": "unicom" }],
+    });
+    world.ok(Method::POST, "/v1/apply", document).await;
+    let request = BindRequest {
+        expires_at: Timestamp::from_secs(4_000_000_000),
+        ..bind_request("FC1", Product::Axn, party(1), None)
+    };
+    let bound = world.ledger.submit(operator(Box::new(request))).await;
+    let bound = bound.expect("a number is free");
+    let phase = |state: &maskline_domain::State, _| {
+        let provision = state.provision(bound.subs_id);
+        provision.map_or("gone", |provision| provision.phase.name())
+    };
+    let mut seen = vec!["reserved"];
+    let given_up = async {
+        while seen.last() == Some(&"reserved") {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            seen.push(
+                world
+                    .ledger
+                    .read(Touch::Scan, phase)
+                    .await
+                    .expect("a state"),
+            );
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), given_up).await;
+    waited.expect("it is reserved for ever");
+    assert_eq!(seen.last(), Some(&"releasing"));
     world.end().await;
 }
