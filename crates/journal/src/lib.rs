@@ -8,6 +8,7 @@
 
 pub mod batch;
 mod cbor;
+pub mod codec;
 pub mod compression;
 pub mod feed;
 pub mod payload;
@@ -18,5 +19,6 @@ pub mod show;
 pub mod snapshot;
 pub mod tail;
 
+pub use codec::{Codec, PLAIN};
 pub use compression::{Compression, Uncompressed};
 pub use pipeline::Append;

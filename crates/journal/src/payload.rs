@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::batch::{Batch, Hash};
 use crate::cbor;
-use crate::compression::Compression;
+use crate::codec::Codec;
 use crate::personal::{self, Bytes, Kept, PersonalError};
 
 /// The newest payload this program understands; a batch is written for the
@@ -267,11 +267,11 @@ impl Draft {
 
     /// Turns it into bytes. Takes tens of microseconds, so it is done while no
     /// lock is held.
-    pub fn seal(self, compression: &dyn Compression) -> Batch {
+    pub fn seal(self, codec: &Codec) -> Batch {
         let (body, personal) = self.write();
         let mut payload = Vec::with_capacity(body.len() / 2);
         payload.push(FORM);
-        compression.compress(&body, &mut payload);
+        codec.compress(&body, &mut payload);
         Batch {
             seq: self.seq,
             at: self.at.0,
@@ -350,11 +350,11 @@ fn drawn(seed: &[u8; 32], index: usize) -> ([u8; 16], u32) {
 }
 
 /// The form of a batch, and its body uncompressed.
-fn unpack(batch: &Batch, compression: &dyn Compression) -> Result<(u8, Vec<u8>), PayloadError> {
+fn unpack(batch: &Batch, codec: &Codec) -> Result<(u8, Vec<u8>), PayloadError> {
     let seq = batch.seq;
     let broken = |why| PayloadError::Broken { seq, why };
     match batch.payload.split_first() {
-        Some((&form @ (v1::FORM | FORM), packed)) => compression
+        Some((&form @ (v1::FORM | FORM), packed)) => codec
             .decompress(packed, BODY_BYTES_MAX)
             .map(|body| (form, body))
             .ok_or_else(|| broken("it does not decompress")),
@@ -368,8 +368,8 @@ fn unpack(batch: &Batch, compression: &dyn Compression) -> Result<(u8, Vec<u8>),
 ///
 /// # Errors
 /// [`PayloadError`].
-pub fn open(batch: &Batch, compression: &dyn Compression) -> Result<Opened, PayloadError> {
-    let (form, body) = unpack(batch, compression)?;
+pub fn open(batch: &Batch, codec: &Codec) -> Result<Opened, PayloadError> {
+    let (form, body) = unpack(batch, codec)?;
     if form == v1::FORM {
         return v1::open(batch, &body);
     }
@@ -492,10 +492,10 @@ impl fmt::Debug for Told {
 /// # Errors
 /// [`PayloadError`]; that the values are those that were committed to is not
 /// looked at.
-pub fn told(batch: &Batch, compression: &dyn Compression) -> Result<Vec<Told>, PayloadError> {
+pub fn told(batch: &Batch, codec: &Codec) -> Result<Vec<Told>, PayloadError> {
     let seq = batch.seq;
     if batch.payload.first() == Some(&v1::FORM) {
-        let (_, body) = unpack(batch, compression)?;
+        let (_, body) = unpack(batch, codec)?;
         return v1::told(batch, &body);
     }
     let kept =
@@ -526,13 +526,13 @@ fn readable(seq: u64, values: &[u8]) -> Result<Personal, PayloadError> {
 /// [`PayloadError`].
 pub fn blank(
     batch: &Batch,
-    compression: &dyn Compression,
+    codec: &Codec,
     is_meant: impl Fn(Subject, Option<Part>) -> bool,
 ) -> Result<Option<Blanked>, PayloadError> {
     let seq = batch.seq;
     // Form 1 has the subjects in its payload alone.
     if batch.payload.first() == Some(&v1::FORM) {
-        let (_, body) = unpack(batch, compression)?;
+        let (_, body) = unpack(batch, codec)?;
         return v1::blank(batch, &body, |subject| is_meant(subject, None));
     }
     let mut kept =

@@ -3,7 +3,7 @@
 use maskline_domain::State;
 
 use crate::batch::{Batch, ChainError, Tip};
-use crate::compression::Compression;
+use crate::codec::Codec;
 use crate::payload::{self, Draft, Opened, PayloadError};
 
 /// Why a batch cannot be replayed.
@@ -35,25 +35,25 @@ pub struct Decoded {
 pub fn decode(
     tip: &mut Tip,
     batch: &Batch,
-    compression: &dyn Compression,
+    codec: &Codec,
 ) -> Result<Decoded, ReplayError> {
     tip.follow(batch)?;
     Ok(Decoded {
         tip: *tip,
         bytes: (batch.payload.len() + batch.personal.len()) as u64,
-        opened: payload::open(batch, compression)?,
+        opened: payload::open(batch, codec)?,
     })
 }
 
 /// Turns a batch into bytes, and gives with them what [`decode`] reads from
 /// them: for those who need not read it, once it is durable.
-pub fn seal(mut draft: Draft, compression: &dyn Compression) -> (Batch, Decoded) {
+pub fn seal(mut draft: Draft, codec: &Codec) -> (Batch, Decoded) {
     let opened = Opened {
         at: draft.at(),
         entries: draft.take_entries(),
         erased: Vec::new(),
     };
-    let batch = draft.seal(compression);
+    let batch = draft.seal(codec);
     let decoded = Decoded {
         tip: Tip {
             seq: batch.seq,
@@ -87,9 +87,9 @@ pub fn follow(
     state: &mut State,
     tip: &mut Tip,
     batch: &Batch,
-    compression: &dyn Compression,
+    codec: &Codec,
 ) -> Result<Opened, ReplayError> {
-    let decoded = decode(&mut tip.clone(), batch, compression)?;
+    let decoded = decode(&mut tip.clone(), batch, codec)?;
     apply(state, &decoded.opened);
     *tip = decoded.tip;
     Ok(decoded.opened)
@@ -116,7 +116,7 @@ pub fn count(opened: &Opened) -> u64 {
 mod tests {
     use super::*;
     use crate::batch::Hash;
-    use crate::compression::Uncompressed;
+    use crate::codec::PLAIN;
     use maskline_domain::{AccountId, Actor, Event, Timestamp, UserName};
 
     const BEFORE: Tip = Tip {
@@ -142,17 +142,17 @@ mod tests {
 
     #[test]
     fn what_is_handed_on_is_what_is_read_from_the_bytes() {
-        let bytes = draft().seal(&Uncompressed);
-        let (batch, decoded) = seal(draft(), &Uncompressed);
+        let bytes = draft().seal(&PLAIN);
+        let (batch, decoded) = seal(draft(), &PLAIN);
         assert_eq!(batch, bytes);
-        let read = decode(&mut BEFORE.clone(), &batch, &Uncompressed).expect("readable");
+        let read = decode(&mut BEFORE.clone(), &batch, &PLAIN).expect("readable");
         assert_eq!(decoded, read);
         assert_eq!(count(&decoded.opened), 4);
     }
 
     #[test]
     fn only_the_next_batch_is_taken_in() {
-        let (_, decoded) = seal(draft(), &Uncompressed);
+        let (_, decoded) = seal(draft(), &PLAIN);
         for seq in [0, 1, 3, 4] {
             let mut tip = Tip { seq, ..BEFORE };
             let (expected, found) = (seq + 1, 3);

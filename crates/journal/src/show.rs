@@ -6,7 +6,7 @@ use maskline_domain::{Actor, Event, PhoneNumber};
 use serde_json::Value;
 
 use crate::batch::Batch;
-use crate::compression::Compression;
+use crate::codec::Codec;
 use crate::payload::{self, PayloadError};
 
 /// Fields that hold a telephone number, or several.
@@ -24,10 +24,10 @@ const SECRETS: [&str; 1] = ["sealed_secret"];
 /// [`PayloadError`] when it cannot be read.
 pub fn batch(
     batch: &Batch,
-    compression: &dyn Compression,
+    codec: &Codec,
     reveal: bool,
 ) -> Result<String, PayloadError> {
-    let opened = payload::open(batch, compression)?;
+    let opened = payload::open(batch, codec)?;
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::batch::Hash;
 use crate::cbor;
-use crate::compression::Compression;
+use crate::codec::Codec;
 
 /// Rows of a state gathered into one part before it is compressed, in bytes.
 /// A part must stay below 1 MiB, since its write holds up the next append. The
@@ -68,7 +68,7 @@ pub struct Seal {
 
 /// Gathers rows of state into parts.
 pub struct Parts {
-    compression: &'static dyn Compression,
+    codec: Codec,
     open: Open,
     rows: u64,
     bindings: u64,
@@ -118,9 +118,9 @@ impl fmt::Debug for Parts {
 
 impl Parts {
     /// No rows yet.
-    pub fn new(compression: &'static dyn Compression) -> Self {
+    pub fn new(codec: Codec) -> Self {
         Self {
-            compression,
+            codec,
             open: Open::default(),
             rows: 0,
             bindings: 0,
@@ -150,7 +150,7 @@ impl Parts {
         let rows = std::mem::take(&mut self.open).bytes;
         self.digest.update(&rows);
         let mut part = vec![FORM, ROWS];
-        self.compression.compress(&rows, &mut part);
+        self.codec.compress(&rows, &mut part);
         part
     }
 }
@@ -191,13 +191,13 @@ pub struct Unpacked {
 ///
 /// # Errors
 /// [`PartError`].
-pub fn unpack(payload: &[u8], compression: &dyn Compression) -> Result<Unpacked, PartError> {
+pub fn unpack(payload: &[u8], codec: &Codec) -> Result<Unpacked, PartError> {
     let (form, packed) = match payload {
         [form @ (FORM | FORM_1), ROWS, packed @ ..] => (*form, packed),
         [FORM | FORM_1, ..] | [] => return Err(PartError::Broken),
         [form, ..] => return Err(PartError::Form(*form)),
     };
-    let bytes = compression
+    let bytes = codec
         .decompress(packed, PART_BYTES_MAX)
         .ok_or(PartError::Broken)?;
     Ok(Unpacked { form, bytes })

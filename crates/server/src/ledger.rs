@@ -28,6 +28,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use maskline_domain::{AttemptId, Envelope, Outcome, SubsId, TypedCommand};
+use maskline_journal::Codec;
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
 use maskline_journal::tail::Tail;
 use maskline_store::db::{self, ErrorKind, Readers};
@@ -58,6 +59,8 @@ pub const EXIT_UNKNOWN: i32 = 70;
 pub struct Options {
     /// The data directory.
     pub dir: PathBuf,
+    /// The form in which its journal and its snapshots are kept.
+    pub codec: Codec,
     /// Bounds of the queue and of a batch.
     pub limits: Limits,
     /// How long a command may take, queueing included.
@@ -222,7 +225,7 @@ impl Ledger {
         let readers = dir.readers(READERS_MAX).await?;
         erase::tell_unfinished(&options.dir);
         let begun = std::time::Instant::now();
-        let recovered = recover(&mut conn, None, told(begun)).await?;
+        let recovered = recover(&mut conn, &options.codec, None, told(begun)).await?;
         tracing::info!(
             batch = recovered.tip.seq,
             replayed = recovered.events,
@@ -379,6 +382,11 @@ impl Ledger {
             tail_events: self.shared.appended.events.load(Ordering::Relaxed),
             slowed: self.shared.times.slowed_in_all(),
         }
+    }
+
+    /// The form in which the journal and the snapshots are kept.
+    pub fn codec(&self) -> &Codec {
+        &self.shared.options.codec
     }
 
     /// Connections for queries of the records; they cannot write.

@@ -25,7 +25,7 @@ use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::feed::Bounds;
 use maskline_journal::pipeline::{Clocks, Limits};
 use maskline_journal::replay::Decoded;
-use maskline_journal::{Compression, Uncompressed};
+use maskline_journal::{Codec, PLAIN};
 
 use self::answers::Round;
 use self::carriers::Carriers;
@@ -274,15 +274,11 @@ pub struct World {
 impl World {
     /// The world of a seed, with a fault planted or none.
     pub fn new(seed: u64, fault: Option<Fault>) -> Self {
-        Self::compressed_by(seed, fault, &Uncompressed)
+        Self::with_codec(seed, fault, PLAIN.clone())
     }
 
-    /// The same, whose batches are compressed by `compression`.
-    pub fn compressed_by(
-        seed: u64,
-        fault: Option<Fault>,
-        compression: &'static dyn Compression,
-    ) -> Self {
+    /// The same, whose batches are kept in this form.
+    pub fn with_codec(seed: u64, fault: Option<Fault>, codec: Codec) -> Self {
         let mut chance = Chance::new(seed);
         let queue_max = chance.between(4, 64) as usize;
         let batch_commands_max = chance.between(1, 24) as usize;
@@ -312,7 +308,7 @@ impl World {
             limits,
             clocks,
             model_clock: ModelClock::new(),
-            disk: Disk::new(compression),
+            disk: Disk::new(codec),
             snapshot_writer: None,
             feed_bounds: Bounds {
                 batches: feed_chance.one_of([1, 2, 6, 40]),

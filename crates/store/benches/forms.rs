@@ -15,7 +15,7 @@ use maskline_domain::{
 use maskline_journal::batch::{Batch, Hash};
 use maskline_journal::payload::v1::writer;
 use maskline_journal::payload::{self, Draft};
-use maskline_store::Zstd;
+use maskline_store::UNSEALED;
 
 /// Commands in a batch.
 const COMMANDS: u64 = 64;
@@ -59,7 +59,7 @@ fn entry(n: u64) -> Entry {
 }
 
 fn form_1(entries: Vec<Entry>) -> Batch {
-    writer::write((1, AT), Hash::GENESIS, [7; 32], entries, &Zstd)
+    writer::write((1, AT), Hash::GENESIS, [7; 32], entries, &UNSEALED)
 }
 
 fn form_2(entries: Vec<Entry>) -> Batch {
@@ -67,7 +67,7 @@ fn form_2(entries: Vec<Entry>) -> Batch {
     for Entry { by, events } in entries {
         draft.push(by, events, usize::MAX).expect("no limit");
     }
-    draft.seal(&Zstd)
+    draft.seal(&UNSEALED)
 }
 
 fn main() {
@@ -90,7 +90,7 @@ fn main() {
         let batch = write(entries.clone());
         let begin = Instant::now();
         for _ in 0..ROUNDS {
-            black_box(payload::open(&batch, &Zstd).expect("readable"));
+            black_box(payload::open(&batch, &UNSEALED).expect("readable"));
         }
         let read = begin.elapsed();
         println!(

@@ -26,7 +26,7 @@ use maskline_journal::snapshot::{Parts, Seal};
 use maskline_store::db::{Connection, sql};
 use maskline_store::directory::{self, DataDir};
 use maskline_store::recovery::{Progress, recover};
-use maskline_store::{Zstd, journal, snapshot};
+use maskline_store::{UNSEALED, journal, snapshot};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -77,7 +77,7 @@ async fn open(dir: &Path) -> Outcome<()> {
     let begun = Instant::now();
     let readers = directory::readers(dir, 1).await?;
     let mut loaded = (0, Duration::ZERO, Duration::ZERO);
-    let recovered = recover(&mut readers.acquire().await?, None, |progress| {
+    let recovered = recover(&mut readers.acquire().await?, &UNSEALED, None, |progress| {
         if let Progress::SnapshotLoaded { rows, .. } = progress {
             loaded = (rows, begun.elapsed(), processors());
         }
@@ -157,7 +157,7 @@ async fn append(conn: &mut Connection, waiting: &mut Vec<Batch>) -> Outcome<()> 
 }
 
 async fn write_snapshot(conn: &mut Connection, tip: Tip, size: u64) -> Outcome<u64> {
-    let mut parts = Parts::new(&Zstd);
+    let mut parts = Parts::new(UNSEALED.clone());
     let mut count = 0;
     let mut founded = State::default();
     founded.restore(Row::from(account(ACCOUNT)));
@@ -209,7 +209,7 @@ fn batch(tip: &mut Tip, commands: impl IntoIterator<Item = (Actor, Vec<Event>)>)
             .push(by, events, usize::MAX)
             .ok_or("no command is too large")?;
     }
-    let batch = draft.seal(&Zstd);
+    let batch = draft.seal(&UNSEALED);
     tip.follow(&batch)?;
     Ok(batch)
 }

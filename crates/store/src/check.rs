@@ -1,6 +1,5 @@
 //! Replays and verifies everything that a data directory holds.
 
-use crate::zstd::Zstd;
 use std::collections::{BTreeMap, HashMap};
 
 use maskline_domain::{Binding, Event, PhoneNumber, Slot, State, SubsId};
@@ -10,6 +9,7 @@ use crate::journal;
 use crate::records::{call, history, projection};
 use crate::recovery::{self, RecoverError};
 use crate::snapshot::{self, SnapshotError};
+use maskline_journal::Codec;
 use maskline_journal::batch::{Batch, Hash, Tip};
 use maskline_journal::payload;
 use maskline_journal::snapshot::Seal;
@@ -56,6 +56,7 @@ pub enum CheckError {
 /// in the report.
 pub async fn check(
     conn: &mut Connection,
+    codec: &Codec,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Report, CheckError> {
     let mut report = Report::default();
@@ -66,8 +67,8 @@ pub async fn check(
     report.problems.extend(damage);
     let newest = journal::tip(conn).await?;
     report.seq = newest.seq;
-    let seals = seals(conn, &mut report).await?;
-    let Some((state, tip)) = replay(conn, &seals, newest, &mut report, &mut progress).await? else {
+    let seals = seals(conn, codec, &mut report).await?;
+    let Some((state, tip)) = replay(conn, codec, &seals, newest, &mut report, &mut progress).await? else {
         return Ok(report);
     };
     if tip != newest {
@@ -93,13 +94,14 @@ struct Sound {
 /// The sealed snapshots, by batch.
 async fn seals(
     conn: &mut Connection,
+    codec: &Codec,
     report: &mut Report,
 ) -> Result<BTreeMap<u64, Sound>, CheckError> {
     let mut seals = BTreeMap::new();
     for (seq, seal) in snapshot::list(conn).await? {
         // One without its last row is what a crash leaves; it does no harm.
         if let Some(seal) = seal {
-            match load(conn, &seal).await? {
+            match load(conn, codec, &seal).await? {
                 Ok(state) => {
                     let digest = maskline_journal::snapshot::digest(state.rows());
                     seals.insert(seq, Sound { seal, digest });
@@ -113,9 +115,10 @@ async fn seals(
 
 async fn load(
     conn: &mut Connection,
+    codec: &Codec,
     seal: &Seal,
 ) -> Result<Result<State, SnapshotError>, CheckError> {
-    match recovery::load(conn, seal).await {
+    match recovery::load(conn, codec, seal).await {
         Err(SnapshotError::Database(error)) => Err(error.into()),
         other => Ok(other),
     }
@@ -124,6 +127,7 @@ async fn load(
 /// Follows the whole journal; `None` when it has no usable beginning.
 async fn replay(
     conn: &mut Connection,
+    codec: &Codec,
     seals: &BTreeMap<u64, Sound>,
     newest: Tip,
     report: &mut Report,
@@ -149,9 +153,9 @@ async fn replay(
             if replayed.is_none()
                 && let Some(seal) = seals.get(&(batch.seq - 1))
             {
-                replayed = begin(conn, seal, report).await?;
+                replayed = begin(conn, codec, seal, report).await?;
             }
-            if !follow(batch, &mut read, &mut replayed, report) {
+            if !follow(batch, codec, &mut read, &mut replayed, report) {
                 return Ok(replayed);
             }
             if let (Some((state, _)), Some(seal)) = (&replayed, seals.get(&batch.seq)) {
@@ -163,7 +167,7 @@ async fn replay(
     if replayed.is_none()
         && let Some(seal) = seals.get(&newest.seq)
     {
-        replayed = begin(conn, seal, report).await?;
+        replayed = begin(conn, codec, seal, report).await?;
     }
     if replayed.is_none() {
         report.problems.push(format!(
@@ -175,11 +179,12 @@ async fn replay(
 
 async fn begin(
     conn: &mut Connection,
+    codec: &Codec,
     sound: &Sound,
     report: &mut Report,
 ) -> Result<Option<(State, Tip)>, CheckError> {
     let seal = &sound.seal;
-    let (Ok(state), Some(hash)) = (load(conn, seal).await?, seal.tip_hash()) else {
+    let (Ok(state), Some(hash)) = (load(conn, codec, seal).await?, seal.tip_hash()) else {
         return Ok(None);
     };
     let tip = Tip {
@@ -193,6 +198,7 @@ async fn begin(
 /// Reads one batch and applies it; `false` when there is no going on.
 fn follow(
     batch: &Batch,
+    codec: &Codec,
     read: &mut Tip,
     replayed: &mut Option<(State, Tip)>,
     report: &mut Report,
@@ -201,7 +207,7 @@ fn follow(
         report.problems.push(error.to_string());
         return false;
     }
-    let opened = match payload::open(batch, &Zstd) {
+    let opened = match payload::open(batch, codec) {
         Ok(opened) => opened,
         Err(error) => {
             report.problems.push(error.to_string());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::db::{Connection, Error};
 use crate::journal;
-use crate::zstd::Zstd;
+use maskline_journal::Codec;
 use maskline_journal::payload::{self, PayloadError};
 
 /// The list of erasures within the data directory. It is no part of a backup:
@@ -188,7 +188,11 @@ pub enum EraseError {
 ///
 /// # Errors
 /// [`EraseError`].
-pub async fn find(conn: &mut Connection, number: PhoneNumber) -> Result<Found, EraseError> {
+pub async fn find(
+    conn: &mut Connection,
+    codec: &Codec,
+    number: PhoneNumber,
+) -> Result<Found, EraseError> {
     let mut found = Found::new();
     let mut from = 1;
     loop {
@@ -198,7 +202,7 @@ pub async fn find(conn: &mut Connection, number: PhoneNumber) -> Result<Found, E
         };
         from = last.seq + 1;
         for batch in &batches {
-            for told in payload::told(batch, &Zstd)? {
+            for told in payload::told(batch, codec)? {
                 let (id, values) = (SubsId(told.subject.of), told.values);
                 if values.names(number) {
                     let traces = found.entry(id).or_default();
@@ -226,6 +230,7 @@ pub async fn find(conn: &mut Connection, number: PhoneNumber) -> Result<Found, E
 /// [`EraseError`].
 pub async fn blanked(
     conn: &mut Connection,
+    codec: &Codec,
     from: u64,
     found: &Found,
 ) -> Result<(Vec<(u64, Vec<u8>)>, Option<u64>), EraseError> {
@@ -236,7 +241,7 @@ pub async fn blanked(
             let traces = found.get(&SubsId(subject.of));
             traces.is_some_and(|traces| traces.mean(subject, part))
         };
-        if let Some(blanked) = payload::blank(batch, &Zstd, is_meant)? {
+        if let Some(blanked) = payload::blank(batch, codec, is_meant)? {
             changes.push((batch.seq, blanked.personal));
         }
     }

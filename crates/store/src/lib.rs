@@ -21,4 +21,4 @@ pub mod snapshot;
 pub mod staging;
 mod zstd;
 
-pub use zstd::Zstd;
+pub use zstd::{UNSEALED, Zstd};

@@ -2,6 +2,7 @@
 //! journal after it.
 
 use maskline_domain::State;
+use maskline_journal::Codec;
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::replay::{Decoded, ReplayError, apply, count, decode};
 use maskline_journal::snapshot::Seal;
@@ -10,7 +11,6 @@ use crate::db::{Connection, Error};
 use crate::journal;
 use crate::read_ahead::Ahead;
 use crate::snapshot::{self, SnapshotError};
-use crate::zstd::Zstd;
 
 /// Batches read from the journal at a time.
 const ROWS_AT_A_TIME: u32 = 256;
@@ -88,10 +88,11 @@ pub struct Recovered {
 /// [`RecoverError`]; nothing was changed.
 pub async fn recover(
     conn: &mut Connection,
+    codec: &Codec,
     upto: Option<u64>,
     mut progress: impl FnMut(Progress),
 ) -> Result<Recovered, RecoverError> {
-    let (mut state, mut tip, snapshot) = begin(conn, &mut progress).await?;
+    let (mut state, mut tip, snapshot) = begin(conn, codec, &mut progress).await?;
     let newest = journal::tip(conn).await?;
     if tip.seq > newest.seq {
         return Err(RecoverError::Ahead {
@@ -101,10 +102,11 @@ pub async fn recover(
     }
     let mut decoder = Ahead::start({
         let mut tip = tip;
+        let codec = codec.clone();
         move |batches: Vec<Batch>| -> Result<Vec<Decoded>, ReplayError> {
             batches
                 .iter()
-                .map(|batch| decode(&mut tip, batch, &Zstd))
+                .map(|batch| decode(&mut tip, batch, &codec))
                 .collect()
         }
     })
@@ -150,6 +152,7 @@ pub async fn recover(
 /// is whole.
 async fn begin(
     conn: &mut Connection,
+    codec: &Codec,
     progress: &mut impl FnMut(Progress),
 ) -> Result<(State, Tip, Option<Seal>), RecoverError> {
     for (_, seal) in snapshot::list(conn).await? {
@@ -157,7 +160,7 @@ async fn begin(
         let Some(hash) = seal.tip_hash() else {
             continue;
         };
-        match load(conn, &seal).await {
+        match load(conn, codec, &seal).await {
             Ok(state) => {
                 let tip = Tip {
                     seq: seal.seq,
@@ -183,8 +186,12 @@ async fn begin(
 ///
 /// # Errors
 /// [`SnapshotError`].
-pub async fn load(conn: &mut Connection, seal: &Seal) -> Result<State, SnapshotError> {
+pub async fn load(
+    conn: &mut Connection,
+    codec: &Codec,
+    seal: &Seal,
+) -> Result<State, SnapshotError> {
     let mut restoring = State::restoring();
-    snapshot::load(conn, seal, |rows| restoring.put(rows)).await?;
+    snapshot::load(conn, codec, seal, |rows| restoring.put(rows)).await?;
     Ok(restoring.finish())
 }

@@ -2,13 +2,13 @@
 
 use maskline_domain::event::READER;
 use maskline_domain::{Row, rows};
+use maskline_journal::Codec;
 use maskline_journal::batch::Hash;
 use maskline_journal::snapshot::{PartError, Seal, rows_of, unpack};
 use sha2::{Digest as _, Sha256};
 
 use crate::db::{Connection, Error, sql};
 use crate::read_ahead::Ahead;
-use crate::zstd::Zstd;
 
 /// Why a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +127,7 @@ pub async fn part_payload(
 /// [`SnapshotError`]; then some rows may have been handed over already.
 pub async fn load(
     conn: &mut Connection,
+    codec: &Codec,
     seal: &Seal,
     mut take: impl FnMut(Vec<Row>),
 ) -> Result<(), SnapshotError> {
@@ -137,9 +138,10 @@ pub async fn load(
     }
     let parts = seal.parts;
     let mut digest = Sha256::new();
+    let codec = codec.clone();
     // All that takes long is done on the thread that reads ahead; here the state is filled.
     let mut decoder = Ahead::start(move |(part, payload): (u64, Vec<u8>)| {
-        let unpacked = unpack(&payload, &Zstd).map_err(|error| match error {
+        let unpacked = unpack(&payload, &codec).map_err(|error| match error {
             PartError::Broken => SnapshotError::Broken { seq, part },
             PartError::Form(form) => SnapshotError::Form { seq, form },
         })?;

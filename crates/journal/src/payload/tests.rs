@@ -1,5 +1,5 @@
 use super::*;
-use crate::compression::Uncompressed;
+use crate::codec::PLAIN;
 use maskline_domain::binding::{Extras, Owner};
 use maskline_domain::{
     AccessKey, AccessKeyId, AccountId, Binding, Carrier, CarrierKind, CarrierName, ErasedParts,
@@ -84,7 +84,7 @@ fn personal_events() -> [Vec<Event>; 2] {
 /// The body of a payload with another in its place, in the same row.
 fn forged(batch: &Batch, from: &str, to: &str) -> Batch {
     assert_eq!(from.len(), to.len(), "no length in the body changes");
-    let (form, body) = unpack(batch, &Uncompressed).expect("readable");
+    let (form, body) = unpack(batch, &PLAIN).expect("readable");
     let at = body
         .windows(from.len())
         .position(|part| part == from.as_bytes());
@@ -101,12 +101,12 @@ fn forged(batch: &Batch, from: &str, to: &str) -> Batch {
 /// A batch of a program to come.
 fn newer(mut draft: Draft) -> Batch {
     draft.oldest_reader = READER + 1;
-    draft.seal(&Uncompressed)
+    draft.seal(&PLAIN)
 }
 
 #[test]
 fn a_batch_reads_as_it_was_written() {
-    let opened = open(&draft().seal(&Uncompressed), &Uncompressed).expect("readable");
+    let opened = open(&draft().seal(&PLAIN), &PLAIN).expect("readable");
     assert_eq!(opened.at, Timestamp(77));
     assert_eq!(opened.erased, []);
     let expected = Entry {
@@ -118,7 +118,7 @@ fn a_batch_reads_as_it_was_written() {
 
 #[test]
 fn personal_values_are_read_again_and_stand_beside_the_payload() {
-    let batch = draft_of(personal_events()).seal(&Uncompressed);
+    let batch = draft_of(personal_events()).seal(&PLAIN);
     for told in ["Li Lei", "100000001"] {
         let holds = |bytes: &[u8]| {
             bytes
@@ -134,14 +134,14 @@ fn personal_values_are_read_again_and_stand_beside_the_payload() {
             assert!(!holds(&batch.payload, told), "{party}");
         }
     }
-    let opened = open(&batch, &Uncompressed).expect("readable");
+    let opened = open(&batch, &PLAIN).expect("readable");
     let read = opened.entries.into_iter().map(|entry| entry.events);
     assert_eq!(read.collect::<Vec<_>>(), personal_events());
 }
 
 #[test]
 fn each_subject_of_an_event_has_values_of_its_own() {
-    let batch = draft_of(personal_events()).seal(&Uncompressed);
+    let batch = draft_of(personal_events()).seal(&PLAIN);
     let kept = personal::read(&batch.personal).expect("readable");
     // A, B and texts of the first; A alone of the others.
     assert_eq!(kept.len(), 5);
@@ -180,27 +180,27 @@ fn each_subject_of_an_event_has_values_of_its_own() {
         ),
     ] {
         let is_meant = |subject, of| subject == subjects[gone] && of == Some(part);
-        let blanked = blank(&batch, &Uncompressed, is_meant);
+        let blanked = blank(&batch, &PLAIN, is_meant);
         let blanked = blanked.expect("readable").expect("it is there");
         assert_eq!(blanked.entries, 1);
         let batch = Batch {
             personal: blanked.personal,
             ..batch.clone()
         };
-        let opened = open(&batch, &Uncompressed).expect("readable");
+        let opened = open(&batch, &PLAIN).expect("readable");
         assert_eq!(opened.erased, [(1, part)]);
         assert_eq!(opened.entries[0].events[1], Event::Bound(Box::new(left)));
         let [_, second] = personal_events();
         assert_eq!(opened.entries[1].events, second);
-        assert_eq!(blank(&batch, &Uncompressed, is_meant), Ok(None));
+        assert_eq!(blank(&batch, &PLAIN, is_meant), Ok(None));
     }
-    let of_another = blank(&batch, &Uncompressed, |subject, _| subject.of == 1);
+    let of_another = blank(&batch, &PLAIN, |subject, _| subject.of == 1);
     assert_eq!(of_another, Ok(None));
 }
 
 #[test]
 fn values_of_another_subject_are_not_taken() {
-    let batch = draft_of(personal_events()).seal(&Uncompressed);
+    let batch = draft_of(personal_events()).seal(&PLAIN);
     let mut kept = personal::read(&batch.personal).expect("readable");
     let mut broken = Vec::new();
     kept.swap(0, 1);
@@ -216,7 +216,7 @@ fn values_of_another_subject_are_not_taken() {
             personal: personal::write(&kept),
             ..batch.clone()
         };
-        assert!(open(&batch, &Uncompressed).is_err());
+        assert!(open(&batch, &PLAIN).is_err());
     }
 }
 
@@ -238,7 +238,7 @@ fn what_is_too_large_is_not_added() {
     let [more, _] = personal_events();
     assert_eq!(draft.push(operator(), more, 10), None);
     assert_eq!((draft.bytes(), draft.events()), (bytes, count));
-    let opened = open(&draft.seal(&Uncompressed), &Uncompressed).expect("readable");
+    let opened = open(&draft.seal(&PLAIN), &PLAIN).expect("readable");
     let read = opened.entries.into_iter().map(|entry| entry.events);
     assert_eq!(read.collect::<Vec<_>>(), personal_events());
 }
@@ -250,13 +250,13 @@ fn a_batch_of_a_newer_program_is_named_not_skipped() {
         seq: 3,
         writer: WRITER.to_owned(),
     };
-    assert_eq!(open(&batch, &Uncompressed), Err(expected.clone()));
+    assert_eq!(open(&batch, &PLAIN), Err(expected.clone()));
     let unknown_event = forged(&batch, "number_locked", "number_washed");
-    assert_eq!(open(&unknown_event, &Uncompressed), Err(expected));
-    let mut form = draft().seal(&Uncompressed);
+    assert_eq!(open(&unknown_event, &PLAIN), Err(expected));
+    let mut form = draft().seal(&PLAIN);
     form.payload[0] = 9;
     assert_eq!(
-        open(&form, &Uncompressed),
+        open(&form, &PLAIN),
         Err(PayloadError::Form { seq: 3, form: 9 })
     );
 }
@@ -264,22 +264,22 @@ fn a_batch_of_a_newer_program_is_named_not_skipped() {
 #[test]
 fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
     let reader = |batch: &Batch| -> u32 {
-        let (_, body) = unpack(batch, &Uncompressed).expect("readable");
+        let (_, body) = unpack(batch, &PLAIN).expect("readable");
         cbor::read::<Head>(&body).expect("a head").oldest_reader
     };
     let trunk_batch =
-        |trunk: Trunk| draft_of([vec![Event::TrunkSet(Box::new(trunk))]]).seal(&Uncompressed);
+        |trunk: Trunk| draft_of([vec![Event::TrunkSet(Box::new(trunk))]]).seal(&PLAIN);
     let plain = Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060");
     let more = Trunk {
         calls_max: Some(30),
         sources: vec![[192, 0, 2, 7].into()],
         ..plain.clone()
     };
-    assert_eq!(reader(&draft().seal(&Uncompressed)), 1);
+    assert_eq!(reader(&draft().seal(&PLAIN)), 1);
     assert_eq!(reader(&trunk_batch(plain)), 1);
     let batch = trunk_batch(more.clone());
     assert_eq!(reader(&batch), 2);
-    let opened = open(&batch, &Uncompressed).expect("readable");
+    let opened = open(&batch, &PLAIN).expect("readable");
     assert_eq!(
         opened.entries[0].events,
         [Event::TrunkSet(Box::new(more.clone()))]
@@ -296,7 +296,7 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
     for limited in [presenting, routing] {
         let batch = trunk_batch(limited.clone());
         assert_eq!(reader(&batch), 5);
-        let opened = open(&batch, &Uncompressed).expect("readable");
+        let opened = open(&batch, &PLAIN).expect("readable");
         assert_eq!(
             opened.entries[0].events,
             [Event::TrunkSet(Box::new(limited))]
@@ -323,7 +323,7 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
             6,
         ),
     ] {
-        let batch = draft_of([vec![event]]).seal(&Uncompressed);
+        let batch = draft_of([vec![event]]).seal(&PLAIN);
         assert_eq!(reader(&batch), oldest);
     }
 }
@@ -382,27 +382,27 @@ fn addresses_networks_and_secrets_read_as_they_were_written() {
             numbers: vec![number("110"), number("4001234567")],
         },
     ];
-    let batch = draft_of([events.clone()]).seal(&Uncompressed);
-    let opened = open(&batch, &Uncompressed).expect("readable");
+    let batch = draft_of([events.clone()]).seal(&PLAIN);
+    let opened = open(&batch, &PLAIN).expect("readable");
     assert_eq!(opened.entries[0].events, events);
 }
 
 #[test]
 fn an_unknown_event_is_an_error() {
     let unknown = forged(
-        &draft().seal(&Uncompressed),
+        &draft().seal(&PLAIN),
         "number_locked",
         "number_washed",
     );
     assert!(matches!(
-        open(&unknown, &Uncompressed),
+        open(&unknown, &PLAIN),
         Err(PayloadError::Broken { .. })
     ));
 }
 
 #[test]
 fn the_row_cannot_tell_another_number_or_time_than_the_payload() {
-    let batch = draft().seal(&Uncompressed);
+    let batch = draft().seal(&PLAIN);
     let renumbered = Batch {
         seq: 4,
         ..batch.clone()
@@ -410,7 +410,7 @@ fn the_row_cannot_tell_another_number_or_time_than_the_payload() {
     let redated = Batch { at: 78, ..batch };
     for batch in [renumbered, redated] {
         assert!(matches!(
-            open(&batch, &Uncompressed),
+            open(&batch, &PLAIN),
             Err(PayloadError::Broken { .. })
         ));
     }
@@ -452,11 +452,11 @@ fn an_erasure_names_subjects_and_nobody() {
         last: Vec::new(),
     };
     let events = vec![erased, counted];
-    let batch = draft_of([events.clone()]).seal(&Uncompressed);
-    let (_, body) = unpack(&batch, &Uncompressed).expect("readable");
+    let batch = draft_of([events.clone()]).seal(&PLAIN);
+    let (_, body) = unpack(&batch, &PLAIN).expect("readable");
     let head = cbor::read::<Head>(&body).expect("a head");
     assert_eq!(head.oldest_reader, 4, "no older program overlooks it");
-    let opened = open(&batch, &Uncompressed).expect("readable");
+    let opened = open(&batch, &PLAIN).expect("readable");
     assert_eq!(opened.entries[0].events, events);
     let old: Event = serde_json::from_str(r#"{"person_erased":{"bindings":3}}"#).expect("an event");
     assert_eq!(old, events[1]);
@@ -483,20 +483,20 @@ fn what_is_told_of_a_person_is_found_in_either_form() {
         let [events, _] = personal_events();
         let entries = vec![Entry { by, events }];
         let (at, prev_hash) = (Timestamp(77), Hash([1; 32]));
-        v1::writer::write((3, at), prev_hash, [5; 32], entries, &Uncompressed)
+        v1::writer::write((3, at), prev_hash, [5; 32], entries, &PLAIN)
     };
-    let form_2 = draft_of(personal_events()).seal(&Uncompressed);
+    let form_2 = draft_of(personal_events()).seal(&PLAIN);
     let (a, b) = (number("15000000000"), number("15800000000"));
     for (form, batch, subjects) in [(2, form_2, [3, 1]), (1, form_1(), [1, 1])] {
-        let told = told(&batch, &Uncompressed).expect("readable");
+        let told = told(&batch, &PLAIN).expect("readable");
         for (person, count) in [a, b].into_iter().zip(subjects) {
             let theirs = told.iter().filter(|told| told.values.names(person));
             assert_eq!(theirs.count(), count, "form {form}, {person}");
         }
         // Once blanked nobody is found.
-        let all = blank(&batch, &Uncompressed, |_, _| true);
+        let all = blank(&batch, &PLAIN, |_, _| true);
         let personal = all.expect("readable").expect("there is some").personal;
         let blanked = Batch { personal, ..batch };
-        assert_eq!(super::told(&blanked, &Uncompressed), Ok(Vec::new()));
+        assert_eq!(super::told(&blanked, &PLAIN), Ok(Vec::new()));
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::compression::Uncompressed;
+use crate::codec::PLAIN;
 use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::{
     AccessKeyId, AccountId, Answered, AttemptId, Binding, Carrier, CarrierKind, CarrierName, City,
@@ -237,7 +237,7 @@ fn parts_are_read_alone_and_the_digest_is_over_all_of_them() {
             })
         })
     };
-    let mut parts = Parts::new(&Uncompressed);
+    let mut parts = Parts::new(PLAIN.clone());
     let mut written: Vec<Vec<u8>> = rows().filter_map(|row| parts.push(row)).collect();
     let total = parts.finish();
     written.extend(total.part);
@@ -245,7 +245,7 @@ fn parts_are_read_alone_and_the_digest_is_over_all_of_them() {
     assert_eq!(total.digest, digest(rows()));
     let (mut read, mut hashed) = (Vec::new(), Sha256::new());
     for part in &written {
-        let unpacked = unpack(part, &Uncompressed).expect("a part");
+        let unpacked = unpack(part, &PLAIN).expect("a part");
         hashed.update(&unpacked.bytes);
         read.extend(read_rows(&unpacked.bytes).expect("whole in itself"));
     }

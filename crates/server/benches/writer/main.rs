@@ -30,6 +30,7 @@ use maskline_fixtures::domain::{
 use maskline_server::config::Settings;
 use maskline_server::ledger::Ledger;
 use maskline_server::serve::ledger_options;
+use maskline_store::UNSEALED;
 use maskline_store::directory;
 use maskline_store::recovery::{Progress, recover};
 use processors::{Processors, of_this_process};
@@ -141,7 +142,7 @@ async fn tell_recovery(data: &Path) -> Outcome<()> {
     let readers = directory::readers(data, 1).await?;
     let begun = Instant::now();
     let mut loaded = (0, Duration::ZERO);
-    let recovered = recover(&mut readers.acquire().await?, None, |progress| {
+    let recovered = recover(&mut readers.acquire().await?, &UNSEALED, None, |progress| {
         if let Progress::SnapshotLoaded { rows, .. } = progress {
             loaded = (rows, begun.elapsed());
         }

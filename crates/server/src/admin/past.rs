@@ -1,9 +1,9 @@
 //! The state as it was at a moment in the past, made from the journal.
 
-use maskline_store::Zstd;
 use std::path::Path;
 
 use maskline_domain::{State, Timestamp};
+use maskline_journal::Codec;
 use maskline_journal::batch::Tip;
 use maskline_store::db::Connection;
 use maskline_store::recovery::{self, RecoverError};
@@ -20,7 +20,7 @@ const BATCHES: u32 = 256;
 ///
 /// # Errors
 /// When the journal does not reach back so far, or cannot be read.
-pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
+pub async fn state_at(data: &Path, codec: &Codec, at: Timestamp) -> Result<State, AdminError> {
     let fault = |error: &dyn std::fmt::Display| AdminError::Internal(format!("the past: {error}"));
     let readers = directory::readers(data, 1)
         .await
@@ -36,7 +36,7 @@ pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
                 .seq
         }
     };
-    let (mut state, mut tip) = beginning(&mut conn, last)
+    let (mut state, mut tip) = beginning(&mut conn, codec, last)
         .await
         .map_err(|error| fault(&error))?
         .ok_or_else(|| {
@@ -53,7 +53,7 @@ pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
             ));
         }
         for batch in &batches {
-            maskline_journal::replay::follow(&mut state, &mut tip, batch, &Zstd)
+            maskline_journal::replay::follow(&mut state, &mut tip, batch, codec)
                 .map_err(|error| fault(&error))?;
         }
     }
@@ -61,7 +61,11 @@ pub async fn state_at(data: &Path, at: Timestamp) -> Result<State, AdminError> {
 }
 
 /// The newest snapshot that is not after batch `last`, or an empty state if the journal is whole.
-async fn beginning(conn: &mut Connection, last: u64) -> Result<Option<(State, Tip)>, RecoverError> {
+async fn beginning(
+    conn: &mut Connection,
+    codec: &Codec,
+    last: u64,
+) -> Result<Option<(State, Tip)>, RecoverError> {
     for (seq, seal) in snapshot::list(conn).await? {
         let Some(seal) = seal.filter(|_| seq <= last) else {
             continue;
@@ -69,7 +73,7 @@ async fn beginning(conn: &mut Connection, last: u64) -> Result<Option<(State, Ti
         let Some(hash) = seal.tip_hash() else {
             continue;
         };
-        match recovery::load(conn, &seal).await {
+        match recovery::load(conn, codec, &seal).await {
             Ok(state) => return Ok(Some((state, Tip { seq, hash }))),
             Err(SnapshotError::Database(error)) => return Err(error.into()),
             // One that cannot be used is like none.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use maskline_domain::PhoneNumber;
 use maskline_store::erasure::LIST;
-use maskline_store::{backup, check, directory};
+use maskline_store::{UNSEALED, backup, check, directory};
 use serde_json::json;
 
 use super::{Client, Common, Failure, show};
@@ -183,7 +183,7 @@ pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
                 eprintln!("batch {reached} of {of}");
             }
         };
-        check::check(&mut conn, progress)
+        check::check(&mut conn, &UNSEALED, progress)
             .await
             .map_err(|error| failed(&error))
     })?;

@@ -1,6 +1,5 @@
 //! `maskline journal`: read straight from the data directory, whether a service runs or not.
 
-use maskline_store::Zstd;
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::path::Path;
 use clap::Subcommand;
 use maskline_domain::Timestamp;
 use maskline_journal::show;
-use maskline_store::{directory, journal};
+use maskline_store::{UNSEALED, directory, journal};
 use serde_json::json;
 
 use super::{Client, Common, Failure};
@@ -115,7 +114,7 @@ async fn print(data: &Path, range: Range<u64>, reveal: bool) -> Result<(), Failu
             .await
             .map_err(|error| failed(&error))?;
         for batch in batches.iter().take_while(|batch| batch.seq < range.end) {
-            let text = show::batch(batch, &Zstd, reveal).map_err(|error| failed(&error))?;
+            let text = show::batch(batch, &UNSEALED, reveal).map_err(|error| failed(&error))?;
             write!(out, "{text}")?;
         }
         // None where they have been taken away since they were counted.

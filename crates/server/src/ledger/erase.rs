@@ -138,7 +138,7 @@ impl Ledger {
         let mut found = {
             let readers = directory::readers(&shared.options.dir, 1).await?;
             let mut conn = readers.acquire().await?;
-            erasure::find(&mut conn, number).await?
+            erasure::find(&mut conn, &shared.options.codec, number).await?
         };
         // Of what the journal no longer holds the history knows; of the rest the
         // journal knows better.
@@ -312,7 +312,7 @@ impl Ledger {
         while let Some(seq) = from {
             let (changes, next) = {
                 let mut conn = readers.acquire().await?;
-                erasure::blanked(&mut conn, seq, found).await?
+                erasure::blanked(&mut conn, &self.shared.options.codec, seq, found).await?
             };
             for (seq, personal) in changes {
                 self.shared

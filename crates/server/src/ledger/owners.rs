@@ -86,6 +86,7 @@ pub(super) async fn fill(
     filling: Filling,
 ) -> Result<Option<Filling>, FillError> {
     let until = filling.until;
+    let codec = &ledger.shared.options.codec;
     let stage = match filling.stage {
         Stage::Waiting => begin(ledger, readers).await?,
         Stage::Ahead {
@@ -96,7 +97,7 @@ pub(super) async fn fill(
         } if next <= to => {
             let batches = batches(readers, next, to).await?;
             for batch in &batches {
-                owners.look_ahead(batch)?;
+                owners.look_ahead(batch, codec)?;
             }
             let next = next + batches.len() as u64;
             Stage::Ahead {
@@ -125,7 +126,7 @@ pub(super) async fn fill(
             let batches = batches(readers, next, until).await?;
             let mut found: Vec<(SubsId, Owner)> = Vec::new();
             for batch in &batches {
-                found.extend(owners.follow(batch)?);
+                found.extend(owners.follow(batch, codec)?);
             }
             while !found.is_empty() {
                 let some = found.split_off(found.len().saturating_sub(ROWS));

@@ -129,7 +129,7 @@ async fn project(shared: &Shared, readers: &Readers, seq: u64) -> Result<(), Pro
         {
             match batch {
                 Source::HandedOn(batch) => next.take(batch.tip.seq, &batch.opened),
-                Source::Read(batch) => next.add(&batch)?,
+                Source::Read(batch) => next.add(&batch, &shared.options.codec)?,
             }
         }
         let reached = next.seq;

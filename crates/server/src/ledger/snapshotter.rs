@@ -7,7 +7,6 @@
 //! closely upon another is it kept in between, and takes in what the writer hands
 //! on: then no batch is read again, and the next snapshot begins at once.
 
-use maskline_store::Zstd;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -190,7 +189,8 @@ async fn follow(shared: &Shared, kept: &mut Kept, upto: u64) -> Result<(), Snaps
                     return Err(ChainError::Gap { expected, found }.into());
                 }
                 for batch in &batches {
-                    replay::follow(&mut kept.state, &mut kept.tip, batch, &Zstd)?;
+                    let codec = &shared.options.codec;
+                    replay::follow(&mut kept.state, &mut kept.tip, batch, codec)?;
                 }
             }
         }
@@ -217,14 +217,14 @@ pub(super) async fn take_snapshot(
     let was_kept = kept.is_some();
     let mut kept = match kept {
         Some(kept) => kept,
-        None => read(&readers, upto).await?,
+        None => read(shared, &readers, upto).await?,
     };
     follow(shared, &mut kept, upto).await?;
     let seq = kept.tip.seq;
     if seq == kept.snapshot {
         return Ok(kept);
     }
-    let mut parts = Parts::new(&Zstd);
+    let mut parts = Parts::new(shared.options.codec.clone());
     let mut part = 0;
     let mut oldest_reader = 1;
     for row in kept.state.rows() {
@@ -276,9 +276,9 @@ pub(super) async fn take_snapshot(
 }
 
 /// The state after batch `upto`, from the tables.
-async fn read(readers: &Readers, upto: u64) -> Result<Kept, SnapshotterError> {
+async fn read(shared: &Shared, readers: &Readers, upto: u64) -> Result<Kept, SnapshotterError> {
     let mut conn = readers.acquire().await?;
-    let recovered = recover(&mut conn, Some(upto), |_| ()).await?;
+    let recovered = recover(&mut conn, &shared.options.codec, Some(upto), |_| ()).await?;
     Ok(Kept {
         state: recovered.state,
         tip: recovered.tip,

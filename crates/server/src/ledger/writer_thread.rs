@@ -15,7 +15,6 @@ use maskline_journal::Append;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::Input;
 use maskline_journal::replay;
-use maskline_store::Zstd;
 use maskline_store::db::{Connection, sqlite};
 use maskline_store::directory::DataDir;
 use maskline_store::failure::{self, Done};
@@ -186,7 +185,7 @@ impl Thread {
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.shared);
         let (events, memory) = (draft.events() as u64, draft.memory());
-        let (batch, decided) = replay::seal(draft, &Zstd);
+        let (batch, decided) = replay::seal(draft, &shared.options.codec);
         let bytes = decided.bytes;
         let is_slowed = !shared.appended.pause(1).is_zero();
         // A writer that is to pause, to do something else or to end comes to a point at which nothing is decided that

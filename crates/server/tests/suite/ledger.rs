@@ -54,7 +54,7 @@ async fn rows(ledger: &Ledger) -> Vec<Row> {
 async fn assert_is_whole(dir: &Path) {
     let readers = directory::readers(dir, 1).await.expect("readable");
     let mut conn = readers.acquire().await.expect("a connection");
-    let report = maskline_store::check::check(&mut conn, |_, _| ())
+    let report = maskline_store::check::check(&mut conn, &maskline_store::UNSEALED, |_, _| ())
         .await
         .expect("readable");
     assert_eq!(report.problems, Vec::<String>::new());

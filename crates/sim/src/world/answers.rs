@@ -1,6 +1,6 @@
 //! What comes out of the machine: batches, answers, and what they must be.
 
-use maskline_journal::Compression;
+use maskline_journal::Codec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -252,19 +252,19 @@ impl World {
     }
 
     fn append(&mut self, draft: Draft, round: Round) -> Held {
-        let compression = self.disk.compression;
+        let codec = &self.disk.codec.clone();
         let memory = draft.memory();
-        let (mut batch, mut decided) = replay::seal(draft, compression);
+        let (mut batch, mut decided) = replay::seal(draft, codec);
         if batch.seq <= self.form_1_upto {
-            batch = in_form_1(batch, compression);
+            batch = in_form_1(batch, codec);
             decided.tip.hash = batch.hash;
             decided.bytes = (batch.payload.len() + batch.personal.len()) as u64;
         }
         self.decided = match self.fault {
             // What is written wrongly is handed on as wrongly.
             Some(fault) => {
-                batch = spoil(batch, fault, compression);
-                replay::decode(&mut self.tip.clone(), &batch, compression).ok()
+                batch = spoil(batch, fault, codec);
+                replay::decode(&mut self.tip.clone(), &batch, codec).ok()
             }
             None => Some(decided),
         }
@@ -291,7 +291,7 @@ impl World {
                     batch.seq, batch.at, before.0
                 )
             })?;
-            match payload::open(batch, self.disk.compression) {
+            match payload::open(batch, &self.disk.codec) {
                 Ok(opened) => {
                     let decided = self.decided.as_ref().map(|(decided, _)| &decided.opened);
                     hold(decided.is_none_or(|d| *d == opened), Law::SameRows, || {
@@ -431,11 +431,11 @@ fn is_of(entry: &Entry, envelope: &Envelope) -> bool {
 }
 
 /// The same batch as a program before form 2 would have written it.
-fn in_form_1(batch: Batch, compression: &dyn Compression) -> Batch {
-    match payload::open(&batch, compression) {
+fn in_form_1(batch: Batch, codec: &Codec) -> Batch {
+    match payload::open(&batch, codec) {
         Ok(Opened { at, entries, .. }) => {
             let place = (batch.seq, at);
-            writer::write(place, batch.prev_hash, [9; 32], entries, compression)
+            writer::write(place, batch.prev_hash, [9; 32], entries, codec)
         }
         // Whoever judges it will say so.
         Err(_) => batch,
@@ -443,7 +443,7 @@ fn in_form_1(batch: Batch, compression: &dyn Compression) -> Batch {
 }
 
 /// Writes a batch anew as a fault would have it.
-fn spoil(batch: Batch, fault: Fault, compression: &dyn Compression) -> Batch {
+fn spoil(batch: Batch, fault: Fault, codec: &Codec) -> Batch {
     let faults = [
         Fault::NonceNotJournalled,
         Fault::EntriesReversed,
@@ -451,7 +451,7 @@ fn spoil(batch: Batch, fault: Fault, compression: &dyn Compression) -> Batch {
     ];
     let Some(opened) = faults
         .contains(&fault)
-        .then(|| payload::open(&batch, compression).ok())
+        .then(|| payload::open(&batch, codec).ok())
         .flatten()
     else {
         return batch;
@@ -470,5 +470,5 @@ fn spoil(batch: Batch, fault: Fault, compression: &dyn Compression) -> Batch {
         }
         draft.push(by, events, usize::MAX);
     }
-    draft.seal(compression)
+    draft.seal(codec)
 }

@@ -2,7 +2,7 @@
 //! not.
 
 use maskline_domain::{Event, Part, Row, State, Subject, SubsId};
-use maskline_journal::Compression;
+use maskline_journal::Codec;
 use maskline_journal::batch::{Batch, Hash, Tip};
 use maskline_journal::feed::{Bounds, Feed, Next};
 use maskline_journal::payload::{self, Opened, WRITER};
@@ -30,8 +30,8 @@ pub struct Disk {
     snapshots: Vec<Snapshot>,
     /// Whether it takes no writes.
     pub full: bool,
-    /// By what batches are compressed.
-    pub compression: &'static dyn Compression,
+    /// The form in which batches are kept.
+    pub codec: Codec,
 }
 
 /// One snapshot.
@@ -58,14 +58,14 @@ impl fmt::Debug for Disk {
 }
 
 impl Disk {
-    /// An empty one, whose batches are compressed by `compression`.
-    pub fn new(compression: &'static dyn Compression) -> Self {
+    /// An empty one, whose batches are kept in this form.
+    pub fn new(codec: Codec) -> Self {
         Self {
             journal: Vec::new(),
             unsynced: None,
             snapshots: Vec::new(),
             full: false,
-            compression,
+            codec,
         }
     }
 }
@@ -166,19 +166,19 @@ impl Disk {
                 break;
             }
             if is_last && fault == Some(Fault::ReplayDropsLastEntry) {
-                follow_but_last_entry(state, tip, batch, self.compression)?;
+                follow_but_last_entry(state, tip, batch, &self.codec)?;
                 break;
             }
             let failed = |error: ReplayError| NoStart(error.to_string());
             if fault == Some(Fault::FirstFormLosesB) && batch.payload.first() == Some(&1) {
-                let mut read = replay::decode(&mut tip.clone(), batch, self.compression);
+                let mut read = replay::decode(&mut tip.clone(), batch, &self.codec);
                 let read = read.as_mut().map_err(|error| failed(error.clone()))?;
                 without_b(&mut read.opened);
                 let taken = replay::take_in(state, tip, read);
                 taken.map_err(|error| failed(error.into()))?;
                 continue;
             }
-            replay::follow(state, tip, batch, self.compression).map_err(failed)?;
+            replay::follow(state, tip, batch, &self.codec).map_err(failed)?;
         }
         Ok(())
     }
@@ -229,7 +229,7 @@ impl Disk {
             let is_meant = |subject: Subject, part: Option<Part>| {
                 subject.of == binding.0 && part.is_none_or(|part| parts.contains(&part))
             };
-            let blanked = payload::blank(batch, self.compression, is_meant);
+            let blanked = payload::blank(batch, &self.codec, is_meant);
             if let Some(blanked) = blanked.map_err(|error| failed(&error))? {
                 batch.personal = blanked.personal;
                 erased += blanked.entries;
@@ -292,11 +292,11 @@ fn follow_but_last_entry(
     state: &mut State,
     tip: &mut Tip,
     batch: &Batch,
-    compression: &dyn Compression,
+    codec: &Codec,
 ) -> Result<(), NoStart> {
     let failed = |error: &dyn std::fmt::Display| NoStart(error.to_string());
     tip.follow(batch).map_err(|error| failed(&error))?;
-    let mut opened = payload::open(batch, compression).map_err(|error| failed(&error))?;
+    let mut opened = payload::open(batch, codec).map_err(|error| failed(&error))?;
     opened.entries.pop();
     for event in opened.entries.iter().flat_map(|entry| &entry.events) {
         state.apply(event);
@@ -367,7 +367,7 @@ impl SnapshotWriter {
             }
             Next::Journal { from, upto } => {
                 for batch in disk.stretch(from, upto) {
-                    replay::follow(state, tip, batch, disk.compression)
+                    replay::follow(state, tip, batch, &disk.codec)
                         .map_err(|error| failed(&error))?;
                 }
                 if tip.seq != upto {

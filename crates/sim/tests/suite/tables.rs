@@ -7,12 +7,12 @@ use maskline_journal::snapshot::{Parts, Seal};
 use maskline_sim::World;
 use maskline_store::db::sql;
 use maskline_store::directory::DataDir;
-use maskline_store::{Zstd, journal, recovery, snapshot};
+use maskline_store::{UNSEALED, journal, recovery, snapshot};
 
 #[tokio::test]
 async fn sqlite_recovers_what_the_model_has() {
     for seed in [11, 12] {
-        let mut world = World::compressed_by(seed, None, &Zstd);
+        let mut world = World::with_codec(seed, None, UNSEALED.clone());
         for _ in 0..2_500 {
             world.step().unwrap_or_else(|broken| panic!("{broken}"));
         }
@@ -45,7 +45,7 @@ async fn sqlite_recovers_what_the_model_has() {
             assert_eq!(journal::append(&mut conn, batch).await, Append::Written);
         }
         for (seal, rows) in &snapshots {
-            let mut parts = Parts::new(&Zstd);
+            let mut parts = Parts::new(UNSEALED.clone());
             for row in rows {
                 assert_eq!(parts.push(row.clone()), None, "a small world is one part");
             }
@@ -64,7 +64,7 @@ async fn sqlite_recovers_what_the_model_has() {
                 .expect("written");
         }
 
-        let recovered = recovery::recover(&mut conn, None, |_| ())
+        let recovered = recovery::recover(&mut conn, &UNSEALED, None, |_| ())
             .await
             .expect("all is there");
         let rows: Vec<Row> = recovered.state.rows().collect();

@@ -7,11 +7,11 @@
 //! it tells something of later, nobody knows where it was before, and bindings
 //! on it stay without an owner until then.
 
-use crate::zstd::Zstd;
 use std::collections::{BTreeMap, BTreeSet};
 
 use maskline_domain::{AccountId, Event, Owner, PhoneNumber, PoolKey, State, SubsId};
 
+use maskline_journal::Codec;
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, PayloadError};
 
@@ -62,8 +62,8 @@ impl Owners {
     ///
     /// # Errors
     /// [`PayloadError`] when it cannot be read.
-    pub fn look_ahead(&mut self, batch: &Batch) -> Result<(), PayloadError> {
-        for event in events(batch)? {
+    pub fn look_ahead(&mut self, batch: &Batch, codec: &Codec) -> Result<(), PayloadError> {
+        for event in events(batch, codec)? {
             match event {
                 Event::NumberSet(number) => self.told.insert(number.x),
                 Event::NumberReleased { x } => self.told.insert(x),
@@ -85,9 +85,13 @@ impl Owners {
     ///
     /// # Errors
     /// [`PayloadError`] when it cannot be read.
-    pub fn follow(&mut self, batch: &Batch) -> Result<Vec<(SubsId, Owner)>, PayloadError> {
+    pub fn follow(
+        &mut self,
+        batch: &Batch,
+        codec: &Codec,
+    ) -> Result<Vec<(SubsId, Owner)>, PayloadError> {
         let mut found = Vec::new();
-        for event in events(batch)? {
+        for event in events(batch, codec)? {
             match event {
                 Event::NumberSet(number) => match number.class.pool {
                     Some(pool) => {
@@ -119,7 +123,7 @@ impl Owners {
     }
 }
 
-fn events(batch: &Batch) -> Result<impl Iterator<Item = Event>, PayloadError> {
-    let entries = payload::open(batch, &Zstd)?.entries;
+fn events(batch: &Batch, codec: &Codec) -> Result<impl Iterator<Item = Event>, PayloadError> {
+    let entries = payload::open(batch, codec)?.entries;
     Ok(entries.into_iter().flat_map(|entry| entry.events))
 }

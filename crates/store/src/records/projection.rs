@@ -4,12 +4,12 @@
 //! misses nor doubles an event; and since rows are unique by batch and event,
 //! rebuilding one is a matter of setting its position back.
 
-use crate::zstd::Zstd;
 use maskline_domain::Event;
 
 use super::entry::Place;
 use super::{audit, history};
 use crate::db::{Connection, Error, sql};
+use maskline_journal::Codec;
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, Opened, PayloadError};
 
@@ -32,8 +32,8 @@ impl Projection {
     ///
     /// # Errors
     /// [`PayloadError`] when it cannot be read.
-    pub fn add(&mut self, batch: &Batch) -> Result<(), PayloadError> {
-        let opened = payload::open(batch, &Zstd)?;
+    pub fn add(&mut self, batch: &Batch, codec: &Codec) -> Result<(), PayloadError> {
+        let opened = payload::open(batch, codec)?;
         self.take(batch.seq, &opened);
         Ok(())
     }

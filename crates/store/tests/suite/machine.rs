@@ -5,7 +5,7 @@ use maskline_fixtures::domain::founding;
 use maskline_journal::Append;
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::pipeline::{Clocks, Input, Limits, Output, Pipeline, SubmitError};
-use maskline_store::Zstd;
+use maskline_store::UNSEALED;
 
 /// Bounds that no test meets that does not want to.
 pub const LIMITS: Limits = Limits::new(8_192, 512);
@@ -95,7 +95,7 @@ impl Machine {
             match output {
                 Output::Append(draft) => {
                     assert!(self.pending.is_none(), "one batch in flight");
-                    self.pending = Some(draft.seal(&Zstd));
+                    self.pending = Some(draft.seal(&UNSEALED));
                 }
                 Output::Answer { caller, answer } => self.answers.push((caller, answer)),
                 Output::Decided { .. } => {}
@@ -152,7 +152,7 @@ impl Machine {
         let mut state = State::default();
         let mut tip = Tip::GENESIS;
         for batch in &self.journal {
-            maskline_journal::replay::follow(&mut state, &mut tip, batch, &Zstd)
+            maskline_journal::replay::follow(&mut state, &mut tip, batch, &UNSEALED)
                 .expect("a whole journal");
         }
         assert_eq!(tip, self.pipeline.tip());

@@ -9,7 +9,7 @@ use maskline_domain::{
 use maskline_journal::batch::Batch;
 use maskline_journal::payload::{self, Draft};
 use maskline_journal::show;
-use maskline_store::Zstd;
+use maskline_store::UNSEALED;
 use maskline_store::db::sql;
 use maskline_store::records::history::{self, Facts, Filter};
 use maskline_store::records::owners::Owners;
@@ -98,13 +98,13 @@ fn older(journal: &[Batch]) -> Vec<Batch> {
     };
     let mut batches = Vec::new();
     for batch in journal {
-        let opened = payload::open(batch, &Zstd).expect("readable");
+        let opened = payload::open(batch, &UNSEALED).expect("readable");
         let mut draft = Draft::new(batch.seq, opened.at, prev, [0; 32]);
         for entry in opened.entries {
             let events = entry.events.into_iter().map(bare).collect();
             draft.push(entry.by, events, usize::MAX).expect("small");
         }
-        let batch = draft.seal(&Zstd);
+        let batch = draft.seal(&UNSEALED);
         prev = batch.hash;
         batches.push(batch);
     }
@@ -142,10 +142,10 @@ fn found_in(machine: &Machine, journal: &[Batch], is_whole: bool) -> Vec<(SubsId
         false => Owners::new(machine.pipeline.state()),
     };
     for batch in journal.iter().filter(|_| !is_whole) {
-        owners.look_ahead(batch).expect("readable");
+        owners.look_ahead(batch, &UNSEALED).expect("readable");
     }
     owners.begin(is_whole);
-    let follow = |batch| owners.follow(batch).expect("readable");
+    let follow = |batch| owners.follow(batch, &UNSEALED).expect("readable");
     journal.iter().flat_map(follow).collect()
 }
 
@@ -352,8 +352,8 @@ async fn no_free_text_is_shown_unless_it_is_revealed() {
     let debugged = format!("{envelope:?}");
     machine.done(envelope).expect("bound");
     let batch = machine.journal.last().expect("some");
-    let masked = show::batch(batch, &Zstd, false).expect("readable");
-    let event = payload::open(batch, &Zstd).expect("readable").entries;
+    let masked = show::batch(batch, &UNSEALED, false).expect("readable");
+    let event = payload::open(batch, &UNSEALED).expect("readable").entries;
     for (what, shown) in [
         ("the journal", &masked),
         ("a command", &debugged),
@@ -363,6 +363,6 @@ async fn no_free_text_is_shown_unless_it_is_revealed() {
         assert!(!shown.contains("Canary"), "{what}: {shown}");
     }
     assert!(masked.contains(r#""dtmf_config":"***""#), "{masked}");
-    let whole = show::batch(batch, &Zstd, true).expect("readable");
+    let whole = show::batch(batch, &UNSEALED, true).expect("readable");
     assert_eq!(whole.matches("Canary").count(), 6, "{whole}");
 }

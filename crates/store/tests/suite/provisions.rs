@@ -13,7 +13,7 @@ use maskline_journal::{Append, show};
 use maskline_store::records::history;
 use maskline_store::records::projection::Projection;
 use maskline_store::recovery::recover;
-use maskline_store::{Zstd, check, erasure, journal};
+use maskline_store::{UNSEALED, check, erasure, journal};
 
 use crate::machine::Machine;
 use crate::support::{Store, store};
@@ -158,9 +158,9 @@ async fn the_state_comes_back_at_every_stage() {
     settle(&mut machine, ids[3], Settlement::Unsure);
     unbind(&mut machine, 4, ids[4]);
     let mut store = kept(&machine).await;
-    let recovered = recover(&mut store.conn, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ()).await.expect("whole");
     assert!(recovered.state.rows().eq(machine.pipeline.state().rows()));
-    let report = check::check(&mut store.conn, |_, _| ()).await;
+    let report = check::check(&mut store.conn, &UNSEALED, |_, _| ()).await;
     assert_eq!(report.expect("readable").problems, Vec::<String>::new());
     let abandon = AbandonAsked {
         carrier: name(),
@@ -191,11 +191,11 @@ async fn a_person_of_a_change_is_found_and_goes_without_taking_others_along() {
             settle(&mut machine, id, Settlement::Done);
             let mut store = kept(&machine).await;
 
-            let found = erasure::find(&mut store.conn, person).await;
+            let found = erasure::find(&mut store.conn, &UNSEALED, person).await;
             let found = found.expect("readable");
             let traces = &found[&id];
             assert_eq!(traces.a, last_a == person, "{row}");
-            let (changes, _) = erasure::blanked(&mut store.conn, 1, &found)
+            let (changes, _) = erasure::blanked(&mut store.conn, &UNSEALED, 1, &found)
                 .await
                 .expect("readable");
             for (seq, personal) in changes {
@@ -208,12 +208,12 @@ async fn a_person_of_a_change_is_found_and_goes_without_taking_others_along() {
                 .expect("SQL");
 
             for batch in journal::read(&mut store.conn, 1, 100).await.expect("SQL") {
-                let text = show::batch(&batch, &Zstd, true).expect("readable");
+                let text = show::batch(&batch, &UNSEALED, true).expect("readable");
                 assert!(!text.contains(&person.reveal()), "{row}: {text}");
             }
-            let report = check::check(&mut store.conn, |_, _| ()).await;
+            let report = check::check(&mut store.conn, &UNSEALED, |_, _| ()).await;
             assert_eq!(report.expect("readable").problems, Vec::<String>::new());
-            let left = erasure::find(&mut store.conn, person).await;
+            let left = erasure::find(&mut store.conn, &UNSEALED, person).await;
             assert!(left.expect("readable").is_empty(), "{row}");
             let readers = store.owned.readers(1).await.expect("readable");
             let past = history::get(&readers, id).await.expect("SQL");

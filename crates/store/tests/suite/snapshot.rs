@@ -5,7 +5,7 @@ use maskline_journal::Compression as _;
 use maskline_journal::batch::Hash;
 use maskline_journal::payload::READER;
 use maskline_journal::snapshot::{Parts, Seal, digest, read_rows, write_rows};
-use maskline_store::Zstd;
+use maskline_store::{UNSEALED, Zstd};
 use maskline_store::db::sql;
 use maskline_store::snapshot::{self, SnapshotError};
 
@@ -37,7 +37,7 @@ fn rows(count: u64) -> impl Iterator<Item = Row> {
 }
 
 async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
-    let mut parts = Parts::new(&Zstd);
+    let mut parts = Parts::new(UNSEALED.clone());
     let mut written = 0;
     for row in rows(count) {
         if let Some(part) = parts.push(row) {
@@ -76,7 +76,7 @@ async fn put(store: &mut Store, seq: u64, written: &mut u64, part: &[u8]) {
 
 async fn load(store: &mut Store, seal: &Seal) -> Result<Vec<Row>, SnapshotError> {
     let mut rows = Vec::new();
-    snapshot::load(&mut store.conn, seal, |part| rows.extend(part)).await?;
+    snapshot::load(&mut store.conn, &UNSEALED, seal, |part| rows.extend(part)).await?;
     Ok(rows)
 }
 

@@ -6,7 +6,7 @@ use maskline_journal::batch::Tip;
 use maskline_journal::replay::ReplayError;
 use maskline_journal::snapshot::{Parts, Seal};
 use maskline_journal::{personal, show};
-use maskline_store::Zstd;
+use maskline_store::UNSEALED;
 use maskline_store::db::{sql, sqlite};
 use maskline_store::journal;
 use maskline_store::records::history;
@@ -57,11 +57,11 @@ async fn append_all(machine: &Machine, store: &mut Store) {
 }
 
 async fn take_snapshot(store: &mut Store, upto: u64) {
-    let recovered = recover(&mut store.conn, Some(upto), |_| ())
+    let recovered = recover(&mut store.conn, &UNSEALED, Some(upto), |_| ())
         .await
         .expect("whole");
     assert_eq!(recovered.tip.seq, upto);
-    let mut parts = Parts::new(&Zstd);
+    let mut parts = Parts::new(UNSEALED.clone());
     for row in recovered.state.rows() {
         assert!(parts.push(row).is_none(), "a small state");
     }
@@ -87,20 +87,20 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
 }
 
 async fn recovered_rows(store: &mut Store) -> Vec<Row> {
-    let recovered = recover(&mut store.conn, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ()).await.expect("whole");
     recovered.state.rows().collect()
 }
 
 async fn project_all(store: &mut Store) {
     let mut projection = Projection::default();
     for batch in journal::read(&mut store.conn, 1, 1000).await.expect("SQL") {
-        projection.add(&batch).expect("readable");
+        projection.add(&batch, &UNSEALED).expect("readable");
     }
     projection.write(&mut store.conn).await.expect("SQL");
 }
 
 async fn problems(store: &mut Store) -> Vec<String> {
-    check::check(&mut store.conn, |_, _| ())
+    check::check(&mut store.conn, &UNSEALED, |_, _| ())
         .await
         .expect("readable")
         .problems
@@ -116,7 +116,7 @@ async fn the_state_comes_back_from_the_journal_alone() {
 async fn a_snapshot_shortens_the_way() {
     let (machine, mut store, _) = filled().await;
     take_snapshot(&mut store, 7).await;
-    let recovered = recover(&mut store.conn, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ()).await.expect("whole");
     assert_eq!(recovered.snapshot.map(|seal| seal.seq), Some(7));
     assert_eq!(recovered.tip, machine.pipeline.tip());
     assert!(recovered.state.rows().eq(machine.rows()));
@@ -137,7 +137,7 @@ async fn a_broken_snapshot_falls_back_to_the_one_before() {
         .expect("SQL");
 
     let mut told = Vec::new();
-    let recovered = recover(&mut store.conn, None, |progress| {
+    let recovered = recover(&mut store.conn, &UNSEALED, None, |progress| {
         if let Progress::SnapshotFailed(error) = progress {
             told.push(error.to_string());
         }
@@ -154,7 +154,7 @@ async fn without_a_beginning_there_is_no_state() {
     let (_, mut store, _) = filled().await;
     take_snapshot(&mut store, 5).await;
     journal::prune(&mut store.conn, 7, 100).await.expect("SQL");
-    let gap = recover(&mut store.conn, None, |_| ()).await;
+    let gap = recover(&mut store.conn, &UNSEALED, None, |_| ()).await;
     assert!(
         matches!(gap, Err(RecoverError::Replay(ReplayError::Chain(_)))),
         "{gap:?}"
@@ -165,7 +165,7 @@ async fn without_a_beginning_there_is_no_state() {
         .execute(sql("DELETE FROM snapshot"))
         .await
         .expect("SQL");
-    let nothing = recover(&mut store.conn, None, |_| ()).await;
+    let nothing = recover(&mut store.conn, &UNSEALED, None, |_| ()).await;
     assert!(
         matches!(nothing, Err(RecoverError::NoBeginning { first: 7 })),
         "{nothing:?}"
@@ -185,7 +185,7 @@ async fn a_whole_store_has_no_problems() {
 
 /// No problems, and so many batches, snapshots and bindings.
 async fn assert_whole(store: &mut Store, counts: (u64, u64, usize)) {
-    let report = check::check(&mut store.conn, |_, _| ())
+    let report = check::check(&mut store.conn, &UNSEALED, |_, _| ())
         .await
         .expect("readable");
     assert_eq!(report.problems, Vec::<String>::new());
@@ -250,7 +250,7 @@ async fn a_doubled_slot_is_a_problem() {
     stolen.subs_id = SubsId(stolen.subs_id.0 + 1_000_000);
     stolen.a = party(77);
     let mut draft = Draft::new(tip.seq + 1, machine.wall(), tip.hash, [0; 32]);
-    let by = payload::open(&machine.journal[0], &Zstd)
+    let by = payload::open(&machine.journal[0], &UNSEALED)
         .expect("readable")
         .entries[0]
         .by
@@ -258,7 +258,7 @@ async fn a_doubled_slot_is_a_problem() {
     draft
         .push(by, vec![Event::Bound(Box::new(stolen))], usize::MAX)
         .expect("small");
-    journal::append(&mut store.conn, &draft.seal(&Zstd)).await;
+    journal::append(&mut store.conn, &draft.seal(&UNSEALED)).await;
     let problems = problems(&mut store).await;
     assert!(
         problems.iter().any(|p| p.contains("takes a slot")),
@@ -303,7 +303,7 @@ async fn the_journal_shows_itself_masked() {
     let text: String = machine
         .journal
         .iter()
-        .map(|batch| show::batch(batch, &Zstd, false).expect("readable"))
+        .map(|batch| show::batch(batch, &UNSEALED, false).expect("readable"))
         .collect();
     assert!(
         text.contains("bound") && text.contains("138******05"),
@@ -314,7 +314,7 @@ async fn the_journal_shows_itself_masked() {
         "{text}"
     );
     let revealed =
-        show::batch(machine.journal.last().expect("some"), &Zstd, true).expect("readable");
+        show::batch(machine.journal.last().expect("some"), &UNSEALED, true).expect("readable");
     assert!(revealed.contains("17000000001"), "{revealed}");
 }
 
@@ -322,11 +322,11 @@ async fn the_journal_shows_itself_masked() {
 async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
     let (_, mut store, ids) = filled().await;
     project_all(&mut store).await;
-    let found = erasure::find(&mut store.conn, party(0))
+    let found = erasure::find(&mut store.conn, &UNSEALED, party(0))
         .await
         .expect("readable");
     assert_eq!(found.keys().copied().collect::<Vec<_>>(), [ids[0]]);
-    let (changes, next) = erasure::blanked(&mut store.conn, 1, &found)
+    let (changes, next) = erasure::blanked(&mut store.conn, &UNSEALED, 1, &found)
         .await
         .expect("readable");
     assert_eq!((changes.len(), next), (1, Some(12)));
@@ -346,19 +346,19 @@ async fn erasing_keeps_the_chain_whole_and_leaves_no_trace() {
     }
     assert!(sqlite::truncate_log(&mut store.conn).await.expect("SQL"));
 
-    let report = check::check(&mut store.conn, |_, _| ())
+    let report = check::check(&mut store.conn, &UNSEALED, |_, _| ())
         .await
         .expect("readable");
     assert_eq!(report.problems, Vec::<String>::new());
     assert_eq!(report.erased, 1);
     assert!(
-        erasure::find(&mut store.conn, party(0))
+        erasure::find(&mut store.conn, &UNSEALED, party(0))
             .await
             .expect("readable")
             .is_empty()
     );
     for batch in journal::read(&mut store.conn, 1, 100).await.expect("SQL") {
-        let text = show::batch(&batch, &Zstd, true).expect("readable");
+        let text = show::batch(&batch, &UNSEALED, true).expect("readable");
         for told in [&party(0).reveal(), "order of 0", "more of 0"] {
             assert!(!text.contains(told), "{text}");
         }
@@ -411,7 +411,7 @@ async fn a_backup_made_in_use_is_the_whole_store() {
     );
     let owned = directory::DataDir::own(&restored).expect("free");
     let mut conn = owned.writer().await.expect("it opens");
-    let recovered = recover(&mut conn, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut conn, &UNSEALED, None, |_| ()).await.expect("whole");
     assert!(recovered.state.rows().eq(machine.rows()));
     assert_eq!(recovered.tip, machine.pipeline.tip());
 
@@ -429,12 +429,12 @@ async fn a_backup_made_in_use_is_the_whole_store() {
 #[tokio::test]
 async fn recovery_stops_where_it_is_told_to() {
     let (machine, mut store, _) = filled().await;
-    let recovered = recover(&mut store.conn, Some(4), |_| ())
+    let recovered = recover(&mut store.conn, &UNSEALED, Some(4), |_| ())
         .await
         .expect("whole");
     assert_eq!(recovered.tip.seq, 4);
     assert_ne!(recovered.tip, machine.pipeline.tip());
-    let nothing = recover(&mut store.conn, Some(0), |_| ())
+    let nothing = recover(&mut store.conn, &UNSEALED, Some(0), |_| ())
         .await
         .expect("whole");
     assert_eq!(nothing.tip, Tip::GENESIS);
@@ -444,12 +444,12 @@ async fn recovery_stops_where_it_is_told_to() {
 async fn rows_that_cannot_be_read_are_told_of_and_are_no_erasure() {
     let (_, mut store, ids) = filled().await;
     project_all(&mut store).await;
-    let report = check::check(&mut store.conn, |_, _| ()).await;
+    let report = check::check(&mut store.conn, &UNSEALED, |_, _| ()).await;
     assert_eq!(report.expect("readable").problems, Vec::<String>::new());
     let damage = sql("UPDATE binding_history SET form = 7 WHERE subs_id = ?");
     let damage = damage.bind(ids[1].0 as i64);
     store.conn.execute(damage).await.expect("SQL");
-    let report = check::check(&mut store.conn, |_, _| ()).await;
+    let report = check::check(&mut store.conn, &UNSEALED, |_, _| ()).await;
     let expected = format!("the row of binding {} cannot be read", ids[1]);
     assert_eq!(report.expect("readable").problems, [expected]);
     // Of many the first are named.
@@ -461,7 +461,7 @@ async fn rows_that_cannot_be_read_are_told_of_and_are_no_erasure() {
         let inserted = store.conn.execute(insert.bind(n)).await;
         inserted.expect("SQL");
     }
-    let report = check::check(&mut store.conn, |_, _| ()).await;
+    let report = check::check(&mut store.conn, &UNSEALED, |_, _| ()).await;
     let problems = report.expect("readable").problems;
     assert_eq!(problems.len(), 21);
     assert_eq!(problems[20], "6 more rows of the history cannot be read");

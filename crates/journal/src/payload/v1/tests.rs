@@ -1,7 +1,7 @@
 use super::super::tests::binding;
 use super::super::{blank, open, unpack};
 use super::*;
-use crate::compression::{Compression as _, Uncompressed};
+use crate::codec::PLAIN;
 use crate::payload::WRITER;
 use maskline_domain::binding::{Extras, Owner};
 use maskline_domain::{
@@ -13,7 +13,7 @@ fn batch_of(events: Vec<Event>) -> Batch {
     let by = Actor::Operator { name: "op".into() };
     let entries = vec![Entry { by, events }];
     let (at, prev_hash) = (Timestamp(77), Hash([1; 32]));
-    writer::write((3, at), prev_hash, [5; 32], entries, &Uncompressed)
+    writer::write((3, at), prev_hash, [5; 32], entries, &PLAIN)
 }
 
 fn events() -> Vec<Event> {
@@ -26,7 +26,7 @@ fn events() -> Vec<Event> {
 }
 
 fn text(batch: &Batch) -> String {
-    let (form, json) = unpack(batch, &Uncompressed).expect("readable");
+    let (form, json) = unpack(batch, &PLAIN).expect("readable");
     assert_eq!(form, FORM);
     String::from_utf8(json).expect("UTF-8")
 }
@@ -34,7 +34,7 @@ fn text(batch: &Batch) -> String {
 /// A batch with other JSON in its payload.
 fn forged(batch: &Batch, change: impl Fn(String) -> String) -> Batch {
     let mut payload = vec![FORM];
-    Uncompressed.compress(change(text(batch)).as_bytes(), &mut payload);
+    PLAIN.compress(change(text(batch)).as_bytes(), &mut payload);
     Batch {
         payload,
         ..batch.clone()
@@ -44,7 +44,7 @@ fn forged(batch: &Batch, change: impl Fn(String) -> String) -> Batch {
 #[test]
 fn a_batch_of_form_1_reads_as_it_was_written() {
     let batch = batch_of(events());
-    let opened = open(&batch, &Uncompressed).expect("readable");
+    let opened = open(&batch, &PLAIN).expect("readable");
     assert_eq!((opened.at, opened.erased), (Timestamp(77), Vec::new()));
     assert_eq!(opened.entries[0].events, events());
 }
@@ -53,7 +53,7 @@ fn a_batch_of_form_1_reads_as_it_was_written() {
 fn of_the_last_program() -> Batch {
     let json = r#"{"seq":45,"at":1796042139542,"writer":"0.1.0","oldest_reader":1,"entries":[{"by":{"customer":{"key":"key-of-acme","permission":"dypls:BindAxn"}},"events":[{"command_answered":{"id":3078562883073175063,"key":"key-of-acme","until":1796043040541}},{"bound":{"subs_id":1796042139542000,"product":"axn","x":"17300000027","a":"","b":null,"created_at":1796042139542,"expires_at":2426762139000,"restriction":"others_may_not_dial","record":true,"speech_recognition":true,"ring_timeout_s":15,"extras":{"out_id":null,"out_order_id":null,"ring_config":"{\"AXNRing_AB\": \"1\", \"AXNRing_A\": \"2\", \"AXNRing_N\": \"3\"}","dtmf_config":null,"speech_model":"model","extend":null},"owner":{"pool":"FC900","account":"acme"}}}]}],"commitments":[null,"e651759c6c8132c4a68107cd609310207518b3581e4cda84e5010003e5ac621b"]}"#;
     let mut payload = vec![FORM];
-    Uncompressed.compress(json.as_bytes(), &mut payload);
+    PLAIN.compress(json.as_bytes(), &mut payload);
     // Its form, two entries, nothing, and values: their salt, their length, they themselves.
     let salt = b"\xa0\xf2\x6a\x06\x30\x13\x62\xd1\x06\x7b\xfa\x70\x61\x7f\x7c\xe2";
     let values =
@@ -71,7 +71,7 @@ fn of_the_last_program() -> Batch {
 
 #[test]
 fn the_bytes_of_the_last_program_that_wrote_form_1_are_read() {
-    let opened = open(&of_the_last_program(), &Uncompressed).expect("readable");
+    let opened = open(&of_the_last_program(), &PLAIN).expect("readable");
     assert_eq!(opened.at, Timestamp(1_796_042_139_542));
     assert_eq!(opened.erased, []);
     let [entry] = &opened.entries[..] else {
@@ -127,9 +127,9 @@ fn the_writer_of_form_1_writes_as_its_last_program_did() {
 #[test]
 fn the_values_of_an_event_are_blanked_together() {
     let batch = batch_of(events());
-    let none = blank(&batch, &Uncompressed, |subject, _| subject.of == 1);
+    let none = blank(&batch, &PLAIN, |subject, _| subject.of == 1);
     assert_eq!(none, Ok(None));
-    let blanked = blank(&batch, &Uncompressed, |subject, part| {
+    let blanked = blank(&batch, &PLAIN, |subject, part| {
         subject.of == 7_000_000 && part.is_none()
     });
     let blanked = blanked.expect("readable").expect("it is there");
@@ -138,7 +138,7 @@ fn the_values_of_an_event_are_blanked_together() {
         personal: blanked.personal,
         ..batch
     };
-    let opened = open(&batch, &Uncompressed).expect("readable");
+    let opened = open(&batch, &PLAIN).expect("readable");
     let parts = [Part::A, Part::B, Part::Texts];
     assert_eq!(opened.erased, parts.map(|part| (1, part)));
     // What form 1 kept in the events stays in the bytes, and is not told.
@@ -164,18 +164,18 @@ fn a_batch_of_form_1_by_a_newer_program_is_named_not_skipped() {
         writer: "9.9.9".into(),
     };
     assert_eq!(
-        open(&forged(&batch, newer), &Uncompressed),
+        open(&forged(&batch, newer), &PLAIN),
         Err(expected.clone())
     );
     let unknown = forged(&batch, |text| {
         newer(text).replace("number_locked", "number_painted")
     });
-    assert_eq!(open(&unknown, &Uncompressed), Err(expected));
+    assert_eq!(open(&unknown, &PLAIN), Err(expected));
     let unknown = forged(&batch, |text| {
         text.replace("number_locked", "number_painted")
     });
     assert!(matches!(
-        open(&unknown, &Uncompressed),
+        open(&unknown, &PLAIN),
         Err(PayloadError::Broken { .. })
     ));
 }
@@ -193,7 +193,7 @@ fn values_that_were_changed_are_not_taken() {
     };
     let source = PersonalError::Commitment(1);
     let expected = PayloadError::Personal { seq: 3, source };
-    assert_eq!(open(&batch, &Uncompressed), Err(expected));
+    assert_eq!(open(&batch, &PLAIN), Err(expected));
 }
 
 #[test]
@@ -211,6 +211,6 @@ fn a_trunk_of_the_first_release_reads_as_it_was_meant() {
             .expect("the end of the events");
         format!("{}{first}{}", &text[..from], &text[to..])
     });
-    let opened = open(&old, &Uncompressed).expect("readable");
+    let opened = open(&old, &PLAIN).expect("readable");
     assert_eq!(opened.entries[0].events, [Event::TrunkSet(Box::new(now))]);
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::super::{WRITER, drawn};
 use super::FORM;
 use crate::batch::{Batch, Hash};
-use crate::compression::Compression;
+use crate::codec::Codec;
 use crate::personal::v1::{self as personal, Kept};
 
 #[derive(Serialize)]
@@ -72,7 +72,7 @@ pub fn write(
     prev_hash: Hash,
     salt_seed: [u8; 32],
     entries: Vec<Entry>,
-    compression: &dyn Compression,
+    codec: &Codec,
 ) -> Batch {
     let events = entries.iter().flat_map(|entry| &entry.events);
     let oldest_reader = events.map(Event::oldest_reader).max().unwrap_or(1);
@@ -106,7 +106,7 @@ pub fn write(
     };
     let json = serde_json::to_vec(&body).expect("plain values always serialise");
     let mut payload = vec![FORM];
-    compression.compress(&json, &mut payload);
+    codec.compress(&json, &mut payload);
     Batch {
         seq,
         at: at.0,

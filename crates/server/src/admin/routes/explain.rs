@@ -75,7 +75,7 @@ pub async fn explain(
         // As it was: the bindings of that moment, out of the journal.
         Some(at) if at < now => {
             let _alone = admin.past.lock().await;
-            let state = past::state_at(&admin.data, at).await?;
+            let state = past::state_at(&admin.data, admin.ledger.codec(), at).await?;
             let explained = predicted(&state, at);
             (explained, at, ", by the bindings of that moment")
         }

@@ -16,6 +16,7 @@ const WATCHDOG: Duration = Duration::from_secs(120);
 async fn stalled(dir: &std::path::Path) -> (Ledger, Running) {
     Ledger::open(Options {
         dir: dir.to_owned(),
+        codec: maskline_store::UNSEALED.clone(),
         limits: Limits::new(1_000, 64),
         submit_wait_max: WATCHDOG,
         read_wait_max: WATCHDOG,
@@ -56,7 +57,7 @@ async fn what_was_handed_on_before_a_person_was_erased_is_not_written_after() {
     let blanked = async {
         loop {
             let mut conn = readers.acquire().await.expect("a connection");
-            let found = erasure::find(&mut conn, person).await.expect("readable");
+            let found = erasure::find(&mut conn, ledger.codec(), person).await.expect("readable");
             if found.is_empty() {
                 break;
             }

@@ -12,7 +12,7 @@ use maskline_server::ledger::{EraseError, Erased, Ledger};
 use maskline_store::db::{Connection, sql};
 use maskline_store::directory::{self, DataDir};
 use maskline_store::records::call;
-use maskline_store::{Zstd, erasure, journal};
+use maskline_store::{UNSEALED, erasure, journal};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
@@ -198,7 +198,7 @@ async fn execute(dir: &Path, statement: String) {
 async fn subjects_of(dir: &Path, person: PhoneNumber) -> BTreeSet<(u64, u32)> {
     let readers = directory::readers(dir, 1).await.expect("readable");
     let mut conn: Connection = readers.acquire().await.expect("a connection");
-    let found = erasure::find(&mut conn, person).await.expect("readable");
+    let found = erasure::find(&mut conn, &UNSEALED, person).await.expect("readable");
     drop(conn);
     readers.close().await;
     erasure::subjects(&found)
@@ -213,7 +213,7 @@ async fn subjects_erased(dir: &Path) -> BTreeSet<(u64, u32)> {
     let batches = journal::read(&mut conn, 1, 10_000).await.expect("readable");
     let mut erased = BTreeSet::new();
     for batch in &batches {
-        let opened = payload::open(batch, &Zstd).expect("readable");
+        let opened = payload::open(batch, &UNSEALED).expect("readable");
         for event in opened.entries.iter().flat_map(|entry| &entry.events) {
             if let Event::PersonErased { subjects, .. } = event {
                 erased.extend(subjects.iter().map(|&Subject { of, n }| (of, n)));

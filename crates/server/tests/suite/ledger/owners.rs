@@ -1,6 +1,6 @@
 //! Whose bindings of before were.
 
-use maskline_store::Zstd;
+use maskline_store::UNSEALED;
 use std::path::Path;
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ async fn age(dir: &Path, batches: u64) {
         draft
             .push(by.clone(), vec![event], usize::MAX)
             .expect("small");
-        let batch = draft.seal(&Zstd);
+        let batch = draft.seal(&UNSEALED);
         journal::append(&mut conn, &batch).await;
         (tip.seq, tip.hash) = (batch.seq, batch.hash);
     }

@@ -10,7 +10,7 @@ mod traces;
 mod trunks;
 mod visits;
 
-use maskline_store::Zstd;
+use maskline_store::UNSEALED;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -493,7 +493,7 @@ impl World {
         let batches = journal::read(&mut conn, 1, 1000).await.expect("batches");
         batches
             .iter()
-            .map(|batch| show::batch(batch, &Zstd, reveal).expect("readable"))
+            .map(|batch| show::batch(batch, &UNSEALED, reveal).expect("readable"))
             .collect()
     }
 }

@@ -59,6 +59,7 @@ impl World {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let options = Options {
             dir: dir.path().to_owned(),
+            codec: maskline_store::UNSEALED.clone(),
             limits: maskline_journal::pipeline::Limits::new(64, 64),
             submit_wait_max: Duration::from_secs(20),
             read_wait_max: READ_WAIT_MAX,
