@@ -131,7 +131,7 @@ def test_restore_that_fails_leaves_nothing_that_could_be_served(maskline, tmp_pa
     maskline.cli("backup", copy)
     if listed != "no such file":
         erasures.write_text(listed)
-    other = Maskline(tmp_path / "other", demo=False)
+    other = Maskline(tmp_path / "other", demo=False, env={"MASKLINE_MASTER_KEY_FILE": key_file(maskline)})
 
     done = other.cli("restore", copy, "--erasures", erasures, check=False)
 
@@ -144,7 +144,7 @@ def test_restore_that_fails_later_leaves_an_empty_directory_as_it_was(maskline, 
     maskline.cli("backup", copy)
     [file] = copy.glob("*.db")
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    other = Maskline(tmp_path / "other", demo=False)
+    other = Maskline(tmp_path / "other", demo=False, env={"MASKLINE_MASTER_KEY_FILE": key_file(maskline)})
     other.data.mkdir()
 
     done = other.cli("restore", copy, check=False)
@@ -178,7 +178,7 @@ def test_restore_by_root_leaves_files_to_the_owner_above(maskline, tmp_path, is_
     maskline.cli("backup", copy)
     state = tmp_path / "state"
     state.mkdir()
-    other = Maskline(state / "data", demo=False)
+    other = Maskline(state / "data", demo=False, env={"MASKLINE_MASTER_KEY_FILE": key_file(maskline)})
     if is_there:
         other.data.mkdir()
     os.chown(state, 61_184, 61_185)

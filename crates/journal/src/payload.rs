@@ -15,6 +15,7 @@ use cbor4ii::core::enc::{Encode as _, Write as _};
 use cbor4ii::core::types::{Array, Bytes as ByteString, Map};
 use cbor4ii::core::utils::BufWriter;
 use maskline_domain::{Actor, Entry, Event, Part, Personal, Subject, Timestamp};
+use maskline_sealing::Exhausted;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -91,6 +92,17 @@ struct Named<'a> {
     commitment: Bytes<'a>,
 }
 
+/// Of a body, which parts its subjects are.
+#[derive(Deserialize)]
+struct Subjects {
+    subjects: Vec<OfPart>,
+}
+
+#[derive(Deserialize)]
+struct OfPart {
+    part: Part,
+}
+
 #[derive(Deserialize)]
 struct Head {
     oldest_reader: u32,
@@ -123,6 +135,14 @@ pub enum PayloadError {
         seq: u64,
         /// What is wrong with it. Never contains what stands in it.
         why: &'static str,
+    },
+    /// It is not sealed anew.
+    #[error("batch {seq}: {source}")]
+    Exhausted {
+        /// The batch.
+        seq: u64,
+        /// Why not.
+        source: Exhausted,
     },
     /// Its personal values cannot be used.
     #[error("batch {seq}: {source}")]
@@ -267,19 +287,26 @@ impl Draft {
 
     /// Turns it into bytes. Takes tens of microseconds, so it is done while no
     /// lock is held.
-    pub fn seal(self, codec: &Codec) -> Batch {
+    ///
+    /// # Errors
+    /// [`Exhausted`], from a codec that seals.
+    pub fn seal(mut self, codec: &Codec) -> Result<Batch, Exhausted> {
+        if codec.seals() && !self.parts.is_empty() {
+            self.oldest_reader = self.oldest_reader.max(personal::SEALED_READER);
+        }
         let (body, personal) = self.write();
+        let personal = personal::seal(personal, self.seq, codec)?;
         let mut payload = Vec::with_capacity(body.len() / 2);
         payload.push(FORM);
         codec.compress(&body, &mut payload);
-        Batch {
+        Ok(Batch {
             seq: self.seq,
             at: self.at.0,
             prev_hash: self.prev_hash,
             hash: Hash::link(self.prev_hash, &payload),
             payload,
             personal,
-        }
+        })
     }
 
     /// The body of the payload, and the personal column.
@@ -385,8 +412,7 @@ pub fn open(batch: &Batch, codec: &Codec) -> Result<Opened, PayloadError> {
     if read.seq != seq || read.at.0 != batch.at {
         return Err(broken("its number or time is not that of its row"));
     }
-    let kept =
-        personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
+    let kept = kept(batch, codec)?;
     if read.subjects.len() != kept.len() {
         return Err(broken("subjects and personal values are not as many"));
     }
@@ -498,19 +524,28 @@ pub fn told(batch: &Batch, codec: &Codec) -> Result<Vec<Told>, PayloadError> {
         let (_, body) = unpack(batch, codec)?;
         return v1::told(batch, &body);
     }
-    let kept =
-        personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
-    let kept = kept.into_iter().filter_map(|kept| match kept {
-        Kept::Values {
-            subject, values, ..
-        } => Some((subject, values)),
-        Kept::Erased { .. } => None,
-    });
+    let kept = kept(batch, codec)?
+        .into_iter()
+        .filter_map(|kept| match kept {
+            Kept::Values {
+                subject, values, ..
+            } => Some((subject, values)),
+            Kept::Erased { .. } => None,
+        });
     kept.map(|(subject, values)| {
         let values = readable(seq, &values)?;
         Ok(Told { subject, values })
     })
     .collect()
+}
+
+/// What is kept of the personal values of a batch, in order.
+fn kept(batch: &Batch, codec: &Codec) -> Result<Vec<Kept>, PayloadError> {
+    let seq = batch.seq;
+    let column = personal::open(&batch.personal, seq, codec);
+    column
+        .and_then(|column| personal::read(&column))
+        .map_err(|source| PayloadError::Personal { seq, source })
 }
 
 fn readable(seq: u64, values: &[u8]) -> Result<Personal, PayloadError> {
@@ -535,26 +570,38 @@ pub fn blank(
         let (_, body) = unpack(batch, codec)?;
         return v1::blank(batch, &body, |subject| is_meant(subject, None));
     }
-    let mut kept =
-        personal::read(&batch.personal).map_err(|source| PayloadError::Personal { seq, source })?;
+    let (_, body) = unpack(batch, codec)?;
+    let why = "subjects and personal values are not as many";
+    let broken = PayloadError::Broken { seq, why };
+    let parts = cbor::read::<Subjects>(&body)
+        .ok_or(broken.clone())?
+        .subjects;
+    let mut kept = kept(batch, codec)?;
+    if parts.len() != kept.len() {
+        return Err(broken);
+    }
     let mut entries = 0;
-    for kept in &mut kept {
-        let Kept::Values {
-            subject, values, ..
-        } = &*kept
-        else {
-            continue;
-        };
-        let (subject, part) = (*subject, readable(seq, values)?.part());
-        if is_meant(subject, Some(part)) {
+    for (kept, of) in kept.iter_mut().zip(parts) {
+        let subject = kept.subject();
+        if matches!(kept, Kept::Values { .. }) && is_meant(subject, Some(of.part)) {
             *kept = Kept::Erased { subject };
             entries += 1;
         }
     }
-    Ok((entries > 0).then(|| Blanked {
-        personal: personal::write(&kept),
-        entries,
-    }))
+    if entries == 0 {
+        return Ok(None);
+    }
+    let mut personal = personal::write(&kept);
+    // In the form in which it was: a reader that knows the batch knows this one.
+    if personal::sealed_under(&batch.personal).is_some() {
+        let source = Exhausted;
+        let not_sealed = PayloadError::Exhausted { seq, source };
+        personal = match codec.seals() {
+            true => personal::seal(personal, seq, codec).map_err(|_| not_sealed)?,
+            false => return Err(not_sealed),
+        };
+    }
+    Ok(Some(Blanked { personal, entries }))
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@
 //! The column (form 2) is a byte for the form and a CBOR array with one entry
 //! for each subject of each event, in the order in which the payload names
 //! them. An entry is a map: the subject; the salt and the values, which are a
-//! CBOR map within a byte string, or nothing more once they were blanked. It
-//! has room for the id of a key that seals the values. Form 1 is [`v1`].
+//! CBOR map within a byte string, or nothing more once they were blanked.
+//! Form 1 is [`v1`]. Form 3 is a column of form 2, compressed and sealed as a
+//! whole, salts and all: a byte for the form and the sealed value. One that
+//! tells of nobody is never sealed.
 
 pub mod v1;
 
@@ -18,14 +20,24 @@ use std::borrow::Cow;
 use std::fmt;
 
 use maskline_domain::Subject;
+use maskline_sealing::{DataKeyId, Exhausted, OpenError, Place};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::batch::Hash;
 use crate::cbor;
+use crate::codec::Codec;
 
 /// The version of the column's form.
 const FORM: u8 = 2;
+/// That of a sealed column.
+const FORM_SEALED: u8 = 3;
+
+/// The oldest reader that knows sealed columns.
+pub const SEALED_READER: u32 = 7;
+
+/// A column is never believed to be larger than this, in bytes.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What is kept of one subject's values in one event.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,6 +76,9 @@ pub enum PersonalError {
     /// Not what this form looks like.
     #[error("personal values cannot be read")]
     Broken,
+    /// Sealed, and they do not open.
+    #[error("personal values {0}")]
+    Sealed(OpenError),
     /// Values that the payload did not commit to.
     #[error("the personal values of event {0} are not those that were written")]
     Commitment(usize),
@@ -106,9 +121,6 @@ struct Written<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(borrow)]
     values: Option<Bytes<'a>>,
-    /// The key that the values are sealed under, of a program that seals them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<u64>,
 }
 
 /// A byte string, which serde otherwise writes as a list of numbers.
@@ -159,7 +171,6 @@ impl Column {
             subject,
             salt: Some(Bytes(Cow::Borrowed(&salt))),
             values: Some(Bytes(Cow::Borrowed(values))),
-            key: None,
         });
         commitment(&salt, values)
     }
@@ -189,7 +200,6 @@ pub fn write(kept: &[Kept]) -> Vec<u8> {
                 subject: *subject,
                 salt: None,
                 values: None,
-                key: None,
             }),
         }
     }
@@ -200,7 +210,7 @@ pub fn write(kept: &[Kept]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`PersonalError::Form`] for another form than this, also for form 1;
-/// [`PersonalError::Broken`], also for values that are sealed.
+/// [`PersonalError::Broken`]. A sealed column is opened first.
 pub fn read(bytes: &[u8]) -> Result<Vec<Kept>, PersonalError> {
     let written: Vec<Written<'_>> = match bytes.split_first() {
         Some((&FORM, rest)) => cbor::read(rest).ok_or(PersonalError::Broken)?,
@@ -212,7 +222,6 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Kept>, PersonalError> {
             subject,
             salt: Some(salt),
             values: Some(values),
-            key: None,
         } => Some(Kept::Values {
             subject,
             salt: (*salt.0).try_into().ok()?,
@@ -222,12 +231,60 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Kept>, PersonalError> {
             subject,
             salt: None,
             values: None,
-            key: None,
         } => Some(Kept::Erased { subject }),
         Written { .. } => None,
     };
     let all: Option<Vec<Kept>> = written.into_iter().map(kept).collect();
     all.ok_or(PersonalError::Broken)
+}
+
+fn place(seq: u64) -> Place {
+    Place::column("journal.personal").number(seq)
+}
+
+/// The column of batch `seq` as it is kept: sealed, if the codec seals and it tells of anybody.
+///
+/// # Errors
+/// [`Exhausted`].
+pub(crate) fn seal(column: Vec<u8>, seq: u64, codec: &Codec) -> Result<Vec<u8>, Exhausted> {
+    if !codec.seals() || is_empty(&column) {
+        return Ok(column);
+    }
+    let mut sealed = Vec::with_capacity(column.len());
+    sealed.push(FORM_SEALED);
+    codec.seal(&place(seq), &column, &mut sealed)?;
+    Ok(sealed)
+}
+
+/// The column of batch `seq` as it was before it was sealed, if it was.
+///
+/// # Errors
+/// [`PersonalError::Sealed`].
+pub(crate) fn open<'c>(
+    column: &'c [u8],
+    seq: u64,
+    codec: &Codec,
+) -> Result<Cow<'c, [u8]>, PersonalError> {
+    match column.split_first() {
+        Some((&FORM_SEALED, sealed)) => codec
+            .open(&place(seq), sealed, BYTES_MAX)
+            .map(Cow::Owned)
+            .map_err(PersonalError::Sealed),
+        _ => Ok(Cow::Borrowed(column)),
+    }
+}
+
+/// The key that a column is sealed under; none if it is not sealed. Its first bytes are enough.
+pub fn sealed_under(column: &[u8]) -> Option<DataKeyId> {
+    match column {
+        [FORM_SEALED, a, b, c, d, ..] => Some(DataKeyId(u32::from_be_bytes([*a, *b, *c, *d]))),
+        _ => None,
+    }
+}
+
+/// Whether a column that is not sealed tells of nobody.
+pub fn is_empty(column: &[u8]) -> bool {
+    *column == *Column::new(0, 0).0
 }
 
 #[cfg(test)]
@@ -282,26 +339,23 @@ mod tests {
     }
 
     #[test]
-    fn values_without_their_salt_and_sealed_values_are_not_taken_for_erased() {
-        let entry = |salt, key| Written {
+    fn values_without_their_salt_are_not_taken_for_erased() {
+        let entry = |salt| Written {
             subject: SUBJECT,
             salt,
             values: Some(Bytes(Cow::Borrowed(b"abc"))),
-            key,
         };
         let salt = || Some(Bytes(Cow::Borrowed(&[7; 16][..])));
-        for (salt, key, expected) in [
-            (salt(), None, Ok(vec![values(7, "abc")])),
-            (None, None, Err(PersonalError::Broken)),
+        for (salt, expected) in [
+            (salt(), Ok(vec![values(7, "abc")])),
+            (None, Err(PersonalError::Broken)),
             (
                 Some(Bytes(Cow::Borrowed(&[7; 15][..]))),
-                None,
                 Err(PersonalError::Broken),
             ),
-            (salt(), Some(1), Err(PersonalError::Broken)),
         ] {
             let mut column = Column::new(1, 3);
-            column.push(&entry(salt, key));
+            column.push(&entry(salt));
             assert_eq!(read(&column.finish()), expected);
         }
     }

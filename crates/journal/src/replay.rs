@@ -1,6 +1,7 @@
 //! From batches back to a state.
 
 use maskline_domain::State;
+use maskline_sealing::Exhausted;
 
 use crate::batch::{Batch, ChainError, Tip};
 use crate::codec::Codec;
@@ -32,11 +33,7 @@ pub struct Decoded {
 ///
 /// # Errors
 /// [`ReplayError`].
-pub fn decode(
-    tip: &mut Tip,
-    batch: &Batch,
-    codec: &Codec,
-) -> Result<Decoded, ReplayError> {
+pub fn decode(tip: &mut Tip, batch: &Batch, codec: &Codec) -> Result<Decoded, ReplayError> {
     tip.follow(batch)?;
     Ok(Decoded {
         tip: *tip,
@@ -47,13 +44,16 @@ pub fn decode(
 
 /// Turns a batch into bytes, and gives with them what [`decode`] reads from
 /// them: for those who need not read it, once it is durable.
-pub fn seal(mut draft: Draft, codec: &Codec) -> (Batch, Decoded) {
+///
+/// # Errors
+/// [`Exhausted`], from a codec that seals.
+pub fn seal(mut draft: Draft, codec: &Codec) -> Result<(Batch, Decoded), Exhausted> {
     let opened = Opened {
         at: draft.at(),
         entries: draft.take_entries(),
         erased: Vec::new(),
     };
-    let batch = draft.seal(codec);
+    let batch = draft.seal(codec)?;
     let decoded = Decoded {
         tip: Tip {
             seq: batch.seq,
@@ -62,7 +62,7 @@ pub fn seal(mut draft: Draft, codec: &Codec) -> (Batch, Decoded) {
         bytes: (batch.payload.len() + batch.personal.len()) as u64,
         opened,
     };
-    (batch, decoded)
+    Ok((batch, decoded))
 }
 
 /// Makes the next batch part of a state; it was read before, or never had to be.
@@ -142,8 +142,8 @@ mod tests {
 
     #[test]
     fn what_is_handed_on_is_what_is_read_from_the_bytes() {
-        let bytes = draft().seal(&PLAIN);
-        let (batch, decoded) = seal(draft(), &PLAIN);
+        let bytes = draft().seal(&PLAIN).expect("not sealed");
+        let (batch, decoded) = seal(draft(), &PLAIN).expect("not sealed");
         assert_eq!(batch, bytes);
         let read = decode(&mut BEFORE.clone(), &batch, &PLAIN).expect("readable");
         assert_eq!(decoded, read);
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn only_the_next_batch_is_taken_in() {
-        let (_, decoded) = seal(draft(), &PLAIN);
+        let (_, decoded) = seal(draft(), &PLAIN).expect("not sealed");
         for seq in [0, 1, 3, 4] {
             let mut tip = Tip { seq, ..BEFORE };
             let (expected, found) = (seq + 1, 3);

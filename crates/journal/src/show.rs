@@ -22,11 +22,7 @@ const SECRETS: [&str; 1] = ["sealed_secret"];
 ///
 /// # Errors
 /// [`PayloadError`] when it cannot be read.
-pub fn batch(
-    batch: &Batch,
-    codec: &Codec,
-    reveal: bool,
-) -> Result<String, PayloadError> {
+pub fn batch(batch: &Batch, codec: &Codec, reveal: bool) -> Result<String, PayloadError> {
     let opened = payload::open(batch, codec)?;
     let mut text = String::new();
     // Writing to a string cannot fail.

@@ -11,16 +11,22 @@
 //! the bytes of all parts before they are compressed, with the rows in the order
 //! of [`maskline_domain::State::rows`], so that it is the same on every node. In
 //! form 1 rows were postcard ([`maskline_domain::rows_v1`]); it is read for ever.
+//!
+//! A part of form 3 is one of form 2 whose compressed rows are sealed. The last
+//! row stays as it is, but its digest is made under a key, which it names: an
+//! unkeyed digest of a small state would tell who guesses it that he is right.
 
 use std::fmt;
 
 use maskline_domain::{Classes, Row, Stored, rows, rows_v1};
+use maskline_sealing::{DataKeyId, Exhausted, OpenError, Place};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::batch::Hash;
 use crate::cbor;
 use crate::codec::Codec;
+use crate::personal::SEALED_READER;
 
 /// Rows of a state gathered into one part before it is compressed, in bytes.
 /// A part must stay below 1 MiB, since its write holds up the next append. The
@@ -37,6 +43,8 @@ pub const KEPT: usize = 2;
 const FORM: u8 = 2;
 /// The form before, whose rows have no names.
 const FORM_1: u8 = 1;
+/// That of a sealed part.
+const FORM_SEALED: u8 = 3;
 /// Marks a part with rows, and the last row of a snapshot.
 const ROWS: u8 = b'R';
 const END: u8 = b'E';
@@ -59,6 +67,9 @@ pub struct Seal {
     pub bindings: u64,
     /// The digest of the state, hexadecimal.
     pub digest: String,
+    /// The data key under which the digest was made; none where it is the bare one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_key: Option<u32>,
     /// Which program wrote it.
     pub writer: String,
     /// The oldest reader that overlooks nothing in its rows; in form 1 rows say it for themselves.
@@ -69,6 +80,8 @@ pub struct Seal {
 /// Gathers rows of state into parts.
 pub struct Parts {
     codec: Codec,
+    seq: u64,
+    part: u64,
     open: Open,
     rows: u64,
     bindings: u64,
@@ -106,6 +119,10 @@ pub struct Total {
     pub bindings: u64,
     /// The digest of the state that they make up.
     pub digest: Hash,
+    /// The digest as it is to be kept, and the number of the key that it was made under, if any.
+    pub kept_digest: (Hash, Option<DataKeyId>),
+    /// The oldest reader that knows the form of the parts.
+    pub oldest_reader: u32,
 }
 
 impl fmt::Debug for Parts {
@@ -117,10 +134,12 @@ impl fmt::Debug for Parts {
 }
 
 impl Parts {
-    /// No rows yet.
-    pub fn new(codec: Codec) -> Self {
+    /// No rows yet of the snapshot of this batch.
+    pub fn new(codec: Codec, seq: u64) -> Self {
         Self {
             codec,
+            seq,
+            part: 0,
             open: Open::default(),
             rows: 0,
             bindings: 0,
@@ -129,30 +148,75 @@ impl Parts {
     }
 
     /// Takes a row; gives a part when enough have come.
-    pub fn push(&mut self, row: Row) -> Option<Vec<u8>> {
+    ///
+    /// # Errors
+    /// [`Exhausted`], from a codec that seals; then there is no snapshot.
+    pub fn push(&mut self, row: Row) -> Result<Option<Vec<u8>>, Exhausted> {
         self.rows += 1;
         self.bindings += u64::from(matches!(row, Row::Binding(_)));
         self.open.push(row);
-        self.open.is_full().then(|| self.close())
+        self.open.is_full().then(|| self.close()).transpose()
     }
 
     /// Ends the run of rows.
-    pub fn finish(mut self) -> Total {
-        Total {
-            part: (!self.open.bytes.is_empty()).then(|| self.close()),
+    ///
+    /// # Errors
+    /// [`Exhausted`], as of [`Self::push`].
+    pub fn finish(mut self) -> Result<Total, Exhausted> {
+        let is_rest = !self.open.bytes.is_empty();
+        let part = is_rest.then(|| self.close()).transpose()?;
+        let digest = Hash(self.digest.finalize().into());
+        Ok(Total {
+            part,
             rows: self.rows,
             bindings: self.bindings,
-            digest: Hash(self.digest.finalize().into()),
-        }
+            digest,
+            kept_digest: self.codec.keyed_digest(digest),
+            oldest_reader: if self.codec.seals() { SEALED_READER } else { 1 },
+        })
     }
 
-    fn close(&mut self) -> Vec<u8> {
+    fn close(&mut self) -> Result<Vec<u8>, Exhausted> {
         let rows = std::mem::take(&mut self.open).bytes;
         self.digest.update(&rows);
-        let mut part = vec![FORM, ROWS];
-        self.codec.compress(&rows, &mut part);
-        part
+        let part = pack(&rows, self.seq, self.part, &self.codec)?;
+        self.part += 1;
+        Ok(part)
     }
+}
+
+/// The form in which a part is kept.
+///
+/// # Errors
+/// [`Exhausted`].
+pub fn pack(rows: &[u8], seq: u64, part: u64, codec: &Codec) -> Result<Vec<u8>, Exhausted> {
+    if codec.seals() {
+        let mut packed = vec![FORM_SEALED, ROWS];
+        codec.seal(&place(seq, part), rows, &mut packed)?;
+        return Ok(packed);
+    }
+    let mut packed = vec![FORM, ROWS];
+    codec.compress(rows, &mut packed);
+    Ok(packed)
+}
+
+fn place(seq: u64, part: u64) -> Place {
+    Place::column("snapshot.payload").number(seq).number(part)
+}
+
+/// The key that a part is sealed under; none if it is not. Its first bytes are enough.
+pub fn sealed_under(payload: &[u8]) -> Option<DataKeyId> {
+    match payload {
+        [FORM_SEALED, ROWS, a, b, c, d, ..] => {
+            Some(DataKeyId(u32::from_be_bytes([*a, *b, *c, *d])))
+        }
+        _ => None,
+    }
+}
+
+/// Whether this is a part with rows, and no last row.
+pub fn has_rows(payload: &[u8]) -> bool {
+    matches!(payload, [_, ROWS, ..])
 }
 
 /// The digest of a state: SHA-256 of its rows in their order, as snapshots
@@ -177,6 +241,8 @@ pub enum PartError {
     Broken,
     /// Its form is one of a newer program.
     Form(u8),
+    /// It is sealed, and does not open.
+    Sealed(OpenError),
 }
 
 /// A part that has been unpacked.
@@ -187,14 +253,19 @@ pub struct Unpacked {
     pub bytes: Vec<u8>,
 }
 
-/// Unpacks a part.
+/// Unpacks a part of the snapshot of batch `seq`.
 ///
 /// # Errors
 /// [`PartError`].
-pub fn unpack(payload: &[u8], codec: &Codec) -> Result<Unpacked, PartError> {
+pub fn unpack(payload: &[u8], seq: u64, part: u64, codec: &Codec) -> Result<Unpacked, PartError> {
     let (form, packed) = match payload {
+        [FORM_SEALED, ROWS, sealed @ ..] => {
+            let bytes = codec.open(&place(seq, part), sealed, PART_BYTES_MAX);
+            let bytes = bytes.map_err(PartError::Sealed)?;
+            return Ok(Unpacked { form: FORM, bytes });
+        }
         [form @ (FORM | FORM_1), ROWS, packed @ ..] => (*form, packed),
-        [FORM | FORM_1, ..] | [] => return Err(PartError::Broken),
+        [FORM | FORM_1 | FORM_SEALED, ..] | [] => return Err(PartError::Broken),
         [form, ..] => return Err(PartError::Form(*form)),
     };
     let bytes = codec
@@ -240,6 +311,11 @@ impl Seal {
     /// The hash from which the chain goes on, if it can be read.
     pub fn tip_hash(&self) -> Option<Hash> {
         Hash::parse(&self.hash)
+    }
+
+    /// The data key under which the digest was made, if any.
+    pub fn key_of_digest(&self) -> Option<DataKeyId> {
+        self.digest_key.map(DataKeyId)
     }
 
     /// The payload of its row.

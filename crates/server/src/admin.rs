@@ -15,6 +15,7 @@ mod past;
 pub mod plan;
 mod refusals;
 mod routes;
+pub mod seal_status;
 mod server;
 mod trace;
 mod view;

@@ -15,6 +15,7 @@ mod carrier;
 mod client;
 mod clock;
 mod data;
+mod data_keys;
 mod dial;
 mod document;
 mod drain;
@@ -28,6 +29,7 @@ mod number_file;
 mod phone;
 mod pool;
 mod records;
+mod seal;
 mod secret_file;
 mod serve;
 mod show;
@@ -136,6 +138,9 @@ enum Command {
     /// The journal
     #[command(subcommand)]
     Journal(journal::Command),
+    /// Sealing at rest
+    #[command(subcommand)]
+    Seal(seal::Command),
     /// Take no more calls, as before a stop; those that stand may go on for process.drain_timeout_s
     Drain(drain::Args),
     /// List what operators and jobs changed
@@ -178,6 +183,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Restore(args) => data::restore(common, &args),
         Command::Check(args) => data::check(common, &args),
         Command::Journal(command) => journal::run(common, &command),
+        Command::Seal(command) => seal::run(common, &command),
         Command::Call(args) => dial::run(common, args),
         Command::Phone(args) => phone::run(common, &args),
         other => {
@@ -203,6 +209,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 | Command::Restore(_)
                 | Command::Check(_)
                 | Command::Journal(_)
+                | Command::Seal(_)
                 | Command::Call(_)
                 | Command::Phone(_) => Ok(()),
             }

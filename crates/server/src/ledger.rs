@@ -31,8 +31,10 @@ use maskline_domain::{AttemptId, Envelope, Outcome, SubsId, TypedCommand};
 use maskline_journal::Codec;
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
 use maskline_journal::tail::Tail;
+use maskline_store::data_key::SealedKey;
 use maskline_store::db::{self, ErrorKind, Readers};
 use maskline_store::directory::{DataDir, OpenError};
+use maskline_store::keyring::{BeginError, Keyring};
 use maskline_store::maintenance::Maintenance;
 use maskline_store::records::history::{self, Facts, Filter, Page, Past};
 use maskline_store::recovery::{Progress, RecoverError, recover};
@@ -61,6 +63,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// The form in which its journal and its snapshots are kept.
     pub codec: Codec,
+    /// The keys of that form, whose uses the writer looks after; none where nothing is sealed.
+    pub keyring: Option<Arc<Keyring>>,
     /// Bounds of the queue and of a batch.
     pub limits: Limits,
     /// How long a command may take, queueing included.
@@ -78,6 +82,19 @@ pub struct Options {
     /// What to do when an append's outcome is unknown. Must not return to
     /// business; callers are not answered any more.
     pub on_unknown: fn(reason: &str),
+}
+
+impl Options {
+    /// The same with the keys of the directory, if it has any.
+    #[must_use]
+    pub fn with_keys(self, keyring: Option<Arc<Keyring>>) -> Self {
+        let Some(keyring) = keyring else { return self };
+        Self {
+            codec: self.codec.with_keys(keyring.clone()),
+            keyring: Some(keyring),
+            ..self
+        }
+    }
 }
 
 /// The usual [`Options::read_wait_max`].
@@ -104,6 +121,9 @@ pub enum StartError {
     /// The database said no.
     #[error("cannot read the database: {0}")]
     Database(#[from] db::Error),
+    /// Nothing can be sealed.
+    #[error(transparent)]
+    Keys(#[from] BeginError),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -222,6 +242,9 @@ impl Ledger {
     pub async fn open(options: Options) -> Result<(Ledger, Running), StartError> {
         let dir = DataDir::own(&options.dir)?;
         let mut conn = dir.writer().await?;
+        if let Some(keyring) = &options.keyring {
+            keyring.begin(&mut conn).await?;
+        }
         let readers = dir.readers(READERS_MAX).await?;
         erase::tell_unfinished(&options.dir);
         let begun = std::time::Instant::now();
@@ -387,6 +410,15 @@ impl Ledger {
     /// The form in which the journal and the snapshots are kept.
     pub fn codec(&self) -> &Codec {
         &self.shared.options.codec
+    }
+
+    /// Keeps a data key sealed under another master key.
+    ///
+    /// # Errors
+    /// Those of the database; then it is kept as it was.
+    pub async fn reseal_data_key(&self, key: SealedKey) -> Result<(), db::Error> {
+        let reseal = Maintenance::ResealDataKey(key);
+        self.shared.maintain(reseal).await.map(|_| ())
     }
 
     /// Connections for queries of the records; they cannot write.

@@ -5,9 +5,12 @@
 //! and tag`. The name of its owner is authenticated beside it, so a sealed secret moved to another
 //! AccessKey does not open. Replay treats sealed values as opaque; they are opened when used.
 //!
+//! Data keys, under which values at rest are sealed (`maskline_sealing`), are such secrets too.
+//!
 //! Nonces are random, 96 bits. NIST SP 800-38D section 8.3 allows 2^32 of them under one key, far
 //! more than there will be AccessKeys.
 
+mod data_keys;
 mod master_key;
 
 use std::fmt;
@@ -19,6 +22,7 @@ use zeroize::Zeroizing;
 
 use maskline_domain::{AccessKeyId, CarrierName, TrunkName};
 
+pub use data_keys::{DataKeyError, ResealError, keyring};
 pub use master_key::{KeyError, KeyOrigin, MasterKeyPlace, MasterKeys, beside, find, obtain};
 
 const VERSION: u8 = 1;

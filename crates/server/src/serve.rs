@@ -44,6 +44,7 @@ use crate::telemetry::{self, LogHandle, Metrics, Readiness, init_log};
 pub use addresses::Addresses;
 pub use check::check;
 use descriptors::Budget;
+pub use master::{keyring, place as master_key_place};
 pub use parts::{api_bounds, call_config, gateway_settings, ledger_options, reachable};
 use signals::{SignalRequest, Signals};
 use start::Started;
@@ -121,12 +122,13 @@ impl Process {
     }
 
     async fn open_ledger(&self) -> Result<(Ledger, Running, Arc<Sealer>), Failure> {
-        let sealer = master::sealer(&self.loaded, &self.data).await?;
+        let keys = master::keys(&self.loaded, &self.data).await?;
         let options = parts::ledger_options(&self.loaded.settings, &self.data);
+        let options = options.with_keys(keys.keyring);
         let (ledger, running) = Ledger::open(options).await.map_err(not_opened)?;
         self.metrics
             .register(|registry| ledger.register_metrics(registry));
-        Ok((ledger, running, Arc::new(sealer)))
+        Ok((ledger, running, keys.sealer))
     }
 
     /// Tells that it serves, follows signals, and ends what was started.
@@ -250,6 +252,7 @@ fn not_opened(error: StartError) -> Failure {
         StartError::Recover(RecoverError::Database(_) | RecoverError::Thread(_))
         | StartError::Open(_)
         | StartError::Database(_)
+        | StartError::Keys(_)
         | StartError::Thread(_) => Failure::Surroundings(reason),
         StartError::Recover(_) => Failure::Failed(reason),
     }

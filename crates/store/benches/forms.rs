@@ -67,7 +67,7 @@ fn form_2(entries: Vec<Entry>) -> Batch {
     for Entry { by, events } in entries {
         draft.push(by, events, usize::MAX).expect("no limit");
     }
-    draft.seal(&UNSEALED)
+    draft.seal(&UNSEALED).expect("not sealed")
 }
 
 fn main() {

@@ -4,12 +4,13 @@
 //! `cargo bench -p maskline-store --bench start`. Each size is opened by a process of its own, whose largest size in
 //! memory and time of the processors are told with it. `MASKLINE_BENCH_SIZES` changes the sizes (1000000), such as
 //! `1000000,10000000`; `MASKLINE_BENCH_TAIL` the events of the tail, `MASKLINE_BENCH_ROUNDS` how often each is opened
-//! (3), `MASKLINE_BENCH_DIR` the disk.
+//! (3), `MASKLINE_BENCH_DIR` the disk. It is sealed, as the program's data are, unless `MASKLINE_BENCH_UNSEALED` is set.
 
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use maskline_domain::binding::{EndCause, Extras, Owner};
@@ -20,9 +21,11 @@ use maskline_domain::{
 use maskline_fixtures::domain::{
     ACCOUNT, KEY, NOON, PAIR_POOL, POOL, access_key, account, idle_number, number, pool,
 };
+use maskline_journal::Codec;
 use maskline_journal::batch::{Batch, Tip};
 use maskline_journal::payload::Draft;
 use maskline_journal::snapshot::{Parts, Seal};
+use maskline_sealing::FixedKey;
 use maskline_store::db::{Connection, sql};
 use maskline_store::directory::{self, DataDir};
 use maskline_store::recovery::{Progress, recover};
@@ -67,6 +70,13 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
+fn codec() -> Codec {
+    match std::env::var_os("MASKLINE_BENCH_UNSEALED") {
+        Some(_) => UNSEALED.clone(),
+        None => UNSEALED.with_keys(Arc::new(FixedKey::default())),
+    }
+}
+
 fn setting(name: &str, default: u64) -> u64 {
     let given = std::env::var(name).ok();
     given.and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -77,7 +87,7 @@ async fn open(dir: &Path) -> Outcome<()> {
     let begun = Instant::now();
     let readers = directory::readers(dir, 1).await?;
     let mut loaded = (0, Duration::ZERO, Duration::ZERO);
-    let recovered = recover(&mut readers.acquire().await?, &UNSEALED, None, |progress| {
+    let recovered = recover(&mut readers.acquire().await?, &codec(), None, |progress| {
         if let Progress::SnapshotLoaded { rows, .. } = progress {
             loaded = (rows, begun.elapsed(), processors());
         }
@@ -157,7 +167,7 @@ async fn append(conn: &mut Connection, waiting: &mut Vec<Batch>) -> Outcome<()> 
 }
 
 async fn write_snapshot(conn: &mut Connection, tip: Tip, size: u64) -> Outcome<u64> {
-    let mut parts = Parts::new(UNSEALED.clone());
+    let mut parts = Parts::new(codec(), tip.seq);
     let mut count = 0;
     let mut founded = State::default();
     founded.restore(Row::from(account(ACCOUNT)));
@@ -169,12 +179,12 @@ async fn write_snapshot(conn: &mut Connection, tip: Tip, size: u64) -> Outcome<u
     let bindings = (0..size).map(|n| Row::from(bound(n, n, size)));
     conn.execute(sql("BEGIN")).await?;
     for row in founded.into_iter().chain(numbers).chain(bindings) {
-        if let Some(part) = parts.push(row) {
+        if let Some(part) = parts.push(row).expect("not sealed") {
             snapshot::write_part(conn, tip.seq, count, &part).await?;
             count += 1;
         }
     }
-    let total = parts.finish();
+    let total = parts.finish().expect("not sealed");
     if let Some(part) = &total.part {
         snapshot::write_part(conn, tip.seq, count, part).await?;
         count += 1;
@@ -186,7 +196,8 @@ async fn write_snapshot(conn: &mut Connection, tip: Tip, size: u64) -> Outcome<u
         parts: count,
         rows: total.rows,
         bindings: total.bindings,
-        digest: total.digest.to_string(),
+        digest: total.kept_digest.0.to_string(),
+        digest_key: total.kept_digest.1.map(|id| id.0),
         writer: "bench".to_owned(),
         oldest_reader: 1,
     };
@@ -209,7 +220,7 @@ fn batch(tip: &mut Tip, commands: impl IntoIterator<Item = (Actor, Vec<Event>)>)
             .push(by, events, usize::MAX)
             .ok_or("no command is too large")?;
     }
-    let batch = draft.seal(&UNSEALED);
+    let batch = draft.seal(&codec()).expect("not sealed");
     tip.follow(&batch)?;
     Ok(batch)
 }

@@ -1,5 +1,6 @@
 //! One consistent copy of a data directory, made while it is in use.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::data_key::{self, SealedKey};
 use crate::db::{Error, sqlite};
 use crate::directory::{self, FILE, OpenError};
 use crate::journal;
@@ -27,6 +29,12 @@ pub struct Manifest {
     pub seq: u64,
     /// That batch's hash, hexadecimal.
     pub hash: String,
+    /// The ids of the master keys without which it is not opened, hexadecimal; none if nothing in it is sealed.
+    #[serde(default)]
+    pub master_keys: Vec<String>,
+    /// The data keys that are in it, each sealed under one of these.
+    #[serde(default)]
+    pub data_keys: Vec<u32>,
     /// SHA-256 of the database file, hexadecimal.
     pub database_sha256: String,
     /// The recordings there were. They are not copied; they never change once
@@ -76,8 +84,8 @@ pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
 }
 
 /// Copies the database of `dir` into the new directory `to`, and lists its
-/// recordings. Keys are not in the database in any usable form, so they are
-/// not in the copy either.
+/// recordings. Data keys are in it sealed; the master key is not, so the copy
+/// is of no use without it.
 ///
 /// # Errors
 /// [`BackupError`]; then what is in `to` must not be used.
@@ -97,11 +105,14 @@ pub async fn backup(dir: &Path, to: &Path) -> Result<Manifest, BackupError> {
     private(&copy)?;
     sync(&copy)?;
 
-    let tip = verify(to).await?;
+    let (tip, keys) = verify(to).await?;
+    let masters: BTreeSet<String> = keys.iter().map(|key| key.master.clone()).collect();
     let manifest = Manifest {
         writer: WRITER.to_owned(),
         seq: tip.seq,
         hash: tip.hash.to_string(),
+        master_keys: masters.into_iter().collect(),
+        data_keys: keys.iter().map(|key| key.id.0).collect(),
         database_sha256: sha256(&copy).map_err(at(&copy))?.0,
         recordings: recordings(&dir.join(RECORDINGS))?,
     };
@@ -138,15 +149,16 @@ pub fn unpack(backup: &Path, dir: &Path) -> Result<Manifest, BackupError> {
 }
 
 /// Reads the copy as a whole.
-async fn verify(to: &Path) -> Result<Tip, BackupError> {
+async fn verify(to: &Path) -> Result<(Tip, Vec<SealedKey>), BackupError> {
     let mut conn = directory::copy(to).await?;
     let problems = sqlite::quick_check(&mut conn).await?;
     if !problems.is_empty() {
         return Err(BackupError::Damaged(problems.join("; ")));
     }
     let tip = journal::tip(&mut conn).await?;
+    let keys = data_key::list(&mut conn).await?;
     conn.close().await?;
-    Ok(tip)
+    Ok((tip, keys))
 }
 
 fn make_empty(dir: &Path) -> Result<(), BackupError> {

@@ -5,11 +5,13 @@
 
 pub mod backup;
 pub mod check;
+pub mod data_key;
 pub mod db;
 pub mod directory;
 pub mod erasure;
 pub mod failure;
 pub mod journal;
+pub mod keyring;
 pub mod maintenance;
 pub mod meta;
 mod read_ahead;
@@ -17,6 +19,7 @@ pub mod record_writes;
 pub mod records;
 pub mod recovery;
 mod schema;
+pub mod sealed;
 pub mod snapshot;
 pub mod staging;
 mod zstd;

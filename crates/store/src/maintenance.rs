@@ -5,6 +5,7 @@
 
 use maskline_domain::{Owner, PhoneNumber, SubsId};
 
+use crate::data_key::{self, SealedKey};
 use crate::db::{Connection, Error, sqlite};
 use crate::failure::{self, Done};
 use crate::records::call;
@@ -15,6 +16,7 @@ use crate::snapshot;
 use crate::{journal, meta};
 use maskline_journal::Append;
 use maskline_journal::snapshot::Seal;
+use maskline_sealing::DataKeyId;
 
 /// A bounded piece of background work.
 #[derive(Debug)]
@@ -68,6 +70,17 @@ pub enum Maintenance {
     /// Blanks this number in at most [`call::ERASED_AT_ONCE`] records of calls
     /// in which it is a party.
     EraseNumber(PhoneNumber),
+    /// Promises uses of a data key.
+    PromiseUses {
+        /// The key.
+        id: DataKeyId,
+        /// So many in all.
+        promised: u64,
+    },
+    /// Adds a data key.
+    AddDataKey(SealedKey),
+    /// Puts a data key sealed under another master key in the place of what is there.
+    ResealDataKey(SealedKey),
     /// Sets a fact of this store.
     SetMeta {
         /// The fact.
@@ -128,6 +141,11 @@ impl Maintenance {
                 None => call::erase(conn, calls).await,
             },
             Maintenance::EraseNumber(number) => call::erase_number(conn, *number).await,
+            Maintenance::PromiseUses { id, promised } => {
+                data_key::promise(conn, *id, *promised).await
+            }
+            Maintenance::AddDataKey(key) => data_key::insert(conn, key).await.map(|()| 1),
+            Maintenance::ResealDataKey(key) => data_key::reseal(conn, key).await,
             Maintenance::SetMeta { name, value } => meta::set(conn, name, value).await.map(|()| 1),
             Maintenance::TruncateLog => Ok(0),
         }

@@ -5,7 +5,7 @@
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 9] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -34,5 +34,10 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 9] = [
         9,
         "history form",
         include_str!("../migrations/0009_history_form.sql"),
+    ),
+    (
+        10,
+        "data key",
+        include_str!("../migrations/0010_data_key.sql"),
     ),
 ];

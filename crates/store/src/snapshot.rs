@@ -5,6 +5,7 @@ use maskline_domain::{Row, rows};
 use maskline_journal::Codec;
 use maskline_journal::batch::Hash;
 use maskline_journal::snapshot::{PartError, Seal, rows_of, unpack};
+use maskline_sealing::OpenError;
 use sha2::{Digest as _, Sha256};
 
 use crate::db::{Connection, Error, sql};
@@ -34,6 +35,24 @@ pub enum SnapshotError {
         seq: u64,
         /// Which of its parts.
         part: u64,
+    },
+    /// A part is sealed and does not open.
+    #[error("part {part} of snapshot {seq}: {why}")]
+    Sealed {
+        /// Which snapshot.
+        seq: u64,
+        /// Which of its parts.
+        part: u64,
+        /// Why not.
+        why: OpenError,
+    },
+    /// Its digest was made under a key that is not here.
+    #[error("the digest of snapshot {seq}: {why}")]
+    NoDigest {
+        /// Which snapshot.
+        seq: u64,
+        /// Why it is not compared.
+        why: OpenError,
     },
     /// Written by a newer program.
     #[error("snapshot {seq} has form {form}, which this program does not know")]
@@ -138,12 +157,13 @@ pub async fn load(
     }
     let parts = seal.parts;
     let mut digest = Sha256::new();
-    let codec = codec.clone();
+    let opener = codec.clone();
     // All that takes long is done on the thread that reads ahead; here the state is filled.
     let mut decoder = Ahead::start(move |(part, payload): (u64, Vec<u8>)| {
-        let unpacked = unpack(&payload, &codec).map_err(|error| match error {
+        let unpacked = unpack(&payload, seq, part, &opener).map_err(|error| match error {
             PartError::Broken => SnapshotError::Broken { seq, part },
             PartError::Form(form) => SnapshotError::Form { seq, form },
+            PartError::Sealed(why) => SnapshotError::Sealed { seq, part, why },
         })?;
         digest.update(&unpacked.bytes);
         let rows = rows_of(&unpacked)
@@ -170,7 +190,11 @@ pub async fn load(
             take(some);
         }
     }
-    if rows != seal.rows || digest.is_none_or(|digest| digest.to_string() != seal.digest) {
+    let digest = digest.ok_or(SnapshotError::Digest { seq })?;
+    let digest = codec
+        .digest_under(seal.key_of_digest(), digest)
+        .map_err(|why| SnapshotError::NoDigest { seq, why })?;
+    if rows != seal.rows || digest.to_string() != seal.digest {
         return Err(SnapshotError::Digest { seq });
     }
     Ok(())

@@ -101,12 +101,12 @@ fn forged(batch: &Batch, from: &str, to: &str) -> Batch {
 /// A batch of a program to come.
 fn newer(mut draft: Draft) -> Batch {
     draft.oldest_reader = READER + 1;
-    draft.seal(&PLAIN)
+    draft.seal(&PLAIN).expect("not sealed")
 }
 
 #[test]
 fn a_batch_reads_as_it_was_written() {
-    let opened = open(&draft().seal(&PLAIN), &PLAIN).expect("readable");
+    let opened = open(&draft().seal(&PLAIN).expect("not sealed"), &PLAIN).expect("readable");
     assert_eq!(opened.at, Timestamp(77));
     assert_eq!(opened.erased, []);
     let expected = Entry {
@@ -118,7 +118,9 @@ fn a_batch_reads_as_it_was_written() {
 
 #[test]
 fn personal_values_are_read_again_and_stand_beside_the_payload() {
-    let batch = draft_of(personal_events()).seal(&PLAIN);
+    let batch = draft_of(personal_events())
+        .seal(&PLAIN)
+        .expect("not sealed");
     for told in ["Li Lei", "100000001"] {
         let holds = |bytes: &[u8]| {
             bytes
@@ -141,7 +143,9 @@ fn personal_values_are_read_again_and_stand_beside_the_payload() {
 
 #[test]
 fn each_subject_of_an_event_has_values_of_its_own() {
-    let batch = draft_of(personal_events()).seal(&PLAIN);
+    let batch = draft_of(personal_events())
+        .seal(&PLAIN)
+        .expect("not sealed");
     let kept = personal::read(&batch.personal).expect("readable");
     // A, B and texts of the first; A alone of the others.
     assert_eq!(kept.len(), 5);
@@ -200,7 +204,9 @@ fn each_subject_of_an_event_has_values_of_its_own() {
 
 #[test]
 fn values_of_another_subject_are_not_taken() {
-    let batch = draft_of(personal_events()).seal(&PLAIN);
+    let batch = draft_of(personal_events())
+        .seal(&PLAIN)
+        .expect("not sealed");
     let mut kept = personal::read(&batch.personal).expect("readable");
     let mut broken = Vec::new();
     kept.swap(0, 1);
@@ -238,7 +244,7 @@ fn what_is_too_large_is_not_added() {
     let [more, _] = personal_events();
     assert_eq!(draft.push(operator(), more, 10), None);
     assert_eq!((draft.bytes(), draft.events()), (bytes, count));
-    let opened = open(&draft.seal(&PLAIN), &PLAIN).expect("readable");
+    let opened = open(&draft.seal(&PLAIN).expect("not sealed"), &PLAIN).expect("readable");
     let read = opened.entries.into_iter().map(|entry| entry.events);
     assert_eq!(read.collect::<Vec<_>>(), personal_events());
 }
@@ -253,7 +259,7 @@ fn a_batch_of_a_newer_program_is_named_not_skipped() {
     assert_eq!(open(&batch, &PLAIN), Err(expected.clone()));
     let unknown_event = forged(&batch, "number_locked", "number_washed");
     assert_eq!(open(&unknown_event, &PLAIN), Err(expected));
-    let mut form = draft().seal(&PLAIN);
+    let mut form = draft().seal(&PLAIN).expect("not sealed");
     form.payload[0] = 9;
     assert_eq!(
         open(&form, &PLAIN),
@@ -267,15 +273,18 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
         let (_, body) = unpack(batch, &PLAIN).expect("readable");
         cbor::read::<Head>(&body).expect("a head").oldest_reader
     };
-    let trunk_batch =
-        |trunk: Trunk| draft_of([vec![Event::TrunkSet(Box::new(trunk))]]).seal(&PLAIN);
+    let trunk_batch = |trunk: Trunk| {
+        draft_of([vec![Event::TrunkSet(Box::new(trunk))]])
+            .seal(&PLAIN)
+            .expect("not sealed")
+    };
     let plain = Trunk::new(TrunkName::new("carrier"), "192.0.2.1:5060");
     let more = Trunk {
         calls_max: Some(30),
         sources: vec![[192, 0, 2, 7].into()],
         ..plain.clone()
     };
-    assert_eq!(reader(&draft().seal(&PLAIN)), 1);
+    assert_eq!(reader(&draft().seal(&PLAIN).expect("not sealed")), 1);
     assert_eq!(reader(&trunk_batch(plain)), 1);
     let batch = trunk_batch(more.clone());
     assert_eq!(reader(&batch), 2);
@@ -323,7 +332,7 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
             6,
         ),
     ] {
-        let batch = draft_of([vec![event]]).seal(&PLAIN);
+        let batch = draft_of([vec![event]]).seal(&PLAIN).expect("not sealed");
         assert_eq!(reader(&batch), oldest);
     }
 }
@@ -382,7 +391,7 @@ fn addresses_networks_and_secrets_read_as_they_were_written() {
             numbers: vec![number("110"), number("4001234567")],
         },
     ];
-    let batch = draft_of([events.clone()]).seal(&PLAIN);
+    let batch = draft_of([events.clone()]).seal(&PLAIN).expect("not sealed");
     let opened = open(&batch, &PLAIN).expect("readable");
     assert_eq!(opened.entries[0].events, events);
 }
@@ -390,7 +399,7 @@ fn addresses_networks_and_secrets_read_as_they_were_written() {
 #[test]
 fn an_unknown_event_is_an_error() {
     let unknown = forged(
-        &draft().seal(&PLAIN),
+        &draft().seal(&PLAIN).expect("not sealed"),
         "number_locked",
         "number_washed",
     );
@@ -402,7 +411,7 @@ fn an_unknown_event_is_an_error() {
 
 #[test]
 fn the_row_cannot_tell_another_number_or_time_than_the_payload() {
-    let batch = draft().seal(&PLAIN);
+    let batch = draft().seal(&PLAIN).expect("not sealed");
     let renumbered = Batch {
         seq: 4,
         ..batch.clone()
@@ -452,7 +461,7 @@ fn an_erasure_names_subjects_and_nobody() {
         last: Vec::new(),
     };
     let events = vec![erased, counted];
-    let batch = draft_of([events.clone()]).seal(&PLAIN);
+    let batch = draft_of([events.clone()]).seal(&PLAIN).expect("not sealed");
     let (_, body) = unpack(&batch, &PLAIN).expect("readable");
     let head = cbor::read::<Head>(&body).expect("a head");
     assert_eq!(head.oldest_reader, 4, "no older program overlooks it");
@@ -485,7 +494,9 @@ fn what_is_told_of_a_person_is_found_in_either_form() {
         let (at, prev_hash) = (Timestamp(77), Hash([1; 32]));
         v1::writer::write((3, at), prev_hash, [5; 32], entries, &PLAIN)
     };
-    let form_2 = draft_of(personal_events()).seal(&PLAIN);
+    let form_2 = draft_of(personal_events())
+        .seal(&PLAIN)
+        .expect("not sealed");
     let (a, b) = (number("15000000000"), number("15800000000"));
     for (form, batch, subjects) in [(2, form_2, [3, 1]), (1, form_1(), [1, 1])] {
         let told = told(&batch, &PLAIN).expect("readable");

@@ -237,15 +237,17 @@ fn parts_are_read_alone_and_the_digest_is_over_all_of_them() {
             })
         })
     };
-    let mut parts = Parts::new(PLAIN.clone());
-    let mut written: Vec<Vec<u8>> = rows().filter_map(|row| parts.push(row)).collect();
-    let total = parts.finish();
+    let mut parts = Parts::new(PLAIN.clone(), 9);
+    let mut written: Vec<Vec<u8>> = rows()
+        .filter_map(|row| parts.push(row).expect("not sealed"))
+        .collect();
+    let total = parts.finish().expect("not sealed");
     written.extend(total.part);
     assert_eq!(written.len(), 2);
     assert_eq!(total.digest, digest(rows()));
     let (mut read, mut hashed) = (Vec::new(), Sha256::new());
-    for part in &written {
-        let unpacked = unpack(part, &PLAIN).expect("a part");
+    for (place, part) in written.iter().enumerate() {
+        let unpacked = unpack(part, 9, place as u64, &PLAIN).expect("a part");
         hashed.update(&unpacked.bytes);
         read.extend(read_rows(&unpacked.bytes).expect("whole in itself"));
     }

@@ -7,7 +7,8 @@
 //! `cargo bench -p maskline-server --bench writer`. Sixty commands in a hundred
 //! bind, thirty unbind, ten change an expiry; every command carries a nonce to
 //! be remembered. `MASKLINE_BENCH_NUMBERS`, `MASKLINE_BENCH_BOUND` and
-//! `MASKLINE_BENCH_SECONDS` change the size, `MASKLINE_BENCH_DIR` the disk.
+//! `MASKLINE_BENCH_SECONDS` change the size, `MASKLINE_BENCH_DIR` the disk. The data are
+//! sealed, as the program's are, unless `MASKLINE_BENCH_UNSEALED` is set.
 
 mod compared;
 mod load;
@@ -17,6 +18,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use compared::Comparison;
@@ -27,11 +29,14 @@ use maskline_domain::*;
 use maskline_fixtures::domain::{
     ACCOUNT, KEY, POOL, access_key, account, bind_request, idle_number, number, pool, pool_ref,
 };
+use maskline_journal::Codec;
+use maskline_sealing::{DataKeyId, Kind};
 use maskline_server::config::Settings;
-use maskline_server::ledger::Ledger;
-use maskline_server::serve::ledger_options;
-use maskline_store::UNSEALED;
-use maskline_store::directory;
+use maskline_server::ledger::{Ledger, Options};
+use maskline_server::seal::{MasterKeys, Sealer};
+use maskline_server::serve::{self, ledger_options};
+use maskline_store::data_key;
+use maskline_store::directory::{self, DataDir};
 use maskline_store::recovery::{Progress, recover};
 use processors::{Processors, of_this_process};
 
@@ -57,7 +62,7 @@ async fn main() -> Outcome<()> {
         None => tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?,
     };
     let data = folder.path().join("data");
-    let (ledger, running) = Ledger::open(ledger_options(&Settings::default(), &data)).await?;
+    let (ledger, running) = Ledger::open(options(&data).await?).await?;
     println!("{numbers} numbers in {CITIES} cities, {bound} bound beforehand");
     stock(&ledger, numbers).await?;
     let begun = Instant::now();
@@ -125,24 +130,49 @@ async fn main() -> Outcome<()> {
         .await?;
     drop(ledger);
     running.close().await;
+    let bytes = fs::metadata(data.join(directory::FILE))?.len();
+    println!("{} MiB on disk", bytes >> 20);
     let begun = Instant::now();
-    let (ledger, running) = Ledger::open(ledger_options(&Settings::default(), &data)).await?;
+    let (ledger, running) = Ledger::open(options(&data).await?).await?;
     println!(
         "ready again with {live} bindings and {numbers} numbers after {:.2} s",
         begun.elapsed().as_secs_f64()
     );
-    tell_recovery(&data).await?;
+    tell_recovery(&data, ledger.codec()).await?;
     drop(ledger);
     running.close().await;
     Ok(())
 }
 
+/// As the program would run it.
+async fn options(data: &Path) -> Outcome<Options> {
+    let options = ledger_options(&Settings::default(), data);
+    if std::env::var_os("MASKLINE_BENCH_UNSEALED").is_some() {
+        return Ok(options);
+    }
+    let sealer = Arc::new(Sealer::new(&MasterKeys::parse(&"07".repeat(32))?));
+    let owned = DataDir::own(data)?;
+    let mut conn = owned.writer().await?;
+    let mut kept = data_key::list(&mut conn).await?;
+    if kept.is_empty() {
+        for (id, kind) in (1..).map(DataKeyId).zip(Kind::ALL) {
+            let (_, made) = sealer
+                .new_data_key(id, kind, 0)
+                .map_err(|error| error.to_string())?;
+            data_key::insert(&mut conn, &made).await?;
+            kept.push(made);
+        }
+    }
+    conn.close().await?;
+    Ok(options.with_keys(Some(Arc::new(serve::keyring(&sealer, &kept)?))))
+}
+
 /// Where the time of a start goes: the snapshot, and the journal after it.
-async fn tell_recovery(data: &Path) -> Outcome<()> {
+async fn tell_recovery(data: &Path, codec: &Codec) -> Outcome<()> {
     let readers = directory::readers(data, 1).await?;
     let begun = Instant::now();
     let mut loaded = (0, Duration::ZERO);
-    let recovered = recover(&mut readers.acquire().await?, &UNSEALED, None, |progress| {
+    let recovered = recover(&mut readers.acquire().await?, codec, None, |progress| {
         if let Progress::SnapshotLoaded { rows, .. } = progress {
             loaded = (rows, begun.elapsed());
         }

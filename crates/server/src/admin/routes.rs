@@ -16,6 +16,7 @@ mod numbers;
 mod operation;
 mod page;
 mod pools;
+mod sealing;
 mod trunks;
 mod users;
 
@@ -66,6 +67,7 @@ routes! {
     "/v1/keys" { get keys::list, post keys::create }
     "/v1/keys/{id}" { patch keys::set_active, delete keys::delete }
     "/v1/reseal" { post keys::reseal }
+    "/v1/seal" { get sealing::status }
     "/v1/carriers" { get carriers::list }
     "/v1/carriers/{name}" { get carriers::show, put carriers::put, delete carriers::delete }
     "/v1/carriers/{name}/reconcile" { post carriers::reconcile }

@@ -9,6 +9,7 @@ use maskline_store::erasure::LIST;
 use maskline_store::{UNSEALED, backup, check, directory};
 use serde_json::json;
 
+use super::data_keys::{self, Found};
 use super::{Client, Common, Failure, show};
 use crate::config::{OffOr, Settings};
 use crate::ledger;
@@ -63,10 +64,14 @@ pub fn backup(common: &Common, args: &Backup) -> Result<(), Failure> {
         return show::json(&shown);
     }
     show::line(&format!(
-        "backup of batch {} made; {} recording(s) listed, not copied. The master key is not in it: \
+        "backup of batch {} made; {} recording(s) listed, not copied. The master key {}is not in it: \
          keep that apart.",
         made.seq,
-        made.recordings.len()
+        made.recordings.len(),
+        made.master_keys
+            .iter()
+            .map(|id| format!("{id} "))
+            .collect::<String>()
     ))?;
     show::line("What else an installation needs, to be copied by yourself:")?;
     for kept in &keep {
@@ -134,21 +139,27 @@ fn kept(common: &Common, settings: &Settings) -> Vec<Kept> {
 
 /// Puts a backup into an empty data directory, and skips ids ahead so that none is given twice.
 pub fn restore(common: &Common, args: &Restore) -> Result<(), Failure> {
-    let settings = common.load()?.settings;
+    let loaded = common.load()?;
+    let settings = &loaded.settings;
     if args.erasures.is_none() {
         eprintln!(
             "no --erasures: persons erased since the backup come back; the list is {LIST} in the \
              data directory that was lost"
         );
     }
+    let data = Path::new(&settings.data);
     let restored = super::block_on(async {
-        ledger::restore(
-            &args.from,
-            ledger_options(&settings, Path::new(&settings.data)),
-            args.erasures.as_deref(),
-        )
-        .await
-        .map_err(|error| Failure::Failed(error.to_string()))
+        let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
+        // Before anything is written: a copy that nobody can open helps nobody.
+        let mut copy = directory::copy(&args.from)
+            .await
+            .map_err(|error| failed(&error))?;
+        let keyring = data_keys::for_writing(&loaded, data, &mut copy).await?;
+        copy.close().await.map_err(|error| failed(&error))?;
+        let options = ledger_options(settings, data).with_keys(keyring);
+        ledger::restore(&args.from, options, args.erasures.as_deref())
+            .await
+            .map_err(|error| failed(&error))
     })?;
     let manifest = restored.manifest;
     show::line(&format!(
@@ -169,13 +180,19 @@ pub fn restore(common: &Common, args: &Restore) -> Result<(), Failure> {
 
 /// Replays and verifies everything, changing nothing.
 pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
-    let settings = common.load()?.settings;
-    let report = super::block_on(async {
+    let loaded = common.load()?;
+    let data = Path::new(&loaded.settings.data);
+    let (report, not_checked) = super::block_on(async {
         let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
-        let readers = directory::readers(Path::new(&settings.data), 1)
+        let readers = directory::readers(data, 1)
             .await
             .map_err(|error| failed(&error))?;
         let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;
+        let (codec, not_checked, wrong) = match data_keys::find(&loaded, data, &mut conn).await? {
+            Found::Codec(codec) => (codec, None, None),
+            Found::Missing(why) => (UNSEALED.clone(), Some(why), None),
+            Found::Wrong(why) => (UNSEALED.clone(), Some(why.clone()), Some(why)),
+        };
         let mut told = Instant::now();
         let progress = |reached: u64, of: u64| {
             if told.elapsed() >= TELL_EVERY {
@@ -183,9 +200,11 @@ pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
                 eprintln!("batch {reached} of {of}");
             }
         };
-        check::check(&mut conn, &UNSEALED, progress)
+        let mut report = check::check(&mut conn, &codec, progress)
             .await
-            .map_err(|error| failed(&error))
+            .map_err(|error| failed(&error))?;
+        report.problems.extend(wrong);
+        Ok((report, not_checked))
     })?;
     let found = json!({
         "batch": report.seq,
@@ -194,10 +213,21 @@ pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
         "erased": report.erased,
         "snapshots": report.snapshots,
         "bindings": report.bindings,
+        "state_checked": report.state_checked,
+        "not_checked_because": not_checked,
         "problems": report.problems,
     });
     if common.json {
         show::json(&found)?;
+    } else if let Some(why) = not_checked {
+        show::line(&format!(
+            "chain and order of {} batches up to batch {} looked at",
+            report.batches, report.seq
+        ))?;
+        show::line(&format!(
+            "NOT CHECKED: state, snapshots and personal values; {why}"
+        ))?;
+        tell(&report.problems)?;
     } else {
         show::line(&format!(
             "{} batches with {} events replayed up to batch {}, {} snapshot(s) compared, {} \
@@ -209,9 +239,7 @@ pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
             report.bindings,
             report.erased
         ))?;
-        for problem in &report.problems {
-            show::line(&format!("PROBLEM: {problem}"))?;
-        }
+        tell(&report.problems)?;
     }
     if report.problems.is_empty() {
         return Ok(());
@@ -220,6 +248,11 @@ pub fn check(common: &Common, _: &Check) -> Result<(), Failure> {
         "{} problem(s) found",
         report.problems.len()
     )))
+}
+
+fn tell(problems: &[String]) -> Result<(), Failure> {
+    let mut problems = problems.iter();
+    problems.try_for_each(|problem| show::line(&format!("PROBLEM: {problem}")))
 }
 
 /// Erases what is kept of a person in bindings that have ended.

@@ -7,10 +7,11 @@ use std::path::Path;
 use clap::Subcommand;
 use maskline_domain::Timestamp;
 use maskline_journal::show;
-use maskline_store::{UNSEALED, directory, journal};
+use maskline_store::{directory, journal};
 use serde_json::json;
 
-use super::{Client, Common, Failure};
+use super::{Client, Common, Failure, data_keys};
+use crate::config::Loaded;
 
 /// Batches read at a time.
 const BATCHES: u32 = 64;
@@ -34,7 +35,8 @@ pub enum Command {
 
 pub fn run(common: &Common, command: &Command) -> Result<(), Failure> {
     let Command::Show { from, at, limit } = command;
-    let settings = common.load()?.settings;
+    let loaded = common.load()?;
+    let settings = &loaded.settings;
     let at = match at {
         None => None,
         Some(text) => Some(Timestamp::parse_china(text).ok_or_else(|| {
@@ -64,7 +66,7 @@ pub fn run(common: &Common, command: &Command) -> Result<(), Failure> {
         let note = json!({ "what": what, "rows": rows });
         Client::find(common)?.post("/v1/reveals", &note)?;
     }
-    super::block_on(print(data, batches, common.reveal))
+    super::block_on(print(&loaded, batches, common.reveal))
 }
 
 enum Begin {
@@ -100,12 +102,14 @@ async fn find(data: &Path, begin: Begin, limit: u64) -> Result<Range<u64>, Failu
     Ok(begin..end.max(begin))
 }
 
-async fn print(data: &Path, range: Range<u64>, reveal: bool) -> Result<(), Failure> {
+async fn print(loaded: &Loaded, range: Range<u64>, reveal: bool) -> Result<(), Failure> {
+    let data = Path::new(&loaded.settings.data);
     let failed = |error: &dyn std::fmt::Display| Failure::Failed(error.to_string());
     let readers = directory::readers(data, 1)
         .await
         .map_err(|error| failed(&error))?;
     let mut conn = readers.acquire().await.map_err(|error| failed(&error))?;
+    let codec = data_keys::find(loaded, data, &mut conn).await?.codec()?;
     let mut out = std::io::stdout().lock();
     let mut next = range.start;
     while next < range.end {
@@ -114,7 +118,7 @@ async fn print(data: &Path, range: Range<u64>, reveal: bool) -> Result<(), Failu
             .await
             .map_err(|error| failed(&error))?;
         for batch in batches.iter().take_while(|batch| batch.seq < range.end) {
-            let text = show::batch(batch, &UNSEALED, reveal).map_err(|error| failed(&error))?;
+            let text = show::batch(batch, &codec, reveal).map_err(|error| failed(&error))?;
             write!(out, "{text}")?;
         }
         // None where they have been taken away since they were counted.

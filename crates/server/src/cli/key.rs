@@ -77,7 +77,10 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
         Command::Disable { id } => set_active(client, id, false),
         Command::Reseal => {
             let done = client.post("/v1/reseal", &json!({}))?;
-            show::line(&format!("{} secret(s) sealed anew", done["resealed"]))
+            show::line(&format!(
+                "{} secret(s) and {} data key(s) sealed anew",
+                done["resealed"], done["data_keys"]
+            ))
         }
         Command::Delete { id } => {
             client.delete(&format!("/v1/keys/{}", part(id)))?;

@@ -119,6 +119,7 @@ impl Collector for LedgerCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let status = self.0.status();
         let counters = status.counters;
+        let keyring = self.0.shared.options.keyring.as_deref();
         for (name, help, value) in [
             (
                 "commands",
@@ -176,6 +177,11 @@ impl Collector for LedgerCollector {
                 "records_unreadable",
                 "Rows of the binding history and of call records that could not be read",
                 self.0.shared.unreadable.load(Ordering::Relaxed),
+            ),
+            (
+                "sealed_unopened",
+                "Sealed values that did not open",
+                keyring.map_or(0, |keyring| keyring.unopened()),
             ),
         ] {
             let metric = ConstCounter::new(value);

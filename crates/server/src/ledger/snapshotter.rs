@@ -19,6 +19,7 @@ use maskline_journal::feed::Next;
 use maskline_journal::payload::WRITER;
 use maskline_journal::replay::{self, ReplayError};
 use maskline_journal::snapshot::{Parts, Seal};
+use maskline_sealing::Exhausted;
 use maskline_store::db::{self, Readers};
 use maskline_store::directory::{self, OpenError};
 use maskline_store::journal;
@@ -71,6 +72,8 @@ pub(super) enum SnapshotterError {
     Replay(#[from] ReplayError),
     #[error(transparent)]
     Chain(#[from] ChainError),
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
 }
 
 /// The state that snapshots are made of.
@@ -224,19 +227,19 @@ pub(super) async fn take_snapshot(
     if seq == kept.snapshot {
         return Ok(kept);
     }
-    let mut parts = Parts::new(shared.options.codec.clone());
+    let mut parts = Parts::new(shared.options.codec.clone(), seq);
     let mut part = 0;
     let mut oldest_reader = 1;
     for row in kept.state.rows() {
         oldest_reader = oldest_reader.max(row.oldest_reader());
-        if let Some(payload) = parts.push(row) {
+        if let Some(payload) = parts.push(row)? {
             shared
                 .maintain(Maintenance::SnapshotPart { seq, part, payload })
                 .await?;
             part += 1;
         }
     }
-    let total = parts.finish();
+    let total = parts.finish()?;
     if let Some(payload) = total.part {
         shared
             .maintain(Maintenance::SnapshotPart { seq, part, payload })
@@ -250,9 +253,10 @@ pub(super) async fn take_snapshot(
         parts: part,
         rows: total.rows,
         bindings: total.bindings,
-        digest: total.digest.to_string(),
+        digest: total.kept_digest.0.to_string(),
+        digest_key: total.kept_digest.1.map(|id| id.0),
         writer: WRITER.to_owned(),
-        oldest_reader,
+        oldest_reader: oldest_reader.max(total.oldest_reader),
     };
     shared
         .maintain(Maintenance::SnapshotSeal(Box::new(seal)))
@@ -353,6 +357,7 @@ mod tests {
             rows: 0,
             bindings: 0,
             digest: String::new(),
+            digest_key: None,
             writer: String::new(),
             oldest_reader: 1,
         };

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use maskline_journal::Append;
+use maskline_journal::batch::Hash;
 use maskline_journal::payload::Draft;
 use maskline_journal::pipeline::Input;
 use maskline_journal::replay;
@@ -185,7 +186,17 @@ impl Thread {
     async fn append(&mut self, draft: Draft) -> Result<Wanted, Unknown> {
         let shared = Arc::clone(&self.shared);
         let (events, memory) = (draft.events() as u64, draft.memory());
-        let (batch, decided) = replay::seal(draft, &shared.options.codec);
+        self.look_after_keys().await?;
+        let (batch, decided) = match replay::seal(draft, &shared.options.codec) {
+            Ok(sealed) => sealed,
+            Err(exhausted) => {
+                tracing::error!(%exhausted, "nothing can be sealed; serving reads only");
+                // It never had one.
+                let hash = Hash::GENESIS;
+                let outcome = Append::NotWritten(exhausted.to_string());
+                return self.turns.turn(Input::Appended { hash, outcome });
+            }
+        };
         let bytes = decided.bytes;
         let is_slowed = !shared.appended.pause(1).is_zero();
         // A writer that is to pause, to do something else or to end comes to a point at which nothing is decided that
@@ -229,6 +240,30 @@ impl Thread {
         }
         let hash = batch.hash;
         self.turns.turn(Input::Appended { hash, outcome })
+    }
+
+    /// Writes down what a data key needs to go on sealing, ahead of when it is needed.
+    async fn look_after_keys(&mut self) -> Result<(), Unknown> {
+        let Some(keyring) = self.shared.options.keyring.clone() else {
+            return Ok(());
+        };
+        let due = match keyring.due() {
+            Ok(None) => return Ok(()),
+            Ok(Some(due)) => due,
+            Err(reason) => {
+                tracing::error!(reason, "no new data key can be made");
+                return Ok(());
+            }
+        };
+        match do_maintenance(&mut self.conn, &due.maintenance()).await {
+            Done::Known(Ok(_)) => keyring.took(due),
+            // Tried again with the next batch; there is half a block left.
+            Done::Known(Err(error)) => {
+                tracing::warn!(%error, "the uses of a data key cannot be written down");
+            }
+            Done::Unknown(reason) => return Err(self.stop(reason)),
+        }
+        Ok(())
     }
 
     /// Lets the snapshot that is being written come nearer to its end before the journal grows further. Nothing is

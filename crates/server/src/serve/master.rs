@@ -2,32 +2,77 @@
 //! under.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use maskline_journal::batch::Tip;
+use maskline_sealing::{DataKeyId, Kind};
+use maskline_store::data_key::{self, SealedKey};
 use maskline_store::directory::DataDir;
-use maskline_store::meta;
+use maskline_store::keyring::Keyring;
+use maskline_store::{db, journal, meta};
 
 use super::not_opened;
+use crate::clocks;
 use crate::config::Loaded;
 use crate::failure::Failure;
-use crate::seal::{KeyError, KeyOrigin, MasterKeyPlace, OpenError, Sealer, obtain};
+use crate::seal::{
+    self, DataKeyError, KeyError, KeyOrigin, MasterKeyPlace, OpenError, ResealError, Sealer, obtain,
+};
 
 /// The check value's name among the facts of a store.
 const CHECK: &str = "master_key_check";
 
-/// The sealer of a data directory, which is made if need be.
+/// What opens a data directory.
+pub struct Keys {
+    /// Under the master key.
+    pub sealer: Arc<Sealer>,
+    /// The data keys; none in a directory in which nothing is sealed yet.
+    pub keyring: Option<Arc<Keyring>>,
+}
+
+/// The keys of a data directory, which is made if need be.
 ///
 /// # Errors
 /// No key, a wrong key, or a data directory that cannot be used.
-pub async fn sealer(loaded: &Loaded, data: &Path) -> Result<Sealer, Failure> {
+pub async fn keys(loaded: &Loaded, data: &Path) -> Result<Keys, Failure> {
     let variable = std::env::var("MASKLINE_MASTER_KEY").ok();
     let place = place(loaded);
     let found = tokio::task::block_in_place(|| obtain(&place, variable.as_deref(), data));
     let (keys, origin) = found.map_err(not_found)?;
-    let sealer = Sealer::new(&keys);
-    prove(&sealer, &origin, data).await?;
+    let sealer = Arc::new(Sealer::new(&keys));
+    let kept = prove(&sealer, &origin, data).await?;
+    let keyring = match kept.is_empty() {
+        true => None,
+        false => {
+            let opened = keyring(&sealer, &kept).map_err(|error| match error {
+                ResealError::Open(error) => Failure::Failed(unopened(&origin, data, &error)),
+                ResealError::Random(error) => Failure::Surroundings(error.to_string()),
+            })?;
+            Some(Arc::new(opened))
+        }
+    };
     tracing::debug!(from = %origin, "the master key fits the data");
-    Ok(sealer)
+    Ok(Keys { sealer, keyring })
+}
+
+fn unopened(origin: &KeyOrigin, data: &Path, error: &DataKeyError) -> String {
+    let data = data.display();
+    format!("the master key from {origin} is not that of the data in {data}: {error}")
+}
+
+/// Whether a new directory is left unsealed: for tests alone, which look for what must not be found and have to know
+/// that they would find it.
+fn is_left_unsealed() -> bool {
+    std::env::var_os("MASKLINE_TEST_UNSEALED").is_some()
+}
+
+/// The data keys of a directory, for who writes into it.
+///
+/// # Errors
+/// [`ResealError`].
+pub fn keyring(sealer: &Arc<Sealer>, kept: &[SealedKey]) -> Result<Keyring, ResealError> {
+    seal::keyring(sealer, kept, || clocks::read().wall.0)
 }
 
 /// Where the settings say that the key is.
@@ -55,8 +100,13 @@ pub fn not_found(error: KeyError) -> Failure {
 }
 
 /// Checks the key against the value kept with the data; data without one get theirs. After a
-/// rotation the value is made anew, so that the old key can be dropped one day.
-async fn prove(sealer: &Sealer, origin: &KeyOrigin, data: &Path) -> Result<(), Failure> {
+/// rotation the value is made anew, so that the old key can be dropped one day. Gives the data keys; a directory in
+/// which nothing has been written yet gets its first ones.
+async fn prove(
+    sealer: &Sealer,
+    origin: &KeyOrigin,
+    data: &Path,
+) -> Result<Vec<SealedKey>, Failure> {
     let text = |error: &dyn std::fmt::Display| Failure::Surroundings(error.to_string());
     let dir = DataDir::own(data).map_err(|error| not_opened(error.into()))?;
     let mut conn = dir
@@ -88,7 +138,35 @@ async fn prove(sealer: &Sealer, origin: &KeyOrigin, data: &Path) -> Result<(), F
             .await
             .map_err(|error| text(&error))?;
     }
-    conn.close().await.map_err(|error| text(&error))
+    let mut kept = data_key::list(&mut conn)
+        .await
+        .map_err(|error| text(&error))?;
+    let tip = journal::tip(&mut conn)
+        .await
+        .map_err(|error| text(&error))?;
+    let is_new = kept.is_empty() && tip == Tip::GENESIS;
+    if is_new && is_left_unsealed() {
+        tracing::warn!("MASKLINE_TEST_UNSEALED: this new directory is NOT sealed; for tests alone");
+    } else if is_new {
+        for (id, kind) in (1..).map(DataKeyId).zip(Kind::ALL) {
+            let at = clocks::read().wall.0;
+            let (_, made) = sealer
+                .new_data_key(id, kind, at)
+                .map_err(|error| text(&error))?;
+            kept.push(made);
+        }
+        let written = conn
+            .transaction(async |conn| {
+                for made in &kept {
+                    data_key::insert(conn, made).await?;
+                }
+                Ok(())
+            })
+            .await;
+        written.map_err(|error: db::Error| text(&error))?;
+    }
+    conn.close().await.map_err(|error| text(&error))?;
+    Ok(kept)
 }
 
 #[cfg(test)]
@@ -104,12 +182,14 @@ mod tests {
             let text: Vec<_> = bytes.iter().map(|byte| hex::encode([*byte; 32])).collect();
             Sealer::new(&MasterKeys::parse(&text.join("\n")).unwrap())
         };
-        prove(&sealer(&[1]), &KeyOrigin::Variable, &data)
+        let made = prove(&sealer(&[1]), &KeyOrigin::Variable, &data)
             .await
             .unwrap();
-        prove(&sealer(&[1]), &KeyOrigin::Variable, &data)
+        assert_eq!(made.len(), 2, "a new directory has its keys");
+        let kept = prove(&sealer(&[1]), &KeyOrigin::Variable, &data)
             .await
             .unwrap();
+        assert_eq!(kept, made);
         let refused = prove(&sealer(&[2]), &KeyOrigin::Variable, &data)
             .await
             .unwrap_err()

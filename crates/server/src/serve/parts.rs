@@ -33,12 +33,13 @@ use maskline_media as media;
 use maskline_media::recorder;
 use maskline_store::UNSEALED;
 
-/// How the settings want the ledger in this data directory to be run.
+/// How the settings want the ledger in this data directory to be run; it seals nothing.
 pub fn ledger_options(settings: &Settings, dir: &Path) -> Options {
     let (queue_max, batch_max) = (settings.writer.queue_max, settings.writer.batch_max);
     Options {
         dir: dir.to_owned(),
         codec: UNSEALED.clone(),
+        keyring: None,
         limits: Limits::new(queue_max as usize, batch_max as usize),
         submit_wait_max: Duration::from_millis(settings.writer.deadline_ms.into()),
         retention: Duration::from_secs(u64::from(settings.journal.retention_days) * 86_400),

@@ -9,6 +9,7 @@ mod faults;
 mod following;
 mod owners;
 mod restarts;
+mod sealed;
 
 use maskline_domain::call_record::CallRecord;
 use maskline_domain::ops::Unbind;

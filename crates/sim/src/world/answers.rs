@@ -254,7 +254,7 @@ impl World {
     fn append(&mut self, draft: Draft, round: Round) -> Held {
         let codec = &self.disk.codec.clone();
         let memory = draft.memory();
-        let (mut batch, mut decided) = replay::seal(draft, codec);
+        let (mut batch, mut decided) = replay::seal(draft, codec).expect("no bound");
         if batch.seq <= self.form_1_upto {
             batch = in_form_1(batch, codec);
             decided.tip.hash = batch.hash;
@@ -470,5 +470,5 @@ fn spoil(batch: Batch, fault: Fault, codec: &Codec) -> Batch {
         }
         draft.push(by, events, usize::MAX);
     }
-    draft.seal(codec)
+    draft.seal(codec).expect("no bound")
 }

@@ -192,8 +192,10 @@ impl Disk {
             .ok_or(failed("is gone"))?;
         let mut state = State::default();
         let mut rows = 0;
-        for part in &snapshot.parts {
-            for row in form::read_rows(part).ok_or(failed("cannot be read"))? {
+        for (place, part) in snapshot.parts.iter().enumerate() {
+            let part = form::unpack(part, seq, place as u64, &self.codec);
+            let part = part.map_err(|_| failed("cannot be unpacked"))?;
+            for row in form::read_rows(&part.bytes).ok_or(failed("cannot be read"))? {
                 state.restore(row);
                 rows += 1;
             }
@@ -206,8 +208,10 @@ impl Disk {
             return Ok((state, snapshot.tip));
         }
         let seal = snapshot.seal.as_ref().ok_or(failed("is not finished"))?;
-        let digest = form::digest(state.rows()).to_string();
-        if (seal.rows, &seal.digest) != (rows, &digest) {
+        let digest = form::digest(state.rows());
+        let digest = self.codec.digest_under(seal.key_of_digest(), digest);
+        let digest = digest.map_err(|_| failed("has a digest under an unknown key"))?;
+        if (seal.rows, &seal.digest) != (rows, &digest.to_string()) {
             return Err(failed("does not have the rows that were written"));
         }
         let tip = Tip {
@@ -270,7 +274,11 @@ impl Disk {
             let rows = snapshot
                 .parts
                 .iter()
-                .flat_map(|part| form::read_rows(part).unwrap_or_default())
+                .enumerate()
+                .filter_map(|(place, part)| {
+                    form::unpack(part, snapshot.tip.seq, place as u64, &self.codec).ok()
+                })
+                .flat_map(|part| form::read_rows(&part.bytes).unwrap_or_default())
                 .collect();
             Some((snapshot.seal.as_ref()?, rows))
         });
@@ -406,6 +414,7 @@ impl SnapshotWriter {
         };
         let left = &writing.rows[writing.written..];
         if left.is_empty() {
+            let (digest, digest_key) = disk.codec.keyed_digest(writing.digest);
             snapshot.seal = Some(Seal {
                 seq: writing.seq,
                 at: 0,
@@ -413,7 +422,8 @@ impl SnapshotWriter {
                 parts: snapshot.parts.len() as u64,
                 rows: writing.rows.len() as u64,
                 bindings: 0,
-                digest: writing.digest.to_string(),
+                digest: digest.to_string(),
+                digest_key: digest_key.map(|id| id.0),
                 writer: WRITER.to_owned(),
                 oldest_reader: writing
                     .rows
@@ -426,7 +436,9 @@ impl SnapshotWriter {
             return Ok(true);
         }
         let rows = &left[..left.len().min(ROWS_IN_A_PART)];
+        let place = snapshot.parts.len() as u64;
         let part = form::write_rows(rows.iter().cloned());
+        let part = form::pack(&part, writing.seq, place, &disk.codec).expect("no bound");
         writing.written += rows.len();
         snapshot.parts.push(part);
         self.writing = Some(writing);

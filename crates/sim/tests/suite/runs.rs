@@ -1,5 +1,10 @@
 //! Worlds in which no law is broken, and what such runs must have gone through.
 
+use std::sync::Arc;
+
+use maskline_journal::batch::Batch;
+use maskline_journal::{PLAIN, personal};
+use maskline_sealing::FixedKey;
 use maskline_sim::campaign::{Plan, campaign, play};
 use maskline_sim::world::run;
 use maskline_sim::{Fault, Tally, World};
@@ -43,6 +48,23 @@ fn no_law_is_broken_with_carriers() {
     for (what, count) in sum.lines() {
         assert!(count > 0, "these runs had no {what}");
     }
+}
+
+/// Under a key that everybody knows, so that a seed plays the same world again.
+#[test]
+fn no_law_is_broken_where_personal_values_are_sealed() {
+    let mut erased = 0;
+    for seed in [300, 301] {
+        let codec = PLAIN.with_keys(Arc::new(FixedKey::default()));
+        let world = held(World::with_codec(seed, None, codec), 10_000);
+        let tally = world.tally();
+        assert!(tally.bound > 100 && tally.crashes > 5, "{tally:?}");
+        erased += tally.erased;
+        let (batches, _) = world.disk().contents();
+        let is_sealed = |batch: &Batch| personal::sealed_under(&batch.personal).is_some();
+        assert!(batches.iter().any(is_sealed));
+    }
+    assert!(erased > 0);
 }
 
 #[test]

@@ -45,11 +45,15 @@ async fn sqlite_recovers_what_the_model_has() {
             assert_eq!(journal::append(&mut conn, batch).await, Append::Written);
         }
         for (seal, rows) in &snapshots {
-            let mut parts = Parts::new(UNSEALED.clone());
+            let mut parts = Parts::new(UNSEALED.clone(), seal.seq);
             for row in rows {
-                assert_eq!(parts.push(row.clone()), None, "a small world is one part");
+                assert_eq!(
+                    parts.push(row.clone()),
+                    Ok(None),
+                    "a small world is one part"
+                );
             }
-            let total = parts.finish();
+            let total = parts.finish().expect("not sealed");
             assert_eq!(total.digest.to_string(), seal.digest);
             let part = total.part.expect("some rows");
             snapshot::write_part(&mut conn, seal.seq, 0, &part)

@@ -18,8 +18,8 @@ use sqlx::{
     SqlSafeStr as _, Sqlite, TypeInfo as _, ValueRef as _, query_with,
 };
 
-pub use self::tables::tables_are_of_today;
 use self::tables::{bring_up_to_date, check_tables};
+pub use self::tables::{has_table, tables_are_of_today};
 use super::error::{Error, ErrorKind};
 use super::statement::{Statement, sql};
 use super::value::Value;

@@ -95,7 +95,7 @@ impl Machine {
             match output {
                 Output::Append(draft) => {
                     assert!(self.pending.is_none(), "one batch in flight");
-                    self.pending = Some(draft.seal(&UNSEALED));
+                    self.pending = Some(draft.seal(&UNSEALED).expect("not sealed"));
                 }
                 Output::Answer { caller, answer } => self.answers.push((caller, answer)),
                 Output::Decided { .. } => {}

@@ -104,7 +104,7 @@ fn older(journal: &[Batch]) -> Vec<Batch> {
             let events = entry.events.into_iter().map(bare).collect();
             draft.push(entry.by, events, usize::MAX).expect("small");
         }
-        let batch = draft.seal(&UNSEALED);
+        let batch = draft.seal(&UNSEALED).expect("not sealed");
         prev = batch.hash;
         batches.push(batch);
     }
@@ -121,7 +121,7 @@ fn without(binding: Binding) -> Binding {
 async fn project(store: &mut Store, journal: &[Batch]) {
     let mut all = Projection::default();
     for batch in journal {
-        all.add(batch).expect("readable");
+        all.add(batch, &UNSEALED).expect("readable");
     }
     all.write(&mut store.conn).await.expect("SQL");
 }

@@ -108,7 +108,7 @@ async fn kept(machine: &Machine) -> Store {
     for batch in &machine.journal {
         let written = journal::append(&mut store.conn, batch).await;
         assert_eq!(written, Append::Written);
-        projection.add(batch).expect("readable");
+        projection.add(batch, &UNSEALED).expect("readable");
     }
     projection.write(&mut store.conn).await.expect("SQL");
     store
@@ -158,7 +158,9 @@ async fn the_state_comes_back_at_every_stage() {
     settle(&mut machine, ids[3], Settlement::Unsure);
     unbind(&mut machine, 4, ids[4]);
     let mut store = kept(&machine).await;
-    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ())
+        .await
+        .expect("whole");
     assert!(recovered.state.rows().eq(machine.pipeline.state().rows()));
     let report = check::check(&mut store.conn, &UNSEALED, |_, _| ()).await;
     assert_eq!(report.expect("readable").problems, Vec::<String>::new());

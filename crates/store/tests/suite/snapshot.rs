@@ -5,9 +5,9 @@ use maskline_journal::Compression as _;
 use maskline_journal::batch::Hash;
 use maskline_journal::payload::READER;
 use maskline_journal::snapshot::{Parts, Seal, digest, read_rows, write_rows};
-use maskline_store::{UNSEALED, Zstd};
 use maskline_store::db::sql;
 use maskline_store::snapshot::{self, SnapshotError};
+use maskline_store::{UNSEALED, Zstd};
 
 use sha2::{Digest as _, Sha256};
 
@@ -37,14 +37,14 @@ fn rows(count: u64) -> impl Iterator<Item = Row> {
 }
 
 async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
-    let mut parts = Parts::new(UNSEALED.clone());
+    let mut parts = Parts::new(UNSEALED.clone(), seq);
     let mut written = 0;
     for row in rows(count) {
-        if let Some(part) = parts.push(row) {
+        if let Some(part) = parts.push(row).expect("not sealed") {
             put(store, seq, &mut written, &part).await;
         }
     }
-    let total = parts.finish();
+    let total = parts.finish().expect("not sealed");
     if let Some(part) = &total.part {
         put(store, seq, &mut written, part).await;
     }
@@ -56,7 +56,8 @@ async fn write(store: &mut Store, seq: u64, count: u64) -> Seal {
         parts: written,
         rows: total.rows,
         bindings: total.bindings,
-        digest: total.digest.to_string(),
+        digest: total.kept_digest.0.to_string(),
+        digest_key: total.kept_digest.1.map(|id| id.0),
         writer: "test".into(),
         oldest_reader: 2,
     };
@@ -183,6 +184,7 @@ async fn write_form_1(store: &mut Store, rows: &[u8], count: u64) -> Seal {
         rows: count,
         bindings: 0,
         digest: Hash(digest).to_string(),
+        digest_key: None,
         writer: "0.1.0".into(),
         oldest_reader: 0,
     };
@@ -210,6 +212,7 @@ async fn a_snapshot_of_form_1_is_checked_by_its_bytes_and_gives_rows_of_today() 
 
     let seal = Seal {
         digest: Hash::GENESIS.to_string(),
+        digest_key: None,
         ..seal
     };
     let loaded = load(&mut store, &seal).await;

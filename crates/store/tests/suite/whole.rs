@@ -61,11 +61,14 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
         .await
         .expect("whole");
     assert_eq!(recovered.tip.seq, upto);
-    let mut parts = Parts::new(UNSEALED.clone());
+    let mut parts = Parts::new(UNSEALED.clone(), upto);
     for row in recovered.state.rows() {
-        assert!(parts.push(row).is_none(), "a small state");
+        assert!(
+            parts.push(row).expect("not sealed").is_none(),
+            "a small state"
+        );
     }
-    let total = parts.finish();
+    let total = parts.finish().expect("not sealed");
     let payload = total.part.expect("not empty");
     snapshot::write_part(&mut store.conn, upto, 0, &payload)
         .await
@@ -77,7 +80,8 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
         parts: 1,
         rows: total.rows,
         bindings: total.bindings,
-        digest: total.digest.to_string(),
+        digest: total.kept_digest.0.to_string(),
+        digest_key: total.kept_digest.1.map(|id| id.0),
         writer: "test".into(),
         oldest_reader: 1,
     };
@@ -87,7 +91,9 @@ async fn take_snapshot(store: &mut Store, upto: u64) {
 }
 
 async fn recovered_rows(store: &mut Store) -> Vec<Row> {
-    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ())
+        .await
+        .expect("whole");
     recovered.state.rows().collect()
 }
 
@@ -116,7 +122,9 @@ async fn the_state_comes_back_from_the_journal_alone() {
 async fn a_snapshot_shortens_the_way() {
     let (machine, mut store, _) = filled().await;
     take_snapshot(&mut store, 7).await;
-    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut store.conn, &UNSEALED, None, |_| ())
+        .await
+        .expect("whole");
     assert_eq!(recovered.snapshot.map(|seal| seal.seq), Some(7));
     assert_eq!(recovered.tip, machine.pipeline.tip());
     assert!(recovered.state.rows().eq(machine.rows()));
@@ -258,7 +266,7 @@ async fn a_doubled_slot_is_a_problem() {
     draft
         .push(by, vec![Event::Bound(Box::new(stolen))], usize::MAX)
         .expect("small");
-    journal::append(&mut store.conn, &draft.seal(&UNSEALED)).await;
+    journal::append(&mut store.conn, &draft.seal(&UNSEALED).expect("not sealed")).await;
     let problems = problems(&mut store).await;
     assert!(
         problems.iter().any(|p| p.contains("takes a slot")),
@@ -411,7 +419,9 @@ async fn a_backup_made_in_use_is_the_whole_store() {
     );
     let owned = directory::DataDir::own(&restored).expect("free");
     let mut conn = owned.writer().await.expect("it opens");
-    let recovered = recover(&mut conn, &UNSEALED, None, |_| ()).await.expect("whole");
+    let recovered = recover(&mut conn, &UNSEALED, None, |_| ())
+        .await
+        .expect("whole");
     assert!(recovered.state.rows().eq(machine.rows()));
     assert_eq!(recovered.tip, machine.pipeline.tip());
 

@@ -163,10 +163,7 @@ fn a_batch_of_form_1_by_a_newer_program_is_named_not_skipped() {
         seq: 3,
         writer: "9.9.9".into(),
     };
-    assert_eq!(
-        open(&forged(&batch, newer), &PLAIN),
-        Err(expected.clone())
-    );
+    assert_eq!(open(&forged(&batch, newer), &PLAIN), Err(expected.clone()));
     let unknown = forged(&batch, |text| {
         newer(text).replace("number_locked", "number_painted")
     });

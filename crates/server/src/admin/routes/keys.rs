@@ -11,6 +11,7 @@ use maskline_domain::ops::{DeleteKey, ResealKey, SetCarrier, SetKeyActive, SetTr
 use maskline_domain::trunk::Credentials;
 use maskline_domain::{AccessKeyId, Carrier, Trunk};
 use maskline_journal::pipeline::Touch;
+use maskline_store::data_key;
 
 use super::page::{self, Gathered};
 use super::{Answer, Filter, there};
@@ -108,12 +109,15 @@ pub async fn delete(
 }
 
 /// Seals every secret anew that is not sealed under the current master key: those of AccessKeys and
-/// carriers and the passwords of trunks.
+/// carriers, the passwords of trunks, and the data keys.
 pub async fn reseal(State(admin): State<Arc<Admin>>, operator: Operator) -> Answer {
     let keys = reseal_keys(&admin, &operator).await?;
     let passwords = reseal_trunks(&admin, &operator).await?;
     let carriers = reseal_carriers(&admin, &operator).await?;
-    Ok(Json(json!({ "resealed": keys + passwords + carriers })))
+    let data_keys = reseal_data_keys(&admin).await?;
+    Ok(Json(
+        json!({ "resealed": keys + passwords + carriers, "data_keys": data_keys }),
+    ))
 }
 
 async fn reseal_keys(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {
@@ -192,6 +196,35 @@ fn reseal_trunk(sealer: &Sealer, trunk: &mut Trunk) -> Result<usize, AdminError>
         resealed += 1;
     }
     Ok(resealed)
+}
+
+/// The data keys are no part of the state: each is written in its place.
+async fn reseal_data_keys(admin: &Admin) -> Result<usize, AdminError> {
+    let failed =
+        |error: &dyn std::fmt::Display| AdminError::Internal(format!("data keys: {error}"));
+    let kept = {
+        let conn = admin.ledger.readers().acquire().await;
+        let mut conn = conn.map_err(|error| failed(&error))?;
+        data_key::list(&mut conn)
+            .await
+            .map_err(|error| failed(&error))?
+    };
+    let mut count = 0;
+    for key in &kept {
+        let resealed = admin
+            .sealer
+            .reseal_data_key(key)
+            .map_err(|error| AdminError::Refused(error.to_string()))?;
+        if let Some(resealed) = resealed {
+            admin
+                .ledger
+                .reseal_data_key(resealed)
+                .await
+                .map_err(|error| failed(&error))?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 async fn reseal_carriers(admin: &Admin, operator: &Operator) -> Result<usize, AdminError> {

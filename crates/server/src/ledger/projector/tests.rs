@@ -17,6 +17,7 @@ async fn stalled(dir: &std::path::Path) -> (Ledger, Running) {
     Ledger::open(Options {
         dir: dir.to_owned(),
         codec: maskline_store::UNSEALED.clone(),
+        keyring: None,
         limits: Limits::new(1_000, 64),
         submit_wait_max: WATCHDOG,
         read_wait_max: WATCHDOG,
@@ -57,7 +58,9 @@ async fn what_was_handed_on_before_a_person_was_erased_is_not_written_after() {
     let blanked = async {
         loop {
             let mut conn = readers.acquire().await.expect("a connection");
-            let found = erasure::find(&mut conn, ledger.codec(), person).await.expect("readable");
+            let found = erasure::find(&mut conn, ledger.codec(), person)
+                .await
+                .expect("readable");
             if found.is_empty() {
                 break;
             }

@@ -15,6 +15,7 @@ async fn a_call_looks_between_two_commands_of_one_batch() {
     let (ledger, running) = Ledger::open(Options {
         dir: dir.path().to_owned(),
         codec: maskline_store::UNSEALED.clone(),
+        keyring: None,
         limits: Limits::new(1_000, 64),
         submit_wait_max: WATCHDOG,
         read_wait_max: WATCHDOG,

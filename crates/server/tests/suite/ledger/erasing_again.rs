@@ -198,7 +198,9 @@ async fn execute(dir: &Path, statement: String) {
 async fn subjects_of(dir: &Path, person: PhoneNumber) -> BTreeSet<(u64, u32)> {
     let readers = directory::readers(dir, 1).await.expect("readable");
     let mut conn: Connection = readers.acquire().await.expect("a connection");
-    let found = erasure::find(&mut conn, &UNSEALED, person).await.expect("readable");
+    let found = erasure::find(&mut conn, &UNSEALED, person)
+        .await
+        .expect("readable");
     drop(conn);
     readers.close().await;
     erasure::subjects(&found)

@@ -76,7 +76,7 @@ async fn age(dir: &Path, batches: u64) {
         draft
             .push(by.clone(), vec![event], usize::MAX)
             .expect("small");
-        let batch = draft.seal(&UNSEALED);
+        let batch = draft.seal(&UNSEALED).expect("not sealed");
         journal::append(&mut conn, &batch).await;
         (tip.seq, tip.hash) = (batch.seq, batch.hash);
     }

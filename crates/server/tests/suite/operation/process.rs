@@ -289,8 +289,8 @@ fn a_backup_made_while_serving_is_restored_elsewhere() {
     assert_eq!(server.end("TERM"), Some(0));
 
     let elsewhere = Home::new();
-    elsewhere.told(&["restore", copy.to_str().unwrap()]);
     std::fs::copy(home.path("data.key"), elsewhere.path("data.key")).unwrap();
+    elsewhere.told(&["restore", copy.to_str().unwrap()]);
     let mut restored = elsewhere.serve(&[]);
     let status = elsewhere.json(&["status"]);
     assert_eq!(

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::fs;
 
 /// Each room of ours and the rooms it may use.
-pub(super) const DIRECTIONS: [(&str, &[&str]); 11] = [
+pub(super) const DIRECTIONS: [(&str, &[&str]); 12] = [
     ("host", &[]),
     ("domain", &["host"]),
     ("sip", &["host"]),
-    ("journal", &["domain"]),
+    ("sealing", &[]),
+    ("journal", &["domain", "sealing"]),
     ("switch", &["domain", "sip"]),
     ("media", &["domain", "sip"]),
     ("softphone", &["domain", "sip"]),
-    ("store", &["domain", "journal"]),
+    ("store", &["domain", "journal", "sealing"]),
     (
         "server",
         &[
@@ -21,6 +22,7 @@ pub(super) const DIRECTIONS: [(&str, &[&str]); 11] = [
             "host",
             "journal",
             "media",
+            "sealing",
             "sip",
             "softphone",
             "store",

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// Each pure crate, the simulator, and which crates of others its manifest names for what is no test.
-const NAMED: [(&str, &[&str]); 6] = [
+const NAMED: [(&str, &[&str]); 7] = [
     ("host", &[]),
     (
         "domain",
@@ -36,6 +36,10 @@ const NAMED: [(&str, &[&str]); 6] = [
             "sha2",
             "thiserror",
         ],
+    ),
+    (
+        "sealing",
+        &["aes-gcm", "hmac", "sha2", "thiserror", "zeroize"],
     ),
     ("switch", &["ipnet", "serde", "serde_json", "sha2"]),
     ("sim", &["clap", "rand", "rand_chacha", "thiserror"]),

@@ -60,6 +60,15 @@ pub async fn tables_are_of_today(conn: &mut Connection) -> Result<bool, Error> {
     Ok(version(conn).await? == known())
 }
 
+/// Whether there is a table of this name.
+///
+/// # Errors
+/// Those of the database.
+pub async fn has_table(conn: &mut Connection, name: &str) -> Result<bool, Error> {
+    let select = sql("SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?").bind(name);
+    Ok(conn.fetch_optional(select).await?.is_some())
+}
+
 /// The newest change of the tables that this program knows.
 fn known() -> Option<i64> {
     MIGRATIONS.iter().map(|&(version, ..)| version).max()

@@ -60,6 +60,7 @@ impl World {
         let options = Options {
             dir: dir.path().to_owned(),
             codec: maskline_store::UNSEALED.clone(),
+            keyring: None,
             limits: maskline_journal::pipeline::Limits::new(64, 64),
             submit_wait_max: Duration::from_secs(20),
             read_wait_max: READ_WAIT_MAX,

@@ -34,6 +34,7 @@ const END: Timestamp = Timestamp::from_secs(4_000_000_000);
 const REQUESTS: &[(&str, &str, &str)] = &[
     ("get", "/v1/status", ""),
     ("get", "/v1/audit", ""),
+    ("get", "/v1/seal", ""),
     ("post", "/v1/reveals", r#"{"what":"a list","rows":3}"#),
     ("post", "/v1/clock/trust", "{}"),
     ("get", "/v1/accounts", ""),
@@ -157,6 +158,7 @@ const REFUSED: [&str; 5] = [
 const UNCOUNTED: &[(&str, &str)] = &[
     ("get", "/v1/status"),
     ("get", "/v1/audit"),
+    ("get", "/v1/seal"),
     ("post", "/v1/reveals"),
     ("post", "/v1/clock/trust"),
     ("get", "/v1/accounts/acme"),

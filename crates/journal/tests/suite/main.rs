@@ -1,0 +1,3 @@
+//! The journal's forms through their public face.
+
+mod sealed;
