@@ -77,6 +77,27 @@ pub enum Note {
         /// Of how many bindings it had to know then.
         bindings: u64,
     },
+    /// An operator had what is older than the settings say deleted from now on.
+    RetentionStarted {
+        /// How many rows were to go then, as far as they were counted.
+        rows: u64,
+    },
+    /// An operator had something kept whatever the retention says.
+    HoldAdded {
+        /// Its id.
+        id: u64,
+        /// By what rows are held: `number`, `x`, `binding` or `call`.
+        by: Box<str>,
+        /// Which one; a number masked.
+        what: Box<str>,
+        /// When it ends by itself.
+        until: Timestamp,
+    },
+    /// A hold ended.
+    HoldEnded {
+        /// Its id.
+        id: u64,
+    },
     /// Requests to the admin interface were refused for want of the token.
     TokenRefused {
         /// The address that they came from.
@@ -96,6 +117,7 @@ impl Note {
             | Note::TokenRefused { .. } => 3,
             Note::ErasureFinished { .. } => 4,
             Note::CarrierForgotten { .. } => 6,
+            Note::RetentionStarted { .. } | Note::HoldAdded { .. } | Note::HoldEnded { .. } => 8,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::trunk::{Trunk, TrunkName};
 /// The newest form of events, and of the rows that snapshots keep of them, that this program understands.
 /// Raise it with every event or field that an older program must not overlook, and let
 /// [`Event::oldest_reader`] say so.
-pub const READER: u32 = 7;
+pub const READER: u32 = 8;
 
 /// Everything that one command did, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -430,7 +430,8 @@ impl Event {
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
     /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits, 5 for carriers, 6 for
-    /// bindings that are parted from theirs; 7 is of batches whose personal values are sealed; for trunks see [`Trunk::oldest_reader`].
+    /// bindings that are parted from theirs; 7 is of batches whose personal values are sealed; 8 for retention; for trunks
+    /// see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
             Event::AccountSet(account) if account.bindings_max.is_some() => 3,

@@ -28,6 +28,7 @@ pub mod pool;
 pub mod product;
 pub mod provisioning;
 pub mod refusal;
+pub mod retention;
 pub mod ring_config;
 pub mod routing;
 pub mod state;

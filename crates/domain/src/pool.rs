@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::{AccountId, name_type};
 use crate::carrier::CarrierName;
 use crate::product::{PAIRS_MAX, Product};
+use crate::retention::PoolTerms;
 use crate::tone::RingTones;
 use std::fmt;
 
@@ -62,6 +63,9 @@ pub struct Pool {
     /// is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carrier: Option<CarrierName>,
+    /// For how long what is kept of its bindings and calls is kept, where that differs from the settings.
+    #[serde(default, skip_serializing_if = "PoolTerms::is_usual")]
+    pub retention: PoolTerms,
 }
 
 impl Pool {
@@ -82,12 +86,15 @@ impl Pool {
             legacy_type: None,
             ring_tones: RingTones::default(),
             carrier: None,
+            retention: PoolTerms::default(),
         }
     }
 
     /// The oldest reader of a journal that does not overlook what is said of it.
     pub fn oldest_reader(&self) -> u32 {
         match self.carrier {
+            // Who overlooks it deletes too early, or too late.
+            _ if !self.retention.is_usual() => 8,
             Some(_) => 5,
             None => 1,
         }

@@ -20,6 +20,7 @@ mod dial;
 mod document;
 mod drain;
 mod explain;
+mod hold;
 mod journal;
 mod key;
 mod ladder;
@@ -29,6 +30,7 @@ mod number_file;
 mod phone;
 mod pool;
 mod records;
+mod retention;
 mod seal;
 mod secret_file;
 mod serve;
@@ -145,6 +147,12 @@ enum Command {
     Drain(drain::Args),
     /// List what operators and jobs changed
     Audit(audit::Args),
+    /// How long records are kept
+    #[command(subcommand)]
+    Retention(retention::Command),
+    /// What is kept whatever the retention says
+    #[command(subcommand)]
+    Hold(hold::Command),
     /// The clock
     #[command(subcommand)]
     Clock(clock::Command),
@@ -202,6 +210,8 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 Command::Trunk(command) => trunk::run(&client, &command),
                 Command::Drain(args) => drain::run(&client, &args),
                 Command::Audit(args) => audit::run(&client, &args),
+                Command::Retention(command) => retention::run(&client, &command),
+                Command::Hold(command) => hold::run(&client, &command),
                 Command::Clock(command) => clock::run(&client, &command),
                 Command::Erase(args) => data::erase(&client, &args),
                 Command::Serve(_)

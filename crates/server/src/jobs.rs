@@ -6,6 +6,7 @@
 
 mod expire;
 mod forget;
+pub mod retention;
 mod thaw;
 
 use std::future::Future;

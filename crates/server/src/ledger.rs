@@ -16,6 +16,7 @@ mod metrics;
 mod owners;
 mod projector;
 mod reads;
+mod retention;
 mod seeds;
 mod snapshotter;
 mod writer_thread;
@@ -27,6 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use maskline_domain::retention::Terms;
 use maskline_domain::{AttemptId, Envelope, Outcome, SubsId, TypedCommand};
 use maskline_journal::Codec;
 use maskline_journal::pipeline::{Counters, Input, Limits, Pipeline};
@@ -48,6 +50,7 @@ pub use self::call_records::{CallRecords, LostCallsError, LostRecording, Written
 pub use self::erase::{EraseError, Erased, RestoreError, Restored, restore};
 pub use self::feeds::Followed;
 pub use self::reads::ReadError;
+pub use self::retention::{ByKind, HoldError, Line, Overview, RetentionError, Round};
 pub use self::seeds::Seeds;
 use crate::clocks;
 pub use maskline_journal::pipeline::{SubmitError, Touch};
@@ -73,6 +76,8 @@ pub struct Options {
     pub read_wait_max: Duration,
     /// How long the journal is kept behind the snapshots.
     pub retention: Duration,
+    /// How long records are kept, where a pool does not say otherwise.
+    pub terms: Terms,
     /// A snapshot is made after so many batches,
     pub snapshot_every_batches: u64,
     /// or after so many bytes of journal.
@@ -178,6 +183,7 @@ struct Shared {
     visits_max: AtomicU64,
     log: checkpointer::Log,
     erased: erased::Erasures,
+    retention: retention::Retention,
     options: Options,
 }
 
@@ -263,6 +269,7 @@ impl Ledger {
             false => None,
         };
 
+        let retention = retention::Retention::open(&mut conn, recovered.tip.seq == 0).await?;
         let (submissions, submissions_in) = mpsc::channel(options.limits.queue_max.max(1));
         let (records, records_in) = mpsc::channel(RECORDS_QUEUE_MAX);
         let (maintenance, maintenance_in) = mpsc::channel(MAINTENANCE_QUEUE_MAX);
@@ -297,6 +304,7 @@ impl Ledger {
             visits_max: AtomicU64::new(0),
             log: checkpointer::Log::default(),
             erased: erased::Erasures::default(),
+            retention,
             options,
         });
         let writer = writer_thread::start(writer_thread::Parts {

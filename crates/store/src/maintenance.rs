@@ -3,15 +3,17 @@
 //!
 //! Every piece is small and may run twice.
 
-use maskline_domain::{Owner, PhoneNumber, SubsId};
+use maskline_domain::{Owner, PhoneNumber, SubsId, Timestamp};
 
 use crate::data_key::{self, SealedKey};
 use crate::db::{Connection, Error, sqlite};
 use crate::failure::{self, Done};
 use crate::records::call;
 use crate::records::history;
+use crate::records::hold;
 use crate::records::owed;
 use crate::records::projection::Projection;
+use crate::records::retention::{self, DueRow};
 use crate::snapshot;
 use crate::{journal, meta};
 use maskline_journal::Append;
@@ -81,6 +83,17 @@ pub enum Maintenance {
     AddDataKey(SealedKey),
     /// Puts a data key sealed under another master key in the place of what is there.
     ResealDataKey(SealedKey),
+    /// Deletes rows that are older than they may be; the files that they name are gone.
+    Delete {
+        /// The rows, all of one kind, at most [`retention::DELETED_AT_ONCE`].
+        rows: Vec<DueRow>,
+        /// The time at which that is done.
+        now: Timestamp,
+    },
+    /// Adds a hold; does its id, or 0 if there are as many as there can be.
+    AddHold(Box<hold::Wanted>),
+    /// Ends a hold; does 1 if there was one.
+    EndHold(u64),
     /// Sets a fact of this store.
     SetMeta {
         /// The fact.
@@ -146,6 +159,9 @@ impl Maintenance {
             }
             Maintenance::AddDataKey(key) => data_key::insert(conn, key).await.map(|()| 1),
             Maintenance::ResealDataKey(key) => data_key::reseal(conn, key).await,
+            Maintenance::Delete { rows, now } => retention::delete(conn, rows, *now).await,
+            Maintenance::AddHold(wanted) => hold::add(conn, wanted).await,
+            Maintenance::EndHold(id) => hold::end(conn, *id).await,
             Maintenance::SetMeta { name, value } => meta::set(conn, name, value).await.map(|()| 1),
             Maintenance::TruncateLog => Ok(0),
         }

@@ -5,7 +5,7 @@
 
 /// Version, name and text of every migration, in order. A released one never
 /// changes: its checksum is kept in the database.
-pub(crate) const MIGRATIONS: [(i64, &str, &str); 10] = [
+pub(crate) const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "journal", include_str!("../migrations/0001_journal.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (
@@ -39,5 +39,10 @@ pub(crate) const MIGRATIONS: [(i64, &str, &str); 10] = [
         10,
         "data key",
         include_str!("../migrations/0010_data_key.sql"),
+    ),
+    (
+        11,
+        "retention",
+        include_str!("../migrations/0011_retention.sql"),
     ),
 ];

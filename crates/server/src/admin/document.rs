@@ -17,7 +17,7 @@ use maskline_domain::inventory::{NumberCarrier, NumberClass, NumberKind};
 use maskline_domain::{Account, AccountId, City, Number, PhoneNumber, PoolKey, User, UserName};
 
 pub use carrier::WantedCarrier;
-pub use pool::WantedPool;
+pub use pool::{OwnKeep, WantedPool, WantedTerms};
 pub use trunk::WantedTrunk;
 
 /// The most numbers that one entry of a document may stand for.

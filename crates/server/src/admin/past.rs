@@ -1,4 +1,6 @@
-//! The state as it was at a moment in the past, made from the journal.
+//! The state as it was at a moment in the past, made from the journal; or, for one number, from the history of bindings.
+
+mod by_history;
 
 use std::path::Path;
 
@@ -10,17 +12,22 @@ use maskline_store::recovery::{self, RecoverError};
 use maskline_store::snapshot::{self, SnapshotError};
 use maskline_store::{directory, journal};
 
+pub use self::by_history::state_of;
 use super::AdminError;
 
 /// Batches read at a time.
 const BATCHES: u32 = 256;
 
-/// The state after everything that was decided up to `at`. Takes the memory and the time of a start,
-/// so callers do one at a time.
+/// The state after everything that was decided up to `at`; none if the journal does not reach back so far. Takes the
+/// memory and the time of a start, so callers do one at a time.
 ///
 /// # Errors
-/// When the journal does not reach back so far, or cannot be read.
-pub async fn state_at(data: &Path, codec: &Codec, at: Timestamp) -> Result<State, AdminError> {
+/// When the journal cannot be read.
+pub async fn state_at(
+    data: &Path,
+    codec: &Codec,
+    at: Timestamp,
+) -> Result<Option<State>, AdminError> {
     let fault = |error: &dyn std::fmt::Display| AdminError::Internal(format!("the past: {error}"));
     let readers = directory::readers(data, 1)
         .await
@@ -36,38 +43,37 @@ pub async fn state_at(data: &Path, codec: &Codec, at: Timestamp) -> Result<State
                 .seq
         }
     };
-    let (mut state, mut tip) = beginning(&mut conn, codec, last)
-        .await
-        .map_err(|error| fault(&error))?
-        .ok_or_else(|| {
-            AdminError::Refused("the journal does not reach back to that moment".to_owned())
-        })?;
+    let begin = beginning(&mut conn, codec, last, at).await;
+    let Some((mut state, mut tip)) = begin.map_err(|error| fault(&error))? else {
+        return Ok(None);
+    };
     while tip.seq < last {
         let wanted = (last - tip.seq).min(BATCHES.into()) as u32;
         let batches = journal::read(&mut conn, tip.seq + 1, wanted)
             .await
             .map_err(|error| fault(&error))?;
         if batches.is_empty() {
-            return Err(AdminError::Refused(
-                "the journal does not reach back to that moment".to_owned(),
-            ));
+            return Ok(None);
         }
         for batch in &batches {
             maskline_journal::replay::follow(&mut state, &mut tip, batch, codec)
                 .map_err(|error| fault(&error))?;
         }
     }
-    Ok(state)
+    Ok(Some(state))
 }
 
-/// The newest snapshot that is not after batch `last`, or an empty state if the journal is whole.
+/// The newest snapshot that is neither after batch `last` nor of a later moment than `at`, or an empty state if the
+/// journal is whole.
 async fn beginning(
     conn: &mut Connection,
     codec: &Codec,
     last: u64,
+    at: Timestamp,
 ) -> Result<Option<(State, Tip)>, RecoverError> {
     for (seq, seal) in snapshot::list(conn).await? {
-        let Some(seal) = seal.filter(|_| seq <= last) else {
+        // Where the batches before it are gone, the first one after `at` may stand right behind a snapshot of later.
+        let Some(seal) = seal.filter(|seal| seq <= last && seal.at <= at.0) else {
             continue;
         };
         let Some(hash) = seal.tip_hash() else {

@@ -10,12 +10,14 @@ mod carriers;
 mod documents;
 mod explain;
 mod explain_bind;
+mod holds;
 mod imports;
 mod keys;
 mod numbers;
 mod operation;
 mod page;
 mod pools;
+mod retention;
 mod sealing;
 mod trunks;
 mod users;
@@ -58,6 +60,10 @@ routes! {
     "/v1/audit" { get operation::audit }
     "/v1/reveals" { post operation::note_reveal }
     "/v1/erasures" { post operation::erase }
+    "/v1/retention" { get retention::show }
+    "/v1/retention/start" { post retention::start }
+    "/v1/holds" { get holds::list, post holds::add }
+    "/v1/holds/{id}" { delete holds::end }
     "/v1/clock/trust" { post operation::trust_clock }
     "/v1/apply" { post documents::apply }
     "/v1/accounts" { get accounts::list }

@@ -6,7 +6,7 @@ use maskline_domain::pool::{CityMatch, Pick};
 
 use super::client::part;
 use super::{Client, Failure, show};
-use crate::admin::document::{Document, WantedPool};
+use crate::admin::document::{Document, OwnKeep, WantedPool, WantedTerms};
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -81,6 +81,15 @@ pub struct Set {
     /// The carrier whose its numbers are; an empty one takes it away
     #[arg(long, value_name = "NAME")]
     carrier: Option<String>,
+    /// How long its ended bindings are kept, as 200d, 3y, forever or none; an empty one leaves it to the settings
+    #[arg(long, value_name = "TIME")]
+    keep_bindings: Option<OwnKeep>,
+    /// The same of its call records
+    #[arg(long, value_name = "TIME")]
+    keep_calls: Option<OwnKeep>,
+    /// The same of its recordings
+    #[arg(long, value_name = "TIME")]
+    keep_recordings: Option<OwnKeep>,
 }
 
 /// City match, as the command line spells it.
@@ -142,6 +151,12 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
             ring_tone_a_alone: set.ring_tone_a_alone.clone(),
             ring_tone_other: set.ring_tone_other.clone(),
             carrier: set.carrier.clone(),
+            retention: Some(WantedTerms {
+                bindings: set.keep_bindings,
+                calls: set.keep_calls,
+                recordings: set.keep_recordings,
+            })
+            .filter(|wanted| *wanted != WantedTerms::default()),
             ..WantedPool::keyed(&set.key)
         },
         Command::Open { key } | Command::Close { key } => {

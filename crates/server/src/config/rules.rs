@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use maskline_domain::retention::Keep;
+
 use super::settings::Settings;
 use crate::suggest;
 
@@ -117,18 +119,34 @@ impl Settings {
 
     /// What can be, but is probably not meant: key and reason.
     pub(super) fn warnings(&self) -> Vec<Wrong> {
+        let mut found = Vec::new();
         let (pairs, calls) = (u32::from(self.rtp.ports.pairs()), self.calls.calls_max);
-        let needed = calls.saturating_mul(PAIRS_PER_CALL);
-        if pairs >= needed {
-            return Vec::new();
+        if pairs < calls.saturating_mul(PAIRS_PER_CALL) {
+            let carried = pairs / PAIRS_PER_CALL;
+            let reason = format!(
+                "{} holds {pairs} pairs of ports, enough for {carried} calls at once, and calls.calls_max is \
+                 {calls}; a wider range, or calls.calls_max = {carried}",
+                self.rtp.ports
+            );
+            found.push(("rtp.ports".to_owned(), reason));
         }
-        let carried = pairs / PAIRS_PER_CALL;
-        let reason = format!(
-            "{} holds {pairs} pairs of ports, enough for {carried} calls at once, and calls.calls_max is \
-             {calls}; a wider range, or calls.calls_max = {carried}",
-            self.rtp.ports
-        );
-        vec![("rtp.ports".to_owned(), reason)]
+        let journal = Keep::Days(self.journal.retention_days);
+        let bindings = self.retention.bindings;
+        if bindings.min(journal) != journal {
+            let reason = format!(
+                "bindings are kept for {bindings} once they have ended, but the journal, which tells of them too, for \
+                 {journal} (journal.retention_days)"
+            );
+            found.push(("retention.bindings".to_owned(), reason));
+        }
+        if self.retention.recordings.min(self.retention.calls) != self.retention.recordings {
+            let reason = format!(
+                "a recording goes with its call record at the latest, which is kept for {} (retention.calls)",
+                self.retention.calls
+            );
+            found.push(("retention.recordings".to_owned(), reason));
+        }
+        found
     }
 
     /// Limits of actions that nobody can ask for.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use maskline_domain::retention::Keep;
 use serde::{Deserialize, Serialize};
 
 use super::values::{
@@ -45,6 +46,8 @@ pub struct Settings {
     pub writer: WriterSettings,
     /// The journal and its snapshots.
     pub journal: JournalSettings,
+    /// How long records are kept.
+    pub retention: RetentionSettings,
     /// Background work.
     pub jobs: JobSettings,
     /// Start and stop.
@@ -254,6 +257,23 @@ pub struct JournalSettings {
     pub snapshot_every_batches: u64,
     /// A snapshot is made after this many bytes of journal.
     pub snapshot_every_bytes: u64,
+}
+
+/// How long records are kept once they are over: `200d`, `3y`, `forever`, or `none`, which is not at all. A pool may say
+/// otherwise for bindings, calls and recordings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// The history of bindings, once they have ended.
+    pub bindings: Keep,
+    /// Call records with their ladders, once the calls have ended.
+    pub calls: Keep,
+    /// Recordings, once their calls have ended; with the call records at the latest.
+    pub recordings: Keep,
+    /// Messages to customers that were never handed over.
+    pub receipts_dead: Keep,
+    /// The audit.
+    pub audit: Keep,
 }
 
 /// Background work. Correctness never depends on it: an expired binding is over, swept or not.

@@ -107,6 +107,7 @@ impl Ledger {
     /// Registers the ledger's families.
     pub fn register_metrics(&self, registry: &mut Registry) {
         self.shared.times.register(registry);
+        self.shared.retention.register(registry);
         registry.register_collector(Box::new(LedgerCollector(self.clone())));
     }
 }

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use maskline_domain::call::Notice;
+use maskline_domain::retention::Terms;
 use maskline_journal::pipeline::Limits;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -43,11 +44,24 @@ pub fn ledger_options(settings: &Settings, dir: &Path) -> Options {
         limits: Limits::new(queue_max as usize, batch_max as usize),
         submit_wait_max: Duration::from_millis(settings.writer.deadline_ms.into()),
         retention: Duration::from_secs(u64::from(settings.journal.retention_days) * 86_400),
+        terms: terms(settings),
         snapshot_every_batches: settings.journal.snapshot_every_batches,
         snapshot_every_bytes: settings.journal.snapshot_every_bytes,
         read_wait_max: ledger::READ_WAIT_MAX,
         background: true,
         on_unknown: ledger::exit,
+    }
+}
+
+/// How long records are kept.
+fn terms(settings: &Settings) -> Terms {
+    let retention = &settings.retention;
+    Terms {
+        bindings: retention.bindings,
+        calls: retention.calls,
+        recordings: retention.recordings,
+        receipts_dead: retention.receipts_dead,
+        audit: retention.audit,
     }
 }
 

@@ -245,7 +245,11 @@ impl Process {
         let settings = self.loaded.settings.jobs.clone();
         let (ledger, stop) = (ledger.clone(), stop.clone());
         async move {
-            jobs::run(ledger, settings, metrics, stop.clone()).await;
+            let retention = jobs::retention::run(ledger.clone(), settings.clone(), stop.clone());
+            tokio::join!(
+                jobs::run(ledger, settings, metrics, stop.clone()),
+                retention
+            );
             // Jobs that are switched off end at once.
             stop.cancelled().await;
             "the jobs"

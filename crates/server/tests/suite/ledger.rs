@@ -9,6 +9,7 @@ mod faults;
 mod following;
 mod owners;
 mod restarts;
+mod retention;
 mod sealed;
 
 use maskline_domain::call_record::CallRecord;

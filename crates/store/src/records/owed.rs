@@ -123,7 +123,7 @@ fn select<'a>(after: Option<&'a Place>, limit: u32) -> Statement<'a> {
         .bind(i64::from(limit) + 1)
 }
 
-fn place(row: &Row) -> Result<Place, Error> {
+pub(super) fn place(row: &Row) -> Result<Place, Error> {
     Ok(Place {
         at: Timestamp(row.get("at")?),
         call_id: row.get("call_id")?,

@@ -16,6 +16,7 @@ use crate::inventory::Number;
 use crate::number::PhoneNumber;
 use crate::pool::{CityMatch, Pick, Pool, PoolKey};
 use crate::product::Product;
+use crate::retention::PoolTerms;
 use crate::tone::RingTones;
 pub use trunks::{LinkTrunk, PlainTrunk, TrunkDocument};
 
@@ -126,6 +127,7 @@ impl From<PlainPool> for Pool {
             legacy_type: plain.legacy_type,
             ring_tones: RingTones::default(),
             carrier: None,
+            retention: PoolTerms::default(),
         }
     }
 }

@@ -1,8 +1,13 @@
 //! A pool in a document, and how it becomes one of the state.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use maskline_domain::pool::{CityMatch, Pick};
+use maskline_domain::retention::Keep;
 use maskline_domain::{AccountId, CarrierName, Pool, PoolKey, Product, ToneCode};
 
 use super::take;
@@ -58,6 +63,77 @@ pub struct WantedPool {
     /// The carrier whose its numbers are; an empty text takes it away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
+    /// For how long what is kept of its bindings and calls is kept, where that differs from the settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<WantedTerms>,
+}
+
+/// What a pool says of its own about how long records are kept. What is not said stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedTerms {
+    /// The history of bindings, once they have ended; an empty text leaves it to the settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bindings: Option<OwnKeep>,
+    /// The same of call records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<OwnKeep>,
+    /// The same of recordings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recordings: Option<OwnKeep>,
+}
+
+/// A time of a pool's own; none, written as an empty text, takes it away.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnKeep(pub Option<Keep>);
+
+impl FromStr for OwnKeep {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" => Ok(Self(None)),
+            text => text.parse().map(|keep| Self(Some(keep))),
+        }
+    }
+}
+
+impl Serialize for OwnKeep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => serializer.serialize_str(""),
+            Some(keep) => keep.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OwnKeep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OwnKeepVisitor)
+    }
+}
+
+struct OwnKeepVisitor;
+
+impl Visitor<'_> for OwnKeepVisitor {
+    type Value = OwnKeep;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time such as \"200d\", \"3y\", \"forever\" or \"none\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<OwnKeep, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    /// A bare number is refused in the words of every other one.
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<OwnKeep, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<OwnKeep, E> {
+        self.visit_str(&number.to_string())
+    }
 }
 
 impl WantedPool {
@@ -80,6 +156,7 @@ impl WantedPool {
             ring_tone_a_alone: None,
             ring_tone_other: None,
             carrier: None,
+            retention: None,
         }
     }
 
@@ -122,6 +199,12 @@ impl WantedPool {
         take_tone(&mut pool.ring_tones.other, self.ring_tone_other.as_deref())?;
         if let Some(carrier) = &self.carrier {
             pool.carrier = (!carrier.is_empty()).then(|| CarrierName::new(carrier));
+        }
+        if let Some(retention) = &self.retention {
+            let own = |wanted: Option<OwnKeep>| wanted.map(|own| own.0);
+            take(&mut pool.retention.bindings, own(retention.bindings));
+            take(&mut pool.retention.calls, own(retention.calls));
+            take(&mut pool.retention.recordings, own(retention.recordings));
         }
         Ok(pool)
     }
@@ -166,6 +249,25 @@ mod tests {
         assert_eq!(wanted.over(Some(&named)).unwrap(), named);
         wanted.carrier = Some(String::new());
         assert_eq!(wanted.over(Some(&named)).unwrap().carrier, None);
+    }
+
+    #[test]
+    fn a_time_to_keep_records_stays_and_is_left_to_the_settings_by_an_empty_text() {
+        let mut wanted = WantedPool::keyed("FC1");
+        (wanted.account, wanted.product) = (Some("acme".into()), Some(Product::Axn));
+        let said = |text: &str| serde_json::from_str::<WantedTerms>(text);
+        wanted.retention = said(r#"{"calls": "90d", "bindings": "none"}"#).ok();
+        let pool = wanted.over(None).unwrap();
+        assert_eq!(pool.retention.calls, Some(Keep::Days(90)));
+        assert_eq!(pool.retention.bindings, Some(Keep::None));
+        wanted.retention = said(r#"{"calls": ""}"#).ok();
+        let pool = wanted.over(Some(&pool)).unwrap();
+        assert_eq!(pool.retention.calls, None);
+        assert_eq!(pool.retention.bindings, Some(Keep::None));
+        for text in [r#"{"calls": 90}"#, r#"{"calls": "90"}"#] {
+            let told = said(text).expect_err(text).to_string();
+            assert!(told.contains("a bare number"), "{told}");
+        }
     }
 
     #[test]

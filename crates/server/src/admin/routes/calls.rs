@@ -9,6 +9,7 @@ use maskline_domain::Timestamp;
 use maskline_domain::call_record::{CallRecord, situations};
 use maskline_store::db;
 use maskline_store::records::call::{self, CallKey};
+use maskline_store::records::retention;
 
 use super::page::{self, Page};
 use super::{Answer, Filter, one_of, phone_number, there};
@@ -214,6 +215,10 @@ pub async fn show(
         "ladder": ladder(&call, visibility),
     });
     view::extend(&mut shown, more);
+    let gone = retention::recording_deleted_at(ledger.readers(), &call.call_id).await;
+    if let Some(at) = gone.map_err(fault)? {
+        shown["recording_deleted_at"] = json!(at.format_china());
+    }
     let asked = Asked::for_(format!("call {}", call.call_id));
     trace::leave(&ledger, &operator, asked, visibility.reveal, 1).await?;
     Ok(Json(shown))

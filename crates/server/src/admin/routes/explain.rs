@@ -75,9 +75,18 @@ pub async fn explain(
         // As it was: the bindings of that moment, out of the journal.
         Some(at) if at < now => {
             let _alone = admin.past.lock().await;
-            let state = past::state_at(&admin.data, admin.ledger.codec(), at).await?;
-            let explained = predicted(&state, at);
-            (explained, at, ", by the bindings of that moment")
+            match past::state_at(&admin.data, admin.ledger.codec(), at).await? {
+                Some(state) => (
+                    predicted(&state, at),
+                    at,
+                    ", by the bindings of that moment",
+                ),
+                None => {
+                    let state = past::state_of(&admin.ledger, x, at, now).await?;
+                    let by = ", by the bindings of that moment as they were at last, and all else as it is now";
+                    (predicted(&state, at), at, by)
+                }
+            }
         }
         Some(at) => {
             let look = move |state: &_, _| predicted(state, at);

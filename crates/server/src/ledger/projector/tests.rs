@@ -22,6 +22,7 @@ async fn stalled(dir: &std::path::Path) -> (Ledger, Running) {
         submit_wait_max: WATCHDOG,
         read_wait_max: WATCHDOG,
         retention: Duration::from_secs(86_400),
+        terms: maskline_domain::retention::Terms::FOREVER,
         snapshot_every_batches: 1_000_000,
         snapshot_every_bytes: 1 << 30,
         background: false,

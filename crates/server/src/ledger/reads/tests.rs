@@ -20,6 +20,7 @@ async fn a_call_looks_between_two_commands_of_one_batch() {
         submit_wait_max: WATCHDOG,
         read_wait_max: WATCHDOG,
         retention: WATCHDOG,
+        terms: maskline_domain::retention::Terms::FOREVER,
         snapshot_every_batches: 1_000_000,
         snapshot_every_bytes: 1 << 30,
         background: false,

@@ -29,6 +29,7 @@ fn the_example_of_a_document_says_all_that_one_can_say() {
     assert!(document.pools[0].legacy_type.is_some());
     assert!(document.emergency_numbers.is_some());
     assert!(document.pools[0].carrier.is_some());
+    assert!(document.pools[0].retention.is_some());
     // Certificates take many lines, and are described.
     let carrier = serde_json::to_value(&document.carriers[0]).expect("plain values");
     let members = carrier.as_object().expect("members").len();

@@ -65,6 +65,7 @@ impl World {
             submit_wait_max: Duration::from_secs(20),
             read_wait_max: READ_WAIT_MAX,
             retention: Duration::from_secs(3_600),
+            terms: maskline_domain::retention::Terms::FOREVER,
             snapshot_every_batches: 1_000,
             snapshot_every_bytes: 1 << 30,
             background: false,

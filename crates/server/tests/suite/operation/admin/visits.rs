@@ -141,6 +141,15 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("post", "/v1/reseal", "{}"),
     ("delete", "/v1/bindings/ID", ""),
     ("post", "/v1/erasures", r#"{"number":"13900000004"}"#),
+    ("get", "/v1/retention", ""),
+    ("post", "/v1/retention/start", "{}"),
+    (
+        "post",
+        "/v1/holds",
+        r#"{"by":"number","value":"13900000004","until":"2090-01-01 00:00:00","reason":"why"}"#,
+    ),
+    ("get", "/v1/holds", ""),
+    ("delete", "/v1/holds/1", ""),
     ("post", "/v1/drain", "{}"),
 ];
 
@@ -161,6 +170,11 @@ const UNCOUNTED: &[(&str, &str)] = &[
     ("get", "/v1/seal"),
     ("post", "/v1/reveals"),
     ("post", "/v1/clock/trust"),
+    ("get", "/v1/retention"),
+    ("post", "/v1/retention/start"),
+    ("post", "/v1/holds"),
+    ("get", "/v1/holds"),
+    ("delete", "/v1/holds/1"),
     ("get", "/v1/accounts/acme"),
     ("delete", "/v1/users/acme/more"),
     ("patch", "/v1/keys/MORE"),
