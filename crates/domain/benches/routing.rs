@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p maskline-domain` prints, for each size: look-ups a second of processor time on
 //! one thread over random callers, the decline against the smallest size, and
-//! the heap that the state takes, counted by the allocator; then the same for bindings that a carrier holds, and for
-//! pairs of AXB, many on an X. What it takes to read the queries alone is taken off. The allocator is
+//! the heap that the state takes, counted by the allocator; then bindings that a carrier holds, beside as many that need
+//! none, in rounds by turns; then pairs of AXB, many on an X. What it takes to read the queries alone is taken off. The allocator is
 //! the program's, which asks for huge pages, so that look-ups miss the processor's tables of pages as seldom as there.
 //! `MASKLINE_BENCH_SIZES=10000,1000000,10000000` chooses the sizes,
 //! `MASKLINE_BENCH_PARTS=routes,held,pairs,decisions` what is measured.
@@ -49,6 +49,8 @@ static ALLOCATOR: Counting = Counting;
 const NOW: Timestamp = fixtures::NOON;
 const CITIES: usize = 300;
 const LOOKUPS: usize = 2_000_000;
+/// By turns, of what is compared.
+const ROUNDS: usize = 7;
 
 fn main() {
     let chosen = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.into());
@@ -65,14 +67,17 @@ fn main() {
         );
         let mut first = None;
         for &size in &sizes {
-            routes(size, &mut first, None);
+            routes(size, &mut first);
         }
     }
     if parts.contains("held") {
-        println!("held by a carrier:");
-        let mut first = None;
+        println!("held by a carrier, beside as many that need none:");
+        println!(
+            "{:>10} {:>14} {:>14} {:>10} {:>16} {:>16}",
+            "bindings", "look-ups/s", "need none", "ratio", "bytes/binding", "need none"
+        );
         for &size in &sizes {
-            routes(size, &mut first, Some(&CarrierName::new("unicom")));
+            held(size);
         }
     }
     if parts.contains("pairs") {
@@ -93,23 +98,55 @@ fn main() {
     );
 }
 
-/// Tells of bindings with an X each; one look-up in four is made by A. `first` is the rate at the first size.
-fn routes(size: usize, first: &mut Option<f64>, carrier: Option<&CarrierName>) {
+/// Tells of bindings with an X each. `first` is the rate at the first size.
+fn routes(size: usize, first: &mut Option<f64>) {
     let empty = LIVE.load(Ordering::Relaxed);
-    let mut state = stocked(size);
-    let stocked = LIVE.load(Ordering::Relaxed);
-    bind_all(&mut state, size, carrier);
-    let bound = LIVE.load(Ordering::Relaxed);
-    let rate = lookups_per_s(&state, size, |n, target| RouteQuery {
-        caller: Some(if n % 4 == 0 { a(target) } else { a(n) }),
-        x: x(target),
-    });
+    let stocked = stocked(size);
+    let full = LIVE.load(Ordering::Relaxed);
+    let (state, bytes) = bound(stocked, size, None);
+    let rate = lookups_per_s(&state, size, query);
     println!(
-        "{size:>10} {rate:>14.0} {:>10.2} {:>16.1} {:>18.1}",
+        "{size:>10} {rate:>14.0} {:>10.2} {:>16.1} {bytes:>18.1}",
         *first.get_or_insert(rate) / rate,
-        (stocked - empty) as f64 / size as f64,
-        (bound - stocked) as f64 / size as f64,
+        (full - empty) as f64 / size as f64,
     );
+}
+
+/// Tells of the same bindings where a carrier holds each, and of those where none must, which are looked up by turns. The
+/// ratio is that of the look-ups of one round.
+fn held(size: usize) {
+    let (plain, bytes_plain) = bound(stocked(size), size, None);
+    let (held, bytes) = bound(stocked(size), size, Some(&CarrierName::new("unicom")));
+    let rounds: Vec<[f64; 2]> = (0..ROUNDS)
+        .map(|_| [&held, &plain].map(|state| lookups_per_s(state, size, query)))
+        .collect();
+    let median = |of: &dyn Fn(&[f64; 2]) -> f64| {
+        let mut all: Vec<f64> = rounds.iter().map(of).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    println!(
+        "{size:>10} {:>14.0} {:>14.0} {:>10.2} {bytes:>16.1} {bytes_plain:>16.1}",
+        median(&|[held, _]| *held),
+        median(&|[_, plain]| *plain),
+        median(&|[held, plain]| held / plain),
+    );
+}
+
+/// The state with so many bindings, and how many bytes each took.
+fn bound(mut state: State, size: usize, carrier: Option<&CarrierName>) -> (State, f64) {
+    let before = LIVE.load(Ordering::Relaxed);
+    bind_all(&mut state, size, carrier);
+    let bytes = LIVE.load(Ordering::Relaxed) - before;
+    (state, bytes as f64 / size as f64)
+}
+
+/// One look-up in four is made by A.
+fn query(n: usize, target: usize) -> RouteQuery {
+    RouteQuery {
+        caller: Some(if n.is_multiple_of(4) { a(target) } else { a(n) }),
+        x: x(target),
+    }
 }
 
 fn x(n: usize) -> PhoneNumber {
@@ -227,7 +264,7 @@ fn processor_time() -> Duration {
 /// Binds without a wanted X, two in three with a wanted city, each followed by
 /// its unbind, so that the pool stays as full as it is.
 fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
-    const ROUNDS: usize = 100_000;
+    const BINDS: usize = 100_000;
     let mut state = stocked(size);
     bind_all(&mut state, (size as f64 * share_bound) as usize, None);
     let by = Actor::Operator {
@@ -235,7 +272,7 @@ fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
     };
     let pool = PoolRef::Key(PoolKey::new("FC1"));
     let mut binding_s = 0.0;
-    for n in 0..ROUNDS {
+    for n in 0..BINDS {
         let party = Party::of(a(size + n)).expect("a party");
         let expires_at = NOW.plus_secs(7200);
         let command = Command::Bind(Box::new(BindRequest {
@@ -275,5 +312,5 @@ fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
             state.apply(event);
         }
     }
-    ROUNDS as f64 / binding_s
+    BINDS as f64 / binding_s
 }

@@ -1,6 +1,6 @@
 //! The live bindings and the ways to find one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
@@ -12,6 +12,7 @@ use crate::inventory::{At, hash_u64};
 use crate::number::PhoneNumber;
 use crate::ordered::Ordered;
 use crate::product::{Claim, Product, Slot};
+use crate::provisions::{CarrierId, Provisions};
 use crate::slab::{Column, NONE, Slab};
 use crate::visits::visit;
 
@@ -31,7 +32,8 @@ struct Cell {
     next: u32,
     previous: u32,
     product: Product,
-    restriction: Restriction,
+    /// Who holds it by the newest request; none too where a carrier must know of it and does not so far.
+    held_by: Option<CarrierId>,
     flags: u8,
     ring_timeout_s: u8,
 }
@@ -50,6 +52,8 @@ const SPEECH: u8 = 2;
 const RINGS: u8 = 4;
 /// A carrier must know of it: there is more in [`Bindings::provisions`].
 const PROVISIONED: u8 = 8;
+const A_MAY_NOT_DIAL: u8 = 16;
+const OTHERS_MAY_NOT_DIAL: u8 = 32;
 
 /// All live bindings, and those that are over but not yet swept.
 #[derive(Debug, Clone, Default)]
@@ -66,33 +70,9 @@ pub(crate) struct Bindings {
     /// Those that carry an OutOrderId and are not let go, by the hash of their terms and by id.
     by_order: BTreeSet<(u64, SubsId, u32)>,
     /// How far carriers know of those of which one must.
-    provisions: BTreeMap<u32, Provision>,
-    /// The slots of changes that carriers were asked for and that are not settled: X, party, and the binding.
-    claimed: BTreeSet<(PhoneNumber, PhoneNumber, u32)>,
-    /// By carrier, what it was asked, by fence.
-    by_carrier: BTreeMap<CarrierName, ByCarrier>,
+    provisions: Provisions,
     /// Whether bindings are left out of `by_id`, `in_order`, `by_slot` and `by_x` for now; see [`Bindings::index_all`].
     is_unindexed: bool,
-}
-
-/// The bindings that one carrier must know of.
-#[derive(Debug, Clone, Default)]
-struct ByCarrier {
-    count: usize,
-    /// For whose answer somebody waits.
-    asked: BTreeSet<(u64, u32)>,
-    /// Of which it must be told.
-    owed: BTreeSet<(u64, u32)>,
-}
-
-impl ByCarrier {
-    fn list_of(&mut self, phase: Phase) -> Option<&mut BTreeSet<(u64, u32)>> {
-        match phase {
-            phase if phase.is_asked() => Some(&mut self.asked),
-            phase if phase.is_owed() => Some(&mut self.owed),
-            _ => None,
-        }
-    }
 }
 
 /// A binding's position and by which of its claims it has the slot, in 32 bits.
@@ -301,8 +281,8 @@ impl Bindings {
 
     /// When its end is to be recorded, or its carrier told of it; never once that is done.
     pub fn ends_at(&self, at: u32) -> Timestamp {
-        let provision = self.provision(at);
-        match provision.is_some_and(|provision| provision.phase.is_releasing()) {
+        let phase = self.known_by(at).map(|(_, phase)| phase);
+        match phase.is_some_and(Phase::is_releasing) {
             true => Timestamp::NEVER,
             false => self.expires_at(at),
         }
@@ -317,8 +297,15 @@ impl Bindings {
     }
 
     /// The binding in full but for its owner.
-    // Written out, as is the packing in `insert`: a field that neither keeps would be lost.
     pub fn get(&self, at: u32) -> Option<Binding> {
+        let mut binding = self.get_unprovisioned(at)?;
+        binding.provision = self.provision(at).map(Box::new);
+        Some(binding)
+    }
+
+    /// The same without how far a carrier knows of it, which a call looks up in [`Bindings::known_by`].
+    // Written out, as is the packing in `insert`: a field that neither keeps would be lost.
+    pub fn get_unprovisioned(&self, at: u32) -> Option<Binding> {
         let cell = self.cells.get(at)?;
         Some(Binding {
             subs_id: cell.subs_id,
@@ -328,13 +315,17 @@ impl Bindings {
             b: cell.b,
             created_at: cell.created_at,
             expires_at: cell.expires_at,
-            restriction: cell.restriction,
+            restriction: match cell.flags {
+                flags if flags & A_MAY_NOT_DIAL != 0 => Restriction::AMayNotDial,
+                flags if flags & OTHERS_MAY_NOT_DIAL != 0 => Restriction::OthersMayNotDial,
+                _ => Restriction::None,
+            },
             record: cell.flags & RECORD != 0,
             speech_recognition: cell.flags & SPEECH != 0,
             ring_timeout_s: (cell.flags & RINGS != 0).then_some(cell.ring_timeout_s),
             extras: cell.extras.as_deref().cloned().unwrap_or_default(),
             owner: None,
-            provision: self.provision(at).cloned().map(Box::new),
+            provision: None,
         })
     }
 
@@ -363,7 +354,11 @@ impl Bindings {
             owner: _,
             provision,
         } = binding;
-        let mut flags = 0;
+        let mut flags = match restriction {
+            Restriction::None => 0,
+            Restriction::AMayNotDial => A_MAY_NOT_DIAL,
+            Restriction::OthersMayNotDial => OTHERS_MAY_NOT_DIAL,
+        };
         for (given, flag) in [
             (record, RECORD),
             (speech_recognition, SPEECH),
@@ -383,7 +378,7 @@ impl Bindings {
             next,
             previous: NONE,
             product,
-            restriction,
+            held_by: None,
             flags,
             ring_timeout_s: ring_timeout_s.unwrap_or(0),
         });
@@ -392,7 +387,10 @@ impl Bindings {
         }
         self.on_x.set(at, on);
         if let Some(provision) = provision {
-            self.insert_provision(at, on.x, *provision);
+            let held_by = self.provisions.insert(at, on.x, *provision);
+            if let Some(cell) = self.cells.get_mut(at) {
+                cell.held_by = held_by;
+            }
         }
         let Self {
             cells,
@@ -440,10 +438,12 @@ impl Bindings {
             self.by_order
                 .remove(&(binding.terms_hash(), binding.subs_id, at));
         }
-        self.remove_provision(at, binding.x);
         let Some(cell) = self.cells.remove(at) else {
             return head;
         };
+        if cell.flags & PROVISIONED != 0 {
+            self.provisions.remove(at, binding.x, cell.held_by);
+        }
         if let Some(next) = self.cells.get_mut(cell.next) {
             next.previous = cell.previous;
         }
@@ -456,15 +456,27 @@ impl Bindings {
         }
     }
 
+    /// The cell of a binding of which a carrier must know.
+    fn provisioned(&self, at: u32) -> Option<&Cell> {
+        let cell = self.cells.get(at);
+        cell.filter(|cell| cell.flags & PROVISIONED != 0)
+    }
+
     /// How far a carrier knows of a binding; none where none must.
-    pub fn provision(&self, at: u32) -> Option<&Provision> {
-        let is_provisioned = (self.cells.get(at)).is_some_and(|cell| cell.flags & PROVISIONED != 0);
-        is_provisioned.then(|| self.provisions.get(&at)).flatten()
+    pub fn provision(&self, at: u32) -> Option<Provision> {
+        let cell = self.provisioned(at)?;
+        self.provisions.get(at, cell.held_by)
+    }
+
+    /// The same as far as a call needs it: the carrier, and how far it knows. Nearly always the cell tells it.
+    pub fn known_by(&self, at: u32) -> Option<(&CarrierName, Phase)> {
+        let cell = self.provisioned(at)?;
+        self.provisions.known_by(at, cell.held_by)
     }
 
     /// Whether a carrier must know of it: then it holds its slots until that carrier does not hold it, over or not.
     pub fn is_provisioned(&self, at: u32) -> bool {
-        self.provision(at).is_some()
+        self.provisioned(at).is_some()
     }
 
     /// Another binding on X than this one, a change of which claims the slot of this party there.
@@ -474,65 +486,27 @@ impl Bindings {
         party: PhoneNumber,
         but: SubsId,
     ) -> Option<u32> {
-        let all = (x, party, 0)..=(x, party, u32::MAX);
-        (self.claimed.range(all))
-            .map(|&(.., at)| at)
-            .find(|&at| self.id(at) != Some(but))
+        (self.provisions.claimed_by_change(x, party)).find(|&at| self.id(at) != Some(but))
     }
 
     /// How many bindings a carrier must know of.
     pub fn count_of(&self, carrier: &CarrierName) -> usize {
-        self.by_carrier.get(carrier).map_or(0, |of| of.count)
+        self.provisions.count_of(carrier)
     }
 
     /// Those for whose answer from this carrier somebody waits, from a fence on.
     pub fn asked_of(&self, carrier: &CarrierName, fence: u64) -> impl Iterator<Item = u32> + '_ {
-        let of = self.by_carrier.get(carrier);
-        from(of.map(|of| &of.asked), fence)
+        self.provisions.asked_of(carrier, fence)
     }
 
     /// Those of which this carrier must be told, from a fence on.
     pub fn owed_to(&self, carrier: &CarrierName, fence: u64) -> impl Iterator<Item = u32> + '_ {
-        let of = self.by_carrier.get(carrier);
-        from(of.map(|of| &of.owed), fence)
+        self.provisions.owed_to(carrier, fence)
     }
 
     /// How many these are.
     pub fn owed_len(&self, carrier: &CarrierName) -> usize {
-        self.by_carrier.get(carrier).map_or(0, |of| of.owed.len())
-    }
-
-    fn insert_provision(&mut self, at: u32, x: PhoneNumber, provision: Provision) {
-        let of = self
-            .by_carrier
-            .entry(provision.carrier.clone())
-            .or_default();
-        of.count += 1;
-        if let Some(list) = of.list_of(provision.phase) {
-            list.insert((provision.fence, at));
-        }
-        for party in changed_parties(&provision) {
-            self.claimed.insert((x, party, at));
-        }
-        self.provisions.insert(at, provision);
-    }
-
-    fn remove_provision(&mut self, at: u32, x: PhoneNumber) {
-        let Some(provision) = self.provisions.remove(&at) else {
-            return;
-        };
-        if let Some(of) = self.by_carrier.get_mut(&provision.carrier) {
-            of.count -= 1;
-            if let Some(list) = of.list_of(provision.phase) {
-                list.remove(&(provision.fence, at));
-            }
-            if of.count == 0 {
-                self.by_carrier.remove(&provision.carrier);
-            }
-        }
-        for party in changed_parties(&provision) {
-            self.claimed.remove(&(x, party, at));
-        }
+        self.provisions.owed_len(carrier)
     }
 
     /// Notes that the number which carries this binding has another position or class now.
@@ -578,24 +552,6 @@ impl Bindings {
 fn is_releasing(binding: &Binding) -> bool {
     let provision = binding.provision.as_deref();
     provision.is_some_and(|provision| provision.phase.is_releasing())
-}
-
-fn from(list: Option<&BTreeSet<(u64, u32)>>, fence: u64) -> impl Iterator<Item = u32> + '_ {
-    list.into_iter()
-        .flat_map(move |list| list.range((fence, 0)..))
-        .inspect(|_| visit())
-        .map(|&(_, at)| at)
-}
-
-/// Who has a slot by a change that is not settled.
-fn changed_parties(provision: &Provision) -> impl Iterator<Item = PhoneNumber> + '_ {
-    let proposed = provision.proposed.as_deref();
-    let slots = proposed.into_iter().flat_map(Binding::slots);
-    slots.filter_map(|slot| match slot {
-        Slot::Party(party) => Some(party),
-        // Whoever has it on X has it before and after.
-        Slot::Anyone => None,
-    })
 }
 
 #[cfg(test)]

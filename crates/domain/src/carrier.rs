@@ -13,6 +13,8 @@ name_type!(
     CarrierName
 );
 
+/// The most carriers there may be: a binding keeps in a byte which of them holds it, and 0 is none.
+pub const CARRIERS_MAX: usize = 255;
 /// The longest URL, in bytes.
 pub const URL_BYTES_MAX: usize = 1_024;
 /// The longest list of certificates, as PEM text in bytes.

@@ -46,6 +46,7 @@ mod memory;
 mod named_enum;
 mod ordered;
 mod overdue;
+mod provisions;
 mod slab;
 
 pub use access::admit;

@@ -238,6 +238,14 @@ pub enum AdminRefusal {
         /// The first pool that names it.
         pool: Box<str>,
     },
+    /// There are as many already as there may be.
+    #[error("there are {limit} {what} already, and no more are possible")]
+    Full {
+        /// What sort of things.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
     /// The command is larger than one command may be.
     #[error("too many {what} in one command; at most {limit}")]
     TooMany {

@@ -34,7 +34,7 @@ pub enum Route {
     Refuse {
         /// Why.
         situation: Situation,
-        /// The binding by which it was refused, if one was found.
+        /// The binding by which it was refused, if one was found; without how far a carrier knows of it.
         binding: Option<Box<Binding>>,
     },
 }
@@ -62,8 +62,10 @@ impl Route {
 /// A call that may go through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
-    /// The binding, as it was when the call arrived.
+    /// The binding, as it was when the call arrived; without how far a carrier knows of it.
     pub binding: Binding,
+    /// The carrier that holds the binding; none where none must.
+    pub holder: Option<CarrierName>,
     /// The pool of X.
     pub pool: PoolKey,
     /// Who is called.
@@ -78,8 +80,7 @@ impl Connection {
     /// The carrier whose X it is: that which holds the binding, else that which the pool names. A pool may have come to
     /// name another one since, which knows nothing of the binding.
     pub fn carrier<'a>(&'a self, of_pool: Option<&'a CarrierName>) -> Option<&'a CarrierName> {
-        let provision = self.binding.provision.as_deref();
-        provision.map(|provision| &provision.carrier).or(of_pool)
+        self.holder.as_ref().or(of_pool)
     }
 
     /// What trunks are told apart by: the X that is shown, of a pool that names this carrier, and who is called.
@@ -214,17 +215,17 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     let mut hit = None;
     for slot in slots.into_iter().flatten() {
         let held = state.slot_of(&dialled, slot);
-        let held = held.and_then(|at| state.binding_in(at, pool));
+        let held = held.and_then(|at| Some((at, state.unprovisioned_binding(at, pool)?)));
         notes.add(|| Step::SlotTried {
             slot,
-            held_by: held.as_ref().map(|binding| binding.subs_id),
+            held_by: held.as_ref().map(|(_, binding)| binding.subs_id),
         });
-        if let Some(binding) = held {
-            hit = Some((slot, binding));
+        if let Some((at, binding)) = held {
+            hit = Some((slot, at, binding));
             break;
         }
     }
-    let (Some((slot, binding)), Some(pool)) = (hit, pool) else {
+    let (Some((slot, at, binding)), Some(pool)) = (hit, pool) else {
         return refuse(Situation::NoBinding, None);
     };
     let over = binding.is_over(now);
@@ -235,12 +236,13 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     if over {
         return refuse(Situation::NoBinding, Some(binding));
     }
-    if let Some(provision) = &binding.provision {
+    let known_by = state.bindings.known_by(at);
+    if let Some((carrier, phase)) = known_by {
         notes.add(|| Step::Provision {
-            carrier: provision.carrier.clone(),
-            phase: provision.phase,
+            carrier: carrier.clone(),
+            phase,
         });
-        if !provision.phase.routes() {
+        if !phase.routes() {
             return refuse(Situation::NoBinding, Some(binding));
         }
     }
@@ -273,6 +275,7 @@ fn route_noting(state: &State, query: &RouteQuery, now: Timestamp, notes: &mut N
     match callee {
         Some(callee) => Route::Connect(Box::new(Connection {
             pool: pool.key.clone(),
+            holder: known_by.map(|(carrier, _)| carrier.clone()),
             callee,
             caller_role: role,
             ring_timeout_s: binding

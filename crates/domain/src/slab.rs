@@ -148,6 +148,42 @@ impl<T> Column<T> {
     }
 }
 
+/// Values beside those of a [`Slab`] of which only some have one. A chunk in which none ever had one takes nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct SparseColumn<T> {
+    chunks: Vec<Vec<T>>,
+}
+
+impl<T> Default for SparseColumn<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new() }
+    }
+}
+
+impl<T: Copy + Default> SparseColumn<T> {
+    /// What was last set at a position, or stands there because something was set behind it.
+    pub fn get(&self, at: u32) -> Option<&T> {
+        let at = at as usize;
+        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+    }
+
+    /// Sets what stands at a position of the slab.
+    pub fn set(&mut self, at: u32, value: T) {
+        let (chunk, place) = (at as usize / CHUNK, at as usize % CHUNK);
+        if self.chunks.len() <= chunk {
+            self.chunks.resize_with(chunk + 1, Vec::new);
+        }
+        let values = &mut self.chunks[chunk];
+        if values.capacity() == 0 && chunk > 0 {
+            values.reserve_exact(CHUNK);
+        }
+        if values.len() <= place {
+            values.resize(place + 1, T::default());
+        }
+        values[place] = value;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +198,18 @@ mod tests {
         assert_eq!(slab.get(positions[17]), None);
         assert_eq!(slab.insert(-1), positions[17]);
         assert_eq!(slab.len(), 40_000);
+    }
+
+    #[test]
+    fn chunks_without_a_value_take_nothing() {
+        let mut column = SparseColumn::default();
+        let places = [3 * CHUNK as u32 + 7, 5, 3 * CHUNK as u32 + 1];
+        for at in places {
+            column.set(at, at);
+        }
+        assert!(places.iter().all(|at| column.get(*at) == Some(at)));
+        let lens: Vec<usize> = column.chunks.iter().map(Vec::capacity).collect();
+        assert!(lens[0] < 64, "{lens:?}");
+        assert_eq!(lens[1..], [0, 0, CHUNK]);
     }
 }

@@ -3,6 +3,7 @@
 //! Here is what can be asked of it, in `ordered_from` what lists ask; `row` writes it down, `change` applies events.
 
 mod change;
+mod in_quota;
 mod ordered_from;
 mod restoring;
 mod row;
@@ -11,10 +12,12 @@ pub use change::Undo;
 pub use restoring::Restoring;
 pub use row::{BindingRow, Classes, NumberRow, Row, RowKey, Stored, read as rows, v1 as rows_v1};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use self::in_quota::InQuota;
 
 use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName};
 use crate::binding::{Binding, EndCause, Owner, Provision, SubsId};
@@ -22,7 +25,6 @@ use crate::bindings::Bindings;
 use crate::carrier::{Carrier, CarrierName};
 use crate::clock::Timestamp;
 use crate::command_id::{CommandId, Remembered};
-use crate::due::DueAt;
 use crate::inventory::{At, City, Inventory, Number, NumberKind, NumberStatus};
 use crate::memory::Memory;
 use crate::number::PhoneNumber;
@@ -31,7 +33,6 @@ use crate::pool::{Pool, PoolKey};
 use crate::product::Slot;
 use crate::slab::NONE;
 use crate::trunk::{Trunk, TrunkName};
-use crate::visits::visit;
 
 /// Accounts, keys, pools, numbers, bindings and what else routing and the API
 /// rest on.
@@ -48,11 +49,10 @@ pub struct State {
     keys: BTreeMap<AccessKeyId, AccessKey>,
     pools: BTreeMap<PoolKey, Pool>,
     trunks: Arc<Trunks>,
-    carriers: BTreeMap<CarrierName, Carrier>,
+    carriers: BTreeMap<CarrierName, Arc<Carrier>>,
     imports: BTreeMap<Box<str>, u64>,
-    /// Of each account that has bindings: when each ends, and its place; over but not yet swept ones too.
-    /// Follows from the bindings.
-    bindings_by_account: BTreeMap<AccountId, BTreeSet<DueAt<Timestamp>>>,
+    /// Of each account that has bindings, those in its quota. Follows from the bindings.
+    bindings_by_account: BTreeMap<AccountId, InQuota>,
     pub(crate) inventory: Inventory,
     pub(crate) bindings: Bindings,
     pub(crate) memory: Memory,
@@ -188,12 +188,22 @@ impl State {
 
     /// A carrier by name.
     pub fn carrier(&self, name: &CarrierName) -> Option<&Carrier> {
-        self.carriers.get(name)
+        self.carriers.get(name).map(Arc::as_ref)
     }
 
     /// All carriers, by name.
     pub fn carriers(&self) -> impl Iterator<Item = &Carrier> {
+        self.carriers.values().map(Arc::as_ref)
+    }
+
+    /// All carriers as they are now, by name, to be kept: one that has not changed is given again ([`Arc::ptr_eq`]).
+    pub fn carriers_now(&self) -> impl Iterator<Item = &Arc<Carrier>> {
         self.carriers.values()
+    }
+
+    /// How many carriers there are.
+    pub fn carriers_len(&self) -> usize {
+        self.carriers.len()
     }
 
     /// How many rows of an import under way are in.
@@ -300,7 +310,7 @@ impl State {
     }
 
     /// How far a carrier knows of a binding; none where none must.
-    pub fn provision(&self, id: SubsId) -> Option<&Provision> {
+    pub fn provision(&self, id: SubsId) -> Option<Provision> {
         self.bindings.provision(self.bindings.find(id)?)
     }
 
@@ -391,7 +401,7 @@ impl State {
         let count = self
             .bindings_by_account
             .get(account)
-            .map_or(0, BTreeSet::len);
+            .map_or(0, InQuota::len);
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
@@ -404,9 +414,7 @@ impl State {
         self.bindings_by_account
             .get(account)
             .into_iter()
-            .flat_map(move |expiring| expiring.range(..=DueAt::last_of(now)))
-            .inspect(|_| visit())
-            .map(|due| due.at())
+            .flat_map(move |in_quota| in_quota.over(now))
     }
 
     /// The pool that X is in, if it is in one.
@@ -416,12 +424,14 @@ impl State {
 
     pub(crate) fn binding_at(&self, at: u32) -> Option<Binding> {
         let class = self.bindings.class(at)?;
-        self.binding_in(at, self.pool_of_class(class))
+        let mut binding = self.bindings.get(at)?;
+        binding.owner = self.pool_of_class(class).map(Owner::of);
+        Some(binding)
     }
 
-    /// The same where its pool is known.
-    pub(crate) fn binding_in(&self, at: u32, pool: Option<&Pool>) -> Option<Binding> {
-        let mut binding = self.bindings.get(at)?;
+    /// The same where its pool is known, without how far a carrier knows of it.
+    pub(crate) fn unprovisioned_binding(&self, at: u32, pool: Option<&Pool>) -> Option<Binding> {
+        let mut binding = self.bindings.get_unprovisioned(at)?;
         binding.owner = pool.map(Owner::of);
         Some(binding)
     }

@@ -69,7 +69,7 @@ struct Shared {
 }
 
 struct Handle {
-    carrier: Carrier,
+    carrier: Arc<Carrier>,
     client: Arc<CarrierClient>,
     inputs: mpsc::Sender<Input>,
     /// Ends the task.
@@ -200,7 +200,7 @@ impl Carriers {
             return;
         }
         let carrier = self.shared.ledger.read(Touch::None, move |state, _| {
-            state.provision(binding).map(|known| known.carrier.clone())
+            state.provision(binding).map(|known| known.carrier)
         });
         if let Ok(Some(carrier)) = carrier.await {
             self.wake(&carrier);
@@ -329,10 +329,10 @@ impl Carriers {
         if shared.closing.is_cancelled() {
             return Ok(());
         }
-        // Few, and made by operators alone.
-        let (wanted, epoch): (Vec<Carrier>, u32) = (shared.ledger)
+        // Few, and made by operators alone; their certificates are not copied.
+        let (wanted, epoch): (Vec<Arc<Carrier>>, u32) = (shared.ledger)
             .read(Touch::Lists, |state, _| {
-                let told = state.carriers().filter(|carrier| carrier.provisions());
+                let told = state.carriers_now().filter(|carrier| carrier.provisions());
                 (told.cloned().collect(), state.epoch())
             })
             .await?;
@@ -356,9 +356,12 @@ impl Carriers {
                 .tasks
                 .read()
                 .get(&carrier.name)
-                .map(|handle| handle.carrier.clone());
+                .map(|handle| Arc::clone(&handle.carrier));
             let (name, is_unreconciled) = (carrier.name.clone(), carrier.reconciled_epoch < epoch);
-            if known.as_ref() != Some(&carrier) {
+            let is_known = known
+                .as_ref()
+                .is_some_and(|known| Arc::ptr_eq(known, &carrier));
+            if !is_known {
                 self.start_task(carrier, known, &at_start).await;
             }
             if let Some(handle) = shared.tasks.write().get_mut(&name) {
@@ -368,13 +371,18 @@ impl Carriers {
         Ok(())
     }
 
-    async fn start_task(&self, carrier: Carrier, before: Option<Carrier>, at_start: &AtStart) {
+    async fn start_task(
+        &self,
+        carrier: Arc<Carrier>,
+        before: Option<Arc<Carrier>>,
+        at_start: &AtStart,
+    ) {
         let shared = &self.shared;
         let is_same = |before: &Carrier| {
             Carrier {
                 reconciled_epoch: carrier.reconciled_epoch,
                 ..before.clone()
-            } == carrier
+            } == *carrier
         };
         if before.is_some_and(|before| is_same(&before)) {
             if let Some(handle) = shared.tasks.write().get_mut(&carrier.name) {
@@ -382,7 +390,7 @@ impl Carriers {
             }
             return;
         }
-        let (opened, sealer) = (carrier.clone(), Arc::clone(&shared.sealer));
+        let (opened, sealer) = (Arc::clone(&carrier), Arc::clone(&shared.sealer));
         let client = tokio::task::spawn_blocking(move || CarrierClient::new(&opened, &sealer));
         let Ok(Some(client)) = client.await else {
             return;
@@ -390,7 +398,7 @@ impl Carriers {
         let client = Arc::new(client);
         let name = carrier.name.clone();
         if let Some(handle) = shared.tasks.write().get_mut(&name) {
-            let changed = Input::Set(Box::new(carrier.clone()), Arc::clone(&client));
+            let changed = Input::Set(Arc::clone(&carrier), Arc::clone(&client));
             // A task that takes nothing now is told in a second.
             if handle.inputs.try_send(changed).is_ok() {
                 if handle.carrier.url != carrier.url {

@@ -48,6 +48,7 @@ mod tests {
         Route::Connect(Box::new(Connection {
             callee: binding.a,
             binding,
+            holder: None,
             pool: PoolKey::new("FC1"),
             caller_role: Role::Other,
             ring_timeout_s: 60,

@@ -1,6 +1,6 @@
 //! Carriers.
 
-use crate::carrier::{self, Carrier, CarrierName};
+use crate::carrier::{self, CARRIERS_MAX, Carrier, CarrierName};
 use crate::event::Event;
 use crate::ops::{Circumstances, Decided};
 use crate::pool::PoolKey;
@@ -28,6 +28,13 @@ pub(super) fn set_carrier(on: &Circumstances<'_>, SetCarrier(wanted): &SetCarrie
         .into());
     }
     let before = on.state.carrier(&wanted.name);
+    if before.is_none() && on.state.carriers_len() >= CARRIERS_MAX {
+        return Err(AdminRefusal::Full {
+            what: "carriers",
+            limit: CARRIERS_MAX,
+        }
+        .into());
+    }
     // One that is new here may have been known before a restore, and hold what is not known any more.
     let reconciled_epoch = before.map_or(0, |before| before.reconciled_epoch);
     let after = Carrier {

@@ -8,7 +8,6 @@ use crate::binding::{Binding, Phase, Provision, SubsId};
 use crate::carrier::Carrier;
 use crate::clock::Timestamp;
 use crate::command_id::Remembered;
-use crate::due::DueAt;
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
@@ -127,7 +126,7 @@ impl State {
             }
             Event::BindingChanged(binding) => {
                 // How far a carrier knows of it is told by events of its own.
-                let provision = self.provision(binding.subs_id).cloned().map(Box::new);
+                let provision = self.provision(binding.subs_id).map(Box::new);
                 let binding = Binding {
                     provision,
                     ..Binding::clone(binding)
@@ -291,8 +290,8 @@ impl State {
             Row::Pool(pool) => self.put_pool(*pool),
             Row::Trunk(trunk) => self.put_trunk(*trunk),
             Row::Carrier(carrier) => (self.carriers)
-                .insert(carrier.name.clone(), *carrier)
-                .map(Row::from),
+                .insert(carrier.name.clone(), Arc::new(*carrier))
+                .map(|before| Row::from(Arc::unwrap_or_clone(before))),
             Row::Number(number) => self.put_number(number).map(Row::Number),
             Row::Binding(binding) => {
                 let old = self.take_binding(binding.subs_id());
@@ -323,7 +322,10 @@ impl State {
             RowKey::Key(id) => self.keys.remove(id).map(Row::Key),
             RowKey::Pool(key) => self.pools.remove(key).map(Row::from),
             RowKey::Trunk(name) => Arc::make_mut(&mut self.trunks).remove(name).map(Row::from),
-            RowKey::Carrier(name) => self.carriers.remove(name).map(Row::from),
+            RowKey::Carrier(name) => {
+                let carrier = self.carriers.remove(name)?;
+                Some(Row::from(Arc::unwrap_or_clone(carrier)))
+            }
             RowKey::Number(x) => {
                 let at = self.inventory.find(*x)?;
                 if self.inventory.bindings_count(at) > 0 {
@@ -408,7 +410,7 @@ impl State {
         let at = self.bindings.insert(binding, x, class, head);
         if let Some(account) = self.pool_at(x).map(|pool| pool.account.clone()) {
             let of_account = self.bindings_by_account.entry(account).or_default();
-            of_account.insert(DueAt::new(self.bindings.leaves_quota_at(at), at));
+            of_account.insert(self.bindings.leaves_quota_at(at), at);
         }
         self.inventory.set_bindings(x, at, count + 1);
         if holds_anyone {
@@ -432,7 +434,7 @@ impl State {
         if let Some(owner) = &binding.owner
             && let Some(of_account) = self.bindings_by_account.get_mut(&owner.account)
         {
-            of_account.remove(&DueAt::new(leaves_quota_at, at));
+            of_account.remove(leaves_quota_at, at);
             if of_account.is_empty() {
                 self.bindings_by_account.remove(&owner.account);
             }

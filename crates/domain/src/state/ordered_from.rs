@@ -60,7 +60,7 @@ impl State {
         &'a self,
         name: Option<&CarrierName>,
     ) -> impl Iterator<Item = &'a Carrier> + use<'a> {
-        after(&self.carriers, name).map(|(_, carrier)| carrier)
+        after(&self.carriers, name).map(|(_, carrier)| &**carrier)
     }
 
     /// How many numbers of a pool there are in each city behind this one, and how many of them can be given out; in

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use super::in_quota::InQuota;
 use super::{Row, State};
 use crate::account::AccountId;
 use crate::binding::Binding;
 use crate::clock::Timestamp;
-use crate::due::DueAt;
 use crate::inventory::At;
 use crate::product::Slot;
 
@@ -107,9 +107,9 @@ impl Restoring {
         for (account, mut ends) in by_account {
             // Runs that are in their order already.
             ends.sort();
-            let ends = ends.into_iter().map(|(moment, at)| DueAt::new(moment, at));
-            let ends = ends.collect();
-            state.bindings_by_account.insert(account, ends);
+            state
+                .bindings_by_account
+                .insert(account, InQuota::filled(ends));
         }
         state
     }

@@ -169,7 +169,7 @@ impl State {
             .chain(self.keys.values().cloned().map(Row::Key))
             .chain(self.pools.values().cloned().map(Row::from))
             .chain(self.trunks.values().cloned().map(Row::from))
-            .chain(self.carriers.values().cloned().map(Row::from))
+            .chain(self.carriers().cloned().map(Row::from))
             .chain(self.numbers().map(Row::Number))
             .chain(
                 self.bindings

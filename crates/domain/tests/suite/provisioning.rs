@@ -95,7 +95,7 @@ fn to_a(a: &str) -> Update {
     Update::A(Party::parse(a).expect("a party"))
 }
 
-fn provision(world: &World, id: SubsId) -> &Provision {
+fn provision(world: &World, id: SubsId) -> Provision {
     let provision = world.state.provision(id);
     provision.expect("a carrier must know of it")
 }

@@ -369,6 +369,20 @@ mod tests {
     }
 
     #[test]
+    fn a_document_with_more_carriers_than_there_may_be_is_refused() {
+        let mut state = State::default();
+        let carriers = |count: usize| -> String {
+            let one = |n| format!("[[carrier]]\nname = \"carrier-{n}\"\n");
+            (0..count).map(one).collect()
+        };
+        let told = apply(&mut state, &carriers(256)).unwrap_err().to_string();
+        let why = "carrier carrier-255: there are 255 carriers already, and no more are possible";
+        assert!(told.contains(why), "{told}");
+        assert_eq!(state.carriers().count(), 0);
+        assert_eq!(apply(&mut state, &carriers(255)).unwrap().steps.len(), 255);
+    }
+
+    #[test]
     fn a_change_names_its_fields() {
         let mut state = State::default();
         apply(&mut state, FIRST).unwrap();

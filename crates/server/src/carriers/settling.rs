@@ -25,7 +25,7 @@ pub(super) async fn write(ledger: &Ledger, settled: Settled) -> Written<SubmitEr
         Ok(()) => Written::Done,
         Err(SubmitError::Refused(_)) => {
             let is_confirmed =
-                |known: &Provision| known.phase == Phase::Confirmed && known.held == Some(fence);
+                |known: Provision| known.phase == Phase::Confirmed && known.held == Some(fence);
             let held = ledger.read(Touch::Scan, move |state, _| {
                 state.provision(subs_id).is_some_and(is_confirmed)
             });

@@ -45,7 +45,7 @@ pub(super) enum Input {
     /// Its bindings were parted from the carrier: nothing that it was told matters any more.
     Withdraw,
     /// The carrier was changed.
-    Set(Box<Carrier>, Arc<CarrierClient>),
+    Set(Arc<Carrier>, Arc<CarrierClient>),
     /// To be answered when all is written down that the carrier said at addresses before this one.
     Caught(oneshot::Sender<()>),
 }

@@ -460,9 +460,7 @@ async fn end(
     }
     let subs_id = binding.subs_id;
     let left = ledger
-        .read(Touch::Scan, move |state, _| {
-            state.provision(subs_id).cloned()
-        })
+        .read(Touch::Scan, move |state, _| state.provision(subs_id))
         .await
         .map_err(EraseError::from)?;
     let Some(left) = left else { return Ok(()) };

@@ -11,7 +11,7 @@ impl Model {
     pub fn route(&self, query: RouteQuery, now: Timestamp) -> Route {
         let refuse = |situation, binding: Option<&Binding>| Route::Refuse {
             situation,
-            binding: binding.cloned().map(Box::new),
+            binding: binding.map(unprovisioned).map(Box::new),
         };
         if !self.numbers.contains_key(&query.x) {
             return refuse(Situation::XUnknown, None);
@@ -42,7 +42,8 @@ impl Model {
             Some(secs) => u16::from(secs),
         };
         Route::Connect(Box::new(Connection {
-            binding: binding.clone(),
+            binding: unprovisioned(binding),
+            holder: binding.provision.as_ref().map(|its| its.carrier.clone()),
             pool: pool.key.clone(),
             callee,
             caller_role: role,
@@ -53,5 +54,13 @@ impl Model {
     fn binding_for(&self, query: RouteQuery, now: Timestamp) -> Option<(&Binding, Role)> {
         self.live_on(query.x, now)
             .find_map(|binding| Some((binding, product::role(binding, query.caller)?)))
+    }
+}
+
+/// A route does not tell how far a carrier knows of its binding.
+fn unprovisioned(binding: &Binding) -> Binding {
+    Binding {
+        provision: None,
+        ..binding.clone()
     }
 }

@@ -49,7 +49,7 @@ fn each_settlement_leads_where_it_should_at_each_stage() {
         for product in Product::ALL {
             let mut world = world();
             let before = stage.reach(&mut world, product);
-            let (id, told) = (before.subs_id, provision(&world, before.subs_id).clone());
+            let (id, told) = (before.subs_id, provision(&world, before.subs_id));
             let asked = SettleProvision {
                 subs_id: id,
                 fence: told.fence,
@@ -286,7 +286,7 @@ fn one_over() -> (Binding, World) {
 #[test]
 fn a_binding_that_is_over_is_let_go_once_and_ends_when_the_carrier_has_done_so() {
     at_every_stage(|stage, mut world, binding| {
-        let before = provision(&world, binding.subs_id).clone();
+        let before = provision(&world, binding.subs_id);
         world.pass_ms(HOUR_MS - 1);
         let expire = ExpireDue { at_most: 10 };
         assert_eq!(world.operate(expire).count, 0, "{stage:?}");
@@ -331,7 +331,7 @@ fn expiry_before_the_answer_stands() {
 #[test]
 fn after_a_start_nobody_waits_for_an_answer() {
     at_every_stage(|stage, mut world, binding| {
-        let before = provision(&world, binding.subs_id).clone();
+        let before = provision(&world, binding.subs_id);
         let abandon = |name: &str| AbandonAsked {
             carrier: CarrierName::new(name),
             at_most: 10,

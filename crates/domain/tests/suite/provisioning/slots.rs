@@ -1,6 +1,7 @@
 //! What each stage of a binding holds: slots, numbers, a place in a quota, its carrier.
 
 use super::*;
+use maskline_domain::carrier::CARRIERS_MAX;
 use maskline_domain::ops::{
     AddNumbers, DeleteCarrier, ExpireDue, ReleaseNumbers, SetAccount, TypedCommand,
 };
@@ -263,6 +264,28 @@ fn a_carrier_stays_as_long_as_it_may_hold_something() {
         assert_eq!(operate(&mut world, silent), Ok(()), "{stage:?}");
         assert_eq!(operate(&mut world, delete()), Ok(()), "{stage:?}");
     });
+}
+
+#[test]
+fn there_are_no_more_carriers_than_a_binding_can_tell_apart() {
+    let mut world = World::new();
+    let declare = |n: usize| SetCarrier(Box::new(told_carrier(&format!("carrier-{n}"))));
+    for n in 0..CARRIERS_MAX {
+        world.operate(declare(n));
+    }
+    let full = AdminRefusal::Full {
+        what: "carriers",
+        limit: CARRIERS_MAX,
+    };
+    let one_more = declare(CARRIERS_MAX);
+    assert_eq!(operate(&mut world, one_more.clone()), Err(full.into()));
+    // Those that are there may change, and make room.
+    let SetCarrier(mut changed) = declare(7);
+    changed.deadline_ms = 1_000;
+    assert_eq!(operate(&mut world, SetCarrier(changed)), Ok(()));
+    let name = CarrierName::new("carrier-9");
+    assert_eq!(operate(&mut world, DeleteCarrier { name }), Ok(()));
+    assert_eq!(operate(&mut world, one_more), Ok(()));
 }
 
 #[test]
