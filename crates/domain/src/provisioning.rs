@@ -7,7 +7,7 @@ mod request;
 mod rounds;
 mod settling;
 
-pub use self::breaker::{Breaker, BreakerState};
+pub use self::breaker::{Attempt, Breaker, BreakerState};
 pub use self::provisioner::{
     ASKED_MAX, NotTaken, OWED_MAX, Output, Provisioner, Settings, Settled,
 };

@@ -324,10 +324,10 @@ impl fmt::Display for Step {
                         "The binding has ended, and the carrier {carrier} is told so."
                     )
                 }
-                Phase::Confirmed => write!(f, "The carrier {carrier} holds the binding."),
+                Phase::Confirmed => write!(f, "The carrier {carrier} has agreed to the binding."),
                 Phase::Changing => write!(
                     f,
-                    "The carrier {carrier} holds the binding, and is asked for a change that does not count yet."
+                    "The carrier {carrier} has agreed to the binding, and is asked for a change that does not count yet."
                 ),
                 Phase::Renewing => {
                     write!(

@@ -31,8 +31,8 @@ use crate::permissions::Permissions;
 use crate::seal::Sealer;
 use crate::telemetry::Readiness;
 use axum::extract::FromRef;
-use maskline_domain::Refusal;
 use maskline_domain::call::Notice;
+use maskline_domain::{PhoneNumber, Refusal};
 
 pub use apply::{Applied, Mode, apply};
 pub use auth::Operator;
@@ -42,6 +42,9 @@ pub use extract::BodyTimeout;
 pub use refusals::TokenRefusals;
 pub use routes::{ROUTES, router};
 pub use server::{CONNECTIONS, serve};
+
+/// See [`Admin::fault_of`].
+pub type FaultOf = Box<dyn Fn(PhoneNumber) -> Option<(&'static str, &'static str)> + Send + Sync>;
 
 /// What the handlers work with. One that needs no more takes the ledger, or the calls, alone.
 pub struct Admin {
@@ -55,6 +58,8 @@ pub struct Admin {
     pub permissions: Permissions,
     /// The code that a customer gets for a refusal of the rules, for explanations.
     pub code_of: fn(Refusal) -> &'static str,
+    /// The code that a bind of this A gets on purpose, and what happens, where fault numbers are on.
+    pub fault_of: FaultOf,
     /// For `/v1/status`.
     pub readiness: Readiness,
     /// For `/v1/status`.

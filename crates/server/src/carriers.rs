@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use maskline_domain::ops::AbandonAsked;
 use maskline_domain::provisioning::{NotDone, Request};
 use maskline_domain::{
-    Actor, Binding, Carrier, CarrierName, Envelope, Refusal, SubsId, TypedCommand,
+    Actor, Binding, Carrier, CarrierName, Envelope, Refusal, SubsId, Timestamp, TypedCommand,
 };
 use maskline_journal::pipeline::{SubmitError, Touch};
 use parking_lot::RwLock;
@@ -79,6 +79,8 @@ struct Handle {
     reconciling: Arc<Mutex<()>>,
     /// Whether the state was restored, and the carrier has not been compared since.
     is_unreconciled: bool,
+    /// When it was last compared and held nothing that is none of ours, as far as this process knows.
+    reconciled_at: Option<Timestamp>,
     /// When it is compared by itself.
     schedule: Schedule,
     task: JoinHandle<()>,
@@ -98,6 +100,15 @@ pub struct Health {
     pub owed: usize,
     /// Requests under way.
     pub under_way: usize,
+}
+
+/// How far a carrier was compared with what is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    /// When that last succeeded; none if not since the start.
+    pub at: Option<Timestamp>,
+    /// Whether it has succeeded since the data were restored, if they were. Until then binds are refused.
+    pub is_since_restore: bool,
 }
 
 /// Why a customer's request that needs a carrier was not carried out.
@@ -182,6 +193,16 @@ impl Carriers {
         let tasks = self.shared.tasks.read();
         let status = *tasks.get(name)?.status.borrow();
         Some(status.health)
+    }
+
+    /// How far a carrier was compared with what is bound; none for one that is told nothing.
+    pub fn compared(&self, name: &CarrierName) -> Option<Compared> {
+        let tasks = self.shared.tasks.read();
+        let handle = tasks.get(name)?;
+        Some(Compared {
+            at: handle.reconciled_at,
+            is_since_restore: !handle.is_unreconciled,
+        })
     }
 
     /// What a carrier last answered about a binding, if it did not do what it was asked and that is not long ago.
@@ -433,6 +454,7 @@ impl Carriers {
             status,
             reconciling: Arc::default(),
             is_unreconciled: false,
+            reconciled_at: None,
             schedule: Schedule::new(tokio::time::Instant::now()),
             task,
         };

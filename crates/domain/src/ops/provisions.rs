@@ -69,7 +69,8 @@ pub struct RenewProvision {
     pub fence: u64,
 }
 
-/// Have a carrier let go what it holds though it is none of ours; the outcome has the fence of the request.
+/// Have a carrier let go what it holds though it is none of ours; the outcome has the fence of the request. What is
+/// bound with another carrier is refused: two carriers may have one book.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseOrphan {
     /// The carrier.
@@ -234,10 +235,7 @@ pub(super) fn release_orphan(on: &Circumstances<'_>, asked: &ReleaseOrphan) -> D
     if state.carrier(&asked.carrier).is_none() {
         return Err(AdminRefusal::NotFound { what: "carrier" }.into());
     }
-    let is_ours = |binding: &Binding| {
-        let provision = binding.provision.as_deref();
-        binding.x == asked.x && provision.is_some_and(|known| known.carrier == asked.carrier)
-    };
+    let is_ours = |binding: &Binding| binding.x == asked.x && binding.provision.is_some();
     if state.binding(asked.subs_id).as_ref().is_some_and(is_ours) {
         return Err(AdminRefusal::InUse { what: "binding" }.into());
     }

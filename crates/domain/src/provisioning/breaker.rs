@@ -17,6 +17,17 @@ pub struct Breaker {
     spared_until: Option<Timestamp>,
 }
 
+/// Which try an answer is to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The first of a request for which somebody waited.
+    First,
+    /// A later one of such a request.
+    Again,
+    /// One of a request for which nobody waits.
+    Owed,
+}
+
 /// Which requests may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Through {
@@ -33,7 +44,7 @@ pub enum Through {
 /// What a breaker lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
-    /// Every request; so many in a row had no answer.
+    /// Every request; so many in a row had no answer at their first try.
     Closed {
         /// How many.
         failures: u32,
@@ -129,12 +140,15 @@ impl Breaker {
 
     /// What came of one. Any answer shows that somebody is there, also one that is not understood.
     ///
+    /// Only first tries count as failures: a request that is sent again says nothing of others, and one alone would
+    /// otherwise open it.
+    ///
     /// That a request has no answer for which nobody waits opens nothing that is closed: it may be the request that the
     /// carrier cannot bear, and is told again and again, while all others would do. For the same reason it is the turn
     /// of one for which somebody waits when such a request has tried in vain; only when none comes for as long as the
     /// carrier is left alone, one that is owed tries again. So a dead carrier is tried once in that time at most, however
     /// much it is owed, and one request keeps nobody out for longer than twice that time.
-    pub fn answered(&mut self, fence: u64, answer: Answer, is_awaited: bool, now: Timestamp) {
+    pub fn answered(&mut self, fence: u64, answer: Answer, attempt: Attempt, now: Timestamp) {
         let is_failure = matches!(answer, Answer::Unavailable | Answer::NotSent);
         let is_probe = self.probe == Some(fence);
         let until = now.plus_millis(self.open_ms);
@@ -144,9 +158,10 @@ impl Breaker {
             (BreakerState::HalfOpen { .. }, true) if !is_probe => {}
             (BreakerState::HalfOpen { .. }, true) => {
                 self.state = BreakerState::Open { until };
-                self.spared_until = (!is_awaited).then(|| until.plus_millis(self.open_ms));
+                let is_owed = attempt == Attempt::Owed;
+                self.spared_until = is_owed.then(|| until.plus_millis(self.open_ms));
             }
-            (BreakerState::Closed { .. }, true) if !is_awaited => {}
+            (BreakerState::Closed { .. }, true) if attempt != Attempt::First => {}
             (BreakerState::Closed { failures }, true) => {
                 let failures = failures.saturating_add(1);
                 self.state = match failures >= self.failures_max {
@@ -177,15 +192,18 @@ mod tests {
             Answer::Unavailable,
             Answer::Unavailable,
         ] {
-            breaker.answered(1, answer, true, at(0));
+            breaker.answered(1, answer, Attempt::First, at(0));
             assert_eq!(breaker.lets_through(), Through::All);
         }
-        breaker.answered(2, Answer::Unavailable, false, at(5));
+        breaker.answered(2, Answer::Unavailable, Attempt::Owed, at(5));
         let through = breaker.lets_through();
         assert_eq!(through, Through::All, "nobody waits for that one");
-        breaker.answered(3, Answer::Unavailable, true, at(10));
+        breaker.answered(2, Answer::NotSent, Attempt::Again, at(6));
+        let through = breaker.lets_through();
+        assert_eq!(through, Through::All, "that request has failed before");
+        breaker.answered(3, Answer::Unavailable, Attempt::First, at(10));
         assert_eq!(breaker.next_at(), Some(at(1_010)));
-        breaker.answered(4, Answer::Done, true, at(500));
+        breaker.answered(4, Answer::Done, Attempt::First, at(500));
         breaker.advance(at(1_009));
         let through = breaker.lets_through();
         assert_eq!(through, Through::Nobody, "an old answer does not close it");
@@ -194,27 +212,27 @@ mod tests {
         breaker.sent(5);
         let through = breaker.lets_through();
         assert_eq!(through, Through::Nobody, "one at a time tries it");
-        breaker.answered(4, Answer::Unavailable, true, at(1_012));
+        breaker.answered(4, Answer::Unavailable, Attempt::First, at(1_012));
         let probing = BreakerState::HalfOpen { probing: true };
         assert_eq!(breaker.state(), probing, "that one does not try it");
-        breaker.answered(5, Answer::Unavailable, false, at(1_015));
+        breaker.answered(5, Answer::Unavailable, Attempt::Owed, at(1_015));
         assert_eq!(breaker.next_at(), Some(at(2_015)));
         breaker.advance(at(2_015));
         assert_eq!(breaker.lets_through(), Through::OneAwaited);
         assert_eq!(breaker.next_at(), Some(at(3_015)));
         breaker.sent(6);
-        breaker.answered(6, Answer::Unavailable, true, at(2_020));
+        breaker.answered(6, Answer::Unavailable, Attempt::Again, at(2_020));
         breaker.advance(at(3_020));
         assert_eq!(breaker.lets_through(), Through::One);
         breaker.sent(7);
-        breaker.answered(7, Answer::Unavailable, false, at(3_030));
+        breaker.answered(7, Answer::Unavailable, Attempt::Owed, at(3_030));
         breaker.advance(at(5_029));
         assert_eq!(breaker.lets_through(), Through::OneAwaited);
         breaker.advance(at(5_030));
         let through = breaker.lets_through();
         assert_eq!(through, Through::One, "nobody came");
         breaker.sent(8);
-        breaker.answered(8, Answer::Unclear, false, at(5_040));
+        breaker.answered(8, Answer::Unclear, Attempt::Owed, at(5_040));
         assert_eq!(breaker.state(), BreakerState::Closed { failures: 0 });
         assert_eq!(breaker.next_at(), None);
     }

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::breaker::{Breaker, BreakerState, Through};
+use super::breaker::{Attempt, Breaker, BreakerState, Through};
 use super::request::{Answer, Request};
 use crate::binding::SubsId;
 use crate::carrier::Carrier;
@@ -140,8 +140,8 @@ pub struct Provisioner {
     ready: BTreeSet<(bool, u64, PhoneNumber)>,
     /// When to look at an item again.
     times: BTreeSet<(Timestamp, u64)>,
-    /// The requests that are under way, also those for which nobody waits any more: fence and X.
-    under_way: BTreeMap<u64, PhoneNumber>,
+    /// The requests that are under way, also those for which nobody waits any more: fence, X, and which try it is.
+    under_way: BTreeMap<u64, (PhoneNumber, Attempt)>,
     outputs: VecDeque<Output>,
 }
 
@@ -263,12 +263,10 @@ impl Provisioner {
 
     /// What came of a request that was sent.
     pub fn answered(&mut self, fence: u64, answer: Answer, now: Timestamp) {
-        let Some(x) = self.under_way.remove(&fence) else {
+        let Some((x, attempt)) = self.under_way.remove(&fence) else {
             return;
         };
-        // One that is not here any more was given up by who waited for it.
-        let is_awaited = (self.items.get(&fence)).is_none_or(|item| item.deadline.is_some());
-        self.breaker.answered(fence, answer, is_awaited, now);
+        self.breaker.answered(fence, answer, attempt, now);
         self.came_of(fence, x, answer, now);
         self.fail_fast();
         self.advance(now);
@@ -317,7 +315,7 @@ impl Provisioner {
     pub fn moved(&mut self, now: Timestamp) {
         // Nothing is known of how it answers there.
         self.breaker.reset();
-        for (fence, x) in std::mem::take(&mut self.under_way) {
+        for (fence, (x, _)) in std::mem::take(&mut self.under_way) {
             self.came_of(fence, x, Answer::Unavailable, now);
         }
         self.advance(now);
@@ -400,13 +398,18 @@ impl Provisioner {
             };
             item.place = Place::UnderWay;
             item.tries = item.tries.saturating_add(1);
+            let attempt = match item.deadline {
+                None => Attempt::Owed,
+                Some(_) if item.tries == 1 => Attempt::First,
+                Some(_) => Attempt::Again,
+            };
             let request = item.request.clone();
             if let Some(of_x) = self.by_x.get_mut(&x) {
                 of_x.line.remove(&fence);
                 of_x.is_busy = true;
             }
             self.list(x);
-            self.under_way.insert(fence, x);
+            self.under_way.insert(fence, (x, attempt));
             self.breaker.sent(fence);
             self.outputs.push_back(Output::Send(request));
         }

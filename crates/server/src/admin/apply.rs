@@ -13,7 +13,9 @@ use maskline_journal::pipeline::{SubmitError, Touch};
 
 use super::auth::Operator;
 use super::document::Document;
-use super::plan::{Change, KnownNumbers, NewKey, Verb, number_rows, numbers_of, plan};
+use super::plan::{
+    Change, KnownNumbers, NewKey, Verb, carrier_users, number_rows, numbers_of, plan,
+};
 use super::{Admin, AdminError};
 use crate::ledger::{Ledger, ReadError};
 
@@ -80,10 +82,18 @@ pub async fn apply(
     };
     for step in plan.steps {
         let numbers = numbers_in(&step.command);
+        let unwanted = match &step.command {
+            Command::DeleteCarrier(asked) => Some(asked.name.clone()),
+            _ => None,
+        };
         if !dry_run && let Err((error, part)) = submit(admin, operator, step.command).await {
             let done = applied.changes.len();
             let what = &step.change.what;
-            let mut reason = format!("{what}: {error}; ");
+            // The copy that was planned on has no bindings.
+            let look = |state: &State, _| carrier_users(state, unwanted.as_ref()?);
+            let users = ledger.read(Touch::Lists, look).await.unwrap_or(None);
+            let why = users.unwrap_or_else(|| error.to_string());
+            let mut reason = format!("{what}: {why}; ");
             if part > 0 {
                 reason.push_str(&format!("of these, {part} were done; "));
             }

@@ -16,7 +16,7 @@ use maskline_domain::clock::Timestamp;
 use maskline_domain::inventory::{NumberCarrier, NumberClass, NumberKind};
 use maskline_domain::{Account, AccountId, City, Number, PhoneNumber, PoolKey, User, UserName};
 
-pub use carrier::WantedCarrier;
+pub use carrier::{WantedCarrier, is_same_url};
 pub use pool::{OwnKeep, WantedPool, WantedTerms};
 pub use trunk::WantedTrunk;
 

@@ -29,6 +29,7 @@ use super::view;
 use crate::permissions::Permissions;
 use crate::seal::Sealer;
 use crate::suggest;
+pub(in crate::admin) use carrier::carrier_users;
 use change::difference;
 pub use change::{Change, Verb};
 pub use key::NewKey;
@@ -231,6 +232,9 @@ impl Planner {
         for carrier in &unwanted.carriers {
             let name = CarrierName::new(carrier);
             if self.state.carrier(&name).is_some() {
+                if let Some(why) = carrier_users(&self.state, &name) {
+                    return Err(refused(&format!("carrier {carrier}"))(&why));
+                }
                 self.step(
                     removal(format!("carrier {carrier}")),
                     DeleteCarrier { name },

@@ -391,6 +391,7 @@ fn judgement(
 ) -> String {
     let says = match fit {
         Ok(0) => "may show X and takes any callee".to_owned(),
+        Ok(1) => "may show X and takes this callee, by the first digit of its number".to_owned(),
         Ok(digits) => {
             format!("may show X and takes this callee, by the first {digits} digits of its number")
         }

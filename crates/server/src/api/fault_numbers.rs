@@ -27,6 +27,25 @@ pub enum Fault {
     LostBefore,
 }
 
+impl Fault {
+    /// Its code, which is `OK` or `unanswered` of those that are none, and what happens.
+    #[must_use]
+    pub fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Code(code) => (code.code(), "nothing is bound"),
+            Self::Slow => ("OK", "it is bound, and the answer comes after 4 seconds"),
+            Self::LostBehind => (
+                "unanswered",
+                "it is bound, and the connection ends without an answer",
+            ),
+            Self::LostBefore => (
+                "unanswered",
+                "nothing is bound, and the connection ends without an answer",
+            ),
+        }
+    }
+}
+
 /// Every fault number: the codes of the vendor's first published list in its order, and what is no code.
 pub const FAULT_NUMBERS: [(&str, Fault); 25] = [
     ("17900000001", Fault::Code(Code::RamPermissionDeny)),

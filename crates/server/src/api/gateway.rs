@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request;
-use maskline_domain::{AccessKeyId, AccountId, CommandId, Timestamp, admit};
+use maskline_domain::{AccessKeyId, AccountId, CommandId, PhoneNumber, Timestamp, admit};
 
 use super::Reply;
 use super::actions::{self, Action, ActionContext, Answer, read_failure};
 use super::errors::{BusinessCode, Failure, GatewayError, Language};
+use super::fault_numbers::{Fault, fault_of};
 use super::limits::{RateKey, Rates, Throttle, Throttled};
 use super::metrics::ApiMetrics;
 use super::nonces::{NonceBounds, NonceCheck, NonceSpan, Nonces, nonce_hash};
@@ -103,6 +104,12 @@ impl Gateway {
             carriers: Some(carriers),
             ..self
         }
+    }
+
+    /// What a bind of this A meets on purpose, where fault numbers are on.
+    pub fn fault_of(&self, a: PhoneNumber) -> Option<Fault> {
+        let is_on = self.settings.load().fault_numbers;
+        fault_of(a).filter(|_| is_on)
     }
 
     /// Takes other settings, from the next request on.

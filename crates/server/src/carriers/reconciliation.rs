@@ -1,10 +1,11 @@
 //! Comparing what a carrier holds with what is bound, and mending the difference.
 //!
 //! What it holds though it is none of ours must be missing here before and after it is read there once more: it may
-//! just have ended. What it lacks was confirmed before anything was read, and still is afterwards. It is written down
+//! just have ended. What it holds though it is bound with another carrier is told apart and stays: the two may have one
+//! book, and what the one lets go the other holds no more. What it lacks was confirmed before anything was read, and still is afterwards. It is written down
 //! that a carrier was compared only if it has let go all that is none of ours.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use maskline_domain::binding::Phase;
 use maskline_domain::ops::{NoteReconciled, ReleaseOrphan, RenewProvision};
 use maskline_domain::provisioning::{Answer, HeldThere, Operation, Request};
 use maskline_domain::{
-    Actor, Binding, CarrierName, Envelope, PhoneNumber, State, SubsId, Timestamp, TypedCommand,
+    Actor, CarrierName, Envelope, PhoneNumber, State, SubsId, Timestamp, TypedCommand,
 };
 use maskline_journal::pipeline::{SubmitError, Touch};
 use serde::Serialize;
@@ -61,10 +62,14 @@ pub struct Reconciled {
     pub orphans: u64,
     /// Of these, those that it has let go.
     pub released: u64,
+    /// Those that it holds though they are bound with another carrier. They stay.
+    pub elsewhere: u64,
     /// Of the missing ones, some.
     pub missing_bindings: Vec<Difference>,
     /// Of the orphans, some.
     pub orphan_bindings: Vec<Difference>,
+    /// Of those that are bound with another carrier, some.
+    pub elsewhere_bindings: Vec<Difference>,
 }
 
 /// One difference.
@@ -74,6 +79,9 @@ pub struct Difference {
     pub subs_id: String,
     /// Its X; masked if it is no number of ours, since it may be a person's then.
     pub x: String,
+    /// With which carrier it is bound, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
 }
 
 impl Difference {
@@ -81,8 +89,18 @@ impl Difference {
         Self {
             subs_id: subs_id.to_string(),
             x,
+            carrier: None,
         }
     }
+}
+
+/// What of a page is none of this carrier's.
+#[derive(Debug, Default)]
+struct Foreign {
+    /// What is not bound.
+    unknown: Vec<HeldThere>,
+    /// What is bound with another carrier, and with which.
+    elsewhere: Vec<(HeldThere, CarrierName)>,
 }
 
 /// Why a carrier cannot be compared.
@@ -158,18 +176,25 @@ impl Carriers {
             },
             releases_until: Instant::now() + ALL_RELEASED_WITHIN,
             rows_max: 0,
+            others: BTreeMap::new(),
             held: HashSet::new(),
             pending: HashSet::new(),
         };
         run.catch_up().await?;
         let begun = run.begin().await?;
         run.compare_theirs().await?;
+        for (other, count) in &run.others {
+            tracing::warn!(
+                carrier = %name, %other, count,
+                "a carrier holds live bindings of another carrier, which stay: do both have one address or one book?"
+            );
+        }
         run.compare_ours(begun.fence).await?;
         let found = run.found.clone();
         let left = found.orphans - found.released;
         tracing::info!(
             carrier = %name, dry_run, theirs = found.theirs, ours = found.ours, missing = found.missing,
-            orphans = found.orphans, released = found.released, "a carrier was compared"
+            orphans = found.orphans, released = found.released, elsewhere = found.elsewhere, "a carrier was compared"
         );
         if dry_run {
             return Ok(found);
@@ -182,14 +207,15 @@ impl Carriers {
             let (carrier, epoch) = (name.clone(), begun.epoch);
             run.give(NoteReconciled { carrier, epoch }).await?;
         }
-        let at_s = crate::clocks::read().wall.millis() / 1_000;
+        let at = crate::clocks::read().wall;
         if let Some(handle) = self.shared.tasks.write().get_mut(name)
             && Arc::ptr_eq(&handle.reconciling, &reconciling)
         {
             let metrics = &self.shared.metrics;
             metrics.compared(name, found.orphans, found.missing);
             if left == 0 && Arc::ptr_eq(&handle.client, &client) {
-                metrics.reconciled(name, at_s);
+                metrics.reconciled(name, at.millis() / 1_000);
+                handle.reconciled_at = Some(at);
                 handle.schedule.succeeded(Instant::now());
             }
         }
@@ -221,6 +247,8 @@ struct Run<'a> {
     releases_until: Instant,
     /// Of how many bindings it may tell.
     rows_max: u64,
+    /// With which other carriers it was bound what this one holds, and how much.
+    others: BTreeMap<CarrierName, u64>,
     /// What the carrier holds of ours: the binding, its X, and by which request.
     held: HashSet<(SubsId, PhoneNumber, u64)>,
     /// The bindings of which it was still being told at the beginning: pages may have been read before they were there.
@@ -323,7 +351,8 @@ impl Run<'_> {
             if rows > self.rows_max {
                 return Err(ReconcileError::TooMany(self.rows_max));
             }
-            let unknown = self.unknown(&page.held).await?;
+            let Foreign { unknown, elsewhere } = self.foreign(&page.held).await?;
+            self.note_elsewhere(&elsewhere);
             let is_unknown: HashSet<(SubsId, PhoneNumber)> =
                 unknown.iter().map(|held| (held.subs_id, held.x)).collect();
             let ours = page.held.iter();
@@ -342,8 +371,9 @@ impl Run<'_> {
                 let left: Vec<HeldThere> = left
                     .filter(|held| is_there.contains(&(held.subs_id, held.x)))
                     .collect();
-                let orphans = self.unknown(&left).await?;
-                self.release(&orphans).await?;
+                let foreign = self.foreign(&left).await?;
+                self.note_elsewhere(&foreign.elsewhere);
+                self.release(&foreign.unknown).await?;
             }
             match page.next {
                 Some(next) if cursors.insert(next.clone()) => after = Some(next),
@@ -356,27 +386,42 @@ impl Run<'_> {
         }
     }
 
-    /// Those of what the carrier holds that are none of ours.
-    async fn unknown(&self, held: &[HeldThere]) -> Result<Vec<HeldThere>, ReadError> {
-        let mut unknown = Vec::new();
+    /// What of what the carrier holds is not bound, or with another carrier.
+    async fn foreign(&self, held: &[HeldThere]) -> Result<Foreign, ReadError> {
+        let mut foreign = Foreign::default();
         let mut left = held.chunks(COMPARED_AT_ONCE);
         let step = |state: &State, _: Timestamp| {
             let Some(some) = left.next() else {
                 return ControlFlow::Break(());
             };
-            unknown.extend(some.iter().copied().filter(|held| {
-                let ours = state.binding(held.subs_id);
-                let is_ours = |binding: &Binding| {
-                    let provision = binding.provision.as_deref();
-                    binding.x == held.x
-                        && provision.is_some_and(|known| known.carrier == *self.name)
-                };
-                !ours.as_ref().is_some_and(is_ours)
-            }));
+            for held in some {
+                let binding = state.binding(held.subs_id);
+                let provision = binding
+                    .filter(|binding| binding.x == held.x)
+                    .and_then(|binding| binding.provision);
+                match provision {
+                    Some(known) if known.carrier == *self.name => {}
+                    Some(known) => foreign.elsewhere.push((*held, known.carrier)),
+                    None => foreign.unknown.push(*held),
+                }
+            }
             ControlFlow::Continue(())
         };
         self.ledger.read_in_steps(Touch::Scan, step).await?;
-        Ok(unknown)
+        Ok(foreign)
+    }
+
+    fn note_elsewhere(&mut self, elsewhere: &[(HeldThere, CarrierName)]) {
+        for (held, carrier) in elsewhere {
+            self.found.elsewhere += 1;
+            *self.others.entry(carrier.clone()).or_default() += 1;
+            if self.found.elsewhere_bindings.len() < TOLD_MAX {
+                self.found.elsewhere_bindings.push(Difference {
+                    carrier: Some(carrier.to_string()),
+                    ..Difference::new(held.subs_id, held.x.reveal())
+                });
+            }
+        }
     }
 
     /// How the X of each is shown.

@@ -472,6 +472,10 @@ impl Task {
 
     fn tell_status(&mut self) {
         let breaker = self.provisioner.breaker();
+        let before = self.status.borrow().health.breaker;
+        if before != breaker.name() {
+            self.tell_breaker(breaker);
+        }
         let status = Status {
             is_down: !self.is_fresh || self.provisioner.is_down(self.now()),
             health: Health {
@@ -490,6 +494,24 @@ impl Task {
             let health = status.health;
             let metrics = &self.carriers.shared.metrics;
             metrics.status(&self.name, breaker, health.waiting, health.owed);
+        }
+    }
+}
+
+impl Task {
+    /// A carrier that is down changes it twice in the time for which it is left alone.
+    fn tell_breaker(&self, breaker: BreakerState) {
+        let (carrier, state) = (&self.name, breaker.name());
+        match breaker {
+            BreakerState::Open { .. } => tracing::warn!(
+                %carrier, state, "a carrier has failed too often and is left alone; binds are refused at once"
+            ),
+            BreakerState::HalfOpen { .. } => {
+                tracing::info!(%carrier, state, "a carrier that was left alone is tried");
+            }
+            BreakerState::Closed { .. } => {
+                tracing::info!(%carrier, state, "a carrier answers again")
+            }
         }
     }
 }

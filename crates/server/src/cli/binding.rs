@@ -66,20 +66,21 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                 ("x", x.as_deref()),
                 ("party", party.as_deref()),
             ];
-            show::rows(
-                client,
-                &client.list("/v1/bindings", &filters, after.as_deref(), Some(*limit))?,
-                &[
-                    ("SUBS ID", "subs_id"),
-                    ("POOL", "pool"),
-                    ("PRODUCT", "product"),
-                    ("X", "x"),
-                    ("A", "a"),
-                    ("B", "b"),
-                    ("STATE", "state"),
-                    ("EXPIRES", "expires_at"),
-                ],
-            )
+            let mut columns = vec![
+                ("SUBS ID", "subs_id"),
+                ("POOL", "pool"),
+                ("PRODUCT", "product"),
+                ("X", "x"),
+                ("A", "a"),
+                ("B", "b"),
+                ("STATE", "state"),
+                ("EXPIRES", "expires_at"),
+            ];
+            if *ended {
+                columns.push(("ENDED HOW", "ended_how"));
+            }
+            let found = client.list("/v1/bindings", &filters, after.as_deref(), Some(*limit))?;
+            show::rows(client, &found, &columns)
         }
         Command::Show { subs_id } => show::fields(
             client,

@@ -106,6 +106,8 @@ pub fn run(client: &Client, command: &Command) -> Result<(), Failure> {
                     ("OWED", "owed"),
                     ("CONCURRENCY", "concurrency"),
                     ("DEADLINE MS", "deadline_ms"),
+                    ("RECONCILED", "reconciled_at"),
+                    ("NOTE", "note"),
                 ],
             );
         }

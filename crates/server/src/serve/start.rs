@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Addresses, AdminFront, Process, certificates, listen, parts, supervisor, watch};
 use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
+use crate::api::fault_numbers::Fault;
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, CallsHandle, Serving};
 use crate::carriers::Carriers;
@@ -61,11 +62,13 @@ impl Process {
             .map_err(|error| failed("the carriers cannot be read", &error))?;
         self.metrics
             .register(|registry| carriers.register(registry));
+        let gateway = self.gateway(ledger, sealer.clone(), carriers.clone());
         let admin = self.admin(
             ledger,
             sealer.clone(),
             calls_handle.clone(),
             carriers.clone(),
+            gateway.clone(),
         )?;
         let admin = Arc::new(admin);
         if settings.demo {
@@ -112,7 +115,6 @@ impl Process {
             admin: front.address.clone(),
             sip: Some(sip.to_string()),
         };
-        let gateway = self.gateway(ledger, sealer, carriers.clone());
         let mut reloader = Reloader::new(self.inputs.clone(), &self.loaded);
         reloader.follow(self.log.follower());
         let https = listeners.https.as_ref().map(|(_, tls)| tls.clone());
@@ -156,6 +158,7 @@ impl Process {
         sealer: Arc<Sealer>,
         calls: CallsHandle,
         carriers: Carriers,
+        gateway: Arc<Gateway>,
     ) -> Result<Admin, Failure> {
         let file = self.data.join("admin.token");
         let token = AdminToken::read_or_make(&file)
@@ -166,6 +169,7 @@ impl Process {
             token,
             permissions: api::permissions::permissions(),
             code_of: |refusal| api::refusals::failure_of(refusal).label(),
+            fault_of: Box::new(move |a| gateway.fault_of(a).map(Fault::told)),
             readiness: self.readiness.clone(),
             started: Instant::now(),
             carriers,

@@ -32,6 +32,12 @@ impl Model {
         self.bindings_of(carrier).next().is_some()
     }
 
+    /// Whether any carrier must know of this binding on this X.
+    pub fn is_provisioned(&self, subs_id: SubsId, x: PhoneNumber) -> bool {
+        let binding = self.bindings.get(&subs_id);
+        binding.is_some_and(|binding| binding.x == x && binding.provision.is_some())
+    }
+
     /// The bindings of which a carrier must know.
     pub fn bindings_of<'a>(
         &'a self,
@@ -300,10 +306,7 @@ impl Model {
         if !self.carriers.contains_key(&asked.carrier) {
             return Err(AdminRefusal::NotFound { what: "" }.into());
         }
-        if self
-            .bindings_of(&asked.carrier)
-            .any(|binding| (binding.subs_id, binding.x) == (asked.subs_id, asked.x))
-        {
+        if self.is_provisioned(asked.subs_id, asked.x) {
             return Err(AdminRefusal::InUse { what: "" }.into());
         }
         let fence = self.next_id(now);

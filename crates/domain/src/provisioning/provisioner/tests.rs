@@ -170,6 +170,38 @@ fn requests_about_one_x_go_in_the_order_of_their_fences() {
     assert_eq!(asked.under_way(), 2, "6 was never answered, nor 7");
 }
 
+/// However often it is sent until its deadline; what comes of a try after that counts no more.
+#[test]
+fn one_request_that_fails_again_and_again_leaves_no_carrier_alone() {
+    let mut asked = provisioner(8);
+    let fail = |asked: &mut Provisioner, fence: u64, start: i64| {
+        let (mut now, deadline) = (Timestamp(start), Timestamp(start + 2_500));
+        asked
+            .ask(request(fence, fence), deadline, now)
+            .expect("taken");
+        let mut tries = 0;
+        while now < deadline {
+            for fence in sent(&outputs(asked)) {
+                asked.answered(fence, Answer::NotSent, now);
+                tries += 1;
+            }
+            now = asked.next_at().unwrap_or(deadline);
+            asked.advance(now);
+        }
+        tries
+    };
+    assert_eq!(fail(&mut asked, 1, 0), 5);
+    assert_eq!(asked.breaker(), BreakerState::Closed { failures: 1 });
+    fail(&mut asked, 2, 3_000);
+    assert_eq!(asked.breaker(), BreakerState::Closed { failures: 2 });
+    // One whose first try ends after its deadline counts.
+    let (now, deadline) = (Timestamp(6_000), Timestamp(7_000));
+    asked.ask(request(3, 3), deadline, now).expect("taken");
+    asked.advance(deadline);
+    asked.answered(3, Answer::Unavailable, Timestamp(8_000));
+    assert!(asked.is_down(Timestamp(8_000)), "the third in a row");
+}
+
 #[test]
 fn what_is_under_way_to_a_carrier_that_moves_is_sent_anew_and_says_nothing_of_it() {
     let mut asked = provisioner(8);

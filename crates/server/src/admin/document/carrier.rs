@@ -147,6 +147,22 @@ fn read_secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(key.to_vec()))
 }
 
+/// Whether two addresses are one: scheme and host in any case, the port that is meant where none is said, the path and
+/// what follows it.
+pub fn is_same_url(one: &str, other: &str) -> bool {
+    let place = |url: &str| {
+        let url: Uri = url.parse().ok()?;
+        let scheme = url.scheme_str()?.to_ascii_lowercase();
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let host = url.host()?.trim_end_matches('.').to_ascii_lowercase();
+        let path = url.path_and_query().map_or("/", |path| path.as_str());
+        let path = if path.is_empty() { "/" } else { path };
+        let port = url.port_u16().unwrap_or(usual);
+        Some((scheme, host, port, path.to_owned()))
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
+}
+
 /// Refuses what a client could not ask, and a password in an address, which would be shown.
 fn check_url(url: &str) -> Result<(), String> {
     let wrong = "url is http:// or https:// and a host, without a name, a password or a fragment";
@@ -233,6 +249,25 @@ mod tests {
         let renamed = CarrierName::new("other");
         let sealed = known.sealed_secret.as_deref().expect("sealed");
         assert!(sealer.open_for_carrier(&renamed, sealed).is_err());
+    }
+
+    #[test]
+    fn an_address_is_the_same_however_it_is_written() {
+        let url = "https://carrier.example/maskline";
+        for (other, is_same) in [
+            (url, true),
+            ("HTTPS://Carrier.Example:443/maskline", true),
+            ("https://carrier.example./maskline", true),
+            ("http://carrier.example/maskline", false),
+            ("https://carrier.example:8443/maskline", false),
+            ("https://carrier.example/Maskline", false),
+            ("https://carrier.example/maskline?of=a", false),
+            ("https://other.example/maskline", false),
+        ] {
+            assert_eq!(is_same_url(url, other), is_same, "{other}");
+            assert_eq!(is_same_url(other, url), is_same, "{other}");
+        }
+        assert!(is_same_url("http://h", "http://h:80/"));
     }
 
     #[test]

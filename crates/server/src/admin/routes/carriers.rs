@@ -7,8 +7,8 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use maskline_domain::CarrierName;
 use maskline_domain::ops::DeleteCarrier;
+use maskline_domain::{CarrierName, Timestamp};
 use maskline_journal::pipeline::Touch;
 
 use super::page::{self, Gathered};
@@ -16,9 +16,13 @@ use super::{Answer, Filter, documents};
 use crate::admin::auth::Operator;
 use crate::admin::document::{Document, WantedCarrier};
 use crate::admin::extract::{Body, Query};
+use crate::admin::plan::carrier_users;
 use crate::admin::{Admin, AdminError, Mode, view};
 use crate::carriers::{Carriers, ForgetError, ReconcileError};
 use crate::ledger::Ledger;
+
+/// What is told of a carrier in whose pools nothing is bound since the data were restored.
+const NOT_SINCE_RESTORE: &str = "not reconciled yet since the restore: binds are refused";
 
 pub async fn list(
     State(ledger): State<Ledger>,
@@ -51,6 +55,11 @@ fn with_health(carriers: &Carriers, mut row: Value) -> Value {
     row["waiting"] = json!(health.map(|health| health.waiting));
     row["owed"] = json!(health.map(|health| health.owed));
     row["under_way"] = json!(health.map(|health| health.under_way));
+    let compared = carriers.compared(&name);
+    let at = compared.and_then(|compared| compared.at);
+    row["reconciled_at"] = json!(at.map(Timestamp::format_china));
+    let refuses = compared.is_some_and(|compared| !compared.is_since_restore);
+    row["note"] = json!(refuses.then_some(NOT_SINCE_RESTORE));
     row
 }
 
@@ -151,6 +160,10 @@ pub async fn delete(
     Path(name): Path<String>,
 ) -> Answer {
     let name = CarrierName::new(&name);
+    let look = |state: &maskline_domain::State, _| carrier_users(state, &name);
+    if let Some(why) = admin.ledger.read(Touch::Lists, look).await? {
+        return Err(AdminError::Refused(why));
+    }
     let command = DeleteCarrier { name };
     admin.ledger.submit(operator.envelope(command)).await?;
     admin.carriers.refresh().await;

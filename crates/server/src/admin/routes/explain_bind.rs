@@ -108,12 +108,41 @@ pub async fn explain(
     steps.extend(carrier.map(|carrier| asked_of(carrier, health)));
     let code = foretold.outcome.as_ref().err();
     let code = code.map_or("OK", |refusal| (admin.code_of)(refusal.clone()));
-    Ok(Json(json!({
+    let mut told = json!({
         "question": question,
         "steps": steps,
         "result": result(&foretold, x, code),
         "bind": fields(&foretold, code, stock, health),
-    })))
+    });
+    // Raised before anything is decided, but in a pool that may be used.
+    if foretold.pool.is_some()
+        && let Some((code, what)) = (admin.fault_of)(a)
+    {
+        raise(&mut told, code, what);
+    }
+    Ok(Json(told))
+}
+
+/// Adds that A is a fault number, which has its way before the rules.
+fn raise(told: &mut Value, code: &str, what: &str) {
+    told["bind"]["fault"] = json!(what);
+    let told_so = format!("A is a fault number: {what}.");
+    if let Some(steps) = told["steps"].as_array_mut() {
+        steps.push(json!(told_so));
+    }
+    if code == "OK" {
+        return;
+    }
+    told["bind"]["code"] = json!(code);
+    if what.starts_with("nothing") {
+        told["bind"]["bound"] = json!(false);
+        told["bind"]["x"] = Value::Null;
+        told["bind"]["reason"] = json!("A is a fault number");
+        told["result"] = json!(match code {
+            "unanswered" => "Refused: A is a fault number. The customer gets no answer.".to_owned(),
+            code => format!("Refused: A is a fault number. The customer gets {code}."),
+        });
+    }
 }
 
 /// How a carrier is asked. One that was declared a moment ago is asked when it is needed, and so it is here.
@@ -255,6 +284,7 @@ fn fields(
         "code": code,
         "refusal": refusal.map(|refusal| format!("{refusal:?}")),
         "reason": refusal.map(ToString::to_string),
+        "fault": null,
         "carrier": foretold.carrier.as_ref().map(|carrier| json!({
             "name": carrier.name,
             "kind": carrier.kind,

@@ -41,6 +41,20 @@ struct SaidHeld {
     fence: u64,
 }
 
+/// What is likely wrong where an answer says nothing of the protocol.
+fn hint(status: StatusCode) -> Option<&'static str> {
+    match status {
+        StatusCode::UNAUTHORIZED => Some(
+            "the signature was refused: is the secret the same on both sides, and is each clock right?",
+        ),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            Some("nothing speaks the protocol there: is the path of the url right?")
+        }
+        status if status.is_redirection() => Some("a redirect, which is not followed"),
+        _ => None,
+    }
+}
+
 /// What an answer to a request with this fence means.
 pub(super) fn to_request(status: StatusCode, body: &[u8], fence: u64) -> (Answer, Seen) {
     if status.is_server_error() {
@@ -48,7 +62,7 @@ pub(super) fn to_request(status: StatusCode, body: &[u8], fence: u64) -> (Answer
     }
     let said: Said = match read(body) {
         Ok(said) => said,
-        Err(why) => return seen(Answer::Unclear, status, &why),
+        Err(why) => return seen(Answer::Unclear, status, hint(status).unwrap_or(&why)),
     };
     match (&*said.result, status) {
         ("ok", StatusCode::OK) => seen(Answer::Done, status, ""),

@@ -25,6 +25,7 @@ use maskline_domain::{Actor, BindRequest, Envelope, Product, RingConfig, SubsId}
 use maskline_fixtures::domain::{bind_request, number};
 use maskline_journal::show;
 use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
+use maskline_server::api::fault_numbers::{Fault, fault_of};
 use maskline_server::api::permissions::permissions;
 use maskline_server::api::refusals::failure_of;
 use maskline_server::calls::CallsHandle;
@@ -365,6 +366,7 @@ impl World {
             token,
             permissions: permissions(),
             code_of: |refusal| failure_of(refusal).label(),
+            fault_of: Box::new(|a| fault_of(a).map(Fault::told)),
             readiness: Readiness::default(),
             started: Instant::now(),
             calls: calls.clone(),

@@ -106,13 +106,7 @@ impl Carriers {
         let Some(mut comparing) = side.comparing.take() else {
             return;
         };
-        let name = side.name.clone();
-        let is_stranger = |held: &&HeldThere| {
-            let ours = durable.bindings_of(&name);
-            !ours
-                .into_iter()
-                .any(|binding| (binding.x, binding.subs_id) == (held.x, held.subs_id))
-        };
+        let is_stranger = |held: &&HeldThere| !durable.is_provisioned(held.subs_id, held.x);
         let one_look = fault == Some(Fault::OrphanReleasedAfterOneLook);
         let mut due = Vec::new();
         if let Some((page, next)) = comparing.page.take() {

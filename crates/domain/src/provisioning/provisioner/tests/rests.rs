@@ -200,9 +200,13 @@ fn one_that_is_given_up_frees_its_x() {
     assert_eq!(sent(&seen), [2]);
     // It rests when the carrier is left alone.
     machine.answered(2, Answer::NotSent, Timestamp(100));
+    let other = request(9, 9);
+    machine.ask(other, late, Timestamp(100)).expect("room");
+    outputs(&mut machine);
+    machine.answered(9, Answer::NotSent, Timestamp(100));
     let seen = outputs(&mut machine);
-    let not_sent = (2, Settlement::NotDone, Answer::Unavailable);
-    assert_eq!(settled(&seen), [not_sent]);
+    let not_sent = |fence| (fence, Settlement::NotDone, Answer::Unavailable);
+    assert_eq!(settled(&seen), [2, 9].map(not_sent));
     machine.tell(request(3, 1), Timestamp(100)).expect("room");
     assert_eq!(outputs(&mut machine), []);
     machine.advance(Timestamp(1_100));

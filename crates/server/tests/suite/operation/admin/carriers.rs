@@ -42,6 +42,7 @@ async fn a_carrier_is_made_shown_changed_and_taken_away_and_its_secret_never_sho
         "ca": null, "connect_timeout_ms": 1000, "request_timeout_ms": 2000, "deadline_ms": 2000,
         "concurrency": 32, "breaker_failures": 3, "breaker_open_ms": 10000, "reconcile_every_s": 86400,
         "breaker": null, "waiting": null, "owed": null, "under_way": null,
+        "reconciled_at": null, "note": null,
     });
     for (member, value) in expected.as_object().expect("members") {
         assert_eq!(&shown[member], value, "{member}");
@@ -110,6 +111,27 @@ async fn a_carrier_that_cannot_be_is_refused_with_its_reason() {
     world.end().await;
 }
 
+/// Two carriers with one book would each have it let go what the other has bound.
+#[tokio::test]
+async fn the_url_of_another_carrier_is_refused() {
+    let world = World::new().await;
+    world.ok(Method::PUT, PATH, wanted()).await;
+    let mut second = wanted();
+    second["name"] = json!("mobile");
+    second["url"] = json!("HTTPS://Carrier.example:443/maskline");
+    let path = "/v1/carriers/mobile";
+    let (status, answer) = world.ask(Method::PUT, path, second.clone()).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+    let told = answer["reason"].as_str().expect("a reason");
+    assert!(told.contains("carrier `unicom` has this url"), "{told}");
+    second["url"] = json!("https://carrier.example/mobile");
+    world.ok(Method::PUT, path, second).await;
+    let moved = json!({ "name": "mobile", "url": "https://carrier.example/maskline" });
+    let (status, answer) = world.ask(Method::PUT, path, moved).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+    world.end().await;
+}
+
 #[tokio::test]
 async fn a_pool_names_a_carrier_which_stays_as_long_as_it_does() {
     let world = World::new().await;
@@ -122,6 +144,8 @@ async fn a_pool_names_a_carrier_which_stays_as_long_as_it_does() {
     assert_eq!(world.get("/v1/pools/FC1").await["carrier"], "unicom");
     let (status, answer) = world.ask(Method::DELETE, PATH, json!(null)).await;
     assert_eq!(status, StatusCode::CONFLICT, "{answer}");
+    let told = answer["reason"].as_str().expect("a reason");
+    assert!(told.contains("pool(s) FC1 name it"), "{told}");
     let unknown = json!({ "key": "FC1", "carrier": "unicon" });
     let (status, answer) = world.ask(Method::PUT, "/v1/pools/FC1", unknown).await;
     assert_eq!(status, StatusCode::CONFLICT);

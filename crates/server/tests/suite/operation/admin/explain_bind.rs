@@ -134,6 +134,26 @@ async fn the_rule_that_refuses_and_the_code_of_the_customer_are_told() {
 }
 
 #[tokio::test]
+async fn a_fault_number_has_its_way_before_the_rules() {
+    let world = World::stocked().await;
+    let explained = async |a: &str| explained(&world, &format!("pool=FC1&a={a}")).await;
+    let refused = explained("17900000014").await;
+    let told = "Refused: A is a fault number. The customer gets isp.VENDOR_UNAVAILABLE.";
+    assert_eq!(refused["result"], told);
+    assert_eq!(refused["bind"]["bound"], false);
+    assert_eq!(refused["bind"]["code"], "isp.VENDOR_UNAVAILABLE");
+    let lost = explained("17900000101").await;
+    assert_eq!(lost["bind"]["bound"], true);
+    assert_eq!(lost["bind"]["code"], "unanswered");
+    let steps = lost["steps"].to_string();
+    assert!(
+        steps.contains("A is a fault number: it is bound, and"),
+        "{steps}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn whole_numbers_are_shown_only_if_they_are_wanted() {
     let world = World::stocked().await;
     let query = format!("pool=FC1&a={OTHER}&b={A}");
