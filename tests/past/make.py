@@ -4,7 +4,7 @@
 With it goes what the program that wrote it tells of it, `told.json`: the next releases must tell the same. So do its
 canaries, texts that a byte search finds in the directory as long as nothing there is sealed.
 
-    python3 tests/past/make.py tests/past/form-3.tar.xz
+    python3 tests/past/make.py tests/past/form-2.tar.xz
 
 It runs the binary under test (MASKLINE_TEST_BIN, else the development build), and takes two minutes. An archive is made
 once for each form of the data and never anew: the bytes of the older program are what counts. These were made:
@@ -43,7 +43,7 @@ enabled = true
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("archive", type=Path, help="where to write it, such as tests/past/form-3.tar.xz")
+    parser.add_argument("archive", type=Path, help="where to write it, such as tests/past/form-2.tar.xz")
     archive = parser.parse_args().archive.resolve()
     with tempfile.TemporaryDirectory(prefix="past-") as scratch:
         home = Path(scratch)

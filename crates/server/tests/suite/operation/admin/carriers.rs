@@ -41,7 +41,7 @@ async fn a_carrier_is_made_shown_changed_and_taken_away_and_its_secret_never_sho
         "name": "unicom", "kind": "http", "url": "https://carrier.example/maskline", "secret": "sealed",
         "ca": null, "connect_timeout_ms": 1000, "request_timeout_ms": 2000, "deadline_ms": 2000,
         "concurrency": 32, "breaker_failures": 3, "breaker_open_ms": 10000, "reconcile_every_s": 86400,
-        "breaker": null, "waiting": null, "owed": null, "under_way": null,
+        "breaker": "closed", "waiting": 0, "owed": 0, "under_way": 0,
         "reconciled_at": null, "note": null,
     });
     for (member, value) in expected.as_object().expect("members") {
