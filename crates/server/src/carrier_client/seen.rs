@@ -57,6 +57,15 @@ impl Seen {
         Self(fit.into())
     }
 
+    /// The status of an answer, which is no part of a number behind it, and what was said with it, made fit.
+    pub(crate) fn of_status(status: u16, what: &str) -> Self {
+        let told = match what {
+            "" => format!("status {status}"),
+            what => format!("status {status}: {}", Self::new(what)),
+        };
+        Self(told.into())
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0

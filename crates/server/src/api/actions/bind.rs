@@ -11,7 +11,6 @@ use super::{ActionContext, Answer};
 use crate::api::errors::{BusinessCode, Failure};
 use crate::api::fault_numbers::{self, Fault, fault_of};
 use crate::api::render::Object;
-use crate::clocks;
 
 /// What differs between products.
 pub(super) struct BindRules {
@@ -37,17 +36,13 @@ pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answe
         Some(Fault::LostBefore) => return Err(Failure::Unanswered),
         Some(Fault::Slow | Fault::LostBehind) | None => {}
     }
-    let began = clocks::read().wall;
     let binding = context
         .submit_asking(Box::new(request), |bound| reserved(bound))
         .await?;
     match fault {
-        // One that was there already is what a repeated order finds, and its answer comes.
-        Some(Fault::LostBehind) if binding.created_at >= began => {
-            return Err(Failure::Unanswered);
-        }
+        Some(Fault::LostBehind) => return Err(Failure::Unanswered),
         Some(Fault::Slow) => sleep(fault_numbers::SLOW).await,
-        Some(Fault::Code(_) | Fault::LostBefore | Fault::LostBehind) | None => {}
+        Some(Fault::Code(_) | Fault::LostBefore) | None => {}
     }
     let dto = Object::new()
         .with("SecretNo", binding.x.reveal())

@@ -60,6 +60,9 @@ pub(super) fn to_request(status: StatusCode, body: &[u8], fence: u64) -> (Answer
     if status.is_server_error() {
         return seen(Answer::Unavailable, status, "");
     }
+    if status.is_redirection() {
+        return seen(Answer::Unclear, status, hint(status).unwrap_or_default());
+    }
     let said: Said = match read(body) {
         Ok(said) => said,
         Err(why) => return seen(Answer::Unclear, status, hint(status).unwrap_or(&why)),
@@ -162,9 +165,5 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 }
 
 fn seen(answer: Answer, status: StatusCode, what: &str) -> (Answer, Seen) {
-    let told = match what {
-        "" => format!("status {}", status.as_u16()),
-        what => format!("status {}: {what}", status.as_u16()),
-    };
-    (answer, Seen::new(&told))
+    (answer, Seen::of_status(status.as_u16(), what))
 }
