@@ -40,7 +40,7 @@ def told_of(service):
 # What older programs did not know of, as it is told of what they made.
 NEW = {"provision": None, "carrier": None, "presents": [], "routes": []}
 # What a process knows by itself, and forgets when it ends.
-PASSING = {"carrier_answer", "breaker", "waiting", "owed", "under_way"}
+PASSING = {"carrier_answer", "breaker", "waiting", "owed", "under_way", "reconciled_at", "note"}
 
 
 def _without_new(told):
