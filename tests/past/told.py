@@ -38,7 +38,7 @@ def told_of(service):
 
 
 # What older programs did not know of, as it is told of what they made.
-NEW = {"provision": None, "carrier": None, "presents": [], "routes": []}
+NEW = {"provision": None, "remark": None, "carrier": None, "presents": [], "routes": []}
 # What a process knows by itself, and forgets when it ends.
 PASSING = {"carrier_answer", "breaker", "waiting", "owed", "under_way", "reconciled_at", "note"}
 

@@ -269,6 +269,7 @@ fn decisions_per_s(size: usize, share_bound: f64) -> f64 {
     bind_all(&mut state, (size as f64 * share_bound) as usize, None);
     let by = Actor::Operator {
         name: "bench".into(),
+        remark: None,
     };
     let pool = PoolRef::Key(PoolKey::new("FC1"));
     let mut binding_s = 0.0;

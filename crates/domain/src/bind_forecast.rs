@@ -112,6 +112,7 @@ fn foretold(
     // Whose key it is was looked at, and an operator needs none.
     let by = Actor::Operator {
         name: "explanation".into(),
+        remark: None,
     };
     let envelope = Envelope {
         by,

@@ -31,8 +31,11 @@ pub enum Actor {
     },
     /// An operator, over the admin interface.
     Operator {
-        /// What is known of who it was.
+        /// Whose token it was; before there were operators of a name, who they said they were.
         name: Box<str>,
+        /// Who they say they are, which nothing proves.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remark: Option<Box<str>>,
     },
     /// The platform itself.
     Job {

@@ -14,6 +14,7 @@ use crate::command::{Actor, Note};
 use crate::command_id::{Answered, AttemptId, CommandId};
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
+use crate::operator::{Operator, OperatorName};
 use crate::pool::Pool;
 use crate::ring_config::RingConfig;
 use crate::subject::{ErasedParts, Part, Subject};
@@ -22,7 +23,7 @@ use crate::trunk::{Trunk, TrunkName};
 /// The newest form of events, and of the rows that snapshots keep of them, that this program understands.
 /// Raise it with every event or field that an older program must not overlook, and let
 /// [`Event::oldest_reader`] say so.
-pub const READER: u32 = 8;
+pub const READER: u32 = 9;
 
 /// Everything that one command did, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,17 @@ pub enum Event {
         /// Its name.
         name: CarrierName,
     },
+    /// An operator was added, switched on or off, or got another token.
+    OperatorSet(Box<Operator>),
+    /// An operator was taken away.
+    OperatorRemoved {
+        /// The name.
+        name: OperatorName,
+    },
+    /// The first token of the admin interface is worth nothing any more.
+    FirstTokenRetired,
+    /// It can be used again.
+    FirstTokenRestored,
     /// The list of numbers that may never be a party was replaced.
     EmergencyNumbersSet {
         /// The new list.
@@ -430,7 +442,7 @@ impl Event {
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
     /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits, 5 for carriers, 6 for
-    /// bindings that are parted from theirs; 7 is of batches whose personal values are sealed; 8 for retention; for trunks
+    /// bindings that are parted from theirs; 7 is of batches whose personal values are sealed; 8 for retention, 9 for operators; for trunks
     /// see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
@@ -442,6 +454,11 @@ impl Event {
             | Event::ProvisionChanged { .. }
             | Event::CarrierReconciled { .. }
             | Event::OrphanReleasing { .. } => 5,
+            // Who overlooked one would let a token pass that was taken back.
+            Event::OperatorSet(_)
+            | Event::OperatorRemoved { .. }
+            | Event::FirstTokenRetired
+            | Event::FirstTokenRestored => 9,
             Event::Bound(binding) if binding.provision.is_some() => 5,
             Event::Ended {
                 cause: EndCause::NotProvisioned,

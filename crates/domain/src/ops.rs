@@ -15,6 +15,7 @@ mod forget;
 mod imports;
 mod lock;
 mod numbers;
+mod operators;
 mod pools;
 mod provisions;
 mod thaw;
@@ -34,6 +35,10 @@ pub use self::forget::ForgetCommands;
 pub use self::imports::NoteImport;
 pub use self::lock::{Lock, Unlock};
 pub use self::numbers::{AddNumbers, ENDS_MAX, ReleaseNumbers, SetEmergencyNumbers};
+pub use self::operators::{
+    AddOperator, RemoveOperator, RestoreFirstToken, RetireFirstToken, RotateOperator,
+    SetOperatorEnabled,
+};
 pub use self::pools::SetPool;
 pub use self::provisions::{
     AbandonAsked, ForgetCarrier, NoteReconciled, ReleaseOrphan, RenewProvision, SettleProvision,
@@ -158,6 +163,19 @@ commands! {
     AddNumbers(AddNumbers) -> (): numbers::add;
     /// Take X numbers away.
     ReleaseNumbers(ReleaseNumbers) -> (): numbers::release;
+
+    /// Add an operator.
+    AddOperator(AddOperator) -> (): operators::add;
+    /// Give an operator another token.
+    RotateOperator(RotateOperator) -> (): operators::rotate;
+    /// Switch an operator on or off.
+    SetOperatorEnabled(SetOperatorEnabled) -> (): operators::set_enabled;
+    /// Take an operator away.
+    RemoveOperator(RemoveOperator) -> (): operators::remove;
+    /// Retire the first token.
+    RetireFirstToken(RetireFirstToken) -> (): operators::retire_first;
+    /// Let the first token be used again.
+    RestoreFirstToken(RestoreFirstToken) -> (): operators::restore_first;
 
     /// Write down how far an import of many commands has come.
     NoteImport(NoteImport) -> (): imports::note;

@@ -28,6 +28,7 @@ use crate::command_id::{CommandId, Remembered};
 use crate::inventory::{At, City, Inventory, Number, NumberKind, NumberStatus};
 use crate::memory::Memory;
 use crate::number::PhoneNumber;
+use crate::operator::{Operator, OperatorName, TokenHash};
 use crate::overdue::ended;
 use crate::pool::{Pool, PoolKey};
 use crate::product::Slot;
@@ -51,6 +52,8 @@ pub struct State {
     trunks: Arc<Trunks>,
     carriers: BTreeMap<CarrierName, Arc<Carrier>>,
     imports: BTreeMap<Box<str>, u64>,
+    operators: BTreeMap<OperatorName, Operator>,
+    is_first_token_retired: bool,
     /// Of each account that has bindings, those in its quota. Follows from the bindings.
     bindings_by_account: BTreeMap<AccountId, InQuota>,
     pub(crate) inventory: Inventory,
@@ -204,6 +207,32 @@ impl State {
     /// How many carriers there are.
     pub fn carriers_len(&self) -> usize {
         self.carriers.len()
+    }
+
+    /// An operator by name.
+    pub fn operator(&self, name: &OperatorName) -> Option<&Operator> {
+        self.operators.get(name)
+    }
+
+    /// Whose token this is.
+    pub fn operator_of(&self, token: &TokenHash) -> Option<&Operator> {
+        let mut operators = self.operators.values();
+        operators.find(|operator| operator.token_hash == *token)
+    }
+
+    /// All operators, by name.
+    pub fn operators(&self) -> impl Iterator<Item = &Operator> {
+        self.operators.values()
+    }
+
+    /// How many operators there are.
+    pub fn operators_len(&self) -> usize {
+        self.operators.len()
+    }
+
+    /// Whether the first token of the admin interface is worth nothing any more.
+    pub fn is_first_token_retired(&self) -> bool {
+        self.is_first_token_retired
     }
 
     /// How many rows of an import under way are in.

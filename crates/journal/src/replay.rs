@@ -127,7 +127,10 @@ mod tests {
     fn draft() -> Draft {
         let mut draft = Draft::new(BEFORE.seq + 1, Timestamp(77), BEFORE.hash, [5; 32]);
         for name in ["user1", "user2"] {
-            let by = Actor::Operator { name: name.into() };
+            let by = Actor::Operator {
+                name: name.into(),
+                remark: None,
+            };
             let deleted = Event::UserDeleted {
                 account: AccountId::new("acme"),
                 name: UserName::new(name),

@@ -15,7 +15,7 @@ const NUMBERS: [&str; 4] = ["x", "a", "b", "numbers"];
 /// name a person: of its members only the names are shown.
 const FREE_TEXT: &str = "extras";
 /// Fields that are never shown.
-const SECRETS: [&str; 1] = ["sealed_secret"];
+const SECRETS: [&str; 2] = ["sealed_secret", "token_hash"];
 
 /// One batch: a line for itself, one for each command, one for each event.
 /// Numbers are masked and customers' texts left out unless `reveal` is set.
@@ -50,7 +50,10 @@ pub fn batch(batch: &Batch, codec: &Codec, reveal: bool) -> Result<String, Paylo
 fn actor(by: &Actor) -> String {
     match by {
         Actor::Customer { key, permission } => format!("key {key} ({permission})"),
-        Actor::Operator { name } => format!("operator {name}"),
+        Actor::Operator { name, remark } => match remark {
+            None => format!("operator {name}"),
+            Some(remark) => format!("operator {name} ({remark})"),
+        },
         Actor::Job { name } => format!("job {name}"),
     }
 }

@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod document;
 mod error;
 mod extract;
+pub mod first_token;
 mod past;
 pub mod plan;
 mod refusals;
@@ -52,7 +53,7 @@ pub struct Admin {
     pub ledger: Ledger,
     /// Seals the secrets of new keys.
     pub sealer: Arc<Sealer>,
-    /// What every request must carry.
+    /// The first token, by which a request is an administrator's until it is retired.
     pub token: AdminToken,
     /// The permissions that policies may name.
     pub permissions: Permissions,

@@ -27,6 +27,7 @@ mod ladder;
 mod list;
 mod number;
 mod number_file;
+mod operator;
 mod phone;
 mod pool;
 mod records;
@@ -91,6 +92,10 @@ pub struct Common {
         hide_env_values = true
     )]
     server: Option<String>,
+    /// File with the token of an operator [default: MASKLINE_TOKEN, else admin.token in the data
+    /// directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -115,6 +120,9 @@ enum Command {
     /// AccessKeys
     #[command(subcommand)]
     Key(key::Command),
+    /// Operators: who may use the admin interface, and what each may do
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// Users of an account, and what they may do
     #[command(subcommand)]
     User(user::Command),
@@ -192,6 +200,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Command::Check(args) => data::check(common, &args),
         Command::Journal(command) => journal::run(common, &command),
         Command::Seal(command) => seal::run(common, &command),
+        Command::Operator(command) => operator::run(common, &command),
         Command::Call(args) => dial::run(common, args),
         Command::Phone(args) => phone::run(common, &args),
         other => {
@@ -220,6 +229,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
                 | Command::Check(_)
                 | Command::Journal(_)
                 | Command::Seal(_)
+                | Command::Operator(_)
                 | Command::Call(_)
                 | Command::Phone(_) => Ok(()),
             }

@@ -12,7 +12,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use maskline_domain::PoolRef;
-use maskline_domain::{Actor, BindRequest, Envelope, Party, PhoneNumber, PoolKey, Product};
+use maskline_domain::{Actor, BindRequest, Envelope, Party, PhoneNumber, PoolKey, Product, Role};
 use maskline_journal::pipeline::Touch;
 
 use crate::admin::credentials::{new_key_id, new_secret, write_private};
@@ -95,7 +95,7 @@ pub async fn prepare(admin: &Admin, data: &Path) -> Result<(), String> {
     };
     apply(
         admin,
-        &Operator::named("demo"),
+        &Operator::acting("demo", Role::Administrator),
         document(key),
         Mode::default(),
     )
@@ -146,9 +146,14 @@ pub async fn set_up_phones(admin: &Admin, sandbox: SocketAddr) -> Result<(), Str
         ],
         ..Document::default()
     };
-    apply(admin, &Operator::named("demo"), document, Mode::default())
-        .await
-        .map_err(|error| error.to_string())?;
+    apply(
+        admin,
+        &Operator::acting("demo", Role::Administrator),
+        document,
+        Mode::default(),
+    )
+    .await
+    .map_err(|error| error.to_string())?;
     for place in 0..BOUND {
         bind(
             admin,
@@ -182,6 +187,7 @@ async fn bind(admin: &Admin, x: PhoneNumber, a: PhoneNumber) -> Result<(), Strin
     let envelope = Envelope {
         by: Actor::Operator {
             name: "demo".into(),
+            remark: None,
         },
         id: None,
         command: Box::new(request),

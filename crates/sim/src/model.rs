@@ -22,8 +22,8 @@ use maskline_domain::pool::Pick;
 use maskline_domain::state::Clock;
 use maskline_domain::{
     AccessKey, AccessKeyId, Account, AccountId, Binding, Carrier, CarrierName, CommandId, Number,
-    NumberStatus, Owner, PhoneNumber, Pool, PoolKey, Remembered, Row, SubsId, Timestamp, Trunk,
-    TrunkName, User, UserName,
+    NumberStatus, Operator, OperatorName, Owner, PhoneNumber, Pool, PoolKey, Remembered, Row,
+    SubsId, Timestamp, Trunk, TrunkName, User, UserName,
 };
 
 /// All there is, as the journal tells it.
@@ -57,6 +57,10 @@ pub struct Model {
     pub commands: BTreeMap<CommandId, Remembered>,
     /// Imports under way, and how many of their rows are in.
     pub imports: BTreeMap<Box<str>, u64>,
+    /// Operators.
+    pub operators: BTreeMap<OperatorName, Operator>,
+    /// Whether the first token is retired.
+    pub is_first_token_retired: bool,
     /// The newest bindings that were made, ended or not.
     pub made: BTreeMap<SubsId, Made>,
 }
@@ -98,6 +102,8 @@ impl Model {
             name: name.clone(),
             rows,
         }));
+        rows.extend(self.operators.values().cloned().map(Row::from));
+        rows.extend((self.is_first_token_retired).then_some(Row::FirstTokenRetired));
         rows
     }
 

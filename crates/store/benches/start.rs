@@ -209,6 +209,7 @@ async fn write_snapshot(conn: &mut Connection, tip: Tip, size: u64) -> Outcome<u
 fn operator() -> Actor {
     Actor::Operator {
         name: "bench".into(),
+        remark: None,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::command_id::Remembered;
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
+use crate::operator::Operator;
 use crate::pool::Pool;
 use crate::product::Slot;
 use crate::slab::NONE;
@@ -110,6 +111,12 @@ impl State {
             Event::TrunkDeleted { name } => self.unset(RowKey::Trunk(name.clone()), undo),
             Event::CarrierSet(carrier) => self.set(Row::from(Carrier::clone(carrier)), undo),
             Event::CarrierDeleted { name } => self.unset(RowKey::Carrier(name.clone()), undo),
+            Event::OperatorSet(operator) => {
+                self.set(Row::from(Operator::clone(operator)), undo);
+            }
+            Event::OperatorRemoved { name } => self.unset(RowKey::Operator(name.clone()), undo),
+            Event::FirstTokenRetired => self.set(Row::FirstTokenRetired, undo),
+            Event::FirstTokenRestored => self.unset(RowKey::FirstTokenRetired, undo),
             Event::EmergencyNumbersSet { numbers } => {
                 self.set(Row::Emergency(numbers.clone()), undo);
             }
@@ -307,6 +314,13 @@ impl State {
                 .imports
                 .insert(name.clone(), rows)
                 .map(|rows| Row::Import { name, rows }),
+            Row::Operator(operator) => (self.operators)
+                .insert(operator.name.clone(), *operator)
+                .map(Row::from),
+            Row::FirstTokenRetired => {
+                let before = std::mem::replace(&mut self.is_first_token_retired, true);
+                before.then_some(Row::FirstTokenRetired)
+            }
         }
     }
 
@@ -342,6 +356,11 @@ impl State {
                 name: name.clone(),
                 rows,
             }),
+            RowKey::Operator(name) => self.operators.remove(name).map(Row::from),
+            RowKey::FirstTokenRetired => {
+                let before = std::mem::take(&mut self.is_first_token_retired);
+                before.then_some(Row::FirstTokenRetired)
+            }
         }
     }
 

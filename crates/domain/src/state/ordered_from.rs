@@ -10,6 +10,7 @@ use crate::account::{AccessKey, AccessKeyId, Account, AccountId, User, UserName}
 use crate::binding::{Binding, SubsId};
 use crate::carrier::{Carrier, CarrierName};
 use crate::inventory::City;
+use crate::operator::{Operator, OperatorName};
 use crate::pool::{Pool, PoolKey};
 use crate::trunk::{Trunk, TrunkName};
 use crate::visits::visit;
@@ -61,6 +62,14 @@ impl State {
         name: Option<&CarrierName>,
     ) -> impl Iterator<Item = &'a Carrier> + use<'a> {
         after(&self.carriers, name).map(|(_, carrier)| &**carrier)
+    }
+
+    /// The operators behind this name, as [`State::accounts_after`]. By name.
+    pub fn operators_after<'a>(
+        &'a self,
+        name: Option<&OperatorName>,
+    ) -> impl Iterator<Item = &'a Operator> + use<'a> {
+        after(&self.operators, name).map(|(_, operator)| operator)
     }
 
     /// How many numbers of a pool there are in each city behind this one, and how many of them can be given out; in

@@ -14,6 +14,7 @@ use crate::command_id::{Answered, CommandId, Remembered};
 use crate::event::Event;
 use crate::inventory::Number;
 use crate::number::PhoneNumber;
+use crate::operator::{Operator, OperatorName};
 use crate::pool::{Pool, PoolKey};
 use crate::trunk::{Trunk, TrunkName};
 pub use binding::BindingRow;
@@ -53,6 +54,10 @@ pub enum Row {
         /// How many of its rows are in.
         rows: u64,
     },
+    /// An operator.
+    Operator(Box<Operator>),
+    /// The first token of the admin interface is worth nothing any more.
+    FirstTokenRetired,
 }
 
 impl From<Account> for Row {
@@ -79,6 +84,12 @@ impl From<Carrier> for Row {
     }
 }
 
+impl From<Operator> for Row {
+    fn from(operator: Operator) -> Self {
+        Row::Operator(Box::new(operator))
+    }
+}
+
 impl From<Binding> for Row {
     fn from(binding: Binding) -> Self {
         Row::Binding(Box::new(binding.into()))
@@ -95,6 +106,7 @@ impl Row {
             Row::Carrier(_) => 5,
             Row::Pool(pool) => pool.oldest_reader(),
             Row::Import { .. } => 2,
+            Row::Operator(_) | Row::FirstTokenRetired => 9,
             // A program that knows but half of an id would let it come again.
             Row::Command(_, remembered) => remembered.answered.map_or(4, Answered::oldest_reader),
             Row::Clock(_) | Row::Emergency(_) | Row::User(_) | Row::Key(_) | Row::Number(_) => 1,
@@ -130,6 +142,10 @@ pub enum RowKey {
     Command(CommandId),
     /// An import that is under way.
     Import(Box<str>),
+    /// An operator.
+    Operator(OperatorName),
+    /// That the first token is retired.
+    FirstTokenRetired,
 }
 
 impl Row {
@@ -147,6 +163,8 @@ impl Row {
             Row::Binding(binding) => RowKey::Binding(binding.subs_id()),
             Row::Command(id, _) => RowKey::Command(*id),
             Row::Import { name, .. } => RowKey::Import(name.clone()),
+            Row::Operator(operator) => RowKey::Operator(operator.name.clone()),
+            Row::FirstTokenRetired => RowKey::FirstTokenRetired,
         }
     }
 }
@@ -181,6 +199,8 @@ impl State {
                 name: name.clone(),
                 rows,
             }))
+            .chain(self.operators.values().cloned().map(Row::from))
+            .chain((self.is_first_token_retired).then_some(Row::FirstTokenRetired))
     }
 
     /// Puts one row of a snapshot in. Rows must come in the order of

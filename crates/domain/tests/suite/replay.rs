@@ -426,7 +426,10 @@ fn the_cursor_of_an_import_goes_forward_and_survives_a_snapshot() {
             rows: Some(1),
         });
     }
-    let by = Actor::Operator { name: "op".into() };
+    let by = Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    };
     assert!(matches!(
         world.give(by, None, note(Some(1))),
         Err(Refusal::Admin(AdminRefusal::TooMany { limit: 64, .. }))

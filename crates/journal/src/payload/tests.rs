@@ -3,11 +3,15 @@ use crate::codec::PLAIN;
 use maskline_domain::binding::{Extras, Owner};
 use maskline_domain::{
     AccessKey, AccessKeyId, AccountId, Binding, Carrier, CarrierKind, CarrierName, ErasedParts,
-    PhoneNumber, Pool, PoolKey, Product, RingConfig, SubsId, Trunk, TrunkName, UserName,
+    Operator, OperatorName, PhoneNumber, Pool, PoolKey, Product, RingConfig, Role, SubsId,
+    TokenHash, Trunk, TrunkName, UserName,
 };
 
 fn operator() -> Actor {
-    Actor::Operator { name: "op".into() }
+    Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    }
 }
 
 fn number(digits: &str) -> PhoneNumber {
@@ -322,6 +326,9 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
         (Event::CarrierSet(Box::new(Carrier::new(unicom()))), 5),
         (Event::CarrierDeleted { name: unicom() }, 5),
         (Event::PoolSet(of_carrier), 5),
+        (Event::OperatorSet(Box::new(administrator())), 9),
+        (Event::FirstTokenRetired, 9),
+        (Event::FirstTokenRestored, 9),
         (Event::PoolSet(pool), 1),
         // Who overlooked it would tell a carrier that is gone, and never free the X.
         (
@@ -334,6 +341,17 @@ fn a_batch_is_written_for_the_oldest_reader_that_understands_it() {
     ] {
         let batch = draft_of([vec![event]]).seal(&PLAIN).expect("not sealed");
         assert_eq!(reader(&batch), oldest);
+    }
+}
+
+fn administrator() -> Operator {
+    Operator {
+        name: OperatorName::new("alice"),
+        role: Role::Administrator,
+        token_hash: TokenHash([7; 32]),
+        enabled: true,
+        created_at: Timestamp(5),
+        token_at: Timestamp(6),
     }
 }
 
@@ -387,6 +405,12 @@ fn addresses_networks_and_secrets_read_as_they_were_written() {
         Event::CarrierDeleted {
             name: CarrierName::new("unicom"),
         },
+        Event::OperatorSet(Box::new(administrator())),
+        Event::OperatorRemoved {
+            name: administrator().name,
+        },
+        Event::FirstTokenRetired,
+        Event::FirstTokenRestored,
         Event::EmergencyNumbersSet {
             numbers: vec![number("110"), number("4001234567")],
         },

@@ -58,6 +58,10 @@ impl Touched {
             | Event::CarrierSet(_)
             | Event::CarrierDeleted { .. }
             | Event::CarrierReconciled { .. }
+            | Event::OperatorSet(_)
+            | Event::OperatorRemoved { .. }
+            | Event::FirstTokenRetired
+            | Event::FirstTokenRestored
             | Event::EmergencyNumbersSet { .. } => self.lists = true,
             // What no read by X or by list shows.
             Event::CommandAnswered { .. }

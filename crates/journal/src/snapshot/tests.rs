@@ -3,8 +3,8 @@ use crate::codec::PLAIN;
 use maskline_domain::binding::{Extras, Restriction};
 use maskline_domain::{
     AccessKeyId, AccountId, Answered, AttemptId, Binding, Carrier, CarrierKind, CarrierName, City,
-    CommandId, Number, NumberCarrier, NumberClass, NumberKind, PhoneNumber, Pool, PoolKey, Product,
-    Remembered, RingConfig, SubsId, Timestamp,
+    CommandId, Number, NumberCarrier, NumberClass, NumberKind, Operator, OperatorName, PhoneNumber,
+    Pool, PoolKey, Product, Remembered, RingConfig, Role, SubsId, Timestamp, TokenHash,
 };
 
 fn digits(text: &str) -> PhoneNumber {
@@ -160,6 +160,15 @@ fn table() -> Vec<Row> {
             reconciled_epoch: 7,
             ..Carrier::new(CarrierName::new("unicom"))
         }),
+        Row::from(Operator {
+            name: OperatorName::new("alice"),
+            role: Role::Viewer,
+            token_hash: TokenHash([255; 32]),
+            enabled: false,
+            created_at: Timestamp(5),
+            token_at: Timestamp(6),
+        }),
+        Row::FirstTokenRetired,
     ]
 }
 

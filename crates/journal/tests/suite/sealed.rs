@@ -42,7 +42,10 @@ fn binding() -> Binding {
 }
 
 fn draft(seq: u64) -> Draft {
-    let by = Actor::Operator { name: "op".into() };
+    let by = Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    };
     let mut draft = Draft::new(seq, Timestamp(77), Hash([1; 32]), [5; 32]);
     draft
         .push(by, vec![Event::Bound(Box::new(binding()))], usize::MAX)
@@ -94,7 +97,10 @@ fn a_reader_that_does_not_know_sealed_columns_is_told_so_by_the_payload() {
     assert_eq!(oldest_reader(&sealed(), draft(3)), 7);
     // A batch that tells of nobody is not sealed.
     let mut nobody = Draft::new(3, Timestamp(77), Hash([1; 32]), [5; 32]);
-    let by = Actor::Operator { name: "op".into() };
+    let by = Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    };
     let ended = vec![Event::ImportEnded { name: "old".into() }];
     nobody.push(by, ended, usize::MAX).expect("no limit");
     let batch = nobody.seal(&sealed()).expect("no bound");

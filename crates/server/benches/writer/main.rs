@@ -222,6 +222,7 @@ fn now() -> Timestamp {
 async fn operate(ledger: &Ledger, command: impl TypedCommand) -> Outcome<()> {
     let by = Actor::Operator {
         name: "bench".into(),
+        remark: None,
     };
     ledger
         .submit(Envelope {

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use maskline_domain::ops::{AT_ONCE, AddNumbers, ReleaseNumbers};
 use maskline_domain::{
-    AccessKey, Account, Carrier, Command, PhoneNumber, Pool, Row, State, Timestamp, Trunk, User,
+    AccessKey, Account, Carrier, Command, PhoneNumber, Pool, Role, Row, State, Timestamp, Trunk,
+    User,
 };
 use maskline_journal::pipeline::{SubmitError, Touch};
 
@@ -60,6 +61,9 @@ pub async fn apply(
     document: Document,
     mode: Mode,
 ) -> Result<Applied, AdminError> {
+    if document.needs_administrator() {
+        operator.must_be(Role::Administrator)?;
+    }
     let dry_run = mode.dry_run;
     let numbers = numbers_of(&document)?;
     let ledger = &admin.ledger;

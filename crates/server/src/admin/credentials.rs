@@ -5,6 +5,10 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
+use maskline_domain::TokenHash;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -30,6 +34,25 @@ pub fn new_key_id() -> Result<String, getrandom::Error> {
 /// When the system gives no random bytes.
 pub fn new_secret() -> Result<String, getrandom::Error> {
     letters(SECRET_LETTERS)
+}
+
+/// What the token of an operator begins with, so that one that lies about is recognized.
+const OPERATOR_TOKEN: &str = "mlop_";
+
+/// A new token of an operator: 256 random bits, in base64 for URLs.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn new_operator_token() -> Result<Zeroizing<String>, getrandom::Error> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    getrandom::fill(bytes.as_mut_slice())?;
+    let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+    Ok(Zeroizing::new(format!("{OPERATOR_TOKEN}{}", *text)))
+}
+
+/// What is kept of a token.
+pub fn hash_of(token: &str) -> TokenHash {
+    TokenHash(Sha256::digest(token).into())
 }
 
 /// Whether a secret brought from elsewhere will do: 16 to 128 printable ASCII characters.
@@ -126,6 +149,15 @@ mod tests {
         assert!(
             !is_acceptable_secret("short") && !is_acceptable_secret("sixteen letters with blanks")
         );
+    }
+
+    #[test]
+    fn the_token_of_an_operator_has_256_bits_and_is_known_by_its_hash() {
+        let (one, other) = (new_operator_token().unwrap(), new_operator_token().unwrap());
+        let bits = one.strip_prefix(OPERATOR_TOKEN).unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(bits).unwrap().len(), 32);
+        assert!(hash_of(&one) == hash_of(&one) && hash_of(&one) != hash_of(&other));
+        assert!(!format!("{:?}", hash_of(&one)).contains(char::is_numeric));
     }
 
     #[test]

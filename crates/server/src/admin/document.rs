@@ -56,6 +56,14 @@ pub struct Document {
     pub remove: Unwanted,
 }
 
+impl Document {
+    /// Whether it says who may do what, which is for administrators.
+    pub fn needs_administrator(&self) -> bool {
+        let says = !(self.accounts.is_empty() && self.users.is_empty() && self.keys.is_empty());
+        says || !(self.remove.users.is_empty() && self.remove.keys.is_empty())
+    }
+}
+
 /// An account that should be there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use maskline_domain::{AdminRefusal, Refusal};
+use maskline_domain::{AdminRefusal, Refusal, Role};
 use maskline_journal::pipeline::SubmitError;
 
 use super::plan::Mistakes;
@@ -17,6 +17,14 @@ pub enum AdminError {
     /// No token, or not the right one.
     #[error("the admin token is missing or wrong")]
     Unauthorized,
+    /// The operator may not do it.
+    #[error("this needs the role {}; the token has the role {}", needed.name(), role.name())]
+    Forbidden {
+        /// The role that may.
+        needed: Role,
+        /// The operator's.
+        role: Role,
+    },
     /// The request is not well formed.
     #[error("{0}")]
     Malformed(String),
@@ -44,6 +52,7 @@ impl AdminError {
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),

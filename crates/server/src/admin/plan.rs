@@ -180,6 +180,7 @@ impl Planner {
         let envelope = Envelope {
             by: Actor::Operator {
                 name: "plan".into(),
+                remark: None,
             },
             id: None,
             command: command.into(),
@@ -638,6 +639,7 @@ mod tests {
         )?;
         let by = Actor::Operator {
             name: "test".into(),
+            remark: None,
         };
         for step in &plan.steps {
             let command = step.command.clone();

@@ -15,6 +15,7 @@ mod imports;
 mod keys;
 mod numbers;
 mod operation;
+mod operators;
 mod page;
 mod pools;
 mod retention;
@@ -24,17 +25,17 @@ mod users;
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::MethodRouter;
 use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::Value;
 
-use maskline_domain::{AccountId, PhoneNumber, PoolKey};
+use maskline_domain::{AccountId, PhoneNumber, PoolKey, Role};
 use maskline_journal::pipeline::Touch;
 
-use super::auth::require_token;
+use super::auth::{require_role, require_token};
 use super::extract::BodyTimeout;
 use super::{Admin, AdminError};
 use crate::ledger::Ledger;
@@ -43,59 +44,73 @@ use crate::suggest;
 /// A handler's answer.
 type Answer = Result<Json<Value>, AdminError>;
 
-/// The table: for each path its methods, each with what answers it.
+/// The table: for each path its methods, each with the role that it needs and what answers it.
 macro_rules! routes {
-    ($($path:literal { $($method:ident $handler:path),+ })+) => {
-        /// Every route: its path, and its methods in small letters.
-        pub const ROUTES: &[(&str, &[&str])] = &[$(($path, &[$(stringify!($method)),+])),+];
+    ($($path:literal { $($method:ident $role:ident $handler:path),+ })+) => {
+        /// Every route: its path, and its methods in small letters, each with the role that it needs.
+        pub const ROUTES: &[(&str, &[(&str, Role)])] =
+            &[$(($path, &[$((stringify!($method), Role::$role)),+])),+];
 
         fn table() -> Router<Arc<Admin>> {
-            Router::new()$(.route($path, MethodRouter::new()$(.$method($handler))+))+
+            Router::new()$(.route($path, MethodRouter::new()$(
+                .merge(guarded(Role::$role, MethodRouter::new().$method($handler)))
+            )+))+
         }
     };
 }
 
+/// What only operators with this role, or one that may more, get an answer of.
+fn guarded(needed: Role, method: MethodRouter<Arc<Admin>>) -> MethodRouter<Arc<Admin>> {
+    method.route_layer(from_fn(move |request: Request, next: Next| {
+        require_role(needed, request, next)
+    }))
+}
+
 routes! {
-    "/v1/status" { get operation::status }
-    "/v1/audit" { get operation::audit }
-    "/v1/reveals" { post operation::note_reveal }
-    "/v1/erasures" { post operation::erase }
-    "/v1/retention" { get retention::show }
-    "/v1/retention/start" { post retention::start }
-    "/v1/holds" { get holds::list, post holds::add }
-    "/v1/holds/{id}" { delete holds::end }
-    "/v1/clock/trust" { post operation::trust_clock }
-    "/v1/apply" { post documents::apply }
-    "/v1/accounts" { get accounts::list }
-    "/v1/accounts/{id}" { get accounts::show, put accounts::put }
-    "/v1/users" { get users::list }
-    "/v1/users/{account}/{name}" { put users::put, delete users::delete }
-    "/v1/keys" { get keys::list, post keys::create }
-    "/v1/keys/{id}" { patch keys::set_active, delete keys::delete }
-    "/v1/reseal" { post keys::reseal }
-    "/v1/seal" { get sealing::status }
-    "/v1/carriers" { get carriers::list }
-    "/v1/carriers/{name}" { get carriers::show, put carriers::put, delete carriers::delete }
-    "/v1/carriers/{name}/reconcile" { post carriers::reconcile }
-    "/v1/carriers/{name}/forget" { post carriers::forget }
-    "/v1/pools" { get pools::list }
-    "/v1/pools/{key}" { get pools::show, put pools::put }
-    "/v1/numbers" { get numbers::list }
-    "/v1/numbers/{x}" { get numbers::show, patch numbers::set_locked }
-    "/v1/imports/{name}" { get imports::show, put imports::put, delete imports::end }
-    "/v1/imports" { get imports::list }
-    "/v1/trunks" { get trunks::list }
-    "/v1/trunks/{name}" { get trunks::show, put trunks::put, delete trunks::delete }
-    "/v1/strangers" { get trunks::unknown_sources }
-    "/v1/trunks/{name}/test" { post trunks::test }
-    "/v1/bindings" { get bindings::list }
-    "/v1/bindings/{subs_id}" { get bindings::show, delete bindings::unbind }
-    "/v1/calls" { get calls::list }
-    "/v1/calls/live" { get calls::live }
-    "/v1/drain" { post operation::drain }
-    "/v1/calls/{call_id}" { get calls::show }
-    "/v1/explain" { get explain::explain }
-    "/v1/explain/bind" { get explain_bind::explain }
+    "/v1/status" { get Viewer operation::status }
+    "/v1/audit" { get Viewer operation::audit }
+    "/v1/reveals" { post Operator operation::note_reveal }
+    "/v1/operators" { get Viewer operators::list, post Administrator operators::create }
+    "/v1/operators/{name}" { patch Administrator operators::set_enabled, delete Administrator operators::remove }
+    "/v1/operators/{name}/rotate" { post Administrator operators::rotate }
+    "/v1/first-token/retire" { post Administrator operators::retire_first }
+    "/v1/erasures" { post Administrator operation::erase }
+    "/v1/clock/trust" { post Operator operation::trust_clock }
+    "/v1/apply" { post Operator documents::apply }
+    "/v1/accounts" { get Viewer accounts::list }
+    "/v1/accounts/{id}" { get Viewer accounts::show, put Administrator accounts::put }
+    "/v1/users" { get Viewer users::list }
+    "/v1/users/{account}/{name}" { put Administrator users::put, delete Administrator users::delete }
+    "/v1/keys" { get Viewer keys::list, post Administrator keys::create }
+    "/v1/keys/{id}" { patch Administrator keys::set_active, delete Administrator keys::delete }
+    "/v1/reseal" { post Administrator keys::reseal }
+    "/v1/carriers" { get Viewer carriers::list }
+    "/v1/carriers/{name}" { get Viewer carriers::show, put Operator carriers::put, delete Operator carriers::delete }
+    "/v1/carriers/{name}/reconcile" { post Operator carriers::reconcile }
+    "/v1/pools" { get Viewer pools::list }
+    "/v1/pools/{key}" { get Viewer pools::show, put Operator pools::put }
+    "/v1/numbers" { get Viewer numbers::list }
+    "/v1/numbers/{x}" { get Viewer numbers::show, patch Operator numbers::set_locked }
+    "/v1/imports/{name}" { get Viewer imports::show, put Operator imports::put, delete Operator imports::end }
+    "/v1/imports" { get Viewer imports::list }
+    "/v1/trunks" { get Viewer trunks::list }
+    "/v1/trunks/{name}" { get Viewer trunks::show, put Operator trunks::put, delete Operator trunks::delete }
+    "/v1/strangers" { get Viewer trunks::unknown_sources }
+    "/v1/trunks/{name}/test" { post Operator trunks::test }
+    "/v1/bindings" { get Viewer bindings::list }
+    "/v1/bindings/{subs_id}" { get Viewer bindings::show, delete Operator bindings::unbind }
+    "/v1/calls" { get Viewer calls::list }
+    "/v1/calls/live" { get Viewer calls::live }
+    "/v1/drain" { post Operator operation::drain }
+    "/v1/calls/{call_id}" { get Viewer calls::show }
+    "/v1/explain" { get Viewer explain::explain }
+    "/v1/explain/bind" { get Viewer explain_bind::explain }
+    "/v1/retention" { get Viewer retention::show }
+    "/v1/retention/start" { post Administrator retention::start }
+    "/v1/holds" { get Viewer holds::list, post Administrator holds::add }
+    "/v1/holds/{id}" { delete Administrator holds::end }
+    "/v1/seal" { get Viewer sealing::status }
+    "/v1/carriers/{name}/forget" { post Operator carriers::forget }
 }
 
 /// All routes, each behind the token.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use maskline_domain::ops::NoteReveal;
-use maskline_domain::{Note, PhoneNumber, State};
+use maskline_domain::{Note, PhoneNumber, Role, State};
 use maskline_journal::pipeline::Touch;
 
 use super::AdminError;
@@ -119,6 +119,9 @@ pub async fn leave(
     reveal: bool,
     rows: usize,
 ) -> Result<(), AdminError> {
+    if reveal {
+        operator.must_be(Role::Operator)?;
+    }
     let (by_person, what, rows) = (asked.by_person, asked.bounded(), rows as u64);
     if reveal {
         let rows = Some(rows);

@@ -8,8 +8,8 @@ use maskline_domain::clock::Timestamp;
 use maskline_domain::routing::{Route, Step};
 use maskline_domain::trunk::Misfit;
 use maskline_domain::{
-    AccessKey, Binding, Carrier, CarrierName, City, Number, NumberStatus, PhoneNumber, Pool,
-    PoolKey, RingConfig, State, Trunk, TrunkName, User,
+    AccessKey, Binding, Carrier, CarrierName, City, Number, NumberStatus, Operator, PhoneNumber,
+    Pool, PoolKey, RingConfig, State, Trunk, TrunkName, User,
 };
 use maskline_store::records::history::{Facts, Past};
 
@@ -54,6 +54,17 @@ pub fn key(key: &AccessKey) -> Value {
         "user": key.user,
         "active": key.active,
         "created_at": key.created_at.format_china(),
+    })
+}
+
+/// An operator.
+pub fn operator(operator: &Operator) -> Value {
+    json!({
+        "name": operator.name,
+        "role": operator.role,
+        "enabled": operator.enabled,
+        "created_at": operator.created_at.format_china(),
+        "token_at": operator.token_at.format_china(),
     })
 }
 

@@ -20,6 +20,7 @@ pub fn run(client: &Client, args: &Args) -> Result<(), Failure> {
             ("BATCH", "batch"),
             ("AT", "at"),
             ("WHO", "actor"),
+            ("REMARK", "remark"),
             ("WHAT", "deed"),
             ("FACTS", "facts"),
         ],

@@ -7,13 +7,16 @@ use serde_json::Value;
 use ureq::http::{Method, Request};
 use zeroize::Zeroizing;
 
-use super::{Common, Failure};
+use super::{Common, Failure, secret_file};
 use crate::admin::document::Document;
 use crate::serve::Addresses;
 
 /// Long enough for a large import; connecting fails much earlier.
 const TIMEOUT: Duration = Duration::from_secs(600);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest token, in bytes.
+const TOKEN_BYTES_MAX: u64 = 4_096;
 
 /// The largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
@@ -23,6 +26,8 @@ pub struct Client {
     agent: ureq::Agent,
     base: String,
     token: Zeroizing<String>,
+    /// Whether it is that of the data directory.
+    is_first: bool,
     operator: String,
     /// JSON instead of text.
     pub json: bool,
@@ -32,7 +37,8 @@ pub struct Client {
 
 impl Client {
     /// Finds the service: by `--server`, else by what it wrote into its data directory when it
-    /// became ready, else by the settings. The token is `MASKLINE_TOKEN` or in the data directory.
+    /// became ready, else by the settings. The token is in `--token-file`, else `MASKLINE_TOKEN`, else in the data
+    /// directory.
     pub fn find(common: &Common) -> Result<Self, Failure> {
         let settings = common.load()?.settings;
         let data = Path::new(&settings.data);
@@ -45,9 +51,14 @@ impl Client {
                 format!("http://{}", reachable(&address))
             }
         };
-        let token = match std::env::var("MASKLINE_TOKEN") {
-            Ok(token) => Zeroizing::new(token),
-            Err(_) => {
+        let said = match &common.token_file {
+            Some(file) => secret_file::text(Some(file), TOKEN_BYTES_MAX)?,
+            None => std::env::var("MASKLINE_TOKEN").ok(),
+        };
+        let is_first = said.is_none();
+        let token = match said {
+            Some(token) => Zeroizing::new(token.trim().to_owned()),
+            None => {
                 let file = data.join("admin.token");
                 let text = std::fs::read_to_string(&file).map_err(|error| {
                     Failure::Unreachable(format!(
@@ -68,6 +79,7 @@ impl Client {
             agent: config.into(),
             base,
             token,
+            is_first,
             operator: operator(),
             json: common.json,
             reveal: common.reveal,
@@ -204,7 +216,13 @@ impl Client {
             };
         }
         if status == 401 {
-            let hint = "the service refuses the admin token; is --data its directory?";
+            let hint = match self.is_first {
+                true => {
+                    "the service refuses the admin token; is --data its directory? Once the first token is \
+                     retired, name yours by --token-file or MASKLINE_TOKEN"
+                }
+                false => "the service refuses the token: it is wrong, switched off or taken back",
+            };
             return Err(Failure::Failed(hint.to_owned()));
         }
         let body = serde_json::from_str::<Value>(&text).unwrap_or_default();

@@ -412,6 +412,7 @@ async fn empty_log(dir: &Path) -> Result<(), RestoreError> {
 async fn begin_again(ledger: &Ledger, found: Found) -> Result<(), RestoreError> {
     let by = || Actor::Operator {
         name: "restore".into(),
+        remark: None,
     };
     ledger
         .submit(Envelope {

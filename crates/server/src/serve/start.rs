@@ -62,6 +62,9 @@ impl Process {
             .map_err(|error| failed("the carriers cannot be read", &error))?;
         self.metrics
             .register(|registry| carriers.register(registry));
+        admin::first_token::restore_if_asked(ledger, &self.data)
+            .await
+            .map_err(|error| failed("the first token cannot be brought back", &error))?;
         let gateway = self.gateway(ledger, sealer.clone(), carriers.clone());
         let admin = self.admin(
             ledger,
@@ -160,7 +163,7 @@ impl Process {
         carriers: Carriers,
         gateway: Arc<Gateway>,
     ) -> Result<Admin, Failure> {
-        let file = self.data.join("admin.token");
+        let file = self.data.join(admin::first_token::FILE);
         let token = AdminToken::read_or_make(&file)
             .map_err(|error| Failure::Surroundings(format!("{}: {error}", file.display())))?;
         Ok(Admin {

@@ -188,7 +188,10 @@ impl BindingWorld {
 
     fn command<C: TypedCommand>(&mut self, command: C, now: Timestamp) -> Option<C::Outcome> {
         self.decisions += 1;
-        let by = Actor::Operator { name: "sim".into() };
+        let by = Actor::Operator {
+            name: "sim".into(),
+            remark: None,
+        };
         let id = None;
         let envelope = Envelope { by, id, command }.untyped();
         let decision = decide(&self.state, &envelope, now, self.decisions);

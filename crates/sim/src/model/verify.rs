@@ -437,6 +437,15 @@ impl Model {
             Event::CarrierDeleted { name } => {
                 self.carriers.remove(name);
             }
+            Event::OperatorSet(operator) => {
+                self.operators
+                    .insert(operator.name.clone(), (**operator).clone());
+            }
+            Event::OperatorRemoved { name } => {
+                self.operators.remove(name);
+            }
+            Event::FirstTokenRetired => self.is_first_token_retired = true,
+            Event::FirstTokenRestored => self.is_first_token_retired = false,
             Event::EmergencyNumbersSet { numbers } => self.emergency.clone_from(numbers),
             Event::NumberSet(number) => {
                 self.numbers.insert(number.x, number.clone());

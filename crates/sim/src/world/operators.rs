@@ -44,6 +44,7 @@ impl World {
         Envelope {
             by: Actor::Operator {
                 name: format!("operator-{}", self.next_caller).into(),
+                remark: None,
             },
             id: None,
             command,

@@ -13,6 +13,8 @@ pub struct AuditEntry {
     pub place: Place,
     /// Who did it.
     pub actor: String,
+    /// Who they say they are, of an operator; nothing proves it.
+    pub remark: Option<String>,
     /// The event's name.
     pub action: String,
     /// The event's content as JSON, secrets left out and people's numbers
@@ -24,9 +26,14 @@ impl AuditEntry {
     /// What an event tells.
     pub(super) fn new(place: Place, by: &Actor, event: &Event) -> Self {
         let (action, facts) = described(event);
+        let remark = match by {
+            Actor::Operator { remark, .. } => remark.as_deref().map(str::to_owned),
+            Actor::Customer { .. } | Actor::Job { .. } => None,
+        };
         Self {
             place,
             actor: actor(by),
+            remark,
             action,
             facts: facts.to_string(),
         }
@@ -69,6 +76,7 @@ fn described(event: &Event) -> (String, Value) {
 fn conceal(facts: &mut Value) {
     if let Some(fields) = facts.as_object_mut() {
         fields.remove("sealed_secret");
+        fields.remove("token_hash");
         fields.values_mut().for_each(conceal);
     }
 }
@@ -78,13 +86,18 @@ fn conceal(facts: &mut Value) {
 /// # Errors
 /// Those of the database.
 pub async fn write(conn: &mut Connection, entries: &[AuditEntry]) -> Result<(), Error> {
+    // The remark stands behind the name, as no name has a blank.
+    let actor = |entry: &AuditEntry| match &entry.remark {
+        None => entry.actor.clone(),
+        Some(remark) => format!("{} {remark}", entry.actor),
+    };
     for some in runs(entries) {
         let insert = sql("INSERT INTO audit (seq, event, at, actor, deed, facts) ")
             .push_rows(some, |row, entry| {
                 row.bind(entry.place.seq as i64)
                     .bind(entry.place.event)
                     .bind(entry.place.at.0)
-                    .bind(&entry.actor)
+                    .bind(actor(entry))
                     .bind(&entry.action)
                     .bind(&entry.facts)
             })
@@ -119,13 +132,19 @@ pub async fn list(
 }
 
 fn read(row: &Row) -> Result<AuditEntry, Error> {
+    let written: String = row.get("actor")?;
+    let (actor, remark) = match written.split_once(' ') {
+        None => (written, None),
+        Some((actor, remark)) => (actor.to_owned(), Some(remark.to_owned())),
+    };
     Ok(AuditEntry {
         place: Place {
             seq: row.get::<i64>("seq")? as u64,
             event: row.get::<i64>("event")? as u32,
             at: Timestamp(row.get("at")?),
         },
-        actor: row.get("actor")?,
+        actor,
+        remark,
         action: row.get("deed")?,
         facts: row.get("facts")?,
     })

@@ -17,7 +17,7 @@ pub struct Place {
 pub(super) fn actor(by: &Actor) -> String {
     match by {
         Actor::Customer { key, .. } => format!("key:{key}"),
-        Actor::Operator { name } => format!("operator:{name}"),
+        Actor::Operator { name, .. } => format!("operator:{name}"),
         Actor::Job { name } => format!("job:{name}"),
     }
 }

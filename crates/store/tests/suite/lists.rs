@@ -223,6 +223,7 @@ impl Store {
     async fn project(&mut self, seq: u64, events: Vec<Event>) {
         let by = Actor::Operator {
             name: "tester".into(),
+            remark: None,
         };
         let opened = Opened {
             at: MOMENT,

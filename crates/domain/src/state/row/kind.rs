@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Command = 10,
     Import = 11,
     Carrier = 12,
+    Operator = 13,
+    FirstTokenRetired = 14,
 }
 
 impl Serialize for Kind {

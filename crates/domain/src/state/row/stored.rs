@@ -98,6 +98,8 @@ impl Serialize for Stored {
                 (Kind::Command, id, key, until, attempt, answered).serialize(serializer)
             }
             Row::Import { name, rows } => (Kind::Import, name, rows).serialize(serializer),
+            Row::Operator(operator) => (Kind::Operator, operator).serialize(serializer),
+            Row::FirstTokenRetired => (Kind::FirstTokenRetired,).serialize(serializer),
         }
     }
 }
@@ -156,6 +158,8 @@ impl<'de> Visitor<'de> for Values {
                 name: next(values)?,
                 rows: next(values)?,
             },
+            kind if kind == Kind::Operator as u8 => Row::Operator(next(values)?),
+            kind if kind == Kind::FirstTokenRetired as u8 => Row::FirstTokenRetired,
             _ => return Err(S::Error::custom("a row of a kind that is not known")),
         };
         rest_of(values)?;

@@ -8,7 +8,10 @@ use maskline_domain::ops::{
 use maskline_fixtures::domain::{account, customer, idle_number};
 
 fn operate<C: TypedCommand>(world: &mut World, command: C) -> Result<C::Outcome, Refusal> {
-    let by = Actor::Operator { name: "op".into() };
+    let by = Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    };
     world.give(by, None, command)
 }
 

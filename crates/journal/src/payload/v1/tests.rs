@@ -10,7 +10,10 @@ use maskline_domain::{
 };
 
 fn batch_of(events: Vec<Event>) -> Batch {
-    let by = Actor::Operator { name: "op".into() };
+    let by = Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    };
     let entries = vec![Entry { by, events }];
     let (at, prev_hash) = (Timestamp(77), Hash([1; 32]));
     writer::write((3, at), prev_hash, [5; 32], entries, &PLAIN)

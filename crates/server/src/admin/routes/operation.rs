@@ -85,6 +85,7 @@ pub async fn audit(State(ledger): State<Ledger>, Query(filter): Query<Filter>) -
                 "batch": entry.place.seq,
                 "at": entry.place.at.format_china(),
                 "actor": entry.actor,
+                "remark": entry.remark,
                 // The word of this interface and of `maskline audit`: clients read it, so it stays.
                 "deed": entry.action,
                 "facts": entry.facts,

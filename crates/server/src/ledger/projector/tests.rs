@@ -50,7 +50,10 @@ async fn what_was_handed_on_before_a_person_was_erased_is_not_written_after() {
     let end = operator(unbind(binding.subs_id, binding.x));
     ledger.submit(end).await.expect("unbound");
 
-    let by = Actor::Operator { name: "op".into() };
+    let by = Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    };
     let erasing = tokio::spawn({
         let ledger = ledger.clone();
         async move { ledger.erase(by, person).await }

@@ -144,7 +144,7 @@ fn shown(by: &HeldBy) -> String {
 
 fn name(actor: &Actor) -> String {
     match actor {
-        Actor::Operator { name } | Actor::Job { name } => name.to_string(),
+        Actor::Operator { name, .. } | Actor::Job { name } => name.to_string(),
         Actor::Customer { key, .. } => key.to_string(),
     }
 }

@@ -36,6 +36,7 @@ async fn a_person_is_erased_and_stays_erased_after_a_restore() {
 
     let by = || Actor::Operator {
         name: "user1".into(),
+        remark: None,
     };
     let erased = ledger.erase(by(), person).await.expect("erased");
     assert_eq!((erased.bindings, erased.live), (2, 0));
@@ -115,6 +116,7 @@ async fn an_erasure_keeps_the_other_party_in_the_journal_the_history_and_the_cal
 
         let by = Actor::Operator {
             name: "user1".into(),
+            remark: None,
         };
         let erased = ledger.erase(by, person).await.expect("erased");
         assert_eq!((erased.bindings, erased.records, erased.live), (1, 2, 0));
@@ -219,6 +221,7 @@ async fn a_person_erased_during_calls_is_not_in_their_records_when_they_end() {
     let before = clocks::read().wall;
     let by = || Actor::Operator {
         name: "user1".into(),
+        remark: None,
     };
     ledger.erase(by(), person).await.expect("erased");
     ledger.erase(by(), stranger).await.expect("erased");

@@ -161,7 +161,10 @@ async fn make_what_tells_of(dir: &Path, person: PhoneNumber, others: [PhoneNumbe
 }
 
 async fn erase(ledger: &Ledger, person: PhoneNumber) -> Result<Erased, EraseError> {
-    let by = Actor::Operator { name: "op".into() };
+    let by = Actor::Operator {
+        name: "op".into(),
+        remark: None,
+    };
     ledger.erase(by, person).await
 }
 

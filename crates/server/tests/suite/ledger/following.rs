@@ -65,6 +65,7 @@ async fn snapshots_that_follow_closely_are_made_of_what_was_handed_on_and_of_nob
     ledger.submit(unbind(&kept)).await.expect("unbound");
     let by = Actor::Operator {
         name: "user1".into(),
+        remark: None,
     };
     let erased = ledger.erase(by, person).await.expect("erased");
     assert_eq!((erased.bindings, erased.live), (1, 0));

@@ -303,6 +303,7 @@ async fn nothing_older_than_said_stays_and_nothing_younger_goes_in_400_days() {
         ledger.add_hold(
             Actor::Operator {
                 name: "alice".into(),
+                remark: None,
             },
             by,
             until,
@@ -363,6 +364,7 @@ async fn a_round_deletes_in_steps_and_passes_over_what_is_held() {
     let (ledger, running) = aged.open().await;
     let by = || Actor::Operator {
         name: "alice".into(),
+        remark: None,
     };
     let until = aged.at(10_000);
     let held = ledger.add_hold(by(), HeldBy::X(x(0)), until, "a dispute".into());
@@ -442,6 +444,7 @@ async fn a_new_directory_has_it_on_and_one_of_before_has_it_started() {
     assert_eq!(ledger.retention_since(), None);
     let by = || Actor::Operator {
         name: "alice".into(),
+        remark: None,
     };
     assert!(ledger.start_retention(by(), 7).await.expect("started"));
     assert!(!ledger.start_retention(by(), 7).await.expect("on"));
@@ -468,6 +471,7 @@ async fn holds_are_bounded_and_told_in_the_audit() {
     let (ledger, running) = crate::support::open(dir.path()).await;
     let by = || Actor::Operator {
         name: "alice".into(),
+        remark: None,
     };
     let until = clocks::read().wall.plus_secs(3_600);
     let add = |n: usize, until| {

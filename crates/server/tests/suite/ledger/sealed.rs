@@ -83,6 +83,7 @@ async fn a_sealed_directory_starts_again_and_a_person_is_erased_from_it() {
     );
     let by = Actor::Operator {
         name: "user1".into(),
+        remark: None,
     };
     // Two snapshots are made of it.
     ledger.erase(by, person).await.expect("erased");

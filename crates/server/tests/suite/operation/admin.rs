@@ -6,6 +6,7 @@ mod explain;
 mod explain_bind;
 mod lists;
 mod meanwhile;
+mod operators;
 mod traces;
 mod trunks;
 mod visits;
@@ -184,7 +185,7 @@ async fn numbers_of_people_are_masked_and_revealing_them_is_journalled() {
     );
     let journal = world.journal().await;
     assert!(
-        journal.contains("operator tester") && journal.contains("revealed"),
+        journal.contains("operator admin (tester)") && journal.contains("revealed"),
         "{journal}"
     );
     for path in [
@@ -213,7 +214,7 @@ async fn an_ended_binding_is_still_shown() {
         (&past["state"], &past["a"]),
         (&json!("ended"), &json!("139******11"))
     );
-    assert_eq!(past["ended_by"], "operator:tester");
+    assert_eq!(past["ended_by"], "operator:admin");
     world.end().await;
 }
 
@@ -410,10 +411,21 @@ impl World {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask_as(&self.token, method, path, body).await
+    }
+
+    /// The same with another token.
+    async fn ask_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("authorization", format!("Bearer {}", self.token))
+            .header("authorization", format!("Bearer {token}"))
             .header("maskline-operator", "tester")
             .header("content-type", "application/json");
         let body = if body.is_null() {
@@ -473,6 +485,7 @@ impl World {
         let envelope = Envelope {
             by: Actor::Operator {
                 name: "customer".into(),
+                remark: None,
             },
             id: None,
             command: Box::new(request),

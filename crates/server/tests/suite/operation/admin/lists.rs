@@ -75,6 +75,7 @@ impl World {
         };
         let by = Actor::Operator {
             name: "customer".into(),
+            remark: None,
         };
         let envelope = Envelope {
             by,

@@ -289,7 +289,8 @@ async fn a_drain_and_a_trusted_clock_leave_who_did_it() {
     assert!(facts["at"].as_i64().is_some_and(|at| at > 0), "{facts}");
     let audit = world.get("/v1/audit?limit=2").await;
     for item in audit["items"].as_array().expect("items") {
-        assert_eq!(item["actor"], "operator:tester");
+        assert_eq!(item["actor"], "operator:admin");
+        assert_eq!(item["remark"], "tester", "what a client says of itself");
     }
     world.end().await;
 }

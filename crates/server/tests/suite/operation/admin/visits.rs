@@ -37,6 +37,16 @@ const REQUESTS: &[(&str, &str, &str)] = &[
     ("get", "/v1/seal", ""),
     ("post", "/v1/reveals", r#"{"what":"a list","rows":3}"#),
     ("post", "/v1/clock/trust", "{}"),
+    (
+        "post",
+        "/v1/operators",
+        r#"{"name":"one","role":"administrator"}"#,
+    ),
+    ("get", "/v1/operators", ""),
+    ("post", "/v1/operators/one/rotate", "{}"),
+    ("patch", "/v1/operators/one", r#"{"enabled":false}"#),
+    ("delete", "/v1/operators/one", ""),
+    ("post", "/v1/first-token/retire", "{}"),
     ("get", "/v1/accounts", ""),
     ("get", "/v1/accounts?limit=10000", ""),
     ("get", "/v1/accounts/acme", ""),
@@ -155,7 +165,9 @@ const REQUESTS: &[(&str, &str, &str)] = &[
 
 /// What is refused once it has looked: no calls are carried and none is known here, keys hold no secrets, and no
 /// carrier is told anything.
-const REFUSED: [&str; 5] = [
+const REFUSED: [&str; 6] = [
+    // Nobody is an administrator then.
+    "/v1/first-token/retire",
     "/v1/calls/live",
     "/v1/calls/none",
     "/v1/carriers/more/reconcile",
@@ -175,6 +187,11 @@ const UNCOUNTED: &[(&str, &str)] = &[
     ("post", "/v1/holds"),
     ("get", "/v1/holds"),
     ("delete", "/v1/holds/1"),
+    ("post", "/v1/operators"),
+    ("post", "/v1/operators/one/rotate"),
+    ("patch", "/v1/operators/one"),
+    ("delete", "/v1/operators/one"),
+    ("post", "/v1/first-token/retire"),
     ("get", "/v1/accounts/acme"),
     ("delete", "/v1/users/acme/more"),
     ("patch", "/v1/keys/MORE"),
@@ -336,7 +353,7 @@ fn every_route_is_among_the_requests() {
                 .all(|(part, wanted)| part == wanted || wanted.starts_with('{'))
     };
     for (route, methods) in ROUTES {
-        for method in *methods {
+        for (method, _) in *methods {
             let mut requests = REQUESTS.iter();
             let found = requests.any(|(asked, path, _)| asked == method && is_of(path, route));
             assert!(found, "{method} {route}");
