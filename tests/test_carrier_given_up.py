@@ -11,7 +11,7 @@ import pytest
 from carriers.scripted import OK, ScriptedCarrier
 from support.gateway import bound, expiration
 from support.operator import Operator
-from test_carriers import CARRIER, CITY, A, C, free, service, until  # noqa: F401
+from test_carriers import CARRIER, CITY, A, B, C, free, service, until  # noqa: F401
 from test_faults import cramped, fill, small_disk  # noqa: F401
 
 WATCHDOG_S = 60
@@ -37,7 +37,7 @@ def leave_behind(request):
 def test_what_a_customer_began_who_goes_away_is_ended(service, carrier):  # noqa: F811
     """The end of each connection is there as soon as its request is read, while the reservation is being written."""
     Operator(service).carrier(CARRIER, carrier)
-    world = Operator(service).world(numbers={CITY: 4}, carrier=CARRIER)
+    world = Operator(service).world(numbers={CITY: 5}, carrier=CARRIER)
     api = world.gateway()
     bound(api.bind_axn(A))
     service.process.send_signal(signal.SIGSTOP)
@@ -47,9 +47,14 @@ def test_what_a_customer_began_who_goes_away_is_ended(service, carrier):  # noqa
             leave_behind(api.rpc("BindAxn", wanted))
     finally:
         service.process.send_signal(signal.SIGCONT)
-    # The carrier was asked, agreed, and that is written.
-    until(lambda: [row["state"] for row in world.bindings()] == ["live"] * 4)
-    assert len(carrier.asked("bind")) == 4
+    # A connection may end before its request is taken. What was taken: the carrier was asked, agreed, and that is written.
+    bound(api.bind_axn(B))
+
+    def is_settled():
+        states = [row["state"] for row in world.bindings()]
+        return len(states) > 2 and set(states) == {"live"} and len(states) == len(carrier.asked("bind"))
+
+    until(is_settled)
 
 
 def test_an_answer_that_cannot_be_written_is_an_error_and_nothing_comes_of_it(cramped, small_disk, carrier):  # noqa: F811

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from abuse.ownership import admin
 from carriers.simulated import SimulatedCarrier
 from past.clear import found_in
 from past.told import comparable, told_of
+from support.admin import admin
 from support.gateway import bound
 from support.process import REPOSITORY, Maskline
 

@@ -1,11 +1,11 @@
 """Numbers that change hands, and what an operator asks the admin interface about them."""
 
-import http.client
 import json
 import time
 from datetime import datetime, timezone
 
 from abuse.connections import wait_for
+from support.admin import admin  # noqa: F401
 from support.gateway import china_time
 
 # Answers to who asks for what is not theirs.
@@ -30,15 +30,6 @@ def new_second():
     now = datetime.now(timezone.utc)
     wait_for(lambda: time.time() >= int(now.timestamp()) + 1)
     return china_time(now)
-
-
-def admin(service, path, token=None, method="GET", body=None):
-    link = http.client.HTTPConnection(service.ready["admin"], timeout=30)
-    token = token or service.credentials()["admin_token"]
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    link.request(method, path, body=body, headers=headers)
-    answer = link.getresponse()
-    return answer.status, answer.read().decode()
 
 
 def audit(service):

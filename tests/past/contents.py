@@ -5,7 +5,7 @@ import re
 import threading
 import time
 
-from abuse.ownership import admin
+from support.admin import admin
 from support.gateway import Gateway, bound, expiration
 from support.operator import Operator
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from abuse.ownership import admin
+from support.admin import admin
 
 LISTS = {
     "accounts": ("account", "ls"),
