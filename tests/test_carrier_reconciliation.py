@@ -251,7 +251,7 @@ def test_a_carrier_that_is_asked_elsewhere_is_compared_at_once(service, scripted
 
 
 def test_a_binding_of_ours_at_another_carrier_is_told_of_and_not_let_go(service, scripted):  # noqa: F811
-    """Both may have one book there: letting it go would end what the first has bound."""
+    """Both may be one system: letting it go would end what the first has bound."""
     carrier, other = scripted(), scripted()
     Operator(service).carrier("telecom", other)
     world = declared(service, carrier)

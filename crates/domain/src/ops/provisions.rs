@@ -70,7 +70,7 @@ pub struct RenewProvision {
 }
 
 /// Have a carrier let go what it holds though it is none of ours; the outcome has the fence of the request. What is
-/// bound with another carrier is refused: two carriers may have one book.
+/// bound with another carrier is refused: two carriers may be one system, which holds the bindings of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseOrphan {
     /// The carrier.

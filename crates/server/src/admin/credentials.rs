@@ -142,10 +142,12 @@ mod tests {
 
     #[test]
     fn ids_and_secrets_differ_and_fit_their_rules() {
-        let (one, other) = (new_key_id().unwrap(), new_key_id().unwrap());
+        let made = || new_key_id().expect("the system gives random bytes");
+        let (one, other) = (made(), made());
         assert_ne!(one, other);
         assert!(maskline_domain::account::is_name(&one));
-        assert!(is_acceptable_secret(&new_secret().unwrap()));
+        let secret = new_secret().expect("the system gives random bytes");
+        assert!(is_acceptable_secret(&secret));
         assert!(
             !is_acceptable_secret("short") && !is_acceptable_secret("sixteen letters with blanks")
         );
@@ -153,23 +155,26 @@ mod tests {
 
     #[test]
     fn the_token_of_an_operator_has_256_bits_and_is_known_by_its_hash() {
-        let (one, other) = (new_operator_token().unwrap(), new_operator_token().unwrap());
-        let bits = one.strip_prefix(OPERATOR_TOKEN).unwrap();
-        assert_eq!(URL_SAFE_NO_PAD.decode(bits).unwrap().len(), 32);
+        let made = || new_operator_token().expect("the system gives random bytes");
+        let (one, other) = (made(), made());
+        let bits = one.strip_prefix(OPERATOR_TOKEN).expect("its beginning");
+        let bytes = URL_SAFE_NO_PAD.decode(bits).expect("base64");
+        assert_eq!(bytes.len(), 32);
         assert!(hash_of(&one) == hash_of(&one) && hash_of(&one) != hash_of(&other));
         assert!(!format!("{:?}", hash_of(&one)).contains(char::is_numeric));
     }
 
     #[test]
     fn the_token_is_made_once_for_its_owner_alone() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("admin.token");
-        let first = AdminToken::read_or_make(&file).unwrap();
-        let second = AdminToken::read_or_make(&file).unwrap();
+        let first = AdminToken::read_or_make(&file).expect("made");
+        let second = AdminToken::read_or_make(&file).expect("read");
         assert!(second.is(first.expose()));
         assert!(!second.is("") && !second.is(&first.expose()[1..]));
-        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
-        fs::write(&file, "\n").unwrap();
+        let mode = fs::metadata(&file).expect("it is there").mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::write(&file, "\n").expect("written");
         assert!(AdminToken::read_or_make(&file).is_err());
     }
 }

@@ -387,8 +387,8 @@ mod tests {
 
     #[test]
     fn runs_keep_their_digits() {
-        let number = |text: &str| PhoneNumber::parse(text).unwrap();
-        let run = run_of(number("0998"), 2).unwrap();
+        let number = |text: &str| PhoneNumber::parse(text).expect("digits");
+        let run = run_of(number("0998"), 2).expect("two numbers");
         assert_eq!(run, [number("0998"), number("0999")]);
         for (first, count) in [("0998", 0), ("9998", 3), ("999999999999999999", 2)] {
             assert!(run_of(number(first), count).is_err(), "{first} {count}");

@@ -186,7 +186,7 @@ impl Carriers {
         for (other, count) in &run.others {
             tracing::warn!(
                 carrier = %name, %other, count,
-                "a carrier holds live bindings of another carrier, which stay: do both have one address or one book?"
+                "a carrier holds live bindings of another carrier, which stay: are both one system?"
             );
         }
         run.compare_ours(begun.fence).await?;

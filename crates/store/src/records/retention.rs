@@ -9,6 +9,8 @@ mod bindings;
 mod calls;
 mod receipts;
 
+use std::borrow::Cow;
+
 use maskline_domain::retention::{Keep, Terms};
 use maskline_domain::{SubsId, Timestamp};
 
@@ -259,6 +261,23 @@ fn cursor(kind: Kind, row: &Row) -> Result<Cursor, Error> {
         Kind::Audit => audit::cursor(row),
     };
     values.map(Cursor)
+}
+
+/// Adds that rows are of this pool, or of none.
+fn of_pool<'a>(select: Statement<'a>, pool: Option<&'a str>) -> Statement<'a> {
+    match pool {
+        Some(pool) => select.push(" AND pool = ?").bind(pool),
+        None => select.push(" AND pool IS NULL"),
+    }
+}
+
+/// The search keys of the persons that a call record names.
+fn persons(row: &Row) -> Result<Vec<Cow<'_, [u8]>>, Error> {
+    let keys = ["caller_key", "callee_key", "a_key", "b_key"].map(|column| row.get(column));
+    let keys = keys
+        .into_iter()
+        .collect::<Result<Vec<Option<_>>, Error>>()?;
+    Ok(keys.into_iter().flatten().collect())
 }
 
 /// Adds ` AND (columns) > (values)` for who goes on behind a cursor.

@@ -30,7 +30,7 @@ impl Planner {
         self.step(change, SetCarrier(Box::new(after)))
     }
 
-    /// Two carriers of one address have one book there: each would have it let go what the other has bound. What was
+    /// Two carriers of one address hold the same there: each would have it let go what the other has bound. What was
     /// so already can be changed otherwise.
     fn refuse_url_of_another(
         &self,
@@ -49,7 +49,7 @@ impl Planner {
         };
         match self.state.carriers().find(has_it) {
             Some(other) => Err(format!(
-                "carrier `{}` has this url already: give each carrier an address with a book of its own",
+                "carrier `{}` has this url already: give each carrier an address of its own, which holds its bindings alone",
                 other.name
             )),
             None => Ok(()),
@@ -59,8 +59,7 @@ impl Planner {
 
 /// Why a carrier cannot be taken away: what needs it still.
 pub(in crate::admin) fn carrier_users(state: &State, name: &CarrierName) -> Option<String> {
-    let named: Vec<&str> = (state.pools())
-        .filter(|pool| pool.carrier.as_ref() == Some(name))
+    let named: Vec<&str> = (state.pools_naming(name))
         .map(|pool| pool.key.as_str())
         .take(POOLS_TOLD_MAX + 1)
         .collect();

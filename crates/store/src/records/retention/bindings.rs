@@ -3,7 +3,7 @@
 use maskline_domain::{SubsId, Timestamp};
 
 use super::super::entry::runs;
-use super::{Due, DueRow, Found, Holdable, behind};
+use super::{Due, DueRow, Found, Holdable, behind, of_pool};
 use crate::db::{Connection, Error, Row, Statement, Value, sql};
 
 pub(super) fn select<'a>(
@@ -16,15 +16,8 @@ pub(super) fn select<'a>(
          WHERE ended_at <= ?",
     )
     .bind(until.0);
-    behind(of(select, pool), " AND (ended_at, subs_id) > ", cursor)
+    behind(of_pool(select, pool), " AND (ended_at, subs_id) > ", cursor)
         .push(" ORDER BY ended_at, subs_id")
-}
-
-fn of<'a>(select: Statement<'a>, pool: Option<&'a str>) -> Statement<'a> {
-    match pool {
-        Some(pool) => select.push(" AND pool = ?").bind(pool),
-        None => select.push(" AND pool IS NULL"),
-    }
 }
 
 pub(super) fn found(row: &Row) -> Result<Found<'_>, Error> {
@@ -53,7 +46,7 @@ pub(super) fn cursor(row: &Row) -> Result<Vec<Value<'static>>, Error> {
 
 pub(super) fn oldest(pool: Option<&str>, after: i64) -> Statement<'_> {
     let select = sql("SELECT ended_at AS at FROM binding_history WHERE ended_at > ?").bind(after);
-    of(select, pool).push(" ORDER BY ended_at, subs_id LIMIT 1")
+    of_pool(select, pool).push(" ORDER BY ended_at, subs_id LIMIT 1")
 }
 
 pub(super) async fn delete(conn: &mut Connection, ids: &[i64]) -> Result<u64, Error> {

@@ -6,7 +6,7 @@
 use maskline_domain::Timestamp;
 
 use super::super::entry::runs;
-use super::{Due, DueRow, Found, Holdable, behind};
+use super::{Due, DueRow, Found, Holdable, behind, of_pool, persons};
 use crate::db::{Connection, Error, Row, Statement, Value, sql};
 
 const BEHIND: &str = " AND (arrived_at, call_id) > ";
@@ -24,7 +24,7 @@ pub(super) fn select<'a>(
          FROM call_record WHERE arrived_at <= ?",
     )
     .bind(until.0);
-    behind(of(select, pool), BEHIND, cursor).push(ORDER)
+    behind(of_pool(select, pool), BEHIND, cursor).push(ORDER)
 }
 
 pub(super) fn select_recordings<'a>(
@@ -40,13 +40,6 @@ pub(super) fn select_recordings<'a>(
     .bind(pool.unwrap_or_default())
     .bind(until.0);
     behind(select, BEHIND, cursor).push(ORDER)
-}
-
-fn of<'a>(select: Statement<'a>, pool: Option<&'a str>) -> Statement<'a> {
-    match pool {
-        Some(pool) => select.push(" AND pool = ?").bind(pool),
-        None => select.push(" AND pool IS NULL"),
-    }
 }
 
 pub(super) fn found(row: &Row) -> Result<Found<'_>, Error> {
@@ -73,16 +66,13 @@ fn found_with(
 ) -> Result<Found<'_>, Error> {
     let arrived_at: i64 = row.get("arrived_at")?;
     let released_at: Option<i64> = row.get("released_at")?;
-    let keys = ["caller_key", "callee_key", "a_key", "b_key"];
-    let keys = keys.map(|column| row.get::<Option<_>>(column));
-    let keys = keys.into_iter().collect::<Result<Vec<_>, Error>>()?;
     Ok(Found {
         due: Due {
             at: Timestamp(released_at.unwrap_or(arrived_at)),
             row: due(row.get("call_id")?, row.get("recording")?),
         },
         holdable: Holdable {
-            persons: keys.into_iter().flatten().collect(),
+            persons: persons(row)?,
             x: Some(row.get("x")?),
             binding: row.get("subs_id")?,
             call: Some(row.get("call_id")?),
@@ -99,7 +89,7 @@ pub(super) fn cursor(row: &Row) -> Result<Vec<Value<'static>>, Error> {
 
 pub(super) fn oldest(pool: Option<&str>, after: i64) -> Statement<'_> {
     let select = sql("SELECT arrived_at AS at FROM call_record WHERE arrived_at > ?").bind(after);
-    of(select, pool).push(ORDER).push(" LIMIT 1")
+    of_pool(select, pool).push(ORDER).push(" LIMIT 1")
 }
 
 pub(super) fn oldest_recording(pool: Option<&str>, after: i64) -> Statement<'_> {

@@ -3,7 +3,7 @@
 use maskline_domain::Timestamp;
 
 use super::super::owed;
-use super::{Due, DueRow, Found, Holdable, behind};
+use super::{Due, DueRow, Found, Holdable, behind, persons};
 use crate::db::{Error, Row, Statement, Value, sql};
 
 pub(super) fn select<'a>(until: Timestamp, cursor: Option<&'a [Value<'a>]>) -> Statement<'a> {
@@ -22,16 +22,13 @@ pub(super) fn select<'a>(until: Timestamp, cursor: Option<&'a [Value<'a>]>) -> S
 }
 
 pub(super) fn found(row: &Row) -> Result<Found<'_>, Error> {
-    let keys = ["caller_key", "callee_key", "a_key", "b_key"];
-    let keys = keys.map(|column| row.get::<Option<_>>(column));
-    let keys = keys.into_iter().collect::<Result<Vec<_>, Error>>()?;
     Ok(Found {
         due: Due {
             at: Timestamp(row.get("at")?),
             row: DueRow::Receipt(owed::place(row)?),
         },
         holdable: Holdable {
-            persons: keys.into_iter().flatten().collect(),
+            persons: persons(row)?,
             x: row.get("x")?,
             binding: row.get("subs_id")?,
             call: Some(row.get("call_id")?),
