@@ -45,7 +45,18 @@ pub use routes::{ROUTES, router};
 pub use server::{CONNECTIONS, serve};
 
 /// See [`Admin::fault_of`].
-pub type FaultOf = Box<dyn Fn(PhoneNumber) -> Option<(&'static str, &'static str)> + Send + Sync>;
+pub type FaultOf = Box<dyn Fn(PhoneNumber) -> Option<FaultForecast> + Send + Sync>;
+
+/// What a bind of a fault number would meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultForecast {
+    /// The code of the answer; none where no answer comes.
+    pub code: Option<&'static str>,
+    /// Whether the bind is done.
+    pub binds: bool,
+    /// What happens, in words.
+    pub words: &'static str,
+}
 
 /// What the handlers work with. One that needs no more takes the ledger, or the calls, alone.
 pub struct Admin {
@@ -59,7 +70,7 @@ pub struct Admin {
     pub permissions: Permissions,
     /// The code that a customer gets for a refusal of the rules, for explanations.
     pub code_of: fn(Refusal) -> &'static str,
-    /// The code that a bind of this A gets on purpose, and what happens, where fault numbers are on.
+    /// What a bind of this A meets on purpose, where fault numbers are on.
     pub fault_of: FaultOf,
     /// For `/v1/status`.
     pub readiness: Readiness,

@@ -28,20 +28,30 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Its code, which is `OK` or `unanswered` of those that are none, and what happens.
-    #[must_use]
-    pub fn told(self) -> (&'static str, &'static str) {
+    /// The code of the answer; none where no answer comes.
+    pub fn code(self) -> Option<&'static str> {
         match self {
-            Self::Code(code) => (code.code(), "nothing is bound"),
-            Self::Slow => ("OK", "it is bound, and the answer comes after 4 seconds"),
-            Self::LostBehind => (
-                "unanswered",
-                "it is bound, and the connection ends without an answer",
-            ),
-            Self::LostBefore => (
-                "unanswered",
-                "nothing is bound, and the connection ends without an answer",
-            ),
+            Self::Code(code) => Some(code.code()),
+            Self::Slow => Some("OK"),
+            Self::LostBehind | Self::LostBefore => None,
+        }
+    }
+
+    /// Whether the bind is done.
+    pub fn binds(self) -> bool {
+        match self {
+            Self::Slow | Self::LostBehind => true,
+            Self::Code(_) | Self::LostBefore => false,
+        }
+    }
+
+    /// What happens, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Code(_) => "nothing is bound",
+            Self::Slow => "it is bound, and the answer comes after 4 seconds",
+            Self::LostBehind => "it is bound, and the connection ends without an answer",
+            Self::LostBefore => "nothing is bound, and the connection ends without an answer",
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::{Addresses, AdminFront, Process, certificates, listen, parts, supervisor, watch};
-use crate::admin::{self, Admin, AdminToken, BodyTimeout, TokenRefusals};
+use crate::admin::{self, Admin, AdminToken, BodyTimeout, FaultForecast, TokenRefusals};
 use crate::api::fault_numbers::Fault;
 use crate::api::{self, ApiMetrics, Gateway};
 use crate::calls::{self, CallsHandle, Serving};
@@ -40,6 +40,14 @@ pub struct Started {
     pub carriers: Carriers,
     /// Tells the supervisor that it is alive, for as long as it is polled.
     pub alive: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+fn forecast(fault: Fault) -> FaultForecast {
+    FaultForecast {
+        code: fault.code(),
+        binds: fault.binds(),
+        words: fault.words(),
+    }
 }
 
 impl Process {
@@ -172,7 +180,7 @@ impl Process {
             token,
             permissions: api::permissions::permissions(),
             code_of: |refusal| api::refusals::failure_of(refusal).label(),
-            fault_of: Box::new(move |a| gateway.fault_of(a).map(Fault::told)),
+            fault_of: Box::new(move |a| gateway.fault_of(a).map(forecast)),
             readiness: self.readiness.clone(),
             started: Instant::now(),
             carriers,

@@ -18,7 +18,7 @@ use crate::admin::auth::Operator;
 use crate::admin::extract::Query;
 use crate::admin::trace::{self, Asked as Trace};
 use crate::admin::view::{InCity, Visibility};
-use crate::admin::{Admin, AdminError, view};
+use crate::admin::{Admin, AdminError, FaultForecast, view};
 use crate::carriers::Health;
 
 /// For how long a binding is asked for where nothing is said, in seconds: a day.
@@ -116,32 +116,31 @@ pub async fn explain(
     });
     // Raised before anything is decided, but in a pool that may be used.
     if foretold.pool.is_some()
-        && let Some((code, what)) = (admin.fault_of)(a)
+        && let Some(fault) = (admin.fault_of)(a)
     {
-        raise(&mut told, code, what);
+        raise(&mut told, fault);
     }
     Ok(Json(told))
 }
 
 /// Adds that A is a fault number, which has its way before the rules.
-fn raise(told: &mut Value, code: &str, what: &str) {
-    told["bind"]["fault"] = json!(what);
-    let told_so = format!("A is a fault number: {what}.");
+fn raise(told: &mut Value, fault: FaultForecast) {
+    let FaultForecast { code, binds, words } = fault;
+    told["bind"]["fault"] = json!(words);
+    let told_so = format!("A is a fault number: {words}.");
     if let Some(steps) = told["steps"].as_array_mut() {
         steps.push(json!(told_so));
     }
-    if code == "OK" {
-        return;
+    if code.is_none() || !binds {
+        told["bind"]["code"] = json!(code.unwrap_or("unanswered"));
     }
-    told["bind"]["code"] = json!(code);
-    if what.starts_with("nothing") {
+    if !binds {
         told["bind"]["bound"] = json!(false);
         told["bind"]["x"] = Value::Null;
         told["bind"]["reason"] = json!("A is a fault number");
-        told["result"] = json!(match code {
-            "unanswered" => "Refused: A is a fault number. The customer gets no answer.".to_owned(),
-            code => format!("Refused: A is a fault number. The customer gets {code}."),
-        });
+        let answer = code.unwrap_or("no answer");
+        let refused = format!("Refused: A is a fault number. The customer gets {answer}.");
+        told["result"] = json!(refused);
     }
 }
 

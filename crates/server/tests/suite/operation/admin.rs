@@ -25,8 +25,8 @@ use maskline_domain::call::Notice;
 use maskline_domain::{Actor, BindRequest, Envelope, Product, RingConfig, SubsId};
 use maskline_fixtures::domain::{bind_request, number};
 use maskline_journal::show;
-use maskline_server::admin::{self, Admin, AdminToken, TokenRefusals};
-use maskline_server::api::fault_numbers::{Fault, fault_of};
+use maskline_server::admin::{self, Admin, AdminToken, FaultForecast, TokenRefusals};
+use maskline_server::api::fault_numbers::fault_of;
 use maskline_server::api::permissions::permissions;
 use maskline_server::api::refusals::failure_of;
 use maskline_server::calls::CallsHandle;
@@ -367,7 +367,13 @@ impl World {
             token,
             permissions: permissions(),
             code_of: |refusal| failure_of(refusal).label(),
-            fault_of: Box::new(|a| fault_of(a).map(Fault::told)),
+            fault_of: Box::new(|a| {
+                fault_of(a).map(|fault| FaultForecast {
+                    code: fault.code(),
+                    binds: fault.binds(),
+                    words: fault.words(),
+                })
+            }),
             readiness: Readiness::default(),
             started: Instant::now(),
             calls: calls.clone(),

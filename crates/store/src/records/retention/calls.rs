@@ -9,6 +9,8 @@ use super::super::entry::runs;
 use super::{Due, DueRow, Found, Holdable, behind, of_pool, persons};
 use crate::db::{Connection, Error, Row, Statement, Value, sql};
 
+const COLUMNS: &str = "call_id, state, arrived_at, released_at, recording, x, subs_id, \
+    caller_key, callee_key, a_key, b_key";
 const BEHIND: &str = " AND (arrived_at, call_id) > ";
 const ORDER: &str = " ORDER BY arrived_at, call_id";
 
@@ -17,13 +19,13 @@ pub(super) fn select<'a>(
     until: Timestamp,
     cursor: Option<&'a [Value<'a>]>,
 ) -> Statement<'a> {
-    let select = sql(
-        "SELECT call_id, state, arrived_at, released_at, recording, x, subs_id, caller_key, \
-         callee_key, a_key, b_key, CASE WHEN EXISTS (SELECT 1 FROM owed \
-         WHERE owed.call_id = call_record.call_id) THEN 1 ELSE 0 END AS owes \
-         FROM call_record WHERE arrived_at <= ?",
-    )
-    .bind(until.0);
+    let select = sql("SELECT ")
+        .push(COLUMNS)
+        .push(
+            ", CASE WHEN EXISTS (SELECT 1 FROM owed WHERE owed.call_id = call_record.call_id) \
+             THEN 1 ELSE 0 END AS owes FROM call_record WHERE arrived_at <= ?",
+        )
+        .bind(until.0);
     behind(of_pool(select, pool), BEHIND, cursor).push(ORDER)
 }
 
@@ -32,13 +34,14 @@ pub(super) fn select_recordings<'a>(
     until: Timestamp,
     cursor: Option<&'a [Value<'a>]>,
 ) -> Statement<'a> {
-    let select = sql(
-        "SELECT call_id, state, arrived_at, released_at, recording, x, subs_id, caller_key, \
-         callee_key, a_key, b_key FROM call_record \
-         WHERE recording IS NOT NULL AND COALESCE(pool, '') = ? AND arrived_at <= ?",
-    )
-    .bind(pool.unwrap_or_default())
-    .bind(until.0);
+    let select = sql("SELECT ")
+        .push(COLUMNS)
+        .push(
+            " FROM call_record WHERE recording IS NOT NULL AND COALESCE(pool, '') = ? \
+             AND arrived_at <= ?",
+        )
+        .bind(pool.unwrap_or_default())
+        .bind(until.0);
     behind(select, BEHIND, cursor).push(ORDER)
 }
 
