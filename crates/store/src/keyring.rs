@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
 
 use maskline_sealing::{
     DataKey, DataKeyId, Exhausted, Kind, Nonces, OpenError, Place, Sealing, Uses,
 };
+use parking_lot::{Mutex, RwLock};
 
 use crate::data_key::{self, SealedKey};
 use crate::db::{Connection, Error};
@@ -55,7 +55,7 @@ struct Current {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read();
         f.debug_tuple("Keyring")
             .field(&keys.keys().collect::<Vec<_>>())
             .finish()
@@ -120,13 +120,13 @@ impl Keyring {
 
     /// The key with this number.
     pub fn key(&self, id: DataKeyId) -> Option<Arc<DataKey>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read();
         keys.get(&id).map(|(_, key)| Arc::clone(key))
     }
 
     /// The keys of a kind, the newest first.
     pub fn of(&self, kind: Kind) -> Vec<Arc<DataKey>> {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read();
         let of_kind = keys.values().rev().filter(|(of, _)| *of == kind);
         of_kind.map(|(_, key)| Arc::clone(key)).collect()
     }
@@ -145,7 +145,7 @@ impl Keyring {
             return Ok(None);
         };
         let (id, uses) = {
-            let current = current.lock().unwrap_or_else(PoisonError::into_inner);
+            let current = current.lock();
             (current.key.id(), current.uses)
         };
         match &self.maker {
@@ -161,13 +161,13 @@ impl Keyring {
     /// Takes in what has been written down.
     pub fn took(&self, due: Due) {
         let Some(current) = &self.sealing else { return };
-        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = current.lock();
         match due {
             Due::Uses(id, promised) if id == current.key.id() => current.uses.promise(promised),
             Due::Uses(..) => {}
             Due::Key(key, sealed) => {
                 let key = Arc::new(*key);
-                let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+                let mut keys = self.keys.write();
                 keys.insert(key.id(), (sealed.kind, Arc::clone(&key)));
                 current.key = key;
                 current.uses = Uses::behind(sealed.promised);
@@ -193,7 +193,7 @@ impl Keyring {
     }
 
     fn newest(&self) -> DataKeyId {
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read();
         keys.keys().next_back().copied().unwrap_or(DataKeyId(0))
     }
 }
@@ -217,7 +217,7 @@ impl Sealing for Keyring {
     fn seal(&self, place: &Place, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Exhausted> {
         let (key, nonce) = {
             let current = self.sealing.as_ref().ok_or(Exhausted)?;
-            let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = current.lock();
             if !current.uses.take() {
                 return Err(Exhausted);
             }
@@ -240,7 +240,7 @@ impl Sealing for Keyring {
 
     fn digest_key(&self) -> Option<DataKeyId> {
         let current = self.sealing.as_ref()?;
-        let current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = current.lock();
         Some(current.key.id())
     }
 

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Common, Failure, secret_file};
 use crate::admin::document::Document;
+use crate::admin::first_token;
 use crate::serve::Addresses;
 
 /// Long enough for a large import; connecting fails much earlier.
@@ -59,7 +60,7 @@ impl Client {
         let token = match said {
             Some(token) => Zeroizing::new(token.trim().to_owned()),
             None => {
-                let file = data.join("admin.token");
+                let file = data.join(first_token::FILE);
                 let text = std::fs::read_to_string(&file).map_err(|error| {
                     Failure::Unreachable(format!(
                         "the admin token {}: {error}; is --data the directory of the service?",

@@ -149,5 +149,8 @@ fn restore_first(common: &Common) -> Result<(), Failure> {
     // While a service runs it holds this.
     let _owned = DataDir::own(data).map_err(|error| Failure::Failed(error.to_string()))?;
     first_token::ask(data).map_err(|error| Failure::Failed(error.to_string()))?;
-    show::line("the next start brings the first token back and writes it into admin.token")
+    show::line(&format!(
+        "the next start brings the first token back and writes it into {}",
+        first_token::FILE
+    ))
 }

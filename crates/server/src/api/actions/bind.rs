@@ -51,8 +51,7 @@ pub(super) async fn bind(context: &ActionContext<'_>, rules: BindRules) -> Answe
     Ok(Object::new().with("SecretBindDTO", dto))
 }
 
-/// The binding where its carrier is asked whether it takes it. One of the same order that is there already, and is being
-/// changed, is there all the same.
+/// The binding where its carrier is asked whether it takes it.
 fn reserved(binding: &Binding) -> Option<&Binding> {
     let phase = binding.provision.as_ref().map(|provision| provision.phase);
     (phase == Some(Phase::Reserved)).then_some(binding)
