@@ -28,12 +28,12 @@ def forget(service, *args, check=True):  # noqa: F811
 
 
 def told(service, *args):  # noqa: F811
-    """How many bindings of each phase, whether they were parted from the carrier, and who names it."""
+    """How many bindings of each phase, whether they were detached from the carrier, and who names it."""
     found = json.loads(forget(service, *args).stdout)
     return [found[phase] for phase in PHASES], found["forced"], found["named_by"]
 
 
-def test_a_carrier_that_is_gone_for_good_can_be_parted_from(service, carrier):  # noqa: F811
+def test_a_carrier_that_is_gone_for_good_can_be_forgotten(service, carrier):  # noqa: F811
     Operator(service).carrier(CARRIER, carrier, deadline_ms=60_000, request_timeout_ms=60_000)
     world = Operator(service).world(numbers={CITY: 5}, carrier=CARRIER)
     api = world.gateway()

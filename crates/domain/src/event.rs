@@ -164,7 +164,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held: Option<u64>,
     },
-    /// A binding was parted from its carrier, which is gone for good: it is as it was last confirmed, and no carrier must
+    /// A binding was detached from its carrier, which is gone for good: it is as it was last confirmed, and no carrier must
     /// know of it any more.
     ProvisionDropped {
         /// The binding.
@@ -442,8 +442,8 @@ impl Event {
 
     /// The oldest reader that does not overlook what the event says: 1 for the first form of the
     /// journal, 2 for imports, 3 for notes, 4 for erasures and ids of 128 bits, 5 for carriers, 6 for
-    /// bindings that are parted from theirs; 7 is of batches whose personal values are sealed; 8 for retention, 9 for operators; for trunks
-    /// see [`Trunk::oldest_reader`].
+    /// bindings that are detached from theirs; 7 is of batches whose personal values are sealed; 8 for
+    /// retention, 9 for operators; for trunks see [`Trunk::oldest_reader`].
     pub fn oldest_reader(&self) -> u32 {
         match self {
             Event::AccountSet(account) if account.bindings_max.is_some() => 3,

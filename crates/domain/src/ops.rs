@@ -192,7 +192,7 @@ commands! {
     SettleProvision(SettleProvision) -> (): provisions::settle;
     /// Give up the requests to a carrier for whose answers nobody waits any more.
     AbandonAsked(AbandonAsked) -> Work: provisions::abandon;
-    /// Part bindings from a carrier that is gone for good.
+    /// Detach bindings from a carrier that is gone for good.
     ForgetCarrier(ForgetCarrier) -> Work: provisions::forget;
     /// Have a carrier told once more of a binding.
     RenewProvision(RenewProvision) -> (): provisions::renew;
@@ -362,7 +362,7 @@ fn asked_before(
     let binding = state.binding(subs_id).ok_or(Refusal::CarrierUnavailable)?;
     let provision = binding.provision.as_deref();
     let is_asked = provision.is_some_and(|its| its.fence == fence && its.phase.is_asked());
-    // One that was parted from its carrier had been confirmed.
+    // One that was detached from its carrier had been confirmed.
     let stands = provision.is_none_or(|its| its.phase.routes());
     match command {
         Command::Bind(_) if stands || is_asked => Ok(Outcome::Bound(Box::new(binding))),

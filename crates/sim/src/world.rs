@@ -98,8 +98,8 @@ pub struct Tally {
     pub reconciled: u64,
     /// Carriers that came back with less than they had.
     pub carrier_losses: u64,
-    /// Bindings that were parted from a carrier that is gone for good.
-    pub parted: u64,
+    /// Bindings that were detached from a carrier that is gone for good.
+    pub detached: u64,
     /// Backups that were restored.
     pub restored: u64,
     /// Times at which nothing was left to be done about carriers, and all was compared.
@@ -114,7 +114,7 @@ impl Tally {
             ("not provisioned", self.not_provisioned),
             ("reconciliations", self.reconciled),
             ("losses of carriers", self.carrier_losses),
-            ("bindings parted from carriers", self.parted),
+            ("bindings detached from carriers", self.detached),
             ("restores", self.restored),
             ("quiescences", self.quiescences),
         ];
@@ -172,7 +172,7 @@ impl Tally {
             not_provisioned,
             reconciled,
             carrier_losses,
-            parted,
+            detached,
             restored,
             quiescences,
         } = self;
@@ -200,7 +200,7 @@ impl Tally {
         *not_provisioned += other.not_provisioned;
         *reconciled += other.reconciled;
         *carrier_losses += other.carrier_losses;
-        *parted += other.parted;
+        *detached += other.detached;
         *restored += other.restored;
         *quiescences += other.quiescences;
     }

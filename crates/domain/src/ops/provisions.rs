@@ -49,7 +49,7 @@ pub struct AbandonAsked {
     pub at_most: u32,
 }
 
-/// Part bindings from a carrier that is gone for good, and that no pool names any more. What it was to let go has ended;
+/// Detach bindings from a carrier that is gone for good, and that no pool names any more. What it was to let go has ended;
 /// what it was asked for first never was; all others stay as they were last confirmed, and no carrier must know of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForgetCarrier {

@@ -169,11 +169,11 @@ impl State {
                     && binding.provision.is_some()
                 {
                     let provision = None;
-                    let parted = Binding {
+                    let detached = Binding {
                         provision,
                         ..binding
                     };
-                    self.set(Row::from(parted), undo);
+                    self.set(Row::from(detached), undo);
                 }
             }
             Event::CarrierReconciled { name, epoch } => {

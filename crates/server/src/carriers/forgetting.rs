@@ -1,4 +1,4 @@
-//! Parting bindings from a carrier that is gone for good.
+//! Detaching bindings from a carrier that is gone for good.
 //!
 //! The rules say what becomes of each ([`ForgetCarrier`]); here that is counted before, written down for the audit, and
 //! done in as many commands as it takes. It may be begun again at any time.
@@ -21,8 +21,8 @@ use crate::ledger::ReadError;
 
 /// How many bindings one look at the state sees.
 const LOOKED_AT_ONCE: usize = 250;
-/// How many are parted at once, by commands that can share a batch.
-const PARTED_AT_ONCE: usize = 16 * AT_ONCE as usize;
+/// How many are detached at once, by commands that can share a batch.
+const DETACHED_AT_ONCE: usize = 16 * AT_ONCE as usize;
 
 /// What a carrier that is gone for good leaves behind.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -67,7 +67,7 @@ impl From<AdminRefusal> for ForgetError {
 }
 
 impl Carriers {
-    /// Parts all bindings from a carrier that is gone for good. Tells how many there were; unless it is `forced`, that is
+    /// Detaches all bindings from a carrier that is gone for good. Tells how many there were; unless it is `forced`, that is
     /// all.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Carriers {
         tracing::warn!(%carrier, bindings, "a carrier is forgotten");
         self.give(&by, Note::CarrierForgotten { carrier, bindings })
             .await?;
-        self.part_all(name, &by).await?;
+        self.detach_all(name, &by).await?;
         found.forced = true;
         let task = self.known_task_of(name);
         if let Some((inputs, _)) = task {
@@ -150,9 +150,9 @@ impl Carriers {
     }
 
     /// Goes through all bindings, again if some came behind it: a change of one may have been asked for meanwhile.
-    async fn part_all(&self, carrier: &CarrierName, by: &Actor) -> Result<(), ForgetError> {
+    async fn detach_all(&self, carrier: &CarrierName, by: &Actor) -> Result<(), ForgetError> {
         loop {
-            let (mut below, mut parted, mut is_more) = (SubsId(u64::MAX), 0, false);
+            let (mut below, mut detached, mut is_more) = (SubsId(u64::MAX), 0, false);
             while let Some((found, last)) = self.some_below(carrier, below).await? {
                 below = last;
                 let pieces = found.chunks(AT_ONCE as usize).map(|some| {
@@ -164,11 +164,11 @@ impl Carriers {
                 });
                 for work in join_all(pieces).await {
                     let work = work?;
-                    parted += work.count;
+                    detached += work.count;
                     is_more = work.more;
                 }
             }
-            if !is_more || parted == 0 {
+            if !is_more || detached == 0 {
                 return Ok(());
             }
         }
@@ -191,7 +191,7 @@ impl Carriers {
                     found.push(binding.subs_id);
                 }
             }
-            match is_end || found.len() >= PARTED_AT_ONCE {
+            match is_end || found.len() >= DETACHED_AT_ONCE {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
             }

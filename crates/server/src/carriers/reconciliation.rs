@@ -1,9 +1,9 @@
 //! Comparing what a carrier holds with what is bound, and mending the difference.
 //!
 //! What it holds though it is none of ours must be missing here before and after it is read there once more: it may
-//! just have ended. What it holds though it is bound with another carrier is told apart and stays: the two may have one
-//! book, and what the one lets go the other holds no more. What it lacks was confirmed before anything was read, and still is afterwards. It is written down
-//! that a carrier was compared only if it has let go all that is none of ours.
+//! just have ended. What it holds though it is bound with another carrier is told apart and stays: both may be one
+//! system, and what the one lets go the other holds no more. What it lacks was confirmed before anything was read, and
+//! still is afterwards. It is written down that a carrier was compared only if it has let go all that is none of ours.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;

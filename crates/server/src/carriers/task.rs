@@ -42,7 +42,7 @@ pub(super) enum Input {
     Tell(Request, oneshot::Sender<Answer>),
     /// Something is owed.
     Wake,
-    /// Its bindings were parted from the carrier: nothing that it was told matters any more.
+    /// Its bindings were detached from the carrier: nothing that it was told matters any more.
     Withdraw,
     /// The carrier was changed.
     Set(Arc<Carrier>, Arc<CarrierClient>),

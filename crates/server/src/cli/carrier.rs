@@ -35,7 +35,7 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Part all bindings from a carrier that is gone for good: what it was to let go is gone, the others stay and route
+    /// Detach all bindings from a carrier that is gone for good: what it was to let go is gone, the others stay and route
     /// without it. No pool may name it any more. Without --force only says which there are
     Forget {
         /// The carrier's name

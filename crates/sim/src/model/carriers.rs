@@ -264,11 +264,11 @@ impl Model {
             return Err(AdminRefusal::CarrierNamed { carrier, pool }.into());
         }
         let all = self.bindings_of(carrier).count();
-        let parted = self.bindings_of(carrier);
-        let parted = parted.filter(|binding| asked.bindings.contains(&binding.subs_id));
-        let parted: Vec<&Binding> = parted.collect();
-        let work = work(all, parted.len() as u32);
-        let events = parted
+        let detached = self.bindings_of(carrier);
+        let detached = detached.filter(|binding| asked.bindings.contains(&binding.subs_id));
+        let detached: Vec<&Binding> = detached.collect();
+        let work = work(all, detached.len() as u32);
+        let events = detached
             .into_iter()
             .filter_map(|binding| match phase(binding)? {
                 Phase::Reserved => self.end(binding, EndCause::NotProvisioned, now, now),

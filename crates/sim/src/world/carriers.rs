@@ -110,7 +110,7 @@ enum Given {
     Renew(usize, u64, RenewProvision),
     Orphan(usize, u64, HeldThere),
     Reconciled(usize, u32),
-    /// A carrier, and the bindings that are parted from it.
+    /// A carrier, and the bindings that are detached from it.
     Forget(usize, BTreeSet<SubsId>),
 }
 
@@ -489,7 +489,7 @@ impl World {
             }
             (Given::Reconciled(side, _), _) => self.compared(side)?,
             (Given::Forget(side, _), Ok(Outcome::Worked(work))) => {
-                self.tally.parted += u64::from(work.count);
+                self.tally.detached += u64::from(work.count);
                 let now = carriers.ms;
                 let told = &mut carriers.sides[side];
                 // What it holds is none of ours from now on.

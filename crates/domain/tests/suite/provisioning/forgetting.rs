@@ -111,16 +111,16 @@ fn each_stage_comes_to_its_end_or_stays_without_the_carrier() {
             x: binding.x,
         };
         assert_eq!(events, [dropped], "{stage:?}");
-        let parted = Binding {
+        let detached = Binding {
             provision: None,
             ..binding.clone()
         };
-        assert_eq!(world.state.binding(id), Some(parted.clone()), "{stage:?}");
+        assert_eq!(world.state.binding(id), Some(detached.clone()), "{stage:?}");
         assert!(connects(&world, binding.x), "{stage:?}");
         // From now on nobody is asked about it.
-        let changed = world.ask(update(&parted, vec![to_a(OTHER_A)]));
+        let changed = world.ask(update(&detached, vec![to_a(OTHER_A)]));
         assert_eq!(changed, Ok(Updated::AtOnce), "{stage:?}");
-        assert_eq!(world.ask(unbind(&parted)), Ok(()), "{stage:?}");
+        assert_eq!(world.ask(unbind(&detached)), Ok(()), "{stage:?}");
         assert_eq!(world.state.bindings_len(), 0, "{stage:?}");
     });
 }
@@ -220,7 +220,7 @@ fn a_carrier_is_forgotten_in_pieces() {
         let delete = DeleteCarrier { name: name.clone() };
         assert_eq!(world.ask(delete), is_in_use, "{piece:?}");
         if piece.start == 2 {
-            // A customer ends one meanwhile, which was parted already, and one that was not.
+            // A customer ends one meanwhile, which was detached already, and one that was not.
             for ended in [&made[0], &made[6]] {
                 world.ask(unbind(ended)).expect("it is in force");
             }

@@ -12,13 +12,13 @@ const OVER_POOL: &str = "FC7";
 /// In this pool every number carries one for which the carrier is asked.
 const ASKED_POOL: &str = "FC8";
 /// In this pool, which names no carrier any more, every number carries one that another carrier holds.
-const PARTED_POOL: &str = "FC9";
+const DETACHED_POOL: &str = "FC9";
 const GONE: &str = "telecom";
 /// The ids of these begin here.
 const RELEASING_ID: u64 = 10_000_000;
 const OVER_ID: u64 = 20_000_000;
 const ASKED_ID: u64 = 30_000_000;
-const PARTED_ID: u64 = 40_000_000;
+const DETACHED_ID: u64 = 40_000_000;
 
 /// Adds the pools with a carrier: so many bindings that are let go, and a quarter of it in the other two.
 pub(super) fn add(state: &mut State, size: u64) {
@@ -36,15 +36,15 @@ pub(super) fn add(state: &mut State, size: u64) {
         (RELEASING_POOL, RELEASING_ID, releasing, far, size),
         (OVER_POOL, OVER_ID, Phase::Confirmed, NOON, size / 4),
         (ASKED_POOL, ASKED_ID, Phase::Reserved, far, size / 4),
-        (PARTED_POOL, PARTED_ID, Phase::Confirmed, far, size / 4),
+        (DETACHED_POOL, DETACHED_ID, Phase::Confirmed, far, size / 4),
     ];
     for (key, first_id, phase, expires_at, count) in pools {
         let carrier = match key {
-            PARTED_POOL => CarrierName::new(GONE),
+            DETACHED_POOL => CarrierName::new(GONE),
             _ => carrier_name(),
         };
         apply(Event::PoolSet(Pool {
-            carrier: (key != PARTED_POOL).then(carrier_name),
+            carrier: (key != DETACHED_POOL).then(carrier_name),
             same_out_order_returns: true,
             ..pool(key, Product::Axn)
         }));
@@ -56,7 +56,7 @@ pub(super) fn add(state: &mut State, size: u64) {
                 created_at: NOON.plus_millis(-HOUR_MS),
                 expires_at,
                 extras: Extras {
-                    out_order_id: (key != PARTED_POOL).then(|| "one for all".into()),
+                    out_order_id: (key != DETACHED_POOL).then(|| "one for all".into()),
                     ..Extras::default()
                 },
                 provision: Some(Box::new(Provision {
@@ -81,7 +81,7 @@ fn x_told(pool: &str, n: u64) -> PhoneNumber {
     match pool {
         RELEASING_POOL => x(6, n),
         OVER_POOL => x(9, n),
-        PARTED_POOL => x(8, 20_000 + n),
+        DETACHED_POOL => x(8, 20_000 + n),
         _ => x(7, 10_000 + n),
     }
 }
@@ -181,7 +181,7 @@ fn no_carrier_makes_anything_look_at_more_where_there_is_more() {
         ),
         (
             "part as many bindings from another carrier as go at once",
-            operated(forget(&CarrierName::new(GONE), PARTED_ID)),
+            operated(forget(&CarrierName::new(GONE), DETACHED_ID)),
         ),
         (
             "tell again",

@@ -104,7 +104,7 @@ pub struct Forgetting {
     force: bool,
 }
 
-/// Parts all bindings from a carrier that is gone for good, or only says which there are; goes on to its end though
+/// Detaches all bindings from a carrier that is gone for good, or only says which there are; goes on to its end though
 /// nobody waits for it.
 pub async fn forget(
     State(carriers): State<Carriers>,

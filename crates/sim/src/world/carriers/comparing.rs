@@ -239,7 +239,7 @@ impl World {
         };
         let side = &carriers.sides[at];
         let is_newer = |lost: i64| comparing.began_at > lost && !side.has_old_requests(lost);
-        // What is being decided may part bindings from it.
+        // What is being decided may detach bindings from it.
         let mut given = carriers.given.values();
         let is_forgotten = given.any(|given| matches!(given, Given::Forget(its, _) if *its == at));
         if side.lost_at.is_some_and(is_newer) && !is_forgotten && self.agrees(at).is_ok() {

@@ -141,7 +141,7 @@ impl World {
         self.drain()
     }
 
-    /// Some bindings are to be parted from a carrier, of those that are seen now.
+    /// Some bindings are to be detached from a carrier, of those that are seen now.
     pub(super) fn forget_some(&mut self, at: usize) {
         let durable = self.durable.as_ref().unwrap_or(&self.model);
         if let Some(carriers) = &mut self.carriers {
